@@ -1,0 +1,74 @@
+"""`rpd cancel`, and what `rpd release` shares with it: a live engine is asked, a dead one is replaced."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rpd.adapters.cli import output
+from rpd.adapters.cli.resume import take_over
+from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.control import leave_request, request_file
+from rpd.adapters.report.ending import debt_lines
+from rpd.adapters.report.inspection import Inspection
+from rpd.engine.ports import Request
+from rpd.journal.errors import JournalLocked
+from rpd.journal.lock import holder
+from rpd.journal.reader import read
+from rpd.journal.replay import fold
+
+ENGINE_SECONDS = 300.0
+"""How long a live engine may take to obey before we say that it has not yet."""
+LOOK_SECONDS = 0.1
+EXIT_STILL_BILLING = 8
+
+
+def ask_run(run: str | None, what: str, detail: dict[str, Any], *, as_json: bool) -> int:
+    """End a run. Exit code 0 when nothing computes any more, 8 when something still may."""
+    path = find_journal(run, only_unfinished=run is None)
+    if fold(read(path).records).closed is not None:
+        output.note([f"run {path.stem} is over already"])
+        return _report(path, as_json=as_json)
+    return end_run(path, Request(what, f"rpd {what}", detail), as_json=as_json)
+
+
+def end_run(path: Path, request: Request, *, as_json: bool) -> int:
+    """Leave the request for the engine that holds the lock, or take the lock and obey it here."""
+    while True:
+        owner = holder(path)
+        if owner is not None:
+            leave_request(path, request)
+            output.note([f"asked the engine (pid {owner.pid} on {owner.host}) to {request.what}"])
+            if _wait_for_engine(path):
+                if fold(read(path).records).closed is not None or not request_file(path).exists():
+                    return _report(path, as_json=as_json)
+            elif holder(path) is not None:
+                output.note(["it has not finished yet; it goes on doing so"])
+                return _report(path, as_json=as_json)
+            continue
+        request_file(path).unlink(missing_ok=True)
+        try:
+            take_over(path, request.by, as_json=False, request=request, quiet=as_json)
+        except JournalLocked:
+            continue
+        return _report(path, as_json=as_json)
+
+
+def _wait_for_engine(path: Path) -> bool:
+    end = time.monotonic() + ENGINE_SECONDS
+    while time.monotonic() < end:
+        if holder(path) is None:
+            return True
+        time.sleep(LOOK_SECONDS)
+    return False
+
+
+def _report(path: Path, *, as_json: bool) -> int:
+    inspection = Inspection(read(path), SystemClock().now())
+    if as_json:
+        output.answer(inspection.document())
+    else:
+        output.note(debt_lines(inspection.facts, inspection.now))
+    return EXIT_STILL_BILLING if inspection.facts.compute_debts else 0

@@ -1,0 +1,167 @@
+"""Driving a run from the command line: signals, the view, the index, and the exit code at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rpd.adapters.cli import output
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.clouds import Access
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.signals import LeaveNow, signal_requests
+from rpd.adapters.local.workspace import LocalWorkspace, link_events, prepare_run_dir
+from rpd.adapters.report.ending import last_words
+from rpd.adapters.report.inspection import Inspection
+from rpd.engine.ports import Request
+from rpd.engine.runner import Listener
+from rpd.journal.index import Index
+from rpd.journal.reader import read
+from rpd.journal.records import Left, Opened, Outcome, Record, Transition
+from rpd.journal.store import Journal
+from rpd.states.names import Op, State, Trigger
+
+EXIT_STILL_BILLING = 8
+
+
+class Pointers:
+    """A listener that keeps what is derived from the journal: the index, and the pointer file of the config."""
+
+    def __init__(self, journal: Journal, home: Path) -> None:
+        opened = journal.records[0].body
+        assert isinstance(opened, Opened), "record 0 opens the journal"
+        self._opened = opened
+        self._journal = journal
+        self._index = Index(home)
+        self._workspace = LocalWorkspace(home)
+        self._pod_id: str | None = None
+
+    def recorded(self, record: Record) -> None:
+        """Refresh what this record makes stale."""
+        body = record.body
+        if isinstance(body, Transition):
+            self._index.refresh(self._journal.path)
+        pointer = self._opened.config.get("state_file")
+        if not pointer:
+            return
+        with contextlib.suppress(OSError):
+            if isinstance(body, Outcome) and body.op == Op.CREATE_POD and body.status == "ok":
+                self._write(str(pointer), body.data["pod"])
+            elif isinstance(body, Outcome) and body.op == Op.DELETE_POD and body.status == "ok":
+                self._workspace.remove_pointer(str(pointer), str(body.data["pod_id"]))
+
+    def doing(self, what: str, deadline: float | None) -> None:
+        """Nothing derived depends on it."""
+
+    def _write(self, pointer: str, pod: dict[str, Any]) -> None:
+        content = {
+            "journal": str(self._journal.path),
+            "pod_id": pod["id"],
+            "gpu_id": pod.get("gpu_id"),
+            "image": pod.get("image"),
+            "datacenter_id": pod.get("datacenter_id"),
+        }
+        self._workspace.write_pointer(pointer, content)
+
+
+class DetachWhenRunning:
+    """A listener that asks the loop to leave once the job runs."""
+
+    def __init__(self, control: ProcessControl) -> None:
+        self._control = control
+
+    def recorded(self, record: Record) -> None:
+        """Ask at the move to monitor."""
+        body = record.body
+        if isinstance(body, Transition) and body.dest == State.MONITOR and body.trigger == Trigger.JOB_STARTED:
+            self._control.ask(Request("detach", "rpd run --detach", {}))
+
+    def doing(self, what: str, deadline: float | None) -> None:
+        """Nothing to do."""
+
+
+def drive_journal(
+    journal: Journal,
+    access: Access,
+    *,
+    as_json: bool,
+    detach: bool = False,
+    request: Request | None = None,
+    quiet: bool = False,
+) -> int:
+    """Run the loop on an open journal, show it, close the journal; returns the exit code."""
+    from rpd.adapters.wiring import drive, facts_of
+
+    home = state_home()
+    opened = journal.records[0].body
+    assert isinstance(opened, Opened), "record 0 opens the journal"
+    run_dir = prepare_run_dir(Path(opened.run_dir))
+    events = link_events(journal.path, run_dir)
+    journal.on_replaced = lambda path: events.refresh()
+    control = ProcessControl(journal.path)
+    if request is not None:
+        control.ask(request)
+    facts = facts_of(opened, journal.run_id)
+    exit_code = EXIT_STILL_BILLING
+    try:
+        with signal_requests(control.ask), _view(facts, journal, quiet=quiet or as_json) as views:
+            listeners: list[Listener] = [Pointers(journal, home), *views]
+            if detach:
+                listeners.append(DetachWhenRunning(control))
+            ending = drive(journal, access, control, listeners, home)
+            exit_code = ending.exit_code
+    except LeaveNow as leaving:
+        exit_code = _left_at_once(journal, leaving)
+    finally:
+        journal.close()
+        events.refresh()
+        Index(home).refresh(journal.path)
+    return _last_words(journal.path, exit_code, as_json=as_json, quiet=quiet)
+
+
+def _left_at_once(journal: Journal, leaving: LeaveNow) -> int:
+    """A second Ctrl-C: say so in the journal, leave the debt open; 8 when something may bill."""
+    from rpd.journal.replay import fold
+
+    owes = any(kind == "compute" for _, kind in fold(read(journal.path).records).debts)
+    exit_code = EXIT_STILL_BILLING if owes else leaving.exit_code
+    with contextlib.suppress(Exception):
+        journal.append(Left("left at once on request", exit_code))
+    return exit_code
+
+
+def _last_words(journal: Path, exit_code: int, *, as_json: bool, quiet: bool) -> int:
+    reading = read(journal)
+    inspection = Inspection(reading, SystemClock().now())
+    if as_json:
+        output.answer({**inspection.document(), "ended_with": exit_code})
+    if not quiet:
+        output.note(last_words(inspection.facts, inspection.now, journal))
+    return exit_code
+
+
+@contextlib.contextmanager
+def _view(facts: Any, journal: Journal, *, quiet: bool) -> Iterator[list[Any]]:
+    """The live view on a terminal, plain lines elsewhere; fed with what the journal already holds."""
+    if quiet:
+        yield []
+        return
+    from rpd.states.fold import apply
+
+    for record in journal.records:
+        apply(facts, record)
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        from rpd.adapters.report.live import LiveView
+
+        with LiveView(facts) as live:
+            yield [live]
+    else:
+        from rpd.adapters.report.plain import PlainView
+
+        with PlainView(facts) as plain:
+            yield [plain]

@@ -1,0 +1,311 @@
+"""`rpd gc`: close every open compute debt that is provably ours. Plan first; `--yes` acts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.cli import output
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.clouds import Access, recorded_access
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.report.words import clean, money, rate
+from rpd.engine.errors import RpdError
+from rpd.engine.ports import Request
+from rpd.journal.errors import JournalError, JournalLocked
+from rpd.journal.index import Entry, Index
+from rpd.journal.lock import holder
+from rpd.journal.reader import read, salvage
+from rpd.states import cost
+from rpd.states.facts import Facts
+from rpd.states.names import BEFORE_LAUNCH, State
+from rpd.states.sweep import is_of_run
+from rpd.states.world import Pod
+
+EXIT_STILL_BILLING = 8
+ALIVE = ("PROVISIONING", "STARTING", "RUNNING", "ERROR")
+
+
+class Row(msgspec.Struct):
+    """One run with something to do. `is_done` when, as far as gc goes, nothing computes against anybody's will."""
+
+    run_id: str
+    journal: str
+    state: str | None
+    plan: str
+    pod_id: str | None = None
+    pod_status: str | None = None
+    usd_per_hour: float | None = None
+    released_by: dict[str, Any] | None = None
+    result: str = "planned"
+    next: str | None = None
+    is_done: bool = False
+    is_spared: bool = False
+
+
+class Account:
+    """One cloud as a journal names it, listed once."""
+
+    def __init__(self, cloud: dict[str, str]) -> None:
+        self.name = f"{cloud.get('name')} ({cloud.get('home') or cloud.get('url')})"
+        self.problem: str | None = None
+        self.pods: tuple[Pod, ...] = ()
+        try:
+            self.access: Access | None = recorded_access(cloud)
+            from rpd.adapters.wiring import cloud_for
+
+            self.cloud = cloud_for(self.access, ProcessControl())
+            self.pods = self.cloud.list()
+        except RpdError as error:
+            self.access, self.problem = None, error.message
+
+
+def collect_garbage(*, act: bool, as_json: bool) -> int:
+    """Exit code 8 while a job that was spared is alive or a debt is open; else 0."""
+    home = state_home()
+    entries = Index(home).entries()
+    accounts = _accounts(entries)
+    rows = [row for entry in entries if (row := _plan(entry, accounts)) is not None]
+    if act:
+        for row in rows:
+            _act(row, accounts)
+    foreign = _foreign(entries, accounts)
+    stopped = _stopped(entries)
+    unreachable = [f"{account.name}: {account.problem}" for account in accounts.values() if account.problem]
+    code = 0 if all(row.is_done or row.is_spared for row in rows) else EXIT_STILL_BILLING
+    document = {
+        "schema": "rpd.gc/1",
+        "acted": act,
+        "runs": [msgspec.to_builtins(row) for row in rows],
+        "foreign": foreign,
+        "stopped": stopped,
+        "unreachable": unreachable,
+        "exit_code": code,
+    }
+    if as_json:
+        output.answer(document)
+    else:
+        output.text([clean(line) for line in _page(rows, foreign, stopped, unreachable, act=act)])
+    return code
+
+
+# Planning.
+
+
+def _key(cloud: dict[str, str]) -> str:
+    return cloud.get("home") or cloud.get("url", "")
+
+
+def _accounts(entries: list[Entry]) -> dict[str, Account]:
+    """Every cloud with an open debt, or whose journals may still get a late pod and which is up without our doing."""
+    accounts: dict[str, Account] = {}
+    for entry in entries:
+        owes = any(debt.kind == "compute" for debt in entry.debts) or bool(entry.problem)
+        if entry.cloud and _key(entry.cloud) not in accounts and (owes or _is_up(entry.cloud)):
+            accounts[_key(entry.cloud)] = Account(dict(entry.cloud))
+    return accounts
+
+
+def _is_up(cloud: dict[str, str]) -> bool:
+    """A sandbox is not started only to be looked at; RunPod is looked at whenever a key is at hand."""
+    if "home" not in cloud:
+        return not cloud.get("url", "").startswith("http://")
+    from rpd.adapters.sandbox import daemon
+
+    return daemon.find(Path(cloud["home"])) is not None
+
+
+def _plan(entry: Entry, accounts: dict[str, Account]) -> Row | None:
+    path = Path(entry.journal)
+    account = accounts.get(_key(entry.cloud)) if entry.cloud else None
+    if entry.problem:
+        return _plan_damaged(entry, account)
+    late = _late_pods(entry, account)
+    if not any(debt.kind == "compute" for debt in entry.debts):
+        if not late:
+            return None
+        pod = late[0]
+        return Row(
+            entry.run_id,
+            entry.journal,
+            entry.state,
+            "delete: appeared after its run was over",
+            pod.id,
+            pod.status,
+            pod.usd_per_hour,
+        )
+    inspection = Inspection(read(path), SystemClock().now())
+    facts = inspection.facts
+    row = Row(entry.run_id, entry.journal, str(facts.state), _plan_words(facts), released_by=inspection.released_by())
+    if facts.pod is not None:
+        row.pod_id, row.usd_per_hour = facts.pod.id, facts.pod.usd_per_hour
+        seen = next((pod for pod in account.pods if pod.id == facts.pod.id), None) if account else None
+        row.pod_status = seen.status if seen else None
+    owner = holder(path)
+    if owner is not None:
+        row.plan, row.is_spared = f"spare: driven by pid {owner.pid} on {owner.host}", True
+    return row
+
+
+def _plan_words(facts: Facts) -> str:
+    if facts.state in BEFORE_LAUNCH:
+        return "release: its engine died before the job was launched"
+    if facts.state in (State.LAUNCH, State.MONITOR):
+        return "ask the pod; spare it while the job runs, stop it when results wait"
+    if facts.state is State.COLLECT and not facts.collected:
+        return "stop, never delete: results are not collected"
+    return "release and prove it"
+
+
+def _plan_damaged(entry: Entry, account: Account | None) -> Row | None:
+    pods = _salvaged(entry, account)
+    if not pods:
+        return None
+    row = Row(entry.run_id, entry.journal, entry.state, f"stop: its journal cannot be driven ({entry.problem})")
+    row.pod_id, row.pod_status, row.usd_per_hour = pods[0].id, pods[0].status, pods[0].usd_per_hour
+    return row
+
+
+def _salvaged(entry: Entry, account: Account | None) -> list[Pod]:
+    """Pods that a damaged journal names and that name its run in their env: ours by both."""
+    if account is None:
+        return []
+    names = salvage(Path(entry.journal))
+    return [
+        pod
+        for pod in account.pods
+        if pod.name in names and pod.env.get("RPD_RUN_ID") == entry.run_id and pod.status in ALIVE
+    ]
+
+
+def _late_pods(entry: Entry, account: Account | None) -> list[Pod]:
+    if account is None or entry.outcome is None:
+        return []
+    suspects = [pod for pod in account.pods if pod.env.get("RPD_RUN_ID") == entry.run_id and pod.status in ALIVE]
+    if not suspects:
+        return []
+    facts = Inspection(read(Path(entry.journal)), SystemClock().now()).facts
+    return [pod for pod in suspects if is_of_run(pod, facts.name_prefix, facts.run_id)]
+
+
+# Acting.
+
+
+def _act(row: Row, accounts: dict[str, Account]) -> None:
+    """One run; what goes wrong with it does not stop the others."""
+    if row.is_spared:
+        row.result = "spared"
+        return
+    try:
+        _release(row, accounts)
+    except JournalLocked:
+        row.result, row.is_spared = "spared: another process drives it now", True
+    except (JournalError, RpdError) as error:
+        row.result = f"failed: {error.message}"
+
+
+def _release(row: Row, accounts: dict[str, Account]) -> None:
+    from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
+    from rpd.adapters.cli.resume import take_over
+
+    path = Path(row.journal)
+    entry = Index(state_home()).refresh(path)
+    account = accounts.get(_key(entry.cloud))
+    if entry.problem or entry.outcome is not None:
+        if account is None or account.access is None:
+            row.result = "failed: its cloud cannot be reached"
+            return
+        interval = account.access.profile.proof_interval_seconds
+        for pod in _salvaged(entry, account) if entry.problem else _late_pods(entry, account):
+            if entry.problem:
+                row.result = f"pod {pod.id}: {stop_and_prove(account.cloud, pod.id, interval)}"
+            else:
+                proof = delete_pod(path, account.access, account.cloud, pod.id, pod.name, command="rpd gc")
+                row.result = f"pod {pod.id} deleted: {proof}"
+        row.is_done = True
+        return
+    code = take_over(path, "rpd gc", as_json=False, request=Request("gc", "rpd gc", {}), quiet=True)
+    _conclude(row, path, code)
+
+
+def _conclude(row: Row, path: Path, code: int) -> None:
+    inspection = Inspection(read(path), SystemClock().now())
+    facts = inspection.facts
+    row.state, row.released_by = str(facts.state), inspection.released_by()
+    row.is_done = not facts.compute_debts
+    if facts.compute_debts:
+        left = inspection.snapshot.left
+        row.result = left.why if left else f"still open (exit code {code})"
+    elif facts.closed_outcome is None:
+        row.result, row.next = "stopped; results wait in it", f"rpd resume {row.run_id}"
+    else:
+        row.result = f"released; the run ends {facts.closed_outcome}"
+        if facts.storage_debts:
+            row.next = f"rpd release {row.run_id} --delete"
+
+
+# Telling.
+
+
+def _foreign(entries: list[Entry], accounts: dict[str, Account]) -> list[dict[str, Any]]:
+    """Pods with our prefix that no journal here accounts for: shown, never touched."""
+    known = {entry.run_id for entry in entries}
+    return [
+        {
+            "id": pod.id,
+            "name": pod.name,
+            "status": pod.status,
+            "owner": pod.env.get("RPD_OWNER"),
+            "usd_per_hour": pod.usd_per_hour,
+            "created_at": pod.created_at,
+        }
+        for account in accounts.values()
+        for pod in account.pods
+        if pod.name.startswith("rpd-") and pod.env.get("RPD_RUN_ID") not in known and pod.status in ALIVE
+    ]
+
+
+def _stopped(entries: list[Entry]) -> list[dict[str, Any]]:
+    rows = []
+    for entry in entries:
+        for debt in entry.debts:
+            if debt.kind == "storage":
+                monthly = (debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH
+                rows.append({"run_id": entry.run_id, "name": debt.key, "usd_per_month": round(monthly, 2)})
+    return rows
+
+
+def _page(
+    rows: list[Row], foreign: list[dict[str, Any]], stopped: list[dict[str, Any]], unreachable: list[str], *, act: bool
+) -> list[str]:
+    lines = []
+    for row in rows:
+        where = (
+            f"pod {row.pod_id} {row.pod_status or ''} {rate(row.usd_per_hour or 0.0)}" if row.pod_id else "no pod known"
+        )
+        lines.append(f"{row.run_id}  {row.state or '-'}  {where}")
+        lines.append(f"    {row.result if act else row.plan}")
+        if row.next:
+            lines.append(f"    next: {row.next}")
+        if not row.is_done and row.released_by and row.released_by["at"]:
+            lines.append(
+                f"    its switch releases it at {row.released_by['at']}; worst case {money(row.released_by['worst_case_usd'])}"
+            )
+    if not rows:
+        lines.append("nothing computes that is ours to release")
+    for pod in foreign:
+        lines.append(
+            f"not ours to touch: {pod['id']} {pod['name']} {pod['status']} {rate(pod['usd_per_hour'])} of {pod['owner'] or 'unknown'}, since {pod['created_at']}"
+        )
+    for item in stopped:
+        lines.append(
+            f"stopped: {item['name']} about {money(item['usd_per_month'])} a month; rpd release {item['run_id']} --delete"
+        )
+    lines += [f"could not reach {text}" for text in unreachable]
+    if rows and not act:
+        lines.append("nothing was done; rpd gc --yes acts")
+    return lines

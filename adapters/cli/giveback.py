@@ -1,0 +1,91 @@
+"""Giving one pod back outside a run's own loop: a pod that a finished run left stopped, or one that appeared after its run
+was over. Same protocol: intent, effect, proof, outcome."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.clouds import Access
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.version import version
+from rpd.engine.errors import RpdError, Unavailable
+from rpd.journal.records import DebtChange, Intent, Outcome
+from rpd.journal.redact import Redactor
+from rpd.journal.replay import fold
+from rpd.journal.store import Journal
+from rpd.states.names import Op, State
+from rpd.states.proof import CLEAN_SURVEYS_MIN
+from rpd.states.world import Cloud, Pod
+
+TRIES_MAX = 10
+PAUSE_SECONDS = 1.0
+
+
+class StillThere(RpdError):
+    """The cloud did not let go of the pod in time; the debt stays open."""
+
+    reason = "still_there"
+
+
+def delete_pod(journal_path: Path, access: Access, cloud: Cloud, pod_id: str, name: str, *, command: str) -> str:
+    """Delete one pod of this journal's run and prove it; closes every debt of that name. Returns the proof.
+
+    Raises JournalError, StillThere, or the cloud's own refusal.
+    """
+    clock = SystemClock()
+    journal = Journal.open(
+        journal_path, now=clock.now, command=command, tool_version=version(), redactor=Redactor(access.key)
+    )
+    with journal:
+        debts = [key for key in fold(journal.records).debts if key[0] == name]
+        opid = f"late-{journal.head[0] + 1:04d}-{Op.DELETE_POD}"
+        journal.append(Intent(opid, Op.DELETE_POD, State.RELEASE, {"pod_id": pod_id}))
+        try:
+            proof = delete_and_prove(cloud, pod_id, access.profile.proof_interval_seconds)
+        except RpdError as error:
+            journal.append(
+                Outcome(
+                    opid, Op.DELETE_POD, "failed", error.reason, error.message, retryable=True, data={"pod_id": pod_id}
+                )
+            )
+            raise
+        closed = tuple(DebtChange(key, kind, "close", proof=proof) for key, kind in debts)  # type: ignore[arg-type]
+        journal.append(Outcome(opid, Op.DELETE_POD, "ok", data={"pod_id": pod_id}, debts=closed))
+    return proof
+
+
+def delete_and_prove(cloud: Cloud, pod_id: str, interval_seconds: float) -> str:
+    """Delete until absence was seen often and long enough."""
+    return _prove(cloud, pod_id, interval_seconds, (None, "TERMINATED"), cloud.delete, "absent")
+
+
+def stop_and_prove(cloud: Cloud, pod_id: str, interval_seconds: float) -> str:
+    """Stop until EXITED (or absence) was seen often and long enough."""
+    return _prove(cloud, pod_id, interval_seconds, (None, "TERMINATED", "EXITED"), cloud.stop, "stopped")
+
+
+def _prove(
+    cloud: Cloud, pod_id: str, interval_seconds: float, wanted: tuple[str | None, ...], act: object, word: str
+) -> str:
+    assert callable(act), "an effect of the cloud"
+    clock = SystemClock()
+    control = ProcessControl()
+    act(pod_id)
+    clean, since = 0, clock.now().up
+    for _ in range(TRIES_MAX * CLEAN_SURVEYS_MIN):
+        pod: Pod | None = cloud.get(pod_id)
+        now = clock.now().up
+        if (pod.status if pod is not None else None) in wanted:
+            clean += 1
+            since = now if clean == 1 else since
+            if clean >= CLEAN_SURVEYS_MIN and now - since >= interval_seconds:
+                return f"{word} by id, seen {clean} times over {now - since:.1f} s"
+        else:
+            clean = 0
+            try:
+                act(pod_id)
+            except Unavailable:
+                pass  # asked again below
+        control.wait(max(interval_seconds / 2.0, 0.1))
+    raise StillThere(f"pod {pod_id} is still there", hint="rpd gc --yes")

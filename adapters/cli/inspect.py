@@ -1,0 +1,97 @@
+"""`rpd inspect`: what happened and what comes next, from the journal alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpd.adapters.cli import output
+from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.report.ending import debt_lines
+from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.report.story import tell
+from rpd.adapters.report.words import clean, duration, money, utc
+from rpd.engine.deadline import elapsed
+from rpd.journal.errors import JournalError
+from rpd.journal.lock import holder
+from rpd.journal.reader import Reading, read
+from rpd.journal.records import Transition
+from rpd.states.facts import new_facts
+from rpd.states.fold import apply
+
+
+def inspect_run(run: str | None, *, as_json: bool, as_graph: bool) -> int:
+    """Print a run; exit code 9 when its journal is damaged, after showing what is good."""
+    path = find_journal(run)
+    reading = read(path)
+    if reading.opened is None:
+        raise reading.damage or JournalError(f"{path} holds no run")
+    inspection = Inspection(reading, SystemClock().now())
+    if as_graph:
+        output.text([_graph(inspection)])
+    elif as_json:
+        owner = holder(path)
+        output.answer({**inspection.document(), "live": owner is not None, "owner_pid": owner.pid if owner else None})
+    else:
+        output.text(_page(inspection, path))
+    return 9 if reading.damage is not None else 0
+
+
+def _graph(inspection: Inspection) -> str:
+    from rpd.engine.diagram import mermaid
+    from rpd.states.table import JOB
+
+    walked = [
+        (record.body.source, record.body.dest)
+        for record in inspection.reading.records
+        if isinstance(record.body, Transition)
+    ]
+    return mermaid(JOB, walked=walked, here=str(inspection.facts.state)).rstrip()
+
+
+def _page(inspection: Inspection, path: Path) -> list[str]:
+    facts, closed = inspection.facts, inspection.snapshot.closed
+    ending = f"{closed.outcome} ({closed.reason}), exit code {closed.exit_code}" if closed else "unfinished"
+    owner = holder(path)
+    lines = [
+        f"run      {facts.run_id}",
+        f"journal  {path}",
+        f"folder   {facts.opened.run_dir}",
+        f"cloud    {facts.opened.cloud.get('name')} ({facts.opened.cloud.get('url')})",
+        f"state    {facts.state}; {ending}" + (f"; driven by pid {owner.pid} on {owner.host}" if owner else ""),
+        f"cost     {money(inspection.document()['cost_usd'])} (est.)",
+        "",
+        *_story(inspection.reading),
+        "",
+        *debt_lines(facts, inspection.now),
+        *_integrity(inspection.reading),
+    ]
+    step = inspection.next_step()
+    if step is not None:
+        lines += [f"next     {step}", f"         rpd resume {facts.run_id}"]
+    return [clean(line) for line in lines]
+
+
+def _story(reading: Reading) -> list[str]:
+    opened = reading.opened
+    assert opened is not None, "checked before"
+    facts = new_facts(opened, reading.records[0].run)
+    first = reading.records[0].at
+    lines = [f"{utc(first.wall)}"]
+    for record in reading.records:
+        apply(facts, record)
+        text = tell(record, facts)
+        if text:
+            lines.append(f"{duration(elapsed(first, record.at)):>10}  {record.seq:>4}  {text}")
+    return lines
+
+
+def _integrity(reading: Reading) -> list[str]:
+    count = len(reading.records)
+    if reading.damage is not None:
+        return [
+            f"DAMAGED  {reading.damage.message}; {count} records before it are good",
+            "         rpd gc still releases its pod",
+        ]
+    torn = f"; {reading.torn_bytes} bytes of an unfinished line follow" if reading.torn_bytes else ""
+    return [f"verified {count} records, chain intact{torn}"]

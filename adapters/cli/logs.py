@@ -1,0 +1,105 @@
+"""`rpd logs`: the job's output, from the run folder; and from the pod where no engine brings it there."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.signals import signal_requests
+from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.report.words import clean
+from rpd.engine.errors import RpdError
+from rpd.journal.lock import holder
+from rpd.journal.reader import read
+from rpd.states.call import job_ref, target
+from rpd.states.names import State
+
+LOOK_SECONDS = 0.2
+WATCH_SECONDS = 1.0
+CHUNK_BYTES = 1 << 20
+
+
+def show_logs(run: str | None, *, follow: bool, tail: int) -> int:
+    """Print what there is; with `follow`, until the job's end. Ctrl-C ends following only."""
+    path = find_journal(run)
+    inspection = Inspection(read(path), SystemClock().now())
+    local = Path(inspection.facts.local_log)
+    offset = _print_from(local, _tail_offset(local, tail))
+    if not follow and holder(path) is not None:
+        return 0
+    if holder(path) is None:
+        return _from_pod(inspection, local, follow=follow)
+    while follow and holder(path) is not None:
+        time.sleep(LOOK_SECONDS)
+        offset = _print_from(local, offset)
+    _print_from(local, offset)
+    return 0
+
+
+def _from_pod(inspection: Inspection, local: Path, *, follow: bool) -> int:
+    """No engine follows the job: read on from where the local copy ends, into a copy of its own."""
+    facts = inspection.facts
+    pod = facts.pod
+    if facts.state not in (State.LAUNCH, State.MONITOR) or pod is None or pod.id is None or facts.closed_outcome:
+        return 0
+    from rpd.adapters.local.dirs import state_home
+    from rpd.adapters.wiring import world_for
+
+    control = ProcessControl()
+    world = world_for(facts.opened, recorded_access(facts.opened.cloud), control, state_home())
+    with tempfile.TemporaryDirectory(prefix="rpd-logs-") as folder, signal_requests(control.ask):
+        copy = Path(folder) / "run.log"
+        copy.write_bytes(local.read_bytes() if local.exists() else b"")
+        offset = copy.stat().st_size
+        try:
+            while not control.pending():
+                claim = world.remote.watch(target(facts), job_ref(facts), str(copy), WATCH_SECONDS)
+                offset = _print_from(copy, offset)
+                if claim.phase != "running" or not follow:
+                    return 0
+        except RpdError as error:
+            sys.stderr.write(f"the pod does not answer: {clean(error.message)}\n")
+            return 1
+        finally:
+            world.remote.close()
+    return 0
+
+
+def _tail_offset(log: Path, lines: int) -> int:
+    """Where the last `lines` lines begin; 0 for all."""
+    if not lines or not log.exists():
+        return 0
+    data = log.read_bytes()
+    end = len(data) - 1 if data.endswith(b"\n") else len(data)
+    for _ in range(lines):
+        end = data.rfind(b"\n", 0, end)
+        if end < 0:
+            return 0
+    return end + 1
+
+
+def _print_from(log: Path, offset: int) -> int:
+    """Print what stands behind `offset`; control characters reach a file, never a terminal."""
+    if not log.exists():
+        return offset
+    write = _writer()
+    with log.open("rb") as file:
+        file.seek(offset)
+        while chunk := file.read(CHUNK_BYTES):
+            offset += len(chunk)
+            write(chunk)
+    sys.stdout.flush()
+    return offset
+
+
+def _writer() -> Callable[[bytes], object]:
+    if not sys.stdout.isatty():
+        return sys.stdout.buffer.write
+    return lambda chunk: sys.stdout.write(clean(chunk.decode("utf-8", "replace")))

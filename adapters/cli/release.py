@@ -1,0 +1,56 @@
+"""`rpd release`: give the pod of a run back, whether the run is alive, dead, parked or over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rpd.adapters.cli import output
+from rpd.adapters.cli.ask import end_run
+from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.report.inspection import Inspection
+from rpd.engine.errors import UserError
+from rpd.engine.ports import Request
+from rpd.journal.reader import read
+from rpd.journal.replay import fold
+
+
+def release_run(run: str | None, *, stop: bool, delete: bool, as_json: bool) -> int:
+    """Exit code 0 when nothing of the run computes any more (and, with --delete, nothing is stored)."""
+    if stop and delete:
+        raise UserError("--stop and --delete contradict each other")
+    path = find_journal(run, only_unfinished=False)
+    if fold(read(path).records).closed is None:
+        detail: dict[str, Any] = {"how": "delete"} if delete else {"how": "stop"} if stop else {}
+        return end_run(path, Request("release", "rpd release", detail), as_json=as_json)
+    return _release_stopped(path, delete=delete, as_json=as_json)
+
+
+def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:
+    """The run is over: what may be left is a stopped pod, which only a clear word deletes."""
+    inspection = Inspection(read(path), SystemClock().now())
+    facts = inspection.facts
+    kept = [pod for pod in facts.pods.values() if pod.name in facts.storage_debts and pod.id]
+    if kept and not delete:
+        raise UserError(
+            f"run {facts.run_id} is over; its pod {kept[0].id} is stopped and keeps {facts.volume_gb} GB",
+            hint=f"rpd release {facts.run_id} --delete",
+        )
+    from rpd.adapters.cli.giveback import delete_pod
+    from rpd.adapters.wiring import cloud_for
+
+    lines = []
+    if kept:
+        access = recorded_access(facts.opened.cloud)
+        cloud = cloud_for(access, ProcessControl())
+        for pod in kept:
+            assert pod.id is not None, "filtered above"
+            proof = delete_pod(path, access, cloud, pod.id, pod.name, command="rpd release")
+            lines.append(f"pod {pod.id} deleted: {proof}")
+    if as_json:
+        output.answer(Inspection(read(path), SystemClock().now()).document())
+    output.note(lines or [f"run {facts.run_id} is over and owes nothing"])
+    return 0

@@ -1,0 +1,68 @@
+"""`rpd resume`: take a journal over and go on. Other commands that drive an existing run come through here, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpd.adapters.cli import output
+from rpd.adapters.cli.driving import drive_journal
+from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.local.version import version
+from rpd.engine.errors import UserError
+from rpd.engine.ports import Request
+from rpd.journal.errors import JournalDamaged, JournalTooNew
+from rpd.journal.reader import Reading, read
+from rpd.journal.records import Opened
+from rpd.journal.redact import Redactor
+from rpd.journal.replay import fold
+from rpd.journal.store import Journal
+
+
+def resume_run(run: str | None, *, as_json: bool) -> int:
+    """Drive an unfinished run to its end; a finished one is only reported."""
+    journal = find_journal(run, only_unfinished=True)
+    reading = read(journal)
+    closed = fold(reading.records).closed if reading.damage is None else None
+    if closed is not None:
+        output.note([f"run {reading.records[0].run} is over: {closed.outcome}", f"why:     rpd inspect {journal}"])
+        if as_json:
+            from rpd.adapters.report.inspection import Inspection
+
+            output.answer({**Inspection(reading, SystemClock().now()).document(), "ended_with": closed.exit_code})
+        return closed.exit_code
+    return take_over(journal, "rpd resume", as_json=as_json)
+
+
+def take_over(
+    journal_path: Path, command: str, *, as_json: bool, request: Request | None = None, quiet: bool = False
+) -> int:
+    """Lock, repair, and drive; `request` is the first thing the loop hears. Raises JournalError, UserError."""
+    opened = opened_of(read(journal_path), journal_path)
+    access = recorded_access(opened.cloud)
+    journal = Journal.open(
+        journal_path,
+        now=SystemClock().now,
+        command=command,
+        tool_version=version(),
+        redactor=Redactor(access.key),
+    )
+    return drive_journal(journal, access, as_json=as_json, request=request, quiet=quiet)
+
+
+def opened_of(reading: Reading, path: Path) -> Opened:
+    """Record 0, if the journal can be driven at all. Raises JournalDamaged, JournalTooNew."""
+    if reading.damage is not None:
+        raise JournalDamaged(
+            f"{path} is damaged at line {reading.damage.line} (byte {reading.damage.offset})",
+            line=reading.damage.line,
+            offset=reading.damage.offset,
+            hint=f"rpd inspect {path}   and rpd gc still work",
+        )
+    if reading.too_new:
+        raise JournalTooNew(f"{path} was written by a newer rpd", hint="upgrade rpd; inspect and gc work meanwhile")
+    opened = reading.opened
+    if opened is None:
+        raise UserError(f"{path} does not begin like a journal")
+    return opened

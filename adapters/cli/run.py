@@ -1,0 +1,90 @@
+"""`rpd run`: everything that can be wrong is found before anything is rented."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.cli.driving import drive_journal
+from rpd.adapters.cli.validate import read_variables
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.clouds import Access, default_access, sandbox_access, sandbox_home
+from rpd.adapters.local.dirs import new_token, state_home
+from rpd.adapters.local.jobfile import LoadedJob, load_job
+from rpd.adapters.local.keys import ssh_key
+from rpd.adapters.local.version import version
+from rpd.adapters.local.workspace import LocalWorkspace
+from rpd.engine.errors import UserError
+from rpd.journal.index import Index
+from rpd.journal.lock import holder
+from rpd.journal.paths import journal_path
+from rpd.journal.reader import read
+from rpd.journal.records import SCHEMA_VERSION, Opened
+from rpd.journal.redact import Redactor
+from rpd.journal.store import Journal
+
+
+def run_file(file: Path, *, use_sandbox: bool, detach: bool, new: bool, variables: list[str], as_json: bool) -> int:
+    """Load, check, open the journal, drive."""
+    loaded = load_job(file, variables=read_variables(variables))
+    home = state_home()
+    problems = LocalWorkspace(home).check_inputs(loaded.job, loaded.run_dir)
+    if problems:
+        raise UserError("\n       ".join([f"{file} cannot run here:", *problems]))
+    if not new:
+        _refuse_second(loaded, home)
+    ssh_key(loaded.job.ssh.key_path, home)
+    access = sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
+    journal = _open(loaded, access, home)
+    return drive_journal(journal, access, as_json=as_json, detach=detach)
+
+
+def _refuse_second(loaded: LoadedJob, home: Path) -> None:
+    """A dead, unfinished run of the same rendered config is resumed, not started twice. A live one is no obstacle."""
+    wanted = fingerprint(loaded.config, loaded.run_id)
+    for entry in Index(home).entries():
+        if entry.workflow != loaded.workflow or entry.outcome is not None or not Path(entry.journal).exists():
+            continue
+        opened = read(Path(entry.journal)).opened
+        if opened is None or fingerprint(opened.config, entry.run_id) != wanted or holder(Path(entry.journal)):
+            continue
+        raise UserError(
+            f"run {entry.run_id} of this very job is unfinished (state {entry.state or 'validate'})",
+            hint=f"rpd resume {entry.run_id}   (or start another beside it: rpd run --new {loaded.config_path})",
+            reason="unfinished_run",
+        )
+
+
+def fingerprint(config: dict[str, Any], run_id: str) -> str:
+    """What makes two rendered configs the same job: everything but the run id in their paths."""
+    text = json.dumps(config, sort_keys=True).replace(run_id, "{run_id}")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _open(loaded: LoadedJob, access: Access, home: Path) -> Journal:
+    path = journal_path(home, loaded.workflow, loaded.run_id)
+    opened = Opened(
+        tool_version=version(),
+        min_reader=SCHEMA_VERSION,
+        lifecycle="job",
+        workflow=loaded.workflow,
+        lineage=loaded.lineage,
+        config_path=loaded.config_path,
+        config_sha256=loaded.config_sha256,
+        config=msgspec.to_builtins(loaded.config),
+        journal_path=str(path),
+        run_dir=loaded.run_dir,
+        cloud=access.as_recorded(),
+        user=getpass.getuser(),
+        host=socket.gethostname(),
+        token=new_token(),
+        variables=loaded.variables,
+    )
+    clock = SystemClock()
+    return Journal.create(path, opened, run_id=loaded.run_id, now=clock.now, redactor=Redactor(access.key))

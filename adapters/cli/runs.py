@@ -1,0 +1,48 @@
+"""From what a person typed to the one journal that is meant."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rpd.adapters.local.dirs import state_home
+from rpd.engine.errors import UserError
+from rpd.journal.index import Entry, Index
+from rpd.journal.paths import canonical
+
+
+def find_journal(run: str | None, *, only_unfinished: bool = False) -> Path:
+    """The canonical journal of a path, a run id, a unique prefix, or a workflow (its newest run). Without a name: the only
+    unfinished run where `only_unfinished`, else the newest. Raises UserError (exit code 2) when that is not one run."""
+    home = state_home()
+    if run is not None and (os.sep in run or Path(run).exists()):
+        return canonical(Path(run).absolute())
+    index = Index(home)
+    if run is not None:
+        return Path(_pick(index.find(run), run).journal)
+    entries = index.entries()
+    if only_unfinished:
+        entries = [entry for entry in entries if entry.outcome is None]
+        if not entries:
+            raise UserError("there is no unfinished run", hint="rpd inspect   shows the newest run")
+        if len(entries) > 1:
+            names = "\n         ".join(f"{entry.run_id}  ({entry.state})" for entry in entries)
+            raise UserError(f"{len(entries)} runs are unfinished; name one:\n         {names}")
+    if not entries:
+        raise UserError(f"there are no runs in {home}", hint="rpd run FILE")
+    return Path(entries[0].journal)
+
+
+def _pick(found: list[Entry], name: str) -> Entry:
+    if not found:
+        raise UserError(f"no run is named {name!r}", hint="rpd inspect   shows the newest run")
+    exact = [entry for entry in found if entry.run_id == name]
+    workflow = [entry for entry in found if entry.workflow == name]
+    if exact:
+        return exact[0]
+    if workflow:
+        return workflow[0]
+    if len(found) > 1:
+        names = "\n         ".join(entry.run_id for entry in found[:10])
+        raise UserError(f"{name!r} could be any of these:\n         {names}")
+    return found[0]

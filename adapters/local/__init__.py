@@ -1,0 +1,1 @@
+"""This machine: clocks, folders, job files, run folders, signals."""

@@ -1,0 +1,54 @@
+"""The machine's clocks: UTC, one that runs on while the machine sleeps, and the name of the boot it counts from."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+from rpd.journal.records import Stamp
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class SystemClock:
+    """The real time. Two stamps of one boot are comparable by `up`, also across processes."""
+
+    def now(self) -> Stamp:
+        """The present moment."""
+        return Stamp(wall=time.time(), up=time.clock_gettime(_AWAKE_AND_ASLEEP), boot=boot_id())
+
+
+if sys.platform == "linux":
+    _AWAKE_AND_ASLEEP = time.CLOCK_BOOTTIME  # CLOCK_MONOTONIC stops while a Linux machine is suspended
+else:
+    _AWAKE_AND_ASLEEP = time.CLOCK_MONOTONIC  # on macOS this one runs on in sleep
+
+
+@functools.cache
+def boot_id() -> str:
+    """What names this boot of the machine.
+
+    Where the system does not say, a name that is good for this process alone: durations across processes then fall
+    back to UTC.
+    """
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return _boot_id_of_macos() or f"process-{uuid.uuid4()}"
+
+
+def _boot_id_of_macos() -> str:
+    for name in ("kern.bootsessionuuid", "kern.boottime"):
+        try:
+            answer = subprocess.run(
+                ["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False
+            )
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        if answer.returncode == 0 and answer.stdout.strip():
+            return answer.stdout.strip()
+    return ""

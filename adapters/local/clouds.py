@@ -1,0 +1,89 @@
+"""Which cloud a run talks to, and with which key. A journal names its cloud, never its key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from rpd.adapters.local.config import CloudProfile, cloud_profile, find_api_key, profile_of, require_api_key
+from rpd.engine.errors import UserError
+from rpd.journal.redact import Secret
+
+SANDBOX_POLL_SECONDS = 0.1
+RUNPOD_POLL_SECONDS = 3.0
+SANDBOX_OWNER_SILENCE_SECONDS = 600.0
+
+
+class Access(msgspec.Struct, frozen=True):
+    """A cloud with the key that opens it."""
+
+    profile: CloudProfile
+    key: Secret
+    source: str
+    sandbox_home: str | None = None
+
+    def as_recorded(self) -> dict[str, str]:
+        """What record 0 keeps: name, address and waits; never the key."""
+        is_sandbox = self.profile.name == "sandbox"
+        recorded = {
+            "name": self.profile.name,
+            "url": self.profile.url,
+            "quiet_window_seconds": str(self.profile.quiet_window_seconds),
+            "proof_interval_seconds": str(self.profile.proof_interval_seconds),
+            "poll_seconds": str(SANDBOX_POLL_SECONDS if is_sandbox else RUNPOD_POLL_SECONDS),
+        }
+        if self.sandbox_home is not None:
+            recorded["home"] = self.sandbox_home
+        return recorded
+
+
+def sandbox_home(state_home: Path) -> Path:
+    """Where this state home's own sandbox lives."""
+    return state_home / "sandbox"
+
+
+def sandbox_access(home: Path) -> Access:
+    """The sandbox of this folder, started if it is not up."""
+    from rpd.adapters.sandbox import daemon
+
+    info = daemon.up(home, boot_seconds=None, scenario=None)
+    return Access(profile_of(info.url), Secret(info.api_key), f"the sandbox in {home}", str(home))
+
+
+def default_access(state_home: Path, environ: Mapping[str, str] = os.environ) -> Access:
+    """The cloud of the environment: $RPD_API_URL or RunPod, with the key found there. Raises UserError (exit code 4)."""
+    profile = cloud_profile(environ)
+    key = require_api_key(environ)
+    own = _own_sandbox(state_home, profile.url)
+    return Access(profile, key.secret, key.source, own)
+
+
+def recorded_access(cloud: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> Access:
+    """The cloud a journal names. Its sandbox is started again, with its state, when it is down. Raises UserError."""
+    home = cloud.get("home")
+    if home is not None:
+        return sandbox_access(Path(home))
+    profile = profile_of(cloud["url"])
+    key = find_api_key(environ)
+    if key is None:
+        raise UserError(
+            f"no API key at hand for {profile.url}, which this journal names",
+            exit_code=4,
+            hint="export RUNPOD_API_KEY=...",
+            reason="key_missing",
+        )
+    return Access(profile, key.secret, key.source)
+
+
+def _own_sandbox(state_home: Path, url: str) -> str | None:
+    """The folder of this state home's sandbox, if `url` is its address: then the journal can start it again."""
+    if not url.startswith("http://"):
+        return None
+    from rpd.adapters.sandbox import daemon
+
+    info = daemon.find(sandbox_home(state_home))
+    is_own = info is not None and profile_of(info.url).url == url
+    return str(sandbox_home(state_home)) if is_own else None

@@ -1,0 +1,98 @@
+"""How requests reach a running loop: from signals, from other threads, and from other processes through a file.
+
+The file lies beside the journal (`<journal>.request`). The queue is a `SimpleQueue`, whose `put` is safe inside a
+signal handler that interrupted another `put` or `get`; there is no lock here that a handler could wait for.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import queue
+import secrets
+import time
+from pathlib import Path
+
+import msgspec
+
+from rpd.adapters.local.files import read_regular, write_whole
+from rpd.engine.ports import Request
+
+LOOK_SECONDS = 0.2
+"""The request file is looked for at most this often."""
+
+WAKE_SECONDS = 0.05
+"""A sleeper looks up this often, in case another thread has taken the message that was meant to wake it."""
+
+MAX_REQUEST_BYTES = 64 * 1024
+
+
+def request_file(journal_path: Path) -> Path:
+    """Where a request for the run of this journal is left."""
+    return journal_path.with_name(f"{journal_path.name}.request")
+
+
+def leave_request(journal_path: Path, request: Request) -> None:
+    """Effect: leave a request for whoever runs this journal, now or later. A newer one replaces one not yet taken.
+
+    Raises UserError when the file cannot be written.
+    """
+    write_whole(request_file(journal_path), msgspec.json.encode(request))
+
+
+class ProcessControl:
+    """`rpd.engine.ports.Control` for one run in this process; any thread may ask, look and wait, one takes."""
+
+    def __init__(self, journal_path: Path | None = None) -> None:
+        self._file = request_file(journal_path) if journal_path is not None else None
+        self._inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._ready: collections.deque[Request] = collections.deque()
+        self._look_at = 0.0
+        self._is_left = False
+
+    def ask(self, request: Request) -> None:
+        """Make a request; wakes `wait`. Safe in a signal handler and from any thread."""
+        self._inbox.put(request)
+
+    def pending(self) -> bool:
+        """Whether a request waits to be taken."""
+        if self._ready or not self._inbox.empty():
+            return True
+        now = time.monotonic()
+        if self._file is not None and now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            self._is_left = self._file.exists()
+        return self._is_left
+
+    def take(self) -> Request | None:
+        """The oldest waiting request, removed; the request file is consumed here and nowhere else."""
+        with contextlib.suppress(IndexError):
+            return self._ready.popleft()
+        with contextlib.suppress(queue.Empty):
+            return self._inbox.get_nowait()
+        self._is_left = False
+        return self._take_file() if self._file is not None else None
+
+    def wait(self, seconds: float) -> None:
+        """Sleep; returns early when a request waits: within 50 ms of `ask`, within 250 ms of a request file."""
+        end = time.monotonic() + seconds
+        while not self.pending() and (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                self._ready.append(self._inbox.get(timeout=min(left, WAKE_SECONDS)))
+
+    def _take_file(self) -> Request | None:
+        """Renaming the file first makes one reader its owner."""
+        assert self._file is not None
+        mine = self._file.with_name(f"{self._file.name}.{os.getpid()}.{secrets.token_hex(4)}.taken")
+        try:
+            self._file.rename(mine)
+        except OSError:
+            return None  # none there, or another reader was quicker
+        try:
+            return msgspec.json.decode(read_regular(mine, MAX_REQUEST_BYTES), type=Request)
+        except (OSError, msgspec.DecodeError):
+            return None  # not one of ours: `leave_request` renames whole files into place
+        finally:
+            with contextlib.suppress(OSError):
+                mine.unlink()

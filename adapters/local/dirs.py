@@ -1,0 +1,90 @@
+"""Where rpd keeps things on this machine, and the names it gives them."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rpd.engine.errors import UserError
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32 in lower case: no letter is mistaken for a digit, and any of them may stand in a pod's name."""
+
+LONGEST_LABEL = 41
+TOKEN_LENGTH = 26
+SUFFIX_LENGTH = 6
+
+Entropy = Callable[[int], bytes]
+
+
+def state_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder of journals, keys and caches: $RPD_HOME, else the platform's user-state folder; made 0700 when absent.
+
+    Raises UserError when it cannot be made, belongs to somebody else or may be written by others.
+    """
+    named = environ.get("RPD_HOME", "")
+    if named:
+        home = Path(named).expanduser().absolute()
+    else:
+        import platformdirs
+
+        home = platformdirs.user_state_path("rpd", appauthor=False)
+    return private_folder(home)
+
+
+def config_home() -> Path:
+    """The folder of the user's own settings; not created."""
+    import platformdirs
+
+    return platformdirs.user_config_path("rpd", appauthor=False)
+
+
+def journals_folder(home: Path, workflow: str) -> Path:
+    """`<home>/journals/<label of the workflow>`, made 0700 when absent."""
+    private_folder(home / "journals")
+    return private_folder(home / "journals" / label_of(workflow))
+
+
+def private_folder(folder: Path) -> Path:
+    """Make `folder` readable by this user alone, and return it. An existing one is never changed, only checked."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.stat()
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}", reason="local_disk") from error
+    if status.st_uid != os.geteuid():
+        raise UserError(f"the folder {folder} belongs to another user; set RPD_HOME to one of your own")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UserError(f"others may write to the folder {folder}", hint=f"chmod 700 {folder}")
+    return folder
+
+
+def label_of(name: str) -> str:
+    """A name for pods, files and folders: `[a-z0-9][a-z0-9-]{0,40}`, or empty when nothing of it can be kept."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST_LABEL].rstrip("-")
+
+
+def new_run_id(prefix: str, wall: float, entropy: Entropy = secrets.token_bytes) -> str:
+    """`<label of the prefix>-<YYYYMMDDTHHMMSSZ>-<6 base32>` for a moment in UTC seconds."""
+    moment = datetime.fromtimestamp(wall, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{label_of(prefix)}-{moment}-{_letters(SUFFIX_LENGTH, entropy)}"
+
+
+def new_token(entropy: Entropy = secrets.token_bytes) -> str:
+    """26 letters (130 bits) that no other run has; they stand in the pod's name and make it ours."""
+    return _letters(TOKEN_LENGTH, entropy)
+
+
+def run_folder(project_root: Path, run_id: str) -> Path:
+    """`<project_root>/artifacts/runpod/<run_id>`; not created."""
+    return project_root / "artifacts" / "runpod" / run_id
+
+
+def _letters(count: int, entropy: Entropy) -> str:
+    return "".join(ALPHABET[byte & 31] for byte in entropy(count))

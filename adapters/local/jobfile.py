@@ -1,0 +1,200 @@
+"""From a job file to a `Job`: read, render, check, all problems at once, before a cent is spent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.local.dirs import label_of, new_run_id
+from rpd.adapters.local.leaks import environment_secrets, mask, unmask
+from rpd.adapters.local.spec_checks import check_env_names, check_leaks, check_project_root, checks_of
+from rpd.adapters.local.spec_error import Path as SpecPath
+from rpd.adapters.local.spec_error import Problem, SpecError
+from rpd.adapters.local.spec_render import MakeRunId, Rendered, prefix_label, render_spec
+from rpd.adapters.local.spec_types import mismatches
+from rpd.adapters.local.yaml_source import YamlSource, parse_yaml, read_yaml
+from rpd.engine.errors import UserError
+from rpd.states.job import Job
+
+DEFAULT_VOLUME_GB = 20
+"""Size of the volume disk of an ephemeral pod whose file names none."""
+
+SSH_PORT = "22/tcp"
+
+
+class LoadedJob(msgspec.Struct, frozen=True):
+    """A job file that can be run.
+
+    `job` has every default filled in and every local path absolute. `workflow` is the label of the rendered name.
+    `lineage` names the jobs that may share a pod one after the other. `config` is the job as plain data for record 0,
+    secrets of the environment masked; `restore_job` turns it back. `config_sha256` is that of the rendered job,
+    `source_sha256` of the file.
+    """
+
+    job: Job
+    workflow: str
+    run_id: str
+    lineage: str
+    config_path: str
+    project_root: str
+    run_dir: str
+    variables: dict[str, str]
+    config: dict[str, Any]
+    config_sha256: str
+    source_sha256: str
+
+
+def load_job(
+    path: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    run_id: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    home: Path | None = None,
+) -> LoadedJob:
+    """Load one job file.
+
+    `variables` come from the command line and win over the file's. Without `run_id` a new one is made from the file's
+    prefix and the time. `environ` is searched for secrets that must not stand in the file. `home` is the user's home
+    folder. Raises SpecError with all problems, UserError when the file cannot be read.
+    """
+    make: MakeRunId = (
+        (lambda _prefix: run_id) if run_id else (lambda prefix: new_run_id(prefix_label(prefix), time.time()))
+    )
+    secrets = environment_secrets(environ)
+    return _build(read_yaml(path), path, variables or {}, make, secrets, home or Path.home())
+
+
+def load_text(
+    text: str, path: Path, *, variables: Mapping[str, str] | None = None, run_id: str = "job-20000101T000000Z-000000"
+) -> LoadedJob:
+    """Load a job file that is not on disk yet, as if it stood at `path`; checks no secrets."""
+    source = parse_yaml(text.encode(errors="surrogatepass"), str(path))
+    return _build(source, path, variables or {}, lambda _prefix: run_id, {}, Path.home())
+
+
+def restore_job(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Job:
+    """The job of a journal, from the `config` of its record 0; masked secrets come from the environment again.
+
+    Raises UserError when a secret is missing or the record does not hold a job.
+    """
+    try:
+        return msgspec.convert(unmask(dict(config), environ), Job)
+    except msgspec.ValidationError as error:
+        raise UserError(f"the journal's record 0 does not hold a job this rpd understands: {error}") from error
+
+
+def _build(
+    source: YamlSource,
+    path: Path,
+    variables: Mapping[str, str],
+    make_run_id: MakeRunId,
+    secrets: Mapping[str, str],
+    home: Path,
+) -> LoadedJob:
+    config_path = path.resolve()
+    rendered = render_spec(source, variables, config_path, make_run_id)
+    problems = [*rendered.problems, *_problems(source, rendered, secrets, home)]
+    if rendered.unclear and not problems:  # nothing half rendered may ever pass
+        problems = [source.problem(path, "cannot be rendered") for path in rendered.unclear]
+    if problems:
+        raise SpecError(source.file, problems)
+    try:
+        job = msgspec.convert(rendered.data, Job)
+    except msgspec.ValidationError as error:  # the walk over the types found nothing: msgspec has the last word
+        raise SpecError(source.file, [Problem(1, 1, "(whole file)", str(error))]) from error
+    root = rendered.names["project_root"]
+    job = _completed(job, root)
+    plain = msgspec.to_builtins(job)
+    masked = mask(plain, secrets)
+    return LoadedJob(
+        job=job,
+        workflow=label_of(job.name),
+        run_id=rendered.names["run_id"],
+        lineage=f"{job.name}@{config_path}",
+        config_path=str(config_path),
+        project_root=root,
+        run_dir=rendered.names["run_dir"],
+        variables=dict(masked["variables"]),
+        config=masked,
+        config_sha256=hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest(),
+        source_sha256=source.sha256,
+    )
+
+
+def _problems(source: YamlSource, rendered: Rendered, secrets: Mapping[str, str], home: Path) -> Iterator[Problem]:
+    """Type problems, then those of every section whose types are right; nothing is said twice about one place."""
+    told, bad = set(rendered.unclear), set()
+    for path, message in [*mismatches(rendered.data, Job), *check_env_names(rendered.data)]:
+        if path not in told:
+            told.add(path)
+            bad.add(path)
+            yield source.problem(path, message)
+    above = {path[:length] for path in bad for length in range(1, len(path) + 1)}
+    for field in msgspec.structs.fields(Job):
+        check = checks_of(field.encode_name)
+        if check is None or rendered.data.get(field.encode_name) is None:
+            continue
+        try:
+            section = msgspec.convert(
+                _sound(rendered.data[field.encode_name], (field.encode_name,), bad, above), field.type
+            )
+        except msgspec.ValidationError:
+            continue
+        for below, message in check(section):
+            path = (field.encode_name, *below)
+            if path not in told:
+                yield source.problem(path, message)
+    for path, message in check_leaks(rendered.data, secrets):
+        yield source.problem(path, message)
+    root = rendered.names.get("project_root")
+    if root is not None and (why := check_project_root(Path(root), home.resolve())):
+        yield source.problem(("local", "project_root"), why)
+
+
+def _sound(value: Any, path: SpecPath, bad: set[SpecPath], above: set[SpecPath]) -> Any:
+    """A section without its fields of the wrong type, so that its other fields can still be checked.
+
+    `bad` are the places of wrong type, `above` those and all that hold them.
+    """
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _sound(item, (*path, key), bad, above)
+        for key, item in value.items()
+        if (*path, key) not in above or (isinstance(item, dict) and (*path, key) not in bad)
+    }
+
+
+def _completed(job: Job, root: str) -> Job:
+    """Defaults that depend on other fields, and local paths made absolute: relative ones count from the project's
+    root.
+    """
+    replace = msgspec.structs.replace
+
+    def absolute(text: str) -> str:
+        return os.path.normpath(Path(root, os.path.expanduser(text)))  # noqa: PTH111 - pathlib raises on ~nobody
+
+    storage = job.storage
+    if storage.mode == "ephemeral" and storage.volume_gb is None:
+        storage = replace(storage, volume_gb=DEFAULT_VOLUME_GB)
+    pod = job.pod
+    if SSH_PORT not in pod.ports:
+        pod = replace(pod, ports=(SSH_PORT, *pod.ports))
+    return replace(
+        job,
+        pod=pod,
+        storage=storage,
+        run_id_prefix=job.run_id_prefix or job.name,
+        state_file=job.state_file and absolute(job.state_file),
+        local=replace(job.local, project_root=root, required_paths=tuple(map(absolute, job.local.required_paths))),
+        ssh=replace(job.ssh, key_path=job.ssh.key_path and absolute(job.ssh.key_path)),
+        staging=tuple(replace(tree, source=absolute(tree.source)) for tree in job.staging),
+        artifacts=tuple(replace(item, local_path=absolute(item.local_path)) for item in job.artifacts),
+    )

@@ -1,0 +1,184 @@
+"""What the types cannot say: rules between fields, paths, names and secrets. Each check sees one rendered section."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+from rpd.adapters.local.dirs import label_of
+from rpd.adapters.local.leaks import leak_in
+from rpd.adapters.local.spec_error import Path
+from rpd.states.job import Artifact, Command, Local, PodSpec, Run, Staging, Storage
+
+Finding = tuple[Path, str]
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_SET_IN_POD = re.compile(r"RPD_|RUNPOD_|PUBLIC_KEY\Z")
+_SET_IN_JOB = re.compile(r"RPD_")
+_SYSTEM_FOLDERS = frozenset(
+    "/ // /bin /boot /dev /etc /home /lib /lib64 /proc /root /run /sbin /sys /tmp /usr /var".split()  # noqa: SIM905
+)
+_REFERENCE = re.compile(r"\{\{ RUNPOD_SECRET_\w+ \}\}\Z")
+
+
+def checks_of(section: str) -> Callable[[Any], Iterator[Finding]] | None:
+    """The check of a top-level field of the job, if it has one."""
+    return _CHECKS.get(section)
+
+
+def check_env_names(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Names in `pod.env` and `remote_env.exports`; sees the whole file, whatever else is wrong with it."""
+    for section, field, ours in (("pod", "env", _SET_IN_POD), ("remote_env", "exports", _SET_IN_JOB)):
+        entries = data.get(section)
+        names = entries.get(field) if isinstance(entries, dict) else None
+        for name in names if isinstance(names, dict) else ():
+            if not _ENV_NAME.match(name):
+                yield (section, field, name), "is not a name for an environment variable"
+            elif ours.match(name):
+                yield (section, field, name), "is set by rpd or by RunPod; choose another name"
+
+
+def check_leaks(value: Any, secrets: Mapping[str, str], path: Path = ()) -> Iterator[Finding]:
+    """Texts in the shape of a key anywhere, and secrets of the environment in `pod.env`, which the cloud's API
+    returns.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from check_leaks(item, secrets, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from check_leaks(item, secrets, (*path, index))
+    elif isinstance(value, str) and not _REFERENCE.match(value):
+        in_pod_env = path[:2] == ("pod", "env")
+        found = leak_in(value, secrets if in_pod_env else {})
+        if found and in_pod_env:
+            yield (
+                path,
+                f"holds {found}, and pod.env can be read through the API; write {{{{ RUNPOD_SECRET_name }}}} here",
+            )
+        elif found:
+            yield path, f"holds {found}; a job file is copied into the journal: pass it as a variable, --var NAME=$NAME"
+
+
+def check_project_root(root: FilePath, home: FilePath) -> str | None:
+    """Why `root` cannot be a project folder, or None. Runs are kept below it and inputs are found in it."""
+    if root == root.parent:
+        return "is the root of the file system; name the project's own folder"
+    if root == home or root in home.parents:
+        return (
+            f"{root} is or holds your home folder; move the job file to a folder of its own or set local.project_root"
+        )
+    return None
+
+
+def _name(name: str) -> Iterator[Finding]:
+    if not label_of(name):
+        yield (), f"{name!r} has no letter a-z or digit; pods and folders are named after it"
+    elif not name.isprintable():
+        yield (), "holds a line break or control character"
+
+
+def _local(local: Local) -> Iterator[Finding]:
+    if not local.project_root:
+        yield ("project_root",), "must not be empty"
+    for index, path in enumerate(local.required_paths):
+        if not path.strip():
+            yield ("required_paths", index), "must not be empty"
+
+
+def _pod(pod: PodSpec) -> Iterator[Finding]:
+    if re.search(r"\s", pod.image):
+        yield ("image",), f"{pod.image[:60]!r} holds a space"
+    yield from _twice("gpu_order", pod.gpu_order)
+    yield from _twice("datacenters", pod.datacenters)
+    for index, port in enumerate(pod.ports):
+        number = int(port.partition("/")[0][:9])
+        if not 1 <= number <= 65535:
+            yield ("ports", index), f"{port[:20]!r} is not a port; 1 to 65535"
+
+
+def _storage(storage: Storage) -> Iterator[Finding]:
+    mount = storage.volume_mount
+    if posixpath.normpath(mount) in ("/", "//") or ".." in mount.split("/"):
+        yield ("volume_mount",), f"{mount!r} cannot be a mount point; an absolute folder such as /workspace can"
+    elif re.search(r"[\s:]", mount):
+        yield ("volume_mount",), f"{mount!r} holds a space or colon"
+    if storage.mode == "network_volume" and storage.volume_name is None:
+        yield ("volume_name",), "is missing: storage.mode network_volume needs the volume's name or id"
+    if storage.mode == "ephemeral" and storage.volume_name is not None:
+        yield ("volume_name",), "is for storage.mode network_volume; with ephemeral the volume is new for each pod"
+
+
+def _commands(commands: Sequence[Command]) -> Iterator[Finding]:
+    for index, command in enumerate(commands):
+        if not command.command.strip():
+            yield (index, "command"), "must not be blank"
+
+
+def _staging(trees: Sequence[Staging]) -> Iterator[Finding]:
+    for index, tree in enumerate(trees):
+        yield from _remote_path((index, "destination"), tree.destination)
+        if tree.delete and posixpath.normpath(tree.destination) in _SYSTEM_FOLDERS:
+            yield (
+                (index, "destination"),
+                f"{tree.destination!r} would lose all but the source's files; name a folder below",
+            )
+
+
+def _run(run: Run) -> Iterator[Finding]:
+    if not run.body.strip():
+        yield ("body",), "must not be blank"
+    for field in ("script_path", "log_path"):
+        value = getattr(run, field)
+        if value is not None:
+            yield from _remote_path((field,), value)
+    if run.script_path is not None and run.script_path == run.log_path:
+        yield ("log_path",), "is the same file as run.script_path"
+    if run.success_marker is not None and "\n" in run.success_marker:
+        yield ("success_marker",), "must be one line"
+
+
+def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
+    labels = Counter(artifact.label for artifact in artifacts)
+    places = Counter(artifact.local_path for artifact in artifacts)
+    for index, artifact in enumerate(artifacts):
+        yield from _remote_path((index, "remote_path"), artifact.remote_path)
+        if labels[artifact.label] > 1:
+            yield (index, "label"), f"{artifact.label!r} is used twice"
+        if places[artifact.local_path] > 1:
+            yield (index, "local_path"), f"{artifact.local_path!r} is used twice; one would replace the other"
+
+
+def _remote_path(path: Path, value: str) -> Iterator[Finding]:
+    if not value.startswith("/"):
+        yield path, f"{value!r} is not absolute; write {{volume_mount}}/{value}"
+    elif ".." in value.split("/"):
+        yield path, f"{value!r} holds '..'"
+    elif not value.isprintable():
+        yield path, f"{value!r} holds a line break or control character"
+
+
+def _twice(field: str, values: Sequence[str]) -> Iterator[Finding]:
+    seen = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            yield (field, index), f"{value!r} is named twice"
+        seen.add(value)
+
+
+_CHECKS: dict[str, Callable[[Any], Iterator[Finding]]] = {
+    "name": _name,
+    "run_id_prefix": _name,
+    "local": _local,
+    "pod": _pod,
+    "storage": _storage,
+    "setup": _commands,
+    "preflight": _commands,
+    "staging": _staging,
+    "run": _run,
+    "artifacts": _artifacts,
+}

@@ -1,0 +1,15 @@
+"""The installed version of this program."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+DISTRIBUTION = "rpd-cli"
+
+
+def version() -> str:
+    """The version of the installed distribution, or `unknown` when it runs from nowhere."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "unknown"

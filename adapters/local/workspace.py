@@ -1,0 +1,210 @@
+"""The run folder and the user's own files on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.local.dirs import private_folder
+from rpd.adapters.local.files import sync_folder, write_whole
+from rpd.adapters.local.keys import ssh_key
+from rpd.engine.errors import UserError
+from rpd.states.job import Job
+
+MIN_FREE_BYTES = 256 * 1024 * 1024
+"""Free space below which a run is not begun: the journal, the log and the results have to go somewhere."""
+
+EVENTS_NAME = "events.jsonl"
+MANIFEST_NAME = "manifest.json"
+
+
+class LocalWorkspace:
+    """`rpd.states.world.Workspace` on the real disk. `state_home` is where journals and keys are kept."""
+
+    def __init__(self, state_home: Path, user_home: Path | None = None) -> None:
+        self._state_home = state_home
+        self._user_home = (user_home or Path.home()).resolve()
+
+    def check_inputs(self, job: Job, run_dir: str) -> tuple[str, ...]:
+        """Read: problems with local paths, free space and the SSH key, one sentence each; empty when all is well."""
+        return (
+            *_missing_paths(job),
+            *self._bad_sources(job),
+            *self._bad_destinations(job),
+            *self._bad_key(job),
+            *_unwritable(Path(run_dir)),
+            *_full_disks(Path(run_dir), self._state_home),
+        )
+
+    def write_pointer(self, path: str, content: dict[str, Any]) -> None:
+        """Effect: write the small JSON pointer scripts read. A file that is no pointer is never overwritten."""
+        target = _expanded(path)
+        if _pointer(target) is None and _holds_something(target):
+            raise UserError(
+                f"state_file {target} exists and is not a pointer of a run; it is left alone", reason="local_disk"
+            )
+        write_whole(target, msgspec.json.format(msgspec.json.encode(content)) + b"\n", mode=0o600)
+
+    def remove_pointer(self, path: str, pod_id: str) -> None:
+        """Effect: remove the pointer if it still names this pod."""
+        target = _expanded(path)
+        pointer = _pointer(target)
+        if pointer is None or pointer.get("pod_id") != pod_id:
+            return
+        try:
+            target.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot remove {target}: {error.strerror}", reason="local_disk") from error
+
+    def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
+        """Effect: write the run's manifest whole or not at all; returns its sha256."""
+        content = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
+        write_whole(Path(run_dir, MANIFEST_NAME), content, mode=0o644)
+        return hashlib.sha256(content).hexdigest()
+
+    def _bad_sources(self, job: Job) -> Iterator[str]:
+        for index, tree in enumerate(job.staging):
+            source = _expanded(tree.source)
+            where = f"staging[{index}].source {source}"
+            if not source.exists():
+                yield f"{where} does not exist"
+            elif self._is_too_wide(source):
+                yield f"{where} is your home folder, holds it or is the whole disk; name the project's own folder"
+            elif not os.access(source, os.R_OK | (os.X_OK if source.is_dir() else 0)):
+                yield f"{where} cannot be read"
+            elif not (source.is_dir() or source.is_file()):
+                yield f"{where} is neither a folder nor a file"
+
+    def _bad_destinations(self, job: Job) -> Iterator[str]:
+        for index, artifact in enumerate(job.artifacts):
+            place = _expanded(artifact.local_path)
+            if self._is_too_wide(place):
+                yield f"artifacts[{index}].local_path {place} is your home folder, holds it or is the whole disk"
+            else:
+                yield from _unwritable(place)
+
+    def _bad_key(self, job: Job) -> Iterator[str]:
+        try:
+            ssh_key(job.ssh.key_path, self._state_home)
+        except UserError as error:
+            yield f"{error.message}{f' ({error.hint})' if error.hint else ''}"
+
+    def _is_too_wide(self, path: Path) -> bool:
+        real = path.resolve()
+        return real == self._user_home or real in self._user_home.parents
+
+
+def prepare_run_dir(run_dir: Path) -> Path:
+    """Effect: make the run folder, for this user alone, with parents. Raises UserError when another user owns it."""
+    return private_folder(run_dir)
+
+
+class EventsLink:
+    """The run folder's `events.jsonl`. `is_copy` where the file system can't hold a second name for the journal."""
+
+    def __init__(self, journal: Path, events: Path, *, is_copy: bool) -> None:
+        self._journal = journal
+        self._events = events
+        self.is_copy = is_copy
+
+    def refresh(self) -> None:
+        """Effect: bring `events.jsonl` up to the journal, for the end of a run. Raises UserError (`local_disk`)."""
+        if not _is_same(self._journal, self._events):
+            self.is_copy = not _link(self._journal, self._events)
+
+
+def link_events(journal: Path, run_dir: Path) -> EventsLink:
+    """Effect, repeatable: make `<run_dir>/events.jsonl` the journal itself, or a copy where that can't be."""
+    link = EventsLink(journal, run_dir / EVENTS_NAME, is_copy=False)
+    link.refresh()
+    return link
+
+
+def _link(journal: Path, events: Path) -> bool:
+    """Put a hard link, else a copy, at `events`; whether it is a link."""
+    draft = events.with_name(f".{events.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        is_link = True
+        try:
+            os.link(journal, draft, follow_symlinks=False)
+        except OSError:
+            is_link = False
+            shutil.copyfile(journal, draft)
+            draft.chmod(0o600)
+        draft.replace(events)
+        sync_folder(events.parent)
+    except OSError as error:
+        raise UserError(f"cannot write {events}: {error.strerror}", reason="local_disk") from error
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+    return is_link
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _missing_paths(job: Job) -> Iterator[str]:
+    for index, text in enumerate(job.local.required_paths):
+        if not _expanded(text).exists():
+            yield f"local.required_paths[{index}] {_expanded(text)} does not exist"
+
+
+def _unwritable(folder: Path) -> Iterator[str]:
+    """Whether something can be made at `folder`: it, or the nearest folder above it, must take new entries."""
+    place = _nearest(folder)
+    if place.is_file() and place != folder:
+        yield f"{folder} cannot be made: {place} is a file"
+    elif not os.access(place, os.W_OK | (os.X_OK if place.is_dir() else 0)):
+        yield f"{folder} cannot be written: no permission for {place}"
+
+
+def _full_disks(*folders: Path) -> Iterator[str]:
+    seen = set()
+    for folder in folders:
+        place = _nearest(folder)
+        try:
+            device, free = place.stat().st_dev, shutil.disk_usage(place).free
+        except OSError as error:
+            yield f"the disk of {place} cannot be read: {error.strerror}"
+            continue
+        if device not in seen and free < MIN_FREE_BYTES:
+            mebibytes = 1024 * 1024
+            yield f"the disk of {place} has {free // mebibytes} MiB free; {MIN_FREE_BYTES // mebibytes} MiB are needed"
+        seen.add(device)
+
+
+def _nearest(path: Path) -> Path:
+    return next((place for place in (path, *path.parents) if place.exists()), Path("/"))
+
+
+def _expanded(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib raises on ~nobody
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return path.is_dir() or path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _pointer(path: Path) -> dict[str, Any] | None:
+    """The content of a pointer file; None when it is absent or something else."""
+    try:
+        content: Any = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None
+    return content if isinstance(content, dict) and content.keys() & {"pod_id", "journal"} else None

@@ -1,0 +1,94 @@
+"""What the scripts print, read into the structs of the port. Text from a pod is untrusted: stripped and bounded."""
+
+from __future__ import annotations
+
+import re
+
+from rpd.states.world import Armed, Claim, Greeting, StepResult, SwitchOrder
+
+_PHASES = frozenset({"none", "claimed", "running", "ended", "lost"})
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_TAIL_LINES = 40
+_LINE_CHARACTERS = 2000
+
+Fields = dict[str, str]
+"""`key=value` lines as a script prints them."""
+
+
+def fields_of(text: str) -> Fields:
+    """The lines with a `=`; the last of a name counts."""
+    return {key: clean(value) for key, found, value in (line.partition("=") for line in text.split("\n")) if found}
+
+
+def clean(text: str) -> str:
+    """Without escape sequences and control characters, and not endless."""
+    return _CONTROLS.sub("", _ESCAPES.sub("", text))[:_LINE_CHARACTERS]
+
+
+def claim_of(fields: Fields) -> Claim:
+    """Raises ValueError when it is not a claim."""
+    phase = fields.get("phase", "")
+    if phase not in _PHASES:
+        raise ValueError(f"no claim has the phase {phase!r}")
+    marker = fields.get("has_marker", "")
+    exit_code = fields.get("exit_code", "")
+    return Claim(
+        phase=phase,
+        launch=int(fields["launch"]),
+        exit_code=int(exit_code) if exit_code else None,
+        started_at=_number(fields.get("started_at", "")),
+        ended_at=_number(fields.get("ended_at", "")),
+        log_bytes=int(fields.get("log_bytes") or 0),
+        has_marker=marker == "1" if marker else None,
+        note=fields.get("note", ""),
+    )
+
+
+def greeting_of(text: str, host_key: str) -> Greeting:
+    """Raises ValueError when it is not a greeting."""
+    fields = fields_of(text)
+    tools = tuple(clean(line.partition("=")[2]) for line in text.split("\n") if line.startswith("tool="))
+    seq, _, z = fields.get("anchor", "").partition(" ")
+    gpus = fields.get("gpus", "")
+    return Greeting(
+        host_key=host_key,
+        pod_id=fields["pod_id"],
+        container=fields["container"],
+        clock=_number(fields["clock"]) or float(fields["clock_s"]),
+        gpus=int(gpus) if gpus else None,
+        tools=tools,
+        epoch=int(fields["epoch"]),
+        anchor_seq=int(seq) if seq else None,
+        anchor_z=z or None,
+    )
+
+
+def armed_of(fields: Fields, order: SwitchOrder) -> Armed:
+    """Raises ValueError when the answer is none, or not about these orders."""
+    generation = int(fields["generation"])
+    if generation != order.generation:
+        raise ValueError(f"the pod holds orders of generation {generation}, not {order.generation}")
+    return Armed(
+        generation=generation,
+        limit_at=float(fields["limit_at"]),
+        probe=fields["probe"],
+        is_restart_proof=fields.get("kind") == "start",
+        pid=int(fields["pid"]) if fields.get("pid") else None,
+    )
+
+
+def step_result_of(fields: Fields, output: str) -> StepResult:
+    """The last lines of `output` as a terminal would leave them. Raises ValueError when there is no result."""
+    lines = [clean(line.rstrip("\r").rpartition("\r")[2]) for line in output.split("\n")]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return StepResult(int(fields["exit_code"]), tuple(lines[-_TAIL_LINES:]), _number(fields.get("seconds", "")) or 0.0)
+
+
+def _number(text: str) -> float | None:
+    """None for what is no number: `date +%N` prints itself where it is not known."""
+    try:
+        return float(text)
+    except ValueError:
+        return None

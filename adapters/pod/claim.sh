@@ -1,0 +1,49 @@
+# The claim folder: rpd_job is it, rpd_launch its number, rpd_log the job's log, rpd_marker what to look for in it.
+#   container  names the start of the container the claim was made in     lock     path of the lock its wrapper holds
+#   gate       a folder: made by the one wrapper that runs the script     pid      of the wrapper: "<pid> <start>"
+#   started    when, UTC seconds          job   of the script: "<pid> <start>"
+#   ended      when, UTC seconds          rc    the exit code          anchor   the journal's head at launch
+
+# Whether anything of the launch lives; rpd_note says so when it is less than it should be.
+rpd_is_running() {
+    rpd_lock=$(rpd_get "$rpd_job/lock")
+    rpd_held "$rpd_lock"
+    case $? in
+        0) return 0 ;;
+        2) rpd_lives "$rpd_job/pid" && return 0 ;;
+    esac
+    [ "$(rpd_get "$rpd_job/container")" = "$(rpd_container)" ] || return 1
+    rpd_leader=$(rpd_get "$rpd_job/job")
+    rpd_leader=${rpd_leader%% *}
+    [ -n "$rpd_leader" ] && [ -n "$(rpd_members "$rpd_leader")" ] || return 1
+    rpd_note='the wrapper is gone, the job runs on: its exit code will not be known'
+}
+
+# Sets rpd_phase, rpd_code and rpd_note.
+rpd_look() {
+    rpd_note='' rpd_code=''
+    if [ ! -d "$rpd_job" ]; then rpd_phase=none
+    elif [ -f "$rpd_job/rc" ]; then rpd_phase=ended
+    elif [ ! -d "$rpd_job/gate" ]; then rpd_phase=claimed
+    elif rpd_is_running; then rpd_phase=running
+    elif [ -f "$rpd_job/rc" ]; then rpd_phase=ended
+    elif [ -f "$rpd_lock.rc" ]; then
+        rpd_phase=ended rpd_code=$(rpd_get "$rpd_lock.rc")
+        rpd_note='the exit code could not be written to the volume and was kept in memory'
+    else
+        rpd_phase=lost rpd_note='no process is left and no exit code was written'
+        [ "$(rpd_get "$rpd_job/container")" = "$(rpd_container)" ] || rpd_note='the container was restarted while the job ran'
+    fi
+    if [ "$rpd_phase" = ended ] && [ -z "$rpd_code" ]; then rpd_code=$(rpd_get "$rpd_job/rc"); fi
+}
+
+# Prints the claim, one key=value a line.
+rpd_print_claim() {
+    rpd_look
+    printf 'phase=%s\nlaunch=%s\nexit_code=%s\n' "$rpd_phase" "$rpd_launch" "$rpd_code"
+    printf 'started_at=%s\nended_at=%s\n' "$(rpd_get "$rpd_job/started")" "$(rpd_get "$rpd_job/ended")"
+    printf 'log_bytes=%s\nnote=%s\n' "$(rpd_size "$rpd_log")" "$rpd_note"
+    if [ "$rpd_phase" = ended ] && [ -n "$rpd_marker" ]; then
+        if LC_ALL=C grep -qF -e "$rpd_marker" "$rpd_log" 2>/dev/null; then echo has_marker=1; else echo has_marker=0; fi
+    fi
+}

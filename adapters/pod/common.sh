@@ -1,0 +1,175 @@
+# What every script in the pod builds on. Names begin with rpd_ so that no variable of the pod is hidden or overwritten.
+# Only what POSIX sh and a small tool box (mkdir, mv, cat, date, sleep, tr) have is taken for granted.
+
+# The first process of the container. RPD_INIT_PID names it where the pod has no process namespace of its own.
+rpd_init=${RPD_INIT_PID:-1}
+
+rpd_has() { command -v "$1" >/dev/null 2>&1; }
+
+rpd_nap() { sleep "$1" 2>/dev/null || sleep 1; }
+
+rpd_now() { date +%s; }
+
+# Seconds since the machine started; unlike the clock it is never set.
+rpd_uptime() {
+    rpd_up=
+    { read -r rpd_up rpd_rest; } 2>/dev/null </proc/uptime || rpd_up=$(rpd_now)
+    printf '%s\n' "${rpd_up%.*}"
+}
+
+# Ends the script with a reason the caller knows; the rest is for people.
+rpd_fail() {
+    printf 'fault=%s\nmessage=%s\n' "$1" "$(printf '%s' "$2" | tr '\n' ' ')"
+    exit 3
+}
+
+# FILE VALUE: the file holds the value, or what it held before; never a part. The value is on the disk when this returns.
+rpd_put() {
+    if rpd_has dd; then
+        printf '%s\n' "$2" | dd of="$1.$$" conv=fsync 2>/dev/null && mv -f "$1.$$" "$1"
+    else
+        printf '%s\n' "$2" 2>/dev/null >"$1.$$" && mv -f "$1.$$" "$1"
+    fi
+}
+
+# FILE: its first line, empty where there is none.
+rpd_get() {
+    rpd_value=
+    [ -f "$1" ] || return 0
+    { IFS= read -r rpd_value || :; } 2>/dev/null <"$1"
+    printf '%s' "$rpd_value"
+}
+
+# FILE: bytes in it, 0 where there is none.
+rpd_size() {
+    [ -f "$1" ] || { printf 0; return 0; }
+    stat -L -c %s "$1" 2>/dev/null || wc -c <"$1" | tr -d ' '
+}
+
+# PID: sets rpd_state, rpd_parent, rpd_group, rpd_session and rpd_start (ticks since boot). False when there is none.
+# The name in the second field may hold blanks, brackets and newlines; the last bracket ends it.
+rpd_stat() {
+    rpd_line=
+    { IFS= read -r rpd_line; } 2>/dev/null <"/proc/$1/stat" || return 1
+    case $rpd_line in
+        *') '*) ;;
+        *) rpd_line=$(tr '\n' ' ' 2>/dev/null <"/proc/$1/stat") || return 1 ;;
+    esac
+    rpd_line=${rpd_line##*') '}
+    # shellcheck disable=SC2086
+    set -- $rpd_line
+    [ $# -ge 20 ] || return 1
+    rpd_state=$1 rpd_parent=$2 rpd_group=$3 rpd_session=$4
+    shift 19
+    rpd_start=$1
+    [ "$rpd_state" != Z ] && [ "$rpd_state" != X ]
+}
+
+# FILE with "<pid> <start>": whether that very process lives.
+rpd_lives() {
+    rpd_pid='' rpd_then=''
+    { read -r rpd_pid rpd_then rpd_rest; } 2>/dev/null <"$1" || return 1
+    rpd_stat "$rpd_pid" && [ "$rpd_start" = "$rpd_then" ]
+}
+
+# Names this start of this container.
+rpd_container() {
+    rpd_boot=
+    { read -r rpd_boot; } 2>/dev/null </proc/sys/kernel/random/boot_id
+    rpd_start=
+    rpd_stat "$rpd_init"
+    printf '%s-%s' "$rpd_boot" "$rpd_start"
+}
+
+# FD s|x n|w: replaces this process by one that takes the lock on the open file, shared or exclusive, now or in the end.
+# The lock belongs to the open file, so that it stays with whoever else has it open. Ends with 0, 1 (held), 2 (no tool).
+rpd_exec_flock() {
+    if rpd_has flock; then
+        case $3 in n) exec flock "-$2" -n "$1" ;; *) exec flock "-$2" "$1" ;; esac
+    elif rpd_has python3; then
+        exec python3 -c '
+import fcntl, sys
+how = {"s": fcntl.LOCK_SH, "x": fcntl.LOCK_EX}[sys.argv[2]] | (fcntl.LOCK_NB if sys.argv[3] == "n" else 0)
+try:
+    fcntl.flock(int(sys.argv[1]), how)
+except BlockingIOError:
+    sys.exit(1)
+except OSError:
+    sys.exit(2)' "$1" "$2" "$3"
+    elif rpd_has perl; then
+        # shellcheck disable=SC2016
+        exec perl -e '
+open(my $file, "+<&=", $ARGV[0]) or open($file, "<&=", $ARGV[0]) or exit 2;
+flock($file, ($ARGV[1] eq "s" ? 1 : 2) + ($ARGV[2] eq "n" ? 4 : 0)) or exit($!{EWOULDBLOCK} ? 1 : 2);' "$1" "$2" "$3"
+    fi
+    exit 2
+}
+
+rpd_flock() { (rpd_exec_flock "$@") 2>/dev/null; }
+
+# FILE: 0 when somebody holds its exclusive lock, 1 when nobody does, 2 when that cannot be told.
+rpd_held() {
+    [ -e "$1" ] || return 1
+    rpd_flock 8 s n 8<"$1"
+    case $? in 0) return 1 ;; 1) return 0 ;; *) return 2 ;; esac
+}
+
+# Where the lock NAME of this run lies: in memory, since it has to die with the container and network volumes may not
+# know locks; else in FOLDER.
+rpd_lock_path() {
+    if [ -d /dev/shm ] && [ -w /dev/shm ]; then
+        printf '/dev/shm/rpd-%s-%s' "$rpd_run" "$1"
+    else
+        printf '%s/alive' "$2"
+    fi
+}
+
+# Runs a command as the leader of a session of its own. Without any tool for that it stays in this one.
+rpd_exec_session() {
+    if rpd_has setsid; then exec setsid "$@"
+    elif rpd_has python3; then exec python3 -c 'import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
+    # shellcheck disable=SC2016
+    elif rpd_has perl; then exec perl -e 'use POSIX (); POSIX::setsid(); exec { $ARGV[0] } @ARGV; exit 127' "$@"
+    elif rpd_has nohup; then exec nohup "$@"
+    fi
+    exec "$@"
+}
+
+# PID: the living processes of its session and its group, and its descendants, this script's own line left out.
+rpd_members() {
+    rpd_list='' rpd_known=" $1 "
+    for rpd_dir in /proc/[0-9]*; do
+        rpd_stat "${rpd_dir#/proc/}" || continue
+        rpd_list="$rpd_list ${rpd_dir#/proc/}:$rpd_parent"
+        if [ "$rpd_session" = "$1" ] || [ "$rpd_group" = "$1" ]; then rpd_known="$rpd_known${rpd_dir#/proc/} "; fi
+    done
+    rpd_before=
+    while [ "$rpd_before" != "$rpd_known" ]; do
+        rpd_before=$rpd_known
+        for rpd_pair in $rpd_list; do
+            case $rpd_known in *" ${rpd_pair%:*} "*) continue ;; *" ${rpd_pair#*:} "*) rpd_known="$rpd_known${rpd_pair%:*} " ;; esac
+        done
+    done
+    for rpd_one in $rpd_known; do
+        case " $rpd_list" in *" $rpd_one:"*) printf '%s ' "$rpd_one" ;; esac
+    done
+}
+
+# PID SIGNAL: to all its members; false when there is none left.
+rpd_signal() {
+    rpd_targets=$(rpd_members "$1")
+    [ -n "$rpd_targets" ] || return 1
+    # shellcheck disable=SC2086
+    kill -s "$2" $rpd_targets 2>/dev/null || :
+}
+
+# PID SECONDS: TERM to all its members, KILL to those that are left then.
+rpd_end_members() {
+    rpd_signal "$1" TERM || return 0
+    rpd_until=$(($(rpd_uptime) + $2 + 1))
+    while [ "$(rpd_uptime)" -lt "$rpd_until" ]; do
+        [ -n "$(rpd_members "$1")" ] || return 0
+        rpd_nap 0.1
+    done
+    rpd_signal "$1" KILL || return 0
+}

@@ -1,0 +1,154 @@
+"""The near end of the follower: log bytes into the local file, until the job has ended and its last byte is here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from rpd.adapters.pod.answers import claim_of, fields_of
+from rpd.adapters.pod.local_log import LocalLog
+from rpd.adapters.ssh.channel import Channel
+from rpd.adapters.ssh.connection import Connection
+from rpd.engine.errors import Interrupted, Refused, Unavailable
+from rpd.states.faults import Fault
+from rpd.states.world import Claim
+
+BEAT_SECONDS = 10.0
+"""How often the owner's lease is renewed while following."""
+
+_POLL_SECONDS = 0.1
+_DRAIN_SECONDS = 2.0
+"""How long the rest of an ended job's log may keep us waiting; it may have been cut behind our back."""
+_MAX_LINE = 64 * 1024
+
+Command = Callable[[int], str]
+"""From an offset in the remote log to the command that follows it from there."""
+
+
+def follow(connection: Connection, command: Command, log: LocalLog, *, seconds: float, to_size_only: bool) -> Claim:
+    """Follow until the job ended, `seconds` passed or somebody asked to stop; with `to_size_only` only until the log is
+    as long as it was at the beginning. Returns the claim as last seen.
+
+    A remote log shorter than what is here was replaced: the copy starts again. Raises Unavailable (`link_lost`),
+    Refused (`no_tool`), and Interrupted when nothing was seen yet.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        attempt = _Attempt(connection.channel(command(log.offset)), log, deadline, to_size_only)
+        try:
+            claim = attempt.run()
+        except Interrupted:
+            if attempt.claim is None:
+                raise
+            return attempt.claim
+        finally:
+            attempt.channel.close()
+        if claim is not None:
+            return claim
+        log.restart()
+
+
+class _Attempt:
+    """One channel of following. `claim` is the claim as last seen, `end` the one of an ended job."""
+
+    def __init__(self, channel: Channel, log: LocalLog, deadline: float, to_size_only: bool) -> None:
+        self.channel = channel
+        self.claim: Claim | None = None
+        self._log = log
+        self._deadline = deadline
+        self._to_size_only = to_size_only
+        self._end: Claim | None = None
+        self._goal: int | None = None
+        self._is_replaced = False
+        self._has_output = True
+        self._said = bytearray()
+        self._moved_at = time.monotonic()
+        self._beat_at = 0.0
+
+    def run(self) -> Claim | None:
+        """The claim when there is no more to do, None when the remote log turned out to be another one."""
+        while not self._is_replaced:
+            self._beat()
+            self._listen()
+            if self._is_replaced:
+                break
+            self._copy()
+            now = time.monotonic()
+            if self._end is not None and (
+                self._is_drained(self._end.log_bytes) or now - self._moved_at > _DRAIN_SECONDS
+            ):
+                return self._end
+            if self._to_size_only and self.claim is not None and self._goal is not None:
+                if self._is_drained(self._goal) or now - self._moved_at > _DRAIN_SECONDS:
+                    return self.claim
+            elif self.claim is not None and now >= self._deadline:
+                return self.claim
+            elif now >= self._deadline + 30.0:
+                raise Unavailable("the follower in the pod did not begin", reason=Fault.TIMEOUT)
+        return None
+
+    def _is_drained(self, size: int) -> bool:
+        return self._log.offset >= size or not self._has_output
+
+    def _beat(self) -> None:
+        """Say that we are there, and how much of the log was here when we said so."""
+        now = time.monotonic()
+        if now >= self._beat_at:
+            self._beat_at = now + BEAT_SECONDS
+            self.channel.send(f"{self._log.offset}\n".encode())
+
+    def _copy(self) -> None:
+        if not self._has_output:
+            return
+        data = self.channel.recv(_POLL_SECONDS)
+        if data:
+            self._log.append(data)
+            self._moved_at = time.monotonic()
+        elif data == b"":
+            self._has_output = False
+
+    def _listen(self) -> None:
+        """Read what stderr has; waits for it only when the log says nothing more."""
+        data = self.channel.recv_stderr(0.0 if self._has_output else _POLL_SECONDS)
+        if data == b"" and not self._has_output and self._end is None:
+            raise Unavailable("the follower in the pod ended early", reason=Fault.LINK_LOST)
+        self._said += data or b""
+        while (cut := _end_of_message(self._said)) is not None:
+            message = bytes(self._said[:cut]).decode("utf-8", "replace")
+            del self._said[: cut + 1]
+            self._take(message)
+        del self._said[:-_MAX_LINE]
+
+    def _take(self, message: str) -> None:
+        body, _, kind = message.rpartition("#")
+        if kind == "missing":
+            raise Refused(body, reason=Fault.NO_TOOL)
+        if kind == "size":
+            said, size = (int(word) for word in body.rpartition("\n")[2].split())
+            self._is_replaced = size < said
+            if self.claim is not None:
+                self.claim = msgspec.structs.replace(self.claim, log_bytes=size)
+            return
+        try:
+            claim = claim_of(fields_of(body))
+        except (ValueError, KeyError) as error:
+            raise Unavailable(f"the pod's answer makes no sense: {error}", reason=Fault.UNREADABLE) from error
+        self.claim, self._goal, self._moved_at = claim, claim.log_bytes, time.monotonic()
+        if kind == "end":
+            self._end = claim
+        elif claim.log_bytes < self._log.offset and claim.phase in ("running", "ended", "lost"):
+            self._is_replaced = True
+
+
+def _end_of_message(text: bytearray) -> int | None:
+    """Where the first message ends: at the newline after `#start`, `#end`, `#size` or `#missing`; None when it is not
+    there yet. Values before it cannot look like it: each of their lines holds a `=`."""
+    at = 0
+    while (end := text.find(b"\n", at)) >= 0:
+        line = bytes(text[at:end])
+        if line in (b"#start", b"#end") or (b"=" not in line and line.endswith((b"#size", b"#missing"))):
+            return end
+        at = end + 1
+    return None

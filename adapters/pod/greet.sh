@@ -1,0 +1,48 @@
+# Who is there? Nothing is written before the pod has proved to be the one that is meant.
+
+rpd_count_gpus() {
+    rpd_has nvidia-smi || return 0
+    # A driver that has to wake up may take long: then the count stays unknown. One that fails has none.
+    if rpd_has timeout; then
+        rpd_answer=$(timeout 5 nvidia-smi -L 2>/dev/null)
+        case $? in 124 | 143) return 0 ;; esac
+    else
+        rpd_answer=$(nvidia-smi -L 2>/dev/null)
+    fi
+    printf '%s\n' "$rpd_answer" | grep -c '^GPU '
+}
+
+rpd_mark_epoch() {
+    rpd_highest=0
+    for rpd_dir in "$rpd_folder"/epoch-*; do
+        rpd_number=${rpd_dir##*-}
+        case $rpd_number in '' | *[!0-9]*) continue ;; esac
+        [ "$rpd_number" -le "$rpd_highest" ] || rpd_highest=$rpd_number
+    done
+    if [ "$rpd_highest" -gt "$rpd_epoch" ]; then
+        rpd_fail taken_over "a newer owner, epoch $rpd_highest, acts for this run"
+    fi
+    rpd_error=$(mkdir -p "$rpd_folder/epoch-$rpd_epoch" "$rpd_folder/switch" 2>&1) || rpd_fail path_refused "$rpd_error"
+    rpd_now >"$rpd_folder/switch/owner"
+    printf 'epoch=%s\n' "$rpd_epoch"
+}
+
+rpd_main() {
+    rpd_seen=$(rpd_container_value RUNPOD_POD_ID)
+    [ "$rpd_seen" = "$rpd_expected" ] || rpd_fail wrong_pod "expected pod $rpd_expected, found ${rpd_seen:-one without a name}"
+    printf 'pod_id=%s\ncontainer=%s\n' "$rpd_seen" "$(rpd_container)"
+    rpd_mark_epoch
+    printf 'clock=%s\nclock_s=%s\ngpus=%s\n' "$(date +%s.%N)" "$(rpd_now)" "$(rpd_count_gpus)"
+    for rpd_tool in bash flock setsid python3 perl curl wget tar rsync gzip zstd sha256sum tail nvidia-smi; do
+        if rpd_has "$rpd_tool"; then printf 'tool=%s\n' "$rpd_tool"; fi
+    done
+    rpd_latest=0
+    for rpd_dir in "$rpd_folder"/jobs/*; do
+        rpd_number=${rpd_dir##*/}
+        case $rpd_number in *[!0-9]*) continue ;; esac
+        if [ -f "$rpd_dir/anchor" ] && [ "$rpd_number" -gt "$rpd_latest" ]; then rpd_latest=$rpd_number; fi
+    done
+    printf 'anchor=%s\n' "$(rpd_get "$rpd_folder/jobs/$rpd_latest/anchor")"
+}
+
+rpd_main

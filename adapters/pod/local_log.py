@@ -1,0 +1,84 @@
+"""The local copy of a job's log. Its size is the cursor: nothing else has to be saved for going on where it ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from rpd.engine.errors import UserError
+
+RESTARTED = b"\n--- log restarted ---\n"
+
+
+class LocalLog:
+    """An append-only file and, once the remote log was replaced, a small file beside it: where the new copy begins.
+
+    Errors of this machine's disk are UserError.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._base_path = self._path.with_name(f".{self._path.name}.base")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO = self._path.open("ab", buffering=0)
+            self._base = int(self._base_path.read_text()) if self._base_path.exists() else 0
+            self._size = self._path.stat().st_size
+            if self._size < self._base:
+                # A crash came between the note of a restart and its line in the log.
+                self._write(RESTARTED[-(self._base - self._size) :].rjust(self._base - self._size, b"\n"))
+        except (OSError, ValueError) as error:
+            raise _unwritable(path, error) from error
+
+    @property
+    def size(self) -> int:
+        """Bytes in the local file."""
+        return self._size
+
+    @property
+    def offset(self) -> int:
+        """How many bytes of the remote log are here."""
+        return self._size - self._base
+
+    def append(self, data: bytes) -> None:
+        """Add what came; it is in the file when this returns."""
+        try:
+            self._write(data)
+        except OSError as error:
+            raise _unwritable(str(self._path), error) from error
+
+    def restart(self) -> None:
+        """The remote log is another one now: keep what is here, say so, and copy from its beginning."""
+        base = self._size + len(RESTARTED)
+        try:
+            fresh = self._base_path.with_name(f"{self._base_path.name}.tmp")
+            fresh.write_text(f"{base}\n")
+            fresh.replace(self._base_path)
+            self._write(RESTARTED)
+        except OSError as error:
+            raise _unwritable(str(self._path), error) from error
+        self._base = base
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> LocalLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            count = self._file.write(rest)
+            self._size += count
+            rest = rest[count:]
+
+
+def _unwritable(path: str, error: Exception) -> UserError:
+    return UserError(f"the local log {path} cannot be written: {error}", reason="local_disk")

@@ -1,0 +1,212 @@
+"""The inside of a pod: the port `Remote` put together from a connection, a transfer and the scripts of this folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from rpd.adapters.pod import scripts
+from rpd.adapters.pod.answers import Fields, armed_of, claim_of, fields_of, greeting_of, step_result_of
+from rpd.adapters.pod.attention import Attention
+from rpd.adapters.pod.follower import follow
+from rpd.adapters.pod.lease import Lease
+from rpd.adapters.pod.local_log import LocalLog
+from rpd.adapters.ssh.connection import Connection
+from rpd.adapters.ssh.pool import Pool
+from rpd.adapters.transfer.entry import Progress
+from rpd.adapters.transfer.pull import pull as pull_tree
+from rpd.adapters.transfer.push import push as push_tree
+from rpd.engine.errors import Ambiguous, EffectError, Interrupted, NotSent, Refused, RpdError, Unavailable
+from rpd.states.faults import Fault
+from rpd.states.world import (
+    Armed,
+    Claim,
+    Greeting,
+    JobRef,
+    LaunchOrder,
+    Pull,
+    Pulled,
+    Pushed,
+    SshAddress,
+    Step,
+    StepResult,
+    SwitchOrder,
+    Target,
+    Tree,
+)
+
+ANSWER_SECONDS = 60.0
+"""How long a short script may take; a volume that hangs must not hang us."""
+
+CONNECT_SECONDS = 45.0
+"""How long a call goes on trying to open a connection."""
+
+_STEP_SLICE_SECONDS = 2
+_FETCH_SECONDS = 24 * 3600.0
+
+T = TypeVar("T")
+
+
+class PodRemote:
+    """`rpd.states.world.Remote` over a pool of connections. Owned by one thread.
+
+    `attention` is the control that the pool's connections listen to as well. `progress` is told how far a transfer is.
+    """
+
+    def __init__(self, pool: Pool, *, attention: Attention, progress: Progress = lambda moved, total: None) -> None:
+        self._pool = pool
+        self._attention = attention
+        self._progress = progress
+
+    def greet(self, target: Target, address: SshAddress) -> Greeting:
+        """See the port. Also Refused `wrong_pod` and `taken_over`."""
+        connection = self._pool.connect(target.pod_id, address, host_key=target.host_key)
+        text, _ = self._answer(connection, scripts.greet_script(target), ANSWER_SECONDS)
+        return _understand(lambda: greeting_of(text, connection.host_key))
+
+    def arm(self, target: Target, order: SwitchOrder) -> Armed:
+        """See the port."""
+        return self._effect(lambda: self._arm(target, order))
+
+    def run_step(self, target: Target, step: Step) -> StepResult:
+        """See the port. After a lost link the command runs on; the same call again waits for it."""
+        return self._effect(lambda: self._run_step(target, step))
+
+    def push(self, target: Target, tree: Tree) -> Pushed:
+        """See the port."""
+
+        def push() -> Pushed:
+            connection = self._connection(target)
+            with self._lease(connection, target):
+                return push_tree(connection, tree, progress=self._progress, interrupted=self._attention.pending)
+
+        return self._effect(push)
+
+    def launch(self, target: Target, order: LaunchOrder) -> Claim:
+        """See the port."""
+        script = scripts.launch_script(target, order)
+        return self._effect(lambda: self._claim(self._connection(target), script, ANSWER_SECONDS))
+
+    def read_claim(self, target: Target, job: JobRef) -> Claim:
+        """See the port."""
+        return self._claim(self._connection(target), scripts.claim_script(target, job), ANSWER_SECONDS)
+
+    def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
+        """See the port."""
+        return self._follow(target, job, log_file, seconds, to_size_only=False)[0]
+
+    def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
+        """See the port."""
+        script = scripts.stop_script(target, job, grace_seconds)
+        return self._effect(lambda: self._claim(self._connection(target), script, ANSWER_SECONDS + grace_seconds))
+
+    def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
+        """See the port."""
+        return self._follow(target, job, log_file, _FETCH_SECONDS, to_size_only=True)[1]
+
+    def pull(self, target: Target, pull: Pull) -> Pulled:
+        """See the port. The owner's lease is renewed meanwhile: a long pull must not look like an owner gone."""
+        connection = self._connection(target)
+        with self._lease(connection, target):
+            return pull_tree(connection, pull, progress=self._progress, interrupted=self._attention.pending)
+
+    def close(self) -> None:
+        """Drop all connections."""
+        self._pool.close()
+
+    def _connection(self, target: Target) -> Connection:
+        return self._pool.connection(target.pod_id, host_key=target.host_key, deadline_seconds=CONNECT_SECONDS)
+
+    def _lease(self, connection: Connection, target: Target) -> Lease:
+        return Lease(connection.channel(scripts.as_command(scripts.lease_script(target))))
+
+    def _follow(
+        self, target: Target, job: JobRef, log_file: str, seconds: float, *, to_size_only: bool
+    ) -> tuple[Claim, int]:
+        def command(offset: int) -> str:
+            return scripts.as_command(scripts.follow_script(target, job, offset))
+
+        with LocalLog(log_file) as log:
+            claim = follow(self._connection(target), command, log, seconds=seconds, to_size_only=to_size_only)
+            return claim, log.size
+
+    def _claim(self, connection: Connection, script: str, seconds: float) -> Claim:
+        _, fields = self._answer(connection, script, seconds)
+        return _understand(lambda: claim_of(fields))
+
+    def _arm(self, target: Target, order: SwitchOrder) -> Armed:
+        _, fields = self._answer(self._connection(target), scripts.arm_script(target, order), 2 * ANSWER_SECONDS)
+        return _understand(lambda: armed_of(fields, order))
+
+    def _run_step(self, target: Target, step: Step) -> StepResult:
+        """The step runs detached and is asked for in slices; an interruption is heard between and within them."""
+        connection = self._connection(target)
+        deadline = time.monotonic() + step.timeout_seconds + ANSWER_SECONDS
+        is_first = True
+        try:
+            while True:
+                script = scripts.step_script(target, step, may_start=is_first, patience_seconds=_STEP_SLICE_SECONDS)
+                text, fields = self._answer(connection, script, ANSWER_SECONDS)
+                if "done" in fields:
+                    return _understand(lambda: step_result_of(fields, text.partition("\n\n")[2]))  # noqa: B023
+                if "gone" in fields:
+                    raise Ambiguous(f"{step.label}: nothing is left of it in the pod", reason=Fault.STEP_FAILED)
+                if self._attention.pending():
+                    raise Interrupted(f"interrupted during {step.label}", reason=Fault.INTERRUPTED)
+                if time.monotonic() > deadline:
+                    raise Ambiguous(f"{step.label} did not end in its time", reason=Fault.STEP_TIMEOUT)
+                is_first = False
+        except Interrupted:
+            with self._attention.unheard():
+                self._answer(connection, scripts.stop_step_script(target, step), ANSWER_SECONDS)
+            raise
+
+    def _answer(self, connection: Connection, script: str, seconds: float) -> tuple[str, Fields]:
+        """What a script printed, as text and as fields. Raises Refused for the faults it names."""
+        done = connection.run(script, timeout_seconds=seconds)
+        text = done.stdout.decode("utf-8", "replace")
+        head = text.partition("\n\n")[0]
+        fields = fields_of(head)
+        if "fault" in fields:
+            raise _refused(fields["fault"], fields.get("message", ""))
+        if done.exit_code != 0:
+            said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
+            raise Unavailable(
+                f"a script in the pod ended with {done.exit_code}: {said or 'it said nothing'}",
+                reason=Fault.NO_TOOL if done.exit_code == 127 else Fault.UNREADABLE,
+                detail={"sent": True},
+            )
+        return text, fields
+
+    def _effect(self, act: Callable[[], T]) -> T:
+        """A read's failure, in an effect, means that it may have happened, unless it provably never left."""
+        try:
+            return act()
+        except Unavailable as error:
+            kind: type[EffectError] = NotSent if _never_left(error) else Ambiguous
+            raise kind(
+                error.message, reason=error.reason, retry_after=error.retry_after, detail=error.detail
+            ) from error
+
+
+def _never_left(error: RpdError) -> bool:
+    return error.reason == Fault.SSH_UNREACHABLE or error.detail.get("sent") is False
+
+
+def _refused(fault: str, message: str) -> Refused:
+    """What the pod refused; a full disk is told from a forbidden path by the system's own words."""
+    if "No space left" in message or "quota exceeded" in message:
+        return Refused(f"no space left in the pod: {message}", reason=Fault.DISK_FULL)
+    if fault in (Fault.WRONG_POD, Fault.TAKEN_OVER, Fault.NO_TOOL):
+        return Refused(message, reason=fault)
+    return Refused(f"the pod refused: {message}", reason=Fault.PATH_REFUSED)
+
+
+def _understand(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except (ValueError, KeyError) as error:
+        raise Unavailable(
+            f"the pod's answer makes no sense: {error}", reason=Fault.UNREADABLE, detail={"sent": True}
+        ) from error

@@ -1,0 +1,176 @@
+"""The texts that run in a pod: the shell files of this folder, put together with the values they need.
+
+Every value becomes a quoted assignment before the first line, so that none can be read as shell text.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import math
+import re
+import secrets
+import shlex
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from rpd.engine.errors import Refused
+from rpd.states.faults import Fault
+from rpd.states.world import JobRef, LaunchOrder, Step, SwitchOrder, Target
+
+STALE_SECONDS = 30
+"""A claim this old that never started may be taken over when nobody is alive behind it."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}\Z")
+
+
+def greet_script(target: Target) -> str:
+    """Asks the pod who it is, marks the owner's epoch."""
+    values = {"rpd_expected": target.pod_id, "rpd_epoch": str(target.epoch)}
+    return _put_together(target, values, "common", "environment", "greet")
+
+
+def claim_script(target: Target, job: JobRef) -> str:
+    """Prints the claim."""
+    return _put_together(target, _job_values(target, job), "common", "claim") + "rpd_print_claim\n"
+
+
+def launch_script(target: Target, order: LaunchOrder, *, stale_seconds: int = STALE_SECONDS) -> str:
+    """Starts the job exactly once. Raises Refused for a script that no shell can carry and for bad variable names."""
+    body = order.script if order.script.endswith("\n") else order.script + "\n"
+    job = JobRef(order.launch, order.log_path, order.success_marker)
+    values = {
+        **_job_values(target, job),
+        "rpd_script": order.script_path,
+        "rpd_script_bytes": str(len(body.encode("utf-8", "surrogateescape"))),
+        "rpd_anchor": f"{order.anchor_seq} {order.anchor_z}",
+        "rpd_stale_seconds": str(stale_seconds),
+    }
+    wrapper = _put_together(target, values, "common", "wrapper")
+    texts = _exports(order.env) + _text_function("rpd_script_text", body) + _text_function("rpd_wrapper_text", wrapper)
+    return _put_together(target, values, "common", "environment", "claim", texts=texts, last="launch")
+
+
+def follow_script(target: Target, job: JobRef, offset: int) -> str:
+    """Sends the log from `offset` on and tells of the job's end."""
+    return _put_together(target, {**_job_values(target, job), "rpd_offset": str(offset)}, "common", "claim", "follow")
+
+
+def stop_script(target: Target, job: JobRef, grace_seconds: float) -> str:
+    """Ends the job."""
+    values = {**_job_values(target, job), "rpd_grace": str(math.ceil(grace_seconds))}
+    return _put_together(target, values, "common", "claim", "stop")
+
+
+def lease_script(target: Target) -> str:
+    """Renews the owner's lease with every line it reads, until there are no more."""
+    values = _values(target)
+    lease = 'while read -r rpd_beat; do date +%s >"$rpd_folder/switch/owner"; done\n'
+    return _assignments(values) + 'mkdir -p "$rpd_folder/switch"\n' + lease
+
+
+def step_script(target: Target, step: Step, *, may_start: bool, patience_seconds: int) -> str:
+    """Starts a step, or waits for it up to `patience_seconds`, or prints its result."""
+    command = step.command if step.command.endswith("\n") else step.command + "\n"
+    values = {
+        **_step_values(target, step),
+        "rpd_timeout": str(max(1, math.ceil(step.timeout_seconds))),
+        "rpd_may_start": "1" if may_start else "",
+        "rpd_patience": str(patience_seconds),
+    }
+    supervisor = _put_together(target, values, "common", "supervisor")
+    texts = (
+        _exports(step.env)
+        + _text_function("rpd_command_text", command)
+        + _text_function("rpd_supervisor_text", supervisor)
+    )
+    return _put_together(target, values, "common", "environment", texts=texts, last="step")
+
+
+def stop_step_script(target: Target, step: Step) -> str:
+    """Calls a step off."""
+    return _put_together(target, _step_values(target, step), "common", "stop_step")
+
+
+def arm_script(target: Target, order: SwitchOrder) -> str:
+    """Gives the switch its orders, sees that it runs, and reads all back."""
+    orders = f"{order.generation} {math.ceil(order.limit_at)} {order.action} {math.ceil(order.owner_silence_seconds)}"
+    values = {
+        "rpd_expected": target.pod_id,
+        "rpd_orders": orders,
+        "rpd_launch": str(order.launch),
+    }
+    texts = _text_function("rpd_switch_text", switch_text() + 'rpd_switch "$1" "$2"\n')
+    return _put_together(target, values, "common", "environment", "switch", texts=texts, last="arm")
+
+
+@functools.cache
+def switch_text() -> str:
+    """The switch without comments and indents: short enough for a start command."""
+    lines = (line.strip() for line in _file("switch").splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
+
+
+def as_command(script: str) -> str:
+    """A script as one command line, its stdin left to it."""
+    return f"sh -c {shlex.quote(script)}"
+
+
+def _put_together(target: Target, values: Mapping[str, str], *names: str, texts: str = "", last: str = "") -> str:
+    files = [_file(name) for name in names]
+    return _assignments({**_values(target), **values}) + "".join(files) + texts + (_file(last) if last else "")
+
+
+def _values(target: Target) -> dict[str, str]:
+    """`rpd_workdir` is the volume, where jobs and steps start: what holds the run's folder."""
+    folder = PurePosixPath(target.folder)
+    return {"rpd_run": target.run_id, "rpd_folder": target.folder, "rpd_workdir": str(folder.parent.parent)}
+
+
+def _job_values(target: Target, job: JobRef) -> dict[str, str]:
+    return {
+        "rpd_launch": str(job.launch),
+        "rpd_job": f"{target.folder}/jobs/{job.launch}",
+        "rpd_log": job.log_path,
+        "rpd_marker": job.success_marker or "",
+    }
+
+
+def _step_values(target: Target, step: Step) -> dict[str, str]:
+    if not _PLAIN_KEY.match(step.key):
+        raise Refused(f"{step.key!r} cannot name a step's folder", reason=Fault.PATH_REFUSED)
+    return {"rpd_key": step.key, "rpd_step": f"{target.folder}/steps/{step.key}"}
+
+
+def _exports(env: Mapping[str, str]) -> str:
+    """A function that exports `env`; values stay out of every argument list."""
+    for name in env:
+        if not _NAME.match(name):
+            raise Refused(f"{name!r} is not the name of a variable", reason=Fault.INVALID)
+    lines = "".join(f"export {name}={_quote(value)}\n" for name, value in env.items())
+    return f"rpd_exports() {{\n:\n{lines}}}\n"
+
+
+def _text_function(name: str, text: str) -> str:
+    """A function that prints `text`, which ends with a newline. No line of it can be the delimiter: that is random."""
+    _quote(text)
+    while True:
+        delimiter = f"RPD_{secrets.token_hex(16)}"
+        if delimiter not in text:
+            return f"{name}() {{\ncat <<'{delimiter}'\n{text}{delimiter}\n}}\n"
+
+
+def _assignments(values: Mapping[str, str]) -> str:
+    return "".join(f"{name}={_quote(value)}\n" for name, value in values.items())
+
+
+def _quote(value: str) -> str:
+    if "\0" in value:
+        raise Refused("a text for the pod holds a NUL byte, which no shell can carry", reason=Fault.INVALID)
+    return shlex.quote(value)
+
+
+@functools.cache
+def _file(name: str) -> str:
+    return importlib.resources.files("rpd.adapters.pod").joinpath(f"{name}.sh").read_text(encoding="utf-8")

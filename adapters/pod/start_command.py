@@ -1,0 +1,33 @@
+"""The dead-man's switch in a pod's start command, so that it runs from the first second and after every restart."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from rpd.adapters.pod.scripts import switch_text
+
+_START_SH = re.compile(
+    r"(?:docker\.io/)?runpod/(?:base|pytorch|tensorflow|nvidia-pytorch|stable-diffusion)(?:[:@].*)?\Z"
+)
+"""Official images whose CMD is `/start.sh`. Not among them: those that have it as ENTRYPOINT (comfyui, autoresearch),
+which hand `args` to it, and workers, which have none."""
+
+
+def original_command(image: str, args: str | None) -> str | None:
+    """What the container would run by itself: `args` where the order has some, `/start.sh` for images known to start
+    with it, None when nobody knows (the switch then cannot stand in the start command)."""
+    if args is not None and args.strip():
+        return args
+    return "/start.sh" if _START_SH.match(image) else None
+
+
+def switch_start_command(original: str, *, volume: str = "/workspace") -> str:
+    """Text for a pod's `args`: starts the switch beside `original` and then becomes it.
+
+    `original` is split into words as the provider would do, and no more is read into it. `volume` is where the pod's
+    volume is mounted: orders on it outlive a restart. Holds no secret. Raises ValueError when a quote is not closed.
+    """
+    command = shlex.join(shlex.split(original))
+    start = f"rpd_switch {shlex.quote(volume)} start </dev/null >/dev/null 2>&1 &"
+    return "sh -c " + shlex.quote(f"{switch_text()}{start}\nexec {command}")

@@ -1,0 +1,64 @@
+"""The last words of a run: how it ended, what it cost, what still bills, and what to type next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpd.adapters.report.words import clean, clock, duration, money, rate
+from rpd.engine.deadline import elapsed
+from rpd.journal.records import Stamp
+from rpd.states import cost
+from rpd.states.facts import Facts
+from rpd.states.policy import released_by, spent_usd, usd_per_hour
+
+CONSOLE_URL = "https://console.runpod.io/pods"
+
+
+def last_words(facts: Facts, now: Stamp, journal: Path) -> list[str]:
+    """Lines for a person. True whatever happened: they are read off the facts."""
+    lines = [_headline(facts, now)]
+    if facts.pulled and not facts.uncollected and not facts.missing:
+        lines.append(f"results: {facts.opened.run_dir}")
+    else:
+        lines.append(f"run folder: {facts.opened.run_dir}")
+    lines += debt_lines(facts, now)
+    if facts.closed_outcome is None:
+        lines += [f"next:    rpd resume {facts.run_id}", f"         rpd release {facts.run_id}"]
+    elif facts.closed_outcome != "succeeded":
+        lines.append(f"why:     rpd inspect {facts.run_id}")
+    return [clean(line) for line in lines]
+
+
+def _headline(facts: Facts, now: Stamp) -> str:
+    spent = f"{money(spent_usd(facts, now))} (est.)"
+    took = duration(elapsed(facts.started, now)) if facts.started else ""
+    if facts.closed_outcome is None:
+        return f"unfinished in state {facts.state} after {took}; {spent} so far"
+    reason = f" ({facts.closed_reason})" if facts.closed_reason and facts.closed_outcome != "succeeded" else ""
+    code = f", exit code {facts.claim.exit_code}" if facts.claim and facts.claim.exit_code not in (None, 0) else ""
+    return f"{facts.closed_outcome}{reason}{code} in {took}; {spent}"
+
+
+def debt_lines(facts: Facts, now: Stamp) -> list[str]:
+    """What still costs money, how much, and the command that ends it."""
+    lines = []
+    pod = facts.pod
+    for name in facts.compute_debts:
+        known = facts.pods.get(name)
+        label = f"pod {known.id}" if known and known.id else f"a pod named {name}, if it exists,"
+        hourly = usd_per_hour(facts) if pod is not None and known is pod else known.usd_per_hour if known else 0.0
+        lines.append(f"BILLING: {label} at {rate(hourly or (known.usd_per_hour if known else 0.0))}")
+        who = released_by(facts, now)
+        if who is not None and who.at is not None:
+            lines.append(
+                f"         released by {who.who} at {clock(who.at)}; worst case {money(who.worst_case_usd or 0.0)}"
+            )
+        else:
+            lines.append(f"         nothing releases it while no rpd runs: rpd gc --yes   (or {CONSOLE_URL})")
+    for name in facts.storage_debts:
+        known = facts.pods.get(name)
+        monthly = cost.stopped_usd_per_month(facts.volume_gb)
+        label = known.id if known and known.id else name
+        lines.append(f"stopped: pod {label} keeps {facts.volume_gb} GB at about {money(monthly)} a month")
+        lines.append(f"         rpd release {facts.run_id} --delete   ends that")
+    return lines

@@ -1,0 +1,124 @@
+"""What `inspect` knows of a run: a pure function of its records. Loads no SSH, HTTP, YAML or state-machine library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rpd.adapters.report.words import utc
+from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Wait
+from rpd.journal.reader import Reading
+from rpd.journal.records import Opened, Stamp
+from rpd.journal.replay import Snapshot, fold
+from rpd.states.facts import Facts, new_facts
+from rpd.states.fold import apply
+from rpd.states.lifecycle import JOB_LIFECYCLE, awaits
+from rpd.states.policy import released_by, spent_usd
+
+
+class Inspection:
+    """Facts and snapshot of a reading, as of its last good record."""
+
+    def __init__(self, reading: Reading, now: Stamp) -> None:
+        opened = reading.opened
+        assert isinstance(opened, Opened), "a journal is opened by record 0"
+        self.reading = reading
+        self.now = now
+        self.snapshot: Snapshot = fold(reading.records)
+        self.facts: Facts = new_facts(opened, reading.records[0].run)
+        for record in reading.records:
+            apply(self.facts, record)
+
+    def document(self) -> dict[str, Any]:
+        """The answer of `rpd inspect --json`; names are a promise, new ones may come."""
+        facts, snapshot = self.facts, self.snapshot
+        closed = snapshot.closed
+        return {
+            "schema": "rpd.inspect/1",
+            "run_id": facts.run_id,
+            "workflow": facts.opened.workflow,
+            "cloud": facts.opened.cloud,
+            "state": str(facts.state),
+            "outcome": closed.outcome if closed else None,
+            "reason": closed.reason if closed else (str(facts.reason) if facts.reason else None),
+            "exit_code": facts.claim.exit_code if facts.claim else None,
+            "pod": self.pod(),
+            "debts": self.debts(),
+            "records": len(self.reading.records),
+            "verified": self.reading.verified,
+            "damage": self.reading.damage.message if self.reading.damage else None,
+            "torn_bytes": self.reading.torn_bytes,
+            "next": self.next_step(),
+            "released_by": self.released_by(),
+            "cost_usd": round(spent_usd(facts, self.now), 6),
+            "run_dir": facts.opened.run_dir,
+            "journal": facts.opened.journal_path,
+            "epoch": facts.epoch,
+        }
+
+    def pod(self) -> dict[str, Any] | None:
+        """The pod in hand, or the last one there was."""
+        pod = self.facts.pod or next(reversed(self.facts.pods.values()), None)
+        if pod is None:
+            return None
+        status = pod.seen.status if pod.seen else "UNKNOWN"
+        if pod.is_gone or (pod.released_as == "delete" and pod.name not in self.facts.compute_debts):
+            status = "TERMINATED"
+        elif pod.released_as == "stop" and pod.name not in self.facts.compute_debts:
+            status = "EXITED"
+        return {
+            "id": pod.id,
+            "name": pod.name,
+            "status": status,
+            "gpu": pod.candidate.gpu_id,
+            "datacenter": (pod.seen.datacenter_id if pod.seen else None) or pod.candidate.datacenter_id,
+            "usd_per_hour": pod.usd_per_hour,
+        }
+
+    def debts(self) -> list[dict[str, Any]]:
+        """Open debts, oldest first."""
+        return [
+            {
+                "key": debt.change.key,
+                "kind": debt.change.kind,
+                "since": utc(debt.since.wall),
+                "usd_per_hour": debt.change.usd_per_hour,
+                "until": debt.change.until,
+            }
+            for debt in self.snapshot.debts.values()
+        ]
+
+    def next_step(self) -> str | None:
+        """What `resume` would do first; None when the run is over."""
+        if self.snapshot.closed is not None:
+            return None
+        for opened in self.snapshot.open_intents.values():
+            intent = opened.intent
+            pending = Pending(intent.opid, intent.op, intent.state, intent.args, intent.attempt, opened.at)
+            return f"find out what became of {awaits(pending)}"
+        handler = JOB_LIFECYCLE.handlers[self.facts.state]
+        try:
+            decision = JOB_LIFECYCLE.interrupts(self.facts.state, self.facts, self.now)
+            return _in_words(decision if decision is not None else handler.decide(self.facts, self.now))
+        except (AssertionError, KeyError):
+            return f"go on in state {self.facts.state}"
+
+    def released_by(self) -> dict[str, Any] | None:
+        """Who gives the pod back if nobody returns; None when nothing computes."""
+        who = released_by(self.facts, self.now)
+        if who is None:
+            return None
+        return {"who": who.who, "at": utc(who.at) if who.at else None, "worst_case_usd": who.worst_case_usd}
+
+
+def _in_words(decision: Decision) -> str:
+    match decision:
+        case Do() | Look():
+            return awaits(Pending("", decision.op, "", decision.args, 1, Stamp(0.0, 0.0, "")))
+        case Fire():
+            return f"go on: {decision.trigger}"
+        case Wait():
+            return f"wait for {decision.what}"
+        case Leave():
+            return decision.why
+        case Close():
+            return "close the run"

@@ -1,0 +1,209 @@
+"""Records as sentences: what a run tells while it goes on, and what `inspect` tells afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rpd.adapters.report.words import clean, clock, duration, money, plural, rate, size
+from rpd.journal.records import (
+    Closed,
+    Intent,
+    Left,
+    Observation,
+    Opened,
+    Outcome,
+    Record,
+    Repaired,
+    Requested,
+    Resumed,
+    Transition,
+)
+from rpd.states.facts import Facts
+from rpd.states.names import Op, Trigger
+from rpd.states.policy import released_by, usd_per_hour
+
+
+def tell(record: Record, facts: Facts) -> str | None:
+    """One sentence about a record, or None when it is not worth one. `facts` are those after the record."""
+    text = _text(record, facts)
+    return clean(text) if text else None
+
+
+def _text(record: Record, facts: Facts) -> str | None:
+    match record.body:
+        case Opened() as opened:
+            return f"run {record.run} on {opened.cloud.get('name', '?')}"
+        case Resumed() as resumed:
+            return f"resumed by {resumed.command} (owner {record.epoch}) in state {facts.state}"
+        case Intent() as intent:
+            telling = _INTENTS.get(intent.op)
+            return telling(intent, facts, record) if telling else None
+        case Outcome() as outcome:
+            return _outcome(outcome, facts, record)
+        case Observation() as seen:
+            return _seen(seen)
+        case Transition() as move:
+            telling_move = _MOVES.get(move.trigger)
+            return telling_move(move, facts, record) if telling_move else None
+        case Requested() as request:
+            return f"asked to {_REQUESTS.get(request.what, request.what)} by {request.by}"
+        case Left() as left:
+            return left.why
+        case Repaired() as repaired:
+            kept = f", kept as {repaired.kept_as}" if repaired.kept_as else ""
+            return f"the journal mended itself: {repaired.cause} ({repaired.bytes} bytes{kept})"
+        case Closed() as closed:
+            return f"{closed.outcome}" + (f": {closed.reason}" if closed.reason else "")
+        case _:
+            return None
+
+
+def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
+    if outcome.status == "ok":
+        telling = _DONE.get(outcome.op)
+        return telling(outcome, facts, record) if telling else None
+    if outcome.reason == "repeatable":
+        return None
+    what = _NOUNS.get(outcome.op, outcome.op)
+    if outcome.status == "unknown":
+        return f"{what}: no answer that can be believed ({outcome.error}); finding out"
+    return f"{what}: {outcome.error or outcome.reason}"
+
+
+def _seen(seen: Observation) -> str | None:
+    if seen.error is not None and seen.op not in (Op.GREET, Op.READ_POD):
+        return f"{_NOUNS.get(seen.op, seen.op)}: {seen.error}"
+    if seen.op == Op.READ_POD and seen.data.get("pod"):
+        return None
+    return None
+
+
+def _renting(intent: Intent, facts: Facts, record: Record) -> str:
+    candidate = intent.args["candidate"]
+    budget = facts.job.budget
+    count = facts.job.pod.gpu_count
+    gpu = candidate["gpu_id"] if count == 1 else f"{count} x {candidate['gpu_id']}"
+    place = candidate["datacenter_id"] or "any data center"
+    lasts = max(0.0, float(intent.args["order"]["env"]["RPD_LIMIT_AT"]) - 600.0 - record.at.wall)
+    return (
+        f"renting {gpu} in {place} at about {rate(float(intent.args['usd_per_hour']))}; "
+        f"budget {money(budget.cost_cap_usd)} or {duration(lasts)}, whichever is first"
+    )
+
+
+def _created(outcome: Outcome, facts: Facts, record: Record) -> str:
+    pod = outcome.data["pod"]
+    how = "found, adopted" if outcome.data.get("adopted") else "created"
+    return f"pod {pod['id']} {how}: {rate(usd_per_hour(facts))} with disks"
+
+
+def _armed(outcome: Outcome, facts: Facts, record: Record) -> str:
+    who = released_by(facts, record.at)
+    if who is None or who.at is None:
+        probe = outcome.data["armed"]["probe"]
+        return f"NOT PROTECTED: the switch in the pod could not prove itself ({probe}); while this machine is away nothing releases the pod"
+    return f"protected: if this machine never returns, the pod releases itself at {clock(who.at)}, worst case {money(who.worst_case_usd or 0.0)}"
+
+
+def _stepped(outcome: Outcome, facts: Facts, record: Record) -> str:
+    seconds = float(outcome.data.get("seconds", 0.0))
+    return f"{outcome.data['key'].rsplit('-', 1)[0].replace('-', ' ')}: exit code {outcome.data['exit_code']} after {duration(seconds)}"
+
+
+def _pushed(outcome: Outcome, facts: Facts, record: Record) -> str:
+    pushed = outcome.data["pushed"]
+    return f"sent {plural(pushed['sent_files'], 'file')} ({size(pushed['sent_bytes'])}) of {pushed['files']}"
+
+
+def _pulled(outcome: Outcome, facts: Facts, record: Record) -> str:
+    pulled = outcome.data["pulled"]
+    if pulled["is_missing"]:
+        return f"{pulled['label']}: nothing at its remote path"
+    return f"collected {pulled['label']}: {plural(pulled['files'], 'file')}, {size(pulled['bytes'])}, verified"
+
+
+def _given_back(outcome: Outcome, facts: Facts, record: Record) -> str:
+    verb = "stopped" if outcome.op == Op.STOP_POD else "deleted"
+    return f"pod {outcome.data['pod_id']} {verb}; proving it"
+
+
+def _job_stopped(outcome: Outcome, facts: Facts, record: Record) -> str | None:
+    claim = outcome.data["claim"]
+    return None if claim["phase"] == "none" else f"job stopped (exit code {claim.get('exit_code')})"
+
+
+def _job_ended(move: Transition, facts: Facts, record: Record) -> str:
+    claim = facts.claim
+    text = f"job ended with exit code {claim.exit_code}" if claim else "job ended"
+    return text + (", but the success marker is not in its log" if move.reason == "marker_missing" else "")
+
+
+def _why(move: Transition, facts: Facts, record: Record) -> str:
+    return move.why or str(move.trigger)
+
+
+def _released(move: Transition, facts: Facts, record: Record) -> str | None:
+    proof = next((change.proof for change in move.debts if change.kind == "compute" and change.proof), None)
+    return f"released: {proof}" if proof else None
+
+
+_INTENTS: dict[str, Callable[[Intent, Facts, Record], str | None]] = {Op.CREATE_POD: _renting}
+_DONE: dict[str, Callable[[Outcome, Facts, Record], str | None]] = {
+    Op.CREATE_POD: _created,
+    Op.ARM_SWITCH: _armed,
+    Op.RUN_STEP: _stepped,
+    Op.PUSH_TREE: _pushed,
+    Op.PULL_ARTIFACT: _pulled,
+    Op.STOP_JOB: _job_stopped,
+    Op.STOP_POD: _given_back,
+    Op.DELETE_POD: _given_back,
+    Op.START_POD: lambda outcome, facts, record: "pod started",
+}
+_MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
+    Trigger.SPEC_REFUSED: _why,
+    Trigger.NO_CANDIDATE: _why,
+    Trigger.CREATE_FAILED: _why,
+    Trigger.ADDRESS_KNOWN: lambda move, facts, record: "container runs; waiting for sshd",
+    Trigger.HOST_FAILED: _why,
+    Trigger.SSH_ANSWERED: lambda move, facts, record: "connected",
+    Trigger.STEP_FAILED: _why,
+    Trigger.JOB_STARTED: lambda move, facts, record: "job started",
+    Trigger.LAUNCH_FAILED: _why,
+    Trigger.JOB_ENDED: _job_ended,
+    Trigger.JOB_LOST: _why,
+    Trigger.POD_STOPPED: _why,
+    Trigger.COLLECT_FAILED: _why,
+    Trigger.RELEASED: _released,
+    Trigger.TRY_NEXT: _released,
+    Trigger.PARKED: _why,
+    Trigger.CANCEL: _why,
+    Trigger.OUT_OF_TIME: _why,
+    Trigger.OUT_OF_MONEY: _why,
+    Trigger.POD_GONE: _why,
+}
+_NOUNS: dict[str, str] = {
+    Op.CREATE_POD: "create",
+    Op.START_POD: "start",
+    Op.STOP_POD: "stop",
+    Op.DELETE_POD: "delete",
+    Op.ARM_SWITCH: "switch",
+    Op.RUN_STEP: "command",
+    Op.PUSH_TREE: "staging",
+    Op.LAUNCH_JOB: "launch",
+    Op.STOP_JOB: "stopping the job",
+    Op.FETCH_LOG: "log",
+    Op.PULL_ARTIFACT: "artifact",
+    Op.WRITE_MANIFEST: "manifest",
+    Op.WATCH_JOB: "link",
+    Op.READ_CLAIM: "link",
+    Op.SURVEY: "account",
+    Op.READ_OFFERS: "catalog",
+}
+_REQUESTS: dict[str, str] = {
+    "interrupt": "stop (Ctrl-C)",
+    "terminate": "stop (TERM)",
+    "cancel": "cancel",
+    "release": "release the pod",
+    "gc": "clean up",
+    "detach": "detach",
+}

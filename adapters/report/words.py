@@ -1,0 +1,65 @@
+"""Numbers and times as people read them, and text from elsewhere made safe for a terminal."""
+
+from __future__ import annotations
+
+import re
+import time
+
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """Text of a journal, a pod or the cloud without control characters and escape sequences."""
+    return _CONTROL.sub("", text)
+
+
+def money(usd: float) -> str:
+    """Dollars; small amounts keep two significant digits."""
+    if usd == 0 or usd >= 0.01:
+        return f"${usd:,.2f}"
+    return f"${usd:.4f}"
+
+
+def rate(usd_per_hour: float) -> str:
+    """Dollars an hour."""
+    return f"{money(usd_per_hour)}/h"
+
+
+def duration(seconds: float) -> str:
+    """`8.4 s`, `3 m 12 s`, `2 h 05 m`, `3 d 4 h`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def size(count: int) -> str:
+    """Bytes in powers of 1000."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError("the loop returns")
+
+
+def clock(wall: float) -> str:
+    """A moment in UTC, with the day when it is not within 12 hours."""
+    form = "%H:%MZ" if abs(wall - time.time()) < 43200 else "%Y-%m-%d %H:%MZ"
+    return time.strftime(form, time.gmtime(wall))
+
+
+def utc(wall: float) -> str:
+    """RFC 3339, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall))
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 file`, `3 files`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

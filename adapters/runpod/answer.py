@@ -1,0 +1,100 @@
+"""What one attempt brought back, and its body in words fit for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from rpd.states.faults import Fault
+
+TEXT_LIMIT = 500
+"""Most characters of a foreign text that go into a message."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_EDGE_CODE = re.compile(r"error code:?\s*(\d{3,4})", re.IGNORECASE)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An HTTP answer. Header names are lower case. `flaw` is set when the body did not arrive whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    flaw: str | None = None
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's own name for this exchange, to quote in a complaint."""
+        value = self.headers.get("x-request-id")
+        return clean(value, 100) if value else None
+
+
+class Unreadable(ValueError):
+    """Raised by a decoder: the body is not what was promised. Its text goes into messages, so it quotes nothing."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """No usable answer. `left` is false when provably no byte of the request left this machine."""
+
+    fault: Fault
+    left: bool
+    text: str
+    request_id: str | None = None
+
+
+def problem(answer: Answer) -> dict[str, Any] | None:
+    """The body as a JSON object, as the API itself answers; None when something else is speaking."""
+    try:
+        value = msgspec.json.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def explain(answer: Answer) -> str:
+    """One line saying what the body says: problem+json, other JSON, an HTML page or plain text."""
+    told = problem(answer)
+    if told is not None:
+        return clean(_told(told)) or "no reason given"
+    if not answer.body.strip():
+        return "no reason given (empty body)"
+    text = answer.body.decode("utf-8", errors="replace")
+    code = _EDGE_CODE.search(text)
+    suffix = f", error code {code.group(1)}" if code else ""
+    title = _TITLE.search(text)
+    if title is not None or "<html" in text[:1000].lower():
+        named = f" titled {clean(title.group(1), 100)!r}" if title else ""
+        return f"an HTML page{named} instead of an answer of the API{suffix}"
+    return f"text instead of an answer of the API: {clean(text, 200)!r}"
+
+
+def violations(told: dict[str, Any]) -> list[str]:
+    """The validation lines of a 422. Missing properties first: they make valid ones be reported as unexpected."""
+    lines = told.get("errors")
+    if not isinstance(lines, list):
+        return []
+    return sorted((clean(str(line), 200) for line in lines[:20]), key=lambda line: "missing" not in line)
+
+
+def clean(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Foreign text on one line, without control or bidirectional characters, at most `limit` characters."""
+    flat = " ".join(_CONTROL.sub(" ", text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def _told(told: dict[str, Any]) -> str:
+    """Detail, else an `error` or `message` (older servers), else the title; then the violations."""
+    said = ""
+    for key in ("detail", "error", "message", "title"):
+        value = told.get(key)
+        if isinstance(value, dict):
+            value = value.get("message") or value.get("detail")
+        if isinstance(value, str) and value.strip():
+            said = value.strip()
+            break
+    lines = violations(told)
+    return ": ".join(part for part in (said, "; ".join(lines)) if part)

@@ -1,0 +1,214 @@
+"""Calls to the API that end in a result or in an error of the tree, after as many attempts as are safe.
+
+| call | sent again after |
+|---|---|
+| read, delete | no answer, an unreadable one, 5xx, 429 |
+| create, start, stop | 429 only: it proves that nothing was done |
+
+All waiting goes through one function, in bounded sum per call; a longer wait is left to the caller (`retry_after`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from rpd.adapters.runpod import pace
+from rpd.adapters.runpod.answer import Answer, Failure, Unreadable
+from rpd.adapters.runpod.errors import EFFECTS, REPEATABLE, Kind, judge, judge_failure
+from rpd.adapters.runpod.session import Request, Session
+from rpd.engine.errors import Ambiguous, Interrupted, Refused, RpdError
+from rpd.engine.ports import Random
+from rpd.journal.redact import Secret
+from rpd.states.faults import Fault
+
+T = TypeVar("T")
+Decode = Callable[[bytes], T]
+
+_log = logging.getLogger(__name__)
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of one call: seconds, attempts, bytes. `wait_seconds` is the sum of all pauses between attempts."""
+
+    connect_seconds: float = 5.0
+    answer_seconds: float = 30.0
+    create_seconds: float = 60.0
+    attempts: int = 4
+    wait_seconds: float = 60.0
+    body_bytes: int = 10_000_000
+
+
+class RunPodClient:
+    """REST v2 of RunPod, or of whatever speaks it at `base_url`. Used by one thread at a time.
+
+    `interrupted` says whether somebody wants long calls to end: reads then raise Interrupted; an effect under way is
+    seen through, but not sent again. `wait` sleeps and may return early.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: Secret,
+        *,
+        interrupted: Callable[[], bool],
+        wait: Callable[[float], None],
+        random: Random,
+        limits: Limits | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._session = Session(
+            base_url, key, connect_seconds=self._limits.connect_seconds, body_limit=self._limits.body_bytes
+        )
+        self._interrupted = interrupted
+        self._wait = wait
+        self._random = random
+        self._not_before = 0.0
+
+    def __repr__(self) -> str:
+        return f"RunPodClient({self.base_url!r})"
+
+    @property
+    def base_url(self) -> str:
+        """The API's address, without `/v2` and without anything secret."""
+        return self._session.base_url
+
+    def get(self, path: str, decode: Decode[T], params: Mapping[str, str] | None = None) -> T:
+        """Read. Raises Refused, Unavailable or Interrupted."""
+        return self._call(Kind.READ, self._request("GET", path, params=dict(params or {})), decode)
+
+    def create(self, path: str, body: bytes, decode: Decode[T]) -> T:
+        """Effect that must not be doubled. Raises Refused, NotSent or Ambiguous."""
+        request = self._request("POST", path, seconds=self._limits.create_seconds, body=body)
+        return self._call(Kind.CREATE, request, decode)
+
+    def act(self, kind: Kind, path: str, body: bytes, decode: Decode[T]) -> T:
+        """Effect that may be repeated, by the caller and after probing. Raises Refused, NotSent or Ambiguous."""
+        return self._call(kind, self._request("POST", path, body=body), decode)
+
+    def delete(self, path: str) -> None:
+        """Effect that may be repeated, and is. Raises Refused (also for a 404), NotSent or Ambiguous."""
+        self._call(Kind.DELETE, self._request("DELETE", path), lambda _body: None)
+
+    def listen(self, path: str, params: Mapping[str, str], *, seconds: float, quiet: float) -> bytes:
+        """What an endless stream says until it is silent for `quiet` seconds after its first line, or `seconds` have
+        passed. One attempt. Raises Refused, Unavailable or Interrupted; no byte in time is no error."""
+        request = Request("GET", path, seconds, dict(params), accept="text/event-stream", quiet=quiet)
+        found = self._session.send(request, self._interrupted)
+        if isinstance(found, Failure):
+            if found.fault is Fault.TIMEOUT:
+                return b""
+            raise _interruption() if found.fault is Fault.INTERRUPTED else judge_failure(Kind.READ, found)
+        if found.status != 200:
+            raise judge(Kind.READ, found)
+        return found.body
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._session.close()
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        seconds: float | None = None,
+        params: dict[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Request:
+        seconds = self._limits.answer_seconds if seconds is None else seconds
+        return Request(method, path, seconds, params or {}, body, is_effect=method != "GET")
+
+    def _call(self, kind: Kind, request: Request, decode: Decode[T]) -> T:
+        """Attempts until one settles it. An earlier attempt in doubt puts the whole call in doubt."""
+        in_doubt = False
+        waited = 0.0
+        attempt = 0
+        while True:
+            attempt += 1
+            self._hold_back(kind)
+            found = self._attempt(kind, request, decode)
+            if not isinstance(found, RpdError):
+                return found
+            pause = self._pause(kind, found, attempt, self._limits.wait_seconds - waited)
+            if pause is None:
+                raise _settled(found, in_doubt)
+            in_doubt = in_doubt or isinstance(found, Ambiguous)
+            self._wait(pause)
+            waited += pause
+            if self._interrupted():
+                # What an effect is known to have done says more than the fact of the interruption.
+                raise _settled(found, in_doubt) if kind in EFFECTS else _interruption()
+
+    def _attempt(self, kind: Kind, request: Request, decode: Decode[T]) -> T | RpdError:
+        """The decoded result, or the error; returned, so that no foreign error becomes its context."""
+        started = time.monotonic()
+        found = self._session.send(request, bool if kind in EFFECTS else self._interrupted)
+        seconds = time.monotonic() - started
+        if isinstance(found, Failure):
+            _log.debug("%s %s: %s after %.2f s", request.method, request.path, found.fault, seconds)
+            return _interruption() if found.fault is Fault.INTERRUPTED else judge_failure(kind, found)
+        _log.debug("%s %s: %d in %.2f s [%s]", request.method, request.path, found.status, seconds, found.request_id)
+        self._not_before = time.monotonic() + pace.breath(found.headers)
+        if not 200 <= found.status < 300:
+            return judge(kind, found, pace.asked_wait(found.headers))
+        return _decoded(kind, found, decode)
+
+    def _pause(self, kind: Kind, error: RpdError, attempt: int, patience: float) -> float | None:
+        """Seconds to the next attempt; None when there is to be none."""
+        is_limited = error.reason == Fault.RATE_LIMITED
+        if not is_limited:
+            if kind not in REPEATABLE or attempt >= self._limits.attempts:
+                return None
+            if isinstance(error, Refused | Interrupted) or not error.retryable:
+                return None
+        pause = pace.backoff(attempt, self._random.random())
+        if error.retry_after is not None:
+            pause = max(pause, error.retry_after)
+        elif is_limited:
+            pause = max(pause, pace.UNTOLD_RATE_WAIT)
+        return pause if pause <= patience else None
+
+    def _hold_back(self, kind: Kind) -> None:
+        """Wait for the quota, when the last answer said it is nearly used up."""
+        pause = self._not_before - time.monotonic()
+        if pause <= 0:
+            return
+        self._not_before = 0.0
+        self._wait(pause)
+        if kind not in EFFECTS and self._interrupted():
+            raise _interruption()
+
+
+def _decoded(kind: Kind, answer: Answer, decode: Decode[T]) -> T | RpdError:
+    """The result of a 2xx; a body that is not what was promised leaves open what happened."""
+    flaw = answer.flaw
+    if flaw is None or kind is Kind.DELETE:
+        try:
+            return decode(answer.body)
+        except Unreadable as unreadable:
+            flaw = str(unreadable)
+    text = f"an unreadable answer (HTTP {answer.status}): {flaw}"
+    return judge_failure(kind, Failure(Fault.UNREADABLE, True, text, answer.request_id))
+
+
+def _settled(error: RpdError, in_doubt: bool) -> RpdError:
+    """The error of the last attempt, as Ambiguous when an earlier one may have had its effect."""
+    if not in_doubt or isinstance(error, Ambiguous):
+        return error
+    return Ambiguous(
+        f"{error.message}; an earlier attempt went unanswered",
+        reason=error.reason,
+        hint=error.hint,
+        retryable=error.retryable,
+        retry_after=error.retry_after,
+        detail=error.detail,
+    )
+
+
+def _interruption() -> Interrupted:
+    return Interrupted("the call to RunPod was cut short", reason=Fault.INTERRUPTED)

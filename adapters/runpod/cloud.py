@@ -1,0 +1,148 @@
+"""RunPod as the port `Cloud`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import Raw
+
+from rpd.adapters.runpod import orders, wire
+from rpd.adapters.runpod.client import RunPodClient
+from rpd.adapters.runpod.errors import Kind
+from rpd.adapters.runpod.syslog import system_lines
+from rpd.engine.errors import Refused, Unavailable
+from rpd.states.faults import Fault
+from rpd.states.world import Offer, Pod, PodOrder
+
+CLOUDS = ("SECURE", "COMMUNITY")
+MOST_PAGES = 200
+LOG_SECONDS = 5.0
+LOG_QUIET_SECONDS = 1.0
+MOST_LOG_LINES = 5000
+
+T = TypeVar("T")
+
+
+class RunPodCloud:
+    """Pods, offers and volumes of one account. Used by one thread at a time, like its client."""
+
+    def __init__(self, client: RunPodClient) -> None:
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"RunPodCloud({self._client.base_url!r})"
+
+    def create(self, order: PodOrder) -> Pod:
+        """Effect, not idempotent: rent a pod. Sent once, and again only after a 429."""
+        return self._client.create("/v2/pods", orders.create_body(order), wire.pod)
+
+    def get(self, pod_id: str) -> Pod | None:
+        """Read one pod; None when the API itself says there is none, which proves nothing for a young pod."""
+        try:
+            return self._client.get(orders.pod_path(pod_id), wire.pod)
+        except Refused as refusal:
+            if refusal.reason != Fault.NOT_FOUND:
+                raise
+            return None
+
+    def list(self) -> tuple[Pod, ...]:
+        """Read all pods of the account, all pages. One unreadable pod makes the whole list unreadable: a list that
+        left it out would prove an absence that is none."""
+        pods = self._pages("/v2/pods", "pods", wire.pod)
+        return tuple({pod.id: pod for pod in pods}.values())
+
+    def start(self, pod_id: str) -> None:
+        """Effect: start a stopped pod. Refused with `start_refused` when its host has no free GPU."""
+        self._act(Kind.START, pod_id, "start", done=("PROVISIONING", "STARTING", "RUNNING"))
+
+    def stop(self, pod_id: str) -> None:
+        """Effect, repeatable: stop a pod. Already stopped counts as done."""
+        self._act(Kind.STOP, pod_id, "stop", done=("EXITED", "TERMINATED"))
+
+    def delete(self, pod_id: str) -> None:
+        """Effect, repeatable: delete a pod. 404 counts as accepted, never as proof."""
+        try:
+            self._client.delete(orders.pod_path(pod_id))
+        except Refused as refusal:
+            if refusal.reason != Fault.NOT_FOUND:
+                raise
+
+    def offers(self, gpu_count: int) -> tuple[Offer, ...]:
+        """Read list prices for one GPU and stock for `gpu_count`, one entry per GPU type and cloud that sells it."""
+        return tuple(offer for cloud in CLOUDS for offer in self._offers(cloud, gpu_count) if offer is not None)
+
+    def network_volume_id(self, name: str) -> str | None:
+        """Read: the id of the network volume with this id or name. Refused (`conflict`) when the name is not unique."""
+        volumes = self._pages("/v2/network-volumes", "networkVolumes", wire.volume)
+        if any(volume.id == name for volume in volumes):
+            return name
+        named = sorted({volume.id for volume in volumes if volume.name == name})
+        if len(named) > 1:
+            raise Refused(
+                f"{len(named)} network volumes bear this name: name one by its id ({', '.join(named)})",
+                reason=Fault.CONFLICT,
+            )
+        return named[0] if named else None
+
+    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
+        """Read the last lines of RunPod's log about this pod; empty when it cannot say in a few seconds."""
+        tail = str(max(0, min(lines, MOST_LOG_LINES)))
+        try:
+            stream = self._client.listen(
+                orders.pod_path(pod_id, "/logs"),
+                {"source": "system", "tail": tail},
+                seconds=LOG_SECONDS,
+                quiet=LOG_QUIET_SECONDS,
+            )
+        except (Refused, Unavailable):
+            return ()  # asked for only to explain something else, which is the better error
+        return system_lines(stream, lines)
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._client.close()
+
+    def _offers(self, cloud: str, gpu_count: int) -> tuple[Offer | None, ...]:
+        # `include` needs `product`; without `count` the stock is that of single GPUs.
+        params = {"include": "AVAILABILITY", "product": "POD", "cloud": cloud, "count": str(gpu_count)}
+        return self._pages("/v2/catalog/gpus", "gpus", lambda raw: wire.offer(raw, cloud, gpu_count), params)
+
+    def _act(self, kind: Kind, pod_id: str, action: str, *, done: tuple[str, ...]) -> None:
+        """An action; "not possible in this status" is no refusal when the wanted status is there already."""
+        try:
+            self._client.act(kind, orders.pod_path(pod_id, "/action"), orders.action_body(action), wire.accepted)
+        except Refused as refusal:
+            if refusal.reason != Fault.CONFLICT or self._status(pod_id) not in done:
+                raise
+
+    def _status(self, pod_id: str) -> str | None:
+        """The status now; None when it cannot be told."""
+        try:
+            pod = self.get(pod_id)
+        except (Refused, Unavailable):
+            return None
+        return pod.status if pod else None
+
+    def _pages(
+        self, path: str, key: str, decode: Callable[[Raw], T], params: dict[str, str] | None = None
+    ) -> tuple[T, ...]:
+        """All items of a listing. Servers without pages give one; a cursor that comes twice ends in Unavailable."""
+
+        def read(body: bytes) -> tuple[tuple[T, ...], str | None]:
+            page = wire.page(body, key)
+            return tuple(decode(item) for item in page.items), page.next_cursor
+
+        items: tuple[T, ...] = ()
+        seen: set[str] = set()
+        asked = dict(params or {})
+        for _ in range(MOST_PAGES):
+            more, cursor = self._client.get(path, read, asked)
+            items += more
+            if cursor is None:
+                return items
+            if cursor in seen:
+                break
+            seen.add(cursor)
+            asked["cursor"] = cursor
+        raise Unavailable(f"RunPod's list of {key} has no end", reason=Fault.UNREADABLE)

@@ -1,0 +1,151 @@
+"""What an answer means, as one table: status and text against the kind of call.
+
+Reads end in Refused or Unavailable. Effects end in Refused (the API said no), NotSent (it never left) or Ambiguous (it
+may have happened), because the three lead to three different next steps. The texts matched are prose of the provider:
+capacity has no code of its own there.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import NamedTuple
+
+from rpd.adapters.runpod.answer import Answer, Failure, explain, problem, violations
+from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable
+from rpd.states.faults import Fault
+
+
+class Kind(StrEnum):
+    """What a call is for."""
+
+    READ = "read"
+    CREATE = "create"
+    START = "start"
+    STOP = "stop"
+    DELETE = "delete"
+
+
+EFFECTS = frozenset({Kind.CREATE, Kind.START, Kind.STOP, Kind.DELETE})
+REPEATABLE = frozenset({Kind.READ, Kind.DELETE})
+"""Calls that are sent again after no answer or a 5xx; the others only after a 429."""
+
+CAPACITY = re.compile(
+    r"no longer any instances available|no instances currently available|does not have the resources to deploy"
+    r"|try a different machine|no (machines|capacity|hosts|gpus|instances) (are )?(currently )?available"
+    r"|insufficient capacity|out of stock|not enough free gpus",
+    re.IGNORECASE,
+)
+KEY_SCOPE = re.compile(r"scope|permission|read-only|read only|api key|token", re.IGNORECASE)
+CREDIT = re.compile(r"insufficient (balance|credit|funds)|not enough credit|balance (is )?too low", re.IGNORECASE)
+
+
+class Row(NamedTuple):
+    """The first row that fits decides. `text` is searched in the answer's own words; `by_api` False fits bodies that
+    are no JSON object. `effect` and `read` are the errors raised for effects and for reads."""
+
+    statuses: range
+    fault: Fault
+    effect: type[RpdError] = Refused
+    read: type[RpdError] = Refused
+    retryable: bool = False
+    kinds: frozenset[Kind] | None = None
+    text: re.Pattern[str] | None = None
+    by_api: bool | None = None
+
+
+def _only(status: int) -> range:
+    return range(status, status + 1)
+
+
+_CREATE = frozenset({Kind.CREATE})
+_START = frozenset({Kind.START})
+_RENTING = frozenset({Kind.CREATE, Kind.START})
+
+ROWS: tuple[Row, ...] = (
+    Row(range(200, 300), Fault.UNREADABLE, Ambiguous, Unavailable, True),
+    Row(range(300, 400), Fault.REDIRECTED, Ambiguous, Unavailable),
+    Row(_only(400), Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
+    Row(_only(400), Fault.NO_CAPACITY, retryable=True, kinds=_CREATE, text=CAPACITY),
+    # The body of a start cannot be wrong, so a 400 speaks of the host.
+    Row(_only(400), Fault.START_REFUSED, retryable=True, kinds=_START),
+    Row(_only(400), Fault.BAD_REQUEST),
+    Row(_only(401), Fault.KEY_REFUSED),
+    Row(_only(402), Fault.NO_CREDIT),
+    Row(_only(403), Fault.BLOCKED, by_api=False),
+    Row(_only(403), Fault.FORBIDDEN, text=KEY_SCOPE),
+    # "Your account cannot access the requested pool": documented for create; other candidates may do.
+    Row(_only(403), Fault.POOL_FORBIDDEN, kinds=_CREATE),
+    Row(_only(403), Fault.FORBIDDEN),
+    Row(_only(404), Fault.NOT_FOUND, by_api=True),
+    # A page that is not the API's does not know what exists.
+    Row(_only(404), Fault.NOT_FOUND, read=Unavailable),
+    Row(_only(405), Fault.BAD_REQUEST),
+    Row(_only(408), Fault.TIMEOUT, Ambiguous, Unavailable, True),
+    Row(_only(409), Fault.CONFLICT, retryable=True),
+    Row(_only(413), Fault.INVALID),
+    Row(_only(422), Fault.INVALID),
+    Row(_only(429), Fault.RATE_LIMITED, Refused, Unavailable, True),
+    Row(range(400, 500), Fault.BAD_REQUEST, Ambiguous, Refused),
+    Row(range(100, 1000), Fault.SERVER_ERROR, Ambiguous, Unavailable, True),
+)
+
+HINTS = {
+    Fault.KEY_REFUSED: "rpd doctor",
+    Fault.FORBIDDEN: "rpd doctor",
+    Fault.BLOCKED: "rpd doctor",
+    Fault.NO_CAPACITY: "rpd stock",
+}
+_SAYS: dict[type[RpdError], str] = {
+    Refused: "RunPod refused",
+    Ambiguous: "RunPod's answer leaves open what happened",
+    Unavailable: "RunPod cannot tell now",
+    NotSent: "the request did not reach RunPod",
+}
+
+
+def judge(kind: Kind, answer: Answer, retry_after: float | None = None) -> RpdError:
+    """The error an answer stands for, when it is not the success that was hoped for."""
+    said = explain(answer)
+    row = _row(kind, answer, said)
+    error = row.effect if kind in EFFECTS else row.read
+    detail: dict[str, object] = {"status": answer.status, "call": kind.value}
+    if answer.request_id:
+        detail["request_id"] = answer.request_id
+    lines = violations(problem(answer) or {})
+    if lines:
+        detail["errors"] = lines
+    return error(
+        f"{_SAYS[error]}: {said} (HTTP {answer.status})",
+        reason=row.fault,
+        hint=HINTS.get(row.fault, ""),
+        retryable=row.retryable,
+        retry_after=retry_after,
+        detail=detail,
+    )
+
+
+def judge_failure(kind: Kind, failure: Failure) -> RpdError:
+    """The error that no answer, or an unreadable one, stands for."""
+    error: type[RpdError] = Unavailable
+    if kind in EFFECTS:
+        error = Ambiguous if failure.left else NotSent
+    detail: dict[str, object] = {"call": kind.value}
+    if failure.request_id:
+        detail["request_id"] = failure.request_id
+    return error(f"{_SAYS[error]}: {failure.text}", reason=failure.fault, retryable=True, detail=detail)
+
+
+def _row(kind: Kind, answer: Answer, said: str) -> Row:
+    """The first row that fits; the last one fits everything."""
+    by_api = problem(answer) is not None or not answer.body.strip()
+    for row in ROWS:
+        if answer.status not in row.statuses:
+            continue
+        if row.kinds is not None and kind not in row.kinds:
+            continue
+        if row.by_api is not None and row.by_api != by_api:
+            continue
+        if row.text is None or row.text.search(said):
+            return row
+    return ROWS[-1]

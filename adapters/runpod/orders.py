@@ -1,0 +1,124 @@
+"""What we write to the API: exactly the fields its schema knows, checked here where a mistake costs nothing.
+
+`gpu.count` and `disk` are optional in the schema and always sent: without them the order is placed nowhere and the
+refusal looks like a lack of machines.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from rpd.engine.errors import Refused
+from rpd.states.faults import Fault
+from rpd.states.world import PodOrder
+
+SSH_PORT = "22/tcp"
+BODY_LIMIT = 102_400
+NAME_LIMIT = 191
+ENV_LIMIT = 50
+SMALLEST_VOLUME_GB = 10
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+class _Gpu(msgspec.Struct):
+    id: str
+    count: int
+
+
+class _Persistent(msgspec.Struct):
+    size: int
+    path: str
+
+
+class _Network(msgspec.Struct, rename="camel"):
+    volume_id: str
+    path: str
+
+
+class _Mounts(msgspec.Struct):
+    persistent: _Persistent | UnsetType = UNSET
+    network: list[_Network] | UnsetType = UNSET
+
+
+class _CreatePod(msgspec.Struct, rename="camel"):
+    name: str
+    image: str
+    cloud: str
+    gpu: _Gpu
+    disk: int
+    ports: list[str]
+    env: dict[str, str]
+    data_center_ids: list[str] | UnsetType = UNSET
+    mounts: _Mounts | UnsetType = UNSET
+    args: str | UnsetType = UNSET
+
+
+def create_body(order: PodOrder) -> bytes:
+    """The body of `POST /v2/pods`. Refused (`invalid`) for an order the API is known not to take."""
+    for complaint in _complaints(order):
+        raise Refused(f"the order is not placed: {complaint}", reason=Fault.INVALID)
+    body = msgspec.json.encode(
+        _CreatePod(
+            name=order.name,
+            image=order.image,
+            cloud=order.cloud,
+            gpu=_Gpu(order.gpu_id, order.gpu_count),
+            disk=order.disk_gb,
+            ports=list(order.ports if SSH_PORT in order.ports else (*order.ports, SSH_PORT)),
+            env=order.env,
+            data_center_ids=list(order.datacenter_ids) or UNSET,
+            mounts=_mounts(order),
+            args=UNSET if order.args is None else order.args,
+        )
+    )
+    if len(body) > BODY_LIMIT:
+        raise Refused(f"the order is not placed: {len(body)} bytes, {BODY_LIMIT} at most", reason=Fault.INVALID)
+    return body
+
+
+def action_body(action: str) -> bytes:
+    """The body of `POST /v2/pods/{id}/action`."""
+    return msgspec.json.encode({"action": action})
+
+
+def pod_path(pod_id: str, suffix: str = "") -> str:
+    """The path of one pod. Refused for an id that could name anything else."""
+    if not _ID.fullmatch(pod_id):
+        raise Refused("this is no pod id", reason=Fault.INVALID)
+    return f"/v2/pods/{pod_id}{suffix}"
+
+
+def _mounts(order: PodOrder) -> _Mounts | UnsetType:
+    if order.network_volume_id is not None:
+        return _Mounts(network=[_Network(order.network_volume_id, order.volume_path)])
+    if order.volume_gb is not None:
+        return _Mounts(persistent=_Persistent(order.volume_gb, order.volume_path))
+    return UNSET
+
+
+def _complaints(order: PodOrder) -> list[str]:
+    """What is wrong with the order, most telling first."""
+    checks = (
+        (not 0 < len(order.name) <= NAME_LIMIT, f"the name needs 1 to {NAME_LIMIT} characters"),
+        (not order.image, "no image is named"),
+        (order.gpu_count < 1 or order.disk_gb < 1, "GPU count and disk start at 1"),
+        (len(order.env) > ENV_LIMIT, f"{len(order.env)} environment variables, {ENV_LIMIT} at most"),
+        (order.args == "", "empty args would switch off the image's own start command"),
+        (
+            order.volume_gb is not None and order.network_volume_id is not None,
+            "a volume disk and a network volume exclude each other",
+        ),
+        (
+            order.volume_gb is not None and order.volume_gb < SMALLEST_VOLUME_GB,
+            f"a volume disk has at least {SMALLEST_VOLUME_GB} GB",
+        ),
+        (
+            order.network_volume_id is not None and order.cloud != "SECURE",
+            "network volumes exist in the SECURE cloud only",
+        ),
+    )
+    return [complaint for is_wrong, complaint in checks if is_wrong]

@@ -1,0 +1,207 @@
+"""One request, one answer: no retry, no redirect, no cookie, no surprise.
+
+The key goes into one header and nowhere else; texts that come back are cleared of it before anybody reads them. Nothing
+of requests (whose errors carry the prepared request, header included) leaves this file.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError, NameResolutionError
+
+from rpd.adapters.runpod.answer import Answer, Failure, clean
+from rpd.adapters.runpod.transport import Watch, Wire
+from rpd.engine.errors import UserError
+from rpd.journal.redact import Redactor, Secret
+from rpd.states.faults import Fault
+
+KEY_EXIT_CODE = 4
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_CHUNK = 65536
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What to send. `seconds` is the time for the whole answer, `quiet` (streams) how long a pause ends it."""
+
+    method: str
+    path: str
+    seconds: float
+    params: dict[str, str] = {}
+    body: bytes | None = None
+    accept: str = "application/json"
+    quiet: float | None = None
+    is_effect: bool = False
+
+
+class Session:
+    """A connection to one API. Used by one thread at a time."""
+
+    def __init__(self, base_url: str, key: Secret, *, connect_seconds: float, body_limit: int) -> None:
+        self.base_url = checked_url(base_url)
+        self._key = checked_key(key)
+        self._redactor = Redactor(key)
+        self._connect_seconds = connect_seconds
+        self._body_limit = body_limit
+        self._watch = Watch()
+        self._wire = Wire(self._watch)
+        self._requests = requests.Session()
+        self._requests.mount("https://", self._wire)
+        self._requests.mount("http://", self._wire)
+        self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # A proxy for the outside world is none for this machine.
+        self._requests.trust_env = urlsplit(self.base_url).hostname not in LOOPBACK
+        self._requests.headers["User-Agent"] = f"rpd/{version('rpd-cli')}"
+        # A compressed body could be small on the wire and huge in memory.
+        self._requests.headers["Accept-Encoding"] = "identity"
+
+    def __repr__(self) -> str:
+        return f"Session({self.base_url!r})"
+
+    def send(self, request: Request, wants_end: Callable[[], bool] = bool) -> Answer | Failure:
+        """One attempt. `wants_end` is asked while a read waits and cuts it short (Failure with INTERRUPTED)."""
+        if request.is_effect:
+            self._wire.close()  # a fresh connection: a stale one would make a lost request look like a lost answer
+        self._watch.begin(request.seconds, wants_end)
+        try:
+            response = self._requests.request(
+                request.method,
+                self.base_url + request.path,
+                params=request.params or None,
+                data=request.body,
+                headers=_headers(request),
+                auth=_Bearer(self._key),
+                timeout=(self._connect_seconds, request.seconds),
+                allow_redirects=False,
+                stream=True,
+            )
+        except (OSError, HTTPError) as error:
+            return Failure(self._fault(error), self._watch.left, self._in_words(error))
+        try:
+            return self._answer(response, request)
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._requests.close()
+
+    def _answer(self, response: requests.Response, request: Request) -> Answer:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        body, flaw = self._read(response, request, headers)
+        if response.status_code >= 300 or request.quiet is not None:
+            # These are shown to people. Latin-1 maps every byte to a character and back.
+            body = self._redactor.mask(body.decode("latin-1")).encode("latin-1")
+        return Answer(response.status_code, headers, body, flaw)
+
+    def _read(self, response: requests.Response, request: Request, headers: dict[str, str]) -> tuple[bytes, str | None]:
+        """The body, and what is wrong with it."""
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            return b"", "a compressed body nobody asked for"
+        body = bytearray()
+        try:
+            while chunk := response.raw.read1(_CHUNK):
+                body += chunk
+                if len(body) > self._body_limit:
+                    return b"", f"a body of more than {self._body_limit} bytes"
+                if request.quiet is not None:
+                    self._watch.expect_more_within(request.quiet)
+        except (OSError, HTTPError) as error:
+            return bytes(body), self._in_words(error)
+        return bytes(body), None
+
+    def _fault(self, error: Exception) -> Fault:
+        if self._watch.is_woken:
+            return Fault.INTERRUPTED
+        if not self._watch.left:
+            return Fault.NOT_SENT
+        if isinstance(error, requests.Timeout) or self._watch.seconds_left <= 0:
+            return Fault.TIMEOUT
+        return Fault.CONNECTION_LOST
+
+    def _in_words(self, error: Exception) -> str:
+        """What went wrong, in words of our own: foreign texts hold URLs, headers and object addresses."""
+        host = urlsplit(self.base_url).hostname or ""
+        if self._watch.is_woken:
+            return "cut short"
+        if self._watch.left:
+            late = self._watch.seconds_left <= 0 or isinstance(error, requests.Timeout)
+            return "no whole answer in time" if late else "the connection broke before the answer was whole"
+        for cause in _causes(error):
+            if isinstance(cause, NameResolutionError):
+                return f"the name {host} cannot be resolved"
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return f"the certificate of {host} is not to be trusted: {clean(cause.verify_message, 120)}"
+            if isinstance(cause, ssl.SSLError):
+                return f"no TLS connection to {host}"
+            if isinstance(cause, ConnectionRefusedError):
+                return f"{host} refuses the connection"
+        if isinstance(error, requests.exceptions.ProxyError):
+            return f"the proxy does not lead to {host}"
+        if isinstance(error, requests.Timeout):
+            return f"{host} does not take the connection in time"
+        return f"{host} cannot be reached"
+
+
+class _Bearer(AuthBase):
+    """Puts the key into the header of one request; given explicitly, so that no .netrc entry takes its place."""
+
+    def __init__(self, key: Secret) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key.reveal()}"
+        return request
+
+
+def checked_url(text: str) -> str:
+    """The API's address without a trailing `/v2`. UserError for one that would carry the key in the clear."""
+    parts = urlsplit(text.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError("the API address must look like https://api.runpod.io", hint="rpd config show")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise UserError("the API address must be bare: no user, password, query or fragment", hint="rpd config show")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise UserError("the API address must begin with https: the key would travel readable", hint="rpd config show")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v2')}"
+
+
+def checked_key(key: Secret) -> Secret:
+    """The key, if it can stand in a header. The error does not show it."""
+    text = key.reveal()
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise UserError(
+            "the API key is empty or holds characters no key has (a line break, a blank?)",
+            exit_code=KEY_EXIT_CODE,
+            reason=Fault.KEY_REFUSED,
+            hint="rpd doctor",
+        )
+    return key
+
+
+def _headers(request: Request) -> dict[str, str]:
+    headers = {"Accept": request.accept}
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    return headers
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error and what it was made from: urllib3 nests causes as arguments and as `reason`."""
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [error]
+    while waiting and len(found) < 20:
+        cause = waiting.pop()
+        if cause in found:
+            continue
+        found.append(cause)
+        nested = [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+        waiting.extend(item for item in nested if isinstance(item, BaseException))
+    return found

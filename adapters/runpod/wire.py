@@ -1,0 +1,252 @@
+"""What we read of the API's answers: tolerantly, because its schema moves, and never inventing an absence.
+
+Unknown fields and unknown words are fine, a missing or null part means "not known". What must be there is what identity
+and proof rest upon: an `id` in every pod, the list in every listing.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address, ip_network
+from typing import Any, TypeVar
+
+import msgspec
+
+from rpd.adapters.runpod.answer import Unreadable
+from rpd.states.world import Offer, Pod, SshAddress
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+STOPPED_OR_YOUNG = frozenset({"PROVISIONING", "STARTING", "EXITED", "ERROR", "TERMINATED"})
+"""In these states an address or a runtime is a memory of an earlier start."""
+LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
+NO_GPU = "unknown"
+"""A placeholder id in the catalog that names nothing."""
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,253})")
+# The provider's inner network (RFC 6598); such an address is not reached from outside.
+_INNER = ip_network("100.64.0.0/10")
+
+
+class _Gpu(msgspec.Struct):
+    id: str | None = None
+    count: int | None = None
+
+
+class _Endpoint(msgspec.Struct):
+    host: str | None = None
+    port: int | None = None
+    username: str | None = None
+
+
+class _Ssh(msgspec.Struct):
+    direct: Any = None
+
+
+class _Port(msgspec.Struct):
+    private: int | None = None
+    public: int | None = None
+    type: str | None = None
+    ip: str | None = None
+
+
+class _Runtime(msgspec.Struct):
+    ports: Any = None
+
+
+class _Persistent(msgspec.Struct):
+    size: int | None = None
+
+
+class _Mounts(msgspec.Struct):
+    persistent: Any = None
+
+
+class _Pod(msgspec.Struct, rename="camel"):
+    id: str
+    name: str | None = None
+    status: str | None = None
+    image: str | None = None
+    cost: Any = None
+    env: Any = None
+    gpu: Any = None
+    data_center_id: str | None = None
+    ssh: Any = None
+    runtime: Any = None
+    mounts: Any = None
+    created_at: str | None = None
+    started_at: str | None = None
+
+
+class _Pagination(msgspec.Struct, rename="camel"):
+    next_cursor: str | None = None
+    has_next_page: bool | None = None
+
+
+class _Center(msgspec.Struct):
+    id: str
+    availability: str | None = None
+
+
+class _GpuType(msgspec.Struct, rename="camel"):
+    id: str
+    price: dict[str, Any] | None = None
+    max_count: dict[str, Any] | None = None
+    availability: str | None = None
+    data_centers: Any = None
+    secure: bool | None = None
+    community: bool | None = None
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """A network volume."""
+
+    id: str
+    name: str | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """The items of one page, undecoded, and where the next begins (None: this was the last)."""
+
+    items: tuple[msgspec.Raw, ...]
+    next_cursor: str | None
+
+
+def page(body: bytes, key: str) -> Page:
+    """One page of a listing wrapped in `key`. Without the list there is no answer, and surely no empty one."""
+    told: dict[str, msgspec.Raw] = _decode(body, dict[str, msgspec.Raw], f"a listing of {key}")
+    if key not in told:
+        raise Unreadable(f"no {key} in it")
+    items: tuple[msgspec.Raw, ...] = _decode(told[key], tuple[msgspec.Raw, ...], f"a list of {key}")
+    more: _Pagination | None = _decode(told.get("pagination") or b"null", _Pagination | None, "a pagination")
+    if more is None or not more.has_next_page:
+        return Page(items, None)
+    if not more.next_cursor:
+        raise Unreadable("more pages promised and none named")
+    return Page(items, more.next_cursor)
+
+
+def pod(body: bytes | msgspec.Raw) -> Pod:
+    """A pod."""
+    told: _Pod = _decode(body, _Pod, "a pod")
+    if not told.id:
+        raise Unreadable("a pod without an id")
+    status = told.status or "UNKNOWN"
+    is_live = status not in STOPPED_OR_YOUNG
+    gpu = _part(told.gpu, _Gpu)
+    mounts = _part(told.mounts, _Mounts)
+    persistent = _part(mounts.persistent, _Persistent) if mounts else None
+    return Pod(
+        id=told.id,
+        name=told.name or "",
+        status=status,
+        image=told.image or "",
+        usd_per_hour=_amount(told.cost) or 0.0,
+        env=_texts(told.env),
+        gpu_id=gpu.id if gpu else None,
+        gpu_count=(gpu.count or 0) if gpu else 0,
+        datacenter_id=told.data_center_id,
+        has_runtime=is_live and isinstance(told.runtime, dict) and bool(told.runtime),
+        ssh=_address(told) if is_live else None,
+        volume_gb=(persistent.size or 0) if persistent else 0,
+        created_at=told.created_at,
+        started_at=told.started_at,
+    )
+
+
+def offer(body: msgspec.Raw, cloud: str, gpu_count: int) -> Offer | None:
+    """A GPU type as an offer of this cloud; None when it is not sold there (a price of 0)."""
+    try:
+        told: _GpuType = _decode(body, _GpuType, "a GPU type")
+    except Unreadable:
+        return None  # stock is advice; a new kind of entry must not hide the others
+    field = cloud.lower()
+    price = _amount((told.price or {}).get(field))
+    if not told.id or told.id == NO_GPU or price == 0.0 or getattr(told, field, None) is False:
+        return None
+    centers = [center for item in _list(told.data_centers) if (center := _part(item, _Center))]
+    ceiling = (told.max_count or {}).get(field)
+    is_too_many = isinstance(ceiling, int) and not isinstance(ceiling, bool) and 0 < ceiling < gpu_count
+    # The two disagree at times, each in either direction; a create will tell.
+    best = "NONE" if is_too_many else _best([told.availability, *(center.availability for center in centers)])
+    stocked = tuple(center.id for center in centers if center.availability not in (None, "NONE"))
+    return Offer(told.id, cloud, price, best, stocked)
+
+
+def volume(body: msgspec.Raw) -> Volume:
+    """A network volume."""
+    found: Volume = _decode(body, Volume, "a network volume")
+    return found
+
+
+def accepted(body: bytes) -> None:
+    """The answer to an action: an object or nothing; a page of something else is no acceptance."""
+    if body.strip():
+        _decode(body, dict[str, Any], "the answer to an action")
+
+
+def _address(told: _Pod) -> SshAddress | None:
+    """The direct address, else the public mapping of port 22. Never the proxy: it runs no commands."""
+    ssh = _part(told.ssh, _Ssh)
+    direct = _part(ssh.direct, _Endpoint) if ssh else None
+    if direct is not None and (found := _reachable(direct.host, direct.port, direct.username)):
+        return found
+    runtime = _part(told.runtime, _Runtime)
+    for item in _list(runtime.ports) if runtime else []:
+        port = _part(item, _Port)
+        if port and port.private == 22 and port.type == "tcp" and (found := _reachable(port.ip, port.public, None)):
+            return found
+    return None
+
+
+def _reachable(host: str | None, port: int | None, username: str | None) -> SshAddress | None:
+    if not host or not port or not 0 < port < 65536 or not _HOST.fullmatch(host):
+        return None
+    try:
+        if ip_address(host) in _INNER:
+            return None
+    except ValueError:
+        pass  # a name, not an address
+    return SshAddress(host, port, username if username and _HOST.fullmatch(username) else "root")
+
+
+def _best(levels: list[str | None]) -> str:
+    """The best of the levels known to us; UNKNOWN when there is none."""
+    known = [level for level in levels if level in LEVELS]
+    return max(known, key=LEVELS.index, default="UNKNOWN")
+
+
+def _amount(value: Any) -> float | None:
+    """A price or rate in USD; None when it is none."""
+    try:
+        amount = msgspec.convert(value, float, strict=False)
+    except msgspec.ValidationError:
+        return None
+    return amount if 0.0 <= amount < 1e6 else None
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {k: v for k, v in value.items() if isinstance(v, str)} if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _part(value: Any, kind: type[S]) -> S | None:
+    """An optional part; one in an unexpected shape counts as missing."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+def _decode(body: bytes | msgspec.Raw, kind: Any, what: str) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    # Outside the handler: the decoder's own text may quote the body.
+    raise Unreadable(f"it is not {what}")

@@ -1,0 +1,277 @@
+"""The SSH door of a pod: a port on loopback that behaves like the container's own sshd, or fails in the ways real ones do."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import itertools
+import socket
+import struct
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import asyncssh
+
+from rpd.adapters.sandbox.container import Launch
+from rpd.adapters.sandbox.sshd_session import SshSession
+
+SshFault = Literal["refuse", "nobanner", "close", "auth"]
+"""refuse: nothing listens. nobanner: accepted, then silence. close: gone after the banner. auth: no key is good."""
+
+_BANNER = b"SSH-2.0-OpenSSH_8.9p1 Ubuntu-3ubuntu0.13\r\n"
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ""})
+_BACKLOG = 128
+_WINDOW = 4 << 20
+
+
+class Guest(Protocol):
+    """What the door asks about the container behind it."""
+
+    def has_sshd(self) -> bool:
+        """Whether the container's sshd runs now."""
+        ...
+
+    def host_key(self) -> asyncssh.SSHKey:
+        """The key made with the container disk."""
+        ...
+
+    def authorized_keys(self) -> str:
+        """The container's authorized_keys file, as text."""
+        ...
+
+    def session(self, command: str | None, env: dict[str, str], pty: bool) -> Launch:
+        """How to start a session; raises OSError when the container is gone."""
+        ...
+
+    def open_terminal(self) -> tuple[int, int]:
+        """A new terminal of the container: master and slave descriptors. Raises OSError."""
+        ...
+
+    def stdin_filter(self, command: str | None) -> Callable[[bytes], bytes] | None:
+        """What a session's standard input must pass through; None: nothing."""
+        ...
+
+
+class SshDoor:
+    """One listening port. The container behind it may come and go; connections never outlive a container."""
+
+    def __init__(self, guest: Guest, on_login: Callable[[], None]) -> None:
+        self._guest = guest
+        self._on_login = on_login
+        self._listener: socket.socket | None = None
+        self._is_listening = False
+        self._fault: SshFault | None = None
+        self._held: set[socket.socket] = set()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncssh.SSHServerConnection] = set()
+        self.port = 0
+
+    def open(self) -> int:
+        """Listen on a fresh port of 127.0.0.1; returns the port."""
+        self._listener = _bound(0)
+        self.port = self._listener.getsockname()[1]
+        if self._fault != "refuse":
+            self._listen()
+        return self.port
+
+    def set_fault(self, how: SshFault | None) -> None:
+        """Fail new connections in this way, or serve them again; open ones are left alone."""
+        self._fault = how
+        if self._listener is None:
+            return
+        if how == "refuse" and self._is_listening:
+            # A socket that is bound but does not listen refuses, and keeps the port from everybody else.
+            self._deafen()
+            self._listener.close()
+            self._listener = _bound(self.port)
+        elif how != "refuse" and not self._is_listening:
+            self._listen()
+        if how != "nobanner":
+            self._drop_held()
+
+    async def hang_up(self) -> None:
+        """End every connection, because the container ended."""
+        self._drop_held()
+        tasks = list(self._starting)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        connections = list(self._connections)
+        for connection in connections:
+            connection.abort()
+        await asyncio.gather(*(connection.wait_closed() for connection in connections), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop listening and end every connection."""
+        if self._listener is not None:
+            self._deafen()
+            self._listener.close()
+            self._listener = None
+        await self.hang_up()
+
+    def admits(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Whether this key opens the container now."""
+        if username != "root" or self._fault == "auth":
+            return False
+        return key.public_data in set(_public_keys(self._guest.authorized_keys()))
+
+    def greeted(self) -> None:
+        """A login succeeded."""
+        self._on_login()
+
+    def joined(self, connection: asyncssh.SSHServerConnection) -> None:
+        """A connection begins."""
+        self._connections.add(connection)
+
+    def left(self, connection: asyncssh.SSHServerConnection) -> None:
+        """A connection ended."""
+        self._connections.discard(connection)
+
+    def _listen(self) -> None:
+        assert self._listener is not None
+        self._listener.listen(_BACKLOG)
+        self._is_listening = True
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def _deafen(self) -> None:
+        if self._is_listening and self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+        self._is_listening = False
+
+    def _accept(self) -> None:
+        while self._listener is not None and self._is_listening:
+            try:
+                visitor, _ = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                return
+            visitor.setblocking(False)
+            if self._fault == "nobanner":
+                self._hold(visitor)
+            elif self._fault == "close":
+                with contextlib.suppress(OSError):
+                    visitor.send(_BANNER)
+                visitor.close()
+            elif not self._guest.has_sshd():
+                # A mapped port without a listener behind it: accepted by the host, reset at once.
+                visitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                visitor.close()
+            else:
+                task = asyncio.get_running_loop().create_task(self._serve(visitor))
+                self._starting.add(task)
+                task.add_done_callback(self._starting.discard)
+
+    async def _serve(self, visitor: socket.socket) -> None:
+        """See one connection through its handshake; afterwards it lives on its own."""
+        served = False
+        try:
+            await asyncssh.run_server(
+                visitor,
+                server_factory=lambda: _Server(self, self._guest),
+                server_host_keys=[self._guest.host_key()],
+                server_version="OpenSSH_8.9p1",
+                encoding=None,
+                line_editor=False,
+                allow_scp=False,
+                agent_forwarding=False,
+                x11_forwarding=False,
+                compression_algs=["none"],
+                window=_WINDOW,
+                login_timeout=120,
+            )
+            served = True
+        except (asyncssh.Error, OSError):
+            # The visitor left or was not let in; that is between the two of them.
+            pass
+        finally:
+            if not served:
+                visitor.close()
+
+    def _hold(self, visitor: socket.socket) -> None:
+        """Keep a connection without a word until the other side gives up."""
+        loop = asyncio.get_running_loop()
+        self._held.add(visitor)
+
+        def listen_for_the_end() -> None:
+            try:
+                is_over = visitor.recv(4096) == b""
+            except BlockingIOError:
+                return
+            except OSError:
+                is_over = True
+            if is_over:
+                self._release(visitor)
+
+        loop.add_reader(visitor, listen_for_the_end)
+
+    def _release(self, visitor: socket.socket) -> None:
+        asyncio.get_running_loop().remove_reader(visitor)
+        self._held.discard(visitor)
+        visitor.close()
+
+    def _drop_held(self) -> None:
+        for visitor in list(self._held):
+            self._release(visitor)
+
+
+class _Server(asyncssh.SSHServer):
+    """One connection's decisions: keys only, root only, forwarding to loopback only."""
+
+    def __init__(self, door: SshDoor, guest: Guest) -> None:
+        self._door = door
+        self._guest = guest
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._door.joined(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection is not None:
+            self._door.left(self._connection)
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def auth_completed(self) -> None:
+        self._door.greeted()
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return False
+
+    def kbdint_auth_supported(self) -> bool:
+        return False
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return self._door.admits(username, key)
+
+    def session_requested(self) -> SshSession:
+        return SshSession(self._guest)
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        return dest_host in _LOOPBACK
+
+
+def _bound(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setblocking(False)
+    listener.bind(("127.0.0.1", port))
+    return listener
+
+
+def _public_keys(text: str) -> list[bytes]:
+    """The keys of an authorized_keys file; what is not a key is passed over, as sshd does."""
+    keys = []
+    for line in text.splitlines():
+        words = line.split()
+        for kind, blob in itertools.pairwise(words):
+            if kind.startswith(("ssh-", "ecdsa-", "sk-")):
+                with contextlib.suppress(binascii.Error):
+                    keys.append(base64.b64decode(blob))
+                break
+    return keys

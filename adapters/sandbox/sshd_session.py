@@ -1,0 +1,351 @@
+"""One SSH session: a command or a shell in the container, its streams carried byte for byte with back-pressure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import struct
+import termios
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import asyncssh
+
+from rpd.adapters.sandbox import processes
+from rpd.adapters.sandbox.images import BASH_ENV_PATH
+
+if TYPE_CHECKING:
+    from rpd.adapters.sandbox.sshd import Guest
+
+_STDERR = asyncssh.EXTENDED_DATA_STDERR
+_HIGH_WATER = 1 << 20
+_ACCEPTED_ENV = ("LANG", "LC_")
+_SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server")
+
+
+class SshSession(asyncssh.SSHServerSession[bytes]):
+    """Starts what the client asks for, and ends the channel when the process has ended and said all it had to say.
+
+    A client that goes away hangs up on the process group, as sshd does; what has left the session by `setsid` lives on.
+    """
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self._chan: asyncssh.SSHServerChannel[bytes] | None = None
+        self._command: str | None = None
+        self._terminal: tuple[str, tuple[int, int, int, int]] | None = None
+        self._master: int | None = None
+        self._process: asyncio.SubprocessTransport | None = None
+        self._is_stand_in = False
+        self._outputs: dict[int, asyncio.ReadTransport] = {}
+        self._open_outputs = 0
+        self._input: asyncio.WriteTransport | None = None
+        self._filter: Callable[[bytes], bytes] | None = None
+        self._waiting: list[bytes] = []
+        self._is_started = False
+        self._status: int | None = None
+        self._is_gone = False
+        self._is_paused = False
+        self._task: asyncio.Task[None] | None = None
+
+    # What the client does.
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        self._chan = chan
+        chan.set_write_buffer_limits(high=_HIGH_WATER)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_gone = True
+        self._chan = None
+        if self._status is None:
+            self.hang_up()
+        for output in self._outputs.values():
+            output.close()
+        self._drop_input()
+
+    def pty_requested(
+        self, term_type: str, term_size: tuple[int, int, int, int], term_modes: Mapping[int, int]
+    ) -> bool:
+        self._terminal = (term_type, term_size)
+        return True
+
+    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
+        if self._master is not None:
+            _set_size(self._master, (width, height, pixwidth, pixheight))
+
+    def shell_requested(self) -> bool:
+        return self._guest.has_sshd()
+
+    def exec_requested(self, command: str) -> bool:
+        self._command = command
+        return self._guest.has_sshd()
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        server = next((path for path in _SFTP_SERVERS if shutil.which(path)), None)
+        if subsystem != "sftp" or server is None:
+            return False
+        self._command = server
+        return self._guest.has_sshd()
+
+    def session_started(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._start())
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if self._is_started:
+            self._feed(data)
+        else:
+            self._waiting.append(data)
+
+    def eof_received(self) -> bool:
+        # An empty piece stands for the end.
+        self.data_received(b"", None)
+        return True
+
+    def signal_received(self, signal: str) -> None:
+        self.send_signal(signal)
+
+    def break_received(self, msec: int) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+        for output in self._outputs.values():
+            with contextlib.suppress(RuntimeError):
+                output.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        for output in self._outputs.values():
+            with contextlib.suppress(RuntimeError):
+                output.resume_reading()
+        self._finish_if_done()
+
+    # What the process does; called by its pipes.
+
+    def send_output(self, number: int, data: bytes) -> None:
+        """Bytes of the process's standard output (1) or standard error (2)."""
+        if self._chan is not None:
+            with contextlib.suppress(OSError):
+                self._chan.write(data, _STDERR if number == 2 else None)
+
+    def end_output(self, number: int) -> None:
+        """One of the outputs is closed."""
+        self._open_outputs -= 1
+        self._outputs.pop(number, None)
+        self._finish_if_done()
+
+    def end_process(self, status: int) -> None:
+        """The process ended; negative numbers are signals."""
+        self._status = status
+        self._finish_if_done()
+
+    def hold_input(self) -> None:
+        """The process does not read as fast as the client sends."""
+        if self._chan is not None:
+            self._chan.pause_reading()
+
+    def take_input(self) -> None:
+        """The process has caught up.
+
+        Later, not now: resuming may bring the end of the input, and a pipe that is told its end while it calls back loses
+        what it was given in the same breath.
+        """
+        asyncio.get_running_loop().call_soon(self._resume_reading)
+
+    def lose_input(self) -> None:
+        """The process reads no more; what the client still sends goes nowhere."""
+        self._input = None
+        self.take_input()
+
+    def hang_up(self) -> None:
+        """SIGHUP to the session's process group."""
+        self.send_signal("HUP")
+
+    def send_signal(self, name: str) -> None:
+        """A signal, named without SIG, to the session's process group."""
+        signum = getattr(signal, f"SIG{name}", None)
+        if not isinstance(signum, signal.Signals) or self._process is None or self._status is not None:
+            return
+        leader = self._process.get_pid()
+        if self._is_stand_in:
+            inner = processes.children_of(leader)
+            leader = inner[0] if inner else leader
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(os.getpgid(leader), signum)
+
+    async def _start(self) -> None:
+        try:
+            await self._spawn()
+        except OSError as error:
+            if self._chan is not None:
+                self._chan.write(f"cannot start a session: {error.strerror}\n".encode(), _STDERR)
+                self._chan.exit(255)
+
+    async def _spawn(self) -> None:
+        assert self._chan is not None
+        launch = self._guest.session(self._command, self._environment(self._chan), self._terminal is not None)
+        self._is_stand_in = launch.is_stand_in
+        self._filter = self._guest.stdin_filter(self._command) if self._terminal is None else None
+        loop = asyncio.get_running_loop()
+        ends = self._open_ends()
+        try:
+            self._open_outputs = len(ends.outputs)
+            transport, _ = await loop.subprocess_exec(
+                lambda: _Process(self),
+                *launch.argv,
+                env=launch.env,
+                cwd=launch.cwd,
+                start_new_session=True,
+                stdin=ends.inner[0],
+                stdout=ends.inner[1],
+                stderr=ends.inner[2],
+            )
+        except OSError:
+            ends.close_outer()
+            raise
+        finally:
+            ends.close_inner()
+        self._process = transport
+        for number, fd in ends.outputs.items():
+            reader, _ = await loop.connect_read_pipe(partial(_Output, self, number), os.fdopen(fd, "rb", 0))
+            self._outputs[number] = reader
+            if self._is_paused:
+                reader.pause_reading()
+        self._input, _ = await loop.connect_write_pipe(partial(_Input, self), os.fdopen(ends.input, "wb", 0))
+        self._is_started = True
+        if self._is_gone:
+            self.connection_lost(None)
+        for data in self._waiting:
+            self._feed(data)
+        self._waiting.clear()
+        # A quick process may be over already.
+        self._finish_if_done()
+
+    def _feed(self, data: bytes) -> None:
+        """Hand the client's bytes to the process; an empty piece is the end of them."""
+        is_end = not data
+        if self._filter is not None:
+            data = self._filter(data)
+        if self._input is None:
+            return
+        if data:
+            self._input.write(data)
+        if is_end and self._terminal is None:
+            self._input.write_eof()
+
+    def _finish_if_done(self) -> None:
+        """Report the exit once every byte of output is on its way: a status that overtakes data cuts a transfer short."""
+        if self._chan is None or self._status is None or self._open_outputs or not self._is_started:
+            return
+        if self._chan.get_write_buffer_size():
+            # Asks for resume_writing when the last byte has left.
+            self._chan.set_write_buffer_limits(high=0)
+            return
+        self._drop_input()
+        if self._status >= 0:
+            self._chan.exit(self._status)
+        else:
+            self._chan.exit_with_signal(signal.Signals(-self._status).name.removeprefix("SIG"))
+
+    def _resume_reading(self) -> None:
+        if self._chan is not None:
+            self._chan.resume_reading()
+
+    def _drop_input(self) -> None:
+        # A transport that is closing must not be aborted as well: it would report its end twice.
+        if self._input is not None and not self._input.is_closing():
+            self._input.abort()
+
+    def _environment(self, chan: asyncssh.SSHServerChannel[bytes]) -> dict[str, str]:
+        """A bare login's environment; the container's own is not part of it."""
+        peer = cast(tuple[str, int], chan.get_extra_info("peername"))
+        own = cast(tuple[str, int], chan.get_extra_info("sockname"))
+        env = {key: value for key, value in chan.get_environment().items() if key.startswith(_ACCEPTED_ENV)}
+        env |= {"USER": "root", "LOGNAME": "root", "SHELL": "/bin/bash", "TERM": "dumb", "BASH_ENV": BASH_ENV_PATH}
+        env |= {"SSH_CLIENT": f"{peer[0]} {peer[1]} 22", "SSH_CONNECTION": f"{peer[0]} {peer[1]} {own[0]} 22"}
+        if self._terminal is not None:
+            env["TERM"] = self._terminal[0] or "xterm"
+        return env
+
+    def _open_ends(self) -> _Ends:
+        if self._terminal is None:
+            return _pipe_ends()
+        master, slave = self._guest.open_terminal()
+        _set_size(master, self._terminal[1])
+        self._master = master
+        return _Ends((slave, slave, slave), {1: master}, os.dup(master))
+
+
+class _Ends(NamedTuple):
+    """Descriptors: the process's own three, and ours."""
+
+    inner: tuple[int, int, int]
+    outputs: dict[int, int]
+    input: int
+
+    def close_inner(self) -> None:
+        for fd in set(self.inner):
+            os.close(fd)
+
+    def close_outer(self) -> None:
+        for fd in (*self.outputs.values(), self.input):
+            os.close(fd)
+
+
+class _Process(asyncio.SubprocessProtocol):
+    def __init__(self, session: SshSession) -> None:
+        self._session = session
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+
+    def process_exited(self) -> None:
+        assert self._transport is not None
+        status = self._transport.get_returncode()
+        self._transport.close()
+        self._session.end_process(0 if status is None else status)
+
+
+class _Output(asyncio.Protocol):
+    def __init__(self, session: SshSession, number: int) -> None:
+        self._session = session
+        self._number = number
+
+    def data_received(self, data: bytes) -> None:
+        self._session.send_output(self._number, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._session.end_output(self._number)
+
+
+class _Input(asyncio.BaseProtocol):
+    def __init__(self, session: SshSession) -> None:
+        self._session = session
+
+    def pause_writing(self) -> None:
+        self._session.hold_input()
+
+    def resume_writing(self) -> None:
+        self._session.take_input()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._session.lose_input()
+
+
+def _pipe_ends() -> _Ends:
+    """Pipes, not sockets: `/dev/stdin` can be opened, and bash does not take itself for rshd's."""
+    (stdin, feed), (out, stdout), (err, stderr) = os.pipe(), os.pipe(), os.pipe()
+    return _Ends((stdin, stdout, stderr), {1: out, 2: err}, feed)
+
+
+def _set_size(terminal: int, size: tuple[int, int, int, int]) -> None:
+    """Tell a terminal its columns, rows and pixels."""
+    width, height, pixel_width, pixel_height = size
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, pixel_width, pixel_height))

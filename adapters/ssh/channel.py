@@ -1,0 +1,150 @@
+"""One command in the pod as two streams in and one out, with a deadline on every wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import paramiko
+
+from rpd.adapters.ssh.timeouts import POLL_SECONDS
+from rpd.engine.errors import Interrupted, Unavailable
+from rpd.states.faults import Fault
+
+_CHUNK = 256 * 1024
+_PACKET = 32 * 1024  # what fits into one packet; a longer slice would be copied for nothing
+
+
+class Channel:
+    """A running command. Not for use by several threads at once.
+
+    Every method raises Unavailable (`link_lost`) when the connection went away, and Interrupted when asked to stop;
+    neither ends the command in the pod.
+    """
+
+    def __init__(
+        self,
+        raw: paramiko.Channel,
+        *,
+        stall_seconds: float,
+        interrupted: Callable[[], bool],
+        why_lost: Callable[[], str],
+    ) -> None:
+        self._raw = raw
+        self.stall_seconds = stall_seconds
+        self._interrupted = interrupted
+        self._why_lost = why_lost
+
+    def send(self, data: bytes | memoryview) -> bool:
+        """Write all of `data` to the command's stdin; False when the command has ended and reads no more.
+
+        Raises Unavailable (`timeout`) when the command reads nothing for the connection's `stall` seconds.
+        """
+        rest = memoryview(data)
+        moved_at = time.monotonic()
+        while rest:
+            count = self.send_some(rest, POLL_SECONDS)
+            if count == 0:
+                return False
+            if count is not None:
+                rest, moved_at = rest[count:], time.monotonic()
+            elif time.monotonic() - moved_at > self.stall_seconds:
+                raise self.stalled()
+        return True
+
+    def send_some(self, data: memoryview, timeout: float) -> int | None:
+        """Write the beginning of `data`; returns how many bytes.
+
+        None when none could go within `timeout` seconds (at most a tenth of one), 0 when the command has ended and
+        reads no more.
+        """
+        self._check()
+        self._raw.settimeout(min(timeout, POLL_SECONDS))
+        try:
+            count = self._raw.send(bytes(data[:_PACKET]))
+        except TimeoutError:
+            return None
+        except (EOFError, OSError, paramiko.SSHException):
+            count = 0
+        if count == 0:
+            self._ended()
+        return count
+
+    def stalled(self) -> Unavailable:
+        """The error for a command that reads no more although it lives."""
+        return Unavailable(f"the command in the pod took no input for {self.stall_seconds:.0f} s", reason=Fault.TIMEOUT)
+
+    def send_eof(self) -> None:
+        """Say that no more input follows."""
+        try:
+            self._raw.shutdown_write()
+        except (EOFError, OSError, paramiko.SSHException):
+            self._ended()
+
+    def recv(self, timeout: float) -> bytes | None:
+        """Some bytes of stdout; None when `timeout` seconds passed without any, b"" at its end."""
+        return self._receive(self._raw.recv, timeout)
+
+    def recv_stderr(self, timeout: float) -> bytes | None:
+        """Some bytes of stderr; None when `timeout` seconds passed without any, b"" at its end."""
+        return self._receive(self._raw.recv_stderr, timeout)
+
+    def has_output(self) -> bool:
+        """Whether `recv` or `recv_stderr` would return bytes at once."""
+        return self._raw.recv_ready() or self._raw.recv_stderr_ready()
+
+    def exit_status(self, timeout: float) -> int | None:
+        """The command's exit code; None when it did not end within `timeout` seconds.
+
+        A server that closes without a code (it went away, or the command was killed by a signal) is a lost link.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._raw.status_event.wait(min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
+            self._check()
+            if time.monotonic() >= deadline:
+                return None
+        if self._raw.exit_status < 0:
+            raise self._lost("the command ended without an exit code")
+        return self._raw.exit_status
+
+    def close(self) -> None:
+        """Drop the channel; the command sees its streams close. Never raises."""
+        try:
+            self._raw.close()
+        except (EOFError, OSError, paramiko.SSHException):
+            return
+
+    def _receive(self, read: Callable[[int], bytes], timeout: float) -> bytes | None:
+        deadline = time.monotonic() + timeout
+        while True:
+            self._check()
+            left = deadline - time.monotonic()
+            self._raw.settimeout(max(0.0, min(POLL_SECONDS, left)))
+            try:
+                data = read(_CHUNK)
+            except TimeoutError:
+                if left <= POLL_SECONDS and time.monotonic() >= deadline:
+                    return None
+                continue
+            if not data:
+                self._ended()
+            return data
+
+    def _ended(self) -> bool:
+        """False when the command's own end explains a closed stream; otherwise the link went away."""
+        transport = self._raw.get_transport()
+        if not (self._raw.eof_received or self._raw.exit_status >= 0 or transport.is_active()):
+            raise self._lost("the stream broke off")
+        return False
+
+    def _check(self) -> None:
+        if self._interrupted():
+            raise Interrupted("interrupted while talking to the pod", reason=Fault.INTERRUPTED)
+
+    def _lost(self, what: str) -> Unavailable:
+        why = self._why_lost()
+        return Unavailable(
+            f"the SSH link was lost: {what}" + (f" ({why})" if why else ""),
+            reason=Fault.LINK_LOST,
+            detail={"sent": True},
+        )

@@ -1,0 +1,190 @@
+"""An authenticated SSH connection to one pod, with its host key pinned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import paramiko
+
+from rpd.adapters.ssh.channel import Channel
+from rpd.adapters.ssh.login import log_in
+from rpd.adapters.ssh.pulse import Pulse
+from rpd.adapters.ssh.timeouts import POLL_SECONDS, Timeouts
+from rpd.adapters.ssh.wire import Wire, dial
+from rpd.engine.errors import Unavailable
+from rpd.journal.records import Stamp
+from rpd.states.faults import Fault
+from rpd.states.world import SshAddress
+
+PULL_WINDOW = 16 * 1024 * 1024
+"""Bytes in flight towards us: 2 MB fill only 22 MB/s of an 80 ms link, more than this only costs memory."""
+FOLLOW_WINDOW = 2 * 1024 * 1024
+
+_JUMP_SECONDS = 5.0
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """A command that ended. `is_cut` is true when it printed more than was kept."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    is_cut: bool = False
+
+
+class Connection:
+    """One connection; many channels, one after the other or side by side. Owned by one thread."""
+
+    def __init__(
+        self,
+        transport: paramiko.Transport,
+        wire: Wire,
+        *,
+        host_key: str,
+        timeouts: Timeouts,
+        interrupted: Callable[[], bool],
+        since: tuple[float, float],
+    ) -> None:
+        self.host_key = host_key
+        self._transport = transport
+        self._timeouts = timeouts
+        self._interrupted = interrupted
+        self._reading = since
+        self._last: Stamp | None = None
+        self._pulse = Pulse(transport, wire, timeouts)
+
+    @classmethod
+    def open(
+        cls,
+        address: SshAddress,
+        *,
+        key_path: Path | None,
+        host_key: str | None,
+        alias: str,
+        timeouts: Timeouts | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+        now: Stamp | None = None,
+    ) -> Connection:
+        """Connect and log in.
+
+        `host_key` is the pinned fingerprint ("SHA256:..."); None accepts any and reports it as `.host_key`. `alias`
+        names the pod in messages. `key_path` None asks the agent. `now` is the first reading for `is_usable`.
+
+        Raises Unavailable (`ssh_unreachable`), Refused (`host_key_changed`, `auth_refused`) or Interrupted.
+        """
+        since = (time.time() if now is None else now.wall, time.monotonic())
+        limits = timeouts or Timeouts()
+        wire = dial(address, limits.connect, limits.silence, interrupted)
+        try:
+            transport, fingerprint = log_in(
+                wire, address, key_path=key_path, pin=host_key, alias=alias, timeouts=limits, interrupted=interrupted
+            )
+        except BaseException:
+            wire.close()
+            raise
+        return cls(transport, wire, host_key=fingerprint, timeouts=limits, interrupted=interrupted, since=since)
+
+    def run(
+        self,
+        script: str,
+        *,
+        timeout_seconds: float,
+        max_bytes: int = 1024 * 1024,
+    ) -> Completed:
+        """Run a `sh` script in the pod and wait for its end.
+
+        The script travels on stdin (argument lists are public and short) and is parsed as a whole before its first
+        command runs, each with an empty stdin. Of stdout and stderr the first `max_bytes` are kept. Raises Unavailable:
+        `timeout` when it takes longer than `timeout_seconds` (it is not killed), `link_lost`; `detail["sent"]` says
+        whether the script may have started. Raises Interrupted within a tenth of a second of being asked.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        channel = self.channel("sh")
+        try:
+            if channel.send(b"{ :\n" + script.encode("utf-8", "surrogateescape") + b"\n} </dev/null; exit\n"):
+                channel.send_eof()
+            return collect(channel, deadline, max_bytes)
+        finally:
+            channel.close()
+
+    def channel(self, command: str, *, window: int | None = None) -> Channel:
+        """Start `command` in the pod as a stream. `window`: bytes that may be in flight towards us (None: 2 MB).
+
+        Raises Unavailable (`link_lost`, `detail["sent"]` False when the command provably did not start).
+        """
+        sent = False
+        try:
+            with self._pulse.limit(self._timeouts.channel + 1.0):
+                raw = self._transport.open_session(window or FOLLOW_WINDOW, timeout=self._timeouts.channel)
+                sent = True
+                raw.exec_command(command.encode("utf-8", "surrogateescape"))
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            # A late answer to a channel that was given up confuses the transport; it cannot be used on.
+            self.close()
+            why = self._pulse.verdict or str(error) or type(error).__name__
+            raise Unavailable(f"the SSH link was lost: {why}", reason=Fault.LINK_LOST, detail={"sent": sent}) from error
+        return Channel(
+            raw,
+            stall_seconds=self._timeouts.stall,
+            interrupted=self._interrupted,
+            why_lost=lambda: self._pulse.verdict,
+        )
+
+    def is_usable(self, now: Stamp) -> bool:
+        """Whether a call may be tried on it. False once the link is down, or when the clocks jumped since the last look
+        (this machine slept, or its clock was set): the peer is then gone in a way only a long wait would show."""
+        wall, monotonic = self._reading
+        last, self._last = self._last, now
+        self._reading = (now.wall, time.monotonic())
+        awake = self._reading[1] - monotonic
+        if abs(now.wall - wall - awake) > _JUMP_SECONDS:
+            return False
+        if last is not None and (last.boot != now.boot or now.up - last.up - awake > _JUMP_SECONDS):
+            return False
+        return self._transport.is_active()
+
+    def close(self) -> None:
+        """Drop the connection without asking the peer. Never blocks for long, never raises; may be repeated."""
+        self._transport.close()
+        self._pulse.stop()
+
+
+def collect(channel: Channel, deadline: float, max_bytes: int) -> Completed:
+    """Read a command's output until it ends. `deadline` is on `time.monotonic`.
+
+    Raises as `Channel` does, and Unavailable (`timeout`) past the deadline.
+    """
+    stdout, stderr = bytearray(), bytearray()
+    is_cut, stdout_open, stderr_open = False, True, True
+    while stdout_open or stderr_open:
+        if stdout_open:
+            data = channel.recv(POLL_SECONDS)
+            stdout_open = data != b""
+            is_cut = _keep(stdout, data, max_bytes) or is_cut
+        while stderr_open:
+            # Waited for only when nothing else is: what is printed there must not hold up the answer.
+            data = channel.recv_stderr(0.0 if stdout_open else POLL_SECONDS)
+            stderr_open = data != b""
+            is_cut = _keep(stderr, data, max_bytes) or is_cut
+            if not data:
+                break
+        if time.monotonic() > deadline:
+            raise _too_long()
+    exit_code = channel.exit_status(max(POLL_SECONDS, deadline - time.monotonic()))
+    if exit_code is None:
+        raise _too_long()
+    return Completed(exit_code, bytes(stdout), bytes(stderr), is_cut)
+
+
+def _keep(kept: bytearray, data: bytes | None, max_bytes: int) -> bool:
+    """Append what fits; true when something did not."""
+    room = max_bytes - len(kept)
+    kept += (data or b"")[:room]
+    return len(data or b"") > room
+
+
+def _too_long() -> Unavailable:
+    return Unavailable("the command in the pod took too long", reason=Fault.TIMEOUT, detail={"sent": True})

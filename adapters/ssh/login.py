@@ -1,0 +1,178 @@
+"""From a connected socket to an authenticated transport: key exchange, the host's key, our key."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import paramiko
+
+from rpd.adapters.ssh.timeouts import POLL_SECONDS, Timeouts
+from rpd.adapters.ssh.wire import Wire
+from rpd.engine.errors import Interrupted, Refused, Unavailable
+from rpd.states.faults import Fault
+from rpd.states.world import SshAddress
+
+_LOG = "rpd.adapters.ssh"
+# Without any handler, paramiko's errors (each of them also raised) would reach the terminal through logging's last
+# resort.
+logging.getLogger(_LOG).addHandler(logging.NullHandler())
+
+_CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+_HOST_KEYS_FIRST = ("ssh-ed25519",)
+
+
+def log_in(
+    wire: Wire,
+    address: SshAddress,
+    *,
+    key_path: Path | None,
+    pin: str | None,
+    alias: str,
+    timeouts: Timeouts,
+    interrupted: Callable[[], bool],
+) -> tuple[paramiko.Transport, str]:
+    """The transport and the host key's fingerprint. On any error the transport is closed and joined.
+
+    Raises Unavailable (`ssh_unreachable`), Refused (`host_key_changed`, `auth_refused`) or Interrupted.
+    """
+    keys = _keys(key_path)
+    transport = _transport(wire, timeouts)
+    try:
+        greeted = threading.Event()
+        transport.start_client(event=greeted)
+        _await(transport, greeted, timeouts.banner, interrupted)
+        if not transport.is_active() or not greeted.is_set():
+            raise _no_session(transport, address, alias)
+        fingerprint = transport.get_remote_server_key().fingerprint
+        if pin is not None and not hmac.compare_digest(pin, fingerprint):
+            raise Refused(
+                f"{alias} shows the host key {fingerprint}, not the one known of it ({pin})",
+                reason=Fault.HOST_KEY_CHANGED,
+                detail={"expected": pin, "found": fingerprint},
+            )
+        _authenticate(transport, keys, address, alias, timeouts, interrupted)
+    except BaseException:
+        transport.close()
+        transport.join(timeouts.connect)
+        raise
+    return transport, fingerprint
+
+
+def _transport(wire: Wire, timeouts: Timeouts) -> paramiko.Transport:
+    transport = paramiko.Transport(wire)
+    transport.set_log_channel(_LOG)
+    transport.banner_timeout = timeouts.banner
+    transport.handshake_timeout = timeouts.banner
+    transport.auth_timeout = timeouts.auth
+    transport.channel_timeout = timeouts.channel
+    options = transport.get_security_options()
+    options.ciphers = _first(_CIPHERS_FIRST, options.ciphers)
+    options.key_types = _first(_HOST_KEYS_FIRST, options.key_types)
+    return transport
+
+
+def _first(wanted: Sequence[str], offered: Sequence[str]) -> tuple[str, ...]:
+    return (*(name for name in wanted if name in offered), *(name for name in offered if name not in wanted))
+
+
+def _keys(key_path: Path | None) -> Iterator[paramiko.PKey] | list[paramiko.PKey]:
+    """The configured key alone, so that a full agent does not use up the server's patience; without one, the agent's.
+
+    A configured key behind a passphrase is looked for in the agent.
+    """
+    if key_path is None:
+        return _agent_keys()
+    path = key_path.expanduser()
+    try:
+        return [paramiko.PKey.from_path(path)]
+    except (paramiko.PasswordRequiredException, TypeError):
+        return _agent_keys(matching=path)
+    except (OSError, ValueError, paramiko.pkey.UnknownKeyType, paramiko.SSHException) as error:
+        raise Refused(
+            f"the SSH key {path} cannot be read: {error}", reason=Fault.AUTH_REFUSED, hint=f"ssh-keygen -y -f {path}"
+        ) from error
+
+
+def _agent_keys(matching: Path | None = None) -> list[paramiko.PKey]:
+    try:
+        agent = paramiko.Agent()
+        found: list[paramiko.PKey] = list(agent.get_keys())
+        # Each key signs over the agent's own socket, which stays open as long as the key lives.
+    except (OSError, paramiko.SSHException) as error:
+        raise Refused(f"the SSH agent does not answer: {error}", reason=Fault.AUTH_REFUSED) from error
+    if matching is not None:
+        public = _public_blob(matching)
+        found = [key for key in found if public and key.get_base64() == public]
+        problem = f"the SSH key {matching} has a passphrase and is not in the agent"
+        hint = f"ssh-add {matching}"
+    else:
+        problem, hint = "no SSH key is configured and the agent holds none", "ssh-add -l"
+    if not found:
+        raise Refused(problem, reason=Fault.AUTH_REFUSED, hint=hint)
+    return found
+
+
+def _public_blob(path: Path) -> str:
+    """The base64 part of the `.pub` file beside a private key; empty when there is none."""
+    try:
+        words = path.with_name(path.name + ".pub").read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return words[1] if len(words) > 1 else ""
+
+
+def _authenticate(
+    transport: paramiko.Transport,
+    keys: Iterator[paramiko.PKey] | list[paramiko.PKey],
+    address: SshAddress,
+    alias: str,
+    timeouts: Timeouts,
+    interrupted: Callable[[], bool],
+) -> None:
+    for key in keys:
+        answered = threading.Event()
+        try:
+            transport.auth_publickey(address.username, key, event=answered)
+        except paramiko.SSHException as error:
+            raise _no_session(transport, address, alias) from error
+        _await(transport, answered, timeouts.auth, interrupted)
+        if transport.is_authenticated():
+            return
+        if not transport.is_active() or not answered.is_set():
+            raise _no_session(transport, address, alias)
+    raise Refused(
+        f"{alias} does not accept our SSH key for user {address.username}",
+        reason=Fault.AUTH_REFUSED,
+        hint="rpd doctor",
+    )
+
+
+def _await(
+    transport: paramiko.Transport, event: threading.Event, seconds: float, interrupted: Callable[[], bool]
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not event.wait(POLL_SECONDS) and transport.is_active() and time.monotonic() < deadline:
+        if interrupted():
+            raise Interrupted("interrupted while logging in", reason=Fault.INTERRUPTED)
+
+
+def _no_session(transport: paramiko.Transport, address: SshAddress, alias: str) -> Unavailable | Refused:
+    """Why there is no session: what paramiko's thread met, or that nothing came in time."""
+    cause = transport.get_exception()
+    where = f"{alias} at {address.host} port {address.port}"
+    if isinstance(cause, paramiko.ssh_exception.IncompatiblePeer):
+        return Unavailable(
+            f"the SSH server of {where} offers only outdated algorithms ({cause})",
+            reason=Fault.SSH_UNREACHABLE,
+            retryable=False,
+            hint="use an image with OpenSSH 7.4 or newer",
+        )
+    if isinstance(cause, paramiko.AuthenticationException):
+        return Refused(f"{alias} refused the login: {cause}", reason=Fault.AUTH_REFUSED)
+    why = str(cause) if cause is not None and str(cause) else "no answer in time"
+    return Unavailable(f"{where} does not talk SSH yet: {why}", reason=Fault.SSH_UNREACHABLE)

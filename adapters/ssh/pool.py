@@ -1,0 +1,97 @@
+"""The open connections of this process, at most one per pod."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rpd.adapters.ssh.connection import Connection
+from rpd.adapters.ssh.timeouts import Timeouts
+from rpd.engine.errors import Interrupted, Unavailable
+from rpd.engine.ports import Clock, Control, Random
+from rpd.states.faults import Fault
+from rpd.states.world import SshAddress
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 8.0
+
+Locate = Callable[[str], SshAddress | None]
+"""From a pod id to its address now. Asked before every attempt: an address lives no longer than a container."""
+
+
+class Pool:
+    """Connections opened on demand and reused. Owned by one thread; `close` it in the end."""
+
+    def __init__(
+        self,
+        *,
+        locate: Locate,
+        key_path: Path | None,
+        clock: Clock,
+        control: Control,
+        random: Random,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._locate = locate
+        self._key_path = key_path
+        self._clock = clock
+        self._control = control
+        self._random = random
+        self._timeouts = timeouts or Timeouts()
+        self._open: dict[str, Connection] = {}
+        self.logins: dict[str, int] = {}
+
+    def connection(self, pod_id: str, *, host_key: str | None, deadline_seconds: float) -> Connection:
+        """The pod's connection; a new one where there is none, where it broke or where the clocks jumped.
+
+        Goes on trying, at growing intervals, for `deadline_seconds`. Raises Unavailable (`ssh_unreachable`) after that,
+        Refused (`host_key_changed`, `auth_refused`) at once, and Interrupted.
+        """
+        known = self._open.get(pod_id)
+        if known is not None:
+            if known.is_usable(self._clock.now()) and host_key in (None, known.host_key):
+                return known
+            self.drop(pod_id)
+        end = self._clock.now().up + deadline_seconds
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                address = self._locate(pod_id)
+                if address is None:
+                    raise Unavailable(f"pod {pod_id} has no SSH address now", reason=Fault.SSH_UNREACHABLE)
+                return self.connect(pod_id, address, host_key=host_key)
+            except Unavailable as error:
+                wait = max(pause * (0.5 + self._random.random() / 2), error.retry_after or 0.0)
+                if not error.retryable or self._clock.now().up + wait > end:
+                    raise
+            if self._control.pending():
+                raise Interrupted(f"interrupted while connecting to pod {pod_id}", reason=Fault.INTERRUPTED)
+            self._control.wait(wait)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def connect(self, pod_id: str, address: SshAddress, *, host_key: str | None) -> Connection:
+        """One attempt at a fresh connection, which replaces the pod's old one. Raises as `Connection.open`."""
+        self.drop(pod_id)
+        connection = Connection.open(
+            address,
+            key_path=self._key_path,
+            host_key=host_key,
+            alias=f"rpd-pod-{pod_id}",
+            timeouts=self._timeouts,
+            interrupted=self._control.pending,
+            now=self._clock.now(),
+        )
+        self.logins[pod_id] = self.logins.get(pod_id, 0) + 1
+        self._open[pod_id] = connection
+        return connection
+
+    def drop(self, pod_id: str) -> None:
+        """Close the pod's connection, if there is one."""
+        known = self._open.pop(pod_id, None)
+        if known is not None:
+            known.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for pod_id in tuple(self._open):
+            self.drop(pod_id)

@@ -1,0 +1,108 @@
+"""The TCP socket under a connection: dialled with deadlines, tuned, and counting what comes in."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+
+from rpd.adapters.ssh.timeouts import POLL_SECONDS
+from rpd.engine.errors import Interrupted, Unavailable
+from rpd.states.faults import Fault
+from rpd.states.world import SshAddress
+
+# Python names these options on Linux only; the numbers are those of macOS.
+_DARWIN_KEEPALIVE = 0x10
+_DARWIN_RXT_CONNDROPTIME = 0x80
+_DARWIN_SO_NWRITE = 0x1024
+
+
+class Wire(socket.socket):
+    """A socket that knows how much it received, so that silence can be told from life."""
+
+    received = 0
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """As `socket.recv`, counted."""
+        data = super().recv(bufsize, flags)
+        self.received += len(data)
+        return data
+
+    def unacknowledged(self) -> int:
+        """Bytes written that the peer's kernel has not acknowledged; 0 where the platform cannot say."""
+        try:
+            if sys.platform == "linux":
+                import fcntl
+                import termios
+
+                return int(struct.unpack("i", fcntl.ioctl(self.fileno(), termios.TIOCOUTQ, bytes(4)))[0])
+            if sys.platform == "darwin":
+                return self.getsockopt(socket.SOL_SOCKET, _DARWIN_SO_NWRITE)
+        except (OSError, ValueError):  # closed under our hands
+            return 0
+        return 0
+
+
+def dial(address: SshAddress, timeout_seconds: float, silence_seconds: float, interrupted: Callable[[], bool]) -> Wire:
+    """A connected, tuned socket. Raises Unavailable (`ssh_unreachable`) or Interrupted."""
+    deadline = time.monotonic() + timeout_seconds
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise _unreachable(address, str(error)) from error
+    problem = "no address"
+    for family, kind, protocol, _, where in found:
+        wire = Wire(family, kind, protocol)
+        try:
+            problem = _connect(wire, where, deadline, interrupted)
+            if not problem:
+                _tune(wire, silence_seconds)
+                return wire
+        except OSError as error:
+            problem = error.strerror or str(error)
+        except BaseException:
+            wire.close()
+            raise
+        wire.close()
+    raise _unreachable(address, problem)
+
+
+def _connect(wire: Wire, where: object, deadline: float, interrupted: Callable[[], bool]) -> str:
+    """Connect without blocking longer than a poll; returns what went wrong, or an empty string."""
+    wire.setblocking(False)
+    code = wire.connect_ex(where)  # type: ignore[arg-type]
+    if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+        return os.strerror(code)
+    while not select.select([], [wire], [], POLL_SECONDS)[1]:
+        if interrupted():
+            raise Interrupted("interrupted while connecting", reason=Fault.INTERRUPTED)
+        if time.monotonic() > deadline:
+            return "no answer in time"
+    code = wire.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    return os.strerror(code) if code else ""
+
+
+def _tune(wire: Wire, silence_seconds: float) -> None:
+    """Small packets leave at once; the kernel, too, gives a dead peer up after about `silence_seconds`."""
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    seconds = max(1, int(silence_seconds))
+    if sys.platform == "linux":
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 2000)
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3))
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    elif sys.platform == "darwin":
+        wire.setsockopt(socket.IPPROTO_TCP, _DARWIN_KEEPALIVE, seconds)
+        wire.setsockopt(socket.IPPROTO_TCP, _DARWIN_RXT_CONNDROPTIME, seconds * 2)
+
+
+def _unreachable(address: SshAddress, problem: str) -> Unavailable:
+    return Unavailable(
+        f"SSH at {address.host} port {address.port} cannot be reached: {problem}", reason=Fault.SSH_UNREACHABLE
+    )

@@ -1,0 +1,1 @@
+"""Folders to and from a pod as a verified, resumable tar stream."""

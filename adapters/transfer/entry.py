@@ -1,0 +1,60 @@
+"""One path of a tree, local or remote."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["file", "folder", "link", "other"]
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes of content moved so far and the bytes to move."""
+
+Interrupted = Callable[[], bool]
+"""Whether somebody wants the transfer to end."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """`path` is relative to the tree's root, with `/` between its parts; odd bytes in it are surrogate escapes.
+
+    `mtime` in whole seconds, `size` in bytes (0 unless a file), `target` only of a link. `sha256` is empty until known.
+    """
+
+    path: str
+    kind: Kind
+    mode: int
+    size: int = 0
+    mtime: int = 0
+    target: str = ""
+    sha256: str = ""
+
+
+def is_safe(path: str) -> bool:
+    """Whether a relative path stays below its root: not absolute, no `..`, no empty part, no NUL."""
+    return bool(path) and "\0" not in path and all(part not in ("", ".", "..") for part in path.split("/"))
+
+
+def leaves(link: Entry) -> bool:
+    """Whether a link points out of its tree, judged by its text.
+
+    A `..` after a name counts as leaving: when that name is a link itself, the text does not say where it leads.
+    """
+    parts = [part for part in link.target.split("/") if part not in ("", ".")]
+    climbs = next((at for at, part in enumerate(parts) if part != ".."), len(parts))
+    if not link.target or link.target.startswith("/") or ".." in parts[climbs:]:
+        return True
+    end = posixpath.normpath(posixpath.join(posixpath.dirname(link.path), link.target))
+    return end == ".." or end.startswith("../")
+
+
+def digest(entries: Iterable[Entry]) -> str:
+    """One sha256 over a whole listing, in path order."""
+    whole = hashlib.sha256()
+    for entry in sorted(entries, key=lambda each: each.path):
+        line = f"{entry.kind} {entry.mode:o} {entry.size} {entry.mtime} {entry.sha256} {entry.path}\0{entry.target}\0"
+        whole.update(line.encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()

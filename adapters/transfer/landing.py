@@ -1,0 +1,205 @@
+"""Where a pull lands: a folder beside the target that is filled, verified, and only then moved into place."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from rpd.adapters.transfer.archive import Member
+from rpd.adapters.transfer.entry import Entry, Interrupted, is_safe
+from rpd.adapters.transfer.local_tree import check, sha256_of
+from rpd.engine.errors import Refused
+from rpd.states.faults import Fault
+
+_FEW_FILES = 64
+
+
+class Landing:
+    """A partial folder for one target. Files in it are complete when their hash says so, whoever left them there.
+
+    Methods raise OSError, and Refused with `path_refused` or `disk_full`.
+    """
+
+    def __init__(self, target: Path, remote_path: str) -> None:
+        token = hashlib.sha256(os.fsencode(remote_path)).hexdigest()[:8]
+        self.target = target
+        self.partial = target.with_name(f"{target.name}.partial-{token}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.partial.mkdir(mode=0o700, exist_ok=True)
+        if not stat.S_ISDIR(self.partial.lstat().st_mode):
+            raise _refused(f"{self.partial} is not a folder", [str(self.partial)])
+
+    def is_intact(self, entry: Entry, place: Path, interrupted: Interrupted) -> bool:
+        """Whether the file is there, partial or in place, with the right content."""
+        arrived = self.partial / entry.path
+        if _holds(place, entry, interrupted):
+            # A leftover of an earlier version must not replace it later.
+            arrived.unlink(missing_ok=True)
+            return True
+        return _holds(arrived, entry, interrupted)
+
+    def check_room(self, wanted: int) -> None:
+        """Refuse at once what cannot fit."""
+        free = shutil.disk_usage(self.partial).free
+        if wanted > free:
+            raise Refused(
+                f"{wanted} bytes are to be fetched and {free} are free at {self.target.parent}", reason=Fault.DISK_FULL
+            )
+
+    def check_names(self, entries: Iterable[Entry]) -> None:
+        """Refuse names that this file system would take for one."""
+        folds = self._folds_case()
+        if clashing := clashes((entry.path for entry in entries), folds):
+            raise _refused(f"names that cannot live side by side here: {', '.join(clashing[:5])}", clashing)
+
+    def settle(self, entries: Sequence[Entry], is_folder: bool) -> None:
+        """Make all durable, then move each file into place. Other files at the target stay as they are."""
+        root = self.target if is_folder else self.target.parent
+        if is_folder:
+            root.mkdir(exist_ok=True)
+        self._sync([entry for entry in entries if entry.kind == "file"])
+        folders = {root}
+        for entry in entries:
+            place = root / entry.path if is_folder else self.target
+            if entry.kind == "folder":
+                _make_folder(root, entry.path, entry.mode)
+                continue
+            parent = entry.path.rpartition("/")[0]
+            if is_folder and parent:
+                _make_folder(root, parent)
+            folders.add(place.parent)
+            self._move(entry, place)
+        for folder in folders:
+            _sync_path(folder)
+        shutil.rmtree(self.partial)
+
+    def _move(self, entry: Entry, place: Path) -> None:
+        arrived = self.partial / entry.path
+        if entry.kind == "link":
+            arrived.parent.mkdir(parents=True, exist_ok=True)
+            arrived.unlink(missing_ok=True)
+            arrived.symlink_to(entry.target)
+        elif not arrived.exists():
+            return  # already in place, and verified there
+        else:
+            arrived.chmod(entry.mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR)
+            os.utime(arrived, (entry.mtime, entry.mtime))
+        if place.is_dir() and not place.is_symlink():
+            raise _refused(f"{place} is a folder here and a file in the pod", [entry.path])
+        arrived.replace(place)
+
+    def _sync(self, files: list[Entry]) -> None:
+        arrived = [path for path in (self.partial / entry.path for entry in files) if path.exists()]
+        if len(arrived) > _FEW_FILES:
+            os.sync()  # one flush of everything is far quicker than one per file
+            return
+        for path in arrived:
+            _sync_path(path)
+
+    def _folds_case(self) -> bool:
+        probe = self.partial / ".rpd-Case"
+        probe.touch()
+        try:
+            return (self.partial / ".RPD-cASE").exists()
+        finally:
+            probe.unlink()
+
+
+class Arrival:
+    """One file being written into the partial folder, hashed on the way. It is there only when all of it is right."""
+
+    def __init__(self, landing: Landing, entry: Entry, moved: Callable[[int], None]) -> None:
+        self._path = landing.partial / entry.path
+        self._entry = entry
+        self._moved = moved
+        self._whole = hashlib.sha256()
+        self.is_right = False
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.is_dir() and not self._path.is_symlink():
+            shutil.rmtree(self._path)
+        self._path.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor: int | None = os.open(self._path, flags, 0o600)
+
+    def write(self, data: memoryview) -> None:
+        """The next bytes."""
+        assert self._descriptor is not None
+        self._whole.update(data)
+        self._moved(len(data))
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def close(self) -> None:
+        """All bytes came."""
+        self.abandon()
+        self.is_right = self._whole.hexdigest() == self._entry.sha256
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+
+def clashes(paths: Iterable[str], folds: bool) -> list[str]:
+    """Paths that are one and the same for a file system which ignores case; none elsewhere."""
+    seen: dict[str, str] = {}
+    out = []
+    for path in paths:
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            spelled = "/".join(parts[:count])
+            key = unicodedata.normalize("NFC", spelled).casefold() if folds else spelled
+            if seen.setdefault(key, spelled) != spelled:
+                out.append(path)
+                break
+    return out
+
+
+def hostile(member: Member) -> str:
+    """Why a member of a stream cannot be accepted, or an empty string."""
+    if not is_safe(member.path):
+        return "leaves the destination"
+    if member.kind not in "017":
+        return "is not a file"
+    return ""
+
+
+def _holds(path: Path, entry: Entry, interrupted: Interrupted) -> bool:
+    try:
+        info = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not stat.S_ISREG(info.st_mode) or info.st_size != entry.size:
+        return False
+    check(interrupted)
+    return sha256_of(path, interrupted) == entry.sha256
+
+
+def _make_folder(root: Path, path: str, mode: int = 0o755) -> None:
+    """Folders below `root`, none of which may be a link: through one, a pull would write elsewhere."""
+    place = root
+    for part in path.split("/"):
+        place = place / part
+        try:
+            place.mkdir(mode=mode & 0o777 | stat.S_IRWXU)
+        except FileExistsError:
+            if not stat.S_ISDIR(place.lstat().st_mode):
+                raise _refused(f"{place} is not a folder here", [path]) from None
+
+
+def _sync_path(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _refused(message: str, paths: list[str]) -> Refused:
+    return Refused(message, reason=Fault.PATH_REFUSED, detail={"paths": paths})

@@ -1,0 +1,109 @@
+"""The tree on this machine that a push sends."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rpd.adapters.transfer.entry import Entry, Interrupted, Kind, leaves
+from rpd.adapters.transfer.patterns import Patterns
+from rpd.engine import errors
+from rpd.states.faults import Fault
+
+_CHUNK = 1024 * 1024
+
+
+def scan(root: Path, patterns: Patterns, interrupted: Interrupted) -> list[Entry]:
+    """All folders, files and links below a folder, or the one file that `root` is. Folders come before what they hold.
+
+    Sockets, pipes and devices are passed over. Raises Refused (`path_refused`) when there is nothing at `root`, when a
+    link points out of the tree, or when a folder cannot be read.
+    """
+    with local_faults(root):
+        info = root.stat()
+    if stat.S_ISREG(info.st_mode):
+        return [_entry(root.name, info)]
+    if not stat.S_ISDIR(info.st_mode):
+        raise errors.Refused(f"{root} is neither a folder nor a file", reason=Fault.PATH_REFUSED)
+    with local_faults(root):
+        found = list(_walk(os.fspath(root), "", patterns, interrupted))
+    if outside := [f"{each.path} -> {each.target}" for each in found if each.kind == "link" and leaves(each)]:
+        raise errors.Refused(
+            f"{len(outside)} links in {root} point out of it: {', '.join(outside[:5])}",
+            reason=Fault.PATH_REFUSED,
+            hint="exclude them, or replace them with what they point to",
+            detail={"paths": outside},
+        )
+    return found
+
+
+def sha256_of(path: Path, interrupted: Interrupted) -> str:
+    """The hex sha256 of a local file. Raises OSError."""
+    whole = hashlib.sha256()
+    buffer = memoryview(bytearray(_CHUNK))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            whole.update(buffer[:count])
+            check(interrupted)
+    return whole.hexdigest()
+
+
+def check(interrupted: Interrupted) -> None:
+    """Raise Interrupted when somebody asks for it."""
+    if interrupted():
+        raise errors.Interrupted("the transfer was interrupted", reason=Fault.INTERRUPTED)
+
+
+@contextmanager
+def local_faults(path: Path) -> Iterator[None]:
+    """Translate the file system's errors: Refused with `disk_full` or `path_refused`."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise errors.Refused(f"no space left on this machine for {where}", reason=Fault.DISK_FULL) from error
+        raise errors.Refused(f"{where}: {error.strerror or error}", reason=Fault.PATH_REFUSED) from error
+
+
+def _walk(folder: str, prefix: str, patterns: Patterns, interrupted: Interrupted) -> Iterator[Entry]:
+    check(interrupted)
+    with os.scandir(folder) as items:
+        ordered = sorted(items, key=lambda item: item.name)
+    for item in ordered:
+        path = prefix + item.name
+        is_folder = item.is_dir(follow_symlinks=False)
+        if patterns.match(path, is_folder):
+            continue
+        try:
+            entry = _entry(path, item.stat(follow_symlinks=False), item.path)
+        except FileNotFoundError:
+            continue
+        if entry.kind == "other":
+            continue
+        yield entry
+        if is_folder:
+            yield from _walk(item.path, path + "/", patterns, interrupted)
+
+
+def _entry(path: str, info: os.stat_result, link: str = "") -> Entry:
+    kind: Kind = "other"
+    if stat.S_ISREG(info.st_mode):
+        kind = "file"
+    elif stat.S_ISDIR(info.st_mode):
+        kind = "folder"
+    elif stat.S_ISLNK(info.st_mode):
+        kind = "link"
+    return Entry(
+        path=path,
+        kind=kind,
+        mode=stat.S_IMODE(info.st_mode),
+        size=info.st_size if kind == "file" else 0,
+        mtime=int(info.st_mtime_ns // 1_000_000_000),
+        target=os.readlink(link) if kind == "link" else "",  # noqa: PTH115 - a Path would normalise the text
+    )

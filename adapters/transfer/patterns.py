@@ -1,0 +1,81 @@
+"""Which paths of a tree stay out of a transfer: patterns with the meaning rsync gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+DEFAULT_EXCLUDES = (
+    ".git/",
+    ".venv/",
+    ".pytest_cache/",
+    ".ruff_cache/",
+    ".mypy_cache/",
+    "**/__pycache__/",
+    "**/*.pyc",
+)
+"""What a job file means by `excludes_default`."""
+
+
+class Patterns:
+    """A list of exclude patterns.
+
+    A pattern matches the end of a path at a folder boundary, or the whole path when it begins with `/`. `*` and `?` do
+    not cross folders, `**` does. A trailing `/` means folders only. What lies in an excluded folder is excluded with
+    it.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        kept = [pattern for pattern in patterns if pattern.strip("/")]
+        self._any = _union([p for p in kept if not p.endswith("/")])
+        self._folders = _union([p.rstrip("/") for p in kept])
+
+    def match(self, path: str, is_folder: bool) -> bool:
+        """Whether this very path (relative, `/` between its parts) is excluded."""
+        pattern = self._folders if is_folder else self._any
+        return pattern is not None and pattern.fullmatch(path) is not None
+
+    def cover(self, path: str, is_folder: bool) -> bool:
+        """Whether the path or a folder above it is excluded."""
+        parts = path.split("/")
+        above = ("/".join(parts[:count]) for count in range(1, len(parts)))
+        return any(self.match(folder, True) for folder in above) or self.match(path, is_folder)
+
+
+def _union(patterns: list[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(f"(?:{_expression(p)})" for p in patterns), re.DOTALL) if patterns else None
+
+
+def _expression(pattern: str) -> str:
+    prefix = "" if pattern.startswith("/") else "(?:.*/)?"
+    # "**/x" also means "x" at the top, which the prefix already says.
+    body = pattern.lstrip("/")
+    while not pattern.startswith("/") and body.startswith("**/"):
+        body = body[3:]
+    everything_below = body.endswith("/***")
+    if everything_below:
+        body = body[: -len("/***")]
+    return prefix + _glob(body) + ("(?:/.*)?" if everything_below else "")
+
+
+def _glob(pattern: str) -> str:
+    out: list[str] = []
+    at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        if pattern.startswith("**", at):
+            out.append(".*")
+            at += 2
+            continue
+        if char == "[" and (end := pattern.find("]", at + 2)) > 0:
+            inner = pattern[at + 1 : end].replace("\\", "\\\\")
+            out.append(f"[^{inner[1:]}]" if inner[0] in "!^" else f"[{inner}]")
+            at = end + 1
+            continue
+        if char == "\\" and at + 1 < len(pattern):
+            at += 1
+            out.append(re.escape(pattern[at]))
+        else:
+            out.append({"*": "[^/]*", "?": "[^/]"}.get(char) or re.escape(char))
+        at += 1
+    return "".join(out)

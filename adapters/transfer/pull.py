@@ -1,0 +1,214 @@
+"""A remote folder or file fetched, verified and moved into place.
+
+The pod first says what there is (names, sizes, hashes); of the stream that follows only what was announced is accepted.
+All lands beside the target, so that nobody ever sees half a file under its own name, and a broken pull goes on where it
+ended.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+
+import msgspec
+
+from rpd.adapters.ssh.connection import PULL_WINDOW, Connection
+from rpd.adapters.transfer.archive import Member, Reader, Sink
+from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, is_safe, leaves
+from rpd.adapters.transfer.exchange import exchange, quote
+from rpd.adapters.transfer.landing import Arrival, Landing, hostile
+from rpd.adapters.transfer.local_tree import local_faults
+from rpd.adapters.transfer.patterns import Patterns
+from rpd.adapters.transfer.remote_tree import Listing, hash_files, list_tree, name_bytes
+from rpd.engine.errors import Refused
+from rpd.states.faults import Fault
+from rpd.states.world import Pull, Pulled
+
+_ATTEMPTS = 2
+
+
+def pull(connection: Connection, pull: Pull, *, progress: Progress, interrupted: Interrupted) -> Pulled:
+    """Fetch `pull.remote_path` to `pull.local_path`; other files there stay.
+
+    A folder's contents go into the local path. A file becomes the local path itself, or goes into it when that is a
+    folder or ends with a slash. Links within the tree stay links; sockets and pipes are passed over. Paths that may not
+    be created here are refused with a list, after all others arrived. A file that changes while it is fetched gets one
+    more try.
+
+    Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
+    Interrupted. After any of them the same call goes on with what is still missing.
+    """
+    patterns = Patterns(pull.excludes)
+    changed: list[str] = []
+    for _ in range(_ATTEMPTS):
+        listing = list_tree(connection, pull.remote_path)
+        if listing.kind == "missing":
+            return Pulled(pull.label, is_missing=True)
+        if listing.complaint:
+            changed = [listing.complaint]
+            continue
+        with local_faults(Path(pull.local_path)):
+            fetch = _Fetch(connection, pull, listing, patterns, progress, interrupted)
+            changed = fetch.run()
+            if not changed:
+                return fetch.settle()
+    raise Refused(
+        f"{pull.label or pull.remote_path} did not arrive whole: {', '.join(changed[:5])}",
+        reason=Fault.VERIFY_FAILED,
+        retryable=True,
+        detail={"paths": list(changed)},
+    )
+
+
+class _Fetch:
+    """One attempt: everything that the listing announced."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        pull: Pull,
+        listing: Listing,
+        patterns: Patterns,
+        progress: Progress,
+        interrupted: Interrupted,
+    ) -> None:
+        self._connection = connection
+        self._pull = pull
+        self._root = listing.root
+        self._is_folder = listing.kind == "folder"
+        self._progress = progress
+        self._interrupted = interrupted
+        kept = [each for each in listing.entries if not patterns.cover(each.path, each.kind == "folder")]
+        self._entries, self._refused = _acceptable(kept, listing.root)
+        self._landing = Landing(_target(pull.local_path, listing), pull.remote_path)
+        self._awaited: dict[str, Entry] = {}
+        self._arrived: dict[str, Arrival] = {}
+        self._total = self._done = 0
+
+    def run(self) -> list[str]:
+        """Fetch what is not here yet; returns the paths that did not arrive as announced."""
+        files = [entry for entry in self._entries if entry.kind == "file"]
+        sums = hash_files(
+            self._connection, self._root, (entry.path for entry in files), sum(entry.size for entry in files)
+        )
+        if unread := [entry.path for entry in files if entry.path not in sums]:
+            return unread
+        self._entries = [msgspec.structs.replace(each, sha256=sums.get(each.path, "")) for each in self._entries]
+        self._landing.check_names(self._entries)
+        self._awaited = {
+            entry.path: entry
+            for entry in self._entries
+            if entry.kind == "file" and not self._landing.is_intact(entry, self._place(entry), self._interrupted)
+        }
+        self._total = sum(entry.size for entry in self._awaited.values())
+        self._landing.check_room(self._total)
+        if self._awaited:
+            self._stream()
+        return [path for path in self._awaited if path not in self._arrived or not self._arrived[path].is_right]
+
+    def settle(self) -> Pulled:
+        """Move everything into place and say what came."""
+        self._landing.settle(self._entries, self._is_folder)
+        if self._refused:
+            raise Refused(
+                f"{len(self._refused)} paths of {self._pull.remote_path} may not be created here: "
+                + ", ".join(self._refused[:5]),
+                reason=Fault.PATH_REFUSED,
+                hint="exclude them in the job file",
+                detail={"paths": list(self._refused)},
+            )
+        files = [entry for entry in self._entries if entry.kind != "folder"]
+        return Pulled(
+            self._pull.label,
+            is_missing=False,
+            files=len(files),
+            bytes=sum(entry.size for entry in files),
+            manifest_sha256=digest(self._entries),
+        )
+
+    def _place(self, entry: Entry) -> Path:
+        return self._landing.target / entry.path if self._is_folder else self._landing.target
+
+    def _stream(self) -> None:
+        names = [name_bytes(path) for path in self._awaited]
+        script = f"unset TAR_OPTIONS; cd {quote(self._root)} && xargs -0 tar -chf - --"
+        reader = Reader(self._accept)
+        try:
+            exchange(
+                self._connection,
+                script,
+                chunks=(b"".join(names[at : at + 500]) for at in range(0, len(names), 500)),
+                take=reader.feed,
+                window=PULL_WINDOW,
+            )
+        except _Changed:
+            return
+        finally:
+            for arrival in self._arrived.values():
+                arrival.abandon()
+
+    def _accept(self, member: Member) -> Sink:
+        why = hostile(member)
+        entry = self._awaited.get(member.path)
+        if why or entry is None or member.path in self._arrived:
+            raise Refused(
+                f"the pod sent {member.path!r}, which {why or 'was not asked for'}",
+                reason=Fault.PATH_REFUSED,
+                detail={"paths": [member.path]},
+            )
+        if member.kind != "1" and member.size != entry.size:
+            # More than was announced is never written, and the rest of such a stream is worth nothing.
+            raise _Changed
+        arrival = Arrival(self._landing, entry, self._moved)
+        if member.kind == "1":
+            self._copy(arrival, entry, member.target.removeprefix("./"))
+        self._arrived[entry.path] = arrival
+        return arrival
+
+    def _copy(self, arrival: Arrival, entry: Entry, target: str) -> None:
+        """A second name of a file that this stream already brought."""
+        first = self._arrived.get(target)
+        if first is None or not first.is_right:
+            arrival.abandon()
+            raise Refused(
+                f"the pod sent {entry.path!r} as a hard link to {target!r}, which did not come before",
+                reason=Fault.PATH_REFUSED,
+                detail={"paths": [entry.path]},
+            )
+        with (self._landing.partial / target).open("rb") as file:
+            while data := file.read(1024 * 1024):
+                arrival.write(memoryview(data))
+
+    def _moved(self, count: int) -> None:
+        self._done += count
+        self._progress(self._done, self._total)
+
+
+class _Changed(Exception):
+    """A file is not what the listing said of it."""
+
+
+def _target(local_path: str, listing: Listing) -> Path:
+    path = Path(local_path).expanduser()
+    if listing.kind == "file" and (local_path.endswith("/") or path.is_dir()):
+        return path / listing.entries[0].path
+    return path
+
+
+def _acceptable(entries: list[Entry], root: str) -> tuple[list[Entry], list[str]]:
+    """What may be created here, and the rest by name. Links to absolute paths within the tree become relative ones."""
+    kept, refused = [], []
+    inside = root.rstrip("/") + "/"
+    for entry in entries:
+        if entry.kind == "other":
+            continue
+        if entry.kind == "link" and entry.target.startswith(inside):
+            there = posixpath.relpath(entry.target, inside + posixpath.dirname(entry.path))
+            entry = msgspec.structs.replace(entry, target=there)
+        if not is_safe(entry.path):
+            refused.append(entry.path)
+        elif entry.kind == "link" and leaves(entry):
+            refused.append(f"{entry.path} -> {entry.target}")
+        else:
+            kept.append(entry)
+    return kept, sorted(refused)

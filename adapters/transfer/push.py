@@ -1,0 +1,148 @@
+"""A local folder or file made equal in the pod, sending only what differs.
+
+A file is taken for equal when size, mode and time agree, or size, mode and content. What arrived is judged by hashing
+it in the pod: an exit status proves nothing, for a stream can end early with status 0.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from rpd.adapters.ssh.connection import Connection
+from rpd.adapters.transfer.difference import Difference, compare, same_content
+from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest
+from rpd.adapters.transfer.exchange import exchange, quote, said
+from rpd.adapters.transfer.local_tree import local_faults, scan
+from rpd.adapters.transfer.outgoing import Outgoing
+from rpd.adapters.transfer.patterns import Patterns
+from rpd.adapters.transfer.remote_tree import Listing, hash_files, list_tree, name_bytes
+from rpd.engine.errors import Refused
+from rpd.states.faults import Fault
+from rpd.states.world import Pushed, Tree
+
+_ATTEMPTS = 2
+
+
+def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted: Interrupted) -> Pushed:
+    """Make the destination equal the source.
+
+    A folder's contents go into the destination, with or without a trailing slash on either. A file becomes the
+    destination itself, or goes into it when that is a folder or ends with a slash. Repeatable: what already arrived
+    intact is not sent again. With `tree.delete`, what is only in the pod is removed, except for excluded paths and the
+    runs' own folder.
+
+    Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
+    Interrupted.
+    """
+    _check_destination(tree)
+    source = Path(tree.source).expanduser()
+    patterns = Patterns(tree.excludes)
+    sent_files = sent_bytes = 0
+    suspects: set[str] = set()
+    complaint = ""
+    for _ in range(_ATTEMPTS):
+        since = time.time()
+        local = scan(source, patterns, interrupted)
+        remote = list_tree(connection, tree.destination)
+        locate: Callable[[Entry], Path] = partial(_in_folder, source)
+        if not source.is_dir():
+            local, remote = _as_file(tree, local[0], remote)
+            locate = partial(_itself, source)
+        elif remote.kind == "file":
+            raise Refused(f"{tree.destination} in the pod is a file", reason=Fault.PATH_REFUSED)
+        with local_faults(source):
+            plan = compare(
+                local,
+                remote,
+                patterns,
+                delete=tree.delete and source.is_dir(),
+                is_same=partial(same_content, connection, remote.root, locate, interrupted),
+                suspects=suspects,
+            )
+            _clear(connection, remote.root, plan)
+            outgoing = Outgoing(plan.send, locate, since=since, progress=progress, interrupted=interrupted)
+            complaint = _send(connection, remote.root, outgoing) if plan.send or remote.kind == "missing" else ""
+        found = hash_files(connection, remote.root, outgoing.digests, outgoing.sent_bytes)
+        sent_files += len(outgoing.digests)
+        sent_bytes += outgoing.sent_bytes
+        suspects = {path for path, sha256 in outgoing.digests.items() if found.get(path) != sha256} | outgoing.torn
+        if not suspects and not complaint:
+            kept = [entry for entry in local if entry.path not in outgoing.vanished]
+            return _pushed(kept, sent_files, sent_bytes)
+    raise _not_whole(tree, sorted(suspects), complaint)
+
+
+def _in_folder(source: Path, entry: Entry) -> Path:
+    return source / entry.path
+
+
+def _itself(source: Path, _: Entry) -> Path:
+    return source
+
+
+def _check_destination(tree: Tree) -> None:
+    parts = tree.destination.split("/")
+    if "\0" in tree.destination or ".." in parts or not any(part not in ("", ".", "~") for part in parts):
+        raise Refused(f"{tree.destination!r} is no destination for a push", reason=Fault.PATH_REFUSED)
+
+
+def _as_file(tree: Tree, entry: Entry, remote: Listing) -> tuple[list[Entry], Listing]:
+    """Where a single file goes: its entry under the name it gets there, and what is there under that name now."""
+    if remote.kind == "folder" or tree.destination.endswith("/"):
+        root, name = tree.destination.rstrip("/"), entry.path
+    else:
+        root, name = posixpath.split(tree.destination)
+        root = root or ("/" if tree.destination.startswith("/") else ".")
+    known = tuple(each for each in remote.entries if each.path == name)
+    return [msgspec.structs.replace(entry, path=name)], Listing(remote.kind, root, known)
+
+
+def _clear(connection: Connection, root: str, plan: Difference) -> None:
+    """Remove what is not wanted or stands in the way. Folders go only when empty: what is protected in them stays."""
+    if plan.in_the_way:
+        raise Refused(
+            f"{plan.in_the_way[0]} is a folder in the pod and a file here",
+            reason=Fault.PATH_REFUSED,
+            detail={"paths": plan.in_the_way},
+        )
+    for command, paths in (("rm -f", plan.remove), ("rmdir", plan.prune)):
+        if paths:
+            names = b"".join(name_bytes(path) for path in paths)
+            exchange(connection, f"cd {quote(root)} && xargs -0 {command} --", chunks=(names,))
+
+
+def _send(connection: Connection, root: str, outgoing: Outgoing) -> str:
+    """Stream into the pod's tar; returns what it complained of, or nothing. Its status alone decides nothing."""
+    place = quote(root)
+    script = f"unset TAR_OPTIONS; mkdir -p {place} && cd {place} && exec tar -xpof -"
+    code, stderr = exchange(connection, script, chunks=outgoing)
+    if code and not outgoing.digests and not stderr.startswith(b"tar"):
+        raise Refused(f"{root} in the pod: {said(stderr)}", reason=Fault.PATH_REFUSED)
+    return said(stderr) if code else ""
+
+
+def _pushed(entries: list[Entry], sent_files: int, sent_bytes: int) -> Pushed:
+    files = [entry for entry in entries if entry.kind != "folder"]
+    return Pushed(
+        files=len(files),
+        bytes=sum(entry.size for entry in files),
+        sent_files=sent_files,
+        sent_bytes=sent_bytes,
+        manifest_sha256=digest(entries),
+    )
+
+
+def _not_whole(tree: Tree, paths: list[str], complaint: str) -> Refused:
+    what = ", ".join(paths[:5]) or complaint
+    return Refused(
+        f"{tree.label or tree.source} did not arrive whole in {tree.destination}: {what}",
+        reason=Fault.VERIFY_FAILED,
+        retryable=True,
+        detail={"paths": list(paths), "complaint": complaint},
+    )

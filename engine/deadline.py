@@ -1,0 +1,40 @@
+"""Durations across sleep, reboot and clock steps; waiting times between tries. Pure."""
+
+from __future__ import annotations
+
+from rpd.journal.records import Stamp
+
+CLOCK_STEP_SECONDS = 5.0
+"""A wall clock that moved this much against the monotonic one was set by somebody."""
+
+
+def elapsed(since: Stamp, now: Stamp) -> float:
+    """Seconds from `since` to `now`: by the monotonic clock within one boot, else by the wall clock, never negative."""
+    seconds = now.up - since.up if now.boot == since.boot else now.wall - since.wall
+    return max(0.0, seconds)
+
+
+def remaining(since: Stamp, limit_seconds: float, now: Stamp) -> float:
+    """Seconds until `limit_seconds` after `since`; 0.0 when that has passed."""
+    return max(0.0, limit_seconds - elapsed(since, now))
+
+
+def is_before(one: Stamp, other: Stamp) -> bool:
+    """Which of two moments came first: by the monotonic clock within one boot, else by the wall clock."""
+    return one.up < other.up if one.boot == other.boot else one.wall < other.wall
+
+
+def clock_step(before: Stamp, now: Stamp) -> float:
+    """How far the wall clock was set (seconds, signed) between two moments of one boot; 0.0 when it was not."""
+    if before.boot != now.boot:
+        return 0.0
+    step = (now.wall - before.wall) - (now.up - before.up)
+    return step if abs(step) > CLOCK_STEP_SECONDS else 0.0
+
+
+def backoff(failures: int, *, first: float, cap: float, jitter: float = 0.0) -> float:
+    """Seconds to wait after the n-th failure in a row (n >= 1): doubling from `first` to `cap`, plus up to half of it
+    scaled by `jitter` in [0, 1)."""
+    exponent = min(max(failures, 1) - 1, 30)
+    base: float = min(cap, first * float(2**exponent))
+    return base * (1.0 + 0.5 * jitter)

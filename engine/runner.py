@@ -1,0 +1,292 @@
+"""The one loop: settle what is open, decide, write the intent, act, write the outcome, fold, move.
+
+What must stay true: an effect is caused only after its intent is durable; memory moves only after its transition is; an
+unknown outcome is followed by a probe and by nothing else; facts live come from the same fold as facts replayed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, Generic, Protocol
+
+import msgspec
+
+from rpd.engine import protocol
+from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Result, Wait
+from rpd.engine.lifecycle import F, Handler, Lifecycle, W
+from rpd.engine.machine import StateMachine
+from rpd.engine.ports import Clock, Control, JournalWriter
+from rpd.engine.rule import Rule
+from rpd.journal.errors import JournalUnwritable
+from rpd.journal.records import (
+    Body,
+    Closed,
+    DebtChange,
+    Intent,
+    Left,
+    Observation,
+    Opened,
+    Outcome,
+    Record,
+    Requested,
+    Resumed,
+    Transition,
+)
+
+STEPS_WITHOUT_PAUSE_MAX = 10_000
+"""More decisions in a row without a wait or a blocking call than this is a loop of the program, not progress."""
+
+
+class Listener(Protocol):
+    """Who is told what goes on; must not raise and must not act."""
+
+    def recorded(self, record: Record) -> None:
+        """A record is durable and folded."""
+        ...
+
+    def doing(self, what: str, deadline: float | None) -> None:
+        """The loop now waits for `what`, at the latest until `deadline` (UTC seconds)."""
+        ...
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How this process's part ended: `closed` when the run is over. `why` is for people."""
+
+    closed: bool
+    exit_code: int
+    outcome: str | None
+    reason: str | None
+    why: str | None = None
+
+
+class _JournalMoved(Exception):
+    """The journal was left behind for the emergency one before anything was begun."""
+
+
+class Runner(Generic[F, W]):
+    """Drives one run from its journal. `records` are those already in the journal, record 0 first."""
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle[F, W],
+        machine: StateMachine,
+        records: Sequence[Record],
+        journal: JournalWriter,
+        world: W,
+        *,
+        clock: Clock,
+        control: Control,
+        listener: Listener,
+        emergency: Callable[[], JournalWriter] | None = None,
+    ) -> None:
+        self.lifecycle = lifecycle
+        self.world = world
+        self.clock = clock
+        self.control = control
+        self.listener = listener
+        self._machine = machine
+        self._journal = journal
+        self._emergency = emergency
+        self._pending: dict[str, Pending] = {}
+        self._probes: dict[str, int] = {}
+        self._seen: dict[str, tuple[Any, ...]] = {}
+        self._owed: set[tuple[str, str]] = set()
+        self._next_op = 1
+        self._ending: Ending | None = None
+        self._busy_steps = 0
+        opened = records[0].body
+        assert isinstance(opened, Opened), "record 0 opens the journal"
+        self.facts: F = lifecycle.new_facts(opened, records[0].run)
+        self._position = machine.enter(None)
+        for record in records:
+            self._fold(record)
+
+    @property
+    def state(self) -> StrEnum:
+        """Where the run stands, as the table's enum."""
+        return self.lifecycle.table.states(self._position.state)
+
+    def run(self) -> Ending:
+        """Go on until the run is closed or left. Raises JournalError when the journal cannot be kept before anything
+        was rented."""
+        while self._ending is None:
+            self._take_requests()
+            if self._pending:
+                self._settle(next(iter(self._pending.values())))
+            else:
+                with contextlib.suppress(_JournalMoved):
+                    self._step(self._decide())
+        self._machine.leave(self._position)
+        return self._ending
+
+    # One decision and what follows from it.
+
+    def _decide(self) -> Decision:
+        now = self.clock.now()
+        decision = self.lifecycle.interrupts(self.state, self.facts, now)
+        return decision if decision is not None else self._handler().decide(self.facts, now)
+
+    def _step(self, decision: Decision) -> None:
+        self._busy_steps += 1
+        assert self._busy_steps < STEPS_WITHOUT_PAUSE_MAX, f"state {self.state} decides {decision!r} without end"
+        match decision:
+            case Do():
+                self._do(decision)
+            case Look():
+                self._look(decision)
+            case Fire():
+                self._fire(decision)
+            case Wait():
+                self._busy_steps = 0
+                self.listener.doing(decision.what, decision.deadline)
+                self.control.wait(decision.seconds)
+            case Leave():
+                self._append(Left(decision.why, decision.exit_code, decision.released_by))
+            case Close():
+                self._append(Closed(decision.outcome, decision.reason, decision.exit_code, decision.cost_usd))
+
+    def _do(self, do: Do) -> None:
+        opid = f"{self._next_op:04d}-{do.op}"
+        record = self._append(Intent(opid, do.op, str(self.state), do.args, do.attempt, do.debts))
+        pending = Pending(opid, do.op, str(self.state), do.args, do.attempt, record.at)
+        self.listener.doing(self.lifecycle.awaits(pending), None)
+        self._busy_steps = 0
+        self._conclude(pending, protocol.perform(self._handler(), pending, self.world), settled=False)
+
+    def _settle(self, pending: Pending) -> None:
+        """An intent without a known outcome: ask the world, never act."""
+        self.listener.doing(f"what became of {self.lifecycle.awaits(pending)}", None)
+        handler = self.lifecycle.handlers[self.lifecycle.table.states(pending.state)]
+        result = protocol.probe(handler, pending, self.world)
+        self._busy_steps = 0
+        if result is not None:
+            self._conclude(pending, result, settled=True)
+            return
+        tries = self._probes[pending.opid] = self._probes.get(pending.opid, 0) + 1
+        self.control.wait(self.lifecycle.probe_pause(self.facts, tries))
+
+    def _conclude(self, pending: Pending, result: Result, *, settled: bool) -> None:
+        outcome = Outcome(
+            pending.opid,
+            pending.op,
+            result.status,
+            result.reason,
+            result.error,
+            result.retryable,
+            settled,
+            result.data,
+            result.debts,
+        )
+        self._append(outcome)
+
+    def _look(self, look: Look) -> None:
+        now = self.clock.now()
+        pending = Pending("", look.op, str(self.state), look.args, 1, now)
+        self.listener.doing(self.lifecycle.awaits(pending), None)
+        result = protocol.look(self._handler(), pending, self.world)
+        self._busy_steps = 0
+        if result is None:
+            return
+        ok = result.status == "ok"
+        seen = (result.data, result.reason if not ok else None, result.debts)
+        body = Observation(
+            look.op,
+            result.data,
+            None if ok else result.error or result.reason or "unknown",
+            result.reason,
+            result.retryable,
+            result.debts,
+        )
+        if self._seen.get(look.op) != seen:
+            self._seen[look.op] = seen
+            self._append(body, live=result.live)
+        else:
+            self._apply_unwritten(body, result.live)
+
+    def _fire(self, fire: Fire) -> None:
+        def write(rule: Rule) -> None:
+            move = Transition(
+                fire.trigger, str(rule.source), str(rule.dest), fire.reason, fire.why or rule.why, fire.debts
+            )
+            records.append(self._write(move))
+
+        records: list[Record] = []
+        self._machine.fire(self._position, fire.trigger, self.facts, write)
+        self._seen.clear()
+        self._absorb(records[0])
+
+    # Requests from outside.
+
+    def _take_requests(self) -> None:
+        while (request := self.control.take()) is not None:
+            self._append(Requested(request.what, request.by, dict(request.detail)))
+
+    # Writing and folding.
+
+    def _append(self, body: Body, *, live: dict[str, Any] | None = None) -> Record:
+        record = self._write(body)
+        self._absorb(record, live)
+        return record
+
+    def _write(self, body: Body) -> Record:
+        try:
+            return self._journal.append(body)
+        except JournalUnwritable:
+            # Nothing more can be kept: what is rented must still be given back, and says so elsewhere.
+            if self._emergency is None or not self._owed:
+                raise
+            self._journal, self._emergency = self._emergency(), None
+            self._absorb(self._journal.append(Requested("release", "storage error", {"storage_error": True})))
+            if isinstance(body, Intent | Transition | Left):
+                raise _JournalMoved from None  # nothing was begun: decide anew, knowing that it has to end
+            return self._journal.append(body)
+
+    def _absorb(self, record: Record, live: dict[str, Any] | None = None) -> None:
+        self._fold(record, live)
+        self.listener.recorded(record)
+
+    def _apply_unwritten(self, body: Observation, live: dict[str, Any]) -> None:
+        now = self.clock.now()
+        record = Record(-1, 0, "", now, "", body.op, "observation", False, "", "", body)
+        self.lifecycle.apply(self.facts, _with_live(record, live))
+
+    def _fold(self, record: Record, live: dict[str, Any] | None = None) -> None:
+        """The same for a record just written and one read back: facts, open intents, position, ending."""
+        self.lifecycle.apply(self.facts, _with_live(record, live))
+        match record.body:
+            case Intent() as intent:
+                self._next_op += 1
+                self._pending[intent.opid] = Pending(
+                    intent.opid, intent.op, intent.state, intent.args, intent.attempt, record.at
+                )
+            case Outcome() as outcome if outcome.status != "unknown" or outcome.settled:
+                self._pending.pop(outcome.opid, None)
+            case Transition() as move:
+                self._position.state = self.lifecycle.table.states(move.dest)
+            case Closed() as closed:
+                self._ending = Ending(True, closed.exit_code, closed.outcome, closed.reason)
+            case Left() as left:
+                self._ending = Ending(False, left.exit_code, None, None, left.why)
+            case Resumed() if self._ending is not None and not self._ending.closed:
+                self._ending = None  # an earlier process left; this one is here
+            case _:
+                pass
+        for change in getattr(record.body, "debts", ()):
+            self._count_debt(change)
+
+    def _count_debt(self, change: DebtChange) -> None:
+        if change.change == "open":
+            self._owed.add((change.key, change.kind))
+        else:
+            self._owed.discard((change.key, change.kind))
+
+    def _handler(self) -> Handler[F, W]:
+        return self.lifecycle.handlers[self.state]
+
+
+def _with_live(record: Record, live: dict[str, Any] | None) -> Record:
+    if not live or not isinstance(record.body, Observation):
+        return record
+    return msgspec.structs.replace(record, body=msgspec.structs.replace(record.body, data={**record.body.data, **live}))

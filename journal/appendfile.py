@@ -1,0 +1,191 @@
+"""The journal's bytes made durable: one write per line, and what to do when the disk will not have it.
+
+A line is durable when `append` returns, or JournalUnwritable is raised and the file holds what it held before. A
+storage error makes the inode untrustworthy (a second sync would report success), so everything goes into a new file
+under the same name, from the copy kept in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from pathlib import Path
+
+from rpd.journal.disk import Disk
+from rpd.journal.errors import JournalError, JournalUnwritable
+from rpd.journal.folder import make_folder
+from rpd.journal.lock import Lock
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BALLAST_LINE = b"ballast: frees room for the records that release what is rented\n"
+
+
+class AppendFile:
+    """An open journal file. `content` is what it is known to hold; `moves` counts how often it became a new inode."""
+
+    def __init__(self, disk: Disk, path: Path, handle: int, content: bytes, lock: Lock) -> None:
+        self.path = path
+        self.content = bytearray(content)
+        self.moves = 0
+        self._disk = disk
+        self._handle = handle
+        self._identity = disk.status(handle).identity
+        self._lock = lock
+        self._lost: str | None = None
+        self._ballast = path.with_name(f"{path.name}.ballast")
+        self._has_ballast = False
+
+    def append(self, line: bytes, *, sync: bool) -> str | None:
+        """Append one whole line. Returns None, or why the journal had to move to a new file (the line is in it).
+
+        Raises JournalUnwritable when the line could not be kept; a later call may succeed.
+        """
+        cause = self._lost
+        if cause is None:
+            try:
+                self._write(line)
+                if sync:
+                    self._disk.sync(self._handle)
+                    cause = self._displaced(len(self.content) + len(line))
+            except OSError as error:
+                cause = _name(error)
+        if cause is not None:
+            self._move(cause, line)
+        self.content += line
+        return cause
+
+    def sync(self) -> str | None:
+        """Make everything appended so far durable; see `append`."""
+        return self.append(b"", sync=True)
+
+    def cut(self, size: int) -> None:
+        """Drop everything after `size` bytes, durably. Raises OSError."""
+        self._disk.truncate(self._handle, size)
+        self._disk.sync(self._handle)
+        del self.content[size:]
+
+    def keep_ballast(self, size: int) -> None:
+        """Set `size` bytes of disk aside for bad times. Raises OSError when there is no room."""
+        self._disk.unlink(self._ballast)
+        if size <= 0:
+            return
+        handle = self._disk.create(self._ballast)
+        try:
+            text = _BALLAST_LINE * (size // len(_BALLAST_LINE) + 1)
+            if self._disk.write(handle, text[:size]) < size:
+                raise OSError(errno.ENOSPC, "no room for the ballast", str(self._ballast))
+            self._has_ballast = True
+        finally:
+            self._disk.close(handle)
+            if not self._has_ballast:
+                self._disk.unlink(self._ballast)
+
+    def make_room(self, ballast_bytes: int) -> None:
+        """Keep the ballast if there is room for one; a full disk must not stop who wants to release."""
+        with contextlib.suppress(OSError):
+            self.keep_ballast(ballast_bytes)
+
+    def close(self) -> None:
+        """Give the file and its ballast back."""
+        self.drop_ballast()
+        self._disk.close(self._handle)
+
+    def drop_ballast(self) -> bool:
+        """Free the ballast; False when there is none."""
+        had, self._has_ballast = self._has_ballast, False
+        if had:
+            with contextlib.suppress(OSError):
+                self._disk.unlink(self._ballast)
+        return had
+
+    def _write(self, line: bytes) -> None:
+        """One write of the whole line, twice at most. Raises OSError when the file cannot be trusted any more."""
+        if not line:
+            return
+        for _ in range(2):
+            try:
+                if self._disk.write(self._handle, line) == len(line):
+                    return
+                # A disk runs full with a short write first; only the next call reports the error.
+                problem = OSError(errno.ENOSPC, "disk full")
+            except OSError as error:
+                problem = error
+            self._cut_back()
+            if problem.errno not in _FULL:
+                raise problem
+            self.drop_ballast()
+        raise JournalUnwritable(f"disk full: {self.path} cannot grow ({_name(problem)})", hint="free some disk space")
+
+    def _cut_back(self) -> None:
+        if self._disk.status(self._handle).size != len(self.content):
+            self._disk.truncate(self._handle, len(self.content))
+            self._disk.sync(self._handle)
+
+    def _displaced(self, size: int) -> str | None:
+        """Whether the name still leads to our file, as long as we left it."""
+        there = self._disk.stat(self.path)
+        if there is None:
+            return "path_vanished"
+        if there.identity != self._identity:
+            return "path_replaced"
+        return None if there.size == size else "size_changed"
+
+    def _move(self, cause: str, line: bytes) -> None:
+        """Put content and line into a new file under the same name, durably, or raise JournalUnwritable."""
+        while True:
+            try:
+                handle = self._write_anew(cause, line)
+                break
+            except OSError as error:
+                if error.errno in _FULL and self.drop_ballast():
+                    continue
+                self._lost = cause
+                raise JournalUnwritable(f"{self.path} cannot be written: {cause}, then {_name(error)}") from error
+            except JournalError:  # somebody else took the name while it was free
+                self._lost = cause
+                raise
+        self._disk.close(self._handle)
+        self._handle = handle
+        self._identity = self._disk.status(handle).identity
+        self._lost = None
+        self.moves += 1
+
+    def _write_anew(self, cause: str, line: bytes) -> int:
+        temporary = self.path.with_name(f"{self.path.name}.new")
+        make_folder(self._disk, self.path.parent)
+        if self._lock.is_misplaced():
+            self._lock.take_again()
+        self._disk.unlink(temporary)
+        handle = self._disk.create(temporary)
+        try:
+            data = bytes(self.content) + line
+            if self._disk.write(handle, data) < len(data):
+                raise OSError(errno.ENOSPC, "disk full", str(temporary))
+            self._disk.sync(handle)
+            if cause in ("path_replaced", "size_changed"):
+                set_aside(self._disk, self.path)
+            self._disk.rename(temporary, self.path)
+            self._disk.sync_folder(self.path.parent)
+        except OSError:
+            self._disk.close(handle)
+            self._disk.unlink(temporary)
+            raise
+        return handle
+
+
+def set_aside(disk: Disk, path: Path) -> None:
+    """Keep what somebody else put at `path` under `<path>.foreign-<n>`."""
+    if disk.stat(path) is not None:
+        disk.rename(path, free_name(disk, path, "foreign"))
+
+
+def free_name(disk: Disk, path: Path, suffix: str) -> Path:
+    """The first of `<path>.<suffix>-1`, `-2`, ... that is not taken."""
+    number = 1
+    while disk.stat(path.with_name(f"{path.name}.{suffix}-{number}")) is not None:
+        number += 1
+    return path.with_name(f"{path.name}.{suffix}-{number}")
+
+
+def _name(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "error").lower()

@@ -1,0 +1,244 @@
+"""A record as one line of bytes, and back. Pure: no file, no clock.
+
+The line is ASCII JSON with sorted keys; `z`, the last of them, is the first half of the SHA-256 over all bytes before
+`,"z":`, and `prev` is the `z` of the line before. Bytes are verified before they are parsed. The promise to other
+readers is docs/journal.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, get_args
+
+import msgspec
+
+from rpd.journal.clock import to_rfc3339
+from rpd.journal.errors import RecordRefused
+from rpd.journal.records import ADVISORY, SCHEMA_VERSION, Body, Intent, Observation, Outcome, Record, Stamp, Transition
+
+GENESIS = "0" * 32
+"""The `prev` of record 0."""
+RECORD_BYTES_MAX = 64 * 1024
+"""Longest line written, newline included."""
+LINE_BYTES_MAX = 1024 * 1024
+"""Longest line a reader looks at; a later version may write longer ones than this one does."""
+
+_SEAL_BYTES = len(',"z":""}') + 32
+_FREE_TEXT = ("error", "why", "text")
+_FREE_TEXT_MAX = 4000
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
+
+class LineError(ValueError):
+    """These bytes are not the record that belongs here; the text says why, to be read after "line N"."""
+
+
+class Chain(msgspec.Struct):
+    """The place a next line must fit: its `seq`, the `prev` it must name, and its run (None before record 0)."""
+
+    seq: int = 0
+    prev: str = GENESIS
+    run: str | None = None
+
+    def take(self, line: bytes) -> Record:
+        """Verify the next line (without its newline) and step over it. Raises LineError and stays in place."""
+        record = decode_line(line)
+        if record.seq != self.seq:
+            raise LineError(f"has seq {record.seq} where {self.seq} belongs")
+        if record.prev != self.prev:
+            raise LineError("does not follow the line before it")
+        if self.run is not None and record.run != self.run:
+            raise LineError(f"belongs to run {record.run}")
+        self.follow(record)
+        return record
+
+    def follow(self, record: Record) -> None:
+        """Step over a record known to be good."""
+        self.seq, self.prev, self.run = record.seq + 1, record.z, record.run
+
+
+class _Envelope(msgspec.Struct, frozen=True, gc=False):
+    boot: str
+    crit: bool
+    data: msgspec.Raw
+    epoch: int
+    event: str
+    kind: str
+    prev: str
+    run: str
+    seq: int
+    ts_utc: str
+    up: float
+    v: int
+    wall: float
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_BODIES: dict[str, msgspec.json.Decoder[Any]] = {
+    str(kind.__struct_config__.tag): msgspec.json.Decoder(kind) for kind in get_args(Body)
+}
+
+
+def encode(
+    body: Body,
+    *,
+    seq: int,
+    prev: str,
+    run: str,
+    epoch: int,
+    at: Stamp,
+    mask: Callable[[Any], Any] | None = None,
+) -> tuple[Record, bytes]:
+    """The line for `body` (newline included) and the record that a reader gets back from it.
+
+    It may differ from `body` as JSON does: inner tuples come back as lists, NaN and infinities as None, lone surrogates
+    spelled out as `\\udcNN`.
+
+    `mask` rewrites the plain data before it is encoded. Free text for people is shortened when the line would be longer
+    than RECORD_BYTES_MAX. Raises RecordRefused when that is not enough, or when the body is not plain data.
+    """
+    if not _RUN.match(run):
+        raise RecordRefused(f"not a run id: {run!r}")
+    try:
+        data: dict[str, Any] = msgspec.to_builtins(body, str_keys=True)
+    except (TypeError, RecursionError) as error:
+        raise RecordRefused(f"a record holds something that is not plain data: {error}") from None
+    kind = data.pop("kind")
+    if mask is not None:
+        data = mask(data)
+    event = event_name(body)
+    ts_utc = to_rfc3339(at.wall)
+    envelope: dict[str, Any] = {
+        "boot": at.boot,
+        "crit": kind not in ADVISORY,
+        "data": msgspec.Raw(text := _ascii_json(data)),
+        "epoch": epoch,
+        "event": event,
+        "kind": kind,
+        "prev": prev,
+        "run": run,
+        "seq": seq,
+        "ts_utc": ts_utc,
+        "up": float(at.up),
+        "v": SCHEMA_VERSION,
+        "wall": float(at.wall),
+    }
+    line, z = _sealed(envelope)
+    if len(line) > RECORD_BYTES_MAX:
+        envelope["data"] = msgspec.Raw(text := _ascii_json(_shortened(data)))
+        line, z = _sealed(envelope)
+        if len(line) > RECORD_BYTES_MAX:
+            raise RecordRefused(f"a {kind} record of {len(line)} bytes is too large ({RECORD_BYTES_MAX} at most)")
+    written = _body(kind, text)
+    if written is None:
+        raise RecordRefused(f"a {kind} record could not be read back")
+    moment = Stamp(float(at.wall), float(at.up), at.boot)
+    record = Record(seq, epoch, run, moment, ts_utc, event, kind, envelope["crit"], prev, z, written)
+    return record, line
+
+
+def decode_line(line: bytes) -> Record:
+    """Verify and parse one line (without its newline), by itself: whether it follows the line before is for Chain.
+
+    Raises LineError. A body of an unknown kind, or of a shape this program does not know, is None.
+    """
+    if len(line) > LINE_BYTES_MAX:
+        raise LineError(f"is longer than {LINE_BYTES_MAX} bytes")
+    sealed = line[:-_SEAL_BYTES]
+    z = sha256(sealed).hexdigest()[:32]
+    if line[-_SEAL_BYTES:] != b',"z":"%s"}' % z.encode():
+        raise LineError("does not match its checksum")
+    try:
+        found = _ENVELOPE.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise LineError(f"is not a record: {error}") from None
+    body = _body(found.kind, found.data)
+    return Record(
+        found.seq,
+        found.epoch,
+        found.run,
+        Stamp(found.wall, found.up, found.boot),
+        found.ts_utc,
+        found.event,
+        found.kind,
+        found.crit or (body is None and found.kind in _BODIES),
+        found.prev,
+        z,
+        body,
+        found.v,
+    )
+
+
+def event_name(body: Body) -> str:
+    """The one readable word of a record: `create_pod_intent`, `create_pod_ok`, `pod_seen`, `create_to_boot`, `note`."""
+    match body:
+        case Intent():
+            return f"{body.op}_intent"
+        case Outcome():
+            return f"{body.op}_{body.status}"
+        case Observation():
+            return f"{body.op}_seen"
+        case Transition():
+            return f"{body.source}_to_{body.dest}"
+        case _:
+            return str(body.__struct_config__.tag)
+
+
+def _body(kind: str, data: bytes | msgspec.Raw) -> Body | None:
+    decoder = _BODIES.get(kind)
+    if decoder is None:
+        return None
+    try:
+        body: Body = decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return body
+
+
+def _sealed(envelope: dict[str, Any]) -> tuple[bytes, str]:
+    """The whole line with its newline, and its `z`."""
+    before = _ascii_json(envelope)[:-1]
+    z = sha256(before).hexdigest()[:32]
+    return b'%s,"z":"%s"}\n' % (before, z.encode()), z
+
+
+def _ascii_json(value: dict[str, Any]) -> bytes:
+    try:
+        text = _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        text = _ENCODER.encode(_without_surrogates(value))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise RecordRefused(f"a record cannot be written as JSON: {error}") from None
+    return text if text.isascii() else _NOT_ASCII.sub(_escape, text.decode()).encode("ascii")
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def _without_surrogates(value: Any) -> Any:
+    # A file name that is no UTF-8 reaches Python as lone surrogates, which JSON readers refuse.
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(item) for item in value]
+    return value
+
+
+def _shortened(data: dict[str, Any]) -> dict[str, Any]:
+    short = dict(data)
+    for key in _FREE_TEXT:
+        text = short.get(key)
+        if isinstance(text, str) and len(text) > _FREE_TEXT_MAX:
+            short[key] = f"{text[:_FREE_TEXT_MAX]} [{len(text) - _FREE_TEXT_MAX} characters cut]"
+    return short

@@ -1,0 +1,64 @@
+"""Everything that can be wrong with a journal, drawn as a tree:
+
+JournalError
+├── JournalMissing     no such journal
+├── JournalLocked      another live process owns it
+├── JournalDamaged     a bad line before the end: inspect and gc work, resume does not
+├── JournalTooNew      written by a newer rpd: inspect and gc work, resume does not
+├── JournalNotOurs     another owner, a symlink, a world-writable folder, another config
+├── JournalLost        records that were acknowledged are gone, or a newer owner exists elsewhere
+├── JournalUnwritable  disk full, read-only, storage error
+└── RecordRefused      this one record cannot be written: too large, not data, or it holds a secret
+"""
+
+from __future__ import annotations
+
+
+class JournalError(Exception):
+    """Root. `hint` is one command to type, or an empty string."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class JournalMissing(JournalError):
+    """There is no journal where one was named."""
+
+
+class JournalLocked(JournalError):
+    """Another live process holds the lock; `owner` is what it wrote about itself, for the message only."""
+
+    def __init__(self, message: str, *, owner: dict[str, object] | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.owner = owner or {}
+
+
+class JournalDamaged(JournalError):
+    """A line before the end is wrong. `line` counts from 1, `offset` in bytes from 0."""
+
+    def __init__(self, message: str, *, line: int, offset: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.line = line
+        self.offset = offset
+
+
+class JournalTooNew(JournalError):
+    """The file needs a newer reader, or holds a critical record of an unknown kind."""
+
+
+class JournalNotOurs(JournalError):
+    """The file or its folder belongs to somebody or something else."""
+
+
+class JournalLost(JournalError):
+    """Proof exists that acknowledged records are missing here, or that a newer owner acted elsewhere."""
+
+
+class JournalUnwritable(JournalError):
+    """The record could not be made durable."""
+
+
+class RecordRefused(JournalError):
+    """The record itself cannot be written; the journal is unharmed and takes others."""

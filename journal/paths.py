@@ -1,0 +1,117 @@
+"""Where journals live below a state home, and how every other name of a run leads to its one journal file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.journal.codec import LINE_BYTES_MAX, LineError, decode_line
+from rpd.journal.disk import Disk, OsDisk
+from rpd.journal.errors import JournalMissing, JournalNotOurs
+from rpd.journal.folder import status_at
+from rpd.journal.reader import unreadable
+from rpd.journal.records import Opened, Record
+
+EVENTS_NAME = "events.jsonl"
+"""The journal's second name, in the run folder."""
+
+_SUFFIX = ".jsonl"
+_POINTER_HOPS_MAX = 3
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def journal_path(home: Path, workflow: str, run_id: str) -> Path:
+    """The canonical journal of a run: `<home>/journals/<workflow>/<run_id>.jsonl`."""
+    return home / "journals" / folder_name(workflow) / f"{run_id}{_SUFFIX}"
+
+
+def journals(home: Path) -> list[Path]:
+    """Every journal below a state home, in order of their names."""
+    return sorted((home / "journals").glob(f"*/*{_SUFFIX}"))
+
+
+def emergency_path(home: Path, run_id: str) -> Path:
+    """Where records go when the journal itself cannot be written."""
+    return home / f"emergency-{run_id}{_SUFFIX}"
+
+
+def folder_name(workflow: str) -> str:
+    """A workflow's name as the name of one folder: letters, digits, `.`, `-` and `_`, never hidden, never long."""
+    return _UNSAFE.sub("-", workflow)[:80].lstrip(".") or "unnamed"
+
+
+def canonical(path: Path, *, disk: Disk | None = None) -> Path:
+    """The one journal file that `path` means: a run folder, its `events.jsonl` (hard link or copy), a pointer (a JSON
+    object whose "journal" names it), a symlink to any of these, or the journal itself.
+
+    Record 0 says where the journal belongs. When that place holds nothing, or another run, `path` is all there is.
+    Raises JournalMissing or JournalNotOurs.
+    """
+    disk = disk or OsDisk()
+    for _ in range(_POINTER_HOPS_MAX + 1):
+        path = _file_of(disk, disk.real(path))
+        head = _head(disk, path)
+        target = _pointer(head)
+        if target is None:
+            return _home_of(disk, path, head)
+        path = path.parent / target
+    raise JournalNotOurs(f"{path} points to a pointer that points to a pointer")
+
+
+def _file_of(disk: Disk, path: Path) -> Path:
+    found = status_at(disk, path)
+    if found is not None and found.is_folder:
+        path = disk.real(path / EVENTS_NAME)
+        found = status_at(disk, path)
+    if found is None:
+        raise JournalMissing(f"there is no journal at {path}", hint="rpd runs")
+    if not found.is_file:
+        raise JournalNotOurs(f"{path} is not a regular file")
+    return path
+
+
+def _head(disk: Disk, path: Path) -> bytes:
+    try:
+        return disk.read(path, LINE_BYTES_MAX + 1)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _pointer(head: bytes) -> str | None:
+    """What the file points to, if it is a pointer."""
+    try:
+        content: Any = msgspec.json.decode(head)
+    except (msgspec.DecodeError, RecursionError):
+        return None  # a journal of more than one record, or a damaged one
+    if not isinstance(content, dict) or "z" in content:
+        return None
+    target = content.get("journal")
+    return target if isinstance(target, str) and target and "\0" not in target else None
+
+
+def _home_of(disk: Disk, path: Path, head: bytes) -> Path:
+    """Where record 0 says this journal belongs, if the same journal stands there."""
+    first = _first_record(head)
+    if first is None or not isinstance(first.body, Opened) or "\0" in first.body.journal_path:
+        return path
+    home = Path(first.body.journal_path)
+    if home == path or not home.is_absolute():
+        return path
+    found = status_at(disk, home)
+    if found is None or not found.is_file:
+        return path
+    try:
+        there = _first_record(disk.read(home, LINE_BYTES_MAX + 1))
+    except OSError:
+        return path
+    return disk.real(home) if there is not None and there.z == first.z else path
+
+
+def _first_record(head: bytes) -> Record | None:
+    try:
+        return decode_line(head[: head.index(b"\n")])
+    except (LineError, ValueError):
+        return None

@@ -1,0 +1,194 @@
+"""The vocabulary of the journal: what may be written down, one struct per kind.
+
+These names and fields are a file format (docs/journal.md): a field may be added with a default, never renamed or
+removed.
+Bodies are generic; what an operation means is the business of the lifecycle that wrote it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+"""Version of the line format written by this program."""
+
+DebtKind = Literal["compute", "storage"]
+OutcomeStatus = Literal["ok", "failed", "unknown"]
+
+
+class Stamp(msgspec.Struct, frozen=True, gc=False):
+    """One moment on three clocks.
+
+    `wall` is UTC in seconds since 1970; `up` is a monotonic clock in seconds that runs on while the machine sleeps;
+    `boot` names the boot during which `up` is comparable.
+    """
+
+    wall: float
+    up: float
+    boot: str
+
+
+class DebtChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A liability opened or closed by the record that carries it.
+
+    `key` names what is owed (for a rented machine: its birth name). `proof` says why a closed debt is closed.
+    `until` is the UTC time (RFC 3339) after which an accepted debt is no longer accepted.
+    """
+
+    key: str
+    kind: DebtKind
+    change: Literal["open", "close"]
+    usd_per_hour: float | None = None
+    until: str | None = None
+    proof: str | None = None
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="kind", omit_defaults=True):
+    """Record 0: whose journal this is and what it is about."""
+
+    tool_version: str
+    min_reader: int
+    lifecycle: str
+    workflow: str
+    lineage: str
+    config_path: str
+    config_sha256: str
+    config: dict[str, Any]
+    journal_path: str
+    run_dir: str
+    cloud: dict[str, str]
+    user: str
+    host: str
+    token: str
+    variables: dict[str, str] = {}
+
+
+class Resumed(msgspec.Struct, frozen=True, tag="resumed", tag_field="kind", omit_defaults=True):
+    """A process took the journal over; the envelope's epoch is one higher than before."""
+
+    command: str
+    host: str
+    pid: int
+    user: str
+    tool_version: str
+
+
+class Intent(msgspec.Struct, frozen=True, tag="intent", tag_field="kind", omit_defaults=True):
+    """A promise written and synced before a side effect. `opid` pairs it with its outcome."""
+
+    opid: str
+    op: str
+    state: str
+    args: dict[str, Any] = {}
+    attempt: int = 1
+    debts: tuple[DebtChange, ...] = ()
+
+
+class Outcome(msgspec.Struct, frozen=True, tag="outcome", tag_field="kind", omit_defaults=True):
+    """What the effect returned. `failed` is proved to have had no effect, `unknown` must be probed before all else.
+
+    `settled` is true when a probe, not the effect's own answer, supplied the result.
+    """
+
+    opid: str
+    op: str
+    status: OutcomeStatus
+    reason: str | None = None
+    error: str | None = None
+    retryable: bool = False
+    settled: bool = False
+    data: dict[str, Any] = {}
+    debts: tuple[DebtChange, ...] = ()
+
+
+class Transition(msgspec.Struct, frozen=True, tag="transition", tag_field="kind", omit_defaults=True):
+    """An accepted move; replay follows `dest` and never evaluates a guard again. A checkpoint."""
+
+    trigger: str
+    source: str
+    dest: str
+    reason: str | None = None
+    why: str | None = None
+    debts: tuple[DebtChange, ...] = ()
+
+
+class Observation(msgspec.Struct, frozen=True, tag="observation", tag_field="kind", omit_defaults=True):
+    """Something seen without acting, written when it differs from what was seen before."""
+
+    op: str
+    data: dict[str, Any] = {}
+    error: str | None = None
+    reason: str | None = None
+    retryable: bool = False
+    debts: tuple[DebtChange, ...] = ()
+
+
+class Requested(msgspec.Struct, frozen=True, tag="requested", tag_field="kind", omit_defaults=True):
+    """Somebody asked the run to end or to be left alone: a signal, `rpd cancel`, `rpd release`, `rpd gc`."""
+
+    what: str
+    by: str
+    detail: dict[str, Any] = {}
+
+
+class Left(msgspec.Struct, frozen=True, tag="left", tag_field="kind", omit_defaults=True):
+    """The process went away while the run is unfinished (detach, park, second Ctrl-C)."""
+
+    why: str
+    exit_code: int
+    released_by: str | None = None
+
+
+class Note(msgspec.Struct, frozen=True, tag="note", tag_field="kind", omit_defaults=True):
+    """Advisory text or data for people; a reader may skip it."""
+
+    topic: str
+    text: str = ""
+    data: dict[str, Any] = {}
+
+
+class Repaired(msgspec.Struct, frozen=True, tag="repaired", tag_field="kind", omit_defaults=True):
+    """The journal mended itself: a torn tail was set aside, or the file was moved after a storage error."""
+
+    cause: str
+    bytes: int = 0
+    sha256: str = ""
+    kept_as: str = ""
+
+
+class Closed(msgspec.Struct, frozen=True, tag="closed", tag_field="kind", omit_defaults=True):
+    """The run is over; nothing but a late sweep may follow."""
+
+    outcome: str
+    reason: str | None
+    exit_code: int
+    cost_usd: float | None = None
+
+
+Body = Opened | Resumed | Intent | Outcome | Transition | Observation | Requested | Left | Note | Repaired | Closed
+
+ADVISORY: frozenset[str] = frozenset({"note"})
+"""Kinds that a reader which does not know them may skip; every other unknown kind stops `resume`."""
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One verified line: the envelope and its body.
+
+    `body` is None when the kind is unknown to this program (see `crit`); `raw_kind` still names it. `v` is the version
+    of the line format it was written in.
+    """
+
+    seq: int
+    epoch: int
+    run: str
+    at: Stamp
+    ts_utc: str
+    event: str
+    raw_kind: str
+    crit: bool
+    prev: str
+    z: str
+    body: Body | None
+    v: int = SCHEMA_VERSION

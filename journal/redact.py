@@ -1,0 +1,117 @@
+"""Secrets: a holder that never shows its value, and the filter that keeps values out of everything written."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any, NoReturn
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+SECRET_CHARACTERS_MIN = 6
+"""Shorter values are not looked for: masking them would eat ordinary text, and they protect nothing."""
+
+
+class Secret:
+    """A value that prints as `***`. Only `reveal` gives it away; it cannot be pickled or encoded."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be stored")
+
+
+class Redactor:
+    """Knows the live secrets of one process and replaces them in text, in whichever usual disguise they stand: as they
+    are, base64 (also inside a longer encoding), URL-quoted, JSON-escaped, hexadecimal."""
+
+    def __init__(self, *secrets: Secret) -> None:
+        self._forms: set[str] = set()
+        self._finder: re.Pattern[str] | None = None
+        for secret in secrets:
+            self.add(secret)
+
+    def add(self, secret: Secret) -> None:
+        """Look for this one, too. Each line of a value of several lines counts by itself."""
+        value = secret.reveal()
+        for part in {value, value.strip(), *(line.strip() for line in value.splitlines())}:
+            if len(part) >= SECRET_CHARACTERS_MIN:
+                self._forms |= _forms(part)
+        longest_first = sorted(self._forms, key=len, reverse=True)
+        self._finder = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def is_in(self, text: str) -> bool:
+        """Whether `text` holds a secret."""
+        return self._finder is not None and self._finder.search(text) is not None
+
+    def mask(self, text: str) -> str:
+        """`text` with every secret replaced by `***`."""
+        return self._finder.sub(MASK, text) if self._finder is not None else text
+
+    def mask_data(self, value: Any) -> Any:
+        """The same for plain data (dict, list, tuple, str, numbers), in keys and values."""
+        if self._finder is None:
+            return value
+        if isinstance(value, str):
+            return self._finder.sub(MASK, value)
+        if isinstance(value, dict):
+            return {self.mask_data(key): self.mask_data(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.mask_data(item) for item in value]
+        return value
+
+
+def _forms(value: str) -> set[str]:
+    raw = value.encode("utf-8", "surrogateescape")
+    escaped = json.dumps(value)[1:-1]
+    forms = {
+        value,
+        escaped,
+        json.dumps(escaped)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        escaped.replace("/", "\\/"),
+        quote(raw, safe=""),
+        quote(raw),
+        quote_plus(raw),
+        quote(raw, safe="").lower(),
+        raw.hex(),
+        raw.hex().upper(),
+    }
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        forms.add(encode(raw).decode())
+        forms.add(encode(raw).decode().rstrip("="))
+        forms |= {_inside(encode(bytes(offset) + raw).decode(), offset, len(raw)) for offset in range(3)}
+    return {form for form in forms if len(form) >= SECRET_CHARACTERS_MIN}
+
+
+def _inside(encoded: str, offset: int, length: int) -> str:
+    """The characters that depend on the value alone when `offset` other bytes stand before it and anything follows."""
+    first = -(-offset * 8 // 6)
+    last = (offset + length) * 8 // 6
+    return encoded[first:last]

@@ -1,0 +1,124 @@
+"""boot: the pod is ours; its container has to come up and port 22 has to be mapped. A pod found stopped is started."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rpd.engine.deadline import elapsed, is_before
+from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
+from rpd.journal.records import DebtChange, Stamp
+from rpd.states.call import look_at_pod, pause_left, unknown_operation
+from rpd.states.facts import Facts, PodFacts
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.policy import profile_poll
+from rpd.states.world import World
+
+SYSTEM_LOG_AFTER_SECONDS = 60.0
+"""From here on the status line says what the provider's log says."""
+FRESH_SECONDS = 5.0
+"""A look that is older than this does not count as one after the deadline."""
+START_RETRY_SECONDS = 600.0
+"""How long a refused start is tried again while results wait in the stopped pod; it costs storage only."""
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """Poll until RUNNING with an address; start it when it was stopped; give the host back at the deadline."""
+    pod = facts.pod
+    assert pod is not None and pod.id is not None, "boot needs a pod"
+    seen = pod.seen
+    if Op.READ_POD not in facts.looked_at or pod.misses:
+        return _poll(facts, pod, now)
+    if seen is not None and seen.status == "EXITED":
+        return _start(facts, pod, now)
+    if seen is not None and seen.status == "RUNNING" and seen.ssh is not None:
+        return Fire(Trigger.ADDRESS_KNOWN)
+    if (seen is not None and seen.status == "ERROR") or is_overdue_now(facts, now):
+        return host_failed(facts, Reason.HOST_NEVER_BOOTED)
+    return _poll(facts, pod, now)
+
+
+def boot_seconds_left(facts: Facts, now: Stamp) -> float:
+    """Time until the host counts as failed, from our start of the pod; a sleep of this machine does not count against
+    it."""
+    pod = facts.pod
+    assert pod is not None, "there is a pod"
+    since = pod.started_at or pod.sent_at
+    if facts.epoch_since is not None and facts.epoch_since.wall > since.wall:
+        since = facts.epoch_since
+    return facts.job.budget.ssh_ready_timeout_sec - elapsed(since, now)
+
+
+def is_overdue(facts: Facts, looked: Stamp | None, now: Stamp) -> bool:
+    """The deadline has passed, and the last look is fresh: a machine that slept looks once more before it judges."""
+    return boot_seconds_left(facts, now) <= 0.0 and looked is not None and elapsed(looked, now) < FRESH_SECONDS
+
+
+def is_overdue_now(facts: Facts, now: Stamp) -> bool:
+    """The same, judged by the last look at the pod."""
+    return is_overdue(facts, facts.looked_at.get(Op.READ_POD), now)
+
+
+def host_failed(facts: Facts, reason: Reason) -> Fire:
+    """Give the host back. After a launch its results are what matters: the run ends, the pod is kept stopped."""
+    why = "; ".join(facts.why_not_up) or facts.last_error
+    return Fire(Trigger.HOST_FAILED, Reason.POD_STOPPED if facts.launch_intended else reason, why)
+
+
+def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
+    since = pod.started_at or pod.sent_at
+    waited = elapsed(since, now)
+    looked = facts.looked_at.get(Op.READ_POD)
+    pause = profile_poll(facts.profile, waited)
+    if looked is None or elapsed(looked, now) >= pause:
+        return Look(Op.READ_POD, look_at_pod(facts))
+    logged = facts.looked_at.get(Op.READ_SYSTEM_LOG)
+    if waited > SYSTEM_LOG_AFTER_SECONDS and (logged is None or elapsed(logged, now) > SYSTEM_LOG_AFTER_SECONDS):
+        return Look(Op.READ_SYSTEM_LOG, look_at_pod(facts))
+    what = _awaited(facts, pod)
+    return Wait(pause - elapsed(looked, now), what, now.wall + boot_seconds_left(facts, now))
+
+
+def _awaited(facts: Facts, pod: PodFacts) -> str:
+    if facts.why_not_up:
+        return f"the container ({facts.why_not_up[-1]})"
+    if pod.seen is None:
+        return "the pod to show in the account"
+    return "an address" if pod.seen.status == "RUNNING" else f"the container ({pod.seen.status.lower()})"
+
+
+def _start(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
+    """Start it; a refusal is tried again only where results wait in it, and after a new look each time."""
+    if not facts.launch_intended and (pod.starts > 1 or pod.refused_starts):
+        return host_failed(facts, Reason.HOST_NEVER_BOOTED)
+    since = facts.failed_since.get(Op.START_POD)
+    if since is not None and elapsed(since, now) > START_RETRY_SECONDS:
+        return host_failed(facts, Reason.POD_STOPPED)
+    left = pause_left(facts, Op.START_POD, now, first=1.0, cap=60.0)
+    if left and since is not None:
+        text = f"the pod's host to have a free GPU ({facts.last_error}); nothing computes meanwhile"
+        return Wait(left, text, since.wall + START_RETRY_SECONDS)
+    tried, read = facts.looked_at.get(Op.START_POD), facts.looked_at[Op.READ_POD]
+    if tried is not None and is_before(read, tried):
+        return Look(Op.READ_POD, look_at_pod(facts))
+    debt = DebtChange(pod.name, "compute", "open", usd_per_hour=pod.usd_per_hour)
+    return Do(Op.START_POD, look_at_pod(facts), pod.refused_starts + 1, (debt,))
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Start the pod, or read the provider's log."""
+    pod_id = str(pending.args["pod_id"])
+    if pending.op == Op.START_POD:
+        world.cloud.start(pod_id)
+        return Result(data={"pod_id": pod_id})
+    if pending.op == Op.READ_SYSTEM_LOG:
+        return Result(data={"lines": msgspec.to_builtins(world.cloud.system_log(pod_id, 3))})
+    raise unknown_operation(pending)
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Whether a start took effect: anything but EXITED says yes."""
+    pod = world.cloud.get(str(pending.args["pod_id"]))
+    if pod is None or pod.status in ("EXITED", "TERMINATED"):
+        text = "the pod is still stopped" if pod is not None else "there is no such pod"
+        return Result("failed", reason="start_refused", error=text, retryable=True)
+    return Result(data={"pod_id": pod.id})

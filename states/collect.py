@@ -1,0 +1,102 @@
+"""collect: log and artifacts come back, every file verified by size and sha256. A job that must end is ended first."""
+
+from __future__ import annotations
+
+from rpd.engine.deadline import elapsed
+from rpd.engine.decision import Decision, Do, Fire, Leave, Pending, Result
+from rpd.journal.records import Stamp
+from rpd.states.call import job_ref, pack, repeatable, target, unknown_operation, unpack
+from rpd.states.facts import Facts
+from rpd.states.job import Artifact
+from rpd.states.link import decide_link
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, INTERRUPTED_COLLECT_SECONDS, STOP_GRACE_SECONDS
+from rpd.states.world import JobRef, Pull, Target, World
+
+PULL_TRIES_MAX = 3
+EXIT_RESUMABLE = 75
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """Stop the job if it may run, then the log, then each artifact; give up when the time for it is over."""
+    pod = facts.pod
+    assert pod is not None, "collect needs a pod"
+    if not facts.launch_intended:
+        return Fire(Trigger.COLLECTED)
+    if pod.released_as == "stop":
+        if facts.parked_epoch == facts.epoch or facts.request == "gc":
+            return Leave("the pod is stopped with results to collect", EXIT_RESUMABLE)
+        return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
+    if facts.request == "gc" and not facts.collected:
+        return _give_up(facts, "left for `rpd resume`")
+    if _may_run(facts):
+        args = pack(target=target(facts), job=job_ref(facts), grace_seconds=STOP_GRACE_SECONDS)
+        return _bounded(facts, now, Do(Op.STOP_JOB, args))
+    if facts.claim is not None and facts.claim.phase == "none":
+        return Fire(Trigger.COLLECTED)
+    if not facts.log_fetched:
+        args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log)
+        return _bounded(facts, now, Do(Op.FETCH_LOG, args))
+    for artifact in facts.job.artifacts:
+        if artifact.label in facts.pulled or _is_given_up(facts, artifact):
+            continue
+        return _bounded(facts, now, Do(Op.PULL_ARTIFACT, pack(target=target(facts), pull=_pull(artifact))))
+    return _finish(facts)
+
+
+def _finish(facts: Facts) -> Decision:
+    succeeded = facts.reason is Reason.JOB_SUCCEEDED
+    if facts.uncollected:
+        text = f"not fetched intact: {', '.join(facts.uncollected)} ({facts.last_error})"
+        return Fire(Trigger.COLLECT_FAILED, Reason.RESULTS_UNVERIFIED if succeeded else None, text)
+    if facts.missing:
+        text = f"nothing at the remote path of: {', '.join(facts.missing)}"
+        return Fire(Trigger.COLLECT_FAILED, Reason.ARTIFACT_MISSING if succeeded else None, text)
+    return Fire(Trigger.COLLECTED)
+
+
+def _may_run(facts: Facts) -> bool:
+    """An ending other than the job's own means that it may still run."""
+    if facts.job_stopped:
+        return False
+    return facts.claim is None or facts.claim.phase in ("running", "claimed")
+
+
+def _is_given_up(facts: Facts, artifact: Artifact) -> bool:
+    return facts.pull_failures.get(artifact.label, 0) >= PULL_TRIES_MAX
+
+
+def _bounded(facts: Facts, now: Stamp, do: Do) -> Decision:
+    since = facts.collect_since or now
+    interrupted = facts.request is not None or facts.reason in (Reason.INTERRUPTED, Reason.TERMINATED, Reason.CANCELLED)
+    allowed = INTERRUPTED_COLLECT_SECONDS if interrupted else COLLECT_ALLOWANCE_SECONDS
+    if elapsed(since, now) > allowed:
+        return _give_up(facts, f"not collected within {allowed:.0f} s ({facts.last_error})")
+    return decide_link(facts, now, do)
+
+
+def _give_up(facts: Facts, why: str) -> Fire:
+    return Fire(Trigger.COLLECT_FAILED, None, why)
+
+
+def _pull(artifact: Artifact) -> Pull:
+    return Pull(artifact.label, artifact.remote_path, artifact.local_path, artifact.required, artifact.excludes)
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Stop the job, fetch the log, or pull one artifact."""
+    where = unpack(pending, "target", Target)
+    if pending.op == Op.PULL_ARTIFACT:
+        pull = unpack(pending, "pull", Pull)
+        return Result(data={"label": pull.label, **pack(pulled=world.remote.pull(where, pull))})
+    job = unpack(pending, "job", JobRef)
+    if pending.op == Op.STOP_JOB:
+        return Result(data=pack(claim=world.remote.stop_job(where, job, float(pending.args["grace_seconds"]))))
+    if pending.op == Op.FETCH_LOG:
+        return Result(data={"bytes": world.remote.fetch_log(where, job, str(pending.args["log_file"]))})
+    raise unknown_operation(pending)
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Stopping and fetching may be repeated; what arrived intact is not fetched again."""
+    return repeatable(pending, world)

@@ -1,0 +1,68 @@
+"""connect: an address is known; sshd has to answer, be our pod, and have the GPUs that were ordered."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rpd.engine.deadline import backoff, elapsed
+from rpd.engine.decision import Decision, Fire, Leave, Look, Pending, Result, Wait
+from rpd.journal.records import Stamp
+from rpd.states.boot import boot_seconds_left, host_failed, is_overdue
+from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
+from rpd.states.facts import Facts, PodFacts
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.world import SshAddress, Target, World
+
+EXIT_TAKEN_OVER = 9
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """Greet; on failure read the address anew (it may be that of the previous start) and try again until the
+    deadline."""
+    pod = facts.pod
+    assert pod is not None, "connect needs a pod"
+    if pod.greeting is not None and facts.looked_at.get(Op.GREET) is not None and Op.GREET not in facts.failures:
+        return _greeted(facts, pod)
+    failures = facts.failures.get(Op.GREET, 0)
+    tried, read = facts.looked_at.get(Op.GREET), facts.looked_at.get(Op.READ_POD)
+    if failures and is_overdue(facts, tried, now):
+        return host_failed(facts, Reason.HOST_NEVER_BOOTED)
+    if tried is not None:
+        pause = backoff(failures, first=0.1, cap=2.0)
+        if elapsed(tried, now) < pause:
+            text = f"sshd ({facts.last_error})"
+            return Wait(pause - elapsed(tried, now), text, now.wall + boot_seconds_left(facts, now))
+        if failures % 4 == 0 and (read is None or read.up < tried.up or read.boot != tried.boot):
+            return Look(Op.READ_POD, look_at_pod(facts))
+    if pod.seen is None or pod.seen.ssh is None:
+        pause = facts.profile.poll_seconds
+        if read is not None and elapsed(read, now) < pause:
+            return Wait(pause - elapsed(read, now), "an address", now.wall + boot_seconds_left(facts, now))
+        return Look(Op.READ_POD, look_at_pod(facts))
+    return Look(Op.GREET, pack(target=target(facts), address=pod.seen.ssh))
+
+
+def _greeted(facts: Facts, pod: PodFacts) -> Decision:
+    assert pod.greeting is not None, "greeted"
+    wanted = facts.job.pod.gpu_count
+    if pod.greeting.gpus is not None and pod.greeting.gpus < wanted and not facts.launch_intended:
+        return host_failed(facts, Reason.WRONG_HARDWARE)
+    anchor = pod.greeting.anchor_seq
+    if anchor is not None and anchor > facts.seq:
+        text = f"the pod has seen record {anchor} of this journal, which ends at {facts.seq}: records were lost here"
+        return Leave(text, EXIT_TAKEN_OVER)
+    return Fire(Trigger.SSH_ANSWERED)
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Greet over a fresh connection."""
+    if pending.op == Op.GREET:
+        greeting = world.remote.greet(unpack(pending, "target", Target), unpack(pending, "address", SshAddress))
+        clockless = msgspec.structs.replace(greeting, clock=0.0)
+        return Result(data=pack(greeting=clockless))
+    raise unknown_operation(pending)
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Nothing here changes what is owed."""
+    return repeatable(pending, world)

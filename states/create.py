@@ -1,0 +1,154 @@
+"""create: rent a pod. The one effect that cannot be repeated and has no key: its name is the only proof that it is
+ours."""
+
+from __future__ import annotations
+
+from rpd.engine.deadline import elapsed
+from rpd.engine.decision import Decision, Do, Fire, Pending, Result, Wait
+from rpd.engine.errors import NotSent, Refused, Unavailable
+from rpd.journal.records import DebtChange, Stamp
+from rpd.states import cost
+from rpd.states.call import pack, pause_left, pod_data, unknown_operation, unpack
+from rpd.states.facts import Candidate, Facts
+from rpd.states.fold import CANDIDATE_REFUSALS
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, time_limit_seconds
+from rpd.states.select import choose, usd_per_hour
+from rpd.states.world import Pod, PodOrder, World
+
+ABSENT_CREATES_MAX = 3
+"""Creates that were never answered and left no pod: after so many the cloud is out of order, not the candidate."""
+RESEND_SECONDS = 300.0
+"""How long a create that provably was not sent, or was refused for its rate, is tried again."""
+UNREADABLE_SECONDS = 300.0
+"""How long, after the quiet window, the account may stay unreadable before the search moves on to the release."""
+
+FATAL = {
+    "no_credit": Reason.NO_CREDIT,
+    "key_refused": Reason.KEY_REFUSED,
+    "forbidden": Reason.KEY_REFUSED,
+    "forbidden": Reason.KEY_REFUSED,
+    "blocked": Reason.KEY_REFUSED,
+}
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """Create under a fresh name; a refusal goes to the next candidate, a fatal one to the end."""
+    pod = facts.pod
+    if pod is None:
+        return _create(facts, now)
+    if pod.id is not None:
+        return Fire(Trigger.POD_CREATED)
+    error = facts.create_error
+    if error is None:
+        reason = Reason.KEY_REFUSED if facts.last_reason in FATAL else Reason.CLOUD_UNREACHABLE
+        return Fire(Trigger.CREATE_FAILED, reason, f"it is not known whether a pod was made ({facts.last_error})")
+    if facts.absent_creates >= ABSENT_CREATES_MAX:
+        return Fire(Trigger.CREATE_FAILED, Reason.CLOUD_UNREACHABLE, facts.last_error)
+    if error in CANDIDATE_REFUSALS:
+        return Fire(Trigger.CREATE_REFUSED, error, facts.last_error)
+    if error in FATAL:
+        return Fire(Trigger.CREATE_FAILED, FATAL[error], facts.last_error)
+    if error not in ("not_sent", "rate_limited"):
+        return Fire(Trigger.CREATE_FAILED, Reason.CREATE_REJECTED, facts.last_error)
+    return _again(facts, now)
+
+
+def _again(facts: Facts, now: Stamp) -> Decision:
+    """The request never arrived, or was turned away unread: the same candidate, under the next name."""
+    since = facts.failed_since.get(Op.CREATE_POD, now)
+    if elapsed(since, now) > RESEND_SECONDS:
+        return Fire(Trigger.CREATE_FAILED, Reason.CLOUD_UNREACHABLE, facts.last_error)
+    left = pause_left(facts, Op.CREATE_POD, now, first=1.0, cap=30.0)
+    if left:
+        return Wait(left, f"the cloud ({facts.last_error})", since.wall + RESEND_SECONDS)
+    return _create(facts, now)
+
+
+def _create(facts: Facts, now: Stamp) -> Decision:
+    candidate = choose(facts)
+    assert candidate is not None, "select chose a candidate"
+    attempt = len(facts.pods) + 1
+    name = f"{facts.name_prefix}{attempt}"
+    rate = usd_per_hour(facts, candidate) or facts.job.budget.assumed_hourly_rate_usd
+    with_disks = rate + cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
+    limit_at = now.wall + time_limit_seconds(facts, with_disks) + COLLECT_ALLOWANCE_SECONDS
+    args = pack(
+        order=_order(facts, candidate, name, limit_at),
+        candidate=candidate,
+        usd_per_hour=rate,
+        run_id=facts.run_id,
+        quiet_window_seconds=facts.profile.quiet_window_seconds,
+    )
+    return Do(Op.CREATE_POD, args, attempt, (DebtChange(name, "compute", "open", usd_per_hour=rate),))
+
+
+def _order(facts: Facts, candidate: Candidate, name: str, limit_at: float) -> PodOrder:
+    job = facts.job
+    network = job.storage.mode == "network_volume"
+    return PodOrder(
+        name=name,
+        image=job.pod.image,
+        gpu_id=candidate.gpu_id,
+        gpu_count=job.pod.gpu_count,
+        cloud=candidate.cloud,
+        datacenter_ids=(candidate.datacenter_id,) if candidate.datacenter_id else (),
+        disk_gb=job.pod.container_disk_gb,
+        env={
+            **job.pod.env,
+            "RPD_RUN_ID": facts.run_id,
+            "RPD_OWNER": f"{facts.opened.user}@{facts.opened.host}",
+            "RPD_LIMIT_AT": str(int(limit_at)),
+        },
+        ports=job.pod.ports if "22/tcp" in job.pod.ports else ("22/tcp", *job.pod.ports),
+        volume_gb=None if network else facts.volume_gb,
+        volume_path=job.storage.volume_mount,
+        network_volume_id=facts.volume_id if network else None,
+    )
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Send the create, once. A definite refusal closes its debt at once."""
+    if pending.op != Op.CREATE_POD:
+        raise unknown_operation(pending)
+    order = unpack(pending, "order", PodOrder)
+    try:
+        return Result(data=pod_data(world.cloud.create(order)))
+    except (Refused, NotSent) as error:
+        return Result(
+            "failed",
+            reason=error.reason,
+            error=error.message,
+            retryable=error.retryable,
+            debts=_closed(order, error.message),
+        )
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Look for the name in the account. Found: adopt it at once. Not found: nobody knows until the quiet window is
+    over, and even then a late pod is swept for to the end of the run."""
+    order = unpack(pending, "order", PodOrder)
+    window = float(pending.args["quiet_window_seconds"])
+    try:
+        pods = world.cloud.list()
+    except (Refused, Unavailable) as error:
+        if elapsed(pending.at, world.clock.now()) < window + UNREADABLE_SECONDS:
+            return None
+        # The debt stays open: release goes on asking, and says so when the key is the trouble.
+        return Result("unknown", reason=error.reason, error=error.message, retryable=True)
+    ours = [pod for pod in pods if _is_ours(pod, order.name, str(pending.args["run_id"]))]
+    if ours:
+        return Result(data={**pod_data(ours[0]), "adopted": True})
+    waited = elapsed(pending.at, world.clock.now())
+    if waited < window:
+        return None
+    text = f"no pod named {order.name} appeared within {waited:.0f} s"
+    return Result("failed", reason="proved_absent", error=text, data={"may_appear": True}, debts=_closed(order, text))
+
+
+def _is_ours(pod: Pod, name: str, run_id: str) -> bool:
+    return pod.name == name and pod.env.get("RPD_RUN_ID") == run_id and pod.status != "TERMINATED"
+
+
+def _closed(order: PodOrder, proof: str) -> tuple[DebtChange, ...]:
+    return (DebtChange(order.name, "compute", "close", proof=proof),)

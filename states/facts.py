@@ -1,0 +1,273 @@
+"""What is known about a run: the fold of its journal. The same fold serves the live loop and every replay.
+
+`apply` changes facts in place; it never reads a clock. What only looks tell (counters of polls) is rebuilt after a
+resume.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rpd.journal.records import DebtChange, Opened, Stamp
+from rpd.states.job import Job
+from rpd.states.names import Reason, State
+from rpd.states.world import Armed, Claim, Greeting, Offer, Pod, Pulled
+
+DEFAULT_VOLUME_GB = 20
+"""An ephemeral volume when the config names no size."""
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """One place to try: a GPU type in a data center (None: any)."""
+
+    gpu_id: str
+    datacenter_id: str | None
+    cloud: str
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """How the run's cloud behaves in time (seconds): how late a create can take effect, how long absence must be seen
+    before it counts as proof, how often to poll, and how long a stopped engine's pod waits for its owner."""
+
+    name: str
+    url: str
+    quiet_window_seconds: float = 180.0
+    proof_interval_seconds: float = 30.0
+    poll_seconds: float = 3.0
+    owner_silence_seconds: float = 600.0
+
+
+class Span(msgspec.Struct):
+    """A stretch of time during which a pod computed, as we know it. `until` is None while it does."""
+
+    since: Stamp
+    usd_per_hour: float
+    until: Stamp | None = None
+
+
+class PodFacts(msgspec.Struct):
+    """One attempt to rent: from its create intent on. `name` is its birth name, unique to the attempt."""
+
+    name: str
+    attempt: int
+    candidate: Candidate
+    sent_at: Stamp
+    usd_per_hour: float
+    id: str | None = None
+    is_unknown: bool = False  # the create's answer never came, or its pod may still appear
+    is_gone: bool = False  # proved: refused, deleted, or vanished
+    seen: Pod | None = None
+    misses: int = 0  # looks in a row that said there is no such pod
+    first_miss_at: Stamp | None = None
+    started_at: Stamp | None = None  # our own last start of it, or its creation
+    starts: int = 0
+    refused_starts: int = 0
+    greeting: Greeting | None = None
+    released_as: str | None = None  # "stop" or "delete": what the cloud last accepted from us
+    released_at: Stamp | None = None
+    spans: list[Span] = msgspec.field(default_factory=list)
+
+    @property
+    def is_seen_stopped(self) -> bool:
+        """The last look said EXITED, and no later one missed it."""
+        return self.seen is not None and self.seen.status == "EXITED" and not self.misses
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a candidate was not taken: a word for decisions, a text for people."""
+
+    reason: str
+    text: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A pod of this run as a survey of the account saw it."""
+
+    id: str
+    name: str
+    status: str
+
+
+class Facts(msgspec.Struct):
+    """Everything `decide` may look at."""
+
+    run_id: str
+    opened: Opened
+    job: Job
+    profile: Profile
+    started: Stamp | None = None
+    state: State = State.VALIDATE
+    entered: Stamp | None = None
+    epoch: int = 0
+    epoch_since: Stamp | None = None
+    seq: int = -1
+    head: str = ""
+
+    problems: tuple[str, ...] | None = None
+    offers: tuple[Offer, ...] | None = None
+    volume_id: str | None = None
+    volume_was_looked_up: bool = False
+    refusals: dict[str, Refusal] = {}  # candidate key -> why
+    pods: dict[str, PodFacts] = {}
+    current: str | None = None
+    create_error: str | None = None
+    absent_creates: int = 0  # creates without an answer of which no pod came in the quiet window
+    host_failures: int = 0
+    host_failure: Reason | None = None
+    why_not_up: tuple[str, ...] = ()
+
+    armed: Armed | None = None
+    armed_start: int = -1
+    switch_failures: int = 0
+    steps_done: dict[str, int] = {}  # step key -> exit code
+    step_failures: int = 0
+    step_tail: tuple[str, ...] = ()
+    trees_done: dict[str, dict[str, Any]] = {}
+
+    launch: int = 1
+    launch_intended: bool = False
+    launch_refused: str | None = None
+    claim: Claim | None = None
+    claim_is_fresh: bool = False  # read since the pod was last (re)started and since this process came
+    job_stopped: bool = False
+
+    log_fetched: bool = False
+    pulled: dict[str, Pulled] = {}
+    pull_failures: dict[str, int] = {}
+    collect_failures: int = 0
+    collect_since: Stamp | None = None
+    gave_up_collecting: bool = False
+
+    requests: list[str] = []  # of this epoch
+    request_detail: dict[str, Any] = {}
+    reason: Reason | None = None  # the ending, once there is one
+    reason_text: str | None = None
+
+    release_since: Stamp | None = None
+    clean_surveys: int = 0
+    clean_since: Stamp | None = None
+    release_proved: bool = False
+    survey_found: tuple[Found, ...] = ()  # ours by name and env, and not yet as they should be
+    released_ids: dict[str, Stamp] = {}  # pod id -> when the cloud last accepted its release
+    key_refused_since: Stamp | None = None
+    parked_epoch: int = -1
+    claimed_since: Stamp | None = None  # the claim folder is there, and the script was not started yet
+    pulling: str | None = None  # label of the artifact last asked for
+
+    compute_debts: dict[str, DebtChange] = {}
+    storage_debts: dict[str, DebtChange] = {}
+    failures: dict[str, int] = {}  # op -> failed looks or tries in a row
+    failed_since: dict[str, Stamp] = {}
+    looked_at: dict[str, Stamp] = {}  # op -> when it last returned
+    last_error: str | None = None
+    last_reason: str | None = None  # the fault word of `last_error`
+    manifest_sha256: str | None = None
+    closed_outcome: str | None = None
+    closed_reason: str | None = None
+    closed_exit_code: int | None = None
+
+    # Derived, all pure.
+
+    @property
+    def token(self) -> str:
+        """The 26 characters that make this run's pod names unique."""
+        return self.opened.token
+
+    @property
+    def name_prefix(self) -> str:
+        """Every pod of this run is named `<prefix><attempt>`."""
+        return f"rpd-{self.opened.workflow}-{self.token}-a"
+
+    @property
+    def pod(self) -> PodFacts | None:
+        """The attempt in hand."""
+        return self.pods[self.current] if self.current else None
+
+    @property
+    def volume_gb(self) -> int:
+        """Size of the pod's own volume; 0 when a network volume is mounted in its place."""
+        if self.job.storage.mode == "network_volume":
+            return 0
+        return self.job.storage.volume_gb or DEFAULT_VOLUME_GB
+
+    @property
+    def folder(self) -> str:
+        """The run's own folder in the pod."""
+        return f"{self.job.storage.volume_mount.rstrip('/')}/.rpd/{self.run_id}"
+
+    @property
+    def script_path(self) -> str:
+        """Where the job's script stands in the pod."""
+        return self.job.run.script_path or f"{self.folder}/run.sh"
+
+    @property
+    def log_path(self) -> str:
+        """Where the job's output goes in the pod."""
+        return self.job.run.log_path or f"{self.folder}/run.log"
+
+    @property
+    def local_log(self) -> str:
+        """Where the job's output goes on this machine."""
+        return f"{self.opened.run_dir}/run.log"
+
+    @property
+    def request(self) -> str | None:
+        """What was last asked for in this epoch."""
+        return self.requests[-1] if self.requests else None
+
+    @property
+    def was_rented(self) -> bool:
+        """A pod came of a create, or may still come."""
+        return any(pod.id is not None or pod.is_unknown for pod in self.pods.values())
+
+    @property
+    def uncollected(self) -> tuple[str, ...]:
+        """Labels of required artifacts that are not here and verified (one that does not exist there is not waited
+        for)."""
+        return tuple(a.label for a in self.job.artifacts if a.required and a.label not in self.pulled)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Labels of required artifacts with nothing at their remote path."""
+        return tuple(
+            a.label
+            for a in self.job.artifacts
+            if a.required and a.label in self.pulled and self.pulled[a.label].is_missing
+        )
+
+    @property
+    def results_wait(self) -> bool:
+        """A job was launched, its pod is kept, and something required is still only there."""
+        pod = self.pod
+        if pod is None or pod.is_gone or not self.launch_intended or pod.released_as == "delete":
+            return False
+        return not self.collected
+
+    @property
+    def collected(self) -> bool:
+        """Log and every required artifact are here, or the job never started."""
+        if self.reason is Reason.LAUNCH_FAILED:
+            return True
+        if self.claim is not None and self.claim.phase == "none" and self.claim_is_fresh:
+            return True
+        return self.log_fetched and not self.uncollected
+
+    @property
+    def may_try_next(self) -> bool:
+        """The hosts failed so far, nobody asked for the end, and attempts are left."""
+        return (
+            self.reason is None
+            and self.host_failure is not None
+            and not self.launch_intended
+            and self.host_failures < self.job.provision.attempts
+        )
+
+
+def new_facts(opened: Opened, run_id: str) -> Facts:
+    """Facts of a run of which only record 0 is known. Raises msgspec.ValidationError when its config is not a job."""
+    job = msgspec.convert(opened.config, Job)
+    cloud: dict[str, Any] = dict(opened.cloud)
+    profile = msgspec.convert(cloud, Profile, strict=False)
+    return Facts(run_id, opened, job, profile)

@@ -1,0 +1,51 @@
+"""Why something did not work: the words an adapter puts into `RpdError.reason`, and a lifecycle decides by.
+
+They are journalled, so a word is added, never renamed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """One word per cause that somebody can act upon. Grouped by who is asked to act."""
+
+    # The provider answered and did nothing.
+    NO_CAPACITY = "no_capacity"  # no machine for this candidate now: take the next one, or wait
+    POOL_FORBIDDEN = "pool_forbidden"  # this account may not rent this GPU pool: take the next candidate
+    START_REFUSED = "start_refused"  # a stopped pod's host has no free GPU: wait, or collect without one
+    NO_CREDIT = "no_credit"  # the account cannot pay: stop, never loop
+    KEY_REFUSED = "key_refused"  # no key, a wrong or a revoked one (401)
+    FORBIDDEN = "forbidden"  # the key is known and lacks the right (403)
+    BLOCKED = "blocked"  # the provider's edge refused the client itself (Cloudflare 1010), not the key
+    BAD_REQUEST = "bad_request"  # a rule of the provider is broken (400, 405)
+    INVALID = "invalid"  # the body is not what the schema wants, or the image does not exist (413, 422)
+    NOT_FOUND = "not_found"  # what the request names is not there, or not ours
+    CONFLICT = "conflict"  # not possible in the present status (409)
+    RATE_LIMITED = "rate_limited"  # too many requests; `retry_after` says how long to wait
+
+    # The provider, or the way to it, failed; nothing is known.
+    SERVER_ERROR = "server_error"  # 5xx, or an edge page in its place
+    TIMEOUT = "timeout"  # no whole answer in time
+    CONNECTION_LOST = "connection_lost"  # reset or closed after the request may have been received
+    REDIRECTED = "redirected"  # an answer pointing elsewhere; never followed, the key stays here
+    UNREADABLE = "unreadable"  # a success whose body is cut, too large or not what was promised
+    NOT_SENT = "not_sent"  # name lookup, connect or TLS failed: it never left this machine
+
+    # The inside of a pod.
+    SSH_UNREACHABLE = "ssh_unreachable"  # no TCP, no banner, or no key exchange yet
+    LINK_LOST = "link_lost"  # an open connection went away in mid-call
+    AUTH_REFUSED = "auth_refused"  # sshd does not take our key
+    HOST_KEY_CHANGED = "host_key_changed"  # another host key than the pinned one, without a start of ours in between
+    WRONG_POD = "wrong_pod"  # somebody answers, and it is another pod
+    TAKEN_OVER = "taken_over"  # a newer owner has written its mark into the run's folder
+    NO_TOOL = "no_tool"  # a program the work needs is missing in the image
+    DISK_FULL = "disk_full"  # no space left, here or there; the message says where
+    PATH_REFUSED = "path_refused"  # a path that leaves its root, a link where none may be, a forbidden name
+    VERIFY_FAILED = "verify_failed"  # what arrived is not what was sent
+    STEP_FAILED = "step_failed"  # a command ended with a code other than 0
+    STEP_TIMEOUT = "step_timeout"  # a command was killed when its time was up
+
+    # This side.
+    INTERRUPTED = "interrupted"  # somebody asked for it

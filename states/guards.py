@@ -1,0 +1,30 @@
+"""Predicates over facts, used by the table. Small and pure: they may be called more than once."""
+
+from __future__ import annotations
+
+from rpd.states.facts import Facts
+
+
+def job_was_launched(facts: Facts) -> bool:
+    """A launch was intended: only the claim folder in the pod may say what became of it."""
+    return facts.launch_intended
+
+
+def nothing_owed(facts: Facts) -> bool:
+    """No compute debt is open."""
+    return not facts.compute_debts
+
+
+def release_is_proved(facts: Facts) -> bool:
+    """Nothing was rented, or absence (EXITED, where the pod is kept) was seen often and long enough, by id and name."""
+    return facts.release_proved or not facts.was_rented
+
+
+def results_wait(facts: Facts) -> bool:
+    """The pod is kept stopped with results that nobody has collected."""
+    return facts.results_wait
+
+
+def attempts_left(facts: Facts) -> bool:
+    """The host failed, not the run: another candidate may be tried."""
+    return facts.may_try_next

@@ -1,0 +1,81 @@
+"""What can end any state that may hold a pod: a request, the budget, a vanished pod. Asked before the state itself
+decides."""
+
+from __future__ import annotations
+
+from rpd.engine.deadline import elapsed
+from rpd.engine.decision import Decision, Fire, Leave
+from rpd.engine.rule import Table
+from rpd.journal.records import Stamp
+from rpd.states.facts import Facts
+from rpd.states.faults import Fault
+from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
+from rpd.states.policy import answer, is_out_of_money, is_out_of_time, is_protected, released_by, request_reason
+from rpd.states.sweep import decide_sweep
+
+MISSES_MIN = 3
+EXIT_RESUMABLE = 75
+EXIT_STILL_BILLING = 8
+EXIT_TAKEN_OVER = 9
+WITH_POD = (*BEFORE_LAUNCH, *WITH_JOB, State.COLLECT)
+
+
+def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
+    """The edge to take at once, or None to let the state decide."""
+    if state not in WITH_POD:
+        return None
+    if facts.last_reason == Fault.TAKEN_OVER and facts.failures:
+        return Leave(facts.last_error or "another owner acts on this run", EXIT_TAKEN_OVER)
+    if facts.pod is not None and facts.pod.misses >= MISSES_MIN and _is_vanished(facts, now):
+        ended_otherwise = facts.reason is not None and facts.reason is not Reason.JOB_SUCCEEDED
+        return Fire(Trigger.POD_GONE, None if ended_otherwise else Reason.POD_VANISHED)
+    if state is not State.COLLECT:
+        if facts.request is not None:
+            decision = _requested(state, facts, now)
+            if decision is not None:
+                return decision
+        if facts.compute_debts and facts.reason is None:  # else only results are fetched, which has its own bounds
+            if is_out_of_time(facts, now):
+                return Fire(Trigger.OUT_OF_TIME, Reason.BUDGET)
+            if is_out_of_money(facts, now):
+                return Fire(Trigger.OUT_OF_MONEY, Reason.BUDGET)
+    return decide_sweep(facts, now)
+
+
+def _requested(state: State, facts: Facts, now: Stamp) -> Decision | None:
+    if facts.request == "gc" and state in WITH_JOB and facts.launch_intended and not _is_unclaimed(facts):
+        return None  # the job may run: the pod is asked first, and nothing is touched
+    if answer(facts) == "detach":
+        return _detached(state, facts, now)
+    return Fire(Trigger.CANCEL, request_reason(facts))
+
+
+def _detached(state: State, facts: Facts, now: Stamp) -> Decision | None:
+    """Leave a job that runs; before that there is nothing to leave, and the wish waits."""
+    if state is not State.MONITOR:
+        return None
+    who = released_by(facts, now)
+    exit_code = EXIT_RESUMABLE if is_protected(facts) else EXIT_STILL_BILLING
+    return Leave("detached; the job goes on", exit_code, who.who if who else None)
+
+
+def _is_unclaimed(facts: Facts) -> bool:
+    return facts.claim is not None and facts.claim_is_fresh and facts.claim.phase == "none"
+
+
+def _is_vanished(facts: Facts, now: Stamp) -> bool:
+    """A young pod may not be readable yet; an older one is believed gone after the proof interval."""
+    pod = facts.pod
+    if pod is None or pod.first_miss_at is None:
+        return False
+    patience = facts.profile.proof_interval_seconds if pod.seen is not None else facts.profile.quiet_window_seconds
+    is_young = elapsed(pod.started_at or pod.sent_at, now) < facts.profile.quiet_window_seconds
+    if is_young:
+        patience = max(patience, facts.profile.quiet_window_seconds / 3.0)
+    return elapsed(pod.first_miss_at, now) >= patience
+
+
+def edges(table: Table) -> frozenset[tuple[str, str]]:
+    """Which (state, trigger) pairs the table has for interrupts; a test holds this against `interrupts`."""
+    ends = (Trigger.CANCEL, Trigger.OUT_OF_TIME, Trigger.OUT_OF_MONEY, Trigger.POD_GONE)
+    return frozenset((str(rule.source), str(rule.trigger)) for rule in table.rules if rule.trigger in ends)

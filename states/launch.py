@@ -1,0 +1,91 @@
+"""launch: the job is started exactly once. Whatever is unclear is read from the claim folder, never guessed."""
+
+from __future__ import annotations
+
+from rpd.engine.deadline import elapsed, remaining
+from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
+from rpd.engine.errors import RpdError
+from rpd.journal.records import Stamp
+from rpd.states.call import job_ref, pack, target, unknown_operation, unpack
+from rpd.states.facts import Facts
+from rpd.states.link import decide_link, only_ask
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.verdict import job_reason
+from rpd.states.world import JobRef, LaunchOrder, Target, World
+
+CLAIM_RETRY_SECONDS = 10.0
+CLAIMED_SECONDS = 180.0
+"""How long a claimed launch may stay without a started script before the run gives up."""
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """Read the claim if a launch was ever intended; launch if there is none; follow what it says."""
+    if facts.launch_refused is not None:
+        return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, facts.last_error)
+    if facts.request == "gc":
+        return only_ask(facts, now)
+    if facts.launch_intended and not facts.claim_is_fresh:
+        return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
+    claim = facts.claim
+    match claim.phase if claim is not None else "none":
+        case "none":
+            return decide_link(facts, now, _launch(facts))
+        case "claimed":
+            return _claimed(facts, now)
+        case "running":
+            return Fire(Trigger.JOB_STARTED)
+        case "ended":
+            return Fire(Trigger.JOB_ENDED, job_reason(facts))
+        case _:
+            return Fire(Trigger.JOB_LOST, Reason.JOB_LOST)
+
+
+def _claimed(facts: Facts, now: Stamp) -> Decision:
+    """The folder is claimed and nothing runs: whoever claimed it was cut off. Launching again starts it or loses."""
+    since = facts.claimed_since or now
+    if elapsed(since, now) > CLAIMED_SECONDS:
+        return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, "the launch was claimed, but the script never started")
+    left = remaining(facts.looked_at.get(Op.LAUNCH_JOB, since), CLAIM_RETRY_SECONDS, now)
+    if left:
+        return Wait(left, "the claimed launch to start", since.wall + CLAIMED_SECONDS)
+    return decide_link(facts, now, _launch(facts))
+
+
+def _launch(facts: Facts) -> Do:
+    run, env = facts.job.run, facts.job.remote_env
+    sourced = "".join(f". {path}\n" for path in env.source_files)
+    order = LaunchOrder(
+        launch=facts.launch,
+        script=sourced + run.body,
+        script_path=facts.script_path,
+        log_path=facts.log_path,
+        env=dict(env.exports),
+        anchor_seq=facts.seq,
+        anchor_z=facts.head,
+        success_marker=run.success_marker,
+    )
+    return Do(Op.LAUNCH_JOB, pack(target=target(facts), order=order), facts.launch)
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Launch, or read the claim."""
+    where = unpack(pending, "target", Target) if "target" in pending.args else None
+    if pending.op == Op.LAUNCH_JOB and where is not None:
+        return Result(data=pack(claim=world.remote.launch(where, unpack(pending, "order", LaunchOrder))))
+    if pending.op == Op.READ_CLAIM and where is not None:
+        return Result(data=pack(claim=world.remote.read_claim(where, unpack(pending, "job", JobRef))))
+    raise unknown_operation(pending)
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Read the claim. When the pod cannot be asked, say so: `decide` goes on asking, and launches nothing before it
+    knows."""
+    order = unpack(pending, "order", LaunchOrder)
+    job = JobRef(order.launch, order.log_path, order.success_marker)
+    try:
+        claim = world.remote.read_claim(unpack(pending, "target", Target), job)
+    except RpdError as error:
+        return Result("unknown", reason=error.reason, error=error.message, retryable=True)
+    if claim.phase == "none":
+        return Result("failed", reason="not_claimed", error="the launch never reached the pod", retryable=True, data={})
+    return Result(data=pack(claim=claim))

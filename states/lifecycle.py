@@ -1,0 +1,115 @@
+"""The job's lifecycle put together: one handler per state, and the operations every state shares."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from rpd.engine.deadline import backoff
+from rpd.engine.decision import Pending, Result
+from rpd.engine.lifecycle import Handler, Lifecycle
+from rpd.states import (
+    arm,
+    boot,
+    collect,
+    connect,
+    create,
+    done,
+    launch,
+    monitor,
+    preflight,
+    reclaim,
+    release,
+    report,
+    select,
+    setup,
+    stage,
+    sweep,
+    validate,
+)
+from rpd.states.facts import Facts, new_facts
+from rpd.states.fold import apply
+from rpd.states.interrupts import interrupts
+from rpd.states.names import Op, State
+from rpd.states.table import JOB
+from rpd.states.world import World
+
+FILES: dict[State, ModuleType] = {
+    State.VALIDATE: validate,
+    State.RECLAIM: reclaim,
+    State.SELECT: select,
+    State.CREATE: create,
+    State.BOOT: boot,
+    State.CONNECT: connect,
+    State.ARM: arm,
+    State.SETUP: setup,
+    State.STAGE: stage,
+    State.PREFLIGHT: preflight,
+    State.LAUNCH: launch,
+    State.MONITOR: monitor,
+    State.COLLECT: collect,
+    State.RELEASE: release,
+    State.REPORT: report,
+    State.DONE: done,
+}
+"""One file per state."""
+
+WORDS: dict[str, str] = {
+    Op.CHECK_INPUTS: "checking the inputs",
+    Op.READ_OFFERS: "reading prices and stock",
+    Op.FIND_VOLUME: "looking up the network volume",
+    Op.CREATE_POD: "renting a pod",
+    Op.READ_POD: "reading the pod",
+    Op.READ_SYSTEM_LOG: "reading the provider's log",
+    Op.START_POD: "starting the pod",
+    Op.GREET: "greeting sshd",
+    Op.ARM_SWITCH: "arming the dead-man's switch",
+    Op.RUN_STEP: "running",
+    Op.PUSH_TREE: "sending",
+    Op.LAUNCH_JOB: "starting the job",
+    Op.READ_CLAIM: "asking the pod about the job",
+    Op.WATCH_JOB: "the job runs",
+    Op.STOP_JOB: "stopping the job",
+    Op.FETCH_LOG: "fetching the log",
+    Op.PULL_ARTIFACT: "fetching",
+    Op.STOP_POD: "stopping the pod",
+    Op.DELETE_POD: "deleting the pod",
+    Op.SURVEY: "looking over the account",
+    Op.WRITE_MANIFEST: "writing the manifest",
+}
+
+
+def awaits(pending: Pending) -> str:
+    """What an operation is, for the status line."""
+    words = WORDS.get(pending.op, pending.op)
+    for name in ("step", "tree", "pull"):
+        if name in pending.args:
+            return f"{words} {pending.args[name]['label']}"
+    return words
+
+
+def _handler(state: State, file: ModuleType) -> Handler[Facts, World]:
+    def perform(pending: Pending, world: World) -> Result:
+        result: Result = (sweep if pending.op in sweep.OPERATIONS else file).perform(pending, world)
+        return result
+
+    def probe(pending: Pending, world: World) -> Result | None:
+        result: Result | None = (sweep if pending.op in sweep.OPERATIONS else file).probe(pending, world)
+        return result
+
+    return Handler(file.decide, perform, probe)
+
+
+def _probe_pause(facts: Facts, tries: int) -> float:
+    return backoff(tries, first=min(0.25, facts.profile.poll_seconds), cap=max(facts.profile.poll_seconds, 1.0))
+
+
+JOB_LIFECYCLE: Lifecycle[Facts, World] = Lifecycle(
+    table=JOB,
+    handlers={state: _handler(state, file) for state, file in FILES.items()},
+    new_facts=new_facts,
+    apply=apply,
+    interrupts=interrupts,  # type: ignore[arg-type]  # the table's own enum
+    probe_pause=_probe_pause,
+    awaits=awaits,
+)
+"""The life of `rpd run`."""

@@ -1,0 +1,57 @@
+"""A pod that does not answer over SSH: is the link down, or the pod? Shared by every state that needs the job's pod."""
+
+from __future__ import annotations
+
+from rpd.engine.deadline import elapsed, is_before, remaining
+from rpd.engine.decision import Decision, Do, Fire, Leave, Look, Wait
+from rpd.journal.records import Stamp
+from rpd.states.call import job_ref, look_at_pod, pack, pause_left, target
+from rpd.states.facts import Facts
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.verdict import job_reason
+
+POD_LOOK_SECONDS = 15.0
+"""A pod that vanished is noticed within this time even while its connection seems alive."""
+GC_PATIENCE_SECONDS = 20.0
+"""How long `gc` tries to ask a pod about its job before it leaves the pod to its switch."""
+EXIT_STILL_BILLING = 8
+
+
+def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
+    """`wanted`, unless the link just failed: then ask the cloud about the pod first, and pause between tries."""
+    failures = facts.failures.get(wanted.op, 0)
+    if not failures:
+        return wanted
+    asked = facts.looked_at.get(Op.READ_POD)
+    since = facts.failed_since[wanted.op]
+    if asked is None or is_before(asked, since) or elapsed(asked, now) > POD_LOOK_SECONDS:
+        return Look(Op.READ_POD, look_at_pod(facts))
+    pod = facts.pod
+    assert pod is not None, "there is a pod"
+    if pod.misses:
+        return _missed(facts, now)
+    if pod.is_seen_stopped:
+        return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
+    left = pause_left(facts, Op(wanted.op), now, first=0.2, cap=5.0)
+    return Wait(left, f"the pod's sshd ({facts.last_error})") if left else wanted
+
+
+def only_ask(facts: Facts, now: Stamp) -> Decision:
+    """What `gc` does where a job may run: ask the pod, and touch nothing while it says so or cannot say."""
+    claim = facts.claim if facts.claim_is_fresh else None
+    if claim is not None and claim.phase in ("running", "claimed"):
+        return Leave("the job still runs", EXIT_STILL_BILLING)
+    if claim is not None and claim.phase == "ended":
+        return Fire(Trigger.JOB_ENDED, job_reason(facts))
+    if claim is not None and claim.phase == "lost":
+        return Fire(Trigger.JOB_LOST, Reason.JOB_LOST)
+    since = facts.failed_since.get(Op.READ_CLAIM)
+    if since is not None and elapsed(since, now) > GC_PATIENCE_SECONDS:
+        return Leave(f"the pod runs but cannot be asked about its job ({facts.last_error})", EXIT_STILL_BILLING)
+    return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
+
+
+def _missed(facts: Facts, now: Stamp) -> Decision:
+    """One 404 is not proof; look again until `interrupts` finds it proved."""
+    left = remaining(facts.looked_at[Op.READ_POD], max(facts.profile.proof_interval_seconds / 3.0, 0.1), now)
+    return Wait(left, "the pod to show in the account again") if left else Look(Op.READ_POD, look_at_pod(facts))

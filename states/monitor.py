@@ -1,0 +1,55 @@
+"""monitor: the job runs. Its log is followed over one channel; its end is read from the claim folder."""
+
+from __future__ import annotations
+
+from rpd.engine.deadline import elapsed
+from rpd.engine.decision import Decision, Fire, Look, Pending, Result
+from rpd.journal.records import Stamp
+from rpd.states.call import job_ref, look_at_pod, pack, repeatable, target, unknown_operation, unpack
+from rpd.states.facts import Facts
+from rpd.states.link import POD_LOOK_SECONDS, decide_link, only_ask
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.verdict import job_reason
+from rpd.states.world import JobRef, Target, World
+
+WATCH_SECONDS = 15.0
+"""How long one look follows the log before the pod, the budget and requests are looked at again."""
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """Follow the log until the claim says ended or lost."""
+    claim = facts.claim
+    if claim is not None and facts.claim_is_fresh and claim.phase == "ended":
+        return Fire(Trigger.JOB_ENDED, job_reason(facts))
+    if claim is not None and facts.claim_is_fresh and claim.phase in ("lost", "none"):
+        return Fire(Trigger.JOB_LOST, Reason.JOB_LOST)
+    if facts.request == "gc":
+        return only_ask(facts, now)
+    asked = facts.looked_at.get(Op.READ_POD) or facts.entered
+    if Op.WATCH_JOB not in facts.failures and asked is not None and elapsed(asked, now) > POD_LOOK_SECONDS:
+        return Look(Op.READ_POD, look_at_pod(facts))
+    pod = facts.pod
+    if Op.READ_POD in facts.looked_at and pod is not None and pod.is_seen_stopped:
+        return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
+    args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log, seconds=WATCH_SECONDS)
+    return decide_link(facts, now, Look(Op.WATCH_JOB, args))
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Follow the log, read the claim, or read the pod."""
+    where, job = unpack(pending, "target", Target), unpack(pending, "job", JobRef)
+    if pending.op == Op.READ_CLAIM:
+        return Result(data=pack(claim=world.remote.read_claim(where, job)))
+    if pending.op == Op.WATCH_JOB:
+        seen = world.remote.watch(where, job, str(pending.args["log_file"]), float(pending.args["seconds"]))
+        data = pack(claim=seen)
+        live = {"claim": dict(data["claim"])}
+        if seen.phase == "running":
+            data["claim"]["log_bytes"] = 0  # grows at every look; the journal need not
+        return Result(data=data, live=live)
+    raise unknown_operation(pending)
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Nothing here changes the world."""
+    return repeatable(pending, world)

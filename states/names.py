@@ -1,0 +1,178 @@
+"""The words of the lifecycle. Values stand in journals: they may be added to, never renamed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a run is, in the order of its life."""
+
+    VALIDATE = "validate"  # the job is checked once more on this machine
+    RECLAIM = "reclaim"  # a paused pod of this lineage would be taken up here
+    SELECT = "select"  # the next GPU type x data center is chosen
+    CREATE = "create"  # a pod is being rented
+    BOOT = "boot"  # the pod exists; its container is coming up
+    CONNECT = "connect"  # an address is known; sshd is awaited and asked who it is
+    ARM = "arm"  # the dead-man's switch gets its orders
+    SETUP = "setup"  # commands before the files
+    STAGE = "stage"  # files go to the pod
+    PREFLIGHT = "preflight"  # commands after the files
+    LAUNCH = "launch"  # the job is started exactly once
+    MONITOR = "monitor"  # the job runs
+    COLLECT = "collect"  # log and artifacts come back and are verified
+    RELEASE = "release"  # the pod is given back, until proved
+    REPORT = "report"  # the manifest is written
+    DONE = "done"  # the end
+
+
+class Trigger(StrEnum):
+    """What asks for a move."""
+
+    SPEC_ACCEPTED = "spec_accepted"
+    SPEC_REFUSED = "spec_refused"
+    NOTHING_PAUSED = "nothing_paused"
+    CANDIDATE_CHOSEN = "candidate_chosen"
+    NO_CANDIDATE = "no_candidate"
+    POD_CREATED = "pod_created"
+    CREATE_REFUSED = "create_refused"
+    CREATE_FAILED = "create_failed"
+    ADDRESS_KNOWN = "address_known"
+    HOST_FAILED = "host_failed"
+    SSH_ANSWERED = "ssh_answered"
+    SWITCH_ARMED = "switch_armed"
+    SWITCH_REFUSED = "switch_refused"
+    STEPS_DONE = "steps_done"
+    STEP_FAILED = "step_failed"
+    JOB_STARTED = "job_started"
+    LAUNCH_FAILED = "launch_failed"
+    JOB_ENDED = "job_ended"
+    JOB_LOST = "job_lost"
+    POD_STOPPED = "pod_stopped"
+    COLLECTED = "collected"
+    COLLECT_FAILED = "collect_failed"
+    RELEASED = "released"
+    TRY_NEXT = "try_next"
+    PARKED = "parked"
+    REPORTED = "reported"
+    CANCEL = "cancel"
+    OUT_OF_TIME = "out_of_time"
+    OUT_OF_MONEY = "out_of_money"
+    POD_GONE = "pod_gone"
+
+
+class Op(StrEnum):
+    """Operations on the world. Those of `EFFECTS` change it; the others read."""
+
+    CHECK_INPUTS = "check_inputs"
+    READ_OFFERS = "read_offers"
+    FIND_VOLUME = "find_volume"
+    CREATE_POD = "create_pod"
+    READ_POD = "read_pod"
+    READ_SYSTEM_LOG = "read_system_log"
+    START_POD = "start_pod"
+    GREET = "greet"
+    ARM_SWITCH = "arm_switch"
+    RUN_STEP = "run_step"
+    PUSH_TREE = "push_tree"
+    LAUNCH_JOB = "launch_job"
+    READ_CLAIM = "read_claim"
+    WATCH_JOB = "watch_job"
+    STOP_JOB = "stop_job"
+    FETCH_LOG = "fetch_log"
+    PULL_ARTIFACT = "pull_artifact"
+    STOP_POD = "stop_pod"
+    DELETE_POD = "delete_pod"
+    SURVEY = "survey"
+    WRITE_MANIFEST = "write_manifest"
+
+
+class Outcome(StrEnum):
+    """How a run ends."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    REFUSED = "refused"
+
+
+class Reason(StrEnum):
+    """Why a run branched or ended."""
+
+    JOB_SUCCEEDED = "job_succeeded"  # exit code 0 and every marker met
+    JOB_FAILED = "job_failed"  # the job's exit code was not 0
+    MARKER_MISSING = "marker_missing"  # exit code 0, but the success marker is not in the log
+    ARTIFACT_MISSING = "artifact_missing"  # nothing at the path of a required artifact
+    RESULTS_UNVERIFIED = "results_unverified"  # a required artifact could not be fetched intact
+    SETUP_FAILED = "setup"
+    STAGE_FAILED = "stage"
+    PREFLIGHT_FAILED = "preflight"
+    LAUNCH_FAILED = "launch"
+    SPEC_INVALID = "spec_invalid"
+    NO_CAPACITY = "no_capacity"  # every candidate was refused
+    PRICE_OVER_CAP = "price_over_cap"
+    HOSTS_NEVER_BOOTED = "hosts_never_booted"  # every attempt ended at the boot deadline
+    NO_CREDIT = "no_credit"
+    KEY_REFUSED = "key_refused"
+    CLOUD_UNREACHABLE = "cloud_unreachable"
+    CREATE_REJECTED = "create_rejected"  # the cloud calls the request itself wrong
+    HOST_NEVER_BOOTED = "host_never_booted"  # this attempt; the next candidate is tried
+    WRONG_HARDWARE = "wrong_hardware"  # fewer GPUs than ordered
+    BUDGET = "budget"  # the time or money of the config is used up
+    POD_VANISHED = "pod_vanished"
+    POD_STOPPED = "pod_stopped"  # its host has no free GPU; the results wait in the stopped pod
+    JOB_LOST = "job_lost"  # started, no process left, no exit code
+    CANCELLED = "cancelled"  # asked for by a person
+    INTERRUPTED = "interrupted"  # SIGINT
+    TERMINATED = "terminated"  # SIGTERM
+    COLLECTED_BY_GC = "collected_by_gc"  # the engine was dead and somebody cleaned up
+    STORAGE_ERROR = "storage_error"  # the journal could not be kept
+
+
+ENDINGS: dict[Reason, tuple[Outcome, int]] = {
+    Reason.JOB_SUCCEEDED: (Outcome.SUCCEEDED, 0),
+    Reason.JOB_FAILED: (Outcome.FAILED, 5),
+    Reason.MARKER_MISSING: (Outcome.FAILED, 5),
+    Reason.ARTIFACT_MISSING: (Outcome.FAILED, 5),
+    Reason.RESULTS_UNVERIFIED: (Outcome.FAILED, 5),
+    Reason.SETUP_FAILED: (Outcome.FAILED, 5),
+    Reason.STAGE_FAILED: (Outcome.FAILED, 5),
+    Reason.PREFLIGHT_FAILED: (Outcome.FAILED, 5),
+    Reason.LAUNCH_FAILED: (Outcome.FAILED, 5),
+    Reason.SPEC_INVALID: (Outcome.REFUSED, 2),
+    Reason.NO_CAPACITY: (Outcome.REFUSED, 6),
+    Reason.PRICE_OVER_CAP: (Outcome.REFUSED, 6),
+    Reason.HOSTS_NEVER_BOOTED: (Outcome.REFUSED, 6),
+    Reason.CLOUD_UNREACHABLE: (Outcome.REFUSED, 6),
+    Reason.NO_CREDIT: (Outcome.REFUSED, 4),
+    Reason.KEY_REFUSED: (Outcome.REFUSED, 4),
+    Reason.CREATE_REJECTED: (Outcome.REFUSED, 2),
+    Reason.BUDGET: (Outcome.FAILED, 7),
+    Reason.POD_VANISHED: (Outcome.LOST, 10),
+    Reason.JOB_LOST: (Outcome.LOST, 10),
+    Reason.CANCELLED: (Outcome.CANCELLED, 130),
+    Reason.INTERRUPTED: (Outcome.CANCELLED, 130),
+    Reason.TERMINATED: (Outcome.CANCELLED, 143),
+    Reason.COLLECTED_BY_GC: (Outcome.CANCELLED, 130),
+    Reason.STORAGE_ERROR: (Outcome.FAILED, 9),
+}
+"""What each ending reason makes of the run: its outcome and the exit code of the command that drove it there.
+Reasons that are not here only explain a branch."""
+
+BEFORE_LAUNCH: tuple[State, ...] = (
+    State.VALIDATE,
+    State.RECLAIM,
+    State.SELECT,
+    State.CREATE,
+    State.BOOT,
+    State.CONNECT,
+    State.ARM,
+    State.SETUP,
+    State.STAGE,
+    State.PREFLIGHT,
+)
+"""Nothing of worth is in the pod: giving up gives it back at once."""
+
+WITH_JOB: tuple[State, ...] = (State.LAUNCH, State.MONITOR)
+"""The job may run: giving up stops it and collects first."""

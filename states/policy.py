@@ -1,0 +1,166 @@
+"""What the config and the moment ask for: what to do with the pod, what an interrupt means, when time and money are up.
+Pure arithmetic over facts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from rpd.engine.deadline import elapsed
+from rpd.journal.records import Stamp
+from rpd.states import cost
+from rpd.states.facts import Facts, PodFacts, Profile
+from rpd.states.names import BEFORE_LAUNCH, ENDINGS, Outcome, Reason, State
+
+COLLECT_ALLOWANCE_SECONDS = 600.0
+"""Time past the budget for fetching results, before the switch in the pod acts."""
+INTERRUPTED_COLLECT_SECONDS = 60.0
+"""After Ctrl-C or TERM, results are fetched for this long; then the pod is stopped with the rest in it."""
+STOP_GRACE_SECONDS = 10.0
+"""Between TERM and KILL for the job."""
+
+Answer = Literal["release", "stop", "detach"]
+
+
+def answer(facts: Facts) -> Answer:
+    """What the latest request means here and now."""
+    request = facts.request
+    if request == "detach":
+        return "detach"
+    if facts.state in BEFORE_LAUNCH or not facts.launch_intended or request in ("cancel", "release"):
+        return "release"
+    if facts.job.lifecycle.on_interrupt is not None:
+        return "detach" if facts.job.lifecycle.on_interrupt == "detach" else "stop"
+    at_terminal = request == "interrupt" and bool(facts.request_detail.get("terminal"))
+    return "detach" if at_terminal and is_protected(facts) else "stop"
+
+
+def request_reason(facts: Facts) -> Reason:
+    """The ending that the latest request makes."""
+    words = {
+        "interrupt": Reason.INTERRUPTED,
+        "terminate": Reason.TERMINATED,
+        "gc": Reason.COLLECTED_BY_GC,
+    }
+    if facts.request == "release" and facts.request_detail.get("storage_error"):
+        return Reason.STORAGE_ERROR
+    return words.get(facts.request or "", Reason.CANCELLED)
+
+
+def release_how(facts: Facts) -> Literal["stop", "delete"]:
+    """Stop or delete the pod in hand. Results that nobody has are never deleted, unless the config names `delete` for
+    this outcome or a person said so."""
+    if facts.request == "release" and facts.request_detail.get("how") in ("stop", "delete"):
+        return "delete" if facts.request_detail["how"] == "delete" else "stop"
+    outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
+    policy = facts.job.lifecycle
+    if outcome is Outcome.FAILED and facts.reason is not Reason.STORAGE_ERROR:
+        if facts.results_wait and facts.request == "gc":
+            return "stop"
+        return policy.on_failure
+    if not facts.launch_intended:
+        return "delete"
+    if outcome is Outcome.SUCCEEDED:
+        return "stop" if facts.results_wait else policy.on_success
+    if outcome is Outcome.CANCELLED:
+        never_started = facts.claim is not None and facts.claim.phase == "none"
+        if never_started:
+            return "delete"
+        named = policy.on_interrupt == "delete" and facts.request != "gc"
+        return "delete" if named else "stop"
+    return policy.on_failure if not facts.results_wait else "stop"
+
+
+def is_protected(facts: Facts) -> bool:
+    """The switch in the pod is armed for this start of it, and its key was accepted."""
+    pod = facts.pod
+    armed = facts.armed
+    return armed is not None and armed.probe == "ok" and pod is not None and facts.armed_start == pod.starts
+
+
+# Time and money.
+
+
+def running_seconds(pod: PodFacts, now: Stamp) -> float:
+    """How long this pod has computed, as we know it."""
+    return sum(elapsed(span.since, span.until or now) for span in pod.spans)
+
+
+def spent_usd(facts: Facts, now: Stamp) -> float:
+    """What all pods of the run have cost so far: GPUs and running disks, at the rates the cloud reported."""
+    disks = cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
+    return sum(
+        cost.usd(span.usd_per_hour + disks, elapsed(span.since, span.until or now))
+        for pod in facts.pods.values()
+        for span in pod.spans
+    )
+
+
+def usd_per_hour(facts: Facts) -> float:
+    """The present rate of the pod in hand, disks included; 0.0 when it does not compute."""
+    pod = facts.pod
+    if pod is None or not any(span.until is None for span in pod.spans):
+        return 0.0
+    return pod.usd_per_hour + cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
+
+
+def time_limit_seconds(facts: Facts, usd_per_hour_with_disks: float) -> float:
+    """The whole life a pod may have: the config's minutes and its dollars at this rate, whichever ends first."""
+    budget = facts.job.budget
+    by_money = budget.cost_cap_usd / max(usd_per_hour_with_disks, 1e-9) * cost.SECONDS_PER_HOUR
+    by_time = budget.max_runtime_minutes * 60.0 if budget.max_runtime_minutes is not None else by_money
+    return min(by_money, by_time)
+
+
+def is_out_of_time(facts: Facts, now: Stamp) -> bool:
+    """The pods of the run have lived as many minutes as the config allows."""
+    minutes = facts.job.budget.max_runtime_minutes
+    return minutes is not None and sum(running_seconds(pod, now) for pod in facts.pods.values()) >= minutes * 60.0
+
+
+def is_out_of_money(facts: Facts, now: Stamp) -> bool:
+    """The run has cost as much as the config allows."""
+    return spent_usd(facts, now) >= facts.job.budget.cost_cap_usd
+
+
+def limit_at(facts: Facts, now: Stamp) -> float:
+    """When the switch in the pod acts on its own (UTC seconds): the end of the budget plus time to collect."""
+    pod = facts.pod
+    if pod is None:
+        return now.wall
+    rate = pod.usd_per_hour + cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
+    used = sum(running_seconds(each, now) for each in facts.pods.values())
+    left = max(0.0, time_limit_seconds(facts, rate) - used)
+    return now.wall + left + COLLECT_ALLOWANCE_SECONDS
+
+
+class ReleasedBy(msgspec.Struct, frozen=True):
+    """Who gives the pod back if this machine never returns, when (UTC seconds), and the most it can cost by then."""
+
+    who: str
+    at: float | None
+    worst_case_usd: float | None
+
+
+def released_by(facts: Facts, now: Stamp) -> ReleasedBy | None:
+    """The answer to "what if my laptop dies now"; None when nothing computes."""
+    if not facts.compute_debts:
+        return None
+    spent = spent_usd(facts, now)
+    if is_protected(facts) and facts.armed is not None:
+        at = facts.armed.limit_at
+        return ReleasedBy("the switch in the pod", at, spent + cost.usd(usd_per_hour(facts), max(0.0, at - now.wall)))
+    return ReleasedBy("this rpd, or `rpd gc`; the pod is NOT PROTECTED", None, None)
+
+
+def profile_poll(profile: Profile, waited_seconds: float) -> float:
+    """Seconds between looks at a booting pod: short at first, so that the boot's end is seen at once, then sparing."""
+    if waited_seconds < 60.0:
+        return profile.poll_seconds
+    return profile.poll_seconds * (2.0 if waited_seconds < 300.0 else 4.0)
+
+
+def is_unfinished(facts: Facts) -> bool:
+    """Whether `resume` has something to do."""
+    return facts.state is not State.DONE or facts.closed_outcome is None

@@ -1,0 +1,16 @@
+"""preflight: commands that need the staged files, the last before the job."""
+
+from __future__ import annotations
+
+from rpd.engine.decision import Decision
+from rpd.journal.records import Stamp
+from rpd.states.facts import Facts
+from rpd.states.names import Reason
+from rpd.states.steps import decide_steps, perform, probe
+
+__all__ = ["decide", "perform", "probe"]
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """The next command, or the end of the phase."""
+    return decide_steps(facts, now, "preflight", facts.job.preflight, Reason.PREFLIGHT_FAILED)

@@ -1,0 +1,65 @@
+"""When a release counts as proved: absent or stopped, seen often and long enough, by id and by name. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rpd.engine.deadline import elapsed, remaining
+from rpd.journal.records import Stamp
+from rpd.states.facts import Facts, Found, Span
+
+CLEAN_SURVEYS_MIN = 3
+"""One 404 proves nothing for a young pod, and lists lag (docs/provider.md)."""
+
+
+def count_survey(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    """Fold one survey of the account: what is left of this run there, and whether that is now proved to be nothing."""
+    found = msgspec.convert(data["found"], list[Found])
+    for pod in found:
+        _know(facts, pod)
+    left = tuple(pod for pod in found if not _is_as_wanted(facts, pod))
+    facts.survey_found = left
+    if left:
+        facts.clean_surveys, facts.clean_since, facts.release_proved = 0, None, False
+        return
+    facts.clean_surveys += 1
+    facts.clean_since = facts.clean_since or at
+    facts.release_proved = (
+        facts.clean_surveys >= CLEAN_SURVEYS_MIN
+        and elapsed(facts.clean_since, at) >= facts.profile.proof_interval_seconds
+        and quiet_seconds_left(facts, at) == 0.0
+    )
+
+
+def quiet_seconds_left(facts: Facts, now: Stamp) -> float:
+    """How long a create whose outcome was unknown may still surprise us."""
+    window = facts.profile.quiet_window_seconds
+    return max((remaining(pod.sent_at, window, now) for pod in facts.pods.values() if pod.is_unknown), default=0.0)
+
+
+def proof_text(facts: Facts, now: Stamp) -> str:
+    """The proof in words, for the record that closes the debt."""
+    seconds = elapsed(facts.clean_since, now) if facts.clean_since else 0.0
+    kept = any(pod.released_as == "stop" for pod in facts.pods.values())
+    what = "stopped or absent" if kept else "absent"
+    return f"{what} by id and by name, seen {facts.clean_surveys} times over {seconds:.1f} s"
+
+
+def _is_as_wanted(facts: Facts, found: Found) -> bool:
+    if found.status == "TERMINATED":
+        return True
+    return found.status == "EXITED" and any(
+        pod.id == found.id and pod.released_as == "stop" for pod in facts.pods.values()
+    )
+
+
+def _know(facts: Facts, found: Found) -> None:
+    """A pod that appeared after its create was given up gets its id, and is billed from the moment it was asked for."""
+    pod = facts.pods.get(found.name)
+    if pod is not None and pod.id is None:
+        pod.id = found.id
+        pod.is_gone = False
+        if not pod.spans:
+            pod.spans.append(Span(pod.sent_at, pod.usd_per_hour))

@@ -1,0 +1,114 @@
+"""release: give every pod of this run back, and prove it. A debt that only proof closes; there is no giving up."""
+
+from __future__ import annotations
+
+from rpd.engine.deadline import backoff, elapsed
+from rpd.engine.decision import Decision, Fire, Leave, Look, Pending, Result, Wait
+from rpd.journal.records import DebtChange, Stamp
+from rpd.states import cost
+from rpd.states.call import pause_left, repeatable, unknown_operation
+from rpd.states.facts import Facts
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.policy import release_how
+from rpd.states.proof import proof_text, quiet_seconds_left
+from rpd.states.sweep import give_back, survey_args
+from rpd.states.world import World
+
+KEY_REFUSED_SECONDS = 600.0
+"""How long a refused key is tried again before the person has to act; the debt stays open."""
+EXIT_STILL_BILLING = 8
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """Accept-and-bill-no-more first, proof second."""
+    if not facts.was_rented:
+        return Fire(Trigger.RELEASED, _last_reason(facts))
+    refused = facts.key_refused_since
+    if refused is not None and elapsed(refused, now) > KEY_REFUSED_SECONDS:
+        return Leave("the API key is refused; the pod may still bill", EXIT_STILL_BILLING)
+    if facts.release_proved:
+        return _proved(facts, now)
+    return _give_back_known(facts, now) or _give_back_found(facts, now) or _survey(facts, now)
+
+
+def wanted(facts: Facts, pod_id: str) -> str:
+    """Only the pod in hand may be kept stopped; whatever else belongs to this run is deleted."""
+    pod = facts.pod
+    return release_how(facts) if pod is not None and pod.id == pod_id else "delete"
+
+
+def _give_back_known(facts: Facts, now: Stamp) -> Decision | None:
+    for pod in facts.pods.values():
+        if pod.id is None or pod.is_gone or pod.released_as in (wanted(facts, pod.id), "delete"):
+            continue
+        return _paced(facts, now, pod.id, wanted(facts, pod.id))
+    return None
+
+
+def _give_back_found(facts: Facts, now: Stamp) -> Decision | None:
+    """A survey saw one that still is not as it should be: tell it again."""
+    for found in facts.survey_found:
+        last = facts.released_ids.get(found.id)
+        if last is None or elapsed(last, now) > _again_seconds(facts):
+            return _paced(facts, now, found.id, wanted(facts, found.id))
+    return None
+
+
+def _paced(facts: Facts, now: Stamp, pod_id: str, how: str) -> Decision:
+    do = give_back(pod_id, how)
+    left = pause_left(facts, Op(do.op), now, first=0.5, cap=30.0)
+    return Wait(left, f"the cloud to accept the release ({facts.last_error})") if left else do
+
+
+def _survey(facts: Facts, now: Stamp) -> Decision:
+    looked = facts.looked_at.get(Op.SURVEY)
+    if looked is not None:
+        pause = facts.profile.proof_interval_seconds / 2.0
+        failures = facts.failures.get(Op.SURVEY, 0)
+        if failures:
+            pause = backoff(failures, first=max(pause, 0.5), cap=30.0)
+        if elapsed(looked, now) < pause:
+            quiet = quiet_seconds_left(facts, now)
+            what = (
+                f"proof of release; a create without an answer is watched for {quiet:.0f} s more"
+                if quiet
+                else "proof of release"
+            )
+            return Wait(pause - elapsed(looked, now), what)
+    return Look(Op.SURVEY, survey_args(facts))
+
+
+def _again_seconds(facts: Facts) -> float:
+    return max(1.0, facts.profile.proof_interval_seconds / 3.0)
+
+
+def _proved(facts: Facts, now: Stamp) -> Decision:
+    proof = proof_text(facts, now)
+    debts = [DebtChange(key, "compute", "close", proof=proof) for key in facts.compute_debts]
+    pod = facts.pod
+    kept = pod is not None and pod.released_as == "stop" and not pod.is_gone
+    if pod is not None and kept and pod.name not in facts.storage_debts:
+        rate = cost.stopped_usd_per_hour(facts.volume_gb)
+        debts.append(DebtChange(pod.name, "storage", "open", usd_per_hour=round(rate, 6)))
+    if not kept:
+        debts += [DebtChange(key, "storage", "close", proof=proof) for key in facts.storage_debts]
+    if facts.results_wait and kept:
+        return Fire(Trigger.PARKED, None, None, tuple(debts))
+    if facts.may_try_next:
+        return Fire(Trigger.TRY_NEXT, None, None, tuple(debts))
+    return Fire(Trigger.RELEASED, _last_reason(facts), None, tuple(debts))
+
+
+def _last_reason(facts: Facts) -> Reason | None:
+    """A run whose hosts all failed has no other ending yet."""
+    return Reason.HOSTS_NEVER_BOOTED if facts.reason is None and facts.host_failure is not None else None
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Everything here is shared with the other states."""
+    raise unknown_operation(pending)
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Everything here is shared with the other states."""
+    return repeatable(pending, world)

@@ -1,0 +1,34 @@
+"""report: the manifest is written; a pure function of the journal, so it can be written again at any time."""
+
+from __future__ import annotations
+
+from rpd.engine.decision import Decision, Do, Fire, Pending, Result
+from rpd.journal.records import Stamp
+from rpd.states.call import repeatable, unknown_operation
+from rpd.states.facts import Facts
+from rpd.states.manifest import manifest
+from rpd.states.names import Op, Trigger
+from rpd.states.world import World
+
+TRIES_MAX = 3
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """Write it; a folder that cannot be written does not keep the run open."""
+    if facts.manifest_sha256 is None and facts.failures.get(Op.WRITE_MANIFEST, 0) < TRIES_MAX:
+        return Do(Op.WRITE_MANIFEST, {"run_dir": facts.opened.run_dir, "manifest": manifest(facts, now)})
+    return Fire(Trigger.REPORTED)
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Write the manifest."""
+    if pending.op != Op.WRITE_MANIFEST:
+        raise unknown_operation(pending)
+    return Result(
+        data={"sha256": world.workspace.write_manifest(str(pending.args["run_dir"]), pending.args["manifest"])}
+    )
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Writing again gives the same file."""
+    return repeatable(pending, world)

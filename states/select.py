@@ -1,0 +1,116 @@
+"""select: choose the next GPU type x data center, by the config's order, within the price cap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from rpd.engine.deadline import backoff, elapsed
+from rpd.engine.decision import Decision, Fire, Look, Pending, Result, Wait
+from rpd.journal.records import Stamp
+from rpd.states.call import repeatable, unknown_operation
+from rpd.states.facts import Candidate, Facts
+from rpd.states.fold import candidate_key
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.world import Offer, World
+
+OFFERS_RETRY_SECONDS = 300.0
+"""How long the catalog may stay unreadable before the run is refused; nothing is rented meanwhile."""
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """Read prices once, look the volume up once, then name a candidate or say why there is none."""
+    if facts.host_failures >= facts.job.provision.attempts:
+        return Fire(Trigger.NO_CANDIDATE, Reason.HOSTS_NEVER_BOOTED)
+    if facts.offers is None:
+        return _read(
+            facts, now, Op.READ_OFFERS, {"gpu_count": facts.job.pod.gpu_count, "gpu_ids": list(facts.job.pod.gpu_order)}
+        )
+    if facts.job.storage.mode == "network_volume" and not facts.volume_was_looked_up:
+        return _read(facts, now, Op.FIND_VOLUME, {"name": facts.job.storage.volume_name})
+    if facts.volume_was_looked_up and facts.volume_id is None:
+        text = f"there is no network volume named {facts.job.storage.volume_name!r}"
+        return Fire(Trigger.NO_CANDIDATE, Reason.CREATE_REJECTED, text)
+    if choose(facts) is not None:
+        return Fire(Trigger.CANDIDATE_CHOSEN)
+    dear = any(not _is_affordable(facts, each) for each in candidates(facts))
+    tried = (
+        "; ".join(f"{key}: {refusal.text}" for key, refusal in facts.refusals.items())
+        or "no candidate is within the price cap"
+    )
+    return Fire(
+        Trigger.NO_CANDIDATE, Reason.PRICE_OVER_CAP if dear and not facts.refusals else Reason.NO_CAPACITY, tried
+    )
+
+
+def candidates(facts: Facts) -> tuple[Candidate, ...]:
+    """Every GPU type in every data center, in the config's order."""
+    pod = facts.job.pod
+    places: tuple[str | None, ...] = pod.datacenters or (None,)
+    return tuple(Candidate(gpu, place, pod.cloud_type) for gpu in pod.gpu_order for place in places)
+
+
+def choose(facts: Facts) -> Candidate | None:
+    """The first affordable candidate that was not refused. A host that failed to boot may be tried again (it will be
+    another host) once every other candidate was tried."""
+    affordable = [each for each in candidates(facts) if _is_affordable(facts, each)]
+    for each in affordable:
+        if candidate_key(each) not in facts.refusals:
+            return each
+    again = (Reason.HOST_NEVER_BOOTED, Reason.WRONG_HARDWARE, "proved_absent")
+    for each in affordable:
+        if facts.refusals[candidate_key(each)].reason in again:
+            return each
+    return None
+
+
+def usd_per_hour(facts: Facts, candidate: Candidate) -> float | None:
+    """The list price of the whole pod (all GPUs); None when the catalog does not name one."""
+    for offer in facts.offers or ():
+        if offer.gpu_id == candidate.gpu_id and offer.cloud == candidate.cloud and offer.usd_per_hour:
+            return offer.usd_per_hour * facts.job.pod.gpu_count
+    return None
+
+
+def _is_affordable(facts: Facts, candidate: Candidate) -> bool:
+    """Fails closed: with a cap, an unknown price is too dear."""
+    cap = facts.job.budget.max_gpu_price_usd
+    if cap is None:
+        return True
+    price = usd_per_hour(facts, candidate)
+    return price is not None and price <= cap * facts.job.pod.gpu_count
+
+
+def _read(facts: Facts, now: Stamp, op: Op, args: dict[str, object]) -> Decision:
+    failed = facts.failed_since.get(op)
+    if failed is None:
+        return Look(op, args)
+    if facts.last_reason == "key_refused":
+        return Fire(Trigger.NO_CANDIDATE, Reason.KEY_REFUSED, facts.last_error)
+    if elapsed(failed, now) > OFFERS_RETRY_SECONDS:
+        return Fire(Trigger.NO_CANDIDATE, Reason.CLOUD_UNREACHABLE, facts.last_error)
+    pause = backoff(facts.failures[op], first=0.5, cap=15.0)
+    if elapsed(facts.looked_at[op], now) < pause:
+        return Wait(pause, f"the catalog ({facts.last_error})", failed.wall + OFFERS_RETRY_SECONDS)
+    return Look(op, args)
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Read the catalog, or the id of a network volume."""
+    if pending.op == Op.READ_OFFERS:
+        offers = world.cloud.offers(int(pending.args["gpu_count"]))
+        return Result(data={"offers": msgspec.to_builtins(_relevant(offers, pending.args["gpu_ids"]))})
+    if pending.op == Op.FIND_VOLUME:
+        return Result(data={"volume_id": world.cloud.network_volume_id(str(pending.args["name"]))})
+    raise unknown_operation(pending)
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Nothing here changes the world."""
+    return repeatable(pending, world)
+
+
+def _relevant(offers: tuple[Offer, ...], gpu_ids: Sequence[str]) -> tuple[Offer, ...]:
+    """Those of the config, without the data centers, which would fill the journal and are only a hint."""
+    return tuple(msgspec.structs.replace(offer, datacenter_ids=()) for offer in offers if offer.gpu_id in gpu_ids)

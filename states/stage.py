@@ -1,0 +1,53 @@
+"""stage: local folders go to the pod; what arrived intact before is not sent again."""
+
+from __future__ import annotations
+
+import hashlib
+
+from rpd.engine.decision import Decision, Do, Fire, Pending, Result
+from rpd.journal.records import Stamp
+from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
+from rpd.states.facts import Facts
+from rpd.states.job import Staging
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.steps import pause_or
+from rpd.states.world import Target, Tree, World
+
+DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "**/__pycache__/", "**/*.pyc")
+"""What `excludes_default: true` leaves out, as the schema's users know it."""
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """The next tree, or the end of the phase."""
+    for index, staging in enumerate(facts.job.staging):
+        tree = _tree(index, staging)
+        if _key(tree) in facts.trees_done:
+            continue
+        return pause_or(
+            facts, now, Do(Op.PUSH_TREE, pack(target=target(facts), tree=tree, key=_key(tree))), Reason.STAGE_FAILED
+        )
+    return Fire(Trigger.STEPS_DONE)
+
+
+def _tree(index: int, staging: Staging) -> Tree:
+    defaults = DEFAULT_EXCLUDES if staging.excludes_default else ()
+    excludes = (*defaults, *staging.excludes, *staging.excludes_extra)
+    label = staging.label or f"tree {index + 1}"
+    return Tree(label, staging.source, staging.destination, excludes, staging.delete)
+
+
+def _key(tree: Tree) -> str:
+    return hashlib.sha256(repr(tree).encode()).hexdigest()[:16]
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Push one tree."""
+    if pending.op != Op.PUSH_TREE:
+        raise unknown_operation(pending)
+    pushed = world.remote.push(unpack(pending, "target", Target), unpack(pending, "tree", Tree))
+    return Result(data={"key": pending.args["key"], **pack(pushed=pushed)})
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Pushing again sends only what differs."""
+    return repeatable(pending, world)

@@ -1,0 +1,79 @@
+"""Commands over SSH in order, as setup and preflight run them."""
+
+from __future__ import annotations
+
+import hashlib
+
+from rpd.engine.deadline import is_before, remaining
+from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
+from rpd.journal.records import Stamp
+from rpd.states.call import look_at_pod, pack, pause_left, repeatable, target, unknown_operation, unpack
+from rpd.states.facts import Facts
+from rpd.states.job import Command
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.world import Step, StepResult, Target, World
+
+FAILURES_MAX = 5
+"""Links lost in a row during one step before the phase fails."""
+
+
+def decide_steps(facts: Facts, now: Stamp, phase: str, commands: tuple[Command, ...], reason: Reason) -> Decision:
+    """Run the first command that has not exited 0; stop at the first that exited with anything else."""
+    for index, command in enumerate(commands):
+        step = _step(facts, phase, index, command)
+        exit_code = facts.steps_done.get(step.key)
+        if exit_code == 0:
+            continue
+        if exit_code is not None:
+            tail = " / ".join(facts.step_tail[-3:])
+            return Fire(Trigger.STEP_FAILED, reason, f"{step.label} exited with {exit_code}: {tail}")
+        return pause_or(facts, now, Do(Op.RUN_STEP, pack(target=target(facts), step=step)), reason)
+    return Fire(Trigger.STEPS_DONE)
+
+
+def pause_or(facts: Facts, now: Stamp, do: Do, reason: Reason) -> Decision:
+    """The effect, after a pause if the link just failed; the end of the phase if it fails for good."""
+    failures = facts.failures.get(do.op, 0)
+    if not failures:
+        return do
+    if failures >= FAILURES_MAX or facts.last_reason in (
+        "path_refused",
+        "disk_full",
+        "no_tool",
+        "wrong_pod",
+        "host_key_changed",
+    ):
+        return Fire(Trigger.STEP_FAILED, reason, facts.last_error)
+    asked = facts.looked_at.get(Op.READ_POD)
+    if asked is None or is_before(asked, facts.looked_at[do.op]):
+        return Look(Op.READ_POD, look_at_pod(facts))
+    if facts.pod is not None and facts.pod.misses:
+        left = remaining(asked, max(facts.profile.proof_interval_seconds / 3.0, 0.1), now)
+        return Wait(left, "the pod to show in the account again") if left else Look(Op.READ_POD, look_at_pod(facts))
+    left = pause_left(facts, Op(do.op), now, first=0.2, cap=5.0)
+    return Wait(left, f"the link ({facts.last_error})") if left else do
+
+
+def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
+    env = dict(facts.job.remote_env.exports) if command.with_env else {}
+    text = command.command
+    if command.with_env and facts.job.remote_env.source_files:
+        text = "\n".join([*(f". {path}" for path in facts.job.remote_env.source_files), text])
+    digest = hashlib.sha256(f"{text}\0{sorted(env.items())}".encode()).hexdigest()[:16]
+    return Step(f"{phase}-{index + 1}-{digest}", f"{phase} command {index + 1}", text, command.timeout_sec, env)
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Run one command."""
+    if pending.op != Op.RUN_STEP:
+        raise unknown_operation(pending)
+    step = unpack(pending, "step", Step)
+    done: StepResult = world.remote.run_step(unpack(pending, "target", Target), step)
+    return Result(
+        data={"key": step.key, **pack(exit_code=done.exit_code, tail=done.tail, seconds=round(done.seconds, 3))}
+    )
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """A step with the same key that was done is not repeated by the pod; one cut off is run again."""
+    return repeatable(pending, world)

@@ -1,0 +1,102 @@
+"""What every state with a pod shares: looking over the account for pods of this run that nobody asked for (a create
+whose answer was lost may still take effect), and giving pods back. One survey is one list call plus one read per known
+pod."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rpd.engine.deadline import elapsed
+from rpd.engine.decision import Decision, Do, Look, Pending, Result
+from rpd.journal.records import DebtChange, Stamp
+from rpd.states.call import pack, pod_data
+from rpd.states.facts import Facts, Found
+from rpd.states.names import Op
+from rpd.states.proof import quiet_seconds_left
+from rpd.states.world import Pod, World
+
+OPERATIONS = frozenset({Op.READ_POD, Op.SURVEY, Op.STOP_POD, Op.DELETE_POD})
+"""Operations every state can perform and probe."""
+
+
+def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
+    """While a create without an answer may still take effect: look for its pod, and give back any that is not in
+    use."""
+    if not any(
+        pod.is_unknown and (pod.id is None or quiet_seconds_left(facts, now) > 0.0) for pod in facts.pods.values()
+    ):
+        return None
+    for found in facts.survey_found:
+        if facts.pod is None or found.id != facts.pod.id:
+            released = facts.released_ids.get(found.id)
+            if released is None or elapsed(released, now) > _interval(facts):
+                return give_back(found.id, "delete")
+    looked = facts.looked_at.get(Op.SURVEY)
+    if looked is not None and elapsed(looked, now) < _interval(facts):
+        return None
+    return Look(Op.SURVEY, survey_args(facts))
+
+
+def _interval(facts: Facts) -> float:
+    return max(0.5, facts.profile.quiet_window_seconds / 4.0)
+
+
+def survey_args(facts: Facts) -> dict[str, object]:
+    """Which pods are meant: by id, and by name and env."""
+    ids = [pod.id for pod in facts.pods.values() if pod.id is not None]
+    return pack(prefix=facts.name_prefix, run_id=facts.run_id, ids=ids, owed=list(facts.compute_debts))
+
+
+def give_back(pod_id: str, how: str) -> Do:
+    """The effect that ends the billing of one pod."""
+    return Do(Op.STOP_POD if how == "stop" else Op.DELETE_POD, {"pod_id": pod_id})
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Survey the account, read one pod, stop or delete one."""
+    if pending.op == Op.SURVEY:
+        return _survey(pending, world)
+    pod_id = str(pending.args["pod_id"])
+    if pending.op == Op.READ_POD:
+        return Result(data=pod_data(world.cloud.get(pod_id)))
+    if pending.op == Op.STOP_POD:
+        world.cloud.stop(pod_id)
+    else:
+        world.cloud.delete(pod_id)
+    return Result(data={"pod_id": pod_id})
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Whether the release took effect. Not seen means: do it again; both may be repeated."""
+    pod_id = str(pending.args["pod_id"])
+    pod = world.cloud.get(pod_id)
+    wanted = (None, "TERMINATED", "EXITED") if pending.op == Op.STOP_POD else (None, "TERMINATED")
+    if (pod.status if pod is not None else None) in wanted:
+        return Result(data={"pod_id": pod_id})
+    text = f"pod {pod_id} is still {pod.status if pod is not None else 'there'}"
+    return Result("failed", reason="still_there", error=text, retryable=True, data={"pod_id": pod_id})
+
+
+def _survey(pending: Pending, world: World) -> Result:
+    prefix, run_id = str(pending.args["prefix"]), str(pending.args["run_id"])
+    pods = {pod.id: pod for pod in world.cloud.list() if is_of_run(pod, prefix, run_id)}
+    for pod_id in pending.args["ids"]:
+        pod = world.cloud.get(str(pod_id)) if pod_id not in pods else None
+        # A pod that somebody renamed is still ours; another one under a reused id is not.
+        if pod is not None and pod.env.get("RPD_RUN_ID") == run_id:
+            pods[pod.id] = pod
+    found = sorted(pods.values(), key=lambda each: (each.name, each.id))
+    data = {"found": [msgspec.to_builtins(Found(pod.id, pod.name, pod.status)) for pod in found]}
+    return Result(data=data, debts=_reopened(pending, found))
+
+
+def _reopened(pending: Pending, found: list[Pod]) -> tuple[DebtChange, ...]:
+    """A pod that appeared after its create was given up is owed from the moment it is seen."""
+    owed = set(pending.args["owed"])
+    late = {pod.name: pod for pod in found if pod.name not in owed and pod.status not in ("EXITED", "TERMINATED")}
+    return tuple(DebtChange(name, "compute", "open", usd_per_hour=pod.usd_per_hour) for name, pod in late.items())
+
+
+def is_of_run(pod: Pod, prefix: str, run_id: str) -> bool:
+    """Ours by name and by env: nothing else is touched."""
+    return pod.name.startswith(prefix) and pod.env.get("RPD_RUN_ID") == run_id

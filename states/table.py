@@ -1,0 +1,85 @@
+"""The life of a run, top to bottom; failure branches right under the success branch. The documentation's diagram, `rpd
+inspect --graph` and the checks are made from this list."""
+
+from __future__ import annotations
+
+from rpd.engine.rule import Rule, Table, everywhere
+from rpd.states.guards import attempts_left, job_was_launched, nothing_owed, release_is_proved, results_wait
+from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, State, Trigger
+
+S, T = State, Trigger
+NEEDS_RELEASE = (*BEFORE_LAUNCH, S.COLLECT)
+
+LIFE: tuple[Rule, ...] = (
+    Rule(T.SPEC_ACCEPTED, S.VALIDATE, S.RECLAIM, "the inputs are all there"),
+    Rule(T.SPEC_REFUSED, S.VALIDATE, S.REPORT, "an input is missing; nothing was rented"),
+    Rule(T.NOTHING_PAUSED, S.RECLAIM, S.SELECT, "no paused pod of this lineage to take up"),
+    Rule(T.CANDIDATE_CHOSEN, S.SELECT, S.CREATE, "a GPU type and data center within the cap"),
+    Rule(T.NO_CANDIDATE, S.SELECT, S.RELEASE, "nothing left to try; prove that no pod came of the tries"),
+    Rule(T.POD_CREATED, S.CREATE, S.BOOT, "the pod's id is known"),
+    Rule(T.CREATE_REFUSED, S.CREATE, S.SELECT, "this candidate was refused; the next one"),
+    Rule(T.CREATE_FAILED, S.CREATE, S.RELEASE, "no candidate can help"),
+    Rule(T.ADDRESS_KNOWN, S.BOOT, S.CONNECT, "the container runs and port 22 is mapped"),
+    Rule(T.HOST_FAILED, S.BOOT, S.RELEASE, "the container did not come up in time; give the host back"),
+    Rule(T.SSH_ANSWERED, S.CONNECT, S.ARM, "sshd greeted us, it is our pod, its GPUs are there"),
+    Rule(T.HOST_FAILED, S.CONNECT, S.RELEASE, "sshd did not answer in time, or the hardware is not what was ordered"),
+    Rule(
+        T.SWITCH_ARMED,
+        S.ARM,
+        S.LAUNCH,
+        "armed again after a restart; what became of the job?",
+        when=(job_was_launched,),
+    ),
+    Rule(T.SWITCH_ARMED, S.ARM, S.SETUP, "the pod can release itself"),
+    Rule(T.SWITCH_REFUSED, S.ARM, S.LAUNCH, "not protected; what became of the job?", when=(job_was_launched,)),
+    Rule(T.SWITCH_REFUSED, S.ARM, S.SETUP, "the pod cannot release itself; every status line says so"),
+    Rule(T.STEPS_DONE, S.SETUP, S.STAGE, "every setup command exited 0"),
+    Rule(T.STEP_FAILED, S.SETUP, S.RELEASE, "a setup command failed"),
+    Rule(T.STEPS_DONE, S.STAGE, S.PREFLIGHT, "every tree is in the pod, verified"),
+    Rule(T.STEP_FAILED, S.STAGE, S.RELEASE, "a tree could not be sent"),
+    Rule(T.STEPS_DONE, S.PREFLIGHT, S.LAUNCH, "every preflight command exited 0"),
+    Rule(T.STEP_FAILED, S.PREFLIGHT, S.RELEASE, "a preflight command failed"),
+    Rule(T.JOB_STARTED, S.LAUNCH, S.MONITOR, "the claim is ours and the script runs"),
+    Rule(T.JOB_ENDED, S.LAUNCH, S.COLLECT, "the claim folder holds an exit code already"),
+    Rule(T.JOB_LOST, S.LAUNCH, S.COLLECT, "started, no process left, no exit code"),
+    Rule(T.LAUNCH_FAILED, S.LAUNCH, S.RELEASE, "the pod cannot start the script"),
+    Rule(T.POD_STOPPED, S.LAUNCH, S.BOOT, "somebody stopped the pod; start it and read the claim folder"),
+    Rule(T.JOB_ENDED, S.MONITOR, S.COLLECT, "the exit code is in the claim folder"),
+    Rule(T.JOB_LOST, S.MONITOR, S.COLLECT, "no process left, no exit code"),
+    Rule(T.POD_STOPPED, S.MONITOR, S.BOOT, "somebody stopped the pod; start it and read the claim folder"),
+    Rule(T.COLLECTED, S.COLLECT, S.RELEASE, "log and artifacts are here, sizes and hashes verified"),
+    Rule(T.COLLECT_FAILED, S.COLLECT, S.RELEASE, "a required artifact is not here"),
+    Rule(T.POD_STOPPED, S.COLLECT, S.BOOT, "the results are in a stopped pod; start it to fetch them"),
+    Rule(
+        T.TRY_NEXT,
+        S.RELEASE,
+        S.SELECT,
+        "the failed host is given back; the next candidate",
+        when=(attempts_left, release_is_proved),
+    ),
+    Rule(
+        T.PARKED,
+        S.RELEASE,
+        S.COLLECT,
+        "stopped with results to collect; resume fetches them",
+        when=(results_wait, release_is_proved),
+    ),
+    Rule(T.RELEASED, S.RELEASE, S.REPORT, "proved: nothing computes any more", when=(release_is_proved,)),
+    Rule(T.REPORTED, S.REPORT, S.DONE, "the manifest is written", when=(nothing_owed,)),
+)
+
+INTERRUPTS: tuple[Rule, ...] = tuple(
+    rule
+    for trigger, why in (
+        (T.CANCEL, "somebody asked for the end"),
+        (T.OUT_OF_TIME, "the time budget is used up"),
+        (T.OUT_OF_MONEY, "the money budget is used up"),
+        (T.POD_GONE, "the pod is not there any more; prove it"),
+    )
+    for rule in (
+        *everywhere(trigger, NEEDS_RELEASE, S.RELEASE, why),
+        *everywhere(trigger, WITH_JOB, S.RELEASE if trigger is T.POD_GONE else S.COLLECT, why),
+    )
+)
+
+JOB = Table("job", State, Trigger, State.VALIDATE, frozenset({State.DONE}), LIFE + INTERRUPTS)

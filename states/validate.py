@@ -1,0 +1,35 @@
+"""validate: the inputs on this machine are looked at once more before anything is rented."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rpd.engine.decision import Decision, Fire, Look, Pending, Result
+from rpd.journal.records import Stamp
+from rpd.states.call import pack, repeatable, unpack
+from rpd.states.facts import Facts
+from rpd.states.job import Job
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.world import World
+
+
+def decide(facts: Facts, now: Stamp) -> Decision:
+    """Refuse with every problem at once, or go on."""
+    if Op.CHECK_INPUTS in facts.failures:
+        return Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, facts.last_error)
+    if facts.problems is None:
+        return Look(Op.CHECK_INPUTS, pack(job=facts.job, run_dir=facts.opened.run_dir))
+    if facts.problems:
+        return Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, "; ".join(facts.problems))
+    return Fire(Trigger.SPEC_ACCEPTED)
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Ask the workspace for problems."""
+    problems = world.workspace.check_inputs(unpack(pending, "job", Job), str(pending.args["run_dir"]))
+    return Result(data={"problems": msgspec.to_builtins(problems)})
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Nothing here changes the world."""
+    return repeatable(pending, world)

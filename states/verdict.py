@@ -1,0 +1,28 @@
+"""What the job's own end says, and how the whole run ends. Pure."""
+
+from __future__ import annotations
+
+from rpd.states.facts import Facts
+from rpd.states.names import ENDINGS, Outcome, Reason
+
+
+def job_reason(facts: Facts) -> Reason:
+    """Exit code first; a marker that the config names only adds a condition to exit code 0. A job that we stopped keeps
+    the reason for which it was."""
+    claim = facts.claim
+    assert claim is not None and claim.phase == "ended", "the claim folder holds an exit code"
+    if facts.job_stopped and facts.reason is not None:
+        return facts.reason
+    if claim.exit_code != 0:
+        return Reason.JOB_FAILED
+    if facts.job.run.success_marker is not None and not claim.has_marker:
+        return Reason.MARKER_MISSING
+    return Reason.JOB_SUCCEEDED
+
+
+def verdict(facts: Facts) -> tuple[Outcome, Reason | None, int]:
+    """Outcome, reason and exit code of a run that came to its end."""
+    if facts.reason is None:
+        return Outcome.FAILED, None, 1
+    outcome, exit_code = ENDINGS[facts.reason]
+    return outcome, facts.reason, exit_code

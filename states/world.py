@@ -1,0 +1,360 @@
+"""The ports the lifecycle needs, and the structs that cross them. Adapters implement them; tests bring fakes with
+behaviour.
+
+Every method states whether it has a side effect. Errors are those of `rpd.engine.errors` with a `reason` from
+`rpd.states.faults.Fault`; no foreign exception (requests, paramiko, OSError) crosses a port.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from rpd.engine.ports import Clock
+
+
+class SshAddress(msgspec.Struct, frozen=True):
+    """Where sshd of a pod is reached from outside; valid only for the moment (it changes with every start)."""
+
+    host: str
+    port: int
+    username: str = "root"
+
+
+class Pod(msgspec.Struct, frozen=True):
+    """A pod as the cloud reports it now.
+
+    `status` is the API's word (PROVISIONING, STARTING, RUNNING, EXITED, ERROR, TERMINATED, or one unknown to us);
+    `usd_per_hour` the current compute rate, 0.0 when stopped; `has_runtime` whether the container reported itself.
+    """
+
+    id: str
+    name: str
+    status: str
+    image: str = ""
+    usd_per_hour: float = 0.0
+    env: dict[str, str] = {}
+    gpu_id: str | None = None
+    gpu_count: int = 0
+    datacenter_id: str | None = None
+    has_runtime: bool = False
+    ssh: SshAddress | None = None
+    volume_gb: int = 0
+    created_at: str | None = None
+    started_at: str | None = None
+
+
+class PodOrder(msgspec.Struct, frozen=True):
+    """What to rent. Disk sizes in GB. `args` replaces the image's CMD; None leaves it alone."""
+
+    name: str
+    image: str
+    gpu_id: str
+    gpu_count: int
+    cloud: str
+    datacenter_ids: tuple[str, ...]
+    disk_gb: int
+    env: dict[str, str]
+    ports: tuple[str, ...] = ("22/tcp",)
+    volume_gb: int | None = None
+    volume_path: str = "/workspace"
+    network_volume_id: str | None = None
+    args: str | None = None
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A GPU type in a cloud with its list price for one GPU ($/h) and its stock (a hint, never a reservation)."""
+
+    gpu_id: str
+    cloud: str
+    usd_per_hour: float | None
+    availability: str = "UNKNOWN"
+    datacenter_ids: tuple[str, ...] = ()
+
+
+class Cloud(Protocol):
+    """The provider. Mutations raise Refused, NotSent or Ambiguous; reads raise Refused (key) or Unavailable."""
+
+    def create(self, order: PodOrder) -> Pod:
+        """Effect, not idempotent: rent a pod. Sent once; only a 429 is sent again (it proves nothing was made)."""
+        ...
+
+    def get(self, pod_id: str) -> Pod | None:
+        """Read one pod; None when the API says there is none (which proves nothing for a young pod)."""
+        ...
+
+    def list(self) -> tuple[Pod, ...]:
+        """Read all pods of the account, all pages."""
+        ...
+
+    def start(self, pod_id: str) -> None:
+        """Effect: start a stopped pod. Refused with `start_refused` when its host has no free GPU."""
+        ...
+
+    def stop(self, pod_id: str) -> None:
+        """Effect, repeatable: stop a pod. Already stopped counts as done."""
+        ...
+
+    def delete(self, pod_id: str) -> None:
+        """Effect, repeatable: delete a pod. 404 counts as accepted, never as proof."""
+        ...
+
+    def offers(self, gpu_count: int) -> tuple[Offer, ...]:
+        """Read list prices and stock of all GPU types, one entry per GPU type and cloud."""
+        ...
+
+    def network_volume_id(self, name: str) -> str | None:
+        """Read: the id of the network volume with this name or id; None when there is none."""
+        ...
+
+    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
+        """Read the last lines of the provider's log about this pod; empty when it cannot say in a few seconds."""
+        ...
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Which pod a remote call means. The adapter finds the address itself, anew on every connect.
+
+    `host_key` is the pinned SHA256 fingerprint ("SHA256:...") of this pod's current start, None until first greeted.
+    `folder` is the run's own folder in the pod: `<volume path>/.rpd/<run_id>`.
+    """
+
+    pod_id: str
+    pod_name: str
+    run_id: str
+    epoch: int
+    folder: str
+    host_key: str | None = None
+
+
+class Greeting(msgspec.Struct, frozen=True):
+    """What a pod says of itself over SSH.
+
+    `pod_id` is RUNPOD_POD_ID of its first process; `gpus` the count nvidia-smi lists (None: no nvidia-smi); `container`
+    names this start of the container (changes with each restart); `tools` which helpers exist there; `epoch` the
+    highest owner epoch seen in the run's folder; `anchor_seq`/`anchor_z` the journal head recorded there at launch, if
+    any.
+    """
+
+    host_key: str
+    pod_id: str
+    container: str
+    clock: float
+    gpus: int | None = None
+    tools: tuple[str, ...] = ()
+    epoch: int = 0
+    anchor_seq: int | None = None
+    anchor_z: str | None = None
+
+
+class SwitchOrder(msgspec.Struct, frozen=True):
+    """The dead-man's switch: release the pod at `limit_at` (UTC seconds), or when the job has ended and its owner has
+    been silent for `owner_silence_seconds`. `action` is what it does then: "stop" or "terminate"."""
+
+    generation: int
+    limit_at: float
+    action: str
+    owner_silence_seconds: float
+    launch: int
+
+
+class Armed(msgspec.Struct, frozen=True):
+    """The switch as read back from the pod. `probe` is "ok" when its own key was accepted for its own pod, else the
+    reason it was not; `is_restart_proof` when it runs from the start command."""
+
+    generation: int
+    limit_at: float
+    probe: str
+    is_restart_proof: bool
+    pid: int | None = None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One command of setup or preflight. `key` identifies it for resume; env values are exported before it runs."""
+
+    key: str
+    label: str
+    command: str
+    timeout_seconds: float
+    env: dict[str, str] = {}
+
+
+class StepResult(msgspec.Struct, frozen=True):
+    """`exit_code` of the command (124 when its time was up and it was killed) and the last lines it printed."""
+
+    exit_code: int
+    tail: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class Tree(msgspec.Struct, frozen=True):
+    """A local folder or file to be pushed. `delete` removes files at the destination that are not in the source."""
+
+    label: str
+    source: str
+    destination: str
+    excludes: tuple[str, ...] = ()
+    delete: bool = False
+
+
+class Pushed(msgspec.Struct, frozen=True):
+    """What a push moved: all files of the tree, and the part that had to be sent. Sizes in bytes."""
+
+    files: int
+    bytes: int
+    sent_files: int
+    sent_bytes: int
+    manifest_sha256: str
+
+
+class LaunchOrder(msgspec.Struct, frozen=True):
+    """The job: `script` is written to `script_path` and executed there exactly once per (run, launch).
+
+    `anchor_seq`/`anchor_z` are the journal's head, left in the claim folder so that a shortened journal is found out.
+    """
+
+    launch: int
+    script: str
+    script_path: str
+    log_path: str
+    env: dict[str, str]
+    anchor_seq: int
+    anchor_z: str
+    success_marker: str | None = None
+
+
+class JobRef(msgspec.Struct, frozen=True):
+    """Which launch of the run is meant, and what to look for."""
+
+    launch: int
+    log_path: str
+    success_marker: str | None = None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """The claim folder in the pod, which is the truth about a launch.
+
+    `phase`: "none" (never claimed), "claimed" (claimed, the script was not started), "running", "ended" (exit code
+    known), "lost" (started, no process left, no exit code). `log_bytes` is the size of the log now. Times are the
+    pod's, UTC seconds.
+    `has_marker` is None while running or when no marker was asked for.
+    """
+
+    phase: str
+    launch: int
+    exit_code: int | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    log_bytes: int = 0
+    has_marker: bool | None = None
+    note: str = ""
+
+
+class Pull(msgspec.Struct, frozen=True):
+    """A remote folder or file to fetch into a local path (absolute)."""
+
+    label: str
+    remote_path: str
+    local_path: str
+    required: bool
+    excludes: tuple[str, ...] = ()
+
+
+class Pulled(msgspec.Struct, frozen=True):
+    """What a pull brought. `is_missing`: there was nothing at the remote path. Verified: every file's size and sha256
+    equal what the pod said before sending."""
+
+    label: str
+    is_missing: bool
+    files: int = 0
+    bytes: int = 0
+    manifest_sha256: str = ""
+
+
+class Remote(Protocol):
+    """The inside of a pod over SSH: one connection, opened on demand, reused, dropped after a clock jump.
+
+    Reads raise Unavailable (`ssh_unreachable`, `link_lost`) or Refused (`host_key_changed`, `wrong_pod`,
+    `auth_refused`). Effects raise NotSent, Refused or Ambiguous likewise; long calls raise Interrupted when control
+    asks for it.
+    """
+
+    def greet(self, target: Target, address: SshAddress) -> Greeting:
+        """Connect (a fresh connection, pinning its host key) and ask who is there. Marks the epoch in the run's
+        folder."""
+        ...
+
+    def arm(self, target: Target, order: SwitchOrder) -> Armed:
+        """Effect, repeatable: write the switch's orders, start it if it does not run, probe its key, read all back."""
+        ...
+
+    def run_step(self, target: Target, step: Step) -> StepResult:
+        """Effect: run one command; killed in the pod when its time is up. A done step with the same key is not
+        repeated."""
+        ...
+
+    def push(self, target: Target, tree: Tree) -> Pushed:
+        """Effect, repeatable: make the destination equal the source, sending what differs."""
+        ...
+
+    def launch(self, target: Target, order: LaunchOrder) -> Claim:
+        """Effect, exactly once per (run, launch): claim, write the script, start it detached. A loser reads the
+        claim."""
+        ...
+
+    def read_claim(self, target: Target, job: JobRef) -> Claim:
+        """Read the claim folder."""
+        ...
+
+    def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
+        """Read: append new log bytes to the local `log_file` (its size is the cursor) until the job ends, `seconds`
+        pass or control wakes us; keeps the owner's lease fresh. Returns the claim as last seen."""
+        ...
+
+    def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
+        """Effect, repeatable: TERM to the job's session, KILL after the grace, then read the claim."""
+        ...
+
+    def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
+        """Read: bring the local log up to the remote one's size; returns its bytes."""
+        ...
+
+    def pull(self, target: Target, pull: Pull) -> Pulled:
+        """Read of the pod, write to the local path: fetch, verify, then rename into place."""
+        ...
+
+    def close(self) -> None:
+        """Drop the connection, if any."""
+        ...
+
+
+class Workspace(Protocol):
+    """The run folder and the user's own files on this machine. Failures are UserError or journalled as advisory."""
+
+    def check_inputs(self, job: Any, run_dir: str) -> tuple[str, ...]:
+        """Read: problems with local paths, free space and secrets, one sentence each; empty when all is well."""
+        ...
+
+    def write_pointer(self, path: str, content: dict[str, Any]) -> None:
+        """Write the small JSON pointer that existing scripts read (tmp, rename)."""
+        ...
+
+    def remove_pointer(self, path: str, pod_id: str) -> None:
+        """Remove the pointer if it still names this pod."""
+        ...
+
+    def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
+        """Write the run's manifest (tmp, sync, rename); returns its sha256."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Every port of the lifecycle; built in one place and handed to each operation."""
+
+    cloud: Cloud
+    remote: Remote
+    workspace: Workspace
+    clock: Clock

@@ -1,0 +1,374 @@
+"""Job files that load, and a corpus of those that don't with the very words they are answered with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rpd.adapters.local.jobfile import DEFAULT_VOLUME_GB, LoadedJob, load_job, load_text, restore_job
+from rpd.adapters.local.spec_error import SpecError
+from rpd.engine.errors import UserError
+
+RECYCLE_SHAPED = """\
+# foo.yaml
+name: my-benchmark
+run_id_prefix: my-benchmark
+state_file: ~/.runpod-my-benchmark-current   # IMPORTANT: per-config path
+
+pod:
+  image: runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04
+  datacenters: [EUR-IS-1]
+  gpu_order: [NVIDIA L4]
+
+storage:
+  mode: ephemeral
+  volume_gb: 50
+
+run:
+  script_path: /workspace/run.sh
+  log_path: /workspace/run.log
+  success_marker: "[my-benchmark] DONE"
+  body: |
+    echo "[my-benchmark] DONE"
+
+lifecycle:
+  on_success: delete
+  on_failure: stop
+"""
+
+SMALL = """\
+name: demo
+pod: {image: i, gpu_order: [G]}
+run: {body: "true"}
+"""
+
+
+def load(folder: Path, text: str, **options: object) -> LoadedJob:
+    path = folder / "j.yaml"
+    path.write_text(text)
+    return load_job(path, home=Path("/home/nobody"), **{"environ": {}, "run_id": "id-1", **options})  # type: ignore[arg-type]
+
+
+def problems(folder: Path, text: str, **options: object) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        load(folder, text, **options)
+    assert caught.value.exit_code == 2
+    assert len(caught.value.problems) == len(str(caught.value).splitlines())
+    return [line.removeprefix(f"{folder}/j.yaml:") for line in str(caught.value).splitlines()]
+
+
+def test_an_existing_file_loads(tmp_path: Path) -> None:
+    loaded = load(tmp_path, RECYCLE_SHAPED, run_id=None)
+    job = loaded.job
+    assert (job.name, job.storage.volume_gb, job.pod.ports) == ("my-benchmark", 50, ("22/tcp",))
+    assert job.state_file == str(Path.home() / ".runpod-my-benchmark-current")
+    assert job.run.body == 'echo "[my-benchmark] DONE"\n'
+    assert loaded.lineage == f"my-benchmark@{tmp_path}/j.yaml"
+    assert loaded.run_id.startswith("my-benchmark-20") and len(loaded.run_id) == len("my-benchmark--") + 16 + 6
+    assert loaded.run_dir == f"{tmp_path}/artifacts/runpod/{loaded.run_id}"
+
+
+def test_defaults_are_filled_in(tmp_path: Path) -> None:
+    loaded = load(tmp_path, SMALL.replace("gpu_order: [G]", 'gpu_order: [G], ports: ["8888/http"]'))
+    assert loaded.job.storage.volume_gb == DEFAULT_VOLUME_GB == 20
+    assert loaded.job.pod.ports == ("22/tcp", "8888/http")
+    assert loaded.job.run_id_prefix == "demo" and loaded.job.local.project_root == str(tmp_path)
+    assert restore_job(loaded.config, {}) == loaded.job
+
+
+def test_local_paths_count_from_the_project_root(tmp_path: Path) -> None:
+    loaded = load(
+        tmp_path,
+        SMALL
+        + """\
+state_file: here/{job_name}.json
+local: {project_root: "{config_dir}/sub/..", required_paths: [a]}
+ssh: {key_path: ~/k}
+staging: [{source: src/, destination: "{volume_mount}/src"}]
+artifacts: [{label: r, remote_path: /workspace/out, local_path: "{run_dir}/results"}]
+""",
+    )
+    job = loaded.job
+    assert job.staging[0].source == f"{tmp_path}/src" and job.staging[0].destination == "/workspace/src"
+    assert job.artifacts[0].local_path == f"{tmp_path}/artifacts/runpod/id-1/results"
+    assert job.local.required_paths == (f"{tmp_path}/a",) and job.state_file == f"{tmp_path}/here/demo.json"
+    assert job.ssh.key_path == str(Path.home() / "k")
+
+
+def test_variables_use_built_ins_and_earlier_ones_and_the_command_line_wins(tmp_path: Path) -> None:
+    text = """\
+name: demo-{seed}
+run_id_prefix: "{job_name}-p"
+variables:
+  seed: 3
+  out: "{run_dir}/{seed}"
+  tag: "{run_id}|{job_name}|{volume_mount}|{config_dir}"
+pod: {image: i, gpu_order: [G], env: {SEED: "{seed}", LR: 1e-4, DEBUG: true}}
+run: {body: "{out} {tag} ${seed} {{seed}}"}
+"""
+    loaded = load(tmp_path, text, run_id=None)
+    run_id = loaded.run_id
+    assert run_id.startswith("demo-3-p-20") and loaded.job.name == "demo-3" and loaded.workflow == "demo-3"
+    tag = f"{run_id}|demo-3|/workspace|{tmp_path}"
+    assert loaded.job.run.body == f"{tmp_path}/artifacts/runpod/{run_id}/3 {tag} ${{seed}} {{seed}}"
+    assert loaded.job.pod.env == {"SEED": "3", "LR": "1e-4", "DEBUG": "true"}
+
+    other = load(tmp_path, text, variables={"seed": "{x}$"})
+    assert other.job.name == "demo-{x}$" and other.variables["seed"] == "{x}$" and other.workflow == "demo-x"
+    assert other.job.variables["out"].endswith("/id-1/{x}$")
+    assert load(tmp_path, text).config_sha256 != other.config_sha256
+    assert load(tmp_path, text).config_sha256 == load(tmp_path, f"# a comment\n{text}").config_sha256
+    assert load(tmp_path, text).source_sha256 != load(tmp_path, f"# a comment\n{text}").source_sha256
+
+
+def test_all_problems_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = """\
+nam: x
+variables:
+  a: "{job_name}-{b}"
+  b: 3
+  run_id: x
+pod:
+  image: 5
+  gpu_order: NVIDIA L4
+  gpu_count: 0
+  cloudtype: SECURE
+  ports: [22, 8888/http]
+  env: {RPD_X: a, "a b": c, T: "{{RUNPOD_SECRET_x}}"}
+storage: {mode: network_volume, volume_mount: /, volume_gb: 5}
+run:
+  body: |
+    awk '{print}' ${HOME} {1..5} {{x}}
+  log_path: x.log
+  failure_markers: []
+lifecycle: {on_success: stopp}
+budget: {cost_cap_usd: -1, max_runtime_minutes: true}
+staging:
+  - {source: 2026-05-17}
+"""
+    known = "known: a, b, config_dir, job_name, project_root, run_dir, run_id, volume_mount"
+    assert problems(tmp_path, text) == [
+        (
+            "1: nam: unknown field (did you mean 'name'?); allowed: artifacts, budget, lifecycle, local, name, pod, "
+            "preflight, provision, remote_env, run, run_id_prefix, schema_version, setup, ssh, staging, state_file, "
+            "storage, variables"
+        ),
+        "1: name: is missing",
+        "3: variables.a: {b} is defined further down; move it above",
+        (
+            "5: variables.run_id: is a built-in name; choose another than config_dir, project_root, run_dir, run_id, "
+            "job_name, volume_mount"
+        ),
+        "7: pod.image: expected text, found 5; put it in quotes",
+        "8: pod.gpu_order: expected a list, found 'NVIDIA L4'; write ['NVIDIA L4']",
+        "9: pod.gpu_count: 0 is too small; must be more than 0",
+        (
+            "10: pod.cloudtype: unknown field (did you mean 'cloud_type'?); allowed: cloud_type, container_disk_gb, "
+            "datacenters, env, gpu_count, gpu_order, image, ports"
+        ),
+        "11: pod.ports[0]: expected text, found 22; put it in quotes",
+        "12: pod.env.RPD_X: is set by rpd or by RunPod; choose another name",
+        "12: pod.env.a b: is not a name for an environment variable",
+        "13: storage.volume_name: is missing: storage.mode network_volume needs the volume's name or id",
+        "13: storage.volume_mount: '/' cannot be a mount point; an absolute folder such as /workspace can",
+        "13: storage.volume_gb: 5 is too small; must be at least 10",
+        f"15: run.body: unknown name {{print}}; {known}; for the braces themselves write {{{{print}}}} or {{ print }}",
+        "17: run.log_path: 'x.log' is not absolute; write {volume_mount}/x.log",
+        (
+            "18: run.failure_markers: unknown field; success is exit code 0; start the body with `set -euo pipefail` "
+            "and remove it"
+        ),
+        "19: lifecycle.on_success: 'stopp' is not allowed (did you mean 'stop'?); allowed: delete, stop",
+        "20: budget.cost_cap_usd: -1 is too small; must be more than 0",
+        "20: budget.max_runtime_minutes: expected a number, found true",
+        "22: staging[0].destination: is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("schema_version: 1", "4: schema_version: 1 is not allowed; allowed: 2"),
+        ("state_file: no", None),
+        ("name: other", "4: name: is written twice; first on line 1"),
+        (
+            "run_id_prefix: '---'",
+            "4: run_id_prefix: '---' has no letter a-z or digit; pods and folders are named after it",
+        ),
+        (
+            "local: {project_root: /}",
+            "4: local.project_root: is the root of the file system; name the project's own folder",
+        ),
+        (
+            "local: {project_root: /home}",
+            (
+                "4: local.project_root: /home is or holds your home folder; move the job file to a folder of its own "
+                "or set local.project_root"
+            ),
+        ),
+        ("local: {project_root: '{run_id}/{run_dir}'}", None),
+        ("remote_env: {exports: {1A: x}}", "4: remote_env.exports.1A: is not a name for an environment variable"),
+        ("remote_env: {exports: {A: [x]}}", "4: remote_env.exports.A: expected text, found a list"),
+        ("setup: [{command: ' '}]", "4: setup[0].command: must not be blank"),
+        ("setup: [{command: x, timeout_sec: 0}]", "4: setup[0].timeout_sec: 0 is too small; must be more than 0"),
+        ("setup: [x]", "4: setup[0]: expected a mapping, found 'x'"),
+        (
+            "staging: [{source: x, destination: /}]",
+            "4: staging[0].destination: '/' would lose all but the source's files; name a folder below",
+        ),
+        (
+            "staging: [{source: x, destination: rel}]",
+            "4: staging[0].destination: 'rel' is not absolute; write {volume_mount}/rel",
+        ),
+        ("storage: {volume_mount: relative}", "4: storage.volume_mount: 'relative' must match ^/"),
+        (
+            "storage: {volume_name: v}",
+            (
+                "4: storage.volume_name: is for storage.mode network_volume; "
+                "with ephemeral the volume is new for each pod"
+            ),
+        ),
+        (
+            "lifecycle: {on_interrupt: keep}",
+            "4: lifecycle.on_interrupt: 'keep' is not allowed; allowed: delete, detach, stop",
+        ),
+        ("variables: {a-b: x}", "4: variables.a-b: is not a name: letters, digits and _, not beginning with a digit"),
+        ("stop: {on_success: true}", "4: stop: unknown field; use lifecycle.on_success and lifecycle.on_failure"),
+        ("ssh: {key_path: ''}", "4: ssh.key_path: must not be empty"),
+        ("ssh:", "4: ssh: expected a mapping, found nothing"),
+        (
+            "artifacts: [{label: a, remote_path: /o, local_path: x}, {label: a, remote_path: /p, local_path: y}]",
+            "4: artifacts[0].label: 'a' is used twice",
+        ),
+        (
+            "remote_env: {exports: {K: sk-aaaaaaaaaaaaaaaaaaaaaaaa}}",
+            (
+                "4: remote_env.exports.K: holds what looks like a key; a job file is copied into the journal: "
+                "pass it as a variable, --var NAME=$NAME"
+            ),
+        ),
+    ],
+)
+def test_one_wrong_line(tmp_path: Path, line: str, message: str | None) -> None:
+    text = f"{SMALL}{line}\n"
+    if message is None and "run_dir" not in line:
+        load(tmp_path, text)
+    elif message is None:
+        assert "needs itself" in problems(tmp_path, text)[0]
+    else:
+        assert problems(tmp_path, text)[0] == message
+
+
+def test_names_that_need_themselves(tmp_path: Path) -> None:
+    text = SMALL.replace("demo", '"x-{a}"') + "variables: {a: '{job_name}'}\n"
+    assert problems(tmp_path, text)[0] == "1: name: {a} needs itself: a -> job_name -> a"
+
+
+def test_a_chain_that_is_too_long_is_told_wherever_it_is_met(tmp_path: Path) -> None:
+    chain = "variables: {v0: x, " + ", ".join(f'v{n}: "{{v{n - 1}}}"' for n in range(1, 100)) + "}\n"
+    lines = problems(tmp_path, SMALL.replace('"true"', '"{v99}"') + chain)
+    assert lines[0] == "3: run.body: {v59} stands at the end of more than 40 names that use one another"
+    assert load(tmp_path, chain + SMALL.replace('"true"', '"{v99}"')).job.run.body == "x"
+
+
+def test_a_variable_nobody_uses_is_a_slip(tmp_path: Path) -> None:
+    text = SMALL + "variables: {seed: '1'}\n"
+    expected = "4: variables.sead: nothing in the file uses this variable (did you mean 'seed'?); variables here: seed"
+    assert problems(tmp_path, text, variables={"sead": "2"}) == [expected]
+    assert load(tmp_path, text.replace('"true"', '"{sead}"'), variables={"sead": "2"}).job.run.body == "2"
+
+
+def test_secrets_of_the_environment(tmp_path: Path) -> None:
+    environ = {"HF_TOKEN": "correct-horse", "TOKENIZERS_PARALLELISM": "correct-horse", "SSH_AUTH_SOCK": "/run/agent.1"}
+    text = SMALL.replace("gpu_order: [G]", "gpu_order: [G], env: {A: 'x correct-horse', B: '{{ RUNPOD_SECRET_hf }}'}")
+    assert problems(tmp_path, text, environ=environ) == [
+        (
+            "2: pod.env.A: holds the value of $HF_TOKEN, and pod.env can be read through the API; "
+            "write {{ RUNPOD_SECRET_name }} here"
+        )
+    ]
+    text = SMALL + "remote_env: {exports: {HF_TOKEN: '{token}'}}\n"
+    loaded = load(tmp_path, text, environ=environ, variables={"token": "correct-horse"})
+    assert loaded.job.remote_env.exports == {"HF_TOKEN": "correct-horse"}
+    assert "correct-horse" not in repr((loaded.config, loaded.variables))
+    assert restore_job(loaded.config, environ) == loaded.job
+    with pytest.raises(UserError, match=r"the secret \$HF_TOKEN"):
+        restore_job(loaded.config, {})
+
+
+def test_secret_references_survive_without_spaces(tmp_path: Path) -> None:
+    loaded = load(tmp_path, SMALL.replace("gpu_order: [G]", "gpu_order: [G], env: {T: '{{RUNPOD_SECRET_x}}'}"))
+    assert loaded.job.pod.env == {"T": "{{ RUNPOD_SECRET_x }}"}
+
+
+def test_an_endless_list_of_problems_is_short(tmp_path: Path) -> None:
+    text = SMALL + "setup:\n" + "".join(f"  - {{command: '{{u{n}}}', x{n}: 1}}\n" for n in range(4000))
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path, text)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 51 and lines[-1].endswith(" more")
+
+
+def test_a_symlinked_file_is_one_lineage(tmp_path: Path) -> None:
+    direct = load(tmp_path, SMALL)
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "j.yaml")
+    linked = load_job(tmp_path / "link.yaml", run_id="x", environ={}, home=Path("/home/nobody"))
+    assert linked.lineage == direct.lineage
+
+
+_leaves = (
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "x", "{a}", "{run_id}", "/w", "22/tcp", "stop"])
+)
+_keys = st.sampled_from(
+    [
+        *(
+            "name",
+            "pod",
+            "image",
+            "gpu_order",
+            "run",
+            "body",
+            "variables",
+            "a",
+            "storage",
+            "mode",
+            "volume_mount",
+            "env",
+            "zzz",
+        ),
+        *("staging", "source", "destination", "local", "project_root", "lifecycle", "on_success", "artifacts", "label"),
+    ]
+)
+_values = st.recursive(_leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=5))
+
+
+@given(st.dictionaries(_keys, _values, max_size=8))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_data_loads_or_is_a_spec_error(data: dict[str, object]) -> None:
+    import msgspec
+
+    try:
+        load_text(msgspec.json.encode(data).decode(), Path("/srv/p/j.yaml"))
+    except SpecError as error:
+        assert error.problems
+
+
+@given(st.text(alphabet="abn: -\n{}[]&*!|>'\"#%@`,?\t0\\", max_size=80))
+@settings(max_examples=250, deadline=None)
+def test_any_text_loads_or_is_a_spec_error(text: str) -> None:
+    try:
+        load_text(SMALL + text, Path("/srv/p/j.yaml"))
+    except SpecError as error:
+        assert all(problem.line >= 1 and problem.column >= 1 for problem in error.problems)
+
+
+def test_the_example_loads_and_needs_nothing_else() -> None:
+    example = Path(__file__).parents[3] / "examples" / "hello" / "hello.yaml"
+    loaded = load_job(example, run_id="hello-1", environ={}, home=Path("/home/nobody"))
+    assert loaded.run_dir == str(example.parent / "artifacts" / "runpod" / "hello-1")
+    assert loaded.job.artifacts[0].local_path == f"{loaded.run_dir}/results" and loaded.job.artifacts[0].required
+    assert (Path(loaded.job.staging[0].source) / "greet.sh").is_file()
+    assert loaded.job.lifecycle.on_success == "delete"

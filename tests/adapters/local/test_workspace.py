@@ -1,0 +1,140 @@
+"""The run folder and the user's own files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from rpd.adapters.local.workspace import LocalWorkspace, link_events, prepare_run_dir
+from rpd.engine.errors import UserError
+from rpd.states.job import Artifact, Job, Local, PodSpec, Run, Ssh, Staging
+
+
+def job(**fields: object) -> Job:
+    return Job(name="j", pod=PodSpec(image="i", gpu_order=("G",)), run=Run(body="true"), **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> LocalWorkspace:
+    (tmp_path / "user").mkdir()
+    return LocalWorkspace(tmp_path / "state", tmp_path / "user")
+
+
+def test_good_inputs(workspace: LocalWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    good = job(
+        staging=(Staging(source=str(tmp_path / "src"), destination="/workspace/src"),),
+        local=Local(required_paths=(str(tmp_path / "src"),)),
+        artifacts=(Artifact(label="a", remote_path="/o", local_path=str(tmp_path / "run" / "results")),),
+    )
+    assert workspace.check_inputs(good, str(tmp_path / "run")) == ()
+    assert not (tmp_path / "run").exists(), "checking makes nothing in the project"
+
+
+def test_every_bad_input_is_told(workspace: LocalWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "pipe")
+    sources = (tmp_path / "none", tmp_path / "user", tmp_path, Path("/"), tmp_path / "pipe")
+    bad = job(
+        staging=tuple(Staging(source=str(source), destination="/workspace/x") for source in sources),
+        local=Local(required_paths=(str(tmp_path / "gone"),)),
+        ssh=Ssh(key_path=str(tmp_path / "no-key")),
+        artifacts=(Artifact(label="a", remote_path="/o", local_path=str(tmp_path / "user")),),
+    )
+    wide = "is your home folder, holds it or is the whole disk"
+    assert workspace.check_inputs(bad, str(tmp_path / "file" / "run")) == (
+        f"local.required_paths[0] {tmp_path}/gone does not exist",
+        f"staging[0].source {tmp_path}/none does not exist",
+        f"staging[1].source {tmp_path}/user {wide}; name the project's own folder",
+        f"staging[2].source {tmp_path} {wide}; name the project's own folder",
+        f"staging[3].source / {wide}; name the project's own folder",
+        f"staging[4].source {tmp_path}/pipe is neither a folder nor a file",
+        f"artifacts[0].local_path {tmp_path}/user {wide}",
+        f"there is no SSH key {tmp_path}/no-key (mend ssh.key_path, or remove it: rpd then uses a key of its own)",
+        f"{tmp_path}/file/run cannot be made: {tmp_path}/file is a file",
+    )
+
+
+def test_a_link_to_the_home_folder_is_the_home_folder(workspace: LocalWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "user")
+    [problem] = workspace.check_inputs(
+        job(staging=(Staging(source=str(tmp_path / "link"), destination="/workspace/x"),)), str(tmp_path / "run")
+    )
+    assert "home folder" in problem
+
+
+def test_pointer_is_written_and_removed_only_if_ours(workspace: LocalWorkspace, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "pointer"
+    workspace.write_pointer(str(path), {"journal": "/j", "pod_id": "p1"})
+    assert json.loads(path.read_text()) == {"journal": "/j", "pod_id": "p1"}
+    workspace.write_pointer(str(path), {"journal": "/j", "pod_id": "p2"})
+    workspace.remove_pointer(str(path), "p1")
+    assert path.exists()
+    workspace.remove_pointer(str(path), "p2")
+    workspace.remove_pointer(str(path), "p2")
+    assert not path.exists() and list(path.parent.iterdir()) == []
+
+
+def test_a_pointer_in_the_home_folder(
+    workspace: LocalWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    workspace.write_pointer("~/.current", {"pod_id": "p"})
+    assert (tmp_path / "user" / ".current").exists()
+
+
+@pytest.mark.parametrize("content", ["precious text", "[1]", '{"other": 1}'])
+def test_a_file_that_is_no_pointer_is_left_alone(workspace: LocalWorkspace, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "precious"
+    path.write_text(content)
+    with pytest.raises(UserError, match="left alone"):
+        workspace.write_pointer(str(path), {"pod_id": "p"})
+    workspace.remove_pointer(str(path), "p")
+    assert path.read_text() == content
+
+
+def test_manifest(workspace: LocalWorkspace, tmp_path: Path) -> None:
+    digest = workspace.write_manifest(str(tmp_path / "run"), {"a": 1})
+    content = (tmp_path / "run" / "manifest.json").read_bytes()
+    assert digest == hashlib.sha256(content).hexdigest() and json.loads(content) == {"a": 1}
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        workspace.write_manifest(str(tmp_path / "file" / "run"), {})
+
+
+def test_events_are_the_journal_itself(tmp_path: Path) -> None:
+    run_dir = prepare_run_dir(tmp_path / "artifacts" / "runpod" / "r")
+    assert stat.S_IMODE(run_dir.stat().st_mode) == 0o700
+    journal = tmp_path / "r.jsonl"
+    journal.write_text("1\n")
+    link = link_events(journal, run_dir)
+    assert not link.is_copy and link_events(journal, run_dir).is_copy is False
+    with journal.open("a") as file:
+        file.write("2\n")
+    assert (run_dir / "events.jsonl").read_text() == "1\n2\n"
+    (run_dir / "events.jsonl").unlink()
+    (run_dir / "events.jsonl").write_text("something older")
+    link.refresh()
+    assert (run_dir / "events.jsonl").samefile(journal) and len(list(run_dir.iterdir())) == 1
+
+
+@pytest.mark.skipif(
+    not os.access("/dev/shm", os.W_OK) or Path("/dev/shm").stat().st_dev == Path("/tmp").stat().st_dev,
+    reason="needs a second file system",
+)
+def test_across_file_systems_events_are_a_copy_that_is_refreshed(tmp_path: Path) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        journal = Path(elsewhere) / "r.jsonl"
+        journal.write_text("1\n")
+        link = link_events(journal, tmp_path)
+        assert link.is_copy and (tmp_path / "events.jsonl").read_text() == "1\n"
+        journal.write_text("1\n2\n")
+        link.refresh()
+        assert (tmp_path / "events.jsonl").read_text() == "1\n2\n"

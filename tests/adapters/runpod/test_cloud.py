@@ -1,0 +1,305 @@
+"""The port over real HTTP; every request is held against the provider's published document."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from rpd.engine.errors import Ambiguous, Refused, Unavailable
+from rpd.states.faults import Fault
+from rpd.states.world import Cloud, Offer, PodOrder
+
+
+def order(**changes: Any) -> PodOrder:
+    fields = {
+        "name": "rpd-train-tok-a1",
+        "image": "runpod/pytorch:2",
+        "gpu_id": "NVIDIA RTX A5000",
+        "gpu_count": 1,
+        "cloud": "SECURE",
+        "datacenter_ids": (),
+        "disk_gb": 20,
+        "env": {"PUBLIC_KEY": "ssh-ed25519 AAAA", "RPD_RUN_ID": "r1"},
+    }
+    return PodOrder(**{**fields, **changes})
+
+
+def test_it_is_a_cloud(api: Any, bench: Any) -> None:
+    cloud: Cloud = bench.cloud(api.url)
+    assert "127.0.0.1" in repr(cloud)
+
+
+def test_create_sends_the_least_that_works(api: Any, bench: Any, make_pod: Any) -> None:
+    api.answer(201, make_pod(status="PROVISIONING", ssh={"proxy": None, "direct": None}, runtime=None))
+    pod = bench.cloud(api.url).create(order())
+    assert (pod.id, pod.status, pod.ssh, pod.usd_per_hour) == ("9kz2c1xq7hb3vd", "PROVISIONING", None, 0.27)
+    assert api.calls[0].json == {
+        "name": "rpd-train-tok-a1",
+        "image": "runpod/pytorch:2",
+        "cloud": "SECURE",
+        "gpu": {"id": "NVIDIA RTX A5000", "count": 1},
+        "disk": 20,
+        "ports": ["22/tcp"],
+        "env": {"PUBLIC_KEY": "ssh-ed25519 AAAA", "RPD_RUN_ID": "r1"},
+    }
+
+
+def test_create_with_everything(api: Any, bench: Any, make_pod: Any) -> None:
+    api.answer(201, make_pod())
+    cloud = bench.cloud(api.url)
+    cloud.create(order(volume_gb=30, datacenter_ids=("EU-RO-1", "US-TX-3"), ports=("8888/http",), args="sleep 9"))
+    body = api.calls[0].json
+    assert body["mounts"] == {"persistent": {"size": 30, "path": "/workspace"}}
+    assert body["dataCenterIds"] == ["EU-RO-1", "US-TX-3"]
+    assert body["ports"] == ["8888/http", "22/tcp"]
+    assert body["args"] == "sleep 9"
+    cloud.create(order(network_volume_id="vol1", volume_path="/data"))
+    assert api.calls[1].json["mounts"] == {"network": [{"volumeId": "vol1", "path": "/data"}]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": ""},
+        {"name": "x" * 192},
+        {"image": ""},
+        {"gpu_count": 0},
+        {"disk_gb": 0},
+        {"env": {str(n): "" for n in range(51)}},
+        {"env": {"A": "x" * 110_000}},
+        {"args": ""},
+        {"volume_gb": 9},
+        {"volume_gb": 10, "network_volume_id": "v"},
+        {"network_volume_id": "v", "cloud": "COMMUNITY"},
+    ],
+)
+def test_an_order_that_cannot_work_is_not_sent(api: Any, bench: Any, changes: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as caught:
+        bench.cloud(api.url).create(order(**changes))
+    assert caught.value.reason == Fault.INVALID
+    assert api.calls == []
+
+
+@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": None}, {"id": 7}, {"pods": []}, [], "id"])
+def test_row_26_a_created_pod_without_an_id_is_in_doubt(api: Any, bench: Any, body: Any) -> None:
+    api.answer(201, body)
+    with pytest.raises(Ambiguous) as caught:
+        bench.cloud(api.url).create(order())
+    assert caught.value.reason == Fault.UNREADABLE
+    assert len(api.calls) == 1
+
+
+def test_get(api: Any, bench: Any, make_pod: Any) -> None:
+    api.answer(200, make_pod()).refuse(404, "pod not found").answer(404, b"404 page not found")
+    cloud = bench.cloud(api.url)
+    pod = cloud.get("9kz2c1xq7hb3vd")
+    assert pod is not None
+    assert pod.ssh is not None
+    assert (pod.ssh.host, pod.ssh.port, pod.has_runtime, pod.volume_gb) == ("203.0.113.7", 17740, True, 30)
+    assert cloud.get("9kz2c1xq7hb3vd") is None
+    with pytest.raises(Unavailable):  # whoever says so is not the API
+        cloud.get("9kz2c1xq7hb3vd")
+
+
+@pytest.mark.parametrize("pod_id", ["", ".", "..", "a/b", "a?b", "a b", "ä", "a\n", "x" * 129])
+def test_an_id_that_names_something_else_is_never_sent(api: Any, bench: Any, pod_id: str) -> None:
+    cloud = bench.cloud(api.url)
+    for call in (cloud.get, cloud.start, cloud.stop, cloud.delete):
+        with pytest.raises(Refused):
+            call(pod_id)
+    assert api.calls == []
+
+
+def test_list_without_pages(api: Any, bench: Any, make_pod: Any) -> None:
+    api.answer(200, {"pods": [make_pod(id="a"), make_pod(id="b", name="rpd-train-tok-a1")]})
+    assert [pod.id for pod in bench.cloud(api.url).list()] == ["a", "b"]
+
+
+def test_list_of_several_pages_some_of_them_short(api: Any, bench: Any, make_pod: Any) -> None:
+    def pages(cursor: str | None) -> dict[str, Any]:
+        return {"nextCursor": cursor, "hasNextPage": cursor is not None}
+
+    api.answer(200, {"pods": [make_pod(id="c"), make_pod(id="b")], "pagination": pages("k1")})
+    api.answer(200, {"pods": [], "pagination": pages("k2")})
+    # Newest first: a pod made meanwhile pushes one over to the next page, where it comes again.
+    api.answer(200, {"pods": [make_pod(id="b"), make_pod(id="a")], "pagination": pages(None)})
+    assert [pod.id for pod in bench.cloud(api.url).list()] == ["c", "b", "a"]
+    assert [call.query for call in api.calls] == [{}, {"cursor": "k1"}, {"cursor": "k2"}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"pods": None},
+        {"pods": {}},
+        {"pods": [{"name": "without id"}]},
+        {"pods": [{"id": "a"}, None]},
+        {"pods": [{"id": ""}]},
+        {"pods": [], "pagination": {"hasNextPage": True}},
+        {"pods": [], "pagination": {"hasNextPage": True, "nextCursor": "same"}},
+        {"pods": [], "pagination": "?"},
+        {"items": []},
+        [],
+    ],
+)
+def test_row_26_an_unreadable_list_proves_no_absence(api: Any, bench: Any, body: Any) -> None:
+    api.answer(200, body)
+    with pytest.raises(Unavailable) as caught:
+        bench.cloud(api.url).list()
+    assert caught.value.reason == Fault.UNREADABLE
+
+
+@pytest.mark.parametrize(("action", "done"), [("stop", "EXITED"), ("start", "RUNNING"), ("start", "STARTING")])
+def test_an_action_already_done(api: Any, bench: Any, make_pod: Any, action: str, done: str) -> None:
+    api.answer(200, make_pod()).refuse(409, "invalid for status").answer(200, make_pod(status=done))
+    act = getattr(bench.cloud(api.url), action)
+    act("p1")
+    assert api.calls[0].json == {"action": action}
+    act("p1")
+    assert [call.method for call in api.calls] == ["POST", "POST", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "body"),
+    [("stop", 200, {"status": "RUNNING"}), ("start", 200, {"status": "EXITED"}), ("stop", 404, {}), ("stop", 401, {})],
+)
+def test_an_action_refused(api: Any, bench: Any, make_pod: Any, action: str, status: int, body: dict[str, Any]) -> None:
+    api.refuse(409, "cluster pod").answer(status, make_pod(**body) if status == 200 else {"detail": "no"})
+    with pytest.raises(Refused) as caught:
+        getattr(bench.cloud(api.url), action)("p1")
+    assert caught.value.reason == Fault.CONFLICT
+
+
+def test_an_action_answered_by_somebody_else(api: Any, bench: Any) -> None:
+    api.answer(200, b"<html>hotel wifi</html>")
+    with pytest.raises(Ambiguous):
+        bench.cloud(api.url).stop("p1")
+    api.answer(200, b"")
+    bench.cloud(api.url).stop("p1")
+
+
+def test_start_refused(api: Any, bench: Any) -> None:
+    api.refuse(400, "There are not enough free GPUs on the host machine to start this pod.")
+    with pytest.raises(Refused, match="not enough free GPUs") as caught:
+        bench.cloud(api.url).start("p1")
+    assert caught.value.reason == Fault.START_REFUSED
+
+
+@pytest.mark.parametrize("status", [204, 404])
+def test_delete(api: Any, bench: Any, status: int) -> None:
+    api.answer(status, None if status == 204 else {"detail": "pod not found"})
+    bench.cloud(api.url).delete("p1")
+    assert [(call.method, call.path) for call in api.calls] == [("DELETE", "/v2/pods/p1")]
+
+
+def test_row_24_delete_with_a_refused_key(api: Any, bench: Any) -> None:
+    api.refuse(401, "invalid token")
+    with pytest.raises(Refused) as caught:
+        bench.cloud(api.url).delete("p1")
+    assert (caught.value.reason, caught.value.hint) == (Fault.KEY_REFUSED, "rpd doctor")
+
+
+def gpu(**changes: Any) -> dict[str, Any]:
+    base = {
+        "id": "NVIDIA GeForce RTX  4090",
+        "name": "RTX 4090",
+        "secure": True,
+        "community": True,
+        "price": {"secure": 0.69, "community": 0.34},
+        "maxCount": {"secure": 8, "community": 6},
+        "availability": "LOW",
+        "dataCenters": [],
+    }
+    return {**base, **changes}
+
+
+def test_offers(api: Any, bench: Any) -> None:
+    centers = [
+        {"id": "EU-RO-1", "name": "EU", "availability": "HIGH"},
+        {"id": "US-TX-3", "name": "US", "availability": "NONE"},
+    ]
+    api.answer(
+        200,
+        {
+            "gpus": [
+                gpu(availability="NONE", dataCenters=centers),
+                gpu(id="not sold", price={"secure": 0, "community": 0.2}),
+                gpu(id="unknown"),
+                gpu(id="no price", price=None),
+                gpu(id="too small", maxCount={"secure": 1}),
+                gpu(id="new word", availability="PLENTY", dataCenters=None),
+                {"id": 5},
+                "drift",
+            ]
+        },
+    )
+    api.answer(200, {"gpus": [gpu(secure=False), gpu(id="b", community=False)]})
+    assert bench.cloud(api.url).offers(2) == (
+        Offer("NVIDIA GeForce RTX  4090", "SECURE", 0.69, "HIGH", ("EU-RO-1",)),
+        Offer("no price", "SECURE", None, "LOW", ()),
+        Offer("too small", "SECURE", 0.69, "NONE", ()),
+        Offer("new word", "SECURE", 0.69, "UNKNOWN", ()),
+        Offer("NVIDIA GeForce RTX  4090", "COMMUNITY", 0.34, "LOW", ()),
+    )
+    asked = {"include": "AVAILABILITY", "product": "POD", "count": "2"}
+    assert [call.query for call in api.calls] == [asked | {"cloud": "SECURE"}, asked | {"cloud": "COMMUNITY"}]
+
+
+def test_network_volumes_are_found_by_id_then_by_name(api: Any, bench: Any) -> None:
+    volumes = [{"id": "v1", "name": "data"}, {"id": "v2", "name": "v1"}, {"id": "v3", "name": "twice"}]
+    api.answer(200, {"networkVolumes": [*volumes, {"id": "v4", "name": "twice"}]})
+    cloud = bench.cloud(api.url)
+    assert cloud.network_volume_id("data") == "v1"
+    assert cloud.network_volume_id("v1") == "v1"
+    assert cloud.network_volume_id("none") is None
+    with pytest.raises(Refused, match="v3, v4"):
+        cloud.network_volume_id("twice")
+
+
+EVENTS = (
+    b'id: 1/1\ndata: {"ts":"t","source":"system","line":"pulling image"}\n\n'
+    b": a comment\n\n"
+    b'id: 1/2\r\ndata: {"ts":"t","source":"container","line":"not ours"}\r\n\r\n'
+    b"data: no json\n\n"
+    b'data: {"line":"toomanyrequests: \\u001b[2Jlimit"}\n\n'
+    b'data: {"ts":"t","source":"system","line":"cut in the mid'
+)
+
+
+def test_system_log_of_a_stream_that_never_ends(api: Any, bench: Any, raw: Any) -> None:
+    def serve(connection: Any) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + EVENTS)
+        server.pause(30)
+
+    server = raw(serve)
+    started = time.monotonic()
+    assert bench.cloud(server.url).system_log("p1", 50) == ("pulling image", "toomanyrequests: [2Jlimit")
+    assert time.monotonic() - started < 4.0
+    assert b"GET /v2/pods/p1/logs?source=system&tail=50 " in server.requests[0]
+
+
+def test_system_log_asks_by_the_document(api: Any, bench: Any) -> None:
+    api.answer(200, EVENTS)
+    cloud = bench.cloud(api.url)
+    assert cloud.system_log("p1", 1) == ("toomanyrequests: [2Jlimit",)
+    assert cloud.system_log("p1", 0) == ()
+    assert cloud.system_log("p1", 10**6) == ("pulling image", "toomanyrequests: [2Jlimit")
+    assert [call.query["tail"] for call in api.calls] == ["1", "0", "5000"]
+    assert api.calls[0].headers["accept"] == "text/event-stream"
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500])
+def test_system_log_that_cannot_be_had(api: Any, bench: Any, status: int) -> None:
+    api.refuse(status, "no")
+    assert bench.cloud(api.url).system_log("p1", 5) == ()
+
+
+@pytest.mark.slow
+def test_system_log_whose_head_never_comes(bench: Any, raw: Any) -> None:
+    server = raw(lambda _connection: server.pause(30))
+    started = time.monotonic()
+    assert bench.cloud(server.url).system_log("p1", 5) == ()
+    assert 4.0 < time.monotonic() - started < 8.0

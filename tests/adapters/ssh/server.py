@@ -1,0 +1,91 @@
+"""A real SSH server for tests, as a program: `python server.py FOLDER`.
+
+It runs commands with `sh` in FOLDER/home. FOLDER holds `host_key` and `authorized_keys`; `faults.json` there is read
+before every command and may hold {"cut_stdout": BYTES} (the stream ends early, with exit code 0). Prints its port, then
+serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import asyncssh
+
+_CHUNK = 128 * 1024
+
+
+async def _feed(process: asyncssh.SSHServerProcess[bytes], child: asyncio.subprocess.Process) -> None:
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError, asyncssh.Error):
+        while data := await process.stdin.read(_CHUNK):
+            child.stdin.write(data)
+            await child.stdin.drain()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        child.stdin.close()
+
+
+async def _pump(source: asyncio.StreamReader, target: asyncssh.SSHWriter[bytes], allowed: int | None) -> None:
+    """Bytes on to the client with back-pressure; after `allowed` bytes the rest is swallowed."""
+    while data := await source.read(_CHUNK):
+        if allowed is not None:
+            data, allowed = data[:allowed], max(0, allowed - len(data))
+        if data:
+            target.write(data)
+            await target.drain()
+
+
+async def _serve_command(process: asyncssh.SSHServerProcess[bytes], folder: Path) -> None:
+    faults = {}
+    with contextlib.suppress(FileNotFoundError):
+        faults = json.loads((folder / "faults.json").read_text())
+    child = await asyncio.create_subprocess_exec(
+        *("sh", "-c", process.command or "exit 0"),
+        cwd=folder / "home",
+        env={**os.environ, "HOME": str(folder / "home"), "PATH": faults.get("path", os.environ["PATH"])},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert child.stdout is not None and child.stderr is not None
+    feeder = asyncio.create_task(_feed(process, child))
+    try:
+        await asyncio.gather(
+            _pump(child.stdout, process.stdout, faults.get("cut_stdout")), _pump(child.stderr, process.stderr, None)
+        )
+        code = await child.wait()
+        if code < 0:
+            process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
+        else:
+            process.exit(0 if "cut_stdout" in faults else code)
+    except (asyncssh.Error, OSError):
+        child.kill()
+        await child.wait()
+    finally:
+        feeder.cancel()
+
+
+async def _serve(folder: Path) -> None:
+    async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        await _serve_command(process, folder)
+
+    server = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_host_keys=[str(folder / "host_key")],
+        authorized_client_keys=str(folder / "authorized_keys"),
+        process_factory=handle,
+        encoding=None,
+        compression_algs=None,
+    )
+    print(server.get_port(), flush=True)
+    await server.wait_closed()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Path(sys.argv[1])))

@@ -1,0 +1,69 @@
+"""Cut RunPod's OpenAPI document down to the routes rpd uses: `reduce_openapi.py < openapi.json > runpod-openapi.json`.
+
+The full document is public: https://api.runpod.io/v2/openapi.json. Descriptions and examples are left out, so that the
+result is about shapes alone; every component a kept route needs, directly or not, is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+KEPT = ("/v2/pods", "/v2/catalog", "/v2/account/ssh-keys", "/v2/network-volumes", "/v2/billing/pods")
+DROPPED_KEYS = ("description", "example", "examples", "summary", "externalDocs")
+
+
+def reduce(document: dict[str, Any]) -> dict[str, Any]:
+    """The kept routes and the components they reach."""
+    paths = {path: strip(item) for path, item in document["paths"].items() if path.startswith(KEPT)}
+    components: dict[str, dict[str, Any]] = {}
+    waiting = list(references(paths))
+    while waiting:
+        kind, name = waiting.pop()
+        if name in components.setdefault(kind, {}):
+            continue
+        components[kind][name] = strip(document["components"][kind][name])
+        waiting.extend(references(components[kind][name]))
+    components["securitySchemes"] = strip(document["components"]["securitySchemes"])
+    return {
+        "openapi": document["openapi"],
+        "info": {"title": document["info"]["title"], "version": document["info"]["version"]},
+        "servers": [{"url": server["url"]} for server in document["servers"]],
+        "security": document["security"],
+        "paths": paths,
+        "components": {kind: dict(sorted(members.items())) for kind, members in sorted(components.items())},
+    }
+
+
+def strip(node: Any, *, in_names: bool = False) -> Any:
+    """The node without prose. A property that happens to be called `description` is kept."""
+    if isinstance(node, list):
+        return [strip(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: value for key, value in node.items() if in_names or key not in DROPPED_KEYS}
+    kept = {key: strip(value, in_names=not in_names and key == "properties") for key, value in kept.items()}
+    if not in_names and "description" in node and ("content" in node or "headers" in node):
+        kept["description"] = ""  # the one place where the format itself demands the key: responses
+    return kept
+
+
+def references(node: Any) -> Iterator[tuple[str, str]]:
+    """Every `#/components/<kind>/<name>` below the node."""
+    if isinstance(node, list):
+        for item in node:
+            yield from references(item)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref" and isinstance(value, str):
+                _, _, kind, name = value.split("/")
+                yield kind, name
+            else:
+                yield from references(value)
+
+
+if __name__ == "__main__":
+    json.dump(reduce(json.load(sys.stdin)), sys.stdout, indent=1, sort_keys=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,234 @@
+"""A disk in memory that remembers what was synced: the store's file system with every misfortune on request.
+
+What a process wrote is visible at once; what a power cut leaves is what was synced (files by `sync`, names by
+`sync_folder`). A failed sync loses the file's unsynced bytes for good while later syncs of it report success, as
+Linux does.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from rpd.journal.disk import FileStatus
+
+
+class Inode:
+    """A file: what is visible, what would survive, and whether a sync of it has failed."""
+
+    def __init__(self, number: int, is_folder: bool = False) -> None:
+        self.number = number
+        self.is_folder = is_folder
+        self.data = bytearray()
+        self.durable = b""
+        self.is_lost = False
+
+
+class FakeDisk:
+    """`room` is how many bytes may still be written (None: endless). `calls` counts each call by name."""
+
+    def __init__(self) -> None:
+        self.room: int | None = None
+        self.calls: dict[str, int] = {}
+        self.weak: str | None = None
+        self.before: Callable[[str], None] = lambda call: None
+        self._faults: list[tuple[str, int, list[int]]] = []
+        self._tears: list[int] = []
+        self._names: dict[Path, Inode] = {Path("/"): Inode(1, True)}
+        self._durable_names = dict(self._names)
+        self._handles: dict[int, Inode] = {}
+        self._locks: dict[int, int] = {}
+        self._next = 2
+
+    # Misfortunes.
+
+    def fail(self, call: str, code: int, *, after: int = 0, times: int = 1) -> None:
+        """Let `call` raise `code`, `times` times, once it has succeeded `after` more times."""
+        start = self.calls.get(call, 0) + after + 1
+        self._faults.append((call, code, list(range(start, start + times))))
+
+    def tear_next_write(self, size: int) -> None:
+        """Let the next write take `size` bytes only."""
+        self._tears.append(size)
+
+    def kill(self) -> None:
+        """The process dies; the machine lives on."""
+        self._handles.clear()
+        self._locks.clear()
+        self._faults.clear()
+
+    def cut_power(self, keep: Callable[[Path, bytes, bytes], bytes] = lambda path, durable, seen: durable) -> None:
+        """The machine dies. `keep` says what is left of a file, given what was synced and what was visible."""
+        self.kill()
+        self._names = dict(self._durable_names)
+        for path, inode in self._names.items():
+            inode.data = bytearray(keep(path, inode.durable, bytes(inode.data)))
+            inode.durable = bytes(inode.data)
+            inode.is_lost = False
+
+    # For tests to look and meddle.
+
+    def files(self, folder: Path) -> list[str]:
+        """Names in a folder."""
+        return sorted(path.name for path in self._names if path.parent == folder and path != folder)
+
+    def put(self, path: Path, data: bytes) -> None:
+        """Somebody else writes a whole new file."""
+        inode = self._new(False)
+        inode.data = bytearray(data)
+        inode.durable = data
+        self._names[path] = self._durable_names[path] = inode
+
+    # The protocol.
+
+    def uid(self) -> int:
+        return 1000
+
+    def real(self, path: Path) -> Path:
+        return path
+
+    def stat(self, path: Path) -> FileStatus | None:
+        self._enter("stat")
+        inode = self._names.get(path)
+        return None if inode is None else _status(inode)
+
+    def status(self, handle: int) -> FileStatus:
+        self._enter("status")
+        return _status(self._handles[handle])
+
+    def read(self, path: Path, limit: int = -1) -> bytes:
+        self._enter("read")
+        data = bytes(self._at(path).data)
+        return data if limit < 0 else data[:limit]
+
+    def create(self, path: Path) -> int:
+        self._enter("create")
+        if path in self._names:
+            raise _error(errno.EEXIST, path)
+        self._at(path.parent)
+        self._names[path] = inode = self._new(False)
+        return self._open(inode)
+
+    def open_append(self, path: Path) -> int:
+        self._enter("open_append")
+        return self._open(self._at(path))
+
+    def write(self, handle: int, data: bytes) -> int:
+        self._enter("write")
+        size = len(data)
+        if self._tears:
+            size = min(size, self._tears.pop(0))
+        if self.room is not None:
+            if self.room == 0 and size:
+                raise _error(errno.ENOSPC)
+            size = min(size, self.room)
+            self.room -= size
+        self._handles[handle].data += data[:size]
+        return size
+
+    def truncate(self, handle: int, size: int) -> None:
+        self._enter("truncate")
+        inode = self._handles[handle]
+        self._free(len(inode.data) - size)
+        del inode.data[size:]
+
+    def sync(self, handle: int) -> None:
+        inode = self._handles[handle]
+        try:
+            self._enter("sync")
+        except OSError:
+            inode.is_lost = True
+            raise
+        if not inode.is_lost:
+            inode.durable = bytes(inode.data)
+
+    def close(self, handle: int) -> None:
+        self._enter("close")
+        inode = self._handles.pop(handle)
+        if self._locks.get(inode.number) == handle:
+            del self._locks[inode.number]
+
+    def link(self, source: Path, target: Path) -> None:
+        self._enter("link")
+        if target in self._names:
+            raise _error(errno.EEXIST, target)
+        self._names[target] = self._at(source)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._enter("rename")
+        inode = self._at(source)
+        self.unlink(target)
+        self._names[target] = inode
+        del self._names[source]
+
+    def unlink(self, path: Path) -> None:
+        self._enter("unlink")
+        inode = self._names.pop(path, None)
+        if inode is not None and inode not in self._names.values() and inode not in self._handles.values():
+            self._free(len(inode.data))
+
+    def make_folder(self, path: Path) -> None:
+        self._enter("make_folder")
+        if path in self._names:
+            raise _error(errno.EEXIST, path)
+        self._at(path.parent)
+        self._names[path] = self._new(True)
+
+    def sync_folder(self, path: Path) -> None:
+        self._enter("sync_folder")
+        self._at(path)
+        for known in [known for known in self._durable_names if known.parent == path and known != path]:
+            del self._durable_names[known]
+        self._durable_names.update({known: inode for known, inode in self._names.items() if known.parent == path})
+
+    def try_lock(self, path: Path) -> int | None:
+        self._enter("try_lock")
+        if path not in self._names:
+            self._at(path.parent)
+            self._names[path] = self._new(False)
+        inode = self._at(path)
+        if inode.number in self._locks:
+            return None
+        handle = self._open(inode)
+        self._locks[inode.number] = handle
+        return handle
+
+    def weakness(self, path: Path) -> str | None:
+        return self.weak
+
+    def _enter(self, call: str) -> None:
+        self.before(call)
+        count = self.calls[call] = self.calls.get(call, 0) + 1
+        for name, code, counts in self._faults:
+            if name == call and count in counts:
+                raise _error(code)
+
+    def _at(self, path: Path) -> Inode:
+        if path not in self._names:
+            raise _error(errno.ENOENT, path)
+        return self._names[path]
+
+    def _new(self, is_folder: bool) -> Inode:
+        self._next += 1
+        return Inode(self._next, is_folder)
+
+    def _open(self, inode: Inode) -> int:
+        self._next += 1
+        self._handles[self._next] = inode
+        return self._next
+
+    def _free(self, size: int) -> None:
+        if self.room is not None:
+            self.room += max(size, 0)
+
+
+def _status(inode: Inode) -> FileStatus:
+    mode = stat.S_IFDIR | 0o700 if inode.is_folder else stat.S_IFREG | 0o600
+    return FileStatus((1, inode.number), len(inode.data), mode, 1000)
+
+
+def _error(code: int, path: Path | None = None) -> OSError:
+    return OSError(code, os.strerror(code), str(path) if path else None)

@@ -1,0 +1,115 @@
+"""No secret reaches the journal, in none of its usual disguises."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import pickle
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpd.journal.emergency import EmergencyLog
+from rpd.journal.errors import RecordRefused
+from rpd.journal.records import Intent, Note, Outcome
+from rpd.journal.redact import MASK, Redactor, Secret
+from tests.journal.samples import RUN, Ticker, create, opened, reopen
+
+VALUE = 'rpa_c4n"ry/+ä\\key=='
+DISGUISES = {
+    "raw": VALUE,
+    "base64": base64.b64encode(VALUE.encode()).decode(),
+    "base64 url": base64.urlsafe_b64encode(VALUE.encode()).decode(),
+    "basic auth": base64.b64encode(b"user:" + VALUE.encode()).decode(),
+    "inside base64": base64.b64encode(b"ab" + VALUE.encode() + b"more").decode(),
+    "url": quote(VALUE, safe=""),
+    "query": quote_plus(VALUE),
+    "json": json.dumps(VALUE),
+    "json unicode": json.dumps(VALUE, ensure_ascii=False),
+    "json in json": json.dumps(json.dumps(VALUE)),
+    "hex": VALUE.encode().hex(),
+}
+
+
+def canaries(data: bytes) -> list[str]:
+    text = data.decode()
+    core = [VALUE[:8], base64.b64encode(b"ab" + VALUE.encode()).decode()[4:20], VALUE.encode().hex()[:16]]
+    return [part for part in core if part in text]
+
+
+@pytest.mark.parametrize("form", DISGUISES, ids=str)
+def test_row_58_a_secret_never_reaches_the_journal(tmp_path: Path, form: str) -> None:
+    text, redactor = DISGUISES[form], Redactor(Secret(VALUE))
+    assert redactor.is_in(text)
+    with create(tmp_path, redactor=redactor) as journal:
+        journal.append(Intent("1", "x", "s", {"env": [f"KEY={text}"], f"k{text}": {"deep": text}}))
+        record = journal.append(Outcome("1", "x", "failed", error=f"403 for https://a/?k={text}&b"))
+        journal.append(Note("t", text))
+    assert isinstance(record.body, Outcome)
+    assert MASK in (record.body.error or "")
+    assert canaries(journal.path.read_bytes()) == []
+    with reopen(journal.path, redactor=redactor) as again:
+        again.append(Note("t", text))
+    assert canaries(journal.path.read_bytes()) == []
+
+
+def test_row_58_record_0_and_the_emergency_log_too(tmp_path: Path) -> None:
+    redactor = Redactor(Secret(VALUE))
+    from rpd.journal.store import Journal
+
+    with Journal.create(
+        tmp_path / "a" / "r.jsonl", opened(config={"key": VALUE}), run_id="r", now=Ticker(), redactor=redactor
+    ) as journal:
+        assert journal.records[0].body == opened(config={"key": MASK}, journal_path=str(journal.path))
+    log = EmergencyLog(tmp_path, RUN, epoch=1, now=Ticker(), redactor=redactor)
+    log.append(Note("t", VALUE))
+    log.close()
+    assert canaries(log.path.read_bytes() + journal.path.read_bytes()) == []
+
+
+def test_a_secret_in_the_envelope_is_refused(tmp_path: Path) -> None:
+    with create(tmp_path, redactor=Redactor(Secret("hunter2hunter2"))) as journal:
+        before = journal.path.read_bytes()
+        with pytest.raises(RecordRefused, match="holds a secret"):
+            journal.append(Intent("1", "hunter2hunter2", "s"))
+        assert journal.path.read_bytes() == before
+        journal.append(Note("goes on"))
+
+
+@given(st.text(min_size=8).filter(lambda text: len(text.strip()) >= 8), st.binary(max_size=4), st.binary(max_size=4))
+def test_base64_finds_a_value_wherever_it_stands(value: str, before: bytes, after: bytes) -> None:
+    text = base64.b64encode(before + value.encode() + after).decode()
+    assert Redactor(Secret(value)).is_in(text)
+
+
+def test_many_lines_count_each_by_itself() -> None:
+    redactor = Redactor(Secret("-----BEGIN KEY-----\nAAAAB3NzaC1yc2E\n-----END KEY-----\n"))
+    assert redactor.mask("log: AAAAB3NzaC1yc2E!") == "log: ***!"
+
+
+def test_ordinary_text_stays() -> None:
+    redactor = Redactor(Secret(""), Secret("abc"))
+    data = {"a": ["abc", 1, None, 2.5, True]}
+    assert redactor.mask_data(data) == data
+    assert redactor.mask("abc") == "abc"
+    assert not redactor.is_in("abc")
+    redactor.add(Secret("longer-secret"))
+    assert redactor.mask_data({"longer-secret": ("x longer-secret", 1)}) == {"***": ["x ***", 1]}
+
+
+def test_a_secret_shows_itself_to_nobody() -> None:
+    secret = Secret(VALUE)
+    assert {str(secret), repr(secret), f"{secret}", f"{secret:>3}", "%s" % secret} == {MASK}  # noqa: UP031
+    assert VALUE not in repr({"a": [secret]})
+    assert secret.reveal() == VALUE
+    assert secret == Secret(VALUE) != Secret("other")
+    assert secret != VALUE
+    assert len({secret, Secret(VALUE)}) == 1
+    assert not Secret("")
+    for store in (pickle.dumps, copy.deepcopy, json.dumps):
+        with pytest.raises(TypeError):
+            store(secret)  # type: ignore[operator]
