@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access
+from rpd.adapters.local.clouds import Access, redactor_for
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.jobfile import restore_job
 from rpd.adapters.local.keys import ssh_key
@@ -24,7 +24,6 @@ from rpd.engine.ports import Control
 from rpd.engine.runner import Ending, Listener, Runner
 from rpd.journal.emergency import EmergencyLog
 from rpd.journal.records import Opened, Record
-from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts, new_facts
 from rpd.states.lifecycle import JOB_LIFECYCLE
@@ -88,7 +87,7 @@ def drive(
 
     def emergency() -> EmergencyLog:
         return EmergencyLog(
-            state_home, journal.run_id, epoch=journal.epoch, now=clock.now, redactor=Redactor(access.key)
+            state_home, journal.run_id, epoch=journal.epoch, now=clock.now, redactor=redactor_for(access)
         )
 
     try:

@@ -8,6 +8,7 @@ callbacks).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, cast
@@ -15,6 +16,9 @@ from typing import Any, cast
 from transitions import EventData, Machine
 
 from rpd.engine.rule import Guard, Rule, Table
+
+# It warns about every name that it rightly leaves unbound on a position: some hundred lines per run.
+logging.getLogger("transitions.core").setLevel(logging.ERROR)
 
 
 class Forbidden(AssertionError):

@@ -30,7 +30,7 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
     boot: str
 
 
-class DebtChange(msgspec.Struct, frozen=True, omit_defaults=True):
+class DebtChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A liability opened or closed by the record that carries it.
 
     `key` names what is owed (for a rented machine: its birth name). `proof` says why a closed debt is closed.
@@ -45,7 +45,7 @@ class DebtChange(msgspec.Struct, frozen=True, omit_defaults=True):
     proof: str | None = None
 
 
-class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="kind", omit_defaults=True):
+class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="kind", omit_defaults=True, gc=False):
     """Record 0: whose journal this is and what it is about."""
 
     tool_version: str
@@ -65,7 +65,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="kind", omit_d
     variables: dict[str, str] = {}
 
 
-class Resumed(msgspec.Struct, frozen=True, tag="resumed", tag_field="kind", omit_defaults=True):
+class Resumed(msgspec.Struct, frozen=True, tag="resumed", tag_field="kind", omit_defaults=True, gc=False):
     """A process took the journal over; the envelope's epoch is one higher than before."""
 
     command: str
@@ -75,7 +75,7 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed", tag_field="kind", omit
     tool_version: str
 
 
-class Intent(msgspec.Struct, frozen=True, tag="intent", tag_field="kind", omit_defaults=True):
+class Intent(msgspec.Struct, frozen=True, tag="intent", tag_field="kind", omit_defaults=True, gc=False):
     """A promise written and synced before a side effect. `opid` pairs it with its outcome."""
 
     opid: str
@@ -86,7 +86,7 @@ class Intent(msgspec.Struct, frozen=True, tag="intent", tag_field="kind", omit_d
     debts: tuple[DebtChange, ...] = ()
 
 
-class Outcome(msgspec.Struct, frozen=True, tag="outcome", tag_field="kind", omit_defaults=True):
+class Outcome(msgspec.Struct, frozen=True, tag="outcome", tag_field="kind", omit_defaults=True, gc=False):
     """What the effect returned. `failed` is proved to have had no effect, `unknown` must be probed before all else.
 
     `settled` is true when a probe, not the effect's own answer, supplied the result.
@@ -103,7 +103,7 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome", tag_field="kind", omit
     debts: tuple[DebtChange, ...] = ()
 
 
-class Transition(msgspec.Struct, frozen=True, tag="transition", tag_field="kind", omit_defaults=True):
+class Transition(msgspec.Struct, frozen=True, tag="transition", tag_field="kind", omit_defaults=True, gc=False):
     """An accepted move; replay follows `dest` and never evaluates a guard again. A checkpoint."""
 
     trigger: str
@@ -114,7 +114,7 @@ class Transition(msgspec.Struct, frozen=True, tag="transition", tag_field="kind"
     debts: tuple[DebtChange, ...] = ()
 
 
-class Observation(msgspec.Struct, frozen=True, tag="observation", tag_field="kind", omit_defaults=True):
+class Observation(msgspec.Struct, frozen=True, tag="observation", tag_field="kind", omit_defaults=True, gc=False):
     """Something seen without acting, written when it differs from what was seen before."""
 
     op: str
@@ -125,7 +125,7 @@ class Observation(msgspec.Struct, frozen=True, tag="observation", tag_field="kin
     debts: tuple[DebtChange, ...] = ()
 
 
-class Requested(msgspec.Struct, frozen=True, tag="requested", tag_field="kind", omit_defaults=True):
+class Requested(msgspec.Struct, frozen=True, tag="requested", tag_field="kind", omit_defaults=True, gc=False):
     """Somebody asked the run to end or to be left alone: a signal, `rpd cancel`, `rpd release`, `rpd gc`."""
 
     what: str
@@ -133,7 +133,7 @@ class Requested(msgspec.Struct, frozen=True, tag="requested", tag_field="kind", 
     detail: dict[str, Any] = {}
 
 
-class Left(msgspec.Struct, frozen=True, tag="left", tag_field="kind", omit_defaults=True):
+class Left(msgspec.Struct, frozen=True, tag="left", tag_field="kind", omit_defaults=True, gc=False):
     """The process went away while the run is unfinished (detach, park, second Ctrl-C)."""
 
     why: str
@@ -141,7 +141,7 @@ class Left(msgspec.Struct, frozen=True, tag="left", tag_field="kind", omit_defau
     released_by: str | None = None
 
 
-class Note(msgspec.Struct, frozen=True, tag="note", tag_field="kind", omit_defaults=True):
+class Note(msgspec.Struct, frozen=True, tag="note", tag_field="kind", omit_defaults=True, gc=False):
     """Advisory text or data for people; a reader may skip it."""
 
     topic: str
@@ -149,7 +149,7 @@ class Note(msgspec.Struct, frozen=True, tag="note", tag_field="kind", omit_defau
     data: dict[str, Any] = {}
 
 
-class Repaired(msgspec.Struct, frozen=True, tag="repaired", tag_field="kind", omit_defaults=True):
+class Repaired(msgspec.Struct, frozen=True, tag="repaired", tag_field="kind", omit_defaults=True, gc=False):
     """The journal mended itself: a torn tail was set aside, or the file was moved after a storage error."""
 
     cause: str
@@ -158,7 +158,7 @@ class Repaired(msgspec.Struct, frozen=True, tag="repaired", tag_field="kind", om
     kept_as: str = ""
 
 
-class Closed(msgspec.Struct, frozen=True, tag="closed", tag_field="kind", omit_defaults=True):
+class Closed(msgspec.Struct, frozen=True, tag="closed", tag_field="kind", omit_defaults=True, gc=False):
     """The run is over; nothing but a late sweep may follow."""
 
     outcome: str

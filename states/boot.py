@@ -17,6 +17,7 @@ SYSTEM_LOG_AFTER_SECONDS = 60.0
 """From here on the status line says what the provider's log says."""
 FRESH_SECONDS = 5.0
 """A look that is older than this does not count as one after the deadline."""
+START_SETTLES_SECONDS = 15.0
 START_RETRY_SECONDS = 600.0
 """How long a refused start is tried again while results wait in the stopped pod; it costs storage only."""
 
@@ -28,7 +29,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     seen = pod.seen
     if Op.READ_POD not in facts.looked_at or pod.misses:
         return _poll(facts, pod, now)
-    if seen is not None and seen.status == "EXITED":
+    if seen is not None and seen.status == "EXITED" and not _just_started(facts, pod, now):
         return _start(facts, pod, now)
     if seen is not None and seen.status == "RUNNING" and seen.ssh is not None:
         return Fire(Trigger.ADDRESS_KNOWN)
@@ -76,6 +77,12 @@ def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
         return Look(Op.READ_SYSTEM_LOG, look_at_pod(facts))
     what = _awaited(facts, pod)
     return Wait(pause - elapsed(looked, now), what, now.wall + boot_seconds_left(facts, now))
+
+
+def _just_started(facts: Facts, pod: PodFacts, now: Stamp) -> bool:
+    """The account may show the old status for a moment after a start; for no longer than a create may be late."""
+    settles = min(START_SETTLES_SECONDS, facts.profile.quiet_window_seconds)
+    return pod.started_at is not None and elapsed(pod.started_at, now) < settles
 
 
 def _awaited(facts: Facts, pod: PodFacts) -> str:

@@ -25,7 +25,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return _greeted(facts, pod)
     failures = facts.failures.get(Op.GREET, 0)
     tried, read = facts.looked_at.get(Op.GREET), facts.looked_at.get(Op.READ_POD)
-    if failures and is_overdue(facts, tried, now):
+    if read is not None and pod.is_seen_stopped:
+        return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
+    if (failures and is_overdue(facts, tried, now)) or (not _has_address(pod) and is_overdue(facts, read, now)):
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
     if tried is not None:
         pause = backoff(failures, first=0.1, cap=2.0)
@@ -34,12 +36,17 @@ def decide(facts: Facts, now: Stamp) -> Decision:
             return Wait(pause - elapsed(tried, now), text, now.wall + boot_seconds_left(facts, now))
         if failures % 4 == 0 and (read is None or read.up < tried.up or read.boot != tried.boot):
             return Look(Op.READ_POD, look_at_pod(facts))
-    if pod.seen is None or pod.seen.ssh is None:
+    if not _has_address(pod):
         pause = facts.profile.poll_seconds
         if read is not None and elapsed(read, now) < pause:
             return Wait(pause - elapsed(read, now), "an address", now.wall + boot_seconds_left(facts, now))
         return Look(Op.READ_POD, look_at_pod(facts))
+    assert pod.seen is not None, "it has an address"
     return Look(Op.GREET, pack(target=target(facts), address=pod.seen.ssh))
+
+
+def _has_address(pod: PodFacts) -> bool:
+    return pod.seen is not None and pod.seen.ssh is not None
 
 
 def _greeted(facts: Facts, pod: PodFacts) -> Decision:

@@ -10,7 +10,7 @@ from rpd.journal.records import DebtChange, Stamp
 from rpd.states import cost
 from rpd.states.call import pack, pause_left, pod_data, unknown_operation, unpack
 from rpd.states.facts import Candidate, Facts
-from rpd.states.fold import CANDIDATE_REFUSALS
+from rpd.states.fold_effects import CANDIDATE_REFUSALS
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, time_limit_seconds
 from rpd.states.select import choose, usd_per_hour
@@ -26,7 +26,6 @@ UNREADABLE_SECONDS = 300.0
 FATAL = {
     "no_credit": Reason.NO_CREDIT,
     "key_refused": Reason.KEY_REFUSED,
-    "forbidden": Reason.KEY_REFUSED,
     "forbidden": Reason.KEY_REFUSED,
     "blocked": Reason.KEY_REFUSED,
 }

@@ -58,6 +58,7 @@ class PodFacts(msgspec.Struct):
     id: str | None = None
     is_unknown: bool = False  # the create's answer never came, or its pod may still appear
     is_gone: bool = False  # proved: refused, deleted, or vanished
+    was_found: bool = False  # the account has shown it to us at least once since its create was answered
     seen: Pod | None = None
     misses: int = 0  # looks in a row that said there is no such pod
     first_miss_at: Stamp | None = None
@@ -263,6 +264,18 @@ class Facts(msgspec.Struct):
             and not self.launch_intended
             and self.host_failures < self.job.provision.attempts
         )
+
+
+def candidate_key(candidate: Candidate) -> str:
+    """One word per candidate, for the list of refusals."""
+    return f"{candidate.gpu_id} / {candidate.datacenter_id or 'any data center'} / {candidate.cloud}"
+
+
+def close_spans(pod: PodFacts, at: Stamp) -> None:
+    """The pod computes no more from `at` on."""
+    for span in pod.spans:
+        if span.until is None:
+            span.until = at
 
 
 def new_facts(opened: Opened, run_id: str) -> Facts:

@@ -27,8 +27,9 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
     if facts.last_reason == Fault.TAKEN_OVER and facts.failures:
         return Leave(facts.last_error or "another owner acts on this run", EXIT_TAKEN_OVER)
     if facts.pod is not None and facts.pod.misses >= MISSES_MIN and _is_vanished(facts, now):
-        ended_otherwise = facts.reason is not None and facts.reason is not Reason.JOB_SUCCEEDED
-        return Fire(Trigger.POD_GONE, None if ended_otherwise else Reason.POD_VANISHED)
+        hoped = (None, Reason.JOB_SUCCEEDED, Reason.RESULTS_UNVERIFIED)
+        is_all_here = facts.launch_intended and facts.collected
+        return Fire(Trigger.POD_GONE, Reason.POD_VANISHED if facts.reason in hoped and not is_all_here else None)
     if state is not State.COLLECT:
         if facts.request is not None:
             decision = _requested(state, facts, now)

@@ -8,7 +8,7 @@ from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, look_at_pod, pack, pause_left, target
 from rpd.states.facts import Facts
 from rpd.states.names import Op, Reason, Trigger
-from rpd.states.verdict import job_reason
+from rpd.states.verdict import job_reason, lost_reason
 
 POD_LOOK_SECONDS = 15.0
 """A pod that vanished is noticed within this time even while its connection seems alive."""
@@ -44,7 +44,7 @@ def only_ask(facts: Facts, now: Stamp) -> Decision:
     if claim is not None and claim.phase == "ended":
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
     if claim is not None and claim.phase == "lost":
-        return Fire(Trigger.JOB_LOST, Reason.JOB_LOST)
+        return Fire(Trigger.JOB_LOST, lost_reason(facts))
     since = facts.failed_since.get(Op.READ_CLAIM)
     if since is not None and elapsed(since, now) > GC_PATIENCE_SECONDS:
         return Leave(f"the pod runs but cannot be asked about its job ({facts.last_error})", EXIT_STILL_BILLING)

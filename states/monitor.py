@@ -9,7 +9,7 @@ from rpd.states.call import job_ref, look_at_pod, pack, repeatable, target, unkn
 from rpd.states.facts import Facts
 from rpd.states.link import POD_LOOK_SECONDS, decide_link, only_ask
 from rpd.states.names import Op, Reason, Trigger
-from rpd.states.verdict import job_reason
+from rpd.states.verdict import job_reason, lost_reason
 from rpd.states.world import JobRef, Target, World
 
 WATCH_SECONDS = 15.0
@@ -22,7 +22,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if claim is not None and facts.claim_is_fresh and claim.phase == "ended":
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
     if claim is not None and facts.claim_is_fresh and claim.phase in ("lost", "none"):
-        return Fire(Trigger.JOB_LOST, Reason.JOB_LOST)
+        return Fire(Trigger.JOB_LOST, lost_reason(facts))
     if facts.request == "gc":
         return only_ask(facts, now)
     asked = facts.looked_at.get(Op.READ_POD) or facts.entered

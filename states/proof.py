@@ -34,9 +34,11 @@ def count_survey(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 
 def quiet_seconds_left(facts: Facts, now: Stamp) -> float:
-    """How long a create whose outcome was unknown may still surprise us."""
+    """How long a pod may still surprise us: one of a create without an answer, or one so young that the account has never
+    shown it (a 404 to its delete, and its absence, then say nothing)."""
     window = facts.profile.quiet_window_seconds
-    return max((remaining(pod.sent_at, window, now) for pod in facts.pods.values() if pod.is_unknown), default=0.0)
+    young = (pod for pod in facts.pods.values() if pod.is_unknown or (pod.id is not None and not pod.was_found))
+    return max((remaining(pod.sent_at, window, now) for pod in young), default=0.0)
 
 
 def proof_text(facts: Facts, now: Stamp) -> str:
@@ -58,8 +60,10 @@ def _is_as_wanted(facts: Facts, found: Found) -> bool:
 def _know(facts: Facts, found: Found) -> None:
     """A pod that appeared after its create was given up gets its id, and is billed from the moment it was asked for."""
     pod = facts.pods.get(found.name)
+    if pod is not None and pod.id == found.id:
+        pod.was_found = True
     if pod is not None and pod.id is None:
-        pod.id = found.id
+        pod.id, pod.was_found = found.id, True
         pod.is_gone = False
         if not pod.spans:
             pod.spans.append(Span(pod.sent_at, pod.usd_per_hour))

@@ -70,7 +70,7 @@ def _survey(facts: Facts, now: Stamp) -> Decision:
         if elapsed(looked, now) < pause:
             quiet = quiet_seconds_left(facts, now)
             what = (
-                f"proof of release; a create without an answer is watched for {quiet:.0f} s more"
+                f"proof of release; a pod that may still appear is watched for {quiet:.0f} s more"
                 if quiet
                 else "proof of release"
             )
@@ -92,11 +92,16 @@ def _proved(facts: Facts, now: Stamp) -> Decision:
         debts.append(DebtChange(pod.name, "storage", "open", usd_per_hour=round(rate, 6)))
     if not kept:
         debts += [DebtChange(key, "storage", "close", proof=proof) for key in facts.storage_debts]
-    if facts.results_wait and kept:
+    if facts.results_wait and kept and not _is_renounced(facts):
         return Fire(Trigger.PARKED, None, None, tuple(debts))
     if facts.may_try_next:
         return Fire(Trigger.TRY_NEXT, None, None, tuple(debts))
     return Fire(Trigger.RELEASED, _last_reason(facts), None, tuple(debts))
+
+
+def _is_renounced(facts: Facts) -> bool:
+    """A person ended a run that was parked before: the pod stays stopped, and nobody waits for what is in it."""
+    return facts.request in ("cancel", "release") and facts.parked_epoch >= 0
 
 
 def _last_reason(facts: Facts) -> Reason | None:

@@ -10,8 +10,7 @@ from rpd.engine.deadline import backoff, elapsed
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
 from rpd.states.call import repeatable, unknown_operation
-from rpd.states.facts import Candidate, Facts
-from rpd.states.fold import candidate_key
+from rpd.states.facts import Candidate, Facts, candidate_key
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.world import Offer, World
 
@@ -39,9 +38,15 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         "; ".join(f"{key}: {refusal.text}" for key, refusal in facts.refusals.items())
         or "no candidate is within the price cap"
     )
-    return Fire(
-        Trigger.NO_CANDIDATE, Reason.PRICE_OVER_CAP if dear and not facts.refusals else Reason.NO_CAPACITY, tried
-    )
+    return Fire(Trigger.NO_CANDIDATE, _why_none(facts, dear), tried)
+
+
+def _why_none(facts: Facts, dear: bool) -> Reason:
+    """Access that is denied to every candidate is a matter of the key, not of capacity."""
+    if not facts.refusals:
+        return Reason.PRICE_OVER_CAP if dear else Reason.NO_CAPACITY
+    denied = all(refusal.reason == "pool_forbidden" for refusal in facts.refusals.values())
+    return Reason.KEY_REFUSED if denied else Reason.NO_CAPACITY
 
 
 def candidates(facts: Facts) -> tuple[Candidate, ...]:

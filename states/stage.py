@@ -21,10 +21,11 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     """The next tree, or the end of the phase."""
     for index, staging in enumerate(facts.job.staging):
         tree = _tree(index, staging)
-        if _key(tree) in facts.trees_done:
+        key = _key(tree, facts)
+        if key in facts.trees_done:
             continue
         return pause_or(
-            facts, now, Do(Op.PUSH_TREE, pack(target=target(facts), tree=tree, key=_key(tree))), Reason.STAGE_FAILED
+            facts, now, Do(Op.PUSH_TREE, pack(target=target(facts), tree=tree, key=key)), Reason.STAGE_FAILED
         )
     return Fire(Trigger.STEPS_DONE)
 
@@ -36,8 +37,10 @@ def _tree(index: int, staging: Staging) -> Tree:
     return Tree(label, staging.source, staging.destination, excludes, staging.delete)
 
 
-def _key(tree: Tree) -> str:
-    return hashlib.sha256(repr(tree).encode()).hexdigest()[:16]
+def _key(tree: Tree, facts: Facts) -> str:
+    """A start wipes the container's own disk, so it is part of the key."""
+    starts = facts.pod.starts if facts.pod is not None else 0
+    return hashlib.sha256(f"{tree!r}\0{starts}".encode()).hexdigest()[:16]
 
 
 def perform(pending: Pending, world: World) -> Result:

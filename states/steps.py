@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 
-from rpd.engine.deadline import is_before, remaining
+from rpd.engine.deadline import elapsed, is_before, remaining
 from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
 from rpd.states.call import look_at_pod, pack, pause_left, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
+from rpd.states.faults import Fault
+from rpd.states.fold_effects import LINK_FAULTS
 from rpd.states.job import Command
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.world import Step, StepResult, Target, World
 
 FAILURES_MAX = 5
-"""Links lost in a row during one step before the phase fails."""
+"""Tries of one step before the phase fails."""
+LINK_PATIENCE_SECONDS = 600.0
+"""How long the link may be down during one step before the phase fails."""
+FATAL = frozenset(
+    {Fault.PATH_REFUSED, Fault.DISK_FULL, Fault.NO_TOOL, Fault.WRONG_POD, Fault.HOST_KEY_CHANGED, Fault.AUTH_REFUSED}
+)
+"""Faults that another try cannot mend."""
 
 
 def decide_steps(facts: Facts, now: Stamp, phase: str, commands: tuple[Command, ...], reason: Reason) -> Decision:
@@ -36,13 +44,9 @@ def pause_or(facts: Facts, now: Stamp, do: Do, reason: Reason) -> Decision:
     failures = facts.failures.get(do.op, 0)
     if not failures:
         return do
-    if failures >= FAILURES_MAX or facts.last_reason in (
-        "path_refused",
-        "disk_full",
-        "no_tool",
-        "wrong_pod",
-        "host_key_changed",
-    ):
+    is_link = facts.last_reason in LINK_FAULTS
+    is_over = elapsed(facts.failed_since[do.op], now) > LINK_PATIENCE_SECONDS if is_link else failures >= FAILURES_MAX
+    if is_over or facts.last_reason in FATAL:
         return Fire(Trigger.STEP_FAILED, reason, facts.last_error)
     asked = facts.looked_at.get(Op.READ_POD)
     if asked is None or is_before(asked, facts.looked_at[do.op]):
@@ -50,6 +54,8 @@ def pause_or(facts: Facts, now: Stamp, do: Do, reason: Reason) -> Decision:
     if facts.pod is not None and facts.pod.misses:
         left = remaining(asked, max(facts.profile.proof_interval_seconds / 3.0, 0.1), now)
         return Wait(left, "the pod to show in the account again") if left else Look(Op.READ_POD, look_at_pod(facts))
+    if facts.pod is not None and facts.pod.is_seen_stopped:
+        return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     left = pause_left(facts, Op(do.op), now, first=0.2, cap=5.0)
     return Wait(left, f"the link ({facts.last_error})") if left else do
 
@@ -59,7 +65,9 @@ def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
     text = command.command
     if command.with_env and facts.job.remote_env.source_files:
         text = "\n".join([*(f". {path}" for path in facts.job.remote_env.source_files), text])
-    digest = hashlib.sha256(f"{text}\0{sorted(env.items())}".encode()).hexdigest()[:16]
+    # A start wipes the container's own disk, so what was done before it is done again.
+    starts = facts.pod.starts if facts.pod is not None else 0
+    digest = hashlib.sha256(f"{text}\0{sorted(env.items())}\0{starts}".encode()).hexdigest()[:16]
     return Step(f"{phase}-{index + 1}-{digest}", f"{phase} command {index + 1}", text, command.timeout_sec, env)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Do, Look, Pending, Result
 from rpd.journal.records import DebtChange, Stamp
-from rpd.states.call import pack, pod_data
+from rpd.states.call import pack, pause_left, pod_data
 from rpd.states.facts import Facts, Found
 from rpd.states.names import Op
 from rpd.states.proof import quiet_seconds_left
@@ -22,17 +22,17 @@ OPERATIONS = frozenset({Op.READ_POD, Op.SURVEY, Op.STOP_POD, Op.DELETE_POD})
 def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
     """While a create without an answer may still take effect: look for its pod, and give back any that is not in
     use."""
-    if not any(
+    strays = [found.id for found in facts.survey_found if facts.pod is None or found.id != facts.pod.id]
+    for pod_id in strays:
+        released = facts.released_ids.get(pod_id)
+        if released is None or elapsed(released, now) > _interval(facts):
+            do = give_back(pod_id, "delete")
+            return None if pause_left(facts, Op(do.op), now, first=1.0, cap=30.0) else do
+    is_late_possible = any(
         pod.is_unknown and (pod.id is None or quiet_seconds_left(facts, now) > 0.0) for pod in facts.pods.values()
-    ):
-        return None
-    for found in facts.survey_found:
-        if facts.pod is None or found.id != facts.pod.id:
-            released = facts.released_ids.get(found.id)
-            if released is None or elapsed(released, now) > _interval(facts):
-                return give_back(found.id, "delete")
+    )
     looked = facts.looked_at.get(Op.SURVEY)
-    if looked is not None and elapsed(looked, now) < _interval(facts):
+    if not (strays or is_late_possible) or (looked is not None and elapsed(looked, now) < _interval(facts)):
         return None
     return Look(Op.SURVEY, survey_args(facts))
 

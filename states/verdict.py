@@ -20,6 +20,11 @@ def job_reason(facts: Facts) -> Reason:
     return Reason.JOB_SUCCEEDED
 
 
+def lost_reason(facts: Facts) -> Reason:
+    """A job that is gone is lost, unless the run was ended before: then its pod was stopped under it by us."""
+    return Reason.JOB_LOST if facts.reason is None else facts.reason
+
+
 def verdict(facts: Facts) -> tuple[Outcome, Reason | None, int]:
     """Outcome, reason and exit code of a run that came to its end."""
     if facts.reason is None:

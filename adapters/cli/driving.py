@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ from rpd.engine.ports import Request
 from rpd.engine.runner import Listener
 from rpd.journal.index import Index
 from rpd.journal.reader import read
-from rpd.journal.records import Left, Opened, Outcome, Record, Transition
+from rpd.journal.records import Left, Note, Observation, Opened, Outcome, Record, Transition
 from rpd.journal.store import Journal
 from rpd.states.names import Op, State, Trigger
 
 EXIT_STILL_BILLING = 8
+EXIT_INTERNAL = 1
 
 
 class Pointers:
@@ -39,7 +41,7 @@ class Pointers:
         self._journal = journal
         self._index = Index(home)
         self._workspace = LocalWorkspace(home)
-        self._pod_id: str | None = None
+        self._is_placed = True
 
     def recorded(self, record: Record) -> None:
         """Refresh what this record makes stale."""
@@ -50,13 +52,25 @@ class Pointers:
         if not pointer:
             return
         with contextlib.suppress(OSError):
-            if isinstance(body, Outcome) and body.op == Op.CREATE_POD and body.status == "ok":
+            if self._shows_pod(body):
                 self._write(str(pointer), body.data["pod"])
             elif isinstance(body, Outcome) and body.op == Op.DELETE_POD and body.status == "ok":
                 self._workspace.remove_pointer(str(pointer), str(body.data["pod_id"]))
 
     def doing(self, what: str, deadline: float | None) -> None:
         """Nothing derived depends on it."""
+
+    def _shows_pod(self, body: object) -> bool:
+        """A pod that was rented, or the first look at it that says where it is."""
+        match body:
+            case Outcome(op=Op.CREATE_POD, status="ok"):
+                self._is_placed = body.data["pod"].get("datacenter_id") is not None
+                return True
+            case Observation(op=Op.READ_POD, error=None, data={"pod": {"datacenter_id": str()}}) if not self._is_placed:
+                self._is_placed = True
+                return True
+            case _:
+                return False
 
     def _write(self, pointer: str, pod: dict[str, Any]) -> None:
         content = {
@@ -117,11 +131,33 @@ def drive_journal(
             exit_code = ending.exit_code
     except LeaveNow as leaving:
         exit_code = _left_at_once(journal, leaving)
+    except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, MemoryError):
+        exit_code = _rescue(journal, access, home)
     finally:
         journal.close()
         events.refresh()
         Index(home).refresh(journal.path)
     return _last_words(journal.path, exit_code, as_json=as_json, quiet=quiet)
+
+
+def _rescue(journal: Journal, access: Access, home: Path) -> int:
+    """A fault of this program while something may bill: keep the trace, and give the pod back by the shortest way (stopped,
+    so that nothing in it is lost). Raises what it was called for when nothing is owed."""
+    from rpd.adapters.wiring import drive
+    from rpd.journal.replay import fold
+
+    trace = traceback.format_exc()
+    records = read(journal.path).records
+    if not any(kind == "compute" for _, kind in fold(records).debts):
+        raise
+    journal.append(Note("internal_error", trace))
+    output.note(["error: internal error; the trace is in the journal; giving the pod back", trace.splitlines()[-1]])
+    control = ProcessControl()
+    control.ask(Request("release", "internal error", {"how": "stop"}))
+    journal.records = records
+    with signal_requests(control.ask):
+        drive(journal, access, control, [], home)
+    return EXIT_INTERNAL
 
 
 def _left_at_once(journal: Journal, leaving: LeaveNow) -> int:

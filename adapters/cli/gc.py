@@ -198,7 +198,7 @@ def _late_pods(entry: Entry, account: Account | None) -> list[Pod]:
 def _act(row: Row, accounts: dict[str, Account]) -> None:
     """One run; what goes wrong with it does not stop the others."""
     if row.is_spared:
-        row.result = "spared"
+        row.result = row.plan.replace("spare", "spared", 1)
         return
     try:
         _release(row, accounts)

@@ -6,12 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access
+from rpd.adapters.local.clouds import Access, redactor_for
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.version import version
 from rpd.engine.errors import RpdError, Unavailable
 from rpd.journal.records import DebtChange, Intent, Outcome
-from rpd.journal.redact import Redactor
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 from rpd.states.names import Op, State
@@ -35,7 +34,7 @@ def delete_pod(journal_path: Path, access: Access, cloud: Cloud, pod_id: str, na
     """
     clock = SystemClock()
     journal = Journal.open(
-        journal_path, now=clock.now, command=command, tool_version=version(), redactor=Redactor(access.key)
+        journal_path, now=clock.now, command=command, tool_version=version(), redactor=redactor_for(access)
     )
     with journal:
         debts = [key for key in fold(journal.records).debts if key[0] == name]

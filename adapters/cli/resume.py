@@ -8,14 +8,13 @@ from rpd.adapters.cli import output
 from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.local.clouds import recorded_access, redactor_for
 from rpd.adapters.local.version import version
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalDamaged, JournalTooNew
 from rpd.journal.reader import Reading, read
 from rpd.journal.records import Opened
-from rpd.journal.redact import Redactor
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 
@@ -46,7 +45,7 @@ def take_over(
         now=SystemClock().now,
         command=command,
         tool_version=version(),
-        redactor=Redactor(access.key),
+        redactor=redactor_for(access),
     )
     return drive_journal(journal, access, as_json=as_json, request=request, quiet=quiet)
 

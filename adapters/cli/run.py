@@ -14,19 +14,19 @@ import msgspec
 from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.validate import read_variables
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access, default_access, sandbox_access, sandbox_home
+from rpd.adapters.local.clouds import Access, default_access, redactor_for, sandbox_access, sandbox_home
 from rpd.adapters.local.dirs import new_token, state_home
 from rpd.adapters.local.jobfile import LoadedJob, load_job
 from rpd.adapters.local.keys import ssh_key
 from rpd.adapters.local.version import version
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.engine.errors import UserError
+from rpd.journal.errors import RecordRefused
 from rpd.journal.index import Index
 from rpd.journal.lock import holder
 from rpd.journal.paths import journal_path
 from rpd.journal.reader import read
 from rpd.journal.records import SCHEMA_VERSION, Opened
-from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
 
 
@@ -87,4 +87,10 @@ def _open(loaded: LoadedJob, access: Access, home: Path) -> Journal:
         variables=loaded.variables,
     )
     clock = SystemClock()
-    return Journal.create(path, opened, run_id=loaded.run_id, now=clock.now, redactor=Redactor(access.key))
+    try:
+        return Journal.create(path, opened, run_id=loaded.run_id, now=clock.now, redactor=redactor_for(access))
+    except RecordRefused as refused:
+        raise UserError(
+            f"the rendered job does not fit into the journal's first record: {refused.message}",
+            hint="put long scripts into a staged file and call it from run.body",
+        ) from refused

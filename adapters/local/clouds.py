@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from rpd.adapters.local.config import CloudProfile, cloud_profile, find_api_key, profile_of, require_api_key
+from rpd.adapters.local.leaks import environment_secrets
 from rpd.engine.errors import UserError
-from rpd.journal.redact import Secret
+from rpd.journal.redact import Redactor, Secret
 
 SANDBOX_POLL_SECONDS = 0.1
 RUNPOD_POLL_SECONDS = 3.0
@@ -76,6 +77,11 @@ def recorded_access(cloud: Mapping[str, str], environ: Mapping[str, str] = os.en
             reason="key_missing",
         )
     return Access(profile, key.secret, key.source)
+
+
+def redactor_for(access: Access, environ: Mapping[str, str] = os.environ) -> Redactor:
+    """What no record may hold: the API key, and every secret of this environment (a variable may bring one into a job)."""
+    return Redactor(access.key, *(Secret(value) for value in environment_secrets(environ).values()))
 
 
 def _own_sandbox(state_home: Path, url: str) -> str | None:

@@ -36,7 +36,7 @@ $rpd_folder/switch/owner" 2>&1) || rpd_fail path_refused "the orders could not b
     rpd_lives "$rpd_home/loop" || rpd_start_loop
     rpd_probe=$(rpd_try_key)
     rpd_lives "$rpd_home/loop" || rpd_probe='the switch could not be started'
-    rpd_put "$rpd_home/probe" "$rpd_probe"
+    rpd_write "$rpd_home/probe" "$rpd_probe"
     { read -r rpd_generation rpd_limit rpd_rest; } <"$rpd_home/orders"
     { read -r rpd_pid rpd_then rpd_kind; } 2>/dev/null <"$rpd_home/loop"
     printf 'generation=%s\nlimit_at=%s\nprobe=%s\nkind=%s\npid=%s\n' "$rpd_generation" "$rpd_limit" "$rpd_probe" "$rpd_kind" "$rpd_pid"

@@ -32,6 +32,9 @@ rpd_put() {
     fi
 }
 
+# FILE VALUE: the same without waiting for the disk.
+rpd_write() { printf '%s\n' "$2" >"$1.$$" && mv -f "$1.$$" "$1"; }
+
 # FILE: its first line, empty where there is none.
 rpd_get() {
     rpd_value=

@@ -18,9 +18,10 @@ from rpd.states.world import Claim
 BEAT_SECONDS = 10.0
 """How often the owner's lease is renewed while following."""
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.05
 _DRAIN_SECONDS = 2.0
 """How long the rest of an ended job's log may keep us waiting; it may have been cut behind our back."""
+_BEGIN_SECONDS = 30.0
 _MAX_LINE = 64 * 1024
 
 Command = Callable[[int], str]
@@ -57,10 +58,11 @@ class _Attempt:
         self.channel = channel
         self.claim: Claim | None = None
         self._log = log
+        self._offset = log.offset
         self._deadline = deadline
         self._to_size_only = to_size_only
         self._end: Claim | None = None
-        self._goal: int | None = None
+        self._goal = 0
         self._is_replaced = False
         self._has_output = True
         self._said = bytearray()
@@ -69,25 +71,28 @@ class _Attempt:
 
     def run(self) -> Claim | None:
         """The claim when there is no more to do, None when the remote log turned out to be another one."""
-        while not self._is_replaced:
+        while True:
             self._beat()
             self._listen()
             if self._is_replaced:
-                break
+                return None
+            if (last := self._finished()) is not None:
+                return last
             self._copy()
-            now = time.monotonic()
-            if self._end is not None and (
-                self._is_drained(self._end.log_bytes) or now - self._moved_at > _DRAIN_SECONDS
-            ):
-                return self._end
-            if self._to_size_only and self.claim is not None and self._goal is not None:
-                if self._is_drained(self._goal) or now - self._moved_at > _DRAIN_SECONDS:
-                    return self.claim
-            elif self.claim is not None and now >= self._deadline:
-                return self.claim
-            elif now >= self._deadline + 30.0:
+
+    def _finished(self) -> Claim | None:
+        """The claim to return when there is nothing more to wait for."""
+        now = time.monotonic()
+        is_idle = now - self._moved_at > _DRAIN_SECONDS
+        if self._end is not None and (is_idle or self._is_drained(self._end.log_bytes)):
+            return self._end
+        if self.claim is None:
+            if now >= self._deadline + _BEGIN_SECONDS:
                 raise Unavailable("the follower in the pod did not begin", reason=Fault.TIMEOUT)
-        return None
+            return None
+        if self._to_size_only:
+            return self.claim if is_idle or self._is_drained(self._goal) else None
+        return self.claim if now >= self._deadline else None
 
     def _is_drained(self, size: int) -> bool:
         return self._log.offset >= size or not self._has_output
@@ -138,7 +143,7 @@ class _Attempt:
         self.claim, self._goal, self._moved_at = claim, claim.log_bytes, time.monotonic()
         if kind == "end":
             self._end = claim
-        elif claim.log_bytes < self._log.offset and claim.phase in ("running", "ended", "lost"):
+        elif claim.log_bytes < self._offset and claim.phase in ("running", "ended", "lost"):
             self._is_replaced = True
 
 

@@ -25,13 +25,15 @@ rpd_claim() {
 
 # What a claim needs before the script may start; on failure the claim is given back, since nothing ran.
 rpd_prepare() {
-    rpd_put "$rpd_job/anchor" "$rpd_anchor" &&
-        rpd_put "$rpd_job/container" "$(rpd_container)" &&
-        rpd_put "$rpd_job/lock" "$(rpd_lock_path "$rpd_launch" "$rpd_job")" &&
+    # Nobody looks at these before the gate is there.
+    printf '%s\n' "$rpd_anchor" >"$rpd_job/anchor" &&
+        rpd_container >"$rpd_job/container" &&
+        rpd_lock_path "$rpd_launch" "$rpd_job" >"$rpd_job/lock" &&
         mkdir -p "$(dirname "$rpd_script")" "$(dirname "$rpd_log")" &&
         rpd_script_text >"$rpd_script.rpd-tmp" &&
         chmod 700 "$rpd_script.rpd-tmp" || return 1
-    [ "$(rpd_size "$rpd_script.rpd-tmp")" = "$rpd_script_bytes" ] || { echo 'the script did not arrive whole' >&2; return 1; }
+    [ "$(rpd_size "$rpd_script.rpd-tmp")" -eq "$(rpd_script_text | wc -c)" ] ||
+        { echo 'the script could not be written whole' >&2; return 1; }
     mv -f "$rpd_script.rpd-tmp" "$rpd_script" &&
         rpd_wrapper_text >"$rpd_job/wrapper.tmp" && mv -f "$rpd_job/wrapper.tmp" "$rpd_job/wrapper" &&
         : >>"$rpd_log"
@@ -42,10 +44,10 @@ rpd_main() {
         rpd_error=$(rpd_prepare 2>&1) || { rm -rf "$rpd_job"; rpd_fail path_refused "$rpd_error"; }
         rpd_spawn "$rpd_job/wrapper" "$(rpd_get "$rpd_job/lock")"
     fi
-    rpd_tries=100
-    while [ ! -d "$rpd_job/gate" ] && [ -d "$rpd_job" ] && [ "$rpd_tries" -gt 0 ]; do
+    rpd_tries=250
+    while [ ! -f "$rpd_job/started" ] && [ ! -f "$rpd_job/rc" ] && [ -d "$rpd_job" ] && [ "$rpd_tries" -gt 0 ]; do
         rpd_tries=$((rpd_tries - 1))
-        rpd_nap 0.05
+        rpd_nap 0.02
     done
     rpd_print_claim
 }

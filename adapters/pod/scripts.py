@@ -43,7 +43,6 @@ def launch_script(target: Target, order: LaunchOrder, *, stale_seconds: int = ST
     values = {
         **_job_values(target, job),
         "rpd_script": order.script_path,
-        "rpd_script_bytes": str(len(body.encode("utf-8", "surrogateescape"))),
         "rpd_anchor": f"{order.anchor_seq} {order.anchor_z}",
         "rpd_stale_seconds": str(stale_seconds),
     }

@@ -1,11 +1,15 @@
-# Calls a step off: its command is ended and its result not kept.
+# Calls a step off: its command is ended and its result not kept. It may be just about to start.
 
 rpd_main() {
-    [ -d "$rpd_step" ] && [ ! -f "$rpd_step/rc" ] || exit 0
+    rpd_tries=40
+    while ! rpd_lives "$rpd_step/pid" && [ ! -f "$rpd_step/rc" ] && [ "$rpd_tries" -gt 0 ]; do
+        rpd_tries=$((rpd_tries - 1))
+        rpd_nap 0.05
+    done
+    if [ -f "$rpd_step/rc" ] || ! rpd_lives "$rpd_step/pid"; then exit 0; fi
     : >"$rpd_step/cancelled"
     rpd_leader=$(rpd_get "$rpd_step/job")
-    rpd_leader=${rpd_leader%% *}
-    if [ -n "$rpd_leader" ] && rpd_lives "$rpd_step/pid"; then rpd_end_members "$rpd_leader" 3; fi
+    rpd_end_members "${rpd_leader%% *}" 3
 }
 
 rpd_main

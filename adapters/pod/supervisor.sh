@@ -44,14 +44,14 @@ rpd_main() {
     ) </dev/null >>"$rpd_step/out" 2>&1 &
     rpd_child=$!
     rpd_stat "$rpd_child"
-    rpd_put "$rpd_step/job" "$rpd_child $rpd_start"
+    rpd_write "$rpd_step/job" "$rpd_child $rpd_start"
     rpd_stat $$
-    rpd_put "$rpd_step/pid" "$$ $rpd_start"
+    rpd_write "$rpd_step/pid" "$$ $rpd_start"
     rpd_await_child
     rpd_keep_tail
     # What was called off is not done.
     [ ! -f "$rpd_step/cancelled" ] || exit 0
-    rpd_put "$rpd_step/seconds" "$(($(rpd_uptime) - rpd_began))"
+    rpd_write "$rpd_step/seconds" "$(($(rpd_uptime) - rpd_began))"
     rpd_put "$rpd_step/rc" "$rpd_code"
 }
 

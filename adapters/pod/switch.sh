@@ -15,7 +15,7 @@ rpd_home() {
 }
 
 # METHOD PATH|URL BODY: prints the answer, and on a line of its own the status; nothing where no client got one. The key
-# goes to the client through a pipe or the environment, never as an argument.
+# goes to the client through a pipe, the environment or (wget takes no pipe) a private file, never as an argument.
 rpd_http() {
     u=${RPD_API_URL:-https://api.runpod.io/v2}; u=${u%/}$2
     case $2 in http*) u=$2 ;; esac
@@ -33,7 +33,11 @@ print(a.read().decode(),a.status,sep=\"\n\")" "$1" "$u" "$3")
         case ${r##*"$rpd_l"} in [1-5]??) echo "$r"; return ;; esac
     fi
     if command -v wget >/dev/null; then
-        r=$(printf "header = Authorization: Bearer %s\n" "$RUNPOD_API_KEY" | wget --config=/dev/stdin -q -T 20 -t 1 -U rpd-switch --method="$1" ${3:+--header="Content-Type: application/json" --body-data="$3"} --save-headers --content-on-error -O - "$u")
+        t=/dev/shm/.rpd.$$
+        [ -w /dev/shm ] || t=/tmp/.rpd.$$
+        (umask 077; set -C; rm -f $t; printf "header = Authorization: Bearer %s\n" "$RUNPOD_API_KEY" >$t)
+        r=$(wget --config=$t -q -T 20 -t 1 -U rpd-switch --method="$1" ${3:+--header="Content-Type: application/json" --body-data="$3"} --save-headers --content-on-error -O - "$u")
+        rm -f $t
         s=${r#HTTP/* }; s=${s%%[!0-9]*}
         case $s in [1-5]??) echo "$r$rpd_l$s" ;; esac
     fi

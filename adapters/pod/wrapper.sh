@@ -12,7 +12,7 @@ rpd_run_job() {
     ) </dev/null >>"$rpd_log" 2>&1 &
     rpd_child=$!
     rpd_stat "$rpd_child"
-    rpd_put "$rpd_job/job" "$rpd_child $rpd_start"
+    rpd_write "$rpd_job/job" "$rpd_child $rpd_start"
     while :; do
         rpd_hit=
         wait "$rpd_child"
@@ -35,11 +35,11 @@ rpd_main() {
     done
     mkdir "$rpd_job/gate" 2>/dev/null || exit 97
     rpd_stat $$
-    rpd_put "$rpd_job/pid" "$$ $rpd_start"
+    rpd_write "$rpd_job/pid" "$$ $rpd_start"
     : >"$rpd_log"
     rpd_put "$rpd_job/started" "$(rpd_now)"
     rpd_run_job
-    rpd_put "$rpd_job/ended" "$(rpd_now)"
+    rpd_write "$rpd_job/ended" "$(rpd_now)"
     # With a full volume memory has to do; it lasts as long as the container.
     rpd_put "$rpd_job/rc" "$rpd_code" || printf '%s\n' "$rpd_code" >"$rpd_lock.rc"
 }

@@ -202,7 +202,8 @@ class CloudModel:
         kept = State(boot_seconds=self.state.boot_seconds, port=self.state.port)
         for field in State.__struct_fields__:
             setattr(self.state, field, getattr(kept, field))
-        self.runtime.starts_file.unlink(missing_ok=True)
+        # Emptied, not removed: containers write to it through a mount of this very file.
+        self.runtime.starts_file.write_bytes(b"")
         self.save()
 
     async def recover(self) -> None:

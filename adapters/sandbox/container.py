@@ -1,4 +1,4 @@
-"""What a container is made of: the order it was created from, its folders on this machine, and how a process is put into it."""
+"""What a container is made of: its order, its folders on this machine, and how a process is put into it."""
 
 from __future__ import annotations
 

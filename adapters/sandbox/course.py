@@ -20,6 +20,9 @@ CONTAINER = 0.571
 ADDRESS = 0.714
 REACHABLE = 1.0
 
+LEAD_SECONDS = 0.25
+"""Bringing up a real container takes a moment; it is begun this much before the stage that shows it."""
+
 SSH_FAULTS: dict[str, SshFault] = {how: how for how in ("refuse", "nobanner", "close", "auth")}
 
 
@@ -37,7 +40,6 @@ async def boot(cloud: CloudModel, pod: Pod, *, is_first: bool) -> None:
     cloud.note(pod, f"pulling image {pod.image}")
     accidents.milestone(cloud, pod, "starting")
     await _stuck(cloud, pod, STARTING)
-    await _until(cloud, pod, CONTAINER)
     await _start_container(cloud, pod)
     await _open_ssh(cloud, pod)
     pod.boot_seconds += cloud.now() - pod.accepted_at
@@ -56,6 +58,7 @@ async def finish(work: Awaitable[None]) -> None:
 
 
 async def _start_container(cloud: CloudModel, pod: Pod) -> None:
+    await _until(cloud, pod, CONTAINER, early=LEAD_SECONDS)
     hang = pod.afflictions.get("F36")
     if hang is not None:
         pod.status = RUNNING
@@ -63,9 +66,9 @@ async def _start_container(cloud: CloudModel, pod: Pod) -> None:
         await _wait_out(cloud, hang)
         del pod.afflictions["F36"]
     await finish(cloud.runtime.start(cloud.container_of(pod)))
-    now = cloud.now()
-    pod.status, pod.container_at = RUNNING, now
-    pod.started_at = now
+    pod.started_at = pod.container_at = cloud.now()
+    await _until(cloud, pod, CONTAINER)
+    pod.status = RUNNING
     cloud.note(pod, f"start container for {pod.image}: begin")
     accidents.milestone(cloud, pod, "running")
     if "F25" in pod.afflictions:
@@ -154,8 +157,8 @@ async def _wait_out(cloud: CloudModel, options: dict[str, str]) -> None:
     await asyncio.sleep(max(0.0, float(options["until"]) - cloud.now()))
 
 
-async def _until(cloud: CloudModel, pod: Pod, share: float) -> None:
-    at = pod.accepted_at + pod.planned_boot_seconds * share
+async def _until(cloud: CloudModel, pod: Pod, share: float, early: float = 0.0) -> None:
+    at = pod.accepted_at + pod.planned_boot_seconds * share - early
     delay = at - cloud.now()
     if delay > 0:
         await asyncio.sleep(delay)

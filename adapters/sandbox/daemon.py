@@ -189,6 +189,8 @@ def call(info: SandboxInfo, method: str, path: str, body: dict[str, Any] | None 
 def _start(files: DaemonFiles) -> SandboxInfo:
     import subprocess
 
+    # The sandbox has a key of its own; the user's real one has no business in a process that lives on.
+    environment = {name: value for name, value in os.environ.items() if name != "RUNPOD_API_KEY"}
     with _log(files) as log:
         starter = subprocess.Popen(
             [sys.executable, "-m", "rpd.adapters.sandbox", str(files.home)],
@@ -198,6 +200,7 @@ def _start(files: DaemonFiles) -> SandboxInfo:
             close_fds=True,
             start_new_session=True,
             cwd="/",
+            env=environment,
         )
     try:
         code = starter.wait(_START_SECONDS)

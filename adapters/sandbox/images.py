@@ -1,9 +1,9 @@
 """The images the sandbox knows, by a marker in their name: what they start and which files they bring.
 
-official-like     any other name; CMD is `/start.sh`, which starts sshd when PUBLIC_KEY is not empty
-sandbox/bare      no start script, no sshd; CMD ends at once, so that the container restarts again and again unless `args` stays
+official-like            any other name; CMD is `/start.sh`, which starts sshd when PUBLIC_KEY is not empty
+sandbox/bare             no start script, no sshd; CMD ends at once: the container restarts for ever, unless `args` stay
 sandbox/own-entrypoint   an entrypoint that ignores every argument and starts sshd itself
-sandbox/no-sshd   `/start.sh` exists and waits, but knows no SSH
+sandbox/no-sshd          `/start.sh` exists and waits, but knows no SSH
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from rpd.adapters.sandbox import nsinit
 from rpd.adapters.sandbox.container import CONTAINER_PATH, ContainerSpec, Launch, PodFolder
 from rpd.adapters.sandbox.images import STARTS_PATH, ImageFile, files_of
 
@@ -35,6 +34,8 @@ OWN_FOLDERS = {
 
 LAYERED_FOLDERS = ("usr", "etc", "opt", "var")
 """Writable through a layer, where the kernel and the file system can; the rest is read-only."""
+
+_NSINIT = Path(__file__).with_name("nsinit.py")
 
 DROPPED_CAPABILITIES = {
     "linux_immutable": 9,
@@ -138,7 +139,7 @@ class Namespace:
         words = [self._unshare, "--mount", "--propagation", "private", "--uts", "--pid", "--fork", "--kill-child"]
         if not self._is_root:
             words += ["--user", "--map-root-user"]
-        words += ["--", sys.executable, "-I", "-S", str(nsinit.__file__), str(plan_file)]
+        words += ["--", sys.executable, "-I", "-S", str(_NSINIT), str(plan_file)]
         return Launch(tuple(words), {"PATH": os.environ.get("PATH", CONTAINER_PATH)}, "/", reports=True)
 
     def session(self, folder: PodFolder, init_pid: int, command: str | None, env: dict[str, str], pty: bool) -> Launch:
@@ -178,7 +179,7 @@ class Namespace:
 
 
 def _machine_files(hostname: str) -> dict[str, ImageFile]:
-    """Files of /etc that name this machine or its network, taken as they are now: they may be mounts or links elsewhere."""
+    """Files of /etc that name this machine or its network, as they read now: they may be mounts or links elsewhere."""
     files = {"/etc/hostname": ImageFile(f"{hostname}\n")}
     for name in ("resolv.conf", "hosts"):
         source = Path("/etc") / name

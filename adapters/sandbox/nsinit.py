@@ -1,7 +1,8 @@
 """The first process of a container in a namespace, before it becomes the container's own: mounts, then execs.
 
 Run as a plain script by `unshare` with the plan's path and the number of a pipe to report on; it imports nothing of the
-package. The pipe gets "ready" when the container stands, else the error. What cannot be executed ends in the container's log.
+package. The pipe gets "ready" when the container stands, else the error. A command that cannot be executed is told on
+standard error, which is the container's log.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def add_part(root: str, part: dict[str, Any]) -> None:
 
 
 def add_links(root: str, path: str, own: str | None) -> None:
-    """A writable folder whose entries are links to those of this machine; `own` holds it where the folder cannot be written."""
+    """A writable folder whose entries are links to those of this machine; `own` holds it where `path` is read-only."""
     shown = "/.rpd/machine" + path
     bind(path, root + shown, False)
     if own is not None:

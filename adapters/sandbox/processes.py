@@ -1,4 +1,4 @@
-"""Processes of this machine told apart for certain: by number, start and boot, so that nothing foreign is ever signalled."""
+"""Processes of this machine told apart for certain, by number, start and boot: nothing foreign is ever signalled."""
 
 from __future__ import annotations
 
@@ -64,8 +64,9 @@ def children_of(pid: int) -> list[int]:
 
 
 def marked(marker: str, roots: Iterable[int] = ()) -> list[ProcessId]:
-    """Processes whose environment holds the entry `marker` (`NAME=value`), their descendants and sessions, and those of `roots`.
+    """Processes with the entry `marker` (`NAME=value`) in their environment and those of `roots`, with all their kin.
 
+    Kin are descendants and members of the sessions they lead.
     A process that cleared its environment is found through its parent or its session. The caller is never among them.
     """
     table = _table()
@@ -88,9 +89,9 @@ def _table() -> list[tuple[int, int, int, str]]:
     if not (_PROC / "self/stat").exists():
         return _table_of_ps()
     rows = []
-    for entry in os.listdir(_PROC):
-        if entry.isdigit() and (fields := _stat(int(entry))) is not None:
-            rows.append((int(entry), int(fields[1]), int(fields[3]), fields[0]))
+    for pid in (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()):
+        if (fields := _stat(pid)) is not None:
+            rows.append((pid, int(fields[1]), int(fields[3]), fields[0]))
     return rows
 
 

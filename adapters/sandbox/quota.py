@@ -12,7 +12,7 @@ from rpd.adapters.sandbox.problems import Problem
 SPENT_WINDOW = "x-spent-window"
 
 # Wide enough for a busy test suite; the real quotas are lower and differ by account.
-WINDOWS = {"minute": (60, 6_000), "hour": (3_600, 200_000), "day": (86_400, 2_000_000)}
+WINDOWS = {"minute": (60, 60_000), "hour": (3_600, 1_000_000), "day": (86_400, 10_000_000)}
 POLICY = ", ".join(f'"{name}";q={quota};w={seconds}' for name, (seconds, quota) in WINDOWS.items())
 
 
@@ -31,14 +31,17 @@ class Quota:
             if at == window and used >= quota:
                 raise too_many(name, seconds - now % seconds)
 
-    def headers(self, now: float, spent_window: str | None = None) -> dict[str, str]:
-        """RateLimit headers as of now; a spent window shows r=0."""
+    def headers(self, now: float, spent: str | None = None) -> dict[str, str]:
+        """RateLimit headers as of now; a spent window (`name;seconds until it is filled again`) shows r=0."""
+        spent_window, _, resets_in = (spent or "").partition(";")
         members = []
         for name, (seconds, quota) in WINDOWS.items():
             at, used = self._used.get(name, (0, 0))
             left = max(0, quota - used) if at == int(now // seconds) else quota
-            remaining = 0 if name == spent_window else left
-            members.append(f'"{name}";r={remaining};t={math.ceil(seconds - now % seconds)}')
+            if name == spent_window:
+                members.append(f'"{name}";r=0;t={resets_in}')
+            else:
+                members.append(f'"{name}";r={left};t={math.ceil(seconds - now % seconds)}')
         return {"RateLimit": ", ".join(members), "RateLimit-Policy": POLICY}
 
 
@@ -62,5 +65,6 @@ def storm(state: State, now: float, fits: Any) -> None:
 def too_many(window: str, retry_after: float) -> Problem:
     """The refusal for a used-up window."""
     problem = Problem(429, f"rate limit exceeded for the {window} window")
-    problem.headers = {"Retry-After": str(max(1, math.ceil(retry_after))), SPENT_WINDOW: window}
+    seconds = str(max(1, math.ceil(retry_after)))
+    problem.headers = {"Retry-After": seconds, SPENT_WINDOW: f"{window};{seconds}"}
     return problem

@@ -55,7 +55,7 @@ class PathRewriter:
         names = sorted(paths, key=len, reverse=True)
         keep = "|".join(re.escape(prefix) for prefix in kept)
         move = "|".join(re.escape(name) for name in names)
-        self._pattern = re.compile(rf"(?P<keep>{keep or '(?!)'})|(?<![\w.~*+)}}/-])(?P<path>{move})(?![\w.-]|\.\w)")
+        self._pattern = re.compile(rf"(?P<keep>{keep or '(?!)'})|(?<![\w.~*+)}}/-])(?P<path>{move})(?![\w-]|\.\w)")
 
     def text(self, text: str) -> str:
         """The text with every path replaced."""

@@ -1,7 +1,7 @@
 """The containers of a sandbox: real processes in folders of their own, restarted when they end, reached over real SSH.
 
-Everything runs in one event loop. What must outlive the process (which processes belong to which pod) is on disk, so that a
-runtime that was killed leaves pods running and its successor finds them.
+Everything runs in one event loop. Which processes belong to which pod is on disk, so that a runtime that was killed
+leaves pods running and its successor finds them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Runtime:
     """All containers below `home`.
 
     `isolation` is "namespace" or "rewritten"; None takes the first where the kernel allows it, unless the variable
-    RPD_SANDBOX_ISOLATION says otherwise. `on_exit(pod_id, status)` is called each time a container ends by itself (status
-    above 128: by a signal); it is restarted then. `on_login(pod_id)` is called for each successful SSH login.
+    RPD_SANDBOX_ISOLATION says otherwise. `on_exit(pod_id, status)` is called each time a container ends by itself
+    (status above 128: by a signal); it is restarted then. `on_login(pod_id)` is called for each successful SSH login.
     `starts_file` gets one line, run id and launch number with a tab between, whenever the user's script is executed.
     """
 
@@ -79,7 +79,7 @@ class Runtime:
         return self._folder(pod_id).log_file
 
     async def listen(self, pod_id: str) -> int:
-        """Open the pod's SSH port on a fresh port of 127.0.0.1 and return it. It answers while the container's sshd runs."""
+        """Open the pod's SSH door on a fresh port of 127.0.0.1, and return that; it answers while sshd runs inside."""
         async with self._lock(pod_id):
             pod = self._pod(pod_id)
             await pod.close_door()

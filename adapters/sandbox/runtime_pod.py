@@ -1,4 +1,4 @@
-"""One pod's container: started, watched, restarted when it ends by itself, and ended with everything that belongs to it."""
+"""One pod's container: started, watched, restarted when it ends by itself, and ended with all that belongs to it."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ class RunningPod:
         self._on_exit = on_exit
         self._watch: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._beginning: asyncio.Task[None] | None = None
         self._init: ProcessId | None = None
         self._key: asyncssh.SSHKey | None = None
         self.door: SshDoor | None = None
@@ -61,9 +62,12 @@ class RunningPod:
 
     async def start(self, spec: ContainerSpec) -> None:
         """Start the container and watch over it. Raises ContainerNotStarted."""
-        argv_of(spec)
         await end_leftovers(self._folder)
-        await self._start_once(spec)
+        try:
+            await self._begin(spec)
+        except asyncio.CancelledError:
+            await self.stop()
+            raise
         self._watch = asyncio.get_running_loop().create_task(self._keep_running(spec))
 
     async def stop(self) -> None:
@@ -72,6 +76,8 @@ class RunningPod:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
             self._watch = None
+        if self._beginning is not None:
+            await asyncio.gather(self._beginning, return_exceptions=True)
         await self._end()
         await asyncio.to_thread(self._folder.wipe_disk)
 
@@ -151,12 +157,21 @@ class RunningPod:
             await asyncio.sleep(delay)
             await asyncio.to_thread(self._folder.wipe_disk)
             try:
-                await self._start_once(spec)
+                await self._begin(spec)
             except ContainerNotStarted as error:
                 self._log(f"{error}\n")
                 delay = _LAST_DELAY
             else:
                 return
+
+    async def _begin(self, spec: ContainerSpec) -> None:
+        """Start the container once. A cancelled caller leaves it to its end, so that `stop` sees all of it."""
+        self._beginning = asyncio.get_running_loop().create_task(self._start_once(spec))
+        try:
+            await asyncio.shield(self._beginning)
+        except OSError as error:
+            await self._end()
+            raise ContainerNotStarted(f"the container's disk cannot be made: {error}") from error
 
     async def _start_once(self, spec: ContainerSpec) -> None:
         folder = self._folder

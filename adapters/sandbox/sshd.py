@@ -1,4 +1,4 @@
-"""The SSH door of a pod: a port on loopback that behaves like the container's own sshd, or fails in the ways real ones do."""
+"""The SSH door of a pod: a port on loopback that behaves like the container's sshd, or fails as real ones do."""
 
 from __future__ import annotations
 

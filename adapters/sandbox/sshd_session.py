@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
-import struct
-import termios
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import asyncssh
 
 from rpd.adapters.sandbox import processes
 from rpd.adapters.sandbox.images import BASH_ENV_PATH
+from rpd.adapters.sandbox.sshd_streams import Ends, InputEvents, OutputEvents, ProcessEvents, pipe_ends, set_size
 
 if TYPE_CHECKING:
     from rpd.adapters.sandbox.sshd import Guest
@@ -76,7 +74,7 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
         if self._master is not None:
-            _set_size(self._master, (width, height, pixwidth, pixheight))
+            set_size(self._master, (width, height, pixwidth, pixheight))
 
     def shell_requested(self) -> bool:
         return self._guest.has_sshd()
@@ -152,8 +150,8 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
     def take_input(self) -> None:
         """The process has caught up.
 
-        Later, not now: resuming may bring the end of the input, and a pipe that is told its end while it calls back loses
-        what it was given in the same breath.
+        Later, not now: resuming may bring the end of the input, and a pipe that is told its end while it calls back
+        loses what it was given in the same breath.
         """
         asyncio.get_running_loop().call_soon(self._resume_reading)
 
@@ -196,7 +194,7 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
         try:
             self._open_outputs = len(ends.outputs)
             transport, _ = await loop.subprocess_exec(
-                lambda: _Process(self),
+                lambda: ProcessEvents(self),
                 *launch.argv,
                 env=launch.env,
                 cwd=launch.cwd,
@@ -212,11 +210,11 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
             ends.close_inner()
         self._process = transport
         for number, fd in ends.outputs.items():
-            reader, _ = await loop.connect_read_pipe(partial(_Output, self, number), os.fdopen(fd, "rb", 0))
+            reader, _ = await loop.connect_read_pipe(partial(OutputEvents, self, number), os.fdopen(fd, "rb", 0))
             self._outputs[number] = reader
             if self._is_paused:
                 reader.pause_reading()
-        self._input, _ = await loop.connect_write_pipe(partial(_Input, self), os.fdopen(ends.input, "wb", 0))
+        self._input, _ = await loop.connect_write_pipe(partial(InputEvents, self), os.fdopen(ends.input, "wb", 0))
         self._is_started = True
         if self._is_gone:
             self.connection_lost(None)
@@ -239,7 +237,7 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
             self._input.write_eof()
 
     def _finish_if_done(self) -> None:
-        """Report the exit once every byte of output is on its way: a status that overtakes data cuts a transfer short."""
+        """Report the exit once all output is on its way: a status that overtakes data cuts a transfer short."""
         if self._chan is None or self._status is None or self._open_outputs or not self._is_started:
             return
         if self._chan.get_write_buffer_size():
@@ -272,80 +270,10 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
             env["TERM"] = self._terminal[0] or "xterm"
         return env
 
-    def _open_ends(self) -> _Ends:
+    def _open_ends(self) -> Ends:
         if self._terminal is None:
-            return _pipe_ends()
+            return pipe_ends()
         master, slave = self._guest.open_terminal()
-        _set_size(master, self._terminal[1])
+        set_size(master, self._terminal[1])
         self._master = master
-        return _Ends((slave, slave, slave), {1: master}, os.dup(master))
-
-
-class _Ends(NamedTuple):
-    """Descriptors: the process's own three, and ours."""
-
-    inner: tuple[int, int, int]
-    outputs: dict[int, int]
-    input: int
-
-    def close_inner(self) -> None:
-        for fd in set(self.inner):
-            os.close(fd)
-
-    def close_outer(self) -> None:
-        for fd in (*self.outputs.values(), self.input):
-            os.close(fd)
-
-
-class _Process(asyncio.SubprocessProtocol):
-    def __init__(self, session: SshSession) -> None:
-        self._session = session
-        self._transport: asyncio.SubprocessTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.SubprocessTransport, transport)
-
-    def process_exited(self) -> None:
-        assert self._transport is not None
-        status = self._transport.get_returncode()
-        self._transport.close()
-        self._session.end_process(0 if status is None else status)
-
-
-class _Output(asyncio.Protocol):
-    def __init__(self, session: SshSession, number: int) -> None:
-        self._session = session
-        self._number = number
-
-    def data_received(self, data: bytes) -> None:
-        self._session.send_output(self._number, data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._session.end_output(self._number)
-
-
-class _Input(asyncio.BaseProtocol):
-    def __init__(self, session: SshSession) -> None:
-        self._session = session
-
-    def pause_writing(self) -> None:
-        self._session.hold_input()
-
-    def resume_writing(self) -> None:
-        self._session.take_input()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._session.lose_input()
-
-
-def _pipe_ends() -> _Ends:
-    """Pipes, not sockets: `/dev/stdin` can be opened, and bash does not take itself for rshd's."""
-    (stdin, feed), (out, stdout), (err, stderr) = os.pipe(), os.pipe(), os.pipe()
-    return _Ends((stdin, stdout, stderr), {1: out, 2: err}, feed)
-
-
-def _set_size(terminal: int, size: tuple[int, int, int, int]) -> None:
-    """Tell a terminal its columns, rows and pixels."""
-    width, height, pixel_width, pixel_height = size
-    with contextlib.suppress(OSError):
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, pixel_width, pixel_height))
+        return Ends((slave, slave, slave), {1: master}, os.dup(master))

@@ -11,7 +11,8 @@ from rpd.adapters.ssh.timeouts import POLL_SECONDS
 from rpd.engine.errors import Interrupted, Unavailable
 from rpd.states.faults import Fault
 
-_CHUNK = 256 * 1024
+# All that waits, at most a window: paramiko moves in memory whatever a read leaves behind, again for every read.
+_EVERYTHING = 1 << 30
 _PACKET = 32 * 1024  # what fits into one packet; a longer slice would be copied for nothing
 
 
@@ -121,7 +122,7 @@ class Channel:
             left = deadline - time.monotonic()
             self._raw.settimeout(max(0.0, min(POLL_SECONDS, left)))
             try:
-                data = read(_CHUNK)
+                data = read(_EVERYTHING)
             except TimeoutError:
                 if left <= POLL_SECONDS and time.monotonic() >= deadline:
                     return None

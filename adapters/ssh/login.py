@@ -6,7 +6,7 @@ import hmac
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import paramiko
@@ -57,6 +57,7 @@ def log_in(
             )
         _authenticate(transport, keys, address, alias, timeouts, interrupted)
     except BaseException:
+        wire.hang_up()
         transport.close()
         transport.join(timeouts.connect)
         raise
@@ -80,7 +81,7 @@ def _first(wanted: Sequence[str], offered: Sequence[str]) -> tuple[str, ...]:
     return (*(name for name in wanted if name in offered), *(name for name in offered if name not in wanted))
 
 
-def _keys(key_path: Path | None) -> Iterator[paramiko.PKey] | list[paramiko.PKey]:
+def _keys(key_path: Path | None) -> list[paramiko.PKey]:
     """The configured key alone, so that a full agent does not use up the server's patience; without one, the agent's.
 
     A configured key behind a passphrase is looked for in the agent.
@@ -100,9 +101,8 @@ def _keys(key_path: Path | None) -> Iterator[paramiko.PKey] | list[paramiko.PKey
 
 def _agent_keys(matching: Path | None = None) -> list[paramiko.PKey]:
     try:
-        agent = paramiko.Agent()
-        found: list[paramiko.PKey] = list(agent.get_keys())
         # Each key signs over the agent's own socket, which stays open as long as the key lives.
+        found: list[paramiko.PKey] = [*paramiko.Agent().get_keys()]
     except (OSError, paramiko.SSHException) as error:
         raise Refused(f"the SSH agent does not answer: {error}", reason=Fault.AUTH_REFUSED) from error
     if matching is not None:
@@ -128,7 +128,7 @@ def _public_blob(path: Path) -> str:
 
 def _authenticate(
     transport: paramiko.Transport,
-    keys: Iterator[paramiko.PKey] | list[paramiko.PKey],
+    keys: list[paramiko.PKey],
     address: SshAddress,
     alias: str,
     timeouts: Timeouts,

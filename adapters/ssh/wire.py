@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -32,6 +33,11 @@ class Wire(socket.socket):
         data = super().recv(bufsize, flags)
         self.received += len(data)
         return data
+
+    def hang_up(self) -> None:
+        """End both directions at once, which wakes whoever reads; closing alone would not."""
+        with contextlib.suppress(OSError):
+            self.shutdown(socket.SHUT_RDWR)
 
     def unacknowledged(self) -> int:
         """Bytes written that the peer's kernel has not acknowledged; 0 where the platform cannot say."""

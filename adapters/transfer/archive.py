@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from rpd.adapters.transfer.entry import Entry
+from rpd.adapters.transfer.entry import Entry, shown
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
 
@@ -172,7 +172,11 @@ class Reader:
         kind = chr(block[156]) if block[156] else "0"
         name = overrides.get("path") or _name(block)
         if kind == "S" or any(key.startswith("GNU.sparse") for key in overrides):
-            raise Refused(f"the pod sent {name} as a sparse file", reason=Fault.PATH_REFUSED, detail={"paths": [name]})
+            raise Refused(
+                f"the pod sent {shown(name)!r} as a sparse file",
+                reason=Fault.PATH_REFUSED,
+                detail={"paths": [shown(name)]},
+            )
         size = int(overrides["size"]) if overrides.get("size", "").isdigit() else _size(block)
         target = overrides.get("linkpath") or _text(block[157:257].split(b"\0", 1)[0])
         carries = kind in "07"

@@ -33,6 +33,11 @@ class Entry(msgspec.Struct, frozen=True):
     sha256: str = ""
 
 
+def shown(path: str) -> str:
+    """A path for a message or a journal: bytes that are no UTF-8 are written out."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def is_safe(path: str) -> bool:
     """Whether a relative path stays below its root: not absolute, no `..`, no empty part, no NUL."""
     return bool(path) and "\0" not in path and all(part not in ("", ".", "..") for part in path.split("/"))

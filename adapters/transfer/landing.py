@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
 import stat
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rpd.adapters.transfer.archive import Member
-from rpd.adapters.transfer.entry import Entry, Interrupted, is_safe
+from rpd.adapters.transfer.entry import Entry, Interrupted, is_safe, shown
 from rpd.adapters.transfer.local_tree import check, sha256_of
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
@@ -28,18 +30,20 @@ class Landing:
     def __init__(self, target: Path, remote_path: str) -> None:
         token = hashlib.sha256(os.fsencode(remote_path)).hexdigest()[:8]
         self.target = target
+        self._made: set[str] = set()
         self.partial = target.with_name(f"{target.name}.partial-{token}")
         target.parent.mkdir(parents=True, exist_ok=True)
         self.partial.mkdir(mode=0o700, exist_ok=True)
         if not stat.S_ISDIR(self.partial.lstat().st_mode):
             raise _refused(f"{self.partial} is not a folder", [str(self.partial)])
 
-    def is_intact(self, entry: Entry, place: Path, interrupted: Interrupted) -> bool:
+    def is_intact(self, entry: Entry, is_folder: bool, interrupted: Interrupted) -> bool:
         """Whether the file is there, partial or in place, with the right content."""
-        arrived = self.partial / entry.path
+        arrived = self._below(entry.path)
+        place = f"{self.target}/{entry.path}" if is_folder else f"{self.target}"
         if _holds(place, entry, interrupted):
             # A leftover of an earlier version must not replace it later.
-            arrived.unlink(missing_ok=True)
+            Path(arrived).unlink(missing_ok=True)
             return True
         return _holds(arrived, entry, interrupted)
 
@@ -62,44 +66,64 @@ class Landing:
         root = self.target if is_folder else self.target.parent
         if is_folder:
             root.mkdir(exist_ok=True)
-        self._sync([entry for entry in entries if entry.kind == "file"])
-        folders = {root}
+        self._sync(entries)
+        folders = {""}
         for entry in entries:
-            place = root / entry.path if is_folder else self.target
             if entry.kind == "folder":
                 _make_folder(root, entry.path, entry.mode)
                 continue
-            parent = entry.path.rpartition("/")[0]
-            if is_folder and parent:
+            parent = entry.path.rpartition("/")[0] if is_folder else ""
+            if parent not in folders:
                 _make_folder(root, parent)
-            folders.add(place.parent)
-            self._move(entry, place)
+                folders.add(parent)
+            self._move(entry, f"{root}/{entry.path}" if is_folder else f"{self.target}")
         for folder in folders:
-            _sync_path(folder)
+            _sync_path(root / folder)
         shutil.rmtree(self.partial)
 
-    def _move(self, entry: Entry, place: Path) -> None:
-        arrived = self.partial / entry.path
-        if entry.kind == "link":
-            arrived.parent.mkdir(parents=True, exist_ok=True)
-            arrived.unlink(missing_ok=True)
-            arrived.symlink_to(entry.target)
-        elif not arrived.exists():
-            return  # already in place, and verified there
-        else:
-            arrived.chmod(entry.mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR)
-            os.utime(arrived, (entry.mtime, entry.mtime))
-        if place.is_dir() and not place.is_symlink():
-            raise _refused(f"{place} is a folder here and a file in the pod", [entry.path])
-        arrived.replace(place)
+    def open_file(self, path: str) -> int:
+        """A descriptor to write a new file in the partial folder, in place of whatever was left there."""
+        place = self._below(path)
+        parent = path.rpartition("/")[0]
+        if parent not in self._made:
+            (self.partial / parent).mkdir(parents=True, exist_ok=True)
+            self._made.add(parent)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(place, flags, 0o600)
+        except FileExistsError:
+            if Path(place).is_dir() and not Path(place).is_symlink():
+                shutil.rmtree(place)
+            else:
+                Path(place).unlink()
+            return os.open(place, flags, 0o600)
 
-    def _sync(self, files: list[Entry]) -> None:
-        arrived = [path for path in (self.partial / entry.path for entry in files) if path.exists()]
+    def _below(self, path: str) -> str:
+        # Text, not a Path: for small files making one costs more than the system calls it is made for.
+        return f"{self.partial}/{path}"
+
+    def _move(self, entry: Entry, place: str) -> None:
+        arrived = self._below(entry.path)
+        try:
+            if entry.kind == "link":
+                Path(arrived).parent.mkdir(parents=True, exist_ok=True)
+                Path(arrived).unlink(missing_ok=True)
+                Path(arrived).symlink_to(entry.target)
+            else:
+                os.chmod(arrived, entry.mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR)  # noqa: PTH101
+                os.utime(arrived, (entry.mtime, entry.mtime))
+        except FileNotFoundError:
+            return  # already in place, and verified there
+        os.replace(arrived, place)  # noqa: PTH105
+
+    def _sync(self, entries: Sequence[Entry]) -> None:
+        arrived = [self.partial / entry.path for entry in entries if entry.kind == "file"]
         if len(arrived) > _FEW_FILES:
-            os.sync()  # one flush of everything is far quicker than one per file
+            _sync_file_system(self.partial)
             return
         for path in arrived:
-            _sync_path(path)
+            if path.exists():
+                _sync_path(path)
 
     def _folds_case(self) -> bool:
         probe = self.partial / ".rpd-Case"
@@ -114,17 +138,11 @@ class Arrival:
     """One file being written into the partial folder, hashed on the way. It is there only when all of it is right."""
 
     def __init__(self, landing: Landing, entry: Entry, moved: Callable[[int], None]) -> None:
-        self._path = landing.partial / entry.path
         self._entry = entry
         self._moved = moved
         self._whole = hashlib.sha256()
+        self._descriptor: int | None = landing.open_file(entry.path)
         self.is_right = False
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        if self._path.is_dir() and not self._path.is_symlink():
-            shutil.rmtree(self._path)
-        self._path.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor: int | None = os.open(self._path, flags, 0o600)
 
     def write(self, data: memoryview) -> None:
         """The next bytes."""
@@ -170,15 +188,15 @@ def hostile(member: Member) -> str:
     return ""
 
 
-def _holds(path: Path, entry: Entry, interrupted: Interrupted) -> bool:
+def _holds(place: str, entry: Entry, interrupted: Interrupted) -> bool:
     try:
-        info = path.lstat()
+        info = os.lstat(place)
     except (FileNotFoundError, NotADirectoryError):
         return False
     if not stat.S_ISREG(info.st_mode) or info.st_size != entry.size:
         return False
     check(interrupted)
-    return sha256_of(path, interrupted) == entry.sha256
+    return sha256_of(Path(place), interrupted) == entry.sha256
 
 
 def _make_folder(root: Path, path: str, mode: int = 0o755) -> None:
@@ -201,5 +219,18 @@ def _sync_path(path: Path) -> None:
         os.close(descriptor)
 
 
+def _sync_file_system(folder: Path) -> None:
+    """One flush of everything on it: for many files far quicker than one flush each."""
+    if not sys.platform.startswith("linux"):
+        os.sync()
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), "cannot be made durable", str(folder))
+    finally:
+        os.close(descriptor)
+
+
 def _refused(message: str, paths: list[str]) -> Refused:
-    return Refused(message, reason=Fault.PATH_REFUSED, detail={"paths": paths})
+    return Refused(shown(message), reason=Fault.PATH_REFUSED, detail={"paths": [shown(path) for path in paths]})

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rpd.adapters.transfer.entry import Entry, Interrupted, Kind, leaves
+from rpd.adapters.transfer.entry import Entry, Interrupted, Kind, leaves, shown
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.engine import errors
 from rpd.states.faults import Fault
@@ -32,12 +32,12 @@ def scan(root: Path, patterns: Patterns, interrupted: Interrupted) -> list[Entry
         raise errors.Refused(f"{root} is neither a folder nor a file", reason=Fault.PATH_REFUSED)
     with local_faults(root):
         found = list(_walk(os.fspath(root), "", patterns, interrupted))
-    if outside := [f"{each.path} -> {each.target}" for each in found if each.kind == "link" and leaves(each)]:
+    if outside := [shown(f"{each.path} -> {each.target}") for each in found if each.kind == "link" and leaves(each)]:
         raise errors.Refused(
             f"{len(outside)} links in {root} point out of it: {', '.join(outside[:5])}",
             reason=Fault.PATH_REFUSED,
             hint="exclude them, or replace them with what they point to",
-            detail={"paths": outside},
+            detail={"paths": [*outside]},
         )
     return found
 
@@ -65,7 +65,7 @@ def local_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or path
+        where = shown(os.fsdecode(error.filename or path))
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise errors.Refused(f"no space left on this machine for {where}", reason=Fault.DISK_FULL) from error
         raise errors.Refused(f"{where}: {error.strerror or error}", reason=Fault.PATH_REFUSED) from error

@@ -14,7 +14,7 @@ import msgspec
 
 from rpd.adapters.ssh.connection import PULL_WINDOW, Connection
 from rpd.adapters.transfer.archive import Member, Reader, Sink
-from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, is_safe, leaves
+from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, is_safe, leaves, shown
 from rpd.adapters.transfer.exchange import exchange, quote
 from rpd.adapters.transfer.landing import Arrival, Landing, hostile
 from rpd.adapters.transfer.local_tree import local_faults
@@ -52,11 +52,12 @@ def pull(connection: Connection, pull: Pull, *, progress: Progress, interrupted:
             changed = fetch.run()
             if not changed:
                 return fetch.settle()
+    names = [shown(path) for path in changed]
     raise Refused(
-        f"{pull.label or pull.remote_path} did not arrive whole: {', '.join(changed[:5])}",
+        f"{pull.label or pull.remote_path} did not arrive whole: {', '.join(names[:5])}",
         reason=Fault.VERIFY_FAILED,
         retryable=True,
-        detail={"paths": list(changed)},
+        detail={"paths": [*names]},
     )
 
 
@@ -98,7 +99,7 @@ class _Fetch:
         self._awaited = {
             entry.path: entry
             for entry in self._entries
-            if entry.kind == "file" and not self._landing.is_intact(entry, self._place(entry), self._interrupted)
+            if entry.kind == "file" and not self._landing.is_intact(entry, self._is_folder, self._interrupted)
         }
         self._total = sum(entry.size for entry in self._awaited.values())
         self._landing.check_room(self._total)
@@ -126,9 +127,6 @@ class _Fetch:
             manifest_sha256=digest(self._entries),
         )
 
-    def _place(self, entry: Entry) -> Path:
-        return self._landing.target / entry.path if self._is_folder else self._landing.target
-
     def _stream(self) -> None:
         names = [name_bytes(path) for path in self._awaited]
         script = f"unset TAR_OPTIONS; cd {quote(self._root)} && xargs -0 tar -chf - --"
@@ -152,9 +150,9 @@ class _Fetch:
         entry = self._awaited.get(member.path)
         if why or entry is None or member.path in self._arrived:
             raise Refused(
-                f"the pod sent {member.path!r}, which {why or 'was not asked for'}",
+                f"the pod sent {shown(member.path)!r}, which {why or 'was not asked for'}",
                 reason=Fault.PATH_REFUSED,
-                detail={"paths": [member.path]},
+                detail={"paths": [shown(member.path)]},
             )
         if member.kind != "1" and member.size != entry.size:
             # More than was announced is never written, and the rest of such a stream is worth nothing.
@@ -171,9 +169,9 @@ class _Fetch:
         if first is None or not first.is_right:
             arrival.abandon()
             raise Refused(
-                f"the pod sent {entry.path!r} as a hard link to {target!r}, which did not come before",
+                f"the pod sent {shown(entry.path)!r} as a hard link to {shown(target)!r}, which did not come before",
                 reason=Fault.PATH_REFUSED,
-                detail={"paths": [entry.path]},
+                detail={"paths": [shown(entry.path)]},
             )
         with (self._landing.partial / target).open("rb") as file:
             while data := file.read(1024 * 1024):
@@ -206,9 +204,9 @@ def _acceptable(entries: list[Entry], root: str) -> tuple[list[Entry], list[str]
             there = posixpath.relpath(entry.target, inside + posixpath.dirname(entry.path))
             entry = msgspec.structs.replace(entry, target=there)
         if not is_safe(entry.path):
-            refused.append(entry.path)
+            refused.append(shown(entry.path))
         elif entry.kind == "link" and leaves(entry):
-            refused.append(f"{entry.path} -> {entry.target}")
+            refused.append(shown(f"{entry.path} -> {entry.target}"))
         else:
             kept.append(entry)
     return kept, sorted(refused)

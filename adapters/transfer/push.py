@@ -16,7 +16,7 @@ import msgspec
 
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.difference import Difference, compare, same_content
-from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest
+from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, shown
 from rpd.adapters.transfer.exchange import exchange, quote, said
 from rpd.adapters.transfer.local_tree import local_faults, scan
 from rpd.adapters.transfer.outgoing import Outgoing
@@ -107,9 +107,9 @@ def _clear(connection: Connection, root: str, plan: Difference) -> None:
     """Remove what is not wanted or stands in the way. Folders go only when empty: what is protected in them stays."""
     if plan.in_the_way:
         raise Refused(
-            f"{plan.in_the_way[0]} is a folder in the pod and a file here",
+            f"{shown(plan.in_the_way[0])} is a folder in the pod and a file here",
             reason=Fault.PATH_REFUSED,
-            detail={"paths": plan.in_the_way},
+            detail={"paths": [shown(path) for path in plan.in_the_way]},
         )
     for command, paths in (("rm -f", plan.remove), ("rmdir", plan.prune)):
         if paths:
@@ -139,10 +139,11 @@ def _pushed(entries: list[Entry], sent_files: int, sent_bytes: int) -> Pushed:
 
 
 def _not_whole(tree: Tree, paths: list[str], complaint: str) -> Refused:
-    what = ", ".join(paths[:5]) or complaint
+    names = [shown(path) for path in paths]
+    what = ", ".join(names[:5]) or complaint
     return Refused(
         f"{tree.label or tree.source} did not arrive whole in {tree.destination}: {what}",
         reason=Fault.VERIFY_FAILED,
         retryable=True,
-        detail={"paths": list(paths), "complaint": complaint},
+        detail={"paths": [*names], "complaint": complaint},
     )

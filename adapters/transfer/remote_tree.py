@@ -52,7 +52,13 @@ printf 'end\0'
 exit "${{code:-0}}"
 """
 
-_HASH = "cd {root} && LC_ALL=C xargs -0 sha256sum --"
+# openssl uses the processor's own instructions for sha256, which coreutils does not: ten times as fast. It does not
+# escape names, so those with a line break in them are for sha256sum.
+_HASH = """
+export LC_ALL=C
+cd {root} || exit 3
+if {fast} && openssl version >/dev/null 2>&1; then xargs -0 openssl dgst -sha256 -r; else xargs -0 sha256sum --; fi
+"""
 
 # GNU marks a line whose name it escaped with a backslash.
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](?:\./)?(.*)", re.DOTALL)
@@ -109,7 +115,7 @@ def hash_files(connection: Connection, root: str, paths: Iterable[str], total_by
     quiet_seconds = 600.0 + total_bytes / 10e6
     exchange(
         connection,
-        _HASH.format(root=quote(root)),
+        _HASH.format(root=quote(root), fast="false" if any(b"\n" in name for name in names) else "true"),
         chunks=(b"".join(names[at : at + 500]) for at in range(0, len(names), 500)),
         take=out.extend,
         quiet_seconds=quiet_seconds,

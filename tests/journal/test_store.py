@@ -13,6 +13,7 @@ from rpd.journal.errors import (
     JournalLost,
     JournalMissing,
     JournalNotOurs,
+    JournalTooNew,
     JournalUnwritable,
 )
 from rpd.journal.reader import Reading, parse
@@ -392,3 +393,81 @@ def test_the_stamp_is_the_clock_s() -> None:
     journal = create(HOME, disk=FakeDisk(), now=lambda: Stamp(1_763_855_712.1239, 5, "b"))
     assert journal.records[0].at == Stamp(1_763_855_712.1239, 5.0, "b")
     assert journal.records[0].ts_utc == "2025-11-22T23:55:12.123Z"
+
+
+def test_a_file_system_without_hard_links_will_do() -> None:
+    disk = FakeDisk()
+    disk.fail("link", errno.EPERM)
+    with create(HOME, disk=disk) as journal:
+        journal.append(Note("n"))
+    assert reading(disk).records == journal.records
+    assert disk.files(FOLDER) == [PATH.name, f"{PATH.name}.lock"]
+
+
+def test_a_name_taken_at_the_last_moment_is_not_overwritten() -> None:
+    disk = FakeDisk()
+
+    def meddle(call: str) -> None:
+        if call == "link":
+            disk.put(PATH, b"theirs\n")
+
+    disk.before = meddle
+    with pytest.raises(JournalNotOurs, match="there already"):
+        create(HOME, disk=disk)
+    assert disk.read(PATH) == b"theirs\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(errno.ENOLCK, JournalNotOurs), (errno.ELOOP, JournalNotOurs), (errno.EROFS, JournalUnwritable)]
+)
+def test_row_13_a_place_that_cannot_lock_is_refused(code: int, kind: type[Exception]) -> None:
+    disk = FakeDisk()
+    disk.fail("try_lock", code)
+    with pytest.raises(kind):
+        create(HOME, disk=disk)
+    create(HOME, disk=disk).close()
+
+
+def test_a_lock_without_text_is_still_a_lock() -> None:
+    disk = FakeDisk()
+    with create(HOME, disk=disk):
+        disk.truncate(disk.open_append(PATH.with_name(f"{PATH.name}.lock")), 0)
+        with pytest.raises(JournalLocked, match="another process"):
+            reopen(PATH, disk=disk)
+
+
+def test_a_large_journal_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpd.journal.store.SOFT_LIMIT_BYTES", 2000)
+    journal = create(HOME, disk=FakeDisk())
+    for number in range(10):
+        journal.append(Note("n", str(number)))
+    topics = [record.body.topic for record in journal.records if isinstance(record.body, Note)]
+    assert topics.count("journal_large") == 1
+    assert journal.is_large
+
+
+def test_a_journal_of_another_beginning_is_damaged() -> None:
+    disk = FakeDisk()
+    create(HOME, disk=disk).close()
+    disk.put(PATH, b"")
+    with pytest.raises(JournalDamaged, match="does not begin"):
+        reopen(PATH, disk=disk)
+
+
+def test_row_59_a_newer_journal_is_not_carried_on() -> None:
+    disk = FakeDisk()
+    Journal.create(PATH, opened(min_reader=7), run_id=RUN, now=Ticker(), disk=disk).close()
+    before = disk.read(PATH)
+    with pytest.raises(JournalTooNew, match=r"format 7.*inspect and gc work"):
+        reopen(PATH, disk=disk)
+    assert disk.read(PATH) == before
+
+
+def test_a_sync_error_while_taking_over_moves_the_journal() -> None:
+    disk = FakeDisk()
+    create(HOME, disk=disk).close()
+    disk.fail("sync", errno.EIO)
+    with reopen(PATH, disk=disk) as journal:
+        assert [record.event for record in journal.records] == ["opened", "repaired", "resumed"]
+        assert journal.moves == 1
+    assert reading(disk).records == journal.records

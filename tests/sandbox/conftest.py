@@ -29,7 +29,7 @@ def wait_for(what: Callable[[], T], seconds: float = 10.0) -> T:
         if found:
             return found
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 class Client:
@@ -187,7 +187,7 @@ def processes_of() -> Callable[[Path], list[int]]:
                 continue
             try:
                 facts = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-                facts += os.readlink(entry / "cwd").encode() + os.readlink(entry / "root").encode()
+                facts += str((entry / "cwd").readlink()).encode() + str((entry / "root").readlink()).encode()
             except OSError:
                 continue
             if str(home).encode() in facts:

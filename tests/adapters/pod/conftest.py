@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,9 +28,9 @@ def make_pod(tmp_path: Path) -> Iterator[Callable[..., LocalShell]]:
     """Makes pods that must be free of processes when the test is over."""
     pods: list[LocalShell] = []
 
-    def make(**options: str) -> LocalShell:
-        volume = tmp_path / f"volume{len(pods)}"
-        volume.mkdir()
+    def make(volume: Path | None = None, **options: Any) -> LocalShell:
+        volume = volume or tmp_path / f"volume{len(pods)}"
+        volume.mkdir(exist_ok=True)
         pods.append(LocalShell(volume, **options))
         return pods[-1]
 

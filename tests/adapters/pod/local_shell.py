@@ -53,7 +53,7 @@ class LocalChannel:
     def __init__(self, shell: LocalShell, command: str) -> None:
         self._shell = shell
         self.process = subprocess.Popen(
-            [shell.sh, "-c", command],
+            [*shell.words, "-c", command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -124,9 +124,9 @@ class LocalShell:
 
     host_key = "SHA256:test"
 
-    def __init__(self, volume: Path, *, sh: str = "sh", path: str | None = None) -> None:
+    def __init__(self, volume: Path, *, sh: str = "sh", path: str | None = None, prefix: tuple[str, ...] = ()) -> None:
         self.volume = volume
-        self.sh = shutil.which(sh) or sh
+        self.words = [*prefix, shutil.which(sh) or sh]
         self.tag = uuid.uuid4().hex
         self.env = {
             "PATH": path or os.environ["PATH"],
@@ -160,7 +160,7 @@ class LocalShell:
             raise Interrupted("asked", reason="interrupted")
         text = b"{ :\n" + script.encode("utf-8", "surrogateescape") + b"\n} </dev/null; exit\n"
         done = subprocess.run(
-            [self.sh], input=text, capture_output=True, env=self.env, cwd=self.volume, timeout=timeout_seconds
+            self.words, input=text, capture_output=True, env=self.env, cwd=self.volume, timeout=timeout_seconds
         )
         return Completed(done.returncode, done.stdout[:max_bytes], done.stderr[:max_bytes])
 
@@ -171,7 +171,7 @@ class LocalShell:
         """Nothing is kept open."""
 
     def start_container(self, extra: dict[str, str] | None = None) -> None:
-        """A first process with the pod's environment, which an SSH session does not see; called again it is a restart."""
+        """A first process with the pod's environment, which a session does not see; called again it is a restart."""
         for init in self._inits:
             init.kill()
             init.wait()

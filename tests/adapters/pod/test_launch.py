@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +17,26 @@ from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.pod.scripts import launch_script
 from rpd.engine.errors import Refused
 from rpd.states.world import Claim, JobRef, LaunchOrder
-from tests.adapters.pod.local_shell import KEY, POD_ID, LocalShell, tool_folder, until
+from tests.adapters.pod.local_shell import ADDRESS, KEY, POD_ID, LocalShell, tool_folder, until
 
-MINIMAL = ("sh", "mkdir", "mv", "cat", "date", "sleep", "tr", "chmod", "dirname", "env", "grep", "sed", "rm", "head", "tail", "wc")
+MINIMAL = (
+    "sh",
+    "mkdir",
+    "mv",
+    "cat",
+    "date",
+    "sleep",
+    "tr",
+    "chmod",
+    "dirname",
+    "env",
+    "grep",
+    "sed",
+    "rm",
+    "head",
+    "tail",
+    "wc",
+)
 
 
 def order(pod: LocalShell, script: str, *, launch: int = 1, marker: str | None = None, **env: str) -> LaunchOrder:
@@ -27,6 +46,15 @@ def order(pod: LocalShell, script: str, *, launch: int = 1, marker: str | None =
 
 def ref(pod: LocalShell, launch: int = 1, marker: str | None = None) -> JobRef:
     return JobRef(launch, str(pod.volume / "logs/run.log"), marker)
+
+
+def until_told(pod: LocalShell) -> str:
+    """A line of a job that waits until `tell` is called."""
+    return f"until [ -e {pod.volume}/told ]; do sleep 0.05; done"
+
+
+def tell(pod: LocalShell) -> None:
+    (pod.volume / "told").touch()
 
 
 def log(pod: LocalShell) -> bytes:
@@ -71,8 +99,8 @@ def test_a_second_call_reads_the_claim(pod: LocalShell, remote: PodRemote) -> No
 def test_launch_numbers_are_separate(pod: LocalShell, remote: PodRemote) -> None:
     for launch in (1, 2):
         remote.launch(pod.target, order(pod, f"echo {launch} >> {pod.volume}/starts", launch=launch))
-    until(lambda: remote.read_claim(pod.target, ref(pod, 2)).phase == "ended")
-    assert sorted((pod.volume / "starts").read_text().split()) == ["1", "2"]
+        until(lambda launch=launch: remote.read_claim(pod.target, ref(pod, launch)).phase == "ended")
+    assert (pod.volume / "starts").read_text().split() == ["1", "2"]
 
 
 def test_fifty_at_once_have_one_winner(pod: LocalShell, remote: PodRemote) -> None:
@@ -139,8 +167,9 @@ def test_the_job_has_its_own_session_and_no_lock(pod: LocalShell, remote: PodRem
 
 
 def test_markers_count_only_at_the_end(pod: LocalShell, remote: PodRemote) -> None:
-    remote.launch(pod.target, order(pod, "sleep 0.3; printf '\\377all is [well].*\\n'", marker="[well].*"))
+    remote.launch(pod.target, order(pod, f"{until_told(pod)}; printf '\\377all is [well].*\\n'"))
     running = remote.read_claim(pod.target, ref(pod, marker="[well].*"))
+    tell(pod)
     assert (running.phase, running.has_marker) == ("running", None)
     assert ended(remote, pod, marker="[well].*").has_marker is True
     assert remote.read_claim(pod.target, ref(pod, marker="well]x")).has_marker is False
@@ -230,7 +259,28 @@ def test_where_nothing_can_be_written_it_is_refused(pod: LocalShell, remote: Pod
     assert caught.value.reason == "path_refused"
 
 
-@pytest.mark.parametrize("extra", [(), ("flock", "setsid"), ("python3",), ("perl",), ("nohup",), ("dd", "stat", "bash")])
+def slow(*tools: str) -> object:
+    return pytest.param(tools, marks=pytest.mark.slow)
+
+
+@pytest.mark.skipif(os.getuid() != 0 or shutil.which("setpriv") is None, reason="needs root to become somebody else")
+def test_an_ordinary_user_is_enough(
+    make_pod: Callable[..., LocalShell], remote_of: Callable[[LocalShell], PodRemote]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, 65534, 65534)
+        pod = make_pod(Path(folder), prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"))
+        remote = remote_of(pod)
+        assert remote.greet(pod.target, ADDRESS).pod_id == POD_ID
+        remote.launch(pod.target, order(pod, "id -u; sleep 60"))
+        until(lambda: log(pod) == b"65534\n")
+        assert remote.stop_job(pod.target, ref(pod), 2.0).exit_code == 143
+        assert remote.watch(pod.target, ref(pod), f"{folder}/copy.log", 5.0).phase == "ended"
+
+
+@pytest.mark.parametrize(
+    "extra", [(), ("flock", "setsid"), ("dd", "stat", "bash"), slow("python3"), slow("perl"), slow("nohup")]
+)
 def test_a_small_tool_box_is_enough(
     extra: tuple[str, ...],
     tmp_path: Path,
@@ -240,8 +290,9 @@ def test_a_small_tool_box_is_enough(
     with tool_folder(tmp_path / "bin", *MINIMAL, *extra) as path:
         pod = make_pod(sh="dash", path=path)
         remote = remote_of(pod)
-        remote.launch(pod.target, order(pod, "echo one; sleep 0.3; exit 4"))
+        remote.launch(pod.target, order(pod, f"echo one; {until_told(pod)}; exit 4"))
         assert remote.launch(pod.target, order(pod, "echo two")).phase == "running"
+        tell(pod)
         after = ended(remote, pod)
         assert (after.phase, after.exit_code, log(pod)) == ("ended", 4, b"one\n")
         remote.launch(pod.target, order(pod, "sleep 60 & sleep 60", launch=2))

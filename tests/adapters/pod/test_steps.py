@@ -20,7 +20,9 @@ def step(command: str, seconds: float = 20.0, key: str = "setup-0", **env: str) 
 
 
 def test_result_and_last_lines(pod: LocalShell, remote: PodRemote) -> None:
-    noisy = "printf 'a\\033[31mred\\033[0m\\n'; echo err >&2; printf '10%%\\r100%%\\n'; printf 'x\\tq\\007\\n'; pwd; exit 9"
+    noisy = (
+        "printf 'a\\033[31mred\\033[0m\\n'; echo err >&2; printf '10%%\\r100%%\\n'; printf 'x\\tq\\007\\n'; pwd; exit 9"
+    )
     result = remote.run_step(pod.target, step(noisy))
     assert result.exit_code == 9
     assert result.tail == ("ared", "err", "100%", "x\tq", str(pod.volume))
@@ -53,6 +55,7 @@ def test_it_is_killed_when_its_time_is_up(pod: LocalShell, remote: PodRemote) ->
     until(lambda: not pod.processes())
 
 
+@pytest.mark.slow
 def test_one_that_ignores_term_is_killed(pod: LocalShell, remote: PodRemote) -> None:
     result = remote.run_step(pod.target, step("trap '' TERM; while :; do sleep 0.2; done", 1.0))
     assert result.exit_code == 124
@@ -110,7 +113,7 @@ def test_a_key_that_leaves_its_folder_is_refused(pod: LocalShell, remote: PodRem
         remote.run_step(pod.target, step("true", key="../x"))
 
 
-@pytest.mark.parametrize("extra", [(), ("flock", "setsid"), ("python3",)])
+@pytest.mark.parametrize("extra", [(), pytest.param(("python3",), marks=pytest.mark.slow)])
 def test_a_small_tool_box_is_enough(
     extra: tuple[str, ...],
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""A real SSH server for tests, as a program: `python server.py FOLDER`.
+"""A real SSH server for tests, as a program: `python server.py FOLDER [KEX]`.
 
 It runs commands with `sh` in FOLDER/home. FOLDER holds `host_key` and `authorized_keys`; `faults.json` there is read
 before every command and may hold {"cut_stdout": BYTES} (the stream ends early, with exit code 0). Prints its port, then
@@ -82,6 +82,7 @@ async def _serve(folder: Path) -> None:
         process_factory=handle,
         encoding=None,
         compression_algs=None,
+        kex_algs=sys.argv[2:] or (),
     )
     print(server.get_port(), flush=True)
     await server.wait_closed()

@@ -28,13 +28,14 @@ QUICK = Timeouts(connect=5, banner=5, auth=5, channel=5, pulse=0.4, silence=1.5,
 class Server:
     """One SSH server; `home` is where its commands run. Use as a context manager."""
 
-    def __init__(self, folder: Path, kind: str = "asyncssh") -> None:
+    def __init__(self, folder: Path, kind: str = "asyncssh", kex: str = "") -> None:
         self.folder = folder
         self.home = folder / "home"
         self.home.mkdir(parents=True, exist_ok=True)
         self.key = folder / "client_key"
         self.pin = self._write_keys()
         self._kind = kind
+        self._kex = [kex] if kex else []
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 
@@ -59,7 +60,7 @@ class Server:
             return self
         program = Path(__file__).with_name("server.py")
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(program), str(self.folder)],
+            [sys.executable, "-W", "ignore", str(program), str(self.folder), *self._kex],
             stdout=subprocess.PIPE,
             stderr=(self.folder / "server.log").open("w"),
             text=True,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -147,6 +150,42 @@ def test_no_key_and_no_agent_is_said(server: Server, monkeypatch: pytest.MonkeyP
     with pytest.raises(Refused, match="agent") as caught:
         Connection.open(server.address, key_path=None, host_key=None, alias="rpd-pod-x", timeouts=QUICK)
     assert caught.value.reason == Fault.AUTH_REFUSED
+
+
+@pytest.mark.skipif(not shutil.which("ssh-agent"), reason="ssh-agent is not installed")
+def test_the_agent_serves_when_no_key_is_named_or_the_key_has_a_passphrase(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as short:  # a socket's path may not be long
+        where = f"{short}/agent"
+        with subprocess.Popen(["ssh-agent", "-D", "-a", where], stdout=subprocess.DEVNULL) as agent:
+            try:
+                monkeypatch.setenv("SSH_AUTH_SOCK", where)
+                eventually(lambda: Path(where).exists(), "the agent listens")
+                locked = tmp_path / "locked"
+                shutil.copy(server.key, locked)
+                (tmp_path / "locked.pub").write_bytes((server.folder / "authorized_keys").read_bytes())
+                change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a passphrase", "-f", str(locked)]
+                subprocess.run(change, check=True, stdout=subprocess.DEVNULL)
+                with pytest.raises(Refused, match="agent"):
+                    _open(server, locked)
+                subprocess.run(["ssh-add", "-q", str(server.key)], check=True)
+                for key in (None, locked):
+                    _open(server, key).close()
+            finally:
+                agent.kill()
+
+
+def _open(server: Server, key: Path | None) -> Connection:
+    return Connection.open(server.address, key_path=key, host_key=None, alias="rpd-pod-x", timeouts=QUICK)
+
+
+def test_a_server_of_old_algorithms_gets_a_hint(tmp_path: Path) -> None:
+    with Server(tmp_path, kex="diffie-hellman-group1-sha1") as server, pytest.raises(Unavailable) as caught:
+        server.connect()
+    assert (
+        caught.value.reason == Fault.SSH_UNREACHABLE and not caught.value.retryable and "OpenSSH" in caught.value.hint
+    )
 
 
 def test_a_refused_port_and_an_unknown_host_are_unreachable(server: Server) -> None:

@@ -144,6 +144,15 @@ def test_hard_links_arrive_as_files(connection: Connection, tmp_path: Path) -> N
     assert content(tmp_path / "here") == content(there)
 
 
+def test_odd_bytes_in_names_can_be_written_down(connection: Connection, tmp_path: Path) -> None:
+    there = write(tmp_path / "pod", {os.fsdecode(b"\xe9"): "1", os.fsdecode(b"link-\xe9"): "-> /etc/passwd"})
+    with pytest.raises(Refused) as caught:
+        fetch(connection, there, tmp_path / "here")
+    assert caught.value.detail["paths"] == ["link-\\xe9 -> /etc/passwd"]
+    assert (tmp_path / "here" / os.fsdecode(b"\xe9")).exists()
+    caught.value.message.encode()
+
+
 def test_sockets_and_pipes_are_passed_over(connection: Connection, tmp_path: Path) -> None:
     there = write(tmp_path / "pod", {"a": "1"})
     os.mkfifo(there / "pipe")

@@ -1,0 +1,158 @@
+"""How the outcome of an effect changes the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from rpd.journal.records import Outcome, Stamp
+from rpd.states.call import REPEATABLE
+from rpd.states.facts import Facts, Refusal, Span, candidate_key, close_spans
+from rpd.states.faults import Fault
+from rpd.states.fold_looks import KEY_FAULTS, claim_seen, described_pod
+from rpd.states.names import Op
+from rpd.states.world import Armed, Pulled
+
+CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"})
+"""Faults of a create that another candidate may not have."""
+LINK_FAULTS = frozenset({Fault.SSH_UNREACHABLE, Fault.LINK_LOST, Fault.INTERRUPTED, REPEATABLE})
+"""Faults that say nothing about what was to be fetched."""
+
+
+def _created(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    pod = facts.pod
+    assert pod is not None, "a create outcome follows its intent"
+    if outcome.status == "ok":
+        seen = described_pod(outcome.data)
+        assert seen is not None, "a created pod is described"
+        pod.id, pod.seen, pod.started_at = seen.id, seen, pod.sent_at
+        pod.is_unknown = pod.was_found = bool(outcome.data.get("adopted"))
+        pod.usd_per_hour = seen.usd_per_hour or pod.usd_per_hour
+        pod.spans.append(Span(pod.sent_at, pod.usd_per_hour))
+        pod.starts = 1
+    elif outcome.status == "failed":
+        # A refusal is final; absence proved only by waiting may yet be overtaken by a late pod, so sweeps go on.
+        pod.is_unknown = bool(outcome.data.get("may_appear"))
+        pod.is_gone = not pod.is_unknown
+        facts.create_error = outcome.reason or "refused"
+        facts.absent_creates += int(pod.is_unknown)
+        if facts.create_error in CANDIDATE_REFUSALS:
+            text = outcome.error or facts.create_error
+            facts.refusals[candidate_key(pod.candidate)] = Refusal(facts.create_error, text)
+
+
+def _started(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    pod = facts.pod
+    if pod is None:
+        return
+    if outcome.status == "ok":
+        pod.started_at, pod.starts, pod.released_as, pod.misses = at, pod.starts + 1, None, 0
+        pod.spans.append(Span(at, pod.usd_per_hour))
+        pod.greeting = None
+        pod.seen = None
+    else:
+        pod.refused_starts += 1
+
+
+def _stopped(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    _released(facts, outcome, at, "stop")
+
+
+def _deleted(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    _released(facts, outcome, at, "delete")
+
+
+def _released(facts: Facts, outcome: Outcome, at: Stamp, how: str) -> None:
+    if outcome.status == "ok":
+        pod_id = str(outcome.data["pod_id"])
+        facts.released_ids[pod_id] = at
+        facts.key_refused_since = None
+        for pod in facts.pods.values():
+            if pod.id == pod_id:
+                pod.released_as, pod.released_at = how, at
+                close_spans(pod, at)
+    elif outcome.reason in KEY_FAULTS:
+        facts.key_refused_since = facts.key_refused_since or at
+    elif outcome.reason == Fault.NOT_FOUND and facts.pod is not None:
+        # Nothing there to stop: as with a delete, surveys have to prove it.
+        facts.pod.released_as, facts.pod.released_at = "delete", at
+
+
+def _armed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    pod = facts.pod
+    if outcome.status == "ok" and pod is not None:
+        facts.armed = msgspec.convert(outcome.data["armed"], Armed)
+        facts.armed_start = pod.starts
+    elif outcome.status != "ok":
+        facts.switch_failures += 1
+
+
+def _step(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        facts.steps_done[str(outcome.data["key"])] = int(outcome.data["exit_code"])
+        facts.step_tail = tuple(outcome.data.get("tail", ()))
+        facts.step_failures = 0
+    else:
+        facts.step_failures += 1
+
+
+def _pushed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        facts.trees_done[str(outcome.data["key"])] = dict(outcome.data)
+        facts.step_failures = 0
+    else:
+        facts.step_failures += 1
+        facts.step_tail = (outcome.error or "",)
+
+
+def _launched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        claim_seen(facts, outcome.data, at)
+    elif outcome.status == "failed":
+        facts.launch_refused = outcome.reason if not outcome.retryable else None
+    else:
+        facts.claim_is_fresh = False
+
+
+def _job_stopped(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        facts.job_stopped = True
+        claim_seen(facts, outcome.data, at)
+    else:
+        facts.collect_failures += 1
+
+
+def _log_fetched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        facts.log_fetched = True
+    else:
+        facts.collect_failures += 1
+
+
+def _pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        facts.pulled[str(outcome.data["label"])] = msgspec.convert(outcome.data["pulled"], Pulled)
+    elif facts.pulling is not None and outcome.reason not in LINK_FAULTS:
+        facts.pull_failures[facts.pulling] = facts.pull_failures.get(facts.pulling, 0) + 1
+
+
+def _manifest_written(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        facts.manifest_sha256 = str(outcome.data["sha256"])
+
+
+OUTCOMES: dict[str, Callable[[Facts, Outcome, Stamp], None]] = {
+    Op.CREATE_POD: _created,
+    Op.START_POD: _started,
+    Op.STOP_POD: _stopped,
+    Op.DELETE_POD: _deleted,
+    Op.ARM_SWITCH: _armed,
+    Op.RUN_STEP: _step,
+    Op.PUSH_TREE: _pushed,
+    Op.LAUNCH_JOB: _launched,
+    Op.STOP_JOB: _job_stopped,
+    Op.FETCH_LOG: _log_fetched,
+    Op.PULL_ARTIFACT: _pulled,
+    Op.WRITE_MANIFEST: _manifest_written,
+}

@@ -1,0 +1,102 @@
+"""How what a look saw changes the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from rpd.journal.records import Observation, Stamp
+from rpd.states.facts import Facts, Span, close_spans
+from rpd.states.faults import Fault
+from rpd.states.names import Op
+from rpd.states.proof import count_survey
+from rpd.states.world import Claim, Greeting, Offer, Pod
+
+KEY_FAULTS = frozenset({Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED})
+"""Faults that only a person can mend, with another key."""
+
+
+def _inputs_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    facts.problems = tuple(data["problems"])
+
+
+def _offers_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    facts.offers = tuple(msgspec.convert(data["offers"], list[Offer]))
+
+
+def _volume_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    facts.volume_id, facts.volume_was_looked_up = data["volume_id"], True
+
+
+def _pod_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    pod = facts.pod
+    if pod is None:
+        return
+    seen = described_pod(data)
+    if seen is None or seen.status == "TERMINATED":
+        pod.misses += 1
+        pod.first_miss_at = pod.first_miss_at or at
+        return
+    pod.misses, pod.first_miss_at, pod.seen, pod.was_found = 0, None, seen, True
+    if seen.status == "EXITED":
+        close_spans(pod, at)
+    elif seen.status == "RUNNING" and pod.spans and pod.spans[-1].until is not None:
+        pod.spans.append(Span(at, seen.usd_per_hour or pod.usd_per_hour))  # somebody else started it
+    elif seen.usd_per_hour and pod.spans and seen.usd_per_hour != pod.spans[-1].usd_per_hour:
+        pod.usd_per_hour = pod.spans[-1].usd_per_hour = seen.usd_per_hour
+
+
+def _log_lines_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    facts.why_not_up = tuple(data["lines"])
+
+
+def _greeted(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    if facts.pod is not None:
+        facts.pod.greeting = msgspec.convert(data["greeting"], Greeting)
+
+
+def claim_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    """The claim folder as just read; an exit code, once read, is not taken back."""
+    claim = msgspec.convert(data["claim"], Claim)
+    if facts.claim is not None and facts.claim.phase == "ended" and claim.phase != "ended":
+        return  # an exit code, once read, is not taken back
+    facts.claim, facts.claim_is_fresh = claim, True
+    facts.claimed_since = (facts.claimed_since or at) if claim.phase == "claimed" else None
+
+
+def _watched(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    claim_seen(facts, data, at)
+    if facts.claim is not None and facts.claim.phase == "ended":
+        facts.log_fetched = True  # a watch that saw the end has followed the log to its last byte
+
+
+def _surveyed(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    count_survey(facts, data, at)
+
+
+def failed_look(facts: Facts, observation: Observation, at: Stamp) -> None:
+    """A survey that failed interrupts the proof; a key that only a person can mend starts a deadline."""
+    if observation.op == Op.SURVEY:
+        facts.clean_surveys, facts.clean_since = 0, None
+        if observation.reason in KEY_FAULTS:
+            facts.key_refused_since = facts.key_refused_since or at
+
+
+def described_pod(data: dict[str, Any]) -> Pod | None:
+    """The pod that a look or a create described; None when there is none."""
+    return None if data.get("pod") is None else msgspec.convert(data["pod"], Pod)
+
+
+SEEN: dict[str, Callable[[Facts, dict[str, Any], Stamp], None]] = {
+    Op.CHECK_INPUTS: _inputs_seen,
+    Op.READ_OFFERS: _offers_seen,
+    Op.FIND_VOLUME: _volume_seen,
+    Op.READ_POD: _pod_seen,
+    Op.READ_SYSTEM_LOG: _log_lines_seen,
+    Op.GREET: _greeted,
+    Op.READ_CLAIM: claim_seen,
+    Op.WATCH_JOB: _watched,
+    Op.SURVEY: _surveyed,
+}

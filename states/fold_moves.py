@@ -1,0 +1,114 @@
+"""How a move, and a new process, change the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rpd.journal.records import Stamp, Transition
+from rpd.states.facts import Facts, Refusal, candidate_key, close_spans
+from rpd.states.names import ENDINGS, Reason, State, Trigger
+
+
+def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
+    """The reason of an ending stays until a later one replaces it; counters of tries belong to a state."""
+    reason = _reason(move.reason)
+    if reason in ENDINGS:
+        facts.reason, facts.reason_text = reason, facts.last_error
+    elif move.trigger == Trigger.HOST_FAILED:
+        facts.host_failure = reason
+        facts.host_failures += 1
+        if facts.pod is not None:
+            facts.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), facts.last_error or str(reason))
+    facts.state, facts.entered = State(move.dest), at
+    facts.failures.clear()
+    facts.failed_since.clear()
+    facts.looked_at.clear()
+    if move.source == State.COLLECT and move.trigger != Trigger.COLLECTED:
+        facts.gave_up_collecting = True
+    _ENTERING.get(facts.state, _nothing)(facts, move, at)
+
+
+def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:
+    if move.trigger == Trigger.POD_STOPPED and facts.pod is not None:
+        facts.claim_is_fresh = False
+        facts.pod.greeting = None
+        facts.gave_up_collecting = False
+
+
+def _enter_collect(facts: Facts, move: Transition, at: Stamp) -> None:
+    facts.collect_since = at
+    facts.collect_failures = 0
+    facts.gave_up_collecting = False
+    if move.trigger == Trigger.PARKED:
+        facts.parked_epoch = facts.epoch
+
+
+def _enter_release(facts: Facts, move: Transition, at: Stamp) -> None:
+    facts.release_since = at
+    forget_surveys(facts)
+    if move.trigger == Trigger.POD_GONE and facts.pod is not None:
+        close_spans(facts.pod, facts.pod.first_miss_at or at)
+        facts.pod.is_gone = True
+
+
+def _enter_select(facts: Facts, move: Transition, at: Stamp) -> None:
+    if move.trigger == Trigger.TRY_NEXT:
+        if facts.pod is not None:
+            facts.pod.is_gone = True
+        facts.host_failure = None
+    facts.current = None
+    facts.armed = None
+    facts.why_not_up = ()
+    facts.steps_done.clear()
+    facts.trees_done.clear()
+
+
+def _enter_report(facts: Facts, move: Transition, at: Stamp) -> None:
+    for pod in facts.pods.values():
+        pod.is_gone = pod.is_gone or pod.released_as != "stop"
+
+
+def _nothing(facts: Facts, move: Transition, at: Stamp) -> None:
+    """Most states need nothing on entry."""
+
+
+def resume(facts: Facts, at: Stamp) -> None:
+    """A new process: what was asked of the old one, and what it counted, is forgotten."""
+    facts.epoch_since = at
+    facts.requests.clear()
+    facts.request_detail = {}
+    facts.claim_is_fresh = False
+    facts.failures.clear()
+    facts.failed_since.clear()
+    facts.looked_at.clear()
+    facts.key_refused_since = None
+    facts.collect_failures = 0
+    facts.step_failures = 0
+    facts.pull_failures.clear()
+    facts.problems = None
+    if facts.collect_since is not None:
+        facts.collect_since = at
+    forget_surveys(facts)
+    if facts.pod is not None:
+        facts.pod.misses, facts.pod.first_miss_at, facts.pod.refused_starts = 0, None, 0
+
+
+def forget_surveys(facts: Facts) -> None:
+    """A proof begins anew."""
+    facts.clean_surveys, facts.clean_since, facts.release_proved, facts.survey_found = 0, None, False, ()
+
+
+def _reason(word: str | None) -> Reason | None:
+    try:
+        return Reason(word) if word is not None else None
+    except ValueError:
+        return None
+
+
+_ENTERING: dict[State, Callable[[Facts, Transition, Stamp], None]] = {
+    State.BOOT: _enter_boot,
+    State.COLLECT: _enter_collect,
+    State.RELEASE: _enter_release,
+    State.SELECT: _enter_select,
+    State.REPORT: _enter_report,
+}

@@ -1,0 +1,297 @@
+"""A toy lifecycle: water is poured once and never twice, the plate is switched at will, the heat is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from rpd.engine.deadline import remaining
+from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Result, Wait
+from rpd.engine.errors import Ambiguous, Refused, Unavailable
+from rpd.engine.lifecycle import Handler, Lifecycle
+from rpd.engine.ports import Request
+from rpd.engine.rule import Rule, Table
+from rpd.journal import codec
+from rpd.journal.errors import JournalUnwritable
+from rpd.journal.records import (
+    Body,
+    DebtChange,
+    Observation,
+    Opened,
+    Outcome,
+    Record,
+    Requested,
+    Stamp,
+)
+
+
+class S(StrEnum):
+    COLD = "cold"
+    FILLED = "filled"
+    HEATING = "heating"
+    HOT = "hot"
+    SPILLED = "spilled"
+
+
+class T(StrEnum):
+    FILL = "fill"
+    PLUG = "plug"
+    BOIL = "boil"
+    SPILL = "spill"
+
+
+def is_full(facts: Kettle) -> bool:
+    return facts.litres == 1
+
+
+def is_lidded(facts: Kettle) -> bool:
+    return facts.lidded
+
+
+RULES = (
+    Rule(T.FILL, S.COLD, S.FILLED, "there is water in it", when=(is_full,)),
+    Rule(T.PLUG, S.FILLED, S.HEATING, "the plate is on"),
+    Rule(T.BOIL, S.HEATING, S.HOT, "it boils"),
+    Rule(T.SPILL, S.COLD, S.SPILLED, "somebody asked for it", unless=(is_lidded,)),
+    Rule(T.SPILL, S.FILLED, S.SPILLED, "somebody asked for it", unless=(is_lidded,)),
+    Rule(T.SPILL, S.HEATING, S.SPILLED, "somebody asked for it", unless=(is_lidded,)),
+)
+TABLE = Table("kettle", S, T, S.COLD, frozenset({S.HOT, S.SPILLED}), RULES)
+
+
+@dataclass
+class Kettle:
+    """Facts."""
+
+    litres: int = 0
+    is_on: bool = False
+    degrees: int = 20
+    lidded: bool = False
+    asked: list[str] = field(default_factory=list)
+    failures: int = 0
+    felt_at: Stamp | None = None
+    bubbles: int = 0
+
+
+def apply(facts: Kettle, record: Record) -> None:
+    match record.body:
+        case Outcome(op="pour", status="ok"):
+            facts.litres += 1
+        case Outcome(op="switch", status="ok"):
+            facts.is_on = True
+        case Outcome(status="failed"):
+            facts.failures += 1
+        case Observation(op="feel", error=None) as seen:
+            facts.degrees = seen.data["degrees"]
+            facts.felt_at, facts.bubbles = record.at, seen.data.get("bubbles", 0)
+        case Requested(what=what):
+            facts.asked.append(what)
+        case _:
+            pass
+
+
+@dataclass
+class Kitchen:
+    """The world. What happens to the water is counted, whoever believes what."""
+
+    clock: Clock
+    fuse: Any = None
+    poured: int = 0
+    switched: int = 0
+    heat: list[int] = field(default_factory=lambda: [20, 20, 60, 100])
+    pour_ends: list[str] = field(default_factory=list)
+    can_see: bool = True
+    peeks: int = 0
+
+    def pour(self) -> None:
+        self._reach("before pour")
+        end = self.pour_ends.pop(0) if self.pour_ends else "ok"
+        if end == "refused":
+            raise Refused("the tap is closed")
+        if end != "lost":
+            self.poured += 1
+        self._reach("after pour")
+        if end in ("lost", "unknown"):
+            raise Ambiguous("nobody looked")
+
+    def switch(self) -> None:
+        self._reach("before switch")
+        self.switched += 1
+        self._reach("after switch")
+
+    def level(self) -> int:
+        self.peeks += 1
+        if not self.can_see:
+            raise Unavailable("steam")
+        return self.poured
+
+    def feel(self) -> int:
+        self.clock.real += 1.0
+        return self.heat.pop(0) if len(self.heat) > 1 else self.heat[0]
+
+    def _reach(self, place: str) -> None:
+        if self.fuse is not None:
+            self.fuse.reach(place)
+
+
+def _cold(facts: Kettle, now: Stamp) -> Decision:
+    if facts.litres:
+        return Fire(T.FILL)
+    return Do("pour", {"litres": 1}, facts.failures + 1, (DebtChange("water", "compute", "open"),))
+
+
+def _filled(facts: Kettle, now: Stamp) -> Decision:
+    return Fire(T.PLUG, "by_hand") if facts.is_on else Do("switch")
+
+
+def _heating(facts: Kettle, now: Stamp) -> Decision:
+    if facts.degrees >= 100:
+        return Fire(T.BOIL, debts=(DebtChange("water", "compute", "close", proof="drunk"),))
+    if facts.felt_at is not None and remaining(facts.felt_at, 5.0, now):
+        return Wait(remaining(facts.felt_at, 5.0, now), "the water", None)
+    return Look("feel")
+
+
+def _end(facts: Kettle, now: Stamp) -> Decision:
+    return Close("tea", None, 0, 0.1)
+
+
+def perform(pending: Pending, world: Kitchen) -> Result:
+    match pending.op:
+        case "pour":
+            world.pour()
+            return Result()
+        case "switch":
+            world.switch()
+            return Result()
+        case _:
+            degrees = world.feel()
+            return Result(data={"degrees": degrees}, live={"bubbles": degrees})
+
+
+def probe(pending: Pending, world: Kitchen) -> Result | None:
+    if pending.op == "pour":
+        return Result() if world.level() else Result("failed", reason="not_poured", retryable=True)
+    return Result("failed", reason="repeatable", retryable=True)
+
+
+def interrupts(state: StrEnum, facts: Kettle, now: Stamp) -> Decision | None:
+    if "leave" in facts.asked:
+        return Leave("as asked", 75, "the fuse box")
+    if facts.asked and state in (S.COLD, S.FILLED, S.HEATING):
+        return Fire(T.SPILL, debts=(DebtChange("water", "compute", "close", proof="on the floor"),))
+    return None
+
+
+def lifecycle(**changes: Any) -> Lifecycle[Kettle, Kitchen]:
+    """The kettle's; `changes` replace parts of it."""
+    decides = {S.COLD: _cold, S.FILLED: _filled, S.HEATING: _heating, S.HOT: _end, S.SPILLED: _end}
+    parts: dict[str, Any] = {
+        "table": TABLE,
+        "handlers": {state: Handler(decide, perform, probe) for state, decide in decides.items()},
+        "new_facts": lambda opened, run_id: Kettle(),
+        "apply": apply,
+        "interrupts": interrupts,
+        "probe_pause": lambda facts, tries: float(tries),
+        "awaits": lambda pending: pending.op,
+    }
+    return Lifecycle(**{**parts, **changes})
+
+
+# Ports.
+
+
+class Clock:
+    """Time that passes when somebody waits."""
+
+    def __init__(self) -> None:
+        self.real = 0.0
+
+    def now(self) -> Stamp:
+        return Stamp(1_800_000_000.0 + self.real, self.real, "boot")
+
+
+class Control:
+    """Requests from a list; `waits` is how long was slept."""
+
+    def __init__(self, clock: Clock, *requests: str) -> None:
+        self.clock = clock
+        self.requests = [Request(what, "test") for what in requests]
+        self.waits: list[float] = []
+
+    def pending(self) -> bool:
+        return bool(self.requests)
+
+    def take(self) -> Request | None:
+        return self.requests.pop(0) if self.requests else None
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.clock.real += seconds
+
+
+class Journal:
+    """Bytes in memory, written by the real codec."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.lines: list[bytes] = []
+        self.fuse: Any = None
+        self.full_after: int | None = None
+        self._clock = clock
+        self.append(OPENED)
+
+    def records(self) -> list[Record]:
+        chain = codec.Chain()
+        return [chain.take(line.rstrip(b"\n")) for line in self.lines]
+
+    def events(self) -> list[str]:
+        return [record.event for record in self.records()]
+
+    def append(self, body: Body, *, sync: bool = True) -> Record:
+        if self.full_after is not None and len(self.lines) >= self.full_after:
+            raise JournalUnwritable("disk full")
+        known = self.records()
+        prev = known[-1].z if known else codec.GENESIS
+        record, line = codec.encode(body, seq=len(known), prev=prev, run="run-1", epoch=1, at=self._clock.now())
+        self._reach(f"before write of {record.event}")
+        self._reach(f"written, not synced, lost: {record.event}")
+        self.lines.append(line)
+        self._reach(f"after sync of {record.event}")
+        return record
+
+    def _reach(self, place: str) -> None:
+        if self.fuse is not None:
+            self.fuse.reach(place)
+
+
+class Ear:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.recordings: list[str] = []
+        self.doings: list[str] = []
+
+    def recorded(self, record: Record) -> None:
+        self.recordings.append(record.event)
+
+    def doing(self, what: str, deadline: float | None) -> None:
+        self.doings.append(what)
+
+
+OPENED = Opened(
+    tool_version="0",
+    min_reader=1,
+    lifecycle="kettle",
+    workflow="tea",
+    lineage="l",
+    config_path="/c",
+    config_sha256="0",
+    config={},
+    journal_path="/j",
+    run_dir="/r",
+    cloud={},
+    user="u",
+    host="h",
+    token="t" * 26,
+)

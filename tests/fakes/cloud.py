@@ -1,0 +1,204 @@
+"""A provider with behaviour: boot times, list lag, late creates, refusals, and a ledger that is the judge of every
+test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rpd.engine.errors import Ambiguous, Refused, RpdError
+from rpd.states.world import Offer, Pod, PodOrder, SshAddress
+from tests.fakes.clock import FakeClock
+from tests.fakes.fuse import Fuse
+
+CALLS_MAX = 40_000
+LATENCY_SECONDS = 0.1
+
+
+@dataclass
+class FakePod:
+    """One rented machine. `volume` survives a stop; `container` counts its starts; times are the world's."""
+
+    id: str
+    order: PodOrder
+    rate: float
+    asked_at: float
+    visible_at: float
+    ready_at: float
+    boot_seconds: float
+    status: str = "RUNNING"
+    container: int = 1
+    billed: list[list[float | None]] = field(default_factory=list)
+    container_ends: dict[int, float] = field(default_factory=dict)
+    volume: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def is_billing(self) -> bool:
+        return bool(self.billed) and self.billed[-1][1] is None
+
+
+class FakeCloud:
+    """The port `Cloud`. `plans` holds, per call, what the next calls do instead of working (first in, first out)."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.fuse = Fuse()
+        self.pods: dict[str, FakePod] = {}
+        self.boot_seconds = [20.0]  # per create, the last one repeated
+        self.lag_seconds = 0.0
+        self.prices = {"RTX A5000": 0.27, "RTX 4090": 0.69}
+        self.plans: dict[str, list[Callable[[], None] | str]] = {}
+        self.broken: dict[str, RpdError] = {}
+        self.calls = 0
+        self.creates: list[str] = []
+
+    # What tests do to it.
+
+    def plan(self, call: str, *steps: Callable[[], None] | str | RpdError) -> None:
+        """What the next calls of this name do: "work", "ambiguous" (done, answer lost), "nothing" (answer lost, not
+        done), "late:SECONDS" (answer lost, done later), or an error to raise."""
+        self.plans.setdefault(call, []).extend(_raising(s) if isinstance(s, RpdError) else s for s in steps)
+
+    def halt(self, pod: FakePod, status: str = "EXITED") -> None:
+        """The pod stops computing, whoever asked for it."""
+        if pod.is_billing:
+            pod.billed[-1][1] = self.clock.real
+        pod.container_ends.setdefault(pod.container, self.clock.real)
+        pod.status = status
+
+    def only(self) -> FakePod:
+        """The one pod there is or was."""
+        (pod,) = self.pods.values()
+        return pod
+
+    @property
+    def billing(self) -> list[str]:
+        """Ids of pods that cost money for computing now."""
+        return [pod.id for pod in self.pods.values() if pod.is_billing]
+
+    # The port.
+
+    def create(self, order: PodOrder) -> Pod:
+        self.fuse.reach(f"before create {order.name}")
+        self._call()
+        self.creates.append(order.name)
+        step = self._step("create")
+        if step == "nothing":
+            raise Ambiguous("no answer", reason="timeout")
+        if step.startswith("late:"):
+            self.clock.after(float(step.removeprefix("late:")), lambda: self._make(order))
+            raise Ambiguous("no answer", reason="timeout")
+        pod = self._make(order)
+        self.fuse.reach(f"after create {order.name}")
+        if step == "ambiguous":
+            raise Ambiguous("no answer", reason="connection_lost")
+        return self._view(pod)
+
+    def get(self, pod_id: str) -> Pod | None:
+        self._call("get")
+        pod = self.pods.get(pod_id)
+        return self._view(pod) if pod is not None and self._is_visible(pod) else None
+
+    def list(self) -> tuple[Pod, ...]:
+        self._call("list")
+        return tuple(self._view(pod) for pod in self.pods.values() if self._is_visible(pod))
+
+    def start(self, pod_id: str) -> None:
+        self._effect("start", pod_id, self._start)
+
+    def stop(self, pod_id: str) -> None:
+        self._effect("stop", pod_id, self.halt)
+
+    def delete(self, pod_id: str) -> None:
+        self._effect("delete", pod_id, lambda pod: self.halt(pod, "TERMINATED"))
+
+    def offers(self, gpu_count: int) -> tuple[Offer, ...]:
+        self._call("offers")
+        return tuple(Offer(gpu, "SECURE", price) for gpu, price in self.prices.items())
+
+    def network_volume_id(self, name: str) -> str | None:
+        self._call()
+        return None
+
+    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
+        self._call()
+        return ("pulling image",)
+
+    # Inside.
+
+    def _call(self, name: str = "") -> None:
+        self.calls += 1
+        assert self.calls < CALLS_MAX, "the run goes in circles"
+        self.clock.advance(LATENCY_SECONDS)
+        if name in self.broken:
+            raise self.broken[name]
+        if name:
+            self._step(name)
+
+    def _step(self, call: str) -> str:
+        if call in self.broken:
+            raise self.broken[call]
+        steps = self.plans.get(call)
+        step = steps.pop(0) if steps else "work"
+        if callable(step):
+            step()
+            return "work"
+        return step
+
+    def _effect(self, call: str, pod_id: str, change: Callable[[FakePod], None]) -> None:
+        self.fuse.reach(f"before {call} {pod_id}")
+        self._call()
+        step = self._step(call)
+        pod = self.pods.get(pod_id)
+        if pod is None or not self._is_visible(pod):
+            if call == "delete":
+                return  # 404: accepted, and nothing done
+            raise Refused("no such pod", reason="not_found")
+        if step != "nothing":
+            change(pod)
+        self.fuse.reach(f"after {call} {pod_id}")
+        if step in ("ambiguous", "nothing"):
+            raise Ambiguous("no answer", reason="server_error")
+
+    def _start(self, pod: FakePod) -> None:
+        if pod.status != "EXITED":
+            return
+        pod.status, pod.container = "RUNNING", pod.container + 1
+        pod.ready_at = self.clock.real + pod.boot_seconds
+        pod.billed.append([self.clock.real, None])
+
+    def _make(self, order: PodOrder) -> FakePod:
+        number = len(self.pods)
+        boot = self.boot_seconds[min(number, len(self.boot_seconds) - 1)]
+        now = self.clock.real
+        rate = self.prices[order.gpu_id] * order.gpu_count
+        pod = FakePod(f"pod{number + 1}", order, rate, now, now + self.lag_seconds, now + boot, boot)
+        pod.billed.append([now, None])
+        self.pods[pod.id] = pod
+        return pod
+
+    def _is_visible(self, pod: FakePod) -> bool:
+        return pod.status != "TERMINATED" and self.clock.real >= pod.visible_at
+
+    def _view(self, pod: FakePod) -> Pod:
+        is_up = pod.status == "RUNNING" and self.clock.real >= pod.ready_at
+        status = "PROVISIONING" if pod.status == "RUNNING" and not is_up else pod.status
+        return Pod(
+            pod.id,
+            pod.order.name,
+            status,
+            pod.order.image,
+            pod.rate if pod.status == "RUNNING" else 0.0,
+            pod.order.env,
+            pod.order.gpu_id,
+            pod.order.gpu_count,
+            ssh=SshAddress("192.0.2.1", 40000 + pod.container) if is_up else None,
+            volume_gb=pod.order.volume_gb or 0,
+        )
+
+
+def _raising(error: RpdError) -> Callable[[], None]:
+    def step() -> None:
+        raise error
+
+    return step

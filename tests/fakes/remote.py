@@ -1,0 +1,206 @@
+"""The inside of fake pods: claim folders on their volumes, a job that runs in virtual time, a link that can be lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rpd.engine.errors import Interrupted, NotSent, Refused, RpdError, Unavailable
+from rpd.states.world import (
+    Armed,
+    Claim,
+    Greeting,
+    JobRef,
+    LaunchOrder,
+    Pull,
+    Pulled,
+    Pushed,
+    SshAddress,
+    Step,
+    StepResult,
+    SwitchOrder,
+    Target,
+    Tree,
+)
+from tests.fakes.clock import START_WALL, FakeControl
+from tests.fakes.cloud import FakeCloud, FakePod
+from tests.fakes.fuse import Fuse
+
+CALL_SECONDS = 0.2
+TIMEOUT_SECONDS = 5.0
+
+
+@dataclass
+class FakeJob:
+    """What the user's script does: it runs `seconds`, then exits."""
+
+    seconds: float = 60.0
+    exit_code: int = 0
+    has_marker: bool = True
+    artifacts: dict[str, str] = field(default_factory=dict)  # remote path -> "ok" (default), "missing" or "corrupt"
+    commands: dict[str, int] = field(default_factory=dict)  # command -> exit code, 0 by default
+
+
+@dataclass
+class _Run:
+    """One execution of the script, as the claim folder shows it."""
+
+    container: int
+    started_at: float
+    ends_at: float
+    exit_code: int
+
+
+class FakeRemote:
+    """The port `Remote` over the pods of a fake cloud. `starts` counts executions of the script, whoever caused
+    them."""
+
+    def __init__(self, cloud: FakeCloud, control: FakeControl) -> None:
+        self.cloud, self.control, self.clock = cloud, control, cloud.clock
+        self.fuse = Fuse()
+        self.job = FakeJob()
+        self.starts: list[str] = []
+        self.down_from, self.down_until = 0.0, 0.0
+        self.switch_probe = "ok"
+        self.gpus: int | None = 1
+        self.plans: dict[str, list[str | RpdError]] = {}
+        self.steps_run: list[str] = []
+
+    def lose_link(self, seconds: float) -> None:
+        """From now on nothing gets through."""
+        self.down_until = self.clock.real + seconds
+
+    # The port.
+
+    def greet(self, target: Target, address: SshAddress) -> Greeting:
+        pod = self._reach(target)
+        if address.port != 40000 + pod.container:
+            raise Unavailable("connection refused", reason="ssh_unreachable")
+        return Greeting(f"SHA256:{pod.id}-{pod.container}", pod.id, str(pod.container), self.clock.real, self.gpus)
+
+    def arm(self, target: Target, order: SwitchOrder) -> Armed:
+        self.fuse.reach("before arm")
+        pod = self._reach(target, effect=True)
+        pod.volume["switch"] = order
+        container = pod.container
+
+        def act() -> None:
+            if pod.volume["switch"] == order and pod.container == container and pod.status == "RUNNING":
+                self.cloud.halt(pod)
+
+        self.clock.after(order.limit_at - START_WALL - self.clock.real, act)
+        self.fuse.reach("after arm")
+        return Armed(order.generation, order.limit_at, self.switch_probe, False, 7)
+
+    def run_step(self, target: Target, step: Step) -> StepResult:
+        self.fuse.reach(f"before step {step.label}")
+        pod = self._reach(target, effect=True)
+        done = pod.volume.setdefault("steps", {})
+        assert isinstance(done, dict)
+        if step.key not in done:
+            self.clock.advance(3.0)
+            self.steps_run.append(step.command)
+            done[step.key] = self.job.commands.get(step.command, 0)
+        self.fuse.reach(f"after step {step.label}")
+        self._plan("run_step")
+        return StepResult(done[step.key], ("last line",), 3.0)
+
+    def push(self, target: Target, tree: Tree) -> Pushed:
+        self.fuse.reach(f"before push {tree.label}")
+        self._reach(target, effect=True)
+        self.fuse.reach(f"after push {tree.label}")
+        self._plan("push")
+        return Pushed(1, 10, 1, 10, "ab")
+
+    def launch(self, target: Target, order: LaunchOrder) -> Claim:
+        self.fuse.reach("before launch")
+        pod = self._reach(target, effect=True)
+        key = f"claim-{target.run_id}-{order.launch}"
+        if key not in pod.volume:
+            now = self.clock.real
+            pod.volume[key] = _Run(pod.container, now, now + self.job.seconds, self.job.exit_code)
+            self.starts.append(key)
+        self.fuse.reach("after launch")
+        self._plan("launch")
+        return self._claim(pod, target, order.launch, order.success_marker)
+
+    def read_claim(self, target: Target, job: JobRef) -> Claim:
+        return self._claim(self._reach(target), target, job.launch, job.success_marker)
+
+    def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
+        end = self.clock.real + seconds
+        while True:
+            claim = self.read_claim(target, job)
+            if claim.phase != "running" or self.clock.real >= end or self.control.pending():
+                return claim
+            self.clock.advance(1.0, until=self.control.pending)
+
+    def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
+        self.fuse.reach("before stop_job")
+        pod = self._reach(target, effect=True)
+        run = pod.volume.get(f"claim-{target.run_id}-{job.launch}")
+        if isinstance(run, _Run) and self._phase(pod, run) == "running":
+            run.ends_at, run.exit_code = self.clock.real, 143
+        self.fuse.reach("after stop_job")
+        self._plan("stop_job")
+        return self.read_claim(target, job)
+
+    def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
+        self._reach(target)
+        return 100
+
+    def pull(self, target: Target, pull: Pull) -> Pulled:
+        self.fuse.reach(f"before pull {pull.label}")
+        self._reach(target)
+        self._plan("pull")
+        self.clock.advance(2.0)
+        if self.control.pending():
+            raise Interrupted("asked to stop")
+        kind = self.job.artifacts.get(pull.remote_path, "ok")
+        if kind == "corrupt":
+            raise Unavailable("what arrived is not what was sent", reason="verify_failed")
+        self.fuse.reach(f"after pull {pull.label}")
+        return Pulled(pull.label, kind == "missing", 1, 10, "cd")
+
+    def close(self) -> None:
+        """Nothing to drop."""
+
+    # Inside.
+
+    def _reach(self, target: Target, *, effect: bool = False) -> FakePod:
+        self.clock.advance(CALL_SECONDS)
+        pod = self.cloud.pods[target.pod_id]
+        is_up = pod.status == "RUNNING" and self.clock.real >= pod.ready_at
+        if not is_up or self.down_from <= self.clock.real < self.down_until:
+            self.clock.advance(TIMEOUT_SECONDS)
+            raise (NotSent if effect else Unavailable)("no route to sshd", reason="ssh_unreachable")
+        if target.host_key not in (None, f"SHA256:{pod.id}-{pod.container}"):
+            raise Refused("the host key changed", reason="host_key_changed")
+        return pod
+
+    def _plan(self, call: str) -> None:
+        steps = self.plans.get(call)
+        step = steps.pop(0) if steps else "work"
+        if isinstance(step, RpdError):
+            raise step
+
+    def _phase(self, pod: FakePod, run: _Run) -> str:
+        halted = pod.container_ends.get(run.container)
+        if halted is not None and halted < run.ends_at:
+            return "lost"
+        return "ended" if self.clock.real >= run.ends_at else "running"
+
+    def _claim(self, pod: FakePod, target: Target, launch: int, marker: str | None) -> Claim:
+        run = pod.volume.get(f"claim-{target.run_id}-{launch}")
+        if not isinstance(run, _Run):
+            return Claim("none", launch)
+        phase = self._phase(pod, run)
+        is_over = phase == "ended"
+        return Claim(
+            phase,
+            launch,
+            run.exit_code if is_over else None,
+            run.started_at,
+            run.ends_at if is_over else None,
+            log_bytes=int(self.clock.real - run.started_at),
+            has_marker=self.job.has_marker if is_over and marker else None,
+        )

@@ -1,0 +1,88 @@
+"""The wheel and the editable install hold the same packages, and nothing lands top-level in site-packages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("journal", "engine", "states", "adapters")
+
+
+def _listed() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return set(project["tool"]["setuptools"]["packages"])
+
+
+def test_every_folder_with_code_is_a_listed_package() -> None:
+    folders = {
+        "rpd." + str(init.parent.relative_to(ROOT)).replace("/", ".")
+        for room in ROOMS
+        for init in (ROOT / room).rglob("__init__.py")
+    }
+    assert folders == _listed()
+
+
+def test_no_folder_holds_code_without_being_a_package() -> None:
+    bare = {
+        str(path.parent.relative_to(ROOT))
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        if not (path.parent / "__init__.py").exists()
+    }
+    assert bare == set()
+
+
+def test_the_editable_install_finds_the_sources() -> None:
+    script = "import rpd.journal, rpd.engine, rpd.states, rpd.adapters; print(rpd.engine.__file__)"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd="/")
+    assert Path(found.stdout.strip()) == ROOT / "engine" / "__init__.py"
+
+
+def test_bare_room_names_are_not_importable() -> None:
+    for room in ROOMS:
+        found = subprocess.run([sys.executable, "-c", f"import {room}"], capture_output=True, text=True, cwd="/", check=False)
+        assert found.returncode != 0, f"{room} is importable as a top-level module"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel built from a copy of the tracked sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    for name in tracked:
+        if name and (ROOT / name).is_file() and (name.split("/")[0] in (*ROOMS, "pyproject.toml", "README.md", "LICENSE")):
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, source],
+        check=True,
+        capture_output=True,
+    )
+    return zipfile.ZipFile(next(folder.glob("*.whl")))
+
+
+def test_the_wheel_holds_every_module_and_data_file(wheel: zipfile.ZipFile) -> None:
+    inside = {name for name in wheel.namelist() if name.startswith("rpd/")}
+    wanted = {
+        f"rpd/{path.relative_to(ROOT)}"
+        for room in ROOMS
+        for pattern in ("*.py", "*.sh", "*.json", "py.typed")
+        for path in (ROOT / room).rglob(pattern)
+        if "__pycache__" not in path.parts
+    }
+    assert wanted - inside == set()
+
+
+def test_the_wheel_puts_nothing_top_level_but_rpd(wheel: zipfile.ZipFile) -> None:
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"rpd"}
+    assert "rpd/__init__.py" not in wheel.namelist(), "rpd is a namespace package"

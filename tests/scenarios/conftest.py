@@ -1,0 +1,21 @@
+"""A stage per test; see stage.py."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# The modules of this folder import each other as `tests.scenarios.*`, whichever way pytest was started.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.scenarios.stage import Stage, staged
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A state home and a sandbox of its own, ended after the test."""
+    with staged(tmp_path) as made:
+        yield made

@@ -1,0 +1,405 @@
+"""A user with a folder, a state home and a sandbox, who calls `rpd` as real processes, on a terminal or off it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rpd.adapters.sandbox import daemon
+from rpd.journal.reader import read
+from rpd.journal.records import Record, Transition
+
+T = TypeVar("T")
+
+RPD = [sys.executable, "-m", "rpd.adapters.cli"]
+COMPUTING = ("PROVISIONING", "STARTING", "RUNNING", "ERROR")
+BOOT_SECONDS = 0.3
+IMAGE = "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04"
+GATED = "echo begun; until [ -e /workspace/go ]; do sleep 0.05; done\n"
+"""The beginning of a job that runs until the test says go."""
+
+
+def config(body: str = "echo hello", **sections: Any) -> dict[str, Any]:
+    """A small job file; a section given here replaces or, for mappings, is laid over the usual one."""
+    usual: dict[str, Any] = {
+        "name": "job",
+        "pod": {"image": IMAGE, "gpu_order": ["NVIDIA L4"], "datacenters": ["EUR-IS-1"]},
+        "storage": {"mode": "ephemeral", "volume_gb": 10},
+        "budget": {"cost_cap_usd": 1.0, "max_runtime_minutes": 10, "poll_interval_sec": 1},
+        "run": {"body": body},
+        "lifecycle": {"on_success": "delete", "on_failure": "stop"},
+    }
+    for name, section in sections.items():
+        base = usual.get(name)
+        usual[name] = {**base, **section} if isinstance(base, dict) and isinstance(section, dict) else section
+    return usual
+
+
+def artifact(**changes: Any) -> list[dict[str, Any]]:
+    """One required artifact: the folder `/workspace/out`."""
+    return [{"label": "result", "remote_path": "/workspace/out", "local_path": "{run_dir}/out", **changes}]
+
+
+def eventually(what: Callable[[], T], seconds: float = 20.0, tell: Callable[[], str] = str) -> T:
+    """The first truthy answer of `what`; `tell` explains a wait in vain."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = what()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain\n{tell()}"
+        time.sleep(0.02)
+
+
+class Stage:
+    """One state home, its sandbox, and the commands typed there."""
+
+    def __init__(self, folder: Path, *, isolation: str | None = None) -> None:
+        self.folder = folder / "project"
+        self.home = folder / "home"
+        self.user = folder / "user"
+        self.isolation = isolation
+        self._live: list[Live] = []
+
+    # Typing commands.
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A user's environment with a state home and a home folder of its own."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("RPD_", "RUNPOD_"))}
+        isolation = self.isolation or os.environ.get("RPD_SANDBOX_ISOLATION")
+        mine = {"RPD_HOME": str(self.home), "HOME": str(self.user), "TERM": "xterm"}
+        return {**kept, **mine, **({"RPD_SANDBOX_ISOLATION": isolation} if isolation else {})}
+
+    def rpd(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """A command, to its end, off a terminal."""
+        return subprocess.run(
+            [*RPD, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> Live:
+        """A command left running off a terminal, leader of its own session."""
+        live = Live(self, arguments)
+        self._live.append(live)
+        return live
+
+    def start_on_terminal(self, *arguments: str) -> Terminal:
+        """A command left running on a terminal of its own, in the foreground."""
+        live = Terminal(self, arguments)
+        self._live.append(live)
+        return live
+
+    def job(self, document: dict[str, Any] | str, name: str = "job.yaml") -> Path:
+        """Write a job file (JSON is YAML)."""
+        path = self.folder / name
+        path.write_text(document if isinstance(document, str) else json.dumps(document, indent=1))
+        return path
+
+    def run(self, document: dict[str, Any] | None = None, *more: str) -> subprocess.CompletedProcess[str]:
+        """`rpd run` of this job in the sandbox, to its end."""
+        if document is not None:
+            self.job(document)
+        return self.rpd("run", "job.yaml", "--sandbox", *more)
+
+    def begin(self, document: dict[str, Any], *more: str) -> Live:
+        """The same, left running."""
+        self.job(document)
+        return self.start("run", "job.yaml", "--sandbox", *more)
+
+    # The sandbox.
+
+    def up(self, boot_seconds: float = BOOT_SECONDS) -> None:
+        """Start the sandbox."""
+        done = self.rpd("sandbox", "up", "--boot-seconds", str(boot_seconds), "--json")
+        assert done.returncode == 0, done.stderr
+
+    def play(self, **settings: Any) -> None:
+        """Change boot time, stock, prices or balance."""
+        daemon.play(self.sandbox_home, settings)
+
+    def fault(self, fault_id: str, *, times: int = 1, after: int = 0, pod: str | None = None, **options: Any) -> None:
+        """`rpd sandbox fault`."""
+        words = {name: str(value) for name, value in options.items()}
+        daemon.set_fault(self.sandbox_home, fault_id, times=times, after=after, pod=pod, options=words)
+
+    def clear_faults(self, fault_id: str | None = None) -> None:
+        """`rpd sandbox fault --clear`."""
+        daemon.clear_faults(self.sandbox_home, fault_id)
+
+    def struck(self, fault_id: str) -> int:
+        """How often a fault has struck."""
+        info = daemon.find(self.sandbox_home)
+        assert info is not None, "the sandbox is up"
+        return int(daemon.call(info, "GET", "/sandbox/faults")["struck"].get(fault_id, 0))
+
+    def somebody(self, what: str) -> None:
+        """Somebody else's hand on the newest live pod: `stop`, `delete` or `host-down`."""
+        info = daemon.find(self.sandbox_home)
+        assert info is not None, "the sandbox is up"
+        daemon.call(info, "POST", f"/sandbox/pods/{self.live_pod()['id']}/{what}", {})
+
+    def truth(self) -> dict[str, Any]:
+        """What `rpd sandbox truth --json` says."""
+        return daemon.truth(self.sandbox_home)
+
+    @property
+    def sandbox_home(self) -> Path:
+        """Where this state home's sandbox lives."""
+        return self.home / "sandbox"
+
+    def live_pod(self) -> dict[str, Any]:
+        """The one pod that computes."""
+        pods = [pod for pod in self.truth()["pods"] if pod["status"] in COMPUTING]
+        assert len(pods) == 1, pods
+        return dict(pods[0])
+
+    def go(self) -> None:
+        """Let a gated job end."""
+        (self.sandbox_home / "pods" / self.live_pod()["id"] / "volume" / "go").touch()
+
+    # Judging.
+
+    def statuses(self) -> list[str]:
+        """Statuses of all pods there ever were, oldest first."""
+        return [pod["status"] for pod in self.truth()["pods"]]
+
+    def starts(self) -> int:
+        """How often the user's script was started, over all runs and launches."""
+        return sum(count for launches in self.truth()["jobs"].values() for count in launches.values())
+
+    def judge(self, *statuses: str, starts: int) -> None:
+        """All pods there ever were have these statuses, and the script was started so often."""
+        truth = self.truth()
+        assert [pod["status"] for pod in truth["pods"]] == list(statuses), truth
+        assert self.starts() == starts, truth
+
+    def nothing_computes(self) -> None:
+        """No pod bills for computing, and no run started its job twice."""
+        truth = self.truth()
+        assert not [pod for pod in truth["pods"] if pod["status"] in COMPUTING], truth
+        assert all(sum(launches.values()) <= 1 for launches in truth["jobs"].values()), truth
+
+    # The newest run.
+
+    def journals(self) -> list[Path]:
+        """Canonical journals."""
+        return sorted((self.home / "journals").glob("*/*.jsonl"))
+
+    @property
+    def journal(self) -> Path:
+        """The newest one."""
+        return self.journals()[-1]
+
+    @property
+    def run_id(self) -> str:
+        """The newest run."""
+        return self.journal.stem
+
+    def records(self) -> tuple[Record, ...]:
+        """Its good records so far."""
+        return tuple(read(self.journal).records)
+
+    def state(self) -> str:
+        """Where it stands."""
+        if not self.journals():
+            return "none"
+        moves = [record.body.dest for record in self.records() if isinstance(record.body, Transition)]
+        return str(moves[-1]) if moves else "validate"
+
+    def inspect(self, run: str | None = None) -> dict[str, Any]:
+        """What `rpd inspect --json` says."""
+        done = self.rpd("inspect", run or self.run_id, "--json")
+        assert done.returncode in (0, 9), done.stderr
+        return dict(json.loads(done.stdout))
+
+    def result(self, name: str = "out/result.txt") -> str:
+        """A file of its results here."""
+        return Path(self.inspect()["run_dir"], name).read_text()
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        for live in self._live:
+            live.kill()
+        daemon.down(self.sandbox_home)
+
+
+class Live:
+    """A running command; stdout and stderr go to files."""
+
+    def __init__(self, stage: Stage, arguments: tuple[str, ...]) -> None:
+        self.stage = stage
+        number = len(list(stage.folder.glob("live-*")))
+        self._out, self._err = stage.folder / f"live-{number}.out", stage.folder / f"live-{number}.err"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [*RPD, *arguments],
+                cwd=stage.folder,
+                env=stage.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    @property
+    def out(self) -> str:
+        """Stdout so far."""
+        return self._out.read_text(errors="replace")
+
+    @property
+    def text(self) -> str:
+        """What a person saw so far."""
+        return self._err.read_text(errors="replace")
+
+    def until(self, state: str, seconds: float = 20.0) -> None:
+        """Wait until the newest run has reached this state."""
+        self._wait(lambda: self.stage.state() == state, seconds, f"state {state}")
+
+    def until_text(self, words: str, seconds: float = 20.0) -> None:
+        """Wait until a person saw these words."""
+        self._wait(lambda: words in self.text, seconds, repr(words))
+
+    def _wait(self, what: Callable[[], bool], seconds: float, name: str) -> None:
+        def look() -> bool:
+            ended = self.process.poll() is not None
+            found = what()
+            assert found or not ended, f"ended with {self.process.returncode} before {name}\n{self.text}"
+            return found
+
+        eventually(look, seconds, lambda: f"for {name} in state {self.stage.state()}\n{self.text}")
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the whole process group, as a terminal or a shell does."""
+        os.killpg(self.process.pid, number)
+
+    def press(self) -> None:
+        """Ctrl-C as it comes without a terminal: SIGINT to the group."""
+        self.signal(signal.SIGINT)
+
+    def end(self, seconds: float = 30.0) -> int:
+        """Its exit code, waited for."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still runs after {seconds} s in state {self.stage.state()}\n{self.text}") from None
+
+    def kill(self) -> None:
+        """SIGKILL, and wait."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Terminal(Live):
+    """A running command on a terminal: session leader, controlling terminal, foreground."""
+
+    def __init__(self, stage: Stage, arguments: tuple[str, ...]) -> None:
+        self.stage = stage
+        self._seen = bytearray()
+        self._master, slave = os.openpty()
+        self.process = subprocess.Popen(
+            [*RPD, *arguments],
+            cwd=stage.folder,
+            env=stage.environment,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(slave)
+        self._is_closed = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # EIO: the last process has let go of the terminal
+            while not self._is_closed.is_set():
+                if select.select([self._master], [], [], 0.05)[0]:
+                    self._seen += os.read(self._master, 65536)
+
+    @property
+    def text(self) -> str:
+        """What appeared on the screen."""
+        return bytes(self._seen).decode(errors="replace")
+
+    def press(self) -> None:
+        """The key Ctrl-C: the terminal turns it into SIGINT for its foreground group."""
+        os.write(self._master, b"\x03")
+
+    def hang_up(self) -> None:
+        """The terminal goes away: SIGHUP to its session leader, EIO for whoever writes there."""
+        self._is_closed.set()
+        self._reader.join(2.0)
+        os.close(self._master)
+
+    def end(self, seconds: float = 30.0) -> int:
+        """Its exit code; afterwards the screen is complete."""
+        code = super().end(seconds)
+        self._reader.join(2.0)
+        return code
+
+    def kill(self) -> None:
+        """SIGKILL; the terminal is closed."""
+        super().kill()
+        if not self._is_closed.is_set():
+            self.hang_up()
+
+
+@contextlib.contextmanager
+def staged(folder: Path, *, isolation: str | None = None, boot_seconds: float = BOOT_SECONDS) -> Iterator[Stage]:
+    """A stage with its sandbox up; afterwards nothing of it runs."""
+    stage = Stage(folder, isolation=isolation)
+    stage.folder.mkdir()
+    stage.user.mkdir()
+    try:
+        stage.up(boot_seconds)
+        yield stage
+    finally:
+        info = daemon.DaemonFiles(stage.sandbox_home).read_info()
+        stage.close()
+        left = [pid for pid in _processes() if _names(pid, folder)]
+        assert not left, f"processes are left: {left}"
+        assert info is None or not _is_alive(info.pid), "the sandbox is left"
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()] if Path("/proc").is_dir() else []  # noqa: PTH208
+
+
+def _names(pid: int, folder: Path) -> bool:
+    """Whether the process was started with a state home in this folder."""
+    try:
+        return f"RPD_HOME={folder}/".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno != errno.ESRCH
+    return (
+        Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[-1].split()[0] != "Z" if Path("/proc").is_dir() else True
+    )

@@ -1,0 +1,10 @@
+"""A few lives of the long-running one: killed at random moments, recovered, judged. `make chaos` runs many."""
+
+from __future__ import annotations
+
+from tests.chaos import run_lives
+
+
+def test_a_few_lives() -> None:
+    lives = run_lives(4, seed=7, parallel=2)
+    assert [(life.state, life.recovery, life.faults, life.story) for life in lives if life.faults] == []

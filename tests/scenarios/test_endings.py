@@ -1,0 +1,165 @@
+"""How runs end: exit code, what became of the pod, what is said. The sandbox's ledger judges."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.stage import GATED, Stage, artifact, config
+
+MAKE_RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
+
+
+def test_success_leaves_the_results_and_nothing_else(stage: Stage) -> None:
+    done = stage.run(config(MAKE_RESULT, artifacts=artifact()))
+    assert done.returncode == 0, done.stderr
+    assert stage.result() == "42\n"
+    stage.judge("TERMINATED", starts=1)
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["exit_code"], seen["debts"], seen["verified"]) == ("succeeded", 0, [], True)
+
+
+@pytest.mark.parametrize(
+    ("sections", "reason", "starts"),
+    [
+        ({"body": "echo no; exit 3"}, "job_failed", 1),
+        ({"run": {"body": "echo hello", "success_marker": "[job] DONE"}}, "marker_missing", 1),
+        ({"artifacts": artifact()}, "artifact_missing", 1),
+        ({"setup": [{"command": "echo broken >&2; exit 9"}]}, "setup", 0),
+        ({"preflight": [{"command": "false"}]}, "preflight", 0),
+    ],
+    ids=["exit-code", "marker", "artifact", "setup", "preflight"],
+)
+def test_failure_stops_the_pod_and_says_how_to_end_the_storage(
+    stage: Stage, sections: dict[str, object], reason: str, starts: int
+) -> None:
+    done = stage.run(config(**sections))  # type: ignore[arg-type]
+    assert done.returncode == 5, done.stderr
+    stage.judge("EXITED", starts=starts)
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["reason"]) == ("failed", reason)
+    assert [debt["kind"] for debt in seen["debts"]] == ["storage"]
+    assert f"rpd release {stage.run_id} --delete" in done.stderr
+    assert f"rpd inspect {stage.run_id}" in done.stderr
+    assert "a month" in done.stderr
+
+
+def test_the_output_of_a_failed_command_is_shown(stage: Stage) -> None:
+    done = stage.run(config(setup=[{"command": "echo first; echo the disk is on fire >&2; exit 9"}]))
+    assert "exit code 9" in done.stderr
+    assert "the disk is on fire" in done.stderr
+
+
+def test_failure_may_delete_the_pod_after_its_log_was_pulled(stage: Stage) -> None:
+    done = stage.run(config("echo last words; exit 3", lifecycle={"on_failure": "delete"}))
+    assert done.returncode == 5, done.stderr
+    stage.judge("TERMINATED", starts=1)
+    assert stage.inspect()["debts"] == []
+    assert "last words" in stage.result("run.log")
+
+
+def test_a_job_past_its_budget_is_stopped_and_collected(stage: Stage) -> None:
+    done = stage.run(
+        config(f"{MAKE_RESULT}echo begun; sleep 300", artifacts=artifact(), budget={"max_runtime_minutes": 0.05})
+    )
+    assert done.returncode == 7, done.stderr
+    stage.judge("EXITED", starts=1)
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["reason"]) == ("failed", "budget")
+    assert "begun" in stage.result("run.log")
+    assert stage.result() == "42\n"
+
+
+def test_a_pod_that_vanishes_loses_the_run(stage: Stage) -> None:
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    stage.fault("F26", how="delete")
+    assert live.end() == 10, live.text
+    stage.judge("TERMINATED", starts=1)
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["reason"], seen["debts"]) == ("lost", "pod_vanished", [])
+
+
+def test_a_pod_stopped_by_somebody_is_started_and_its_claim_read(stage: Stage) -> None:
+    live = stage.begin(config(GATED, artifacts=artifact()))
+    live.until("monitor")
+    stage.fault("F26", how="stop")
+    assert live.end() == 10, live.text
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["reason"]) == ("lost", "job_lost")
+    stage.judge("EXITED", starts=1)
+    assert "begun" in stage.result("run.log")
+
+
+def test_no_capacity_anywhere_is_refused_and_costs_nothing(stage: Stage) -> None:
+    stage.fault("F1", times=0)
+    done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
+    assert done.returncode == 6, done.stderr
+    stage.judge(starts=0)
+    assert stage.truth()["spent_usd"] == 0
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["reason"], seen["debts"]) == ("refused", "no_capacity", [])
+    assert "NVIDIA L4" in done.stderr
+    assert "NVIDIA RTX A4000" in done.stderr
+
+
+def test_the_next_candidate_is_taken(stage: Stage) -> None:
+    stage.fault("F1", times=0, gpu="NVIDIA L4")
+    done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+    assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
+
+
+def test_a_pool_that_is_not_for_us_is_passed_over(stage: Stage) -> None:
+    stage.fault("F8", how="pool")
+    done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
+    assert done.returncode == 0, done.stderr
+    assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
+
+
+def test_a_gpu_over_the_price_cap_is_not_rented(stage: Stage) -> None:
+    done = stage.run(config(budget={"max_gpu_price_usd": 0.01}))
+    assert done.returncode == 6, done.stderr
+    stage.judge(starts=0)
+    assert stage.inspect()["reason"] == "price_over_cap"
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "reason"),
+    [
+        ("F8", {}, "no_credit"),
+        ("F9", {"on": "create"}, "key_refused"),
+        ("F9", {"on": "catalog"}, "key_refused"),
+        ("F9", {"how": "scope", "on": "create"}, "key_refused"),
+        ("F10", {"on": "create"}, "key_refused"),
+    ],
+    ids=["credit", "key", "key-at-the-catalog", "scope", "edge-block"],
+)
+def test_credit_and_key_are_refused_at_once(stage: Stage, fault: str, options: dict[str, str], reason: str) -> None:
+    stage.fault(fault, times=0, **options)
+    done = stage.run(config())
+    assert done.returncode == 4, done.stderr
+    stage.judge(starts=0)
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["reason"], seen["debts"]) == ("refused", reason, [])
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (config("echo {unknown_name}"), "unknown_name"),
+        (config(pod={"gpu_ordr": ["NVIDIA L4"]}), "gpu_order"),
+        (config(staging=[{"source": "not-there", "destination": "/workspace/in"}]), "not-there"),
+        (config(local={"required_paths": ["missing-too"]}), "missing-too"),
+        (config(ssh={"key_path": "no-such-key"}), "no-such-key"),
+        ({"name": "job"}, "run"),
+    ],
+    ids=["placeholder", "field", "staging", "required-path", "ssh-key", "incomplete"],
+)
+def test_bad_input_rents_nothing(stage: Stage, document: dict[str, object], words: str) -> None:
+    done = stage.run(document)
+    assert done.returncode in (2, 4), done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert stage.truth()["pods"] == []
+    assert stage.journals() == []

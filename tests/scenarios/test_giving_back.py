@@ -1,0 +1,148 @@
+"""`rpd cancel`, `rpd release` and `rpd gc`: from the outside, on runs that are alive, dead or over."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.scenarios.stage import GATED, Live, Stage, artifact, config, eventually
+
+RESULT_LAST = f"{GATED}mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
+
+alive_or_dead = pytest.mark.parametrize("dead", [False, True], ids=["alive", "dead"])
+
+
+def in_the_run(stage: Stage, *, dead: bool, body: str = GATED, **sections: object) -> Live:
+    """A run whose job runs; with `dead`, its engine was killed."""
+    live = stage.begin(config(body, **sections))
+    live.until("monitor")
+    if dead:
+        live.kill()
+    return live
+
+
+def in_boot(stage: Stage, *, dead: bool) -> Live:
+    """A run whose pod boots for a long time."""
+    stage.play(boot_seconds=60)
+    live = stage.begin(config())
+    live.until("boot")
+    if dead:
+        live.kill()
+    return live
+
+
+@alive_or_dead
+def test_cancel_ends_a_running_job(stage: Stage, dead: bool) -> None:
+    live = in_the_run(stage, dead=dead)
+    done = stage.rpd("cancel")
+    assert done.returncode == 0, done.stderr
+    if not dead:
+        assert live.end() == 130, live.text
+    stage.judge("EXITED", starts=1)
+    assert stage.inspect()["outcome"] == "cancelled"
+    assert stage.result("run.log") == "begun\n"
+
+
+@alive_or_dead
+def test_cancel_before_the_launch_leaves_nothing(stage: Stage, dead: bool) -> None:
+    live = in_boot(stage, dead=dead)
+    done = stage.rpd("cancel", stage.run_id, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "cancelled"
+    if not dead:
+        assert live.end() == 130, live.text
+    stage.judge("TERMINATED", starts=0)
+
+
+@alive_or_dead
+@pytest.mark.parametrize(("options", "status"), [((), "EXITED"), (("--delete",), "TERMINATED")], ids=["stop", "delete"])
+def test_release_of_a_running_job(stage: Stage, dead: bool, options: tuple[str, ...], status: str) -> None:
+    live = in_the_run(stage, dead=dead)
+    done = stage.rpd("release", *options)
+    assert done.returncode == 0, done.stderr
+    if not dead:
+        assert live.end() == 130, live.text
+    stage.judge(status, starts=1)
+
+
+def test_cancel_of_a_finished_run_is_calm(stage: Stage) -> None:
+    assert stage.run(config()).returncode == 0
+    done = stage.rpd("cancel", stage.run_id)
+    assert done.returncode == 0, done.stderr
+    assert "over" in done.stderr
+
+
+def test_release_delete_ends_the_storage_of_a_failed_run(stage: Stage) -> None:
+    assert stage.run(config("exit 3")).returncode == 5
+    asked = stage.rpd("release")
+    assert asked.returncode == 2
+    assert f"rpd release {stage.run_id} --delete" in asked.stderr
+    stage.judge("EXITED", starts=1)
+    done = stage.rpd("release", "--delete")
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+    seen = stage.inspect()
+    assert (seen["debts"], seen["outcome"], seen["verified"]) == ([], "failed", True)
+    again = stage.rpd("release", "--delete")
+    assert again.returncode == 0, again.stderr
+
+
+def gc(stage: Stage, *options: str) -> subprocess.CompletedProcess[str]:
+    """`rpd gc`."""
+    return stage.rpd("gc", *options)
+
+
+def test_gc_with_nothing_to_do(stage: Stage) -> None:
+    done = gc(stage)
+    assert done.returncode == 0
+    assert "nothing computes" in done.stdout
+
+
+def test_gc_releases_what_died_before_the_launch(stage: Stage) -> None:
+    in_boot(stage, dead=True)
+    plan = gc(stage)
+    assert plan.returncode == 8, plan.stdout
+    assert "rpd gc --yes" in plan.stdout
+    assert stage.live_pod()["id"] in plan.stdout
+    done = gc(stage, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    stage.judge("TERMINATED", starts=0)
+    assert gc(stage).returncode == 0
+
+
+def test_gc_spares_a_job_that_runs(stage: Stage) -> None:
+    in_the_run(stage, dead=True)
+    done = gc(stage, "--yes")
+    assert done.returncode == 8, done.stdout + done.stderr
+    assert "the job still runs" in done.stdout
+    assert "its switch releases it at" in done.stdout
+    assert stage.live_pod()["status"] == "RUNNING"
+    stage.go()
+    done = stage.rpd("resume")
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_gc_stops_a_pod_with_results_and_resume_fetches_them(stage: Stage) -> None:
+    in_the_run(stage, dead=True, body=RESULT_LAST, artifacts=artifact())
+    stage.go()
+    done = eventually(lambda: (told := gc(stage, "--yes")).returncode != 8 and told)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"rpd resume {stage.run_id}" in done.stdout
+    stage.judge("EXITED", starts=1)
+    resumed = stage.rpd("resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert stage.result() == "42\n"
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_gc_leaves_a_live_engine_alone(stage: Stage) -> None:
+    live = in_the_run(stage, dead=False)
+    done = gc(stage, "--yes")
+    assert done.returncode == 0, done.stdout
+    assert f"pid {live.process.pid}" in done.stdout
+    stage.go()
+    assert live.end() == 0, live.text
+    stage.judge("TERMINATED", starts=1)

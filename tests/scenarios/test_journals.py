@@ -1,0 +1,132 @@
+"""Journals that are damaged, locked, copied, too new, or no journals at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rpd.journal.codec import GENESIS, encode
+from rpd.journal.records import Opened
+from tests.scenarios.stage import GATED, Stage, config
+
+
+def dead_in_the_run(stage: Stage) -> None:
+    """A run whose job runs and whose engine was killed."""
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    live.kill()
+
+
+def test_a_damaged_journal_is_shown_and_its_pod_stopped(stage: Stage) -> None:
+    dead_in_the_run(stage)
+    data = bytearray(stage.journal.read_bytes())
+    lines = bytes(data).splitlines(keepends=True)
+    middle = sum(len(line) for line in lines[: len(lines) // 2]) + 40
+    data[middle] ^= 1
+    stage.journal.write_bytes(data)
+    shown = stage.rpd("inspect", stage.run_id)
+    assert shown.returncode == 9, shown.stderr
+    assert "DAMAGED" in shown.stdout
+    assert "renting NVIDIA L4" in shown.stdout
+    refused = stage.rpd("resume", stage.run_id)
+    assert refused.returncode == 9, refused.stderr
+    assert "damaged" in refused.stderr
+    assert "rpd gc" in refused.stderr
+    assert stage.live_pod()["status"] == "RUNNING"
+    done = stage.rpd("gc", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    stage.judge("EXITED", starts=1)
+    assert stage.journal.read_bytes() == bytes(data)
+
+
+def test_a_journal_in_use_is_named_with_its_owner(stage: Stage) -> None:
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    done = stage.rpd("resume", stage.run_id)
+    assert done.returncode == 9, done.stderr
+    assert str(live.process.pid) in done.stderr
+    stage.go()
+    assert live.end() == 0, live.text
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_every_way_to_a_journal_leads_to_its_one_lock(stage: Stage, tmp_path: Path) -> None:
+    live = stage.begin(config(GATED, state_file="~/pointer"))
+    live.until("monitor")
+    run_dir = Path(stage.inspect()["run_dir"])
+    copy = tmp_path / "copy.jsonl"
+    shutil.copyfile(stage.journal, copy)
+    held = copy.read_bytes()
+    for way in (copy, run_dir, run_dir / "events.jsonl", stage.user / "pointer", stage.journal):
+        done = stage.rpd("resume", str(way))
+        assert done.returncode == 9, f"{way}: {done.stderr}"
+        assert str(live.process.pid) in done.stderr
+    live.kill()
+    stage.go()
+    done = stage.rpd("resume", str(copy))
+    assert done.returncode == 0, done.stderr
+    assert copy.read_bytes() == held
+    assert stage.inspect()["outcome"] == "succeeded"
+    assert (run_dir / "events.jsonl").read_bytes() == stage.journal.read_bytes()
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.parametrize("content", ["", "hello\n", '{"a": 1}\n', "\0" * 4096], ids=["empty", "text", "json", "zeros"])
+@pytest.mark.parametrize("command", ["inspect", "resume", "release"])
+def test_a_file_that_is_no_journal_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, command: str, content: str
+) -> None:
+    stage = Stage(tmp_path_factory.mktemp("plain"))
+    stage.folder.mkdir()
+    path = stage.folder / "notes.jsonl"
+    path.write_text(content)
+    done = stage.rpd(command, str(path))
+    assert done.returncode in (2, 9), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert path.read_text() == content
+
+
+def test_a_newer_journal_is_read_and_released_but_not_driven(stage: Stage) -> None:
+    dead_in_the_run(stage)
+    lines, prev = [], GENESIS
+    for record in stage.records():
+        body = record.body
+        assert body is not None, "written by this version"
+        if isinstance(body, Opened):
+            body = msgspec.structs.replace(body, min_reader=99)
+        written, line = encode(body, seq=record.seq, prev=prev, run=record.run, epoch=record.epoch, at=record.at)
+        lines.append(line)
+        prev = written.z
+    stage.journal.write_bytes(b"".join(lines))
+    shown = stage.rpd("inspect", stage.run_id, "--json")
+    assert json.loads(shown.stdout)["pod"]["id"] == stage.live_pod()["id"]
+    refused = stage.rpd("resume", stage.run_id)
+    assert refused.returncode == 9, refused.stderr
+    assert "newer" in refused.stderr
+    done = stage.rpd("gc", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    stage.nothing_computes()
+
+
+def test_resume_of_a_run_that_is_over_says_so(stage: Stage) -> None:
+    assert stage.run(config("exit 3")).returncode == 5
+    before = stage.journal.read_bytes()
+    done = stage.rpd("resume", stage.run_id)
+    assert done.returncode == 5, done.stderr
+    assert "is over: failed" in done.stderr
+    assert stage.journal.read_bytes() == before
+
+
+def test_a_dead_run_is_not_started_twice(stage: Stage) -> None:
+    dead_in_the_run(stage)
+    done = stage.run()
+    assert done.returncode == 2, done.stderr
+    assert f"rpd resume {stage.run_id}" in done.stderr
+    stage.go()
+    assert stage.rpd("resume").returncode == 0
+    stage.judge("TERMINATED", starts=1)

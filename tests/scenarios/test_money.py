@@ -1,0 +1,188 @@
+"""Answers of the provider that cost money when believed. The sandbox's ledger judges: nothing computes at the end, the job
+was started once at most."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.scenarios.stage import GATED, Stage, artifact, config, eventually
+
+TWO = {"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}
+
+
+@pytest.mark.parametrize(
+    ("how", "options"),
+    [("500", {}), ("502", {}), ("drop", {}), ("timeout", {"seconds": 2}), ("truncated", {})],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_pod_whose_create_was_not_answered_is_adopted(stage: Stage, how: str, options: dict[str, float]) -> None:
+    stage.fault("F12", how=how, **options)
+    done = stage.run(config())
+    assert done.returncode == 0, done.stderr
+    assert stage.struck("F12") == 1
+    stage.judge("TERMINATED", starts=1)
+    assert "found, adopted" in done.stderr
+
+
+def test_a_pod_that_shows_late_is_adopted_too(stage: Stage) -> None:
+    stage.fault("F12")
+    stage.fault("F14", lag=1.2)
+    done = stage.run(config())
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_a_create_that_truly_failed_is_repeated_after_the_quiet_window(stage: Stage) -> None:
+    stage.fault("F13")
+    done = stage.run(config())
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+    assert stage.truth()["pods"][0]["name"].endswith("-a2")
+
+
+def test_a_pod_that_appears_after_the_next_attempt_is_given_back_while_the_job_runs(stage: Stage) -> None:
+    stage.fault("F13", delay=3.0)
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    eventually(lambda: sorted(stage.statuses()) == ["RUNNING", "TERMINATED"], tell=lambda: str(stage.truth()))
+    stage.go()
+    assert live.end() == 0, live.text
+    stage.judge("TERMINATED", "TERMINATED", starts=1)
+
+
+def test_two_pods_of_one_name(stage: Stage) -> None:
+    stage.fault("F15")
+    done = stage.run(config())
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", "TERMINATED", starts=1)
+
+
+@pytest.mark.parametrize(
+    ("how", "options", "times"),
+    [("5xx", {}, 1), ("linger", {"seconds": 1.5}, 1), ("late404", {}, 1), ("ignored", {}, 2)],
+    ids=["5xx", "linger", "late404", "ignored"],
+)
+def test_a_delete_that_does_not_say_the_truth(stage: Stage, how: str, options: dict[str, float], times: int) -> None:
+    stage.fault("F29", times=times, how=how, **options)
+    done = stage.run(config())
+    assert done.returncode == 0, done.stderr
+    assert stage.struck("F29") == times
+    stage.judge("TERMINATED", starts=1)
+    assert stage.inspect()["debts"] == []
+
+
+def test_ctrl_c_on_a_young_pod_that_delete_does_not_find(stage: Stage) -> None:
+    stage.play(boot_seconds=60)
+    stage.fault("F14", lag=1.5)
+    stage.fault("F29", how="late404")
+    live = stage.begin(config())
+    live.until("boot")
+    live.press()
+    assert live.end() == 130, live.text
+    stage.judge("TERMINATED", starts=0)
+
+
+def test_a_stop_that_is_ignored_is_repeated(stage: Stage) -> None:
+    stage.fault("F29", how="ignored", on="stop")
+    done = stage.run(config("exit 3"))
+    assert done.returncode == 5, done.stderr
+    stage.judge("EXITED", starts=1)
+
+
+@pytest.mark.parametrize("on", ["create", "delete", "any"])
+def test_a_storm_of_rate_limits_slows_down_and_passes(stage: Stage, on: str) -> None:
+    stage.fault("F11", times=1, seconds=1.5, on=on)
+    done = stage.run(config())
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.parametrize("on", ["get", "list", "delete", "catalog"])
+def test_pages_of_the_edge_in_place_of_answers(stage: Stage, on: str) -> None:
+    stage.fault("F33", times=4, on=on)
+    done = stage.run(config())
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_a_storm_of_edge_pages_on_everything(stage: Stage) -> None:
+    stage.fault("F33", times=6, how="503")
+    done = stage.run(config())
+    assert done.returncode == 0, done.stderr
+    stage.nothing_computes()
+    assert stage.starts() == 1
+
+
+def test_a_host_that_never_boots_is_given_back_for_the_next(stage: Stage) -> None:
+    stage.fault("F16")
+    done = stage.run(config(pod=TWO, budget={"ssh_ready_timeout_sec": 2}))
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", "TERMINATED", starts=1)
+    assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
+
+
+def test_hosts_that_never_boot_end_the_run(stage: Stage) -> None:
+    stage.fault("F16", times=0)
+    done = stage.run(config(pod=TWO, budget={"ssh_ready_timeout_sec": 1}))
+    assert done.returncode == 6, done.stderr
+    stage.judge("TERMINATED", "TERMINATED", starts=0)
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["reason"], seen["debts"]) == ("refused", "hosts_never_booted", [])
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"),
+    [
+        ("F16", {"seconds": 1}),
+        ("F17", {"seconds": 1}),
+        ("F17", {"seconds": 1, "how": "empty"}),
+        ("F18", {"seconds": 1}),
+        ("F19", {"seconds": 1, "how": "refuse"}),
+        ("F19", {"seconds": 1, "how": "nobanner"}),
+        ("F19", {"seconds": 1, "how": "close"}),
+        ("F19", {"seconds": 1, "how": "auth"}),
+        ("F34", {"how": "extra"}),
+        ("F34", {"how": "status"}),
+        ("F34", {"how": "null"}),
+        ("F32", {"how": "short"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.get("how", ""),
+)
+def test_a_slow_or_odd_start_is_waited_out(stage: Stage, fault: str, options: dict[str, object]) -> None:
+    stage.fault(fault, **options)
+    done = stage.run(config())
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_a_host_that_is_refused_a_restart_is_waited_for(stage: Stage) -> None:
+    result = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
+    live = stage.begin(config(result + GATED, artifacts=artifact()))
+    live.until("monitor")
+    stage.fault("F21", times=0)
+    stage.fault("F26", how="stop")
+    live.until_text("free GPU")
+    live.signal(signal.SIGTERM)
+    assert live.end() == 75, live.text
+    stage.judge("EXITED", starts=1)
+    assert f"rpd resume {stage.run_id}" in live.text
+    stage.clear_faults()
+    done = stage.rpd("resume")
+    assert done.returncode in (10, 143), done.stderr
+    assert stage.result() == "42\n"
+    stage.nothing_computes()
+
+
+@pytest.mark.parametrize(("fault", "options"), [("F20", {"seconds": 1}), ("F22", {})], ids=["old-address", "no-gpu"])
+def test_a_restart_with_surprises_still_collects(stage: Stage, fault: str, options: dict[str, float]) -> None:
+    result = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
+    live = stage.begin(config(result + GATED, artifacts=artifact()))
+    live.until("monitor")
+    stage.fault(fault, **options)
+    stage.fault("F26", how="stop")
+    assert live.end() == 10, live.text
+    assert stage.struck(fault) == 1
+    assert stage.result() == "42\n"
+    stage.judge("EXITED", starts=1)

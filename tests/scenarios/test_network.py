@@ -1,0 +1,81 @@
+"""The network goes away while the job runs: the API, the link to the pod, or both."""
+
+from __future__ import annotations
+
+import sys
+from urllib.parse import urlparse
+
+import pytest
+
+from rpd.adapters.sandbox import daemon
+from tests.scenarios.cutting import cut
+from tests.scenarios.stage import GATED, Live, Stage, config, eventually
+
+LINES = 50_000
+WHOLE = "".join(f"{number}\n" for number in range(1, LINES + 1))
+TALKATIVE = f"""\
+for part in 0 1 2 3 4; do
+  seq $((part * {LINES // 5} + 1)) $(((part + 1) * {LINES // 5}))
+  until [ -e /workspace/go ]; do sleep 0.02; done
+  rm /workspace/go
+done
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"), [("F33", {}), ("F9", {"on": "get"}), ("F11", {"seconds": 3})], ids=["edge", "key", "rate"]
+)
+def test_an_api_in_trouble_does_not_disturb_the_job(stage: Stage, fault: str, options: dict[str, object]) -> None:
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    stage.fault(fault, times=0, **options)
+    stage.go()
+    live.until("release")
+    stage.clear_faults()
+    assert live.end() == 0, live.text
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_an_api_that_stays_away_at_the_end_keeps_the_debt_open_until_it_is_back(stage: Stage) -> None:
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    stage.fault("F33", times=0)
+    stage.go()
+    live.until("release")
+    eventually(lambda: stage.struck("F33") >= 3)
+    assert live.process.poll() is None
+    assert [debt["kind"] for debt in stage.inspect()["debts"]] == ["compute"]
+    stage.clear_faults()
+    assert live.end() == 0, live.text
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cuts connections with pidfd_getfd")
+def test_the_log_is_whole_after_the_link_was_cut(stage: Stage) -> None:
+    live = stage.begin(config(TALKATIVE))
+    live.until("monitor")
+    for _ in range(5):
+        cut_link(stage, live)
+        stage.go()
+        eventually(lambda: not (volume(stage) / "go").exists() or live.process.poll() is not None)
+    assert live.end() == 0, live.text[-3000:]
+    assert stage.result("run.log") == WHOLE
+    stage.judge("TERMINATED", starts=1)
+
+
+def volume(stage: Stage):  # type: ignore[no-untyped-def]
+    """The volume of the live pod, seen from outside."""
+    pods = list((stage.sandbox_home / "pods").iterdir())
+    return pods[0] / "volume" if pods else stage.sandbox_home / "none"
+
+
+def cut_link(stage: Stage, live: Live) -> None:
+    """Cut every connection between rpd and its pod."""
+    info = daemon.find(stage.sandbox_home)
+    assert info is not None, "the sandbox is up"
+    port = urlparse(info.url).port
+    assert port is not None
+    try:
+        eventually(lambda: cut(live.process.pid, spare_port=port) > 0, tell=lambda: live.text[-2000:])
+    except PermissionError:
+        pytest.skip("the kernel does not let one process touch another's connections")

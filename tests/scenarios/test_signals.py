@@ -1,0 +1,149 @@
+"""Ctrl-C, TERM and a lost terminal, on a terminal and off it."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.scenarios.stage import GATED, Live, Stage, artifact, config, eventually
+
+RESULT_FIRST = f"mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n{GATED}"
+
+on_and_off = pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "no-terminal"])
+
+
+def begin(stage: Stage, terminal: bool, document: dict[str, object], *more: str) -> Live:
+    """`rpd run` of this job, left running."""
+    stage.job(document)
+    start = stage.start_on_terminal if terminal else stage.start
+    return start("run", "job.yaml", "--sandbox", *more)
+
+
+def press_again(live: Live, pressed_at: float) -> None:
+    """A second key press, late enough not to be taken for an echo of the first."""
+    eventually(lambda: time.monotonic() - pressed_at > 0.4)
+    live.press()
+
+
+@on_and_off
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
+def test_in_boot_the_pod_is_given_back(stage: Stage, terminal: bool, number: signal.Signals, code: int) -> None:
+    stage.play(boot_seconds=60)
+    live = begin(stage, terminal, config())
+    live.until("boot")
+    if number == signal.SIGINT:
+        live.press()
+    else:
+        live.signal(number)
+    assert live.end() == code, live.text
+    stage.judge("TERMINATED", starts=0)
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["debts"]) == ("cancelled", [])
+
+
+def test_on_a_terminal_ctrl_c_leaves_the_job_to_its_switch(stage: Stage) -> None:
+    live = begin(stage, True, config(RESULT_FIRST, artifacts=artifact()))
+    live.until("monitor")
+    live.press()
+    assert live.end() == 75, live.text
+    assert f"rpd resume {stage.run_id}" in live.text
+    assert "the switch in the pod" in live.text
+    assert "worst case $" in live.text
+    assert stage.live_pod()["status"] == "RUNNING"
+    stage.go()
+    done = stage.rpd("resume")
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+    assert stage.result() == "42\n"
+
+
+def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage: Stage) -> None:
+    live = begin(stage, False, config(RESULT_FIRST, artifacts=artifact()))
+    live.until("monitor")
+    live.press()
+    assert live.end() == 130, live.text
+    stage.judge("EXITED", starts=1)
+    assert stage.result() == "42\n"
+    assert stage.result("run.log") == "begun\n"
+    assert f"rpd release {stage.run_id} --delete" in live.text
+
+
+@on_and_off
+def test_term_stops_a_running_job_and_brings_back_what_there_is(stage: Stage, terminal: bool) -> None:
+    live = begin(stage, terminal, config(RESULT_FIRST, artifacts=artifact()))
+    live.until("monitor")
+    live.signal(signal.SIGTERM)
+    assert live.end() == 143, live.text
+    stage.judge("EXITED", starts=1)
+    assert stage.result() == "42\n"
+
+
+@on_and_off
+def test_a_second_ctrl_c_leaves_at_once_and_names_the_debt(stage: Stage, terminal: bool) -> None:
+    stage.play(boot_seconds=60)
+    stage.fault("F29", times=0, how="ignored")
+    live = begin(stage, terminal, config())
+    live.until("boot")
+    pressed_at = time.monotonic()
+    live.press()
+    live.until("release")
+    press_again(live, pressed_at)
+    assert live.end(5.0) == 8, live.text
+    assert "BILLING" in live.text
+    assert stage.live_pod()["id"] in live.text
+    assert [debt["kind"] for debt in stage.inspect()["debts"]] == ["compute"]
+    stage.clear_faults()
+    done = stage.rpd("gc", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    stage.judge("TERMINATED", starts=0)
+
+
+def test_a_lost_terminal_does_not_end_the_run(stage: Stage) -> None:
+    stage.job(config(RESULT_FIRST, artifacts=artifact()))
+    live = stage.start_on_terminal("run", "job.yaml", "--sandbox")
+    live.until("monitor")
+    live.hang_up()
+    stage.go()
+    assert live.end() == 0, live.text
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_hangup_off_a_terminal_does_not_end_the_run(stage: Stage) -> None:
+    live = begin(stage, False, config(GATED))
+    live.until("monitor")
+    live.signal(signal.SIGHUP)
+    stage.go()
+    assert live.end() == 0, live.text
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.parametrize(
+    ("wish", "terminal", "code", "status"),
+    [("delete", False, 130, "TERMINATED"), ("stop", True, 130, "EXITED"), ("detach", False, 75, "RUNNING")],
+)
+def test_the_job_file_may_say_what_ctrl_c_means(
+    stage: Stage, wish: str, terminal: bool, code: int, status: str
+) -> None:
+    live = begin(stage, terminal, config(RESULT_FIRST, artifacts=artifact(), lifecycle={"on_interrupt": wish}))
+    live.until("monitor")
+    live.press()
+    assert live.end() == code, live.text
+    stage.judge(status, starts=1)
+    if wish != "detach":
+        assert stage.result() == "42\n"
+
+
+def test_run_detached_follow_and_resume(stage: Stage) -> None:
+    done = stage.run(config(f"{GATED}echo ended"), "--detach")
+    assert done.returncode == 75, done.stderr
+    assert f"rpd resume {stage.run_id}" in done.stderr
+    follower = stage.start("logs", "-f")
+    eventually(lambda: "begun" in follower.out, tell=lambda: follower.text)
+    stage.go()
+    assert follower.end() == 0, follower.text
+    assert follower.out == "begun\nended\n"
+    done = stage.rpd("resume")
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)

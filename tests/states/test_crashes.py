@@ -1,0 +1,142 @@
+"""A process may die at every record and at every effect of a life; whoever comes next ends it well.
+
+Places are before a write, after a write that was not synced (the record is lost), after the sync, and before and after
+every effect. From each, the run is recovered by `resume` alone and by `gc` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rpd.engine.errors import NotSent, Refused
+from rpd.engine.runner import Ending
+from tests.fakes.fuse import Crash, Fuse
+from tests.fakes.remote import FakeJob
+from tests.fakes.stage import Stage
+
+Life = Callable[[], Stage]
+
+
+def success() -> Stage:
+    return Stage()
+
+
+def job_fails() -> Stage:
+    return Stage(FakeJob(exit_code=3))
+
+
+def create_is_ambiguous() -> Stage:
+    stage = Stage()
+    stage.cloud.lag_seconds = 20.0
+    stage.cloud.plan("create", "ambiguous")
+    return stage
+
+
+def create_lands_late() -> Stage:
+    stage = Stage(FakeJob(seconds=200.0))
+    stage.cloud.plan("create", "late:230")
+    return stage
+
+
+def host_never_boots() -> Stage:
+    stage = Stage(budget={"ssh_ready_timeout_sec": 60})
+    stage.cloud.boot_seconds = [1e9, 20.0]
+    return stage
+
+
+def stopped_by_others() -> Stage:
+    stage = Stage(FakeJob(seconds=60.0))
+    stage.remote.down_from, stage.remote.down_until = 60.0, 130.0
+    stage.clock.after(100.0, lambda: [stage.cloud.halt(pod) for pod in stage.cloud.pods.values() if pod.is_billing])
+    return stage
+
+
+def collected_later() -> Stage:
+    stage = Stage(FakeJob(artifacts={"/workspace/out": "corrupt"}))
+    stage.clock.after(150.0, stage.remote.job.artifacts.clear)
+    return stage
+
+
+def not_sent() -> Stage:
+    stage = Stage()
+    stage.cloud.plan("create", Refused("full", reason="no_capacity"), NotSent("dns", reason="not_sent"))
+    stage.cloud.plan("delete", "ambiguous", "nothing")
+    return stage
+
+
+QUICK: tuple[Life, ...] = (success, create_is_ambiguous)
+LONG: tuple[Life, ...] = (
+    job_fails,
+    create_lands_late,
+    host_never_boots,
+    stopped_by_others,
+    collected_later,
+    not_sent,
+)
+
+
+def places(life: Life) -> list[str]:
+    """Every place of the whole life, from its first process to its last."""
+    stage, fuse = life(), Fuse()
+    ending = stage.process(fuse=fuse)
+    assert stage.finish(ending).closed
+    return fuse.places
+
+
+def recover(stage: Stage, how: str) -> Ending:
+    """A new process some time later: `resume`, or `gc` and then `resume`."""
+    stage.clock.advance(30.0)
+    return stage.finish(stage.process("gc", command="gc") if how == "gc" else None)
+
+
+def check(life: Life, at: int, how: str, second: int | None = None) -> None:
+    """Crash at place `at`, perhaps again at place `second` of the recovery, then recover and judge."""
+    stage = life()
+    place = stage.crash(at)
+    if second is not None:
+        stage.clock.advance(30.0)
+        try:
+            stage.process(fuse=Fuse(second), command="resume")
+        except Crash as crash:
+            place += f", then {crash}"
+    try:
+        ending = recover(stage, how)
+        stage.assert_settled()
+    except AssertionError as error:
+        raise AssertionError(f"{life.__name__}, {how}, died {place}: {error}") from error
+    assert ending.closed
+    if how == "resume" and life in (success, create_is_ambiguous, host_never_boots, not_sent, collected_later):
+        assert ending.exit_code == 0, (place, ending)
+        assert len(stage.remote.starts) == 1
+
+
+@pytest.mark.parametrize("how", ["resume", "gc"])
+@pytest.mark.parametrize("life", QUICK)
+def test_every_crash(life: Life, how: str) -> None:
+    for at in range(len(places(life))):
+        check(life, at, how)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["resume", "gc"])
+@pytest.mark.parametrize("life", LONG)
+def test_every_crash_of_longer_lives(life: Life, how: str) -> None:
+    for at in range(len(places(life))):
+        check(life, at, how)
+
+
+def test_a_crash_inside_the_recovery() -> None:
+    """Sampled: every eleventh place, and from there every thirteenth of the recovery."""
+    for at in range(0, len(places(success)), 11):
+        for second in range(at % 13, 110, 13):
+            check(success, at, "gc" if second % 2 else "resume", second)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("life", (*QUICK, *LONG))
+def test_a_crash_inside_the_recovery_of_every_life(life: Life) -> None:
+    for at in range(0, len(places(life)), 11):
+        for second in range(at % 13, 140, 13):
+            check(life, at, "gc" if second % 2 else "resume", second)

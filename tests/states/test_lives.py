@@ -1,0 +1,628 @@
+"""Scripted lives: the shipped runner and lifecycle over a world of fakes. The cloud's ledger is the judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rpd.engine.errors import NotSent, Refused, Unavailable
+from rpd.engine.runner import Ending
+from rpd.journal.errors import JournalUnwritable
+from rpd.journal.records import Body
+from tests.fakes.fuse import Fuse
+from tests.fakes.remote import FakeJob
+from tests.fakes.stage import Stage
+
+KEY_REFUSED = Refused("unauthorized", reason="key_refused")
+NO_CAPACITY = Refused("no machines available", reason="no_capacity")
+
+
+def ended(ending: Ending) -> tuple[str | None, str | None, int]:
+    """Outcome, reason and exit code of a closed run."""
+    assert ending.closed, ending
+    return ending.outcome, ending.reason, ending.exit_code
+
+
+def at(stage: Stage, event: str) -> bool:
+    return event in stage.journal.events()
+
+
+# The job's own end.
+
+
+def test_success() -> None:
+    stage = Stage()
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+    assert stage.cloud.only().status == "TERMINATED"
+    assert len(stage.remote.starts) == 1
+    assert stage.workspace.manifest is not None and stage.workspace.manifest["artifacts"][0]["status"] == "pulled"
+
+
+@pytest.mark.parametrize(
+    ("job", "changes", "reason"),
+    [
+        (FakeJob(exit_code=3), {}, "job_failed"),
+        (FakeJob(has_marker=False), {"run": {"body": "x", "success_marker": "OK"}}, "marker_missing"),
+        (FakeJob(artifacts={"/workspace/out": "missing"}), {}, "artifact_missing"),
+        (FakeJob(commands={"pip install .": 1}), {}, "setup"),
+        (FakeJob(commands={"nvidia-smi": 9}), {}, "preflight"),
+    ],
+)
+def test_a_failure_ends_with_5_and_the_pod_stopped(job: FakeJob, changes: dict[str, Any], reason: str) -> None:
+    stage = Stage(job, **changes)
+    assert ended(stage.process()) == ("failed", reason, 5)
+    stage.assert_settled()
+    assert stage.cloud.only().status == "EXITED", "on_failure is stop by default"
+    if reason in ("job_failed", "marker_missing"):
+        assert stage.facts.pulled, "results of a failed job are fetched, too"
+
+
+def test_on_failure_delete_is_obeyed_after_collecting() -> None:
+    stage = Stage(FakeJob(exit_code=3), lifecycle={"on_failure": "delete"})
+    assert ended(stage.process()) == ("failed", "job_failed", 5)
+    assert at(stage, "pull_artifact_ok") and stage.cloud.only().status == "TERMINATED"
+
+
+def test_inputs_missing_rents_nothing() -> None:
+    stage = Stage()
+    stage.workspace.problems = ("/src is not there",)
+    assert ended(stage.process()) == ("refused", "spec_invalid", 2)
+    assert not stage.cloud.pods
+    stage.assert_settled()
+
+
+def test_a_corrupt_artifact_keeps_the_pod_stopped_until_it_is_fetched() -> None:
+    stage = Stage(FakeJob(artifacts={"/workspace/out": "corrupt"}))
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    stage.assert_settled()
+    assert stage.cloud.only().status == "EXITED"
+    stage.remote.job.artifacts.clear()
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
+# Renting.
+
+
+def test_no_capacity_takes_the_next_candidate() -> None:
+    stage = Stage()
+    stage.cloud.plan("create", NO_CAPACITY)
+    assert ended(stage.process())[2] == 0
+    assert stage.cloud.only().order.gpu_id == "RTX 4090"
+    stage.assert_settled()
+
+
+def test_no_capacity_anywhere_is_refused() -> None:
+    stage = Stage()
+    stage.cloud.plan("create", NO_CAPACITY, NO_CAPACITY)
+    assert ended(stage.process()) == ("refused", "no_capacity", 6)
+    stage.assert_settled()
+
+
+def test_price_cap() -> None:
+    stage = Stage(budget={"max_gpu_price_usd": 0.1})
+    assert ended(stage.process()) == ("refused", "price_over_cap", 6)
+    assert not stage.cloud.creates
+
+
+@pytest.mark.parametrize("reason", ["key_refused", "forbidden", "blocked"])
+def test_key_refused_at_create(reason: str) -> None:
+    stage = Stage()
+    stage.cloud.plan("create", Refused("no", reason=reason))
+    assert ended(stage.process()) == ("refused", "key_refused", 4)
+
+
+def test_key_refused_at_the_catalog() -> None:
+    stage = Stage()
+    stage.cloud.broken["offers"] = KEY_REFUSED
+    assert ended(stage.process()) == ("refused", "key_refused", 4)
+
+
+def test_no_credit() -> None:
+    stage = Stage()
+    stage.cloud.plan("create", Refused("pay first", reason="no_credit"))
+    assert ended(stage.process()) == ("refused", "no_credit", 4)
+
+
+def test_a_create_that_was_not_sent_is_sent_again() -> None:
+    stage = Stage()
+    stage.cloud.plan("create", NotSent("no name", reason="not_sent"), Refused("slow", reason="rate_limited"))
+    assert ended(stage.process())[2] == 0
+    assert len(set(stage.cloud.creates)) == 3, "a fresh name each time"
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("lag", [0.0, 25.0])
+def test_an_ambiguous_create_is_adopted(lag: float) -> None:
+    stage = Stage()
+    stage.cloud.lag_seconds = lag
+    stage.cloud.plan("create", "ambiguous")
+    assert ended(stage.process())[2] == 0
+    assert len(stage.cloud.creates) == 1, "never posted again"
+    stage.assert_settled()
+
+
+def test_an_ambiguous_create_without_a_pod_leads_to_the_next_attempt() -> None:
+    stage = Stage()
+    stage.cloud.plan("create", "nothing")
+    assert ended(stage.process())[2] == 0
+    assert [name[-3:] for name in stage.cloud.creates] == ["-a1", "-a2"]
+    assert stage.cloud.only().asked_at >= 180.0, "not before the quiet window is over"
+    stage.assert_settled()
+
+
+def test_a_late_pod_of_an_earlier_attempt_is_deleted() -> None:
+    stage = Stage(FakeJob(seconds=400.0))
+    stage.cloud.plan("create", "late:260")
+    assert ended(stage.process())[2] == 0
+    stage.assert_settled()
+    late = next(pod for pod in stage.cloud.pods.values() if pod.order.name.endswith("-a1"))
+    (span,) = late.billed
+    assert span[0] is not None and span[1] is not None and span[1] - span[0] < 90.0
+    reopened = [record for record in stage.journal.records() if getattr(record.body, "debts", ())]
+    assert any(
+        change.key == late.order.name and change.change == "open" for r in reopened[2:] for change in r.body.debts
+    )  # type: ignore[union-attr]
+
+
+def test_a_host_that_never_boots_is_not_a_failed_run() -> None:
+    stage = Stage()
+    stage.cloud.boot_seconds = [1e9, 20.0]
+    assert ended(stage.process())[2] == 0
+    first, second = stage.cloud.pods.values()
+    assert first.status == "TERMINATED" and second.asked_at > 300.0
+    stage.assert_settled()
+
+
+def test_hosts_that_never_boot_are_refused() -> None:
+    stage = Stage()
+    stage.cloud.boot_seconds = [1e9]
+    assert ended(stage.process()) == ("refused", "hosts_never_booted", 6)
+    assert len(stage.cloud.pods) == 2
+    stage.assert_settled()
+
+
+def test_fewer_gpus_than_ordered() -> None:
+    stage = Stage()
+    stage.remote.gpus = 0
+    assert ended(stage.process()) == ("refused", "hosts_never_booted", 6)
+    stage.assert_settled()
+
+
+def test_an_account_that_cannot_be_read_after_an_ambiguous_create() -> None:
+    stage = Stage()
+    stage.cloud.plan("create", "ambiguous")
+    stage.clock.after(0.2, lambda: stage.cloud.broken.update(list=KEY_REFUSED, get=KEY_REFUSED, delete=KEY_REFUSED))
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 8)
+    assert stage.compute_debts, "still owed"
+    stage.cloud.broken.clear()
+    assert stage.finish().closed
+    stage.assert_settled()
+
+
+# The pod in trouble.
+
+
+def test_a_pod_that_vanishes_is_lost() -> None:
+    stage = Stage(FakeJob(seconds=600.0))
+    stage.clock.after(100.0, lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
+    assert ended(stage.process()) == ("lost", "pod_vanished", 10)
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("moment", [5.0, 23.0, 25.0])
+def test_a_pod_that_vanishes_before_the_job(moment: float) -> None:
+    stage = Stage()
+    stage.clock.after(moment, lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
+    assert ended(stage.process()) == ("lost", "pod_vanished", 10)
+    stage.assert_settled()
+
+
+def test_a_pod_stopped_by_others_is_started_and_its_claim_read() -> None:
+    stage = Stage(FakeJob(seconds=600.0))
+    stage.clock.after(100.0, lambda: stage.cloud.halt(stage.cloud.only()))
+    assert ended(stage.process()) == ("lost", "job_lost", 10)
+    assert at(stage, "start_pod_ok") and at(stage, "fetch_log_ok") and at(stage, "pull_artifact_ok")
+    stage.assert_settled()
+
+
+def test_a_job_that_ended_before_its_pod_was_stopped_has_succeeded() -> None:
+    stage = Stage(FakeJob(seconds=60.0))
+    stage.remote.down_from, stage.remote.down_until = 50.0, 200.0
+    stage.clock.after(120.0, lambda: stage.cloud.halt(stage.cloud.only()))
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
+def test_start_refused_parks_the_run_and_resume_collects() -> None:
+    stage = Stage(FakeJob(seconds=60.0))
+    stage.remote.down_from, stage.remote.down_until = 50.0, 200.0
+    stage.clock.after(120.0, lambda: stage.cloud.halt(stage.cloud.only()))
+    stage.cloud.broken["start"] = Refused("no free GPU", reason="start_refused")
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    stage.assert_settled()
+    assert 500.0 < stage.clock.real < 1500.0, "tried again for a while, not for ever"
+    assert stage.journal.events().count("start_pod_intent") < 30, "with growing pauses"
+    again = stage.process(command="resume")
+    assert (again.closed, again.exit_code) == (False, 75), "a resume tries again"
+    del stage.cloud.broken["start"]
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
+def test_link_loss_does_not_harm_the_job() -> None:
+    stage = Stage(FakeJob(seconds=300.0))
+    stage.remote.down_from, stage.remote.down_until = 60.0, 240.0
+    assert ended(stage.process())[2] == 0
+    stage.assert_settled()
+
+
+def test_link_loss_during_setup_is_survived() -> None:
+    stage = Stage()
+    stage.remote.down_from, stage.remote.down_until = 24.0, 32.0
+    assert ended(stage.process())[2] == 0
+    stage.assert_settled()
+
+
+def test_a_link_that_is_down_for_minutes_during_setup_is_survived() -> None:
+    stage = Stage()
+    stage.remote.down_from, stage.remote.down_until = 24.0, 300.0
+    assert ended(stage.process())[2] == 0
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("moment", [10.0, 21.5, 24.0, 26.0, 28.5])
+def test_a_pod_stopped_by_others_before_the_job_is_started_again(moment: float) -> None:
+    stage = Stage()
+    stage.clock.after(moment, lambda: stage.cloud.halt(stage.cloud.only()))
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    assert stage.cloud.only().container == 2
+    assert stage.remote.steps_run[-2:] == ["pip install .", "nvidia-smi"], "what a start wipes is done again"
+    stage.assert_settled()
+
+
+def test_a_lost_launch_reply_starts_nothing_twice() -> None:
+    stage = Stage()
+    stage.remote.plans["launch"] = [Unavailable("gone", reason="link_lost")]
+    assert ended(stage.process())[2] == 0
+    assert len(stage.remote.starts) == 1
+
+
+def test_a_pod_without_a_switch_runs_unprotected() -> None:
+    stage = Stage()
+    stage.remote.switch_probe = "key_refused"
+    assert ended(stage.process())[2] == 0
+    assert at(stage, "arm_to_setup") and stage.facts.armed is not None and stage.facts.armed.probe == "key_refused"
+
+
+@pytest.mark.parametrize("reason", ["taken_over"])
+def test_another_owner_is_left_alone(reason: str) -> None:
+    stage = Stage()
+    stage.remote.plans["run_step"] = [Refused("epoch 7 acts on host b", reason=reason)] * 9
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 9)
+    assert stage.cloud.billing, "it is the other one's pod"
+
+
+# Budgets.
+
+
+def test_out_of_time() -> None:
+    stage = Stage(FakeJob(seconds=1e6), budget={"max_runtime_minutes": 10, "cost_cap_usd": 50})
+    assert ended(stage.process()) == ("failed", "budget", 7)
+    assert stage.cloud.only().status == "EXITED" and stage.facts.log_fetched
+    assert 600.0 <= stage.clock.real < 720.0
+    stage.assert_settled()
+
+
+def test_out_of_money() -> None:
+    stage = Stage(FakeJob(seconds=1e6), budget={"cost_cap_usd": 0.05})
+    assert ended(stage.process()) == ("failed", "budget", 7)
+    stage.assert_settled()
+
+
+def test_results_that_wait_are_fetched_even_after_the_budget() -> None:
+    stage = Stage(FakeJob(seconds=1e6), budget={"max_runtime_minutes": 10, "cost_cap_usd": 50})
+    stage.remote.down_from, stage.remote.down_until = 590.0, 2000.0
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    stage.assert_settled()
+    stage.clock.advance(2000.0)
+    assert ended(stage.finish()) == ("failed", "budget", 7)
+    assert stage.facts.log_fetched and stage.facts.pulled
+    stage.assert_settled()
+
+
+# Requests.
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.5, 3.0, 21.0, 23.0, 26.0, 30.0])
+@pytest.mark.parametrize(("what", "code"), [("interrupt", 130), ("terminate", 143), ("cancel", 130)])
+def test_a_request_before_the_launch_deletes_the_pod(what: str, code: int, moment: float) -> None:
+    stage = Stage(setup=[{"command": f"step {n}"} for n in range(4)])
+    stage.control.ask_after(moment, what, terminal=True)
+    outcome, _, exit_code = ended(stage.process())
+    assert (outcome, exit_code) == ("cancelled", code)
+    assert all(pod.status == "TERMINATED" for pod in stage.cloud.pods.values())
+    assert not stage.remote.starts
+    stage.assert_settled()
+
+
+def test_interrupt_on_a_terminal_detaches_from_a_protected_job() -> None:
+    stage = Stage(FakeJob(seconds=300.0))
+    stage.control.ask_after(100.0, "interrupt", terminal=True)
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    assert stage.cloud.billing, "the job goes on"
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize(("what", "terminal", "probe"), [("interrupt", False, "ok"), ("interrupt", True, "refused")])
+def test_interrupt_elsewhere_stops_and_collects(what: str, terminal: bool, probe: str) -> None:
+    stage = Stage(FakeJob(seconds=1e6))
+    stage.remote.switch_probe = probe
+    stage.control.ask_after(100.0, what, terminal=terminal)
+    assert ended(stage.process()) == ("cancelled", "interrupted", 130)
+    assert stage.cloud.only().status == "EXITED" and stage.facts.pulled and stage.facts.log_fetched
+    stage.assert_settled()
+
+
+def test_terminate_in_the_run() -> None:
+    stage = Stage(FakeJob(seconds=1e6))
+    stage.control.ask_after(100.0, "terminate")
+    assert ended(stage.process()) == ("cancelled", "terminated", 143)
+    stage.assert_settled()
+
+
+def test_cancel_in_the_run() -> None:
+    stage = Stage(FakeJob(seconds=1e6))
+    stage.control.ask_after(100.0, "cancel")
+    assert ended(stage.process()) == ("cancelled", "cancelled", 130)
+    stage.assert_settled()
+
+
+def test_an_interrupted_collect_parks_and_keeps_its_reason_on_resume() -> None:
+    stage = Stage(FakeJob(seconds=1e6))
+    stage.control.ask_after(100.0, "interrupt", terminal=False)
+    stage.remote.plans["pull"] = [Unavailable("gone", reason="link_lost")] * 40
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    assert stage.clock.real < 300.0, "within a minute, then the proof"
+    stage.remote.plans.clear()
+    assert ended(stage.finish()) == ("cancelled", "interrupted", 130), "we stopped it; its exit code is ours"
+    stage.assert_settled()
+
+
+def test_interrupt_during_a_long_pull() -> None:
+    stage = Stage(FakeJob(seconds=60.0), artifacts=[
+        {"label": f"part {n}", "remote_path": f"/workspace/{n}", "local_path": f"/tmp/{n}"} for n in range(60)
+    ])  # fmt: skip
+    stage.control.ask_after(110.0, "interrupt", terminal=False)
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize(("probe", "code"), [("ok", 75), ("refused", 8)])
+@pytest.mark.parametrize("moment", [1.0, 26.0, 60.0])
+def test_detach_leaves_once_the_job_runs(probe: str, code: int, moment: float) -> None:
+    stage = Stage(FakeJob(seconds=300.0))
+    stage.remote.switch_probe = probe
+    stage.control.ask_after(moment, "detach")
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, code)
+    assert len(stage.remote.starts) == 1 and stage.facts.state == "monitor"
+    assert ended(stage.finish())[2] == 0
+
+
+def test_release_as_told_deletes_uncollected_results() -> None:
+    stage = Stage(FakeJob(artifacts={"/workspace/out": "corrupt"}))
+    assert stage.process().exit_code == 75
+    stage.control.ask("release", how="delete")
+    assert stage.process(command="release").closed
+    assert stage.cloud.only().status == "TERMINATED"
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("what", ["cancel", "release"])
+def test_a_parked_run_can_be_ended_without_its_results(what: str) -> None:
+    stage = Stage(FakeJob(artifacts={"/workspace/out": "corrupt"}))
+    assert stage.process().exit_code == 75
+    assert ended(stage.process(what, command=what)) == ("cancelled", "cancelled", 130)
+    pod = stage.cloud.only()
+    assert pod.status == "EXITED" and pod.container == 1, "not started for it, and not deleted"
+    assert stage.facts.storage_debts
+    stage.assert_settled()
+
+
+# gc: the engine is dead, somebody cleans up.
+
+
+def crashed(stage: Stage, after: str) -> Stage:
+    """A process that died right after this event was durable."""
+    stage.crash(place_of(stage, f"after sync of {after}"))
+    stage.clock.advance(30.0)
+    return stage
+
+
+def place_of(stage: Stage, wanted: str) -> int:
+    """The number of a place in the life of such a stage, found on a copy of it."""
+    fuse = Fuse()
+    Stage(stage.remote.job).process(fuse=fuse)
+    return fuse.places.index(wanted)
+
+
+def test_gc_before_the_launch_deletes() -> None:
+    stage = crashed(Stage(), "setup_to_stage")
+    ending = stage.process("gc", command="gc")
+    assert ended(ending) == ("cancelled", "collected_by_gc", 130)
+    assert stage.cloud.only().status == "TERMINATED" and not stage.remote.starts
+    stage.assert_settled()
+
+
+def test_gc_at_the_launch_launches_nothing() -> None:
+    stage = crashed(Stage(), "preflight_to_launch")
+    assert ended(stage.process("gc", command="gc"))[0] == "cancelled"
+    assert not stage.remote.starts
+    stage.assert_settled()
+
+
+def test_gc_with_an_unsent_launch_launches_nothing() -> None:
+    stage = crashed(Stage(), "launch_job_intent")
+    assert ended(stage.process("gc", command="gc"))[0] == "cancelled"
+    assert not stage.remote.starts
+    assert stage.cloud.only().status == "TERMINATED", "nothing was started, nothing is lost"
+    stage.assert_settled()
+
+
+def test_gc_spares_a_running_job() -> None:
+    stage = crashed(Stage(FakeJob(seconds=600.0)), "launch_to_monitor")
+    ending = stage.process("gc", command="gc")
+    assert (ending.closed, ending.exit_code) == (False, 8)
+    assert stage.cloud.billing
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
+def test_gc_spares_a_pod_that_cannot_be_asked() -> None:
+    stage = crashed(Stage(FakeJob(seconds=600.0)), "launch_to_monitor")
+    stage.remote.lose_link(300.0)
+    assert stage.process("gc", command="gc").exit_code == 8
+    assert ended(stage.finish())[2] == 0
+    stage.assert_settled()
+
+
+def test_gc_stops_a_pod_with_results_and_resume_fetches_them() -> None:
+    stage = crashed(Stage(FakeJob(seconds=60.0)), "launch_to_monitor")
+    stage.clock.advance(200.0)
+    ending = stage.process("gc", command="gc")
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    assert stage.cloud.only().status == "EXITED"
+    stage.assert_settled()
+    again = stage.process("gc", command="gc")
+    assert (again.closed, again.exit_code) == (False, 75), "nothing more to do for gc"
+    assert stage.cloud.only().container == 1
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
+# The machine itself.
+
+
+@pytest.mark.parametrize("moment", [10.0, 90.0])
+def test_asleep_for_eight_hours(moment: float) -> None:
+    stage = Stage(FakeJob(seconds=300.0))
+    stage.clock.after(moment, lambda: stage.clock.sleep_machine(8 * 3600.0))
+    assert ended(stage.process())[2] == 0
+    assert len(stage.cloud.pods) == 1, "a pod that booted meanwhile is taken"
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("step", [-3600.0, 365 * 86400.0])
+@pytest.mark.parametrize("moment", [10.0, 90.0])
+def test_a_clock_that_is_set_fires_no_deadline(moment: float, step: float) -> None:
+    stage = Stage(FakeJob(seconds=300.0))
+    stage.clock.after(moment, lambda: stage.clock.set_wall(step))
+    assert ended(stage.process())[2] == 0
+    assert len(stage.cloud.pods) == 1
+    stage.assert_settled()
+
+
+def test_a_reboot_between_two_processes() -> None:
+    stage = crashed(Stage(FakeJob(seconds=300.0)), "launch_to_monitor")
+    stage.clock.reboot()
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
+# Release.
+
+
+def test_delete_answered_404_and_the_pod_shows_later() -> None:
+    stage = Stage(setup=[{"command": "bad"}], lifecycle={"on_failure": "delete"})
+    stage.remote.job.commands["bad"] = 1
+    pod_hidden_until = 45.0
+
+    def hide() -> None:
+        stage.cloud.only().visible_at = pod_hidden_until
+
+    stage.clock.after(25.0, hide)
+    assert ended(stage.process()) == ("failed", "setup", 5)
+    assert stage.journal.events().count("delete_pod_ok") >= 2
+    stage.assert_settled()
+
+
+def test_delete_answers_5xx_and_works_in_the_end() -> None:
+    stage = Stage()
+    stage.cloud.plan("delete", "nothing", "ambiguous", "nothing")
+    assert ended(stage.process())[2] == 0
+    stage.assert_settled()
+
+
+def test_a_key_revoked_at_the_release() -> None:
+    stage = Stage()
+    refused = {"delete": KEY_REFUSED, "get": KEY_REFUSED, "list": KEY_REFUSED, "stop": KEY_REFUSED}
+    stage.clock.after(80.0, lambda: stage.cloud.broken.update(refused))
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 8)
+    assert 600.0 < stage.clock.real < 900.0
+    assert stage.compute_debts
+    stage.cloud.broken.clear()
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
+def test_a_stop_that_finds_nothing_is_proved_by_looking() -> None:
+    stage = Stage(FakeJob(exit_code=1))
+    stage.cloud.plan("stop", lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
+    assert ended(stage.process()) == ("failed", "job_failed", 5)
+    stage.assert_settled()
+
+
+def test_a_manifest_that_cannot_be_written_does_not_keep_the_run_open() -> None:
+    stage = Stage()
+    stage.workspace.write_errors = [Refused("read-only", reason="path_refused")] * 5
+    assert ended(stage.process())[2] == 0
+
+
+# A renamed pod is still ours; the journal's loss is survived.
+
+
+def test_a_pod_that_vanished_while_parked_is_lost() -> None:
+    stage = Stage(FakeJob(artifacts={"/workspace/out": "corrupt"}, exit_code=0))
+    assert stage.process().exit_code == 75
+    stage.cloud.halt(stage.cloud.only(), "TERMINATED")
+    assert ended(stage.finish()) == ("lost", "pod_vanished", 10)
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("good", range(5, 44))
+def test_a_journal_that_fails_releases_what_is_rented(good: int) -> None:
+    stage, seen = Stage(), 0
+
+    def refuse(body: Body) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > good:
+            raise JournalUnwritable("disk full")
+
+    stage.journal.refuse = refuse
+    try:
+        ending = stage.process()
+    except JournalUnwritable:
+        assert stage.cloud.billing == [] and not stage.facts.compute_debts, "nothing was rented, or all is given back"
+        return
+    assert stage.cloud.billing == []
+    if not stage.remote.starts:
+        assert ended(ending) == ("failed", "storage_error", 9)
+    elif ending.closed:
+        assert ending.exit_code in (0, 9)
+    else:
+        assert ending.exit_code == 75 and stage.cloud.only().status == "EXITED"

@@ -1,0 +1,95 @@
+"""The job's table against the code that fires its triggers."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from rpd.engine.diagram import markdown, mermaid
+from rpd.engine.lint import lint
+from rpd.states import names
+from rpd.states.interrupts import WITH_POD, edges
+from rpd.states.lifecycle import FILES, JOB_LIFECYCLE, WORDS
+from rpd.states.names import ENDINGS, Op, Outcome, Reason, State, Trigger
+from rpd.states.table import JOB
+
+ROOT = Path(__file__).parents[2]
+INTERRUPTING = (Trigger.CANCEL, Trigger.OUT_OF_TIME, Trigger.OUT_OF_MONEY, Trigger.POD_GONE)
+BRANCHES = {Reason.HOST_NEVER_BOOTED, Reason.WRONG_HARDWARE, Reason.POD_STOPPED}
+"""Reasons that only explain a branch."""
+
+
+def test_the_table_is_sound() -> None:
+    assert lint(JOB) == []
+
+
+def test_whatever_may_interrupt_has_its_edge() -> None:
+    wanted = {(str(state), str(trigger)) for state in WITH_POD for trigger in INTERRUPTING}
+    assert wanted <= edges(JOB), sorted(wanted - edges(JOB))
+
+
+def test_every_state_has_its_file_and_every_operation_its_words() -> None:
+    assert set(FILES) == set(State) == set(JOB_LIFECYCLE.handlers)
+    assert set(WORDS) == set(Op)
+
+
+def test_every_trigger_that_a_state_fires_has_its_edge() -> None:
+    """Read from the sources: `Fire(Trigger.X` in the file of a state needs a rule from that state."""
+    for state, file in FILES.items():
+        for trigger in _mentioned(Path(str(file.__file__)), "Trigger"):
+            rules = JOB.matching(state, Trigger[trigger])
+            assert rules, f"{state} fires {trigger} without a rule"
+
+
+def test_every_reason_is_used_and_every_ending_complete() -> None:
+    used: set[str] = set()
+    for path in Path(str(names.__file__)).parent.glob("*.py"):
+        if path.name != "names.py":
+            used |= _mentioned(path, "Reason")
+    assert used == {reason.name for reason in Reason}
+    assert set(ENDINGS) == set(Reason) - BRANCHES
+
+
+def test_exit_codes_are_those_of_the_manual() -> None:
+    by_code: dict[int, set[Outcome]] = {}
+    for outcome, code in ENDINGS.values():
+        by_code.setdefault(code, set()).add(outcome)
+    assert by_code == {
+        0: {Outcome.SUCCEEDED},
+        2: {Outcome.REFUSED},
+        4: {Outcome.REFUSED},
+        5: {Outcome.FAILED},
+        6: {Outcome.REFUSED},
+        7: {Outcome.FAILED},
+        9: {Outcome.FAILED},
+        10: {Outcome.LOST},
+        130: {Outcome.CANCELLED},
+        143: {Outcome.CANCELLED},
+    }
+
+
+def test_the_end_cannot_be_reached_with_an_open_compute_debt() -> None:
+    into_done = [rule for rule in JOB.rules if rule.dest is State.DONE]
+    assert [[guard.__name__ for guard in rule.when] for rule in into_done] == [["nothing_owed"]]
+    assert all("release_is_proved" in {guard.__name__ for guard in rule.when} for rule in JOB.leaving(State.RELEASE))
+
+
+def test_the_documentation_shows_this_table() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    how = "run: python docs/regenerate.py"
+    assert _between(text, "diagram") == f"```mermaid\n{mermaid(JOB)}```", how
+    assert _between(text, "rules") == markdown(JOB).rstrip(), how
+
+
+def _between(text: str, name: str) -> str:
+    _, _, rest = text.partition(f"<!-- {name}:begin -->\n")
+    return rest.partition(f"\n<!-- {name}:end -->")[0]
+
+
+def _mentioned(path: Path, enum: str) -> set[str]:
+    """Members of an enum that a source file names."""
+    return {
+        node.attr
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == enum
+    }
