@@ -48,6 +48,8 @@ def _requested(state: State, facts: Facts, now: Stamp) -> Decision | None:
         return None  # the job may run: the pod is asked first, and nothing is touched
     if answer(facts) == "detach":
         return _detached(state, facts, now)
+    if facts.request == "gc" and facts.launch_intended and state not in WITH_JOB:
+        return Fire(Trigger.CANCEL)  # the pod is given back, stopped; how the run ends is for `resume` to find out
     return Fire(Trigger.CANCEL, request_reason(facts))
 
 

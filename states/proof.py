@@ -34,8 +34,8 @@ def count_survey(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 
 def quiet_seconds_left(facts: Facts, now: Stamp) -> float:
-    """How long a pod may still surprise us: one of a create without an answer, or one so young that the account has never
-    shown it (a 404 to its delete, and its absence, then say nothing)."""
+    """How long a pod may still surprise us: one of a create without an answer, or one so young that the account has
+    never shown it (a 404 to its delete, and its absence, then say nothing)."""
     window = facts.profile.quiet_window_seconds
     young = (pod for pod in facts.pods.values() if pod.is_unknown or (pod.id is not None and not pod.was_found))
     return max((remaining(pod.sent_at, window, now) for pod in young), default=0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from rpd.adapters.pod import scripts
@@ -43,6 +44,7 @@ CONNECT_SECONDS = 45.0
 """How long a call goes on trying to open a connection."""
 
 _STEP_SLICE_SECONDS = 2
+_LEAVING_SECONDS = 5.0
 _FETCH_SECONDS = 24 * 3600.0
 
 T = TypeVar("T")
@@ -115,8 +117,8 @@ class PodRemote:
         """Drop all connections."""
         self._pool.close()
 
-    def _connection(self, target: Target) -> Connection:
-        return self._pool.connection(target.pod_id, host_key=target.host_key, deadline_seconds=CONNECT_SECONDS)
+    def _connection(self, target: Target, seconds: float = CONNECT_SECONDS) -> Connection:
+        return self._pool.connection(target.pod_id, host_key=target.host_key, deadline_seconds=seconds)
 
     def _lease(self, connection: Connection, target: Target) -> Lease:
         return Lease(connection.channel(scripts.as_command(scripts.lease_script(target))))
@@ -158,9 +160,17 @@ class PodRemote:
                     raise Ambiguous(f"{step.label} did not end in its time", reason=Fault.STEP_TIMEOUT)
                 is_first = False
         except Interrupted:
-            with self._attention.unheard():
-                self._answer(connection, scripts.stop_step_script(target, step), ANSWER_SECONDS)
+            self._call_off(target, step)
             raise
+
+    def _call_off(self, target: Target, step: Step) -> None:
+        """End an interrupted step, quickly or not at all: with the link gone too, the step's own time ends it."""
+        script = scripts.stop_step_script(target, step)
+        with self._attention.unheard():
+            for _ in range(2):
+                with suppress(Unavailable):
+                    self._answer(self._connection(target, _LEAVING_SECONDS), script, 2 * _LEAVING_SECONDS)
+                    return
 
     def _answer(self, connection: Connection, script: str, seconds: float) -> tuple[str, Fields]:
         """What a script printed, as text and as fields. Raises Refused for the faults it names."""

@@ -20,8 +20,8 @@ from rpd.states.faults import Fault
 from rpd.states.world import SshAddress
 
 PULL_WINDOW = 6 * 1024 * 1024
-"""Bytes in flight towards us. 2 MB fill only 22 MB/s of an 80 ms link, this about 70. OpenSSH's server slows down with what
-it may hold ready: on a fast link 16 MB took three times as long."""
+"""Bytes in flight towards us. 2 MB carry 22 MB/s over an 80 ms link, this three times that. OpenSSH's server slows down
+with what it may hold ready: on a fast link 16 MB took three times as long as 6."""
 FOLLOW_WINDOW = 2 * 1024 * 1024
 
 _JUMP_SECONDS = 5.0

@@ -163,6 +163,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, ssh_key: paramiko.PKey) -> 
 @pytest.fixture
 def sandbox(served: Sandbox) -> Sandbox:
     """The sandbox of this process, as new, with pods that boot at once."""
+    served.info = daemon.up(served.home)  # it ends itself while other tests take their time
     daemon.reset(served.home)
     daemon.play(served.home, {"boot_seconds": 0.05})
     return served

@@ -513,6 +513,17 @@ def test_gc_stops_a_pod_with_results_and_resume_fetches_them() -> None:
     stage.assert_settled()
 
 
+def test_gc_meets_a_pod_that_its_switch_stopped_and_resume_tells_how_the_job_ended() -> None:
+    stage = crashed(Stage(FakeJob(seconds=60.0)), "launch_to_monitor")
+    stage.clock.advance(700.0)
+    stage.cloud.stop(stage.cloud.only().id)
+    ending = stage.process("gc", command="gc")
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    stage.assert_settled()
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0), "cleaning up is not an ending"
+    stage.assert_settled()
+
+
 # The machine itself.
 
 
