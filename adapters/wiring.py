@@ -1,4 +1,5 @@
-"""The composition root: from a journal and a cloud to a running loop. Plain constructor calls; nothing else builds a world."""
+"""The composition root: from a journal and a cloud to a running loop, by plain constructor calls. Nothing else builds a
+world."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ def measure(boot_seconds: float, job_seconds: float) -> tuple[float, int]:
         shutil.rmtree(folder, ignore_errors=True)
     pod = truth["pods"][0]
     overhead = pod["billed_seconds"] - boot_seconds - job_seconds
-    print(f"billed {pod['billed_seconds']:.2f} s, boot {boot_seconds} s, job {job_seconds} s, overhead {overhead:.2f} s")
+    billed = pod["billed_seconds"]
+    print(f"billed {billed:.2f} s, boot {boot_seconds} s, job {job_seconds} s, overhead {overhead:.2f} s")
     return overhead, pod["ssh_logins"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rpd.engine.deadline import backoff, elapsed
+from rpd.engine.deadline import backoff, elapsed, is_before
 from rpd.engine.decision import Decision, Fire, Leave, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
 from rpd.states.boot import boot_seconds_left, host_failed, is_overdue
@@ -14,6 +14,8 @@ from rpd.states.names import Op, Reason, Trigger
 from rpd.states.world import SshAddress, Target, World
 
 EXIT_TAKEN_OVER = 9
+TRIES_PER_PAUSE = 10
+"""Knocking costs nothing, and the bill runs: the pause grows only after so many tries, first 0.15 s, at last 2 s."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -30,11 +32,11 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if (failures and is_overdue(facts, tried, now)) or (not _has_address(pod) and is_overdue(facts, read, now)):
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
     if tried is not None:
-        pause = backoff(failures, first=0.1, cap=2.0)
+        pause = backoff(1 + failures // TRIES_PER_PAUSE, first=0.15, cap=2.0)
         if elapsed(tried, now) < pause:
             text = f"sshd ({facts.last_error})"
             return Wait(pause - elapsed(tried, now), text, now.wall + boot_seconds_left(facts, now))
-        if failures % 4 == 0 and (read is None or read.up < tried.up or read.boot != tried.boot):
+        if read is None or (is_before(read, tried) and elapsed(read, now) >= facts.profile.poll_seconds):
             return Look(Op.READ_POD, look_at_pod(facts))
     if not _has_address(pod):
         pause = facts.profile.poll_seconds

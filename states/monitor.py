@@ -9,11 +9,13 @@ from rpd.states.call import job_ref, look_at_pod, pack, repeatable, target, unkn
 from rpd.states.facts import Facts
 from rpd.states.link import POD_LOOK_SECONDS, decide_link, only_ask
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.policy import budget_seconds_left
 from rpd.states.verdict import job_reason, lost_reason
 from rpd.states.world import JobRef, Target, World
 
 WATCH_SECONDS = 15.0
-"""How long one look follows the log before the pod, the budget and requests are looked at again."""
+"""How long one look follows the log before pod and requests are looked at again; a budget that ends sooner cuts it."""
+WATCH_SECONDS_MIN = 0.5
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -31,7 +33,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     pod = facts.pod
     if Op.READ_POD in facts.looked_at and pod is not None and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
-    args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log, seconds=WATCH_SECONDS)
+    seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now)))
+    args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log, seconds=seconds)
     return decide_link(facts, now, Look(Op.WATCH_JOB, args))
 
 

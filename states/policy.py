@@ -126,13 +126,16 @@ def is_out_of_money(facts: Facts, now: Stamp) -> bool:
 
 def limit_at(facts: Facts, now: Stamp) -> float:
     """When the switch in the pod acts on its own (UTC seconds): the end of the budget plus time to collect."""
+    return now.wall if facts.pod is None else now.wall + budget_seconds_left(facts, now) + COLLECT_ALLOWANCE_SECONDS
+
+
+def budget_seconds_left(facts: Facts, now: Stamp) -> float:
+    """How long the pod in hand may still run at its present rate."""
     pod = facts.pod
-    if pod is None:
-        return now.wall
+    assert pod is not None, "there is a pod"
     rate = pod.usd_per_hour + cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
     used = sum(running_seconds(each, now) for each in facts.pods.values())
-    left = max(0.0, time_limit_seconds(facts, rate) - used)
-    return now.wall + left + COLLECT_ALLOWANCE_SECONDS
+    return max(0.0, time_limit_seconds(facts, rate) - used)
 
 
 class ReleasedBy(msgspec.Struct, frozen=True):

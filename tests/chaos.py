@@ -2,8 +2,8 @@
 
     python tests/chaos.py --kills 60 --seed 1
 
-Each life has a state home and a sandbox of its own; `truth` is the outside view: no pod may compute, no job may have been
-started twice over all launches, and after `rpd resume` the artifacts must be here with the right hashes.
+Each life has a state home and a sandbox of its own; `truth` is the outside view: no pod may compute, no job may have
+been started twice over all launches, and after `rpd resume` the artifacts must be here with the right hashes.
 """
 
 from __future__ import annotations

@@ -1,160 +1,41 @@
-"""The command tree. Imports typer and the standard library only; each command imports its body when it is called."""
+"""The console script: the one place where a command's end becomes an exit code, and an error becomes words."""
 
 from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import Annotated, Optional
-
-import typer
-
-from rpd.adapters.cli import sandbox
-from rpd.adapters.cli.errors import INTERNAL, told
-
-EPILOG = (
-    "Exit codes: 0 done, 2 bad input, 4 key or credit, 5 job failed, 6 no capacity, 7 budget, 8 something still bills, "
-    "9 journal, 10 lost, 75 resumable, 130/143 interrupted (docs/exit-codes.md)."
-)
-
-app = typer.Typer(
-    name="rpd",
-    help="Run jobs on rented GPU pods. Whatever dies, the journal says the one next step.",
-    epilog=EPILOG,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(sandbox.app, name="sandbox", help="RunPod on this machine, for trying and testing.")
-
-Run = Annotated[
-    Optional[str],  # noqa: UP045 - typer reads the annotation at run time
-    typer.Argument(metavar="[RUN]", help="Path, run id, unique prefix, or workflow name."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-Vars = Annotated[list[str] | None, typer.Option("--var", metavar="KEY=VALUE", help="A template variable; repeatable.")]
-
-
-@app.callback()
-def _globals(debug: Debug = False) -> None:
-    if debug:
-        os.environ["RPD_DEBUG"] = "1"
-
-
-@app.command("run")
-@told
-def run(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The job file.")],
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Leave once the job runs; `rpd resume` comes back.")] = False,
-    new: Annotated[bool, typer.Option("--new", help="Start although an unfinished run of this file exists.")] = False,
-    var: Vars = None,
-    json: Json = False,
-) -> int:
-    """Rent a pod, run the job, bring the results back verified, give the pod back."""
-    from rpd.adapters.cli.run import run_file
-
-    return run_file(file, use_sandbox=sandbox, detach=detach, new=new, variables=var or [], as_json=json)
-
-
-@app.command("resume")
-@told
-def resume(run: Run = None, json: Json = False) -> int:
-    """Go on from any interruption."""
-    from rpd.adapters.cli.resume import resume_run
-
-    return resume_run(run, as_json=json)
-
-
-@app.command("inspect")
-@told
-def inspect(
-    run: Run = None,
-    json: Json = False,
-    graph: Annotated[bool, typer.Option("--graph", help="The state diagram with the path walked (Mermaid).")] = False,
-) -> int:
-    """Explain what happened, what it costs, and what comes next. Reads only the journal."""
-    from rpd.adapters.cli.inspect import inspect_run
-
-    return inspect_run(run, as_json=json, as_graph=graph)
-
-
-@app.command("gc")
-@told
-def gc(
-    yes: Annotated[bool, typer.Option("--yes", help="Act; without it, only the plan is shown.")] = False,
-    json: Json = False,
-) -> int:
-    """Release every pod that is provably ours and that nobody drives any more."""
-    from rpd.adapters.cli.gc import collect_garbage
-
-    return collect_garbage(act=yes, as_json=json)
-
-
-@app.command("cancel")
-@told
-def cancel(run: Run = None, json: Json = False) -> int:
-    """End a run: stop its job, collect what there is, release the pod."""
-    from rpd.adapters.cli.ask import ask_run
-
-    return ask_run(run, "cancel", {}, as_json=json)
-
-
-@app.command("release")
-@told
-def release(
-    run: Run = None,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop the pod; its volume stays and costs storage.")] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete the pod and its volume, results or not.")] = False,
-    json: Json = False,
-) -> int:
-    """Give the pod of a run back, also one that a finished run left stopped."""
-    from rpd.adapters.cli.release import release_run
-
-    return release_run(run, stop=stop, delete=delete, as_json=json)
-
-
-@app.command("validate")
-@told
-def validate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The job file.")], var: Vars = None, json: Json = False
-) -> int:
-    """Check and render a job file; starts nothing, asks nobody."""
-    from rpd.adapters.cli.validate import validate_file
-
-    return validate_file(file, variables=var or [], as_json=json)
-
-
-@app.command("logs")
-@told
-def logs(
-    run: Run = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
-    tail: Annotated[int, typer.Option("--tail", metavar="N", help="Only the last N lines (0: all).")] = 0,
-) -> int:
-    """The job's output."""
-    from rpd.adapters.cli.logs import show_logs
-
-    return show_logs(run, follow=follow, tail=tail)
 
 
 def main() -> None:
-    """The console script."""
-    if sys.argv[1:] == ["--version"]:
-        from rpd.adapters.local.version import version
+    """Run the command of `sys.argv`; always ends in SystemExit."""
+    sys.exit(_run(sys.argv[1:]))
 
-        sys.stdout.write(f"rpd {version()}\n")
-        return
+
+def _run(words: list[str]) -> int:
     try:
-        app()
+        return _call(words)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except Exception as error:
         if os.environ.get("RPD_DEBUG"):
             raise
-        sys.stderr.write(f"error: internal error: {type(error).__name__}: {error}\n")
-        sys.stderr.write("hint:  rpd gc shows what may still bill; RPD_DEBUG=1 shows the traceback\n")
-        sys.exit(INTERNAL)
+        from rpd.adapters.cli.errors import problem_of, say
+
+        return say(problem_of(error), as_json="--json" in words)
+
+
+def _call(words: list[str]) -> int:
+    """The two answers that people and scripts ask for most come before the option parser is loaded: half of their time."""
+    if words == ["--version"]:
+        from rpd.adapters.local.version import version
+
+        sys.stdout.write(f"rpd {version()}\n")
+        return 0
+    names = [word for word in words[1:] if word != "--json"]
+    if words[:1] == ["inspect"] and len(names) <= 1 and not any(name.startswith("-") for name in names):
+        from rpd.adapters.cli.inspect import inspect_run
+
+        return inspect_run(names[0] if names else None, as_json="--json" in words, as_graph=False)
+    from rpd.adapters.cli.commands import call
+
+    return call()

@@ -52,25 +52,26 @@ class Pointers:
         if not pointer:
             return
         with contextlib.suppress(OSError):
-            if self._shows_pod(body):
-                self._write(str(pointer), body.data["pod"])
+            pod = self._shown(body)
+            if pod is not None:
+                self._write(str(pointer), pod)
             elif isinstance(body, Outcome) and body.op == Op.DELETE_POD and body.status == "ok":
                 self._workspace.remove_pointer(str(pointer), str(body.data["pod_id"]))
 
     def doing(self, what: str, deadline: float | None) -> None:
         """Nothing derived depends on it."""
 
-    def _shows_pod(self, body: object) -> bool:
+    def _shown(self, body: object) -> dict[str, Any] | None:
         """A pod that was rented, or the first look at it that says where it is."""
         match body:
-            case Outcome(op=Op.CREATE_POD, status="ok"):
-                self._is_placed = body.data["pod"].get("datacenter_id") is not None
-                return True
-            case Observation(op=Op.READ_POD, error=None, data={"pod": {"datacenter_id": str()}}) if not self._is_placed:
+            case Outcome(op=Op.CREATE_POD, status="ok", data={"pod": dict() as pod}):
+                self._is_placed = pod.get("datacenter_id") is not None
+                return pod
+            case Observation(op=Op.READ_POD, data={"pod": {"datacenter_id": str()} as pod}) if not self._is_placed:
                 self._is_placed = True
-                return True
+                return dict(pod)
             case _:
-                return False
+                return None
 
     def _write(self, pointer: str, pod: dict[str, Any]) -> None:
         content = {

@@ -1,65 +1,66 @@
-"""One place where errors become words and exit codes: what happened, what it costs now, what to type next."""
+"""One place where errors become words and exit codes: what happened, why, and what to type next.
+
+For people that is `error: ...` and `hint: ...` on stderr; under `--json` one JSON object there, schema `rpd.error/1`.
+"""
 
 from __future__ import annotations
 
-import functools
-import inspect
-import os
+import json
 import sys
-import traceback
-from collections.abc import Callable
-from typing import ParamSpec, get_type_hints
+from typing import NamedTuple
 
-import typer
-
+from rpd.adapters.report.words import clean
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError, JournalMissing
 
-P = ParamSpec("P")
-
-INTERNAL, USAGE, JOURNAL = 1, 2, 9
+INTERNAL, USAGE, KEY, JOURNAL = 1, 2, 4, 9
 
 
-def told(body: Callable[P, int]) -> Callable[P, None]:
-    """A command whose body returns its exit code and raises only errors that can be explained."""
+class Problem(NamedTuple):
+    """An error as it is told. `code` is the exit code, `reason` a lower snake word, `hint` one command or empty."""
 
-    @functools.wraps(body)
-    def command(*args: P.args, **kwargs: P.kwargs) -> None:
-        raise typer.Exit(run(body, *args, **kwargs))
-
-    del command.__dict__["__wrapped__"]
-    # typer reads the parameters from here; the annotations are text until they are evaluated where the body stands.
-    command.__signature__ = inspect.signature(body, eval_str=True)  # type: ignore[attr-defined]
-    command.__annotations__ = get_type_hints(body, include_extras=True)
-    return command
+    code: int
+    reason: str
+    message: str
+    hint: str
 
 
-def run(body: Callable[P, int], *args: P.args, **kwargs: P.kwargs) -> int:
-    """Call `body`; turn what it raises into a message on stderr and an exit code."""
-    try:
-        return body(*args, **kwargs)
-    except UserError as error:
-        return say(error.message, error.hint, error.exit_code)
-    except JournalMissing as error:
-        return say(error.message, error.hint, USAGE)
-    except JournalError as error:
-        return say(error.message, error.hint, JOURNAL)
-    except RpdError as error:
-        return say(error.message, error.hint, 4 if error.reason == "key_refused" else 1)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader went away; nothing more can be said to it
-        return 0
-    except KeyboardInterrupt:
-        return 130
-    except OSError as error:
-        return say(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), "", INTERNAL)
+def problem_of(error: Exception) -> Problem:
+    """What an error means to the person; an unknown one is this program's own fault."""
+    match error:
+        case UserError():
+            return Problem(error.exit_code, error.reason, error.message, error.hint)
+        case RpdError():
+            return Problem(KEY if error.reason == "key_refused" else INTERNAL, error.reason, error.message, error.hint)
+        case JournalMissing():
+            return Problem(USAGE, "journal_missing", error.message, error.hint)
+        case JournalError():
+            return Problem(JOURNAL, _snake(type(error).__name__), error.message, error.hint)
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            return Problem(INTERNAL, "local_disk", f"{where}{error.strerror or error}", "")
+        case _:
+            return Problem(
+                INTERNAL,
+                "internal",
+                f"internal error: {type(error).__name__}: {error}",
+                "rpd gc   shows what may still bill; rpd --debug shows the traceback",
+            )
 
 
-def say(message: str, hint: str, exit_code: int) -> int:
-    """Print an error and what to type next; gives back the exit code."""
-    print(f"error: {message}", file=sys.stderr)  # noqa: T201
-    if hint:
-        print(f"hint:  {hint}", file=sys.stderr)  # noqa: T201
-    if os.environ.get("RPD_DEBUG"):
-        traceback.print_exc()
-    return exit_code
+def say(problem: Problem, *, as_json: bool = False) -> int:
+    """Tell it on stderr; gives back the exit code."""
+    if as_json:
+        document = {"schema": "rpd.error/1", **problem._asdict()}
+        sys.stderr.write(json.dumps(document) + "\n")
+        return problem.code
+    first, *more = clean(problem.message).split("\n")
+    lines = [f"error: {first}", *(line if line.startswith(" ") else f"       {line}" for line in more)]
+    if problem.hint:
+        lines.append(f"hint:  {clean(problem.hint)}")
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    return problem.code
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -1,5 +1,5 @@
-"""Giving one pod back outside a run's own loop: a pod that a finished run left stopped, or one that appeared after its run
-was over. Same protocol: intent, effect, proof, outcome."""
+"""Giving one pod back outside a run's own loop: one that a finished run left stopped, or that appeared after its run was
+over. Same protocol: intent, effect, proof, outcome."""
 
 from __future__ import annotations
 

@@ -1,23 +1,48 @@
-"""The one printer: a JSON document on stdout, or text; notes for people on stderr."""
+"""The one printer: a JSON document on stdout, or text; notes for people on stderr. A reader that went away is no error."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TextIO
 
 
 def answer(document: dict[str, Any]) -> None:
     """Exactly one JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+    _write(sys.stdout, json.dumps(document, indent=2, default=str) + "\n")
 
 
 def text(lines: Iterable[str]) -> None:
     """Lines on stdout."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    _write(sys.stdout, "".join(f"{line}\n" for line in lines))
 
 
 def note(lines: Iterable[str]) -> None:
     """Lines for people on stderr."""
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    _write(sys.stderr, "".join(f"{line}\n" for line in lines))
+
+
+def raw(data: bytes) -> None:
+    """Bytes on stdout, as they are."""
+    sys.stdout.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _give_up(sys.stdout)
+
+
+def _write(stream: TextIO, words: str) -> None:
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(words.encode(encoding, "replace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        _give_up(stream)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Nothing more can be said to this reader; what follows, and the flush at exit, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

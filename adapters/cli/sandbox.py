@@ -11,9 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from rpd.adapters.local.dirs import state_home
-from rpd.engine.errors import UserError
-
 app = typer.Typer(name="sandbox", help="RunPod on this machine: free, with real SSH and every fault on request.")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -21,6 +18,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 
 def sandbox_home() -> Path:
     """The home of this state home's sandbox."""
+    from rpd.adapters.local.dirs import state_home
+
     return state_home() / "sandbox"
 
 
@@ -171,6 +170,8 @@ def change(
 
 
 def _pairs(words: list[str]) -> dict[str, str]:
+    from rpd.engine.errors import UserError
+
     pairs = {}
     for word in words:
         name, sign, value = word.partition("=")

@@ -55,7 +55,8 @@ def sandbox_access(home: Path) -> Access:
 
 
 def default_access(state_home: Path, environ: Mapping[str, str] = os.environ) -> Access:
-    """The cloud of the environment: $RPD_API_URL or RunPod, with the key found there. Raises UserError (exit code 4)."""
+    """The cloud of the environment: $RPD_API_URL or RunPod, with the key found there. Raises UserError (exit code
+    4)."""
     profile = cloud_profile(environ)
     key = require_api_key(environ)
     own = _own_sandbox(state_home, profile.url)
@@ -80,7 +81,7 @@ def recorded_access(cloud: Mapping[str, str], environ: Mapping[str, str] = os.en
 
 
 def redactor_for(access: Access, environ: Mapping[str, str] = os.environ) -> Redactor:
-    """What no record may hold: the API key, and every secret of this environment (a variable may bring one into a job)."""
+    """What no record may hold: the API key, and every secret of this environment (a variable may bring one in)."""
     return Redactor(access.key, *(Secret(value) for value in environment_secrets(environ).values()))
 
 

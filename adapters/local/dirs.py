@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
+import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rpd.engine.errors import UserError
@@ -70,13 +69,13 @@ def label_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST_LABEL].rstrip("-")
 
 
-def new_run_id(prefix: str, wall: float, entropy: Entropy = secrets.token_bytes) -> str:
+def new_run_id(prefix: str, wall: float, entropy: Entropy = os.urandom) -> str:
     """`<label of the prefix>-<YYYYMMDDTHHMMSSZ>-<6 base32>` for a moment in UTC seconds."""
-    moment = datetime.fromtimestamp(wall, UTC).strftime("%Y%m%dT%H%M%SZ")
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall))
     return f"{label_of(prefix)}-{moment}-{_letters(SUFFIX_LENGTH, entropy)}"
 
 
-def new_token(entropy: Entropy = secrets.token_bytes) -> str:
+def new_token(entropy: Entropy = os.urandom) -> str:
     """26 letters (130 bits) that no other run has; they stand in the pod's name and make it ours."""
     return _letters(TOKEN_LENGTH, entropy)
 

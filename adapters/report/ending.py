@@ -54,7 +54,8 @@ def debt_lines(facts: Facts, now: Stamp) -> list[str]:
                 f"         released by {who.who} at {clock(who.at)}; worst case {money(who.worst_case_usd or 0.0)}"
             )
         else:
-            lines.append(f"         nothing releases it while no rpd runs: rpd gc --yes   (or {CONSOLE_URL})")
+            console = f"   (or {CONSOLE_URL})" if facts.profile.name == "runpod" else ""
+            lines.append(f"         nothing releases it while no rpd runs: rpd gc --yes{console}")
     for name in facts.storage_debts:
         known = facts.pods.get(name)
         monthly = cost.stopped_usd_per_month(facts.volume_gb)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rpd.adapters.report.words import utc
-from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Wait
 from rpd.journal.reader import Reading
 from rpd.journal.records import Opened, Stamp
 from rpd.journal.replay import Snapshot, fold
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
-from rpd.states.lifecycle import JOB_LIFECYCLE, awaits
 from rpd.states.policy import released_by, spent_usd
 
 
@@ -91,16 +89,9 @@ class Inspection:
         """What `resume` would do first; None when the run is over."""
         if self.snapshot.closed is not None:
             return None
-        for opened in self.snapshot.open_intents.values():
-            intent = opened.intent
-            pending = Pending(intent.opid, intent.op, intent.state, intent.args, intent.attempt, opened.at)
-            return f"find out what became of {awaits(pending)}"
-        handler = JOB_LIFECYCLE.handlers[self.facts.state]
-        try:
-            decision = JOB_LIFECYCLE.interrupts(self.facts.state, self.facts, self.now)
-            return _in_words(decision if decision is not None else handler.decide(self.facts, self.now))
-        except (AssertionError, KeyError):
-            return f"go on in state {self.facts.state}"
+        from rpd.adapters.report.next_step import next_step
+
+        return next_step(self.facts, self.snapshot, self.now)
 
     def released_by(self) -> dict[str, Any] | None:
         """Who gives the pod back if nobody returns; None when nothing computes."""
@@ -109,16 +100,3 @@ class Inspection:
             return None
         return {"who": who.who, "at": utc(who.at) if who.at else None, "worst_case_usd": who.worst_case_usd}
 
-
-def _in_words(decision: Decision) -> str:
-    match decision:
-        case Do() | Look():
-            return awaits(Pending("", decision.op, "", decision.args, 1, Stamp(0.0, 0.0, "")))
-        case Fire():
-            return f"go on: {decision.trigger}"
-        case Wait():
-            return f"wait for {decision.what}"
-        case Leave():
-            return decision.why
-        case Close():
-            return "close the run"

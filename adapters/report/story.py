@@ -46,7 +46,8 @@ def _text(record: Record, facts: Facts) -> str | None:
             telling_move = _MOVES.get(move.trigger)
             return telling_move(move, facts, record) if telling_move else None
         case Requested() as request:
-            return f"asked to {_REQUESTS.get(request.what, request.what)} by {request.by}"
+            what = _REQUESTS.get(request.what, request.what)
+            return what if request.by.startswith("SIG") else f"{what}: asked by {request.by}"
         case Left() as left:
             return left.why
         case Repaired() as repaired:
@@ -123,8 +124,8 @@ def _pulled(outcome: Outcome, facts: Facts, record: Record) -> str:
 
 
 def _given_back(outcome: Outcome, facts: Facts, record: Record) -> str:
-    verb = "stopped" if outcome.op == Op.STOP_POD else "deleted"
-    return f"pod {outcome.data['pod_id']} {verb}; proving it"
+    verb = "stop" if outcome.op == Op.STOP_POD else "delete"
+    return f"{verb} of pod {outcome.data['pod_id']} accepted; proving it"
 
 
 def _job_stopped(outcome: Outcome, facts: Facts, record: Record) -> str | None:
@@ -176,7 +177,6 @@ _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.RELEASED: _released,
     Trigger.TRY_NEXT: _released,
     Trigger.PARKED: _why,
-    Trigger.CANCEL: _why,
     Trigger.OUT_OF_TIME: _why,
     Trigger.OUT_OF_MONEY: _why,
     Trigger.POD_GONE: _why,
@@ -200,8 +200,8 @@ _NOUNS: dict[str, str] = {
     Op.READ_OFFERS: "catalog",
 }
 _REQUESTS: dict[str, str] = {
-    "interrupt": "stop (Ctrl-C)",
-    "terminate": "stop (TERM)",
+    "interrupt": "Ctrl-C",
+    "terminate": "told to end (TERM)",
     "cancel": "cancel",
     "release": "release the pod",
     "gc": "clean up",

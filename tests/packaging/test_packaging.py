@@ -46,7 +46,8 @@ def test_the_editable_install_finds_the_sources() -> None:
 
 def test_bare_room_names_are_not_importable() -> None:
     for room in ROOMS:
-        found = subprocess.run([sys.executable, "-c", f"import {room}"], capture_output=True, text=True, cwd="/", check=False)
+        command = [sys.executable, "-c", f"import {room}"]
+        found = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
         assert found.returncode != 0, f"{room} is importable as a top-level module"
 
 
@@ -59,7 +60,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\n")
     for name in tracked:
-        if name and (ROOT / name).is_file() and (name.split("/")[0] in (*ROOMS, "pyproject.toml", "README.md", "LICENSE")):
+        wanted = name.split("/")[0] in (*ROOMS, "pyproject.toml", "README.md", "LICENSE")
+        if wanted and (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
     subprocess.run(

@@ -12,8 +12,8 @@ _PIDFD_GETFD = 438
 
 
 def cut(pid: int, *, spare_port: int) -> int:
-    """Shut down every connection of the process but those to `spare_port`; how many there were. Raises OSError where the
-    kernel forbids it."""
+    """Shut down every connection of the process but those to `spare_port`; how many there were. Raises OSError where
+    the kernel forbids it."""
     count = 0
     for connection in _connections(pid):
         with connection:

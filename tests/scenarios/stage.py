@@ -130,8 +130,12 @@ class Stage:
 
     def up(self, boot_seconds: float = BOOT_SECONDS) -> None:
         """Start the sandbox."""
+        if self.isolation is None:
+            daemon.up(self.sandbox_home, boot_seconds=boot_seconds)
+            return
         done = self.rpd("sandbox", "up", "--boot-seconds", str(boot_seconds), "--json")
         assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["isolation"] == self.isolation
 
     def play(self, **settings: Any) -> None:
         """Change boot time, stock, prices or balance."""
@@ -366,12 +370,18 @@ class Terminal(Live):
             self.hang_up()
 
 
-@contextlib.contextmanager
-def staged(folder: Path, *, isolation: str | None = None, boot_seconds: float = BOOT_SECONDS) -> Iterator[Stage]:
-    """A stage with its sandbox up; afterwards nothing of it runs."""
+def bare(folder: Path, *, isolation: str | None = None) -> Stage:
+    """A stage without a sandbox."""
     stage = Stage(folder, isolation=isolation)
     stage.folder.mkdir()
     stage.user.mkdir()
+    return stage
+
+
+@contextlib.contextmanager
+def staged(folder: Path, *, isolation: str | None = None, boot_seconds: float = BOOT_SECONDS) -> Iterator[Stage]:
+    """A stage with its sandbox up; afterwards nothing of it runs."""
+    stage = bare(folder, isolation=isolation)
     try:
         stage.up(boot_seconds)
         yield stage

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.scenarios.stage import GATED, Stage, artifact, config
+from tests.scenarios.stage import GATED, Stage, artifact, bare, config
 
 MAKE_RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
 
 
+@pytest.mark.slow
 def test_success_leaves_the_results_and_nothing_else(stage: Stage) -> None:
     done = stage.run(config(MAKE_RESULT, artifacts=artifact()))
     assert done.returncode == 0, done.stderr
@@ -22,10 +25,15 @@ def test_success_leaves_the_results_and_nothing_else(stage: Stage) -> None:
     ("sections", "reason", "starts"),
     [
         ({"body": "echo no; exit 3"}, "job_failed", 1),
-        ({"run": {"body": "echo hello", "success_marker": "[job] DONE"}}, "marker_missing", 1),
+        pytest.param(
+            {"run": {"body": "echo hello", "success_marker": "[job] DONE"}},
+            "marker_missing",
+            1,
+            marks=pytest.mark.slow,
+        ),
         ({"artifacts": artifact()}, "artifact_missing", 1),
-        ({"setup": [{"command": "echo broken >&2; exit 9"}]}, "setup", 0),
-        ({"preflight": [{"command": "false"}]}, "preflight", 0),
+        pytest.param({"setup": [{"command": "echo broken >&2; exit 9"}]}, "setup", 0, marks=pytest.mark.slow),
+        pytest.param({"preflight": [{"command": "false"}]}, "preflight", 0, marks=pytest.mark.slow),
     ],
     ids=["exit-code", "marker", "artifact", "setup", "preflight"],
 )
@@ -43,12 +51,14 @@ def test_failure_stops_the_pod_and_says_how_to_end_the_storage(
     assert "a month" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_output_of_a_failed_command_is_shown(stage: Stage) -> None:
     done = stage.run(config(setup=[{"command": "echo first; echo the disk is on fire >&2; exit 9"}]))
     assert "exit code 9" in done.stderr
     assert "the disk is on fire" in done.stderr
 
 
+@pytest.mark.slow
 def test_failure_may_delete_the_pod_after_its_log_was_pulled(stage: Stage) -> None:
     done = stage.run(config("echo last words; exit 3", lifecycle={"on_failure": "delete"}))
     assert done.returncode == 5, done.stderr
@@ -110,6 +120,7 @@ def test_the_next_candidate_is_taken(stage: Stage) -> None:
     assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
 
 
+@pytest.mark.slow
 def test_a_pool_that_is_not_for_us_is_passed_over(stage: Stage) -> None:
     stage.fault("F8", how="pool")
     done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
@@ -129,9 +140,9 @@ def test_a_gpu_over_the_price_cap_is_not_rented(stage: Stage) -> None:
     [
         ("F8", {}, "no_credit"),
         ("F9", {"on": "create"}, "key_refused"),
-        ("F9", {"on": "catalog"}, "key_refused"),
-        ("F9", {"how": "scope", "on": "create"}, "key_refused"),
-        ("F10", {"on": "create"}, "key_refused"),
+        pytest.param("F9", {"on": "catalog"}, "key_refused", marks=pytest.mark.slow),
+        pytest.param("F9", {"how": "scope", "on": "create"}, "key_refused", marks=pytest.mark.slow),
+        pytest.param("F10", {"on": "create"}, "key_refused", marks=pytest.mark.slow),
     ],
     ids=["credit", "key", "key-at-the-catalog", "scope", "edge-block"],
 )
@@ -156,10 +167,11 @@ def test_credit_and_key_are_refused_at_once(stage: Stage, fault: str, options: d
     ],
     ids=["placeholder", "field", "staging", "required-path", "ssh-key", "incomplete"],
 )
-def test_bad_input_rents_nothing(stage: Stage, document: dict[str, object], words: str) -> None:
+def test_bad_input_rents_nothing(tmp_path: Path, document: dict[str, object], words: str) -> None:
+    stage = bare(tmp_path)
     done = stage.run(document)
     assert done.returncode in (2, 4), done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    assert stage.truth()["pods"] == []
     assert stage.journals() == []
+    assert not stage.sandbox_home.exists()

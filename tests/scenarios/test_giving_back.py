@@ -45,6 +45,7 @@ def test_cancel_ends_a_running_job(stage: Stage, dead: bool) -> None:
     assert stage.result("run.log") == "begun\n"
 
 
+@pytest.mark.slow
 @alive_or_dead
 def test_cancel_before_the_launch_leaves_nothing(stage: Stage, dead: bool) -> None:
     live = in_boot(stage, dead=dead)
@@ -56,8 +57,13 @@ def test_cancel_before_the_launch_leaves_nothing(stage: Stage, dead: bool) -> No
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 @alive_or_dead
-@pytest.mark.parametrize(("options", "status"), [((), "EXITED"), (("--delete",), "TERMINATED")], ids=["stop", "delete"])
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [((), "EXITED"), (("--delete",), "TERMINATED")],
+    ids=["stop", "delete"],
+)
 def test_release_of_a_running_job(stage: Stage, dead: bool, options: tuple[str, ...], status: str) -> None:
     live = in_the_run(stage, dead=dead)
     done = stage.rpd("release", *options)
@@ -67,6 +73,7 @@ def test_release_of_a_running_job(stage: Stage, dead: bool, options: tuple[str, 
     stage.judge(status, starts=1)
 
 
+@pytest.mark.slow
 def test_cancel_of_a_finished_run_is_calm(stage: Stage) -> None:
     assert stage.run(config()).returncode == 0
     done = stage.rpd("cancel", stage.run_id)
@@ -94,6 +101,7 @@ def gc(stage: Stage, *options: str) -> subprocess.CompletedProcess[str]:
     return stage.rpd("gc", *options)
 
 
+@pytest.mark.slow
 def test_gc_with_nothing_to_do(stage: Stage) -> None:
     done = gc(stage)
     assert done.returncode == 0

@@ -11,7 +11,7 @@ import pytest
 
 from rpd.journal.codec import GENESIS, encode
 from rpd.journal.records import Opened
-from tests.scenarios.stage import GATED, Stage, config
+from tests.scenarios.stage import GATED, Stage, bare, config
 
 
 def dead_in_the_run(stage: Stage) -> None:
@@ -76,12 +76,9 @@ def test_every_way_to_a_journal_leads_to_its_one_lock(stage: Stage, tmp_path: Pa
 
 
 @pytest.mark.parametrize("content", ["", "hello\n", '{"a": 1}\n', "\0" * 4096], ids=["empty", "text", "json", "zeros"])
-@pytest.mark.parametrize("command", ["inspect", "resume", "release"])
-def test_a_file_that_is_no_journal_is_refused(
-    tmp_path_factory: pytest.TempPathFactory, command: str, content: str
-) -> None:
-    stage = Stage(tmp_path_factory.mktemp("plain"))
-    stage.folder.mkdir()
+@pytest.mark.parametrize("command", ["inspect", "resume"])
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path, command: str, content: str) -> None:
+    stage = bare(tmp_path)
     path = stage.folder / "notes.jsonl"
     path.write_text(content)
     done = stage.rpd(command, str(path))
@@ -113,6 +110,7 @@ def test_a_newer_journal_is_read_and_released_but_not_driven(stage: Stage) -> No
     stage.nothing_computes()
 
 
+@pytest.mark.slow
 def test_resume_of_a_run_that_is_over_says_so(stage: Stage) -> None:
     assert stage.run(config("exit 3")).returncode == 5
     before = stage.journal.read_bytes()

@@ -1,5 +1,5 @@
-"""Answers of the provider that cost money when believed. The sandbox's ledger judges: nothing computes at the end, the job
-was started once at most."""
+"""Answers of the provider that cost money when believed. The sandbox's ledger judges: nothing computes at the end, the
+job was started once at most."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ TWO = {"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}
 
 @pytest.mark.parametrize(
     ("how", "options"),
-    [("500", {}), ("502", {}), ("drop", {}), ("timeout", {"seconds": 2}), ("truncated", {})],
-    ids=lambda value: value if isinstance(value, str) else "",
+    [
+        ("500", {}),
+        pytest.param("502", {}, marks=pytest.mark.slow),
+        pytest.param("drop", {}, marks=pytest.mark.slow),
+        pytest.param("timeout", {"seconds": 2}, marks=pytest.mark.slow),
+        pytest.param("truncated", {}, marks=pytest.mark.slow),
+    ],
+    ids=["500", "502", "drop", "timeout", "truncated"],
 )
 def test_a_pod_whose_create_was_not_answered_is_adopted(stage: Stage, how: str, options: dict[str, float]) -> None:
     stage.fault("F12", how=how, **options)
@@ -26,6 +32,7 @@ def test_a_pod_whose_create_was_not_answered_is_adopted(stage: Stage, how: str, 
     assert "found, adopted" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_pod_that_shows_late_is_adopted_too(stage: Stage) -> None:
     stage.fault("F12")
     stage.fault("F14", lag=1.2)
@@ -34,6 +41,7 @@ def test_a_pod_that_shows_late_is_adopted_too(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_a_create_that_truly_failed_is_repeated_after_the_quiet_window(stage: Stage) -> None:
     stage.fault("F13")
     done = stage.run(config())
@@ -52,6 +60,7 @@ def test_a_pod_that_appears_after_the_next_attempt_is_given_back_while_the_job_r
     stage.judge("TERMINATED", "TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_two_pods_of_one_name(stage: Stage) -> None:
     stage.fault("F15")
     done = stage.run(config())
@@ -61,7 +70,12 @@ def test_two_pods_of_one_name(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("how", "options", "times"),
-    [("5xx", {}, 1), ("linger", {"seconds": 1.5}, 1), ("late404", {}, 1), ("ignored", {}, 2)],
+    [
+        pytest.param("5xx", {}, 1, marks=pytest.mark.slow),
+        pytest.param("linger", {"seconds": 1.5}, 1, marks=pytest.mark.slow),
+        pytest.param("late404", {}, 1, marks=pytest.mark.slow),
+        ("ignored", {}, 2),
+    ],
     ids=["5xx", "linger", "late404", "ignored"],
 )
 def test_a_delete_that_does_not_say_the_truth(stage: Stage, how: str, options: dict[str, float], times: int) -> None:
@@ -84,6 +98,7 @@ def test_ctrl_c_on_a_young_pod_that_delete_does_not_find(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 def test_a_stop_that_is_ignored_is_repeated(stage: Stage) -> None:
     stage.fault("F29", how="ignored", on="stop")
     done = stage.run(config("exit 3"))
@@ -91,6 +106,7 @@ def test_a_stop_that_is_ignored_is_repeated(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", ["create", "delete", "any"])
 def test_a_storm_of_rate_limits_slows_down_and_passes(stage: Stage, on: str) -> None:
     stage.fault("F11", times=1, seconds=1.5, on=on)
@@ -99,6 +115,7 @@ def test_a_storm_of_rate_limits_slows_down_and_passes(stage: Stage, on: str) -> 
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", ["get", "list", "delete", "catalog"])
 def test_pages_of_the_edge_in_place_of_answers(stage: Stage, on: str) -> None:
     stage.fault("F33", times=4, on=on)
@@ -123,6 +140,7 @@ def test_a_host_that_never_boots_is_given_back_for_the_next(stage: Stage) -> Non
     assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
 
 
+@pytest.mark.slow
 def test_hosts_that_never_boot_end_the_run(stage: Stage) -> None:
     stage.fault("F16", times=0)
     done = stage.run(config(pod=TWO, budget={"ssh_ready_timeout_sec": 1}))
@@ -135,18 +153,23 @@ def test_hosts_that_never_boot_end_the_run(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("fault", "options"),
     [
-        ("F16", {"seconds": 1}),
-        ("F17", {"seconds": 1}),
-        ("F17", {"seconds": 1, "how": "empty"}),
-        ("F18", {"seconds": 1}),
-        ("F19", {"seconds": 1, "how": "refuse"}),
-        ("F19", {"seconds": 1, "how": "nobanner"}),
-        ("F19", {"seconds": 1, "how": "close"}),
-        ("F19", {"seconds": 1, "how": "auth"}),
-        ("F34", {"how": "extra"}),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("F16", {"seconds": 1}),
+                ("F17", {"seconds": 1}),
+                ("F17", {"seconds": 1, "how": "empty"}),
+                ("F18", {"seconds": 1}),
+                ("F19", {"seconds": 1, "how": "refuse"}),
+                ("F19", {"seconds": 1, "how": "nobanner"}),
+                ("F19", {"seconds": 1, "how": "close"}),
+                ("F19", {"seconds": 1, "how": "auth"}),
+                ("F34", {"how": "extra"}),
+                ("F34", {"how": "null"}),
+                ("F32", {"how": "short"}),
+            )
+        ),
         ("F34", {"how": "status"}),
-        ("F34", {"how": "null"}),
-        ("F32", {"how": "short"}),
     ],
     ids=lambda value: value if isinstance(value, str) else value.get("how", ""),
 )
@@ -175,6 +198,7 @@ def test_a_host_that_is_refused_a_restart_is_waited_for(stage: Stage) -> None:
     stage.nothing_computes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "options"), [("F20", {"seconds": 1}), ("F22", {})], ids=["old-address", "no-gpu"])
 def test_a_restart_with_surprises_still_collects(stage: Stage, fault: str, options: dict[str, float]) -> None:
     result = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
@@ -23,7 +24,13 @@ done
 
 
 @pytest.mark.parametrize(
-    ("fault", "options"), [("F33", {}), ("F9", {"on": "get"}), ("F11", {"seconds": 3})], ids=["edge", "key", "rate"]
+    ("fault", "options"),
+    [
+        ("F33", {}),
+        pytest.param("F9", {"on": "get"}, marks=pytest.mark.slow),
+        pytest.param("F11", {"seconds": 3}, marks=pytest.mark.slow),
+    ],
+    ids=["edge", "key", "rate"],
 )
 def test_an_api_in_trouble_does_not_disturb_the_job(stage: Stage, fault: str, options: dict[str, object]) -> None:
     live = stage.begin(config(GATED))
@@ -60,10 +67,11 @@ def test_the_log_is_whole_after_the_link_was_cut(stage: Stage) -> None:
         eventually(lambda: not (volume(stage) / "go").exists() or live.process.poll() is not None)
     assert live.end() == 0, live.text[-3000:]
     assert stage.result("run.log") == WHOLE
+    assert "the SSH link was lost" in live.text
     stage.judge("TERMINATED", starts=1)
 
 
-def volume(stage: Stage):  # type: ignore[no-untyped-def]
+def volume(stage: Stage) -> Path:
     """The volume of the live pod, seen from outside."""
     pods = list((stage.sandbox_home / "pods").iterdir())
     return pods[0] / "volume" if pods else stage.sandbox_home / "none"

@@ -41,7 +41,7 @@ lifecycle:
 """
 
 
-@pytest.fixture(params=["namespace", "rewritten"])
+@pytest.fixture(params=[pytest.param("namespace", marks=pytest.mark.slow), "rewritten"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     """A stage whose pods have a root of their own, or paths rewritten to their folder."""
     isolation = None if request.param == "namespace" else str(request.param)

@@ -11,7 +11,9 @@ from tests.scenarios.stage import GATED, Live, Stage, artifact, config, eventual
 
 RESULT_FIRST = f"mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n{GATED}"
 
-on_and_off = pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "no-terminal"])
+on_and_off = pytest.mark.parametrize(
+    "terminal", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["terminal", "no-terminal"]
+)
 
 
 def begin(stage: Stage, terminal: bool, document: dict[str, object], *more: str) -> Live:
@@ -28,7 +30,11 @@ def press_again(live: Live, pressed_at: float) -> None:
 
 
 @on_and_off
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+    ids=["INT", "TERM"],
+)
 def test_in_boot_the_pod_is_given_back(stage: Stage, terminal: bool, number: signal.Signals, code: int) -> None:
     stage.play(boot_seconds=60)
     live = begin(stage, terminal, config())
@@ -110,6 +116,7 @@ def test_a_lost_terminal_does_not_end_the_run(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_hangup_off_a_terminal_does_not_end_the_run(stage: Stage) -> None:
     live = begin(stage, False, config(GATED))
     live.until("monitor")
@@ -121,7 +128,11 @@ def test_hangup_off_a_terminal_does_not_end_the_run(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("wish", "terminal", "code", "status"),
-    [("delete", False, 130, "TERMINATED"), ("stop", True, 130, "EXITED"), ("detach", False, 75, "RUNNING")],
+    [
+        pytest.param("delete", False, 130, "TERMINATED", marks=pytest.mark.slow),
+        pytest.param("stop", True, 130, "EXITED", marks=pytest.mark.slow),
+        pytest.param("detach", False, 75, "RUNNING", marks=pytest.mark.slow),
+    ],
 )
 def test_the_job_file_may_say_what_ctrl_c_means(
     stage: Stage, wish: str, terminal: bool, code: int, status: str

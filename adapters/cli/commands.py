@@ -1,0 +1,158 @@
+"""The command tree: options, help texts, and one call each. Imports typer and the standard library only; a command imports
+its body when it is called, and gives back the exit code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from typer.exceptions import TyperException
+
+from rpd.adapters.cli import sandbox
+
+EPILOG = (
+    "Exit codes: 0 done, 2 bad input, 4 key or credit, 5 job failed, 6 no capacity, 7 budget, 8 something still bills, "
+    "9 journal, 10 lost, 75 resumable, 130/143 interrupted (docs/exit-codes.md)."
+)
+
+app = typer.Typer(
+    name="rpd",
+    help="Run jobs on rented GPU pods. Whatever dies, the journal says the one next step.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(sandbox.app, name="sandbox", help="RunPod on this machine, for trying and testing.")
+
+Run = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads the annotation at run time
+    typer.Argument(metavar="[RUN]", help="Path, run id, unique prefix, or workflow name."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Vars = Annotated[list[str] | None, typer.Option("--var", metavar="KEY=VALUE", help="A template variable; repeatable.")]
+
+
+def call() -> int:
+    """Run the command of `sys.argv` and give back its exit code. Raises UserError for words that mean nothing here, and
+    what the command's body raises."""
+    try:
+        code = app(prog_name="rpd", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except TyperException as error:
+        return _misused(error)
+    return code if isinstance(code, int) else 0
+
+
+def _misused(error: Any) -> int:
+    """A group without a command gets its help page; everything else is an error like any other."""
+    from rpd.engine.errors import UserError
+
+    text = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(text, err=True)
+        return 2
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "rpd"
+    raise UserError(text[:1].lower() + text[1:].rstrip("."), hint=f"{command} --help") from error
+
+
+@app.callback()
+def _globals(debug: Debug = False) -> None:
+    if debug:
+        os.environ["RPD_DEBUG"] = "1"
+
+
+@app.command("run")
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The job file.")],
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave once the job runs; `rpd resume` comes back.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Start although an unfinished run of this file exists.")] = False,
+    var: Vars = None,
+    json: Json = False,
+) -> int:
+    """Rent a pod, run the job, bring the results back verified, give the pod back."""
+    from rpd.adapters.cli.run import run_file
+
+    return run_file(file, use_sandbox=sandbox, detach=detach, new=new, variables=var or [], as_json=json)
+
+
+@app.command("resume")
+def resume(run: Run = None, json: Json = False) -> int:
+    """Go on from any interruption."""
+    from rpd.adapters.cli.resume import resume_run
+
+    return resume_run(run, as_json=json)
+
+
+@app.command("inspect")
+def inspect(
+    run: Run = None,
+    json: Json = False,
+    graph: Annotated[bool, typer.Option("--graph", help="The state diagram with the path walked (Mermaid).")] = False,
+) -> int:
+    """Explain what happened, what it costs, and what comes next. Reads only the journal."""
+    from rpd.adapters.cli.inspect import inspect_run
+
+    return inspect_run(run, as_json=json, as_graph=graph)
+
+
+@app.command("gc")
+def gc(
+    yes: Annotated[bool, typer.Option("--yes", help="Act; without it, only the plan is shown.")] = False,
+    json: Json = False,
+) -> int:
+    """Release every pod that is provably ours and that nobody drives any more."""
+    from rpd.adapters.cli.gc import collect_garbage
+
+    return collect_garbage(act=yes, as_json=json)
+
+
+@app.command("cancel")
+def cancel(run: Run = None, json: Json = False) -> int:
+    """End a run: stop its job, collect what there is, release the pod."""
+    from rpd.adapters.cli.ask import ask_run
+
+    return ask_run(run, "cancel", {}, as_json=json)
+
+
+@app.command("release")
+def release(
+    run: Run = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the pod; its volume stays and costs storage.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the pod and its volume, results or not.")] = False,
+    json: Json = False,
+) -> int:
+    """Give the pod of a run back, also one that a finished run left stopped."""
+    from rpd.adapters.cli.release import release_run
+
+    return release_run(run, stop=stop, delete=delete, as_json=json)
+
+
+@app.command("validate")
+def validate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The job file.")], var: Vars = None, json: Json = False
+) -> int:
+    """Check and render a job file; starts nothing, asks nobody."""
+    from rpd.adapters.cli.validate import validate_file
+
+    return validate_file(file, variables=var or [], as_json=json)
+
+
+@app.command("logs")
+def logs(
+    run: Run = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
+    tail: Annotated[int, typer.Option("--tail", metavar="N", help="Only the last N lines (0: all).")] = 0,
+) -> int:
+    """The job's output."""
+    from rpd.adapters.cli.logs import show_logs
+
+    return show_logs(run, follow=follow, tail=tail)

@@ -1,0 +1,37 @@
+"""What `rpd resume` would do first, in words. Asks the lifecycle itself, so it loads every state of it."""
+
+from __future__ import annotations
+
+from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Wait
+from rpd.journal.records import Stamp
+from rpd.journal.replay import Snapshot
+from rpd.states.facts import Facts
+from rpd.states.lifecycle import JOB_LIFECYCLE, awaits
+
+
+def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
+    """An open intent is settled first; otherwise the state decides, on these facts."""
+    for opened in snapshot.open_intents.values():
+        intent = opened.intent
+        pending = Pending(intent.opid, intent.op, intent.state, intent.args, intent.attempt, opened.at)
+        return f"find out what became of {awaits(pending)}"
+    handler = JOB_LIFECYCLE.handlers[facts.state]
+    try:
+        decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)
+        return _in_words(decision if decision is not None else handler.decide(facts, now))
+    except (AssertionError, KeyError):
+        return f"go on in state {facts.state}"
+
+
+def _in_words(decision: Decision) -> str:
+    match decision:
+        case Do() | Look():
+            return awaits(Pending("", decision.op, "", decision.args, 1, Stamp(0.0, 0.0, "")))
+        case Fire():
+            return f"go on: {decision.trigger}"
+        case Wait():
+            return f"wait for {decision.what}"
+        case Leave():
+            return decision.why
+        case Close():
+            return "close the run"
