@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
-JOBS ?= auto
+# Most tests wait for pods to boot, not for a processor.
+JOBS ?= 4
 N ?= 60
 SEED ?= 1
 

@@ -127,7 +127,7 @@ class Connection:
         except (EOFError, OSError, paramiko.SSHException) as error:
             # A late answer to a channel that was given up confuses the transport; it cannot be used on.
             self.close()
-            why = self._pulse.verdict or str(error) or type(error).__name__
+            why = self._pulse.verdict or str(error) or "the other side closed it"
             raise Unavailable(f"the SSH link was lost: {why}", reason=Fault.LINK_LOST, detail={"sent": sent}) from error
         return Channel(
             raw,
