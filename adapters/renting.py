@@ -18,8 +18,8 @@ class Renting:
         self._api_url = api_url
 
     def create(self, order: PodOrder) -> Pod:
-        """Effect: rent, with `PUBLIC_KEY` (the images' own way to authorize a key) and, where the start command is known,
-        the switch."""
+        """Effect: rent, with `PUBLIC_KEY` (the images' own way to authorize a key) and, where the start command is
+        known, the switch."""
         env = {**order.env, "PUBLIC_KEY": self._public_key}
         if self._api_url != RUNPOD_URL:
             env["RPD_API_URL"] = self._api_url

@@ -25,7 +25,7 @@ def _run(words: list[str]) -> int:
 
 
 def _call(words: list[str]) -> int:
-    """The two answers that people and scripts ask for most come before the option parser is loaded: half of their time."""
+    """The two answers that are asked for most come before the option parser is loaded, which is half of their time."""
     if words == ["--version"]:
         from rpd.adapters.local.version import version
 

@@ -1,5 +1,5 @@
-"""The command tree: options, help texts, and one call each. Imports typer and the standard library only; a command imports
-its body when it is called, and gives back the exit code."""
+"""The command tree: options, help texts, and one call each. Imports typer and the standard library only; a command
+imports its body when it is called, and gives back the exit code."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def drive_journal(
     facts = facts_of(opened, journal.run_id)
     exit_code = EXIT_STILL_BILLING
     try:
-        with signal_requests(control.ask), _view(facts, journal, quiet=quiet or as_json) as views:
+        with signal_requests(control.ask), _view(facts, journal, quiet=quiet, live=not as_json) as views:
             listeners: list[Listener] = [Pointers(journal, home), *views]
             if detach:
                 listeners.append(DetachWhenRunning(control))
@@ -132,8 +132,8 @@ def drive_journal(
             exit_code = ending.exit_code
     except LeaveNow as leaving:
         exit_code = _left_at_once(journal, leaving)
-    except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, MemoryError):
-        exit_code = _rescue(journal, access, home)
+    except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, MemoryError) as fault:
+        exit_code = _rescue(journal, access, home, fault)
     finally:
         journal.close()
         events.refresh()
@@ -141,16 +141,16 @@ def drive_journal(
     return _last_words(journal.path, exit_code, as_json=as_json, quiet=quiet)
 
 
-def _rescue(journal: Journal, access: Access, home: Path) -> int:
-    """A fault of this program while something may bill: keep the trace, and give the pod back by the shortest way (stopped,
-    so that nothing in it is lost). Raises what it was called for when nothing is owed."""
+def _rescue(journal: Journal, access: Access, home: Path, fault: Exception) -> int:
+    """A fault of this program while something may bill: keep the trace, and give the pod back by the shortest way
+    (stopped, so that nothing in it is lost). Raises the fault itself when nothing is owed."""
     from rpd.adapters.wiring import drive
     from rpd.journal.replay import fold
 
-    trace = traceback.format_exc()
+    trace = "".join(traceback.format_exception(fault))
     records = read(journal.path).records
     if not any(kind == "compute" for _, kind in fold(records).debts):
-        raise
+        raise fault
     journal.append(Note("internal_error", trace))
     output.note(["error: internal error; the trace is in the journal; giving the pod back", trace.splitlines()[-1]])
     control = ProcessControl()
@@ -183,7 +183,7 @@ def _last_words(journal: Path, exit_code: int, *, as_json: bool, quiet: bool) ->
 
 
 @contextlib.contextmanager
-def _view(facts: Any, journal: Journal, *, quiet: bool) -> Iterator[list[Any]]:
+def _view(facts: Any, journal: Journal, *, quiet: bool, live: bool) -> Iterator[list[Any]]:
     """The live view on a terminal, plain lines elsewhere; fed with what the journal already holds."""
     if quiet:
         yield []
@@ -192,11 +192,11 @@ def _view(facts: Any, journal: Journal, *, quiet: bool) -> Iterator[list[Any]]:
 
     for record in journal.records:
         apply(facts, record)
-    if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+    if live and sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         from rpd.adapters.report.live import LiveView
 
-        with LiveView(facts) as live:
-            yield [live]
+        with LiveView(facts) as block:
+            yield [block]
     else:
         from rpd.adapters.report.plain import PlainView
 

@@ -69,7 +69,7 @@ def collect_garbage(*, act: bool, as_json: bool) -> int:
     home = state_home()
     entries = Index(home).entries()
     accounts = _accounts(entries)
-    rows = [row for entry in entries if (row := _plan(entry, accounts)) is not None]
+    rows = [row for entry in entries if (row := _planned(entry, accounts)) is not None]
     if act:
         for row in rows:
             _act(row, accounts)
@@ -117,6 +117,14 @@ def _is_up(cloud: dict[str, str]) -> bool:
     from rpd.adapters.sandbox import daemon
 
     return daemon.find(Path(cloud["home"])) is not None
+
+
+def _planned(entry: Entry, accounts: dict[str, Account]) -> Row | None:
+    """The plan for one run; a journal that makes no sense does not hide the others."""
+    try:
+        return _plan(entry, accounts)
+    except JournalError as error:
+        return Row(entry.run_id, entry.journal, entry.state, f"look at it yourself: {error.message}")
 
 
 def _plan(entry: Entry, accounts: dict[str, Account]) -> Row | None:
@@ -292,19 +300,18 @@ def _page(
         if row.next:
             lines.append(f"    next: {row.next}")
         if not row.is_done and row.released_by and row.released_by["at"]:
-            lines.append(
-                f"    its switch releases it at {row.released_by['at']}; worst case {money(row.released_by['worst_case_usd'])}"
-            )
+            worst = money(row.released_by["worst_case_usd"])
+            lines.append(f"    its switch releases it at {row.released_by['at']}; worst case {worst}")
     if not rows:
         lines.append("nothing computes that is ours to release")
     for pod in foreign:
+        whose = f"of {pod['owner'] or 'unknown'}, since {pod['created_at']}"
         lines.append(
-            f"not ours to touch: {pod['id']} {pod['name']} {pod['status']} {rate(pod['usd_per_hour'])} of {pod['owner'] or 'unknown'}, since {pod['created_at']}"
+            f"not ours to touch: {pod['id']} {pod['name']} {pod['status']} {rate(pod['usd_per_hour'])} {whose}"
         )
     for item in stopped:
-        lines.append(
-            f"stopped: {item['name']} about {money(item['usd_per_month'])} a month; rpd release {item['run_id']} --delete"
-        )
+        monthly = money(item["usd_per_month"])
+        lines.append(f"stopped: {item['name']} about {monthly} a month; rpd release {item['run_id']} --delete")
     lines += [f"could not reach {text}" for text in unreachable]
     if rows and not act:
         lines.append("nothing was done; rpd gc --yes acts")

@@ -1,15 +1,17 @@
-"""Giving one pod back outside a run's own loop: one that a finished run left stopped, or that appeared after its run was
-over. Same protocol: intent, effect, proof, outcome."""
+"""Giving one pod back outside a run's own loop: one that a finished run left stopped, or that appeared after its run
+was over. Same protocol: intent, effect, proof, outcome."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, redactor_for
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.version import version
-from rpd.engine.errors import RpdError, Unavailable
+from rpd.engine.errors import Ambiguous, RpdError, Unavailable
 from rpd.journal.records import DebtChange, Intent, Outcome
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
@@ -65,9 +67,13 @@ def stop_and_prove(cloud: Cloud, pod_id: str, interval_seconds: float) -> str:
 
 
 def _prove(
-    cloud: Cloud, pod_id: str, interval_seconds: float, wanted: tuple[str | None, ...], act: object, word: str
+    cloud: Cloud,
+    pod_id: str,
+    interval_seconds: float,
+    wanted: tuple[str | None, ...],
+    act: Callable[[str], None],
+    word: str,
 ) -> str:
-    assert callable(act), "an effect of the cloud"
     clock = SystemClock()
     control = ProcessControl()
     act(pod_id)
@@ -82,9 +88,7 @@ def _prove(
                 return f"{word} by id, seen {clean} times over {now - since:.1f} s"
         else:
             clean = 0
-            try:
+            with contextlib.suppress(Ambiguous, Unavailable):  # asked again below
                 act(pod_id)
-            except Unavailable:
-                pass  # asked again below
         control.wait(max(interval_seconds / 2.0, 0.1))
     raise StillThere(f"pod {pod_id} is still there", hint="rpd gc --yes")

@@ -1,4 +1,5 @@
-"""The one printer: a JSON document on stdout, or text; notes for people on stderr. A reader that went away is no error."""
+"""The one printer: a JSON document on stdout, or text; notes for people on stderr. A reader that went away is no
+error."""
 
 from __future__ import annotations
 

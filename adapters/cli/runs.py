@@ -12,8 +12,11 @@ from rpd.journal.paths import canonical
 
 
 def find_journal(run: str | None, *, only_unfinished: bool = False) -> Path:
-    """The canonical journal of a path, a run id, a unique prefix, or a workflow (its newest run). Without a name: the only
-    unfinished run where `only_unfinished`, else the newest. Raises UserError (exit code 2) when that is not one run."""
+    """The canonical journal of a path, a run id, a unique prefix, or a workflow (its newest run).
+
+    Without a name: the only unfinished run where `only_unfinished`, else the newest. Raises UserError (exit code 2)
+    when that is not one run.
+    """
     home = state_home()
     if run is not None and (os.sep in run or Path(run).exists()):
         return canonical(Path(run).absolute())

@@ -26,6 +26,8 @@ def last_words(facts: Facts, now: Stamp, journal: Path) -> list[str]:
         lines += [f"next:    rpd resume {facts.run_id}", f"         rpd release {facts.run_id}"]
     elif facts.closed_outcome != "succeeded":
         lines.append(f"why:     rpd inspect {facts.run_id}")
+        if facts.claim is not None:
+            lines.append(f"         rpd logs {facts.run_id} --tail 50")
     return [clean(line) for line in lines]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from rpd.adapters.report.words import utc
+from rpd.journal.errors import JournalError
 from rpd.journal.reader import Reading
 from rpd.journal.records import Opened, Stamp
 from rpd.journal.replay import Snapshot, fold
@@ -13,8 +16,29 @@ from rpd.states.fold import apply
 from rpd.states.policy import released_by, spent_usd
 
 
+FOREIGN = (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError, AssertionError)
+"""What folding raises at intact lines that no run of this program has written."""
+
+
+def facts_of(reading: Reading) -> Facts:
+    """The facts of an opened journal. Raises JournalError when it is intact and makes no sense."""
+    assert reading.opened is not None, "a journal is opened by record 0"
+    seq = 0
+    try:
+        facts = new_facts(reading.opened, reading.records[0].run)
+        for record in reading.records:
+            seq = record.seq
+            apply(facts, record)
+    except FOREIGN as error:
+        what = f"{type(error).__name__}: {error}"
+        raise JournalError(
+            f"record {seq} is no record of a run ({what})", hint="rpd gc   still knows what it owes"
+        ) from error
+    return facts
+
+
 class Inspection:
-    """Facts and snapshot of a reading, as of its last good record."""
+    """Facts and snapshot of a reading, as of its last good record. Raises JournalError as `facts_of` does."""
 
     def __init__(self, reading: Reading, now: Stamp) -> None:
         opened = reading.opened
@@ -22,9 +46,7 @@ class Inspection:
         self.reading = reading
         self.now = now
         self.snapshot: Snapshot = fold(reading.records)
-        self.facts: Facts = new_facts(opened, reading.records[0].run)
-        for record in reading.records:
-            apply(self.facts, record)
+        self.facts = facts_of(reading)
 
     def document(self) -> dict[str, Any]:
         """The answer of `rpd inspect --json`; names are a promise, new ones may come."""
@@ -99,4 +121,3 @@ class Inspection:
         if who is None:
             return None
         return {"who": who.who, "at": utc(who.at) if who.at else None, "worst_case_usd": who.worst_case_usd}
-

@@ -1,42 +1,47 @@
-"""A run on a terminal: one live block on stderr with the state, the time in it, what is awaited, the cost so far and the rate,
-and the last lines of the job's log; above it, the story as it happens."""
+"""A run on a terminal: one live block on stderr with the state, the time in it, what is awaited, the cost so far and
+the rate, and the last lines of the job's log; above it, the story as it happens."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import textwrap
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
-from rpd.adapters.report.plain import LogTail
+from rpd.adapters.report.log_tail import LogTail
 from rpd.adapters.report.story import tell
 from rpd.adapters.report.words import clean, clock, duration, money, rate
 from rpd.engine.deadline import elapsed
-from rpd.journal.records import Record, Stamp
+from rpd.journal.records import Closed, Record, Stamp
 from rpd.states.facts import Facts
 from rpd.states.fold import apply
 from rpd.states.policy import released_by, spent_usd, usd_per_hour
 
 TAIL_LINES = 8
 REDRAWS_PER_SECOND = 4
+STORY_INDENT = 11
+OTHER_LINES = 6
+"""Rows of the terminal that the log may not take."""
+FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+ASCII_FRAMES = "-\\|/"
 
 
 class LiveView:
-    """A listener with a redraw thread of its own, joined on exit."""
+    """A listener with a redraw thread of its own, joined on exit. A terminal that goes away does not end the run."""
 
     def __init__(self, facts: Facts, console: Console | None = None) -> None:
         self.facts = facts
         self._console = console or Console(stderr=True, highlight=False)
-        self._live = Live(
-            console=self._console, refresh_per_second=REDRAWS_PER_SECOND, transient=True, auto_refresh=False
-        )
-        self._spinner = Spinner("dots" if "utf" in (self._console.encoding or "") else "line")
+        self._live = Live(console=self._console, transient=True, auto_refresh=False)
+        self._is_unicode = shows_unicode(self._console.encoding)
         self._what = ""
         self._deadline: float | None = None
         self._at: Stamp | None = None
@@ -47,14 +52,17 @@ class LiveView:
         self._ticker = threading.Thread(target=self._tick, name="rpd-live-view", daemon=True)
 
     def __enter__(self) -> LiveView:
-        self._live.start()
+        with contextlib.suppress(OSError):
+            self._live.start()
+            self._console.show_cursor(True)  # a process that is killed cannot bring it back
         self._ticker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._ticker.join()
-        self._live.stop()
+        with contextlib.suppress(OSError):
+            self._live.stop()
 
     def recorded(self, record: Record) -> None:
         """Say what happened, above the block."""
@@ -62,9 +70,10 @@ class LiveView:
             apply(self.facts, record)
             self._at = record.at
             text = tell(record, self.facts)
-        if text:
+        if text and not isinstance(record.body, Closed):  # the last words say how it ended
             passed = elapsed(self.facts.started, record.at) if self.facts.started else 0.0
-            self._console.print(Text(f"{duration(passed):>9}  ", style="dim") + Text(text), soft_wrap=True)
+            with contextlib.suppress(OSError):
+                self._console.print(self._story_line(duration(passed), self._fit(text)), soft_wrap=True)
 
     def doing(self, what: str, deadline: float | None) -> None:
         """What is awaited, and until when."""
@@ -76,35 +85,60 @@ class LiveView:
             if self._at is not None:
                 with self._turn:
                     block = self._block(_now(self._at))
-                self._live.update(block, refresh=True)
+                with contextlib.suppress(OSError):
+                    self._live.update(block, refresh=True)
 
     def _block(self, now: Stamp) -> Group:
+        log = [*self._tail, self._log.unfinished] if self._log.unfinished else [*self._tail]
+        room = max(1, min(TAIL_LINES, self._console.height - OTHER_LINES))
+        bar = "│" if self._is_unicode else "|"
+        rows = [(f"  {bar} {line.expandtabs()}", "dim") for line in log[-room:]]
+        rows += [(self._state_row(now), "bold cyan"), (self._cost_row(now), "green"), *self._owner_rows(now)]
+        overflow = "ellipsis" if self._is_unicode else "crop"
+        return Group(*(Text(self._fit(row), style=style, no_wrap=True, overflow=overflow) for row, style in rows))  # type: ignore[arg-type]
+
+    def _story_line(self, when: str, text: str) -> Text:
+        """A time, and the text beside it, broken between words."""
+        width = max(30, self._console.width - STORY_INDENT)
+        rows = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+        head = Text(f"{when:>{STORY_INDENT - 2}}  ", style="dim")
+        return head + Text(f"\n{' ' * STORY_INDENT}".join(rows))
+
+    def _state_row(self, now: Stamp) -> str:
         facts = self.facts
-        grid = Table.grid(padding=(0, 1))
+        frames = FRAMES if self._is_unicode else ASCII_FRAMES
+        frame = frames[int(now.wall * REDRAWS_PER_SECOND) % len(frames)]
         waited = duration(elapsed(facts.entered, now)) if facts.entered else ""
         until = f" (until {clock(self._deadline)})" if self._deadline else ""
-        grid.add_row(
-            self._spinner, Text(str(facts.state), style="bold cyan"), Text(waited), Text(f"{self._what}{until}")
-        )
+        return f"{frame} {facts.state}  {waited}  {self._what}{until}"
+
+    def _cost_row(self, now: Stamp) -> str:
+        facts = self.facts
         spent, hourly = spent_usd(facts, now), usd_per_hour(facts)
-        lines = [
-            Text(
-                f"  cost {money(spent)} so far (est.), {rate(hourly)}, cap {money(facts.job.budget.cost_cap_usd)}",
-                style="green",
-            )
-        ]
-        who = released_by(facts, now)
-        if who is not None and who.at is not None:
-            lines.append(
-                Text(
-                    f"  if this machine never returns: {who.who}, {clock(who.at)}, worst case {money(who.worst_case_usd or 0)}",
-                    style="dim",
-                )
-            )
-        elif who is not None:
-            lines.append(Text(f"  released by {who.who}", style="yellow"))
-        width = max(20, self._console.width - 4)
-        return Group(*(Text(f"  │ {line[:width]}", style="dim") for line in self._tail), grid, *lines)
+        going = f", {rate(hourly)}" if hourly else ""
+        return f"  cost {money(spent)} so far (est.){going}, cap {money(facts.job.budget.cost_cap_usd)}"
+
+    def _owner_rows(self, now: Stamp) -> list[tuple[str, str]]:
+        who = released_by(self.facts, now)
+        if who is None:
+            return []
+        if who.at is None:
+            return [(f"  if this machine never returns: {who.who}", "yellow")]
+        worst = money(who.worst_case_usd or 0.0)
+        return [(f"  if this machine never returns: {who.who}, {clock(who.at)}, at most {worst}", "dim")]
+
+    def _fit(self, text: str) -> str:
+        """What this terminal can show of it."""
+        encoding = self._console.encoding or "utf-8"
+        if not self._is_unicode:
+            encoding = "ascii"
+        return text.encode(encoding, "replace").decode(encoding)
+
+
+def shows_unicode(encoding: str | None, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether more than ASCII may be shown. Python writes UTF-8 in the C locale, too; the terminal may not."""
+    named = environ.get("LC_ALL") or environ.get("LANG") or ""
+    return "utf" in (encoding or "").lower() and named not in ("C", "POSIX")
 
 
 def _now(at: Stamp) -> Stamp:

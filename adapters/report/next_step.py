@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Wait
 from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot
 from rpd.states.facts import Facts
+from rpd.states.fold_moves import resume
 from rpd.states.lifecycle import JOB_LIFECYCLE, awaits
 
 
@@ -15,6 +18,8 @@ def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
         intent = opened.intent
         pending = Pending(intent.opid, intent.op, intent.state, intent.args, intent.attempt, opened.at)
         return f"find out what became of {awaits(pending)}"
+    facts = copy.deepcopy(facts)
+    resume(facts, now)  # what was asked of the process that left is over
     handler = JOB_LIFECYCLE.handlers[facts.state]
     try:
         decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import codecs
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import TextIO
 
+from rpd.adapters.report.log_tail import LogTail
 from rpd.adapters.report.story import tell
 from rpd.adapters.report.words import clean, duration, money
 from rpd.engine.deadline import elapsed
-from rpd.journal.records import Record, Stamp
+from rpd.journal.records import Closed, Record, Stamp
 from rpd.states.facts import Facts
 from rpd.states.fold import apply
 from rpd.states.policy import released_by, spent_usd
@@ -43,13 +43,15 @@ class PlainView:
         self._stop.set()
         self._ticker.join()
         self._print_log()
+        if self._log is not None and self._log.unfinished:
+            self._write(f"  | {self._log.unfinished}")
 
     def recorded(self, record: Record) -> None:
         """Print what happened."""
         apply(self.facts, record)
         self._at = record.at
         text = tell(record, self.facts)
-        if text:
+        if text and not isinstance(record.body, Closed):  # the last words say how it ended
             self._print_log()
             self._print(text)
 
@@ -78,35 +80,12 @@ class PlainView:
 
     def _write(self, line: str) -> None:
         self._last_line = time.monotonic()
+        encoding = self._stream.encoding or "utf-8"
         try:
-            self._stream.write(line + "\n")
+            self._stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             pass  # the reader went away; the run goes on without one
-
-
-class LogTail:
-    """New lines of the local copy of the job's log, from where it stood at the start."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = path.stat().st_size if path.exists() else 0
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._partial = ""
-
-    def new_lines(self, limit: int = 1 << 20) -> list[str]:
-        """Complete lines that arrived since the last call, made safe for a terminal; at most `limit` bytes at once."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read(limit)
-        except OSError:
-            return []
-        if not data:
-            return []
-        self._offset += len(data)
-        *lines, self._partial = (self._partial + self._decoder.decode(data)).split("\n")
-        return [clean(line.rsplit("\r", 1)[-1]) for line in lines]
 
 
 def cost_line(facts: Facts, now: Stamp) -> str:

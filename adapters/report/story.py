@@ -54,7 +54,8 @@ def _text(record: Record, facts: Facts) -> str | None:
             kept = f", kept as {repaired.kept_as}" if repaired.kept_as else ""
             return f"the journal mended itself: {repaired.cause} ({repaired.bytes} bytes{kept})"
         case Closed() as closed:
-            return f"{closed.outcome}" + (f": {closed.reason}" if closed.reason else "")
+            is_told = closed.outcome == "succeeded" or not closed.reason
+            return closed.outcome if is_told else f"{closed.outcome}: {closed.reason}"
         case _:
             return None
 
@@ -102,13 +103,15 @@ def _armed(outcome: Outcome, facts: Facts, record: Record) -> str:
     who = released_by(facts, record.at)
     if who is None or who.at is None:
         probe = outcome.data["armed"]["probe"]
-        return f"NOT PROTECTED: the switch in the pod could not prove itself ({probe}); while this machine is away nothing releases the pod"
-    return f"protected: if this machine never returns, the pod releases itself at {clock(who.at)}, worst case {money(who.worst_case_usd or 0.0)}"
+        return f"NOT PROTECTED ({probe}): while no rpd runs, nothing releases the pod"
+    worst = money(who.worst_case_usd or 0.0)
+    return f"protected: if this machine never returns, the pod stops itself at {clock(who.at)}, at most {worst}"
 
 
 def _stepped(outcome: Outcome, facts: Facts, record: Record) -> str:
     seconds = float(outcome.data.get("seconds", 0.0))
-    return f"{outcome.data['key'].rsplit('-', 1)[0].replace('-', ' ')}: exit code {outcome.data['exit_code']} after {duration(seconds)}"
+    step = outcome.data["key"].rsplit("-", 1)[0].replace("-", " command ")
+    return f"{step}: exit code {outcome.data['exit_code']} after {duration(seconds)}"
 
 
 def _pushed(outcome: Outcome, facts: Facts, record: Record) -> str:

@@ -127,6 +127,9 @@ class Channel:
                 if left <= POLL_SECONDS and time.monotonic() >= deadline:
                     return None
                 continue
+            except (EOFError, OSError, paramiko.SSHException) as error:
+                # reading also sends: the window has to be opened again, over a link that may be gone
+                raise self._lost("it broke off while reading") from error
             if not data:
                 self._ended()
             return data

@@ -122,7 +122,8 @@ class Connection:
         try:
             with self._pulse.limit(self._timeouts.channel + 1.0):
                 raw = self._transport.open_session(window or FOLLOW_WINDOW, timeout=self._timeouts.channel)
-                sent = True
+            sent = True
+            with self._pulse.limit(self._timeouts.channel + 1.0, wake=raw.event.set):
                 raw.exec_command(command.encode("utf-8", "surrogateescape"))
         except (EOFError, OSError, paramiko.SSHException) as error:
             # A late answer to a channel that was given up confuses the transport; it cannot be used on.

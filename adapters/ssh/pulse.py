@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import paramiko
@@ -27,19 +27,24 @@ class Pulse:
         self._wire = wire
         self._timeouts = timeouts
         self._limit_at: float | None = None
+        self._wake: Callable[[], None] | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="rpd-ssh-pulse", daemon=True)
         self.verdict = ""
         self._thread.start()
 
     @contextmanager
-    def limit(self, seconds: float) -> Iterator[None]:
-        """Close the transport when the body takes longer: for calls of paramiko that take no timeout."""
-        self._limit_at = time.monotonic() + seconds
+    def limit(self, seconds: float, wake: Callable[[], None] | None = None) -> Iterator[None]:
+        """Close the transport when the body takes longer: for calls of paramiko that take no timeout.
+
+        `wake` is called while the transport is down: a channel's `exec_command` clears the event it then waits for without
+        end, and a transport that died just before has set it already.
+        """
+        self._limit_at, self._wake = time.monotonic() + seconds, wake
         try:
             yield
         finally:
-            self._limit_at = None
+            self._limit_at = self._wake = None
 
     def stop(self) -> None:
         """End the watch and join its thread. The transport must be closed already."""
@@ -50,22 +55,27 @@ class Pulse:
     def _watch(self) -> None:
         seen = self._signs()
         alive_at = asked_at = time.monotonic()
-        while not self._stopped.wait(min(0.25, self._timeouts.pulse / 4)) and self._transport.is_active():
+        while not self._stopped.wait(min(0.25, self._timeouts.pulse / 4)):
+            if not self._transport.is_active():
+                if (wake := self._wake) is not None:
+                    wake()
+                continue
             now = time.monotonic()
             limit_at = self._limit_at
             if limit_at is not None and now > limit_at:
-                return self._give_up("it did not open a channel in time")
+                self._give_up("it did not open a channel in time")
+                continue
             signs = self._signs()
             if signs != seen:
                 seen, alive_at = signs, now
                 continue
             if now - alive_at > self._timeouts.silence:
-                return self._give_up(f"silent for {now - alive_at:.0f} s")
+                self._give_up(f"silent for {now - alive_at:.0f} s")
+                continue
             # Bytes still on their way will be answered by themselves, and asking could block behind them.
             if now - max(alive_at, asked_at) > self._timeouts.pulse and not signs[1]:
                 asked_at = now
                 self._ask()
-        return None
 
     def _signs(self) -> tuple[int, int]:
         """Anything received, or anything more acknowledged, is a sign of life."""
@@ -80,7 +90,7 @@ class Pulse:
         try:
             self._transport._send_user_message(message)  # type: ignore[attr-defined]
         except (EOFError, OSError, paramiko.SSHException):
-            self._stopped.set()  # the transport is closing; who uses it finds out
+            return  # the transport is closing; who uses it finds out
 
     def _give_up(self, verdict: str) -> None:
         self.verdict = verdict

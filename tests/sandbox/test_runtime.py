@@ -411,6 +411,7 @@ asyncio.run(main())
             assert daemon.stdout is not None
             with daemon.stdout:
                 assert await asyncio.to_thread(daemon.stdout.readline) == b"up\n"
+            await until(lambda: bool(sleepers(f"pod-{mark}")))
             daemon.kill()
             daemon.wait()
             assert sleepers(f"pod-{mark}")

@@ -43,6 +43,7 @@ def test_a_damaged_journal_is_shown_and_its_pod_stopped(stage: Stage) -> None:
     assert stage.journal.read_bytes() == bytes(data)
 
 
+@pytest.mark.slow
 def test_a_journal_in_use_is_named_with_its_owner(stage: Stage) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")

@@ -124,6 +124,7 @@ def test_pages_of_the_edge_in_place_of_answers(stage: Stage, on: str) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_a_storm_of_edge_pages_on_everything(stage: Stage) -> None:
     stage.fault("F33", times=6, how="503")
     done = stage.run(config())
@@ -180,6 +181,7 @@ def test_a_slow_or_odd_start_is_waited_out(stage: Stage, fault: str, options: di
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_a_host_that_is_refused_a_restart_is_waited_for(stage: Stage) -> None:
     result = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
     live = stage.begin(config(result + GATED, artifacts=artifact()))

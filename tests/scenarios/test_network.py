@@ -26,7 +26,7 @@ done
 @pytest.mark.parametrize(
     ("fault", "options"),
     [
-        ("F33", {}),
+        pytest.param("F33", {}, marks=pytest.mark.slow),
         pytest.param("F9", {"on": "get"}, marks=pytest.mark.slow),
         pytest.param("F11", {"seconds": 3}, marks=pytest.mark.slow),
     ],

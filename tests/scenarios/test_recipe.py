@@ -78,6 +78,7 @@ def test_the_pointer_file_lives_as_long_as_the_pod(stage: Stage) -> None:
     assert not pointer.exists()
 
 
+@pytest.mark.slow
 def test_hello_runs(place: Stage) -> None:
     shutil.copytree(HELLO, place.folder / "hello", ignore=shutil.ignore_patterns("artifacts"))
     done = place.rpd("run", "hello/hello.yaml", "--sandbox", "--var", "greeting=moin")

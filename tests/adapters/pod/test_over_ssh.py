@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
@@ -43,6 +44,14 @@ class Stage:
         self.volume = server.home / self.run_id
         self.volume.mkdir()
         self.target = Target(POD_ID, "rpd-test", self.run_id, 1, str(self.volume / ".rpd" / self.run_id))
+
+    def commands(self) -> list[bytes]:
+        """Their command lines; one that ends meanwhile has none."""
+        lines = []
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                lines.append(Path(f"/proc/{pid}/cmdline").read_bytes())
+        return lines
 
     def processes(self) -> list[int]:
         """Those that work in this run's folder."""
@@ -118,7 +127,7 @@ def test_a_server_that_goes_away_costs_no_byte(stage: Stage, tmp_path: Path) -> 
 def test_leaving_a_watch_leaves_only_the_job(stage: Stage, tmp_path: Path) -> None:
     ref = job(stage, "sleep 60")
     assert stage.remote.watch(stage.target, ref, str(tmp_path / "copy.log"), 0.5).phase == "running"
-    until(lambda: not any(b"rpd_offset" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in stage.processes()))
+    until(lambda: not any(b"rpd_offset" in command for command in stage.commands()))
     assert stage.remote.stop_job(stage.target, ref, 2.0).exit_code == 143
 
 

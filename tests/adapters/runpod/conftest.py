@@ -183,7 +183,7 @@ class Bench:
             interrupted=lambda: self.is_interrupted,
             wait=self._wait,
             random=random.Random(7),
-            limits=Limits(**{"answer_seconds": 5.0, "create_seconds": 5.0, **limits}),
+            limits=Limits(**{"answer_seconds": 20.0, "create_seconds": 20.0, **limits}),
         )
         self._clients.append(client)
         return client

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 
 from rpd.adapters.ssh.connection import PULL_WINDOW, Connection
@@ -300,3 +301,16 @@ def test_a_distant_server_costs_few_round_trips(server: Server) -> None:
         assert connection.run("echo hi", timeout_seconds=10).stdout == b"hi\n"
         assert time.monotonic() - began < 0.08 * 6
         connection.close()
+
+
+def test_a_link_that_breaks_between_channel_and_command_is_noticed(server: Server) -> None:
+    connection = server.connect()
+    raw = connection._transport.open_session(timeout=5)
+    connection._wire.hang_up()
+    eventually(lambda: not connection._transport.is_active())
+    with (
+        connection._pulse.limit(60.0, wake=raw.event.set),
+        pytest.raises((EOFError, OSError, paramiko.SSHException)),
+    ):
+        raw.exec_command("true")
+    connection.close()
