@@ -15,7 +15,6 @@ from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
 from rpd.states.policy import released_by, spent_usd
 
-
 FOREIGN = (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError, AssertionError)
 """What folding raises at intact lines that no run of this program has written."""
 

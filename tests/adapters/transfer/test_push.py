@@ -260,6 +260,6 @@ def test_a_distant_pod(server: Server, tmp_path: Path) -> None:
         connection = server.connect(address=proxy.address)
         began = time.monotonic()
         send(connection, source, tmp_path / "dst")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         connection.close()
     assert content(tmp_path / "dst") == content(source)
