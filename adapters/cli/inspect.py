@@ -27,7 +27,9 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool) -> int:
     if reading.opened is None:
         raise reading.damage or JournalError(f"{path} holds no run")
     inspection = Inspection(reading, SystemClock().now())
-    if as_graph:
+    if as_graph and as_json:
+        output.answer({"schema": "rpd.graph/1", "run_id": inspection.facts.run_id, "mermaid": _graph(inspection)})
+    elif as_graph:
         output.text([_graph(inspection)])
     elif as_json:
         owner = holder(path)
@@ -51,7 +53,10 @@ def _graph(inspection: Inspection) -> str:
 
 def _page(inspection: Inspection, path: Path) -> list[str]:
     facts, closed = inspection.facts, inspection.snapshot.closed
-    ending = f"{closed.outcome} ({closed.reason}), exit code {closed.exit_code}" if closed else "unfinished"
+    ending = "unfinished"
+    if closed is not None:
+        why = f" ({closed.reason})" if closed.reason and closed.outcome != "succeeded" else ""
+        ending = f"{closed.outcome}{why}, exit code {closed.exit_code}"
     owner = holder(path)
     lines = [
         f"run      {facts.run_id}",

@@ -3,7 +3,6 @@ error."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable
@@ -12,6 +11,8 @@ from typing import Any, TextIO
 
 def answer(document: dict[str, Any]) -> None:
     """Exactly one JSON document on stdout."""
+    import json
+
     _write(sys.stdout, json.dumps(document, indent=2, default=str) + "\n")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import subprocess
 import sys
 import time
 import uuid
@@ -42,6 +41,8 @@ def boot_id() -> str:
 
 
 def _boot_id_of_macos() -> str:
+    import subprocess
+
     for name in ("kern.bootsessionuuid", "kern.boottime"):
         try:
             answer = subprocess.run(

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Console, Group, OverflowMethod
 from rich.live import Live
 from rich.text import Text
 
@@ -94,8 +94,8 @@ class LiveView:
         bar = "│" if self._is_unicode else "|"
         rows = [(f"  {bar} {line.expandtabs()}", "dim") for line in log[-room:]]
         rows += [(self._state_row(now), "bold cyan"), (self._cost_row(now), "green"), *self._owner_rows(now)]
-        overflow = "ellipsis" if self._is_unicode else "crop"
-        return Group(*(Text(self._fit(row), style=style, no_wrap=True, overflow=overflow) for row, style in rows))  # type: ignore[arg-type]
+        overflow: OverflowMethod = "ellipsis" if self._is_unicode else "crop"
+        return Group(*(Text(self._fit(row), style=style, no_wrap=True, overflow=overflow) for row, style in rows))
 
     def _story_line(self, when: str, text: str) -> Text:
         """A time, and the text beside it, broken between words."""

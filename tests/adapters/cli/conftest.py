@@ -34,19 +34,22 @@ run: {{body: "echo {{word}}"}}
 class Typist:
     """Types `rpd ...`; the account is a socket that notices any knock."""
 
-    def __init__(self, folder: Path, account: socket.socket) -> None:
+    def __init__(self, folder: Path, account: socket.socket, bytecode: Path) -> None:
         self.folder, self.home, self._account = folder / "project", folder / "home", account
         self.folder.mkdir()
+        self.bytecode = bytecode
         self.user = folder / "user"
         self.user.mkdir()
 
     def __call__(self, *words: str, stdin: bytes = b"", **environ: str | None) -> subprocess.CompletedProcess[str]:
         """A command to its end, off a terminal; None removes a variable."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("RPD_", "RUNPOD_"))}
+        left_out = ("RPD_", "RUNPOD_", "PYTHONDONTWRITEBYTECODE")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
         port = self._account.getsockname()[1]
         mine: dict[str, str | None] = {
             "RPD_HOME": str(self.home),
             "HOME": str(self.user),
+            "PYTHONPYCACHEPREFIX": str(self.bytecode),
             "RPD_API_URL": f"http://127.0.0.1:{port}/v2",
             "RUNPOD_API_KEY": "rpa_0123456789abcdef",
             **environ,
@@ -121,7 +124,7 @@ class Typist:
 
 
 @pytest.fixture
-def rpd(tmp_path: Path) -> Iterator[Typist]:
+def rpd(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typist]:
     """Somebody who types."""
     with socket.create_server(("127.0.0.1", 0)) as account:
-        yield Typist(tmp_path, account)
+        yield Typist(tmp_path, account, tmp_path_factory.getbasetemp() / "bytecode")

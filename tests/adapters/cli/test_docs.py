@@ -1,0 +1,21 @@
+"""docs/exit-codes.md says what the program does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rpd.states.names import ENDINGS
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "exit-codes.md").read_text()
+
+
+def test_every_ending_reason_is_there_with_its_code() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (\d+) \|$", PAGE, re.MULTILINE)
+    assert rows == [(str(reason), str(outcome), str(code)) for reason, (outcome, code) in ENDINGS.items()]
+
+
+def test_every_code_is_explained() -> None:
+    explained = {int(code) for code in re.findall(r"^\| (\d+) \| ", PAGE, re.MULTILINE)}
+    assert explained >= {code for _, code in ENDINGS.values()} | {0, 1, 2, 4, 8, 9, 75, 130, 143}

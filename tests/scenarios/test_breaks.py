@@ -1,0 +1,175 @@
+"""Ways in which a promise was once broken: each test is a life that must not end as it then did."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpd.adapters.sandbox import daemon
+from rpd.journal.records import Transition
+from tests.scenarios.stage import COMPUTING, GATED, Stage, artifact, config, eventually
+
+RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
+
+
+def killed_in(stage: Stage, state: str, document: dict[str, Any]) -> None:
+    """A run whose engine was killed in this state."""
+    live = stage.begin(document)
+    live.until(state)
+    live.kill()
+
+
+def collected(stage: Stage) -> dict[str, Any]:
+    """What `rpd gc --yes` says; it has to end by itself."""
+    done = stage.rpd("gc", "--yes", "--json")
+    assert done.stdout, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_a_state_file_that_is_something_else_does_not_strand_the_pod(stage: Stage) -> None:
+    (stage.folder / "state.json").write_text("not a pointer\n")
+    done = stage.run(config(state_file="state.json"))
+    assert done.returncode in (0, 2), done.stderr
+    stage.nothing_computes()
+    assert (stage.folder / "state.json").read_text() == "not a pointer\n"
+
+
+def test_gc_releases_where_the_run_folder_cannot_be_made(stage: Stage) -> None:
+    stage.play(boot_seconds=60)
+    killed_in(stage, "boot", config())
+    shutil.rmtree(stage.folder / "artifacts")
+    (stage.folder / "artifacts").write_text("in the way\n")
+    seen = collected(stage)
+    assert seen["exit_code"] == 0, seen
+    stage.judge("TERMINATED", starts=0)
+
+
+def test_gc_releases_without_the_secrets_of_the_job(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.play(boot_seconds=60)
+    monkeypatch.setenv("HF_TOKEN", "hf_abcdefghijklmnop")
+    killed_in(stage, "boot", config(remote_env={"exports": {"HF_TOKEN": "${HF_TOKEN}"}}, variables={}))
+    monkeypatch.delenv("HF_TOKEN")
+    seen = collected(stage)
+    assert seen["exit_code"] == 0, seen
+    stage.judge("TERMINATED", starts=0)
+
+
+@pytest.mark.parametrize("damage", ["first line", "emptied", "removed", "cut at a border"])
+def test_gc_finds_the_pod_of_a_journal_in_ruins(stage: Stage, damage: str) -> None:
+    stage.play(boot_seconds=60)
+    killed_in(stage, "boot", config())
+    stage.rpd("inspect", stage.run_id)
+    path = stage.journal
+    content = path.read_bytes()
+    if damage == "first line":
+        at = content.index(b'"workflow"')
+        path.write_bytes(content[: at + 1] + b"W" + content[at + 2 :])
+    elif damage == "emptied":
+        path.write_bytes(b"")
+    elif damage == "removed":
+        path.unlink()
+    else:
+        lines = content.splitlines(keepends=True)
+        keep = next(number for number, line in enumerate(lines) if b'"create_pod"' in line)
+        path.write_bytes(b"".join(lines[:keep]))
+    collected(stage)
+    stage.nothing_computes()
+
+
+def test_resume_does_not_go_on_from_a_journal_that_lost_records(stage: Stage) -> None:
+    killed_in(stage, "monitor", config(GATED))
+    path = stage.journal
+    lines = path.read_bytes().splitlines(keepends=True)
+    keep = next(number for number, line in enumerate(lines) if b'"create_pod"' in line)
+    path.write_bytes(b"".join(lines[:keep]))
+    done = stage.rpd("resume")
+    assert done.returncode == 9, done.stderr
+    assert stage.starts() == 1
+
+
+def test_gc_never_deletes_a_pod_that_its_run_kept(stage: Stage) -> None:
+    done = stage.run(config(RESULT + "exit 3", lifecycle={"on_failure": "stop"}))
+    assert done.returncode == 5, done.stderr
+    stage.judge("EXITED", starts=1)
+    info = daemon.find(stage.sandbox_home)
+    assert info is not None
+    pod = stage.truth()["pods"][0]["id"]
+    call(stage, "POST", f"/v2/pods/{pod}/action", {"action": "start"})
+    eventually(lambda: stage.statuses() == ["RUNNING"])
+    collected(stage)
+    assert stage.statuses() == ["EXITED"]
+
+
+def call(stage: Stage, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """The API itself, as a console uses it."""
+    info = daemon.find(stage.sandbox_home)
+    assert info is not None, "the sandbox is up"
+    request = urllib.request.Request(  # noqa: S310
+        info.url.removesuffix("/v2") + path,
+        data=json.dumps(body).encode() if body is not None else None,
+        headers={
+            "Authorization": f"Bearer {info.api_key}",
+            "Content-Type": "application/json",
+            "User-Agent": "console",
+        },
+        method=method,
+    )
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        return json.loads(answer.read() or b"null")
+
+
+def test_gc_finds_a_late_pod_of_a_run_that_is_not_over_and_owes_nothing(stage: Stage) -> None:
+    killed_in(stage, "monitor", config(RESULT + GATED, artifacts=artifact()))
+    stage.go()
+    eventually(lambda: collected(stage)["exit_code"] == 0)
+    assert stage.statuses() == ["EXITED"]
+    shown = call(stage, "GET", "/v2/pods")["pods"][0]
+    body = {
+        "name": shown["name"],
+        "image": shown["image"],
+        "gpu": {"id": "NVIDIA L4", "count": 1},
+        "disk": 20,
+        "env": {"RPD_RUN_ID": stage.run_id},
+    }
+    call(stage, "POST", "/v2/pods", body)
+    seen = collected(stage)
+    assert [pod["status"] in COMPUTING for pod in stage.truth()["pods"]] == [False, False], seen
+    done = stage.rpd("resume")
+    assert done.returncode == 0, done.stderr
+    assert stage.result() == "42\n"
+
+
+def test_a_claim_that_vanished_is_no_leave_to_start_again(stage: Stage) -> None:
+    live = stage.begin(config("echo begun; rm -rf /workspace/.rpd; until [ -e /workspace/go ]; do sleep 0.05; done"))
+    live.until("monitor")
+    eventually(lambda: not list((stage.sandbox_home / "pods").glob("*/volume/.rpd/*/jobs")))
+    stage.somebody("stop")
+    live.end(60)
+    stage.nothing_computes()
+    assert stage.starts() == 1
+
+
+def test_a_job_that_wipes_the_volume_still_ends_as_it_ends(stage: Stage) -> None:
+    body = "rm -rf /workspace/.rpd; sleep 1; mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt"
+    done = stage.run(config(body, artifacts=artifact()))
+    assert done.returncode == 0, done.stderr
+    assert stage.result() == "42\n"
+    stage.judge("TERMINATED", starts=1)
+
+
+def moves(stage: Stage) -> list[str]:
+    return [str(record.body.dest) for record in stage.records() if isinstance(record.body, Transition)]
+
+
+def test_a_container_that_restarts_by_itself_does_not_hang_the_run(stage: Stage) -> None:
+    live = stage.begin(config(RESULT + GATED, artifacts=artifact()))
+    live.until("monitor")
+    stage.somebody("host-down")
+    assert live.end(90) in (10, 75), live.text
+    stage.nothing_computes()
+    assert Path(stage.inspect()["run_dir"], "out/result.txt").exists()

@@ -1,0 +1,78 @@
+"""What a command loads before it does anything. Names of modules, not times: these tests cannot flake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from rpd.adapters.local.jobfile import load_text
+from rpd.journal.paths import journal_path
+from rpd.journal.records import Closed, Opened, Stamp
+from rpd.journal.store import Journal
+
+HEAVY = {"paramiko", "requests", "cryptography", "rich", "transitions", "yaml", "asyncssh", "starlette", "uvicorn"}
+JOB = "name: j\npod: {image: x, gpu_order: [NVIDIA L4]}\nstorage: {volume_gb: 10}\nrun: {body: 'true'}\n"
+
+
+def loaded(home: Path, *words: str) -> set[str]:
+    """Top-level names of the modules that this command imports."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "rpd.adapters.cli", *words],
+        env={**os.environ, "RPD_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-500:]
+    rows = [row.rsplit("|", 1) for row in done.stderr.splitlines() if row.startswith("import time:")]
+    return {row[1].strip().split(".")[0] for row in rows}
+
+
+def journal(home: Path, *, is_over: bool) -> Path:
+    """A run that was opened and, perhaps, closed."""
+    job = load_text(JOB, home / "j.yaml")
+    path = journal_path(home, "j", job.run_id)
+    opened = Opened(
+        tool_version="0.1.0",
+        min_reader=1,
+        lifecycle="job",
+        workflow="j",
+        lineage=job.lineage,
+        config_path=job.config_path,
+        config_sha256=job.config_sha256,
+        config=msgspec.to_builtins(job.config),
+        journal_path=str(path),
+        run_dir=job.run_dir,
+        cloud={"name": "runpod", "url": "https://example.com/v2"},
+        user="me",
+        host="here",
+        token="0" * 26,
+    )
+    home.mkdir(mode=0o700)
+    with Journal.create(path, opened, run_id=job.run_id, now=lambda: Stamp(1.8e9, 1.0, "boot")) as opening:
+        if is_over:
+            opening.append(Closed("succeeded", None, 0, 0.01))
+    return path
+
+
+def test_version_loads_no_parser(tmp_path: Path) -> None:
+    assert not loaded(tmp_path / "home", "--version") & (HEAVY | {"typer", "msgspec"})
+
+
+def test_help_loads_no_body(tmp_path: Path) -> None:
+    for words in (("--help",), ("run", "--help"), ("sandbox", "--help")):
+        assert not loaded(tmp_path / "home", *words) & (HEAVY | {"msgspec"}), words
+
+
+def test_inspect_loads_only_what_reads_journals(tmp_path: Path) -> None:
+    for is_over in (True, False):
+        home = tmp_path / f"home-{is_over}"
+        path = journal(home, is_over=is_over)
+        for words in (("inspect",), ("inspect", str(path), "--json")):
+            assert not loaded(home, *words) & (HEAVY | {"typer"}), words
+        assert not loaded(home, "inspect", "--graph") & HEAVY
