@@ -47,7 +47,7 @@ def check_file(disk: Disk, path: Path) -> None:
     """Raise JournalMissing or JournalNotOurs unless `path` is a regular file of this user."""
     found = status_at(disk, path)
     if found is None:
-        raise JournalMissing(f"there is no journal at {path}", hint="rpd runs")
+        raise JournalMissing(f"there is no journal at {path}", hint="rpd inspect   shows the newest run")
     if not found.is_file:
         raise JournalNotOurs(f"{path} is not a regular file")
     if found.uid != disk.uid():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -112,6 +111,8 @@ class Index:
 
     def _keep(self, entry: Entry) -> None:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
+        import tempfile  # only writers need it, and readers start faster without
+
         handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as file:

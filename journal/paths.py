@@ -67,7 +67,7 @@ def _file_of(disk: Disk, path: Path) -> Path:
         path = disk.real(path / EVENTS_NAME)
         found = status_at(disk, path)
     if found is None:
-        raise JournalMissing(f"there is no journal at {path}", hint="rpd runs")
+        raise JournalMissing(f"there is no journal at {path}", hint="rpd inspect   shows the newest run")
     if not found.is_file:
         raise JournalNotOurs(f"{path} is not a regular file")
     return path

@@ -116,7 +116,7 @@ def read_bytes(path: Path) -> bytes:
 def unreadable(path: Path, error: OSError) -> JournalError:
     """What it means that the file at `path` could not be read."""
     if isinstance(error, FileNotFoundError):
-        return JournalMissing(f"there is no journal at {path}", hint="rpd runs")
+        return JournalMissing(f"there is no journal at {path}", hint="rpd inspect   shows the newest run")
     return JournalNotOurs(f"{path} cannot be read: {error.strerror}")
 
 

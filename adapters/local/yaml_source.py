@@ -60,7 +60,11 @@ def read_yaml(path: FilePath) -> YamlSource:
     try:
         content = read_regular(path, MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UserError(f"there is no job file {shown}", reason="no_spec", hint="rpd init") from None
+        raise UserError(
+            f"there is no job file {shown}",
+            reason="no_spec",
+            hint="rpd run examples/hello/hello.yaml --sandbox   is a job to copy from",
+        ) from None
     except OSError as error:
         raise UserError(f"cannot read {shown}: {error.strerror}", reason="no_spec") from error
     return parse_yaml(content, shown)

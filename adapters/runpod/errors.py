@@ -91,9 +91,9 @@ ROWS: tuple[Row, ...] = (
 )
 
 HINTS = {
-    Fault.KEY_REFUSED: "rpd doctor",
-    Fault.FORBIDDEN: "rpd doctor",
-    Fault.BLOCKED: "rpd doctor",
+    Fault.KEY_REFUSED: "export RUNPOD_API_KEY=...   (a key that may read and write pods)",
+    Fault.FORBIDDEN: "export RUNPOD_API_KEY=...   (a key that may read and write pods)",
+    Fault.BLOCKED: "export RUNPOD_API_KEY=...   (a key that may read and write pods)",
     Fault.NO_CAPACITY: "rpd stock",
 }
 _SAYS: dict[type[RpdError], str] = {

@@ -165,11 +165,13 @@ def checked_url(text: str) -> str:
     """The API's address without a trailing `/v2`. UserError for one that would carry the key in the clear."""
     parts = urlsplit(text.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError("the API address must look like https://api.runpod.io", hint="rpd config show")
+        raise UserError("the API address must look like https://api.runpod.io", hint="unset RPD_API_URL")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise UserError("the API address must be bare: no user, password, query or fragment", hint="rpd config show")
+        raise UserError("the API address must be bare: no user, password, query or fragment", hint="unset RPD_API_URL")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise UserError("the API address must begin with https: the key would travel readable", hint="rpd config show")
+        raise UserError(
+            "the API address must begin with https: the key would travel readable", hint="unset RPD_API_URL"
+        )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v2')}"
 
 
@@ -181,7 +183,7 @@ def checked_key(key: Secret) -> Secret:
             "the API key is empty or holds characters no key has (a line break, a blank?)",
             exit_code=KEY_EXIT_CODE,
             reason=Fault.KEY_REFUSED,
-            hint="rpd doctor",
+            hint="export RUNPOD_API_KEY=...",
         )
     return key
 

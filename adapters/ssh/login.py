@@ -148,7 +148,7 @@ def _authenticate(
     raise Refused(
         f"{alias} does not accept our SSH key for user {address.username}",
         reason=Fault.AUTH_REFUSED,
-        hint="rpd doctor",
+        hint="remove ssh.key_path from the job file: rpd then uses a key of its own",
     )
 
 

@@ -37,8 +37,8 @@ class Pulse:
     def limit(self, seconds: float, wake: Callable[[], None] | None = None) -> Iterator[None]:
         """Close the transport when the body takes longer: for calls of paramiko that take no timeout.
 
-        `wake` is called while the transport is down: a channel's `exec_command` clears the event it then waits for without
-        end, and a transport that died just before has set it already.
+        `wake` is called while the transport is down: a channel's `exec_command` clears the event it then waits for
+        without end, and a transport that died just before has set it already.
         """
         self._limit_at, self._wake = time.monotonic() + seconds, wake
         try:

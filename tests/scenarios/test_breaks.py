@@ -109,7 +109,7 @@ def call(stage: Stage, method: str, path: str, body: dict[str, Any] | None = Non
     """The API itself, as a console uses it."""
     info = daemon.find(stage.sandbox_home)
     assert info is not None, "the sandbox is up"
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(
         info.url.removesuffix("/v2") + path,
         data=json.dumps(body).encode() if body is not None else None,
         headers={
@@ -119,7 +119,7 @@ def call(stage: Stage, method: str, path: str, body: dict[str, Any] | None = Non
         },
         method=method,
     )
-    with urllib.request.urlopen(request) as answer:  # noqa: S310
+    with urllib.request.urlopen(request) as answer:
         return json.loads(answer.read() or b"null")
 
 

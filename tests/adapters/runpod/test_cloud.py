@@ -199,7 +199,10 @@ def test_row_24_delete_with_a_refused_key(api: Any, bench: Any) -> None:
     api.refuse(401, "invalid token")
     with pytest.raises(Refused) as caught:
         bench.cloud(api.url).delete("p1")
-    assert (caught.value.reason, caught.value.hint) == (Fault.KEY_REFUSED, "rpd doctor")
+    assert (caught.value.reason, caught.value.hint) == (
+        Fault.KEY_REFUSED,
+        "export RUNPOD_API_KEY=...   (a key that may read and write pods)",
+    )
 
 
 def gpu(**changes: Any) -> dict[str, Any]:
