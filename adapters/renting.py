@@ -1,4 +1,4 @@
-"""What every pod is given on the way to the cloud: the key that opens it, and the switch in its start command."""
+"""The cloud as one run may use it: what every pod is given on the way there, and which pods are the run's at all."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import msgspec
 
 from rpd.adapters.local.config import RUNPOD_URL
 from rpd.adapters.pod.start_command import original_command, switch_start_command
+from rpd.engine.errors import Refused, Unavailable
+from rpd.states.faults import Fault
 from rpd.states.world import Cloud, Offer, Pod, PodOrder
 
 
 class Renting:
-    """The port `Cloud` with a create that adds what only adapters know. Everything else is passed on."""
+    """The port `Cloud` of one run. Its create adds what only adapters know; a pod that its own env and name do not show
+    to be the run's is not there for it, whatever id a journal holds."""
 
-    def __init__(self, cloud: Cloud, *, public_key: str, api_url: str) -> None:
+    def __init__(self, cloud: Cloud, *, public_key: str, api_url: str, run_id: str, token: str) -> None:
         self._cloud = cloud
+        self._run_id = run_id
+        self._token = token
         self._public_key = public_key
         self._api_url = api_url
 
@@ -28,23 +33,27 @@ class Renting:
         return self._cloud.create(msgspec.structs.replace(order, env=env, args=args))
 
     def get(self, pod_id: str) -> Pod | None:
-        """Passed on."""
-        return self._cloud.get(pod_id)
+        """Read one pod of the run; None when it is not there, or another's."""
+        pod = self._cloud.get(pod_id)
+        return pod if pod is not None and self._is_ours(pod) else None
 
     def list(self) -> tuple[Pod, ...]:
         """Passed on."""
         return self._cloud.list()
 
     def start(self, pod_id: str) -> None:
-        """Passed on."""
+        """Passed on for a pod of the run. Raises Refused (`not_found`) for another's."""
+        self._refuse_others(pod_id)
         self._cloud.start(pod_id)
 
     def stop(self, pod_id: str) -> None:
-        """Passed on."""
+        """Passed on for a pod of the run. Raises Refused (`not_found`) for another's."""
+        self._refuse_others(pod_id)
         self._cloud.stop(pod_id)
 
     def delete(self, pod_id: str) -> None:
-        """Passed on."""
+        """Passed on for a pod of the run. Raises Refused (`not_found`) for another's."""
+        self._refuse_others(pod_id)
         self._cloud.delete(pod_id)
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
@@ -58,3 +67,15 @@ class Renting:
     def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
         """Passed on."""
         return self._cloud.system_log(pod_id, lines)
+
+    def _refuse_others(self, pod_id: str) -> None:
+        try:
+            pod = self._cloud.get(pod_id)
+        except Unavailable:
+            return  # a read that fails must not keep a pod billing
+        if pod is not None and not self._is_ours(pod):
+            raise Refused(f"pod {pod_id} is not one of run {self._run_id}; it is left alone", reason=Fault.NOT_FOUND)
+
+    def _is_ours(self, pod: Pod) -> bool:
+        """By its env; where the answer leaves that out, by the token in its name."""
+        return pod.env.get("RPD_RUN_ID") == self._run_id or (not pod.env and self._token in pod.name)

@@ -4,6 +4,7 @@ world."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, redactor_for
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.jobfile import restore_job
-from rpd.adapters.local.keys import ssh_key
+from rpd.adapters.local.keys import SshKey, ssh_key
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
@@ -20,6 +21,7 @@ from rpd.adapters.renting import Renting
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.adapters.ssh.pool import Pool
+from rpd.engine.errors import UserError
 from rpd.engine.machine import StateMachine
 from rpd.engine.ports import Control
 from rpd.engine.runner import Ending, Listener, Runner
@@ -57,6 +59,17 @@ def cloud_for(access: Access, control: Control) -> RunPodCloud:
     return RunPodCloud(client)
 
 
+def cloud_of_run(opened: Opened, run_id: str, access: Access, control: Control, *, public_key: str = "") -> Renting:
+    """The same for one run, whose own pods are all it sees and touches."""
+    return Renting(
+        cloud_for(access, control),
+        public_key=public_key,
+        api_url=access.profile.url,
+        run_id=run_id,
+        token=opened.token,
+    )
+
+
 def remote_for(cloud: Cloud, key_path: Path | None, control: Control) -> PodRemote:
     """The inside of pods, found through this cloud."""
 
@@ -69,21 +82,38 @@ def remote_for(cloud: Cloud, key_path: Path | None, control: Control) -> PodRemo
     return PodRemote(pool, attention=attention)
 
 
-def world_for(opened: Opened, access: Access, control: Control, state_home: Path) -> World:
-    """Every port of one run."""
-    key = ssh_key(opened.config.get("ssh", {}).get("key_path"), state_home)
-    cloud = Renting(cloud_for(access, control), public_key=key.public_line, api_url=access.profile.url)
+def world_for(
+    opened: Opened, run_id: str, access: Access, control: Control, state_home: Path, *, needs_key: bool = True
+) -> World:
+    """Every port of one run. Raises UserError when its SSH key cannot be had, unless it is only to end: a pod can be
+    given back without."""
+    named = opened.config.get("ssh", {}).get("key_path")
+    try:
+        key = ssh_key(named, state_home)
+    except UserError:
+        if needs_key:
+            raise
+        key = SshKey(str(named), "")
+    cloud = cloud_of_run(opened, run_id, access, control, public_key=key.public_line)
     remote = remote_for(cloud, None if key.is_in_agent else Path(key.private_path), control)
     return World(cloud, remote, LocalWorkspace(state_home), SystemClock())
 
 
 def drive(
-    journal: Journal, access: Access, control: ProcessControl, listeners: Sequence[Listener], state_home: Path
+    journal: Journal,
+    access: Access,
+    control: ProcessControl,
+    listeners: Sequence[Listener],
+    state_home: Path,
+    *,
+    needs_secrets: bool = True,
+    needs_key: bool = True,
 ) -> Ending:
-    """Run the loop on an open journal until the run is closed or left."""
+    """Run the loop on an open journal until the run is closed or left. A run that is only to end needs neither the
+    job's secrets nor its SSH key. Raises UserError when what it needs is missing."""
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
-    world = world_for(opened, access, control, state_home)
+    world = world_for(opened, journal.run_id, access, control, state_home, needs_key=needs_key)
     clock = SystemClock()
 
     def emergency() -> EmergencyLog:
@@ -93,7 +123,7 @@ def drive(
 
     try:
         runner = Runner(
-            dataclasses.replace(JOB_LIFECYCLE, new_facts=facts_of),
+            dataclasses.replace(JOB_LIFECYCLE, new_facts=functools.partial(facts_of, needs_secrets=needs_secrets)),
             StateMachine(JOB),
             journal.records,
             journal,
@@ -108,9 +138,10 @@ def drive(
         world.remote.close()
 
 
-def facts_of(opened: Opened, run_id: str) -> Facts:
-    """Facts of a new or replayed run; secrets that record 0 keeps masked come from the environment again."""
-    job = restore_job(opened.config)
+def facts_of(opened: Opened, run_id: str, *, needs_secrets: bool = True) -> Facts:
+    """Facts of a new or replayed run; secrets that record 0 keeps masked come from the environment again. Raises
+    UserError when one is missing and needed."""
     facts = new_facts(opened, run_id)
-    facts.job = job
+    if needs_secrets:
+        facts.job = restore_job(opened.config)
     return facts

@@ -14,7 +14,7 @@ import msgspec
 
 from rpd.journal.errors import JournalError
 from rpd.journal.paths import folder_name, journals
-from rpd.journal.reader import Reading, parse, read_bytes
+from rpd.journal.reader import Reading, holds, parse, read_bytes, salvage_cloud
 from rpd.journal.records import DebtChange
 from rpd.journal.replay import fold
 
@@ -25,8 +25,9 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One run at a glance.
 
     `debts` are open ones. `problem` is empty, or why the journal is not to be trusted ("damaged", "too_new",
-    "unreadable", "missing": it was there once and is gone; what it owed then is still in `debts`). `head` anchors the
-    last record. `updated` and `started` are UTC (RFC 3339).
+    "unreadable", "lost": records that were seen in it are not there now, "missing": it was there once and is gone).
+    What is in trouble keeps what was known of it before: cloud, debts, head. `head` anchors the last record. `updated`
+    and `started` are UTC (RFC 3339).
     """
 
     journal: str
@@ -83,10 +84,15 @@ class Index:
 
     def refresh(self, journal: Path) -> Entry:
         """Read one journal and remember what it says."""
-        entry = summary(journal)
+        entry = summary(journal, self._known(journal))
         with contextlib.suppress(OSError):  # a cache that cannot be kept is no loss
             self._keep(entry)
         return entry
+
+    def anchor(self, journal: Path) -> tuple[int, str] | None:
+        """The last record of this journal that was ever seen here, which a journal that is whole still holds."""
+        known = self._known(journal)
+        return known.head if known is not None else None
 
     def forget(self, run_id: str) -> None:
         """Drop what is remembered of a run whose journal is gone for good."""
@@ -99,15 +105,12 @@ class Index:
         return self.entries()
 
     def _cached(self) -> dict[str, Entry]:
-        entries = {}
-        for file in self._folder.glob("*.json"):
-            try:
-                entry = msgspec.json.decode(file.read_bytes(), type=Entry)
-            except (OSError, msgspec.DecodeError, RecursionError):
-                continue
-            if entry.format == _FORMAT:
-                entries[entry.journal] = entry
-        return entries
+        found = (_entry_in(file) for file in self._folder.glob("*.json"))
+        return {entry.journal: entry for entry in found if entry is not None}
+
+    def _known(self, journal: Path) -> Entry | None:
+        entry = _entry_in(self._folder / f"{folder_name(journal.stem)}.json")
+        return entry if entry is not None and entry.journal == str(journal) else None
 
     def _keep(self, entry: Entry) -> None:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
@@ -123,17 +126,27 @@ class Index:
             raise
 
 
-def summary(journal: Path) -> Entry:
-    """What one journal says, read now; a journal in trouble gives what its good part says, and the `problem`."""
+def summary(journal: Path, known: Entry | None = None) -> Entry:
+    """What one journal says, read now; a journal in trouble gives what its good part says, what was `known` of it
+    before, and the `problem`."""
     identity = _identity(journal)
     try:
-        reading = parse(read_bytes(journal))
+        data = read_bytes(journal)
     except JournalError:
-        return Entry(str(journal), journal.stem, problem="unreadable", identity=identity)
+        return _recall(Entry(str(journal), journal.stem, problem="unreadable", identity=identity), known)
+    reading = parse(data)
+    entry = _summary(journal, reading, data, identity)
+    head = known.head if known is not None else None
+    is_lost = not entry.problem and head is not None and not holds(reading.records, *head)
+    return _recall(msgspec.structs.replace(entry, problem="lost") if is_lost else entry, known)
+
+
+def _summary(journal: Path, reading: Reading, data: bytes, identity: tuple[int, int, int]) -> Entry:
     snapshot = fold(reading.records)
     opened, closed = snapshot.opened, snapshot.closed
     if opened is None:
-        return Entry(str(journal), journal.stem, problem=_problem(reading) or "damaged", identity=identity)
+        cloud = salvage_cloud(data)
+        return Entry(str(journal), journal.stem, cloud=cloud, problem=_problem(reading) or "damaged", identity=identity)
     return Entry(
         journal=str(journal),
         run_id=snapshot.run_id,
@@ -154,6 +167,34 @@ def summary(journal: Path) -> Entry:
         problem=_problem(reading),
         identity=identity,
     )
+
+
+def _recall(entry: Entry, known: Entry | None) -> Entry:
+    """A journal in trouble may say less than it did; what it owed is not forgotten with it."""
+    if known is None or not entry.problem:
+        return entry
+    debts = {(debt.key, debt.kind): debt for debt in (*known.debts, *entry.debts)}
+    is_behind = known.head is not None and (entry.head is None or entry.head[0] <= known.head[0])
+    return msgspec.structs.replace(
+        entry,
+        workflow=entry.workflow or known.workflow,
+        lineage=entry.lineage or known.lineage,
+        lifecycle=entry.lifecycle or known.lifecycle,
+        cloud=entry.cloud or known.cloud,
+        run_dir=entry.run_dir or known.run_dir,
+        started=entry.started or known.started,
+        updated=entry.updated or known.updated,
+        debts=tuple(debts.values()),
+        head=known.head if is_behind else entry.head,
+    )
+
+
+def _entry_in(file: Path) -> Entry | None:
+    try:
+        entry = msgspec.json.decode(file.read_bytes(), type=Entry)
+    except (OSError, msgspec.DecodeError, RecursionError):
+        return None
+    return entry if entry.format == _FORMAT else None
 
 
 def _problem(reading: Reading) -> str:

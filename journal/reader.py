@@ -17,6 +17,7 @@ NAME_PATTERN = r"rpd-[A-Za-z0-9][A-Za-z0-9._-]{0,100}-a[0-9]{1,6}"
 """What a thing this program rented is called; found in a damaged journal wherever it stands."""
 
 _ZERO_RUN = b"\0" * 16
+_CLOUD = re.compile(rb'"cloud":(\{[^{}]*\})')
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -103,6 +104,15 @@ def salvage(path: Path, pattern: str = NAME_PATTERN) -> set[str]:
     for file in files:
         found.update(name.decode("ascii") for name in finder.findall(read_bytes(file)))
     return found
+
+
+def salvage_cloud(data: bytes) -> dict[str, str]:
+    """The cloud that record 0 names, however damaged the rest of it is; empty when it cannot be read."""
+    found = _CLOUD.search(data)
+    try:
+        return msgspec.json.decode(found[1], type=dict[str, str]) if found is not None else {}
+    except msgspec.DecodeError:
+        return {}
 
 
 def read_bytes(path: Path) -> bytes:

@@ -69,6 +69,7 @@ class Journal:
         self._now = now
         self._redactor = redactor
         self._is_open = True
+        self._known_bytes = len(file.content)
 
     @classmethod
     def create(
@@ -218,11 +219,16 @@ class Journal:
         self.close()
 
     def _write(self, body: Body, at: Stamp, *, sync: bool) -> Record:
+        if len(self._file.content) != self._known_bytes:
+            # A signal's exception came right after a line was safe: it is in the file, so it is a record.
+            self.records = parse(bytes(self._file.content)).records
+            self._known_bytes = len(self._file.content)
         last = self.records[-1]
         chain = codec.Chain(last.seq + 1, last.z, self.run_id)
         record, line = _encode(body, chain, self.run_id, self.epoch, at, self._redactor)
         cause = self._file.append(line, sync=sync)
         self.records.append(record)
+        self._known_bytes = len(self._file.content)
         if cause is not None:
             self._tell_moved(cause, at)
         return record

@@ -6,6 +6,7 @@ import msgspec
 
 from rpd.engine.deadline import elapsed, is_before
 from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
+from rpd.engine.errors import Refused
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states.call import look_at_pod, pause_left, unknown_operation
 from rpd.states.facts import Facts, PodFacts
@@ -124,7 +125,10 @@ def perform(pending: Pending, world: World) -> Result:
 
 def probe(pending: Pending, world: World) -> Result | None:
     """Whether a start took effect: anything but EXITED says yes."""
-    pod = world.cloud.get(str(pending.args["pod_id"]))
+    try:
+        pod = world.cloud.get(str(pending.args["pod_id"]))
+    except Refused as error:  # waiting does not mend a refused key
+        return Result("unknown", reason=error.reason, error=error.message, retryable=True)
     if pod is None or pod.status in ("EXITED", "TERMINATED"):
         text = "the pod is still stopped" if pod is not None else "there is no such pod"
         return Result("failed", reason="start_refused", error=text, retryable=True)

@@ -10,6 +10,7 @@ from rpd.journal.records import Stamp
 from rpd.states.boot import boot_seconds_left, host_failed, is_overdue
 from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts, PodFacts
+from rpd.states.faults import Fault
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.world import SshAddress, Target, World
 
@@ -29,6 +30,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     tried, read = facts.looked_at.get(Op.GREET), facts.looked_at.get(Op.READ_POD)
     if read is not None and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
+    if failures and facts.last_reason == Fault.HOST_KEY_CHANGED:
+        return host_failed(facts, Reason.HOST_NEVER_BOOTED)
     if (failures and is_overdue(facts, tried, now)) or (not _has_address(pod) and is_overdue(facts, read, now)):
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
     if tried is not None:

@@ -14,6 +14,7 @@ from rpd.states.fold_effects import CANDIDATE_REFUSALS
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, time_limit_seconds
 from rpd.states.select import choose, usd_per_hour
+from rpd.states.sweep import may_name_run
 from rpd.states.world import Pod, PodOrder, World
 
 ABSENT_CREATES_MAX = 3
@@ -146,7 +147,7 @@ def probe(pending: Pending, world: World) -> Result | None:
 
 
 def _is_ours(pod: Pod, name: str, run_id: str) -> bool:
-    return pod.name == name and pod.env.get("RPD_RUN_ID") == run_id and pod.status != "TERMINATED"
+    return pod.name == name and may_name_run(pod, run_id) and pod.status != "TERMINATED"
 
 
 def _closed(order: PodOrder, proof: str) -> tuple[DebtChange, ...]:

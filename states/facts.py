@@ -13,7 +13,7 @@ import msgspec
 from rpd.journal.records import DebtChange, Opened, Stamp
 from rpd.states.job import Job
 from rpd.states.names import Reason, State
-from rpd.states.world import Armed, Claim, Greeting, Offer, Pod, Pulled
+from rpd.states.world import Armed, Claim, Greeting, Offer, Pod, Pulled, SshAddress
 
 DEFAULT_VOLUME_GB = 20
 """An ephemeral volume when the config names no size."""
@@ -66,9 +66,15 @@ class PodFacts(msgspec.Struct):
     starts: int = 0
     refused_starts: int = 0
     greeting: Greeting | None = None
+    greeted_place: tuple[str | None, SshAddress | None] | None = None  # `place` when its host key was pinned
     released_as: str | None = None  # "stop" or "delete": what the cloud last accepted from us
     released_at: Stamp | None = None
     spans: list[Span] = msgspec.field(default_factory=list)
+
+    @property
+    def place(self) -> tuple[str | None, SshAddress | None] | None:
+        """When and where the cloud says that it was started: changes with its container, never by itself."""
+        return (self.seen.started_at, self.seen.ssh) if self.seen is not None else None
 
     @property
     def is_seen_stopped(self) -> bool:

@@ -52,8 +52,10 @@ def apply(facts: Facts, record: Record) -> None:
         case Transition():
             move_to(facts, body, at)
         case Requested():
-            facts.requests.append(body.what)
-            facts.request_detail = dict(body.detail)
+            # Who presses Ctrl-C at `gc` means gc, not the job that it only asks about.
+            if not ("gc" in facts.requests and body.what in ("interrupt", "terminate")):
+                facts.requests.append(body.what)
+                facts.request_detail = dict(body.detail)
         case Resumed():
             resume(facts, at)
         case Closed():

@@ -55,6 +55,7 @@ def _log_lines_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 def _greeted(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     if facts.pod is not None:
         facts.pod.greeting = msgspec.convert(data["greeting"], Greeting)
+        facts.pod.greeted_place = facts.pod.place
 
 
 def claim_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
@@ -62,6 +63,9 @@ def claim_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     claim = msgspec.convert(data["claim"], Claim)
     if facts.claim is not None and facts.claim.phase == "ended" and claim.phase != "ended":
         return  # an exit code, once read, is not taken back
+    if facts.claim is not None and facts.claim.phase != "none" and claim.phase == "none":
+        # Somebody removed the folder. What was started once is lost, never "not started yet".
+        claim = msgspec.structs.replace(claim, phase="lost", note="the claim folder is gone")
     facts.claim, facts.claim_is_fresh = claim, True
     facts.claimed_since = (facts.claimed_since or at) if claim.phase == "claimed" else None
 

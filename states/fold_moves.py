@@ -31,7 +31,9 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
 def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:
     if move.trigger == Trigger.POD_STOPPED and facts.pod is not None:
         facts.claim_is_fresh = False
-        facts.pod.greeting = None
+        facts.armed_start = -1
+        if move.reason != Reason.HOST_KEY_CHANGED:
+            facts.pod.greeting = None
         facts.gave_up_collecting = False
 
 

@@ -6,7 +6,8 @@ from rpd.engine.deadline import elapsed, is_before, remaining
 from rpd.engine.decision import Decision, Do, Fire, Leave, Look, Wait
 from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, look_at_pod, pack, pause_left, target
-from rpd.states.facts import Facts
+from rpd.states.facts import Facts, PodFacts
+from rpd.states.faults import Fault
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.verdict import job_reason, lost_reason
 
@@ -32,6 +33,8 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
         return _missed(facts, now)
     if pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
+    if facts.last_reason == Fault.HOST_KEY_CHANGED:
+        return _another_key(pod)
     left = pause_left(facts, Op(wanted.op), now, first=0.2, cap=5.0)
     return Wait(left, f"the pod's sshd ({facts.last_error})") if left else wanted
 
@@ -49,6 +52,15 @@ def only_ask(facts: Facts, now: Stamp) -> Decision:
     if since is not None and elapsed(since, now) > GC_PATIENCE_SECONDS:
         return Leave(f"the pod runs but cannot be asked about its job ({facts.last_error})", EXIT_STILL_BILLING)
     return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
+
+
+def _another_key(pod: PodFacts) -> Fire:
+    """Its sshd shows another key than the pinned one, which no further try mends. Where the cloud says that it was
+    started since, the new key is its own; else the pin stays, and `connect` gives the pod back, stopped: a start of
+    ours makes a new pin."""
+    if pod.place != pod.greeted_place:
+        return Fire(Trigger.POD_STOPPED, None, "the container was started anew, and has a new host key")
+    return Fire(Trigger.POD_STOPPED, Reason.HOST_KEY_CHANGED, "another host key, and no start explains it")
 
 
 def _missed(facts: Facts, now: Stamp) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rpd.engine.deadline import elapsed
+from rpd.engine.deadline import elapsed, is_before
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, look_at_pod, pack, repeatable, target, unknown_operation, unpack
@@ -16,6 +16,8 @@ from rpd.states.world import JobRef, Target, World
 WATCH_SECONDS = 15.0
 """How long one look follows the log before pod and requests are looked at again; a budget that ends sooner cuts it."""
 WATCH_SECONDS_MIN = 0.5
+LOCAL_DISK = "local_disk"
+"""The reason of errors about files on this machine."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -34,8 +36,16 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if Op.READ_POD in facts.looked_at and pod is not None and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now)))
+    if Op.WATCH_JOB in facts.failures and facts.last_reason == LOCAL_DISK and not _is_asked_since(facts):
+        # No room for the log here must not keep a pod whose job has ended.
+        return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
     args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log, seconds=seconds)
     return decide_link(facts, now, Look(Op.WATCH_JOB, args))
+
+
+def _is_asked_since(facts: Facts) -> bool:
+    asked = facts.looked_at.get(Op.READ_CLAIM)
+    return asked is not None and is_before(facts.looked_at[Op.WATCH_JOB], asked)
 
 
 def perform(pending: Pending, world: World) -> Result:

@@ -122,6 +122,7 @@ class Reason(StrEnum):
     BUDGET = "budget"  # the time or money of the config is used up
     POD_VANISHED = "pod_vanished"
     POD_STOPPED = "pod_stopped"  # its host has no free GPU; the results wait in the stopped pod
+    HOST_KEY_CHANGED = "host_key_changed"  # another host key, and no start of the pod explains it
     JOB_LOST = "job_lost"  # started, no process left, no exit code
     CANCELLED = "cancelled"  # asked for by a person
     INTERRUPTED = "interrupted"  # SIGINT

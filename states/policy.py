@@ -56,8 +56,8 @@ def release_how(facts: Facts) -> Literal["stop", "delete"]:
     outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
     policy = facts.job.lifecycle
     if outcome is Outcome.FAILED and facts.reason is not Reason.STORAGE_ERROR:
-        if facts.results_wait and facts.request == "gc":
-            return "stop"
+        if facts.results_wait and (facts.request == "gc" or not facts.gave_up_collecting):
+            return "stop"  # `delete` counts as told to only after whatever could be fetched was
         return policy.on_failure
     if not facts.launch_intended:
         return "delete"
@@ -67,7 +67,8 @@ def release_how(facts: Facts) -> Literal["stop", "delete"]:
         never_started = facts.claim is not None and facts.claim.phase == "none"
         if never_started:
             return "delete"
-        named = policy.on_interrupt == "delete" and facts.request != "gc"
+        is_tried = facts.gave_up_collecting or not facts.results_wait
+        named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
         return "delete" if named else "stop"
     return policy.on_failure if not facts.results_wait else "stop"
 

@@ -8,6 +8,7 @@ import msgspec
 
 from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Do, Look, Pending, Result
+from rpd.engine.errors import Refused
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states.call import pack, pause_left, pod_data
 from rpd.states.facts import Facts, Found
@@ -69,7 +70,10 @@ def perform(pending: Pending, world: World) -> Result:
 def probe(pending: Pending, world: World) -> Result | None:
     """Whether the release took effect. Not seen means: do it again; both may be repeated."""
     pod_id = str(pending.args["pod_id"])
-    pod = world.cloud.get(pod_id)
+    try:
+        pod = world.cloud.get(pod_id)
+    except Refused as error:  # waiting does not mend a refused key: `decide` has to hear of it, and has a deadline
+        return Result("unknown", reason=error.reason, error=error.message, retryable=True, data={"pod_id": pod_id})
     wanted = (None, "TERMINATED", "EXITED") if pending.op == Op.STOP_POD else (None, "TERMINATED")
     if (pod.status if pod is not None else None) in wanted:
         return Result(data={"pod_id": pod_id})
@@ -83,7 +87,7 @@ def _survey(pending: Pending, world: World) -> Result:
     for pod_id in pending.args["ids"]:
         pod = world.cloud.get(str(pod_id)) if pod_id not in pods else None
         # A pod that somebody renamed is still ours; another one under a reused id is not.
-        if pod is not None and pod.env.get("RPD_RUN_ID") == run_id:
+        if pod is not None and may_name_run(pod, run_id):
             pods[pod.id] = pod
     found = sorted(pods.values(), key=lambda each: (each.name, each.id))
     data = {"found": [msgspec.to_builtins(Found(pod.id, pod.name, pod.status)) for pod in found]}
@@ -99,4 +103,10 @@ def _reopened(pending: Pending, found: list[Pod]) -> tuple[DebtChange, ...]:
 
 def is_of_run(pod: Pod, prefix: str, run_id: str) -> bool:
     """Ours by name and by env: nothing else is touched."""
-    return pod.name.startswith(prefix) and pod.env.get("RPD_RUN_ID") == run_id
+    return pod.name.startswith(prefix) and may_name_run(pod, run_id)
+
+
+def may_name_run(pod: Pod, run_id: str) -> bool:
+    """Its env names this run, or the answer left the env out, which contradicts nothing: then the id, or the token in
+    the name, has to do. Counting such a pod as absent would close its debt without proof."""
+    return not pod.env or pod.env.get("RPD_RUN_ID") == run_id

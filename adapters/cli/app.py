@@ -17,10 +17,10 @@ def _run(words: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if os.environ.get("RPD_DEBUG"):
-            raise
-        from rpd.adapters.cli.errors import problem_of, say
+        from rpd.adapters.cli.errors import problem_of, say, show_trace
 
+        if os.environ.get("RPD_DEBUG"):
+            show_trace(error)
         return say(problem_of(error), as_json="--json" in words)
 
 

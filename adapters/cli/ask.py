@@ -27,7 +27,7 @@ EXIT_STILL_BILLING = 8
 
 def ask_run(run: str | None, what: str, detail: dict[str, Any], *, as_json: bool) -> int:
     """End a run. Exit code 0 when nothing computes any more, 8 when something still may."""
-    path = find_journal(run, only_unfinished=run is None)
+    path = find_journal(run, only_unfinished=run is None, to_act=True)
     if fold(read(path).records).closed is not None:
         output.note([f"run {path.stem} is over already"])
         return _report(path, as_json=as_json)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from rpd.adapters.local.signals import LeaveNow, signal_requests
 from rpd.adapters.local.workspace import LocalWorkspace, link_events, prepare_run_dir
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.inspection import Inspection
+from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.engine.runner import Listener
+from rpd.journal.errors import JournalError, JournalLocked
 from rpd.journal.index import Index
 from rpd.journal.reader import read
-from rpd.journal.records import Left, Note, Observation, Opened, Outcome, Record, Transition
+from rpd.journal.records import Intent, Left, Note, Observation, Opened, Outcome, Record, Transition
 from rpd.journal.store import Journal
 from rpd.states.names import Op, State, Trigger
 
@@ -51,7 +53,7 @@ class Pointers:
         pointer = self._opened.config.get("state_file")
         if not pointer:
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UserError):  # a pointer is a convenience: it never stops a run
             pod = self._shown(body)
             if pod is not None:
                 self._write(str(pointer), pod)
@@ -115,61 +117,100 @@ def drive_journal(
     home = state_home()
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
-    run_dir = prepare_run_dir(Path(opened.run_dir))
-    events = link_events(journal.path, run_dir)
-    journal.on_replaced = lambda path: events.refresh()
+    refresh_events = _events(journal, Path(opened.run_dir))
+    journal.on_replaced = lambda path: refresh_events()
     control = ProcessControl(journal.path)
     if request is not None:
         control.ask(request)
-    facts = facts_of(opened, journal.run_id)
+    needs_secrets = request is None and not _is_launched(journal)
+    facts = facts_of(opened, journal.run_id, needs_secrets=needs_secrets)
     exit_code = EXIT_STILL_BILLING
     try:
         with signal_requests(control.ask), _view(facts, journal, quiet=quiet, live=not as_json) as views:
             listeners: list[Listener] = [Pointers(journal, home), *views]
             if detach:
                 listeners.append(DetachWhenRunning(control))
-            ending = drive(journal, access, control, listeners, home)
+            ending = drive(
+                journal,
+                access,
+                control,
+                listeners,
+                home,
+                needs_secrets=needs_secrets,
+                needs_key=request is None,
+            )
             exit_code = ending.exit_code
     except LeaveNow as leaving:
         exit_code = _left_at_once(journal, leaving)
-    except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, MemoryError) as fault:
+    except JournalLocked:
+        raise  # another process drives the run now: nothing here may touch its pod
+    except Exception as fault:  # whatever it is, what was rented must not outlive it unnoticed
         exit_code = _rescue(journal, access, home, fault)
     finally:
-        journal.close()
-        events.refresh()
+        with contextlib.suppress(JournalError):  # every record is durable already; what could not be kept was said
+            journal.close()
+        refresh_events()
         Index(home).refresh(journal.path)
     return _last_words(journal.path, exit_code, as_json=as_json, quiet=quiet)
+
+
+def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
+    """Links the run folder's `events.jsonl`; returns what keeps it up. A run that goes on does so without its folder,
+    too: what it rented must be given back. Raises UserError for a new run, which has rented nothing."""
+    try:
+        events = link_events(journal.path, prepare_run_dir(run_dir))
+    except UserError as error:
+        if len(journal.records) == 1:
+            raise
+        output.note([f"warning: {error.message}"])
+        return lambda: None
+
+    def refresh() -> None:
+        with contextlib.suppress(UserError):
+            events.refresh()
+
+    return refresh
+
+
+def _is_launched(journal: Journal) -> bool:
+    """Whatever secrets the job needs were sent."""
+    return any(isinstance(record.body, Intent) and record.body.op == Op.LAUNCH_JOB for record in journal.records)
 
 
 def _rescue(journal: Journal, access: Access, home: Path, fault: Exception) -> int:
     """A fault of this program while something may bill: keep the trace, and give the pod back by the shortest way
     (stopped, so that nothing in it is lost). Raises the fault itself when nothing is owed."""
     from rpd.adapters.wiring import drive
-    from rpd.journal.replay import fold
 
     trace = "".join(traceback.format_exception(fault))
-    records = read(journal.path).records
-    if not any(kind == "compute" for _, kind in fold(records).debts):
+    if not _owes(journal.path):
         raise fault
-    journal.append(Note("internal_error", trace))
+    with contextlib.suppress(JournalError):
+        journal.append(Note("internal_error", trace))
     output.note(["error: internal error; the trace is in the journal; giving the pod back", trace.splitlines()[-1]])
     control = ProcessControl()
     control.ask(Request("release", "internal error", {"how": "stop"}))
-    journal.records = records
-    with signal_requests(control.ask):
-        drive(journal, access, control, [], home)
-    return EXIT_INTERNAL
+    journal.records = read(journal.path).records
+    try:
+        with signal_requests(control.ask):
+            drive(journal, access, control, [], home, needs_secrets=False, needs_key=False)
+    except LeaveNow as leaving:
+        return _left_at_once(journal, leaving)
+    return EXIT_STILL_BILLING if _owes(journal.path) else EXIT_INTERNAL
 
 
 def _left_at_once(journal: Journal, leaving: LeaveNow) -> int:
     """A second Ctrl-C: say so in the journal, leave the debt open; 8 when something may bill."""
-    from rpd.journal.replay import fold
-
-    owes = any(kind == "compute" for _, kind in fold(read(journal.path).records).debts)
-    exit_code = EXIT_STILL_BILLING if owes else leaving.exit_code
+    exit_code = EXIT_STILL_BILLING if _owes(journal.path) else leaving.exit_code
     with contextlib.suppress(Exception):
         journal.append(Left("left at once on request", exit_code))
     return exit_code
+
+
+def _owes(journal: Path) -> bool:
+    from rpd.journal.replay import fold
+
+    return any(kind == "compute" for _, kind in fold(read(journal).records).debts)
 
 
 def _last_words(journal: Path, exit_code: int, *, as_json: bool, quiet: bool) -> int:

@@ -62,5 +62,12 @@ def say(problem: Problem, *, as_json: bool = False) -> int:
     return problem.code
 
 
+def show_trace(error: Exception) -> None:
+    """The traceback on stderr, for `--debug`. Its texts may come from a pod or a journal like any other."""
+    import traceback
+
+    sys.stderr.write(clean("".join(traceback.format_exception(error))))
+
+
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -8,26 +8,26 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
+from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, recorded_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.inspection import Inspection
-from rpd.adapters.report.words import clean, money, rate
+from rpd.adapters.report.words import money, one_line, rate
 from rpd.engine.errors import RpdError
 from rpd.engine.ports import Request
-from rpd.journal.errors import JournalError, JournalLocked
+from rpd.journal.errors import JournalError, JournalLocked, JournalUnwritable
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
-from rpd.journal.reader import read, salvage
+from rpd.journal.reader import read
 from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.names import BEFORE_LAUNCH, State
-from rpd.states.sweep import is_of_run
 from rpd.states.world import Pod
 
 EXIT_STILL_BILLING = 8
-ALIVE = ("PROVISIONING", "STARTING", "RUNNING", "ERROR")
 
 
 class Row(msgspec.Struct):
@@ -89,7 +89,7 @@ def collect_garbage(*, act: bool, as_json: bool) -> int:
     if as_json:
         output.answer(document)
     else:
-        output.text([clean(line) for line in _page(rows, foreign, stopped, unreachable, act=act)])
+        output.text([one_line(line) for line in _page(rows, foreign, stopped, unreachable, act=act)])
     return code
 
 
@@ -104,7 +104,7 @@ def _accounts(entries: list[Entry]) -> dict[str, Account]:
     """Every cloud with an open debt, or whose journals may still get a late pod and which is up without our doing."""
     accounts: dict[str, Account] = {}
     for entry in entries:
-        owes = any(debt.kind == "compute" for debt in entry.debts) or bool(entry.problem)
+        owes = owes_compute(entry) or bool(entry.problem)
         if entry.cloud and _key(entry.cloud) not in accounts and (owes or _is_up(entry.cloud)):
             accounts[_key(entry.cloud)] = Account(dict(entry.cloud))
     return accounts
@@ -123,29 +123,15 @@ def _planned(entry: Entry, accounts: dict[str, Account]) -> Row | None:
     """The plan for one run; a journal that makes no sense does not hide the others."""
     try:
         return _plan(entry, accounts)
-    except JournalError as error:
-        return Row(entry.run_id, entry.journal, entry.state, f"look at it yourself: {error.message}")
+    except (JournalError, RpdError, msgspec.MsgspecError) as error:
+        return Row(entry.run_id, entry.journal, entry.state, f"look at it yourself: {error}")
 
 
 def _plan(entry: Entry, accounts: dict[str, Account]) -> Row | None:
     path = Path(entry.journal)
     account = accounts.get(_key(entry.cloud)) if entry.cloud else None
-    if entry.problem:
-        return _plan_damaged(entry, account)
-    late = _late_pods(entry, account)
-    if not any(debt.kind == "compute" for debt in entry.debts):
-        if not late:
-            return None
-        pod = late[0]
-        return Row(
-            entry.run_id,
-            entry.journal,
-            entry.state,
-            "delete: appeared after its run was over",
-            pod.id,
-            pod.status,
-            pod.usd_per_hour,
-        )
+    if entry.problem or not owes_compute(entry):
+        return _plan_undriven(entry, account)
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
     row = Row(entry.run_id, entry.journal, str(facts.state), _plan_words(facts), released_by=inspection.released_by())
@@ -169,35 +155,16 @@ def _plan_words(facts: Facts) -> str:
     return "release and prove it"
 
 
-def _plan_damaged(entry: Entry, account: Account | None) -> Row | None:
-    pods = _salvaged(entry, account)
-    if not pods:
+def _plan_undriven(entry: Entry, account: Account | None) -> Row | None:
+    """A run that no loop can or need drive: what matters is what of it computes all the same."""
+    if owes_compute(entry) and (account is None or account.access is None):
+        plan = f"stop what it rented: its journal cannot be driven ({entry.problem})"
+        return Row(entry.run_id, entry.journal, entry.state, plan)
+    found = suspects(entry, account.pods if account is not None else ())
+    if not found:
         return None
-    row = Row(entry.run_id, entry.journal, entry.state, f"stop: its journal cannot be driven ({entry.problem})")
-    row.pod_id, row.pod_status, row.usd_per_hour = pods[0].id, pods[0].status, pods[0].usd_per_hour
-    return row
-
-
-def _salvaged(entry: Entry, account: Account | None) -> list[Pod]:
-    """Pods that a damaged journal names and that name its run in their env: ours by both."""
-    if account is None:
-        return []
-    names = salvage(Path(entry.journal))
-    return [
-        pod
-        for pod in account.pods
-        if pod.name in names and pod.env.get("RPD_RUN_ID") == entry.run_id and pod.status in ALIVE
-    ]
-
-
-def _late_pods(entry: Entry, account: Account | None) -> list[Pod]:
-    if account is None or entry.outcome is None:
-        return []
-    suspects = [pod for pod in account.pods if pod.env.get("RPD_RUN_ID") == entry.run_id and pod.status in ALIVE]
-    if not suspects:
-        return []
-    facts = Inspection(read(Path(entry.journal)), SystemClock().now()).facts
-    return [pod for pod in suspects if is_of_run(pod, facts.name_prefix, facts.run_id)]
+    pod, plan = found[0].pod, f"{found[0].how}: {found[0].why}"
+    return Row(entry.run_id, entry.journal, entry.state, plan, pod.id, pod.status, pod.usd_per_hour)
 
 
 # Acting.
@@ -212,24 +179,26 @@ def _act(row: Row, accounts: dict[str, Account]) -> None:
         _release(row, accounts)
     except JournalLocked:
         row.result, row.is_spared = "spared: another process drives it now", True
+    except JournalUnwritable as error:
+        row.result = _stop_unrecorded(row, accounts, error.message)
     except (JournalError, RpdError) as error:
         row.result = f"failed: {error.message}"
 
 
 def _release(row: Row, accounts: dict[str, Account]) -> None:
-    from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
     from rpd.adapters.cli.resume import take_over
 
     path = Path(row.journal)
     entry = Index(state_home()).refresh(path)
     account = accounts.get(_key(entry.cloud))
-    if entry.problem or entry.outcome is not None:
+    if entry.problem or not owes_compute(entry):
         if account is None or account.access is None:
             row.result = "failed: its cloud cannot be reached"
             return
         interval = account.access.profile.proof_interval_seconds
-        for pod in _salvaged(entry, account) if entry.problem else _late_pods(entry, account):
-            if entry.problem:
+        for found in suspects(entry, account.pods):
+            pod = found.pod
+            if found.how == "stop":
                 row.result = f"pod {pod.id}: {stop_and_prove(account.cloud, pod.id, interval)}"
             else:
                 proof = delete_pod(path, account.access, account.cloud, pod.id, pod.name, command="rpd gc")
@@ -238,6 +207,22 @@ def _release(row: Row, accounts: dict[str, Account]) -> None:
         return
     code = take_over(path, "rpd gc", as_json=False, request=Request("gc", "rpd gc", {}), quiet=True)
     _conclude(row, path, code)
+
+
+def _stop_unrecorded(row: Row, accounts: dict[str, Account], why: str) -> str:
+    """No record can be written: where no job can run, what the journal names is stopped all the same, and the debt
+    stays open until a later gc can write down the proof."""
+    entry = Index(state_home()).refresh(Path(row.journal))
+    account = accounts.get(_key(entry.cloud))
+    if account is None or account.access is None or entry.state in (State.LAUNCH, State.MONITOR):
+        return f"failed: {why}"
+    found = suspects(msgspec.structs.replace(entry, problem="unwritable"), account.pods)
+    try:
+        for each in found:
+            stop_and_prove(account.cloud, each.pod.id, account.access.profile.proof_interval_seconds)
+    except RpdError as error:
+        return f"failed: {error.message}"
+    return f"stopped without a record ({len(found)} pods): {why}"
 
 
 def _conclude(row: Row, path: Path, code: int) -> None:
@@ -261,7 +246,7 @@ def _conclude(row: Row, path: Path, code: int) -> None:
 
 def _foreign(entries: list[Entry], accounts: dict[str, Account]) -> list[dict[str, Any]]:
     """Pods with our prefix that no journal here accounts for: shown, never touched."""
-    known = {entry.run_id for entry in entries}
+    known = {entry.run_id for entry in entries if entry.cloud}  # one in ruins that names no cloud accounts for nothing
     return [
         {
             "id": pod.id,
@@ -273,7 +258,7 @@ def _foreign(entries: list[Entry], accounts: dict[str, Account]) -> list[dict[st
         }
         for account in accounts.values()
         for pod in account.pods
-        if pod.name.startswith("rpd-") and pod.env.get("RPD_RUN_ID") not in known and pod.status in ALIVE
+        if pod.name.startswith("rpd-") and pod.env.get("RPD_RUN_ID") not in known and pod.status not in AT_REST
     ]
 
 

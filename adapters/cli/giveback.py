@@ -11,7 +11,9 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, redactor_for
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.version import version
+from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import Ambiguous, RpdError, Unavailable
+from rpd.journal.reader import read
 from rpd.journal.records import DebtChange, Intent, Outcome
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
@@ -30,7 +32,8 @@ class StillThere(RpdError):
 
 
 def delete_pod(journal_path: Path, access: Access, cloud: Cloud, pod_id: str, name: str, *, command: str) -> str:
-    """Delete one pod of this journal's run and prove it; closes every debt of that name. Returns the proof.
+    """Delete one pod of this journal's run and prove it; closes every debt of that name, unless the journal knows that
+    name by another pod's id. Returns the proof.
 
     Raises JournalError, StillThere, or the cloud's own refusal.
     """
@@ -39,7 +42,9 @@ def delete_pod(journal_path: Path, access: Access, cloud: Cloud, pod_id: str, na
         journal_path, now=clock.now, command=command, tool_version=version(), redactor=redactor_for(access)
     )
     with journal:
-        debts = [key for key in fold(journal.records).debts if key[0] == name]
+        known = {pod.name: pod.id for pod in Inspection(read(journal.path), clock.now()).facts.pods.values()}
+        is_meant = known.get(name) in (None, pod_id)
+        debts = [key for key in fold(journal.records).debts if key[0] == name and is_meant]
         opid = f"late-{journal.head[0] + 1:04d}-{Op.DELETE_POD}"
         journal.append(Intent(opid, Op.DELETE_POD, State.RELEASE, {"pod_id": pod_id}))
         try:

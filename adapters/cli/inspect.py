@@ -10,7 +10,7 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.story import tell
-from rpd.adapters.report.words import clean, duration, money, utc
+from rpd.adapters.report.words import duration, money, one_line, utc
 from rpd.engine.deadline import elapsed
 from rpd.journal.errors import JournalError
 from rpd.journal.lock import holder
@@ -74,7 +74,7 @@ def _page(inspection: Inspection, path: Path) -> list[str]:
     step = inspection.next_step()
     if step is not None:
         lines += [f"next     {step}", f"         rpd resume {facts.run_id}"]
-    return [clean(line) for line in lines]
+    return [one_line(line) for line in lines]
 
 
 def _story(reading: Reading) -> list[str]:

@@ -28,7 +28,7 @@ CHUNK_BYTES = 1 << 20
 
 def show_logs(run: str | None, *, follow: bool, tail: int) -> int:
     """Print what there is; with `follow`, until the job's end. Ctrl-C ends following only."""
-    path = find_journal(run)
+    path = find_journal(run, to_act=True)  # it may read from the pod, with our key
     inspection = Inspection(read(path), SystemClock().now())
     local = Path(inspection.facts.local_log)
     offset = _print_from(local, _tail_offset(local, tail))
@@ -53,7 +53,7 @@ def _from_pod(inspection: Inspection, local: Path, *, follow: bool) -> int:
     from rpd.adapters.wiring import world_for
 
     control = ProcessControl()
-    world = world_for(facts.opened, recorded_access(facts.opened.cloud), control, state_home())
+    world = world_for(facts.opened, facts.run_id, recorded_access(facts.opened.cloud), control, state_home())
     with tempfile.TemporaryDirectory(prefix="rpd-logs-") as folder, signal_requests(control.ask):
         copy = Path(folder) / "run.log"
         copy.write_bytes(local.read_bytes() if local.exists() else b"")

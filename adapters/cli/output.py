@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from rpd.adapters.report.words import clean
+
 
 def answer(document: dict[str, Any]) -> None:
     """Exactly one JSON document on stdout."""
@@ -17,23 +19,13 @@ def answer(document: dict[str, Any]) -> None:
 
 
 def text(lines: Iterable[str]) -> None:
-    """Lines on stdout."""
-    _write(sys.stdout, "".join(f"{line}\n" for line in lines))
+    """Lines on stdout, without anything that steers a terminal."""
+    _write(sys.stdout, "".join(f"{clean(line)}\n" for line in lines))
 
 
 def note(lines: Iterable[str]) -> None:
-    """Lines for people on stderr."""
-    _write(sys.stderr, "".join(f"{line}\n" for line in lines))
-
-
-def raw(data: bytes) -> None:
-    """Bytes on stdout, as they are."""
-    sys.stdout.flush()
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        _give_up(sys.stdout)
+    """Lines for people on stderr, cleaned likewise."""
+    _write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))
 
 
 def _write(stream: TextIO, words: str) -> None:

@@ -22,7 +22,7 @@ def release_run(run: str | None, *, stop: bool, delete: bool, as_json: bool) -> 
     """Exit code 0 when nothing of the run computes any more (and, with --delete, nothing is stored)."""
     if stop and delete:
         raise UserError("--stop and --delete contradict each other")
-    path = find_journal(run, only_unfinished=False)
+    path = find_journal(run, to_act=True)
     if fold(read(path).records).closed is None:
         detail: dict[str, Any] = {"how": "delete"} if delete else {"how": "stop"} if stop else {}
         return end_run(path, Request("release", "rpd release", detail), as_json=as_json)
@@ -40,12 +40,12 @@ def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:
             hint=f"rpd release {facts.run_id} --delete",
         )
     from rpd.adapters.cli.giveback import delete_pod
-    from rpd.adapters.wiring import cloud_for
+    from rpd.adapters.wiring import cloud_of_run
 
     lines = []
     if kept:
         access = recorded_access(facts.opened.cloud)
-        cloud = cloud_for(access, ProcessControl())
+        cloud = cloud_of_run(facts.opened, facts.run_id, access, ProcessControl())
         for pod in kept:
             assert pod.id is not None, "filtered above"
             proof = delete_pod(path, access, cloud, pod.id, pod.name, command="rpd release")

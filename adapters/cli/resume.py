@@ -9,10 +9,12 @@ from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access, redactor_for
+from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.version import version
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalDamaged, JournalTooNew
+from rpd.journal.index import Index
 from rpd.journal.reader import Reading, read
 from rpd.journal.records import Opened
 from rpd.journal.replay import fold
@@ -21,7 +23,7 @@ from rpd.journal.store import Journal
 
 def resume_run(run: str | None, *, as_json: bool) -> int:
     """Drive an unfinished run to its end; a finished one is only reported."""
-    journal = find_journal(run, only_unfinished=True)
+    journal = find_journal(run, only_unfinished=True, to_act=True)
     reading = read(journal)
     closed = fold(reading.records).closed if reading.damage is None else None
     if closed is not None:
@@ -46,6 +48,7 @@ def take_over(
         command=command,
         tool_version=version(),
         redactor=redactor_for(access),
+        anchor=Index(state_home()).anchor(journal_path),
     )
     return drive_journal(journal, access, as_json=as_json, request=request, quiet=quiet)
 

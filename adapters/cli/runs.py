@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from rpd.adapters.local.dirs import state_home
 from rpd.engine.errors import UserError
+from rpd.journal.errors import JournalNotOurs
 from rpd.journal.index import Entry, Index
-from rpd.journal.paths import canonical
+from rpd.journal.paths import canonical, journal_path
+from rpd.journal.reader import read
 
 
-def find_journal(run: str | None, *, only_unfinished: bool = False) -> Path:
+def find_journal(run: str | None, *, only_unfinished: bool = False, to_act: bool = False) -> Path:
     """The canonical journal of a path, a run id, a unique prefix, or a workflow (its newest run).
 
     Without a name: the only unfinished run where `only_unfinished`, else the newest. Raises UserError (exit code 2)
-    when that is not one run.
+    when that is not one run; with `to_act`, JournalNotOurs when it is not one of this state home.
     """
     home = state_home()
     if run is not None and (os.sep in run or Path(run).exists()):
-        return canonical(Path(run).absolute())
+        path = canonical(Path(run).absolute())
+        return own_journal(path, home) if to_act else path
     index = Index(home)
     if run is not None:
         return Path(_pick(index.find(run), run).journal)
@@ -34,6 +38,29 @@ def find_journal(run: str | None, *, only_unfinished: bool = False) -> Path:
     if not entries:
         raise UserError(f"there are no runs in {home}", hint="rpd run FILE")
     return Path(entries[0].journal)
+
+
+def own_journal(path: Path, home: Path) -> Path:
+    """The journal of this state home that `path` is, by place or by content. Raises JournalNotOurs.
+
+    A journal from elsewhere names a cloud, folders and commands of somebody else's choice: it may be read, but nothing
+    goes there because of it. And one journal has one lock, beside its canonical name.
+    """
+    journals = (home / "journals").resolve()
+    if path.is_relative_to(journals):
+        return path
+    reading = read(path)
+    opened, run_id = reading.opened, reading.records[0].run if reading.records else ""
+    if opened is None:
+        raise reading.damage or JournalNotOurs(f"{path} holds no run")
+    place = journal_path(home, opened.workflow, run_id)
+    if place.exists() and read(place).records[:1] == reading.records[:1]:
+        return place
+    raise JournalNotOurs(
+        f"{path} is not a journal of this state home ({home}); rpd inspect shows it, but nothing acts on it",
+        hint=f"if you trust it: mkdir -p {shlex.quote(str(place.parent))} && "
+        f"cp {shlex.quote(str(path))} {shlex.quote(str(place))}",
+    )
 
 
 def _pick(found: list[Entry], name: str) -> Entry:

@@ -8,7 +8,10 @@ from rpd.states.world import Armed, Claim, Greeting, StepResult, SwitchOrder
 
 _PHASES = frozenset({"none", "claimed", "running", "ended", "lost"})
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_WHOLE = re.compile(r"-?[0-9]{1,15}\Z")
+_LARGEST = 1e12
+"""A number beyond this is no time and no size; a journal could not hold every one."""
 _TAIL_LINES = 40
 _LINE_CHARACTERS = 2000
 
@@ -30,16 +33,16 @@ def claim_of(fields: Fields) -> Claim:
     """Raises ValueError when it is not a claim."""
     phase = fields.get("phase", "")
     if phase not in _PHASES:
-        raise ValueError(f"no claim has the phase {phase!r}")
+        raise ValueError(f"no claim has the phase {phase[:40]!r}")
     marker = fields.get("has_marker", "")
     exit_code = fields.get("exit_code", "")
     return Claim(
         phase=phase,
-        launch=int(fields["launch"]),
-        exit_code=int(exit_code) if exit_code else None,
+        launch=whole(fields["launch"]),
+        exit_code=whole(exit_code) if exit_code else None,
         started_at=_number(fields.get("started_at", "")),
         ended_at=_number(fields.get("ended_at", "")),
-        log_bytes=int(fields.get("log_bytes") or 0),
+        log_bytes=whole(fields.get("log_bytes") or "0"),
         has_marker=marker == "1" if marker else None,
         note=fields.get("note", ""),
     )
@@ -55,26 +58,26 @@ def greeting_of(text: str, host_key: str) -> Greeting:
         host_key=host_key,
         pod_id=fields["pod_id"],
         container=fields["container"],
-        clock=_number(fields["clock"]) or float(fields["clock_s"]),
-        gpus=int(gpus) if gpus else None,
+        clock=_number(fields["clock"]) or _moment(fields["clock_s"]),
+        gpus=whole(gpus) if gpus else None,
         tools=tools,
-        epoch=int(fields["epoch"]),
-        anchor_seq=int(seq) if seq else None,
+        epoch=whole(fields["epoch"]),
+        anchor_seq=whole(seq) if seq else None,
         anchor_z=z or None,
     )
 
 
 def armed_of(fields: Fields, order: SwitchOrder) -> Armed:
     """Raises ValueError when the answer is none, or not about these orders."""
-    generation = int(fields["generation"])
+    generation = whole(fields["generation"])
     if generation != order.generation:
         raise ValueError(f"the pod holds orders of generation {generation}, not {order.generation}")
     return Armed(
         generation=generation,
-        limit_at=float(fields["limit_at"]),
+        limit_at=_moment(fields["limit_at"]),
         probe=fields["probe"],
         is_restart_proof=fields.get("kind") == "start",
-        pid=int(fields["pid"]) if fields.get("pid") else None,
+        pid=whole(fields["pid"]) if fields.get("pid") else None,
     )
 
 
@@ -83,12 +86,30 @@ def step_result_of(fields: Fields, output: str) -> StepResult:
     lines = [clean(line.rstrip("\r").rpartition("\r")[2]) for line in output.split("\n")]
     while lines and not lines[-1].strip():
         lines.pop()
-    return StepResult(int(fields["exit_code"]), tuple(lines[-_TAIL_LINES:]), _number(fields.get("seconds", "")) or 0.0)
+    return StepResult(
+        whole(fields["exit_code"]), tuple(lines[-_TAIL_LINES:]), _number(fields.get("seconds", "")) or 0.0
+    )
+
+
+def whole(text: str) -> int:
+    """A whole number of at most 15 digits. Raises ValueError."""
+    if not _WHOLE.match(text):
+        raise ValueError(f"{text[:40]!r} is not a number that can be meant")
+    return int(text)
+
+
+def _moment(text: str) -> float:
+    """Seconds since 1970, or of something that counts from 0. Raises ValueError."""
+    number = _number(text)
+    if number is None or number < 0.0:
+        raise ValueError(f"{text[:40]!r} is not a time that can be meant")
+    return number
 
 
 def _number(text: str) -> float | None:
     """None for what is no number: `date +%N` prints itself where it is not known."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if abs(number) <= _LARGEST else None

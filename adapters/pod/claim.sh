@@ -19,10 +19,24 @@ rpd_is_running() {
     rpd_note='the wrapper is gone, the job runs on: its exit code will not be known'
 }
 
+# The folder is not there. A launch of this start of the container has left its lock in memory all the same: a job may wipe
+# the volume it works on, and must not be started a second time for that.
+rpd_look_without() {
+    rpd_lock=$(rpd_lock_path "$rpd_launch" "$rpd_job")
+    if [ ! -e "$rpd_lock" ]; then rpd_phase=none; return; fi
+    rpd_note='the claim folder is gone'
+    rpd_held "$rpd_lock"
+    rpd_answer=$?
+    if [ -f "$rpd_lock.rc" ]; then rpd_phase=ended rpd_code=$(rpd_get "$rpd_lock.rc")
+    elif [ "$rpd_answer" -eq 1 ]; then rpd_phase=lost
+    else rpd_phase=running
+    fi
+}
+
 # Sets rpd_phase, rpd_code and rpd_note.
 rpd_look() {
     rpd_note='' rpd_code=''
-    if [ ! -d "$rpd_job" ]; then rpd_phase=none
+    if [ ! -d "$rpd_job" ]; then rpd_look_without
     elif [ -f "$rpd_job/rc" ]; then rpd_phase=ended
     elif [ ! -d "$rpd_job/gate" ]; then rpd_phase=claimed
     elif rpd_is_running; then rpd_phase=running

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from rpd.adapters.pod.answers import claim_of, fields_of
+from rpd.adapters.pod.answers import claim_of, clean, fields_of, whole
 from rpd.adapters.pod.local_log import LocalLog
 from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.connection import Connection
@@ -129,14 +129,11 @@ class _Attempt:
     def _take(self, message: str) -> None:
         body, _, kind = message.rpartition("#")
         if kind == "missing":
-            raise Refused(body, reason=Fault.NO_TOOL)
-        if kind == "size":
-            said, size = (int(word) for word in body.rpartition("\n")[2].split())
-            self._is_replaced = size < said
-            if self.claim is not None:
-                self.claim = msgspec.structs.replace(self.claim, log_bytes=size)
-            return
+            raise Refused(clean(body), reason=Fault.NO_TOOL)
         try:
+            if kind == "size":
+                self._take_size(body.rpartition("\n")[2])
+                return
             claim = claim_of(fields_of(body))
         except (ValueError, KeyError) as error:
             raise Unavailable(f"the pod's answer makes no sense: {error}", reason=Fault.UNREADABLE) from error
@@ -145,6 +142,13 @@ class _Attempt:
             self._end = claim
         elif claim.log_bytes < self._offset and claim.phase in ("running", "ended", "lost"):
             self._is_replaced = True
+
+    def _take_size(self, words: str) -> None:
+        """`SAID SIZE`: how long the log was when we had told how much of it is here. Raises ValueError."""
+        said, size = map(whole, words.split())
+        self._is_replaced = size < said
+        if self.claim is not None:
+            self.claim = msgspec.structs.replace(self.claim, log_bytes=size)
 
 
 def _end_of_message(text: bytearray) -> int | None:

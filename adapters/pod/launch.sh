@@ -17,6 +17,7 @@ rpd_take_over() {
 rpd_mtime() { stat -c %Y "$1" 2>/dev/null || date -r "$1" +%s; }
 
 rpd_claim() {
+    [ -d "$rpd_job" ] || [ ! -e "$(rpd_lock_path "$rpd_launch" "$rpd_job")" ] || return 1
     rpd_error=$(mkdir -p "$rpd_folder/jobs" 2>&1) || rpd_fail path_refused "$rpd_error"
     rpd_error=$(mkdir "$rpd_job" 2>&1) && return 0
     [ -d "$rpd_job" ] || rpd_fail path_refused "$rpd_error"

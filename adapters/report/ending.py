@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rpd.adapters.report.words import clean, clock, duration, money, rate
+from rpd.adapters.report.words import clock, duration, money, one_line, rate
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
 from rpd.states import cost
@@ -28,7 +28,7 @@ def last_words(facts: Facts, now: Stamp, journal: Path) -> list[str]:
         lines.append(f"why:     rpd inspect {facts.run_id}")
         if facts.claim is not None:
             lines.append(f"         rpd logs {facts.run_id} --tail 50")
-    return [clean(line) for line in lines]
+    return [one_line(line) for line in lines]
 
 
 def _headline(facts: Facts, now: Stamp) -> str:

@@ -15,8 +15,17 @@ from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
 from rpd.states.policy import released_by, spent_usd
 
-FOREIGN = (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError, AssertionError)
-"""What folding raises at intact lines that no run of this program has written."""
+FOREIGN = (
+    msgspec.ValidationError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What folding and telling raise at intact lines that no run of this program has written."""
 
 
 def facts_of(reading: Reading) -> Facts:

@@ -7,7 +7,6 @@ import contextlib
 import os
 import textwrap
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rpd.adapters.report.log_tail import LogTail
+from rpd.adapters.report.plain import present
 from rpd.adapters.report.story import tell
 from rpd.adapters.report.words import clean, clock, duration, money, rate
 from rpd.engine.deadline import elapsed
@@ -84,7 +84,7 @@ class LiveView:
             self._tail.extend(self._log.new_lines())
             if self._at is not None:
                 with self._turn:
-                    block = self._block(_now(self._at))
+                    block = self._block(present(self._at))
                 with contextlib.suppress(OSError):
                     self._live.update(block, refresh=True)
 
@@ -139,8 +139,3 @@ def shows_unicode(encoding: str | None, environ: Mapping[str, str] = os.environ)
     """Whether more than ASCII may be shown. Python writes UTF-8 in the C locale, too; the terminal may not."""
     named = environ.get("LC_ALL") or environ.get("LANG") or ""
     return "utf" in (encoding or "").lower() and named not in ("C", "POSIX")
-
-
-def _now(at: Stamp) -> Stamp:
-    wall = time.time()
-    return Stamp(wall, at.up + max(0.0, wall - at.wall), at.boot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+from rpd.adapters.report.inspection import FOREIGN
 from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Wait
 from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot
@@ -14,6 +15,13 @@ from rpd.states.lifecycle import JOB_LIFECYCLE, awaits
 
 def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
     """An open intent is settled first; otherwise the state decides, on these facts."""
+    try:
+        return _first_step(facts, snapshot, now)
+    except FOREIGN:
+        return f"go on in state {facts.state}"
+
+
+def _first_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
     for opened in snapshot.open_intents.values():
         intent = opened.intent
         pending = Pending(intent.opid, intent.op, intent.state, intent.args, intent.attempt, opened.at)
@@ -21,11 +29,8 @@ def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
     facts = copy.deepcopy(facts)
     resume(facts, now)  # what was asked of the process that left is over
     handler = JOB_LIFECYCLE.handlers[facts.state]
-    try:
-        decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)
-        return _in_words(decision if decision is not None else handler.decide(facts, now))
-    except (AssertionError, KeyError):
-        return f"go on in state {facts.state}"
+    decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)
+    return _in_words(decision if decision is not None else handler.decide(facts, now))
 
 
 def _in_words(decision: Decision) -> str:

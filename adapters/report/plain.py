@@ -63,7 +63,7 @@ class PlainView:
         while not self._stop.wait(LOG_LOOK_SECONDS):
             self._print_log()
             if time.monotonic() - self._last_line >= HEARTBEAT_SECONDS and self._at is not None:
-                self._print(f"{self.facts.state}: {clean(self._what)}; {cost_line(self.facts, _now(self._at))}")
+                self._print(f"{self.facts.state}: {clean(self._what)}; {cost_line(self.facts, present(self._at))}")
 
     def _print_log(self) -> None:
         if self._log is None:
@@ -95,7 +95,7 @@ def cost_line(facts: Facts, now: Stamp) -> str:
     return f"{text}; released by {who.who}" if who else text
 
 
-def _now(at: Stamp) -> Stamp:
+def present(at: Stamp) -> Stamp:
     """The present, on the clocks of `at`, close enough for a line of text."""
     wall = time.time()
     return Stamp(wall, at.up + max(0.0, wall - at.wall), at.boot)

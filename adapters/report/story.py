@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rpd.adapters.report.words import clean, clock, duration, money, plural, rate, size
+from rpd.adapters.report.inspection import FOREIGN
+from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, size
 from rpd.journal.records import (
     Closed,
     Intent,
@@ -25,8 +26,11 @@ from rpd.states.policy import released_by, usd_per_hour
 
 def tell(record: Record, facts: Facts) -> str | None:
     """One sentence about a record, or None when it is not worth one. `facts` are those after the record."""
-    text = _text(record, facts)
-    return clean(text) if text else None
+    try:
+        text = _text(record, facts)
+    except FOREIGN as error:
+        text = f"{record.event}: a record that makes no sense ({type(error).__name__})"
+    return one_line(text) if text else None
 
 
 def _text(record: Record, facts: Facts) -> str | None:

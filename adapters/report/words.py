@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 
+UNKNOWN = "?"
+"""What is shown for a number that is none: a pod or a journal may say anything."""
+
 _CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # escape sequences, whole
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"  # controls, line separators, changes of direction
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # escape sequences, whole
+    # Controls, separators of lines, changes of direction: with those a line shows other words than it holds.
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
 
 
 def clean(text: str) -> str:
     """Text of a journal, a pod or the cloud without control characters and escape sequences."""
     return _CONTROL.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """The same in one line, so that no text from elsewhere can pass for a line of ours."""
+    first, *more = text.splitlines() or [""]
+    return clean(" ".join([first, *(line.strip() for line in more if line.strip())]))
 
 
 def money(usd: float) -> str:
@@ -30,6 +41,8 @@ def rate(usd_per_hour: float) -> str:
 
 def duration(seconds: float) -> str:
     """`8.4 s`, `3 m 12 s`, `2 h 05 m`, `3 d 4 h`."""
+    if not math.isfinite(seconds):
+        return UNKNOWN
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -55,14 +68,21 @@ def size(count: int) -> str:
 def clock(wall: float) -> str:
     """A moment in UTC, with the day when it is not within 12 hours."""
     form = "%H:%MZ" if abs(wall - time.time()) < 43200 else "%Y-%m-%d %H:%MZ"
-    return time.strftime(form, time.gmtime(wall))
+    return _in_utc(form, wall)
 
 
 def utc(wall: float) -> str:
     """RFC 3339, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall))
+    return _in_utc("%Y-%m-%dT%H:%M:%SZ", wall)
 
 
 def plural(count: int, noun: str) -> str:
     """`1 file`, `3 files`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _in_utc(form: str, wall: float) -> str:
+    try:
+        return time.strftime(form, time.gmtime(wall))
+    except (OverflowError, ValueError, OSError):
+        return UNKNOWN

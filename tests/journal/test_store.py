@@ -471,3 +471,24 @@ def test_a_sync_error_while_taking_over_moves_the_journal() -> None:
         assert [record.event for record in journal.records] == ["opened", "repaired", "resumed"]
         assert journal.moves == 1
     assert reading(disk).records == journal.records
+
+
+class _PressedAgain(BaseException):
+    """What a signal handler raises wherever the program is."""
+
+
+class _Interrupted(list[Record]):
+    def append(self, record: Record) -> None:
+        raise _PressedAgain
+
+
+def test_an_exception_right_after_a_line_was_safe_does_not_break_the_chain(tmp_path: Path) -> None:
+    with create(tmp_path) as journal:
+        journal.records = _Interrupted(journal.records)
+        with pytest.raises(_PressedAgain):
+            journal.append(Note("one"))
+        journal.append(Note("two"))
+        path = journal.path
+    found = parse(path.read_bytes())
+    assert found.damage is None and not found.torn_bytes
+    assert [record.body.topic for record in found.records if isinstance(record.body, Note)] == ["one", "two"]

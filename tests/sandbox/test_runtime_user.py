@@ -64,9 +64,14 @@ asyncio.run(main())
 
 
 def can_run(python: str) -> bool:
-    """Whether an ordinary user can run this interpreter, and the installed packages fit it."""
-    version = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
-    return subprocess.run([*AS_NOBODY, python, "-c", version], capture_output=True, check=False).returncode == 0
+    """Whether an ordinary user can run this interpreter, and reach installed packages that fit it."""
+    packages = sysconfig.get_path("purelib")
+    script = (
+        f"import site, sys; site.addsitedir({packages!r}); import asyncssh, rpd.adapters.sandbox.runtime; "
+        f"sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    )
+    words = [*AS_NOBODY, python, "-S", "-c", script]
+    return subprocess.run(words, capture_output=True, cwd="/", check=False).returncode == 0
 
 
 @pytest.fixture
@@ -83,7 +88,7 @@ def home() -> Iterator[Path]:
 def test_containers_of_an_ordinary_user(home: Path) -> None:
     python = next(filter(can_run, ("/usr/bin/python3", sys.executable)), None)
     if python is None:
-        pytest.skip("no interpreter that an ordinary user can run")
+        pytest.skip("no interpreter and packages that an ordinary user can reach")
     words = [*AS_NOBODY, python, "-S", "-c", PROGRAM, sysconfig.get_path("purelib"), str(home)]
     env = {"PATH": os.environ["PATH"], "HOME": str(home)}
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd="/", env=env, check=False)

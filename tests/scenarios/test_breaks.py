@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import signal
+import subprocess
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,6 @@ from typing import Any
 import pytest
 
 from rpd.adapters.sandbox import daemon
-from rpd.journal.records import Transition
 from tests.scenarios.stage import COMPUTING, GATED, Stage, artifact, config, eventually
 
 RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
@@ -52,7 +55,7 @@ def test_gc_releases_where_the_run_folder_cannot_be_made(stage: Stage) -> None:
 def test_gc_releases_without_the_secrets_of_the_job(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.play(boot_seconds=60)
     monkeypatch.setenv("HF_TOKEN", "hf_abcdefghijklmnop")
-    killed_in(stage, "boot", config(remote_env={"exports": {"HF_TOKEN": "${HF_TOKEN}"}}, variables={}))
+    killed_in(stage, "boot", config(remote_env={"exports": {"LABEL": "hf_abcdefghijklmnop"}}))
     monkeypatch.delenv("HF_TOKEN")
     seen = collected(stage)
     assert seen["exit_code"] == 0, seen
@@ -162,14 +165,100 @@ def test_a_job_that_wipes_the_volume_still_ends_as_it_ends(stage: Stage) -> None
     stage.judge("TERMINATED", starts=1)
 
 
-def moves(stage: Stage) -> list[str]:
-    return [str(record.body.dest) for record in stage.records() if isinstance(record.body, Transition)]
-
-
 def test_a_container_that_restarts_by_itself_does_not_hang_the_run(stage: Stage) -> None:
     live = stage.begin(config(RESULT + GATED, artifacts=artifact()))
     live.until("monitor")
-    stage.somebody("host-down")
+    call(stage, "POST", f"/v2/pods/{stage.live_pod()['id']}/action", {"action": "restart"})
     assert live.end(90) in (10, 75), live.text
     stage.nothing_computes()
     assert Path(stage.inspect()["run_dir"], "out/result.txt").exists()
+
+
+def test_gc_releases_without_the_ssh_key(stage: Stage) -> None:
+    key = stage.folder / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    stage.play(boot_seconds=60)
+    killed_in(stage, "boot", config(ssh={"key_path": str(key)}))
+    key.unlink()
+    assert collected(stage)["exit_code"] == 0
+    stage.judge("TERMINATED", starts=0)
+
+
+def test_the_run_folder_vanishes_while_the_job_runs(stage: Stage) -> None:
+    live = stage.begin(config(RESULT + GATED, artifacts=artifact()))
+    live.until("monitor")
+    shutil.rmtree(stage.folder / "artifacts")
+    stage.go()
+    assert live.end() == 0, live.text
+    stage.judge("TERMINATED", starts=1)
+    assert stage.result() == "42\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("state", ["boot", "monitor", "collect", "release"])
+def test_all_commands_at_once(stage: Stage, state: str, seed: int) -> None:
+    live = stage.begin(config(RESULT + ("echo done" if state != "monitor" else GATED), artifacts=artifact()))
+    live.until(state)
+    if seed % 2:
+        live.kill()
+    if state == "monitor" and seed >= 2:
+        with contextlib.suppress(AssertionError):
+            stage.go()
+    kinds = [("gc", "--yes"), ("resume",), ("gc", "--yes"), ("cancel", stage.run_id), ("release", stage.run_id)]
+    kinds = kinds[seed:] + kinds[:seed]
+    all_of_them = [stage.start(*words) for words in kinds]
+    codes = [each.end(60) for each in all_of_them]
+    if not seed % 2:
+        live.end(60)
+    assert "Traceback" not in "".join(each.text for each in all_of_them)
+    stage.rpd("resume", stage.run_id)
+    collected(stage)
+    stage.nothing_computes()
+    assert stage.inspect()["verified"], codes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", ["boot", "connect", "monitor", "collect", "release"])
+def test_two_presses_leave_a_debt_that_gc_closes(stage: Stage, state: str) -> None:
+    if state == "boot":
+        stage.play(boot_seconds=5)
+    if state == "release":
+        stage.fault("F29", times=2, how="linger", seconds=3)
+    live = stage.begin(config(RESULT + ("" if state in ("collect", "release") else GATED), artifacts=artifact()))
+    live.until(state)
+    with contextlib.suppress(ProcessLookupError):
+        live.press()
+        pressed = time.monotonic()
+        eventually(lambda: time.monotonic() - pressed > 0.35)
+        live.press()
+    code = live.end(30)
+    computing = [pod for pod in stage.truth()["pods"] if pod["status"] in COMPUTING]
+    assert code == 8 or not computing, (code, live.text)
+    assert "Traceback" not in live.text
+    collected(stage)
+    stage.nothing_computes()
+    assert stage.inspect()["verified"]
+
+
+@pytest.mark.slow
+def test_a_request_that_makes_no_sense_is_dropped(stage: Stage) -> None:
+    killed_in(stage, "monitor", config(RESULT + GATED, artifacts=artifact()))
+    stage.journal.with_name(stage.journal.name + ".request").write_text("garbage")
+    stage.go()
+    done = stage.rpd("resume")
+    assert done.returncode == 0, done.stderr
+
+
+def test_term_to_gc_in_its_proof(stage: Stage) -> None:
+    stage.play(boot_seconds=60)
+    killed_in(stage, "boot", config())
+    stage.fault("F29", times=1, how="linger", seconds=3)
+    live = stage.start("gc", "--yes", "--json")
+    live.until("release")
+    live.signal(signal.SIGTERM)
+    code = live.end(30)
+    assert code in (0, 8), live.text
+    assert json.loads(live.out)
+    collected(stage)
+    stage.judge("TERMINATED", starts=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from rpd.engine.errors import NotSent, Refused, Unavailable
@@ -637,3 +638,124 @@ def test_a_journal_that_fails_releases_what_is_rented(good: int) -> None:
         assert ending.exit_code in (0, 9)
     else:
         assert ending.exit_code == 75 and stage.cloud.only().status == "EXITED"
+
+
+# What was once broken.
+
+
+def test_a_claim_folder_that_vanished_is_not_launched_again() -> None:
+    stage = Stage(FakeJob(seconds=5000.0))
+
+    def wipe_and_stop() -> None:
+        pod = stage.cloud.only()
+        for key in [key for key in pod.volume if key.startswith("claim-")]:
+            del pod.volume[key]
+        stage.cloud.halt(pod)
+
+    stage.clock.after(200.0, wipe_and_stop)
+    assert ended(stage.process())[0] == "lost"
+    assert len(stage.remote.starts) == 1
+    assert stage.facts.pulled, "what there is, is fetched"
+
+
+@pytest.mark.parametrize("request_too", ["interrupt", "terminate"])
+def test_a_signal_to_gc_does_not_reach_the_job(request_too: str) -> None:
+    stage = Stage(FakeJob(seconds=5000.0))
+    stage.clock.after(200.0, lambda: stage.control.ask("detach"))
+    assert not stage.process().closed
+    ending = stage.process("gc", request_too, command="gc")
+    assert (ending.closed, ending.exit_code) == (False, 8)
+    assert stage.cloud.billing, "the job runs on"
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+
+
+def test_a_key_refused_while_a_release_is_unclear_ends_in_8() -> None:
+    stage = Stage()
+
+    def revoke() -> None:
+        for call in ("get", "list", "delete", "stop"):
+            stage.cloud.broken[call] = KEY_REFUSED
+
+    stage.cloud.plan("delete", "nothing")
+    stage.clock.after(300.0, lambda: None)
+    original = stage.cloud.delete
+
+    def delete(pod_id: str) -> None:
+        try:
+            original(pod_id)
+        finally:
+            revoke()
+
+    stage.cloud.delete = delete  # type: ignore[method-assign]
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 8)
+    assert stage.facts.compute_debts
+    stage.cloud.broken.clear()
+    stage.cloud.delete = original  # type: ignore[method-assign]
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
+def test_a_budget_that_ends_in_boot_deletes_no_results_nobody_tried_to_fetch() -> None:
+    stage = Stage(
+        FakeJob(seconds=600.0),
+        budget={"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 3000, "max_runtime_minutes": 20},
+        lifecycle={"on_failure": "delete", "on_interrupt": "delete"},
+    )
+
+    def stop_for_long() -> None:
+        stage.cloud.only().boot_seconds = 1500.0
+        stage.cloud.halt(stage.cloud.only())
+
+    stage.clock.after(300.0, stop_for_long)
+    ending = stage.process()
+    assert stage.remote.starts and not stage.facts.pulled
+    assert stage.cloud.only().status == "EXITED", stage.journal.events()[-10:]
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    stage.cloud.only().boot_seconds = 20.0
+    ended(stage.finish())
+    assert stage.facts.pulled
+
+
+def test_a_pod_whose_env_is_not_shown_is_not_absent() -> None:
+    stage = Stage()
+    view = stage.cloud._view
+    stage.cloud._view = lambda pod: msgspec.structs.replace(view(pod), env={})  # type: ignore[method-assign]
+    stage.cloud.plan("create", "ambiguous")
+    assert ended(stage.process())[0] == "succeeded"
+    assert stage.cloud.billing == []
+    assert len(stage.cloud.creates) == 1
+
+
+def test_a_container_that_restarts_by_itself_gets_a_new_pin_only_when_the_cloud_says_so() -> None:
+    stage = Stage(FakeJob(seconds=5000.0))
+
+    def restart() -> None:
+        pod = stage.cloud.only()
+        pod.container_ends[pod.container] = stage.clock.real
+        pod.container += 1
+
+    stage.clock.after(200.0, restart)
+    ending = stage.process()
+    assert ended(ending) == ("lost", "job_lost", 10)
+    assert stage.facts.pulled
+    assert stage.clock.real < 600.0
+
+
+def test_a_host_key_that_changed_without_a_start_is_refused_soon() -> None:
+    stage = Stage(FakeJob(seconds=5000.0))
+    reach = stage.remote._reach
+
+    def other_key(target: Any, *, effect: bool = False) -> Any:
+        pod = reach(target, effect=effect)
+        if stage.clock.real > 200.0 and pod.container == 1 and target.host_key is not None:
+            raise Refused("the host key changed", reason="host_key_changed")
+        return pod
+
+    stage.remote._reach = other_key  # type: ignore[method-assign]
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    assert stage.cloud.only().status == "EXITED"
+    assert stage.clock.real < 600.0
+    assert ended(stage.finish()) == ("lost", "job_lost", 10)
+    assert stage.facts.pulled

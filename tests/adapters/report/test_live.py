@@ -71,6 +71,7 @@ def until(screen: Screen, words: str) -> None:
 def test_the_block_fits_is_true_and_goes_away(tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LC_ALL", raising=False)
     monkeypatch.setenv("LANG", "en_US.UTF-8")
+    monkeypatch.setenv("TERM", "xterm-256color")
     screen = Screen(encoding)
     console = Console(file=screen, force_terminal=True, width=60, height=16, legacy_windows=False)
     known = facts(tmp_path)

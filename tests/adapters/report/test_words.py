@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rpd.adapters.report.live import shows_unicode
-from rpd.adapters.report.words import duration, money, size
+from rpd.adapters.report.words import clean, clock, duration, money, one_line, size, utc
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,19 @@ def test_ascii_where_the_terminal_may_not_know_more() -> None:
     assert not shows_unicode("utf-8", {"LANG": "C"})
     assert not shows_unicode("utf-8", {"LANG": "en_US.UTF-8", "LC_ALL": "POSIX"})
     assert not shows_unicode("latin-1", {"LANG": "de_DE"})
+
+
+HOSTILE = "a\x1b]0;title\x07b\x1b[31mc\x9b31md\x08\x7f\u202ee\u2066f\u200fg\r"
+
+
+def test_nothing_that_steers_a_terminal_passes() -> None:
+    assert clean(HOSTILE) == "abc31mdefg"
+    assert clean("\x1b\x00]52;c;QUFB\x07 \x1bP1$r\x1b\\") == "]52;c;QUFB P1$r\\"
+    assert clean("two\tcells\nand a line") == "two\tcells\nand a line"
+    assert one_line("released\nreleased: absent\x85\u2028by id") == "released released: absent by id"
+
+
+@pytest.mark.parametrize("wall", [1e300, -1e300, 1e18, float("inf"), float("nan")])
+def test_moments_and_spans_out_of_this_world(wall: float) -> None:
+    for tell in (utc, clock, duration, money):
+        assert tell(wall)

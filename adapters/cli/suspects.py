@@ -1,0 +1,66 @@
+"""Pods that compute though no engine will look after them: those of a journal that cannot be driven, and those of a run
+that owes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.report.inspection import Inspection
+from rpd.journal.errors import JournalError
+from rpd.journal.index import Entry
+from rpd.journal.lock import holder
+from rpd.journal.reader import read, salvage
+from rpd.states.sweep import is_of_run, may_name_run
+from rpd.states.world import Pod
+
+AT_REST = ("EXITED", "TERMINATED")
+"""Every other status, one unknown to us too, may compute."""
+
+
+class Suspect(msgspec.Struct, frozen=True):
+    """A pod of ours that has to stop computing, `how`, and `why`. What may hold results is never deleted."""
+
+    pod: Pod
+    how: Literal["stop", "delete"]
+    why: str
+
+
+def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
+    """Those of this run among the account's pods; none while its engine lives. Raises JournalError."""
+    alive = [pod for pod in pods if pod.status not in AT_REST and may_name_run(pod, entry.run_id)]
+    if not alive or holder(Path(entry.journal)) is not None:
+        return []
+    if entry.problem:
+        names = _names(entry)
+        why = f"its journal cannot be driven ({entry.problem})"
+        return [Suspect(pod, "stop", why) for pod in alive if pod.name in names]
+    if owes_compute(entry) or not any(pod.name.startswith(f"rpd-{entry.workflow}-") for pod in alive):
+        return []
+    facts = Inspection(read(Path(entry.journal)), SystemClock().now()).facts
+    kept = {pod.id for pod in facts.pods.values() if pod.name in facts.storage_debts}
+    return [
+        Suspect(pod, "stop", "its run keeps it stopped, and somebody started it")
+        if pod.id in kept
+        else Suspect(pod, "delete", "appeared after its run had given it up")
+        for pod in alive
+        if is_of_run(pod, facts.name_prefix, facts.run_id)
+    ]
+
+
+def owes_compute(entry: Entry) -> bool:
+    """Whether the journal names something that may compute."""
+    return any(debt.kind == "compute" for debt in entry.debts)
+
+
+def _names(entry: Entry) -> set[str]:
+    """Every name the journal, or what was known of it, ever said. Each holds 26 random letters: nobody else has it."""
+    owed = {debt.key for debt in entry.debts}
+    try:
+        return owed | salvage(Path(entry.journal))
+    except JournalError:
+        return owed
