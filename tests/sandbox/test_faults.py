@@ -136,7 +136,7 @@ def test_stuck_boot(sandbox: Any) -> None:
     ("fault_id", "how", "shown"), [("F17", "null", None), ("F17", "empty", {}), ("F36", None, "no address")]
 )
 def test_running_but_not_there(sandbox: Any, fault_id: str, how: str | None, shown: Any) -> None:
-    sandbox.fault(fault_id, options={"how": how, "seconds": "0.6"} if how else {"seconds": "0.6"})
+    sandbox.fault(fault_id, options={"how": how, "seconds": "4"} if how else {"seconds": "4"})
     pod_id = sandbox.create()["id"]
     pod = sandbox.until(pod_id, "RUNNING")
     if fault_id == "F17":
