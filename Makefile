@@ -13,8 +13,8 @@ SEED ?= 1
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
-	RPD_HOME=$(CURDIR)/build/demo $(BIN)/rpd run examples/hello/hello.yaml --sandbox; \
-	  status=$$?; RPD_HOME=$(CURDIR)/build/demo $(BIN)/rpd sandbox down; exit $$status
+	RPD_HOME="$(CURDIR)/build/demo" $(BIN)/rpd run examples/hello/hello.yaml --sandbox; \
+	  status=$$?; RPD_HOME="$(CURDIR)/build/demo" $(BIN)/rpd sandbox down; exit $$status
 
 test: lint types
 	$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow"

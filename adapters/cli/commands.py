@@ -35,7 +35,12 @@ Run = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-Vars = Annotated[list[str] | None, typer.Option("--var", metavar="KEY=VALUE", help="A template variable; repeatable.")]
+Vars = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--var", metavar="KEY[=VALUE]", help="A template variable; alone: from the environment (secrets). Repeatable."
+    ),
+]
 
 
 def call() -> int:

@@ -87,8 +87,15 @@ def _open(loaded: LoadedJob, access: Access, home: Path) -> Journal:
         variables=loaded.variables,
     )
     clock = SystemClock()
+    redactor = redactor_for(access)
+    if redactor.mask_data(opened.config) != opened.config:
+        raise UserError(
+            "the job holds a secret in disguise (base64, hexadecimal, quoted); the journal must not keep it",
+            reason="secret_in_disguise",
+            hint="pass the secret itself as a variable, and encode it in the pod",
+        )
     try:
-        return Journal.create(path, opened, run_id=loaded.run_id, now=clock.now, redactor=redactor_for(access))
+        return Journal.create(path, opened, run_id=loaded.run_id, now=clock.now, redactor=redactor)
     except RecordRefused as refused:
         raise UserError(
             f"the rendered job does not fit into the journal's first record: {refused.message}",

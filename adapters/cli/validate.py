@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -27,11 +28,12 @@ def validate_file(file: Path, *, variables: list[str], as_json: bool) -> int:
 
 
 def read_variables(pairs: list[str]) -> dict[str, str]:
-    """`KEY=VALUE` from the command line. Raises UserError."""
+    """`KEY=VALUE` from the command line, or `KEY` alone for the value of this process's environment: a secret then
+    shows in no list of processes. Raises UserError."""
     variables = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise UserError(f"--var {pair!r} is not KEY=VALUE")
-        variables[key] = value
+        if not key.isidentifier() or not (equals or key in os.environ):
+            raise UserError(f"--var {pair!r} is not KEY=VALUE, nor the name of a variable of the environment")
+        variables[key] = value if equals else os.environ[key]
     return variables

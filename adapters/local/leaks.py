@@ -70,10 +70,10 @@ def unmask(value: Any, environ: Mapping[str, str]) -> Any:
 
 def _from_environment(match: re.Match[str], environ: Mapping[str, str]) -> str:
     name = match[1]
+    if not is_secret_name(name) or 0 < len(environ.get(name, "")) < SHORTEST_SECRET:
+        return match[0]  # never masked: the user's own words
     if name in environ:
         return environ[name]
-    if not is_secret_name(name):
-        return match[0]
     raise UserError(
         f"the run was started with the secret ${name}, which the journal does not hold; set it again",
         reason="secret_missing",

@@ -61,7 +61,7 @@ def check_leaks(value: Any, secrets: Mapping[str, str], path: Path = ()) -> Iter
                 f"holds {found}, and pod.env can be read through the API; write {{{{ RUNPOD_SECRET_name }}}} here",
             )
         elif found:
-            yield path, f"holds {found}; a job file is copied into the journal: pass it as a variable, --var NAME=$NAME"
+            yield path, f"holds {found}; a job file is copied into the journal: pass it as a variable, --var NAME"
 
 
 def check_project_root(root: FilePath, home: FilePath) -> str | None:

@@ -14,6 +14,8 @@ rpd_is_running() {
     # Without a tool that knows locks the wrapper itself is looked for; it names itself right after it made the gate.
     if [ "$rpd_answer" -eq 2 ] && { [ ! -f "$rpd_job/pid" ] || rpd_lives "$rpd_job/pid"; }; then return 0; fi
     rpd_leader=$(rpd_get "$rpd_job/job")
+    # The number is not given away while its session lives: another process of that number means that the session is gone.
+    if rpd_stat "${rpd_leader%% *}" && [ "$rpd_start" != "${rpd_leader##* }" ]; then return 1; fi
     rpd_leader=${rpd_leader%% *}
     [ -n "$rpd_leader" ] && [ -n "$(rpd_members "$rpd_leader")" ] || return 1
     rpd_note='the wrapper is gone, the job runs on: its exit code will not be known'

@@ -23,6 +23,8 @@ _DRAIN_SECONDS = 2.0
 """How long the rest of an ended job's log may keep us waiting; it may have been cut behind our back."""
 _BEGIN_SECONDS = 30.0
 _MAX_LINE = 64 * 1024
+_RESTARTS_MAX = 5
+"""How often one call begins the copy anew; a pod that never stops asking for it would fill this disk."""
 
 Command = Callable[[int], str]
 """From an offset in the remote log to the command that follows it from there."""
@@ -36,7 +38,7 @@ def follow(connection: Connection, command: Command, log: LocalLog, *, seconds: 
     Refused (`no_tool`), and Interrupted when nothing was seen yet.
     """
     deadline = time.monotonic() + seconds
-    while True:
+    for _ in range(_RESTARTS_MAX):
         attempt = _Attempt(connection.channel(command(log.offset)), log, deadline, to_size_only)
         try:
             claim = attempt.run()
@@ -49,6 +51,7 @@ def follow(connection: Connection, command: Command, log: LocalLog, *, seconds: 
         if claim is not None:
             return claim
         log.restart()
+    raise Unavailable("the log in the pod is replaced again and again", reason=Fault.UNREADABLE)
 
 
 class _Attempt:

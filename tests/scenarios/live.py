@@ -95,7 +95,9 @@ class Live:
             raise AssertionError(f"still runs after {seconds} s in state {self.stage.state()}\n{self.text}") from None
 
     def kill(self) -> None:
-        """SIGKILL, and wait."""
+        """SIGKILL, and wait. Once it was waited for, its number may be somebody else's."""
+        if self.process.returncode is not None:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import shutil
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rpd.journal.records import Left, Note, Requested, Transition
+from tests.adapters.cli.conftest import JOB
 
 if TYPE_CHECKING:
     from tests.adapters.cli.conftest import Typist
@@ -79,3 +82,20 @@ def test_debug_shows_the_trace_and_keeps_the_exit_code(rpd: Typist) -> None:
     assert "Traceback" in done.stderr
     assert "error: " in done.stderr
     assert not STEERS.search(done.stderr)
+
+
+def test_a_secret_in_disguise_is_refused(rpd: Typist) -> None:
+    """The journal would hold `***` for good, and the job would get that."""
+    rpd.write("job.yaml")
+    token = base64.b64encode(b"canary-canary").decode()
+    said = rpd.refused("run", "job.yaml", "--var", f"word={token}", HF_TOKEN="canary-canary")
+    assert "in disguise" in said
+    assert rpd.is_untouched()
+
+
+def test_a_variable_of_the_environment(rpd: Typist) -> None:
+    rpd.write("job.yaml", JOB.replace("word", "HF_TOKEN"))
+    done = rpd("validate", "job.yaml", "--var", "HF_TOKEN", "--json", HF_TOKEN="canary-canary")
+    assert json.loads(done.stdout)["job"]["run"]["body"] == "echo ***HF_TOKEN***"
+    assert "canary" not in done.stdout + done.stderr
+    assert "nor the name of a variable" in rpd.refused("run", "job.yaml", "--var", "HF_TOKEN", HF_TOKEN=None)

@@ -247,7 +247,7 @@ staging:
             "remote_env: {exports: {K: sk-aaaaaaaaaaaaaaaaaaaaaaaa}}",
             (
                 "4: remote_env.exports.K: holds what looks like a key; a job file is copied into the journal: "
-                "pass it as a variable, --var NAME=$NAME"
+                "pass it as a variable, --var NAME"
             ),
         ),
     ],
@@ -297,6 +297,12 @@ def test_secrets_of_the_environment(tmp_path: Path) -> None:
     assert restore_job(loaded.config, environ) == loaded.job
     with pytest.raises(UserError, match=r"the secret \$HF_TOKEN"):
         restore_job(loaded.config, {})
+
+
+def test_only_what_was_masked_is_unmasked(tmp_path: Path) -> None:
+    loaded = load(tmp_path, SMALL + "remote_env: {exports: {BANNER: '***HOME*** ***A_TOKEN***'}}\n")
+    environ = {"HOME": "/home/me", "A_TOKEN": "short"}
+    assert restore_job(loaded.config, environ) == loaded.job
 
 
 def test_secret_references_survive_without_spaces(tmp_path: Path) -> None:

@@ -78,12 +78,13 @@ def test_text_is_stripped_and_bounded() -> None:
 
 
 class OddPod:
-    """A follower in a pod that says these things on stderr and sends this log."""
+    """Followers in a pod that say these things on stderr, each the same."""
 
-    def __init__(self, said: bytes, log: bytes = b"") -> None:
-        self._said, self._log = said, log
+    def __init__(self, said: bytes) -> None:
+        self._says = self._said = said
 
     def channel(self, command: str) -> OddPod:
+        self._said = self._says
         return self
 
     def send(self, data: bytes) -> None:
@@ -93,8 +94,7 @@ class OddPod:
         pass
 
     def recv(self, seconds: float) -> bytes | None:
-        data, self._log = self._log[:100_000], self._log[100_000:]
-        return data
+        return b""
 
     def recv_stderr(self, seconds: float) -> bytes | None:
         data, self._said = self._said[:100_000], self._said[100_000:]
@@ -110,6 +110,7 @@ class OddPod:
         b"#start\n",
         b"phase=ended\n#end\n",
         b"phase=ended\nlaunch=" + b"9" * 5000 + b"\n#end\n",
+        b"5 1#size\n",
         b"9#size\n",
         b"a b#size\n",
         b"1 2 3#size\n",
