@@ -230,6 +230,8 @@ def _conclude(row: Row, path: Path, code: int) -> None:
     facts = inspection.facts
     row.state, row.released_by = str(facts.state), inspection.released_by()
     row.is_done = not facts.compute_debts
+    pod = inspection.pod()
+    row.pod_status = pod["status"] if pod is not None else None
     if facts.compute_debts:
         left = inspection.snapshot.left
         row.result = left.why if left else f"still open (exit code {code})"
