@@ -6,6 +6,7 @@ from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Do, Fire, Leave, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, pack, repeatable, target, unknown_operation, unpack
+from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.job import Artifact
 from rpd.states.link import decide_link
@@ -14,7 +15,6 @@ from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, INTERRUPTED_COLLECT_SEC
 from rpd.states.world import JobRef, Pull, Target, World
 
 PULL_TRIES_MAX = 3
-EXIT_RESUMABLE = 75
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -25,7 +25,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.COLLECTED)
     if pod.released_as == "stop":
         if facts.parked_epoch == facts.epoch or facts.request == "gc":
-            return Leave("the pod is stopped with results to collect", EXIT_RESUMABLE)
+            return Leave("the pod is stopped with results to collect", Exit.RESUMABLE)
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     if facts.request == "gc" and not facts.collected:
         return _give_up(facts, "left for `rpd resume`")

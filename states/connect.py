@@ -9,12 +9,12 @@ from rpd.engine.decision import Decision, Fire, Leave, Look, Pending, Result, Wa
 from rpd.journal.records import Stamp
 from rpd.states.boot import boot_seconds_left, host_failed, is_overdue
 from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
+from rpd.states.exits import Exit
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.faults import Fault
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.world import SshAddress, Target, World
 
-EXIT_TAKEN_OVER = 9
 TRIES_PER_PAUSE = 10
 """Knocking costs nothing, and the bill runs: the pause grows only after so many tries, first 0.15 s, at last 2 s."""
 
@@ -62,7 +62,7 @@ def _greeted(facts: Facts, pod: PodFacts) -> Decision:
     anchor = pod.greeting.anchor_seq
     if anchor is not None and anchor > facts.seq:
         text = f"the pod has seen record {anchor} of this journal, which ends at {facts.seq}: records were lost here"
-        return Leave(text, EXIT_TAKEN_OVER)
+        return Leave(text, Exit.JOURNAL)
     return Fire(Trigger.SSH_ANSWERED)
 
 

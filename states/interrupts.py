@@ -7,6 +7,7 @@ from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Fire, Leave
 from rpd.engine.rule import Table
 from rpd.journal.records import Stamp
+from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.faults import Fault
 from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
@@ -14,9 +15,6 @@ from rpd.states.policy import answer, is_out_of_money, is_out_of_time, is_protec
 from rpd.states.sweep import decide_sweep
 
 MISSES_MIN = 3
-EXIT_RESUMABLE = 75
-EXIT_STILL_BILLING = 8
-EXIT_TAKEN_OVER = 9
 WITH_POD = (*BEFORE_LAUNCH, *WITH_JOB, State.COLLECT)
 
 
@@ -25,7 +23,7 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
     if state not in WITH_POD:
         return None
     if facts.last_reason == Fault.TAKEN_OVER and facts.failures:
-        return Leave(facts.last_error or "another owner acts on this run", EXIT_TAKEN_OVER)
+        return Leave(facts.last_error or "another owner acts on this run", Exit.JOURNAL)
     if facts.pod is not None and facts.pod.misses >= MISSES_MIN and _is_vanished(facts, now):
         hoped = (None, Reason.JOB_SUCCEEDED, Reason.RESULTS_UNVERIFIED)
         is_all_here = facts.launch_intended and facts.collected
@@ -58,7 +56,7 @@ def _detached(state: State, facts: Facts, now: Stamp) -> Decision | None:
     if state is not State.MONITOR:
         return None
     who = released_by(facts, now)
-    exit_code = EXIT_RESUMABLE if is_protected(facts) else EXIT_STILL_BILLING
+    exit_code = Exit.RESUMABLE if is_protected(facts) else Exit.STILL_BILLING
     return Leave("detached; the job goes on", exit_code, who.who if who else None)
 
 

@@ -6,6 +6,7 @@ from rpd.engine.deadline import elapsed, is_before, remaining
 from rpd.engine.decision import Decision, Do, Fire, Leave, Look, Wait
 from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, look_at_pod, pack, pause_left, target
+from rpd.states.exits import Exit
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.faults import Fault
 from rpd.states.names import Op, Reason, Trigger
@@ -15,7 +16,6 @@ POD_LOOK_SECONDS = 15.0
 """A pod that vanished is noticed within this time even while its connection seems alive."""
 GC_PATIENCE_SECONDS = 20.0
 """How long `gc` tries to ask a pod about its job before it leaves the pod to its switch."""
-EXIT_STILL_BILLING = 8
 
 
 def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
@@ -43,14 +43,14 @@ def only_ask(facts: Facts, now: Stamp) -> Decision:
     """What `gc` does where a job may run: ask the pod, and touch nothing while it says so or cannot say."""
     claim = facts.claim if facts.claim_is_fresh else None
     if claim is not None and claim.phase in ("running", "claimed"):
-        return Leave("the job still runs", EXIT_STILL_BILLING)
+        return Leave("the job still runs", Exit.STILL_BILLING)
     if claim is not None and claim.phase == "ended":
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
     if claim is not None and claim.phase == "lost":
         return Fire(Trigger.JOB_LOST, lost_reason(facts))
     since = facts.failed_since.get(Op.READ_CLAIM)
     if since is not None and elapsed(since, now) > GC_PATIENCE_SECONDS:
-        return Leave(f"the pod runs but cannot be asked about its job ({facts.last_error})", EXIT_STILL_BILLING)
+        return Leave(f"the pod runs but cannot be asked about its job ({facts.last_error})", Exit.STILL_BILLING)
     return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from rpd.states.exits import Exit
+
 
 class State(StrEnum):
     """Where a run is, in the order of its life."""
@@ -131,32 +133,32 @@ class Reason(StrEnum):
     STORAGE_ERROR = "storage_error"  # the journal could not be kept
 
 
-ENDINGS: dict[Reason, tuple[Outcome, int]] = {
-    Reason.JOB_SUCCEEDED: (Outcome.SUCCEEDED, 0),
-    Reason.JOB_FAILED: (Outcome.FAILED, 5),
-    Reason.MARKER_MISSING: (Outcome.FAILED, 5),
-    Reason.ARTIFACT_MISSING: (Outcome.FAILED, 5),
-    Reason.RESULTS_UNVERIFIED: (Outcome.FAILED, 5),
-    Reason.SETUP_FAILED: (Outcome.FAILED, 5),
-    Reason.STAGE_FAILED: (Outcome.FAILED, 5),
-    Reason.PREFLIGHT_FAILED: (Outcome.FAILED, 5),
-    Reason.LAUNCH_FAILED: (Outcome.FAILED, 5),
-    Reason.SPEC_INVALID: (Outcome.REFUSED, 2),
-    Reason.NO_CAPACITY: (Outcome.REFUSED, 6),
-    Reason.PRICE_OVER_CAP: (Outcome.REFUSED, 6),
-    Reason.HOSTS_NEVER_BOOTED: (Outcome.REFUSED, 6),
-    Reason.CLOUD_UNREACHABLE: (Outcome.REFUSED, 6),
-    Reason.NO_CREDIT: (Outcome.REFUSED, 4),
-    Reason.KEY_REFUSED: (Outcome.REFUSED, 4),
-    Reason.CREATE_REJECTED: (Outcome.REFUSED, 2),
-    Reason.BUDGET: (Outcome.FAILED, 7),
-    Reason.POD_VANISHED: (Outcome.LOST, 10),
-    Reason.JOB_LOST: (Outcome.LOST, 10),
-    Reason.CANCELLED: (Outcome.CANCELLED, 130),
-    Reason.INTERRUPTED: (Outcome.CANCELLED, 130),
-    Reason.TERMINATED: (Outcome.CANCELLED, 143),
-    Reason.COLLECTED_BY_GC: (Outcome.CANCELLED, 130),
-    Reason.STORAGE_ERROR: (Outcome.FAILED, 9),
+ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
+    Reason.JOB_SUCCEEDED: (Outcome.SUCCEEDED, Exit.DONE),
+    Reason.JOB_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
+    Reason.MARKER_MISSING: (Outcome.FAILED, Exit.JOB_FAILED),
+    Reason.ARTIFACT_MISSING: (Outcome.FAILED, Exit.JOB_FAILED),
+    Reason.RESULTS_UNVERIFIED: (Outcome.FAILED, Exit.JOB_FAILED),
+    Reason.SETUP_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
+    Reason.STAGE_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
+    Reason.PREFLIGHT_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
+    Reason.LAUNCH_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
+    Reason.SPEC_INVALID: (Outcome.REFUSED, Exit.USAGE),
+    Reason.NO_CAPACITY: (Outcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.PRICE_OVER_CAP: (Outcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.HOSTS_NEVER_BOOTED: (Outcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.CLOUD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.NO_CREDIT: (Outcome.REFUSED, Exit.KEY),
+    Reason.KEY_REFUSED: (Outcome.REFUSED, Exit.KEY),
+    Reason.CREATE_REJECTED: (Outcome.REFUSED, Exit.USAGE),
+    Reason.BUDGET: (Outcome.FAILED, Exit.BUDGET),
+    Reason.POD_VANISHED: (Outcome.LOST, Exit.LOST),
+    Reason.JOB_LOST: (Outcome.LOST, Exit.LOST),
+    Reason.CANCELLED: (Outcome.CANCELLED, Exit.INTERRUPTED),
+    Reason.INTERRUPTED: (Outcome.CANCELLED, Exit.INTERRUPTED),
+    Reason.TERMINATED: (Outcome.CANCELLED, Exit.TERMINATED),
+    Reason.COLLECTED_BY_GC: (Outcome.CANCELLED, Exit.INTERRUPTED),
+    Reason.STORAGE_ERROR: (Outcome.FAILED, Exit.JOURNAL),
 }
 """What each ending reason makes of the run: its outcome and the exit code of the command that drove it there.
 Reasons that are not here only explain a branch."""

@@ -11,7 +11,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts, PodFacts, Profile
-from rpd.states.names import BEFORE_LAUNCH, ENDINGS, Outcome, Reason, State
+from rpd.states.names import BEFORE_LAUNCH, ENDINGS, Outcome, Reason
 
 COLLECT_ALLOWANCE_SECONDS = 600.0
 """Time past the budget for fetching results, before the switch in the pod acts."""
@@ -163,8 +163,3 @@ def profile_poll(profile: Profile, waited_seconds: float) -> float:
     if waited_seconds < 60.0:
         return profile.poll_seconds
     return profile.poll_seconds * (2.0 if waited_seconds < 300.0 else 4.0)
-
-
-def is_unfinished(facts: Facts) -> bool:
-    """Whether `resume` has something to do."""
-    return facts.state is not State.DONE or facts.closed_outcome is None

@@ -7,6 +7,7 @@ from rpd.engine.decision import Decision, Fire, Leave, Look, Pending, Result, Wa
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states import cost
 from rpd.states.call import pause_left, repeatable, unknown_operation
+from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import release_how
@@ -16,7 +17,6 @@ from rpd.states.world import World
 
 KEY_REFUSED_SECONDS = 600.0
 """How long a refused key is tried again before the person has to act; the debt stays open."""
-EXIT_STILL_BILLING = 8
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -25,7 +25,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.RELEASED, _last_reason(facts))
     refused = facts.key_refused_since
     if refused is not None and elapsed(refused, now) > KEY_REFUSED_SECONDS:
-        return Leave("the API key is refused; the pod may still bill", EXIT_STILL_BILLING)
+        return Leave("the API key is refused; the pod may still bill", Exit.STILL_BILLING)
     if facts.release_proved:
         return _proved(facts, now)
     return _give_back_known(facts, now) or _give_back_found(facts, now) or _survey(facts, now)

@@ -18,11 +18,11 @@ from rpd.journal.errors import JournalLocked
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.journal.replay import fold
+from rpd.states.exits import Exit
 
 ENGINE_SECONDS = 300.0
 """How long a live engine may take to obey before we say that it has not yet."""
 LOOK_SECONDS = 0.1
-EXIT_STILL_BILLING = 8
 
 
 def ask_run(run: str | None, what: str, detail: dict[str, Any], *, as_json: bool) -> int:
@@ -71,4 +71,4 @@ def _report(path: Path, *, as_json: bool) -> int:
         output.answer(inspection.document())
     else:
         output.note(debt_lines(inspection.facts, inspection.now))
-    return EXIT_STILL_BILLING if inspection.facts.compute_debts else 0
+    return Exit.STILL_BILLING if inspection.facts.compute_debts else 0

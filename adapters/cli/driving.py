@@ -27,10 +27,8 @@ from rpd.journal.index import Index
 from rpd.journal.reader import read
 from rpd.journal.records import Intent, Left, Note, Observation, Opened, Outcome, Record, Transition
 from rpd.journal.store import Journal
+from rpd.states.exits import Exit
 from rpd.states.names import Op, State, Trigger
-
-EXIT_STILL_BILLING = 8
-EXIT_INTERNAL = 1
 
 
 class Pointers:
@@ -124,7 +122,7 @@ def drive_journal(
         control.ask(request)
     needs_secrets = request is None and not _is_launched(journal)
     facts = facts_of(opened, journal.run_id, needs_secrets=needs_secrets)
-    exit_code = EXIT_STILL_BILLING
+    exit_code: int = Exit.STILL_BILLING
     try:
         with signal_requests(control.ask), _view(facts, journal, quiet=quiet, live=not as_json) as views:
             listeners: list[Listener] = [Pointers(journal, home), *views]
@@ -196,12 +194,12 @@ def _rescue(journal: Journal, access: Access, home: Path, fault: Exception) -> i
             drive(journal, access, control, [], home, needs_secrets=False, needs_key=False)
     except LeaveNow as leaving:
         return _left_at_once(journal, leaving)
-    return EXIT_STILL_BILLING if _owes(journal.path) else EXIT_INTERNAL
+    return Exit.STILL_BILLING if _owes(journal.path) else Exit.INTERNAL
 
 
 def _left_at_once(journal: Journal, leaving: LeaveNow) -> int:
     """A second Ctrl-C: say so in the journal, leave the debt open; 8 when something may bill."""
-    exit_code = EXIT_STILL_BILLING if _owes(journal.path) else leaving.exit_code
+    exit_code = Exit.STILL_BILLING if _owes(journal.path) else leaving.exit_code
     with contextlib.suppress(Exception):
         journal.append(Left("left at once on request", exit_code))
     return exit_code

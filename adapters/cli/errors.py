@@ -12,8 +12,7 @@ from typing import NamedTuple
 from rpd.adapters.report.words import clean
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError, JournalMissing
-
-INTERNAL, USAGE, KEY, JOURNAL = 1, 2, 4, 9
+from rpd.states.exits import Exit
 
 
 class Problem(NamedTuple):
@@ -31,17 +30,19 @@ def problem_of(error: Exception) -> Problem:
         case UserError():
             return Problem(error.exit_code, error.reason, error.message, error.hint)
         case RpdError():
-            return Problem(KEY if error.reason == "key_refused" else INTERNAL, error.reason, error.message, error.hint)
+            return Problem(
+                Exit.KEY if error.reason == "key_refused" else Exit.INTERNAL, error.reason, error.message, error.hint
+            )
         case JournalMissing():
-            return Problem(USAGE, "journal_missing", error.message, error.hint)
+            return Problem(Exit.USAGE, "journal_missing", error.message, error.hint)
         case JournalError():
-            return Problem(JOURNAL, _snake(type(error).__name__), error.message, error.hint)
+            return Problem(Exit.JOURNAL, _snake(type(error).__name__), error.message, error.hint)
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
-            return Problem(INTERNAL, "local_disk", f"{where}{error.strerror or error}", "")
+            return Problem(Exit.INTERNAL, "local_disk", f"{where}{error.strerror or error}", "")
         case _:
             return Problem(
-                INTERNAL,
+                Exit.INTERNAL,
                 "internal",
                 f"internal error: {type(error).__name__}: {error}",
                 "rpd gc   shows what may still bill; rpd --debug shows the traceback",

@@ -23,11 +23,10 @@ from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.states import cost
+from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.names import BEFORE_LAUNCH, State
 from rpd.states.world import Pod
-
-EXIT_STILL_BILLING = 8
 
 
 class Row(msgspec.Struct):
@@ -76,7 +75,7 @@ def collect_garbage(*, act: bool, as_json: bool) -> int:
     foreign = _foreign(entries, accounts)
     stopped = _stopped(entries)
     unreachable = [f"{account.name}: {account.problem}" for account in accounts.values() if account.problem]
-    code = 0 if all(row.is_done or row.is_spared for row in rows) else EXIT_STILL_BILLING
+    code = 0 if all(row.is_done or row.is_spared for row in rows) else Exit.STILL_BILLING
     document = {
         "schema": "rpd.gc/1",
         "acted": act,

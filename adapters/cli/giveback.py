@@ -15,7 +15,6 @@ from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import Ambiguous, RpdError, Unavailable
 from rpd.journal.reader import read
 from rpd.journal.records import DebtChange, Intent, Outcome
-from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 from rpd.states.names import Op, State
 from rpd.states.proof import CLEAN_SURVEYS_MIN
@@ -42,9 +41,10 @@ def delete_pod(journal_path: Path, access: Access, cloud: Cloud, pod_id: str, na
         journal_path, now=clock.now, command=command, tool_version=version(), redactor=redactor_for(access)
     )
     with journal:
-        known = {pod.name: pod.id for pod in Inspection(read(journal.path), clock.now()).facts.pods.values()}
+        inspection = Inspection(read(journal.path), clock.now())
+        known = {pod.name: pod.id for pod in inspection.facts.pods.values()}
         is_meant = known.get(name) in (None, pod_id)
-        debts = [key for key in fold(journal.records).debts if key[0] == name and is_meant]
+        debts = [key for key in inspection.snapshot.debts if key[0] == name and is_meant]
         opid = f"late-{journal.head[0] + 1:04d}-{Op.DELETE_POD}"
         journal.append(Intent(opid, Op.DELETE_POD, State.RELEASE, {"pod_id": pod_id}))
         try:

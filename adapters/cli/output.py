@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from rpd.adapters.report.words import clean
+from rpd.adapters.report.words import clean, in_encoding
 
 
 def answer(document: dict[str, Any]) -> None:
@@ -29,9 +29,8 @@ def note(lines: Iterable[str]) -> None:
 
 
 def _write(stream: TextIO, words: str) -> None:
-    encoding = stream.encoding or "utf-8"
     try:
-        stream.write(words.encode(encoding, "replace").decode(encoding))
+        stream.write(in_encoding(words, stream.encoding))
         stream.flush()
     except BrokenPipeError:
         _give_up(stream)

@@ -18,9 +18,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 
 def sandbox_home() -> Path:
     """The home of this state home's sandbox."""
+    from rpd.adapters.local import clouds
     from rpd.adapters.local.dirs import state_home
 
-    return state_home() / "sandbox"
+    return clouds.sandbox_home(state_home())
 
 
 @app.command()

@@ -14,12 +14,12 @@ import msgspec
 
 from rpd.adapters.local.dirs import config_home
 from rpd.engine.errors import UserError
+from rpd.states.exits import Exit
 
 if TYPE_CHECKING:
     from rpd.journal.redact import Secret
 
 RUNPOD_URL = "https://api.runpod.io/v2"
-EXIT_KEY = 4
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -91,7 +91,7 @@ def find_api_key(environ: Mapping[str, str] = os.environ, file: Path | None = No
     if key is None or key == "":
         return None
     if not isinstance(key, str):
-        raise UserError(f"api_key in {file} is not text", exit_code=EXIT_KEY, reason="key_unusable")
+        raise UserError(f"api_key in {file} is not text", exit_code=Exit.KEY, reason="key_unusable")
     return _api_key(key.strip(), str(file))
 
 
@@ -101,7 +101,7 @@ def require_api_key(environ: Mapping[str, str] = os.environ, file: Path | None =
     if key is None:
         raise UserError(
             f"no API key: RUNPOD_API_KEY is not set and {file or settings_file()} has no api_key",
-            exit_code=EXIT_KEY,
+            exit_code=Exit.KEY,
             reason="key_missing",
             hint="export RUNPOD_API_KEY=...   (or try it without: rpd run FILE --sandbox)",
         )
@@ -114,7 +114,7 @@ def _api_key(value: str, source: str) -> ApiKey:
     if not value.isascii() or not value.isprintable() or " " in value:
         raise UserError(
             f"the API key in {source} holds a space, line break or foreign character; copy it again",
-            exit_code=EXIT_KEY,
+            exit_code=Exit.KEY,
             reason="key_unusable",
         )
     return ApiKey(Secret(value), source)
@@ -129,13 +129,13 @@ def _read_private(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}", exit_code=EXIT_KEY, reason="key_missing") from error
+        raise UserError(f"cannot read {file}: {error.strerror}", exit_code=Exit.KEY, reason="key_missing") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{file} is not TOML: {error}") from error
     if "api_key" in settings and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UserError(
             f"{file} holds your API key and others may read it",
-            exit_code=EXIT_KEY,
+            exit_code=Exit.KEY,
             reason="key_exposed",
             hint=f"chmod 600 {file}",
         )

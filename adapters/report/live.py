@@ -18,7 +18,7 @@ from rich.text import Text
 from rpd.adapters.report.log_tail import LogTail
 from rpd.adapters.report.plain import present
 from rpd.adapters.report.story import tell
-from rpd.adapters.report.words import clean, clock, duration, money, rate
+from rpd.adapters.report.words import clean, clock, duration, in_encoding, money, rate
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Closed, Record, Stamp
 from rpd.states.facts import Facts
@@ -129,10 +129,7 @@ class LiveView:
 
     def _fit(self, text: str) -> str:
         """What this terminal can show of it."""
-        encoding = self._console.encoding or "utf-8"
-        if not self._is_unicode:
-            encoding = "ascii"
-        return text.encode(encoding, "replace").decode(encoding)
+        return in_encoding(text, self._console.encoding if self._is_unicode else "ascii")
 
 
 def shows_unicode(encoding: str | None, environ: Mapping[str, str] = os.environ) -> bool:

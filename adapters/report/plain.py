@@ -10,7 +10,7 @@ from typing import TextIO
 
 from rpd.adapters.report.log_tail import LogTail
 from rpd.adapters.report.story import tell
-from rpd.adapters.report.words import clean, duration, money
+from rpd.adapters.report.words import clean, duration, in_encoding, money
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Closed, Record, Stamp
 from rpd.states.facts import Facts
@@ -80,9 +80,8 @@ class PlainView:
 
     def _write(self, line: str) -> None:
         self._last_line = time.monotonic()
-        encoding = self._stream.encoding or "utf-8"
         try:
-            self._stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+            self._stream.write(in_encoding(line, self._stream.encoding) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             pass  # the reader went away; the run goes on without one

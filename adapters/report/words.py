@@ -27,6 +27,12 @@ def one_line(text: str) -> str:
     return clean(" ".join([first, *(line.strip() for line in more if line.strip())]))
 
 
+def in_encoding(text: str, encoding: str | None) -> str:
+    """What a stream of this encoding can show of it; `?` stands for the rest."""
+    named = encoding or "utf-8"
+    return text.encode(named, "replace").decode(named)
+
+
 def money(usd: float) -> str:
     """Dollars; small amounts keep two significant digits."""
     if usd == 0 or usd >= 0.01:

@@ -21,9 +21,9 @@ from rpd.adapters.runpod.answer import Answer, Failure, clean
 from rpd.adapters.runpod.transport import Watch, Wire
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
+from rpd.states.exits import Exit
 from rpd.states.faults import Fault
 
-KEY_EXIT_CODE = 4
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CHUNK = 65536
 
@@ -181,7 +181,7 @@ def checked_key(key: Secret) -> Secret:
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise UserError(
             "the API key is empty or holds characters no key has (a line break, a blank?)",
-            exit_code=KEY_EXIT_CODE,
+            exit_code=Exit.KEY,
             reason=Fault.KEY_REFUSED,
             hint="export RUNPOD_API_KEY=...",
         )
