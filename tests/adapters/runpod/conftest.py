@@ -103,13 +103,6 @@ class Scripted:
         """Queue an RFC 9457 answer."""
         return self.answer(status, {"title": "No", "status": status, "detail": detail}, headers)
 
-    def reset(self) -> None:
-        """Forget everything; the next test begins."""
-        self.calls.clear()
-        self.complaints.clear()
-        self._script.clear()
-        self._is_repeating = False
-
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
@@ -207,18 +200,13 @@ def bench() -> Iterator[Bench]:
     bench.close()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scripted]:
+@pytest.fixture
+def api() -> Iterator[Scripted]:
+    """A scripted server of the test's own, since a request that one test gave up may arrive late; at the end no request
+    may have broken the document."""
     server = Scripted()
     yield server
     server.close()
-
-
-@pytest.fixture
-def api(server: Scripted) -> Iterator[Scripted]:
-    """The scripted server; at the end no request may have broken the document."""
-    server.reset()
-    yield server
     assert server.complaints == []
 
 
