@@ -8,6 +8,7 @@ from rpd.adapters.local.config import RUNPOD_URL
 from rpd.adapters.pod.start_command import original_command, switch_start_command
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
+from rpd.states.sweep import may_name_run
 from rpd.states.world import Cloud, Offer, Pod, PodOrder
 
 
@@ -78,4 +79,4 @@ class Renting:
 
     def _is_ours(self, pod: Pod) -> bool:
         """By its env; where the answer leaves that out, by the token in its name."""
-        return pod.env.get("RPD_RUN_ID") == self._run_id or (not pod.env and self._token in pod.name)
+        return may_name_run(pod, self._run_id) and (bool(pod.env) or self._token in pod.name)

@@ -41,6 +41,7 @@ class Fault(StrEnum):
     WRONG_POD = "wrong_pod"  # somebody answers, and it is another pod
     TAKEN_OVER = "taken_over"  # a newer owner has written its mark into the run's folder
     NO_TOOL = "no_tool"  # a program the work needs is missing in the image
+    LOCAL_DISK = "local_disk"  # a file or folder on this machine cannot be made, written or removed
     DISK_FULL = "disk_full"  # no space left, here or there; the message says where
     PATH_REFUSED = "path_refused"  # a path that leaves its root, a link where none may be, a forbidden name
     VERIFY_FAILED = "verify_failed"  # what arrived is not what was sent

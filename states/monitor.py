@@ -7,6 +7,7 @@ from rpd.engine.decision import Decision, Fire, Look, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, look_at_pod, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
+from rpd.states.faults import Fault
 from rpd.states.link import POD_LOOK_SECONDS, decide_link, only_ask
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import budget_seconds_left
@@ -16,8 +17,6 @@ from rpd.states.world import JobRef, Target, World
 WATCH_SECONDS = 15.0
 """How long one look follows the log before pod and requests are looked at again; a budget that ends sooner cuts it."""
 WATCH_SECONDS_MIN = 0.5
-LOCAL_DISK = "local_disk"
-"""The reason of errors about files on this machine."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -36,7 +35,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if Op.READ_POD in facts.looked_at and pod is not None and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now)))
-    if Op.WATCH_JOB in facts.failures and facts.last_reason == LOCAL_DISK and not _is_asked_since(facts):
+    if Op.WATCH_JOB in facts.failures and facts.last_reason == Fault.LOCAL_DISK and not _is_asked_since(facts):
         # No room for the log here must not keep a pod whose job has ended.
         return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
     args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log, seconds=seconds)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rpd.engine.errors import UserError
+from rpd.states.faults import Fault
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no letter is mistaken for a digit, and any of them may stand in a pod's name."""
@@ -56,7 +57,7 @@ def private_folder(folder: Path) -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.stat()
     except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror}", reason="local_disk") from error
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}", reason=Fault.LOCAL_DISK) from error
     if status.st_uid != os.geteuid():
         raise UserError(f"the folder {folder} belongs to another user; set RPD_HOME to one of your own")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

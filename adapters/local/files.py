@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from rpd.engine.errors import UserError
+from rpd.states.faults import Fault
 
 
 def read_regular(path: Path, limit: int) -> bytes:
@@ -43,7 +44,7 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error.strerror}", reason="local_disk") from error
+        raise UserError(f"cannot write {path}: {error.strerror}", reason=Fault.LOCAL_DISK) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ from rpd.adapters.local.dirs import private_folder
 from rpd.adapters.local.files import sync_folder, write_whole
 from rpd.adapters.local.keys import ssh_key
 from rpd.engine.errors import UserError
+from rpd.states.faults import Fault
 from rpd.states.job import Job
 
 MIN_FREE_BYTES = 256 * 1024 * 1024
@@ -49,7 +50,7 @@ class LocalWorkspace:
         target = _expanded(path)
         if _pointer(target) is None and _holds_something(target):
             raise UserError(
-                f"state_file {target} exists and is not a pointer of a run; it is left alone", reason="local_disk"
+                f"state_file {target} exists and is not a pointer of a run; it is left alone", reason=Fault.LOCAL_DISK
             )
         write_whole(target, msgspec.json.format(msgspec.json.encode(content)) + b"\n", mode=0o600)
 
@@ -62,7 +63,7 @@ class LocalWorkspace:
         try:
             target.unlink(missing_ok=True)
         except OSError as error:
-            raise UserError(f"cannot remove {target}: {error.strerror}", reason="local_disk") from error
+            raise UserError(f"cannot remove {target}: {error.strerror}", reason=Fault.LOCAL_DISK) from error
 
     def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
         """Effect: write the run's manifest whole or not at all; returns its sha256."""
@@ -142,7 +143,7 @@ def _link(journal: Path, events: Path) -> bool:
         draft.replace(events)
         sync_folder(events.parent)
     except OSError as error:
-        raise UserError(f"cannot write {events}: {error.strerror}", reason="local_disk") from error
+        raise UserError(f"cannot write {events}: {error.strerror}", reason=Fault.LOCAL_DISK) from error
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)

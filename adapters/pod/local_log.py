@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from rpd.engine.errors import UserError
+from rpd.states.faults import Fault
 
 RESTARTED = b"\n--- log restarted ---\n"
 
@@ -81,4 +82,4 @@ class LocalLog:
 
 
 def _unwritable(path: str, error: Exception) -> UserError:
-    return UserError(f"the local log {path} cannot be written: {error}", reason="local_disk")
+    return UserError(f"the local log {path} cannot be written: {error}", reason=Fault.LOCAL_DISK)
