@@ -29,12 +29,16 @@ BeforeMove = Callable[[Rule], None]
 """Called with the accepted rule before memory changes; raising keeps the old state."""
 
 
+def _nothing(rule: Rule) -> None:
+    """Nobody listens."""
+
+
 class Position:
     """Where one run stands. Declares `state` and `trigger`, so that the library binds nothing else to it."""
 
     def __init__(self) -> None:
         self.state: StrEnum | str = ""
-        self.before_move: BeforeMove = lambda rule: None
+        self.before_move: BeforeMove = _nothing
 
     def trigger(self, name: str, **kwargs: Any) -> bool:
         """Replaced by the library when the position is added to a machine."""
@@ -46,6 +50,8 @@ class StateMachine:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self._rules = {(str(rule.source), str(rule.trigger)): table.matching(rule.source, rule.trigger) for rule in table.rules}
+        self._idle: list[Position] = []
         self._machine = Machine(
             model=None,
             states=table.states,
@@ -60,21 +66,28 @@ class StateMachine:
 
     def enter(self, state: str | None) -> Position:
         """A new position in `state` (as the journal spells it), or in the table's initial state."""
-        position = Position()
         initial = self.table.initial if state is None else self.table.states(state)
+        if self._idle:  # binding one to the library costs as much as some ten moves
+            position = self._idle.pop()
+            position.state = initial
+            return position
+        position = Position()
         self._machine.add_model(position, initial=initial)
         return position
 
     def leave(self, position: Position) -> None:
-        """Forget a position."""
-        self._machine.remove_model(position)
+        """Take a position back; another run may get it."""
+        position.before_move = _nothing
+        self._idle.append(position)
 
     def fire(self, position: Position, trigger: str, facts: Any, before_move: BeforeMove) -> Rule:
         """Move by the first rule whose guards hold, calling `before_move` first; returns that rule.
 
         Raises Forbidden, and whatever `before_move` raises; then nothing has moved.
         """
-        rules = self._rules(position, trigger)
+        rules = self._rules.get((str(position.state), str(trigger)))
+        if rules is None:  # the library itself would answer an unknown name with an AttributeError
+            raise Forbidden(f"{self.table.name}: no rule for {trigger!r} in state {position.state!r}")
         accepted: list[Rule] = []
 
         def note(rule: Rule) -> None:
@@ -87,14 +100,6 @@ class StateMachine:
             state = position.state
             raise Forbidden(f"{self.table.name}: {trigger!r} in state {state!r} is refused by its guards: {tried}")
         return accepted[-1]
-
-    def _rules(self, position: Position, trigger: str) -> tuple[Rule, ...]:
-        """Those that could apply; the library itself would answer an unknown name with an AttributeError."""
-        known = trigger in list(self.table.triggers)
-        rules = self.table.matching(self.table.states(position.state), self.table.triggers(trigger)) if known else ()
-        if not rules:
-            raise Forbidden(f"{self.table.name}: no rule for {trigger!r} in state {position.state!r}")
-        return rules
 
     @staticmethod
     def _line(rule: Rule) -> dict[str, Any]:

@@ -106,7 +106,8 @@ class Runner(Generic[F, W]):
     @property
     def state(self) -> StrEnum:
         """Where the run stands, as the table's enum."""
-        return self.lifecycle.table.states(self._position.state)
+        state = self._position.state
+        return state if isinstance(state, StrEnum) else self.lifecycle.table.states(state)
 
     def run(self) -> Ending:
         """Go on until the run is closed or left. Raises JournalError when the journal cannot be kept before anything

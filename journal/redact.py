@@ -76,15 +76,23 @@ class Redactor:
 
     def mask_data(self, value: Any) -> Any:
         """The same for plain data (dict, list, tuple, str, numbers), in keys and values."""
-        if self._finder is None:
+        finder = self._finder
+        if finder is None:
             return value
-        if isinstance(value, str):
-            return self._finder.sub(MASK, value)
-        if isinstance(value, dict):
-            return {self.mask_data(key): self.mask_data(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.mask_data(item) for item in value]
-        return value
+
+        def masked(value: Any) -> Any:  # every record passes through here
+            kind = type(value)
+            if kind is str:
+                return value if len(value) < SECRET_CHARACTERS_MIN else finder.sub(MASK, value)
+            if kind is dict:
+                return {masked(key): masked(item) for key, item in value.items()}
+            if kind is list or kind is tuple:
+                return [masked(item) for item in value]
+            if kind is int or kind is float or kind is bool or value is None:
+                return value
+            return masked(str(value)) if isinstance(value, str) else value
+
+        return masked(value)
 
 
 def _forms(value: str) -> set[str]:

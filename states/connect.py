@@ -11,7 +11,7 @@ from rpd.states.boot import boot_seconds_left, host_failed, is_overdue
 from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.faults import Fault
-from rpd.states.link import stand_back
+from rpd.states.link import missed, stand_back
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.world import SshAddress, Target, World
 
@@ -33,6 +33,10 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if failures and facts.last_reason == Fault.HOST_KEY_CHANGED:
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
     if (failures and is_overdue(facts, tried, now)) or (not _has_address(pod) and is_overdue(facts, read, now)):
+        if read is None or (tried is not None and is_before(read, tried)):
+            return Look(Op.READ_POD, look_at_pod(facts))
+        if pod.misses:  # a pod that somebody took away is no failed host: no other one takes its place
+            return missed(facts, now)
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
     if tried is not None:
         pause = backoff(1 + failures // TRIES_PER_PAUSE, first=0.15, cap=2.0)

@@ -30,7 +30,7 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
     pod = facts.pod
     assert pod is not None, "there is a pod"
     if pod.misses:
-        return _missed(facts, now)
+        return missed(facts, now)
     if pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     if facts.last_reason == Fault.HOST_KEY_CHANGED:
@@ -45,7 +45,7 @@ def stand_back(facts: Facts, why: str) -> Decision:
     pod, began = facts.pod, facts.epoch_since
     is_ours = pod is not None and pod.starts > 1 and pod.started_at is not None and began is not None
     if is_ours and pod is not None and not is_before(pod.started_at or pod.sent_at, began or pod.sent_at):
-        return Fire(Trigger.CANCEL, Reason.STORAGE_ERROR, why)
+        return Fire(Trigger.CANCEL, Reason.TAKEN_OVER, why)
     return Leave(why, Exit.JOURNAL)
 
 
@@ -73,7 +73,7 @@ def _another_key(pod: PodFacts) -> Fire:
     return Fire(Trigger.POD_STOPPED, Reason.HOST_KEY_CHANGED, "another host key, and no start explains it")
 
 
-def _missed(facts: Facts, now: Stamp) -> Decision:
-    """One 404 is not proof; look again until `interrupts` finds it proved."""
+def missed(facts: Facts, now: Stamp) -> Decision:
+    """What follows a look that found no pod. One 404 is not proof; look again until `interrupts` finds it proved."""
     left = remaining(facts.looked_at[Op.READ_POD], max(facts.profile.proof_interval_seconds / 3.0, 0.1), now)
     return Wait(left, "the pod to show in the account again") if left else Look(Op.READ_POD, look_at_pod(facts))

@@ -20,6 +20,8 @@ OFFERS_RETRY_SECONDS = 300.0
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """Read prices once, look the volume up once, then name a candidate or say why there is none."""
+    if facts.was_taken_over:
+        return Fire(Trigger.NO_CANDIDATE, Reason.TAKEN_OVER, "another owner of this run has rented a pod for it")
     if facts.host_failures >= facts.job.provision.attempts:
         return Fire(Trigger.NO_CANDIDATE, Reason.HOSTS_NEVER_BOOTED)
     if facts.offers is None:

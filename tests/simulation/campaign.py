@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections import Counter
@@ -46,6 +47,9 @@ def campaign(seeds: Iterable[int], *, until_broken: bool = False) -> Figures:
     """Run the seeds; with `until_broken` only up to the first violation."""
     figures = Figures()
     reach()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)  # a run is some thousand objects, and most are garbage right after it
     began = time.perf_counter()
     for seed in seeds:
         verdict = Simulation(draw(seed)).run()

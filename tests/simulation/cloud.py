@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 CANARY = "rpa_CANARY0123456789SECRET"
 """The API key of the simulated account; it must never be found in anything that is kept."""
 PREFIX = "rpd-train-"
+SHOWS_WITHIN_SECONDS = 150.0
+"""What the protocol relies on: a create without an answer shows its pod within the quiet window, or never."""
 
 
 class GoesInCircles(AssertionError):
@@ -34,6 +36,7 @@ class SimCloud(FakeCloud):
         self.lag_until = self.lag_of_young = 0.0
         self.shows_env = True
         self.mine: list[FakePod] = []
+        self.sent_at: dict[str, float] = {}
         self.foreign = tuple(self._foreign(name, run) for name, run in self._neighbours(sim))
 
     def _neighbours(self, sim: Simulation) -> list[tuple[str, str]]:
@@ -74,9 +77,10 @@ class SimCloud(FakeCloud):
         if step == "undone":
             raise Ambiguous("no answer", reason="timeout")
         if step is not None and step.startswith("late:"):
-            self.clock.after(float(step[5:]), lambda: self._appear(order))
+            sent_at = self.clock.real
+            self.clock.after(float(step[5:]), lambda: self._appear(order, sent_at))
             raise Ambiguous("no answer", reason="timeout")
-        pod = self._appear(order)
+        pod = self._appear(order, self.clock.real)
         sim.director.moment("effect:done")
         if step == "done":
             raise Ambiguous("the connection was lost", reason="connection_lost")
@@ -151,15 +155,17 @@ class SimCloud(FakeCloud):
         if step == "done":
             raise Ambiguous("502 from the edge", reason="server_error")
 
-    def _appear(self, order: PodOrder) -> FakePod:
+    def _appear(self, order: PodOrder, sent_at: float) -> FakePod:
         pod = self._make(order)
+        self.sent_at[pod.id] = sent_at
         self.mine.append(pod)
         self.sim.say(f"the cloud makes pod {pod.id} ({order.name[-3:]})")
         return pod
 
     def _lags(self, pod: FakePod) -> bool:
-        """A list that lags behind shows no young pods."""
-        return self.clock.real < self.lag_until and self.clock.real - pod.asked_at < self.lag_of_young
+        """A list that lags behind shows no young pods; every pod shows within the quiet window of its create."""
+        age = self.clock.real - self.sent_at.get(pod.id, -1e9)
+        return self.clock.real < self.lag_until and age < min(self.lag_of_young, SHOWS_WITHIN_SECONDS)
 
     def halt(self, pod: FakePod, status: str = "EXITED") -> None:
         if pod.status != "TERMINATED":  # a late stop does not raise the dead

@@ -114,7 +114,7 @@ class Oracle:
         inode = laptop.disk._names.get(laptop.path)
         if inode is not None and (inode.is_lost or len(inode.durable) != len(inode.data)):
             self.blame("I6 acted before the journal was synced", f"{len(inode.data) - len(inode.durable)} bytes")
-        if self._runner is not None and str(self._runner.state) != self._accounts[laptop.name].state:
+        if self._runner is not None and self._runner.state != self._accounts[laptop.name].state:
             where = self._accounts[laptop.name].state
             self.blame("I5 moved without a record", f"the loop is in {self._runner.state}, the journal in {where}")
 
@@ -148,13 +148,20 @@ class Oracle:
         sim = self.sim
         for pod in sim.cloud.bills():
             self.blame("I1 a pod bills on", f"pod {pod.id} ({pod.order.name[-3:]})")
-        if len(sim.remote.starts) > 1:
-            self.blame("I3 the job was started twice", f"{len(sim.remote.starts)} times")
+        self._check_starts()
         if not is_closed:
             self.blame("I12 the run does not come to its end", str([end.text for end in sim.laptop.ends[-3:]]))
         self._check_verdict()
         self._check_cost()
         self._check_secrets()
+
+    def _check_starts(self) -> None:
+        """Once, whatever happens. Two owners with copies of one journal find each other through the mark in the pod, so
+        for them it is once in each pod (docs/reliability.md)."""
+        started = self.sim.remote.started_in
+        most = max(started.values(), default=0) if len(self.sim.laptops) > 1 else sum(started.values())
+        if most > 1:
+            self.blame("I3 the job was started twice", f"{most} times")
 
     def _check_verdict(self) -> None:
         account = self._accounts.get(self.sim.laptop.name)

@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 
 
 class SimRemote(FakeRemote):
-    """The port `Remote` of every laptop of one simulation. `delivered` holds (laptop, label) of results that arrived."""
+    """The port `Remote` of every laptop of one simulation. `delivered` holds (laptop, label) of results that arrived,
+    `started_in` how often the script was executed in each pod."""
 
     def __init__(self, sim: Simulation) -> None:
         super().__init__(sim.cloud, sim.control)
         self.sim = sim
         self.delivered: set[tuple[str, str]] = set()
+        self.started_in: dict[str, int] = {}
 
     # The port.
 
@@ -179,7 +181,7 @@ class SimRemote(FakeRemote):
 
     def _execute(self, pod: FakePod, target: Target, order: LaunchOrder) -> _Run:
         now = self.clock.real
-        self.starts.append(f"{target.run_id}-{order.launch}")
+        self.started_in[pod.id] = self.started_in.get(pod.id, 0) + 1
         self.sim.say(f"the script is executed in pod {pod.id}")
         self.clock.after(self.job.seconds + 1.0, lambda: self._wait_for_owner(pod))
         return _Run(pod.container, now, now + self.job.seconds, self.job.exit_code)
