@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rpd.engine.errors import Ambiguous, Refused, RpdError
+from rpd.engine.errors import RpdError
 from rpd.states.world import Offer, Pod, PodOrder, SshAddress
+from tests.fakes.answers import no_answer, refusal
 from tests.fakes.clock import FakeClock
 from tests.fakes.fuse import Fuse
 
@@ -24,6 +25,7 @@ class FakePod:
     rate: float
     asked_at: float
     visible_at: float
+    listed_at: float
     ready_at: float
     boot_seconds: float
     status: str = "RUNNING"
@@ -45,7 +47,8 @@ class FakeCloud:
         self.fuse = Fuse()
         self.pods: dict[str, FakePod] = {}
         self.boot_seconds = [20.0]  # per create, the last one repeated
-        self.lag_seconds = 0.0
+        self.lag_seconds = 0.0  # how long a young pod is denied
+        self.list_lag_seconds = 0.0  # how long only the list leaves it out
         self.prices = {"RTX A5000": 0.27, "RTX 4090": 0.69}
         self.plans: dict[str, list[Callable[[], None] | str]] = {}
         self.broken: dict[str, RpdError] = {}
@@ -56,7 +59,8 @@ class FakeCloud:
 
     def plan(self, call: str, *steps: Callable[[], None] | str | RpdError) -> None:
         """What the next calls of this name do: "work", "ambiguous" (done, answer lost), "nothing" (answer lost, not
-        done), "late:SECONDS" (answer lost, done later), or an error to raise."""
+        done), both with ":REASON" if need be, "late:SECONDS" (answer lost, done later), "ignored" (accepted, not
+        done), "absent" (404, not done), or an error to raise."""
         self.plans.setdefault(call, []).extend(_raising(s) if isinstance(s, RpdError) else s for s in steps)
 
     def halt(self, pod: FakePod, status: str = "EXITED") -> None:
@@ -82,16 +86,18 @@ class FakeCloud:
         self.fuse.reach(f"before create {order.name}")
         self._call()
         self.creates.append(order.name)
-        step = self._step("create")
+        step, _, detail = self._step("create").partition(":")
+        if order.gpu_id not in self.prices:
+            raise refusal("create", "bad_request")
         if step == "nothing":
-            raise Ambiguous("no answer", reason="timeout")
-        if step.startswith("late:"):
-            self.clock.after(float(step.removeprefix("late:")), lambda: self._make(order))
-            raise Ambiguous("no answer", reason="timeout")
+            raise no_answer("create", detail or "timeout")
+        if step == "late":
+            self.clock.after(float(detail), lambda: self._make(order))
+            raise no_answer("create", "timeout")
         pod = self._make(order)
         self.fuse.reach(f"after create {order.name}")
         if step == "ambiguous":
-            raise Ambiguous("no answer", reason="connection_lost")
+            raise no_answer("create", detail or "connection_lost")
         return self._view(pod)
 
     def get(self, pod_id: str) -> Pod | None:
@@ -101,7 +107,8 @@ class FakeCloud:
 
     def list(self) -> tuple[Pod, ...]:
         self._call("list")
-        return tuple(self._view(pod) for pod in self.pods.values() if self._is_visible(pod))
+        now = self.clock.real
+        return tuple(self._view(pod) for pod in self.pods.values() if self._is_visible(pod) and now >= pod.listed_at)
 
     def start(self, pod_id: str) -> None:
         self._effect("start", pod_id, self._start)
@@ -148,17 +155,17 @@ class FakeCloud:
     def _effect(self, call: str, pod_id: str, change: Callable[[FakePod], None]) -> None:
         self.fuse.reach(f"before {call} {pod_id}")
         self._call()
-        step = self._step(call)
+        step, _, reason = self._step(call).partition(":")
         pod = self.pods.get(pod_id)
-        if pod is None or not self._is_visible(pod):
+        if pod is None or not self._is_visible(pod) or step == "absent":
             if call == "delete":
                 return  # 404: accepted, and nothing done
-            raise Refused("no such pod", reason="not_found")
-        if step != "nothing":
+            raise refusal(call, "not_found")
+        if step not in ("nothing", "ignored"):
             change(pod)
         self.fuse.reach(f"after {call} {pod_id}")
         if step in ("ambiguous", "nothing"):
-            raise Ambiguous("no answer", reason="server_error")
+            raise no_answer(call, reason or "server_error")
 
     def _start(self, pod: FakePod) -> None:
         if pod.status != "EXITED":
@@ -172,7 +179,8 @@ class FakeCloud:
         boot = self.boot_seconds[min(number, len(self.boot_seconds) - 1)]
         now = self.clock.real
         rate = self.prices[order.gpu_id] * order.gpu_count
-        pod = FakePod(f"pod{number + 1}", order, rate, now, now + self.lag_seconds, now + boot, boot)
+        lags = (now + self.lag_seconds, now + self.list_lag_seconds)
+        pod = FakePod(f"pod{number + 1}", order, rate, now, *lags, now + boot, boot)
         pod.billed.append([now, None])
         self.pods[pod.id] = pod
         return pod
