@@ -5,22 +5,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from rpd.engine.errors import RpdError
 from rpd.states.world import Offer, Pod, PodOrder, SshAddress
 from tests.fakes.answers import no_answer, refusal
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import START_WALL, FakeClock
 from tests.fakes.fuse import Fuse
 
 CALLS_MAX = 40_000
 LATENCY_SECONDS = 0.1
 
+# Shares of the boot time at which a new pod is pulling, runs, and shows its address; sshd answers at its end.
+PULLING, CONTAINER, ADDRESS = 0.143, 0.571, 0.714
+
 
 @dataclass
 class FakePod:
-    """One rented machine. `volume` survives a stop; `container` counts its starts; times are the world's."""
+    """One rented machine. `volume` survives a stop; `starts` counts its starts, which move it to another port, and
+    `container` those of its container, which also ends by itself; times are the world's."""
 
     id: str
+    number: int
     order: PodOrder
     rate: float
     asked_at: float
@@ -29,10 +35,19 @@ class FakePod:
     ready_at: float
     boot_seconds: float
     status: str = "RUNNING"
+    starts: int = 1
     container: int = 1
+    created_text: str = ""
+    started_text: str | None = None  # as the API shows it: when the container of the last start came up
+    before_text: str | None = None  # until that one is up, the one before
     billed: list[list[float | None]] = field(default_factory=list)
     container_ends: dict[int, float] = field(default_factory=dict)
     volume: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def address(self) -> SshAddress:
+        """Where sshd answers, or will answer, since the last start."""
+        return SshAddress("192.0.2.1", 40000 + 100 * self.number + self.starts)
 
     @property
     def is_billing(self) -> bool:
@@ -69,6 +84,11 @@ class FakeCloud:
             pod.billed[-1][1] = self.clock.real
         pod.container_ends.setdefault(pod.container, self.clock.real)
         pod.status = status
+
+    def restart_container(self, pod: FakePod) -> None:
+        """The container ends by itself and is started again in its place: what the API shows stays as it is."""
+        pod.container_ends.setdefault(pod.container, self.clock.real)
+        pod.container += 1
 
     def only(self) -> FakePod:
         """The one pod there is or was."""
@@ -170,8 +190,10 @@ class FakeCloud:
     def _start(self, pod: FakePod) -> None:
         if pod.status != "EXITED":
             return
-        pod.status, pod.container = "RUNNING", pod.container + 1
+        pod.status, pod.container, pod.starts = "RUNNING", pod.container + 1, pod.starts + 1
         pod.ready_at = self.clock.real + pod.boot_seconds
+        pod.before_text = pod.started_text
+        pod.started_text = _text(self.clock.real + CONTAINER * pod.boot_seconds)
         pod.billed.append([self.clock.real, None])
 
     def _make(self, order: PodOrder) -> FakePod:
@@ -180,7 +202,8 @@ class FakeCloud:
         now = self.clock.real
         rate = self.prices[order.gpu_id] * order.gpu_count
         lags = (now + self.lag_seconds, now + self.list_lag_seconds)
-        pod = FakePod(f"pod{number + 1}", order, rate, now, *lags, now + boot, boot)
+        pod = FakePod(f"pod{number + 1}", number, order, rate, now, *lags, now + boot, boot)
+        pod.created_text, pod.started_text = _text(now), _text(now + CONTAINER * boot)
         pod.billed.append([now, None])
         self.pods[pod.id] = pod
         return pod
@@ -189,20 +212,32 @@ class FakeCloud:
         return pod.status != "TERMINATED" and self.clock.real >= pod.visible_at
 
     def _view(self, pod: FakePod) -> Pod:
-        is_up = pod.status == "RUNNING" and self.clock.real >= pod.ready_at
-        status = "PROVISIONING" if pod.status == "RUNNING" and not is_up else pod.status
+        is_live = pod.status == "RUNNING"
+        left = pod.ready_at - self.clock.real
+        booted = 1.0 - left / pod.boot_seconds if is_live and left > 0.0 else 1.0
+        is_up = is_live and booted >= CONTAINER
         return Pod(
             pod.id,
             pod.order.name,
-            status,
+            pod.status if is_up or not is_live else self._young_status(pod, booted),
             pod.order.image,
-            pod.rate if pod.status == "RUNNING" else 0.0,
+            pod.rate if is_live else 0.0,
             pod.order.env,
             pod.order.gpu_id,
             pod.order.gpu_count,
-            ssh=SshAddress("192.0.2.1", 40000 + pod.container) if is_up else None,
+            has_runtime=is_up,
+            ssh=pod.address if is_live and booted >= ADDRESS else None,
             volume_gb=pod.order.volume_gb or 0,
+            created_at=pod.created_text,
+            started_at=pod.started_text if booted >= CONTAINER else pod.before_text,
         )
+
+    def _young_status(self, pod: FakePod, booted: float) -> str:
+        return "PROVISIONING" if pod.starts == 1 and booted < PULLING else "STARTING"
+
+
+def _text(seconds: float) -> str:
+    return datetime.fromtimestamp(START_WALL + seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def _raising(error: RpdError) -> Callable[[], None]:

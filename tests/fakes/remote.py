@@ -73,7 +73,7 @@ class FakeRemote:
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:
         pod = self._reach(target)
-        if address.port != 40000 + pod.container:
+        if address != pod.address:
             raise Unavailable("connection refused", reason="ssh_unreachable")
         return Greeting(f"SHA256:{pod.id}-{pod.container}", pod.id, str(pod.container), self.clock.real, self.gpus)
 
