@@ -37,6 +37,7 @@ class FakePod:
     status: str = "RUNNING"
     starts: int = 1
     container: int = 1
+    key: int = 0  # another one is another host key of the same container
     created_text: str = ""
     started_text: str | None = None  # as the API shows it: when the container of the last start came up
     before_text: str | None = None  # until that one is up, the one before

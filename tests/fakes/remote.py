@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rpd.engine.errors import Interrupted, NotSent, Refused, RpdError, Unavailable
+from rpd.engine.errors import Interrupted, NotSent, RpdError, Unavailable
 from rpd.states.world import (
     Armed,
     Claim,
@@ -21,12 +21,15 @@ from rpd.states.world import (
     Target,
     Tree,
 )
+from tests.fakes.answers import refusal
 from tests.fakes.clock import START_WALL, FakeControl
 from tests.fakes.cloud import FakeCloud, FakePod
 from tests.fakes.fuse import Fuse
 
 CALL_SECONDS = 0.2
 TIMEOUT_SECONDS = 5.0
+ORDERED = -1
+"""As many GPUs as the pod was ordered with."""
 
 
 @dataclass
@@ -61,7 +64,7 @@ class FakeRemote:
         self.starts: list[str] = []
         self.down_from, self.down_until = 0.0, 0.0
         self.switch_probe = "ok"
-        self.gpus: int | None = 1
+        self.gpus: int | None = ORDERED
         self.plans: dict[str, list[str | RpdError]] = {}
         self.steps_run: list[str] = []
 
@@ -72,10 +75,25 @@ class FakeRemote:
     # The port.
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:
-        pod = self._reach(target)
-        if address != pod.address:
-            raise Unavailable("connection refused", reason="ssh_unreachable")
-        return Greeting(f"SHA256:{pod.id}-{pod.container}", pod.id, str(pod.container), self.clock.real, self.gpus)
+        self.clock.advance(CALL_SECONDS)
+        pod = next((pod for pod in self.cloud.pods.values() if pod.address == address), None)
+        if pod is None or not self._is_reachable(pod):
+            raise self._no_route()
+        self._check_key(target, pod)
+        if pod.id != target.pod_id:
+            raise refusal("greet", "wrong_pod")
+        self._mark_owner(target, pod)
+        anchor_seq, anchor_z = self._anchor(target, pod)
+        return Greeting(
+            _host_key(pod),
+            pod.id,
+            str(pod.container),
+            START_WALL + self.clock.real,
+            pod.order.gpu_count if self.gpus == ORDERED else self.gpus,
+            epoch=target.epoch,
+            anchor_seq=anchor_seq,
+            anchor_z=anchor_z,
+        )
 
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
         self.fuse.reach("before arm")
@@ -117,6 +135,7 @@ class FakeRemote:
         key = f"claim-{target.run_id}-{order.launch}"
         if key not in pod.volume:
             now = self.clock.real
+            pod.volume[f"anchor-{target.run_id}-{order.launch}"] = (order.anchor_seq, order.anchor_z)
             pod.volume[key] = _Run(pod.container, now, now + self.job.seconds, self.job.exit_code)
             self.starts.append(key)
         self.fuse.reach("after launch")
@@ -168,14 +187,36 @@ class FakeRemote:
 
     def _reach(self, target: Target, *, effect: bool = False) -> FakePod:
         self.clock.advance(CALL_SECONDS)
-        pod = self.cloud.pods[target.pod_id]
-        is_up = pod.status == "RUNNING" and self.clock.real >= pod.ready_at
-        if not is_up or self.down_from <= self.clock.real < self.down_until:
-            self.clock.advance(TIMEOUT_SECONDS)
-            raise (NotSent if effect else Unavailable)("no route to sshd", reason="ssh_unreachable")
-        if target.host_key not in (None, f"SHA256:{pod.id}-{pod.container}"):
-            raise Refused("the host key changed", reason="host_key_changed")
+        pod = self.cloud.pods.get(target.pod_id)
+        if pod is None or not self._is_reachable(pod):
+            raise self._no_route(effect=effect)
+        self._check_key(target, pod)
         return pod
+
+    def _is_reachable(self, pod: FakePod) -> bool:
+        is_up = pod.status == "RUNNING" and self.clock.real >= pod.ready_at
+        return is_up and not self.down_from <= self.clock.real < self.down_until
+
+    def _no_route(self, *, effect: bool = False) -> RpdError:
+        self.clock.advance(TIMEOUT_SECONDS)
+        return (NotSent if effect else Unavailable)("no route to sshd", reason="ssh_unreachable")
+
+    def _check_key(self, target: Target, pod: FakePod) -> None:
+        if target.host_key not in (None, _host_key(pod)):
+            raise refusal("greet", "host_key_changed")
+
+    def _mark_owner(self, target: Target, pod: FakePod) -> None:
+        """Owners of a run leave their epoch in its folder; a newer one keeps the older ones out."""
+        mark = f"epoch-{target.run_id}"
+        if pod.volume.get(mark, 0) > target.epoch:  # type: ignore[operator]
+            raise refusal("greet", "taken_over")
+        pod.volume[mark] = target.epoch
+
+    def _anchor(self, target: Target, pod: FakePod) -> tuple[int | None, str | None]:
+        """The journal's head as the run's latest launch left it."""
+        launches = [key for key in pod.volume if key.startswith(f"anchor-{target.run_id}-")]
+        latest = max(launches, key=lambda key: int(key.rpartition("-")[2]), default=None)
+        return pod.volume[latest] if latest is not None else (None, None)  # type: ignore[return-value]
 
     def _plan(self, call: str) -> None:
         steps = self.plans.get(call)
@@ -204,3 +245,7 @@ class FakeRemote:
             log_bytes=int(self.clock.real - run.started_at),
             has_marker=self.job.has_marker if is_over and marker else None,
         )
+
+
+def _host_key(pod: FakePod) -> str:
+    return f"SHA256:{pod.id}-{pod.container}-{pod.key}"
