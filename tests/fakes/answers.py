@@ -9,7 +9,7 @@ from rpd.states.faults import Fault
 READS = frozenset({"get", "list", "offers", "network_volume_id", "system_log"})
 RETRY_AFTER_SECONDS = 30.0
 
-_LATER = frozenset({Fault.NO_CAPACITY, Fault.START_REFUSED, Fault.RATE_LIMITED, Fault.CONFLICT})
+_LATER = frozenset({Fault.NO_CAPACITY, Fault.START_REFUSED, Fault.RATE_LIMITED, Fault.CONFLICT, Fault.VERIFY_FAILED})
 """Refusals after which the same call may succeed."""
 
 

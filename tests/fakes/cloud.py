@@ -22,8 +22,9 @@ PULLING, CONTAINER, ADDRESS = 0.143, 0.571, 0.714
 
 @dataclass
 class FakePod:
-    """One rented machine. `volume` survives a stop; `starts` counts its starts, which move it to another port, and
-    `container` those of its container, which also ends by itself; times are the world's."""
+    """One rented machine. `volume` survives a stop where one was ordered, `disk` lasts only as long as the container.
+    `starts` counts its starts, which move it to another port, and `container` those of its container, which also ends
+    by itself. Times are the world's."""
 
     id: str
     number: int
@@ -44,6 +45,7 @@ class FakePod:
     billed: list[list[float | None]] = field(default_factory=list)
     container_ends: dict[int, float] = field(default_factory=dict)
     volume: dict[str, object] = field(default_factory=dict)
+    disk: dict[str, object] = field(default_factory=dict)
 
     @property
     def address(self) -> SshAddress:
@@ -83,13 +85,19 @@ class FakeCloud:
         """The pod stops computing, whoever asked for it."""
         if pod.is_billing:
             pod.billed[-1][1] = self.clock.real
-        pod.container_ends.setdefault(pod.container, self.clock.real)
+        self._end_container(pod)
         pod.status = status
 
     def restart_container(self, pod: FakePod) -> None:
         """The container ends by itself and is started again in its place: what the API shows stays as it is."""
-        pod.container_ends.setdefault(pod.container, self.clock.real)
+        self._end_container(pod)
         pod.container += 1
+
+    def _end_container(self, pod: FakePod) -> None:
+        pod.container_ends.setdefault(pod.container, self.clock.real)
+        pod.disk.clear()
+        if pod.order.volume_gb is None and pod.order.network_volume_id is None:
+            pod.volume.clear()
 
     def only(self) -> FakePod:
         """The one pod there is or was."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rpd.engine.errors import Interrupted, NotSent, RpdError, Unavailable
+from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
 from rpd.states.world import (
     Armed,
     Claim,
@@ -28,6 +28,7 @@ from tests.fakes.fuse import Fuse
 
 CALL_SECONDS = 0.2
 TIMEOUT_SECONDS = 5.0
+COMMAND_SECONDS = 3.0
 ORDERED = -1
 """As many GPUs as the pod was ordered with."""
 
@@ -41,11 +42,12 @@ class FakeJob:
     has_marker: bool = True
     artifacts: dict[str, str] = field(default_factory=dict)  # remote path -> "ok" (default), "missing" or "corrupt"
     commands: dict[str, int] = field(default_factory=dict)  # command -> exit code, 0 by default
+    command_seconds: dict[str, float] = field(default_factory=dict)  # command -> how long it takes, 3 s by default
 
 
 @dataclass
 class _Run:
-    """One execution of the script, as the claim folder shows it."""
+    """One execution of the script or of a step, as its folder shows it."""
 
     container: int
     started_at: float
@@ -112,22 +114,36 @@ class FakeRemote:
     def run_step(self, target: Target, step: Step) -> StepResult:
         self.fuse.reach(f"before step {step.label}")
         pod = self._reach(target, effect=True)
-        done = pod.volume.setdefault("steps", {})
-        assert isinstance(done, dict)
-        if step.key not in done:
-            self.clock.advance(3.0)
-            self.steps_run.append(step.command)
-            done[step.key] = self.job.commands.get(step.command, 0)
+        run = self._run_of(pod, f"step-{target.run_id}-{step.key}", step)
+        self._stay(pod, run.ends_at - self.clock.real, effect=True)
+        if self.clock.real < run.ends_at:  # called off: what was cut short is not done
+            del pod.volume[f"step-{target.run_id}-{step.key}"]
+            raise Interrupted("asked to stop", reason="interrupted")
         self.fuse.reach(f"after step {step.label}")
-        self._plan("run_step")
-        return StepResult(done[step.key], ("last line",), 3.0)
+        self._plan("run_step", effect=True)
+        return StepResult(run.exit_code, ("last line",), run.ends_at - run.started_at)
+
+    def _run_of(self, pod: FakePod, key: str, step: Step) -> _Run:
+        """The execution that is done or under way (it outlives the link), else a new one."""
+        run = pod.volume.get(key)
+        if isinstance(run, _Run) and self._phase(pod, run) != "lost":
+            return run
+        self.steps_run.append(step.command)
+        seconds = self.job.command_seconds.get(step.command, COMMAND_SECONDS)
+        code = self.job.commands.get(step.command, 0) if seconds <= step.timeout_seconds else 124
+        now = self.clock.real
+        pod.volume[key] = run = _Run(pod.container, now, now + min(seconds, step.timeout_seconds), code)
+        return run
 
     def push(self, target: Target, tree: Tree) -> Pushed:
         self.fuse.reach(f"before push {tree.label}")
-        self._reach(target, effect=True)
+        pod = self._reach(target, effect=True)
+        there = pod.volume if tree.destination.startswith(pod.order.volume_path) else pod.disk
+        sent = there.get(f"tree {tree.destination}") != tree.source
+        there[f"tree {tree.destination}"] = tree.source
         self.fuse.reach(f"after push {tree.label}")
-        self._plan("push")
-        return Pushed(1, 10, 1, 10, "ab")
+        self._plan("push", effect=True)
+        return Pushed(1, 10, int(sent), 10 * sent, "ab")
 
     def launch(self, target: Target, order: LaunchOrder) -> Claim:
         self.fuse.reach("before launch")
@@ -139,7 +155,7 @@ class FakeRemote:
             pod.volume[key] = _Run(pod.container, now, now + self.job.seconds, self.job.exit_code)
             self.starts.append(key)
         self.fuse.reach("after launch")
-        self._plan("launch")
+        self._plan("launch", effect=True)
         return self._claim(pod, target, order.launch, order.success_marker)
 
     def read_claim(self, target: Target, job: JobRef) -> Claim:
@@ -160,7 +176,7 @@ class FakeRemote:
         if isinstance(run, _Run) and self._phase(pod, run) == "running":
             run.ends_at, run.exit_code = self.clock.real, 143
         self.fuse.reach("after stop_job")
-        self._plan("stop_job")
+        self._plan("stop_job", effect=True)
         return self.read_claim(target, job)
 
     def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
@@ -169,16 +185,16 @@ class FakeRemote:
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
         self.fuse.reach(f"before pull {pull.label}")
-        self._reach(target)
+        pod = self._reach(target)
         self._plan("pull")
-        self.clock.advance(2.0)
+        self._stay(pod, 2.0)
         if self.control.pending():
-            raise Interrupted("asked to stop")
+            raise Interrupted("asked to stop", reason="interrupted")
         kind = self.job.artifacts.get(pull.remote_path, "ok")
         if kind == "corrupt":
-            raise Unavailable("what arrived is not what was sent", reason="verify_failed")
+            raise refusal("pull", "verify_failed")
         self.fuse.reach(f"after pull {pull.label}")
-        return Pulled(pull.label, kind == "missing", 1, 10, "cd")
+        return Pulled(pull.label, is_missing=True) if kind == "missing" else Pulled(pull.label, False, 1, 10, "cd")
 
     def close(self) -> None:
         """Nothing to drop."""
@@ -218,9 +234,21 @@ class FakeRemote:
         latest = max(launches, key=lambda key: int(key.rpartition("-")[2]), default=None)
         return pod.volume[latest] if latest is not None else (None, None)  # type: ignore[return-value]
 
-    def _plan(self, call: str) -> None:
+    def _stay(self, pod: FakePod, seconds: float, *, effect: bool = False) -> None:
+        """Let time pass on an open connection; a request ends it early, a link that broke meanwhile is found out."""
+        if seconds <= 0.0:
+            return
+        container = pod.container
+        self.clock.advance(seconds, until=lambda: self.control.pending() or pod.container in pod.container_ends)
+        if pod.container != container or not self._is_reachable(pod):
+            raise _link_lost(effect=effect)
+
+    def _plan(self, call: str, *, effect: bool = False) -> None:
+        """What the next call of this name meets when it is done. An effect that cannot tell is no mere failed read."""
         steps = self.plans.get(call)
         step = steps.pop(0) if steps else "work"
+        if isinstance(step, Unavailable) and effect:
+            raise Ambiguous(step.message, reason=step.reason)
         if isinstance(step, RpdError):
             raise step
 
@@ -245,6 +273,10 @@ class FakeRemote:
             log_bytes=int(self.clock.real - run.started_at),
             has_marker=self.job.has_marker if is_over and marker else None,
         )
+
+
+def _link_lost(*, effect: bool = False) -> RpdError:
+    return (Ambiguous if effect else Unavailable)("the link was lost", reason="link_lost")
 
 
 def _host_key(pod: FakePod) -> str:
