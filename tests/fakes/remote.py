@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
 from rpd.states.world import (
@@ -29,6 +30,7 @@ from tests.fakes.fuse import Fuse
 CALL_SECONDS = 0.2
 TIMEOUT_SECONDS = 5.0
 COMMAND_SECONDS = 3.0
+WATCH_STEP_SECONDS = 1.0
 ORDERED = -1
 """As many GPUs as the pod was ordered with."""
 
@@ -163,11 +165,12 @@ class FakeRemote:
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         end = self.clock.real + seconds
+        pod = self._reach(target)
         while True:
-            claim = self.read_claim(target, job)
+            claim = self._claim(pod, target, job.launch, job.success_marker)
             if claim.phase != "running" or self.clock.real >= end or self.control.pending():
                 return claim
-            self.clock.advance(1.0, until=self.control.pending)
+            self._stay(pod, min(WATCH_STEP_SECONDS, end - self.clock.real))
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         self.fuse.reach("before stop_job")
@@ -180,8 +183,7 @@ class FakeRemote:
         return self.read_claim(target, job)
 
     def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
-        self._reach(target)
-        return 100
+        return self.read_claim(target, job).log_bytes
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
         self.fuse.reach(f"before pull {pull.label}")
@@ -268,9 +270,11 @@ class FakeRemote:
             phase,
             launch,
             run.exit_code if is_over else None,
-            run.started_at,
-            run.ends_at if is_over else None,
-            log_bytes=int(self.clock.real - run.started_at),
+            START_WALL + run.started_at,
+            START_WALL + run.ends_at if is_over else None,
+            log_bytes=int(
+                min(self.clock.real, run.ends_at, pod.container_ends.get(run.container, inf)) - run.started_at
+            ),
             has_marker=self.job.has_marker if is_over and marker else None,
         )
 
