@@ -39,8 +39,9 @@ class FakePod:
     starts: int = 1
     container: int = 1
     key: int = 0  # another one is another host key of the same container
+    started_at: float = 0.0  # when the container of the last start comes up
     created_text: str = ""
-    started_text: str | None = None  # as the API shows it: when the container of the last start came up
+    started_text: str | None = None  # `started_at` as the API shows it
     before_text: str | None = None  # until that one is up, the one before
     billed: list[list[float | None]] = field(default_factory=list)
     container_ends: dict[int, float] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class FakeCloud:
         self.broken: dict[str, RpdError] = {}
         self.calls = 0
         self.creates: list[str] = []
+        self.container_begins: Callable[[FakePod], None] = lambda pod: None
 
     # What tests do to it.
 
@@ -92,6 +94,7 @@ class FakeCloud:
         """The container ends by itself and is started again in its place: what the API shows stays as it is."""
         self._end_container(pod)
         pod.container += 1
+        self.container_begins(pod)
 
     def _end_container(self, pod: FakePod) -> None:
         pod.container_ends.setdefault(pod.container, self.clock.real)
@@ -202,7 +205,9 @@ class FakeCloud:
         pod.status, pod.container, pod.starts = "RUNNING", pod.container + 1, pod.starts + 1
         pod.ready_at = self.clock.real + pod.boot_seconds
         pod.before_text = pod.started_text
-        pod.started_text = _text(self.clock.real + CONTAINER * pod.boot_seconds)
+        pod.started_at = self.clock.real + CONTAINER * pod.boot_seconds
+        pod.started_text = _text(pod.started_at)
+        self.container_begins(pod)
         pod.billed.append([self.clock.real, None])
 
     def _make(self, order: PodOrder) -> FakePod:
@@ -212,9 +217,11 @@ class FakeCloud:
         rate = self.prices[order.gpu_id] * order.gpu_count
         lags = (now + self.lag_seconds, now + self.list_lag_seconds)
         pod = FakePod(f"pod{number + 1}", number, order, rate, now, *lags, now + boot, boot)
-        pod.created_text, pod.started_text = _text(now), _text(now + CONTAINER * boot)
+        pod.started_at = now + CONTAINER * boot
+        pod.created_text, pod.started_text = _text(now), _text(pod.started_at)
         pod.billed.append([now, None])
         self.pods[pod.id] = pod
+        self.container_begins(pod)
         return pod
 
     def _is_visible(self, pod: FakePod) -> bool:

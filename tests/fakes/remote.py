@@ -26,6 +26,7 @@ from tests.fakes.answers import refusal
 from tests.fakes.clock import START_WALL, FakeControl
 from tests.fakes.cloud import FakeCloud, FakePod
 from tests.fakes.fuse import Fuse
+from tests.fakes.switch import FakeSwitch, is_restart_proof
 
 CALL_SECONDS = 0.2
 TIMEOUT_SECONDS = 5.0
@@ -63,6 +64,7 @@ class FakeRemote:
 
     def __init__(self, cloud: FakeCloud, control: FakeControl) -> None:
         self.cloud, self.control, self.clock = cloud, control, cloud.clock
+        self.switch = FakeSwitch(cloud, self)
         self.fuse = Fuse()
         self.job = FakeJob()
         self.starts: list[str] = []
@@ -87,6 +89,7 @@ class FakeRemote:
         if pod.id != target.pod_id:
             raise refusal("greet", "wrong_pod")
         self._mark_owner(target, pod)
+        self.switch.owner_was_here(pod)
         anchor_seq, anchor_z = self._anchor(target, pod)
         return Greeting(
             _host_key(pod),
@@ -102,16 +105,10 @@ class FakeRemote:
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
         self.fuse.reach("before arm")
         pod = self._reach(target, effect=True)
-        pod.volume["switch"] = order
-        container = pod.container
-
-        def act() -> None:
-            if pod.volume["switch"] == order and pod.container == container and pod.status == "RUNNING":
-                self.cloud.halt(pod)
-
-        self.clock.after(order.limit_at - START_WALL - self.clock.real, act)
+        self.switch.owner_was_here(pod)
+        self.switch.arm(pod, order, target.run_id)
         self.fuse.reach("after arm")
-        return Armed(order.generation, order.limit_at, self.switch_probe, False, 7)
+        return Armed(order.generation, order.limit_at, self.switch_probe, is_restart_proof(pod), 7)
 
     def run_step(self, target: Target, step: Step) -> StepResult:
         self.fuse.reach(f"before step {step.label}")
@@ -156,6 +153,7 @@ class FakeRemote:
             pod.volume[f"anchor-{target.run_id}-{order.launch}"] = (order.anchor_seq, order.anchor_z)
             pod.volume[key] = _Run(pod.container, now, now + self.job.seconds, self.job.exit_code)
             self.starts.append(key)
+            self.switch.look_again(pod)
         self.fuse.reach("after launch")
         self._plan("launch", effect=True)
         return self._claim(pod, target, order.launch, order.success_marker)
@@ -167,6 +165,7 @@ class FakeRemote:
         end = self.clock.real + seconds
         pod = self._reach(target)
         while True:
+            self.switch.owner_was_here(pod)
             claim = self._claim(pod, target, job.launch, job.success_marker)
             if claim.phase != "running" or self.clock.real >= end or self.control.pending():
                 return claim
@@ -178,6 +177,7 @@ class FakeRemote:
         run = pod.volume.get(f"claim-{target.run_id}-{job.launch}")
         if isinstance(run, _Run) and self._phase(pod, run) == "running":
             run.ends_at, run.exit_code = self.clock.real, 143
+            self.switch.look_again(pod)
         self.fuse.reach("after stop_job")
         self._plan("stop_job", effect=True)
         return self.read_claim(target, job)
@@ -197,6 +197,13 @@ class FakeRemote:
             raise refusal("pull", "verify_failed")
         self.fuse.reach(f"after pull {pull.label}")
         return Pulled(pull.label, is_missing=True) if kind == "missing" else Pulled(pull.label, False, 1, 10, "cd")
+
+    def over_at(self, pod: FakePod, run_id: str, launch: int) -> float:
+        """When this launch was or will be over; never, where there is none."""
+        run = pod.volume.get(f"claim-{run_id}-{launch}")
+        if not isinstance(run, _Run):
+            return inf
+        return min(run.ends_at, pod.container_ends.get(run.container, inf))
 
     def close(self) -> None:
         """Nothing to drop."""
