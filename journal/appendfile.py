@@ -58,6 +58,22 @@ class AppendFile:
         """Make everything appended so far durable; see `append`."""
         return self.append(b"", sync=True)
 
+    def renew(self) -> str | None:
+        """Put all content into a new file under the same name. After a failed sync the kernel may call pages clean that
+        never reached the disk, and no later sync of that inode writes them; who opens it cannot know that this
+        happened to somebody before. Where there is no room for a copy, the old file is synced; see `append`.
+        """
+        try:
+            handle = self._write_anew("renewed", b"")
+        except OSError as error:
+            if error.errno in _FULL:
+                return self.sync()
+            cause = _name(error)
+            self._move(cause, b"")
+            return cause
+        self._adopt(handle)
+        return None
+
     def cut(self, size: int) -> None:
         """Drop everything after `size` bytes, durably. Raises OSError."""
         self._disk.truncate(self._handle, size)
@@ -144,11 +160,14 @@ class AppendFile:
             except JournalError:  # somebody else took the name while it was free
                 self._lost = cause
                 raise
+        self._adopt(handle)
+        self.moves += 1
+
+    def _adopt(self, handle: int) -> None:
         self._disk.close(self._handle)
         self._handle = handle
         self._identity = self._disk.status(handle).identity
         self._lost = None
-        self.moves += 1
 
     def _write_anew(self, cause: str, line: bytes) -> int:
         temporary = self.path.with_name(f"{self.path.name}.new")

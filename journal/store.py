@@ -154,8 +154,8 @@ class Journal:
         return journal
 
     def _take_over(self, disk: Disk, reading: Reading, tool_version: str, ballast_bytes: int) -> None:
-        # The process before us may have died between write and sync.
-        moved = self._file.sync()
+        # The process before us may have died between write and sync, or may have seen a sync fail.
+        moved = self._file.renew()
         torn = cut_torn_tail(disk, self._file, reading.good_bytes, len(reading.records)) if reading.torn_bytes else None
         self._file.make_room(ballast_bytes)
         self.epoch += 1

@@ -48,9 +48,11 @@ def pod_data(pod: Pod | None) -> dict[str, Any]:
 
 
 def look_at_pod(facts: Facts) -> dict[str, Any]:
-    """The arguments of operations on the pod in hand that need nothing but its id."""
-    assert facts.pod is not None, "there is a pod"
-    return {"pod_id": facts.pod.id}
+    """The arguments of operations on the pod in hand that need nothing but its id; `unowed` is its name when no compute
+    debt is open for it."""
+    pod = facts.pod
+    assert pod is not None, "there is a pod"
+    return {"pod_id": pod.id} if pod.name in facts.compute_debts else {"pod_id": pod.id, "unowed": pod.name}
 
 
 def pause_left(facts: Facts, op: Op, now: Stamp, *, first: float, cap: float) -> float:

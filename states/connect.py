@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from rpd.engine.deadline import backoff, elapsed, is_before
-from rpd.engine.decision import Decision, Fire, Leave, Look, Pending, Result, Wait
+from rpd.engine.decision import Decision, Fire, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
 from rpd.states.boot import boot_seconds_left, host_failed, is_overdue
 from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
-from rpd.states.exits import Exit
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.faults import Fault
+from rpd.states.link import stand_back
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.world import SshAddress, Target, World
 
@@ -62,7 +62,7 @@ def _greeted(facts: Facts, pod: PodFacts) -> Decision:
     anchor = pod.greeting.anchor_seq
     if anchor is not None and anchor > facts.seq:
         text = f"the pod has seen record {anchor} of this journal, which ends at {facts.seq}: records were lost here"
-        return Leave(text, Exit.JOURNAL)
+        return stand_back(facts, text)
     return Fire(Trigger.SSH_ANSWERED)
 
 

@@ -160,6 +160,7 @@ class Facts(msgspec.Struct):
     released_ids: dict[str, Stamp] = {}  # pod id -> when the cloud last accepted its release
     key_refused_since: Stamp | None = None
     parked_epoch: int = -1
+    was_taken_over: bool = False  # another owner of this run has acted: its results may be where we know of none
     claimed_since: Stamp | None = None  # the claim folder is there, and the script was not started yet
     pulling: str | None = None  # label of the artifact last asked for
 

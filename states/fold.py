@@ -18,6 +18,7 @@ from rpd.journal.records import (
 )
 from rpd.states.call import REPEATABLE
 from rpd.states.facts import Candidate, Facts, PodFacts
+from rpd.states.faults import Fault
 from rpd.states.fold_effects import OUTCOMES
 from rpd.states.fold_looks import SEEN, failed_look
 from rpd.states.fold_moves import move_to, resume
@@ -36,12 +37,14 @@ def apply(facts: Facts, record: Record) -> None:
         case Intent():
             _intent(facts, body, at)
         case Outcome():
+            facts.was_taken_over = facts.was_taken_over or body.reason == Fault.TAKEN_OVER
             facts.looked_at[body.op] = at
             _tried(facts, body, at)
             handler = OUTCOMES.get(body.op)
             if handler is not None:
                 handler(facts, body, at)
         case Observation():
+            facts.was_taken_over = facts.was_taken_over or body.reason == Fault.TAKEN_OVER
             facts.looked_at[body.op] = at
             _count(facts, body.op, body.error, body.reason, at)
             seen = SEEN.get(body.op)

@@ -43,7 +43,9 @@ def _pod_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     if seen.status == "EXITED":
         close_spans(pod, at)
     elif seen.status == "RUNNING" and pod.spans and pod.spans[-1].until is not None:
-        pod.spans.append(Span(at, seen.usd_per_hour or pod.usd_per_hour))  # somebody else started it
+        # Somebody else started it: what we did to it before does not hold any more.
+        pod.spans.append(Span(at, seen.usd_per_hour or pod.usd_per_hour))
+        pod.released_as = None
     elif seen.usd_per_hour and pod.spans and seen.usd_per_hour != pod.spans[-1].usd_per_hour:
         pod.usd_per_hour = pod.spans[-1].usd_per_hour = seen.usd_per_hour
 
@@ -56,6 +58,8 @@ def _greeted(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     if facts.pod is not None:
         facts.pod.greeting = msgspec.convert(data["greeting"], Greeting)
         facts.pod.greeted_place = facts.pod.place
+        anchor = facts.pod.greeting.anchor_seq
+        facts.was_taken_over = facts.was_taken_over or (anchor is not None and anchor > facts.seq)
 
 
 def claim_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:

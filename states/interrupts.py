@@ -10,6 +10,7 @@ from rpd.journal.records import Stamp
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.faults import Fault
+from rpd.states.link import stand_back
 from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
 from rpd.states.policy import answer, is_out_of_money, is_out_of_time, is_protected, released_by, request_reason
 from rpd.states.sweep import decide_sweep
@@ -23,7 +24,7 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
     if state not in WITH_POD:
         return None
     if facts.last_reason == Fault.TAKEN_OVER and facts.failures:
-        return Leave(facts.last_error or "another owner acts on this run", Exit.JOURNAL)
+        return stand_back(facts, facts.last_error or "another owner acts on this run")
     if facts.pod is not None and facts.pod.misses >= MISSES_MIN and _is_vanished(facts, now):
         hoped = (None, Reason.JOB_SUCCEEDED, Reason.RESULTS_UNVERIFIED)
         is_all_here = facts.launch_intended and facts.collected

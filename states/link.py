@@ -39,6 +39,16 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
     return Wait(left, f"the pod's sshd ({facts.last_error})") if left else wanted
 
 
+def stand_back(facts: Facts, why: str) -> Decision:
+    """Another owner acts on this run, or this journal is not the whole of it: touch nothing, and leave. A pod that
+    only computes because this process started it is stopped again, with all that is in it."""
+    pod, began = facts.pod, facts.epoch_since
+    is_ours = pod is not None and pod.starts > 1 and pod.started_at is not None and began is not None
+    if is_ours and pod is not None and not is_before(pod.started_at or pod.sent_at, began or pod.sent_at):
+        return Fire(Trigger.CANCEL, Reason.STORAGE_ERROR, why)
+    return Leave(why, Exit.JOURNAL)
+
+
 def only_ask(facts: Facts, now: Stamp) -> Decision:
     """What `gc` does where a job may run: ask the pod, and touch nothing while it says so or cannot say."""
     claim = facts.claim if facts.claim_is_fresh else None

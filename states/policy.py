@@ -53,6 +53,8 @@ def release_how(facts: Facts) -> Literal["stop", "delete"]:
     this outcome or a person said so."""
     if facts.request == "release" and facts.request_detail.get("how") in ("stop", "delete"):
         return "delete" if facts.request_detail["how"] == "delete" else "stop"
+    if facts.was_taken_over and not (facts.launch_intended and facts.collected):
+        return "stop"  # what another owner left in the pod is not ours to delete
     outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
     policy = facts.job.lifecycle
     if outcome is Outcome.FAILED and facts.reason is not Reason.STORAGE_ERROR:

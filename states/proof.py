@@ -16,7 +16,7 @@ CLEAN_SURVEYS_MIN = 3
 
 def count_survey(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     """Fold one survey of the account: what is left of this run there, and whether that is now proved to be nothing."""
-    found = msgspec.convert(data["found"], list[Found])
+    found = [pod for pod in msgspec.convert(data["found"], list[Found]) if _is_known(facts, pod)]
     for pod in found:
         _know(facts, pod)
     left = tuple(pod for pod in found if not _is_as_wanted(facts, pod))
@@ -47,6 +47,14 @@ def proof_text(facts: Facts, now: Stamp) -> str:
     kept = any(pod.released_as == "stop" for pod in facts.pods.values())
     what = "stopped or absent" if kept else "absent"
     return f"{what} by id and by name, seen {facts.clean_surveys} times over {seconds:.1f} s"
+
+
+def _is_known(facts: Facts, found: Found) -> bool:
+    """Every pod of ours had its intent written down first. One of this run that had none was rented by another owner
+    (on a machine that holds a copy of the journal) and is for that one to give back."""
+    is_known = found.name in facts.pods or any(pod.id == found.id for pod in facts.pods.values())
+    facts.was_taken_over = facts.was_taken_over or not is_known
+    return is_known
 
 
 def _is_as_wanted(facts: Facts, found: Found) -> bool:

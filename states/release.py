@@ -105,7 +105,10 @@ def _is_renounced(facts: Facts) -> bool:
 
 
 def _last_reason(facts: Facts) -> Reason | None:
-    """A run whose hosts all failed has no other ending yet."""
+    """A run whose hosts all failed has no other ending yet. A job that succeeded has not when its results went with a
+    pod that somebody else took away."""
+    if facts.reason is Reason.JOB_SUCCEEDED and not facts.collected:
+        return Reason.POD_VANISHED
     return Reason.HOSTS_NEVER_BOOTED if facts.reason is None and facts.host_failure is not None else None
 
 

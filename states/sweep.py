@@ -45,7 +45,9 @@ def _interval(facts: Facts) -> float:
 def survey_args(facts: Facts) -> dict[str, object]:
     """Which pods are meant: by id, and by name and env."""
     ids = [pod.id for pod in facts.pods.values() if pod.id is not None]
-    return pack(prefix=facts.name_prefix, run_id=facts.run_id, ids=ids, owed=list(facts.compute_debts))
+    return pack(
+        prefix=facts.name_prefix, run_id=facts.run_id, ids=ids, names=list(facts.pods), owed=list(facts.compute_debts)
+    )
 
 
 def give_back(pod_id: str, how: str) -> Do:
@@ -59,7 +61,7 @@ def perform(pending: Pending, world: World) -> Result:
         return _survey(pending, world)
     pod_id = str(pending.args["pod_id"])
     if pending.op == Op.READ_POD:
-        return Result(data=pod_data(world.cloud.get(pod_id)))
+        return _read(pending, world.cloud.get(pod_id))
     if pending.op == Op.STOP_POD:
         world.cloud.stop(pod_id)
     else:
@@ -81,6 +83,16 @@ def probe(pending: Pending, world: World) -> Result | None:
     return Result("failed", reason="still_there", error=text, retryable=True, data={"pod_id": pod_id})
 
 
+def _read(pending: Pending, pod: Pod | None) -> Result:
+    """What one look at a pod gives. One that computes although nothing is owed for it was started by somebody else; it
+    is owed from the moment it is seen."""
+    name = pending.args.get("unowed")
+    if pod is None or name is None or pod.status != "RUNNING":
+        return Result(data=pod_data(pod))
+    debt = DebtChange(str(name), "compute", "open", usd_per_hour=pod.usd_per_hour)
+    return Result(data=pod_data(pod), debts=(debt,))
+
+
 def _survey(pending: Pending, world: World) -> Result:
     prefix, run_id = str(pending.args["prefix"]), str(pending.args["run_id"])
     pods = {pod.id: pod for pod in world.cloud.list() if is_of_run(pod, prefix, run_id)}
@@ -96,8 +108,8 @@ def _survey(pending: Pending, world: World) -> Result:
 
 def _reopened(pending: Pending, found: list[Pod]) -> tuple[DebtChange, ...]:
     """A pod that appeared after its create was given up is owed from the moment it is seen."""
-    owed = set(pending.args["owed"])
-    late = {pod.name: pod for pod in found if pod.name not in owed and pod.status not in ("EXITED", "TERMINATED")}
+    asked = set(pending.args["names"]) - set(pending.args["owed"])
+    late = {pod.name: pod for pod in found if pod.name in asked and pod.status not in ("EXITED", "TERMINATED")}
     return tuple(DebtChange(name, "compute", "open", usd_per_hour=pod.usd_per_hour) for name, pod in late.items())
 
 

@@ -115,7 +115,7 @@ def test_a_full_disk_does_not_stop_the_repair() -> None:
     disk = FakeDisk()
     create(HOME, disk=disk).close()
     disk.put(PATH, disk.read(PATH) + b"x" * 5000)
-    disk.fail("create", errno.ENOSPC)
+    disk.fail("create", errno.ENOSPC, times=2)  # neither a copy of the journal nor one of the tail
     with reopen(PATH, disk=disk) as journal:
         repaired = journal.records[1].body
         assert isinstance(repaired, Repaired)
@@ -293,6 +293,22 @@ def test_opening_syncs_what_a_dead_process_left_unsynced() -> None:
     reopen(PATH, disk=disk)
     disk.cut_power()
     assert [record.event for record in reading(disk).records] == ["opened", "note", "resumed"]
+
+
+def test_opening_saves_what_a_process_before_failed_to_sync() -> None:
+    disk = FakeDisk()
+    journal = create(HOME, disk=disk)
+    disk.fail("sync", errno.EIO)
+    disk.fail("create", errno.ENOSPC)
+    with pytest.raises(JournalUnwritable):
+        journal.append(Note("seen by all, on no disk"))
+    disk.kill()
+    seen = reading(disk).records
+    with reopen(PATH, disk=disk) as again:
+        held = again.records
+    disk.cut_power()
+    assert [record.z for record in reading(disk).records] == [record.z for record in held]
+    assert [record.z for record in held[: len(seen)]] == [record.z for record in seen]
 
 
 def test_each_owner_has_its_epoch() -> None:

@@ -1,0 +1,202 @@
+"""Every fault the simulation knows: the moments it can strike at, and what it does there.
+
+A fault of a call answers with a word that the simulated port understands, or raises what the port may raise; a fault of
+the world changes it; a fault of the laptop may end the process. Names are stable: schedules on file use them.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rpd.engine.errors import NotSent, Refused, RpdError, Unavailable
+from tests.fakes.fuse import Crash
+from tests.simulation.cloud import CANARY
+from tests.simulation.laptop import Leave
+from tests.simulation.schedule import Strike
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Simulation
+
+Act = Callable[["Simulation", Strike], str | None]
+
+AMOUNTS: dict[str, tuple[float, ...]] = {
+    "": (0.0,),
+    "lateness": (1.0, 20.0, 90.0, 150.0),  # a create takes effect within the quiet window; see docs/reliability.md
+    "slowness": (1.0, 10.0, 25.0),
+    "outage": (5.0, 45.0, 240.0, 900.0),
+    "sleep": (60.0, 3600.0, 28800.0),
+    "clock": (-3600.0, 120.0, 31e6),
+    "bytes": (1.0, 30.0, 200.0),
+    "share": (0.0, 0.3, 0.9, 1.0),
+    "turns": (1.0, 5.0, 20.0, 80.0, 1000.0),
+}
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """`moment` is what it waits for, `amounts` names the row of AMOUNTS it draws from."""
+
+    name: str
+    moment: str
+    act: Act
+    amounts: str = ""
+
+
+def _word(word: str) -> Act:
+    return lambda sim, strike: word
+
+
+def _late(word: str) -> Act:
+    return lambda sim, strike: f"{word}:{strike.amount}"
+
+
+def _error(kind: type[RpdError], reason: str, *, retryable: bool = True) -> Act:
+    def act(sim: Simulation, strike: Strike) -> str | None:
+        raise kind(f"{reason} (key {CANARY})", reason=reason, retryable=retryable)
+
+    return act
+
+
+def _reads() -> list[Fault]:
+    faults = []
+    for call in ("get", "list", "offers"):
+        faults += [
+            Fault(f"{call} is answered 503", f"call:{call}", _error(Unavailable, "server_error")),
+            Fault(f"{call} is limited in rate", f"call:{call}", _error(Unavailable, "rate_limited")),
+            Fault(f"{call} finds the key refused", f"call:{call}", _error(Refused, "key_refused", retryable=False)),
+        ]
+    return [
+        *faults,
+        Fault("get answers 404", "call:get", _word("missing")),
+        Fault("list lags behind", "call:list", lambda sim, strike: sim.lag(strike.amount), "outage"),
+        Fault("list leaves env out", "call:list", _word("no_env")),
+    ]
+
+
+def _effects() -> list[Fault]:
+    faults = []
+    for call in ("create", "start", "stop", "delete"):
+        faults += [
+            Fault(f"{call} works, its answer is lost", f"call:{call}", _word("done")),
+            Fault(f"{call} does nothing, its answer is lost", f"call:{call}", _word("undone")),
+            Fault(f"{call} does not leave this machine", f"call:{call}", _error(NotSent, "not_sent")),
+            Fault(f"{call} is limited in rate", f"call:{call}", _error(Refused, "rate_limited")),
+            Fault(f"{call} finds the key refused", f"call:{call}", _error(Refused, "key_refused", retryable=False)),
+        ]
+    return [
+        *faults,
+        Fault("create works late, its answer is lost", "call:create", _late("late"), "lateness"),
+        Fault("create finds no capacity", "call:create", _error(Refused, "no_capacity")),
+        Fault("create is forbidden in this pool", "call:create", _error(Refused, "pool_forbidden", retryable=False)),
+        Fault("create finds no credit", "call:create", _error(Refused, "no_credit", retryable=False)),
+        Fault("create is called invalid", "call:create", _error(Refused, "invalid", retryable=False)),
+        Fault("start is refused by a full host", "call:start", _error(Refused, "start_refused")),
+        Fault("start gives no GPUs", "call:start", _word("no_gpus")),
+        Fault("stop is accepted and not done", "call:stop", _word("lie")),
+        Fault("stop is done later", "call:stop", _late("slow"), "slowness"),
+        Fault("delete is accepted and not done", "call:delete", _word("lie")),
+        Fault("delete is done later", "call:delete", _late("slow"), "slowness"),
+        Fault("delete answers 404 for a pod that lives", "call:delete", _word("unseen")),
+    ]
+
+
+READS_OVER_SSH = ("greet", "claim", "watch", "log", "pull")
+EFFECTS_OVER_SSH = ("arm", "step", "push", "launch", "stop_job")
+
+
+def _over_ssh() -> list[Fault]:
+    faults = []
+    for call in READS_OVER_SSH:
+        faults.append(Fault(f"the link breaks before {call}", f"ssh:{call}", _error(Unavailable, "ssh_unreachable")))
+    for call in EFFECTS_OVER_SSH:
+        faults += [
+            Fault(f"the link breaks before {call}", f"ssh:{call}", _error(NotSent, "ssh_unreachable")),
+            Fault(f"the link breaks after {call}", f"ssh:{call}", _word("cut")),
+        ]
+    for call in ("step", "push", "launch"):
+        faults.append(Fault(f"the pod's disk is full at {call}", f"ssh:{call}", _error(Refused, "disk_full")))
+    return [
+        *faults,
+        Fault("another pod answers", "ssh:greet", _error(Refused, "wrong_pod", retryable=False)),
+        Fault("the pod has too few GPUs", "ssh:greet", _word("few_gpus")),
+        Fault("the switch cannot prove itself", "ssh:arm", _word("no_probe")),
+        Fault("the switch lacks a tool", "ssh:arm", _error(Refused, "no_tool", retryable=False)),
+        Fault("the launch is claimed only", "ssh:launch", _word("claimed")),
+        Fault("the launch lacks a tool", "ssh:launch", _error(Refused, "no_tool", retryable=False)),
+        Fault("the local disk has no room for the log", "ssh:watch", _error(Unavailable, "local_disk")),
+        Fault("what was pulled does not verify", "ssh:pull", _word("corrupt")),
+    ]
+
+
+def _world() -> list[Fault]:
+    def fault(name: str, act: Callable[[Simulation, Strike], object], amounts: str = "", *, at: str = "turn") -> Fault:
+        return Fault(name, at, lambda sim, strike: _only(act(sim, strike)), amounts)
+
+    return [
+        fault("the pod is stopped by others", lambda sim, strike: sim.stop_by_others(), at="turn:live"),
+        fault("the pod is deleted by others", lambda sim, strike: sim.delete_by_others(), at="turn:live"),
+        fault("the container restarts", lambda sim, strike: sim.restart_container(), at="turn:live"),
+        fault("a stopped pod is started by others", lambda sim, strike: sim.start_by_others(), at="turn:stopped"),
+        fault("the host key changes", lambda sim, strike: sim.change_host_key(), at="turn:live"),
+        fault("the pod is repriced", lambda sim, strike: sim.reprice(), at="turn:live"),
+        fault("the host has no free GPU", lambda sim, strike: sim.fill_hosts(strike.amount), "outage", at="turn:live"),
+        fault("the link is down", lambda sim, strike: sim.cut_link(strike.amount), "outage"),
+        fault("the API is down", lambda sim, strike: sim.cut_api(strike.amount), "outage"),
+        fault("the key is refused", lambda sim, strike: sim.refuse_key(strike.amount), "outage"),
+        fault("all stock is sold", lambda sim, strike: sim.sell_out(strike.amount), "outage"),
+    ]
+
+
+def _laptop() -> list[Fault]:
+    faults = [
+        Fault("the laptop sleeps", "turn", lambda sim, strike: sim.sleep(strike.amount), "sleep"),
+        Fault("the wall clock is set", "turn", lambda sim, strike: sim.set_clock(strike.amount), "clock"),
+        Fault("the disk is full", "record:write", lambda sim, strike: sim.fill_disk(strike.amount), "outage"),
+        Fault("a write is short", "record:write", lambda sim, strike: sim.tear(strike.amount), "bytes"),
+        Fault("a sync fails", "record:sync", lambda sim, strike: sim.fail_sync(errno.EIO)),
+        Fault("the journal is moved away", "turn", lambda sim, strike: sim.lose_journal()),
+    ]
+    for point in ("record:write", "record:sync", "record:done", "effect:done", "turn"):
+        faults.append(Fault(f"kill at {point}", point, lambda sim, strike: _die(sim, strike, power=False)))
+        faults.append(Fault(f"power cut at {point}", point, lambda sim, strike: _die(sim, strike, power=True), "share"))
+    return faults
+
+
+def _person() -> list[Fault]:
+    def ask(what: str, **detail: object) -> Act:
+        return lambda sim, strike: sim.ask(what, **detail)
+
+    return [
+        Fault("Ctrl-C on a terminal", "turn", ask("interrupt", terminal=True)),
+        Fault("Ctrl-C off a terminal", "turn", ask("interrupt", terminal=False)),
+        Fault("TERM", "turn", ask("terminate")),
+        Fault("rpd cancel", "turn", ask("cancel")),
+        Fault("rpd release", "turn", ask("release")),
+        Fault("rpd run --detach", "turn", ask("detach")),
+        Fault("a second Ctrl-C", "turn", _leave),
+        Fault("another rpd on this journal", "turn", lambda sim, strike: sim.intrude()),
+        Fault("a copied journal elsewhere", "turn:known", lambda sim, strike: sim.copy_elsewhere(int(strike.amount)), "turns"),
+    ]
+
+
+def _only(result: object) -> None:
+    """A fault of the world changes no call by itself."""
+
+
+def _die(sim: Simulation, strike: Strike, *, power: bool) -> str | None:
+    sim.laptop.last_breath = strike.amount if power else None
+    raise Crash(strike.fault)
+
+
+def _leave(sim: Simulation, strike: Strike) -> str | None:
+    raise Leave("asked twice to leave")
+
+
+FAULTS: dict[str, Fault] = {
+    fault.name: fault for fault in (*_reads(), *_effects(), *_over_ssh(), *_world(), *_laptop(), *_person())
+}
+"""By name."""
+MOMENTS: dict[str, str] = {fault.name: fault.moment for fault in FAULTS.values()}

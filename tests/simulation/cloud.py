@@ -1,0 +1,175 @@
+"""The simulated provider under the director: the fake cloud of the tests, with every call open to faults, foreign pods
+in the account, and a ledger of who touched what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
+from rpd.states.world import Offer, Pod, PodOrder
+from tests.fakes.cloud import CALLS_MAX, LATENCY_SECONDS, FakeCloud, FakePod
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Simulation
+
+CANARY = "rpa_CANARY0123456789SECRET"
+"""The API key of the simulated account; it must never be found in anything that is kept."""
+PREFIX = "rpd-train-"
+
+
+class GoesInCircles(AssertionError):
+    """The run makes calls without end."""
+
+
+class SimCloud(FakeCloud):
+    """The port `Cloud` of every laptop of one simulation. `touched` are ids of pods that an effect of ours reached."""
+
+    def __init__(self, sim: Simulation) -> None:
+        super().__init__(sim.clock)
+        self.sim = sim
+        self.prices = {"RTX A5000": 0.27, "RTX 4090": 0.69}
+        self.touched: list[tuple[str, str]] = []
+        self.down_until = self.locked_until = self.sold_out_until = 0.0
+        self.lag_until = self.lag_of_young = 0.0
+        self.shows_env = True
+        self.mine: list[FakePod] = []
+        self.foreign = tuple(self._foreign(name, run) for name, run in self._neighbours(sim))
+
+    def _neighbours(self, sim: Simulation) -> list[tuple[str, str]]:
+        """Pods of others: the same workflow in another run, our very name for another run, and one that is no rpd's."""
+        return [
+            (f"{PREFIX}{'b' * 26}-a1", "train-20270115T080000Z-bbbbbb"),
+            (f"{PREFIX}{'a' * 26}-a1", "train-20270115T080000Z-cccccc"),
+            ("my-notebook", ""),
+        ]
+
+    def _foreign(self, name: str, run: str) -> str:
+        env = {"RPD_RUN_ID": run} if run else {"JUPYTER": "1"}
+        order = PodOrder(name, "image", "RTX A5000", 1, "SECURE", (), 20, env)
+        pod = self._make(order)
+        pod.visible_at = -1.0
+        return pod.id
+
+    # What the judge asks.
+
+    def ours(self) -> list[FakePod]:
+        """Pods that the run made, dead or alive."""
+        return self.mine
+
+    def bills(self) -> list[FakePod]:
+        """Pods of the run that compute now."""
+        return [pod for pod in self.mine if pod.is_billing]
+
+    # The port.
+
+    def create(self, order: PodOrder) -> Pod:
+        sim = self.sim
+        self._enter("create", effect=True)
+        sim.oracle.before_effect("create_pod")
+        step = sim.director.moment("call:create")
+        if self.clock.real < self.sold_out_until:
+            raise Refused("no instances currently available", reason="no_capacity", retryable=True)
+        self.creates.append(order.name)
+        if step == "undone":
+            raise Ambiguous("no answer", reason="timeout")
+        if step is not None and step.startswith("late:"):
+            self.clock.after(float(step[5:]), lambda: self._appear(order))
+            raise Ambiguous("no answer", reason="timeout")
+        pod = self._appear(order)
+        sim.director.moment("effect:done")
+        if step == "done":
+            raise Ambiguous("the connection was lost", reason="connection_lost")
+        return self._view(pod)
+
+    def get(self, pod_id: str) -> Pod | None:
+        self._enter("get")
+        if self.sim.director.moment("call:get") == "missing":
+            return None
+        pod = self.pods.get(pod_id)
+        return self._view(pod) if pod is not None and self._is_visible(pod) else None
+
+    def list(self) -> tuple[Pod, ...]:
+        self._enter("list")
+        step = self.sim.director.moment("call:list")
+        shown = [self._view(pod) for pod in self.pods.values() if self._is_visible(pod) and not self._lags(pod)]
+        if step == "no_env":
+            return tuple(Pod(pod.id, pod.name, pod.status, pod.image, pod.usd_per_hour) for pod in shown)
+        return tuple(shown)
+
+    def offers(self, gpu_count: int) -> tuple[Offer, ...]:
+        self._enter("offers")
+        self.sim.director.moment("call:offers")
+        return tuple(Offer(gpu, "SECURE", price) for gpu, price in self.prices.items())
+
+    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
+        self._enter("system_log", effect=None)
+        self.sim.director.moment("call:system_log")
+        return ("pulling image",)
+
+    # Inside.
+
+    def _enter(self, name: str, *, effect: bool | None = False) -> None:
+        """Every call takes its time, and meets the troubles that last."""
+        self.calls += 1
+        if self.calls > CALLS_MAX:
+            raise GoesInCircles("the run makes calls without end")
+        self.sim.turn(LATENCY_SECONDS)
+        self.sim.oracle.before_call()
+        now = self.clock.real
+        if effect is None:
+            return
+        if now < self.down_until:
+            raise (NotSent if effect else Unavailable)(f"no route to the API with {CANARY}", reason="not_sent")
+        if now < self.locked_until:
+            raise Refused(f"401: {CANARY} is not a key", reason="key_refused")
+
+    def _effect(self, call: str, pod_id: str, change: Callable[[FakePod], None]) -> None:
+        sim = self.sim
+        self._enter(call, effect=True)
+        if call == "start":
+            sim.oracle.before_effect("start_pod")
+        step = sim.director.moment(f"call:{call}")
+        pod = self.pods.get(pod_id)
+        if pod is None or not self._is_visible(pod) or (step == "unseen" and call == "delete"):
+            if call == "delete":
+                return  # 404: accepted, and nothing done
+            raise Refused("no such pod", reason="not_found")
+        if step == "undone":
+            raise Ambiguous("no answer", reason="timeout")
+        self.touched.append((call, pod_id))
+        sim.oracle.before_touch(call, pod)
+        if step == "lie":
+            return
+        if step is not None and step.startswith("slow:"):
+            self.clock.after(float(step[5:]), lambda: change(pod))
+            return
+        change(pod)
+        if step == "no_gpus":
+            pod.volume["gpus"] = 0
+        sim.director.moment("effect:done")
+        if step == "done":
+            raise Ambiguous("502 from the edge", reason="server_error")
+
+    def _appear(self, order: PodOrder) -> FakePod:
+        pod = self._make(order)
+        self.mine.append(pod)
+        self.sim.say(f"the cloud makes pod {pod.id} ({order.name[-3:]})")
+        return pod
+
+    def _lags(self, pod: FakePod) -> bool:
+        """A list that lags behind shows no young pods."""
+        return self.clock.real < self.lag_until and self.clock.real - pod.asked_at < self.lag_of_young
+
+    def halt(self, pod: FakePod, status: str = "EXITED") -> None:
+        if pod.status != "TERMINATED":  # a late stop does not raise the dead
+            self.sim.say(f"pod {pod.id} is {status} now")
+            super().halt(pod, status)
+
+    def _start(self, pod: FakePod) -> None:
+        if pod.status == "EXITED" and pod.volume.get("host_full_until", -1.0) > self.clock.real:  # type: ignore[operator]
+            raise Refused("not enough free GPUs on the host", reason="start_refused", retryable=True)
+        if pod.status == "EXITED":
+            self.sim.say(f"pod {pod.id} starts")
+            pod.volume.pop("gpus", None)
+        super()._start(pod)

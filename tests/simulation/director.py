@@ -1,0 +1,51 @@
+"""Where the schedule meets the run: every part of the simulated world reports its moments here, and is told what goes
+wrong now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.simulation.schedule import ANYWHERE, Strike
+
+Action = Callable[[Any, Strike], str | None]
+
+
+class Director:
+    """Counts moments per strike, and lets each strike act once. `seen` and `struck` are the coverage of a run: which
+    moments came in which states, and which faults struck there."""
+
+    def __init__(self, strikes: tuple[Strike, ...], moments: dict[str, str], act: Callable[[Strike], str | None]) -> None:
+        self.state = "-"
+        self.seen: set[tuple[str, str]] = set()
+        self.struck: list[tuple[str, str]] = []
+        self.is_calm = False
+        self._act = act
+        self._waiting: dict[str, list[list[Any]]] = {}
+        for strike in strikes:
+            self._waiting.setdefault(moments[strike.fault], []).append([strike.nth, strike])
+
+    @property
+    def has_more(self) -> bool:
+        """Whether faults are still waiting for their moment."""
+        return any(self._waiting.values())
+
+    def moment(self, kind: str) -> str | None:
+        """Something is about to happen that faults may strike. Returns how the fault changes it (None: not at all); the
+        fault may also raise."""
+        state = self.state
+        self.seen.add((state, kind))
+        waiting = self._waiting.get(kind)
+        if not waiting or self.is_calm:
+            return None
+        for entry in waiting:
+            strike = entry[1]
+            if strike.state != state and strike.state != ANYWHERE:
+                continue
+            if entry[0] > 0:
+                entry[0] -= 1
+                continue
+            waiting.remove(entry)
+            self.struck.append((state, strike.fault))
+            return self._act(strike)
+        return None

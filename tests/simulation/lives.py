@@ -1,0 +1,241 @@
+"""The scripted lives: every way a run can end today, one entry each. The crash matrix walks over all of them, and what
+happens in them says which faults can occur where. A new life is one more entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tests.simulation.schedule import Schedule, Strike
+
+
+class Life(msgspec.Struct, frozen=True):
+    """`job` are arguments of the simulated job, `config` changes of the job file, `world` attributes of the simulated
+    cloud and pod. `outcome`, `reason` and `exit_code` are what the undisturbed life ends with (the exit code is that of
+    its last process); `acts` is what the person does in it."""
+
+    name: str
+    outcome: str
+    reason: str
+    exit_code: int
+    strikes: tuple[Strike, ...] = ()
+    acts: tuple[str, ...] = ()
+    job: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    world: dict[str, Any] = {}
+
+    def schedule(self, *strikes: Strike, acts: tuple[str, ...] = (), end: str = "resume", seed: int = 0) -> Schedule:
+        """This life with more going wrong."""
+        return Schedule(self.name, strikes, acts, end, seed)
+
+
+_QUICK_BUDGET = {"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 60}
+_LONG_JOB = {"seconds": 300.0}
+
+_LIVES = (
+    Life("success", "succeeded", "job_succeeded", 0),
+    Life("success, kept stopped", "succeeded", "job_succeeded", 0, config={"lifecycle": {"on_success": "stop"}}),
+    Life("job fails", "failed", "job_failed", 5, job={"exit_code": 3}),
+    Life(
+        "job fails, deleted",
+        "failed",
+        "job_failed",
+        5,
+        job={"exit_code": 3},
+        config={"lifecycle": {"on_failure": "delete"}},
+    ),
+    Life(
+        "marker missing",
+        "failed",
+        "marker_missing",
+        5,
+        job={"has_marker": False},
+        config={"run": {"body": "python train.py", "success_marker": "DONE"}},
+    ),
+    Life("artifact missing", "failed", "artifact_missing", 5, job={"artifacts": {"/workspace/out": "missing"}}),
+    Life(
+        "results unverified",
+        "failed",
+        "results_unverified",
+        5,
+        job={"artifacts": {"/workspace/out": "corrupt"}},
+        config={"lifecycle": {"on_failure": "delete"}},
+    ),
+    Life(
+        "results unverified, then renounced",
+        "cancelled",
+        "cancelled",
+        130,
+        acts=("resume", "release"),
+        job={"artifacts": {"/workspace/out": "corrupt"}},
+    ),
+    Life("setup fails", "failed", "setup", 5, job={"commands": {"pip install .": 1}}),
+    Life("preflight fails", "failed", "preflight", 5, job={"commands": {"nvidia-smi": 9}}),
+    Life("stage fails", "failed", "stage", 5, (Strike("the pod's disk is full at push"),)),
+    Life("launch fails", "failed", "launch", 5, (Strike("the launch lacks a tool"),)),
+    Life("inputs missing", "refused", "spec_invalid", 2, world={"problems": ("/src is not there",)}),
+    Life("no capacity", "refused", "no_capacity", 6, (Strike("all stock is sold", amount=9000.0),)),
+    Life(
+        "price over the cap",
+        "refused",
+        "price_over_cap",
+        6,
+        config={"budget": {"max_gpu_price_usd": 0.1}},
+    ),
+    Life("no credit", "refused", "no_credit", 4, (Strike("create finds no credit"),)),
+    Life("key refused", "refused", "key_refused", 4, (Strike("create finds the key refused"),)),
+    Life("create rejected", "refused", "create_rejected", 2, (Strike("create is called invalid"),)),
+    Life(
+        "cloud unreachable",
+        "refused",
+        "cloud_unreachable",
+        6,
+        (Strike("the API is down", "select", amount=900.0),),
+    ),
+    Life(
+        "hosts never boot",
+        "refused",
+        "hosts_never_booted",
+        6,
+        config={"budget": _QUICK_BUDGET},
+        world={"boot_seconds": [1e9]},
+    ),
+    Life(
+        "first host never boots",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config={"budget": _QUICK_BUDGET},
+        world={"boot_seconds": [1e9, 20.0]},
+    ),
+    Life("wrong hardware", "succeeded", "job_succeeded", 0, (Strike("the pod has too few GPUs"),)),
+    Life("create full, then not sent", "succeeded", "job_succeeded", 0,
+         (Strike("create finds no capacity"), Strike("create does not leave this machine"))),
+    Life("create answered by nothing", "succeeded", "job_succeeded", 0, (Strike("create works, its answer is lost"),)),
+    Life(
+        "create adopted, lists lag",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (
+            Strike("create works, its answer is lost"),
+            Strike("list lags behind", "boot", 0, 900.0),
+        ),
+    ),
+    Life(
+        "a parked pod is started by others",
+        "cancelled",
+        "terminated",
+        143,
+        (
+            Strike("TERM", "monitor", 1),
+            Strike("the link is down", "collect", 0, 240.0),
+            Strike("a stopped pod is started by others", "boot"),
+        ),
+        ("resume",),
+        job=_LONG_JOB,
+    ),
+    Life(
+        "results go with the pod",
+        "lost",
+        "pod_vanished",
+        10,
+        (Strike("kill at turn", "monitor", 1), Strike("the pod is deleted by others", "release")),
+        ("gc",),
+    ),
+    Life("create lost", "succeeded", "job_succeeded", 0, (Strike("create does nothing, its answer is lost"),)),
+    Life(
+        "create late",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("create works late, its answer is lost", amount=90.0),),
+    ),
+    Life(
+        "out of time",
+        "failed",
+        "budget",
+        7,
+        job=_LONG_JOB,
+        config={"budget": {"cost_cap_usd": 10.0, "max_runtime_minutes": 3}},
+    ),
+    Life(
+        "out of money",
+        "failed",
+        "budget",
+        7,
+        job={"seconds": 30000.0},
+        config={"budget": {"cost_cap_usd": 0.02}},
+    ),
+    Life("pod vanishes", "lost", "pod_vanished", 10, (Strike("the pod is deleted by others", "monitor", 1),)),
+    Life("container restarts", "lost", "job_lost", 10, (Strike("the container restarts", "monitor", 1),)),
+    Life(
+        "pod stopped, started again",
+        "lost",
+        "job_lost",
+        10,
+        (Strike("the pod is stopped by others", "monitor", 1),),
+    ),
+    Life(
+        "pod stopped, host full",
+        "lost",
+        "job_lost",
+        10,
+        (
+            Strike("the pod is stopped by others", "monitor", 1),
+            Strike("the host has no free GPU", "monitor", 1, 1500.0),
+        ),
+        ("away", "resume"),
+    ),
+    Life("results in a stopped pod", "succeeded", "job_succeeded", 0,
+         (Strike("the pod is stopped by others", "collect", 0),)),
+    Life("cancelled in boot", "cancelled", "cancelled", 130, (Strike("rpd cancel", "boot"),)),
+    Life("cancelled in the run", "cancelled", "cancelled", 130, (Strike("rpd cancel", "monitor", 1),)),
+    Life("Ctrl-C in boot", "cancelled", "interrupted", 130, (Strike("Ctrl-C on a terminal", "boot"),)),
+    Life(
+        "Ctrl-C in the run, deleted",
+        "cancelled",
+        "interrupted",
+        130,
+        (Strike("Ctrl-C off a terminal", "monitor", 1),),
+        config={"lifecycle": {"on_interrupt": "delete"}},
+    ),
+    Life("detached", "succeeded", "job_succeeded", 0, (Strike("Ctrl-C on a terminal", "monitor", 1),), ("resume",)),
+    Life("detached for long", "succeeded", "job_succeeded", 0, (Strike("rpd run --detach", "monitor", 1),),
+         ("away", "resume")),
+    Life("TERM in the run", "cancelled", "terminated", 143, (Strike("TERM", "monitor", 1),)),
+    Life(
+        "TERM with a slow link",
+        "cancelled",
+        "terminated",
+        143,
+        (Strike("TERM", "monitor", 1), Strike("the link is down", "collect", 0, 240.0)),
+        ("resume",),
+        job=_LONG_JOB,
+    ),
+    Life("two Ctrl-C", "succeeded", "job_succeeded", 0, (Strike("a second Ctrl-C", "monitor", 1),), ("resume",)),
+    Life("gc before launch", "cancelled", "collected_by_gc", 130, (Strike("kill at turn", "setup"),), ("gc",)),
+    Life("gc spares a job", "succeeded", "job_succeeded", 0, (Strike("kill at turn", "monitor", 1),), ("gc", "resume")),
+    Life(
+        "gc finds results",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("kill at turn", "monitor", 1),),
+        ("away", "gc", "resume"),
+    ),
+    Life("unprotected", "succeeded", "job_succeeded", 0, (Strike("the switch cannot prove itself"),)),
+    Life("disk full", "lost", "pod_vanished", 10, (Strike("the disk is full", "setup", 0, 900.0),), ("resume",)),
+)
+
+_BEFORE_LAUNCH = ("connect", "arm", "setup", "stage", "preflight", "launch")
+_STOPPED = tuple(
+    Life(f"pod stopped in {state}", "succeeded", "job_succeeded", 0, (Strike("the pod is stopped by others", state),))
+    for state in _BEFORE_LAUNCH
+)
+
+LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED)}
+"""By name."""
+
+

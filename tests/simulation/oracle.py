@@ -1,0 +1,218 @@
+"""The judge: what must hold whatever happens, read from the cloud's ledger, the pods and the disk, never from what the
+journal claims. Names are those of the invariants in docs/reliability.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rpd.engine.runner import Runner
+from rpd.journal.records import Closed, Intent, Outcome, Record, Transition
+from rpd.journal.store import Journal
+from rpd.states import cost
+from tests.fakes.cloud import FakePod
+from tests.fakes.remote import _Run
+from tests.simulation.cloud import CANARY
+
+if TYPE_CHECKING:
+    from tests.simulation.laptop import End, Laptop
+    from tests.simulation.run import Simulation
+
+ALLOWANCE_SECONDS = 2400.0
+"""How long pods may compute beyond the budget and beyond what was excused: collecting (600 s), deadlines of boots and
+links, the quiet window, the owner's silence."""
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """A broken promise. `rule` is one of the invariants, `text` what was seen."""
+
+    rule: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.text}"
+
+
+class Account:
+    """What one laptop's journal has said so far, as the judge reads it record by record."""
+
+    def __init__(self) -> None:
+        self.intents: dict[str, str] = {}
+        self.debts: set[str] = set()
+        self.state = "validate"
+        self.closed: Closed | None = None
+        self.launched = False
+        self.met_another = False
+
+    def take(self, record: Record) -> None:
+        """One more record."""
+        body = record.body
+        kind = type(body)
+        if kind is Intent:
+            self.intents[body.opid] = body.op  # type: ignore[union-attr]
+        elif kind is Outcome:
+            if body.status != "unknown" or body.settled:  # type: ignore[union-attr]
+                self.intents.pop(body.opid, None)  # type: ignore[union-attr]
+        elif kind is Transition:
+            self.state = body.dest  # type: ignore[union-attr]
+        elif kind is Closed:
+            self.closed = body  # type: ignore[assignment]
+        self.launched = self.launched or "launch_job" in self.intents.values()
+        self.met_another = self.met_another or getattr(body, "reason", None) == "taken_over"
+        for change in getattr(body, "debts", ()):
+            if change.kind == "compute":
+                (self.debts.add if change.change == "open" else self.debts.discard)(change.key)
+
+
+class Oracle:
+    """Watches one simulation. `violations` are in the order in which they were seen."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self.violations: list[Violation] = []
+        self.in_emergency = False
+        self.excused_seconds = 0.0
+        self._accounts: dict[str, Account] = {}
+        self._runner: Runner[Any, Any] | None = None
+
+    def blame(self, rule: str, text: str) -> None:
+        """A promise is broken."""
+        self.sim.say(f"VIOLATION {rule}: {text}")
+        self.violations.append(Violation(rule, text))
+
+    # What the world reports.
+
+    def opened(self, laptop: Laptop, journal: Journal) -> None:
+        """A process has its journal: whatever was ever acknowledged must be in it."""
+        self.in_emergency = False
+        account = self._accounts[laptop.name] = Account()
+        for record in journal.records:
+            account.take(record)
+        if laptop.acked:
+            held = {(record.seq, record.z) for record in journal.records}
+            lost = [seq for seq, z in laptop.acked if (seq, z) not in held]
+            if lost:
+                self.blame("I4 an acknowledged record is lost", f"records {lost} of {laptop.name}")
+
+    def driven(self, runner: Runner[Any, Any]) -> None:
+        """The loop that acts now."""
+        self._runner = runner
+
+    def appended(self, laptop: Laptop, record: Record) -> None:
+        """An append returned: its record counts as durable."""
+        self._accounts[laptop.name].take(record)
+        for change in getattr(record.body, "debts", ()):
+            if change.change == "close" and change.kind == "compute":
+                self._closes(change.key)
+
+    def before_call(self) -> None:
+        """A port is about to be called: all that was said is durable, and the loop stands where the journal says."""
+        laptop = self.sim.laptop
+        if self.in_emergency:
+            return
+        inode = laptop.disk._names.get(laptop.path)
+        if inode is not None and (inode.is_lost or len(inode.durable) != len(inode.data)):
+            self.blame("I6 acted before the journal was synced", f"{len(inode.data) - len(inode.durable)} bytes")
+        if self._runner is not None and str(self._runner.state) != self._accounts[laptop.name].state:
+            where = self._accounts[laptop.name].state
+            self.blame("I5 moved without a record", f"the loop is in {self._runner.state}, the journal in {where}")
+
+    def before_effect(self, op: str) -> None:
+        """An effect that costs or changes something is about to be caused."""
+        if self.in_emergency:
+            if op == "stop_job":
+                return  # ending the job is a part of giving its pod back
+            self.blame("I5 effect without intent", f"{op} although the journal cannot be written")
+        elif op not in self._accounts[self.sim.laptop.name].intents.values():
+            self.blame("I5 effect without intent", op)
+
+    def before_touch(self, call: str, pod: FakePod) -> None:
+        """A pod is about to be started, stopped or deleted."""
+        if pod.id in self.sim.cloud.foreign:
+            self.blame("I7 another's pod was touched", f"{call} {pod.order.name}")
+        elif call == "delete" and not self._may_delete(pod):
+            self.blame("I8 uncollected results were deleted", f"pod {pod.id}, {self.uncollected(pod)}")
+
+    # The ends.
+
+    def process_ended(self, laptop: Laptop, end: End) -> None:
+        """Between two processes nobody watches: what bills must be written down."""
+        known = {key for account in self._accounts.values() for key in account.debts}
+        for pod in self.sim.cloud.bills():
+            if pod.order.name not in known:
+                self.blame("I1 a pod bills unnoticed", f"pod {pod.id} ({pod.order.name[-3:]}) after {end.how}")
+
+    def over(self, *, is_closed: bool) -> None:
+        """After everything has settled and some time has passed."""
+        sim = self.sim
+        for pod in sim.cloud.bills():
+            self.blame("I1 a pod bills on", f"pod {pod.id} ({pod.order.name[-3:]})")
+        if len(sim.remote.starts) > 1:
+            self.blame("I3 the job was started twice", f"{len(sim.remote.starts)} times")
+        if not is_closed:
+            self.blame("I12 the run does not come to its end", str([end.text for end in sim.laptop.ends[-3:]]))
+        self._check_verdict()
+        self._check_cost()
+        self._check_secrets()
+
+    def _check_verdict(self) -> None:
+        account = self._accounts.get(self.sim.laptop.name)
+        if account is None or account.closed is None:
+            return
+        if account.debts:
+            self.blame("I1 closed with an open debt", ", ".join(sorted(account.debts)))
+        if account.closed.outcome == "succeeded":
+            ran = [run for pod in self.sim.cloud.ours() for run in self._runs(pod)]
+            if not any(run.exit_code == 0 for run in ran):
+                self.blame("I8 a success that was none", f"exit codes {[run.exit_code for run in ran]}")
+            missing = set(self.sim.required) - {label for name, label in self.sim.remote.delivered}
+            if missing:
+                self.blame("I8 a success without its results", ", ".join(sorted(missing)))
+
+    def _check_cost(self) -> None:
+        billed = sum((end or self.sim.clock.real) - begin for pod in self.sim.cloud.ours() for begin, end in pod.billed)
+        job = self.sim.job
+        rate = min(self.sim.cloud.prices.values())
+        limit = job.budget.cost_cap_usd / rate * cost.SECONDS_PER_HOUR
+        if job.budget.max_runtime_minutes is not None:
+            limit = min(limit, job.budget.max_runtime_minutes * 60.0)
+        allowed = limit + self.excused_seconds + ALLOWANCE_SECONDS
+        if billed > allowed:
+            self.blame("I11 the budget does not hold", f"{billed:.0f} s billed, {allowed:.0f} s explained")
+
+    def _check_secrets(self) -> None:
+        for laptop in self.sim.laptops:
+            for path, inode in laptop.disk._names.items():
+                if CANARY.encode() in inode.data:
+                    self.blame("I10 a secret was kept", str(path))
+
+    # Truth.
+
+    def uncollected(self, pod: FakePod) -> list[str]:
+        """Labels of required results that exist in this pod and arrived nowhere."""
+        if not self._runs(pod):
+            return []
+        here = {label for _, label in self.sim.remote.delivered}
+        kinds = self.sim.remote.job.artifacts
+        return [
+            label for label, path in self.sim.required.items() if label not in here and kinds.get(path) != "missing"
+        ]
+
+    def _runs(self, pod: FakePod) -> list[_Run]:
+        return [value for value in pod.volume.values() if isinstance(value, _Run)]
+
+    def _may_delete(self, pod: FakePod) -> bool:
+        """Whether the results in it are here, were renounced in the job file, or are unknown to this owner: before it
+        has met the mark of another one it may give back a pod in which it launched nothing (docs/reliability.md)."""
+        account = self._accounts[self.sim.laptop.name]
+        if len(self.sim.laptops) > 1 and not (account.launched or account.met_another):
+            return True
+        policy = self.sim.job.lifecycle
+        told = "delete" in (policy.on_failure, policy.on_interrupt)
+        return told or not self.uncollected(pod)
+
+    def _closes(self, name: str) -> None:
+        for pod in self.sim.cloud.ours():
+            if pod.order.name == name and pod.is_billing:
+                self.blame("I9 a debt was closed without proof", f"pod {pod.id} ({name[-3:]}) bills")
