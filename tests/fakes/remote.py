@@ -81,7 +81,7 @@ class FakeRemote:
     # The port.
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:
-        self.clock.advance(CALL_SECONDS)
+        self._turn()
         pod = next((pod for pod in self.cloud.pods.values() if pod.address == address), None)
         if pod is None or not self._is_reachable(pod):
             raise self._no_route()
@@ -113,25 +113,27 @@ class FakeRemote:
     def run_step(self, target: Target, step: Step) -> StepResult:
         self.fuse.reach(f"before step {step.label}")
         pod = self._reach(target, effect=True)
-        run = self._run_of(pod, f"step-{target.run_id}-{step.key}", step)
+        steps = pod.volume.setdefault(f"steps-{target.run_id}", {})
+        assert isinstance(steps, dict)
+        run = self._run_of(pod, steps, step)
         self._stay(pod, run.ends_at - self.clock.real, effect=True)
         if self.clock.real < run.ends_at:  # called off: what was cut short is not done
-            del pod.volume[f"step-{target.run_id}-{step.key}"]
+            del steps[step.key]
             raise Interrupted("asked to stop", reason="interrupted")
         self.fuse.reach(f"after step {step.label}")
         self._plan("run_step", effect=True)
         return StepResult(run.exit_code, ("last line",), run.ends_at - run.started_at)
 
-    def _run_of(self, pod: FakePod, key: str, step: Step) -> _Run:
+    def _run_of(self, pod: FakePod, steps: dict[str, _Run], step: Step) -> _Run:
         """The execution that is done or under way (it outlives the link), else a new one."""
-        run = pod.volume.get(key)
-        if isinstance(run, _Run) and self._phase(pod, run) != "lost":
+        run = steps.get(step.key)
+        if run is not None and self._phase(pod, run) != "lost":
             return run
         self.steps_run.append(step.command)
         seconds = self.job.command_seconds.get(step.command, COMMAND_SECONDS)
         code = self.job.commands.get(step.command, 0) if seconds <= step.timeout_seconds else 124
         now = self.clock.real
-        pod.volume[key] = run = _Run(pod.container, now, now + min(seconds, step.timeout_seconds), code)
+        steps[step.key] = run = _Run(pod.container, now, now + min(seconds, step.timeout_seconds), code)
         return run
 
     def push(self, target: Target, tree: Tree) -> Pushed:
@@ -198,6 +200,10 @@ class FakeRemote:
         self.fuse.reach(f"after pull {pull.label}")
         return Pulled(pull.label, is_missing=True) if kind == "missing" else Pulled(pull.label, False, 1, 10, "cd")
 
+    def may_release(self, pod: FakePod) -> bool:
+        """Whether the pod's own key is accepted for it."""
+        return self.switch_probe == "ok"
+
     def over_at(self, pod: FakePod, run_id: str, launch: int) -> float:
         """When this launch was or will be over; never, where there is none."""
         run = pod.volume.get(f"claim-{run_id}-{launch}")
@@ -210,8 +216,12 @@ class FakeRemote:
 
     # Inside.
 
-    def _reach(self, target: Target, *, effect: bool = False) -> FakePod:
+    def _turn(self) -> None:
+        """Every call takes its time."""
         self.clock.advance(CALL_SECONDS)
+
+    def _reach(self, target: Target, *, effect: bool = False) -> FakePod:
+        self._turn()
         pod = self.cloud.pods.get(target.pod_id)
         if pod is None or not self._is_reachable(pod):
             raise self._no_route(effect=effect)

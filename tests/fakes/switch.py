@@ -66,7 +66,7 @@ class FakeSwitch:
         due, action = self._due(pod)
         if due > self.clock.real:
             self.look_again(pod)
-        elif self.remote.switch_probe == "ok":
+        elif self.remote.may_release(pod):
             self.cloud.halt(pod, "TERMINATED" if action == "terminate" else "EXITED")
 
     def _due(self, pod: FakePod) -> tuple[float, str]:
