@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from rpd.adapters.sandbox import daemon
 from tests.contract.sandboxed import Sandboxed
 from tests.contract.simulated import Simulated
+from tests.contract.simulator import Simulator
 from tests.contract.stage import Stage, Tenant
 
 BOOT_SECONDS = 0.02
@@ -28,11 +29,14 @@ def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     daemon.down(home)
 
 
-@pytest.fixture(params=["simulated", pytest.param("sandbox", marks=pytest.mark.sandbox)])
+@pytest.fixture(params=["simulated", "simulator", pytest.param("sandbox", marks=pytest.mark.sandbox)])
 def stage(request: Any, tmp_path: Path) -> Iterator[Stage]:
     """A world without pods and without faults."""
     if request.param == "simulated":
         yield Simulated(tmp_path)
+        return
+    if request.param == "simulator":
+        yield Simulator(tmp_path)
         return
     home = request.getfixturevalue("sandbox_home")
     info = daemon.up(home)  # it ends itself while other tests take their time
