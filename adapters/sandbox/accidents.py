@@ -38,7 +38,7 @@ def clear(cloud: CloudModel, fault_id: str | None) -> None:
         for held in list(pod.afflictions):
             if fault_id in (None, held):
                 del pod.afflictions[held]
-                if held == "F19" and pod.has_booted:
+                if held in ("F19", "F40") and pod.has_booted:
                     cloud.runtime.set_ssh_fault(pod.id, None)
     cloud.save()
 
@@ -70,6 +70,18 @@ async def stop_from_outside(cloud: CloudModel, pod: Pod) -> None:
             await cloud.halt(pod)
 
 
+async def cut_link(cloud: CloudModel, pod: Pod, options: dict[str, str]) -> None:
+    """The way to the pod's sshd is gone, for open connections too; the container is left alone."""
+    if not pod.is_live:
+        return
+    pod.afflictions["F40"] = options
+    cloud.runtime.set_ssh_fault(pod.id, "refuse")
+    await cloud.runtime.hang_up(pod.id)
+    cloud.save()
+    if "seconds" in options:
+        cloud.errands.later(faults.number(options, "seconds", 0.0), lambda: course.mend_ssh(cloud, pod), owner=pod.id)
+
+
 async def hide_host(cloud: CloudModel, pod: Pod, then: str, seconds: float) -> None:
     """The pod's host goes down under it: RUNNING, and nobody there. `then`: back, exited or nothing."""
     async with cloud.lock(pod):
@@ -98,6 +110,8 @@ def _strike_later(cloud: CloudModel, pod: Pod, fault_id: str, options: dict[str,
     async def strike() -> None:
         if fault_id == "F27":
             await empty_balance(cloud)
+        elif fault_id == "F40":
+            await cut_link(cloud, pod, options)
         elif fault_id == "F28":
             await hide_host(cloud, pod, options.get("then", "back"), faults.number(options, "seconds", 5.0))
         elif options.get("how") == "delete":
@@ -114,6 +128,9 @@ def _stages_behind(pod: Pod) -> list[str]:
 
 
 def _cling_live(cloud: CloudModel, pod: Pod, fault_id: str, options: dict[str, str]) -> None:
+    if fault_id == "F25" and options.get("how") == "once":
+        cloud.runtime.crash(pod.id)
+        return
     course.cling(cloud, pod, fault_id, options)
     if fault_id == "F19" and pod.has_booted:
         course.spoil_ssh(cloud, pod)

@@ -53,6 +53,14 @@ class ContainerRuntime(Protocol):
         """Let sshd misbehave: refuse, nobanner, close, auth, or not at all."""
         ...
 
+    async def hang_up(self, pod_id: str) -> None:
+        """End every connection through the pod's SSH port."""
+        ...
+
+    def crash(self, pod_id: str) -> None:
+        """End the pod's container as if by itself."""
+        ...
+
     async def stop(self, pod_id: str) -> None:
         """Kill everything of the pod, wipe its container disk, keep its volume."""
         ...

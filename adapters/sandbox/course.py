@@ -99,7 +99,8 @@ def spoil_ssh(cloud: CloudModel, pod: Pod) -> None:
 
 async def mend_ssh(cloud: CloudModel, pod: Pod) -> None:
     """Let sshd behave again."""
-    pod.afflictions.pop("F19", None)
+    for held in ("F19", "F40"):
+        pod.afflictions.pop(held, None)
     cloud.runtime.set_ssh_fault(pod.id, None)
     cloud.save()
 
@@ -128,7 +129,8 @@ def end_crashes(cloud: CloudModel, pod: Pod) -> None:
 
 def _cling(cloud: CloudModel, pod: Pod) -> None:
     for fault_id in sorted(faults.CLINGING):
-        options = faults.strike(cloud.state, fault_id, pod)
+        # A container that is to end once has to run first.
+        options = faults.strike(cloud.state, fault_id, pod, fits=lambda o: o.get("how") != "once")
         if options is not None:
             cling(cloud, pod, fault_id, options)
 

@@ -112,8 +112,8 @@ KNOWN: tuple[Fault, ...] = (
     Fault(
         "F25",
         "boot",
-        "the container crashes again and again under RUNNING",
-        {"every": "seconds between crashes (1)", **_SECONDS},
+        "the container crashes under RUNNING, again and again or once",
+        {"how": "loop (default) | once: the one that runs now", "every": "seconds between crashes (1)", **_SECONDS},
     ),
     Fault("F26", "live", "somebody else stops or deletes the pod", {"how": "stop (default) | delete", **_STAGE}),
     Fault("F27", "live", "the balance is used up: pods with a network volume stop, others are gone", _STAGE),
@@ -126,11 +126,11 @@ KNOWN: tuple[Fault, ...] = (
     Fault(
         "F29",
         "delete",
-        "a delete that does not say the truth",
+        "a delete, stop or start that does not say the truth",
         {
             "how": "5xx (default): done, 500 | linger: done, still shown | late404: not done | ignored: not done",
             "seconds": "how long it lingers (2)",
-            "on": "delete (default) | stop (ignored only)",
+            "on": "delete (default) | stop (5xx and ignored only) | start (the same)",
         },
     ),
     Fault(
@@ -150,11 +150,17 @@ KNOWN: tuple[Fault, ...] = (
     Fault("F35", "request", '400 with {"error": ...} in place of a problem', _ON),
     Fault("F36", "boot", "the network volume hangs at attach: RUNNING, uptime 0, no address", _SECONDS),
     Fault("F37", "billing", "the newest spending is not in the bill yet", {"lag": "seconds (3600)"}),
+    Fault(
+        "F40",
+        "live",
+        "the SSH link breaks: open connections end, new ones are refused; the pod does not notice",
+        {**_SECONDS, **_STAGE},
+    ),
 )
 
 BY_ID = {fault.id: fault for fault in KNOWN}
 CLINGING = frozenset({"F16", "F17", "F18", "F19", "F25", "F36"})
-EXTERNAL = frozenset({"F26", "F27", "F28"})
+EXTERNAL = frozenset({"F26", "F27", "F28", "F40"})
 
 
 def arm(state: State, fault: ArmedFault) -> None:

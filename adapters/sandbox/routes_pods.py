@@ -22,6 +22,7 @@ from rpd.adapters.sandbox.problems import Problem, bad_request, conflict, forbid
 from rpd.adapters.sandbox.views import mounts_view, pod_view
 
 _MAX_PAGE = 1000
+_SOMETHING_WRONG = "Something went wrong. Please try again later or contact support."
 
 
 def routes() -> list[Route]:
@@ -135,12 +136,13 @@ async def act_on_pod(request: Request) -> Response:
         raise conflict(f"action {action} is not valid for a pod that is {pod.status}")
     if action == "terminate":
         return await _delete(cloud, pod)
-    if action == "start":
-        await cloud.start(pod)
-    elif action == "restart":
-        await cloud.restart(pod)
-    elif faults.strike(cloud.state, "F29", pod, fits=lambda o: o.get("on") == "stop") is None:
-        await cloud.stop(pod)
+    lie = faults.strike(cloud.state, "F29", pod, fits=lambda o: o.get("on") == action)
+    how = None if lie is None else lie.get("how", "5xx")
+    if how != "ignored":
+        acts = {"start": cloud.start, "restart": cloud.restart, "stop": cloud.stop}
+        await acts[action](pod)
+    if how == "5xx":
+        raise Problem(500, _SOMETHING_WRONG)
     return document(_view(cloud, pod, cloud.now()))
 
 
@@ -155,7 +157,7 @@ async def _delete(cloud: CloudModel, pod: Pod) -> Response:
         pod.lingers_until = cloud.now() + faults.number(lie, "seconds", 2.0)
     await cloud.delete(pod)
     if how == "5xx":
-        raise Problem(500, "Something went wrong. Please try again later or contact support.")
+        raise Problem(500, _SOMETHING_WRONG)
     return Response(status_code=204)
 
 
@@ -185,8 +187,7 @@ def _admit_after(cloud: CloudModel, order: Pod, delay: str) -> Pod | None:
 def _unbelievable(connections: Connections, options: dict[str, str], content: Any) -> Response:
     how = options.get("how", "500")
     if how in ("500", "502"):
-        detail = "Something went wrong. Please try again later or contact support."
-        raise Problem(int(how), detail)
+        raise Problem(int(how), _SOMETHING_WRONG)
     return Broken(connections, how, faults.number(options, "seconds", 60.0), content)
 
 

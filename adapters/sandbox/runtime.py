@@ -97,6 +97,17 @@ class Runtime:
         """Make new SSH connections to the pod fail; None: serve them again. It stays set over restarts and stops."""
         self._pod(pod_id).set_ssh_fault(how)
 
+    async def hang_up(self, pod_id: str) -> None:
+        """End every connection through the pod's SSH port; the port stays."""
+        async with self._lock(pod_id):
+            door = self._pod(pod_id).door
+            if door is not None:
+                await door.hang_up()
+
+    def crash(self, pod_id: str) -> None:
+        """Kill the container's first process, as the kernel does when memory runs out; it is restarted then."""
+        self._pod(pod_id).crash()
+
     async def reap_leftovers(self) -> list[str]:
         """End what an earlier runtime of this home left running; returns the pods' ids. Their volumes stay."""
         reaped = []

@@ -81,6 +81,12 @@ class RunningPod:
         await self._end()
         await asyncio.to_thread(self._folder.wipe_disk)
 
+    def crash(self) -> None:
+        """Kill the container; its watch sees the end and starts it again."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
     def set_ssh_fault(self, how: SshFault | None) -> None:
         """Make new SSH connections fail, now and behind later doors."""
         self.ssh_fault = how

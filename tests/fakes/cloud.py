@@ -5,32 +5,53 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from rpd.engine.errors import Ambiguous, Refused, RpdError
+from rpd.engine.errors import RpdError
 from rpd.states.world import Offer, Pod, PodOrder, SshAddress
-from tests.fakes.clock import FakeClock
+from tests.fakes.answers import no_answer, refusal
+from tests.fakes.clock import START_WALL, FakeClock
 from tests.fakes.fuse import Fuse
 
 CALLS_MAX = 40_000
 LATENCY_SECONDS = 0.1
 
+# Shares of the boot time at which a new pod is pulling, runs, and shows its address; sshd answers at its end.
+PULLING, CONTAINER, ADDRESS = 0.143, 0.571, 0.714
+
 
 @dataclass
 class FakePod:
-    """One rented machine. `volume` survives a stop; `container` counts its starts; times are the world's."""
+    """One rented machine. `volume` survives a stop where one was ordered, `disk` lasts only as long as the container.
+    `starts` counts its starts, which move it to another port, and `container` those of its container, which also ends
+    by itself. Times are the world's."""
 
     id: str
+    number: int
     order: PodOrder
     rate: float
     asked_at: float
     visible_at: float
+    listed_at: float
     ready_at: float
     boot_seconds: float
     status: str = "RUNNING"
+    starts: int = 1
     container: int = 1
+    key: int = 0  # another one is another host key of the same container
+    started_at: float = 0.0  # when the container of the last start comes up
+    created_text: str = ""
+    started_text: str | None = None  # `started_at` as the API shows it
+    before_text: str | None = None  # until that one is up, the one before
     billed: list[list[float | None]] = field(default_factory=list)
     container_ends: dict[int, float] = field(default_factory=dict)
     volume: dict[str, object] = field(default_factory=dict)
+    disk: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def address(self) -> SshAddress:
+        """Where sshd answers, or will answer, since the last start."""
+        return SshAddress("192.0.2.1", 40000 + 100 * self.number + self.starts)
 
     @property
     def is_billing(self) -> bool:
@@ -45,26 +66,41 @@ class FakeCloud:
         self.fuse = Fuse()
         self.pods: dict[str, FakePod] = {}
         self.boot_seconds = [20.0]  # per create, the last one repeated
-        self.lag_seconds = 0.0
+        self.lag_seconds = 0.0  # how long a young pod is denied
+        self.list_lag_seconds = 0.0  # how long only the list leaves it out
         self.prices = {"RTX A5000": 0.27, "RTX 4090": 0.69}
         self.plans: dict[str, list[Callable[[], None] | str]] = {}
         self.broken: dict[str, RpdError] = {}
         self.calls = 0
         self.creates: list[str] = []
+        self.container_begins: Callable[[FakePod], None] = lambda pod: None
 
     # What tests do to it.
 
     def plan(self, call: str, *steps: Callable[[], None] | str | RpdError) -> None:
         """What the next calls of this name do: "work", "ambiguous" (done, answer lost), "nothing" (answer lost, not
-        done), "late:SECONDS" (answer lost, done later), or an error to raise."""
+        done), both with ":REASON" if need be, "late:SECONDS" (answer lost, done later), "ignored" (accepted, not
+        done), "absent" (404, not done), or an error to raise."""
         self.plans.setdefault(call, []).extend(_raising(s) if isinstance(s, RpdError) else s for s in steps)
 
     def halt(self, pod: FakePod, status: str = "EXITED") -> None:
         """The pod stops computing, whoever asked for it."""
         if pod.is_billing:
             pod.billed[-1][1] = self.clock.real
-        pod.container_ends.setdefault(pod.container, self.clock.real)
+        self._end_container(pod)
         pod.status = status
+
+    def restart_container(self, pod: FakePod) -> None:
+        """The container ends by itself and is started again in its place: what the API shows stays as it is."""
+        self._end_container(pod)
+        pod.container += 1
+        self.container_begins(pod)
+
+    def _end_container(self, pod: FakePod) -> None:
+        pod.container_ends.setdefault(pod.container, self.clock.real)
+        pod.disk.clear()
+        if pod.order.volume_gb is None and pod.order.network_volume_id is None:
+            pod.volume.clear()
 
     def only(self) -> FakePod:
         """The one pod there is or was."""
@@ -82,16 +118,18 @@ class FakeCloud:
         self.fuse.reach(f"before create {order.name}")
         self._call()
         self.creates.append(order.name)
-        step = self._step("create")
+        step, _, detail = self._step("create").partition(":")
+        if order.gpu_id not in self.prices:
+            raise refusal("create", "bad_request")
         if step == "nothing":
-            raise Ambiguous("no answer", reason="timeout")
-        if step.startswith("late:"):
-            self.clock.after(float(step.removeprefix("late:")), lambda: self._make(order))
-            raise Ambiguous("no answer", reason="timeout")
+            raise no_answer("create", detail or "timeout")
+        if step == "late":
+            self.clock.after(float(detail), lambda: self._make(order))
+            raise no_answer("create", "timeout")
         pod = self._make(order)
         self.fuse.reach(f"after create {order.name}")
         if step == "ambiguous":
-            raise Ambiguous("no answer", reason="connection_lost")
+            raise no_answer("create", detail or "connection_lost")
         return self._view(pod)
 
     def get(self, pod_id: str) -> Pod | None:
@@ -101,7 +139,8 @@ class FakeCloud:
 
     def list(self) -> tuple[Pod, ...]:
         self._call("list")
-        return tuple(self._view(pod) for pod in self.pods.values() if self._is_visible(pod))
+        now = self.clock.real
+        return tuple(self._view(pod) for pod in self.pods.values() if self._is_visible(pod) and now >= pod.listed_at)
 
     def start(self, pod_id: str) -> None:
         self._effect("start", pod_id, self._start)
@@ -148,23 +187,27 @@ class FakeCloud:
     def _effect(self, call: str, pod_id: str, change: Callable[[FakePod], None]) -> None:
         self.fuse.reach(f"before {call} {pod_id}")
         self._call()
-        step = self._step(call)
+        step, _, reason = self._step(call).partition(":")
         pod = self.pods.get(pod_id)
-        if pod is None or not self._is_visible(pod):
+        if pod is None or not self._is_visible(pod) or step == "absent":
             if call == "delete":
                 return  # 404: accepted, and nothing done
-            raise Refused("no such pod", reason="not_found")
-        if step != "nothing":
+            raise refusal(call, "not_found")
+        if step not in ("nothing", "ignored"):
             change(pod)
         self.fuse.reach(f"after {call} {pod_id}")
         if step in ("ambiguous", "nothing"):
-            raise Ambiguous("no answer", reason="server_error")
+            raise no_answer(call, reason or "server_error")
 
     def _start(self, pod: FakePod) -> None:
         if pod.status != "EXITED":
             return
-        pod.status, pod.container = "RUNNING", pod.container + 1
+        pod.status, pod.container, pod.starts = "RUNNING", pod.container + 1, pod.starts + 1
         pod.ready_at = self.clock.real + pod.boot_seconds
+        pod.before_text = pod.started_text
+        pod.started_at = self.clock.real + CONTAINER * pod.boot_seconds
+        pod.started_text = _text(pod.started_at)
+        self.container_begins(pod)
         pod.billed.append([self.clock.real, None])
 
     def _make(self, order: PodOrder) -> FakePod:
@@ -172,29 +215,45 @@ class FakeCloud:
         boot = self.boot_seconds[min(number, len(self.boot_seconds) - 1)]
         now = self.clock.real
         rate = self.prices[order.gpu_id] * order.gpu_count
-        pod = FakePod(f"pod{number + 1}", order, rate, now, now + self.lag_seconds, now + boot, boot)
+        lags = (now + self.lag_seconds, now + self.list_lag_seconds)
+        pod = FakePod(f"pod{number + 1}", number, order, rate, now, *lags, now + boot, boot)
+        pod.started_at = now + CONTAINER * boot
+        pod.created_text, pod.started_text = _text(now), _text(pod.started_at)
         pod.billed.append([now, None])
         self.pods[pod.id] = pod
+        self.container_begins(pod)
         return pod
 
     def _is_visible(self, pod: FakePod) -> bool:
         return pod.status != "TERMINATED" and self.clock.real >= pod.visible_at
 
     def _view(self, pod: FakePod) -> Pod:
-        is_up = pod.status == "RUNNING" and self.clock.real >= pod.ready_at
-        status = "PROVISIONING" if pod.status == "RUNNING" and not is_up else pod.status
+        is_live = pod.status == "RUNNING"
+        left = pod.ready_at - self.clock.real
+        booted = 1.0 - left / pod.boot_seconds if is_live and left > 0.0 else 1.0
+        is_up = is_live and booted >= CONTAINER
         return Pod(
             pod.id,
             pod.order.name,
-            status,
+            pod.status if is_up or not is_live else self._young_status(pod, booted),
             pod.order.image,
-            pod.rate if pod.status == "RUNNING" else 0.0,
+            pod.rate if is_live else 0.0,
             pod.order.env,
             pod.order.gpu_id,
             pod.order.gpu_count,
-            ssh=SshAddress("192.0.2.1", 40000 + pod.container) if is_up else None,
+            has_runtime=is_up,
+            ssh=pod.address if is_live and booted >= ADDRESS else None,
             volume_gb=pod.order.volume_gb or 0,
+            created_at=pod.created_text,
+            started_at=pod.started_text if booted >= CONTAINER else pod.before_text,
         )
+
+    def _young_status(self, pod: FakePod, booted: float) -> str:
+        return "PROVISIONING" if pod.starts == 1 and booted < PULLING else "STARTING"
+
+
+def _text(seconds: float) -> str:
+    return datetime.fromtimestamp(START_WALL + seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def _raising(error: RpdError) -> Callable[[], None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
-from rpd.engine.errors import Interrupted, NotSent, Refused, RpdError, Unavailable
+from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
 from rpd.states.world import (
     Armed,
     Claim,
@@ -21,12 +22,18 @@ from rpd.states.world import (
     Target,
     Tree,
 )
+from tests.fakes.answers import refusal
 from tests.fakes.clock import START_WALL, FakeControl
 from tests.fakes.cloud import FakeCloud, FakePod
 from tests.fakes.fuse import Fuse
+from tests.fakes.switch import FakeSwitch, is_restart_proof
 
 CALL_SECONDS = 0.2
 TIMEOUT_SECONDS = 5.0
+COMMAND_SECONDS = 3.0
+WATCH_STEP_SECONDS = 1.0
+ORDERED = -1
+"""As many GPUs as the pod was ordered with."""
 
 
 @dataclass
@@ -38,11 +45,12 @@ class FakeJob:
     has_marker: bool = True
     artifacts: dict[str, str] = field(default_factory=dict)  # remote path -> "ok" (default), "missing" or "corrupt"
     commands: dict[str, int] = field(default_factory=dict)  # command -> exit code, 0 by default
+    command_seconds: dict[str, float] = field(default_factory=dict)  # command -> how long it takes, 3 s by default
 
 
 @dataclass
 class _Run:
-    """One execution of the script, as the claim folder shows it."""
+    """One execution of the script or of a step, as its folder shows it."""
 
     container: int
     started_at: float
@@ -56,12 +64,13 @@ class FakeRemote:
 
     def __init__(self, cloud: FakeCloud, control: FakeControl) -> None:
         self.cloud, self.control, self.clock = cloud, control, cloud.clock
+        self.switch = FakeSwitch(cloud, self)
         self.fuse = Fuse()
         self.job = FakeJob()
         self.starts: list[str] = []
         self.down_from, self.down_until = 0.0, 0.0
         self.switch_probe = "ok"
-        self.gpus: int | None = 1
+        self.gpus: int | None = ORDERED
         self.plans: dict[str, list[str | RpdError]] = {}
         self.steps_run: list[str] = []
 
@@ -72,44 +81,70 @@ class FakeRemote:
     # The port.
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:
-        pod = self._reach(target)
-        if address.port != 40000 + pod.container:
-            raise Unavailable("connection refused", reason="ssh_unreachable")
-        return Greeting(f"SHA256:{pod.id}-{pod.container}", pod.id, str(pod.container), self.clock.real, self.gpus)
+        self._turn()
+        pod = next((pod for pod in self.cloud.pods.values() if pod.address == address), None)
+        if pod is None or not self._is_reachable(pod):
+            raise self._no_route()
+        self._check_key(target, pod)
+        if pod.id != target.pod_id:
+            raise refusal("greet", "wrong_pod")
+        self._mark_owner(target, pod)
+        self.switch.owner_was_here(pod)
+        anchor_seq, anchor_z = self._anchor(target, pod)
+        return Greeting(
+            _host_key(pod),
+            pod.id,
+            str(pod.container),
+            START_WALL + self.clock.real,
+            pod.order.gpu_count if self.gpus == ORDERED else self.gpus,
+            epoch=target.epoch,
+            anchor_seq=anchor_seq,
+            anchor_z=anchor_z,
+        )
 
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
         self.fuse.reach("before arm")
         pod = self._reach(target, effect=True)
-        pod.volume["switch"] = order
-        container = pod.container
-
-        def act() -> None:
-            if pod.volume["switch"] == order and pod.container == container and pod.status == "RUNNING":
-                self.cloud.halt(pod)
-
-        self.clock.after(order.limit_at - START_WALL - self.clock.real, act)
+        self.switch.owner_was_here(pod)
+        self.switch.arm(pod, order, target.run_id)
         self.fuse.reach("after arm")
-        return Armed(order.generation, order.limit_at, self.switch_probe, False, 7)
+        return Armed(order.generation, order.limit_at, self.switch_probe, is_restart_proof(pod), 7)
 
     def run_step(self, target: Target, step: Step) -> StepResult:
         self.fuse.reach(f"before step {step.label}")
         pod = self._reach(target, effect=True)
-        done = pod.volume.setdefault("steps", {})
-        assert isinstance(done, dict)
-        if step.key not in done:
-            self.clock.advance(3.0)
-            self.steps_run.append(step.command)
-            done[step.key] = self.job.commands.get(step.command, 0)
+        steps = pod.volume.setdefault(f"steps-{target.run_id}", {})
+        assert isinstance(steps, dict)
+        run = self._run_of(pod, steps, step)
+        self._stay(pod, run.ends_at - self.clock.real, effect=True)
+        if self.clock.real < run.ends_at:  # called off: what was cut short is not done
+            del steps[step.key]
+            raise Interrupted("asked to stop", reason="interrupted")
         self.fuse.reach(f"after step {step.label}")
-        self._plan("run_step")
-        return StepResult(done[step.key], ("last line",), 3.0)
+        self._plan("run_step", effect=True)
+        return StepResult(run.exit_code, ("last line",), run.ends_at - run.started_at)
+
+    def _run_of(self, pod: FakePod, steps: dict[str, _Run], step: Step) -> _Run:
+        """The execution that is done or under way (it outlives the link), else a new one."""
+        run = steps.get(step.key)
+        if run is not None and self._phase(pod, run) != "lost":
+            return run
+        self.steps_run.append(step.command)
+        seconds = self.job.command_seconds.get(step.command, COMMAND_SECONDS)
+        code = self.job.commands.get(step.command, 0) if seconds <= step.timeout_seconds else 124
+        now = self.clock.real
+        steps[step.key] = run = _Run(pod.container, now, now + min(seconds, step.timeout_seconds), code)
+        return run
 
     def push(self, target: Target, tree: Tree) -> Pushed:
         self.fuse.reach(f"before push {tree.label}")
-        self._reach(target, effect=True)
+        pod = self._reach(target, effect=True)
+        there = pod.volume if tree.destination.startswith(pod.order.volume_path) else pod.disk
+        sent = there.get(f"tree {tree.destination}") != tree.source
+        there[f"tree {tree.destination}"] = tree.source
         self.fuse.reach(f"after push {tree.label}")
-        self._plan("push")
-        return Pushed(1, 10, 1, 10, "ab")
+        self._plan("push", effect=True)
+        return Pushed(1, 10, int(sent), 10 * sent, "ab")
 
     def launch(self, target: Target, order: LaunchOrder) -> Claim:
         self.fuse.reach("before launch")
@@ -117,10 +152,12 @@ class FakeRemote:
         key = f"claim-{target.run_id}-{order.launch}"
         if key not in pod.volume:
             now = self.clock.real
+            pod.volume[f"anchor-{target.run_id}-{order.launch}"] = (order.anchor_seq, order.anchor_z)
             pod.volume[key] = _Run(pod.container, now, now + self.job.seconds, self.job.exit_code)
             self.starts.append(key)
+            self.switch.look_again(pod)
         self.fuse.reach("after launch")
-        self._plan("launch")
+        self._plan("launch", effect=True)
         return self._claim(pod, target, order.launch, order.success_marker)
 
     def read_claim(self, target: Target, job: JobRef) -> Claim:
@@ -128,11 +165,13 @@ class FakeRemote:
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         end = self.clock.real + seconds
+        pod = self._reach(target)
         while True:
-            claim = self.read_claim(target, job)
+            self.switch.owner_was_here(pod)
+            claim = self._claim(pod, target, job.launch, job.success_marker)
             if claim.phase != "running" or self.clock.real >= end or self.control.pending():
                 return claim
-            self.clock.advance(1.0, until=self.control.pending)
+            self._stay(pod, min(WATCH_STEP_SECONDS, end - self.clock.real))
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         self.fuse.reach("before stop_job")
@@ -140,46 +179,95 @@ class FakeRemote:
         run = pod.volume.get(f"claim-{target.run_id}-{job.launch}")
         if isinstance(run, _Run) and self._phase(pod, run) == "running":
             run.ends_at, run.exit_code = self.clock.real, 143
+            self.switch.look_again(pod)
         self.fuse.reach("after stop_job")
-        self._plan("stop_job")
+        self._plan("stop_job", effect=True)
         return self.read_claim(target, job)
 
     def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
-        self._reach(target)
-        return 100
+        return self.read_claim(target, job).log_bytes
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
         self.fuse.reach(f"before pull {pull.label}")
-        self._reach(target)
+        pod = self._reach(target)
         self._plan("pull")
-        self.clock.advance(2.0)
+        self._stay(pod, 2.0)
         if self.control.pending():
-            raise Interrupted("asked to stop")
+            raise Interrupted("asked to stop", reason="interrupted")
         kind = self.job.artifacts.get(pull.remote_path, "ok")
         if kind == "corrupt":
-            raise Unavailable("what arrived is not what was sent", reason="verify_failed")
+            raise refusal("pull", "verify_failed")
         self.fuse.reach(f"after pull {pull.label}")
-        return Pulled(pull.label, kind == "missing", 1, 10, "cd")
+        return Pulled(pull.label, is_missing=True) if kind == "missing" else Pulled(pull.label, False, 1, 10, "cd")
+
+    def may_release(self, pod: FakePod) -> bool:
+        """Whether the pod's own key is accepted for it."""
+        return self.switch_probe == "ok"
+
+    def over_at(self, pod: FakePod, run_id: str, launch: int) -> float:
+        """When this launch was or will be over; never, where there is none."""
+        run = pod.volume.get(f"claim-{run_id}-{launch}")
+        if not isinstance(run, _Run):
+            return inf
+        return min(run.ends_at, pod.container_ends.get(run.container, inf))
 
     def close(self) -> None:
         """Nothing to drop."""
 
     # Inside.
 
-    def _reach(self, target: Target, *, effect: bool = False) -> FakePod:
+    def _turn(self) -> None:
+        """Every call takes its time."""
         self.clock.advance(CALL_SECONDS)
-        pod = self.cloud.pods[target.pod_id]
-        is_up = pod.status == "RUNNING" and self.clock.real >= pod.ready_at
-        if not is_up or self.down_from <= self.clock.real < self.down_until:
-            self.clock.advance(TIMEOUT_SECONDS)
-            raise (NotSent if effect else Unavailable)("no route to sshd", reason="ssh_unreachable")
-        if target.host_key not in (None, f"SHA256:{pod.id}-{pod.container}"):
-            raise Refused("the host key changed", reason="host_key_changed")
+
+    def _reach(self, target: Target, *, effect: bool = False) -> FakePod:
+        self._turn()
+        pod = self.cloud.pods.get(target.pod_id)
+        if pod is None or not self._is_reachable(pod):
+            raise self._no_route(effect=effect)
+        self._check_key(target, pod)
         return pod
 
-    def _plan(self, call: str) -> None:
+    def _is_reachable(self, pod: FakePod) -> bool:
+        is_up = pod.status == "RUNNING" and self.clock.real >= pod.ready_at
+        return is_up and not self.down_from <= self.clock.real < self.down_until
+
+    def _no_route(self, *, effect: bool = False) -> RpdError:
+        self.clock.advance(TIMEOUT_SECONDS)
+        return (NotSent if effect else Unavailable)("no route to sshd", reason="ssh_unreachable")
+
+    def _check_key(self, target: Target, pod: FakePod) -> None:
+        if target.host_key not in (None, _host_key(pod)):
+            raise refusal("greet", "host_key_changed")
+
+    def _mark_owner(self, target: Target, pod: FakePod) -> None:
+        """Owners of a run leave their epoch in its folder; a newer one keeps the older ones out."""
+        mark = f"epoch-{target.run_id}"
+        if pod.volume.get(mark, 0) > target.epoch:  # type: ignore[operator]
+            raise refusal("greet", "taken_over")
+        pod.volume[mark] = target.epoch
+
+    def _anchor(self, target: Target, pod: FakePod) -> tuple[int | None, str | None]:
+        """The journal's head as the run's latest launch left it."""
+        launches = [key for key in pod.volume if key.startswith(f"anchor-{target.run_id}-")]
+        latest = max(launches, key=lambda key: int(key.rpartition("-")[2]), default=None)
+        return pod.volume[latest] if latest is not None else (None, None)  # type: ignore[return-value]
+
+    def _stay(self, pod: FakePod, seconds: float, *, effect: bool = False) -> None:
+        """Let time pass on an open connection; a request ends it early, a link that broke meanwhile is found out."""
+        if seconds <= 0.0:
+            return
+        container = pod.container
+        self.clock.advance(seconds, until=lambda: self.control.pending() or pod.container in pod.container_ends)
+        if pod.container != container or not self._is_reachable(pod):
+            raise _link_lost(effect=effect)
+
+    def _plan(self, call: str, *, effect: bool = False) -> None:
+        """What the next call of this name meets when it is done. An effect that cannot tell is no mere failed read."""
         steps = self.plans.get(call)
         step = steps.pop(0) if steps else "work"
+        if isinstance(step, Unavailable) and effect:
+            raise Ambiguous(step.message, reason=step.reason)
         if isinstance(step, RpdError):
             raise step
 
@@ -199,8 +287,18 @@ class FakeRemote:
             phase,
             launch,
             run.exit_code if is_over else None,
-            run.started_at,
-            run.ends_at if is_over else None,
-            log_bytes=int(self.clock.real - run.started_at),
+            START_WALL + run.started_at,
+            START_WALL + run.ends_at if is_over else None,
+            log_bytes=int(
+                min(self.clock.real, run.ends_at, pod.container_ends.get(run.container, inf)) - run.started_at
+            ),
             has_marker=self.job.has_marker if is_over and marker else None,
         )
+
+
+def _link_lost(*, effect: bool = False) -> RpdError:
+    return (Ambiguous if effect else Unavailable)("the link was lost", reason="link_lost")
+
+
+def _host_key(pod: FakePod) -> str:
+    return f"SHA256:{pod.id}-{pod.container}-{pod.key}"

@@ -270,6 +270,54 @@ def test_stop_that_does_nothing(sandbox: Any) -> None:
     assert sandbox.pod(pod_id)["status"] == "RUNNING"
 
 
+def test_stop_and_start_that_are_done_or_not_without_saying_so(sandbox: Any) -> None:
+    pod_id = sandbox.create()["id"]
+    sandbox.until(pod_id, "RUNNING")
+    sandbox.fault("F29", options={"on": "stop"})
+    assert sandbox.act(pod_id, "stop").status_code == 500
+    assert sandbox.true_pods()[pod_id]["status"] == "EXITED"
+    sandbox.fault("F29", options={"on": "start", "how": "ignored"})
+    assert sandbox.act(pod_id, "start").status_code == 200
+    assert sandbox.true_pods()[pod_id]["status"] == "EXITED"
+    sandbox.fault("F29", options={"on": "start"})
+    assert sandbox.act(pod_id, "start").status_code == 500
+    sandbox.until(pod_id, "RUNNING")
+
+
+def test_a_container_that_ends_once_is_restarted_in_its_place(sandbox: Any) -> None:
+    pod_id = sandbox.create()["id"]
+    client = sandbox.reach(pod_id)
+    before = sandbox.pod(pod_id)
+    first_key = client.get_transport().get_remote_server_key().get_base64()
+    sandbox.run_in(client, "echo kept > /workspace/f; echo lost > /root/f")
+    sandbox.fault("F25", pod=pod_id, options={"how": "once"})
+    sandbox.wait_for(lambda: not client.get_transport().is_active())
+    back = sandbox.reach(pod_id)
+    assert sandbox.run_in(back, "cat /workspace/f /root/f 2>/dev/null") == "kept\n"
+    assert back.get_transport().get_remote_server_key().get_base64() != first_key
+    after = sandbox.pod(pod_id)
+    assert [after[name] for name in ("status", "ssh", "startedAt")] == [
+        before[name] for name in ("status", "ssh", "startedAt")
+    ]
+    back.close()
+
+
+def test_a_link_that_breaks_leaves_the_pod_alone(sandbox: Any) -> None:
+    pod_id = sandbox.create()["id"]
+    client = sandbox.reach(pod_id)
+    port = sandbox.pod(pod_id)["ssh"]["direct"]["port"]
+    sandbox.run_in(client, "sh -c 'echo $$ > /root/pid; exec sleep 1000' > /dev/null 2>&1 &")
+    sandbox.fault("F40", pod=pod_id)
+    sandbox.wait_for(lambda: not client.get_transport().is_active())
+    assert sandbox.login(port) is None
+    daemon.clear_faults(sandbox.home, "F40")
+    back = sandbox.reach(pod_id)
+    assert sandbox.run_in(back, "kill -0 $(cat /root/pid) && echo alive") == "alive\n"
+    sandbox.fault("F40", pod=pod_id, options={"seconds": "0.2"})
+    sandbox.wait_for(lambda: not back.get_transport().is_active())
+    sandbox.reach(pod_id).close()
+
+
 def test_logs_withheld_and_cut(sandbox: Any) -> None:
     pod_id = sandbox.create()["id"]
     path = f"/v2/pods/{pod_id}/logs?source=system"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
 from rpd.states.world import Offer, Pod, PodOrder
+from tests.fakes.answers import no_answer, refusal
 from tests.fakes.cloud import CALLS_MAX, LATENCY_SECONDS, FakeCloud, FakePod
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class SimCloud(FakeCloud):
         env = {"RPD_RUN_ID": run} if run else {"JUPYTER": "1"}
         order = PodOrder(name, "image", "RTX A5000", 1, "SECURE", (), 20, env)
         pod = self._make(order)
-        pod.visible_at = -1.0
+        pod.visible_at = pod.listed_at = -1.0
         return pod.id
 
     # What the judge asks.
@@ -74,6 +75,8 @@ class SimCloud(FakeCloud):
         if self.clock.real < self.sold_out_until:
             raise Refused("no instances currently available", reason="no_capacity", retryable=True)
         self.creates.append(order.name)
+        if order.gpu_id not in self.prices:
+            raise refusal("create", "bad_request")
         if step == "undone":
             raise Ambiguous("no answer", reason="timeout")
         if step is not None and step.startswith("late:"):
@@ -82,8 +85,9 @@ class SimCloud(FakeCloud):
             raise Ambiguous("no answer", reason="timeout")
         pod = self._appear(order, self.clock.real)
         sim.director.moment("effect:done")
-        if step == "done":
-            raise Ambiguous("the connection was lost", reason="connection_lost")
+        word, _, reason = (step or "").partition(":")
+        if word == "done":
+            raise no_answer("create", reason or "connection_lost")
         return self._view(pod)
 
     def get(self, pod_id: str) -> Pod | None:
@@ -164,6 +168,8 @@ class SimCloud(FakeCloud):
 
     def _lags(self, pod: FakePod) -> bool:
         """A list that lags behind shows no young pods; every pod shows within the quiet window of its create."""
+        if self.clock.real < pod.listed_at:
+            return True
         age = self.clock.real - self.sent_at.get(pod.id, -1e9)
         return self.clock.real < self.lag_until and age < min(self.lag_of_young, SHOWS_WITHIN_SECONDS)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from rpd.engine.errors import Ambiguous, Interrupted, NotSent, Refused, RpdError, Unavailable
+import msgspec
+
+from rpd.engine.errors import Ambiguous, Refused, RpdError, Unavailable
 from rpd.states.world import (
     Armed,
     Claim,
@@ -21,12 +23,17 @@ from rpd.states.world import (
     Target,
     Tree,
 )
+from tests.fakes.answers import refusal
 from tests.fakes.clock import START_WALL
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import CALL_SECONDS, TIMEOUT_SECONDS, FakeRemote, _Run
+from tests.fakes.switch import is_restart_proof
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
+
+
+T = TypeVar("T")
 
 
 class SimRemote(FakeRemote):
@@ -38,21 +45,17 @@ class SimRemote(FakeRemote):
         self.sim = sim
         self.delivered: set[tuple[str, str]] = set()
         self.started_in: dict[str, int] = {}
+        self._at: tuple[str, str | None] = ("", None)
+        self._met: str | None = None
 
     # The port.
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:
-        pod = self._inside(target, "greet")
-        step = self.sim.director.moment("ssh:greet")
-        if address.port != 40000 + pod.container:
-            raise Unavailable("connection refused", reason="ssh_unreachable")
-        self._mark_owner(pod, target)
-        gpus = 0 if step == "few_gpus" else pod.volume.get("gpus", self.gpus)
+        self._at = "greet", None
+        greeting = super().greet(target, address)
+        gpus = 0 if self._met == "few_gpus" else self.cloud.pods[target.pod_id].volume.get("gpus", greeting.gpus)
         assert gpus is None or isinstance(gpus, int)
-        anchor = pod.volume.get(f"anchor-{target.run_id}")
-        seq, z = anchor if isinstance(anchor, tuple) else (None, None)
-        key = f"SHA256:{self._key(pod)}"
-        return Greeting(key, pod.id, str(pod.container), self.clock.real, gpus, (), target.epoch, seq, z)
+        return msgspec.structs.replace(greeting, gpus=gpus)
 
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
         pod = self._inside(target, "arm", effect=True)
@@ -64,25 +67,17 @@ class SimRemote(FakeRemote):
         pod.volume["switch_container"] = pod.container
         pod.volume["switch_works"] = probe == "ok"
         self.clock.after(order.limit_at - START_WALL - self.clock.real, lambda: self._limit(pod, order))
-        return self._answered(step, Armed(order.generation, order.limit_at, probe, False, 7))
+        return self._answered(step, Armed(order.generation, order.limit_at, probe, is_restart_proof(pod), 7))
 
     def run_step(self, target: Target, step: Step) -> StepResult:
-        pod = self._inside(target, "step", effect=True)
-        fault = self.sim.director.moment("ssh:step")
-        self.sim.oracle.before_effect("run_step")
-        done = pod.volume.setdefault("steps", {})
-        assert isinstance(done, dict)
-        if step.key not in done:
-            self.clock.advance(3.0)
-            self.steps_run.append(step.command)
-            done[step.key] = self.job.commands.get(step.command, 0)
-        return self._answered(fault, StepResult(done[step.key], ("last line",), 3.0))
+        self._at = "step", "run_step"
+        result = super().run_step(target, step)
+        return self._answered(self._met, result)
 
     def push(self, target: Target, tree: Tree) -> Pushed:
-        self._inside(target, "push", effect=True)
-        fault = self.sim.director.moment("ssh:push")
-        self.sim.oracle.before_effect("push_tree")
-        return self._answered(fault, Pushed(1, 10, 1, 10, "ab"))
+        self._at = "push", "push_tree"
+        pushed = super().push(target, tree)
+        return self._answered(self._met, pushed)
 
     def launch(self, target: Target, order: LaunchOrder) -> Claim:
         pod = self._inside(target, "launch", effect=True)
@@ -91,7 +86,7 @@ class SimRemote(FakeRemote):
         self.sim.oracle.before_effect("launch_job")
         key = f"claim-{target.run_id}-{order.launch}"
         if key not in pod.volume or pod.volume[key] == "claimed":
-            pod.volume[f"anchor-{target.run_id}"] = (order.anchor_seq, order.anchor_z)
+            pod.volume[f"anchor-{target.run_id}-{order.launch}"] = (order.anchor_seq, order.anchor_z)
             pod.volume[key] = "claimed" if fault == "claimed" else self._execute(pod, target, order)
         return self._answered(fault, self._claim(pod, target, order.launch, order.success_marker))
 
@@ -132,47 +127,39 @@ class SimRemote(FakeRemote):
         return self._answered(fault, self._claim(pod, target, job.launch, job.success_marker))
 
     def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
-        self._inside(target, "log")
+        pod = self._inside(target, "log")
         self.sim.director.moment("ssh:log")
-        return 100
+        return self._claim(pod, target, job.launch, job.success_marker).log_bytes
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
-        pod = self._inside(target, "pull")
-        fault = self.sim.director.moment("ssh:pull")
-        self.clock.advance(2.0)
-        if self.control.pending():
-            raise Interrupted("asked to stop", reason="interrupted")
-        if not self._is_reachable(pod):
-            raise Unavailable("the link was lost", reason="link_lost")
-        kind = self.job.artifacts.get(pull.remote_path, "ok")
-        if kind == "corrupt" or fault == "corrupt":
-            raise Unavailable("what arrived is not what was sent", reason="verify_failed")
+        self._at = "pull", None
+        pulled = super().pull(target, pull)
+        if self._met == "corrupt":
+            raise refusal("pull", "verify_failed")
         self.delivered.add((self.sim.laptop.name, pull.label))
-        self._answered(fault, None)
-        return Pulled(pull.label, kind == "missing", 1, 10, "cd")
+        return self._answered(self._met, pulled)
 
     # Inside.
 
-    def _inside(self, target: Target, call: str, *, effect: bool = False) -> FakePod:
+    def _turn(self) -> None:
         self.sim.turn(CALL_SECONDS)
         self.sim.oracle.before_call()
-        pod = self.cloud.pods[target.pod_id]
-        if not self._is_reachable(pod):
-            self.clock.advance(TIMEOUT_SECONDS)
-            raise (NotSent if effect else Unavailable)("no route to sshd", reason="ssh_unreachable")
-        if target.host_key not in (None, f"SHA256:{self._key(pod)}"):
-            raise Refused("the host key changed", reason="host_key_changed")
+
+    def _check_key(self, target: Target, pod: FakePod) -> None:
+        """The pod is reached: the moment of the call that `_at` names, and of its effect."""
+        super()._check_key(target, pod)
         self._touch(pod)
-        return pod
+        call, op = self._at
+        if call:
+            self._at = "", None
+            self._met = self.sim.director.moment(f"ssh:{call}")
+            if op is not None:
+                self.sim.oracle.before_effect(op)
 
-    def _is_reachable(self, pod: FakePod) -> bool:
-        is_up = pod.status == "RUNNING" and self.clock.real >= pod.ready_at
-        return is_up and not self.down_from <= self.clock.real < self.down_until
+    def _inside(self, target: Target, call: str, *, effect: bool = False) -> FakePod:
+        return self._reach(target, effect=effect)
 
-    def _key(self, pod: FakePod) -> str:
-        return f"{pod.id}-{pod.container}-{pod.volume.get('key', 0)}"
-
-    def _answered(self, fault: str | None, answer: object) -> object:
+    def _answered(self, fault: str | None, answer: T) -> T:
         """The effect has happened; its answer may be lost on the way."""
         self.sim.director.moment("effect:done")
         if fault == "cut":
@@ -194,7 +181,10 @@ class SimRemote(FakeRemote):
     def _limit(self, pod: FakePod, order: SwitchOrder) -> None:
         if pod.volume.get("switch") == order and self._may_act(pod):
             self.sim.say(f"the switch in pod {pod.id} stops it: its limit")
-            self.cloud.halt(pod)
+            self.cloud.halt(pod, "TERMINATED" if order.action == "terminate" else "EXITED")
+
+    def may_release(self, pod: FakePod) -> bool:
+        return bool(pod.volume.get("switch_works", True))
 
     def _wait_for_owner(self, pod: FakePod) -> None:
         order = pod.volume.get("switch")
@@ -213,7 +203,7 @@ class SimRemote(FakeRemote):
 
     # Owners.
 
-    def _mark_owner(self, pod: FakePod, target: Target) -> None:
+    def _mark_owner(self, target: Target, pod: FakePod) -> None:
         self._check_owner(pod, target)
         pod.volume[f"owner-{target.run_id}"] = self._owner(target)
 

@@ -288,7 +288,7 @@ class Simulation:
     def change_host_key(self) -> None:
         """The pod shows another key, and nothing explains it."""
         pod = self._last()
-        pod.volume["key"] = int(pod.volume.get("key", 0)) + 1  # type: ignore[call-overload]
+        pod.key += 1
 
     def reprice(self) -> None:
         """The cloud charges more for the same pod."""

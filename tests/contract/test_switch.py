@@ -1,0 +1,109 @@
+"""The dead-man's switch: what it is told, what it says, and when it acts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rpd.states.world import Armed, SwitchOrder, Target
+from tests.contract.stage import KNOWN_START_IMAGE, OTHER_IMAGE, Stage, Tenant
+
+FAR_SECONDS = 3000.0
+
+
+def arm(tenant: Tenant, target: Target, seconds: float, **changes: Any) -> Armed:
+    usual: dict[str, Any] = {
+        "generation": 1001,
+        "limit_at": float(int(tenant.stage.now() + seconds) + 1),
+        "action": "stop",
+        "owner_silence_seconds": FAR_SECONDS,
+        "launch": 1,
+    }
+    return tenant.remote.arm(target, SwitchOrder(**usual | changes))
+
+
+def test_the_orders_are_read_back(tenant: Tenant, stage: Stage) -> None:
+    target, _ = tenant.up()
+    limit_at = float(int(stage.now() + FAR_SECONDS))
+    armed = arm(tenant, target, 0.0, generation=1001, limit_at=limit_at)
+    assert (armed.generation, armed.limit_at, armed.probe) == (1001, limit_at, "ok")
+    assert armed.pid is not None
+    again = arm(tenant, target, 0.0, generation=2001, limit_at=limit_at + 60.0)
+    assert (again.generation, again.limit_at, again.probe) == (2001, limit_at + 60.0, "ok")
+
+
+@pytest.mark.parametrize(("image", "is_restart_proof"), [(KNOWN_START_IMAGE, True), (OTHER_IMAGE, False)])
+def test_it_is_restart_proof_where_the_start_command_is_known(
+    tenant: Tenant, image: str, is_restart_proof: bool
+) -> None:
+    target, _ = tenant.up(image=image)
+    assert arm(tenant, target, FAR_SECONDS).is_restart_proof is is_restart_proof
+
+
+def test_a_refused_pod_key_is_told(tenant: Tenant, stage: Stage) -> None:
+    target, pod = tenant.up()
+    stage.break_pod_key(pod.id)
+    assert arm(tenant, target, FAR_SECONDS).probe != "ok"
+
+
+def test_the_limit_ends_the_pod_as_ordered(tenant: Tenant, stage: Stage) -> None:
+    (first, stopped), (second, deleted), (third, spared) = tenant.up(), tenant.up(), tenant.up()
+    arm(tenant, first, stage.moment)
+    arm(tenant, second, stage.moment, action="terminate")
+    early = arm(tenant, third, stage.moment)
+    arm(tenant, third, FAR_SECONDS, generation=1002)  # later orders replace earlier ones
+    assert {stage.status(pod.id) for pod in (stopped, deleted, spared)} == {"RUNNING"}
+    stage.until(lambda: stage.status(stopped.id) == "EXITED")
+    billed = stage.billed(stopped.id)
+    stage.until(lambda: stage.status(deleted.id) == "TERMINATED")
+    assert tenant.cloud.get(deleted.id) is None
+    stage.until(lambda: stage.now() > early.limit_at + stage.moment)
+    assert stage.status(spared.id) == "RUNNING"
+    assert stage.billed(stopped.id) == billed
+
+
+def test_a_job_that_ended_waits_for_its_owner_no_longer_than_ordered(tenant: Tenant, stage: Stage) -> None:
+    (done, ended), (busy, running) = tenant.up(), tenant.up()
+    for target, lasts in ((busy, True), (done, False)):
+        arm(tenant, target, FAR_SECONDS, owner_silence_seconds=1.0)
+        tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=lasts)))
+    stage.until(lambda: stage.status(ended.id) == "EXITED")
+    began = stage.now()
+    stage.until(lambda: stage.now() > began + stage.moment)
+    assert stage.status(running.id) == "RUNNING", "a running job is left alone, however silent its owner"
+
+
+def test_the_limit_holds_after_a_restart_only_from_the_start_command(tenant: Tenant, stage: Stage) -> None:
+    pods = {image: tenant.up(image=image) for image in (KNOWN_START_IMAGE, OTHER_IMAGE)}
+    for target, pod in pods.values():
+        armed = arm(tenant, target, stage.moment)
+        stage.restart_container(pod.id)
+    stage.until(lambda: stage.status(pods[KNOWN_START_IMAGE][1].id) == "EXITED")
+    stage.until(lambda: stage.now() > armed.limit_at + stage.moment)
+    assert stage.status(pods[OTHER_IMAGE][1].id) == "RUNNING"
+
+
+def test_a_limit_of_an_earlier_start_gives_its_pod_a_grace(tenant: Tenant, stage: Stage) -> None:
+    order = tenant.order(image=KNOWN_START_IMAGE)
+    (first, spared), (second, soon) = (
+        tenant.up(image=KNOWN_START_IMAGE, env={**order.env, "RPD_SWITCH_GRACE": grace}) for grace in ("600", "1")
+    )
+    for target in (first, second):
+        armed = arm(tenant, target, 0.0)
+    for pod in (spared, soon):
+        # Its start is told in whole seconds.
+        stage.until(lambda: stage.status(pod.id) == "EXITED" and stage.now() > armed.limit_at + 1.0)  # noqa: B023
+        tenant.cloud.start(pod.id)
+    stage.until(lambda: stage.status(soon.id) == "EXITED")
+    target, _ = tenant.answering(spared.id)
+    assert arm(tenant, target, FAR_SECONDS, generation=1002).probe == "ok"
+
+
+def test_a_pod_that_nobody_reached_ends_at_the_limit_of_its_order(tenant: Tenant, stage: Stage) -> None:
+    limit_at = int(stage.now() + stage.moment) + 1
+    env = {**tenant.order().env, "RPD_LIMIT_AT": str(limit_at)}
+    known, other = (tenant.rent(image=image, env=env).id for image in (KNOWN_START_IMAGE, OTHER_IMAGE))
+    stage.until(lambda: stage.status(known) == "EXITED")
+    stage.until(lambda: stage.now() > limit_at + stage.moment)
+    assert stage.status(other) == "RUNNING"
