@@ -306,7 +306,10 @@ def _check(reading: Reading, path: Path, anchor: tuple[int, str] | None) -> None
         raise JournalDamaged(f"{path} does not begin with a record that opens it", line=1, offset=0)
     if anchor is not None and not holds(reading.records, *anchor):
         last = reading.records[-1].seq
-        raise JournalLost(f"{path} ends at record {last}, but record {anchor[0]} had been written: records are lost")
+        raise JournalLost(
+            f"{path} ends at record {last}, but record {anchor[0]} had been written: records are lost",
+            hint="rpd gc   still finds what it rented",
+        )
 
 
 def _signed(owner: Owner, at: Stamp, epoch: int) -> Owner:

@@ -34,7 +34,7 @@ def target(facts: Facts) -> Target:
     pod = facts.pod
     assert pod is not None and pod.id is not None, "a remote call needs a pod"
     pinned = pod.greeting.host_key if pod.greeting is not None else None
-    return Target(pod.id, pod.name, facts.run_id, facts.epoch, facts.folder, pinned)
+    return Target(pod.id, pod.name, facts.run_id, facts.epoch, facts.folder, pinned, facts.owner)
 
 
 def job_ref(facts: Facts) -> JobRef:

@@ -108,6 +108,7 @@ class Facts(msgspec.Struct):
     state: State = State.VALIDATE
     entered: Stamp | None = None
     epoch: int = 0
+    owner: str = ""  # the checksum of the record that began this epoch
     epoch_since: Stamp | None = None
     seq: int = -1
     head: str = ""

@@ -39,7 +39,7 @@ class Fault(StrEnum):
     AUTH_REFUSED = "auth_refused"  # sshd does not take our key
     HOST_KEY_CHANGED = "host_key_changed"  # another host key than the pinned one, without a start of ours in between
     WRONG_POD = "wrong_pod"  # somebody answers, and it is another pod
-    TAKEN_OVER = "taken_over"  # a newer owner has written its mark into the run's folder
+    TAKEN_OVER = "taken_over"  # another owner has put its mark into the run's folder
     NO_TOOL = "no_tool"  # a program the work needs is missing in the image
     LOCAL_DISK = "local_disk"  # a file or folder on this machine cannot be made, written or removed
     DISK_FULL = "disk_full"  # no space left, here or there; the message says where

@@ -9,6 +9,7 @@ from rpd.journal.records import (
     DebtChange,
     Intent,
     Observation,
+    Opened,
     Outcome,
     Record,
     Requested,
@@ -59,7 +60,10 @@ def apply(facts: Facts, record: Record) -> None:
             if not ("gc" in facts.requests and body.what in ("interrupt", "terminate")):
                 facts.requests.append(body.what)
                 facts.request_detail = dict(body.detail)
+        case Opened():
+            facts.owner = record.z
         case Resumed():
+            facts.owner = record.z
             resume(facts, at)
         case Closed():
             facts.closed_outcome, facts.closed_reason, facts.closed_exit_code = (

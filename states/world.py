@@ -118,7 +118,8 @@ class Target(msgspec.Struct, frozen=True):
     """Which pod a remote call means. The adapter finds the address itself, anew on every connect.
 
     `host_key` is the pinned SHA256 fingerprint ("SHA256:...") of this pod's current start, None until first greeted.
-    `folder` is the run's own folder in the pod: `<volume path>/.rpd/<run_id>`.
+    `folder` is the run's own folder in the pod: `<volume path>/.rpd/<run_id>`. `owner` is the checksum of the record
+    that began the epoch, and so of one process: a journal copied and resumed twice has two owners of one epoch.
     """
 
     pod_id: str
@@ -127,6 +128,7 @@ class Target(msgspec.Struct, frozen=True):
     epoch: int
     folder: str
     host_key: str | None = None
+    owner: str = ""
 
 
 class Greeting(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ class Pointers:
     def recorded(self, record: Record) -> None:
         """Refresh what this record makes stale."""
         body = record.body
-        if isinstance(body, Transition):
+        if isinstance(body, Intent | Transition):  # an intent, so that what it is about to cost is known there as well
             self._index.refresh(self._journal.path)
         pointer = self._opened.config.get("state_file")
         if not pointer:

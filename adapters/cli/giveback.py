@@ -4,15 +4,17 @@ was over. Same protocol: intent, effect, proof, outcome."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from rpd.adapters.cli.opening import open_journal
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access, redactor_for
+from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
-from rpd.adapters.local.version import version
+from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import Ambiguous, RpdError, Unavailable
+from rpd.journal.index import Index
 from rpd.journal.reader import read
 from rpd.journal.records import DebtChange, Intent, Outcome
 from rpd.journal.store import Journal
@@ -37,10 +39,7 @@ def delete_pod(journal_path: Path, access: Access, cloud: Cloud, pod_id: str, na
     Raises JournalError, StillThere, or the cloud's own refusal.
     """
     clock = SystemClock()
-    journal = Journal.open(
-        journal_path, now=clock.now, command=command, tool_version=version(), redactor=redactor_for(access)
-    )
-    with journal:
+    with _indexed(open_journal(journal_path, access, command)) as journal:
         inspection = Inspection(read(journal.path), clock.now())
         known = {pod.name: pod.id for pod in inspection.facts.pods.values()}
         is_meant = known.get(name) in (None, pod_id)
@@ -59,6 +58,16 @@ def delete_pod(journal_path: Path, access: Access, cloud: Cloud, pod_id: str, na
         closed = tuple(DebtChange(key, kind, "close", proof=proof) for key, kind in debts)  # type: ignore[arg-type]
         journal.append(Outcome(opid, Op.DELETE_POD, "ok", data={"pod_id": pod_id}, debts=closed))
     return proof
+
+
+@contextlib.contextmanager
+def _indexed(journal: Journal) -> Iterator[Journal]:
+    """Close it in the end, and let the index know what it holds then."""
+    try:
+        with journal:
+            yield journal
+    finally:
+        Index(state_home()).refresh(journal.path)
 
 
 def delete_and_prove(cloud: Cloud, pod_id: str, interval_seconds: float) -> str:

@@ -6,19 +6,16 @@ from pathlib import Path
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.driving import drive_journal
+from rpd.adapters.cli.opening import open_journal
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import recorded_access, redactor_for
-from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.version import version
+from rpd.adapters.local.clouds import recorded_access
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalDamaged, JournalTooNew
-from rpd.journal.index import Index
 from rpd.journal.reader import Reading, read
 from rpd.journal.records import Opened
 from rpd.journal.replay import fold
-from rpd.journal.store import Journal
 
 
 def resume_run(run: str | None, *, as_json: bool) -> int:
@@ -42,14 +39,7 @@ def take_over(
     """Lock, repair, and drive; `request` is the first thing the loop hears. Raises JournalError, UserError."""
     opened = opened_of(read(journal_path), journal_path)
     access = recorded_access(opened.cloud)
-    journal = Journal.open(
-        journal_path,
-        now=SystemClock().now,
-        command=command,
-        tool_version=version(),
-        redactor=redactor_for(access),
-        anchor=Index(state_home()).anchor(journal_path),
-    )
+    journal = open_journal(journal_path, access, command)
     return drive_journal(journal, access, as_json=as_json, request=request, quiet=quiet)
 
 

@@ -29,6 +29,7 @@ rpd_arm() {
     rpd_home=$(rpd_home "$rpd_workdir")
     [ -n "$rpd_home" ] || rpd_fail path_refused 'there is no folder in the pod that can be written to'
     rpd_error=$(mkdir -p "$rpd_folder/switch" 2>&1) || rpd_fail path_refused "$rpd_error"
+    rpd_own
     rpd_now >"$rpd_folder/switch/owner"
     rpd_error=$(rpd_put "$rpd_home/orders" "$rpd_orders
 $rpd_folder/jobs/$rpd_launch

@@ -23,6 +23,38 @@ rpd_fail() {
     exit 3
 }
 
+# Whether another owner acts for this run; rpd_rival says which. The highest epoch-<n> counts, and of two with the same
+# epoch (a journal that was copied and resumed twice) the one that made the mark. A mark that names no owner keeps nobody out.
+rpd_is_taken_over() {
+    for rpd_dir in "$rpd_folder"/epoch-*; do
+        rpd_number=${rpd_dir##*/epoch-}
+        case $rpd_number in '' | *[!0-9]*) continue ;; esac
+        [ "$rpd_number" -gt "$rpd_epoch" ] || continue
+        rpd_rival="a newer owner, epoch $rpd_number, acts for this run"
+        return 0
+    done
+    rpd_get "$rpd_folder/epoch-$rpd_epoch/owner" >/dev/null
+    rpd_rival="another owner of epoch $rpd_epoch acts for this run: its journal is in use elsewhere, too"
+    case $rpd_value in '' | "$rpd_owner") return 1 ;; esac
+}
+
+# Ends the script when it may not act any more.
+rpd_yield() { if rpd_is_taken_over; then rpd_fail taken_over "$rpd_rival"; fi; }
+
+# Makes this owner's mark. A folder that holds something is never replaced by a move, so only one of two can make it.
+rpd_mark_epoch() {
+    rpd_mark=$rpd_folder/epoch-$rpd_epoch
+    [ ! -d "$rpd_mark" ] || return 0
+    mkdir -p "$rpd_mark.$$" && printf '%s\n' "$rpd_owner" >"$rpd_mark.$$/owner" && mv "$rpd_mark.$$" "$rpd_mark"
+}
+
+# For whatever acts here: not against another owner, and no older one after us. A full disk must not keep us from acting.
+rpd_own() {
+    rpd_yield
+    rpd_mark_epoch 2>/dev/null
+    rpd_yield
+}
+
 # FILE VALUE: the file holds the value, or what it held before; never a part. The value is on the disk when this returns.
 rpd_put() {
     if rpd_has dd; then

@@ -28,6 +28,11 @@ rpd_await_end() {
 rpd_main() {
     rpd_has tail || { rpd_tell 'tail is missing in the pod' missing; exit 3; }
     mkdir -p "$rpd_folder/switch"
+    rpd_is_taken_over || rpd_mark_epoch 2>/dev/null
+    if rpd_is_taken_over; then
+        rpd_tell "$rpd_rival" taken
+        exit 3
+    fi
     rpd_now >"$rpd_folder/switch/owner"
     rpd_tell "$(rpd_print_claim)
 " start

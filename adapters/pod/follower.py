@@ -35,7 +35,7 @@ def follow(connection: Connection, command: Command, log: LocalLog, *, seconds: 
     as long as it was at the beginning. Returns the claim as last seen.
 
     A remote log shorter than what is here was replaced: the copy starts again. Raises Unavailable (`link_lost`),
-    Refused (`no_tool`), and Interrupted when nothing was seen yet.
+    Refused (`no_tool`, `taken_over`), and Interrupted when nothing was seen yet.
     """
     deadline = time.monotonic() + seconds
     for _ in range(_RESTARTS_MAX):
@@ -133,6 +133,8 @@ class _Attempt:
         body, _, kind = message.rpartition("#")
         if kind == "missing":
             raise Refused(clean(body), reason=Fault.NO_TOOL)
+        if kind == "taken":
+            raise Refused(clean(body), reason=Fault.TAKEN_OVER)
         try:
             if kind == "size":
                 self._take_size(body.rpartition("\n")[2])
@@ -155,12 +157,12 @@ class _Attempt:
 
 
 def _end_of_message(text: bytearray) -> int | None:
-    """Where the first message ends: at the newline after `#start`, `#end`, `#size` or `#missing`; None when it is not
-    there yet. Values before it cannot look like it: each of their lines holds a `=`."""
+    """Where the first message ends: at the newline after `#start`, `#end`, `#size`, `#missing` or `#taken`; None when
+    it is not there yet. Values before it cannot look like it: each of their lines holds a `=`."""
     at = 0
     while (end := text.find(b"\n", at)) >= 0:
         line = bytes(text[at:end])
-        if line in (b"#start", b"#end") or (b"=" not in line and line.endswith((b"#size", b"#missing"))):
+        if line in (b"#start", b"#end") or (b"=" not in line and line.endswith((b"#size", b"#missing", b"#taken"))):
             return end
         at = end + 1
     return None

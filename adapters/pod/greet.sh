@@ -12,17 +12,10 @@ rpd_count_gpus() {
     printf '%s\n' "$rpd_answer" | grep -c '^GPU '
 }
 
-rpd_mark_epoch() {
-    rpd_highest=0
-    for rpd_dir in "$rpd_folder"/epoch-*; do
-        rpd_number=${rpd_dir##*-}
-        case $rpd_number in '' | *[!0-9]*) continue ;; esac
-        [ "$rpd_number" -le "$rpd_highest" ] || rpd_highest=$rpd_number
-    done
-    if [ "$rpd_highest" -gt "$rpd_epoch" ]; then
-        rpd_fail taken_over "a newer owner, epoch $rpd_highest, acts for this run"
-    fi
-    rpd_error=$(mkdir -p "$rpd_folder/epoch-$rpd_epoch" "$rpd_folder/switch" 2>&1) || rpd_fail path_refused "$rpd_error"
+rpd_begin_epoch() {
+    rpd_yield
+    rpd_error=$(mkdir -p "$rpd_folder/switch" 2>&1 && rpd_mark_epoch 2>&1) || rpd_fail path_refused "$rpd_error"
+    rpd_yield
     rpd_now >"$rpd_folder/switch/owner"
     printf 'epoch=%s\n' "$rpd_epoch"
 }
@@ -31,7 +24,7 @@ rpd_main() {
     rpd_seen=$(rpd_container_value RUNPOD_POD_ID)
     [ "$rpd_seen" = "$rpd_expected" ] || rpd_fail wrong_pod "expected pod $rpd_expected, found ${rpd_seen:-one without a name}"
     printf 'pod_id=%s\ncontainer=%s\n' "$rpd_seen" "$(rpd_container)"
-    rpd_mark_epoch
+    rpd_begin_epoch
     printf 'clock=%s\nclock_s=%s\ngpus=%s\n' "$(date +%s.%N)" "$(rpd_now)" "$(rpd_count_gpus)"
     for rpd_tool in bash flock setsid python3 perl curl wget tar rsync gzip zstd sha256sum tail nvidia-smi; do
         if rpd_has "$rpd_tool"; then printf 'tool=%s\n' "$rpd_tool"; fi

@@ -41,6 +41,7 @@ rpd_prepare() {
 }
 
 rpd_main() {
+    rpd_own
     if rpd_claim; then
         rpd_error=$(rpd_prepare 2>&1) || { rm -rf "$rpd_job"; rpd_fail path_refused "$rpd_error"; }
         rpd_spawn "$rpd_job/wrapper" "$(rpd_get "$rpd_job/lock")"

@@ -27,13 +27,12 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}\Z")
 
 def greet_script(target: Target) -> str:
     """Asks the pod who it is, marks the owner's epoch."""
-    values = {"rpd_expected": target.pod_id, "rpd_epoch": str(target.epoch)}
-    return _put_together(target, values, "common", "environment", "greet")
+    return _put_together(target, {"rpd_expected": target.pod_id}, "common", "environment", "greet")
 
 
 def claim_script(target: Target, job: JobRef) -> str:
     """Prints the claim."""
-    return _put_together(target, _job_values(target, job), "common", "claim") + "rpd_print_claim\n"
+    return _put_together(target, _job_values(target, job), "common", "claim") + "rpd_yield\nrpd_print_claim\n"
 
 
 def launch_script(target: Target, order: LaunchOrder, *, stale_seconds: int = STALE_SECONDS) -> str:
@@ -124,7 +123,13 @@ def _put_together(target: Target, values: Mapping[str, str], *names: str, texts:
 def _values(target: Target) -> dict[str, str]:
     """`rpd_workdir` is the volume, where jobs and steps start: what holds the run's folder."""
     folder = PurePosixPath(target.folder)
-    return {"rpd_run": target.run_id, "rpd_folder": target.folder, "rpd_workdir": str(folder.parent.parent)}
+    return {
+        "rpd_run": target.run_id,
+        "rpd_folder": target.folder,
+        "rpd_workdir": str(folder.parent.parent),
+        "rpd_epoch": str(target.epoch),
+        "rpd_owner": target.owner,
+    }
 
 
 def _job_values(target: Target, job: JobRef) -> dict[str, str]:

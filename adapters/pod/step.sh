@@ -22,6 +22,7 @@ rpd_start_step() {
 rpd_main() {
     if [ ! -f "$rpd_step/rc" ] && ! rpd_is_at_work && [ ! -f "$rpd_step/rc" ]; then
         [ -n "$rpd_may_start" ] || { echo gone=1; exit 0; }
+        rpd_own
         rpd_error=$(rpd_start_step 2>&1) || rpd_fail path_refused "$rpd_error"
         rpd_spawn "$rpd_step/supervisor" "$(rpd_lock_path "step-$rpd_key" "$rpd_step")"
         rpd_tries=100

@@ -1,6 +1,7 @@
 # Ends the job: TERM to its session, KILL after the grace. The wrapper is none of them, so that it can write the exit code.
 
 rpd_main() {
+    rpd_own
     rpd_look
     if [ "$rpd_phase" = claimed ] && mkdir "$rpd_job/gate" 2>/dev/null; then
         # It never started; with the gate taken it never will.

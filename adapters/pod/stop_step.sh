@@ -1,6 +1,7 @@
 # Calls a step off: its command is ended and its result not kept. It may be just about to start.
 
 rpd_main() {
+    rpd_yield
     rpd_tries=40
     while ! rpd_lives "$rpd_step/pid" && [ ! -f "$rpd_step/rc" ] && [ "$rpd_tries" -gt 0 ]; do
         rpd_tries=$((rpd_tries - 1))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import paramiko
 
+from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.timeouts import POLL_SECONDS
 from rpd.engine.errors import Interrupted, Unavailable
 from rpd.states.faults import Fault
@@ -65,7 +66,7 @@ class Channel:
             count = self._raw.send(bytes(data[:_PACKET]))
         except TimeoutError:
             return None
-        except (EOFError, OSError, paramiko.SSHException):
+        except LINK_BROKE:
             count = 0
         if count == 0:
             self._ended()
@@ -79,7 +80,7 @@ class Channel:
         """Say that no more input follows."""
         try:
             self._raw.shutdown_write()
-        except (EOFError, OSError, paramiko.SSHException):
+        except LINK_BROKE:
             self._ended()
 
     def recv(self, timeout: float) -> bytes | None:
@@ -112,7 +113,7 @@ class Channel:
         """Drop the channel; the command sees its streams close. Never raises."""
         try:
             self._raw.close()
-        except (EOFError, OSError, paramiko.SSHException):
+        except LINK_BROKE:
             return
 
     def _receive(self, read: Callable[[int], bytes], timeout: float) -> bytes | None:
@@ -127,7 +128,7 @@ class Channel:
                 if left <= POLL_SECONDS and time.monotonic() >= deadline:
                     return None
                 continue
-            except (EOFError, OSError, paramiko.SSHException) as error:
+            except LINK_BROKE as error:
                 # reading also sends: the window has to be opened again, over a link that may be gone
                 raise self._lost("it broke off while reading") from error
             if not data:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import paramiko
 
+from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.login import log_in
 from rpd.adapters.ssh.pulse import Pulse
@@ -125,7 +126,7 @@ class Connection:
             sent = True
             with self._pulse.limit(self._timeouts.channel + 1.0, wake=raw.event.set):
                 raw.exec_command(command.encode("utf-8", "surrogateescape"))
-        except (EOFError, OSError, paramiko.SSHException) as error:
+        except LINK_BROKE as error:
             # A late answer to a channel that was given up confuses the transport; it cannot be used on.
             self.close()
             why = self._pulse.verdict or str(error) or "the other side closed it"

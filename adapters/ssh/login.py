@@ -11,6 +11,7 @@ from pathlib import Path
 
 import paramiko
 
+from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.timeouts import POLL_SECONDS, Timeouts
 from rpd.adapters.ssh.wire import Wire
 from rpd.engine.errors import Interrupted, Refused, Unavailable
@@ -43,25 +44,43 @@ def log_in(
     keys = _keys(key_path)
     transport = _transport(wire, timeouts)
     try:
-        greeted = threading.Event()
-        transport.start_client(event=greeted)
-        _await(transport, greeted, timeouts.banner, interrupted)
-        if not transport.is_active() or not greeted.is_set():
-            raise _no_session(transport, address, alias)
-        fingerprint = transport.get_remote_server_key().fingerprint
-        if pin is not None and not hmac.compare_digest(pin, fingerprint):
-            raise Refused(
-                f"{alias} shows the host key {fingerprint}, not the one known of it ({pin})",
-                reason=Fault.HOST_KEY_CHANGED,
-                detail={"expected": pin, "found": fingerprint},
-            )
-        _authenticate(transport, keys, address, alias, timeouts, interrupted)
+        try:
+            fingerprint = _greet(transport, pin, address, alias, timeouts, interrupted)
+            _authenticate(transport, keys, address, alias, timeouts, interrupted)
+        except LINK_BROKE as error:
+            raise _no_session(transport, address, alias, error) from error
     except BaseException:
         wire.hang_up()
         transport.close()
         transport.join(timeouts.connect)
+        # The timer of the key exchange is a thread that only the exchange's end stops.
+        transport.packetizer.complete_handshake()
         raise
     return transport, fingerprint
+
+
+def _greet(
+    transport: paramiko.Transport,
+    pin: str | None,
+    address: SshAddress,
+    alias: str,
+    timeouts: Timeouts,
+    interrupted: Callable[[], bool],
+) -> str:
+    """Exchange keys; the fingerprint of the host's, which must be the pinned one."""
+    greeted = threading.Event()
+    transport.start_client(event=greeted)
+    _await(transport, greeted, timeouts.banner, interrupted)
+    if not transport.is_active() or not greeted.is_set():
+        raise _no_session(transport, address, alias)
+    fingerprint = transport.get_remote_server_key().fingerprint
+    if pin is not None and not hmac.compare_digest(pin, fingerprint):
+        raise Refused(
+            f"{alias} shows the host key {fingerprint}, not the one known of it ({pin})",
+            reason=Fault.HOST_KEY_CHANGED,
+            detail={"expected": pin, "found": fingerprint},
+        )
+    return fingerprint
 
 
 def _transport(wire: Wire, timeouts: Timeouts) -> paramiko.Transport:
@@ -136,10 +155,7 @@ def _authenticate(
 ) -> None:
     for key in keys:
         answered = threading.Event()
-        try:
-            transport.auth_publickey(address.username, key, event=answered)
-        except paramiko.SSHException as error:
-            raise _no_session(transport, address, alias) from error
+        transport.auth_publickey(address.username, key, event=answered)
         _await(transport, answered, timeouts.auth, interrupted)
         if transport.is_authenticated():
             return
@@ -161,9 +177,11 @@ def _await(
             raise Interrupted("interrupted while logging in", reason=Fault.INTERRUPTED)
 
 
-def _no_session(transport: paramiko.Transport, address: SshAddress, alias: str) -> Unavailable | Refused:
-    """Why there is no session: what paramiko's thread met, or that nothing came in time."""
-    cause = transport.get_exception()
+def _no_session(
+    transport: paramiko.Transport, address: SshAddress, alias: str, met: Exception | None = None
+) -> Unavailable | Refused:
+    """Why there is no session: what paramiko's thread met or what our call met, or that nothing came in time."""
+    cause = transport.get_exception() or met
     where = f"{alias} at {address.host} port {address.port}"
     if isinstance(cause, paramiko.ssh_exception.IncompatiblePeer):
         return Unavailable(
@@ -174,5 +192,5 @@ def _no_session(transport: paramiko.Transport, address: SshAddress, alias: str) 
         )
     if isinstance(cause, paramiko.AuthenticationException):
         return Refused(f"{alias} refused the login: {cause}", reason=Fault.AUTH_REFUSED)
-    why = str(cause) if cause is not None and str(cause) else "no answer in time"
+    why = str(cause) or "the link broke off" if cause is not None or not transport.is_active() else "no answer in time"
     return Unavailable(f"{where} does not talk SSH yet: {why}", reason=Fault.SSH_UNREACHABLE)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import paramiko
 from paramiko.common import cMSG_GLOBAL_REQUEST
 
+from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.timeouts import Timeouts
 from rpd.adapters.ssh.wire import Wire
 
@@ -89,7 +90,7 @@ class Pulse:
         message.add_boolean(True)
         try:
             self._transport._send_user_message(message)  # type: ignore[attr-defined]
-        except (EOFError, OSError, paramiko.SSHException):
+        except LINK_BROKE:
             return  # the transport is closing; who uses it finds out
 
     def _give_up(self, verdict: str) -> None:

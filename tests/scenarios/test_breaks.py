@@ -84,15 +84,49 @@ def test_gc_finds_the_pod_of_a_journal_in_ruins(stage: Stage, damage: str) -> No
     stage.nothing_computes()
 
 
-def test_resume_does_not_go_on_from_a_journal_that_lost_records(stage: Stage) -> None:
+def cut(journal: Path, words: bytes) -> bytes:
+    """Cut the journal before the first record that holds these words; what is left."""
+    lines = journal.read_bytes().splitlines(keepends=True)
+    keep = next(number for number, line in enumerate(lines) if words in line)
+    journal.write_bytes(b"".join(lines[:keep]))
+    return journal.read_bytes()
+
+
+@pytest.mark.parametrize("words", [b'"create_pod"', b'"launch_job"'])
+def test_nothing_goes_on_from_a_journal_that_lost_records(stage: Stage, words: bytes) -> None:
+    """Cut at the border of two records it is intact; the index has seen one that is not there any more."""
     killed_in(stage, "monitor", config(GATED))
-    path = stage.journal
-    lines = path.read_bytes().splitlines(keepends=True)
-    keep = next(number for number, line in enumerate(lines) if b'"create_pod"' in line)
-    path.write_bytes(b"".join(lines[:keep]))
-    done = stage.rpd("resume")
+    left = cut(stage.journal, words)
+    for command in ("resume", "cancel", "release"):
+        done = stage.rpd(command, str(stage.journal))
+        assert done.returncode == 9, (command, done.stderr)
+        assert "records are lost" in done.stderr
+        assert "rpd gc" in done.stderr
+    assert (stage.journal.read_bytes(), stage.starts()) == (left, 1)
+    assert stage.live_pod()["status"] == "RUNNING"
+    assert collected(stage)["exit_code"] == 0
+    stage.judge("EXITED", starts=1)
+
+
+def test_the_end_of_a_stopped_pod_is_not_written_twice(stage: Stage) -> None:
+    assert stage.run(config("exit 3")).returncode == 5
+    assert stage.rpd("release", "--delete").returncode == 0
+    left = cut(stage.journal, b'"late-')
+    done = stage.rpd("release", "--delete", str(stage.journal))
     assert done.returncode == 9, done.stderr
-    assert stage.starts() == 1
+    assert stage.journal.read_bytes() == left
+
+
+def test_an_intent_is_anchored_before_it_costs_anything(stage: Stage) -> None:
+    stage.fault("F12", how="timeout")
+    live = stage.begin(config())
+    eventually(lambda: stage.state() == "create" and stage.truth()["pods"])
+    live.kill()
+    cut(stage.journal, b'"create_pod"')
+    done = stage.rpd("resume", str(stage.journal))
+    assert done.returncode == 9, done.stderr
+    collected(stage)
+    stage.nothing_computes()
 
 
 def test_gc_never_deletes_a_pod_that_its_run_kept(stage: Stage) -> None:

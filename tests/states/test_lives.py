@@ -10,7 +10,7 @@ import pytest
 from rpd.engine.errors import NotSent, Refused, Unavailable
 from rpd.engine.runner import Ending
 from rpd.journal.errors import JournalUnwritable
-from rpd.journal.records import Body
+from rpd.journal.records import Body, Opened, Resumed
 from tests.fakes.fuse import Fuse
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
@@ -308,6 +308,16 @@ def test_another_owner_is_left_alone(reason: str) -> None:
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 9)
     assert stage.cloud.billing, "it is the other one's pod"
+
+
+def test_every_process_is_an_owner_of_its_own() -> None:
+    stage = Stage()
+    stage.process("detach")
+    owners = [stage.replayed().owner]
+    stage.process(command="resume")
+    owners.append(stage.replayed().owner)
+    begun = [record.z for record in stage.journal.records() if isinstance(record.body, Opened | Resumed)]
+    assert owners == begun and len(set(begun)) == 2
 
 
 # Budgets.

@@ -10,7 +10,8 @@ from tests.states.test_crashes import LONG, QUICK, Life
 DURABLE = (
     "state", "reason", "current", "create_error", "absent_creates", "host_failures", "host_failure", "refusals",
     "steps_done", "trees_done", "launch_intended", "launch_refused", "job_stopped", "log_fetched", "pulled", "armed",
-    "armed_start", "compute_debts", "storage_debts", "released_ids", "requests", "parked_epoch", "epoch", "seq", "head",
+    "armed_start", "compute_debts", "storage_debts", "released_ids", "requests", "parked_epoch", "epoch", "owner",
+    "seq", "head",
 )  # fmt: skip
 """What a journal must keep. The rest (counters of looks, times of looks) is rebuilt by looking."""
 
