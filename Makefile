@@ -8,8 +8,10 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 JOBS ?= 4
 N ?= 60
 SEED ?= 1
+SEEDS ?= 10000
+FROM ?= 0
 
-.PHONY: demo test test-all chaos lint types format bench docs clean
+.PHONY: demo test test-all chaos sim lint types format bench docs clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
@@ -24,6 +26,9 @@ test-all: lint types
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/chaos.py --kills $(N) --seed $(SEED)
+
+sim: $(VENV)/.dev
+	@$(BIN)/python -m tests.simulation seeds --count $(SEEDS) --from $(FROM) $(if $(MUTANT),--mutant $(MUTANT))
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

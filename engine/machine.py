@@ -50,7 +50,9 @@ class StateMachine:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self._rules = {(str(rule.source), str(rule.trigger)): table.matching(rule.source, rule.trigger) for rule in table.rules}
+        self._rules = {
+            (str(rule.source), str(rule.trigger)): table.matching(rule.source, rule.trigger) for rule in table.rules
+        }
         self._idle: list[Position] = []
         self._machine = Machine(
             model=None,

@@ -35,7 +35,9 @@ class Figures(msgspec.Struct):
 
     def unvisited(self) -> list[tuple[str, str]]:
         """(state, fault) pairs whose moment came and that no fault struck."""
-        can = {(state, fault.name) for state, moment in self.seen for fault in FAULTS.values() if fault.moment == moment}
+        can = {
+            (state, fault.name) for state, moment in self.seen for fault in FAULTS.values() if fault.moment == moment
+        }
         return sorted((can | set(reach().pairs)) - set(self.struck))
 
     def unforeseen(self) -> list[tuple[str, str]]:

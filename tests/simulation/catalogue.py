@@ -178,7 +178,12 @@ def _person() -> list[Fault]:
         Fault("rpd run --detach", "turn", ask("detach")),
         Fault("a second Ctrl-C", "turn", _leave),
         Fault("another rpd on this journal", "turn", lambda sim, strike: sim.intrude()),
-        Fault("a copied journal elsewhere", "turn:known", lambda sim, strike: sim.copy_elsewhere(int(strike.amount)), "turns"),
+        Fault(
+            "a copied journal elsewhere",
+            "turn:known",
+            lambda sim, strike: sim.copy_elsewhere(int(strike.amount)),
+            "turns",
+        ),
     ]
 
 

@@ -15,7 +15,9 @@ class Director:
     """Counts moments per strike, and lets each strike act once. `seen` and `struck` are the coverage of a run: which
     moments came in which states, and which faults struck there."""
 
-    def __init__(self, strikes: tuple[Strike, ...], moments: dict[str, str], act: Callable[[Strike], str | None]) -> None:
+    def __init__(
+        self, strikes: tuple[Strike, ...], moments: dict[str, str], act: Callable[[Strike], str | None]
+    ) -> None:
         self.state = "-"
         self.seen: set[tuple[str, str]] = set()
         self.struck: list[tuple[str, str]] = []

@@ -149,7 +149,13 @@ class Laptop:
         def emergency() -> EmergencyLog:
             sim.oracle.in_emergency = True
             return EmergencyLog(
-                HOME, sim.run_id, epoch=journal.epoch, now=self.now, disk=self.disk, redactor=_redactor(), stream=_Void()
+                HOME,
+                sim.run_id,
+                epoch=journal.epoch,
+                now=self.now,
+                disk=self.disk,
+                redactor=_redactor(),
+                stream=_Void(),
             )
 
         runner = Runner(

@@ -110,8 +110,13 @@ _LIVES = (
         world={"boot_seconds": [1e9, 20.0]},
     ),
     Life("wrong hardware", "succeeded", "job_succeeded", 0, (Strike("the pod has too few GPUs"),)),
-    Life("create full, then not sent", "succeeded", "job_succeeded", 0,
-         (Strike("create finds no capacity"), Strike("create does not leave this machine"))),
+    Life(
+        "create full, then not sent",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("create finds no capacity"), Strike("create does not leave this machine")),
+    ),
     Life("create answered by nothing", "succeeded", "job_succeeded", 0, (Strike("create works, its answer is lost"),)),
     Life(
         "create adopted, lists lag",
@@ -188,8 +193,13 @@ _LIVES = (
         ),
         ("away", "resume"),
     ),
-    Life("results in a stopped pod", "succeeded", "job_succeeded", 0,
-         (Strike("the pod is stopped by others", "collect", 0),)),
+    Life(
+        "results in a stopped pod",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("the pod is stopped by others", "collect", 0),),
+    ),
     Life("cancelled in boot", "cancelled", "cancelled", 130, (Strike("rpd cancel", "boot"),)),
     Life("cancelled in the run", "cancelled", "cancelled", 130, (Strike("rpd cancel", "monitor", 1),)),
     Life("Ctrl-C in boot", "cancelled", "interrupted", 130, (Strike("Ctrl-C on a terminal", "boot"),)),
@@ -202,8 +212,14 @@ _LIVES = (
         config={"lifecycle": {"on_interrupt": "delete"}},
     ),
     Life("detached", "succeeded", "job_succeeded", 0, (Strike("Ctrl-C on a terminal", "monitor", 1),), ("resume",)),
-    Life("detached for long", "succeeded", "job_succeeded", 0, (Strike("rpd run --detach", "monitor", 1),),
-         ("away", "resume")),
+    Life(
+        "detached for long",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("rpd run --detach", "monitor", 1),),
+        ("away", "resume"),
+    ),
     Life("TERM in the run", "cancelled", "terminated", 143, (Strike("TERM", "monitor", 1),)),
     Life(
         "TERM with a slow link",
@@ -237,5 +253,3 @@ _STOPPED = tuple(
 
 LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED)}
 """By name."""
-
-

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from rpd.engine.errors import Ambiguous, Refused, RpdError, Unavailable
+from rpd.engine.errors import Ambiguous, Refused, Unavailable
 from rpd.states.world import (
     Armed,
     Claim,
@@ -60,7 +61,7 @@ class SimRemote(FakeRemote):
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
         pod = self._inside(target, "arm", effect=True)
         step = self.sim.director.moment("ssh:arm")
-        self._check_owner(pod, target)
+        self._mark_owner(target, pod)
         self.sim.oracle.before_effect("arm_switch")
         probe = "key_refused" if step == "no_probe" else self.switch_probe
         pod.volume["switch"] = order
@@ -82,7 +83,7 @@ class SimRemote(FakeRemote):
     def launch(self, target: Target, order: LaunchOrder) -> Claim:
         pod = self._inside(target, "launch", effect=True)
         fault = self.sim.director.moment("ssh:launch")
-        self._check_owner(pod, target)
+        self._mark_owner(target, pod)
         self.sim.oracle.before_effect("launch_job")
         key = f"claim-{target.run_id}-{order.launch}"
         if key not in pod.volume or pod.volume[key] == "claimed":
@@ -93,12 +94,14 @@ class SimRemote(FakeRemote):
     def read_claim(self, target: Target, job: JobRef) -> Claim:
         pod = self._inside(target, "claim")
         self.sim.director.moment("ssh:claim")
+        self._check_owner(pod, target)
         return self._claim(pod, target, job.launch, job.success_marker)
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         end = self.clock.real + seconds
         pod = self._inside(target, "watch")
         self.sim.director.moment("ssh:watch")
+        self._mark_owner(target, pod)
         while True:
             claim = self._claim(pod, target, job.launch, job.success_marker)
             if claim.phase != "running" or self.clock.real >= end or self.control.pending():
@@ -106,19 +109,20 @@ class SimRemote(FakeRemote):
             run = pod.volume[f"claim-{target.run_id}-{job.launch}"]
             assert isinstance(run, _Run)
             container, left = pod.container, min(end, run.ends_at) - self.clock.real
-            self.clock.advance(
-                left,
-                until=lambda: pod.container != container or pod.status != "RUNNING" or self.control.pending(),
-            )
+            self.clock.advance(left, until=functools.partial(self._is_disturbed, pod, container))
             self._touch(pod)
             if not self._is_reachable(pod) or pod.container != container:
                 self.clock.advance(TIMEOUT_SECONDS)
                 raise Unavailable("the link was lost", reason="link_lost")
 
+    def _is_disturbed(self, pod: FakePod, container: int) -> bool:
+        """Whether something ends a watch before the job does."""
+        return pod.container != container or pod.status != "RUNNING" or self.control.pending()
+
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         pod = self._inside(target, "stop_job", effect=True)
         fault = self.sim.director.moment("ssh:stop_job")
-        self._check_owner(pod, target)
+        self._mark_owner(target, pod)
         self.sim.oracle.before_effect("stop_job")
         run = pod.volume.get(f"claim-{target.run_id}-{job.launch}")
         if isinstance(run, _Run) and self._phase(pod, run) == "running":
@@ -168,6 +172,7 @@ class SimRemote(FakeRemote):
 
     def _execute(self, pod: FakePod, target: Target, order: LaunchOrder) -> _Run:
         now = self.clock.real
+        self.starts.append(f"claim-{target.run_id}-{order.launch}")
         self.started_in[pod.id] = self.started_in.get(pod.id, 0) + 1
         self.sim.say(f"the script is executed in pod {pod.id}")
         self.clock.after(self.job.seconds + 1.0, lambda: self._wait_for_owner(pod))
@@ -214,14 +219,9 @@ class SimRemote(FakeRemote):
             raise Refused(f"a newer owner, epoch {mark[0]}, acts for this run", reason="taken_over")
 
     def _owner(self, target: Target) -> tuple[int, str]:
-        return target.epoch, ""
+        return target.epoch, target.owner
 
     def _claim(self, pod: FakePod, target: Target, launch: int, marker: str | None) -> Claim:
         if pod.volume.get(f"claim-{target.run_id}-{launch}") == "claimed":
             return Claim("claimed", launch)
         return super()._claim(pod, target, launch, marker)
-
-
-def raised(error: RpdError) -> str:
-    """A fault that is an error: raised where it strikes."""
-    raise error

@@ -155,7 +155,9 @@ class Simulation:
         return False
 
     def _is_closed_elsewhere(self, laptop: Laptop) -> bool:
-        return any(other is not laptop and (not other.ends or other.ends[-1].how != "refused") for other in self.laptops)
+        return any(
+            other is not laptop and (not other.ends or other.ends[-1].how != "refused") for other in self.laptops
+        )
 
     def _process(self, command: str) -> End:
         self._pass(BETWEEN_SECONDS)
