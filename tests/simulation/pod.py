@@ -172,7 +172,7 @@ class SimRemote(FakeRemote):
 
     def _execute(self, pod: FakePod, target: Target, order: LaunchOrder) -> _Run:
         now = self.clock.real
-        self.starts.append(f"claim-{target.run_id}-{order.launch}")
+        self.starts.append(f"{target.run_id}-{order.launch}")
         self.started_in[pod.id] = self.started_in.get(pod.id, 0) + 1
         self.sim.say(f"the script is executed in pod {pod.id}")
         self.clock.after(self.job.seconds + 1.0, lambda: self._wait_for_owner(pod))
