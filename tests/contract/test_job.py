@@ -94,6 +94,7 @@ def test_the_claim_of_an_ended_job_outlives_a_stop(tenant: Tenant, stage: Stage)
 def test_a_stop_under_a_job_loses_it(tenant: Tenant, stage: Stage) -> None:
     target, pod = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=True)))
+    stage.until(lambda: stage.starts() == 1)
     target, _ = tenant.again(pod.id)
     claim = tenant.remote.read_claim(target, tenant.ref())
     assert (claim.phase, claim.exit_code) == ("lost", None)
@@ -104,6 +105,7 @@ def test_a_stop_under_a_job_loses_it(tenant: Tenant, stage: Stage) -> None:
 def test_a_container_that_restarts_under_a_job_loses_it(tenant: Tenant, stage: Stage) -> None:
     target, pod = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=True)))
+    stage.until(lambda: stage.starts() == 1)  # a launch returns before the script's first command
     stage.restart_container(pod.id)
     target, _ = stage.until(lambda: (found := tenant.answering(pod.id))[0].host_key != target.host_key and found)
     assert phase_of(tenant.remote.read_claim(target, tenant.ref())) == "lost"
