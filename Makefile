@@ -11,7 +11,7 @@ SEED ?= 1
 SEEDS ?= 10000
 FROM ?= 0
 
-.PHONY: demo test test-all chaos sim matrix lint types format bench docs clean
+.PHONY: demo test test-all chaos sim matrix mutants lint types format bench docs clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
@@ -33,6 +33,9 @@ matrix: $(VENV)/.dev
 sim: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation seeds --count $(SEEDS) --from $(FROM) $(if $(MUTANT),--mutant $(MUTANT))
 
+mutants: $(VENV)/.dev
+	@$(BIN)/python -m tests.simulation.teeth $(PATCH)
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,7 +52,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/overhead.py
 
 docs: $(VENV)/.dev
-	$(BIN)/python docs/regenerate.py
+	$(BIN)/python -m docs.regenerate
 
 # The type checker cannot follow the editable install's import hook; these links give it the packages by their real names.
 build/links:

@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation anew: `python docs/regenerate.py`."""
+"""Write the generated parts of the documentation anew: `python -m docs.regenerate`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,39 @@ from pathlib import Path
 
 from rpd.engine.diagram import markdown, mermaid
 from rpd.states.table import JOB
+from tests.simulation.regressions import REGRESSIONS
 
-PAGE = Path(__file__).parent / "architecture.md"
+DOCS = Path(__file__).parent
+
+
+def bugs() -> str:
+    """The table of docs/reliability.md."""
+    lines = ["| | what happened | since then | schedule |", "|---|---|---|---|"]
+    lines += [f"| {each.name} | {each.symptom} | {each.fix} | `{each.schedule}` |" for each in REGRESSIONS]
+    return "\n".join(lines)
+
+
+PARTS = {
+    "architecture.md": {"diagram": f"```mermaid\n{mermaid(JOB)}```", "rules": markdown(JOB).rstrip()},
+    "reliability.md": {"bugs": bugs()},
+}
+
+
+def renewed(page: str) -> str:
+    """A page with its generated parts as they should be."""
+    text = (DOCS / page).read_text()
+    for name, content in PARTS[page].items():
+        begin, end = f"<!-- {name}:begin -->\n", f"\n<!-- {name}:end -->"
+        before, _, rest = text.partition(begin)
+        _, _, after = ("\n" + rest).partition(end)
+        text = before + begin + content + end + after
+    return text
 
 
 def main() -> None:
-    """Replace what stands between the markers of docs/architecture.md."""
-    text = PAGE.read_text()
-    for name, content in (("diagram", f"```mermaid\n{mermaid(JOB)}```"), ("rules", markdown(JOB).rstrip())):
-        begin, end = f"<!-- {name}:begin -->\n", f"\n<!-- {name}:end -->"
-        before, _, rest = text.partition(begin)
-        _, _, after = rest.partition(end)
-        text = before + begin + content + end + after
-    PAGE.write_text(text)
+    """Replace what stands between the markers."""
+    for page in PARTS:
+        (DOCS / page).write_text(renewed(page))
 
 
 if __name__ == "__main__":

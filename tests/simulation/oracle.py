@@ -40,6 +40,7 @@ class Account:
 
     def __init__(self) -> None:
         self.intents: dict[str, str] = {}
+        self.names: set[str] = set()
         self.debts: set[str] = set()
         self.state = "validate"
         self.closed: Closed | None = None
@@ -52,6 +53,8 @@ class Account:
         kind = type(body)
         if kind is Intent:
             self.intents[body.opid] = body.op  # type: ignore[union-attr]
+            if body.op == "create_pod":  # type: ignore[union-attr]
+                self.names.add(body.args["order"]["name"])  # type: ignore[union-attr]
         elif kind is Outcome:
             if body.status != "unknown" or body.settled:  # type: ignore[union-attr]
                 self.intents.pop(body.opid, None)  # type: ignore[union-attr]
@@ -141,6 +144,8 @@ class Oracle:
         """A pod is about to be started, stopped or deleted."""
         if pod.id in self.sim.cloud.foreign:
             self.blame("I7 another's pod was touched", f"{call} {pod.order.name}")
+        elif pod.order.name not in self._accounts[self.sim.laptop.name].names:
+            self.blame("I7 another owner's pod was touched", f"{call} {pod.order.name[-3:]}")
         elif call == "delete" and not self._may_delete(pod):
             self.blame("I8 uncollected results were deleted", f"pod {pod.id}, {self.uncollected(pod)}")
 

@@ -204,7 +204,7 @@ class Simulation:
             if pod.order.name in self.oracle.unseen and not self._owes():
                 self.cloud.halt(pod)
         for _ in range(PROCESSES_MAX):
-            if not self._owes() or not self.laptop.has_journal():
+            if not self._owes() or not (self.laptop.has_journal() or self.laptop.moved):
                 break
             if self._process("gc").how == "closed":
                 return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from rpd.engine.diagram import markdown, mermaid
 from rpd.engine.lint import lint
 from rpd.states import names
 from rpd.states.interrupts import WITH_POD, edges
@@ -72,18 +71,6 @@ def test_the_end_cannot_be_reached_with_an_open_compute_debt() -> None:
     into_done = [rule for rule in JOB.rules if rule.dest is State.DONE]
     assert [[guard.__name__ for guard in rule.when] for rule in into_done] == [["nothing_owed"]]
     assert all("release_is_proved" in {guard.__name__ for guard in rule.when} for rule in JOB.leaving(State.RELEASE))
-
-
-def test_the_documentation_shows_this_table() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text()
-    how = "run: python docs/regenerate.py"
-    assert _between(text, "diagram") == f"```mermaid\n{mermaid(JOB)}```", how
-    assert _between(text, "rules") == markdown(JOB).rstrip(), how
-
-
-def _between(text: str, name: str) -> str:
-    _, _, rest = text.partition(f"<!-- {name}:begin -->\n")
-    return rest.partition(f"\n<!-- {name}:end -->")[0]
 
 
 def _mentioned(path: Path, enum: str) -> set[str]:

@@ -1,0 +1,123 @@
+"""The bugs that the simulation found in the shipped engine, each with the shortest schedule that showed it. The table
+in docs/reliability.md is made from this list; `mutant` is the patch that brings the bug back."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tests.simulation.schedule import Schedule
+
+
+class Regression(msgspec.Struct, frozen=True):
+    """`symptom` is what went wrong for the person, `fix` what the engine does since; `schedule` is JSON."""
+
+    name: str
+    symptom: str
+    fix: str
+    schedule: str
+    mutant: str
+
+    def decoded(self) -> Schedule:
+        """The schedule, ready to run."""
+        return msgspec.json.decode(self.schedule, type=Schedule)
+
+
+REGRESSIONS = (
+    Regression(
+        "a list without environments",
+        "A list that left the environment of pods out made another run's pod of the same name ours: it was told to go, "
+        "again and again, and the run never ended.",
+        "A pod with our name and no environment is asked itself before it counts.",
+        '{"life":"create lost","strikes":[{"fault":"list leaves env out","state":"connect"}]}',
+        "env-left-out-believed",
+    ),
+    Regression(
+        "a pod that is listed and cannot be read",
+        "The same list, and a 404 when the pod itself was asked: again another's pod counted as ours.",
+        "Such a list proves nothing; it is read again.",
+        '{"life":"create lost","strikes":[{"fault":"list finds the key refused","state":"collect"},'
+        '{"fault":"list leaves env out","state":"preflight"},{"fault":"get answers 404","state":"preflight"}],'
+        '"end":"gc","seed":11395}',
+        "listed-and-not-readable",
+    ),
+    Regression(
+        "a failed sync, and a new process",
+        "A sync failed and the process died; the next one read the lost record out of the page cache, synced "
+        "successfully, and acted on a record that no disk held.",
+        "Whoever opens a journal copies it into a new file before the first append.",
+        '{"life":"success","strikes":[{"fault":"a sync fails","state":"connect","nth":1},'
+        '{"fault":"kill at record:write","state":"connect","nth":2}],"seed":4}',
+        "page-cache-believed",
+    ),
+    Regression(
+        "a failed sync on a full disk",
+        "The same where the disk has no room for that copy.",
+        "A process that cannot keep a record cuts what it failed to sync off its file.",
+        '{"life":"TERM with a slow link","strikes":[{"fault":"the disk is full","state":"validate","amount":45.0},'
+        '{"fault":"a sync fails","state":"reclaim"}],"seed":827}',
+        "unsynced-left-behind",
+    ),
+    Regression(
+        "a parked pod that somebody starts",
+        "A pod stopped with results in it was started in the console: the run took it for stopped, waited without end, "
+        "and the pod billed.",
+        "A look that sees it run opens a debt and forgets that it was released.",
+        '{"life":"a parked pod is started by others"}',
+        "started-by-others-not-seen",
+    ),
+    Regression(
+        "results that go with their pod",
+        "The pod was deleted in the console after the job had succeeded and before `gc` came by: closed as a success, "
+        "without its results.",
+        "A success needs its results here; else the run ends lost, `pod_vanished`.",
+        '{"life":"results go with the pod"}',
+        "gone-after-the-end-is-success",
+    ),
+    Regression(
+        "a stale copy starts the pod",
+        "A journal copied to another machine was resumed there; the first machine woke, started the pod that the other "
+        "had stopped, saw the other's mark, and left it billing.",
+        "An owner that stands back stops a pod that computes only because it started it.",
+        '{"life":"setup fails","strikes":[{"fault":"a copied journal elsewhere","state":"boot","amount":80.0}],'
+        '"seed":59}',
+        "started-and-left",
+    ),
+    Regression(
+        "a claim read before the other owner came",
+        "An owner read that nothing was launched yet; before its own launch arrived another owner launched the job. It "
+        "still believed what it had read, and deleted the pod with the other's results.",
+        "What was read in a pod before another owner acted there does not hold any more.",
+        '{"life":"pod stopped in launch","strikes":[{"fault":"a copied journal elsewhere","state":"launch","nth":2,'
+        '"amount":5.0}],"seed":1866}',
+        "claim-of-before-believed",
+    ),
+    Regression(
+        "a pod rented by the other owner",
+        "A journal copied to another machine was resumed there and rented another pod; back on the first machine, the "
+        "look over the account found it by its name, and deleted it with the results in it.",
+        "Only pods whose create stands in this journal are given back. Others show that the run was taken over: it "
+        "ends here, and its own pod is stopped, never deleted.",
+        '{"life":"pod stopped in arm","strikes":[{"fault":"a copied journal elsewhere","state":"stage","amount":20.0},'
+        '{"fault":"the pod is stopped by others","state":"stage"}],"seed":2833}',
+        "strangers-deleted",
+    ),
+    Regression(
+        "sleep between intent and request",
+        "The laptop slept for an hour between writing down that a pod would be made and asking for it. No answer came, "
+        "one look found no pod, and the quiet window was long over, counted from the intent: the debt was closed, and "
+        "the pod that showed up later billed unnoticed.",
+        "The window counts from the last moment at which the request may have left.",
+        '{"life":"create late","strikes":[{"fault":"the laptop sleeps","state":"create","amount":3600.0},'
+        '{"fault":"power cut at record:done","state":"collect"}],"seed":14019}',
+        "sleep-within-the-call",
+    ),
+    Regression(
+        "detached in an emergency",
+        "The journal could not be written, so the pod was to be given back; a detach asked for at the same moment "
+        "overruled that, and the run went on without a journal.",
+        "Nothing that is asked for overrules it.",
+        '{"life":"success","strikes":[{"fault":"rpd run --detach","state":"setup"},'
+        '{"fault":"the disk is full","state":"arm","nth":1,"amount":5.0}],"seed":552}',
+        "detached-in-an-emergency",
+    ),
+)

@@ -1,0 +1,185 @@
+"""`make mutants`: does the simulation see what it is there for? Each patch plants a fault in a copy of the source, and
+the checks are run over the copy until one of them breaks, the cheapest first."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from tests.simulation.planting import PATCHES, DoesNotApply, find_patch, planted, run_in, title
+
+SEEDS_FIRST = 2000
+SEEDS_MAX = 20_000
+PLANTED = "planted.patch"
+STEP = 5
+"""Of the crash matrix every so manieth place is tried here."""
+
+
+class Catch(msgspec.Struct):
+    """What saw the fault: the check, what it says, how many schedules had been run by then (with those of the checks
+    before it), and the schedule itself. `by` is None when nothing did."""
+
+    by: str | None
+    what: str = ""
+    schedules: int = 0
+    schedule: str | None = None
+
+
+Check = Callable[[], Iterator[tuple[int, Catch | None]]]
+
+
+def hunt(checks: Mapping[str, Check]) -> Catch:
+    """Run the checks over the source that is imported here, up to the first that breaks."""
+    total = 0
+    for name, check in checks.items():
+        for schedules, catch in check():
+            total += schedules
+            if catch is not None:
+                return msgspec.structs.replace(catch, by=name, schedules=total)
+    return Catch(None, "", total)
+
+
+def _lives() -> Iterator[tuple[int, Catch | None]]:
+    """Every scripted life ends as it says."""
+    from tests.simulation.lives import LIVES
+    from tests.simulation.run import Simulation
+
+    for life in LIVES.values():
+        schedule = life.schedule()
+        verdict = Simulation(schedule).run()
+        text = next((str(each) for each in verdict.violations), None)
+        closed, wanted = verdict.closed, (life.outcome, life.reason, life.exit_code)
+        if text is None and closed != wanted:
+            text = f"the life {life.name!r} ends {closed}, not {wanted}"
+        yield 1, _caught(text, schedule)
+
+
+def _regressions() -> Iterator[tuple[int, Catch | None]]:
+    """The schedules of every bug there was."""
+    from tests.simulation.regressions import REGRESSIONS
+    from tests.simulation.run import Simulation
+
+    for regression in REGRESSIONS:
+        broken = Simulation(regression.decoded()).run().violations
+        text = f"{regression.name}: {broken[0]}" if broken else None
+        yield 1, _caught(text, regression.decoded())
+
+
+def _crashes() -> Iterator[tuple[int, Catch | None]]:
+    """A share of the crash matrix."""
+    from tests.simulation.lives import LIVES
+    from tests.simulation.matrix import POINTS, RECOVERIES, crashes
+    from tests.simulation.run import Simulation
+
+    for life in LIVES.values():
+        for point in POINTS:
+            for how in RECOVERIES:
+                for schedule in crashes(life, point, how, STEP):
+                    broken = Simulation(schedule).run().violations
+                    yield 1, _caught(str(broken[0]), schedule) if broken else None
+
+
+def _seeds(first: int, end: int) -> Check:
+    """Seeded schedules."""
+
+    def check() -> Iterator[tuple[int, Catch | None]]:
+        from tests.simulation.campaign import campaign
+        from tests.simulation.draw import draw
+
+        figures = campaign(range(first, end), until_broken=True)
+        catch = None
+        if figures.broken:
+            seed, violation = figures.broken[0]
+            catch = _caught(f"seed {seed}: {violation}", draw(seed))
+        yield figures.schedules, catch
+
+    return check
+
+
+def _model() -> Iterator[tuple[int, Catch | None]]:
+    """The search over the transition table."""
+    done = subprocess.run([sys.executable, "-m", "tests.simulation.model"], check=False, capture_output=True, text=True)
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    yield 0, Catch(None, lines[0] if lines else "it fails") if done.returncode else None
+
+
+def _real_pods() -> Iterator[tuple[int, Catch | None]]:
+    """The contract suite: the shipped adapters and scripts against real processes."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/contract"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    yield 0, Catch(None, failed[0] if failed else done.stdout[-300:]) if done.returncode else None
+
+
+CHECKS: dict[str, Check] = {
+    "scripted lives": _lives,
+    "regressions": _regressions,
+    "seeds": _seeds(0, SEEDS_FIRST),
+    "crash matrix": _crashes,
+    "more seeds": _seeds(SEEDS_FIRST, SEEDS_MAX),
+    # "model check": _model,
+    "contract suite": _real_pods,
+}
+
+
+def in_order(patch: str) -> dict[str, Check]:
+    """The checks for a patch: where it touches what runs in real pods, those come first."""
+    rooms = {line.split("/")[2] for line in patch.splitlines() if line.startswith("+++ b/adapters/")}
+    first = [] if rooms <= {"renting.py"} else ["contract suite"]
+    return {name: CHECKS[name] for name in (*first, *(name for name in CHECKS if name not in first))}
+
+
+def _caught(text: str | None, schedule: msgspec.Struct) -> Catch | None:
+    return None if text is None else Catch(None, text, schedule=msgspec.json.encode(schedule).decode())
+
+
+def catch(patch: Path) -> Catch:
+    """What sees the fault of a patch. Raises DoesNotApply."""
+    with planted(patch) as copy:
+        shutil.copy(patch, copy / PLANTED)
+        done = run_in(copy, ["-m", "tests.simulation.teeth", "--here"], quiet=True)
+    if done.returncode not in (0, 1):
+        last = done.stderr.strip().splitlines()[-1:]
+        return Catch("import", f"the source does not even run: {last}")
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Catch)
+
+
+def main(names: list[str]) -> int:
+    """Exit code 1 when a fault is not seen, 2 when a patch cannot be planted."""
+    patches = [find_patch(name) for name in names] or sorted(PATCHES.glob("*.patch"))
+    missed = 0
+    for patch in patches:
+        began = time.perf_counter()
+        seen = catch(patch)
+        print(f"{patch.stem}: {title(patch)}")
+        if seen.by is None:
+            missed += 1
+            print(f"    NOT SEEN in {seen.schedules} schedules and all other checks")
+        else:
+            after = f" after {seen.schedules} schedules" if seen.schedules else ""
+            print(f"    seen by {seen.by}{after}, in {time.perf_counter() - began:.0f} s: {seen.what[:200]}")
+        sys.stdout.flush()
+    print(f"{len(patches) - missed} of {len(patches)} mutants are caught")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.teeth")
+    parser.add_argument("patch", nargs="*", help="names of patches on file, or paths; all on file when none is given")
+    parser.add_argument("--here", action="store_true", help="hunt in the source that is imported, and answer in JSON")
+    asked = parser.parse_args()
+    if asked.here:
+        found = hunt(in_order(Path(PLANTED).read_text()))
+        print(msgspec.json.encode(found).decode())
+        sys.exit(1 if found.by else 0)
+    try:
+        sys.exit(main(asked.patch))
+    except DoesNotApply as error:
+        sys.exit(f"error: {error}")
