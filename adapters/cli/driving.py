@@ -117,7 +117,7 @@ def drive_journal(
     assert isinstance(opened, Opened), "record 0 opens the journal"
     refresh_events = _events(journal, Path(opened.run_dir))
     journal.on_replaced = lambda path: refresh_events()
-    control = ProcessControl(journal.path)
+    control = ProcessControl(journal.path, epoch=journal.epoch)
     if request is not None:
         control.ask(request)
     needs_secrets = request is None and not _is_launched(journal)
