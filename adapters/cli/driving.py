@@ -26,7 +26,8 @@ from rpd.engine.runner import Listener
 from rpd.journal.errors import JournalError, JournalLocked
 from rpd.journal.index import Index
 from rpd.journal.reader import read
-from rpd.journal.records import Intent, Left, Note, Observation, Opened, Outcome, Record, Transition
+from rpd.journal.records import Intent, Left, Note, Observation, Opened, Outcome, Record, Resumed, Transition
+from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 from rpd.states.exits import Exit
 from rpd.states.names import Op, State, Trigger
@@ -123,6 +124,8 @@ def drive_journal(
         control.ask(request)
     needs_secrets = request is None and not _is_launched(journal)
     facts = facts_of(opened, journal.run_id, needs_secrets=needs_secrets)
+    if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
+        output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
     exit_code: int = Exit.STILL_BILLING
     told = Told(journal, home)
     try:

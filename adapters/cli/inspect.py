@@ -11,7 +11,7 @@ from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.story import tell
-from rpd.adapters.report.words import duration, money, one_line, utc
+from rpd.adapters.report.words import duration, money, one_line, plural, utc
 from rpd.engine.deadline import elapsed
 from rpd.journal.errors import JournalError
 from rpd.journal.lock import holder
@@ -116,8 +116,8 @@ def _integrity(reading: Reading) -> list[str]:
     count = len(reading.records)
     if reading.damage is not None:
         return [
-            f"DAMAGED  {reading.damage.message}; {count} records before it are good",
+            f"DAMAGED  {reading.damage.message}; good before it: {plural(count, 'record')}",
             "         rpd gc still releases its pod",
         ]
     torn = f"; {reading.torn_bytes} bytes of an unfinished line follow" if reading.torn_bytes else ""
-    return [f"verified {count} records, chain intact{torn}"]
+    return [f"verified {plural(count, 'record')}, chain intact{torn}"]
