@@ -11,7 +11,7 @@ SEED ?= 1
 SEEDS ?= 10000
 FROM ?= 0
 
-.PHONY: demo test test-all chaos sim lint types format bench docs clean
+.PHONY: demo test test-all chaos sim matrix lint types format bench docs clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
@@ -26,6 +26,9 @@ test-all: lint types
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/chaos.py --kills $(N) --seed $(SEED)
+
+matrix: $(VENV)/.dev
+	@$(BIN)/python -m tests.simulation.matrix
 
 sim: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation seeds --count $(SEEDS) --from $(FROM) $(if $(MUTANT),--mutant $(MUTANT))

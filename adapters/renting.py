@@ -40,7 +40,7 @@ class Renting:
 
     def list(self) -> tuple[Pod, ...]:
         """Passed on. A pod that bears the run's token in its name and is listed without its env is asked for it: what
-        proves a pod ours must not hang on how much a list shows."""
+        proves a pod ours must not hang on how much a list shows. Raises Unavailable when it cannot be asked."""
         return tuple(self._described(pod) for pod in self._cloud.list())
 
     def start(self, pod_id: str) -> None:
@@ -73,7 +73,11 @@ class Renting:
     def _described(self, pod: Pod) -> Pod:
         if pod.env or self._token not in pod.name:
             return pod
-        return self._cloud.get(pod.id) or pod
+        described = self._cloud.get(pod.id)
+        if described is None:  # neither ours nor another's, neither there nor gone: this list proves nothing
+            text = f"pod {pod.id} ({pod.name}) is listed, but cannot be read"
+            raise Unavailable(text, reason=Fault.SERVER_ERROR, retryable=True)
+        return described
 
     def _refuse_others(self, pod_id: str) -> None:
         try:

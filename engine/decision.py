@@ -68,7 +68,9 @@ Decision = Do | Look | Fire | Wait | Leave | Close
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """An operation to perform or to probe: an intent as the journal has it, with the moment it was written."""
+    """An operation to perform or to probe: an intent as the journal has it. `at` is the latest moment at which its
+    effect may have been asked for: a machine can sleep between an intent and its request, so a probe that waits for an
+    effect to show counts from there."""
 
     opid: str
     op: str

@@ -32,6 +32,7 @@ from rpd.journal.records import (
     Record,
     Requested,
     Resumed,
+    Stamp,
     Transition,
 )
 
@@ -112,14 +113,16 @@ class Runner(Generic[F, W]):
     def run(self) -> Ending:
         """Go on until the run is closed or left. Raises JournalError when the journal cannot be kept before anything
         was rented."""
-        while self._ending is None:
-            self._take_requests()
-            if self._pending:
-                self._settle(next(iter(self._pending.values())))
-            else:
-                with contextlib.suppress(_JournalMoved):
-                    self._step(self._decide())
-        self._machine.leave(self._position)
+        try:
+            while self._ending is None:
+                self._take_requests()
+                if self._pending:
+                    self._settle(next(iter(self._pending.values())))
+                else:
+                    with contextlib.suppress(_JournalMoved):
+                        self._step(self._decide())
+        finally:
+            self._machine.leave(self._position)
         return self._ending
 
     # One decision and what follows from it.
@@ -264,18 +267,26 @@ class Runner(Generic[F, W]):
                 )
             case Outcome() as outcome if outcome.status != "unknown" or outcome.settled:
                 self._pending.pop(outcome.opid, None)
+            case Outcome() as outcome if outcome.opid in self._pending:
+                self._asked_until(outcome.opid, record.at)
             case Transition() as move:
                 self._position.state = self.lifecycle.table.states(move.dest)
             case Closed() as closed:
                 self._ending = Ending(True, closed.exit_code, closed.outcome, closed.reason)
             case Left() as left:
                 self._ending = Ending(False, left.exit_code, None, None, left.why)
-            case Resumed() if self._ending is not None and not self._ending.closed:
-                self._ending = None  # an earlier process left; this one is here
+            case Resumed():
+                for opid in self._pending:
+                    self._asked_until(opid, record.at)
+                if self._ending is not None and not self._ending.closed:
+                    self._ending = None  # an earlier process left; this one is here
             case _:
                 pass
         for change in getattr(record.body, "debts", ()):
             self._count_debt(change)
+
+    def _asked_until(self, opid: str, at: Stamp) -> None:
+        self._pending[opid] = msgspec.structs.replace(self._pending[opid], at=at)
 
     def _count_debt(self, change: DebtChange) -> None:
         if change.change == "open":

@@ -32,6 +32,7 @@ class AppendFile:
         self._identity = disk.status(handle).identity
         self._lock = lock
         self._lost: str | None = None
+        self._synced = len(content)
         self._ballast = path.with_name(f"{path.name}.ballast")
         self._has_ballast = False
 
@@ -46,7 +47,8 @@ class AppendFile:
                 self._write(line)
                 if sync:
                     self._disk.sync(self._handle)
-                    cause = self._displaced(len(self.content) + len(line))
+                    self._synced = len(self.content) + len(line)
+                    cause = self._displaced(self._synced)
             except OSError as error:
                 cause = _name(error)
         if cause is not None:
@@ -71,13 +73,14 @@ class AppendFile:
             cause = _name(error)
             self._move(cause, b"")
             return cause
-        self._adopt(handle)
+        self._adopt(handle, len(self.content))
         return None
 
     def cut(self, size: int) -> None:
         """Drop everything after `size` bytes, durably. Raises OSError."""
         self._disk.truncate(self._handle, size)
         self._disk.sync(self._handle)
+        self._synced = size
         del self.content[size:]
 
     def keep_ballast(self, size: int) -> None:
@@ -156,16 +159,25 @@ class AppendFile:
                 if error.errno in _FULL and self.drop_ballast():
                     continue
                 self._lost = cause
+                self._disown_unsynced()
                 raise JournalUnwritable(f"{self.path} cannot be written: {cause}, then {_name(error)}") from error
             except JournalError:  # somebody else took the name while it was free
                 self._lost = cause
                 raise
-        self._adopt(handle)
+        self._adopt(handle, len(self.content) + len(line))
         self.moves += 1
 
-    def _adopt(self, handle: int) -> None:
+    def _disown_unsynced(self) -> None:
+        """What a failed sync left behind must not be read by the next process, for which a sync would report success.
+        Nobody was told that it is safe."""
+        with contextlib.suppress(OSError):
+            self._disk.truncate(self._handle, self._synced)
+            self._disk.sync(self._handle)
+
+    def _adopt(self, handle: int, synced: int) -> None:
         self._disk.close(self._handle)
         self._handle = handle
+        self._synced = synced
         self._identity = self._disk.status(handle).identity
         self._lost = None
 

@@ -55,6 +55,7 @@ class PodFacts(msgspec.Struct):
     candidate: Candidate
     sent_at: Stamp
     usd_per_hour: float
+    last_sent_at: Stamp  # its create cannot have left this machine later than that: it may have slept after the intent
     id: str | None = None
     is_unknown: bool = False  # the create's answer never came, or its pod may still appear
     is_gone: bool = False  # proved: refused, deleted, or vanished
@@ -256,8 +257,9 @@ class Facts(msgspec.Struct):
 
     @property
     def collected(self) -> bool:
-        """Log and every required artifact are here, or the job never started."""
-        if self.reason is Reason.LAUNCH_FAILED:
+        """Log and every required artifact are here, or the job never started: where another owner has acted, the claim
+        must say so."""
+        if self.reason is Reason.LAUNCH_FAILED and (self.claim_is_fresh or not self.was_taken_over):
             return True
         if self.claim is not None and self.claim.phase == "none" and self.claim_is_fresh:
             return True

@@ -38,14 +38,14 @@ def apply(facts: Facts, record: Record) -> None:
         case Intent():
             _intent(facts, body, at)
         case Outcome():
-            facts.was_taken_over = facts.was_taken_over or body.reason == Fault.TAKEN_OVER
+            _heed_owner(facts, body.reason)
             facts.looked_at[body.op] = at
             _tried(facts, body, at)
             handler = OUTCOMES.get(body.op)
             if handler is not None:
                 handler(facts, body, at)
         case Observation():
-            facts.was_taken_over = facts.was_taken_over or body.reason == Fault.TAKEN_OVER
+            _heed_owner(facts, body.reason)
             facts.looked_at[body.op] = at
             _count(facts, body.op, body.error, body.reason, at)
             seen = SEEN.get(body.op)
@@ -56,8 +56,10 @@ def apply(facts: Facts, record: Record) -> None:
         case Transition():
             move_to(facts, body, at)
         case Requested():
-            # Who presses Ctrl-C at `gc` means gc, not the job that it only asks about.
-            if not ("gc" in facts.requests and body.what in ("interrupt", "terminate")):
+            # Who presses Ctrl-C at `gc` means gc, not the job that it only asks about. And a run that cannot keep its
+            # journal any more has to end, whatever else is asked for.
+            means_gc = "gc" in facts.requests and body.what in ("interrupt", "terminate")
+            if not (means_gc or facts.request_detail.get("storage_error")):
                 facts.requests.append(body.what)
                 facts.request_detail = dict(body.detail)
         case Opened():
@@ -75,6 +77,12 @@ def apply(facts: Facts, record: Record) -> None:
             pass
     for change in getattr(body, "debts", ()):
         _debt(facts, change)
+
+
+def _heed_owner(facts: Facts, reason: str | None) -> None:
+    """Another owner acts in the pod: what was read there before does not hold any more."""
+    if reason == Fault.TAKEN_OVER:
+        facts.was_taken_over, facts.claim_is_fresh = True, False
 
 
 def _count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
@@ -111,7 +119,7 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
     if intent.op == Op.CREATE_POD:
         name = str(intent.args["order"]["name"])
         candidate = msgspec.convert(intent.args["candidate"], Candidate)
-        facts.pods[name] = PodFacts(name, intent.attempt, candidate, at, float(intent.args["usd_per_hour"]))
+        facts.pods[name] = PodFacts(name, intent.attempt, candidate, at, float(intent.args["usd_per_hour"]), at)
         facts.pods[name].is_unknown = True
         facts.current = name
         facts.create_error = None

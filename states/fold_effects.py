@@ -26,7 +26,7 @@ def _created(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         seen = described_pod(outcome.data)
         assert seen is not None, "a created pod is described"
-        pod.id, pod.seen, pod.started_at = seen.id, seen, pod.sent_at
+        pod.id, pod.seen, pod.started_at = seen.id, seen, at
         pod.is_unknown = pod.was_found = bool(outcome.data.get("adopted"))
         pod.usd_per_hour = seen.usd_per_hour or pod.usd_per_hour
         pod.spans.append(Span(pod.sent_at, pod.usd_per_hour))
@@ -40,6 +40,8 @@ def _created(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         if facts.create_error in CANDIDATE_REFUSALS:
             text = outcome.error or facts.create_error
             facts.refusals[candidate_key(pod.candidate)] = Refusal(facts.create_error, text)
+    if not outcome.settled:
+        pod.last_sent_at = at
 
 
 def _started(facts: Facts, outcome: Outcome, at: Stamp) -> None:
@@ -109,7 +111,7 @@ def _pushed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
 def _launched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         claim_seen(facts, outcome.data, at)
-    elif outcome.status == "failed":
+    elif outcome.status == "failed" and outcome.reason != Fault.TAKEN_OVER:
         facts.launch_refused = outcome.reason if not outcome.retryable else None
     else:
         facts.claim_is_fresh = False

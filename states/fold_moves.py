@@ -91,8 +91,11 @@ def resume(facts: Facts, at: Stamp) -> None:
     if facts.collect_since is not None:
         facts.collect_since = at
     forget_surveys(facts)
-    if facts.pod is not None:
-        facts.pod.misses, facts.pod.first_miss_at, facts.pod.refused_starts = 0, None, 0
+    pod = facts.pod
+    if pod is not None:
+        pod.misses, pod.first_miss_at, pod.refused_starts = 0, None, 0
+        if pod.id is None and pod.is_unknown and facts.create_error is None:
+            pod.last_sent_at = at  # the process before may have slept between its intent and its request
 
 
 def forget_surveys(facts: Facts) -> None:

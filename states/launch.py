@@ -20,14 +20,14 @@ CLAIMED_SECONDS = 180.0
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """Read the claim if a launch was ever intended; launch if there is none; follow what it says."""
-    if facts.launch_refused is not None:
-        return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, facts.last_error)
     if facts.request == "gc":
         return only_ask(facts, now)
     if facts.launch_intended and not facts.claim_is_fresh:
         return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
     claim = facts.claim
     match claim.phase if claim is not None else "none":
+        case "none" if facts.launch_refused is not None:
+            return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, facts.last_error)
         case "none":
             return decide_link(facts, now, _launch(facts))
         case "claimed":

@@ -38,7 +38,7 @@ def quiet_seconds_left(facts: Facts, now: Stamp) -> float:
     never shown it (a 404 to its delete, and its absence, then say nothing)."""
     window = facts.profile.quiet_window_seconds
     young = (pod for pod in facts.pods.values() if pod.is_unknown or (pod.id is not None and not pod.was_found))
-    return max((remaining(pod.sent_at, window, now) for pod in young), default=0.0)
+    return max((remaining(pod.last_sent_at, window, now) for pod in young), default=0.0)
 
 
 def proof_text(facts: Facts, now: Stamp) -> str:

@@ -20,6 +20,13 @@ rpd_start_loop() {
     while ! rpd_lives "$rpd_home/loop" && [ "$rpd_tries" -gt 0 ]; do rpd_tries=$((rpd_tries - 1)); rpd_nap 0.05; done
 }
 
+# Sets rpd_skew: how far the pod's clock is ahead of the one the limit was reckoned by, which may be wrong by an hour or a
+# year. A few seconds are only the way here.
+rpd_compare_clocks() {
+    rpd_skew=$(($(rpd_now) - rpd_here))
+    if [ "$rpd_skew" -ge -5 ] && [ "$rpd_skew" -le 5 ]; then rpd_skew=0; fi
+}
+
 rpd_arm() {
     for rpd_variable in RUNPOD_POD_ID RUNPOD_API_KEY RPD_API_URL RPD_LIMIT_AT RPD_LIMIT_ACTION RPD_SWITCH_INTERVAL RPD_SWITCH_GRACE; do
         rpd_value=$(rpd_container_value "$rpd_variable")
@@ -31,7 +38,8 @@ rpd_arm() {
     rpd_error=$(mkdir -p "$rpd_folder/switch" 2>&1) || rpd_fail path_refused "$rpd_error"
     rpd_own
     rpd_now >"$rpd_folder/switch/owner"
-    rpd_error=$(rpd_put "$rpd_home/orders" "$rpd_orders
+    rpd_compare_clocks
+    rpd_error=$(rpd_put "$rpd_home/orders" "$rpd_generation $((rpd_limit + rpd_skew)) $rpd_rest
 $rpd_folder/jobs/$rpd_launch
 $rpd_folder/switch/owner" 2>&1) || rpd_fail path_refused "the orders could not be written: $rpd_error"
     rpd_lives "$rpd_home/loop" || rpd_start_loop
@@ -39,6 +47,7 @@ $rpd_folder/switch/owner" 2>&1) || rpd_fail path_refused "the orders could not b
     rpd_lives "$rpd_home/loop" || rpd_probe='the switch could not be started'
     rpd_write "$rpd_home/probe" "$rpd_probe"
     { read -r rpd_generation rpd_limit rpd_rest; } <"$rpd_home/orders"
+    case $rpd_limit in "" | *[!0-9]*) ;; *) rpd_limit=$((rpd_limit - rpd_skew)) ;; esac
     { read -r rpd_pid rpd_then rpd_kind; } 2>/dev/null <"$rpd_home/loop"
     printf 'generation=%s\nlimit_at=%s\nprobe=%s\nkind=%s\npid=%s\n' "$rpd_generation" "$rpd_limit" "$rpd_probe" "$rpd_kind" "$rpd_pid"
 }

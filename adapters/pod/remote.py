@@ -54,10 +54,19 @@ class PodRemote:
     """`rpd.states.world.Remote` over a pool of connections. Owned by one thread.
 
     `attention` is the control that the pool's connections listen to as well. `progress` is told how far a transfer is.
+    `wall` is this machine's clock, by which limits are given (UTC seconds).
     """
 
-    def __init__(self, pool: Pool, *, attention: Attention, progress: Progress = lambda moved, total: None) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        attention: Attention,
+        progress: Progress = lambda moved, total: None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._pool = pool
+        self._wall = wall
         self._attention = attention
         self._progress = progress
 
@@ -138,7 +147,8 @@ class PodRemote:
         return _understand(lambda: claim_of(fields))
 
     def _arm(self, target: Target, order: SwitchOrder) -> Armed:
-        _, fields = self._answer(self._connection(target), scripts.arm_script(target, order), 2 * ANSWER_SECONDS)
+        connection = self._connection(target)
+        _, fields = self._answer(connection, scripts.arm_script(target, order, self._wall()), 2 * ANSWER_SECONDS)
         return _understand(lambda: armed_of(fields, order))
 
     def _run_step(self, target: Target, step: Step) -> StepResult:

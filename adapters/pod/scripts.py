@@ -91,12 +91,15 @@ def stop_step_script(target: Target, step: Step) -> str:
     return _put_together(target, _step_values(target, step), "common", "stop_step")
 
 
-def arm_script(target: Target, order: SwitchOrder) -> str:
-    """Gives the switch its orders, sees that it runs, and reads all back."""
-    orders = f"{order.generation} {math.ceil(order.limit_at)} {order.action} {math.ceil(order.owner_silence_seconds)}"
+def arm_script(target: Target, order: SwitchOrder, now: float) -> str:
+    """Gives the switch its orders, sees that it runs, and reads all back. `now` is what the clock of this machine says,
+    by which the limit was reckoned (UTC seconds); in the pod it counts by the pod's."""
     values = {
         "rpd_expected": target.pod_id,
-        "rpd_orders": orders,
+        "rpd_generation": str(order.generation),
+        "rpd_limit": str(math.ceil(order.limit_at)),
+        "rpd_rest": f"{order.action} {math.ceil(order.owner_silence_seconds)}",
+        "rpd_here": str(int(now)),
         "rpd_launch": str(order.launch),
     }
     texts = _text_function("rpd_switch_text", switch_text() + 'rpd_switch "$1" "$2"\n')

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from rpd.engine.errors import RpdError
+from rpd.journal.records import Stamp
 from tests.contract.simulated import Simulated
 from tests.fakes.answers import no_answer, refusal
+from tests.fakes.clock import START_WALL
 from tests.simulation.cloud import SimCloud
 from tests.simulation.pod import SimRemote
 
@@ -34,13 +36,15 @@ class Simulator(Simulated):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.prompter = Prompter()
-        silent = SimpleNamespace(**dict.fromkeys(("before_call", "before_effect", "before_touch"), _ignore))
+        silent = SimpleNamespace(
+            **dict.fromkeys(("before_call", "before_create", "before_effect", "before_touch"), _ignore)
+        )
         sim: Any = SimpleNamespace(
             clock=self.clock,
             control=self.control,
             director=self.prompter,
             oracle=silent,
-            laptop=SimpleNamespace(name="home"),
+            laptop=SimpleNamespace(name="home", now=lambda: Stamp(START_WALL + self.clock.real, self.clock.real, "b")),
             say=_ignore,
             turn=self.clock.advance,
         )

@@ -134,6 +134,8 @@ class FakeDisk:
         inode = self._handles[handle]
         self._free(len(inode.data) - size)
         del inode.data[size:]
+        if size <= len(inode.durable):
+            inode.is_lost = False  # what the failed sync lost is cut off; what is written now is new to the kernel
 
     def sync(self, handle: int) -> None:
         inode = self._handles[handle]

@@ -74,6 +74,7 @@ class SimCloud(FakeCloud):
         step = sim.director.moment("call:create")
         if self.clock.real < self.sold_out_until:
             raise Refused("no instances currently available", reason="no_capacity", retryable=True)
+        sim.oracle.before_create(order)
         self.creates.append(order.name)
         if order.gpu_id not in self.prices:
             raise refusal("create", "bad_request")

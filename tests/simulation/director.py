@@ -3,6 +3,7 @@ wrong now."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ class Director:
         self.seen: set[tuple[str, str]] = set()
         self.struck: list[tuple[str, str]] = []
         self.is_calm = False
+        self.count: Counter[str] | None = None
         self._act = act
         self._waiting: dict[str, list[list[Any]]] = {}
         for strike in strikes:
@@ -37,6 +39,8 @@ class Director:
         fault may also raise."""
         state = self.state
         self.seen.add((state, kind))
+        if self.count is not None:
+            self.count[kind] += 1
         waiting = self._waiting.get(kind)
         if not waiting or self.is_calm:
             return None

@@ -119,10 +119,15 @@ class Laptop:
         try:
             with sim.driving(self, control):
                 sim.oracle.opened(self, journal)
-                return self._drive(journal, control)
-        finally:
-            with suppress(JournalError):
-                journal.close()
+                end = self._drive(journal, control)
+        except Crash:
+            raise  # who is killed closes nothing
+        except BaseException:
+            journal.close()
+            raise
+        with suppress(JournalError):
+            journal.close()
+        return end
 
     def _drive(self, journal: Journal, control: FakeControl) -> End:
         writer = Writer(self, journal)

@@ -11,6 +11,7 @@ from rpd.engine.runner import Runner
 from rpd.journal.records import Closed, Intent, Outcome, Record, Transition
 from rpd.journal.store import Journal
 from rpd.states import cost
+from rpd.states.world import PodOrder
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import _Run
 from tests.simulation.cloud import CANARY
@@ -66,13 +67,15 @@ class Account:
 
 
 class Oracle:
-    """Watches one simulation. `violations` are in the order in which they were seen."""
+    """Watches one simulation. `violations` are in the order in which they were seen; `unseen` are the names of pods
+    that somebody else started, and of which no process knows yet."""
 
     def __init__(self, sim: Simulation) -> None:
         self.sim = sim
         self.violations: list[Violation] = []
         self.in_emergency = False
         self.excused_seconds = 0.0
+        self.unseen: set[str] = set()
         self._accounts: dict[str, Account] = {}
         self._runner: Runner[Any, Any] | None = None
 
@@ -103,8 +106,10 @@ class Oracle:
         """An append returned: its record counts as durable."""
         self._accounts[laptop.name].take(record)
         for change in getattr(record.body, "debts", ()):
-            if change.change == "close" and change.kind == "compute":
-                self._closes(change.key)
+            if change.kind == "compute":
+                self.unseen.discard(change.key)
+                if change.change == "close":
+                    self._closes(change.key)
 
     def before_call(self) -> None:
         """A port is about to be called: all that was said is durable, and the loop stands where the journal says."""
@@ -121,11 +126,16 @@ class Oracle:
     def before_effect(self, op: str) -> None:
         """An effect that costs or changes something is about to be caused."""
         if self.in_emergency:
-            if op == "stop_job":
-                return  # ending the job is a part of giving its pod back
+            if op in ("stop_job", "write_manifest"):
+                return  # a part of giving the pod back, and of saying so
             self.blame("I5 effect without intent", f"{op} although the journal cannot be written")
         elif op not in self._accounts[self.sim.laptop.name].intents.values():
             self.blame("I5 effect without intent", op)
+
+    def before_create(self, order: PodOrder) -> None:
+        """A create reaches the cloud. Owners with copies of one journal may both use its next name."""
+        if order.name in self.sim.cloud.creates and len(self.sim.laptops) == 1:
+            self.blame("I2 a create was sent again", order.name)
 
     def before_touch(self, call: str, pod: FakePod) -> None:
         """A pod is about to be started, stopped or deleted."""
@@ -140,7 +150,7 @@ class Oracle:
         """Between two processes nobody watches: what bills must be written down."""
         known = {key for account in self._accounts.values() for key in account.debts}
         for pod in self.sim.cloud.bills():
-            if pod.order.name not in known:
+            if pod.order.name not in known | self.unseen:
                 self.blame("I1 a pod bills unnoticed", f"pod {pod.id} ({pod.order.name[-3:]}) after {end.how}")
 
     def over(self, *, is_closed: bool) -> None:

@@ -25,7 +25,6 @@ from rpd.states.world import (
     Tree,
 )
 from tests.fakes.answers import refusal
-from tests.fakes.clock import START_WALL
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import CALL_SECONDS, TIMEOUT_SECONDS, FakeRemote, _Run
 from tests.fakes.switch import is_restart_proof
@@ -39,20 +38,20 @@ T = TypeVar("T")
 
 class SimRemote(FakeRemote):
     """The port `Remote` of every laptop of one simulation. `delivered` holds (laptop, label) of results that arrived,
-    `started_in` how often the script was executed in each pod."""
+    `started_in` how often the script was executed in each pod, `in_call` the call (and its effect) on its way there."""
 
     def __init__(self, sim: Simulation) -> None:
         super().__init__(sim.cloud, sim.control)
         self.sim = sim
         self.delivered: set[tuple[str, str]] = set()
         self.started_in: dict[str, int] = {}
-        self._at: tuple[str, str | None] = ("", None)
+        self.in_call: tuple[str, str | None] = ("", None)
         self._met: str | None = None
 
     # The port.
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:
-        self._at = "greet", None
+        self.in_call = "greet", None
         greeting = super().greet(target, address)
         gpus = 0 if self._met == "few_gpus" else self.cloud.pods[target.pod_id].volume.get("gpus", greeting.gpus)
         assert gpus is None or isinstance(gpus, int)
@@ -67,16 +66,18 @@ class SimRemote(FakeRemote):
         pod.volume["switch"] = order
         pod.volume["switch_container"] = pod.container
         pod.volume["switch_works"] = probe == "ok"
-        self.clock.after(order.limit_at - START_WALL - self.clock.real, lambda: self._limit(pod, order))
+        seconds = order.limit_at - self.sim.laptop.now().wall  # the pod counts by its own clock
+        pod.volume["limit"] = self.clock.real + seconds
+        self.clock.after(seconds, lambda: self._limit(pod, order))
         return self._answered(step, Armed(order.generation, order.limit_at, probe, is_restart_proof(pod), 7))
 
     def run_step(self, target: Target, step: Step) -> StepResult:
-        self._at = "step", "run_step"
+        self.in_call = "step", "run_step"
         result = super().run_step(target, step)
         return self._answered(self._met, result)
 
     def push(self, target: Target, tree: Tree) -> Pushed:
-        self._at = "push", "push_tree"
+        self.in_call = "push", "push_tree"
         pushed = super().push(target, tree)
         return self._answered(self._met, pushed)
 
@@ -136,7 +137,7 @@ class SimRemote(FakeRemote):
         return self._claim(pod, target, job.launch, job.success_marker).log_bytes
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
-        self._at = "pull", None
+        self.in_call = "pull", None
         pulled = super().pull(target, pull)
         if self._met == "corrupt":
             raise refusal("pull", "verify_failed")
@@ -150,12 +151,12 @@ class SimRemote(FakeRemote):
         self.sim.oracle.before_call()
 
     def _check_key(self, target: Target, pod: FakePod) -> None:
-        """The pod is reached: the moment of the call that `_at` names, and of its effect."""
+        """The pod is reached: the moment of the call that `in_call` names, and of its effect."""
         super()._check_key(target, pod)
         self._touch(pod)
-        call, op = self._at
+        call, op = self.in_call
         if call:
-            self._at = "", None
+            self.in_call = "", None
             self._met = self.sim.director.moment(f"ssh:{call}")
             if op is not None:
                 self.sim.oracle.before_effect(op)

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.pod.start_command import original_command, switch_start_command
 from rpd.engine.errors import Refused
 from rpd.states.world import Armed, LaunchOrder, SwitchOrder
 from tests.adapters.pod.cloud import Cloud
+from tests.adapters.pod.conftest import Requests
 from tests.adapters.pod.local_shell import KEY, POD_ID, LocalShell, tool_folder, until
 
 NEVER = 4_000_000_000.0
@@ -74,6 +76,21 @@ def test_the_limit_releases(action: str, call: str, armed_pod: LocalShell, remot
     assert cloud.calls == []
     until(lambda: cloud.calls)
     assert cloud.calls[0] == call
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, 31e6])
+def test_a_wrong_clock_here_does_not_move_the_limit(
+    seconds: float, armed_pod: LocalShell, cloud: Cloud, requests: Requests
+) -> None:
+    def wall() -> float:
+        return time.time() + seconds
+
+    remote = PodRemote(armed_pod, attention=Attention(requests), wall=wall)
+    limit_at = float(int(wall() + 60.0))
+    assert remote.arm(armed_pod.target, order(limit_at)).limit_at == pytest.approx(limit_at, abs=2.0)
+    assert stays(armed_pod, cloud, 0.6)
+    remote.arm(armed_pod.target, order(wall() + 1.0, generation=2))
+    until(lambda: cloud.calls)
 
 
 @pytest.mark.slow

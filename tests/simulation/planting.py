@@ -1,0 +1,76 @@
+"""A copy of the source with a fault planted in it, so that the checks can show that they see it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("engine", "states", "journal", "adapters")
+PATCHES = Path(__file__).parent / "mutants"
+"""The faults on file, one patch each; what stands above the first `diff` line says what it breaks."""
+
+
+class DoesNotApply(Exception):
+    """The patch fits nothing here."""
+
+
+@contextlib.contextmanager
+def planted(patch: Path) -> Iterator[Path]:
+    """A folder with the source and the tests, the patch applied; it is gone after the block. Raises DoesNotApply."""
+    with tempfile.TemporaryDirectory(prefix="rpd-mutant-") as name:
+        copy = Path(name)
+        for room in (*ROOMS, "tests"):
+            shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        links = copy / "build" / "links" / "rpd"
+        links.mkdir(parents=True)
+        for room in ROOMS:
+            (links / room).symlink_to(copy / room)
+        _apply(patch, copy)
+        yield copy
+
+
+def run_in(copy: Path, arguments: Sequence[str], *, quiet: bool) -> subprocess.CompletedProcess[str]:
+    """`python ARGUMENTS` with the source of `copy`, on this terminal unless `quiet`."""
+    env = {**os.environ, "PYTHONPATH": f"{copy / 'build' / 'links'}{os.pathsep}{copy}"}
+    pipe = subprocess.PIPE if quiet else None
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=copy, env=env, check=False, text=True, stdout=pipe, stderr=pipe
+    )
+
+
+def find_patch(name: str) -> Path:
+    """A patch on file by its name, or any other by its path. Raises DoesNotApply."""
+    for path in (PATCHES / f"{name}.patch", Path(name)):
+        if path.is_file():
+            return path.resolve()
+    known = ", ".join(sorted(path.stem for path in PATCHES.glob("*.patch")))
+    raise DoesNotApply(f"there is no patch {name!r}; on file are: {known}")
+
+
+def title(patch: Path) -> str:
+    """The first line of what it says of itself, else its name."""
+    first = patch.read_text().lstrip().splitlines()[0] if patch.stat().st_size else ""
+    return patch.stem if first.startswith(("diff ", "--- ")) or not first else first
+
+
+def _apply(patch: Path, copy: Path) -> None:
+    # Outside of any repository: else git would take the paths from the top of the one around.
+    env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(copy.parent)}
+    done = subprocess.run(
+        ["git", "apply", "--recount", "--verbose", str(patch)],
+        cwd=copy,
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise DoesNotApply(f"{patch.name} does not apply: {done.stderr.strip()}")
