@@ -21,7 +21,7 @@ from rpd.adapters.renting import Renting
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.adapters.ssh.pool import Pool
-from rpd.engine.errors import UserError
+from rpd.engine.errors import Unavailable, UserError
 from rpd.engine.machine import StateMachine
 from rpd.engine.ports import Control
 from rpd.engine.runner import Ending, Listener, Runner
@@ -29,6 +29,7 @@ from rpd.journal.emergency import EmergencyLog
 from rpd.journal.records import Opened, Record
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts, new_facts
+from rpd.states.faults import Fault
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.table import JOB
 from rpd.states.world import Cloud, SshAddress, World
@@ -73,13 +74,26 @@ def cloud_of_run(opened: Opened, run_id: str, access: Access, control: Control, 
 def remote_for(cloud: Cloud, key_path: Path | None, control: Control) -> PodRemote:
     """The inside of pods, found through this cloud."""
 
-    def locate(pod_id: str) -> SshAddress | None:
-        pod = cloud.get(pod_id)
-        return pod.ssh if pod is not None and pod.status == "RUNNING" else None
-
     attention = Attention(control)
-    pool = Pool(locate=locate, key_path=key_path, clock=SystemClock(), control=attention, random=random.Random())
+    pool = Pool(
+        locate=functools.partial(address_of, cloud),
+        key_path=key_path,
+        clock=SystemClock(),
+        control=attention,
+        random=random.Random(),
+    )
     return PodRemote(pool, attention=attention)
+
+
+def address_of(cloud: Cloud, pod_id: str) -> SshAddress | None:
+    """Where the pod answers now; None while it has yet to come up. Raises Unavailable, not to be tried again, when no
+    waiting gives it an address: it is stopped or not there, which its state has to hear at once."""
+    pod = cloud.get(pod_id)
+    status = pod.status if pod is not None else "TERMINATED"
+    if status in ("EXITED", "TERMINATED"):
+        what = "is stopped" if status == "EXITED" else "is not in the account"
+        raise Unavailable(f"pod {pod_id} {what}", reason=Fault.SSH_UNREACHABLE, retryable=False)
+    return pod.ssh if pod is not None and status == "RUNNING" else None
 
 
 def world_for(

@@ -17,6 +17,7 @@ from rpd.engine.ports import Request
 from rpd.journal.errors import JournalLocked
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
+from rpd.journal.records import Closed, Left, Record, Requested
 from rpd.journal.replay import fold
 from rpd.states.exits import Exit
 
@@ -35,33 +36,50 @@ def ask_run(run: str | None, what: str, detail: dict[str, Any], *, as_json: bool
 
 
 def end_run(path: Path, request: Request, *, as_json: bool) -> int:
-    """Leave the request for the engine that holds the lock, or take the lock and obey it here."""
+    """Ask the engine that holds the lock, or take the lock and obey here. An engine that went away without having
+    obeyed, or that another one replaced, may never have seen the request: then all of it again."""
     while True:
         owner = holder(path)
-        if owner is not None:
-            leave_request(path, request)
-            output.note([f"asked the engine (pid {owner.pid} on {owner.host}) to {request.what}"])
-            if _wait_for_engine(path):
-                if fold(read(path).records).closed is not None or not request_file(path).exists():
-                    return _report(path, as_json=as_json)
-            elif holder(path) is not None:
-                output.note(["it has not finished yet; it goes on doing so"])
-                return _report(path, as_json=as_json)
-            continue
-        request_file(path).unlink(missing_ok=True)
-        try:
-            take_over(path, request.by, as_json=False, request=request, quiet=as_json)
-        except JournalLocked:
-            continue
-        return _report(path, as_json=as_json)
+        if owner is None:
+            try:
+                take_over(path, request.by, as_json=False, request=request, quiet=as_json)
+            except JournalLocked:
+                continue
+            return _report(path, as_json=as_json)
+        last = read(path).records[-1]
+        leave_request(path, request, epoch=last.epoch)
+        output.note([f"asked the engine (pid {owner.pid} on {owner.host}) to {request.what}"])
+        if not _wait_for_engine(path, last.epoch):
+            is_heard = not request_file(path).exists()
+            output.note(["it has not finished yet; it goes on doing so" if is_heard else "it does not answer"])
+            return _report(path, as_json=as_json)
+        if _is_obeyed(read(path).records, request, last.seq):
+            return _report(path, as_json=as_json)
 
 
-def _wait_for_engine(path: Path) -> bool:
+def _wait_for_engine(path: Path, epoch: int) -> bool:
+    """Whether the owner of this epoch is gone, waited for."""
     end = time.monotonic() + ENGINE_SECONDS
     while time.monotonic() < end:
-        if holder(path) is None:
+        if holder(path) is None or read(path).records[-1].epoch != epoch:
             return True
         time.sleep(LOOK_SECONDS)
+    return False
+
+
+def _is_obeyed(records: list[Record], request: Request, since: int) -> bool:
+    """Whether the run is over, or an engine heard the request and left on its own account, which it explained."""
+    is_heard = False
+    for record in records:
+        match record.body:
+            case Closed():
+                return True
+            case Requested(what=request.what, by=request.by) if record.seq > since:
+                is_heard = True
+            case Left() if is_heard:
+                return True
+            case _:
+                pass
     return False
 
 

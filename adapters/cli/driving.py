@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.told import Told
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
@@ -25,7 +26,8 @@ from rpd.engine.runner import Listener
 from rpd.journal.errors import JournalError, JournalLocked
 from rpd.journal.index import Index
 from rpd.journal.reader import read
-from rpd.journal.records import Intent, Left, Note, Observation, Opened, Outcome, Record, Transition
+from rpd.journal.records import Intent, Left, Note, Observation, Opened, Outcome, Record, Resumed, Transition
+from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 from rpd.states.exits import Exit
 from rpd.states.names import Op, State, Trigger
@@ -117,15 +119,18 @@ def drive_journal(
     assert isinstance(opened, Opened), "record 0 opens the journal"
     refresh_events = _events(journal, Path(opened.run_dir))
     journal.on_replaced = lambda path: refresh_events()
-    control = ProcessControl(journal.path)
+    control = ProcessControl(journal.path, epoch=journal.epoch)
     if request is not None:
         control.ask(request)
     needs_secrets = request is None and not _is_launched(journal)
     facts = facts_of(opened, journal.run_id, needs_secrets=needs_secrets)
+    if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
+        output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
     exit_code: int = Exit.STILL_BILLING
+    told = Told(journal, home)
     try:
         with signal_requests(control.ask), _view(facts, journal, quiet=quiet, live=not as_json) as views:
-            listeners: list[Listener] = [Pointers(journal, home), *views]
+            listeners: list[Listener] = [told, Pointers(journal, home), *views]
             if detach:
                 listeners.append(DetachWhenRunning(control))
             ending = drive(
@@ -139,17 +144,17 @@ def drive_journal(
             )
             exit_code = ending.exit_code
     except LeaveNow as leaving:
-        exit_code = _left_at_once(journal, leaving)
+        exit_code = _left_at_once(journal, told, leaving)
     except JournalLocked:
         raise  # another process drives the run now: nothing here may touch its pod
     except Exception as fault:  # whatever it is, what was rented must not outlive it unnoticed
-        exit_code = _rescue(journal, access, home, fault)
+        exit_code = _rescue(journal, access, told, home, fault)
     finally:
         with contextlib.suppress(JournalError):  # every record is durable already; what could not be kept was said
             journal.close()
         refresh_events()
         Index(home).refresh(journal.path)
-    return _last_words(journal.path, exit_code, as_json=as_json, quiet=quiet)
+    return _last_words(told, exit_code, as_json=as_json, quiet=quiet)
 
 
 def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
@@ -175,49 +180,43 @@ def _is_launched(journal: Journal) -> bool:
     return any(isinstance(record.body, Intent) and record.body.op == Op.LAUNCH_JOB for record in journal.records)
 
 
-def _rescue(journal: Journal, access: Access, home: Path, fault: Exception) -> int:
+def _rescue(journal: Journal, access: Access, told: Told, home: Path, fault: Exception) -> int:
     """A fault of this program while something may bill: keep the trace, and give the pod back by the shortest way
     (stopped, so that nothing in it is lost). Raises the fault itself when nothing is owed."""
     from rpd.adapters.wiring import drive
 
     trace = "".join(traceback.format_exception(fault))
-    if not _owes(journal.path):
+    if not told.owes:
         raise fault
     with contextlib.suppress(JournalError):
-        journal.append(Note("internal_error", trace))
+        told.recorded(journal.append(Note("internal_error", trace)))
     output.note(["error: internal error; the trace is in the journal; giving the pod back", trace.splitlines()[-1]])
     control = ProcessControl()
     control.ask(Request("release", "internal error", {"how": "stop"}))
     journal.records = read(journal.path).records
     try:
         with signal_requests(control.ask):
-            drive(journal, access, control, [], home, needs_secrets=False, needs_key=False)
+            drive(journal, access, control, [told], home, needs_secrets=False, needs_key=False)
     except LeaveNow as leaving:
-        return _left_at_once(journal, leaving)
-    return Exit.STILL_BILLING if _owes(journal.path) else Exit.INTERNAL
+        return _left_at_once(journal, told, leaving)
+    return Exit.STILL_BILLING if told.owes else Exit.INTERNAL
 
 
-def _left_at_once(journal: Journal, leaving: LeaveNow) -> int:
+def _left_at_once(journal: Journal, told: Told, leaving: LeaveNow) -> int:
     """A second Ctrl-C: say so in the journal, leave the debt open; 8 when something may bill."""
-    exit_code = Exit.STILL_BILLING if _owes(journal.path) else leaving.exit_code
+    exit_code = Exit.STILL_BILLING if told.owes else leaving.exit_code
     with contextlib.suppress(Exception):
-        journal.append(Left("left at once on request", exit_code))
+        told.recorded(journal.append(Left("left at once on request", exit_code)))
     return exit_code
 
 
-def _owes(journal: Path) -> bool:
-    from rpd.journal.replay import fold
-
-    return any(kind == "compute" for _, kind in fold(read(journal).records).debts)
-
-
-def _last_words(journal: Path, exit_code: int, *, as_json: bool, quiet: bool) -> int:
-    reading = read(journal)
+def _last_words(told: Told, exit_code: int, *, as_json: bool, quiet: bool) -> int:
+    reading, elsewhere = told.reading()
     inspection = Inspection(reading, SystemClock().now())
     if as_json:
         output.answer({**inspection.document(), "ended_with": exit_code})
     if not quiet:
-        output.note(last_words(inspection.facts, inspection.now, journal))
+        output.note(last_words(inspection.facts, inspection.now, elsewhere=elsewhere))
     return exit_code
 
 

@@ -278,9 +278,8 @@ def _page(
 ) -> list[str]:
     lines = []
     for row in rows:
-        where = (
-            f"pod {row.pod_id} {row.pod_status or ''} {rate(row.usd_per_hour or 0.0)}" if row.pod_id else "no pod known"
-        )
+        bills = "" if row.pod_status in AT_REST else f" {rate(row.usd_per_hour or 0.0)}"
+        where = f"pod {row.pod_id} {row.pod_status or ''}{bills}" if row.pod_id else "no pod known"
         lines.append(f"{row.run_id}  {row.state or '-'}  {where}")
         lines.append(f"    {row.result if act else row.plan}")
         if row.next:

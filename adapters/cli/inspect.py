@@ -7,16 +7,18 @@ from pathlib import Path
 from rpd.adapters.cli import output
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.story import tell
-from rpd.adapters.report.words import duration, money, one_line, utc
+from rpd.adapters.report.words import duration, money, one_line, plural, utc
 from rpd.engine.deadline import elapsed
 from rpd.journal.errors import JournalError
 from rpd.journal.lock import holder
+from rpd.journal.paths import emergency_path
 from rpd.journal.reader import Reading, read
 from rpd.journal.records import Transition
-from rpd.states.facts import new_facts
+from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
 
 
@@ -69,6 +71,7 @@ def _page(inspection: Inspection, path: Path) -> list[str]:
         *_story(inspection.reading),
         "",
         *debt_lines(facts, inspection.now),
+        *_elsewhere(facts),
         *_integrity(inspection.reading),
     ]
     step = inspection.next_step()
@@ -91,12 +94,30 @@ def _story(reading: Reading) -> list[str]:
     return lines
 
 
+def _elsewhere(facts: Facts) -> list[str]:
+    """What the journal cannot know: its owner could not write it any more, and went on in the emergency log."""
+    path = emergency_path(state_home(), facts.run_id)
+    try:
+        records = [record for record in read(path).records if record.epoch == facts.epoch]
+    except JournalError:
+        return []
+    closed = {
+        change.key for record in records for change in getattr(record.body, "debts", ()) if change.change == "close"
+    }
+    if not records:
+        return []
+    lines = [f"beware   the journal could not be written; what followed is in {path}"]
+    if facts.compute_debts and closed.issuperset(facts.compute_debts):
+        lines.append("         it says that the pod was given back; rpd resume looks at it anew")
+    return lines
+
+
 def _integrity(reading: Reading) -> list[str]:
     count = len(reading.records)
     if reading.damage is not None:
         return [
-            f"DAMAGED  {reading.damage.message}; {count} records before it are good",
+            f"DAMAGED  {reading.damage.message}; good before it: {plural(count, 'record')}",
             "         rpd gc still releases its pod",
         ]
     torn = f"; {reading.torn_bytes} bytes of an unfinished line follow" if reading.torn_bytes else ""
-    return [f"verified {count} records, chain intact{torn}"]
+    return [f"verified {plural(count, 'record')}, chain intact{torn}"]

@@ -1,7 +1,9 @@
 """How requests reach a running loop: from signals, from other threads, and from other processes through a file.
 
-The file lies beside the journal (`<journal>.request`). The queue is a `SimpleQueue`, whose `put` is safe inside a
-signal handler that interrupted another `put` or `get`; there is no lock here that a handler could wait for.
+The file lies beside the journal (`<journal>.request`) and says which owner it is for, by its epoch: whoever comes after
+that one drops it. Who asks stays to see whether it was heard, and asks again otherwise. The queue is a `SimpleQueue`,
+whose `put` is safe inside a signal handler that interrupted another `put` or `get`; there is no lock here that a
+handler could wait for.
 """
 
 from __future__ import annotations
@@ -33,18 +35,29 @@ def request_file(journal_path: Path) -> Path:
     return journal_path.with_name(f"{journal_path.name}.request")
 
 
-def leave_request(journal_path: Path, request: Request) -> None:
-    """Effect: leave a request for whoever runs this journal, now or later. A newer one replaces one not yet taken.
+class Letter(msgspec.Struct, frozen=True):
+    """A request on its way to the process that owns the journal in this epoch, and to no later one."""
+
+    epoch: int
+    request: Request
+
+
+def leave_request(journal_path: Path, request: Request, *, epoch: int) -> None:
+    """Effect: leave a request for the owner of this epoch. A newer one replaces one not yet taken.
 
     Raises UserError when the file cannot be written.
     """
-    write_whole(request_file(journal_path), msgspec.json.encode(request))
+    write_whole(request_file(journal_path), msgspec.json.encode(Letter(epoch, request)))
 
 
 class ProcessControl:
-    """`rpd.engine.ports.Control` for one run in this process; any thread may ask, look and wait, one takes."""
+    """`rpd.engine.ports.Control` for one run in this process; any thread may ask, look and wait, one takes.
 
-    def __init__(self, journal_path: Path | None = None) -> None:
+    With a journal, requests of other processes are heard that are meant for its owner of this epoch.
+    """
+
+    def __init__(self, journal_path: Path | None = None, *, epoch: int = 0) -> None:
+        self._epoch = epoch
         self._file = request_file(journal_path) if journal_path is not None else None
         self._inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._ready: collections.deque[Request] = collections.deque()
@@ -90,7 +103,8 @@ class ProcessControl:
         except OSError:
             return None  # none there, or another reader was quicker
         try:
-            return msgspec.json.decode(read_regular(mine, MAX_REQUEST_BYTES), type=Request)
+            letter = msgspec.json.decode(read_regular(mine, MAX_REQUEST_BYTES), type=Letter)
+            return letter.request if letter.epoch == self._epoch else None
         except (OSError, msgspec.DecodeError):
             return None  # not one of ours: `leave_request` renames whole files into place
         finally:

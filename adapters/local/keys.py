@@ -122,7 +122,9 @@ def _parse(content: bytes, path: Path) -> PrivateKeyTypes:
     except (ValueError, UnsupportedAlgorithm) as error:
         if "password" in str(error).lower():
             raise _Locked from None
-        raise UserError(f"{path} is not a private SSH key: {error}", reason="ssh_key") from error
+        is_strange = isinstance(error, UnsupportedAlgorithm)  # the library's own words help nobody
+        what = "is an SSH key of a kind that is not supported" if is_strange else "is not a private SSH key"
+        raise UserError(f"{path} {what}", reason="ssh_key") from error
 
 
 def _public_line(key: PrivateKeyTypes) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rpd.adapters.report.words import clock, duration, money, one_line, rate
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
@@ -14,15 +12,19 @@ from rpd.states.policy import released_by, spent_usd, usd_per_hour
 CONSOLE_URL = "https://console.runpod.io/pods"
 
 
-def last_words(facts: Facts, now: Stamp, journal: Path) -> list[str]:
-    """Lines for a person. True whatever happened: they are read off the facts."""
+def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> list[str]:
+    """Lines for a person. True whatever happened: they are read off the facts. `elsewhere` is where the end of the run
+    was written, when its journal could not be: for whoever reads the journal the run goes on."""
     lines = [_headline(facts, now)]
     if facts.pulled and not facts.uncollected and not facts.missing:
         lines.append(f"results: {facts.opened.run_dir}")
     else:
         lines.append(f"run folder: {facts.opened.run_dir}")
     lines += debt_lines(facts, now)
-    if facts.closed_outcome is None:
+    if elsewhere is not None:
+        lines.append(f"the journal could not be written; what it lacks is in {elsewhere}")
+        lines.append(f"next:    make room on the disk, then   rpd resume {facts.run_id}")
+    elif facts.closed_outcome is None:
         lines += [f"next:    rpd resume {facts.run_id}", f"         rpd release {facts.run_id}"]
     elif facts.closed_outcome != "succeeded":
         lines.append(f"why:     rpd inspect {facts.run_id}")

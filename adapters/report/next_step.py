@@ -11,6 +11,7 @@ from rpd.journal.replay import Snapshot
 from rpd.states.facts import Facts
 from rpd.states.fold_moves import resume
 from rpd.states.lifecycle import JOB_LIFECYCLE, awaits
+from rpd.states.names import Op
 
 
 def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
@@ -35,6 +36,8 @@ def _first_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
 
 def _in_words(decision: Decision) -> str:
     match decision:
+        case Look(op=Op.WATCH_JOB):
+            return "follow the job, which may run or have ended"
         case Do() | Look():
             return awaits(Pending("", decision.op, "", decision.args, 1, Stamp(0.0, 0.0, "")))
         case Fire():

@@ -247,13 +247,17 @@ def staged(folder: Path, *, isolation: str | None = None, boot_seconds: float = 
     finally:
         info = daemon.DaemonFiles(stage.sandbox_home).read_info()
         stage.close()
-        left = [pid for pid in _processes() if _names(pid, folder)]
-        assert not left, f"processes are left: {left}"
-        assert info is None or not _is_alive(info.pid), "the sandbox is left"
+        # Its lock is free as soon as it lets go of it; the process itself ends a moment later.
+        eventually(lambda: not _left(folder), tell=lambda: f"processes are left: {_left(folder)}")
+        eventually(lambda: info is None or not _is_alive(info.pid), tell=lambda: "the sandbox is left")
 
 
 def _processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()] if Path("/proc").is_dir() else []  # noqa: PTH208
+
+
+def _left(folder: Path) -> list[int]:
+    return [pid for pid in _processes() if _names(pid, folder)]
 
 
 def _names(pid: int, folder: Path) -> bool:
@@ -265,10 +269,10 @@ def _names(pid: int, folder: Path) -> bool:
 
 
 def _is_alive(pid: int) -> bool:
+    """Whether it runs; one that has ended and was not waited for yet does not."""
     try:
         os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat").read_text() if Path("/proc").is_dir() else ""
     except OSError as error:
-        return error.errno != errno.ESRCH
-    return (
-        Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[-1].split()[0] != "Z" if Path("/proc").is_dir() else True
-    )
+        return error.errno not in (errno.ESRCH, errno.ENOENT)
+    return stat.rpartition(")")[2].split()[:1] != ["Z"]

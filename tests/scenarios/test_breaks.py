@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -296,3 +297,42 @@ def test_term_to_gc_in_its_proof(stage: Stage) -> None:
     assert json.loads(live.out)
     collected(stage)
     stage.judge("TERMINATED", starts=0)
+
+
+@pytest.mark.parametrize(
+    ("hand", "words"),
+    [("stop", "somebody stopped the pod"), pytest.param("delete", "not there any more", marks=pytest.mark.slow)],
+)
+def test_resume_sees_at_once_that_its_pod_does_not_run(stage: Stage, hand: str, words: str) -> None:
+    """No address comes to a pod that is stopped or gone, however long one waits for it."""
+    killed_in(stage, "monitor", config(GATED))
+    stage.somebody(hand)
+    live = stage.start("resume")
+    live.until_text(words, seconds=10.0)
+    assert live.end() == 10, live.text
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files")
+@pytest.mark.parametrize("room", ["beside the journal", "nowhere"])
+def test_the_last_words_of_a_run_whose_journal_could_not_be_kept_are_true(stage: Stage, room: str) -> None:
+    """The pod was given back all the same; so nothing bills, whatever the journal still says."""
+    stage.job(config(GATED))
+    live = stage.start_on_terminal("run", "job.yaml", "--sandbox")
+    live.until("monitor")
+    limit = stage.journal.stat().st_size if room == "beside the journal" else 100
+    resource.prlimit(live.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
+    stage.go()
+    assert live.end() == 9, live.text
+    stage.nothing_computes()
+    words = live.text[live.text.rindex("failed (storage_error)") :].replace("\r\n", "")
+    assert "BILLING" not in live.text
+    assert f"rpd resume {stage.run_id}" in words
+    log = stage.home / f"emergency-{stage.run_id}.jsonl"
+    assert (str(log) in words) == (room == "beside the journal"), words
+    seen = stage.rpd("inspect", stage.run_id).stdout
+    assert ("it says that the pod was given back" in seen) == (room == "beside the journal"), seen
+    done = stage.rpd("resume")
+    assert done.returncode == 0, done.stderr
+    assert stage.inspect()["debts"] == []
+    assert "beware" not in stage.rpd("inspect", stage.run_id).stdout
+    stage.nothing_computes()

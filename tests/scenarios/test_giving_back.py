@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 
 import pytest
@@ -154,3 +155,65 @@ def test_gc_leaves_a_live_engine_alone(stage: Stage) -> None:
     stage.go()
     assert live.end() == 0, live.text
     stage.judge("TERMINATED", starts=1)
+
+
+def asked_while_frozen(stage: Stage, *words: str) -> tuple[Live, Live]:
+    """An engine that cannot answer, and a command that has asked it and waits."""
+    live = in_the_run(stage, dead=False)
+    live.signal(signal.SIGSTOP)
+    asker = stage.start(*words)
+    asker.until_text("asked the engine")
+    return live, asker
+
+
+@pytest.mark.parametrize(
+    ("words", "then", "code", "status"),
+    [
+        (("cancel",), ("resume",), 0, "TERMINATED"),
+        (("release", "--delete"), ("gc", "--yes"), 8, "RUNNING"),
+    ],
+    ids=["cancel-resume", "release-gc"],
+)
+def test_a_request_ends_with_the_engine_it_was_meant_for(
+    stage: Stage, words: tuple[str, ...], then: tuple[str, ...], code: int, status: str
+) -> None:
+    live, asker = asked_while_frozen(stage, *words)
+    asker.kill()
+    live.kill()
+    if code == 0:
+        stage.go()
+    done = stage.rpd(*then)
+    assert done.returncode == code, done.stdout + done.stderr
+    stage.judge(status, starts=1)
+
+
+def test_who_asked_an_engine_that_died_obeys_itself(stage: Stage) -> None:
+    live, asker = asked_while_frozen(stage, "cancel")
+    live.kill()
+    assert asker.end() == 0, asker.text
+    stage.judge("EXITED", starts=1)
+    assert stage.inspect()["outcome"] == "cancelled"
+
+
+def test_who_asked_an_engine_that_died_obeying_goes_on(stage: Stage) -> None:
+    live = in_the_run(stage, dead=False)
+    stage.fault("F29", times=0, how="ignored", on="stop")
+    asker = stage.start("cancel")
+    live.until("release")
+    live.kill()
+    stage.clear_faults()
+    assert asker.end() == 0, asker.text
+    stage.judge("EXITED", starts=1)
+    assert stage.inspect()["outcome"] == "cancelled"
+
+
+def test_who_asked_an_engine_that_was_replaced_asks_the_new_one(stage: Stage) -> None:
+    live, asker = asked_while_frozen(stage, "cancel")
+    asker.signal(signal.SIGSTOP)
+    live.kill()
+    other = stage.start("resume")
+    other.until_text("begun")
+    asker.signal(signal.SIGCONT)
+    assert asker.end() == 0, asker.text
+    assert other.end() == 130, other.text
+    stage.judge("EXITED", starts=1)

@@ -59,8 +59,10 @@ def test_on_a_terminal_ctrl_c_leaves_the_job_to_its_switch(stage: Stage) -> None
     assert "worst case $" in live.text
     assert stage.live_pod()["status"] == "RUNNING"
     stage.go()
+    assert "next     follow the job" in stage.rpd("inspect").stdout
     done = stage.rpd("resume")
     assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f"resuming {stage.run_id} in state monitor\n")
     stage.judge("TERMINATED", starts=1)
     assert stage.result() == "42\n"
 

@@ -48,11 +48,11 @@ def test_wait_sleeps_and_wakes_at_once_when_asked() -> None:
 
 def test_a_request_of_another_process_is_taken_once(tmp_path: Path) -> None:
     journal = tmp_path / "r.jsonl"
-    control, rival = ProcessControl(journal), ProcessControl(journal)
+    control, rival = ProcessControl(journal, epoch=2), ProcessControl(journal, epoch=2)
     code = (
         "import sys, pathlib; from rpd.adapters.local.control import leave_request\n"
         "from rpd.engine.ports import Request as R\n"
-        "leave_request(pathlib.Path(sys.argv[1]), R('cancel', 'other', {'n': 1}))"
+        "leave_request(pathlib.Path(sys.argv[1]), R('cancel', 'other', {'n': 1}), epoch=2)"
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(journal)])
     began = time.monotonic()
@@ -66,12 +66,21 @@ def test_a_request_of_another_process_is_taken_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_request_left_before_the_start_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("meant_for", [1, 3])
+def test_a_request_for_another_owner_is_dropped(tmp_path: Path, meant_for: int) -> None:
     journal = tmp_path / "r.jsonl"
-    leave_request(journal, Request("cancel", "earlier"))
-    leave_request(journal, Request("release", "later"))
+    leave_request(journal, Request("cancel", "asked the one before"), epoch=meant_for)
+    control = ProcessControl(journal, epoch=2)
+    assert control.take() is None and not control.pending()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_requests_left_before_the_start_the_later_is_found(tmp_path: Path) -> None:
+    journal = tmp_path / "r.jsonl"
+    leave_request(journal, Request("cancel", "earlier"), epoch=1)
+    leave_request(journal, Request("release", "later"), epoch=1)
     assert request_file(journal).stat().st_mode & 0o777 == 0o600
-    control = ProcessControl(journal)
+    control = ProcessControl(journal, epoch=1)
     control.wait(30)
     assert control.take() == Request("release", "later")
 
@@ -89,7 +98,7 @@ def test_a_foreign_file_is_dropped(tmp_path: Path, content: bytes) -> None:
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
-        leave_request(tmp_path / "file" / "r.jsonl", Request("cancel", "x"))
+        leave_request(tmp_path / "file" / "r.jsonl", Request("cancel", "x"), epoch=1)
 
 
 def test_many_askers_lose_nothing() -> None:
