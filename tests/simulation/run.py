@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -93,12 +94,12 @@ class Simulation:
         self._turns = 0
 
     def _prepare(self, life: Life) -> None:
-        self.remote.job = FakeJob(**{"seconds": 40.0, **life.job})
+        self.remote.job = copy.deepcopy(FakeJob(**{"seconds": 40.0, **life.job}))  # a fault may change it
         for name, value in life.world.items():
             if name == "problems":
                 self.workspace.problems = value
             else:
-                setattr(self.cloud, name, value)
+                setattr(self.cloud, name, copy.deepcopy(value))
 
     # The course.
 
