@@ -11,7 +11,7 @@ SEED ?= 1
 SEEDS ?= 10000
 FROM ?= 0
 
-.PHONY: demo test test-all chaos sim matrix mutants lint types format bench docs clean
+.PHONY: demo test test-all chaos sim model matrix mutants lint types format bench docs clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
@@ -35,6 +35,9 @@ sim: $(VENV)/.dev
 
 mutants: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation.teeth $(PATCH)
+
+model: $(VENV)/.dev
+	@$(BIN)/python -m tests.simulation.model
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

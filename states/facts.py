@@ -68,7 +68,9 @@ class PodFacts(msgspec.Struct):
     refused_starts: int = 0
     greeting: Greeting | None = None
     greeted_place: tuple[str | None, SshAddress | None] | None = None  # `place` when its host key was pinned
-    released_as: str | None = None  # "stop" or "delete": what the cloud last accepted from us
+    released_as: str | None = (
+        None  # "stop" or "delete": what the cloud last accepted; "absent": nothing to stop, it says
+    )
     released_at: Stamp | None = None
     spans: list[Span] = msgspec.field(default_factory=list)
 

@@ -77,8 +77,10 @@ def _released(facts: Facts, outcome: Outcome, at: Stamp, how: str) -> None:
     elif outcome.reason in KEY_FAULTS:
         facts.key_refused_since = facts.key_refused_since or at
     elif outcome.reason == Fault.NOT_FOUND and facts.pod is not None:
-        # Nothing there to stop: as with a delete, surveys have to prove it.
-        facts.pod.released_as, facts.pod.released_at = "delete", at
+        # Nothing there to stop, it says: surveys have to prove it, and the next one comes before the next try.
+        facts.pod.released_as, facts.pod.released_at = "absent", at
+        if facts.pod.id is not None:
+            facts.released_ids[facts.pod.id] = at
 
 
 def _armed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
@@ -115,6 +117,8 @@ def _launched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         facts.launch_refused = outcome.reason if not outcome.retryable else None
     else:
         facts.claim_is_fresh = False
+        if facts.claim is not None and facts.claim.phase == "none":
+            facts.claim = None  # read before this launch, which may have claimed it since
 
 
 def _job_stopped(facts: Facts, outcome: Outcome, at: Stamp) -> None:

@@ -39,7 +39,7 @@ def wanted(facts: Facts, pod_id: str) -> str:
 
 def _give_back_known(facts: Facts, now: Stamp) -> Decision | None:
     for pod in facts.pods.values():
-        if pod.id is None or pod.is_gone or pod.released_as in (wanted(facts, pod.id), "delete"):
+        if pod.id is None or pod.is_gone or pod.released_as in (wanted(facts, pod.id), "delete", "absent"):
             continue
         return _paced(facts, now, pod.id, wanted(facts, pod.id))
     return None

@@ -86,6 +86,8 @@ def _effects() -> list[Fault]:
             Fault(f"{call} is limited in rate", f"call:{call}", _error(Refused, "rate_limited")),
             Fault(f"{call} finds the key refused", f"call:{call}", _error(Refused, "key_refused", retryable=False)),
         ]
+    for call in ("start", "stop", "delete"):
+        faults.append(Fault(f"{call} answers 404 for a pod that lives", f"call:{call}", _word("unseen")))
     return [
         *faults,
         Fault("create works late, its answer is lost", "call:create", _late("late"), "lateness"),
@@ -99,7 +101,6 @@ def _effects() -> list[Fault]:
         Fault("stop is done later", "call:stop", _late("slow"), "slowness"),
         Fault("delete is accepted and not done", "call:delete", _word("lie")),
         Fault("delete is done later", "call:delete", _late("slow"), "slowness"),
-        Fault("delete answers 404 for a pod that lives", "call:delete", _word("unseen")),
     ]
 
 

@@ -140,7 +140,7 @@ class SimCloud(FakeCloud):
             sim.oracle.before_effect("start_pod")
         step = sim.director.moment(f"call:{call}")
         pod = self.pods.get(pod_id)
-        if pod is None or not self._is_visible(pod) or (step == "unseen" and call == "delete"):
+        if pod is None or not self._is_visible(pod) or step == "unseen":
             if call == "delete":
                 return  # 404: accepted, and nothing done
             raise Refused("no such pod", reason="not_found")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rpd.engine.runner import Runner
-from rpd.journal.records import Closed, Intent, Outcome, Record, Transition
+from rpd.journal.records import Closed, Intent, Observation, Outcome, Record, Transition
 from rpd.journal.store import Journal
 from rpd.states import cost
 from rpd.states.world import PodOrder
@@ -108,6 +108,8 @@ class Oracle:
     def appended(self, laptop: Laptop, record: Record) -> None:
         """An append returned: its record counts as durable."""
         self._accounts[laptop.name].take(record)
+        if self.unseen and type(record.body) is Observation and record.body.op == "survey":
+            self.unseen -= {pod["name"] for pod in record.body.data.get("found", ()) if pod["status"] == "RUNNING"}
         for change in getattr(record.body, "debts", ()):
             if change.kind == "compute":
                 self.unseen.discard(change.key)

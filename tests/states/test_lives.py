@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from rpd.engine.errors import NotSent, Refused, Unavailable
+from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
 from rpd.engine.runner import Ending
 from rpd.journal.errors import JournalUnwritable
 from rpd.journal.records import Body, Opened, Resumed
+from rpd.states.world import Claim, LaunchOrder, Target
 from tests.fakes.fuse import Fuse
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
@@ -292,6 +293,23 @@ def test_a_lost_launch_reply_starts_nothing_twice() -> None:
     stage.remote.plans["launch"] = [Unavailable("gone", reason="link_lost")]
     assert ended(stage.process())[2] == 0
     assert len(stage.remote.starts) == 1
+
+
+def test_a_launch_without_an_answer_is_not_taken_for_one_that_never_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = crashed(Stage(FakeJob(seconds=600.0)), "launch_job_intent")
+    launch = stage.remote.launch
+
+    def lose_the_reply(target: Target, order: LaunchOrder) -> Claim:
+        launch(target, order)
+        stage.remote.lose_link(20.0)
+        stage.control.ask("terminate")
+        raise Ambiguous("gone", reason="link_lost")
+
+    monkeypatch.setattr(stage.remote, "launch", lose_the_reply)
+    assert ended(stage.process(command="resume")) == ("cancelled", "terminated", 143)
+    assert stage.remote.starts and stage.facts.pulled, "the claim read before the launch says nothing about it"
+    assert stage.cloud.only().status == "EXITED"
+    stage.assert_settled()
 
 
 def test_a_pod_without_a_switch_runs_unprotected() -> None:
@@ -605,6 +623,25 @@ def test_a_stop_that_finds_nothing_is_proved_by_looking() -> None:
     stage = Stage(FakeJob(exit_code=1))
     stage.cloud.plan("stop", lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
     assert ended(stage.process()) == ("failed", "job_failed", 5)
+    stage.assert_settled()
+
+
+def test_a_pod_that_runs_on_after_its_stop_and_then_vanishes_is_proved_by_looking() -> None:
+    stage = Stage(FakeJob(exit_code=1))
+    stage.cloud.plan("stop", "ignored", lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
+    assert ended(stage.process()) == ("failed", "job_failed", 5)
+    assert stage.clock.real < 600.0, "nobody goes on stopping what is not there"
+    stage.assert_settled()
+
+
+def test_gc_told_of_no_pod_to_stop_deletes_no_results() -> None:
+    stage = crashed(Stage(lifecycle={"on_success": "delete", "on_failure": "delete"}), "launch_to_monitor")
+    stage.clock.advance(600.0)
+    stage.cloud.plan("stop", "absent")
+    ending = stage.process("gc", command="gc")
+    assert not ending.closed
+    assert stage.cloud.only().status == "EXITED", "stopped in the end, with the results in it"
+    assert ended(stage.finish())[2] == 0
     stage.assert_settled()
 
 

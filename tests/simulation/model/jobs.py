@@ -1,0 +1,33 @@
+"""The jobs whose lives are searched: small, and between them every policy that decides about a pod."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rpd.states.job import Job
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    """A job as record 0 holds it; `changes` replace whole sections."""
+    sections: dict[str, Any] = {
+        "name": "model",
+        "pod": {"image": "runpod/pytorch", "gpu_order": ["RTX A5000", "RTX 4090"]},
+        "run": {"body": "python train.py"},
+        "setup": [{"command": "pip install ."}],
+        "staging": [{"source": "/src", "destination": "/workspace/src"}],
+        "preflight": [{"command": "nvidia-smi"}],
+        "artifacts": [{"label": "model", "remote_path": "/workspace/out", "local_path": "/tmp/out"}],
+        "budget": {"max_runtime_minutes": 60, "cost_cap_usd": 0.2, "ssh_ready_timeout_sec": 300},
+    }
+    sections.update(changes)
+    return dict(msgspec.to_builtins(msgspec.convert(sections, Job)))
+
+
+JOBS: dict[str, dict[str, Any]] = {
+    "default": config(),
+    "delete": config(lifecycle={"on_success": "delete", "on_failure": "delete", "on_interrupt": "delete"}),
+    "keep": config(lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"}),
+}
+"""By what the config says about the pod at the end."""

@@ -1,0 +1,228 @@
+"""One situation: what the journal says (as folded facts), what is true, who holds the lock.
+
+Situations that agree in their `key` count as the same. The key holds what the shipped code decides there, so two
+moments that differ only in how much time has passed are told apart exactly when that makes a difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
+from rpd.journal.records import Intent, Record, Stamp
+from rpd.states import policy
+from rpd.states.facts import Facts
+from rpd.states.interrupts import MISSES_MIN
+from rpd.states.names import ENDINGS, Op, State
+from rpd.states.proof import CLEAN_SURVEYS_MIN
+from tests.simulation.model.reality import START_WALL
+from tests.simulation.model.truth import LATE_SECONDS, JobLife, Life, PodTruth, Truth
+
+PATIENCE = {Op.RUN_STEP: 5, Op.PUSH_TREE: 5, Op.ARM_SWITCH: 3, Op.WRITE_MANIFEST: 3}
+"""Up to how many failures in a row make a difference to the code; elsewhere one and more are the same."""
+RENTING = (State.SELECT, State.CREATE)
+PARKING = (State.BOOT, State.COLLECT, State.RELEASE)
+"""Where it matters that a run was parked before: a person who then ends it renounces what is in the pod."""
+LOOKING = (State.CREATE, State.BOOT, State.RELEASE)
+"""Where it matters that the account may hide a pod, while it is young, from who looks for it."""
+
+
+class Axes(NamedTuple):
+    """A situation in six words, for people."""
+
+    state: str
+    pod: str
+    job: str
+    artifacts: str
+    lock: str
+    switch: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.state} [pod {self.pod}, job {self.job}, artifacts {self.artifacts}, lock {self.lock}, "
+            f"switch {self.switch}]"
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A situation and the way to it. `facts` is a checkpoint; `tail` the records of the journal that say more than it
+    does: record 0, the last move, the intents without an outcome."""
+
+    facts: Facts
+    tail: tuple[Record, ...]
+    truth: Truth
+    at: float
+    is_live: bool
+    is_closed: bool
+    axes: Axes
+    decision: Decision | None
+    key: tuple[object, ...]
+    parent: Node | None
+    edge: str
+
+    @property
+    def pending(self) -> Intent | None:
+        """The intent whose outcome is not known."""
+        return open_intent(self.tail)
+
+    def story(self) -> list[str]:
+        """How it came to this, one line per step."""
+        lines: list[str] = []
+        node: Node | None = self
+        while node is not None:
+            lines.append(f"{node.edge}  ->  {node.axes}")
+            node = node.parent
+        return lines[::-1]
+
+
+def open_intent(tail: tuple[Record, ...]) -> Intent | None:
+    """The last intent of a tail, which is one without an outcome."""
+    return next((record.body for record in reversed(tail) if isinstance(record.body, Intent)), None)
+
+
+RETURNING = (State.BOOT, State.CONNECT, State.ARM)
+"""Where a pod with a job in it comes back after a stop: what is known of the job is read anew after these."""
+
+
+def label(decision: Decision | None) -> str:
+    """A decision in one word."""
+    match decision:
+        case Do() | Look():
+            return str(decision.op)
+        case Fire():
+            return f"fire {decision.trigger}"
+        case Wait():
+            return "wait"
+        case Leave():
+            return "leave"
+        case Close():
+            return "close"
+        case _:
+            return "-"
+
+
+def verified_here(facts: Facts) -> bool:
+    """By the journal: the log was fetched, and each required artifact has its record."""
+    return facts.log_fetched and all(a.label in facts.pulled for a in facts.job.artifacts if a.required)
+
+
+def axes_of(facts: Facts, truth: Truth, is_live: bool, pending: Intent | None) -> Axes:
+    """The six words."""
+    pod = truth.named(facts.current)
+    words = {Life.LATE: "maybe", Life.RUNNING: "yes", Life.EXITED: "stopped", Life.GONE: "no"}
+    there = words[pod.life] if pod is not None else "no"
+    if pending is not None and pending.op == Op.CREATE_POD:
+        there = "maybe"
+    has_results = pod is not None and pod.holds_results
+    artifacts = "here" if verified_here(facts) else "in the pod" if has_results else "none"
+    return Axes(
+        str(facts.state),
+        there,
+        _job_word(pod, pending),
+        artifacts,
+        "held" if is_live else "free",
+        "armed" if pod is not None and pod.is_armed else "none",
+    )
+
+
+def _job_word(pod: PodTruth | None, pending: Intent | None) -> str:
+    if pending is not None and pending.op == Op.LAUNCH_JOB:
+        return "maybe"
+    if pod is None or pod.job in (JobLife.NONE, JobLife.CLAIMED):
+        return "no"
+    return {JobLife.DONE: "done", JobLife.FAILED: "done"}.get(pod.job, str(pod.job))
+
+
+def key_of(
+    axes: Axes, facts: Facts, truth: Truth, now: Stamp, tail: tuple[Record, ...], word: str
+) -> tuple[object, ...]:
+    """What makes two situations different, beside the six words. What a new process forgets makes no difference while
+    nobody drives the run, and little does once nothing is left to release."""
+    others = tuple(each.life for each in truth.pods if each.name != facts.current and each.may_compute)
+    if facts.state is State.RELEASE and not facts.results_wait:
+        axes = axes._replace(job="-")
+    always = axes, word, _waiting(tail, now), others
+    if facts.state in (State.REPORT, State.DONE):
+        return *always, facts.failures.get(Op.WRITE_MANIFEST, 0)
+    return (
+        *always,
+        _pod(facts, truth, now),
+        _job(facts),
+        facts.launch_intended,
+        facts.parked_epoch >= 0 if facts.state in PARKING else None,
+        _attempts(facts),
+        _of_this_process(facts) if axes.lock == "held" else None,
+    )
+
+
+def _pod(facts: Facts, truth: Truth, now: Stamp) -> tuple[object, ...] | None:
+    pod, real = facts.pod, truth.named(facts.current)
+    if pod is None:
+        return None
+    known = pod.id is not None, pod.is_gone, pod.released_as
+    up = real is not None and real.is_up and facts.state is not State.RELEASE
+    return known, up, _youth(facts, truth, now) if facts.state in LOOKING else None
+
+
+def _job(facts: Facts) -> tuple[object, ...]:
+    """What is known of the job, and of the run's end as far as it decides about the pod."""
+    outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
+    if facts.state is State.RELEASE:
+        return policy.release_how(facts), facts.results_wait and (outcome, facts.gave_up_collecting)
+    if not facts.launch_intended:
+        return ()
+    phase = facts.claim and facts.claim.phase
+    if facts.state in RETURNING:
+        return outcome is None, phase == "none"
+    if facts.state is not State.COLLECT:
+        return outcome is None, phase, facts.job_stopped
+    return outcome, phase, facts.job_stopped, facts.log_fetched
+
+
+def _waiting(tail: tuple[Record, ...], now: Stamp) -> tuple[object, ...] | None:
+    """The intent without an outcome, and which patience with it is over."""
+    open_one = next((record for record in reversed(tail) if isinstance(record.body, Intent)), None)
+    if open_one is None or not isinstance(open_one.body, Intent):
+        return None
+    age = now.wall - open_one.at.wall if open_one.body.op == Op.CREATE_POD else 0.0
+    return open_one.body.op, (age > LATE_SECONDS) + (age > LATE_SECONDS + 300.0)
+
+
+def _youth(facts: Facts, truth: Truth, now: Stamp) -> tuple[object, ...]:
+    """Whether the account may still hide the pod, and whether the run knows that it may."""
+    pod, real = facts.pod, truth.named(facts.current)
+    hidden = real is not None and not real.was_shown and now.wall - START_WALL - real.sent_at < LATE_SECONDS
+    return hidden, pod and (pod.is_unknown, pod.was_found)
+
+
+def _attempts(facts: Facts) -> tuple[object, ...]:
+    if facts.state in RENTING:
+        return len(facts.refusals), facts.absent_creates, facts.host_failures
+    return () if facts.launch_intended else (facts.host_failures, facts.may_try_next)
+
+
+def _asked(facts: Facts) -> str | None:
+    """What was asked, by what it does here. In release, `release_how` holds what became of it."""
+    request = facts.request
+    if facts.state is State.RELEASE:
+        return "renounced" if request in ("cancel", "release") and facts.parked_epoch >= 0 else None
+    if request in (None, "gc", "release"):
+        return request
+    return "detach" if facts.state is not State.COLLECT and policy.answer(facts) == "detach" else "end"
+
+
+def _of_this_process(facts: Facts) -> tuple[object, ...]:
+    """What only the living engine knows."""
+    if facts.state is State.RELEASE:
+        return (
+            _asked(facts),
+            facts.release_proved,
+            min(facts.clean_surveys, CLEAN_SURVEYS_MIN),
+            bool(facts.survey_found),
+            facts.key_refused_since is None,
+        )
+    tries = tuple(min(facts.failures.get(op, 0), most) for op, most in PATIENCE.items())
+    misses = min(facts.pod.misses, MISSES_MIN) if facts.pod is not None else 0
+    return _asked(facts), tries, bool(facts.failures), misses, facts.claim_is_fresh
