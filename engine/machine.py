@@ -37,7 +37,7 @@ class Position:
     """Where one run stands. Declares `state` and `trigger`, so that the library binds nothing else to it."""
 
     def __init__(self) -> None:
-        self.state: StrEnum | str = ""
+        self.state: StrEnum
         self.before_move: BeforeMove = _nothing
 
     def trigger(self, name: str, **kwargs: Any) -> bool:

@@ -6,7 +6,6 @@ unknown outcome is followed by a probe and by nothing else; facts live come from
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Generic, Protocol
@@ -107,8 +106,7 @@ class Runner(Generic[F, W]):
     @property
     def state(self) -> StrEnum:
         """Where the run stands, as the table's enum."""
-        state = self._position.state
-        return state if isinstance(state, StrEnum) else self.lifecycle.table.states(state)
+        return self._position.state
 
     def run(self) -> Ending:
         """Go on until the run is closed or left. Raises JournalError when the journal cannot be kept before anything
@@ -118,9 +116,11 @@ class Runner(Generic[F, W]):
                 self._take_requests()
                 if self._pending:
                     self._settle(next(iter(self._pending.values())))
-                else:
-                    with contextlib.suppress(_JournalMoved):
-                        self._step(self._decide())
+                    continue
+                try:
+                    self._step(self._decide())
+                except _JournalMoved:
+                    continue  # nothing was begun: decide anew, in the new journal
         finally:
             self._machine.leave(self._position)
         return self._ending
@@ -128,9 +128,9 @@ class Runner(Generic[F, W]):
     # One decision and what follows from it.
 
     def _decide(self) -> Decision:
-        now = self.clock.now()
-        decision = self.lifecycle.interrupts(self.state, self.facts, now)
-        return decision if decision is not None else self._handler().decide(self.facts, now)
+        state, now = self._position.state, self.clock.now()
+        decision = self.lifecycle.interrupts(state, self.facts, now)
+        return decision if decision is not None else self.lifecycle.handlers[state].decide(self.facts, now)
 
     def _step(self, decision: Decision) -> None:
         self._busy_steps += 1
@@ -244,7 +244,7 @@ class Runner(Generic[F, W]):
             self._journal, self._emergency = self._emergency(), None
             self._absorb(self._journal.append(Requested("release", "storage error", {"storage_error": True})))
             if isinstance(body, Intent | Transition | Left):
-                raise _JournalMoved from None  # nothing was begun: decide anew, knowing that it has to end
+                raise _JournalMoved from None
             return self._journal.append(body)
 
     def _absorb(self, record: Record, live: dict[str, Any] | None = None) -> None:

@@ -192,10 +192,10 @@ class Journal:
         if not self._is_open:
             raise JournalUnwritable(f"{self.path} is closed")
         at = self._now()
-        was_large = self.is_large
+        before = len(self._file.content)
         self._note_clock_step(at)
         record = self._write(body, at, sync=sync)
-        if self.is_large and not was_large:
+        if before <= SOFT_LIMIT_BYTES < len(self._file.content):
             self._write_too(Note("journal_large", f"the journal is larger than {SOFT_LIMIT_BYTES} bytes"), at)
         return record
 

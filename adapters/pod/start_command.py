@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 
@@ -22,6 +23,7 @@ def original_command(image: str, args: str | None) -> str | None:
     return "/start.sh" if _START_SH.match(image) else None
 
 
+@functools.cache
 def switch_start_command(original: str, *, volume: str = "/workspace") -> str:
     """Text for a pod's `args`: starts the switch beside `original` and then becomes it.
 

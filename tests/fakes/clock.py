@@ -33,13 +33,13 @@ class FakeClock:
 
     def advance(self, seconds: float, *, until: Callable[[], bool] = lambda: False) -> None:
         """Let time pass; stops early when `until` becomes true. An event may move the clock further (a sleep)."""
-        end = self.real + max(seconds, LEAST_STEP)
+        end = self.real + (seconds if seconds > LEAST_STEP else LEAST_STEP)
         while self._events and self._events[0][0] <= end and not until():
             moment, _, event = heapq.heappop(self._events)
             self.real = max(self.real, moment)
             event()
-        if not until():
-            self.real = max(self.real, end)
+        if end > self.real and not until():
+            self.real = end
 
     def sleep_machine(self, seconds: float) -> None:
         """The machine sleeps: no code runs, every clock of it runs on."""

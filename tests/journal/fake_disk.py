@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rpd.journal.disk import FileStatus
@@ -23,8 +23,29 @@ class Inode:
         self.number = number
         self.is_folder = is_folder
         self.data = bytearray()
-        self.durable = b""
         self.is_lost = False
+        self.durable_bytes = 0
+        self._cut_off = b""  # what would survive of a part that was cut off and is not synced away yet
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether all that is visible, and nothing else, would survive."""
+        return not (self.is_lost or self._cut_off) and self.durable_bytes == len(self.data)
+
+    @property
+    def durable(self) -> bytes:
+        """What would survive."""
+        return self._cut_off or bytes(self.data[: self.durable_bytes])
+
+    def sync(self) -> None:
+        """All that is visible would survive."""
+        self.durable_bytes, self._cut_off = len(self.data), b""
+
+    def cut(self, size: int) -> None:
+        """Only the first `size` bytes are visible."""
+        if size < self.durable_bytes and not self._cut_off:
+            self._cut_off = self.durable
+        del self.data[size:]
 
 
 class FakeDisk:
@@ -37,7 +58,7 @@ class FakeDisk:
         self.before: Callable[[str], None] = lambda call: None
         self._faults: list[tuple[str, int, list[int]]] = []
         self._tears: list[int] = []
-        self._names: dict[Path, Inode] = {Path("/"): Inode(1, True)}
+        self._names: dict[str, Inode] = {"/": Inode(1, True)}  # by the text of the path, which costs less to compare
         self._durable_names = dict(self._names)
         self._handles: dict[int, Inode] = {}
         self._locks: dict[int, int] = {}
@@ -64,23 +85,43 @@ class FakeDisk:
         """The machine dies. `keep` says what is left of a file, given what was synced and what was visible."""
         self.kill()
         self._names = dict(self._durable_names)
-        for path, inode in self._names.items():
-            inode.data = bytearray(keep(path, inode.durable, bytes(inode.data)))
-            inode.durable = bytes(inode.data)
+        for name, inode in self._names.items():
+            inode.data = bytearray(keep(Path(name), inode.durable, bytes(inode.data)))
+            inode.sync()
             inode.is_lost = False
 
     # For tests to look and meddle.
 
     def files(self, folder: Path) -> list[str]:
         """Names in a folder."""
-        return sorted(path.name for path in self._names if path.parent == folder and path != folder)
+        return sorted(name.rpartition("/")[2] for name in self._names if _is_in(name, str(folder)))
 
     def put(self, path: Path, data: bytes) -> None:
         """Somebody else writes a whole new file."""
         inode = self._new(False)
         inode.data = bytearray(data)
-        inode.durable = data
-        self._names[path] = self._durable_names[path] = inode
+        inode.sync()
+        self._names[str(path)] = self._durable_names[str(path)] = inode
+
+    def find(self, path: Path) -> Inode | None:
+        """The file at a path, without a call that counts or fails."""
+        return self._names.get(str(path))
+
+    def contents(self) -> Iterable[tuple[str, Inode]]:
+        """Every name with what it leads to."""
+        return self._names.items()
+
+    def take_away(self, path: Path) -> Inode | None:
+        """Somebody moves a file away."""
+        return self._names.pop(str(path), None)
+
+    def put_back(self, path: Path, inode: Inode) -> None:
+        """What was moved away comes back."""
+        self._names[str(path)] = inode
+
+    def sync_names(self) -> None:
+        """All names are durable."""
+        self._durable_names = dict(self._names)
 
     # The protocol.
 
@@ -92,7 +133,7 @@ class FakeDisk:
 
     def stat(self, path: Path) -> FileStatus | None:
         self._enter("stat")
-        inode = self._names.get(path)
+        inode = self._names.get(str(path))
         return None if inode is None else _status(inode)
 
     def status(self, handle: int) -> FileStatus:
@@ -106,10 +147,10 @@ class FakeDisk:
 
     def create(self, path: Path) -> int:
         self._enter("create")
-        if path in self._names:
+        if str(path) in self._names:
             raise _error(errno.EEXIST, path)
         self._at(path.parent)
-        self._names[path] = inode = self._new(False)
+        self._names[str(path)] = inode = self._new(False)
         return self._open(inode)
 
     def open_append(self, path: Path) -> int:
@@ -133,8 +174,8 @@ class FakeDisk:
         self._enter("truncate")
         inode = self._handles[handle]
         self._free(len(inode.data) - size)
-        del inode.data[size:]
-        if size <= len(inode.durable):
+        inode.cut(size)
+        if size <= inode.durable_bytes:
             inode.is_lost = False  # what the failed sync lost is cut off; what is written now is new to the kernel
 
     def sync(self, handle: int) -> None:
@@ -145,7 +186,7 @@ class FakeDisk:
             inode.is_lost = True
             raise
         if not inode.is_lost:
-            inode.durable = bytes(inode.data)
+            inode.sync()
 
     def close(self, handle: int) -> None:
         self._enter("close")
@@ -155,42 +196,43 @@ class FakeDisk:
 
     def link(self, source: Path, target: Path) -> None:
         self._enter("link")
-        if target in self._names:
+        if str(target) in self._names:
             raise _error(errno.EEXIST, target)
-        self._names[target] = self._at(source)
+        self._names[str(target)] = self._at(source)
 
     def rename(self, source: Path, target: Path) -> None:
         self._enter("rename")
         inode = self._at(source)
         self.unlink(target)
-        self._names[target] = inode
-        del self._names[source]
+        self._names[str(target)] = inode
+        del self._names[str(source)]
 
     def unlink(self, path: Path) -> None:
         self._enter("unlink")
-        inode = self._names.pop(path, None)
+        inode = self._names.pop(str(path), None)
         if inode is not None and inode not in self._names.values() and inode not in self._handles.values():
             self._free(len(inode.data))
 
     def make_folder(self, path: Path) -> None:
         self._enter("make_folder")
-        if path in self._names:
+        if str(path) in self._names:
             raise _error(errno.EEXIST, path)
         self._at(path.parent)
-        self._names[path] = self._new(True)
+        self._names[str(path)] = self._new(True)
 
     def sync_folder(self, path: Path) -> None:
         self._enter("sync_folder")
         self._at(path)
-        for known in [known for known in self._durable_names if known.parent == path and known != path]:
+        folder = str(path)
+        for known in [known for known in self._durable_names if _is_in(known, folder)]:
             del self._durable_names[known]
-        self._durable_names.update({known: inode for known, inode in self._names.items() if known.parent == path})
+        self._durable_names.update({known: inode for known, inode in self._names.items() if _is_in(known, folder)})
 
     def try_lock(self, path: Path) -> int | None:
         self._enter("try_lock")
-        if path not in self._names:
+        if str(path) not in self._names:
             self._at(path.parent)
-            self._names[path] = self._new(False)
+            self._names[str(path)] = self._new(False)
         inode = self._at(path)
         if inode.number in self._locks:
             return None
@@ -204,14 +246,15 @@ class FakeDisk:
     def _enter(self, call: str) -> None:
         self.before(call)
         count = self.calls[call] = self.calls.get(call, 0) + 1
-        for name, code, counts in self._faults:
-            if name == call and count in counts:
-                raise _error(code)
+        if self._faults:
+            for name, code, counts in self._faults:
+                if name == call and count in counts:
+                    raise _error(code)
 
     def _at(self, path: Path) -> Inode:
-        if path not in self._names:
+        if str(path) not in self._names:
             raise _error(errno.ENOENT, path)
-        return self._names[path]
+        return self._names[str(path)]
 
     def _new(self, is_folder: bool) -> Inode:
         self._next += 1
@@ -225,6 +268,10 @@ class FakeDisk:
     def _free(self, size: int) -> None:
         if self.room is not None:
             self.room += max(size, 0)
+
+
+def _is_in(name: str, folder: str) -> bool:
+    return name != folder and (name.rpartition("/")[0] or "/") == folder
 
 
 def _status(inode: Inode) -> FileStatus:

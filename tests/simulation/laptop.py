@@ -89,13 +89,13 @@ class Laptop:
 
     def has_journal(self) -> bool:
         """Whether the run's journal is there."""
-        return self.path in self.disk._names
+        return self.disk.find(self.path) is not None
 
     def process(self, command: str, *requests: Request) -> End:
         """One process, from its start to its end."""
         self.sim.say(f"{self.name}: rpd {command}")
         if self.moved is not None and not self.has_journal():
-            self.disk._names[self.path] = self.moved  # whoever moved it away puts it back
+            self.disk.put_back(self.path, self.moved)  # whoever moved it away puts it back
         before, self.disk.before = self.disk.before, self._before
         try:
             end = self._process(command, requests)

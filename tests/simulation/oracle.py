@@ -121,9 +121,9 @@ class Oracle:
         laptop = self.sim.laptop
         if self.in_emergency:
             return
-        inode = laptop.disk._names.get(laptop.path)
-        if inode is not None and (inode.is_lost or len(inode.durable) != len(inode.data)):
-            self.blame("I6 acted before the journal was synced", f"{len(inode.data) - len(inode.durable)} bytes")
+        inode = laptop.disk.find(laptop.path)
+        if inode is not None and not inode.is_synced:
+            self.blame("I6 acted before the journal was synced", f"{len(inode.data) - inode.durable_bytes} bytes")
         if self._runner is not None and self._runner.state != self._accounts[laptop.name].state:
             where = self._accounts[laptop.name].state
             self.blame("I5 moved without a record", f"the loop is in {self._runner.state}, the journal in {where}")
@@ -207,9 +207,9 @@ class Oracle:
 
     def _check_secrets(self) -> None:
         for laptop in self.sim.laptops:
-            for path, inode in laptop.disk._names.items():
+            for name, inode in laptop.disk.contents():
                 if CANARY.encode() in inode.data:
-                    self.blame("I10 a secret was kept", str(path))
+                    self.blame("I10 a secret was kept", name)
 
     # Truth.
 

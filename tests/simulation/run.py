@@ -94,7 +94,8 @@ class Simulation:
         self._turns = 0
 
     def _prepare(self, life: Life) -> None:
-        self.remote.job = copy.deepcopy(FakeJob(**{"seconds": 40.0, **life.job}))  # a fault may change it
+        job = {"seconds": 40.0, **life.job}
+        self.remote.job = FakeJob(**{name: copy.copy(value) for name, value in job.items()})  # faults may change it
         for name, value in life.world.items():
             if name == "problems":
                 self.workspace.problems = value
@@ -372,7 +373,7 @@ class Simulation:
 
     def lose_journal(self) -> None:
         """Somebody moves the journal away."""
-        self.laptop.moved = self.laptop.disk._names.pop(self.laptop.path, self.laptop.moved)
+        self.laptop.moved = self.laptop.disk.take_away(self.laptop.path) or self.laptop.moved
 
     # Persons.
 
@@ -391,10 +392,11 @@ class Simulation:
 
     def copy_elsewhere(self, turns: int) -> None:
         """The journal is copied to another machine and resumed there, while this one is as good as asleep."""
-        if len(self._drivers) != 1 or not self.cloud.mine or not self.laptop.has_journal():
+        journal = self.laptop.disk.find(self.laptop.path)
+        if len(self._drivers) != 1 or not self.cloud.mine or journal is None:
             return
         disk = _disk()
-        disk.put(self.laptop.path, bytes(self.laptop.disk._names[self.laptop.path].data))
+        disk.put(self.laptop.path, bytes(journal.data))
         other = Laptop(self, f"other{len(self.laptops)}", disk, offset=3.0)
         self.laptops.append(other)
         self._turns_left = turns
@@ -412,9 +414,9 @@ def _disk() -> FakeDisk:
     disk = FakeDisk()
     folder = HOME / "journals" / "train"
     for path in (*reversed(folder.parents), folder):
-        if path not in disk._names:
+        if disk.find(path) is None:
             disk.make_folder(path)
-    disk._durable_names = dict(disk._names)
+    disk.sync_names()
     return disk
 
 
