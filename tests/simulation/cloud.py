@@ -32,6 +32,7 @@ class SimCloud(FakeCloud):
         super().__init__(sim.clock)
         self.sim = sim
         self.prices = {"RTX A5000": 0.27, "RTX 4090": 0.69}
+        self.boot_seconds = [10.0]  # every phase of it is seen, and few looks are wasted on waiting
         self.touched: list[tuple[str, str]] = []
         self.down_until = self.locked_until = self.sold_out_until = 0.0
         self.lag_until = self.lag_of_young = 0.0

@@ -4,7 +4,6 @@ command line makes them (journal opened, loop driven, what it raises dealt with)
 from __future__ import annotations
 
 import io
-import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -58,6 +57,7 @@ class Laptop:
         self.sim = sim
         self.name = name
         self.disk = disk
+        disk.heeded = frozenset(("write", "sync"))
         self.path = HOME / "journals" / "train" / f"{sim.run_id}.jsonl"
         self.acked: list[tuple[int, str]] = []
         self.last_breath: float | None = None
@@ -66,14 +66,14 @@ class Laptop:
         self._offset = START_WALL + offset
         self._booted_at = -1000.0 - abs(offset)
         self._boots = 1
-        self._dice = random.Random(f"{sim.schedule.seed} {name}")
+        self._boot = f"{name}-1"
 
     # Clocks.
 
     def now(self) -> Stamp:
         """This machine's three clocks."""
         real = self.sim.clock.real
-        return Stamp(real + self._offset, real - self._booted_at, f"{self.name}-{self._boots}")
+        return Stamp(real + self._offset, real - self._booted_at, self._boot)
 
     def set_wall(self, seconds: float) -> None:
         """Somebody sets the wall clock by this much."""
@@ -84,6 +84,7 @@ class Laptop:
         self.sim.clock.advance(60.0)
         self._booted_at = self.sim.clock.real
         self._boots += 1
+        self._boot = f"{self.name}-{self._boots}"
 
     # Processes.
 
@@ -220,10 +221,7 @@ class Laptop:
         return durable + extra[: int(len(extra) * share)]
 
     def _before(self, call: str) -> None:
-        if call == "write":
-            self.sim.director.moment("record:write")
-        elif call == "sync":
-            self.sim.director.moment("record:sync")
+        self.sim.director.moment(f"record:{call}")
 
 
 class Writer:

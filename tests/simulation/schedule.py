@@ -31,7 +31,7 @@ class Schedule(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `acts` are what the person does after each end of a process ("resume", "gc", "cancel", "release", "away"); then
     `end` says how it is brought to its end: "resume", "gc", or "never" (nobody comes back before the switch in the pod
-    must have acted). `seed` feeds the dice of the world: what a power cut leaves of what was not synced.
+    must have acted). `seed` is where it was drawn from.
     """
 
     life: str
