@@ -11,7 +11,7 @@ from rpd.journal.records import DebtChange, Stamp
 from rpd.states.call import look_at_pod, pause_left, unknown_operation
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import Op, Reason, Trigger
-from rpd.states.policy import profile_poll
+from rpd.states.policy import is_over_price_cap, price_cap, profile_poll
 from rpd.states.world import World
 
 SYSTEM_LOG_AFTER_SECONDS = 60.0
@@ -24,12 +24,16 @@ START_RETRY_SECONDS = 600.0
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Poll until RUNNING with an address; start it when it was stopped; give the host back at the deadline."""
+    """Poll until RUNNING with an address; start it when it was stopped; give the host back at the deadline, or
+    at once when the cloud bills it above the cap."""
     pod = facts.pod
     assert pod is not None and pod.id is not None, "boot needs a pod"
     seen = pod.seen
     if Op.READ_POD not in facts.looked_at or pod.misses:
         return _poll(facts, pod, now)
+    if is_over_price_cap(facts) and not facts.launch_intended:
+        text = f"billed at ${pod.usd_per_hour:.2f}/h, above the cap of ${price_cap(facts):.2f}/h"
+        return Fire(Trigger.HOST_FAILED, Reason.HOST_TOO_DEAR, text)
     if seen is not None and seen.status == "EXITED" and not _just_started(facts, pod, now):
         return _start(facts, pod, now)
     if seen is not None and seen.status == "RUNNING" and seen.ssh is not None:

@@ -29,6 +29,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     if facts.request == "gc" and not facts.collected:
         return _give_up(facts, "left for `rpd resume`")
+    if facts.request_detail.get("internal_error") and not facts.collected:
+        return _give_up(facts, "a fault of rpd itself; left for `rpd resume`")
     if _may_run(facts):
         args = pack(target=target(facts), job=job_ref(facts), grace_seconds=STOP_GRACE_SECONDS)
         return _bounded(facts, now, Do(Op.STOP_JOB, args))

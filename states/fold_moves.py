@@ -16,9 +16,10 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
         facts.reason, facts.reason_text = reason, facts.last_error
     elif move.trigger == Trigger.HOST_FAILED:
         facts.host_failure = reason
-        facts.host_failures += 1
+        facts.host_failures += int(reason is not Reason.HOST_TOO_DEAR)  # no fault of the host; it is not tried again
         if facts.pod is not None:
-            facts.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), facts.last_error or str(reason))
+            text = move.why if reason is Reason.HOST_TOO_DEAR else facts.last_error
+            facts.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), text or str(reason))
     facts.state, facts.entered = State(move.dest), at
     facts.failures.clear()
     facts.failed_since.clear()

@@ -121,6 +121,7 @@ class Reason(StrEnum):
     CREATE_REJECTED = "create_rejected"  # the cloud calls the request itself wrong
     HOST_NEVER_BOOTED = "host_never_booted"  # this attempt; the next candidate is tried
     WRONG_HARDWARE = "wrong_hardware"  # fewer GPUs than ordered
+    HOST_TOO_DEAR = "host_too_dear"  # the cloud bills this pod above the cap, whatever its list says
     BUDGET = "budget"  # the time or money of the config is used up
     POD_VANISHED = "pod_vanished"
     POD_STOPPED = "pod_stopped"  # its host has no free GPU; the results wait in the stopped pod

@@ -108,6 +108,21 @@ def usd_per_hour(facts: Facts) -> float:
     return pod.usd_per_hour + cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
 
 
+def price_cap(facts: Facts) -> float | None:
+    """The most that a pod with its GPUs may cost per hour, without its disks."""
+    cap = facts.job.budget.max_gpu_price_usd
+    return None if cap is None else cap * facts.job.pod.gpu_count
+
+
+def is_over_price_cap(facts: Facts) -> bool:
+    """The cloud bills the pod in hand above the config's cap. Whether its rate includes the disks is not documented."""
+    cap, pod = price_cap(facts), facts.pod
+    if cap is None or pod is None:
+        return False
+    disks = cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
+    return pod.usd_per_hour > cap + disks + 1e-9
+
+
 def time_limit_seconds(facts: Facts, usd_per_hour_with_disks: float) -> float:
     """The whole life a pod may have: the config's minutes and its dollars at this rate, whichever ends first."""
     budget = facts.job.budget

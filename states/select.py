@@ -12,6 +12,7 @@ from rpd.journal.records import Stamp
 from rpd.states.call import repeatable, unknown_operation
 from rpd.states.facts import Candidate, Facts, candidate_key
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.policy import price_cap
 from rpd.states.world import Offer, World
 
 OFFERS_RETRY_SECONDS = 300.0
@@ -44,11 +45,12 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def _why_none(facts: Facts, dear: bool) -> Reason:
-    """Access that is denied to every candidate is a matter of the key, not of capacity."""
-    if not facts.refusals:
+    """Access that is denied to every candidate is a matter of the key, not of capacity; a price is neither."""
+    reasons = {refusal.reason for refusal in facts.refusals.values()}
+    if not reasons:
         return Reason.PRICE_OVER_CAP if dear else Reason.NO_CAPACITY
-    denied = all(refusal.reason == "pool_forbidden" for refusal in facts.refusals.values())
-    return Reason.KEY_REFUSED if denied else Reason.NO_CAPACITY
+    words = {"pool_forbidden": Reason.KEY_REFUSED, Reason.HOST_TOO_DEAR: Reason.PRICE_OVER_CAP}
+    return words.get(reasons.pop(), Reason.NO_CAPACITY) if len(reasons) == 1 else Reason.NO_CAPACITY
 
 
 def candidates(facts: Facts) -> tuple[Candidate, ...]:
@@ -82,11 +84,11 @@ def usd_per_hour(facts: Facts, candidate: Candidate) -> float | None:
 
 def _is_affordable(facts: Facts, candidate: Candidate) -> bool:
     """Fails closed: with a cap, an unknown price is too dear."""
-    cap = facts.job.budget.max_gpu_price_usd
+    cap = price_cap(facts)
     if cap is None:
         return True
     price = usd_per_hour(facts, candidate)
-    return price is not None and price <= cap * facts.job.pod.gpu_count
+    return price is not None and price <= cap
 
 
 def _read(facts: Facts, now: Stamp, op: Op, args: dict[str, object]) -> Decision:

@@ -20,7 +20,12 @@ LIFE: tuple[Rule, ...] = (
     Rule(T.CREATE_REFUSED, S.CREATE, S.SELECT, "this candidate was refused; the next one"),
     Rule(T.CREATE_FAILED, S.CREATE, S.RELEASE, "no candidate can help"),
     Rule(T.ADDRESS_KNOWN, S.BOOT, S.CONNECT, "the container runs and port 22 is mapped"),
-    Rule(T.HOST_FAILED, S.BOOT, S.RELEASE, "the container did not come up in time; give the host back"),
+    Rule(
+        T.HOST_FAILED,
+        S.BOOT,
+        S.RELEASE,
+        "not up in time, or billed above the cap; give the host back",
+    ),
     Rule(T.SSH_ANSWERED, S.CONNECT, S.ARM, "sshd greeted us, it is our pod, its GPUs are there"),
     Rule(T.HOST_FAILED, S.CONNECT, S.RELEASE, "sshd did not answer in time, or the hardware is not what was ordered"),
     Rule(T.POD_STOPPED, S.CONNECT, S.BOOT, "somebody stopped the pod; start it"),

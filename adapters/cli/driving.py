@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.giveback import stop_owed
 from rpd.adapters.cli.told import Told
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access
@@ -19,14 +20,14 @@ from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.signals import LeaveNow, signal_requests
 from rpd.adapters.local.workspace import LocalWorkspace, link_events, prepare_run_dir
 from rpd.adapters.report.ending import last_words
-from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.report.inspection import Inspection, facts_of
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.engine.runner import Listener
 from rpd.journal.errors import JournalError, JournalLocked
 from rpd.journal.index import Index
 from rpd.journal.reader import read
-from rpd.journal.records import Intent, Left, Note, Observation, Opened, Outcome, Record, Resumed, Transition
+from rpd.journal.records import Body, Intent, Left, Note, Observation, Opened, Outcome, Record, Resumed, Transition
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 from rpd.states.exits import Exit
@@ -112,7 +113,8 @@ def drive_journal(
     quiet: bool = False,
 ) -> int:
     """Run the loop on an open journal, show it, close the journal; returns the exit code."""
-    from rpd.adapters.wiring import drive, facts_of
+    from rpd.adapters.wiring import drive
+    from rpd.adapters.wiring import facts_of as job_facts_of
 
     home = state_home()
     opened = journal.records[0].body
@@ -123,7 +125,7 @@ def drive_journal(
     if request is not None:
         control.ask(request)
     needs_secrets = request is None and not _is_launched(journal)
-    facts = facts_of(opened, journal.run_id, needs_secrets=needs_secrets)
+    facts = job_facts_of(opened, journal.run_id, needs_secrets=needs_secrets)
     if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
         output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
     exit_code: int = Exit.STILL_BILLING
@@ -176,8 +178,10 @@ def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
 
 
 def _is_launched(journal: Journal) -> bool:
-    """Whatever secrets the job needs were sent."""
-    return any(isinstance(record.body, Intent) and record.body.op == Op.LAUNCH_JOB for record in journal.records)
+    """The pod has said that the job started: whatever secrets it needs were sent, and it is never started again. An
+    intent to launch proves neither."""
+    claim = facts_of(read(journal.path)).claim
+    return claim is not None and claim.phase not in ("none", "claimed")
 
 
 def _rescue(journal: Journal, access: Access, told: Told, home: Path, fault: Exception) -> int:
@@ -192,14 +196,34 @@ def _rescue(journal: Journal, access: Access, told: Told, home: Path, fault: Exc
         told.recorded(journal.append(Note("internal_error", trace)))
     output.note(["error: internal error; the trace is in the journal; giving the pod back", trace.splitlines()[-1]])
     control = ProcessControl()
-    control.ask(Request("release", "internal error", {"how": "stop"}))
-    journal.records = read(journal.path).records
+    control.ask(Request("release", "internal error", {"how": "stop", "internal_error": True}))
     try:
+        journal.records = read(journal.path).records
         with signal_requests(control.ask):
             drive(journal, access, control, [told], home, needs_secrets=False, needs_key=False)
     except LeaveNow as leaving:
         return _left_at_once(journal, told, leaving)
+    except JournalLocked:
+        raise
+    except Exception:  # the way back is broken, too
+        _stop_outright(journal, access, told)
     return Exit.STILL_BILLING if told.owes else Exit.INTERNAL
+
+
+def _stop_outright(journal: Journal, access: Access, told: Told) -> None:
+    """The loop cannot go on at all: stop what it rented, by its ids. What is not proved stopped stays owed."""
+    from rpd.adapters.wiring import cloud_of_run
+
+    opened = journal.records[0].body
+    assert isinstance(opened, Opened), "record 0 opens the journal"
+
+    def record(body: Body) -> None:
+        with contextlib.suppress(JournalError):  # a journal that cannot be kept must not keep a pod computing
+            told.recorded(journal.append(body))
+
+    with contextlib.suppress(JournalError):
+        cloud = cloud_of_run(opened, journal.run_id, access, ProcessControl())
+        stop_owed(record, access, cloud, facts_of(told.reading()[0]))
 
 
 def _left_at_once(journal: Journal, told: Told, leaving: LeaveNow) -> int:

@@ -4,6 +4,8 @@ was over. Same protocol: intent, effect, proof, outcome."""
 from __future__ import annotations
 
 import contextlib
+import functools
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,8 +18,10 @@ from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import Ambiguous, RpdError, Unavailable
 from rpd.journal.index import Index
 from rpd.journal.reader import read
-from rpd.journal.records import DebtChange, Intent, Outcome
+from rpd.journal.records import Body, DebtChange, Intent, Outcome
 from rpd.journal.store import Journal
+from rpd.states import cost
+from rpd.states.facts import Facts
 from rpd.states.names import Op, State
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 from rpd.states.world import Cloud, Pod
@@ -38,25 +42,55 @@ def delete_pod(journal_path: Path, access: Access, cloud: Cloud, pod_id: str, na
 
     Raises JournalError, StillThere, or the cloud's own refusal.
     """
-    clock = SystemClock()
     with _indexed(open_journal(journal_path, access, command)) as journal:
-        inspection = Inspection(read(journal.path), clock.now())
+        inspection = Inspection(read(journal.path), SystemClock().now())
         known = {pod.name: pod.id for pod in inspection.facts.pods.values()}
         is_meant = known.get(name) in (None, pod_id)
         debts = [key for key in inspection.snapshot.debts if key[0] == name and is_meant]
-        opid = f"late-{journal.head[0] + 1:04d}-{Op.DELETE_POD}"
-        journal.append(Intent(opid, Op.DELETE_POD, State.RELEASE, {"pod_id": pod_id}))
-        try:
-            proof = delete_and_prove(cloud, pod_id, access.profile.proof_interval_seconds)
-        except RpdError as error:
-            journal.append(
-                Outcome(
-                    opid, Op.DELETE_POD, "failed", error.reason, error.message, retryable=True, data={"pod_id": pod_id}
-                )
+
+        def closed(proof: str) -> tuple[DebtChange, ...]:
+            return tuple(DebtChange(key, kind, "close", proof=proof) for key, kind in debts)  # type: ignore[arg-type]
+
+        interval = access.profile.proof_interval_seconds
+        return _act(journal.append, Op.DELETE_POD, pod_id, lambda: delete_and_prove(cloud, pod_id, interval), closed)
+
+
+def stop_owed(record: Callable[[Body], object], access: Access, cloud: Cloud, facts: Facts) -> None:
+    """Stop every pod that this run owes and prove it, without the loop: for a loop that cannot go on. What could not be
+    stopped stays owed.
+    """
+    rate = round(cost.stopped_usd_per_hour(facts.volume_gb), 6)
+    owed = [(pod.name, pod.id) for pod in facts.pods.values() if pod.id is not None and pod.name in facts.compute_debts]
+    for name, pod_id in owed:
+
+        def kept(proof: str, name: str = name) -> tuple[DebtChange, ...]:
+            return (
+                DebtChange(name, "compute", "close", proof=proof),
+                DebtChange(name, "storage", "open", usd_per_hour=rate),
             )
-            raise
-        closed = tuple(DebtChange(key, kind, "close", proof=proof) for key, kind in debts)  # type: ignore[arg-type]
-        journal.append(Outcome(opid, Op.DELETE_POD, "ok", data={"pod_id": pod_id}, debts=closed))
+
+        stop = functools.partial(stop_and_prove, cloud, pod_id, access.profile.proof_interval_seconds)
+        with contextlib.suppress(RpdError):
+            _act(record, Op.STOP_POD, pod_id, stop, kept)
+
+
+def _act(
+    record: Callable[[Body], object],
+    op: Op,
+    pod_id: str,
+    effect: Callable[[], str],
+    debts: Callable[[str], tuple[DebtChange, ...]],
+) -> str:
+    """Intent, effect with its proof, outcome; returns the proof. Raises what the effect raises, once that is recorded,
+    and what `record` raises."""
+    opid, data = f"late-{secrets.token_hex(4)}-{op}", {"pod_id": pod_id}
+    record(Intent(opid, op, State.RELEASE, data))
+    try:
+        proof = effect()
+    except RpdError as error:
+        record(Outcome(opid, op, "failed", error.reason, error.message, retryable=True, data=data))
+        raise
+    record(Outcome(opid, op, "ok", data=data, debts=debts(proof)))
     return proof
 
 

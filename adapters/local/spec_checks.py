@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from rpd.adapters.local.dirs import label_of
-from rpd.adapters.local.leaks import leak_in
+from rpd.adapters.local.leaks import leak_in, mask
 from rpd.adapters.local.spec_error import Path
 from rpd.states.job import Artifact, Command, Local, PodSpec, Run, Staging, Storage
 
@@ -43,8 +43,8 @@ def check_env_names(data: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def check_leaks(value: Any, secrets: Mapping[str, str], path: Path = ()) -> Iterator[Finding]:
-    """Texts in the shape of a key anywhere, and secrets of the environment in `pod.env`, which the cloud's API
-    returns.
+    """Texts in the shape of a key anywhere but where a secret of the environment was put in, which the journal masks;
+    and any secret in `pod.env`, which the cloud's API returns.
     """
     if isinstance(value, dict):
         for key, item in value.items():
@@ -54,7 +54,7 @@ def check_leaks(value: Any, secrets: Mapping[str, str], path: Path = ()) -> Iter
             yield from check_leaks(item, secrets, (*path, index))
     elif isinstance(value, str) and not _REFERENCE.match(value):
         in_pod_env = path[:2] == ("pod", "env")
-        found = leak_in(value, secrets if in_pod_env else {})
+        found = leak_in(value, secrets) if in_pod_env else leak_in(mask(value, secrets), {})
         if found and in_pod_env:
             yield (
                 path,

@@ -96,7 +96,10 @@ def list_tree(connection: Connection, path: str) -> Listing:
     kind = fields[0]
     if kind == b"missing":
         return Listing("missing", bare)
-    parsed = _full(fields[2:]) if fields[1] == b"full" else _plain(fields[2:])
+    try:
+        parsed = _full(fields[2:]) if fields[1] == b"full" else _plain(fields[2:])
+    except (ValueError, IndexError) as error:
+        raise Unavailable(f"the pod's listing of {path} makes no sense", reason=Fault.UNREADABLE) from error
     if kind == b"file":
         only = next(iter(parsed), None)
         if only is None:

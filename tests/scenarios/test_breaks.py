@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -311,6 +312,69 @@ def test_resume_sees_at_once_that_its_pod_does_not_run(stage: Stage, hand: str, 
     live = stage.start("resume")
     live.until_text(words, seconds=10.0)
     assert live.end() == 10, live.text
+
+
+def test_a_find_that_babbles_costs_the_results_of_this_run_and_nothing_more(stage: Stage) -> None:
+    babble = "printf '#!/bin/sh\\necho noise\\n' > /usr/local/bin/find; chmod 755 /usr/local/bin/find\n"
+    done = stage.run(config(f"{RESULT}mkdir -p /usr/local/bin; {babble}", artifacts=artifact()))
+    assert done.returncode == 75, done.stderr
+    assert "makes no sense" in done.stderr
+    stage.judge("EXITED", starts=1)
+
+
+def broken(stage: Stage, patch: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command of a program in which one line was changed."""
+    script = f"import os, signal, sys\n{patch}\nsys.argv[0] = 'rpd'\nfrom rpd.adapters.cli.app import main\nmain()"
+    return subprocess.run(
+        [sys.executable, "-c", script, *words],
+        cwd=stage.folder,
+        env=stage.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60.0,
+        check=False,
+    )
+
+
+FETCH_IS_BROKEN = (
+    "from rpd.adapters.pod.remote import PodRemote\nPodRemote.pull = lambda self, *a: [][0]"  # an IndexError
+)
+KILLED_AT_LAUNCH = (
+    "from rpd.adapters.pod.remote import PodRemote\nPodRemote.launch = lambda *a: os.kill(os.getpid(), signal.SIGKILL)"
+)
+LOOP_CANNOT_RELEASE = """from rpd.engine.runner import Runner
+do = Runner._do
+Runner._do = lambda self, each: [][0] if each.op in ('stop_pod', 'delete_pod') else do(self, each)"""
+
+
+@pytest.mark.parametrize("patch", [FETCH_IS_BROKEN, LOOP_CANNOT_RELEASE])
+def test_a_fault_of_the_program_itself_stops_the_pod(stage: Stage, patch: str) -> None:
+    stage.job(config(RESULT, artifacts=artifact()))
+    done = broken(stage, patch, "run", "job.yaml", "--sandbox")
+    assert done.returncode == 1, done.stderr
+    assert "BILLING" not in done.stderr
+    stage.judge("EXITED", starts=1)
+    assert [debt["kind"] for debt in stage.inspect()["debts"]] == ["storage"]
+    done = stage.rpd("resume")
+    assert done.returncode in (0, 5), done.stderr
+    stage.nothing_computes()
+    assert stage.inspect()["debts"] == []
+
+
+def test_a_launch_cut_off_before_its_effect_gets_its_secret_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "tok_4567890abcdefXYZ")
+    body = "case $MY_TOKEN in tok_*) ;; *) exit 9 ;; esac"
+    stage.job(config(body, remote_env={"exports": {"MY_TOKEN": "{MY_TOKEN}"}}))
+    broken(stage, KILLED_AT_LAUNCH, "run", "job.yaml", "--sandbox", "--var", "MY_TOKEN")
+    monkeypatch.delenv("MY_TOKEN")
+    done = stage.rpd("resume")
+    assert (done.returncode, "export MY_TOKEN=" in done.stderr) == (2, True), done.stderr
+    monkeypatch.setenv("MY_TOKEN", "tok_4567890abcdefXYZ")
+    done = stage.rpd("resume")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files")

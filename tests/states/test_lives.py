@@ -110,6 +110,30 @@ def test_price_cap() -> None:
     assert not stage.cloud.creates
 
 
+def dearer_than_listed(stage: Stage, *gpu_ids: str) -> None:
+    """The price list says one thing, what is billed for these another."""
+    listed = stage.cloud.offers(1)
+    stage.cloud.offers = lambda gpu_count: listed  # type: ignore[method-assign]
+    stage.cloud.prices = {gpu: 2.7 if gpu in gpu_ids else price for gpu, price in stage.cloud.prices.items()}
+
+
+def test_a_pod_that_is_billed_above_the_cap_is_given_back_for_the_next_candidate() -> None:
+    stage = Stage(budget={"max_gpu_price_usd": 0.7})
+    dearer_than_listed(stage, "RTX A5000")
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    first, second = stage.cloud.pods.values()
+    assert (first.status, second.order.gpu_id) == ("TERMINATED", "RTX 4090")
+    stage.assert_settled()
+
+
+def test_pods_that_are_all_billed_above_the_cap_are_refused() -> None:
+    stage = Stage(budget={"max_gpu_price_usd": 0.7}, provision={"attempts": 1})
+    dearer_than_listed(stage, "RTX A5000", "RTX 4090")
+    assert ended(stage.process()) == ("refused", "price_over_cap", 6)
+    assert not stage.remote.starts
+    stage.assert_settled()
+
+
 @pytest.mark.parametrize("reason", ["key_refused", "forbidden", "blocked"])
 def test_key_refused_at_create(reason: str) -> None:
     stage = Stage()

@@ -14,7 +14,13 @@ from rpd.states.table import JOB
 
 ROOT = Path(__file__).parents[2]
 INTERRUPTING = (Trigger.CANCEL, Trigger.OUT_OF_TIME, Trigger.OUT_OF_MONEY, Trigger.POD_GONE)
-BRANCHES = {Reason.HOST_NEVER_BOOTED, Reason.WRONG_HARDWARE, Reason.POD_STOPPED, Reason.HOST_KEY_CHANGED}
+BRANCHES = {
+    Reason.HOST_NEVER_BOOTED,
+    Reason.WRONG_HARDWARE,
+    Reason.HOST_TOO_DEAR,
+    Reason.POD_STOPPED,
+    Reason.HOST_KEY_CHANGED,
+}
 """Reasons that only explain a branch."""
 
 

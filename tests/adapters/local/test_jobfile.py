@@ -305,6 +305,17 @@ def test_only_what_was_masked_is_unmasked(tmp_path: Path) -> None:
     assert restore_job(loaded.config, environ) == loaded.job
 
 
+def test_a_key_comes_in_as_a_variable_of_the_environment(tmp_path: Path) -> None:
+    key = "hf_abcdefghijklmnopqrstuvwxyz12345678"
+    text = f"{SMALL}remote_env: {{exports: {{HF_TOKEN: '{{HF_TOKEN}}'}}}}\n"
+    loaded = load(tmp_path, text, environ={"HF_TOKEN": key}, variables={"HF_TOKEN": key})
+    assert loaded.job.remote_env.exports["HF_TOKEN"] == key
+    assert key not in str(loaded.config)
+    assert len(problems(tmp_path, text, variables={"HF_TOKEN": key})) == 2, (
+        "known to no environment, it is written down"
+    )
+
+
 def test_secret_references_survive_without_spaces(tmp_path: Path) -> None:
     loaded = load(tmp_path, SMALL.replace("gpu_order: [G]", "gpu_order: [G], env: {T: '{{RUNPOD_SECRET_x}}'}"))
     assert loaded.job.pod.env == {"T": "{{ RUNPOD_SECRET_x }}"}
