@@ -62,6 +62,8 @@ class Chain(msgspec.Struct):
 
 
 class _Envelope(msgspec.Struct, frozen=True, gc=False):
+    """In the order in which a line has them."""
+
     boot: str
     crit: bool
     data: msgspec.Raw
@@ -112,32 +114,33 @@ def encode(
         data = mask(data)
     event = event_name(body)
     ts_utc = to_rfc3339(at.wall)
-    envelope: dict[str, Any] = {
-        "boot": at.boot,
-        "crit": kind not in ADVISORY,
-        "data": msgspec.Raw(text := _ascii_json(data)),
-        "epoch": epoch,
-        "event": event,
-        "kind": kind,
-        "prev": prev,
-        "run": run,
-        "seq": seq,
-        "ts_utc": ts_utc,
-        "up": float(at.up),
-        "v": SCHEMA_VERSION,
-        "wall": float(at.wall),
-    }
+    moment = Stamp(float(at.wall), float(at.up), at.boot)
+    is_crit = kind not in ADVISORY
+    envelope = _Envelope(
+        boot=at.boot,
+        crit=is_crit,
+        data=msgspec.Raw(text := _ascii_json(data)),
+        epoch=epoch,
+        event=event,
+        kind=kind,
+        prev=prev,
+        run=run,
+        seq=seq,
+        ts_utc=ts_utc,
+        up=moment.up,
+        v=SCHEMA_VERSION,
+        wall=moment.wall,
+    )
     line, z = _sealed(envelope)
     if len(line) > RECORD_BYTES_MAX:
-        envelope["data"] = msgspec.Raw(text := _ascii_json(_shortened(data)))
-        line, z = _sealed(envelope)
+        text = _ascii_json(_shortened(data))
+        line, z = _sealed(msgspec.structs.replace(envelope, data=msgspec.Raw(text)))
         if len(line) > RECORD_BYTES_MAX:
             raise RecordRefused(f"a {kind} record of {len(line)} bytes is too large ({RECORD_BYTES_MAX} at most)")
     written = _body(kind, text)
     if written is None:
         raise RecordRefused(f"a {kind} record could not be read back")
-    moment = Stamp(float(at.wall), float(at.up), at.boot)
-    record = Record(seq, epoch, run, moment, ts_utc, event, kind, envelope["crit"], prev, z, written)
+    record = Record(seq, epoch, run, moment, ts_utc, event, kind, is_crit, prev, z, written)
     return record, line
 
 
@@ -199,18 +202,19 @@ def _body(kind: str, data: bytes | msgspec.Raw) -> Body | None:
     return body
 
 
-def _sealed(envelope: dict[str, Any]) -> tuple[bytes, str]:
+def _sealed(envelope: _Envelope) -> tuple[bytes, str]:
     """The whole line with its newline, and its `z`."""
     before = _ascii_json(envelope)[:-1]
     z = sha256(before).hexdigest()[:32]
     return b'%s,"z":"%s"}\n' % (before, z.encode()), z
 
 
-def _ascii_json(value: dict[str, Any]) -> bytes:
+def _ascii_json(value: dict[str, Any] | _Envelope) -> bytes:
     try:
         text = _ENCODER.encode(value)
     except UnicodeEncodeError:
-        text = _ENCODER.encode(_without_surrogates(value))
+        plain = value if isinstance(value, dict) else msgspec.structs.asdict(value)
+        text = _ENCODER.encode(_without_surrogates(plain))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise RecordRefused(f"a record cannot be written as JSON: {error}") from None
     return text if text.isascii() else _NOT_ASCII.sub(_escape, text.decode()).encode("ascii")

@@ -62,7 +62,8 @@ class Account:
             self.state = body.dest  # type: ignore[union-attr]
         elif kind is Closed:
             self.closed = body  # type: ignore[assignment]
-        self.launched = self.launched or "launch_job" in self.intents.values()
+        if not self.launched and kind is Intent:
+            self.launched = body.op == "launch_job"  # type: ignore[union-attr]
         self.met_another = self.met_another or getattr(body, "reason", None) == "taken_over"
         for change in getattr(body, "debts", ()):
             if change.kind == "compute":
