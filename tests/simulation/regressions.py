@@ -122,8 +122,8 @@ REGRESSIONS = (
     ),
     Regression(
         "a 404 to a stop",
-        "A pod with results in it was to be stopped, and the answer was 404 although it lived: that counted as a delete, "
-        "the next look found a pod that should be gone, and it was deleted with the results.",
+        "A pod with results in it was to be stopped, and the answer was 404 although it lived: that counted as "
+        "deleted, the next look found a pod that should be gone, and it was deleted with the results.",
         "Such an answer proves nothing and decides nothing: surveys tell, and the pod is asked to stop again.",
         '{"life":"success","strikes":[{"fault":"stop answers 404 for a pod that lives","state":"release"},'
         '{"fault":"the link is down","state":"collect","amount":900.0}]}',
