@@ -75,8 +75,11 @@ _LIVES = (
         "cancelled",
         "cancelled",
         130,
-        (Strike("a stopped pod is started by others", "release", 11),),
-        acts=("resume", "release"),
+        (
+            Strike("a stopped pod is started by others", "release", 11),
+            Strike("kill at record:done", "release", 9),  # right after it was seen, before it is told to stop
+        ),
+        acts=("resume", "release", "release"),
         job={"artifacts": {"/workspace/out": "corrupt"}},
     ),
     Life("setup fails", "failed", "setup", 5, job={"commands": {"pip install .": 1}}),
