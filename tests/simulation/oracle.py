@@ -197,12 +197,7 @@ class Oracle:
 
     def _check_cost(self) -> None:
         billed = sum((end or self.sim.clock.real) - begin for pod in self.sim.cloud.ours() for begin, end in pod.billed)
-        job = self.sim.job
-        rate = min(self.sim.cloud.prices.values())
-        limit = job.budget.cost_cap_usd / rate * cost.SECONDS_PER_HOUR
-        if job.budget.max_runtime_minutes is not None:
-            limit = min(limit, job.budget.max_runtime_minutes * 60.0)
-        allowed = limit + self.excused_seconds + ALLOWANCE_SECONDS
+        allowed = self.budget_seconds() + self.excused_seconds + ALLOWANCE_SECONDS
         if billed > allowed:
             self.blame("I11 the budget does not hold", f"{billed:.0f} s billed, {allowed:.0f} s explained")
 
@@ -213,6 +208,12 @@ class Oracle:
                     self.blame("I10 a secret was kept", name)
 
     # Truth.
+
+    def budget_seconds(self) -> float:
+        """How long the pods of this run may compute by its job file, at the lowest price."""
+        budget = self.sim.job.budget
+        limit = budget.cost_cap_usd / min(self.sim.cloud.prices.values()) * cost.SECONDS_PER_HOUR
+        return limit if budget.max_runtime_minutes is None else min(limit, budget.max_runtime_minutes * 60.0)
 
     def uncollected(self, pod: FakePod) -> list[str]:
         """Labels of required results that exist in this pod and arrived nowhere."""

@@ -26,7 +26,7 @@ from tests.simulation.cloud import GoesInCircles, SimCloud
 from tests.simulation.director import Director
 from tests.simulation.laptop import HOME, PROFILE, End, Laptop, opened
 from tests.simulation.lives import LIVES, Life
-from tests.simulation.oracle import Oracle, Violation
+from tests.simulation.oracle import ALLOWANCE_SECONDS, Oracle, Violation
 from tests.simulation.pod import SimRemote
 from tests.simulation.schedule import Schedule, Strike
 
@@ -222,6 +222,7 @@ class Simulation:
             if not self.remote._may_act(pod):
                 continue
             seconds = float(pod.volume["limit"]) - self.clock.real + 60.0  # type: ignore[arg-type]
+            seconds = min(seconds, self.oracle.budget_seconds() + ALLOWANCE_SECONDS)
             self.oracle.excused_seconds += max(0.0, seconds)
             self.clock.advance(max(0.0, seconds))
             if pod.is_billing:
