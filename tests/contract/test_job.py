@@ -46,7 +46,10 @@ def test_a_launch_after_the_end_starts_nothing(tenant: Tenant, stage: Stage) -> 
     order = tenant.launch_order(stage.job(exit_code=4))
     tenant.remote.launch(target, order)
     ended(tenant, stage, target)
-    assert phase_of(tenant.remote.launch(target, order)) == "ended"
+    for _ in range(2):
+        assert phase_of(tenant.remote.launch(target, order)) == "ended"
+    began = stage.now()  # a wrapper that should not be there takes a moment to start the script
+    stage.until(lambda: stage.now() > began + 2.0 * stage.moment)
     assert stage.starts() == 1
 
 
