@@ -11,7 +11,7 @@ CLOCK_STEP_SECONDS = 5.0
 def elapsed(since: Stamp, now: Stamp) -> float:
     """Seconds from `since` to `now`: by the monotonic clock within one boot, else by the wall clock, never negative."""
     seconds = now.up - since.up if now.boot == since.boot else now.wall - since.wall
-    return max(0.0, seconds)
+    return seconds if seconds > 0.0 else 0.0
 
 
 def remaining(since: Stamp, limit_seconds: float, now: Stamp) -> float:

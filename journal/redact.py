@@ -53,6 +53,7 @@ class Redactor:
 
     def __init__(self, *secrets: Secret) -> None:
         self._forms: set[str] = set()
+        self._shortest: tuple[str, ...] = ()
         self._finder: re.Pattern[str] | None = None
         for secret in secrets:
             self.add(secret)
@@ -63,12 +64,15 @@ class Redactor:
         for part in {value, value.strip(), *(line.strip() for line in value.splitlines())}:
             if len(part) >= SECRET_CHARACTERS_MIN:
                 self._forms |= _forms(part)
+        self._shortest = tuple(
+            form for form in self._forms if not any(other in form for other in self._forms if other != form)
+        )
         longest_first = sorted(self._forms, key=len, reverse=True)
         self._finder = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def is_in(self, text: str) -> bool:
         """Whether `text` holds a secret."""
-        return any(map(text.__contains__, self._forms))  # every record passes here
+        return any(map(text.__contains__, self._shortest))  # every record passes here
 
     def mask(self, text: str) -> str:
         """`text` with every secret replaced by `***`."""

@@ -7,7 +7,6 @@ is what a reader gets back, so that facts folded live and facts replayed are the
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -278,8 +277,8 @@ def _holding(disk: Disk, path: Path, owner: Owner) -> Iterator[Lock]:
 def _encode(
     body: Body, chain: codec.Chain, run_id: str, epoch: int, at: Stamp, redactor: Redactor | None
 ) -> tuple[Record, bytes]:
-    encode = functools.partial(codec.encode, body, seq=chain.seq, prev=chain.prev, run=run_id, epoch=epoch, at=at)
-    record, line = encode()
+    seq, prev = chain.seq, chain.prev
+    record, line = codec.encode(body, seq=seq, prev=prev, run=run_id, epoch=epoch, at=at)
     if redactor is None:
         return record, line
     text = line.decode("ascii")
@@ -287,7 +286,7 @@ def _encode(
     # and one search tells.
     if "\\" not in text and len(line) < codec.RECORD_BYTES_MAX // 2 and not redactor.is_in(text):
         return record, line
-    record, line = encode(mask=redactor.mask_data)
+    record, line = codec.encode(body, seq=seq, prev=prev, run=run_id, epoch=epoch, at=at, mask=redactor.mask_data)
     if redactor.is_in(line.decode("ascii")):
         raise RecordRefused(f"a {record.raw_kind} record holds a secret")
     return record, line

@@ -73,7 +73,7 @@ class FakeDisk:
 
     def __init__(self) -> None:
         self.room: int | None = None
-        self.calls: dict[str, int] = {}
+        self.calls = dict.fromkeys(CALLS, 0)
         self.weak: str | None = None
         self.before: Callable[[str], None] = lambda call: None
         self.heeded: frozenset[str] = CALLS  # of which calls `before` wants to hear
@@ -89,7 +89,7 @@ class FakeDisk:
 
     def fail(self, call: str, code: int, *, after: int = 0, times: int = 1) -> None:
         """Let `call` raise `code`, `times` times, once it has succeeded `after` more times."""
-        start = self.calls.get(call, 0) + after + 1
+        start = self.calls[call] + after + 1
         self._faults.append((call, code, list(range(start, start + times))))
 
     def tear_next_write(self, size: int) -> None:
@@ -267,10 +267,10 @@ class FakeDisk:
     def _enter(self, call: str) -> None:
         if call in self.heeded:
             self.before(call)
-        count = self.calls[call] = self.calls.get(call, 0) + 1
+        self.calls[call] += 1
         if self._faults:
             for name, code, counts in self._faults:
-                if name == call and count in counts:
+                if name == call and self.calls[call] in counts:
                     raise _error(code)
 
     def _at(self, path: Path) -> Inode:

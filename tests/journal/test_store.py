@@ -235,7 +235,7 @@ def test_every_single_storage_error_leaves_acknowledged_records_only() -> None:
     create(HOME, disk=start, ballast_bytes=500)
     live(probe)
     for call, total in probe.calls.items():
-        for number in range(start.calls.get(call, 0), total):
+        for number in range(start.calls[call], total):
             for code in (errno.EIO, errno.ENOSPC):
                 disk = FakeDisk()
                 disk.fail(call, code, after=number)
