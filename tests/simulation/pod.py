@@ -58,7 +58,7 @@ class SimRemote(FakeRemote):
         return msgspec.structs.replace(greeting, gpus=gpus)
 
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
-        pod = self._inside(target, "arm", effect=True)
+        pod = self._inside(target, effect=True)
         step = self.sim.director.moment("ssh:arm")
         self._mark_owner(target, pod)
         self.sim.oracle.before_effect("arm_switch")
@@ -82,7 +82,7 @@ class SimRemote(FakeRemote):
         return self._answered(self._met, pushed)
 
     def launch(self, target: Target, order: LaunchOrder) -> Claim:
-        pod = self._inside(target, "launch", effect=True)
+        pod = self._inside(target, effect=True)
         fault = self.sim.director.moment("ssh:launch")
         self._mark_owner(target, pod)
         self.sim.oracle.before_effect("launch_job")
@@ -93,14 +93,14 @@ class SimRemote(FakeRemote):
         return self._answered(fault, self._claim(pod, target, order.launch, order.success_marker))
 
     def read_claim(self, target: Target, job: JobRef) -> Claim:
-        pod = self._inside(target, "claim")
+        pod = self._inside(target)
         self.sim.director.moment("ssh:claim")
         self._check_owner(pod, target)
         return self._claim(pod, target, job.launch, job.success_marker)
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         end = self.clock.real + seconds
-        pod = self._inside(target, "watch")
+        pod = self._inside(target)
         self.sim.director.moment("ssh:watch")
         self._mark_owner(target, pod)
         while True:
@@ -121,7 +121,7 @@ class SimRemote(FakeRemote):
         return pod.container != container or pod.status != "RUNNING" or self.control.pending()
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
-        pod = self._inside(target, "stop_job", effect=True)
+        pod = self._inside(target, effect=True)
         fault = self.sim.director.moment("ssh:stop_job")
         self._mark_owner(target, pod)
         self.sim.oracle.before_effect("stop_job")
@@ -132,7 +132,7 @@ class SimRemote(FakeRemote):
         return self._answered(fault, self._claim(pod, target, job.launch, job.success_marker))
 
     def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
-        pod = self._inside(target, "log")
+        pod = self._inside(target)
         self.sim.director.moment("ssh:log")
         return self._claim(pod, target, job.launch, job.success_marker).log_bytes
 
@@ -161,7 +161,8 @@ class SimRemote(FakeRemote):
             if op is not None:
                 self.sim.oracle.before_effect(op)
 
-    def _inside(self, target: Target, call: str, *, effect: bool = False) -> FakePod:
+    def _inside(self, target: Target, *, effect: bool = False) -> FakePod:
+        self.in_call = "", None  # one that never arrived, or is another machine's, is not this one
         return self._reach(target, effect=effect)
 
     def _answered(self, fault: str | None, answer: T) -> T:
