@@ -17,8 +17,39 @@ _EVERYTHING = 1 << 30
 _PACKET = 32 * 1024  # what fits into one packet; a longer slice would be copied for nothing
 
 
+class _Stream:
+    """One stream of the command, from where its own output begins."""
+
+    def __init__(self, read: Callable[[int], bytes], is_ready: Callable[[], bool], mark: bytes) -> None:
+        self._read = read
+        self._is_ready = is_ready
+        self._mark = mark
+        self._is_begun = False
+        self._tail = b""
+        self._kept = b""
+
+    def read(self) -> bytes | None:
+        """Bytes, b"" at the end, None when there was only what stands before the mark. Raises as paramiko does."""
+        if self._kept:
+            data, self._kept = self._kept, b""
+            return data
+        data = self._read(_EVERYTHING)
+        if self._is_begun or not data:
+            return data
+        before, found, rest = (self._tail + data).partition(self._mark)
+        self._is_begun = bool(found)
+        self._tail = before[1 - len(self._mark) :]
+        return rest or None
+
+    def is_ready(self) -> bool:
+        """Whether `read` would return bytes at once."""
+        if not self._is_begun and self._is_ready():
+            self._kept = self.read() or b""
+        return bool(self._kept) or (self._is_begun and self._is_ready())
+
+
 class Channel:
-    """A running command. Not for use by several threads at once.
+    """A running command; what stands before `mark` in its output is not its own. Not for several threads at once.
 
     Every method raises Unavailable (`link_lost`) when the connection went away, and Interrupted when asked to stop;
     neither ends the command in the pod.
@@ -27,12 +58,15 @@ class Channel:
     def __init__(
         self,
         raw: paramiko.Channel,
+        mark: bytes,
         *,
         stall_seconds: float,
         interrupted: Callable[[], bool],
         why_lost: Callable[[], str],
     ) -> None:
         self._raw = raw
+        self._stdout = _Stream(raw.recv, raw.recv_ready, mark)
+        self._stderr = _Stream(raw.recv_stderr, raw.recv_stderr_ready, mark)
         self.stall_seconds = stall_seconds
         self._interrupted = interrupted
         self._why_lost = why_lost
@@ -85,15 +119,15 @@ class Channel:
 
     def recv(self, timeout: float) -> bytes | None:
         """Some bytes of stdout; None when `timeout` seconds passed without any, b"" at its end."""
-        return self._receive(self._raw.recv, timeout)
+        return self._receive(self._stdout, timeout)
 
     def recv_stderr(self, timeout: float) -> bytes | None:
         """Some bytes of stderr; None when `timeout` seconds passed without any, b"" at its end."""
-        return self._receive(self._raw.recv_stderr, timeout)
+        return self._receive(self._stderr, timeout)
 
     def has_output(self) -> bool:
         """Whether `recv` or `recv_stderr` would return bytes at once."""
-        return self._raw.recv_ready() or self._raw.recv_stderr_ready()
+        return self._stdout.is_ready() or self._stderr.is_ready()
 
     def exit_status(self, timeout: float) -> int | None:
         """The command's exit code; None when it did not end within `timeout` seconds.
@@ -116,14 +150,14 @@ class Channel:
         except LINK_BROKE:
             return
 
-    def _receive(self, read: Callable[[int], bytes], timeout: float) -> bytes | None:
+    def _receive(self, stream: _Stream, timeout: float) -> bytes | None:
         deadline = time.monotonic() + timeout
         while True:
             self._check()
             left = deadline - time.monotonic()
             self._raw.settimeout(max(0.0, min(POLL_SECONDS, left)))
             try:
-                data = read(_EVERYTHING)
+                data = stream.read()
             except TimeoutError:
                 if left <= POLL_SECONDS and time.monotonic() >= deadline:
                     return None
@@ -131,9 +165,10 @@ class Channel:
             except LINK_BROKE as error:
                 # reading also sends: the window has to be opened again, over a link that may be gone
                 raise self._lost("it broke off while reading") from error
-            if not data:
+            if data == b"":
                 self._ended()
-            return data
+            if data is not None or time.monotonic() > deadline:
+                return data
 
     def _ended(self) -> bool:
         """False when the command's own end explains a closed stream; otherwise the link went away."""

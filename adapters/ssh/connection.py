@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -117,15 +118,19 @@ class Connection:
     def channel(self, command: str, *, window: int | None = None) -> Channel:
         """Start `command` in the pod as a stream. `window`: bytes that may be in flight towards us (None: 2 MB).
 
+        A login shell may print before it starts the command (bash reads `.bashrc` for sshd): a mark goes ahead of the
+        command's own output, and nothing before it is passed on.
+
         Raises Unavailable (`link_lost`, `detail["sent"]` False when the command provably did not start).
         """
-        sent = False
+        sent, mark = False, f"<{secrets.token_hex(8)}>"
+        line = f"printf '%s' '{mark}'; printf '%s' '{mark}' >&2; {command}"
         try:
             with self._pulse.limit(self._timeouts.channel + 1.0):
                 raw = self._transport.open_session(window or FOLLOW_WINDOW, timeout=self._timeouts.channel)
             sent = True
             with self._pulse.limit(self._timeouts.channel + 1.0, wake=raw.event.set):
-                raw.exec_command(command.encode("utf-8", "surrogateescape"))
+                raw.exec_command(line.encode("utf-8", "surrogateescape"))
         except LINK_BROKE as error:
             # A late answer to a channel that was given up confuses the transport; it cannot be used on.
             self.close()
@@ -133,6 +138,7 @@ class Connection:
             raise Unavailable(f"the SSH link was lost: {why}", reason=Fault.LINK_LOST, detail={"sent": sent}) from error
         return Channel(
             raw,
+            mark.encode(),
             stall_seconds=self._timeouts.stall,
             interrupted=self._interrupted,
             why_lost=lambda: self._pulse.verdict,

@@ -96,6 +96,8 @@ def list_tree(connection: Connection, path: str) -> Listing:
     kind = fields[0]
     if kind == b"missing":
         return Listing("missing", bare)
+    if kind not in (b"file", b"folder"):
+        raise Unavailable(f"the pod's listing of {path} makes no sense", reason=Fault.UNREADABLE)
     try:
         parsed = _full(fields[2:]) if fields[1] == b"full" else _plain(fields[2:])
     except (ValueError, IndexError) as error:

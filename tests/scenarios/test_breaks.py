@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -320,6 +321,26 @@ def test_a_find_that_babbles_costs_the_results_of_this_run_and_nothing_more(stag
     assert done.returncode == 75, done.stderr
     assert "makes no sense" in done.stderr
     stage.judge("EXITED", starts=1)
+
+
+def rc_file(line: str) -> list[dict[str, Any]]:
+    """A set-up that lets the login shell print something before each of our commands."""
+    return [{"command": f"echo {shlex.quote(line)} >/root/.bashrc", "timeout_sec": 30}]
+
+
+def test_what_a_login_shell_prints_does_not_turn_a_file_into_nothing(stage: Stage) -> None:
+    one = [{"label": "result", "remote_path": "/workspace/result.txt", "local_path": "{run_dir}/result.txt"}]
+    done = stage.run(config("echo 42 >/workspace/result.txt", setup=rc_file("echo welcome"), artifacts=one))
+    assert done.returncode == 0, done.stderr
+    assert stage.result("result.txt") == "42\n"
+
+
+@pytest.mark.parametrize("line", ["echo welcome", "echo; echo welcome; echo; echo oops >&2"])
+def test_what_a_login_shell_prints_is_no_part_of_the_log(stage: Stage, line: str) -> None:
+    """Beyond one beat of the follower, which compares the length of the log with what is here."""
+    done = stage.run(config("for i in 1 2; do echo line $i; sleep 6; done", setup=rc_file(line)))
+    assert done.returncode == 0, done.stderr
+    assert stage.result("run.log") == "line 1\nline 2\n"
 
 
 def broken(stage: Stage, patch: str, *words: str) -> subprocess.CompletedProcess[str]:
