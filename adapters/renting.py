@@ -88,5 +88,5 @@ class Renting:
             raise Refused(f"pod {pod_id} is not one of run {self._run_id}; it is left alone", reason=Fault.NOT_FOUND)
 
     def _is_ours(self, pod: Pod) -> bool:
-        """By its env; where the answer leaves that out, by the token in its name."""
-        return may_name_run(pod, self._run_id) and (bool(pod.env) or self._token in pod.name)
+        """By its env; where that names no run, by the token in its name."""
+        return may_name_run(pod, self._run_id) and ("RPD_RUN_ID" in pod.env or self._token in pod.name)

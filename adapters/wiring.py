@@ -52,12 +52,16 @@ class Listeners:
             listener.doing(what, deadline)
 
 
-def cloud_for(access: Access, control: Control) -> RunPodCloud:
-    """The provider's API behind this access."""
-    client = RunPodClient(
+def client_for(access: Access, control: Control) -> RunPodClient:
+    """The provider's API, as such."""
+    return RunPodClient(
         access.profile.url, access.key, interrupted=control.pending, wait=control.wait, random=random.Random()
     )
-    return RunPodCloud(client)
+
+
+def cloud_for(access: Access, control: Control) -> RunPodCloud:
+    """The provider's API behind this access."""
+    return RunPodCloud(client_for(access, control))
 
 
 def cloud_of_run(opened: Opened, run_id: str, access: Access, control: Control, *, public_key: str = "") -> Renting:

@@ -119,6 +119,7 @@ def is_of_run(pod: Pod, prefix: str, run_id: str) -> bool:
 
 
 def may_name_run(pod: Pod, run_id: str) -> bool:
-    """Its env names this run, or the answer left the env out, which contradicts nothing: then the id, or the token in
-    the name, has to do. Counting such a pod as absent would close its debt without proof."""
-    return not pod.env or pod.env.get("RPD_RUN_ID") == run_id
+    """Its env names this run, or no run (the answer left it out, or somebody edited it), which contradicts nothing:
+    then the id, or the token in the name, has to do. Counting such a pod as absent would close its debt without
+    proof."""
+    return pod.env.get("RPD_RUN_ID", run_id) == run_id

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.ask import end_run
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
@@ -45,6 +46,7 @@ def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:
     lines = []
     if kept:
         access = recorded_access(facts.opened.cloud)
+        require_own_account(facts, access)
         cloud = cloud_of_run(facts.opened, facts.run_id, access, ProcessControl())
         for pod in kept:
             assert pod.id is not None, "filtered above"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.opening import open_journal
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.report.inspection import facts_of
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalDamaged, JournalTooNew
@@ -37,8 +39,10 @@ def take_over(
     journal_path: Path, command: str, *, as_json: bool, request: Request | None = None, quiet: bool = False
 ) -> int:
     """Lock, repair, and drive; `request` is the first thing the loop hears. Raises JournalError, UserError."""
-    opened = opened_of(read(journal_path), journal_path)
+    reading = read(journal_path)
+    opened = opened_of(reading, journal_path)
     access = recorded_access(opened.cloud)
+    require_own_account(facts_of(reading), access)
     journal = open_journal(journal_path, access, command)
     return drive_journal(journal, access, as_json=as_json, request=request, quiet=quiet)
 

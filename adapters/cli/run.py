@@ -69,6 +69,7 @@ def fingerprint(config: dict[str, Any], run_id: str) -> str:
 
 def _open(loaded: LoadedJob, access: Access, home: Path) -> Journal:
     path = journal_path(home, loaded.workflow, loaded.run_id)
+    token = new_token()
     opened = Opened(
         tool_version=version(),
         min_reader=SCHEMA_VERSION,
@@ -80,10 +81,10 @@ def _open(loaded: LoadedJob, access: Access, home: Path) -> Journal:
         config=msgspec.to_builtins(loaded.config),
         journal_path=str(path),
         run_dir=loaded.run_dir,
-        cloud=access.as_recorded(),
+        cloud=access.as_recorded(token),
         user=getpass.getuser(),
         host=socket.gethostname(),
-        token=new_token(),
+        token=token,
         variables=loaded.variables,
     )
     clock = SystemClock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,8 +27,14 @@ class Access(msgspec.Struct, frozen=True):
     source: str
     sandbox_home: str | None = None
 
-    def as_recorded(self) -> dict[str, str]:
-        """What record 0 keeps: name, address and waits; never the key."""
+    def key_mark(self, token: str) -> str:
+        """Tells this key from others, for the run with this token, without giving it away."""
+        return hashlib.sha256(f"{token} {self.key.reveal()}".encode()).hexdigest()[:16]
+
+    def as_recorded(self, token: str) -> dict[str, str]:
+        """What record 0 keeps: name, address, waits and the key's mark, never the key. A sandbox is known by its
+        folder; its key may change.
+        """
         is_sandbox = self.profile.name == "sandbox"
         recorded = {
             "name": self.profile.name,
@@ -38,6 +45,8 @@ class Access(msgspec.Struct, frozen=True):
         }
         if self.sandbox_home is not None:
             recorded["home"] = self.sandbox_home
+        else:
+            recorded["key_mark"] = self.key_mark(token)
         return recorded
 
 

@@ -323,6 +323,32 @@ def test_a_find_that_babbles_costs_the_results_of_this_run_and_nothing_more(stag
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.parametrize("words", [("resume",), ("gc", "--yes"), ()], ids=["resume", "gc", "alive"])
+def test_a_pod_whose_env_somebody_edited_is_still_owed(stage: Stage, words: tuple[str, ...]) -> None:
+    """Its id, and the 26 random letters in its name, are those of the journal; its env lost the run's id."""
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    if words:
+        live.kill()
+    info = daemon.find(stage.sandbox_home)
+    assert info is not None, "the sandbox is up"
+    url = f"{info.url.removesuffix('/v2')}/v2/pods/{stage.live_pod()['id']}"
+    headers = {"Authorization": f"Bearer {info.api_key}", "Content-Type": "application/json", "User-Agent": "me"}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
+        env = json.loads(answer.read())["env"]
+    del env["RPD_RUN_ID"]
+    urllib.request.urlopen(
+        urllib.request.Request(url, json.dumps({"env": env}).encode(), headers, method="PATCH")
+    ).close()
+    stage.go()
+    if words:
+        stage.rpd(*words)
+    else:
+        live.end()
+    stage.nothing_computes()
+    assert not [debt for debt in stage.inspect()["debts"] if debt["kind"] == "compute"]
+
+
 def rc_file(line: str) -> list[dict[str, Any]]:
     """A set-up that lets the login shell print something before each of our commands."""
     return [{"command": f"echo {shlex.quote(line)} >/root/.bashrc", "timeout_sec": 30}]
@@ -335,10 +361,10 @@ def test_what_a_login_shell_prints_does_not_turn_a_file_into_nothing(stage: Stag
     assert stage.result("result.txt") == "42\n"
 
 
-@pytest.mark.parametrize("line", ["echo welcome", "echo; echo welcome; echo; echo oops >&2"])
-def test_what_a_login_shell_prints_is_no_part_of_the_log(stage: Stage, line: str) -> None:
+def test_what_a_login_shell_prints_is_no_part_of_the_log(stage: Stage) -> None:
     """Beyond one beat of the follower, which compares the length of the log with what is here."""
-    done = stage.run(config("for i in 1 2; do echo line $i; sleep 6; done", setup=rc_file(line)))
+    words = "echo; echo welcome; echo; echo oops >&2"
+    done = stage.run(config("for i in 1 2; do echo line $i; sleep 6; done", setup=rc_file(words)))
     assert done.returncode == 0, done.stderr
     assert stage.result("run.log") == "line 1\nline 2\n"
 
