@@ -17,6 +17,7 @@ from rpd.adapters.local.dirs import private_folder
 from rpd.adapters.local.files import sync_folder, write_whole
 from rpd.adapters.local.keys import ssh_key
 from rpd.engine.errors import UserError
+from rpd.journal import tolerant
 from rpd.states.faults import Fault
 from rpd.states.job import Job
 
@@ -205,7 +206,7 @@ def _holds_something(path: Path) -> bool:
 def _pointer(path: Path) -> dict[str, Any] | None:
     """The content of a pointer file; None when it is absent or something else."""
     try:
-        content: Any = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+        content = tolerant.decode(path.read_bytes())
+    except OSError:
         return None
     return content if isinstance(content, dict) and content.keys() & {"pod_id", "journal"} else None
