@@ -287,6 +287,29 @@ def test_a_request_that_makes_no_sense_is_dropped(stage: Stage) -> None:
     assert done.returncode == 0, done.stderr
 
 
+ODD_REQUESTS = {
+    "unknown word": b'{"epoch":1,"request":{"what":"pause","by":"rpd of next year"}}',
+    "unknown way": b'{"epoch":1,"request":{"what":"release","by":"x","detail":{"how":"burn"}}}',
+    "not UTF-8": b'{"epoch":1,"request":{"what":"\xff\xfe","by":"x"}}',
+    "deep": b'{"epoch":1,"request":{"what":"cancel","by":"x","detail":' + b'{"a":' * 5000 + b"1" + b"}" * 5001 + b"}",
+}
+
+
+@pytest.mark.parametrize("content", ODD_REQUESTS.values(), ids=ODD_REQUESTS)
+def test_a_request_of_no_known_kind_does_not_end_a_live_run(stage: Stage, content: bytes) -> None:
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    request = stage.journal.with_name(stage.journal.name + ".request")
+    draft = request.with_suffix(".draft")
+    draft.write_bytes(content)
+    draft.rename(request)
+    eventually(lambda: not request.exists())
+    stage.go()
+    assert live.end() == 0, live.text
+    assert "Traceback" not in live.text
+    stage.judge("TERMINATED", starts=1)
+
+
 def test_term_to_gc_in_its_proof(stage: Stage) -> None:
     stage.play(boot_seconds=60)
     killed_in(stage, "boot", config())
