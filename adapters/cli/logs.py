@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rpd.adapters.cli import output
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
@@ -65,7 +66,7 @@ def _from_pod(inspection: Inspection, local: Path, *, follow: bool) -> int:
                 if claim.phase != "running" or not follow:
                     return 0
         except RpdError as error:
-            sys.stderr.write(f"the pod does not answer: {clean(error.message)}\n")
+            output.note([f"the pod does not answer: {error.message}"])
             return 1
         finally:
             world.remote.close()

@@ -1,13 +1,13 @@
 """The one printer: a JSON document on stdout, or text; notes for people on stderr. A reader that went away is no
-error."""
+error, and neither are notes that cannot be kept: what a command did does not depend on them."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from rpd.adapters.cli.streams import give_up
 from rpd.adapters.report.words import clean, in_encoding
 
 
@@ -33,9 +33,8 @@ def _write(stream: TextIO, words: str) -> None:
         stream.write(in_encoding(words, stream.encoding))
         stream.flush()
     except BrokenPipeError:
-        _give_up(stream)
-
-
-def _give_up(stream: TextIO) -> None:
-    """Nothing more can be said to this reader; what follows, and the flush at exit, goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        give_up(stream)
+    except OSError:
+        if stream is not sys.stderr:
+            raise
+        give_up(stream)
