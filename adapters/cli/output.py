@@ -23,6 +23,16 @@ def text(lines: Iterable[str]) -> None:
     _write(sys.stdout, "".join(f"{clean(line)}\n" for line in lines))
 
 
+def copy(chunk: bytes) -> None:
+    """Bytes on stdout as they are; a terminal gets what is text in them, without anything that steers it. Raises
+    BrokenPipeError when their reader went away: there is no use in going on."""
+    if sys.stdout.isatty():
+        _write(sys.stdout, clean(chunk.decode("utf-8", "replace")))
+    else:
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+
+
 def note(lines: Iterable[str]) -> None:
     """Lines for people on stderr, cleaned likewise."""
     _write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))

@@ -78,7 +78,7 @@ def test_one_flipped_bit_in_record_0_does_not_keep_gc_from_acting(stage: Stage) 
 def test_one_flipped_bit_in_record_0_is_told_as_damage(stage: Stage) -> None:
     dead_in_boot(stage)
     flip(stage.journal, b'"run_dir":', 15)
-    for command in ("inspect", "resume", "cancel"):
+    for command in ("inspect", "resume", "logs", "cancel"):
         done = stage.rpd(command, str(stage.journal))
         assert done.returncode == 9, (command, done.stderr)
         assert "damaged at line 1" in done.stderr, (command, done.stderr)

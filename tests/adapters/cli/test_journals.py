@@ -74,6 +74,14 @@ def test_a_locked_a_newer_and_a_strange_journal(rpd: Typist) -> None:
     rpd.refused("inspect", "./pipe", code=9)
 
 
+def test_the_logs_of_a_journal_without_a_first_record(rpd: Typist) -> None:
+    rpd.write("job.yaml")
+    with rpd.journal() as journal:
+        pass
+    journal.path.write_bytes(b"")
+    assert "holds no run" in rpd.refused("logs", journal.run_id, code=9)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_journal_of_somebody_else(rpd: Typist) -> None:
     rpd.write("job.yaml")
@@ -112,3 +120,24 @@ def test_logs_are_the_exact_bytes(rpd: Typist) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, raw)
+
+
+@pytest.mark.parametrize("command", ["logs", "inspect"])
+def test_a_reader_that_went_away_is_no_error(rpd: Typist, command: str) -> None:
+    rpd.write("job.yaml")
+    with rpd.journal() as journal:
+        run_dir = Path(journal.records[0].body.run_dir)  # type: ignore[union-attr]
+    run_dir.mkdir(parents=True)
+    (run_dir / "run.log").write_bytes(b"a line\n" * 300_000)
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-m", "rpd.adapters.cli", command, str(journal.path)],
+        env={**os.environ, "RPD_HOME": str(rpd.home)},
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, b"")
