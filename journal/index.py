@@ -58,9 +58,11 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
 
 class Index:
-    """The runs below one state home."""
+    """The runs below one state home. `strays` are files among the journals that the last look passed over: their names
+    are no UTF-8, as no journal's is."""
 
     def __init__(self, home: Path) -> None:
+        self.strays: list[Path] = []
         self._home = home
         self._folder = home / "index"
 
@@ -68,7 +70,11 @@ class Index:
         """All runs, newest first, each as its journal says now."""
         cached = self._cached()
         found = []
+        self.strays = []
         for path in journals(self._home):
+            if not _is_text(path):
+                self.strays.append(path)
+                continue
             entry = cached.pop(str(path), None)
             if entry is None or entry.identity != _identity(path):
                 entry = self._read_anew(path, entry)
@@ -204,6 +210,14 @@ def _entry_in(file: Path) -> Entry | None:
     except OSError:
         return None
     return entry if entry is not None and entry.format == _FORMAT else None
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _problem(reading: Reading) -> str:

@@ -82,6 +82,18 @@ def test_the_logs_of_a_journal_without_a_first_record(rpd: Typist) -> None:
     assert "holds no run" in rpd.refused("logs", journal.run_id, code=9)
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="no file has such a name there")
+def test_a_stray_file_among_the_journals_is_passed_over(rpd: Typist) -> None:
+    rpd.write("job.yaml")
+    with rpd.journal() as journal:
+        pass
+    journal.path.with_name("bad\udcff.jsonl").write_bytes(b"x\n")
+    for words in (("inspect", "--json"), ("inspect", "job"), ("gc", "--json"), ("logs",)):
+        done = rpd(*words)
+        assert (done.returncode, "bad\\udcff.jsonl is no journal of ours" in done.stderr) == (0, True), done.stderr
+    assert "is unfinished" in rpd.refused("run", "job.yaml")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_journal_of_somebody_else(rpd: Typist) -> None:
     rpd.write("job.yaml")
