@@ -64,11 +64,11 @@ def check_leaks(value: Any, secrets: Mapping[str, str], path: Path = ()) -> Iter
             yield path, f"holds {found}; a job file is copied into the journal: pass it as a variable, --var NAME"
 
 
-def check_project_root(root: FilePath, home: FilePath) -> str | None:
+def check_project_root(root: FilePath, home: FilePath | None) -> str | None:
     """Why `root` cannot be a project folder, or None. Runs are kept below it and inputs are found in it."""
     if root == root.parent:
         return "is the root of the file system; name the project's own folder"
-    if root == home or root in home.parents:
+    if home is not None and (root == home or root in home.parents):
         return (
             f"{root} is or holds your home folder; move the job file to a folder of its own or set local.project_root"
         )

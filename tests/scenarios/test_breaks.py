@@ -371,6 +371,33 @@ do = Runner._do
 Runner._do = lambda self, each: [][0] if each.op in ('stop_pod', 'delete_pod') else do(self, each)"""
 
 
+NOBODY = """import pwd
+def unknown(*_): raise KeyError('getpwuid(): uid not found: 54321')
+pwd.getpwuid = pwd.getpwnam = unknown
+for name in ('HOME', 'USER', 'LOGNAME', 'LNAME', 'USERNAME'): os.environ.pop(name, None)"""
+NOBODY_AT_HOME = f"{NOBODY}\nos.environ['HOME'] = os.path.realpath('../user')"
+
+
+@pytest.mark.parametrize("patch", [NOBODY, NOBODY_AT_HOME], ids=["no home", "home"])
+def test_a_user_without_an_entry_in_passwd(stage: Stage, patch: str) -> None:
+    """As in `docker run --user 54321`."""
+    stage.job(config())
+    done = broken(stage, patch, "run", "job.yaml", "--sandbox")
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+    stage.job(config(artifacts=artifact(local_path="~/out")), "home.yaml")
+    told = broken(stage, patch, "validate", "home.yaml")
+    assert told.returncode == (2 if patch == NOBODY else 0), told.stderr
+    assert ("this user has none" in told.stderr) == (patch == NOBODY), told.stderr
+    xdg = "for name in ('RPD_HOME', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME'): os.environ.pop(name, None)"
+    told = broken(stage, f"{patch}\n{xdg}", "inspect")
+    assert told.returncode == 2, told.stderr
+    assert ("export RPD_HOME=" in told.stderr) == (patch == NOBODY), told.stderr
+    told = broken(stage, f"{patch}\nos.environ.pop('XDG_CONFIG_HOME', None)", "run", "--new", "job.yaml")
+    assert (told.returncode, "RUNPOD_API_KEY is not set" in told.stderr) == (4, True), told.stderr
+    assert not (stage.folder / "~").exists()
+
+
 @pytest.mark.parametrize("patch", [FETCH_IS_BROKEN, LOOP_CANNOT_RELEASE])
 def test_a_fault_of_the_program_itself_stops_the_pod(stage: Stage, patch: str) -> None:
     stage.job(config(RESULT, artifacts=artifact()))
