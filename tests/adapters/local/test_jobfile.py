@@ -214,6 +214,16 @@ staging:
         ("remote_env: {exports: {A: [x]}}", "4: remote_env.exports.A: expected text, found a list"),
         ("setup: [{command: ' '}]", "4: setup[0].command: must not be blank"),
         ("setup: [{command: x, timeout_sec: 0}]", "4: setup[0].timeout_sec: 0 is too small; must be more than 0"),
+        (
+            "setup: [{command: x, timeout_sec: 1e308}]",
+            "4: setup[0].timeout_sec: 1e+308 is too large; must be at most 31536000",
+        ),
+        (
+            "budget: {max_runtime_minutes: 1e308}",
+            "4: budget.max_runtime_minutes: 1e+308 is too large; must be at most 525600",
+        ),
+        ("budget: {cost_cap_usd: 1e308}", "4: budget.cost_cap_usd: 1e+308 is too large; must be at most 1000000"),
+        ("budget: {max_runtime_minutes: 525600, cost_cap_usd: 1e6, ssh_ready_timeout_sec: 31536000}", None),
         ("setup: [x]", "4: setup[0]: expected a mapping, found 'x'"),
         (
             "staging: [{source: x, destination: /}]",
