@@ -15,7 +15,13 @@ from rpd.adapters.local.dirs import label_of, new_run_id
 from rpd.adapters.local.files import require_text
 from rpd.adapters.local.leaks import environment_secrets, mask, unmask
 from rpd.adapters.local.person import expanded, user_home
-from rpd.adapters.local.spec_checks import check_env_names, check_leaks, check_project_root, checks_of
+from rpd.adapters.local.spec_checks import (
+    check_env_names,
+    check_leaks,
+    check_project_root,
+    check_secret_names,
+    checks_of,
+)
 from rpd.adapters.local.spec_error import Path as SpecPath
 from rpd.adapters.local.spec_error import Problem, SpecError
 from rpd.adapters.local.spec_render import MakeRunId, Rendered, prefix_label, render_spec
@@ -102,7 +108,7 @@ def _build(
 ) -> LoadedJob:
     config_path = require_text(path.resolve())
     rendered = render_spec(source, variables, config_path, make_run_id)
-    problems = [*rendered.problems, *_problems(source, rendered, secrets, home)]
+    problems = [*rendered.problems, *_problems(source, rendered, variables, secrets, home)]
     if rendered.unclear and not problems:  # nothing half rendered may ever pass
         problems = [source.problem(path, "cannot be rendered") for path in rendered.unclear]
     if problems:
@@ -140,7 +146,11 @@ def _encoded(plain: Any, file: str) -> bytes:
 
 
 def _problems(
-    source: YamlSource, rendered: Rendered, secrets: Mapping[str, str], home: Path | None
+    source: YamlSource,
+    rendered: Rendered,
+    variables: Mapping[str, str],
+    secrets: Mapping[str, str],
+    home: Path | None,
 ) -> Iterator[Problem]:
     """Type problems, then those of every section whose types are right; nothing is said twice about one place."""
     told, bad = set(rendered.unclear), set()
@@ -164,8 +174,13 @@ def _problems(
             path = (field.encode_name, *below)
             if path not in told:
                 yield source.problem(path, message)
-    for path, message in check_leaks(rendered.data, secrets):
-        yield source.problem(path, message)
+    for path, message in [
+        *check_leaks(rendered.data, secrets),
+        *check_secret_names(rendered.data, variables, secrets),
+    ]:
+        if path not in told:
+            told.add(path)
+            yield source.problem(path, message)
     root = rendered.names.get("project_root")
     if root is not None and (why := check_project_root(Path(root), home and home.resolve())):
         yield source.problem(("local", "project_root"), why)

@@ -81,6 +81,8 @@ def test_variables(rpd: Typist) -> None:
     rpd.write("job.yaml")
     for pair in ("word", "=x", "1a=x"):
         assert "is not KEY=VALUE" in rpd.refused("run", "job.yaml", "--var", pair)
+    said = rpd.refused("run", "job.yaml", "--var", "wandb-api-key=s3cr3t-4f9a1c77d2")
+    assert "'wandb-api-key=...' is not KEY=VALUE" in said
     assert "nothing in the file uses this variable" in rpd.refused("run", "job.yaml", "--var", "nope=1")
     assert rpd("validate", "job.yaml", "--var", "word=a=b").returncode == 0
     assert rpd.is_untouched()

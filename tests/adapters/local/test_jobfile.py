@@ -309,6 +309,61 @@ def test_secrets_of_the_environment(tmp_path: Path) -> None:
         restore_job(loaded.config, {})
 
 
+SECRET = "s3cr3t-4f9a1c77d2"
+EXPORTED = "remote_env: {exports: {WANDB_API_KEY: '{WANDB_API_KEY}'}}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "variables", "told"),
+    [
+        (
+            EXPORTED,
+            {"WANDB_API_KEY": SECRET},
+            [
+                (
+                    "1: variables.WANDB_API_KEY: has a secret's name, and its value would stand in the journal: "
+                    "export WANDB_API_KEY, start with --var WANDB_API_KEY"
+                )
+            ],
+        ),
+        (
+            f"remote_env: {{exports: {{WANDB_API_KEY: {SECRET}}}}}\n",
+            {},
+            [
+                (
+                    "4: remote_env.exports.WANDB_API_KEY: has a secret's name, and its value would stand in the "
+                    "journal: export WANDB_API_KEY, start with --var WANDB_API_KEY and write '{WANDB_API_KEY}' here"
+                )
+            ],
+        ),
+        ("remote_env: {exports: {WANDB_API_KEY: '{hidden}'}}\nvariables: {hidden: " + SECRET + "}\n", {}, None),
+        ("remote_env: {exports: {WANDB_API_KEY: '{hidden}'}}\n", {"hidden": SECRET}, None),
+        ("remote_env: {exports: {WANDB_API_KEY: offline}}\n", {}, []),
+        ("remote_env: {exports: {TOKENIZERS_PARALLELISM: absolutely}}\n", {}, []),
+        ("variables: {pad_token: '<|endoftext|>'}\nremote_env: {exports: {PAD: '{pad_token}'}}\n", {}, []),
+    ],
+)
+def test_a_secret_written_out_under_its_name(
+    tmp_path: Path, line: str, variables: dict[str, str], told: list[str] | None
+) -> None:
+    """One whose value is in the environment is masked; another is refused, and never repeated."""
+    if told == []:
+        load(tmp_path, SMALL + line, variables=variables)
+        return
+    found = problems(tmp_path, SMALL + line, variables=variables)
+    assert SECRET not in str(found)
+    assert found == told if told is not None else len(found) == 1
+    loaded = load(tmp_path, SMALL + line, variables=variables, environ={"WANDB_API_KEY": SECRET})
+    assert SECRET not in str(loaded.config)
+
+
+def test_a_secret_written_out_in_the_pods_environment(tmp_path: Path) -> None:
+    text = SMALL.replace("gpu_order: [G]", f"gpu_order: [G], env: {{WANDB_API_KEY: {SECRET}}}")
+    assert problems(tmp_path, text) == [
+        "2: pod.env.WANDB_API_KEY: has a secret's name; write {{ RUNPOD_SECRET_name }} here"
+    ]
+
+
 def test_only_what_was_masked_is_unmasked(tmp_path: Path) -> None:
     loaded = load(tmp_path, SMALL + "remote_env: {exports: {BANNER: '***HOME*** ***A_TOKEN***'}}\n")
     environ = {"HOME": "/home/me", "A_TOKEN": "short"}
