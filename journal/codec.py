@@ -17,6 +17,7 @@ import msgspec
 from rpd.journal.clock import to_rfc3339
 from rpd.journal.errors import RecordRefused
 from rpd.journal.records import ADVISORY, SCHEMA_VERSION, Body, Intent, Observation, Outcome, Record, Stamp, Transition
+from rpd.journal.tolerant import NOT_JSON
 
 GENESIS = "0" * 32
 """The `prev` of record 0."""
@@ -157,7 +158,7 @@ def decode_line(line: bytes) -> Record:
         raise LineError("does not match its checksum")
     try:
         found = _ENVELOPE.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise LineError(f"is not a record: {error}") from None
     body = _body(found.kind, found.data)
     return Record(
@@ -197,7 +198,7 @@ def _body(kind: str, data: bytes | msgspec.Raw) -> Body | None:
         return None
     try:
         body: Body = decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except NOT_JSON:
         return None
     return body
 

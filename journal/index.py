@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.journal import tolerant
 from rpd.journal.errors import JournalError
 from rpd.journal.paths import folder_name, journals
 from rpd.journal.reader import Reading, holds, parse, read_bytes, salvage_cloud
@@ -21,7 +22,7 @@ from rpd.journal.replay import fold
 _FORMAT = 1
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One run at a glance.
 
     `debts` are open ones. `problem` is empty, or why the journal is not to be trusted ("damaged", "too_new",
@@ -57,9 +58,11 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Index:
-    """The runs below one state home."""
+    """The runs below one state home. `strays` are files among the journals that the last look passed over: their names
+    are no UTF-8, as no journal's is."""
 
     def __init__(self, home: Path) -> None:
+        self.strays: list[Path] = []
         self._home = home
         self._folder = home / "index"
 
@@ -67,10 +70,14 @@ class Index:
         """All runs, newest first, each as its journal says now."""
         cached = self._cached()
         found = []
+        self.strays = []
         for path in journals(self._home):
+            if not _is_text(path):
+                self.strays.append(path)
+                continue
             entry = cached.pop(str(path), None)
             if entry is None or entry.identity != _identity(path):
-                entry = self.refresh(path)
+                entry = self._read_anew(path, entry)
             found.append(entry)
         found += [msgspec.structs.replace(entry, problem="missing") for entry in cached.values()]
         return sorted(found, key=lambda entry: (entry.started, entry.run_id), reverse=True)
@@ -103,6 +110,14 @@ class Index:
         for file in self._folder.glob("*.json"):
             file.unlink(missing_ok=True)
         return self.entries()
+
+    def _read_anew(self, journal: Path, known: Entry | None) -> Entry:
+        """One journal that makes no sense at all does not hide the others."""
+        try:
+            return self.refresh(journal)
+        except (JournalError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
+            strange = Entry(str(journal), journal.stem, problem="unreadable", identity=_identity(journal))
+            return _recall(strange, known)
 
     def _cached(self) -> dict[str, Entry]:
         found = (_entry_in(file) for file in self._folder.glob("*.json"))
@@ -180,7 +195,7 @@ def _recall(entry: Entry, known: Entry | None) -> Entry:
         workflow=entry.workflow or known.workflow,
         lineage=entry.lineage or known.lineage,
         lifecycle=entry.lifecycle or known.lifecycle,
-        cloud=entry.cloud or known.cloud,
+        cloud=known.cloud or entry.cloud,  # what was read while all was well is surer than what is left of it
         run_dir=entry.run_dir or known.run_dir,
         started=entry.started or known.started,
         updated=entry.updated or known.updated,
@@ -191,10 +206,18 @@ def _recall(entry: Entry, known: Entry | None) -> Entry:
 
 def _entry_in(file: Path) -> Entry | None:
     try:
-        entry = msgspec.json.decode(file.read_bytes(), type=Entry)
-    except (OSError, msgspec.DecodeError, RecursionError):
+        entry = tolerant.decode(file.read_bytes(), Entry)
+    except OSError:
         return None
-    return entry if entry.format == _FORMAT else None
+    return entry if entry is not None and entry.format == _FORMAT else None
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _problem(reading: Reading) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.journal import tolerant
 from rpd.journal.disk import Disk
 from rpd.journal.errors import JournalLocked, JournalNotOurs, JournalUnwritable
 
@@ -143,10 +144,7 @@ def _locked(disk: Disk, path: Path) -> JournalLocked:
 
 
 def _parse(text: bytes) -> Owner | None:
-    try:
-        return msgspec.json.decode(text, type=Owner)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+    return tolerant.decode(text, Owner)
 
 
 def _user_name() -> str:

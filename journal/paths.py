@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
+from rpd.journal import tolerant
 from rpd.journal.codec import LINE_BYTES_MAX, LineError, decode_line
 from rpd.journal.disk import Disk, OsDisk
 from rpd.journal.errors import JournalMissing, JournalNotOurs
@@ -82,10 +80,7 @@ def _head(disk: Disk, path: Path) -> bytes:
 
 def _pointer(head: bytes) -> str | None:
     """What the file points to, if it is a pointer."""
-    try:
-        content: Any = msgspec.json.decode(head)
-    except (msgspec.DecodeError, RecursionError):
-        return None  # a journal of more than one record, or a damaged one
+    content = tolerant.decode(head)  # not JSON: a journal of more than one record, or a damaged one
     if not isinstance(content, dict) or "z" in content:
         return None
     target = content.get("journal")

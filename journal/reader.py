@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.journal import tolerant
 from rpd.journal.codec import Chain, LineError, decode_line
 from rpd.journal.disk import OsDisk
 from rpd.journal.errors import JournalDamaged, JournalError, JournalMissing, JournalNotOurs
@@ -109,10 +110,7 @@ def salvage(path: Path, pattern: str = NAME_PATTERN) -> set[str]:
 def salvage_cloud(data: bytes) -> dict[str, str]:
     """The cloud that record 0 names, however damaged the rest of it is; empty when it cannot be read."""
     found = _CLOUD.search(data)
-    try:
-        return msgspec.json.decode(found[1], type=dict[str, str]) if found is not None else {}
-    except msgspec.DecodeError:
-        return {}
+    return tolerant.decode(found[1], dict[str, str]) or {} if found is not None else {}
 
 
 def read_bytes(path: Path) -> bytes:

@@ -12,7 +12,10 @@ import msgspec
 from msgspec import Meta
 
 Positive = Annotated[int, Meta(gt=0)]
-PositiveNumber = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=365 * 24 * 3600)]
+"""At most a year: deadlines are moments that a calendar has, and intervals that a system call takes."""
+Minutes = Annotated[float, Meta(gt=0, le=365 * 24 * 60)]
+Usd = Annotated[float, Meta(gt=0, le=1_000_000)]
 Text = Annotated[str, Meta(min_length=1)]
 
 
@@ -54,19 +57,19 @@ class Ssh(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Ceilings over the whole life of the pod."""
 
-    cost_cap_usd: PositiveNumber = 10.0
-    assumed_hourly_rate_usd: PositiveNumber = 1.65
-    max_runtime_minutes: PositiveNumber | None = None
-    poll_interval_sec: PositiveNumber = 60
-    ssh_ready_timeout_sec: PositiveNumber = 900
-    max_gpu_price_usd: PositiveNumber | None = None
+    cost_cap_usd: Usd = 10.0
+    assumed_hourly_rate_usd: Usd = 1.65
+    max_runtime_minutes: Minutes | None = None
+    poll_interval_sec: Seconds = 60
+    ssh_ready_timeout_sec: Seconds = 900
+    max_gpu_price_usd: Usd | None = None
 
 
 class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One command over SSH."""
 
     command: Text
-    timeout_sec: PositiveNumber = 600
+    timeout_sec: Seconds = 600
     with_env: bool = False
 
 

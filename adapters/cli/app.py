@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
+from rpd.adapters.cli.streams import settle, stand_in
+
 
 def main() -> None:
     """Run the command of `sys.argv`; always ends in SystemExit."""
-    sys.exit(_run(sys.argv[1:]))
+    stand_in()
+    code = _run(sys.argv[1:])
+    is_said = settle()
+    sys.exit(code if is_said else code or 1)
 
 
 def _run(words: list[str]) -> int:

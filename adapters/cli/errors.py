@@ -6,9 +6,9 @@ For people that is `error: ...` and `hint: ...` on stderr; under `--json` one JS
 from __future__ import annotations
 
 import json
-import sys
 from typing import NamedTuple
 
+from rpd.adapters.cli import output
 from rpd.adapters.report.words import clean
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError, JournalMissing
@@ -53,13 +53,13 @@ def say(problem: Problem, *, as_json: bool = False) -> int:
     """Tell it on stderr; gives back the exit code."""
     if as_json:
         document = {"schema": "rpd.error/1", **problem._asdict()}
-        sys.stderr.write(json.dumps(document) + "\n")
+        output.note([json.dumps(document)])
         return problem.code
     first, *more = clean(problem.message).split("\n")
     lines = [f"error: {first}", *(line if line.startswith(" ") else f"       {line}" for line in more)]
     if problem.hint:
         lines.append(f"hint:  {clean(problem.hint)}")
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    output.note(lines)
     return problem.code
 
 
@@ -67,7 +67,7 @@ def show_trace(error: Exception) -> None:
     """The traceback on stderr, for `--debug`. Its texts may come from a pod or a journal like any other."""
     import traceback
 
-    sys.stderr.write(clean("".join(traceback.format_exception(error))))
+    output.note("".join(traceback.format_exception(error)).splitlines())
 
 
 def _snake(name: str) -> str:

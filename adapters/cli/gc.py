@@ -9,6 +9,7 @@ import msgspec
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
+from rpd.adapters.cli.runs import note_strays
 from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, recorded_access
@@ -66,7 +67,9 @@ class Account:
 def collect_garbage(*, act: bool, as_json: bool) -> int:
     """Exit code 8 while a job that was spared is alive or a debt is open; else 0."""
     home = state_home()
-    entries = Index(home).entries()
+    index = Index(home)
+    entries = index.entries()
+    note_strays(index)
     accounts = _accounts(entries)
     rows = [row for entry in entries if (row := _planned(entry, accounts)) is not None]
     if act:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+from rpd.adapters.cli import output
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.report.inspection import Inspection
-from rpd.adapters.report.words import clean
 from rpd.engine.errors import RpdError
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
@@ -27,7 +26,14 @@ CHUNK_BYTES = 1 << 20
 
 
 def show_logs(run: str | None, *, follow: bool, tail: int) -> int:
-    """Print what there is; with `follow`, until the job's end. Ctrl-C ends following only."""
+    """Print what there is; with `follow`, until the job's end. Ctrl-C ends following only, and so does a reader that
+    went away."""
+    with contextlib.suppress(BrokenPipeError):
+        return _show(run, follow=follow, tail=tail)
+    return 0
+
+
+def _show(run: str | None, *, follow: bool, tail: int) -> int:
     path = find_journal(run, to_act=True)  # it may read from the pod, with our key
     inspection = Inspection(read(path), SystemClock().now())
     local = Path(inspection.facts.local_log)
@@ -65,7 +71,7 @@ def _from_pod(inspection: Inspection, local: Path, *, follow: bool) -> int:
                 if claim.phase != "running" or not follow:
                     return 0
         except RpdError as error:
-            sys.stderr.write(f"the pod does not answer: {clean(error.message)}\n")
+            output.note([f"the pod does not answer: {error.message}"])
             return 1
         finally:
             world.remote.close()
@@ -89,17 +95,9 @@ def _print_from(log: Path, offset: int) -> int:
     """Print what stands behind `offset`; control characters reach a file, never a terminal."""
     if not log.exists():
         return offset
-    write = _writer()
     with log.open("rb") as file:
         file.seek(offset)
         while chunk := file.read(CHUNK_BYTES):
             offset += len(chunk)
-            write(chunk)
-    sys.stdout.flush()
+            output.copy(chunk)
     return offset
-
-
-def _writer() -> Callable[[bytes], object]:
-    if not sys.stdout.isatty():
-        return sys.stdout.buffer.write
-    return lambda chunk: sys.stdout.write(clean(chunk.decode("utf-8", "replace")))

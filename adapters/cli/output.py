@@ -1,13 +1,13 @@
 """The one printer: a JSON document on stdout, or text; notes for people on stderr. A reader that went away is no
-error."""
+error, and neither are notes that cannot be kept: what a command did does not depend on them."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from rpd.adapters.cli.streams import give_up
 from rpd.adapters.report.words import clean, in_encoding
 
 
@@ -23,6 +23,16 @@ def text(lines: Iterable[str]) -> None:
     _write(sys.stdout, "".join(f"{clean(line)}\n" for line in lines))
 
 
+def copy(chunk: bytes) -> None:
+    """Bytes on stdout as they are; a terminal gets what is text in them, without anything that steers it. Raises
+    BrokenPipeError when their reader went away: there is no use in going on."""
+    if sys.stdout.isatty():
+        _write(sys.stdout, clean(chunk.decode("utf-8", "replace")))
+    else:
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+
+
 def note(lines: Iterable[str]) -> None:
     """Lines for people on stderr, cleaned likewise."""
     _write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))
@@ -33,9 +43,8 @@ def _write(stream: TextIO, words: str) -> None:
         stream.write(in_encoding(words, stream.encoding))
         stream.flush()
     except BrokenPipeError:
-        _give_up(stream)
-
-
-def _give_up(stream: TextIO) -> None:
-    """Nothing more can be said to this reader; what follows, and the flush at exit, goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        give_up(stream)
+    except OSError:
+        if stream is not sys.stderr:
+            raise
+        give_up(stream)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import socket
@@ -18,6 +17,7 @@ from rpd.adapters.local.clouds import Access, default_access, redactor_for, sand
 from rpd.adapters.local.dirs import new_token, state_home
 from rpd.adapters.local.jobfile import LoadedJob, load_job
 from rpd.adapters.local.keys import ssh_key
+from rpd.adapters.local.person import user_name
 from rpd.adapters.local.version import version
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.engine.errors import UserError
@@ -82,7 +82,7 @@ def _open(loaded: LoadedJob, access: Access, home: Path) -> Journal:
         journal_path=str(path),
         run_dir=loaded.run_dir,
         cloud=access.as_recorded(token),
-        user=getpass.getuser(),
+        user=user_name(),
         host=socket.gethostname(),
         token=token,
         variables=loaded.variables,

@@ -6,6 +6,7 @@ import os
 import shlex
 from pathlib import Path
 
+from rpd.adapters.cli import output
 from rpd.adapters.local.dirs import state_home
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalNotOurs
@@ -26,8 +27,11 @@ def find_journal(run: str | None, *, only_unfinished: bool = False, to_act: bool
         return own_journal(path, home) if to_act else path
     index = Index(home)
     if run is not None:
-        return Path(_pick(index.find(run), run).journal)
+        found = index.find(run)
+        note_strays(index)
+        return Path(_pick(found, run).journal)
     entries = index.entries()
+    note_strays(index)
     if only_unfinished:
         entries = [entry for entry in entries if entry.outcome is None]
         if not entries:
@@ -38,6 +42,13 @@ def find_journal(run: str | None, *, only_unfinished: bool = False, to_act: bool
     if not entries:
         raise UserError(f"there are no runs in {home}", hint="rpd run FILE")
     return Path(entries[0].journal)
+
+
+def note_strays(index: Index) -> None:
+    """Say which files among the journals were passed over."""
+    for path in index.strays:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        output.note([f"warning: {shown} is no journal of ours and is passed over: its name is no UTF-8 text"])
 
 
 def own_journal(path: Path, home: Path) -> Path:

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from rpd.adapters.cli import output
+
 app = typer.Typer(name="sandbox", help="RunPod on this machine: free, with real SSH and every fault on request.")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -183,8 +185,8 @@ def _pairs(words: list[str]) -> dict[str, str]:
 
 
 def _print(document: Any) -> None:
-    typer.echo(json.dumps(document))
+    output.text([json.dumps(document)])
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    output.note([text])

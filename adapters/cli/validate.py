@@ -34,6 +34,7 @@ def read_variables(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not key.isidentifier() or not (equals or key in os.environ):
-            raise UserError(f"--var {pair!r} is not KEY=VALUE, nor the name of a variable of the environment")
+            shown = f"{key}=..." if equals else key  # a value may be a secret
+            raise UserError(f"--var {shown!r} is not KEY=VALUE, nor the name of a variable of the environment")
         variables[key] = value if equals else os.environ[key]
     return variables

@@ -72,9 +72,10 @@ def profile_of(url: str) -> CloudProfile:
     return CloudProfile("runpod", url, quiet_window_seconds=180.0, proof_interval_seconds=30.0)
 
 
-def settings_file() -> Path:
-    """The user's settings, TOML; need not exist."""
-    return config_home() / "config.toml"
+def settings_file() -> Path | None:
+    """The user's settings, TOML; need not exist. None for a user without a home folder."""
+    folder = config_home()
+    return folder and folder / "config.toml"
 
 
 def find_api_key(environ: Mapping[str, str] = os.environ, file: Path | None = None) -> ApiKey | None:
@@ -86,6 +87,8 @@ def find_api_key(environ: Mapping[str, str] = os.environ, file: Path | None = No
     if named:
         return _api_key(named, "the environment variable RUNPOD_API_KEY")
     file = file or settings_file()
+    if file is None:
+        return None
     settings = _read_private(file)
     key = settings.get("api_key")
     if key is None or key == "":
@@ -99,8 +102,10 @@ def require_api_key(environ: Mapping[str, str] = os.environ, file: Path | None =
     """Like `find_api_key`, but no key is a UserError with exit code 4."""
     key = find_api_key(environ, file)
     if key is None:
+        file = file or settings_file()
+        where = f"{file} has no api_key" if file is not None else "there is no home folder with settings"
         raise UserError(
-            f"no API key: RUNPOD_API_KEY is not set and {file or settings_file()} has no api_key",
+            f"no API key: RUNPOD_API_KEY is not set and {where}",
             exit_code=Exit.KEY,
             reason="key_missing",
             hint="export RUNPOD_API_KEY=...   (or try it without: rpd run FILE --sandbox)",

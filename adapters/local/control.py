@@ -20,6 +20,7 @@ import msgspec
 
 from rpd.adapters.local.files import read_regular, write_whole
 from rpd.engine.ports import Request
+from rpd.journal import tolerant
 
 LOOK_SECONDS = 0.2
 """The request file is looked for at most this often."""
@@ -28,6 +29,9 @@ WAKE_SECONDS = 0.05
 """A sleeper looks up this often, in case another thread has taken the message that was meant to wake it."""
 
 MAX_REQUEST_BYTES = 64 * 1024
+
+_WHAT = ("interrupt", "terminate", "cancel", "release", "gc", "detach")
+_HOW = ("stop", "delete")
 
 
 def request_file(journal_path: Path) -> Path:
@@ -40,6 +44,12 @@ class Letter(msgspec.Struct, frozen=True):
 
     epoch: int
     request: Request
+
+    def is_for(self, epoch: int) -> bool:
+        """Whether this owner can obey it. A word it does not know, such as one of a later version, is none to guess at:
+        the next best meaning might end a run that nobody wanted to end."""
+        how = self.request.detail.get("how")
+        return self.epoch == epoch and self.request.what in _WHAT and (how is None or how in _HOW)
 
 
 def leave_request(journal_path: Path, request: Request, *, epoch: int) -> None:
@@ -103,10 +113,10 @@ class ProcessControl:
         except OSError:
             return None  # none there, or another reader was quicker
         try:
-            letter = msgspec.json.decode(read_regular(mine, MAX_REQUEST_BYTES), type=Letter)
-            return letter.request if letter.epoch == self._epoch else None
-        except (OSError, msgspec.DecodeError):
-            return None  # not one of ours: `leave_request` renames whole files into place
+            letter = tolerant.decode(read_regular(mine, MAX_REQUEST_BYTES), Letter)
+        except OSError:
+            return None
         finally:
             with contextlib.suppress(OSError):
                 mine.unlink()
+        return letter.request if letter is not None and letter.is_for(self._epoch) else None

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from rpd.adapters.local.files import require_text
+from rpd.adapters.local.person import expanded
 from rpd.engine.errors import UserError
 from rpd.states.faults import Fault
 
@@ -29,19 +31,28 @@ def state_home(environ: Mapping[str, str] = os.environ) -> Path:
     """
     named = environ.get("RPD_HOME", "")
     if named:
-        home = Path(named).expanduser().absolute()
-    else:
-        import platformdirs
+        return private_folder(Path(expanded(named)).absolute())
+    import platformdirs
 
+    try:
         home = platformdirs.user_state_path("rpd", appauthor=False)
+    except RuntimeError as error:
+        raise UserError(
+            "there is no place for journals: this user has no home folder, and RPD_HOME is not set",
+            reason="no_home",
+            hint="export RPD_HOME=/a/folder/of/yours",
+        ) from error
     return private_folder(home)
 
 
-def config_home() -> Path:
-    """The folder of the user's own settings; not created."""
+def config_home() -> Path | None:
+    """The folder of the user's own settings; not created. None for a user without a home folder."""
     import platformdirs
 
-    return platformdirs.user_config_path("rpd", appauthor=False)
+    try:
+        return platformdirs.user_config_path("rpd", appauthor=False)
+    except RuntimeError:
+        return None
 
 
 def journals_folder(home: Path, workflow: str) -> Path:
@@ -51,7 +62,9 @@ def journals_folder(home: Path, workflow: str) -> Path:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make `folder` readable by this user alone, and return it. An existing one is never changed, only checked."""
+    """Make `folder` readable by this user alone, and return it. An existing one is never changed, only checked. Raises
+    UserError."""
+    require_text(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)

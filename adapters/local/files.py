@@ -13,6 +13,16 @@ from rpd.engine.errors import UserError
 from rpd.states.faults import Fault
 
 
+def require_text(path: Path) -> Path:
+    """Give `path` back. Raises UserError when its name is no UTF-8: journals are, and they name it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise UserError(f"the name {shown} is no UTF-8 text; rename it", reason="not_utf8") from None
+    return path
+
+
 def read_regular(path: Path, limit: int) -> bytes:
     """At most `limit` bytes of a regular file; never waits, as a named pipe would make it. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

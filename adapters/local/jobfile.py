@@ -12,8 +12,16 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.local.dirs import label_of, new_run_id
+from rpd.adapters.local.files import require_text
 from rpd.adapters.local.leaks import environment_secrets, mask, unmask
-from rpd.adapters.local.spec_checks import check_env_names, check_leaks, check_project_root, checks_of
+from rpd.adapters.local.person import expanded, user_home
+from rpd.adapters.local.spec_checks import (
+    check_env_names,
+    check_leaks,
+    check_project_root,
+    check_secret_names,
+    checks_of,
+)
 from rpd.adapters.local.spec_error import Path as SpecPath
 from rpd.adapters.local.spec_error import Problem, SpecError
 from rpd.adapters.local.spec_render import MakeRunId, Rendered, prefix_label, render_spec
@@ -68,7 +76,7 @@ def load_job(
         (lambda _prefix: run_id) if run_id else (lambda prefix: new_run_id(prefix_label(prefix), time.time()))
     )
     secrets = environment_secrets(environ)
-    return _build(read_yaml(path), path, variables or {}, make, secrets, home or Path.home())
+    return _build(read_yaml(path), path, variables or {}, make, secrets, home or user_home())
 
 
 def load_text(
@@ -76,7 +84,7 @@ def load_text(
 ) -> LoadedJob:
     """Load a job file that is not on disk yet, as if it stood at `path`; checks no secrets."""
     source = parse_yaml(text.encode(errors="surrogatepass"), str(path))
-    return _build(source, path, variables or {}, lambda _prefix: run_id, {}, Path.home())
+    return _build(source, path, variables or {}, lambda _prefix: run_id, {}, user_home())
 
 
 def restore_job(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Job:
@@ -96,11 +104,11 @@ def _build(
     variables: Mapping[str, str],
     make_run_id: MakeRunId,
     secrets: Mapping[str, str],
-    home: Path,
+    home: Path | None,
 ) -> LoadedJob:
-    config_path = path.resolve()
+    config_path = require_text(path.resolve())
     rendered = render_spec(source, variables, config_path, make_run_id)
-    problems = [*rendered.problems, *_problems(source, rendered, secrets, home)]
+    problems = [*rendered.problems, *_problems(source, rendered, variables, secrets, home)]
     if rendered.unclear and not problems:  # nothing half rendered may ever pass
         problems = [source.problem(path, "cannot be rendered") for path in rendered.unclear]
     if problems:
@@ -112,6 +120,7 @@ def _build(
     root = rendered.names["project_root"]
     job = _completed(job, root)
     plain = msgspec.to_builtins(job)
+    content = _encoded(plain, source.file)
     masked = mask(plain, secrets)
     return LoadedJob(
         job=job,
@@ -123,12 +132,26 @@ def _build(
         run_dir=rendered.names["run_dir"],
         variables=dict(masked["variables"]),
         config=masked,
-        config_sha256=hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest(),
+        config_sha256=hashlib.sha256(content).hexdigest(),
         source_sha256=source.sha256,
     )
 
 
-def _problems(source: YamlSource, rendered: Rendered, secrets: Mapping[str, str], home: Path) -> Iterator[Problem]:
+def _encoded(plain: Any, file: str) -> bytes:
+    try:
+        return msgspec.json.encode(plain, order="sorted")
+    except UnicodeEncodeError:  # its cause would show the value, which may be a secret
+        message = "a folder's name or a variable of the command line is no UTF-8 text"
+        raise SpecError(file, [Problem(1, 1, "(whole file)", message)]) from None
+
+
+def _problems(
+    source: YamlSource,
+    rendered: Rendered,
+    variables: Mapping[str, str],
+    secrets: Mapping[str, str],
+    home: Path | None,
+) -> Iterator[Problem]:
     """Type problems, then those of every section whose types are right; nothing is said twice about one place."""
     told, bad = set(rendered.unclear), set()
     for path, message in [*mismatches(rendered.data, Job), *check_env_names(rendered.data)]:
@@ -151,10 +174,15 @@ def _problems(source: YamlSource, rendered: Rendered, secrets: Mapping[str, str]
             path = (field.encode_name, *below)
             if path not in told:
                 yield source.problem(path, message)
-    for path, message in check_leaks(rendered.data, secrets):
-        yield source.problem(path, message)
+    for path, message in [
+        *check_leaks(rendered.data, secrets),
+        *check_secret_names(rendered.data, variables, secrets),
+    ]:
+        if path not in told:
+            told.add(path)
+            yield source.problem(path, message)
     root = rendered.names.get("project_root")
-    if root is not None and (why := check_project_root(Path(root), home.resolve())):
+    if root is not None and (why := check_project_root(Path(root), home and home.resolve())):
         yield source.problem(("local", "project_root"), why)
 
 
@@ -179,7 +207,7 @@ def _completed(job: Job, root: str) -> Job:
     replace = msgspec.structs.replace
 
     def absolute(text: str) -> str:
-        return os.path.normpath(Path(root, os.path.expanduser(text)))  # noqa: PTH111 - pathlib raises on ~nobody
+        return os.path.normpath(Path(root, expanded(text)))
 
     storage = job.storage
     if storage.mode == "ephemeral" and storage.volume_gb is None:

@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from rpd.adapters.local.dirs import label_of
-from rpd.adapters.local.leaks import leak_in, mask
+from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, mask
 from rpd.adapters.local.spec_error import Path
 from rpd.states.job import Artifact, Command, Local, PodSpec, Run, Staging, Storage
 
@@ -33,9 +33,7 @@ def checks_of(section: str) -> Callable[[Any], Iterator[Finding]] | None:
 def check_env_names(data: Mapping[str, Any]) -> Iterator[Finding]:
     """Names in `pod.env` and `remote_env.exports`; sees the whole file, whatever else is wrong with it."""
     for section, field, ours in (("pod", "env", _SET_IN_POD), ("remote_env", "exports", _SET_IN_JOB)):
-        entries = data.get(section)
-        names = entries.get(field) if isinstance(entries, dict) else None
-        for name in names if isinstance(names, dict) else ():
+        for name in _entries(data, section, field):
             if not _ENV_NAME.match(name):
                 yield (section, field, name), "is not a name for an environment variable"
             elif ours.match(name):
@@ -64,11 +62,40 @@ def check_leaks(value: Any, secrets: Mapping[str, str], path: Path = ()) -> Iter
             yield path, f"holds {found}; a job file is copied into the journal: pass it as a variable, --var NAME"
 
 
-def check_project_root(root: FilePath, home: FilePath) -> str | None:
+def check_secret_names(
+    data: Mapping[str, Any], given: Mapping[str, str], secrets: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Values under a secret's name that were written out, in the file or on the command line (`given`). The journal
+    would keep them in clear: only what is known as a secret of the environment is masked there.
+    """
+    instead = "has a secret's name, and its value would stand in the journal: export {name}, start with --var {name}"
+    places: list[tuple[Path, Mapping[str, Any], str]] = [
+        (("variables",), given, instead),
+        (("remote_env", "exports"), _entries(data, "remote_env", "exports"), instead + " and write '{{{name}}}' here"),
+        (("pod", "env"), _entries(data, "pod", "env"), "has a secret's name; write {{{{ RUNPOD_SECRET_name }}}} here"),
+    ]
+    told: set[str] = set()
+    for path, entries, message in places:
+        for name, value in entries.items():
+            if not isinstance(value, str) or len(value) < SHORTEST_SECRET or not is_secret_name(name):
+                continue
+            is_written_out = mask(value, secrets) == value and not _REFERENCE.match(value)
+            if is_written_out and value not in told:
+                told.add(value)
+                yield (*path, name), message.format(name=name)
+
+
+def _entries(data: Mapping[str, Any], section: str, field: str) -> Mapping[str, Any]:
+    entries = data.get(section)
+    found = entries.get(field) if isinstance(entries, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def check_project_root(root: FilePath, home: FilePath | None) -> str | None:
     """Why `root` cannot be a project folder, or None. Runs are kept below it and inputs are found in it."""
     if root == root.parent:
         return "is the root of the file system; name the project's own folder"
-    if root == home or root in home.parents:
+    if home is not None and (root == home or root in home.parents):
         return (
             f"{root} is or holds your home folder; move the job file to a folder of its own or set local.project_root"
         )

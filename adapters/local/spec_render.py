@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.local.dirs import label_of, run_folder
+from rpd.adapters.local.person import expanded
 from rpd.adapters.local.spec_error import MOST_COLLECTED, Path, Problem, name_list, suggestion
 from rpd.adapters.local.template import Scope, TemplateError
 from rpd.adapters.local.yaml_source import YamlSource
@@ -71,7 +72,7 @@ class _Rendering:
 
     def _project_root(self, config_folder: FilePath) -> str:
         named = self.scope.render(self._text("local", "project_root", default="."))
-        return os.path.realpath(config_folder / os.path.expanduser(named))  # noqa: PTH111 - pathlib raises on ~nobody
+        return os.path.realpath(config_folder / expanded(named))
 
     def _text(self, *path: str, default: str | None = None) -> str:
         """The text at a path; an echo where it is missing or of another type, which the type check reports."""

@@ -80,6 +80,8 @@ def _walk(value: Any, kind: inspect.Type, path: Path) -> Iterator[Finding]:
         if kind.gt is not None and not value > kind.gt:
             yield path, f"{_show(value, path)} is too small; must be more than {kind.gt:g}"
         yield from _limits(value, kind.ge, f"{_show(value, path)} is too small; must be at least {kind.ge}", path)
+        if kind.le is not None and value > kind.le:
+            yield path, f"{_show(value, path)} is too large; must be at most {kind.le}"
 
 
 def _walk_struct(value: dict[str, Any], kind: inspect.StructType, path: Path) -> Iterator[Finding]:

@@ -13,10 +13,12 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.local import person
 from rpd.adapters.local.dirs import private_folder
 from rpd.adapters.local.files import sync_folder, write_whole
 from rpd.adapters.local.keys import ssh_key
 from rpd.engine.errors import UserError
+from rpd.journal import tolerant
 from rpd.states.faults import Fault
 from rpd.states.job import Job
 
@@ -32,7 +34,8 @@ class LocalWorkspace:
 
     def __init__(self, state_home: Path, user_home: Path | None = None) -> None:
         self._state_home = state_home
-        self._user_home = (user_home or Path.home()).resolve()
+        home = user_home or person.user_home()
+        self._user_home = home and home.resolve()
 
     def check_inputs(self, job: Job, run_dir: str) -> tuple[str, ...]:
         """Read: problems with local paths, free space and the SSH key, one sentence each; empty when all is well."""
@@ -100,7 +103,8 @@ class LocalWorkspace:
 
     def _is_too_wide(self, path: Path) -> bool:
         real = path.resolve()
-        return real == self._user_home or real in self._user_home.parents
+        home = self._user_home
+        return real == real.parent or (home is not None and (real == home or real in home.parents))
 
 
 def prepare_run_dir(run_dir: Path) -> Path:
@@ -205,7 +209,7 @@ def _holds_something(path: Path) -> bool:
 def _pointer(path: Path) -> dict[str, Any] | None:
     """The content of a pointer file; None when it is absent or something else."""
     try:
-        content: Any = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+        content = tolerant.decode(path.read_bytes())
+    except OSError:
         return None
     return content if isinstance(content, dict) and content.keys() & {"pod_id", "journal"} else None

@@ -9,7 +9,7 @@ import msgspec
 from rpd.adapters.report.words import utc
 from rpd.journal.errors import JournalError
 from rpd.journal.reader import Reading
-from rpd.journal.records import Opened, Stamp
+from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot, fold
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
@@ -46,11 +46,12 @@ def facts_of(reading: Reading) -> Facts:
 
 
 class Inspection:
-    """Facts and snapshot of a reading, as of its last good record. Raises JournalError as `facts_of` does."""
+    """Facts and snapshot of a reading, as of its last good record. Raises JournalError where there is no run to tell
+    of, and as `facts_of` does."""
 
     def __init__(self, reading: Reading, now: Stamp) -> None:
-        opened = reading.opened
-        assert isinstance(opened, Opened), "a journal is opened by record 0"
+        if reading.opened is None:
+            raise reading.damage or JournalError("the journal holds no run", hint="rpd gc   looks for what it rented")
         self.reading = reading
         self.now = now
         self.snapshot: Snapshot = fold(reading.records)

@@ -55,6 +55,18 @@ def test_the_cache_is_used_and_can_be_lost(tmp_path: Path) -> None:
     assert index.entries()[0].epoch == 2
 
 
+def test_a_flipped_bit_costs_no_more_than_a_look_into_the_journal(tmp_path: Path) -> None:
+    another(tmp_path, "a-1", "a", 1e9)
+    index = Index(tmp_path)
+    before = index.entries()
+    file = tmp_path / "index" / "a-1.json"
+    content = file.read_bytes()
+    for at in range(0, len(content), 7):
+        file.write_bytes(content[:at] + bytes([content[at] ^ 0x80]) + content[at + 1 :])
+        assert index.entries() == before
+        assert index.anchor(Path(before[0].journal)) is not None
+
+
 def test_runs_are_found_by_id_prefix_and_workflow(tmp_path: Path) -> None:
     another(tmp_path, "a-1", "a", 1e9)
     another(tmp_path, "a-10", "a", 2e9)

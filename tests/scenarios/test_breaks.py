@@ -288,6 +288,29 @@ def test_a_request_that_makes_no_sense_is_dropped(stage: Stage) -> None:
     assert done.returncode == 0, done.stderr
 
 
+ODD_REQUESTS = {
+    "unknown word": b'{"epoch":1,"request":{"what":"pause","by":"rpd of next year"}}',
+    "unknown way": b'{"epoch":1,"request":{"what":"release","by":"x","detail":{"how":"burn"}}}',
+    "not UTF-8": b'{"epoch":1,"request":{"what":"\xff\xfe","by":"x"}}',
+    "deep": b'{"epoch":1,"request":{"what":"cancel","by":"x","detail":' + b'{"a":' * 5000 + b"1" + b"}" * 5001 + b"}",
+}
+
+
+@pytest.mark.parametrize("content", ODD_REQUESTS.values(), ids=ODD_REQUESTS)
+def test_a_request_of_no_known_kind_does_not_end_a_live_run(stage: Stage, content: bytes) -> None:
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    request = stage.journal.with_name(stage.journal.name + ".request")
+    draft = request.with_suffix(".draft")
+    draft.write_bytes(content)
+    draft.rename(request)
+    eventually(lambda: not request.exists())
+    stage.go()
+    assert live.end() == 0, live.text
+    assert "Traceback" not in live.text
+    stage.judge("TERMINATED", starts=1)
+
+
 def test_term_to_gc_in_its_proof(stage: Stage) -> None:
     stage.play(boot_seconds=60)
     killed_in(stage, "boot", config())
@@ -393,6 +416,33 @@ KILLED_AT_LAUNCH = (
 LOOP_CANNOT_RELEASE = """from rpd.engine.runner import Runner
 do = Runner._do
 Runner._do = lambda self, each: [][0] if each.op in ('stop_pod', 'delete_pod') else do(self, each)"""
+
+
+NOBODY = """import pwd
+def unknown(*_): raise KeyError('getpwuid(): uid not found: 54321')
+pwd.getpwuid = pwd.getpwnam = unknown
+for name in ('HOME', 'USER', 'LOGNAME', 'LNAME', 'USERNAME'): os.environ.pop(name, None)"""
+NOBODY_AT_HOME = f"{NOBODY}\nos.environ['HOME'] = os.path.realpath('../user')"
+
+
+@pytest.mark.parametrize("patch", [NOBODY, NOBODY_AT_HOME], ids=["no home", "home"])
+def test_a_user_without_an_entry_in_passwd(stage: Stage, patch: str) -> None:
+    """As in `docker run --user 54321`."""
+    stage.job(config())
+    done = broken(stage, patch, "run", "job.yaml", "--sandbox")
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+    stage.job(config(artifacts=artifact(local_path="~/out")), "home.yaml")
+    told = broken(stage, patch, "validate", "home.yaml")
+    assert told.returncode == (2 if patch == NOBODY else 0), told.stderr
+    assert ("this user has none" in told.stderr) == (patch == NOBODY), told.stderr
+    xdg = "for name in ('RPD_HOME', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME'): os.environ.pop(name, None)"
+    told = broken(stage, f"{patch}\n{xdg}", "inspect")
+    assert told.returncode == 2, told.stderr
+    assert ("export RPD_HOME=" in told.stderr) == (patch == NOBODY), told.stderr
+    told = broken(stage, f"{patch}\nos.environ.pop('XDG_CONFIG_HOME', None)", "run", "--new", "job.yaml")
+    assert (told.returncode, "RUNPOD_API_KEY is not set" in told.stderr) == (4, True), told.stderr
+    assert not (stage.folder / "~").exists()
 
 
 @pytest.mark.parametrize("patch", [FETCH_IS_BROKEN, LOOP_CANNOT_RELEASE])

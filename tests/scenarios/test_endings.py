@@ -79,6 +79,13 @@ def test_a_job_past_its_budget_is_stopped_and_collected(stage: Stage) -> None:
     assert stage.result() == "42\n"
 
 
+def test_a_job_may_ask_for_the_largest_numbers(stage: Stage) -> None:
+    longest = {"max_runtime_minutes": 525600, "ssh_ready_timeout_sec": 31536000, "cost_cap_usd": 1e6}
+    done = stage.run(config(budget=longest, setup=[{"command": "true", "timeout_sec": 31536000}]))
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+
+
 def test_a_pod_that_vanishes_loses_the_run(stage: Stage) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")

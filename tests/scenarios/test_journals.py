@@ -43,6 +43,62 @@ def test_a_damaged_journal_is_shown_and_its_pod_stopped(stage: Stage) -> None:
     assert stage.journal.read_bytes() == bytes(data)
 
 
+def dead_in_boot(stage: Stage, boot_seconds: float = 60) -> None:
+    """A run that rented a pod, which still boots, and whose engine was killed."""
+    stage.play(boot_seconds=boot_seconds)
+    live = stage.begin(config())
+    live.until("boot")
+    live.kill()
+
+
+def flip(path: Path, near: bytes, offset: int) -> None:
+    """One flipped bit, as a worn disk makes it: what it leaves is no UTF-8."""
+    data = bytearray(path.read_bytes())
+    data[data.index(near) + offset] ^= 0x80
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("words", ["gc --yes", "resume", "release"])
+def test_one_flipped_bit_in_the_index_keeps_nothing_from_acting(stage: Stage, words: str) -> None:
+    dead_in_boot(stage, boot_seconds=6)
+    flip(next((stage.home / "index").glob("*.json")), b'"workflow":"job"', 13)
+    done = stage.rpd(*words.split())
+    assert done.returncode == 0, done.stdout + done.stderr
+    stage.nothing_computes()
+
+
+def test_one_flipped_bit_in_record_0_does_not_keep_gc_from_acting(stage: Stage) -> None:
+    dead_in_boot(stage)
+    flip(stage.journal, b'"cloud":', 20)
+    done = stage.rpd("gc", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    stage.nothing_computes()
+
+
+def test_one_flipped_bit_in_record_0_is_told_as_damage(stage: Stage) -> None:
+    dead_in_boot(stage)
+    flip(stage.journal, b'"run_dir":', 15)
+    for command in ("inspect", "resume", "logs", "cancel"):
+        done = stage.rpd(command, str(stage.journal))
+        assert done.returncode == 9, (command, done.stderr)
+        assert "damaged at line 1" in done.stderr, (command, done.stderr)
+
+
+def test_one_flipped_bit_in_a_held_lock_file(stage: Stage) -> None:
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    flip(stage.journal.with_name(stage.journal.name + ".lock"), b'"command":"run"', 12)
+    told = {words: stage.rpd(*words.split()) for words in ("inspect", "gc --yes", "resume", "logs")}
+    stage.go()
+    assert live.end() == 0, live.text
+    assert {words: done.returncode for words, done in told.items()} == {
+        "inspect": 0,
+        "gc --yes": 0,
+        "resume": 9,
+        "logs": 0,
+    }, told
+
+
 @pytest.mark.slow
 def test_a_journal_in_use_is_named_with_its_owner(stage: Stage) -> None:
     live = stage.begin(config(GATED))

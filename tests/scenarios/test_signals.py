@@ -1,12 +1,16 @@
-"""Ctrl-C, TERM and a lost terminal, on a terminal and off it."""
+"""Ctrl-C, TERM, a lost terminal and no terminal at all."""
 
 from __future__ import annotations
 
+import shlex
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.scenarios.live import RPD
 from tests.scenarios.stage import GATED, Live, Stage, artifact, config, eventually
 
 RESULT_FIRST = f"mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n{GATED}"
@@ -160,3 +164,39 @@ def test_run_detached_follow_and_resume(stage: Stage) -> None:
     done = stage.rpd("resume")
     assert done.returncode == 0, done.stderr
     stage.judge("TERMINATED", starts=1)
+
+
+def without_streams(stage: Stage, *words: str) -> int:
+    """The exit code of a command without standard streams, as some daemons start one."""
+    script = f"exec {shlex.join([*RPD, *words])} <&- >&- 2>&-"
+    done = subprocess.run(["bash", "-c", script], cwd=stage.folder, env=stage.environment, timeout=60, check=False)
+    return done.returncode
+
+
+@pytest.mark.parametrize("words", ["resume", "release", "cancel", "gc --yes"])
+def test_a_command_without_streams_gives_the_pod_back(stage: Stage, words: str) -> None:
+    stage.play(boot_seconds=4)
+    live = stage.begin(config())
+    live.until("boot")
+    live.kill()
+    assert without_streams(stage, *words.split()) == 0, stage.state()
+    stage.nothing_computes()
+    assert stage.inspect()["verified"]
+
+
+def test_a_run_without_streams_runs(stage: Stage) -> None:
+    stage.job(config())
+    assert without_streams(stage, "run", "job.yaml", "--sandbox") == 0, stage.state()
+    stage.judge("TERMINATED", starts=1)
+    assert stage.inspect()["verified"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_under_stderr_does_not_make_a_success_a_failure(stage: Stage) -> None:
+    stage.job(config("echo hi"))
+    command = [*RPD, "run", "job.yaml", "--sandbox"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            command, cwd=stage.folder, env=stage.environment, stderr=full, stdin=subprocess.DEVNULL, check=False
+        )
+    assert (done.returncode, stage.inspect()["outcome"]) == (0, "succeeded")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,8 +81,22 @@ def test_variables(rpd: Typist) -> None:
     rpd.write("job.yaml")
     for pair in ("word", "=x", "1a=x"):
         assert "is not KEY=VALUE" in rpd.refused("run", "job.yaml", "--var", pair)
+    said = rpd.refused("run", "job.yaml", "--var", "wandb-api-key=s3cr3t-4f9a1c77d2")
+    assert "'wandb-api-key=...' is not KEY=VALUE" in said
     assert "nothing in the file uses this variable" in rpd.refused("run", "job.yaml", "--var", "nope=1")
     assert rpd("validate", "job.yaml", "--var", "word=a=b").returncode == 0
+    assert rpd.is_untouched()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="no file has such a name there")
+def test_names_that_are_no_utf8(rpd: Typist) -> None:
+    folder = rpd.folder / "bad\udcff"
+    folder.mkdir()
+    (folder / "job.yaml").write_bytes((rpd.folder / rpd.write("job.yaml")).read_bytes())
+    for words in (("validate", "bad\udcff/job.yaml"), ("run", "bad\udcff/job.yaml")):
+        assert "bad\\udcff/job.yaml is no UTF-8 text" in rpd.refused(*words)
+    assert "is no UTF-8 text" in rpd.refused("validate", "job.yaml", "--var", "word=\udcff")
+    assert "is no UTF-8 text" in rpd.refused("inspect", RPD_HOME=str(folder))
     assert rpd.is_untouched()
 
 

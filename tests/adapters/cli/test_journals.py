@@ -74,6 +74,26 @@ def test_a_locked_a_newer_and_a_strange_journal(rpd: Typist) -> None:
     rpd.refused("inspect", "./pipe", code=9)
 
 
+def test_the_logs_of_a_journal_without_a_first_record(rpd: Typist) -> None:
+    rpd.write("job.yaml")
+    with rpd.journal() as journal:
+        pass
+    journal.path.write_bytes(b"")
+    assert "holds no run" in rpd.refused("logs", journal.run_id, code=9)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="no file has such a name there")
+def test_a_stray_file_among_the_journals_is_passed_over(rpd: Typist) -> None:
+    rpd.write("job.yaml")
+    with rpd.journal() as journal:
+        pass
+    journal.path.with_name("bad\udcff.jsonl").write_bytes(b"x\n")
+    for words in (("inspect", "--json"), ("inspect", "job"), ("gc", "--json"), ("logs",)):
+        done = rpd(*words)
+        assert (done.returncode, "bad\\udcff.jsonl is no journal of ours" in done.stderr) == (0, True), done.stderr
+    assert "is unfinished" in rpd.refused("run", "job.yaml")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_journal_of_somebody_else(rpd: Typist) -> None:
     rpd.write("job.yaml")
@@ -112,3 +132,24 @@ def test_logs_are_the_exact_bytes(rpd: Typist) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, raw)
+
+
+@pytest.mark.parametrize("command", ["logs", "inspect"])
+def test_a_reader_that_went_away_is_no_error(rpd: Typist, command: str) -> None:
+    rpd.write("job.yaml")
+    with rpd.journal() as journal:
+        run_dir = Path(journal.records[0].body.run_dir)  # type: ignore[union-attr]
+    run_dir.mkdir(parents=True)
+    (run_dir / "run.log").write_bytes(b"a line\n" * 300_000)
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-m", "rpd.adapters.cli", command, str(journal.path)],
+        env={**os.environ, "RPD_HOME": str(rpd.home)},
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, b"")

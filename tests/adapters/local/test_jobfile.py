@@ -214,6 +214,16 @@ staging:
         ("remote_env: {exports: {A: [x]}}", "4: remote_env.exports.A: expected text, found a list"),
         ("setup: [{command: ' '}]", "4: setup[0].command: must not be blank"),
         ("setup: [{command: x, timeout_sec: 0}]", "4: setup[0].timeout_sec: 0 is too small; must be more than 0"),
+        (
+            "setup: [{command: x, timeout_sec: 1e308}]",
+            "4: setup[0].timeout_sec: 1e+308 is too large; must be at most 31536000",
+        ),
+        (
+            "budget: {max_runtime_minutes: 1e308}",
+            "4: budget.max_runtime_minutes: 1e+308 is too large; must be at most 525600",
+        ),
+        ("budget: {cost_cap_usd: 1e308}", "4: budget.cost_cap_usd: 1e+308 is too large; must be at most 1000000"),
+        ("budget: {max_runtime_minutes: 525600, cost_cap_usd: 1e6, ssh_ready_timeout_sec: 31536000}", None),
         ("setup: [x]", "4: setup[0]: expected a mapping, found 'x'"),
         (
             "staging: [{source: x, destination: /}]",
@@ -297,6 +307,61 @@ def test_secrets_of_the_environment(tmp_path: Path) -> None:
     assert restore_job(loaded.config, environ) == loaded.job
     with pytest.raises(UserError, match=r"the secret \$HF_TOKEN"):
         restore_job(loaded.config, {})
+
+
+SECRET = "s3cr3t-4f9a1c77d2"
+EXPORTED = "remote_env: {exports: {WANDB_API_KEY: '{WANDB_API_KEY}'}}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "variables", "told"),
+    [
+        (
+            EXPORTED,
+            {"WANDB_API_KEY": SECRET},
+            [
+                (
+                    "1: variables.WANDB_API_KEY: has a secret's name, and its value would stand in the journal: "
+                    "export WANDB_API_KEY, start with --var WANDB_API_KEY"
+                )
+            ],
+        ),
+        (
+            f"remote_env: {{exports: {{WANDB_API_KEY: {SECRET}}}}}\n",
+            {},
+            [
+                (
+                    "4: remote_env.exports.WANDB_API_KEY: has a secret's name, and its value would stand in the "
+                    "journal: export WANDB_API_KEY, start with --var WANDB_API_KEY and write '{WANDB_API_KEY}' here"
+                )
+            ],
+        ),
+        ("remote_env: {exports: {WANDB_API_KEY: '{hidden}'}}\nvariables: {hidden: " + SECRET + "}\n", {}, None),
+        ("remote_env: {exports: {WANDB_API_KEY: '{hidden}'}}\n", {"hidden": SECRET}, None),
+        ("remote_env: {exports: {WANDB_API_KEY: offline}}\n", {}, []),
+        ("remote_env: {exports: {TOKENIZERS_PARALLELISM: absolutely}}\n", {}, []),
+        ("variables: {pad_token: '<|endoftext|>'}\nremote_env: {exports: {PAD: '{pad_token}'}}\n", {}, []),
+    ],
+)
+def test_a_secret_written_out_under_its_name(
+    tmp_path: Path, line: str, variables: dict[str, str], told: list[str] | None
+) -> None:
+    """One whose value is in the environment is masked; another is refused, and never repeated."""
+    if told == []:
+        load(tmp_path, SMALL + line, variables=variables)
+        return
+    found = problems(tmp_path, SMALL + line, variables=variables)
+    assert SECRET not in str(found)
+    assert found == told if told is not None else len(found) == 1
+    loaded = load(tmp_path, SMALL + line, variables=variables, environ={"WANDB_API_KEY": SECRET})
+    assert SECRET not in str(loaded.config)
+
+
+def test_a_secret_written_out_in_the_pods_environment(tmp_path: Path) -> None:
+    text = SMALL.replace("gpu_order: [G]", f"gpu_order: [G], env: {{WANDB_API_KEY: {SECRET}}}")
+    assert problems(tmp_path, text) == [
+        "2: pod.env.WANDB_API_KEY: has a secret's name; write {{ RUNPOD_SECRET_name }} here"
+    ]
 
 
 def test_only_what_was_masked_is_unmasked(tmp_path: Path) -> None:
