@@ -4,9 +4,15 @@
 #   started    when, UTC seconds          job   of the script: "<pid> <start>"
 #   ended      when, UTC seconds          rc    the exit code          anchor   the journal's head at launch
 
+# Where the lock of the launch lies. A job that wipes its volume may take the file that says so before it takes the folder.
+rpd_claim_lock() {
+    rpd_get "$rpd_job/lock"
+    [ -n "$rpd_value" ] || rpd_lock_path "$rpd_launch" "$rpd_job"
+}
+
 # Whether anything of the launch lives; rpd_note says so when it is less than it should be.
 rpd_is_running() {
-    rpd_lock=$(rpd_get "$rpd_job/lock")
+    rpd_lock=$(rpd_claim_lock)
     rpd_held "$rpd_lock"
     rpd_answer=$?
     [ "$rpd_answer" -ne 0 ] || return 0
@@ -35,11 +41,8 @@ rpd_look_without() {
     fi
 }
 
-# Sets rpd_phase, rpd_code and rpd_note.
-rpd_look() {
-    rpd_note='' rpd_code=''
-    if [ ! -d "$rpd_job" ]; then rpd_look_without
-    elif [ -f "$rpd_job/rc" ]; then rpd_phase=ended
+rpd_look_within() {
+    if [ -f "$rpd_job/rc" ]; then rpd_phase=ended
     elif [ ! -d "$rpd_job/gate" ]; then rpd_phase=claimed
     elif rpd_is_running; then rpd_phase=running
     elif [ -f "$rpd_job/rc" ]; then rpd_phase=ended
@@ -50,6 +53,14 @@ rpd_look() {
         rpd_phase=lost rpd_note='no process is left and no exit code was written'
         [ "$(rpd_get "$rpd_job/container")" = "$(rpd_container)" ] || rpd_note='the container was restarted while the job ran'
     fi
+}
+
+# Sets rpd_phase, rpd_code and rpd_note.
+rpd_look() {
+    rpd_note='' rpd_code=''
+    rpd_look_within
+    # It may have gone while it was looked at, too.
+    [ -d "$rpd_job" ] || rpd_look_without
     if [ "$rpd_phase" = ended ] && [ -z "$rpd_code" ]; then rpd_code=$(rpd_get "$rpd_job/rc"); fi
 }
 

@@ -11,7 +11,7 @@ rpd_await_end() {
     while :; do
         rpd_look
         case $rpd_phase in claimed | running) ;; *) break ;; esac
-        rpd_lock=$(rpd_get "$rpd_job/lock")
+        rpd_lock=$(rpd_claim_lock)
         if [ "$rpd_phase" = running ] && [ -z "$rpd_note" ] && [ -e "$rpd_lock" ] && rpd_held "$rpd_lock"; then
             rpd_exec_flock 8 s w 8<"$rpd_lock" 2>/dev/null &
             rpd_blocker=$!

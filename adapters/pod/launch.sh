@@ -10,7 +10,7 @@ rpd_take_over() {
     : >"$rpd_folder/jobs/.clock" || return 1
     rpd_age=$(($(rpd_mtime "$rpd_folder/jobs/.clock") - $(rpd_mtime "$rpd_job")))
     [ "$rpd_age" -gt "$rpd_stale_seconds" ] || return 1
-    rpd_held "$(rpd_get "$rpd_job/lock")" && return 1
+    rpd_held "$(rpd_claim_lock)" && return 1
     mkdir "$rpd_job/take-$rpd_take" 2>/dev/null
 }
 
