@@ -163,6 +163,8 @@ class Facts(msgspec.Struct):
     survey_found: tuple[Found, ...] = ()  # ours by name and env, and not yet as they should be
     released_ids: dict[str, Stamp] = {}  # pod id -> when the cloud last accepted its release
     key_refused_since: Stamp | None = None
+    release_tries: int = 0  # answers to a stop or delete since the account last showed all pods as they should be
+    release_tried_since: Stamp | None = None
     parked_epoch: int = -1
     was_taken_over: bool = False  # another owner of this run has acted: its results may be where we know of none
     claimed_since: Stamp | None = None  # the claim folder is there, and the script was not started yet

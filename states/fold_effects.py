@@ -66,6 +66,9 @@ def _deleted(facts: Facts, outcome: Outcome, at: Stamp) -> None:
 
 
 def _released(facts: Facts, outcome: Outcome, at: Stamp, how: str) -> None:
+    if outcome.status != "unknown" and outcome.reason not in KEY_FAULTS:
+        facts.release_tries += 1
+        facts.release_tried_since = facts.release_tried_since or at
     if outcome.status == "ok":
         pod_id = str(outcome.data["pod_id"])
         facts.released_ids[pod_id] = at

@@ -85,6 +85,7 @@ def resume(facts: Facts, at: Stamp) -> None:
     facts.failed_since.clear()
     facts.looked_at.clear()
     facts.key_refused_since = None
+    facts.release_tries, facts.release_tried_since = 0, None
     facts.collect_failures = 0
     facts.step_failures = 0
     facts.pull_failures.clear()

@@ -24,6 +24,7 @@ def count_survey(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     if left:
         facts.clean_surveys, facts.clean_since, facts.release_proved = 0, None, False
         return
+    facts.release_tries, facts.release_tried_since = 0, None
     facts.clean_surveys += 1
     facts.clean_since = facts.clean_since or at
     facts.release_proved = (

@@ -17,6 +17,9 @@ from rpd.states.world import World
 
 KEY_REFUSED_SECONDS = 600.0
 """How long a refused key is tried again before the person has to act; the debt stays open."""
+RELEASE_SECONDS, RELEASE_TRIES_MIN = 900.0, 20
+"""How long, and how often at least (a laptop may have slept), a cloud that answers and does not let go is asked again
+before the person has to act; the debt stays open."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -26,6 +29,10 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     refused = facts.key_refused_since
     if refused is not None and elapsed(refused, now) > KEY_REFUSED_SECONDS:
         return Leave("the API key is refused; the pod may still bill", Exit.STILL_BILLING)
+    tried = facts.release_tried_since
+    if tried is not None and facts.release_tries >= RELEASE_TRIES_MIN and elapsed(tried, now) > RELEASE_SECONDS:
+        why = facts.last_error if facts.failures else "it says yes, and the pod computes on"
+        return Leave(f"the cloud does not let go of the pod, which bills on ({why})", Exit.STILL_BILLING)
     if facts.release_proved:
         return _proved(facts, now)
     return _give_back_known(facts, now) or _give_back_found(facts, now) or _survey(facts, now)

@@ -147,6 +147,7 @@ def _world() -> list[Fault]:
         fault("the link is down", lambda sim, strike: sim.cut_link(strike.amount), "outage"),
         fault("the API is down", lambda sim, strike: sim.cut_api(strike.amount), "outage"),
         fault("the key is refused", lambda sim, strike: sim.refuse_key(strike.amount), "outage"),
+        fault("the cloud lets go of no pod", lambda sim, strike: sim.hold_pods(strike.amount), "outage"),
         fault("all stock is sold", lambda sim, strike: sim.sell_out(strike.amount), "outage"),
     ]
 

@@ -34,7 +34,7 @@ class SimCloud(FakeCloud):
         self.prices = {"RTX A5000": 0.27, "RTX 4090": 0.69}
         self.boot_seconds = [10.0]  # every phase of it is seen, and few looks are wasted on waiting
         self.touched: list[tuple[str, str]] = []
-        self.down_until = self.locked_until = self.sold_out_until = 0.0
+        self.down_until = self.locked_until = self.sold_out_until = self.held_until = 0.0
         self.lag_until = self.lag_of_young = 0.0
         self.shows_env = True
         self.mine: list[FakePod] = []
@@ -141,6 +141,8 @@ class SimCloud(FakeCloud):
             sim.oracle.before_effect("start_pod")
         step = sim.director.moment(f"call:{call}")
         pod = self.pods.get(pod_id)
+        if call != "start" and pod is not None and pod.is_billing and self.clock.real < self.held_until:
+            raise Refused(f"409: not now (key {CANARY})", reason="conflict", retryable=True)
         if pod is None or not self._is_visible(pod) or step == "unseen":
             if call == "delete":
                 return  # 404: accepted, and nothing done

@@ -160,6 +160,15 @@ class Oracle:
         for pod in self.sim.cloud.bills():
             if pod.order.name not in known | self.unseen:
                 self.blame("I1 a pod bills unnoticed", f"pod {pod.id} ({pod.order.name[-3:]}) after {end.how}")
+            elif end.how == "left" and not self._is_told(end, pod):
+                self.blame("I1 a pod bills untold", f"pod {pod.id} ({pod.order.name[-3:]}), exit code {end.exit_code}")
+
+    def _is_told(self, end: End, pod: FakePod) -> bool:
+        """By its exit code: 8; 75 while a switch in the pod that has proved itself will act (that its container was
+        restarted meanwhile, without the switch, nobody may have seen); 9 where another owner acts."""
+        if end.exit_code == 9:
+            return len(self.sim.laptops) > 1
+        return end.exit_code == 8 or (end.exit_code == 75 and bool(pod.volume.get("switch_works")))
 
     def over(self, *, is_closed: bool) -> None:
         """After everything has settled and some time has passed."""

@@ -192,6 +192,7 @@ class Simulation:
         """From here on the world is fair."""
         self.director.is_calm = True
         self.cloud.down_until = self.cloud.locked_until = self.cloud.sold_out_until = self.cloud.lag_until = 0.0
+        self.cloud.held_until = 0.0
         self.remote.down_until = 0.0
         self.laptop.disk.room = None
         for pod in self.cloud.ours():
@@ -337,6 +338,11 @@ class Simulation:
     def refuse_key(self, seconds: float) -> None:
         """The key is not accepted until a person mends it."""
         self.cloud.locked_until = self.clock.real + seconds
+        self.oracle.excused_seconds += seconds
+
+    def hold_pods(self, seconds: float) -> None:
+        """The cloud stops and deletes nothing, and says so."""
+        self.cloud.held_until = self.clock.real + seconds
         self.oracle.excused_seconds += seconds
 
     def sell_out(self, seconds: float) -> None:

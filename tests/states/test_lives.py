@@ -740,6 +740,27 @@ def test_a_signal_to_gc_does_not_reach_the_job(request_too: str) -> None:
     assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
 
 
+@pytest.mark.parametrize("accepts", [False, True], ids=["refuses", "accepts and does nothing"])
+def test_a_cloud_that_does_not_let_go_is_not_asked_for_ever(accepts: bool) -> None:
+    """The process ends, so that somebody hears of it; nothing that may be kept is deleted to force it."""
+    stage = Stage(lifecycle={"on_success": "stop"})
+    stage.remote.may_release = lambda pod: False  # nor to the switch in the pod
+    original = stage.cloud.stop
+    if accepts:
+        stage.cloud.stop = lambda pod_id: None  # type: ignore[method-assign]
+    else:
+        stage.cloud.broken["stop"] = Refused("stopping is not possible now", reason="conflict", retryable=True)
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 8)
+    assert stage.facts.compute_debts
+    assert 15 * 60 < stage.clock.real < 30 * 60
+    assert [pod.status for pod in stage.cloud.pods.values()] == ["RUNNING"]
+    stage.cloud.broken.clear()
+    stage.cloud.stop = original  # type: ignore[method-assign]
+    assert ended(stage.process())[2] == 0
+    stage.assert_settled()
+
+
 def test_a_key_refused_while_a_release_is_unclear_ends_in_8() -> None:
     stage = Stage()
 
