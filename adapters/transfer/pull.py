@@ -129,7 +129,10 @@ class _Fetch:
 
     def _stream(self) -> None:
         names = [name_bytes(path) for path in self._awaited]
-        script = f"unset TAR_OPTIONS; cd {quote(self._root)} && xargs -0 tar -chf - --"
+        # GNU tar reads a backslash in a name as the beginning of an escape; others know neither that nor the option.
+        plain = "tar --no-unquote --version >/dev/null 2>&1 && rpd_plain=--no-unquote; "
+        probe = plain if any(b"\\" in name for name in names) else ""
+        script = f"unset TAR_OPTIONS rpd_plain; {probe}cd {quote(self._root)} && xargs -0 tar $rpd_plain -chf - --"
         reader = Reader(self._accept)
         try:
             exchange(

@@ -32,7 +32,7 @@ def test_a_tree_arrives_as_it_is_and_leaves_others_alone(connection: Connection,
     pulled = fetch(connection, there, here)
     expected = content(there) | {"mine": (0o644, b"1"), "a/abs": "-> ../l"}
     assert content(here) == expected
-    assert (pulled.is_missing, pulled.files, pulled.bytes) == (False, 13, 700_000 + sum(map(_length, ODD_NAMES)))
+    assert (pulled.is_missing, pulled.files, pulled.bytes) == (False, 14, 700_000 + sum(map(_length, ODD_NAMES)))
     assert not list(tmp_path.glob("*.partial-*"))
 
 

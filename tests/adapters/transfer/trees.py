@@ -11,7 +11,19 @@ from rpd.adapters.transfer.pull import pull
 from rpd.adapters.transfer.push import push
 from rpd.states.world import Pull, Pulled, Pushed, Tree
 
-ODD_NAMES = ("ü €", "new\nline", "-rf", "back\\slash", " lead", "quote'\"$(x)", "n" * 200, "[a]*?", "#", "tab\t.")
+ODD_NAMES = (
+    "ü €",
+    "new\nline",
+    "-rf",
+    "back\\slash",
+    "no\\nl\\101",
+    " lead",
+    "quote'\"$(x)",
+    "n" * 200,
+    "[a]*?",
+    "#",
+    "tab\t.",
+)
 
 
 def write(root: Path, files: dict[str, bytes | str]) -> Path:
