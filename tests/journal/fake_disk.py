@@ -124,6 +124,12 @@ class FakeDisk:
         inode.sync()
         self._names[str(path)] = self._durable_names[str(path)] = inode
 
+    def put_folders(self, names: Iterable[str]) -> None:
+        """Folders that have been there for long."""
+        for name in names:
+            if name not in self._names:
+                self._names[name] = self._durable_names[name] = self._new(True)
+
     def find(self, path: Path) -> Inode | None:
         """The file at a path, without a call that counts or fails."""
         return self._names.get(str(path))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 HOME = Path("/home/state/rpd")
 BALLAST_BYTES = 2048
+_MOMENTS = {"write": "record:write", "sync": "record:sync"}
 PROFILE = {"name": "test", "url": "http://192.0.2.9"}
 """The cloud that the simulated journal names."""
 
@@ -57,7 +58,7 @@ class Laptop:
         self.sim = sim
         self.name = name
         self.disk = disk
-        disk.heeded = frozenset(("write", "sync"))
+        disk.heeded = frozenset(_MOMENTS)
         self.path = HOME / "journals" / "train" / f"{sim.run_id}.jsonl"
         self.acked: list[tuple[int, str]] = []
         self.last_breath: float | None = None
@@ -221,7 +222,7 @@ class Laptop:
         return durable + extra[: int(len(extra) * share)]
 
     def _before(self, call: str) -> None:
-        self.sim.director.moment(f"record:{call}")
+        self.sim.director.moment(_MOMENTS[call])
 
 
 class Writer:

@@ -317,7 +317,7 @@ _LIVES = (
         "succeeded",
         "job_succeeded",
         0,
-        (Strike("the switch cannot prove itself"), Strike("the cloud lets go of no pod", "release", 0, 1800.0)),
+        (Strike("the switch cannot prove itself"), Strike("the cloud lets go of no pod", "release", 0, 960.0)),
         ("resume", "resume"),
     ),
     Life("disk full", "lost", "pod_vanished", 10, (Strike("the disk is full", "setup", 0, 900.0),), ("resume",)),

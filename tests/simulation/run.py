@@ -417,13 +417,12 @@ class Simulation:
         return self.cloud.mine[-1]
 
 
+_FOLDERS = tuple(map(str, [*reversed((HOME / "journals" / "train").parents), HOME / "journals" / "train"]))
+
+
 def _disk() -> FakeDisk:
     disk = FakeDisk()
-    folder = HOME / "journals" / "train"
-    for path in (*reversed(folder.parents), folder):
-        if disk.find(path) is None:
-            disk.make_folder(path)
-    disk.sync_names()
+    disk.put_folders(_FOLDERS)
     return disk
 
 
