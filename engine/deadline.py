@@ -24,6 +24,15 @@ def is_before(one: Stamp, other: Stamp) -> bool:
     return one.up < other.up if one.boot == other.boot else one.wall < other.wall
 
 
+def carried_over(moment: Stamp, now: Stamp) -> Stamp:
+    """A moment recorded earlier, on the clocks of the boot that goes on at `now`. What is recorded already cannot lie
+    ahead, whatever a wall clock said that was wrong then or is wrong now; from here on the monotonic clock counts."""
+    if moment.boot == now.boot:
+        return moment
+    ago = max(0.0, now.wall - moment.wall)
+    return Stamp(now.wall - ago, now.up - ago, now.boot)
+
+
 def clock_step(before: Stamp, now: Stamp) -> float:
     """How far the wall clock was set (seconds, signed) between two moments of one boot; 0.0 when it was not."""
     if before.boot != now.boot:

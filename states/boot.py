@@ -49,7 +49,7 @@ def boot_seconds_left(facts: Facts, now: Stamp) -> float:
     pod = facts.pod
     assert pod is not None, "there is a pod"
     since = pod.started_at or pod.sent_at
-    if facts.epoch_since is not None and facts.epoch_since.wall > since.wall:
+    if facts.epoch_since is not None and is_before(since, facts.epoch_since):
         since = facts.epoch_since
     return facts.job.budget.ssh_ready_timeout_sec - elapsed(since, now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rpd.engine.deadline import carried_over
 from rpd.journal.records import Stamp, Transition
 from rpd.states.facts import Facts, Refusal, candidate_key, close_spans
 from rpd.states.names import ENDINGS, Reason, State, Trigger
@@ -77,6 +78,7 @@ def _nothing(facts: Facts, move: Transition, at: Stamp) -> None:
 
 def resume(facts: Facts, at: Stamp) -> None:
     """A new process: what was asked of the old one, and what it counted, is forgotten."""
+    _carry_over(facts, at)
     facts.epoch_since = at
     facts.requests.clear()
     facts.request_detail = {}
@@ -98,6 +100,24 @@ def resume(facts: Facts, at: Stamp) -> None:
         pod.misses, pod.first_miss_at, pod.refused_starts = 0, None, 0
         if pod.id is None and pod.is_unknown and facts.create_error is None:
             pod.last_sent_at = at  # the process before may have slept between its intent and its request
+
+
+def _carry_over(facts: Facts, at: Stamp) -> None:
+    """Moments that waits still count from, on the clocks of the machine that goes on: where a wall clock was wrong, a
+    wait would else last until the right one has caught up with it."""
+    if facts.epoch_since is None or facts.epoch_since.boot == at.boot:
+        return
+    for pod in facts.pods.values():
+        pod.last_sent_at = carried_over(pod.last_sent_at, at)
+        pod.sent_at = carried_over(pod.sent_at, at)
+        if pod.started_at is not None:
+            pod.started_at = carried_over(pod.started_at, at)
+        for span in pod.spans:
+            if span.until is None:
+                span.since = carried_over(span.since, at)
+    facts.released_ids = {pod_id: carried_over(moment, at) for pod_id, moment in facts.released_ids.items()}
+    if facts.claimed_since is not None:
+        facts.claimed_since = carried_over(facts.claimed_since, at)
 
 
 def forget_surveys(facts: Facts) -> None:

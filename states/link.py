@@ -44,7 +44,7 @@ def stand_back(facts: Facts, why: str) -> Decision:
     only computes because this process started it is stopped again, with all that is in it."""
     pod, began = facts.pod, facts.epoch_since
     is_ours = pod is not None and pod.starts > 1 and pod.started_at is not None and began is not None
-    if is_ours and pod is not None and not is_before(pod.started_at or pod.sent_at, began or pod.sent_at):
+    if is_ours and pod is not None and is_before(began or pod.sent_at, pod.started_at or pod.sent_at):
         return Fire(Trigger.CANCEL, Reason.TAKEN_OVER, why)
     return Leave(why, Exit.JOURNAL)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rpd.engine.deadline import backoff, clock_step, elapsed, is_before, remaining
+from rpd.engine.deadline import backoff, carried_over, clock_step, elapsed, is_before, remaining
 from rpd.journal.records import Stamp
 
 START = Stamp(1_800_000_000.0, 100.0, "boot-1")
@@ -33,6 +33,17 @@ def test_across_a_reboot_the_wall_clock_is_all_there_is() -> None:
     assert elapsed(START, after) == 60.0
     assert elapsed(after, START) == 0.0, "never negative"
     assert is_before(START, after) and not is_before(after, START)
+
+
+@pytest.mark.parametrize("set_by", [0.0, 365 * 24 * HOURS])
+def test_a_moment_carried_over_to_another_boot_never_lies_ahead(set_by: float) -> None:
+    recorded = later(10.0, set_by=set_by)
+    now = Stamp(START.wall + 60.0, 2.0, "boot-2")
+    carried = carried_over(recorded, now)
+    assert carried.boot == "boot-2" and elapsed(carried, now) == (0.0 if set_by else 50.0)
+    much_later = Stamp(now.wall - HOURS, now.up + 30.0, "boot-2")
+    assert elapsed(carried, much_later) == elapsed(carried, now) + 30.0, "from here on the monotonic clock counts"
+    assert carried_over(now, much_later) is now
 
 
 @pytest.mark.parametrize(("set_by", "step"), [(0.0, 0.0), (4.0, 0.0), (-HOURS, -HOURS), (HOURS, HOURS)])

@@ -61,11 +61,16 @@ def title(patch: Path) -> str:
     return patch.stem if first.startswith(("diff ", "--- ")) or not first else first
 
 
-def _apply(patch: Path, copy: Path) -> None:
+def check_applies(patch: Path) -> None:
+    """Raises DoesNotApply when it does not fit the source as it stands."""
+    _apply(patch, ROOT, "--check")
+
+
+def _apply(patch: Path, copy: Path, *options: str) -> None:
     # Outside of any repository: else git would take the paths from the top of the one around.
     env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(copy.parent)}
     done = subprocess.run(
-        ["git", "apply", "--recount", "--verbose", str(patch)],
+        ["git", "apply", "--recount", "--verbose", *options, str(patch)],
         cwd=copy,
         env=env,
         check=False,

@@ -129,4 +129,13 @@ REGRESSIONS = (
         '{"fault":"the link is down","state":"collect","amount":900.0}]}',
         "no-pod-to-stop-is-deleted",
     ),
+    Regression(
+        "a wall clock that was wrong",
+        "The journal was written under a wall clock a year ahead, and went on elsewhere under a right one: every wait "
+        "since then lay in the future, a stopped pod was not started, and no deadline ran out.",
+        "What is recorded already cannot lie ahead: whoever goes on carries its moments over to the clocks at hand.",
+        '{"life":"pod stopped, started again","strikes":[{"fault":"the wall clock is set","state":"create",'
+        '"amount":31000000.0},{"fault":"a copied journal elsewhere","state":"collect","amount":1.0}],"seed":94368}',
+        "moments-not-carried-over",
+    ),
 )

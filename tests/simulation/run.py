@@ -194,7 +194,8 @@ class Simulation:
         self.cloud.down_until = self.cloud.locked_until = self.cloud.sold_out_until = self.cloud.lag_until = 0.0
         self.cloud.held_until = 0.0
         self.remote.down_until = 0.0
-        self.laptop.disk.room = None
+        for laptop in self.laptops:
+            laptop.disk.room = None
         for pod in self.cloud.ours():
             pod.volume.pop("host_full_until", None)
         if self.remote.job.artifacts.get("/workspace/out") == "corrupt" and self.schedule.strikes:
