@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from rpd.adapters.local.config import RUNPOD_URL
@@ -14,10 +16,21 @@ from rpd.states.world import Cloud, Offer, Pod, PodOrder
 
 class Renting:
     """The port `Cloud` of one run. Its create adds what only adapters know; a pod that its own env and name do not show
-    to be the run's is not there for it, whatever id a journal holds."""
+    to be the run's is not there for it, whatever id a journal holds. `adopted` (pod id to the run that its env names)
+    are pods that another run has handed over; it may grow."""
 
-    def __init__(self, cloud: Cloud, *, public_key: str, api_url: str, run_id: str, token: str) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        *,
+        public_key: str,
+        api_url: str,
+        run_id: str,
+        token: str,
+        adopted: Mapping[str, str] | None = None,
+    ) -> None:
         self._cloud = cloud
+        self._adopted = adopted if adopted is not None else {}
         self._run_id = run_id
         self._token = token
         self._public_key = public_key
@@ -71,7 +84,7 @@ class Renting:
         return self._cloud.system_log(pod_id, lines)
 
     def _described(self, pod: Pod) -> Pod:
-        if pod.env or self._token not in pod.name:
+        if pod.env or (self._token not in pod.name and pod.id not in self._adopted):
             return pod
         described = self._cloud.get(pod.id)
         if described is None:  # neither ours nor another's, neither there nor gone: this list proves nothing
@@ -88,5 +101,8 @@ class Renting:
             raise Refused(f"pod {pod_id} is not one of run {self._run_id}; it is left alone", reason=Fault.NOT_FOUND)
 
     def _is_ours(self, pod: Pod) -> bool:
-        """By its env; where that names no run, by the token in its name."""
+        """By its env; where that names no run, by the token in its name. One that was handed over bears the name of the
+        run that had it first."""
+        if pod.id in self._adopted:
+            return may_name_run(pod, self._adopted[pod.id])
         return may_name_run(pod, self._run_id) and ("RPD_RUN_ID" in pod.env or self._token in pod.name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rpd.adapters.local.clock import SystemClock
@@ -14,6 +14,8 @@ from rpd.adapters.local.clouds import Access, redactor_for
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.jobfile import restore_job
 from rpd.adapters.local.keys import SshKey, ssh_key
+from rpd.adapters.local.lineage import LocalLineage
+from rpd.adapters.local.opening import open_journal
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
@@ -31,6 +33,7 @@ from rpd.journal.store import Journal
 from rpd.states.facts import Facts, new_facts
 from rpd.states.faults import Fault
 from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.reuse import adopted_in
 from rpd.states.table import JOB
 from rpd.states.world import Cloud, SshAddress, World
 
@@ -64,14 +67,23 @@ def cloud_for(access: Access, control: Control) -> RunPodCloud:
     return RunPodCloud(client_for(access, control))
 
 
-def cloud_of_run(opened: Opened, run_id: str, access: Access, control: Control, *, public_key: str = "") -> Renting:
-    """The same for one run, whose own pods are all it sees and touches."""
+def cloud_of_run(
+    opened: Opened,
+    run_id: str,
+    access: Access,
+    control: Control,
+    *,
+    public_key: str = "",
+    adopted: Mapping[str, str] | None = None,
+) -> Renting:
+    """The same for one run, whose own pods (and those that were handed over to it) are all it sees and touches."""
     return Renting(
         cloud_for(access, control),
         public_key=public_key,
         api_url=access.profile.url,
         run_id=run_id,
         token=opened.token,
+        adopted=adopted,
     )
 
 
@@ -101,7 +113,14 @@ def address_of(cloud: Cloud, pod_id: str) -> SshAddress | None:
 
 
 def world_for(
-    opened: Opened, run_id: str, access: Access, control: Control, state_home: Path, *, needs_key: bool = True
+    opened: Opened,
+    run_id: str,
+    access: Access,
+    control: Control,
+    state_home: Path,
+    *,
+    adopted: dict[str, str],
+    needs_key: bool = True,
 ) -> World:
     """Every port of one run. Raises UserError when its SSH key cannot be had, unless it is only to end: a pod can be
     given back without."""
@@ -112,9 +131,11 @@ def world_for(
         if needs_key:
             raise
         key = SshKey(str(named), "")
-    cloud = cloud_of_run(opened, run_id, access, control, public_key=key.public_line)
+    cloud = cloud_of_run(opened, run_id, access, control, public_key=key.public_line, adopted=adopted)
     remote = remote_for(cloud, None if key.is_in_agent else Path(key.private_path), control)
-    return World(cloud, remote, LocalWorkspace(state_home), SystemClock())
+    opening = functools.partial(open_journal, access=access, command=f"hand-over to {run_id}")
+    lineage = LocalLineage(state_home, opened, run_id, opening, adopted)
+    return World(cloud, remote, LocalWorkspace(state_home), SystemClock(), lineage)
 
 
 def drive(
@@ -131,7 +152,8 @@ def drive(
     job's secrets nor its SSH key. Raises UserError when what it needs is missing."""
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
-    world = world_for(opened, journal.run_id, access, control, state_home, needs_key=needs_key)
+    adopted = adopted_in(journal.records)
+    world = world_for(opened, journal.run_id, access, control, state_home, adopted=adopted, needs_key=needs_key)
     clock = SystemClock()
 
     def emergency() -> EmergencyLog:

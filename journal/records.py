@@ -46,7 +46,7 @@ class DebtChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="kind", omit_defaults=True, gc=False):
-    """Record 0: whose journal this is and what it is about."""
+    """Record 0: whose journal this is and what it is about. `options` are what was asked for beside the config."""
 
     tool_version: str
     min_reader: int
@@ -63,6 +63,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="kind", omit_d
     host: str
     token: str
     variables: dict[str, str] = {}
+    options: dict[str, Any] = {}
 
 
 class Resumed(msgspec.Struct, frozen=True, tag="resumed", tag_field="kind", omit_defaults=True, gc=False):
@@ -141,6 +142,15 @@ class Left(msgspec.Struct, frozen=True, tag="left", tag_field="kind", omit_defau
     released_by: str | None = None
 
 
+class HandedOver(msgspec.Struct, frozen=True, tag="handed_over", tag_field="kind", omit_defaults=True, gc=False):
+    """What `key` names belongs to another run from here on: that run's journal says what it owes."""
+
+    key: str
+    to_run: str
+    to_journal: str
+    debts: tuple[DebtChange, ...] = ()
+
+
 class Note(msgspec.Struct, frozen=True, tag="note", tag_field="kind", omit_defaults=True, gc=False):
     """Advisory text or data for people; a reader may skip it."""
 
@@ -167,7 +177,20 @@ class Closed(msgspec.Struct, frozen=True, tag="closed", tag_field="kind", omit_d
     cost_usd: float | None = None
 
 
-Body = Opened | Resumed | Intent | Outcome | Transition | Observation | Requested | Left | Note | Repaired | Closed
+Body = (
+    Opened
+    | Resumed
+    | Intent
+    | Outcome
+    | Transition
+    | Observation
+    | Requested
+    | Left
+    | HandedOver
+    | Note
+    | Repaired
+    | Closed
+)
 
 ADVISORY: frozenset[str] = frozenset({"note"})
 """Kinds that a reader which does not know them may skip; every other unknown kind stops `resume`."""

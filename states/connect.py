@@ -63,6 +63,8 @@ def _greeted(facts: Facts, pod: PodFacts) -> Decision:
     wanted = facts.job.pod.gpu_count
     if pod.greeting.gpus is not None and pod.greeting.gpus < wanted and not facts.launch_intended:
         return host_failed(facts, Reason.WRONG_HARDWARE)
+    if pod.taken is not None and pod.seen is not None and pod.seen.gpu_id not in (None, pod.taken.gpu_id):
+        return host_failed(facts, Reason.WRONG_HARDWARE)
     anchor = pod.greeting.anchor_seq
     if anchor is not None and anchor > facts.seq:
         text = f"the pod has seen record {anchor} of this journal, which ends at {facts.seq}: records were lost here"

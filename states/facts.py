@@ -13,7 +13,7 @@ import msgspec
 from rpd.journal.records import DebtChange, Opened, Stamp
 from rpd.states.job import Job
 from rpd.states.names import Reason, State
-from rpd.states.world import Armed, Claim, Greeting, Offer, Pod, Pulled, SshAddress
+from rpd.states.world import Armed, Claim, Greeting, Offer, Paused, Pod, Pulled, SshAddress
 
 DEFAULT_VOLUME_GB = 20
 """An ephemeral volume when the config names no size."""
@@ -72,6 +72,9 @@ class PodFacts(msgspec.Struct):
         None  # "stop" or "delete": what the cloud last accepted; "absent": nothing to stop, it says
     )
     released_at: Stamp | None = None
+    taken: Paused | None = None  # rented by an earlier run, and taken up paused
+    is_unwanted: bool = False  # taken up only to be deleted
+    was_used: bool = False  # something of this run was done in it
     spans: list[Span] = msgspec.field(default_factory=list)
 
     @property
@@ -117,6 +120,10 @@ class Facts(msgspec.Struct):
     head: str = ""
 
     problems: tuple[str, ...] | None = None
+    paused: tuple[Paused, ...] | None = None  # pods of this lineage that wait to be taken up
+    not_taken: dict[str, str] = {}  # name of such a pod -> why it stays where it is
+    taking: str | None = None  # name of the one last asked for
+    handed_over: dict[str, str] = {}  # name of a pod -> the run that has it now
     offers: tuple[Offer, ...] | None = None
     volume_id: str | None = None
     volume_was_looked_up: bool = False

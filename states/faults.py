@@ -48,5 +48,9 @@ class Fault(StrEnum):
     STEP_FAILED = "step_failed"  # a command ended with a code other than 0
     STEP_TIMEOUT = "step_timeout"  # a command was killed when its time was up
 
+    # Another run on this machine.
+    HANDED_OVER = "handed_over"  # the paused pod belongs to another run by now
+    IN_USE = "in_use"  # its journal is in use, or cannot be written
+
     # This side.
     INTERRUPTED = "interrupted"  # somebody asked for it

@@ -7,6 +7,7 @@ import msgspec
 from rpd.journal.records import (
     Closed,
     DebtChange,
+    HandedOver,
     Intent,
     Observation,
     Opened,
@@ -24,6 +25,9 @@ from rpd.states.fold_effects import OUTCOMES
 from rpd.states.fold_looks import SEEN, failed_look
 from rpd.states.fold_moves import move_to, resume
 from rpd.states.names import Op
+
+WORK = frozenset({Op.RUN_STEP, Op.PUSH_TREE, Op.LAUNCH_JOB})
+"""Operations after which a pod is not what it was before."""
 
 
 def apply(facts: Facts, record: Record) -> None:
@@ -67,6 +71,8 @@ def apply(facts: Facts, record: Record) -> None:
         case Resumed():
             facts.owner = record.z
             resume(facts, at)
+        case HandedOver():
+            facts.handed_over[body.key] = body.to_run
         case Closed():
             facts.closed_outcome, facts.closed_reason, facts.closed_exit_code = (
                 body.outcome,
@@ -116,6 +122,8 @@ def _debt(facts: Facts, change: DebtChange) -> None:
 
 
 def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
+    if intent.op in WORK and facts.pod is not None:
+        facts.pod.was_used = True
     if intent.op == Op.CREATE_POD:
         name = str(intent.args["order"]["name"])
         candidate = msgspec.convert(intent.args["candidate"], Candidate)
@@ -123,6 +131,8 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         facts.pods[name].is_unknown = True
         facts.current = name
         facts.create_error = None
+    elif intent.op == Op.TAKE_OVER:
+        facts.taking = str(intent.args["paused"]["pod_name"])
     elif intent.op == Op.LAUNCH_JOB:
         facts.launch_intended = True
     elif intent.op == Op.PULL_ARTIFACT:

@@ -8,16 +8,31 @@ import msgspec
 
 from rpd.journal.records import Outcome, Stamp
 from rpd.states.call import REPEATABLE
-from rpd.states.facts import Facts, Refusal, Span, candidate_key, close_spans
+from rpd.states.facts import Candidate, Facts, PodFacts, Refusal, Span, candidate_key, close_spans
 from rpd.states.faults import Fault
 from rpd.states.fold_looks import KEY_FAULTS, claim_seen, described_pod
 from rpd.states.names import Op
-from rpd.states.world import Armed, Pulled
+from rpd.states.world import Armed, Paused, Pulled
 
 CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"})
 """Faults of a create that another candidate may not have."""
 LINK_FAULTS = frozenset({Fault.SSH_UNREACHABLE, Fault.LINK_LOST, Fault.INTERRUPTED, REPEATABLE})
 """Faults that say nothing about what was to be fetched."""
+
+
+def _taken_over(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        paused = msgspec.convert(outcome.data["paused"], Paused)
+        candidate = Candidate(paused.gpu_id, paused.datacenter_id, paused.cloud)
+        pod = PodFacts(paused.pod_name, len(facts.pods) + 1, candidate, at, paused.usd_per_hour, at)
+        pod.id, pod.taken, pod.was_found = paused.pod_id, paused, True
+        pod.is_unwanted = bool(outcome.data["is_unwanted"])
+        pod.released_as = "stop"  # as it was left
+        facts.pods[pod.name] = pod
+        if not pod.is_unwanted:
+            facts.current = pod.name
+    elif outcome.status == "failed" and facts.taking is not None:
+        facts.not_taken[facts.taking] = outcome.error or outcome.reason or "not taken"
 
 
 def _created(facts: Facts, outcome: Outcome, at: Stamp) -> None:
@@ -152,6 +167,7 @@ def _manifest_written(facts: Facts, outcome: Outcome, at: Stamp) -> None:
 
 
 OUTCOMES: dict[str, Callable[[Facts, Outcome, Stamp], None]] = {
+    Op.TAKE_OVER: _taken_over,
     Op.CREATE_POD: _created,
     Op.START_POD: _started,
     Op.STOP_POD: _stopped,

@@ -12,7 +12,7 @@ from rpd.states.facts import Facts, Span, close_spans
 from rpd.states.faults import Fault
 from rpd.states.names import Op
 from rpd.states.proof import count_survey
-from rpd.states.world import Claim, Greeting, Offer, Pod
+from rpd.states.world import Claim, Greeting, Offer, Paused, Pod
 
 KEY_FAULTS = frozenset({Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED})
 """Faults that only a person can mend, with another key."""
@@ -20,6 +20,10 @@ KEY_FAULTS = frozenset({Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED})
 
 def _inputs_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     facts.problems = tuple(data["problems"])
+
+
+def _paused_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    facts.paused = tuple(msgspec.convert(data["paused"], list[Paused]))
 
 
 def _offers_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
@@ -42,7 +46,7 @@ def _pod_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     pod.misses, pod.first_miss_at, pod.seen, pod.was_found = 0, None, seen, True
     if seen.status == "EXITED":
         close_spans(pod, at)
-    elif seen.status == "RUNNING" and pod.spans and pod.spans[-1].until is not None:
+    elif seen.status == "RUNNING" and (pod.spans[-1].until is not None if pod.spans else pod.taken is not None):
         # Somebody else started it: what we did to it before does not hold any more.
         pod.spans.append(Span(at, seen.usd_per_hour or pod.usd_per_hour))
         pod.released_as = None
@@ -99,6 +103,7 @@ def described_pod(data: dict[str, Any]) -> Pod | None:
 
 SEEN: dict[str, Callable[[Facts, dict[str, Any], Stamp], None]] = {
     Op.CHECK_INPUTS: _inputs_seen,
+    Op.FIND_PAUSED: _paused_seen,
     Op.READ_OFFERS: _offers_seen,
     Op.FIND_VOLUME: _volume_seen,
     Op.READ_POD: _pod_seen,

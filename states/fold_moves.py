@@ -17,8 +17,10 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
         facts.reason, facts.reason_text = reason, facts.last_error
     elif move.trigger == Trigger.HOST_FAILED:
         facts.host_failure = reason
-        facts.host_failures += int(reason is not Reason.HOST_TOO_DEAR)  # no fault of the host; it is not tried again
-        if facts.pod is not None:
+        is_taken = facts.pod is not None and facts.pod.taken is not None  # says nothing of a fresh one
+        # That it is too dear is no fault of the host; it is not tried again.
+        facts.host_failures += int(reason is not Reason.HOST_TOO_DEAR and not is_taken)
+        if facts.pod is not None and not is_taken:
             text = move.why if reason is Reason.HOST_TOO_DEAR else facts.last_error
             facts.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), text or str(reason))
     facts.state, facts.entered = State(move.dest), at
@@ -58,7 +60,7 @@ def _enter_release(facts: Facts, move: Transition, at: Stamp) -> None:
 def _enter_select(facts: Facts, move: Transition, at: Stamp) -> None:
     if move.trigger == Trigger.TRY_NEXT:
         if facts.pod is not None:
-            facts.pod.is_gone = True
+            facts.pod.is_gone = facts.pod.taken is None or facts.pod.released_as != "stop"
         facts.host_failure = None
     facts.current = None
     facts.armed = None

@@ -26,6 +26,8 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
     if facts.last_reason == Fault.TAKEN_OVER and facts.failures:
         return stand_back(facts, facts.last_error or "another owner acts on this run")
     if facts.pod is not None and facts.pod.misses >= MISSES_MIN and _is_vanished(facts, now):
+        if facts.pod.taken is not None and not facts.pod.was_used and state in (State.BOOT, State.CONNECT):
+            return Fire(Trigger.HOST_FAILED, Reason.PAUSED_POD_GONE, "the paused pod is not there any more")
         hoped = (None, Reason.JOB_SUCCEEDED, Reason.RESULTS_UNVERIFIED)
         is_all_here = facts.launch_intended and facts.collected
         return Fire(Trigger.POD_GONE, Reason.POD_VANISHED if facts.reason in hoped and not is_all_here else None)

@@ -114,11 +114,18 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Lifecycle(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What becomes of the pod at each kind of end."""
 
-    on_success: Literal["stop", "delete"] = "delete"
+    on_success: Annotated[
+        Literal["stop", "delete", "recycle"],
+        Meta(description="`recycle`: stopped, for the next run of this file to take up."),
+    ] = "delete"
     on_failure: Literal["stop", "delete"] = "stop"
     on_interrupt: Annotated[
         Literal["detach", "stop", "delete"] | None, Meta(description="Ctrl-C or TERM while the job runs.")
     ] = None
+    on_drift: Annotated[
+        Literal["replace", "keep", "ask"],
+        Meta(description="A paused pod that is not what this file asks for: delete it, use it all the same, or ask."),
+    ] = "replace"
 
 
 class Provision(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -55,6 +55,8 @@ FILES: dict[State, ModuleType] = {
 
 WORDS: dict[str, str] = {
     Op.CHECK_INPUTS: "checking the inputs",
+    Op.FIND_PAUSED: "looking for a paused pod",
+    Op.TAKE_OVER: "taking over a paused pod",
     Op.READ_OFFERS: "reading prices and stock",
     Op.FIND_VOLUME: "looking up the network volume",
     Op.CREATE_POD: "renting a pod",

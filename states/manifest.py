@@ -38,7 +38,7 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "pod_name": pod.name if pod else None,
         "gpu_id": pod.candidate.gpu_id if pod else None,
         "datacenter_id": pod.seen.datacenter_id if pod and pod.seen else None,
-        "pod_resumed": False,
+        "pod_resumed": pod is not None and pod.taken is not None,
         "gpu_price_per_hour_usd": pod.usd_per_hour if pod else None,
         "gpu_price_source": "pod_describe" if pod and pod.seen else None,
         "wall_time_sec": round(elapsed(facts.started, now), 3) if facts.started else 0.0,

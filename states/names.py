@@ -11,7 +11,7 @@ class State(StrEnum):
     """Where a run is, in the order of its life."""
 
     VALIDATE = "validate"  # the job is checked once more on this machine
-    RECLAIM = "reclaim"  # a paused pod of this lineage would be taken up here
+    RECLAIM = "reclaim"  # a paused pod of this lineage is taken up, where one fits
     SELECT = "select"  # the next GPU type x data center is chosen
     CREATE = "create"  # a pod is being rented
     BOOT = "boot"  # the pod exists; its container is coming up
@@ -34,6 +34,7 @@ class Trigger(StrEnum):
     SPEC_ACCEPTED = "spec_accepted"
     SPEC_REFUSED = "spec_refused"
     NOTHING_PAUSED = "nothing_paused"
+    POD_TAKEN = "pod_taken"
     CANDIDATE_CHOSEN = "candidate_chosen"
     NO_CANDIDATE = "no_candidate"
     POD_CREATED = "pod_created"
@@ -67,6 +68,8 @@ class Op(StrEnum):
     """Operations on the world. Those of `EFFECTS` change it; the others read."""
 
     CHECK_INPUTS = "check_inputs"
+    FIND_PAUSED = "find_paused"
+    TAKE_OVER = "take_over"
     READ_OFFERS = "read_offers"
     FIND_VOLUME = "find_volume"
     CREATE_POD = "create_pod"
@@ -121,6 +124,7 @@ class Reason(StrEnum):
     CREATE_REJECTED = "create_rejected"  # the cloud calls the request itself wrong
     HOST_NEVER_BOOTED = "host_never_booted"  # this attempt; the next candidate is tried
     WRONG_HARDWARE = "wrong_hardware"  # fewer GPUs than ordered
+    PAUSED_POD_GONE = "paused_pod_gone"  # the pod that was taken up is not there any more; a fresh one is rented
     HOST_TOO_DEAR = "host_too_dear"  # the cloud bills this pod above the cap, whatever its list says
     BUDGET = "budget"  # the time or money of the config is used up
     POD_VANISHED = "pod_vanished"

@@ -53,6 +53,8 @@ def release_how(facts: Facts) -> Literal["stop", "delete"]:
     this outcome or a person said so."""
     if facts.request == "release" and facts.request_detail.get("how") in ("stop", "delete"):
         return "delete" if facts.request_detail["how"] == "delete" else "stop"
+    if facts.pod is not None and facts.pod.taken is not None and not facts.launch_intended:
+        return "stop"  # as it was found
     if facts.was_taken_over and not (facts.launch_intended and facts.collected):
         return "stop"  # what another owner left in the pod is not ours to delete
     outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
@@ -64,7 +66,7 @@ def release_how(facts: Facts) -> Literal["stop", "delete"]:
     if not facts.launch_intended:
         return "delete"
     if outcome is Outcome.SUCCEEDED:
-        return "stop" if facts.results_wait else policy.on_success
+        return "delete" if policy.on_success == "delete" and not facts.results_wait else "stop"
     if outcome is Outcome.CANCELLED:
         never_started = facts.claim is not None and facts.claim.phase == "none"
         if never_started:

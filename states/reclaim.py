@@ -1,26 +1,80 @@
-"""reclaim: before anything is rented, a paused pod of the same lineage would be taken up here. None is looked for yet:
-pods are paused only as `stop` leaves them, for a person to look into, never for another run to use."""
+"""reclaim: before anything is rented, a paused pod of the same lineage is taken up, where one still fits."""
 
 from __future__ import annotations
 
-from rpd.engine.decision import Decision, Fire, Pending, Result
-from rpd.journal.records import Stamp
-from rpd.states.call import repeatable, unknown_operation
+from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result
+from rpd.engine.errors import NotSent, Refused
+from rpd.journal.records import DebtChange, Stamp
+from rpd.states.call import pack, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.names import Trigger
-from rpd.states.world import World
+from rpd.states.names import Op, Trigger
+from rpd.states.reuse import drift, is_fresh_wanted, on_drift, stopped_usd_per_hour
+from rpd.states.world import Paused, World
+
+TRIES_MAX = 3
+"""Failed looks at the other journals before a fresh pod is rented."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Nothing paused: rent."""
-    return Fire(Trigger.NOTHING_PAUSED)
+    """Look once, then take the newest that fits; one that does not is taken only to be deleted, where the config says
+    so. Whatever cannot be had is left alone, and a fresh pod is rented."""
+    if not (facts.job.lifecycle.on_success == "recycle" or is_fresh_wanted(facts)):
+        return Fire(Trigger.NOTHING_PAUSED)
+    if facts.pod is not None:
+        return Fire(Trigger.POD_TAKEN)
+    if facts.paused is None:
+        if facts.failures.get(Op.FIND_PAUSED, 0) >= TRIES_MAX:
+            return Fire(Trigger.NOTHING_PAUSED, None, f"the other journals cannot be read ({facts.last_error})")
+        return Look(Op.FIND_PAUSED, {"lineage": facts.opened.lineage})
+    told = []
+    for paused in facts.paused:
+        if paused.pod_name in facts.pods:
+            continue
+        if paused.pod_name in facts.not_taken:
+            told.append(f"pod {paused.pod_id}: {facts.not_taken[paused.pod_name]}")
+            continue
+        differences = drift(paused, facts.job)
+        how = on_drift(facts)
+        if not is_fresh_wanted(facts) and differences and how == "ask":  # nobody was there to ask
+            told.append(f"pod {paused.pod_id} drifted, and stays paused: {'; '.join(differences)}")
+            continue
+        return _take(facts, paused, differences)
+    return Fire(Trigger.NOTHING_PAUSED, None, " | ".join(told) or None)
+
+
+def _take(facts: Facts, paused: Paused, differences: tuple[str, ...]) -> Do:
+    is_unwanted = is_fresh_wanted(facts) or bool(differences and on_drift(facts) == "replace")
+    debt = DebtChange(paused.pod_name, "storage", "open", usd_per_hour=stopped_usd_per_hour(paused))
+    args = pack(paused=paused, is_unwanted=is_unwanted, drift=differences)
+    return Do(Op.TAKE_OVER, args, 1, (debt,))
 
 
 def perform(pending: Pending, world: World) -> Result:
-    """There is no operation here."""
-    raise unknown_operation(pending)
+    """Read what other runs have left, or take one of it over."""
+    if pending.op == Op.FIND_PAUSED:
+        return Result(data=pack(paused=world.lineage.paused(str(pending.args["lineage"]))))
+    if pending.op != Op.TAKE_OVER:
+        raise unknown_operation(pending)
+    paused = unpack(pending, "paused", Paused)
+    try:
+        world.lineage.take_over(paused)
+    except (Refused, NotSent) as error:
+        return _not_taken(paused, error.reason, error.message)
+    return _taken(pending)
 
 
 def probe(pending: Pending, world: World) -> Result | None:
-    """Nothing here changes the world."""
-    return repeatable(pending, world)
+    """The old journal says whose pod it is."""
+    paused = unpack(pending, "paused", Paused)
+    if world.lineage.has_taken(paused):
+        return _taken(pending)
+    return _not_taken(paused, "not_taken", f"it is still run {paused.run_id}'s")
+
+
+def _taken(pending: Pending) -> Result:
+    return Result(data={name: pending.args[name] for name in ("paused", "is_unwanted")})
+
+
+def _not_taken(paused: Paused, reason: str, text: str) -> Result:
+    debt = DebtChange(paused.pod_name, "storage", "close", proof=f"not taken over: {text}")
+    return Result("failed", reason=reason, error=text, debts=(debt,))

@@ -12,7 +12,7 @@ from rpd.states.facts import Facts
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import release_how
 from rpd.states.proof import proof_text, quiet_seconds_left
-from rpd.states.sweep import give_back, survey_args
+from rpd.states.sweep import give_back, how_to_end, survey_args
 from rpd.states.world import World
 
 KEY_REFUSED_SECONDS = 600.0
@@ -39,9 +39,10 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def wanted(facts: Facts, pod_id: str) -> str:
-    """Only the pod in hand may be kept stopped; whatever else belongs to this run is deleted."""
+    """The pod in hand as the policy says; what was taken up beside it as it was found, or deleted where it was
+    replaced; whatever else belongs to this run is deleted."""
     pod = facts.pod
-    return release_how(facts) if pod is not None and pod.id == pod_id else "delete"
+    return release_how(facts) if pod is not None and pod.id == pod_id else how_to_end(facts, pod_id)
 
 
 def _give_back_known(facts: Facts, now: Stamp) -> Decision | None:
@@ -97,13 +98,19 @@ def _proved(facts: Facts, now: Stamp) -> Decision:
     if pod is not None and kept and pod.name not in facts.storage_debts:
         rate = cost.stopped_usd_per_hour(facts.volume_gb)
         debts.append(DebtChange(pod.name, "storage", "open", usd_per_hour=round(rate, 6)))
-    if not kept:
-        debts += [DebtChange(key, "storage", "close", proof=proof) for key in facts.storage_debts]
+    debts += [
+        DebtChange(key, "storage", "close", proof=proof) for key in facts.storage_debts if not _is_kept(facts, key)
+    ]
     if facts.results_wait and kept and not _is_renounced(facts):
         return Fire(Trigger.PARKED, None, None, tuple(debts))
     if facts.may_try_next:
         return Fire(Trigger.TRY_NEXT, None, None, tuple(debts))
     return Fire(Trigger.RELEASED, _last_reason(facts), None, tuple(debts))
+
+
+def _is_kept(facts: Facts, name: str) -> bool:
+    pod = facts.pods.get(name)
+    return pod is not None and pod.released_as == "stop" and not pod.is_gone
 
 
 def _is_renounced(facts: Facts) -> bool:

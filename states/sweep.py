@@ -14,6 +14,7 @@ from rpd.states.call import pack, pause_left, pod_data
 from rpd.states.facts import Facts, Found
 from rpd.states.names import Op
 from rpd.states.proof import quiet_seconds_left
+from rpd.states.reuse import adopted, how_to_leave
 from rpd.states.world import Pod, World
 
 OPERATIONS = frozenset({Op.READ_POD, Op.SURVEY, Op.STOP_POD, Op.DELETE_POD})
@@ -27,7 +28,7 @@ def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
     for pod_id in strays:
         released = facts.released_ids.get(pod_id)
         if released is None or elapsed(released, now) > _interval(facts):
-            do = give_back(pod_id, "delete")
+            do = give_back(pod_id, how_to_end(facts, pod_id))
             return None if pause_left(facts, Op(do.op), now, first=1.0, cap=30.0) else do
     is_late_possible = any(
         pod.is_unknown and (pod.id is None or quiet_seconds_left(facts, now) > 0.0) for pod in facts.pods.values()
@@ -38,6 +39,12 @@ def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
     return Look(Op.SURVEY, survey_args(facts))
 
 
+def how_to_end(facts: Facts, pod_id: str) -> str:
+    """Stop or delete a pod of this run that is not the one in hand."""
+    pod = next((pod for pod in facts.pods.values() if pod.id == pod_id), None)
+    return "delete" if pod is None or pod.taken is None else how_to_leave(facts, pod)
+
+
 def _interval(facts: Facts) -> float:
     return max(0.5, facts.profile.quiet_window_seconds / 4.0)
 
@@ -45,8 +52,14 @@ def _interval(facts: Facts) -> float:
 def survey_args(facts: Facts) -> dict[str, object]:
     """Which pods are meant: by id, and by name and env."""
     ids = [pod.id for pod in facts.pods.values() if pod.id is not None]
+    born = adopted(facts)
     return pack(
-        prefix=facts.name_prefix, run_id=facts.run_id, ids=ids, names=list(facts.pods), owed=list(facts.compute_debts)
+        prefix=facts.name_prefix,
+        run_id=facts.run_id,
+        ids=ids,
+        names=list(facts.pods),
+        owed=list(facts.compute_debts),
+        **({"born": born} if born else {}),
     )
 
 
@@ -95,11 +108,16 @@ def _read(pending: Pending, pod: Pod | None) -> Result:
 
 def _survey(pending: Pending, world: World) -> Result:
     prefix, run_id = str(pending.args["prefix"]), str(pending.args["run_id"])
-    pods = {pod.id: pod for pod in world.cloud.list() if is_of_run(pod, prefix, run_id)}
+    born: dict[str, str] = pending.args.get("born", {})
+    pods = {
+        pod.id: pod
+        for pod in world.cloud.list()
+        if is_of_run(pod, prefix, run_id) or (pod.id in born and may_name_run(pod, born[pod.id]))
+    }
     for pod_id in pending.args["ids"]:
         pod = world.cloud.get(str(pod_id)) if pod_id not in pods else None
         # A pod that somebody renamed is still ours; another one under a reused id is not.
-        if pod is not None and may_name_run(pod, run_id):
+        if pod is not None and may_name_run(pod, born.get(pod.id, run_id)):
             pods[pod.id] = pod
     found = sorted(pods.values(), key=lambda each: (each.name, each.id))
     data = {"found": [msgspec.to_builtins(Found(pod.id, pod.name, pod.status)) for pod in found]}

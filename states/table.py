@@ -13,6 +13,7 @@ NEEDS_RELEASE = (*BEFORE_LAUNCH, S.COLLECT)
 LIFE: tuple[Rule, ...] = (
     Rule(T.SPEC_ACCEPTED, S.VALIDATE, S.RECLAIM, "the inputs are all there"),
     Rule(T.SPEC_REFUSED, S.VALIDATE, S.REPORT, "an input is missing; nothing was rented"),
+    Rule(T.POD_TAKEN, S.RECLAIM, S.BOOT, "a paused pod of this lineage is ours now; start it"),
     Rule(T.NOTHING_PAUSED, S.RECLAIM, S.SELECT, "no paused pod of this lineage to take up"),
     Rule(T.CANDIDATE_CHOSEN, S.SELECT, S.CREATE, "a GPU type and data center within the cap"),
     Rule(T.NO_CANDIDATE, S.SELECT, S.RELEASE, "nothing left to try; prove that no pod came of the tries"),
@@ -63,7 +64,7 @@ LIFE: tuple[Rule, ...] = (
         T.TRY_NEXT,
         S.RELEASE,
         S.SELECT,
-        "the failed host is given back; the next candidate",
+        "the failed host is given back; a fresh pod",
         when=(attempts_left, release_is_proved),
     ),
     Rule(

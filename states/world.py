@@ -332,6 +332,44 @@ class Remote(Protocol):
         ...
 
 
+class Paused(msgspec.Struct, frozen=True):
+    """A pod that an earlier run of the same lineage left stopped for the next one.
+
+    `journal` is the path of the journal that owns it and `run_id` its run; `born_run` is what the pod's own env says.
+    `shape` is what it was ordered as (see `rpd.states.reuse`). Rate in USD per hour while it runs, without disks;
+    `since` is when it was paused (UTC seconds).
+    """
+
+    journal: str
+    run_id: str
+    born_run: str
+    pod_id: str
+    pod_name: str
+    gpu_id: str
+    cloud: str
+    usd_per_hour: float
+    shape: dict[str, Any]
+    datacenter_id: str | None = None
+    since: float = 0.0
+
+
+class Lineage(Protocol):
+    """The other runs of this state home that may hold a paused pod of the same lineage on the same cloud."""
+
+    def paused(self, lineage: str) -> tuple[Paused, ...]:
+        """Read: pods that were left for the next run, the newest first."""
+        ...
+
+    def take_over(self, paused: Paused) -> None:
+        """Effect, once: the pod is this run's from here on, and its old journal says so. Raises Refused (`handed_over`,
+        `in_use`), Ambiguous when it is not known whether that record was kept."""
+        ...
+
+    def has_taken(self, paused: Paused) -> bool:
+        """Read: whether the old journal says that the pod is this run's. Raises Unavailable when it cannot be read."""
+        ...
+
+
 class Workspace(Protocol):
     """The run folder and the user's own files on this machine. Failures are UserError or journalled as advisory."""
 
@@ -360,3 +398,4 @@ class World:
     remote: Remote
     workspace: Workspace
     clock: Clock
+    lineage: Lineage

@@ -10,6 +10,7 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.engine.errors import RpdError, UserError
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
+from rpd.states.reuse import adopted
 from rpd.states.world import Cloud
 
 
@@ -24,7 +25,8 @@ def require_own_account(facts: Facts, access: Access) -> None:
         return
     from rpd.adapters.wiring import cloud_of_run
 
-    if _shows_a_pod(facts, cloud_of_run(facts.opened, facts.run_id, access, ProcessControl())) or _bills(facts, access):
+    cloud = cloud_of_run(facts.opened, facts.run_id, access, ProcessControl(), adopted=adopted(facts))
+    if _shows_a_pod(facts, cloud) or _bills(facts, access):
         return
     raise UserError(
         f"run {facts.run_id} was begun with another API key than {access.source}, whose account shows none of its "

@@ -80,13 +80,16 @@ def run(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Leave once the job runs; `rpd resume` comes back.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Start although an unfinished run of this file exists.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", "--force-fresh", help="Rent a fresh pod, and release a paused one.")
+    ] = False,
     var: Vars = None,
     json: Json = False,
 ) -> int:
     """Rent a pod, run the job, bring the results back verified, give the pod back."""
     from rpd.adapters.cli.run import run_file
 
-    return run_file(file, use_sandbox=sandbox, detach=detach, new=new, variables=var or [], as_json=json)
+    return run_file(file, use_sandbox=sandbox, detach=detach, new=new, fresh=fresh, variables=var or [], as_json=json)
 
 
 @app.command("resume")

@@ -32,6 +32,7 @@ from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 from rpd.states.exits import Exit
 from rpd.states.names import Op, State, Trigger
+from rpd.states.reuse import adopted_in
 
 
 class Pointers:
@@ -67,6 +68,8 @@ class Pointers:
     def _shown(self, body: object) -> dict[str, Any] | None:
         """A pod that was rented, or the first look at it that says where it is."""
         match body:
+            case Outcome(op=Op.TAKE_OVER, status="ok", data={"is_unwanted": False, "paused": dict() as paused}):
+                return {"id": paused["pod_id"], **paused, "image": paused["shape"].get("pod.image")}
             case Outcome(op=Op.CREATE_POD, status="ok", data={"pod": dict() as pod}):
                 self._is_placed = pod.get("datacenter_id") is not None
                 return pod
@@ -222,7 +225,7 @@ def _stop_outright(journal: Journal, access: Access, told: Told) -> None:
             told.recorded(journal.append(body))
 
     with contextlib.suppress(JournalError):
-        cloud = cloud_of_run(opened, journal.run_id, access, ProcessControl())
+        cloud = cloud_of_run(opened, journal.run_id, access, ProcessControl(), adopted=adopted_in(journal.records))
         stop_owed(record, access, cloud, facts_of(told.reading()[0]))
 
 

@@ -9,11 +9,11 @@ import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rpd.adapters.cli.opening import open_journal
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.opening import open_journal
 from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import Ambiguous, RpdError, Unavailable
 from rpd.journal.index import Index

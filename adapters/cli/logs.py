@@ -19,6 +19,7 @@ from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.states.call import job_ref, target
 from rpd.states.names import State
+from rpd.states.reuse import adopted
 
 LOOK_SECONDS = 0.2
 WATCH_SECONDS = 1.0
@@ -59,7 +60,8 @@ def _from_pod(inspection: Inspection, local: Path, *, follow: bool) -> int:
     from rpd.adapters.wiring import world_for
 
     control = ProcessControl()
-    world = world_for(facts.opened, facts.run_id, recorded_access(facts.opened.cloud), control, state_home())
+    access = recorded_access(facts.opened.cloud)
+    world = world_for(facts.opened, facts.run_id, access, control, state_home(), adopted=adopted(facts))
     with tempfile.TemporaryDirectory(prefix="rpd-logs-") as folder, signal_requests(control.ask):
         copy = Path(folder) / "run.log"
         copy.write_bytes(local.read_bytes() if local.exists() else b"")

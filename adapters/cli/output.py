@@ -38,6 +38,11 @@ def note(lines: Iterable[str]) -> None:
     _write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))
 
 
+def prompt(words: str) -> None:
+    """A question on stderr; the answer is typed in the same line."""
+    _write(sys.stderr, clean(words))
+
+
 def _write(stream: TextIO, words: str) -> None:
     try:
         stream.write(in_encoding(words, stream.encoding))

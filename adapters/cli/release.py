@@ -17,6 +17,7 @@ from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.reader import read
 from rpd.journal.replay import fold
+from rpd.states.reuse import adopted
 
 
 def release_run(run: str | None, *, stop: bool, delete: bool, as_json: bool) -> int:
@@ -47,7 +48,7 @@ def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:
     if kept:
         access = recorded_access(facts.opened.cloud)
         require_own_account(facts, access)
-        cloud = cloud_of_run(facts.opened, facts.run_id, access, ProcessControl())
+        cloud = cloud_of_run(facts.opened, facts.run_id, access, ProcessControl(), adopted=adopted(facts))
         for pod in kept:
             assert pod.id is not None, "filtered above"
             proof = delete_pod(path, access, cloud, pod.id, pod.name, command="rpd release")

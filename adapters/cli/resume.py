@@ -7,10 +7,10 @@ from pathlib import Path
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.driving import drive_journal
-from rpd.adapters.cli.opening import open_journal
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.local.opening import open_journal
 from rpd.adapters.report.inspection import facts_of
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.cli.driving import drive_journal
+from rpd.adapters.cli.paused import pause_options
 from rpd.adapters.cli.validate import read_variables
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, default_access, redactor_for, sandbox_access, sandbox_home
@@ -30,7 +31,9 @@ from rpd.journal.records import SCHEMA_VERSION, Opened
 from rpd.journal.store import Journal
 
 
-def run_file(file: Path, *, use_sandbox: bool, detach: bool, new: bool, variables: list[str], as_json: bool) -> int:
+def run_file(
+    file: Path, *, use_sandbox: bool, detach: bool, new: bool, fresh: bool, variables: list[str], as_json: bool
+) -> int:
     """Load, check, open the journal, drive."""
     loaded = load_job(file, variables=read_variables(variables))
     home = state_home()
@@ -41,7 +44,8 @@ def run_file(file: Path, *, use_sandbox: bool, detach: bool, new: bool, variable
         _refuse_second(loaded, home)
     ssh_key(loaded.job.ssh.key_path, home)
     access = sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
-    journal = _open(loaded, access, home)
+    options = pause_options(loaded, access, home, fresh=fresh)
+    journal = _open(loaded, access, home, options)
     return drive_journal(journal, access, as_json=as_json, detach=detach)
 
 
@@ -67,7 +71,7 @@ def fingerprint(config: dict[str, Any], run_id: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _open(loaded: LoadedJob, access: Access, home: Path) -> Journal:
+def _open(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any]) -> Journal:
     path = journal_path(home, loaded.workflow, loaded.run_id)
     token = new_token()
     opened = Opened(
@@ -86,6 +90,7 @@ def _open(loaded: LoadedJob, access: Access, home: Path) -> Journal:
         host=socket.gethostname(),
         token=token,
         variables=loaded.variables,
+        options=options,
     )
     clock = SystemClock()
     redactor = redactor_for(access)

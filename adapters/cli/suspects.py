@@ -10,9 +10,10 @@ from typing import Literal
 import msgspec
 
 from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.inspection import Inspection
 from rpd.journal.errors import JournalError
-from rpd.journal.index import Entry
+from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
 from rpd.journal.reader import read, salvage
 from rpd.states.sweep import is_of_run, may_name_run
@@ -32,14 +33,16 @@ class Suspect(msgspec.Struct, frozen=True):
 
 def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
     """Those of this run among the account's pods; none while its engine lives. Raises JournalError."""
-    alive = [pod for pod in pods if pod.status not in AT_REST and may_name_run(pod, entry.run_id)]
+    owed = {debt.key for debt in entry.debts}  # one that was taken over names the run of its birth
+    alive = [pod for pod in pods if pod.status not in AT_REST and (may_name_run(pod, entry.run_id) or pod.name in owed)]
     if not alive or holder(Path(entry.journal)) is not None:
         return []
     if entry.problem:
-        names = _names(entry)
+        names = _names(entry) - _owed_elsewhere(entry)
         why = f"its journal cannot be driven ({entry.problem})"
         return [Suspect(pod, "stop", why) for pod in alive if pod.name in names]
-    if owes_compute(entry) or not any(pod.name.startswith(f"rpd-{entry.workflow}-") for pod in alive):
+    prefix = f"rpd-{entry.workflow}-"
+    if owes_compute(entry) or not any(pod.name.startswith(prefix) or pod.name in owed for pod in alive):
         return []
     facts = Inspection(read(Path(entry.journal)), SystemClock().now()).facts
     kept = {pod.id for pod in facts.pods.values() if pod.name in facts.storage_debts}
@@ -48,8 +51,14 @@ def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
         if pod.id in kept
         else Suspect(pod, "delete", "appeared after its run had given it up")
         for pod in alive
-        if is_of_run(pod, facts.name_prefix, facts.run_id)
+        if pod.name not in facts.handed_over and (pod.id in kept or is_of_run(pod, facts.name_prefix, facts.run_id))
     ]
+
+
+def _owed_elsewhere(entry: Entry) -> set[str]:
+    """What sound journals of other runs owe: a pod that was handed over is theirs."""
+    others = (other for other in Index(state_home()).entries() if other.run_id != entry.run_id and not other.problem)
+    return {debt.key for other in others for debt in other.debts}
 
 
 def owes_compute(entry: Entry) -> bool:

@@ -8,6 +8,7 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.policy import released_by, spent_usd, usd_per_hour
+from rpd.states.reuse import paused_pods
 
 CONSOLE_URL = "https://console.runpod.io/pods"
 
@@ -60,10 +61,15 @@ def debt_lines(facts: Facts, now: Stamp) -> list[str]:
         else:
             console = f"   (or {CONSOLE_URL})" if facts.profile.name == "runpod" else ""
             lines.append(f"         nothing releases it while no rpd runs: rpd gc --yes{console}")
-    for name in facts.storage_debts:
+    for name, debt in facts.storage_debts.items():
         known = facts.pods.get(name)
-        monthly = cost.stopped_usd_per_month(facts.volume_gb)
+        monthly = (debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH
         label = known.id if known and known.id else name
-        lines.append(f"stopped: pod {label} keeps {facts.volume_gb} GB at about {money(monthly)} a month")
+        gigabytes = round(monthly / cost.STOPPED_VOLUME_USD_PER_GB_MONTH)
+        is_next = name in {each.pod_name for each in paused_pods(facts)}
+        what = "paused:  pod" if is_next else "stopped: pod"
+        lines.append(f"{what} {label} keeps {gigabytes} GB at about {money(monthly)} a month")
+        if is_next:
+            lines.append("         the next run of this file takes it up")
         lines.append(f"         rpd release {facts.run_id} --delete   ends that")
     return lines

@@ -97,6 +97,13 @@ def _renting(intent: Intent, facts: Facts, record: Record) -> str:
     )
 
 
+def _taking(intent: Intent, facts: Facts, record: Record) -> str:
+    paused, drift = intent.args["paused"], intent.args["drift"]
+    what = "replacing" if intent.args["is_unwanted"] else "taking up"
+    told = f"; it drifted: {'; '.join(drift)}" if drift else ""
+    return f"{what} paused pod {paused['pod_id']} ({paused['gpu_id']}) of run {paused['run_id']}{told}"
+
+
 def _created(outcome: Outcome, facts: Facts, record: Record) -> str:
     pod = outcome.data["pod"]
     how = "found, adopted" if outcome.data.get("adopted") else "created"
@@ -155,7 +162,10 @@ def _released(move: Transition, facts: Facts, record: Record) -> str | None:
     return f"released: {proof}" if proof else None
 
 
-_INTENTS: dict[str, Callable[[Intent, Facts, Record], str | None]] = {Op.CREATE_POD: _renting}
+_INTENTS: dict[str, Callable[[Intent, Facts, Record], str | None]] = {
+    Op.CREATE_POD: _renting,
+    Op.TAKE_OVER: _taking,
+}
 _DONE: dict[str, Callable[[Outcome, Facts, Record], str | None]] = {
     Op.CREATE_POD: _created,
     Op.ARM_SWITCH: _armed,
@@ -169,6 +179,7 @@ _DONE: dict[str, Callable[[Outcome, Facts, Record], str | None]] = {
 }
 _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.SPEC_REFUSED: _why,
+    Trigger.NOTHING_PAUSED: lambda move, facts, record: move.why,
     Trigger.NO_CANDIDATE: _why,
     Trigger.CREATE_FAILED: _why,
     Trigger.ADDRESS_KNOWN: lambda move, facts, record: "container runs; waiting for sshd",
@@ -189,6 +200,8 @@ _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.POD_GONE: _why,
 }
 _NOUNS: dict[str, str] = {
+    Op.TAKE_OVER: "paused pod",
+    Op.FIND_PAUSED: "paused pods",
     Op.CREATE_POD: "create",
     Op.START_POD: "start",
     Op.STOP_POD: "stop",

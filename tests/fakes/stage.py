@@ -24,6 +24,7 @@ from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.fuse import Crash, Fuse
 from tests.fakes.journal import MemoryJournal
+from tests.fakes.lineage import FakeLineage
 from tests.fakes.remote import FakeJob, FakeRemote
 
 RUN_ID = "train-20270115T080000Z-abcdef"
@@ -93,6 +94,7 @@ class Stage:
         self.remote = FakeRemote(self.cloud, self.control)
         self.remote.job = job or FakeJob()
         self.workspace = FakeWorkspace()
+        self.lineage = FakeLineage(RUN_ID)
         self.journal = MemoryJournal(RUN_ID, self.clock.now)
         self.config = job_config(**config)
         self.profile = {"name": "test", "url": "http://192.0.2.9", **(profile or {})}
@@ -113,7 +115,7 @@ class Stage:
         for request in requests:
             self.control.ask(request)
         self._set_fuse(fuse or Fuse())
-        world = World(self.cloud, self.remote, self.workspace, self.clock)
+        world = World(self.cloud, self.remote, self.workspace, self.clock, self.lineage)
         self.runner = Runner(
             replace(JOB_LIFECYCLE, interrupts=self._interrupts),
             MACHINE,

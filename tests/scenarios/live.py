@@ -140,6 +140,10 @@ class Terminal(Live):
         """The key Ctrl-C: the terminal turns it into SIGINT for its foreground group."""
         os.write(self._master, b"\x03")
 
+    def type(self, words: str) -> None:
+        """Keys, as somebody types them."""
+        os.write(self._master, words.encode())
+
     def hang_up(self) -> None:
         """The terminal goes away: SIGHUP to its session leader, EIO for whoever writes there."""
         self._is_closed.set()

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from rpd.adapters.sandbox import daemon
 from rpd.journal.reader import read
 from rpd.journal.records import Record, Transition
@@ -144,6 +146,14 @@ class Stage:
         assert info is not None, "the sandbox is up"
         daemon.call(info, "POST", f"/sandbox/pods/{self.live_pod()['id']}/{what}", {})
 
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
+        """Somebody else's request to the cloud's API, with the account's key."""
+        info = daemon.find(self.sandbox_home)
+        assert info is not None, "the sandbox is up"
+        headers = {"Authorization": f"Bearer {info.api_key}", "User-Agent": "somebody"}
+        answer = requests.request(method, f"{info.url}{path}", json=body, headers=headers, timeout=10)
+        assert answer.ok, answer.text
+
     def truth(self) -> dict[str, Any]:
         """What `rpd sandbox truth --json` says."""
         return daemon.truth(self.sandbox_home)
@@ -217,6 +227,10 @@ class Stage:
         done = self.rpd("inspect", run or self.run_id, "--json")
         assert done.returncode in (0, 9), done.stderr
         return dict(json.loads(done.stdout))
+
+    def run_folder(self, run: str | None = None) -> Path:
+        """The folder of a run."""
+        return Path(self.inspect(run)["run_dir"])
 
     def result(self, name: str = "out/result.txt") -> str:
         """A file of its results here."""
