@@ -43,7 +43,8 @@ def stand_back(facts: Facts, why: str) -> Decision:
     """Another owner acts on this run, or this journal is not the whole of it: touch nothing, and leave. A pod that
     only computes because this process started it is stopped again, with all that is in it."""
     pod, began = facts.pod, facts.epoch_since
-    is_ours = pod is not None and pod.starts > 1 and pod.started_at is not None and began is not None
+    others = 0 if pod is not None and pod.taken is not None else 1  # starts that are no start of ours: its creation
+    is_ours = pod is not None and pod.starts > others and pod.started_at is not None and began is not None
     if is_ours and pod is not None and is_before(began or pod.sent_at, pod.started_at or pod.sent_at):
         return Fire(Trigger.CANCEL, Reason.TAKEN_OVER, why)
     return Leave(why, Exit.JOURNAL)

@@ -70,7 +70,7 @@ def release_how(facts: Facts) -> Literal["stop", "delete"]:
     if outcome is Outcome.CANCELLED:
         never_started = facts.claim is not None and facts.claim.phase == "none"
         if never_started:
-            return "delete"
+            return "stop" if facts.pod is not None and facts.pod.taken is not None else "delete"
         is_tried = facts.gave_up_collecting or not facts.results_wait
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
         return "delete" if named else "stop"

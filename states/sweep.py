@@ -24,11 +24,16 @@ OPERATIONS = frozenset({Op.READ_POD, Op.SURVEY, Op.STOP_POD, Op.DELETE_POD})
 def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
     """While a create without an answer may still take effect: look for its pod, and give back any that is not in
     use."""
-    strays = [found.id for found in facts.survey_found if facts.pod is None or found.id != facts.pod.id]
+    taken = adopted(facts)  # paused ones, which the release sees to
+    strays = [
+        found.id
+        for found in facts.survey_found
+        if found.id not in taken and (facts.pod is None or found.id != facts.pod.id)
+    ]
     for pod_id in strays:
         released = facts.released_ids.get(pod_id)
         if released is None or elapsed(released, now) > _interval(facts):
-            do = give_back(pod_id, how_to_end(facts, pod_id))
+            do = give_back(pod_id, "delete")
             return None if pause_left(facts, Op(do.op), now, first=1.0, cap=30.0) else do
     is_late_possible = any(
         pod.is_unknown and (pod.id is None or quiet_seconds_left(facts, now) > 0.0) for pod in facts.pods.values()

@@ -90,6 +90,10 @@ def _effects() -> list[Fault]:
         faults.append(Fault(f"{call} answers 404 for a pod that lives", f"call:{call}", _word("unseen")))
     return [
         *faults,
+        Fault("another run takes the paused pod", "call:take_over", _word("raced")),
+        Fault("the hand-over may be kept, and is", "call:take_over", _word("done")),
+        Fault("the hand-over may be kept, and is not", "call:take_over", _word("undone")),
+        Fault("the old journal is in use", "call:take_over", _error(Refused, "in_use", retryable=False)),
         Fault("create works late, its answer is lost", "call:create", _late("late"), "lateness"),
         Fault("create finds no capacity", "call:create", _error(Refused, "no_capacity")),
         Fault("create is forbidden in this pool", "call:create", _error(Refused, "pool_forbidden", retryable=False)),

@@ -56,6 +56,23 @@ class SimCloud(FakeCloud):
         pod.visible_at = pod.listed_at = -1.0
         return pod.id
 
+    def make_paused(self, order: PodOrder, status: str) -> FakePod:
+        """A pod from before this run began: paused, gone, or started again by somebody."""
+        pod = self._make(order)
+        pod.visible_at = pod.listed_at = -1.0
+        pod.ready_at = 0.0
+        if status != "RUNNING":
+            self._end_container(pod)
+            pod.status = status
+            pod.billed.clear()
+        return pod
+
+    def becomes_mine(self, pod_id: str) -> None:
+        """The run has taken it over."""
+        pod = self.pods[pod_id]
+        if pod not in self.mine:
+            self.mine.append(pod)
+
     # What the judge asks.
 
     def ours(self) -> list[FakePod]:

@@ -21,11 +21,13 @@ from rpd.journal.redact import Redactor, Secret
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
 from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.reuse import adopted_in
 from rpd.states.world import World
 from tests.fakes.clock import START_WALL, FakeControl
 from tests.fakes.fuse import Crash
 from tests.journal.fake_disk import FakeDisk, Inode
 from tests.simulation.cloud import CANARY
+from tests.simulation.lineage import SimLineage
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
@@ -150,8 +152,16 @@ class Laptop:
 
     def _runner(self, journal: Journal, writer: Writer, control: FakeControl) -> Runner[Facts, World]:
         sim = self.sim
-        cloud = Renting(sim.cloud, public_key="", api_url=PROFILE["url"], run_id=sim.run_id, token=sim.opened.token)
-        world = World(cloud, sim.remote, sim.workspace, self)
+        adopted = adopted_in(journal.records)
+        cloud = Renting(
+            sim.cloud,
+            public_key="",
+            api_url=PROFILE["url"],
+            run_id=sim.run_id,
+            token=sim.opened.token,
+            adopted=adopted,
+        )
+        world = World(cloud, sim.remote, sim.workspace, self, SimLineage(sim, adopted))
 
         def emergency() -> EmergencyLog:
             sim.oracle.in_emergency = True
@@ -287,7 +297,7 @@ def _redactor() -> Redactor:
     return _REDACTOR
 
 
-def opened(config: dict[str, Any], profile: dict[str, str]) -> Opened:
+def opened(config: dict[str, Any], profile: dict[str, str], options: dict[str, Any]) -> Opened:
     """Record 0 of the simulated run."""
     return Opened(
         tool_version="0.1",
@@ -304,4 +314,5 @@ def opened(config: dict[str, Any], profile: dict[str, str]) -> Opened:
         user="user",
         host="host",
         token="a" * 26,
+        options=options,
     )

@@ -24,6 +24,7 @@ class Life(msgspec.Struct, frozen=True):
     job: dict[str, Any] = {}
     config: dict[str, Any] = {}
     world: dict[str, Any] = {}
+    options: dict[str, Any] = {}
 
     def schedule(self, *strikes: Strike, acts: tuple[str, ...] = (), end: str = "resume", seed: int = 0) -> Schedule:
         """This life with more going wrong."""
@@ -323,11 +324,147 @@ _LIVES = (
     Life("disk full", "lost", "pod_vanished", 10, (Strike("the disk is full", "setup", 0, 900.0),), ("resume",)),
 )
 
+_RECYCLE = {"lifecycle": {"on_success": "recycle"}}
+_RECYCLED = (
+    Life("recycled", "succeeded", "job_succeeded", 0, config=_RECYCLE),
+    Life("a paused pod is taken up", "succeeded", "job_succeeded", 0, config=_RECYCLE, world={"paused": {}}),
+    Life(
+        "a paused pod, the job fails",
+        "failed",
+        "job_failed",
+        5,
+        job={"exit_code": 3},
+        config=_RECYCLE,
+        world={"paused": {}},
+    ),
+    Life(
+        "a paused pod has drifted",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config=_RECYCLE,
+        world={"paused": {"pod.image": "old"}},
+    ),
+    Life(
+        "a paused pod has drifted, and is kept in use",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config={"lifecycle": {"on_success": "recycle", "on_drift": "keep"}},
+        world={"paused": {"pod.image": "old"}},
+    ),
+    Life(
+        "a paused pod has drifted, and no other is had",
+        "refused",
+        "no_capacity",
+        6,
+        (Strike("all stock is sold", amount=9000.0),),
+        config=_RECYCLE,
+        world={"paused": {"pod.image": "old"}},
+    ),
+    Life(
+        "a fresh pod is asked for",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config=_RECYCLE,
+        world={"paused": {}},
+        options={"fresh": True},
+    ),
+    Life(
+        "a paused pod is refused its start",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("start is refused by a full host", "boot"),),
+        config=_RECYCLE,
+        world={"paused": {}},
+    ),
+    Life(
+        "a paused pod is refused its start, the job fails",
+        "failed",
+        "job_failed",
+        5,
+        (Strike("start is refused by a full host", "boot"),),
+        job={"exit_code": 3},
+        config=_RECYCLE,
+        world={"paused": {}},
+    ),
+    Life(
+        "a paused pod is refused its start, and started by others",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (
+            Strike("start is refused by a full host", "boot"),
+            Strike("a stopped pod is started by others", "select"),
+        ),
+        config=_RECYCLE,
+        world={"paused": {}},
+    ),
+    Life(
+        "a paused pod starts without GPUs",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("start gives no GPUs", "boot"),),
+        config=_RECYCLE,
+        world={"paused": {}},
+    ),
+    Life(
+        "a paused pod is gone",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config=_RECYCLE,
+        world={"paused": {"status": "TERMINATED"}},
+    ),
+    Life(
+        "a paused pod was started by others",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config=_RECYCLE,
+        world={"paused": {"status": "RUNNING"}},
+    ),
+    Life(
+        "a paused pod is another run's",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("another run takes the paused pod", "reclaim"),),
+        config=_RECYCLE,
+        world={"paused": {}},
+    ),
+    *(
+        Life(
+            f"a hand-over is found out afterwards, the pod {status.lower()}",
+            "succeeded",
+            "job_succeeded",
+            0,
+            (Strike("kill at effect:done", "reclaim"),),
+            ("resume",),
+            config=_RECYCLE,
+            world={"paused": {"status": status}},
+        )
+        for status in ("EXITED", "RUNNING")
+    ),
+    Life(
+        "Ctrl-C before a paused pod is used",
+        "cancelled",
+        "interrupted",
+        130,
+        (Strike("Ctrl-C on a terminal", "boot", 1),),
+        config=_RECYCLE,
+        world={"paused": {}},
+    ),
+)
+
 _BEFORE_LAUNCH = ("connect", "arm", "setup", "stage", "preflight", "launch")
 _STOPPED = tuple(
     Life(f"pod stopped in {state}", "succeeded", "job_succeeded", 0, (Strike("the pod is stopped by others", state),))
     for state in _BEFORE_LAUNCH
 )
 
-LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED)}
+LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED, *_RECYCLED)}
 """By name."""

@@ -11,10 +11,12 @@ from rpd.engine.runner import Runner
 from rpd.journal.records import Closed, Intent, Observation, Outcome, Record, Transition
 from rpd.journal.store import Journal
 from rpd.states import cost
+from rpd.states.reuse import drift
 from rpd.states.world import PodOrder
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import _Run
 from tests.simulation.cloud import CANARY
+from tests.simulation.lineage import OLD_NAME
 
 if TYPE_CHECKING:
     from tests.simulation.laptop import End, Laptop
@@ -42,6 +44,7 @@ class Account:
         self.intents: dict[str, str] = {}
         self.names: set[str] = set()
         self.debts: set[str] = set()
+        self.stored: set[str] = set()
         self.state = "validate"
         self.closed: Closed | None = None
         self.launched = False
@@ -66,8 +69,8 @@ class Account:
             self.launched = body.op == "launch_job"  # type: ignore[union-attr]
         self.met_another = self.met_another or getattr(body, "reason", None) == "taken_over"
         for change in getattr(body, "debts", ()):
-            if change.kind == "compute":
-                (self.debts.add if change.change == "open" else self.debts.discard)(change.key)
+            held = self.debts if change.kind == "compute" else self.stored
+            (held.add if change.change == "open" else held.discard)(change.key)
 
 
 class Oracle:
@@ -147,8 +150,10 @@ class Oracle:
         """A pod is about to be started, stopped or deleted."""
         if pod.id in self.sim.cloud.foreign:
             self.blame("I7 another's pod was touched", f"{call} {pod.order.name}")
-        elif pod.order.name not in self._accounts[self.sim.laptop.name].names:
+        elif not self._is_ours(pod):
             self.blame("I7 another owner's pod was touched", f"{call} {pod.order.name[-3:]}")
+        elif call == "delete" and pod.order.name == OLD_NAME and not self._is_replaced():
+            self.blame("I8 a good paused pod was deleted", f"pod {pod.id}")
         elif call == "delete" and not self._may_delete(pod):
             self.blame("I8 uncollected results were deleted", f"pod {pod.id}, {self.uncollected(pod)}")
 
@@ -170,17 +175,44 @@ class Oracle:
             return len(self.sim.laptops) > 1
         return end.exit_code == 8 or (end.exit_code == 75 and bool(pod.volume.get("switch_works")))
 
+    def _is_ours(self, pod: FakePod) -> bool:
+        """Asked for by this owner, or handed over to its run."""
+        if pod.order.name == OLD_NAME:
+            return self.sim.pod_owners.get(OLD_NAME) == self.sim.run_id
+        return pod.order.name in self._accounts[self.sim.laptop.name].names
+
+    def _is_replaced(self) -> bool:
+        """A pod that was taken up may go when it drifted, when a person said so, and when a better one is left."""
+        ran = [run for pod in self.sim.cloud.ours() for run in self._runs(pod)]
+        drifted = any(drift(paused, self.sim.job) for paused in self.sim.paused)
+        return bool(drifted or ran or self.sim.opened.options or self._was_released())
+
+    def _was_released(self) -> bool:
+        return "release" in self.sim.schedule.acts or any(
+            strike.fault == "rpd release" for strike in self.sim.schedule.strikes
+        )
+
     def over(self, *, is_closed: bool) -> None:
         """After everything has settled and some time has passed."""
         sim = self.sim
         for pod in sim.cloud.bills():
             self.blame("I1 a pod bills on", f"pod {pod.id} ({pod.order.name[-3:]})")
         self._check_starts()
+        self._check_paused()
         if not is_closed:
             self.blame("I12 the run does not come to its end", str([end.text for end in sim.laptop.ends[-3:]]))
         self._check_verdict()
         self._check_cost()
         self._check_secrets()
+
+    def _check_paused(self) -> None:
+        """What was left paused belongs to exactly one run, which knows that it pays for it."""
+        if self.sim.pod_owners.get(OLD_NAME) != self.sim.run_id or len(self.sim.laptops) > 1:
+            return
+        pod = next(pod for pod in self.sim.cloud.pods.values() if pod.order.name == OLD_NAME)
+        account = self._accounts[self.sim.laptop.name]
+        if pod.status == "EXITED" and OLD_NAME not in account.stored:
+            self.blame("I14 a paused pod belongs to nobody", f"pod {pod.id}")
 
     def _check_starts(self) -> None:
         """Once, whatever happens. Two owners with copies of one journal find each other through the mark in the pod, so

@@ -14,7 +14,9 @@ from rpd.engine.machine import StateMachine
 from rpd.engine.ports import Request
 from rpd.journal.records import Record
 from rpd.states.job import Job
+from rpd.states.reuse import shape
 from rpd.states.table import JOB
+from rpd.states.world import Paused, PodOrder
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakePod
 from tests.fakes.fuse import Crash
@@ -25,6 +27,7 @@ from tests.simulation.catalogue import FAULTS, MOMENTS
 from tests.simulation.cloud import GoesInCircles, SimCloud
 from tests.simulation.director import Director
 from tests.simulation.laptop import HOME, PROFILE, End, Laptop, opened
+from tests.simulation.lineage import OLD_NAME, OLD_RUN
 from tests.simulation.lives import LIVES, Life
 from tests.simulation.oracle import ALLOWANCE_SECONDS, Oracle, Violation
 from tests.simulation.pod import SimRemote
@@ -84,7 +87,9 @@ class Simulation:
         self.remote = SimRemote(self)
         self.workspace = SimWorkspace(self)
         config, self.job = _configured(life)
-        self.opened = opened(config, PROFILE)
+        self.opened = opened(config, PROFILE, life.options)
+        self.paused: list[Paused] = []
+        self.pod_owners: dict[str, str] = {}
         self.required = {each.label: each.remote_path for each in self.job.artifacts if each.required}
         self._prepare(life)
         self.laptop = Laptop(self, "home", _disk())
@@ -99,8 +104,21 @@ class Simulation:
         for name, value in life.world.items():
             if name == "problems":
                 self.workspace.problems = value
+            elif name == "paused":
+                self._pause(**value)
             else:
                 setattr(self.cloud, name, copy.deepcopy(value))
+
+    def _pause(self, status: str = "EXITED", **changes: object) -> None:
+        """An earlier run of the lineage has left a pod; `changes` are what it was ordered as and is not any more."""
+        job = self.job
+        env = {"RPD_RUN_ID": OLD_RUN}
+        order = PodOrder(OLD_NAME, job.pod.image, "RTX A5000", 1, "SECURE", (), 20, env, volume_gb=20)
+        pod = self.cloud.make_paused(order, status)
+        if pod.is_billing:
+            self.oracle.unseen.add(OLD_NAME)
+        ordered = {**shape(job), **changes}
+        self.paused.append(Paused("/old", OLD_RUN, OLD_RUN, pod.id, OLD_NAME, "RTX A5000", "SECURE", 0.27, ordered))
 
     # The course.
 

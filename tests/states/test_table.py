@@ -18,6 +18,7 @@ BRANCHES = {
     Reason.HOST_NEVER_BOOTED,
     Reason.WRONG_HARDWARE,
     Reason.HOST_TOO_DEAR,
+    Reason.PAUSED_POD_GONE,
     Reason.POD_STOPPED,
     Reason.HOST_KEY_CHANGED,
 }

@@ -70,13 +70,17 @@ def check(
             faults.setdefault(sentence, [f"job: {name}", *story])
     table, checked = lifecycle.table, Checked(by_job, faults)
     if not faults:  # a search that broke off has not seen everything
-        faults.update((sentence, []) for sentence in unexplained(table, checked.moves))
+        has_paused = any(config["lifecycle"]["on_success"] == "recycle" for config in jobs.values())
+        faults.update((sentence, []) for sentence in unexplained(table, checked.moves, has_paused=has_paused))
     return checked
 
 
-def unexplained(table: Table, moves: frozenset[tuple[str, str, str]]) -> Iterator[str]:
-    """Rules that were never taken and have no excuse, and those that have one and were."""
+def unexplained(table: Table, moves: frozenset[tuple[str, str, str]], *, has_paused: bool = True) -> Iterator[str]:
+    """Rules that were never taken and have no excuse, and those that have one and were. Without a job that takes paused
+    pods up (`has_paused`), none is."""
     for rule in table.rules:
+        if rule.trigger is T.POD_TAKEN and not has_paused:
+            continue
         excuse, is_taken = NEVER_TAKEN.get((rule.source, rule.trigger)), _move(rule) in moves
         if excuse is None and not is_taken:
             yield f"{named(rule)} is never taken, and nothing says why"

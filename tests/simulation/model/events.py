@@ -21,6 +21,8 @@ def by_itself(pod: PodTruth, *, is_current: bool) -> Iterator[Event]:
     if pod.life is Life.LATE:
         yield Event(f"the late create of {pod.id} works", changed(pod, life=Life.RUNNING), True)
         yield Event(f"the late create of {pod.id} never works", changed(pod, life=Life.GONE), True)
+    if pod.is_others:
+        return
     if not is_current or pod.life is not Life.RUNNING:
         return
     if pod.job is JobLife.RUNNING:

@@ -25,9 +25,15 @@ def config(**changes: Any) -> dict[str, Any]:
     return dict(msgspec.to_builtins(msgspec.convert(sections, Job)))
 
 
+def of(config: dict[str, Any]) -> Job:
+    """The job of a config."""
+    return msgspec.convert(config, Job)
+
+
 JOBS: dict[str, dict[str, Any]] = {
     "default": config(),
     "delete": config(lifecycle={"on_success": "delete", "on_failure": "delete", "on_interrupt": "delete"}),
+    "recycle": config(lifecycle={"on_success": "recycle", "on_failure": "stop", "on_interrupt": "stop"}),
     "keep": config(lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"}),
 }
 """By what the config says about the pod at the end."""

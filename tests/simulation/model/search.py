@@ -22,7 +22,7 @@ from tests.simulation.model.invariants import faults_at
 from tests.simulation.model.node import Node, axes_of, key_of, label, open_intent
 from tests.simulation.model.reality import Violation, stamp
 from tests.simulation.model.step import RUN_ID, Engine, Stepped
-from tests.simulation.model.truth import Truth
+from tests.simulation.model.truth import OLD_NAME, OLD_RUN, Life, PodTruth, Truth
 
 SLEEPS = (700.0, 3000.0, 5000.0)
 """Seconds: past every patience of a state; past the money of the job; past its time."""
@@ -57,6 +57,14 @@ class Found:
         """A fault, kept with the first story that shows it."""
         if sentence not in self.faults:
             self.faults[sentence] = [*node.story(), *((edge,) if edge else ())]
+
+
+def _truth(facts: Facts) -> Truth:
+    """A job that takes paused pods up finds one."""
+    if facts.job.lifecycle.on_success != "recycle":
+        return Truth()
+    env = (("RPD_RUN_ID", OLD_RUN),)
+    return Truth((PodTruth("pod-old", OLD_NAME, env, -1e6, Life.EXITED, was_shown=True, is_others=True),))
 
 
 class Search:
@@ -103,7 +111,9 @@ class Search:
         first = Record(0, 1, RUN_ID, stamp(0.0), "", "opened", "opened", True, "", "z", opened)
         facts = self.lifecycle.new_facts(opened, RUN_ID)
         self.lifecycle.apply(facts, first)
-        self._arrive(None, "the run begins", Stepped(facts, (first,), [], Truth(), 0.0, True, False), is_fair=True)
+        self._arrive(
+            None, "the run begins", Stepped(facts, (first,), [], _truth(facts), 0.0, True, False), is_fair=True
+        )
 
     # Edges.
 

@@ -15,6 +15,7 @@ from rpd.states.facts import Facts
 from rpd.states.world import World
 from tests.simulation.model.choices import Choices
 from tests.simulation.model.cloud import ModelCloud
+from tests.simulation.model.lineage import ModelLineage
 from tests.simulation.model.node import Node, verified_here
 from tests.simulation.model.reality import Died, Reality, StepOver, Violation
 from tests.simulation.model.remote import ModelRemote, ModelWorkspace
@@ -141,7 +142,8 @@ class Engine:
             records.append(journal.append(Resumed(command, "host", 1, "user", "0.1")))
         before = node.pending
         reality.probing = f"{before.op} in state {before.state}" if before is not None else None
-        world = World(ModelCloud(reality), ModelRemote(reality), ModelWorkspace(reality), reality)
+        lineage = ModelLineage(reality, facts.opened.config)
+        world = World(ModelCloud(reality), ModelRemote(reality), ModelWorkspace(reality), reality, lineage)
         runner = self.loop(
             lifecycle, self.machine, records, journal, world, clock=reality, control=OneStep(reality, request),
             listener=Deaf(),

@@ -11,6 +11,8 @@ from rpd.states.world import Pod, SshAddress
 LATE_SECONDS = 180.0
 """A create without an answer takes effect at the latest this long after it was sent (the profile's quiet window)."""
 FOREIGN_ID = "foreign"
+OLD_NAME, OLD_RUN = "rpd-model-old-a1", "model-old"
+"""The pod that an earlier run of the lineage has left paused, and that run."""
 
 
 class Life(StrEnum):
@@ -48,6 +50,7 @@ class PodTruth(msgspec.Struct, frozen=True):
     is_doomed: bool = False  # the cloud has accepted a delete, and not carried it out
     job: JobLife = JobLife.NONE
     job_starts: int = 0
+    is_others: bool = False  # an earlier run has left it paused, and it was not handed over
 
     @property
     def may_compute(self) -> bool:
