@@ -181,7 +181,7 @@ staging:
             "18: run.failure_markers: unknown field; success is exit code 0; start the body with `set -euo pipefail` "
             "and remove it"
         ),
-        "19: lifecycle.on_success: 'stopp' is not allowed (did you mean 'stop'?); allowed: delete, stop",
+        "19: lifecycle.on_success: 'stopp' is not allowed (did you mean 'stop'?); allowed: delete, recycle, stop",
         "20: budget.cost_cap_usd: -1 is too small; must be more than 0",
         "20: budget.max_runtime_minutes: expected a number, found true",
         "22: staging[0].destination: is missing",
