@@ -39,7 +39,7 @@ def target(facts: Facts) -> Target:
 
 def job_ref(facts: Facts) -> JobRef:
     """The launch in hand."""
-    return JobRef(facts.launch, facts.log_path, facts.job.run.success_marker)
+    return JobRef(facts.launch, facts.log_path, facts.job.run.success_marker, facts.job.run.failure_markers or ())
 
 
 def pod_data(pod: Pod | None) -> dict[str, Any]:

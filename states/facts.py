@@ -150,6 +150,7 @@ class Facts(msgspec.Struct):
     claim: Claim | None = None
     claim_is_fresh: bool = False  # read since the pod was last (re)started and since this process came
     job_stopped: bool = False
+    heard: tuple[str, ...] = ()  # markers that showed in the log while it streamed
 
     log_fetched: bool = False
     pulled: dict[str, Pulled] = {}

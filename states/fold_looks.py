@@ -75,6 +75,7 @@ def claim_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
         # Somebody removed the folder. What was started once is lost, never "not started yet".
         claim = msgspec.structs.replace(claim, phase="lost", note="the claim folder is gone")
     facts.claim, facts.claim_is_fresh = claim, True
+    facts.heard += tuple(marker for marker in claim.heard if marker not in facts.heard)
     facts.claimed_since = (facts.claimed_since or at) if claim.phase == "claimed" else None
 
 

@@ -18,6 +18,9 @@ Minutes = Annotated[float, Meta(gt=0, le=365 * 24 * 60)]
 Usd = Annotated[float, Meta(gt=0, le=1_000_000)]
 Text = Annotated[str, Meta(min_length=1)]
 
+KNOWN_FAILURES = ("Traceback", "OutOfMemoryError", "CUDA out of memory", "No space left on device", "Killed")
+"""What often stands in the log of a failed job. They explain a failure and never make one."""
+
 
 class Local(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """This machine."""
@@ -93,12 +96,20 @@ class Staging(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The job. Exit code 0 is success; a success marker, if named, must also stand in the log."""
+    """The job. Exit code 0 is success; a success marker, if named, must also stand in the log, and none of the failure
+    markers that are named here. A marker is a fixed text anywhere in a line."""
 
     body: Text
     script_path: Text | None = None
     log_path: Text | None = None
     success_marker: Text | None = None
+    failure_markers: Annotated[
+        tuple[Text, ...] | None, Meta(description="Texts that fail the job; left out, known ones explain a failure.")
+    ] = None
+    done_on: Annotated[
+        Literal["exit", "marker"],
+        Meta(description="`marker`: the job is done when its log shows the success marker, though it stays."),
+    ] = "exit"
 
 
 class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -63,6 +63,7 @@ def _launch(facts: Facts) -> Do:
         anchor_seq=facts.seq,
         anchor_z=facts.head,
         success_marker=run.success_marker,
+        failure_markers=run.failure_markers or (),
     )
     return Do(Op.LAUNCH_JOB, pack(target=target(facts), order=order), facts.launch)
 
@@ -81,7 +82,7 @@ def probe(pending: Pending, world: World) -> Result | None:
     """Read the claim. When the pod cannot be asked, say so: `decide` goes on asking, and launches nothing before it
     knows."""
     order = unpack(pending, "order", LaunchOrder)
-    job = JobRef(order.launch, order.log_path, order.success_marker)
+    job = order.ref
     try:
         claim = world.remote.read_claim(unpack(pending, "target", Target), job)
     except RpdError as error:

@@ -11,7 +11,7 @@ from rpd.states.faults import Fault
 from rpd.states.link import POD_LOOK_SECONDS, decide_link, only_ask
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import budget_seconds_left
-from rpd.states.verdict import job_reason, lost_reason
+from rpd.states.verdict import heard_reason, job_reason, lost_reason
 from rpd.states.world import JobRef, Target, World
 
 WATCH_SECONDS = 15.0
@@ -26,6 +26,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
     if claim is not None and facts.claim_is_fresh and claim.phase in ("lost", "none"):
         return Fire(Trigger.JOB_LOST, lost_reason(facts))
+    heard = heard_reason(facts)
+    if heard is not None and claim is not None and claim.phase == "running":
+        return Fire(Trigger.JOB_ENDED, heard, f"its log says {', '.join(map(repr, facts.heard))}")
     if facts.request == "gc":
         return only_ask(facts, now)
     asked = facts.looked_at.get(Op.READ_POD) or facts.entered

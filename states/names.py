@@ -108,6 +108,7 @@ class Reason(StrEnum):
     JOB_SUCCEEDED = "job_succeeded"  # exit code 0 and every marker met
     JOB_FAILED = "job_failed"  # the job's exit code was not 0
     MARKER_MISSING = "marker_missing"  # exit code 0, but the success marker is not in the log
+    FAILURE_MARKER = "failure_marker"  # a failure marker that the config names is in the log
     ARTIFACT_MISSING = "artifact_missing"  # nothing at the path of a required artifact
     RESULTS_UNVERIFIED = "results_unverified"  # a required artifact could not be fetched intact
     SETUP_FAILED = "setup"
@@ -143,6 +144,7 @@ ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
     Reason.JOB_SUCCEEDED: (Outcome.SUCCEEDED, Exit.DONE),
     Reason.JOB_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
     Reason.MARKER_MISSING: (Outcome.FAILED, Exit.JOB_FAILED),
+    Reason.FAILURE_MARKER: (Outcome.FAILED, Exit.JOB_FAILED),
     Reason.ARTIFACT_MISSING: (Outcome.FAILED, Exit.JOB_FAILED),
     Reason.RESULTS_UNVERIFIED: (Outcome.FAILED, Exit.JOB_FAILED),
     Reason.SETUP_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),

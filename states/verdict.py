@@ -13,11 +13,26 @@ def job_reason(facts: Facts) -> Reason:
     assert claim is not None and claim.phase == "ended", "the claim folder holds an exit code"
     if facts.job_stopped and facts.reason is not None:
         return facts.reason
+    if claim.failure_marker is not None:
+        return Reason.FAILURE_MARKER
+    if facts.job.run.done_on == "marker" and claim.has_marker:
+        return Reason.JOB_SUCCEEDED
     if claim.exit_code != 0:
         return Reason.JOB_FAILED
     if facts.job.run.success_marker is not None and not claim.has_marker:
         return Reason.MARKER_MISSING
     return Reason.JOB_SUCCEEDED
+
+
+def heard_reason(facts: Facts) -> Reason | None:
+    """What a running job's log has said that ends it: a failure marker that the config names, or, where the config says
+    so, the success marker."""
+    run = facts.job.run
+    if any(marker in facts.heard for marker in run.failure_markers or ()):
+        return Reason.FAILURE_MARKER
+    if run.done_on == "marker" and run.success_marker in facts.heard:
+        return Reason.JOB_SUCCEEDED
+    return None
 
 
 def lost_reason(facts: Facts) -> Reason:

@@ -225,14 +225,21 @@ class LaunchOrder(msgspec.Struct, frozen=True):
     anchor_seq: int
     anchor_z: str
     success_marker: str | None = None
+    failure_markers: tuple[str, ...] = ()
+
+    @property
+    def ref(self) -> JobRef:
+        """This launch, and what to look for in its log."""
+        return JobRef(self.launch, self.log_path, self.success_marker, self.failure_markers)
 
 
 class JobRef(msgspec.Struct, frozen=True):
-    """Which launch of the run is meant, and what to look for."""
+    """Which launch of the run is meant, and what to look for in its log: fixed words, anywhere in a line."""
 
     launch: int
     log_path: str
     success_marker: str | None = None
+    failure_markers: tuple[str, ...] = ()
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -241,7 +248,8 @@ class Claim(msgspec.Struct, frozen=True):
     `phase`: "none" (never claimed), "claimed" (claimed, the script was not started), "running", "ended" (exit code
     known), "lost" (started, no process left, no exit code). `log_bytes` is the size of the log now. Times are the
     pod's, UTC seconds.
-    `has_marker` is None while running or when no marker was asked for.
+    `has_marker` is None while running or when no marker was asked for. `failure_marker` is the first of those asked for
+    that stands in the log of an ended job; `heard` are markers that showed while a running job's log streamed by.
     """
 
     phase: str
@@ -252,6 +260,8 @@ class Claim(msgspec.Struct, frozen=True):
     log_bytes: int = 0
     has_marker: bool | None = None
     note: str = ""
+    failure_marker: str | None = None
+    heard: tuple[str, ...] = ()
 
 
 class Pull(msgspec.Struct, frozen=True):
@@ -312,7 +322,8 @@ class Remote(Protocol):
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         """Read: append new log bytes to the local `log_file` (its size is the cursor) until the job ends, `seconds`
-        pass or control wakes us; keeps the owner's lease fresh. Returns the claim as last seen."""
+        pass, another marker shows or control wakes us; keeps the owner's lease fresh. Returns the claim as last
+        seen."""
         ...
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:

@@ -167,6 +167,13 @@ def _run(run: Run) -> Iterator[Finding]:
         yield ("log_path",), "is the same file as run.script_path"
     if run.success_marker is not None and "\n" in run.success_marker:
         yield ("success_marker",), "must be one line"
+    for index, marker in enumerate(run.failure_markers or ()):
+        if "\n" in marker:
+            yield ("failure_markers", index), "must be one line"
+        elif marker == run.success_marker:
+            yield ("failure_markers", index), f"{marker!r} is the success marker"
+    if run.done_on == "marker" and run.success_marker is None:
+        yield ("done_on",), "marker needs run.success_marker"
 
 
 def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:

@@ -24,7 +24,6 @@ RETIRED: dict[str, str] = {
     "stop": "use lifecycle.on_success and lifecycle.on_failure",
     "secrets": "write {{ RUNPOD_SECRET_name }} in pod.env",
     "telemetry": "rpd always records metrics; remove it",
-    "run.failure_markers": "success is exit code 0; start the body with `set -euo pipefail` and remove it",
     "pod.spot": "rpd rents on-demand pods only; remove it",
     "pod.min_vcpu_count": "remove it",
     "pod.min_memory_gb": "remove it",

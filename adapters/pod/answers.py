@@ -45,6 +45,7 @@ def claim_of(fields: Fields) -> Claim:
         log_bytes=whole(fields.get("log_bytes") or "0"),
         has_marker=marker == "1" if marker else None,
         note=fields.get("note", ""),
+        failure_marker=fields.get("failure_marker") or None,
     )
 
 

@@ -1,4 +1,5 @@
-# The claim folder: rpd_job is it, rpd_launch its number, rpd_log the job's log, rpd_marker what to look for in it.
+# The claim folder: rpd_job is it, rpd_launch its number, rpd_log the job's log, rpd_marker what to look for in it, and
+# rpd_failures more of that, one a line.
 #   container  names the start of the container the claim was made in     lock     path of the lock its wrapper holds
 #   gate       a folder: made by the one wrapper that runs the script     pid      of the wrapper: "<pid> <start>"
 #   started    when, UTC seconds          job   of the script: "<pid> <start>"
@@ -72,5 +73,13 @@ rpd_print_claim() {
     printf 'log_bytes=%s\nnote=%s\n' "$(rpd_size "$rpd_log")" "$rpd_note"
     if [ "$rpd_phase" = ended ] && [ -n "$rpd_marker" ]; then
         if LC_ALL=C grep -qF -e "$rpd_marker" "$rpd_log" 2>/dev/null; then echo has_marker=1; else echo has_marker=0; fi
+    fi
+    if [ "$rpd_phase" = ended ] && [ -n "$rpd_failures" ]; then
+        printf '%s\n' "$rpd_failures" | while IFS= read -r rpd_word; do
+            if LC_ALL=C grep -qF -e "$rpd_word" "$rpd_log" 2>/dev/null; then
+                printf 'failure_marker=%s\n' "$rpd_word"
+                break
+            fi
+        done
     fi
 }

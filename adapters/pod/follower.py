@@ -30,16 +30,24 @@ Command = Callable[[int], str]
 """From an offset in the remote log to the command that follows it from there."""
 
 
-def follow(connection: Connection, command: Command, log: LocalLog, *, seconds: float, to_size_only: bool) -> Claim:
-    """Follow until the job ended, `seconds` passed or somebody asked to stop; with `to_size_only` only until the log is
-    as long as it was at the beginning. Returns the claim as last seen.
+def follow(
+    connection: Connection,
+    command: Command,
+    log: LocalLog,
+    *,
+    seconds: float,
+    to_size_only: bool,
+    is_told: Callable[[], bool] = lambda: False,
+) -> Claim:
+    """Follow until the job ended, `seconds` passed, the log has said enough (`is_told`) or somebody asked to stop; with
+    `to_size_only` only until the log is as long as it was at the beginning. Returns the claim as last seen.
 
     A remote log shorter than what is here was replaced: the copy starts again. Raises Unavailable (`link_lost`),
     Refused (`no_tool`, `taken_over`), and Interrupted when nothing was seen yet.
     """
     deadline = time.monotonic() + seconds
     for _ in range(_RESTARTS_MAX):
-        attempt = _Attempt(connection.channel(command(log.offset)), log, deadline, to_size_only)
+        attempt = _Attempt(connection.channel(command(log.offset)), log, deadline, to_size_only, is_told)
         try:
             claim = attempt.run()
         except Interrupted:
@@ -57,13 +65,16 @@ def follow(connection: Connection, command: Command, log: LocalLog, *, seconds: 
 class _Attempt:
     """One channel of following. `claim` is the claim as last seen, `end` the one of an ended job."""
 
-    def __init__(self, channel: Channel, log: LocalLog, deadline: float, to_size_only: bool) -> None:
+    def __init__(
+        self, channel: Channel, log: LocalLog, deadline: float, to_size_only: bool, is_told: Callable[[], bool]
+    ) -> None:
         self.channel = channel
         self.claim: Claim | None = None
         self._log = log
         self._offset = log.offset
         self._deadline = deadline
         self._to_size_only = to_size_only
+        self._is_told = is_told
         self._end: Claim | None = None
         self._goal = 0
         self._is_replaced = False
@@ -95,7 +106,7 @@ class _Attempt:
             return None
         if self._to_size_only:
             return self.claim if is_idle or self._is_drained(self._goal) else None
-        return self.claim if now >= self._deadline else None
+        return self.claim if now >= self._deadline or self._is_told() else None
 
     def _is_drained(self, size: int) -> bool:
         return self._log.offset >= size or not self._has_output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -15,10 +16,11 @@ RESTARTED = b"\n--- log restarted ---\n"
 class LocalLog:
     """An append-only file and, once the remote log was replaced, a small file beside it: where the new copy begins.
 
-    Errors of this machine's disk are UserError.
+    `told` hears every byte of the remote log that is appended. Errors of this machine's disk are UserError.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, told: Callable[[bytes], None] | None = None) -> None:
+        self._told = told
         self._path = Path(path)
         self._base_path = self._path.with_name(f".{self._path.name}.base")
         try:
@@ -38,6 +40,11 @@ class LocalLog:
         return self._size
 
     @property
+    def base(self) -> int:
+        """Where in the local file the present copy of the remote log begins."""
+        return self._base
+
+    @property
     def offset(self) -> int:
         """How many bytes of the remote log are here."""
         return self._size - self._base
@@ -48,6 +55,8 @@ class LocalLog:
             self._write(data)
         except OSError as error:
             raise _unwritable(str(self._path), error) from error
+        if self._told is not None:
+            self._told(data)
 
     def restart(self) -> None:
         """The remote log is another one now: keep what is here, say so, and copy from its beginning."""

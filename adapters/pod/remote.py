@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from rpd.adapters.pod import scripts
 from rpd.adapters.pod.answers import Fields, armed_of, claim_of, fields_of, greeting_of, step_result_of
@@ -13,6 +16,7 @@ from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.follower import follow
 from rpd.adapters.pod.lease import Lease
 from rpd.adapters.pod.local_log import LocalLog
+from rpd.adapters.pod.markers import MarkerScan
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.pool import Pool
 from rpd.adapters.transfer.entry import Progress
@@ -68,6 +72,7 @@ class PodRemote:
         self._pool = pool
         self._wall = wall
         self._attention = attention
+        self._scans: dict[tuple[str, int], MarkerScan] = {}
         self._progress = progress
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:
@@ -105,7 +110,19 @@ class PodRemote:
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         """See the port."""
-        return self._follow(target, job, log_file, seconds, to_size_only=False)[0]
+        scan = self._scan(job, log_file)
+        known = 0 if scan.is_new else len(scan.heard)
+        scan.is_new = False
+        claim, _ = self._follow(
+            target,
+            job,
+            log_file,
+            seconds,
+            to_size_only=False,
+            told=scan.feed,
+            is_told=lambda: len(scan.heard) > known,
+        )
+        return msgspec.structs.replace(claim, heard=scan.heard) if claim.phase == "running" else claim
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         """See the port."""
@@ -132,14 +149,36 @@ class PodRemote:
     def _lease(self, connection: Connection, target: Target) -> Lease:
         return Lease(connection.channel(scripts.as_command(scripts.lease_script(target))))
 
+    def _scan(self, job: JobRef, log_file: str) -> MarkerScan:
+        """What looks for the launch's markers; one that begins reads what is here already."""
+        markers = (*((job.success_marker,) if job.success_marker else ()), *job.failure_markers)
+        key = (log_file, job.launch)
+        if key not in self._scans:
+            self._scans[key] = scan = MarkerScan(markers)
+            if markers:
+                with LocalLog(log_file) as log:
+                    base = log.base
+                scan.read(Path(log_file), base)
+        return self._scans[key]
+
     def _follow(
-        self, target: Target, job: JobRef, log_file: str, seconds: float, *, to_size_only: bool
+        self,
+        target: Target,
+        job: JobRef,
+        log_file: str,
+        seconds: float,
+        *,
+        to_size_only: bool,
+        told: Callable[[bytes], None] | None = None,
+        is_told: Callable[[], bool] = lambda: False,
     ) -> tuple[Claim, int]:
         def command(offset: int) -> str:
             return scripts.as_command(scripts.follow_script(target, job, offset))
 
-        with LocalLog(log_file) as log:
-            claim = follow(self._connection(target), command, log, seconds=seconds, to_size_only=to_size_only)
+        with LocalLog(log_file, told) as log:
+            claim = follow(
+                self._connection(target), command, log, seconds=seconds, to_size_only=to_size_only, is_told=is_told
+            )
             return claim, log.size
 
     def _claim(self, connection: Connection, script: str, seconds: float) -> Claim:

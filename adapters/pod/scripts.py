@@ -38,7 +38,7 @@ def claim_script(target: Target, job: JobRef) -> str:
 def launch_script(target: Target, order: LaunchOrder, *, stale_seconds: int = STALE_SECONDS) -> str:
     """Starts the job exactly once. Raises Refused for a script that no shell can carry and for bad variable names."""
     body = order.script if order.script.endswith("\n") else order.script + "\n"
-    job = JobRef(order.launch, order.log_path, order.success_marker)
+    job = order.ref
     values = {
         **_job_values(target, job),
         "rpd_script": order.script_path,
@@ -141,6 +141,7 @@ def _job_values(target: Target, job: JobRef) -> dict[str, str]:
         "rpd_job": f"{target.folder}/jobs/{job.launch}",
         "rpd_log": job.log_path,
         "rpd_marker": job.success_marker or "",
+        "rpd_failures": "\n".join(job.failure_markers),
     }
 
 

@@ -43,6 +43,7 @@ class FakeJob:
     seconds: float = 60.0
     exit_code: int = 0
     has_marker: bool = True
+    says: dict[str, float] = field(default_factory=dict)  # marker -> second of the run at which the log shows it
     artifacts: dict[str, str] = field(default_factory=dict)  # remote path -> "ok" (default), "missing" or "corrupt"
     commands: dict[str, int] = field(default_factory=dict)  # command -> exit code, 0 by default
     command_seconds: dict[str, float] = field(default_factory=dict)  # command -> how long it takes, 3 s by default
@@ -158,18 +159,20 @@ class FakeRemote:
             self.switch.look_again(pod)
         self.fuse.reach("after launch")
         self._plan("launch", effect=True)
-        return self._claim(pod, target, order.launch, order.success_marker)
+        return self._claim(pod, target, order.ref)
 
     def read_claim(self, target: Target, job: JobRef) -> Claim:
-        return self._claim(self._reach(target), target, job.launch, job.success_marker)
+        return self._claim(self._reach(target), target, job)
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         end = self.clock.real + seconds
         pod = self._reach(target)
+        known = None
         while True:
             self.switch.owner_was_here(pod)
-            claim = self._claim(pod, target, job.launch, job.success_marker)
-            if claim.phase != "running" or self.clock.real >= end or self.control.pending():
+            claim = self._claim(pod, target, job)
+            known = claim.heard if known is None else known
+            if claim.phase != "running" or self.clock.real >= end or self.control.pending() or claim.heard != known:
                 return claim
             self._stay(pod, min(WATCH_STEP_SECONDS, end - self.clock.real))
 
@@ -277,7 +280,15 @@ class FakeRemote:
             return "lost"
         return "ended" if self.clock.real >= run.ends_at else "running"
 
-    def _claim(self, pod: FakePod, target: Target, launch: int, marker: str | None) -> Claim:
+    def _says(self, marker: str, run: _Run) -> bool:
+        at = self.job.says.get(marker)
+        return at is not None and run.started_at + at <= min(self.clock.real, run.ends_at)
+
+    def _has_marker(self, job: JobRef, run: _Run) -> bool:
+        return self._says(str(job.success_marker), run) if self.job.says else self.job.has_marker
+
+    def _claim(self, pod: FakePod, target: Target, job: JobRef) -> Claim:
+        launch, marker = job.launch, job.success_marker
         run = pod.volume.get(f"claim-{target.run_id}-{launch}")
         if not isinstance(run, _Run):
             return Claim("none", launch)
@@ -292,7 +303,9 @@ class FakeRemote:
             log_bytes=int(
                 min(self.clock.real, run.ends_at, pod.container_ends.get(run.container, inf)) - run.started_at
             ),
-            has_marker=self.job.has_marker if is_over and marker else None,
+            has_marker=self._has_marker(job, run) if is_over and marker else None,
+            failure_marker=next((m for m in job.failure_markers if is_over and self._says(m, run)), None),
+            heard=tuple(m for m in (marker, *job.failure_markers) if m and not is_over and self._says(m, run)),
         )
 
 

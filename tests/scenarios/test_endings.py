@@ -182,3 +182,42 @@ def test_bad_input_rents_nothing(tmp_path: Path, document: dict[str, object], wo
     assert "Traceback" not in done.stderr
     assert stage.journals() == []
     assert not stage.sandbox_home.exists()
+
+
+@pytest.mark.row(76)
+def test_a_failure_marker_that_the_config_names_ends_the_job(stage: Stage) -> None:
+    run = {"body": "echo begun; echo 'loss is NaN now'; sleep 300", "failure_markers": ["is NaN"]}
+    done = stage.run(config(run=run))
+    assert done.returncode == 5, done.stderr
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["reason"]) == ("failed", "failure_marker")
+    stage.judge("EXITED", starts=1)
+
+
+@pytest.mark.row(76)
+def test_words_that_look_like_failure_fail_nobody_by_themselves(stage: Stage) -> None:
+    done = stage.run(config("echo Killed 0 stale workers; echo Traceback; exit 0"))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.row(76)
+def test_a_job_may_be_done_on_its_marker_and_stay(stage: Stage) -> None:
+    body = f"{MAKE_RESULT}echo '[job] DONE, waiting'; sleep 300"
+    run = {"body": body, "success_marker": "[job] DONE", "done_on": "marker"}
+    done = stage.run(config(run=run, artifacts=artifact()))
+    assert done.returncode == 0, done.stderr
+    assert stage.result() == "42\n"
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.slow
+@pytest.mark.row(76, 86)
+def test_a_marker_that_was_shown_while_nobody_looked_is_found(stage: Stage) -> None:
+    run = {"body": f"{GATED}echo IS DONE; sleep 300", "success_marker": "IS DONE", "done_on": "marker"}
+    live = stage.begin(config(run=run))
+    live.until("monitor")
+    live.kill()
+    stage.go()
+    done = stage.rpd("resume")
+    assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)

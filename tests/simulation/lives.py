@@ -54,6 +54,30 @@ _LIVES = (
         job={"has_marker": False},
         config={"run": {"body": "python train.py", "success_marker": "DONE"}},
     ),
+    Life(
+        "a failure marker shows",
+        "failed",
+        "failure_marker",
+        5,
+        job={"seconds": 300.0, "says": {"NaN": 30.0}},
+        config={"run": {"body": "python train.py", "failure_markers": ["NaN"]}},
+    ),
+    Life(
+        "a failure marker in the log of a job that ended well",
+        "failed",
+        "failure_marker",
+        5,
+        job={"seconds": 40.0, "says": {"NaN": 40.0}},
+        config={"run": {"body": "python train.py", "failure_markers": ["NaN"]}},
+    ),
+    Life(
+        "done on a marker",
+        "succeeded",
+        "job_succeeded",
+        0,
+        job={"seconds": 9000.0, "says": {"DONE": 30.0}},
+        config={"run": {"body": "python serve.py", "success_marker": "DONE", "done_on": "marker"}},
+    ),
     Life("artifact missing", "failed", "artifact_missing", 5, job={"artifacts": {"/workspace/out": "missing"}}),
     Life(
         "results unverified",
@@ -398,6 +422,7 @@ _RECYCLED = (
         (
             Strike("start is refused by a full host", "boot"),
             Strike("a stopped pod is started by others", "select"),
+            Strike("offers is answered 503", "select"),
         ),
         config=_RECYCLE,
         world={"paused": {}},

@@ -163,7 +163,9 @@ class Oracle:
         """Between two processes nobody watches: what bills must be written down."""
         known = {key for account in self._accounts.values() for key in account.debts}
         for pod in self.sim.cloud.bills():
-            if pod.order.name not in known | self.unseen:
+            if pod.order.name in self.unseen:
+                continue
+            if pod.order.name not in known:
                 self.blame("I1 a pod bills unnoticed", f"pod {pod.id} ({pod.order.name[-3:]}) after {end.how}")
             elif end.how == "left" and not self._is_told(end, pod):
                 self.blame("I1 a pod bills untold", f"pod {pod.id} ({pod.order.name[-3:]}), exit code {end.exit_code}")
@@ -230,7 +232,8 @@ class Oracle:
             self.blame("I1 closed with an open debt", ", ".join(sorted(account.debts)))
         if account.closed.outcome == "succeeded":
             ran = [run for pod in self.sim.cloud.ours() for run in self._runs(pod)]
-            if not any(run.exit_code == 0 for run in ran):
+            is_done = self.sim.job.run.done_on == "marker"
+            if not any(run.exit_code == 0 for run in ran) and not is_done:
                 self.blame("I8 a success that was none", f"exit codes {[run.exit_code for run in ran]}")
             missing = set(self.sim.required) - {label for name, label in self.sim.remote.delivered}
             if missing:

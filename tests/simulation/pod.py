@@ -90,26 +90,33 @@ class SimRemote(FakeRemote):
         if key not in pod.volume or pod.volume[key] == "claimed":
             pod.volume[f"anchor-{target.run_id}-{order.launch}"] = (order.anchor_seq, order.anchor_z)
             pod.volume[key] = "claimed" if fault == "claimed" else self._execute(pod, target, order)
-        return self._answered(fault, self._claim(pod, target, order.launch, order.success_marker))
+        return self._answered(
+            fault,
+            self._claim(pod, target, order.ref),
+        )
 
     def read_claim(self, target: Target, job: JobRef) -> Claim:
         pod = self._inside(target)
         self.sim.director.moment("ssh:claim")
         self._check_owner(pod, target)
-        return self._claim(pod, target, job.launch, job.success_marker)
+        return self._claim(pod, target, job)
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         end = self.clock.real + seconds
         pod = self._inside(target)
         self.sim.director.moment("ssh:watch")
         self._mark_owner(target, pod)
+        known = None
         while True:
-            claim = self._claim(pod, target, job.launch, job.success_marker)
-            if claim.phase != "running" or self.clock.real >= end or self.control.pending():
+            claim = self._claim(pod, target, job)
+            known = claim.heard if known is None else known
+            if claim.phase != "running" or self.clock.real >= end or self.control.pending() or claim.heard != known:
                 return claim
             run = pod.volume[f"claim-{target.run_id}-{job.launch}"]
             assert isinstance(run, _Run)
-            container, left = pod.container, min(end, run.ends_at) - self.clock.real
+            words = (run.started_at + at for at in self.job.says.values())
+            ends = (end, run.ends_at, *(at for at in words if at > self.clock.real))
+            container, left = pod.container, min(ends) - self.clock.real
             self.clock.advance(left, until=functools.partial(self._is_disturbed, pod, container))
             self._touch(pod)
             if not self._is_reachable(pod) or pod.container != container:
@@ -129,12 +136,12 @@ class SimRemote(FakeRemote):
         if isinstance(run, _Run) and self._phase(pod, run) == "running":
             self.clock.advance(1.0)
             run.ends_at, run.exit_code = self.clock.real, 143
-        return self._answered(fault, self._claim(pod, target, job.launch, job.success_marker))
+        return self._answered(fault, self._claim(pod, target, job))
 
     def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
         pod = self._inside(target)
         self.sim.director.moment("ssh:log")
-        return self._claim(pod, target, job.launch, job.success_marker).log_bytes
+        return self._claim(pod, target, job).log_bytes
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
         self.in_call = "pull", None
@@ -223,7 +230,7 @@ class SimRemote(FakeRemote):
     def _owner(self, target: Target) -> tuple[int, str]:
         return target.epoch, target.owner
 
-    def _claim(self, pod: FakePod, target: Target, launch: int, marker: str | None) -> Claim:
-        if pod.volume.get(f"claim-{target.run_id}-{launch}") == "claimed":
-            return Claim("claimed", launch)
-        return super()._claim(pod, target, launch, marker)
+    def _claim(self, pod: FakePod, target: Target, job: JobRef) -> Claim:
+        if pod.volume.get(f"claim-{target.run_id}-{job.launch}") == "claimed":
+            return Claim("claimed", job.launch)
+        return super()._claim(pod, target, job)
