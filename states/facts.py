@@ -186,6 +186,7 @@ class Facts(msgspec.Struct):
     last_error: str | None = None
     last_reason: str | None = None  # the fault word of `last_error`
     manifest_sha256: str | None = None
+    noticed: dict[str, Stamp] = {}  # occasion -> when somebody was told of it, or it was tried
     closed_outcome: str | None = None
     closed_reason: str | None = None
     closed_exit_code: int | None = None

@@ -133,6 +133,8 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         facts.create_error = None
     elif intent.op == Op.TAKE_OVER:
         facts.taking = str(intent.args["paused"]["pod_name"])
+    elif intent.op == Op.NOTIFY:
+        facts.noticed[str(intent.args["notice"]["what"])] = at
     elif intent.op == Op.LAUNCH_JOB:
         facts.launch_intended = True
     elif intent.op == Op.PULL_ARTIFACT:

@@ -12,6 +12,7 @@ from rpd.states.facts import Facts
 from rpd.states.faults import Fault
 from rpd.states.link import stand_back
 from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
+from rpd.states.notice import budget_warning
 from rpd.states.policy import answer, is_out_of_money, is_out_of_time, is_protected, released_by, request_reason
 from rpd.states.sweep import decide_sweep
 
@@ -41,7 +42,7 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
                 return Fire(Trigger.OUT_OF_TIME, Reason.BUDGET)
             if is_out_of_money(facts, now):
                 return Fire(Trigger.OUT_OF_MONEY, Reason.BUDGET)
-    return decide_sweep(facts, now)
+    return decide_sweep(facts, now) or budget_warning(state, facts, now)
 
 
 def _requested(state: State, facts: Facts, now: Stamp) -> Decision | None:

@@ -60,7 +60,10 @@ class Ssh(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Ceilings over the whole life of the pod."""
 
-    cost_cap_usd: Usd = 10.0
+    cost_cap_usd: Annotated[
+        Usd, Meta(description="The most that all pods of a run may cost, by their real rates with disks.")
+    ] = 10.0
+    max_usd: Annotated[Usd | None, Meta(description="The same; where it is named, it counts.")] = None
     assumed_hourly_rate_usd: Usd = 1.65
     max_runtime_minutes: Minutes | None = None
     poll_interval_sec: Seconds = 60
@@ -139,6 +142,17 @@ class Lifecycle(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = "replace"
 
 
+class Notify(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Who is told at the end of a run, at 80 % of its budget, and when a pod could not be given back."""
+
+    command: Annotated[
+        Text | None, Meta(description="A shell command on this machine; the notice is JSON on its stdin.")
+    ] = None
+    webhook: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://")] | None, Meta(description="A URL; the notice is posted as JSON.")
+    ] = None
+
+
 class Provision(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How hard to try: a host that never boots is given back and the next candidate is taken."""
 
@@ -166,3 +180,4 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     staging: tuple[Staging, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     lifecycle: Lifecycle = Lifecycle()
+    notify: Notify = Notify()

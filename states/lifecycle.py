@@ -16,6 +16,7 @@ from rpd.states import (
     done,
     launch,
     monitor,
+    notice,
     preflight,
     reclaim,
     release,
@@ -77,6 +78,7 @@ WORDS: dict[str, str] = {
     Op.DELETE_POD: "deleting the pod",
     Op.SURVEY: "looking over the account",
     Op.WRITE_MANIFEST: "writing the manifest",
+    Op.NOTIFY: "telling somebody",
 }
 
 
@@ -89,13 +91,20 @@ def awaits(pending: Pending) -> str:
     return words
 
 
+SHARED: dict[str, ModuleType] = {
+    **dict.fromkeys(sweep.OPERATIONS, sweep),
+    **dict.fromkeys(notice.OPERATIONS, notice),
+}
+"""Operations that more than one state has, and whose file does them."""
+
+
 def _handler(state: State, file: ModuleType) -> Handler[Facts, World]:
     def perform(pending: Pending, world: World) -> Result:
-        result: Result = (sweep if pending.op in sweep.OPERATIONS else file).perform(pending, world)
+        result: Result = SHARED.get(pending.op, file).perform(pending, world)
         return result
 
     def probe(pending: Pending, world: World) -> Result | None:
-        result: Result | None = (sweep if pending.op in sweep.OPERATIONS else file).probe(pending, world)
+        result: Result | None = SHARED.get(pending.op, file).probe(pending, world)
         return result
 
     return Handler(file.decide, perform, probe)

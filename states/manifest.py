@@ -10,7 +10,7 @@ import msgspec
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
-from rpd.states.policy import running_seconds, spent_usd
+from rpd.states.policy import cost_cap, running_seconds, spent_usd
 from rpd.states.verdict import verdict
 
 
@@ -44,7 +44,7 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "wall_time_sec": round(elapsed(facts.started, now), 3) if facts.started else 0.0,
         "billed_time_sec": round(sum(running_seconds(each, now) for each in facts.pods.values()), 3),
         "estimated_cost_usd": round(spent_usd(facts, now), 6),
-        "cost_cap_usd": job.budget.cost_cap_usd,
+        "cost_cap_usd": cost_cap(facts),
         "artifacts": [_artifact(facts, index) for index in range(len(job.artifacts))],
         "tool_version": facts.opened.tool_version,
     }

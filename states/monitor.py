@@ -10,6 +10,7 @@ from rpd.states.facts import Facts
 from rpd.states.faults import Fault
 from rpd.states.link import POD_LOOK_SECONDS, decide_link, only_ask
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.notice import WARN_AT
 from rpd.states.policy import budget_seconds_left
 from rpd.states.verdict import heard_reason, job_reason, lost_reason
 from rpd.states.world import JobRef, Target, World
@@ -37,7 +38,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     pod = facts.pod
     if Op.READ_POD in facts.looked_at and pod is not None and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
-    seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now)))
+    until = 1.0 if "budget" in facts.noticed else WARN_AT
+    seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now, until)))
     if Op.WATCH_JOB in facts.failures and facts.last_reason == Fault.LOCAL_DISK and not _is_asked_since(facts):
         # No room for the log here must not keep a pod whose job has ended.
         return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))

@@ -90,6 +90,7 @@ class Op(StrEnum):
     DELETE_POD = "delete_pod"
     SURVEY = "survey"
     WRITE_MANIFEST = "write_manifest"
+    NOTIFY = "notify"
 
 
 class Outcome(StrEnum):

@@ -128,7 +128,7 @@ def is_over_price_cap(facts: Facts) -> bool:
 def time_limit_seconds(facts: Facts, usd_per_hour_with_disks: float) -> float:
     """The whole life a pod may have: the config's minutes and its dollars at this rate, whichever ends first."""
     budget = facts.job.budget
-    by_money = budget.cost_cap_usd / max(usd_per_hour_with_disks, 1e-9) * cost.SECONDS_PER_HOUR
+    by_money = cost_cap(facts) / max(usd_per_hour_with_disks, 1e-9) * cost.SECONDS_PER_HOUR
     by_time = budget.max_runtime_minutes * 60.0 if budget.max_runtime_minutes is not None else by_money
     return min(by_money, by_time)
 
@@ -141,7 +141,21 @@ def is_out_of_time(facts: Facts, now: Stamp) -> bool:
 
 def is_out_of_money(facts: Facts, now: Stamp) -> bool:
     """The run has cost as much as the config allows."""
-    return spent_usd(facts, now) >= facts.job.budget.cost_cap_usd
+    return spent_usd(facts, now) >= cost_cap(facts)
+
+
+def cost_cap(facts: Facts) -> float:
+    """The most that the run may cost."""
+    budget = facts.job.budget
+    return budget.cost_cap_usd if budget.max_usd is None else budget.max_usd
+
+
+def budget_share(facts: Facts, now: Stamp) -> float:
+    """How much of the budget is used up, in time or in money, whichever is more; 1.0 is its end."""
+    minutes = facts.job.budget.max_runtime_minutes
+    used = sum(running_seconds(pod, now) for pod in facts.pods.values())
+    by_time = used / (minutes * 60.0) if minutes is not None else 0.0
+    return max(by_time, spent_usd(facts, now) / cost_cap(facts))
 
 
 def limit_at(facts: Facts, now: Stamp) -> float:
@@ -149,13 +163,13 @@ def limit_at(facts: Facts, now: Stamp) -> float:
     return now.wall if facts.pod is None else now.wall + budget_seconds_left(facts, now) + COLLECT_ALLOWANCE_SECONDS
 
 
-def budget_seconds_left(facts: Facts, now: Stamp) -> float:
-    """How long the pod in hand may still run at its present rate."""
+def budget_seconds_left(facts: Facts, now: Stamp, share: float = 1.0) -> float:
+    """How long the pod in hand may still run at its present rate, until this share of the budget is used up."""
     pod = facts.pod
     assert pod is not None, "there is a pod"
     rate = pod.usd_per_hour + cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
     used = sum(running_seconds(each, now) for each in facts.pods.values())
-    return max(0.0, time_limit_seconds(facts, rate) - used)
+    return max(0.0, share * time_limit_seconds(facts, rate) - used)
 
 
 class ReleasedBy(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from rpd.states.call import repeatable, unknown_operation
 from rpd.states.facts import Facts
 from rpd.states.manifest import manifest
 from rpd.states.names import Op, Trigger
+from rpd.states.notice import end_notice
 from rpd.states.world import World
 
 TRIES_MAX = 3
@@ -15,6 +16,9 @@ TRIES_MAX = 3
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """Write it; a folder that cannot be written does not keep the run open."""
+    told = end_notice(facts)
+    if told is not None:
+        return told
     if facts.manifest_sha256 is None and facts.failures.get(Op.WRITE_MANIFEST, 0) < TRIES_MAX:
         return Do(Op.WRITE_MANIFEST, {"run_dir": facts.opened.run_dir, "manifest": manifest(facts, now)})
     return Fire(Trigger.REPORTED)

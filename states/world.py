@@ -381,11 +381,27 @@ class Lineage(Protocol):
         ...
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """A message about a run. `what` is "budget", "end" or "debt"; `command` and `webhook` say where it goes."""
+
+    what: str
+    run_id: str
+    workflow: str
+    text: str
+    command: str | None = None
+    webhook: str | None = None
+
+
 class Workspace(Protocol):
     """The run folder and the user's own files on this machine. Failures are UserError or journalled as advisory."""
 
     def check_inputs(self, job: Any, run_dir: str) -> tuple[str, ...]:
         """Read: problems with local paths, free space and secrets, one sentence each; empty when all is well."""
+        ...
+
+    def notify(self, notice: Notice) -> bool:
+        """Effect: run the command and post to the webhook, each within a few seconds; whether there was one. Raises
+        UserError when one of them failed."""
         ...
 
     def write_pointer(self, path: str, content: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ from rpd.journal.store import Journal
 from rpd.states.exits import Exit
 from rpd.states.names import Op, State, Trigger
 from rpd.states.reuse import adopted_in
+from rpd.states.world import Notice
 
 
 class Pointers:
@@ -242,9 +243,24 @@ def _last_words(told: Told, exit_code: int, *, as_json: bool, quiet: bool) -> in
     inspection = Inspection(reading, SystemClock().now())
     if as_json:
         output.answer({**inspection.document(), "ended_with": exit_code})
+    if exit_code == Exit.STILL_BILLING:
+        _tell_of_debt(inspection)
     if not quiet:
         output.note(last_words(inspection.facts, inspection.now, elsewhere=elsewhere))
     return exit_code
+
+
+def _tell_of_debt(inspection: Inspection) -> None:
+    """Whoever asked to be told hears of a pod that could not be given back."""
+    facts = inspection.facts
+    notify = facts.job.notify
+    owed = ", ".join(pod.id or name for name, pod in facts.pods.items() if name in facts.compute_debts)
+    text = f"NOT RELEASED: {owed or 'a pod'} may bill on; rpd gc --yes"
+    notice = Notice("debt", facts.run_id, facts.opened.workflow, text, notify.command, notify.webhook)
+    try:
+        LocalWorkspace(state_home()).notify(notice)
+    except UserError as error:
+        output.note([f"warning: {error.message}"])
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.states.faults import Fault
 from rpd.states.job import Job
+from rpd.states.world import Notice
 
 MIN_FREE_BYTES = 256 * 1024 * 1024
 """Free space below which a run is not begun: the journal, the log and the results have to go somewhere."""
@@ -47,6 +48,12 @@ class LocalWorkspace:
             *_unwritable(Path(run_dir)),
             *_full_disks(Path(run_dir), self._state_home),
         )
+
+    def notify(self, notice: Notice) -> bool:
+        """Effect: send it to the command and the webhook of the config. Raises UserError."""
+        from rpd.adapters.local.notices import send
+
+        return send(notice)
 
     def write_pointer(self, path: str, content: dict[str, Any]) -> None:
         """Effect: write the small JSON pointer scripts read. A file that is no pointer is never overwritten."""

@@ -23,7 +23,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.records import Closed, Record, Stamp
 from rpd.states.facts import Facts
 from rpd.states.fold import apply
-from rpd.states.policy import released_by, spent_usd, usd_per_hour
+from rpd.states.policy import cost_cap, released_by, spent_usd, usd_per_hour
 
 TAIL_LINES = 8
 REDRAWS_PER_SECOND = 4
@@ -116,7 +116,7 @@ class LiveView:
         facts = self.facts
         spent, hourly = spent_usd(facts, now), usd_per_hour(facts)
         going = f", {rate(hourly)}" if hourly else ""
-        return f"  cost {money(spent)} so far (est.){going}, cap {money(facts.job.budget.cost_cap_usd)}"
+        return f"  cost {money(spent)} so far (est.){going}, cap {money(cost_cap(facts))}"
 
     def _owner_rows(self, now: Stamp) -> list[tuple[str, str]]:
         who = released_by(self.facts, now)

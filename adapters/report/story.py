@@ -21,7 +21,7 @@ from rpd.journal.records import (
 )
 from rpd.states.facts import Facts
 from rpd.states.names import Op, Trigger
-from rpd.states.policy import released_by, usd_per_hour
+from rpd.states.policy import cost_cap, released_by, usd_per_hour
 
 
 def tell(record: Record, facts: Facts) -> str | None:
@@ -86,14 +86,13 @@ def _seen(seen: Observation) -> str | None:
 
 def _renting(intent: Intent, facts: Facts, record: Record) -> str:
     candidate = intent.args["candidate"]
-    budget = facts.job.budget
     count = facts.job.pod.gpu_count
     gpu = candidate["gpu_id"] if count == 1 else f"{count} x {candidate['gpu_id']}"
     place = candidate["datacenter_id"] or "any data center"
     lasts = max(0.0, float(intent.args["order"]["env"]["RPD_LIMIT_AT"]) - 600.0 - record.at.wall)
     return (
         f"renting {gpu} in {place} at about {rate(float(intent.args['usd_per_hour']))}; "
-        f"budget {money(budget.cost_cap_usd)} or {duration(lasts)}, whichever is first"
+        f"budget {money(cost_cap(facts))} or {duration(lasts)}, whichever is first"
     )
 
 
@@ -128,6 +127,15 @@ def _stepped(outcome: Outcome, facts: Facts, record: Record) -> str:
 def _pushed(outcome: Outcome, facts: Facts, record: Record) -> str:
     pushed = outcome.data["pushed"]
     return f"sent {plural(pushed['sent_files'], 'file')} ({size(pushed['sent_bytes'])}) of {pushed['files']}"
+
+
+def _noticed(outcome: Outcome, facts: Facts, record: Record) -> str | None:
+    return f"told of its {outcome.data['what']}" if outcome.data["sent"] else None
+
+
+def _warning(intent: Intent, facts: Facts, record: Record) -> str | None:
+    notice = intent.args["notice"]
+    return str(notice["text"]) if notice["what"] == "budget" else None
 
 
 def _pulled(outcome: Outcome, facts: Facts, record: Record) -> str:
@@ -165,12 +173,14 @@ def _released(move: Transition, facts: Facts, record: Record) -> str | None:
 _INTENTS: dict[str, Callable[[Intent, Facts, Record], str | None]] = {
     Op.CREATE_POD: _renting,
     Op.TAKE_OVER: _taking,
+    Op.NOTIFY: _warning,
 }
 _DONE: dict[str, Callable[[Outcome, Facts, Record], str | None]] = {
     Op.CREATE_POD: _created,
     Op.ARM_SWITCH: _armed,
     Op.RUN_STEP: _stepped,
     Op.PUSH_TREE: _pushed,
+    Op.NOTIFY: _noticed,
     Op.PULL_ARTIFACT: _pulled,
     Op.STOP_JOB: _job_stopped,
     Op.STOP_POD: _given_back,
@@ -179,7 +189,7 @@ _DONE: dict[str, Callable[[Outcome, Facts, Record], str | None]] = {
 }
 _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.SPEC_REFUSED: _why,
-    Trigger.NOTHING_PAUSED: lambda move, facts, record: move.why,
+    Trigger.NOTHING_PAUSED: lambda move, facts, record: move.why if facts.paused else None,
     Trigger.NO_CANDIDATE: _why,
     Trigger.CREATE_FAILED: _why,
     Trigger.ADDRESS_KNOWN: lambda move, facts, record: "container runs; waiting for sshd",
@@ -214,6 +224,7 @@ _NOUNS: dict[str, str] = {
     Op.FETCH_LOG: "log",
     Op.PULL_ARTIFACT: "artifact",
     Op.WRITE_MANIFEST: "manifest",
+    Op.NOTIFY: "notice",
     Op.WATCH_JOB: "link",
     Op.READ_CLAIM: "link",
     Op.SURVEY: "account",

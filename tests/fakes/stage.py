@@ -19,7 +19,7 @@ from rpd.states.facts import Facts
 from rpd.states.job import Job
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.table import JOB
-from rpd.states.world import World
+from rpd.states.world import Notice, World
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.fuse import Crash, Fuse
@@ -37,10 +37,17 @@ class FakeWorkspace:
     def __init__(self) -> None:
         self.problems: tuple[str, ...] = ()
         self.manifest: dict[str, Any] | None = None
+        self.notices: list[str] = []
         self.write_errors: list[Exception] = []
 
     def check_inputs(self, job: Any, run_dir: str) -> tuple[str, ...]:
         return self.problems
+
+    def notify(self, notice: Notice) -> bool:
+        if notice.command is None and notice.webhook is None:
+            return False
+        self.notices.append(notice.what)
+        return True
 
     def write_pointer(self, path: str, content: dict[str, Any]) -> None:
         """No pointer is asked for here."""

@@ -258,6 +258,17 @@ _LIVES = (
         job={"seconds": 30000.0},
         config={"budget": {"cost_cap_usd": 0.02}},
     ),
+    Life(
+        "somebody is told",
+        "failed",
+        "budget",
+        7,
+        job=_LONG_JOB,
+        config={
+            "budget": {"max_usd": 0.02, "max_runtime_minutes": 3},
+            "notify": {"command": "mail me"},
+        },
+    ),
     Life("one 404 in boot", "succeeded", "job_succeeded", 0, (Strike("get answers 404", "boot", 1),)),
     Life("one 404 in the run", "succeeded", "job_succeeded", 0, (Strike("get answers 404", "monitor"),)),
     Life("pod vanishes", "lost", "pod_vanished", 10, (Strike("the pod is deleted by others", "monitor", 1),)),

@@ -135,7 +135,7 @@ class Oracle:
     def before_effect(self, op: str) -> None:
         """An effect that costs or changes something is about to be caused."""
         if self.in_emergency:
-            if op in ("stop_job", "write_manifest"):
+            if op in ("stop_job", "write_manifest", "notify"):
                 return  # a part of giving the pod back, and of saying so
             self.blame("I5 effect without intent", f"{op} although the journal cannot be written")
         elif op not in self._accounts[self.sim.laptop.name].intents.values():

@@ -16,7 +16,7 @@ from rpd.journal.records import Record
 from rpd.states.job import Job
 from rpd.states.reuse import shape
 from rpd.states.table import JOB
-from rpd.states.world import Paused, PodOrder
+from rpd.states.world import Notice, Paused, PodOrder
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakePod
 from tests.fakes.fuse import Crash
@@ -62,6 +62,16 @@ class SimWorkspace(FakeWorkspace):
     def __init__(self, sim: Simulation) -> None:
         super().__init__()
         self._sim = sim
+
+    def notify(self, notice: Notice) -> bool:
+        self._sim.oracle.before_effect("notify")
+        if self._sim.oracle.in_emergency:
+            return True  # the journal will not know of it, so it is said again
+        sent = super().notify(notice)
+        self._sim.director.moment("effect:done")
+        if len(set(self.notices)) < len(self.notices) and len(self._sim.laptops) == 1:
+            self._sim.oracle.blame("I15 somebody was told twice", notice.what)
+        return sent
 
     def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
         self._sim.oracle.before_effect("write_manifest")

@@ -12,6 +12,7 @@ from rpd.states.world import (
     Greeting,
     JobRef,
     LaunchOrder,
+    Notice,
     Pull,
     Pulled,
     Pushed,
@@ -162,6 +163,15 @@ class ModelWorkspace:
         if answer == "unreadable":
             raise UserError("no right to read", reason="local_disk")
         return ("an input is missing",) if answer != "ok" else ()
+
+    def notify(self, notice: Notice) -> bool:
+        self.reality.effect(Op.NOTIFY)
+        answer = self.reality.ask("ok", "the command fails", "dies before it", "dies after it")
+        if answer == "the command fails":
+            raise UserError("exit code 1", reason="step_failed")
+        if answer != "ok":
+            raise Died
+        return True
 
     def write_pointer(self, path: str, content: dict[str, Any]) -> None:
         raise AssertionError("no job of the model asks for a pointer")

@@ -1,0 +1,83 @@
+"""Messages about a run to the person's own command or webhook."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+
+import msgspec
+
+from rpd.engine.errors import UserError
+from rpd.states.faults import Fault
+from rpd.states.world import Notice
+
+COMMAND_SECONDS = 10.0
+"""A pod may bill while the message is sent."""
+WEBHOOK_SECONDS = 5.0
+
+
+def send(notice: Notice) -> bool:
+    """Effect: run the command with the notice as JSON on its stdin, and post it to the webhook; whether there was
+    either. Both are tried. Raises UserError saying what did not work."""
+    problems = []
+    body = msgspec.json.encode(document(notice))
+    if notice.command is not None and (problem := _run(notice.command, body, notice)):
+        problems.append(problem)
+    if notice.webhook is not None and (problem := _post(notice.webhook, body)):
+        problems.append(problem)
+    if problems:
+        raise UserError("; ".join(problems), reason=Fault.STEP_FAILED)
+    return notice.command is not None or notice.webhook is not None
+
+
+def document(notice: Notice) -> dict[str, str]:
+    """What is sent: `schema`, `what` (budget, end, debt), `run_id`, `workflow`, `text`, and what to type."""
+    return {
+        "schema": "rpd.notice/1",
+        "what": notice.what,
+        "run_id": notice.run_id,
+        "workflow": notice.workflow,
+        "text": f"{notice.workflow}: {notice.text}",
+        "next": f"rpd inspect {notice.run_id}",
+    }
+
+
+def _run(command: str, body: bytes, notice: Notice) -> str | None:
+    env = {**os.environ, "RPD_NOTICE": notice.what, "RPD_RUN_ID": notice.run_id}
+    try:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return f"notify.command could not be started: {error.strerror}"
+    try:
+        process.communicate(body, timeout=COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return f"notify.command did not end within {COMMAND_SECONDS:.0f} s"
+    return f"notify.command ended with {process.returncode}" if process.returncode else None
+
+
+def _post(url: str, body: bytes) -> str | None:
+    import requests
+
+    try:
+        answer = requests.post(
+            url,
+            data=body,
+            headers={"Content-Type": "application/json", "User-Agent": "rpd"},
+            timeout=WEBHOOK_SECONDS,
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:  # its text may hold the URL, and that a token
+        return f"notify.webhook did not answer ({type(error).__name__})"
+    return None if answer.ok else f"notify.webhook answered {answer.status_code}"

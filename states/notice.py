@@ -1,0 +1,60 @@
+"""Telling somebody: once for each occasion, whatever became of the message. Shared by the states in which a run can be
+near its budget, and by its end."""
+
+from __future__ import annotations
+
+from rpd.engine.decision import Decision, Do, Pending, Result
+from rpd.engine.errors import RpdError
+from rpd.journal.records import Stamp
+from rpd.states.call import pack, unpack
+from rpd.states.facts import Facts
+from rpd.states.names import Op, State
+from rpd.states.policy import budget_share, cost_cap, spent_usd
+from rpd.states.verdict import verdict
+from rpd.states.world import Notice, World
+
+OPERATIONS = frozenset({Op.NOTIFY})
+WARN_AT = 0.8
+"""Share of the budget, in time or money, at which a run that goes on is told of."""
+WORKING = (State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR)
+"""Where a run can stay for long."""
+
+
+def budget_warning(state: State, facts: Facts, now: Stamp) -> Decision | None:
+    """The warning, once, when most of the budget is used up."""
+    if state not in WORKING or "budget" in facts.noticed or facts.reason is not None:
+        return None
+    share = budget_share(facts, now)
+    if share < WARN_AT:
+        return None
+    spent = f"${spent_usd(facts, now):.2f} of ${cost_cap(facts):.2f}"
+    return _notify(facts, "budget", f"{share:.0%} of the budget is used up ({spent}); the run is ended at 100 %")
+
+
+def end_notice(facts: Facts) -> Decision | None:
+    """What the run came to, once, for whoever asked to be told."""
+    notify = facts.job.notify
+    if "end" in facts.noticed or (notify.command is None and notify.webhook is None):
+        return None
+    outcome, reason, exit_code = verdict(facts)
+    return _notify(facts, "end", f"the run ends {outcome}{f' ({reason})' if reason else ''}, exit code {exit_code}")
+
+
+def _notify(facts: Facts, what: str, text: str) -> Do:
+    notify = facts.job.notify
+    notice = Notice(what, facts.run_id, facts.opened.workflow, text, notify.command, notify.webhook)
+    return Do(Op.NOTIFY, pack(notice=notice))
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Send it. That it could not be sent is written down, and keeps nobody."""
+    notice = unpack(pending, "notice", Notice)
+    try:
+        return Result(data={"what": notice.what, "sent": world.workspace.notify(notice)})
+    except RpdError as error:
+        return Result("failed", reason=error.reason, error=error.message, data={"what": notice.what})
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Nobody can say whether it arrived, and nobody is told twice."""
+    return Result("failed", reason="cut_off", error="it is not known whether the message arrived; it is not sent again")

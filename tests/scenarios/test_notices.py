@@ -1,0 +1,75 @@
+"""Whoever asked to be told is told: at the end, near the end of the budget, of a pod that could not be given back."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from tests.scenarios.live import eventually
+from tests.scenarios.stage import GATED, Stage, config
+
+COMMAND = "cat >> ../notices.jsonl; echo >> ../notices.jsonl"
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A server that keeps what is posted to it."""
+    heard: list[dict[str, Any]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nobody reads it."""
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/hook?token=abc", heard
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.row(114)
+def test_the_end_and_most_of_the_budget_are_told(stage: Stage, webhook: tuple[str, list[dict[str, Any]]]) -> None:
+    url, heard = webhook
+    done = stage.run(
+        config("sleep 300", budget={"max_runtime_minutes": 0.08}, notify={"command": COMMAND, "webhook": url})
+    )
+    assert done.returncode == 7, done.stderr
+    assert "% of the budget is used up" in done.stderr
+    told = [json.loads(line) for line in (stage.folder.parent / "notices.jsonl").read_text().splitlines()]
+    for notices in (told, heard):
+        assert [notice["what"] for notice in notices] == ["budget", "end"]
+        assert {notice["run_id"] for notice in notices} == {stage.run_id}
+        assert "exit code 7" in notices[1]["text"]
+
+
+@pytest.mark.row(98, 114)
+def test_a_pod_that_could_not_be_given_back_is_told_of(stage: Stage) -> None:
+    live = stage.begin(config(GATED, notify={"command": COMMAND}))
+    live.until("monitor")
+    stage.fault("F29", how="ignored", on="stop", times=0)
+    live.press()
+    live.until_text("accepted; proving it")
+    eventually(lambda: live.text.count("accepted; proving it") > 1)  # late enough not to be an echo of the first
+    live.press()
+    assert live.end() == 8, live.text
+    told = [json.loads(line) for line in (stage.folder.parent / "notices.jsonl").read_text().splitlines()]
+    assert [notice["what"] for notice in told] == ["debt"]
+    assert "NOT RELEASED" in told[0]["text"]
+
+
+def test_a_message_that_cannot_be_sent_ends_nothing(stage: Stage) -> None:
+    done = stage.run(config("echo hello", notify={"command": "exit 9", "webhook": "http://127.0.0.1:9/x?token=s3cr3t"}))
+    assert done.returncode == 0, done.stderr
+    assert "notify.command ended with 9; notify.webhook did not answer" in done.stderr
