@@ -46,7 +46,8 @@ class DebtChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="kind", omit_defaults=True, gc=False):
-    """Record 0: whose journal this is and what it is about. `options` are what was asked for beside the config."""
+    """Record 0: whose journal this is and what it is about. `options` are what was asked for beside the config,
+    `provenance` the commit and lock file it was started from."""
 
     tool_version: str
     min_reader: int
@@ -64,6 +65,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="kind", omit_d
     token: str
     variables: dict[str, str] = {}
     options: dict[str, Any] = {}
+    provenance: dict[str, Any] = {}
 
 
 class Resumed(msgspec.Struct, frozen=True, tag="resumed", tag_field="kind", omit_defaults=True, gc=False):

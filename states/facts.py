@@ -155,6 +155,9 @@ class Facts(msgspec.Struct):
     log_fetched: bool = False
     pulled: dict[str, Pulled] = {}
     pull_failures: dict[str, int] = {}
+    pull_since: Stamp | None = None  # when the artifact last asked for was asked for
+    pull_seconds: dict[str, float] = {}  # label -> how long its last try took
+    pull_errors: dict[str, str] = {}  # label -> why its last try failed
     collect_failures: int = 0
     collect_since: Stamp | None = None
     gave_up_collecting: bool = False
@@ -186,6 +189,7 @@ class Facts(msgspec.Struct):
     last_error: str | None = None
     last_reason: str | None = None  # the fault word of `last_error`
     manifest_sha256: str | None = None
+    seconds_in: dict[str, float] = {}  # state -> how long the run was in it, while somebody drove it or not
     noticed: dict[str, Stamp] = {}  # occasion -> when somebody was told of it, or it was tried
     closed_outcome: str | None = None
     closed_reason: str | None = None

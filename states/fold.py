@@ -138,4 +138,4 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
     elif intent.op == Op.LAUNCH_JOB:
         facts.launch_intended = True
     elif intent.op == Op.PULL_ARTIFACT:
-        facts.pulling = str(intent.args["pull"]["label"])
+        facts.pulling, facts.pull_since = str(intent.args["pull"]["label"]), at

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from rpd.engine.deadline import elapsed
 from rpd.journal.records import Outcome, Stamp
 from rpd.states.call import REPEATABLE
 from rpd.states.facts import Candidate, Facts, PodFacts, Refusal, Span, candidate_key, close_spans
@@ -155,6 +156,10 @@ def _log_fetched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
 
 
 def _pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if facts.pulling is not None and facts.pull_since is not None:
+        facts.pull_seconds[facts.pulling] = elapsed(facts.pull_since, at)
+        if outcome.status != "ok":
+            facts.pull_errors[facts.pulling] = outcome.error or outcome.reason or outcome.status
     if outcome.status == "ok":
         facts.pulled[str(outcome.data["label"])] = msgspec.convert(outcome.data["pulled"], Pulled)
     elif facts.pulling is not None and outcome.reason not in LINK_FAULTS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rpd.engine.deadline import carried_over
+from rpd.engine.deadline import carried_over, elapsed
 from rpd.journal.records import Stamp, Transition
 from rpd.states.facts import Facts, Refusal, candidate_key, close_spans
 from rpd.states.names import ENDINGS, Reason, State, Trigger
@@ -23,6 +23,8 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
         if facts.pod is not None and not is_taken:
             text = move.why if reason is Reason.HOST_TOO_DEAR else facts.last_error
             facts.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), text or str(reason))
+    if facts.entered is not None:
+        facts.seconds_in[move.source] = facts.seconds_in.get(move.source, 0.0) + elapsed(facts.entered, at)
     facts.state, facts.entered = State(move.dest), at
     facts.failures.clear()
     facts.failed_since.clear()

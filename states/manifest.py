@@ -3,13 +3,15 @@ read."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
-from rpd.states.facts import Facts
+from rpd.states.facts import Facts, PodFacts
+from rpd.states.names import State
 from rpd.states.policy import cost_cap, running_seconds, spent_usd
 from rpd.states.verdict import verdict
 
@@ -18,9 +20,11 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
     """Plain data, complete even for a run that was refused before anything was rented."""
     outcome, reason, exit_code = verdict(facts)
     pod = facts.pod or next(reversed(facts.pods.values()), None)
-    job, claim = facts.job, facts.claim
+    job, claim, code = facts.job, facts.claim, facts.opened.provenance
     return {
         "schema_version": "v2",
+        "pulled_at_utc": _utc(now.wall),
+        "started_at_utc": _utc(facts.started.wall) if facts.started else None,
         "job_name": job.name,
         "run_id": facts.run_id,
         "config_path": facts.opened.config_path,
@@ -29,12 +33,19 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "failed": exit_code != 0,
         "outcome": str(outcome),
         "reason": str(reason) if reason else None,
+        "reason_text": facts.reason_text,
+        "state_reached": max(facts.seconds_in, key=_order, default=None),
+        "seconds_per_state": {state: round(seconds, 3) for state, seconds in facts.seconds_in.items()},
         "exit_code": claim.exit_code if claim else None,
+        "ends_with": exit_code,
         "image": job.pod.image,
         "storage_mode": job.storage.mode,
         "volume_mount": job.storage.volume_mount,
+        "volume_name": job.storage.volume_name,
         "volume_gb": facts.volume_gb or None,
         "pod_id": pod.id if pod else None,
+        "pod_final_state": _final_state(facts, pod) if pod else None,
+        "pods": [_pod(each, now) for each in facts.pods.values()],
         "pod_name": pod.name if pod else None,
         "gpu_id": pod.candidate.gpu_id if pod else None,
         "datacenter_id": pod.seen.datacenter_id if pod and pod.seen else None,
@@ -46,7 +57,53 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "estimated_cost_usd": round(spent_usd(facts, now), 6),
         "cost_cap_usd": cost_cap(facts),
         "artifacts": [_artifact(facts, index) for index in range(len(job.artifacts))],
+        "deploy_metadata": {
+            "local_git_sha": code.get("git_sha"),
+            "local_git_dirty": code.get("is_dirty"),
+            "local_git_branch": code.get("git_branch"),
+            "payload_lockfile": code.get("lock_file"),
+            "payload_lockfile_sha256": code.get("lock_sha256"),
+        },
+        "telemetry_files": ["events.jsonl"],
+        "user": facts.opened.user,
+        "host": facts.opened.host,
         "tool_version": facts.opened.tool_version,
+    }
+
+
+def _utc(wall: float) -> str | None:
+    try:
+        return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):  # a machine's clock may say anything
+        return None
+
+
+def _order(state: str) -> int:
+    """Where a state stands in a run's life, up to the end of its work."""
+    names = list(State)
+    return names.index(State(state)) if state in names[: names.index(State.RELEASE)] else -1
+
+
+def _final_state(facts: Facts, pod: PodFacts) -> str:
+    """What became of it: proved, or as the cloud last accepted."""
+    if pod.is_gone or pod.released_as in ("delete", "absent"):
+        return "TERMINATED"
+    if pod.released_as == "stop":
+        return "EXITED"
+    return pod.seen.status if pod.seen is not None else "UNKNOWN"
+
+
+def _pod(pod: PodFacts, now: Stamp) -> dict[str, Any]:
+    return {
+        "id": pod.id,
+        "name": pod.name,
+        "attempt": pod.attempt,
+        "gpu_id": pod.candidate.gpu_id,
+        "cloud_type": pod.candidate.cloud,
+        "datacenter_id": (pod.seen.datacenter_id if pod.seen else None) or pod.candidate.datacenter_id,
+        "usd_per_hour": pod.usd_per_hour,
+        "billed_seconds": round(running_seconds(pod, now), 3),
+        "taken_over_from": pod.taken.run_id if pod.taken is not None else None,
     }
 
 
@@ -56,7 +113,10 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
     status = "failed" if pulled is None else "missing" if pulled.is_missing else "pulled"
     return {
         **msgspec.to_builtins(artifact),
+        "delete": False,
         "status": status,
+        "duration_sec": round(facts.pull_seconds.get(artifact.label, 0.0), 3),
+        **({"error": facts.pull_errors.get(artifact.label, "")[:500]} if status == "failed" else {}),
         "files": pulled.files if pulled else None,
         "bytes_transferred": pulled.bytes if pulled else None,
         "manifest_sha256": pulled.manifest_sha256 if pulled else None,

@@ -105,11 +105,16 @@ def inspect(
     run: Run = None,
     json: Json = False,
     graph: Annotated[bool, typer.Option("--graph", help="The state diagram with the path walked (Mermaid).")] = False,
+    at: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--at", metavar="SEQ", help="As it stood after this record."),
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Only whether the journal is whole (9: it is not).")] = False,
 ) -> int:
     """Explain what happened, what it costs, and what comes next. Reads only the journal."""
     from rpd.adapters.cli.inspect import inspect_run
 
-    return inspect_run(run, as_json=json, as_graph=graph)
+    return inspect_run(run, as_json=json, as_graph=graph, at=at, verify=verify)
 
 
 @app.command("gc")
@@ -152,6 +157,69 @@ def validate(
     from rpd.adapters.cli.validate import validate_file
 
     return validate_file(file, variables=var or [], as_json=json)
+
+
+@app.command("runs")
+def runs(
+    workflow: Annotated[Optional[str], typer.Option("--workflow", metavar="NAME")] = None,  # noqa: UP045
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="The newest N (0: all).")] = 20,
+    root: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--root", metavar="DIR", help="Run folders below DIR, also those of runpod-deploy."),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """All runs at a glance, newest first."""
+    from rpd.adapters.cli.listing import list_runs
+
+    return list_runs(workflow=workflow, limit=limit, root=root, as_json=json)
+
+
+@app.command("events")
+def events(
+    run: Run = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="KEY=VALUE", help="Only these. Repeatable.")
+    ] = None,
+    since: Annotated[Optional[str], typer.Option("--since", metavar="AGE", help="30s, 5m, 1h, 7d.")] = None,  # noqa: UP045
+    root: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--root", metavar="DIR", help="Of every run folder below DIR."),
+    ] = None,
+    all_runs: Annotated[bool, typer.Option("--all", help="Of every run of this state home.")] = False,
+    json: Json = False,
+) -> int:
+    """What happened, line by line, in one run or in many."""
+    from rpd.adapters.cli.events import show_events
+
+    return show_events(run, where=where or [], since=since, root=root, all_runs=all_runs, as_json=json)
+
+
+@app.command("summary")
+def summary(
+    run: Run = None,
+    root: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--root", metavar="DIR", help="Every run folder below DIR, with totals."),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """What ran where, what came back, what it cost: one run, or a folder of runs with totals."""
+    from rpd.adapters.cli.summary import summarize
+
+    return summarize(run, root=root, as_json=json)
+
+
+@app.command("compare")
+def compare(
+    one: Annotated[str, typer.Argument(metavar="RUN")],
+    other: Annotated[str, typer.Argument(metavar="RUN")],
+    json: Json = False,
+) -> int:
+    """Two runs field by field."""
+    from rpd.adapters.cli.compare import compare_runs
+
+    return compare_runs(one, other, as_json=json)
 
 
 @app.command("logs")

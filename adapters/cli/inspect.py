@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from rpd.adapters.cli import output
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
@@ -13,6 +15,7 @@ from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.story import tell
 from rpd.adapters.report.words import duration, money, one_line, plural, utc
 from rpd.engine.deadline import elapsed
+from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
 from rpd.journal.lock import holder
 from rpd.journal.paths import emergency_path
@@ -22,13 +25,19 @@ from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
 
 
-def inspect_run(run: str | None, *, as_json: bool, as_graph: bool) -> int:
-    """Print a run; exit code 9 when its journal is damaged, after showing what is good."""
+def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | None = None, verify: bool = False) -> int:
+    """Print a run, or how it stood after record `at`; exit code 9 when its journal is damaged, after showing what is
+    good. With `verify` only the journal's own word is printed."""
     path = find_journal(run)
     reading = read(path)
     if reading.opened is None:
         raise reading.damage or JournalError(f"{path} holds no run")
-    inspection = Inspection(reading, SystemClock().now())
+    if verify:
+        _verify(reading, path, as_json=as_json)
+        return 9 if reading.damage is not None else 0
+    if at is not None:
+        reading = _until(reading, at)
+    inspection = Inspection(reading, reading.records[-1].at if at is not None else SystemClock().now())
     if as_graph and as_json:
         output.answer({"schema": "rpd.graph/1", "run_id": inspection.facts.run_id, "mermaid": _graph(inspection)})
     elif as_graph:
@@ -39,6 +48,32 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool) -> int:
     else:
         output.text(_page(inspection, path))
     return 9 if reading.damage is not None else 0
+
+
+def _until(reading: Reading, seq: int) -> Reading:
+    """The journal as it was after that record. Raises UserError."""
+    last = reading.records[-1].seq
+    if not 0 <= seq <= last:
+        raise UserError(f"there is no record {seq}; the journal holds 0 to {last}")
+    return msgspec.structs.replace(reading, records=reading.records[: seq + 1])
+
+
+def _verify(reading: Reading, path: Path, *, as_json: bool) -> None:
+    last = reading.records[-1]
+    if as_json:
+        output.answer(
+            {
+                "schema": "rpd.verify/1",
+                "journal": str(path),
+                "records": len(reading.records),
+                "head": {"seq": last.seq, "z": last.z},
+                "verified": reading.verified,
+                "damage": reading.damage.message if reading.damage else None,
+                "torn_bytes": reading.torn_bytes,
+            }
+        )
+    else:
+        output.text([*_integrity(reading), f"head     record {last.seq}, {last.z}"])
 
 
 def _graph(inspection: Inspection) -> str:
@@ -65,6 +100,7 @@ def _page(inspection: Inspection, path: Path) -> list[str]:
         f"journal  {path}",
         f"folder   {facts.opened.run_dir}",
         f"cloud    {facts.opened.cloud.get('name')} ({facts.opened.cloud.get('url')})",
+        *([f"why      {inspection.why()}"] if inspection.why() else []),
         f"state    {facts.state}; {ending}" + (f"; driven by pid {owner.pid} on {owner.host}" if owner else ""),
         f"cost     {money(inspection.document()['cost_usd'])} (est.)",
         "",

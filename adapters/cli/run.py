@@ -19,6 +19,7 @@ from rpd.adapters.local.dirs import new_token, state_home
 from rpd.adapters.local.jobfile import LoadedJob, load_job
 from rpd.adapters.local.keys import ssh_key
 from rpd.adapters.local.person import user_name
+from rpd.adapters.local.provenance import provenance
 from rpd.adapters.local.version import version
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.engine.errors import UserError
@@ -91,6 +92,7 @@ def _open(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any]
         token=token,
         variables=loaded.variables,
         options=options,
+        provenance=msgspec.to_builtins(provenance(Path(loaded.project_root))),
     )
     clock = SystemClock()
     redactor = redactor_for(access)

@@ -27,7 +27,8 @@ MIN_FREE_BYTES = 256 * 1024 * 1024
 """Free space below which a run is not begun: the journal, the log and the results have to go somewhere."""
 
 EVENTS_NAME = "events.jsonl"
-MANIFEST_NAME = "manifest.json"
+MANIFEST_NAME = "runpod_deploy_pull_manifest.json"
+"""The name that existing scripts look for."""
 
 
 class LocalWorkspace:
@@ -76,8 +77,10 @@ class LocalWorkspace:
             raise UserError(f"cannot remove {target}: {error.strerror}", reason=Fault.LOCAL_DISK) from error
 
     def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
-        """Effect: write the run's manifest whole or not at all; returns its sha256."""
-        content = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
+        """Effect: write the run's manifest whole or not at all, with the config of the journal's record 0 (rendered,
+        secrets masked); returns its sha256."""
+        whole = {**manifest, "config": _recorded_config(Path(run_dir))}
+        content = msgspec.json.format(msgspec.json.encode(whole)) + b"\n"
         write_whole(Path(run_dir, MANIFEST_NAME), content, mode=0o644)
         return hashlib.sha256(content).hexdigest()
 
@@ -211,6 +214,17 @@ def _holds_something(path: Path) -> bool:
         return path.is_dir() or path.stat().st_size > 0
     except OSError:
         return False
+
+
+def _recorded_config(run_dir: Path) -> Any:
+    """The config as record 0 has it; None where the journal is not in the run folder."""
+    try:
+        with (run_dir / EVENTS_NAME).open("rb") as file:
+            record = tolerant.decode(file.readline(1 << 20))
+    except OSError:
+        return None
+    data = record.get("data") if isinstance(record, dict) else None
+    return data.get("config") if isinstance(data, dict) else None
 
 
 def _pointer(path: Path) -> dict[str, Any] | None:

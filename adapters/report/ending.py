@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rpd.adapters.report.why import why
 from rpd.adapters.report.words import clock, duration, money, one_line, rate
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
@@ -28,6 +29,7 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
     elif facts.closed_outcome is None:
         lines += [f"next:    rpd resume {facts.run_id}", f"         rpd release {facts.run_id}"]
     elif facts.closed_outcome != "succeeded":
+        lines.append(f"         {why(facts)}")
         lines.append(f"why:     rpd inspect {facts.run_id}")
         if facts.claim is not None:
             lines.append(f"         rpd logs {facts.run_id} --tail 50")

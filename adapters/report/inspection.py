@@ -69,6 +69,7 @@ class Inspection:
             "state": str(facts.state),
             "outcome": closed.outcome if closed else None,
             "reason": closed.reason if closed else (str(facts.reason) if facts.reason else None),
+            "why": self.why(),
             "exit_code": facts.claim.exit_code if facts.claim else None,
             "pod": self.pod(),
             "debts": self.debts(),
@@ -83,6 +84,12 @@ class Inspection:
             "journal": facts.opened.journal_path,
             "epoch": facts.epoch,
         }
+
+    def why(self) -> str | None:
+        """Why the run ended as it did, in plain words; None for a success and while it goes on."""
+        from rpd.adapters.report.why import why
+
+        return why(self.facts) if self.facts.closed_outcome not in (None, "succeeded") else None
 
     def pod(self) -> dict[str, Any] | None:
         """The pod in hand, or the last one there was."""

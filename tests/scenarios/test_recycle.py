@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rpd.adapters.local.workspace import MANIFEST_NAME
 from tests.scenarios.live import eventually
 from tests.scenarios.stage import GATED, Stage, config
 
@@ -29,7 +30,7 @@ def paused(stage: Stage, **sections: Any) -> str:
 
 
 def manifest(stage: Stage) -> dict[str, Any]:
-    return dict(json.loads(next(stage.run_folder().glob("*manifest.json")).read_text()))
+    return dict(json.loads((stage.run_folder() / MANIFEST_NAME).read_text()))
 
 
 @pytest.mark.row(61, 96, 132)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.local.workspace import LocalWorkspace, link_events, prepare_run_dir
+from rpd.adapters.local.workspace import MANIFEST_NAME, LocalWorkspace, link_events, prepare_run_dir
 from rpd.engine.errors import UserError
 from rpd.states.job import Artifact, Job, Local, PodSpec, Run, Ssh, Staging
 
@@ -100,7 +100,7 @@ def test_a_file_that_is_no_pointer_is_left_alone(workspace: LocalWorkspace, tmp_
 
 def test_manifest(workspace: LocalWorkspace, tmp_path: Path) -> None:
     digest = workspace.write_manifest(str(tmp_path / "run"), {"a": 1})
-    content = (tmp_path / "run" / "manifest.json").read_bytes()
+    content = (tmp_path / "run" / MANIFEST_NAME).read_bytes()
     assert digest == hashlib.sha256(content).hexdigest() and json.loads(content) == {"a": 1}
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):

@@ -1,0 +1,95 @@
+"""`rpd events`: the timeline of a run, or what happened in many."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rpd.adapters.cli import output
+from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.forensics.run import LoadedRun, folders, load
+from rpd.adapters.forensics.timeline import age_seconds, conditions, select, wall_of
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.report.words import one_line
+from rpd.engine.errors import UserError
+from rpd.journal.errors import JournalError
+from rpd.journal.index import Index
+
+QUIET = frozenset(
+    "seq epoch run wall up boot ts_utc event kind prev z v crit data opid state args debts attempt settled".split()  # noqa: SIM905
+)
+"""Fields that say nothing in a line for people."""
+
+
+def show_events(
+    run: str | None, *, where: list[str], since: str | None, root: Path | None, all_runs: bool, as_json: bool
+) -> int:
+    """Print them. Raises UserError for conditions that are none."""
+    wanted = conditions(where)
+    oldest = time.time() - age_seconds(since) if since is not None else None
+    found = []
+    for name, source in _sources(run, root, all_runs):
+        rows = list(source)
+        begin = wall_of(rows[0]) if rows else None
+        found += [(name, begin, row) for row in select(rows, wanted, oldest)]
+    if as_json:
+        output.answer({"schema": "rpd.events/1", "events": [{**row, "run_dir": name} for name, _, row in found]})
+        return 0
+    many = root is not None or all_runs
+    for name, begin, row in found:
+        output.text([one_line(f"{f'{name}  ' if many else ''}{_offset(begin, row)} {_words(row)}")])
+    return 0
+
+
+def _sources(run: str | None, root: Path | None, all_runs: bool) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    if root is not None:
+        for folder in folders(root):
+            yield str(folder), LoadedRun(folder, None, None).events()
+    elif all_runs:
+        for entry in Index(state_home()).entries():
+            yield entry.run_dir or entry.run_id, LoadedRun(Path(entry.journal), None, None).events()
+    else:
+        loaded = loaded_run(run)
+        yield str(loaded.folder), loaded.events()
+
+
+def loaded_run(run: str | None) -> LoadedRun:
+    """The run a person means: a folder, a manifest, a journal, or as everywhere a run id, prefix or workflow. Raises
+    UserError."""
+    if run is not None and Path(run).exists():
+        try:
+            return load(Path(run))
+        except JournalError as error:
+            raise UserError(error.message) from error
+    return load(find_journal(run))
+
+
+def _offset(begin: float | None, row: dict[str, Any]) -> str:
+    at = wall_of(row)
+    if begin is None or at is None:
+        return "[      ?]"
+    seconds = max(0, int(at - begin))
+    return f"[+{seconds // 60}:{seconds % 60:02d}]".rjust(9)
+
+
+def _words(row: dict[str, Any]) -> str:
+    told = {**{key: value for key, value in row.items() if key not in QUIET}, **_telling(row.get("data"))}
+    pairs = " ".join(f"{key}={_short(value)}" for key, value in told.items() if value not in (None, "", [], {}))
+    return f"{row.get('event', '?')} {pairs}".rstrip()
+
+
+def _telling(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        return {}
+    inner = data.get("data")
+    told = {key: value for key, value in data.items() if key not in QUIET and not isinstance(value, dict | list)}
+    if isinstance(inner, dict):
+        told |= {key: value for key, value in inner.items() if not isinstance(value, dict | list)}
+    return told
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

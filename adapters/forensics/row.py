@@ -1,0 +1,66 @@
+"""One run at a glance, the same for a journal and for a manifest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """One run. Times are UTC (RFC 3339) and seconds, money USD and estimated unless `rpd cost` says otherwise; None is
+    not known. `source` is "journal", or "manifest" for a run folder of which only that was found."""
+
+    run_id: str
+    workflow: str
+    source: str
+    started: str | None = None
+    state: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    exit_code: int | None = None
+    gpu: str | None = None
+    datacenter: str | None = None
+    pod_id: str | None = None
+    pod_resumed: bool | None = None
+    usd_per_hour: float | None = None
+    wall_seconds: float | None = None
+    cost_usd: float | None = None
+    run_dir: str | None = None
+    journal: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Over, and no success."""
+        return self.outcome is not None and self.outcome != "succeeded"
+
+
+def row_of_manifest(manifest: dict[str, Any], run_dir: str) -> RunRow:
+    """A row of a manifest of schema v1 or v2, whoever wrote it."""
+
+    def text(name: str) -> str | None:
+        value = manifest.get(name)
+        return None if value is None else str(value)
+
+    def number(name: str) -> float | None:
+        value = manifest.get(name)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    exit_code = manifest.get("exit_code")
+    return RunRow(
+        run_id=text("run_id") or run_dir.rstrip("/").rpartition("/")[2],
+        workflow=text("job_name") or "?",
+        source="manifest",
+        started=text("started_at_utc") or text("pulled_at_utc"),
+        outcome=text("outcome") or ("failed" if manifest.get("failed") else "succeeded"),
+        reason=text("reason"),
+        exit_code=exit_code if isinstance(exit_code, int) else None,
+        gpu=text("gpu_id"),
+        datacenter=text("datacenter_id"),
+        pod_id=text("pod_id"),
+        pod_resumed=bool(manifest["pod_resumed"]) if "pod_resumed" in manifest else None,
+        usd_per_hour=number("gpu_price_per_hour_usd"),
+        wall_seconds=number("wall_time_sec"),
+        cost_usd=number("estimated_cost_usd"),
+        run_dir=run_dir,
+    )

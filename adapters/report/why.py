@@ -1,0 +1,100 @@
+"""Why a run ended as it did, and what to do about it, in plain words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpd.adapters.report.words import one_line
+from rpd.states.facts import Facts
+from rpd.states.job import KNOWN_FAILURES
+from rpd.states.names import Reason
+
+TAIL_BYTES = 1 << 20
+
+WHY: dict[Reason, tuple[str, str]] = {
+    Reason.JOB_SUCCEEDED: ("the job exited with 0", ""),
+    Reason.JOB_FAILED: ("the job exited with another code than 0", "read the end of its log"),
+    Reason.MARKER_MISSING: (
+        "the job exited with 0, but its log does not hold run.success_marker",
+        "see whether the script prints the marker on its last line",
+    ),
+    Reason.FAILURE_MARKER: ("the log holds one of run.failure_markers", "read the log around it"),
+    Reason.ARTIFACT_MISSING: (
+        "nothing stood at the remote path of a required artifact",
+        "compare artifacts[].remote_path with where the job writes",
+    ),
+    Reason.RESULTS_UNVERIFIED: (
+        "a required artifact could not be fetched intact",
+        "the pod is kept: rpd resume tries again, rpd release ends it",
+    ),
+    Reason.SETUP_FAILED: ("a setup command failed", "its last lines are above; the job was never started"),
+    Reason.STAGE_FAILED: ("files could not be sent to the pod", "check the disk sizes and the destination"),
+    Reason.PREFLIGHT_FAILED: ("a preflight command failed", "its last lines are above; the job was never started"),
+    Reason.LAUNCH_FAILED: ("the pod could not start the script", "the image may lack a shell or a tool"),
+    Reason.SPEC_INVALID: ("something the file names is not there on this machine", "mend it and run again"),
+    Reason.NO_CAPACITY: (
+        "no GPU type of pod.gpu_order was to be had in any data center of pod.datacenters",
+        "add GPU types or data centers, or wait: rpd run --wait-for-stock 30m",
+    ),
+    Reason.PRICE_OVER_CAP: ("every candidate costs more than budget.max_gpu_price_usd", "raise it, or add GPU types"),
+    Reason.HOSTS_NEVER_BOOTED: (
+        "no host came up within budget.ssh_ready_timeout_sec",
+        "see whether the image exists and starts sshd; large images need a longer time",
+    ),
+    Reason.NO_CREDIT: ("the account has no credit", "add some, then run again"),
+    Reason.KEY_REFUSED: ("the API key was refused", "export RUNPOD_API_KEY=... with a key that may rent"),
+    Reason.CLOUD_UNREACHABLE: ("the cloud did not answer, or not so that it could be believed", "try again later"),
+    Reason.CREATE_REJECTED: ("the cloud calls the order itself wrong", "its words are above; rpd validate --online"),
+    Reason.BUDGET: ("the time or money of the budget was used up", "raise budget, or shorten the job"),
+    Reason.POD_VANISHED: (
+        "the pod is not there any more, and nobody asked for that here",
+        "somebody deleted it, or the account ran out of credit; what was not collected is lost",
+    ),
+    Reason.POD_STOPPED: ("the pod was stopped, and its host has no free GPU", "rpd resume tries to start it again"),
+    Reason.HOST_KEY_CHANGED: ("another machine answers at the pod's address", "rpd resume starts the pod anew"),
+    Reason.JOB_LOST: (
+        "the job's processes are gone and left no exit code",
+        "the container was restarted (out of memory is the usual cause), or somebody killed it",
+    ),
+    Reason.CANCELLED: ("somebody asked for the end", ""),
+    Reason.INTERRUPTED: ("Ctrl-C", ""),
+    Reason.TERMINATED: ("the process was told to end", ""),
+    Reason.COLLECTED_BY_GC: ("nobody drove the run any more, and rpd gc cleaned up", ""),
+    Reason.STORAGE_ERROR: ("the journal could not be kept on this disk", "make room; then rpd resume"),
+    Reason.TAKEN_OVER: ("another owner, with a copy of this journal, acts on the run", "use the other machine"),
+    Reason.HOST_NEVER_BOOTED: ("this host did not come up in time", ""),
+    Reason.WRONG_HARDWARE: ("the pod had other hardware than was ordered", ""),
+    Reason.HOST_TOO_DEAR: ("the cloud billed the pod above the price cap", "raise budget.max_gpu_price_usd"),
+    Reason.PAUSED_POD_GONE: ("the paused pod was not there any more", ""),
+}
+"""What each reason means, and what a person can do."""
+
+
+def why(facts: Facts) -> str:
+    """One line: what happened, what the log says of it, what to do."""
+    if facts.reason is None:
+        return "the journal does not say"
+    what, advice = WHY[facts.reason]
+    if facts.reason is Reason.JOB_FAILED and facts.claim is not None and facts.claim.exit_code is not None:
+        what = f"the job exited with {facts.claim.exit_code}"
+        seen = explaining_line(Path(facts.local_log))
+        what += f"; its log says: {seen}" if seen else _of_code(facts.claim.exit_code)
+    return one_line(f"{what}; {advice}" if advice else what)
+
+
+def _of_code(exit_code: int) -> str:
+    """What shells and kernels mean by it."""
+    words = {126: "not executable", 127: "command not found", 137: "killed, often for want of memory", 143: "TERM"}
+    return f" ({words[exit_code]})" if exit_code in words else ""
+
+
+def explaining_line(log: Path) -> str | None:
+    """The last line of the log that holds one of the words that often explain a failure."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    found = next((line for line in reversed(lines) if any(word in line for word in KNOWN_FAILURES)), None)
+    return found.strip()[:160] if found else None

@@ -1,0 +1,211 @@
+"""What runs have left, looked at afterwards: tables, timelines, summaries, comparisons, and the Python API."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpd.adapters import api
+from rpd.adapters.local.workspace import MANIFEST_NAME
+from rpd.adapters.report.why import WHY
+from rpd.states.names import Reason
+from tests.scenarios.live import RPD
+from tests.scenarios.stage import Stage, artifact, config, staged
+
+MAKE_RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt; echo made it"
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A good run, a failed one, one that was refused, and a folder of the older tool."""
+    with staged(tmp_path_factory.mktemp("past")) as stage:
+        assert stage.run(config(MAKE_RESULT, artifacts=artifact(), variables={"seed": "7"})).returncode == 0
+        assert stage.run(config("exit 3")).returncode == 5
+        assert stage.run(config(budget={"max_gpu_price_usd": 0.01})).returncode == 6
+        older = stage.folder / "older" / "20260514T120000Z"
+        older.mkdir(parents=True)
+        (older / MANIFEST_NAME).write_text(json.dumps(OLDER))
+        (older / "events.jsonl").write_text(
+            '{"ts_utc": "2026-05-14T12:00:00+00:00", "event": "gpu_selected", "gpu_id": "NVIDIA L4"}\n'
+            "not json\n"
+            '{"ts_utc": "2026-05-14T12:01:30+00:00", "event": "pod_killed_unexpected", "state": "GONE"}\n'
+        )
+        yield stage
+
+
+OLDER = {
+    "schema_version": "v1",
+    "failed": True,
+    "job_name": "old",
+    "run_id": "old-20260514T120000Z",
+    "gpu_id": "NVIDIA L4",
+    "wall_time_sec": 90.0,
+    "estimated_cost_usd": 0.5,
+}
+
+
+def told(stage: Stage, *words: str) -> dict[str, Any]:
+    done = stage.rpd(*words, "--json")
+    assert done.returncode in (0, 1), done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def ids(stage: Stage) -> list[str]:
+    return [path.stem for path in stage.journals()]
+
+
+@pytest.mark.row(106, 123, 124)
+def test_runs_lists_every_run_also_one_that_rented_nothing(past: Stage) -> None:
+    rows = told(past, "runs")["runs"]
+    assert {(row["outcome"], row["reason"]) for row in rows} == {
+        ("succeeded", "job_succeeded"),
+        ("failed", "job_failed"),
+        ("refused", "price_over_cap"),
+    }
+    good = next(row for row in rows if row["outcome"] == "succeeded")
+    assert (good["gpu"], good["exit_code"], good["source"]) == ("NVIDIA L4", 0, "journal")
+    assert good["wall_seconds"] > 0
+    assert good["cost_usd"] > 0
+    page = past.rpd("runs", "--limit", "2")
+    assert len(page.stdout.splitlines()) == 3
+    assert "1 older ones are not shown" in page.stderr
+    assert told(past, "runs", "--root", str(past.folder / "older"))["runs"][0]["run_id"] == OLDER["run_id"]
+
+
+@pytest.mark.row(125, 126)
+def test_events_are_a_timeline_that_can_be_filtered(past: Stage) -> None:
+    run = ids(past)[0]
+    lines = past.rpd("events", run).stdout.splitlines()
+    assert lines[0].startswith("  [+0:00] opened")
+    assert any("create_pod_ok" in line for line in lines)
+    launched = told(past, "events", run, "--where", "op=launch_job", "--where", "kind=intent")["events"]
+    assert [row["event"] for row in launched] == ["launch_job_intent"]
+    everywhere = told(past, "events", "--all", "--where", "event=closed", "--since", "1h")["events"]
+    assert len(everywhere) == 3
+    assert told(past, "events", "--all", "--since", "0s")["events"] == []
+    killed = told(past, "events", "--root", str(past.folder / "older"), "--where", "event=pod_killed_unexpected")
+    assert [row["state"] for row in killed["events"]] == ["GONE"]
+    assert past.rpd("events", run, "--since", "soon").returncode == 2
+    assert past.rpd("events", run, "--where", "nothing").returncode == 2
+
+
+@pytest.mark.row(94, 117, 122, 128)
+def test_the_manifest_says_what_ran_where_and_what_came_back(past: Stage) -> None:
+    folder = Path(told(past, "summary", ids(past)[0])["run"]["run_dir"])
+    manifest = json.loads((folder / MANIFEST_NAME).read_text())
+    assert manifest["schema_version"] == "v2"
+    assert manifest["failed"] is False
+    assert manifest["exit_code"] == 0
+    assert manifest["variables"] == {"seed": "7"}
+    assert manifest["config"]["run"]["body"] == MAKE_RESULT
+    assert manifest["state_reached"] == "collect"
+    assert manifest["pod_final_state"] == "TERMINATED"
+    assert manifest["pods"][0]["billed_seconds"] > 0
+    (got,) = manifest["artifacts"]
+    assert (got["status"], got["bytes_transferred"], got["delete"]) == ("pulled", 3, False)
+    assert got["duration_sec"] >= 0
+    assert set(manifest["deploy_metadata"]) == {
+        "local_git_sha",
+        "local_git_dirty",
+        "local_git_branch",
+        "payload_lockfile",
+        "payload_lockfile_sha256",
+    }
+
+
+@pytest.mark.row(123)
+def test_a_run_that_was_refused_leaves_a_manifest(past: Stage) -> None:
+    manifest = told(past, "summary", ids(past)[2])["manifest"]
+    assert (manifest["failed"], manifest["reason"], manifest["pod_id"]) == (True, "price_over_cap", None)
+
+
+@pytest.mark.row(124)
+def test_a_summary_of_many_has_totals(past: Stage) -> None:
+    many = told(past, "summary", "--root", str(past.folder / "artifacts" / "runpod"))
+    assert (many["totals"]["runs"], many["totals"]["failed"]) == (3, 2)
+    page = past.rpd("summary", "--root", str(past.folder / "older"))
+    assert "TOTAL     1 run, 1 failed, 1 m 30 s, $0.50" in page.stdout
+    assert past.rpd("summary", ids(past)[0]).returncode == 0
+    assert past.rpd("summary", ids(past)[1]).returncode == 1
+
+
+@pytest.mark.row(125)
+def test_two_runs_are_compared_field_by_field(past: Stage) -> None:
+    done = past.rpd("compare", ids(past)[0], ids(past)[1])
+    assert done.returncode == 1, "one of the two failed"
+    assert "* outcome: succeeded -> failed" in done.stdout
+    assert "  image: " in done.stdout
+    assert past.rpd("compare", ids(past)[0], ids(past)[0]).returncode == 0
+    assert past.rpd("compare", ids(past)[0], "nothing").returncode == 2
+
+
+@pytest.mark.row(133)
+def test_the_python_api_reads_what_is_there(past: Stage) -> None:
+    run = api.load(past.journals()[0])
+    assert run.row(api.now()).outcome == "succeeded"
+    assert [record.event for record in api.records(past.journals()[0])][-1] == "closed"
+    assert len(api.rows(past.folder / "artifacts" / "runpod")) == 3
+    (old,) = api.rows(past.folder / "older")
+    assert (old["source"], old["outcome"], old["cost_usd"]) == ("manifest", "failed", 0.5)
+    assert [row["event"] for row in api.events(past.folder / "older" / "20260514T120000Z")] == [
+        "gpu_selected",
+        "pod_killed_unexpected",
+    ]
+
+
+@pytest.mark.row(136)
+def test_the_makefile_of_the_recipe_works(stage: Stage) -> None:
+    """As people have it: one target runs in the cloud, the other plots from the newest run folder."""
+    work = stage.folder / "recipe"
+    (work / "configs" / "runpod").mkdir(parents=True)
+    job = config(MAKE_RESULT, artifacts=artifact(), local={"project_root": "../.."})
+    (work / "configs" / "runpod" / "headline.yaml").write_text(json.dumps(job))
+    rpd = " ".join(RPD)
+    (work / "Makefile").write_text(
+        ".PHONY: headline-cloud headline-plots\n"
+        "headline-cloud:\n"
+        f"\t{rpd} run configs/runpod/headline.yaml --sandbox\n\n"
+        "LATEST_RUN_DIR := $(shell ls -dt artifacts/runpod/*/ | head -1)\n\n"
+        "headline-plots:\n"
+        "\tcat $(LATEST_RUN_DIR)/out/result.txt > plot.txt\n"
+        f"\t{rpd} summary $(LATEST_RUN_DIR)/runpod_deploy_pull_manifest.json\n"
+    )
+    make = shutil.which("make")
+    assert make is not None
+    for target in ("headline-cloud", "headline-plots"):
+        done = subprocess.run(
+            [make, target], cwd=work, env=stage.environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+    assert (work / "plot.txt").read_text() == "42\n"
+    assert "artifact  result: pulled" in done.stdout
+
+
+@pytest.mark.row(126)
+def test_inspect_travels_in_time_and_verifies(past: Stage) -> None:
+    run = ids(past)[0]
+    rented = told(past, "events", run, "--where", "event=create_pod_ok")["events"][0]["seq"]
+    then = told(past, "inspect", run, "--at", str(rented))
+    assert (then["state"], then["outcome"], then["records"]) == ("create", None, rented + 1)
+    assert [debt["kind"] for debt in then["debts"]] == ["compute"]
+    assert past.rpd("inspect", run, "--at", "9999").returncode == 2
+    whole = told(past, "inspect", run, "--verify")
+    assert whole["verified"] is True
+    assert whole["head"]["seq"] == whole["records"] - 1
+
+
+@pytest.mark.row(129)
+def test_a_failure_is_explained_in_plain_words(past: Stage) -> None:
+    assert told(past, "inspect", ids(past)[0])["why"] is None
+    assert told(past, "inspect", ids(past)[1])["why"].startswith("the job exited with 3")
+    assert "max_gpu_price_usd" in past.rpd("inspect", ids(past)[2]).stdout
+
+
+def test_every_reason_has_its_words() -> None:
+    assert set(WHY) == set(Reason)
