@@ -35,26 +35,36 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     image: Annotated[str, Meta(min_length=1, description="Container image.")]
     gpu_order: Annotated[tuple[Text, ...], Meta(min_length=1, description="GPU type ids, best first.")]
     datacenters: Annotated[tuple[Text, ...], Meta(description="Data center ids, best first; empty: any.")] = ()
-    cloud_type: Literal["SECURE", "COMMUNITY"] = "SECURE"
-    ports: tuple[Annotated[str, Meta(pattern=r"^[0-9]+/(tcp|http)$")], ...] = ("22/tcp",)
-    container_disk_gb: Positive = 20
-    gpu_count: Positive = 1
+    cloud_type: Annotated[Literal["SECURE", "COMMUNITY"], Meta(description="Which of RunPod's clouds.")] = "SECURE"
+    ports: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[0-9]+/(tcp|http)$")], ...],
+        Meta(description="Ports of the pod, as `8888/http`; 22/tcp is always among them."),
+    ] = ("22/tcp",)
+    container_disk_gb: Annotated[Positive, Meta(description="GB of the container's own disk, which a stop wipes.")] = 20
+    gpu_count: Annotated[Positive, Meta(description="GPUs per pod.")] = 1
     env: Annotated[dict[str, str], Meta(description="Readable through the API: no secrets here.")] = {}
 
 
 class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Where data lives: `ephemeral` is a volume disk of the pod's host, `network_volume` outlives the pod."""
 
-    mode: Literal["ephemeral", "network_volume"] = "ephemeral"
-    volume_mount: Annotated[str, Meta(pattern=r"^/")] = "/workspace"
-    volume_name: Text | None = None
-    volume_gb: Annotated[int, Meta(ge=10)] | None = None
+    mode: Annotated[
+        Literal["ephemeral", "network_volume"],
+        Meta(description="`ephemeral`: a volume disk of the pod's host; `network_volume`: one that outlives the pod."),
+    ] = "ephemeral"
+    volume_mount: Annotated[
+        Annotated[str, Meta(pattern=r"^/")], Meta(description="Where the volume is mounted in the pod.")
+    ] = "/workspace"
+    volume_name: Annotated[Text | None, Meta(description="Name or id of the network volume.")] = None
+    volume_gb: Annotated[
+        Annotated[int, Meta(ge=10)] | None, Meta(description="GB of the ephemeral volume; 20 when left out.")
+    ] = None
 
 
 class Ssh(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The private key that opens the pod; without one, a pair of rpd's own is used."""
 
-    key_path: Text | None = None
+    key_path: Annotated[Text | None, Meta(description="Private key; left out, a pair of rpd's own is used.")] = None
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -64,48 +74,57 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Usd, Meta(description="The most that all pods of a run may cost, by their real rates with disks.")
     ] = 10.0
     max_usd: Annotated[Usd | None, Meta(description="The same; where it is named, it counts.")] = None
-    assumed_hourly_rate_usd: Usd = 1.65
-    max_runtime_minutes: Minutes | None = None
-    poll_interval_sec: Seconds = 60
-    ssh_ready_timeout_sec: Seconds = 900
-    max_gpu_price_usd: Usd | None = None
+    assumed_hourly_rate_usd: Annotated[Usd, Meta(description="USD per hour where the catalog names no price.")] = 1.65
+    max_runtime_minutes: Annotated[Minutes | None, Meta(description="Minutes that all pods of a run may live.")] = None
+    poll_interval_sec: Annotated[
+        Seconds, Meta(description="Kept for older files; the log is followed as it grows.")
+    ] = 60
+    ssh_ready_timeout_sec: Annotated[
+        Seconds, Meta(description="Seconds in which a host has to come up; then the next candidate is taken.")
+    ] = 900
+    max_gpu_price_usd: Annotated[
+        Usd | None, Meta(description="USD per GPU and hour; an unknown price is too dear.")
+    ] = None
 
 
 class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One command over SSH."""
 
-    command: Text
-    timeout_sec: Seconds = 600
-    with_env: bool = False
+    command: Annotated[Text, Meta(description="Shell text, run in the pod.")]
+    timeout_sec: Annotated[Seconds, Meta(description="Seconds after which it is killed in the pod.")] = 600
+    with_env: Annotated[bool, Meta(description="Whether remote_env holds for it.")] = False
 
 
 class RemoteEnv(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Environment for commands with `with_env` and for the job itself."""
 
-    source_files: tuple[Text, ...] = ()
-    exports: dict[str, str] = {}
+    source_files: Annotated[tuple[Text, ...], Meta(description="Files in the pod that are sourced first.")] = ()
+    exports: Annotated[
+        dict[str, str],
+        Meta(description="Variables for commands with `with_env` and for the job; values are taken literally."),
+    ] = {}
 
 
 class Staging(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A local folder or file pushed before the job starts."""
 
-    source: Text
-    destination: Text
-    label: str = ""
-    excludes: tuple[str, ...] = ()
-    excludes_extra: tuple[str, ...] = ()
-    excludes_default: bool = False
-    delete: bool = True
+    source: Annotated[Text, Meta(description="Local folder or file, relative to the project root.")]
+    destination: Annotated[Text, Meta(description="Where it goes in the pod.")]
+    label: Annotated[str, Meta(description="What it is called in messages.")] = ""
+    excludes: Annotated[tuple[str, ...], Meta(description="Patterns that are left out.")] = ()
+    excludes_extra: Annotated[tuple[str, ...], Meta(description="More of them.")] = ()
+    excludes_default: Annotated[bool, Meta(description="Leave out .git/, .venv/, caches and byte code.")] = False
+    delete: Annotated[bool, Meta(description="Remove what is at the destination and not in the source.")] = True
 
 
 class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The job. Exit code 0 is success; a success marker, if named, must also stand in the log, and none of the failure
     markers that are named here. A marker is a fixed text anywhere in a line."""
 
-    body: Text
-    script_path: Text | None = None
-    log_path: Text | None = None
-    success_marker: Text | None = None
+    body: Annotated[Text, Meta(description="The script.")]
+    script_path: Annotated[Text | None, Meta(description="Where the script stands in the pod.")] = None
+    log_path: Annotated[Text | None, Meta(description="Where its output goes in the pod.")] = None
+    success_marker: Annotated[Text | None, Meta(description="A text that must stand in the log.")] = None
     failure_markers: Annotated[
         tuple[Text, ...] | None, Meta(description="Texts that fail the job; left out, known ones explain a failure.")
     ] = None
@@ -118,11 +137,13 @@ class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A remote folder or file fetched and verified after the job."""
 
-    label: Text
-    remote_path: Text
-    local_path: Text
-    required: bool = True
-    excludes: tuple[str, ...] = ()
+    label: Annotated[Text, Meta(description="What it is called.")]
+    remote_path: Annotated[Text, Meta(description="Folder or file in the pod.")]
+    local_path: Annotated[
+        Text, Meta(description="Where it goes, relative to the project root; {run_dir} is the run's own folder.")
+    ]
+    required: Annotated[bool, Meta(description="Without it the run fails, and its pod is kept.")] = True
+    excludes: Annotated[tuple[str, ...], Meta(description="Patterns that are left out.")] = ()
 
 
 class Lifecycle(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -132,7 +153,9 @@ class Lifecycle(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Literal["stop", "delete", "recycle"],
         Meta(description="`recycle`: stopped, for the next run of this file to take up."),
     ] = "delete"
-    on_failure: Literal["stop", "delete"] = "stop"
+    on_failure: Annotated[
+        Literal["stop", "delete"], Meta(description="What becomes of the pod when the run fails.")
+    ] = "stop"
     on_interrupt: Annotated[
         Literal["detach", "stop", "delete"] | None, Meta(description="Ctrl-C or TERM while the job runs.")
     ] = None
@@ -156,28 +179,32 @@ class Notify(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Provision(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How hard to try: a host that never boots is given back and the next candidate is taken."""
 
-    attempts: Positive = 2
+    attempts: Annotated[Positive, Meta(description="Hosts that may fail to boot before the run is refused.")] = 2
 
 
 class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One job file, rendered."""
 
-    name: Text
-    pod: PodSpec
-    run: Run
-    schema_version: Literal[2] = 2
-    run_id_prefix: Text | None = None
-    state_file: Text | None = None
-    variables: dict[str, str] = {}
-    local: Local = Local()
-    storage: Storage = Storage()
-    ssh: Ssh = Ssh()
-    budget: Budget = Budget()
-    provision: Provision = Provision()
-    remote_env: RemoteEnv = RemoteEnv()
-    setup: tuple[Command, ...] = ()
-    preflight: tuple[Command, ...] = ()
-    staging: tuple[Staging, ...] = ()
-    artifacts: tuple[Artifact, ...] = ()
-    lifecycle: Lifecycle = Lifecycle()
-    notify: Notify = Notify()
+    name: Annotated[Text, Meta(description="Name of the workflow; pods and folders are named after it.")]
+    pod: Annotated[PodSpec, Meta(description="What to rent.")]
+    run: Annotated[Run, Meta(description="The job.")]
+    schema_version: Annotated[Literal[2], Meta(description="Version of this schema.")] = 2
+    run_id_prefix: Annotated[Text | None, Meta(description="What run ids begin with; the name when left out.")] = None
+    state_file: Annotated[
+        Text | None, Meta(description="A small JSON pointer to the run's journal and pod, for scripts.")
+    ] = None
+    variables: Annotated[dict[str, str], Meta(description="Values of placeholders; --var wins.")] = {}
+    local: Annotated[Local, Meta(description="This machine.")] = Local()
+    storage: Annotated[Storage, Meta(description="Where data lives.")] = Storage()
+    ssh: Annotated[Ssh, Meta(description="How the pod is reached.")] = Ssh()
+    budget: Annotated[Budget, Meta(description="Ceilings in time and money.")] = Budget()
+    provision: Annotated[Provision, Meta(description="How hard to try to get a pod.")] = Provision()
+    remote_env: Annotated[RemoteEnv, Meta(description="Environment in the pod.")] = RemoteEnv()
+    setup: Annotated[tuple[Command, ...], Meta(description="Commands before the files are sent.")] = ()
+    preflight: Annotated[
+        tuple[Command, ...], Meta(description="Commands after the files were sent, the last before the job.")
+    ] = ()
+    staging: Annotated[tuple[Staging, ...], Meta(description="What is sent to the pod.")] = ()
+    artifacts: Annotated[tuple[Artifact, ...], Meta(description="What is fetched and verified after the job.")] = ()
+    lifecycle: Annotated[Lifecycle, Meta(description="What becomes of the pod.")] = Lifecycle()
+    notify: Annotated[Notify, Meta(description="Who is told.")] = Notify()

@@ -83,10 +83,16 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", "--force-fresh", help="Rent a fresh pod, and release a paused one.")
     ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Everything but the renting.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="With --plan: no process, no socket.")] = False,
     var: Vars = None,
     json: Json = False,
 ) -> int:
     """Rent a pod, run the job, bring the results back verified, give the pod back."""
+    if plan or offline:
+        from rpd.adapters.cli.estimate import plan_file
+
+        return plan_file(file, use_sandbox=sandbox, offline=offline, variables=var or [], as_json=json)
     from rpd.adapters.cli.run import run_file
 
     return run_file(file, use_sandbox=sandbox, detach=detach, new=new, fresh=fresh, variables=var or [], as_json=json)
@@ -147,6 +153,46 @@ def release(
     from rpd.adapters.cli.release import release_run
 
     return release_run(run, stop=stop, delete=delete, as_json=json)
+
+
+@app.command("estimate")
+def estimate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The job file.")],
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="At the sandbox's prices.")] = False,
+    var: Vars = None,
+    json: Json = False,
+) -> int:
+    """What a job will cost: candidates, prices, caps, the worst case."""
+    from rpd.adapters.cli.estimate import estimate_file
+
+    return estimate_file(file, use_sandbox=sandbox, variables=var or [], as_json=json)
+
+
+@app.command("init")
+def init(file: Annotated[Path, typer.Argument(metavar="[FILE]")] = Path("job.yaml")) -> int:
+    """Write a commented job file to start from."""
+    from rpd.adapters.cli.drafting import init_file
+
+    return init_file(file)
+
+
+@app.command("migrate")
+def migrate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A job file of an older schema.")],
+    write: Annotated[bool, typer.Option("--write", help="Change the file, not only show how.")] = False,
+) -> int:
+    """Bring a job file of schema version 1, or with renamed fields, up to date."""
+    from rpd.adapters.cli.drafting import migrate_file
+
+    return migrate_file(file, write=write)
+
+
+@app.command("schema")
+def schema(what: Annotated[str, typer.Argument(metavar="[job|journal]")] = "job") -> int:
+    """The JSON schema of job files (or of journal records), for editors and checkers."""
+    from rpd.adapters.cli.drafting import show_schema
+
+    return show_schema(what)
 
 
 @app.command("validate")

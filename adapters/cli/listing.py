@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,7 +28,7 @@ def list_runs(*, workflow: str | None, limit: int, root: Path | None, as_json: b
     return 0
 
 
-def table(rows: list[tuple[str, ...]], header: tuple[str, ...] = ()) -> list[str]:
+def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...] = ()) -> list[str]:
     """Columns as wide as their widest cell; the last one is left as it is."""
     heads = header or ("STARTED", "RUN", "END", "GPU", "TIME", "COST")
     lines = [heads, *rows]

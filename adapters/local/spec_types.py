@@ -135,6 +135,8 @@ def _unknown_field(key: str, known: list[str], path: Path) -> str:
 
 def _not_allowed(value: Any, kind: inspect.LiteralType, path: Path) -> str:
     hint = suggestion(value, [str(allowed) for allowed in kind.values]) if isinstance(value, str) else ""
+    if path == ("schema_version",):
+        hint = "; rpd migrate FILE brings it up to date"
     return f"{_show(value, path)} is not allowed{hint}; allowed: {', '.join(str(allowed) for allowed in kind.values)}"
 
 

@@ -1,0 +1,115 @@
+"""`rpd estimate` and `rpd run --plan`: what would be tried, and what it would cost. Nothing is rented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpd.adapters.cli import output
+from rpd.adapters.cli.listing import table
+from rpd.adapters.cli.validate import read_variables
+from rpd.adapters.forensics.estimate import BOOT_MINUTES, Estimate, document, estimate
+from rpd.adapters.local.clouds import default_access, sandbox_access, sandbox_home
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.jobfile import LoadedJob, load_job
+from rpd.adapters.local.workspace import LocalWorkspace
+from rpd.adapters.report.words import money, one_line, rate
+from rpd.engine.errors import UserError
+from rpd.states.exits import Exit
+from rpd.states.world import Offer
+
+
+def estimate_file(file: Path, *, use_sandbox: bool, variables: list[str], as_json: bool) -> int:
+    """Exit code 0, or 6 when no candidate is within the price cap."""
+    loaded = load_job(file, variables=read_variables(variables))
+    found = estimate(loaded.job, _offers(loaded, use_sandbox=use_sandbox))
+    if as_json:
+        output.answer({"schema": "rpd.estimate/1", "job": loaded.job.name, **document(found)})
+    else:
+        output.text(_page(found))
+    return _code(found)
+
+
+def plan_file(file: Path, *, use_sandbox: bool, offline: bool, variables: list[str], as_json: bool) -> int:
+    """Everything but the renting. `offline` starts no process and opens no socket: prices are then not known."""
+    loaded = load_job(file, variables=read_variables(variables))
+    problems = LocalWorkspace(state_home()).check_inputs(loaded.job, loaded.run_dir)
+    if problems:
+        raise UserError("\n       ".join([f"{file} cannot run here:", *problems]))
+    offers = () if offline else _offers(loaded, use_sandbox=use_sandbox)
+    found = estimate(loaded.job, offers)
+    steps = _steps(loaded)
+    if as_json:
+        output.answer(
+            {
+                "schema": "rpd.plan/1",
+                "job": loaded.job.name,
+                "run_dir": loaded.run_dir,
+                "offline": offline,
+                "steps": steps,
+                **document(found),
+            }
+        )
+    else:
+        output.text([f"{loaded.job.name}: nothing is rented; the run would", *(f"  {step}" for step in steps), ""])
+        output.text(_page(found) if not offline else ["prices are not known offline"])
+    return 0 if offline else _code(found)
+
+
+def _code(found: Estimate) -> int:
+    return 0 if any(choice.is_affordable for choice in found.choices) else Exit.NO_CAPACITY
+
+
+def _offers(loaded: LoadedJob, *, use_sandbox: bool) -> tuple[Offer, ...]:
+    from rpd.adapters.wiring import cloud_for
+
+    home = state_home()
+    access = sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
+    return cloud_for(access, ProcessControl()).offers(loaded.job.pod.gpu_count)
+
+
+def _steps(loaded: LoadedJob) -> list[str]:
+    job = loaded.job
+    steps = [f"rent {job.pod.gpu_count} x one of {', '.join(job.pod.gpu_order)} with {job.pod.image}"]
+    steps += [
+        f"run setup command {index + 1}: {step.command.strip().splitlines()[0][:60]}"
+        for index, step in enumerate(job.setup)
+    ]
+    steps += [f"send {tree.source} to {tree.destination}" for tree in job.staging]
+    steps += [
+        f"run preflight command {index + 1}: {step.command.strip().splitlines()[0][:60]}"
+        for index, step in enumerate(job.preflight)
+    ]
+    steps.append(f"run the job ({len(job.run.body.splitlines())} lines)")
+    steps += [f"fetch {item.remote_path} to {item.local_path}" for item in job.artifacts]
+    steps.append(f"then {job.lifecycle.on_success} the pod on success, {job.lifecycle.on_failure} it on failure")
+    return [one_line(step) for step in steps]
+
+
+def _page(found: Estimate) -> list[str]:
+    rows = [
+        (
+            choice.gpu_id,
+            choice.datacenter_id or "any",
+            choice.cloud,
+            rate(choice.usd_per_hour) if choice.usd_per_hour is not None else "?",
+            rate(choice.with_disks_usd_per_hour) if choice.with_disks_usd_per_hour is not None else "?",
+            choice.stock if choice.is_affordable else f"{choice.stock}, over the price cap",
+        )
+        for choice in found.choices
+    ]
+    lines = table(rows, ("GPU", "DATA CENTER", "CLOUD", "GPUS", "WITH DISKS", "STOCK"))
+    lines.append("")
+    if found.usd_per_hour is not None:
+        lines.append(f"boot     about {money(found.boot_usd or 0.0)} ({BOOT_MINUTES:.0f} minutes on a cold host)")
+        lines.append(
+            f"budget   {money(found.cap_usd)} lasts {found.hours_at_cap or 0.0:.1f} h at {rate(found.usd_per_hour)}"
+        )
+    if found.max_runtime_hours is not None:
+        lines.append(f"limit    {found.max_runtime_hours * 60.0:.0f} minutes: at most {money(found.most_usd)}")
+    if found.worst_usd is not None:
+        lines.append(
+            f"worst    {money(found.worst_usd)}, if this machine never returns and the switch in the pod ends it"
+        )
+    lines.append(f"stopped  {money(found.stopped_usd_per_month)} a month, if the pod is kept")
+    return [one_line(line) for line in lines]

@@ -1,0 +1,92 @@
+"""What a job will cost before it runs: list prices, disks, boot, caps, the worst case. Pure arithmetic over offers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rpd.states import cost
+from rpd.states.facts import DEFAULT_VOLUME_GB
+from rpd.states.job import Job
+from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS
+from rpd.states.world import Offer
+
+BOOT_MINUTES = 5.0
+"""What a cold start takes on a host that has to pull the image; it is billed."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One candidate in the order in which it is tried. Rates in USD per hour for all GPUs, without and with disks; None
+    where the catalog names no price. `stock` is a hint and no promise."""
+
+    gpu_id: str
+    datacenter_id: str | None
+    cloud: str
+    usd_per_hour: float | None
+    with_disks_usd_per_hour: float | None
+    stock: str
+    is_affordable: bool
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """Money in USD, times in hours. `hours_at_cap` is how long the first affordable candidate may run on the budget;
+    `most_usd` what the run can cost by its budget, `worst_usd` that and the time to collect past it."""
+
+    choices: tuple[Choice, ...]
+    cap_usd: float
+    max_runtime_hours: float | None
+    usd_per_hour: float | None
+    boot_usd: float | None
+    hours_at_cap: float | None
+    most_usd: float
+    worst_usd: float | None
+    stopped_usd_per_month: float
+
+
+def estimate(job: Job, offers: tuple[Offer, ...]) -> Estimate:
+    """What `job` comes to at these prices."""
+    choices = tuple(
+        _choice(job, gpu, place, offers) for gpu in job.pod.gpu_order for place in job.pod.datacenters or (None,)
+    )
+    first = next((choice for choice in choices if choice.is_affordable and choice.usd_per_hour is not None), None)
+    rate = first.with_disks_usd_per_hour if first is not None else None
+    budget = job.budget
+    cap = budget.cost_cap_usd if budget.max_usd is None else budget.max_usd
+    hours = budget.max_runtime_minutes / 60.0 if budget.max_runtime_minutes is not None else None
+    most = min(cap, rate * hours) if rate is not None and hours is not None else cap
+    return Estimate(
+        choices=choices,
+        cap_usd=cap,
+        max_runtime_hours=hours,
+        usd_per_hour=rate,
+        boot_usd=rate * BOOT_MINUTES / 60.0 if rate is not None else None,
+        hours_at_cap=cap / rate if rate else None,
+        most_usd=most,
+        worst_usd=most + rate * COLLECT_ALLOWANCE_SECONDS / 3600.0 if rate is not None else None,
+        stopped_usd_per_month=cost.stopped_usd_per_month(_volume_gb(job)),
+    )
+
+
+def _choice(job: Job, gpu: str, place: str | None, offers: tuple[Offer, ...]) -> Choice:
+    cloud = job.pod.cloud_type
+    offer = next((each for each in offers if each.gpu_id == gpu and each.cloud == cloud), None)
+    per_gpu = offer.usd_per_hour if offer is not None else None
+    rate = per_gpu * job.pod.gpu_count if per_gpu else None
+    disks = cost.running_disk_usd_per_hour(job.pod.container_disk_gb, _volume_gb(job))
+    cap = job.budget.max_gpu_price_usd
+    is_affordable = cap is None or (per_gpu is not None and per_gpu <= cap)
+    there = offer is not None and (place is None or not offer.datacenter_ids or place in offer.datacenter_ids)
+    stock = offer.availability if offer is not None and there else "NONE" if offer is not None else "NOT LISTED"
+    return Choice(gpu, place, cloud, rate, rate + disks if rate is not None else None, stock, is_affordable)
+
+
+def _volume_gb(job: Job) -> int:
+    if job.storage.mode == "network_volume":
+        return 0
+    return job.storage.volume_gb or DEFAULT_VOLUME_GB
+
+
+def document(found: Estimate) -> dict[str, Any]:
+    """As plain data."""
+    return dict(msgspec.to_builtins(found))

@@ -1,0 +1,26 @@
+"""The JSON schema of the job file, for editors: the same structs that check it, with their descriptions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rpd.journal.records import Body
+from rpd.states.job import Job
+
+
+def job_schema() -> dict[str, Any]:
+    """JSON schema (2020-12) of a job file. A placeholder may stand for any text."""
+    schema = msgspec.json.schema(Job)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "rpd job file",
+        **schema,
+    }
+
+
+def journal_schema() -> dict[str, Any]:
+    """JSON schema of the `data` of a journal's records, by `kind` (docs/journal.md)."""
+    schema = msgspec.json.schema(Body)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "rpd journal record", **schema}

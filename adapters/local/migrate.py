@@ -1,0 +1,89 @@
+"""A job file of schema version 1, or with fields that were renamed, as one of version 2. Only what has to change is
+touched: comments and layout stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpd.engine.errors import UserError
+
+if TYPE_CHECKING:
+    import yaml
+
+Edit = tuple[int, int, str]
+"""From, to (characters), and what stands there afterwards."""
+
+
+def migrated(text: str, file: str) -> tuple[str, list[str]]:
+    """The new text, and a sentence for each change. Raises UserError for what is no YAML mapping, and for a field whose
+    meaning a person has to decide."""
+    import yaml
+
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is no YAML: {error}") from error
+    if not isinstance(root, yaml.MappingNode):
+        raise UserError(f"{file} holds no mapping")
+    fields = _fields(root)
+    edits: list[Edit] = []
+    told: list[str] = []
+    _version(fields, text, edits, told)
+    _datacenter(fields, edits, told)
+    _stop(fields, text, edits, told)
+    for begin, end, new in sorted(edits, reverse=True):
+        text = text[:begin] + new + text[end:]
+    return text, told
+
+
+def _fields(node: yaml.MappingNode) -> dict[str, tuple[Any, Any]]:
+    return {str(key.value): (key, value) for key, value in node.value}
+
+
+def _below(fields: dict[str, tuple[Any, Any]], name: str) -> dict[str, tuple[Any, Any]]:
+    import yaml
+
+    found = fields.get(name)
+    return _fields(found[1]) if found is not None and isinstance(found[1], yaml.MappingNode) else {}
+
+
+def _version(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], told: list[str]) -> None:
+    if "schema_version" not in fields:
+        return
+    value = fields["schema_version"][1]
+    if value.value == "2":
+        return
+    if value.value != "1":
+        raise UserError(f"schema_version {value.value} is not known; 1 and 2 are")
+    edits.append((value.start_mark.index, value.end_mark.index, "2"))
+    told.append("schema_version is 2")
+
+
+def _datacenter(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: list[str]) -> None:
+    pod = _below(fields, "pod")
+    if "datacenter_id" not in pod:
+        return
+    if "datacenters" in pod:
+        raise UserError("pod has both datacenter_id and datacenters; remove one")
+    key, value = pod["datacenter_id"]
+    edits.append((key.start_mark.index, key.end_mark.index, "datacenters"))
+    edits.append((value.start_mark.index, value.start_mark.index, "["))
+    edits.append((value.end_mark.index, value.end_mark.index, "]"))
+    told.append("pod.datacenter_id is the list pod.datacenters")
+
+
+def _stop(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], told: list[str]) -> None:
+    if "stop" not in fields:
+        return
+    if "lifecycle" in fields:
+        raise UserError("the file has both stop and lifecycle; remove stop")
+    key, value = fields["stop"]
+    said = {name: node.value.lower() for name, (_, node) in _below(fields, "stop").items()}
+    unknown = sorted(set(said) - {"on_success", "on_failure"})
+    if unknown or not said:
+        raise UserError(f"stop.{unknown[0] if unknown else '?'} has no counterpart; write lifecycle by hand")
+    lines = [f"  {name}: stop" for name in ("on_success", "on_failure") if name in said]
+    end = value.end_mark.index
+    newline = "\n" if text[:end].endswith("\n") else ""
+    edits.append((key.start_mark.index, end, "\n".join(["lifecycle:", *lines]) + newline))
+    told.append("stop is lifecycle: the pod is stopped, and never left computing; delete ends its storage, too")
