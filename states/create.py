@@ -66,7 +66,7 @@ def _again(facts: Facts, now: Stamp) -> Decision:
 
 
 def _create(facts: Facts, now: Stamp) -> Decision:
-    candidate = choose(facts)
+    candidate = choose(facts, now)
     assert candidate is not None, "select chose a candidate"
     attempt = len(facts.pods) + 1
     name = f"{facts.name_prefix}{attempt}"

@@ -89,10 +89,11 @@ class PodFacts(msgspec.Struct):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a candidate was not taken: a word for decisions, a text for people."""
+    """Why a candidate was not taken, and when: a word for decisions, a text for people."""
 
     reason: str
     text: str
+    at: Stamp | None = None
 
 
 class Found(msgspec.Struct, frozen=True):

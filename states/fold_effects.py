@@ -55,7 +55,7 @@ def _created(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         facts.absent_creates += int(pod.is_unknown)
         if facts.create_error in CANDIDATE_REFUSALS:
             text = outcome.error or facts.create_error
-            facts.refusals[candidate_key(pod.candidate)] = Refusal(facts.create_error, text)
+            facts.refusals[candidate_key(pod.candidate)] = Refusal(facts.create_error, text, at)
     if not outcome.settled:
         pod.last_sent_at = at
 

@@ -82,6 +82,9 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ssh_ready_timeout_sec: Annotated[
         Seconds, Meta(description="Seconds in which a host has to come up; then the next candidate is taken.")
     ] = 900
+    max_usd_per_day: Annotated[
+        Usd | None, Meta(description="No run is begun that could bring this state home's day (UTC) above it.")
+    ] = None
     max_gpu_price_usd: Annotated[
         Usd | None, Meta(description="USD per GPU and hour; an unknown price is too dear.")
     ] = None
@@ -177,9 +180,17 @@ class Notify(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Provision(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How hard to try: a host that never boots is given back and the next candidate is taken."""
+    """How hard to try: a host that never boots is given back and the next candidate is taken; a cloud without stock is
+    left for the other one, or waited for."""
 
     attempts: Annotated[Positive, Meta(description="Hosts that may fail to boot before the run is refused.")] = 2
+    fallback_cloud_type: Annotated[
+        Literal["SECURE", "COMMUNITY"] | None,
+        Meta(description="The cloud to try when pod.cloud_type has nothing; not with a network volume."),
+    ] = None
+    wait_for_stock_minutes: Annotated[
+        Minutes | None, Meta(description="How long to try again when every candidate is sold out.")
+    ] = None
 
 
 class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -110,6 +110,14 @@ def usd_per_hour(facts: Facts) -> float:
     return pod.usd_per_hour + cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
 
 
+def stock_wait_seconds(facts: Facts) -> float:
+    """How long the run may wait for stock: a person's word, else the config's; 0.0 when it does not."""
+    asked = facts.opened.options.get("wait_for_stock_seconds")
+    if asked is not None:
+        return float(asked)
+    return (facts.job.provision.wait_for_stock_minutes or 0.0) * 60.0
+
+
 def price_cap(facts: Facts) -> float | None:
     """The most that a pod with its GPUs may cost per hour, without its disks."""
     cap = facts.job.budget.max_gpu_price_usd

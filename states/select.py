@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rpd.engine.deadline import backoff, elapsed
+from rpd.engine.deadline import backoff, elapsed, remaining
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
 from rpd.states.call import repeatable, unknown_operation
-from rpd.states.facts import Candidate, Facts, candidate_key
+from rpd.states.facts import Candidate, Facts, Refusal, candidate_key
 from rpd.states.names import Op, Reason, Trigger
-from rpd.states.policy import price_cap
+from rpd.states.policy import price_cap, stock_wait_seconds
 from rpd.states.world import Offer, World
 
+NO_STOCK = "no_capacity"
+POLLS_PER_STOCK_TRY = 10
+"""A candidate without stock is left alone for so many polls (RunPod: 30 s) while the run waits for it."""
 OFFERS_RETRY_SECONDS = 300.0
 """How long the catalog may stay unreadable before the run is refused; nothing is rented meanwhile."""
 
@@ -34,8 +37,11 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if facts.volume_was_looked_up and facts.volume_id is None:
         text = f"there is no network volume named {facts.job.storage.volume_name!r}"
         return Fire(Trigger.NO_CANDIDATE, Reason.CREATE_REJECTED, text)
-    if choose(facts) is not None:
+    if choose(facts, now) is not None:
         return Fire(Trigger.CANDIDATE_CHOSEN)
+    left = stock_seconds_left(facts, now)
+    if left > 0.0:
+        return Wait(min(left, _stock_pause_left(facts, now)), "stock; nothing is rented meanwhile", now.wall + left)
     dear = any(not _is_affordable(facts, each) for each in candidates(facts))
     tried = (
         "; ".join(f"{key}: {refusal.text}" for key, refusal in facts.refusals.items())
@@ -54,24 +60,49 @@ def _why_none(facts: Facts, dear: bool) -> Reason:
 
 
 def candidates(facts: Facts) -> tuple[Candidate, ...]:
-    """Every GPU type in every data center, in the config's order."""
-    pod = facts.job.pod
+    """Every GPU type in every data center, in the config's order; then all of them in the other cloud, where the config
+    names it. Network volumes are of the first cloud alone."""
+    pod, other = facts.job.pod, facts.job.provision.fallback_cloud_type
     places: tuple[str | None, ...] = pod.datacenters or (None,)
-    return tuple(Candidate(gpu, place, pod.cloud_type) for gpu in pod.gpu_order for place in places)
+    is_free = facts.job.storage.mode != "network_volume" and other is not None and other != pod.cloud_type
+    clouds = (pod.cloud_type, other) if is_free and other is not None else (pod.cloud_type,)
+    return tuple(Candidate(gpu, place, cloud) for cloud in clouds for gpu in pod.gpu_order for place in places)
 
 
-def choose(facts: Facts) -> Candidate | None:
-    """The first affordable candidate that was not refused. A host that failed to boot may be tried again (it will be
-    another host) once every other candidate was tried."""
+def choose(facts: Facts, now: Stamp) -> Candidate | None:
+    """The first affordable candidate that was not refused; while the run waits for stock, one that was sold out some
+    time ago, too. A host that failed to boot may be tried again (it will be another host) once every other candidate
+    was tried."""
     affordable = [each for each in candidates(facts) if _is_affordable(facts, each)]
+    is_waiting = stock_seconds_left(facts, now) > 0.0
     for each in affordable:
-        if candidate_key(each) not in facts.refusals:
+        refusal = facts.refusals.get(candidate_key(each))
+        if refusal is None or (is_waiting and _pause_left(facts, refusal, now) == 0.0):
             return each
     again = (Reason.HOST_NEVER_BOOTED, Reason.WRONG_HARDWARE, "proved_absent")
     for each in affordable:
         if facts.refusals[candidate_key(each)].reason in again:
             return each
     return None
+
+
+def stock_seconds_left(facts: Facts, now: Stamp) -> float:
+    """How long the run may still wait for stock; 0.0 when it does not, or when something else is the trouble."""
+    wait = stock_wait_seconds(facts)
+    if not wait or facts.started is None or not any(each.reason == NO_STOCK for each in facts.refusals.values()):
+        return 0.0
+    return remaining(facts.started, wait, now)
+
+
+def _pause_left(facts: Facts, refusal: Refusal, now: Stamp) -> float:
+    pause = POLLS_PER_STOCK_TRY * facts.profile.poll_seconds
+    if refusal.reason != NO_STOCK or refusal.at is None:
+        return pause
+    return remaining(refusal.at, pause, now)
+
+
+def _stock_pause_left(facts: Facts, now: Stamp) -> float:
+    return max(0.1, min(_pause_left(facts, refusal, now) for refusal in facts.refusals.values()))
 
 
 def usd_per_hour(facts: Facts, candidate: Candidate) -> float | None:

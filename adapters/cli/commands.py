@@ -83,6 +83,14 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", "--force-fresh", help="Rent a fresh pod, and release a paused one.")
     ] = False,
+    wait_for_stock: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--wait-for-stock", metavar="AGE", help="Try again for so long (30m) when all is sold out."),
+    ] = None,
+    max_usd_per_day: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--max-usd-per-day", metavar="USD", help="Refuse a run that could bring the day above it."),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Everything but the renting.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="With --plan: no process, no socket.")] = False,
     var: Vars = None,
@@ -95,7 +103,17 @@ def run(
         return plan_file(file, use_sandbox=sandbox, offline=offline, variables=var or [], as_json=json)
     from rpd.adapters.cli.run import run_file
 
-    return run_file(file, use_sandbox=sandbox, detach=detach, new=new, fresh=fresh, variables=var or [], as_json=json)
+    return run_file(
+        file,
+        use_sandbox=sandbox,
+        detach=detach,
+        new=new,
+        fresh=fresh,
+        wait_for_stock=wait_for_stock,
+        max_usd_per_day=max_usd_per_day,
+        variables=var or [],
+        as_json=json,
+    )
 
 
 @app.command("resume")

@@ -17,7 +17,7 @@ def age_seconds(text: str) -> float:
     """`30s`, `5m`, `1h`, `7d` in seconds. Raises UserError."""
     found = _AGE.match(text)
     if found is None:
-        raise UserError(f"--since {text!r} is no age", hint="30s, 5m, 1h or 7d")
+        raise UserError(f"{text!r} is no age", hint="30s, 5m, 1h or 7d")
     return float(found[1]) * _SECONDS[found[2]]
 
 

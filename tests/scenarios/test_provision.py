@@ -1,0 +1,85 @@
+"""Getting a pod: the next candidate, the other cloud, waiting for stock, and limits that are kept before renting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rpd.journal.records import Outcome
+from tests.scenarios.stage import Stage, config
+
+TWO = {"gpu_order": ["NVIDIA L4", "NVIDIA RTX A5000"], "datacenters": ["EUR-IS-1", "EU-RO-1"]}
+
+
+def tried(stage: Stage) -> list[tuple[str, str | None, str]]:
+    """GPU, data center and cloud of each create, in order."""
+    orders = [
+        record.body.args["candidate"]
+        for record in stage.records()
+        if getattr(record.body, "op", None) == "create_pod" and not isinstance(record.body, Outcome)
+    ]
+    return [(order["gpu_id"], order["datacenter_id"], order["cloud"]) for order in orders]
+
+
+def refused(stage: Stage) -> list[dict[str, Any]]:
+    return [
+        {"reason": record.body.reason, "error": record.body.error}
+        for record in stage.records()
+        if isinstance(record.body, Outcome) and record.body.op == "create_pod" and record.body.status == "failed"
+    ]
+
+
+@pytest.mark.row(33, 34, 35, 36, 123)
+def test_candidates_are_taken_in_order_each_refusal_with_its_reason(stage: Stage) -> None:
+    stage.fault("F1", times=3)
+    done = stage.run(config(pod=TWO))
+    assert done.returncode == 0, done.stderr
+    assert tried(stage) == [(gpu, place, "SECURE") for gpu in TWO["gpu_order"] for place in TWO["datacenters"]]
+    assert [each["reason"] for each in refused(stage)] == ["no_capacity"] * 3
+    assert stage.statuses() == ["TERMINATED"]
+
+
+@pytest.mark.row(37)
+def test_the_other_cloud_is_taken_when_the_first_has_nothing(stage: Stage) -> None:
+    stage.fault("F1", times=1)
+    done = stage.run(config(provision={"fallback_cloud_type": "COMMUNITY"}))
+    assert done.returncode == 0, done.stderr
+    assert [cloud for _, _, cloud in tried(stage)] == ["SECURE", "COMMUNITY"]
+
+
+@pytest.mark.row(38)
+def test_a_run_may_wait_for_stock(stage: Stage) -> None:
+    stage.fault("F1", times=2)
+    done = stage.run(config(), "--wait-for-stock", "1m")
+    assert done.returncode == 0, done.stderr
+    assert len(tried(stage)) == 3
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.row(38)
+def test_waiting_for_stock_has_an_end(stage: Stage) -> None:
+    stage.fault("F1", times=0)
+    done = stage.run(config(), "--wait-for-stock", "3s")
+    assert done.returncode == 6, done.stderr
+    assert stage.statuses() == []
+    assert "--wait-for-stock" in done.stderr
+
+
+@pytest.mark.row(39)
+def test_a_pod_that_is_billed_above_the_cap_goes_back_at_once(stage: Stage) -> None:
+    """Its list price is within the cap; what the cloud then bills is not."""
+    stage.job(config(pod={"gpu_count": 2}, budget={"max_gpu_price_usd": 0.3}))
+    done = stage.run()
+    assert done.returncode == 6, done.stderr
+    assert stage.starts() == 0
+
+
+@pytest.mark.row(115)
+def test_the_limit_of_the_day_is_kept_before_anything_is_rented(stage: Stage) -> None:
+    assert stage.run(config(budget={"max_usd": 0.5})).returncode == 0
+    done = stage.run(None, "--max-usd-per-day", "0.4")
+    assert done.returncode == 7, done.stderr
+    assert "above the day's $0.40" in done.stderr
+    assert len(stage.journals()) == 1
+    assert stage.run(None, "--max-usd-per-day", "5").returncode == 0
