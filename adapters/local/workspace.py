@@ -79,7 +79,8 @@ class LocalWorkspace:
     def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
         """Effect: write the run's manifest whole or not at all, with the config of the journal's record 0 (rendered,
         secrets masked); returns its sha256."""
-        whole = {**manifest, "config": _recorded_config(Path(run_dir))}
+        config = _recorded_config(Path(run_dir))
+        whole = {**manifest, "config": config} if config is not None else manifest
         content = msgspec.json.format(msgspec.json.encode(whole)) + b"\n"
         write_whole(Path(run_dir, MANIFEST_NAME), content, mode=0o644)
         return hashlib.sha256(content).hexdigest()

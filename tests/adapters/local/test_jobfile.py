@@ -152,8 +152,8 @@ staging:
     known = "known: a, b, config_dir, job_name, project_root, run_dir, run_id, volume_mount"
     assert problems(tmp_path, text) == [
         (
-            "1: nam: unknown field (did you mean 'name'?); allowed: artifacts, budget, lifecycle, local, name, pod, "
-            "preflight, provision, remote_env, run, run_id_prefix, schema_version, setup, ssh, staging, state_file, "
+            "1: nam: unknown field (did you mean 'name'?); allowed: artifacts, budget, lifecycle, local, name, "
+            "notify, pod, preflight, provision, remote_env, run, run_id_prefix, schema_version, setup, ssh, staging, state_file, "
             "storage, variables"
         ),
         "1: name: is missing",
@@ -187,7 +187,7 @@ staging:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("schema_version: 1", "4: schema_version: 1 is not allowed; allowed: 2"),
+        ("schema_version: 1", "4: schema_version: 1 is not allowed; rpd migrate FILE brings it up to date; allowed: 2"),
         ("state_file: no", None),
         ("name: other", "4: name: is written twice; first on line 1"),
         (
