@@ -144,12 +144,23 @@ def inspect(
 @app.command("gc")
 def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Act; without it, only the plan is shown.")] = False,
+    stopped: Annotated[bool, typer.Option("--stopped", help="Delete stopped pods of finished runs, too.")] = False,
+    older_than: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--older-than", metavar="AGE", help="Those that were stopped so long ago (30d)."),
+    ] = None,
+    adopt: Annotated[
+        list[str] | None, typer.Option("--adopt", metavar="POD", help="Stop this pod of somebody else's. Repeatable.")
+    ] = None,
+    workflow: Annotated[Optional[str], typer.Option("--workflow", metavar="NAME", help="Only its runs.")] = None,  # noqa: UP045
     json: Json = False,
 ) -> int:
     """Release every pod that is provably ours and that nobody drives any more."""
-    from rpd.adapters.cli.gc import collect_garbage
+    from rpd.adapters.cli.gc import Wanted, collect_garbage
+    from rpd.adapters.forensics.timeline import age_seconds
 
-    return collect_garbage(act=yes, as_json=json)
+    age = age_seconds(older_than) if older_than is not None else None
+    return collect_garbage(Wanted(stopped, age, tuple(adopt or ()), workflow), act=yes, as_json=json)
 
 
 @app.command("cancel")

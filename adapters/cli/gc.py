@@ -10,6 +10,7 @@ import msgspec
 from rpd.adapters.cli import output
 from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
 from rpd.adapters.cli.runs import note_strays
+from rpd.adapters.cli.stopped import Stopped, release_stopped, stopped_page, stopped_rows
 from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, recorded_access
@@ -23,7 +24,6 @@ from rpd.journal.errors import JournalError, JournalLocked, JournalUnwritable
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
-from rpd.states import cost
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.names import BEFORE_LAUNCH, State
@@ -64,27 +64,43 @@ class Account:
             self.access, self.problem = None, error.message
 
 
-def collect_garbage(*, act: bool, as_json: bool) -> int:
+class Wanted(msgspec.Struct, frozen=True):
+    """What a person asked for beside compute: stopped pods of finished runs (`older_than_seconds` old), pods of others
+    by id, one workflow only."""
+
+    stopped: bool = False
+    older_than_seconds: float | None = None
+    adopt: tuple[str, ...] = ()
+    workflow: str | None = None
+
+
+def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool) -> int:
     """Exit code 8 while a job that was spared is alive or a debt is open; else 0."""
     home = state_home()
     index = Index(home)
-    entries = index.entries()
+    everything = index.entries()
+    entries = [entry for entry in everything if wanted.workflow in (None, entry.workflow)]
     note_strays(index)
     accounts = _accounts(entries)
     rows = [row for entry in entries if (row := _planned(entry, accounts)) is not None]
     if act:
         for row in rows:
             _act(row, accounts)
-    foreign = _foreign(entries, accounts)
-    stopped = _stopped(entries)
+    foreign = _foreign(everything, accounts)
+    stopped = stopped_rows(entries)
+    failed = 0
+    if act:
+        failed += sum(not release_stopped(row) for row in stopped if row.is_wanted(wanted))
+        failed += _adopt(wanted.adopt, foreign, accounts)
     unreachable = [f"{account.name}: {account.problem}" for account in accounts.values() if account.problem]
-    code = 0 if all(row.is_done or row.is_spared for row in rows) else Exit.STILL_BILLING
+    code = 0 if all(row.is_done or row.is_spared for row in rows) and not failed else Exit.STILL_BILLING
     document = {
         "schema": "rpd.gc/1",
         "acted": act,
         "runs": [msgspec.to_builtins(row) for row in rows],
         "foreign": foreign,
-        "stopped": stopped,
+        "stopped": [row.document() for row in stopped],
+        "stopped_usd_per_month": round(sum(row.usd_per_month for row in stopped if not row.is_released), 2),
         "unreachable": unreachable,
         "exit_code": code,
     }
@@ -266,18 +282,28 @@ def _foreign(entries: list[Entry], accounts: dict[str, Account]) -> list[dict[st
     ]
 
 
-def _stopped(entries: list[Entry]) -> list[dict[str, Any]]:
-    rows = []
-    for entry in entries:
-        for debt in entry.debts:
-            if debt.kind == "storage":
-                monthly = (debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH
-                rows.append({"run_id": entry.run_id, "name": debt.key, "usd_per_month": round(monthly, 2)})
-    return rows
+def _adopt(ids: tuple[str, ...], foreign: list[dict[str, Any]], accounts: dict[str, Account]) -> int:
+    """Stop pods of others that a person named; how many could not be."""
+    failed = 0
+    known = {pod["id"]: pod for pod in foreign}
+    for pod_id in ids:
+        pod = known.get(pod_id)
+        account = next((each for each in accounts.values() if any(pod.id == pod_id for pod in each.pods)), None)
+        if pod is None or account is None or account.access is None:
+            output.note([f"--adopt {pod_id}: no pod of others with our prefix has this id"])
+            failed += 1
+            continue
+        try:
+            proof = stop_and_prove(account.cloud, pod_id, account.access.profile.proof_interval_seconds)
+            pod["result"] = proof
+        except RpdError as error:
+            pod["result"] = f"failed: {error.message}"
+            failed += 1
+    return failed
 
 
 def _page(
-    rows: list[Row], foreign: list[dict[str, Any]], stopped: list[dict[str, Any]], unreachable: list[str], *, act: bool
+    rows: list[Row], foreign: list[dict[str, Any]], stopped: list[Stopped], unreachable: list[str], *, act: bool
 ) -> list[str]:
     lines = []
     for row in rows:
@@ -297,9 +323,8 @@ def _page(
         lines.append(
             f"not ours to touch: {pod['id']} {pod['name']} {pod['status']} {rate(pod['usd_per_hour'])} {whose}"
         )
-    for item in stopped:
-        monthly = money(item["usd_per_month"])
-        lines.append(f"stopped: {item['name']} about {monthly} a month; rpd release {item['run_id']} --delete")
+        lines.append(f"    {pod.get('result') or 'rpd gc --yes --adopt ' + pod['id'] + '   stops it'}")
+    lines += stopped_page(stopped)
     lines += [f"could not reach {text}" for text in unreachable]
     if rows and not act:
         lines.append("nothing was done; rpd gc --yes acts")

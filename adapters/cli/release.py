@@ -41,19 +41,26 @@ def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:
             f"run {facts.run_id} is over; its pod {kept[0].id} is stopped and keeps {facts.volume_gb} GB",
             hint=f"rpd release {facts.run_id} --delete",
         )
-    from rpd.adapters.cli.giveback import delete_pod
-    from rpd.adapters.wiring import cloud_of_run
-
-    lines = []
-    if kept:
-        access = recorded_access(facts.opened.cloud)
-        require_own_account(facts, access)
-        cloud = cloud_of_run(facts.opened, facts.run_id, access, ProcessControl(), adopted=adopted(facts))
-        for pod in kept:
-            assert pod.id is not None, "filtered above"
-            proof = delete_pod(path, access, cloud, pod.id, pod.name, command="rpd release")
-            lines.append(f"pod {pod.id} deleted: {proof}")
+    lines = release_kept(path, "rpd release") if kept else []
     if as_json:
         output.answer(Inspection(read(path), SystemClock().now()).document())
     output.note(lines or [f"run {facts.run_id} is over and owes nothing"])
     return 0
+
+
+def release_kept(path: Path, command: str) -> list[str]:
+    """Delete every pod that a finished run keeps stopped, and prove it; a line for each. Raises RpdError,
+    JournalError."""
+    from rpd.adapters.cli.giveback import delete_pod
+    from rpd.adapters.wiring import cloud_of_run
+
+    facts = Inspection(read(path), SystemClock().now()).facts
+    access = recorded_access(facts.opened.cloud)
+    require_own_account(facts, access)
+    cloud = cloud_of_run(facts.opened, facts.run_id, access, ProcessControl(), adopted=adopted(facts))
+    lines = []
+    for pod in list(facts.pods.values()):
+        if pod.name in facts.storage_debts and pod.id is not None:
+            proof = delete_pod(path, access, cloud, pod.id, pod.name, command=command)
+            lines.append(f"pod {pod.id} deleted: {proof}")
+    return lines

@@ -1,0 +1,107 @@
+"""Stopped pods of this state home's runs: what they cost, how old they are, and their release."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rpd.adapters.report.words import duration, money
+from rpd.engine.errors import RpdError
+from rpd.journal.errors import JournalError
+from rpd.journal.index import Entry
+from rpd.states import cost
+
+if TYPE_CHECKING:
+    from rpd.adapters.cli.gc import Wanted
+
+IDLE_SECONDS = 30 * 86400.0
+"""After so long unused a paused pod costs more than the minutes it would save."""
+
+
+class Stopped(msgspec.Struct):
+    """One pod that a run keeps stopped. Money in USD; `age_seconds` since the run was last written to. Of a run that is
+    not over the results are still to be collected: nobody deletes it."""
+
+    run_id: str
+    workflow: str
+    journal: str
+    name: str
+    usd_per_month: float
+    age_seconds: float
+    is_over: bool
+    result: str | None = None
+    is_released: bool = False
+
+    def is_wanted(self, wanted: Wanted) -> bool:
+        """Whether a person asked for its end."""
+        if not self.is_over:
+            return False
+        if wanted.older_than_seconds is not None:
+            return self.age_seconds >= wanted.older_than_seconds
+        return wanted.stopped
+
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
+        return {**msgspec.to_builtins(self), "usd_per_day": round(self.usd_per_month * 12 / 365, 2)}
+
+
+def stopped_rows(entries: list[Entry]) -> list[Stopped]:
+    """The oldest first."""
+    rows = []
+    for entry in entries:
+        for debt in entry.debts:
+            if debt.kind == "storage":
+                monthly = round((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH, 2)
+                is_over = entry.outcome is not None and not entry.problem
+                age = max(0.0, time.time() - _wall(entry.updated))
+                rows.append(Stopped(entry.run_id, entry.workflow, entry.journal, debt.key, monthly, age, is_over))
+    return sorted(rows, key=lambda row: -row.age_seconds)
+
+
+def release_stopped(row: Stopped) -> bool:
+    """Delete it and prove it; what goes wrong is said, and does not stop the others."""
+    from rpd.adapters.cli.release import release_kept
+
+    try:
+        row.result = "; ".join(release_kept(Path(row.journal), "rpd gc")) or "nothing was left of it"
+        row.is_released = True
+    except (RpdError, JournalError) as error:
+        row.result = f"failed: {error.message}"
+    return row.is_released
+
+
+def stopped_page(rows: list[Stopped]) -> list[str]:
+    """Lines about them, and the total."""
+    lines = []
+    for row in rows:
+        daily = money(row.usd_per_month * 12 / 365)
+        lines.append(
+            f"stopped: {row.name} of {row.run_id}, {duration(row.age_seconds)} ago, "
+            f"{daily} a day, {money(row.usd_per_month)} a month"
+        )
+        if row.result is not None:
+            lines.append(f"    {row.result}")
+        elif not row.is_over:
+            lines.append(f"    its results are not collected: rpd resume {row.run_id}")
+        else:
+            idle = "; unused for so long, recycle does not pay" if row.age_seconds > IDLE_SECONDS else ""
+            lines.append(f"    rpd release {row.run_id} --delete{idle}")
+    left = [row for row in rows if not row.is_released]
+    if left:
+        monthly = sum(row.usd_per_month for row in left)
+        lines.append(
+            f"total:   {len(left)} stopped, {money(monthly * 12 / 365)} a day, {money(monthly)} a month; "
+            "rpd gc --yes --stopped (or --older-than 30d) deletes those of finished runs"
+        )
+    return lines
+
+
+def _wall(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return time.time()
