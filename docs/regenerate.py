@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from rpd.adapters.local.job_schema import job_schema
 from rpd.engine.diagram import markdown, mermaid
 from rpd.states.table import JOB
 from tests.simulation.regressions import REGRESSIONS
@@ -16,6 +18,14 @@ def bugs() -> str:
     lines = ["| | what happened | since then | schedule |", "|---|---|---|---|"]
     lines += [f"| {each.name} | {each.symptom} | {each.fix} | `{each.schedule}` |" for each in REGRESSIONS]
     return "\n".join(lines)
+
+
+SCHEMA = DOCS.parent / "examples" / "job.schema.json"
+
+
+def schema() -> str:
+    """The file that the examples name for editors."""
+    return json.dumps(job_schema(), indent=2) + "\n"
 
 
 PARTS = {
@@ -39,6 +49,7 @@ def main() -> None:
     """Replace what stands between the markers."""
     for page in PARTS:
         (DOCS / page).write_text(renewed(page))
+    SCHEMA.write_text(schema())
 
 
 if __name__ == "__main__":
