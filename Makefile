@@ -11,7 +11,7 @@ SEED ?= 1
 SEEDS ?= 10000
 FROM ?= 0
 
-.PHONY: demo test test-all chaos sim model matrix mutants lint types format bench docs clean
+.PHONY: demo test test-all chaos sim model matrix mutants lint types format bench docs features clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
@@ -53,6 +53,10 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/overhead.py
+
+features: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n $(JOBS) -m row --features build/features.json
+	$(BIN)/python -m docs.features build/features.json
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.regenerate

@@ -1,10 +1,27 @@
-"""What a test has measured is shown under the results: `record_property(MEASURED, sentence)`."""
+"""What a test has measured is shown under the results (`record_property(MEASURED, sentence)`); which features it shows
+is written down on request (`--features FILE`)."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
+# Modules of the tests import each other as `tests.*`, whichever way pytest was started.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests import features
+
 MEASURED = "measured"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--features", metavar="FILE", help="write down which rows of the feature table were shown")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(features.Features())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -12,3 +29,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, sentence in report.user_properties:
             if name == MEASURED:
                 terminalreporter.write_line(str(sentence))
+    wanted = terminalreporter.config.getoption("--features")
+    if wanted:
+        calls = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+        features.write(Path(wanted), [report for report in calls if report.when == "call"])

@@ -16,6 +16,7 @@ import requests
 from rpd.adapters.sandbox import daemon
 from rpd.journal.reader import read
 from rpd.journal.records import Record, Transition
+from tests.features import used
 from tests.scenarios.live import RPD, Live, Terminal, eventually
 
 __all__ = ["GATED", "Live", "Stage", "Terminal", "artifact", "bare", "config", "eventually", "staged"]
@@ -70,6 +71,7 @@ class Stage:
 
     def rpd(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """A command, to its end, off a terminal."""
+        used.update(arguments[:1])
         return subprocess.run(
             [*RPD, *arguments],
             cwd=self.folder,
@@ -83,12 +85,14 @@ class Stage:
 
     def start(self, *arguments: str) -> Live:
         """A command left running off a terminal, leader of its own session."""
+        used.update(arguments[:1])
         live = Live(self, arguments)
         self._live.append(live)
         return live
 
     def start_on_terminal(self, *arguments: str) -> Terminal:
         """A command left running on a terminal of its own, in the foreground."""
+        used.update(arguments[:1])
         live = Terminal(self, arguments)
         self._live.append(live)
         return live

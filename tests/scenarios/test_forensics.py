@@ -15,6 +15,7 @@ from rpd.adapters import api
 from rpd.adapters.local.workspace import MANIFEST_NAME
 from rpd.adapters.report.why import WHY
 from rpd.states.names import Reason
+from tests.features import used
 from tests.scenarios.live import RPD
 from tests.scenarios.stage import Stage, artifact, config, staged
 
@@ -147,6 +148,7 @@ def test_two_runs_are_compared_field_by_field(past: Stage) -> None:
 
 @pytest.mark.row(133)
 def test_the_python_api_reads_what_is_there(past: Stage) -> None:
+    used.add("api")
     run = api.load(past.journals()[0])
     assert run.row(api.now()).outcome == "succeeded"
     assert [record.event for record in api.records(past.journals()[0])][-1] == "closed"
