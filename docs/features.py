@@ -165,9 +165,10 @@ def page(shown: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         "# Features",
         "",
-        "What the tools before could do and what was asked for, row by row. A row is answered by the tests that are marked with its number",
-        "(`@pytest.mark.row`) and drive the `rpd` command in the sandbox, or the Python API; what stands here is what they did when this page was",
-        "made (`make features`). A weak row is one whose tests start no run and read no journal.",
+        "What the tools before could do and what was asked for, row by row. A row is answered by the tests that",
+        "are marked with its number (`@pytest.mark.row`) and drive the `rpd` command in the sandbox, or the Python",
+        "API; what stands here is what they did when this page was made (`make features`). A weak row is one whose",
+        "tests start no run and read no journal.",
         "",
         "| | feature | answer | shown by |",
         "|---|---|---|---|",

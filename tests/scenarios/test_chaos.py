@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.chaos import run_lives
 
 
+@pytest.mark.row(86, 137)
 def test_a_few_lives() -> None:
     lives = run_lives(4, seed=7, parallel=2)
     assert [(life.state, life.recovery, life.faults, life.story) for life in lives if life.faults] == []

@@ -11,6 +11,7 @@ from tests.scenarios.stage import GATED, Stage, artifact, bare, config
 MAKE_RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
 
 
+@pytest.mark.row(74, 75, 90, 93, 94, 106)
 @pytest.mark.slow
 def test_success_leaves_the_results_and_nothing_else(stage: Stage) -> None:
     done = stage.run(config(MAKE_RESULT, artifacts=artifact()))
@@ -21,6 +22,7 @@ def test_success_leaves_the_results_and_nothing_else(stage: Stage) -> None:
     assert (seen["outcome"], seen["exit_code"], seen["debts"], seen["verified"]) == ("succeeded", 0, [], True)
 
 
+@pytest.mark.row(75, 96, 101, 104)
 @pytest.mark.parametrize(
     ("sections", "reason", "starts"),
     [
@@ -51,6 +53,7 @@ def test_failure_stops_the_pod_and_says_how_to_end_the_storage(
     assert "a month" in done.stderr
 
 
+@pytest.mark.row(67)
 @pytest.mark.slow
 def test_the_output_of_a_failed_command_is_shown(stage: Stage) -> None:
     done = stage.run(config(setup=[{"command": "echo first; echo the disk is on fire >&2; exit 9"}]))
@@ -58,6 +61,7 @@ def test_the_output_of_a_failed_command_is_shown(stage: Stage) -> None:
     assert "the disk is on fire" in done.stderr
 
 
+@pytest.mark.row(91, 96)
 @pytest.mark.slow
 def test_failure_may_delete_the_pod_after_its_log_was_pulled(stage: Stage) -> None:
     done = stage.run(config("echo last words; exit 3", lifecycle={"on_failure": "delete"}))
@@ -67,6 +71,7 @@ def test_failure_may_delete_the_pod_after_its_log_was_pulled(stage: Stage) -> No
     assert "last words" in stage.result("run.log")
 
 
+@pytest.mark.row(112, 113)
 def test_a_job_past_its_budget_is_stopped_and_collected(stage: Stage) -> None:
     done = stage.run(
         config(f"{MAKE_RESULT}echo begun; sleep 300", artifacts=artifact(), budget={"max_runtime_minutes": 0.05})
@@ -86,6 +91,7 @@ def test_a_job_may_ask_for_the_largest_numbers(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.row(79, 127)
 def test_a_pod_that_vanishes_loses_the_run(stage: Stage) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
@@ -96,6 +102,7 @@ def test_a_pod_that_vanishes_loses_the_run(stage: Stage) -> None:
     assert (seen["outcome"], seen["reason"], seen["debts"]) == ("lost", "pod_vanished", [])
 
 
+@pytest.mark.row(79, 127)
 def test_a_pod_stopped_by_somebody_is_started_and_its_claim_read(stage: Stage) -> None:
     live = stage.begin(config(GATED, artifacts=artifact()))
     live.until("monitor")
@@ -107,6 +114,7 @@ def test_a_pod_stopped_by_somebody_is_started_and_its_claim_read(stage: Stage) -
     assert "begun" in stage.result("run.log")
 
 
+@pytest.mark.row(34, 123)
 def test_no_capacity_anywhere_is_refused_and_costs_nothing(stage: Stage) -> None:
     stage.fault("F1", times=0)
     done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
@@ -119,6 +127,7 @@ def test_no_capacity_anywhere_is_refused_and_costs_nothing(stage: Stage) -> None
     assert "NVIDIA RTX A4000" in done.stderr
 
 
+@pytest.mark.row(36)
 def test_the_next_candidate_is_taken(stage: Stage) -> None:
     stage.fault("F1", times=0, gpu="NVIDIA L4")
     done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
@@ -135,6 +144,7 @@ def test_a_pool_that_is_not_for_us_is_passed_over(stage: Stage) -> None:
     assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
 
 
+@pytest.mark.row(39)
 def test_a_gpu_over_the_price_cap_is_not_rented(stage: Stage) -> None:
     done = stage.run(config(budget={"max_gpu_price_usd": 0.01}))
     assert done.returncode == 6, done.stderr
@@ -142,6 +152,7 @@ def test_a_gpu_over_the_price_cap_is_not_rented(stage: Stage) -> None:
     assert stage.inspect()["reason"] == "price_over_cap"
 
 
+@pytest.mark.row(28)
 @pytest.mark.parametrize(
     ("fault", "options", "reason"),
     [
@@ -162,6 +173,7 @@ def test_credit_and_key_are_refused_at_once(stage: Stage, fault: str, options: d
     assert (seen["outcome"], seen["reason"], seen["debts"]) == ("refused", reason, [])
 
 
+@pytest.mark.row(8, 12, 13, 15, 16, 18)
 @pytest.mark.parametrize(
     ("document", "words"),
     [

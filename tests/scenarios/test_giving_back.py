@@ -34,6 +34,7 @@ def in_boot(stage: Stage, *, dead: bool) -> Live:
     return live
 
 
+@pytest.mark.row(84)
 @alive_or_dead
 def test_cancel_ends_a_running_job(stage: Stage, dead: bool) -> None:
     live = in_the_run(stage, dead=dead)
@@ -46,6 +47,7 @@ def test_cancel_ends_a_running_job(stage: Stage, dead: bool) -> None:
     assert stage.result("run.log") == "begun\n"
 
 
+@pytest.mark.row(84)
 @pytest.mark.slow
 @alive_or_dead
 def test_cancel_before_the_launch_leaves_nothing(stage: Stage, dead: bool) -> None:
@@ -58,6 +60,7 @@ def test_cancel_before_the_launch_leaves_nothing(stage: Stage, dead: bool) -> No
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.row(99)
 @pytest.mark.slow
 @alive_or_dead
 @pytest.mark.parametrize(
@@ -82,6 +85,7 @@ def test_cancel_of_a_finished_run_is_calm(stage: Stage) -> None:
     assert "over" in done.stderr
 
 
+@pytest.mark.row(99)
 def test_release_delete_ends_the_storage_of_a_failed_run(stage: Stage) -> None:
     assert stage.run(config("exit 3")).returncode == 5
     asked = stage.rpd("release")
@@ -109,6 +113,7 @@ def test_gc_with_nothing_to_do(stage: Stage) -> None:
     assert "nothing computes" in done.stdout
 
 
+@pytest.mark.row(102, 110)
 def test_gc_releases_what_died_before_the_launch(stage: Stage) -> None:
     in_boot(stage, dead=True)
     plan = gc(stage)
@@ -121,6 +126,7 @@ def test_gc_releases_what_died_before_the_launch(stage: Stage) -> None:
     assert gc(stage).returncode == 0
 
 
+@pytest.mark.row(102, 110)
 def test_gc_spares_a_job_that_runs(stage: Stage) -> None:
     in_the_run(stage, dead=True)
     done = gc(stage, "--yes")
@@ -134,6 +140,7 @@ def test_gc_spares_a_job_that_runs(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.row(86, 95)
 def test_gc_stops_a_pod_with_results_and_resume_fetches_them(stage: Stage) -> None:
     in_the_run(stage, dead=True, body=RESULT_LAST, artifacts=artifact())
     stage.go()

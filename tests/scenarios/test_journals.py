@@ -21,6 +21,7 @@ def dead_in_the_run(stage: Stage) -> None:
     live.kill()
 
 
+@pytest.mark.row(108)
 def test_a_damaged_journal_is_shown_and_its_pod_stopped(stage: Stage) -> None:
     dead_in_the_run(stage)
     data = bytearray(stage.journal.read_bytes())
@@ -75,6 +76,7 @@ def test_one_flipped_bit_in_record_0_does_not_keep_gc_from_acting(stage: Stage) 
     stage.nothing_computes()
 
 
+@pytest.mark.row(108)
 def test_one_flipped_bit_in_record_0_is_told_as_damage(stage: Stage) -> None:
     dead_in_boot(stage)
     flip(stage.journal, b'"run_dir":', 15)
@@ -99,6 +101,7 @@ def test_one_flipped_bit_in_a_held_lock_file(stage: Stage) -> None:
     }, told
 
 
+@pytest.mark.row(107)
 @pytest.mark.slow
 def test_a_journal_in_use_is_named_with_its_owner(stage: Stage) -> None:
     live = stage.begin(config(GATED))
@@ -177,6 +180,7 @@ def test_resume_of_a_run_that_is_over_says_so(stage: Stage) -> None:
     assert stage.journal.read_bytes() == before
 
 
+@pytest.mark.row(107)
 def test_a_dead_run_is_not_started_twice(stage: Stage) -> None:
     dead_in_the_run(stage)
     done = stage.run()

@@ -12,6 +12,7 @@ from tests.scenarios.stage import GATED, Stage, artifact, config, eventually
 TWO = {"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}
 
 
+@pytest.mark.row(54, 55)
 @pytest.mark.parametrize(
     ("how", "options"),
     [
@@ -32,6 +33,7 @@ def test_a_pod_whose_create_was_not_answered_is_adopted(stage: Stage, how: str, 
     assert "found, adopted" in done.stderr
 
 
+@pytest.mark.row(55)
 @pytest.mark.slow
 def test_a_pod_that_shows_late_is_adopted_too(stage: Stage) -> None:
     stage.fault("F12")
@@ -41,6 +43,7 @@ def test_a_pod_that_shows_late_is_adopted_too(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.row(54, 55)
 @pytest.mark.slow
 def test_a_create_that_truly_failed_is_repeated_after_the_quiet_window(stage: Stage) -> None:
     stage.fault("F13")
@@ -60,6 +63,7 @@ def test_a_pod_that_appears_after_the_next_attempt_is_given_back_while_the_job_r
     stage.judge("TERMINATED", "TERMINATED", starts=1)
 
 
+@pytest.mark.row(53)
 @pytest.mark.slow
 def test_two_pods_of_one_name(stage: Stage) -> None:
     stage.fault("F15")
@@ -68,6 +72,7 @@ def test_two_pods_of_one_name(stage: Stage) -> None:
     stage.judge("TERMINATED", "TERMINATED", starts=1)
 
 
+@pytest.mark.row(98)
 @pytest.mark.parametrize(
     ("how", "options", "times"),
     [
@@ -98,6 +103,7 @@ def test_ctrl_c_on_a_young_pod_that_delete_does_not_find(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.row(98)
 @pytest.mark.slow
 def test_a_stop_that_is_ignored_is_repeated(stage: Stage) -> None:
     stage.fault("F29", how="ignored", on="stop")
@@ -106,6 +112,7 @@ def test_a_stop_that_is_ignored_is_repeated(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.row(57, 60)
 @pytest.mark.slow
 @pytest.mark.parametrize("on", ["create", "delete", "any"])
 def test_a_storm_of_rate_limits_slows_down_and_passes(stage: Stage, on: str) -> None:
@@ -133,6 +140,7 @@ def test_a_storm_of_edge_pages_on_everything(stage: Stage) -> None:
     assert stage.starts() == 1
 
 
+@pytest.mark.row(56, 58)
 def test_a_host_that_never_boots_is_given_back_for_the_next(stage: Stage) -> None:
     stage.fault("F16")
     done = stage.run(config(pod=TWO, budget={"ssh_ready_timeout_sec": 2}))
@@ -141,6 +149,7 @@ def test_a_host_that_never_boots_is_given_back_for_the_next(stage: Stage) -> Non
     assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
 
 
+@pytest.mark.row(58)
 @pytest.mark.slow
 def test_hosts_that_never_boot_end_the_run(stage: Stage) -> None:
     stage.fault("F16", times=0)

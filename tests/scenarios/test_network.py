@@ -23,6 +23,7 @@ done
 """
 
 
+@pytest.mark.row(57, 60)
 @pytest.mark.parametrize(
     ("fault", "options"),
     [
@@ -57,6 +58,7 @@ def test_an_api_that_stays_away_at_the_end_keeps_the_debt_open_until_it_is_back(
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.row(78)
 @pytest.mark.skipif(sys.platform != "linux", reason="cuts connections with pidfd_getfd")
 def test_the_log_is_whole_after_the_link_was_cut(stage: Stage) -> None:
     live = stage.begin(config(TALKATIVE))

@@ -49,6 +49,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
         yield made
 
 
+@pytest.mark.row(8, 11)
 def test_the_recipe_runs_unchanged(place: Stage) -> None:
     place.job(RECIPE, "foo.yaml")
     done = place.rpd("run", "foo.yaml", "--sandbox")
@@ -58,6 +59,7 @@ def test_the_recipe_runs_unchanged(place: Stage) -> None:
     assert not (place.user / ".runpod-my-benchmark-current").exists()
 
 
+@pytest.mark.row(132)
 def test_the_pointer_file_lives_as_long_as_the_pod(stage: Stage) -> None:
     gated = RECIPE.replace("  body: |\n", "  body: |\n    until [ -e /workspace/go ]; do sleep 0.05; done\n")
     stage.job(gated, "foo.yaml")
@@ -78,6 +80,7 @@ def test_the_pointer_file_lives_as_long_as_the_pod(stage: Stage) -> None:
     assert not pointer.exists()
 
 
+@pytest.mark.row(10, 64, 67)
 @pytest.mark.slow
 def test_hello_runs(place: Stage) -> None:
     shutil.copytree(HELLO, place.folder / "hello", ignore=shutil.ignore_patterns("artifacts"))

@@ -33,6 +33,7 @@ def press_again(live: Live, pressed_at: float) -> None:
     live.press()
 
 
+@pytest.mark.row(58, 111)
 @on_and_off
 @pytest.mark.parametrize(
     ("number", "code"),
@@ -53,6 +54,7 @@ def test_in_boot_the_pod_is_given_back(stage: Stage, terminal: bool, number: sig
     assert (seen["outcome"], seen["debts"]) == ("cancelled", [])
 
 
+@pytest.mark.row(85, 87)
 def test_on_a_terminal_ctrl_c_leaves_the_job_to_its_switch(stage: Stage) -> None:
     live = begin(stage, True, config(RESULT_FIRST, artifacts=artifact()))
     live.until("monitor")
@@ -71,6 +73,7 @@ def test_on_a_terminal_ctrl_c_leaves_the_job_to_its_switch(stage: Stage) -> None
     assert stage.result() == "42\n"
 
 
+@pytest.mark.row(84, 91, 97)
 def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage: Stage) -> None:
     live = begin(stage, False, config(RESULT_FIRST, artifacts=artifact()))
     live.until("monitor")
@@ -82,6 +85,7 @@ def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage
     assert f"rpd release {stage.run_id} --delete" in live.text
 
 
+@pytest.mark.row(111)
 @on_and_off
 def test_term_stops_a_running_job_and_brings_back_what_there_is(stage: Stage, terminal: bool) -> None:
     live = begin(stage, terminal, config(RESULT_FIRST, artifacts=artifact()))
@@ -112,6 +116,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_names_the_debt(stage: Stage, termina
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.row(111)
 def test_a_lost_terminal_does_not_end_the_run(stage: Stage) -> None:
     stage.job(config(RESULT_FIRST, artifacts=artifact()))
     live = stage.start_on_terminal("run", "job.yaml", "--sandbox")
@@ -132,6 +137,7 @@ def test_hangup_off_a_terminal_does_not_end_the_run(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.row(97)
 @pytest.mark.parametrize(
     ("wish", "terminal", "code", "status"),
     [
@@ -152,6 +158,7 @@ def test_the_job_file_may_say_what_ctrl_c_means(
         assert stage.result() == "42\n"
 
 
+@pytest.mark.row(81, 85)
 def test_run_detached_follow_and_resume(stage: Stage) -> None:
     done = stage.run(config(f"{GATED}echo ended"), "--detach")
     assert done.returncode == 75, done.stderr
