@@ -74,14 +74,53 @@ def _globals(debug: Debug = False) -> None:
         os.environ["RPD_DEBUG"] = "1"
 
 
+File = Annotated[Optional[Path], typer.Argument(metavar="FILE", help="The job file.")]  # noqa: UP045
+Config = Annotated[Optional[Path], typer.Option("--config", hidden=True)]  # noqa: UP045
+VarsFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--vars-file", metavar="FILE", help="Variables as a JSON object; --var wins."),
+]
+Gpus = Annotated[
+    list[str] | None,
+    typer.Option("--gpu", "--gpu-id", metavar="GPU", help="In place of the file's gpu_order. Repeatable."),
+]
+Places = Annotated[
+    list[str] | None,
+    typer.Option("--datacenter", "--datacenter-id", metavar="ID", help="In place of the file's. Repeatable."),
+]
+Image = Annotated[Optional[str], typer.Option("--image", metavar="IMAGE", help="In place of the file's.")]  # noqa: UP045
+GpuPrice = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option("--max-gpu-price", metavar="USD", help="The most that a GPU may cost per hour."),
+]
+CostCap = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option("--cost-cap-usd", metavar="USD", help="The most that the run may cost."),
+]
+Runtime = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option("--max-runtime-minutes", metavar="N", help="How long its pods may live."),
+]
+SshTimeout = Annotated[Optional[float], typer.Option("--ssh-ready-timeout-sec", metavar="N", hidden=True)]  # noqa: UP045
+Fallback = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--fallback-cloud-type", metavar="SECURE|COMMUNITY", help="The cloud to try when the first has none."),
+]
+
+
 @app.command("run")
 def run(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The job file.")],
+    file: File = None,
+    config: Config = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Leave once the job runs; `rpd resume` comes back.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Start although an unfinished run of this file exists.")] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", "--force-fresh", help="Rent a fresh pod, and release a paused one.")
+    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", "--dry-run", help="Everything but the renting.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", "--offline-dry-run", help="A plan without a process or a socket.")
     ] = False,
     wait_for_stock: Annotated[
         Optional[str],  # noqa: UP045
@@ -91,27 +130,56 @@ def run(
         Optional[float],  # noqa: UP045
         typer.Option("--max-usd-per-day", metavar="USD", help="Refuse a run that could bring the day above it."),
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Everything but the renting.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="With --plan: no process, no socket.")] = False,
+    print_run_dir: Annotated[
+        bool, typer.Option("--print-run-dir", help="First of all print RUN_DIR=<folder> on stdout.")
+    ] = False,
+    gpu: Gpus = None,
+    datacenter: Places = None,
+    image: Image = None,
+    max_gpu_price: GpuPrice = None,
+    cost_cap_usd: CostCap = None,
+    max_runtime_minutes: Runtime = None,
+    ssh_ready_timeout_sec: SshTimeout = None,
+    fallback_cloud_type: Fallback = None,
     var: Vars = None,
+    vars_file: VarsFile = None,
     json: Json = False,
 ) -> int:
     """Rent a pod, run the job, bring the results back verified, give the pod back."""
+    from rpd.adapters.cli.overrides import overrides, the_file
+    from rpd.engine.errors import UserError
+
+    said = overrides(
+        variables=var,
+        vars_file=vars_file,
+        gpus=gpu,
+        datacenters=datacenter,
+        image=image,
+        max_gpu_price=max_gpu_price,
+        cost_cap_usd=cost_cap_usd,
+        max_runtime_minutes=max_runtime_minutes,
+        ssh_ready_timeout_sec=ssh_ready_timeout_sec,
+        fallback_cloud_type=fallback_cloud_type,
+    )
+    job = the_file(file, config)
     if plan or offline:
         from rpd.adapters.cli.estimate import plan_file
 
-        return plan_file(file, use_sandbox=sandbox, offline=offline, variables=var or [], as_json=json)
+        return plan_file(job, said, use_sandbox=sandbox, offline=offline, as_json=json)
+    if print_run_dir and json:
+        raise UserError("--print-run-dir and --json cannot both have stdout; the JSON names run_dir")
     from rpd.adapters.cli.run import run_file
 
     return run_file(
-        file,
+        job,
+        said,
         use_sandbox=sandbox,
         detach=detach,
         new=new,
         fresh=fresh,
         wait_for_stock=wait_for_stock,
         max_usd_per_day=max_usd_per_day,
-        variables=var or [],
+        print_run_dir=print_run_dir,
         as_json=json,
     )
 
@@ -186,15 +254,32 @@ def release(
 
 @app.command("estimate")
 def estimate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The job file.")],
+    file: File = None,
+    config: Config = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="At the sandbox's prices.")] = False,
+    gpu: Gpus = None,
+    datacenter: Places = None,
+    max_gpu_price: GpuPrice = None,
+    cost_cap_usd: CostCap = None,
+    max_runtime_minutes: Runtime = None,
     var: Vars = None,
+    vars_file: VarsFile = None,
     json: Json = False,
 ) -> int:
     """What a job will cost: candidates, prices, caps, the worst case."""
     from rpd.adapters.cli.estimate import estimate_file
+    from rpd.adapters.cli.overrides import overrides, the_file
 
-    return estimate_file(file, use_sandbox=sandbox, variables=var or [], as_json=json)
+    said = overrides(
+        variables=var,
+        vars_file=vars_file,
+        gpus=gpu,
+        datacenters=datacenter,
+        max_gpu_price=max_gpu_price,
+        cost_cap_usd=cost_cap_usd,
+        max_runtime_minutes=max_runtime_minutes,
+    )
+    return estimate_file(the_file(file, config), said, use_sandbox=sandbox, as_json=json)
 
 
 @app.command("init")
@@ -226,12 +311,13 @@ def schema(what: Annotated[str, typer.Argument(metavar="[job|journal]")] = "job"
 
 @app.command("validate")
 def validate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The job file.")], var: Vars = None, json: Json = False
+    file: File = None, config: Config = None, var: Vars = None, vars_file: VarsFile = None, json: Json = False
 ) -> int:
     """Check and render a job file; starts nothing, asks nobody."""
+    from rpd.adapters.cli.overrides import overrides, the_file
     from rpd.adapters.cli.validate import validate_file
 
-    return validate_file(file, variables=var or [], as_json=json)
+    return validate_file(the_file(file, config), overrides(variables=var, vars_file=vars_file), as_json=json)
 
 
 @app.command("runs")

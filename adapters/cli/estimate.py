@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.listing import table
-from rpd.adapters.cli.validate import read_variables
+from rpd.adapters.cli.overrides import Overrides
 from rpd.adapters.forensics.estimate import BOOT_MINUTES, Estimate, document, estimate
 from rpd.adapters.local.clouds import default_access, sandbox_access, sandbox_home
 from rpd.adapters.local.control import ProcessControl
@@ -19,9 +19,9 @@ from rpd.states.exits import Exit
 from rpd.states.world import Offer
 
 
-def estimate_file(file: Path, *, use_sandbox: bool, variables: list[str], as_json: bool) -> int:
+def estimate_file(file: Path, said: Overrides, *, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0, or 6 when no candidate is within the price cap."""
-    loaded = load_job(file, variables=read_variables(variables))
+    loaded = load_job(file, variables=said.variables, fields=said.fields)
     found = estimate(loaded.job, _offers(loaded, use_sandbox=use_sandbox))
     if as_json:
         output.answer({"schema": "rpd.estimate/1", "job": loaded.job.name, **document(found)})
@@ -30,9 +30,9 @@ def estimate_file(file: Path, *, use_sandbox: bool, variables: list[str], as_jso
     return _code(found)
 
 
-def plan_file(file: Path, *, use_sandbox: bool, offline: bool, variables: list[str], as_json: bool) -> int:
+def plan_file(file: Path, said: Overrides, *, use_sandbox: bool, offline: bool, as_json: bool) -> int:
     """Everything but the renting. `offline` starts no process and opens no socket: prices are then not known."""
-    loaded = load_job(file, variables=read_variables(variables))
+    loaded = load_job(file, variables=said.variables, fields=said.fields)
     problems = LocalWorkspace(state_home()).check_inputs(loaded.job, loaded.run_dir)
     if problems:
         raise UserError("\n       ".join([f"{file} cannot run here:", *problems]))

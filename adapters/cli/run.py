@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.cli import output
 from rpd.adapters.cli.driving import drive_journal
+from rpd.adapters.cli.overrides import Overrides
 from rpd.adapters.cli.paused import pause_options
-from rpd.adapters.cli.validate import read_variables
 from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, default_access, redactor_for, sandbox_access, sandbox_home
@@ -37,6 +38,7 @@ from rpd.states.exits import Exit
 
 def run_file(
     file: Path,
+    said: Overrides,
     *,
     use_sandbox: bool,
     detach: bool,
@@ -44,11 +46,11 @@ def run_file(
     fresh: bool,
     wait_for_stock: str | None,
     max_usd_per_day: float | None,
-    variables: list[str],
+    print_run_dir: bool,
     as_json: bool,
 ) -> int:
     """Load, check, open the journal, drive."""
-    loaded = load_job(file, variables=read_variables(variables))
+    loaded = load_job(file, variables=said.variables, fields=said.fields)
     home = state_home()
     problems = LocalWorkspace(home).check_inputs(loaded.job, loaded.run_dir)
     if problems:
@@ -61,6 +63,8 @@ def run_file(
     options = pause_options(loaded, access, home, fresh=fresh)
     if wait_for_stock is not None:
         options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)
+    if print_run_dir:
+        output.text([f"RUN_DIR={loaded.run_dir}"])
     journal = _open(loaded, access, home, options)
     return drive_journal(journal, access, as_json=as_json, detach=detach)
 

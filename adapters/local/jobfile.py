@@ -62,13 +62,15 @@ def load_job(
     path: Path,
     *,
     variables: Mapping[str, str] | None = None,
+    fields: Mapping[SpecPath, Any] | None = None,
     run_id: str | None = None,
     environ: Mapping[str, str] = os.environ,
     home: Path | None = None,
 ) -> LoadedJob:
     """Load one job file.
 
-    `variables` come from the command line and win over the file's. Without `run_id` a new one is made from the file's
+    `variables` come from the command line and win over the file's; so do `fields`, which replace single values (a path
+    such as `("pod", "image")` to its value). Without `run_id` a new one is made from the file's
     prefix and the time. `environ` is searched for secrets that must not stand in the file. `home` is the user's home
     folder. Raises SpecError with all problems, UserError when the file cannot be read.
     """
@@ -76,7 +78,8 @@ def load_job(
         (lambda _prefix: run_id) if run_id else (lambda prefix: new_run_id(prefix_label(prefix), time.time()))
     )
     secrets = environment_secrets(environ)
-    return _build(read_yaml(path), path, variables or {}, make, secrets, home or user_home())
+    source = _overlaid(read_yaml(path), fields or {})
+    return _build(source, path, variables or {}, make, secrets, home or user_home())
 
 
 def load_text(
@@ -96,6 +99,22 @@ def restore_job(config: Mapping[str, Any], environ: Mapping[str, str] = os.envir
         return msgspec.convert(unmask(dict(config), environ), Job)
     except msgspec.ValidationError as error:
         raise UserError(f"the journal's record 0 does not hold a job this rpd understands: {error}") from error
+
+
+def _overlaid(source: YamlSource, fields: Mapping[SpecPath, Any]) -> YamlSource:
+    """The file with values of the command line in place of its own. A place that holds no mapping is left alone: what
+    is wrong there is told as such."""
+    data: dict[Any, Any] = dict(source.data)
+    for path, value in fields.items():
+        below = data
+        for part in path[:-1]:
+            inner = below.get(part) or {}
+            if not isinstance(inner, dict):
+                break
+            below[part] = below = dict(inner)
+        else:
+            below[path[-1]] = value
+    return msgspec.structs.replace(source, data=data)
 
 
 def _build(

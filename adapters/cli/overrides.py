@@ -1,0 +1,87 @@
+"""What the command line says over the job file: variables, and one-off values of single fields."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.local.spec_error import Path as SpecPath
+from rpd.engine.errors import UserError
+
+
+class Overrides(msgspec.Struct, frozen=True):
+    """Words of the command line. `fields` maps places in the file (`("budget", "max_usd")`) to values that replace
+    those of the file; `variables` win over the file's."""
+
+    variables: dict[str, str] = {}
+    fields: dict[SpecPath, Any] = {}
+
+
+def overrides(
+    *,
+    variables: list[str] | None = None,
+    vars_file: Path | None = None,
+    gpus: list[str] | None = None,
+    datacenters: list[str] | None = None,
+    image: str | None = None,
+    max_gpu_price: float | None = None,
+    cost_cap_usd: float | None = None,
+    max_runtime_minutes: float | None = None,
+    ssh_ready_timeout_sec: float | None = None,
+    fallback_cloud_type: str | None = None,
+) -> Overrides:
+    """Put together; None leaves a field to the file. Raises UserError."""
+    named: dict[SpecPath, Any] = {
+        ("pod", "gpu_order"): gpus or None,
+        ("pod", "datacenters"): datacenters or None,
+        ("pod", "image"): image,
+        ("budget", "max_gpu_price_usd"): max_gpu_price,
+        ("budget", "max_runtime_minutes"): max_runtime_minutes,
+        ("budget", "ssh_ready_timeout_sec"): ssh_ready_timeout_sec,
+        ("provision", "fallback_cloud_type"): fallback_cloud_type,
+        ("budget", "cost_cap_usd"): cost_cap_usd,
+        ("budget", "max_usd"): cost_cap_usd,  # of the two, this is the one that counts
+    }
+    found = {**_read_file(vars_file), **read_variables(variables or [])}
+    return Overrides(found, {place: value for place, value in named.items() if value is not None})
+
+
+def read_variables(pairs: list[str]) -> dict[str, str]:
+    """`KEY=VALUE` from the command line, or `KEY` alone for the value of this process's environment: a secret then
+    shows in no list of processes. Raises UserError."""
+    variables = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key.isidentifier() or not (equals or key in os.environ):
+            shown = f"{key}=..." if equals else key  # a value may be a secret
+            raise UserError(f"--var {shown!r} is not KEY=VALUE, nor the name of a variable of the environment")
+        variables[key] = value if equals else os.environ[key]
+    return variables
+
+
+def _read_file(path: Path | None) -> Mapping[str, str]:
+    if path is None:
+        return {}
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except OSError as error:
+        raise UserError(f"--vars-file {path} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UserError(f"--vars-file {path} is no JSON object of texts: {error}") from error
+    wrong = [name for name in found if not name.isidentifier()]
+    if wrong:
+        raise UserError(f"--vars-file {path}: {wrong[0]!r} is no name of a variable")
+    return found
+
+
+def the_file(file: Path | None, config: Path | None) -> Path:
+    """The job file, as an argument or as `--config`. Raises UserError."""
+    if (file is None) == (config is None):
+        raise UserError("name one job file", hint="rpd run FILE")
+    found = file if file is not None else config
+    assert found is not None, "one of the two was named"
+    return found

@@ -1,0 +1,73 @@
+"""One-off values of the command line, under the names that scripts know."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.scenarios.stage import Stage, config
+
+
+@pytest.mark.row(10, 39, 52, 132)
+def test_one_run_may_differ_from_its_file(stage: Stage) -> None:
+    job = config("echo {word} {other}", variables={"word": "file", "other": "x"})
+    del job["budget"]
+    stage.job(job)
+    (stage.folder / "vars.json").write_text('{"word": "from a file", "other": "y"}')
+    done = stage.rpd(
+        "run",
+        "--config",
+        "job.yaml",
+        "--sandbox",
+        "--gpu-id",
+        "NVIDIA RTX A5000",
+        "--datacenter-id",
+        "EU-RO-1",
+        "--cost-cap-usd",
+        "0.5",
+        "--max-runtime-minutes",
+        "5",
+        "--max-gpu-price",
+        "2",
+        "--vars-file",
+        "vars.json",
+        "--var",
+        "other=z",
+        "--print-run-dir",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"RUN_DIR={stage.run_folder()}"
+    assert "from a file z" in stage.result("run.log")
+    seen = stage.inspect()
+    assert (seen["pod"]["gpu"], seen["pod"]["datacenter"]) == ("NVIDIA RTX A5000", "EU-RO-1")
+    recorded = stage.records()[0].body
+    budget = recorded.config["budget"]  # type: ignore[union-attr]
+    assert (budget["max_usd"], budget["max_runtime_minutes"], budget["max_gpu_price_usd"]) == (0.5, 5, 2)
+
+
+def test_words_that_make_no_sense_are_told_apart(stage: Stage) -> None:
+    stage.job(config())
+    (stage.folder / "vars.json").write_text('{"a": 1}')
+    for words, told in (
+        (("run",), "name one job file"),
+        (("run", "job.yaml", "--config", "job.yaml"), "name one job file"),
+        (("validate", "job.yaml", "--vars-file", "vars.json"), "no JSON object of texts"),
+        (("validate", "job.yaml", "--vars-file", "none.json"), "cannot be read"),
+        (("run", "job.yaml", "--sandbox", "--print-run-dir", "--json"), "cannot both have stdout"),
+        (("run", "job.yaml", "--sandbox", "--cost-cap-usd", "-1"), "budget"),
+        (("run", "job.yaml", "--sandbox", "--wait-for-stock", "soon"), "is no age"),
+    ):
+        done = stage.rpd(*words)
+        assert done.returncode == 2, (words, done.stderr)
+        assert told in done.stderr, (words, done.stderr)
+    assert stage.statuses() == []
+
+
+@pytest.mark.row(30, 31)
+def test_the_older_words_for_a_plan_are_known(stage: Stage) -> None:
+    stage.job(config())
+    assert stage.rpd("run", "--config", "job.yaml", "--sandbox", "--dry-run").returncode == 0
+    done = stage.rpd("run", "--config", "job.yaml", "--offline-dry-run", "--json")
+    assert json.loads(done.stdout)["offline"] is True
+    assert stage.statuses() == []
