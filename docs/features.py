@@ -185,7 +185,8 @@ def page(shown: dict[str, list[dict[str, Any]]]) -> str:
 def _answer(number: int, tests: list[dict[str, Any]]) -> tuple[str, str]:
     if not tests:
         return (REFUSED[number], "") if number in REFUSED else ("not yet", "")
-    by = "<br>".join(f"`{each['test'].removeprefix('tests/')}`" for each in tests)
+    names = {each["test"].removeprefix("tests/").partition("[")[0] for each in tests}
+    by = "<br>".join(f"`{name}`" for name in sorted(names))
     if any(each["outcome"] != "passed" for each in tests):
         return "failed", by
     return ("weak" if all(each["weak"] for each in tests) else "yes"), by

@@ -383,6 +383,14 @@ def compare(
     return compare_runs(one, other, as_json=json)
 
 
+@app.command("cost")
+def cost(run: Run = None, json: Json = False) -> int:
+    """What a run was estimated to cost, and what the provider has booked."""
+    from rpd.adapters.cli.cost import show_cost
+
+    return show_cost(run, as_json=json)
+
+
 @app.command("logs")
 def logs(
     run: Run = None,

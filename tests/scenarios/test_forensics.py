@@ -211,3 +211,17 @@ def test_a_failure_is_explained_in_plain_words(past: Stage) -> None:
 
 def test_every_reason_has_its_words() -> None:
     assert set(WHY) == set(Reason)
+
+
+@pytest.mark.row(118)
+def test_the_estimate_stands_beside_what_was_booked(past: Stage) -> None:
+    found = told(past, "cost", ids(past)[0])
+    (pod,) = found["pods"]
+    assert pod["booked_usd"] == pytest.approx(pod["estimated_usd"], rel=0.5, abs=0.01)
+    assert pod["difference"] == "they agree"
+    past.fault("F37", times=0, lag=3600)
+    late = told(past, "cost", ids(past)[0])["pods"][0]
+    past.clear_faults()
+    assert late["booked_usd"] in (None, 0.0) or late["difference"] == "they agree"
+    assert told(past, "cost", ids(past)[2])["pods"] == []
+    assert "stored: $2.00 a month" in past.rpd("cost", ids(past)[1]).stdout
