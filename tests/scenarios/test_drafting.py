@@ -40,6 +40,7 @@ def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 @pytest.mark.row(8, 9)
 def test_the_starter_file_is_valid_and_runs(stage: Stage) -> None:
     assert stage.rpd("init", "job.yaml").returncode == 0

@@ -206,6 +206,7 @@ def test_a_failure_marker_that_the_config_names_ends_the_job(stage: Stage) -> No
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(76)
 def test_words_that_look_like_failure_fail_nobody_by_themselves(stage: Stage) -> None:
     done = stage.run(config("echo Killed 0 stale workers; echo Traceback; exit 0"))

@@ -54,6 +54,7 @@ def test_the_end_and_most_of_the_budget_are_told(stage: Stage, webhook: tuple[st
         assert "exit code 7" in notices[1]["text"]
 
 
+@pytest.mark.slow
 @pytest.mark.row(98, 114)
 def test_a_pod_that_could_not_be_given_back_is_told_of(stage: Stage) -> None:
     live = stage.begin(config(GATED, notify={"command": COMMAND}))
@@ -69,6 +70,7 @@ def test_a_pod_that_could_not_be_given_back_is_told_of(stage: Stage) -> None:
     assert "NOT RELEASED" in told[0]["text"]
 
 
+@pytest.mark.slow
 def test_a_message_that_cannot_be_sent_ends_nothing(stage: Stage) -> None:
     done = stage.run(config("echo hello", notify={"command": "exit 9", "webhook": "http://127.0.0.1:9/x?token=s3cr3t"}))
     assert done.returncode == 0, done.stderr

@@ -64,6 +64,7 @@ def test_words_that_make_no_sense_are_told_apart(stage: Stage) -> None:
     assert stage.statuses() == []
 
 
+@pytest.mark.slow
 @pytest.mark.row(30, 31)
 def test_the_older_words_for_a_plan_are_known(stage: Stage) -> None:
     stage.job(config())

@@ -40,6 +40,7 @@ def test_candidates_are_taken_in_order_each_refusal_with_its_reason(stage: Stage
     assert stage.statuses() == ["TERMINATED"]
 
 
+@pytest.mark.slow
 @pytest.mark.row(37)
 def test_the_other_cloud_is_taken_when_the_first_has_nothing(stage: Stage) -> None:
     stage.fault("F1", times=1)
@@ -57,6 +58,7 @@ def test_a_run_may_wait_for_stock(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(38)
 def test_waiting_for_stock_has_an_end(stage: Stage) -> None:
     stage.fault("F1", times=0)
@@ -66,6 +68,7 @@ def test_waiting_for_stock_has_an_end(stage: Stage) -> None:
     assert "--wait-for-stock" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.row(39)
 def test_a_pod_that_is_billed_above_the_cap_goes_back_at_once(stage: Stage) -> None:
     """Its list price is within the cap; what the cloud then bills is not."""

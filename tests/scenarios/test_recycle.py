@@ -91,6 +91,7 @@ def test_a_drifted_pod_may_be_kept_in_use(stage: Stage) -> None:
     stage.judge("EXITED", starts=3)
 
 
+@pytest.mark.slow
 @pytest.mark.row(62, 105)
 def test_asking_about_drift_needs_a_terminal(stage: Stage) -> None:
     paused(stage)
@@ -108,6 +109,7 @@ def test_asking_about_drift_needs_a_terminal(stage: Stage) -> None:
         assert stage.statuses() == statuses
 
 
+@pytest.mark.slow
 @pytest.mark.row(63)
 def test_fresh_skips_the_paused_pod_and_releases_it(stage: Stage) -> None:
     paused(stage)
@@ -127,6 +129,7 @@ def test_removing_the_state_file_means_fresh(stage: Stage) -> None:
     assert (stage.folder / "pointer.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.row(61)
 def test_a_refused_start_leaves_the_pod_paused_until_there_is_a_better_one(stage: Stage) -> None:
     paused(stage)
@@ -142,6 +145,7 @@ def test_a_refused_start_leaves_the_pod_paused_until_there_is_a_better_one(stage
     stage.judge("TERMINATED", "EXITED", "EXITED", starts=3)
 
 
+@pytest.mark.slow
 @pytest.mark.row(61)
 def test_a_pod_that_starts_without_gpus_goes_back_to_sleep(stage: Stage) -> None:
     paused(stage)
@@ -151,6 +155,7 @@ def test_a_pod_that_starts_without_gpus_goes_back_to_sleep(stage: Stage) -> None
     stage.judge("TERMINATED", "EXITED", starts=2)
 
 
+@pytest.mark.slow
 @pytest.mark.row(61)
 def test_a_paused_pod_that_somebody_deleted_is_no_loss(stage: Stage) -> None:
     first = paused(stage)
@@ -163,6 +168,7 @@ def test_a_paused_pod_that_somebody_deleted_is_no_loss(stage: Stage) -> None:
     assert [debt["kind"] for debt in stage.inspect()["debts"]] == ["storage"]
 
 
+@pytest.mark.slow
 @pytest.mark.row(61)
 def test_a_paused_pod_that_somebody_started_is_used_as_it_is(stage: Stage) -> None:
     paused(stage)
@@ -188,6 +194,7 @@ def test_of_two_runs_one_gets_the_paused_pod(stage: Stage) -> None:
     assert sorted(len(debts) for debts in owners) == [0, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.row(61)
 def test_a_stock_out_does_not_keep_a_paused_pod_from_being_used(stage: Stage) -> None:
     paused(stage)
@@ -197,6 +204,7 @@ def test_a_stock_out_does_not_keep_a_paused_pod_from_being_used(stage: Stage) ->
     stage.judge("EXITED", starts=2)
 
 
+@pytest.mark.slow
 @pytest.mark.row(61, 97)
 def test_a_failed_run_is_never_recycled(stage: Stage) -> None:
     failed = stage.run(recycled("exit 3"))

@@ -37,6 +37,7 @@ def test_stopped_pods_are_listed_with_their_price_and_deleted_only_on_request(st
     assert gc(stage)["stopped"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.row(95, 100)
 def test_results_that_nobody_has_are_not_deleted_with_the_rest(stage: Stage) -> None:
     live = stage.begin(config(GATED))
@@ -49,6 +50,7 @@ def test_results_that_nobody_has_are_not_deleted_with_the_rest(stage: Stage) -> 
     assert "its results are not collected: rpd resume" in stage.rpd("gc").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.row(102)
 def test_a_pod_of_somebody_else_is_shown_and_stopped_only_when_adopted(stage: Stage) -> None:
     live = stage.begin(config(GATED))

@@ -104,7 +104,7 @@ def test_words_that_are_no_command(rpd: Typist) -> None:
     assert "no such command 'rnu'. Did you mean 'run'" in rpd.refused("rnu")
     assert "no such option" in rpd.refused("inspect", "--jsn")
     assert "extra argument" in rpd.refused("inspect", "a", "b")
-    assert "missing argument 'FILE'" in rpd.refused("run")
+    assert "name one job file" in rpd.refused("run")
     assert "contradict" in rpd.refused("release", "--stop", "--delete")
     assert "F999" in rpd.refused("sandbox", "fault", "f999").upper()
     assert rpd.told_in_json("rnu")["reason"] == "usage"
