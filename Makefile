@@ -55,7 +55,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/overhead.py
 
 features: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n $(JOBS) -m row --features build/features.json
+	$(BIN)/python -m pytest -q -n $(JOBS) -m row --features=build/features.json tests
 	$(BIN)/python -m docs.features build/features.json
 
 docs: $(VENV)/.dev
