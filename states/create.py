@@ -13,7 +13,7 @@ from rpd.states.facts import Candidate, Facts
 from rpd.states.fold_effects import CANDIDATE_REFUSALS
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, time_limit_seconds
-from rpd.states.select import choose, usd_per_hour
+from rpd.states.select import NO_STOCK, choose, usd_per_hour
 from rpd.states.sweep import may_name_run
 from rpd.states.world import Pod, PodOrder, World
 
@@ -67,7 +67,8 @@ def _again(facts: Facts, now: Stamp) -> Decision:
 
 def _create(facts: Facts, now: Stamp) -> Decision:
     candidate = choose(facts, now)
-    assert candidate is not None, "select chose a candidate"
+    if candidate is None:  # one without stock is a candidate only while the run waits for it
+        return Fire(Trigger.CREATE_REFUSED, NO_STOCK, "the wait for stock is over")
     attempt = len(facts.pods) + 1
     name = f"{facts.name_prefix}{attempt}"
     rate = usd_per_hour(facts, candidate) or facts.job.budget.assumed_hourly_rate_usd

@@ -8,6 +8,7 @@ from rpd.adapters.report.inspection import FOREIGN
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, size
 from rpd.journal.records import (
     Closed,
+    HandedOver,
     Intent,
     Left,
     Observation,
@@ -57,6 +58,8 @@ def _text(record: Record, facts: Facts) -> str | None:
         case Repaired() as repaired:
             kept = f", kept as {repaired.kept_as}" if repaired.kept_as else ""
             return f"the journal mended itself: {repaired.cause} ({repaired.bytes} bytes{kept})"
+        case HandedOver() as handed:
+            return f"pod {handed.key} is run {handed.to_run}'s from here on"
         case Closed() as closed:
             is_told = closed.outcome == "succeeded" or not closed.reason
             return closed.outcome if is_told else f"{closed.outcome}: {closed.reason}"

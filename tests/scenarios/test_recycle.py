@@ -49,6 +49,11 @@ def test_the_next_run_takes_the_paused_pod_up(stage: Stage) -> None:
     assert pointer["journal"] == str(stage.journal)
     assert pointer["pod_id"] == stage.truth()["pods"][0]["id"]
     assert set(pointer) == {"journal", "pod_id", "gpu_id", "image", "datacenter_id"}
+    assert f"is run {second}'s from here on" in stage.rpd("inspect", first).stdout
+    assert stage.rpd("release", first, "--delete").returncode == 0
+    stage.judge("EXITED", starts=2)
+    assert stage.rpd("release", second, "--delete").returncode == 0
+    stage.judge("TERMINATED", starts=2)
 
 
 @pytest.mark.row(61, 100)

@@ -130,6 +130,15 @@ _LIVES = (
         config={"provision": {"wait_for_stock_minutes": 10}},
     ),
     Life(
+        "the wait for stock ends while nobody is here",
+        "refused",
+        "no_capacity",
+        6,
+        (Strike("all stock is sold", amount=9000.0), Strike("kill at record:done", "select", 3)),
+        ("away", "resume"),
+        config={"provision": {"wait_for_stock_minutes": 20}},
+    ),
+    Life(
         "nothing but in the other cloud",
         "succeeded",
         "job_succeeded",
