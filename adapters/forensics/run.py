@@ -14,7 +14,7 @@ from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.journal.errors import JournalError
 from rpd.journal.reader import Reading, read
-from rpd.journal.records import Stamp
+from rpd.journal.records import Closed, Stamp
 
 OLDER_MANIFEST_NAMES = ("runpod_pull_manifest.json", "manifest.json")
 METRICS_NAME = "metrics.jsonl"
@@ -93,7 +93,8 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
     """A row of a journal. Raises JournalError."""
     inspection = Inspection(reading, now)
     facts, closed, pod = inspection.facts, inspection.snapshot.closed, inspection.pod()
-    end = inspection.snapshot.last if closed is not None and inspection.snapshot.last is not None else now
+    # A hand-over or a late release may follow the end.
+    end = next((record.at for record in reading.records if isinstance(record.body, Closed)), now)
     resumed = next(reversed(facts.pods.values()), None)
     return RunRow(
         run_id=facts.run_id,

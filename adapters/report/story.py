@@ -168,6 +168,12 @@ def _why(move: Transition, facts: Facts, record: Record) -> str:
     return move.why or str(move.trigger)
 
 
+def _nothing_paused(move: Transition, facts: Facts, record: Record) -> str | None:
+    """Told only where there was one, and it stays where it is."""
+    left = [each for each in facts.paused or () if each.pod_name not in facts.pods]
+    return move.why if left else None
+
+
 def _released(move: Transition, facts: Facts, record: Record) -> str | None:
     proof = next((change.proof for change in move.debts if change.kind == "compute" and change.proof), None)
     return f"released: {proof}" if proof else None
@@ -192,7 +198,7 @@ _DONE: dict[str, Callable[[Outcome, Facts, Record], str | None]] = {
 }
 _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.SPEC_REFUSED: _why,
-    Trigger.NOTHING_PAUSED: lambda move, facts, record: move.why if facts.paused else None,
+    Trigger.NOTHING_PAUSED: _nothing_paused,
     Trigger.NO_CANDIDATE: _why,
     Trigger.CREATE_FAILED: _why,
     Trigger.ADDRESS_KNOWN: lambda move, facts, record: "container runs; waiting for sshd",

@@ -233,3 +233,13 @@ def test_an_interrupt_before_anything_was_done_puts_the_pod_back(stage: Stage) -
     done = stage.run()
     assert done.returncode == 0, done.stderr
     stage.judge("EXITED", starts=2)
+
+
+@pytest.mark.slow
+@pytest.mark.row(124)
+def test_what_comes_after_the_end_does_not_count_as_the_runs_time(stage: Stage) -> None:
+    first = paused(stage)
+    before = json.loads(stage.rpd("runs", "--json").stdout)["runs"][0]["wall_seconds"]
+    assert stage.run().returncode == 0
+    rows = {row["run_id"]: row for row in json.loads(stage.rpd("runs", "--json").stdout)["runs"]}
+    assert rows[first]["wall_seconds"] == before
