@@ -19,10 +19,10 @@ demo: $(VENV)/.demo
 	  status=$$?; RPD_HOME="$(CURDIR)/build/demo" $(BIN)/rpd sandbox down; exit $$status
 
 test: lint types
-	$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m "not slow"
 
 test-all: lint types
-	$(BIN)/python -m pytest -q -n $(JOBS)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/chaos.py --kills $(N) --seed $(SEED)
@@ -55,7 +55,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/overhead.py
 
 features: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n $(JOBS) -m row --features=build/features.json tests
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m row --features=build/features.json tests
 	$(BIN)/python -m docs.features build/features.json
 
 docs: $(VENV)/.dev

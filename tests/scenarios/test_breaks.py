@@ -95,7 +95,7 @@ def cut(journal: Path, words: bytes) -> bytes:
     return journal.read_bytes()
 
 
-@pytest.mark.parametrize("words", [b'"create_pod"', b'"launch_job"'])
+@pytest.mark.parametrize("words", [pytest.param(b'"create_pod"', marks=pytest.mark.slow), b'"launch_job"'])
 def test_nothing_goes_on_from_a_journal_that_lost_records(stage: Stage, words: bytes) -> None:
     """Cut at the border of two records it is intact; the index has seen one that is not there any more."""
     killed_in(stage, "monitor", config(GATED))
@@ -384,6 +384,7 @@ def test_what_a_login_shell_prints_does_not_turn_a_file_into_nothing(stage: Stag
     assert stage.result("result.txt") == "42\n"
 
 
+@pytest.mark.slow
 def test_what_a_login_shell_prints_is_no_part_of_the_log(stage: Stage) -> None:
     """Beyond one beat of the follower, which compares the length of the log with what is here."""
     words = "echo; echo welcome; echo; echo oops >&2"

@@ -19,6 +19,9 @@ from tests.features import used
 from tests.scenarios.live import RPD
 from tests.scenarios.stage import Stage, artifact, config, staged
 
+pytestmark = pytest.mark.xdist_group("past")
+"""One worker makes the past runs, and all look at them."""
+
 MAKE_RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt; echo made it"
 
 
@@ -161,6 +164,7 @@ def test_the_python_api_reads_what_is_there(past: Stage) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.row(136)
 def test_the_makefile_of_the_recipe_works(stage: Stage) -> None:
     """As people have it: one target runs in the cloud, the other plots from the newest run folder."""

@@ -184,6 +184,7 @@ def test_a_paused_pod_that_somebody_started_is_used_as_it_is(stage: Stage) -> No
     stage.judge("EXITED", starts=2)
 
 
+@pytest.mark.slow
 @pytest.mark.row(61, 107)
 def test_of_two_runs_one_gets_the_paused_pod(stage: Stage) -> None:
     paused(stage)
@@ -220,6 +221,7 @@ def test_a_failed_run_is_never_recycled(stage: Stage) -> None:
     assert "taking up" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.row(61, 97)
 def test_an_interrupt_before_anything_was_done_puts_the_pod_back(stage: Stage) -> None:
     paused(stage)

@@ -81,7 +81,7 @@ def test_no_way_out_may_be_missing_where_a_pod_may_compute(shipped: Checked) -> 
         (plants.without_probe(S.COLLECT), "collect: nothing settles an unknown"),
         (plants.acting_probe(S.CREATE), "the probe of create_pod in state create causes create_pod"),
         (plants.acting_probe(S.LAUNCH), "the probe of launch_job in state launch causes launch_job"),
-        (plants.back_and_forth(), "no end can be reached"),
+        pytest.param(plants.back_and_forth(), "no end can be reached", marks=pytest.mark.slow),
     ],
     ids=words,
 )  # fmt: skip
@@ -98,7 +98,7 @@ def test_a_planted_fault_in_table_or_state_is_named(lifecycle: plants.JobLifecyc
         (plants.no_answer_for_gone, "release_how says delete, and the results are nowhere else"),
         (plants.adopting_by_name_only, "of a pod of somebody else"),
         (plants.hasty_proof, "release --released--> report is allowed while a pod may compute"),
-        (plants.endless_proof, "release: no end can be reached"),
+        pytest.param(plants.endless_proof, "release: no end can be reached", marks=pytest.mark.slow),
     ],
     ids=words,
 )
