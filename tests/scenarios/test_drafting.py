@@ -97,6 +97,7 @@ def test_an_estimate_counts_gpus_disks_boot_and_the_worst_case(stage: Stage) -> 
     assert stage.rpd("estimate", "job.yaml", "--sandbox").returncode == 6
 
 
+@pytest.mark.slow
 @pytest.mark.row(30)
 def test_a_plan_does_everything_but_rent(stage: Stage) -> None:
     stage.job(config(setup=[{"command": "pip install x"}]))

@@ -213,6 +213,7 @@ def test_words_that_look_like_failure_fail_nobody_by_themselves(stage: Stage) ->
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.row(76)
 def test_a_job_may_be_done_on_its_marker_and_stay(stage: Stage) -> None:
     body = f"{MAKE_RESULT}echo '[job] DONE, waiting'; sleep 300"

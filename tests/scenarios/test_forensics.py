@@ -82,6 +82,7 @@ def test_runs_lists_every_run_also_one_that_rented_nothing(past: Stage) -> None:
     assert told(past, "runs", "--root", str(past.folder / "older"))["runs"][0]["run_id"] == OLDER["run_id"]
 
 
+@pytest.mark.slow
 @pytest.mark.row(125, 126)
 def test_events_are_a_timeline_that_can_be_filtered(past: Stage) -> None:
     run = ids(past)[0]
@@ -129,6 +130,7 @@ def test_a_run_that_was_refused_leaves_a_manifest(past: Stage) -> None:
     assert (manifest["failed"], manifest["reason"], manifest["pod_id"]) == (True, "price_over_cap", None)
 
 
+@pytest.mark.slow
 @pytest.mark.row(124)
 def test_a_summary_of_many_has_totals(past: Stage) -> None:
     many = told(past, "summary", "--root", str(past.folder / "artifacts" / "runpod"))
@@ -139,6 +141,7 @@ def test_a_summary_of_many_has_totals(past: Stage) -> None:
     assert past.rpd("summary", ids(past)[1]).returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.row(125)
 def test_two_runs_are_compared_field_by_field(past: Stage) -> None:
     done = past.rpd("compare", ids(past)[0], ids(past)[1])
@@ -193,6 +196,7 @@ def test_the_makefile_of_the_recipe_works(stage: Stage) -> None:
     assert "artifact  result: pulled" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.row(126)
 def test_inspect_travels_in_time_and_verifies(past: Stage) -> None:
     run = ids(past)[0]

@@ -46,6 +46,7 @@ def test_one_run_may_differ_from_its_file(stage: Stage) -> None:
     assert (budget["max_usd"], budget["max_runtime_minutes"], budget["max_gpu_price_usd"]) == (0.5, 5, 2)
 
 
+@pytest.mark.slow
 def test_words_that_make_no_sense_are_told_apart(stage: Stage) -> None:
     stage.job(config())
     (stage.folder / "vars.json").write_text('{"a": 1}')

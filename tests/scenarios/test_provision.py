@@ -49,6 +49,7 @@ def test_the_other_cloud_is_taken_when_the_first_has_nothing(stage: Stage) -> No
     assert [cloud for _, _, cloud in tried(stage)] == ["SECURE", "COMMUNITY"]
 
 
+@pytest.mark.slow
 @pytest.mark.row(38)
 def test_a_run_may_wait_for_stock(stage: Stage) -> None:
     stage.fault("F1", times=2)

@@ -56,6 +56,7 @@ def test_the_next_run_takes_the_paused_pod_up(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=2)
 
 
+@pytest.mark.slow
 @pytest.mark.row(61, 100)
 def test_the_old_journal_cannot_touch_a_pod_that_was_handed_over(stage: Stage) -> None:
     first = paused(stage)

@@ -57,6 +57,7 @@ def test_what_the_file_says_holds_in_the_pod(stage: Stage) -> None:
     assert folders == {path.stem for path in stage.journals()}, "two runs of one second have two folders"
 
 
+@pytest.mark.slow
 @pytest.mark.row(19, 21, 121)
 def test_every_command_answers_with_one_document(stage: Stage) -> None:
     stage.job(config())
