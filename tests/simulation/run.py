@@ -64,6 +64,7 @@ class SimWorkspace(FakeWorkspace):
         self._sim = sim
 
     def notify(self, notice: Notice) -> bool:
+        self._sim.turn(0.0)
         self._sim.oracle.before_effect("notify")
         if self._sim.oracle.in_emergency:
             return True  # the journal will not know of it, so it is said again
