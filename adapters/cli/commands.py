@@ -391,6 +391,14 @@ def cost(run: Run = None, json: Json = False) -> int:
     return show_cost(run, as_json=json)
 
 
+@app.command("metrics")
+def metrics(run: Run = None, json: Json = False) -> int:
+    """What was sampled while the job ran: each GPU's use, memory, heat and power, and the pod's own."""
+    from rpd.adapters.cli.metrics import show_metrics
+
+    return show_metrics(run, as_json=json)
+
+
 @app.command("logs")
 def logs(
     run: Run = None,

@@ -48,7 +48,11 @@ class LoadedRun:
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The rows of `metrics.jsonl`: samples of GPU, CPU, memory and disk."""
-        return iter(()) if self.folder is None else lines_of(self.folder / METRICS_NAME)
+        if self.folder is None:
+            return iter(())
+        opened = self.reading.opened if self.reading is not None else None
+        folder = Path(opened.run_dir) if self.folder.is_file() and opened is not None else self.folder
+        return lines_of(folder / METRICS_NAME)
 
 
 def load(path: Path) -> LoadedRun:
