@@ -326,7 +326,9 @@ def runs(
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="The newest N (0: all).")] = 20,
     root: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--root", metavar="DIR", help="Run folders below DIR, also those of runpod-deploy."),
+        typer.Option(
+            "--root", "--project-root", metavar="DIR", help="Run folders below DIR, also those of runpod-deploy."
+        ),
     ] = None,
     json: Json = False,
 ) -> int:
