@@ -367,7 +367,8 @@ def summary(
     ] = None,
     json: Json = False,
 ) -> int:
-    """What ran where, what came back, what it cost: one run, or a folder of runs with totals."""
+    """What ran where, what came back, what it cost: one run, or a folder of runs with totals. Exit code 1 when the one
+    run has failed."""
     from rpd.adapters.cli.summary import summarize
 
     return summarize(run, root=root, as_json=json)
@@ -377,12 +378,13 @@ def summary(
 def compare(
     one: Annotated[str, typer.Argument(metavar="RUN")],
     other: Annotated[str, typer.Argument(metavar="RUN")],
+    changed: Annotated[bool, typer.Option("--changed", help="Leave out what is equal.")] = False,
     json: Json = False,
 ) -> int:
-    """Two runs field by field."""
+    """Two runs field by field. Exit code 1 when one of them has failed."""
     from rpd.adapters.cli.compare import compare_runs
 
-    return compare_runs(one, other, as_json=json)
+    return compare_runs(one, other, only_changed=changed, as_json=json)
 
 
 @app.command("cost")

@@ -57,11 +57,11 @@ def _reconciled(inspection: Inspection) -> list[Line]:
         return []
     access = recorded_access(facts.opened.cloud)
     require_own_account(facts, access)
-    return [
-        reconcile(each, bill, now.wall, problem=problem)
-        for each in found
-        for bill, problem in [_bill(each, facts, access)]
-    ]
+    lines = []
+    for each in found:
+        bill, problem = _bill(each, facts, access)
+        lines.append(reconcile(each, bill, now.wall, problem=problem))
+    return lines
 
 
 def _bill(estimate: Estimate, facts: Facts, access: Access) -> tuple[PodBill | None, str]:

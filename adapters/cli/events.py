@@ -54,7 +54,8 @@ def show_events(
         what = sentences.get(str(row.get("z")))
         words = f"{row['event']}  {what}" if what else _words(row)
         number = f"{row['seq']:>4} " if isinstance(row.get("seq"), int) else ""
-        output.text([one_line(f"{f'{name}  ' if many else ''}{_offset(begin, row)} {number}{words}")])
+        whose = f"{Path(name).name}  " if many else ""
+        output.text([one_line(f"{whose}{_offset(begin, row)} {number}{words}")])
     if not found:
         output.note(["no event meets that"])
     output.note(one_line(f"warning: {name}: {problem}") for name, problem in problems.items())

@@ -111,7 +111,9 @@ def _slowest(seconds: Any) -> str | None:
         return None
     spent = {str(name): float(each) for name, each in seconds.items() if isinstance(each, int | float)}
     most = sorted(spent, key=lambda name: spent[name], reverse=True)[:4]
-    return ", ".join(f"{name} {duration(spent[name])}" for name in spent if name in most)
+    return (
+        ", ".join(f"{name} {duration(spent[name])}" for name in spent if name in most and spent[name] >= 0.05) or None
+    )
 
 
 def _end(row: RunRow) -> str:

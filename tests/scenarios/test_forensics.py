@@ -165,6 +165,13 @@ def test_two_runs_are_compared_field_by_field(past: Stage) -> None:
     assert done.returncode == 1, "one of the two failed"
     assert "* outcome: succeeded -> failed" in done.stdout
     assert "  image: " in done.stdout
+    assert "  image: " not in past.rpd("compare", ids(past)[0], ids(past)[1], "--changed").stdout
+    found = told(past, "compare", ids(past)[0], ids(past)[1])
+    assert found["changed"] + found["equal"] == len(found["fields"])
+    live = past.start_on_terminal("compare", ids(past)[0], ids(past)[1])
+    assert live.end() == 1
+    assert max(map(len, live.text.splitlines())) <= 80, "long values stand below each other"
+    assert "0 fields changed" in past.rpd("compare", ids(past)[0], ids(past)[0]).stdout
     assert past.rpd("compare", ids(past)[0], ids(past)[0]).returncode == 0
     assert past.rpd("compare", ids(past)[0], "nothing").returncode == 2
 
