@@ -114,7 +114,9 @@ def _stored(facts: Facts) -> float:
 
 
 def _reason_text(facts: Facts) -> str | None:
-    """What went wrong here, where the move to its ending only says that it ended."""
+    """What went wrong here, where the move to its ending only says that it ended; None for a success."""
+    if facts.reason is Reason.JOB_SUCCEEDED:
+        return None
     if facts.reason is Reason.JOB_FAILED and facts.claim is not None:
         return f"the job ended with exit code {facts.claim.exit_code}"
     return facts.reason_text

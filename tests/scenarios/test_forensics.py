@@ -117,6 +117,7 @@ def test_the_manifest_says_what_ran_where_and_what_came_back(past: Stage) -> Non
     assert got["duration_sec"] >= 0
     assert manifest["telemetry_files"] == ["events.jsonl"]
     assert manifest["lifecycle_action"] == "delete"
+    assert manifest["reason_text"] is None
     assert (manifest["gpu_count"], manifest["cloud_type"], manifest["image_digest"]) == (1, "SECURE", None)
     assert manifest["disks_per_hour_usd"] == pytest.approx(30 * 0.1 / 730, abs=1e-6)
     assert sum(manifest["seconds_per_state"].values()) == pytest.approx(manifest["wall_time_sec"], abs=0.1)
