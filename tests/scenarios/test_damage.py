@@ -91,6 +91,7 @@ def test_an_unfinished_line_is_no_damage(past: Stage, whole: list[bytes]) -> Non
     assert told(past, "runs")["runs"][0]["problem"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.row(121)
 def test_an_earlier_moment_asks_for_nothing(past: Stage) -> None:
     launched = told(past, "events", past.run_id, "--where", "event=launch_job_ok")["events"][0]["seq"]
@@ -117,6 +118,7 @@ def test_a_summary_says_why_and_what_was_wrong(past: Stage, tmp_path: Path) -> N
     assert told(past, "summary", str(alone), code=1)["why"].startswith("the job exited with another code than 0")
 
 
+@pytest.mark.slow
 @pytest.mark.row(124)
 def test_a_moved_run_folder_and_a_folder_of_theirs_below_a_project(past: Stage, tmp_path: Path) -> None:
     runs = tmp_path / "artifacts" / "runpod"
@@ -133,6 +135,7 @@ def test_a_moved_run_folder_and_a_folder_of_theirs_below_a_project(past: Stage, 
     assert "TOTAL     2 runs, 1 failed" in page
 
 
+@pytest.mark.slow
 @pytest.mark.row(126)
 def test_events_without_a_manifest_are_a_run(past: Stage, tmp_path: Path) -> None:
     used.add("api")
@@ -148,6 +151,7 @@ def test_events_without_a_manifest_are_a_run(past: Stage, tmp_path: Path) -> Non
     assert len(told(past, "runs", "--root", str(tmp_path))["runs"]) == 3
 
 
+@pytest.mark.slow
 def test_a_pointer_file_is_no_manifest(stage: Stage) -> None:
     pointer = stage.folder / "current.json"
     live = stage.begin(config("until [ -e /workspace/go ]; do sleep 0.05; done", state_file=str(pointer)))
@@ -165,6 +169,7 @@ def test_words_that_make_no_sense(past: Stage, words: tuple[str, ...]) -> None:
     assert done.stderr.startswith("error: ")
 
 
+@pytest.mark.slow
 @pytest.mark.row(19, 124)
 def test_a_narrow_terminal_keeps_what_matters(past: Stage) -> None:
     live = past.start_on_terminal("runs")

@@ -74,8 +74,9 @@ def test_the_same_as_data(past: Stage) -> None:
         assert len(list(api.load(place).metrics())) == 50
 
 
+@pytest.mark.slow
 @pytest.mark.row(119)
-def test_an_older_folder_and_a_terminal_without_blocks(past: Stage, tmp_path: Path) -> None:
+def test_an_older_folder_and_a_narrow_terminal(past: Stage, tmp_path: Path) -> None:
     folder = peer_folder(tmp_path / "r")
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('not json\n{"half')
