@@ -130,14 +130,6 @@ class LocalWorkspace:
         return real == real.parent or (home is not None and (real == home or real in home.parents))
 
 
-def telemetry_files(run_dir: Path) -> list[str]:
-    """Names of the telemetry files in a run folder; none when it cannot be read."""
-    try:
-        return [path.name for name in TELEMETRY_NAMES for path in sorted(run_dir.glob(name)) if path.is_file()]
-    except OSError:
-        return []
-
-
 def prepare_run_dir(run_dir: Path) -> Path:
     """Effect: make the run folder, for this user alone, with parents. Raises UserError when another user owns it."""
     return private_folder(run_dir)
@@ -235,6 +227,14 @@ def _holds_something(path: Path) -> bool:
         return path.is_dir() or path.stat().st_size > 0
     except OSError:
         return False
+
+
+def telemetry_files(run_dir: Path) -> list[str]:
+    """Names of the telemetry files in a run folder; none when it cannot be read."""
+    try:
+        return [path.name for name in TELEMETRY_NAMES for path in sorted(run_dir.glob(name)) if path.is_file()]
+    except OSError:
+        return []
 
 
 def _recorded_config(run_dir: Path) -> Any:
