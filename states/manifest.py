@@ -40,7 +40,6 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "exit_code": claim.exit_code if claim else None,
         "ends_with": exit_code,
         "image": job.pod.image,
-        "image_digest": job.pod.image.partition("@")[2] or None,
         "storage_mode": job.storage.mode,
         "volume_mount": job.storage.volume_mount,
         "volume_name": job.storage.volume_name,
@@ -74,6 +73,7 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
             "payload_lockfile_sha256": code.get("lock_sha256"),
         },
         "telemetry_files": ["events.jsonl"],  # and what else stands in the run folder
+        "image_digest": (job.pod.image or "").partition("@")[2] or None,
         "cloud": facts.opened.cloud.get("name"),
         "journal_path": facts.opened.journal_path,
         "user": facts.opened.user,
