@@ -11,6 +11,7 @@ Everything here only reads. Times are UTC, durations seconds, money USD.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,14 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.forensics.row import RunRow
-from rpd.adapters.forensics.run import LoadedRun, folders
+from rpd.adapters.forensics.run import LoadedRun, folders, row_of_known
 from rpd.adapters.forensics.run import load as load_path
+from rpd.adapters.forensics.timeline import wall_of
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Index
-from rpd.journal.reader import read
 from rpd.journal.records import Record, Stamp
 
 __all__ = ["LoadedRun", "RunRow", "events", "load", "now", "records", "rows", "runs"]
@@ -62,20 +63,20 @@ def events(run: str | Path) -> Iterator[dict[str, Any]]:
 
 
 def runs(root: str | Path | None = None) -> Iterator[RunRow]:
-    """Every run of this state home, or every run folder below `root`, newest first. What cannot be read is left out."""
+    """Every run of this state home, or every run folder below `root` (a project's root stands for its
+    `artifacts/runpod`), newest first. Damage is told in `problem`; a folder without any run in it is left out."""
     at = now()
     if root is not None:
-        for folder in folders(Path(root)):
-            try:
-                yield load_path(folder).row(at)
-            except (JournalError, UserError):
-                continue
+        yield from sorted(_below(Path(root), at), key=lambda row: wall_of({"ts_utc": row.started}) or 0.0, reverse=True)
         return
     for entry in Index(state_home()).entries():
-        try:
-            yield LoadedRun(None, None, read(Path(entry.journal))).row(at)
-        except JournalError:
-            continue
+        yield row_of_known(entry, at)
+
+
+def _below(root: Path, at: Stamp) -> Iterator[RunRow]:
+    for folder in folders(root):
+        with contextlib.suppress(JournalError, UserError):
+            yield load_path(folder).row(at)
 
 
 def rows(root: str | Path | None = None) -> list[dict[str, Any]]:

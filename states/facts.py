@@ -166,7 +166,7 @@ class Facts(msgspec.Struct):
     requests: list[str] = []  # of this epoch
     request_detail: dict[str, Any] = {}
     reason: Reason | None = None  # the ending, once there is one
-    reason_text: str | None = None
+    reason_text: str | None = None  # what the move said that brought it
 
     release_since: Stamp | None = None
     clean_surveys: int = 0

@@ -14,7 +14,9 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
     """The reason of an ending stays until a later one replaces it; counters of tries belong to a state."""
     reason = _reason(move.reason)
     if reason in ENDINGS:
-        facts.reason, facts.reason_text = reason, facts.last_error
+        if reason is not facts.reason:  # a later move repeats it, and tells of something else
+            facts.reason_text = move.why
+        facts.reason = reason
     elif move.trigger == Trigger.HOST_FAILED:
         facts.host_failure = reason
         is_taken = facts.pod is not None and facts.pod.taken is not None  # says nothing of a fresh one

@@ -10,8 +10,9 @@ import msgspec
 
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
+from rpd.states import cost
 from rpd.states.facts import Facts, PodFacts
-from rpd.states.names import State
+from rpd.states.names import Reason, State
 from rpd.states.policy import cost_cap, running_seconds, spent_usd
 from rpd.states.verdict import verdict
 
@@ -33,7 +34,7 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "failed": exit_code != 0,
         "outcome": str(outcome),
         "reason": str(reason) if reason else None,
-        "reason_text": facts.reason_text,
+        "reason_text": _reason_text(facts),
         "state_reached": max(facts.seconds_in, key=_order, default=None),
         "seconds_per_state": {state: round(seconds, 3) for state, seconds in facts.seconds_in.items()},
         "exit_code": claim.exit_code if claim else None,
@@ -43,15 +44,22 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "volume_mount": job.storage.volume_mount,
         "volume_name": job.storage.volume_name,
         "volume_gb": facts.volume_gb or None,
+        "container_disk_gb": job.pod.container_disk_gb,
         "pod_id": pod.id if pod else None,
         "pod_final_state": _final_state(facts, pod) if pod else None,
         "pods": [_pod(each, now) for each in facts.pods.values()],
         "pod_name": pod.name if pod else None,
         "gpu_id": pod.candidate.gpu_id if pod else None,
-        "datacenter_id": pod.seen.datacenter_id if pod and pod.seen else None,
+        "gpu_count": job.pod.gpu_count,
+        "cloud_type": pod.candidate.cloud if pod else None,
+        "datacenter_id": _place(pod) if pod else None,
+        "candidates_refused": {name: refusal.text for name, refusal in facts.refusals.items()},
+        "lifecycle_action": pod.released_as if pod else None,
         "pod_resumed": pod is not None and pod.taken is not None,
         "gpu_price_per_hour_usd": pod.usd_per_hour if pod else None,
         "gpu_price_source": "pod_describe" if pod and pod.seen else None,
+        "disks_per_hour_usd": round(cost.running_disk_usd_per_hour(job.pod.container_disk_gb, facts.volume_gb), 6),
+        "storage_per_month_usd": round(_stored(facts), 2),
         "wall_time_sec": round(elapsed(facts.started, now), 3) if facts.started else 0.0,
         "billed_time_sec": round(sum(running_seconds(each, now) for each in facts.pods.values()), 3),
         "estimated_cost_usd": round(spent_usd(facts, now), 6),
@@ -64,7 +72,10 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
             "payload_lockfile": code.get("lock_file"),
             "payload_lockfile_sha256": code.get("lock_sha256"),
         },
-        "telemetry_files": ["events.jsonl"],
+        "telemetry_files": ["events.jsonl"],  # and what else stands in the run folder
+        "image_digest": (job.pod.image or "").partition("@")[2] or None,
+        "cloud": facts.opened.cloud.get("name"),
+        "journal_path": facts.opened.journal_path,
         "user": facts.opened.user,
         "host": facts.opened.host,
         "tool_version": facts.opened.tool_version,
@@ -93,6 +104,24 @@ def _final_state(facts: Facts, pod: PodFacts) -> str:
     return pod.seen.status if pod.seen is not None else "UNKNOWN"
 
 
+def _place(pod: PodFacts) -> str | None:
+    return (pod.seen.datacenter_id if pod.seen else None) or pod.candidate.datacenter_id
+
+
+def _stored(facts: Facts) -> float:
+    """What its stopped volumes cost a month."""
+    return sum(((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.storage_debts.values()), 0.0)
+
+
+def _reason_text(facts: Facts) -> str | None:
+    """What went wrong here, where the move to its ending only says that it ended; None for a success."""
+    if facts.reason is Reason.JOB_SUCCEEDED:
+        return None
+    if facts.reason is Reason.JOB_FAILED and facts.claim is not None:
+        return f"the job ended with exit code {facts.claim.exit_code}"
+    return facts.reason_text
+
+
 def _pod(pod: PodFacts, now: Stamp) -> dict[str, Any]:
     return {
         "id": pod.id,
@@ -100,7 +129,7 @@ def _pod(pod: PodFacts, now: Stamp) -> dict[str, Any]:
         "attempt": pod.attempt,
         "gpu_id": pod.candidate.gpu_id,
         "cloud_type": pod.candidate.cloud,
-        "datacenter_id": (pod.seen.datacenter_id if pod.seen else None) or pod.candidate.datacenter_id,
+        "datacenter_id": _place(pod),
         "usd_per_hour": pod.usd_per_hour,
         "billed_seconds": round(running_seconds(pod, now), 3),
         "taken_over_from": pod.taken.run_id if pod.taken is not None else None,
@@ -116,8 +145,15 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
         "delete": False,
         "status": status,
         "duration_sec": round(facts.pull_seconds.get(artifact.label, 0.0), 3),
-        **({"error": facts.pull_errors.get(artifact.label, "")[:500]} if status == "failed" else {}),
+        **({"error": _why_not_here(facts, artifact.label)[:500]} if status != "pulled" else {}),
         "files": pulled.files if pulled else None,
         "bytes_transferred": pulled.bytes if pulled else None,
         "manifest_sha256": pulled.manifest_sha256 if pulled else None,
     }
+
+
+def _why_not_here(facts: Facts, label: str) -> str:
+    if label in facts.pulled:
+        return "there is nothing at its remote path"
+    never = "the run ended before it was fetched" if facts.launch_intended else "the job was never started"
+    return facts.pull_errors.get(label, never)

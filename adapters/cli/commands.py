@@ -326,7 +326,9 @@ def runs(
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="The newest N (0: all).")] = 20,
     root: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--root", metavar="DIR", help="Run folders below DIR, also those of runpod-deploy."),
+        typer.Option(
+            "--root", "--project-root", metavar="DIR", help="Run folders below DIR, also those of runpod-deploy."
+        ),
     ] = None,
     json: Json = False,
 ) -> int:
@@ -365,7 +367,8 @@ def summary(
     ] = None,
     json: Json = False,
 ) -> int:
-    """What ran where, what came back, what it cost: one run, or a folder of runs with totals."""
+    """What ran where, what came back, what it cost: one run, or a folder of runs with totals. Exit code 1 when the one
+    run has failed."""
     from rpd.adapters.cli.summary import summarize
 
     return summarize(run, root=root, as_json=json)
@@ -375,12 +378,13 @@ def summary(
 def compare(
     one: Annotated[str, typer.Argument(metavar="RUN")],
     other: Annotated[str, typer.Argument(metavar="RUN")],
+    changed: Annotated[bool, typer.Option("--changed", help="Leave out what is equal.")] = False,
     json: Json = False,
 ) -> int:
-    """Two runs field by field."""
+    """Two runs field by field. Exit code 1 when one of them has failed."""
     from rpd.adapters.cli.compare import compare_runs
 
-    return compare_runs(one, other, as_json=json)
+    return compare_runs(one, other, only_changed=changed, as_json=json)
 
 
 @app.command("cost")
@@ -389,6 +393,14 @@ def cost(run: Run = None, json: Json = False) -> int:
     from rpd.adapters.cli.cost import show_cost
 
     return show_cost(run, as_json=json)
+
+
+@app.command("metrics")
+def metrics(run: Run = None, json: Json = False) -> int:
+    """What was sampled while the job ran: each GPU's use, memory, heat and power, and the pod's own."""
+    from rpd.adapters.cli.metrics import show_metrics
+
+    return show_metrics(run, as_json=json)
 
 
 @app.command("logs")

@@ -10,10 +10,16 @@ from rpd.adapters import api
 from rpd.adapters.cli import output
 from rpd.adapters.cli.events import loaded_run
 from rpd.adapters.cli.summary import manifest_beside
-from rpd.adapters.report.words import one_line
+from rpd.adapters.report.table import terminal_width
+from rpd.adapters.report.words import one_line, plural
+
+LINE_MAX = 160
+"""Of a line that goes to no terminal."""
+BEFORE = 20
+"""Characters shown of what two long values have in common."""
 
 
-def compare_runs(one: str, other: str, *, as_json: bool) -> int:
+def compare_runs(one: str, other: str, *, only_changed: bool, as_json: bool) -> int:
     """Print every field of either; exit code 1 when one of the two is over and failed, so that a script may use it as a
     gate."""
     rows = []
@@ -28,14 +34,37 @@ def compare_runs(one: str, other: str, *, as_json: bool) -> int:
         {"field": name, "is_equal": a.get(name) == b.get(name), "a": a.get(name), "b": b.get(name)}
         for name in sorted({*a, *b})
     ]
+    changed = sum(not field["is_equal"] for field in fields)
+    equal = len(fields) - changed
+    if only_changed:
+        fields = [field for field in fields if not field["is_equal"]]
     if as_json:
-        output.answer({"schema": "rpd.compare/1", "a": one, "b": other, "fields": fields})
+        counts = {"changed": changed, "equal": equal}
+        output.answer({"schema": "rpd.compare/1", "a": one, "b": other, **counts, "fields": fields})
     else:
-        for field in fields:
-            same = f"  {field['field']}: {field['a']}"
-            changed = f"* {field['field']}: {field['a']} -> {field['b']}"
-            output.text([one_line(same if field["is_equal"] else changed)])
+        output.text(line for field in fields for line in _lines(field, terminal_width() or LINE_MAX))
+        output.text([f"{plural(changed, 'field')} changed, {equal} equal"])
     return 1 if failed else 0
+
+
+def _lines(field: dict[str, Any], width: int) -> list[str]:
+    """One line, or three where one would be too wide: the field, then both values from where they part."""
+    name, one, other = field["field"], str(field["a"]), str(field["b"])
+    if field["is_equal"]:
+        return [_cut(one_line(f"  {name}: {one}"), width)]
+    line = one_line(f"* {name}: {one} -> {other}")
+    if len(line) <= width:
+        return [line]
+    shorter = min(len(one), len(other))
+    same = next((at for at in range(shorter) if one[at] != other[at]), shorter)
+    start = max(0, same - BEFORE) if same > 2 * BEFORE else 0
+    dots = "…" if start else ""
+    values = (f"    {sign} {dots}{one_line(text[start:])}" for sign, text in (("-", one), ("+", other)))
+    return [one_line(f"* {name}:"), *(_cut(value, width) for value in values)]
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def _said(row: dict[str, Any]) -> dict[str, Any]:

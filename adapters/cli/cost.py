@@ -7,22 +7,20 @@ from typing import Any
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.forensics.reconciliation import Estimate, Line, estimates, reconcile
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.local.clouds import Access, recorded_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.report.inspection import Inspection
-from rpd.adapters.report.words import duration, money, one_line
-from rpd.engine.deadline import elapsed
+from rpd.adapters.report.words import duration, money, one_line, utc
+from rpd.adapters.runpod.billing import PodBill, pod_bill
 from rpd.engine.errors import RpdError
 from rpd.journal.reader import read
 from rpd.states import cost
-from rpd.states.facts import Facts, PodFacts
-from rpd.states.policy import running_seconds
+from rpd.states.facts import Facts
 
-LATE_SECONDS = 3600.0
-"""The books are filled in late; by how much the provider does not say."""
-CLOSE_SHARE, CLOSE_USD = 0.1, 0.01
-"""A difference below both is none."""
+BEFORE_SECONDS = 3600.0
+"""The books are asked from this long before the run: clocks differ, and their buckets are whole hours."""
 
 
 def show_cost(run: str | None, *, as_json: bool) -> int:
@@ -31,9 +29,10 @@ def show_cost(run: str | None, *, as_json: bool) -> int:
     path = find_journal(run)
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
-    rows = [_pod(inspection, pod) for pod in facts.pods.values() if pod.id is not None]
-    estimated = round(sum(row["estimated_usd"] for row in rows), 6)
-    booked = [row["booked_usd"] for row in rows if row["booked_usd"] is not None]
+    lines = _reconciled(inspection)
+    rows = [_row(facts, line) for line in lines]
+    booked = [line.bill.total_usd for line in lines if line.bill is not None and line.bill.records]
+    estimated = round(sum(line.estimate.total_usd for line in lines), 6)
     document = {
         "schema": "rpd.cost/1",
         "run_id": facts.run_id,
@@ -51,53 +50,52 @@ def show_cost(run: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def _pod(inspection: Inspection, pod: PodFacts) -> dict[str, Any]:
+def _reconciled(inspection: Inspection) -> list[Line]:
     facts, now = inspection.facts, inspection.now
-    seconds = running_seconds(pod, now)
-    disks = cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
-    estimated = sum(cost.usd(span.usd_per_hour + disks, elapsed(span.since, span.until or now)) for span in pod.spans)
-    booked, problem = _booked(facts, pod)
-    ended = next((span.until for span in reversed(pod.spans) if span.until is not None), None)
-    is_young = ended is None or elapsed(ended, now) < LATE_SECONDS
-    return {
-        "pod_id": pod.id,
-        "gpu": pod.candidate.gpu_id,
-        "computed_seconds": round(seconds, 3),
-        "usd_per_hour": pod.usd_per_hour,
-        "estimated_usd": round(estimated, 6),
-        "booked_usd": round(booked, 6) if booked is not None else None,
-        "difference": problem or _why(estimated, booked, is_young=is_young, is_taken=pod.taken is not None),
-    }
-
-
-def _booked(facts: Facts, pod: PodFacts) -> tuple[float | None, str | None]:
-    """What is booked (None: nothing yet), or why it cannot be known."""
-    from rpd.adapters.runpod.billing import pod_bill
-    from rpd.adapters.wiring import client_for
-
+    found = estimates(facts, inspection.reading.records, now)
+    if not found:
+        return []
     access = recorded_access(facts.opened.cloud)
     require_own_account(facts, access)
-    assert pod.id is not None, "filtered before"
+    lines = []
+    for each in found:
+        bill, problem = _bill(each, facts, access)
+        lines.append(reconcile(each, bill, now.wall, problem=problem))
+    return lines
+
+
+def _bill(estimate: Estimate, facts: Facts, access: Access) -> tuple[PodBill | None, str]:
+    """What is booked, or why it cannot be known. Asked for from the run's beginning on: without that, the books show
+    the last 30 days only."""
+    from rpd.adapters.wiring import client_for
+
+    since = utc(facts.started.wall - BEFORE_SECONDS) if facts.started is not None else None
     try:
-        bill = pod_bill(client_for(access, ProcessControl()), pod.id)
+        return pod_bill(client_for(access, ProcessControl()), estimate.pod_id, since=since), ""
     except RpdError as error:
-        return None, f"the books cannot be read: {error.message}"
-    return (bill.total_usd, None) if bill.records else (None, None)
+        return None, error.message
 
 
-def _why(estimated: float, booked: float | None, *, is_young: bool, is_taken: bool) -> str:
-    if booked is None:
-        return "nothing is booked yet; the books are filled in late"
-    gap = booked - estimated
-    if abs(gap) <= max(CLOSE_USD, CLOSE_SHARE * estimated):
-        return "they agree"
-    if gap < 0:
-        return (
-            "not all is booked yet" if is_young else "less was booked than estimated: the pod ended sooner than we saw"
-        )
-    if is_taken:
-        return "the books hold what runs before this one used the pod for, too"
-    return "more was booked: a stopped pod's volume, or time before and after what we saw of it"
+def _row(facts: Facts, line: Line) -> dict[str, Any]:
+    estimate, bill = line.estimate, line.bill
+    pod = next(each for each in facts.pods.values() if each.id == estimate.pod_id)
+    return {
+        "pod_id": estimate.pod_id,
+        "gpu": pod.candidate.gpu_id,
+        "computed_seconds": round(estimate.seconds, 3),
+        "usd_per_hour": pod.usd_per_hour,
+        "estimated_usd": round(estimate.total_usd, 6),
+        "booked_usd": round(bill.total_usd, 6) if bill is not None and bill.records else None,
+        "estimated": {
+            "computing_usd": round(estimate.gpu_usd, 6),
+            "disks_usd": round(estimate.disk_usd, 6),
+            "stopped_usd": round(estimate.storage_usd, 6),
+        },
+        "booked": None
+        if bill is None
+        else {"computing_usd": round(bill.gpu_usd + bill.cpu_usd, 6), "disks_usd": round(bill.disk_usd, 6)},
+        "difference": "; ".join(line.why),
+    }
 
 
 def _page(document: dict[str, Any]) -> list[str]:
@@ -105,7 +103,12 @@ def _page(document: dict[str, Any]) -> list[str]:
     for row in document["pods"]:
         booked = money(row["booked_usd"]) if row["booked_usd"] is not None else "nothing"
         lines.append(f"pod {row['pod_id']} ({row['gpu']}) computed {duration(row['computed_seconds'])}")
-        lines.append(f"    estimated {money(row['estimated_usd'])}, booked {booked}: {row['difference']}")
+        parts = row["estimated"]
+        stopped = f", {money(parts['stopped_usd'])} while stopped" if parts["stopped_usd"] else ""
+        split = f"{money(parts['computing_usd'])} computing, {money(parts['disks_usd'])} disks{stopped}"
+        lines.append(f"    estimated {money(row['estimated_usd'])} ({split})")
+        lines.append(f"    booked    {booked}")
+        lines += [f"    {why}" for why in row["difference"].split("; ")]
     if not document["pods"]:
         lines.append("nothing was rented")
     if document["stored_usd_per_month"]:

@@ -9,13 +9,15 @@ from typing import Any
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.runs import find_journal
-from rpd.adapters.forensics.run import LoadedRun, folders, load
+from rpd.adapters.forensics.run import LoadedRun, folders, load, problem_of
 from rpd.adapters.forensics.timeline import age_seconds, conditions, select, wall_of
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.report.story import told_of
 from rpd.adapters.report.words import one_line
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Index
+from rpd.states.exits import Exit
 
 QUIET = frozenset(
     "seq epoch run wall up boot ts_utc event kind prev z v crit data opid state args debts attempt settled".split()  # noqa: SIM905
@@ -26,33 +28,58 @@ QUIET = frozenset(
 def show_events(
     run: str | None, *, where: list[str], since: str | None, root: Path | None, all_runs: bool, as_json: bool
 ) -> int:
-    """Print them. Raises UserError for conditions that are none."""
+    """Print them; exit code 9 when a journal among them is damaged, after what is left of it. Raises UserError for
+    conditions that are none."""
     wanted = conditions(where)
     oldest = time.time() - age_seconds(since) if since is not None else None
-    found = []
-    for name, source in _sources(run, root, all_runs):
-        rows = list(source)
+    if run is not None and (root is not None or all_runs):
+        raise UserError("RUN names one run, --all and --root many: use one of them", hint="rpd events --help")
+    found, problems = [], {}
+    sentences: dict[str, str] = {}
+    for name, loaded in _sources(run, root, all_runs):
+        rows = list(loaded.events())
         begin = wall_of(rows[0]) if rows else None
         found += [(name, begin, row) for row in select(rows, wanted, oldest)]
+        problem = problem_of(loaded.reading) if loaded.reading is not None else None
+        if problem is not None:
+            problems[name] = problem
+        if loaded.reading is not None and not as_json:
+            sentences |= told_of(loaded.reading)
     if as_json:
-        output.answer({"schema": "rpd.events/1", "events": [{**row, "run_dir": name} for name, _, row in found]})
-        return 0
+        events = [{**row, "run_dir": name} for name, _, row in found]
+        output.answer({"schema": "rpd.events/1", "events": events, "problems": problems})
+        return Exit.JOURNAL if problems else Exit.DONE
     many = root is not None or all_runs
     for name, begin, row in found:
-        output.text([one_line(f"{f'{name}  ' if many else ''}{_offset(begin, row)} {_words(row)}")])
-    return 0
+        what = sentences.get(str(row.get("z")))
+        words = f"{row['event']}  {what}" if what else _words(row)
+        number = f"{row['seq']:>4} " if isinstance(row.get("seq"), int) else ""
+        whose = f"{Path(name).name}  " if many else ""
+        output.text([one_line(f"{whose}{_offset(begin, row)} {number}{words}")])
+    if not found:
+        output.note(["no event meets that"])
+    output.note(one_line(f"warning: {name}: {problem}") for name, problem in problems.items())
+    return Exit.JOURNAL if problems else Exit.DONE
 
 
-def _sources(run: str | None, root: Path | None, all_runs: bool) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+def _sources(run: str | None, root: Path | None, all_runs: bool) -> Iterator[tuple[str, LoadedRun]]:
     if root is not None:
         for folder in folders(root):
-            yield str(folder), LoadedRun(folder, None, None).events()
+            yield str(folder), _or_nothing(folder)
     elif all_runs:
         for entry in Index(state_home()).entries():
-            yield entry.run_dir or entry.run_id, LoadedRun(Path(entry.journal), None, None).events()
+            yield entry.run_dir or entry.run_id, _or_nothing(Path(entry.journal))
     else:
         loaded = loaded_run(run)
-        yield str(loaded.folder), loaded.events()
+        yield str(loaded.folder), loaded
+
+
+def _or_nothing(path: Path) -> LoadedRun:
+    """One that makes no sense does not hide the others: its lines are read one by one."""
+    try:
+        return load(path)
+    except (UserError, JournalError):
+        return LoadedRun(path, None, None)
 
 
 def loaded_run(run: str | None) -> LoadedRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,7 +14,7 @@ from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.story import tell
-from rpd.adapters.report.words import duration, money, one_line, plural, utc
+from rpd.adapters.report.words import duration, money, one_line, plural, rate, utc
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
@@ -29,22 +30,31 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
     """Print a run, or how it stood after record `at`; exit code 9 when its journal is damaged, after showing what is
     good. With `verify` only the journal's own word is printed."""
     path = find_journal(run)
+    if verify:
+        from rpd.adapters.cli.verifying import verify_journal
+
+        return verify_journal(path, as_json=as_json)
     reading = read(path)
     if reading.opened is None:
         raise reading.damage or JournalError(f"{path} holds no run")
-    if verify:
-        _verify(reading, path, as_json=as_json)
-        return 9 if reading.damage is not None else 0
     if at is not None:
+        last = reading.records[-1].seq
         reading = _until(reading, at)
     inspection = Inspection(reading, reading.records[-1].at if at is not None else SystemClock().now())
     if as_graph and as_json:
         output.answer({"schema": "rpd.graph/1", "run_id": inspection.facts.run_id, "mermaid": _graph(inspection)})
     elif as_graph:
         output.text([_graph(inspection)])
+    elif as_json and at is not None:
+        record = reading.records[-1]
+        then = {"at": at, "event": record.event, "ts_utc": record.ts_utc, "facts": _known(inspection)}
+        output.answer({**inspection.document(), **then})
     elif as_json:
         owner = holder(path)
         output.answer({**inspection.document(), "live": owner is not None, "owner_pid": owner.pid if owner else None})
+    elif at is not None:
+        record = reading.records[-1]
+        output.text(_page(inspection, path, as_of=f"record {at} of 0 to {last}, {record.event}, {record.ts_utc}"))
     else:
         output.text(_page(inspection, path))
     return 9 if reading.damage is not None else 0
@@ -54,26 +64,17 @@ def _until(reading: Reading, seq: int) -> Reading:
     """The journal as it was after that record. Raises UserError."""
     last = reading.records[-1].seq
     if not 0 <= seq <= last:
-        raise UserError(f"there is no record {seq}; the journal holds 0 to {last}")
+        raise UserError(
+            f"there is no record {seq}; the journal holds 0 to {last}",
+            hint=f"rpd events {reading.records[0].run}   numbers them",
+        )
     return msgspec.structs.replace(reading, records=reading.records[: seq + 1])
 
 
-def _verify(reading: Reading, path: Path, *, as_json: bool) -> None:
-    last = reading.records[-1]
-    if as_json:
-        output.answer(
-            {
-                "schema": "rpd.verify/1",
-                "journal": str(path),
-                "records": len(reading.records),
-                "head": {"seq": last.seq, "z": last.z},
-                "verified": reading.verified,
-                "damage": reading.damage.message if reading.damage else None,
-                "torn_bytes": reading.torn_bytes,
-            }
-        )
-    else:
-        output.text([*_integrity(reading), f"head     record {last.seq}, {last.z}"])
+def _known(inspection: Inspection) -> dict[str, Any]:
+    """All that the program knew, as plain data; record 0 and the job are told elsewhere."""
+    facts: dict[str, Any] = msgspec.to_builtins(inspection.facts)
+    return {name: value for name, value in facts.items() if name not in ("opened", "job")}
 
 
 def _graph(inspection: Inspection) -> str:
@@ -88,32 +89,47 @@ def _graph(inspection: Inspection) -> str:
     return mermaid(JOB, walked=walked, here=str(inspection.facts.state)).rstrip()
 
 
-def _page(inspection: Inspection, path: Path) -> list[str]:
+def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> list[str]:
     facts, closed = inspection.facts, inspection.snapshot.closed
     ending = "unfinished"
     if closed is not None:
         why = f" ({closed.reason})" if closed.reason and closed.outcome != "succeeded" else ""
         ending = f"{closed.outcome}{why}, exit code {closed.exit_code}"
-    owner = holder(path)
+    owner = holder(path) if as_of is None else None
     lines = [
         f"run      {facts.run_id}",
         f"journal  {path}",
         f"folder   {facts.opened.run_dir}",
         f"cloud    {facts.opened.cloud.get('name')} ({facts.opened.cloud.get('url')})",
+        *([f"as of    {as_of}"] if as_of is not None else []),
         *([f"why      {inspection.why()}"] if inspection.why() else []),
         f"state    {facts.state}; {ending}" + (f"; driven by pid {owner.pid} on {owner.host}" if owner else ""),
         f"cost     {money(inspection.document()['cost_usd'])} (est.)",
         "",
         *_story(inspection.reading),
         "",
-        *debt_lines(facts, inspection.now),
-        *_elsewhere(facts),
+        *(_then(inspection) if as_of is not None else [*debt_lines(facts, inspection.now), *_elsewhere(facts)]),
         *_integrity(inspection.reading),
     ]
     step = inspection.next_step()
-    if step is not None:
+    if step is not None and as_of is not None:
+        lines.append(f"next     {step}")
+    elif step is not None:
         lines += [f"next     {step}", f"         rpd resume {facts.run_id}"]
     return [one_line(line) for line in lines]
+
+
+def _then(inspection: Inspection) -> list[str]:
+    """Pod, job and debts of a moment that is over: nothing here asks for anything to be done."""
+    lines, pod, claim = [], inspection.pod(), inspection.facts.claim
+    if pod is not None:
+        lines.append(f"pod      {pod['id'] or 'no id yet'}, {pod['gpu']}, {pod['datacenter']}, {pod['status']}")
+    if claim is not None:
+        code = "" if claim.exit_code is None else f" with exit code {claim.exit_code}"
+        lines.append(f"job      {claim.phase}{code}")
+    debts = inspection.debts()
+    lines += [f"owed     {debt['kind']} since {debt['since']}, {rate(debt['usd_per_hour'] or 0.0)}" for debt in debts]
+    return lines if debts else [*lines, "owed     nothing"]
 
 
 def _story(reading: Reading) -> list[str]:

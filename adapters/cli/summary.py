@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from rpd.adapters import api
 from rpd.adapters.cli import output
 from rpd.adapters.cli.events import loaded_run
 from rpd.adapters.forensics.row import RunRow
-from rpd.adapters.forensics.run import folders, load
+from rpd.adapters.forensics.run import LoadedRun, folders, load
+from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.report.why import words_of
 from rpd.adapters.report.words import duration, money, one_line, plural, rate, size
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
@@ -25,10 +28,12 @@ def summarize(run: str | None, *, root: Path | None, as_json: bool) -> int:
     loaded = loaded_run(run)
     row = loaded.row(api.now())
     manifest = loaded.manifest or manifest_beside(row)
+    why = why_of(loaded, row)
     if as_json:
-        output.answer({"schema": "rpd.summary/1", "run": msgspec.to_builtins(row), "manifest": manifest})
+        told = {"run": msgspec.to_builtins(row), "why": why, "manifest": manifest}
+        output.answer({"schema": "rpd.summary/1", **told})
     else:
-        output.text([one_line(line) for line in block(row, manifest)])
+        output.text([one_line(line) for line in block(row, manifest, why)])
     return 1 if row.failed else 0
 
 
@@ -41,7 +46,17 @@ def manifest_beside(row: RunRow) -> dict[str, Any] | None:
         return None
 
 
-def block(row: RunRow, manifest: dict[str, Any] | None) -> list[str]:
+def why_of(loaded: LoadedRun, row: RunRow) -> str | None:
+    """Why it ended so and what to do, in plain words; None for a success, and where nobody says."""
+    if not row.failed:
+        return None
+    if loaded.reading is not None:
+        with contextlib.suppress(JournalError):
+            return Inspection(loaded.reading, api.now()).why()
+    return words_of(row.reason)
+
+
+def block(row: RunRow, manifest: dict[str, Any] | None, why: str | None = None) -> list[str]:
     """Lines about one run."""
     known = manifest or {}
     code = known.get("deploy_metadata") or {}
@@ -57,26 +72,53 @@ def block(row: RunRow, manifest: dict[str, Any] | None) -> list[str]:
         ("workflow", row.workflow),
         ("started", row.started),
         ("end", _end(row)),
-        ("pod", f"{row.pod_id or '-'}  {row.gpu or '-'} in {row.datacenter or '?'}"),
+        ("why", why),
+        ("pod", _pod(row, known)),
         ("price", rate(row.usd_per_hour) if row.usd_per_hour else None),
         ("time", duration(row.wall_seconds) if row.wall_seconds is not None else None),
         ("cost", f"{money(row.cost_usd)} (est.)" if row.cost_usd is not None else None),
         ("image", known.get("image")),
         ("git", f"{sha}{dirty} {code.get('local_git_branch') or ''}".strip() if sha else None),
         ("lockfile", lock or None),
+        ("variables", " ".join(f"{name}={value}" for name, value in (known.get("variables") or {}).items())),
+        ("slowest", _slowest(known.get("seconds_per_state"))),
         ("folder", row.run_dir),
+        ("beware", row.problem),
     )
     lines = [f"{name:9} {value}" for name, value in facts if value]
     for item in known.get("artifacts") or ():
         if isinstance(item, dict):
             got = item.get("bytes_transferred")
             much = f", {size(got)}" if isinstance(got, int) else ""
-            lines.append(f"artifact  {item.get('label')}: {item.get('status')}{much}")
+            error = f"; {item['error']}" if item.get("error") else ""
+            lines.append(f"artifact  {item.get('label')}: {item.get('status')}{much}{error}")
     files = [str(name) for name in known.get("telemetry_files") or ()]
     return [*lines, *([f"telemetry {', '.join(files)}"] if files else [])]
 
 
+def _pod(row: RunRow, known: dict[str, Any]) -> str:
+    if row.pod_id is None and row.gpu is None:
+        return "none was rented" if row.source == "journal" or "outcome" in known else "?"
+    state = known.get("pod_final_state")
+    # The older tool looks before it gives its pod back, so that its word is not the last.
+    last = f", {'ended' if 'outcome' in known else 'last seen'} {state}" if state else ""
+    return f"{row.pod_id or '-'}  {row.gpu or '-'} in {row.datacenter or '?'}{last}"
+
+
+def _slowest(seconds: Any) -> str | None:
+    """The states that took longest, in the order of the run."""
+    if not isinstance(seconds, dict):
+        return None
+    spent = {str(name): float(each) for name, each in seconds.items() if isinstance(each, int | float)}
+    most = sorted(spent, key=lambda name: spent[name], reverse=True)[:4]
+    return (
+        ", ".join(f"{name} {duration(spent[name])}" for name in spent if name in most and spent[name] >= 0.05) or None
+    )
+
+
 def _end(row: RunRow) -> str:
+    if row.outcome is None and row.source != "journal":
+        return "?"
     if row.outcome is None:
         return f"unfinished, in state {row.state or '?'}"
     why = f" ({row.reason})" if row.reason and row.outcome != "succeeded" else ""
@@ -85,14 +127,15 @@ def _end(row: RunRow) -> str:
 
 
 def _many(root: Path, *, as_json: bool) -> int:
-    found: list[tuple[RunRow, dict[str, Any] | None]] = []
+    found: list[tuple[RunRow, dict[str, Any] | None, str | None]] = []
     for folder in folders(root):
         try:
             loaded = load(folder)
-            found.append((loaded.row(api.now()), loaded.manifest))
+            row = loaded.row(api.now())
+            found.append((row, loaded.manifest, why_of(loaded, row)))
         except (UserError, JournalError) as error:
             output.note([f"warning: {folder} is passed over: {error.message}"])
-    rows = [row for row, _ in found]
+    rows = [row for row, _, _ in found]
     totals = {
         "runs": len(rows),
         "failed": sum(row.failed for row in rows),
@@ -102,8 +145,8 @@ def _many(root: Path, *, as_json: bool) -> int:
     if as_json:
         output.answer({"schema": "rpd.summary/1", "runs": [msgspec.to_builtins(row) for row in rows], "totals": totals})
         return 0
-    for row, manifest in found:
-        output.text([*(one_line(line) for line in block(row, manifest)), ""])
+    for row, manifest, why in found:
+        output.text([*(one_line(line) for line in block(row, manifest, why)), ""])
     wall, usd = duration(float(totals["wall_seconds"])), money(float(totals["cost_usd"]))
     output.text([f"TOTAL     {plural(len(rows), 'run')}, {totals['failed']} failed, {wall}, {usd} (est.)"])
     return 0

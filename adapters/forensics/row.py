@@ -9,7 +9,8 @@ import msgspec
 
 class RunRow(msgspec.Struct, frozen=True):
     """One run. Times are UTC (RFC 3339) and seconds, money USD and estimated unless `rpd cost` says otherwise; None is
-    not known. `source` is "journal", or "manifest" for a run folder of which only that was found."""
+    not known. `source` is "journal", "manifest" for a run folder of which only that was found, or "events" where even
+    that is missing. `problem` is what is wrong with what was read: a damaged journal tells of its good part only."""
 
     run_id: str
     workflow: str
@@ -28,6 +29,7 @@ class RunRow(msgspec.Struct, frozen=True):
     cost_usd: float | None = None
     run_dir: str | None = None
     journal: str | None = None
+    problem: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -52,7 +54,7 @@ def row_of_manifest(manifest: dict[str, Any], run_dir: str) -> RunRow:
         workflow=text("job_name") or "?",
         source="manifest",
         started=text("started_at_utc") or text("pulled_at_utc"),
-        outcome=text("outcome") or ("failed" if manifest.get("failed") else "succeeded"),
+        outcome=text("outcome") or _ending(manifest.get("failed")),
         reason=text("reason"),
         exit_code=exit_code if isinstance(exit_code, int) else None,
         gpu=text("gpu_id"),
@@ -64,3 +66,8 @@ def row_of_manifest(manifest: dict[str, Any], run_dir: str) -> RunRow:
         cost_usd=number("estimated_cost_usd"),
         run_dir=run_dir,
     )
+
+
+def _ending(failed: Any) -> str | None:
+    """All that older manifests say of an end."""
+    return ("failed" if failed else "succeeded") if isinstance(failed, bool) else None

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from rpd.adapters.forensics.row import RunRow, row_of_manifest
 from rpd.adapters.local.workspace import EVENTS_NAME, MANIFEST_NAME
 from rpd.adapters.report.inspection import Inspection
@@ -13,10 +15,14 @@ from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.journal.errors import JournalError
+from rpd.journal.index import Entry
+from rpd.journal.paths import canonical
 from rpd.journal.reader import Reading, read
 from rpd.journal.records import Closed, Stamp
 
-OLDER_MANIFEST_NAMES = ("runpod_pull_manifest.json", "manifest.json")
+MANIFEST_NAMES = (MANIFEST_NAME, "runpod_pull_manifest.json", "manifest.json")
+"""The first one that can be read is taken; the others are older."""
+RUNS_BELOW = Path("artifacts", "runpod")
 METRICS_NAME = "metrics.jsonl"
 
 
@@ -37,8 +43,21 @@ class LoadedRun:
             except JournalError:
                 if self.manifest is None:
                     raise
-        assert self.manifest is not None, "one of the two was found"
-        return row_of_manifest(self.manifest, str(self.folder))
+        began = next(self.events(), {}).get("ts_utc")
+        started = began if isinstance(began, str) else None
+        if self.manifest is not None:
+            row = row_of_manifest(self.manifest, str(self.folder))
+            is_known = "started_at_utc" in self.manifest or started is None
+            return row if is_known else msgspec.structs.replace(row, started=started)
+        assert self.folder is not None, "a run without journal and manifest is a folder with events"
+        return RunRow(
+            run_id=self.folder.name,
+            workflow="?",
+            source="events",
+            started=started,
+            run_dir=str(self.folder),
+            problem=f"no readable {MANIFEST_NAME}",
+        )
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The lines of the journal, or of an older `events.jsonl`, as plain data: each has `ts_utc` and `event`."""
@@ -48,7 +67,11 @@ class LoadedRun:
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The rows of `metrics.jsonl`: samples of GPU, CPU, memory and disk."""
-        return iter(()) if self.folder is None else lines_of(self.folder / METRICS_NAME)
+        if self.folder is None:
+            return iter(())
+        opened = self.reading.opened if self.reading is not None else None
+        folder = Path(opened.run_dir) if self.folder.is_file() and opened is not None else self.folder
+        return lines_of(folder / METRICS_NAME)
 
 
 def load(path: Path) -> LoadedRun:
@@ -58,23 +81,24 @@ def load(path: Path) -> LoadedRun:
         return _of_folder(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist")
-    if path.suffix == ".json":
-        manifest = _manifest(path)
-        if manifest is None:
-            raise UserError(f"{path} is no manifest of a run")
-        found = _of_folder(path.parent)
-        return LoadedRun(path.parent, manifest, found.reading)
-    return LoadedRun(path, None, read(path))
+    manifest = _manifest(path)
+    if manifest is not None and "journal" not in manifest:  # a pointer file names a pod as well
+        return LoadedRun(path.parent, manifest, _reading_of(path.parent, manifest.get("run_id")))
+    if path.name in MANIFEST_NAMES or (path.name == EVENTS_NAME and _reading(path) is None):
+        return _of_folder(path.parent)
+    journal = canonical(path)
+    return LoadedRun(journal, None, read(journal))
 
 
 def folders(root: Path) -> Iterator[Path]:
-    """Run folders below `root`, the newest name first: folders with a manifest or an `events.jsonl`."""
+    """Run folders below `root`, the newest name first: folders with a manifest or an `events.jsonl`. A project's root
+    stands for its `artifacts/runpod`."""
+    start = root / RUNS_BELOW if (root / RUNS_BELOW).is_dir() else root
     try:
-        below = sorted((each for each in root.iterdir() if each.is_dir()), reverse=True)
+        below = sorted((each for each in start.iterdir() if each.is_dir()), reverse=True)
     except OSError as error:
         raise UserError(f"{root} cannot be read: {error.strerror}") from error
-    names = (MANIFEST_NAME, *OLDER_MANIFEST_NAMES, EVENTS_NAME)
-    return (folder for folder in below if any((folder / name).is_file() for name in names))
+    return (folder for folder in below if any((folder / name).is_file() for name in (*MANIFEST_NAMES, EVENTS_NAME)))
 
 
 def lines_of(path: Path) -> Iterator[dict[str, Any]]:
@@ -91,6 +115,9 @@ def lines_of(path: Path) -> Iterator[dict[str, Any]]:
 
 def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
     """A row of a journal. Raises JournalError."""
+    problem = problem_of(reading)
+    if problem is not None and reading.records:
+        now = reading.records[-1].at  # what came after the good part is not known
     inspection = Inspection(reading, now)
     facts, closed, pod = inspection.facts, inspection.snapshot.closed, inspection.pod()
     # A hand-over or a late release may follow the end.
@@ -114,24 +141,70 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
         cost_usd=closed.cost_usd if closed and closed.cost_usd is not None else inspection.document()["cost_usd"],
         run_dir=facts.opened.run_dir,
         journal=facts.opened.journal_path,
+        problem=problem,
+    )
+
+
+def problem_of(reading: Reading) -> str | None:
+    """Why a journal does not tell all."""
+    if reading.damage is not None:
+        return reading.damage.message
+    return "written by a newer rpd" if reading.too_new else None
+
+
+def row_of_known(entry: Entry, now: Stamp) -> RunRow:
+    """The run of an index entry, however damaged its journal is; also one that has lost records since it was seen."""
+    try:
+        reading = read(Path(entry.journal))
+        if reading.opened is None:
+            return _row_of_entry(entry, problem_of(reading) or "the journal holds no run")
+        is_lost = entry.problem == "lost"
+        row = row_of_journal(reading, reading.records[-1].at if is_lost else now)
+    except JournalError as error:
+        return _row_of_entry(entry, error.message)
+    if is_lost:
+        return msgspec.structs.replace(row, problem="records that were seen in its journal are gone")
+    return row
+
+
+def _row_of_entry(entry: Entry, problem: str) -> RunRow:
+    """What the index still knows of a run whose journal cannot be read."""
+    return RunRow(
+        run_id=entry.run_id,
+        workflow=entry.workflow or "?",
+        source="journal",
+        started=entry.started or None,
+        state=entry.state,
+        outcome=entry.outcome,
+        reason=entry.reason,
+        run_dir=entry.run_dir or None,
+        journal=entry.journal,
+        problem=problem,
     )
 
 
 def _of_folder(folder: Path) -> LoadedRun:
-    manifest = next(
-        (found for name in (MANIFEST_NAME, *OLDER_MANIFEST_NAMES) if (found := _manifest(folder / name)) is not None),
-        None,
-    )
-    reading = None
+    named = (_manifest(folder / name) for name in MANIFEST_NAMES)
+    manifest = next((found for found in named if found is not None), None)
+    found = LoadedRun(folder, manifest, _reading_of(folder, manifest.get("run_id") if manifest is not None else None))
+    if manifest is None and found.reading is None and next(found.events(), None) is None:
+        raise UserError(f"{folder} holds no run: no {MANIFEST_NAME}, journal or events")
+    return found
+
+
+def _reading_of(folder: Path, run_id: Any) -> Reading | None:
+    """The journal of a run folder, unless it is another run's than the manifest beside it."""
+    reading = _reading(folder / EVENTS_NAME)
+    return None if reading is not None and run_id not in (None, reading.records[0].run) else reading
+
+
+def _reading(events: Path) -> Reading | None:
+    """The journal that an `events.jsonl` is, or is a copy of; None for the older tool's, which is none."""
     try:
-        reading = read(folder / EVENTS_NAME)
+        reading = read(canonical(events))
     except JournalError:
-        reading = None
-    if reading is not None and reading.opened is None:  # the older tool's events are no journal
-        reading = None
-    if manifest is None and reading is None:
-        raise UserError(f"{folder} holds neither {MANIFEST_NAME} nor a journal")
-    return LoadedRun(folder, manifest, reading)
+        return None
+    return reading if reading.opened is not None else None
 
 
 def _manifest(path: Path) -> dict[str, Any] | None:

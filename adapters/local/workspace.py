@@ -28,6 +28,16 @@ MIN_FREE_BYTES = 256 * 1024 * 1024
 
 EVENTS_NAME = "events.jsonl"
 MANIFEST_NAME = "runpod_deploy_pull_manifest.json"
+TELEMETRY_NAMES = (
+    EVENTS_NAME,
+    "metrics.jsonl",
+    "nvidia_smi_*.txt",
+    "pod_describe_*.json",
+    "dmesg_tail.txt",
+    "pip_freeze.txt",
+    "remote_env.json",
+)
+"""What a run folder may hold about the run itself, beside its log and its results."""
 """The name that existing scripts look for."""
 
 
@@ -78,9 +88,11 @@ class LocalWorkspace:
 
     def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
         """Effect: write the run's manifest whole or not at all, with the config of the journal's record 0 (rendered,
-        secrets masked); returns its sha256."""
+        secrets masked) and the names of the telemetry files that are there; returns its sha256."""
         config = _recorded_config(Path(run_dir))
-        whole = {**manifest, "config": config} if config is not None else manifest
+        whole = {**manifest, "telemetry_files": telemetry_files(Path(run_dir))}
+        if config is not None:
+            whole["config"] = config
         content = msgspec.json.format(msgspec.json.encode(whole)) + b"\n"
         write_whole(Path(run_dir, MANIFEST_NAME), content, mode=0o644)
         return hashlib.sha256(content).hexdigest()
@@ -215,6 +227,14 @@ def _holds_something(path: Path) -> bool:
         return path.is_dir() or path.stat().st_size > 0
     except OSError:
         return False
+
+
+def telemetry_files(run_dir: Path) -> list[str]:
+    """Names of the telemetry files in a run folder; none when it cannot be read."""
+    try:
+        return [path.name for name in TELEMETRY_NAMES for path in sorted(run_dir.glob(name)) if path.is_file()]
+    except OSError:
+        return []
 
 
 def _recorded_config(run_dir: Path) -> Any:

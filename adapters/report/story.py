@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from rpd.adapters.report.inspection import FOREIGN
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, size
+from rpd.journal.reader import Reading
 from rpd.journal.records import (
     Closed,
     HandedOver,
@@ -20,7 +22,8 @@ from rpd.journal.records import (
     Resumed,
     Transition,
 )
-from rpd.states.facts import Facts
+from rpd.states.facts import Facts, new_facts
+from rpd.states.fold import apply
 from rpd.states.names import Op, Trigger
 from rpd.states.policy import cost_cap, released_by, usd_per_hour
 
@@ -32,6 +35,22 @@ def tell(record: Record, facts: Facts) -> str | None:
     except FOREIGN as error:
         text = f"{record.event}: a record that makes no sense ({type(error).__name__})"
     return one_line(text) if text else None
+
+
+def told_of(reading: Reading) -> dict[str, str]:
+    """Checksum of a record -> the sentence about it, for those that are worth one. Of a journal that makes no sense, as
+    far as it does."""
+    told: dict[str, str] = {}
+    if reading.opened is None:
+        return told
+    with contextlib.suppress(*FOREIGN):
+        facts = new_facts(reading.opened, reading.records[0].run)
+        for record in reading.records:
+            apply(facts, record)
+            text = tell(record, facts)
+            if text:
+                told[record.z] = text
+    return told
 
 
 def _text(record: Record, facts: Facts) -> str | None:

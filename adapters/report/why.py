@@ -98,3 +98,12 @@ def explaining_line(log: Path) -> str | None:
         return None
     found = next((line for line in reversed(lines) if any(word in line for word in KNOWN_FAILURES)), None)
     return found.strip()[:160] if found else None
+
+
+def words_of(reason: str | None) -> str | None:
+    """The same for a reason as a manifest has it, without what the journal knows beside it; None for an unknown one."""
+    try:
+        what, advice = WHY[Reason(reason or "")]
+    except ValueError:
+        return None
+    return f"{what}; {advice}" if advice else what

@@ -120,4 +120,4 @@ def advance(bucket: datetime, size: str, count: int = 1) -> datetime:
 
 def _length(span: Span, since: float, until: float, now: float) -> float:
     end = span.until if span.until is not None else now
-    return max(0.0, min(end, until) - max(span.since, since))
+    return max(0.0, min(end, until, now) - max(span.since, since))  # what ended lately is not in a late bill, either

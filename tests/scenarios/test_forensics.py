@@ -30,7 +30,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A good run, a failed one, one that was refused, and a folder of the older tool."""
     with staged(tmp_path_factory.mktemp("past")) as stage:
         assert stage.run(config(MAKE_RESULT, artifacts=artifact(), variables={"seed": "7"})).returncode == 0
-        assert stage.run(config("exit 3")).returncode == 5
+        assert stage.run(config("exit 3", artifacts=artifact())).returncode == 5
         assert stage.run(config(budget={"max_gpu_price_usd": 0.01})).returncode == 6
         older = stage.folder / "older" / "20260514T120000Z"
         older.mkdir(parents=True)
@@ -87,8 +87,8 @@ def test_runs_lists_every_run_also_one_that_rented_nothing(past: Stage) -> None:
 def test_events_are_a_timeline_that_can_be_filtered(past: Stage) -> None:
     run = ids(past)[0]
     lines = past.rpd("events", run).stdout.splitlines()
-    assert lines[0].startswith("  [+0:00] opened")
-    assert any("create_pod_ok" in line for line in lines)
+    assert lines[0].startswith("  [+0:00]    0 opened  run ")
+    assert any("7 create_pod_ok  pod " in line and "created: $0.39/h with disks" in line for line in lines)
     launched = told(past, "events", run, "--where", "op=launch_job", "--where", "kind=intent")["events"]
     assert [row["event"] for row in launched] == ["launch_job_intent"]
     everywhere = told(past, "events", "--all", "--where", "event=closed", "--since", "1h")["events"]
@@ -115,6 +115,12 @@ def test_the_manifest_says_what_ran_where_and_what_came_back(past: Stage) -> Non
     (got,) = manifest["artifacts"]
     assert (got["status"], got["bytes_transferred"], got["delete"]) == ("pulled", 3, False)
     assert got["duration_sec"] >= 0
+    assert manifest["telemetry_files"] == ["events.jsonl"]
+    assert manifest["lifecycle_action"] == "delete"
+    assert manifest["reason_text"] is None
+    assert (manifest["gpu_count"], manifest["cloud_type"], manifest["image_digest"]) == (1, "SECURE", None)
+    assert manifest["disks_per_hour_usd"] == pytest.approx(30 * 0.1 / 730, abs=1e-6)
+    assert sum(manifest["seconds_per_state"].values()) == pytest.approx(manifest["wall_time_sec"], abs=0.1)
     assert set(manifest["deploy_metadata"]) == {
         "local_git_sha",
         "local_git_dirty",
@@ -128,6 +134,18 @@ def test_the_manifest_says_what_ran_where_and_what_came_back(past: Stage) -> Non
 def test_a_run_that_was_refused_leaves_a_manifest(past: Stage) -> None:
     manifest = told(past, "summary", ids(past)[2])["manifest"]
     assert (manifest["failed"], manifest["reason"], manifest["pod_id"]) == (True, "price_over_cap", None)
+    assert manifest["reason_text"] == "no candidate is within the price cap"
+    assert manifest["state_reached"] == "select"
+
+
+@pytest.mark.row(75, 122)
+def test_the_manifest_says_what_went_wrong_and_nothing_else(past: Stage) -> None:
+    """Every run is told "connection refused" by a sshd that comes up; that explains no job that failed later."""
+    manifest = told(past, "summary", ids(past)[1])["manifest"]
+    assert manifest["reason_text"] == "the job ended with exit code 3"
+    assert (manifest["pod_final_state"], manifest["lifecycle_action"]) == ("EXITED", "stop")
+    assert manifest["storage_per_month_usd"] == 2.0
+    assert manifest["artifacts"][0]["error"] == "there is nothing at its remote path"
 
 
 @pytest.mark.slow
@@ -148,6 +166,13 @@ def test_two_runs_are_compared_field_by_field(past: Stage) -> None:
     assert done.returncode == 1, "one of the two failed"
     assert "* outcome: succeeded -> failed" in done.stdout
     assert "  image: " in done.stdout
+    assert "  image: " not in past.rpd("compare", ids(past)[0], ids(past)[1], "--changed").stdout
+    found = told(past, "compare", ids(past)[0], ids(past)[1])
+    assert found["changed"] + found["equal"] == len(found["fields"])
+    live = past.start_on_terminal("compare", ids(past)[0], ids(past)[1])
+    assert live.end() == 1
+    assert max(map(len, live.text.splitlines())) <= 80, "long values stand below each other"
+    assert "0 fields changed" in past.rpd("compare", ids(past)[0], ids(past)[0]).stdout
     assert past.rpd("compare", ids(past)[0], ids(past)[0]).returncode == 0
     assert past.rpd("compare", ids(past)[0], "nothing").returncode == 2
 
@@ -227,9 +252,12 @@ def test_the_estimate_stands_beside_what_was_booked(past: Stage) -> None:
     (pod,) = found["pods"]
     assert pod["booked_usd"] == pytest.approx(pod["estimated_usd"], rel=0.5, abs=0.01)
     assert pod["difference"] == "they agree"
-    past.fault("F37", times=0, lag=3600)
+    assert sum(pod["estimated"].values()) == pytest.approx(pod["estimated_usd"], abs=1e-5)
+    assert pod["booked"]["computing_usd"] > pod["booked"]["disks_usd"] > 0
+    past.fault("F37", times=0, lag=7200)
     late = told(past, "cost", ids(past)[0])["pods"][0]
     past.clear_faults()
-    assert late["booked_usd"] in (None, 0.0) or late["difference"] == "they agree"
+    assert late["booked_usd"] is None, "what a pod cost that has ended is booked late, too"
+    assert late["difference"].startswith("nothing is booked yet; the books are filled in late: ask again after ")
     assert told(past, "cost", ids(past)[2])["pods"] == []
     assert "stored: $2.00 a month" in past.rpd("cost", ids(past)[1]).stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from rpd.adapters.cli.commands import app
 from rpd.states.names import ENDINGS
 
 ROOT = Path(__file__).parents[3]
@@ -19,3 +20,15 @@ def test_every_ending_reason_is_there_with_its_code() -> None:
 def test_every_code_is_explained() -> None:
     explained = {int(code) for code in re.findall(r"^\| (\d+) \| ", PAGE, re.MULTILINE)}
     assert explained >= {code for _, code in ENDINGS.values()} | {0, 1, 2, 4, 8, 9, 75, 130, 143}
+
+
+def test_commands_and_options_of_the_page_on_looking_back_exist() -> None:
+    from typer.main import get_command
+
+    page = (ROOT / "docs" / "forensics.md").read_text()
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    named = re.findall(r"(?:`|\$ |^    )rpd (\w+)([^`\n|]*)", page, re.MULTILINE)
+    assert len(named) > 15
+    for name, words in named:
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", words)) <= known, (name, words)

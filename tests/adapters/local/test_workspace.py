@@ -101,7 +101,7 @@ def test_a_file_that_is_no_pointer_is_left_alone(workspace: LocalWorkspace, tmp_
 def test_manifest(workspace: LocalWorkspace, tmp_path: Path) -> None:
     digest = workspace.write_manifest(str(tmp_path / "run"), {"a": 1})
     content = (tmp_path / "run" / MANIFEST_NAME).read_bytes()
-    assert digest == hashlib.sha256(content).hexdigest() and json.loads(content) == {"a": 1}
+    assert digest == hashlib.sha256(content).hexdigest() and json.loads(content) == {"a": 1, "telemetry_files": []}
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         workspace.write_manifest(str(tmp_path / "file" / "run"), {})

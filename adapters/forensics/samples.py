@@ -1,0 +1,176 @@
+"""`metrics.jsonl`: what a sampler in the pod saw, one row per interval. Any value may be missing."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.forensics.timeline import wall_of
+from rpd.journal import tolerant
+
+PER_GPU: dict[str, str] = {
+    "util_pct": "gpu_util_pct",
+    "mem_used_mb": "gpu_mem_used_mb",
+    "mem_total_mb": "gpu_mem_total_mb",
+    "temp_c": "gpu_temp_c",
+}
+"""A value of one GPU -> its name where a row tells of the first GPU only."""
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One quantity over time. `unit` is "%", "MB", "°C", "W" or "B"; `values` has one entry per row, None where the
+    sampler had none. `ceiling` is the most the quantity can be (100 for a percentage, the GPU's memory), if known."""
+
+    name: str
+    unit: str
+    values: list[float | None]
+    gpu: int | None = None
+    ceiling: float | None = None
+
+    @property
+    def known(self) -> list[float]:
+        """The values there are."""
+        return [value for value in self.values if value is not None]
+
+    def summary(self) -> dict[str, float | None]:
+        """Least, mean, most and last value; None when there is none at all."""
+        known = self.known
+        if not known:
+            return {"min": None, "mean": None, "max": None, "last": None}
+        return {"min": min(known), "mean": round(sum(known) / len(known), 3), "max": max(known), "last": known[-1]}
+
+
+class Samples(msgspec.Struct, frozen=True):
+    """`rows` as they stand in the file, oldest first; `bad_lines` counts those that are no JSON object."""
+
+    rows: list[dict[str, Any]]
+    bad_lines: int
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first row to the last; None when their times cannot be read."""
+        first, last = (wall_of(self.rows[at]) for at in (0, -1)) if self.rows else (None, None)
+        return None if first is None or last is None else max(0.0, last - first)
+
+    def gpus(self) -> list[int]:
+        """Indices of the GPUs that any row tells of."""
+        found = {index for row in self.rows for index in _gpus_of(row)}
+        return sorted(found)
+
+    def gpu(self, index: int, name: str, unit: str) -> Series:
+        """One quantity of one GPU, by its name in a row's `gpus`."""
+        values = [number(_gpus_of(row).get(index, {}).get(name)) for row in self.rows]
+        ceiling = 100.0 if unit == "%" else self._memory(index) if name == "mem_used_mb" else None
+        return Series(name, unit, values, index, ceiling)
+
+    def _memory(self, index: int) -> float | None:
+        totals = [number(_gpus_of(row).get(index, {}).get("mem_total_mb")) for row in self.rows]
+        return max((total for total in totals if total is not None), default=None)
+
+    def host(self, name: str, unit: str, of: str | None = None) -> Series:
+        """One quantity of the whole pod. `of` names the row's field with its most."""
+        values = [number(row.get(name)) for row in self.rows]
+        totals = [number(row.get(of)) for row in self.rows] if of is not None else []
+        ceiling = 100.0 if unit == "%" else max((total for total in totals if total is not None), default=None)
+        return Series(name, unit, values, None, ceiling)
+
+    def series(self) -> list[Series]:
+        """Everything worth a line, each GPU first; quantities of which no row has a value are left out."""
+        found: list[Series] = []
+        for index in self.gpus():
+            for name, unit in (("util_pct", "%"), ("mem_used_mb", "MB"), ("temp_c", "°C"), ("power_w", "W")):
+                found.append(self.gpu(index, name, unit))
+        found += [
+            self.host("cpu_user_pct", "%"),
+            self.host("host_mem_used_mb", "MB", "host_mem_total_mb"),
+            self.host("workspace_disk_used_bytes", "B", "workspace_disk_total_bytes"),
+            self._rate("net_rx_bytes"),
+            self._rate("net_tx_bytes"),
+        ]
+        return [series for series in found if series.known]
+
+    def _rate(self, name: str) -> Series:
+        """A counter as bytes a second between two rows; a counter that went back was started anew."""
+        rates: list[float | None] = []
+        before: tuple[float, float] | None = None
+        for row in self.rows:
+            at, count = wall_of(row), number(row.get(name))
+            if at is None or count is None:
+                rates.append(None)
+                continue
+            is_next = before is not None and at > before[0] and count >= before[1]
+            rates.append((count - before[1]) / (at - before[0]) if is_next and before is not None else None)
+            before = (at, count)
+        return Series(f"{name.removesuffix('_bytes')}_bytes_per_sec", "B", rates)
+
+
+def read_samples(path: Path) -> Samples:
+    """Read them, tolerantly; a file that is not there or cannot be read has none."""
+    rows: list[dict[str, Any]] = []
+    bad = 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                row = tolerant.decode(line)
+                if isinstance(row, dict):
+                    rows.append(row)
+                elif line.endswith(b"\n"):  # else it is still being written
+                    bad += 1
+    except OSError:
+        return Samples([], 0)
+    return Samples(rows, bad)
+
+
+def number(value: Any) -> float | None:
+    """A finite number as it stands in somebody's file; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _gpus_of(row: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """What a row says of each GPU; a row without the list tells of the first one in names of its own."""
+    listed = row.get("gpus")
+    if isinstance(listed, list) and listed:
+        found = {}
+        for place, gpu in enumerate(listed):
+            if isinstance(gpu, dict):
+                index = gpu.get("index")
+                found[index if isinstance(index, int) else place] = gpu
+        return found
+    first = {name: row.get(theirs) for name, theirs in PER_GPU.items()}
+    return {0: first} if any(number(value) is not None for value in first.values()) else {}
+
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+GAP = " "
+
+
+def sparkline(values: list[float | None], width: int, *, ceiling: float | None = None) -> str:
+    """At most `width` characters; each is the mean of its part of the values. The scale begins at 0 and ends at
+    `ceiling`, or at the largest value where there is none; a part without any value is a gap."""
+    cells = _cells(values, max(1, width))
+    top = ceiling or max((cell for cell in cells if cell is not None), default=0.0)
+    return "".join(GAP if cell is None else BLOCKS[_level(cell, top)] for cell in cells)
+
+
+def _level(value: float, top: float) -> int:
+    share = value / top if top > 0 else 0.0
+    return max(0, min(len(BLOCKS) - 1, int(share * len(BLOCKS))))
+
+
+def _cells(values: list[float | None], width: int) -> list[float | None]:
+    if len(values) <= width:
+        return list(values)
+    cells: list[float | None] = []
+    for cell in range(width):
+        part = [v for v in values[cell * len(values) // width : (cell + 1) * len(values) // width] if v is not None]
+        cells.append(sum(part) / len(part) if part else None)
+    return cells
