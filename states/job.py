@@ -43,6 +43,9 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     container_disk_gb: Annotated[Positive, Meta(description="GB of the container's own disk, which a stop wipes.")] = 20
     gpu_count: Annotated[Positive, Meta(description="GPUs per pod.")] = 1
     env: Annotated[dict[str, str], Meta(description="Readable through the API: no secrets here.")] = {}
+    spot: Annotated[Literal[False], Meta(description="Always false: RunPod's API has no spot pods any more.")] = False
+    min_vcpu_count: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
+    min_memory_gb: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
 
 
 class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -147,6 +150,9 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ]
     required: Annotated[bool, Meta(description="Without it the run fails, and its pod is kept.")] = True
     excludes: Annotated[tuple[str, ...], Meta(description="Patterns that are left out.")] = ()
+    delete: Annotated[
+        bool, Meta(description="Remove what is in the local folder and not in the pod's, once all has arrived.")
+    ] = False
 
 
 class Lifecycle(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

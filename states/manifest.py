@@ -113,7 +113,6 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
     status = "failed" if pulled is None else "missing" if pulled.is_missing else "pulled"
     return {
         **msgspec.to_builtins(artifact),
-        "delete": False,
         "status": status,
         "duration_sec": round(facts.pull_seconds.get(artifact.label, 0.0), 3),
         **({"error": facts.pull_errors.get(artifact.label, "")[:500]} if status == "failed" else {}),

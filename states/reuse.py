@@ -18,12 +18,14 @@ from rpd.states.world import Paused
 CHOICES = ("gpu_order", "datacenters", "cloud_type", "env")
 """Fields of the order that name several possibilities, or (env) values of no matter: they are compared by what they
 mean for the pod at hand."""
+UNHAD = ("spot", "min_vcpu_count", "min_memory_gb")
+"""Fields that can hold nothing."""
 
 
 def shape(job: Job) -> dict[str, Any]:
     """What a pod is ordered as, beside the place it was found in: everything in `pod` and `storage` that another pod
     would have to share. Env is represented by its names: values change from run to run."""
-    pod = {name: value for name, value in msgspec.to_builtins(job.pod).items() if name not in CHOICES}
+    pod = {name: value for name, value in msgspec.to_builtins(job.pod).items() if name not in CHOICES + UNHAD}
     storage = msgspec.to_builtins(job.storage)
     return {
         **{f"pod.{name}": value for name, value in pod.items()},

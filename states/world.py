@@ -265,13 +265,15 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Pull(msgspec.Struct, frozen=True):
-    """A remote folder or file to fetch into a local path (absolute)."""
+    """A remote folder or file to fetch into a local path (absolute). `delete`: of a folder, files that are here and not
+    in the pod are removed once all has arrived; excluded ones stay."""
 
     label: str
     remote_path: str
     local_path: str
     required: bool
     excludes: tuple[str, ...] = ()
+    delete: bool = False
 
 
 class Pulled(msgspec.Struct, frozen=True):

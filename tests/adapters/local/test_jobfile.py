@@ -167,7 +167,7 @@ staging:
         "9: pod.gpu_count: 0 is too small; must be more than 0",
         (
             "10: pod.cloudtype: unknown field (did you mean 'cloud_type'?); allowed: cloud_type, container_disk_gb, "
-            "datacenters, env, gpu_count, gpu_order, image, ports"
+            "datacenters, env, gpu_count, gpu_order, image, min_memory_gb, min_vcpu_count, ports, spot"
         ),
         "11: pod.ports[0]: expected text, found 22; put it in quotes",
         "12: pod.env.RPD_X: is set by rpd or by RunPod; choose another name",
@@ -242,7 +242,10 @@ staging:
             "4: lifecycle.on_interrupt: 'keep' is not allowed; allowed: delete, detach, stop",
         ),
         ("variables: {a-b: x}", "4: variables.a-b: is not a name: letters, digits and _, not beginning with a digit"),
-        ("stop: {on_success: true}", "4: stop: unknown field; use lifecycle.on_success and lifecycle.on_failure"),
+        (
+            "stop: {on_success: true}",
+            "4: stop: unknown field; use lifecycle.on_success and lifecycle.on_failure; rpd migrate FILE writes them",
+        ),
         ("ssh: {key_path: ''}", "4: ssh.key_path: must not be empty"),
         ("ssh:", "4: ssh: expected a mapping, found nothing"),
         (
@@ -450,3 +453,22 @@ def test_the_example_loads_and_needs_nothing_else() -> None:
     assert loaded.job.artifacts[0].local_path == f"{loaded.run_dir}/results" and loaded.job.artifacts[0].required
     assert (Path(loaded.job.staging[0].source) / "greet.sh").is_file()
     assert loaded.job.lifecycle.on_success == "delete"
+
+
+@pytest.mark.parametrize(
+    ("wish", "why"),
+    [
+        ("spot: true", "pod.spot: true cannot be had: RunPod's API (v2) rents no spot"),
+        ("min_vcpu_count: 8", "pod.min_vcpu_count: 8 cannot be had: RunPod's API (v2) takes no least number of vCPUs"),
+        ("min_memory_gb: 64", "pod.min_memory_gb: 64 cannot be had: RunPod's API (v2) takes no least memory"),
+        ("datacenter_id: X", "pod.datacenter_id: unknown field; use pod.datacenters, a list; rpd migrate FILE writes"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_with_the_reason(tmp_path: Path, wish: str, why: str) -> None:
+    (line,) = problems(tmp_path, SMALL.replace("gpu_order: [G]", f"gpu_order: [G], {wish}"))
+    assert why in line
+
+
+def test_wishes_left_at_nothing_are_no_wishes(tmp_path: Path) -> None:
+    text = "gpu_order: [G], spot: false, min_vcpu_count: null, min_memory_gb: null"
+    load(tmp_path, SMALL.replace("gpu_order: [G]", text))
