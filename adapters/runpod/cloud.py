@@ -74,7 +74,7 @@ class RunPodCloud:
 
     def network_volume_id(self, name: str) -> str | None:
         """Read: the id of the network volume with this id or name. Refused (`conflict`) when the name is not unique."""
-        volumes = self._pages("/v2/network-volumes", "networkVolumes", wire.volume)
+        volumes = self.volumes()
         if any(volume.id == name for volume in volumes):
             return name
         named = sorted({volume.id for volume in volumes if volume.name == name})
@@ -84,6 +84,19 @@ class RunPodCloud:
                 reason=Fault.CONFLICT,
             )
         return named[0] if named else None
+
+    def volumes(self) -> tuple[wire.Volume, ...]:
+        """Read: all network volumes of the account."""
+        return self._pages("/v2/network-volumes", "networkVolumes", wire.volume)
+
+    def datacenters(self) -> tuple[wire.DataCenter, ...]:
+        """Read: all data centers with their stock."""
+        params = {"include": "GPU_AVAILABILITY,CPU_AVAILABILITY"}
+        return self._pages("/v2/catalog/datacenters", "dataCenters", wire.data_center, params)
+
+    def registries(self) -> tuple[wire.Named, ...]:
+        """Read: the credentials for registries that the account keeps."""
+        return self._pages("/v2/registries", "registries", wire.named)
 
     def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
         """Read the last lines of RunPod's log about this pod; empty when it cannot say in a few seconds."""

@@ -98,11 +98,33 @@ class _GpuType(msgspec.Struct, rename="camel"):
     community: bool | None = None
 
 
-class Volume(msgspec.Struct, frozen=True):
-    """A network volume."""
+class Volume(msgspec.Struct, frozen=True, rename="camel"):
+    """A network volume: size in GB, and the one data center in which it can be mounted."""
 
     id: str
     name: str | None = None
+    size: int | None = None
+    data_center: str | None = None
+
+
+class Named(msgspec.Struct, frozen=True):
+    """Credentials of a registry."""
+
+    id: str
+    name: str | None = None
+
+
+class DataCenter(msgspec.Struct, frozen=True):
+    """A data center. `stock` is NONE, LOW, MEDIUM or HIGH by GPU type or CPU flavor; a hint."""
+
+    id: str
+    stock: dict[str, str] = {}
+
+
+class _DataCenter(msgspec.Struct, rename="camel"):
+    id: str
+    gpu_availability: Any = None
+    cpu_availability: Any = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -177,6 +199,20 @@ def volume(body: msgspec.Raw) -> Volume:
     """A network volume."""
     found: Volume = _decode(body, Volume, "a network volume")
     return found
+
+
+def named(body: msgspec.Raw) -> Named:
+    """Something with an id."""
+    found: Named = _decode(body, Named, "an entry with an id")
+    return found
+
+
+def data_center(body: msgspec.Raw) -> DataCenter:
+    """A data center with what it has."""
+    told: _DataCenter = _decode(body, _DataCenter, "a data center")
+    listed = [*_list(told.gpu_availability), *_list(told.cpu_availability)]
+    centers = [each for item in listed if (each := _part(item, _Center))]
+    return DataCenter(told.id, {each.id: each.availability for each in centers if each.availability in LEVELS})
 
 
 def accepted(body: bytes) -> None:
