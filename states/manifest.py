@@ -38,7 +38,7 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "seconds_per_state": {state: round(seconds, 3) for state, seconds in facts.seconds_in.items()},
         "exit_code": claim.exit_code if claim else None,
         "ends_with": exit_code,
-        "image": job.pod.image,
+        "image": job.pod.image or (pod.seen.image if pod and pod.seen else ""),
         "storage_mode": job.storage.mode,
         "volume_mount": job.storage.volume_mount,
         "volume_name": job.storage.volume_name,

@@ -66,12 +66,15 @@ def _offers(loaded: LoadedJob, *, use_sandbox: bool) -> tuple[Offer, ...]:
 
     home = state_home()
     access = sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
-    return cloud_for(access, ProcessControl()).offers(loaded.job.pod.gpu_count)
+    cloud, pod = cloud_for(access, ProcessControl()), loaded.job.pod
+    return cloud.cpu_offers() if pod.cpu_order else cloud.offers(pod.gpu_count)
 
 
 def _steps(loaded: LoadedJob) -> list[str]:
     job = loaded.job
-    steps = [f"rent {job.pod.gpu_count} x one of {', '.join(job.pod.gpu_order)} with {job.pod.image}"]
+    many = f"{job.pod.units} vCPUs of" if job.pod.cpu_order else f"{job.pod.gpu_count} x"
+    image = job.pod.image or f"template {job.pod.template_id}"
+    steps = [f"rent {many} one of {', '.join(job.pod.hardware)} with {image}"]
     steps += [
         f"run setup command {index + 1}: {step.command.strip().splitlines()[0][:60]}"
         for index, step in enumerate(job.setup)

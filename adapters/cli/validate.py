@@ -52,6 +52,10 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
     job = loaded.job
     for problem in LocalWorkspace(state_home()).check_inputs(job, loaded.run_dir):
         yield error("local", problem)
+    if job.pod.args is not None and "start.sh" not in job.pod.args:
+        yield warning(
+            "args", "pod.args takes the place of the image's start command: without sshd in it no pod is reached"
+        )
     if job.storage.mode == "network_volume" and len(job.pod.datacenters) > 1:
         yield warning("volume", "a network volume is in one data center; the others of pod.datacenters cannot mount it")
 
@@ -73,4 +77,5 @@ def _asked(job: Job, wanted: Wanted) -> Iterator[Finding]:
     if wanted.image:
         from rpd.adapters.checking.registry import check_image
 
-        yield from check_image(job.pod.image)
+        if job.pod.image:
+            yield from check_image(job.pod.image, has_credentials=job.pod.registry_id is not None)

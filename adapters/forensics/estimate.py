@@ -47,7 +47,7 @@ class Estimate(msgspec.Struct, frozen=True):
 def estimate(job: Job, offers: tuple[Offer, ...]) -> Estimate:
     """What `job` comes to at these prices."""
     choices = tuple(
-        _choice(job, gpu, place, offers) for gpu in job.pod.gpu_order for place in job.pod.datacenters or (None,)
+        _choice(job, gpu, place, offers) for gpu in job.pod.hardware for place in job.pod.datacenters or (None,)
     )
     first = next((choice for choice in choices if choice.is_affordable and choice.usd_per_hour is not None), None)
     rate = first.with_disks_usd_per_hour if first is not None else None
@@ -72,10 +72,11 @@ def _choice(job: Job, gpu: str, place: str | None, offers: tuple[Offer, ...]) ->
     cloud = job.pod.cloud_type
     offer = next((each for each in offers if each.gpu_id == gpu and each.cloud == cloud), None)
     per_gpu = offer.usd_per_hour if offer is not None else None
-    rate = per_gpu * job.pod.gpu_count if per_gpu else None
+    rate = per_gpu * job.pod.units if per_gpu else None
     disks = cost.running_disk_usd_per_hour(job.pod.container_disk_gb, _volume_gb(job))
     cap = job.budget.max_gpu_price_usd
-    is_affordable = cap is None or (per_gpu is not None and per_gpu <= cap)
+    limited = rate if job.pod.cpu_order else per_gpu
+    is_affordable = cap is None or (limited is not None and limited <= cap)
     there = offer is not None and (place is None or not offer.datacenter_ids or place in offer.datacenter_ids)
     stock = offer.availability if offer is not None and there else "NONE" if offer is not None else "NOT LISTED"
     return Choice(gpu, place, cloud, rate, rate + disks if rate is not None else None, stock, is_affordable)

@@ -16,6 +16,7 @@ from rpd.adapters.local.files import require_text
 from rpd.adapters.local.leaks import environment_secrets, mask, unmask
 from rpd.adapters.local.person import expanded, user_home
 from rpd.adapters.local.spec_checks import (
+    check_between,
     check_env_names,
     check_leaks,
     check_project_root,
@@ -195,6 +196,7 @@ def _problems(
             if path not in told:
                 yield source.problem(path, message)
     for path, message in [
+        *check_between(rendered.data),
         *check_leaks(rendered.data, secrets),
         *check_secret_names(rendered.data, variables, secrets),
     ]:

@@ -72,6 +72,12 @@ class RunPodCloud:
         """Read list prices for one GPU and stock for `gpu_count`, one entry per GPU type and cloud that sells it."""
         return tuple(offer for cloud in CLOUDS for offer in self._offers(cloud, gpu_count) if offer is not None)
 
+    def cpu_offers(self) -> tuple[Offer, ...]:
+        """Read list prices per vCPU and stock of all CPU flavors; they are of the SECURE cloud."""
+        params = {"include": "AVAILABILITY", "product": "POD"}
+        found = self._pages("/v2/catalog/cpus", "cpus", wire.cpu_offer, params)
+        return tuple(offer for offer in found if offer is not None)
+
     def network_volume_id(self, name: str) -> str | None:
         """Read: the id of the network volume with this id or name. Refused (`conflict`) when the name is not unique."""
         volumes = self.volumes()

@@ -195,6 +195,22 @@ def offer(body: msgspec.Raw, cloud: str, gpu_count: int) -> Offer | None:
     return Offer(told.id, cloud, price, best, stocked)
 
 
+def cpu_offer(body: msgspec.Raw) -> Offer | None:
+    """A CPU flavor as an offer of the SECURE cloud, per vCPU; None for what is no flavor."""
+    try:
+        told: _GpuType = _decode(body, _GpuType, "a CPU flavor")
+    except Unreadable:
+        return None
+    price = _amount((told.price or {}).get("securePerVcpu"))
+    if not told.id or price == 0.0:
+        return None
+    centers = [center for item in _list(told.data_centers) if (center := _part(item, _Center))]
+    stocked = tuple(center.id for center in centers if center.availability not in (None, "NONE"))
+    return Offer(
+        told.id, "SECURE", price, _best([told.availability, *(each.availability for each in centers)]), stocked
+    )
+
+
 def volume(body: msgspec.Raw) -> Volume:
     """A network volume."""
     found: Volume = _decode(body, Volume, "a network volume")
