@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from rpd.adapters.checking.finding import Finding, error, warning
-from rpd.adapters.runpod.wire import LEVELS, DataCenter, Volume
+from rpd.adapters.runpod.wire import LEVELS, DataCenter, Named, Volume
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.exits import Exit
 from rpd.states.faults import Fault
@@ -25,7 +25,13 @@ class Catalog(Protocol):
 
     def datacenters(self) -> tuple[DataCenter, ...]: ...
 
+    def cpu_offers(self) -> tuple[Offer, ...]: ...
+
     def volumes(self) -> tuple[Volume, ...]: ...
+
+    def registries(self) -> tuple[Named, ...]: ...
+
+    def has_template(self, template_id: str) -> bool: ...
 
 
 def check_account(job: Job, catalog: Catalog) -> Iterator[Finding]:
@@ -33,8 +39,10 @@ def check_account(job: Job, catalog: Catalog) -> Iterator[Finding]:
     try:
         centers = catalog.datacenters()
         yield from _places(job, [each.id for each in centers])
-        yield from _hardware(job, catalog.offers(job.pod.gpu_count), centers)
+        offers = catalog.cpu_offers() if job.pod.cpu_order else catalog.offers(job.pod.gpu_count)
+        yield from _hardware(job, offers, centers)
         yield from _volume(job, catalog)
+        yield from _references(job, catalog)
     except Refused as refusal:
         if refusal.reason not in (Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED):
             raise
@@ -51,15 +59,16 @@ def _places(job: Job, known: Sequence[str]) -> Iterator[Finding]:
 
 def _hardware(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter]) -> Iterator[Finding]:
     known = sorted({each.gpu_id for each in offers})
-    found = [each for each in job.pod.gpu_order if each in known]
-    for wanted in job.pod.gpu_order:
+    kind, what = ("cpu", "CPU flavor") if job.pod.cpu_order else ("gpu", "GPU type")
+    found = [each for each in job.pod.hardware if each in known]
+    for wanted in job.pod.hardware:
         if wanted not in known:
-            yield error("gpu", f"there is no GPU type {wanted!r}{_meant(wanted, known)}")
+            yield error(kind, f"there is no {what} {wanted!r}{_meant(wanted, known)}")
     clouds = (job.pod.cloud_type, job.provision.fallback_cloud_type)
     candidates = [each for each in offers if each.gpu_id in found and each.cloud in clouds]
     for wanted in found:
         if not any(each.gpu_id == wanted for each in candidates):
-            yield warning("gpu", f"{wanted} is not to be had in {' or '.join(filter(None, clouds))}")
+            yield warning(kind, f"{wanted} is not to be had in {' or '.join(filter(None, clouds))}")
     if not found:
         return
     yield from _prices(job, candidates)
@@ -70,10 +79,12 @@ def _prices(job: Job, candidates: Sequence[Offer]) -> Iterator[Finding]:
     cap = job.budget.max_gpu_price_usd
     if cap is None:
         return
-    dear = [each for each in candidates if each.usd_per_hour is None or each.usd_per_hour > cap]
-    prices = ", ".join(f"{each.gpu_id} {_usd(each.usd_per_hour)}" for each in dear)
+    count = job.pod.units if job.pod.cpu_order else 1  # the cap is for one GPU, or for a whole CPU pod
+    asked = {each: each.usd_per_hour * count if each.usd_per_hour is not None else None for each in candidates}
+    dear = [each for each, price in asked.items() if price is None or price > cap]
+    prices = ", ".join(f"{each.gpu_id} {_usd(asked[each])}" for each in dear)
     if dear and len(dear) == len(candidates):
-        yield error("price", f"every GPU type is above ${cap:g} per hour: {prices}", Exit.NO_CAPACITY)
+        yield error("price", f"every candidate is above ${cap:g} per hour: {prices}", Exit.NO_CAPACITY)
     elif dear:
         yield warning("price", f"above ${cap:g} per hour, and passed over: {prices}")
 
@@ -116,6 +127,21 @@ def _volume(job: Job, catalog: Catalog) -> Iterator[Finding]:
             "volume",
             f"network volume {wanted!r} is in {place}, and a pod elsewhere cannot mount it: datacenters: [{place}]",
         )
+
+
+def _references(job: Job, catalog: Catalog) -> Iterator[Finding]:
+    """Template and credentials, which are named by ids."""
+    template, registry = job.pod.template_id, job.pod.registry_id
+    if template is not None and not catalog.has_template(template):
+        yield error("template", f"there is no template {template!r}, or not for this account")
+    if registry is not None:
+        known = catalog.registries()
+        ids = [each.id for each in known]
+        if registry not in ids:
+            meant = next((f"; the one named so has the id {each.id}" for each in known if each.name == registry), "")
+            yield error(
+                "registry", f"the account keeps no registry credentials {registry!r}{meant or _meant(registry, ids)}"
+            )
 
 
 def _meant(word: str, known: Sequence[str]) -> str:

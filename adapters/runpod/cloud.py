@@ -104,6 +104,16 @@ class RunPodCloud:
         """Read: the credentials for registries that the account keeps."""
         return self._pages("/v2/registries", "registries", wire.named)
 
+    def has_template(self, template_id: str) -> bool:
+        """Read: whether there is a template with this id that the account may use."""
+        try:
+            self._client.get(orders.template_path(template_id), wire.accepted)
+        except Refused as refusal:
+            if refusal.reason != Fault.NOT_FOUND:
+                raise
+            return False
+        return True
+
     def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
         """Read the last lines of RunPod's log about this pod; empty when it cannot say in a few seconds."""
         tail = str(max(0, min(lines, MOST_LOG_LINES)))

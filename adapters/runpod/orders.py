@@ -105,6 +105,13 @@ def pod_path(pod_id: str, suffix: str = "") -> str:
     return f"/v2/pods/{pod_id}{suffix}"
 
 
+def template_path(template_id: str) -> str:
+    """The path of one template. Refused for an id that could name anything else."""
+    if not _ID.fullmatch(template_id):
+        raise Refused(f"{template_id!r} is no id of a template", reason=Fault.NOT_FOUND)
+    return f"/v2/templates/{template_id}"
+
+
 def _gpu(order: PodOrder) -> _Gpu | UnsetType:
     if order.cpu_id is not None:
         return UNSET

@@ -112,6 +112,8 @@ def test_a_pod_without_gpus_on_a_network_volume_by_name_or_id(stage: Stage) -> N
     assert seen["pod"]["gpu"] == "cpu5c"
     assert seen["pod"]["usd_per_hour"] == pytest.approx(4 * flavor["price"]["securePerVcpu"])
     assert stage.rpd("validate", "job.yaml", "--check-availability", "--sandbox").returncode == 0
+    dear = stage.rpd("validate", "job.yaml", "--check-availability", "--sandbox", "--max-gpu-price", "0.1")
+    assert dear.returncode == 6 and "every candidate is above" in dear.stderr, "the cap is for the whole CPU pod"
     job["storage"]["volume_name"] = volume["id"]
     job["pod"]["datacenters"] = ["EU-RO-1"]
     stage.job(job)

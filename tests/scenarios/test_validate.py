@@ -58,6 +58,26 @@ def test_what_the_provider_lacks_is_told_before_it_is_rented(stage: Stage) -> No
     assert done.returncode == 6 and findings(done)[0][1] == "price"
 
 
+@pytest.mark.row(50)
+def test_ids_that_lead_nowhere(stage: Stage) -> None:
+    done = online(stage, config(pod={"template_id": "runpod-torch-v24", "registry_id": "mine"}))
+    assert done.returncode == 2
+    assert [check for _, check, _ in findings(done)] == ["template", "registry"]
+    assert online(stage, config(pod={"template_id": "runpod-torch-v240"})).returncode == 0
+    cpu = {"image": "x", "cpu_order": ["cpu5"], "vcpu_count": 2}
+    job = {**config(storage={"mode": "network_volume", "volume_name": "v", "volume_gb": None}), "pod": cpu}
+    assert "did you mean" in {check: text for _, check, text in findings(online(stage, job))}["cpu"]
+
+
+@pytest.mark.row(30, 37)
+def test_a_plan_shows_the_other_cloud_in_its_turn(stage: Stage) -> None:
+    stage.job(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A5000"]}))
+    plan = stage.rpd("run", "job.yaml", "--plan", "--sandbox", "--json", "--fallback-cloud-type", "COMMUNITY")
+    tried = [(each["cloud"], each["gpu_id"]) for each in json.loads(plan.stdout)["choices"]]
+    gpus = ("NVIDIA L4", "NVIDIA RTX A5000")
+    assert tried == [(cloud, gpu) for cloud in ("SECURE", "COMMUNITY") for gpu in gpus]
+
+
 @pytest.mark.row(28)
 def test_without_a_key_nothing_is_asked(stage: Stage) -> None:
     stage.job(config())
