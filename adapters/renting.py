@@ -42,7 +42,8 @@ class Renting:
         env = {**order.env, "PUBLIC_KEY": self._public_key}
         if self._api_url != RUNPOD_URL:
             env["RPD_API_URL"] = self._api_url
-        original = original_command(order.image, order.args)
+        is_known = order.args is not None or order.template_id is None  # a template may start something else
+        original = original_command(order.image, order.args) if is_known else None
         args = switch_start_command(original, volume=order.volume_path) if original is not None else order.args
         return self._cloud.create(msgspec.structs.replace(order, env=env, args=args))
 
@@ -74,6 +75,10 @@ class Renting:
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
         """Passed on."""
         return self._cloud.offers(gpu_count)
+
+    def cpu_offers(self) -> tuple[Offer, ...]:
+        """Passed on."""
+        return self._cloud.cpu_offers()
 
     def network_volume_id(self, name: str) -> str | None:
         """Passed on."""

@@ -42,7 +42,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     for artifact in facts.job.artifacts:
         if artifact.label in facts.pulled or _is_given_up(facts, artifact):
             continue
-        return _bounded(facts, now, Do(Op.PULL_ARTIFACT, pack(target=target(facts), pull=_pull(artifact))))
+        return _bounded(facts, now, Do(Op.PULL_ARTIFACT, pack(target=target(facts), pull=_pull(facts, artifact))))
     return _finish(facts)
 
 
@@ -81,8 +81,16 @@ def _give_up(facts: Facts, why: str) -> Fire:
     return Fire(Trigger.COLLECT_FAILED, None, why)
 
 
-def _pull(artifact: Artifact) -> Pull:
-    return Pull(artifact.label, artifact.remote_path, artifact.local_path, artifact.required, artifact.excludes)
+def _pull(facts: Facts, artifact: Artifact) -> Pull:
+    """Local files are removed for the results of a good job alone: what a failed one left is no copy of anything."""
+    return Pull(
+        artifact.label,
+        artifact.remote_path,
+        artifact.local_path,
+        artifact.required,
+        artifact.excludes,
+        delete=artifact.delete and facts.reason is Reason.JOB_SUCCEEDED,
+    )
 
 
 def perform(pending: Pending, world: World) -> Result:

@@ -17,6 +17,7 @@ Seconds = Annotated[float, Meta(gt=0, le=365 * 24 * 3600)]
 Minutes = Annotated[float, Meta(gt=0, le=365 * 24 * 60)]
 Usd = Annotated[float, Meta(gt=0, le=1_000_000)]
 Text = Annotated[str, Meta(min_length=1)]
+Cuda = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+$")]
 
 KNOWN_FAILURES = ("Traceback", "OutOfMemoryError", "CUDA out of memory", "No space left on device", "Killed")
 """What often stands in the log of a failed job. They explain a failure and never make one."""
@@ -30,10 +31,13 @@ class Local(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What to rent: every GPU type is tried in every data center, in order, until one is placed."""
+    """What to rent: every GPU type (or CPU flavor) is tried in every data center, in order, until one is placed.
 
-    image: Annotated[str, Meta(min_length=1, description="Container image.")]
-    gpu_order: Annotated[tuple[Text, ...], Meta(min_length=1, description="GPU type ids, best first.")]
+    An image is needed unless a template brings one, and either `gpu_order` or `cpu_order`.
+    """
+
+    image: Annotated[str, Meta(description="Container image; a template may bring it.")] = ""
+    gpu_order: Annotated[tuple[Text, ...], Meta(description="GPU type ids, best first.")] = ()
     datacenters: Annotated[tuple[Text, ...], Meta(description="Data center ids, best first; empty: any.")] = ()
     cloud_type: Annotated[Literal["SECURE", "COMMUNITY"], Meta(description="Which of RunPod's clouds.")] = "SECURE"
     ports: Annotated[
@@ -42,7 +46,40 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = ("22/tcp",)
     container_disk_gb: Annotated[Positive, Meta(description="GB of the container's own disk, which a stop wipes.")] = 20
     gpu_count: Annotated[Positive, Meta(description="GPUs per pod.")] = 1
+    cpu_order: Annotated[
+        tuple[Text, ...] | None, Meta(description="CPU flavor ids, best first, for a pod without GPUs.")
+    ] = None
+    vcpu_count: Annotated[
+        Annotated[int, Meta(ge=2)] | None, Meta(description="vCPUs of a CPU pod: a power of two.")
+    ] = None
+    args: Annotated[
+        Text | None,
+        Meta(description="Start command in place of the image's; the time limit's switch is put around it."),
+    ] = None
+    template_id: Annotated[Text | None, Meta(description="Id of a RunPod pod template; fields named here win.")] = None
+    registry_id: Annotated[
+        Text | None, Meta(description="Id of the account's credentials for the registry of a private image.")
+    ] = None
+    min_cuda_version: Annotated[
+        Cuda | None, Meta(description="Lowest CUDA version that the host's driver may have, as '12.4'.")
+    ] = None
+    allowed_cuda_versions: Annotated[
+        tuple[Cuda, ...] | None, Meta(description="The CUDA versions that the host's driver may have, exactly.")
+    ] = None
     env: Annotated[dict[str, str], Meta(description="Readable through the API: no secrets here.")] = {}
+    spot: Annotated[Literal[False], Meta(description="Always false: RunPod's API has no spot pods any more.")] = False
+    min_vcpu_count: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
+    min_memory_gb: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
+
+    @property
+    def hardware(self) -> tuple[str, ...]:
+        """GPU types or CPU flavors, best first."""
+        return self.gpu_order or self.cpu_order or ()
+
+    @property
+    def units(self) -> int:
+        """How many GPUs, or vCPUs of a CPU pod; list prices are for one."""
+        return self.vcpu_count or 1 if self.cpu_order else self.gpu_count
 
 
 class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -147,6 +184,9 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ]
     required: Annotated[bool, Meta(description="Without it the run fails, and its pod is kept.")] = True
     excludes: Annotated[tuple[str, ...], Meta(description="Patterns that are left out.")] = ()
+    delete: Annotated[
+        bool, Meta(description="Remove what is in the local folder and not in the pod's, once all has arrived.")
+    ] = False
 
 
 class Lifecycle(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -39,7 +39,7 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "seconds_per_state": {state: round(seconds, 3) for state, seconds in facts.seconds_in.items()},
         "exit_code": claim.exit_code if claim else None,
         "ends_with": exit_code,
-        "image": job.pod.image,
+        "image": job.pod.image or (pod.seen.image if pod and pod.seen else ""),
         "storage_mode": job.storage.mode,
         "volume_mount": job.storage.volume_mount,
         "volume_name": job.storage.volume_name,
@@ -142,7 +142,6 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
     status = "failed" if pulled is None else "missing" if pulled.is_missing else "pulled"
     return {
         **msgspec.to_builtins(artifact),
-        "delete": False,
         "status": status,
         "duration_sec": round(facts.pull_seconds.get(artifact.label, 0.0), 3),
         **({"error": _why_not_here(facts, artifact.label)[:500]} if status != "pulled" else {}),

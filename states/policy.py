@@ -119,9 +119,9 @@ def stock_wait_seconds(facts: Facts) -> float:
 
 
 def price_cap(facts: Facts) -> float | None:
-    """The most that a pod with its GPUs may cost per hour, without its disks."""
-    cap = facts.job.budget.max_gpu_price_usd
-    return None if cap is None else cap * facts.job.pod.gpu_count
+    """The most that a pod with its GPUs may cost per hour, without its disks; the cap counts for a whole CPU pod."""
+    cap, pod = facts.job.budget.max_gpu_price_usd, facts.job.pod
+    return None if cap is None else cap * (1 if pod.cpu_order else pod.gpu_count)
 
 
 def is_over_price_cap(facts: Facts) -> bool:

@@ -15,15 +15,17 @@ from rpd.states.names import Op, Reason
 from rpd.states.names import Outcome as Ending
 from rpd.states.world import Paused
 
-CHOICES = ("gpu_order", "datacenters", "cloud_type", "env")
+CHOICES = ("gpu_order", "cpu_order", "datacenters", "cloud_type", "env")
 """Fields of the order that name several possibilities, or (env) values of no matter: they are compared by what they
 mean for the pod at hand."""
+UNHAD = ("spot", "min_vcpu_count", "min_memory_gb")
+"""Fields that can hold nothing."""
 
 
 def shape(job: Job) -> dict[str, Any]:
     """What a pod is ordered as, beside the place it was found in: everything in `pod` and `storage` that another pod
     would have to share. Env is represented by its names: values change from run to run."""
-    pod = {name: value for name, value in msgspec.to_builtins(job.pod).items() if name not in CHOICES}
+    pod = {name: value for name, value in msgspec.to_builtins(job.pod).items() if name not in CHOICES + UNHAD}
     storage = msgspec.to_builtins(job.storage)
     return {
         **{f"pod.{name}": value for name, value in pod.items()},
@@ -42,8 +44,9 @@ def drift(paused: Paused, job: Job) -> tuple[str, ...]:
         for name in sorted({*paused.shape, *wanted})
         if paused.shape.get(name) != wanted.get(name)
     ]
-    if paused.gpu_id not in job.pod.gpu_order:
-        lines.append(f"pod.gpu_order: {paused.gpu_id} -> {_show(list(job.pod.gpu_order))}")
+    if paused.gpu_id not in job.pod.hardware:
+        field = "cpu_order" if job.pod.cpu_order else "gpu_order"
+        lines.append(f"pod.{field}: {paused.gpu_id} -> {_show(list(job.pod.hardware))}")
     if job.pod.datacenters and paused.datacenter_id is not None and paused.datacenter_id not in job.pod.datacenters:
         lines.append(f"pod.datacenters: {paused.datacenter_id} -> {_show(list(job.pod.datacenters))}")
     if paused.cloud != job.pod.cloud_type:

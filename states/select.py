@@ -29,9 +29,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if facts.host_failures >= facts.job.provision.attempts:
         return Fire(Trigger.NO_CANDIDATE, Reason.HOSTS_NEVER_BOOTED)
     if facts.offers is None:
-        return _read(
-            facts, now, Op.READ_OFFERS, {"gpu_count": facts.job.pod.gpu_count, "gpu_ids": list(facts.job.pod.gpu_order)}
-        )
+        pod = facts.job.pod
+        count = {"vcpu_count": pod.units} if pod.cpu_order else {"gpu_count": pod.gpu_count}
+        return _read(facts, now, Op.READ_OFFERS, {**count, "gpu_ids": list(pod.hardware)})
     if facts.job.storage.mode == "network_volume" and not facts.volume_was_looked_up:
         return _read(facts, now, Op.FIND_VOLUME, {"name": facts.job.storage.volume_name})
     if facts.volume_was_looked_up and facts.volume_id is None:
@@ -60,13 +60,13 @@ def _why_none(facts: Facts, dear: bool) -> Reason:
 
 
 def candidates(facts: Facts) -> tuple[Candidate, ...]:
-    """Every GPU type in every data center, in the config's order; then all of them in the other cloud, where the config
-    names it. Network volumes are of the first cloud alone."""
+    """Every GPU type (or CPU flavor) in every data center, in the config's order; then all of them in the other cloud,
+    where the config names it. Network volumes are of the first cloud alone."""
     pod, other = facts.job.pod, facts.job.provision.fallback_cloud_type
     places: tuple[str | None, ...] = pod.datacenters or (None,)
     is_free = facts.job.storage.mode != "network_volume" and other is not None and other != pod.cloud_type
     clouds = (pod.cloud_type, other) if is_free and other is not None else (pod.cloud_type,)
-    return tuple(Candidate(gpu, place, cloud) for cloud in clouds for gpu in pod.gpu_order for place in places)
+    return tuple(Candidate(gpu, place, cloud) for cloud in clouds for gpu in pod.hardware for place in places)
 
 
 def choose(facts: Facts, now: Stamp) -> Candidate | None:
@@ -106,10 +106,10 @@ def _stock_pause_left(facts: Facts, now: Stamp) -> float:
 
 
 def usd_per_hour(facts: Facts, candidate: Candidate) -> float | None:
-    """The list price of the whole pod (all GPUs); None when the catalog does not name one."""
+    """The list price of the whole pod (all GPUs or vCPUs); None when the catalog does not name one."""
     for offer in facts.offers or ():
         if offer.gpu_id == candidate.gpu_id and offer.cloud == candidate.cloud and offer.usd_per_hour:
-            return offer.usd_per_hour * facts.job.pod.gpu_count
+            return offer.usd_per_hour * facts.job.pod.units
     return None
 
 
@@ -139,7 +139,8 @@ def _read(facts: Facts, now: Stamp, op: Op, args: dict[str, object]) -> Decision
 def perform(pending: Pending, world: World) -> Result:
     """Read the catalog, or the id of a network volume."""
     if pending.op == Op.READ_OFFERS:
-        offers = world.cloud.offers(int(pending.args["gpu_count"]))
+        gpu_count = pending.args.get("gpu_count")
+        offers = world.cloud.cpu_offers() if gpu_count is None else world.cloud.offers(int(gpu_count))
         return Result(data={"offers": msgspec.to_builtins(_relevant(offers, pending.args["gpu_ids"]))})
     if pending.op == Op.FIND_VOLUME:
         return Result(data={"volume_id": world.cloud.network_volume_id(str(pending.args["name"]))})

@@ -47,7 +47,8 @@ class Pod(msgspec.Struct, frozen=True):
 
 
 class PodOrder(msgspec.Struct, frozen=True):
-    """What to rent. Disk sizes in GB. `args` replaces the image's CMD; None leaves it alone."""
+    """What to rent. Disk sizes in GB. `args` replaces the image's CMD; None leaves it alone. A CPU pod has `cpu_id` and
+    `vcpu_count` in place of the GPUs. With `template_id` the image may be empty."""
 
     name: str
     image: str
@@ -62,10 +63,17 @@ class PodOrder(msgspec.Struct, frozen=True):
     volume_path: str = "/workspace"
     network_volume_id: str | None = None
     args: str | None = None
+    cpu_id: str | None = None
+    vcpu_count: int = 0
+    template_id: str | None = None
+    registry_id: str | None = None
+    min_cuda_version: str | None = None
+    allowed_cuda_versions: tuple[str, ...] = ()
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A GPU type in a cloud with its list price for one GPU ($/h) and its stock (a hint, never a reservation)."""
+    """A GPU type (or CPU flavor) in a cloud with its list price for one GPU or vCPU ($/h) and its stock (a hint, never
+    a reservation)."""
 
     gpu_id: str
     cloud: str
@@ -103,6 +111,10 @@ class Cloud(Protocol):
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
         """Read list prices and stock of all GPU types, one entry per GPU type and cloud."""
+        ...
+
+    def cpu_offers(self) -> tuple[Offer, ...]:
+        """Read list prices per vCPU and stock of all CPU flavors; `gpu_id` holds the flavor's id."""
         ...
 
     def network_volume_id(self, name: str) -> str | None:
@@ -265,13 +277,15 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Pull(msgspec.Struct, frozen=True):
-    """A remote folder or file to fetch into a local path (absolute)."""
+    """A remote folder or file to fetch into a local path (absolute). `delete`: of a folder, files that are here and not
+    in the pod are removed once all has arrived; excluded ones stay."""
 
     label: str
     remote_path: str
     local_path: str
     required: bool
     excludes: tuple[str, ...] = ()
+    delete: bool = False
 
 
 class Pulled(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ def _run(words: list[str]) -> int:
 
         if os.environ.get("RPD_DEBUG"):
             show_trace(error)
-        return say(problem_of(error), as_json="--json" in words)
+        return say(problem_of(error), as_json="--json" in words[: words.index("--") if "--" in words else None])
 
 
 def _call(words: list[str]) -> int:

@@ -4,6 +4,7 @@ imports its body when it is called, and gives back the exit code."""
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -47,12 +48,21 @@ def call() -> int:
     """Run the command of `sys.argv` and give back its exit code. Raises UserError for words that mean nothing here, and
     what the command's body raises."""
     try:
-        code = app(prog_name="rpd", standalone_mode=False)
+        words, command = _cut(sys.argv[1:])
+        code = app(words, prog_name="rpd", standalone_mode=False, obj=command)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except TyperException as error:
         return _misused(error)
     return code if isinstance(code, int) else 0
+
+
+def _cut(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """What stands after `--` is a command for the pod, not for the option parser; None where there is no `--`."""
+    if words[:1] != ["run"] or "--" not in words:
+        return words, None
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
 
 
 def _misused(error: Any) -> int:
@@ -74,7 +84,7 @@ def _globals(debug: Debug = False) -> None:
         os.environ["RPD_DEBUG"] = "1"
 
 
-File = Annotated[Optional[Path], typer.Argument(metavar="FILE", help="The job file.")]  # noqa: UP045
+File = Annotated[Optional[Path], typer.Argument(metavar="[FILE]", help="The job file.")]  # noqa: UP045
 Config = Annotated[Optional[Path], typer.Option("--config", hidden=True)]  # noqa: UP045
 VarsFile = Annotated[
     Optional[Path],  # noqa: UP045
@@ -108,8 +118,9 @@ Fallback = Annotated[
 ]
 
 
-@app.command("run")
+@app.command("run", options_metavar="[OPTIONS] [-- COMMAND...]")
 def run(
+    context: typer.Context,
     file: File = None,
     config: Config = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")] = False,
@@ -136,6 +147,12 @@ def run(
     gpu: Gpus = None,
     datacenter: Places = None,
     image: Image = None,
+    gpu_count: Annotated[Optional[int], typer.Option("--gpu-count", metavar="N", help="GPUs per pod.")] = None,  # noqa: UP045
+    volume_gb: Annotated[Optional[int], typer.Option("--volume-gb", metavar="N", help="Size of the volume.")] = None,  # noqa: UP045
+    name: Annotated[Optional[str], typer.Option("--name", metavar="NAME", help="In place of the file's.")] = None,  # noqa: UP045
+    files: Annotated[
+        bool, typer.Option("--files/--no-files", help="With a command: send the current folder, or do not.")
+    ] = True,
     max_gpu_price: GpuPrice = None,
     cost_cap_usd: CostCap = None,
     max_runtime_minutes: Runtime = None,
@@ -145,8 +162,12 @@ def run(
     vars_file: VarsFile = None,
     json: Json = False,
 ) -> int:
-    """Rent a pod, run the job, bring the results back verified, give the pod back."""
-    from rpd.adapters.cli.overrides import overrides, the_file
+    """Rent a pod, run the job, bring the results back verified, give the pod back.
+
+    Without a file: rpd run --image IMAGE --gpu GPU -- python train.py --lr 0.1
+    sends the current folder, runs the command there, and fetches what it leaves in /workspace/out.
+    """
+    from rpd.adapters.cli.overrides import overrides, the_job
     from rpd.engine.errors import UserError
 
     said = overrides(
@@ -160,8 +181,11 @@ def run(
         max_runtime_minutes=max_runtime_minutes,
         ssh_ready_timeout_sec=ssh_ready_timeout_sec,
         fallback_cloud_type=fallback_cloud_type,
+        gpu_count=gpu_count,
+        volume_gb=volume_gb,
+        name=name,
     )
-    job = the_file(file, config)
+    job = the_job(file, config, context.obj, sends_files=files)
     if plan or offline:
         from rpd.adapters.cli.estimate import plan_file
 
@@ -268,7 +292,7 @@ def estimate(
 ) -> int:
     """What a job will cost: candidates, prices, caps, the worst case."""
     from rpd.adapters.cli.estimate import estimate_file
-    from rpd.adapters.cli.overrides import overrides, the_file
+    from rpd.adapters.cli.overrides import overrides, the_job
 
     said = overrides(
         variables=var,
@@ -279,7 +303,7 @@ def estimate(
         cost_cap_usd=cost_cap_usd,
         max_runtime_minutes=max_runtime_minutes,
     )
-    return estimate_file(the_file(file, config), said, use_sandbox=sandbox, as_json=json)
+    return estimate_file(the_job(file, config), said, use_sandbox=sandbox, as_json=json)
 
 
 @app.command("init")
@@ -311,13 +335,51 @@ def schema(what: Annotated[str, typer.Argument(metavar="[job|journal]")] = "job"
 
 @app.command("validate")
 def validate(
-    file: File = None, config: Config = None, var: Vars = None, vars_file: VarsFile = None, json: Json = False
+    file: File = None,
+    config: Config = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the provider (key, stock, prices, volume) and the image's registry.")
+    ] = False,
+    scan: Annotated[
+        bool, typer.Option("--scan", "--scan-consumer", help="Read the commands and files for what breaks in a pod.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Both.")] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Ask the sandbox in place of RunPod.")] = False,
+    check_local: Annotated[bool, typer.Option("--check-local", hidden=True)] = False,
+    check_availability: Annotated[bool, typer.Option("--check-availability", hidden=True)] = False,
+    check_image_registry: Annotated[bool, typer.Option("--check-image-registry", hidden=True)] = False,
+    skip_registry_check: Annotated[bool, typer.Option("--skip-registry-check", help="Leave the registry out.")] = False,
+    gpu: Gpus = None,
+    datacenter: Places = None,
+    image: Image = None,
+    max_gpu_price: GpuPrice = None,
+    cost_cap_usd: CostCap = None,
+    max_runtime_minutes: Runtime = None,
+    var: Vars = None,
+    vars_file: VarsFile = None,
+    json: Json = False,
 ) -> int:
-    """Check and render a job file; starts nothing, asks nobody."""
-    from rpd.adapters.cli.overrides import overrides, the_file
-    from rpd.adapters.cli.validate import validate_file
+    """Check and render a job file; by default it starts nothing and asks nobody."""
+    from rpd.adapters.cli.overrides import overrides, the_job
+    from rpd.adapters.cli.validate import Wanted, validate_file
 
-    return validate_file(the_file(file, config), overrides(variables=var, vars_file=vars_file), as_json=json)
+    said = overrides(
+        variables=var,
+        vars_file=vars_file,
+        gpus=gpu,
+        datacenters=datacenter,
+        image=image,
+        max_gpu_price=max_gpu_price,
+        cost_cap_usd=cost_cap_usd,
+        max_runtime_minutes=max_runtime_minutes,
+    )
+    wanted = Wanted(
+        account=online or everything or check_availability,
+        image=(online or everything or check_image_registry) and not skip_registry_check,
+        payload=scan or everything,
+        use_sandbox=sandbox,
+    )
+    return validate_file(the_job(file, config), said, wanted, as_json=json)
 
 
 @app.command("runs")

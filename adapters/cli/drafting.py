@@ -35,9 +35,10 @@ def init_file(file: Path) -> int:
 def migrate_file(file: Path, *, write: bool) -> int:
     """Show what has to change, and change it with `write`. Exit code 0 also when nothing has to."""
     try:
-        old = file.read_text()
+        old = file.read_bytes().decode()  # with the line ends it has
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise UserError(f"{file} cannot be read: {why}") from error
     new, told = migrated(old, str(file))
     if new == old:
         output.note([f"{file} is up to date"])

@@ -6,22 +6,23 @@ from pathlib import Path
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.listing import table
-from rpd.adapters.cli.overrides import Overrides
+from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.forensics.estimate import BOOT_MINUTES, Estimate, document, estimate
 from rpd.adapters.local.clouds import default_access, sandbox_access, sandbox_home
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.jobfile import LoadedJob, load_job
+from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.workspace import LocalWorkspace
+from rpd.adapters.local.yaml_source import YamlSource
 from rpd.adapters.report.words import money, one_line, rate
 from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
 from rpd.states.world import Offer
 
 
-def estimate_file(file: Path, said: Overrides, *, use_sandbox: bool, as_json: bool) -> int:
+def estimate_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0, or 6 when no candidate is within the price cap."""
-    loaded = load_job(file, variables=said.variables, fields=said.fields)
+    loaded = said.load(job)
     found = estimate(loaded.job, _offers(loaded, use_sandbox=use_sandbox))
     if as_json:
         output.answer({"schema": "rpd.estimate/1", "job": loaded.job.name, **document(found)})
@@ -30,12 +31,12 @@ def estimate_file(file: Path, said: Overrides, *, use_sandbox: bool, as_json: bo
     return _code(found)
 
 
-def plan_file(file: Path, said: Overrides, *, use_sandbox: bool, offline: bool, as_json: bool) -> int:
+def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, offline: bool, as_json: bool) -> int:
     """Everything but the renting. `offline` starts no process and opens no socket: prices are then not known."""
-    loaded = load_job(file, variables=said.variables, fields=said.fields)
+    loaded = said.load(job)
     problems = LocalWorkspace(state_home()).check_inputs(loaded.job, loaded.run_dir)
     if problems:
-        raise UserError("\n       ".join([f"{file} cannot run here:", *problems]))
+        raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))
     offers = () if offline else _offers(loaded, use_sandbox=use_sandbox)
     found = estimate(loaded.job, offers)
     steps = _steps(loaded)
@@ -65,12 +66,15 @@ def _offers(loaded: LoadedJob, *, use_sandbox: bool) -> tuple[Offer, ...]:
 
     home = state_home()
     access = sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
-    return cloud_for(access, ProcessControl()).offers(loaded.job.pod.gpu_count)
+    cloud, pod = cloud_for(access, ProcessControl()), loaded.job.pod
+    return cloud.cpu_offers() if pod.cpu_order else cloud.offers(pod.gpu_count)
 
 
 def _steps(loaded: LoadedJob) -> list[str]:
     job = loaded.job
-    steps = [f"rent {job.pod.gpu_count} x one of {', '.join(job.pod.gpu_order)} with {job.pod.image}"]
+    many = f"{job.pod.units} vCPUs of" if job.pod.cpu_order else f"{job.pod.gpu_count} x"
+    image = job.pod.image or f"template {job.pod.template_id}"
+    steps = [f"rent {many} one of {', '.join(job.pod.hardware)} with {image}"]
     steps += [
         f"run setup command {index + 1}: {step.command.strip().splitlines()[0][:60]}"
         for index, step in enumerate(job.setup)

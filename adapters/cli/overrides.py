@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from rpd.adapters.local.inline_job import NO_FILE, inline_job
+from rpd.adapters.local.jobfile import LoadedJob, load_job
 from rpd.adapters.local.spec_error import Path as SpecPath
+from rpd.adapters.local.yaml_source import YamlSource
 from rpd.engine.errors import UserError
 
 
@@ -19,6 +22,10 @@ class Overrides(msgspec.Struct, frozen=True):
 
     variables: dict[str, str] = {}
     fields: dict[SpecPath, Any] = {}
+
+    def load(self, job: Path | YamlSource) -> LoadedJob:
+        """The job with these words over it. Raises SpecError and UserError."""
+        return load_job(job, variables=self.variables, fields=self.fields)
 
 
 def overrides(
@@ -33,12 +40,18 @@ def overrides(
     max_runtime_minutes: float | None = None,
     ssh_ready_timeout_sec: float | None = None,
     fallback_cloud_type: str | None = None,
+    gpu_count: int | None = None,
+    volume_gb: int | None = None,
+    name: str | None = None,
 ) -> Overrides:
     """Put together; None leaves a field to the file. Raises UserError."""
     named: dict[SpecPath, Any] = {
         ("pod", "gpu_order"): gpus or None,
         ("pod", "datacenters"): datacenters or None,
         ("pod", "image"): image,
+        ("pod", "gpu_count"): gpu_count,
+        ("storage", "volume_gb"): volume_gb,
+        ("name",): name,
         ("budget", "max_gpu_price_usd"): max_gpu_price,
         ("budget", "max_runtime_minutes"): max_runtime_minutes,
         ("budget", "ssh_ready_timeout_sec"): ssh_ready_timeout_sec,
@@ -78,10 +91,23 @@ def _read_file(path: Path | None) -> Mapping[str, str]:
     return found
 
 
-def the_file(file: Path | None, config: Path | None) -> Path:
-    """The job file, as an argument or as `--config`. Raises UserError."""
-    if (file is None) == (config is None):
-        raise UserError("name one job file", hint="rpd run FILE")
-    found = file if file is not None else config
-    assert found is not None, "one of the two was named"
-    return found
+def the_job(
+    file: Path | None, config: Path | None = None, command: Sequence[str] | None = None, *, sends_files: bool = True
+) -> Path | YamlSource:
+    """The job file, as an argument or as `--config`; or the command after `--`. Raises UserError."""
+    named = [each for each in (file, config) if each is not None]
+    if command is None and len(named) == 1:
+        return named[0]
+    if command and not named:
+        return inline_job(command, Path.cwd(), sends_files=sends_files)
+    if command is not None and not command:
+        raise UserError("nothing stands after --", hint="rpd run --image IMAGE --gpu GPU -- python train.py")
+    raise UserError(
+        "name one job file, or a command after --, and not both",
+        hint="rpd run FILE   or   rpd run --image IMAGE --gpu GPU -- python train.py",
+    )
+
+
+def shown_name(job: Path | YamlSource) -> str:
+    """What the job is called in messages."""
+    return str(job) if isinstance(job, Path) else NO_FILE

@@ -13,18 +13,20 @@ import msgspec
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.driving import drive_journal
-from rpd.adapters.cli.overrides import Overrides
+from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.cli.paused import pause_options
 from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, default_access, redactor_for, sandbox_access, sandbox_home
 from rpd.adapters.local.dirs import new_token, state_home
-from rpd.adapters.local.jobfile import LoadedJob, load_job
+from rpd.adapters.local.inline_job import NO_FILE
+from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.keys import ssh_key
 from rpd.adapters.local.person import user_name
 from rpd.adapters.local.provenance import provenance
 from rpd.adapters.local.version import version
 from rpd.adapters.local.workspace import LocalWorkspace
+from rpd.adapters.local.yaml_source import YamlSource
 from rpd.engine.errors import UserError
 from rpd.journal.errors import RecordRefused
 from rpd.journal.index import Index
@@ -37,7 +39,7 @@ from rpd.states.exits import Exit
 
 
 def run_file(
-    file: Path,
+    job: Path | YamlSource,
     said: Overrides,
     *,
     use_sandbox: bool,
@@ -50,11 +52,11 @@ def run_file(
     as_json: bool,
 ) -> int:
     """Load, check, open the journal, drive."""
-    loaded = load_job(file, variables=said.variables, fields=said.fields)
+    loaded = said.load(job)
     home = state_home()
     problems = LocalWorkspace(home).check_inputs(loaded.job, loaded.run_dir)
     if problems:
-        raise UserError("\n       ".join([f"{file} cannot run here:", *problems]))
+        raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))
     if not new:
         _refuse_second(loaded, home)
     ssh_key(loaded.job.ssh.key_path, home)
@@ -100,9 +102,14 @@ def _refuse_second(loaded: LoadedJob, home: Path) -> None:
             continue
         raise UserError(
             f"run {entry.run_id} of this very job is unfinished (state {entry.state or 'validate'})",
-            hint=f"rpd resume {entry.run_id}   (or start another beside it: rpd run --new {loaded.config_path})",
+            hint=f"rpd resume {entry.run_id}   (or start another beside it: {_beside(loaded)})",
             reason="unfinished_run",
         )
+
+
+def _beside(loaded: LoadedJob) -> str:
+    path = loaded.config_path
+    return "the same words with --new" if path.endswith(f"/{NO_FILE}") else f"rpd run --new {path}"
 
 
 def fingerprint(config: dict[str, Any], run_id: str) -> str:

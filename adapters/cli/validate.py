@@ -1,27 +1,81 @@
-"""`rpd validate`: parse, render and check; no process, no socket."""
+"""`rpd validate`: parse, render and check. By default no process, no socket; `--online` asks the provider and the
+image's registry, `--scan` reads what would be sent."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.checking.finding import Finding, error, warning
 from rpd.adapters.cli import output
-from rpd.adapters.cli.overrides import Overrides
+from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.jobfile import load_job
+from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.workspace import LocalWorkspace
-from rpd.engine.errors import UserError
+from rpd.adapters.local.yaml_source import YamlSource
+from rpd.adapters.report.words import one_line
+from rpd.states.exits import Exit
+from rpd.states.job import Job
 
 
-def validate_file(file: Path, said: Overrides, *, as_json: bool) -> int:
-    """Exit code 0 when the file can run on this machine."""
-    loaded = load_job(file, variables=said.variables, fields=said.fields)
-    problems = LocalWorkspace(state_home()).check_inputs(loaded.job, loaded.run_dir)
-    if problems:
-        raise UserError("\n       ".join([f"{file} cannot run here:", *problems]))
+class Wanted(msgspec.Struct, frozen=True):
+    """What to look at beside the file itself."""
+
+    account: bool = False
+    image: bool = False
+    payload: bool = False
+    use_sandbox: bool = False
+
+
+def validate_file(job: Path | YamlSource, said: Overrides, wanted: Wanted, *, as_json: bool) -> int:
+    """Exit code 0 when the file can run; warnings do not change it. 2, 4 or 6 for what is proved wrong."""
+    loaded = said.load(job)
+    found = [*_local(loaded), *_asked(loaded.job, wanted)]
+    errors = [each for each in found if each.level == "error"]
+    name = shown_name(job)
     if as_json:
-        output.answer({"schema": "rpd.validate/1", "ok": True, "job": msgspec.to_builtins(loaded.config)})
+        findings = [msgspec.to_builtins(each) for each in found]
+        config = msgspec.to_builtins(loaded.config)
+        output.answer({"schema": "rpd.validate/1", "ok": not errors, "findings": findings, "job": config})
     else:
-        output.text([f"ok: {file} ({loaded.job.name})"])
-    return 0
+        output.note(one_line(f"{each.level}: {each.check}: {each.message}") for each in found)
+        if not errors:
+            output.text([f"ok: {name} (schema {loaded.job.schema_version}, job {loaded.job.name})"])
+        else:
+            output.note([f"{name} cannot run here as it is"])
+    return min((each.exit_code for each in errors), default=Exit.DONE)
+
+
+def _local(loaded: LoadedJob) -> Iterator[Finding]:
+    job = loaded.job
+    for problem in LocalWorkspace(state_home()).check_inputs(job, loaded.run_dir):
+        yield error("local", problem)
+    if job.pod.args is not None and "start.sh" not in job.pod.args:
+        yield warning(
+            "args", "pod.args takes the place of the image's start command: without sshd in it no pod is reached"
+        )
+    if job.storage.mode == "network_volume" and len(job.pod.datacenters) > 1:
+        yield warning("volume", "a network volume is in one data center; the others of pod.datacenters cannot mount it")
+
+
+def _asked(job: Job, wanted: Wanted) -> Iterator[Finding]:
+    if wanted.payload:
+        from rpd.adapters.checking.scan import scan
+
+        yield from scan(job)
+    if wanted.account:
+        from rpd.adapters.checking.account import check_account
+        from rpd.adapters.local.clouds import default_access, sandbox_access, sandbox_home
+        from rpd.adapters.local.control import ProcessControl
+        from rpd.adapters.wiring import cloud_for
+
+        home = state_home()
+        access = sandbox_access(sandbox_home(home)) if wanted.use_sandbox else default_access(home)
+        yield from check_account(job, cloud_for(access, ProcessControl()))
+    if wanted.image:
+        from rpd.adapters.checking.registry import check_image
+
+        if job.pod.image:
+            yield from check_image(job.pod.image, has_credentials=job.pod.registry_id is not None)

@@ -47,7 +47,10 @@ class Estimate(msgspec.Struct, frozen=True):
 def estimate(job: Job, offers: tuple[Offer, ...]) -> Estimate:
     """What `job` comes to at these prices."""
     choices = tuple(
-        _choice(job, gpu, place, offers) for gpu in job.pod.gpu_order for place in job.pod.datacenters or (None,)
+        _choice(job, gpu, place, cloud, offers)
+        for cloud in _clouds(job)
+        for gpu in job.pod.hardware
+        for place in job.pod.datacenters or (None,)
     )
     first = next((choice for choice in choices if choice.is_affordable and choice.usd_per_hour is not None), None)
     rate = first.with_disks_usd_per_hour if first is not None else None
@@ -68,14 +71,20 @@ def estimate(job: Job, offers: tuple[Offer, ...]) -> Estimate:
     )
 
 
-def _choice(job: Job, gpu: str, place: str | None, offers: tuple[Offer, ...]) -> Choice:
-    cloud = job.pod.cloud_type
+def _clouds(job: Job) -> tuple[str, ...]:
+    """In the order in which they are tried; a network volume is of the first alone."""
+    first, other = job.pod.cloud_type, job.provision.fallback_cloud_type
+    return (first, other) if other not in (None, first) and job.storage.mode != "network_volume" else (first,)
+
+
+def _choice(job: Job, gpu: str, place: str | None, cloud: str, offers: tuple[Offer, ...]) -> Choice:
     offer = next((each for each in offers if each.gpu_id == gpu and each.cloud == cloud), None)
     per_gpu = offer.usd_per_hour if offer is not None else None
-    rate = per_gpu * job.pod.gpu_count if per_gpu else None
+    rate = per_gpu * job.pod.units if per_gpu else None
     disks = cost.running_disk_usd_per_hour(job.pod.container_disk_gb, _volume_gb(job))
     cap = job.budget.max_gpu_price_usd
-    is_affordable = cap is None or (per_gpu is not None and per_gpu <= cap)
+    limited = rate if job.pod.cpu_order else per_gpu
+    is_affordable = cap is None or (limited is not None and limited <= cap)
     there = offer is not None and (place is None or not offer.datacenter_ids or place in offer.datacenter_ids)
     stock = offer.availability if offer is not None and there else "NONE" if offer is not None else "NOT LISTED"
     return Choice(gpu, place, cloud, rate, rate + disks if rate is not None else None, stock, is_affordable)

@@ -16,6 +16,7 @@ from rpd.adapters.local.files import require_text
 from rpd.adapters.local.leaks import environment_secrets, mask, unmask
 from rpd.adapters.local.person import expanded, user_home
 from rpd.adapters.local.spec_checks import (
+    check_between,
     check_env_names,
     check_leaks,
     check_project_root,
@@ -59,7 +60,7 @@ class LoadedJob(msgspec.Struct, frozen=True):
 
 
 def load_job(
-    path: Path,
+    path: Path | YamlSource,
     *,
     variables: Mapping[str, str] | None = None,
     fields: Mapping[SpecPath, Any] | None = None,
@@ -67,7 +68,7 @@ def load_job(
     environ: Mapping[str, str] = os.environ,
     home: Path | None = None,
 ) -> LoadedJob:
-    """Load one job file.
+    """Load one job file, or what stands in the place of one and in the current folder.
 
     `variables` come from the command line and win over the file's; so do `fields`, which replace single values (a path
     such as `("pod", "image")` to its value). Without `run_id` a new one is made from the file's
@@ -78,8 +79,9 @@ def load_job(
         (lambda _prefix: run_id) if run_id else (lambda prefix: new_run_id(prefix_label(prefix), time.time()))
     )
     secrets = environment_secrets(environ)
-    source = _overlaid(read_yaml(path), fields or {})
-    return _build(source, path, variables or {}, make, secrets, home or user_home())
+    source = _overlaid(read_yaml(path) if isinstance(path, Path) else path, fields or {})
+    place = path if isinstance(path, Path) else Path.cwd() / source.file
+    return _build(source, place, variables or {}, make, secrets, home or user_home())
 
 
 def load_text(
@@ -194,6 +196,7 @@ def _problems(
             if path not in told:
                 yield source.problem(path, message)
     for path, message in [
+        *check_between(rendered.data),
         *check_leaks(rendered.data, secrets),
         *check_secret_names(rendered.data, variables, secrets),
     ]:

@@ -10,6 +10,10 @@ from rpd.engine.errors import UserError
 if TYPE_CHECKING:
     import yaml
 
+NEVER_HAD = ("spot", "min_vcpu_count", "min_memory_gb")
+"""Fields of `pod` that older tools took and could not pass on."""
+NO_WISH = ("", "false", "null", "~", "no")
+
 Edit = tuple[int, int, str]
 """From, to (characters), and what stands there afterwards."""
 
@@ -17,6 +21,23 @@ Edit = tuple[int, int, str]
 def migrated(text: str, file: str) -> tuple[str, list[str]]:
     """The new text, and a sentence for each change. Raises UserError for what is no YAML mapping, and for a field whose
     meaning a person has to decide."""
+    fields = _fields(_root(text, file))
+    edits: list[Edit] = []
+    told: list[str] = []
+    _version(fields, text, edits, told)
+    _datacenter(fields, edits, told)
+    _stop(fields, text, edits, told)
+    for begin, end, new in sorted(edits, reverse=True):
+        text = text[:begin] + new + text[end:]
+    for name in NEVER_HAD:
+        without = _without(text, file, name)
+        if without is not None:
+            text = without
+            told.append(f"pod.{name} is gone: the API has no such wish, and it was never kept to")
+    return text, told
+
+
+def _root(text: str, file: str) -> yaml.MappingNode:
     import yaml
 
     try:
@@ -25,15 +46,29 @@ def migrated(text: str, file: str) -> tuple[str, list[str]]:
         raise UserError(f"{file} is no YAML: {error}") from error
     if not isinstance(root, yaml.MappingNode):
         raise UserError(f"{file} holds no mapping")
-    fields = _fields(root)
-    edits: list[Edit] = []
-    told: list[str] = []
-    _version(fields, text, edits, told)
-    _datacenter(fields, edits, told)
-    _stop(fields, text, edits, told)
-    for begin, end, new in sorted(edits, reverse=True):
-        text = text[:begin] + new + text[end:]
-    return text, told
+    return root
+
+
+def _without(text: str, file: str, name: str) -> str | None:
+    """The text without this field of `pod`; None when nothing is wished for there."""
+    import yaml
+
+    pod = _fields(_root(text, file)).get("pod")
+    if pod is None or not isinstance(pod[1], yaml.MappingNode):
+        return None
+    fields = pod[1].value
+    at = next((index for index, (key, _) in enumerate(fields) if key.value == name), None)
+    if at is None or not isinstance(fields[at][1], yaml.ScalarNode) or fields[at][1].value.lower() in NO_WISH:
+        return None
+    begin, end = fields[at][0].start_mark.index, fields[at][1].end_mark.index
+    if not pod[1].flow_style:
+        begin = text.rfind("\n", 0, begin) + 1
+        end = text.find("\n", end) + 1 or len(text)
+    elif at + 1 < len(fields):
+        end = fields[at + 1][0].start_mark.index
+    elif at > 0:
+        begin = fields[at - 1][1].end_mark.index
+    return text[:begin] + text[end:]
 
 
 def _fields(node: yaml.MappingNode) -> dict[str, tuple[Any, Any]]:
@@ -84,6 +119,7 @@ def _stop(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], told
         raise UserError(f"stop.{unknown[0] if unknown else '?'} has no counterpart; write lifecycle by hand")
     lines = [f"  {name}: stop" for name in ("on_success", "on_failure") if name in said]
     end = value.end_mark.index
-    newline = "\n" if text[:end].endswith("\n") else ""
-    edits.append((key.start_mark.index, end, "\n".join(["lifecycle:", *lines]) + newline))
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    newline = line_end if text[:end].endswith("\n") else ""
+    edits.append((key.start_mark.index, end, line_end.join(["lifecycle:", *lines]) + newline))
     told.append("stop is lifecycle: the pod is stopped, and never left computing; delete ends its storage, too")

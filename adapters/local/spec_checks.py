@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
@@ -118,14 +119,60 @@ def _local(local: Local) -> Iterator[Finding]:
 
 
 def _pod(pod: PodSpec) -> Iterator[Finding]:
+    if not pod.image and pod.template_id is None:
+        yield ("image",), "is missing"
+    if not pod.hardware:
+        yield ("gpu_order",), "is missing"
     if re.search(r"\s", pod.image):
         yield ("image",), f"{pod.image[:60]!r} holds a space"
     yield from _twice("gpu_order", pod.gpu_order)
     yield from _twice("datacenters", pod.datacenters)
+    yield from _hardware(pod)
+    if pod.args is not None and not _can_be_split(pod.args):
+        yield ("args",), "has a quote that is not closed, or no word"
     for index, port in enumerate(pod.ports):
         number = int(port.partition("/")[0][:9])
         if not 1 <= number <= 65535:
             yield ("ports", index), f"{port[:20]!r} is not a port; 1 to 65535"
+
+
+def _hardware(pod: PodSpec) -> Iterator[Finding]:
+    if pod.min_cuda_version is not None and pod.allowed_cuda_versions:
+        yield ("min_cuda_version",), "and allowed_cuda_versions exclude each other; keep one"
+    if pod.cpu_order is None:
+        if pod.vcpu_count is not None:
+            yield ("vcpu_count",), "is for CPU pods, which name cpu_order; a GPU brings its vCPUs"
+        return
+    yield from _twice("cpu_order", pod.cpu_order)
+    if pod.gpu_order:
+        yield ("cpu_order",), "and gpu_order exclude each other: a pod has GPUs or none"
+    if pod.vcpu_count is None or pod.vcpu_count & (pod.vcpu_count - 1):
+        yield ("vcpu_count",), "must be a power of two, such as 4" if pod.vcpu_count else "is missing: how many vCPUs?"
+    if pod.cloud_type != "SECURE":
+        yield ("cloud_type",), "CPU pods are of the SECURE cloud only"
+    for field in ("min_cuda_version", "allowed_cuda_versions"):
+        if getattr(pod, field):
+            yield (field,), "is for GPU pods"
+
+
+def _can_be_split(words: str) -> bool:
+    try:
+        return bool(shlex.split(words))
+    except ValueError:
+        return False
+
+
+def check_between(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Rules between sections; sees the whole file."""
+    pod, storage = _section(data, "pod"), _section(data, "storage")
+    if pod.get("cpu_order") and storage.get("mode") != "network_volume":
+        why = "a CPU pod has no volume disk, and what proves that a job started only once has to outlive the container"
+        yield ("storage", "mode"), f"must be network_volume: {why}"
+
+
+def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _storage(storage: Storage) -> Iterator[Finding]:

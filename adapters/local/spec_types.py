@@ -21,17 +21,22 @@ HIDDEN = (("pod", "env"), ("remote_env", "exports"), ("variables",))
 """Places whose values are never printed: people put keys there."""
 
 RETIRED: dict[str, str] = {
-    "stop": "use lifecycle.on_success and lifecycle.on_failure",
+    "stop": "use lifecycle.on_success and lifecycle.on_failure; rpd migrate FILE writes them",
     "secrets": "write {{ RUNPOD_SECRET_name }} in pod.env",
     "telemetry": "rpd always records metrics; remove it",
-    "pod.spot": "rpd rents on-demand pods only; remove it",
-    "pod.min_vcpu_count": "remove it",
-    "pod.min_memory_gb": "remove it",
     "pod.python_version": "choose an image, or install it in setup",
-    "pod.datacenter_id": "use pod.datacenters, a list",
-    "artifacts.delete": "results are never deleted on this machine; remove it",
+    "pod.datacenter_id": "use pod.datacenters, a list; rpd migrate FILE writes it",
 }
 """Fields that other tools' files have, and what to do instead."""
+
+IMPOSSIBLE: dict[str, str] = {
+    "pod.spot": "RunPod's API (v2) rents no spot or interruptible pods; the pod would be billed on demand: remove it",
+    "pod.min_vcpu_count": "RunPod's API (v2) takes no least number of vCPUs for a GPU pod, so nobody would keep to it: "
+    "remove it, and choose the GPU type or gpu_count by its host (`vcpu_count` is for CPU pods)",
+    "pod.min_memory_gb": "RunPod's API (v2) takes no least memory for a pod, so nobody would keep to it: remove it "
+    "and let a preflight command look at `free -g`",
+}
+"""Fields whose only honest value is none: what they wish for cannot be had."""
 
 _WORDS: dict[type[inspect.Type], str] = {
     inspect.StrType: "text",
@@ -86,7 +91,9 @@ def _walk(value: Any, kind: inspect.Type, path: Path) -> Iterator[Finding]:
 def _walk_struct(value: dict[str, Any], kind: inspect.StructType, path: Path) -> Iterator[Finding]:
     fields = {field.encode_name: field for field in kind.fields}
     for key, item in value.items():
-        if key in fields:
+        if key in fields and item not in (None, False) and (why := IMPOSSIBLE.get(path_text((*path, key)))):
+            yield (*path, key), f"{_show(item, (*path, key))} cannot be had: {why}"
+        elif key in fields:
             yield from _walk(item, fields[key].type, (*path, key))
         else:
             yield (*path, key), _unknown_field(key, sorted(fields), path)

@@ -115,6 +115,8 @@ class LocalWorkspace:
             place = _expanded(artifact.local_path)
             if self._is_too_wide(place):
                 yield f"artifacts[{index}].local_path {place} is your home folder, holds it or is the whole disk"
+            elif artifact.delete and (held := _own_files(place, job)):
+                yield f"artifacts[{index}].delete would empty {place}, which holds {held}; name one for results alone"
             else:
                 yield from _unwritable(place)
 
@@ -128,6 +130,16 @@ class LocalWorkspace:
         real = path.resolve()
         home = self._user_home
         return real == real.parent or (home is not None and (real == home or real in home.parents))
+
+
+def _own_files(place: Path, job: Job) -> str | None:
+    """What of the user's own lies in a folder that is to become a copy of the pod's, or None."""
+    real = place.resolve()
+    if (real / ".git").exists():
+        return "a git repository"
+    named = (job.local.project_root, *job.local.required_paths, *(tree.source for tree in job.staging))
+    inside = (path for path in named if real in (_expanded(path).resolve(), *_expanded(path).resolve().parents))
+    return next(inside, None)
 
 
 def prepare_run_dir(run_dir: Path) -> Path:

@@ -108,8 +108,9 @@ def _seen(seen: Observation) -> str | None:
 
 def _renting(intent: Intent, facts: Facts, record: Record) -> str:
     candidate = intent.args["candidate"]
-    count = facts.job.pod.gpu_count
-    gpu = candidate["gpu_id"] if count == 1 else f"{count} x {candidate['gpu_id']}"
+    spec = facts.job.pod
+    many = f"{spec.units} vCPUs of" if spec.cpu_order else f"{spec.gpu_count} x"
+    gpu = candidate["gpu_id"] if spec.units == 1 else f"{many} {candidate['gpu_id']}"
     place = candidate["datacenter_id"] or "any data center"
     lasts = max(0.0, float(intent.args["order"]["env"]["RPD_LIMIT_AT"]) - 600.0 - record.at.wall)
     return (

@@ -72,9 +72,15 @@ class RunPodCloud:
         """Read list prices for one GPU and stock for `gpu_count`, one entry per GPU type and cloud that sells it."""
         return tuple(offer for cloud in CLOUDS for offer in self._offers(cloud, gpu_count) if offer is not None)
 
+    def cpu_offers(self) -> tuple[Offer, ...]:
+        """Read list prices per vCPU and stock of all CPU flavors; they are of the SECURE cloud."""
+        params = {"include": "AVAILABILITY", "product": "POD"}
+        found = self._pages("/v2/catalog/cpus", "cpus", wire.cpu_offer, params)
+        return tuple(offer for offer in found if offer is not None)
+
     def network_volume_id(self, name: str) -> str | None:
         """Read: the id of the network volume with this id or name. Refused (`conflict`) when the name is not unique."""
-        volumes = self._pages("/v2/network-volumes", "networkVolumes", wire.volume)
+        volumes = self.volumes()
         if any(volume.id == name for volume in volumes):
             return name
         named = sorted({volume.id for volume in volumes if volume.name == name})
@@ -84,6 +90,29 @@ class RunPodCloud:
                 reason=Fault.CONFLICT,
             )
         return named[0] if named else None
+
+    def volumes(self) -> tuple[wire.Volume, ...]:
+        """Read: all network volumes of the account."""
+        return self._pages("/v2/network-volumes", "networkVolumes", wire.volume)
+
+    def datacenters(self) -> tuple[wire.DataCenter, ...]:
+        """Read: all data centers with their stock."""
+        params = {"include": "GPU_AVAILABILITY,CPU_AVAILABILITY"}
+        return self._pages("/v2/catalog/datacenters", "dataCenters", wire.data_center, params)
+
+    def registries(self) -> tuple[wire.Named, ...]:
+        """Read: the credentials for registries that the account keeps."""
+        return self._pages("/v2/registries", "registries", wire.named)
+
+    def has_template(self, template_id: str) -> bool:
+        """Read: whether there is a template with this id that the account may use."""
+        try:
+            self._client.get(orders.template_path(template_id), wire.accepted)
+        except Refused as refusal:
+            if refusal.reason != Fault.NOT_FOUND:
+                raise
+            return False
+        return True
 
     def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
         """Read the last lines of RunPod's log about this pod; empty when it cannot say in a few seconds."""

@@ -24,9 +24,16 @@ SMALLEST_VOLUME_GB = 10
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-class _Gpu(msgspec.Struct):
+class _Gpu(msgspec.Struct, rename="camel"):
     id: str
     count: int
+    min_cuda_version: str | UnsetType = UNSET
+    allowed_cuda_versions: list[str] | UnsetType = UNSET
+
+
+class _Cpu(msgspec.Struct, rename="camel"):
+    id: str
+    vcpu_count: int
 
 
 class _Persistent(msgspec.Struct):
@@ -46,12 +53,15 @@ class _Mounts(msgspec.Struct):
 
 class _CreatePod(msgspec.Struct, rename="camel"):
     name: str
-    image: str
     cloud: str
-    gpu: _Gpu
     disk: int
     ports: list[str]
     env: dict[str, str]
+    image: str | UnsetType = UNSET
+    gpu: _Gpu | UnsetType = UNSET
+    cpu: _Cpu | UnsetType = UNSET
+    template_id: str | UnsetType = UNSET
+    registry: str | UnsetType = UNSET
     data_center_ids: list[str] | UnsetType = UNSET
     mounts: _Mounts | UnsetType = UNSET
     args: str | UnsetType = UNSET
@@ -64,9 +74,12 @@ def create_body(order: PodOrder) -> bytes:
     body = msgspec.json.encode(
         _CreatePod(
             name=order.name,
-            image=order.image,
+            image=order.image or UNSET,
             cloud=order.cloud,
-            gpu=_Gpu(order.gpu_id, order.gpu_count),
+            gpu=_gpu(order),
+            cpu=UNSET if order.cpu_id is None else _Cpu(order.cpu_id, order.vcpu_count),
+            template_id=order.template_id or UNSET,
+            registry=order.registry_id or UNSET,
             disk=order.disk_gb,
             ports=list(order.ports if SSH_PORT in order.ports else (*order.ports, SSH_PORT)),
             env=order.env,
@@ -92,6 +105,20 @@ def pod_path(pod_id: str, suffix: str = "") -> str:
     return f"/v2/pods/{pod_id}{suffix}"
 
 
+def template_path(template_id: str) -> str:
+    """The path of one template. Refused for an id that could name anything else."""
+    if not _ID.fullmatch(template_id):
+        raise Refused(f"{template_id!r} is no id of a template", reason=Fault.NOT_FOUND)
+    return f"/v2/templates/{template_id}"
+
+
+def _gpu(order: PodOrder) -> _Gpu | UnsetType:
+    if order.cpu_id is not None:
+        return UNSET
+    versions = list(order.allowed_cuda_versions) or UNSET
+    return _Gpu(order.gpu_id, order.gpu_count, order.min_cuda_version or UNSET, versions)
+
+
 def _mounts(order: PodOrder) -> _Mounts | UnsetType:
     if order.network_volume_id is not None:
         return _Mounts(network=[_Network(order.network_volume_id, order.volume_path)])
@@ -104,8 +131,16 @@ def _complaints(order: PodOrder) -> list[str]:
     """What is wrong with the order, most telling first."""
     checks = (
         (not 0 < len(order.name) <= NAME_LIMIT, f"the name needs 1 to {NAME_LIMIT} characters"),
-        (not order.image, "no image is named"),
-        (order.gpu_count < 1 or order.disk_gb < 1, "GPU count and disk start at 1"),
+        (not order.image and not order.template_id, "no image is named, and no template"),
+        (order.disk_gb < 1 or (order.gpu_count < 1 and order.cpu_id is None), "GPU count and disk start at 1"),
+        (order.cpu_id is not None and bool(order.gpu_id), "a pod has either GPUs or a CPU flavor"),
+        (order.cpu_id is not None and not _is_power_of_two(order.vcpu_count), "vCPUs are a power of two, from 2"),
+        (order.cpu_id is not None and order.volume_gb is not None, "CPU pods have no volume disk"),
+        (order.cpu_id is not None and order.cloud != "SECURE", "CPU pods are of the SECURE cloud only"),
+        (
+            order.min_cuda_version is not None and bool(order.allowed_cuda_versions),
+            "a lowest CUDA version and a list of them exclude each other",
+        ),
         (len(order.env) > ENV_LIMIT, f"{len(order.env)} environment variables, {ENV_LIMIT} at most"),
         (order.args == "", "empty args would switch off the image's own start command"),
         (
@@ -122,3 +157,7 @@ def _complaints(order: PodOrder) -> list[str]:
         ),
     )
     return [complaint for is_wrong, complaint in checks if is_wrong]
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number >= 2 and number & (number - 1) == 0

@@ -98,11 +98,33 @@ class _GpuType(msgspec.Struct, rename="camel"):
     community: bool | None = None
 
 
-class Volume(msgspec.Struct, frozen=True):
-    """A network volume."""
+class Volume(msgspec.Struct, frozen=True, rename="camel"):
+    """A network volume: size in GB, and the one data center in which it can be mounted."""
 
     id: str
     name: str | None = None
+    size: int | None = None
+    data_center: str | None = None
+
+
+class Named(msgspec.Struct, frozen=True):
+    """Credentials of a registry."""
+
+    id: str
+    name: str | None = None
+
+
+class DataCenter(msgspec.Struct, frozen=True):
+    """A data center. `stock` is NONE, LOW, MEDIUM or HIGH by GPU type or CPU flavor; a hint."""
+
+    id: str
+    stock: dict[str, str] = {}
+
+
+class _DataCenter(msgspec.Struct, rename="camel"):
+    id: str
+    gpu_availability: Any = None
+    cpu_availability: Any = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -173,10 +195,40 @@ def offer(body: msgspec.Raw, cloud: str, gpu_count: int) -> Offer | None:
     return Offer(told.id, cloud, price, best, stocked)
 
 
+def cpu_offer(body: msgspec.Raw) -> Offer | None:
+    """A CPU flavor as an offer of the SECURE cloud, per vCPU; None for what is no flavor."""
+    try:
+        told: _GpuType = _decode(body, _GpuType, "a CPU flavor")
+    except Unreadable:
+        return None
+    price = _amount((told.price or {}).get("securePerVcpu"))
+    if not told.id or price == 0.0:
+        return None
+    centers = [center for item in _list(told.data_centers) if (center := _part(item, _Center))]
+    stocked = tuple(center.id for center in centers if center.availability not in (None, "NONE"))
+    return Offer(
+        told.id, "SECURE", price, _best([told.availability, *(each.availability for each in centers)]), stocked
+    )
+
+
 def volume(body: msgspec.Raw) -> Volume:
     """A network volume."""
     found: Volume = _decode(body, Volume, "a network volume")
     return found
+
+
+def named(body: msgspec.Raw) -> Named:
+    """Something with an id."""
+    found: Named = _decode(body, Named, "an entry with an id")
+    return found
+
+
+def data_center(body: msgspec.Raw) -> DataCenter:
+    """A data center with what it has."""
+    told: _DataCenter = _decode(body, _DataCenter, "a data center")
+    listed = [*_list(told.gpu_availability), *_list(told.cpu_availability)]
+    centers = [each for item in listed if (each := _part(item, _Center))]
+    return DataCenter(told.id, {each.id: each.availability for each in centers if each.availability in LEVELS})
 
 
 def accepted(body: bytes) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from rpd.adapters.transfer.archive import Member
 from rpd.adapters.transfer.entry import Entry, Interrupted, is_safe, shown
 from rpd.adapters.transfer.local_tree import check, sha256_of
+from rpd.adapters.transfer.patterns import Patterns
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
 
@@ -177,6 +178,22 @@ def clashes(paths: Iterable[str], folds: bool) -> list[str]:
                 out.append(path)
                 break
     return out
+
+
+def prune(root: Path, kept: set[str], patterns: Patterns) -> None:
+    """Remove what is below `root` and is not among `kept` (paths from there), nor excluded. Links are removed, never
+    followed."""
+    for folder, folders, files in os.walk(root, topdown=False):
+        below = Path(folder).relative_to(root)
+        for name in (*files, *folders):
+            path, place = (below / name).as_posix(), Path(folder, name)
+            is_folder = place.is_dir() and not place.is_symlink()
+            if path in kept or patterns.cover(path, is_folder):
+                continue
+            if not is_folder:
+                place.unlink()
+            elif not any(place.iterdir()):
+                place.rmdir()
 
 
 def hostile(member: Member) -> str:

@@ -16,7 +16,7 @@ from rpd.adapters.ssh.connection import PULL_WINDOW, Connection
 from rpd.adapters.transfer.archive import Member, Reader, Sink
 from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, is_safe, leaves, shown
 from rpd.adapters.transfer.exchange import exchange, quote
-from rpd.adapters.transfer.landing import Arrival, Landing, hostile
+from rpd.adapters.transfer.landing import Arrival, Landing, hostile, prune
 from rpd.adapters.transfer.local_tree import local_faults
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.remote_tree import Listing, hash_files, list_tree, name_bytes
@@ -28,7 +28,7 @@ _ATTEMPTS = 2
 
 
 def pull(connection: Connection, pull: Pull, *, progress: Progress, interrupted: Interrupted) -> Pulled:
-    """Fetch `pull.remote_path` to `pull.local_path`; other files there stay.
+    """Fetch `pull.remote_path` to `pull.local_path`; other files there stay, unless `pull.delete` of a folder says so.
 
     A folder's contents go into the local path. A file becomes the local path itself, or goes into it when that is a
     folder or ends with a slash. Links within the tree stay links; sockets and pipes are passed over. Paths that may not
@@ -77,6 +77,7 @@ class _Fetch:
         self._pull = pull
         self._root = listing.root
         self._is_folder = listing.kind == "folder"
+        self._patterns = patterns
         self._progress = progress
         self._interrupted = interrupted
         kept = [each for each in listing.entries if not patterns.cover(each.path, each.kind == "folder")]
@@ -118,6 +119,8 @@ class _Fetch:
                 hint="exclude them in the job file",
                 detail={"paths": list(self._refused)},
             )
+        if self._pull.delete and self._is_folder:
+            prune(self._landing.target, {entry.path for entry in self._entries}, self._patterns)
         files = [entry for entry in self._entries if entry.kind != "folder"]
         return Pulled(
             self._pull.label,

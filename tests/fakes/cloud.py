@@ -119,7 +119,7 @@ class FakeCloud:
         self._call()
         self.creates.append(order.name)
         step, _, detail = self._step("create").partition(":")
-        if order.gpu_id not in self.prices:
+        if (order.cpu_id or order.gpu_id) not in self.prices:
             raise refusal("create", "bad_request")
         if step == "nothing":
             raise no_answer("create", detail or "timeout")
@@ -154,6 +154,9 @@ class FakeCloud:
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
         self._call("offers")
         return tuple(Offer(gpu, "SECURE", price) for gpu, price in self.prices.items())
+
+    def cpu_offers(self) -> tuple[Offer, ...]:
+        return self.offers(0)
 
     def network_volume_id(self, name: str) -> str | None:
         self._call()
@@ -214,7 +217,7 @@ class FakeCloud:
         number = len(self.pods)
         boot = self.boot_seconds[min(number, len(self.boot_seconds) - 1)]
         now = self.clock.real
-        rate = self.prices[order.gpu_id] * order.gpu_count
+        rate = self.prices[order.cpu_id or order.gpu_id] * (order.vcpu_count or order.gpu_count)
         lags = (now + self.lag_seconds, now + self.list_lag_seconds)
         pod = FakePod(f"pod{number + 1}", number, order, rate, now, *lags, now + boot, boot)
         pod.started_at = now + CONTAINER * boot

@@ -68,6 +68,31 @@ def test_an_old_file_is_migrated_with_its_comments(desk: Stage) -> None:
     assert "up to date" in desk.rpd("migrate", "old.yaml").stderr
 
 
+@pytest.mark.row(9, 40, 41)
+@pytest.mark.parametrize(
+    ("pod", "left"),
+    [
+        ("{image: i, spot: true, gpu_order: [G], min_memory_gb: 9}", "{image: i, gpu_order: [G]}"),
+        ("{image: i, gpu_order: [G], spot: true, min_vcpu_count: 4}", "{image: i, gpu_order: [G]}"),
+        (
+            "\n  image: i # one\n  spot: true # cheap\n  gpu_order: [G]\n  min_vcpu_count: 4",
+            "\n  image: i # one\n  gpu_order: [G]",
+        ),
+        ("{image: i, gpu_order: [G], spot: false}", "{image: i, gpu_order: [G], spot: false}"),
+    ],
+)
+def test_wishes_that_were_never_kept_to_are_taken_out(desk: Stage, pod: str, left: str) -> None:
+    def lines(version: int, pod: str) -> bytes:
+        text = f"schema_version: {version}\nname: old\npod: {pod}\nrun:\n  body: x\n"
+        return text.replace("\n", "\r\n").encode()
+
+    path = desk.job("", "old.yaml")
+    path.write_bytes(lines(1, pod))
+    assert desk.rpd("migrate", "old.yaml", "--write").returncode == 0
+    assert path.read_bytes() == lines(2, left)
+    assert desk.rpd("validate", "old.yaml").returncode == 0
+
+
 @pytest.mark.row(8)
 def test_the_schema_describes_every_field_and_takes_what_rpd_takes(desk: Stage) -> None:
     schema = document(desk.rpd("schema", "job"))

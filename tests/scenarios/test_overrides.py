@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.scenarios.stage import Stage, config
+from tests.scenarios.stage import IMAGE, Stage, config
 
 
 @pytest.mark.row(10, 39, 52, 132)
@@ -52,6 +52,9 @@ def test_words_that_make_no_sense_are_told_apart(stage: Stage) -> None:
     (stage.folder / "vars.json").write_text('{"a": 1}')
     for words, told in (
         (("run",), "name one job file"),
+        (("run", "--image", "x", "--"), "nothing stands after --"),
+        (("run", "job.yaml", "--", "true"), "and not both"),
+        (("run", "--", "true"), "pod.image"),
         (("run", "job.yaml", "--config", "job.yaml"), "name one job file"),
         (("validate", "job.yaml", "--vars-file", "vars.json"), "no JSON object of texts"),
         (("validate", "job.yaml", "--vars-file", "none.json"), "cannot be read"),
@@ -73,3 +76,24 @@ def test_the_older_words_for_a_plan_are_known(stage: Stage) -> None:
     done = stage.rpd("run", "--config", "job.yaml", "--offline-dry-run", "--json")
     assert json.loads(done.stdout)["offline"] is True
     assert stage.statuses() == []
+
+
+@pytest.mark.row(8, 11, 12, 52)
+def test_a_command_runs_without_a_file(stage: Stage) -> None:
+    (stage.folder / "train.py").write_text(
+        "import sys\nprint('seen', sys.argv[1:])\nopen('/workspace/out/m.txt', 'w').write(sys.argv[2])\n"
+    )
+    words = ("--image", IMAGE, "--gpu", "NVIDIA L4", "--datacenter", "EUR-IS-1", "--volume-gb", "10", "--sandbox")
+    command = ("--", "python3", "train.py", "--json", "{run_id} ${HOME} it's")
+    plan = stage.rpd("run", "--plan", *words, *command)
+    assert plan.returncode == 0, plan.stderr
+    assert stage.statuses() == []
+    done = stage.rpd("run", *words, *command)
+    assert done.returncode == 0, done.stderr
+    seen = stage.inspect()
+    assert seen["workflow"] == "train"
+    assert (stage.run_folder() / "out/m.txt").read_text() == "{run_id} ${HOME} it's", "words arrive as they are"
+    assert "seen ['--json'" in stage.result("run.log")
+    opened = stage.records()[0].body
+    assert opened.lineage == f"train@{stage.folder}/(command line)"  # type: ignore[union-attr]
+    assert opened.config["storage"]["volume_gb"] == 10  # type: ignore[union-attr]

@@ -166,8 +166,9 @@ staging:
         "8: pod.gpu_order: expected a list, found 'NVIDIA L4'; write ['NVIDIA L4']",
         "9: pod.gpu_count: 0 is too small; must be more than 0",
         (
-            "10: pod.cloudtype: unknown field (did you mean 'cloud_type'?); allowed: cloud_type, container_disk_gb, "
-            "datacenters, env, gpu_count, gpu_order, image, ports"
+            "10: pod.cloudtype: unknown field (did you mean 'cloud_type'?); allowed: allowed_cuda_versions, args, "
+            "cloud_type, container_disk_gb, cpu_order, datacenters, env, gpu_count, gpu_order, image, "
+            "min_cuda_version, min_memory_gb, min_vcpu_count, ports, registry_id, spot, template_id, vcpu_count"
         ),
         "11: pod.ports[0]: expected text, found 22; put it in quotes",
         "12: pod.env.RPD_X: is set by rpd or by RunPod; choose another name",
@@ -242,7 +243,10 @@ staging:
             "4: lifecycle.on_interrupt: 'keep' is not allowed; allowed: delete, detach, stop",
         ),
         ("variables: {a-b: x}", "4: variables.a-b: is not a name: letters, digits and _, not beginning with a digit"),
-        ("stop: {on_success: true}", "4: stop: unknown field; use lifecycle.on_success and lifecycle.on_failure"),
+        (
+            "stop: {on_success: true}",
+            "4: stop: unknown field; use lifecycle.on_success and lifecycle.on_failure; rpd migrate FILE writes them",
+        ),
         ("ssh: {key_path: ''}", "4: ssh.key_path: must not be empty"),
         ("ssh:", "4: ssh: expected a mapping, found nothing"),
         (
@@ -450,3 +454,70 @@ def test_the_example_loads_and_needs_nothing_else() -> None:
     assert loaded.job.artifacts[0].local_path == f"{loaded.run_dir}/results" and loaded.job.artifacts[0].required
     assert (Path(loaded.job.staging[0].source) / "greet.sh").is_file()
     assert loaded.job.lifecycle.on_success == "delete"
+
+
+@pytest.mark.parametrize(
+    ("wish", "why"),
+    [
+        ("spot: true", "pod.spot: true cannot be had: RunPod's API (v2) rents no spot"),
+        ("min_vcpu_count: 8", "pod.min_vcpu_count: 8 cannot be had: RunPod's API (v2) takes no least number of vCPUs"),
+        ("min_memory_gb: 64", "pod.min_memory_gb: 64 cannot be had: RunPod's API (v2) takes no least memory"),
+        ("datacenter_id: X", "pod.datacenter_id: unknown field; use pod.datacenters, a list; rpd migrate FILE writes"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_with_the_reason(tmp_path: Path, wish: str, why: str) -> None:
+    (line,) = problems(tmp_path, SMALL.replace("gpu_order: [G]", f"gpu_order: [G], {wish}"))
+    assert why in line
+
+
+def test_wishes_left_at_nothing_are_no_wishes(tmp_path: Path) -> None:
+    text = "gpu_order: [G], spot: false, min_vcpu_count: null, min_memory_gb: null"
+    load(tmp_path, SMALL.replace("gpu_order: [G]", text))
+
+
+NETWORK = "storage: {mode: network_volume, volume_name: v}\n"
+
+
+@pytest.mark.parametrize(
+    ("pod", "told"),
+    [
+        ("{gpu_order: [G]}", ["2: pod.image: is missing"]),
+        ("{image: i}", ["2: pod.gpu_order: is missing"]),
+        ("{}", ["2: pod.gpu_order: is missing", "2: pod.image: is missing"]),
+        ("{image: i, gpu_order: []}", ["2: pod.gpu_order: is missing"]),
+        ("{template_id: t, gpu_order: [G], registry_id: r, args: sh -c 'x y'}", []),
+        ("{image: i, cpu_order: [cpu3c, cpu5c], vcpu_count: 4}", []),
+        ("{image: i, cpu_order: [cpu3c]}", ["2: pod.vcpu_count: is missing: how many vCPUs?"]),
+        ("{image: i, cpu_order: [c], vcpu_count: 6}", ["2: pod.vcpu_count: must be a power of two, such as 4"]),
+        (
+            "{image: i, cpu_order: [c], vcpu_count: 2, gpu_order: [G]}",
+            ["2: pod.cpu_order: and gpu_order exclude each other: a pod has GPUs or none"],
+        ),
+        (
+            "{image: i, cpu_order: [c], vcpu_count: 2, cloud_type: COMMUNITY}",
+            ["2: pod.cloud_type: CPU pods are of the SECURE cloud only"],
+        ),
+        ("{image: i, gpu_order: [G], vcpu_count: 2}", ["2: pod.vcpu_count: is for CPU pods, which name cpu_order; a"]),
+        ("{image: i, gpu_order: [G], min_cuda_version: '12.4', allowed_cuda_versions: ['12.6']}", ["2: pod.min_cuda"]),
+        (
+            "{image: i, gpu_order: [G], min_cuda_version: 12.10}",
+            ["2: pod.min_cuda_version: expected text, found 12.1;"],
+        ),
+        ("{image: i, gpu_order: [G], min_cuda_version: '12'}", ["2: pod.min_cuda_version: '12' must match"]),
+        ('{image: i, gpu_order: [G], args: "sh -c \'x"}', ["2: pod.args: has a quote that is not closed, or no word"]),
+    ],
+)
+def test_what_a_pod_is_made_of(tmp_path: Path, pod: str, told: list[str]) -> None:
+    text = f"name: x\npod: {pod}\nrun: {{body: 'true'}}\n{NETWORK}"
+    if not told:
+        load(tmp_path, text)
+        return
+    found = problems(tmp_path, text)
+    assert len(found) == len(told), found
+    assert all(line.startswith(begin) for line, begin in zip(found, told, strict=True)), found
+
+
+def test_a_cpu_pod_needs_a_network_volume(tmp_path: Path) -> None:
+    text = "name: x\npod: {image: i, cpu_order: [cpu3c], vcpu_count: 4}\nrun: {body: 'true'}\n"
+    (line,) = problems(tmp_path, text)
+    assert "storage.mode: must be network_volume: a CPU pod has no volume disk" in line

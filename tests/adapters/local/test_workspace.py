@@ -138,3 +138,24 @@ def test_across_file_systems_events_are_a_copy_that_is_refreshed(tmp_path: Path)
         journal.write_text("1\n2\n")
         link.refresh()
         assert (tmp_path / "events.jsonl").read_text() == "1\n2\n"
+
+
+def test_a_folder_with_files_of_ones_own_is_never_emptied(tmp_path: Path) -> None:
+    (tmp_path / "project/src").mkdir(parents=True)
+    (tmp_path / "project/results").mkdir()
+    tree = Staging(source=str(tmp_path / "project/src"), destination="/workspace/src")
+
+    def told(local_path: Path, *, delete: bool = True) -> str:
+        item = Artifact(label="r", remote_path="/workspace/r", local_path=str(local_path), delete=delete)
+        found = LocalWorkspace(tmp_path / "state").check_inputs(
+            job(staging=(tree,), artifacts=(item,), local=Local(project_root=str(tmp_path / "project"))),
+            str(tmp_path / "runs"),
+        )
+        return "\n".join(found)
+
+    assert "would empty" in told(tmp_path / "project")
+    assert "would empty" in told(tmp_path / "project/src")
+    assert told(tmp_path / "project", delete=False) == ""
+    assert told(tmp_path / "project/results") == ""
+    (tmp_path / "project/results/.git").mkdir()
+    assert "a git repository" in told(tmp_path / "project/results")

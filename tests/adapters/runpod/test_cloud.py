@@ -59,9 +59,48 @@ def test_create_with_everything(api: Any, bench: Any, make_pod: Any) -> None:
     assert api.calls[1].json["mounts"] == {"network": [{"volumeId": "vol1", "path": "/data"}]}
 
 
+def test_create_from_a_template_with_credentials_and_a_cuda_floor(api: Any, bench: Any, make_pod: Any) -> None:
+    api.answer(201, make_pod())
+    cloud = bench.cloud(api.url)
+    cloud.create(order(image="", template_id="tpl_abc", registry_id="reg_abc", min_cuda_version="12.4"))
+    body = api.calls[0].json
+    assert "image" not in body
+    assert (body["templateId"], body["registry"]) == ("tpl_abc", "reg_abc")
+    assert body["gpu"] == {"id": "NVIDIA RTX A5000", "count": 1, "minCudaVersion": "12.4"}
+    cloud.create(order(allowed_cuda_versions=("12.8", "12.6")))
+    assert api.calls[1].json["gpu"]["allowedCudaVersions"] == ["12.8", "12.6"]
+
+
+def test_create_without_a_gpu(api: Any, bench: Any, make_pod: Any) -> None:
+    pod = make_pod()
+    del pod["gpu"]
+    api.answer(201, {**pod, "cpu": {"id": "cpu3c", "vcpuCount": 4, "memory": 8}})
+    cloud = bench.cloud(api.url)
+    made = cloud.create(order(**CPU, network_volume_id="vol1"))
+    assert (made.gpu_id, made.gpu_count) == (None, 0)
+    body = api.calls[0].json
+    assert body["cpu"] == {"id": "cpu3c", "vcpuCount": 4} and "gpu" not in body
+
+
+def test_cpu_flavors_are_offers_per_vcpu(api: Any, bench: Any) -> None:
+    flavor = {"id": "cpu5c", "name": "x", "group": "Gen 5", "vcpu": {"min": 2, "max": 32}, "ramGbPerVcpu": 2}
+    price = {"securePerVcpu": 0.04, "serverlessPerVcpu": 0.03}
+    place = {"id": "EU-RO-1", "name": "x", "availability": "LOW"}
+    api.answer(200, {"cpus": [{**flavor, "price": price, "availability": "NONE", "dataCenters": [place]}]})
+    assert bench.cloud(api.url).cpu_offers() == (Offer("cpu5c", "SECURE", 0.04, "LOW", ("EU-RO-1",)),)
+
+
+CPU = {"gpu_id": "", "gpu_count": 0, "cpu_id": "cpu3c", "vcpu_count": 4}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
+        {**CPU, "vcpu_count": 3},
+        {**CPU, "volume_gb": 20},
+        {**CPU, "cloud": "COMMUNITY"},
+        {**CPU, "gpu_id": "NVIDIA L4"},
+        {"min_cuda_version": "12.4", "allowed_cuda_versions": ("12.4",)},
         {"name": ""},
         {"name": "x" * 192},
         {"image": ""},

@@ -65,6 +65,20 @@ def test_excludes_stay_there(connection: Connection, tmp_path: Path) -> None:
     assert sorted(content(tmp_path / "here")) == ["keep", "x"]
 
 
+def test_only_on_request_are_other_files_removed_here(connection: Connection, tmp_path: Path) -> None:
+    there = write(tmp_path / "pod", {"keep": "1", "sub/a": "2"})
+    here = write(tmp_path / "here", {"old": "x", "gone/b": "y", "sub/c": "z", "mine.tmp": "t", "away": "-> ../outside"})
+    write(tmp_path / "outside", {"safe": "s"})
+    pull(
+        connection,
+        Pull("artifact", str(there), str(here), True, ("*.tmp",), delete=True),
+        progress=lambda done, total: None,
+        interrupted=lambda: False,
+    )
+    assert sorted(str(path.relative_to(here)) for path in here.rglob("*")) == ["keep", "mine.tmp", "sub", "sub/a"]
+    assert (tmp_path / "outside/safe").exists(), "a link is removed, not what it leads to"
+
+
 def test_what_is_here_already_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
     there = write(tmp_path / "pod", {f"{count:02}": os.urandom(400_000) for count in range(40)})
     for cut_after in (5_000_000, 9_000_000):

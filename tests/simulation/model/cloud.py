@@ -80,6 +80,9 @@ class ModelCloud:
         self._read(None)
         return tuple(Offer(gpu, "SECURE", 0.27) for gpu in GPUS)
 
+    def cpu_offers(self) -> tuple[Offer, ...]:
+        return self.offers(0)
+
     def network_volume_id(self, name: str) -> str | None:
         raise AssertionError("no job of the model has a network volume")
 

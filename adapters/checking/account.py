@@ -1,0 +1,154 @@
+"""Whether the provider has what a job asks for: the key, GPU types with stock and prices, data centers, the network
+volume. Reads only; stock is a hint and no promise."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from rpd.adapters.checking.finding import Finding, error, warning
+from rpd.adapters.runpod.wire import LEVELS, DataCenter, Named, Volume
+from rpd.engine.errors import Refused, Unavailable
+from rpd.states.exits import Exit
+from rpd.states.faults import Fault
+from rpd.states.job import Job
+from rpd.states.world import Offer
+
+MOST_SUGGESTED = 3
+
+
+class Catalog(Protocol):
+    """What is read of an account."""
+
+    def offers(self, gpu_count: int) -> tuple[Offer, ...]: ...
+
+    def datacenters(self) -> tuple[DataCenter, ...]: ...
+
+    def cpu_offers(self) -> tuple[Offer, ...]: ...
+
+    def volumes(self) -> tuple[Volume, ...]: ...
+
+    def registries(self) -> tuple[Named, ...]: ...
+
+    def has_template(self, template_id: str) -> bool: ...
+
+
+def check_account(job: Job, catalog: Catalog) -> Iterator[Finding]:
+    """All that is wrong or doubtful. A provider that cannot be reached is a warning, a refused key an error."""
+    try:
+        centers = catalog.datacenters()
+        yield from _places(job, [each.id for each in centers])
+        offers = catalog.cpu_offers() if job.pod.cpu_order else catalog.offers(job.pod.gpu_count)
+        yield from _hardware(job, offers, centers)
+        yield from _volume(job, catalog)
+        yield from _references(job, catalog)
+    except Refused as refusal:
+        if refusal.reason not in (Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED):
+            raise
+        yield error("key", refusal.message, Exit.KEY)
+    except Unavailable as trouble:
+        yield warning("account", f"the provider could not be asked: {trouble.message}")
+
+
+def _places(job: Job, known: Sequence[str]) -> Iterator[Finding]:
+    for wanted in job.pod.datacenters:
+        if wanted not in known:
+            yield error("datacenter", f"there is no data center {wanted!r}{_meant(wanted, known)}")
+
+
+def _hardware(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter]) -> Iterator[Finding]:
+    known = sorted({each.gpu_id for each in offers})
+    kind, what = ("cpu", "CPU flavor") if job.pod.cpu_order else ("gpu", "GPU type")
+    found = [each for each in job.pod.hardware if each in known]
+    for wanted in job.pod.hardware:
+        if wanted not in known:
+            yield error(kind, f"there is no {what} {wanted!r}{_meant(wanted, known)}")
+    clouds = (job.pod.cloud_type, job.provision.fallback_cloud_type)
+    candidates = [each for each in offers if each.gpu_id in found and each.cloud in clouds]
+    for wanted in found:
+        if not any(each.gpu_id == wanted for each in candidates):
+            yield warning(kind, f"{wanted} is not to be had in {' or '.join(filter(None, clouds))}")
+    if not found:
+        return
+    yield from _prices(job, candidates)
+    yield from _stock(job, candidates, [each for each in centers if each.id in job.pod.datacenters])
+
+
+def _prices(job: Job, candidates: Sequence[Offer]) -> Iterator[Finding]:
+    cap = job.budget.max_gpu_price_usd
+    if cap is None:
+        return
+    count = job.pod.units if job.pod.cpu_order else 1  # the cap is for one GPU, or for a whole CPU pod
+    asked = {each: each.usd_per_hour * count if each.usd_per_hour is not None else None for each in candidates}
+    dear = [each for each, price in asked.items() if price is None or price > cap]
+    prices = ", ".join(f"{each.gpu_id} {_usd(asked[each])}" for each in dear)
+    if dear and len(dear) == len(candidates):
+        yield error("price", f"every candidate is above ${cap:g} per hour: {prices}", Exit.NO_CAPACITY)
+    elif dear:
+        yield warning("price", f"above ${cap:g} per hour, and passed over: {prices}")
+
+
+def _stock(job: Job, candidates: Sequence[Offer], centers: Sequence[DataCenter]) -> Iterator[Finding]:
+    """Nothing in stock anywhere it may run is an error, little of everything a warning."""
+    levels = {f"{each.gpu_id} ({each.cloud})": _level(each, job.pod.datacenters, centers) for each in candidates}
+    said = ", ".join(f"{name} {level.lower()}" for name, level in levels.items())
+    where = " or ".join(job.pod.datacenters) or "any data center"
+    if all(level == "NONE" for level in levels.values()):
+        yield error("stock", f"nothing is in stock in {where} at present: {said or 'no candidate'}", Exit.NO_CAPACITY)
+    elif all(level in ("NONE", "LOW") for level in levels.values()):
+        yield warning("stock", f"stock is low in {where}: {said}")
+
+
+def _level(offer: Offer, places: Sequence[str], centers: Sequence[DataCenter]) -> str:
+    """The best of the data centers named; their own word where they give one (it is that of the SECURE cloud)."""
+    known = [level for each in centers if (level := each.stock.get(offer.gpu_id)) and offer.cloud == "SECURE"]
+    if known:
+        return max(known, key=LEVELS.index)
+    is_there = not places or not offer.datacenter_ids or any(place in offer.datacenter_ids for place in places)
+    return offer.availability if is_there else "NONE"
+
+
+def _volume(job: Job, catalog: Catalog) -> Iterator[Finding]:
+    wanted = job.storage.volume_name
+    if job.storage.mode != "network_volume" or wanted is None:
+        return
+    volumes = catalog.volumes()
+    named = [each for each in volumes if each.id == wanted] or [each for each in volumes if each.name == wanted]
+    if not named:
+        names = sorted({name for each in volumes for name in (each.id, each.name) if name})
+        yield error("volume", f"there is no network volume {wanted!r}{_meant(wanted, names)}")
+    elif len(named) > 1:
+        ids = ", ".join(sorted(each.id for each in named))
+        yield error("volume", f"{len(named)} network volumes are named {wanted!r}; name one by its id: {ids}")
+    elif job.pod.datacenters and named[0].data_center not in (None, *job.pod.datacenters):
+        place = named[0].data_center
+        yield error(
+            "volume",
+            f"network volume {wanted!r} is in {place}, and a pod elsewhere cannot mount it: datacenters: [{place}]",
+        )
+
+
+def _references(job: Job, catalog: Catalog) -> Iterator[Finding]:
+    """Template and credentials, which are named by ids."""
+    template, registry = job.pod.template_id, job.pod.registry_id
+    if template is not None and not catalog.has_template(template):
+        yield error("template", f"there is no template {template!r}, or not for this account")
+    if registry is not None:
+        known = catalog.registries()
+        ids = [each.id for each in known]
+        if registry not in ids:
+            meant = next((f"; the one named so has the id {each.id}" for each in known if each.name == registry), "")
+            yield error(
+                "registry", f"the account keeps no registry credentials {registry!r}{meant or _meant(registry, ids)}"
+            )
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word.lower(), [each.lower() for each in known], n=MOST_SUGGESTED, cutoff=0.6)
+    names = [next(each for each in known if each.lower() == name) for name in close]
+    return f"; did you mean {' or '.join(map(repr, names))}?" if names else ""
+
+
+def _usd(amount: float | None) -> str:
+    return "of unknown price" if amount is None else f"${amount:.2f}"

@@ -1,0 +1,29 @@
+"""One thing that a check has found."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from rpd.states.exits import Exit
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """`level` is "error" (the job cannot run as it is) or "warning" (it may not, or nobody could say). `check` is the
+    name of the check, `exit_code` what the command ends with for an error."""
+
+    level: Literal["error", "warning"]
+    check: str
+    message: str
+    exit_code: int = Exit.USAGE
+
+
+def warning(check: str, message: str) -> Finding:
+    """Something to look at."""
+    return Finding("warning", check, message)
+
+
+def error(check: str, message: str, exit_code: int = Exit.USAGE) -> Finding:
+    """Something proved wrong."""
+    return Finding("error", check, message, exit_code)

@@ -1,0 +1,168 @@
+"""Whether an image exists where a pod would pull it from: Docker Hub, and every registry that speaks the OCI
+distribution API (https://github.com/opencontainers/distribution-spec/blob/main/spec.md), asked without credentials.
+
+Only the registry's own word that there is no such tag is a proof; whatever else goes wrong is a warning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from rpd.adapters.checking.finding import Finding, error, warning
+
+if TYPE_CHECKING:
+    import requests
+
+CHECK = "image"
+SECONDS = 10.0
+DOCKER_HUB = "registry-1.docker.io"
+MOST_BYTES = 256 * 1024
+
+_TYPES = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*\Z")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_DIGEST = re.compile(r"[a-z0-9+._-]+:[0-9a-fA-F]{32,}\Z")
+_CHALLENGE = re.compile(r'([a-zA-Z]+)="([^"]*)"')
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """An image's name taken apart. `wanted` is its digest where it has one, else its tag."""
+
+    host: str
+    path: str
+    wanted: str
+
+    @property
+    def is_digest(self) -> bool:
+        """Whether it names content and no tag."""
+        return ":" in self.wanted
+
+    @property
+    def base(self) -> str:
+        """The registry's address; this machine's own speaks plain HTTP, as with docker."""
+        name = urlsplit(f"//{self.host}").hostname
+        return f"{'http' if name in _LOOPBACK else 'https'}://{self.host}"
+
+
+def reference(image: str) -> Reference | None:
+    """Take an image's name apart as docker does; None when it is none."""
+    name, _, digest = image.partition("@")
+    first, slash, rest = name.partition("/")
+    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
+    host, path = (first, rest) if is_host else (DOCKER_HUB, name)
+    path, colon, tag = path.partition(":")
+    if host in ("docker.io", "index.docker.io"):
+        host = DOCKER_HUB
+    if host == DOCKER_HUB and "/" not in path:
+        path = f"library/{path}"
+    wanted = digest or tag or "latest"
+    is_good = _DIGEST.match(digest) if digest else (not colon or tag) and _TAG.match(wanted)
+    return Reference(host, path, wanted) if is_good and _PATH.match(path) else None
+
+
+def check_image(image: str, *, has_credentials: bool = False) -> Iterator[Finding]:
+    """What the registry says of the image; nothing when it is there. `has_credentials`: the pod will have some, so a
+    refusal says nothing."""
+    ref = reference(image)
+    if ref is None:
+        yield error(CHECK, f"{image!r} is no name of an image")
+        return
+    if not ref.is_digest and ref.wanted == "latest":
+        yield warning(CHECK, f"{image} means whatever is the latest at the time; name a tag or a digest")
+    import requests
+
+    with requests.Session() as session:
+        try:
+            status = _ask(session, ref)
+        except requests.RequestException as trouble:
+            yield warning(CHECK, f"{ref.host} could not be asked about {image} ({_in_words(trouble)})")
+            return
+    what = "digest" if ref.is_digest else "tag"
+    if status == 404:
+        yield error(CHECK, f"{ref.host} has no {what} {ref.wanted} of {ref.path}; a pod would hang at the pull")
+    elif status in (401, 403) and not has_credentials:
+        text = "is not to be read by everybody, or does not exist; a private image needs pod.registry_id"
+        yield warning(CHECK, f"{image} {text}")
+    elif status == 429:
+        yield warning(CHECK, f"{ref.host} answers too many questions at present; {image} was not looked up")
+    elif status not in (200, 401, 403):
+        yield warning(CHECK, f"{ref.host} answered {status} about {image}; it was not looked up")
+
+
+def _ask(session: requests.Session, ref: Reference) -> int:
+    """The status of the manifest: first as nobody, then with the token that everybody gets."""
+    url = f"{ref.base}/v2/{ref.path}/manifests/{ref.wanted}"
+    headers = {"Accept": _TYPES}
+    answer = _send(session, "HEAD", url, headers)
+    if answer.status_code != 401:
+        return answer.status_code
+    token = _token(session, ref, answer.headers.get("WWW-Authenticate", ""))
+    if token is None:
+        return 401
+    return _send(session, "HEAD", url, {**headers, "Authorization": f"Bearer {token}"}).status_code
+
+
+def _token(session: requests.Session, ref: Reference, challenge: str) -> str | None:
+    """An anonymous token as the registry's challenge describes it; None when it wants a password."""
+    kind, _, rest = challenge.partition(" ")
+    said = dict(_CHALLENGE.findall(rest))
+    realm = said.get("realm", "")
+    if kind.lower() != "bearer" or urlsplit(realm).scheme != urlsplit(ref.base).scheme:
+        return None
+    asked = {"scope": said.get("scope", f"repository:{ref.path}:pull")}
+    if "service" in said:
+        asked["service"] = said["service"]
+    answer = _send(session, "GET", realm, {"Accept": "application/json"}, asked)
+    if answer.status_code != 200:
+        return None
+    body = answer.raw.read(MOST_BYTES, decode_content=True)
+    try:
+        found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        raw = found.get("token") or found.get("access_token")
+        token = msgspec.json.decode(raw, type=str) if raw is not None else None
+    except msgspec.MsgspecError:
+        return None
+    return token if token and token.isascii() and token.isprintable() else None
+
+
+def _send(
+    session: requests.Session, method: str, url: str, headers: dict[str, str], params: dict[str, str] | None = None
+) -> requests.Response:
+    from importlib.metadata import version
+
+    return session.request(
+        method,
+        url,
+        params=params,
+        headers={**headers, "User-Agent": f"rpd/{version('rpd-cli')}"},
+        auth=_as_it_is,
+        timeout=SECONDS,
+        allow_redirects=False,
+        stream=True,
+    )
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """No credentials from .netrc."""
+    return request
+
+
+def _in_words(trouble: requests.RequestException) -> str:
+    import requests
+
+    if isinstance(trouble, requests.Timeout):
+        return f"no answer in {SECONDS:.0f} s"
+    return "no connection" if isinstance(trouble, requests.ConnectionError) else type(trouble).__name__

@@ -1,0 +1,162 @@
+"""What often goes wrong in a pod and can be read off the job and its files. Warnings only."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rpd.adapters.checking.finding import Finding, warning
+from rpd.adapters.transfer.patterns import DEFAULT_EXCLUDES, Patterns
+from rpd.states.job import Job, Staging
+
+LARGEST_TEXT = 1024 * 1024
+MOST_PER_FILE = 3
+MOST_FILES = 20_000
+OWN_TOOLS = ("rpd-cli", "runpod-deploy")
+"""They belong on the machine that rents, not into what it sends."""
+
+_HOME_PATH = re.compile(r"(?<![\w.~/-])(?:/home/[A-Za-z0-9._-]+|/Users/[A-Za-z0-9._-]+|[A-Z]:\\Users\\[^\\\s\"']+)")
+_UV = re.compile(r"\buv\s+(?:[-\w=.]+\s+)*?(?:sync|pip|venv|run|add|tool)\b")
+_LINK_MODE = re.compile(r"\bUV_LINK_MODE\b|--link-mode\b")
+_TORCH_INSTALL = re.compile(
+    r"\b(?:pip3?|uv)\s[^\n;|&]*?\b(?:install|add)\s[^\n;|&]*?(?<![\w-])torch(?:vision|audio)?(?![\w-])[^\n;|&]*"
+)
+_INDEX = re.compile(
+    r"--(?:extra-)?index(?:-url)?\b|(?<!\S)-[fi]\b|--find-links\b|--torch-backend\b|download\.pytorch\.org|\+cu\d+|\.whl\b"
+)
+_INDEX_VARIABLE = re.compile(r"\b(?:PIP|UV)_(?:EXTRA_)?(?:DEFAULT_)?INDEX(?:_URL)?\b|\bUV_TORCH_BACKEND\b")
+_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+
+
+def scan(job: Job) -> Iterator[Finding]:
+    """Look through every command, the job, and every tree that would be sent."""
+    for name, text, variables in _texts(job):
+        yield from _scan_text(job, name, text, variables)
+    for tree in job.staging:
+        yield from _scan_tree(tree)
+
+
+def _texts(job: Job) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Where, what, and the variables that hold there."""
+    exports = job.remote_env.exports
+    for phase, commands in (("setup", job.setup), ("preflight", job.preflight)):
+        for index, command in enumerate(commands):
+            yield f"{phase}[{index}]", command.command, {**job.pod.env, **(exports if command.with_env else {})}
+    yield "run.body", job.run.body, {**job.pod.env, **exports}
+
+
+def _scan_text(job: Job, name: str, text: str, variables: dict[str, str]) -> Iterator[Finding]:
+    text = text.replace("\\\n", " ")
+    for found in dict.fromkeys(_HOME_PATH.findall(text)):
+        yield warning("paths", f"{name} names {found}, which is a path of your machine and not of the pod")
+    has_mode = "UV_LINK_MODE" in variables or _LINK_MODE.search(text)
+    if job.storage.mode == "network_volume" and _UV.search(text) and not has_mode:
+        advice = "set UV_LINK_MODE: copy, in remote_env.exports with with_env: true"
+        yield warning("uv", f"{name} runs uv, whose hard links fail or hang on a network volume: {advice}")
+    has_index = _INDEX_VARIABLE.search(text) or any(_INDEX_VARIABLE.search(each) for each in variables)
+    for found in _TORCH_INSTALL.findall(text):
+        if not has_index and not _INDEX.search(found):
+            yield warning("torch", f"{name} installs torch from the default index: {_WHEEL_ADVICE}")
+
+
+_WHEEL_ADVICE = "its wheels may want a newer CUDA driver than the host has; name an index, such as --index-url \
+https://download.pytorch.org/whl/cu124"
+
+
+def _scan_tree(tree: Staging) -> Iterator[Finding]:
+    root = Path(tree.source)
+    excludes = (*(DEFAULT_EXCLUDES if tree.excludes_default else ()), *tree.excludes, *tree.excludes_extra)
+    where = tree.label or tree.source
+    for count, (path, name) in enumerate(_files(root, Patterns(excludes))):
+        if count >= MOST_FILES:
+            yield warning("paths", f"{where} holds more than {MOST_FILES} files; the rest was not looked at")
+            return
+        text = _text_of(path)
+        if text is None:
+            continue
+        yield from _scan_file(f"{where}: {name}", text)
+        if path.name == "pyproject.toml":
+            yield from _scan_project(f"{where}: {name}", text)
+        elif path.name.startswith("requirements") and path.suffix == ".txt":
+            yield from _scan_requirements(f"{where}: {name}", text)
+
+
+def _files(root: Path, patterns: Patterns) -> Iterator[tuple[Path, str]]:
+    if root.is_file():
+        yield root, root.name
+        return
+    for folder, folders, files in os.walk(root):
+        below = Path(folder).relative_to(root)
+        folders[:] = sorted(each for each in folders if not patterns.match((below / each).as_posix(), True))
+        for each in sorted(files):
+            name = (below / each).as_posix()
+            if not patterns.match(name, False):
+                yield Path(folder, each), name
+
+
+def _text_of(path: Path) -> str | None:
+    """The content of a small text file."""
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST_TEXT:
+            return None
+        content = path.read_bytes()
+        return None if b"\0" in content else content.decode()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _scan_file(name: str, text: str) -> Iterator[Finding]:
+    told = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if told < MOST_PER_FILE and (found := _HOME_PATH.search(line)):
+            told += 1
+            yield warning("paths", f"{name}:{number} names {found[0]}, a path of your machine and not of the pod")
+
+
+def _scan_project(name: str, text: str) -> Iterator[Finding]:
+    try:
+        project = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as trouble:
+        yield warning("dependencies", f"{name} is no TOML: {trouble}")
+        return
+    wanted = _dependencies(project)
+    uv = _table(_table(project, "tool"), "uv")
+    if "torch" in wanted and "torch" not in _table(uv, "sources") and not uv.get("index") and not _is_pinned(wanted):
+        yield warning("torch", f"{name} takes torch from the default index: {_WHEEL_ADVICE} in tool.uv.sources")
+    for tool in OWN_TOOLS:
+        if tool in wanted:
+            yield warning("dependencies", f"{name} depends on {tool}, which belongs on the machine that rents")
+
+
+def _dependencies(project: dict[str, Any]) -> dict[str, str]:
+    """Name to requirement, of the project, its extras and its groups."""
+    head = _table(project, "project")
+    lists = [head.get("dependencies"), *_table(head, "optional-dependencies").values()]
+    lists += _table(project, "dependency-groups").values()
+    texts = [each for listed in lists if isinstance(listed, list) for each in listed if isinstance(each, str)]
+    names = {match[1].lower().replace("_", "-"): each for each in texts if (match := _REQUIREMENT.match(each))}
+    poetry = _table(_table(_table(project, "tool"), "poetry"), "dependencies")
+    return {**{str(name).lower(): str(value) for name, value in poetry.items()}, **names}
+
+
+def _is_pinned(wanted: dict[str, str]) -> bool:
+    return bool(_INDEX.search(wanted["torch"]))
+
+
+def _table(value: dict[str, Any], name: str) -> dict[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _scan_requirements(name: str, text: str) -> Iterator[Finding]:
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    names = {match[1].lower() for line in lines if (match := _REQUIREMENT.match(line))}
+    if "torch" in names and not any(_INDEX.search(line) for line in lines):
+        yield warning("torch", f"{name} takes torch from the default index: {_WHEEL_ADVICE}")
+    for tool in OWN_TOOLS:
+        if tool in names:
+            yield warning("dependencies", f"{name} depends on {tool}, which belongs on the machine that rents")

@@ -1,0 +1,124 @@
+"""What a pod is made of, beside image and GPUs: start command, template, credentials, CUDA floor, volume, no GPU at
+all. What the cloud was asked for is read from the cloud."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import requests
+
+from rpd.adapters.sandbox import daemon
+from rpd.journal.records import Outcome
+from tests.scenarios.stage import Stage, config
+
+OUT = "mkdir -p /workspace/out; env > /workspace/out/env.txt; echo ok\n"
+BACK = [{"label": "out", "remote_path": "/workspace/out", "local_path": "{run_dir}/out"}]
+
+
+def ask(stage: Stage, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> Any:
+    """The cloud's own answer, with the account's key."""
+    info = daemon.find(stage.sandbox_home)
+    assert info is not None
+    headers = {"Authorization": f"Bearer {info.api_key}", "User-Agent": "somebody"}
+    answer = requests.request(method, f"{info.url}{path}", json=body, headers=headers, timeout=10)
+    assert answer.ok, answer.text
+    return answer.json()
+
+
+def only_pod(stage: Stage) -> dict[str, Any]:
+    """The one pod, kept stopped for a look at it."""
+    (pod,) = ask(stage, "/v2/pods")["pods"]
+    return dict(pod)
+
+
+KEPT = {"lifecycle": {"on_success": "stop"}}
+
+
+@pytest.mark.row(48, 50)
+def test_start_command_ports_env_and_credentials_reach_the_cloud(stage: Stage) -> None:
+    pod = {
+        "args": "bash -c 'touch /workspace/began; exec /start.sh'",
+        "ports": ["8888/http"],
+        "env": {"LEVEL": "3"},
+        "registry_id": "reg_abc",
+    }
+    done = stage.run(config(OUT + "test -e /workspace/began", pod=pod, artifacts=BACK, **KEPT))
+    assert done.returncode == 0, done.stderr
+    made = only_pod(stage)
+    assert made["ports"] == ["22/tcp", "8888/http"]
+    assert made["registry"] == "reg_abc"
+    assert made["args"].endswith("exec bash -c '\"'\"'touch /workspace/began; exec /start.sh'\"'\"''"), made["args"][
+        -99:
+    ]
+    assert "LEVEL=3" in stage.result("out/env.txt").splitlines()
+    order = next(each.body.args["order"] for each in stage.records() if getattr(each.body, "op", "") == "create_pod")
+    assert order["args"] == pod["args"]
+    outcomes = [each.body for each in stage.records() if isinstance(each.body, Outcome)]
+    armed = [each for each in outcomes if each.op == "arm_switch"]
+    assert armed[0].data["armed"]["is_restart_proof"], "the switch stands around the config's own command"
+
+
+@pytest.mark.row(50)
+def test_a_template_brings_its_image(stage: Stage) -> None:
+    job = config(OUT, **KEPT)
+    job["pod"] = {"template_id": "runpod-torch-v240", "gpu_order": ["NVIDIA L4"], "env": {"LEVEL": "3"}}
+    done = stage.run(job)
+    assert done.returncode == 0, done.stderr
+    (template,) = [
+        each for each in ask(stage, "/v2/catalog/templates")["templates"] if each["id"] == "runpod-torch-v240"
+    ]
+    made = only_pod(stage)
+    assert made["image"] == template["image"]
+    manifest = json.loads((stage.run_folder() / "runpod_deploy_pull_manifest.json").read_text())
+    assert manifest["image"] == template["image"]
+
+
+def test_an_unknown_template_is_refused_and_nothing_is_rented(stage: Stage) -> None:
+    done = stage.run(config(OUT, pod={"template_id": "none"}))
+    assert done.returncode == 2, done.stderr
+    assert stage.statuses() == []
+
+
+@pytest.mark.row(42)
+def test_a_cuda_floor_narrows_the_hosts(stage: Stage) -> None:
+    done = stage.run(config(OUT, pod={"min_cuda_version": "99.0"}))
+    assert done.returncode == 6, done.stderr
+    assert stage.statuses() == []
+    assert stage.run(config(OUT, pod={"min_cuda_version": "12.4"})).returncode == 0
+    assert stage.run(config(OUT, pod={"allowed_cuda_versions": ["12.8", "12.6"]}), "--new").returncode == 0
+
+
+@pytest.mark.row(29, 46, 51)
+def test_a_pod_without_gpus_on_a_network_volume_by_name_or_id(stage: Stage) -> None:
+    place = {"name": "data", "size": 10, "dataCenter": "EUR-IS-1"}
+    volume = ask(stage, "/v2/network-volumes", "POST", place)
+    job = config(OUT, storage={"mode": "network_volume", "volume_name": "data", "volume_gb": None}, artifacts=BACK)
+    job["pod"] = {
+        "image": job["pod"]["image"],
+        "cpu_order": ["cpu5c", "cpu3c"],
+        "vcpu_count": 4,
+        "datacenters": ["EUR-IS-1"],
+    }
+    stage.job(job)
+    found = json.loads(stage.rpd("estimate", "job.yaml", "--sandbox", "--json").stdout)
+    flavor = ask(stage, "/v2/catalog/cpus/cpu5c")
+    assert found["choices"][0]["usd_per_hour"] == pytest.approx(4 * flavor["price"]["securePerVcpu"])
+    done = stage.run(job)
+    assert done.returncode == 0, done.stderr
+    assert f"RUNPOD_VOLUME_ID={volume['id']}" in stage.result("out/env.txt")
+    seen = stage.inspect()
+    assert seen["pod"]["gpu"] == "cpu5c"
+    assert seen["pod"]["usd_per_hour"] == pytest.approx(4 * flavor["price"]["securePerVcpu"])
+    assert stage.rpd("validate", "job.yaml", "--check-availability", "--sandbox").returncode == 0
+    dear = stage.rpd("validate", "job.yaml", "--check-availability", "--sandbox", "--max-gpu-price", "0.1")
+    assert dear.returncode == 6 and "every candidate is above" in dear.stderr, "the cap is for the whole CPU pod"
+    job["storage"]["volume_name"] = volume["id"]
+    job["pod"]["datacenters"] = ["EU-RO-1"]
+    stage.job(job)
+    wrong = stage.rpd("validate", "job.yaml", "--check-availability", "--sandbox")
+    assert wrong.returncode == 2 and "datacenters: [EUR-IS-1]" in wrong.stderr
+    job["pod"]["datacenters"] = ["EUR-IS-1"]
+    assert stage.run(job).returncode == 0, "by its id"
+    stage.nothing_computes()

@@ -1,0 +1,95 @@
+"""`rpd validate`: the file, what it needs here, what the provider has."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.scenarios.stage import Stage, config
+
+
+def findings(done: subprocess.CompletedProcess[str]) -> list[tuple[str, str, str]]:
+    return [(each["level"], each["check"], each["message"]) for each in json.loads(done.stdout)["findings"]]
+
+
+def online(stage: Stage, job: dict[str, Any], *more: str) -> subprocess.CompletedProcess[str]:
+    stage.job(job)
+    return stage.rpd("validate", "job.yaml", "--online", "--skip-registry-check", "--sandbox", "--json", *more)
+
+
+@pytest.mark.row(10, 13, 16, 21)
+def test_a_file_is_rendered_with_the_words_of_the_run(stage: Stage) -> None:
+    job = config("echo {seed} {sed}", variables={"seed": "1"})
+    stage.job({**job, "name": "x-{seed}", "local": {"required_paths": ["data.csv"]}})
+    refused = stage.rpd("validate", "--config", "job.yaml")
+    assert refused.returncode == 2 and "unknown name {sed} (did you mean 'seed'?)" in refused.stderr
+    refused = stage.rpd("validate", "job.yaml", "--var", "sed=2")
+    assert refused.returncode == 2 and "data.csv" in refused.stderr
+    (stage.folder / "data.csv").touch()
+    done = stage.rpd("validate", "job.yaml", "--var", "sed=2", "--var", "seed=7", "--check-local")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "ok: job.yaml (schema 2, job x-7)\n"
+
+
+@pytest.mark.row(22, 29)
+def test_what_the_provider_lacks_is_told_before_it_is_rented(stage: Stage) -> None:
+    done = online(stage, config())
+    assert (done.returncode, findings(done)) == (0, []), done.stderr
+
+    pod = {"gpu_order": ["NVIDIA L44"], "datacenters": ["EUR-IS-11"]}
+    done = online(stage, config(pod=pod, storage={"mode": "network_volume", "volume_name": "datta"}))
+    assert done.returncode == 2
+    told = {check: message for _, check, message in findings(done)}
+    assert "did you mean 'NVIDIA L4'" in told["gpu"]
+    assert "did you mean 'EUR-IS-1'" in told["datacenter"]
+    assert "there is no network volume 'datta'" in told["volume"]
+
+    stage.play(stock={"NVIDIA L4": {"EUR-IS-1": "LOW"}})
+    assert findings(online(stage, config())) == [
+        ("warning", "stock", "stock is low in EUR-IS-1: NVIDIA L4 (SECURE) low")
+    ]
+    stage.play(stock={"NVIDIA L4": {"EUR-IS-1": "NONE"}})
+    done = online(stage, config())
+    assert done.returncode == 6 and findings(done)[0][1] == "stock"
+    done = online(stage, config(), "--gpu", "NVIDIA RTX A5000", "--max-gpu-price", "0.01")
+    assert done.returncode == 6 and findings(done)[0][1] == "price"
+
+
+@pytest.mark.row(50)
+def test_ids_that_lead_nowhere(stage: Stage) -> None:
+    done = online(stage, config(pod={"template_id": "runpod-torch-v24", "registry_id": "mine"}))
+    assert done.returncode == 2
+    assert [check for _, check, _ in findings(done)] == ["template", "registry"]
+    assert online(stage, config(pod={"template_id": "runpod-torch-v240"})).returncode == 0
+    cpu = {"image": "x", "cpu_order": ["cpu5"], "vcpu_count": 2}
+    job = {**config(storage={"mode": "network_volume", "volume_name": "v", "volume_gb": None}), "pod": cpu}
+    assert "did you mean" in {check: text for _, check, text in findings(online(stage, job))}["cpu"]
+
+
+@pytest.mark.row(30, 37)
+def test_a_plan_shows_the_other_cloud_in_its_turn(stage: Stage) -> None:
+    stage.job(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A5000"]}))
+    plan = stage.rpd("run", "job.yaml", "--plan", "--sandbox", "--json", "--fallback-cloud-type", "COMMUNITY")
+    tried = [(each["cloud"], each["gpu_id"]) for each in json.loads(plan.stdout)["choices"]]
+    gpus = ("NVIDIA L4", "NVIDIA RTX A5000")
+    assert tried == [(cloud, gpu) for cloud in ("SECURE", "COMMUNITY") for gpu in gpus]
+
+
+@pytest.mark.row(28)
+def test_without_a_key_nothing_is_asked(stage: Stage) -> None:
+    stage.job(config())
+    assert stage.rpd("validate", "job.yaml", "--online").returncode == 4
+    assert stage.rpd("validate", "job.yaml").returncode == 0
+
+
+@pytest.mark.row(24, 29)
+def test_warnings_do_not_refuse(stage: Stage) -> None:
+    two = {"datacenters": ["EUR-IS-1", "EU-RO-1"]}
+    stage.job(config("uv sync", pod=two, storage={"mode": "network_volume", "volume_name": "v", "volume_gb": None}))
+    done = stage.rpd("validate", "job.yaml", "--scan-consumer")
+    assert done.returncode == 0, done.stderr
+    assert "warning: volume: a network volume is in one data center" in done.stderr
+    assert "warning: uv: run.body runs uv" in done.stderr
