@@ -18,6 +18,11 @@ class Finding(msgspec.Struct, frozen=True):
     message: str
     exit_code: int = Exit.USAGE
 
+    @property
+    def line(self) -> str:
+        """In one line, for people."""
+        return f"{self.level}: {self.check}: {self.message}"
+
 
 def warning(check: str, message: str) -> Finding:
     """Something to look at."""

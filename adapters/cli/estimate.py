@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from rpd.adapters.checking.account import check_account
+from rpd.adapters.checking.scan import scan
 from rpd.adapters.cli import output
 from rpd.adapters.cli.listing import table
 from rpd.adapters.cli.overrides import Overrides, shown_name
@@ -19,6 +24,9 @@ from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
 from rpd.states.world import Offer
 
+if TYPE_CHECKING:
+    from rpd.adapters.runpod.cloud import RunPodCloud
+
 
 def estimate_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0, or 6 when no candidate is within the price cap."""
@@ -32,12 +40,18 @@ def estimate_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool,
 
 
 def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, offline: bool, as_json: bool) -> int:
-    """Everything but the renting. `offline` starts no process and opens no socket: prices are then not known."""
+    """Everything but the renting. `offline` starts no process and opens no socket: prices are then not known. Exit code
+    2 for what the provider proves wrong, 6 when no candidate is within the price cap."""
     loaded = said.load(job)
     problems = LocalWorkspace(state_home()).check_inputs(loaded.job, loaded.run_dir)
     if problems:
         raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))
-    offers = () if offline else _offers(loaded, use_sandbox=use_sandbox)
+    looked = list(scan(loaded.job))
+    offers: tuple[Offer, ...] = ()
+    if not offline:
+        cloud = _cloud(use_sandbox=use_sandbox)
+        offers = _offers_of(cloud, loaded)
+        looked += check_account(loaded.job, cloud)
     found = estimate(loaded.job, offers)
     steps = _steps(loaded)
     if as_json:
@@ -48,13 +62,16 @@ def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, off
                 "run_dir": loaded.run_dir,
                 "offline": offline,
                 "steps": steps,
+                "findings": [msgspec.to_builtins(each) for each in looked],
                 **document(found),
             }
         )
     else:
         output.text([f"{loaded.job.name}: nothing is rented; the run would", *(f"  {step}" for step in steps), ""])
         output.text(_page(found) if not offline else ["prices are not known offline"])
-    return 0 if offline else _code(found)
+        output.note(one_line(each.line) for each in looked)
+    is_wrong = any(each.level == "error" and each.exit_code == Exit.USAGE for each in looked)
+    return Exit.USAGE if is_wrong else 0 if offline else _code(found)
 
 
 def _code(found: Estimate) -> int:
@@ -62,11 +79,19 @@ def _code(found: Estimate) -> int:
 
 
 def _offers(loaded: LoadedJob, *, use_sandbox: bool) -> tuple[Offer, ...]:
+    return _offers_of(_cloud(use_sandbox=use_sandbox), loaded)
+
+
+def _cloud(*, use_sandbox: bool) -> RunPodCloud:
     from rpd.adapters.wiring import cloud_for
 
     home = state_home()
     access = sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
-    cloud, pod = cloud_for(access, ProcessControl()), loaded.job.pod
+    return cloud_for(access, ProcessControl())
+
+
+def _offers_of(cloud: RunPodCloud, loaded: LoadedJob) -> tuple[Offer, ...]:
+    pod = loaded.job.pod
     return cloud.cpu_offers() if pod.cpu_order else cloud.offers(pod.gpu_count)
 
 
@@ -116,4 +141,6 @@ def _page(found: Estimate) -> list[str]:
             f"worst    {money(found.worst_usd)}, if this machine never returns and the switch in the pod ends it"
         )
     lines.append(f"stopped  {money(found.stopped_usd_per_month)} a month, if the pod is kept")
+    if found.is_on_network_volume:
+        lines.append("volume   the network volume costs about $0.07 per GB and month, with and without pods")
     return [one_line(line) for line in lines]

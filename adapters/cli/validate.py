@@ -40,7 +40,7 @@ def validate_file(job: Path | YamlSource, said: Overrides, wanted: Wanted, *, as
         config = msgspec.to_builtins(loaded.config)
         output.answer({"schema": "rpd.validate/1", "ok": not errors, "findings": findings, "job": config})
     else:
-        output.note(one_line(f"{each.level}: {each.check}: {each.message}") for each in found)
+        output.note(one_line(each.line) for each in found)
         if not errors:
             output.text([f"ok: {name} (schema {loaded.job.schema_version}, job {loaded.job.name})"])
         else:

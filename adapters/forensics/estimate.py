@@ -42,6 +42,7 @@ class Estimate(msgspec.Struct, frozen=True):
     most_usd: float
     worst_usd: float | None
     stopped_usd_per_month: float
+    is_on_network_volume: bool = False
 
 
 def estimate(job: Job, offers: tuple[Offer, ...]) -> Estimate:
@@ -68,6 +69,7 @@ def estimate(job: Job, offers: tuple[Offer, ...]) -> Estimate:
         most_usd=most,
         worst_usd=most + rate * COLLECT_ALLOWANCE_SECONDS / 3600.0 if rate is not None else None,
         stopped_usd_per_month=cost.stopped_usd_per_month(_volume_gb(job)),
+        is_on_network_volume=job.storage.mode == "network_volume",
     )
 
 

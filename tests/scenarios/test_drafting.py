@@ -123,6 +123,19 @@ def test_an_estimate_counts_gpus_disks_boot_and_the_worst_case(stage: Stage) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.row(32, 44, 45)
+def test_a_run_costs_what_was_estimated(stage: Stage) -> None:
+    stage.job(config("nvidia-smi -L", pod={"gpu_count": 2, "container_disk_gb": 50}))
+    found = document(stage.rpd("estimate", "job.yaml", "--sandbox", "--json"))
+    done = stage.run()
+    assert done.returncode == 0, done.stderr
+    assert stage.result("run.log").count("GPU ") == 2
+    assert stage.inspect()["pod"]["usd_per_hour"] == pytest.approx(found["choices"][0]["usd_per_hour"])
+    assert found["choices"][0]["with_disks_usd_per_hour"] - found["choices"][0]["usd_per_hour"] == pytest.approx(
+        (50 + 10) * 0.10 / 730, rel=0.01
+    )
+
+
 @pytest.mark.row(30)
 def test_a_plan_does_everything_but_rent(stage: Stage) -> None:
     stage.job(config(setup=[{"command": "pip install x"}]))

@@ -15,6 +15,13 @@ def findings(done: subprocess.CompletedProcess[str]) -> list[tuple[str, str, str
     return [(each["level"], each["check"], each["message"]) for each in json.loads(done.stdout)["findings"]]
 
 
+def planned(stage: Stage, job: dict[str, Any], *more: str) -> tuple[int, str]:
+    """A plan of the run: its exit code, and what it says to people."""
+    stage.job(job)
+    done = stage.rpd("run", "job.yaml", "--sandbox", "--plan", *more)
+    return done.returncode, done.stderr
+
+
 def online(stage: Stage, job: dict[str, Any], *more: str) -> subprocess.CompletedProcess[str]:
     stage.job(job)
     return stage.rpd("validate", "job.yaml", "--online", "--skip-registry-check", "--sandbox", "--json", *more)
@@ -46,6 +53,9 @@ def test_what_the_provider_lacks_is_told_before_it_is_rented(stage: Stage) -> No
     assert "did you mean 'NVIDIA L4'" in told["gpu"]
     assert "did you mean 'EUR-IS-1'" in told["datacenter"]
     assert "there is no network volume 'datta'" in told["volume"]
+
+    code, said = planned(stage, config(pod=pod))
+    assert code == 2 and "error: gpu: there is no GPU type 'NVIDIA L44'; did you mean 'NVIDIA L4'" in said
 
     stage.play(stock={"NVIDIA L4": {"EUR-IS-1": "LOW"}})
     assert findings(online(stage, config())) == [
@@ -93,3 +103,25 @@ def test_warnings_do_not_refuse(stage: Stage) -> None:
     assert done.returncode == 0, done.stderr
     assert "warning: volume: a network volume is in one data center" in done.stderr
     assert "warning: uv: run.body runs uv" in done.stderr
+
+
+@pytest.mark.row(24, 25, 26, 27)
+def test_a_plan_tells_what_breaks_in_a_pod(stage: Stage) -> None:
+    (stage.folder / "src").mkdir()
+    (stage.folder / "src/a.py").write_text("open('/home/ann/data.csv')\n")
+    (stage.folder / "src/pyproject.toml").write_text('[project]\nname = "p"\ndependencies = ["runpod-deploy"]\n')
+    stage.call("POST", "/v2/network-volumes", {"name": "v", "size": 10, "dataCenter": "EUR-IS-1"})
+    job = config(
+        "pip install torch",
+        storage={"mode": "network_volume", "volume_name": "v", "volume_gb": None},
+        preflight=[{"command": "uv sync"}],
+        staging=[{"label": "src", "source": "src", "destination": "/workspace/src"}],
+    )
+    for more in ((), ("--offline",)):
+        code, said = planned(stage, job, *more)
+        assert code == 0, said
+        assert "warning: uv: preflight[0] runs uv" in said
+        assert "warning: torch: run.body installs torch" in said
+        assert "warning: paths: src: a.py:1 names /home/ann" in said
+        assert "warning: dependencies: src: pyproject.toml depends on runpod-deploy" in said
+    assert stage.statuses() == []
