@@ -2,68 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from rpd.adapters.checking.registry import DOCKER_HUB, Reference, check_image, reference
-
-DIGEST = "sha256:" + "ab" * 32
-PUBLIC = {"team/app": {"v1", DIGEST}, "library/alpine": {"3.20"}}
-
-
-class _Registry(BaseHTTPRequestHandler):
-    """`team/app` is for everybody, with a token; `secret/app` for nobody without a password; `busy/app` has a limit."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        path, _, wanted = urlsplit(self.path).path.removeprefix("/v2/").partition("/manifests/")
-        if path == "busy/app":
-            self._end(429)
-        elif path == "odd/app":
-            self._end(401, {"WWW-Authenticate": 'Basic realm="x"'})
-        elif self.headers.get("Authorization") != f"Bearer pull {path}":
-            realm = f"http://127.0.0.1:{self.server.server_address[1]}/token"  # type: ignore[attr-defined]
-            scope = f"repository:{path}:pull"
-            self._end(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="here",scope="{scope}"'})
-        else:
-            self._end(200 if wanted in PUBLIC.get(path, ()) else 404)
-
-    def do_GET(self) -> None:
-        asked = parse_qs(urlsplit(self.path).query)
-        assert asked["service"] == ["here"]
-        path = asked["scope"][0].split(":")[1]
-        if path.startswith("secret/"):
-            self._end(403)
-            return
-        body = json.dumps({"token": f"pull {path}"}).encode()
-        self._end(200, {"Content-Type": "application/json"}, body)
-
-    def _end(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
-        self.send_response(status)
-        for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+from tests.fakes.registry import DIGEST, registry
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Registry)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with registry() as address:
+        yield address
 
 
 def told(image: str, *, has_credentials: bool = False) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.registry import DIGEST, registry
 from tests.scenarios.stage import Stage, config
 
 
@@ -66,6 +67,19 @@ def test_what_the_provider_lacks_is_told_before_it_is_rented(stage: Stage) -> No
     assert done.returncode == 6 and findings(done)[0][1] == "stock"
     done = online(stage, config(), "--gpu", "NVIDIA RTX A5000", "--max-gpu-price", "0.01")
     assert done.returncode == 6 and findings(done)[0][1] == "price"
+
+
+@pytest.mark.row(23)
+def test_an_image_is_looked_up_where_the_pod_will_pull_it(stage: Stage) -> None:
+    with registry() as host:
+        for image, code in ((f"{host}/team/app:v2", 2), (f"{host}/team/app:v1", 0), (f"{host}/team/app@{DIGEST}", 0)):
+            stage.job(config(pod={"image": image}))
+            done = stage.rpd("validate", "job.yaml", "--online", "--sandbox")
+            assert done.returncode == code, done.stderr
+            assert ("a pod would hang at the pull" in done.stderr) is (code == 2)
+            skipped = stage.rpd("validate", "job.yaml", "--all", "--skip-registry-check", "--sandbox")
+            assert skipped.returncode == 0, skipped.stderr
+        assert stage.run().returncode == 0
 
 
 @pytest.mark.row(50)
