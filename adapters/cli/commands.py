@@ -30,9 +30,16 @@ app = typer.Typer(
 )
 app.add_typer(sandbox.app, name="sandbox", help="RunPod on this machine, for trying and testing.")
 
+
+def _run_names(incomplete: str) -> list[str]:
+    from rpd.adapters.cli.completion import run_names
+
+    return run_names(incomplete)
+
+
 Run = Annotated[
     Optional[str],  # noqa: UP045 - typer reads the annotation at run time
-    typer.Argument(metavar="[RUN]", help="Path, run id, unique prefix, or workflow name."),
+    typer.Argument(metavar="[RUN]", help="Path, run id, unique prefix, or workflow name.", autocompletion=_run_names),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
@@ -49,6 +56,10 @@ def call() -> int:
     what the command's body raises."""
     try:
         words, command = _cut(sys.argv[1:])
+        if "_RPD_COMPLETE" in os.environ:
+            from rpd.adapters.cli.completion import prepare
+
+            prepare()
         code = app(words, prog_name="rpd", standalone_mode=False, obj=command)
     except typer.Abort:
         raise KeyboardInterrupt from None
@@ -331,6 +342,14 @@ def schema(what: Annotated[str, typer.Argument(metavar="[job|journal]")] = "job"
     from rpd.adapters.cli.drafting import show_schema
 
     return show_schema(what)
+
+
+@app.command("completion")
+def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish")]) -> int:
+    """The completion script of a shell: eval "$(rpd completion bash)" in its start file."""
+    from rpd.adapters.cli.completion import show_script
+
+    return show_script(shell)
 
 
 @app.command("validate")

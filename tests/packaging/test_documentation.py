@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import jsonschema
 import pytest
 
 from docs.regenerate import DOCS, PARTS, SCHEMA, renewed, schema
+from rpd.adapters.local.job_schema import job_schema
+from rpd.adapters.local.jobfile import load_job, load_text
+from rpd.adapters.local.yaml_source import read_yaml
+
+EXAMPLES = sorted(SCHEMA.parent.rglob("*.yaml"))
+MODELINE = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")
+_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = sorted({*DOCS.rglob("*.md"), DOCS.parent / "README.md"})
+WHOLE = [
+    pytest.param(text, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, text in enumerate(_BLOCK.findall(page.read_text()))
+    if re.search(r"^name:", text, re.MULTILINE) and re.search(r"^run:", text, re.MULTILINE)
+]
 
 
 @pytest.mark.parametrize("page", PARTS)
@@ -14,3 +32,29 @@ def test_a_page_is_up_to_date(page: str) -> None:
 
 def test_the_schema_of_the_examples_is_up_to_date() -> None:
     assert SCHEMA.read_text() == schema(), "run: make docs"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_is_valid_and_tells_editors_so(path: Path) -> None:
+    found = MODELINE.match(path.read_text())
+    assert found is not None and (path.parent / found[1]).samefile(SCHEMA)
+    load_job(path, environ={}, home=Path("/home/nobody"))
+    jsonschema.validate(read_yaml(path).data, job_schema())
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_a_whole_job_in_the_documentation_is_valid(text: str, tmp_path: Path) -> None:
+    load_text(text, tmp_path / "job.yaml")
+
+
+def test_the_documentation_holds_whole_jobs() -> None:
+    assert len(WHOLE) >= 2
+
+
+def test_every_field_is_described_for_people() -> None:
+    """Each field of the schema stands in the table of docs/job-file.md."""
+    page = (DOCS / "job-file.md").read_text()
+    table = page[page.index("| field | default | meaning |") : page.index("## Recycle")]
+    for struct in job_schema()["$defs"].values():
+        for field in struct.get("properties", {}):
+            assert f"`{field}`" in table or f"`.{field}`" in table or f"`{field}[]`" in table, field

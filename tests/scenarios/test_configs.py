@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from rpd.adapters.local.jobfile import LoadedJob, load_job
 from tests.scenarios.stage import IMAGE, Stage
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 HELLO = """\
 # The smallest that does something.
@@ -313,6 +316,17 @@ def test_a_sweep_of_one_file(stage: Stage) -> None:
         assert not (folder / "out/big.ckpt").exists()
     assert len(folders) == 2
     stage.judge("TERMINATED", "TERMINATED", starts=2)
+
+
+@pytest.mark.row(8, 45)
+def test_the_examples_run(stage: Stage) -> None:
+    shutil.copytree(EXAMPLES, stage.folder, dirs_exist_ok=True)
+    stage.call("POST", "/v2/network-volumes", {"name": "shared", "size": 10, "dataCenter": "EUR-IS-1"})
+    for name, words in (("sweep/sweep.yaml", ("--var", "seed=3")), ("network-volume/reuse.yaml", ())):
+        done = stage.rpd("run", name, "--sandbox", *words)
+        assert done.returncode == 0, done.stderr
+    assert (stage.run_folder("reuse") / "sum.txt").read_text() == "500500\n"
+    assert '"seed": 3' in (stage.run_folder("sweep-3") / "out/metrics.json").read_text()
 
 
 @pytest.mark.row(29, 46, 48, 64, 68, 93)
