@@ -42,6 +42,7 @@ def test_commands_options_and_runs_are_completed(stage: Stage) -> None:
     assert offered(stage, "rpd", "inspect", "nothing") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_shell_has_a_script(stage: Stage, shell: str) -> None:
     done = stage.rpd("completion", shell)
@@ -49,6 +50,7 @@ def test_every_shell_has_a_script(stage: Stage, shell: str) -> None:
     assert stage.rpd("completion", "csh").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.row(14, 106)
 def test_a_state_file_has_a_name_of_its_own_for_each_run(stage: Stage) -> None:
     stage.job(

@@ -288,6 +288,7 @@ def test_what_is_left_out_means_what_it_meant(tmp_path: Path, path: str) -> None
     assert value == DEFAULTS[path]
 
 
+@pytest.mark.slow
 @pytest.mark.row(8, 13, 21)
 def test_each_is_validated_as_it_would_run(stage: Stage) -> None:
     (stage.folder / "jobs").mkdir()
@@ -302,6 +303,7 @@ def test_each_is_validated_as_it_would_run(stage: Stage) -> None:
         assert expected in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.row(8, 10, 11, 12, 40, 45, 68, 80, 132)
 def test_a_sweep_of_one_file(stage: Stage) -> None:
     written(stage.folder, "sweep")
@@ -318,6 +320,7 @@ def test_a_sweep_of_one_file(stage: Stage) -> None:
     stage.judge("TERMINATED", "TERMINATED", starts=2)
 
 
+@pytest.mark.slow
 @pytest.mark.row(8, 45)
 def test_the_examples_run(stage: Stage) -> None:
     shutil.copytree(EXAMPLES, stage.folder, dirs_exist_ok=True)
@@ -329,6 +332,7 @@ def test_the_examples_run(stage: Stage) -> None:
     assert '"seed": 3' in (stage.run_folder("sweep-3") / "out/metrics.json").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.row(29, 46, 48, 64, 68, 93)
 def test_a_network_volume_keeps_its_files_from_run_to_run(stage: Stage) -> None:
     written(stage.folder, "network")

@@ -16,6 +16,8 @@ from tests.adapters.forensics.peers import EVENTS, peer_folder
 from tests.features import used
 from tests.scenarios.stage import Stage, artifact, config, staged
 
+pytestmark = pytest.mark.xdist_group("damage")
+
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -106,6 +108,7 @@ def test_an_earlier_moment_asks_for_nothing(past: Stage) -> None:
     assert "owed     nothing" in past.rpd("inspect", past.run_id, "--at", "2").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.row(124, 129)
 def test_a_summary_says_why_and_what_was_wrong(past: Stage, tmp_path: Path) -> None:
     done = past.rpd("summary")
@@ -162,6 +165,7 @@ def test_a_pointer_file_is_no_manifest(stage: Stage) -> None:
     assert live.end() == 0, live.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("events", "x", "--all"), ("inspect", "--at", "9999"), ("summary", "/nowhere/x")])
 def test_words_that_make_no_sense(past: Stage, words: tuple[str, ...]) -> None:
     done = past.rpd(*words)

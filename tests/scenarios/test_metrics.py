@@ -14,6 +14,8 @@ from tests.adapters.forensics.peers import lines, peer_folder
 from tests.features import used
 from tests.scenarios.stage import Stage, config, staged
 
+pytestmark = pytest.mark.xdist_group("metrics")
+
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -63,6 +65,7 @@ def test_a_line_per_quantity_and_gpu(past: Stage) -> None:
     assert "mean 1.0 kB/s" in shown["pod net in"]
 
 
+@pytest.mark.slow
 @pytest.mark.row(119)
 def test_the_same_as_data(past: Stage) -> None:
     used.add("api")
@@ -89,6 +92,7 @@ def test_an_older_folder_and_a_narrow_terminal(past: Stage, tmp_path: Path) -> N
     assert "1 line of metrics.jsonl could not be read" in live.text
 
 
+@pytest.mark.slow
 @pytest.mark.row(119)
 def test_a_run_without_samples(past: Stage, tmp_path: Path) -> None:
     folder = peer_folder(tmp_path / "r")

@@ -60,6 +60,7 @@ def test_start_command_ports_env_and_credentials_reach_the_cloud(stage: Stage) -
     assert armed[0].data["armed"]["is_restart_proof"], "the switch stands around the config's own command"
 
 
+@pytest.mark.slow
 @pytest.mark.row(50)
 def test_a_template_brings_its_image(stage: Stage) -> None:
     job = config(OUT, **KEPT)
@@ -75,12 +76,14 @@ def test_a_template_brings_its_image(stage: Stage) -> None:
     assert manifest["image"] == template["image"]
 
 
+@pytest.mark.slow
 def test_an_unknown_template_is_refused_and_nothing_is_rented(stage: Stage) -> None:
     done = stage.run(config(OUT, pod={"template_id": "none"}))
     assert done.returncode == 2, done.stderr
     assert stage.statuses() == []
 
 
+@pytest.mark.slow
 @pytest.mark.row(42)
 def test_a_cuda_floor_narrows_the_hosts(stage: Stage) -> None:
     done = stage.run(config(OUT, pod={"min_cuda_version": "99.0"}))
@@ -90,6 +93,7 @@ def test_a_cuda_floor_narrows_the_hosts(stage: Stage) -> None:
     assert stage.run(config(OUT, pod={"allowed_cuda_versions": ["12.8", "12.6"]}), "--new").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.row(29, 46, 51)
 def test_a_pod_without_gpus_on_a_network_volume_by_name_or_id(stage: Stage) -> None:
     place = {"name": "data", "size": 10, "dataCenter": "EUR-IS-1"}

@@ -69,6 +69,7 @@ def test_what_the_provider_lacks_is_told_before_it_is_rented(stage: Stage) -> No
     assert done.returncode == 6 and findings(done)[0][1] == "price"
 
 
+@pytest.mark.slow
 @pytest.mark.row(23)
 def test_an_image_is_looked_up_where_the_pod_will_pull_it(stage: Stage) -> None:
     with registry() as host:
@@ -82,6 +83,7 @@ def test_an_image_is_looked_up_where_the_pod_will_pull_it(stage: Stage) -> None:
         assert stage.run().returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.row(50)
 def test_ids_that_lead_nowhere(stage: Stage) -> None:
     done = online(stage, config(pod={"template_id": "runpod-torch-v24", "registry_id": "mine"}))
@@ -93,6 +95,7 @@ def test_ids_that_lead_nowhere(stage: Stage) -> None:
     assert "did you mean" in {check: text for _, check, text in findings(online(stage, job))}["cpu"]
 
 
+@pytest.mark.slow
 @pytest.mark.row(30, 37)
 def test_a_plan_shows_the_other_cloud_in_its_turn(stage: Stage) -> None:
     stage.job(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A5000"]}))
@@ -102,6 +105,7 @@ def test_a_plan_shows_the_other_cloud_in_its_turn(stage: Stage) -> None:
     assert tried == [(cloud, gpu) for cloud in ("SECURE", "COMMUNITY") for gpu in gpus]
 
 
+@pytest.mark.slow
 @pytest.mark.row(28)
 def test_without_a_key_nothing_is_asked(stage: Stage) -> None:
     stage.job(config())
@@ -109,6 +113,7 @@ def test_without_a_key_nothing_is_asked(stage: Stage) -> None:
     assert stage.rpd("validate", "job.yaml").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.row(24, 29)
 def test_warnings_do_not_refuse(stage: Stage) -> None:
     two = {"datacenters": ["EUR-IS-1", "EU-RO-1"]}
@@ -119,6 +124,7 @@ def test_warnings_do_not_refuse(stage: Stage) -> None:
     assert "warning: uv: run.body runs uv" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.row(24, 25, 26, 27)
 def test_a_plan_tells_what_breaks_in_a_pod(stage: Stage) -> None:
     (stage.folder / "src").mkdir()
