@@ -123,7 +123,8 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Usd | None, Meta(description="No run is begun that could bring this state home's day (UTC) above it.")
     ] = None
     max_gpu_price_usd: Annotated[
-        Usd | None, Meta(description="USD per GPU and hour; an unknown price is too dear.")
+        Usd | None,
+        Meta(description="USD per GPU and hour (for a CPU pod: the whole pod); an unknown price is too dear."),
     ] = None
 
 

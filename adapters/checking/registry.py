@@ -32,6 +32,7 @@ _TYPES = ", ".join(
     )
 )
 _PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*\Z")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DIGEST = re.compile(r"[a-z0-9+._-]+:[0-9a-fA-F]{32,}\Z")
 _CHALLENGE = re.compile(r'([a-zA-Z]+)="([^"]*)"')
@@ -70,7 +71,7 @@ def reference(image: str) -> Reference | None:
         path = f"library/{path}"
     wanted = digest or tag or "latest"
     is_good = _DIGEST.match(digest) if digest else (not colon or tag) and _TAG.match(wanted)
-    return Reference(host, path, wanted) if is_good and _PATH.match(path) else None
+    return Reference(host, path, wanted) if is_good and _PATH.match(path) and _HOST.match(host) else None
 
 
 def check_image(image: str, *, has_credentials: bool = False) -> Iterator[Finding]:
@@ -83,11 +84,12 @@ def check_image(image: str, *, has_credentials: bool = False) -> Iterator[Findin
     if not ref.is_digest and ref.wanted == "latest":
         yield warning(CHECK, f"{image} means whatever is the latest at the time; name a tag or a digest")
     import requests
+    from urllib3.exceptions import HTTPError
 
     with requests.Session() as session:
         try:
             status = _ask(session, ref)
-        except requests.RequestException as trouble:
+        except (requests.RequestException, HTTPError) as trouble:
             yield warning(CHECK, f"{ref.host} could not be asked about {image} ({_in_words(trouble)})")
             return
     what = "digest" if ref.is_digest else "tag"
@@ -120,7 +122,7 @@ def _token(session: requests.Session, ref: Reference, challenge: str) -> str | N
     kind, _, rest = challenge.partition(" ")
     said = dict(_CHALLENGE.findall(rest))
     realm = said.get("realm", "")
-    if kind.lower() != "bearer" or urlsplit(realm).scheme != urlsplit(ref.base).scheme:
+    if kind.lower() != "bearer" or not realm.startswith(ref.base.partition("//")[0] + "//"):
         return None
     asked = {"scope": said.get("scope", f"repository:{ref.path}:pull")}
     if "service" in said:
@@ -160,7 +162,7 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _in_words(trouble: requests.RequestException) -> str:
+def _in_words(trouble: Exception) -> str:
     import requests
 
     if isinstance(trouble, requests.Timeout):

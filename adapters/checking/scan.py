@@ -16,6 +16,7 @@ from rpd.states.job import Job, Staging
 LARGEST_TEXT = 1024 * 1024
 MOST_PER_FILE = 3
 MOST_FILES = 20_000
+MOST_BYTES = 256 * 1024 * 1024
 OWN_TOOLS = ("rpd-cli", "runpod-deploy")
 """They belong on the machine that rents, not into what it sends."""
 
@@ -71,13 +72,15 @@ def _scan_tree(tree: Staging) -> Iterator[Finding]:
     root = Path(tree.source)
     excludes = (*(DEFAULT_EXCLUDES if tree.excludes_default else ()), *tree.excludes, *tree.excludes_extra)
     where = tree.label or tree.source
+    read = 0
     for count, (path, name) in enumerate(_files(root, Patterns(excludes))):
-        if count >= MOST_FILES:
-            yield warning("paths", f"{where} holds more than {MOST_FILES} files; the rest was not looked at")
+        if count >= MOST_FILES or read > MOST_BYTES:
+            yield warning("paths", f"{where} is large: only its first {count} files were looked at")
             return
         text = _text_of(path)
         if text is None:
             continue
+        read += len(text)
         yield from _scan_file(f"{where}: {name}", text)
         if path.name == "pyproject.toml":
             yield from _scan_project(f"{where}: {name}", text)

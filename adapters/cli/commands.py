@@ -70,9 +70,9 @@ def call() -> int:
 
 def _cut(words: list[str]) -> tuple[list[str], list[str] | None]:
     """What stands after `--` is a command for the pod, not for the option parser; None where there is no `--`."""
-    if words[:1] != ["run"] or "--" not in words:
+    at = words.index("--") if "--" in words else len(words)
+    if at == len(words) or next((word for word in words[:at] if not word.startswith("-")), None) != "run":
         return words, None
-    at = words.index("--")
     return words[:at], words[at + 1 :]
 
 

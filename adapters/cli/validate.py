@@ -16,6 +16,7 @@ from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.local.yaml_source import YamlSource
 from rpd.adapters.report.words import one_line
+from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
 from rpd.states.job import Job
 
@@ -72,8 +73,12 @@ def _asked(job: Job, wanted: Wanted) -> Iterator[Finding]:
         from rpd.adapters.wiring import cloud_for
 
         home = state_home()
-        access = sandbox_access(sandbox_home(home)) if wanted.use_sandbox else default_access(home)
-        yield from check_account(job, cloud_for(access, ProcessControl()))
+        try:
+            access = sandbox_access(sandbox_home(home)) if wanted.use_sandbox else default_access(home)
+        except UserError as trouble:  # told beside what else is found
+            yield error("key", f"{trouble.message} ({trouble.hint})", trouble.exit_code)
+        else:
+            yield from check_account(job, cloud_for(access, ProcessControl()))
     if wanted.image:
         from rpd.adapters.checking.registry import check_image
 

@@ -13,6 +13,10 @@ from rpd.states.job import Job
 def job_schema() -> dict[str, Any]:
     """JSON schema (2020-12) of a job file. A placeholder may stand for any text."""
     schema = msgspec.json.schema(Job)
+    schema["$defs"]["PodSpec"]["allOf"] = [
+        {"anyOf": [{"required": ["image"]}, {"required": ["template_id"]}]},
+        {"oneOf": [{"required": ["gpu_order"]}, {"required": ["cpu_order"]}]},
+    ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "rpd job file",

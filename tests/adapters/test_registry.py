@@ -68,6 +68,8 @@ def test_the_latest_is_no_version(host: str) -> None:
         ("a/b:", None),
         ("a/b@sha256:12", None),
         ("https://ghcr.io/a", None),
+        ("[::1/a:b", None),
+        ("-x.org/a:b", None),
     ],
 )
 def test_names_are_taken_apart_as_docker_does(image: str, expected: Reference | None) -> None:

@@ -147,9 +147,10 @@ def test_a_plan_does_everything_but_rent(stage: Stage) -> None:
     assert stage.journals() == []
 
 
-@pytest.mark.row(31)
-def test_offline_starts_no_process_and_opens_no_socket(desk: Stage) -> None:
-    desk.job(config())
+@pytest.mark.row(21, 31)
+@pytest.mark.parametrize("words", [["run", "job.yaml", "--plan", "--offline"], ["validate", "job.yaml", "--scan"]])
+def test_offline_starts_no_process_and_opens_no_socket(desk: Stage, words: list[str]) -> None:
+    desk.job(config(staging=[{"source": ".", "destination": "/workspace/src"}]))
     guard = (
         "import sys\n"
         "def refuse(event, args):\n"
@@ -157,7 +158,7 @@ def test_offline_starts_no_process_and_opens_no_socket(desk: Stage) -> None:
         "        raise SystemExit(f'forbidden: {event}')\n"
         "sys.addaudithook(refuse)\n"
         "from rpd.adapters.cli.app import main\n"
-        "sys.argv = ['rpd', 'run', 'job.yaml', '--plan', '--offline', '--json']\n"
+        f"sys.argv = {['rpd', *words, '--json']!r}\n"
         "sys.exit(main())\n"
     )
     done = subprocess.run(
@@ -170,4 +171,15 @@ def test_offline_starts_no_process_and_opens_no_socket(desk: Stage) -> None:
         timeout=30,
     )
     assert done.returncode == 0, done.stderr
-    assert document(done)["offline"] is True
+    assert document(done)["schema"] in ("rpd.plan/1", "rpd.validate/1")
+    refused = subprocess.run(
+        [sys.executable, "-c", guard.replace("--offline", "--sandbox")],
+        cwd=desk.folder,
+        env=desk.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    if words[0] == "run":
+        assert "forbidden: " in refused.stderr, "the guard itself works"

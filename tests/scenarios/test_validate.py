@@ -109,7 +109,8 @@ def test_a_plan_shows_the_other_cloud_in_its_turn(stage: Stage) -> None:
 @pytest.mark.row(28)
 def test_without_a_key_nothing_is_asked(stage: Stage) -> None:
     stage.job(config())
-    assert stage.rpd("validate", "job.yaml", "--online").returncode == 4
+    asked = stage.rpd("validate", "job.yaml", "--online", "--skip-registry-check", "--json")
+    assert asked.returncode == 4 and [check for _, check, _ in findings(asked)] == ["key"]
     assert stage.rpd("validate", "job.yaml").returncode == 0
 
 
