@@ -129,10 +129,13 @@ Fallback = Annotated[
 ]
 
 
-@app.command("run", options_metavar="[OPTIONS] [-- COMMAND...]")
+@app.command("run")
 def run(
     context: typer.Context,
-    file: File = None,
+    file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(metavar="[FILE | -- COMMAND...]", help="The job file, or a command to run without one."),
+    ] = None,
     config: Config = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Leave once the job runs; `rpd resume` comes back.")] = False,

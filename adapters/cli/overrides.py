@@ -11,6 +11,7 @@ import msgspec
 
 from rpd.adapters.local.inline_job import NO_FILE, inline_job
 from rpd.adapters.local.jobfile import LoadedJob, load_job
+from rpd.adapters.local.spec_error import MOST_SHOWN, SpecError
 from rpd.adapters.local.spec_error import Path as SpecPath
 from rpd.adapters.local.yaml_source import YamlSource
 from rpd.engine.errors import UserError
@@ -25,7 +26,14 @@ class Overrides(msgspec.Struct, frozen=True):
 
     def load(self, job: Path | YamlSource) -> LoadedJob:
         """The job with these words over it. Raises SpecError and UserError."""
-        return load_job(job, variables=self.variables, fields=self.fields)
+        try:
+            return load_job(job, variables=self.variables, fields=self.fields)
+        except SpecError as wrong:
+            if isinstance(job, Path):
+                raise
+            lines = [f"{problem.path}: {problem.message}" for problem in wrong.problems[:MOST_SHOWN]]
+            hint = "in the project's own folder: rpd run --image IMAGE --gpu GPU -- COMMAND"
+            raise UserError("\n".join(lines), reason=wrong.reason, hint=hint) from wrong
 
 
 def overrides(
