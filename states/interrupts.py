@@ -60,7 +60,9 @@ def _detached(state: State, facts: Facts, now: Stamp) -> Decision | None:
     if state is not State.MONITOR:
         return None
     who = released_by(facts, now)
-    exit_code = Exit.RESUMABLE if is_protected(facts) else Exit.STILL_BILLING
+    pod = facts.pod
+    is_all = pod is not None and is_protected(facts) and set(facts.compute_debts) <= {pod.name}
+    exit_code = Exit.RESUMABLE if is_all else Exit.STILL_BILLING  # no switch looks after another pod of the run
     return Leave("detached; the job goes on", exit_code, who.who if who else None)
 
 

@@ -75,7 +75,7 @@ _LIVES = (
         "succeeded",
         "job_succeeded",
         0,
-        job={"seconds": 9000.0, "says": {"DONE": 30.0}},
+        job={"seconds": 900.0, "says": {"DONE": 30.0}},
         config={"run": {"body": "python serve.py", "success_marker": "DONE", "done_on": "marker"}},
     ),
     Life("artifact missing", "failed", "artifact_missing", 5, job={"artifacts": {"/workspace/out": "missing"}}),
