@@ -15,7 +15,10 @@ from rpd.states.verdict import job_reason, lost_reason
 POD_LOOK_SECONDS = 15.0
 """A pod that vanished is noticed within this time even while its connection seems alive."""
 GC_PATIENCE_SECONDS = 20.0
-"""How long `gc` tries to ask a pod about its job before it leaves the pod to its switch."""
+"""How long `gc` tries to ask a pod about its job before it leaves the pod to its switch; also how long it waits for a
+launch that was only claimed."""
+CLAIM_LOOK_SECONDS = 5.0
+"""Between two looks of `gc` at a launch that was only claimed."""
 
 
 def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
@@ -53,8 +56,10 @@ def stand_back(facts: Facts, why: str) -> Decision:
 def only_ask(facts: Facts, now: Stamp) -> Decision:
     """What `gc` does where a job may run: ask the pod, and touch nothing while it says so or cannot say."""
     claim = facts.claim if facts.claim_is_fresh else None
-    if claim is not None and claim.phase in ("running", "claimed"):
+    if claim is not None and claim.phase == "running":
         return Leave("the job still runs", Exit.STILL_BILLING)
+    if claim is not None and claim.phase == "claimed":
+        return _only_claimed(facts, now)
     if claim is not None and claim.phase == "ended":
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
     if claim is not None and claim.phase == "lost":
@@ -62,6 +67,18 @@ def only_ask(facts: Facts, now: Stamp) -> Decision:
     since = facts.failed_since.get(Op.READ_CLAIM)
     if since is not None and elapsed(since, now) > GC_PATIENCE_SECONDS:
         return Leave(f"the pod runs but cannot be asked about its job ({facts.last_error})", Exit.STILL_BILLING)
+    return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
+
+
+def _only_claimed(facts: Facts, now: Stamp) -> Decision:
+    """A script starts right after its claim, or whoever claimed it was cut off and nothing runs: then the pod is
+    stopped, and `resume` finds out how the run ends."""
+    since = facts.claimed_since or now
+    if elapsed(since, now) > GC_PATIENCE_SECONDS:
+        return Fire(Trigger.CANCEL, None, "the launch was claimed, but the script never started")
+    left = remaining(facts.looked_at.get(Op.READ_CLAIM, since), CLAIM_LOOK_SECONDS, now)
+    if left:
+        return Wait(left, "the claimed launch to start", since.wall + GC_PATIENCE_SECONDS)
     return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import inf
 
+import msgspec
+
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
 from rpd.states.world import (
     Armed,
@@ -162,7 +164,7 @@ class FakeRemote:
         return self._claim(pod, target, order.ref)
 
     def read_claim(self, target: Target, job: JobRef) -> Claim:
-        return self._claim(self._reach(target), target, job)
+        return unheard(self._claim(self._reach(target), target, job))
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         end = self.clock.real + seconds
@@ -307,6 +309,11 @@ class FakeRemote:
             failure_marker=next((m for m in job.failure_markers if is_over and self._says(m, run)), None),
             heard=tuple(m for m in (marker, *job.failure_markers) if m and not is_over and self._says(m, run)),
         )
+
+
+def unheard(claim: Claim) -> Claim:
+    """Only who follows the log hears what it says while the job runs."""
+    return msgspec.structs.replace(claim, heard=())
 
 
 def _link_lost(*, effect: bool = False) -> RpdError:

@@ -380,6 +380,15 @@ _LIVES = (
         (Strike("kill at turn", "monitor", 1),),
         ("away", "gc", "resume"),
     ),
+    Life(
+        "gc finds a launch that was claimed only",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("the launch is claimed only"), Strike("kill at record:done", "launch", 1)),
+        ("gc", "resume"),
+        job=_LONG_JOB,
+    ),
     Life("unprotected", "succeeded", "job_succeeded", 0, (Strike("the switch cannot prove itself"),)),
     Life(
         "held by the cloud",

@@ -26,7 +26,7 @@ from rpd.states.world import (
 )
 from tests.fakes.answers import refusal
 from tests.fakes.cloud import FakePod
-from tests.fakes.remote import CALL_SECONDS, TIMEOUT_SECONDS, FakeRemote, _Run
+from tests.fakes.remote import CALL_SECONDS, TIMEOUT_SECONDS, FakeRemote, _Run, unheard
 from tests.fakes.switch import is_restart_proof
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class SimRemote(FakeRemote):
         pod = self._inside(target)
         self.sim.director.moment("ssh:claim")
         self._check_owner(pod, target)
-        return self._claim(pod, target, job)
+        return unheard(self._claim(pod, target, job))
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         end = self.clock.real + seconds

@@ -138,4 +138,23 @@ REGRESSIONS = (
         '"amount":31000000.0},{"fault":"a copied journal elsewhere","state":"collect","amount":1.0}],"seed":94368}',
         "moments-not-carried-over",
     ),
+    Regression(
+        "detached, with another pod up",
+        "A run was left alone with exit 75, nothing burns, because the pod in hand had its switch; beside it computed "
+        "a paused pod of the same run that others had started, and that no switch looks after.",
+        "Only where the pod in hand is the one debt does leaving count as safe; else the exit code is 8.",
+        '{"life":"a paused pod is refused its start, and started by others","strikes":['
+        '{"fault":"power cut at effect:done","state":"create"},{"fault":"rpd run --detach","state":"launch"}],'
+        '"seed":21614}',
+        "detached-beside-a-bare-pod",
+    ),
+    Regression(
+        "a launch that was claimed only",
+        "The process died between the claim and the start of the script; gc read the claim as a job that runs, and "
+        "spared a pod in which nothing ran until its switch stopped it.",
+        "A claim whose script does not start within 20 s spares no pod: it is stopped, and `resume` goes on from it.",
+        '{"life":"success","strikes":[{"fault":"the launch is claimed only","state":"launch"},'
+        '{"fault":"kill at effect:done","state":"launch"}],"end":"gc"}',
+        "claimed-counts-as-running",
+    ),
 )

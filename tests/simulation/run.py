@@ -171,10 +171,7 @@ class Simulation:
             self._nobody_returns()
         elif end.how != "closed" and self.schedule.end == "gc":
             self._gc_until_quiet()
-        is_closed = self._finish(self.laptops[0])
-        for other in self.laptops[1:]:
-            self._finish(other)
-        return is_closed
+        return self._finish()
 
     def _perform(self, act: str, end: End) -> End:
         if act == "away":
@@ -186,23 +183,27 @@ class Simulation:
             return end  # gc drives only what owes
         return self._process(act)
 
-    def _finish(self, laptop: Laptop) -> bool:
-        """The person resumes until the run is over. A machine whose run was taken over elsewhere may end with 9."""
-        self.laptop = laptop
+    def _finish(self) -> bool:
+        """On every machine in turn the person resumes, until the run is over there."""
         for _ in range(PROCESSES_MAX):
-            if laptop.ends and laptop.ends[-1].how == "closed":
+            for laptop in self.laptops:
+                self.laptop = laptop
+                if self._is_over(laptop):
+                    continue
+                end = self._process("resume")
+                if not self._is_over(laptop):
+                    self._pass(600.0 if end.how == "left" else 1.0)
+            if all(self._is_over(laptop) for laptop in self.laptops):
                 return True
-            end = self._process("resume")
-            if end.exit_code == 9 and len(self.laptops) > 1 and self._is_closed_elsewhere(laptop):
-                return True
-            self.oracle.excused_seconds += 600.0
-            self.clock.advance(600.0 if end.how == "left" else 1.0)
         return False
 
-    def _is_closed_elsewhere(self, laptop: Laptop) -> bool:
-        return any(
-            other is not laptop and (not other.ends or other.ends[-1].how != "refused") for other in self.laptops
-        )
+    def _is_over(self, laptop: Laptop) -> bool:
+        """The run was closed here, or was taken over by a machine that closed it."""
+        last = laptop.ends[-1] if laptop.ends else None
+        if last is None or last.how == "closed":
+            return last is not None
+        others = (other.ends[-1] for other in self.laptops if other is not laptop and other.ends)
+        return last.exit_code == 9 and any(end.how == "closed" for end in others)
 
     def _process(self, command: str) -> End:
         self._pass(BETWEEN_SECONDS)
