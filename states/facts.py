@@ -83,6 +83,11 @@ class PodFacts(msgspec.Struct):
         return (self.seen.started_at, self.seen.ssh) if self.seen is not None else None
 
     @property
+    def container(self) -> str:
+        """Names the container in hand. Every start, whoever caused it, brings a new one with an empty disk."""
+        return f"{self.starts} {self.greeting.container if self.greeting is not None else ''}"
+
+    @property
     def is_seen_stopped(self) -> bool:
         """The last look said EXITED, and no later one missed it."""
         return self.seen is not None and self.seen.status == "EXITED" and not self.misses
@@ -145,6 +150,7 @@ class Facts(msgspec.Struct):
     step_tail: tuple[str, ...] = ()
     trees_done: dict[str, dict[str, Any]] = {}
 
+    prepared: tuple[str, str] | None = None  # pod and container in which setup, stage and preflight were done
     launch: int = 1
     launch_intended: bool = False
     launch_refused: str | None = None
@@ -264,6 +270,11 @@ class Facts(msgspec.Struct):
             for a in self.job.artifacts
             if a.required and a.label in self.pulled and self.pulled[a.label].is_missing
         )
+
+    @property
+    def is_prepared(self) -> bool:
+        """The container in hand has seen setup, stage and preflight."""
+        return self.pod is not None and self.prepared == (self.pod.name, self.pod.container)
 
     @property
     def results_wait(self) -> bool:

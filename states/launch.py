@@ -25,7 +25,10 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if facts.launch_intended and not facts.claim_is_fresh:
         return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
     claim = facts.claim
-    match claim.phase if claim is not None else "none":
+    phase = claim.phase if claim is not None else "none"
+    if phase in ("none", "claimed") and facts.launch_refused is None and not facts.is_prepared:
+        return Fire(Trigger.UNPREPARED)
+    match phase:
         case "none" if facts.launch_refused is not None:
             return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, facts.last_error)
         case "none":

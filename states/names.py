@@ -46,6 +46,7 @@ class Trigger(StrEnum):
     SWITCH_ARMED = "switch_armed"
     SWITCH_REFUSED = "switch_refused"
     STEPS_DONE = "steps_done"
+    UNPREPARED = "unprepared"
     STEP_FAILED = "step_failed"
     JOB_STARTED = "job_started"
     LAUNCH_FAILED = "launch_failed"

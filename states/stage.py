@@ -38,9 +38,9 @@ def _tree(index: int, staging: Staging) -> Tree:
 
 
 def _key(tree: Tree, facts: Facts) -> str:
-    """A start wipes the container's own disk, so it is part of the key."""
-    starts = facts.pod.starts if facts.pod is not None else 0
-    return hashlib.sha256(f"{tree!r}\0{starts}".encode()).hexdigest()[:16]
+    """A new container has an empty disk, so it is part of the key."""
+    container = facts.pod.container if facts.pod is not None else ""
+    return hashlib.sha256(f"{tree!r}\0{container}".encode()).hexdigest()[:16]
 
 
 def perform(pending: Pending, world: World) -> Result:

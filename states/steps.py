@@ -65,9 +65,9 @@ def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
     text = command.command
     if command.with_env and facts.job.remote_env.source_files:
         text = "\n".join([*(f". {path}" for path in facts.job.remote_env.source_files), text])
-    # A start wipes the container's own disk, so what was done before it is done again.
-    starts = facts.pod.starts if facts.pod is not None else 0
-    digest = hashlib.sha256(f"{text}\0{sorted(env.items())}\0{starts}".encode()).hexdigest()[:16]
+    # A new container has an empty disk, so what was done before it is done again.
+    container = facts.pod.container if facts.pod is not None else ""
+    digest = hashlib.sha256(f"{text}\0{sorted(env.items())}\0{container}".encode()).hexdigest()[:16]
     return Step(f"{phase}-{index + 1}-{digest}", f"{phase} command {index + 1}", text, command.timeout_sec, env)
 
 

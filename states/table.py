@@ -50,6 +50,7 @@ LIFE: tuple[Rule, ...] = (
     Rule(T.STEP_FAILED, S.PREFLIGHT, S.RELEASE, "a preflight command failed"),
     Rule(T.POD_STOPPED, S.PREFLIGHT, S.BOOT, "somebody stopped the pod; start it and begin again"),
     Rule(T.JOB_STARTED, S.LAUNCH, S.MONITOR, "the claim is ours and the script runs"),
+    Rule(T.UNPREPARED, S.LAUNCH, S.SETUP, "the script never ran, and the container is a new one; prepare it again"),
     Rule(T.JOB_ENDED, S.LAUNCH, S.COLLECT, "the claim folder holds an exit code already"),
     Rule(T.JOB_LOST, S.LAUNCH, S.COLLECT, "started, no process left, no exit code"),
     Rule(T.LAUNCH_FAILED, S.LAUNCH, S.RELEASE, "the pod cannot start the script"),

@@ -123,6 +123,8 @@ class FakeRemote:
         if self.clock.real < run.ends_at:  # called off: what was cut short is not done
             del steps[step.key]
             raise Interrupted("asked to stop", reason="interrupted")
+        if run.exit_code == 0:
+            pod.disk[f"step {step.command}"] = True
         self.fuse.reach(f"after step {step.label}")
         self._plan("run_step", effect=True)
         return StepResult(run.exit_code, ("last line",), run.ends_at - run.started_at)

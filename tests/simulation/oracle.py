@@ -157,6 +157,13 @@ class Oracle:
         elif call == "delete" and not self._may_delete(pod):
             self.blame("I8 uncollected results were deleted", f"pod {pod.id}, {self.uncollected(pod)}")
 
+    def executed(self, pod: FakePod) -> None:
+        """The script begins: whatever it needs must be in the container that it runs in."""
+        job = self.sim.job
+        missing = [each.command for each in (*job.setup, *job.preflight) if f"step {each.command}" not in pod.disk]
+        if missing:
+            self.blame("I16 the job runs in a pod that is not ready for it", f"pod {pod.id}: {missing[0]}")
+
     # The ends.
 
     def process_ended(self, laptop: Laptop, end: End) -> None:

@@ -184,6 +184,7 @@ class SimRemote(FakeRemote):
         self.starts.append(f"{target.run_id}-{order.launch}")
         self.started_in[pod.id] = self.started_in.get(pod.id, 0) + 1
         self.sim.say(f"the script is executed in pod {pod.id}")
+        self.sim.oracle.executed(pod)
         self.clock.after(self.job.seconds + 1.0, lambda: self._wait_for_owner(pod))
         return _Run(pod.container, now, now + self.job.seconds, self.job.exit_code)
 

@@ -157,4 +157,12 @@ REGRESSIONS = (
         '{"fault":"kill at effect:done","state":"launch"}],"end":"gc"}',
         "claimed-counts-as-running",
     ),
+    Regression(
+        "a job in a container without its setup",
+        "The pod was stopped between the intent to launch and the launch; started again it had an empty disk, and the "
+        "job ran without what setup had installed. The same after its container was restarted.",
+        "A script that never ran goes back to setup in a new container; what was done is known by its container.",
+        '{"life":"pod stopped in launch","strikes":[]}',
+        "launched-unprepared",
+    ),
 )

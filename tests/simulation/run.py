@@ -333,6 +333,7 @@ class Simulation:
         pod = self._last()
         pod.container_ends.setdefault(pod.container, self.clock.real)
         pod.container += 1
+        pod.disk.clear()
         pod.ready_at = self.clock.real + 5.0
 
     def start_by_others(self) -> None:

@@ -177,7 +177,7 @@ def _job(facts: Facts) -> tuple[object, ...]:
     if facts.state in RETURNING:
         return outcome is None, phase == "none"
     if facts.state is not State.COLLECT:
-        return outcome is None, phase, facts.job_stopped
+        return outcome is None, phase, facts.job_stopped, facts.is_prepared
     return outcome, phase, facts.job_stopped, facts.log_fetched
 
 
