@@ -16,6 +16,7 @@ from rpd.adapters.local.jobfile import restore_job
 from rpd.adapters.local.keys import SshKey, ssh_key
 from rpd.adapters.local.lineage import LocalLineage
 from rpd.adapters.local.opening import open_journal
+from rpd.adapters.local.secret_content import values_in
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
@@ -152,13 +153,18 @@ def drive(
     job's secrets nor its SSH key. Raises UserError when what it needs is missing."""
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
+    journal.hide(*values_in(opened.config))
     adopted = adopted_in(journal.records)
     world = world_for(opened, journal.run_id, access, control, state_home, adopted=adopted, needs_key=needs_key)
     clock = SystemClock()
 
     def emergency() -> EmergencyLog:
         return EmergencyLog(
-            state_home, journal.run_id, epoch=journal.epoch, now=clock.now, redactor=redactor_for(access)
+            state_home,
+            journal.run_id,
+            epoch=journal.epoch,
+            now=clock.now,
+            redactor=redactor_for(access, config=opened.config),
         )
 
     try:

@@ -31,7 +31,7 @@ from rpd.journal.lock import Lock, Owner
 from rpd.journal.paths import canonical
 from rpd.journal.reader import Reading, holds, parse
 from rpd.journal.records import SCHEMA_VERSION, Body, Note, Opened, Record, Repaired, Resumed, Stamp
-from rpd.journal.redact import Redactor
+from rpd.journal.redact import Redactor, Secret
 from rpd.journal.repair import cut_torn_tail
 
 BALLAST_BYTES = 256 * 1024
@@ -197,6 +197,11 @@ class Journal:
         if before <= SOFT_LIMIT_BYTES < len(self._file.content):
             self._write_too(Note("journal_large", f"the journal is larger than {SOFT_LIMIT_BYTES} bytes"), at)
         return record
+
+    def hide(self, *secrets: Secret) -> None:
+        """From here on no record holds these either."""
+        for secret in secrets:
+            self._redactor.add(secret)
 
     def close(self) -> None:
         """Make everything durable and let go of the lock; again is fine. Raises JournalUnwritable."""

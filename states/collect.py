@@ -12,6 +12,7 @@ from rpd.states.job import Artifact
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, INTERRUPTED_COLLECT_SECONDS, STOP_GRACE_SECONDS
+from rpd.states.secret_files import places_within
 from rpd.states.world import JobRef, Pull, Target, World
 
 PULL_TRIES_MAX = 3
@@ -88,7 +89,7 @@ def _pull(facts: Facts, artifact: Artifact) -> Pull:
         artifact.remote_path,
         artifact.local_path,
         artifact.required,
-        artifact.excludes,
+        (*artifact.excludes, *places_within(facts, artifact.remote_path)),
         delete=artifact.delete and facts.reason is Reason.JOB_SUCCEEDED,
     )
 

@@ -75,6 +75,8 @@ class PodFacts(msgspec.Struct):
     taken: Paused | None = None  # rented by an earlier run, and taken up paused
     is_unwanted: bool = False  # taken up only to be deleted
     was_used: bool = False  # something of this run was done in it
+    secrets_in: str | None = None  # the container in which the files of secrets stand
+    secrets_left: str = ""  # where they may still be: "memory", which a stop wipes, or "disk"
     spans: list[Span] = msgspec.field(default_factory=list)
 
     @property

@@ -44,6 +44,7 @@ class Fault(StrEnum):
     LOCAL_DISK = "local_disk"  # a file or folder on this machine cannot be made, written or removed
     DISK_FULL = "disk_full"  # no space left, here or there; the message says where
     PATH_REFUSED = "path_refused"  # a path that leaves its root, a link where none may be, a forbidden name
+    SECRET_MISSING = "secret_missing"  # a variable or file of secrets is not there, on this machine
     VERIFY_FAILED = "verify_failed"  # what arrived is not what was sent
     STEP_FAILED = "step_failed"  # a command ended with a code other than 0
     STEP_TIMEOUT = "step_timeout"  # a command was killed when its time was up

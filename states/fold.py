@@ -26,7 +26,7 @@ from rpd.states.fold_looks import SEEN, failed_look
 from rpd.states.fold_moves import move_to, resume
 from rpd.states.names import Op
 
-WORK = frozenset({Op.RUN_STEP, Op.PUSH_TREE, Op.LAUNCH_JOB})
+WORK = frozenset({Op.RUN_STEP, Op.PLACE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB})
 """Operations after which a pod is not what it was before."""
 
 
@@ -135,6 +135,8 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         facts.taking = str(intent.args["paused"]["pod_name"])
     elif intent.op == Op.NOTIFY:
         facts.noticed[str(intent.args["notice"]["what"])] = at
+    elif intent.op == Op.PLACE_SECRETS and facts.pod is not None:
+        facts.pod.secrets_left = "disk"  # until the pod says otherwise
     elif intent.op == Op.LAUNCH_JOB:
         facts.launch_intended = True
     elif intent.op == Op.PULL_ARTIFACT:

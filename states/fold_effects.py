@@ -69,6 +69,7 @@ def _started(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         pod.spans.append(Span(at, pod.usd_per_hour))
         pod.greeting = None
         pod.seen = None
+        pod.secrets_left = "" if pod.secrets_left == "memory" else pod.secrets_left
     else:
         pod.refused_starts += 1
 
@@ -118,6 +119,21 @@ def _step(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         facts.step_failures = 0
     else:
         facts.step_failures += 1
+
+
+def _placed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        if facts.pod is not None:
+            facts.pod.secrets_in = facts.pod.container
+            facts.pod.secrets_left = "memory" if outcome.data["is_volatile"] else "disk"
+        facts.step_failures = 0
+    else:
+        facts.step_failures += 1
+
+
+def _removed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok" and facts.pod is not None:
+        facts.pod.secrets_in, facts.pod.secrets_left = None, ""
 
 
 def _pushed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
@@ -179,6 +195,8 @@ OUTCOMES: dict[str, Callable[[Facts, Outcome, Stamp], None]] = {
     Op.DELETE_POD: _deleted,
     Op.ARM_SWITCH: _armed,
     Op.RUN_STEP: _step,
+    Op.PLACE_SECRETS: _placed,
+    Op.REMOVE_SECRETS: _removed,
     Op.PUSH_TREE: _pushed,
     Op.LAUNCH_JOB: _launched,
     Op.STOP_JOB: _job_stopped,

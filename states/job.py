@@ -158,6 +158,22 @@ class Staging(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     delete: Annotated[bool, Meta(description="Remove what is at the destination and not in the source.")] = True
 
 
+class SecretFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A file of secrets in the pod, of this machine's environment or of a file on it: exactly one of `env` and `file`.
+    It lives in the pod's memory where there is some, and is removed before the pod is kept."""
+
+    name: Annotated[Text, Meta(description="What it is called in messages.")]
+    destination: Annotated[Text, Meta(description="Where it stands in the pod while the job runs.")]
+    env: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...],
+        Meta(description="Variables of this machine; they become lines `export NAME='value'`, to be sourced."),
+    ] = ()
+    file: Annotated[Text | None, Meta(description="A file on this machine, relative to the project root.")] = None
+    mode: Annotated[
+        Annotated[str, Meta(pattern=r"^0?[0-7]{3}$")], Meta(description="Its permissions, in octal digits.")
+    ] = "0600"
+
+
 class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The job. Exit code 0 is success; a success marker, if named, must also stand in the log, and none of the failure
     markers that are named here. A marker is a fixed text anywhere in a line."""
@@ -257,6 +273,7 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         tuple[Command, ...], Meta(description="Commands after the files were sent, the last before the job.")
     ] = ()
     staging: Annotated[tuple[Staging, ...], Meta(description="What is sent to the pod.")] = ()
+    secrets: Annotated[tuple[SecretFile, ...], Meta(description="Files of secrets in the pod.")] = ()
     artifacts: Annotated[tuple[Artifact, ...], Meta(description="What is fetched and verified after the job.")] = ()
     lifecycle: Annotated[Lifecycle, Meta(description="What becomes of the pod.")] = Lifecycle()
     notify: Annotated[Notify, Meta(description="Who is told.")] = Notify()

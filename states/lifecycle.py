@@ -21,6 +21,7 @@ from rpd.states import (
     reclaim,
     release,
     report,
+    secret_files,
     select,
     setup,
     stage,
@@ -67,6 +68,8 @@ WORDS: dict[str, str] = {
     Op.GREET: "greeting sshd",
     Op.ARM_SWITCH: "arming the dead-man's switch",
     Op.RUN_STEP: "running",
+    Op.PLACE_SECRETS: "placing the secrets",
+    Op.REMOVE_SECRETS: "removing the secrets",
     Op.PUSH_TREE: "sending",
     Op.LAUNCH_JOB: "starting the job",
     Op.READ_CLAIM: "asking the pod about the job",
@@ -94,6 +97,7 @@ def awaits(pending: Pending) -> str:
 SHARED: dict[str, ModuleType] = {
     **dict.fromkeys(sweep.OPERATIONS, sweep),
     **dict.fromkeys(notice.OPERATIONS, notice),
+    **dict.fromkeys(secret_files.OPERATIONS, secret_files),
 }
 """Operations that more than one state has, and whose file does them."""
 

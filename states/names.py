@@ -80,6 +80,8 @@ class Op(StrEnum):
     GREET = "greet"
     ARM_SWITCH = "arm_switch"
     RUN_STEP = "run_step"
+    PLACE_SECRETS = "place_secrets"
+    REMOVE_SECRETS = "remove_secrets"
     PUSH_TREE = "push_tree"
     LAUNCH_JOB = "launch_job"
     READ_CLAIM = "read_claim"

@@ -12,6 +12,7 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts, PodFacts, Profile
 from rpd.states.names import BEFORE_LAUNCH, ENDINGS, Outcome, Reason
+from rpd.states.secret_files import must_go
 
 COLLECT_ALLOWANCE_SECONDS = 600.0
 """Time past the budget for fetching results, before the switch in the pod acts."""
@@ -50,7 +51,13 @@ def request_reason(facts: Facts) -> Reason:
 
 def release_how(facts: Facts) -> Literal["stop", "delete"]:
     """Stop or delete the pod in hand. Results that nobody has are never deleted, unless the config names `delete` for
-    this outcome or a person said so."""
+    this outcome or a person said so; a pod is not kept for nothing with a secret on its disk."""
+    how = _policy(facts)
+    is_said = facts.request == "release" and facts.request_detail.get("how") == "stop"
+    return "delete" if how == "stop" and not is_said and must_go(facts) else how
+
+
+def _policy(facts: Facts) -> Literal["stop", "delete"]:
     if facts.request == "release" and facts.request_detail.get("how") in ("stop", "delete"):
         return "delete" if facts.request_detail["how"] == "delete" else "stop"
     if facts.pod is not None and facts.pod.taken is not None and not facts.launch_intended:

@@ -12,6 +12,7 @@ from rpd.states.facts import Facts
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import release_how
 from rpd.states.proof import proof_text, quiet_seconds_left
+from rpd.states.secret_files import decide_removal
 from rpd.states.sweep import give_back, how_to_end, survey_args
 from rpd.states.world import World
 
@@ -35,7 +36,12 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Leave(f"the cloud does not let go of the pod, which bills on ({why})", Exit.STILL_BILLING)
     if facts.release_proved:
         return _proved(facts, now)
-    return _give_back_known(facts, now) or _give_back_found(facts, now) or _survey(facts, now)
+    return (
+        decide_removal(facts, release_how(facts))
+        or _give_back_known(facts, now)
+        or _give_back_found(facts, now)
+        or _survey(facts, now)
+    )
 
 
 def wanted(facts: Facts, pod_id: str) -> str:

@@ -1,4 +1,4 @@
-"""stage: local folders go to the pod; what arrived intact before is not sent again."""
+"""stage: files of secrets and local folders go to the pod; what arrived intact before is not sent again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.job import Staging
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.secret_files import decide_placing
 from rpd.states.steps import pause_or
 from rpd.states.world import Target, Tree, World
 
@@ -18,7 +19,10 @@ DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """The next tree, or the end of the phase."""
+    """The secrets, then the next tree, then the end of the phase."""
+    placing = decide_placing(facts)
+    if placing is not None:
+        return pause_or(facts, now, placing, Reason.STAGE_FAILED)
     for index, staging in enumerate(facts.job.staging):
         tree = _tree(index, staging)
         key = _key(tree, facts)

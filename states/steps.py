@@ -21,6 +21,7 @@ LINK_PATIENCE_SECONDS = 600.0
 """How long the link may be down during one step before the phase fails."""
 FATAL = frozenset(
     {Fault.PATH_REFUSED, Fault.DISK_FULL, Fault.NO_TOOL, Fault.WRONG_POD, Fault.HOST_KEY_CHANGED, Fault.AUTH_REFUSED}
+    | {Fault.SECRET_MISSING}
 )
 """Faults that another try cannot mend."""
 

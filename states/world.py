@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from rpd.engine.ports import Clock
+from rpd.states.job import SecretFile
 
 
 class SshAddress(msgspec.Struct, frozen=True):
@@ -319,6 +320,16 @@ class Remote(Protocol):
     def run_step(self, target: Target, step: Step) -> StepResult:
         """Effect: run one command; killed in the pod when its time is up. A done step with the same key is not
         repeated."""
+        ...
+
+    def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:
+        """Effect, repeatable: write them with values of this machine, in the pod's memory where there is some (a link
+        stands at the destination); whether all of them are in memory, which ends with the container. Raises Refused
+        `secret_missing` before anything is sent."""
+        ...
+
+    def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
+        """Effect, repeatable: remove them, and see that none is left. Returns soon when the pod does not answer."""
         ...
 
     def push(self, target: Target, tree: Tree) -> Pushed:

@@ -141,7 +141,7 @@ def _open(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any]
         provenance=msgspec.to_builtins(provenance(Path(loaded.project_root))),
     )
     clock = SystemClock()
-    redactor = redactor_for(access)
+    redactor = redactor_for(access, config=opened.config)
     if redactor.mask_data(opened.config) != opened.config:
         raise UserError(
             "the job holds a secret in disguise (base64, hexadecimal, quoted); the journal must not keep it",

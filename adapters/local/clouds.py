@@ -6,11 +6,13 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from rpd.adapters.local.config import CloudProfile, cloud_profile, find_api_key, profile_of, require_api_key
 from rpd.adapters.local.leaks import environment_secrets
+from rpd.adapters.local.secret_content import values_in
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
 
@@ -89,9 +91,13 @@ def recorded_access(cloud: Mapping[str, str], environ: Mapping[str, str] = os.en
     return Access(profile, key.secret, key.source)
 
 
-def redactor_for(access: Access, environ: Mapping[str, str] = os.environ) -> Redactor:
-    """What no record may hold: the API key, and every secret of this environment (a variable may bring one in)."""
-    return Redactor(access.key, *(Secret(value) for value in environment_secrets(environ).values()))
+def redactor_for(
+    access: Access, environ: Mapping[str, str] = os.environ, *, config: Mapping[str, Any] | None = None
+) -> Redactor:
+    """What no record may hold: the API key, every secret of this environment (a variable may bring one in), and what
+    the job's `secrets` name."""
+    named = values_in(config, environ) if config is not None else ()
+    return Redactor(access.key, *(Secret(value) for value in environment_secrets(environ).values()), *named)
 
 
 def _own_sandbox(state_home: Path, url: str) -> str | None:

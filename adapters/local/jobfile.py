@@ -246,5 +246,6 @@ def _completed(job: Job, root: str) -> Job:
         local=replace(job.local, project_root=root, required_paths=tuple(map(absolute, job.local.required_paths))),
         ssh=replace(job.ssh, key_path=job.ssh.key_path and absolute(job.ssh.key_path)),
         staging=tuple(replace(tree, source=absolute(tree.source)) for tree in job.staging),
+        secrets=tuple(replace(each, file=each.file and absolute(each.file)) for each in job.secrets),
         artifacts=tuple(replace(item, local_path=absolute(item.local_path)) for item in job.artifacts),
     )

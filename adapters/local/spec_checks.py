@@ -13,7 +13,7 @@ from typing import Any
 from rpd.adapters.local.dirs import label_of
 from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, mask
 from rpd.adapters.local.spec_error import Path
-from rpd.states.job import Artifact, Command, Local, PodSpec, Run, Staging, Storage
+from rpd.states.job import Artifact, Command, Local, PodSpec, Run, SecretFile, Staging, Storage
 
 Finding = tuple[Path, str]
 
@@ -203,6 +203,19 @@ def _staging(trees: Sequence[Staging]) -> Iterator[Finding]:
             )
 
 
+def _secrets(files: Sequence[SecretFile]) -> Iterator[Finding]:
+    seen = set()
+    for index, file in enumerate(files):
+        yield from _remote_path((index, "destination"), file.destination)
+        if file.destination in seen:
+            yield (index, "destination"), f"{file.destination!r} is named twice"
+        seen.add(file.destination)
+        if not file.env and file.file is None:
+            yield (index,), "needs `env`, names of variables, or `file`"
+        elif file.env and file.file is not None:
+            yield (index, "file"), "and env exclude each other: a secret is made of one of them"
+
+
 def _run(run: Run) -> Iterator[Finding]:
     if not run.body.strip():
         yield ("body",), "must not be blank"
@@ -260,6 +273,7 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Finding]]] = {
     "setup": _commands,
     "preflight": _commands,
     "staging": _staging,
+    "secrets": _secrets,
     "run": _run,
     "artifacts": _artifacts,
 }

@@ -17,6 +17,7 @@ from rpd.adapters.local import person
 from rpd.adapters.local.dirs import private_folder
 from rpd.adapters.local.files import sync_folder, write_whole
 from rpd.adapters.local.keys import ssh_key
+from rpd.adapters.local.secret_content import secret_problems
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.states.faults import Fault
@@ -50,12 +51,13 @@ class LocalWorkspace:
         self._user_home = home and home.resolve()
 
     def check_inputs(self, job: Job, run_dir: str) -> tuple[str, ...]:
-        """Read: problems with local paths, free space and the SSH key, one sentence each; empty when all is well."""
+        """Read: problems with local paths, free space, secrets and the SSH key, one sentence each; empty when all is well."""
         return (
             *_missing_paths(job),
             *self._bad_sources(job),
             *self._bad_destinations(job),
             *self._bad_key(job),
+            *secret_problems(job),
             *_unwritable(Path(run_dir)),
             *_full_disks(Path(run_dir), self._state_home),
         )

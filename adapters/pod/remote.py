@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from rpd.adapters.local.secret_content import content_of
 from rpd.adapters.pod import scripts
 from rpd.adapters.pod.answers import Fields, armed_of, claim_of, fields_of, greeting_of, step_result_of
 from rpd.adapters.pod.attention import Attention
@@ -24,6 +25,7 @@ from rpd.adapters.transfer.pull import pull as pull_tree
 from rpd.adapters.transfer.push import push as push_tree
 from rpd.engine.errors import Ambiguous, EffectError, Interrupted, NotSent, Refused, RpdError, Unavailable
 from rpd.states.faults import Fault
+from rpd.states.job import SecretFile
 from rpd.states.world import (
     Armed,
     Claim,
@@ -58,7 +60,8 @@ class PodRemote:
     """`rpd.states.world.Remote` over a pool of connections. Owned by one thread.
 
     `attention` is the control that the pool's connections listen to as well. `progress` is told how far a transfer is.
-    `wall` is this machine's clock, by which limits are given (UTC seconds).
+    `wall` is this machine's clock, by which limits are given (UTC seconds). `secret` gives the content of a file of
+    secrets, or raises Refused `secret_missing`.
     """
 
     def __init__(
@@ -68,9 +71,11 @@ class PodRemote:
         attention: Attention,
         progress: Progress = lambda moved, total: None,
         wall: Callable[[], float] = time.time,
+        secret: Callable[[SecretFile], bytes] = content_of,
     ) -> None:
         self._pool = pool
         self._wall = wall
+        self._secret = secret
         self._attention = attention
         self._scans: dict[tuple[str, int], MarkerScan] = {}
         self._progress = progress
@@ -88,6 +93,27 @@ class PodRemote:
     def run_step(self, target: Target, step: Step) -> StepResult:
         """See the port. After a lost link the command runs on; the same call again waits for it."""
         return self._effect(lambda: self._run_step(target, step))
+
+    def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:
+        """See the port."""
+        script = scripts.place_script(target, files, [self._secret(file) for file in files])
+
+        def place() -> bool:
+            _, fields = self._answer(self._connection(target), script, ANSWER_SECONDS)
+            return _understand(lambda: fields["memory"] == "1")
+
+        return self._effect(place)
+
+    def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
+        """See the port."""
+        script = scripts.unplace_script(target, files)
+
+        def remove() -> None:
+            _, fields = self._answer(self._connection(target, _LEAVING_SECONDS), script, 2 * _LEAVING_SECONDS)
+            _understand(lambda: fields["removed"])
+
+        with self._attention.unheard():
+            self._effect(remove)
 
     def push(self, target: Target, tree: Tree) -> Pushed:
         """See the port."""

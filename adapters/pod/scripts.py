@@ -5,17 +5,19 @@ Every value becomes a quoted assignment before the first line, so that none can 
 
 from __future__ import annotations
 
+import base64
 import functools
 import importlib.resources
 import math
 import re
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
+from rpd.states.job import SecretFile
 from rpd.states.world import JobRef, LaunchOrder, Step, SwitchOrder, Target
 
 STALE_SECONDS = 30
@@ -84,6 +86,22 @@ def step_script(target: Target, step: Step, *, may_start: bool, patience_seconds
         + _text_function("rpd_supervisor_text", supervisor)
     )
     return _put_together(target, values, "common", "environment", texts=texts, last="step")
+
+
+def place_script(target: Target, files: Sequence[SecretFile], contents: Sequence[bytes]) -> str:
+    """Writes files of secrets. Their content travels as text of the script, on its stdin."""
+    texts, lines = "", []
+    for number, (file, content) in enumerate(zip(files, contents, strict=True), start=1):
+        texts += _text_function(f"rpd_secret_{number}", base64.encodebytes(content).decode() or "\n")
+        lines.append(f"rpd_place {number} {_quote(file.destination)} {file.mode} {len(content)}")
+    texts += _all("rpd_place_all", lines)
+    return _put_together(target, {}, "common", "secret_place", texts=texts, last="place")
+
+
+def unplace_script(target: Target, files: Sequence[SecretFile]) -> str:
+    """Removes files of secrets."""
+    lines = [f"rpd_unplace {number} {_quote(file.destination)}" for number, file in enumerate(files, start=1)]
+    return _put_together(target, {}, "common", "secret_place", texts=_all("rpd_unplace_all", lines), last="unplace")
 
 
 def stop_step_script(target: Target, step: Step) -> str:
@@ -158,6 +176,11 @@ def _exports(env: Mapping[str, str]) -> str:
             raise Refused(f"{name!r} is not the name of a variable", reason=Fault.INVALID)
     lines = "".join(f"export {name}={_quote(value)}\n" for name, value in env.items())
     return f"rpd_exports() {{\n:\n{lines}}}\n"
+
+
+def _all(name: str, lines: Sequence[str]) -> str:
+    """A function that does one thing after the other, as long as each works."""
+    return f"{name}() {{\n{' &&'.join(f'{chr(10)}{line}' for line in lines)}\n}}\n"
 
 
 def _text_function(name: str, text: str) -> str:

@@ -8,6 +8,7 @@ from math import inf
 import msgspec
 
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
+from rpd.states.job import SecretFile
 from rpd.states.world import (
     Armed,
     Claim,
@@ -74,6 +75,8 @@ class FakeRemote:
         self.down_from, self.down_until = 0.0, 0.0
         self.switch_probe = "ok"
         self.gpus: int | None = ORDERED
+        self.is_volatile = True  # the pod has memory for files of secrets
+        self.has_secrets = True  # this machine has their values
         self.plans: dict[str, list[str | RpdError]] = {}
         self.steps_run: list[str] = []
 
@@ -140,6 +143,24 @@ class FakeRemote:
         now = self.clock.real
         steps[step.key] = run = _Run(pod.container, now, now + min(seconds, step.timeout_seconds), code)
         return run
+
+    def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:
+        self.fuse.reach("before place_secrets")
+        pod = self._reach(target, effect=True)
+        if not self.has_secrets:
+            raise refusal("place_secrets", "secret_missing")
+        (pod.disk if self.is_volatile else pod.volume)["secrets"] = True
+        self.fuse.reach("after place_secrets")
+        self._plan("place_secrets", effect=True)
+        return self.is_volatile
+
+    def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
+        self.fuse.reach("before remove_secrets")
+        pod = self._reach(target, effect=True)
+        pod.disk.pop("secrets", None)
+        pod.volume.pop("secrets", None)
+        self.fuse.reach("after remove_secrets")
+        self._plan("remove_secrets", effect=True)
 
     def push(self, target: Target, tree: Tree) -> Pushed:
         self.fuse.reach(f"before push {tree.label}")

@@ -109,7 +109,7 @@ def _effects() -> list[Fault]:
 
 
 READS_OVER_SSH = ("greet", "claim", "watch", "log", "pull")
-EFFECTS_OVER_SSH = ("arm", "step", "push", "launch", "stop_job")
+EFFECTS_OVER_SSH = ("arm", "step", "place", "unplace", "push", "launch", "stop_job")
 
 
 def _over_ssh() -> list[Fault]:
@@ -129,6 +129,7 @@ def _over_ssh() -> list[Fault]:
         Fault("the pod has too few GPUs", "ssh:greet", _word("few_gpus")),
         Fault("the switch cannot prove itself", "ssh:arm", _word("no_probe")),
         Fault("the switch lacks a tool", "ssh:arm", _error(Refused, "no_tool", retryable=False)),
+        Fault("a secret is not set here", "ssh:place", _error(Refused, "secret_missing", retryable=False)),
         Fault("the launch is claimed only", "ssh:launch", _word("claimed")),
         Fault("the launch lacks a tool", "ssh:launch", _error(Refused, "no_tool", retryable=False)),
         Fault("the local disk has no room for the log", "ssh:watch", _error(Unavailable, "local_disk")),

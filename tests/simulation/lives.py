@@ -401,6 +401,35 @@ _LIVES = (
     Life("disk full", "lost", "pod_vanished", 10, (Strike("the disk is full", "setup", 0, 900.0),), ("resume",)),
 )
 
+_SECRETS: dict[str, Any] = {
+    "secrets": [{"name": "token", "destination": "/workspace/.token", "env": ["TOKEN"]}],
+    "lifecycle": {"on_success": "stop"},
+}
+_SECRET = (
+    Life("secrets in memory", "succeeded", "job_succeeded", 0, config=_SECRETS),
+    Life("secrets on the disk", "succeeded", "job_succeeded", 0, config=_SECRETS, world={"is_volatile": False}),
+    Life(
+        "secrets that cannot be removed",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("the link is down", "release", amount=900.0),),
+        config=_SECRETS,
+        world={"is_volatile": False},
+    ),
+    Life(
+        "a secret is missing after a restart",
+        "failed",
+        "stage",
+        5,
+        (
+            Strike("the pod is stopped by others", "preflight"),
+            Strike("a secret is not set here", "stage", 1),
+        ),
+        config=_SECRETS,
+    ),
+)
+
 _RECYCLE = {"lifecycle": {"on_success": "recycle"}}
 _RECYCLED = (
     Life("recycled", "succeeded", "job_succeeded", 0, config=_RECYCLE),
@@ -544,5 +573,5 @@ _STOPPED = tuple(
     for state in _BEFORE_LAUNCH
 )
 
-LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED, *_RECYCLED)}
+LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED, *_SECRET, *_RECYCLED)}
 """By name."""

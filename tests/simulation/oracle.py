@@ -163,6 +163,8 @@ class Oracle:
         missing = [each.command for each in (*job.setup, *job.preflight) if f"step {each.command}" not in pod.disk]
         if missing:
             self.blame("I16 the job runs in a pod that is not ready for it", f"pod {pod.id}: {missing[0]}")
+        if job.secrets and not ("secrets" in pod.disk or "secrets" in pod.volume):
+            self.blame("I16 the job runs in a pod that is not ready for it", f"pod {pod.id}: its secrets")
 
     # The ends.
 
@@ -257,6 +259,13 @@ class Oracle:
             for name, inode in laptop.disk.contents():
                 if CANARY.encode() in inode.data:
                     self.blame("I10 a secret was kept", name)
+        for pod in self.sim.cloud.ours():
+            if pod.status == "EXITED" and "secrets" in pod.volume and not self._may_hold_secrets(pod):
+                self.blame("I10 a kept pod holds a secret", f"pod {pod.id}")
+
+    def _may_hold_secrets(self, pod: FakePod) -> bool:
+        """Results that nobody has weigh more; the end of the run says so."""
+        return bool(self.uncollected(pod)) or self._was_released()
 
     # Truth.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
+from rpd.states.job import SecretFile
 from rpd.states.world import (
     Armed,
     Claim,
@@ -75,6 +76,16 @@ class SimRemote(FakeRemote):
         self.in_call = "step", "run_step"
         result = super().run_step(target, step)
         return self._answered(self._met, result)
+
+    def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:
+        self.in_call = "place", "place_secrets"
+        is_volatile = super().place_secrets(target, files)
+        return self._answered(self._met, is_volatile)
+
+    def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
+        self.in_call = "unplace", "remove_secrets"
+        super().remove_secrets(target, files)
+        self._answered(self._met, None)
 
     def push(self, target: Target, tree: Tree) -> Pushed:
         self.in_call = "push", "push_tree"

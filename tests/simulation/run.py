@@ -117,6 +117,8 @@ class Simulation:
                 self.workspace.problems = value
             elif name == "paused":
                 self._pause(**value)
+            elif name == "is_volatile":
+                self.remote.is_volatile = value
             else:
                 setattr(self.cloud, name, copy.deepcopy(value))
 

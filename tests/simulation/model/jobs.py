@@ -34,6 +34,10 @@ JOBS: dict[str, dict[str, Any]] = {
     "default": config(),
     "delete": config(lifecycle={"on_success": "delete", "on_failure": "delete", "on_interrupt": "delete"}),
     "recycle": config(lifecycle={"on_success": "recycle", "on_failure": "stop", "on_interrupt": "stop"}),
+    "secrets": config(
+        secrets=[{"name": "token", "destination": "/workspace/.token", "env": ["TOKEN"]}],
+        lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"},
+    ),
     "keep": config(lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"}),
 }
 """By what the config says about the pod at the end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable, UserError
+from rpd.states.job import SecretFile
 from rpd.states.names import Op
 from rpd.states.world import (
     Armed,
@@ -54,6 +55,17 @@ class ModelRemote:
         pod, answer = self._effect(Op.RUN_STEP, target, "exits with 1")
         self._settle(pod, answer)
         return StepResult(1 if answer == "exits with 1" else 0, ("last line",), 3.0)
+
+    def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:
+        pod, answer = self._effect(Op.PLACE_SECRETS, target, "on its disk", "not here")
+        if answer == "not here":
+            raise Refused("$TOKEN is not set", reason="secret_missing", retryable=False)
+        self._settle(changed(pod, secrets="disk" if answer == "on its disk" else "memory"), answer)
+        return answer != "on its disk"
+
+    def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
+        pod, answer = self._effect(Op.REMOVE_SECRETS, target)
+        self._settle(changed(pod, secrets=""), answer)
 
     def push(self, target: Target, tree: Tree) -> Pushed:
         pod, answer = self._effect(Op.PUSH_TREE, target, "arrives broken")

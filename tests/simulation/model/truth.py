@@ -50,6 +50,7 @@ class PodTruth(msgspec.Struct, frozen=True):
     is_doomed: bool = False  # the cloud has accepted a delete, and not carried it out
     job: JobLife = JobLife.NONE
     job_starts: int = 0
+    secrets: str = ""  # where files of secrets stand: "memory" or "disk"
     is_others: bool = False  # an earlier run has left it paused, and it was not handed over
 
     @property
@@ -99,7 +100,8 @@ def changed(pod: PodTruth, **fields: object) -> PodTruth:
 def halted(pod: PodTruth, life: Life = Life.EXITED) -> PodTruth:
     """The pod after its container ended, whoever ended it."""
     job = JobLife.LOST if pod.job is JobLife.RUNNING or (life is Life.GONE and pod.job_starts) else pod.job
-    return changed(pod, life=life, is_up=False, is_armed=False, job=job)
+    secrets = pod.secrets if pod.secrets == "disk" and life is not Life.GONE else ""
+    return changed(pod, life=life, is_up=False, is_armed=False, job=job, secrets=secrets)
 
 
 def started(pod: PodTruth) -> PodTruth:

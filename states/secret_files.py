@@ -1,0 +1,76 @@
+"""Files of secrets in the pod: placed before the trees, removed before the pod is kept. Their values are known to the
+adapter alone; here are names and places."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rpd.engine.decision import Do, Pending, Result
+from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
+from rpd.states.facts import Facts, PodFacts
+from rpd.states.job import SecretFile
+from rpd.states.names import Op
+from rpd.states.world import Target, World
+
+OPERATIONS = frozenset({Op.PLACE_SECRETS, Op.REMOVE_SECRETS})
+"""Operations that this file performs and probes."""
+REMOVAL_TRIES_MAX = 2
+"""After so many, a pod that keeps a secret on its disk is deleted, or its owner is told; nobody waits."""
+
+
+def decide_placing(facts: Facts) -> Do | None:
+    """Place them, unless this container has them."""
+    pod = facts.pod
+    if not facts.job.secrets or pod is None or pod.secrets_in == pod.container:
+        return None
+    return Do(Op.PLACE_SECRETS, pack(target=target(facts), secrets=facts.job.secrets))
+
+
+def decide_removal(facts: Facts, how: str) -> Do | None:
+    """Remove them, where the pod still runs and what holds them stays: a stopped pod, or a network volume."""
+    pod = facts.pod
+    if pod is None or pod.id is None or not pod.secrets_left or pod.greeting is None or not _is_up(pod):
+        return None
+    if how != "stop" and not (pod.secrets_left == "disk" and facts.job.storage.mode == "network_volume"):
+        return None
+    if {"storage_error", "internal_error"} & facts.request_detail.keys():
+        return None  # the shortest way out
+    if facts.failures.get(Op.REMOVE_SECRETS, 0) >= REMOVAL_TRIES_MAX:
+        return None
+    return Do(Op.REMOVE_SECRETS, pack(target=target(facts), secrets=facts.job.secrets))
+
+
+def _is_up(pod: PodFacts) -> bool:
+    return pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.misses
+
+
+def must_go(facts: Facts) -> bool:
+    """A secret stays on the disk of a pod that was to be kept, could not be removed, and nothing else in it is waited
+    for."""
+    pod = facts.pod
+    is_stuck = facts.failures.get(Op.REMOVE_SECRETS, 0) >= REMOVAL_TRIES_MAX
+    is_kept_for_nothing = not facts.results_wait and not facts.was_taken_over
+    return pod is not None and pod.secrets_left == "disk" and is_stuck and is_kept_for_nothing
+
+
+def places_within(facts: Facts, folder: str) -> tuple[str, ...]:
+    """Patterns for the files of secrets below a remote folder, so that no pull brings one along."""
+    root = folder.rstrip("/") + "/"
+    return tuple(f"/{each.destination[len(root) :]}" for each in facts.job.secrets if each.destination.startswith(root))
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Place or remove all of them."""
+    where = unpack(pending, "target", Target)
+    files = msgspec.convert(pending.args["secrets"], tuple[SecretFile, ...])
+    if pending.op == Op.PLACE_SECRETS:
+        return Result(data={"is_volatile": world.remote.place_secrets(where, files)})
+    if pending.op == Op.REMOVE_SECRETS:
+        world.remote.remove_secrets(where, files)
+        return Result(data={})
+    raise unknown_operation(pending)
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Placing and removing may be repeated."""
+    return repeatable(pending, world)
