@@ -200,6 +200,8 @@ class Journal:
 
     def hide(self, *secrets: Secret) -> None:
         """From here on no record holds these either."""
+        if self._redactor is None:
+            self._redactor = Redactor()
         for secret in secrets:
             self._redactor.add(secret)
 

@@ -51,7 +51,7 @@ class LocalWorkspace:
         self._user_home = home and home.resolve()
 
     def check_inputs(self, job: Job, run_dir: str) -> tuple[str, ...]:
-        """Read: problems with local paths, free space, secrets and the SSH key, one sentence each; empty when all is well."""
+        """Read: what is wrong with paths, room, secrets and the SSH key, a sentence each; empty if all is well."""
         return (
             *_missing_paths(job),
             *self._bad_sources(job),
