@@ -31,6 +31,7 @@ from rpd.journal.records import Body, Intent, Left, Note, Observation, Opened, O
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 from rpd.states.exits import Exit
+from rpd.states.faults import Fault
 from rpd.states.names import Op, State, Trigger
 from rpd.states.reuse import adopted_in
 from rpd.states.world import Notice
@@ -128,12 +129,21 @@ def drive_journal(
     control = ProcessControl(journal.path, epoch=journal.epoch)
     if request is not None:
         control.ask(request)
+    told = Told(journal, home)
     needs_secrets = request is None and not _is_launched(journal)
-    facts = job_facts_of(opened, journal.run_id, needs_secrets=needs_secrets)
+    try:
+        facts = job_facts_of(opened, journal.run_id, needs_secrets=needs_secrets)
+    except UserError as error:  # what is rented must not bill until the secret turns up
+        if error.reason != Fault.SECRET_MISSING or not told.owes:
+            raise
+        output.note([f"error: {error.message}", "giving the pod back rather than let it wait; then run the job anew"])
+        request = Request("cancel", "a secret is missing", {"missing": error.message})
+        control.ask(request)
+        needs_secrets = False
+        facts = job_facts_of(opened, journal.run_id, needs_secrets=False)
     if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
         output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
     exit_code: int = Exit.STILL_BILLING
-    told = Told(journal, home)
     try:
         with signal_requests(control.ask), _view(facts, journal, quiet=quiet, live=not as_json) as views:
             listeners: list[Listener] = [told, Pointers(journal, home), *views]

@@ -74,4 +74,8 @@ def debt_lines(facts: Facts, now: Stamp) -> list[str]:
         if is_next:
             lines.append("         the next run of this file takes it up")
         lines.append(f"         rpd release {facts.run_id} --delete   ends that")
+        if known and known.secrets_left:
+            lines.append(
+                "         files of secrets could not be removed from it: delete it as soon as you have its results"
+            )
     return lines

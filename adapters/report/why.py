@@ -28,7 +28,10 @@ WHY: dict[Reason, tuple[str, str]] = {
         "the pod is kept: rpd resume tries again, rpd release ends it",
     ),
     Reason.SETUP_FAILED: ("a setup command failed", "its last lines are above; the job was never started"),
-    Reason.STAGE_FAILED: ("files could not be sent to the pod", "check the disk sizes and the destination"),
+    Reason.STAGE_FAILED: (
+        "files or secrets could not be placed in the pod",
+        "the cause is above; see to disk sizes and destinations, or to what this machine lacks",
+    ),
     Reason.PREFLIGHT_FAILED: ("a preflight command failed", "its last lines are above; the job was never started"),
     Reason.LAUNCH_FAILED: ("the pod could not start the script", "the image may lack a shell or a tool"),
     Reason.SPEC_INVALID: ("something the file names is not there on this machine", "mend it and run again"),

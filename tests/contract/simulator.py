@@ -37,7 +37,7 @@ class Simulator(Simulated):
         super().__init__(folder)
         self.prompter = Prompter()
         silent = SimpleNamespace(
-            **dict.fromkeys(("before_call", "before_create", "before_effect", "before_touch"), _ignore)
+            **dict.fromkeys(("before_call", "before_create", "before_effect", "before_touch", "executed"), _ignore)
         )
         sim: Any = SimpleNamespace(
             clock=self.clock,

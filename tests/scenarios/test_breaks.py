@@ -467,12 +467,23 @@ def test_a_launch_cut_off_before_its_effect_gets_its_secret_again(
     body = "case $MY_TOKEN in tok_*) ;; *) exit 9 ;; esac"
     stage.job(config(body, remote_env={"exports": {"MY_TOKEN": "{MY_TOKEN}"}}))
     broken(stage, KILLED_AT_LAUNCH, "run", "job.yaml", "--sandbox", "--var", "MY_TOKEN")
-    monkeypatch.delenv("MY_TOKEN")
-    done = stage.rpd("resume")
-    assert (done.returncode, "export MY_TOKEN=" in done.stderr) == (2, True), done.stderr
-    monkeypatch.setenv("MY_TOKEN", "tok_4567890abcdefXYZ")
     done = stage.rpd("resume")
     assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.row(69)
+def test_a_launch_cut_off_that_lacks_its_secret_now_gives_the_pod_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "tok_4567890abcdefXYZ")
+    stage.job(config("echo ok", remote_env={"exports": {"MY_TOKEN": "{MY_TOKEN}"}}))
+    broken(stage, KILLED_AT_LAUNCH, "run", "job.yaml", "--sandbox", "--var", "MY_TOKEN")
+    monkeypatch.delenv("MY_TOKEN")
+    done = stage.rpd("resume")
+    assert done.returncode == 130, done.stderr
+    assert "the secret $MY_TOKEN" in done.stderr and "giving the pod back" in done.stderr
+    stage.judge("TERMINATED", starts=0)
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files")

@@ -11,5 +11,5 @@ from tests.features import used
 @pytest.mark.row(86, 137)
 def test_a_few_lives() -> None:
     used.update(("run", "resume", "gc"))
-    lives = run_lives(4, seed=7, parallel=2)
+    lives = run_lives(2, seed=7, parallel=2)
     assert [(life.state, life.recovery, life.faults, life.story) for life in lives if life.faults] == []

@@ -153,8 +153,8 @@ staging:
     assert problems(tmp_path, text) == [
         (
             "1: nam: unknown field (did you mean 'name'?); allowed: artifacts, budget, lifecycle, local, name, "
-            "notify, pod, preflight, provision, remote_env, run, run_id_prefix, schema_version, setup, ssh, staging, "
-            "state_file, storage, variables"
+            "notify, pod, preflight, provision, remote_env, run, run_id_prefix, schema_version, secrets, setup, ssh, "
+            "staging, state_file, storage, variables"
         ),
         "1: name: is missing",
         "3: variables.a: {b} is defined further down; move it above",

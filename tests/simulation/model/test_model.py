@@ -17,6 +17,8 @@ from tests.simulation.model.invariants import WAYS_OUT, faults_at
 from tests.simulation.model.jobs import JOBS
 
 S, T = State, Trigger
+ONE_SEARCH = pytest.mark.xdist_group("model of the shipped lifecycle")
+"""What looks at the same search runs in the same process, so that it is made once."""
 DEFAULT = {"default": JOBS["default"]}
 
 
@@ -36,6 +38,7 @@ def verdict(checked: Checked) -> str:
     return "\n".join(report(checked, JOB_LIFECYCLE.table))
 
 
+@ONE_SEARCH
 def test_the_shipped_lifecycle_keeps_every_rule(
     shipped: Checked, record_property: Callable[[str, object], None]
 ) -> None:
@@ -52,6 +55,7 @@ def test_so_it_does_under_every_policy(name: str) -> None:
     assert not checked.faults, verdict(checked)
 
 
+@ONE_SEARCH
 def test_no_way_out_may_be_missing_where_a_pod_may_compute(shipped: Checked) -> None:
     first = {}
     for node in shipped.by_job["default"].nodes.values():
@@ -128,6 +132,7 @@ def test_a_planted_fault_in_the_loop_is_named(loop: type[plants.Loop], named: st
     assert_named(check(JOB_LIFECYCLE, DEFAULT, loop=loop, faults_max=1), named)
 
 
+@ONE_SEARCH
 def test_a_rule_that_nobody_takes_is_named(shipped: Checked) -> None:
     spare = Rule(T.COLLECTED, S.MONITOR, S.RELEASE, "planted")
     assert list(unexplained(plants.with_rules(*JOB.rules, spare).table, shipped.moves, has_paused=False)) == [
