@@ -14,7 +14,8 @@ TRIES_MAX = 3
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Arm once per start of the pod; a switch that cannot prove itself is recorded, and the run goes on unprotected."""
+    """Arm once per start of the pod, and once per launch; a switch that cannot prove itself is recorded, and the run
+    goes on unprotected."""
     pod = facts.pod
     assert pod is not None, "arm needs a pod"
     if facts.armed_start == pod.starts and facts.armed is not None:
@@ -27,7 +28,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if left:
         return Wait(left, f"the switch in the pod ({facts.last_error})")
     order = SwitchOrder(
-        generation=facts.epoch * 1000 + pod.starts,
+        generation=facts.epoch * 1000 + pod.starts + facts.launch - 1,
         limit_at=limit_at(facts, now),
         action="stop",
         owner_silence_seconds=facts.profile.owner_silence_seconds,

@@ -31,7 +31,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     seen = pod.seen
     if Op.READ_POD not in facts.looked_at or pod.misses:
         return _poll(facts, pod, now)
-    if is_over_price_cap(facts) and not facts.launch_intended:
+    if is_over_price_cap(facts) and not facts.has_launched_here:
         text = f"billed at ${pod.usd_per_hour:.2f}/h, above the cap of ${price_cap(facts):.2f}/h"
         return Fire(Trigger.HOST_FAILED, Reason.HOST_TOO_DEAR, text)
     if seen is not None and seen.status == "EXITED" and not _just_started(facts, pod, now):
@@ -67,7 +67,7 @@ def is_overdue_now(facts: Facts, now: Stamp) -> bool:
 def host_failed(facts: Facts, reason: Reason) -> Fire:
     """Give the host back. After a launch its results are what matters: the run ends, the pod is kept stopped."""
     why = "; ".join(facts.why_not_up) or facts.last_error
-    return Fire(Trigger.HOST_FAILED, Reason.POD_STOPPED if facts.launch_intended else reason, why)
+    return Fire(Trigger.HOST_FAILED, Reason.POD_STOPPED if facts.has_launched_here else reason, why)
 
 
 def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
@@ -100,7 +100,7 @@ def _awaited(facts: Facts, pod: PodFacts) -> str:
 
 def _start(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
     """Start it; a refusal is tried again only where results wait in it, and after a new look each time."""
-    if not facts.launch_intended and (pod.starts > 1 or pod.refused_starts):
+    if not facts.has_launched_here and (pod.starts > 1 or pod.refused_starts):
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
     since = facts.failed_since.get(Op.START_POD)
     if since is not None and elapsed(since, now) > START_RETRY_SECONDS:

@@ -61,7 +61,7 @@ def _has_address(pod: PodFacts) -> bool:
 def _greeted(facts: Facts, pod: PodFacts) -> Decision:
     assert pod.greeting is not None, "greeted"
     wanted = 0 if facts.job.pod.cpu_order else facts.job.pod.gpu_count
-    if pod.greeting.gpus is not None and pod.greeting.gpus < wanted and not facts.launch_intended:
+    if pod.greeting.gpus is not None and pod.greeting.gpus < wanted and not facts.has_launched_here:
         return host_failed(facts, Reason.WRONG_HARDWARE)
     if pod.taken is not None and pod.seen is not None and pod.seen.gpu_id not in (None, pod.taken.gpu_id):
         return host_failed(facts, Reason.WRONG_HARDWARE)

@@ -75,6 +75,7 @@ class PodFacts(msgspec.Struct):
     taken: Paused | None = None  # rented by an earlier run, and taken up paused
     is_unwanted: bool = False  # taken up only to be deleted
     was_used: bool = False  # something of this run was done in it
+    holds_lost: bool = False  # a launch that was lost may have left something there
     secrets_in: str | None = None  # the container in which the files of secrets stand
     secrets_left: str = ""  # where they may still be: "memory", which a stop wipes, or "disk"
     spans: list[Span] = msgspec.field(default_factory=list)
@@ -154,6 +155,11 @@ class Facts(msgspec.Struct):
 
     prepared: tuple[str, str] | None = None  # pod and container in which setup, stage and preflight were done
     launch: int = 1
+    relaunched: Stamp | None = None  # when the launch before was given up
+    lost_in: tuple[str, str] | None = None  # pod and container of the launch before, where it was prepared
+    checkpoints_here: dict[str, Stamp] = {}  # remote path -> when it last arrived on this machine
+    checkpoint_asked: str | None = None  # the one last asked for
+    checkpoint_tried: dict[str, Stamp] = {}  # remote path -> when it was last asked for
     launch_intended: bool = False
     launch_refused: str | None = None
     claim: Claim | None = None
@@ -241,17 +247,26 @@ class Facts(msgspec.Struct):
     @property
     def log_path(self) -> str:
         """Where the job's output goes in the pod."""
-        return self.job.run.log_path or f"{self.folder}/run.log"
+        return self.job.run.log_path or f"{self.folder}/{self._log_name}"
 
     @property
     def local_log(self) -> str:
-        """Where the job's output goes on this machine."""
-        return f"{self.opened.run_dir}/run.log"
+        """Where the job's output goes on this machine: every launch has a log of its own."""
+        return f"{self.opened.run_dir}/{self._log_name}"
+
+    @property
+    def _log_name(self) -> str:
+        return "run.log" if self.launch == 1 else f"run-{self.launch}.log"
 
     @property
     def request(self) -> str | None:
         """What was last asked for in this epoch."""
         return self.requests[-1] if self.requests else None
+
+    @property
+    def has_launched_here(self) -> bool:
+        """The pod in hand may hold what a launch has left, be it the one in hand or one that was lost."""
+        return self.launch_intended or (self.pod is not None and self.pod.holds_lost)
 
     @property
     def was_rented(self) -> bool:
@@ -295,6 +310,11 @@ class Facts(msgspec.Struct):
         if self.claim is not None and self.claim.phase == "none" and self.claim_is_fresh:
             return True
         return self.log_fetched and not self.uncollected
+
+    @property
+    def has_retries(self) -> bool:
+        """A lost job may be launched again: the config says so, nobody asked for the end, and nobody else acts here."""
+        return self.launch <= self.job.retries and self.request is None and not self.was_taken_over
 
     @property
     def may_try_next(self) -> bool:

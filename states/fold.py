@@ -139,5 +139,7 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         facts.pod.secrets_left = "disk"  # until the pod says otherwise
     elif intent.op == Op.LAUNCH_JOB:
         facts.launch_intended = True
+    elif intent.op == Op.PULL_CHECKPOINT:
+        facts.checkpoint_asked = str(intent.args["path"])
     elif intent.op == Op.PULL_ARTIFACT:
         facts.pulling, facts.pull_since = str(intent.args["pull"]["label"]), at

@@ -182,6 +182,14 @@ def _pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         facts.pull_failures[facts.pulling] = facts.pull_failures.get(facts.pulling, 0) + 1
 
 
+def _checkpoint_pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    """However it went, the next one has its time."""
+    if facts.checkpoint_asked is not None:
+        facts.checkpoint_tried[facts.checkpoint_asked] = at
+    if outcome.status == "ok" and not outcome.data["pulled"]["is_missing"]:
+        facts.checkpoints_here[str(outcome.data["path"])] = at
+
+
 def _manifest_written(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         facts.manifest_sha256 = str(outcome.data["sha256"])
@@ -201,6 +209,7 @@ OUTCOMES: dict[str, Callable[[Facts, Outcome, Stamp], None]] = {
     Op.LAUNCH_JOB: _launched,
     Op.STOP_JOB: _job_stopped,
     Op.FETCH_LOG: _log_fetched,
+    Op.PULL_CHECKPOINT: _checkpoint_pulled,
     Op.PULL_ARTIFACT: _pulled,
     Op.WRITE_MANIFEST: _manifest_written,
 }

@@ -25,6 +25,8 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
         if facts.pod is not None and not is_taken:
             text = move.why if reason is Reason.HOST_TOO_DEAR else facts.last_error
             facts.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), text or str(reason))
+    if move.trigger == Trigger.RELAUNCH:
+        _launch_anew(facts, at)
     if facts.entered is not None:
         facts.seconds_in[move.source] = facts.seconds_in.get(move.source, 0.0) + elapsed(facts.entered, at)
     facts.state, facts.entered = State(move.dest), at
@@ -36,6 +38,27 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
     if move.source == State.COLLECT and move.trigger != Trigger.COLLECTED:
         facts.gave_up_collecting = True
     _ENTERING.get(facts.state, _nothing)(facts, move, at)
+
+
+def _launch_anew(facts: Facts, at: Stamp) -> None:
+    """The launch before is over and lost; what it said and left counts no more. Its checkpoints do."""
+    if facts.pod is not None:
+        facts.pod.holds_lost = facts.has_launched_here
+    facts.launch += 1
+    facts.relaunched = at
+    facts.launch_intended, facts.launch_refused = False, None
+    facts.claim, facts.claim_is_fresh, facts.claimed_since = None, False, None
+    facts.job_stopped, facts.heard = False, ()
+    facts.armed, facts.armed_start = None, -1  # the switch has to look after the next one
+    facts.log_fetched, facts.gave_up_collecting, facts.collect_since = False, False, None
+    for held in (facts.pulled, facts.pull_failures, facts.pull_errors, facts.pull_seconds):
+        held.clear()
+    facts.reason, facts.reason_text = None, None
+    facts.host_failure, facts.host_failures = None, 0
+    facts.refusals.clear()  # what was sold out then may be had now
+    facts.offers = None
+    facts.checkpoint_tried.clear()
+    facts.lost_in, facts.prepared = facts.prepared, None
 
 
 def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:
@@ -124,6 +147,7 @@ def _carry_over(facts: Facts, at: Stamp) -> None:
             if span.until is None:
                 span.since = carried_over(span.since, at)
     facts.released_ids = {pod_id: carried_over(moment, at) for pod_id, moment in facts.released_ids.items()}
+    facts.checkpoint_tried = {path: carried_over(moment, at) for path, moment in facts.checkpoint_tried.items()}
     if facts.claimed_since is not None:
         facts.claimed_since = carried_over(facts.claimed_since, at)
 

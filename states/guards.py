@@ -25,6 +25,11 @@ def results_wait(facts: Facts) -> bool:
     return facts.results_wait
 
 
+def retries_left(facts: Facts) -> bool:
+    """The config grants a lost job another launch."""
+    return facts.has_retries
+
+
 def attempts_left(facts: Facts) -> bool:
     """The host failed, not the run: another candidate may be tried."""
     return facts.may_try_next

@@ -206,6 +206,13 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = False
 
 
+class Checkpoints(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What the job writes to go on from: pulled while it runs, and there again when it is launched again."""
+
+    paths: Annotated[tuple[Text, ...], Meta(description="Folders or files in the pod.")] = ()
+    every_minutes: Annotated[Minutes, Meta(description="Minutes between two pulls of one of them.")] = 10
+
+
 class Lifecycle(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What becomes of the pod at each kind of end."""
 
@@ -275,5 +282,11 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     staging: Annotated[tuple[Staging, ...], Meta(description="What is sent to the pod.")] = ()
     secrets: Annotated[tuple[SecretFile, ...], Meta(description="Files of secrets in the pod.")] = ()
     artifacts: Annotated[tuple[Artifact, ...], Meta(description="What is fetched and verified after the job.")] = ()
+    checkpoints: Annotated[
+        Checkpoints, Meta(description="What is pulled while the job runs, and pushed back before it is launched again.")
+    ] = Checkpoints()
+    retries: Annotated[
+        Annotated[int, Meta(ge=0, le=100)], Meta(description="How often a job that was lost is launched again.")
+    ] = 0
     lifecycle: Annotated[Lifecycle, Meta(description="What becomes of the pod.")] = Lifecycle()
     notify: Annotated[Notify, Meta(description="Who is told.")] = Notify()

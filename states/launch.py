@@ -10,7 +10,7 @@ from rpd.states.call import job_ref, pack, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.link import decide_link, only_ask
 from rpd.states.names import Op, Reason, Trigger
-from rpd.states.verdict import job_reason, lost_reason
+from rpd.states.verdict import decide_lost, job_reason
 from rpd.states.world import JobRef, LaunchOrder, Target, World
 
 CLAIM_RETRY_SECONDS = 10.0
@@ -40,7 +40,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         case "ended":
             return Fire(Trigger.JOB_ENDED, job_reason(facts))
         case _:
-            return Fire(Trigger.JOB_LOST, lost_reason(facts))
+            return decide_lost(facts)
 
 
 def _claimed(facts: Facts, now: Stamp) -> Decision:

@@ -10,6 +10,7 @@ from rpd.engine.lifecycle import Handler, Lifecycle
 from rpd.states import (
     arm,
     boot,
+    checkpoints,
     collect,
     connect,
     create,
@@ -76,6 +77,7 @@ WORDS: dict[str, str] = {
     Op.WATCH_JOB: "the job runs",
     Op.STOP_JOB: "stopping the job",
     Op.FETCH_LOG: "fetching the log",
+    Op.PULL_CHECKPOINT: "fetching a checkpoint",
     Op.PULL_ARTIFACT: "fetching",
     Op.STOP_POD: "stopping the pod",
     Op.DELETE_POD: "deleting the pod",
@@ -98,6 +100,7 @@ SHARED: dict[str, ModuleType] = {
     **dict.fromkeys(sweep.OPERATIONS, sweep),
     **dict.fromkeys(notice.OPERATIONS, notice),
     **dict.fromkeys(secret_files.OPERATIONS, secret_files),
+    **dict.fromkeys(checkpoints.OPERATIONS, checkpoints),
 }
 """Operations that more than one state has, and whose file does them."""
 

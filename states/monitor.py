@@ -6,13 +6,14 @@ from rpd.engine.deadline import elapsed, is_before
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, look_at_pod, pack, repeatable, target, unknown_operation, unpack
+from rpd.states.checkpoints import decide_pull
 from rpd.states.facts import Facts
 from rpd.states.faults import Fault
 from rpd.states.link import POD_LOOK_SECONDS, decide_link, only_ask
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.notice import WARN_AT
 from rpd.states.policy import budget_seconds_left
-from rpd.states.verdict import heard_reason, job_reason, lost_reason
+from rpd.states.verdict import decide_lost, heard_reason, job_reason
 from rpd.states.world import JobRef, Target, World
 
 WATCH_SECONDS = 15.0
@@ -26,7 +27,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if claim is not None and facts.claim_is_fresh and claim.phase == "ended":
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
     if claim is not None and facts.claim_is_fresh and claim.phase in ("lost", "none"):
-        return Fire(Trigger.JOB_LOST, lost_reason(facts))
+        return decide_lost(facts)
     heard = heard_reason(facts)
     if heard is not None and claim is not None and claim.phase == "running":
         return Fire(Trigger.JOB_ENDED, heard, f"its log says {', '.join(map(repr, facts.heard))}")
@@ -38,6 +39,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     pod = facts.pod
     if Op.READ_POD in facts.looked_at and pod is not None and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
+    checkpoint = decide_pull(facts, now)
+    if checkpoint is not None:
+        return checkpoint
     until = 1.0 if "budget" in facts.noticed else WARN_AT
     seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now, until)))
     if Op.WATCH_JOB in facts.failures and facts.last_reason == Fault.LOCAL_DISK and not _is_asked_since(facts):

@@ -71,13 +71,14 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
             return "stop"  # `delete` counts as told to only after whatever could be fetched was
         return policy.on_failure
     if not facts.launch_intended:
-        return "delete"
+        return "stop" if facts.has_launched_here else "delete"  # a launch that was lost may have left something
     if outcome is Outcome.SUCCEEDED:
         return "delete" if policy.on_success == "delete" and not facts.results_wait else "stop"
     if outcome is Outcome.CANCELLED:
         never_started = facts.claim is not None and facts.claim.phase == "none"
         if never_started:
-            return "stop" if facts.pod is not None and facts.pod.taken is not None else "delete"
+            pod = facts.pod
+            return "stop" if pod is not None and (pod.taken is not None or pod.holds_lost) else "delete"
         is_tried = facts.gave_up_collecting or not facts.results_wait
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
         return "delete" if named else "stop"

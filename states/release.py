@@ -10,7 +10,7 @@ from rpd.states.call import pause_left, repeatable, unknown_operation
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.names import Op, Reason, Trigger
-from rpd.states.policy import release_how
+from rpd.states.policy import budget_share, release_how
 from rpd.states.proof import proof_text, quiet_seconds_left
 from rpd.states.secret_files import decide_removal
 from rpd.states.sweep import give_back, how_to_end, survey_args
@@ -109,6 +109,9 @@ def _proved(facts: Facts, now: Stamp) -> Decision:
     ]
     if facts.results_wait and kept and not _is_renounced(facts):
         return Fire(Trigger.PARKED, None, None, tuple(debts))
+    is_lost = facts.reason is Reason.POD_VANISHED and (pod is None or pod.is_gone)
+    if is_lost and facts.has_retries and budget_share(facts, now) < 1.0:
+        return Fire(Trigger.RELAUNCH, None, f"launch {facts.launch} was lost with its pod", tuple(debts))
     if facts.may_try_next:
         return Fire(Trigger.TRY_NEXT, None, None, tuple(debts))
     return Fire(Trigger.RELEASED, _last_reason(facts), None, tuple(debts))

@@ -49,7 +49,7 @@ def must_go(facts: Facts) -> bool:
     for."""
     pod = facts.pod
     is_stuck = facts.failures.get(Op.REMOVE_SECRETS, 0) >= REMOVAL_TRIES_MAX
-    is_kept_for_nothing = not facts.results_wait and not facts.was_taken_over
+    is_kept_for_nothing = not (facts.results_wait or facts.was_taken_over or (pod is not None and pod.holds_lost))
     return pod is not None and pod.secrets_left == "disk" and is_stuck and is_kept_for_nothing
 
 

@@ -89,9 +89,10 @@ def choose(facts: Facts, now: Stamp) -> Candidate | None:
 def stock_seconds_left(facts: Facts, now: Stamp) -> float:
     """How long the run may still wait for stock; 0.0 when it does not, or when something else is the trouble."""
     wait = stock_wait_seconds(facts)
-    if not wait or facts.started is None or not any(each.reason == NO_STOCK for each in facts.refusals.values()):
+    since = facts.relaunched or facts.started
+    if not wait or since is None or not any(each.reason == NO_STOCK for each in facts.refusals.values()):
         return 0.0
-    return remaining(facts.started, wait, now)
+    return remaining(since, wait, now)
 
 
 def _pause_left(facts: Facts, refusal: Refusal, now: Stamp) -> float:

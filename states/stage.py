@@ -7,6 +7,7 @@ import hashlib
 from rpd.engine.decision import Decision, Do, Fire, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
+from rpd.states.checkpoints import to_push_back
 from rpd.states.facts import Facts
 from rpd.states.job import Staging
 from rpd.states.names import Op, Reason, Trigger
@@ -19,12 +20,12 @@ DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """The secrets, then the next tree, then the end of the phase."""
+    """The secrets, then the next tree, then checkpoints of the launch before, then the end of the phase."""
     placing = decide_placing(facts)
     if placing is not None:
         return pause_or(facts, now, placing, Reason.STAGE_FAILED)
-    for index, staging in enumerate(facts.job.staging):
-        tree = _tree(index, staging)
+    staged = (_tree(index, staging) for index, staging in enumerate(facts.job.staging))
+    for tree in (*staged, *to_push_back(facts)):
         key = _key(tree, facts)
         if key in facts.trees_done:
             continue

@@ -4,7 +4,14 @@ inspect --graph` and the checks are made from this list."""
 from __future__ import annotations
 
 from rpd.engine.rule import Rule, Table, everywhere
-from rpd.states.guards import attempts_left, job_was_launched, nothing_owed, release_is_proved, results_wait
+from rpd.states.guards import (
+    attempts_left,
+    job_was_launched,
+    nothing_owed,
+    release_is_proved,
+    results_wait,
+    retries_left,
+)
 from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, State, Trigger
 
 S, T = State, Trigger
@@ -53,10 +60,12 @@ LIFE: tuple[Rule, ...] = (
     Rule(T.UNPREPARED, S.LAUNCH, S.SETUP, "the script never ran, and the container is a new one; prepare it again"),
     Rule(T.JOB_ENDED, S.LAUNCH, S.COLLECT, "the claim folder holds an exit code already"),
     Rule(T.JOB_LOST, S.LAUNCH, S.COLLECT, "started, no process left, no exit code"),
+    Rule(T.RELAUNCH, S.LAUNCH, S.ARM, "lost, and retries are left; launch n+1 in this pod", when=(retries_left,)),
     Rule(T.LAUNCH_FAILED, S.LAUNCH, S.RELEASE, "the pod cannot start the script"),
     Rule(T.POD_STOPPED, S.LAUNCH, S.BOOT, "somebody stopped the pod; start it and read the claim folder"),
     Rule(T.JOB_ENDED, S.MONITOR, S.COLLECT, "the exit code is in the claim folder"),
     Rule(T.JOB_LOST, S.MONITOR, S.COLLECT, "no process left, no exit code"),
+    Rule(T.RELAUNCH, S.MONITOR, S.ARM, "lost, and retries are left; launch n+1 in this pod", when=(retries_left,)),
     Rule(T.POD_STOPPED, S.MONITOR, S.BOOT, "somebody stopped the pod; start it and read the claim folder"),
     Rule(T.COLLECTED, S.COLLECT, S.RELEASE, "log and artifacts are here, sizes and hashes verified"),
     Rule(T.COLLECT_FAILED, S.COLLECT, S.RELEASE, "a required artifact is not here"),
@@ -67,6 +76,13 @@ LIFE: tuple[Rule, ...] = (
         S.SELECT,
         "the failed host is given back; a fresh pod",
         when=(attempts_left, release_is_proved),
+    ),
+    Rule(
+        T.RELAUNCH,
+        S.RELEASE,
+        S.SELECT,
+        "the pod was lost, and retries are left; launch n+1 in a fresh one",
+        when=(retries_left, release_is_proved),
     ),
     Rule(
         T.PARKED,

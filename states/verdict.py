@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rpd.engine.decision import Fire
 from rpd.states.facts import Facts
-from rpd.states.names import ENDINGS, Outcome, Reason
+from rpd.states.names import ENDINGS, Outcome, Reason, Trigger
 
 
 def job_reason(facts: Facts) -> Reason:
@@ -38,6 +39,15 @@ def heard_reason(facts: Facts) -> Reason | None:
 def lost_reason(facts: Facts) -> Reason:
     """A job that is gone is lost, unless the run was ended before: then its pod was stopped under it by us."""
     return Reason.JOB_LOST if facts.reason is None else facts.reason
+
+
+def decide_lost(facts: Facts) -> Fire:
+    """A job without processes and exit code is launched again where the config says so. One whose claim is gone is not:
+    it may have wiped its volume, and run on."""
+    is_free = facts.reason is None and facts.claim is not None and facts.claim.phase == "lost"
+    if is_free and facts.has_retries:
+        return Fire(Trigger.RELAUNCH, None, f"launch {facts.launch} was lost; {facts.launch + 1} is next")
+    return Fire(Trigger.JOB_LOST, lost_reason(facts))
 
 
 def verdict(facts: Facts) -> tuple[Outcome, Reason | None, int]:

@@ -430,6 +430,49 @@ _SECRET = (
     ),
 )
 
+_RETRY: dict[str, Any] = {
+    "retries": 1,
+    "checkpoints": {"paths": ["/workspace/ckpt", "/root/state"], "every_minutes": 1},
+}
+_RETRIED = (
+    Life("checkpoints", "succeeded", "job_succeeded", 0, job=_LONG_JOB, config=_RETRY),
+    Life(
+        "launched again in a fresh pod",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("the pod is deleted by others", "monitor", 14),),
+        job=_LONG_JOB,
+        config=_RETRY,
+    ),
+    Life(
+        "launched again in its pod",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("the container restarts", "monitor", 14),),
+        job=_LONG_JOB,
+        config=_RETRY,
+    ),
+    Life(
+        "lost twice",
+        "lost",
+        "job_lost",
+        10,
+        (Strike("the pod is deleted by others", "monitor", 14), Strike("the container restarts", "monitor", 30)),
+        job=_LONG_JOB,
+        config=_RETRY,
+    ),
+    Life(
+        "vanished before the launch, launched again",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("the pod is deleted by others", "setup", 1),),
+        config=_RETRY,
+    ),
+)
+
 _RECYCLE = {"lifecycle": {"on_success": "recycle"}}
 _RECYCLED = (
     Life("recycled", "succeeded", "job_succeeded", 0, config=_RECYCLE),
@@ -573,5 +616,5 @@ _STOPPED = tuple(
     for state in _BEFORE_LAUNCH
 )
 
-LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED, *_SECRET, *_RECYCLED)}
+LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED, *_SECRET, *_RETRIED, *_RECYCLED)}
 """By name."""

@@ -12,7 +12,7 @@ from rpd.journal.records import Closed, Intent, Observation, Outcome, Record, Tr
 from rpd.journal.store import Journal
 from rpd.states import cost
 from rpd.states.reuse import drift
-from rpd.states.world import PodOrder
+from rpd.states.world import PodOrder, SwitchOrder
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import _Run
 from tests.simulation.cloud import CANARY
@@ -157,9 +157,19 @@ class Oracle:
         elif call == "delete" and not self._may_delete(pod):
             self.blame("I8 uncollected results were deleted", f"pod {pod.id}, {self.uncollected(pod)}")
 
-    def executed(self, pod: FakePod) -> None:
-        """The script begins: whatever it needs must be in the container that it runs in."""
-        job = self.sim.job
+    def executed(self, pod: FakePod, launch: int) -> None:
+        """The script begins: whatever it needs must be in the container that it runs in, and no other launch of it may
+        be alive."""
+        job, is_alone = self.sim.job, len(self.sim.laptops) == 1
+        for each in self.sim.cloud.ours():
+            if is_alone and any(self.sim.remote.is_running(each, run) for run in self._runs(each)):
+                self.blame("I3 two launches run at once", f"launch {launch} in pod {pod.id} beside pod {each.id}")
+        order = pod.volume.get("switch")
+        if isinstance(order, SwitchOrder) and order.launch != launch:
+            self.blame("I17 the switch looks after another launch", f"{order.launch}, not {launch}")
+        for path in job.checkpoints.paths if launch > 1 and is_alone else ():
+            if path in self.sim.remote.checkpoints_here and not self.sim.remote.holds(pod, path):
+                self.blame("I17 launched again without its checkpoint", f"pod {pod.id}: {path}")
         missing = [each.command for each in (*job.setup, *job.preflight) if f"step {each.command}" not in pod.disk]
         if missing:
             self.blame("I16 the job runs in a pod that is not ready for it", f"pod {pod.id}: {missing[0]}")
@@ -228,10 +238,13 @@ class Oracle:
     def _check_starts(self) -> None:
         """Once, whatever happens. Two owners with copies of one journal find each other through the mark in the pod, so
         for them it is once in each pod (docs/reliability.md)."""
-        started = self.sim.remote.started_in
+        remote, allowed = self.sim.remote, 1 + self.sim.job.retries
+        started = remote.started_in
         most = max(started.values(), default=0) if len(self.sim.laptops) > 1 else sum(started.values())
-        if most > 1:
+        if most > allowed:
             self.blame("I3 the job was started twice", f"{most} times")
+        if len(self.sim.laptops) == 1 and len(set(remote.starts)) < len(remote.starts):
+            self.blame("I3 a launch was executed twice", ", ".join(remote.starts))
 
     def _check_verdict(self) -> None:
         account = self._accounts.get(self.sim.laptop.name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
+from rpd.states.checkpoints import LABEL
 from rpd.states.job import SecretFile
 from rpd.states.world import (
     Armed,
@@ -36,15 +37,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+WRITTEN = "written by the job"
+
 
 class SimRemote(FakeRemote):
     """The port `Remote` of every laptop of one simulation. `delivered` holds (laptop, label) of results that arrived,
-    `started_in` how often the script was executed in each pod, `in_call` the call (and its effect) on its way there."""
+    `checkpoints_here` the remote paths of checkpoints that did, `started_in` how often the script was executed in each
+    pod, `in_call` the call (and its effect) on its way there."""
 
     def __init__(self, sim: Simulation) -> None:
         super().__init__(sim.cloud, sim.control)
         self.sim = sim
         self.delivered: set[tuple[str, str]] = set()
+        self.checkpoints_here: set[str] = set()
         self.started_in: dict[str, int] = {}
         self.in_call: tuple[str, str | None] = ("", None)
         self._met: str | None = None
@@ -89,6 +94,10 @@ class SimRemote(FakeRemote):
 
     def push(self, target: Target, tree: Tree) -> Pushed:
         self.in_call = "push", "push_tree"
+        pod = self.cloud.pods[target.pod_id]
+        is_newer = self._place_of(pod, tree.destination).get(f"tree {tree.destination}") == WRITTEN
+        if tree.label.startswith(LABEL) and is_newer and self._is_reachable(pod):
+            self.sim.oracle.blame("I17 a newer checkpoint was overwritten", f"pod {pod.id}: {tree.destination}")
         pushed = super().push(target, tree)
         return self._answered(self._met, pushed)
 
@@ -156,9 +165,15 @@ class SimRemote(FakeRemote):
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
         self.in_call = "pull", None
+        pod = self.cloud.pods[target.pod_id]
         pulled = super().pull(target, pull)
         if self._met == "corrupt":
             raise refusal("pull", "verify_failed")
+        if pull.label.startswith(LABEL):
+            if f"tree {pull.remote_path}" not in self._place_of(pod, pull.remote_path):
+                pulled = Pulled(pull.label, is_missing=True)
+            else:
+                self.checkpoints_here.add(pull.remote_path)
         self.delivered.add((self.sim.laptop.name, pull.label))
         return self._answered(self._met, pulled)
 
@@ -183,6 +198,18 @@ class SimRemote(FakeRemote):
         self.in_call = "", None  # one that never arrived, or is another machine's, is not this one
         return self._reach(target, effect=effect)
 
+    def is_running(self, pod: FakePod, run: _Run) -> bool:
+        """Whether this execution of the script is alive."""
+        return pod.status == "RUNNING" and self._phase(pod, run) == "running"
+
+    def holds(self, pod: FakePod, path: str) -> bool:
+        """Whether a checkpoint stands in the pod."""
+        return f"tree {path}" in self._place_of(pod, path)
+
+    def _place_of(self, pod: FakePod, path: str) -> dict[str, object]:
+        """The disk of a pod that a path is on."""
+        return pod.volume if path.startswith(pod.order.volume_path) else pod.disk
+
     def _answered(self, fault: str | None, answer: T) -> T:
         """The effect has happened; its answer may be lost on the way."""
         self.sim.director.moment("effect:done")
@@ -194,8 +221,10 @@ class SimRemote(FakeRemote):
         now = self.clock.real
         self.starts.append(f"{target.run_id}-{order.launch}")
         self.started_in[pod.id] = self.started_in.get(pod.id, 0) + 1
-        self.sim.say(f"the script is executed in pod {pod.id}")
-        self.sim.oracle.executed(pod)
+        self.sim.say(f"launch {order.launch} of the script is executed in pod {pod.id}")
+        self.sim.oracle.executed(pod, order.launch)
+        for path in self.sim.job.checkpoints.paths:
+            self._place_of(pod, path)[f"tree {path}"] = WRITTEN
         self.clock.after(self.job.seconds + 1.0, lambda: self._wait_for_owner(pod))
         return _Run(pod.container, now, now + self.job.seconds, self.job.exit_code)
 

@@ -38,6 +38,11 @@ JOBS: dict[str, dict[str, Any]] = {
         secrets=[{"name": "token", "destination": "/workspace/.token", "env": ["TOKEN"]}],
         lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"},
     ),
+    "retries": config(
+        retries=1,
+        checkpoints={"paths": ["/root/state"], "every_minutes": 0.1},
+        lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"},
+    ),
     "keep": config(lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"}),
 }
 """By what the config says about the pod at the end."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
 from rpd.journal.records import Intent, Record, Stamp
 from rpd.states import policy
+from rpd.states.checkpoints import decide_pull
 from rpd.states.facts import Facts
 from rpd.states.interrupts import MISSES_MIN
 from rpd.states.names import ENDINGS, Op, State
@@ -151,6 +152,8 @@ def key_of(
         _pod(facts, truth, now),
         _job(facts),
         facts.launch_intended,
+        (facts.launch, facts.has_launched_here),
+        facts.state is State.MONITOR and decide_pull(facts, now) is not None,
         facts.parked_epoch >= 0 if facts.state in PARKING else None,
         _attempts(facts),
         _of_this_process(facts) if axes.lock == "held" else None,

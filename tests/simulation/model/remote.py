@@ -78,6 +78,10 @@ class ModelRemote:
         pod, answer = self._effect(Op.LAUNCH_JOB, target, "no tool", "unknown, only claimed")
         if answer == "no tool":
             raise Refused("no setsid", reason="no_tool")
+        if order.launch > pod.launch:
+            if pod.job is JobLife.RUNNING:
+                raise Violation("a launch beside one that runs")
+            pod = changed(pod, launch=order.launch, job=JobLife.NONE, job_starts=0)
         if answer == "unknown, only claimed" and pod.job is JobLife.NONE:
             self.reality.put(changed(pod, job=JobLife.CLAIMED))
             raise Ambiguous("no answer", reason="link_lost")
@@ -111,7 +115,10 @@ class ModelRemote:
         return 100
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
-        pod, answer = self._effect(Op.PULL_ARTIFACT, target, "arrives broken", "nothing there")
+        asked = self.reality.last_record
+        is_early = asked is not None and getattr(asked.body, "op", None) == Op.PULL_CHECKPOINT
+        op = Op.PULL_CHECKPOINT if is_early else Op.PULL_ARTIFACT
+        pod, answer = self._effect(op, target, "arrives broken", "nothing there")
         if answer == "arrives broken":
             raise Unavailable("what arrived is not what was sent", reason="verify_failed")
         self._settle(pod, answer)
@@ -202,6 +209,8 @@ class ModelWorkspace:
 
 
 def _claim(pod: PodTruth, launch: int) -> Claim:
+    if launch > pod.launch:
+        return Claim("none", launch)
     exit_code = {JobLife.DONE: 0, JobLife.FAILED: 1}.get(pod.job)
     is_over = exit_code is not None
     return Claim(

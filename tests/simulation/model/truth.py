@@ -50,6 +50,7 @@ class PodTruth(msgspec.Struct, frozen=True):
     is_doomed: bool = False  # the cloud has accepted a delete, and not carried it out
     job: JobLife = JobLife.NONE
     job_starts: int = 0
+    launch: int = 1  # the launch that these are about
     secrets: str = ""  # where files of secrets stand: "memory" or "disk"
     is_others: bool = False  # an earlier run has left it paused, and it was not handed over
 

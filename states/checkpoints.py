@@ -1,0 +1,86 @@
+"""Checkpoints: what a job writes to go on from. Pulled while it runs, and pushed back before it is launched again where
+it would not find them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rpd.engine.deadline import elapsed, is_before
+from rpd.engine.decision import Do, Pending, Result
+from rpd.journal.records import Stamp
+from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
+from rpd.states.facts import Facts
+from rpd.states.job import Artifact
+from rpd.states.names import Op
+from rpd.states.secret_files import places_within
+from rpd.states.world import Pull, Target, Tree, World
+
+OPERATIONS = frozenset({Op.PULL_CHECKPOINT})
+"""Operations that this file performs and probes."""
+LABEL = "checkpoint "
+"""What the label of a checkpoint begins with; artifacts may not have one like it."""
+
+
+def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
+    """The checkpoints as they are fetched after the job: where there are some, and nobody waits for them."""
+    return tuple(
+        Artifact(f"{LABEL}{path}", path, _local(facts, path), required=False) for path in facts.job.checkpoints.paths
+    )
+
+
+def decide_pull(facts: Facts, now: Stamp) -> Do | None:
+    """Pull the one that is due. One that cannot be had is due again after the same time; a job is not disturbed for
+    it."""
+    if Op.WATCH_JOB in facts.failures or _has_just_failed(facts):
+        return None
+    for path in facts.job.checkpoints.paths:
+        last = facts.checkpoint_tried.get(path) or facts.entered or now
+        if elapsed(last, now) >= facts.job.checkpoints.every_minutes * 60.0:
+            pull = Pull(f"{LABEL}{path}", path, _local(facts, path), False, places_within(facts, path))
+            return Do(Op.PULL_CHECKPOINT, pack(target=target(facts), path=path, pull=pull))
+    return None
+
+
+def _has_just_failed(facts: Facts) -> bool:
+    """One could not be had, which may be the link or the pod: the job itself is looked at before the next."""
+    if Op.PULL_CHECKPOINT not in facts.failures:
+        return False
+    watched = facts.looked_at.get(Op.WATCH_JOB)
+    return watched is None or not is_before(facts.looked_at[Op.PULL_CHECKPOINT], watched)
+
+
+def to_push_back(facts: Facts) -> Iterator[Tree]:
+    """What the next launch would not find in the pod, and is here."""
+    for path in facts.job.checkpoints.paths:
+        if path in facts.checkpoints_here and not _survives(facts, path):
+            yield Tree(f"{LABEL}{path}", _local(facts, path), path, (), delete=False)
+
+
+def _survives(facts: Facts, path: str) -> bool:
+    """What the lost launch has written last is still there: newer than what was pulled of it."""
+    pod = facts.pod
+    if facts.lost_in is None or pod is None:
+        return False
+    is_same_pod = facts.lost_in[0] == pod.name
+    if is_same_pod and facts.lost_in[1] == pod.container:
+        return True
+    storage = facts.job.storage
+    is_on_volume = path.startswith(storage.volume_mount.rstrip("/") + "/")
+    return is_on_volume and (is_same_pod or storage.mode == "network_volume")
+
+
+def _local(facts: Facts, path: str) -> str:
+    return f"{facts.opened.run_dir}/checkpoints{path}"
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Pull one."""
+    if pending.op != Op.PULL_CHECKPOINT:
+        raise unknown_operation(pending)
+    pulled = world.remote.pull(unpack(pending, "target", Target), unpack(pending, "pull", Pull))
+    return Result(data={"path": pending.args["path"], **pack(pulled=pulled)})
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """What arrived intact is not fetched again."""
+    return repeatable(pending, world)
