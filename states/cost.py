@@ -14,8 +14,9 @@ STOPPED_VOLUME_USD_PER_GB_MONTH = 0.20
 NETWORK_VOLUME_USD_PER_GB_MONTH = 0.07
 """Standard storage, as long as the volume exists, whether or not a pod mounts it."""
 LARGE_NETWORK_VOLUME_USD_PER_GB_MONTH = 0.05
-"""Of a volume "over 1 TB". RunPod does not say of which GB; the dearer reading is of those beyond it, and 1024 GB for 1 TB."""
 LARGE_NETWORK_VOLUME_GB = 1024
+"""The lower rate is for volumes "over 1 TB". RunPod does not say for which of their GB; this is the dearer reading: for
+those beyond the first 1024."""
 SECONDS_PER_HOUR = 3600.0
 
 
