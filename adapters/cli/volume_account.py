@@ -92,7 +92,7 @@ class VolumeAccount:
 
     def find(self, word: str, command: str) -> Row:
         """The one with this id, else the only one of this name. `command` is what was asked for, to be typed again with
-        an id."""
+        an id in place of VOLUME."""
         rows = self.rows()
         found = [row for row in rows if row.volume.id == word] or [row for row in rows if row.volume.name == word]
         if len(found) == 1:
@@ -106,7 +106,9 @@ class VolumeAccount:
             )
         lines = [f"{len(found)} network volumes are named {word!r}:", *(f"  {told_of(row.volume)}" for row in found)]
         raise UserError(
-            "\n".join(map(one_line_kept, lines)), reason="ambiguous_name", hint=f"{command} {found[0].volume.id}"
+            "\n".join(map(one_line_kept, lines)),
+            reason="ambiguous_name",
+            hint=command.replace("VOLUME", found[0].volume.id),
         )
 
     def again(self, row: Row) -> Row:

@@ -30,7 +30,7 @@ LOOKS = 4
 def grow_volume(word: str, size_gb: int, *, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0 when it has that size."""
     account = VolumeAccount(use_sandbox=use_sandbox)
-    row = account.find(word, "rpd volumes grow" + account.words)
+    row = account.find(word, f"rpd volumes grow{account.words} VOLUME --size-gb {size_gb}")
     before = row.volume
     if before.size is not None and size_gb < before.size:
         raise UserError(
@@ -81,7 +81,7 @@ def delete_volume(word: str, *, yes: bool, use_sandbox: bool, as_json: bool) -> 
     """Exit code 0 when it is gone; 8 when it still bills, or may."""
     account = VolumeAccount(use_sandbox=use_sandbox)
     command = "rpd volumes delete" + account.words
-    row = account.find(word, command)
+    row = account.find(word, f"{command} VOLUME")
     _require_unused(account, row)
     output.note(_losses(row))
     question = one_line(f"type {row.word} to delete it, or anything else to keep it:")

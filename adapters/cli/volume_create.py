@@ -78,13 +78,9 @@ def create_volume(wanted: Wanted, *, yes: bool, use_sandbox: bool, as_json: bool
     else:
         output.text(_page(account, row))
     if twins:
-        output.note(
-            [
-                f"warning: other network volumes bear this name by now: {', '.join(twins)}; each bills, and a job file "
-                "has to name one by its id",
-                f"rpd volumes delete{account.words} {twins[0]}   deletes the first of them",
-            ]
-        )
+        others = f"warning: other network volumes bear this name by now: {', '.join(twins)}"
+        output.note([f"{others}; each bills, and a job file has to name one by its id"])
+        output.note([f"rpd volumes delete{account.words} {twins[0]}   deletes the first of them"])
     return 0
 
 
