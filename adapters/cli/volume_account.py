@@ -17,6 +17,7 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.volume_users import VolumeUsers, Workflow, cloud_mark
 from rpd.adapters.report.words import money, one_line, plural
+from rpd.adapters.runpod.errors import HINTS
 from rpd.adapters.runpod.wire import Mount, Volume
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
 from rpd.states import cost
@@ -27,6 +28,7 @@ DECLINED = 3
 """Exit code of a person's no."""
 STANDARD = "STANDARD"
 
+_HINTS: dict[str, str] = {str(fault): hint for fault, hint in HINTS.items()}
 _KEY = (Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED, Fault.POOL_FORBIDDEN, Fault.NO_CREDIT)
 
 
@@ -134,6 +136,8 @@ def told() -> Iterator[None]:
 
 def as_user_error(error: RpdError) -> UserError:
     """4: the key or the money. 2: what was asked for. 6: the cloud could not be reached. 8: it may have happened."""
+    # The word of a refused pod order: with volumes there are no pools, so it is the key's right that is missing.
+    reason = Fault.FORBIDDEN if error.reason == Fault.POOL_FORBIDDEN else error.reason
     if error.reason in _KEY:
         code = Exit.KEY
     elif isinstance(error, Ambiguous):
@@ -142,8 +146,8 @@ def as_user_error(error: RpdError) -> UserError:
         code = Exit.NO_CAPACITY
     else:
         code = Exit.USAGE if isinstance(error, Refused) else Exit.INTERNAL
-    hint = error.hint or ("the same command again, later" if code == Exit.NO_CAPACITY else "")
-    return UserError(error.message, exit_code=code, reason=error.reason, hint=hint)
+    later = "the same command again, later" if code == Exit.NO_CAPACITY else ""
+    return UserError(error.message, exit_code=code, reason=reason, hint=error.hint or _HINTS.get(reason, later))
 
 
 def ask(question: str, wanted: tuple[str, ...], *, yes: bool, hint: str, undone: str) -> None:
