@@ -163,6 +163,7 @@ def test_a_lost_answer_does_not_make_two(stage: Stage, how: dict[str, str]) -> N
     assert len(stage.truth()["volumes"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.row(47)
 def test_an_order_that_came_to_nothing_may_be_given_again(stage: Stage) -> None:
     stage.fault("F41", done="no")
