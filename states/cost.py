@@ -11,6 +11,12 @@ RUNNING_DISK_USD_PER_GB_MONTH = 0.10
 """Container disk and volume disk of a running pod."""
 STOPPED_VOLUME_USD_PER_GB_MONTH = 0.20
 """Volume disk of a stopped pod; the container disk is wiped and costs nothing."""
+NETWORK_VOLUME_USD_PER_GB_MONTH = 0.07
+"""Standard storage, as long as the volume exists, whether or not a pod mounts it."""
+LARGE_NETWORK_VOLUME_USD_PER_GB_MONTH = 0.05
+LARGE_NETWORK_VOLUME_GB = 1024
+"""The lower rate is for volumes "over 1 TB". RunPod does not say for which of their GB; this is the dearer reading: for
+those beyond the first 1024."""
 SECONDS_PER_HOUR = 3600.0
 
 
@@ -27,6 +33,13 @@ def stopped_usd_per_month(volume_gb: int) -> float:
 def stopped_usd_per_hour(volume_gb: int) -> float:
     """What a stopped pod's volume costs an hour."""
     return stopped_usd_per_month(volume_gb) / HOURS_PER_MONTH
+
+
+def network_volume_usd_per_month(volume_gb: int) -> float:
+    """What a network volume of standard storage costs a month."""
+    dear = min(volume_gb, LARGE_NETWORK_VOLUME_GB)
+    cheap = max(0, volume_gb - LARGE_NETWORK_VOLUME_GB)
+    return dear * NETWORK_VOLUME_USD_PER_GB_MONTH + cheap * LARGE_NETWORK_VOLUME_USD_PER_GB_MONTH
 
 
 def running_disk_usd_per_hour(disk_gb: int, volume_gb: int) -> float:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 ROWS, USED = "rows", "used"
-STRONG = frozenset("run resume inspect gc cancel release logs runs events summary compare cost metrics api".split())  # noqa: SIM905
+STRONG = frozenset(
+    ("run resume inspect gc cancel release logs runs events summary compare cost metrics volumes api").split()  # noqa: SIM905
+)
 """Commands that start a run or read a journal; a test that uses none of them shows little."""
 
 used: set[str] = set()

@@ -16,6 +16,7 @@ from rpd.states.job import Job
 from rpd.states.world import Offer
 
 MOST_SUGGESTED = 3
+NO_VOLUME = "; rpd volumes create makes one"
 
 
 class Catalog(Protocol):
@@ -117,7 +118,7 @@ def _volume(job: Job, catalog: Catalog) -> Iterator[Finding]:
     named = [each for each in volumes if each.id == wanted] or [each for each in volumes if each.name == wanted]
     if not named:
         names = sorted({name for each in volumes for name in (each.id, each.name) if name})
-        yield error("volume", f"there is no network volume {wanted!r}{_meant(wanted, names)}")
+        yield error("volume", f"there is no network volume {wanted!r}{_meant(wanted, names) or NO_VOLUME}")
     elif len(named) > 1:
         ids = ", ".join(sorted(each.id for each in named))
         yield error("volume", f"{len(named)} network volumes are named {wanted!r}; name one by its id: {ids}")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 from typer.exceptions import TyperException
 
-from rpd.adapters.cli import sandbox
+from rpd.adapters.cli import sandbox, volumes
 
 EPILOG = (
     "Exit codes: 0 done, 2 bad input, 4 key or credit, 5 job failed, 6 no capacity, 7 budget, 8 something still bills, "
@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(sandbox.app, name="sandbox", help="RunPod on this machine, for trying and testing.")
+app.add_typer(volumes.app, name="volumes")
 
 
 def _run_names(incomplete: str) -> list[str]:

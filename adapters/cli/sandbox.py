@@ -140,6 +140,9 @@ def truth(as_json: Json = False) -> None:
         _say(f"{pod['id']}  {pod['status']:<12} billed {pod['billed_seconds']:9.1f} s  {pod['name']}")
     for run_id, launches in found["jobs"].items():
         _say(f"{run_id}: " + ", ".join(f"launch {number} started {count}x" for number, count in launches.items()))
+    for volume in found["volumes"]:
+        state = f"{volume['size_gb']} GB in {volume['datacenter']}" if volume["exists"] else "deleted"
+        _say(f"{volume['id']}  {state}  {volume['name']}")
     _say(f"spent ${found['spent_usd']:.4f}")
 
 

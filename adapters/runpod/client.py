@@ -2,7 +2,7 @@
 
 | call | sent again after |
 |---|---|
-| read, delete | no answer, an unreadable one, 5xx, 429 |
+| read, change, delete | no answer, an unreadable one, 5xx, 429 |
 | create, start, stop | 429 only: it proves that nothing was done |
 
 All waiting goes through one function, in bounded sum per call; a longer wait is left to the caller (`retry_after`).
@@ -89,6 +89,11 @@ class RunPodClient:
     def act(self, kind: Kind, path: str, body: bytes, decode: Decode[T]) -> T:
         """Effect that may be repeated, by the caller and after probing. Raises Refused, NotSent or Ambiguous."""
         return self._call(kind, self._request("POST", path, body=body), decode)
+
+    def change(self, path: str, body: bytes, decode: Decode[T]) -> T:
+        """Effect that names the state it wants, so that it may be repeated, and is. Raises Refused, NotSent or
+        Ambiguous."""
+        return self._call(Kind.CHANGE, self._request("PATCH", path, body=body), decode)
 
     def delete(self, path: str) -> None:
         """Effect that may be repeated, and is. Raises Refused (also for a 404), NotSent or Ambiguous."""

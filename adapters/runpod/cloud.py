@@ -95,6 +95,38 @@ class RunPodCloud:
         """Read: all network volumes of the account."""
         return self._pages("/v2/network-volumes", "networkVolumes", wire.volume)
 
+    def volume(self, volume_id: str) -> wire.Volume | None:
+        """Read one network volume; None when the API itself says there is none."""
+        try:
+            return self._client.get(orders.volume_path(volume_id), wire.volume)
+        except Refused as refusal:
+            if refusal.reason != Fault.NOT_FOUND:
+                raise
+            return None
+
+    def create_volume(self, name: str, size_gb: int, datacenter: str, kind: str) -> wire.Volume:
+        """Effect, not idempotent: make a network volume, which bills until it is deleted. Sent once, and again only
+        after a 429."""
+        body = orders.volume_body(name, size_gb, datacenter, kind)
+        return self._client.create("/v2/network-volumes", body, wire.volume)
+
+    def grow_volume(self, volume_id: str, size_gb: int) -> wire.Volume:
+        """Effect, repeatable: make a network volume larger. A smaller size is Refused."""
+        return self._client.change(orders.volume_path(volume_id), orders.volume_size_body(size_gb), wire.volume)
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Effect, repeatable: delete a network volume with its data. 404 counts as accepted. Refused while a pod has it
+        mounted."""
+        try:
+            self._client.delete(orders.volume_path(volume_id))
+        except Refused as refusal:
+            if refusal.reason != Fault.NOT_FOUND:
+                raise
+
+    def mounts(self) -> tuple[wire.Mount, ...]:
+        """Read: which pods of the account have network volumes mounted."""
+        return tuple(mount for found in self._pages("/v2/pods", "pods", wire.mounts) for mount in found)
+
     def datacenters(self) -> tuple[wire.DataCenter, ...]:
         """Read: all data centers with their stock."""
         params = {"include": "GPU_AVAILABILITY,CPU_AVAILABILITY"}

@@ -23,11 +23,12 @@ class Kind(StrEnum):
     CREATE = "create"
     START = "start"
     STOP = "stop"
+    CHANGE = "change"
     DELETE = "delete"
 
 
-EFFECTS = frozenset({Kind.CREATE, Kind.START, Kind.STOP, Kind.DELETE})
-REPEATABLE = frozenset({Kind.READ, Kind.DELETE})
+EFFECTS = frozenset({Kind.CREATE, Kind.START, Kind.STOP, Kind.CHANGE, Kind.DELETE})
+REPEATABLE = frozenset({Kind.READ, Kind.CHANGE, Kind.DELETE})
 """Calls that are sent again after no answer or a 5xx; the others only after a 429."""
 
 CAPACITY = re.compile(

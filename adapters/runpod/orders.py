@@ -20,6 +20,7 @@ BODY_LIMIT = 102_400
 NAME_LIMIT = 191
 ENV_LIMIT = 50
 SMALLEST_VOLUME_GB = 10
+LARGEST_NETWORK_VOLUME_GB = 4096
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -49,6 +50,13 @@ class _Network(msgspec.Struct, rename="camel"):
 class _Mounts(msgspec.Struct):
     persistent: _Persistent | UnsetType = UNSET
     network: list[_Network] | UnsetType = UNSET
+
+
+class _CreateVolume(msgspec.Struct, rename="camel"):
+    name: str
+    size: int
+    data_center: str
+    type: str
 
 
 class _CreatePod(msgspec.Struct, rename="camel"):
@@ -110,6 +118,24 @@ def template_path(template_id: str) -> str:
     if not _ID.fullmatch(template_id):
         raise Refused(f"{template_id!r} is no id of a template", reason=Fault.NOT_FOUND)
     return f"/v2/templates/{template_id}"
+
+
+def volume_body(name: str, size_gb: int, datacenter: str, kind: str) -> bytes:
+    """The body of `POST /v2/network-volumes`. The kind of storage is always named: its price hangs on it, and what is
+    meant by none differs from data center to data center."""
+    return msgspec.json.encode(_CreateVolume(name, size_gb, datacenter, kind))
+
+
+def volume_size_body(size_gb: int) -> bytes:
+    """The body of `PATCH /v2/network-volumes/{id}`."""
+    return msgspec.json.encode({"size": size_gb})
+
+
+def volume_path(volume_id: str) -> str:
+    """The path of one network volume. Refused for an id that could name anything else."""
+    if not _ID.fullmatch(volume_id):
+        raise Refused(f"{volume_id!r} is no id of a network volume", reason=Fault.INVALID)
+    return f"/v2/network-volumes/{volume_id}"
 
 
 def _gpu(order: PodOrder) -> _Gpu | UnsetType:

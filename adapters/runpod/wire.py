@@ -60,6 +60,11 @@ class _Persistent(msgspec.Struct):
 
 class _Mounts(msgspec.Struct):
     persistent: Any = None
+    network: Any = None
+
+
+class _Network(msgspec.Struct, rename="camel"):
+    volume_id: str
 
 
 class _Pod(msgspec.Struct, rename="camel"):
@@ -99,12 +104,24 @@ class _GpuType(msgspec.Struct, rename="camel"):
 
 
 class Volume(msgspec.Struct, frozen=True, rename="camel"):
-    """A network volume: size in GB, and the one data center in which it can be mounted."""
+    """A network volume: size in GB, the one data center in which it can be mounted, and the kind of its storage
+    (STANDARD, HIGH_PERFORMANCE)."""
 
     id: str
     name: str | None = None
     size: int | None = None
     data_center: str | None = None
+    type: str | None = None
+
+
+class Mount(msgspec.Struct, frozen=True):
+    """A pod that has a network volume mounted, which a stopped one has, too. `run_id` is what its env says."""
+
+    volume_id: str
+    pod_id: str
+    name: str
+    status: str
+    run_id: str | None = None
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -115,16 +132,19 @@ class Named(msgspec.Struct, frozen=True):
 
 
 class DataCenter(msgspec.Struct, frozen=True):
-    """A data center. `stock` is NONE, LOW, MEDIUM or HIGH by GPU type or CPU flavor; a hint."""
+    """A data center. `stock` is NONE, LOW, MEDIUM or HIGH by GPU type or CPU flavor; a hint. `volume_types` are the
+    kinds of network volumes it has; None where that is not told."""
 
     id: str
     stock: dict[str, str] = {}
+    volume_types: tuple[str, ...] | None = None
 
 
 class _DataCenter(msgspec.Struct, rename="camel"):
     id: str
     gpu_availability: Any = None
     cpu_availability: Any = None
+    network_volume_types: Any = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -211,10 +231,24 @@ def cpu_offer(body: msgspec.Raw) -> Offer | None:
     )
 
 
-def volume(body: msgspec.Raw) -> Volume:
+def volume(body: bytes | msgspec.Raw) -> Volume:
     """A network volume."""
     found: Volume = _decode(body, Volume, "a network volume")
+    if not found.id:
+        raise Unreadable("a network volume without an id")
     return found
+
+
+def mounts(body: msgspec.Raw) -> tuple[Mount, ...]:
+    """What network volumes a pod has mounted; a deleted one has none."""
+    told: _Pod = _decode(body, _Pod, "a pod")
+    mounted = _part(told.mounts, _Mounts)
+    status = told.status or "UNKNOWN"
+    if mounted is None or status == "TERMINATED":
+        return ()
+    run_id = _texts(told.env).get("RPD_RUN_ID")
+    networks = [network for item in _list(mounted.network) if (network := _part(item, _Network))]
+    return tuple(Mount(network.volume_id, told.id, told.name or "", status, run_id) for network in networks)
 
 
 def named(body: msgspec.Raw) -> Named:
@@ -228,7 +262,10 @@ def data_center(body: msgspec.Raw) -> DataCenter:
     told: _DataCenter = _decode(body, _DataCenter, "a data center")
     listed = [*_list(told.gpu_availability), *_list(told.cpu_availability)]
     centers = [each for item in listed if (each := _part(item, _Center))]
-    return DataCenter(told.id, {each.id: each.availability for each in centers if each.availability in LEVELS})
+    stock = {each.id: each.availability for each in centers if each.availability in LEVELS}
+    types = told.network_volume_types
+    known = tuple(each for each in types if isinstance(each, str)) if isinstance(types, list) else None
+    return DataCenter(told.id, stock, known)
 
 
 def accepted(body: bytes) -> None:

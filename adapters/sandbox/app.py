@@ -11,7 +11,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from rpd.adapters.sandbox import control, routes_account, routes_billing, routes_catalog, routes_pods
+from rpd.adapters.sandbox import (
+    control,
+    routes_account,
+    routes_billing,
+    routes_catalog,
+    routes_pods,
+    routes_volumes,
+)
 from rpd.adapters.sandbox.answers import problem
 from rpd.adapters.sandbox.cloud_model import CloudModel
 from rpd.adapters.sandbox.connections import Connections
@@ -23,7 +30,7 @@ def build(
     cloud: CloudModel, connections: Connections, key: str, touch: Callable[[], None], shut_down: Callable[[], None]
 ) -> ASGIApp:
     """The application that serves this cloud to holders of `key`."""
-    modules = (routes_pods, routes_catalog, routes_account, routes_billing, control)
+    modules = (routes_pods, routes_catalog, routes_account, routes_volumes, routes_billing, control)
     inner = Starlette(
         routes=[route for module in modules for route in module.routes()],
         exception_handlers={Problem: _on_problem, HTTPException: _on_http_exception},

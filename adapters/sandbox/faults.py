@@ -156,6 +156,18 @@ KNOWN: tuple[Fault, ...] = (
         "the SSH link breaks: open connections end, new ones are refused; the pod does not notice",
         {**_SECONDS, **_STAGE},
     ),
+    Fault(
+        "F41",
+        "volume",
+        "a change of a network volume that does not say the truth",
+        {
+            "on": "create (default) | grow | delete",
+            "how": "500 (default) | 502 | drop | timeout | truncated | ignored: said to be done, and not done",
+            "done": "yes (default) | no",
+            "delay": "seconds until a new one is shown (0)",
+            "seconds": "how long timeout holds the line (60)",
+        },
+    ),
 )
 
 BY_ID = {fault.id: fault for fault in KNOWN}

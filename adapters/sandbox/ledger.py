@@ -13,6 +13,9 @@ HOURS_PER_MONTH = 730.0
 RUNNING_DISK_RATE = 0.10 / HOURS_PER_MONTH
 STOPPED_DISK_RATE = 0.20 / HOURS_PER_MONTH
 NETWORK_VOLUME_RATE = 0.07 / HOURS_PER_MONTH
+LARGE_VOLUME_RATE = 0.05 / HOURS_PER_MONTH
+LARGE_VOLUME_GB = 1024
+"""What a volume holds beyond this has the lower rate."""
 
 
 class Amounts(msgspec.Struct):
@@ -78,9 +81,18 @@ def amounts(pod: Pod, since: float, until: float, now: float) -> Amounts:
 
 
 def volume_amount(volume: Volume, since: float, until: float, now: float) -> float:
-    """What a network volume cost between two moments."""
+    """What a network volume cost between two moments, at the sizes it had."""
     end = min(until, volume.until if volume.until is not None else now)
-    return max(0.0, end - max(since, volume.since)) / 3600 * volume.size * NETWORK_VOLUME_RATE
+    total, start = 0.0, volume.since
+    for ended, size in (*volume.earlier, (end, volume.size)):
+        total += max(0.0, min(end, ended) - max(since, start)) / 3600 * volume_rate(size)
+        start = ended
+    return total
+
+
+def volume_rate(size: int) -> float:
+    """Dollars an hour for a network volume of so many GB."""
+    return min(size, LARGE_VOLUME_GB) * NETWORK_VOLUME_RATE + max(0, size - LARGE_VOLUME_GB) * LARGE_VOLUME_RATE
 
 
 def buckets(start: datetime, end: datetime, size: str) -> Iterable[tuple[datetime, datetime]]:

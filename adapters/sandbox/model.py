@@ -102,7 +102,8 @@ class Pod(msgspec.Struct):
 
 
 class Volume(msgspec.Struct):
-    """A network volume. `until` is set when it was deleted (its bill stays)."""
+    """A network volume. `until` is set when it was deleted (its bill stays); `earlier` are the sizes it had before it
+    grew, each with the moment at which that ended; until `hidden_until` the API does not show it."""
 
     id: str
     name: str
@@ -111,6 +112,14 @@ class Volume(msgspec.Struct):
     type: str
     since: float
     until: float | None = None
+    earlier: list[tuple[float, int]] = []
+    hidden_until: float = 0.0
+
+    def resize(self, size: int, now: float) -> None:
+        """Another size from now on; what it cost so far stays."""
+        if size != self.size:
+            self.earlier = [*self.earlier, (now, self.size)]
+            self.size = size
 
 
 class ArmedFault(msgspec.Struct):

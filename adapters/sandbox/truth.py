@@ -1,4 +1,5 @@
-"""The outside view of a sandbox: which pods there really are and were, what ran in them how often, what it cost.
+"""The outside view of a sandbox: which pods and network volumes there really are and were, what ran in the pods how
+often, what it cost.
 
 It is computed from the state alone, so it can be had while no daemon runs. Starts are counted from what the runtime saw
 being executed, never from anything a client left in a pod.
@@ -10,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from rpd.adapters.sandbox import ledger
-from rpd.adapters.sandbox.model import Pod, State
+from rpd.adapters.sandbox.model import Pod, State, Volume
 
 
 def truth(state: State, starts_file: Path, now: float) -> dict[str, Any]:
-    """The document of `rpd sandbox truth --json`; pods in the order of their creation."""
+    """The document of `rpd sandbox truth --json`; pods and volumes in the order of their creation."""
     pods = sorted(state.pods.values(), key=lambda pod: pod.seq)
     return {
         "pods": [_pod(pod, now) for pod in pods],
         "jobs": starts(starts_file),
+        "volumes": [_volume(volume, now) for volume in sorted(state.volumes.values(), key=lambda each: each.since)],
         "spent_usd": round(ledger.spent(state, now), 6),
     }
 
@@ -47,4 +49,16 @@ def _pod(pod: Pod, now: float) -> dict[str, Any]:
         "billed_seconds": round(ledger.billed_seconds(pod, now), 3),
         "boot_seconds": round(boot, 3),
         "ssh_logins": pod.ssh_logins,
+    }
+
+
+def _volume(volume: Volume, now: float) -> dict[str, Any]:
+    return {
+        "id": volume.id,
+        "name": volume.name,
+        "size_gb": volume.size,
+        "datacenter": volume.datacenter,
+        "type": volume.type,
+        "exists": volume.until is None,
+        "spent_usd": round(ledger.volume_amount(volume, 0.0, now, now), 9),
     }

@@ -47,7 +47,7 @@ def test_a_whole_session(rpd: Callable[..., Result], tmp_path: Path) -> None:
         "struck": 0,
     }
     assert said(rpd("fault", "all", "--clear", "--json"))["armed"] == []
-    assert said(rpd("truth", "--json")) == {"pods": [], "jobs": {}, "spent_usd": 0}
+    assert said(rpd("truth", "--json")) == {"pods": [], "jobs": {}, "volumes": [], "spent_usd": 0}
     moved = said(rpd("set", "--balance", "7", "--stock", "*=NONE", "--stock", "NVIDIA L4@EU-RO-1=LOW", "--json"))
     assert moved["balance_usd"] == 7
     assert said(rpd("reset", "--json")) == {"reset": True}

@@ -137,11 +137,11 @@ def test_reset_up_and_down(home: Path, user: Any) -> None:
     sandbox.create()
     sandbox.fault("F1", times=0)
     daemon.reset(home)
-    assert daemon.truth(home) == {"pods": [], "jobs": {}, "spent_usd": 0}
+    assert daemon.truth(home) == {"pods": [], "jobs": {}, "volumes": [], "spent_usd": 0}
     sandbox.create()
     daemon.down(home)
     daemon.reset(home)
-    assert daemon.truth(home) == {"pods": [], "jobs": {}, "spent_usd": 0}
+    assert daemon.truth(home) == {"pods": [], "jobs": {}, "volumes": [], "spent_usd": 0}
     assert daemon.find(home) is None
 
 

@@ -216,6 +216,40 @@ def test_somebody_else_in_mid_run(sandbox: Any) -> None:
     assert sandbox.pod(first)["status"] == "RUNNING"
 
 
+@pytest.mark.parametrize(
+    ("options", "is_there"),
+    [({}, True), ({"done": "no"}, False), ({"how": "drop"}, True), ({"how": "truncated", "delay": "0.3"}, True)],
+)
+def test_the_answer_to_a_new_volume_is_lost(sandbox: Any, options: dict[str, str], is_there: bool) -> None:
+    body = {"name": "v", "size": 10, "dataCenter": "EU-RO-1"}
+    sandbox.fault("F41", options=options)
+    if options.get("how", "500") == "500":
+        assert sandbox("POST", "/v2/network-volumes", json=body).status_code == 500
+    else:
+        with pytest.raises(requests.RequestException):
+            sandbox("POST", "/v2/network-volumes", json=body)
+
+    def listed() -> bool:
+        return bool(sandbox("GET", "/v2/network-volumes").json()["networkVolumes"])
+
+    if "delay" in options:
+        assert not listed()
+        sandbox.wait_for(listed)
+    assert listed() is is_there
+
+
+def test_a_volume_is_not_deleted_although_it_was_said(sandbox: Any) -> None:
+    body = {"name": "v", "size": 10, "dataCenter": "EU-RO-1"}
+    path = f"/v2/network-volumes/{sandbox('POST', '/v2/network-volumes', json=body).json()['id']}"
+    sandbox.fault("F41", options={"on": "delete", "how": "ignored"})
+    sandbox.fault("F41", options={"on": "grow", "done": "no"})
+    assert sandbox("DELETE", path).status_code == 204
+    assert sandbox("PATCH", path, json={"size": 20}).status_code == 500
+    assert sandbox("GET", path).json()["size"] == 10
+    assert sandbox("DELETE", path).status_code == 204
+    assert sandbox("GET", path).status_code == 404
+
+
 def test_balance_zero(sandbox: Any) -> None:
     body = {"name": "v", "size": 10, "dataCenter": "EU-RO-1"}
     volume = sandbox("POST", "/v2/network-volumes", json=body).json()["id"]

@@ -48,6 +48,17 @@ def test_balance_counts_volumes() -> None:
     assert ledger.balance(state, 9 * HOUR) == pytest.approx(10 - 0.07)
 
 
+def test_a_volume_that_grew_costs_what_its_sizes_cost() -> None:
+    volume = Volume("v", "v", 730, "EU-RO-1", "STANDARD", since=0.0)
+    volume.resize(1460, HOUR)
+    larger = ledger.volume_rate(1460)
+    assert larger == pytest.approx((1024 * 0.07 + 436 * 0.05) / 730)
+    assert ledger.volume_amount(volume, 0.0, 9 * HOUR, 2 * HOUR) == pytest.approx(0.07 + larger)
+    assert ledger.volume_amount(volume, 0.5 * HOUR, 1.5 * HOUR, 2 * HOUR) == pytest.approx(0.035 + larger / 2)
+    volume.until = HOUR
+    assert ledger.volume_amount(volume, 0.0, 9 * HOUR, 9 * HOUR) == pytest.approx(0.07)
+
+
 @pytest.mark.parametrize(
     ("size", "floor", "following"),
     [

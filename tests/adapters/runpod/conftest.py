@@ -71,7 +71,7 @@ class Scripted:
                 with contextlib.suppress(ConnectionError):
                     self.wfile.write(answer)
 
-            do_GET = do_POST = do_DELETE = do_PUT = _serve
+            do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _serve
 
             def log_message(self, *_args: object) -> None:
                 pass

@@ -29,12 +29,14 @@ def call(client: RunPodClient, kind: Kind) -> Any:
         return client.create("/v2/pods", ORDER, text)
     if kind is Kind.DELETE:
         return client.delete("/v2/pods/p1")
+    if kind is Kind.CHANGE:
+        return client.change("/v2/network-volumes/v1", b'{"size":20}', text)
     return client.act(kind, "/v2/pods/p1/action", b'{"action":"%s"}' % kind.value.encode(), text)
 
 
-@pytest.mark.parametrize("kind", [Kind.READ, Kind.DELETE])
+@pytest.mark.parametrize("kind", [Kind.READ, Kind.CHANGE, Kind.DELETE])
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_reads_and_deletes_are_sent_again_after_a_5xx(api: Any, bench: Any, kind: Kind, status: int) -> None:
+def test_what_may_be_repeated_is_sent_again_after_a_5xx(api: Any, bench: Any, kind: Kind, status: int) -> None:
     api.refuse(status, "later").answer(status, b"<html></html>").answer(200, {})
     call(bench.client(api.url), kind)
     assert len(api.calls) == 3

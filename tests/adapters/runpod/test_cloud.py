@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rpd.adapters.runpod import wire
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.world import Cloud, Offer, PodOrder
@@ -299,6 +300,62 @@ def test_network_volumes_are_found_by_id_then_by_name(api: Any, bench: Any) -> N
     assert cloud.network_volume_id("none") is None
     with pytest.raises(Refused, match="v3, v4"):
         cloud.network_volume_id("twice")
+
+
+VOLUME = {"id": "v1", "name": "data", "size": 10, "dataCenter": "EU-RO-1", "type": "STANDARD"}
+
+
+def test_network_volumes_are_made_grown_and_deleted(api: Any, bench: Any) -> None:
+    api.answer(201, VOLUME).answer(200, {**VOLUME, "size": 20}).answer(204).refuse(404, "not found")
+    cloud = bench.cloud(api.url)
+    assert cloud.create_volume("data", 10, "EU-RO-1", "STANDARD") == wire.Volume(
+        "v1", "data", 10, "EU-RO-1", "STANDARD"
+    )
+    assert cloud.grow_volume("v1", 20).size == 20
+    cloud.delete_volume("v1")
+    cloud.delete_volume("v1")
+    assert cloud.volume("v1") is None
+    assert [(call.method, call.path) for call in api.calls] == [
+        ("POST", "/v2/network-volumes"),
+        ("PATCH", "/v2/network-volumes/v1"),
+        ("DELETE", "/v2/network-volumes/v1"),
+        ("DELETE", "/v2/network-volumes/v1"),
+        ("GET", "/v2/network-volumes/v1"),
+    ]
+    with pytest.raises(Refused, match="no id of a network volume"):
+        cloud.delete_volume("../pods")
+
+
+def test_a_network_volume_is_made_once_and_grown_until_it_is_said(api: Any, bench: Any) -> None:
+    api.answer(500, b"oops").answer(500, b"oops").answer(200, {**VOLUME, "size": 20})
+    cloud = bench.cloud(api.url)
+    with pytest.raises(Ambiguous):
+        cloud.create_volume("data", 10, "EU-RO-1", "STANDARD")
+    assert len(api.calls) == 1
+    assert cloud.grow_volume("v1", 20).size == 20
+    assert [call.method for call in api.calls] == ["POST", "PATCH", "PATCH"]
+
+
+def test_pods_that_have_a_network_volume_mounted(api: Any, bench: Any) -> None:
+    mounted = {"network": [{"volumeId": "v1", "path": "/workspace"}]}
+    pods = [
+        {"id": "a", "name": "rpd-a", "status": "RUNNING", "mounts": mounted, "env": {"RPD_RUN_ID": "run-1"}},
+        {"id": "b", "status": "EXITED", "mounts": mounted},
+        {"id": "c", "status": "TERMINATED", "mounts": mounted},
+        {"id": "d", "status": "RUNNING", "mounts": {"persistent": {"size": 10, "path": "/workspace"}}},
+        {"id": "e", "status": "RUNNING", "mounts": None},
+    ]
+    api.answer(200, {"pods": pods})
+    assert bench.cloud(api.url).mounts() == (
+        wire.Mount("v1", "a", "rpd-a", "RUNNING", "run-1"),
+        wire.Mount("v1", "b", "", "EXITED", None),
+    )
+
+
+def test_data_centers_say_which_network_volumes_they_have(api: Any, bench: Any) -> None:
+    told = [{"id": "A", "networkVolumeTypes": ["STANDARD"]}, {"id": "B", "networkVolumeTypes": []}, {"id": "C"}]
+    api.answer(200, {"dataCenters": told})
+    assert [each.volume_types for each in bench.cloud(api.url).datacenters()] == [("STANDARD",), (), None]
 
 
 EVENTS = (

@@ -1,0 +1,87 @@
+"""What stands on disk while a network volume is being made: a lost answer, or a process that died, must not make two.
+
+The API has no key against doubles and its names are not unique. So the order is written down and synced before it is
+sent, and taken away when it is settled. One that still stands there may yet turn up in the cloud's list until the
+cloud's quiet window is over. One lock per state home keeps two commands from making the same one at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from rpd.adapters.local.dirs import private_folder
+from rpd.adapters.local.files import read_regular, write_whole
+from rpd.engine.errors import UserError
+from rpd.journal import tolerant
+from rpd.states.exits import Exit
+
+MAX_BYTES = 64 * 1024
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """An order that was sent, or was about to be. `at` is UTC seconds."""
+
+    name: str
+    size_gb: int
+    datacenter: str
+    type: str
+    at: float
+
+
+class ClaimFile:
+    """Where the claim on one name in one cloud stands, if there is one."""
+
+    def __init__(self, home: Path, cloud: str, name: str) -> None:
+        mark = hashlib.sha256(f"{cloud}\n{name}".encode()).hexdigest()[:24]
+        self._folder = home / "volumes"
+        self._path = self._folder / f"{mark}.json"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """With the lock of this state home. Raises UserError (exit code 9) when another command has it."""
+        private_folder(self._folder)
+        handle = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    "another rpd makes a network volume at this moment; nothing was done",
+                    exit_code=Exit.JOURNAL,
+                    reason="in_use",
+                    hint="rpd volumes   shows what it has made; then the same command again",
+                ) from None
+            yield
+        finally:
+            os.close(handle)
+
+    def read(self) -> Claim | None:
+        """The claim that was never settled; one that makes no sense counts as none."""
+        try:
+            return tolerant.decode(read_regular(self._path, MAX_BYTES), Claim)
+        except OSError:
+            return None
+
+    def write(self, claim: Claim) -> None:
+        """Effect, synced. Raises UserError."""
+        write_whole(self._path, msgspec.json.encode(claim))
+
+    def settle(self) -> None:
+        """Effect: it is known what became of it."""
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
+def seconds_in_doubt(claim: Claim | None, quiet_window_seconds: float) -> float:
+    """How long it may still turn up. A clock that was set back does not make it longer than the window."""
+    if claim is None:
+        return 0.0
+    return min(quiet_window_seconds, max(0.0, claim.at + quiet_window_seconds - time.time()))
