@@ -37,6 +37,7 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "reason_text": _reason_text(facts),
         "state_reached": max(facts.seconds_in, key=_order, default=None),
         "seconds_per_state": {state: round(seconds, 3) for state, seconds in facts.seconds_in.items()},
+        "launches": facts.launch - (not facts.launch_intended),
         "exit_code": claim.exit_code if claim else None,
         "ends_with": exit_code,
         "image": job.pod.image or (pod.seen.image if pod and pod.seen else ""),

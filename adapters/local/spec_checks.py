@@ -13,7 +13,8 @@ from typing import Any
 from rpd.adapters.local.dirs import label_of
 from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, mask
 from rpd.adapters.local.spec_error import Path
-from rpd.states.job import Artifact, Command, Local, PodSpec, Run, SecretFile, Staging, Storage
+from rpd.states.checkpoints import LABEL
+from rpd.states.job import Artifact, Checkpoints, Command, Local, PodSpec, Run, SecretFile, Staging, Storage
 
 Finding = tuple[Path, str]
 
@@ -241,10 +242,18 @@ def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
     places = Counter(artifact.local_path for artifact in artifacts)
     for index, artifact in enumerate(artifacts):
         yield from _remote_path((index, "remote_path"), artifact.remote_path)
+        if artifact.label.startswith(LABEL):
+            yield (index, "label"), f"must not begin with {LABEL.strip()!r}: checkpoints are labelled so"
         if labels[artifact.label] > 1:
             yield (index, "label"), f"{artifact.label!r} is used twice"
         if places[artifact.local_path] > 1:
             yield (index, "local_path"), f"{artifact.local_path!r} is used twice; one would replace the other"
+
+
+def _checkpoints(checkpoints: Checkpoints) -> Iterator[Finding]:
+    for index, path in enumerate(checkpoints.paths):
+        yield from _remote_path(("paths", index), path)
+    yield from _twice("paths", checkpoints.paths)
 
 
 def _remote_path(path: Path, value: str) -> Iterator[Finding]:
@@ -276,4 +285,5 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Finding]]] = {
     "secrets": _secrets,
     "run": _run,
     "artifacts": _artifacts,
+    "checkpoints": _checkpoints,
 }

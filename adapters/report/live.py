@@ -81,6 +81,7 @@ class LiveView:
 
     def _tick(self) -> None:
         while not self._stop.wait(1.0 / REDRAWS_PER_SECOND):
+            self._log.follow(Path(self.facts.local_log))
             self._tail.extend(self._log.new_lines())
             if self._at is not None:
                 with self._turn:

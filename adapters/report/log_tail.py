@@ -16,10 +16,17 @@ class LogTail:
     carriage returns (a progress bar) is its last form; escape sequences are taken out."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = path.stat().st_size if path.exists() else 0
+        self._begin(path, path.stat().st_size if path.exists() else 0)
+
+    def _begin(self, path: Path, offset: int) -> None:
+        self._path, self._offset = path, offset
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._partial = ""
+
+    def follow(self, path: Path) -> None:
+        """From here on another file, from its beginning: the log of the next launch."""
+        if path != self._path:
+            self._begin(path, 0)
 
     def new_lines(self, limit: int = 1 << 20) -> list[str]:
         """Complete lines; at most `limit` bytes at once."""

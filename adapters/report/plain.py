@@ -69,6 +69,7 @@ class PlainView:
         if self._log is None:
             return
         with self._turn:
+            self._log.follow(Path(self.facts.local_log))
             for line in self._log.new_lines():
                 self._write(f"  | {line}")
 

@@ -7,11 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
+
 from rpd.engine.errors import RpdError
 from rpd.journal.records import Stamp
+from rpd.states.job import Job
 from tests.contract.simulated import Simulated
 from tests.fakes.answers import no_answer, refusal
 from tests.fakes.clock import START_WALL
+from tests.fakes.stage import job_config
 from tests.simulation.cloud import SimCloud
 from tests.simulation.pod import SimRemote
 
@@ -44,6 +48,7 @@ class Simulator(Simulated):
             control=self.control,
             director=self.prompter,
             oracle=silent,
+            job=msgspec.convert(job_config(), Job),
             laptop=SimpleNamespace(name="home", now=lambda: Stamp(START_WALL + self.clock.real, self.clock.real, "b")),
             say=_ignore,
             turn=self.clock.advance,

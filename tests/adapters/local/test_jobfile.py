@@ -152,9 +152,9 @@ staging:
     known = "known: a, b, config_dir, job_name, project_root, run_dir, run_id, volume_mount"
     assert problems(tmp_path, text) == [
         (
-            "1: nam: unknown field (did you mean 'name'?); allowed: artifacts, budget, lifecycle, local, name, "
-            "notify, pod, preflight, provision, remote_env, run, run_id_prefix, schema_version, secrets, setup, ssh, "
-            "staging, state_file, storage, variables"
+            "1: nam: unknown field (did you mean 'name'?); allowed: artifacts, budget, checkpoints, lifecycle, local, "
+            "name, notify, pod, preflight, provision, remote_env, retries, run, run_id_prefix, schema_version, "
+            "secrets, setup, ssh, staging, state_file, storage, variables"
         ),
         "1: name: is missing",
         "3: variables.a: {b} is defined further down; move it above",
