@@ -5,8 +5,8 @@ from __future__ import annotations
 from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Do, Fire, Leave, Pending, Result
 from rpd.journal.records import Stamp
+from rpd.states import checkpoints, telemetry
 from rpd.states.call import job_ref, pack, repeatable, target, unknown_operation, unpack
-from rpd.states.checkpoints import as_artifacts
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.job import Artifact
@@ -41,7 +41,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if not facts.log_fetched:
         args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log)
         return _bounded(facts, now, Do(Op.FETCH_LOG, args))
-    for artifact in (*facts.job.artifacts, *as_artifacts(facts)):
+    for artifact in (*facts.job.artifacts, *checkpoints.as_artifacts(facts), *telemetry.as_artifacts(facts)):
         if artifact.label in facts.pulled or _is_given_up(facts, artifact):
             continue
         return _bounded(facts, now, Do(Op.PULL_ARTIFACT, pack(target=target(facts), pull=_pull(facts, artifact))))

@@ -54,6 +54,10 @@ def _pod_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
         pod.usd_per_hour = pod.spans[-1].usd_per_hour = seen.usd_per_hour
 
 
+def _samples_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    facts.idle_seconds = data["idle_seconds"]
+
+
 def _log_lines_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     facts.why_not_up = tuple(data["lines"])
 
@@ -112,5 +116,6 @@ SEEN: dict[str, Callable[[Facts, dict[str, Any], Stamp], None]] = {
     Op.GREET: _greeted,
     Op.READ_CLAIM: claim_seen,
     Op.WATCH_JOB: _watched,
+    Op.READ_SAMPLES: _samples_seen,
     Op.SURVEY: _surveyed,
 }

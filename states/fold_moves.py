@@ -48,7 +48,7 @@ def _launch_anew(facts: Facts, at: Stamp) -> None:
     facts.relaunched = at
     facts.launch_intended, facts.launch_refused = False, None
     facts.claim, facts.claim_is_fresh, facts.claimed_since = None, False, None
-    facts.job_stopped, facts.heard = False, ()
+    facts.job_stopped, facts.heard, facts.idle_seconds = False, (), None
     facts.armed, facts.armed_start = None, -1  # the switch has to look after the next one
     facts.log_fetched, facts.gave_up_collecting, facts.collect_since = False, False, None
     for held in (facts.pulled, facts.pull_failures, facts.pull_errors, facts.pull_seconds):

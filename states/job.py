@@ -122,6 +122,10 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     max_usd_per_day: Annotated[
         Usd | None, Meta(description="No run is begun that could bring this state home's day (UTC) above it.")
     ] = None
+    idle_minutes: Annotated[
+        Minutes | None,
+        Meta(description="Minutes for which all GPUs may be idle by the samples; it ends the job."),
+    ] = None
     max_gpu_price_usd: Annotated[
         Usd | None,
         Meta(description="USD per GPU and hour (for a CPU pod: the whole pod); an unknown price is too dear."),
@@ -206,6 +210,21 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = False
 
 
+class Telemetry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What a sampler in the pod records while the job runs."""
+
+    enabled: Annotated[bool, Meta(description="Whether there is a sampler.")] = True
+    sample_interval_sec: Annotated[Annotated[int, Meta(ge=5, le=3600)], Meta(description="Seconds per sample.")] = 30
+    capture_nvidia_smi: Annotated[bool, Meta(description="nvidia-smi's table, before and after the job.")] = True
+    capture_dmesg: Annotated[bool, Meta(description="The end of the kernel's log, before the job.")] = True
+    capture_remote_env: Annotated[
+        bool, Meta(description="System, Python, its packages and the names of variables, before the job.")
+    ] = True
+    capture_pod_describe: Annotated[bool, Meta(description="Known from older files: the journal has it.")] = True
+    capture_local_git: Annotated[bool, Meta(description="Known from older files: the manifest has it.")] = True
+    capture_payload_lockfile: Annotated[bool, Meta(description="Known from older files: the manifest has it.")] = True
+
+
 class Checkpoints(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What the job writes to go on from: pulled while it runs, and there again when it is launched again."""
 
@@ -282,6 +301,7 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     staging: Annotated[tuple[Staging, ...], Meta(description="What is sent to the pod.")] = ()
     secrets: Annotated[tuple[SecretFile, ...], Meta(description="Files of secrets in the pod.")] = ()
     artifacts: Annotated[tuple[Artifact, ...], Meta(description="What is fetched and verified after the job.")] = ()
+    telemetry: Annotated[Telemetry, Meta(description="What a sampler in the pod records.")] = Telemetry()
     checkpoints: Annotated[
         Checkpoints, Meta(description="What is pulled while the job runs, and pushed back before it is launched again.")
     ] = Checkpoints()

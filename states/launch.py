@@ -8,6 +8,7 @@ from rpd.engine.errors import RpdError
 from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, pack, target, unknown_operation, unpack
 from rpd.states.facts import Facts
+from rpd.states.job import Telemetry
 from rpd.states.link import decide_link, only_ask
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.verdict import decide_lost, job_reason
@@ -67,8 +68,15 @@ def _launch(facts: Facts) -> Do:
         anchor_z=facts.head,
         success_marker=run.success_marker,
         failure_markers=run.failure_markers or (),
+        sample_seconds=facts.job.telemetry.sample_interval_sec if facts.job.telemetry.enabled else 0,
+        captures=_captures(facts.job.telemetry),
     )
     return Do(Op.LAUNCH_JOB, pack(target=target(facts), order=order), facts.launch)
+
+
+def _captures(telemetry: Telemetry) -> tuple[str, ...]:
+    names = ("nvidia_smi", "dmesg", "remote_env")
+    return tuple(name for name in names if getattr(telemetry, f"capture_{name}"))
 
 
 def perform(pending: Pending, world: World) -> Result:

@@ -73,6 +73,7 @@ WORDS: dict[str, str] = {
     Op.REMOVE_SECRETS: "removing the secrets",
     Op.PUSH_TREE: "sending",
     Op.LAUNCH_JOB: "starting the job",
+    Op.READ_SAMPLES: "reading the samples",
     Op.READ_CLAIM: "asking the pod about the job",
     Op.WATCH_JOB: "the job runs",
     Op.STOP_JOB: "stopping the job",

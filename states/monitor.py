@@ -13,6 +13,7 @@ from rpd.states.link import POD_LOOK_SECONDS, decide_link, only_ask
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.notice import WARN_AT
 from rpd.states.policy import budget_seconds_left
+from rpd.states.telemetry import decide_idle, look
 from rpd.states.verdict import decide_lost, heard_reason, job_reason
 from rpd.states.world import JobRef, Target, World
 
@@ -42,6 +43,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     checkpoint = decide_pull(facts, now)
     if checkpoint is not None:
         return checkpoint
+    idle = decide_idle(facts, now)
+    if idle is not None:
+        return idle
     until = 1.0 if "budget" in facts.noticed else WARN_AT
     seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now, until)))
     if Op.WATCH_JOB in facts.failures and facts.last_reason == Fault.LOCAL_DISK and not _is_asked_since(facts):
@@ -57,7 +61,9 @@ def _is_asked_since(facts: Facts) -> bool:
 
 
 def perform(pending: Pending, world: World) -> Result:
-    """Follow the log, read the claim, or read the pod."""
+    """Follow the log, read the claim, or ask for the samples."""
+    if pending.op == Op.READ_SAMPLES:
+        return look(pending, world)
     where, job = unpack(pending, "target", Target), unpack(pending, "job", JobRef)
     if pending.op == Op.READ_CLAIM:
         return Result(data=pack(claim=world.remote.read_claim(where, job)))

@@ -87,6 +87,7 @@ class Op(StrEnum):
     LAUNCH_JOB = "launch_job"
     READ_CLAIM = "read_claim"
     WATCH_JOB = "watch_job"
+    READ_SAMPLES = "read_samples"
     STOP_JOB = "stop_job"
     FETCH_LOG = "fetch_log"
     PULL_CHECKPOINT = "pull_checkpoint"
@@ -133,6 +134,7 @@ class Reason(StrEnum):
     WRONG_HARDWARE = "wrong_hardware"  # fewer GPUs than ordered
     PAUSED_POD_GONE = "paused_pod_gone"  # the pod that was taken up is not there any more; a fresh one is rented
     HOST_TOO_DEAR = "host_too_dear"  # the cloud bills this pod above the cap, whatever its list says
+    IDLE = "idle"  # all GPUs did nothing for longer than the config allows
     BUDGET = "budget"  # the time or money of the config is used up
     POD_VANISHED = "pod_vanished"
     POD_STOPPED = "pod_stopped"  # its host has no free GPU; the results wait in the stopped pod
@@ -165,6 +167,7 @@ ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
     Reason.NO_CREDIT: (Outcome.REFUSED, Exit.KEY),
     Reason.KEY_REFUSED: (Outcome.REFUSED, Exit.KEY),
     Reason.CREATE_REJECTED: (Outcome.REFUSED, Exit.USAGE),
+    Reason.IDLE: (Outcome.FAILED, Exit.BUDGET),
     Reason.BUDGET: (Outcome.FAILED, Exit.BUDGET),
     Reason.POD_VANISHED: (Outcome.LOST, Exit.LOST),
     Reason.JOB_LOST: (Outcome.LOST, Exit.LOST),

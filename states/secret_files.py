@@ -29,28 +29,29 @@ def decide_placing(facts: Facts) -> Do | None:
 def decide_removal(facts: Facts, how: str) -> Do | None:
     """Remove them, where the pod still runs and what holds them stays: a stopped pod, or a network volume."""
     pod = facts.pod
-    if pod is None or pod.id is None or not pod.secrets_left or pod.greeting is None or not _is_up(pod):
+    if pod is None or not pod.secrets_left or not _can_remove(facts, pod):
         return None
     if how != "stop" and not (pod.secrets_left == "disk" and facts.job.storage.mode == "network_volume"):
         return None
     if {"storage_error", "internal_error"} & facts.request_detail.keys():
         return None  # the shortest way out
-    if facts.failures.get(Op.REMOVE_SECRETS, 0) >= REMOVAL_TRIES_MAX:
-        return None
     return Do(Op.REMOVE_SECRETS, pack(target=target(facts), secrets=facts.job.secrets))
 
 
-def _is_up(pod: PodFacts) -> bool:
-    return pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.misses
+def _can_remove(facts: Facts, pod: PodFacts) -> bool:
+    """The pod runs, as far as is known, is the one it should be, and has not failed to do it."""
+    is_up = pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.misses
+    is_reached = pod.id is not None and pod.greeting is not None
+    return is_up and is_reached and facts.failures.get(Op.REMOVE_SECRETS, 0) < REMOVAL_TRIES_MAX
 
 
 def must_go(facts: Facts) -> bool:
-    """A secret stays on the disk of a pod that was to be kept, could not be removed, and nothing else in it is waited
+    """A secret stays on the disk of a pod that was to be kept, cannot be removed, and nothing else in it is waited
     for."""
     pod = facts.pod
-    is_stuck = facts.failures.get(Op.REMOVE_SECRETS, 0) >= REMOVAL_TRIES_MAX
-    is_kept_for_nothing = not (facts.results_wait or facts.was_taken_over or (pod is not None and pod.holds_lost))
-    return pod is not None and pod.secrets_left == "disk" and is_stuck and is_kept_for_nothing
+    if pod is None or pod.secrets_left != "disk" or _can_remove(facts, pod):
+        return False
+    return not (facts.results_wait or facts.was_taken_over or pod.holds_lost)
 
 
 def places_within(facts: Facts, folder: str) -> tuple[str, ...]:

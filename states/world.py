@@ -239,6 +239,8 @@ class LaunchOrder(msgspec.Struct, frozen=True):
     anchor_z: str
     success_marker: str | None = None
     failure_markers: tuple[str, ...] = ()
+    sample_seconds: int = 0  # between two samples of the pod; 0: none
+    captures: tuple[str, ...] = ()  # what is described at the beginning and the end
 
     @property
     def ref(self) -> JobRef:
@@ -349,6 +351,11 @@ class Remote(Protocol):
         """Read: append new log bytes to the local `log_file` (its size is the cursor) until the job ends, `seconds`
         pass, another marker shows or control wakes us; keeps the owner's lease fresh. Returns the claim as last
         seen."""
+        ...
+
+    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+        """Read: how long all GPUs have been idle by the samples of this launch, taken every `interval` seconds, up to
+        the newest one; None when that one is old, or the samples do not say so."""
         ...
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:

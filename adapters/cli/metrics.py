@@ -10,7 +10,7 @@ from typing import Any
 from rpd.adapters import api
 from rpd.adapters.cli import output
 from rpd.adapters.cli.events import loaded_run
-from rpd.adapters.forensics.run import METRICS_NAME
+from rpd.adapters.forensics.run import METRICS_NAME, metrics_file
 from rpd.adapters.forensics.samples import BLOCKS, Samples, Series, read_samples, sparkline
 from rpd.adapters.report.words import duration, one_line, plural, size
 
@@ -39,7 +39,7 @@ def show_metrics(run: str | None, *, as_json: bool) -> int:
     folder = Path(row.run_dir) if row.run_dir is not None else None
     if loaded.folder is not None and loaded.folder.is_dir():
         folder = loaded.folder  # where it stands now
-    samples = read_samples(folder / METRICS_NAME) if folder is not None else Samples([], 0)
+    samples = read_samples(metrics_file(folder)) if folder is not None else Samples([], 0)
     series = samples.series()
     if as_json:
         output.answer(_document(row.run_id, samples, series))
@@ -49,7 +49,7 @@ def show_metrics(run: str | None, *, as_json: bool) -> int:
     head = one_line(f"{row.run_id}  {plural(count, 'sample')}{over}")
     output.text([head, "", *_lines(series)] if series else [head])
     if not series:
-        output.note([f"nothing was sampled: there is nothing in {(folder or Path()) / METRICS_NAME}"])
+        output.note([f"nothing was sampled: there is nothing in {metrics_file(folder or Path())}"])
     if samples.bad_lines:
         output.note([f"warning: {plural(samples.bad_lines, 'line')} of {METRICS_NAME} could not be read"])
     return 0

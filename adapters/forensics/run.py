@@ -24,6 +24,8 @@ MANIFEST_NAMES = (MANIFEST_NAME, "runpod_pull_manifest.json", "manifest.json")
 """The first one that can be read is taken; the others are older."""
 RUNS_BELOW = Path("artifacts", "runpod")
 METRICS_NAME = "metrics.jsonl"
+SAMPLES_BELOW = "telemetry"
+"""Where in its folder a run keeps what its sampler has recorded; older tools kept it in the folder itself."""
 
 
 class LoadedRun:
@@ -71,7 +73,13 @@ class LoadedRun:
             return iter(())
         opened = self.reading.opened if self.reading is not None else None
         folder = Path(opened.run_dir) if self.folder.is_file() and opened is not None else self.folder
-        return lines_of(folder / METRICS_NAME)
+        return lines_of(metrics_file(folder))
+
+
+def metrics_file(folder: Path) -> Path:
+    """Where the samples of a run folder are."""
+    older = folder / METRICS_NAME
+    return older if older.is_file() else folder / SAMPLES_BELOW / METRICS_NAME
 
 
 def load(path: Path) -> LoadedRun:

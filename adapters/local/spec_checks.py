@@ -13,7 +13,7 @@ from typing import Any
 from rpd.adapters.local.dirs import label_of
 from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, mask
 from rpd.adapters.local.spec_error import Path
-from rpd.states.checkpoints import LABEL
+from rpd.states import checkpoints, telemetry
 from rpd.states.job import Artifact, Checkpoints, Command, Local, PodSpec, Run, SecretFile, Staging, Storage
 
 Finding = tuple[Path, str]
@@ -242,18 +242,18 @@ def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
     places = Counter(artifact.local_path for artifact in artifacts)
     for index, artifact in enumerate(artifacts):
         yield from _remote_path((index, "remote_path"), artifact.remote_path)
-        if artifact.label.startswith(LABEL):
-            yield (index, "label"), f"must not begin with {LABEL.strip()!r}: checkpoints are labelled so"
+        if artifact.label.startswith(checkpoints.LABEL) or artifact.label == telemetry.LABEL:
+            yield (index, "label"), f"{artifact.label!r} is a label of rpd's own"
         if labels[artifact.label] > 1:
             yield (index, "label"), f"{artifact.label!r} is used twice"
         if places[artifact.local_path] > 1:
             yield (index, "local_path"), f"{artifact.local_path!r} is used twice; one would replace the other"
 
 
-def _checkpoints(checkpoints: Checkpoints) -> Iterator[Finding]:
-    for index, path in enumerate(checkpoints.paths):
+def _checkpoints(section: Checkpoints) -> Iterator[Finding]:
+    for index, path in enumerate(section.paths):
         yield from _remote_path(("paths", index), path)
-    yield from _twice("paths", checkpoints.paths)
+    yield from _twice("paths", section.paths)
 
 
 def _remote_path(path: Path, value: str) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from rpd.adapters.pod import scripts
 from rpd.adapters.pod.answers import Fields, armed_of, claim_of, fields_of, greeting_of, step_result_of
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.follower import follow
+from rpd.adapters.pod.idleness import idle_seconds
 from rpd.adapters.pod.lease import Lease
 from rpd.adapters.pod.local_log import LocalLog
 from rpd.adapters.pod.markers import MarkerScan
@@ -149,6 +150,11 @@ class PodRemote:
             is_told=lambda: len(scan.heard) > known,
         )
         return msgspec.structs.replace(claim, heard=scan.heard) if claim.phase == "running" else claim
+
+    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+        """See the port."""
+        done = self._connection(target).run(scripts.samples_script(target), timeout_seconds=ANSWER_SECONDS)
+        return _understand(lambda: idle_seconds(done.stdout, launch, interval))
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         """See the port."""

@@ -23,6 +23,9 @@ from rpd.states.world import JobRef, LaunchOrder, Step, SwitchOrder, Target
 STALE_SECONDS = 30
 """A claim this old that never started may be taken over when nobody is alive behind it."""
 
+SAMPLES_BYTES = 512 * 1024
+"""So much of the samples is looked at: half a day of one GPU's."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}\Z")
 
@@ -47,7 +50,11 @@ def launch_script(target: Target, order: LaunchOrder, *, stale_seconds: int = ST
         "rpd_anchor": f"{order.anchor_seq} {order.anchor_z}",
         "rpd_stale_seconds": str(stale_seconds),
     }
-    wrapper = _put_together(target, values, "common", "wrapper")
+    sampling = {
+        "rpd_sample_seconds": str(order.sample_seconds) if order.sample_seconds else "",
+        "rpd_captures": " ".join(order.captures),
+    }
+    wrapper = _put_together(target, {**values, **sampling}, "common", "sampler", "wrapper")
     texts = _exports(order.env) + _text_function("rpd_script_text", body) + _text_function("rpd_wrapper_text", wrapper)
     return _put_together(target, values, "common", "environment", "claim", texts=texts, last="launch")
 
@@ -55,6 +62,12 @@ def launch_script(target: Target, order: LaunchOrder, *, stale_seconds: int = ST
 def follow_script(target: Target, job: JobRef, offset: int) -> str:
     """Sends the log from `offset` on and tells of the job's end."""
     return _put_together(target, {**_job_values(target, job), "rpd_offset": str(offset)}, "common", "claim", "follow")
+
+
+def samples_script(target: Target) -> str:
+    """Prints the pod's time, and the newest samples."""
+    tail = f'rpd_now; tail -c {SAMPLES_BYTES} "$rpd_folder/telemetry/metrics.jsonl" 2>/dev/null; :\n'
+    return _put_together(target, {}, "common") + tail
 
 
 def stop_script(target: Target, job: JobRef, grace_seconds: float) -> str:

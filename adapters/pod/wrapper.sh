@@ -37,6 +37,9 @@ rpd_main() {
     rpd_stat $$
     rpd_write "$rpd_job/pid" "$$ $rpd_start"
     : >"$rpd_log"
+    if [ -n "$rpd_sample_seconds" ]; then
+        (exec 9>&-; rpd_sample_on "$$") </dev/null >/dev/null 2>&1 &
+    fi
     rpd_put "$rpd_job/started" "$(rpd_now)"
     rpd_run_job
     rpd_write "$rpd_job/ended" "$(rpd_now)"

@@ -48,6 +48,10 @@ WHY: dict[Reason, tuple[str, str]] = {
     Reason.KEY_REFUSED: ("the API key was refused", "export RUNPOD_API_KEY=... with a key that may rent"),
     Reason.CLOUD_UNREACHABLE: ("the cloud did not answer, or not so that it could be believed", "try again later"),
     Reason.CREATE_REJECTED: ("the cloud calls the order itself wrong", "its words are above; rpd validate --online"),
+    Reason.IDLE: (
+        "all GPUs were idle for longer than budget.idle_minutes",
+        "see rpd metrics; what was collected is in the run folder",
+    ),
     Reason.BUDGET: ("the time or money of the budget was used up", "raise budget, or shorten the job"),
     Reason.POD_VANISHED: (
         "the pod is not there any more, and nobody asked for that here",

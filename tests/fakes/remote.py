@@ -47,6 +47,7 @@ class FakeJob:
     exit_code: int = 0
     has_marker: bool = True
     says: dict[str, float] = field(default_factory=dict)  # marker -> second of the run at which the log shows it
+    idle_from: float = inf  # second of the run from which its GPUs do nothing
     artifacts: dict[str, str] = field(default_factory=dict)  # remote path -> "ok" (default), "missing" or "corrupt"
     commands: dict[str, int] = field(default_factory=dict)  # command -> exit code, 0 by default
     command_seconds: dict[str, float] = field(default_factory=dict)  # command -> how long it takes, 3 s by default
@@ -200,6 +201,11 @@ class FakeRemote:
             if claim.phase != "running" or self.clock.real >= end or self.control.pending() or claim.heard != known:
                 return claim
             self._stay(pod, min(WATCH_STEP_SECONDS, end - self.clock.real))
+
+    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+        run = self._reach(target).volume.get(f"claim-{target.run_id}-{launch}")
+        idle = self.clock.real - run.started_at - self.job.idle_from if isinstance(run, _Run) else 0.0
+        return idle if idle > 0.0 else None
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         self.fuse.reach("before stop_job")

@@ -108,7 +108,7 @@ def _effects() -> list[Fault]:
     ]
 
 
-READS_OVER_SSH = ("greet", "claim", "watch", "log", "pull")
+READS_OVER_SSH = ("greet", "claim", "watch", "samples", "log", "pull")
 EFFECTS_OVER_SSH = ("arm", "step", "place", "unplace", "push", "launch", "stop_job")
 
 

@@ -473,6 +473,25 @@ _RETRIED = (
     ),
 )
 
+_IDLE = (
+    Life(
+        "idle GPUs end the job",
+        "failed",
+        "idle",
+        7,
+        job={**_LONG_JOB, "idle_from": 30.0},
+        config={"budget": {**_QUICK_BUDGET, "idle_minutes": 2}},
+    ),
+    Life(
+        "GPUs that are not idle for long",
+        "succeeded",
+        "job_succeeded",
+        0,
+        job={"idle_from": 10.0},
+        config={"budget": {**_QUICK_BUDGET, "idle_minutes": 2}},
+    ),
+)
+
 _RECYCLE = {"lifecycle": {"on_success": "recycle"}}
 _RECYCLED = (
     Life("recycled", "succeeded", "job_succeeded", 0, config=_RECYCLE),
@@ -616,5 +635,5 @@ _STOPPED = tuple(
     for state in _BEFORE_LAUNCH
 )
 
-LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED, *_SECRET, *_RETRIED, *_RECYCLED)}
+LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED, *_SECRET, *_RETRIED, *_IDLE, *_RECYCLED)}
 """By name."""

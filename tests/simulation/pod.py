@@ -147,6 +147,10 @@ class SimRemote(FakeRemote):
         """Whether something ends a watch before the job does."""
         return pod.container != container or pod.status != "RUNNING" or self.control.pending()
 
+    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+        self.in_call = "samples", None
+        return super().idle_seconds(target, launch, interval)
+
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         pod = self._inside(target, effect=True)
         fault = self.sim.director.moment("ssh:stop_job")

@@ -165,4 +165,22 @@ REGRESSIONS = (
         '{"life":"pod stopped in launch","strikes":[]}',
         "launched-unprepared",
     ),
+    Regression(
+        "secrets in a pod that its switch stopped",
+        "All results were here, the switch had stopped the pod meanwhile, and `cancel` left it stopped with files of "
+        "secrets on its disk: they are removed from a pod that runs alone.",
+        "A pod that cannot be reached to remove them, and holds nothing else that is waited for, is deleted.",
+        '{"life":"secrets on the disk","strikes":[{"fault":"a second Ctrl-C","state":"collect","nth":1,"amount":0.0}],'
+        '"acts":["away","cancel"],"seed":52383}',
+        "stopped-with-a-secret",
+    ),
+    Regression(
+        "what a lost launch had left was deleted",
+        "A job was lost and to be launched again in its pod, whose switch stopped it before that; the host counted as "
+        "one that never booted, and the pod went with whatever the lost launch had left on its volume.",
+        "A pod in which a launch was lost is started again like one with results, and kept stopped where that fails.",
+        '{"life":"launched again in its pod","strikes":[{"fault":"the laptop sleeps","state":"preflight","nth":1,'
+        '"amount":3600.0}],"seed":1846}',
+        "lost-launch-left-nothing",
+    ),
 )

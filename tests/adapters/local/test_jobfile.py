@@ -154,7 +154,7 @@ staging:
         (
             "1: nam: unknown field (did you mean 'name'?); allowed: artifacts, budget, checkpoints, lifecycle, local, "
             "name, notify, pod, preflight, provision, remote_env, retries, run, run_id_prefix, schema_version, "
-            "secrets, setup, ssh, staging, state_file, storage, variables"
+            "secrets, setup, ssh, staging, state_file, storage, telemetry, variables"
         ),
         "1: name: is missing",
         "3: variables.a: {b} is defined further down; move it above",

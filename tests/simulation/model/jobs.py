@@ -8,6 +8,8 @@ import msgspec
 
 from rpd.states.job import Job
 
+BUDGET = {"max_runtime_minutes": 60, "cost_cap_usd": 0.2, "ssh_ready_timeout_sec": 300}
+
 
 def config(**changes: Any) -> dict[str, Any]:
     """A job as record 0 holds it; `changes` replace whole sections."""
@@ -19,7 +21,7 @@ def config(**changes: Any) -> dict[str, Any]:
         "staging": [{"source": "/src", "destination": "/workspace/src"}],
         "preflight": [{"command": "nvidia-smi"}],
         "artifacts": [{"label": "model", "remote_path": "/workspace/out", "local_path": "/tmp/out"}],
-        "budget": {"max_runtime_minutes": 60, "cost_cap_usd": 0.2, "ssh_ready_timeout_sec": 300},
+        "budget": BUDGET,
     }
     sections.update(changes)
     return dict(msgspec.to_builtins(msgspec.convert(sections, Job)))
@@ -43,6 +45,7 @@ JOBS: dict[str, dict[str, Any]] = {
         checkpoints={"paths": ["/root/state"], "every_minutes": 0.1},
         lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"},
     ),
+    "idle": config(budget={**BUDGET, "idle_minutes": 10}),
     "keep": config(lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"}),
 }
 """By what the config says about the pod at the end."""

@@ -102,6 +102,10 @@ class ModelRemote:
             self.reality.pass_time(seconds)
         return _claim(self.reality.truth.find(pod.id) or pod, job.launch)
 
+    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+        _, answer = self._read(target, "idle for long", "no samples")
+        return {"idle for long": 3600.0, "no samples": None}.get(answer, 0.0)
+
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         pod, answer = self._effect(Op.STOP_JOB, target)
         if pod.job is JobLife.RUNNING:

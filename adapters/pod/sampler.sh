@@ -1,0 +1,96 @@
+# Samples the pod while the job runs, one JSON line per interval, and describes it at both ends. Runs beside the job, in the
+# wrapper; whatever it lacks is left out (null), and nothing it does can end the job.
+
+# COMMAND...: with a limit, so that a driver that hangs hangs nobody else.
+rpd_within() { if rpd_has timeout; then timeout -s KILL 10 "$@"; else "$@"; fi; }
+
+rpd_gpu_values() {
+    rpd_has nvidia-smi || return 0
+    rpd_within nvidia-smi --query-gpu=index,utilization.gpu,memory.used,memory.total,temperature.gpu,power.draw \
+        --format=csv,noheader,nounits 2>/dev/null | sed 's/^/gpu /'
+}
+
+# What the container may use and does, where it is limited; else the machine's.
+rpd_memory_values() {
+    for rpd_pair in /sys/fs/cgroup/memory.current:/sys/fs/cgroup/memory.max \
+        /sys/fs/cgroup/memory/memory.usage_in_bytes:/sys/fs/cgroup/memory/memory.limit_in_bytes; do
+        rpd_used=$(rpd_get "${rpd_pair%:*}") rpd_most=$(rpd_get "${rpd_pair#*:}")
+        case $rpd_used:$rpd_most in *[!0-9:]* | :* | *:) continue ;; esac
+        [ "${#rpd_most}" -lt 16 ] || continue
+        printf 'memory %s %s\n' "$rpd_used" "$rpd_most"
+        return
+    done
+    sed -n 's/^MemTotal: *\([0-9]*\) kB/memtotal \1/p; s/^MemAvailable: *\([0-9]*\) kB/memavailable \1/p' /proc/meminfo 2>/dev/null
+}
+
+rpd_values() {
+    rpd_gpu_values
+    sed -n 's/^cpu  */cpu /p' /proc/stat 2>/dev/null
+    rpd_memory_values
+    df -P -k "$rpd_workdir" 2>/dev/null | sed -n '2s/^/disk /p'
+    sed -n 's/^ *\([^: ]*\): */net \1 /p' /proc/net/dev 2>/dev/null
+}
+
+# One row; the counters of the processor are kept for the next one in rpd_cpu.
+rpd_sample() {
+    rpd_row=$(rpd_values | awk -v at="$(date -u +%Y-%m-%dT%H:%M:%SZ)" -v launch="$rpd_launch" -v before="$rpd_cpu" '
+        function number(text) { gsub(/^ +| +$/, "", text); return text ~ /^-?[0-9]+(\.[0-9]+)?$/ ? text : "null" }
+        $1 == "gpu" {
+            line = $0; sub(/^gpu /, "", line); count = split(line, v, ",")
+            if (count < 6) next
+            one = sprintf("{\"index\":%s,\"util_pct\":%s,\"mem_used_mb\":%s,\"mem_total_mb\":%s,\"temp_c\":%s,\"power_w\":%s}",
+                number(v[1]), number(v[2]), number(v[3]), number(v[4]), number(v[5]), number(v[6]))
+            if (!gpus) first = sprintf("\"gpu_util_pct\":%s,\"gpu_mem_used_mb\":%s,\"gpu_mem_total_mb\":%s,\"gpu_temp_c\":%s,",
+                number(v[2]), number(v[3]), number(v[4]), number(v[5]))
+            gpus = gpus (gpus ? "," : "") one
+        }
+        $1 == "cpu" { busy = $2 + $3 + $4 + $7 + $8; all = 0; for (i = 2; i <= 9; i++) all += $i }
+        $1 == "memory" { used = int($2 / 1048576); total = int($3 / 1048576) }
+        $1 == "memtotal" { total = int($2 / 1024) }
+        $1 == "memavailable" { used = total - int($2 / 1024) }
+        $1 == "disk" { disk_total = $3 * 1024; disk_used = $4 * 1024 }
+        $1 == "net" && $2 != "lo" { received += $3; sent += $11; has_net = 1 }
+        END {
+            cpu = "null"
+            if (split(before, b, " ") == 2 && all > b[2]) cpu = sprintf("%.1f", 100 * (busy - b[1]) / (all - b[2]))
+            printf "{\"ts_utc\":\"%s\",\"launch\":%s,%s\"gpus\":[%s],\"cpu_user_pct\":%s,", at, launch, first, gpus, cpu
+            printf "\"host_mem_used_mb\":%s,\"host_mem_total_mb\":%s,", used == "" ? "null" : used, total == "" ? "null" : total
+            printf "\"workspace_disk_used_bytes\":%s,", disk_used == "" ? "null" : sprintf("%.0f", disk_used)
+            printf "\"workspace_disk_total_bytes\":%s,", disk_total == "" ? "null" : sprintf("%.0f", disk_total)
+            printf "\"net_rx_bytes\":%s,", has_net ? sprintf("%.0f", received) : "null"
+            printf "\"net_tx_bytes\":%s}\n", has_net ? sprintf("%.0f", sent) : "null"
+            printf "%.0f %.0f\n", busy, all
+        }' 2>/dev/null)
+    case $rpd_row in
+        '{'*"$rpd_line_end"*) rpd_cpu=${rpd_row##*"$rpd_line_end"}; printf '%s\n' "${rpd_row%%"$rpd_line_end"*}" >>"$rpd_telemetry/metrics.jsonl" ;;
+    esac
+}
+
+# start|end
+rpd_snapshot() {
+    case $rpd_captures in *nvidia_smi*) rpd_has nvidia-smi && rpd_within nvidia-smi >"$rpd_telemetry/nvidia_smi_$1.txt" 2>&1 ;; esac
+    [ "$1" = start ] || return 0
+    case $rpd_captures in *dmesg*) dmesg 2>/dev/null | tail -n 200 >"$rpd_telemetry/dmesg_tail.txt" ;; esac
+    case $rpd_captures in *remote_env*) ;; *) return 0 ;; esac
+    { uname -a; rpd_within python3 --version; } >"$rpd_telemetry/remote_env.txt" 2>&1
+    # Names alone: what a variable holds is the job's own.
+    env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1=***/p' | sort >>"$rpd_telemetry/remote_env.txt"
+    rpd_has python3 && rpd_within python3 -m pip freeze >"$rpd_telemetry/pip_freeze.txt" 2>/dev/null
+}
+
+# PID of the wrapper: until it is gone, or has said that the job has ended.
+rpd_sample_on() {
+    rpd_line_end='
+'
+    rpd_cpu=
+    rpd_telemetry=$rpd_folder/telemetry
+    mkdir -p "$rpd_telemetry" || return
+    rpd_snapshot start
+    rpd_begun=$(rpd_uptime)
+    while [ ! -f "$rpd_job/rc" ] && kill -0 "$1" 2>/dev/null; do
+        [ "$(rpd_size "$rpd_telemetry/metrics.jsonl")" -lt 67108864 ] && rpd_sample
+        rpd_begun=$((rpd_begun + rpd_sample_seconds))
+        while [ "$(rpd_uptime)" -lt "$rpd_begun" ] && [ ! -f "$rpd_job/rc" ] && kill -0 "$1" 2>/dev/null; do sleep 1; done
+    done
+    rpd_snapshot end
+}

@@ -1,0 +1,51 @@
+"""What the sampler in the pod has recorded: fetched after the job, and asked while it runs whether its GPUs do
+anything."""
+
+from __future__ import annotations
+
+from math import inf
+
+from rpd.engine.deadline import elapsed
+from rpd.engine.decision import Decision, Fire, Look, Pending, Result
+from rpd.journal.records import Stamp
+from rpd.states.call import pack, target, unpack
+from rpd.states.facts import Facts
+from rpd.states.job import Artifact
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.world import Target, World
+
+LABEL = "rpd telemetry"
+"""Under which it is fetched; no artifact may have it."""
+LOOK_SECONDS_MIN = 30.0
+
+
+def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
+    """The samples as they are fetched after the job; a job that ended before the second one leaves none worth it."""
+    telemetry, claim = facts.job.telemetry, facts.claim
+    is_known = claim is not None and claim.started_at is not None and claim.ended_at is not None
+    seconds = claim.ended_at - claim.started_at if is_known else inf  # type: ignore[union-attr,operator]
+    if not telemetry.enabled or seconds < telemetry.sample_interval_sec:
+        return ()
+    return (Artifact(LABEL, f"{facts.folder}/telemetry", f"{facts.opened.run_dir}/telemetry", required=False),)
+
+
+def decide_idle(facts: Facts, now: Stamp) -> Decision | None:
+    """End a job whose GPUs have been idle for as long as the config allows; ask for the samples when that is due."""
+    minutes, telemetry = facts.job.budget.idle_minutes, facts.job.telemetry
+    if minutes is None or not telemetry.enabled or Op.WATCH_JOB in facts.failures:
+        return None
+    looked = facts.looked_at.get(Op.READ_SAMPLES)
+    idle = facts.idle_seconds if looked is not None and Op.READ_SAMPLES not in facts.failures else None
+    if idle is not None and idle >= minutes * 60.0:
+        return Fire(Trigger.OUT_OF_TIME, Reason.IDLE, f"all GPUs were idle for {idle / 60.0:.1f} min")
+    if elapsed(looked or facts.entered or now, now) < max(LOOK_SECONDS_MIN, telemetry.sample_interval_sec):
+        return None
+    args = pack(target=target(facts), launch=facts.launch, interval=telemetry.sample_interval_sec)
+    return Look(Op.READ_SAMPLES, args)
+
+
+def look(pending: Pending, world: World) -> Result:
+    """Ask for the samples."""
+    interval = float(pending.args["interval"])
+    idle = world.remote.idle_seconds(unpack(pending, "target", Target), int(pending.args["launch"]), interval)
+    return Result(data={"idle_seconds": idle})

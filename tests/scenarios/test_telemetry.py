@@ -1,0 +1,68 @@
+"""The sampler in the pod: what it records, that it ends with the job, and the idle job that it ends."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.scenarios.stage import Stage, artifact, config
+
+SAMPLED = {"sample_interval_sec": 5}
+
+
+@pytest.mark.row(119, 120)
+def test_a_job_is_sampled_and_its_pod_described(stage: Stage) -> None:
+    body = "mkdir -p /workspace/out; export MINE=secretish; sleep 7; ps -e -o args > /workspace/out/ps.txt || :"
+    done = stage.run(
+        config(body, telemetry=SAMPLED, artifacts=artifact(), remote_env={"exports": {"MINE": "hidden-value"}})
+    )
+    assert done.returncode == 0, done.stderr
+    folder = stage.run_folder() / "telemetry"
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert len(rows) == 2, "one at the beginning, and one five seconds later"
+    first, second = rows
+    assert [gpu["index"] for gpu in second["gpus"]] == [0]
+    assert second["gpus"][0]["util_pct"] == 0
+    assert second["gpus"][0]["mem_total_mb"] == second["gpu_mem_total_mb"] > 1000
+    assert 0.0 <= second["cpu_user_pct"] <= 100.0
+    assert 0 < second["host_mem_used_mb"] < second["host_mem_total_mb"]
+    assert 0 < second["workspace_disk_used_bytes"] < second["workspace_disk_total_bytes"]
+    assert second["launch"] == 1 and first["ts_utc"] < second["ts_utc"]
+    assert "NVIDIA-SMI" in (folder / "nvidia_smi_start.txt").read_text()
+    described = (folder / "remote_env.txt").read_text()
+    assert "Linux" in described and "RUNPOD_POD_ID=***" in described and "hidden-value" not in described
+    assert "hidden-value" not in (folder / "pip_freeze.txt").read_text()
+    shown = stage.rpd("metrics")
+    assert "2 samples over 5" in shown.stdout and "gpu 0 memory" in shown.stdout, shown.stdout
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.slow
+@pytest.mark.row(119)
+def test_without_telemetry_nothing_is_recorded(stage: Stage) -> None:
+    done = stage.run(config("sleep 6", telemetry={"enabled": False, **SAMPLED}))
+    assert done.returncode == 0, done.stderr
+    assert not (stage.run_folder() / "telemetry").exists()
+    assert "nothing was sampled" in stage.rpd("metrics").stderr
+
+
+@pytest.mark.slow
+@pytest.mark.row(113, 119)
+def test_a_job_that_leaves_its_gpus_idle_is_ended(stage: Stage) -> None:
+    job = config("sleep 600", telemetry=SAMPLED, budget={"idle_minutes": 0.1})
+    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=120)
+    assert done.returncode == 7, done.stderr
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["reason"]) == ("failed", "idle")
+    assert "all GPUs were idle" in done.stderr
+    stage.nothing_computes()
+
+
+@pytest.mark.slow
+@pytest.mark.row(119)
+def test_missing_samples_are_no_idleness(stage: Stage) -> None:
+    hidden = "for each in $(which -a nvidia-smi); do mv $each $each.off; done"
+    job = config("sleep 40", telemetry=SAMPLED, budget={"idle_minutes": 0.1}, setup=[{"command": hidden}])
+    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=120)
+    assert done.returncode == 0, done.stderr
