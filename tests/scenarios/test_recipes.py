@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.scenarios.recipes import FOLDER, PAGES, Recipe
@@ -78,5 +80,7 @@ def test_sweeps(stage: Stage) -> None:
 
 
 def _two_at_a_time(stage: Stage) -> None:
-    """Never more than two runs of the sweep at once, and two at some time."""
-    pass
+    """By the cloud's ledger there were two pods at some time, and never three."""
+    pods = json.loads((stage.sandbox_home / "state.json").read_text())["pods"].values()
+    spans = [(span["since"], span["until"]) for pod in pods for span in pod["spans"] if span["kind"] == "compute"]
+    assert max(sum(since <= moment < until for since, until in spans) for moment, _ in spans) == 2
