@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from tests.features import used
 from tests.scenarios.recipes import FOLDER, PAGES, Recipe
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import GATED, Stage, config, eventually
 
 
 @pytest.mark.row(136)
@@ -84,3 +88,75 @@ def _two_at_a_time(stage: Stage) -> None:
     pods = json.loads((stage.sandbox_home / "state.json").read_text())["pods"].values()
     spans = [(span["since"], span["until"]) for pod in pods for span in pod["spans"] if span["kind"] == "compute"]
     assert max(sum(since <= moment < until for since, until in spans) for moment, _ in spans) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.row(100, 102, 136)
+def test_stale_pods(stage: Stage) -> None:
+    assert stage.run(config("exit 3", name="failed")).returncode == 5
+    runs = stage.begin(config(GATED, name="runs"))
+    runs.until_text("job started")
+    runs.kill()
+    running = stage.live_pod()["id"]
+    stage.play(boot_seconds=60)
+    boots = stage.begin(config(name="boots"))
+    eventually(lambda: len(stage.truth()["pods"]) == 3, tell=lambda: boots.text)
+    boots.kill()
+
+    recipe = Recipe(stage, "stale-pods.md")
+    recipe.play("By hand")
+    assert recipe.out.count("exit code 8") == 2, "there was something to do, and then a job was spared"
+    assert stage.statuses() == ["EXITED", "RUNNING", "TERMINATED"]
+
+    recipe.play("The key, for programs without your shell")
+    assert (stage.user / ".config" / "rpd" / "config.toml").stat().st_mode & 0o777 == 0o600
+    told = _typed(stage, recipe.block("crontab").text.split(maxsplit=5)[5])
+    assert running in told.stdout, "cron would mail that a job runs unwatched"
+
+    recipe.play("From systemd")
+    units = stage.user / ".config" / "systemd" / "user"
+    _verified(units)
+    service, alarm = (_exec_start(units / name, stage) for name in ("rpd-gc.service", "rpd-gc-alarm.service"))
+    assert _typed(stage, service).returncode == 8
+    assert _typed(stage, alarm).returncode == 0
+    assert running in (stage.user / "PODS-MAY-STILL-BILL").read_text()
+
+    (stage.sandbox_home / "pods" / running / "volume" / "go").touch()
+    eventually(lambda: _typed(stage, service).returncode == 0)
+    assert stage.statuses() == ["EXITED", "EXITED", "TERMINATED"]
+    recipe.play("Once a month")
+    assert "$4.00 a month" in recipe.out
+    assert stage.statuses() == ["TERMINATED", "EXITED", "TERMINATED"], "results that nobody has are kept"
+    assert stage.starts() == 2
+    stage.nothing_computes()
+
+
+def _exec_start(unit: Path, stage: Stage) -> str:
+    (line,) = [line for line in unit.read_text().splitlines() if line.startswith("ExecStart=")]
+    return line.removeprefix("ExecStart=").replace("%h", str(stage.user))
+
+
+def _typed(stage: Stage, command: str) -> subprocess.CompletedProcess[str]:
+    """As cron and systemd run it: without anything of a shell's environment."""
+    used.add("gc")
+    bare = {name: stage.environment[name] for name in ("HOME", "RPD_HOME")}
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=stage.user,
+        env={**bare, "PATH": "/usr/bin:/bin"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _verified(units: Path) -> None:
+    """systemd itself finds nothing wrong with them, where there is one."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        return
+    names = [str(path) for path in sorted(units.iterdir())]
+    done = subprocess.run([analyze, "verify", "--user", *names], capture_output=True, text=True, check=False)
+    assert not [line for line in done.stderr.splitlines() if str(units) in line], done.stderr
