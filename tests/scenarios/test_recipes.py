@@ -160,3 +160,93 @@ def _verified(units: Path) -> None:
     names = [str(path) for path in sorted(units.iterdir())]
     done = subprocess.run([analyze, "verify", "--user", *names], capture_output=True, text=True, check=False)
     assert not [line for line in done.stderr.splitlines() if str(units) in line], done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.row(46, 136)
+def test_payload_reuse(stage: Stage) -> None:
+    stage.call("POST", "/v2/network-volumes", {"name": "shared", "size": 10, "dataCenter": "EUR-IS-1"})
+    corpus = stage.folder / "corpus"
+    corpus.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (corpus / name).write_text("some words to count\n" * 100)
+    recipe = Recipe(stage, "payload-reuse.md")
+    recipe.play("Fill it")
+    assert stage.result("run.log") == "v1 is there already\n"
+    (volume,) = (stage.sandbox_home / "volumes").iterdir()
+    assert sorted(path.name for path in (volume / "data" / "v1").iterdir()) == ["SHA256SUMS", "a.txt", "b.txt"]
+    assert list((volume / "incoming").iterdir()) == [], "no second copy is left to pay for"
+    shutil.rmtree(corpus)  # from here on the data are in the cloud only
+    recipe.play("Use it")
+    assert recipe.out.split()[:2] == ["800", "800"]
+    assert "exit code 2" in recipe.out
+    stage.judge(*["TERMINATED"] * 4, starts=4)
+    assert len(list((volume / "runs").iterdir())) == 2
+    (volume / "data" / "v1" / "a.txt").write_text("damaged")
+    assert stage.rpd("run", "train.yaml", "--sandbox").returncode == 5
+    assert stage.starts() == 4, "damaged data are found before the job starts"
+
+
+@pytest.mark.slow
+@pytest.mark.row(28, 136)
+def test_secrets(stage: Stage) -> None:
+    tokens = {"HF_TOKEN": "hf-0123456789-token", "WANDB_API_KEY": "w4ndb-k3y-0123456789"}
+    (stage.folder / "deploy-key").write_text("deploy-key-0123456789\n")
+    recipe = Recipe(stage, "secrets.md", **tokens)
+    recipe.play("Secrets", "Run it")
+    assert recipe.out.splitlines() == ["hf 19, wandb 20, key 22", "exit code 2", "exit code 2"]
+    assert "HF_TOKEN is not set" in recipe.said
+    stage.judge("EXITED", starts=1)
+    recipe.play("Where they are not")
+    assert "remove_secrets" in recipe.out
+    (stage.folder / "deploy-key").unlink()
+    kept = [path for home in (stage.home, stage.folder) for path in home.rglob("*") if path.is_file()]
+    texts = [*tokens.values(), "deploy-key-0123456789"]
+    assert not [path for path in kept if any(text.encode() in path.read_bytes() for text in texts)]
+    recipe.play("Later")
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.slow
+@pytest.mark.row(128, 136)
+def test_reproducibility(stage: Stage) -> None:
+    names = {f"GIT_{who}_{what}": "me" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    recipe = Recipe(stage, "reproducibility.md", GIT_CONFIG_NOSYSTEM="1", **names)
+    subprocess.run(["git", "init", "-q"], cwd=stage.folder, env=recipe.environment, check=True)
+    recipe.play("The very same again", "Run what is committed", "Again, from git")
+    known = json.loads((stage.folder / "what.json").read_text())
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=stage.folder, capture_output=True, text=True, check=True)
+    assert known["deploy_metadata"]["local_git_sha"] == head.stdout.strip()
+    assert known["deploy_metadata"]["local_git_dirty"] is False
+    assert known["deploy_metadata"]["payload_lockfile"] == "requirements.lock"
+    assert known["variables"] == {"seed": "7"}
+    assert known["image_digest"].startswith("sha256:")
+    assert f"{known['config_sha256']}  train.yaml" in recipe.out
+    assert "chain intact" in recipe.out
+    compared = recipe.out[recipe.out.index("fields changed") - 4000 :]
+    assert not [name for name in ("variables", "config_sha256", "image", "gpu_id") if f"* {name}" in compared]
+    recipe.play("Again, from the manifest alone")
+    stage.judge(*["TERMINATED"] * 3, starts=3)
+    first, third = stage.folder.glob("artifacts/runpod/train-*/out/loss.txt")
+    assert first.parent != third.parent and first.read_text() == third.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.row(91, 129, 136)
+def test_forensics(stage: Stage) -> None:
+    recipe = Recipe(stage, "forensics.md")
+    recipe.play("It failed. What now?", "A good run and a bad one")
+    assert recipe.out == "exit code 5\n"
+    stage.judge("TERMINATED", "EXITED", starts=2)
+    recipe.play("Why")
+    assert "why       the job exited with 1; its log says: torch.cuda.OutOfMemoryError: CUDA out of memory" in recipe.out
+    assert "step 2 of batch 64" in recipe.out
+    recipe.play("What is different")
+    assert "* variables.batch: 8 -> 64" in recipe.out
+    recipe.play("When, and what else")
+    assert "launch_job_ok" in recipe.out
+    assert {"run.log", "events.jsonl", "runpod_deploy_pull_manifest.json", "2"} <= set(recipe.out.split())
+    recipe.play("Let go")
+    assert "$0.13 a day" in recipe.out
+    assert recipe.out.endswith("nothing computes that is ours to release\n")
+    stage.judge("TERMINATED", "TERMINATED", starts=2)
