@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, default_access, redactor_for, sandbox_access, sandbox_home
 from rpd.adapters.local.dirs import new_token, state_home
+from rpd.adapters.local.fingerprint import fingerprint
 from rpd.adapters.local.inline_job import NO_FILE
 from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.keys import ssh_key
@@ -89,12 +88,6 @@ def _refuse_second(loaded: LoadedJob, home: Path) -> None:
 def _beside(loaded: LoadedJob) -> str:
     path = loaded.config_path
     return "the same words with --new" if path.endswith(f"/{NO_FILE}") else f"rpd run --new {path}"
-
-
-def fingerprint(config: dict[str, Any], run_id: str) -> str:
-    """What makes two rendered configs the same job: everything but the run id in their paths."""
-    text = json.dumps(config, sort_keys=True).replace(run_id, "{run_id}")
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _open(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any]) -> Journal:
