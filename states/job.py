@@ -131,6 +131,11 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Meta(description="USD per GPU and hour (for a CPU pod: the whole pod); an unknown price is too dear."),
     ] = None
 
+    @property
+    def most_usd(self) -> float:
+        """The most that the run may cost."""
+        return self.cost_cap_usd if self.max_usd is None else self.max_usd
+
 
 class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One command over SSH."""

@@ -162,8 +162,7 @@ def is_out_of_money(facts: Facts, now: Stamp) -> bool:
 
 def cost_cap(facts: Facts) -> float:
     """The most that the run may cost."""
-    budget = facts.job.budget
-    return budget.cost_cap_usd if budget.max_usd is None else budget.max_usd
+    return facts.job.budget.most_usd
 
 
 def budget_share(facts: Facts, now: Stamp) -> float:

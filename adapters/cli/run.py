@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.day import room_in_the_day
 from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.cli.paused import pause_options
@@ -19,6 +17,7 @@ from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, default_access, redactor_for, sandbox_access, sandbox_home
 from rpd.adapters.local.dirs import new_token, state_home
+from rpd.adapters.local.fingerprint import fingerprint
 from rpd.adapters.local.inline_job import NO_FILE
 from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.keys import ssh_key
@@ -35,7 +34,6 @@ from rpd.journal.paths import journal_path
 from rpd.journal.reader import read
 from rpd.journal.records import SCHEMA_VERSION, Opened
 from rpd.journal.store import Journal
-from rpd.states.exits import Exit
 
 
 def run_file(
@@ -61,34 +59,14 @@ def run_file(
         _refuse_second(loaded, home)
     ssh_key(loaded.job.ssh.key_path, home)
     access = sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
-    _keep_to_the_day(loaded, max_usd_per_day)
     options = pause_options(loaded, access, home, fresh=fresh)
     if wait_for_stock is not None:
         options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)
-    if print_run_dir:
-        output.text([f"RUN_DIR={loaded.run_dir}"])
-    journal = _open(loaded, access, home, options)
+    with room_in_the_day(loaded.job.budget, max_usd_per_day, home):
+        if print_run_dir:
+            output.text([f"RUN_DIR={loaded.run_dir}"])
+        journal = _open(loaded, access, home, options)
     return drive_journal(journal, access, as_json=as_json, detach=detach)
-
-
-def _keep_to_the_day(loaded: LoadedJob, asked: float | None) -> None:
-    """No run is begun that could bring the day's spending of this state home above the limit. Raises UserError."""
-    budget = loaded.job.budget
-    limit = asked if asked is not None else budget.max_usd_per_day
-    if limit is None:
-        return
-    from rpd.adapters import api
-
-    today = time.strftime("%Y-%m-%d", time.gmtime())
-    spent = sum(row.cost_usd or 0.0 for row in api.runs() if (row.started or "").startswith(today))
-    most = budget.cost_cap_usd if budget.max_usd is None else budget.max_usd
-    if spent + most > limit:
-        raise UserError(
-            f"runs of today (UTC) have cost ${spent:.2f}, this one may cost ${most:.2f}: above the day's ${limit:.2f}",
-            hint="lower budget.max_usd, or raise --max-usd-per-day",
-            exit_code=Exit.BUDGET,
-            reason="day_budget",
-        )
 
 
 def _refuse_second(loaded: LoadedJob, home: Path) -> None:
@@ -110,12 +88,6 @@ def _refuse_second(loaded: LoadedJob, home: Path) -> None:
 def _beside(loaded: LoadedJob) -> str:
     path = loaded.config_path
     return "the same words with --new" if path.endswith(f"/{NO_FILE}") else f"rpd run --new {path}"
-
-
-def fingerprint(config: dict[str, Any], run_id: str) -> str:
-    """What makes two rendered configs the same job: everything but the run id in their paths."""
-    text = json.dumps(config, sort_keys=True).replace(run_id, "{run_id}")
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _open(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any]) -> Journal:

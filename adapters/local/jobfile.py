@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ import msgspec
 
 from rpd.adapters.local.dirs import label_of, new_run_id
 from rpd.adapters.local.files import require_text
+from rpd.adapters.local.fingerprint import fingerprint
 from rpd.adapters.local.leaks import environment_secrets, mask, unmask
 from rpd.adapters.local.person import expanded, user_home
 from rpd.adapters.local.spec_checks import (
@@ -42,8 +42,8 @@ class LoadedJob(msgspec.Struct, frozen=True):
 
     `job` has every default filled in and every local path absolute. `workflow` is the label of the rendered name.
     `lineage` names the jobs that may share a pod one after the other. `config` is the job as plain data for record 0,
-    secrets of the environment masked; `restore_job` turns it back. `config_sha256` is that of the rendered job,
-    `source_sha256` of the file.
+    secrets of the environment masked; `restore_job` turns it back. `config_sha256` is the fingerprint of the rendered
+    job, the same for every run of it; `source_sha256` that of the file.
     """
 
     job: Job
@@ -141,7 +141,7 @@ def _build(
     root = rendered.names["project_root"]
     job = _completed(job, root)
     plain = msgspec.to_builtins(job)
-    content = _encoded(plain, source.file)
+    _check_text(plain, source.file)
     masked = mask(plain, secrets)
     return LoadedJob(
         job=job,
@@ -153,14 +153,14 @@ def _build(
         run_dir=rendered.names["run_dir"],
         variables=dict(masked["variables"]),
         config=masked,
-        config_sha256=hashlib.sha256(content).hexdigest(),
+        config_sha256=fingerprint(masked, rendered.names["run_id"], root),
         source_sha256=source.sha256,
     )
 
 
-def _encoded(plain: Any, file: str) -> bytes:
+def _check_text(plain: Any, file: str) -> None:
     try:
-        return msgspec.json.encode(plain, order="sorted")
+        msgspec.json.encode(plain)
     except UnicodeEncodeError:  # its cause would show the value, which may be a secret
         message = "a folder's name or a variable of the command line is no UTF-8 text"
         raise SpecError(file, [Problem(1, 1, "(whole file)", message)]) from None

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import sys
+import warnings  # noqa: F401 - os.execvpe imports it, when the library may be out of sight already
 from typing import Any
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32

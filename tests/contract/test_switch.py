@@ -50,9 +50,9 @@ def test_a_refused_pod_key_is_told(tenant: Tenant, stage: Stage) -> None:
 def test_the_limit_ends_the_pod_as_ordered(tenant: Tenant, stage: Stage) -> None:
     (first, stopped), (second, deleted), (third, spared) = tenant.up(), tenant.up(), tenant.up()
     orders = {
-        stopped.id: arm(tenant, first, stage.moment),
-        deleted.id: arm(tenant, second, stage.moment, action="terminate"),
-        spared.id: (early := arm(tenant, third, stage.moment)),
+        stopped.id: arm(tenant, first, 5 * stage.moment),
+        deleted.id: arm(tenant, second, 5 * stage.moment, action="terminate"),
+        spared.id: (early := arm(tenant, third, 5 * stage.moment)),
     }
     arm(tenant, third, FAR_SECONDS, generation=1002)  # later orders replace earlier ones
     for pod_id, order in orders.items():

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from rpd.journal.records import Outcome
-from tests.scenarios.stage import Stage, config
+from tests.scenarios.live import eventually
+from tests.scenarios.stage import GATED, Stage, config
 
 TWO = {"gpu_order": ["NVIDIA L4", "NVIDIA RTX A5000"], "datacenters": ["EUR-IS-1", "EU-RO-1"]}
 
@@ -87,3 +88,30 @@ def test_the_limit_of_the_day_is_kept_before_anything_is_rented(stage: Stage) ->
     assert "above the day's $0.40" in done.stderr
     assert len(stage.journals()) == 1
     assert stage.run(None, "--max-usd-per-day", "5").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.row(115)
+def test_a_run_that_goes_on_counts_with_all_that_it_may_cost(stage: Stage) -> None:
+    live = stage.begin(config(GATED, budget={"max_usd": 0.5}))
+    live.until("monitor")
+    other = config(name="other", budget={"max_usd": 0.5})
+    done = stage.run(other, "--max-usd-per-day", "0.9")
+    assert done.returncode == 7, done.stderr
+    assert "may still cost $0.50" in done.stderr
+    stage.go()
+    assert live.end() == 0, live.text
+    assert stage.run(None, "--max-usd-per-day", "0.9").returncode == 0
+    stage.judge("TERMINATED", "TERMINATED", starts=2)
+
+
+@pytest.mark.slow
+@pytest.mark.row(107, 115)
+def test_of_runs_that_begin_together_only_as_many_begin_as_the_day_has_room_for(stage: Stage) -> None:
+    for name in ("one", "two", "three"):
+        stage.job(config(GATED, name=name, budget={"max_usd": 0.5, "max_usd_per_day": 0.9}), f"{name}.yaml")
+    lives = [stage.start("run", f"{name}.yaml", "--sandbox") for name in ("one", "two", "three")]
+    eventually(lambda: stage.starts() == 1 and [live.process.poll() for live in lives].count(7) == 2)
+    stage.go()
+    assert sorted(live.end() for live in lives) == [0, 7, 7]
+    stage.judge("TERMINATED", starts=1)

@@ -121,6 +121,13 @@ run: {body: "{out} {tag} ${seed} {{seed}}"}
     assert other.job.variables["out"].endswith("/id-1/{x}$")
     assert load(tmp_path, text).config_sha256 != other.config_sha256
     assert load(tmp_path, text).config_sha256 == load(tmp_path, f"# a comment\n{text}").config_sha256
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    staged = "staging: [{source: ., destination: /s}]"
+    here = f"artifacts: [{{label: a, remote_path: /w, local_path: '{{run_dir}}/a'}}]\n{staged}"
+    ran = [load(folder, f"{SMALL}{here}", run_id=None) for folder in (tmp_path, tmp_path, elsewhere)]
+    assert len({each.run_id for each in ran}) == 3
+    assert len({each.config_sha256 for each in ran}) == 1, "the same job, whenever and wherever it ran"
     assert load(tmp_path, text).source_sha256 != load(tmp_path, f"# a comment\n{text}").source_sha256
 
 
