@@ -151,6 +151,7 @@ class Facts(msgspec.Struct):
     steps_done: dict[str, int] = {}  # step key -> exit code
     step_failures: int = 0
     step_tail: tuple[str, ...] = ()
+    python_in_pod: str | None = None  # version of the interpreter that `pod.python_version` brought, as it says itself
     trees_done: dict[str, dict[str, Any]] = {}
 
     prepared: tuple[str, str] | None = None  # pod and container in which setup, stage and preflight were done

@@ -187,13 +187,19 @@ class Armed(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One command of setup or preflight. `key` identifies it for resume; env values are exported before it runs."""
+    """One command of setup or preflight. `key` identifies it for resume; env values are exported before it runs.
+
+    With `python`, a version, it brings this interpreter with uv, and uv itself where it is missing, and pins it in the
+    folder `project` if there is one; the last line it prints is then what the interpreter says of itself.
+    """
 
     key: str
     label: str
     command: str
     timeout_seconds: float
     env: dict[str, str] = {}
+    python: str = ""
+    project: str = ""
 
 
 class StepResult(msgspec.Struct, frozen=True):

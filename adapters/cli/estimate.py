@@ -105,6 +105,7 @@ def _steps(loaded: LoadedJob) -> list[str]:
         for index, step in enumerate(job.setup)
     ]
     steps += [f"send {tree.source} to {tree.destination}" for tree in job.staging]
+    steps += [f"install Python {job.pod.python_version} with uv"] if job.pod.python_version else []
     steps += [
         f"run preflight command {index + 1}: {step.command.strip().splitlines()[0][:60]}"
         for index, step in enumerate(job.preflight)
