@@ -160,6 +160,10 @@ class Staging(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     excludes_extra: Annotated[tuple[str, ...], Meta(description="More of them.")] = ()
     excludes_default: Annotated[bool, Meta(description="Leave out .git/, .venv/, caches and byte code.")] = False
     delete: Annotated[bool, Meta(description="Remove what is at the destination and not in the source.")] = True
+    gitignore: Annotated[bool, Meta(description="Send only what git lists: tracked or not, and not ignored.")] = False
+    warn_above_mb: Annotated[
+        Annotated[float, Meta(gt=0)], Meta(description="MB from which on its size is warned of; never an error.")
+    ] = 500.0
 
 
 class SecretFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

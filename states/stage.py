@@ -24,7 +24,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     placing = decide_placing(facts)
     if placing is not None:
         return pause_or(facts, now, placing, Reason.STAGE_FAILED)
-    staged = (_tree(index, staging) for index, staging in enumerate(facts.job.staging))
+    staged = (tree_of(index, staging) for index, staging in enumerate(facts.job.staging))
     for tree in (*staged, *to_push_back(facts)):
         key = _key(tree, facts)
         if key in facts.trees_done:
@@ -35,11 +35,12 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     return Fire(Trigger.STEPS_DONE)
 
 
-def _tree(index: int, staging: Staging) -> Tree:
+def tree_of(index: int, staging: Staging) -> Tree:
+    """An entry of `staging` as the remote port wants it."""
     defaults = DEFAULT_EXCLUDES if staging.excludes_default else ()
     excludes = (*defaults, *staging.excludes, *staging.excludes_extra)
     label = staging.label or f"tree {index + 1}"
-    return Tree(label, staging.source, staging.destination, excludes, staging.delete)
+    return Tree(label, staging.source, staging.destination, excludes, staging.delete, staging.gitignore)
 
 
 def _key(tree: Tree, facts: Facts) -> str:

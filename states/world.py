@@ -211,13 +211,15 @@ class StepResult(msgspec.Struct, frozen=True):
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """A local folder or file to be pushed. `delete` removes files at the destination that are not in the source."""
+    """A local folder or file to be pushed. `delete` removes files at the destination that are not in the source. With
+    `gitignore` git is asked what belongs to it; what it ignores is neither sent nor removed."""
 
     label: str
     source: str
     destination: str
     excludes: tuple[str, ...] = ()
     delete: bool = False
+    gitignore: bool = False
 
 
 class Pushed(msgspec.Struct, frozen=True):

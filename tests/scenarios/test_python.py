@@ -74,6 +74,7 @@ def manifest(stage: Stage) -> dict[str, Any]:
 def test_the_pinned_python_is_there_before_preflight_and_for_the_job(stage: Stage) -> None:
     done = stage.run(pinned(setup=tools(uv=UV)))
     assert done.returncode == 0, done.stderr
+    assert "Python 3.12.4 is in the pod after" in done.stderr
     asked = stage.result("out/asked").splitlines()
     assert asked == [
         "uv --version",
