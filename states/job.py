@@ -138,6 +138,9 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     command: Annotated[Text, Meta(description="Shell text, run in the pod.")]
     timeout_sec: Annotated[Seconds, Meta(description="Seconds after which it is killed in the pod.")] = 600
     with_env: Annotated[bool, Meta(description="Whether remote_env holds for it.")] = False
+    repeatable: Annotated[
+        bool, Meta(description="Run it again whenever a resumed run still has to launch its job.")
+    ] = False
 
 
 class RemoteEnv(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

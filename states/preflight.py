@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 
-from rpd.engine.decision import Decision
+from rpd.engine.decision import Decision, Fire
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
-from rpd.states.names import Reason
-from rpd.states.steps import decide_steps, perform, probe, python_step, steps_of
+from rpd.states.names import Reason, Trigger
+from rpd.states.steps import decide_steps, owes_setup, perform, probe, python_step, steps_of
 
 __all__ = ["decide", "perform", "probe"]
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """The next command, or the end of the phase."""
+    if owes_setup(facts):
+        return Fire(Trigger.UNPREPARED)
     steps = itertools.chain(python_step(facts), steps_of(facts, "preflight", facts.job.preflight))
     return decide_steps(facts, now, steps, Reason.PREFLIGHT_FAILED)

@@ -12,7 +12,7 @@ from rpd.states.facts import Facts
 from rpd.states.job import Staging
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.secret_files import decide_placing
-from rpd.states.steps import pause_or
+from rpd.states.steps import owes_setup, pause_or
 from rpd.states.world import Target, Tree, World
 
 DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "**/__pycache__/", "**/*.pyc")
@@ -21,6 +21,8 @@ DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """The secrets, then the next tree, then checkpoints of the launch before, then the end of the phase."""
+    if owes_setup(facts):
+        return Fire(Trigger.UNPREPARED)
     placing = decide_placing(facts)
     if placing is not None:
         return pause_or(facts, now, placing, Reason.STAGE_FAILED)

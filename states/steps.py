@@ -31,7 +31,7 @@ FATAL = frozenset(
 def decide_steps(facts: Facts, now: Stamp, steps: Iterable[Step], reason: Reason) -> Decision:
     """Run the first step that has not exited 0; stop at the first that exited with anything else."""
     for step in steps:
-        exit_code = facts.steps_done.get(step.key)
+        exit_code = facts.steps_done.get(step.done_key)
         if exit_code == 0:
             continue
         if exit_code is not None:
@@ -68,13 +68,20 @@ def steps_of(facts: Facts, phase: str, commands: tuple[Command, ...]) -> Iterato
         yield _step(facts, phase, index, command)
 
 
+def owes_setup(facts: Facts) -> bool:
+    """A process that took over after setup has its repeatable commands to run again, before it goes on."""
+    steps = steps_of(facts, "setup", facts.job.setup)
+    return any(step.round and facts.steps_done.get(step.done_key) is None for step in steps)
+
+
 def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
     env = exports(facts.job) if command.with_env else {}
     text = command.command
     if command.with_env and facts.job.remote_env.source_files:
         text = "\n".join([*(f". {path}" for path in facts.job.remote_env.source_files), text])
     key = f"{phase}-{index + 1}-{_digest(facts, text, env)}"
-    return Step(key, f"{phase} command {index + 1}", text, command.timeout_sec, env)
+    rounds = facts.epoch if command.repeatable else 0
+    return Step(key, f"{phase} command {index + 1}", text, command.timeout_sec, env, round=rounds)
 
 
 def python_step(facts: Facts) -> Iterator[Step]:
@@ -103,7 +110,7 @@ def perform(pending: Pending, world: World) -> Result:
     step = unpack(pending, "step", Step)
     done: StepResult = world.remote.run_step(unpack(pending, "target", Target), step)
     return Result(
-        data={"key": step.key, **pack(exit_code=done.exit_code, tail=done.tail, seconds=round(done.seconds, 3))}
+        data={"key": step.done_key, **pack(exit_code=done.exit_code, tail=done.tail, seconds=round(done.seconds, 3))}
     )
 
 

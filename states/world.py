@@ -191,6 +191,8 @@ class Step(msgspec.Struct, frozen=True):
 
     With `python`, a version, it brings this interpreter with uv, and uv itself where it is missing, and pins it in the
     folder `project` if there is one; the last line it prints is then what the interpreter says of itself.
+
+    A step is done once per `round`: one that is under way from an earlier round is waited for, then run again.
     """
 
     key: str
@@ -200,6 +202,12 @@ class Step(msgspec.Struct, frozen=True):
     env: dict[str, str] = {}
     python: str = ""
     project: str = ""
+    round: int = 0
+
+    @property
+    def done_key(self) -> str:
+        """Under which it is known to be done."""
+        return f"{self.key}-{self.round}" if self.round else self.key
 
 
 class StepResult(msgspec.Struct, frozen=True):
@@ -326,8 +334,8 @@ class Remote(Protocol):
         ...
 
     def run_step(self, target: Target, step: Step) -> StepResult:
-        """Effect: run one command; killed in the pod when its time is up. A done step with the same key is not
-        repeated."""
+        """Effect: run one command; killed in the pod when its time is up. A step with the same key that was done
+        in this round is not repeated."""
         ...
 
     def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:

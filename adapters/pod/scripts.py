@@ -78,6 +78,7 @@ def step_script(target: Target, step: Step, *, may_start: bool, patience_seconds
         **_step_values(target, step),
         "rpd_timeout": str(max(1, math.ceil(step.timeout_seconds))),
         "rpd_may_start": "1" if may_start else "",
+        "rpd_round": str(step.round),
         "rpd_patience": str(patience_seconds),
     }
     supervisor = _put_together(target, values, "common", "supervisor")
