@@ -151,9 +151,11 @@ class Facts(msgspec.Struct):
     steps_done: dict[str, int] = {}  # step key -> exit code
     step_failures: int = 0
     step_tail: tuple[str, ...] = ()
+    python_in_pod: str | None = None  # version of the interpreter that `pod.python_version` brought, as it says itself
     trees_done: dict[str, dict[str, Any]] = {}
 
     prepared: tuple[str, str] | None = None  # pod and container in which setup, stage and preflight were done
+    prepared_epoch: int = -1  # the process that did it
     launch: int = 1
     relaunched: Stamp | None = None  # when the launch before was given up
     lost_in: tuple[str, str] | None = None  # pod and container of the launch before, where it was prepared
@@ -291,8 +293,16 @@ class Facts(msgspec.Struct):
 
     @property
     def is_prepared(self) -> bool:
-        """The container in hand has seen setup, stage and preflight."""
-        return self.pod is not None and self.prepared == (self.pod.name, self.pod.container)
+        """The container in hand has seen setup, stage and preflight, and this process has run what is repeatable: as
+        long as the launch is not claimed, for a claimed script may start at any moment."""
+        is_claimed = self.claim is not None and self.claim.phase != "none"
+        is_renewed = is_claimed or self.prepared_epoch == self.epoch or not self.has_repeatable
+        return is_renewed and self.pod is not None and self.prepared == (self.pod.name, self.pod.container)
+
+    @property
+    def has_repeatable(self) -> bool:
+        """Some commands are run again by every process that still has to launch the job."""
+        return any(command.repeatable for command in (*self.job.setup, *self.job.preflight))
 
     @property
     def results_wait(self) -> bool:

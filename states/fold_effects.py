@@ -13,6 +13,7 @@ from rpd.states.facts import Candidate, Facts, PodFacts, Refusal, Span, candidat
 from rpd.states.faults import Fault
 from rpd.states.fold_looks import KEY_FAULTS, claim_seen, described_pod
 from rpd.states.names import Op
+from rpd.states.python_pin import python_told
 from rpd.states.world import Armed, Paused, Pulled
 
 CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"})
@@ -117,6 +118,8 @@ def _step(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         facts.steps_done[str(outcome.data["key"])] = int(outcome.data["exit_code"])
         facts.step_tail = tuple(outcome.data.get("tail", ()))
         facts.step_failures = 0
+        told = python_told(str(outcome.data["key"]), int(outcome.data["exit_code"]), facts.step_tail)
+        facts.python_in_pod = told or facts.python_in_pod
     else:
         facts.step_failures += 1
 

@@ -34,7 +34,7 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
     facts.failed_since.clear()
     facts.looked_at.clear()
     if move.source == State.PREFLIGHT and move.trigger == Trigger.STEPS_DONE and facts.pod is not None:
-        facts.prepared = facts.pod.name, facts.pod.container
+        facts.prepared, facts.prepared_epoch = (facts.pod.name, facts.pod.container), facts.epoch
     if move.source == State.COLLECT and move.trigger != Trigger.COLLECTED:
         facts.gave_up_collecting = True
     _ENTERING.get(facts.state, _nothing)(facts, move, at)

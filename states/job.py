@@ -18,6 +18,7 @@ Minutes = Annotated[float, Meta(gt=0, le=365 * 24 * 60)]
 Usd = Annotated[float, Meta(gt=0, le=1_000_000)]
 Text = Annotated[str, Meta(min_length=1)]
 Cuda = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+$")]
+Python = Annotated[str, Meta(pattern=r"^3\.[0-9]{1,2}(\.[0-9]{1,2})?$")]
 
 KNOWN_FAILURES = ("Traceback", "OutOfMemoryError", "CUDA out of memory", "No space left on device", "Killed")
 """What often stands in the log of a failed job. They explain a failure and never make one."""
@@ -67,6 +68,9 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         tuple[Cuda, ...] | None, Meta(description="The CUDA versions that the host's driver may have, exactly.")
     ] = None
     env: Annotated[dict[str, str], Meta(description="Readable through the API: no secrets here.")] = {}
+    python_version: Annotated[
+        Python | None, Meta(description="Python that uv installs and pins before preflight, as '3.12' or '3.12.4'.")
+    ] = None
     spot: Annotated[Literal[False], Meta(description="Always false: RunPod's API has no spot pods any more.")] = False
     min_vcpu_count: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
     min_memory_gb: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
@@ -143,6 +147,9 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     command: Annotated[Text, Meta(description="Shell text, run in the pod.")]
     timeout_sec: Annotated[Seconds, Meta(description="Seconds after which it is killed in the pod.")] = 600
     with_env: Annotated[bool, Meta(description="Whether remote_env holds for it.")] = False
+    repeatable: Annotated[
+        bool, Meta(description="Run it again whenever a resumed run still has to launch its job.")
+    ] = False
 
 
 class RemoteEnv(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -165,6 +172,10 @@ class Staging(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     excludes_extra: Annotated[tuple[str, ...], Meta(description="More of them.")] = ()
     excludes_default: Annotated[bool, Meta(description="Leave out .git/, .venv/, caches and byte code.")] = False
     delete: Annotated[bool, Meta(description="Remove what is at the destination and not in the source.")] = True
+    gitignore: Annotated[bool, Meta(description="Send only what git lists: tracked or not, and not ignored.")] = False
+    warn_above_mb: Annotated[
+        Annotated[float, Meta(gt=0)], Meta(description="MB from which on its size is warned of; never an error.")
+    ] = 500.0
 
 
 class SecretFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

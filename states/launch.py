@@ -11,6 +11,7 @@ from rpd.states.facts import Facts
 from rpd.states.job import Telemetry
 from rpd.states.link import decide_link, only_ask
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.python_pin import exports
 from rpd.states.verdict import decide_lost, job_reason
 from rpd.states.world import JobRef, LaunchOrder, Target, World
 
@@ -63,7 +64,7 @@ def _launch(facts: Facts) -> Do:
         script=sourced + run.body,
         script_path=facts.script_path,
         log_path=facts.log_path,
-        env=dict(env.exports),
+        env=exports(facts.job),
         anchor_seq=facts.seq,
         anchor_z=facts.head,
         success_marker=run.success_marker,

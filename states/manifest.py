@@ -41,6 +41,8 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "exit_code": claim.exit_code if claim else None,
         "ends_with": exit_code,
         "image": job.pod.image or (pod.seen.image if pod and pod.seen else ""),
+        "python_version": job.pod.python_version,
+        "python_version_in_pod": facts.python_in_pod,
         "storage_mode": job.storage.mode,
         "volume_mount": job.storage.volume_mount,
         "volume_name": job.storage.volume_name,

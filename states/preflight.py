@@ -1,16 +1,21 @@
-"""preflight: commands that need the staged files, the last before the job."""
+"""preflight: the interpreter that the job names, then commands that need the staged files, the last before the job."""
 
 from __future__ import annotations
 
-from rpd.engine.decision import Decision
+import itertools
+
+from rpd.engine.decision import Decision, Fire
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
-from rpd.states.names import Reason
-from rpd.states.steps import decide_steps, perform, probe
+from rpd.states.names import Reason, Trigger
+from rpd.states.steps import decide_steps, owes_setup, perform, probe, python_step, steps_of
 
 __all__ = ["decide", "perform", "probe"]
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """The next command, or the end of the phase."""
-    return decide_steps(facts, now, "preflight", facts.job.preflight, Reason.PREFLIGHT_FAILED)
+    if owes_setup(facts):
+        return Fire(Trigger.UNPREPARED)
+    steps = itertools.chain(python_step(facts), steps_of(facts, "preflight", facts.job.preflight))
+    return decide_steps(facts, now, steps, Reason.PREFLIGHT_FAILED)

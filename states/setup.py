@@ -6,11 +6,11 @@ from rpd.engine.decision import Decision
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.names import Reason
-from rpd.states.steps import decide_steps, perform, probe
+from rpd.states.steps import decide_steps, perform, probe, steps_of
 
 __all__ = ["decide", "perform", "probe"]
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """The next command, or the end of the phase."""
-    return decide_steps(facts, now, "setup", facts.job.setup, Reason.SETUP_FAILED)
+    return decide_steps(facts, now, steps_of(facts, "setup", facts.job.setup), Reason.SETUP_FAILED)

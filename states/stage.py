@@ -12,7 +12,7 @@ from rpd.states.facts import Facts
 from rpd.states.job import Staging
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.secret_files import decide_placing
-from rpd.states.steps import pause_or
+from rpd.states.steps import owes_setup, pause_or
 from rpd.states.world import Target, Tree, World
 
 DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "**/__pycache__/", "**/*.pyc")
@@ -21,10 +21,12 @@ DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """The secrets, then the next tree, then checkpoints of the launch before, then the end of the phase."""
+    if owes_setup(facts):
+        return Fire(Trigger.UNPREPARED)
     placing = decide_placing(facts)
     if placing is not None:
         return pause_or(facts, now, placing, Reason.STAGE_FAILED)
-    staged = (_tree(index, staging) for index, staging in enumerate(facts.job.staging))
+    staged = (tree_of(index, staging) for index, staging in enumerate(facts.job.staging))
     for tree in (*staged, *to_push_back(facts)):
         key = _key(tree, facts)
         if key in facts.trees_done:
@@ -35,11 +37,12 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     return Fire(Trigger.STEPS_DONE)
 
 
-def _tree(index: int, staging: Staging) -> Tree:
+def tree_of(index: int, staging: Staging) -> Tree:
+    """An entry of `staging` as the remote port wants it."""
     defaults = DEFAULT_EXCLUDES if staging.excludes_default else ()
     excludes = (*defaults, *staging.excludes, *staging.excludes_extra)
     label = staging.label or f"tree {index + 1}"
-    return Tree(label, staging.source, staging.destination, excludes, staging.delete)
+    return Tree(label, staging.source, staging.destination, excludes, staging.delete, staging.gitignore)
 
 
 def _key(tree: Tree, facts: Facts) -> str:

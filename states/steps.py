@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 
 from rpd.engine.deadline import elapsed, is_before, remaining
 from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
@@ -13,6 +14,7 @@ from rpd.states.faults import Fault
 from rpd.states.fold_effects import LINK_FAULTS
 from rpd.states.job import Command
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.python_pin import PYTHON_KEY, PYTHON_SECONDS, exports
 from rpd.states.world import Step, StepResult, Target, World
 
 FAILURES_MAX = 5
@@ -26,11 +28,10 @@ FATAL = frozenset(
 """Faults that another try cannot mend."""
 
 
-def decide_steps(facts: Facts, now: Stamp, phase: str, commands: tuple[Command, ...], reason: Reason) -> Decision:
-    """Run the first command that has not exited 0; stop at the first that exited with anything else."""
-    for index, command in enumerate(commands):
-        step = _step(facts, phase, index, command)
-        exit_code = facts.steps_done.get(step.key)
+def decide_steps(facts: Facts, now: Stamp, steps: Iterable[Step], reason: Reason) -> Decision:
+    """Run the first step that has not exited 0; stop at the first that exited with anything else."""
+    for step in steps:
+        exit_code = facts.steps_done.get(step.done_key)
         if exit_code == 0:
             continue
         if exit_code is not None:
@@ -61,15 +62,45 @@ def pause_or(facts: Facts, now: Stamp, do: Do, reason: Reason) -> Decision:
     return Wait(left, f"the link ({facts.last_error})") if left else do
 
 
+def steps_of(facts: Facts, phase: str, commands: tuple[Command, ...]) -> Iterator[Step]:
+    """The commands of a phase as steps in the container in hand."""
+    for index, command in enumerate(commands):
+        yield _step(facts, phase, index, command)
+
+
+def owes_setup(facts: Facts) -> bool:
+    """A process that took over after setup has its repeatable commands to run again, before it goes on."""
+    steps = steps_of(facts, "setup", facts.job.setup)
+    return any(step.round and facts.steps_done.get(step.done_key) is None for step in steps)
+
+
 def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
-    env = dict(facts.job.remote_env.exports) if command.with_env else {}
+    env = exports(facts.job) if command.with_env else {}
     text = command.command
     if command.with_env and facts.job.remote_env.source_files:
         text = "\n".join([*(f". {path}" for path in facts.job.remote_env.source_files), text])
-    # A new container has an empty disk, so what was done before it is done again.
+    key = f"{phase}-{index + 1}-{_digest(facts, text, env)}"
+    rounds = facts.epoch if command.repeatable else 0
+    return Step(key, f"{phase} command {index + 1}", text, command.timeout_sec, env, round=rounds)
+
+
+def python_step(facts: Facts) -> Iterator[Step]:
+    """What brings the interpreter that the job names, if it names one. Nothing is sourced for it: such a file may be
+    what a later step makes."""
+    version = facts.job.pod.python_version
+    if version is None:
+        return
+    project = facts.job.staging[0].destination if facts.job.staging else ""
+    env = exports(facts.job)
+    key = f"{PYTHON_KEY}{_digest(facts, f'{version}{chr(0)}{project}', env)}"
+    command = f"uv python install {version}"
+    yield Step(key, f"pod.python_version {version}", command, PYTHON_SECONDS, env, version, project)
+
+
+def _digest(facts: Facts, text: str, env: dict[str, str]) -> str:
+    """A new container has an empty disk, so what was done before it is done again."""
     container = facts.pod.container if facts.pod is not None else ""
-    digest = hashlib.sha256(f"{text}\0{sorted(env.items())}\0{container}".encode()).hexdigest()[:16]
-    return Step(f"{phase}-{index + 1}-{digest}", f"{phase} command {index + 1}", text, command.timeout_sec, env)
+    return hashlib.sha256(f"{text}\0{sorted(env.items())}\0{container}".encode()).hexdigest()[:16]
 
 
 def perform(pending: Pending, world: World) -> Result:
@@ -79,7 +110,7 @@ def perform(pending: Pending, world: World) -> Result:
     step = unpack(pending, "step", Step)
     done: StepResult = world.remote.run_step(unpack(pending, "target", Target), step)
     return Result(
-        data={"key": step.key, **pack(exit_code=done.exit_code, tail=done.tail, seconds=round(done.seconds, 3))}
+        data={"key": step.done_key, **pack(exit_code=done.exit_code, tail=done.tail, seconds=round(done.seconds, 3))}
     )
 
 

@@ -51,13 +51,17 @@ LIFE: tuple[Rule, ...] = (
     Rule(T.STEP_FAILED, S.SETUP, S.RELEASE, "a setup command failed"),
     Rule(T.POD_STOPPED, S.SETUP, S.BOOT, "somebody stopped the pod; start it and begin again"),
     Rule(T.STEPS_DONE, S.STAGE, S.PREFLIGHT, "every tree is in the pod, verified"),
+    Rule(T.UNPREPARED, S.STAGE, S.SETUP, "another process took over; repeatable commands are run again"),
     Rule(T.STEP_FAILED, S.STAGE, S.RELEASE, "a tree could not be sent"),
     Rule(T.POD_STOPPED, S.STAGE, S.BOOT, "somebody stopped the pod; start it and begin again"),
     Rule(T.STEPS_DONE, S.PREFLIGHT, S.LAUNCH, "every preflight command exited 0"),
+    Rule(T.UNPREPARED, S.PREFLIGHT, S.SETUP, "another process took over; repeatable commands are run again"),
     Rule(T.STEP_FAILED, S.PREFLIGHT, S.RELEASE, "a preflight command failed"),
     Rule(T.POD_STOPPED, S.PREFLIGHT, S.BOOT, "somebody stopped the pod; start it and begin again"),
     Rule(T.JOB_STARTED, S.LAUNCH, S.MONITOR, "the claim is ours and the script runs"),
-    Rule(T.UNPREPARED, S.LAUNCH, S.SETUP, "the script never ran, and the container is a new one; prepare it again"),
+    Rule(
+        T.UNPREPARED, S.LAUNCH, S.SETUP, "the script never ran, and container or process is a new one; prepare it again"
+    ),
     Rule(T.JOB_ENDED, S.LAUNCH, S.COLLECT, "the claim folder holds an exit code already"),
     Rule(T.JOB_LOST, S.LAUNCH, S.COLLECT, "started, no process left, no exit code"),
     Rule(T.RELAUNCH, S.LAUNCH, S.ARM, "lost, and retries are left; launch n+1 in this pod", when=(retries_left,)),

@@ -187,13 +187,27 @@ class Armed(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One command of setup or preflight. `key` identifies it for resume; env values are exported before it runs."""
+    """One command of setup or preflight. `key` identifies it for resume; env values are exported before it runs.
+
+    With `python`, a version, it brings this interpreter with uv, and uv itself where it is missing, and pins it in the
+    folder `project` if there is one; the last line it prints is then what the interpreter says of itself.
+
+    A step is done once per `round`: one that is under way from an earlier round is waited for, then run again.
+    """
 
     key: str
     label: str
     command: str
     timeout_seconds: float
     env: dict[str, str] = {}
+    python: str = ""
+    project: str = ""
+    round: int = 0
+
+    @property
+    def done_key(self) -> str:
+        """Under which it is known to be done."""
+        return f"{self.key}-{self.round}" if self.round else self.key
 
 
 class StepResult(msgspec.Struct, frozen=True):
@@ -205,13 +219,15 @@ class StepResult(msgspec.Struct, frozen=True):
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """A local folder or file to be pushed. `delete` removes files at the destination that are not in the source."""
+    """A local folder or file to be pushed. `delete` removes files at the destination that are not in the source. With
+    `gitignore` git is asked what belongs to it; what it ignores is neither sent nor removed."""
 
     label: str
     source: str
     destination: str
     excludes: tuple[str, ...] = ()
     delete: bool = False
+    gitignore: bool = False
 
 
 class Pushed(msgspec.Struct, frozen=True):
@@ -320,8 +336,8 @@ class Remote(Protocol):
         ...
 
     def run_step(self, target: Target, step: Step) -> StepResult:
-        """Effect: run one command; killed in the pod when its time is up. A done step with the same key is not
-        repeated."""
+        """Effect: run one command; killed in the pod when its time is up. A step with the same key that was done
+        in this round is not repeated."""
         ...
 
     def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:

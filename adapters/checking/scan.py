@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rpd.adapters.checking.finding import Finding, warning
+from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.transfer.patterns import DEFAULT_EXCLUDES, Patterns
 from rpd.states.job import Job, Staging
 
@@ -73,7 +74,8 @@ def _scan_tree(tree: Staging) -> Iterator[Finding]:
     excludes = (*(DEFAULT_EXCLUDES if tree.excludes_default else ()), *tree.excludes, *tree.excludes_extra)
     where = tree.label or tree.source
     read = 0
-    for count, (path, name) in enumerate(_files(root, Patterns(excludes))):
+    listing = GitListing(root) if tree.gitignore else None
+    for count, (path, name) in enumerate(_files(root, Patterns(excludes), listing)):
         if count >= MOST_FILES or read > MOST_BYTES:
             yield warning("paths", f"{where} is large: only its first {count} files were looked at")
             return
@@ -88,16 +90,20 @@ def _scan_tree(tree: Staging) -> Iterator[Finding]:
             yield from _scan_requirements(f"{where}: {name}", text)
 
 
-def _files(root: Path, patterns: Patterns) -> Iterator[tuple[Path, str]]:
+def _files(root: Path, patterns: Patterns, listing: GitListing | None) -> Iterator[tuple[Path, str]]:
     if root.is_file():
         yield root, root.name
         return
+
+    def is_sent(name: str, is_folder: bool) -> bool:
+        return not patterns.match(name, is_folder) and (listing is None or listing.holds(name, is_folder))
+
     for folder, folders, files in os.walk(root):
         below = Path(folder).relative_to(root)
-        folders[:] = sorted(each for each in folders if not patterns.match((below / each).as_posix(), True))
+        folders[:] = sorted(each for each in folders if is_sent((below / each).as_posix(), True))
         for each in sorted(files):
             name = (below / each).as_posix()
-            if not patterns.match(name, False):
+            if is_sent(name, False):
                 yield Path(folder, each), name
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rpd.adapters.checking.account import check_account
+from rpd.adapters.checking.payload import Payload, judged, payloads
 from rpd.adapters.checking.scan import scan
 from rpd.adapters.cli import output
 from rpd.adapters.cli.listing import table
@@ -46,14 +47,15 @@ def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, off
     problems = LocalWorkspace(state_home()).check_inputs(loaded.job, loaded.run_dir)
     if problems:
         raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))
-    looked = list(scan(loaded.job))
+    sent = payloads(loaded.job)
+    looked = [*judged(loaded.job, sent), *scan(loaded.job)]
     offers: tuple[Offer, ...] = ()
     if not offline:
         cloud = _cloud(use_sandbox=use_sandbox)
         offers = _offers_of(cloud, loaded)
         looked += check_account(loaded.job, cloud)
     found = estimate(loaded.job, offers)
-    steps = _steps(loaded)
+    steps = _steps(loaded, sent)
     if as_json:
         output.answer(
             {
@@ -62,6 +64,7 @@ def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, off
                 "run_dir": loaded.run_dir,
                 "offline": offline,
                 "steps": steps,
+                "staging": msgspec.to_builtins(sent),
                 "findings": [msgspec.to_builtins(each) for each in looked],
                 **document(found),
             }
@@ -95,7 +98,7 @@ def _offers_of(cloud: RunPodCloud, loaded: LoadedJob) -> tuple[Offer, ...]:
     return cloud.cpu_offers() if pod.cpu_order else cloud.offers(pod.gpu_count)
 
 
-def _steps(loaded: LoadedJob) -> list[str]:
+def _steps(loaded: LoadedJob, sent: list[Payload]) -> list[str]:
     job = loaded.job
     many = f"{job.pod.units} vCPUs of" if job.pod.cpu_order else f"{job.pod.gpu_count} x"
     image = job.pod.image or f"template {job.pod.template_id}"
@@ -104,7 +107,8 @@ def _steps(loaded: LoadedJob) -> list[str]:
         f"run setup command {index + 1}: {step.command.strip().splitlines()[0][:60]}"
         for index, step in enumerate(job.setup)
     ]
-    steps += [f"send {tree.source} to {tree.destination}" for tree in job.staging]
+    steps += [f"send {tree.source} to {tree.destination}: {tree.refusal or tree.size}" for tree in sent]
+    steps += [f"install Python {job.pod.python_version} with uv"] if job.pod.python_version else []
     steps += [
         f"run preflight command {index + 1}: {step.command.strip().splitlines()[0][:60]}"
         for index, step in enumerate(job.preflight)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.checking.payload import judged, payloads
 from rpd.adapters.cli import output
 from rpd.adapters.cli.day import room_in_the_day
 from rpd.adapters.cli.driving import drive_journal
@@ -26,6 +27,7 @@ from rpd.adapters.local.provenance import provenance
 from rpd.adapters.local.version import version
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.local.yaml_source import YamlSource
+from rpd.adapters.report.words import one_line
 from rpd.engine.errors import UserError
 from rpd.journal.errors import RecordRefused
 from rpd.journal.index import Index
@@ -62,11 +64,25 @@ def run_file(
     options = pause_options(loaded, access, home, fresh=fresh)
     if wait_for_stock is not None:
         options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)
+    options["staging"] = _sizes(loaded, shown_name(job))
     with room_in_the_day(loaded.job.budget, max_usd_per_day, home):
         if print_run_dir:
             output.text([f"RUN_DIR={loaded.run_dir}"])
         journal = _open(loaded, access, home, options)
     return drive_journal(journal, access, as_json=as_json, detach=detach)
+
+
+def _sizes(loaded: LoadedJob, name: str) -> list[dict[str, Any]]:
+    """How large every tree is that will be sent, with a word about those larger than meant. Raises UserError for one
+    that cannot be sent."""
+    sent = payloads(loaded.job)
+    found = list(judged(loaded.job, sent))
+    errors = [each.message for each in found if each.level == "error"]
+    if errors:
+        raise UserError("\n       ".join([f"{name} cannot run here:", *errors]))
+    output.note(one_line(each.line) for each in found)
+    kept = ("label", "destination", "files", "bytes")
+    return [{field: getattr(each, field) for field in kept} for each in sent]
 
 
 def _refuse_second(loaded: LoadedJob, home: Path) -> None:

@@ -1,4 +1,5 @@
-"""`rpd validate`: parse, render and check. By default no process, no socket; `--online` asks the provider and the
+"""`rpd validate`: parse, render and check. By default no socket, and no process but
+git where a tree asks for it; `--online` asks the provider and the
 image's registry, `--scan` reads what would be sent."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from rpd.adapters.checking.finding import Finding, error, warning
+from rpd.adapters.checking.payload import judged, payloads
 from rpd.adapters.cli import output
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.local.dirs import state_home
@@ -33,20 +35,38 @@ class Wanted(msgspec.Struct, frozen=True):
 def validate_file(job: Path | YamlSource, said: Overrides, wanted: Wanted, *, as_json: bool) -> int:
     """Exit code 0 when the file can run; warnings do not change it. 2, 4 or 6 for what is proved wrong."""
     loaded = said.load(job)
-    found = [*_local(loaded), *_asked(loaded.job, wanted)]
-    errors = [each for each in found if each.level == "error"]
+    local = list(_local(loaded))
+    sent = payloads(loaded.job) if not errors_in(local) else []
+    found = [*local, *judged(loaded.job, sent), *_asked(loaded.job, wanted)]
+    errors = errors_in(found)
     name = shown_name(job)
     if as_json:
         findings = [msgspec.to_builtins(each) for each in found]
         config = msgspec.to_builtins(loaded.config)
-        output.answer({"schema": "rpd.validate/1", "ok": not errors, "findings": findings, "job": config})
+        output.answer(
+            {
+                "schema": "rpd.validate/1",
+                "ok": not errors,
+                "findings": findings,
+                "staging": msgspec.to_builtins(sent),
+                "job": config,
+            }
+        )
     else:
         output.note(one_line(each.line) for each in found)
+        output.note(
+            one_line(f"sends {each.source} to {each.destination}: {each.size}") for each in sent if not each.refusal
+        )
         if not errors:
             output.text([f"ok: {name} (schema {loaded.job.schema_version}, job {loaded.job.name})"])
         else:
             output.note([f"{name} cannot run here as it is"])
     return min((each.exit_code for each in errors), default=Exit.DONE)
+
+
+def errors_in(found: list[Finding]) -> list[Finding]:
+    """Those that keep the job from running."""
+    return [each for each in found if each.level == "error"]
 
 
 def _local(loaded: LoadedJob) -> Iterator[Finding]:

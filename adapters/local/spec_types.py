@@ -22,7 +22,6 @@ HIDDEN = (("pod", "env"), ("remote_env", "exports"), ("variables",))
 
 RETIRED: dict[str, str] = {
     "stop": "use lifecycle.on_success and lifecycle.on_failure; rpd migrate FILE writes them",
-    "pod.python_version": "choose an image, or install it in setup",
     "pod.datacenter_id": "use pod.datacenters, a list; rpd migrate FILE writes it",
 }
 """Fields that other tools' files have, and what to do instead."""

@@ -16,6 +16,7 @@ import msgspec
 from rpd.adapters.local import person
 from rpd.adapters.local.dirs import private_folder
 from rpd.adapters.local.files import sync_folder, write_whole
+from rpd.adapters.local.git_listing import git_refusal
 from rpd.adapters.local.keys import ssh_key
 from rpd.adapters.local.secret_content import secret_problems
 from rpd.engine.errors import UserError
@@ -111,6 +112,8 @@ class LocalWorkspace:
                 yield f"{where} cannot be read"
             elif not (source.is_dir() or source.is_file()):
                 yield f"{where} is neither a folder nor a file"
+            elif tree.gitignore and (why := git_refusal(source)):
+                yield f"staging[{index}].gitignore: {why}"
 
     def _bad_destinations(self, job: Job) -> Iterator[str]:
         for index, artifact in enumerate(job.artifacts):

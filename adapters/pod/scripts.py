@@ -85,11 +85,13 @@ def lease_script(target: Target) -> str:
 
 def step_script(target: Target, step: Step, *, may_start: bool, patience_seconds: int) -> str:
     """Starts a step, or waits for it up to `patience_seconds`, or prints its result."""
-    command = step.command if step.command.endswith("\n") else step.command + "\n"
+    text = _python_text(step) if step.python else step.command
+    command = text if text.endswith("\n") else text + "\n"
     values = {
         **_step_values(target, step),
         "rpd_timeout": str(max(1, math.ceil(step.timeout_seconds))),
         "rpd_may_start": "1" if may_start else "",
+        "rpd_round": str(step.round),
         "rpd_patience": str(patience_seconds),
     }
     supervisor = _put_together(target, values, "common", "supervisor")
@@ -99,6 +101,11 @@ def step_script(target: Target, step: Step, *, may_start: bool, patience_seconds
         + _text_function("rpd_supervisor_text", supervisor)
     )
     return _put_together(target, values, "common", "environment", texts=texts, last="step")
+
+
+def _python_text(step: Step) -> str:
+    """What brings an interpreter, as the command of its step."""
+    return _assignments({"rpd_version": step.python, "rpd_project": step.project}) + _file("python")
 
 
 def place_script(target: Target, files: Sequence[SecretFile], contents: Sequence[bytes]) -> str:

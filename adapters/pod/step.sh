@@ -19,7 +19,29 @@ rpd_start_step() {
         rpd_supervisor_text >"$rpd_step/supervisor.$$" && mv -f "$rpd_step/supervisor.$$" "$rpd_step/supervisor"
 }
 
+rpd_is_of_round() {
+    rpd_get "$rpd_step/round" >/dev/null
+    [ "${rpd_value:-0}" = "$rpd_round" ]
+}
+
+# What an earlier round left under way is waited for, and its result is forgotten: whoever dies in between has no result.
+rpd_begin_round() {
+    rpd_until=$(($(rpd_uptime) + rpd_patience))
+    while rpd_is_at_work; do
+        if [ "$(rpd_uptime)" -gt "$rpd_until" ]; then
+            printf 'busy=1\nearlier=1\n'
+            exit 0
+        fi
+        rpd_nap 0.03
+    done
+    rpd_own
+    rm -f "$rpd_step/rc"
+    rpd_error=$(mkdir -p "$rpd_step" 2>&1 && rpd_write "$rpd_step/round" "$rpd_round" 2>&1) ||
+        rpd_fail path_refused "$rpd_error"
+}
+
 rpd_main() {
+    if [ -n "$rpd_may_start" ] && ! rpd_is_of_round; then rpd_begin_round; fi
     if [ ! -f "$rpd_step/rc" ] && ! rpd_is_at_work && [ ! -f "$rpd_step/rc" ]; then
         [ -n "$rpd_may_start" ] || { echo gone=1; exit 0; }
         rpd_own

@@ -26,6 +26,7 @@ from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
 from rpd.states.names import Op, Trigger
 from rpd.states.policy import cost_cap, released_by, usd_per_hour
+from rpd.states.python_pin import PYTHON_KEY
 
 
 def tell(record: Record, facts: Facts) -> str | None:
@@ -119,6 +120,16 @@ def _renting(intent: Intent, facts: Facts, record: Record) -> str:
     )
 
 
+def _sending(intent: Intent, facts: Facts, record: Record) -> str | None:
+    """How large it was when the run began; None for what the journal does not know the size of."""
+    tree = intent.args["tree"]
+    for known in facts.opened.options.get("staging", ()):
+        if (known["label"], known["destination"]) == (tree["label"], tree["destination"]):
+            many = f"{plural(known['files'], 'file')}, {size(known['bytes'])}"
+            return f"sending {tree['label']} to {tree['destination']}: {many}"
+    return None
+
+
 def _taking(intent: Intent, facts: Facts, record: Record) -> str:
     paused, drift = intent.args["paused"], intent.args["drift"]
     what = "replacing" if intent.args["is_unwanted"] else "taking up"
@@ -143,7 +154,11 @@ def _armed(outcome: Outcome, facts: Facts, record: Record) -> str:
 
 def _stepped(outcome: Outcome, facts: Facts, record: Record) -> str:
     seconds = float(outcome.data.get("seconds", 0.0))
-    step = outcome.data["key"].rsplit("-", 1)[0].replace("-", " command ")
+    if outcome.data["key"].startswith(PYTHON_KEY) and outcome.data["exit_code"] == 0:
+        return f"Python {facts.python_in_pod} is in the pod after {duration(seconds)}"
+    step = (
+        outcome.data["key"].rsplit("-", 1)[0].replace("-", " command ").replace("command python", "pod.python_version")
+    )
     return f"{step}: exit code {outcome.data['exit_code']} after {duration(seconds)}"
 
 
@@ -202,6 +217,7 @@ def _released(move: Transition, facts: Facts, record: Record) -> str | None:
 _INTENTS: dict[str, Callable[[Intent, Facts, Record], str | None]] = {
     Op.CREATE_POD: _renting,
     Op.TAKE_OVER: _taking,
+    Op.PUSH_TREE: _sending,
     Op.NOTIFY: _warning,
 }
 _DONE: dict[str, Callable[[Outcome, Facts, Record], str | None]] = {

@@ -35,13 +35,14 @@ def compare(
     patterns: Patterns,
     *,
     delete: bool,
+    ignored: frozenset[str] = frozenset(),
     is_same: Callable[[list[Entry]], set[str]],
     suspects: set[str],
 ) -> Difference:
     """Compare the trees.
 
     `is_same` tells, of files that differ in nothing but their time, which have the same content; `suspects` are sent
-    whatever their date says.
+    whatever their date says. What is `ignored` stays in the pod.
     """
     there = {entry.path: entry for entry in remote.entries}
     here = {entry.path: entry for entry in local}
@@ -59,7 +60,9 @@ def compare(
     clashing = [path for path, entry in here.items() if path in there and there[path].kind != entry.kind]
     extras = []
     if delete:
-        extras = [path for path in there if path not in here and not _is_protected(there[path], patterns)]
+        extras = [
+            path for path in there if path not in here and not (path in ignored or _is_protected(there[path], patterns))
+        ]
     return Difference(
         send=send,
         remove=[path for path in (*clashing, *extras) if there[path].kind != "folder"],

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.transfer.entry import Entry, Interrupted, Kind, leaves, shown
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.engine import errors
@@ -18,8 +19,9 @@ from rpd.states.faults import Fault
 _CHUNK = 1024 * 1024
 
 
-def scan(root: Path, patterns: Patterns, interrupted: Interrupted) -> list[Entry]:
+def scan(root: Path, patterns: Patterns, interrupted: Interrupted, listing: GitListing | None = None) -> list[Entry]:
     """All folders, files and links below a folder, or the one file that `root` is. Folders come before what they hold.
+    With a listing of git only what stands in it.
 
     Sockets, pipes and devices are passed over. Raises Refused (`path_refused`) when there is nothing at `root`, when a
     link points out of the tree, or when a folder cannot be read.
@@ -31,7 +33,7 @@ def scan(root: Path, patterns: Patterns, interrupted: Interrupted) -> list[Entry
     if not stat.S_ISDIR(info.st_mode):
         raise errors.Refused(f"{root} is neither a folder nor a file", reason=Fault.PATH_REFUSED)
     with local_faults(root):
-        found = list(_walk(os.fspath(root), "", patterns, interrupted))
+        found = list(_walk(os.fspath(root), "", patterns, interrupted, listing))
     if outside := [shown(f"{each.path} -> {each.target}") for each in found if each.kind == "link" and leaves(each)]:
         raise errors.Refused(
             f"{len(outside)} links in {root} point out of it: {', '.join(outside[:5])}",
@@ -71,14 +73,16 @@ def local_faults(path: Path) -> Iterator[None]:
         raise errors.Refused(f"{where}: {error.strerror or error}", reason=Fault.PATH_REFUSED) from error
 
 
-def _walk(folder: str, prefix: str, patterns: Patterns, interrupted: Interrupted) -> Iterator[Entry]:
+def _walk(
+    folder: str, prefix: str, patterns: Patterns, interrupted: Interrupted, listing: GitListing | None
+) -> Iterator[Entry]:
     check(interrupted)
     with os.scandir(folder) as items:
         ordered = sorted(items, key=lambda item: item.name)
     for item in ordered:
         path = prefix + item.name
         is_folder = item.is_dir(follow_symlinks=False)
-        if patterns.match(path, is_folder):
+        if patterns.match(path, is_folder) or (listing is not None and not listing.holds(path, is_folder)):
             continue
         try:
             entry = _entry(path, item.stat(follow_symlinks=False), item.path)
@@ -88,7 +92,7 @@ def _walk(folder: str, prefix: str, patterns: Patterns, interrupted: Interrupted
             continue
         yield entry
         if is_folder:
-            yield from _walk(item.path, path + "/", patterns, interrupted)
+            yield from _walk(item.path, path + "/", patterns, interrupted, listing)
 
 
 def _entry(path: str, info: os.stat_result, link: str = "") -> Entry:

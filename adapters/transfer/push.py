@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.difference import Difference, compare, same_content
 from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, shown
@@ -34,8 +35,8 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
 
     A folder's contents go into the destination, with or without a trailing slash on either. A file becomes the
     destination itself, or goes into it when that is a folder or ends with a slash. Repeatable: what already arrived
-    intact is not sent again. With `tree.delete`, what is only in the pod is removed, except for excluded paths and the
-    runs' own folder.
+    intact is not sent again. With `tree.delete`, what is only in the pod is removed, except for excluded paths, what
+    git ignores (with `tree.gitignore`) and the runs' own folder.
 
     Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
     Interrupted.
@@ -48,7 +49,8 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
     complaint = ""
     for _ in range(_ATTEMPTS):
         since = time.time()
-        local = scan(source, patterns, interrupted)
+        listing = GitListing(source) if tree.gitignore else None
+        local = scan(source, patterns, interrupted, listing)
         remote = list_tree(connection, tree.destination)
         locate: Callable[[Entry], Path] = partial(_in_folder, source)
         if not source.is_dir():
@@ -61,6 +63,7 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
                 local,
                 remote,
                 patterns,
+                ignored=_ignored(listing, local, remote) if tree.delete else frozenset(),
                 delete=tree.delete and source.is_dir(),
                 is_same=partial(same_content, connection, remote.root, locate, interrupted),
                 suspects=suspects,
@@ -76,6 +79,15 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
             kept = [entry for entry in local if entry.path not in outgoing.vanished]
             return _pushed(kept, sent_files, sent_bytes)
     raise _not_whole(tree, sorted(suspects), complaint)
+
+
+def _ignored(listing: GitListing | None, local: list[Entry], remote: Listing) -> frozenset[str]:
+    """What git would ignore of what is only in the pod: results and environments that were made there."""
+    if listing is None:
+        return frozenset()
+    here = {entry.path: entry for entry in local}
+    only_there = [entry for entry in remote.entries if entry.path not in here]
+    return listing.ignored(entry.path + ("/" if entry.kind == "folder" else "") for entry in only_there)
 
 
 def _in_folder(source: Path, entry: Entry) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from rpd.engine.errors import Ambiguous, Interrupted
@@ -78,6 +79,27 @@ def test_a_step_runs_on_behind_a_lost_link_and_is_waited_for(tenant: Tenant, sta
     tenant.answering(pod.id)
     assert tenant.remote.run_step(target, step(command)).exit_code == 6
     assert stage.runs(pod.id, command) == 1
+
+
+def test_a_step_of_another_round_is_done_again_once(tenant: Tenant, stage: Stage) -> None:
+    target, pod = tenant.up()
+    command = stage.command(3)
+    for number, runs in ((1, 1), (1, 1), (4, 2), (4, 2)):
+        again = msgspec.structs.replace(step(command), round=number)
+        assert tenant.remote.run_step(target, again).exit_code == 3
+        assert stage.runs(pod.id, command) == runs
+
+
+def test_a_step_of_an_earlier_round_that_is_under_way_is_waited_for(tenant: Tenant, stage: Stage) -> None:
+    target, pod = tenant.up()
+    command = stage.command(6, seconds=3 * stage.moment)
+    stage.later(stage.moment, lambda: stage.cut(pod.id))
+    with pytest.raises(Ambiguous):
+        tenant.remote.run_step(target, step(command))
+    stage.mend(pod.id)
+    tenant.answering(pod.id)
+    result = tenant.remote.run_step(target, msgspec.structs.replace(step(command), round=2))
+    assert (result.exit_code, stage.runs(pod.id, command)) == (6, 2)
 
 
 def test_what_was_pushed_is_not_sent_again(tenant: Tenant, stage: Stage) -> None:

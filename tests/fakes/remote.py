@@ -61,6 +61,7 @@ class _Run:
     started_at: float
     ends_at: float
     exit_code: int
+    round: int = 0
 
 
 class FakeRemote:
@@ -128,7 +129,7 @@ class FakeRemote:
             del steps[step.key]
             raise Interrupted("asked to stop", reason="interrupted")
         if run.exit_code == 0:
-            pod.disk[f"step {step.command}"] = True
+            pod.disk[f"step {step.command}"] = step.round
         self.fuse.reach(f"after step {step.label}")
         self._plan("run_step", effect=True)
         return StepResult(run.exit_code, ("last line",), run.ends_at - run.started_at)
@@ -137,12 +138,17 @@ class FakeRemote:
         """The execution that is done or under way (it outlives the link), else a new one."""
         run = steps.get(step.key)
         if run is not None and self._phase(pod, run) != "lost":
-            return run
+            if run.round == step.round:
+                return run
+            self._stay(pod, run.ends_at - self.clock.real, effect=True)
+            if self.clock.real < run.ends_at:
+                del steps[step.key]
+                raise Interrupted("asked to stop", reason="interrupted")
         self.steps_run.append(step.command)
         seconds = self.job.command_seconds.get(step.command, COMMAND_SECONDS)
         code = self.job.commands.get(step.command, 0) if seconds <= step.timeout_seconds else 124
         now = self.clock.real
-        steps[step.key] = run = _Run(pod.container, now, now + min(seconds, step.timeout_seconds), code)
+        steps[step.key] = run = _Run(pod.container, now, now + min(seconds, step.timeout_seconds), code, step.round)
         return run
 
     def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:

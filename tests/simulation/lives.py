@@ -405,6 +405,25 @@ _SECRETS: dict[str, Any] = {
     "secrets": [{"name": "token", "destination": "/workspace/.token", "env": ["TOKEN"]}],
     "lifecycle": {"on_success": "stop"},
 }
+_REPEATABLE: dict[str, Any] = {
+    "setup": [{"command": "mount /data", "repeatable": True}, {"command": "pip install ."}],
+    "preflight": [{"command": "nvidia-smi"}, {"command": "login", "repeatable": True}],
+}
+_REPEATED = (
+    Life("repeatable commands", "succeeded", "job_succeeded", 0, config=_REPEATABLE),
+    *(
+        Life(
+            f"repeatable commands, killed in {state}",
+            "succeeded",
+            "job_succeeded",
+            0,
+            (Strike("kill at turn", state, 1),),
+            ("resume",),
+            config=_REPEATABLE,
+        )
+        for state in ("setup", "stage", "preflight", "launch")
+    ),
+)
 _SECRET = (
     Life("secrets in memory", "succeeded", "job_succeeded", 0, config=_SECRETS),
     Life("secrets on the disk", "succeeded", "job_succeeded", 0, config=_SECRETS, world={"is_volatile": False}),
@@ -635,5 +654,6 @@ _STOPPED = tuple(
     for state in _BEFORE_LAUNCH
 )
 
-LIVES: dict[str, Life] = {life.name: life for life in (*_LIVES, *_STOPPED, *_SECRET, *_RETRIED, *_IDLE, *_RECYCLED)}
+_ALL = (*_LIVES, *_STOPPED, *_SECRET, *_REPEATED, *_RETRIED, *_IDLE, *_RECYCLED)
+LIVES: dict[str, Life] = {life.name: life for life in _ALL}
 """By name."""

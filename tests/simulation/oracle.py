@@ -157,9 +157,9 @@ class Oracle:
         elif call == "delete" and not self._may_delete(pod):
             self.blame("I8 uncollected results were deleted", f"pod {pod.id}, {self.uncollected(pod)}")
 
-    def executed(self, pod: FakePod, launch: int) -> None:
+    def executed(self, pod: FakePod, launch: int, epoch: int | None) -> None:
         """The script begins: whatever it needs must be in the container that it runs in, and no other launch of it may
-        be alive."""
+        be alive. `epoch` is of the process that claimed and launches it in one; None when it was claimed before."""
         job, is_alone = self.sim.job, len(self.sim.laptops) == 1
         for each in self.sim.cloud.ours():
             if is_alone and any(self.sim.remote.is_running(each, run) for run in self._runs(each)):
@@ -173,6 +173,9 @@ class Oracle:
         missing = [each.command for each in (*job.setup, *job.preflight) if f"step {each.command}" not in pod.disk]
         if missing:
             self.blame("I16 the job runs in a pod that is not ready for it", f"pod {pod.id}: {missing[0]}")
+        steps = (*job.setup, *job.preflight) if epoch is not None and is_alone else ()
+        if old := [each.command for each in steps if each.repeatable and pod.disk.get(f"step {each.command}") != epoch]:
+            self.blame("I16 the job runs in a pod that is not ready for it", f"pod {pod.id}: {old[0]} was not repeated")
         if job.secrets and not ("secrets" in pod.disk or "secrets" in pod.volume):
             self.blame("I16 the job runs in a pod that is not ready for it", f"pod {pod.id}: its secrets")
 

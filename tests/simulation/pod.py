@@ -226,7 +226,8 @@ class SimRemote(FakeRemote):
         self.starts.append(f"{target.run_id}-{order.launch}")
         self.started_in[pod.id] = self.started_in.get(pod.id, 0) + 1
         self.sim.say(f"launch {order.launch} of the script is executed in pod {pod.id}")
-        self.sim.oracle.executed(pod, order.launch)
+        is_first = f"claim-{target.run_id}-{order.launch}" not in pod.volume
+        self.sim.oracle.executed(pod, order.launch, target.epoch if is_first else None)
         for path in self.sim.job.checkpoints.paths:
             self._place_of(pod, path)[f"tree {path}"] = WRITTEN
         self.clock.after(self.job.seconds + 1.0, lambda: self._wait_for_owner(pod))

@@ -175,7 +175,8 @@ staging:
         (
             "10: pod.cloudtype: unknown field (did you mean 'cloud_type'?); allowed: allowed_cuda_versions, args, "
             "cloud_type, container_disk_gb, cpu_order, datacenters, env, gpu_count, gpu_order, image, "
-            "min_cuda_version, min_memory_gb, min_vcpu_count, ports, registry_id, spot, template_id, vcpu_count"
+            "min_cuda_version, min_memory_gb, min_vcpu_count, ports, python_version, registry_id, spot, template_id, "
+            "vcpu_count"
         ),
         "11: pod.ports[0]: expected text, found 22; put it in quotes",
         "12: pod.env.RPD_X: is set by rpd or by RunPod; choose another name",

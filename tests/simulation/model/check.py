@@ -25,10 +25,11 @@ NEVER_TAKEN: dict[tuple[StrEnum, StrEnum], str] = {
     **{(state, T.OUT_OF_MONEY): NOTHING_RENTED for state in (S.VALIDATE, S.RECLAIM, S.SELECT)},
     **{(state, T.POD_GONE): NOTHING_RENTED for state in (S.VALIDATE, S.RECLAIM, S.SELECT)},
     **{(S.COLLECT, trigger): OWN_BOUND for trigger in (T.CANCEL, T.OUT_OF_TIME, T.OUT_OF_MONEY)},
+    **{(state, T.UNPREPARED): "no job here has commands that are repeatable" for state in (S.STAGE, S.PREFLIGHT)},
     (S.CREATE, T.POD_GONE): "a pod whose id is known leaves this state before anybody looks for it",
     (S.ARM, T.POD_GONE): "only the switch is asked here; a pod that is gone is seen by the next state",
 }
-"""Edges that every state with a pod has by one declaration, and no run can take: why."""
+"""Edges that no run here can take, most of them because every state with a pod has them by one declaration: why."""
 
 
 @dataclass(slots=True, repr=False)

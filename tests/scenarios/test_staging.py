@@ -1,0 +1,131 @@
+"""What is sent: as git says where the job file wants it, and its size before anything is rented."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenarios.stage import Stage, artifact, config
+
+BODY = "mkdir -p /workspace/out; cd /workspace/src; find . -mindepth 1 | sort > /workspace/out/listed\n"
+
+
+def staged(**changes: Any) -> dict[str, Any]:
+    """A job that sends `src` and tells what arrived."""
+    tree = {"source": "src", "destination": "/workspace/src", "gitignore": True, **changes}
+    return config(BODY, staging=[tree], artifacts=artifact())
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """As a user types it."""
+    who = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def written(folder: Path, **files: str) -> None:
+    """Files by name; `__` stands for a folder's slash."""
+    for name, text in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture
+def project(stage: Stage) -> Path:
+    """A work tree with rules in two folders, a tracked file that a rule ignores, and repositories inside."""
+    root = stage.folder / "src"
+    written(root, train="1", kept="2", data__big="3", lib__code="4", lib__cache="5", scratch="6", build__out__x="7")
+    (root / ".gitignore").write_text("data/\nkept\nbuild/\n")
+    (root / "lib" / ".gitignore").write_text("cache\n")
+    git(root, "init", "-q")
+    (root / ".git" / "info" / "exclude").write_text("scratch\n")
+    git(root, "add", ".")
+    git(root, "add", "-f", "kept")
+    git(root, "commit", "-qm", "first")
+    written(root, untracked="8", nested__inner="9")
+    git(root / "nested", "init", "-q")
+    git(root / "nested", "add", ".")
+    git(root / "nested", "commit", "-qm", "first")
+    return root
+
+
+SENT = ["./.gitignore", "./kept", "./lib", "./lib/.gitignore", "./lib/code", "./nested", "./train", "./untracked"]
+
+
+@pytest.mark.row(65)
+def test_what_git_ignores_stays_here(stage: Stage, project: Path) -> None:
+    done = stage.run(staged())
+    assert done.returncode == 0, done.stderr
+    assert stage.result("out/listed").splitlines() == SENT
+    assert "sending tree 1 to /workspace/src: 6 files, 28 B" in done.stderr
+    assert "git lists nothing in nested, a repository of its own" in done.stderr
+
+
+@pytest.mark.row(65)
+def test_what_git_ignores_stays_there(stage: Stage, project: Path) -> None:
+    """What a run made in the pod under an ignored name is kept, as excluded paths are; all else follows the source."""
+    made = "set -e; mkdir -p /workspace/src/build/deep /workspace/src/lib; cd /workspace/src; "
+    made += "touch build/deep/made lib/cache old :odd"
+    document = staged(excludes=["train"])
+    document["setup"] = [{"command": made}]
+    done = stage.run(document)
+    assert done.returncode == 0, done.stderr
+    kept = ["./build", "./build/deep", "./build/deep/made", "./lib/cache"]
+    expected = {*SENT, *kept} - {"./train"}
+    assert set(stage.result("out/listed").splitlines()) == expected
+
+
+@pytest.mark.row(65)
+def test_a_folder_that_git_cannot_list_is_refused_before_renting(stage: Stage, project: Path) -> None:
+    (stage.folder / "plain").mkdir()
+    done = stage.run(staged(source="plain"))
+    assert done.returncode == 2, done.stderr
+    assert f"staging[0].gitignore: {stage.folder}/plain is in no git work tree" in done.stderr
+    done = stage.run(staged(source="src/train"))
+    assert done.returncode == 2 and "is not a folder: git lists folders" in done.stderr
+    assert stage.statuses() == []
+
+
+@pytest.mark.row(65)
+def test_a_machine_without_git_is_told_of(stage: Stage, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.job(staged())
+    monkeypatch.setenv("PATH", str(stage.user))
+    done = stage.rpd("validate", "job.yaml")
+    assert done.returncode == 2, done.stderr
+    assert "git is not on this machine, and nothing else knows what it ignores" in done.stderr
+    stage.job(staged(gitignore=False))
+    assert stage.rpd("validate", "job.yaml").returncode == 0
+
+
+@pytest.mark.row(65)
+def test_a_git_that_calls_us_is_not_asked_about_itself(
+    stage: Stage, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(stage.folder))
+    stage.job(staged())
+    done = stage.rpd("validate", "job.yaml", "--json")
+    assert json.loads(done.stdout)["staging"][0]["files"] == 6, done.stderr
+
+
+@pytest.mark.row(65)
+def test_the_size_is_shown_before_it_is_sent_and_warned_of(stage: Stage, project: Path) -> None:
+    (project / "large").touch()
+    os.truncate(project / "large", 2_000_000)
+    stage.job(staged(warn_above_mb=1.5, gitignore=False, excludes=["nested/"], excludes_default=True))
+    warned = "warning: staging: staging[0] tree 1 is 11 files, 2.0 MB: more than 1.5 MB"
+    done = stage.rpd("validate", "job.yaml")
+    assert done.returncode == 0 and warned in done.stderr, done.stderr
+    assert f"sends {project} to /workspace/src: 11 files, 2.0 MB" in done.stderr
+    plan = stage.rpd("run", "job.yaml", "--plan", "--offline")
+    assert f"send {project} to /workspace/src: 11 files, 2.0 MB" in plan.stdout and warned in plan.stderr
+    done = stage.run()
+    assert done.returncode == 0 and warned in done.stderr, done.stderr
+    assert done.stderr.index(warned) < done.stderr.index("renting")
+    assert "sending tree 1 to /workspace/src: 11 files, 2.0 MB" in done.stderr
+    stage.job(staged(gitignore=False))
+    assert "warning" not in stage.rpd("validate", "job.yaml").stderr
