@@ -50,10 +50,11 @@ def _has_just_failed(facts: Facts) -> bool:
 
 
 def to_push_back(facts: Facts) -> Iterator[Tree]:
-    """What the next launch would not find in the pod, and is here."""
+    """What the next launch would not find in the pod, and may be here: a pull whose outcome was never written down may
+    have brought it all the same."""
     for path in facts.job.checkpoints.paths:
-        if path in facts.checkpoints_here and not _survives(facts, path):
-            yield Tree(f"{LABEL}{path}", _local(facts, path), path, (), delete=False)
+        if path in facts.checkpoints_sought and not _survives(facts, path):
+            yield Tree(f"{LABEL}{path}", _local(facts, path), path, is_optional=True)
 
 
 def _survives(facts: Facts, path: str) -> bool:

@@ -159,7 +159,7 @@ class Facts(msgspec.Struct):
     launch: int = 1
     relaunched: Stamp | None = None  # when the launch before was given up
     lost_in: tuple[str, str] | None = None  # pod and container of the launch before, where it was prepared
-    checkpoints_here: dict[str, Stamp] = {}  # remote path -> when it last arrived on this machine
+    checkpoints_sought: dict[str, Stamp] = {}  # remote path -> when it was last asked for, and may have arrived
     checkpoint_asked: str | None = None  # the one last asked for
     checkpoint_tried: dict[str, Stamp] = {}  # remote path -> when it was last asked for
     launch_intended: bool = False

@@ -19,6 +19,7 @@ from rpd.journal.records import (
     Transition,
 )
 from rpd.states.call import REPEATABLE
+from rpd.states.checkpoints import LABEL as CHECKPOINT
 from rpd.states.facts import Candidate, Facts, PodFacts
 from rpd.states.faults import Fault
 from rpd.states.fold_effects import OUTCOMES
@@ -141,5 +142,8 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         facts.launch_intended = True
     elif intent.op == Op.PULL_CHECKPOINT:
         facts.checkpoint_asked = str(intent.args["path"])
+        facts.checkpoints_sought[facts.checkpoint_asked] = at
     elif intent.op == Op.PULL_ARTIFACT:
         facts.pulling, facts.pull_since = str(intent.args["pull"]["label"]), at
+        if facts.pulling.startswith(CHECKPOINT):
+            facts.checkpoints_sought[str(intent.args["pull"]["remote_path"])] = at

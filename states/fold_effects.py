@@ -189,8 +189,6 @@ def _checkpoint_pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     """However it went, the next one has its time."""
     if facts.checkpoint_asked is not None:
         facts.checkpoint_tried[facts.checkpoint_asked] = at
-    if outcome.status == "ok" and not outcome.data["pulled"]["is_missing"]:
-        facts.checkpoints_here[str(outcome.data["path"])] = at
 
 
 def _manifest_written(facts: Facts, outcome: Outcome, at: Stamp) -> None:

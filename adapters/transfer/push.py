@@ -43,6 +43,8 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
     """
     _check_destination(tree)
     source = Path(tree.source).expanduser()
+    if tree.is_optional and not source.exists():
+        return _pushed([], 0, 0)
     patterns = Patterns(tree.excludes)
     sent_files = sent_bytes = 0
     suspects: set[str] = set()

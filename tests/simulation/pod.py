@@ -202,6 +202,9 @@ class SimRemote(FakeRemote):
         self.in_call = "", None  # one that never arrived, or is another machine's, is not this one
         return self._reach(target, effect=effect)
 
+    def is_here(self, tree: Tree) -> bool:
+        return tree.destination in self.checkpoints_here
+
     def is_running(self, pod: FakePod, run: _Run) -> bool:
         """Whether this execution of the script is alive."""
         return pod.status == "RUNNING" and self._phase(pod, run) == "running"

@@ -72,15 +72,19 @@ def check(
     table, checked = lifecycle.table, Checked(by_job, faults)
     if not faults:  # a search that broke off has not seen everything
         has_paused = any(config["lifecycle"]["on_success"] == "recycle" for config in jobs.values())
-        faults.update((sentence, []) for sentence in unexplained(table, checked.moves, has_paused=has_paused))
+        has_retries = any(config["retries"] for config in jobs.values())
+        left = unexplained(table, checked.moves, has_paused=has_paused, has_retries=has_retries)
+        faults.update((sentence, []) for sentence in left)
     return checked
 
 
-def unexplained(table: Table, moves: frozenset[tuple[str, str, str]], *, has_paused: bool = True) -> Iterator[str]:
+def unexplained(
+    table: Table, moves: frozenset[tuple[str, str, str]], *, has_paused: bool = True, has_retries: bool = True
+) -> Iterator[str]:
     """Rules that were never taken and have no excuse, and those that have one and were. Without a job that takes paused
-    pods up (`has_paused`), none is."""
+    pods up (`has_paused`), or one that may be launched again (`has_retries`), none is."""
     for rule in table.rules:
-        if rule.trigger is T.POD_TAKEN and not has_paused:
+        if (rule.trigger is T.POD_TAKEN and not has_paused) or (rule.trigger is T.RELAUNCH and not has_retries):
             continue
         excuse, is_taken = NEVER_TAKEN.get((rule.source, rule.trigger)), _move(rule) in moves
         if excuse is None and not is_taken:
