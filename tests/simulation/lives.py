@@ -417,11 +417,16 @@ _REPEATED = (
             "succeeded",
             "job_succeeded",
             0,
-            (Strike("kill at turn", state, 1),),
+            (Strike(fault, state, nth),),
             ("resume",),
             config=_REPEATABLE,
         )
-        for state in ("setup", "stage", "preflight", "launch")
+        for fault, state, nth in (
+            ("kill at turn", "setup", 1),
+            ("kill at turn", "stage", 0),
+            ("kill at turn", "preflight", 1),
+            ("kill at turn", "launch", 0),
+        )
     ),
 )
 _SECRET = (
