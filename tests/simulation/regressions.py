@@ -185,10 +185,11 @@ REGRESSIONS = (
     ),
     Regression(
         "a checkpoint whose arrival nobody wrote down",
-        "The process died between the arrival of a checkpoint and its record, the pod vanished before the next one, and "
-        "the job began from nothing although its checkpoint was here.",
+        "The process died between the arrival of a checkpoint and its record, the pod vanished before the next one, "
+        "and the job began from nothing although its checkpoint was here.",
         "What was ever asked for may be here, and is pushed back where it is.",
-        '{"life":"launched again in a fresh pod","strikes":[{"fault":"kill at effect:done","state":"monitor"}],"seed":1055}',
+        '{"life":"launched again in a fresh pod","strikes":[{"fault":"kill at effect:done","state":"monitor"}],'
+        '"seed":1055}',
         "checkpoint-counts-by-its-outcome",
     ),
 )
