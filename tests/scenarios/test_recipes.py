@@ -61,7 +61,7 @@ def test_postprocess(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.row(131, 136)
 def test_sweeps(stage: Stage) -> None:
-    stage.fault("F1", times=2)  # both candidates of one point: it has to try again
+    stage.fault("F1", times=3)  # however two points share them, one has both of its candidates refused
     recipe = Recipe(stage, "sweeps.md", PAUSE="0")
     recipe.play("Sweeps", "From bash")
     told = recipe.out.splitlines()
