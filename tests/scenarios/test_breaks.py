@@ -111,6 +111,7 @@ def test_nothing_goes_on_from_a_journal_that_lost_records(stage: Stage, words: b
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 def test_the_end_of_a_stopped_pod_is_not_written_twice(stage: Stage) -> None:
     assert stage.run(config("exit 3")).returncode == 5
     assert stage.rpd("release", "--delete").returncode == 0
@@ -163,6 +164,7 @@ def call(stage: Stage, method: str, path: str, body: dict[str, Any] | None = Non
         return json.loads(answer.read() or b"null")
 
 
+@pytest.mark.slow
 def test_gc_finds_a_late_pod_of_a_run_that_is_not_over_and_owes_nothing(stage: Stage) -> None:
     killed_in(stage, "monitor", config(RESULT + GATED, artifacts=artifact()))
     stage.go()
@@ -311,6 +313,7 @@ def test_a_request_of_no_known_kind_does_not_end_a_live_run(stage: Stage, conten
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_term_to_gc_in_its_proof(stage: Stage) -> None:
     stage.play(boot_seconds=60)
     killed_in(stage, "boot", config())
@@ -346,6 +349,7 @@ def test_a_find_that_babbles_costs_the_results_of_this_run_and_nothing_more(stag
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("resume",), ("gc", "--yes"), ()], ids=["resume", "gc", "alive"])
 def test_a_pod_whose_env_somebody_edited_is_still_owed(stage: Stage, words: tuple[str, ...]) -> None:
     """Its id, and the 26 random letters in its name, are those of the journal; its env lost the run's id."""
@@ -426,6 +430,7 @@ for name in ('HOME', 'USER', 'LOGNAME', 'LNAME', 'USERNAME'): os.environ.pop(nam
 NOBODY_AT_HOME = f"{NOBODY}\nos.environ['HOME'] = os.path.realpath('../user')"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patch", [NOBODY, NOBODY_AT_HOME], ids=["no home", "home"])
 def test_a_user_without_an_entry_in_passwd(stage: Stage, patch: str) -> None:
     """As in `docker run --user 54321`."""
@@ -486,6 +491,7 @@ def test_a_launch_cut_off_that_lacks_its_secret_now_gives_the_pod_back(
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files")
 @pytest.mark.parametrize("room", ["beside the journal", "nowhere"])
 def test_the_last_words_of_a_run_whose_journal_could_not_be_kept_are_true(stage: Stage, room: str) -> None:

@@ -85,6 +85,7 @@ def test_cancel_of_a_finished_run_is_calm(stage: Stage) -> None:
     assert "over" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.row(99)
 def test_release_delete_ends_the_storage_of_a_failed_run(stage: Stage) -> None:
     assert stage.run(config("exit 3")).returncode == 5
@@ -140,6 +141,7 @@ def test_gc_spares_a_job_that_runs(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(86, 95)
 def test_gc_stops_a_pod_with_results_and_resume_fetches_them(stage: Stage) -> None:
     in_the_run(stage, dead=True, body=RESULT_LAST, artifacts=artifact())

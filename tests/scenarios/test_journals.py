@@ -86,6 +86,7 @@ def test_one_flipped_bit_in_record_0_is_told_as_damage(stage: Stage) -> None:
         assert "damaged at line 1" in done.stderr, (command, done.stderr)
 
 
+@pytest.mark.slow
 def test_one_flipped_bit_in_a_held_lock_file(stage: Stage) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
@@ -114,6 +115,7 @@ def test_a_journal_in_use_is_named_with_its_owner(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_every_way_to_a_journal_leads_to_its_one_lock(stage: Stage, tmp_path: Path) -> None:
     live = stage.begin(config(GATED, state_file="~/pointer"))
     live.until("monitor")

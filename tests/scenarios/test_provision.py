@@ -80,6 +80,7 @@ def test_a_pod_that_is_billed_above_the_cap_goes_back_at_once(stage: Stage) -> N
     assert stage.starts() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.row(115)
 def test_the_limit_of_the_day_is_kept_before_anything_is_rented(stage: Stage) -> None:
     assert stage.run(config(budget={"max_usd": 0.5})).returncode == 0

@@ -17,6 +17,7 @@ def gc(stage: Stage, *words: str) -> dict[str, Any]:
     return {"code": done.returncode, **json.loads(done.stdout)}
 
 
+@pytest.mark.slow
 @pytest.mark.row(100, 101, 104)
 def test_stopped_pods_are_listed_with_their_price_and_deleted_only_on_request(stage: Stage) -> None:
     assert stage.run(config("exit 3")).returncode == 5

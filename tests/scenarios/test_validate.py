@@ -42,6 +42,7 @@ def test_a_file_is_rendered_with_the_words_of_the_run(stage: Stage) -> None:
     assert done.stdout == "ok: job.yaml (schema 2, job x-7)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.row(22, 29)
 def test_what_the_provider_lacks_is_told_before_it_is_rented(stage: Stage) -> None:
     done = online(stage, config())

@@ -10,7 +10,7 @@ from tests.simulation.lives import LIVES, Life
 from tests.simulation.run import Simulation
 from tests.simulation.shrink import story
 
-SEEDS = 1200
+SEEDS = 1000
 """The share of `make sim` that every `make test` runs."""
 
 

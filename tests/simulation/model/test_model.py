@@ -99,7 +99,11 @@ def test_a_planted_fault_in_table_or_state_is_named(lifecycle: plants.JobLifecyc
         (plants.always_delete, "release_how says delete, and the results are nowhere else"),
         (plants.stale_claim, "collect: release_how says delete, and the results are nowhere else (job running)"),
         (plants.by_name_only, "delete_pod of a pod of somebody else"),
-        (plants.no_answer_for_gone, "release_how says delete, and the results are nowhere else"),
+        pytest.param(
+            plants.no_answer_for_gone,
+            "release_how says delete, and the results are nowhere else",
+            marks=pytest.mark.slow,
+        ),
         (plants.adopting_by_name_only, "of a pod of somebody else"),
         (plants.hasty_proof, "release --released--> report is allowed while a pod may compute"),
         pytest.param(plants.endless_proof, "release: no end can be reached", marks=pytest.mark.slow),
