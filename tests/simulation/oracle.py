@@ -27,6 +27,10 @@ ALLOWANCE_SECONDS = 2400.0
 links, the quiet window, the owner's silence."""
 
 
+AFTERWARDS_MAX_SECONDS = 7200.0
+"""How long a pod that others have started after the end may have computed when the judge looks."""
+
+
 class Violation(msgspec.Struct, frozen=True):
     """A broken promise. `rule` is one of the invariants, `text` what was seen."""
 
@@ -49,6 +53,7 @@ class Account:
         self.closed: Closed | None = None
         self.launched = False
         self.met_another = False
+        self.is_unprotected = False
 
     def take(self, record: Record) -> None:
         """One more record."""
@@ -59,6 +64,8 @@ class Account:
             if body.op == "create_pod":  # type: ignore[union-attr]
                 self.names.add(body.args["order"]["name"])  # type: ignore[union-attr]
         elif kind is Outcome:
+            if body.op == "arm_switch":  # type: ignore[union-attr]
+                self.is_unprotected = body.status != "ok"  # type: ignore[union-attr]
             if body.status != "unknown" or body.settled:  # type: ignore[union-attr]
                 self.intents.pop(body.opid, None)  # type: ignore[union-attr]
         elif kind is Transition:
@@ -165,7 +172,8 @@ class Oracle:
             if is_alone and any(self.sim.remote.is_running(each, run) for run in self._runs(each)):
                 self.blame("I3 two launches run at once", f"launch {launch} in pod {pod.id} beside pod {each.id}")
         order = pod.volume.get("switch")
-        if isinstance(order, SwitchOrder) and order.launch != launch:
+        is_told = self._accounts[self.sim.laptop.name].is_unprotected  # every line says so
+        if isinstance(order, SwitchOrder) and order.launch != launch and not is_told:
             self.blame("I17 the switch looks after another launch", f"{order.launch}, not {launch}")
         for path in job.checkpoints.paths if launch > 1 and is_alone else ():
             if path in self.sim.remote.checkpoints_here and not self.sim.remote.holds(pod, path):
@@ -220,6 +228,9 @@ class Oracle:
         """After everything has settled and some time has passed."""
         sim = self.sim
         for pod in sim.cloud.bills():
+            if self._is_for_others(pod):
+                self.excused_seconds += AFTERWARDS_MAX_SECONDS
+                continue
             self.blame("I1 a pod bills on", f"pod {pod.id} ({pod.order.name[-3:]})")
         self._check_starts()
         self._check_paused()
@@ -228,6 +239,11 @@ class Oracle:
         self._check_verdict()
         self._check_cost()
         self._check_secrets()
+
+    def _is_for_others(self, pod: FakePod) -> bool:
+        """Somebody else has started it after the run had proved its release, and its switch cannot act: `gc` finds
+        it, and nobody has called that (docs/reliability.md)."""
+        return pod.order.name in self.unseen and not pod.volume.get("switch_works")
 
     def _check_paused(self) -> None:
         """What was left paused belongs to exactly one run, which knows that it pays for it."""
@@ -280,8 +296,9 @@ class Oracle:
                 self.blame("I10 a kept pod holds a secret", f"pod {pod.id}")
 
     def _may_hold_secrets(self, pod: FakePod) -> bool:
-        """Results that nobody has weigh more; the end of the run says so."""
-        return bool(self.uncollected(pod)) or self._was_released()
+        """Results that nobody has weigh more, and so does what another owner may have left; the end of the run says
+        so."""
+        return bool(self.uncollected(pod)) or self._was_released() or len(self.sim.laptops) > 1
 
     # Truth.
 
