@@ -50,6 +50,7 @@ class Simulator(Simulated):
             oracle=silent,
             job=msgspec.convert(job_config(), Job),
             laptop=SimpleNamespace(name="home", now=lambda: Stamp(START_WALL + self.clock.real, self.clock.real, "b")),
+            laptops=(None,),  # one owner
             say=_ignore,
             turn=self.clock.advance,
         )

@@ -15,7 +15,19 @@ from tests.scenarios.stage import GATED, Stage, artifact, config, eventually
 from tests.scenarios.test_network import cut_link
 
 TRAP = '#!/bin/sh\necho "$0 $*" >> "{log}"\nexit 97\n'
-STAGES = ["renting", "pod", "container", "connected", "protected", "setup", "sent", "job", "collected", "delete"]
+STAGES = [
+    "renting",
+    "pod",
+    "container",
+    "connected",
+    "protected",
+    "setup",
+    "sending",
+    "sent",
+    "job",
+    "collected",
+    "delete",
+]
 """The first word of what a person is told of each."""
 
 MAKE_RESULT = "mkdir -p /workspace/out; cp /workspace/src/data.txt /workspace/out/result.txt\n"
