@@ -20,8 +20,7 @@ def test_a_job_is_sampled_and_its_pod_described(stage: Stage) -> None:
     assert done.returncode == 0, done.stderr
     folder = stage.run_folder() / "telemetry"
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert len(rows) == 2, "one at the beginning, and one five seconds later"
-    first, second = rows
+    first, second, *_ = rows  # one at the beginning, and one five seconds later; a slow machine may have time for more
     assert [gpu["index"] for gpu in second["gpus"]] == [0]
     assert second["gpus"][0]["util_pct"] == 0
     assert second["gpus"][0]["mem_total_mb"] == second["gpu_mem_total_mb"] > 1000
@@ -34,7 +33,7 @@ def test_a_job_is_sampled_and_its_pod_described(stage: Stage) -> None:
     assert "Linux" in described and "RUNPOD_POD_ID=***" in described and "hidden-value" not in described
     assert "hidden-value" not in (folder / "pip_freeze.txt").read_text()
     shown = stage.rpd("metrics")
-    assert "2 samples over 5" in shown.stdout and "gpu 0 memory" in shown.stdout, shown.stdout
+    assert f"{len(rows)} samples over" in shown.stdout and "gpu 0 memory" in shown.stdout, shown.stdout
     stage.judge("TERMINATED", starts=1)
 
 
