@@ -76,6 +76,7 @@ class PodFacts(msgspec.Struct):
     is_unwanted: bool = False  # taken up only to be deleted
     was_used: bool = False  # something of this run was done in it
     holds_lost: bool = False  # a launch that was lost may have left something there
+    kept_until: float | None = None  # UTC seconds: it stays up after the end, and its switch has orders to stop it then
     secrets_in: str | None = None  # the container in which the files of secrets stand
     secrets_left: str = ""  # where they may still be: "memory", which a stop wipes, or "disk"
     spans: list[Span] = msgspec.field(default_factory=list)

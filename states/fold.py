@@ -132,6 +132,9 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         facts.pods[name].is_unknown = True
         facts.current = name
         facts.create_error = None
+    elif intent.op == Op.ARM_SWITCH and facts.armed is not None:
+        limit = max(facts.armed.limit_at, float(intent.args["order"]["limit_at"]))  # until the pod says which holds
+        facts.armed = msgspec.structs.replace(facts.armed, limit_at=limit)
     elif intent.op == Op.TAKE_OVER:
         facts.taking = str(intent.args["paused"]["pod_name"])
     elif intent.op == Op.NOTIFY:

@@ -12,7 +12,7 @@ from rpd.states.call import REPEATABLE
 from rpd.states.facts import Candidate, Facts, PodFacts, Refusal, Span, candidate_key, close_spans
 from rpd.states.faults import Fault
 from rpd.states.fold_looks import KEY_FAULTS, claim_seen, described_pod
-from rpd.states.names import Op
+from rpd.states.names import Op, State
 from rpd.states.python_pin import python_told
 from rpd.states.world import Armed, Paused, Pulled
 
@@ -68,7 +68,7 @@ def _started(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         pod.started_at, pod.starts, pod.released_as, pod.misses = at, pod.starts + 1, None, 0
         pod.spans.append(Span(at, pod.usd_per_hour))
-        pod.greeting = None
+        pod.greeting = pod.kept_until = None
         pod.seen = None
         pod.secrets_left = "" if pod.secrets_left == "memory" else pod.secrets_left
     else:
@@ -109,6 +109,8 @@ def _armed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok" and pod is not None:
         facts.armed = msgspec.convert(outcome.data["armed"], Armed)
         facts.armed_start = pod.starts
+        if facts.state is State.RELEASE and facts.armed.probe == "ok":
+            pod.kept_until = facts.armed.limit_at
     elif outcome.status != "ok":
         facts.switch_failures += 1
 

@@ -17,6 +17,9 @@ from rpd.states.world import Claim, Greeting, Offer, Paused, Pod
 KEY_FAULTS = frozenset({Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED})
 """Faults that only a person can mend, with another key."""
 
+SWITCH_SECONDS = 120.0
+"""How late the switch in the pod may be, with its interval and a cloud that takes its time."""
+
 
 def _inputs_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     facts.problems = tuple(data["problems"])
@@ -46,10 +49,12 @@ def _pod_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     pod.misses, pod.first_miss_at, pod.seen, pod.was_found = 0, None, seen, True
     if seen.status == "EXITED":
         close_spans(pod, at)
+    elif pod.kept_until is not None and seen.status == "RUNNING" and at.wall > pod.kept_until + SWITCH_SECONDS:
+        pod.kept_until = None  # its switch has not acted: it bills on
     elif seen.status == "RUNNING" and (pod.spans[-1].until is not None if pod.spans else pod.taken is not None):
         # Somebody else started it: what we did to it before does not hold any more.
         pod.spans.append(Span(at, seen.usd_per_hour or pod.usd_per_hour))
-        pod.released_as = None
+        pod.released_as = pod.kept_until = None
     elif seen.usd_per_hour and pod.spans and seen.usd_per_hour != pod.spans[-1].usd_per_hour:
         pod.usd_per_hour = pod.spans[-1].usd_per_hour = seen.usd_per_hour
 

@@ -99,6 +99,7 @@ def _enter_select(facts: Facts, move: Transition, at: Stamp) -> None:
 
 
 def _enter_report(facts: Facts, move: Transition, at: Stamp) -> None:
+    facts.manifest_sha256 = None  # one that was written while the pod stayed up is not the last word
     for pod in facts.pods.values():
         pod.is_gone = pod.is_gone or pod.released_as != "stop"
 

@@ -252,12 +252,14 @@ class Lifecycle(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What becomes of the pod at each kind of end."""
 
     on_success: Annotated[
-        Literal["stop", "delete", "recycle"],
-        Meta(description="`recycle`: stopped, for the next run of this file to take up."),
+        Literal["stop", "delete", "recycle", "preserve"],
+        Meta(description="`recycle`: stopped, for the next run of this file to take up; `preserve`: see on_failure."),
     ] = "delete"
     on_failure: Annotated[
-        Literal["stop", "delete"], Meta(description="What becomes of the pod when the run fails.")
+        Literal["stop", "delete", "preserve"],
+        Meta(description="When the run fails; `preserve`: the pod stays up for preserve_minutes, then it is stopped."),
     ] = "stop"
+    preserve_minutes: Annotated[Minutes, Meta(description="Minutes for which a preserved pod stays up.")] = 60
     on_interrupt: Annotated[
         Literal["detach", "stop", "delete"] | None, Meta(description="Ctrl-C or TERM while the job runs.")
     ] = None
@@ -265,6 +267,11 @@ class Lifecycle(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Literal["replace", "keep", "ask"],
         Meta(description="A paused pod that is not what this file asks for: delete it, use it all the same, or ask."),
     ] = "replace"
+
+    @property
+    def kept_hours(self) -> float:
+        """For how long a pod may stay up after the end."""
+        return self.preserve_minutes / 60.0 if "preserve" in (self.on_success, self.on_failure) else 0.0
 
 
 class Notify(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

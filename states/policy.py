@@ -10,7 +10,7 @@ import msgspec
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
 from rpd.states import cost
-from rpd.states.facts import Facts, PodFacts, Profile
+from rpd.states.facts import Facts, PodFacts, Profile, Span
 from rpd.states.names import BEFORE_LAUNCH, ENDINGS, Outcome, Reason
 from rpd.states.secret_files import must_go
 
@@ -69,7 +69,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
     if outcome is Outcome.FAILED and facts.reason is not Reason.STORAGE_ERROR:
         if facts.results_wait and (facts.request == "gc" or not facts.gave_up_collecting):
             return "stop"  # `delete` counts as told to only after whatever could be fetched was
-        return policy.on_failure
+        return "delete" if policy.on_failure == "delete" else "stop"
     if not facts.launch_intended:
         return "stop" if facts.has_launched_here else "delete"  # a launch that was lost may have left something
     if outcome is Outcome.SUCCEEDED:
@@ -82,7 +82,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         is_tried = facts.gave_up_collecting or not facts.results_wait
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
         return "delete" if named else "stop"
-    return policy.on_failure if not facts.results_wait else "stop"
+    return "delete" if policy.on_failure == "delete" and not facts.results_wait else "stop"
 
 
 def is_protected(facts: Facts) -> bool:
@@ -97,14 +97,20 @@ def is_protected(facts: Facts) -> bool:
 
 def running_seconds(pod: PodFacts, now: Stamp) -> float:
     """How long this pod has computed, as we know it."""
-    return sum(elapsed(span.since, span.until or now) for span in pod.spans)
+    return sum(_lasted(pod, span, now) for span in pod.spans)
+
+
+def _lasted(pod: PodFacts, span: Span, now: Stamp) -> float:
+    """Seconds of one stretch. One that its switch was to end is over by then, unless it was seen to go on."""
+    seconds = elapsed(span.since, span.until or now)
+    return seconds if pod.kept_until is None else min(seconds, max(0.0, pod.kept_until - span.since.wall))
 
 
 def spent_usd(facts: Facts, now: Stamp) -> float:
     """What all pods of the run have cost so far: GPUs and running disks, at the rates the cloud reported."""
     disks = cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
     return sum(
-        cost.usd(span.usd_per_hour + disks, elapsed(span.since, span.until or now))
+        cost.usd(span.usd_per_hour + disks, _lasted(pod, span, now))
         for pod in facts.pods.values()
         for span in pod.spans
     )

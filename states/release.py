@@ -5,12 +5,13 @@ from __future__ import annotations
 from rpd.engine.deadline import backoff, elapsed
 from rpd.engine.decision import Decision, Fire, Leave, Look, Pending, Result, Wait
 from rpd.journal.records import DebtChange, Stamp
-from rpd.states import cost
+from rpd.states import arm, cost, report
 from rpd.states.call import pause_left, repeatable, unknown_operation
 from rpd.states.exits import Exit
-from rpd.states.facts import Facts
+from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import budget_share, release_how
+from rpd.states.preserve import decide_keeping, keep_until
 from rpd.states.proof import proof_text, quiet_seconds_left
 from rpd.states.secret_files import decide_removal
 from rpd.states.sweep import give_back, how_to_end, survey_args
@@ -36,9 +37,12 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Leave(f"the cloud does not let go of the pod, which bills on ({why})", Exit.STILL_BILLING)
     if facts.release_proved:
         return _proved(facts, now)
+    is_staying = keep_until(facts, now) is not None
     return (
-        decide_removal(facts, release_how(facts))
+        decide_removal(facts, "preserve" if is_staying else release_how(facts))
         or _give_back_known(facts, now)
+        or decide_keeping(facts, now)
+        or _give_back_in_hand(facts, now)
         or _give_back_found(facts, now)
         or _survey(facts, now)
     )
@@ -52,11 +56,20 @@ def wanted(facts: Facts, pod_id: str) -> str:
 
 
 def _give_back_known(facts: Facts, now: Stamp) -> Decision | None:
-    for pod in facts.pods.values():
-        if pod.id is None or pod.is_gone or pod.released_as in (wanted(facts, pod.id), "delete", "absent"):
-            continue
-        return _paced(facts, now, pod.id, wanted(facts, pod.id))
-    return None
+    """Whatever there is beside the pod in hand comes first: it is not kept."""
+    return next(
+        (do for pod in facts.pods.values() if pod is not facts.pod and (do := _give_back(facts, pod, now))), None
+    )
+
+
+def _give_back_in_hand(facts: Facts, now: Stamp) -> Decision | None:
+    return _give_back(facts, facts.pod, now) if facts.pod is not None else None
+
+
+def _give_back(facts: Facts, pod: PodFacts, now: Stamp) -> Decision | None:
+    if pod.id is None or pod.is_gone or pod.released_as in (wanted(facts, pod.id), "delete", "absent"):
+        return None
+    return _paced(facts, now, pod.id, wanted(facts, pod.id))
 
 
 def _give_back_found(facts: Facts, now: Stamp) -> Decision | None:
@@ -136,10 +149,14 @@ def _last_reason(facts: Facts) -> Reason | None:
 
 
 def perform(pending: Pending, world: World) -> Result:
-    """Everything here is shared with the other states."""
+    """New orders for the switch, and the manifest, of a pod that stays up; all else is shared with the other states."""
+    if pending.op == Op.ARM_SWITCH:
+        return arm.perform(pending, world)
+    if pending.op == Op.WRITE_MANIFEST:
+        return report.perform(pending, world)
     raise unknown_operation(pending)
 
 
 def probe(pending: Pending, world: World) -> Result | None:
-    """Everything here is shared with the other states."""
+    """Both may be done again."""
     return repeatable(pending, world)

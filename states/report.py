@@ -16,12 +16,17 @@ TRIES_MAX = 3
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """Write it; a folder that cannot be written does not keep the run open."""
+    return decide_telling(facts, now) or Fire(Trigger.REPORTED)
+
+
+def decide_telling(facts: Facts, now: Stamp) -> Decision | None:
+    """Tell who asked to be told, and write the manifest; None when both is done or given up."""
     told = end_notice(facts)
     if told is not None:
         return told
     if facts.manifest_sha256 is None and facts.failures.get(Op.WRITE_MANIFEST, 0) < TRIES_MAX:
         return Do(Op.WRITE_MANIFEST, {"run_dir": facts.opened.run_dir, "manifest": manifest(facts, now)})
-    return Fire(Trigger.REPORTED)
+    return None
 
 
 def perform(pending: Pending, world: World) -> Result:

@@ -20,6 +20,7 @@ from rpd.journal.reader import read
 from rpd.journal.records import Closed, Left, Record, Requested
 from rpd.journal.replay import fold
 from rpd.states.exits import Exit
+from rpd.states.preserve import is_kept
 
 ENGINE_SECONDS = 300.0
 """How long a live engine may take to obey before we say that it has not yet."""
@@ -31,7 +32,7 @@ def ask_run(run: str | None, what: str, detail: dict[str, Any], *, as_json: bool
     path = find_journal(run, only_unfinished=run is None, to_act=True)
     if fold(read(path).records).closed is not None:
         output.note([f"run {path.stem} is over already"])
-        return _report(path, as_json=as_json)
+        return report_run(path, as_json=as_json)
     return end_run(path, Request(what, f"rpd {what}", detail), as_json=as_json)
 
 
@@ -45,16 +46,16 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
                 take_over(path, request.by, as_json=False, request=request, quiet=as_json)
             except JournalLocked:
                 continue
-            return _report(path, as_json=as_json)
+            return report_run(path, as_json=as_json)
         last = read(path).records[-1]
         leave_request(path, request, epoch=last.epoch)
         output.note([f"asked the engine (pid {owner.pid} on {owner.host}) to {request.what}"])
         if not _wait_for_engine(path, last.epoch):
             is_heard = not request_file(path).exists()
             output.note(["it has not finished yet; it goes on doing so" if is_heard else "it does not answer"])
-            return _report(path, as_json=as_json)
+            return report_run(path, as_json=as_json)
         if _is_obeyed(read(path).records, request, last.seq):
-            return _report(path, as_json=as_json)
+            return report_run(path, as_json=as_json)
 
 
 def _wait_for_engine(path: Path, epoch: int) -> bool:
@@ -83,10 +84,12 @@ def _is_obeyed(records: list[Record], request: Request, since: int) -> bool:
     return False
 
 
-def _report(path: Path, *, as_json: bool) -> int:
+def report_run(path: Path, *, as_json: bool) -> int:
+    """Say what the run owes. Exit code 8 when something computes against anybody's will."""
     inspection = Inspection(read(path), SystemClock().now())
     if as_json:
         output.answer(inspection.document())
     else:
         output.note(debt_lines(inspection.facts, inspection.now))
-    return Exit.STILL_BILLING if inspection.facts.compute_debts else 0
+    is_owed = inspection.facts.compute_debts and not is_kept(inspection.facts, inspection.now)
+    return Exit.STILL_BILLING if is_owed else 0

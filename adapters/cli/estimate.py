@@ -115,7 +115,8 @@ def _steps(loaded: LoadedJob, sent: list[Payload]) -> list[str]:
     ]
     steps.append(f"run the job ({len(job.run.body.splitlines())} lines)")
     steps += [f"fetch {item.remote_path} to {item.local_path}" for item in job.artifacts]
-    steps.append(f"then {job.lifecycle.on_success} the pod on success, {job.lifecycle.on_failure} it on failure")
+    kept = f" (kept up for {job.lifecycle.preserve_minutes:g} minutes)" if job.lifecycle.kept_hours else ""
+    steps.append(f"then {job.lifecycle.on_success} the pod on success, {job.lifecycle.on_failure} it on failure{kept}")
     return [one_line(step) for step in steps]
 
 

@@ -17,7 +17,7 @@ from rpd.adapters.local.clouds import Access, recorded_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.inspection import Inspection
-from rpd.adapters.report.words import money, one_line, rate
+from rpd.adapters.report.words import clock, money, one_line, rate
 from rpd.engine.errors import RpdError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalError, JournalLocked, JournalUnwritable
@@ -27,6 +27,7 @@ from rpd.journal.reader import read
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.names import BEFORE_LAUNCH, State
+from rpd.states.preserve import is_kept
 from rpd.states.world import Pod
 
 
@@ -160,6 +161,10 @@ def _plan(entry: Entry, accounts: dict[str, Account]) -> Row | None:
     owner = holder(path)
     if owner is not None:
         row.plan, row.is_spared = f"spare: driven by pid {owner.pid} on {owner.host}", True
+    elif is_kept(facts, inspection.now) and facts.pod is not None:
+        kept = clock(facts.pod.kept_until or 0.0)
+        row.plan, row.is_spared = f"spare: kept up until {kept}, when its switch stops it", True
+        row.next = f"rpd release {entry.run_id}"
     return row
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
-from rpd.adapters.cli.ask import end_run
+from rpd.adapters.cli.ask import end_run, report_run
 from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
 from rpd.adapters.local.control import ProcessControl
@@ -20,15 +25,63 @@ from rpd.journal.replay import fold
 from rpd.states.reuse import adopted
 
 
-def release_run(run: str | None, *, stop: bool, delete: bool, as_json: bool) -> int:
-    """Exit code 0 when nothing of the run computes any more (and, with --delete, nothing is stored)."""
-    if stop and delete:
-        raise UserError("--stop and --delete contradict each other")
-    path = find_journal(run, to_act=True)
+class How(msgspec.Struct, frozen=True):
+    """What a person said shall become of the pod: "stop", "delete", "preserve" (`until` is UTC seconds; None: as it
+    is), or None for what the config says."""
+
+    word: Literal["stop", "delete", "preserve"] | None = None
+    until: float | None = None
+
+    @classmethod
+    def told(cls, *, stop: bool, delete: bool, keep_until: str | None, mode: str | None) -> How:
+        """The options as one word. Raises UserError where they contradict each other."""
+        if mode is not None and mode not in ("stop", "delete", "preserve"):
+            raise UserError(f"--mode {mode!r} is not known", hint="stop, delete or preserve")
+        words = [
+            *(["stop"] if stop or mode == "stop" else []),
+            *(["delete"] if delete or mode == "delete" else []),
+            *(["preserve"] if keep_until is not None or mode == "preserve" else []),
+        ]
+        if len(words) > 1:
+            raise UserError(f"{' and '.join(words)} contradict each other")
+        until = moment(keep_until, time.time()) if keep_until is not None else None
+        return cls(words[0] if words else None, until)  # type: ignore[arg-type]
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """As a request has it."""
+        if self.word is None:
+            return {}
+        return {"how": self.word} if self.until is None else {"how": self.word, "until": self.until}
+
+
+def moment(text: str, now: float) -> float:
+    """`2h` from now, or a UTC time as RFC 3339 has it, in UTC seconds. Raises UserError."""
+    try:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return now + age_seconds(text)
+    until = at.replace(tzinfo=at.tzinfo or UTC).timestamp()
+    if until <= now:
+        raise UserError(f"{text} is over")
+    return until
+
+
+def release_run(run: str | None, how: How, *, state_file: str | None, as_json: bool) -> int:
+    """Exit code 0 when nothing of the run computes any more against anybody's will (and, with "delete", nothing is
+    stored)."""
+    if run is not None and state_file is not None:
+        raise UserError("name the run, or its --state-file")
+    path = find_journal(run if state_file is None else str(Path(state_file).expanduser().absolute()), to_act=True)
+    if how.word == "preserve" and how.until is None:
+        return report_run(path, as_json=as_json)
     if fold(read(path).records).closed is None:
-        detail: dict[str, Any] = {"how": "delete"} if delete else {"how": "stop"} if stop else {}
-        return end_run(path, Request("release", "rpd release", detail), as_json=as_json)
-    return _release_stopped(path, delete=delete, as_json=as_json)
+        return end_run(path, Request("release", "rpd release", how.detail), as_json=as_json)
+    if how.word == "preserve":
+        raise UserError(
+            f"run {path.stem} is over, and its pod is given back: there is nothing to keep up", reason="run_over"
+        )
+    return _release_stopped(path, delete=how.word == "delete", as_json=as_json)
 
 
 def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:

@@ -27,15 +27,18 @@ from rpd.adapters.local.provenance import provenance
 from rpd.adapters.local.version import version
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.local.yaml_source import YamlSource
+from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import one_line
 from rpd.engine.errors import UserError
 from rpd.journal.errors import RecordRefused
-from rpd.journal.index import Index
+from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
 from rpd.journal.paths import journal_path
 from rpd.journal.reader import read
 from rpd.journal.records import SCHEMA_VERSION, Opened
 from rpd.journal.store import Journal
+from rpd.states.names import State
+from rpd.states.preserve import is_kept
 
 
 def run_file(
@@ -94,11 +97,22 @@ def _refuse_second(loaded: LoadedJob, home: Path) -> None:
         opened = read(Path(entry.journal)).opened
         if opened is None or fingerprint(opened.config, entry.run_id) != wanted or holder(Path(entry.journal)):
             continue
+        if _is_kept(entry):
+            output.note([f"run {entry.run_id} of this job keeps its pod up still:   rpd release {entry.run_id}"])
+            continue
         raise UserError(
             f"run {entry.run_id} of this very job is unfinished (state {entry.state or 'validate'})",
             hint=f"rpd resume {entry.run_id}   (or start another beside it: {_beside(loaded)})",
             reason="unfinished_run",
         )
+
+
+def _is_kept(entry: Entry) -> bool:
+    """Over, but for a pod that somebody wanted to look at."""
+    if entry.state != State.RELEASE or entry.problem:
+        return False
+    inspection = Inspection(read(Path(entry.journal)), SystemClock().now())
+    return is_kept(inspection.facts, inspection.now)
 
 
 def _beside(loaded: LoadedJob) -> str:

@@ -58,7 +58,7 @@ def estimate(job: Job, offers: tuple[Offer, ...]) -> Estimate:
     budget = job.budget
     cap = budget.cost_cap_usd if budget.max_usd is None else budget.max_usd
     hours = budget.max_runtime_minutes / 60.0 if budget.max_runtime_minutes is not None else None
-    most = min(cap, rate * hours) if rate is not None and hours is not None else cap
+    most = min(cap, rate * (hours + job.lifecycle.kept_hours)) if rate is not None and hours is not None else cap
     return Estimate(
         choices=choices,
         cap_usd=cap,

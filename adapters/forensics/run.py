@@ -137,7 +137,7 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
         source="journal",
         started=reading.records[0].ts_utc,
         state=str(facts.state),
-        outcome=closed.outcome if closed else None,
+        outcome=closed.outcome if closed else inspection.outcome(),
         reason=closed.reason if closed else (str(facts.reason) if facts.reason else None),
         exit_code=facts.claim.exit_code if facts.claim else None,
         gpu=pod["gpu"] if pod else None,

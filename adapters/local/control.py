@@ -31,7 +31,7 @@ WAKE_SECONDS = 0.05
 MAX_REQUEST_BYTES = 64 * 1024
 
 _WHAT = ("interrupt", "terminate", "cancel", "release", "gc", "detach")
-_HOW = ("stop", "delete")
+_HOW = ("stop", "delete", "preserve")
 
 
 def request_file(journal_path: Path) -> Path:
@@ -48,8 +48,9 @@ class Letter(msgspec.Struct, frozen=True):
     def is_for(self, epoch: int) -> bool:
         """Whether this owner can obey it. A word it does not know, such as one of a later version, is none to guess at:
         the next best meaning might end a run that nobody wanted to end."""
-        how = self.request.detail.get("how")
-        return self.epoch == epoch and self.request.what in _WHAT and (how is None or how in _HOW)
+        how, until = self.request.detail.get("how"), self.request.detail.get("until")
+        is_known = how is None or (how in _HOW and (how != "preserve" or isinstance(until, (int, float))))
+        return self.epoch == epoch and self.request.what in _WHAT and is_known
 
 
 def leave_request(journal_path: Path, request: Request, *, epoch: int) -> None:

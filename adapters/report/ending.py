@@ -8,8 +8,11 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
+from rpd.states.names import Outcome, Reason
 from rpd.states.policy import released_by, spent_usd, usd_per_hour
+from rpd.states.preserve import is_kept
 from rpd.states.reuse import paused_pods
+from rpd.states.verdict import verdict
 
 CONSOLE_URL = "https://console.runpod.io/pods"
 
@@ -26,6 +29,10 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
     if elsewhere is not None:
         lines.append(f"the journal could not be written; what it lacks is in {elsewhere}")
         lines.append(f"next:    make room on the disk, then   rpd resume {facts.run_id}")
+    elif is_kept(facts, now):
+        lines.append(f"next:    look into it, then   rpd release {facts.run_id}   (--keep-until 2h for longer)")
+        if facts.reason is not Reason.JOB_SUCCEEDED:
+            lines.append(f"why:     rpd inspect {facts.run_id}")
     elif facts.closed_outcome is None:
         lines += [f"next:    rpd resume {facts.run_id}", f"         rpd release {facts.run_id}"]
     elif facts.closed_outcome != "succeeded":
@@ -39,6 +46,11 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
 def _headline(facts: Facts, now: Stamp) -> str:
     spent = f"{money(spent_usd(facts, now))} (est.)"
     took = duration(elapsed(facts.started, now)) if facts.started else ""
+    if is_kept(facts, now):
+        outcome, word, _ = verdict(facts)
+        reason = f" ({word})" if outcome is not Outcome.SUCCEEDED else ""
+        code = f", exit code {facts.claim.exit_code}" if facts.claim and facts.claim.exit_code not in (None, 0) else ""
+        return f"{outcome}{reason}{code} in {took}; its pod is kept up; {spent} so far"
     if facts.closed_outcome is None:
         return f"unfinished in state {facts.state} after {took}; {spent} so far"
     reason = f" ({facts.closed_reason})" if facts.closed_reason and facts.closed_outcome != "succeeded" else ""
@@ -54,7 +66,8 @@ def debt_lines(facts: Facts, now: Stamp) -> list[str]:
         known = facts.pods.get(name)
         label = f"pod {known.id}" if known and known.id else f"a pod named {name}, if it exists,"
         hourly = usd_per_hour(facts) if pod is not None and known is pod else known.usd_per_hour if known else 0.0
-        lines.append(f"BILLING: {label} at {rate(hourly or (known.usd_per_hour if known else 0.0))}")
+        word = "kept up" if is_kept(facts, now) else "BILLING"
+        lines.append(f"{word}: {label} at {rate(hourly or (known.usd_per_hour if known else 0.0))}")
         who = released_by(facts, now)
         if who is not None and who.at is not None:
             lines.append(
@@ -74,7 +87,7 @@ def debt_lines(facts: Facts, now: Stamp) -> list[str]:
         if is_next:
             lines.append("         the next run of this file takes it up")
         lines.append(f"         rpd release {facts.run_id} --delete   ends that")
-        if known and known.secrets_left:
+        if known and known.secrets_left == "disk":
             lines.append(
                 "         files of secrets could not be removed from it: delete it as soon as you have its results"
             )

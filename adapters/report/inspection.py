@@ -61,13 +61,14 @@ class Inspection:
         """The answer of `rpd inspect --json`; names are a promise, new ones may come."""
         facts, snapshot = self.facts, self.snapshot
         closed = snapshot.closed
+        kept = self.kept_until()
         return {
             "schema": "rpd.inspect/1",
             "run_id": facts.run_id,
             "workflow": facts.opened.workflow,
             "cloud": facts.opened.cloud,
             "state": str(facts.state),
-            "outcome": closed.outcome if closed else None,
+            "outcome": closed.outcome if closed else self.outcome(),
             "reason": closed.reason if closed else (str(facts.reason) if facts.reason else None),
             "why": self.why(),
             "exit_code": facts.claim.exit_code if facts.claim else None,
@@ -79,11 +80,26 @@ class Inspection:
             "torn_bytes": self.reading.torn_bytes,
             "next": self.next_step(),
             "released_by": self.released_by(),
+            "kept_until": utc(kept) if kept is not None else None,
             "cost_usd": round(spent_usd(facts, self.now), 6),
             "run_dir": facts.opened.run_dir,
             "journal": facts.opened.journal_path,
             "epoch": facts.epoch,
         }
+
+    def kept_until(self) -> float | None:
+        """Until when (UTC seconds) the pod of a run that came to its end stays up on purpose; None where none does."""
+        from rpd.states.preserve import is_kept
+
+        return self.facts.pod.kept_until if self.facts.pod is not None and is_kept(self.facts, self.now) else None
+
+    def outcome(self) -> str | None:
+        """How the run ended, or would have but for a pod that is kept up; None while it goes on."""
+        from rpd.states.verdict import verdict
+
+        if self.facts.closed_outcome is not None:
+            return self.facts.closed_outcome
+        return str(verdict(self.facts)[0]) if self.kept_until() is not None else None
 
     def why(self) -> str | None:
         """Why the run ended as it did, in plain words; None for a success and while it goes on."""

@@ -653,12 +653,73 @@ _RECYCLED = (
     ),
 )
 
+_PRESERVE = {"lifecycle": {"on_success": "preserve", "on_failure": "preserve", "preserve_minutes": 15}}
+_PRESERVED = (
+    Life("preserved", "succeeded", "job_succeeded", 0, config=_PRESERVE),
+    Life("job fails, preserved", "failed", "job_failed", 5, job={"exit_code": 3}, config=_PRESERVE),
+    Life(
+        "setup fails, preserved, resumed at once",
+        "failed",
+        "setup",
+        5,
+        acts=("resume", "resume"),
+        job={"commands": {"pip install .": 1}},
+        config=_PRESERVE,
+    ),
+    *(
+        Life(
+            f"job fails, preserved, then {act}",
+            "failed",
+            "job_failed",
+            5,
+            acts=(act, "resume"),
+            job={"exit_code": 3},
+            config=_PRESERVE,
+        )
+        for act in ("away", "gc", "release", "cancel")
+    ),
+    Life(
+        "job fails, the switch cannot preserve",
+        "failed",
+        "job_failed",
+        5,
+        (Strike("the switch cannot prove itself", "arm"),),
+        job={"exit_code": 3},
+        config=_PRESERVE,
+    ),
+    Life(
+        "job fails, its switch cannot prove its new orders",
+        "failed",
+        "job_failed",
+        5,
+        (Strike("the switch cannot prove itself", "release"),),
+        job={"exit_code": 3},
+        config=_PRESERVE,
+    ),
+    Life(
+        "job fails, preserved, and its switch is lost with the container",
+        "failed",
+        "job_failed",
+        5,
+        (Strike("the container restarts", "release", 2),),
+        job={"exit_code": 3},
+        config=_PRESERVE,
+    ),
+    Life(
+        "preserved with secrets",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config={**_PRESERVE, "secrets": [{"name": "t", "destination": "/workspace/.t", "env": ["T"]}]},
+    ),
+)
+
 _BEFORE_LAUNCH = ("connect", "arm", "setup", "stage", "preflight", "launch")
 _STOPPED = tuple(
     Life(f"pod stopped in {state}", "succeeded", "job_succeeded", 0, (Strike("the pod is stopped by others", state),))
     for state in _BEFORE_LAUNCH
 )
 
-_ALL = (*_LIVES, *_STOPPED, *_SECRET, *_REPEATED, *_RETRIED, *_IDLE, *_RECYCLED)
+_ALL = (*_LIVES, *_STOPPED, *_SECRET, *_REPEATED, *_RETRIED, *_IDLE, *_RECYCLED, *_PRESERVED)
 LIVES: dict[str, Life] = {life.name: life for life in _ALL}
 """By name."""

@@ -54,6 +54,7 @@ class Account:
         self.launched = False
         self.met_another = False
         self.is_unprotected = False
+        self.is_kept = False
 
     def take(self, record: Record) -> None:
         """One more record."""
@@ -66,6 +67,7 @@ class Account:
         elif kind is Outcome:
             if body.op == "arm_switch":  # type: ignore[union-attr]
                 self.is_unprotected = body.status != "ok"  # type: ignore[union-attr]
+                self.is_kept = self.state == "release" and not self.is_unprotected
             if body.status != "unknown" or body.settled:  # type: ignore[union-attr]
                 self.intents.pop(body.opid, None)  # type: ignore[union-attr]
         elif kind is Transition:
@@ -197,15 +199,17 @@ class Oracle:
                 continue
             if pod.order.name not in known:
                 self.blame("I1 a pod bills unnoticed", f"pod {pod.id} ({pod.order.name[-3:]}) after {end.how}")
-            elif end.how == "left" and not self._is_told(end, pod):
+            elif end.how == "left" and not self._is_told(laptop, end, pod):
                 self.blame("I1 a pod bills untold", f"pod {pod.id} ({pod.order.name[-3:]}), exit code {end.exit_code}")
 
-    def _is_told(self, end: End, pod: FakePod) -> bool:
-        """By its exit code: 8; 75 while a switch in the pod that has proved itself will act (that its container was
-        restarted meanwhile, without the switch, nobody may have seen); 9 where another owner acts."""
+    def _is_told(self, laptop: Laptop, end: End, pod: FakePod) -> bool:
+        """By its exit code: 8; 75, or its own where the pod is kept up on purpose, while a switch in the pod that has
+        proved itself will act (that its container was restarted meanwhile, without the switch, nobody may have seen);
+        9 where another owner acts."""
         if end.exit_code == 9:
             return len(self.sim.laptops) > 1
-        return end.exit_code == 8 or (end.exit_code == 75 and bool(pod.volume.get("switch_works")))
+        is_kept = self._accounts[laptop.name].is_kept
+        return end.exit_code == 8 or ((end.exit_code == 75 or is_kept) and bool(pod.volume.get("switch_works")))
 
     def _is_ours(self, pod: FakePod) -> bool:
         """Asked for by this owner, or handed over to its run."""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from rpd.states.names import State
 from tests.simulation.model.choices import Choices
 from tests.simulation.model.node import Node
+from tests.simulation.model.reality import START_WALL
 from tests.simulation.model.step import Engine, Stepped
-from tests.simulation.model.truth import JobLife, changed
+from tests.simulation.model.truth import JobLife, changed, halted
 
 STEPS_MAX = 2000
 """So many steps, with their pauses, are longer than any wait of the lifecycle."""
@@ -49,9 +50,20 @@ class Able:
 
 def _step(engine: Engine, node: Node) -> Stepped:
     if not node.is_live:
+        kept = node.facts.pod.kept_until if node.facts.pod is not None else None
+        if kept is not None and START_WALL + node.at < kept:
+            return _kept_to_the_end(node, kept)
         return engine.step(node, Choices(), command="resume")
     pod = node.truth.named(node.facts.current)
     if node.facts.state is State.MONITOR and pod is not None and pod.job is JobLife.RUNNING:
         truth = node.truth.with_pod(changed(pod, job=JobLife.DONE))
         return Stepped(node.facts, node.tail, [], truth, node.at, node.is_live, node.is_closed)
     return engine.step(node, Choices())
+
+
+def _kept_to_the_end(node: Node, kept: float) -> Stepped:
+    """Nobody comes before a pod that was kept up has been stopped by its switch."""
+    pod, at = node.truth.named(node.facts.current), kept - START_WALL + 60.0
+    is_stopped = pod is not None and pod.is_up and pod.is_armed
+    truth = node.truth.with_pod(halted(pod)) if is_stopped and pod is not None else node.truth
+    return Stepped(node.facts, node.tail, [], truth.settled(at), at, False, False)

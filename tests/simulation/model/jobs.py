@@ -45,6 +45,7 @@ JOBS: dict[str, dict[str, Any]] = {
         checkpoints={"paths": ["/root/state"], "every_minutes": 0.1},
         lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"},
     ),
+    "preserve": config(lifecycle={"on_success": "preserve", "on_failure": "preserve", "on_interrupt": "stop"}),
     "idle": config(budget={**BUDGET, "idle_minutes": 10}),
     "keep": config(lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"}),
 }

@@ -164,7 +164,8 @@ def _pod(facts: Facts, truth: Truth, now: Stamp) -> tuple[object, ...] | None:
     pod, real = facts.pod, truth.named(facts.current)
     if pod is None:
         return None
-    known = pod.id is not None, pod.is_gone, pod.released_as
+    is_kept = pod.kept_until is not None and now.wall < pod.kept_until
+    known = pod.id is not None, pod.is_gone, pod.released_as, is_kept
     up = real is not None and real.is_up and facts.state is not State.RELEASE
     return known, up, _youth(facts, truth, now) if facts.state in LOOKING else None
 

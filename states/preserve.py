@@ -1,0 +1,102 @@
+"""Keeping the pod of a run that has come to its end up for a person, until its own switch stops
+it. The debt stays open until then; whoever resumes the run afterwards proves its end (docs/decisions/0012)."""
+
+from __future__ import annotations
+
+from rpd.engine.deadline import elapsed
+from rpd.engine.decision import Decision, Do, Leave, Look, Wait
+from rpd.journal.records import Stamp
+from rpd.states import report
+from rpd.states.call import look_at_pod, pack, pause_left, target
+from rpd.states.facts import Facts, PodFacts
+from rpd.states.names import ENDINGS, Op, Outcome, Reason, State
+from rpd.states.policy import cost_cap, is_protected, spent_usd, usd_per_hour
+from rpd.states.verdict import verdict
+from rpd.states.world import SwitchOrder
+
+TRIES_MAX = 3
+"""After so many failures to give the switch its new orders the pod is stopped."""
+LOOKS_MAX = 3
+"""After so many looks that the API did not answer, the pod is left to its switch all the same."""
+SHORTEST_SECONDS = 5.0
+"""For less nobody needs it."""
+CLOCK_SECONDS = 30.0
+"""Moments closer than this are the same."""
+NO_FAULT_OF_THE_JOB = (Reason.BUDGET, Reason.IDLE, Reason.STORAGE_ERROR)
+"""Endings that ask for no more of the pod's time."""
+
+
+def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
+    """Keep the pod in hand up, once whatever else there was is given back; None when it is to be released."""
+    pod = facts.pod
+    if pod is not None and pod.kept_until is not None and Op.READ_POD not in facts.looked_at:
+        return Look(Op.READ_POD, look_at_pod(facts))  # the switch may have acted meanwhile, or should have
+    until = keep_until(facts, now)
+    if until is None or pod is None:
+        return None
+    if pod.kept_until is None or abs(pod.kept_until - until) > CLOCK_SECONDS:
+        left = pause_left(facts, Op.ARM_SWITCH, now, first=0.5, cap=4.0)
+        return Wait(left, f"the switch in the pod ({facts.last_error})") if left else _order(facts, pod, until, now)
+    if 0 < facts.failures.get(Op.READ_POD, 0) < LOOKS_MAX:
+        left = pause_left(facts, Op.READ_POD, now, first=0.5, cap=4.0)
+        return Wait(left, f"the API ({facts.last_error})") if left else Look(Op.READ_POD, look_at_pod(facts))
+    told = report.decide_telling(facts, now)
+    if told is not None:
+        return told
+    why = "the pod is kept up, as the config or a person said; its switch stops it"
+    return Leave(why, verdict(facts)[2], "the switch in the pod")
+
+
+def keep_until(facts: Facts, now: Stamp) -> float | None:
+    """Until when (UTC seconds) the pod in hand is to stay up; None when it is not. Money first: it has to run under a
+    switch that has proved itself, owe nothing else, hold nothing that is still to be fetched, and be within the cap."""
+    pod = facts.pod
+    if pod is None or not _can_stay(facts, pod):
+        return None
+    wish = _wish(facts, now)
+    if wish is None:
+        return None
+    if pod.kept_until is not None and facts.request is None:
+        return pod.kept_until if now.wall < pod.kept_until else None
+    rate = usd_per_hour(facts)
+    affordable = (cost_cap(facts) - spent_usd(facts, now)) / rate * 3600.0 if rate > 0.0 else 0.0
+    seconds = min(wish - now.wall, affordable)
+    return now.wall + seconds if seconds >= SHORTEST_SECONDS else None
+
+
+def is_kept(facts: Facts, now: Stamp) -> bool:
+    """Whether its pod is up by the config's or a person's word at this moment, the run being over but for that."""
+    pod = facts.pod
+    is_over = facts.state is State.RELEASE and facts.closed_outcome is None
+    return is_over and pod is not None and _can_stay(facts, pod) and now.wall < (pod.kept_until or 0.0)
+
+
+def _can_stay(facts: Facts, pod: PodFacts) -> bool:
+    is_up = pod.id is not None and not pod.is_gone and not pod.misses and not pod.is_seen_stopped
+    is_alone = set(facts.compute_debts) == {pod.name} and not any(each.is_unknown for each in facts.pods.values())
+    is_spared = pod.released_as is None and not facts.was_taken_over and not facts.results_wait
+    is_reached = is_protected(facts) and facts.failures.get(Op.ARM_SWITCH, 0) < TRIES_MAX
+    return is_up and is_alone and is_spared and is_reached
+
+
+def _wish(facts: Facts, now: Stamp) -> float | None:
+    """What was asked for last, by a person or by the config."""
+    detail = facts.request_detail
+    if facts.request is not None:
+        return float(detail["until"]) if facts.request == "release" and detail.get("how") == "preserve" else None
+    if facts.reason not in ENDINGS or facts.reason in NO_FAULT_OF_THE_JOB:
+        return None
+    lifecycle, outcome = facts.job.lifecycle, ENDINGS[facts.reason][0]
+    policy = lifecycle.on_success if outcome is Outcome.SUCCEEDED else lifecycle.on_failure
+    if policy != "preserve" or outcome is Outcome.CANCELLED:
+        return None
+    since = facts.release_since
+    return now.wall - (elapsed(since, now) if since is not None else 0.0) + lifecycle.preserve_minutes * 60.0
+
+
+def _order(facts: Facts, pod: PodFacts, until: float, now: Stamp) -> Do:
+    """New orders for the switch: nothing but the moment counts from now on, however long its owner is away."""
+    silence = until - now.wall + 3600.0
+    generation = facts.epoch * 1000 + 500 + pod.starts + facts.launch - 1
+    order = SwitchOrder(generation, until, "stop", silence, facts.launch)
+    return Do(Op.ARM_SWITCH, pack(target=target(facts), order=order))

@@ -1,0 +1,100 @@
+"""A pod that stays up after the end, for a person to look into: until when, at what price, and who stops it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.scenarios.stage import GATED, Stage, artifact, config, eventually
+
+FAILING = "mkdir -p /workspace/out; echo traces >/workspace/out/result; exit 3"
+PRESERVE = {"on_failure": "preserve", "preserve_minutes": 30}
+
+
+@pytest.mark.row(96, 104)
+def test_a_failed_run_keeps_its_pod_up_and_says_for_how_long(stage: Stage) -> None:
+    done = stage.run(config(FAILING, lifecycle=PRESERVE, artifacts=artifact()))
+    assert done.returncode == 5, done.stderr
+    assert "failed (job_failed), exit code 3" in done.stderr
+    assert "its pod is kept up" in done.stderr
+    assert "released by the switch in the pod at" in done.stderr
+    assert f"rpd release {stage.run_id}" in done.stderr
+    stage.judge("RUNNING", starts=1)
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["reason"], seen["exit_code"]) == ("failed", "job_failed", 3)
+    assert seen["kept_until"] == seen["released_by"]["at"]
+    assert [debt["kind"] for debt in seen["debts"]] == ["compute"]
+    assert json.loads(stage.result("runpod_deploy_pull_manifest.json"))["outcome"] == "failed"
+    assert stage.result("out/result") == "traces\n"
+
+    spared = stage.rpd("gc", "--yes")
+    assert spared.returncode == 0, spared.stdout
+    assert "spared: kept up until" in spared.stdout
+    again = stage.rpd("resume", stage.run_id)
+    assert again.returncode == 5, again.stderr
+    stage.judge("RUNNING", starts=1)
+
+    gone = stage.rpd("release", stage.run_id)
+    assert gone.returncode == 0, gone.stderr
+    stage.judge("EXITED", starts=1)
+    assert stage.inspect()["outcome"] == "failed"
+
+
+@pytest.mark.row(96, 99)
+@pytest.mark.slow
+def test_the_switch_stops_a_preserved_pod_and_gc_closes_its_books(stage: Stage) -> None:
+    done = stage.run(config("exit 3", lifecycle={"on_failure": "preserve", "preserve_minutes": 0.3}))
+    assert done.returncode == 5, done.stderr
+    stage.judge("RUNNING", starts=1)
+    eventually(lambda: [pod["status"] for pod in stage.truth()["pods"]] == ["EXITED"], seconds=60.0)
+    closed = stage.rpd("gc", "--yes")
+    assert closed.returncode == 0, closed.stdout
+    seen = stage.inspect()
+    assert (seen["state"], seen["outcome"], seen["kept_until"]) == ("done", "failed", None)
+    assert [debt["kind"] for debt in seen["debts"]] == ["storage"]
+
+
+@pytest.mark.row(96)
+@pytest.mark.slow
+def test_a_success_may_keep_its_pod_up_too_and_the_next_run_is_not_held_up(stage: Stage) -> None:
+    document = config("exit 0", lifecycle={"on_success": "preserve", "preserve_minutes": 30})
+    assert stage.run(document).returncode == 0
+    first = stage.run_id
+    done = stage.run(document)
+    assert done.returncode == 0, done.stderr
+    assert f"run {first} of this job keeps its pod up still" in done.stderr
+    assert [pod["status"] for pod in stage.truth()["pods"]] == ["RUNNING", "RUNNING"]
+
+
+@pytest.mark.row(96, 112)
+@pytest.mark.slow
+def test_what_has_used_up_its_budget_is_not_preserved(stage: Stage) -> None:
+    done = stage.run(config("sleep 300", lifecycle=PRESERVE, budget={"max_runtime_minutes": 0.05}))
+    assert done.returncode == 7, done.stderr
+    stage.judge("EXITED", starts=1)
+
+
+@pytest.mark.row(99)
+@pytest.mark.slow
+def test_a_person_keeps_a_run_s_pod_up_for_longer(stage: Stage) -> None:
+    live = stage.begin(config(f"{GATED}exit 0"))
+    live.until("monitor")
+    kept = stage.rpd("release", stage.run_id, "--keep-until", "1h")
+    assert kept.returncode == 0, kept.stderr
+    assert live.end() == 130
+    stage.judge("RUNNING", starts=1)
+    before = stage.inspect()["kept_until"]
+    longer = stage.rpd("release", stage.run_id, "--keep-until", "2h")
+    assert longer.returncode == 0, longer.stderr
+    assert stage.inspect()["kept_until"] > before
+    assert stage.rpd("release", stage.run_id, "--mode", "preserve").returncode == 0
+    stage.judge("RUNNING", starts=1)
+    assert stage.rpd("release", stage.run_id, "--mode", "delete").returncode == 0
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_contradictions_are_refused(stage: Stage) -> None:
+    done = stage.rpd("release", "--stop", "--mode", "delete")
+    assert done.returncode == 2
+    assert "stop and delete contradict each other" in done.stderr
