@@ -33,6 +33,7 @@ MANIFEST_NAME = "runpod_deploy_pull_manifest.json"
 TELEMETRY_NAMES = (
     EVENTS_NAME,
     "metrics.jsonl",
+    "steps.jsonl",
     "nvidia_smi_*.txt",
     "pod_describe_*.json",
     "dmesg_tail.txt",
