@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from rpd.adapters.local.secret_content import content_of
 from rpd.adapters.pod import scripts
 from rpd.adapters.pod.answers import Fields, armed_of, claim_of, fields_of, greeting_of, step_result_of
 from rpd.adapters.pod.attention import Attention
+from rpd.adapters.pod.bucket import push_out
 from rpd.adapters.pod.follower import follow
 from rpd.adapters.pod.idleness import idle_seconds
 from rpd.adapters.pod.lease import Lease
@@ -27,7 +29,7 @@ from rpd.adapters.transfer.pull import pull as pull_tree
 from rpd.adapters.transfer.push import push as push_tree
 from rpd.engine.errors import Ambiguous, EffectError, Interrupted, NotSent, Refused, RpdError, Unavailable
 from rpd.states.faults import Fault
-from rpd.states.job import SecretFile
+from rpd.states.job import SecretFile, is_away
 from rpd.states.world import (
     Armed,
     Claim,
@@ -174,6 +176,8 @@ class PodRemote:
         """See the port. The owner's lease is renewed meanwhile: a long pull must not look like an owner gone."""
         connection = self._connection(target)
         with self._lease(connection, target):
+            if is_away(pull.local_path):
+                return push_out(connection, pull, functools.partial(scripts.bucket_script, target, pull))
             return pull_tree(connection, pull, progress=self._progress, interrupted=self._attention.pending)
 
     def close(self) -> None:
