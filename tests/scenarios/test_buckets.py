@@ -99,6 +99,7 @@ def test_the_pod_pushes_its_results_and_they_count(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_a_file_that_did_not_arrive_keeps_the_pod_until_it_has(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the keys in a file of secrets, which is removed before the pod is kept."""
@@ -129,6 +130,7 @@ def test_nothing_to_push_is_a_missing_result(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_a_pod_without_any_tool_says_what_to_install(stage: Stage) -> None:
     tools = "for each in mktemp rm cat tr sed head grep; do ln -s $(command -v $each) /workspace/tools/$each; done"
@@ -139,6 +141,7 @@ def test_a_pod_without_any_tool_says_what_to_install(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_the_aws_command_line_does_as_well(stage: Stage) -> None:
     """It lists whole keys, and what only begins like the destination with them."""
@@ -154,6 +157,7 @@ def test_the_aws_command_line_does_as_well(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_a_single_file_and_a_source_file_with_the_keys(stage: Stage) -> None:
     setup = ("echo 'export KEY=k' > /workspace/keys",)
@@ -165,6 +169,7 @@ def test_a_single_file_and_a_source_file_with_the_keys(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_refused_keys_are_told_and_keep_the_pod(stage: Stage) -> None:
     done = stage.run(job(env={"KEY": ""}, on_success="delete"))

@@ -20,6 +20,21 @@ printf __RUNPOD_STEP_START__export__
 
 
 @pytest.mark.row(80)
+def test_the_steps_of_a_job_are_told(stage: Stage) -> None:
+    done = stage.run(config("echo __RUNPOD_STEP_START__a__; sleep 1; echo __RUNPOD_STEP_DONE__a__"))
+    assert done.returncode == 0, done.stderr
+    seen = stage.inspect()
+    (step,) = seen["steps"]
+    assert (step["name"], step["launch"]) == ("a", 1) and step["start"] <= step["end"]
+    assert step["seconds"] + step["uncertain_seconds"] >= 0.9
+    lines = stage.rpd("events").stdout.splitlines()
+    marks = [at for at, line in enumerate(lines) if "remote_step_" in line]
+    assert len(marks) == 2 and lines[marks[0]].endswith("remote_step_started name=a launch=1")
+    assert marks[1] < len(lines) - 1, "the job's marks stand among the records of its run"
+
+
+@pytest.mark.slow
+@pytest.mark.row(80)
 def test_a_killed_engine_neither_loses_nor_repeats_a_step(stage: Stage) -> None:
     live = stage.begin(config(BODY))
     live.until("monitor")
