@@ -9,11 +9,12 @@ from rpd.states import checkpoints, telemetry
 from rpd.states.call import job_ref, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
-from rpd.states.job import Artifact
+from rpd.states.job import Artifact, is_away
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, INTERRUPTED_COLLECT_SECONDS, STOP_GRACE_SECONDS
-from rpd.states.secret_files import places_within
+from rpd.states.python_pin import exports
+from rpd.states.secret_files import decide_placing, places_within
 from rpd.states.world import JobRef, Pull, Target, World
 
 PULL_TRIES_MAX = 3
@@ -44,8 +45,15 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     for artifact in (*facts.job.artifacts, *checkpoints.as_artifacts(facts), *telemetry.as_artifacts(facts)):
         if artifact.label in facts.pulled or _is_given_up(facts, artifact):
             continue
+        if is_away(artifact.local_path) and (placing := _keys_to_place(facts)) is not None:
+            return _bounded(facts, now, placing)
         return _bounded(facts, now, Do(Op.PULL_ARTIFACT, pack(target=target(facts), pull=_pull(facts, artifact))))
     return _finish(facts)
+
+
+def _keys_to_place(facts: Facts) -> Do | None:
+    """The keys to a bucket may be in files of secrets, which a stop has removed."""
+    return decide_placing(facts) if facts.failures.get(Op.PLACE_SECRETS, 0) < PULL_TRIES_MAX else None
 
 
 def _finish(facts: Facts) -> Decision:
@@ -84,7 +92,9 @@ def _give_up(facts: Facts, why: str) -> Fire:
 
 
 def _pull(facts: Facts, artifact: Artifact) -> Pull:
-    """Local files are removed for the results of a good job alone: what a failed one left is no copy of anything."""
+    """Local files are removed for the results of a good job alone: what a failed one left is no copy of anything. What
+    is pushed to a bucket has the environment of the job, where the keys to it are."""
+    has_env = is_away(artifact.local_path)
     return Pull(
         artifact.label,
         artifact.remote_path,
@@ -92,6 +102,8 @@ def _pull(facts: Facts, artifact: Artifact) -> Pull:
         artifact.required,
         (*artifact.excludes, *places_within(facts, artifact.remote_path)),
         delete=artifact.delete and facts.reason is Reason.JOB_SUCCEEDED,
+        env=exports(facts.job) if has_env else {},
+        source_files=facts.job.remote_env.source_files if has_env else (),
     )
 
 

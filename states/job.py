@@ -6,6 +6,7 @@ in `rpd.adapters.local.jobfile`. Sizes in GB, times as the suffix says, money in
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,6 +23,13 @@ Python = Annotated[str, Meta(pattern=r"^3\.[0-9]{1,2}(\.[0-9]{1,2})?$")]
 
 KNOWN_FAILURES = ("Traceback", "OutOfMemoryError", "CUDA out of memory", "No space left on device", "Killed")
 """What often stands in the log of a failed job. They explain a failure and never make one."""
+
+_AWAY = re.compile(r":?[A-Za-z0-9_][^/\s:]*:")
+
+
+def is_away(place: str) -> bool:
+    """Whether it is no path of this machine but a bucket: a URL, or `remote:path` as rclone has it."""
+    return _AWAY.match(place) is not None
 
 
 class Local(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -212,12 +220,16 @@ class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A remote folder or file fetched and verified after the job."""
+    """A remote folder or file fetched and verified after the job, or pushed to a bucket by the pod."""
 
     label: Annotated[Text, Meta(description="What it is called.")]
     remote_path: Annotated[Text, Meta(description="Folder or file in the pod.")]
     local_path: Annotated[
-        Text, Meta(description="Where it goes, relative to the project root; {run_dir} is the run's own folder.")
+        Text,
+        Meta(
+            description="Where it goes, relative to the project root; {run_dir} is the run's own folder. `s3://...`, "
+            "`gs://...` or an rclone remote as `name:path`: the pod itself pushes it there."
+        ),
     ]
     required: Annotated[bool, Meta(description="Without it the run fails, and its pod is kept.")] = True
     excludes: Annotated[tuple[str, ...], Meta(description="Patterns that are left out.")] = ()

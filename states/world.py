@@ -299,7 +299,10 @@ class Claim(msgspec.Struct, frozen=True):
 
 class Pull(msgspec.Struct, frozen=True):
     """A remote folder or file to fetch into a local path (absolute). `delete`: of a folder, files that are here and not
-    in the pod are removed once all has arrived; excluded ones stay."""
+    in the pod are removed once all has arrived; excluded ones stay.
+
+    A `local_path` that is a bucket (`rpd.states.job.is_away`) is pushed to by the pod itself, where `env` is exported
+    and `source_files` are sourced first."""
 
     label: str
     remote_path: str
@@ -307,11 +310,14 @@ class Pull(msgspec.Struct, frozen=True):
     required: bool
     excludes: tuple[str, ...] = ()
     delete: bool = False
+    env: dict[str, str] = {}
+    source_files: tuple[str, ...] = ()
 
 
 class Pulled(msgspec.Struct, frozen=True):
     """What a pull brought. `is_missing`: there was nothing at the remote path. Verified: every file's size and sha256
-    equal what the pod said before sending."""
+    equal what the pod said before sending; in a bucket, which tells of sizes alone, every file's size, and
+    `manifest_sha256` is empty."""
 
     label: str
     is_missing: bool

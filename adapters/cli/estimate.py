@@ -23,6 +23,7 @@ from rpd.adapters.local.yaml_source import YamlSource
 from rpd.adapters.report.words import money, one_line, rate
 from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
+from rpd.states.job import is_away
 from rpd.states.world import Offer
 
 if TYPE_CHECKING:
@@ -114,7 +115,10 @@ def _steps(loaded: LoadedJob, sent: list[Payload]) -> list[str]:
         for index, step in enumerate(job.preflight)
     ]
     steps.append(f"run the job ({len(job.run.body.splitlines())} lines)")
-    steps += [f"fetch {item.remote_path} to {item.local_path}" for item in job.artifacts]
+    steps += [
+        f"{'push' if is_away(item.local_path) else 'fetch'} {item.remote_path} to {item.local_path}"
+        for item in job.artifacts
+    ]
     kept = f" (kept up for {job.lifecycle.preserve_minutes:g} minutes)" if job.lifecycle.kept_hours else ""
     steps.append(f"then {job.lifecycle.on_success} the pod on success, {job.lifecycle.on_failure} it on failure{kept}")
     return [one_line(step) for step in steps]

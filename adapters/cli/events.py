@@ -20,7 +20,10 @@ from rpd.journal.index import Index
 from rpd.states.exits import Exit
 
 QUIET = frozenset(
-    "seq epoch run wall up boot ts_utc event kind prev z v crit data opid state args debts attempt settled".split()  # noqa: SIM905
+    (  # noqa: SIM905
+        "seq epoch run wall up boot ts_utc event kind prev z v crit data opid state args debts attempt settled "
+        "offset within_seconds"
+    ).split()
 )
 """Fields that say nothing in a line for people."""
 
@@ -37,7 +40,7 @@ def show_events(
     found, problems = [], {}
     sentences: dict[str, str] = {}
     for name, loaded in _sources(run, root, all_runs):
-        rows = list(loaded.events())
+        rows = _in_order(list(loaded.events()), loaded.step_marks())
         begin = wall_of(rows[0]) if rows else None
         found += [(name, begin, row) for row in select(rows, wanted, oldest)]
         problem = problem_of(loaded.reading) if loaded.reading is not None else None
@@ -72,6 +75,20 @@ def _sources(run: str | None, root: Path | None, all_runs: bool) -> Iterator[tup
     else:
         loaded = loaded_run(run)
         yield str(loaded.folder), loaded
+
+
+def _in_order(rows: list[dict[str, Any]], marks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The job's own marks between the records, whose order stays as it is, whatever their clock said."""
+    if not marks:
+        return rows
+    found: list[dict[str, Any]] = []
+    waiting = sorted(marks, key=lambda mark: wall_of(mark) or 0.0)
+    for row in rows:
+        at = wall_of(row)
+        while waiting and found and at is not None and (wall_of(waiting[0]) or 0.0) < at:
+            found.append(waiting.pop(0))
+        found.append(row)
+    return [*found, *waiting]
 
 
 def _or_nothing(path: Path) -> LoadedRun:

@@ -9,8 +9,11 @@ import msgspec
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.forensics.run import lines_of
+from rpd.adapters.forensics.steps import Step, steps_of
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.pod.step_log import STEPS_NAME
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.story import tell
@@ -51,13 +54,20 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
         output.answer({**inspection.document(), **then})
     elif as_json:
         owner = holder(path)
-        output.answer({**inspection.document(), "live": owner is not None, "owner_pid": owner.pid if owner else None})
+        told = {"live": owner is not None, "owner_pid": owner.pid if owner else None}
+        steps = [msgspec.to_builtins(step) for step in _steps(inspection)]
+        output.answer({**inspection.document(), **told, "steps": steps})
     elif at is not None:
         record = reading.records[-1]
         output.text(_page(inspection, path, as_of=f"record {at} of 0 to {last}, {record.event}, {record.ts_utc}"))
     else:
         output.text(_page(inspection, path))
     return 9 if reading.damage is not None else 0
+
+
+def _steps(inspection: Inspection) -> list[Step]:
+    """What the job's log has told of its steps; no record of the journal tells it."""
+    return steps_of(lines_of(Path(inspection.facts.opened.run_dir) / STEPS_NAME))
 
 
 def _until(reading: Reading, seq: int) -> Reading:
@@ -111,6 +121,8 @@ def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> li
         *(_then(inspection) if as_of is not None else [*debt_lines(facts, inspection.now), *_elsewhere(facts)]),
         *_integrity(inspection.reading),
     ]
+    if as_of is None:
+        lines += [f"step     {each.words()}" for each in _steps(inspection)]
     step = inspection.next_step()
     if step is not None and as_of is not None:
         lines.append(f"next     {step}")

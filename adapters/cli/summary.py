@@ -30,10 +30,12 @@ def summarize(run: str | None, *, root: Path | None, as_json: bool) -> int:
     manifest = loaded.manifest or manifest_beside(row)
     why = why_of(loaded, row)
     if as_json:
-        told = {"run": msgspec.to_builtins(row), "why": why, "manifest": manifest}
+        steps = [msgspec.to_builtins(step) for step in loaded.steps()]
+        told = {"run": msgspec.to_builtins(row), "why": why, "steps": steps, "manifest": manifest}
         output.answer({"schema": "rpd.summary/1", **told})
     else:
-        output.text([one_line(line) for line in block(row, manifest, why)])
+        steps_told = [f"step      {step.words()}" for step in loaded.steps()]
+        output.text([one_line(line) for line in (*block(row, manifest, why), *steps_told)])
     return 1 if row.failed else 0
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.forensics.row import RunRow, row_of_manifest
+from rpd.adapters.forensics.steps import Step, steps_of
 from rpd.adapters.local.workspace import EVENTS_NAME, MANIFEST_NAME
+from rpd.adapters.pod.step_log import STEPS_NAME
 from rpd.adapters.report.inspection import Inspection
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
@@ -69,11 +71,23 @@ class LoadedRun:
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The rows of `metrics.jsonl`: samples of GPU, CPU, memory and disk."""
+        folder = self._run_folder()
+        return iter(()) if folder is None else lines_of(metrics_file(folder))
+
+    def step_marks(self) -> list[dict[str, Any]]:
+        """The marks of steps in the job's log: rows of `steps.jsonl`, in their order."""
+        folder = self._run_folder()
+        return [] if folder is None else list(lines_of(folder / STEPS_NAME))
+
+    def steps(self) -> list[Step]:
+        """The steps that the job's log tells of; older tools have their marks among the events."""
+        return steps_of(self.step_marks() or self.events())
+
+    def _run_folder(self) -> Path | None:
         if self.folder is None:
-            return iter(())
+            return None
         opened = self.reading.opened if self.reading is not None else None
-        folder = Path(opened.run_dir) if self.folder.is_file() and opened is not None else self.folder
-        return lines_of(metrics_file(folder))
+        return Path(opened.run_dir) if self.folder.is_file() and opened is not None else self.folder
 
 
 def metrics_file(folder: Path) -> Path:

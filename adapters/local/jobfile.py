@@ -29,7 +29,7 @@ from rpd.adapters.local.spec_render import MakeRunId, Rendered, prefix_label, re
 from rpd.adapters.local.spec_types import mismatches
 from rpd.adapters.local.yaml_source import YamlSource, parse_yaml, read_yaml
 from rpd.engine.errors import UserError
-from rpd.states.job import Job
+from rpd.states.job import Job, is_away
 
 DEFAULT_VOLUME_GB = 20
 """Size of the volume disk of an ephemeral pod whose file names none."""
@@ -247,5 +247,8 @@ def _completed(job: Job, root: str) -> Job:
         ssh=replace(job.ssh, key_path=job.ssh.key_path and absolute(job.ssh.key_path)),
         staging=tuple(replace(tree, source=absolute(tree.source)) for tree in job.staging),
         secrets=tuple(replace(each, file=each.file and absolute(each.file)) for each in job.secrets),
-        artifacts=tuple(replace(item, local_path=absolute(item.local_path)) for item in job.artifacts),
+        artifacts=tuple(
+            item if is_away(item.local_path) else replace(item, local_path=absolute(item.local_path))
+            for item in job.artifacts
+        ),
     )

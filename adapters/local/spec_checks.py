@@ -14,7 +14,7 @@ from rpd.adapters.local.dirs import label_of
 from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, mask
 from rpd.adapters.local.spec_error import Path
 from rpd.states import checkpoints, telemetry
-from rpd.states.job import Artifact, Checkpoints, Command, Local, PodSpec, Run, SecretFile, Staging, Storage
+from rpd.states.job import Artifact, Checkpoints, Command, Local, PodSpec, Run, SecretFile, Staging, Storage, is_away
 
 Finding = tuple[Path, str]
 
@@ -250,6 +250,23 @@ def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
             yield (index, "label"), f"{artifact.label!r} is used twice"
         if places[artifact.local_path] > 1:
             yield (index, "local_path"), f"{artifact.local_path!r} is used twice; one would replace the other"
+        if is_away(artifact.local_path):
+            yield from _bucket(index, artifact)
+
+
+def _bucket(index: int, artifact: Artifact) -> Iterator[Finding]:
+    place = artifact.local_path
+    scheme, is_url, rest = place.partition("://")
+    if is_url and scheme not in ("s3", "gs"):
+        yield (index, "local_path"), f"{place!r}: the pod pushes to s3://, gs:// or an rclone remote, as name:path"
+    elif is_url and not rest.strip("/"):
+        yield (index, "local_path"), f"{place!r} names no bucket"
+    elif not place.isprintable():
+        yield (index, "local_path"), f"{place!r} holds a line break or control character"
+    elif ".." in place.split("/"):
+        yield (index, "local_path"), f"{place!r} holds '..'"
+    if artifact.delete:
+        yield (index, "delete"), "is for local folders; nothing is removed from a bucket"
 
 
 def _checkpoints(section: Checkpoints) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from rpd.adapters.local.secret_content import secret_problems
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.states.faults import Fault
-from rpd.states.job import Job
+from rpd.states.job import Job, is_away
 from rpd.states.world import Notice
 
 MIN_FREE_BYTES = 256 * 1024 * 1024
@@ -33,6 +33,7 @@ MANIFEST_NAME = "runpod_deploy_pull_manifest.json"
 TELEMETRY_NAMES = (
     EVENTS_NAME,
     "metrics.jsonl",
+    "steps.jsonl",
     "nvidia_smi_*.txt",
     "pod_describe_*.json",
     "dmesg_tail.txt",
@@ -117,6 +118,8 @@ class LocalWorkspace:
 
     def _bad_destinations(self, job: Job) -> Iterator[str]:
         for index, artifact in enumerate(job.artifacts):
+            if is_away(artifact.local_path):
+                continue
             place = _expanded(artifact.local_path)
             if self._is_too_wide(place):
                 yield f"artifacts[{index}].local_path {place} is your home folder, holds it or is the whole disk"

@@ -77,6 +77,7 @@ class _Attempt:
         self._is_told = is_told
         self._end: Claim | None = None
         self._goal = 0
+        self._backlog: int | None = None  # how long the log was when following began
         self._is_replaced = False
         self._has_output = True
         self._said = bytearray()
@@ -123,7 +124,7 @@ class _Attempt:
             return
         data = self.channel.recv(_POLL_SECONDS)
         if data:
-            self._log.append(data)
+            self._log.append(data, is_backlog=self._backlog is None or self._log.offset < self._backlog)
             self._moved_at = time.monotonic()
         elif data == b"":
             self._has_output = False
@@ -154,6 +155,8 @@ class _Attempt:
         except (ValueError, KeyError) as error:
             raise Unavailable(f"the pod's answer makes no sense: {error}", reason=Fault.UNREADABLE) from error
         self.claim, self._goal, self._moved_at = claim, claim.log_bytes, time.monotonic()
+        if self._backlog is None:
+            self._backlog = claim.log_bytes
         if kind == "end":
             self._end = claim
         elif claim.log_bytes < self._offset and claim.phase in ("running", "ended", "lost"):

@@ -16,10 +16,11 @@ RESTARTED = b"\n--- log restarted ---\n"
 class LocalLog:
     """An append-only file and, once the remote log was replaced, a small file beside it: where the new copy begins.
 
-    `told` hears every byte of the remote log that is appended. Errors of this machine's disk are UserError.
+    `told` hears every byte of the remote log that is appended, and whether it was there before the log was followed.
+    Errors of this machine's disk are UserError.
     """
 
-    def __init__(self, path: str, told: Callable[[bytes], None] | None = None) -> None:
+    def __init__(self, path: str, told: Callable[[bytes, bool], None] | None = None) -> None:
         self._told = told
         self._path = Path(path)
         self._base_path = self._path.with_name(f".{self._path.name}.base")
@@ -49,14 +50,14 @@ class LocalLog:
         """How many bytes of the remote log are here."""
         return self._size - self._base
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes, *, is_backlog: bool = False) -> None:
         """Add what came; it is in the file when this returns."""
         try:
             self._write(data)
         except OSError as error:
             raise _unwritable(str(self._path), error) from error
         if self._told is not None:
-            self._told(data)
+            self._told(data, is_backlog)
 
     def restart(self) -> None:
         """The remote log is another one now: keep what is here, say so, and copy from its beginning."""

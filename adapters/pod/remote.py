@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,11 +15,13 @@ from rpd.adapters.local.secret_content import content_of
 from rpd.adapters.pod import scripts
 from rpd.adapters.pod.answers import Fields, armed_of, claim_of, fields_of, greeting_of, step_result_of
 from rpd.adapters.pod.attention import Attention
+from rpd.adapters.pod.bucket import push_out
 from rpd.adapters.pod.follower import follow
 from rpd.adapters.pod.idleness import idle_seconds
 from rpd.adapters.pod.lease import Lease
 from rpd.adapters.pod.local_log import LocalLog
 from rpd.adapters.pod.markers import MarkerScan
+from rpd.adapters.pod.step_log import StepLog
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.pool import Pool
 from rpd.adapters.transfer.entry import Progress
@@ -26,7 +29,7 @@ from rpd.adapters.transfer.pull import pull as pull_tree
 from rpd.adapters.transfer.push import push as push_tree
 from rpd.engine.errors import Ambiguous, EffectError, Interrupted, NotSent, Refused, RpdError, Unavailable
 from rpd.states.faults import Fault
-from rpd.states.job import SecretFile
+from rpd.states.job import SecretFile, is_away
 from rpd.states.world import (
     Armed,
     Claim,
@@ -79,6 +82,8 @@ class PodRemote:
         self._secret = secret
         self._attention = attention
         self._scans: dict[tuple[str, int], MarkerScan] = {}
+        self._steps: dict[tuple[str, int], StepLog] = {}
+        self._launched: dict[int, float] = {}
         self._progress = progress
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:
@@ -128,8 +133,10 @@ class PodRemote:
 
     def launch(self, target: Target, order: LaunchOrder) -> Claim:
         """See the port."""
-        script = scripts.launch_script(target, order)
-        return self._effect(lambda: self._claim(self._connection(target), script, ANSWER_SECONDS))
+        script, before = scripts.launch_script(target, order), self._wall()
+        claim = self._effect(lambda: self._claim(self._connection(target), script, ANSWER_SECONDS))
+        self._launched[order.ref.launch] = min(before, before if claim.started_at is None else claim.started_at)
+        return claim
 
     def read_claim(self, target: Target, job: JobRef) -> Claim:
         """See the port."""
@@ -169,6 +176,8 @@ class PodRemote:
         """See the port. The owner's lease is renewed meanwhile: a long pull must not look like an owner gone."""
         connection = self._connection(target)
         with self._lease(connection, target):
+            if is_away(pull.local_path):
+                return push_out(connection, pull, functools.partial(scripts.bucket_script, target, pull))
             return pull_tree(connection, pull, progress=self._progress, interrupted=self._attention.pending)
 
     def close(self) -> None:
@@ -193,6 +202,12 @@ class PodRemote:
                 scan.read(Path(log_file), base)
         return self._scans[key]
 
+    def _steps_of(self, job: JobRef, log_file: str) -> StepLog:
+        key = (log_file, job.launch)
+        if key not in self._steps:
+            self._steps[key] = StepLog(Path(log_file), job.launch, self._wall, self._launched.get(job.launch))
+        return self._steps[key]
+
     def _follow(
         self,
         target: Target,
@@ -207,10 +222,21 @@ class PodRemote:
         def command(offset: int) -> str:
             return scripts.as_command(scripts.follow_script(target, job, offset))
 
-        with LocalLog(log_file, told) as log:
+        steps = self._steps_of(job, log_file)
+
+        def hear(data: bytes, is_backlog: bool) -> None:
+            steps.feed(data, log.size, is_backlog=is_backlog)
+            if told is not None:
+                told(data)
+
+        with LocalLog(log_file, hear) as log:
             claim = follow(
                 self._connection(target), command, log, seconds=seconds, to_size_only=to_size_only, is_told=is_told
             )
+            if log.offset >= claim.log_bytes:  # else more of it is on its way, printed nobody knows when
+                steps.is_up_to_date()
+            if claim.phase in ("ended", "lost"):
+                steps.finish()
             return claim, log.size
 
     def _claim(self, connection: Connection, script: str, seconds: float) -> Claim:

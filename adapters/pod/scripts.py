@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
 from rpd.states.job import SecretFile
-from rpd.states.world import JobRef, LaunchOrder, Step, SwitchOrder, Target
+from rpd.states.world import JobRef, LaunchOrder, Pull, Step, SwitchOrder, Target
 
 STALE_SECONDS = 30
 """A claim this old that never started may be taken over when nobody is alive behind it."""
@@ -122,6 +122,20 @@ def unplace_script(target: Target, files: Sequence[SecretFile]) -> str:
     """Removes files of secrets."""
     lines = [f"rpd_unplace {number} {_quote(file.destination)}" for number, file in enumerate(files, start=1)]
     return _put_together(target, {}, "common", "secret_place", texts=_all("rpd_unplace_all", lines), last="unplace")
+
+
+def bucket_script(
+    target: Target, pull: Pull, *, root: str, place: str, single: str, names: Sequence[str], is_all: bool
+) -> str:
+    """Pushes files below `root` to a bucket and lists it. It holds values of the environment: not for an argument
+    list."""
+    values = {"rpd_root": root, "rpd_to": place, "rpd_single": single, "rpd_is_all": "1" if is_all else ""}
+    texts = (
+        _exports(pull.env)
+        + _all("rpd_sources", [":", *(f". {path}" for path in pull.source_files)])
+        + _text_function("rpd_names", "".join(f"{name}\n" for name in names))
+    )
+    return _put_together(target, values, "common", "environment", texts=texts, last="bucket")
 
 
 def stop_step_script(target: Target, step: Step) -> str:

@@ -1,0 +1,140 @@
+"""Results that the pod itself pushes to a bucket: they never come by this machine, which only sees what lies there."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from rpd.adapters.ssh.connection import Connection
+from rpd.adapters.transfer.entry import Entry, shown
+from rpd.adapters.transfer.exchange import exchange, said
+from rpd.adapters.transfer.patterns import Patterns
+from rpd.adapters.transfer.remote_tree import Listing, list_tree
+from rpd.engine.errors import Refused, Unavailable
+from rpd.states.faults import Fault
+from rpd.states.world import Pull, Pulled
+
+
+class Script(Protocol):
+    """What pushes `names` below `root` to `place`, or the one file `single` to be `place`. `is_all`: no file of `root`
+    is left out."""
+
+    def __call__(self, *, root: str, place: str, single: str, names: Sequence[str], is_all: bool) -> str: ...
+
+
+_QUIET_SECONDS = 900.0
+_SLOWEST_BYTES_PER_SECOND = 1e6
+"""The tools say nothing while one file is on its way."""
+_SAYS = {
+    8: "rclone is not in the pod, which pushes to the bucket: install it in the image or by a setup command",
+    9: "neither rclone nor the AWS CLI is in the pod, which pushes to the bucket: install one of them in the image or "
+    "by a setup command",
+}
+_ERROR = re.compile(r"^\S.*(?:fail|error)", re.IGNORECASE)
+_AWS_LINE = re.compile(r"\S+ \S+ +(\d+) (.*)")
+
+
+class _Listed(msgspec.Struct):
+    path: str = msgspec.field(name="Path")
+    size: int = msgspec.field(name="Size")
+
+
+def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
+    """Have `pull.remote_path` pushed to the bucket that `pull.local_path` names, then compare names and sizes of what
+    lies there with what is in the pod. Other objects there stay. Links are left out: a bucket has none.
+
+    A folder's contents go below the destination. A file becomes the destination itself, or goes below it when it ends
+    with a slash. Raises Refused (`no_tool`, `step_failed`, `verify_failed`, `path_refused`), Unavailable or
+    Interrupted; the same call may be made again after any of them.
+    """
+    listing = list_tree(connection, pull.remote_path)
+    if listing.kind == "missing":
+        return Pulled(pull.label, is_missing=True)
+    if listing.complaint:
+        raise _unverified(pull, [listing.complaint])
+    patterns = Patterns(pull.excludes)
+    files = [each for each in listing.entries if each.kind == "file" and not patterns.cover(each.path, False)]
+    if bad := [shown(each.path) for each in files if "\n" in each.path]:
+        raise Refused(f"names with a line break cannot be pushed: {', '.join(bad[:5])}", reason=Fault.PATH_REFUSED)
+    if files:
+        there = _push(connection, pull, listing, files, script)
+        wrong = [each.path for each in files if there.get(shown(each.path)) != each.size]
+        if wrong:
+            raise _unverified(pull, wrong)
+    return Pulled(pull.label, is_missing=False, files=len(files), bytes=sum(each.size for each in files))
+
+
+def _push(
+    connection: Connection, pull: Pull, listing: Listing, files: Sequence[Entry], script: Script
+) -> dict[str, int]:
+    """Sizes of what lies at the destination then, by the paths of the listing."""
+    place, single = pull.local_path, ""
+    if listing.kind == "file":
+        single = files[0].path
+        is_bucket = "://" in place and "/" not in place.partition("://")[2]
+        place = f"{place}{'/' * is_bucket}{single}" if is_bucket or place.endswith(("/", ":")) else place
+    else:
+        place = place.rstrip("/")
+    is_all = len(files) == sum(each.kind == "file" for each in listing.entries)
+    names = [each.path for each in files]
+    text = script(root=listing.root, place=place, single=single, names=names, is_all=is_all)
+    out = bytearray()
+    # It holds values of the environment, which an argument list would show to everybody in the pod.
+    code, stderr = exchange(
+        connection,
+        'exec "$(command -v bash || command -v sh)"',
+        chunks=[b"{ :\n" + text.encode("utf-8", "surrogateescape") + b"\n} </dev/null; exit\n"],
+        take=out.extend,
+        quiet_seconds=_QUIET_SECONDS + sum(each.size for each in files) / _SLOWEST_BYTES_PER_SECOND,
+    )
+    if code in _SAYS:
+        raise Refused(_SAYS[code], reason=Fault.NO_TOOL)
+    if code:
+        what = "what lies there could not be listed" if code == 6 else "it could not be pushed"
+        raise Refused(f"{pull.label} to {pull.local_path}: {what}: {_why(stderr)}", reason=Fault.STEP_FAILED)
+    tool, _, listed = bytes(out).partition(b"\n")
+    there = _rclone_sizes(listed) if tool == b"rclone" else _aws_sizes(listed, place, single)
+    return {single: there[posixpath.basename(place)]} if single and posixpath.basename(place) in there else there
+
+
+def _why(stderr: bytes) -> str:
+    """The last line that tells of an error, less what follows it: codes and ids of the request."""
+    lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if _ERROR.search(line)]
+    return lines[-1].strip()[:300] if lines else said(stderr)
+
+
+def _rclone_sizes(text: bytes) -> dict[str, int]:
+    try:
+        return {each.path: each.size for each in msgspec.json.decode(text, type=list[_Listed])}
+    except msgspec.MsgspecError as error:
+        raise Unavailable(f"the listing of the bucket makes no sense: {error}", reason=Fault.UNREADABLE) from error
+
+
+def _aws_sizes(text: bytes, place: str, single: str) -> dict[str, int]:
+    """Of whole keys; what only begins like the destination is not below it."""
+    prefix = place.removeprefix("s3://").partition("/")[2]
+    found = {}
+    for line in text.decode("utf-8", "backslashreplace").splitlines():
+        match = _AWS_LINE.fullmatch(line)
+        if match is None:
+            continue
+        key, size = match[2], int(match[1])
+        if single and key == prefix:
+            found[posixpath.basename(key)] = size
+        elif not single and (not prefix or key.startswith(f"{prefix}/")):
+            found[key[len(prefix) + 1 :] if prefix else key] = size
+    return found
+
+
+def _unverified(pull: Pull, paths: Sequence[str]) -> Refused:
+    names = [shown(path) for path in paths]
+    return Refused(
+        f"{pull.label or pull.remote_path} did not arrive whole at {pull.local_path}: {', '.join(names[:5])}",
+        reason=Fault.VERIFY_FAILED,
+        retryable=True,
+        detail={"paths": names},
+    )

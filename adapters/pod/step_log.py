@@ -1,0 +1,130 @@
+"""`steps.jsonl` in the run folder: the marks of steps in a job's log, each once, with the time at which it came."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from rpd.journal import tolerant
+
+STEPS_NAME = "steps.jsonl"
+
+_SIGN = b"__RUNPOD_STEP_"
+_MARK = re.compile(_SIGN + rb"(START|DONE)__([^\s\0]{1,200}?)__(?![A-Za-z0-9_])")
+_LONGEST = 256
+"""No mark is longer, in bytes."""
+_CHUNK = 1 << 20
+_EVENTS = {b"START": "remote_step_started", b"DONE": "remote_step_completed"}
+
+
+class StepLog:
+    """Feed it the bytes of one launch's local log in order. A mark is known by its place in that file, whose size is
+    the cursor of the copy: what was copied and not written down when a process died is found there, and nothing is
+    written down twice.
+
+    `wall` is this machine's clock (UTC seconds); `in_touch` the last moment at which everything in the pod's log was
+    known, None when there was none. A file that cannot be read or written costs the steps, never the run.
+    """
+
+    def __init__(self, log: Path, launch: int, wall: Callable[[], float], in_touch: float | None) -> None:
+        self._path = log.with_name(STEPS_NAME)
+        self._launch = launch
+        self._wall = wall
+        self._in_touch = in_touch
+        self._next = 0  # marks before this place are written down
+        self._end = 0
+        self._rest = b""
+        self._unwritten = b""
+        with suppress(OSError):
+            self._load()
+        with suppress(OSError):
+            self._catch_up(log)
+
+    def feed(self, data: bytes, end: int, *, is_backlog: bool) -> None:
+        """The next bytes; they end at `end` in the local log. `is_backlog`: they were in the pod's log before it was
+        followed, nobody knows for how long."""
+        now = self._wall()
+        if end - len(data) != self._end:
+            self._rest = b""  # another copy begins here
+        self._end = end
+        within: float | None = 0.0
+        if is_backlog:
+            within = max(0.0, now - self._in_touch) if self._in_touch is not None else None
+        self._scan(data, now, within)
+        if not is_backlog:
+            self._in_touch = now
+
+    def is_up_to_date(self) -> None:
+        """All that is in the pod's log has been fed."""
+        self._in_touch = self._wall()
+
+    def finish(self) -> None:
+        """The log is complete: a mark may stand at its very end."""
+        self._scan(b"", self._wall(), 0.0, is_last=True)
+
+    def _scan(self, data: bytes, at: float, within: float | None, *, is_last: bool = False) -> None:
+        text = self._rest + data
+        begin = self._end - len(text)
+        for mark in _MARK.finditer(text) if _SIGN in text else ():
+            if mark.end() == len(text) and not is_last:
+                break  # its name may go on
+            if begin + mark.start() >= self._next:
+                self._next = begin + mark.end()
+                self._unwritten += self._row(mark, begin + mark.start(), at, within)
+        self._rest = text[-_LONGEST:]
+        if self._unwritten:
+            with suppress(OSError):
+                self._write()
+
+    def _row(self, mark: re.Match[bytes], place: int, at: float, within: float | None) -> bytes:
+        row = {
+            "ts_utc": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "event": _EVENTS[mark[1]],
+            "name": mark[2].decode("utf-8", "replace"),
+            "launch": self._launch,
+            "offset": place,
+            "wall": round(at, 3),
+            "within_seconds": within if within is None else round(within, 3),
+        }
+        return msgspec.json.encode(row) + b"\n"
+
+    def _write(self) -> None:
+        """Whole lines, or none."""
+        with self._path.open("ab", buffering=0) as file:
+            size = file.tell()
+            if file.write(self._unwritten) == len(self._unwritten):
+                self._unwritten = b""
+            else:
+                file.truncate(size)
+
+    def _load(self) -> None:
+        """Find out what is written down; what a crash has left of a line is cut off."""
+        if not self._path.exists():
+            return
+        text = self._path.read_bytes()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            os.truncate(self._path, whole)
+        for line in text[:whole].splitlines():
+            row = tolerant.decode(line)
+            if isinstance(row, dict) and row.get("launch") == self._launch and isinstance(row.get("offset"), int):
+                self._next = max(self._next, row["offset"] + 1)
+
+    def _catch_up(self, log: Path) -> None:
+        """What is in the local log already: it came at its last change or before."""
+        if not log.exists():
+            return
+        last = min(self._wall(), log.stat().st_mtime)
+        with log.open("rb") as file:
+            file.seek(self._next)
+            self._end = self._next
+            while data := file.read(_CHUNK):
+                self._end += len(data)
+                self._scan(data, last, None)
+        self._in_touch = last
