@@ -10,6 +10,7 @@ import msgspec
 
 from rpd.adapters.checking.payload import judged, payloads
 from rpd.adapters.cli import output
+from rpd.adapters.cli.credit import require_credit
 from rpd.adapters.cli.day import room_in_the_day
 from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.overrides import Overrides, shown_name
@@ -65,6 +66,7 @@ def run_file(
     if wait_for_stock is not None:
         options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)
     options["staging"] = _sizes(loaded, shown_name(job))
+    require_credit(loaded.job, access)
     with room_in_the_day(loaded.job.budget, max_usd_per_day, home):
         if print_run_dir:
             output.text([f"RUN_DIR={loaded.run_dir}"])
