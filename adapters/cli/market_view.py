@@ -11,6 +11,7 @@ from rpd.adapters.cli.volume_account import told
 from rpd.adapters.local.clouds import default_access, sandbox_access, sandbox_home
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.report.words import one_line
 from rpd.adapters.runpod.market import GpuType, better
 from rpd.adapters.runpod.wire import DataCenter
 from rpd.engine.errors import UserError
@@ -101,7 +102,7 @@ def look(asked: Wanted, *, use_sandbox: bool) -> tuple[Market, Wanted]:
         raise UserError(
             f"there is no data center {asked.datacenter!r}{meant(asked.datacenter, known)}",
             reason="no_datacenter",
-            hint=f"one of {', '.join(sorted(known))}" if known else "",
+            hint=one_line(f"one of {', '.join(sorted(known))}") if known else "",
         )
     return market, msgspec.structs.replace(asked, datacenter=place)
 

@@ -10,7 +10,7 @@ import msgspec
 from rpd.adapters.cli import output
 from rpd.adapters.cli.market_view import Market, Wanted, look, price, shown_price
 from rpd.adapters.report.table import Column, table, terminal_width
-from rpd.adapters.report.words import plural
+from rpd.adapters.report.words import one_line, plural
 from rpd.adapters.runpod.market import GpuType
 from rpd.adapters.runpod.wire import LEVELS
 from rpd.states.exits import Exit
@@ -59,7 +59,7 @@ def list_stock(gpu: str | None, asked: Wanted, *, every: bool, use_sandbox: bool
             output.note([f"no room for: {', '.join(left_out)} (--json has all)"])
     if is_out:
         names = ", ".join(sorted(each.name for each in types))
-        output.note([f"nothing is in stock as asked for at present: {names}"])
+        output.note([one_line(f"nothing is in stock as asked for at present: {names}")])
     elif not shown:
         output.text(["nothing is in stock as asked for"])
     hidden = len(rows) - len(shown)
