@@ -55,7 +55,7 @@ def check_account(job: Job, catalog: Catalog) -> Iterator[Finding]:
 def _places(job: Job, known: Sequence[str]) -> Iterator[Finding]:
     for wanted in job.pod.datacenters:
         if wanted not in known:
-            yield error("datacenter", f"there is no data center {wanted!r}{_meant(wanted, known)}")
+            yield error("datacenter", f"there is no data center {wanted!r}{meant(wanted, known)}")
 
 
 def _hardware(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter]) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def _hardware(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter]) 
     found = [each for each in job.pod.hardware if each in known]
     for wanted in job.pod.hardware:
         if wanted not in known:
-            yield error(kind, f"there is no {what} {wanted!r}{_meant(wanted, known)}")
+            yield error(kind, f"there is no {what} {wanted!r}{meant(wanted, known)}")
     clouds = (job.pod.cloud_type, job.provision.fallback_cloud_type)
     candidates = [each for each in offers if each.gpu_id in found and each.cloud in clouds]
     for wanted in found:
@@ -118,7 +118,7 @@ def _volume(job: Job, catalog: Catalog) -> Iterator[Finding]:
     named = [each for each in volumes if each.id == wanted] or [each for each in volumes if each.name == wanted]
     if not named:
         names = sorted({name for each in volumes for name in (each.id, each.name) if name})
-        yield error("volume", f"there is no network volume {wanted!r}{_meant(wanted, names) or NO_VOLUME}")
+        yield error("volume", f"there is no network volume {wanted!r}{meant(wanted, names) or NO_VOLUME}")
     elif len(named) > 1:
         ids = ", ".join(sorted(each.id for each in named))
         yield error("volume", f"{len(named)} network volumes are named {wanted!r}; name one by its id: {ids}")
@@ -139,13 +139,14 @@ def _references(job: Job, catalog: Catalog) -> Iterator[Finding]:
         known = catalog.registries()
         ids = [each.id for each in known]
         if registry not in ids:
-            meant = next((f"; the one named so has the id {each.id}" for each in known if each.name == registry), "")
+            other = next((f"; the one named so has the id {each.id}" for each in known if each.name == registry), "")
             yield error(
-                "registry", f"the account keeps no registry credentials {registry!r}{meant or _meant(registry, ids)}"
+                "registry", f"the account keeps no registry credentials {registry!r}{other or meant(registry, ids)}"
             )
 
 
-def _meant(word: str, known: Sequence[str]) -> str:
+def meant(word: str, known: Sequence[str]) -> str:
+    """The names that this word may have been meant to be, as the end of a sentence; nothing when none is like it."""
     close = difflib.get_close_matches(word.lower(), [each.lower() for each in known], n=MOST_SUGGESTED, cutoff=0.6)
     names = [next(each for each in known if each.lower() == name) for name in close]
     return f"; did you mean {' or '.join(map(repr, names))}?" if names else ""

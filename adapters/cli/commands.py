@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 from typer.exceptions import TyperException
 
-from rpd.adapters.cli import sandbox, volumes
+from rpd.adapters.cli import market, sandbox, volumes
 
 EPILOG = (
     "Exit codes: 0 done, 2 bad input, 4 key or credit, 5 job failed, 6 no capacity, 7 budget, 8 something still bills, "
@@ -511,3 +511,7 @@ def logs(
     from rpd.adapters.cli.logs import show_logs
 
     return show_logs(run, follow=follow, tail=tail)
+
+
+app.command("gpus")(market.gpus)
+app.command("stock")(market.stock)

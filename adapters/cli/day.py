@@ -21,7 +21,7 @@ from rpd.states.job import Budget
 
 LOCK_NAME = "day.lock"
 LOCK_SECONDS = 60.0
-"""How long to wait for others that are just beginning; each holds the lock for as long as git needs for its answers."""
+"""How long to wait for others that are just beginning; each holds the lock until its journal is made."""
 
 _TRY_SECONDS = 0.05
 

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rpd.adapters.checking.account import check_account
+from rpd.adapters.checking.credit import check_credit
+from rpd.adapters.checking.finding import Finding
 from rpd.adapters.checking.payload import Payload, judged, payloads
 from rpd.adapters.checking.scan import scan
 from rpd.adapters.cli import output
+from rpd.adapters.cli.credit import balance_of
 from rpd.adapters.cli.listing import table
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.forensics.estimate import BOOT_MINUTES, Estimate, document, estimate
-from rpd.adapters.local.clouds import default_access, sandbox_access, sandbox_home
+from rpd.adapters.local.clouds import Access, default_access, sandbox_access, sandbox_home
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.local.yaml_source import YamlSource
 from rpd.adapters.report.words import money, one_line, rate
+from rpd.adapters.runpod.balance import Balance
 from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
 from rpd.states.job import is_away
@@ -33,17 +37,27 @@ if TYPE_CHECKING:
 def estimate_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0, or 6 when no candidate is within the price cap."""
     loaded = said.load(job)
-    found = estimate(loaded.job, _offers(loaded, use_sandbox=use_sandbox))
+    access = _access(use_sandbox=use_sandbox)
+    found = estimate(loaded.job, _offers(_cloud(access), loaded))
+    balance = balance_of(access)
     if as_json:
-        output.answer({"schema": "rpd.estimate/1", "job": loaded.job.name, **document(found)})
+        output.answer(
+            {
+                "schema": "rpd.estimate/1",
+                "job": loaded.job.name,
+                "balance": msgspec.to_builtins(balance),
+                **document(found),
+            }
+        )
     else:
-        output.text(_page(found))
+        output.text([*_page(found), *_balance_line(balance)])
+        output.note(one_line(each.line) for each in _credit(balance, found))
     return _code(found)
 
 
 def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, offline: bool, as_json: bool) -> int:
     """Everything but the renting. `offline` starts no process and opens no socket: prices are then not known. Exit code
-    2 for what the provider proves wrong, 6 when no candidate is within the price cap."""
+    2 for what the provider proves wrong, 6 when no candidate is within the price cap, 4 without credit."""
     loaded = said.load(job)
     problems = LocalWorkspace(state_home()).check_inputs(loaded.job, loaded.run_dir)
     if problems:
@@ -51,11 +65,16 @@ def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, off
     sent = payloads(loaded.job)
     looked = [*judged(loaded.job, sent), *scan(loaded.job)]
     offers: tuple[Offer, ...] = ()
+    balance = None
     if not offline:
-        cloud = _cloud(use_sandbox=use_sandbox)
-        offers = _offers_of(cloud, loaded)
+        access = _access(use_sandbox=use_sandbox)
+        cloud = _cloud(access)
+        offers = _offers(cloud, loaded)
         looked += check_account(loaded.job, cloud)
+        balance = balance_of(access)
     found = estimate(loaded.job, offers)
+    unpaid = _credit(balance, found)
+    looked += unpaid
     steps = _steps(loaded, sent)
     if as_json:
         output.answer(
@@ -64,6 +83,7 @@ def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, off
                 "job": loaded.job.name,
                 "run_dir": loaded.run_dir,
                 "offline": offline,
+                "balance": msgspec.to_builtins(balance),
                 "steps": steps,
                 "staging": msgspec.to_builtins(sent),
                 "findings": [msgspec.to_builtins(each) for each in looked],
@@ -72,29 +92,36 @@ def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, off
         )
     else:
         output.text([f"{loaded.job.name}: nothing is rented; the run would", *(f"  {step}" for step in steps), ""])
-        output.text(_page(found) if not offline else ["prices are not known offline"])
+        output.text([*_page(found), *_balance_line(balance)] if not offline else ["prices are not known offline"])
         output.note(one_line(each.line) for each in looked)
     is_wrong = any(each.level == "error" and each.exit_code == Exit.USAGE for each in looked)
-    return Exit.USAGE if is_wrong else 0 if offline else _code(found)
+    if is_wrong:
+        return Exit.USAGE
+    if offline:
+        return 0
+    return _code(found) or (Exit.KEY if any(each.level == "error" for each in unpaid) else 0)
 
 
 def _code(found: Estimate) -> int:
     return 0 if any(choice.is_affordable for choice in found.choices) else Exit.NO_CAPACITY
 
 
-def _offers(loaded: LoadedJob, *, use_sandbox: bool) -> tuple[Offer, ...]:
-    return _offers_of(_cloud(use_sandbox=use_sandbox), loaded)
+def _credit(balance: Balance | None, found: Estimate) -> list[Finding]:
+    return list(check_credit(balance, found)) if balance is not None else []
 
 
-def _cloud(*, use_sandbox: bool) -> RunPodCloud:
+def _access(*, use_sandbox: bool) -> Access:
+    home = state_home()
+    return sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
+
+
+def _cloud(access: Access) -> RunPodCloud:
     from rpd.adapters.wiring import cloud_for
 
-    home = state_home()
-    access = sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
     return cloud_for(access, ProcessControl())
 
 
-def _offers_of(cloud: RunPodCloud, loaded: LoadedJob) -> tuple[Offer, ...]:
+def _offers(cloud: RunPodCloud, loaded: LoadedJob) -> tuple[Offer, ...]:
     pod = loaded.job.pod
     return cloud.cpu_offers() if pod.cpu_order else cloud.offers(pod.gpu_count)
 
@@ -122,6 +149,14 @@ def _steps(loaded: LoadedJob, sent: list[Payload]) -> list[str]:
     kept = f" (kept up for {job.lifecycle.preserve_minutes:g} minutes)" if job.lifecycle.kept_hours else ""
     steps.append(f"then {job.lifecycle.on_success} the pod on success, {job.lifecycle.on_failure} it on failure{kept}")
     return [one_line(step) for step in steps]
+
+
+def _balance_line(balance: Balance | None) -> list[str]:
+    """Nothing where the balance cannot be known."""
+    if balance is None:
+        return []
+    spent = f", and what there is already costs {rate(balance.usd_per_hour)}" if balance.usd_per_hour else ""
+    return [f"balance  {money(balance.usd)}{spent}"]
 
 
 def _page(found: Estimate) -> list[str]:

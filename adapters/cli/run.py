@@ -10,6 +10,7 @@ import msgspec
 
 from rpd.adapters.checking.payload import judged, payloads
 from rpd.adapters.cli import output
+from rpd.adapters.cli.credit import require_credit
 from rpd.adapters.cli.day import room_in_the_day
 from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.overrides import Overrides, shown_name
@@ -36,6 +37,7 @@ from rpd.journal.lock import holder
 from rpd.journal.paths import journal_path
 from rpd.journal.reader import read
 from rpd.journal.records import SCHEMA_VERSION, Opened
+from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
 from rpd.states.names import State
 from rpd.states.preserve import is_kept
@@ -68,10 +70,13 @@ def run_file(
     if wait_for_stock is not None:
         options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)
     options["staging"] = _sizes(loaded, shown_name(job))
+    redactor = redactor_for(access, config=msgspec.to_builtins(loaded.config))
+    opened = _opened(loaded, access, home, options, redactor)
+    require_credit(loaded.job, access)
     with room_in_the_day(loaded.job.budget, max_usd_per_day, home):
         if print_run_dir:
             output.text([f"RUN_DIR={loaded.run_dir}"])
-        journal = _open(loaded, access, home, options)
+        journal = _create(opened, loaded.run_id, redactor)
     return drive_journal(journal, access, as_json=as_json, detach=detach)
 
 
@@ -120,7 +125,8 @@ def _beside(loaded: LoadedJob) -> str:
     return "the same words with --new" if path.endswith(f"/{NO_FILE}") else f"rpd run --new {path}"
 
 
-def _open(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any]) -> Journal:
+def _opened(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any], redactor: Redactor) -> Opened:
+    """Record 0. Raises UserError for a job that it must not hold."""
     path = journal_path(home, loaded.workflow, loaded.run_id)
     token = new_token()
     opened = Opened(
@@ -142,16 +148,20 @@ def _open(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any]
         options=options,
         provenance=msgspec.to_builtins(provenance(Path(loaded.project_root))),
     )
-    clock = SystemClock()
-    redactor = redactor_for(access, config=opened.config)
     if redactor.mask_data(opened.config) != opened.config:
         raise UserError(
             "the job holds a secret in disguise (base64, hexadecimal, quoted); the journal must not keep it",
             reason="secret_in_disguise",
             hint="pass the secret itself as a variable, and encode it in the pod",
         )
+    return opened
+
+
+def _create(opened: Opened, run_id: str, redactor: Redactor) -> Journal:
     try:
-        return Journal.create(path, opened, run_id=loaded.run_id, now=clock.now, redactor=redactor)
+        return Journal.create(
+            Path(opened.journal_path), opened, run_id=run_id, now=SystemClock().now, redactor=redactor
+        )
     except RecordRefused as refused:
         raise UserError(
             f"the rendered job does not fit into the journal's first record: {refused.message}",

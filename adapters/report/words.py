@@ -35,6 +35,8 @@ def in_encoding(text: str, encoding: str | None) -> str:
 
 def money(usd: float) -> str:
     """Dollars; small amounts keep two significant digits."""
+    if usd < 0:
+        return f"-{money(-usd)}"
     if usd == 0 or usd >= 0.01:
         return f"${usd:,.2f}"
     return f"${usd:.4f}"

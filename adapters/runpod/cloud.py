@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TypeVar
 
 from msgspec import Raw
 
-from rpd.adapters.runpod import orders, wire
+from rpd.adapters.runpod import market, orders, wire
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.errors import Kind
 from rpd.adapters.runpod.syslog import system_lines
@@ -77,6 +78,16 @@ class RunPodCloud:
         params = {"include": "AVAILABILITY", "product": "POD"}
         found = self._pages("/v2/catalog/cpus", "cpus", wire.cpu_offer, params)
         return tuple(offer for offer in found if offer is not None)
+
+    def gpu_types(self) -> tuple[market.GpuType, ...]:
+        """Read list prices and stock of single GPUs: each type that is sold, with its offers in both clouds."""
+        return market.merged(
+            each
+            for cloud in CLOUDS
+            for each in self._pages(
+                "/v2/catalog/gpus", "gpus", functools.partial(market.gpu_type, cloud=cloud), _stock_params(cloud, 1)
+            )
+        )
 
     def network_volume_id(self, name: str) -> str | None:
         """Read: the id of the network volume with this id or name. Refused (`conflict`) when the name is not unique."""
@@ -165,8 +176,7 @@ class RunPodCloud:
         self._client.close()
 
     def _offers(self, cloud: str, gpu_count: int) -> tuple[Offer | None, ...]:
-        # `include` needs `product`; without `count` the stock is that of single GPUs.
-        params = {"include": "AVAILABILITY", "product": "POD", "cloud": cloud, "count": str(gpu_count)}
+        params = _stock_params(cloud, gpu_count)
         return self._pages("/v2/catalog/gpus", "gpus", lambda raw: wire.offer(raw, cloud, gpu_count), params)
 
     def _act(self, kind: Kind, pod_id: str, action: str, *, done: tuple[str, ...]) -> None:
@@ -207,3 +217,8 @@ class RunPodCloud:
             seen.add(cursor)
             asked["cursor"] = cursor
         raise Unavailable(f"RunPod's list of {key} has no end", reason=Fault.UNREADABLE)
+
+
+def _stock_params(cloud: str, gpu_count: int) -> dict[str, str]:
+    # `include` needs `product`; without `count` the stock is that of single GPUs.
+    return {"include": "AVAILABILITY", "product": "POD", "cloud": cloud, "count": str(gpu_count)}

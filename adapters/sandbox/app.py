@@ -16,6 +16,7 @@ from rpd.adapters.sandbox import (
     routes_account,
     routes_billing,
     routes_catalog,
+    routes_graphql,
     routes_pods,
     routes_volumes,
 )
@@ -30,7 +31,7 @@ def build(
     cloud: CloudModel, connections: Connections, key: str, touch: Callable[[], None], shut_down: Callable[[], None]
 ) -> ASGIApp:
     """The application that serves this cloud to holders of `key`."""
-    modules = (routes_pods, routes_catalog, routes_account, routes_volumes, routes_billing, control)
+    modules = (routes_pods, routes_catalog, routes_account, routes_volumes, routes_billing, routes_graphql, control)
     inner = Starlette(
         routes=[route for module in modules for route in module.routes()],
         exception_handlers={Problem: _on_problem, HTTPException: _on_http_exception},

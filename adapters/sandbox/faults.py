@@ -151,6 +151,15 @@ KNOWN: tuple[Fault, ...] = (
     Fault("F36", "boot", "the network volume hangs at attach: RUNNING, uptime 0, no address", _SECONDS),
     Fault("F37", "billing", "the newest spending is not in the bill yet", {"lag": "seconds (3600)"}),
     Fault(
+        "F38",
+        "graphql",
+        "the balance cannot be read: GraphQL answers with errors, or not at all",
+        {
+            "how": "errors (default): with status 200 | 429 | gone: 404 | drop | timeout",
+            "seconds": "how long timeout holds the line (60)",
+        },
+    ),
+    Fault(
         "F40",
         "live",
         "the SSH link breaks: open connections end, new ones are refused; the pod does not notice",

@@ -17,6 +17,7 @@ from rpd.adapters.sandbox.problems import Problem, forbidden
 from rpd.adapters.sandbox.quota import SPENT_WINDOW, Quota, storm
 
 ACCOUNT = "account"
+GRAPHQL = "/graphql"
 
 _BY_METHOD = {"POST": "create", "GET": "list", "PATCH": "patch", "DELETE": "delete", "PUT": "put"}
 
@@ -41,22 +42,23 @@ class Gate:
             return
         self._touch()
         path = scope["path"]
-        if not path.startswith(("/v2", "/sandbox")):
+        # Both take the account's key and are none of REST: its quota and its faults are not for them.
+        is_beside = path.startswith("/sandbox") or path == GRAPHQL
+        if not is_beside and not path.startswith("/v2"):
             # The base address with and without /v2 is the same API.
             scope = {**scope, "path": f"/v2{path}", "raw_path": None}
-        is_control = path.startswith("/sandbox")
         headers: dict[str, str] = {"x-request-id": f"req-{secrets.token_hex(12)}"}
-        answer = None if is_control else self._edge(scope)
+        answer = None if is_beside else self._edge(scope)
         if answer is None:
             spent_window: str | None = None
             is_known = True
             try:
-                scope["rpd_owner"] = self._admit(scope, is_control)
+                scope["rpd_owner"] = self._admit(scope, is_beside)
             except Problem as error:
                 is_known = error.status != 401
                 spent_window = error.headers.pop(SPENT_WINDOW, None)
                 answer = problem(error)
-            if is_known and not is_control:
+            if is_known and not is_beside:
                 headers |= self._quota.headers(self._cloud.now(), spent_window)
 
         async def send_with_headers(message: Message) -> None:
@@ -69,12 +71,12 @@ class Gate:
         else:
             await self._app(scope, receive, send_with_headers)
 
-    def _admit(self, scope: Scope, is_control: bool) -> str:
+    def _admit(self, scope: Scope, is_beside: bool) -> str:
         """Who asks. Raises Problem: 401, 403 (out of the key's scope), 429."""
         owner = self._owner(Headers(scope=scope).get("authorization", ""))
-        if is_control:
+        if is_beside:
             if owner != ACCOUNT:
-                raise forbidden("the control channel takes the account's key only")
+                raise forbidden("this takes the account's key only")
             return owner
         fits = _matcher(scope)
         refused = faults.strike(self._cloud.state, "F9", fits=fits)

@@ -67,6 +67,13 @@ def balance(state: State, now: float) -> float:
     return state.deposited_usd - spent(state, now)
 
 
+def usd_per_hour(state: State) -> float:
+    """Dollars an hour that all pods and network volumes cost now."""
+    spans = [span for pod in state.pods.values() for span in pod.spans if span.until is None]
+    volumes = sum(volume_rate(volume.size) for volume in state.volumes.values() if volume.until is None)
+    return sum(span.compute_rate + span.disk_rate for span in spans) + volumes
+
+
 def amounts(pod: Pod, since: float, until: float, now: float) -> Amounts:
     """What the pod cost between two moments."""
     result = Amounts()

@@ -77,6 +77,8 @@ def test_every_command_answers_with_one_document(stage: Stage) -> None:
         ("gc",),
         ("cancel", stage.run_id),
         ("estimate", "job.yaml", "--sandbox"),
+        ("gpus", "--sandbox"),
+        ("stock", "--sandbox"),
         ("run", "job.yaml", "--plan", "--offline"),
         ("sandbox", "truth"),
         ("sandbox", "faults"),

@@ -18,6 +18,7 @@ def test_duration(seconds: float, text: str) -> None:
 
 def test_money_and_size() -> None:
     assert [money(usd) for usd in (0, 0.00043, 0.39, 1234.5)] == ["$0.00", "$0.0004", "$0.39", "$1,234.50"]
+    assert [money(usd) for usd in (-2.5, -0.001)] == ["-$2.50", "-$0.0010"]
     assert [size(count) for count in (0, 999, 1_500, 2_000_000_000_000)] == ["0 B", "999 B", "1.5 kB", "2000.0 GB"]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rpd.adapters.runpod import wire
+from rpd.adapters.runpod.market import better
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.world import Cloud, Offer, PodOrder
@@ -289,6 +290,40 @@ def test_offers(api: Any, bench: Any) -> None:
     )
     asked = {"include": "AVAILABILITY", "product": "POD", "count": "2"}
     assert [call.query for call in api.calls] == [asked | {"cloud": "SECURE"}, asked | {"cloud": "COMMUNITY"}]
+
+
+def test_gpu_types_stand_once_with_both_clouds(api: Any, bench: Any) -> None:
+    centers = [{"id": "EU-RO-1", "availability": "LOW"}, {"id": "US-TX-3", "availability": "PLENTY"}, {"id": 7}, None]
+    api.answer(
+        200,
+        {
+            "gpus": [
+                gpu(memory=24, dataCenters=centers),
+                gpu(id="secure alone", name=None, memory="much"),
+                gpu(id="unknown"),
+                "drift",
+            ]
+        },
+    )
+    api.answer(200, {"gpus": [gpu(memory=24), gpu(id="secure alone", community=False), gpu(id="other", secure=False)]})
+    both, secure, community = bench.cloud(api.url).gpu_types()
+    assert (both.id, both.name, both.memory_gb, both.stock) == (
+        "NVIDIA GeForce RTX  4090",
+        "RTX 4090",
+        24,
+        {"EU-RO-1": "LOW"},
+    )
+    assert [(each.cloud, each.usd_per_hour) for each in both.offers] == [("SECURE", 0.69), ("COMMUNITY", 0.34)]
+    assert (secure.name, secure.memory_gb, secure.community) == ("secure alone", None, None)
+    assert community.secure is None and [each.cloud for each in community.offers] == ["COMMUNITY"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "word"),
+    [("NONE", "LOW", "LOW"), ("HIGH", "LOW", "HIGH"), (None, "MEDIUM", "MEDIUM"), (None, "PLENTY", "UNKNOWN")],
+)
+def test_of_two_words_on_stock_the_better_counts(one: str | None, other: str, word: str) -> None:
+    assert better(one, other) == word
 
 
 def test_network_volumes_are_found_by_id_then_by_name(api: Any, bench: Any) -> None:

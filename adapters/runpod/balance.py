@@ -1,0 +1,72 @@
+"""What the account has left: the one thing that is read over GraphQL, because REST v2 does not have it. GraphQL is to
+go, and a key may be kept from it; so this is asked once, for a few seconds, and "not known" is an answer like any
+other."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.runpod.answer import Answer, Failure, problem
+from rpd.engine.errors import UserError
+from rpd.journal.redact import Secret
+
+SECONDS = 5.0
+"""How long an answer may take."""
+
+_PATH = "/graphql"
+_QUERY = b'{"query":"{myself{clientBalance currentSpendPerHr}}"}'
+_MOST_BYTES = 100_000
+
+_log = logging.getLogger(__name__)
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """`usd` is left, and below zero when more was spent than was there. `usd_per_hour` is what everything in the
+    account costs now; None where that is not told."""
+
+    usd: float
+    usd_per_hour: float | None = None
+
+
+def read_balance(base_url: str, key: Secret, *, seconds: float = SECONDS) -> Balance | None:
+    """Read the balance, in one attempt; None when it cannot be known, whatever the reason. `base_url` is that of the
+    REST API. Raises nothing: an address or a key that is wrong is for the call that needs it to complain of."""
+    from rpd.adapters.runpod.session import Request, Session
+
+    try:
+        session = Session(base_url, key, connect_seconds=seconds, body_limit=_MOST_BYTES)
+    except UserError:
+        return None
+    try:
+        found = session.send(Request("POST", _PATH, seconds, body=_QUERY))
+    finally:
+        session.close()
+    balance = None if isinstance(found, Failure) else _balance(found)
+    _log.debug("POST %s: %s", _PATH, found.text if isinstance(found, Failure) else found.status)
+    return balance
+
+
+def _balance(answer: Answer) -> Balance | None:
+    """GraphQL reports errors with status 200, too, and may leave out any part it could not find."""
+    told = problem(answer) if answer.status == 200 and answer.flaw is None else None
+    data = told.get("data") if told is not None else None
+    myself = data.get("myself") if isinstance(data, dict) else None
+    if not isinstance(myself, dict):
+        return None
+    usd = _amount(myself.get("clientBalance"))
+    return Balance(usd, _amount(myself.get("currentSpendPerHr"))) if usd is not None else None
+
+
+def _amount(value: Any) -> float | None:
+    """Dollars, of either sign; None for what is no number."""
+    if isinstance(value, bool):
+        return None
+    try:
+        amount = msgspec.convert(value, float, strict=False)
+    except msgspec.ValidationError:
+        return None
+    return amount if math.isfinite(amount) else None

@@ -1,0 +1,75 @@
+"""The catalog as people look at it: each GPU type once, with its price and stock in both clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.runpod import wire
+from rpd.states.world import Offer
+
+
+class GpuType(msgspec.Struct, frozen=True):
+    """A GPU type; None for a cloud that does not sell it. `memory_gb` is of one GPU. `stock` is NONE, LOW, MEDIUM or
+    HIGH by data center, and of the SECURE cloud, which alone has data centers to choose from."""
+
+    id: str
+    name: str
+    memory_gb: int | None = None
+    secure: Offer | None = None
+    community: Offer | None = None
+    stock: dict[str, str] = {}
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """Of the clouds that sell it."""
+        return tuple(each for each in (self.secure, self.community) if each is not None)
+
+
+def gpu_type(body: msgspec.Raw, cloud: str) -> GpuType | None:
+    """A GPU type with its offer in this cloud; None when it is not sold there."""
+    offer = wire.offer(body, cloud, 1)
+    if offer is None:
+        return None
+    told: dict[str, Any] = msgspec.json.decode(body)
+    name, memory = told.get("name"), told.get("memory")
+    found = GpuType(
+        id=offer.gpu_id,
+        name=name if isinstance(name, str) and name else offer.gpu_id,
+        memory_gb=round(memory) if isinstance(memory, int | float) and not isinstance(memory, bool) else None,
+    )
+    if cloud != "SECURE":
+        return msgspec.structs.replace(found, community=offer)
+    return msgspec.structs.replace(found, secure=offer, stock=_levels(told.get("dataCenters")))
+
+
+def merged(found: Iterable[GpuType | None]) -> tuple[GpuType, ...]:
+    """One entry for each type, with what is known of it from both clouds."""
+    types: dict[str, GpuType] = {}
+    for each in found:
+        if each is None:
+            continue
+        known = types.get(each.id, each)
+        types[each.id] = msgspec.structs.replace(
+            known,
+            secure=known.secure or each.secure,
+            community=known.community or each.community,
+            stock=known.stock or each.stock,
+        )
+    return tuple(types.values())
+
+
+def better(one: str | None, other: str | None) -> str:
+    """The better of two words on stock: where they disagree, either may be stale. UNKNOWN when there is none."""
+    return max((each for each in (one, other) if each in wire.LEVELS), key=wire.LEVELS.index, default="UNKNOWN")
+
+
+def _levels(centers: Any) -> dict[str, str]:
+    pairs = [
+        (each.get("id"), each.get("availability"))
+        for each in (centers if isinstance(centers, list) else [])
+        if isinstance(each, dict)
+    ]
+    return {place: level for place, level in pairs if isinstance(place, str) and level in wire.LEVELS}
