@@ -30,6 +30,16 @@ run:
 """
 
 
+COMMENTED = """\
+stop:  # what becomes of it
+  # a good one
+  on_success: true  # saves money
+
+  on_failure: 'false' # look first
+# the job
+"""
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Stage:
     """A stage without a sandbox."""
@@ -72,12 +82,7 @@ def test_an_old_file_is_migrated_with_its_comments(desk: Stage) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (
-            "stop:  # what becomes of it\n  # a good one\n  on_success: true  # saves money\n\n"
-            "  on_failure: 'false' # look first\n# the job\n",
-            "lifecycle:  # what becomes of it\n  # a good one\n  on_success: stop  # saves money\n\n"
-            "  on_failure: stop # look first\n# the job\n",
-        ),
+        (COMMENTED, COMMENTED.replace("stop:", "lifecycle:").replace("true", "stop").replace("'false'", "stop")),
         ("stop: {on_failure: yes} # kept\n", "lifecycle: {on_failure: stop} # kept\n"),
         ("stop:\n    on_success:   # nothing said\n", "lifecycle:\n    on_success: stop   # nothing said\n"),
     ],

@@ -171,6 +171,7 @@ def test_a_smoke_test(user: Stage) -> None:
     user.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.weak_point(24)
 @pytest.mark.slow
 @pytest.mark.row(64, 65, 67, 80, 90, 93)
 def test_a_training_with_its_results_in_one_folder(user: Stage) -> None:
@@ -207,6 +208,7 @@ def test_secrets_are_read_as_before(user: Stage) -> None:
     assert b"not-a-real" not in written and b"zzzzzzzz" not in written
 
 
+@pytest.mark.weak_point(23)
 @pytest.mark.slow
 @pytest.mark.row(44, 48, 96)
 def test_several_ports_on_two_gpus(user: Stage) -> None:
@@ -237,6 +239,7 @@ def test_a_shard_of_a_sweep_and_an_evaluation(user: Stage) -> None:
     assert (folder / "preds.jsonl").read_text() == "0 0.00\n1 0.25\n2 0.50\n"
 
 
+@pytest.mark.weak_point(17, 18, 20)
 @pytest.mark.slow
 @pytest.mark.row(76)
 def test_words_in_the_log_fail_only_whom_they_are_to_fail(user: Stage) -> None:
@@ -273,6 +276,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.weak_point(13)
 @pytest.mark.row(8, 9, 15, 40, 41)
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
