@@ -36,7 +36,7 @@ def decide_pull(facts: Facts, now: Stamp) -> Do | None:
     for path in facts.job.checkpoints.paths:
         last = facts.checkpoint_tried.get(path) or facts.entered or now
         if elapsed(last, now) >= facts.job.checkpoints.every_minutes * 60.0:
-            pull = Pull(f"{LABEL}{path}", path, _local(facts, path), False, places_within(facts, path))
+            pull = Pull(f"{LABEL}{path}", path, _local(facts, path), False, places_within(facts.job, path))
             return Do(Op.PULL_CHECKPOINT, pack(target=target(facts), path=path, pull=pull))
     return None
 

@@ -100,7 +100,7 @@ def _pull(facts: Facts, artifact: Artifact) -> Pull:
         artifact.remote_path,
         artifact.local_path,
         artifact.required,
-        (*artifact.excludes, *places_within(facts, artifact.remote_path)),
+        (*artifact.excludes, *places_within(facts.job, artifact.remote_path)),
         delete=artifact.delete and facts.reason is Reason.JOB_SUCCEEDED,
         env=exports(facts.job) if has_env else {},
         source_files=facts.job.remote_env.source_files if has_env else (),

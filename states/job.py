@@ -106,7 +106,7 @@ class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = "/workspace"
     volume_name: Annotated[Text | None, Meta(description="Name or id of the network volume.")] = None
     volume_gb: Annotated[
-        Annotated[int, Meta(ge=10)] | None, Meta(description="GB of the ephemeral volume; 20 when left out.")
+        Positive | None, Meta(description="GB of the ephemeral volume; 20 when left out, and 10 at the least.")
     ] = None
 
 
@@ -227,8 +227,9 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     local_path: Annotated[
         Text,
         Meta(
-            description="Where it goes, relative to the project root; {run_dir} is the run's own folder. `s3://...`, "
-            "`gs://...` or an rclone remote as `name:path`: the pod itself pushes it there."
+            description="Where it goes, relative to the project root; {run_dir} is the run's own folder. With a slash "
+            "at its end, or named by several, it is a folder that a file goes into. `s3://...`, `gs://...` or an "
+            "rclone remote as `name:path`: the pod itself pushes it there."
         ),
     ]
     required: Annotated[bool, Meta(description="Without it the run fails, and its pod is kept.")] = True
@@ -242,7 +243,9 @@ class Telemetry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What a sampler in the pod records while the job runs."""
 
     enabled: Annotated[bool, Meta(description="Whether there is a sampler.")] = True
-    sample_interval_sec: Annotated[Annotated[int, Meta(ge=5, le=3600)], Meta(description="Seconds per sample.")] = 30
+    sample_interval_sec: Annotated[
+        Annotated[int, Meta(ge=5, le=365 * 24 * 3600)], Meta(description="Seconds per sample.")
+    ] = 30
     capture_nvidia_smi: Annotated[bool, Meta(description="nvidia-smi's table, before and after the job.")] = True
     capture_dmesg: Annotated[bool, Meta(description="The end of the kernel's log, before the job.")] = True
     capture_remote_env: Annotated[

@@ -8,7 +8,7 @@ import msgspec
 from rpd.engine.decision import Do, Pending, Result
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts, PodFacts
-from rpd.states.job import SecretFile
+from rpd.states.job import Job, SecretFile
 from rpd.states.names import Op
 from rpd.states.world import Target, World
 
@@ -54,10 +54,11 @@ def must_go(facts: Facts) -> bool:
     return not (facts.results_wait or facts.was_taken_over or pod.holds_lost)
 
 
-def places_within(facts: Facts, folder: str) -> tuple[str, ...]:
-    """Patterns for the files of secrets below a remote folder, so that no pull brings one along."""
+def places_within(job: Job, folder: str) -> tuple[str, ...]:
+    """Patterns for the files of secrets below a remote folder, so that no pull brings one along and no push, which
+    comes after them, replaces or removes one."""
     root = folder.rstrip("/") + "/"
-    return tuple(f"/{each.destination[len(root) :]}" for each in facts.job.secrets if each.destination.startswith(root))
+    return tuple(f"/{each.destination[len(root) :]}" for each in job.secrets if each.destination.startswith(root))
 
 
 def perform(pending: Pending, world: World) -> Result:

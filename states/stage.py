@@ -9,9 +9,9 @@ from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.checkpoints import to_push_back
 from rpd.states.facts import Facts
-from rpd.states.job import Staging
+from rpd.states.job import Job
 from rpd.states.names import Op, Reason, Trigger
-from rpd.states.secret_files import decide_placing
+from rpd.states.secret_files import decide_placing, places_within
 from rpd.states.steps import owes_setup, pause_or
 from rpd.states.world import Target, Tree, World
 
@@ -26,7 +26,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     placing = decide_placing(facts)
     if placing is not None:
         return pause_or(facts, now, placing, Reason.STAGE_FAILED)
-    staged = (tree_of(index, staging) for index, staging in enumerate(facts.job.staging))
+    staged = (tree_of(facts.job, index) for index in range(len(facts.job.staging)))
     for tree in (*staged, *to_push_back(facts)):
         key = _key(tree, facts)
         if key in facts.trees_done:
@@ -37,10 +37,12 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     return Fire(Trigger.STEPS_DONE)
 
 
-def tree_of(index: int, staging: Staging) -> Tree:
+def tree_of(job: Job, index: int) -> Tree:
     """An entry of `staging` as the remote port wants it."""
+    staging = job.staging[index]
     defaults = DEFAULT_EXCLUDES if staging.excludes_default else ()
-    excludes = (*defaults, *staging.excludes, *staging.excludes_extra)
+    secrets = places_within(job, staging.destination)
+    excludes = (*defaults, *staging.excludes, *staging.excludes_extra, *secrets)
     label = staging.label or f"tree {index + 1}"
     return Tree(label, staging.source, staging.destination, excludes, staging.delete, staging.gitignore)
 

@@ -43,7 +43,7 @@ def payloads(job: Job) -> list[Payload]:
 
 
 def _payload(job: Job, index: int) -> Payload:
-    tree = tree_of(index, job.staging[index])
+    tree = tree_of(job, index)
     found = Payload(index, tree.label, tree.source, tree.destination)
     try:
         root = Path(tree.source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,17 +23,21 @@ from rpd.adapters.local.spec_checks import (
     check_project_root,
     check_secret_names,
     checks_of,
+    shared_places,
 )
 from rpd.adapters.local.spec_error import Path as SpecPath
 from rpd.adapters.local.spec_error import Problem, SpecError
 from rpd.adapters.local.spec_render import MakeRunId, Rendered, prefix_label, render_spec
-from rpd.adapters.local.spec_types import mismatches
+from rpd.adapters.local.spec_types import mismatches, with_switches
 from rpd.adapters.local.yaml_source import YamlSource, parse_yaml, read_yaml
 from rpd.engine.errors import UserError
 from rpd.states.job import Job, is_away
 
 DEFAULT_VOLUME_GB = 20
 """Size of the volume disk of an ephemeral pod whose file names none."""
+
+LEAST_VOLUME_GB = 10
+"""The smallest volume disk that RunPod's API makes; older files name smaller ones, and lose nothing by more."""
 
 SSH_PORT = "22/tcp"
 
@@ -129,6 +134,7 @@ def _build(
 ) -> LoadedJob:
     config_path = require_text(path.resolve())
     rendered = render_spec(source, variables, config_path, make_run_id)
+    rendered = msgspec.structs.replace(rendered, data=with_switches(rendered.data, source.raw, Job))
     problems = [*rendered.problems, *_problems(source, rendered, variables, secrets, home)]
     if rendered.unclear and not problems:  # nothing half rendered may ever pass
         problems = [source.problem(path, "cannot be rendered") for path in rendered.unclear]
@@ -232,11 +238,17 @@ def _completed(job: Job, root: str) -> Job:
         return os.path.normpath(Path(root, expanded(text)))
 
     storage = job.storage
-    if storage.mode == "ephemeral" and storage.volume_gb is None:
-        storage = replace(storage, volume_gb=DEFAULT_VOLUME_GB)
-    pod = job.pod
+    if storage.mode == "ephemeral":
+        storage = replace(storage, volume_gb=max(storage.volume_gb or DEFAULT_VOLUME_GB, LEAST_VOLUME_GB))
+    pod = replace(job.pod, gpu_order=_once(job.pod.gpu_order), datacenters=_once(job.pod.datacenters))
     if SSH_PORT not in pod.ports:
         pod = replace(pod, ports=(SSH_PORT, *pod.ports))
+    shared = shared_places(job.artifacts)
+
+    def landing(text: str) -> str:
+        is_folder = text.endswith("/") or posixpath.normpath(text) in shared
+        return absolute(text) + "/" * is_folder
+
     return replace(
         job,
         pod=pod,
@@ -248,7 +260,12 @@ def _completed(job: Job, root: str) -> Job:
         staging=tuple(replace(tree, source=absolute(tree.source)) for tree in job.staging),
         secrets=tuple(replace(each, file=each.file and absolute(each.file)) for each in job.secrets),
         artifacts=tuple(
-            item if is_away(item.local_path) else replace(item, local_path=absolute(item.local_path))
+            item if is_away(item.local_path) else replace(item, local_path=landing(item.local_path))
             for item in job.artifacts
         ),
     )
+
+
+def _once(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Each where it stands first: what is named again later has been tried by then."""
+    return tuple(dict.fromkeys(values))

@@ -26,7 +26,7 @@ def migrated(text: str, file: str) -> tuple[str, list[str]]:
     told: list[str] = []
     _version(fields, text, edits, told)
     _datacenter(fields, edits, told)
-    _stop(fields, text, edits, told)
+    _stop(fields, edits, told)
     for begin, end, new in sorted(edits, reverse=True):
         text = text[:begin] + new + text[end:]
     for name in NEVER_HAD:
@@ -107,19 +107,18 @@ def _datacenter(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: lis
     told.append("pod.datacenter_id is the list pod.datacenters")
 
 
-def _stop(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], told: list[str]) -> None:
+def _stop(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: list[str]) -> None:
     if "stop" not in fields:
         return
     if "lifecycle" in fields:
         raise UserError("the file has both stop and lifecycle; remove stop")
-    key, value = fields["stop"]
-    said = {name: node.value.lower() for name, (_, node) in _below(fields, "stop").items()}
-    unknown = sorted(set(said) - {"on_success", "on_failure"})
+    key, _ = fields["stop"]
+    said = _below(fields, "stop")
+    unknown = sorted(said.keys() - {"on_success", "on_failure"})
     if unknown or not said:
         raise UserError(f"stop.{unknown[0] if unknown else '?'} has no counterpart; write lifecycle by hand")
-    lines = [f"  {name}: stop" for name in ("on_success", "on_failure") if name in said]
-    end = value.end_mark.index
-    line_end = "\r\n" if "\r\n" in text else "\n"
-    newline = line_end if text[:end].endswith("\n") else ""
-    edits.append((key.start_mark.index, end, line_end.join(["lifecycle:", *lines]) + newline))
+    edits.append((key.start_mark.index, key.end_mark.index, "lifecycle"))
+    for _, node in said.values():
+        begin, end = node.start_mark.index, node.end_mark.index
+        edits.append((begin, end, "stop" if begin < end else " stop"))
     told.append("stop is lifecycle: the pod is stopped, and never left computing; delete ends its storage, too")

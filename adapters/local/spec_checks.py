@@ -126,8 +126,6 @@ def _pod(pod: PodSpec) -> Iterator[Finding]:
         yield ("gpu_order",), "is missing"
     if re.search(r"\s", pod.image):
         yield ("image",), f"{pod.image[:60]!r} holds a space"
-    yield from _twice("gpu_order", pod.gpu_order)
-    yield from _twice("datacenters", pod.datacenters)
     yield from _hardware(pod)
     if pod.args is not None and not _can_be_split(pod.args):
         yield ("args",), "has a quote that is not closed, or no word"
@@ -241,15 +239,18 @@ def _run(run: Run) -> Iterator[Finding]:
 
 def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
     labels = Counter(artifact.label for artifact in artifacts)
-    places = Counter(artifact.local_path for artifact in artifacts)
+    names = Counter(_name_here(artifact) for artifact in artifacts)
+    shared = shared_places(artifacts)
     for index, artifact in enumerate(artifacts):
         yield from _remote_path((index, "remote_path"), artifact.remote_path)
         if artifact.label.startswith(checkpoints.LABEL) or artifact.label == telemetry.LABEL:
             yield (index, "label"), f"{artifact.label!r} is a label of rpd's own"
         if labels[artifact.label] > 1:
             yield (index, "label"), f"{artifact.label!r} is used twice"
-        if places[artifact.local_path] > 1:
+        if names[_name_here(artifact)] > 1:
             yield (index, "local_path"), f"{artifact.local_path!r} is used twice; one would replace the other"
+        elif artifact.delete and posixpath.normpath(artifact.local_path) in shared:
+            yield (index, "delete"), "would remove what another artifact has brought to the same local_path"
         if is_away(artifact.local_path):
             yield from _bucket(index, artifact)
 
@@ -267,6 +268,16 @@ def _bucket(index: int, artifact: Artifact) -> Iterator[Finding]:
         yield (index, "local_path"), f"{place!r} holds '..'"
     if artifact.delete:
         yield (index, "delete"), "is for local folders; nothing is removed from a bucket"
+
+
+def shared_places(artifacts: Sequence[Artifact]) -> frozenset[str]:
+    """Local paths, without a slash at the end, that several artifacts name: folders, then, which files go into."""
+    places = Counter(posixpath.normpath(artifact.local_path) for artifact in artifacts)
+    return frozenset(place for place, count in places.items() if count > 1)
+
+
+def _name_here(artifact: Artifact) -> tuple[str, str]:
+    return posixpath.normpath(artifact.local_path), posixpath.basename(artifact.remote_path.rstrip("/"))
 
 
 def _checkpoints(section: Checkpoints) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -50,6 +50,37 @@ _WORDS: dict[type[inspect.Type], str] = {
 def mismatches(value: Any, struct: type[msgspec.Struct]) -> list[Finding]:
     """Every place where `value` does not fit `struct`, with the value, what is allowed and what may be meant."""
     return list(itertools.islice(_walk(value, inspect.type_info(struct), ()), MOST_COLLECTED))
+
+
+SWITCHES = {
+    spelled: is_on
+    for words, is_on in ((("yes", "on"), True), (("no", "off"), False))
+    for word in words
+    for spelled in (word, word.capitalize(), word.upper())
+}
+"""What older YAML readers take for true and false. Elsewhere they are words: a tag, a country, a variable's value."""
+
+
+def with_switches(value: Any, raw: Mapping[Path, str], struct: type[msgspec.Struct]) -> Any:
+    """Plain data with true and false for unquoted `yes`, `no`, `on` and `off`, where nothing else can be meant. `raw`
+    is the text of unquoted scalars."""
+    return _switched(value, raw, inspect.type_info(struct), ())
+
+
+def _switched(value: Any, raw: Mapping[Path, str], kind: inspect.Type, path: Path) -> Any:
+    if isinstance(kind, inspect.Metadata):
+        return _switched(value, raw, kind.type, path)
+    if isinstance(value, dict) and isinstance(kind, inspect.StructType):
+        types = {field.encode_name: field.type for field in kind.fields}
+        return {
+            key: _switched(item, raw, types[key], (*path, key)) if key in types else item for key, item in value.items()
+        }
+    if isinstance(value, list) and isinstance(kind, inspect.VarTupleType):
+        return [_switched(item, raw, kind.item_type, (*path, index)) for index, item in enumerate(value)]
+    is_switch = isinstance(kind, inspect.BoolType) or (
+        isinstance(kind, inspect.LiteralType) and kind.values == (False,)
+    )
+    return SWITCHES.get(value, value) if is_switch and isinstance(value, str) and raw.get(path) == value else value
 
 
 def _walk(value: Any, kind: inspect.Type, path: Path) -> Iterator[Finding]:

@@ -103,6 +103,7 @@ def test_a_limit_of_an_earlier_start_gives_its_pod_a_grace(tenant: Tenant, stage
     assert arm(tenant, target, FAR_SECONDS, generation=1002).probe == "ok"
 
 
+@pytest.mark.weak_point(2)
 def test_a_pod_that_nobody_reached_ends_at_the_limit_of_its_order(tenant: Tenant, stage: Stage) -> None:
     limit_at = int(stage.now() + stage.moment) + 1
     env = {**tenant.order().env, "RPD_LIMIT_AT": str(limit_at)}

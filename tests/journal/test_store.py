@@ -365,6 +365,7 @@ def test_row_13_a_weak_place_is_named() -> None:
     assert create(HOME, disk=disk).warnings == (disk.weak,)
 
 
+@pytest.mark.weak_point(28)
 def test_row_01_whatever_call_the_process_dies_in_the_journal_is_an_exact_prefix() -> None:
     class Killed(BaseException):
         pass

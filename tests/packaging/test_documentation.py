@@ -33,6 +33,7 @@ WHOLE = [
 ]
 
 
+@pytest.mark.weak_point(33)
 @pytest.mark.parametrize("page", PARTS)
 def test_a_page_is_up_to_date(page: str) -> None:
     assert (DOCS / page).read_text() == renewed(page), "run: make docs"
@@ -50,6 +51,7 @@ def test_an_example_is_valid_and_tells_editors_so(path: Path) -> None:
     jsonschema.validate(read_yaml(path).data, job_schema())
 
 
+@pytest.mark.weak_point(33)
 @pytest.mark.parametrize(("text", "given"), WHOLE)
 def test_a_whole_job_in_the_documentation_is_valid(text: str, given: dict[str, str], tmp_path: Path) -> None:
     load_text(text, tmp_path / "job.yaml", variables=given)

@@ -45,6 +45,7 @@ def test_a_state_file_that_is_something_else_does_not_strand_the_pod(stage: Stag
     assert (stage.folder / "state.json").read_text() == "not a pointer\n"
 
 
+@pytest.mark.weak_point(5)
 def test_gc_releases_where_the_run_folder_cannot_be_made(stage: Stage) -> None:
     stage.play(boot_seconds=60)
     killed_in(stage, "boot", config())
@@ -223,6 +224,7 @@ def test_gc_releases_without_the_ssh_key(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.weak_point(5)
 def test_the_run_folder_vanishes_while_the_job_runs(stage: Stage) -> None:
     live = stage.begin(config(RESULT + GATED, artifacts=artifact()))
     live.until("monitor")

@@ -225,6 +225,7 @@ def test_every_kind_of_file_loads(tmp_path: Path, name: str) -> None:
     assert "22/tcp" in job.pod.ports
 
 
+@pytest.mark.weak_point(21)
 def test_what_the_shell_writes_in_braces_stays(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     job = loaded(tmp_path / "p", "consumer", split="val").job

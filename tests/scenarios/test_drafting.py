@@ -30,6 +30,16 @@ run:
 """
 
 
+COMMENTED = """\
+stop:  # what becomes of it
+  # a good one
+  on_success: true  # saves money
+
+  on_failure: 'false' # look first
+# the job
+"""
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Stage:
     """A stage without a sandbox."""
@@ -66,6 +76,24 @@ def test_an_old_file_is_migrated_with_its_comments(desk: Stage) -> None:
     assert "lifecycle:\n  on_success: stop\n  on_failure: stop\nrun:" in new
     assert desk.rpd("validate", "old.yaml").returncode == 0
     assert "up to date" in desk.rpd("migrate", "old.yaml").stderr
+
+
+@pytest.mark.row(9)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (COMMENTED, COMMENTED.replace("stop:", "lifecycle:").replace("true", "stop").replace("'false'", "stop")),
+        ("stop: {on_failure: yes} # kept\n", "lifecycle: {on_failure: stop} # kept\n"),
+        ("stop:\n    on_success:   # nothing said\n", "lifecycle:\n    on_success: stop   # nothing said\n"),
+    ],
+)
+def test_comments_in_a_block_that_has_another_name_now_are_kept(desk: Stage, old: str, new: str) -> None:
+    around = "schema_version: {}\nname: old\npod: {{image: i, gpu_order: [G]}}\n{}run: {{body: x}}\n"
+    path = desk.job(around.format(1, old), "old.yaml")
+    done = desk.rpd("migrate", "old.yaml", "--write")
+    assert done.returncode == 0, done.stderr
+    assert path.read_text() == around.format(2, new)
+    assert desk.rpd("validate", "old.yaml").returncode == 0
 
 
 @pytest.mark.row(9, 40, 41)

@@ -22,6 +22,7 @@ def test_success_leaves_the_results_and_nothing_else(stage: Stage) -> None:
     assert (seen["outcome"], seen["exit_code"], seen["debts"], seen["verified"]) == ("succeeded", 0, [], True)
 
 
+@pytest.mark.weak_point(16)
 @pytest.mark.row(75, 96, 101, 104)
 @pytest.mark.parametrize(
     ("sections", "reason", "starts"),
@@ -71,6 +72,7 @@ def test_failure_may_delete_the_pod_after_its_log_was_pulled(stage: Stage) -> No
     assert "last words" in stage.result("run.log")
 
 
+@pytest.mark.weak_point(13)
 @pytest.mark.row(112, 113)
 def test_a_job_past_its_budget_is_stopped_and_collected(stage: Stage) -> None:
     done = stage.run(
@@ -91,6 +93,7 @@ def test_a_job_may_ask_for_the_largest_numbers(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.weak_point(19)
 @pytest.mark.row(79, 127)
 def test_a_pod_that_vanishes_loses_the_run(stage: Stage) -> None:
     live = stage.begin(config(GATED))
@@ -127,6 +130,7 @@ def test_no_capacity_anywhere_is_refused_and_costs_nothing(stage: Stage) -> None
     assert "NVIDIA RTX A4000" in done.stderr
 
 
+@pytest.mark.weak_point(14)
 @pytest.mark.row(36)
 def test_the_next_candidate_is_taken(stage: Stage) -> None:
     stage.fault("F1", times=0, gpu="NVIDIA L4")
@@ -144,6 +148,7 @@ def test_a_pool_that_is_not_for_us_is_passed_over(stage: Stage) -> None:
     assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
 
 
+@pytest.mark.weak_point(13)
 @pytest.mark.row(39)
 def test_a_gpu_over_the_price_cap_is_not_rented(stage: Stage) -> None:
     done = stage.run(config(budget={"max_gpu_price_usd": 0.01}))
@@ -196,6 +201,7 @@ def test_bad_input_rents_nothing(tmp_path: Path, document: dict[str, object], wo
     assert not stage.sandbox_home.exists()
 
 
+@pytest.mark.weak_point(17)
 @pytest.mark.row(76)
 def test_a_failure_marker_that_the_config_names_ends_the_job(stage: Stage) -> None:
     run = {"body": "echo begun; echo 'loss is NaN now'; sleep 300", "failure_markers": ["is NaN"]}
@@ -206,6 +212,7 @@ def test_a_failure_marker_that_the_config_names_ends_the_job(stage: Stage) -> No
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.weak_point(17)
 @pytest.mark.slow
 @pytest.mark.row(76)
 def test_words_that_look_like_failure_fail_nobody_by_themselves(stage: Stage) -> None:

@@ -64,6 +64,7 @@ def ids(stage: Stage) -> list[str]:
     return [path.stem for path in stage.journals()]
 
 
+@pytest.mark.weak_point(32)
 @pytest.mark.row(106, 123, 124)
 def test_runs_lists_every_run_also_one_that_rented_nothing(past: Stage) -> None:
     rows = told(past, "runs")["runs"]
@@ -130,6 +131,7 @@ def test_the_manifest_says_what_ran_where_and_what_came_back(past: Stage) -> Non
     }
 
 
+@pytest.mark.weak_point(32)
 @pytest.mark.row(123)
 def test_a_run_that_was_refused_leaves_a_manifest(past: Stage) -> None:
     manifest = told(past, "summary", ids(past)[2])["manifest"]

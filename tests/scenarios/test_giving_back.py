@@ -114,6 +114,7 @@ def test_gc_with_nothing_to_do(stage: Stage) -> None:
     assert "nothing computes" in done.stdout
 
 
+@pytest.mark.weak_point(2, 3, 12)
 @pytest.mark.row(102, 110)
 def test_gc_releases_what_died_before_the_launch(stage: Stage) -> None:
     in_boot(stage, dead=True)

@@ -102,6 +102,7 @@ def test_one_flipped_bit_in_a_held_lock_file(stage: Stage) -> None:
     }, told
 
 
+@pytest.mark.weak_point(27)
 @pytest.mark.row(107)
 @pytest.mark.slow
 def test_a_journal_in_use_is_named_with_its_owner(stage: Stage) -> None:
@@ -182,6 +183,7 @@ def test_resume_of_a_run_that_is_over_says_so(stage: Stage) -> None:
     assert stage.journal.read_bytes() == before
 
 
+@pytest.mark.weak_point(7)
 @pytest.mark.row(107)
 def test_a_dead_run_is_not_started_twice(stage: Stage) -> None:
     dead_in_the_run(stage)

@@ -12,6 +12,7 @@ from tests.scenarios.stage import GATED, Stage, artifact, config, eventually
 TWO = {"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}
 
 
+@pytest.mark.weak_point(3, 4)
 @pytest.mark.row(54, 55)
 @pytest.mark.parametrize(
     ("how", "options"),
@@ -72,6 +73,7 @@ def test_two_pods_of_one_name(stage: Stage) -> None:
     stage.judge("TERMINATED", "TERMINATED", starts=1)
 
 
+@pytest.mark.weak_point(6)
 @pytest.mark.row(98)
 @pytest.mark.parametrize(
     ("how", "options", "times"),
@@ -103,6 +105,7 @@ def test_ctrl_c_on_a_young_pod_that_delete_does_not_find(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.weak_point(6)
 @pytest.mark.row(98)
 @pytest.mark.slow
 def test_a_stop_that_is_ignored_is_repeated(stage: Stage) -> None:
@@ -122,6 +125,7 @@ def test_a_storm_of_rate_limits_slows_down_and_passes(stage: Stage, on: str) -> 
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.weak_point(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("on", ["get", "list", "delete", "catalog"])
 def test_pages_of_the_edge_in_place_of_answers(stage: Stage, on: str) -> None:

@@ -36,6 +36,7 @@ def only_pod(stage: Stage) -> dict[str, Any]:
 KEPT = {"lifecycle": {"on_success": "stop"}}
 
 
+@pytest.mark.weak_point(23)
 @pytest.mark.row(48, 50)
 def test_start_command_ports_env_and_credentials_reach_the_cloud(stage: Stage) -> None:
     pod = {

@@ -31,6 +31,7 @@ def refused(stage: Stage) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.weak_point(14)
 @pytest.mark.row(33, 34, 35, 36, 123)
 def test_candidates_are_taken_in_order_each_refusal_with_its_reason(stage: Stage) -> None:
     stage.fault("F1", times=3)
@@ -70,6 +71,7 @@ def test_waiting_for_stock_has_an_end(stage: Stage) -> None:
     assert "--wait-for-stock" in done.stderr
 
 
+@pytest.mark.weak_point(13)
 @pytest.mark.slow
 @pytest.mark.row(39)
 def test_a_pod_that_is_billed_above_the_cap_goes_back_at_once(stage: Stage) -> None:

@@ -135,6 +135,7 @@ def test_removing_the_state_file_means_fresh(stage: Stage) -> None:
     assert (stage.folder / "pointer.json").exists()
 
 
+@pytest.mark.weak_point(9)
 @pytest.mark.slow
 @pytest.mark.row(61)
 def test_a_refused_start_leaves_the_pod_paused_until_there_is_a_better_one(stage: Stage) -> None:
@@ -174,6 +175,7 @@ def test_a_paused_pod_that_somebody_deleted_is_no_loss(stage: Stage) -> None:
     assert [debt["kind"] for debt in stage.inspect()["debts"]] == ["storage"]
 
 
+@pytest.mark.weak_point(9)
 @pytest.mark.slow
 @pytest.mark.row(61)
 def test_a_paused_pod_that_somebody_started_is_used_as_it_is(stage: Stage) -> None:
@@ -185,6 +187,7 @@ def test_a_paused_pod_that_somebody_started_is_used_as_it_is(stage: Stage) -> No
     stage.judge("EXITED", starts=2)
 
 
+@pytest.mark.weak_point(9)
 @pytest.mark.slow
 @pytest.mark.row(61, 107)
 def test_of_two_runs_one_gets_the_paused_pod(stage: Stage) -> None:
@@ -201,6 +204,7 @@ def test_of_two_runs_one_gets_the_paused_pod(stage: Stage) -> None:
     assert sorted(len(debts) for debts in owners) == [0, 1, 1]
 
 
+@pytest.mark.weak_point(9)
 @pytest.mark.slow
 @pytest.mark.row(61)
 def test_a_stock_out_does_not_keep_a_paused_pod_from_being_used(stage: Stage) -> None:
@@ -211,6 +215,7 @@ def test_a_stock_out_does_not_keep_a_paused_pod_from_being_used(stage: Stage) ->
     stage.judge("EXITED", starts=2)
 
 
+@pytest.mark.weak_point(1)
 @pytest.mark.slow
 @pytest.mark.row(61, 97)
 def test_a_failed_run_is_never_recycled(stage: Stage) -> None:

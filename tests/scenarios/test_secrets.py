@@ -57,6 +57,7 @@ def traces(folder: Path) -> list[str]:
     return [str(path) for path in files if any(secret in path.read_bytes() for secret in told)]
 
 
+@pytest.mark.weak_point(22, 29)
 @pytest.mark.row(28, 69, 72)
 def test_the_job_has_its_secrets_and_nothing_else_does(stage: Stage) -> None:
     done = stage.run(secretive())
@@ -74,6 +75,7 @@ def test_the_job_has_its_secrets_and_nothing_else_does(stage: Stage) -> None:
     assert isinstance(removed[-1], Outcome) and removed[-1].status == "ok", "their absence is on record"
 
 
+@pytest.mark.weak_point(21)
 @pytest.mark.row(28)
 def test_a_missing_secret_is_refused_before_anything_is_rented(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("API_TOKEN")

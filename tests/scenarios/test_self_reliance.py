@@ -33,6 +33,7 @@ STAGES = [
 MAKE_RESULT = "mkdir -p /workspace/out; cp /workspace/src/data.txt /workspace/out/result.txt\n"
 
 
+@pytest.mark.weak_point(30)
 @pytest.mark.row(71, 135)
 def test_no_tool_is_called_here_and_none_that_a_pod_may_lack_there(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
@@ -92,6 +93,7 @@ def _greeted(body: object) -> str | None:
     return greeting["host_key"] if isinstance(greeting, dict) else None
 
 
+@pytest.mark.weak_point(16)
 @pytest.mark.row(77)
 def test_a_job_whose_processes_are_gone_is_not_waited_for(stage: Stage) -> None:
     """No exit code was left, and the pod is well: only the lock, which ends with its process, says that it is over."""
@@ -166,6 +168,7 @@ def _sum(path: Path) -> str:
         return ""
 
 
+@pytest.mark.weak_point(29)
 @pytest.mark.slow
 @pytest.mark.row(130)
 def test_each_run_has_a_log_of_its_own_without_secrets(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ def press_again(live: Live, pressed_at: float) -> None:
     live.press()
 
 
+@pytest.mark.weak_point(3)
 @pytest.mark.row(58, 111)
 @on_and_off
 @pytest.mark.parametrize(
@@ -73,6 +74,7 @@ def test_on_a_terminal_ctrl_c_leaves_the_job_to_its_switch(stage: Stage) -> None
     assert stage.result() == "42\n"
 
 
+@pytest.mark.weak_point(1)
 @pytest.mark.row(84, 91, 97)
 def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage: Stage) -> None:
     live = begin(stage, False, config(RESULT_FIRST, artifacts=artifact()))
@@ -85,6 +87,7 @@ def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage
     assert f"rpd release {stage.run_id} --delete" in live.text
 
 
+@pytest.mark.weak_point(2)
 @pytest.mark.row(111)
 @on_and_off
 def test_term_stops_a_running_job_and_brings_back_what_there_is(stage: Stage, terminal: bool) -> None:
@@ -127,6 +130,7 @@ def test_a_lost_terminal_does_not_end_the_run(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.weak_point(2)
 @pytest.mark.slow
 def test_hangup_off_a_terminal_does_not_end_the_run(stage: Stage) -> None:
     live = begin(stage, False, config(GATED))

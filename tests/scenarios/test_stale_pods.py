@@ -17,6 +17,7 @@ def gc(stage: Stage, *words: str) -> dict[str, Any]:
     return {"code": done.returncode, **json.loads(done.stdout)}
 
 
+@pytest.mark.weak_point(11, 15)
 @pytest.mark.slow
 @pytest.mark.row(100, 101, 104)
 def test_stopped_pods_are_listed_with_their_price_and_deleted_only_on_request(stage: Stage) -> None:
@@ -51,6 +52,7 @@ def test_results_that_nobody_has_are_not_deleted_with_the_rest(stage: Stage) -> 
     assert "its results are not collected: rpd resume" in stage.rpd("gc").stdout
 
 
+@pytest.mark.weak_point(11, 12)
 @pytest.mark.slow
 @pytest.mark.row(102)
 def test_a_pod_of_somebody_else_is_shown_and_stopped_only_when_adopted(stage: Stage) -> None:

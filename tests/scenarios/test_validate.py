@@ -28,6 +28,7 @@ def online(stage: Stage, job: dict[str, Any], *more: str) -> subprocess.Complete
     return stage.rpd("validate", "job.yaml", "--online", "--skip-registry-check", "--sandbox", "--json", *more)
 
 
+@pytest.mark.weak_point(21)
 @pytest.mark.row(10, 13, 16, 21)
 def test_a_file_is_rendered_with_the_words_of_the_run(stage: Stage) -> None:
     job = config("echo {seed} {sed}", variables={"seed": "1"})

@@ -114,6 +114,7 @@ def test_words_that_are_no_command(rpd: Typist) -> None:
     assert rpd.is_untouched()
 
 
+@pytest.mark.weak_point(7)
 def test_a_dead_run_of_the_same_job_is_resumed_not_doubled(rpd: Typist) -> None:
     rpd.write("job.yaml")
     with rpd.journal() as journal:

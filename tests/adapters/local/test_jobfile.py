@@ -145,7 +145,7 @@ pod:
   cloudtype: SECURE
   ports: [22, 8888/http]
   env: {RPD_X: a, "a b": c, T: "{{RUNPOD_SECRET_x}}"}
-storage: {mode: network_volume, volume_mount: /, volume_gb: 5}
+storage: {mode: network_volume, volume_mount: /, volume_gb: 0}
 run:
   body: |
     awk '{print}' ${HOME} {1..5} {{x}}
@@ -183,7 +183,7 @@ staging:
         "12: pod.env.a b: is not a name for an environment variable",
         "13: storage.volume_name: is missing: storage.mode network_volume needs the volume's name or id",
         "13: storage.volume_mount: '/' cannot be a mount point; an absolute folder such as /workspace can",
-        "13: storage.volume_gb: 5 is too small; must be at least 10",
+        "13: storage.volume_gb: 0 is too small; must be more than 0",
         f"15: run.body: unknown name {{print}}; {known}; for the braces themselves write {{{{print}}}} or {{ print }}",
         "17: run.log_path: 'x.log' is not absolute; write {volume_mount}/x.log",
         "19: lifecycle.on_success: 'stopp' is not allowed (did you mean 'stop'?); allowed: delete, preserve, recycle, stop",

@@ -68,6 +68,7 @@ def test_a_link_to_the_home_folder_is_the_home_folder(workspace: LocalWorkspace,
     assert "home folder" in problem
 
 
+@pytest.mark.weak_point(8)
 def test_pointer_is_written_and_removed_only_if_ours(workspace: LocalWorkspace, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "pointer"
     workspace.write_pointer(str(path), {"journal": "/j", "pod_id": "p1"})
@@ -140,6 +141,7 @@ def test_across_file_systems_events_are_a_copy_that_is_refreshed(tmp_path: Path)
         assert (tmp_path / "events.jsonl").read_text() == "1\n2\n"
 
 
+@pytest.mark.weak_point(10)
 def test_a_folder_with_files_of_ones_own_is_never_emptied(tmp_path: Path) -> None:
     (tmp_path / "project/src").mkdir(parents=True)
     (tmp_path / "project/results").mkdir()

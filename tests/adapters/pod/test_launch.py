@@ -113,6 +113,7 @@ def test_fifty_at_once_have_one_winner(pod: LocalShell, remote: PodRemote) -> No
     assert (pod.volume / "starts").read_text() == "start\n"
 
 
+@pytest.mark.weak_point(20)
 @pytest.mark.parametrize("sh", ["dash", "bash"])
 def test_any_body_arrives_as_it_is(
     sh: str, make_pod: Callable[..., LocalShell], remote_of: Callable[[LocalShell], PodRemote]

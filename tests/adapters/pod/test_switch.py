@@ -141,6 +141,7 @@ def test_the_running_job_is_not_saved_from_the_limit(armed_pod: LocalShell, remo
     until(lambda: cloud.calls)
 
 
+@pytest.mark.weak_point(29)
 def test_no_secret_in_any_argument_list(armed_pod: LocalShell, remote: PodRemote, cloud: Cloud) -> None:
     remote.arm(armed_pod.target, order(time.time() - 5))
     end = time.monotonic() + 1.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from rpd.adapters.report.log_tail import LINE_CHARACTERS_MAX, LogTail
 
 
@@ -20,6 +22,7 @@ def fed(tmp_path: Path, *pieces: bytes) -> tuple[list[str], str]:
     return lines, tail.unfinished
 
 
+@pytest.mark.weak_point(31)
 def test_only_what_is_new_counts(tmp_path: Path) -> None:
     log = tmp_path / "run.log"
     tail = LogTail(log)

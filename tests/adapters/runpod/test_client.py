@@ -149,6 +149,7 @@ def test_an_effect_is_seen_through_while_somebody_wants_out(api: Any, bench: Any
         call(bench.client(api.url), Kind.READ)
 
 
+@pytest.mark.weak_point(4, 30)
 @pytest.mark.parametrize("body", [b"", b"<html>welcome</html>", b"[]", b"null"])
 def test_row_26_an_unreadable_success(api: Any, bench: Any, body: bytes) -> None:
     api.answer(201, body)

@@ -45,6 +45,7 @@ def test_nothing_there_is_said(connection: Connection, tmp_path: Path) -> None:
     assert not (tmp_path / "here").exists()
 
 
+@pytest.mark.weak_point(24)
 @pytest.mark.parametrize(("local", "lands"), [("new/x.bin", "new/x.bin"), ("new/", "new/f"), ("there", "there/f")])
 def test_a_single_file(connection: Connection, tmp_path: Path, local: str, lands: str) -> None:
     write(tmp_path, {"f": "content", "there/other": "1"})
@@ -65,6 +66,7 @@ def test_excludes_stay_there(connection: Connection, tmp_path: Path) -> None:
     assert sorted(content(tmp_path / "here")) == ["keep", "x"]
 
 
+@pytest.mark.weak_point(10)
 def test_only_on_request_are_other_files_removed_here(connection: Connection, tmp_path: Path) -> None:
     there = write(tmp_path / "pod", {"keep": "1", "sub/a": "2"})
     here = write(tmp_path / "here", {"old": "x", "gone/b": "y", "sub/c": "z", "mine.tmp": "t", "away": "-> ../outside"})
