@@ -61,9 +61,12 @@ SWITCHES = {
 """What older YAML readers take for true and false. Elsewhere they are words: a tag, a country, a variable's value."""
 
 
+_SECTIONS = (inspect.StructType, inspect.VarTupleType, inspect.DictType)
+
+
 def with_switches(value: Any, raw: Mapping[Path, str], struct: type[msgspec.Struct]) -> Any:
-    """Plain data with true and false for unquoted `yes`, `no`, `on` and `off`, where nothing else can be meant. `raw`
-    is the text of unquoted scalars."""
+    """Plain data with true and false for unquoted `yes`, `no`, `on` and `off`, where nothing else can be meant, and
+    without sections and lists that stand there with nothing in them. `raw` is the text of unquoted scalars."""
     return _switched(value, raw, inspect.type_info(struct), ())
 
 
@@ -72,8 +75,11 @@ def _switched(value: Any, raw: Mapping[Path, str], kind: inspect.Type, path: Pat
         return _switched(value, raw, kind.type, path)
     if isinstance(value, dict) and isinstance(kind, inspect.StructType):
         types = {field.encode_name: field.type for field in kind.fields}
+        optional = {field.encode_name for field in kind.fields if not field.required}
         return {
-            key: _switched(item, raw, types[key], (*path, key)) if key in types else item for key, item in value.items()
+            key: _switched(item, raw, types[key], (*path, key)) if key in types else item
+            for key, item in value.items()
+            if not (item is None and key in optional and isinstance(_plain(types[key]), _SECTIONS))
         }
     if isinstance(value, list) and isinstance(kind, inspect.VarTupleType):
         return [_switched(item, raw, kind.item_type, (*path, index)) for index, item in enumerate(value)]
@@ -81,6 +87,10 @@ def _switched(value: Any, raw: Mapping[Path, str], kind: inspect.Type, path: Pat
         isinstance(kind, inspect.LiteralType) and kind.values == (False,)
     )
     return SWITCHES.get(value, value) if is_switch and isinstance(value, str) and raw.get(path) == value else value
+
+
+def _plain(kind: inspect.Type) -> inspect.Type:
+    return kind.type if isinstance(kind, inspect.Metadata) else kind
 
 
 def _walk(value: Any, kind: inspect.Type, path: Path) -> Iterator[Finding]:

@@ -96,7 +96,7 @@ def test_comments_in_a_block_that_has_another_name_now_are_kept(desk: Stage, old
     assert desk.rpd("validate", "old.yaml").returncode == 0
 
 
-@pytest.mark.row(9, 40, 41)
+@pytest.mark.row(9)
 @pytest.mark.parametrize(
     ("pod", "left"),
     [

@@ -277,7 +277,7 @@ REFUSED = {
 
 
 @pytest.mark.weak_point(13)
-@pytest.mark.row(8, 9, 15, 40, 41)
+@pytest.mark.row(8, 9, 15)
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
     old, new, words = REFUSED[name]

@@ -94,7 +94,7 @@ class SimCloud(FakeCloud):
             raise Refused("no instances currently available", reason="no_capacity", retryable=True)
         sim.oracle.before_create(order)
         self.creates.append(order.name)
-        if order.gpu_id not in self.prices:
+        if (order.cpu_id or order.gpu_id) not in self.prices:
             raise refusal("create", "bad_request")
         if step == "undone":
             raise Ambiguous("no answer", reason="timeout")

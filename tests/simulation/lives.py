@@ -653,6 +653,15 @@ _RECYCLED = (
     ),
 )
 
+_CPU: dict[str, Any] = {"pod": {"image": "img", "cpu_order": ["RTX A5000"], "vcpu_count": 4}}
+_WITHOUT_GPU = (
+    Life("a CPU job", "succeeded", "job_succeeded", 0, config=_CPU),
+    Life("a CPU job fails", "failed", "job_failed", 5, job={"exit_code": 3}, config=_CPU),
+    Life(
+        "a CPU job, recycled", "succeeded", "job_succeeded", 0, config={**_CPU, "lifecycle": {"on_success": "recycle"}}
+    ),
+)
+
 _PRESERVE = {"lifecycle": {"on_success": "preserve", "on_failure": "preserve", "preserve_minutes": 15}}
 _PRESERVED = (
     Life("preserved", "succeeded", "job_succeeded", 0, config=_PRESERVE),
@@ -720,6 +729,6 @@ _STOPPED = tuple(
     for state in _BEFORE_LAUNCH
 )
 
-_ALL = (*_LIVES, *_STOPPED, *_SECRET, *_REPEATED, *_RETRIED, *_IDLE, *_RECYCLED, *_PRESERVED)
+_ALL = (*_LIVES, *_STOPPED, *_SECRET, *_REPEATED, *_RETRIED, *_IDLE, *_RECYCLED, *_PRESERVED, *_WITHOUT_GPU)
 LIVES: dict[str, Life] = {life.name: life for life in _ALL}
 """By name."""
