@@ -17,7 +17,7 @@ from rpd.adapters.pod.step_log import STEPS_NAME
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.story import tell
-from rpd.adapters.report.words import duration, money, one_line, plural, rate, utc
+from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, utc
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
@@ -101,7 +101,8 @@ def _graph(inspection: Inspection) -> str:
 
 def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> list[str]:
     facts, closed = inspection.facts, inspection.snapshot.closed
-    ending = "unfinished"
+    kept = inspection.kept_until()
+    ending = "unfinished" if kept is None else f"{inspection.outcome()}; its pod is kept up until {clock(kept)}"
     if closed is not None:
         why = f" ({closed.reason})" if closed.reason and closed.outcome != "succeeded" else ""
         ending = f"{closed.outcome}{why}, exit code {closed.exit_code}"

@@ -54,11 +54,17 @@ def named_key(path: Path) -> SshKey:
         ) from None
 
 
+def own_key_path(home: Path) -> Path:
+    """Where rpd's own private key stands, once it was needed."""
+    return home / "ssh" / "id_ed25519"
+
+
 def own_key(home: Path) -> SshKey:
     """rpd's own ed25519 pair, `<home>/ssh/id_ed25519`, made on first use; of two processes that make it at once one
     wins.
     """
-    path = private_folder(home / "ssh") / "id_ed25519"
+    path = own_key_path(home)
+    private_folder(path.parent)
     if not path.exists():
         _create(path)
     key = SshKey(str(path), _public_line(_parse(_read(path), path)))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.keys import own_key_path
 from rpd.adapters.report.why import why
 from rpd.adapters.report.words import clock, duration, money, one_line, rate
 from rpd.engine.deadline import elapsed
@@ -30,7 +34,8 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
         lines.append(f"the journal could not be written; what it lacks is in {elsewhere}")
         lines.append(f"next:    make room on the disk, then   rpd resume {facts.run_id}")
     elif is_kept(facts, now):
-        lines.append(f"next:    look into it, then   rpd release {facts.run_id}   (--keep-until 2h for longer)")
+        lines += [f"look:    {_way_in(facts)}"] if facts.pod is not None and facts.pod.seen is not None else []
+        lines.append(f"next:    rpd release {facts.run_id}   (--keep-until 2h for longer)")
         if facts.reason is not Reason.JOB_SUCCEEDED:
             lines.append(f"why:     rpd inspect {facts.run_id}")
     elif facts.closed_outcome is None:
@@ -56,6 +61,15 @@ def _headline(facts: Facts, now: Stamp) -> str:
     reason = f" ({facts.closed_reason})" if facts.closed_reason and facts.closed_outcome != "succeeded" else ""
     code = f", exit code {facts.claim.exit_code}" if facts.claim and facts.claim.exit_code not in (None, 0) else ""
     return f"{facts.closed_outcome}{reason}{code} in {took}; {spent}"
+
+
+def _way_in(facts: Facts) -> str:
+    """The command that opens a shell in the pod in hand."""
+    address = facts.pod.seen.ssh if facts.pod is not None and facts.pod.seen is not None else None
+    if address is None:
+        return "its address is not known"
+    key = facts.job.ssh.key_path or str(own_key_path(state_home()))
+    return f"ssh -i {shlex.quote(key)} -p {address.port} {address.username}@{address.host}"
 
 
 def debt_lines(facts: Facts, now: Stamp) -> list[str]:

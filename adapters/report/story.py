@@ -149,6 +149,8 @@ def _armed(outcome: Outcome, facts: Facts, record: Record) -> str:
         probe = outcome.data["armed"]["probe"]
         return f"NOT PROTECTED ({probe}): while no rpd runs, nothing releases the pod"
     worst = money(who.worst_case_usd or 0.0)
+    if facts.pod is not None and facts.pod.kept_until is not None:
+        return f"kept up: the switch in the pod has orders to stop it at {clock(who.at)}, at most {worst}"
     return f"protected: if this machine never returns, the pod stops itself at {clock(who.at)}, at most {worst}"
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import subprocess
 
 import pytest
 
@@ -19,6 +22,7 @@ def test_a_failed_run_keeps_its_pod_up_and_says_for_how_long(stage: Stage) -> No
     assert "failed (job_failed), exit code 3" in done.stderr
     assert "its pod is kept up" in done.stderr
     assert "released by the switch in the pod at" in done.stderr
+    assert _opens(done.stderr)
     assert f"rpd release {stage.run_id}" in done.stderr
     stage.judge("RUNNING", starts=1)
     seen = stage.inspect()
@@ -98,3 +102,13 @@ def test_contradictions_are_refused(stage: Stage) -> None:
     done = stage.rpd("release", "--stop", "--mode", "delete")
     assert done.returncode == 2
     assert "stop and delete contradict each other" in done.stderr
+
+
+def _opens(said: str) -> bool:
+    """Whether the command that it says opens the pod does so."""
+    command = next(line.partition("look:")[2] for line in said.splitlines() if line.startswith("look:"))
+    client = [*shlex.split(command), "true"]
+    if shutil.which(client[0]) is None:
+        return True
+    options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+    return subprocess.run([client[0], *options, *client[1:]], capture_output=True, check=False).returncode == 0
