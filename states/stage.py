@@ -16,6 +16,7 @@ from rpd.states.steps import owes_setup, pause_or
 from rpd.states.world import Target, Tree, World
 
 DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "**/__pycache__/", "**/*.pyc")
+"""What a job file means by `excludes_default`."""
 """What `excludes_default: true` leaves out, as the schema's users know it."""
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from rpd.adapters.checking.finding import Finding, warning
 from rpd.adapters.local.git_listing import GitListing
-from rpd.adapters.transfer.patterns import DEFAULT_EXCLUDES, Patterns
-from rpd.states.job import Job, Staging
+from rpd.adapters.transfer.patterns import Patterns
+from rpd.states.job import Job
+from rpd.states.stage import tree_of
+from rpd.states.world import Tree
 
 LARGEST_TEXT = 1024 * 1024
 MOST_PER_FILE = 3
@@ -38,8 +40,8 @@ def scan(job: Job) -> Iterator[Finding]:
     """Look through every command, the job, and every tree that would be sent."""
     for name, text, variables in _texts(job):
         yield from _scan_text(job, name, text, variables)
-    for tree in job.staging:
-        yield from _scan_tree(tree)
+    for index in range(len(job.staging)):
+        yield from _scan_tree(tree_of(job, index))
 
 
 def _texts(job: Job) -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -69,25 +71,23 @@ _WHEEL_ADVICE = "its wheels may want a newer CUDA driver than the host has; name
 https://download.pytorch.org/whl/cu124"
 
 
-def _scan_tree(tree: Staging) -> Iterator[Finding]:
+def _scan_tree(tree: Tree) -> Iterator[Finding]:
     root = Path(tree.source)
-    excludes = (*(DEFAULT_EXCLUDES if tree.excludes_default else ()), *tree.excludes, *tree.excludes_extra)
-    where = tree.label or tree.source
     read = 0
     listing = GitListing(root) if tree.gitignore else None
-    for count, (path, name) in enumerate(_files(root, Patterns(excludes), listing)):
+    for count, (path, name) in enumerate(_files(root, Patterns(tree.excludes), listing)):
         if count >= MOST_FILES or read > MOST_BYTES:
-            yield warning("paths", f"{where} is large: only its first {count} files were looked at")
+            yield warning("paths", f"{tree.label} is large: only its first {count} files were looked at")
             return
         text = _text_of(path)
         if text is None:
             continue
         read += len(text)
-        yield from _scan_file(f"{where}: {name}", text)
+        yield from _scan_file(f"{tree.label}: {name}", text)
         if path.name == "pyproject.toml":
-            yield from _scan_project(f"{where}: {name}", text)
+            yield from _scan_project(f"{tree.label}: {name}", text)
         elif path.name.startswith("requirements") and path.suffix == ".txt":
-            yield from _scan_requirements(f"{where}: {name}", text)
+            yield from _scan_requirements(f"{tree.label}: {name}", text)
 
 
 def _files(root: Path, patterns: Patterns, listing: GitListing | None) -> Iterator[tuple[Path, str]]:

@@ -5,17 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-DEFAULT_EXCLUDES = (
-    ".git/",
-    ".venv/",
-    ".pytest_cache/",
-    ".ruff_cache/",
-    ".mypy_cache/",
-    "**/__pycache__/",
-    "**/*.pyc",
-)
-"""What a job file means by `excludes_default`."""
-
 
 class Patterns:
     """A list of exclude patterns.
