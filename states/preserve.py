@@ -22,8 +22,12 @@ SHORTEST_SECONDS = 5.0
 """For less nobody needs it."""
 CLOCK_SECONDS = 30.0
 """Moments closer than this are the same."""
-NO_FAULT_OF_THE_JOB = (Reason.BUDGET, Reason.IDLE, Reason.STORAGE_ERROR)
-"""Endings that ask for no more of the pod's time."""
+NO_MORE_TIME = {
+    Reason.BUDGET: "the budget is used up",
+    Reason.IDLE: "the run was ended for doing nothing",
+    Reason.STORAGE_ERROR: "the journal could not be kept",
+}
+"""Endings that ask for no more of the pod's time, and why."""
 
 
 def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
@@ -84,14 +88,33 @@ def _wish(facts: Facts, now: Stamp) -> float | None:
     detail = facts.request_detail
     if facts.request is not None:
         return float(detail["until"]) if facts.request == "release" and detail.get("how") == "preserve" else None
-    if facts.reason not in ENDINGS or facts.reason in NO_FAULT_OF_THE_JOB:
+    if facts.reason in NO_MORE_TIME or not _is_config_s_wish(facts):
         return None
-    lifecycle, outcome = facts.job.lifecycle, ENDINGS[facts.reason][0]
-    policy = lifecycle.on_success if outcome is Outcome.SUCCEEDED else lifecycle.on_failure
-    if policy != "preserve" or outcome is Outcome.CANCELLED:
-        return None
-    since = facts.release_since
+    lifecycle, since = facts.job.lifecycle, facts.release_since
     return now.wall - (elapsed(since, now) if since is not None else 0.0) + lifecycle.preserve_minutes * 60.0
+
+
+def _is_config_s_wish(facts: Facts) -> bool:
+    outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
+    lifecycle = facts.job.lifecycle
+    policy = lifecycle.on_success if outcome is Outcome.SUCCEEDED else lifecycle.on_failure
+    return outcome in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.LOST) and policy == "preserve"
+
+
+def why_not_kept(facts: Facts) -> str | None:
+    """Why a pod that the config wants kept up was given back all the same; None where it does not, or it was."""
+    pod = facts.pod
+    if pod is None or pod.id is None or pod.kept_until is not None or not _is_config_s_wish(facts):
+        return None
+    if facts.request is not None:
+        return "somebody asked for the end"
+    if facts.reason in NO_MORE_TIME:
+        return NO_MORE_TIME[facts.reason]
+    if pod.is_gone and pod.released_as is None:
+        return "it is gone"
+    if not is_protected(facts):
+        return "the switch in it could not prove that it would stop it"
+    return "results nobody has are in it" if facts.results_wait else "the cost cap leaves no room for it"
 
 
 def _order(facts: Facts, pod: PodFacts, until: float, now: Stamp) -> Do:

@@ -14,7 +14,7 @@ from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.names import Outcome, Reason
 from rpd.states.policy import released_by, spent_usd, usd_per_hour
-from rpd.states.preserve import is_kept
+from rpd.states.preserve import is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
 from rpd.states.verdict import verdict
 
@@ -29,6 +29,8 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
         lines.append(f"results: {facts.opened.run_dir}")
     else:
         lines.append(f"run folder: {facts.opened.run_dir}")
+    not_kept = why_not_kept(facts)
+    lines += [f"not kept up: {not_kept}"] if not_kept is not None else []
     lines += debt_lines(facts, now)
     if elsewhere is not None:
         lines.append(f"the journal could not be written; what it lacks is in {elsewhere}")

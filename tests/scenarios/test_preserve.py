@@ -76,6 +76,7 @@ def test_a_success_may_keep_its_pod_up_too_and_the_next_run_is_not_held_up(stage
 def test_what_has_used_up_its_budget_is_not_preserved(stage: Stage) -> None:
     done = stage.run(config("sleep 300", lifecycle=PRESERVE, budget={"max_runtime_minutes": 0.05}))
     assert done.returncode == 7, done.stderr
+    assert "not kept up: the budget is used up" in done.stderr
     stage.judge("EXITED", starts=1)
 
 
