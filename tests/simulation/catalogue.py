@@ -182,6 +182,7 @@ def _person() -> list[Fault]:
         Fault("TERM", "turn", ask("terminate")),
         Fault("rpd cancel", "turn", ask("cancel")),
         Fault("rpd release", "turn", ask("release")),
+        Fault("rpd release --keep-until", "turn", lambda sim, strike: sim.ask_to_keep(1200.0)),
         Fault("rpd run --detach", "turn", ask("detach")),
         Fault("a second Ctrl-C", "turn", _leave),
         Fault("another rpd on this journal", "turn", lambda sim, strike: sim.intrude()),

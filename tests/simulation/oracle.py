@@ -225,7 +225,7 @@ class Oracle:
 
     def _was_released(self) -> bool:
         return "release" in self.sim.schedule.acts or any(
-            strike.fault == "rpd release" for strike in self.sim.schedule.strikes
+            strike.fault.startswith("rpd release") for strike in self.sim.schedule.strikes
         )
 
     def over(self, *, is_closed: bool) -> None:

@@ -422,6 +422,11 @@ class Simulation:
         """Somebody asks the loop for something."""
         self.control.ask(what, **detail)
 
+    def ask_to_keep(self, seconds: float) -> None:
+        """Somebody wants the run ended, and its pod kept up for a while."""
+        self.oracle.excused_seconds += seconds
+        self.ask("release", how="preserve", until=self.laptop.now().wall + seconds)
+
     def intrude(self) -> None:
         """Another process wants the journal that is in use."""
         if len(self._drivers) == 1:
