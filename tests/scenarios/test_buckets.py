@@ -169,6 +169,15 @@ def test_a_single_file_and_a_source_file_with_the_keys(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.row(94)
+def test_a_source_file_that_prints_is_no_answer_of_the_tool(stage: Stage) -> None:
+    document = job(setup=("echo 'echo welcome' > /workspace/greeting",))
+    document["remote_env"]["source_files"] = ["/workspace/greeting"]
+    done = stage.run(document)
+    assert done.returncode == 0, done.stderr
+    assert lying(stage, f"results/{stage.run_id}") == {"result.txt": 3, "deep/a b.json": 3}
+
+
 @pytest.mark.slow
 @pytest.mark.row(94)
 def test_refused_keys_are_told_and_keep_the_pod(stage: Stage) -> None:
