@@ -170,6 +170,16 @@ def test_a_single_file_and_a_source_file_with_the_keys(stage: Stage) -> None:
 
 
 @pytest.mark.row(94)
+def test_files_that_share_a_place_go_into_it_as_a_folder(stage: Stage) -> None:
+    document = job("s3://results/x", remote_path="/workspace/out/result.txt")
+    other = {"label": "deep", "remote_path": "/workspace/out/deep/a b.json", "local_path": "s3://results/x"}
+    document["artifacts"].append(other)
+    done = stage.run(document)
+    assert done.returncode == 0, done.stderr
+    assert lying(stage, "results") == {"x/result.txt": 3, "x/a b.json": 3}
+
+
+@pytest.mark.row(94)
 def test_a_source_file_that_prints_is_no_answer_of_the_tool(stage: Stage) -> None:
     document = job(setup=("echo 'echo welcome' > /workspace/greeting",))
     document["remote_env"]["source_files"] = ["/workspace/greeting"]
