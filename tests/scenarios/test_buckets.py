@@ -181,7 +181,8 @@ def test_files_that_share_a_place_go_into_it_as_a_folder(stage: Stage) -> None:
 
 @pytest.mark.row(94)
 def test_a_source_file_that_prints_is_no_answer_of_the_tool(stage: Stage) -> None:
-    document = job(setup=("echo 'echo welcome' > /workspace/greeting",))
+    """Nor is how it ends: the job goes on after such a file, too."""
+    document = job(setup=("echo 'echo welcome; [ -e /workspace/none ] && echo more' > /workspace/greeting",))
     document["remote_env"]["source_files"] = ["/workspace/greeting"]
     done = stage.run(document)
     assert done.returncode == 0, done.stderr
