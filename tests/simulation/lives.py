@@ -712,6 +712,14 @@ _PRESERVED = (
         0,
         config={**_PRESERVE, "secrets": [{"name": "t", "destination": "/workspace/.t", "env": ["T"]}]},
     ),
+    Life(
+        "preserved with secrets on the disk",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config={**_PRESERVE, "secrets": [{"name": "t", "destination": "/workspace/.t", "env": ["T"]}]},
+        world={"is_volatile": False},
+    ),
 )
 
 _BEFORE_LAUNCH = ("connect", "arm", "setup", "stage", "preflight", "launch")
