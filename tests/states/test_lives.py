@@ -452,6 +452,19 @@ def test_an_interrupted_collect_parks_and_keeps_its_reason_on_resume() -> None:
     stage.assert_settled()
 
 
+def test_a_pod_that_a_person_wants_kept_up_and_that_cannot_be_is_not_deleted_with_results_in_it() -> None:
+    stage = Stage(FakeJob(seconds=1e6), lifecycle={"on_interrupt": "delete"})
+    stage.control.ask_after(100.0, "release", how="preserve", until=stage.clock.now().wall + 7200.0)
+    stage.remote.plans["pull"] = [Unavailable("gone", reason="link_lost")] * 40
+    ending = stage.process()
+    assert stage.cloud.only().status == "EXITED", "the config's delete is not what was asked for"
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    stage.remote.plans.clear()
+    assert ended(stage.finish()) == ("cancelled", "cancelled", 130)
+    assert stage.facts.pulled
+    stage.assert_settled()
+
+
 def test_interrupt_during_a_long_pull() -> None:
     stage = Stage(FakeJob(seconds=60.0), artifacts=[
         {"label": f"part {n}", "remote_path": f"/workspace/{n}", "local_path": f"/tmp/{n}"} for n in range(60)
