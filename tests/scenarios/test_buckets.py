@@ -205,6 +205,8 @@ def test_refused_keys_are_told_and_keep_the_pod(stage: Stage) -> None:
         ("s3://", {}, "names no bucket"),
         ("s3://bucket/../x", {}, "holds '..'"),
         ("s3://bucket/x", {"delete": True}, "nothing is removed from a bucket"),
+        (":s3,provider=AWS,secret_access_key=abc:b/x", {}, "secret_access_key is a secret's name"),
+        (":sftp,host=h,pass='abc':x", {}, "pass is a secret's name"),
     ],
 )
 def test_what_is_no_place_is_refused_before_anything_is_rented(
