@@ -186,8 +186,10 @@ staging:
         "13: storage.volume_gb: 0 is too small; must be more than 0",
         f"15: run.body: unknown name {{print}}; {known}; for the braces themselves write {{{{print}}}} or {{ print }}",
         "17: run.log_path: 'x.log' is not absolute; write {volume_mount}/x.log",
-        "19: lifecycle.on_success: 'stopp' is not allowed (did you mean 'stop'?); "
-        "allowed: delete, preserve, recycle, stop",
+        (
+            "19: lifecycle.on_success: 'stopp' is not allowed (did you mean 'stop'?); "
+            "allowed: delete, preserve, recycle, stop"
+        ),
         "20: budget.cost_cap_usd: -1 is too small; must be more than 0",
         "20: budget.max_runtime_minutes: expected a number, found true",
         "22: staging[0].destination: is missing",
