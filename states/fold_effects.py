@@ -113,6 +113,8 @@ def _armed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
             pod.kept_until = facts.armed.limit_at
     elif outcome.status != "ok":
         facts.switch_failures += 1
+        if facts.state is State.RELEASE and pod is not None:
+            pod.kept_until = None  # its switch was not to be reached: it may be gone, and has to prove itself anew
 
 
 def _step(facts: Facts, outcome: Outcome, at: Stamp) -> None:

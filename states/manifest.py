@@ -24,8 +24,8 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
     job, claim, code = facts.job, facts.claim, facts.opened.provenance
     return {
         "schema_version": "v2",
-        "pulled_at_utc": _utc(now.wall),
-        "started_at_utc": _utc(facts.started.wall) if facts.started else None,
+        "pulled_at_utc": utc(now.wall),
+        "started_at_utc": utc(facts.started.wall) if facts.started else None,
         "job_name": job.name,
         "run_id": facts.run_id,
         "config_path": facts.opened.config_path,
@@ -85,7 +85,8 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
     }
 
 
-def _utc(wall: float) -> str | None:
+def utc(wall: float) -> str | None:
+    """RFC 3339, to the second; None for what is no moment."""
     try:
         return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     except (OverflowError, ValueError, OSError):  # a machine's clock may say anything

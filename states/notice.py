@@ -8,8 +8,9 @@ from rpd.engine.errors import RpdError
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, unpack
 from rpd.states.facts import Facts
+from rpd.states.manifest import utc
 from rpd.states.names import Op, State
-from rpd.states.policy import budget_share, cost_cap, spent_usd
+from rpd.states.policy import budget_share, cost_cap, spent_usd, usd_per_hour
 from rpd.states.verdict import verdict
 from rpd.states.world import Notice, World
 
@@ -37,7 +38,11 @@ def end_notice(facts: Facts) -> Decision | None:
     if "end" in facts.noticed or (notify.command is None and notify.webhook is None):
         return None
     outcome, reason, exit_code = verdict(facts)
-    return _notify(facts, "end", f"the run ends {outcome}{f' ({reason})' if reason else ''}, exit code {exit_code}")
+    text = f"the run ends {outcome}{f' ({reason})' if reason else ''}, exit code {exit_code}"
+    pod = facts.pod
+    if facts.state is State.RELEASE and pod is not None and pod.kept_until is not None:
+        text += f"; its pod is kept up until {utc(pod.kept_until)} at ${usd_per_hour(facts):.2f} an hour"
+    return _notify(facts, "end", text)
 
 
 def _notify(facts: Facts, what: str, text: str) -> Do:

@@ -60,6 +60,8 @@ def release_how(facts: Facts) -> Literal["stop", "delete"]:
 def _policy(facts: Facts) -> Literal["stop", "delete"]:
     if facts.request == "release" and facts.request_detail.get("how") in ("stop", "delete", "preserve"):
         return "delete" if facts.request_detail["how"] == "delete" else "stop"
+    if facts.request == "release" and facts.request_detail.get("how") == "preserve" and facts.launch_intended:
+        return "stop"  # it was to stay up, and cannot; somebody wants what is in it all the same
     if facts.pod is not None and facts.pod.taken is not None and not facts.launch_intended:
         return "stop"  # as it was found
     if facts.was_taken_over and not (facts.launch_intended and facts.collected):

@@ -31,12 +31,13 @@ NO_MORE_TIME = {
 
 
 def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
-    """Keep the pod in hand up, once whatever else there was is given back; None when it is to be released."""
+    """Keep the pod in hand up, once whatever else there was is given back; None when it is to be released, as when it
+    does not let go of a secret on its disk."""
     pod = facts.pod
     if pod is not None and pod.kept_until is not None and Op.READ_POD not in facts.looked_at:
         return Look(Op.READ_POD, look_at_pod(facts))  # the switch may have acted meanwhile, or should have
     until = keep_until(facts, now)
-    if until is None or pod is None:
+    if until is None or pod is None or pod.secrets_left == "disk":
         return None
     if pod.kept_until is None or abs(pod.kept_until - until) > CLOCK_SECONDS:
         left = pause_left(facts, Op.ARM_SWITCH, now, first=0.5, cap=4.0)

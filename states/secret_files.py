@@ -27,11 +27,13 @@ def decide_placing(facts: Facts) -> Do | None:
 
 
 def decide_removal(facts: Facts, how: str) -> Do | None:
-    """Remove them, where the pod still runs and what holds them stays: a stopped pod, or a network volume."""
+    """Remove them, where the pod still runs and what holds them stays: a stopped pod, the disk
+    of one that is kept up (its switch only stops it), or a network volume."""
     pod = facts.pod
     if pod is None or not pod.secrets_left or not _can_remove(facts, pod):
         return None
-    if how != "stop" and not (pod.secrets_left == "disk" and facts.job.storage.mode == "network_volume"):
+    stays = how == "preserve" or facts.job.storage.mode == "network_volume"
+    if how != "stop" and not (pod.secrets_left == "disk" and stays):
         return None
     if {"storage_error", "internal_error"} & facts.request_detail.keys():
         return None  # the shortest way out

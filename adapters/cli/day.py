@@ -58,8 +58,8 @@ def _check(budget: Budget, limit: float) -> None:
 
 
 def _may_still_cost(row: RunRow) -> float:
-    """What is left of the budget of a run that is not over, USD."""
-    if row.outcome is not None or row.journal is None:
+    """What is left of the budget of a run that is not over, or whose pod is kept up, USD."""
+    if (row.outcome is not None and not row.is_kept) or row.journal is None:
         return 0.0
     try:
         opened = read(Path(row.journal)).opened

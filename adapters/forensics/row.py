@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from rpd.states.names import State
+
 
 class RunRow(msgspec.Struct, frozen=True):
     """One run. Times are UTC (RFC 3339) and seconds, money USD and estimated unless `rpd cost` says otherwise; None is
@@ -35,6 +37,11 @@ class RunRow(msgspec.Struct, frozen=True):
     def failed(self) -> bool:
         """Over, and no success."""
         return self.outcome is not None and self.outcome != "succeeded"
+
+    @property
+    def is_kept(self) -> bool:
+        """Over, but for a pod that is kept up for a person, and costs money until its switch stops it."""
+        return self.outcome is not None and self.source == "journal" and self.state == State.RELEASE
 
 
 def row_of_manifest(manifest: dict[str, Any], run_dir: str) -> RunRow:

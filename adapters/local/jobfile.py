@@ -247,6 +247,8 @@ def _completed(job: Job, root: str) -> Job:
 
     def landing(text: str) -> str:
         is_folder = text.endswith("/") or posixpath.normpath(text) in shared
+        if is_away(text):
+            return text + "/" * (is_folder and not text.endswith(("/", ":")))
         return absolute(text) + "/" * is_folder
 
     return replace(
@@ -259,10 +261,7 @@ def _completed(job: Job, root: str) -> Job:
         ssh=replace(job.ssh, key_path=job.ssh.key_path and absolute(job.ssh.key_path)),
         staging=tuple(replace(tree, source=absolute(tree.source)) for tree in job.staging),
         secrets=tuple(replace(each, file=each.file and absolute(each.file)) for each in job.secrets),
-        artifacts=tuple(
-            item if is_away(item.local_path) else replace(item, local_path=landing(item.local_path))
-            for item in job.artifacts
-        ),
+        artifacts=tuple(replace(item, local_path=landing(item.local_path)) for item in job.artifacts),
     )
 
 

@@ -24,6 +24,8 @@ _SET_IN_JOB = re.compile(r"RPD_")
 _SYSTEM_FOLDERS = frozenset(
     "/ // /bin /boot /dev /etc /home /lib /lib64 /proc /root /run /sbin /sys /tmp /usr /var".split()  # noqa: SIM905
 )
+_RCLONE_SETTING = re.compile(r",(\w+)=")
+"""`:s3,provider=AWS:bucket`: what a remote of rclone's is told beside its name."""
 _REFERENCE = re.compile(r"\{\{ RUNPOD_SECRET_\w+ \}\}\Z")
 
 
@@ -268,6 +270,10 @@ def _bucket(index: int, artifact: Artifact) -> Iterator[Finding]:
         yield (index, "local_path"), f"{place!r} holds '..'"
     if artifact.delete:
         yield (index, "delete"), "is for local folders; nothing is removed from a bucket"
+    for name in _RCLONE_SETTING.findall(place):
+        if is_secret_name(name) or name == "pass":
+            why = "would stand in an argument list; put it into the environment, or into a config of rclone's"
+            yield (index, "local_path"), f"{name} is a secret's name, and its value {why}"
 
 
 def shared_places(artifacts: Sequence[Artifact]) -> frozenset[str]:

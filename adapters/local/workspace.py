@@ -22,7 +22,7 @@ from rpd.adapters.local.secret_content import secret_problems
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.states.faults import Fault
-from rpd.states.job import Job, is_away
+from rpd.states.job import Artifact, Job, is_away
 from rpd.states.world import Notice
 
 MIN_FREE_BYTES = 256 * 1024 * 1024
@@ -57,7 +57,7 @@ class LocalWorkspace:
         return (
             *_missing_paths(job),
             *self._bad_sources(job),
-            *self._bad_destinations(job),
+            *self._bad_destinations(job, run_dir),
             *self._bad_key(job),
             *secret_problems(job),
             *_unwritable(Path(run_dir)),
@@ -116,14 +116,14 @@ class LocalWorkspace:
             elif tree.gitignore and (why := git_refusal(source)):
                 yield f"staging[{index}].gitignore: {why}"
 
-    def _bad_destinations(self, job: Job) -> Iterator[str]:
+    def _bad_destinations(self, job: Job, run_dir: str) -> Iterator[str]:
         for index, artifact in enumerate(job.artifacts):
             if is_away(artifact.local_path):
                 continue
             place = _expanded(artifact.local_path)
             if self._is_too_wide(place):
                 yield f"artifacts[{index}].local_path {place} is your home folder, holds it or is the whole disk"
-            elif artifact.delete and (held := _own_files(place, job)):
+            elif artifact.delete and (held := _held(place, job, artifact, (run_dir, str(self._state_home)))):
                 yield f"artifacts[{index}].delete would empty {place}, which holds {held}; name one for results alone"
             else:
                 yield from _unwritable(place)
@@ -140,12 +140,15 @@ class LocalWorkspace:
         return real == real.parent or (home is not None and (real == home or real in home.parents))
 
 
-def _own_files(place: Path, job: Job) -> str | None:
-    """What of the user's own lies in a folder that is to become a copy of the pod's, or None."""
+def _held(place: Path, job: Job, artifact: Artifact, ours: tuple[str, ...]) -> str | None:
+    """What of the user's own, of `ours`, or of other artifacts lies in a folder that is to become a copy of the pod's,
+    or None."""
     real = place.resolve()
     if (real / ".git").exists():
         return "a git repository"
-    named = (job.local.project_root, *job.local.required_paths, *(tree.source for tree in job.staging))
+    others = (each.local_path for each in job.artifacts if each is not artifact and not is_away(each.local_path))
+    sources = (tree.source for tree in job.staging)
+    named = (job.local.project_root, *job.local.required_paths, *sources, *ours, *others)
     inside = (path for path in named if real in (_expanded(path).resolve(), *_expanded(path).resolve().parents))
     return next(inside, None)
 

@@ -52,7 +52,7 @@ rpd_by_aws() {
 rpd_main() {
     rpd_import_environment
     rpd_exports
-    rpd_sources || exit 4
+    rpd_sources >&2  # what it prints is no answer of the tool, and how it ends stops no job either
     rpd_is_s3=
     case $rpd_to in s3://*) rpd_is_s3=1 ;; esac
     rpd_list=$(mktemp) || exit 4

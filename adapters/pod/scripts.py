@@ -132,7 +132,7 @@ def bucket_script(
     values = {"rpd_root": root, "rpd_to": place, "rpd_single": single, "rpd_is_all": "1" if is_all else ""}
     texts = (
         _exports(pull.env)
-        + _all("rpd_sources", [":", *(f". {path}" for path in pull.source_files)])
+        + "".join(["rpd_sources() {\n:\n", *(f". {path}\n" for path in pull.source_files), "}\n"])
         + _text_function("rpd_names", "".join(f"{name}\n" for name in names))
     )
     return _put_together(target, values, "common", "environment", texts=texts, last="bucket")

@@ -169,6 +169,26 @@ def test_a_single_file_and_a_source_file_with_the_keys(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.row(94)
+def test_files_that_share_a_place_go_into_it_as_a_folder(stage: Stage) -> None:
+    document = job("s3://results/x", remote_path="/workspace/out/result.txt")
+    other = {"label": "deep", "remote_path": "/workspace/out/deep/a b.json", "local_path": "s3://results/x"}
+    document["artifacts"].append(other)
+    done = stage.run(document)
+    assert done.returncode == 0, done.stderr
+    assert lying(stage, "results") == {"x/result.txt": 3, "x/a b.json": 3}
+
+
+@pytest.mark.row(94)
+def test_a_source_file_that_prints_is_no_answer_of_the_tool(stage: Stage) -> None:
+    """Nor is how it ends: the job goes on after such a file, too."""
+    document = job(setup=("echo 'echo welcome; [ -e /workspace/none ] && echo more' > /workspace/greeting",))
+    document["remote_env"]["source_files"] = ["/workspace/greeting"]
+    done = stage.run(document)
+    assert done.returncode == 0, done.stderr
+    assert lying(stage, f"results/{stage.run_id}") == {"result.txt": 3, "deep/a b.json": 3}
+
+
 @pytest.mark.slow
 @pytest.mark.row(94)
 def test_refused_keys_are_told_and_keep_the_pod(stage: Stage) -> None:
@@ -185,6 +205,8 @@ def test_refused_keys_are_told_and_keep_the_pod(stage: Stage) -> None:
         ("s3://", {}, "names no bucket"),
         ("s3://bucket/../x", {}, "holds '..'"),
         ("s3://bucket/x", {"delete": True}, "nothing is removed from a bucket"),
+        (":s3,provider=AWS,secret_access_key=abc:b/x", {}, "secret_access_key is a secret's name"),
+        (":sftp,host=h,pass='abc':x", {}, "pass is a secret's name"),
     ],
 )
 def test_what_is_no_place_is_refused_before_anything_is_rented(

@@ -71,6 +71,18 @@ def test_a_success_may_keep_its_pod_up_too_and_the_next_run_is_not_held_up(stage
     assert [pod["status"] for pod in stage.truth()["pods"]] == ["RUNNING", "RUNNING"]
 
 
+@pytest.mark.row(96)
+@pytest.mark.slow
+def test_what_a_pod_kept_up_may_still_cost_counts_in_the_day(stage: Stage) -> None:
+    document = config("exit 0", lifecycle={"on_success": "preserve", "preserve_minutes": 30})
+    assert stage.run(document).returncode == 0
+    listed = stage.rpd("runs")
+    assert "succeeded, its pod is kept up" in listed.stdout
+    done = stage.run(document, "--max-usd-per-day", "1.5")
+    assert done.returncode == 7, done.stderr
+    assert "those that are not over may still cost" in done.stderr
+
+
 @pytest.mark.row(96, 112)
 @pytest.mark.slow
 def test_what_has_used_up_its_budget_is_not_preserved(stage: Stage) -> None:

@@ -715,11 +715,29 @@ _PRESERVED = (
         config=_PRESERVE,
     ),
     Life(
+        "job fails, preserved, its switch is lost with the container, and nobody gets through to give new orders",
+        "failed",
+        "job_failed",
+        5,
+        (Strike("the container restarts", "release", 2), Strike("kill at turn", "release", 4)),
+        acts=("keep", "resume"),
+        job={"exit_code": 3},
+        config=_PRESERVE,
+    ),
+    Life(
         "preserved with secrets",
         "succeeded",
         "job_succeeded",
         0,
         config={**_PRESERVE, "secrets": [{"name": "t", "destination": "/workspace/.t", "env": ["T"]}]},
+    ),
+    Life(
+        "preserved with secrets on the disk",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config={**_PRESERVE, "secrets": [{"name": "t", "destination": "/workspace/.t", "env": ["T"]}]},
+        world={"is_volatile": False},
     ),
 )
 

@@ -201,6 +201,8 @@ class Oracle:
                 self.blame("I1 a pod bills unnoticed", f"pod {pod.id} ({pod.order.name[-3:]}) after {end.how}")
             elif end.how == "left" and not self._is_told(laptop, end, pod):
                 self.blame("I1 a pod bills untold", f"pod {pod.id} ({pod.order.name[-3:]}), exit code {end.exit_code}")
+            elif self._is_preserved(laptop, end) and "secrets" in pod.volume and not self._may_hold_secrets(pod):
+                self.blame("I10 a preserved pod holds a secret", f"pod {pod.id}")  # its switch only stops it
 
     def _is_told(self, laptop: Laptop, end: End, pod: FakePod) -> bool:
         """By its exit code: 8; 75, or its own where the pod is kept up on purpose, while a switch in the pod that has
@@ -210,6 +212,9 @@ class Oracle:
             return len(self.sim.laptops) > 1
         is_kept = self._accounts[laptop.name].is_kept
         return end.exit_code == 8 or ((end.exit_code == 75 or is_kept) and bool(pod.volume.get("switch_works")))
+
+    def _is_preserved(self, laptop: Laptop, end: End) -> bool:
+        return end.how == "left" and end.exit_code not in (8, 9, 75) and self._accounts[laptop.name].is_kept
 
     def _is_ours(self, pod: FakePod) -> bool:
         """Asked for by this owner, or handed over to its run."""

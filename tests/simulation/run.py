@@ -211,8 +211,10 @@ class Simulation:
         self._pass(BETWEEN_SECONDS)
         if not self.laptop.has_journal() and self.laptop.moved is None:
             command = "run"
-        request = command if command in ("gc", "cancel", "release") else None
-        end = self.laptop.process(command, *([Request(request, "test", {})] if request else []))
+        request, detail = command if command in ("gc", "cancel", "release") else None, {}
+        if command == "keep":  # rpd release --keep-until 1h
+            request, detail = "release", {"how": "preserve", "until": self.clock.now().wall + 3600.0}
+        end = self.laptop.process(command, *([Request(request, "test", detail)] if request else []))
         self.oracle.process_ended(self.laptop, end)
         return end
 

@@ -29,9 +29,9 @@ class Strike(msgspec.Struct, frozen=True, omit_defaults=True):
 class Schedule(msgspec.Struct, frozen=True, omit_defaults=True):
     """One simulated run.
 
-    `acts` are what the person does after each end of a process ("resume", "gc", "cancel", "release", "away"); then
-    `end` says how it is brought to its end: "resume", "gc", or "never" (nobody comes back before the switch in the pod
-    must have acted). `seed` is where it was drawn from.
+    `acts` are what the person does after each end of a process ("resume", "gc", "cancel", "release", "keep", which is a
+    release with a moment, "away"); then `end` says how it is brought to its end: "resume", "gc", or "never" (nobody
+    comes back before the switch in the pod must have acted). `seed` is where it was drawn from.
     """
 
     life: str

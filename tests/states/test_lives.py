@@ -452,6 +452,27 @@ def test_an_interrupted_collect_parks_and_keeps_its_reason_on_resume() -> None:
     stage.assert_settled()
 
 
+def test_a_pod_that_a_person_wants_kept_up_and_that_cannot_be_is_not_deleted_with_results_in_it() -> None:
+    stage = Stage(FakeJob(seconds=1e6), lifecycle={"on_interrupt": "delete"})
+    stage.control.ask_after(100.0, "release", how="preserve", until=stage.clock.now().wall + 7200.0)
+    stage.remote.plans["pull"] = [Unavailable("gone", reason="link_lost")] * 40
+    ending = stage.process()
+    assert stage.cloud.only().status == "EXITED", "the config's delete is not what was asked for"
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    stage.remote.plans.clear()
+    assert ended(stage.finish()) == ("cancelled", "cancelled", 130)
+    assert stage.facts.pulled
+    stage.assert_settled()
+
+
+def test_who_asked_to_be_told_hears_of_a_pod_that_is_kept_up() -> None:
+    stage = Stage(FakeJob(exit_code=3), lifecycle={"on_failure": "preserve"}, notify={"command": "cat"})
+    assert stage.process().exit_code == 5
+    (told,) = [each.body.args["notice"]["text"] for each in stage.journal.records() if each.event == "notify_intent"]
+    assert told.startswith("the run ends failed (job_failed), exit code 5; its pod is kept up until 20"), told
+    assert "at $" in told
+
+
 def test_interrupt_during_a_long_pull() -> None:
     stage = Stage(FakeJob(seconds=60.0), artifacts=[
         {"label": f"part {n}", "remote_path": f"/workspace/{n}", "local_path": f"/tmp/{n}"} for n in range(60)

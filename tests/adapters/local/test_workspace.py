@@ -147,11 +147,11 @@ def test_a_folder_with_files_of_ones_own_is_never_emptied(tmp_path: Path) -> Non
     (tmp_path / "project/results").mkdir()
     tree = Staging(source=str(tmp_path / "project/src"), destination="/workspace/src")
 
-    def told(local_path: Path, *, delete: bool = True) -> str:
+    def told(local_path: Path, *others: Artifact, delete: bool = True) -> str:
         item = Artifact(label="r", remote_path="/workspace/r", local_path=str(local_path), delete=delete)
         found = LocalWorkspace(tmp_path / "state").check_inputs(
-            job(staging=(tree,), artifacts=(item,), local=Local(project_root=str(tmp_path / "project"))),
-            str(tmp_path / "runs"),
+            job(staging=(tree,), artifacts=(item, *others), local=Local(project_root=str(tmp_path / "project"))),
+            str(tmp_path / "runs/1"),
         )
         return "\n".join(found)
 
@@ -159,5 +159,11 @@ def test_a_folder_with_files_of_ones_own_is_never_emptied(tmp_path: Path) -> Non
     assert "would empty" in told(tmp_path / "project/src")
     assert told(tmp_path / "project", delete=False) == ""
     assert told(tmp_path / "project/results") == ""
+    assert "would empty" in told(tmp_path / "runs") and "would empty" in told(tmp_path / "runs/1")
+    assert "would empty" in told(tmp_path / "state")
+    assert told(tmp_path / "runs/1/out") == ""
+    other = Artifact(label="o", remote_path="/workspace/o", local_path=str(tmp_path / "project/results/deep/o"))
+    assert "would empty" in told(tmp_path / "project/results", other)
+    assert told(tmp_path / "project/results/deep/r", other) == ""
     (tmp_path / "project/results/.git").mkdir()
     assert "a git repository" in told(tmp_path / "project/results")
