@@ -210,6 +210,8 @@ def _secrets(files: Sequence[SecretFile]) -> Iterator[Finding]:
     seen = set()
     for index, file in enumerate(files):
         yield from _remote_path((index, "destination"), file.destination)
+        if any(sign in file.destination for sign in ("*", "?", "[", "//")):
+            yield (index, "destination"), f"{file.destination!r} holds '*', '?', '[' or '//', which patterns use"
         if file.destination in seen:
             yield (index, "destination"), f"{file.destination!r} is named twice"
         seen.add(file.destination)
@@ -251,6 +253,8 @@ def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
             yield (index, "label"), f"{artifact.label!r} is used twice"
         if names[_name_here(artifact)] > 1:
             yield (index, "local_path"), f"{artifact.local_path!r} is used twice; one would replace the other"
+        elif _looks_like_folder(artifact) and posixpath.normpath(artifact.local_path) in shared:
+            yield (index, "local_path"), f"{artifact.local_path!r} is used twice; a folder needs one of its own"
         elif artifact.delete and posixpath.normpath(artifact.local_path) in shared:
             yield (index, "delete"), "would remove what another artifact has brought to the same local_path"
         if is_away(artifact.local_path):
@@ -280,6 +284,11 @@ def shared_places(artifacts: Sequence[Artifact]) -> frozenset[str]:
     """Local paths, without a slash at the end, that several artifacts name: folders, then, which files go into."""
     places = Counter(posixpath.normpath(artifact.local_path) for artifact in artifacts)
     return frozenset(place for place, count in places.items() if count > 1)
+
+
+def _looks_like_folder(artifact: Artifact) -> bool:
+    """By its name, which is all there is before the job has run: what is in it may replace what others have brought."""
+    return not posixpath.splitext(artifact.remote_path.rstrip("/"))[1] or artifact.remote_path.endswith("/")
 
 
 def _name_here(artifact: Artifact) -> tuple[str, str]:

@@ -301,7 +301,8 @@ def test_results_that_would_replace_each_other_are_refused(tmp_path: Path) -> No
     one = "{label: one, remote_path: /workspace/a/out.txt, local_path: out}"
     for two, words in (
         ("{label: two, remote_path: /workspace/b/out.txt, local_path: out/}", "'out/' is used twice"),
-        ("{label: two, remote_path: /workspace/b, local_path: out, delete: true}", "artifacts[1].delete: would remove"),
+        ("{label: two, remote_path: /workspace/b, local_path: out}", "a folder needs one of its own"),
+        ("{label: two, remote_path: /b.txt, local_path: out, delete: true}", "artifacts[1].delete: would remove"),
     ):
         with pytest.raises(SpecError) as refused:
             load_text(f"{text}artifacts: [{one}, {two}]\n", tmp_path / "job.yaml")

@@ -261,6 +261,10 @@ staging:
             "stop: {on_success: true}",
             "4: stop: unknown field; use lifecycle.on_success and lifecycle.on_failure; rpd migrate FILE writes them",
         ),
+        (
+            "secrets: [{name: t, destination: '/w/k[1]', env: [T]}]",
+            "4: secrets[0].destination: '/w/k[1]' holds '*', '?', '[' or '//', which patterns use",
+        ),
         ("ssh: {key_path: ''}", "4: ssh.key_path: must not be empty"),
         (
             "artifacts: [{label: a, remote_path: /o, local_path: x}, {label: a, remote_path: /p, local_path: y}]",
