@@ -26,9 +26,6 @@ class Features:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         used.clear()
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> None:
         rows = sorted({row for mark in item.iter_markers("row") for row in mark.args})
         if rows:
             item.user_properties.append((ROWS, rows))
