@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 
+from rpd.engine.errors import Ambiguous, Unavailable
 from rpd.states.world import Armed, SwitchOrder, Target
 from tests.contract.stage import KNOWN_START_IMAGE, OTHER_IMAGE, Stage, Tenant
 
@@ -21,6 +23,14 @@ def arm(tenant: Tenant, target: Target, seconds: float, **changes: Any) -> Armed
         "launch": 1,
     }
     return tenant.remote.arm(target, SwitchOrder(**usual | changes))
+
+
+def order_soon(tenant: Tenant, target: Target, seconds: float) -> float:
+    """Orders with a limit so near that the pod may be stopped before it has answered. Returns the limit."""
+    limit_at = float(int(tenant.stage.now() + seconds) + 1)
+    with contextlib.suppress(Ambiguous, Unavailable):
+        arm(tenant, target, seconds, limit_at=limit_at)
+    return limit_at
 
 
 def test_the_orders_are_read_back(tenant: Tenant, stage: Stage) -> None:
@@ -80,10 +90,10 @@ def test_a_job_that_ended_waits_for_its_owner_no_longer_than_ordered(tenant: Ten
 def test_the_limit_holds_after_a_restart_only_from_the_start_command(tenant: Tenant, stage: Stage) -> None:
     pods = {image: tenant.up(image=image) for image in (KNOWN_START_IMAGE, OTHER_IMAGE)}
     for target, pod in pods.values():
-        armed = arm(tenant, target, stage.moment)
+        limit_at = order_soon(tenant, target, stage.moment)
         stage.restart_container(pod.id)
     stage.until(lambda: stage.status(pods[KNOWN_START_IMAGE][1].id) == "EXITED")
-    stage.until(lambda: stage.now() > armed.limit_at + stage.moment)
+    stage.until(lambda: stage.now() > limit_at + stage.moment)
     assert stage.status(pods[OTHER_IMAGE][1].id) == "RUNNING"
 
 
@@ -93,10 +103,10 @@ def test_a_limit_of_an_earlier_start_gives_its_pod_a_grace(tenant: Tenant, stage
         tenant.up(image=KNOWN_START_IMAGE, env={**order.env, "RPD_SWITCH_GRACE": grace}) for grace in ("600", "1")
     )
     for target in (first, second):
-        armed = arm(tenant, target, 0.0)
+        limit_at = order_soon(tenant, target, 0.0)
     for pod in (spared, soon):
         # Its start is told in whole seconds.
-        stage.until(lambda: stage.status(pod.id) == "EXITED" and stage.now() > armed.limit_at + 1.0)  # noqa: B023
+        stage.until(lambda: stage.status(pod.id) == "EXITED" and stage.now() > limit_at + 1.0)  # noqa: B023
         tenant.cloud.start(pod.id)
     stage.until(lambda: stage.status(soon.id) == "EXITED")
     target, _ = tenant.answering(spared.id)
