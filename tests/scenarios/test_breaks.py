@@ -197,6 +197,7 @@ def test_a_claim_that_vanished_is_no_leave_to_start_again(stage: Stage) -> None:
     assert stage.starts() == 1
 
 
+@pytest.mark.slow
 def test_a_job_that_wipes_the_volume_still_ends_as_it_ends(stage: Stage) -> None:
     body = "rm -rf /workspace/.rpd; sleep 1; mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt"
     done = stage.run(config(body, artifacts=artifact()))
@@ -454,6 +455,7 @@ def test_a_user_without_an_entry_in_passwd(stage: Stage, patch: str) -> None:
 
 
 @pytest.mark.parametrize("patch", [FETCH_IS_BROKEN, LOOP_CANNOT_RELEASE])
+@pytest.mark.slow
 def test_a_fault_of_the_program_itself_stops_the_pod(stage: Stage, patch: str) -> None:
     stage.job(config(RESULT, artifacts=artifact()))
     done = broken(stage, patch, "run", "job.yaml", "--sandbox")
@@ -467,6 +469,7 @@ def test_a_fault_of_the_program_itself_stops_the_pod(stage: Stage, patch: str) -
     assert stage.inspect()["debts"] == []
 
 
+@pytest.mark.slow
 def test_a_launch_cut_off_before_its_effect_gets_its_secret_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def offered(stage: Stage, *words: str) -> list[str]:
 
 
 @pytest.mark.row(17)
+@pytest.mark.slow
 def test_commands_options_and_runs_are_completed(stage: Stage) -> None:
     assert stage.run(config(name="teach")).returncode == 0
     assert offered(stage, "rpd", "val") == ["validate"]

@@ -76,6 +76,7 @@ def test_no_warning_where_the_time_limit_keeps_the_run_below_what_there_is(stage
         pytest.param("timeout", {"seconds": 20}, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_a_balance_that_cannot_be_read_keeps_nobody_from_running(
     stage: Stage, how: str, options: dict[str, float]
 ) -> None:

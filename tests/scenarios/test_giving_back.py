@@ -205,6 +205,7 @@ def test_who_asked_an_engine_that_died_obeys_itself(stage: Stage) -> None:
     assert stage.inspect()["outcome"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_who_asked_an_engine_that_died_obeying_goes_on(stage: Stage) -> None:
     live = in_the_run(stage, dead=False)
     stage.fault("F29", times=0, how="ignored", on="stop")

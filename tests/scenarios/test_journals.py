@@ -60,6 +60,7 @@ def flip(path: Path, near: bytes, offset: int) -> None:
 
 
 @pytest.mark.parametrize("words", ["gc --yes", "resume", "release"])
+@pytest.mark.slow
 def test_one_flipped_bit_in_the_index_keeps_nothing_from_acting(stage: Stage, words: str) -> None:
     dead_in_boot(stage, boot_seconds=6)
     flip(next((stage.home / "index").glob("*.json")), b'"workflow":"job"', 13)

@@ -20,6 +20,7 @@ def told(stage: Stage, *words: str, code: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.row(116)
+@pytest.mark.slow
 def test_the_price_table_is_what_a_run_pays(stage: Stage) -> None:
     stage.play(prices={L4: {"secure": 0.11, "community": 0.05}}, stock={L4: {"*": "NONE", "EU-RO-1": "LOW"}})
     done = stage.rpd("gpus", "--sandbox", "--cloud", "secure", "--min-vram", "24")

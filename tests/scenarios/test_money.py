@@ -54,6 +54,7 @@ def test_a_create_that_truly_failed_is_repeated_after_the_quiet_window(stage: St
     assert stage.truth()["pods"][0]["name"].endswith("-a2")
 
 
+@pytest.mark.slow
 def test_a_pod_that_appears_after_the_next_attempt_is_given_back_while_the_job_runs(stage: Stage) -> None:
     stage.fault("F13", delay=3.0)
     live = stage.begin(config(GATED))

@@ -40,6 +40,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 @pytest.mark.row(114)
+@pytest.mark.slow
 def test_the_end_and_most_of_the_budget_are_told(stage: Stage, webhook: tuple[str, list[dict[str, Any]]]) -> None:
     url, heard = webhook
     done = stage.run(

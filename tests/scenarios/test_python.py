@@ -71,6 +71,7 @@ def manifest(stage: Stage) -> dict[str, Any]:
 
 
 @pytest.mark.row(70)
+@pytest.mark.slow
 def test_the_pinned_python_is_there_before_preflight_and_for_the_job(stage: Stage) -> None:
     done = stage.run(pinned(setup=tools(uv=UV)))
     assert done.returncode == 0, done.stderr

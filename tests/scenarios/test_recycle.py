@@ -75,6 +75,7 @@ def test_the_old_journal_cannot_touch_a_pod_that_was_handed_over(stage: Stage) -
 
 
 @pytest.mark.row(62)
+@pytest.mark.slow
 def test_a_drifted_pod_is_replaced_and_the_difference_is_shown(stage: Stage) -> None:
     paused(stage)
     done = stage.run(recycled(pod={"image": "runpod/pytorch:2.9.0", "container_disk_gb": 30}))

@@ -43,6 +43,7 @@ def checkpoint(stage: Stage, path: str = "workspace/ckpt/step") -> Path:
 
 
 @pytest.mark.row(88, 89)
+@pytest.mark.slow
 def test_a_job_whose_pod_vanished_goes_on_in_a_fresh_one(stage: Stage) -> None:
     live = stage.begin(retried())
     live.until("monitor")

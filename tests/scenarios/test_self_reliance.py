@@ -95,6 +95,7 @@ def _greeted(body: object) -> str | None:
 
 @pytest.mark.weak_point(16)
 @pytest.mark.row(77)
+@pytest.mark.slow
 def test_a_job_whose_processes_are_gone_is_not_waited_for(stage: Stage) -> None:
     """No exit code was left, and the pod is well: only the lock, which ends with its process, says that it is over."""
     body = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt; kill -9 $PPID $$"

@@ -113,6 +113,7 @@ def test_a_git_that_calls_us_is_not_asked_about_itself(
 
 
 @pytest.mark.row(65)
+@pytest.mark.slow
 def test_the_size_is_shown_before_it_is_sent_and_warned_of(stage: Stage, project: Path) -> None:
     (project / "large").touch()
     os.truncate(project / "large", 2_000_000)

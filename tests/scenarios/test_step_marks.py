@@ -20,6 +20,7 @@ printf __RUNPOD_STEP_START__export__
 
 
 @pytest.mark.row(80)
+@pytest.mark.slow
 def test_the_steps_of_a_job_are_told(stage: Stage) -> None:
     done = stage.run(config("echo __RUNPOD_STEP_START__a__; sleep 1; echo __RUNPOD_STEP_DONE__a__"))
     assert done.returncode == 0, done.stderr
