@@ -55,6 +55,7 @@ class Account:
         self.met_another = False
         self.is_unprotected = False
         self.is_kept = False
+        self.is_launch_unseen = False
 
     def take(self, record: Record) -> None:
         """One more record."""
@@ -62,14 +63,20 @@ class Account:
         kind = type(body)
         if kind is Intent:
             self.intents[body.opid] = body.op  # type: ignore[union-attr]
+            self.is_launch_unseen = self.is_launch_unseen or body.op == "launch_job"  # type: ignore[union-attr]
             if body.op == "create_pod":  # type: ignore[union-attr]
                 self.names.add(body.args["order"]["name"])  # type: ignore[union-attr]
         elif kind is Outcome:
             if body.op == "arm_switch":  # type: ignore[union-attr]
                 self.is_unprotected = body.status != "ok"  # type: ignore[union-attr]
                 self.is_kept = self.state == "release" and not self.is_unprotected
+            if body.op == "launch_job" and body.status == "ok":  # type: ignore[union-attr]
+                self.is_launch_unseen = False
             if body.status != "unknown" or body.settled:  # type: ignore[union-attr]
                 self.intents.pop(body.opid, None)  # type: ignore[union-attr]
+        elif kind is Observation:
+            if body.op in ("read_claim", "watch_job") and body.error is None:  # type: ignore[union-attr]
+                self.is_launch_unseen = False
         elif kind is Transition:
             self.state = body.dest  # type: ignore[union-attr]
         elif kind is Closed:
@@ -305,9 +312,10 @@ class Oracle:
                 self.blame("I10 a kept pod holds a secret", f"pod {pod.id}")
 
     def _may_hold_secrets(self, pod: FakePod) -> bool:
-        """Results that nobody has weigh more, and so does what another owner may have left; the end of the run says
-        so."""
-        return bool(self.uncollected(pod)) or self._was_released() or len(self.sim.laptops) > 1
+        """Results that nobody has weigh more, and so does what another owner, or a launch into which nobody could look
+        afterwards, may have left; the end of the run says so."""
+        is_unseen = self._accounts[self.sim.laptop.name].is_launch_unseen
+        return bool(self.uncollected(pod)) or self._was_released() or len(self.sim.laptops) > 1 or is_unseen
 
     # Truth.
 
