@@ -40,7 +40,7 @@ def check_account(job: Job, catalog: Catalog) -> Iterator[Finding]:
     try:
         centers = catalog.datacenters()
         yield from _places(job, [each.id for each in centers])
-        offers = catalog.cpu_offers() if job.pod.cpu_order else catalog.offers(job.pod.gpu_count)
+        offers = offers_of(catalog, job)
         yield from _hardware(job, offers, centers)
         yield from _volume(job, catalog)
         yield from _references(job, catalog)
@@ -143,6 +143,11 @@ def _references(job: Job, catalog: Catalog) -> Iterator[Finding]:
             yield error(
                 "registry", f"the account keeps no registry credentials {registry!r}{other or meant(registry, ids)}"
             )
+
+
+def offers_of(catalog: Catalog, job: Job) -> tuple[Offer, ...]:
+    """What a job could be rented, at present prices."""
+    return catalog.cpu_offers() if job.pod.cpu_order else catalog.offers(job.pod.gpu_count)
 
 
 def meant(word: str, known: Sequence[str]) -> str:

@@ -3,6 +3,7 @@ begun, one that may not be paid to its end is told so. A balance that cannot be 
 
 from __future__ import annotations
 
+from rpd.adapters.checking.account import offers_of
 from rpd.adapters.checking.credit import check_credit
 from rpd.adapters.cli import output
 from rpd.adapters.forensics.estimate import estimate
@@ -44,7 +45,7 @@ def _offers(job: Job, access: Access) -> tuple[Offer, ...]:
 
     cloud = cloud_for(access, ProcessControl())
     try:
-        return cloud.cpu_offers() if job.pod.cpu_order else cloud.offers(job.pod.gpu_count)
+        return offers_of(cloud, job)
     except RpdError:
         return ()
     finally:

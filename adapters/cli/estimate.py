@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rpd.adapters.checking.account import check_account
+from rpd.adapters.checking.account import check_account, offers_of
 from rpd.adapters.checking.credit import check_credit
 from rpd.adapters.checking.finding import Finding
 from rpd.adapters.checking.payload import Payload, judged, payloads
@@ -17,7 +17,7 @@ from rpd.adapters.cli.credit import balance_of
 from rpd.adapters.cli.listing import table
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.forensics.estimate import BOOT_MINUTES, Estimate, document, estimate
-from rpd.adapters.local.clouds import Access, default_access, sandbox_access, sandbox_home
+from rpd.adapters.local.clouds import Access, chosen_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.jobfile import LoadedJob
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 def estimate_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0, or 6 when no candidate is within the price cap."""
     loaded = said.load(job)
-    access = _access(use_sandbox=use_sandbox)
-    found = estimate(loaded.job, _offers(_cloud(access), loaded))
+    access = chosen_access(state_home(), use_sandbox=use_sandbox)
+    found = estimate(loaded.job, offers_of(_cloud(access), loaded.job))
     balance = balance_of(access)
     if as_json:
         output.answer(
@@ -67,9 +67,9 @@ def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, off
     offers: tuple[Offer, ...] = ()
     balance = None
     if not offline:
-        access = _access(use_sandbox=use_sandbox)
+        access = chosen_access(state_home(), use_sandbox=use_sandbox)
         cloud = _cloud(access)
-        offers = _offers(cloud, loaded)
+        offers = offers_of(cloud, loaded.job)
         looked += check_account(loaded.job, cloud)
         balance = balance_of(access)
     found = estimate(loaded.job, offers)
@@ -110,20 +110,10 @@ def _credit(balance: Balance | None, found: Estimate) -> list[Finding]:
     return list(check_credit(balance, found)) if balance is not None else []
 
 
-def _access(*, use_sandbox: bool) -> Access:
-    home = state_home()
-    return sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
-
-
 def _cloud(access: Access) -> RunPodCloud:
     from rpd.adapters.wiring import cloud_for
 
     return cloud_for(access, ProcessControl())
-
-
-def _offers(cloud: RunPodCloud, loaded: LoadedJob) -> tuple[Offer, ...]:
-    pod = loaded.job.pod
-    return cloud.cpu_offers() if pod.cpu_order else cloud.offers(pod.gpu_count)
 
 
 def _steps(loaded: LoadedJob, sent: list[Payload]) -> list[str]:

@@ -8,7 +8,7 @@ import msgspec
 
 from rpd.adapters.checking.account import meant
 from rpd.adapters.cli.volume_account import told
-from rpd.adapters.local.clouds import default_access, sandbox_access, sandbox_home
+from rpd.adapters.local.clouds import chosen_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.words import one_line
@@ -87,7 +87,7 @@ def look(asked: Wanted, *, use_sandbox: bool) -> tuple[Market, Wanted]:
     from rpd.adapters.wiring import cloud_for
 
     home = state_home()
-    access = sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
+    access = chosen_access(home, use_sandbox=use_sandbox)
     cloud = cloud_for(access, ProcessControl())
     try:
         with told():

@@ -17,6 +17,7 @@ from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
 from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.person import expanded
 from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
@@ -72,7 +73,7 @@ def release_run(run: str | None, how: How, *, state_file: str | None, as_json: b
     stored)."""
     if run is not None and state_file is not None:
         raise UserError("name the run, or its --state-file")
-    path = find_journal(run if state_file is None else str(Path(state_file).expanduser().absolute()), to_act=True)
+    path = find_journal(run if state_file is None else str(Path(expanded(state_file)).absolute()), to_act=True)
     if how.word == "preserve" and how.until is None:
         return report_run(path, as_json=as_json)
     if fold(read(path).records).closed is None:

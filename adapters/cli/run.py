@@ -17,7 +17,7 @@ from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.cli.paused import pause_options
 from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access, default_access, redactor_for, sandbox_access, sandbox_home
+from rpd.adapters.local.clouds import Access, chosen_access, redactor_for
 from rpd.adapters.local.dirs import new_token, state_home
 from rpd.adapters.local.fingerprint import fingerprint
 from rpd.adapters.local.inline_job import NO_FILE
@@ -65,7 +65,7 @@ def run_file(
     if not new:
         _refuse_second(loaded, home)
     ssh_key(loaded.job.ssh.key_path, home)
-    access = sandbox_access(sandbox_home(home)) if use_sandbox else default_access(home)
+    access = chosen_access(home, use_sandbox=use_sandbox)
     options = pause_options(loaded, access, home, fresh=fresh)
     if wait_for_stock is not None:
         options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)

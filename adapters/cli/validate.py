@@ -88,13 +88,13 @@ def _asked(job: Job, wanted: Wanted) -> Iterator[Finding]:
         yield from scan(job)
     if wanted.account:
         from rpd.adapters.checking.account import check_account
-        from rpd.adapters.local.clouds import default_access, sandbox_access, sandbox_home
+        from rpd.adapters.local.clouds import chosen_access
         from rpd.adapters.local.control import ProcessControl
         from rpd.adapters.wiring import cloud_for
 
         home = state_home()
         try:
-            access = sandbox_access(sandbox_home(home)) if wanted.use_sandbox else default_access(home)
+            access = chosen_access(home, use_sandbox=wanted.use_sandbox)
         except UserError as trouble:  # told beside what else is found
             yield error("key", f"{trouble.message} ({trouble.hint})", trouble.exit_code)
         else:

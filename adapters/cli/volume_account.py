@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.cli import output
-from rpd.adapters.local.clouds import default_access, sandbox_access, sandbox_home
+from rpd.adapters.local.clouds import chosen_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.volume_users import VolumeUsers, Workflow, cloud_mark
@@ -77,7 +77,7 @@ class VolumeAccount:
         from rpd.adapters.wiring import cloud_for
 
         self.home = state_home()
-        self.access = sandbox_access(sandbox_home(self.home)) if use_sandbox else default_access(self.home)
+        self.access = chosen_access(self.home, use_sandbox=use_sandbox)
         self.control = ProcessControl()
         self.cloud = cloud_for(self.access, self.control)
         self.mark = cloud_mark(self.access.as_recorded(""))

@@ -65,6 +65,11 @@ def sandbox_access(home: Path) -> Access:
     return Access(profile_of(info.url), Secret(info.api_key), f"the sandbox in {home}", str(home))
 
 
+def chosen_access(state_home: Path, *, use_sandbox: bool) -> Access:
+    """This state home's own sandbox, or the cloud of the environment. Raises UserError (exit code 4)."""
+    return sandbox_access(sandbox_home(state_home)) if use_sandbox else default_access(state_home)
+
+
 def default_access(state_home: Path, environ: Mapping[str, str] = os.environ) -> Access:
     """The cloud of the environment: $RPD_API_URL or RunPod, with the key found there. Raises UserError (exit code
     4)."""

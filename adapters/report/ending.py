@@ -12,7 +12,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
-from rpd.states.names import Outcome, Reason
+from rpd.states.names import Reason
 from rpd.states.policy import released_by, spent_usd, usd_per_hour
 from rpd.states.preserve import is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
@@ -53,16 +53,13 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
 def _headline(facts: Facts, now: Stamp) -> str:
     spent = f"{money(spent_usd(facts, now))} (est.)"
     took = duration(elapsed(facts.started, now)) if facts.started else ""
-    if is_kept(facts, now):
-        outcome, word, _ = verdict(facts)
-        reason = f" ({word})" if outcome is not Outcome.SUCCEEDED else ""
-        code = f", exit code {facts.claim.exit_code}" if facts.claim and facts.claim.exit_code not in (None, 0) else ""
-        return f"{outcome}{reason}{code} in {took}; its pod is kept up; {spent} so far"
-    if facts.closed_outcome is None:
+    kept = is_kept(facts, now)
+    if facts.closed_outcome is None and not kept:
         return f"unfinished in state {facts.state} after {took}; {spent} so far"
-    reason = f" ({facts.closed_reason})" if facts.closed_reason and facts.closed_outcome != "succeeded" else ""
+    outcome, word = verdict(facts)[:2] if kept else (facts.closed_outcome, facts.closed_reason)
+    reason = f" ({word})" if word and outcome != "succeeded" else ""
     code = f", exit code {facts.claim.exit_code}" if facts.claim and facts.claim.exit_code not in (None, 0) else ""
-    return f"{facts.closed_outcome}{reason}{code} in {took}; {spent}"
+    return f"{outcome}{reason}{code} in {took}; {f'its pod is kept up; {spent} so far' if kept else spent}"
 
 
 def _way_in(facts: Facts) -> str:
