@@ -13,6 +13,8 @@ import pytest
 from tests.packaging.wheel import built_wheel
 
 ROOT = Path(__file__).parents[2]
+ONE_WHEEL = pytest.mark.xdist_group("wheel")
+"""What looks at the wheel runs in one process, so that it is built once."""
 ROOMS = ("journal", "engine", "states", "adapters")
 
 
@@ -59,6 +61,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(built_wheel(tmp_path_factory.mktemp("wheel")))
 
 
+@ONE_WHEEL
 def test_the_wheel_holds_every_module_and_data_file(wheel: zipfile.ZipFile) -> None:
     inside = {name for name in wheel.namelist() if name.startswith("rpd/")}
     wanted = {
@@ -71,6 +74,7 @@ def test_the_wheel_holds_every_module_and_data_file(wheel: zipfile.ZipFile) -> N
     assert wanted - inside == set()
 
 
+@ONE_WHEEL
 def test_the_wheel_puts_nothing_top_level_but_rpd(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"rpd"}

@@ -275,6 +275,7 @@ def test_a_port_is_fresh_and_closes_with_the_pod(tmp_path: Path, isolation: str)
     run(test())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="needs an ssh client")
 def test_openssh_moves_200_megabytes_each_way(tmp_path: Path) -> None:
     async def test() -> None:

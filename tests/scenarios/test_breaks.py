@@ -37,6 +37,7 @@ def collected(stage: Stage) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_a_state_file_that_is_something_else_does_not_strand_the_pod(stage: Stage) -> None:
     (stage.folder / "state.json").write_text("not a pointer\n")
     done = stage.run(config(state_file="state.json"))
@@ -45,6 +46,7 @@ def test_a_state_file_that_is_something_else_does_not_strand_the_pod(stage: Stag
     assert (stage.folder / "state.json").read_text() == "not a pointer\n"
 
 
+@pytest.mark.slow
 @pytest.mark.weak_point(5)
 def test_gc_releases_where_the_run_folder_cannot_be_made(stage: Stage) -> None:
     stage.play(boot_seconds=60)
@@ -56,6 +58,7 @@ def test_gc_releases_where_the_run_folder_cannot_be_made(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 def test_gc_releases_without_the_secrets_of_the_job(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.play(boot_seconds=60)
     monkeypatch.setenv("HF_TOKEN", "hf_abcdefghijklmnop")
@@ -66,6 +69,7 @@ def test_gc_releases_without_the_secrets_of_the_job(stage: Stage, monkeypatch: p
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["first line", "emptied", "removed", "cut at a border"])
 def test_gc_finds_the_pod_of_a_journal_in_ruins(stage: Stage, damage: str) -> None:
     stage.play(boot_seconds=60)
@@ -134,6 +138,7 @@ def test_an_intent_is_anchored_before_it_costs_anything(stage: Stage) -> None:
     stage.nothing_computes()
 
 
+@pytest.mark.slow
 def test_gc_never_deletes_a_pod_that_its_run_kept(stage: Stage) -> None:
     done = stage.run(config(RESULT + "exit 3", lifecycle={"on_failure": "stop"}))
     assert done.returncode == 5, done.stderr
@@ -206,6 +211,7 @@ def test_a_job_that_wipes_the_volume_still_ends_as_it_ends(stage: Stage) -> None
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_a_container_that_restarts_by_itself_does_not_hang_the_run(stage: Stage) -> None:
     live = stage.begin(config(RESULT + GATED, artifacts=artifact()))
     live.until("monitor")
@@ -215,6 +221,7 @@ def test_a_container_that_restarts_by_itself_does_not_hang_the_run(stage: Stage)
     assert Path(stage.inspect()["run_dir"], "out/result.txt").exists()
 
 
+@pytest.mark.slow
 def test_gc_releases_without_the_ssh_key(stage: Stage) -> None:
     key = stage.folder / "id"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
@@ -225,6 +232,7 @@ def test_gc_releases_without_the_ssh_key(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 @pytest.mark.weak_point(5)
 def test_the_run_folder_vanishes_while_the_job_runs(stage: Stage) -> None:
     live = stage.begin(config(RESULT + GATED, artifacts=artifact()))
@@ -301,6 +309,7 @@ ODD_REQUESTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ODD_REQUESTS.values(), ids=ODD_REQUESTS)
 def test_a_request_of_no_known_kind_does_not_end_a_live_run(stage: Stage, content: bytes) -> None:
     live = stage.begin(config(GATED))
@@ -331,6 +340,7 @@ def test_term_to_gc_in_its_proof(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hand", "words"),
     [("stop", "somebody stopped the pod"), pytest.param("delete", "not there any more", marks=pytest.mark.slow)],
@@ -344,6 +354,7 @@ def test_resume_sees_at_once_that_its_pod_does_not_run(stage: Stage, hand: str, 
     assert live.end() == 10, live.text
 
 
+@pytest.mark.slow
 def test_a_find_that_babbles_costs_the_results_of_this_run_and_nothing_more(stage: Stage) -> None:
     babble = "printf '#!/bin/sh\\necho noise\\n' > /usr/local/bin/find; chmod 755 /usr/local/bin/find\n"
     done = stage.run(config(f"{RESULT}mkdir -p /usr/local/bin; {babble}", artifacts=artifact()))
@@ -384,6 +395,7 @@ def rc_file(line: str) -> list[dict[str, Any]]:
     return [{"command": f"echo {shlex.quote(line)} >/root/.bashrc", "timeout_sec": 30}]
 
 
+@pytest.mark.slow
 def test_what_a_login_shell_prints_does_not_turn_a_file_into_nothing(stage: Stage) -> None:
     one = [{"label": "result", "remote_path": "/workspace/result.txt", "local_path": "{run_dir}/result.txt"}]
     done = stage.run(config("echo 42 >/workspace/result.txt", setup=rc_file("echo welcome"), artifacts=one))
@@ -482,6 +494,7 @@ def test_a_launch_cut_off_before_its_effect_gets_its_secret_again(
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(69)
 def test_a_launch_cut_off_that_lacks_its_secret_now_gives_the_pod_back(
     stage: Stage, monkeypatch: pytest.MonkeyPatch

@@ -121,6 +121,7 @@ def test_a_file_that_did_not_arrive_keeps_the_pod_until_it_has(stage: Stage, mon
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_nothing_to_push_is_a_missing_result(stage: Stage) -> None:
     done = stage.run(job(body="echo nothing", on_success="delete"))
@@ -169,6 +170,7 @@ def test_a_single_file_and_a_source_file_with_the_keys(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_files_that_share_a_place_go_into_it_as_a_folder(stage: Stage) -> None:
     document = job("s3://results/x", remote_path="/workspace/out/result.txt")
@@ -179,6 +181,7 @@ def test_files_that_share_a_place_go_into_it_as_a_folder(stage: Stage) -> None:
     assert lying(stage, "results") == {"x/result.txt": 3, "x/a b.json": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_a_source_file_that_prints_is_no_answer_of_the_tool(stage: Stage) -> None:
     """Nor is how it ends: the job goes on after such a file, too."""

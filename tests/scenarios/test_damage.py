@@ -54,6 +54,7 @@ def test_a_damaged_journal_is_listed_with_its_good_part(past: Stage, whole: list
     assert "unreadable after boot" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.row(108, 126)
 def test_events_go_on_behind_the_damage_and_say_so(past: Stage, whole: list[bytes]) -> None:
     past.journal.write_bytes(b"".join([*whole[:10], b"not json\n", *whole[11:]]))

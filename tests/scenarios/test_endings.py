@@ -86,6 +86,7 @@ def test_a_job_past_its_budget_is_stopped_and_collected(stage: Stage) -> None:
     assert stage.result() == "42\n"
 
 
+@pytest.mark.slow
 def test_a_job_may_ask_for_the_largest_numbers(stage: Stage) -> None:
     longest = {"max_runtime_minutes": 525600, "ssh_ready_timeout_sec": 31536000, "cost_cap_usd": 1e6}
     done = stage.run(config(budget=longest, setup=[{"command": "true", "timeout_sec": 31536000}]))
@@ -105,6 +106,7 @@ def test_a_pod_that_vanishes_loses_the_run(stage: Stage) -> None:
     assert (seen["outcome"], seen["reason"], seen["debts"]) == ("lost", "pod_vanished", [])
 
 
+@pytest.mark.slow
 @pytest.mark.row(79, 127)
 def test_a_pod_stopped_by_somebody_is_started_and_its_claim_read(stage: Stage) -> None:
     live = stage.begin(config(GATED, artifacts=artifact()))
@@ -201,6 +203,7 @@ def test_bad_input_rents_nothing(tmp_path: Path, document: dict[str, object], wo
     assert not stage.sandbox_home.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.weak_point(17)
 @pytest.mark.row(76)
 def test_a_failure_marker_that_the_config_names_ends_the_job(stage: Stage) -> None:

@@ -248,6 +248,7 @@ def test_every_reason_has_its_words() -> None:
     assert set(WHY) == set(Reason)
 
 
+@pytest.mark.slow
 @pytest.mark.row(118)
 def test_the_estimate_stands_beside_what_was_booked(past: Stage) -> None:
     found = told(past, "cost", ids(past)[0])

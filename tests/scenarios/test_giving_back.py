@@ -34,6 +34,7 @@ def in_boot(stage: Stage, *, dead: bool) -> Live:
     return live
 
 
+@pytest.mark.slow
 @pytest.mark.row(84)
 @alive_or_dead
 def test_cancel_ends_a_running_job(stage: Stage, dead: bool) -> None:
@@ -157,6 +158,7 @@ def test_gc_stops_a_pod_with_results_and_resume_fetches_them(stage: Stage) -> No
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_gc_leaves_a_live_engine_alone(stage: Stage) -> None:
     live = in_the_run(stage, dead=False)
     done = gc(stage, "--yes")
@@ -176,6 +178,7 @@ def asked_while_frozen(stage: Stage, *words: str) -> tuple[Live, Live]:
     return live, asker
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "then", "code", "status"),
     [
@@ -197,6 +200,7 @@ def test_a_request_ends_with_the_engine_it_was_meant_for(
     stage.judge(status, starts=1)
 
 
+@pytest.mark.slow
 def test_who_asked_an_engine_that_died_obeys_itself(stage: Stage) -> None:
     live, asker = asked_while_frozen(stage, "cancel")
     live.kill()
@@ -218,6 +222,7 @@ def test_who_asked_an_engine_that_died_obeying_goes_on(stage: Stage) -> None:
     assert stage.inspect()["outcome"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_who_asked_an_engine_that_was_replaced_asks_the_new_one(stage: Stage) -> None:
     live, asker = asked_while_frozen(stage, "cancel")
     asker.signal(signal.SIGSTOP)

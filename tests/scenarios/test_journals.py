@@ -69,6 +69,7 @@ def test_one_flipped_bit_in_the_index_keeps_nothing_from_acting(stage: Stage, wo
     stage.nothing_computes()
 
 
+@pytest.mark.slow
 def test_one_flipped_bit_in_record_0_does_not_keep_gc_from_acting(stage: Stage) -> None:
     dead_in_boot(stage)
     flip(stage.journal, b'"cloud":', 20)
@@ -77,6 +78,7 @@ def test_one_flipped_bit_in_record_0_does_not_keep_gc_from_acting(stage: Stage) 
     stage.nothing_computes()
 
 
+@pytest.mark.slow
 @pytest.mark.row(108)
 def test_one_flipped_bit_in_record_0_is_told_as_damage(stage: Stage) -> None:
     dead_in_boot(stage)
@@ -152,6 +154,7 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path, command: str, cont
     assert path.read_text() == content
 
 
+@pytest.mark.slow
 def test_a_newer_journal_is_read_and_released_but_not_driven(stage: Stage) -> None:
     dead_in_the_run(stage)
     lines, prev = [], GENESIS

@@ -46,6 +46,7 @@ def row(second: int, *utils: float | None) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.row(119, 129)
 def test_a_line_per_quantity_and_gpu(past: Stage) -> None:
     done = past.rpd("metrics")

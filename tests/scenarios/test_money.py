@@ -145,6 +145,7 @@ def test_a_storm_of_edge_pages_on_everything(stage: Stage) -> None:
     assert stage.starts() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.row(56, 58)
 def test_a_host_that_never_boots_is_given_back_for_the_next(stage: Stage) -> None:
     stage.fault("F16")
@@ -165,6 +166,7 @@ def test_hosts_that_never_boot_end_the_run(stage: Stage) -> None:
     assert (seen["outcome"], seen["reason"], seen["debts"]) == ("refused", "hosts_never_booted", [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "options"),
     [

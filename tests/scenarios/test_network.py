@@ -44,6 +44,7 @@ def test_an_api_in_trouble_does_not_disturb_the_job(stage: Stage, fault: str, op
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.weak_point(6)
 def test_an_api_that_stays_away_at_the_end_keeps_the_debt_open_until_it_is_back(stage: Stage) -> None:
     live = stage.begin(config(GATED))

@@ -9,6 +9,7 @@ import pytest
 from tests.scenarios.stage import IMAGE, Stage, config
 
 
+@pytest.mark.slow
 @pytest.mark.row(10, 39, 52, 132)
 def test_one_run_may_differ_from_its_file(stage: Stage) -> None:
     job = config("echo {word} {other}", variables={"word": "file", "other": "x"})

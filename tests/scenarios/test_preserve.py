@@ -15,6 +15,7 @@ FAILING = "mkdir -p /workspace/out; echo traces >/workspace/out/result; exit 3"
 PRESERVE = {"on_failure": "preserve", "preserve_minutes": 30}
 
 
+@pytest.mark.slow
 @pytest.mark.row(96, 104)
 def test_a_failed_run_keeps_its_pod_up_and_says_for_how_long(stage: Stage) -> None:
     done = stage.run(config(FAILING, lifecycle=PRESERVE, artifacts=artifact()))

@@ -103,6 +103,7 @@ cat > "$2" <<'END_OF_INSTALLER'
     assert stage.result("out/job") == "Python 3.12.4\n", "and the job finds it on its PATH"
 
 
+@pytest.mark.slow
 @pytest.mark.row(70, 71)
 def test_a_pod_that_cannot_get_uv_says_so_and_is_given_back(stage: Stage) -> None:
     missing = tools(curl=FAILING, wget=FAILING, python3=FAILING, python=FAILING)
@@ -115,6 +116,7 @@ def test_a_pod_that_cannot_get_uv_says_so_and_is_given_back(stage: Stage) -> Non
     assert (told["reason"], told["python_version"], told["python_version_in_pod"]) == ("preflight", "3.12", None)
 
 
+@pytest.mark.slow
 @pytest.mark.row(70)
 def test_a_version_that_uv_does_not_have_ends_the_run_before_the_job(stage: Stage) -> None:
     done = stage.run(pinned("3.99", setup=tools(uv=UV), lifecycle={"on_failure": "stop"}))
@@ -123,6 +125,7 @@ def test_a_version_that_uv_does_not_have_ends_the_run_before_the_job(stage: Stag
     stage.judge("EXITED", starts=0)
 
 
+@pytest.mark.slow
 @pytest.mark.row(70)
 def test_the_version_is_checked_before_anything_is_rented(stage: Stage) -> None:
     for version in (3.12, "3", "3.12.x", "2.7"):

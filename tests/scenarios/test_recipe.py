@@ -59,6 +59,7 @@ def test_the_recipe_runs_unchanged(place: Stage) -> None:
     assert not (place.user / ".runpod-my-benchmark-current").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.row(132)
 def test_the_pointer_file_lives_as_long_as_the_pod(stage: Stage) -> None:
     gated = RECIPE.replace("  body: |\n", "  body: |\n    until [ -e /workspace/go ]; do sleep 0.05; done\n")

@@ -87,6 +87,7 @@ def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage
     assert f"rpd release {stage.run_id} --delete" in live.text
 
 
+@pytest.mark.slow
 @pytest.mark.weak_point(2)
 @pytest.mark.row(111)
 @on_and_off
@@ -99,6 +100,7 @@ def test_term_stops_a_running_job_and_brings_back_what_there_is(stage: Stage, te
     assert stage.result() == "42\n"
 
 
+@pytest.mark.slow
 @on_and_off
 def test_a_second_ctrl_c_leaves_at_once_and_names_the_debt(stage: Stage, terminal: bool) -> None:
     stage.play(boot_seconds=60)
@@ -119,6 +121,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_names_the_debt(stage: Stage, termina
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 @pytest.mark.row(111)
 def test_a_lost_terminal_does_not_end_the_run(stage: Stage) -> None:
     stage.job(config(RESULT_FIRST, artifacts=artifact()))
@@ -184,6 +187,7 @@ def without_streams(stage: Stage, *words: str) -> int:
     return done.returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["resume", "release", "cancel", "gc --yes"])
 def test_a_command_without_streams_gives_the_pod_back(stage: Stage, words: str) -> None:
     stage.play(boot_seconds=4)
@@ -195,6 +199,7 @@ def test_a_command_without_streams_gives_the_pod_back(stage: Stage, words: str) 
     assert stage.inspect()["verified"]
 
 
+@pytest.mark.slow
 def test_a_run_without_streams_runs(stage: Stage) -> None:
     stage.job(config())
     assert without_streams(stage, "run", "job.yaml", "--sandbox") == 0, stage.state()
@@ -202,6 +207,7 @@ def test_a_run_without_streams_runs(stage: Stage) -> None:
     assert stage.inspect()["verified"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
 def test_a_full_disk_under_stderr_does_not_make_a_success_a_failure(stage: Stage) -> None:
     stage.job(config("echo hi"))

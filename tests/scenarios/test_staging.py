@@ -66,6 +66,7 @@ def test_what_git_ignores_stays_here(stage: Stage, project: Path) -> None:
     assert "git lists nothing in nested, a repository of its own" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.row(65)
 def test_what_git_ignores_stays_there(stage: Stage, project: Path) -> None:
     """What a run made in the pod under an ignored name is kept, as excluded paths are; all else follows the source."""

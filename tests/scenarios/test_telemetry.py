@@ -11,6 +11,7 @@ from tests.scenarios.stage import Stage, artifact, config
 SAMPLED = {"sample_interval_sec": 5}
 
 
+@pytest.mark.slow
 @pytest.mark.row(119, 120)
 def test_a_job_is_sampled_and_its_pod_described(stage: Stage) -> None:
     body = "mkdir -p /workspace/out; export MINE=secretish; sleep 7; ps -e -o args > /workspace/out/ps.txt || :"

@@ -38,6 +38,7 @@ def existing(stage: Stage) -> list[tuple[str, int]]:
     return [(each["name"], each["size_gb"]) for each in stage.truth()["volumes"] if each["exists"]]
 
 
+@pytest.mark.slow
 @pytest.mark.row(47)
 def test_made_listed_grown_and_deleted_each_with_its_price(stage: Stage) -> None:
     made = create(stage, size=100)
@@ -115,6 +116,7 @@ def test_a_name_that_two_bear_is_no_name(stage: Stage) -> None:
     assert len(existing(stage)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.row(47)
 def test_on_a_terminal_it_asks_and_the_name_is_to_be_typed(stage: Stage) -> None:
     words = ("volumes", "create", "--sandbox", "--name", "data", "--size-gb", "10", *PLACE)
@@ -134,6 +136,7 @@ def test_on_a_terminal_it_asks_and_the_name_is_to_be_typed(stage: Stage) -> None
     assert existing(stage) == []
 
 
+@pytest.mark.slow
 @pytest.mark.row(47)
 def test_a_volume_that_is_gone_meanwhile_counts_as_deleted(stage: Stage) -> None:
     made = create(stage)["volume"]["id"]
@@ -184,6 +187,7 @@ def test_a_command_that_was_killed_in_mid_order_does_not_make_two(stage: Stage) 
     assert existing(stage) == [("data", 10)]
 
 
+@pytest.mark.slow
 @pytest.mark.row(47)
 def test_two_commands_do_not_make_two_of_one_name(stage: Stage) -> None:
     stage.fault("F41", how="timeout", seconds=1.0)
@@ -253,6 +257,7 @@ def test_a_refused_key_and_no_key(stage: Stage) -> None:
     assert no_key.returncode == 4 and "RUNPOD_API_KEY" in no_key.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.row(47)
 def test_without_the_sandbox_option_the_environment_names_the_cloud(stage: Stage) -> None:
     info = daemon.find(stage.sandbox_home)

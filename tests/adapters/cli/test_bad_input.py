@@ -100,6 +100,7 @@ def test_names_that_are_no_utf8(rpd: Typist) -> None:
     assert rpd.is_untouched()
 
 
+@pytest.mark.slow
 def test_words_that_are_no_command(rpd: Typist) -> None:
     assert "no such command 'rnu'. Did you mean 'run'" in rpd.refused("rnu")
     assert "no such option" in rpd.refused("inspect", "--jsn")
@@ -114,6 +115,7 @@ def test_words_that_are_no_command(rpd: Typist) -> None:
     assert rpd.is_untouched()
 
 
+@pytest.mark.slow
 @pytest.mark.weak_point(7)
 def test_a_dead_run_of_the_same_job_is_resumed_not_doubled(rpd: Typist) -> None:
     rpd.write("job.yaml")

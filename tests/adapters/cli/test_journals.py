@@ -20,6 +20,7 @@ INSPECT_KEYS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_names_of_a_run(rpd: Typist) -> None:
     rpd.write("job.yaml")
     assert "there are no runs" in rpd.refused("inspect")

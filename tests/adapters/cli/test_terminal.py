@@ -50,6 +50,7 @@ def on_terminal(rpd: Typist, *words: str) -> tuple[int, str]:
     return process.wait(30), seen.decode(errors="replace")
 
 
+@pytest.mark.slow
 def test_a_run_on_a_terminal_and_its_json(rpd: Typist, tmp_path: Path) -> None:
     rpd.write("job.yaml", JOB[: JOB.index("run:")].replace("variables: {word: hello}\n", "") + BODY.lstrip())
     try:

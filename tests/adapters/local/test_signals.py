@@ -23,21 +23,24 @@ from pathlib import Path
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.signals import LeaveNow, signal_requests
 
-said = open(sys.argv[1], "a", buffering=1)
+said = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+def say(line):  # a handler may come in the middle of it, which a buffered file would not bear
+    os.write(said, (line + "\\n").encode())
+
 control = ProcessControl()
 try:
-    with signal_requests(control.ask, on_hangup=lambda: said.write("hangup\\n")):
-        said.write("ready\\n")
+    with signal_requests(control.ask, on_hangup=lambda: say("hangup")):
+        say("ready")
         end = time.monotonic() + 30
         while time.monotonic() < end:
             control.wait(5)
             while (request := control.take()) is not None:
-                said.write(f"{request.what} {request.by} {request.detail}\\n")
+                say(f"{request.what} {request.by} {request.detail}")
                 print("heard on stdout", flush=True)
                 if request.what == "cancel":
                     sys.exit(0)
 except LeaveNow as leaving:
-    said.write(f"leave {leaving.exit_code}\\n")
+    say(f"leave {leaving.exit_code}")
     sys.exit(leaving.exit_code)
 """
 

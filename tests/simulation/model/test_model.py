@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,11 @@ S, T = State, Trigger
 ONE_SEARCH = pytest.mark.xdist_group("model of the shipped lifecycle")
 """What looks at the same search runs in the same process, so that it is made once."""
 DEFAULT = {"default": JOBS["default"]}
+
+
+def slow(*case: object) -> Any:
+    """A case for `make test-all`."""
+    return pytest.param(*case, marks=pytest.mark.slow)
 
 
 def words(value: object) -> str:
@@ -74,18 +80,18 @@ def test_no_way_out_may_be_missing_where_a_pod_may_compute(shipped: Checked) -> 
     [
         (plants.another_end(), "monitor --job_ended--> done is allowed while a pod may compute"),
         (plants.without_guards(T.RELEASED, S.RELEASE, "release_is_proved"), "release --released--> report is allowed"),
-        (plants.without_guards(T.TRY_NEXT, S.RELEASE, "release_is_proved"), "release --try_next--> select is allowed"),
+        slow(plants.without_guards(T.TRY_NEXT, S.RELEASE, "release_is_proved"), "--try_next--> select is allowed"),
         (plants.without(T.CANCEL, S.PREFLIGHT), "preflight: a pod may compute (pod yes), without an edge for cancel"),
-        (plants.without(T.POD_GONE, S.MONITOR), "monitor: a pod may compute (pod yes), without an edge for pod_gone"),
+        slow(plants.without(T.POD_GONE, S.MONITOR), "a pod may compute (pod yes), without an edge for pod_gone"),
         (plants.elsewhere(T.CANCEL, S.BOOT, S.SELECT), "boot --cancel--> select leads past the release"),
         (plants.without(T.STEP_FAILED, S.STAGE), "stage: the step raises Forbidden: job: no rule for"),
         (plants.without_debt(), "create: a pod may compute (pod maybe), and nobody is named to release it"),
         (plants.without_probe(S.CREATE), "create: nothing settles an unknown create_pod"),
-        (plants.without_probe(S.LAUNCH), "launch: nothing settles an unknown launch_job"),
-        (plants.without_probe(S.COLLECT), "collect: nothing settles an unknown"),
+        slow(plants.without_probe(S.LAUNCH), "launch: nothing settles an unknown launch_job"),
+        slow(plants.without_probe(S.COLLECT), "collect: nothing settles an unknown"),
         (plants.acting_probe(S.CREATE), "the probe of create_pod in state create causes create_pod"),
-        (plants.acting_probe(S.LAUNCH), "the probe of launch_job in state launch causes launch_job"),
-        pytest.param(plants.back_and_forth(), "no end can be reached", marks=pytest.mark.slow),
+        slow(plants.acting_probe(S.LAUNCH), "the probe of launch_job in state launch causes launch_job"),
+        slow(plants.back_and_forth(), "no end can be reached"),
     ],
     ids=words,
 )  # fmt: skip
@@ -97,16 +103,18 @@ def test_a_planted_fault_in_table_or_state_is_named(lifecycle: plants.JobLifecyc
     ("plant", "named"),
     [
         (plants.always_delete, "release_how says delete, and the results are nowhere else"),
-        (plants.stale_claim, "collect: release_how says delete, and the results are nowhere else (job running)"),
+        slow(
+            plants.stale_claim,
+            "collect: release_how says delete, and the results are nowhere else (job running)",
+        ),
         (plants.by_name_only, "delete_pod of a pod of somebody else"),
-        pytest.param(
+        slow(
             plants.no_answer_for_gone,
             "release_how says delete, and the results are nowhere else",
-            marks=pytest.mark.slow,
         ),
         (plants.adopting_by_name_only, "of a pod of somebody else"),
         (plants.hasty_proof, "release --released--> report is allowed while a pod may compute"),
-        pytest.param(plants.endless_proof, "release: no end can be reached", marks=pytest.mark.slow),
+        slow(plants.endless_proof, "release: no end can be reached"),
     ],
     ids=words,
 )
