@@ -5,9 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # Some machines forbid Python to keep what it has compiled; then each of the thousand commands under test compiles
-# rpd anew, and the tests take half as long again.
+# rpd anew.
 unexport PYTHONDONTWRITEBYTECODE
-# Most tests wait for pods to boot, not for a processor.
+# Many tests wait for pods to boot; others have the processor meanwhile.
 JOBS ?= 4
 N ?= 60
 SEED ?= 1

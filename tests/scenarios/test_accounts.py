@@ -84,7 +84,7 @@ def killed_in(stage: Stage, state: str) -> None:
 
 
 @pytest.mark.parametrize("words", [("resume",), ("gc", "--yes"), ("release",)])
-@pytest.mark.parametrize("state", ["boot", pytest.param("monitor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("state", ["boot", "monitor"])
 @pytest.mark.slow
 def test_a_key_of_another_account_does_not_prove_that_a_pod_is_gone(
     stage: Stage, accounts: Accounts, monkeypatch: pytest.MonkeyPatch, state: str, words: tuple[str, ...]

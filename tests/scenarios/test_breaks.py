@@ -344,7 +344,7 @@ def test_term_to_gc_in_its_proof(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("hand", "words"),
-    [("stop", "somebody stopped the pod"), pytest.param("delete", "not there any more", marks=pytest.mark.slow)],
+    [("stop", "somebody stopped the pod"), ("delete", "not there any more")],
 )
 def test_resume_sees_at_once_that_its_pod_does_not_run(stage: Stage, hand: str, words: str) -> None:
     """No address comes to a pod that is stopped or gone, however long one waits for it."""

@@ -70,10 +70,10 @@ def test_no_warning_where_the_time_limit_keeps_the_run_below_what_there_is(stage
     ("how", "options"),
     [
         ("errors", {}),
-        pytest.param("429", {}, marks=pytest.mark.slow),
-        pytest.param("gone", {}, marks=pytest.mark.slow),
-        pytest.param("drop", {}, marks=pytest.mark.slow),
-        pytest.param("timeout", {"seconds": 20}, marks=pytest.mark.slow),
+        ("429", {}),
+        ("gone", {}),
+        ("drop", {}),
+        ("timeout", {"seconds": 20}),
     ],
 )
 @pytest.mark.slow

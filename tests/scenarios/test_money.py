@@ -170,22 +170,17 @@ def test_hosts_that_never_boot_end_the_run(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("fault", "options"),
     [
-        *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in (
-                ("F16", {"seconds": 1}),
-                ("F17", {"seconds": 1}),
-                ("F17", {"seconds": 1, "how": "empty"}),
-                ("F18", {"seconds": 1}),
-                ("F19", {"seconds": 1, "how": "refuse"}),
-                ("F19", {"seconds": 1, "how": "nobanner"}),
-                ("F19", {"seconds": 1, "how": "close"}),
-                ("F19", {"seconds": 1, "how": "auth"}),
-                ("F34", {"how": "extra"}),
-                ("F34", {"how": "null"}),
-                ("F32", {"how": "short"}),
-            )
-        ),
+        ("F16", {"seconds": 1}),
+        ("F17", {"seconds": 1}),
+        ("F17", {"seconds": 1, "how": "empty"}),
+        ("F18", {"seconds": 1}),
+        ("F19", {"seconds": 1, "how": "refuse"}),
+        ("F19", {"seconds": 1, "how": "nobanner"}),
+        ("F19", {"seconds": 1, "how": "close"}),
+        ("F19", {"seconds": 1, "how": "auth"}),
+        ("F34", {"how": "extra"}),
+        ("F34", {"how": "null"}),
+        ("F32", {"how": "short"}),
         ("F34", {"how": "status"}),
     ],
     ids=lambda value: value if isinstance(value, str) else value.get("how", ""),

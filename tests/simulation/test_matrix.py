@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.lives import LIVES
 from tests.simulation.matrix import Cell, fill
 
-SHARE = ("create answered by nothing", "gc finds results", "out of time")
+SHARE = ("create answered by nothing", "detached", "gc finds results", "wrong hardware", "out of time")
 
 
 def _broken(cells: dict[tuple[str, str, str], Cell]) -> list[str]:

@@ -10,7 +10,7 @@ from tests.simulation.lives import LIVES, Life
 from tests.simulation.run import Simulation
 from tests.simulation.shrink import story
 
-SEEDS = 600
+SEEDS = 1000
 """The share of `make sim` that every `make test` runs."""
 
 
@@ -26,10 +26,10 @@ def test_a_life_ends_as_it_says(life: Life) -> None:
 def test_seeds_break_no_promise() -> None:
     figures = campaign(range(SEEDS))
     assert [f"seed {seed}: {violation}" for seed, violation in figures.broken] == []
-    assert len(figures.struck) > len(reach().pairs) * 0.7
+    assert len(figures.struck) > len(reach().pairs) * 0.85
 
 
-@pytest.mark.parametrize("seed", range(0, 600, 151))
+@pytest.mark.parametrize("seed", range(0, 600, 37))
 def test_a_seed_is_the_same_run_every_time(seed: int) -> None:
     assert draw(seed) == draw(seed)
     one, other = Simulation(draw(seed)).run(), Simulation(draw(seed)).run()

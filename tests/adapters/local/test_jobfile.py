@@ -445,7 +445,7 @@ _values = st.recursive(_leaves, lambda inner: st.lists(inner, max_size=3) | st.d
 
 
 @given(st.dictionaries(_keys, _values, max_size=8))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_data_loads_or_is_a_spec_error(data: dict[str, object]) -> None:
     import msgspec
 

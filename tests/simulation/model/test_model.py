@@ -80,9 +80,15 @@ def test_no_way_out_may_be_missing_where_a_pod_may_compute(shipped: Checked) -> 
     [
         (plants.another_end(), "monitor --job_ended--> done is allowed while a pod may compute"),
         (plants.without_guards(T.RELEASED, S.RELEASE, "release_is_proved"), "release --released--> report is allowed"),
-        slow(plants.without_guards(T.TRY_NEXT, S.RELEASE, "release_is_proved"), "--try_next--> select is allowed"),
+        slow(
+            plants.without_guards(T.TRY_NEXT, S.RELEASE, "release_is_proved"),
+            "release --try_next--> select is allowed",
+        ),
         (plants.without(T.CANCEL, S.PREFLIGHT), "preflight: a pod may compute (pod yes), without an edge for cancel"),
-        slow(plants.without(T.POD_GONE, S.MONITOR), "a pod may compute (pod yes), without an edge for pod_gone"),
+        slow(
+            plants.without(T.POD_GONE, S.MONITOR),
+            "monitor: a pod may compute (pod yes), without an edge for pod_gone",
+        ),
         (plants.elsewhere(T.CANCEL, S.BOOT, S.SELECT), "boot --cancel--> select leads past the release"),
         (plants.without(T.STEP_FAILED, S.STAGE), "stage: the step raises Forbidden: job: no rule for"),
         (plants.without_debt(), "create: a pod may compute (pod maybe), and nobody is named to release it"),
@@ -103,15 +109,9 @@ def test_a_planted_fault_in_table_or_state_is_named(lifecycle: plants.JobLifecyc
     ("plant", "named"),
     [
         (plants.always_delete, "release_how says delete, and the results are nowhere else"),
-        slow(
-            plants.stale_claim,
-            "collect: release_how says delete, and the results are nowhere else (job running)",
-        ),
+        slow(plants.stale_claim, "collect: release_how says delete, and the results are nowhere else (job running)"),
         (plants.by_name_only, "delete_pod of a pod of somebody else"),
-        slow(
-            plants.no_answer_for_gone,
-            "release_how says delete, and the results are nowhere else",
-        ),
+        slow(plants.no_answer_for_gone, "release_how says delete, and the results are nowhere else"),
         (plants.adopting_by_name_only, "of a pod of somebody else"),
         (plants.hasty_proof, "release --released--> report is allowed while a pod may compute"),
         slow(plants.endless_proof, "release: no end can be reached"),
