@@ -17,8 +17,7 @@ from transitions import EventData, Machine
 
 from rpd.engine.rule import Guard, Rule, Table
 
-# It warns about every name that it rightly leaves unbound on a position: some hundred lines per run.
-logging.getLogger("transitions.core").setLevel(logging.ERROR)
+logging.getLogger("transitions.core").disabled = True  # it asks at every step of every move
 
 
 class Forbidden(AssertionError):
@@ -34,15 +33,22 @@ def _nothing(rule: Rule) -> None:
 
 
 class Position:
-    """Where one run stands. Declares `state` and `trigger`, so that the library binds nothing else to it."""
+    """Where one run stands."""
 
-    def __init__(self) -> None:
-        self.state: StrEnum
+    __slots__ = ("before_move", "state")
+
+    def __init__(self, state: StrEnum) -> None:
+        self.state = state
         self.before_move: BeforeMove = _nothing
 
-    def trigger(self, name: str, **kwargs: Any) -> bool:
-        """Replaced by the library when the position is added to a machine."""
-        raise NotImplementedError(name)
+    @property
+    def name(self) -> str:
+        """The state as the library knows it: as plain text, for it unwraps a member of an enum anew at every use."""
+        return str(self.state)
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.state = type(self.state)(name)
 
 
 class StateMachine:
@@ -53,34 +59,21 @@ class StateMachine:
         self._rules = {
             (str(rule.source), str(rule.trigger)): table.matching(rule.source, rule.trigger) for rule in table.rules
         }
-        self._idle: list[Position] = []
         self._machine = Machine(
             model=None,
-            states=table.states,
+            states=[str(state) for state in table.states],
             transitions=[self._line(rule) for rule in table.rules],
-            initial=table.initial,
+            initial=str(table.initial),
             auto_transitions=False,
             send_event=True,
             queued=False,
             ignore_invalid_triggers=False,
-            model_override=True,
+            model_attribute="name",
         )
 
     def enter(self, state: str | None) -> Position:
         """A new position in `state` (as the journal spells it), or in the table's initial state."""
-        initial = self.table.initial if state is None else self.table.states(state)
-        if self._idle:  # binding one to the library costs as much as some ten moves
-            position = self._idle.pop()
-            position.state = initial
-            return position
-        position = Position()
-        self._machine.add_model(position, initial=initial)
-        return position
-
-    def leave(self, position: Position) -> None:
-        """Take a position back; another run may get it."""
-        position.before_move = _nothing
-        self._idle.append(position)
+        return Position(self.table.initial if state is None else self.table.states(state))
 
     def fire(self, position: Position, trigger: str, facts: Any, before_move: BeforeMove) -> Rule:
         """Move by the first rule whose guards hold, calling `before_move` first; returns that rule.
@@ -97,7 +90,8 @@ class StateMachine:
             accepted.append(rule)
 
         position.before_move = note
-        if not position.trigger(str(trigger), facts=facts):
+        # Asked by the event itself, so that no position has to be bound to the library, which costs some ten moves.
+        if not self._machine.events[str(trigger)].trigger(position, facts=facts):
             tried = ", ".join(_guard_names(rule) for rule in rules)
             state = position.state
             raise Forbidden(f"{self.table.name}: {trigger!r} in state {state!r} is refused by its guards: {tried}")
@@ -110,8 +104,8 @@ class StateMachine:
 
         return {
             "trigger": str(rule.trigger),
-            "source": rule.source,
-            "dest": rule.dest,
+            "source": str(rule.source),
+            "dest": str(rule.dest),
             "conditions": [_on_facts(guard) for guard in rule.when],
             "unless": [_on_facts(guard) for guard in rule.unless],
             "before": before,

@@ -111,18 +111,15 @@ class Runner(Generic[F, W]):
     def run(self) -> Ending:
         """Go on until the run is closed or left. Raises JournalError when the journal cannot be kept before anything
         was rented."""
-        try:
-            while self._ending is None:
-                self._take_requests()
-                if self._pending:
-                    self._settle(next(iter(self._pending.values())))
-                    continue
-                try:
-                    self._step(self._decide())
-                except _JournalMoved:
-                    continue  # nothing was begun: decide anew, in the new journal
-        finally:
-            self._machine.leave(self._position)
+        while self._ending is None:
+            self._take_requests()
+            if self._pending:
+                self._settle(next(iter(self._pending.values())))
+                continue
+            try:
+                self._step(self._decide())
+            except _JournalMoved:
+                continue  # nothing was begun: decide anew, in the new journal
         return self._ending
 
     # One decision and what follows from it.
@@ -254,11 +251,11 @@ class Runner(Generic[F, W]):
     def _apply_unwritten(self, body: Observation, live: dict[str, Any]) -> None:
         now = self.clock.now()
         record = Record(-1, 0, "", now, "", body.op, "observation", False, "", "", body)
-        self.lifecycle.apply(self.facts, _with_live(record, live))
+        self.lifecycle.apply(self.facts, _with_live(record, live) if live else record)
 
     def _fold(self, record: Record, live: dict[str, Any] | None = None) -> None:
         """The same for a record just written and one read back: facts, open intents, position, ending."""
-        self.lifecycle.apply(self.facts, _with_live(record, live))
+        self.lifecycle.apply(self.facts, _with_live(record, live) if live else record)
         match record.body:
             case Intent() as intent:
                 self._next_op += 1
@@ -298,7 +295,7 @@ class Runner(Generic[F, W]):
         return self.lifecycle.handlers[self.state]
 
 
-def _with_live(record: Record, live: dict[str, Any] | None) -> Record:
-    if not live or not isinstance(record.body, Observation):
+def _with_live(record: Record, live: dict[str, Any]) -> Record:
+    if not isinstance(record.body, Observation):
         return record
     return msgspec.structs.replace(record, body=msgspec.structs.replace(record.body, data={**record.body.data, **live}))

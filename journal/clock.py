@@ -14,12 +14,12 @@ _PATTERN = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?(?:[Zz]|([+
 
 def to_rfc3339(wall: float) -> str:
     """UTC seconds since 1970 as `2026-11-22T23:55:12.123Z`, cut to milliseconds, within the years 1970-9999."""
-    seconds, milliseconds = divmod(int(min(max(wall, 0.0), _LAST) * 1000), 1000)
-    minutes, second = divmod(seconds, 60)
-    return f"{_minute(minutes)}:{second:02d}.{milliseconds:03d}Z"
+    milliseconds = int((wall if 0.0 <= wall <= _LAST else min(max(wall, 0.0), _LAST)) * 1000)
+    seconds = milliseconds // 1000
+    return f"{_minute(seconds // 60)}:{seconds % 60:02d}.{milliseconds % 1000:03d}Z"
 
 
-@functools.lru_cache(maxsize=64)  # records come in bursts
+@functools.lru_cache(maxsize=1024)  # records come in bursts
 def _minute(minutes: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M", time.gmtime(60 * minutes))
 

@@ -117,20 +117,21 @@ def encode(
     ts_utc = to_rfc3339(at.wall)
     moment = Stamp(float(at.wall), float(at.up), at.boot)
     is_crit = kind not in ADVISORY
+    text = _ascii_json(data)
     envelope = _Envelope(
-        boot=at.boot,
-        crit=is_crit,
-        data=msgspec.Raw(text := _ascii_json(data)),
-        epoch=epoch,
-        event=event,
-        kind=kind,
-        prev=prev,
-        run=run,
-        seq=seq,
-        ts_utc=ts_utc,
-        up=moment.up,
-        v=SCHEMA_VERSION,
-        wall=moment.wall,
+        moment.boot,
+        is_crit,
+        msgspec.Raw(text),
+        epoch,
+        event,
+        kind,
+        prev,
+        run,
+        seq,
+        ts_utc,
+        moment.up,
+        SCHEMA_VERSION,
+        moment.wall,
     )
     line, z = _sealed(envelope)
     if len(line) > RECORD_BYTES_MAX:

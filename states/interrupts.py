@@ -13,7 +13,7 @@ from rpd.states.faults import Fault
 from rpd.states.link import stand_back
 from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
 from rpd.states.notice import budget_warning
-from rpd.states.policy import answer, is_out_of_money, is_out_of_time, is_protected, released_by, request_reason
+from rpd.states.policy import answer, is_protected, released_by, request_reason, used_up
 from rpd.states.sweep import decide_sweep
 
 MISSES_MIN = 3
@@ -26,8 +26,9 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
         return None
     if facts.last_reason == Fault.TAKEN_OVER and facts.failures:
         return stand_back(facts, facts.last_error or "another owner acts on this run")
-    if facts.pod is not None and facts.pod.misses >= MISSES_MIN and _is_vanished(facts, now):
-        if facts.pod.taken is not None and not facts.pod.was_used and state in (State.BOOT, State.CONNECT):
+    pod = facts.pod
+    if pod is not None and pod.misses >= MISSES_MIN and _is_vanished(facts, now):
+        if pod.taken is not None and not pod.was_used and state in (State.BOOT, State.CONNECT):
             return Fire(Trigger.HOST_FAILED, Reason.PAUSED_POD_GONE, "the paused pod is not there any more")
         hoped = (None, Reason.JOB_SUCCEEDED, Reason.RESULTS_UNVERIFIED)
         is_all_here = facts.launch_intended and facts.collected
@@ -38,10 +39,9 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
             if decision is not None:
                 return decision
         if facts.compute_debts and facts.reason is None:  # else only results are fetched, which has its own bounds
-            if is_out_of_time(facts, now):
-                return Fire(Trigger.OUT_OF_TIME, Reason.BUDGET)
-            if is_out_of_money(facts, now):
-                return Fire(Trigger.OUT_OF_MONEY, Reason.BUDGET)
+            end = used_up(facts, now)
+            if end is not None:
+                return Fire(Trigger.OUT_OF_TIME if end == "time" else Trigger.OUT_OF_MONEY, Reason.BUDGET)
     return decide_sweep(facts, now) or budget_warning(state, facts, now)
 
 

@@ -13,13 +13,14 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import Reason, State
-from rpd.states.policy import cost_cap, running_seconds, spent_usd
+from rpd.states.policy import cost_cap, running_seconds, used
 from rpd.states.verdict import verdict
 
 
 def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
     """Plain data, complete even for a run that was refused before anything was rented."""
     outcome, reason, exit_code = verdict(facts)
+    seconds, dollars = used(facts, now)
     pod = facts.pod or next(reversed(facts.pods.values()), None)
     job, claim, code = facts.job, facts.claim, facts.opened.provenance
     return {
@@ -64,8 +65,8 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "disks_per_hour_usd": round(cost.running_disk_usd_per_hour(job.pod.container_disk_gb, facts.volume_gb), 6),
         "storage_per_month_usd": round(_stored(facts), 2),
         "wall_time_sec": round(elapsed(facts.started, now), 3) if facts.started else 0.0,
-        "billed_time_sec": round(sum(running_seconds(each, now) for each in facts.pods.values()), 3),
-        "estimated_cost_usd": round(spent_usd(facts, now), 6),
+        "billed_time_sec": round(seconds, 3),
+        "estimated_cost_usd": round(dollars, 6),
         "cost_cap_usd": cost_cap(facts),
         "artifacts": [_artifact(facts, index) for index in range(len(job.artifacts))],
         "deploy_metadata": {
@@ -93,10 +94,13 @@ def utc(wall: float) -> str | None:
         return None
 
 
+_ORDER = {str(state): place for place, state in enumerate(State)}
+
+
 def _order(state: str) -> int:
     """Where a state stands in a run's life, up to the end of its work."""
-    names = list(State)
-    return names.index(State(state)) if state in names[: names.index(State.RELEASE)] else -1
+    place = _ORDER.get(state, -1)
+    return place if place < _ORDER[State.RELEASE] else -1
 
 
 def _final_state(facts: Facts, pod: PodFacts) -> str:

@@ -108,14 +108,22 @@ def _lasted(pod: PodFacts, span: Span, now: Stamp) -> float:
     return seconds if pod.kept_until is None else min(seconds, max(0.0, pod.kept_until - span.since.wall))
 
 
-def spent_usd(facts: Facts, now: Stamp) -> float:
-    """What all pods of the run have cost so far: GPUs and running disks, at the rates the cloud reported."""
+def used(facts: Facts, now: Stamp) -> tuple[float, float]:
+    """How long (seconds) all pods of the run have computed, and what they have cost (USD) so far: GPUs and running
+    disks, at the rates the cloud reported."""
     disks = cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
-    return sum(
-        cost.usd(span.usd_per_hour + disks, _lasted(pod, span, now))
-        for pod in facts.pods.values()
-        for span in pod.spans
-    )
+    seconds = dollars = 0.0
+    for pod in facts.pods.values():
+        for span in pod.spans:
+            lasted = _lasted(pod, span, now)
+            seconds += lasted
+            dollars += cost.usd(span.usd_per_hour + disks, lasted)
+    return seconds, dollars
+
+
+def spent_usd(facts: Facts, now: Stamp) -> float:
+    """What all pods of the run have cost so far; see `used`."""
+    return used(facts, now)[1]
 
 
 def usd_per_hour(facts: Facts) -> float:
@@ -157,15 +165,14 @@ def time_limit_seconds(facts: Facts, usd_per_hour_with_disks: float) -> float:
     return min(by_money, by_time)
 
 
-def is_out_of_time(facts: Facts, now: Stamp) -> bool:
-    """The pods of the run have lived as many minutes as the config allows."""
+def used_up(facts: Facts, now: Stamp) -> Literal["time", "money"] | None:
+    """What of the budget is at its end: the pods of the run have lived as many minutes, or cost as much, as the config
+    allows."""
     minutes = facts.job.budget.max_runtime_minutes
-    return minutes is not None and sum(running_seconds(pod, now) for pod in facts.pods.values()) >= minutes * 60.0
-
-
-def is_out_of_money(facts: Facts, now: Stamp) -> bool:
-    """The run has cost as much as the config allows."""
-    return spent_usd(facts, now) >= cost_cap(facts)
+    seconds, dollars = used(facts, now)
+    if minutes is not None and seconds >= minutes * 60.0:
+        return "time"
+    return "money" if dollars >= cost_cap(facts) else None
 
 
 def cost_cap(facts: Facts) -> float:
@@ -176,9 +183,9 @@ def cost_cap(facts: Facts) -> float:
 def budget_share(facts: Facts, now: Stamp) -> float:
     """How much of the budget is used up, in time or in money, whichever is more; 1.0 is its end."""
     minutes = facts.job.budget.max_runtime_minutes
-    used = sum(running_seconds(pod, now) for pod in facts.pods.values())
-    by_time = used / (minutes * 60.0) if minutes is not None else 0.0
-    return max(by_time, spent_usd(facts, now) / cost_cap(facts))
+    seconds, dollars = used(facts, now)
+    by_time = seconds / (minutes * 60.0) if minutes is not None else 0.0
+    return max(by_time, dollars / cost_cap(facts))
 
 
 def limit_at(facts: Facts, now: Stamp) -> float:
@@ -191,8 +198,7 @@ def budget_seconds_left(facts: Facts, now: Stamp, share: float = 1.0) -> float:
     pod = facts.pod
     assert pod is not None, "there is a pod"
     rate = pod.usd_per_hour + cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
-    used = sum(running_seconds(each, now) for each in facts.pods.values())
-    return max(0.0, share * time_limit_seconds(facts, rate) - used)
+    return max(0.0, share * time_limit_seconds(facts, rate) - used(facts, now)[0])
 
 
 class ReleasedBy(msgspec.Struct, frozen=True):

@@ -55,11 +55,8 @@ def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
 def keep_until(facts: Facts, now: Stamp) -> float | None:
     """Until when (UTC seconds) the pod in hand is to stay up; None when it is not. Money first: it has to run under a
     switch that has proved itself, owe nothing else, hold nothing that is still to be fetched, and be within the cap."""
-    pod = facts.pod
-    if pod is None or not _can_stay(facts, pod):
-        return None
-    wish = _wish(facts, now)
-    if wish is None:
+    pod, wish = facts.pod, _wish(facts, now)
+    if wish is None or pod is None or not _can_stay(facts, pod):
         return None
     if pod.kept_until is not None and facts.request is None:
         return pod.kept_until if now.wall < pod.kept_until else None

@@ -67,9 +67,10 @@ def _give_back_in_hand(facts: Facts, now: Stamp) -> Decision | None:
 
 
 def _give_back(facts: Facts, pod: PodFacts, now: Stamp) -> Decision | None:
-    if pod.id is None or pod.is_gone or pod.released_as in (wanted(facts, pod.id), "delete", "absent"):
+    if pod.id is None or pod.is_gone or pod.released_as in ("delete", "absent"):
         return None
-    return _paced(facts, now, pod.id, wanted(facts, pod.id))
+    how = wanted(facts, pod.id)
+    return _paced(facts, now, pod.id, how) if pod.released_as != how else None
 
 
 def _give_back_found(facts: Facts, now: Stamp) -> Decision | None:

@@ -24,24 +24,31 @@ OPERATIONS = frozenset({Op.READ_POD, Op.SURVEY, Op.STOP_POD, Op.DELETE_POD})
 def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
     """While a create without an answer may still take effect: look for its pod, and give back any that is not in
     use."""
-    taken = adopted(facts)  # paused ones, which the release sees to
-    strays = [
-        found.id
-        for found in facts.survey_found
-        if found.id not in taken and (facts.pod is None or found.id != facts.pod.id)
-    ]
+    strays = _strays(facts) if facts.survey_found else []
     for pod_id in strays:
         released = facts.released_ids.get(pod_id)
         if released is None or elapsed(released, now) > _interval(facts):
             do = give_back(pod_id, "delete")
             return None if pause_left(facts, Op(do.op), now, first=1.0, cap=30.0) else do
-    is_late_possible = any(
-        pod.is_unknown and (pod.id is None or quiet_seconds_left(facts, now) > 0.0) for pod in facts.pods.values()
-    )
+    if not (strays or _may_come_late(facts, now)):
+        return None
     looked = facts.looked_at.get(Op.SURVEY)
-    if not (strays or is_late_possible) or (looked is not None and elapsed(looked, now) < _interval(facts)):
+    if looked is not None and elapsed(looked, now) < _interval(facts):
         return None
     return Look(Op.SURVEY, survey_args(facts))
+
+
+def _strays(facts: Facts) -> list[str]:
+    """Ids of pods that are not in use, without the paused ones, which the release sees to."""
+    taken, pod = adopted(facts), facts.pod
+    return [found.id for found in facts.survey_found if found.id not in taken and (pod is None or found.id != pod.id)]
+
+
+def _may_come_late(facts: Facts, now: Stamp) -> bool:
+    for pod in facts.pods.values():
+        if pod.is_unknown and (pod.id is None or quiet_seconds_left(facts, now) > 0.0):
+            return True
+    return False
 
 
 def how_to_end(facts: Facts, pod_id: str) -> str:

@@ -3,6 +3,7 @@ test."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -255,6 +256,7 @@ class FakeCloud:
         return "PROVISIONING" if pod.starts == 1 and booted < PULLING else "STARTING"
 
 
+@functools.lru_cache(maxsize=4096)
 def _text(seconds: float) -> str:
     return datetime.fromtimestamp(START_WALL + seconds, UTC).isoformat(timespec="milliseconds")
 

@@ -50,7 +50,7 @@ class Inode:
     @property
     def is_synced(self) -> bool:
         """Whether all that is visible, and nothing else, would survive."""
-        return not (self.is_lost or self._cut_off) and self.durable_bytes == len(self.data)
+        return self.durable_bytes == len(self.data) and not (self.is_lost or self._cut_off)
 
     @property
     def durable(self) -> bytes:
@@ -75,8 +75,8 @@ class FakeDisk:
         self.room: int | None = None
         self.calls = dict.fromkeys(CALLS, 0)
         self.weak: str | None = None
-        self.before: Callable[[str], None] = lambda call: None
-        self.heeded: frozenset[str] = CALLS  # of which calls `before` wants to hear
+        self.before: Callable[[str], None] | None = None  # hears of every call
+        self.hooks: dict[str, Callable[[], object]] = {}  # hear of the calls of one name
         self._faults: list[tuple[str, int, list[int]]] = []
         self._tears: list[int] = []
         self._names: dict[str, Inode] = {"/": Inode(1, True)}  # by the text of the path, which costs less to compare
@@ -271,8 +271,10 @@ class FakeDisk:
         return self.weak
 
     def _enter(self, call: str) -> None:
-        if call in self.heeded:
+        if self.before is not None:
             self.before(call)
+        if call in self.hooks:
+            self.hooks[call]()
         self.calls[call] += 1
         if self._faults:
             for name, code, counts in self._faults:
@@ -302,9 +304,11 @@ def _is_in(name: str, folder: str) -> bool:
     return name != folder and (name.rpartition("/")[0] or "/") == folder
 
 
+_FOLDER_MODE, _FILE_MODE = stat.S_IFDIR | 0o700, stat.S_IFREG | 0o600
+
+
 def _status(inode: Inode) -> FileStatus:
-    mode = stat.S_IFDIR | 0o700 if inode.is_folder else stat.S_IFREG | 0o600
-    return FileStatus((1, inode.number), len(inode.data), mode, 1000)
+    return FileStatus((1, inode.number), len(inode.data), _FOLDER_MODE if inode.is_folder else _FILE_MODE, 1000)
 
 
 def _error(code: int, path: Path | None = None) -> OSError:

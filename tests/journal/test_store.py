@@ -395,7 +395,7 @@ def test_row_01_whatever_call_the_process_dies_in_the_journal_is_an_exact_prefix
                     acknowledged += 1
             except Killed:
                 pass
-            disk.before = lambda call: None
+            disk.before = None
             disk.cut_power() if power else disk.kill()
             if disk.stat(PATH) is None:
                 assert acknowledged == 0

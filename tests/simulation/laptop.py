@@ -3,6 +3,7 @@ command line makes them (journal opened, loop driven, what it raises dealt with)
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 HOME = Path("/home/state/rpd")
 BALLAST_BYTES = 2048
-_MOMENTS = {"write": "record:write", "sync": "record:sync"}
 PROFILE = {"name": "test", "url": "http://192.0.2.9"}
 """The cloud that the simulated journal names."""
 
@@ -60,7 +60,10 @@ class Laptop:
         self.sim = sim
         self.name = name
         self.disk = disk
-        disk.heeded = frozenset(_MOMENTS)
+        self._hooks = {
+            "write": functools.partial(sim.director.moment, "record:write"),
+            "sync": functools.partial(sim.director.moment, "record:sync"),
+        }
         self.path = HOME / "journals" / "train" / f"{sim.run_id}.jsonl"
         self.acked: list[tuple[int, str]] = []
         self.last_breath: float | None = None
@@ -100,12 +103,12 @@ class Laptop:
         self.sim.say(f"{self.name}: rpd {command}")
         if self.moved is not None and not self.has_journal():
             self.disk.put_back(self.path, self.moved)  # whoever moved it away puts it back
-        before, self.disk.before = self.disk.before, self._before
+        before, self.disk.hooks = self.disk.hooks, self._hooks
         try:
             end = self._process(command, requests)
         except Crash as crash:
             end = self._die(str(crash))
-        self.disk.before = before
+        self.disk.hooks = before
         self.ends.append(end)
         code = "" if end.exit_code is None else f", exit code {end.exit_code}"
         self.sim.say(f"{self.name}: {end.how}{code} {end.text}".rstrip())
@@ -230,9 +233,6 @@ class Laptop:
         extra = seen[len(durable) :]
         share = self.last_breath or 0.0
         return durable + extra[: int(len(extra) * share)]
-
-    def _before(self, call: str) -> None:
-        self.sim.director.moment(_MOMENTS[call])
 
 
 class Writer:

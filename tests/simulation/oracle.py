@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rpd.engine.runner import Runner
-from rpd.journal.records import Closed, Intent, Observation, Outcome, Record, Transition
+from rpd.journal.records import Closed, DebtChange, HandedOver, Intent, Observation, Outcome, Record, Transition
 from rpd.journal.store import Journal
 from rpd.states import cost
 from rpd.states.reuse import drift
@@ -41,6 +41,10 @@ class Violation(msgspec.Struct, frozen=True):
         return f"{self.rule}: {self.text}"
 
 
+_WITH_DEBTS = frozenset({Intent, Outcome, Observation, Transition, HandedOver})
+_WITH_REASON = frozenset({Outcome, Observation, Transition, Closed})
+
+
 class Account:
     """What one laptop's journal has said so far, as the judge reads it record by record."""
 
@@ -57,36 +61,38 @@ class Account:
         self.is_kept = False
         self.is_launch_unseen = False
 
-    def take(self, record: Record) -> None:
-        """One more record."""
-        body = record.body
+    def take(self, record: Record) -> tuple[DebtChange, ...]:
+        """One more record; returns the debts that it changes."""
+        body: Any = record.body
         kind = type(body)
         if kind is Intent:
-            self.intents[body.opid] = body.op  # type: ignore[union-attr]
-            self.is_launch_unseen = self.is_launch_unseen or body.op == "launch_job"  # type: ignore[union-attr]
-            if body.op == "create_pod":  # type: ignore[union-attr]
-                self.names.add(body.args["order"]["name"])  # type: ignore[union-attr]
+            self.intents[body.opid] = body.op
+            if body.op == "launch_job":
+                self.is_launch_unseen = self.launched = True
+            elif body.op == "create_pod":
+                self.names.add(body.args["order"]["name"])
         elif kind is Outcome:
-            if body.op == "arm_switch":  # type: ignore[union-attr]
-                self.is_unprotected = body.status != "ok"  # type: ignore[union-attr]
+            if body.op == "arm_switch":
+                self.is_unprotected = body.status != "ok"
                 self.is_kept = self.state == "release" and not self.is_unprotected
-            if body.op == "launch_job" and body.status == "ok":  # type: ignore[union-attr]
+            if body.op == "launch_job" and body.status == "ok":
                 self.is_launch_unseen = False
-            if body.status != "unknown" or body.settled:  # type: ignore[union-attr]
-                self.intents.pop(body.opid, None)  # type: ignore[union-attr]
+            if body.status != "unknown" or body.settled:
+                self.intents.pop(body.opid, None)
         elif kind is Observation:
-            if body.op in ("read_claim", "watch_job") and body.error is None:  # type: ignore[union-attr]
+            if body.op in ("read_claim", "watch_job") and body.error is None:
                 self.is_launch_unseen = False
         elif kind is Transition:
-            self.state = body.dest  # type: ignore[union-attr]
+            self.state = body.dest
         elif kind is Closed:
-            self.closed = body  # type: ignore[assignment]
-        if not self.launched and kind is Intent:
-            self.launched = body.op == "launch_job"  # type: ignore[union-attr]
-        self.met_another = self.met_another or getattr(body, "reason", None) == "taken_over"
-        for change in getattr(body, "debts", ()):
+            self.closed = body
+        if kind in _WITH_REASON and body.reason == "taken_over":
+            self.met_another = True
+        changes: tuple[DebtChange, ...] = body.debts if kind in _WITH_DEBTS else ()
+        for change in changes:
             held = self.debts if change.kind == "compute" else self.stored
             (held.add if change.change == "open" else held.discard)(change.key)
+        return changes
 
 
 class Oracle:
@@ -127,10 +133,10 @@ class Oracle:
 
     def appended(self, laptop: Laptop, record: Record) -> None:
         """An append returned: its record counts as durable."""
-        self._accounts[laptop.name].take(record)
+        changes = self._accounts[laptop.name].take(record)
         if self.unseen and type(record.body) is Observation and record.body.op == "survey":
             self.unseen -= {pod["name"] for pod in record.body.data.get("found", ()) if pod["status"] == "RUNNING"}
-        for change in getattr(record.body, "debts", ()):
+        for change in changes:
             if change.kind == "compute":
                 self.unseen.discard(change.key)
                 if change.change == "close":

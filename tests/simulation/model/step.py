@@ -26,7 +26,7 @@ RUN_ID = "model-20270115T080000Z-abcdef"
 
 
 class OneRun(StateMachine):
-    """The shipped machine with one position that is used again, for entering costs more than a step."""
+    """The shipped machine with one position, so that it can be looked at from outside while the runner acts."""
 
     def __init__(self, table: Table) -> None:
         super().__init__(table)
@@ -36,9 +36,6 @@ class OneRun(StateMachine):
         """The position, in `state`."""
         self.position.state = self.table.initial if state is None else self.table.states(state)
         return self.position
-
-    def leave(self, position: Position) -> None:
-        """It stays for the next step."""
 
 
 class StepJournal:
