@@ -20,8 +20,13 @@ JOB = "name: j\npod: {image: x, gpu_order: [NVIDIA L4]}\nstorage: {volume_gb: 10
 
 def loaded(home: Path, *words: str) -> set[str]:
     """Top-level names of the modules that this command imports."""
+    return loaded_by(home, "-m", "rpd.adapters.cli", *words)
+
+
+def loaded_by(home: Path, *words: str) -> set[str]:
+    """The same for what Python is told to run."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "rpd.adapters.cli", *words],
+        [sys.executable, "-X", "importtime", *words],
         env={**os.environ, "RPD_HOME": str(home)},
         capture_output=True,
         text=True,
@@ -76,3 +81,9 @@ def test_inspect_loads_only_what_reads_journals(tmp_path: Path) -> None:
         for words in (("inspect",), ("inspect", str(path), "--json")):
             assert not loaded(home, *words) & (HEAVY | {"typer"}), words
         assert not loaded(home, "inspect", "--graph") & HEAVY
+
+
+def test_ssh_loads_no_framework(tmp_path: Path) -> None:
+    found = loaded_by(tmp_path / "home", "-c", "import rpd.adapters.wiring")
+    assert "paramiko" in found and not found & {"asyncio", "unittest", "fabric"}
+    assert "invoke" in found, "paramiko has stopped asking for it: adapters/ssh/__init__.py need not refuse it"

@@ -11,6 +11,7 @@ import pytest
 # The modules of this folder import each other as `tests.scenarios.*`, whichever way pytest was started.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.scenarios import nursery
 from tests.scenarios.stage import Stage, staged
 
 
@@ -19,3 +20,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     """A state home and a sandbox of its own, ended after the test."""
     with staged(tmp_path) as made:
         yield made
+
+
+def pytest_sessionfinish() -> None:
+    nursery.close()

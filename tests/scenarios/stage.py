@@ -18,6 +18,7 @@ from rpd.journal.reader import read
 from rpd.journal.records import Record, Transition
 from tests.features import used
 from tests.scenarios.live import RPD, Live, Terminal, eventually
+from tests.scenarios.nursery import nursery
 
 __all__ = ["GATED", "Live", "Stage", "Terminal", "artifact", "bare", "config", "eventually", "staged"]
 
@@ -119,6 +120,8 @@ class Stage:
     def up(self, boot_seconds: float = BOOT_SECONDS) -> None:
         """Start the sandbox."""
         if self.isolation is None:
+            if not daemon.DaemonFiles(self.sandbox_home).is_served():
+                nursery().bear(self.sandbox_home)
             daemon.up(self.sandbox_home, boot_seconds=boot_seconds)
             return
         done = self.rpd("sandbox", "up", "--boot-seconds", str(boot_seconds), "--json")

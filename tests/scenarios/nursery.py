@@ -1,0 +1,86 @@
+"""Where the sandboxes of stages come from: a process that has loaded the daemon's code, and forks for each home.
+
+Loading is most of what a daemon's start costs, and the scenarios start more than a hundred. What runs from there on is
+the shipped `python -m rpd.adapters.sandbox HOME`; that command itself is tried in tests/sandbox/test_daemon.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rpd.adapters.sandbox.__main__ import main
+from rpd.adapters.sandbox.daemon_files import DaemonFiles
+
+
+class Nursery:
+    """The process. It ends by the end of its input, so with the one that made it at the latest."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.scenarios.nursery"],
+            cwd=Path(__file__).resolve().parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def bear(self, home: Path) -> None:
+        """A daemon of this home, in this process's environment; it answers when this returns."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        environment = {name: value for name, value in os.environ.items() if name != "RUNPOD_API_KEY"}
+        print(json.dumps([str(home), environment]), file=self._process.stdin, flush=True)
+        code = self._process.stdout.readline().strip()
+        assert code == "0", f"the sandbox did not start ({code}); see {DaemonFiles(home).log}"
+
+    def close(self) -> None:
+        """End it; the daemons live on."""
+        self._process.communicate(timeout=10)
+
+
+@functools.cache
+def nursery() -> Nursery:
+    """The one of this test process."""
+    return Nursery()
+
+
+def close() -> None:
+    """End the one of this test process, if there is one."""
+    if nursery.cache_info().currsize:
+        nursery().close()
+        nursery.cache_clear()
+
+
+def _serve() -> None:
+    import rpd.adapters.sandbox.server  # noqa: F401  # it is what takes long
+
+    for line in sys.stdin:
+        home, environment = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            os._exit(_start(Path(home), environment))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _start(home: Path, environment: dict[str, str]) -> int:
+    """What the command's starter does, then the command."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.setsid()
+    os.chdir("/")
+    DaemonFiles(home).make_home()
+    log = os.open(DaemonFiles(home).log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, place in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, place)
+    os.close(log)
+    os.close(nothing)
+    return main(str(home))
+
+
+if __name__ == "__main__":
+    _serve()
