@@ -87,3 +87,17 @@ def test_ssh_loads_no_framework(tmp_path: Path) -> None:
     found = loaded_by(tmp_path / "home", "-c", "import rpd.adapters.wiring")
     assert "paramiko" in found and not found & {"asyncio", "unittest", "fabric"}
     assert "invoke" in found, "paramiko has stopped asking for it: adapters/ssh/__init__.py need not refuse it"
+
+
+def test_a_command_reads_the_options_of_no_other() -> None:
+    from rpd.adapters.cli import commands
+
+    every = [*commands.app.registered_commands, *commands.app.registered_groups]
+    for each in every:
+        assert each.name is not None
+        for words in ([each.name], ["--debug", each.name, "--help"]):
+            tree = commands._asked(words)
+            assert [*tree.registered_commands, *tree.registered_groups] == [each]
+    for words in ([], ["--help", "run"], ["--debug"], ["no-such-command"]):
+        assert commands._asked(words) is commands.app
+    assert [*commands.app.registered_commands, *commands.app.registered_groups] == every

@@ -3,6 +3,7 @@ imports its body when it is called, and gives back the exit code."""
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from pathlib import Path
@@ -61,12 +62,25 @@ def call() -> int:
             from rpd.adapters.cli.completion import prepare
 
             prepare()
-        code = app(words, prog_name="rpd", standalone_mode=False, obj=command)
+        code = _asked(words)(words, prog_name="rpd", standalone_mode=False, obj=command)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except TyperException as error:
         return _misused(error)
     return code if isinstance(code, int) else 0
+
+
+def _asked(words: list[str]) -> typer.Typer:
+    """The tree with nothing but the command that is called, where one is named: reading the options of all the others
+    takes longer than most commands do."""
+    name = next((word for word in words if word != "--debug"), None)
+    commands = [each for each in app.registered_commands if each.name == name]
+    groups = [each for each in app.registered_groups if each.name == name]
+    if not (commands or groups) or "_RPD_COMPLETE" in os.environ:
+        return app
+    tree = copy.copy(app)
+    tree.registered_commands, tree.registered_groups = commands, groups
+    return tree
 
 
 def _cut(words: list[str]) -> tuple[list[str], list[str] | None]:
