@@ -12,6 +12,8 @@ from tests.simulation.shrink import story
 
 SEEDS = 1000
 """The share of `make sim` that every `make test` runs."""
+ONE_REACH = pytest.mark.xdist_group("seeds")
+"""What draws seeds runs in the same process, so that the lives are played once to learn what can happen where."""
 
 
 @pytest.mark.parametrize("life", LIVES.values(), ids=LIVES.keys())
@@ -23,12 +25,14 @@ def test_a_life_ends_as_it_says(life: Life) -> None:
     assert verdict.ends[-1].exit_code == life.exit_code
 
 
+@ONE_REACH
 def test_seeds_break_no_promise() -> None:
     figures = campaign(range(SEEDS))
     assert [f"seed {seed}: {violation}" for seed, violation in figures.broken] == []
     assert len(figures.struck) > len(reach().pairs) * 0.85
 
 
+@ONE_REACH
 @pytest.mark.parametrize("seed", range(0, 600, 37))
 def test_a_seed_is_the_same_run_every_time(seed: int) -> None:
     assert draw(seed) == draw(seed)

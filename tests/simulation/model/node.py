@@ -66,7 +66,8 @@ class Node:
     @property
     def pending(self) -> Intent | None:
         """The intent whose outcome is not known."""
-        return open_intent(self.tail)
+        record = open_intent(self.tail)
+        return record.body if record is not None else None  # type: ignore[return-value]
 
     def story(self) -> list[str]:
         """How it came to this, one line per step."""
@@ -78,9 +79,12 @@ class Node:
         return lines[::-1]
 
 
-def open_intent(tail: tuple[Record, ...]) -> Intent | None:
-    """The last intent of a tail, which is one without an outcome."""
-    return next((record.body for record in reversed(tail) if isinstance(record.body, Intent)), None)
+def open_intent(tail: tuple[Record, ...]) -> Record | None:
+    """The record of the last intent of a tail, which is one without an outcome."""
+    for record in reversed(tail):
+        if isinstance(record.body, Intent):
+            return record
+    return None
 
 
 RETURNING = (State.BOOT, State.CONNECT, State.ARM)
@@ -109,11 +113,14 @@ def verified_here(facts: Facts) -> bool:
     return facts.log_fetched and all(a.label in facts.pulled for a in facts.job.artifacts if a.required)
 
 
+_THERE = {Life.LATE: "maybe", Life.RUNNING: "yes", Life.EXITED: "stopped", Life.GONE: "no"}
+_ENDED = {JobLife.DONE: "done", JobLife.FAILED: "done"}
+
+
 def axes_of(facts: Facts, truth: Truth, is_live: bool, pending: Intent | None) -> Axes:
     """The six words."""
     pod = truth.named(facts.current)
-    words = {Life.LATE: "maybe", Life.RUNNING: "yes", Life.EXITED: "stopped", Life.GONE: "no"}
-    there = words[pod.life] if pod is not None else "no"
+    there = _THERE[pod.life] if pod is not None else "no"
     if pending is not None and pending.op == Op.CREATE_POD:
         there = "maybe"
     has_results = pod is not None and pod.holds_results
@@ -133,18 +140,16 @@ def _job_word(pod: PodTruth | None, pending: Intent | None) -> str:
         return "maybe"
     if pod is None or pod.job in (JobLife.NONE, JobLife.CLAIMED):
         return "no"
-    return {JobLife.DONE: "done", JobLife.FAILED: "done"}.get(pod.job, str(pod.job))
+    return _ENDED.get(pod.job) or str(pod.job)
 
 
-def key_of(
-    axes: Axes, facts: Facts, truth: Truth, now: Stamp, tail: tuple[Record, ...], word: str
-) -> tuple[object, ...]:
+def key_of(axes: Axes, facts: Facts, truth: Truth, now: Stamp, pending: Record | None, word: str) -> tuple[object, ...]:
     """What makes two situations different, beside the six words. What a new process forgets makes no difference while
     nobody drives the run, and little does once nothing is left to release."""
     others = tuple(each.life for each in truth.pods if each.name != facts.current and each.may_compute)
     if facts.state is State.RELEASE and not facts.results_wait:
         axes = axes._replace(job="-")
-    always = axes, word, _waiting(tail, now), others
+    always = axes, word, _waiting(pending, now), others
     if facts.state in (State.REPORT, State.DONE):
         return *always, facts.failures.get(Op.WRITE_MANIFEST, 0)
     return (
@@ -185,13 +190,12 @@ def _job(facts: Facts) -> tuple[object, ...]:
     return outcome, phase, facts.job_stopped, facts.log_fetched
 
 
-def _waiting(tail: tuple[Record, ...], now: Stamp) -> tuple[object, ...] | None:
+def _waiting(pending: Record | None, now: Stamp) -> tuple[object, ...] | None:
     """The intent without an outcome, and which patience with it is over."""
-    open_one = next((record for record in reversed(tail) if isinstance(record.body, Intent)), None)
-    if open_one is None or not isinstance(open_one.body, Intent):
+    if pending is None or not isinstance(pending.body, Intent):
         return None
-    age = now.wall - open_one.at.wall if open_one.body.op == Op.CREATE_POD else 0.0
-    return open_one.body.op, (age > LATE_SECONDS) + (age > LATE_SECONDS + 300.0)
+    age = now.wall - pending.at.wall if pending.body.op == Op.CREATE_POD else 0.0
+    return pending.body.op, (age > LATE_SECONDS) + (age > LATE_SECONDS + 300.0)
 
 
 def _youth(facts: Facts, truth: Truth, now: Stamp) -> tuple[object, ...]:
@@ -227,6 +231,6 @@ def _of_this_process(facts: Facts) -> tuple[object, ...]:
             bool(facts.survey_found),
             facts.key_refused_since is None,
         )
-    tries = tuple(min(facts.failures.get(op, 0), most) for op, most in PATIENCE.items())
+    tries = tuple(min(facts.failures.get(op, 0), most) for op, most in PATIENCE.items()) if facts.failures else ()
     misses = min(facts.pod.misses, MISSES_MIN) if facts.pod is not None else 0
     return _asked(facts), tries, bool(facts.failures), misses, facts.claim_is_fresh

@@ -226,11 +226,11 @@ class Search:
         """What a step led to, as a node that is not noted yet."""
         facts, tail, truth, now = stepped.facts, stepped.tail, stepped.truth, stamp(stepped.at)
         pending = open_intent(tail)
-        axes = axes_of(facts, truth, stepped.is_live, pending)
+        axes = axes_of(facts, truth, stepped.is_live, pending.body if pending is not None else None)
         decision = None
         if stepped.is_live and not stepped.is_closed and pending is None:
             decision = self._decide(facts, now)
-        key = key_of(axes, facts, truth, now, tail, label(decision) if stepped.is_live else "-")
+        key = key_of(axes, facts, truth, now, pending, label(decision) if stepped.is_live else "-")
         return Node(
             facts, tail, truth, stepped.at, stepped.is_live, stepped.is_closed, axes, decision,
             (*key, stepped.is_closed), parent, edge,

@@ -118,22 +118,19 @@ class Engine:
         self.lifecycle = lifecycle
         self.loop = loop
         self.machine = OneRun(lifecycle.table)
+        self._known = -1  # the last record that the checkpoint of this step has
+        self._facts: Facts | None = None
+        self._from_checkpoint = replace(lifecycle, new_facts=lambda opened, run: self._facts, apply=self._apply)
 
     def step(
         self, node: Node, choices: Choices, *, request: Request | None = None, command: str | None = None
     ) -> Stepped:
         """Go round the loop once; with `request`, only take it; with `command`, as a new process. Raises Violation."""
-        facts = twin(node.facts)
-        known = facts.seq
+        facts = self._facts = twin(node.facts)
+        known = self._known = facts.seq
         reality = Reality(node.truth, node.at, choices)
         reality.spared = spared(facts, node.truth)
         journal = StepJournal(reality, self.machine, known, facts.epoch + (command is not None))
-
-        def apply(into: Facts, record: Record) -> None:
-            if not 0 <= record.seq <= known:  # else the checkpoint has it already
-                self.lifecycle.apply(into, record)
-
-        lifecycle = replace(self.lifecycle, new_facts=lambda opened, run: facts, apply=apply)
         records = list(node.tail)
         if command is not None:
             records.append(journal.append(Resumed(command, "host", 1, "user", "0.1")))
@@ -142,8 +139,8 @@ class Engine:
         lineage = ModelLineage(reality, facts.opened.config)
         world = World(ModelCloud(reality), ModelRemote(reality), ModelWorkspace(reality), reality, lineage)
         runner = self.loop(
-            lifecycle, self.machine, records, journal, world, clock=reality, control=OneStep(reality, request),
-            listener=Deaf(),
+            self._from_checkpoint, self.machine, records, journal, world,
+            clock=reality, control=OneStep(reality, request), listener=Deaf(),
         )  # fmt: skip
         is_live, ending = True, None
         if request is not None or command is None:
@@ -155,6 +152,10 @@ class Engine:
         is_closed = ending is not None and ending.closed
         is_live = is_live and ending is None
         return Stepped(facts, _tail(node.tail, journal.records), moves, reality.truth, reality.at, is_live, is_closed)
+
+    def _apply(self, into: Facts, record: Record) -> None:
+        if not 0 <= record.seq <= self._known:  # else the checkpoint has it already
+            self.lifecycle.apply(into, record)
 
     def _run(self, node: Node, runner: Runner[Facts, World]) -> tuple[bool, Ending | None]:
         try:

@@ -76,7 +76,10 @@ class Truth(msgspec.Struct, frozen=True):
 
     def named(self, name: str | None) -> PodTruth | None:
         """The pod with this birth name, if a create may have made one."""
-        return next((pod for pod in self.pods if pod.name == name), None)
+        for pod in self.pods:
+            if pod.name == name:
+                return pod
+        return None
 
     def with_pod(self, pod: PodTruth) -> Truth:
         """This truth, with one pod added or changed."""
