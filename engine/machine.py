@@ -11,13 +11,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from transitions import EventData, Machine
 
 from rpd.engine.rule import Guard, Rule, Table
 
-logging.getLogger("transitions.core").disabled = True  # it asks at every step of every move
+# What it has to say of every step of every move is for who debugs it.
+logging.getLogger("transitions.core").setLevel(logging.ERROR)
 
 
 class Forbidden(AssertionError):
@@ -28,18 +29,13 @@ BeforeMove = Callable[[Rule], None]
 """Called with the accepted rule before memory changes; raising keeps the old state."""
 
 
-def _nothing(rule: Rule) -> None:
-    """Nobody listens."""
-
-
 class Position:
     """Where one run stands."""
 
-    __slots__ = ("before_move", "state")
+    __slots__ = ("state",)
 
     def __init__(self, state: StrEnum) -> None:
         self.state = state
-        self.before_move: BeforeMove = _nothing
 
     @property
     def name(self) -> str:
@@ -89,9 +85,8 @@ class StateMachine:
             before_move(rule)
             accepted.append(rule)
 
-        position.before_move = note
         # Asked by the event itself, so that no position has to be bound to the library, which costs some ten moves.
-        if not self._machine.events[str(trigger)].trigger(position, facts=facts):
+        if not self._machine.events[str(trigger)].trigger(position, facts=facts, before_move=note):
             tried = ", ".join(_guard_names(rule) for rule in rules)
             state = position.state
             raise Forbidden(f"{self.table.name}: {trigger!r} in state {state!r} is refused by its guards: {tried}")
@@ -100,7 +95,7 @@ class StateMachine:
     @staticmethod
     def _line(rule: Rule) -> dict[str, Any]:
         def before(event: EventData) -> None:
-            cast(Position, event.model).before_move(rule)
+            event.kwargs["before_move"](rule)
 
         return {
             "trigger": str(rule.trigger),

@@ -1,7 +1,7 @@
 """Where the sandboxes of stages come from: a process that has loaded the daemon's code, and forks for each home.
 
 Loading is most of what a daemon's start costs, and the scenarios start more than a hundred. What runs from there on is
-the shipped `python -m rpd.adapters.sandbox HOME`; that command itself is tried in tests/sandbox/test_daemon.py.
+the shipped daemon's own `main`; the command that starts it otherwise is tried in tests/sandbox/test_daemon.py.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import functools
 import json
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
 
 from rpd.adapters.sandbox.__main__ import main
 from rpd.adapters.sandbox.daemon_files import DaemonFiles
+
+START_SECONDS = 30.0
 
 
 class Nursery:
@@ -24,22 +27,38 @@ class Nursery:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.scenarios.nursery"],
             cwd=Path(__file__).resolve().parents[2],
+            env=_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
     def bear(self, home: Path) -> None:
-        """A daemon of this home, in this process's environment; it answers when this returns."""
+        """A daemon of this home, in this process's environment; it answers when this returns. A nursery that does not
+        answer is ended: what it would say later belongs to nobody."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        environment = {name: value for name, value in os.environ.items() if name != "RUNPOD_API_KEY"}
-        print(json.dumps([str(home), environment]), file=self._process.stdin, flush=True)
-        code = self._process.stdout.readline().strip()
-        assert code == "0", f"the sandbox did not start ({code}); see {DaemonFiles(home).log}"
+        print(json.dumps([str(home), _environment()]), file=self._process.stdin, flush=True)
+        is_said = select.select([self._process.stdout], [], [], START_SECONDS)[0]
+        code = self._process.stdout.readline().strip() if is_said else "no answer"
+        if not code:
+            code = "it is gone"
+        if code not in ("0", "3"):  # 3: there is one already
+            if not code.isdecimal():
+                close()
+            raise AssertionError(f"the sandbox did not start ({code}); see {DaemonFiles(home).log}")
 
     def close(self) -> None:
         """End it; the daemons live on."""
-        self._process.communicate(timeout=10)
+        try:
+            self._process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+
+
+def _environment() -> dict[str, str]:
+    """A user's real key has no business in a process that lives on."""
+    return {name: value for name, value in os.environ.items() if name != "RUNPOD_API_KEY"}
 
 
 @functools.cache

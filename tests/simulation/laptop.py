@@ -103,12 +103,12 @@ class Laptop:
         self.sim.say(f"{self.name}: rpd {command}")
         if self.moved is not None and not self.has_journal():
             self.disk.put_back(self.path, self.moved)  # whoever moved it away puts it back
-        before, self.disk.hooks = self.disk.hooks, self._hooks
+        hooks, self.disk.hooks = self.disk.hooks, self._hooks
         try:
             end = self._process(command, requests)
         except Crash as crash:
             end = self._die(str(crash))
-        self.disk.hooks = before
+        self.disk.hooks = hooks
         self.ends.append(end)
         code = "" if end.exit_code is None else f", exit code {end.exit_code}"
         self.sim.say(f"{self.name}: {end.how}{code} {end.text}".rstrip())
