@@ -251,11 +251,11 @@ class Runner(Generic[F, W]):
     def _apply_unwritten(self, body: Observation, live: dict[str, Any]) -> None:
         now = self.clock.now()
         record = Record(-1, 0, "", now, "", body.op, "observation", False, "", "", body)
-        self.lifecycle.apply(self.facts, _with_live(record, live) if live else record)
+        self.lifecycle.apply(self.facts, _with_live(record, live))
 
     def _fold(self, record: Record, live: dict[str, Any] | None = None) -> None:
         """The same for a record just written and one read back: facts, open intents, position, ending."""
-        self.lifecycle.apply(self.facts, _with_live(record, live) if live else record)
+        self.lifecycle.apply(self.facts, _with_live(record, live))
         match record.body:
             case Intent() as intent:
                 self._next_op += 1
@@ -295,7 +295,7 @@ class Runner(Generic[F, W]):
         return self.lifecycle.handlers[self.state]
 
 
-def _with_live(record: Record, live: dict[str, Any]) -> Record:
-    if not isinstance(record.body, Observation):
+def _with_live(record: Record, live: dict[str, Any] | None) -> Record:
+    if not live or not isinstance(record.body, Observation):
         return record
     return msgspec.structs.replace(record, body=msgspec.structs.replace(record.body, data={**record.body.data, **live}))

@@ -58,11 +58,13 @@ def call() -> int:
     what the command's body raises."""
     try:
         words, command = _cut(sys.argv[1:])
+        tree = _asked(words)
         if "_RPD_COMPLETE" in os.environ:
             from rpd.adapters.cli.completion import prepare
 
             prepare()
-        code = _asked(words)(words, prog_name="rpd", standalone_mode=False, obj=command)
+            tree = app
+        code = tree(words, prog_name="rpd", standalone_mode=False, obj=command)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except TyperException as error:
@@ -76,7 +78,7 @@ def _asked(words: list[str]) -> typer.Typer:
     name = next((word for word in words if word != "--debug"), None)
     commands = [each for each in app.registered_commands if each.name == name]
     groups = [each for each in app.registered_groups if each.name == name]
-    if not (commands or groups) or "_RPD_COMPLETE" in os.environ:
+    if not (commands or groups):
         return app
     tree = copy.copy(app)
     tree.registered_commands, tree.registered_groups = commands, groups

@@ -44,8 +44,10 @@ def named_key(path: Path) -> SshKey:
     try:
         return SshKey(str(path), _public_line(_parse(content, path)))
     except _Locked:
+        from rpd.adapters.ssh.agent import agent_holds
+
         public = _public_half(path)
-        if public is not None and _agent_holds(public):
+        if public is not None and agent_holds(public):
             return SshKey(str(path), public, is_in_agent=True)
         raise UserError(
             f"the SSH key {path} is locked with a passphrase and no agent holds it",
@@ -147,17 +149,3 @@ def _public_half(path: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     return line if len(line.split()) >= 2 else None
-
-
-def _agent_holds(public_line: str) -> bool:
-    import paramiko
-
-    wanted = public_line.split()[1]
-    try:
-        agent = paramiko.Agent()
-    except (paramiko.SSHException, OSError):
-        return False
-    try:
-        return any(key.get_base64() == wanted for key in agent.get_keys())
-    finally:
-        agent.close()

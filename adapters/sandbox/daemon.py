@@ -189,9 +189,7 @@ def call(info: SandboxInfo, method: str, path: str, body: dict[str, Any] | None 
 def _start(files: DaemonFiles) -> SandboxInfo:
     import subprocess
 
-    # The sandbox has a key of its own; the user's real one has no business in a process that lives on.
-    environment = {name: value for name, value in os.environ.items() if name != "RUNPOD_API_KEY"}
-    with _log(files) as log:
+    with open_log(files) as log:
         starter = subprocess.Popen(
             [sys.executable, "-m", "rpd.adapters.sandbox", str(files.home)],
             stdin=subprocess.DEVNULL,
@@ -200,7 +198,7 @@ def _start(files: DaemonFiles) -> SandboxInfo:
             close_fds=True,
             start_new_session=True,
             cwd="/",
-            env=environment,
+            env=environment(),
         )
     try:
         code = starter.wait(_START_SECONDS)
@@ -214,8 +212,15 @@ def _start(files: DaemonFiles) -> SandboxInfo:
     return info
 
 
+def environment() -> dict[str, str]:
+    """What a daemon gets of ours. It has a key of its own; the user's real one has no business in a process that lives
+    on."""
+    return {name: value for name, value in os.environ.items() if name != "RUNPOD_API_KEY"}
+
+
 @contextlib.contextmanager
-def _log(files: DaemonFiles) -> Iterator[int]:
+def open_log(files: DaemonFiles) -> Iterator[int]:
+    """Where a daemon writes what it prints, as a descriptor for it to inherit."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     descriptor = os.open(files.log, flags, 0o600)
     try:

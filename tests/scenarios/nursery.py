@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from rpd.adapters.sandbox.__main__ import main
+from rpd.adapters.sandbox.daemon import environment, open_log
 from rpd.adapters.sandbox.daemon_files import DaemonFiles
 
 START_SECONDS = 30.0
@@ -27,7 +28,7 @@ class Nursery:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.scenarios.nursery"],
             cwd=Path(__file__).resolve().parents[2],
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -37,7 +38,7 @@ class Nursery:
         """A daemon of this home, in this process's environment; it answers when this returns. A nursery that does not
         answer is ended: what it would say later belongs to nobody."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        print(json.dumps([str(home), _environment()]), file=self._process.stdin, flush=True)
+        print(json.dumps([str(home), environment()]), file=self._process.stdin, flush=True)
         is_said = select.select([self._process.stdout], [], [], START_SECONDS)[0]
         code = self._process.stdout.readline().strip() if is_said else "no answer"
         if not code:
@@ -54,11 +55,6 @@ class Nursery:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-
-
-def _environment() -> dict[str, str]:
-    """A user's real key has no business in a process that lives on."""
-    return {name: value for name, value in os.environ.items() if name != "RUNPOD_API_KEY"}
 
 
 @functools.cache
@@ -78,26 +74,24 @@ def _serve() -> None:
     import rpd.adapters.sandbox.server  # noqa: F401  # it is what takes long
 
     for line in sys.stdin:
-        home, environment = json.loads(line)
+        home, variables = json.loads(line)
         child = os.fork()
         if child == 0:
-            os._exit(_start(Path(home), environment))
+            os._exit(_start(Path(home), variables))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _start(home: Path, environment: dict[str, str]) -> int:
+def _start(home: Path, variables: dict[str, str]) -> int:
     """What the command's starter does, then the command."""
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update(variables)
     os.setsid()
     os.chdir("/")
-    DaemonFiles(home).make_home()
-    log = os.open(DaemonFiles(home).log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, place in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(source, place)
-    os.close(log)
-    os.close(nothing)
+    files = DaemonFiles(home)
+    files.make_home()
+    with open_log(files) as log, open(os.devnull) as nothing:  # noqa: PTH123
+        for source, place in ((nothing.fileno(), 0), (log, 1), (log, 2)):
+            os.dup2(source, place)
     return main(str(home))
 
 
