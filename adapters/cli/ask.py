@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from rpd.adapters.cli import output
-from rpd.adapters.cli.resume import take_over
+from rpd.adapters.cli.giveback import stop_unrecorded
+from rpd.adapters.cli.resume import opened_of, still_owing, take_over
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.control import leave_request, request_file
+from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.local.control import ProcessControl, leave_request, request_file
+from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
+from rpd.engine.errors import RpdError, UserError
 from rpd.engine.ports import Request
-from rpd.journal.errors import JournalLocked
+from rpd.journal.errors import JournalLocked, JournalUnwritable
+from rpd.journal.index import Index
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.journal.records import Closed, Left, Record, Requested
@@ -46,6 +51,8 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
                 take_over(path, request.by, as_json=False, request=request, quiet=as_json)
             except JournalLocked:
                 continue
+            except JournalUnwritable as error:
+                raise _stopped_unrecorded(path, request, error) from error
             return report_run(path, as_json=as_json)
         last = read(path).records[-1]
         leave_request(path, request, epoch=last.epoch)
@@ -56,6 +63,33 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
             return report_run(path, as_json=as_json)
         if _is_obeyed(read(path).records, request, last.seq):
             return report_run(path, as_json=as_json)
+
+
+def _stopped_unrecorded(path: Path, request: Request, error: JournalUnwritable) -> Exception:
+    """No record can be written, and somebody wants the run ended: its pods are stopped all the same, and not deleted.
+    Returns what is to be told."""
+    reading = read(path)
+    is_kept = request.detail.get("how") == "preserve"
+    if is_kept or not any(kind == "compute" for _, kind in fold(reading.records).debts):
+        return still_owing(reading, error, request.by)
+    from rpd.adapters.wiring import cloud_for
+
+    access = recorded_access(opened_of(reading, path).cloud)
+    cloud = cloud_for(access, ProcessControl())
+    try:
+        pods = cloud.list()
+    except RpdError as trouble:
+        both = JournalUnwritable(f"{trouble.message}; and {error.message}", hint=error.hint)
+        return still_owing(reading, both, request.by)
+    entry = Index(state_home()).refresh(path)
+    done = stop_unrecorded(entry, cloud, pods, access.profile.proof_interval_seconds)
+    told = f"{', '.join(done.told) or 'no pod of it computes'}; no record of it was written: {error.message}"
+    return UserError(
+        told,
+        exit_code=Exit.JOURNAL if done.is_at_rest else Exit.STILL_BILLING,
+        reason="journal_unwritable",
+        hint=f"{error.hint or 'mend that'}, then   {request.by} {entry.run_id}   writes it down",
+    )
 
 
 def _wait_for_engine(path: Path, epoch: int) -> bool:

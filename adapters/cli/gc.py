@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.cli import output
-from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
+from rpd.adapters.cli.giveback import delete_pod, stop_and_prove, stop_unrecorded
 from rpd.adapters.cli.runs import note_strays
 from rpd.adapters.cli.stopped import Stopped, release_stopped, stopped_page, stopped_rows
 from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects
@@ -203,7 +203,7 @@ def _act(row: Row, accounts: dict[str, Account]) -> None:
     except JournalLocked:
         row.result, row.is_spared = "spared: another process drives it now", True
     except JournalUnwritable as error:
-        row.result = _stop_unrecorded(row, accounts, error.message)
+        _stop_unrecorded(row, accounts, error)
     except (JournalError, RpdError) as error:
         row.result = f"failed: {error.message}"
 
@@ -232,20 +232,20 @@ def _release(row: Row, accounts: dict[str, Account]) -> None:
     _conclude(row, path, code)
 
 
-def _stop_unrecorded(row: Row, accounts: dict[str, Account], why: str) -> str:
+def _stop_unrecorded(row: Row, accounts: dict[str, Account], error: JournalUnwritable) -> None:
     """No record can be written: where no job can run, what the journal names is stopped all the same, and the debt
     stays open until a later gc can write down the proof."""
     entry = Index(state_home()).refresh(Path(row.journal))
     account = accounts.get(_key(entry.cloud))
-    if account is None or account.access is None or entry.state in (State.LAUNCH, State.MONITOR):
-        return f"failed: {why}"
-    found = suspects(msgspec.structs.replace(entry, problem="unwritable"), account.pods)
-    try:
-        for each in found:
-            stop_and_prove(account.cloud, each.pod.id, account.access.profile.proof_interval_seconds)
-    except RpdError as error:
-        return f"failed: {error.message}"
-    return f"stopped without a record ({len(found)} pods): {why}"
+    row.result, row.next = f"failed: {error.message}", f"{error.hint or 'mend that'}, then   rpd gc --yes"
+    if account is None or account.access is None:
+        return
+    if entry.state in (State.LAUNCH, State.MONITOR):
+        row.next += f"; or   rpd cancel {row.run_id}   which stops the job"
+        return
+    done = stop_unrecorded(entry, account.cloud, account.pods, account.access.profile.proof_interval_seconds)
+    if done.told:
+        row.result = f"{', '.join(done.told)}; no record of it was written: {error.message}"
 
 
 def _conclude(row: Row, path: Path, code: int) -> None:

@@ -72,9 +72,16 @@ class Stage:
 
     def rpd(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """A command, to its end, off a terminal."""
-        used.update(arguments[:1])
+        return self._typed([*RPD, *arguments], arguments[:1], seconds)
+
+    def rpd_on_a_full_disk(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """The same where no file can grow; what it prints goes through pipes."""
+        return self._typed(["bash", "-c", 'ulimit -f 0; exec "$@"', "-", *RPD, *arguments], arguments[:1], seconds)
+
+    def _typed(self, command: list[str], names: tuple[str, ...], seconds: float) -> subprocess.CompletedProcess[str]:
+        used.update(names)
         return subprocess.run(
-            [*RPD, *arguments],
+            command,
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -535,3 +535,40 @@ def test_the_last_words_of_a_run_whose_journal_could_not_be_kept_are_true(stage:
     assert stage.inspect()["debts"] == []
     assert "beware" not in stage.rpd("inspect", stage.run_id).stdout
     stage.nothing_computes()
+
+
+@pytest.mark.slow
+def test_what_died_before_the_launch_is_stopped_on_a_full_disk(stage: Stage) -> None:
+    stage.play(boot_seconds=60)
+    killed_in(stage, "boot", config())
+    done = stage.rpd_on_a_full_disk("resume")
+    assert (done.returncode, "BILLING" in done.stderr) == (8, True), done.stderr
+    assert "then   rpd resume" in done.stderr and "disk full" in done.stderr, done.stderr
+    done = stage.rpd_on_a_full_disk("gc", "--yes")
+    assert (done.returncode, "no record of it was written" in done.stdout) == (8, True), done.stdout
+    stage.judge("EXITED", starts=0)
+    assert collected(stage)["exit_code"] == 0
+    stage.judge("TERMINATED", starts=0)
+    assert stage.inspect()["debts"] == []
+
+
+@pytest.mark.slow
+def test_a_job_is_ended_on_a_full_disk_when_a_person_says_so(stage: Stage) -> None:
+    killed_in(stage, "monitor", config(GATED))
+    done = stage.rpd_on_a_full_disk("gc", "--yes")
+    assert (done.returncode, f"rpd cancel {stage.run_id}" in done.stdout) == (8, True), done.stdout
+    done = stage.rpd_on_a_full_disk("release", "--keep-until", "1h")
+    assert (done.returncode, "BILLING" in done.stderr) == (8, True), done.stderr
+    stage.judge("RUNNING", starts=1)
+    stage.fault("F29", times=100, how="ignored", on="stop")
+    done = stage.rpd_on_a_full_disk("cancel")
+    assert (done.returncode, "could not be stopped" in done.stderr) == (8, True), done.stderr
+    stage.clear_faults()
+    done = stage.rpd_on_a_full_disk("cancel")
+    assert (done.returncode, "stopped by id" in done.stderr) == (9, True), done.stderr
+    stage.judge("EXITED", starts=1)
+    assert [debt["kind"] for debt in stage.inspect()["debts"]] == ["compute"]
+    done = stage.rpd("cancel")
+    assert done.returncode == 0, done.stderr
+    assert "compute" not in [debt["kind"] for debt in stage.inspect()["debts"]]
+    stage.nothing_computes()
