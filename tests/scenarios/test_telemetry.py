@@ -8,7 +8,7 @@ import pytest
 
 from tests.scenarios.stage import Stage, artifact, config
 
-SAMPLED = {"sample_interval_sec": 5}
+SAMPLED = {"sample_interval_sec": 5, "capture_remote_env": True}
 
 
 @pytest.mark.slow
