@@ -73,6 +73,13 @@ def is_kept(facts: Facts, now: Stamp) -> bool:
     return is_over and pod is not None and _can_stay(facts, pod) and now.wall < (pod.kept_until or 0.0)
 
 
+def is_cut_short(facts: Facts, now: Stamp) -> bool:
+    """Whether the pod is kept up for less than was asked for, as long as the cost cap allows."""
+    pod, wish = facts.pod, _wish(facts, now)
+    kept_until = pod.kept_until if pod is not None else None
+    return wish is not None and kept_until is not None and kept_until < wish - CLOCK_SECONDS
+
+
 def _can_stay(facts: Facts, pod: PodFacts) -> bool:
     is_up = pod.id is not None and not pod.is_gone and not pod.misses and not pod.is_seen_stopped
     is_alone = set(facts.compute_debts) == {pod.name} and not any(each.is_unknown for each in facts.pods.values())

@@ -13,8 +13,8 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.names import Reason
-from rpd.states.policy import released_by, spent_usd, usd_per_hour
-from rpd.states.preserve import is_kept, why_not_kept
+from rpd.states.policy import cost_cap, released_by, spent_usd, usd_per_hour
+from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
 from rpd.states.verdict import verdict
 
@@ -79,13 +79,16 @@ def debt_lines(facts: Facts, now: Stamp) -> list[str]:
         known = facts.pods.get(name)
         label = f"pod {known.id}" if known and known.id else f"a pod named {name}, if it exists,"
         hourly = usd_per_hour(facts) if pod is not None and known is pod else known.usd_per_hour if known else 0.0
-        word = "kept up" if is_kept(facts, now) else "BILLING"
+        is_wanted = is_kept(facts, now)
+        word = "kept up" if is_wanted else "BILLING"
         lines.append(f"{word}: {label} at {rate(hourly or (known.usd_per_hour if known else 0.0))}")
         who = released_by(facts, now)
         if who is not None and who.at is not None:
             lines.append(
                 f"         released by {who.who} at {clock(who.at)}; worst case {money(who.worst_case_usd or 0.0)}"
             )
+            if is_wanted and is_cut_short(facts, now):
+                lines.append(f"         no longer: the cost cap of {money(cost_cap(facts))} is used up by then")
         else:
             console = f"   (or {CONSOLE_URL})" if facts.profile.name == "runpod" else ""
             lines.append(f"         nothing releases it while no rpd runs: rpd gc --yes{console}")

@@ -106,6 +106,9 @@ def test_a_person_keeps_a_run_s_pod_up_for_longer(stage: Stage) -> None:
     longer = stage.rpd("release", stage.run_id, "--keep-until", "2h")
     assert longer.returncode == 0, longer.stderr
     assert stage.inspect()["kept_until"] > before
+    assert "cost cap" not in kept.stderr + longer.stderr
+    longest = stage.rpd("release", stage.run_id, "--keep-until", "20h")
+    assert (longest.returncode, "no longer: the cost cap of $1.00" in longest.stderr) == (0, True), longest.stderr
     assert stage.rpd("release", stage.run_id, "--mode", "preserve").returncode == 0
     stage.judge("RUNNING", starts=1)
     assert stage.rpd("release", stage.run_id, "--mode", "delete").returncode == 0
