@@ -3,6 +3,7 @@ touched: comments and layout stay."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from rpd.engine.errors import UserError
@@ -25,8 +26,8 @@ def migrated(text: str, file: str) -> tuple[str, list[str]]:
     edits: list[Edit] = []
     told: list[str] = []
     _version(fields, text, edits, told)
-    _datacenter(fields, edits, told)
-    _stop(fields, edits, told)
+    _datacenter(fields, text, edits, told)
+    _stop(fields, text, edits, told)
     for begin, end, new in sorted(edits, reverse=True):
         text = text[:begin] + new + text[end:]
     for name in NEVER_HAD:
@@ -60,7 +61,7 @@ def _without(text: str, file: str, name: str) -> str | None:
     at = next((index for index, (key, _) in enumerate(fields) if key.value == name), None)
     if at is None or not isinstance(fields[at][1], yaml.ScalarNode) or fields[at][1].value.lower() in NO_WISH:
         return None
-    begin, end = fields[at][0].start_mark.index, fields[at][1].end_mark.index
+    begin, end = fields[at][0].start_mark.index, _span(fields[at][1], text)[1]
     if not pod[1].flow_style:
         begin = text.rfind("\n", 0, begin) + 1
         end = text.find("\n", end) + 1 or len(text)
@@ -73,6 +74,12 @@ def _without(text: str, file: str, name: str) -> str | None:
 
 def _fields(node: yaml.MappingNode) -> dict[str, tuple[Any, Any]]:
     return {str(key.value): (key, value) for key, value in node.value}
+
+
+def _span(node: Any, text: str) -> tuple[int, int]:
+    """From, to (characters). A block scalar's own end is behind the line that ends it."""
+    begin, end = node.start_mark.index, node.end_mark.index
+    return begin, begin + len(text[begin:end].rstrip())
 
 
 def _below(fields: dict[str, tuple[Any, Any]], name: str) -> dict[str, tuple[Any, Any]]:
@@ -94,7 +101,7 @@ def _version(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], t
     told.append("schema_version is 2")
 
 
-def _datacenter(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: list[str]) -> None:
+def _datacenter(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], told: list[str]) -> None:
     pod = _below(fields, "pod")
     if "datacenter_id" not in pod:
         return
@@ -102,12 +109,15 @@ def _datacenter(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: lis
         raise UserError("pod has both datacenter_id and datacenters; remove one")
     key, value = pod["datacenter_id"]
     edits.append((key.start_mark.index, key.end_mark.index, "datacenters"))
-    edits.append((value.start_mark.index, value.start_mark.index, "["))
-    edits.append((value.end_mark.index, value.end_mark.index, "]"))
+    begin, end = _span(value, text)
+    if getattr(value, "style", None) in ("|", ">"):
+        edits.append((begin, end, json.dumps([value.value.strip()])))
+    else:
+        edits += [(begin, begin, "[" if begin < end else " ["), (end, end, "]")]
     told.append("pod.datacenter_id is the list pod.datacenters")
 
 
-def _stop(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: list[str]) -> None:
+def _stop(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], told: list[str]) -> None:
     if "stop" not in fields:
         return
     if "lifecycle" in fields:
@@ -119,6 +129,6 @@ def _stop(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: list[str]
         raise UserError(f"stop.{unknown[0] if unknown else '?'} has no counterpart; write lifecycle by hand")
     edits.append((key.start_mark.index, key.end_mark.index, "lifecycle"))
     for _, node in said.values():
-        begin, end = node.start_mark.index, node.end_mark.index
+        begin, end = _span(node, text)
         edits.append((begin, end, "stop" if begin < end else " stop"))
     told.append("stop is lifecycle: the pod is stopped, and never left computing; delete ends its storage, too")
