@@ -6,7 +6,7 @@ from __future__ import annotations
 from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Do, Leave, Look, Wait
 from rpd.journal.records import Stamp
-from rpd.states import report
+from rpd.states import cost, report
 from rpd.states.call import look_at_pod, pack, pause_left, target
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import ENDINGS, Op, Outcome, Reason, State
@@ -60,9 +60,7 @@ def keep_until(facts: Facts, now: Stamp) -> float | None:
         return None
     if pod.kept_until is not None and facts.request is None:
         return pod.kept_until if now.wall < pod.kept_until else None
-    rate = usd_per_hour(facts)
-    affordable = (cost_cap(facts) - spent_usd(facts, now)) / rate * 3600.0 if rate > 0.0 else 0.0
-    seconds = min(wish - now.wall, affordable)
+    seconds = min(wish - now.wall, _affordable_seconds(facts, now))
     return now.wall + seconds if seconds >= SHORTEST_SECONDS else None
 
 
@@ -76,8 +74,15 @@ def is_kept(facts: Facts, now: Stamp) -> bool:
 def is_cut_short(facts: Facts, now: Stamp) -> bool:
     """Whether the pod is kept up for less than was asked for, as long as the cost cap allows."""
     pod, wish = facts.pod, _wish(facts, now)
-    kept_until = pod.kept_until if pod is not None else None
-    return wish is not None and kept_until is not None and kept_until < wish - CLOCK_SECONDS
+    if wish is None or pod is None or pod.kept_until is None or wish - pod.kept_until <= CLOCK_SECONDS:
+        return False
+    return abs(now.wall + _affordable_seconds(facts, now) - pod.kept_until) <= CLOCK_SECONDS
+
+
+def _affordable_seconds(facts: Facts, now: Stamp) -> float:
+    """How long the pod in hand can still run within the cost cap."""
+    rate = usd_per_hour(facts)
+    return (cost_cap(facts) - spent_usd(facts, now)) / rate * cost.SECONDS_PER_HOUR if rate > 0.0 else 0.0
 
 
 def _can_stay(facts: Facts, pod: PodFacts) -> bool:

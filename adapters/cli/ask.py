@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 
 from rpd.adapters.cli import output
-from rpd.adapters.cli.giveback import stop_unrecorded
-from rpd.adapters.cli.resume import opened_of, still_owing, take_over
+from rpd.adapters.cli.resume import take_over
 from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.cli.unrecorded import end_unrecorded, unwritable, words
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import recorded_access
-from rpd.adapters.local.control import ProcessControl, leave_request, request_file
-from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.control import leave_request, request_file
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
-from rpd.engine.errors import RpdError, UserError
+from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalLocked, JournalUnwritable
-from rpd.journal.index import Index
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.journal.records import Closed, Left, Record, Requested
@@ -52,10 +50,17 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
             except JournalLocked:
                 continue
             except JournalUnwritable as error:
-                raise _stopped_unrecorded(path, request, error) from error
+                with contextlib.suppress(JournalLocked):  # an engine was faster: it is asked
+                    raise end_unrecorded(path, request, error, as_json=as_json) from error
+                continue
             return report_run(path, as_json=as_json)
         last = read(path).records[-1]
-        leave_request(path, request, epoch=last.epoch)
+        try:
+            leave_request(path, request, epoch=last.epoch)
+        except UserError as error:
+            signal = f"kill -TERM {owner.pid}   ends the engine on {owner.host}"
+            hint = f"{signal}; or mend that, then   {words(request, path.stem)}"
+            raise unwritable(path, error.message, hint, as_json=as_json) from error
         output.note([f"asked the engine (pid {owner.pid} on {owner.host}) to {request.what}"])
         if not _wait_for_engine(path, last.epoch):
             is_heard = not request_file(path).exists()
@@ -63,33 +68,6 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
             return report_run(path, as_json=as_json)
         if _is_obeyed(read(path).records, request, last.seq):
             return report_run(path, as_json=as_json)
-
-
-def _stopped_unrecorded(path: Path, request: Request, error: JournalUnwritable) -> Exception:
-    """No record can be written, and somebody wants the run ended: its pods are stopped all the same, and not deleted.
-    Returns what is to be told."""
-    reading = read(path)
-    is_kept = request.detail.get("how") == "preserve"
-    if is_kept or not any(kind == "compute" for _, kind in fold(reading.records).debts):
-        return still_owing(reading, error, request.by)
-    from rpd.adapters.wiring import cloud_for
-
-    access = recorded_access(opened_of(reading, path).cloud)
-    cloud = cloud_for(access, ProcessControl())
-    try:
-        pods = cloud.list()
-    except RpdError as trouble:
-        both = JournalUnwritable(f"{trouble.message}; and {error.message}", hint=error.hint)
-        return still_owing(reading, both, request.by)
-    entry = Index(state_home()).refresh(path)
-    done = stop_unrecorded(entry, cloud, pods, access.profile.proof_interval_seconds)
-    told = f"{', '.join(done.told) or 'no pod of it computes'}; no record of it was written: {error.message}"
-    return UserError(
-        told,
-        exit_code=Exit.JOURNAL if done.is_at_rest else Exit.STILL_BILLING,
-        reason="journal_unwritable",
-        hint=f"{error.hint or 'mend that'}, then   {request.by} {entry.run_id}   writes it down",
-    )
 
 
 def _wait_for_engine(path: Path, epoch: int) -> bool:

@@ -58,12 +58,13 @@ def call() -> int:
     what the command's body raises."""
     try:
         words, command = _cut(sys.argv[1:])
-        tree = _asked(words)
         if "_RPD_COMPLETE" in os.environ:
             from rpd.adapters.cli.completion import prepare
 
             prepare()
             tree = app
+        else:
+            tree = _asked(words)
         code = tree(words, prog_name="rpd", standalone_mode=False, obj=command)
     except typer.Abort:
         raise KeyboardInterrupt from None

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.cli import output
-from rpd.adapters.cli.giveback import delete_pod, stop_and_prove, stop_unrecorded
+from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
 from rpd.adapters.cli.runs import note_strays
 from rpd.adapters.cli.stopped import Stopped, release_stopped, stopped_page, stopped_rows
 from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects
+from rpd.adapters.cli.unrecorded import stop_unrecorded
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, recorded_access
 from rpd.adapters.local.control import ProcessControl
@@ -161,7 +162,7 @@ def _plan(entry: Entry, accounts: dict[str, Account]) -> Row | None:
     owner = holder(path)
     if owner is not None:
         row.plan, row.is_spared = f"spare: driven by pid {owner.pid} on {owner.host}", True
-    elif is_kept(facts, inspection.now) and facts.pod is not None:
+    elif is_kept(facts, inspection.now) and facts.pod is not None and row.pod_status not in AT_REST:
         kept = clock(facts.pod.kept_until or 0.0)
         row.plan, row.is_spared = f"spare: kept up until {kept}, when its switch stops it", True
         row.next = f"rpd release {entry.run_id}"
@@ -199,11 +200,12 @@ def _act(row: Row, accounts: dict[str, Account]) -> None:
         row.result = row.plan.replace("spare", "spared", 1)
         return
     try:
-        _release(row, accounts)
+        try:
+            _release(row, accounts)
+        except JournalUnwritable as error:
+            _stop_unrecorded(row, accounts, error)
     except JournalLocked:
         row.result, row.is_spared = "spared: another process drives it now", True
-    except JournalUnwritable as error:
-        _stop_unrecorded(row, accounts, error)
     except (JournalError, RpdError) as error:
         row.result = f"failed: {error.message}"
 
@@ -235,17 +237,20 @@ def _release(row: Row, accounts: dict[str, Account]) -> None:
 def _stop_unrecorded(row: Row, accounts: dict[str, Account], error: JournalUnwritable) -> None:
     """No record can be written: where no job can run, what the journal names is stopped all the same, and the debt
     stays open until a later gc can write down the proof."""
-    entry = Index(state_home()).refresh(Path(row.journal))
+    path = Path(row.journal)
+    entry = Index(state_home()).refresh(path)
     account = accounts.get(_key(entry.cloud))
     row.result, row.next = f"failed: {error.message}", f"{error.hint or 'mend that'}, then   rpd gc --yes"
     if account is None or account.access is None:
         return
     if entry.state in (State.LAUNCH, State.MONITOR):
-        row.next += f"; or   rpd cancel {row.run_id}   which stops the job"
+        row.next += "" if row.pod_status in AT_REST else f"; or   rpd cancel {row.run_id}   ends the job"
         return
-    done = stop_unrecorded(entry, account.cloud, account.pods, account.access.profile.proof_interval_seconds)
+    done = stop_unrecorded(path, account.access, "rpd gc")
     if done.told:
         row.result = f"{', '.join(done.told)}; no record of it was written: {error.message}"
+    if done.is_at_rest:
+        row.pod_status, row.released_by = "EXITED" if row.pod_id else None, None
 
 
 def _conclude(row: Row, path: Path, code: int) -> None:

@@ -6,20 +6,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
-from rpd.adapters.cli.suspects import AT_REST, suspects
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.opening import open_journal
 from rpd.adapters.report.inspection import Inspection
-from rpd.engine.errors import Ambiguous, RpdError, Unavailable
-from rpd.journal.index import Entry, Index
+from rpd.engine.errors import Ambiguous, NotSent, RpdError, Unavailable
+from rpd.journal.index import Index
 from rpd.journal.reader import read
 from rpd.journal.records import Body, DebtChange, Intent, Outcome
 from rpd.journal.store import Journal
@@ -30,7 +27,8 @@ from rpd.states.proof import CLEAN_SURVEYS_MIN
 from rpd.states.world import Cloud, Pod
 
 TRIES_MAX = 10
-PAUSE_SECONDS = 1.0
+TROUBLES_MAX = 5
+"""After so many calls that failed, each tried several times by the client, the cloud cannot be asked."""
 
 
 class StillThere(RpdError):
@@ -75,32 +73,6 @@ def stop_owed(record: Callable[[Body], object], access: Access, cloud: Cloud, fa
         stop = functools.partial(stop_and_prove, cloud, pod_id, access.profile.proof_interval_seconds)
         with contextlib.suppress(RpdError):
             _act(record, Op.STOP_POD, pod_id, stop, kept)
-
-
-class Unrecorded(msgspec.Struct, frozen=True):
-    """What was done where no record could be written. `told` is a sentence for each pod; `is_at_rest` when all that the
-    journal owes was proved stopped, or is listed as such."""
-
-    told: tuple[str, ...]
-    is_at_rest: bool
-
-
-def stop_unrecorded(entry: Entry, cloud: Cloud, pods: Sequence[Pod], interval_seconds: float) -> Unrecorded:
-    """Stop whatever the journal names among the account's pods, and prove it. The debts stay open, until a later
-    command can write down the proof. Nothing is raised for a pod: one that cannot be stopped does not keep the others
-    computing.
-    """
-    resting = {pod.name for pod in pods if pod.status in AT_REST}
-    told, going = [], set()
-    for each in suspects(msgspec.structs.replace(entry, problem="unwritable"), pods):
-        try:
-            told.append(f"pod {each.pod.id} {stop_and_prove(cloud, each.pod.id, interval_seconds)}")
-            resting.add(each.pod.name)
-        except RpdError as error:
-            told.append(f"pod {each.pod.id} could not be stopped: {error.message}")
-            going.add(each.pod.name)
-    owed = {debt.key for debt in entry.debts if debt.kind == "compute"}
-    return Unrecorded(tuple(told), not going and owed <= resting)
 
 
 def _act(
@@ -153,19 +125,23 @@ def _prove(
 ) -> str:
     clock = SystemClock()
     control = ProcessControl()
-    act(pod_id)
     clean, since = 0, clock.now().up
+    troubles = 0
     for _ in range(TRIES_MAX * CLEAN_SURVEYS_MIN):
-        pod: Pod | None = cloud.get(pod_id)
-        now = clock.now().up
-        if (pod.status if pod is not None else None) in wanted:
-            clean += 1
-            since = now if clean == 1 else since
+        try:
+            if clean == 0:
+                act(pod_id)
+            pod: Pod | None = cloud.get(pod_id)
+        except (NotSent, Ambiguous, Unavailable):
+            clean, troubles = 0, troubles + 1
+            if troubles >= TROUBLES_MAX:
+                raise
+        else:
+            now = clock.now().up
+            is_clean = (pod.status if pod is not None else None) in wanted
+            clean = clean + 1 if is_clean else 0
+            since = now if clean <= 1 else since
             if clean >= CLEAN_SURVEYS_MIN and now - since >= interval_seconds:
                 return f"{word} by id, seen {clean} times over {now - since:.1f} s"
-        else:
-            clean = 0
-            with contextlib.suppress(Ambiguous, Unavailable):  # asked again below
-                act(pod_id)
         control.wait(max(interval_seconds / 2.0, 0.1))
     raise StillThere(f"pod {pod_id} is still there", hint="rpd gc --yes")

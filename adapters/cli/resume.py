@@ -8,18 +8,17 @@ from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.cli.unrecorded import unwritable
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
 from rpd.adapters.local.opening import open_journal
-from rpd.adapters.report.ending import debt_lines
-from rpd.adapters.report.inspection import Inspection, facts_of
+from rpd.adapters.report.inspection import facts_of
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalDamaged, JournalTooNew, JournalUnwritable
 from rpd.journal.reader import Reading, read
 from rpd.journal.records import Opened
 from rpd.journal.replay import fold
-from rpd.states.exits import Exit
 
 
 def resume_run(run: str | None, *, as_json: bool) -> int:
@@ -30,27 +29,16 @@ def resume_run(run: str | None, *, as_json: bool) -> int:
     if closed is not None:
         output.note([f"run {reading.records[0].run} is over: {closed.outcome}", f"why:     rpd inspect {journal}"])
         if as_json:
+            from rpd.adapters.report.inspection import Inspection
+
             output.answer({**Inspection(reading, SystemClock().now()).document(), "ended_with": closed.exit_code})
         return closed.exit_code
     try:
         return take_over(journal, "rpd resume", as_json=as_json)
     except JournalUnwritable as error:
-        raise still_owing(reading, error, "rpd resume") from error
-
-
-def still_owing(reading: Reading, error: JournalUnwritable, command: str) -> Exception:
-    """What to tell of a run whose journal takes no record: `error`, or, while something of the run may bill, that."""
-    inspection = Inspection(reading, SystemClock().now())
-    facts = inspection.facts
-    if not facts.compute_debts:
-        return error
-    output.note(debt_lines(facts, inspection.now))
-    return UserError(
-        error.message,
-        exit_code=Exit.STILL_BILLING,
-        reason="journal_unwritable",
-        hint=f"{error.hint or 'mend that'}, then   {command} {facts.run_id}   (rpd cancel stops the pod as it is)",
-    )
+        run_id = reading.records[0].run
+        hint = f"{error.hint or 'mend that'}, then   rpd resume {run_id}; or   rpd cancel {run_id}   stops its pod now"
+        raise unwritable(journal, error.message, hint, as_json=as_json) from error
 
 
 def take_over(

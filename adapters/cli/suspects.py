@@ -38,9 +38,8 @@ def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
     if not alive or holder(Path(entry.journal)) is not None:
         return []
     if entry.problem:
-        names = _names(entry) - _owed_elsewhere(entry)
         why = f"its journal cannot be driven ({entry.problem})"
-        return [Suspect(pod, "stop", why) for pod in alive if pod.name in names]
+        return [Suspect(pod, "stop", why) for pod in named(entry, alive)]
     prefix = f"rpd-{entry.workflow}-"
     if owes_compute(entry) or not any(pod.name.startswith(prefix) or pod.name in owed for pod in alive):
         return []
@@ -55,7 +54,13 @@ def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
     ]
 
 
-def _owed_elsewhere(entry: Entry) -> set[str]:
+def named(entry: Entry, pods: Sequence[Pod]) -> list[Pod]:
+    """Those that may compute and that this journal alone accounts for, by any name that it ever said."""
+    names = _names(entry) - owed_elsewhere(entry)
+    return [pod for pod in pods if pod.status not in AT_REST and pod.name in names]
+
+
+def owed_elsewhere(entry: Entry) -> set[str]:
     """What sound journals of other runs owe: a pod that was handed over is theirs."""
     others = (other for other in Index(state_home()).entries() if other.run_id != entry.run_id and not other.problem)
     return {debt.key for other in others for debt in other.debts}

@@ -1,5 +1,5 @@
 """A job file of schema version 1, or with fields that were renamed, as one of version 2. Only what has to change is
-touched: comments and layout stay."""
+touched: comments and layout stay. What comes out means what went in, or a person has to write it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,54 @@ Edit = tuple[int, int, str]
 def migrated(text: str, file: str) -> tuple[str, list[str]]:
     """The new text, and a sentence for each change. Raises UserError for what is no YAML mapping, and for a field whose
     meaning a person has to decide."""
-    fields = _fields(_root(text, file))
+    root = _root(text, file)
+    fields = _fields(root)
     edits: list[Edit] = []
     told: list[str] = []
-    _version(fields, text, edits, told)
+    _version(fields, edits, told)
     _datacenter(fields, text, edits, told)
     _stop(fields, text, edits, told)
-    for begin, end, new in sorted(edits, reverse=True):
-        text = text[:begin] + new + text[end:]
+    new = text
+    for begin, end, written in sorted(edits, reverse=True):
+        new = new[:begin] + written + new[end:]
     for name in NEVER_HAD:
-        without = _without(text, file, name)
+        without = _without(new, file, name)
         if without is not None:
-            text = without
+            new = without
             told.append(f"pod.{name} is gone: the API has no such wish, and it was never kept to")
-    return text, told
+    old = _meaning(text)
+    if new != text and (old is None or _meaning(new) != _wanted(old, told)):
+        raise UserError(
+            f"{file} is laid out in a way that cannot be changed by itself; write by hand: {'; '.join(told)}"
+        )
+    return new, told
+
+
+def _wanted(data: Any, told: list[str]) -> Any:
+    """What the new file has to mean, where this is what the old one means."""
+    if "schema_version" in data:
+        data["schema_version"] = 2
+    pod = data.get("pod")
+    if isinstance(pod, dict):
+        if "datacenter_id" in pod:
+            place = pod.pop("datacenter_id")
+            pod["datacenters"] = [] if place is None else [place.strip() if isinstance(place, str) else place]
+        for name in NEVER_HAD:
+            if any(line.startswith(f"pod.{name} ") for line in told):
+                pod.pop(name, None)
+    if "stop" in data:
+        data["lifecycle"] = dict.fromkeys(data.pop("stop"), "stop")
+    return data
+
+
+def _meaning(text: str) -> Any:
+    """The data of a file; None where it makes no sense."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return None
 
 
 def _root(text: str, file: str) -> yaml.MappingNode:
@@ -89,7 +123,7 @@ def _below(fields: dict[str, tuple[Any, Any]], name: str) -> dict[str, tuple[Any
     return _fields(found[1]) if found is not None and isinstance(found[1], yaml.MappingNode) else {}
 
 
-def _version(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], told: list[str]) -> None:
+def _version(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: list[str]) -> None:
     if "schema_version" not in fields:
         return
     value = fields["schema_version"][1]
@@ -108,13 +142,19 @@ def _datacenter(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit]
     if "datacenters" in pod:
         raise UserError("pod has both datacenter_id and datacenters; remove one")
     key, value = pod["datacenter_id"]
-    edits.append((key.start_mark.index, key.end_mark.index, "datacenters"))
     begin, end = _span(value, text)
-    if getattr(value, "style", None) in ("|", ">"):
-        edits.append((begin, end, json.dumps([value.value.strip()])))
-    else:
-        edits += [(begin, begin, "[" if begin < end else " ["), (end, end, "]")]
+    edits.append((key.start_mark.index, key.end_mark.index, "datacenters"))
+    edits.append((begin, end, ("" if begin < end else " ") + _listed(value, text[begin:end])))
     told.append("pod.datacenter_id is the list pod.datacenters")
+
+
+def _listed(value: Any, written: str) -> str:
+    """One scalar as a flow list, as it was written where that means the same there."""
+    if value.tag.endswith(":null"):
+        return "[]"
+    is_plain = getattr(value, "style", None) is None and not set(written) & set(",[]{}\n")
+    is_safe = is_plain or getattr(value, "style", None) in ("'", '"')
+    return f"[{written}]" if is_safe else json.dumps([value.value.strip()], ensure_ascii=False)
 
 
 def _stop(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], told: list[str]) -> None:

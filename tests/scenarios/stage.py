@@ -27,6 +27,8 @@ BOOT_SECONDS = 0.3
 IMAGE = "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04"
 GATED = "echo begun; until [ -e /workspace/go ]; do sleep 0.05; done\n"
 """The beginning of a job that runs until the test says go."""
+ON_A_FULL_DISK = ("bash", "-c", 'ulimit -f 0; exec "$@"', "-")
+"""Before a command: it can make files and cannot let them grow."""
 
 
 def config(body: str = "echo hello", **sections: Any) -> dict[str, Any]:
@@ -78,7 +80,7 @@ class Stage:
 
     def rpd_on_a_full_disk(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """The same where no file can grow; what it prints goes through pipes."""
-        return self._typed(["bash", "-c", 'ulimit -f 0; exec "$@"', "-", *RPD, *arguments], arguments[:1], seconds)
+        return self._typed([*ON_A_FULL_DISK, *RPD, *arguments], arguments[:1], seconds)
 
     def _typed(self, command: list[str], names: tuple[str, ...], seconds: float) -> subprocess.CompletedProcess[str]:
         used.update(names)

@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 
 from rpd.adapters.sandbox import daemon
-from tests.scenarios.stage import COMPUTING, GATED, Stage, artifact, config, eventually
+from rpd.journal.lock import holder
+from tests.scenarios.live import RPD
+from tests.scenarios.stage import COMPUTING, GATED, ON_A_FULL_DISK, Stage, artifact, config, eventually
 
 RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
 
@@ -543,9 +545,10 @@ def test_what_died_before_the_launch_is_stopped_on_a_full_disk(stage: Stage) -> 
     killed_in(stage, "boot", config())
     done = stage.rpd_on_a_full_disk("resume")
     assert (done.returncode, "BILLING" in done.stderr) == (8, True), done.stderr
-    assert "then   rpd resume" in done.stderr and "disk full" in done.stderr, done.stderr
+    assert f"then   rpd resume {stage.run_id}; or   rpd cancel {stage.run_id}" in done.stderr, done.stderr
     done = stage.rpd_on_a_full_disk("gc", "--yes")
     assert (done.returncode, "no record of it was written" in done.stdout) == (8, True), done.stdout
+    assert "EXITED\n" in done.stdout, done.stdout
     stage.judge("EXITED", starts=0)
     assert collected(stage)["exit_code"] == 0
     stage.judge("TERMINATED", starts=0)
@@ -559,11 +562,9 @@ def test_a_job_is_ended_on_a_full_disk_when_a_person_says_so(stage: Stage) -> No
     assert (done.returncode, f"rpd cancel {stage.run_id}" in done.stdout) == (8, True), done.stdout
     done = stage.rpd_on_a_full_disk("release", "--keep-until", "1h")
     assert (done.returncode, "BILLING" in done.stderr) == (8, True), done.stderr
+    assert f"rpd release {stage.run_id} --keep-until 2" in done.stderr, done.stderr
     stage.judge("RUNNING", starts=1)
-    stage.fault("F29", times=100, how="ignored", on="stop")
-    done = stage.rpd_on_a_full_disk("cancel")
-    assert (done.returncode, "could not be stopped" in done.stderr) == (8, True), done.stderr
-    stage.clear_faults()
+    stage.fault("F33", on="stop")
     done = stage.rpd_on_a_full_disk("cancel")
     assert (done.returncode, "stopped by id" in done.stderr) == (9, True), done.stderr
     stage.judge("EXITED", starts=1)
@@ -572,3 +573,73 @@ def test_a_job_is_ended_on_a_full_disk_when_a_person_says_so(stage: Stage) -> No
     assert done.returncode == 0, done.stderr
     assert "compute" not in [debt["kind"] for debt in stage.inspect()["debts"]]
     stage.nothing_computes()
+
+
+@pytest.mark.slow
+def test_nobody_drives_a_run_while_it_is_stopped_without_a_record(stage: Stage) -> None:
+    killed_in(stage, "monitor", config(GATED))
+    stage.fault("F29", times=100, how="ignored", on="stop")
+    cancel = subprocess.Popen(
+        [*ON_A_FULL_DISK, *RPD, "cancel"],
+        cwd=stage.folder,
+        env=stage.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with cancel:
+        assert cancel.stderr is not None
+        assert any("stopping what the run rented" in line for line in cancel.stderr)
+        eventually(lambda: holder(stage.journal) is not None)
+        done = stage.rpd("resume")
+        assert (done.returncode, "journal in use" in done.stderr) == (9, True), done.stderr
+        cancel.send_signal(signal.SIGINT)
+        told = cancel.stderr.read()
+    assert cancel.returncode == 8, told
+    assert "BILLING" in told and "interrupted before it was proved" in told, told
+    stage.clear_faults()
+    assert stage.rpd("cancel").returncode == 0
+    stage.nothing_computes()
+
+
+@pytest.mark.slow
+def test_a_pod_that_may_yet_appear_is_named_on_a_full_disk(stage: Stage) -> None:
+    stage.fault("F13", how="drop", delay=6)
+    stage.fault("F14", times=100, lag=2, what="list")
+    live = stage.begin(config())
+    live.until("create")
+    eventually(lambda: "create_pod" in stage.journal.read_text())
+    live.kill()
+    done = stage.rpd_on_a_full_disk("cancel")
+    assert (done.returncode, "one may still appear" in done.stderr) == (8, True), done.stderr
+    assert "BILLING: a pod named" in done.stderr, done.stderr
+    stage.clear_faults()
+    assert stage.rpd("cancel").returncode == 0
+    stage.nothing_computes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files")
+def test_an_engine_that_cannot_be_asked_is_named_with_what_bills(stage: Stage) -> None:
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    done = stage.rpd_on_a_full_disk("cancel")
+    assert (done.returncode, "BILLING" in done.stderr) == (8, True), done.stderr
+    assert f"kill -TERM {live.process.pid}" in done.stderr, done.stderr
+    resource.prlimit(live.process.pid, resource.RLIMIT_FSIZE, (100, 100))
+    live.process.send_signal(signal.SIGTERM)
+    assert live.end() == 9, live.text
+    stage.nothing_computes()
+
+
+@pytest.mark.slow
+def test_a_pod_that_is_kept_up_is_no_debt_on_a_full_disk(stage: Stage) -> None:
+    done = stage.run(config("exit 0", lifecycle={"on_success": "preserve", "preserve_minutes": 30}))
+    assert done.returncode == 0, done.stderr
+    done = stage.rpd_on_a_full_disk("resume")
+    assert (done.returncode, "kept up" in done.stderr) == (9, True), done.stderr
+    done = stage.rpd_on_a_full_disk("release", "--delete")
+    assert (done.returncode, f"{stage.run_id} --delete   writes it down" in done.stderr) == (9, True), done.stderr
+    stage.judge("EXITED", starts=1)
+    done = stage.rpd("gc", "--yes")
+    assert (done.returncode, "spared" in done.stdout) == (0, False), done.stdout
+    assert "compute" not in [debt["kind"] for debt in stage.inspect()["debts"]]

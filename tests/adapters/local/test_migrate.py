@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from rpd.adapters.local.migrate import migrated
+from rpd.engine.errors import UserError
 
 NEW = {"schema_version": 2, "pod": {"datacenters": ["EUR-IS-1"], "image": "x"}, "run": {"body": "echo"}}
 STOPPED = {**NEW, "lifecycle": {"on_success": "stop", "on_failure": "stop"}}
@@ -43,3 +44,34 @@ def test_every_layout_keeps_its_meaning(text: str, wanted: dict[str, Any]) -> No
     assert yaml.safe_load(new) == wanted, new
     assert "schema_version is 2" in told
     assert migrated(new, "job.yaml") == (new, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vars: {a: [&dc EUR-IS-1]}\npod: {datacenter_id: *dc, image: x}\n",
+        "vars: &t true\npod:\n  image: x\n  spot: *t\n",
+        "stop:\n  on_success: &k keep\n  on_failure: *k\n",
+        "pod: {image: x, spot: &t true}\nvars: *t\n",
+        "pod:\n  datacenter_id:\n    - A\n  image: x\n",
+        "stop: {on_success, on_failure: keep}\n",
+    ],
+)
+def test_what_cannot_be_changed_by_itself_is_said(text: str) -> None:
+    with pytest.raises(UserError):
+        migrated(f"schema_version: 1\n{text}", "job.yaml")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("null", []),
+        ("~", []),
+        ("'EUR-{n}'", ["EUR-{n}"]),
+        ("EUR-{n}", ["EUR-{n}"]),
+        ("A, B", ["A, B"]),
+    ],
+)
+def test_a_data_center_is_a_list_of_one(written: str, meant: list[str]) -> None:
+    new, _ = migrated(f"pod:\n  datacenter_id: {written}\n", "job.yaml")
+    assert yaml.safe_load(new) == {"pod": {"datacenters": meant}}
