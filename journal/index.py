@@ -79,7 +79,9 @@ class Index:
             if entry is None or entry.identity != _identity(path):
                 entry = self._read_anew(path, entry)
             found.append(entry)
-        found += [msgspec.structs.replace(entry, problem="missing") for entry in cached.values()]
+        ids = {entry.run_id for entry in found}
+        gone = [entry for entry in cached.values() if entry.run_id not in ids]  # not those known by another path
+        found += [msgspec.structs.replace(entry, problem="missing") for entry in gone]
         return sorted(found, key=lambda entry: (entry.started, entry.run_id), reverse=True)
 
     def find(self, name: str) -> list[Entry]:

@@ -137,10 +137,14 @@ def _locked(disk: Disk, path: Path) -> JournalLocked:
         return JournalLocked("journal in use by another process", hint="rpd inspect")
     since = f", since {owner.since}" if owner.since else ""
     return JournalLocked(
-        f"journal in use by pid {owner.pid} on host {owner.host} (rpd {owner.command}{since})",
+        f"journal in use by pid {owner.pid} on host {owner.host} ({_typed(owner.command)}{since})",
         owner=msgspec.to_builtins(owner),
         hint="rpd inspect",
     )
+
+
+def _typed(command: str) -> str:
+    return command if command.startswith("rpd ") else f"rpd {command}"
 
 
 def _parse(text: bytes) -> Owner | None:

@@ -49,7 +49,7 @@ class Secret:
 
 class Redactor:
     """Knows the live secrets of one process and replaces them in text, in whichever usual disguise they stand: as they
-    are, base64 (also inside a longer encoding), URL-quoted, JSON-escaped, hexadecimal."""
+    are, base64 (also inside a longer encoding), URL-quoted, JSON-escaped, quoted for a shell, hexadecimal."""
 
     def __init__(self, *secrets: Secret) -> None:
         self._forms: set[str] = set()
@@ -114,6 +114,9 @@ def _forms(value: str) -> set[str]:
         quote(raw, safe="").lower(),
         raw.hex(),
         raw.hex().upper(),
+        value.replace("'", "'\"'\"'"),  # as shlex quotes
+        value.replace("'", r"'\''"),
+        re.sub(r"([^\w@%+=:,./-])", r"\\\1", value),  # as printf %q does
     }
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         forms.add(encode(raw).decode())

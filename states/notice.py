@@ -10,7 +10,7 @@ from rpd.states.call import pack, unpack
 from rpd.states.facts import Facts
 from rpd.states.manifest import utc
 from rpd.states.names import Op, State
-from rpd.states.policy import budget_share, cost_cap, spent_usd, usd_per_hour
+from rpd.states.policy import budget_share, cost_cap, usd_per_hour, used
 from rpd.states.verdict import verdict
 from rpd.states.world import Notice, World
 
@@ -28,7 +28,9 @@ def budget_warning(state: State, facts: Facts, now: Stamp) -> Decision | None:
     share = budget_share(facts, now)
     if share < WARN_AT:
         return None
-    spent = f"${spent_usd(facts, now):.2f} of ${cost_cap(facts):.2f}"
+    (seconds, dollars), minutes = used(facts, now), facts.job.budget.max_runtime_minutes
+    spent = f"${dollars:.2f} of ${cost_cap(facts):.2f}"
+    spent += f", {seconds / 60.0:.1f} of {minutes:g} minutes" if minutes is not None else ""
     return _notify(facts, "budget", f"{share:.0%} of the budget is used up ({spent}); the run is ended at 100 %")
 
 

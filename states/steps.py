@@ -21,6 +21,8 @@ FAILURES_MAX = 5
 """Tries of one step before the phase fails."""
 LINK_PATIENCE_SECONDS = 600.0
 """How long the link may be down during one step before the phase fails."""
+TIMED_OUT = 124
+"""The exit code of a step that was ended because its time was up; some tools use it, too."""
 FATAL = frozenset(
     {Fault.PATH_REFUSED, Fault.DISK_FULL, Fault.NO_TOOL, Fault.WRONG_POD, Fault.HOST_KEY_CHANGED, Fault.AUTH_REFUSED}
     | {Fault.SECRET_MISSING}
@@ -35,10 +37,15 @@ def decide_steps(facts: Facts, now: Stamp, steps: Iterable[Step], reason: Reason
         if exit_code == 0:
             continue
         if exit_code is not None:
-            tail = " / ".join(facts.step_tail[-3:])
-            return Fire(Trigger.STEP_FAILED, reason, f"{step.label} exited with {exit_code}: {tail}")
+            return Fire(Trigger.STEP_FAILED, reason, _how_it_failed(step, exit_code, facts.step_tail[-3:]))
         return pause_or(facts, now, Do(Op.RUN_STEP, pack(target=target(facts), step=step)), reason)
     return Fire(Trigger.STEPS_DONE)
+
+
+def _how_it_failed(step: Step, exit_code: int, tail: tuple[str, ...]) -> str:
+    late = f", as after its timeout_sec of {step.timeout_seconds:g}" if exit_code == TIMED_OUT else ""
+    last_words = f": {' / '.join(tail)}" if tail else ""
+    return f"{step.label} exited with {exit_code}{late}{last_words}"
 
 
 def pause_or(facts: Facts, now: Stamp, do: Do, reason: Reason) -> Decision:

@@ -72,7 +72,7 @@ def _locked(path: Path, command: str) -> Iterator[None]:
     JournalLocked."""
     lock = None
     try:
-        lock = Lock.take(OsDisk(), path, Owner.here(command.removeprefix("rpd ")))
+        lock = Lock.take(OsDisk(), path, Owner.here(command))
     except JournalUnwritable:
         if (owner := holder(path)) is not None:
             raise JournalLocked(f"journal in use by pid {owner.pid} on host {owner.host}") from None

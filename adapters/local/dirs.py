@@ -26,12 +26,13 @@ Entropy = Callable[[int], bytes]
 
 def state_home(environ: Mapping[str, str] = os.environ) -> Path:
     """The folder of journals, keys and caches: $RPD_HOME, else the platform's user-state folder; made 0700 when absent.
+    Without symbolic links, as journals name themselves.
 
     Raises UserError when it cannot be made, belongs to somebody else or may be written by others.
     """
     named = environ.get("RPD_HOME", "")
     if named:
-        return private_folder(Path(expanded(named)).absolute())
+        return private_folder(Path(expanded(named)).absolute()).resolve()
     import platformdirs
 
     try:
@@ -42,7 +43,7 @@ def state_home(environ: Mapping[str, str] = os.environ) -> Path:
             reason="no_home",
             hint="export RPD_HOME=/a/folder/of/yours",
         ) from error
-    return private_folder(home)
+    return private_folder(home).resolve()
 
 
 def config_home() -> Path | None:

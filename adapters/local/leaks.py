@@ -22,7 +22,9 @@ _SECRET_NAME = re.compile(
 _NOT_SECRET_NAME = re.compile(r"(_|^)(FILE|PATH|DIR|SOCK|URL|URI|HOST|NAME|TYPE|ID|TTL|SIZE|LEVEL)\Z", re.IGNORECASE)
 _KEY_SHAPES = re.compile(
     r"\b(rpa_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}"
-    r"|github_pat_[A-Za-z0-9_]{30,}|glpat-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}|xox[abpr]-[A-Za-z0-9-]{20,})"
+    r"|github_pat_[A-Za-z0-9_]{30,}|glpat-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}|xox[abpr]-[A-Za-z0-9-]{20,}"
+    r"|hooks\.slack\.com/services/[A-Z0-9]+/[A-Z0-9]+/[A-Za-z0-9]{16,}"
+    r"|discord(?:app)?\.com/api/webhooks/[0-9]+/[A-Za-z0-9_-]{20,}|api\.telegram\.org/bot[0-9]+:[A-Za-z0-9_-]{20,})"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
 _MASK = re.compile(r"\*\*\*([A-Za-z_][A-Za-z0-9_]*)\*\*\*")

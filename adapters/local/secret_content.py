@@ -3,7 +3,9 @@ be kept out of everything that is written."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,12 +14,15 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.local.files import read_regular
+from rpd.adapters.local.leaks import SHORTEST_SECRET
 from rpd.engine.errors import Refused
 from rpd.journal.redact import Secret
 from rpd.states.faults import Fault
 from rpd.states.job import Job, SecretFile
 
 FILE_BYTES_MAX = 1024 * 1024
+_ASSIGNED = re.compile(r"^[ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*[=:][ \t]*(?P<value>\S.*?)[ \t]*$", re.MULTILINE)
+_PASSWORD = re.compile(r"\bpassword[ \t]+(\S+)")
 
 
 def content_of(file: SecretFile, environ: Mapping[str, str] = os.environ) -> bytes:
@@ -50,7 +55,8 @@ def secret_problems(job: Job) -> Iterator[str]:
 
 
 def values_in(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Iterator[Secret]:
-    """Every value behind the `secrets` of a job as record 0 has it; what cannot be read is left out."""
+    """Every value behind the `secrets` of a job as record 0 has it, and those within a file of one of the usual kinds,
+    which a shell or a tool would show by themselves; what cannot be read is left out."""
     try:
         files = msgspec.convert(config.get("secrets", ()), tuple[SecretFile, ...])
     except msgspec.ValidationError:
@@ -58,7 +64,40 @@ def values_in(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ
     for file in files:
         yield from (Secret(environ[name]) for name in file.env if environ.get(name))
         if file.file is not None and problem_with(file, environ) is None:
-            yield Secret(_read(file.file).decode(errors="surrogateescape"))
+            content = _read(file.file).decode(errors="surrogateescape")
+            yield Secret(content)
+            said = json.dumps(config, ensure_ascii=False)
+            yield from (Secret(value) for value in _within(content) if _is_worth_hiding(value, said))
+
+
+def _within(content: str) -> Iterator[str]:
+    """The values of a JSON document; else those of `NAME=value`, `name: value` and netrc's `password value`."""
+    try:
+        yield from _texts(json.loads(content))
+    except (ValueError, RecursionError):
+        yield from (_unquoted(match["value"]) for match in _ASSIGNED.finditer(content))
+        yield from _PASSWORD.findall(content)
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict | list):
+        for item in data.values() if isinstance(data, dict) else data:
+            yield from _texts(item)
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return "".join(shlex.split(text, comments=True))
+    except ValueError:
+        return text
+
+
+def _is_worth_hiding(value: str, config: str) -> bool:
+    """What is short, the name of a folder, or stands in the job file as well is no secret, and hiding it would eat what
+    the journal has to say."""
+    return len(value) >= SHORTEST_SECRET and not value.startswith(("/", "~")) and value not in config
 
 
 def _read(path: str) -> bytes:

@@ -41,6 +41,15 @@ def test_an_entry_says_what_the_journal_says(tmp_path: Path) -> None:
     assert Path(entry.journal) == journal.path
 
 
+def test_a_run_counts_once_by_whatever_path_its_home_is_reached(tmp_path: Path) -> None:
+    home, link = tmp_path / "home", tmp_path / "link"
+    link.symlink_to(home)
+    path = another(home, "a-1", "a", 1e9)
+    Index(link).refresh(path)
+    assert [entry.problem for entry in Index(link).entries()] == [""]
+    assert [entry.problem for entry in Index(home).entries()] == [""]
+
+
 def test_the_cache_is_used_and_can_be_lost(tmp_path: Path) -> None:
     path = another(tmp_path, "a-1", "a", 1e9)
     index = Index(tmp_path)

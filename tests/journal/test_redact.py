@@ -6,6 +6,8 @@ import base64
 import copy
 import json
 import pickle
+import shlex
+import subprocess
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -19,7 +21,7 @@ from rpd.journal.records import Intent, Note, Outcome
 from rpd.journal.redact import MASK, Redactor, Secret
 from tests.journal.samples import RUN, Ticker, create, opened, reopen
 
-VALUE = 'rpa_c4n"ry/+ä\\key=='
+VALUE = "rpa_c4n\"ry/+ä\\k'ey=="
 DISGUISES = {
     "raw": VALUE,
     "base64": base64.b64encode(VALUE.encode()).decode(),
@@ -32,6 +34,11 @@ DISGUISES = {
     "json unicode": json.dumps(VALUE, ensure_ascii=False),
     "json in json": json.dumps(json.dumps(VALUE)),
     "hex": VALUE.encode().hex(),
+    "quoted by shlex": shlex.quote(VALUE),
+    "quoted by a shell": "'" + VALUE.replace("'", "'\\''") + "'",
+    "quoted by printf %q": subprocess.run(
+        ["bash", "-c", 'LC_ALL=C.UTF-8 printf %q "$1"', "-", VALUE], capture_output=True, text=True, check=True
+    ).stdout,
 }
 
 

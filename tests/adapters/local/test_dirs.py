@@ -39,6 +39,12 @@ def test_run_ids_and_tokens() -> None:
     assert run_folder(Path("/p"), "r") == Path("/p/artifacts/runpod/r")
 
 
+def test_the_state_home_is_named_without_links(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "home")
+    assert state_home({"RPD_HOME": str(tmp_path / "link")}) == (tmp_path / "home").resolve()
+
+
 def test_the_state_home_is_private(tmp_path: Path) -> None:
     home = state_home({"RPD_HOME": str(tmp_path / "deep" / "home")})
     folder = journals_folder(home, "My Job")
