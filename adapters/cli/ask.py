@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalLocked, JournalUnwritable
-from rpd.journal.lock import holder
+from rpd.journal.lock import Owner, holder
 from rpd.journal.reader import read
 from rpd.journal.records import Closed, Left, Record, Requested
 from rpd.journal.replay import fold
@@ -62,22 +63,43 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
             hint = f"{signal}; or mend that, then   {words(request, path.stem)}"
             raise unwritable(path, error.message, hint, as_json=as_json) from error
         output.note([f"asked the engine (pid {owner.pid} on {owner.host}) to {request.what}"])
-        if not _wait_for_engine(path, last.epoch):
-            is_heard = not request_file(path).exists()
-            output.note(["it has not finished yet; it goes on doing so" if is_heard else "it does not answer"])
+        if not _wait_for_engine(path, last.epoch, owner):
+            output.note(_why_it_waits(path, owner, words(request, path.stem)))
             return report_run(path, as_json=as_json)
         if _is_obeyed(read(path).records, request, last.seq):
             return report_run(path, as_json=as_json)
 
 
-def _wait_for_engine(path: Path, epoch: int) -> bool:
-    """Whether the owner of this epoch is gone, waited for."""
+def _wait_for_engine(path: Path, epoch: int, owner: Owner) -> bool:
+    """Whether the owner of this epoch is gone, waited for. One that is suspended is not waited for."""
     end = time.monotonic() + ENGINE_SECONDS
-    while time.monotonic() < end:
+    while time.monotonic() < end and not _is_suspended(owner):
         if holder(path) is None or read(path).records[-1].epoch != epoch:
             return True
         time.sleep(LOOK_SECONDS)
     return False
+
+
+def _is_suspended(owner: Owner) -> bool:
+    """Whether somebody stopped it with Ctrl-Z, or by SIGSTOP; where the system does not say so, no."""
+    if owner.host != os.uname().nodename:
+        return False
+    try:
+        status = Path(f"/proc/{owner.pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[:1] == ["T"]
+
+
+def _why_it_waits(path: Path, owner: Owner, again: str) -> list[str]:
+    pid = owner.pid
+    if _is_suspended(owner):
+        return [
+            f"it is suspended:   kill -CONT {pid}   lets it go on and hear this; or   kill -9 {pid}, then   {again}"
+        ]
+    if not request_file(path).exists():
+        return ["it has not finished yet; it goes on doing so"]
+    return [f"it does not answer:   kill -9 {pid}, then   {again}"]
 
 
 def _is_obeyed(records: list[Record], request: Request, since: int) -> bool:

@@ -75,13 +75,17 @@ class Wanted(msgspec.Struct, frozen=True):
     adopt: tuple[str, ...] = ()
     workflow: str | None = None
 
+    def of(self, entries: list[Entry]) -> list[Entry]:
+        """The runs that are meant."""
+        return [entry for entry in entries if self.workflow in (None, entry.workflow)]
+
 
 def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool) -> int:
     """Exit code 8 while a job that was spared is alive or a debt is open; else 0."""
     home = state_home()
     index = Index(home)
     everything = index.entries()
-    entries = [entry for entry in everything if wanted.workflow in (None, entry.workflow)]
+    entries = wanted.of(everything)
     note_strays(index)
     accounts = _accounts(entries)
     rows = [row for entry in entries if (row := _planned(entry, accounts)) is not None]
@@ -89,7 +93,7 @@ def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool) -> int:
         for row in rows:
             _act(row, accounts)
     foreign = _foreign(everything, accounts)
-    stopped = stopped_rows(entries)
+    stopped = stopped_rows(wanted.of(index.entries()) if act and rows else entries)
     failed = 0
     if act:
         failed += sum(not release_stopped(row) for row in stopped if row.is_wanted(wanted))

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from rpd.adapters.cli import output
-from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.dirs import label_of, state_home
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalNotOurs
 from rpd.journal.index import Entry, Index
@@ -27,7 +27,7 @@ def find_journal(run: str | None, *, only_unfinished: bool = False, to_act: bool
         return own_journal(path, home) if to_act else path
     index = Index(home)
     if run is not None:
-        found = index.find(run)
+        found = index.find(run) or index.find(label_of(run))  # a long name was cut when its run was named
         note_strays(index)
         return Path(_pick(found, run).journal)
     entries = index.entries()

@@ -50,11 +50,12 @@ class Stopped(msgspec.Struct):
 
 
 def stopped_rows(entries: list[Entry]) -> list[Stopped]:
-    """The oldest first."""
+    """The oldest first. One that may compute again is no stopped one."""
     rows = []
     for entry in entries:
+        computing = {debt.key for debt in entry.debts if debt.kind == "compute"}
         for debt in entry.debts:
-            if debt.kind == "storage":
+            if debt.kind == "storage" and debt.key not in computing:
                 monthly = round((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH, 2)
                 is_over = entry.outcome is not None and not entry.problem
                 age = max(0.0, time.time() - _wall(entry.updated))

@@ -180,8 +180,10 @@ def mount_lines(row: Row, users: VolumeUsers) -> list[str]:
     """A line for each pod that has it mounted."""
     lines = []
     for each in row.mounts:
-        run = f", run {each.run_id}" if each.run_id else ""
-        ours = "" if each.run_id in users.runs else ", not of this machine"
+        entry = users.run_of(each.name, each.run_id)
+        run_id = entry.run_id if entry is not None else each.run_id
+        run = f", run {run_id}" if run_id else ""
+        ours = "" if entry is not None else ", not of this machine"
         lines.append(one_line(f"pod {each.pod_id} {each.name} {each.status}{run}{ours}"))
     return lines
 

@@ -113,7 +113,7 @@ def _in_use(account: VolumeAccount, row: Row, head: str) -> UserError:
 def _first_step(account: VolumeAccount, row: Row) -> str:
     """What gets rid of the first of the pods."""
     for mount in row.mounts:
-        entry = account.users.runs.get(mount.run_id or "")
+        entry = account.users.run_of(mount.name, mount.run_id)
         if entry is None:
             continue
         if entry.outcome is not None:

@@ -35,6 +35,11 @@ class VolumeUsers:
             if wanted is not None:
                 self._named.append((wanted, entry))
 
+    def run_of(self, pod_name: str, ordered_by: str | None) -> Entry | None:
+        """The run that answers for a pod: the one that owes it, by its own name, else the one that ordered it."""
+        owing = (entry for entry in self.runs.values() if any(debt.key == pod_name for debt in entry.debts))
+        return next(owing, None) or self.runs.get(ordered_by or "")
+
     def workflows(self, *names: str | None) -> list[Workflow]:
         """Those that name a volume by one of these words, the one that ran last first."""
         runs: dict[str, list[Entry]] = {}

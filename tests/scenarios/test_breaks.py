@@ -643,3 +643,40 @@ def test_a_pod_that_is_kept_up_is_no_debt_on_a_full_disk(stage: Stage) -> None:
     done = stage.rpd("gc", "--yes")
     assert (done.returncode, "spared" in done.stdout) == (0, False), done.stdout
     assert "compute" not in [debt["kind"] for debt in stage.inspect()["debts"]]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say who is suspended")
+def test_a_suspended_engine_is_not_waited_for(stage: Stage) -> None:
+    live = stage.begin(config(GATED))
+    live.until("monitor")
+    live.process.send_signal(signal.SIGSTOP)
+    done = stage.rpd("cancel")
+    assert (done.returncode, "BILLING" in done.stderr) == (8, True), done.stderr
+    assert f"kill -CONT {live.process.pid}" in done.stderr and f"rpd cancel {stage.run_id}" in done.stderr, done.stderr
+    live.process.send_signal(signal.SIGCONT)
+    assert live.end() == 130, live.text
+    stage.nothing_computes()
+
+
+@pytest.mark.slow
+def test_a_pod_that_starts_again_is_not_listed_as_stopped(stage: Stage) -> None:
+    document = config(lifecycle={"on_success": "recycle"})
+    assert stage.run(document).returncode == 0
+    stage.play(boot_seconds=60)
+    live = stage.begin(document)
+    live.until("boot")
+    eventually(lambda: "STARTING" in stage.statuses())
+    live.kill()
+    seen = json.loads(stage.rpd("gc", "--json").stdout)
+    assert ([row["state"] for row in seen["runs"]], seen["stopped"]) == (["boot"], []), seen
+    seen = json.loads(stage.rpd("gc", "--yes", "--stopped", "--json").stdout)
+    assert [row["is_released"] for row in seen["stopped"]] == [True], seen
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.slow
+def test_a_run_is_found_by_a_name_that_was_too_long_for_it(stage: Stage) -> None:
+    name = "a-name-of-more-than-forty-one-letters-which-is-cut"
+    assert stage.run(config(name=name)).returncode == 0
+    assert stage.rpd("inspect", name).returncode == 0

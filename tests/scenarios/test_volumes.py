@@ -311,3 +311,18 @@ def test_a_pod_that_turns_up_late_keeps_its_volume(stage: Stage) -> None:
     assert existing(stage) == [("data", 10)]
     stage.go()
     assert live.end() == 0, live.text
+
+
+@pytest.mark.slow
+@pytest.mark.row(47)
+def test_the_run_that_has_its_pod_now_is_named(stage: Stage) -> None:
+    create(stage)
+    document = config(storage=STORAGE, lifecycle={"on_success": "recycle"})
+    for _ in range(2):
+        done = stage.run(document)
+        assert done.returncode == 0, done.stderr
+    told = volumes(stage, "delete", "data", "--yes", code=2)
+    assert told["hint"] == f"rpd release {stage.run_id} --delete" and stage.run_id in told["message"], told
+    assert stage.rpd(*told["hint"].split()[1:]).returncode == 0
+    volumes(stage, "delete", "data", "--yes")
+    assert existing(stage) == []
