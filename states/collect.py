@@ -9,15 +9,14 @@ from rpd.states import checkpoints, telemetry
 from rpd.states.call import job_ref, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
+from rpd.states.fold_effects import PULL_TRIES_MAX
 from rpd.states.job import Artifact, is_away
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, INTERRUPTED_COLLECT_SECONDS, STOP_GRACE_SECONDS
 from rpd.states.python_pin import exports
 from rpd.states.secret_files import decide_placing, places_within
-from rpd.states.world import JobRef, Pull, Target, World
-
-PULL_TRIES_MAX = 3
+from rpd.states.world import JobRef, Pull, Target, World, refusal
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -59,12 +58,20 @@ def _keys_to_place(facts: Facts) -> Do | None:
 def _finish(facts: Facts) -> Decision:
     succeeded = facts.reason is Reason.JOB_SUCCEEDED
     if facts.uncollected:
-        text = f"not fetched intact: {', '.join(facts.uncollected)} ({facts.last_error})"
-        return Fire(Trigger.COLLECT_FAILED, Reason.RESULTS_UNVERIFIED if succeeded else None, text)
+        return Fire(Trigger.COLLECT_FAILED, Reason.RESULTS_UNVERIFIED if succeeded else None, _what_lacks(facts))
     if facts.missing:
         text = f"nothing at the remote path of: {', '.join(facts.missing)}"
         return Fire(Trigger.COLLECT_FAILED, Reason.ARTIFACT_MISSING if succeeded else None, text)
     return Fire(Trigger.COLLECTED)
+
+
+def _what_lacks(facts: Facts) -> str:
+    """What is not here in one sentence, a refused path by its name."""
+    broken = [label for label in facts.uncollected if label not in facts.pulled]
+    texts = [f"not fetched intact: {', '.join(broken)} ({facts.last_error})"] if broken else []
+    texts += [refusal(facts.pulled[label]) for label in facts.uncollected if label in facts.pulled]
+    texts += [f"nothing at the remote path of: {', '.join(facts.missing)}"] if facts.missing else []
+    return "; ".join(texts)
 
 
 def _may_run(facts: Facts) -> bool:

@@ -279,9 +279,18 @@ class Facts(msgspec.Struct):
 
     @property
     def uncollected(self) -> tuple[str, ...]:
-        """Labels of required artifacts that are not here and verified (one that does not exist there is not waited
-        for)."""
-        return tuple(a.label for a in self.job.artifacts if a.required and a.label not in self.pulled)
+        """Labels of required artifacts that are not here, whole and verified (one that does not exist there is not
+        waited for)."""
+        return tuple(
+            a.label
+            for a in self.job.artifacts
+            if a.required and (a.label not in self.pulled or self.pulled[a.label].refused)
+        )
+
+    @property
+    def is_worth_fetching(self) -> bool:
+        """Another try may bring more of what is required: a path that may not be created here is refused for ever."""
+        return not self.log_fetched or any(a.required and a.label not in self.pulled for a in self.job.artifacts)
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"
 """Faults of a create that another candidate may not have."""
 LINK_FAULTS = frozenset({Fault.SSH_UNREACHABLE, Fault.LINK_LOST, Fault.INTERRUPTED, REPEATABLE})
 """Faults that say nothing about what was to be fetched."""
+PULL_TRIES_MAX = 3
+"""Tries of one process to fetch an artifact."""
 
 
 def _taken_over(facts: Facts, outcome: Outcome, at: Stamp) -> None:
@@ -185,6 +187,8 @@ def _pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
             facts.pull_errors[facts.pulling] = outcome.error or outcome.reason or outcome.status
     if outcome.status == "ok":
         facts.pulled[str(outcome.data["label"])] = msgspec.convert(outcome.data["pulled"], Pulled)
+    elif facts.pulling is not None and outcome.reason == Fault.PATH_REFUSED:
+        facts.pull_failures[facts.pulling] = PULL_TRIES_MAX  # somebody has to clear its way first
     elif facts.pulling is not None and outcome.reason not in LINK_FAULTS:
         facts.pull_failures[facts.pulling] = facts.pull_failures.get(facts.pulling, 0) + 1
 

@@ -15,6 +15,7 @@ from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import Reason, State
 from rpd.states.policy import cost_cap, running_seconds, used
 from rpd.states.verdict import verdict
+from rpd.states.world import refusal
 
 
 def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
@@ -147,7 +148,8 @@ def _pod(pod: PodFacts, now: Stamp) -> dict[str, Any]:
 def _artifact(facts: Facts, index: int) -> dict[str, Any]:
     artifact = facts.job.artifacts[index]
     pulled = facts.pulled.get(artifact.label)
-    status = "failed" if pulled is None else "missing" if pulled.is_missing else "pulled"
+    is_whole = pulled is not None and not pulled.refused
+    status = "failed" if not is_whole else "missing" if pulled is not None and pulled.is_missing else "pulled"
     return {
         **msgspec.to_builtins(artifact),
         "status": status,
@@ -160,6 +162,8 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
 
 
 def _why_not_here(facts: Facts, label: str) -> str:
+    if label in facts.pulled and facts.pulled[label].refused:
+        return refusal(facts.pulled[label])
     if label in facts.pulled:
         return "there is nothing at its remote path"
     never = "the run ended before it was fetched" if facts.launch_intended else "the job was never started"

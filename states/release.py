@@ -121,7 +121,7 @@ def _proved(facts: Facts, now: Stamp) -> Decision:
     debts += [
         DebtChange(key, "storage", "close", proof=proof) for key in facts.storage_debts if not _is_kept(facts, key)
     ]
-    if facts.results_wait and kept and not _is_renounced(facts):
+    if facts.results_wait and facts.is_worth_fetching and kept and not _is_renounced(facts):
         return Fire(Trigger.PARKED, None, None, tuple(debts))
     is_lost = facts.reason is Reason.POD_VANISHED and (pod is None or pod.is_gone)
     if is_lost and facts.has_retries and budget_share(facts, now) < 1.0:
@@ -143,9 +143,9 @@ def _is_renounced(facts: Facts) -> bool:
 
 def _last_reason(facts: Facts) -> Reason | None:
     """A run whose hosts all failed has no other ending yet. A job that succeeded has not when its results went with a
-    pod that somebody else took away."""
+    pod that somebody else took away, or hold what may not be created here."""
     if facts.reason is Reason.JOB_SUCCEEDED and not facts.collected:
-        return Reason.POD_VANISHED
+        return Reason.POD_VANISHED if facts.is_worth_fetching else Reason.RESULTS_UNVERIFIED
     return Reason.HOSTS_NEVER_BOOTED if facts.reason is None and facts.host_failure is not None else None
 
 

@@ -317,13 +317,23 @@ class Pull(msgspec.Struct, frozen=True):
 class Pulled(msgspec.Struct, frozen=True):
     """What a pull brought. `is_missing`: there was nothing at the remote path. Verified: every file's size and sha256
     equal what the pod said before sending; in a bucket, which tells of sizes alone, every file's size, and
-    `manifest_sha256` is empty."""
+    `manifest_sha256` is empty. `refused` counts paths that may not be created there, now or later, of which
+    `refused_paths` are the first: all others arrived."""
 
     label: str
     is_missing: bool
     files: int = 0
     bytes: int = 0
     manifest_sha256: str = ""
+    refused: int = 0
+    refused_paths: tuple[str, ...] = ()
+
+
+def refusal(pulled: Pulled) -> str:
+    """Which paths were left out, for a person."""
+    shown = ", ".join(pulled.refused_paths[:5]) + (", ..." if pulled.refused > 5 else "")
+    noun = "path" if pulled.refused == 1 else "paths"
+    return f"{pulled.label} arrived but for {pulled.refused} {noun} that may not be created at the destination: {shown}"
 
 
 class Remote(Protocol):
@@ -391,7 +401,8 @@ class Remote(Protocol):
         ...
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
-        """Read of the pod, write to the local path: fetch, verify, then rename into place."""
+        """Read of the pod, write to the local path: fetch, verify, then rename into place. Paths that may not be
+        created here are left out and named."""
         ...
 
     def close(self) -> None:

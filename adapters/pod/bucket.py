@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from rpd.adapters.ssh.connection import Connection
-from rpd.adapters.transfer.entry import Entry, shown
+from rpd.adapters.transfer.entry import NAMED_MAX, Entry, shown
 from rpd.adapters.transfer.exchange import exchange, said
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.remote_tree import Listing, list_tree
@@ -45,10 +45,11 @@ class _Listed(msgspec.Struct):
 
 def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
     """Have `pull.remote_path` pushed to the bucket that `pull.local_path` names, then compare names and sizes of what
-    lies there with what is in the pod. Other objects there stay. Links are left out: a bucket has none.
+    lies there with what is in the pod. Other objects there stay. Links are left out: a bucket has none. Names with a
+    line break are left out and told of.
 
     A folder's contents go below the destination. A file becomes the destination itself, or goes below it when it ends
-    with a slash. Raises Refused (`no_tool`, `step_failed`, `verify_failed`, `path_refused`), Unavailable or
+    with a slash. Raises Refused (`no_tool`, `step_failed`, `verify_failed`), Unavailable or
     Interrupted; the same call may be made again after any of them.
     """
     listing = list_tree(connection, pull.remote_path)
@@ -57,15 +58,22 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
     if listing.complaint:
         raise _unverified(pull, [listing.complaint])
     patterns = Patterns(pull.excludes)
-    files = [each for each in listing.entries if each.kind == "file" and not patterns.cover(each.path, False)]
-    if bad := [shown(each.path) for each in files if "\n" in each.path]:
-        raise Refused(f"names with a line break cannot be pushed: {', '.join(bad[:5])}", reason=Fault.PATH_REFUSED)
+    wanted = [each for each in listing.entries if each.kind == "file" and not patterns.cover(each.path, False)]
+    files = [each for each in wanted if "\n" not in each.path]
+    refused = [shown(each.path).replace("\n", "\\n") for each in wanted if "\n" in each.path]
     if files:
         there = _push(connection, pull, listing, files, script)
         wrong = [each.path for each in files if there.get(shown(each.path)) != each.size]
         if wrong:
             raise _unverified(pull, wrong)
-    return Pulled(pull.label, is_missing=False, files=len(files), bytes=sum(each.size for each in files))
+    return Pulled(
+        pull.label,
+        is_missing=False,
+        files=len(files),
+        bytes=sum(each.size for each in files),
+        refused=len(refused),
+        refused_paths=tuple(refused[:NAMED_MAX]),
+    )
 
 
 def _push(

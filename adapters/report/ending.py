@@ -17,6 +17,7 @@ from rpd.states.policy import cost_cap, released_by, spent_usd, usd_per_hour
 from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
 from rpd.states.verdict import verdict
+from rpd.states.world import refusal
 
 CONSOLE_URL = "https://console.runpod.io/pods"
 
@@ -31,6 +32,7 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
         lines.append(f"run folder: {facts.opened.run_dir}")
     not_kept = why_not_kept(facts)
     lines += [f"not kept up: {not_kept}"] if not_kept is not None else []
+    lines += _refusal_lines(facts)
     lines += debt_lines(facts, now)
     if elsewhere is not None:
         lines.append(f"the journal could not be written; what it lacks is in {elsewhere}")
@@ -48,6 +50,25 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
         if facts.claim is not None:
             lines.append(f"         rpd logs {facts.run_id} --tail 50")
     return [one_line(line) for line in lines]
+
+
+def _refusal_lines(facts: Facts) -> list[str]:
+    """What was left out of artifacts that arrived, where the rest is, and that no other try brings it."""
+    lines = []
+    for artifact in facts.job.artifacts:
+        pulled = facts.pulled.get(artifact.label)
+        if pulled is None or not pulled.refused:
+            continue
+        lines += [refusal(pulled), f"         the rest is verified and at {artifact.local_path}"]
+    if not lines:
+        return []
+    pod = facts.pod
+    if pod is None or pod.name not in facts.storage_debts:
+        return lines
+    lines.append("         these paths are in the stopped pod alone, and rpd resume cannot fetch them")
+    if facts.profile.name == "runpod":
+        lines.append(f"         to get at them, start it at {CONSOLE_URL} (it bills, and no switch of rpd's ends it)")
+    return lines
 
 
 def _headline(facts: Facts, now: Stamp) -> str:

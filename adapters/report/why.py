@@ -25,7 +25,7 @@ WHY: dict[Reason, tuple[str, str]] = {
     ),
     Reason.RESULTS_UNVERIFIED: (
         "a required artifact could not be fetched intact",
-        "the pod is kept: rpd resume tries again, rpd release ends it",
+        "what arrived is at the local paths of artifacts[]",
     ),
     Reason.SETUP_FAILED: ("a setup command failed", "its last lines are above; the job was never started"),
     Reason.STAGE_FAILED: (
@@ -86,7 +86,17 @@ def why(facts: Facts) -> str:
         what = f"the job exited with {facts.claim.exit_code}"
         seen = explaining_line(Path(facts.local_log))
         what += f"; its log says: {seen}" if seen else _of_code(facts.claim.exit_code)
+    if facts.reason is Reason.RESULTS_UNVERIFIED:
+        what, advice = _why_unverified(facts, what, advice)
     return one_line(f"{what}; {advice}" if advice else what)
+
+
+def _why_unverified(facts: Facts, what: str, advice: str) -> tuple[str, str]:
+    if facts.is_worth_fetching and facts.closed_outcome is None:
+        return what, "the pod is kept: rpd resume tries again, rpd release ends it"
+    if facts.is_worth_fetching:
+        return what, advice
+    return "a required artifact holds paths that may not be created at the destination", "the rest of it arrived"
 
 
 def _of_code(exit_code: int) -> str:

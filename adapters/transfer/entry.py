@@ -17,6 +17,9 @@ Progress = Callable[[int, int], None]
 Interrupted = Callable[[], bool]
 """Whether somebody wants the transfer to end."""
 
+NAMED_MAX = 20
+"""How many paths of a kind are named, where there may be as many as files."""
+
 
 class Entry(msgspec.Struct, frozen=True):
     """`path` is relative to the tree's root, with `/` between its parts; odd bytes in it are surrogate escapes.

@@ -14,7 +14,7 @@ import msgspec
 
 from rpd.adapters.ssh.connection import PULL_WINDOW, Connection
 from rpd.adapters.transfer.archive import Member, Reader, Sink
-from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, is_safe, leaves, shown
+from rpd.adapters.transfer.entry import NAMED_MAX, Entry, Interrupted, Progress, digest, is_safe, leaves, shown
 from rpd.adapters.transfer.exchange import exchange, quote
 from rpd.adapters.transfer.landing import Arrival, Landing, hostile, prune
 from rpd.adapters.transfer.local_tree import local_faults
@@ -32,8 +32,8 @@ def pull(connection: Connection, pull: Pull, *, progress: Progress, interrupted:
 
     A folder's contents go into the local path. A file becomes the local path itself, or goes into it when that is a
     folder or ends with a slash. Links within the tree stay links; sockets and pipes are passed over. Paths that may not
-    be created here are refused with a list, after all others arrived. A file that changes while it is fetched gets one
-    more try.
+    be created here are left out and told of with what arrived; then nothing is removed, whatever `pull.delete` says. A
+    file that changes while it is fetched gets one more try.
 
     Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
     Interrupted. After any of them the same call goes on with what is still missing.
@@ -85,6 +85,7 @@ class _Fetch:
         self._landing = Landing(_target(pull.local_path, listing), pull.remote_path)
         self._awaited: dict[str, Entry] = {}
         self._arrived: dict[str, Arrival] = {}
+        self._resized: str | None = None
         self._total = self._done = 0
 
     def run(self) -> list[str]:
@@ -106,20 +107,12 @@ class _Fetch:
         self._landing.check_room(self._total)
         if self._awaited:
             self._stream()
-        return [path for path in self._awaited if path not in self._arrived or not self._arrived[path].is_right]
+        return self._not_right()
 
     def settle(self) -> Pulled:
         """Move everything into place and say what came."""
         self._landing.settle(self._entries, self._is_folder)
-        if self._refused:
-            raise Refused(
-                f"{len(self._refused)} paths of {self._pull.remote_path} may not be created here: "
-                + ", ".join(self._refused[:5]),
-                reason=Fault.PATH_REFUSED,
-                hint="exclude them in the job file",
-                detail={"paths": list(self._refused)},
-            )
-        if self._pull.delete and self._is_folder:
+        if self._pull.delete and self._is_folder and not self._refused:
             prune(self._landing.target, {entry.path for entry in self._entries}, self._patterns)
         files = [entry for entry in self._entries if entry.kind != "folder"]
         return Pulled(
@@ -128,7 +121,16 @@ class _Fetch:
             files=len(files),
             bytes=sum(entry.size for entry in files),
             manifest_sha256=digest(self._entries),
+            refused=len(self._refused),
+            refused_paths=tuple(self._refused[:NAMED_MAX]),
         )
+
+    def _not_right(self) -> list[str]:
+        """What did not arrive as announced. Behind a file of another size the stream was left: what would have come
+        there is not called wrong."""
+        if self._resized is not None:
+            return [*(path for path, arrival in self._arrived.items() if not arrival.is_right), self._resized]
+        return [path for path in self._awaited if path not in self._arrived or not self._arrived[path].is_right]
 
     def _stream(self) -> None:
         names = [name_bytes(path) for path in self._awaited]
@@ -162,6 +164,7 @@ class _Fetch:
             )
         if member.kind != "1" and member.size != entry.size:
             # More than was announced is never written, and the rest of such a stream is worth nothing.
+            self._resized = entry.path
             raise _Changed
         arrival = Arrival(self._landing, entry, self._moved)
         if member.kind == "1":
@@ -172,7 +175,10 @@ class _Fetch:
     def _copy(self, arrival: Arrival, entry: Entry, target: str) -> None:
         """A second name of a file that this stream already brought."""
         first = self._arrived.get(target)
-        if first is None or not first.is_right:
+        if first is not None and not first.is_right:
+            arrival.abandon()
+            raise _Changed
+        if first is None:
             arrival.abandon()
             raise Refused(
                 f"the pod sent {shown(entry.path)!r} as a hard link to {shown(target)!r}, which did not come before",

@@ -122,6 +122,15 @@ def test_a_file_that_did_not_arrive_keeps_the_pod_until_it_has(stage: Stage, mon
 
 
 @pytest.mark.slow
+def test_a_name_that_cannot_be_pushed_keeps_nothing_else_from_it(stage: Stage) -> None:
+    done = stage.run(job("s3://results/x", body=MAKE + "touch '/workspace/out/two\nlines'\n", on_success="delete"))
+    assert done.returncode == 5, done.stderr
+    assert lying(stage, "results/x") == {"result.txt": 3, "deep/a b.json": 3}
+    assert "result arrived but for 1 path that may not be created at the destination: two\\nlines" in done.stderr
+    stage.judge("EXITED", starts=1)
+
+
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_nothing_to_push_is_a_missing_result(stage: Stage) -> None:
     done = stage.run(job(body="echo nothing", on_success="delete"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -244,4 +245,28 @@ def test_a_marker_that_was_shown_while_nobody_looked_is_found(stage: Stage) -> N
     stage.go()
     done = stage.rpd("resume")
     assert done.returncode == 0, done.stderr
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("on_success", ["delete", "stop"])
+def test_a_link_out_of_a_result_ends_the_run_and_no_resume_pays_for_it(stage: Stage, on_success: str) -> None:
+    """All else arrived, the pod is kept for what the link stands for, and both are said with what to type."""
+    body = f"{MAKE_RESULT}ln -s /etc/passwd /workspace/out/abs"
+    done = stage.run(config(body, artifacts=artifact(), lifecycle={"on_success": on_success}))
+    assert done.returncode == 5, done.stderr
+    assert stage.result() == "42\n"
+    left_out = "result arrived but for 1 path that may not be created at the destination: abs -> /etc/passwd"
+    *_, last_words = done.stderr.partition("failed (results_unverified)")
+    assert left_out in last_words and "the rest of it arrived" in last_words, done.stderr
+    assert f"the rest is verified and at {stage.run_folder()}/out" in last_words, done.stderr
+    assert f"rpd release {stage.run_id} --delete" in last_words, done.stderr
+    assert "rpd resume cannot fetch" in done.stderr and "resume fetches them" not in done.stderr
+    stage.judge("EXITED", starts=1)
+    (told,) = json.loads((stage.run_folder() / "runpod_deploy_pull_manifest.json").read_text())["artifacts"]
+    assert (told["status"], told["files"], told["error"]) == ("failed", 1, left_out)
+    billed = stage.truth()["pods"][0]["billed_seconds"]
+    assert stage.rpd("resume", stage.run_id).returncode == 5
+    assert stage.truth()["pods"][0]["billed_seconds"] == billed, "no start is paid for that cannot help"
+    assert stage.rpd("release", stage.run_id, "--delete").returncode == 0
     stage.judge("TERMINATED", starts=1)

@@ -59,6 +59,10 @@ def collected_later() -> Stage:
     return stage
 
 
+def a_path_is_refused() -> Stage:
+    return Stage(FakeJob(artifacts={"/workspace/out": "refused"}))
+
+
 def not_sent() -> Stage:
     stage = Stage()
     stage.cloud.plan("create", Refused("full", reason="no_capacity"), NotSent("dns", reason="not_sent"))
@@ -73,6 +77,7 @@ LONG: tuple[Life, ...] = (
     host_never_boots,
     stopped_by_others,
     collected_later,
+    a_path_is_refused,
     not_sent,
 )
 

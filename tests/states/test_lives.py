@@ -86,6 +86,56 @@ def test_a_corrupt_artifact_keeps_the_pod_stopped_until_it_is_fetched() -> None:
     stage.assert_settled()
 
 
+@pytest.mark.parametrize(("exit_code", "reason"), [(0, "results_unverified"), (3, "job_failed")])
+def test_a_path_that_may_not_be_created_here_ends_the_run_and_keeps_its_pod(exit_code: int, reason: str) -> None:
+    stage = Stage(FakeJob(artifacts={"/workspace/out": "refused"}, exit_code=exit_code))
+    assert ended(stage.process()) == ("failed", reason, 5)
+    assert len(pulls(stage)) == 1, "it is refused again however often it is asked for"
+    pod = stage.cloud.only()
+    assert (pod.status, pod.container) == ("EXITED", 1), "not deleted after a success either"
+    assert stage.facts.storage_debts and stage.facts.uncollected
+    stage.assert_settled()
+
+
+def test_what_else_was_not_fetched_is_fetched_on_resume_before_a_refused_path_ends_the_run() -> None:
+    job = FakeJob(artifacts={"/workspace/a": "refused", "/workspace/b": "corrupt"})
+    stage = Stage(job, artifacts=[
+        {"label": name, "remote_path": f"/workspace/{name}", "local_path": f"/tmp/{name}"} for name in "ab"
+    ])  # fmt: skip
+    assert stage.process().exit_code == 75
+    del job.artifacts["/workspace/b"]
+    assert ended(stage.finish()) == ("failed", "results_unverified", 5)
+    assert pulls(stage) == ["a", "b", "b", "b", "b"]
+    stage.assert_settled()
+
+
+def test_a_refused_path_is_the_reason_though_the_time_to_fetch_ran_out_on_something_else() -> None:
+    stage = Stage(FakeJob(artifacts={"/workspace/a": "refused"}), artifacts=[
+        {"label": name, "remote_path": f"/workspace/{name}", "local_path": f"/tmp/{name}", "required": name == "a"}
+        for name in "ab"
+    ])  # fmt: skip
+    stage.remote.plans["pull"] = ["work", *[Unavailable("gone", reason="link_lost")] * 400]
+    assert ended(stage.process()) == ("failed", "results_unverified", 5)
+    assert stage.cloud.only().status == "EXITED" and pulls(stage).count("b") > 3
+    stage.assert_settled()
+
+
+def test_something_in_the_way_here_is_met_once_a_process() -> None:
+    stage = Stage()
+    stage.remote.plans["pull"] = [Refused("/here/x is a folder", reason="path_refused")] * 2
+    assert stage.process().exit_code == 75
+    assert len(pulls(stage)) == 1
+    stage.remote.plans.clear()
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0), "somebody made room"
+    stage.assert_settled()
+
+
+def pulls(stage: Stage) -> list[str]:
+    """Labels of the job's artifacts that were asked for, in order."""
+    asked = [str(r.body.args["pull"]["label"]) for r in stage.journal.records() if r.event == "pull_artifact_intent"]
+    return [label for label in asked if not label.startswith("rpd ")]
+
+
 # Renting.
 
 
