@@ -23,7 +23,7 @@ class LocalLog:
     def __init__(self, path: str, told: Callable[[bytes, bool], None] | None = None) -> None:
         self._told = told
         self._path = Path(path)
-        self._base_path = self._path.with_name(f".{self._path.name}.base")
+        self._base_path = base_path(self._path)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = self._path.open("ab", buffering=0)
@@ -89,6 +89,11 @@ class LocalLog:
             count = self._file.write(rest)
             self._size += count
             rest = rest[count:]
+
+
+def base_path(log: Path) -> Path:
+    """The file that says where in this local log the present copy of the remote one begins; there is none for 0."""
+    return log.with_name(f".{log.name}.base")
 
 
 def _unwritable(path: str, error: Exception) -> UserError:

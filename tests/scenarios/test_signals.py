@@ -180,6 +180,51 @@ def test_run_detached_follow_and_resume(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+def gated(*words: str) -> str:
+    """A job that says each word once the test has made the file of that name in the pod's volume."""
+    return "".join(f"until [ -e /workspace/{word} ]; do sleep 0.05; done; echo {word}\n" for word in words)
+
+
+def let(stage: Stage, word: str) -> None:
+    """Let the gated job say its next word."""
+    (stage.sandbox_home / "pods" / stage.live_pod()["id"] / "volume" / word).touch()
+
+
+@pytest.mark.slow
+def test_who_follows_a_detached_run_goes_on_while_it_is_resumed_and_left_again(stage: Stage) -> None:
+    document = config(gated("one", "two", "three", "four"), lifecycle={"on_interrupt": "detach"})
+    assert stage.run(document, "--detach").returncode == 75
+    follower = stage.start("logs", "-f")
+    let(stage, "one")
+    eventually(lambda: follower.out == "one\n", tell=lambda: follower.text)
+    resumed = stage.start("resume")
+    resumed.until_text("resuming")
+    let(stage, "two")
+    resumed.until_text("| two")
+    eventually(lambda: follower.out == "one\ntwo\n", tell=lambda: follower.text)
+    resumed.press()
+    assert resumed.end() == 75, resumed.text
+    let(stage, "three")
+    eventually(lambda: follower.out == "one\ntwo\nthree\n", tell=lambda: follower.text)
+    resumed = stage.start("resume")
+    resumed.until_text("resuming")
+    let(stage, "four")
+    assert resumed.end() == 0, resumed.text
+    assert (follower.end(), follower.text) == (0, ""), follower.out
+    assert follower.out == "one\ntwo\nthree\nfour\n"
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.slow
+def test_who_follows_a_run_that_is_driven_from_elsewhere_is_told(stage: Stage) -> None:
+    assert stage.run(config(GATED), "--detach").returncode == 75
+    volume = stage.sandbox_home / "pods" / stage.live_pod()["id"] / "volume"
+    (volume / ".rpd" / stage.run_id / "epoch-9").mkdir()
+    follower = stage.start("logs", "-f")
+    assert follower.end() == 1, follower.out
+    assert "a newer owner, epoch 9, acts for this run" in follower.text
+
+
 def without_streams(stage: Stage, *words: str) -> int:
     """The exit code of a command without standard streams, as some daemons start one."""
     script = f"exec {shlex.join([*RPD, *words])} <&- >&- 2>&-"
