@@ -26,6 +26,7 @@ from rpd.states.fold import apply
 from rpd.states.policy import cost_cap, released_by, spent_usd, usd_per_hour
 
 TAIL_LINES = 8
+TAIL_BYTES = 1 << 16
 REDRAWS_PER_SECOND = 4
 STORY_INDENT = 11
 OTHER_LINES = 6
@@ -82,6 +83,7 @@ class LiveView:
     def _tick(self) -> None:
         while not self._stop.wait(1.0 / REDRAWS_PER_SECOND):
             self._log.follow(Path(self.facts.local_log))
+            self._log.skip_to_last(TAIL_BYTES)  # a job that prints faster than lines can be read shows its newest ones
             self._tail.extend(self._log.new_lines())
             if self._at is not None:
                 with self._turn:

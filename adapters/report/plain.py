@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
@@ -19,10 +22,17 @@ from rpd.states.policy import released_by, spent_usd
 
 HEARTBEAT_SECONDS = 60.0
 LOG_LOOK_SECONDS = 0.2
+BEHIND_SECONDS = 0.05
+"""Between two pieces of a log that is longer: the run needs the processor as well."""
+REST_SECONDS = 1.0
+"""How long the rest of the job's output may hold back the end of the process; no pod waits for it."""
+LAST_BYTES = 1 << 14
+"""How much of a log's end is shown in any case."""
 
 
 class PlainView:
-    """A listener that prints one line per event worth one, the job's own output, and a sign of life each minute."""
+    """A listener that prints one line per event worth one, the job's own output, and a sign of life each minute. It
+    prints in a thread of its own: no pod is released later because the reader is slow or stands still."""
 
     def __init__(self, facts: Facts, stream: TextIO | None = None, *, show_log: bool = True) -> None:
         self.facts = facts
@@ -31,8 +41,9 @@ class PlainView:
         self._last_line = time.monotonic()
         self._at: Stamp | None = None
         self._log = LogTail(Path(facts.local_log)) if show_log else None
+        self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._turn = threading.Lock()
+        self._news = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="rpd-plain-view", daemon=True)
 
     def __enter__(self) -> PlainView:
@@ -41,51 +52,90 @@ class PlainView:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        self._news.set()
         self._ticker.join()
-        self._print_log()
-        if self._log is not None and self._log.unfinished:
-            self._write(f"  | {self._log.unfinished}")
+        self._print_rest()
 
     def recorded(self, record: Record) -> None:
-        """Print what happened."""
+        """Have it printed what happened."""
         apply(self.facts, record)
         self._at = record.at
         text = tell(record, self.facts)
         if text and not isinstance(record.body, Closed):  # the last words say how it ended
-            self._print_log()
-            self._print(text)
+            self._told.put(self._stamped(text))
+            self._news.set()
 
     def doing(self, what: str, deadline: float | None) -> None:
         """Remember what is awaited, for the sign of life."""
         self._what = what
 
     def _tick(self) -> None:
-        while not self._stop.wait(LOG_LOOK_SECONDS):
-            self._print_log()
+        while not self._stop.is_set():
+            is_behind = self._log is not None and self._log.is_behind
+            self._news.wait(BEHIND_SECONDS if is_behind else LOG_LOOK_SECONDS)
+            self._news.clear()
+            self._print_new()
             if time.monotonic() - self._last_line >= HEARTBEAT_SECONDS and self._at is not None:
-                self._print(f"{self.facts.state}: {clean(self._what)}; {cost_line(self.facts, present(self._at))}")
+                words = f"{self.facts.state}: {clean(self._what)}; {cost_line(self.facts, present(self._at))}"
+                self._write([self._stamped(words)])
 
-    def _print_log(self) -> None:
+    def _print_new(self) -> None:
+        """A piece of the job's output, and what has happened."""
+        told = _taken(self._told)  # first, so that what a job says because of it comes after it
+        if self._log is not None:
+            self._log.follow(Path(self.facts.local_log))
+            self._print_piece(self._log)
+        self._write(told)
+
+    def _print_piece(self, log: LogTail) -> None:
+        self._write(f"  | {line}" for line in log.new_lines())
+
+    def _print_rest(self) -> None:
+        """All that is left of the job's output, or, where that takes too long, its last lines."""
+        self._print_new()
         if self._log is None:
             return
-        with self._turn:
-            self._log.follow(Path(self.facts.local_log))
-            for line in self._log.new_lines():
-                self._write(f"  | {line}")
+        until = time.monotonic() + REST_SECONDS
+        while self._log.is_behind and time.monotonic() < until:
+            self._print_piece(self._log)
+        for _ in range(self._log.files):
+            self._print_last(self._log)
+        if self._log.unfinished:
+            self._write([f"  | {self._log.unfinished}"])
 
-    def _print(self, text: str) -> None:
+    def _print_last(self, log: LogTail) -> None:
+        """The last lines of the file in hand, after a line that says how much is missing before them."""
+        left_out = log.skip_to_last(LAST_BYTES)
+        is_newest = str(log.path) == self.facts.local_log
+        where = f"rpd logs {self.facts.run_id}" if is_newest else clean(str(log.path))
+        if left_out:
+            self._write([f"... {left_out} bytes not shown: {where}"])
+        self._print_piece(log)
+
+    def _stamped(self, text: str) -> str:
         started = self.facts.started
         passed = elapsed(started, self._at) if started is not None and self._at is not None else 0.0
-        with self._turn:
-            self._write(f"[{duration(passed):>9}] {text}")
+        return f"[{duration(passed):>9}] {text}"
 
-    def _write(self, line: str) -> None:
+    def _write(self, lines: Iterable[str]) -> None:
+        text = "".join(f"{line}\n" for line in lines)
+        if not text:
+            return
         self._last_line = time.monotonic()
         try:
-            self._stream.write(in_encoding(line, self._stream.encoding) + "\n")
+            self._stream.write(in_encoding(text, self._stream.encoding))
             self._stream.flush()
         except (OSError, ValueError):
             pass  # the reader went away; the run goes on without one
+
+
+def _taken(told: queue.SimpleQueue[str]) -> list[str]:
+    """All that waits there, removed."""
+    lines = []
+    with contextlib.suppress(queue.Empty):
+        while True:
+            lines.append(told.get_nowait())
+    return lines
 
 
 def cost_line(facts: Facts, now: Stamp) -> str:

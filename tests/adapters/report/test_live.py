@@ -7,44 +7,14 @@ import re
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 from rich.console import Console
 
-from rpd.adapters.local.jobfile import load_text
 from rpd.adapters.report.live import LiveView
-from rpd.journal.codec import GENESIS
-from rpd.journal.records import Opened, Record, Requested, Stamp, Transition
-from rpd.states.facts import Facts, new_facts
+from rpd.journal.records import Requested, Transition
+from tests.adapters.report.made import facts, record
 
-JOB = "name: j\npod: {image: x, gpu_order: [NVIDIA L4]}\nstorage: {volume_gb: 10}\nrun: {body: 'true'}\n"
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-
-
-def facts(folder: Path) -> Facts:
-    job = load_text(JOB, folder / "j.yaml")
-    opened = Opened(
-        tool_version="0",
-        min_reader=1,
-        lifecycle="job",
-        workflow="j",
-        lineage=job.lineage,
-        config_path=job.config_path,
-        config_sha256=job.config_sha256,
-        config=msgspec.to_builtins(job.config),
-        journal_path="",
-        run_dir=str(folder),
-        cloud={"name": "sandbox", "url": "http://127.0.0.1:1/v2"},
-        user="me",
-        host="here",
-        token="0" * 26,
-    )
-    return new_facts(opened, job.run_id)
-
-
-def record(seq: int, body: Requested | Transition) -> Record:
-    at = Stamp(time.time(), 100.0 + seq, "boot")
-    return Record(seq, 1, "r", at, "", body.__class__.__name__.lower(), "x", True, GENESIS, "", body)
 
 
 class Screen(io.StringIO):

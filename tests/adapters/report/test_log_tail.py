@@ -56,3 +56,43 @@ def test_lines_without_end_are_shown_in_pieces(tmp_path: Path) -> None:
     assert {len(line) for line in lines} == {LINE_CHARACTERS_MAX}
     assert sum(map(len, lines)) + len(rest) == 80_000
     assert len(rest) <= LINE_CHARACTERS_MAX
+
+
+def test_the_next_log_begins_after_the_last_line_of_this_one(tmp_path: Path) -> None:
+    first, second = tmp_path / "run.log", tmp_path / "run-2.log"
+    tail = LogTail(first)
+    first.write_bytes(b"one\ntwo\nthe end")
+    second.write_bytes(b"again\n")
+    tail.follow(second)
+    tail.follow(second)
+    seen = [tail.new_lines(4)]
+    while tail.is_behind:
+        seen.append(tail.new_lines(100))
+    assert seen == [["one"], ["two", "the end"], ["again"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out", "lines"),
+    [
+        (b"first\nsecond\nthird\n", 13, ["third"]),
+        (b"first\nsecond\nthird", 13, []),
+        (b"short\n", 0, ["short"]),
+        (b"x" * 20 + b"\n", 12, ["x" * 8]),
+    ],
+)
+def test_only_the_last_lines_are_asked_for(tmp_path: Path, text: bytes, left_out: int, lines: list[str]) -> None:
+    log = tmp_path / "run.log"
+    tail = LogTail(log)
+    log.write_bytes(text)
+    assert tail.skip_to_last(9) == left_out
+    assert tail.new_lines() == lines
+    assert not tail.is_behind
+
+
+def test_a_log_that_cannot_be_read_does_not_hide_the_next(tmp_path: Path) -> None:
+    first, second = tmp_path / "run.log", tmp_path / "run-2.log"
+    tail = LogTail(first)
+    first.mkdir()
+    second.write_bytes(b"again\n")
+    tail.follow(second)
+    assert (tail.new_lines(), tail.new_lines()) == ([], ["again"])
