@@ -314,7 +314,6 @@ def test_a_pod_that_turns_up_late_keeps_its_volume(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.row(47)
 def test_the_run_that_has_its_pod_now_is_named(stage: Stage) -> None:
     create(stage)
     document = config(storage=STORAGE, lifecycle={"on_success": "recycle"})
