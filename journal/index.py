@@ -127,7 +127,9 @@ class Index:
 
     def _known(self, journal: Path) -> Entry | None:
         entry = _entry_in(self._folder / f"{folder_name(journal.stem)}.json")
-        return entry if entry is not None and entry.journal == str(journal) else None
+        if entry is None or entry.journal == str(journal):
+            return entry
+        return entry if Path(entry.journal).resolve() == journal.resolve() else None  # the same by another path
 
     def _keep(self, entry: Entry) -> None:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)

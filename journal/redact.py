@@ -13,6 +13,10 @@ SECRET_CHARACTERS_MIN = 6
 """Shorter values are not looked for: masking them would eat ordinary text, and they protect nothing."""
 
 
+COMPARED_MAX = 1000
+"""Of more forms it is not found out which are parts of others: that takes the square of their number."""
+
+
 class Secret:
     """A value that prints as `***`. Only `reveal` gives it away; it cannot be pickled or encoded."""
 
@@ -55,18 +59,19 @@ class Redactor:
         self._forms: set[str] = set()
         self._shortest: tuple[str, ...] = ()
         self._finder: re.Pattern[str] | None = None
-        for secret in secrets:
-            self.add(secret)
+        self.add(*secrets)
 
-    def add(self, secret: Secret) -> None:
-        """Look for this one, too. Each line of a value of several lines counts by itself."""
-        value = secret.reveal()
-        for part in {value, value.strip(), *(line.strip() for line in value.splitlines())}:
-            if len(part) >= SECRET_CHARACTERS_MIN:
-                self._forms |= _forms(part)
-        self._shortest = tuple(
-            form for form in self._forms if not any(other in form for other in self._forms if other != form)
-        )
+    def add(self, *secrets: Secret) -> None:
+        """Look for these, too. Each line of a value of several lines counts by itself."""
+        for value in (secret.reveal() for secret in secrets):
+            for part in {value, value.strip(), *(line.strip() for line in value.splitlines())}:
+                if len(part) >= SECRET_CHARACTERS_MIN:
+                    self._forms |= _forms(part)
+        self._shortest = tuple(self._forms)
+        if len(self._forms) <= COMPARED_MAX:
+            self._shortest = tuple(
+                form for form in self._forms if not any(other in form for other in self._forms if other != form)
+            )
         longest_first = sorted(self._forms, key=len, reverse=True)
         self._finder = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 

@@ -202,8 +202,7 @@ class Journal:
         """From here on no record holds these either."""
         if self._redactor is None:
             self._redactor = Redactor()
-        for secret in secrets:
-            self._redactor.add(secret)
+        self._redactor.add(*secrets)
 
     def close(self) -> None:
         """Make everything durable and let go of the lock; again is fine. Raises JournalUnwritable."""

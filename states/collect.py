@@ -94,8 +94,9 @@ def _bounded(facts: Facts, now: Stamp, do: Do) -> Decision:
     return decide_link(facts, now, do)
 
 
-def _give_up(facts: Facts, why: str) -> Fire:
-    return Fire(Trigger.COLLECT_FAILED, None, why)
+def _give_up(facts: Facts, why: str) -> Decision:
+    """What is required and not here is left there; where no try can bring more of it, that is the end of it."""
+    return Fire(Trigger.COLLECT_FAILED, None, why) if facts.is_worth_fetching else _finish(facts)
 
 
 def _pull(facts: Facts, artifact: Artifact) -> Pull:

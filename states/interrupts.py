@@ -31,7 +31,7 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
         if pod.taken is not None and not pod.was_used and state in (State.BOOT, State.CONNECT):
             return Fire(Trigger.HOST_FAILED, Reason.PAUSED_POD_GONE, "the paused pod is not there any more")
         hoped = (None, Reason.JOB_SUCCEEDED, Reason.RESULTS_UNVERIFIED)
-        is_all_here = facts.launch_intended and facts.collected
+        is_all_here = facts.launch_intended and (facts.collected or not facts.is_worth_fetching)
         return Fire(Trigger.POD_GONE, Reason.POD_VANISHED if facts.reason in hoped and not is_all_here else None)
     if state is not State.COLLECT:
         if facts.request is not None:

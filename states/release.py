@@ -146,6 +146,8 @@ def _last_reason(facts: Facts) -> Reason | None:
     pod that somebody else took away, or hold what may not be created here."""
     if facts.reason is Reason.JOB_SUCCEEDED and not facts.collected:
         return Reason.POD_VANISHED if facts.is_worth_fetching else Reason.RESULTS_UNVERIFIED
+    if facts.reason is Reason.JOB_SUCCEEDED and facts.missing:
+        return Reason.ARTIFACT_MISSING
     return Reason.HOSTS_NEVER_BOOTED if facts.reason is None and facts.host_failure is not None else None
 
 

@@ -6,6 +6,9 @@ from rpd.engine.decision import Fire
 from rpd.states.facts import Facts
 from rpd.states.names import ENDINGS, Outcome, Reason, Trigger
 
+OF_RESULTS = (Reason.RESULTS_UNVERIFIED, Reason.ARTIFACT_MISSING)
+"""Reasons that take the place of a success when its results do not come; they may come later."""
+
 
 def job_reason(facts: Facts) -> Reason:
     """Exit code first; a marker that the config names only adds a condition to exit code 0. A job that we stopped keeps
@@ -13,7 +16,7 @@ def job_reason(facts: Facts) -> Reason:
     claim = facts.claim
     assert claim is not None and claim.phase == "ended", "the claim folder holds an exit code"
     if facts.job_stopped and facts.reason is not None:
-        return facts.reason
+        return Reason.JOB_SUCCEEDED if facts.reason in OF_RESULTS else facts.reason
     if claim.failure_marker is not None:
         return Reason.FAILURE_MARKER
     if facts.job.run.done_on == "marker" and claim.has_marker:

@@ -59,7 +59,7 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
         try:
             leave_request(path, request, epoch=last.epoch)
         except UserError as error:
-            signal = f"kill -TERM {owner.pid}   ends the engine on {owner.host}"
+            signal = f"kill -TERM {owner.pid}   on {owner.host} ends the engine"
             hint = f"{signal}; or mend that, then   {words(request, path.stem)}"
             raise unwritable(path, error.message, hint, as_json=as_json) from error
         output.note([f"asked the engine (pid {owner.pid} on {owner.host}) to {request.what}"])
@@ -94,12 +94,10 @@ def _is_suspended(owner: Owner) -> bool:
 def _why_it_waits(path: Path, owner: Owner, again: str) -> list[str]:
     pid = owner.pid
     if _is_suspended(owner):
-        return [
-            f"it is suspended:   kill -CONT {pid}   lets it go on and hear this; or   kill -9 {pid}, then   {again}"
-        ]
+        return [f"it is suspended:   kill -CONT {pid}   lets it go on and hear; or   kill -9 {pid}, then   {again}"]
     if not request_file(path).exists():
         return ["it has not finished yet; it goes on doing so"]
-    return [f"it does not answer:   kill -9 {pid}, then   {again}"]
+    return [f"it does not answer: end pid {pid} on {owner.host}, then   {again}"]
 
 
 def _is_obeyed(records: list[Record], request: Request, since: int) -> bool:

@@ -64,9 +64,12 @@ class _Log:
 
     def follow_engine(self) -> None:
         """Print what an engine on this machine brings here, until it leaves the run."""
+        size = 0
         while holder(self._journal) is not None:
             time.sleep(LOOK_SECONDS)
             self._print_local()
+            if size != (size := self._journal.stat().st_size):
+                self._look_again()  # it may have launched again
         self._look_again()
 
     def read_pod(self, *, follow: bool) -> int | None:

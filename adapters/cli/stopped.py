@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from rpd.adapters.report.inspection import facts_of
 from rpd.adapters.report.words import duration, money
 from rpd.engine.errors import RpdError
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry
+from rpd.journal.reader import read
 from rpd.states import cost
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ IDLE_SECONDS = 30 * 86400.0
 
 class Stopped(msgspec.Struct):
     """One pod that a run keeps stopped. Money in USD; `age_seconds` since the run was last written to. Of a run that is
-    not over the results are still to be collected: nobody deletes it."""
+    not over the results are still to be collected, and one that `holds_results` has some that could not be fetched:
+    nobody deletes it, unless a person names it."""
 
     run_id: str
     workflow: str
@@ -33,12 +36,13 @@ class Stopped(msgspec.Struct):
     usd_per_month: float
     age_seconds: float
     is_over: bool
+    holds_results: bool = False
     result: str | None = None
     is_released: bool = False
 
     def is_wanted(self, wanted: Wanted) -> bool:
         """Whether a person asked for its end."""
-        if not self.is_over:
+        if not self.is_over or self.holds_results:
             return False
         if wanted.older_than_seconds is not None:
             return self.age_seconds >= wanted.older_than_seconds
@@ -59,8 +63,20 @@ def stopped_rows(entries: list[Entry]) -> list[Stopped]:
                 monthly = round((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH, 2)
                 is_over = entry.outcome is not None and not entry.problem
                 age = max(0.0, time.time() - _wall(entry.updated))
-                rows.append(Stopped(entry.run_id, entry.workflow, entry.journal, debt.key, monthly, age, is_over))
+                holds = is_over and _holds_results(entry)
+                rows.append(
+                    Stopped(entry.run_id, entry.workflow, entry.journal, debt.key, monthly, age, is_over, holds)
+                )
     return sorted(rows, key=lambda row: -row.age_seconds)
+
+
+def _holds_results(entry: Entry) -> bool:
+    """Whether something required is only there, which no further try would have brought here."""
+    try:
+        facts = facts_of(read(Path(entry.journal)))
+    except JournalError:
+        return True
+    return facts.results_wait and not facts.is_worth_fetching
 
 
 def release_stopped(row: Stopped) -> bool:
@@ -88,6 +104,8 @@ def stopped_page(rows: list[Stopped]) -> list[str]:
             lines.append(f"    {row.result}")
         elif not row.is_over:
             lines.append(f"    its results are not collected: rpd resume {row.run_id}")
+        elif row.holds_results:
+            lines.append(f"    holds results that could not be fetched: rpd release {row.run_id} --delete   ends it")
         else:
             idle = "; unused for so long, recycle does not pay" if row.age_seconds > IDLE_SECONDS else ""
             lines.append(f"    rpd release {row.run_id} --delete{idle}")

@@ -21,8 +21,10 @@ from rpd.states.faults import Fault
 from rpd.states.job import Job, SecretFile
 
 FILE_BYTES_MAX = 1024 * 1024
-_ASSIGNED = re.compile(r"^[ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*[=:][ \t]*(?P<value>\S.*?)[ \t]*$", re.MULTILINE)
+_ASSIGNED = re.compile(r"^[ \t]*(?:export[ \t]+)?[\"']?(?P<name>[\w.-]+)[\"']?[ \t]*[=:](?P<value>.*)$", re.MULTILINE)
 _PASSWORD = re.compile(r"\bpassword[ \t]+(\S+)")
+_SECRET_NAME = re.compile(r"pass|pw|secret|token|key|auth|cred", re.IGNORECASE)
+_ORDINARY = re.compile(r"[a-z_-]+\Z|[/~]|https?://")
 
 
 def content_of(file: SecretFile, environ: Mapping[str, str] = os.environ) -> bytes:
@@ -71,33 +73,44 @@ def values_in(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ
 
 
 def _within(content: str) -> Iterator[str]:
-    """The values of a JSON document; else those of `NAME=value`, `name: value` and netrc's `password value`."""
+    """What stands under a secret's name: in a JSON document, else as `NAME=value`, `name: value` or netrc's `password
+    value`."""
     try:
-        yield from _texts(json.loads(content))
+        yield from _texts(json.loads(content), is_secret=False)
     except (ValueError, RecursionError):
-        yield from (_unquoted(match["value"]) for match in _ASSIGNED.finditer(content))
+        for match in _ASSIGNED.finditer(content):
+            if _SECRET_NAME.search(match["name"]):
+                yield from _readings(match["value"].strip())
         yield from _PASSWORD.findall(content)
 
 
-def _texts(data: Any) -> Iterator[str]:
-    if isinstance(data, str):
+def _texts(data: Any, *, is_secret: bool) -> Iterator[str]:
+    if isinstance(data, str) and is_secret:
         yield data
-    elif isinstance(data, dict | list):
-        for item in data.values() if isinstance(data, dict) else data:
-            yield from _texts(item)
+    elif isinstance(data, dict):
+        for name, item in data.items():
+            yield from _texts(item, is_secret=is_secret or bool(_SECRET_NAME.search(name)))
+    elif isinstance(data, list):
+        for item in data:
+            yield from _texts(item, is_secret=is_secret)
 
 
-def _unquoted(text: str) -> str:
+def _readings(text: str) -> Iterator[str]:
+    """As it stands there, and as a shell reads it."""
+    yield text
+    words = shlex.shlex(text, posix=True)
+    words.whitespace_split, words.commenters = True, ""
     try:
-        return "".join(shlex.split(text, comments=True))
+        yield words.get_token() or ""
     except ValueError:
-        return text
+        return
 
 
 def _is_worth_hiding(value: str, config: str) -> bool:
-    """What is short, the name of a folder, or stands in the job file as well is no secret, and hiding it would eat what
-    the journal has to say."""
-    return len(value) >= SHORTEST_SECRET and not value.startswith(("/", "~")) and value not in config
+    """Hiding what is no secret would eat what the journal has to say, its own words at worst: what is short, a word of
+    small letters, a path, an address, and what the job file says as well."""
+    is_ordinary = _ORDINARY.match(value) is not None or value in config
+    return len(value) >= SHORTEST_SECRET and not is_ordinary
 
 
 def _read(path: str) -> bytes:

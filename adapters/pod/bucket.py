@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from rpd.adapters.ssh.connection import Connection
-from rpd.adapters.transfer.entry import NAMED_MAX, Entry, shown
+from rpd.adapters.transfer.entry import NAME_CHARACTERS_MAX, NAMED_MAX, Entry, shown
 from rpd.adapters.transfer.exchange import exchange, said
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.remote_tree import Listing, list_tree
@@ -60,7 +60,7 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
     patterns = Patterns(pull.excludes)
     wanted = [each for each in listing.entries if each.kind == "file" and not patterns.cover(each.path, False)]
     files = [each for each in wanted if "\n" not in each.path]
-    refused = [shown(each.path).replace("\n", "\\n") for each in wanted if "\n" in each.path]
+    refused = [shown(each.path).replace("\n", "\\n")[:NAME_CHARACTERS_MAX] for each in wanted if "\n" in each.path]
     if files:
         there = _push(connection, pull, listing, files, script)
         wrong = [each.path for each in files if there.get(shown(each.path)) != each.size]

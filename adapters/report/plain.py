@@ -44,6 +44,7 @@ class PlainView:
         self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._news = threading.Event()
+        self._turn = threading.Lock()
         self._ticker = threading.Thread(target=self._tick, name="rpd-plain-view", daemon=True)
 
     def __enter__(self) -> PlainView:
@@ -58,9 +59,10 @@ class PlainView:
 
     def recorded(self, record: Record) -> None:
         """Have it printed what happened."""
-        apply(self.facts, record)
-        self._at = record.at
-        text = tell(record, self.facts)
+        with self._turn:
+            apply(self.facts, record)
+            self._at = record.at
+            text = tell(record, self.facts)
         if text and not isinstance(record.body, Closed):  # the last words say how it ended
             self._told.put(self._stamped(text))
             self._news.set()
@@ -76,7 +78,8 @@ class PlainView:
             self._news.clear()
             self._print_new()
             if time.monotonic() - self._last_line >= HEARTBEAT_SECONDS and self._at is not None:
-                words = f"{self.facts.state}: {clean(self._what)}; {cost_line(self.facts, present(self._at))}"
+                with self._turn:
+                    words = f"{self.facts.state}: {clean(self._what)}; {cost_line(self.facts, present(self._at))}"
                 self._write([self._stamped(words)])
 
     def _print_new(self) -> None:

@@ -94,7 +94,7 @@ def why(facts: Facts) -> str:
 def _why_unverified(facts: Facts, what: str, advice: str) -> tuple[str, str]:
     if facts.is_worth_fetching and facts.closed_outcome is None:
         return what, "the pod is kept: rpd resume tries again, rpd release ends it"
-    if facts.is_worth_fetching:
+    if not any(pulled.refused for pulled in facts.pulled.values()):
         return what, advice
     return "a required artifact holds paths that may not be created at the destination", "the rest of it arrived"
 

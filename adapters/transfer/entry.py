@@ -19,6 +19,8 @@ Interrupted = Callable[[], bool]
 
 NAMED_MAX = 20
 """How many paths of a kind are named, where there may be as many as files."""
+NAME_CHARACTERS_MAX = 200
+"""How much of such a path is shown: all of them have to fit into one record."""
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -14,7 +14,17 @@ import msgspec
 
 from rpd.adapters.ssh.connection import PULL_WINDOW, Connection
 from rpd.adapters.transfer.archive import Member, Reader, Sink
-from rpd.adapters.transfer.entry import NAMED_MAX, Entry, Interrupted, Progress, digest, is_safe, leaves, shown
+from rpd.adapters.transfer.entry import (
+    NAME_CHARACTERS_MAX,
+    NAMED_MAX,
+    Entry,
+    Interrupted,
+    Progress,
+    digest,
+    is_safe,
+    leaves,
+    shown,
+)
 from rpd.adapters.transfer.exchange import exchange, quote
 from rpd.adapters.transfer.landing import Arrival, Landing, hostile, prune
 from rpd.adapters.transfer.local_tree import local_faults
@@ -216,9 +226,9 @@ def _acceptable(entries: list[Entry], root: str) -> tuple[list[Entry], list[str]
             there = posixpath.relpath(entry.target, inside + posixpath.dirname(entry.path))
             entry = msgspec.structs.replace(entry, target=there)
         if not is_safe(entry.path):
-            refused.append(shown(entry.path))
+            refused.append(shown(entry.path)[:NAME_CHARACTERS_MAX])
         elif entry.kind == "link" and leaves(entry):
-            refused.append(shown(f"{entry.path} -> {entry.target}"))
+            refused.append(shown(f"{entry.path} -> {entry.target}")[:NAME_CHARACTERS_MAX])
         else:
             kept.append(entry)
     return kept, sorted(refused)

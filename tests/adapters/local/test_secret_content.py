@@ -10,11 +10,11 @@ from rpd.adapters.local.secret_content import values_in
 from rpd.journal.redact import Redactor
 
 CONTENTS = {
-    "variables": "# mine\nexport DBPW='it is a'\\''secret' # the database's\nOTHER=plainsecret\n",
-    "netrc": "machine example.com login me password plainsecret\n",
-    "json": '{"auths": {"docker.io": {"auth": "plainsecret"}}, "n": [1, "it is a\'secret"]}',
-    "ini": "[default]\naws_secret_access_key = plainsecret\nregion = eu-west-1\n",
-    "yaml": "token: 'plainsecret'\n",
+    "variables": "# mine\nexport DBPW='it is a'\\''secret' # the database's\nOTHER_KEY=plainsecret1\n",
+    "netrc": "machine example.com login me password plainsecret1\n",
+    "json": '{"auths": {"docker.io": {"auth": "plainsecret1"}}, "tokens": [1, "it is a\'secret"]}',
+    "ini": "[default]\naws_secret_access_key = plainsecret1\nregion = eu-west-1\n",
+    "yaml": "token: 'plainsecret1'\n",
 }
 
 
@@ -24,13 +24,31 @@ def test_the_values_within_a_file_are_hidden_by_themselves(tmp_path: Path, kind:
     file.write_text(CONTENTS[kind])
     config = {"secrets": [{"name": "f", "destination": "/workspace/.f", "file": str(file)}]}
     redactor = Redactor(*values_in(config))
-    for value in ("plainsecret", "it is a'secret"):
+    for value in ("plainsecret1", "it is a'secret"):
         assert redactor.is_in(f"login with {value} failed") == (value in CONTENTS[kind].replace("'\\''", "'")), value
+
+
+def test_what_a_shell_takes_for_no_comment_is_hidden_whole(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("A_KEY=s3cr#tpassword1\npassword: correct horse battery 9\n")
+    redactor = Redactor(*values_in({"secrets": [{"name": "f", "destination": "/workspace/.f", "file": str(file)}]}))
+    assert redactor.mask("login with s3cr#tpassword1: no") == "login with ***: no"
+    assert redactor.mask("login with correct horse battery 9: no") == "login with ***: no"
 
 
 def test_what_the_job_file_says_too_and_paths_are_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "file"
-    file.write_text("HF_HOME=/workspace/models\nPLACE=EUR-IS-1\nexport EMPTY=\n")
+    words = ("KEY_FOLDER=/workspace/models", "KEY_PLACE=EUR-IS-1", "export EMPTY_KEY=", "AUTH_MODE=validate")
+    file.write_text("\n".join((*words, "DB_HOST=127.0.0.1", "AUTH_URL=http://127.0.0.1:8000/v2", "")))
     secrets = [{"name": "f", "destination": "/workspace/.f", "file": str(file)}]
     redactor = Redactor(*values_in({"secrets": secrets, "pod": {"datacenters": ["EUR-IS-1"]}}))
-    assert redactor.mask("EUR-IS-1 /workspace/models") == "EUR-IS-1 /workspace/models"
+    ordinary = "EUR-IS-1 /workspace/models validate 127.0.0.1 http://127.0.0.1:8000/v2"
+    assert redactor.mask(ordinary) == ordinary
+
+
+def test_a_file_of_many_lines_is_no_hour_of_work(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    lines = [" " * 5000, *(f"KEY_{number}=value-of-{number}" for number in range(300))]
+    file.write_text("\n".join(lines))
+    secrets = [{"name": "f", "destination": "/workspace/.f", "file": str(file)}]
+    assert Redactor(*values_in({"secrets": secrets})).is_in("value-of-299")
