@@ -268,5 +268,8 @@ def test_a_link_out_of_a_result_ends_the_run_and_no_resume_pays_for_it(stage: St
     billed = stage.truth()["pods"][0]["billed_seconds"]
     assert stage.rpd("resume", stage.run_id).returncode == 5
     assert stage.truth()["pods"][0]["billed_seconds"] == billed, "no start is paid for that cannot help"
+    spared = stage.rpd("gc", "--yes", "--stopped")
+    assert "holds results that could not be fetched" in spared.stdout, spared.stdout
+    stage.judge("EXITED", starts=1)
     assert stage.rpd("release", stage.run_id, "--delete").returncode == 0
     stage.judge("TERMINATED", starts=1)

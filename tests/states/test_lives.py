@@ -120,6 +120,26 @@ def test_a_refused_path_is_the_reason_though_the_time_to_fetch_ran_out_on_someth
     stage.assert_settled()
 
 
+def test_what_is_required_and_missing_makes_no_success_though_the_time_to_fetch_ran_out() -> None:
+    stage = Stage(FakeJob(artifacts={"/workspace/a": "missing"}), artifacts=[
+        {"label": name, "remote_path": f"/workspace/{name}", "local_path": f"/tmp/{name}", "required": name == "a"}
+        for name in "ab"
+    ])  # fmt: skip
+    stage.remote.plans["pull"] = ["work", *[Unavailable("gone", reason="link_lost")] * 400]
+    assert ended(stage.process()) == ("failed", "artifact_missing", 5)
+    assert stage.cloud.only().status == "EXITED" and pulls(stage).count("b") > 3
+    stage.assert_settled()
+
+
+def test_a_run_that_its_marker_ended_succeeds_when_its_results_come_later() -> None:
+    job = FakeJob(seconds=600.0, says={"OK": 20.0}, artifacts={"/workspace/out": "corrupt"})
+    stage = Stage(job, run={"body": "x", "success_marker": "OK", "done_on": "marker"})
+    assert stage.process().exit_code == 75
+    job.artifacts.clear()
+    assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+
+
 def test_something_in_the_way_here_is_met_once_a_process() -> None:
     stage = Stage()
     stage.remote.plans["pull"] = [Refused("/here/x is a folder", reason="path_refused")] * 2
