@@ -13,7 +13,7 @@ SECRET_CHARACTERS_MIN = 6
 """Shorter values are not looked for: masking them would eat ordinary text, and they protect nothing."""
 
 
-COMPARED_MAX = 1000
+COMPARED_MAX = 200
 """Of more forms it is not found out which are parts of others: that takes the square of their number."""
 
 

@@ -194,6 +194,7 @@ def test_gc_finds_a_late_pod_of_a_run_that_is_not_over_and_owes_nothing(stage: S
     assert stage.result() == "42\n"
 
 
+@pytest.mark.slow
 def test_a_claim_that_vanished_is_no_leave_to_start_again(stage: Stage) -> None:
     # Once is not enough: what still writes there at the start of a job may win against it.
     live = stage.begin(config("echo begun; until [ -e /workspace/go ]; do rm -rf /workspace/.rpd; sleep 0.05; done"))

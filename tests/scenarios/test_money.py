@@ -95,6 +95,7 @@ def test_a_delete_that_does_not_say_the_truth(stage: Stage, how: str, options: d
     assert stage.inspect()["debts"] == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_a_young_pod_that_delete_does_not_find(stage: Stage) -> None:
     stage.play(boot_seconds=60)
     stage.fault("F14", lag=1.5)

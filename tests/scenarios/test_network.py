@@ -60,6 +60,7 @@ def test_an_api_that_stays_away_at_the_end_keeps_the_debt_open_until_it_is_back(
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.weak_point(19)
 @pytest.mark.row(78)
 @pytest.mark.skipif(sys.platform != "linux", reason="cuts connections with pidfd_getfd")

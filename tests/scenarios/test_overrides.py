@@ -79,6 +79,7 @@ def test_the_older_words_for_a_plan_are_known(stage: Stage) -> None:
     assert stage.statuses() == []
 
 
+@pytest.mark.slow
 @pytest.mark.row(8, 11, 12, 52)
 def test_a_command_runs_without_a_file(stage: Stage) -> None:
     (stage.folder / "train.py").write_text(
