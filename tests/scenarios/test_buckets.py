@@ -87,6 +87,7 @@ def lying(stage: Stage, below: str) -> dict[str, int]:
     return {str(path.relative_to(root)): path.stat().st_size for path in root.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_the_pod_pushes_its_results_and_they_count(stage: Stage) -> None:
     done = stage.run(job(excludes=["*.tmp"], body=f"{MAKE}echo x > /workspace/out/x.tmp"))

@@ -187,6 +187,7 @@ def test_resume_of_a_run_that_is_over_says_so(stage: Stage) -> None:
     assert stage.journal.read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.weak_point(7)
 @pytest.mark.row(107)
 def test_a_dead_run_is_not_started_twice(stage: Stage) -> None:

@@ -90,6 +90,7 @@ def test_the_pinned_python_is_there_before_preflight_and_for_the_job(stage: Stag
     assert (manifest(stage)["python_version"], manifest(stage)["python_version_in_pod"]) == ("3.12", "3.12.4")
 
 
+@pytest.mark.slow
 @pytest.mark.row(71)
 def test_uv_is_brought_where_it_is_missing(stage: Stage) -> None:
     installer = f"cat > $UV_INSTALL_DIR/uv <<'END_OF_UV'\n{UV}END_OF_UV\nchmod 755 $UV_INSTALL_DIR/uv\n"

@@ -165,6 +165,7 @@ def test_the_job_file_may_say_what_ctrl_c_means(
         assert stage.result() == "42\n"
 
 
+@pytest.mark.slow
 @pytest.mark.row(81, 85)
 def test_run_detached_follow_and_resume(stage: Stage) -> None:
     done = stage.run(config(f"{GATED}echo ended"), "--detach")

@@ -16,6 +16,7 @@ cat /workspace/step.txt >> /workspace/out/seen.txt
 """
 
 
+@pytest.mark.slow
 @pytest.mark.weak_point(10, 26, 27)
 @pytest.mark.row(45, 48, 50, 65, 67, 68, 92, 109)
 def test_what_the_file_says_holds_in_the_pod(stage: Stage) -> None:
