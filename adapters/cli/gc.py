@@ -12,7 +12,7 @@ from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
 from rpd.adapters.cli.runs import note_strays
 from rpd.adapters.cli.stopped import Stopped, release_stopped, stopped_page, stopped_rows
 from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects
-from rpd.adapters.cli.unrecorded import stop_unrecorded
+from rpd.adapters.cli.unrecorded import afterwards, stop_unrecorded
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, recorded_access
 from rpd.adapters.local.control import ProcessControl
@@ -244,7 +244,7 @@ def _stop_unrecorded(row: Row, accounts: dict[str, Account], error: JournalUnwri
     path = Path(row.journal)
     entry = Index(state_home()).refresh(path)
     account = accounts.get(_key(entry.cloud))
-    row.result, row.next = f"failed: {error.message}", f"{error.hint or 'mend that'}, then   rpd gc --yes"
+    row.result, row.next = f"failed: {error.message}", afterwards(error, "rpd gc --yes")
     if account is None or account.access is None:
         return
     if entry.state in (State.LAUNCH, State.MONITOR):

@@ -8,7 +8,7 @@ from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.runs import find_journal
-from rpd.adapters.cli.unrecorded import unwritable
+from rpd.adapters.cli.unrecorded import afterwards, unwritable
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
 from rpd.adapters.local.opening import open_journal
@@ -37,7 +37,7 @@ def resume_run(run: str | None, *, as_json: bool) -> int:
         return take_over(journal, "rpd resume", as_json=as_json)
     except JournalUnwritable as error:
         run_id = reading.records[0].run
-        hint = f"{error.hint or 'mend that'}, then   rpd resume {run_id}; or   rpd cancel {run_id}   stops its pod now"
+        hint = f"{afterwards(error, f'rpd resume {run_id}')}; or   rpd cancel {run_id}   stops its pod now"
         raise unwritable(journal, error.message, hint, as_json=as_json) from error
 
 

@@ -18,7 +18,7 @@ from rpd.adapters.local.clouds import Access, recorded_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.ending import debt_lines
-from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.report.inspection import Inspection, facts_of
 from rpd.engine.errors import RpdError, UserError
 from rpd.engine.ports import Request
 from rpd.journal.disk import OsDisk
@@ -48,7 +48,7 @@ def stop_unrecorded(path: Path, access: Access, command: str) -> Stopped:
         cloud = cloud_for(access, ProcessControl())
         entry = Index(state_home()).refresh(path)
         owed = {debt.key for debt in entry.debts if debt.kind == "compute"} - owed_elsewhere(entry)
-        facts = Inspection(read(path), SystemClock().now()).facts
+        facts = facts_of(read(path))
         targets = {pod.id: name for name, pod in facts.pods.items() if pod.id is not None and name in owed}
         told: list[str] = []
         try:
@@ -86,8 +86,8 @@ def _locked(path: Path, command: str) -> Iterator[None]:
 def end_unrecorded(path: Path, request: Request, error: JournalUnwritable, *, as_json: bool) -> Exception:
     """No record can be written, and somebody wants the run ended: its pods are stopped, and not deleted. One that
     somebody wants kept up is not. Returns what is to be told; raises JournalLocked while an engine drives the run."""
-    facts = Inspection(read(path), SystemClock().now()).facts
-    again = f"{error.hint or 'mend that'}, then   {words(request, facts.run_id)}"
+    facts = facts_of(read(path))
+    again = afterwards(error, words(request, facts.run_id))
     if request.detail.get("how") == "preserve":
         hint = f"{again}; or   rpd cancel {facts.run_id}   stops the pod without a record"
         return unwritable(path, error.message, hint, as_json=as_json)
@@ -117,6 +117,11 @@ def unwritable(path: Path, message: str, hint: str, *, as_json: bool) -> UserErr
     is_owed = bool(facts.compute_debts) and not is_kept(facts, inspection.now)
     code = Exit.STILL_BILLING if is_owed else Exit.JOURNAL
     return UserError(message, exit_code=code, reason="journal_unwritable", hint=hint)
+
+
+def afterwards(error: JournalUnwritable, command: str) -> str:
+    """What to do about it, and the command that then goes on."""
+    return f"{error.hint or 'mend that'}, then   {command}"
 
 
 def words(request: Request, run_id: str) -> str:

@@ -22,8 +22,7 @@ Edit = tuple[int, int, str]
 def migrated(text: str, file: str) -> tuple[str, list[str]]:
     """The new text, and a sentence for each change. Raises UserError for what is no YAML mapping, and for a field whose
     meaning a person has to decide."""
-    root = _root(text, file)
-    fields = _fields(root)
+    fields = _fields(_root(text, file))
     edits: list[Edit] = []
     told: list[str] = []
     _version(fields, edits, told)

@@ -109,24 +109,16 @@ def test_what_else_was_not_fetched_is_fetched_on_resume_before_a_refused_path_en
     stage.assert_settled()
 
 
-def test_a_refused_path_is_the_reason_though_the_time_to_fetch_ran_out_on_something_else() -> None:
-    stage = Stage(FakeJob(artifacts={"/workspace/a": "refused"}), artifacts=[
+@pytest.mark.parametrize(("kind", "reason"), [("refused", "results_unverified"), ("missing", "artifact_missing")])
+def test_what_is_required_is_the_reason_though_the_time_to_fetch_ran_out_on_something_else(
+    kind: str, reason: str
+) -> None:
+    stage = Stage(FakeJob(artifacts={"/workspace/a": kind}), artifacts=[
         {"label": name, "remote_path": f"/workspace/{name}", "local_path": f"/tmp/{name}", "required": name == "a"}
         for name in "ab"
     ])  # fmt: skip
     stage.remote.plans["pull"] = ["work", *[Unavailable("gone", reason="link_lost")] * 400]
-    assert ended(stage.process()) == ("failed", "results_unverified", 5)
-    assert stage.cloud.only().status == "EXITED" and pulls(stage).count("b") > 3
-    stage.assert_settled()
-
-
-def test_what_is_required_and_missing_makes_no_success_though_the_time_to_fetch_ran_out() -> None:
-    stage = Stage(FakeJob(artifacts={"/workspace/a": "missing"}), artifacts=[
-        {"label": name, "remote_path": f"/workspace/{name}", "local_path": f"/tmp/{name}", "required": name == "a"}
-        for name in "ab"
-    ])  # fmt: skip
-    stage.remote.plans["pull"] = ["work", *[Unavailable("gone", reason="link_lost")] * 400]
-    assert ended(stage.process()) == ("failed", "artifact_missing", 5)
+    assert ended(stage.process()) == ("failed", reason, 5)
     assert stage.cloud.only().status == "EXITED" and pulls(stage).count("b") > 3
     stage.assert_settled()
 
