@@ -7,15 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
-
 from rpd.adapters.local.jobfile import load_text
 from rpd.journal.paths import journal_path
-from rpd.journal.records import Closed, Opened, Stamp
+from rpd.journal.records import Closed, Stamp
 from rpd.journal.store import Journal
+from tests.adapters.report.made import JOB, opened
 
 HEAVY = {"paramiko", "requests", "cryptography", "rich", "transitions", "yaml", "asyncssh", "starlette", "uvicorn"}
-JOB = "name: j\npod: {image: x, gpu_order: [NVIDIA L4]}\nstorage: {volume_gb: 10}\nrun: {body: 'true'}\n"
 
 
 def loaded(home: Path, *words: str) -> set[str]:
@@ -42,24 +40,10 @@ def journal(home: Path, *, is_over: bool) -> Path:
     """A run that was opened and, perhaps, closed."""
     job = load_text(JOB, home / "j.yaml")
     path = journal_path(home, "j", job.run_id)
-    opened = Opened(
-        tool_version="0.1.0",
-        min_reader=1,
-        lifecycle="job",
-        workflow="j",
-        lineage=job.lineage,
-        config_path=job.config_path,
-        config_sha256=job.config_sha256,
-        config=msgspec.to_builtins(job.config),
-        journal_path=str(path),
-        run_dir=job.run_dir,
-        cloud={"name": "runpod", "url": "https://example.com/v2"},
-        user="me",
-        host="here",
-        token="0" * 26,
-    )
+    cloud = {"name": "runpod", "url": "https://example.com/v2"}
+    body = opened(job, tool_version="0.1.0", journal_path=str(path), cloud=cloud)
     home.mkdir(mode=0o700)
-    with Journal.create(path, opened, run_id=job.run_id, now=lambda: Stamp(1.8e9, 1.0, "boot")) as opening:
+    with Journal.create(path, body, run_id=job.run_id, now=lambda: Stamp(1.8e9, 1.0, "boot")) as opening:
         if is_over:
             opening.append(Closed("succeeded", None, 0, 0.01))
     return path
