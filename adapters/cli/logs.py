@@ -11,15 +11,17 @@ import msgspec
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.pod.local_log import base_path
-from rpd.adapters.report.inspection import facts_of
+from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import RpdError
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.states.call import job_ref, target
+from rpd.states.facts import Facts
 from rpd.states.names import State
 from rpd.states.reuse import adopted
 from rpd.states.world import JobRef
@@ -56,7 +58,7 @@ class _Log:
 
     def __init__(self, journal: Path, tail: int) -> None:
         self._journal = journal
-        self._facts = facts_of(read(journal))
+        self._facts = _facts_of(journal)
         self._local = Path(self._facts.local_log)
         self._offset = _print_from(self._local, _tail_offset(self._local, tail))
 
@@ -105,7 +107,7 @@ class _Log:
 
     def _look_again(self) -> None:
         """Read what an engine has written: the facts, and what it has brought here."""
-        self._facts = facts_of(read(self._journal))
+        self._facts = _facts_of(self._journal)
         self._print_local()
         if self._facts.local_log != str(self._local):  # a next launch has a log of its own
             self._local, self._offset = Path(self._facts.local_log), 0
@@ -131,6 +133,10 @@ class _Log:
         is_held = holder(self._journal) is not None
         self._look_again()
         return is_held or self._facts.epoch > known
+
+
+def _facts_of(journal: Path) -> Facts:
+    return Inspection(read(journal), SystemClock().now()).facts
 
 
 def _unmarked(job: JobRef) -> JobRef:

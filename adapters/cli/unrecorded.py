@@ -18,7 +18,7 @@ from rpd.adapters.local.clouds import Access, recorded_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.ending import debt_lines
-from rpd.adapters.report.inspection import Inspection, facts_of
+from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import RpdError, UserError
 from rpd.engine.ports import Request
 from rpd.journal.disk import OsDisk
@@ -48,7 +48,7 @@ def stop_unrecorded(path: Path, access: Access, command: str) -> Stopped:
         cloud = cloud_for(access, ProcessControl())
         entry = Index(state_home()).refresh(path)
         owed = {debt.key for debt in entry.debts if debt.kind == "compute"} - owed_elsewhere(entry)
-        facts = facts_of(read(path))
+        facts = Inspection(read(path), SystemClock().now()).facts
         targets = {pod.id: name for name, pod in facts.pods.items() if pod.id is not None and name in owed}
         told: list[str] = []
         try:
@@ -86,7 +86,7 @@ def _locked(path: Path, command: str) -> Iterator[None]:
 def end_unrecorded(path: Path, request: Request, error: JournalUnwritable, *, as_json: bool) -> Exception:
     """No record can be written, and somebody wants the run ended: its pods are stopped, and not deleted. One that
     somebody wants kept up is not. Returns what is to be told; raises JournalLocked while an engine drives the run."""
-    facts = facts_of(read(path))
+    facts = Inspection(read(path), SystemClock().now()).facts
     again = afterwards(error, words(request, facts.run_id))
     if request.detail.get("how") == "preserve":
         hint = f"{again}; or   rpd cancel {facts.run_id}   stops the pod without a record"
