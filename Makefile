@@ -12,9 +12,10 @@ JOBS ?= 4
 N ?= 60
 SEED ?= 1
 SEEDS ?= 10000
+SHARE ?= 1/1
 FROM ?= 0
 
-.PHONY: demo test test-all checked collected chaos sim model matrix mutants lint types format bench docs features clean
+.PHONY: demo test test-all test-long checked collected chaos sim model matrix mutants lint types format bench docs features clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
@@ -26,6 +27,10 @@ test: checked
 
 test-all: checked
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
+
+# The tests that `make test` leaves out; SHARE=1/2 for the first half of them.
+test-long: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m slow --share $(SHARE)
 
 # Each of these keeps one processor busy.
 checked:

@@ -12,13 +12,20 @@ import pytest
 # Modules of the tests import each other as `tests.*`, whichever way pytest was started.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests import features
+from tests import features, shares
 
 MEASURED = "measured"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--features", metavar="FILE", help="write down which rows of the feature table were shown")
+    parser.addoption("--share", metavar="I/N", default="1/1", help="of the long tests, only the I-th of N shares")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = shares.select(items, shares.parse(config.getoption("--share")))
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_configure(config: pytest.Config) -> None:

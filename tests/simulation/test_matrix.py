@@ -28,8 +28,8 @@ def test_some_crashes_of_other_lives(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_every_crash_of_every_life() -> None:
-    cells = fill(list(LIVES.values()))
+@pytest.mark.parametrize("name", sorted(set(LIVES) - {"success"}))
+def test_every_crash_of_a_life(name: str) -> None:
+    cells = fill([LIVES[name]])
     assert _broken(cells) == []
     assert all(cell.places for cell in cells.values()), [where for where, cell in cells.items() if not cell.places]
