@@ -201,6 +201,8 @@ class Runner(Generic[F, W]):
             result.debts,
         )
         if self._seen.get(look.op) != seen:
+            if not ok:  # that others still work is news again
+                self._seen = {op: each for op, each in self._seen.items() if each[1] is not None}
             self._seen[look.op] = seen
             self._append(body, live=result.live)
         else:

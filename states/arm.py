@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
-from rpd.engine.decision import Decision, Do, Fire, Pending, Result, Wait
+from rpd.engine.deadline import elapsed
+from rpd.engine.decision import Decision, Do, Fire, Pending, Result
 from rpd.journal.records import Stamp
-from rpd.states.call import pack, pause_left, repeatable, target, unknown_operation, unpack
+from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.names import Op, Trigger
+from rpd.states.faults import Fault
+from rpd.states.link import decide_link
+from rpd.states.names import Op, State, Trigger
+from rpd.states.outage import PATIENCE_SECONDS, TO_POD, is_of_the_way, is_offline
 from rpd.states.policy import is_protected, limit_at
 from rpd.states.world import SwitchOrder, Target, World
 
+OPERATIONS = frozenset({Op.ARM_SWITCH})
+"""Operations that this file performs and probes."""
 TRIES_MAX = 3
+AGAIN_SECONDS = 60.0
+"""Between two tries to give its orders to a switch that they did not reach, while the run goes on."""
+WORKING = (State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR)
+"""Where a run that goes on unprotected can stay for long."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """Arm once per start of the pod, and once per launch; a switch that cannot prove itself is recorded, and the run
-    goes on unprotected."""
+    goes on unprotected. One that was not reached has refused nothing."""
     pod = facts.pod
     assert pod is not None, "arm needs a pod"
     if facts.armed_start == pod.starts and facts.armed is not None:
         if is_protected(facts):
             return Fire(Trigger.SWITCH_ARMED)
         return Fire(Trigger.SWITCH_REFUSED, why=f"not protected: {facts.armed.probe}")
-    if facts.failures.get(Op.ARM_SWITCH, 0) >= TRIES_MAX:
-        return Fire(Trigger.SWITCH_REFUSED, why=f"not protected: {facts.last_error}")
-    left = pause_left(facts, Op.ARM_SWITCH, now, first=0.5, cap=4.0)
-    if left:
-        return Wait(left, f"the switch in the pod ({facts.last_error})")
+    if _is_given_up(facts, now):
+        return Fire(Trigger.SWITCH_REFUSED, why=f"not protected: {facts.tried(Op.ARM_SWITCH).error}")
+    return decide_link(facts, now, _order(facts, now))
+
+
+def decide_again(state: State, facts: Facts, now: Stamp) -> Decision | None:
+    """The run went on without its switch, which its orders did not reach: they are sent again, now that there is a way
+    to the pod."""
+    pod, tries = facts.pod, facts.tried(Op.ARM_SWITCH)
+    if state not in WORKING or pod is None or not facts.may_arm_again or facts.armed_start == pod.starts:
+        return None
+    is_cut = facts.outage is not None or any(facts.tried(op).failures for op in TO_POD - OPERATIONS)
+    last = tries.at or facts.entered or now
+    if is_cut or facts.request is not None or elapsed(last, now) < AGAIN_SECONDS:
+        return None
+    return _order(facts, now)
+
+
+def _is_given_up(facts: Facts, now: Stamp) -> bool:
+    """It has failed for good; or a pod in which a job may run is silent for long: what became of that matters more."""
+    tries = facts.tried(Op.ARM_SWITCH)
+    if tries.since is None or is_offline(facts) or tries.reason == Fault.HOST_KEY_CHANGED:
+        return False
+    if is_of_the_way(Op.ARM_SWITCH, tries.reason):
+        return facts.launch_intended and elapsed(tries.since, now) > PATIENCE_SECONDS
+    return tries.failures >= TRIES_MAX
+
+
+def _order(facts: Facts, now: Stamp) -> Do:
+    pod = facts.pod
+    assert pod is not None, "arm needs a pod"
     order = SwitchOrder(
         generation=facts.epoch * 1000 + pod.starts + facts.launch - 1,
         limit_at=limit_at(facts, now),

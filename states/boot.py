@@ -11,7 +11,9 @@ from rpd.journal.records import DebtChange, Stamp
 from rpd.states.call import look_at_pod, pause_left, unknown_operation
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.outage import is_offline, offline_seconds
 from rpd.states.policy import is_over_price_cap, price_cap, profile_poll
+from rpd.states.tries import Tries
 from rpd.states.world import World
 
 SYSTEM_LOG_AFTER_SECONDS = 60.0
@@ -19,6 +21,8 @@ SYSTEM_LOG_AFTER_SECONDS = 60.0
 FRESH_SECONDS = 5.0
 """A look that is older than this does not count as one after the deadline."""
 START_SETTLES_SECONDS = 15.0
+RESTARTS_MAX = 3
+"""A container that comes up anew more often before the launch will not stay up on this host."""
 START_RETRY_SECONDS = 600.0
 """How long a refused start is tried again while results wait in the stopped pod; it costs storage only."""
 
@@ -29,11 +33,13 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     pod = facts.pod
     assert pod is not None and pod.id is not None, "boot needs a pod"
     seen = pod.seen
-    if Op.READ_POD not in facts.looked_at or pod.misses:
+    if facts.tried(Op.READ_POD).at is None or pod.misses or is_offline(facts):
         return _poll(facts, pod, now)
     if is_over_price_cap(facts) and not facts.has_launched_here:
         text = f"billed at ${pod.usd_per_hour:.2f}/h, above the cap of ${price_cap(facts):.2f}/h"
         return Fire(Trigger.HOST_FAILED, Reason.HOST_TOO_DEAR, text)
+    if pod.restarts > RESTARTS_MAX and not facts.has_launched_here:
+        return host_failed(facts, Reason.HOST_NEVER_BOOTED, "its container is restarted again and again")
     if seen is not None and seen.status == "EXITED" and not _just_started(facts, pod, now):
         return _start(facts, pod, now)
     if seen is not None and seen.status == "RUNNING" and seen.ssh is not None:
@@ -44,40 +50,44 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def boot_seconds_left(facts: Facts, now: Stamp) -> float:
-    """Time until the host counts as failed, from our start of the pod; a sleep of this machine does not count against
-    it."""
+    """Time until the host counts as failed, from our start of the pod, or since its container was awaited anew; what
+    this machine sleeps, or is offline, does not count against it."""
     pod = facts.pod
     assert pod is not None, "there is a pod"
     since = pod.started_at or pod.sent_at
-    if facts.epoch_since is not None and is_before(since, facts.epoch_since):
-        since = facts.epoch_since
-    return facts.job.budget.ssh_ready_timeout_sec - elapsed(since, now)
+    for later in (facts.boot_since, facts.epoch_since):
+        if later is not None and is_before(since, later):
+            since = later
+    return facts.job.budget.ssh_ready_timeout_sec + offline_seconds(facts, now) - elapsed(since, now)
 
 
-def is_overdue(facts: Facts, looked: Stamp | None, now: Stamp) -> bool:
-    """The deadline has passed, and the last look is fresh: a machine that slept looks once more before it judges."""
-    return boot_seconds_left(facts, now) <= 0.0 and looked is not None and elapsed(looked, now) < FRESH_SECONDS
+def is_overdue(facts: Facts, look: Tries, now: Stamp) -> bool:
+    """The deadline has passed, and the last look is fresh: a machine that slept, or was offline, looks once more before
+    it judges."""
+    is_fresh = look.at is not None and elapsed(look.at, now) < FRESH_SECONDS
+    return is_fresh and not is_offline(facts) and boot_seconds_left(facts, now) <= 0.0
 
 
 def is_overdue_now(facts: Facts, now: Stamp) -> bool:
     """The same, judged by the last look at the pod."""
-    return is_overdue(facts, facts.looked_at.get(Op.READ_POD), now)
+    return is_overdue(facts, facts.tried(Op.READ_POD), now)
 
 
-def host_failed(facts: Facts, reason: Reason) -> Fire:
+def host_failed(facts: Facts, reason: Reason, why: str | None = None) -> Fire:
     """Give the host back. After a launch its results are what matters: the run ends, the pod is kept stopped."""
-    why = "; ".join(facts.why_not_up) or facts.last_error
+    errors = (facts.tried(op).error for op in (Op.GREET, Op.START_POD, Op.READ_POD))
+    why = why or "; ".join(facts.why_not_up) or next((error for error in errors if error), None)
     return Fire(Trigger.HOST_FAILED, Reason.POD_STOPPED if facts.has_launched_here else reason, why)
 
 
 def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
     since = pod.started_at or pod.sent_at
     waited = elapsed(since, now)
-    looked = facts.looked_at.get(Op.READ_POD)
+    looked = facts.tried(Op.READ_POD).at
     pause = profile_poll(facts.profile, waited)
     if looked is None or elapsed(looked, now) >= pause:
         return Look(Op.READ_POD, look_at_pod(facts))
-    logged = facts.looked_at.get(Op.READ_SYSTEM_LOG)
+    logged = facts.tried(Op.READ_SYSTEM_LOG).at
     if waited > SYSTEM_LOG_AFTER_SECONDS and (logged is None or elapsed(logged, now) > SYSTEM_LOG_AFTER_SECONDS):
         return Look(Op.READ_SYSTEM_LOG, look_at_pod(facts))
     what = _awaited(facts, pod)
@@ -102,15 +112,15 @@ def _start(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
     """Start it; a refusal is tried again only where results wait in it, and after a new look each time."""
     if not facts.has_launched_here and (pod.starts > 1 or pod.refused_starts):
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
-    since = facts.failed_since.get(Op.START_POD)
+    tries, read = facts.tried(Op.START_POD), facts.tried(Op.READ_POD).at
+    since = tries.since
     if since is not None and elapsed(since, now) > START_RETRY_SECONDS:
         return host_failed(facts, Reason.POD_STOPPED)
     left = pause_left(facts, Op.START_POD, now, first=1.0, cap=60.0)
     if left and since is not None:
-        text = f"the pod's host to have a free GPU ({facts.last_error}); nothing computes meanwhile"
+        text = f"the pod's host to have a free GPU ({tries.error}); nothing computes meanwhile"
         return Wait(left, text, since.wall + START_RETRY_SECONDS)
-    tried, read = facts.looked_at.get(Op.START_POD), facts.looked_at[Op.READ_POD]
-    if tried is not None and is_before(read, tried):
+    if tries.at is not None and (read is None or is_before(read, tries.at)):
         return Look(Op.READ_POD, look_at_pod(facts))
     debt = DebtChange(pod.name, "compute", "open", usd_per_hour=pod.usd_per_hour)
     return Do(Op.START_POD, look_at_pod(facts), pod.refused_starts + 1, (debt,))

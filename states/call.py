@@ -57,11 +57,10 @@ def look_at_pod(facts: Facts) -> dict[str, Any]:
 
 def pause_left(facts: Facts, op: Op, now: Stamp, *, first: float, cap: float) -> float:
     """Seconds until a failed operation may be tried again, doubling from `first` to `cap`; 0.0 when it did not fail."""
-    failures = facts.failures.get(op, 0)
-    tried = facts.looked_at.get(op)
-    if not failures or tried is None:
+    tries = facts.tried(op)
+    if not tries.failures or tries.at is None:
         return 0.0
-    return remaining(tried, backoff(failures, first=first, cap=cap), now)
+    return remaining(tries.at, backoff(tries.failures, first=first, cap=cap), now)
 
 
 def repeatable(pending: Pending, world: World) -> Result:

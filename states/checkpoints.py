@@ -31,7 +31,7 @@ def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
 def decide_pull(facts: Facts, now: Stamp) -> Do | None:
     """Pull the one that is due. One that cannot be had is due again after the same time; a job is not disturbed for
     it."""
-    if Op.WATCH_JOB in facts.failures or _has_just_failed(facts):
+    if facts.tried(Op.WATCH_JOB).failures or _has_just_failed(facts):
         return None
     for path in facts.job.checkpoints.paths:
         last = facts.checkpoint_tried.get(path) or facts.entered or now
@@ -43,10 +43,10 @@ def decide_pull(facts: Facts, now: Stamp) -> Do | None:
 
 def _has_just_failed(facts: Facts) -> bool:
     """One could not be had, which may be the link or the pod: the job itself is looked at before the next."""
-    if Op.PULL_CHECKPOINT not in facts.failures:
+    tries, watched = facts.tried(Op.PULL_CHECKPOINT), facts.tried(Op.WATCH_JOB).at
+    if not tries.failures or tries.at is None:
         return False
-    watched = facts.looked_at.get(Op.WATCH_JOB)
-    return watched is None or not is_before(facts.looked_at[Op.PULL_CHECKPOINT], watched)
+    return watched is None or not is_before(tries.at, watched)
 
 
 def to_push_back(facts: Facts) -> Iterator[Tree]:

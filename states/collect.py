@@ -13,6 +13,7 @@ from rpd.states.fold_effects import PULL_TRIES_MAX
 from rpd.states.job import Artifact, is_away
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.outage import offline_seconds
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, INTERRUPTED_COLLECT_SECONDS, STOP_GRACE_SECONDS
 from rpd.states.python_pin import exports
 from rpd.states.secret_files import decide_placing, places_within
@@ -52,7 +53,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 def _keys_to_place(facts: Facts) -> Do | None:
     """The keys to a bucket may be in files of secrets, which a stop has removed."""
-    return decide_placing(facts) if facts.failures.get(Op.PLACE_SECRETS, 0) < PULL_TRIES_MAX else None
+    return decide_placing(facts) if facts.tried(Op.PLACE_SECRETS).failures < PULL_TRIES_MAX else None
 
 
 def _finish(facts: Facts) -> Decision:
@@ -68,7 +69,8 @@ def _finish(facts: Facts) -> Decision:
 def _what_lacks(facts: Facts) -> str:
     """What is not here in one sentence, a refused path by its name."""
     broken = [label for label in facts.uncollected if label not in facts.pulled]
-    texts = [f"not fetched intact: {', '.join(broken)} ({facts.last_error})"] if broken else []
+    why = next((facts.pull_errors[label] for label in broken if label in facts.pull_errors), "it was not tried")
+    texts = [f"not fetched intact: {', '.join(broken)} ({why})"] if broken else []
     texts += [refusal(facts.pulled[label]) for label in facts.uncollected if label in facts.pulled]
     texts += [f"nothing at the remote path of: {', '.join(facts.missing)}"] if facts.missing else []
     return "; ".join(texts)
@@ -89,9 +91,15 @@ def _bounded(facts: Facts, now: Stamp, do: Do) -> Decision:
     since = facts.collect_since or now
     interrupted = facts.request is not None or facts.reason in (Reason.INTERRUPTED, Reason.TERMINATED, Reason.CANCELLED)
     allowed = INTERRUPTED_COLLECT_SECONDS if interrupted else COLLECT_ALLOWANCE_SECONDS
-    if elapsed(since, now) > allowed:
-        return _give_up(facts, f"not collected within {allowed:.0f} s ({facts.last_error})")
+    waited = elapsed(since, now) - (0.0 if interrupted else offline_seconds(facts, now))
+    if waited > allowed:
+        return _give_up(facts, f"not collected within {allowed:.0f} s{_why(facts, do)}")
     return decide_link(facts, now, do)
+
+
+def _why(facts: Facts, do: Do) -> str:
+    error = facts.tried(do.op).error
+    return f" ({error})" if error else ""
 
 
 def _give_up(facts: Facts, why: str) -> Decision:

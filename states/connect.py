@@ -24,15 +24,15 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     deadline."""
     pod = facts.pod
     assert pod is not None, "connect needs a pod"
-    if pod.greeting is not None and facts.looked_at.get(Op.GREET) is not None and Op.GREET not in facts.failures:
+    greet, look = facts.tried(Op.GREET), facts.tried(Op.READ_POD)
+    if pod.greeting is not None and greet.is_answered:
         return _greeted(facts, pod)
-    failures = facts.failures.get(Op.GREET, 0)
-    tried, read = facts.looked_at.get(Op.GREET), facts.looked_at.get(Op.READ_POD)
+    failures, tried, read = greet.failures, greet.at, look.at
     if read is not None and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
-    if failures and facts.last_reason == Fault.HOST_KEY_CHANGED:
+    if failures and greet.reason == Fault.HOST_KEY_CHANGED:
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
-    if (failures and is_overdue(facts, tried, now)) or (not _has_address(pod) and is_overdue(facts, read, now)):
+    if (failures and is_overdue(facts, greet, now)) or (not _has_address(pod) and is_overdue(facts, look, now)):
         if read is None or (tried is not None and is_before(read, tried)):
             return Look(Op.READ_POD, look_at_pod(facts))
         if pod.misses:  # a pod that somebody took away is no failed host: no other one takes its place
@@ -41,7 +41,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if tried is not None:
         pause = backoff(1 + failures // TRIES_PER_PAUSE, first=0.15, cap=2.0)
         if elapsed(tried, now) < pause:
-            text = f"sshd ({facts.last_error})"
+            text = f"sshd ({greet.error})"
             return Wait(pause - elapsed(tried, now), text, now.wall + boot_seconds_left(facts, now))
         if read is None or (is_before(read, tried) and elapsed(read, now) >= facts.profile.poll_seconds):
             return Look(Op.READ_POD, look_at_pod(facts))

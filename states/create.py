@@ -12,6 +12,7 @@ from rpd.states.call import pack, pause_left, pod_data, unknown_operation, unpac
 from rpd.states.facts import Candidate, Facts
 from rpd.states.fold_effects import CANDIDATE_REFUSALS
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.outage import PATIENCE_SECONDS, is_offline
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, time_limit_seconds
 from rpd.states.select import NO_STOCK, choose, usd_per_hour
 from rpd.states.sweep import may_name_run
@@ -21,7 +22,7 @@ ABSENT_CREATES_MAX = 3
 """Creates that were never answered and left no pod: after so many the cloud is out of order, not the candidate."""
 RESEND_SECONDS = 300.0
 """How long a create that provably was not sent, or was refused for its rate, is tried again."""
-UNREADABLE_SECONDS = 300.0
+UNREADABLE_SECONDS = PATIENCE_SECONDS
 """How long, after the quiet window, the account may stay unreadable before the search moves on to the release."""
 
 FATAL = {
@@ -39,29 +40,31 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return _create(facts, now)
     if pod.id is not None:
         return Fire(Trigger.POD_CREATED)
-    error = facts.create_error
+    error, tries = facts.create_error, facts.tried(Op.CREATE_POD)
     if error is None:
-        reason = Reason.KEY_REFUSED if facts.last_reason in FATAL else Reason.CLOUD_UNREACHABLE
-        return Fire(Trigger.CREATE_FAILED, reason, f"it is not known whether a pod was made ({facts.last_error})")
+        reason = Reason.KEY_REFUSED if tries.reason in FATAL else Reason.CLOUD_UNREACHABLE
+        return Fire(Trigger.CREATE_FAILED, reason, f"it is not known whether a pod was made ({tries.error})")
     if facts.absent_creates >= ABSENT_CREATES_MAX:
-        return Fire(Trigger.CREATE_FAILED, Reason.CLOUD_UNREACHABLE, facts.last_error)
+        return Fire(Trigger.CREATE_FAILED, Reason.CLOUD_UNREACHABLE, tries.error)
     if error in CANDIDATE_REFUSALS:
-        return Fire(Trigger.CREATE_REFUSED, error, facts.last_error)
+        return Fire(Trigger.CREATE_REFUSED, error, tries.error)
     if error in FATAL:
-        return Fire(Trigger.CREATE_FAILED, FATAL[error], facts.last_error)
+        return Fire(Trigger.CREATE_FAILED, FATAL[error], tries.error)
     if error not in ("not_sent", "rate_limited"):
-        return Fire(Trigger.CREATE_FAILED, Reason.CREATE_REJECTED, facts.last_error)
+        return Fire(Trigger.CREATE_FAILED, Reason.CREATE_REJECTED, tries.error)
     return _again(facts, now)
 
 
 def _again(facts: Facts, now: Stamp) -> Decision:
     """The request never arrived, or was turned away unread: the same candidate, under the next name."""
-    since = facts.failed_since.get(Op.CREATE_POD, now)
-    if elapsed(since, now) > RESEND_SECONDS:
-        return Fire(Trigger.CREATE_FAILED, Reason.CLOUD_UNREACHABLE, facts.last_error)
+    tries = facts.tried(Op.CREATE_POD)
+    since = tries.since or now
+    if elapsed(since, now) > RESEND_SECONDS and not is_offline(facts):
+        return Fire(Trigger.CREATE_FAILED, Reason.CLOUD_UNREACHABLE, tries.error)
     left = pause_left(facts, Op.CREATE_POD, now, first=1.0, cap=30.0)
     if left:
-        return Wait(left, f"the cloud ({facts.last_error})", since.wall + RESEND_SECONDS)
+        patience = PATIENCE_SECONDS if is_offline(facts) else RESEND_SECONDS
+        return Wait(left, f"the cloud ({tries.error})", since.wall + patience)
     return _create(facts, now)
 
 

@@ -12,7 +12,8 @@ import msgspec
 
 from rpd.journal.records import DebtChange, Opened, Stamp
 from rpd.states.job import Job
-from rpd.states.names import Reason, State
+from rpd.states.names import OF_RESULTS, Reason, State
+from rpd.states.tries import NEVER, Outage, Tries
 from rpd.states.world import Armed, Claim, Greeting, Offer, Paused, Pod, Pulled, SshAddress
 
 DEFAULT_VOLUME_GB = 20
@@ -66,6 +67,7 @@ class PodFacts(msgspec.Struct):
     started_at: Stamp | None = None  # our own last start of it, or its creation
     starts: int = 0
     refused_starts: int = 0
+    restarts: int = 0  # of its container by others, while it ran
     greeting: Greeting | None = None
     greeted_place: tuple[str | None, SshAddress | None] | None = None  # `place` when its host key was pinned
     released_as: str | None = (
@@ -148,9 +150,8 @@ class Facts(msgspec.Struct):
 
     armed: Armed | None = None
     armed_start: int = -1
-    switch_failures: int = 0
+    may_arm_again: bool = False  # its orders did not reach the switch, and may at another time
     steps_done: dict[str, int] = {}  # step key -> exit code
-    step_failures: int = 0
     step_tail: tuple[str, ...] = ()
     python_in_pod: str | None = None  # version of the interpreter that `pod.python_version` brought, as it says itself
     trees_done: dict[str, dict[str, Any]] = {}
@@ -177,9 +178,8 @@ class Facts(msgspec.Struct):
     pull_since: Stamp | None = None  # when the artifact last asked for was asked for
     pull_seconds: dict[str, float] = {}  # label -> how long its last try took
     pull_errors: dict[str, str] = {}  # label -> why its last try failed
-    collect_failures: int = 0
     collect_since: Stamp | None = None
-    gave_up_collecting: bool = False
+    gave_up_collecting: bool = False  # what could be fetched was tried, and something required is not here
 
     requests: list[str] = []  # of this epoch
     request_detail: dict[str, Any] = {}
@@ -202,11 +202,10 @@ class Facts(msgspec.Struct):
 
     compute_debts: dict[str, DebtChange] = {}
     storage_debts: dict[str, DebtChange] = {}
-    failures: dict[str, int] = {}  # op -> failed looks or tries in a row
-    failed_since: dict[str, Stamp] = {}
-    looked_at: dict[str, Stamp] = {}  # op -> when it last returned
-    last_error: str | None = None
-    last_reason: str | None = None  # the fault word of `last_error`
+    tries: dict[str, Tries] = {}  # op -> how it went in this state
+    outage: Outage | None = None  # nothing gets through; see `rpd.states.outage`
+    boot_since: Stamp | None = None  # when the container in hand was last awaited
+    offline_seconds: float = 0.0  # since then, or since collecting began, without what goes on now
     manifest_sha256: str | None = None
     seconds_in: dict[str, float] = {}  # state -> how long the run was in it, while somebody drove it or not
     noticed: dict[str, Stamp] = {}  # occasion -> when somebody was told of it, or it was tried
@@ -215,6 +214,10 @@ class Facts(msgspec.Struct):
     closed_exit_code: int | None = None
 
     # Derived, all pure.
+
+    def tried(self, op: str) -> Tries:
+        """How the tries of this operation went in the state in hand."""
+        return self.tries.get(op, NEVER)
 
     @property
     def token(self) -> str:
@@ -331,6 +334,16 @@ class Facts(msgspec.Struct):
         if self.claim is not None and self.claim.phase == "none" and self.claim_is_fresh:
             return True
         return self.log_fetched and not self.uncollected
+
+    @property
+    def is_good(self) -> bool:
+        """The job ended well, whatever became of its results, or of the run."""
+        claim, run = self.claim, self.job.run
+        if self.reason in (Reason.JOB_SUCCEEDED, *OF_RESULTS):
+            return True
+        is_marked = run.success_marker is None or (claim is not None and bool(claim.has_marker))
+        is_well = claim is not None and claim.exit_code == 0 and claim.failure_marker is None
+        return is_well and is_marked
 
     @property
     def has_retries(self) -> bool:

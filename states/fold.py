@@ -18,7 +18,6 @@ from rpd.journal.records import (
     Stamp,
     Transition,
 )
-from rpd.states.call import REPEATABLE
 from rpd.states.checkpoints import LABEL as CHECKPOINT
 from rpd.states.facts import Candidate, Facts, PodFacts
 from rpd.states.faults import Fault
@@ -26,6 +25,7 @@ from rpd.states.fold_effects import OUTCOMES
 from rpd.states.fold_looks import SEEN, failed_look
 from rpd.states.fold_moves import move_to, resume
 from rpd.states.names import Op
+from rpd.states.outage import count, note
 
 WORK = frozenset({Op.RUN_STEP, Op.PLACE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB})
 """Operations after which a pod is not what it was before."""
@@ -44,15 +44,14 @@ def apply(facts: Facts, record: Record) -> None:
             _intent(facts, body, at)
         case Outcome():
             _heed_owner(facts, body.reason)
-            facts.looked_at[body.op] = at
             _tried(facts, body, at)
             handler = OUTCOMES.get(body.op)
             if handler is not None:
                 handler(facts, body, at)
         case Observation():
             _heed_owner(facts, body.reason)
-            facts.looked_at[body.op] = at
-            _count(facts, body.op, body.error, body.reason, at)
+            note(facts, body.op, body.error, body.reason, at)
+            count(facts, body.op, body.error, body.reason, at)
             seen = SEEN.get(body.op)
             if seen is not None and body.error is None:
                 seen(facts, body.data, at)
@@ -92,26 +91,16 @@ def _heed_owner(facts: Facts, reason: str | None) -> None:
         facts.was_taken_over, facts.claim_is_fresh = True, False
 
 
-def _count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
-    if error is None:
-        facts.failures.pop(op, None)
-        facts.failed_since.pop(op, None)
-    else:
-        facts.failures[op] = facts.failures.get(op, 0) + 1
-        facts.failed_since.setdefault(op, at)
-        facts.last_error, facts.last_reason = error, reason
-
-
 def _tried(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     """An unknown outcome explains, but only its probe's word counts as a failure."""
     error = None if outcome.status == "ok" else outcome.error or outcome.reason or outcome.status
+    note(facts, outcome.op, error, outcome.reason, at)
     if outcome.status == "unknown" and not outcome.settled:
-        facts.last_error, facts.last_reason = error, outcome.reason
+        facts.tries[outcome.op] = msgspec.structs.replace(
+            facts.tried(outcome.op), at=at, error=error, reason=outcome.reason
+        )
         return
-    explained = facts.last_error, facts.last_reason
-    _count(facts, outcome.op, error, outcome.reason, at)
-    if outcome.reason == REPEATABLE and explained[0] is not None:
-        facts.last_error, facts.last_reason = explained
+    count(facts, outcome.op, error, outcome.reason, at)
 
 
 def _debt(facts: Facts, change: DebtChange) -> None:

@@ -8,18 +8,16 @@ import msgspec
 
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Outcome, Stamp
-from rpd.states.call import REPEATABLE
 from rpd.states.facts import Candidate, Facts, PodFacts, Refusal, Span, candidate_key, close_spans
 from rpd.states.faults import Fault
 from rpd.states.fold_looks import KEY_FAULTS, claim_seen, described_pod
 from rpd.states.names import Op, State
+from rpd.states.outage import is_of_the_way, is_offline, is_unreached
 from rpd.states.python_pin import python_told
 from rpd.states.world import Armed, Paused, Pulled
 
 CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"})
 """Faults of a create that another candidate may not have."""
-LINK_FAULTS = frozenset({Fault.SSH_UNREACHABLE, Fault.LINK_LOST, Fault.INTERRUPTED, REPEATABLE})
-"""Faults that say nothing about what was to be fetched."""
 PULL_TRIES_MAX = 3
 """Tries of one process to fetch an artifact."""
 
@@ -73,7 +71,8 @@ def _started(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         pod.greeting = pod.kept_until = None
         pod.seen = None
         pod.secrets_left = "" if pod.secrets_left == "memory" else pod.secrets_left
-    else:
+        facts.offline_seconds = 0.0
+    elif not is_unreached(outcome.op, outcome.reason):
         pod.refused_starts += 1
 
 
@@ -86,7 +85,8 @@ def _deleted(facts: Facts, outcome: Outcome, at: Stamp) -> None:
 
 
 def _released(facts: Facts, outcome: Outcome, at: Stamp, how: str) -> None:
-    if outcome.status != "unknown" and outcome.reason not in KEY_FAULTS:
+    is_answer = outcome.reason not in KEY_FAULTS and not is_unreached(outcome.op, outcome.reason)
+    if outcome.status != "unknown" and is_answer:
         facts.release_tries += 1
         facts.release_tried_since = facts.release_tried_since or at
     if outcome.status == "ok":
@@ -110,11 +110,11 @@ def _armed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     pod = facts.pod
     if outcome.status == "ok" and pod is not None:
         facts.armed = msgspec.convert(outcome.data["armed"], Armed)
-        facts.armed_start = pod.starts
+        facts.armed_start, facts.may_arm_again = pod.starts, False
         if facts.state is State.RELEASE and facts.armed.probe == "ok":
             pod.kept_until = facts.armed.limit_at
     elif outcome.status != "ok":
-        facts.switch_failures += 1
+        facts.may_arm_again = outcome.retryable
         if facts.state is State.RELEASE and pod is not None:
             pod.kept_until = None  # its switch was not to be reached: it may be gone, and has to prove itself anew
 
@@ -123,21 +123,14 @@ def _step(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         facts.steps_done[str(outcome.data["key"])] = int(outcome.data["exit_code"])
         facts.step_tail = tuple(outcome.data.get("tail", ()))
-        facts.step_failures = 0
         told = python_told(str(outcome.data["key"]), int(outcome.data["exit_code"]), facts.step_tail)
         facts.python_in_pod = told or facts.python_in_pod
-    else:
-        facts.step_failures += 1
 
 
 def _placed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
-    if outcome.status == "ok":
-        if facts.pod is not None:
-            facts.pod.secrets_in = facts.pod.container
-            facts.pod.secrets_left = "memory" if outcome.data["is_volatile"] else "disk"
-        facts.step_failures = 0
-    else:
-        facts.step_failures += 1
+    if outcome.status == "ok" and facts.pod is not None:
+        facts.pod.secrets_in = facts.pod.container
+        facts.pod.secrets_left = "memory" if outcome.data["is_volatile"] else "disk"
 
 
 def _removed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
@@ -148,16 +141,14 @@ def _removed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
 def _pushed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         facts.trees_done[str(outcome.data["key"])] = dict(outcome.data)
-        facts.step_failures = 0
     else:
-        facts.step_failures += 1
         facts.step_tail = (outcome.error or "",)
 
 
 def _launched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         claim_seen(facts, outcome.data, at)
-    elif outcome.status == "failed" and outcome.reason != Fault.TAKEN_OVER:
+    elif outcome.status == "failed" and outcome.reason not in (Fault.TAKEN_OVER, Fault.HOST_KEY_CHANGED):
         facts.launch_refused = outcome.reason if not outcome.retryable else None
     else:
         facts.claim_is_fresh = False
@@ -169,15 +160,11 @@ def _job_stopped(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         facts.job_stopped = True
         claim_seen(facts, outcome.data, at)
-    else:
-        facts.collect_failures += 1
 
 
 def _log_fetched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         facts.log_fetched = True
-    else:
-        facts.collect_failures += 1
 
 
 def _pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
@@ -189,7 +176,7 @@ def _pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         facts.pulled[str(outcome.data["label"])] = msgspec.convert(outcome.data["pulled"], Pulled)
     elif facts.pulling is not None and outcome.reason == Fault.PATH_REFUSED:
         facts.pull_failures[facts.pulling] = PULL_TRIES_MAX  # somebody has to clear its way first
-    elif facts.pulling is not None and outcome.reason not in LINK_FAULTS:
+    elif facts.pulling is not None and not (is_of_the_way(outcome.op, outcome.reason) or is_offline(facts)):
         facts.pull_failures[facts.pulling] = facts.pull_failures.get(facts.pulling, 0) + 1
 
 

@@ -11,6 +11,7 @@ from rpd.journal.records import Observation, Stamp
 from rpd.states.facts import Facts, Span, close_spans
 from rpd.states.faults import Fault
 from rpd.states.names import Op
+from rpd.states.outage import is_unreached
 from rpd.states.proof import count_survey
 from rpd.states.world import Claim, Greeting, Offer, Paused, Pod
 
@@ -99,8 +100,9 @@ def _surveyed(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 
 def failed_look(facts: Facts, observation: Observation, at: Stamp) -> None:
-    """A survey that failed interrupts the proof; a key that only a person can mend starts a deadline."""
-    if observation.op == Op.SURVEY:
+    """A survey that failed interrupts the proof, unless it never got there; a key that only a person can mend starts a
+    deadline."""
+    if observation.op == Op.SURVEY and not is_unreached(observation.op, observation.reason):
         facts.clean_surveys, facts.clean_since = 0, None
         if observation.reason in KEY_FAULTS:
             facts.key_refused_since = facts.key_refused_since or at

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from rpd.engine.deadline import carried_over, elapsed
 from rpd.journal.records import Stamp, Transition
 from rpd.states.facts import Facts, Refusal, candidate_key, close_spans
-from rpd.states.names import ENDINGS, Reason, State, Trigger
+from rpd.states.names import ENDINGS, Op, Reason, State, Trigger
+from rpd.states.outage import is_unreached
+from rpd.states.tries import Tries
 
 
 def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
@@ -23,21 +25,24 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
         # That it is too dear is no fault of the host; it is not tried again.
         facts.host_failures += int(reason is not Reason.HOST_TOO_DEAR and not is_taken)
         if facts.pod is not None and not is_taken:
-            text = move.why if reason is Reason.HOST_TOO_DEAR else facts.last_error
-            facts.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), text or str(reason))
+            facts.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), move.why or str(reason))
     if move.trigger == Trigger.RELAUNCH:
         _launch_anew(facts, at)
     if facts.entered is not None:
         facts.seconds_in[move.source] = facts.seconds_in.get(move.source, 0.0) + elapsed(facts.entered, at)
     facts.state, facts.entered = State(move.dest), at
-    facts.failures.clear()
-    facts.failed_since.clear()
-    facts.looked_at.clear()
+    if move.source == State.COLLECT and move.trigger != Trigger.COLLECTED:
+        facts.gave_up_collecting = not _is_cut_off(facts)
+    facts.tries.clear()
     if move.source == State.PREFLIGHT and move.trigger == Trigger.STEPS_DONE and facts.pod is not None:
         facts.prepared, facts.prepared_epoch = (facts.pod.name, facts.pod.container), facts.epoch
-    if move.source == State.COLLECT and move.trigger != Trigger.COLLECTED:
-        facts.gave_up_collecting = True
     _ENTERING.get(facts.state, _nothing)(facts, move, at)
+
+
+def _is_cut_off(facts: Facts) -> bool:
+    """Collecting ends because nothing gets through, not because what there is cannot be fetched."""
+    last = (facts.tried(op) for op in (Op.STOP_JOB, Op.FETCH_LOG, Op.PLACE_SECRETS, Op.PULL_ARTIFACT))
+    return any(tries.failures and is_unreached(Op.PULL_ARTIFACT, tries.reason) for tries in last)
 
 
 def _launch_anew(facts: Facts, at: Stamp) -> None:
@@ -62,9 +67,11 @@ def _launch_anew(facts: Facts, at: Stamp) -> None:
 
 
 def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:
+    facts.boot_since, facts.offline_seconds = at, 0.0
     if move.trigger == Trigger.POD_STOPPED and facts.pod is not None:
         facts.claim_is_fresh = False
         facts.armed_start = -1
+        facts.pod.restarts += int(not facts.pod.is_seen_stopped)
         if move.reason != Reason.HOST_KEY_CHANGED:
             facts.pod.greeting = None
         facts.gave_up_collecting = False
@@ -72,7 +79,7 @@ def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:
 
 def _enter_collect(facts: Facts, move: Transition, at: Stamp) -> None:
     facts.collect_since = at
-    facts.collect_failures = 0
+    facts.offline_seconds = 0.0
     facts.gave_up_collecting = False
     if move.trigger == Trigger.PARKED:
         facts.parked_epoch = facts.epoch
@@ -115,13 +122,10 @@ def resume(facts: Facts, at: Stamp) -> None:
     facts.requests.clear()
     facts.request_detail = {}
     facts.claim_is_fresh = False
-    facts.failures.clear()
-    facts.failed_since.clear()
-    facts.looked_at.clear()
+    facts.tries = {op: Tries(error=tries.error, reason=tries.reason) for op, tries in facts.tries.items()}
+    facts.outage, facts.offline_seconds = None, 0.0
     facts.key_refused_since = None
     facts.release_tries, facts.release_tried_since = 0, None
-    facts.collect_failures = 0
-    facts.step_failures = 0
     facts.pull_failures.clear()
     facts.problems = None
     if facts.collect_since is not None:

@@ -7,12 +7,14 @@ from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Fire, Leave
 from rpd.engine.rule import Table
 from rpd.journal.records import Stamp
+from rpd.states.arm import decide_again
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.faults import Fault
 from rpd.states.link import stand_back
 from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
 from rpd.states.notice import budget_warning
+from rpd.states.outage import out_of_reach
 from rpd.states.policy import answer, is_protected, released_by, request_reason, used_up
 from rpd.states.sweep import decide_sweep
 
@@ -24,8 +26,9 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
     """The edge to take at once, or None to let the state decide."""
     if state not in WITH_POD:
         return None
-    if facts.last_reason == Fault.TAKEN_OVER and facts.failures:
-        return stand_back(facts, facts.last_error or "another owner acts on this run")
+    met = next((each for each in facts.tries.values() if each.failures and each.reason == Fault.TAKEN_OVER), None)
+    if met is not None:
+        return stand_back(facts, met.error or "another owner acts on this run")
     pod = facts.pod
     if pod is not None and pod.misses >= MISSES_MIN and _is_vanished(facts, now):
         if pod.taken is not None and not pod.was_used and state in (State.BOOT, State.CONNECT):
@@ -42,7 +45,12 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
             end = used_up(facts, now)
             if end is not None:
                 return Fire(Trigger.OUT_OF_TIME if end == "time" else Trigger.OUT_OF_MONEY, Reason.BUDGET)
-    return decide_sweep(facts, now) or budget_warning(state, facts, now)
+    return (
+        out_of_reach(state, facts, now)
+        or decide_sweep(facts, now)
+        or decide_again(state, facts, now)
+        or budget_warning(state, facts, now)
+    )
 
 
 def _requested(state: State, facts: Facts, now: Stamp) -> Decision | None:
@@ -84,5 +92,5 @@ def _is_vanished(facts: Facts, now: Stamp) -> bool:
 
 def edges(table: Table) -> frozenset[tuple[str, str]]:
     """Which (state, trigger) pairs the table has for interrupts; a test holds this against `interrupts`."""
-    ends = (Trigger.CANCEL, Trigger.OUT_OF_TIME, Trigger.OUT_OF_MONEY, Trigger.POD_GONE)
+    ends = (Trigger.CANCEL, Trigger.OUT_OF_TIME, Trigger.OUT_OF_MONEY, Trigger.POD_GONE, Trigger.OUT_OF_REACH)
     return frozenset((str(rule.source), str(rule.trigger)) for rule in table.rules if rule.trigger in ends)

@@ -32,7 +32,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.UNPREPARED)
     match phase:
         case "none" if facts.launch_refused is not None:
-            return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, facts.last_error)
+            return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, facts.tried(Op.LAUNCH_JOB).error)
         case "none":
             return decide_link(facts, now, _launch(facts))
         case "claimed":
@@ -50,7 +50,7 @@ def _claimed(facts: Facts, now: Stamp) -> Decision:
     since = facts.claimed_since or now
     if elapsed(since, now) > CLAIMED_SECONDS:
         return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, "the launch was claimed, but the script never started")
-    left = remaining(facts.looked_at.get(Op.LAUNCH_JOB, since), CLAIM_RETRY_SECONDS, now)
+    left = remaining(facts.tried(Op.LAUNCH_JOB).at or since, CLAIM_RETRY_SECONDS, now)
     if left:
         return Wait(left, "the claimed launch to start", since.wall + CLAIMED_SECONDS)
     return decide_link(facts, now, _launch(facts))

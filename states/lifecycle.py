@@ -99,6 +99,7 @@ def awaits(pending: Pending) -> str:
 
 SHARED: dict[str, ModuleType] = {
     **dict.fromkeys(sweep.OPERATIONS, sweep),
+    **dict.fromkeys(arm.OPERATIONS, arm),
     **dict.fromkeys(notice.OPERATIONS, notice),
     **dict.fromkeys(secret_files.OPERATIONS, secret_files),
     **dict.fromkeys(checkpoints.OPERATIONS, checkpoints),

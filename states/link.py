@@ -10,6 +10,7 @@ from rpd.states.exits import Exit
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.faults import Fault
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.outage import is_offline
 from rpd.states.verdict import job_reason, lost_reason
 
 POD_LOOK_SECONDS = 15.0
@@ -22,24 +23,24 @@ CLAIM_LOOK_SECONDS = 5.0
 
 
 def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
-    """`wanted`, unless the link just failed: then ask the cloud about the pod first, and pause between tries."""
-    failures = facts.failures.get(wanted.op, 0)
-    if not failures:
+    """`wanted`, unless it just failed: then ask the cloud about the pod first, and pause between tries. A look that
+    brings no answer says nothing about the pod."""
+    tries, look = facts.tried(wanted.op), facts.tried(Op.READ_POD)
+    if tries.since is None:
         return wanted
-    asked = facts.looked_at.get(Op.READ_POD)
-    since = facts.failed_since[wanted.op]
-    if asked is None or is_before(asked, since) or elapsed(asked, now) > POD_LOOK_SECONDS:
+    if look.at is None or is_before(look.at, tries.since) or elapsed(look.at, now) > POD_LOOK_SECONDS:
         return Look(Op.READ_POD, look_at_pod(facts))
     pod = facts.pod
     assert pod is not None, "there is a pod"
     if pod.misses:
         return missed(facts, now)
-    if pod.is_seen_stopped:
+    if look.is_answered and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
-    if facts.last_reason == Fault.HOST_KEY_CHANGED:
+    if look.is_answered and tries.reason == Fault.HOST_KEY_CHANGED:
         return _another_key(pod)
     left = pause_left(facts, Op(wanted.op), now, first=0.2, cap=5.0)
-    return Wait(left, f"the pod's sshd ({facts.last_error})") if left else wanted
+    whom = "a way to the cloud or the pod" if is_offline(facts) else "the pod's sshd"
+    return Wait(left, f"{whom} ({tries.error})") if left else wanted
 
 
 def stand_back(facts: Facts, why: str) -> Decision:
@@ -64,9 +65,9 @@ def only_ask(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
     if claim is not None and claim.phase == "lost":
         return Fire(Trigger.JOB_LOST, lost_reason(facts))
-    since = facts.failed_since.get(Op.READ_CLAIM)
-    if since is not None and elapsed(since, now) > GC_PATIENCE_SECONDS:
-        return Leave(f"the pod runs but cannot be asked about its job ({facts.last_error})", Exit.STILL_BILLING)
+    tries = facts.tried(Op.READ_CLAIM)
+    if tries.since is not None and elapsed(tries.since, now) > GC_PATIENCE_SECONDS:
+        return Leave(f"the pod runs but cannot be asked about its job ({tries.error})", Exit.STILL_BILLING)
     return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
 
 
@@ -76,7 +77,7 @@ def _only_claimed(facts: Facts, now: Stamp) -> Decision:
     since = facts.claimed_since or now
     if elapsed(since, now) > GC_PATIENCE_SECONDS:
         return Fire(Trigger.CANCEL, None, "the launch was claimed, but the script never started")
-    left = remaining(facts.looked_at.get(Op.READ_CLAIM, since), CLAIM_LOOK_SECONDS, now)
+    left = remaining(facts.tried(Op.READ_CLAIM).at or since, CLAIM_LOOK_SECONDS, now)
     if left:
         return Wait(left, "the claimed launch to start", since.wall + GC_PATIENCE_SECONDS)
     return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
@@ -93,5 +94,6 @@ def _another_key(pod: PodFacts) -> Fire:
 
 def missed(facts: Facts, now: Stamp) -> Decision:
     """What follows a look that found no pod. One 404 is not proof; look again until `interrupts` finds it proved."""
-    left = remaining(facts.looked_at[Op.READ_POD], max(facts.profile.proof_interval_seconds / 3.0, 0.1), now)
+    looked, pause = facts.tried(Op.READ_POD).at, max(facts.profile.proof_interval_seconds / 3.0, 0.1)
+    left = remaining(looked, pause, now) if looked is not None else 0.0
     return Wait(left, "the pod to show in the account again") if left else Look(Op.READ_POD, look_at_pod(facts))

@@ -34,11 +34,11 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.JOB_ENDED, heard, f"its log says {', '.join(map(repr, facts.heard))}")
     if facts.request == "gc":
         return only_ask(facts, now)
-    asked = facts.looked_at.get(Op.READ_POD) or facts.entered
-    if Op.WATCH_JOB not in facts.failures and asked is not None and elapsed(asked, now) > POD_LOOK_SECONDS:
+    watch, asked = facts.tried(Op.WATCH_JOB), facts.tried(Op.READ_POD).at or facts.entered
+    if not watch.failures and asked is not None and elapsed(asked, now) > POD_LOOK_SECONDS:
         return Look(Op.READ_POD, look_at_pod(facts))
     pod = facts.pod
-    if Op.READ_POD in facts.looked_at and pod is not None and pod.is_seen_stopped:
+    if facts.tried(Op.READ_POD).at is not None and pod is not None and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     checkpoint = decide_pull(facts, now)
     if checkpoint is not None:
@@ -48,7 +48,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return idle
     until = 1.0 if "budget" in facts.noticed else WARN_AT
     seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now, until)))
-    if Op.WATCH_JOB in facts.failures and facts.last_reason == Fault.LOCAL_DISK and not _is_asked_since(facts):
+    if watch.failures and watch.reason == Fault.LOCAL_DISK and not _is_asked_since(facts):
         # No room for the log here must not keep a pod whose job has ended.
         return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
     args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log, seconds=seconds)
@@ -56,8 +56,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def _is_asked_since(facts: Facts) -> bool:
-    asked = facts.looked_at.get(Op.READ_CLAIM)
-    return asked is not None and is_before(facts.looked_at[Op.WATCH_JOB], asked)
+    asked, watched = facts.tried(Op.READ_CLAIM).at, facts.tried(Op.WATCH_JOB).at
+    return asked is not None and watched is not None and is_before(watched, asked)
 
 
 def perform(pending: Pending, world: World) -> Result:

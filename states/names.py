@@ -64,6 +64,7 @@ class Trigger(StrEnum):
     OUT_OF_TIME = "out_of_time"
     OUT_OF_MONEY = "out_of_money"
     POD_GONE = "pod_gone"
+    OUT_OF_REACH = "out_of_reach"
 
 
 class Op(StrEnum):
@@ -129,6 +130,7 @@ class Reason(StrEnum):
     NO_CREDIT = "no_credit"
     KEY_REFUSED = "key_refused"
     CLOUD_UNREACHABLE = "cloud_unreachable"
+    POD_UNREACHABLE = "pod_unreachable"  # the cloud answers, and nothing got through to the pod before the launch
     CREATE_REJECTED = "create_rejected"  # the cloud calls the request itself wrong
     HOST_NEVER_BOOTED = "host_never_booted"  # this attempt; the next candidate is tried
     WRONG_HARDWARE = "wrong_hardware"  # fewer GPUs than ordered
@@ -164,6 +166,7 @@ ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
     Reason.PRICE_OVER_CAP: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.HOSTS_NEVER_BOOTED: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.CLOUD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.POD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.NO_CREDIT: (Outcome.REFUSED, Exit.KEY),
     Reason.KEY_REFUSED: (Outcome.REFUSED, Exit.KEY),
     Reason.CREATE_REJECTED: (Outcome.REFUSED, Exit.USAGE),
@@ -180,6 +183,9 @@ ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
 }
 """What each ending reason makes of the run: its outcome and the exit code of the command that drove it there.
 Reasons that are not here only explain a branch."""
+
+OF_RESULTS = (Reason.RESULTS_UNVERIFIED, Reason.ARTIFACT_MISSING)
+"""Reasons that take the place of a success when its results do not come; they may come later."""
 
 BEFORE_LAUNCH: tuple[State, ...] = (
     State.VALIDATE,

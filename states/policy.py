@@ -69,8 +69,8 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
     outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
     policy = facts.job.lifecycle
     if outcome is Outcome.FAILED and facts.reason is not Reason.STORAGE_ERROR:
-        if facts.results_wait and (facts.request == "gc" or not facts.gave_up_collecting):
-            return "stop"  # `delete` counts as told to only after whatever could be fetched was
+        if facts.results_wait and (facts.request == "gc" or not facts.gave_up_collecting or facts.is_good):
+            return "stop"  # `delete` counts as told to only for a failed job, after whatever could be fetched was
         return "delete" if policy.on_failure == "delete" else "stop"
     if not facts.launch_intended:
         return "stop" if facts.has_launched_here else "delete"  # a launch that was lost may have left something
@@ -81,7 +81,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         if never_started:
             pod = facts.pod
             return "stop" if pod is not None and (pod.taken is not None or pod.holds_lost) else "delete"
-        is_tried = facts.gave_up_collecting or not facts.results_wait
+        is_tried = (facts.gave_up_collecting and not facts.is_good) or not facts.results_wait
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
         return "delete" if named else "stop"
     return "delete" if policy.on_failure == "delete" and not facts.results_wait else "stop"

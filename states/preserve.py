@@ -34,17 +34,18 @@ def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
     """Keep the pod in hand up, once whatever else there was is given back; None when it is to be released, as when it
     does not let go of a secret on its disk."""
     pod = facts.pod
-    if pod is not None and pod.kept_until is not None and Op.READ_POD not in facts.looked_at:
+    if pod is not None and pod.kept_until is not None and facts.tried(Op.READ_POD).at is None:
         return Look(Op.READ_POD, look_at_pod(facts))  # the switch may have acted meanwhile, or should have
     until = keep_until(facts, now)
     if until is None or pod is None or pod.secrets_left == "disk":
         return None
     if pod.kept_until is None or abs(pod.kept_until - until) > CLOCK_SECONDS:
-        left = pause_left(facts, Op.ARM_SWITCH, now, first=0.5, cap=4.0)
-        return Wait(left, f"the switch in the pod ({facts.last_error})") if left else _order(facts, pod, until, now)
-    if 0 < facts.failures.get(Op.READ_POD, 0) < LOOKS_MAX:
+        left, error = pause_left(facts, Op.ARM_SWITCH, now, first=0.5, cap=4.0), facts.tried(Op.ARM_SWITCH).error
+        return Wait(left, f"the switch in the pod ({error})") if left else _order(facts, pod, until, now)
+    look = facts.tried(Op.READ_POD)
+    if 0 < look.failures < LOOKS_MAX:
         left = pause_left(facts, Op.READ_POD, now, first=0.5, cap=4.0)
-        return Wait(left, f"the API ({facts.last_error})") if left else Look(Op.READ_POD, look_at_pod(facts))
+        return Wait(left, f"the API ({look.error})") if left else Look(Op.READ_POD, look_at_pod(facts))
     told = report.decide_telling(facts, now)
     if told is not None:
         return told
@@ -89,7 +90,7 @@ def _can_stay(facts: Facts, pod: PodFacts) -> bool:
     is_up = pod.id is not None and not pod.is_gone and not pod.misses and not pod.is_seen_stopped
     is_alone = set(facts.compute_debts) == {pod.name} and not any(each.is_unknown for each in facts.pods.values())
     is_spared = pod.released_as is None and not facts.was_taken_over and not facts.results_wait
-    is_reached = is_protected(facts) and facts.failures.get(Op.ARM_SWITCH, 0) < TRIES_MAX
+    is_reached = is_protected(facts) and facts.tried(Op.ARM_SWITCH).failures < TRIES_MAX
     return is_up and is_alone and is_spared and is_reached
 
 

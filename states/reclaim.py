@@ -23,8 +23,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if facts.pod is not None:
         return Fire(Trigger.POD_TAKEN)
     if facts.paused is None:
-        if facts.failures.get(Op.FIND_PAUSED, 0) >= TRIES_MAX:
-            return Fire(Trigger.NOTHING_PAUSED, None, f"the other journals cannot be read ({facts.last_error})")
+        tries = facts.tried(Op.FIND_PAUSED)
+        if tries.failures >= TRIES_MAX:
+            return Fire(Trigger.NOTHING_PAUSED, None, f"the other journals cannot be read ({tries.error})")
         return Look(Op.FIND_PAUSED, {"lineage": facts.opened.lineage})
     told = []
     for paused in facts.paused:

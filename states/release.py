@@ -5,11 +5,12 @@ from __future__ import annotations
 from rpd.engine.deadline import backoff, elapsed
 from rpd.engine.decision import Decision, Fire, Leave, Look, Pending, Result, Wait
 from rpd.journal.records import DebtChange, Stamp
-from rpd.states import arm, cost, report
+from rpd.states import cost, report
 from rpd.states.call import pause_left, repeatable, unknown_operation
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.outage import is_offline
 from rpd.states.policy import budget_share, release_how
 from rpd.states.preserve import decide_keeping, keep_until
 from rpd.states.proof import proof_text, quiet_seconds_left
@@ -33,10 +34,13 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Leave("the API key is refused; the pod may still bill", Exit.STILL_BILLING)
     tried = facts.release_tried_since
     if tried is not None and facts.release_tries >= RELEASE_TRIES_MIN and elapsed(tried, now) > RELEASE_SECONDS:
-        why = facts.last_error if facts.failures else "it says yes, and the pod computes on"
+        failed = (tries for op in (Op.STOP_POD, Op.DELETE_POD) if (tries := facts.tried(op)).failures)
+        why = next((tries.error for tries in failed), "it says yes, and the pod computes on")
         return Leave(f"the cloud does not let go of the pod, which bills on ({why})", Exit.STILL_BILLING)
     if facts.release_proved:
         return _proved(facts, now)
+    if is_offline(facts):
+        return _survey(facts, now)  # whatever else was tried would count as failed, and none of it can work
     is_staying = keep_until(facts, now) is not None
     return (
         decide_removal(facts, "preserve" if is_staying else release_how(facts))
@@ -85,16 +89,16 @@ def _give_back_found(facts: Facts, now: Stamp) -> Decision | None:
 def _paced(facts: Facts, now: Stamp, pod_id: str, how: str) -> Decision:
     do = give_back(pod_id, how)
     left = pause_left(facts, Op(do.op), now, first=0.5, cap=30.0)
-    return Wait(left, f"the cloud to accept the release ({facts.last_error})") if left else do
+    return Wait(left, f"the cloud to accept the release ({facts.tried(do.op).error})") if left else do
 
 
 def _survey(facts: Facts, now: Stamp) -> Decision:
-    looked = facts.looked_at.get(Op.SURVEY)
+    survey = facts.tried(Op.SURVEY)
+    looked = survey.at
     if looked is not None:
         pause = facts.profile.proof_interval_seconds / 2.0
-        failures = facts.failures.get(Op.SURVEY, 0)
-        if failures:
-            pause = backoff(failures, first=max(pause, 0.5), cap=30.0)
+        if survey.failures:
+            pause = backoff(survey.failures, first=max(pause, 0.5), cap=30.0)
         if elapsed(looked, now) < pause:
             quiet = quiet_seconds_left(facts, now)
             what = (
@@ -152,14 +156,12 @@ def _last_reason(facts: Facts) -> Reason | None:
 
 
 def perform(pending: Pending, world: World) -> Result:
-    """New orders for the switch, and the manifest, of a pod that stays up; all else is shared with the other states."""
-    if pending.op == Op.ARM_SWITCH:
-        return arm.perform(pending, world)
+    """The manifest of a pod that stays up; all else is shared with the other states."""
     if pending.op == Op.WRITE_MANIFEST:
         return report.perform(pending, world)
     raise unknown_operation(pending)
 
 
 def probe(pending: Pending, world: World) -> Result | None:
-    """Both may be done again."""
+    """It may be done again."""
     return repeatable(pending, world)

@@ -24,7 +24,7 @@ def decide_telling(facts: Facts, now: Stamp) -> Decision | None:
     told = end_notice(facts)
     if told is not None:
         return told
-    if facts.manifest_sha256 is None and facts.failures.get(Op.WRITE_MANIFEST, 0) < TRIES_MAX:
+    if facts.manifest_sha256 is None and facts.tried(Op.WRITE_MANIFEST).failures < TRIES_MAX:
         return Do(Op.WRITE_MANIFEST, {"run_dir": facts.opened.run_dir, "manifest": manifest(facts, now)})
     return None
 

@@ -44,7 +44,7 @@ def _can_remove(facts: Facts, pod: PodFacts) -> bool:
     """The pod runs, as far as is known, is the one it should be, and has not failed to do it."""
     is_up = pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.misses
     is_reached = pod.id is not None and pod.greeting is not None
-    return is_up and is_reached and facts.failures.get(Op.REMOVE_SECRETS, 0) < REMOVAL_TRIES_MAX
+    return is_up and is_reached and facts.tried(Op.REMOVE_SECRETS).failures < REMOVAL_TRIES_MAX
 
 
 def must_go(facts: Facts) -> bool:

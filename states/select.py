@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rpd.engine.deadline import backoff, elapsed, remaining
+from rpd.engine.deadline import elapsed, remaining
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
-from rpd.states.call import repeatable, unknown_operation
+from rpd.states.call import pause_left, repeatable, unknown_operation
 from rpd.states.facts import Candidate, Facts, Refusal, candidate_key
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.outage import PATIENCE_SECONDS, is_offline
 from rpd.states.policy import price_cap, stock_wait_seconds
 from rpd.states.world import Offer, World
 
@@ -124,16 +125,18 @@ def _is_affordable(facts: Facts, candidate: Candidate) -> bool:
 
 
 def _read(facts: Facts, now: Stamp, op: Op, args: dict[str, object]) -> Decision:
-    failed = facts.failed_since.get(op)
+    tries = facts.tried(op)
+    failed = tries.since
     if failed is None:
         return Look(op, args)
-    if facts.last_reason == "key_refused":
-        return Fire(Trigger.NO_CANDIDATE, Reason.KEY_REFUSED, facts.last_error)
-    if elapsed(failed, now) > OFFERS_RETRY_SECONDS:
-        return Fire(Trigger.NO_CANDIDATE, Reason.CLOUD_UNREACHABLE, facts.last_error)
-    pause = backoff(facts.failures[op], first=0.5, cap=15.0)
-    if elapsed(facts.looked_at[op], now) < pause:
-        return Wait(pause, f"the catalog ({facts.last_error})", failed.wall + OFFERS_RETRY_SECONDS)
+    if tries.reason == "key_refused":
+        return Fire(Trigger.NO_CANDIDATE, Reason.KEY_REFUSED, tries.error)
+    patience = PATIENCE_SECONDS if is_offline(facts) else OFFERS_RETRY_SECONDS
+    if elapsed(failed, now) > patience and not is_offline(facts):
+        return Fire(Trigger.NO_CANDIDATE, Reason.CLOUD_UNREACHABLE, tries.error)
+    left = pause_left(facts, op, now, first=0.5, cap=15.0)
+    if left:
+        return Wait(left, f"the catalog ({tries.error})", failed.wall + patience)
     return Look(op, args)
 
 

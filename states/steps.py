@@ -5,27 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from rpd.engine.deadline import elapsed, is_before, remaining
-from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
+from rpd.engine.decision import Decision, Do, Fire, Pending, Result
 from rpd.journal.records import Stamp
-from rpd.states.call import look_at_pod, pack, pause_left, repeatable, target, unknown_operation, unpack
+from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.faults import Fault
-from rpd.states.fold_effects import LINK_FAULTS
 from rpd.states.job import Command
+from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.outage import is_of_the_way, is_offline
 from rpd.states.python_pin import PYTHON_KEY, PYTHON_SECONDS, exports
 from rpd.states.world import Step, StepResult, Target, World
 
 FAILURES_MAX = 5
 """Tries of one step before the phase fails."""
-LINK_PATIENCE_SECONDS = 600.0
-"""How long the link may be down during one step before the phase fails."""
 TIMED_OUT = 124
 """The exit code of a step that was ended because its time was up; some tools use it, too."""
 FATAL = frozenset(
-    {Fault.PATH_REFUSED, Fault.DISK_FULL, Fault.NO_TOOL, Fault.WRONG_POD, Fault.HOST_KEY_CHANGED, Fault.AUTH_REFUSED}
-    | {Fault.SECRET_MISSING}
+    {Fault.PATH_REFUSED, Fault.DISK_FULL, Fault.NO_TOOL, Fault.WRONG_POD, Fault.AUTH_REFUSED, Fault.SECRET_MISSING}
 )
 """Faults that another try cannot mend."""
 
@@ -49,24 +46,14 @@ def _how_it_failed(step: Step, exit_code: int, tail: tuple[str, ...]) -> str:
 
 
 def pause_or(facts: Facts, now: Stamp, do: Do, reason: Reason) -> Decision:
-    """The effect, after a pause if the link just failed; the end of the phase if it fails for good."""
-    failures = facts.failures.get(do.op, 0)
-    if not failures:
-        return do
-    is_link = facts.last_reason in LINK_FAULTS
-    is_over = elapsed(facts.failed_since[do.op], now) > LINK_PATIENCE_SECONDS if is_link else failures >= FAILURES_MAX
-    if is_over or facts.last_reason in FATAL:
-        return Fire(Trigger.STEP_FAILED, reason, facts.last_error)
-    asked = facts.looked_at.get(Op.READ_POD)
-    if asked is None or is_before(asked, facts.looked_at[do.op]):
-        return Look(Op.READ_POD, look_at_pod(facts))
-    if facts.pod is not None and facts.pod.misses:
-        left = remaining(asked, max(facts.profile.proof_interval_seconds / 3.0, 0.1), now)
-        return Wait(left, "the pod to show in the account again") if left else Look(Op.READ_POD, look_at_pod(facts))
-    if facts.pod is not None and facts.pod.is_seen_stopped:
-        return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
-    left = pause_left(facts, Op(do.op), now, first=0.2, cap=5.0)
-    return Wait(left, f"the link ({facts.last_error})") if left else do
+    """The effect, after a pause if it just failed; the end of the phase if it fails for good. That nothing gets through
+    is no failure of it: patience with that is the same for all (`rpd.states.outage`)."""
+    tries = facts.tried(do.op)
+    is_its_own = tries.failures > 0 and not is_of_the_way(do.op, tries.reason) and not is_offline(facts)
+    is_understood = tries.reason == Fault.HOST_KEY_CHANGED  # by what the cloud says of the pod
+    if is_its_own and not is_understood and (tries.failures >= FAILURES_MAX or tries.reason in FATAL):
+        return Fire(Trigger.STEP_FAILED, reason, tries.error)
+    return decide_link(facts, now, do)
 
 
 def steps_of(facts: Facts, phase: str, commands: tuple[Command, ...]) -> Iterator[Step]:

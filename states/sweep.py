@@ -32,7 +32,7 @@ def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
             return None if pause_left(facts, Op(do.op), now, first=1.0, cap=30.0) else do
     if not (strays or _may_come_late(facts, now)):
         return None
-    looked = facts.looked_at.get(Op.SURVEY)
+    looked = facts.tried(Op.SURVEY).at
     if looked is not None and elapsed(looked, now) < _interval(facts):
         return None
     return Look(Op.SURVEY, survey_args(facts))

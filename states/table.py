@@ -47,6 +47,7 @@ LIFE: tuple[Rule, ...] = (
     Rule(T.SWITCH_ARMED, S.ARM, S.SETUP, "the pod can release itself"),
     Rule(T.SWITCH_REFUSED, S.ARM, S.LAUNCH, "not protected; what became of the job?", when=(job_was_launched,)),
     Rule(T.SWITCH_REFUSED, S.ARM, S.SETUP, "the pod cannot release itself; every status line says so"),
+    Rule(T.POD_STOPPED, S.ARM, S.BOOT, "the pod was stopped, or its container is a new one; begin again"),
     Rule(T.STEPS_DONE, S.SETUP, S.STAGE, "every setup command exited 0"),
     Rule(T.STEP_FAILED, S.SETUP, S.RELEASE, "a setup command failed"),
     Rule(T.POD_STOPPED, S.SETUP, S.BOOT, "somebody stopped the pod; start it and begin again"),
@@ -99,6 +100,7 @@ LIFE: tuple[Rule, ...] = (
     Rule(T.REPORTED, S.REPORT, S.DONE, "the manifest is written", when=(nothing_owed,)),
 )
 
+OUT_OF_REACH = "neither cloud nor pod could be reached for too long, or not the pod; nothing was launched"
 INTERRUPTS: tuple[Rule, ...] = tuple(
     rule
     for trigger, why in (
@@ -111,6 +113,6 @@ INTERRUPTS: tuple[Rule, ...] = tuple(
         *everywhere(trigger, NEEDS_RELEASE, S.RELEASE, why),
         *everywhere(trigger, WITH_JOB, S.RELEASE if trigger is T.POD_GONE else S.COLLECT, why),
     )
-)
+) + tuple(everywhere(T.OUT_OF_REACH, BEFORE_LAUNCH, S.RELEASE, OUT_OF_REACH))
 
 JOB = Table("job", State, Trigger, State.VALIDATE, frozenset({State.DONE}), LIFE + INTERRUPTS)

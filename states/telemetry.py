@@ -32,10 +32,10 @@ def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
 def decide_idle(facts: Facts, now: Stamp) -> Decision | None:
     """End a job whose GPUs have been idle for as long as the config allows; ask for the samples when that is due."""
     minutes, telemetry = facts.job.budget.idle_minutes, facts.job.telemetry
-    if minutes is None or not telemetry.enabled or Op.WATCH_JOB in facts.failures:
+    if minutes is None or not telemetry.enabled or facts.tried(Op.WATCH_JOB).failures:
         return None
-    looked = facts.looked_at.get(Op.READ_SAMPLES)
-    idle = facts.idle_seconds if looked is not None and Op.READ_SAMPLES not in facts.failures else None
+    samples = facts.tried(Op.READ_SAMPLES)
+    looked, idle = samples.at, facts.idle_seconds if samples.is_answered else None
     if idle is not None and idle >= minutes * 60.0:
         return Fire(Trigger.OUT_OF_TIME, Reason.IDLE, f"all GPUs were idle for {idle / 60.0:.1f} min")
     if elapsed(looked or facts.entered or now, now) < max(LOOK_SECONDS_MIN, telemetry.sample_interval_sec):

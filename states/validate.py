@@ -15,8 +15,8 @@ from rpd.states.world import World
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """Refuse with every problem at once, or go on."""
-    if Op.CHECK_INPUTS in facts.failures:
-        return Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, facts.last_error)
+    if facts.tried(Op.CHECK_INPUTS).failures:
+        return Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, facts.tried(Op.CHECK_INPUTS).error)
     if facts.problems is None:
         return Look(Op.CHECK_INPUTS, pack(job=facts.job, run_dir=facts.opened.run_dir))
     if facts.problems:

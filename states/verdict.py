@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from rpd.engine.decision import Fire
 from rpd.states.facts import Facts
-from rpd.states.names import ENDINGS, Outcome, Reason, Trigger
-
-OF_RESULTS = (Reason.RESULTS_UNVERIFIED, Reason.ARTIFACT_MISSING)
-"""Reasons that take the place of a success when its results do not come; they may come later."""
+from rpd.states.names import ENDINGS, OF_RESULTS, Outcome, Reason, Trigger
 
 
 def job_reason(facts: Facts) -> Reason:

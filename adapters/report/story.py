@@ -154,6 +154,16 @@ def _armed(outcome: Outcome, facts: Facts, record: Record) -> str:
     return f"protected: if this machine never returns, the pod stops itself at {clock(who.at)}, at most {worst}"
 
 
+def _unarmed(move: Transition, facts: Facts, record: Record) -> str | None:
+    """Told where the pod has not said so itself."""
+    pod = facts.pod
+    if pod is not None and facts.armed_start == pod.starts:
+        return None
+    again = "; its orders are sent again while the run goes on" if facts.may_arm_again else ""
+    why = (move.why or "").removeprefix("not protected: ")
+    return f"NOT PROTECTED ({why}): while no rpd runs, nothing releases the pod{again}"
+
+
 def _stepped(outcome: Outcome, facts: Facts, record: Record) -> str:
     seconds = float(outcome.data.get("seconds", 0.0))
     if outcome.data["key"].startswith(PYTHON_KEY) and outcome.data["exit_code"] == 0:
@@ -244,6 +254,7 @@ _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.ADDRESS_KNOWN: lambda move, facts, record: "container runs; waiting for sshd",
     Trigger.HOST_FAILED: _why,
     Trigger.SSH_ANSWERED: lambda move, facts, record: "connected",
+    Trigger.SWITCH_REFUSED: _unarmed,
     Trigger.STEP_FAILED: _why,
     Trigger.JOB_STARTED: lambda move, facts, record: "job started",
     Trigger.LAUNCH_FAILED: _why,
@@ -258,6 +269,7 @@ _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.OUT_OF_TIME: _why,
     Trigger.OUT_OF_MONEY: _why,
     Trigger.POD_GONE: _why,
+    Trigger.OUT_OF_REACH: _why,
 }
 _NOUNS: dict[str, str] = {
     Op.TAKE_OVER: "paused pod",

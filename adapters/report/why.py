@@ -47,6 +47,10 @@ WHY: dict[Reason, tuple[str, str]] = {
     Reason.NO_CREDIT: ("the account has no credit", "add some, then run again"),
     Reason.KEY_REFUSED: ("the API key was refused", "export RUNPOD_API_KEY=... with a key that may rent"),
     Reason.CLOUD_UNREACHABLE: ("the cloud did not answer, or not so that it could be believed", "try again later"),
+    Reason.POD_UNREACHABLE: (
+        "the cloud answers, and nothing got through to the pod for 10 minutes; the job was never started",
+        "run again: another host may do",
+    ),
     Reason.CREATE_REJECTED: ("the cloud calls the order itself wrong", "its words are above; rpd validate --online"),
     Reason.IDLE: (
         "all GPUs were idle for longer than budget.idle_minutes",

@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 
 from rpd.engine.errors import RpdError
 from rpd.states.world import Offer, Pod, PodOrder, SshAddress
-from tests.fakes.answers import no_answer, refusal
+from tests.fakes.answers import READS, no_answer, refusal
 from tests.fakes.clock import START_WALL, FakeClock
 from tests.fakes.fuse import Fuse
 
 CALLS_MAX = 40_000
 LATENCY_SECONDS = 0.1
+DROPPED_SECONDS = 25.0
+"""How long a call takes of which every packet is lost: some attempts, each with its time."""
 
 # Shares of the boot time at which a new pod is pulling, runs, and shows its address; sshd answers at its end.
 PULLING, CONTAINER, ADDRESS = 0.143, 0.571, 0.714
@@ -72,6 +74,7 @@ class FakeCloud:
         self.prices = {"RTX A5000": 0.27, "RTX 4090": 0.69}
         self.plans: dict[str, list[Callable[[], None] | str]] = {}
         self.broken: dict[str, RpdError] = {}
+        self.down_until, self.drops = 0.0, False
         self.calls = 0
         self.creates: list[str] = []
         self.container_begins: Callable[[FakePod], None] = lambda pod: None
@@ -83,6 +86,10 @@ class FakeCloud:
         done), both with ":REASON" if need be, "late:SECONDS" (answer lost, done later), "ignored" (accepted, not
         done), "absent" (404, not done), or an error to raise."""
         self.plans.setdefault(call, []).extend(_raising(s) if isinstance(s, RpdError) else s for s in steps)
+
+    def lose_api(self, seconds: float, *, drops: bool = False) -> None:
+        """From now on no call gets through: connections are refused at once, or every packet is dropped."""
+        self.down_until, self.drops = self.clock.real + seconds, drops
 
     def halt(self, pod: FakePod, status: str = "EXITED") -> None:
         """The pod stops computing, whoever asked for it."""
@@ -96,6 +103,12 @@ class FakeCloud:
         self._end_container(pod)
         pod.container += 1
         self.container_begins(pod)
+
+    def renew_container(self, pod: FakePod) -> None:
+        """Somebody has the container made anew: the API shows when it was started."""
+        self.restart_container(pod)
+        pod.started_at = self.clock.real
+        pod.started_text = _text(pod.started_at)
 
     def _end_container(self, pod: FakePod) -> None:
         pod.container_ends.setdefault(pod.container, self.clock.real)
@@ -117,7 +130,7 @@ class FakeCloud:
 
     def create(self, order: PodOrder) -> Pod:
         self.fuse.reach(f"before create {order.name}")
-        self._call()
+        self._call(way="create")
         self.creates.append(order.name)
         step, _, detail = self._step("create").partition(":")
         if (order.cpu_id or order.gpu_id) not in self.prices:
@@ -169,10 +182,13 @@ class FakeCloud:
 
     # Inside.
 
-    def _call(self, name: str = "") -> None:
+    def _call(self, name: str = "", *, way: str = "get") -> None:
         self.calls += 1
         assert self.calls < CALLS_MAX, "the run goes in circles"
         self.clock.advance(LATENCY_SECONDS)
+        if self.clock.real < self.down_until:
+            self.clock.advance(DROPPED_SECONDS if self.drops else 0.0)
+            raise no_answer(way, "timeout" if self.drops and way in READS else "not_sent")
         if name in self.broken:
             raise self.broken[name]
         if name:
@@ -190,7 +206,7 @@ class FakeCloud:
 
     def _effect(self, call: str, pod_id: str, change: Callable[[FakePod], None]) -> None:
         self.fuse.reach(f"before {call} {pod_id}")
-        self._call()
+        self._call(way=call)
         step, _, reason = self._step(call).partition(":")
         pod = self.pods.get(pod_id)
         if pod is None or not self._is_visible(pod) or step == "absent":

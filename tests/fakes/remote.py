@@ -33,6 +33,7 @@ from tests.fakes.switch import FakeSwitch, is_restart_proof
 
 CALL_SECONDS = 0.2
 TIMEOUT_SECONDS = 5.0
+DROPPED_SECONDS = 45.0
 COMMAND_SECONDS = 3.0
 WATCH_STEP_SECONDS = 1.0
 ORDERED = -1
@@ -74,7 +75,7 @@ class FakeRemote:
         self.fuse = Fuse()
         self.job = FakeJob()
         self.starts: list[str] = []
-        self.down_from, self.down_until = 0.0, 0.0
+        self.down_from, self.down_until, self.drops = 0.0, 0.0, False
         self.switch_probe = "ok"
         self.gpus: int | None = ORDERED
         self.is_volatile = True  # the pod has memory for files of secrets
@@ -82,9 +83,10 @@ class FakeRemote:
         self.plans: dict[str, list[str | RpdError]] = {}
         self.steps_run: list[str] = []
 
-    def lose_link(self, seconds: float) -> None:
-        """From now on nothing gets through."""
-        self.down_until = self.clock.real + seconds
+    def lose_link(self, seconds: float, *, drops: bool = False) -> None:
+        """From now on nothing gets through: connections are refused, or every packet is dropped, which takes longer to
+        find out."""
+        self.down_until, self.drops = self.clock.real + seconds, drops
 
     # The port.
 
@@ -281,7 +283,7 @@ class FakeRemote:
         return is_up and not self.down_from <= self.clock.real < self.down_until
 
     def _no_route(self, *, effect: bool = False) -> RpdError:
-        self.clock.advance(TIMEOUT_SECONDS)
+        self.clock.advance(DROPPED_SECONDS if self.drops and self.clock.real < self.down_until else TIMEOUT_SECONDS)
         return (NotSent if effect else Unavailable)("no route to sshd", reason="ssh_unreachable")
 
     def _check_key(self, target: Target, pod: FakePod) -> None:

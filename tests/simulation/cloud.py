@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
 from rpd.states.world import Offer, Pod, PodOrder
 from tests.fakes.answers import no_answer, refusal
-from tests.fakes.cloud import CALLS_MAX, LATENCY_SECONDS, FakeCloud, FakePod
+from tests.fakes.cloud import CALLS_MAX, DROPPED_SECONDS, LATENCY_SECONDS, FakeCloud, FakePod
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
@@ -34,7 +34,7 @@ class SimCloud(FakeCloud):
         self.prices = {"RTX A5000": 0.27, "RTX 4090": 0.69}
         self.boot_seconds = [10.0]  # every phase of it is seen, and few looks are wasted on waiting
         self.touched: list[tuple[str, str]] = []
-        self.down_until = self.locked_until = self.sold_out_until = self.held_until = 0.0
+        self.locked_until = self.sold_out_until = self.held_until = 0.0
         self.lag_until = self.lag_of_young = 0.0
         self.shows_env = True
         self.mine: list[FakePod] = []
@@ -147,7 +147,9 @@ class SimCloud(FakeCloud):
         if effect is None:
             return
         if now < self.down_until:
-            raise (NotSent if effect else Unavailable)(f"no route to the API with {CANARY}", reason="not_sent")
+            self.clock.advance(DROPPED_SECONDS if self.drops else 0.0)
+            reason = "timeout" if self.drops and not effect else "not_sent"
+            raise (NotSent if effect else Unavailable)(f"no route to the API with {CANARY}", reason=reason)
         if now < self.locked_until:
             raise Refused(f"401: {CANARY} is not a key", reason="key_refused")
 

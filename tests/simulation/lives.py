@@ -80,11 +80,20 @@ _LIVES = (
     ),
     Life("artifact missing", "failed", "artifact_missing", 5, job={"artifacts": {"/workspace/out": "missing"}}),
     Life(
-        "results unverified",
+        "results unverified, though the file says delete",
+        "cancelled",
+        "cancelled",
+        130,
+        acts=("resume", "release"),
+        job={"artifacts": {"/workspace/out": "corrupt"}},
+        config={"lifecycle": {"on_failure": "delete"}},
+    ),
+    Life(
+        "results that may not be created here",
         "failed",
         "results_unverified",
         5,
-        job={"artifacts": {"/workspace/out": "corrupt"}},
+        job={"artifacts": {"/workspace/out": "refused"}},
         config={"lifecycle": {"on_failure": "delete"}},
     ),
     Life(
@@ -747,6 +756,69 @@ _STOPPED = tuple(
     for state in _BEFORE_LAUNCH
 )
 
-_ALL = (*_LIVES, *_STOPPED, *_SECRET, *_REPEATED, *_RETRIED, *_IDLE, *_RECYCLED, *_PRESERVED, *_WITHOUT_GPU)
+_RESTARTED = tuple(
+    Life(
+        f"container made anew in {state}",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("the container is made anew by others", state),),
+    )
+    for state in ("arm", "setup", "stage", "preflight", "launch")
+)
+_OFFLINE = (
+    *(
+        Life(
+            f"offline for minutes in {state}",
+            "succeeded",
+            "job_succeeded",
+            0,
+            (Strike("this machine is offline", state, amount=480.0),),
+        )
+        for state in ("select", "create", "boot", "connect", "arm", "setup", "stage", "preflight", "launch", "monitor")
+    ),
+    Life(
+        "offline while collecting, though the file says delete",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("every packet is dropped", "collect", amount=480.0),),
+        config={"lifecycle": {"on_failure": "delete"}},
+    ),
+    Life(
+        "offline for too long before the launch",
+        "refused",
+        "cloud_unreachable",
+        6,
+        (Strike("this machine is offline", "setup", amount=900.0),),
+    ),
+    Life(
+        "offline for long after the launch",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("this machine is offline", "monitor", amount=900.0),),
+    ),
+    Life(
+        "no link to the pod for too long before the launch",
+        "refused",
+        "pod_unreachable",
+        6,
+        (Strike("the link is down", "setup", amount=900.0),),
+    ),
+)
+_ALL = (
+    *_LIVES,
+    *_RESTARTED,
+    *_OFFLINE,
+    *_STOPPED,
+    *_SECRET,
+    *_REPEATED,
+    *_RETRIED,
+    *_IDLE,
+    *_RECYCLED,
+    *_PRESERVED,
+    *_WITHOUT_GPU,
+)
 LIVES: dict[str, Life] = {life.name: life for life in _ALL}
 """By name."""

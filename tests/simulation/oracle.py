@@ -11,12 +11,15 @@ from rpd.engine.runner import Runner
 from rpd.journal.records import Closed, DebtChange, HandedOver, Intent, Observation, Outcome, Record, Transition
 from rpd.journal.store import Journal
 from rpd.states import cost
+from rpd.states.outage import PATIENCE_SECONDS
 from rpd.states.reuse import drift
 from rpd.states.world import PodOrder, SwitchOrder
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import _Run
 from tests.simulation.cloud import CANARY
 from tests.simulation.lineage import OLD_NAME
+from tests.simulation.lives import LIVES
+from tests.simulation.schedule import Strike
 
 if TYPE_CHECKING:
     from tests.simulation.laptop import End, Laptop
@@ -29,6 +32,18 @@ links, the quiet window, the owner's silence."""
 
 AFTERWARDS_MAX_SECONDS = 7200.0
 """How long a pod that others have started after the end may have computed when the judge looks."""
+
+
+BOTH_WAYS = frozenset({"this machine is offline", "every packet is dropped", "the API is down"})
+ON_THE_HOST = ("arm", "setup", "stage", "preflight", "launch", "monitor", "collect", "release")
+"""Where a link that is down says nothing about how long a host takes to come up."""
+
+
+def _is_survived(strike: Strike) -> bool:
+    """Whether a run goes on after this, once it is over, as if nothing had been."""
+    if strike.fault == "the container is made anew by others":
+        return strike.state in ("arm", "setup", "stage", "preflight")
+    return strike.fault in BOTH_WAYS or (strike.fault == "the link is down" and strike.state in ON_THE_HOST)
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -259,8 +274,26 @@ class Oracle:
         if not is_closed:
             self.blame("I12 the run does not come to its end", str([end.text for end in sim.laptop.ends[-3:]]))
         self._check_verdict()
+        self._check_outages()
         self._check_cost()
         self._check_secrets()
+
+    def _check_outages(self) -> None:
+        """Minutes without any way out, or a container that is made anew before the launch, and nothing else: the run
+        ends as without them, on the same host."""
+        sim, account = self.sim, self._accounts.get(self.sim.laptop.name)
+        life, schedule = LIVES[sim.schedule.life], sim.schedule
+        is_plain = schedule.strikes and not schedule.acts and schedule.end == "resume"
+        if account is None or account.closed is None or not is_plain or life.outcome != "succeeded":
+            return
+        if not all(_is_survived(strike) for strike in schedule.strikes):
+            return
+        if sum(strike.amount for strike in schedule.strikes) >= PATIENCE_SECONDS:
+            return
+        if account.closed.outcome != "succeeded":
+            self.blame("I19 an outage ends a run", f"{account.closed.outcome}: {account.closed.reason}")
+        if not (life.strikes or life.world) and len(sim.cloud.mine) > 1:
+            self.blame("I19 an outage costs a host", f"{len(sim.cloud.mine)} pods")
 
     def _is_for_others(self, pod: FakePod) -> bool:
         """Somebody else has started it after the run had proved its release, and its switch cannot act: `gc` finds
@@ -351,8 +384,15 @@ class Oracle:
         if len(self.sim.laptops) > 1 and not (account.launched or account.met_another):
             return True
         policy = self.sim.job.lifecycle
-        told = "delete" in (policy.on_failure, policy.on_interrupt)
+        told = "delete" in (policy.on_failure, policy.on_interrupt) and not self._ended_well(pod)
         return told or not self.uncollected(pod)
+
+    def _ended_well(self, pod: FakePod) -> bool:
+        """The script in it came to its own end with exit code 0, and no marker is to say more than that."""
+        run, is_over = self.sim.job.run, pod.container_ends
+        is_marked = run.success_marker is not None or run.failure_markers
+        ended = [each for each in self._runs(pod) if each.ends_at <= is_over.get(each.container, self.sim.clock.real)]
+        return not is_marked and any(each.exit_code == 0 for each in ended)
 
     def _closes(self, name: str) -> None:
         for pod in self.sim.cloud.ours():

@@ -340,6 +340,12 @@ class Simulation:
         pod.disk.clear()
         pod.ready_at = self.clock.real + 5.0
 
+    def renew_container(self) -> None:
+        """Somebody has the container made anew, which the API shows."""
+        pod = self._last()
+        self.cloud.renew_container(pod)
+        pod.ready_at = self.clock.real + 5.0
+
     def start_by_others(self) -> None:
         """Somebody starts a stopped pod in the console."""
         pod = self._last()
@@ -363,12 +369,18 @@ class Simulation:
 
     def cut_link(self, seconds: float) -> None:
         """Nothing gets through to the pod."""
-        self.remote.down_until = self.clock.real + seconds
+        self.remote.lose_link(seconds)
         self.oracle.excused_seconds += seconds
 
     def cut_api(self, seconds: float) -> None:
         """The API cannot be reached."""
-        self.cloud.down_until = self.clock.real + seconds
+        self.cloud.lose_api(seconds)
+        self.oracle.excused_seconds += seconds
+
+    def go_offline(self, seconds: float, *, drops: bool = False) -> None:
+        """Nothing gets through to anybody."""
+        self.remote.lose_link(seconds, drops=drops)
+        self.cloud.lose_api(seconds, drops=drops)
         self.oracle.excused_seconds += seconds
 
     def refuse_key(self, seconds: float) -> None:

@@ -12,22 +12,23 @@ from rpd.engine.lifecycle import Lifecycle
 from rpd.engine.rule import Rule, Table
 from rpd.engine.runner import Runner
 from rpd.states.facts import Facts
-from rpd.states.names import State, Trigger
+from rpd.states.names import BEFORE_LAUNCH, State, Trigger
 from rpd.states.world import World
 from tests.simulation.model.invariants import named
 from tests.simulation.model.search import FAULTS_MAX, Found, Search
 
 S, T = State, Trigger
 NOTHING_RENTED = "nothing is rented yet, or what was is given back and proved"
+MINUTES = "ten minutes of tries are more than is searched here; seeds and the matrix of outages take them all"
 OWN_BOUND = "fetching results has a bound of its own; it is parked, not ended"
 NEVER_TAKEN: dict[tuple[StrEnum, StrEnum], str] = {
     **{(state, T.OUT_OF_TIME): NOTHING_RENTED for state in (S.VALIDATE, S.RECLAIM, S.SELECT)},
     **{(state, T.OUT_OF_MONEY): NOTHING_RENTED for state in (S.VALIDATE, S.RECLAIM, S.SELECT)},
     **{(state, T.POD_GONE): NOTHING_RENTED for state in (S.VALIDATE, S.RECLAIM, S.SELECT)},
     **{(S.COLLECT, trigger): OWN_BOUND for trigger in (T.CANCEL, T.OUT_OF_TIME, T.OUT_OF_MONEY)},
+    **{(state, T.OUT_OF_REACH): MINUTES for state in BEFORE_LAUNCH},
     **{(state, T.UNPREPARED): "no job here has commands that are repeatable" for state in (S.STAGE, S.PREFLIGHT)},
     (S.CREATE, T.POD_GONE): "a pod whose id is known leaves this state before anybody looks for it",
-    (S.ARM, T.POD_GONE): "only the switch is asked here; a pod that is gone is seen by the next state",
 }
 """Edges that no run here can take, most of them because every state with a pod has them by one declaration: why."""
 

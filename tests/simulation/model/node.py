@@ -16,6 +16,7 @@ from rpd.states.checkpoints import decide_pull
 from rpd.states.facts import Facts
 from rpd.states.interrupts import MISSES_MIN
 from rpd.states.names import ENDINGS, Op, State
+from rpd.states.outage import is_offline
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 from tests.simulation.model.reality import START_WALL
 from tests.simulation.model.truth import LATE_SECONDS, JobLife, Life, PodTruth, Truth
@@ -151,7 +152,7 @@ def key_of(axes: Axes, facts: Facts, truth: Truth, now: Stamp, pending: Record |
         axes = axes._replace(job="-")
     always = axes, word, _waiting(pending, now), others
     if facts.state in (State.REPORT, State.DONE):
-        return *always, facts.failures.get(Op.WRITE_MANIFEST, 0)
+        return *always, facts.tried(Op.WRITE_MANIFEST).failures
     return (
         *always,
         _pod(facts, truth, now),
@@ -230,7 +231,9 @@ def _of_this_process(facts: Facts) -> tuple[object, ...]:
             min(facts.clean_surveys, CLEAN_SURVEYS_MIN),
             bool(facts.survey_found),
             facts.key_refused_since is None,
+            is_offline(facts),
         )
-    tries = tuple(min(facts.failures.get(op, 0), most) for op, most in PATIENCE.items()) if facts.failures else ()
+    failed = any(tries.failures for tries in facts.tries.values())
+    tries = tuple(min(facts.tried(op).failures, most) for op, most in PATIENCE.items()) if failed else ()
     misses = min(facts.pod.misses, MISSES_MIN) if facts.pod is not None else 0
-    return _asked(facts), tries, bool(facts.failures), misses, facts.claim_is_fresh
+    return _asked(facts), tries, failed, is_offline(facts), misses, facts.claim_is_fresh

@@ -1,0 +1,138 @@
+"""Whether this machine can reach anything at all: the one judgement for all operations.
+
+Nothing gets through to the pod, nor to the cloud: then this machine is offline, and nothing that fails meanwhile counts
+as a failure of a host, a step, a transfer or a proof. Where only one of the two is silent, that one is the trouble.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from rpd.engine.deadline import elapsed, is_before
+from rpd.engine.decision import Fire
+from rpd.journal.records import Stamp
+from rpd.states.call import REPEATABLE
+from rpd.states.facts import Facts
+from rpd.states.faults import Fault
+from rpd.states.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
+from rpd.states.tries import Outage
+
+PATIENCE_SECONDS = 600.0
+"""How long nothing may get through, or nothing to the pod, in one piece and before the launch."""
+UNSEEN_SECONDS = 300.0
+"""No two tries lie further apart while somebody is here and waits: the machine slept, or worked. Such a gap says
+nothing about the way; patience begins anew."""
+
+TO_CLOUD = frozenset(
+    {Op.READ_OFFERS, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD, Op.READ_SYSTEM_LOG, Op.START_POD, Op.STOP_POD}
+    | {Op.DELETE_POD, Op.SURVEY}
+)
+"""Operations that ask the provider."""
+TO_POD = frozenset(
+    {Op.GREET, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB}
+    | {Op.READ_CLAIM, Op.WATCH_JOB, Op.READ_SAMPLES, Op.STOP_JOB, Op.FETCH_LOG, Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT}
+)
+"""Operations in the pod."""
+
+_NO_WAY = frozenset({Fault.NOT_SENT, Fault.CONNECTION_LOST, Fault.SSH_UNREACHABLE, Fault.LINK_LOST})
+_OF_THIS_SIDE = frozenset({Fault.INTERRUPTED, REPEATABLE})
+_UNTOLD = frozenset(
+    {Fault.TIMEOUT, Fault.LOCAL_DISK, Fault.DISK_FULL, Fault.PATH_REFUSED, Fault.SECRET_MISSING} | _OF_THIS_SIDE
+)
+"""Words that do not tell whether the other side was there."""
+
+
+def is_unreached(op: str, reason: str | None) -> bool:
+    """Whether this word says that the other side was not reached, or was no more. A script in the pod that takes too
+    long is slow, not out of reach: a link that is gone is found out before."""
+    return reason in _NO_WAY or (op in TO_CLOUD and reason == Fault.TIMEOUT)
+
+
+def is_of_the_way(op: str, reason: str | None) -> bool:
+    """Whether this word says nothing about what was to be done: nobody was reached, or somebody cut it short."""
+    return is_unreached(op, reason) or reason in _OF_THIS_SIDE
+
+
+def is_offline(facts: Facts) -> bool:
+    """By all that was tried last, this machine reaches neither the cloud nor the pod."""
+    return facts.outage is not None and facts.outage.is_total
+
+
+def note(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
+    """Fold whether this operation reached its other side."""
+    if op not in TO_CLOUD and op not in TO_POD:
+        return
+    outage = facts.outage
+    if error is not None and is_unreached(op, reason):
+        if outage is None or elapsed(outage.last, at) > UNSEEN_SECONDS:
+            facts.outage = Outage(at, at, op in TO_CLOUD)
+        else:
+            facts.outage = Outage(outage.since, at, outage.is_total or op in TO_CLOUD)
+    elif error is None or reason not in _UNTOLD:
+        if outage is not None and outage.is_total:
+            _forgive(facts, outage, at)
+        facts.outage = None
+
+
+def _forgive(facts: Facts, outage: Outage, at: Stamp) -> None:
+    """Something gets through again: what failed for want of that is forgotten, and the time is nobody's fault."""
+    facts.offline_seconds += _lasted(facts, outage, at)
+    for op, tries in facts.tries.items():
+        if tries.since is not None and (is_unreached(op, tries.reason) or not is_before(tries.since, outage.since)):
+            facts.tries[op] = tries.forgiven()
+
+
+def offline_seconds(facts: Facts, now: Stamp) -> float:
+    """For how long this machine was offline since the pod in hand was last awaited, or collecting began."""
+    outage = facts.outage
+    is_now = outage is not None and outage.is_total
+    return facts.offline_seconds + (_lasted(facts, outage, now) if is_now and outage is not None else 0.0)
+
+
+def _lasted(facts: Facts, outage: Outage, now: Stamp) -> float:
+    began = outage.since
+    if facts.entered is not None and is_before(began, facts.entered):
+        began = facts.entered
+    return elapsed(began, now)
+
+
+def out_of_reach(state: State, facts: Facts, now: Stamp) -> Fire | None:
+    """The end of patience before the launch, when nothing is lost by it. How long a host may take to answer at all is
+    for `boot` and `connect` to say."""
+    if state not in BEFORE_LAUNCH or facts.launch_intended:
+        return None
+    outage = facts.outage
+    if outage is not None and outage.is_total:
+        if not _is_over(outage.since, outage.last, now):
+            return None
+        text = f"neither the cloud nor the pod could be reached from here for {elapsed(outage.since, now):.0f} s"
+        why = next((tries.error for op, tries in facts.tries.items() if is_unreached(op, tries.reason)), None)
+        return Fire(Trigger.OUT_OF_REACH, Reason.CLOUD_UNREACHABLE, f"{text} ({why})" if why else text)
+    for op, tries in facts.tries.items():
+        is_silent = op in TO_POD and op != Op.GREET and is_unreached(op, tries.reason)
+        if is_silent and tries.since is not None and _is_over(tries.since, tries.at or tries.since, now):
+            seconds = elapsed(tries.since, now)
+            text = f"the pod could not be reached for {seconds:.0f} s, though the cloud answers ({tries.error})"
+            return Fire(Trigger.OUT_OF_REACH, Reason.POD_UNREACHABLE, text)
+    return None
+
+
+def _is_over(since: Stamp, last: Stamp, now: Stamp) -> bool:
+    """Patience with a row of tries is used up. A machine that slept after the last of them looks once more."""
+    return elapsed(since, now) > PATIENCE_SECONDS and elapsed(last, now) <= UNSEEN_SECONDS
+
+
+def count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
+    """Fold one try of an operation. Failures in a row are of one kind: those of the way say nothing of the rest."""
+    before = facts.tried(op)
+    if error is None:
+        facts.tries[op] = msgspec.structs.replace(before, at=at, failures=0, since=None, error=None, reason=None)
+        return
+    if reason == REPEATABLE and before.error is not None:
+        error, reason = before.error, before.reason  # what it was cut off by says more
+    is_more = before.failures > 0 and is_of_the_way(op, before.reason) == is_of_the_way(op, reason)
+    is_watched = before.at is None or elapsed(before.at, at) <= UNSEEN_SECONDS
+    since = before.since if is_more and is_watched else at
+    facts.tries[op] = msgspec.structs.replace(
+        before, at=at, failures=before.failures + 1 if is_more else 1, since=since, error=error, reason=reason
+    )
