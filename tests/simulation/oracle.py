@@ -39,7 +39,7 @@ ON_THE_HOST = ("arm", "setup", "stage", "preflight", "launch", "monitor", "colle
 """Where a link that is down says nothing about how long a host takes to come up."""
 
 
-def _is_survived(strike: Strike) -> bool:
+def is_survived(strike: Strike) -> bool:
     """Whether a run goes on after this, once it is over, as if nothing had been."""
     if strike.fault == "the container is made anew by others":
         return strike.state in ("arm", "setup", "stage", "preflight")
@@ -286,7 +286,7 @@ class Oracle:
         is_plain = schedule.strikes and not schedule.acts and schedule.end == "resume"
         if account is None or account.closed is None or not is_plain or life.outcome != "succeeded":
             return
-        if not all(_is_survived(strike) for strike in schedule.strikes):
+        if not all(is_survived(strike) for strike in schedule.strikes):
             return
         if sum(strike.amount for strike in schedule.strikes) >= PATIENCE_SECONDS:
             return
