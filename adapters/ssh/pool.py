@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.timeouts import Timeouts
-from rpd.engine.errors import Interrupted, Unavailable
+from rpd.engine.errors import Interrupted, Refused, RpdError, Unavailable
 from rpd.engine.ports import Clock, Control, Random
 from rpd.states.faults import Fault
 from rpd.states.world import SshAddress
@@ -16,7 +16,7 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
 
 Locate = Callable[[str], SshAddress | None]
-"""From a pod id to its address now. Asked before every attempt: an address lives no longer than a container."""
+"""From a pod id to its address now, as the cloud says it."""
 
 
 class Pool:
@@ -39,13 +39,15 @@ class Pool:
         self._random = random
         self._timeouts = timeouts or Timeouts()
         self._open: dict[str, Connection] = {}
+        self._reached: dict[str, SshAddress] = {}  # where a pod was last reached; it lives no longer than a container
         self.logins: dict[str, int] = {}
 
     def connection(self, pod_id: str, *, host_key: str | None, deadline_seconds: float) -> Connection:
         """The pod's connection; a new one where there is none, where it broke or where the clocks jumped.
 
         Goes on trying, at growing intervals, for `deadline_seconds`. Raises Unavailable (`ssh_unreachable`) after that,
-        Refused (`host_key_changed`, `auth_refused`) at once, and Interrupted.
+        also where the cloud does not say where the pod is; Refused (`host_key_changed`, `auth_refused`) at once; and
+        Interrupted.
         """
         known = self._open.get(pod_id)
         if known is not None:
@@ -56,10 +58,7 @@ class Pool:
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                address = self._locate(pod_id)
-                if address is None:
-                    raise Unavailable(f"pod {pod_id} has no SSH address now", reason=Fault.SSH_UNREACHABLE)
-                return self.connect(pod_id, address, host_key=host_key)
+                return self._open_anew(pod_id, host_key)
             except Unavailable as error:
                 wait = max(pause * (0.5 + self._random.random() / 2), error.retry_after or 0.0)
                 if not error.retryable or self._clock.now().up + wait > end:
@@ -68,6 +67,37 @@ class Pool:
                 raise Interrupted(f"interrupted while connecting to pod {pod_id}", reason=Fault.INTERRUPTED)
             self._control.wait(wait)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _open_anew(self, pod_id: str, host_key: str | None) -> Connection:
+        """Where the pod was last reached, if it shows its pinned key there: the cloud may be out of reach, and is asked
+        only where that fails. Somebody else may have that address by now."""
+        known = self._reached.get(pod_id) if host_key is not None else None
+        failure: RpdError | None = None
+        if known is not None:
+            try:
+                return self.connect(pod_id, known, host_key=host_key)
+            except (Unavailable, Refused) as error:
+                failure = error
+        address = self._where(pod_id)
+        if address is None:
+            raise Unavailable(f"pod {pod_id} has no SSH address now", reason=Fault.SSH_UNREACHABLE)
+        if failure is not None and address == known:
+            raise failure
+        return self.connect(pod_id, address, host_key=host_key)
+
+    def _where(self, pod_id: str) -> SshAddress | None:
+        """What the cloud says. That it says nothing is a fault of the way to the pod for whoever wants to get there."""
+        try:
+            return self._locate(pod_id)
+        except Interrupted:
+            raise
+        except RpdError as error:
+            if error.reason == Fault.SSH_UNREACHABLE:
+                raise
+            text = f"pod {pod_id} cannot be reached, and the cloud does not say where it is now: {error.message}"
+            raise Unavailable(
+                text, reason=Fault.SSH_UNREACHABLE, retryable=error.retryable, retry_after=error.retry_after
+            ) from error
 
     def connect(self, pod_id: str, address: SshAddress, *, host_key: str | None) -> Connection:
         """One attempt at a fresh connection, which replaces the pod's old one. Raises as `Connection.open`."""
@@ -82,7 +112,7 @@ class Pool:
             now=self._clock.now(),
         )
         self.logins[pod_id] = self.logins.get(pod_id, 0) + 1
-        self._open[pod_id] = connection
+        self._open[pod_id], self._reached[pod_id] = connection, address
         return connection
 
     def drop(self, pod_id: str) -> None:

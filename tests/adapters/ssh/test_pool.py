@@ -7,11 +7,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from rpd.adapters.ssh.pool import Pool
-from rpd.engine.errors import Interrupted, Refused, Unavailable
+from rpd.engine.errors import Interrupted, Refused, RpdError, Unavailable
 from rpd.engine.ports import Request
 from rpd.journal.records import Stamp
 from rpd.states.faults import Fault
@@ -115,6 +116,59 @@ def test_a_lost_link_is_opened_anew(server: Server) -> None:
     assert setting.pool.logins == {"p1": 2}
     setting.pool.close()
     proxies[1].close()
+
+
+def test_a_pod_that_was_reached_is_reached_again_while_the_cloud_is_silent(server: Server) -> None:
+    """An SSH call does not need the API where the address is known."""
+    proxy = Proxy(server.port)
+    answers: list[SshAddress] = [proxy.address]
+
+    def locate(pod_id: str) -> SshAddress:
+        if not answers:
+            raise Unavailable("no route to the API", reason=Fault.NOT_SENT)
+        return answers.pop()
+
+    setting = Setting(server, locate)
+    setting.call(host_key=server.pin)
+    setting.clock.slept = 3600.0
+    assert setting.call(host_key=server.pin) == b"hi\n"
+    assert setting.pool.logins == {"p1": 2}
+    proxy.close()
+    setting.pool.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable("no answer", reason=Fault.TIMEOUT),
+        Unavailable("no route", reason=Fault.NOT_SENT),
+        Unavailable("cut off", reason=Fault.CONNECTION_LOST),
+        Refused("401", reason=Fault.KEY_REFUSED),
+    ],
+    ids=lambda error: error.reason,
+)
+def test_that_the_cloud_does_not_say_where_the_pod_is_is_a_fault_of_the_link(server: Server, error: RpdError) -> None:
+    def locate(pod_id: str) -> SshAddress:
+        raise error
+
+    setting = Setting(server, locate)
+    with pytest.raises(Unavailable) as caught:
+        setting.call(deadline_seconds=0.1, host_key=server.pin)
+    assert caught.value.reason == Fault.SSH_UNREACHABLE
+    assert error.message in caught.value.message
+    assert setting.pool.logins == {}
+
+
+def test_an_address_that_is_somebody_else_s_by_now_is_asked_for_anew(server: Server, tmp_path: Path) -> None:
+    with Server(tmp_path) as other:
+        places = [server.address, other.address]
+        (other.folder / "authorized_keys").write_bytes((server.folder / "authorized_keys").read_bytes())
+        setting = Setting(server, lambda pod_id: places.pop(0))
+        setting.call(host_key=server.pin)
+        setting.clock.slept = 3600.0
+        assert setting.call(host_key=other.pin) == b"hi\n"
+        assert places == [] and setting.pool.logins == {"p1": 2}
+        setting.pool.close()
 
 
 def test_it_gives_up_at_its_deadline(server: Server) -> None:
