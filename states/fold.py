@@ -25,7 +25,7 @@ from rpd.states.fold_effects import OUTCOMES
 from rpd.states.fold_looks import SEEN, failed_look
 from rpd.states.fold_moves import move_to, resume
 from rpd.states.names import Op
-from rpd.states.outage import count, note
+from rpd.states.outage import count, explain, note
 
 WORK = frozenset({Op.RUN_STEP, Op.PLACE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB})
 """Operations after which a pod is not what it was before."""
@@ -96,9 +96,7 @@ def _tried(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     error = None if outcome.status == "ok" else outcome.error or outcome.reason or outcome.status
     note(facts, outcome.op, error, outcome.reason, at)
     if outcome.status == "unknown" and not outcome.settled:
-        facts.tries[outcome.op] = msgspec.structs.replace(
-            facts.tried(outcome.op), at=at, error=error, reason=outcome.reason
-        )
+        explain(facts, outcome.op, error, outcome.reason, at)
         return
     count(facts, outcome.op, error, outcome.reason, at)
 

@@ -122,6 +122,14 @@ def _is_over(since: Stamp, last: Stamp, now: Stamp) -> bool:
     return elapsed(since, now) > PATIENCE_SECONDS and elapsed(last, now) <= UNSEEN_SECONDS
 
 
+def explain(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
+    """Fold a try of which it is not known yet whether it failed: it may end a row of another kind."""
+    before = facts.tried(op)
+    is_more = is_of_the_way(op, before.reason) == is_of_the_way(op, reason)
+    row = before if is_more else before.forgiven()
+    facts.tries[op] = msgspec.structs.replace(row, at=at, error=error, reason=reason)
+
+
 def count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
     """Fold one try of an operation. Failures in a row are of one kind: those of the way say nothing of the rest."""
     before = facts.tried(op)

@@ -19,8 +19,8 @@ class Tries(msgspec.Struct, frozen=True):
 
     @property
     def is_answered(self) -> bool:
-        """It was tried, and the last try brought what was wanted."""
-        return self.at is not None and not self.failures
+        """It was tried, and the last try brought what was wanted: one that is forgiven did not."""
+        return self.at is not None and self.error is None
 
     def forgiven(self) -> Tries:
         """Its failures count no more; why they came may still be told."""

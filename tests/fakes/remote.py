@@ -118,6 +118,7 @@ class FakeRemote:
         self.switch.owner_was_here(pod)
         self.switch.arm(pod, order, target.run_id)
         self.fuse.reach("after arm")
+        self._plan("arm", effect=True)
         return Armed(order.generation, order.limit_at, self.switch_probe, is_restart_proof(pod), 7)
 
     def run_step(self, target: Target, step: Step) -> StepResult:

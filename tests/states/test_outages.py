@@ -3,13 +3,18 @@ lifecycle over fakes, in virtual time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import pytest
 
-from rpd.engine.decision import Decision
+from rpd.adapters.report.plain import cost_line
+from rpd.adapters.report.story import tell
+from rpd.engine.decision import Decision, Do
+from rpd.engine.errors import Refused, Unavailable
 from rpd.engine.runner import Ending
-from rpd.states.names import State
+from rpd.states.names import Op, State
+from rpd.states.policy import is_protected
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 
@@ -25,17 +30,31 @@ def outage(state: State, who: str, seconds: float, *, drops: bool = False) -> tu
     """A run that meets it when it first decides something in this state, to the end of its process."""
     stage = Stage(FakeJob(seconds=240.0), **DELETE)
 
-    def begin(decision: Decision) -> None:
-        if stage.facts.state is not state:
-            return
-        stage.hear_decision = lambda decision: None
+    def begin() -> None:
         if who != "SSH":
             stage.cloud.lose_api(seconds, drops=drops)
         if who != "API":
             stage.remote.lose_link(seconds, drops=drops)
 
-    stage.hear_decision = begin
+    once_in(stage, state, begin)
     return stage, stage.process()
+
+
+def once_in(stage: Stage, state: State, act: Callable[[], None]) -> None:
+    """Do this before the first decision in this state takes effect."""
+
+    def hear(decision: Decision) -> None:
+        if stage.facts.state is state:
+            stage.hear_decision = lambda decision: None
+            act()
+
+    stage.hear_decision = hear
+
+
+def go_offline(stage: Stage, seconds: float) -> None:
+    """Nothing gets through to anybody."""
+    stage.cloud.lose_api(seconds)
+    stage.remote.lose_link(seconds)
 
 
 def expected(state: State, who: str, seconds: float) -> tuple[str, str]:
@@ -68,3 +87,264 @@ def test_an_outage_ends_as_was_promised(state: State, who: str) -> None:
         assert len(stage.cloud.pods) <= hosts, case
         if ending.outcome == "refused" and ending.reason != "hosts_never_booted":
             assert "could" in (stage.facts.reason_text or "") and "reached" in (stage.facts.reason_text or ""), case
+
+
+# Collecting.
+
+
+def test_what_failed_for_want_of_a_way_does_not_count_against_an_artifact() -> None:
+    """Whatever the word: while nothing gets through, no failure says anything about what was to be fetched."""
+    stage = Stage(**DELETE)
+    once_in(stage, State.COLLECT, lambda: go_offline(stage, 100.0))
+    words = ("ssh_unreachable", "timeout", "not_sent", "timeout", "timeout", "timeout", "connection_lost")
+    pulls = iter(words)
+
+    def pull(*_: object) -> object:
+        stage.clock.advance(10.0)
+        for word in pulls:
+            raise Unavailable("no answer", reason=word)
+        return shipped(*_)  # type: ignore[arg-type]
+
+    shipped, stage.remote.pull = stage.remote.pull, pull  # type: ignore[method-assign,assignment]
+    ending = stage.process()
+    assert (ending.outcome, ending.reason) == ("succeeded", "job_succeeded")
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("kind", ["corrupt", "refused"])
+def test_results_of_a_good_job_are_never_deleted_uncollected(kind: str) -> None:
+    """Whatever the file says for a failure: the job did not fail."""
+    stage = Stage(FakeJob(artifacts={"/workspace/out": kind}), **DELETE)
+    stage.process()
+    assert stage.facts.reason == "results_unverified"
+    assert stage.cloud.only().status == "EXITED"
+
+
+def test_results_of_a_job_that_ended_well_in_time_outlive_a_budget_that_ended_meanwhile() -> None:
+    stage = Stage(
+        FakeJob(seconds=30.0, artifacts={"/workspace/out": "corrupt"}),
+        budget={"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 300, "max_runtime_minutes": 3},
+        **DELETE,
+    )
+    once_in(stage, State.MONITOR, lambda: go_offline(stage, 300.0))
+    stage.process()
+    assert stage.facts.reason == "budget"
+    assert stage.cloud.only().status == "EXITED"
+
+
+def test_a_failed_job_is_deleted_only_after_what_it_left_could_be_fetched() -> None:
+    stage = Stage(FakeJob(exit_code=3), **DELETE)
+    once_in(stage, State.COLLECT, lambda: stage.remote.lose_link(900.0))
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    assert stage.cloud.only().status == "EXITED"
+    stage.clock.advance(600.0)
+    ending = stage.finish(ending)
+    assert (ending.outcome, stage.facts.collected) == ("failed", True)
+    assert stage.cloud.only().status == "TERMINATED"
+
+
+@pytest.mark.parametrize("answer", ["works", "is lost"])
+def test_a_create_without_an_answer_waits_for_the_way_back(answer: str) -> None:
+    stage = Stage()
+    stage.cloud.plan("create", "ambiguous" if answer == "works" else "nothing")
+    once_in(stage, State.CREATE, lambda: stage.clock.after(0.15, lambda: go_offline(stage, 480.0)))
+    ending = stage.process()
+    assert (ending.outcome, len(stage.cloud.pods)) == ("succeeded", 1)
+    stage.assert_settled()
+
+
+# Giving back.
+
+
+def test_a_machine_that_is_offline_is_no_cloud_that_does_not_let_go() -> None:
+    stage = Stage()
+    once_in(stage, State.RELEASE, lambda: go_offline(stage, 3000.0))
+    ending = stage.process()
+    assert (ending.closed, ending.outcome) == (True, "succeeded")
+    stage.assert_settled()
+
+
+def test_a_proof_goes_on_after_an_outage() -> None:
+    stage = Stage()
+    seen: list[int] = []
+
+    def hear(decision: Decision) -> None:
+        if stage.facts.clean_surveys == 2 and not seen:
+            seen.append(1)
+            go_offline(stage, 60.0)
+        elif seen and stage.facts.outage is not None:
+            seen.append(stage.facts.clean_surveys)
+
+    stage.hear_decision = hear
+    stage.process()
+    assert len(seen) > 2 and set(seen[1:]) == {2}
+    stage.assert_settled()
+
+
+def test_a_secret_that_cannot_be_removed_while_offline_costs_no_pod() -> None:
+    secret = {"name": "token", "destination": "/workspace/.token", "env": ["TOKEN"]}
+    stage = Stage(secrets=[secret], lifecycle={"on_success": "stop"})
+    stage.remote.is_volatile = False
+    once_in(stage, State.RELEASE, lambda: go_offline(stage, 120.0))
+    assert stage.process().outcome == "succeeded"
+    assert stage.cloud.only().status == "EXITED" and "secrets" not in stage.cloud.only().volume
+
+
+# Patience.
+
+
+def test_a_machine_that_slept_while_offline_has_its_patience_anew() -> None:
+    stage = Stage()
+
+    def begin() -> None:
+        go_offline(stage, 3750.0)
+        stage.clock.after(50.0, lambda: stage.clock.sleep_machine(3600.0))
+
+    once_in(stage, State.SETUP, begin)
+    assert stage.process().outcome == "succeeded"
+    stage.assert_settled()
+
+
+def test_one_odd_answer_after_an_outage_does_not_end_a_step() -> None:
+    """Failures of the way and failures of the step are different rows."""
+    stage = Stage()
+    stage.remote.plans["run_step"] = [Unavailable("half an answer", reason="unreadable")]
+    once_in(stage, State.SETUP, lambda: stage.remote.lose_link(120.0))
+    assert stage.process().outcome == "succeeded"
+
+
+def test_a_step_that_fails_by_itself_still_ends_the_phase_while_the_api_is_down() -> None:
+    stage = Stage()
+    stage.remote.plans["run_step"] = [Unavailable("half an answer", reason="unreadable") for _ in range(9)]
+    once_in(stage, State.SETUP, lambda: stage.cloud.lose_api(400.0))
+    ending = stage.process()
+    assert (ending.outcome, ending.reason) == ("failed", "setup")
+    assert len(stage.remote.plans["run_step"]) == 4
+
+
+def test_a_paused_pod_is_no_failed_host_because_its_start_never_left_this_machine() -> None:
+    stage = Stage()
+    once_in(stage, State.SETUP, lambda: stage.cloud.halt(stage.cloud.only()))
+    stage.cloud.plan("start", lambda: go_offline(stage, 60.0), "work")
+
+    def start(decision: Decision) -> None:
+        if isinstance(decision, Do) and decision.op == Op.START_POD and not stage.facts.pod.refused_starts:  # type: ignore[union-attr]
+            stage.hear_decision = lambda decision: None
+            go_offline(stage, 60.0)
+
+    stage.clock.after(40.0, lambda: setattr(stage, "hear_decision", start))
+    assert stage.process().outcome == "succeeded"
+    assert len(stage.cloud.pods) == 1
+
+
+# The switch.
+
+
+def test_the_switch_is_armed_when_the_link_is_back() -> None:
+    stage = Stage(FakeJob(seconds=600.0))
+    armed: list[bool] = []
+    once_in(stage, State.ARM, lambda: stage.remote.lose_link(100.0))
+
+    def check() -> None:
+        once_in(stage, State.MONITOR, lambda: armed.append(is_protected(stage.facts)))
+
+    stage.clock.after(60.0, check)
+    assert stage.process().outcome == "succeeded"
+    assert armed == [True]
+
+
+def test_a_run_that_goes_on_unarmed_says_so_and_arms_again() -> None:
+    stage = Stage(FakeJob(seconds=600.0))
+    stage.remote.plans["arm"] = [Unavailable("half an answer", reason="unreadable") for _ in range(4)]
+    lines: list[str] = []
+
+    def hear(decision: Decision) -> None:
+        if stage.facts.state is State.MONITOR:
+            lines.append(cost_line(stage.facts, stage.clock.now()))
+
+    stage.hear_decision = hear
+    assert stage.process().outcome == "succeeded"
+    assert "NOT PROTECTED" in lines[0] and "the switch in the pod" in lines[-1]
+    told = [tell(record, stage.facts) for record in stage.journal.records() if record.event.startswith("arm_to_setup")]
+    assert is_protected(stage.facts) and told
+
+
+def test_the_story_tells_that_a_run_goes_on_unarmed() -> None:
+    stage = Stage()
+    stage.remote.plans["arm"] = [Refused("no curl, wget or python3", reason="no_tool", retryable=False)] * 9
+    told: list[str | None] = []
+    append = stage.journal.append
+
+    def hear(*args: object, **more: object) -> object:
+        record = append(*args, **more)  # type: ignore[arg-type]
+        if "arm_to_setup" in record.event:
+            told.append(tell(record, stage.facts))
+        return record
+
+    stage.journal.append = hear  # type: ignore[method-assign,assignment]
+    assert stage.process().outcome == "succeeded"
+    (line,) = told
+    assert line is not None and line.startswith("NOT PROTECTED (no curl") and "sent again" not in line
+    assert len(stage.remote.plans["arm"]) == 6  # what is not there does not come by asking again
+
+
+# Containers that are made anew before the launch.
+
+
+@pytest.mark.parametrize("state", [State.ARM, State.SETUP, State.STAGE, State.PREFLIGHT, State.LAUNCH])
+def test_a_container_made_anew_before_the_launch_is_prepared_anew(state: State) -> None:
+    stage = Stage()
+    once_in(stage, state, lambda: stage.cloud.renew_container(stage.cloud.only()))
+    assert stage.process().outcome == "succeeded"
+    stage.assert_settled()
+    assert len(stage.cloud.pods) == 1
+    assert stage.remote.steps_run[-2:] == ["pip install .", "nvidia-smi"]
+    assert is_protected(stage.facts)
+
+
+def test_a_new_key_is_not_judged_by_a_look_that_brought_no_answer() -> None:
+    stage = Stage()
+
+    def restart() -> None:
+        stage.cloud.renew_container(stage.cloud.only())
+        stage.cloud.lose_api(60.0)
+
+    once_in(stage, State.SETUP, restart)
+    assert stage.process().outcome == "succeeded"
+    assert len(stage.cloud.pods) == 1
+
+
+def test_a_container_that_restarts_again_and_again_before_the_launch_is_a_failed_host() -> None:
+    stage = Stage()
+
+    def hear(decision: Decision) -> None:
+        if isinstance(decision, Do) and decision.op == Op.RUN_STEP:
+            stage.cloud.renew_container(list(stage.cloud.pods.values())[-1])
+
+    stage.hear_decision = hear
+    ending = stage.process()
+    assert (ending.outcome, ending.reason) == ("refused", "hosts_never_booted")
+    assert len(stage.cloud.pods) == 2
+    stage.assert_settled()
+
+
+# What the journal keeps.
+
+
+def test_facts_from_the_journal_know_that_something_gets_through_again() -> None:
+    """Looks are written down when they differ from the ones before: that others still work is news after a failure."""
+    stage = Stage(FakeJob(seconds=300.0))
+    once_in(stage, State.MONITOR, lambda: stage.cloud.lose_api(200.0))
+    seen: list[bool] = []
+
+    def hear(decision: Decision) -> None:
+        watch = stage.facts.tried(Op.WATCH_JOB)
+        if stage.facts.state is State.MONITOR and stage.facts.tried(Op.READ_POD).error and watch.is_answered:
+            live, replayed = stage.facts.outage, stage.replayed().outage
+            if live is None:
+                seen.append(replayed is None)
+
+    stage.clock.after(60.0, lambda: setattr(stage, "hear_decision", hear))
+    stage.process()
+    assert seen and all(seen)
