@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -10,7 +15,7 @@ import pytest
 
 from rpd.adapters.sandbox import daemon
 from tests.scenarios.cutting import cut
-from tests.scenarios.stage import GATED, Live, Stage, config, eventually
+from tests.scenarios.stage import GATED, Live, Stage, artifact, config, eventually
 
 LINES = 50_000
 WHOLE = "".join(f"{number}\n" for number in range(1, LINES + 1))
@@ -75,6 +80,44 @@ def test_the_log_is_whole_after_the_link_was_cut(stage: Stage) -> None:
     assert stage.result("run.log") == WHOLE
     assert "the SSH link was lost" in live.text
     stage.judge("TERMINATED", starts=1)
+
+
+SLOW_TO_FETCH = "mkdir -p /workspace/out; head -c 400000000 /dev/urandom >/workspace/out/big; echo done >/workspace/out/r"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("state", "seconds"), [("setup", 40.0), ("collect", 200.0)])
+def test_minutes_without_any_network_change_nothing(stage: Stage, state: str, seconds: float) -> None:
+    """Every packet to the API and to the pod is dropped; the pod goes on. Whatever the file says for a failure, the
+    results of a good job are not destroyed because this machine could not fetch them."""
+    live = stage.begin(
+        config(
+            SLOW_TO_FETCH,
+            setup=[{"command": "sleep 3"}],
+            artifacts=artifact(),
+            lifecycle={"on_success": "delete", "on_failure": "delete"},
+        )
+    )
+    live.until(state)
+    with dropped(stage):
+        time.sleep(seconds)  # the outage itself
+        assert live.process.poll() is None, live.text
+    assert live.end(240.0) == 0, live.text
+    assert stage.result("out/r") == "done\n"
+    stage.judge("TERMINATED", starts=1)
+
+
+@contextlib.contextmanager
+def dropped(stage: Stage) -> Iterator[None]:
+    """Nobody answers, neither the API nor any sshd: the process that serves both is suspended."""
+    info = daemon.DaemonFiles(stage.sandbox_home).read_info()
+    assert info is not None, "the sandbox is up"
+    os.kill(info.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(info.pid, signal.SIGCONT)
 
 
 def volume(stage: Stage) -> Path:

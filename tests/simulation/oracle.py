@@ -283,7 +283,7 @@ class Oracle:
         ends as without them, on the same host."""
         sim, account = self.sim, self._accounts.get(self.sim.laptop.name)
         life, schedule = LIVES[sim.schedule.life], sim.schedule
-        is_plain = schedule.strikes and not schedule.acts and schedule.end == "resume"
+        is_plain = schedule.strikes and not (life.acts or schedule.acts) and schedule.end == "resume"
         if account is None or account.closed is None or not is_plain or life.outcome != "succeeded":
             return
         if not all(is_survived(strike) for strike in schedule.strikes):

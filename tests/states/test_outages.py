@@ -238,6 +238,20 @@ def test_a_paused_pod_is_no_failed_host_because_its_start_never_left_this_machin
     assert len(stage.cloud.pods) == 1
 
 
+def test_after_a_launch_patience_is_the_budget_in_every_state() -> None:
+    """A pod that comes back with a job in it is waited for, however long this machine is offline."""
+    stage = Stage(FakeJob(seconds=60.0))
+
+    def stop() -> None:
+        stage.cloud.halt(stage.cloud.only())
+        stage.clock.after(10.0, lambda: once_in(stage, State.CONNECT, lambda: go_offline(stage, 900.0)))
+
+    once_in(stage, State.COLLECT, stop)
+    ending = stage.process()
+    assert (ending.closed, ending.outcome) == (True, "succeeded")
+    stage.assert_settled()
+
+
 # The switch.
 
 
