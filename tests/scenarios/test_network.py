@@ -82,7 +82,7 @@ def test_the_log_is_whole_after_the_link_was_cut(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
-SLOW_TO_FETCH = "mkdir -p /workspace/out; head -c 400000000 /dev/urandom >/workspace/out/big; echo done >/workspace/out/r"
+SLOW_TO_FETCH = "mkdir /workspace/out; head -c 400000000 /dev/urandom >/workspace/out/big; echo done >/workspace/out/r"
 
 
 @pytest.mark.slow

@@ -11,9 +11,11 @@ import pytest
 from rpd.adapters.report.plain import cost_line
 from rpd.adapters.report.story import tell
 from rpd.engine.decision import Decision, Do
-from rpd.engine.errors import Refused, Unavailable
+from rpd.engine.errors import NotSent, Refused, Unavailable
 from rpd.engine.runner import Ending
+from rpd.journal.records import Stamp, Transition
 from rpd.states.names import Op, State
+from rpd.states.outage import count
 from rpd.states.policy import is_protected
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
@@ -144,6 +146,16 @@ def test_a_failed_job_is_deleted_only_after_what_it_left_could_be_fetched() -> N
     assert stage.cloud.only().status == "TERMINATED"
 
 
+@pytest.mark.parametrize("after", [100.0, 297.0], ids=["in boot", "in connect"])
+def test_an_outage_just_before_a_host_s_deadline_costs_no_host(after: float) -> None:
+    """It has the time that nobody could look, and is looked at once more."""
+    stage = Stage()
+    stage.cloud.boot_seconds = [400.0]
+    once_in(stage, State.BOOT, lambda: stage.clock.after(after, lambda: go_offline(stage, 250.0)))
+    assert stage.process().outcome == "succeeded"
+    assert len(stage.cloud.pods) == 1
+
+
 @pytest.mark.parametrize("answer", ["works", "is lost"])
 def test_a_create_without_an_answer_waits_for_the_way_back(answer: str) -> None:
     stage = Stage()
@@ -162,6 +174,17 @@ def test_a_machine_that_is_offline_is_no_cloud_that_does_not_let_go() -> None:
     once_in(stage, State.RELEASE, lambda: go_offline(stage, 3000.0))
     ending = stage.process()
     assert (ending.closed, ending.outcome) == (True, "succeeded")
+    stage.assert_settled()
+
+
+def test_a_release_that_never_left_this_machine_is_no_answer() -> None:
+    """Only a cloud that answers can be one that does not let go."""
+    stage = Stage()
+    stage.cloud.plan("delete", *(NotSent("no route", reason="not_sent") for _ in range(6)))
+    tried: list[int] = []
+    stage.hear_decision = lambda decision: tried.append(stage.facts.release_tries)
+    assert stage.process().outcome == "succeeded"
+    assert max(tried) <= 2
     stage.assert_settled()
 
 
@@ -214,6 +237,16 @@ def test_one_odd_answer_after_an_outage_does_not_end_a_step() -> None:
     assert stage.process().outcome == "succeeded"
 
 
+def test_a_row_of_one_kind_ends_with_a_failure_of_another() -> None:
+    stage = Stage()
+    stage.process()
+    facts, op = stage.facts, Op.RUN_STEP
+    facts.tries.clear()
+    for second, reason in enumerate(("link_lost", "link_lost", "link_lost", "no_tool", "no_tool")):
+        count(facts, op, "it failed", reason, Stamp(float(second), float(second), "boot"))
+    assert (facts.tried(op).failures, facts.tried(op).since) == (2, Stamp(3.0, 3.0, "boot"))
+
+
 def test_a_step_that_fails_by_itself_still_ends_the_phase_while_the_api_is_down() -> None:
     stage = Stage()
     stage.remote.plans["run_step"] = [Unavailable("half an answer", reason="unreadable") for _ in range(9)]
@@ -223,19 +256,22 @@ def test_a_step_that_fails_by_itself_still_ends_the_phase_while_the_api_is_down(
     assert len(stage.remote.plans["run_step"]) == 4
 
 
-def test_a_paused_pod_is_no_failed_host_because_its_start_never_left_this_machine() -> None:
+def test_a_stopped_pod_is_no_failed_host_because_its_start_never_left_this_machine() -> None:
     stage = Stage()
-    once_in(stage, State.SETUP, lambda: stage.cloud.halt(stage.cloud.only()))
-    stage.cloud.plan("start", lambda: go_offline(stage, 60.0), "work")
+    offline: list[bool] = []
 
-    def start(decision: Decision) -> None:
-        if isinstance(decision, Do) and decision.op == Op.START_POD and not stage.facts.pod.refused_starts:  # type: ignore[union-attr]
-            stage.hear_decision = lambda decision: None
+    def hear(decision: Decision) -> None:
+        if isinstance(decision, Do) and decision.op == Op.START_POD and not offline:
+            offline.append(True)
             go_offline(stage, 60.0)
 
-    stage.clock.after(40.0, lambda: setattr(stage, "hear_decision", start))
+    def stop() -> None:
+        stage.cloud.halt(stage.cloud.only())
+        stage.hear_decision = hear
+
+    once_in(stage, State.SETUP, stop)
     assert stage.process().outcome == "succeeded"
-    assert len(stage.cloud.pods) == 1
+    assert offline and len(stage.cloud.pods) == 1
 
 
 def test_after_a_launch_patience_is_the_budget_in_every_state() -> None:
@@ -256,16 +292,11 @@ def test_after_a_launch_patience_is_the_budget_in_every_state() -> None:
 
 
 def test_the_switch_is_armed_when_the_link_is_back() -> None:
-    stage = Stage(FakeJob(seconds=600.0))
-    armed: list[bool] = []
+    stage = Stage()
     once_in(stage, State.ARM, lambda: stage.remote.lose_link(100.0))
-
-    def check() -> None:
-        once_in(stage, State.MONITOR, lambda: armed.append(is_protected(stage.facts)))
-
-    stage.clock.after(60.0, check)
     assert stage.process().outcome == "succeeded"
-    assert armed == [True]
+    moves = [record.body.trigger for record in stage.journal.records() if isinstance(record.body, Transition)]
+    assert "switch_armed" in moves and "switch_refused" not in moves
 
 
 def test_a_run_that_goes_on_unarmed_says_so_and_arms_again() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import threading
@@ -129,12 +130,11 @@ def test_a_pod_that_was_reached_is_reached_again_while_the_cloud_is_silent(serve
         return answers.pop()
 
     setting = Setting(server, locate)
-    setting.call(host_key=server.pin)
-    setting.clock.slept = 3600.0
-    assert setting.call(host_key=server.pin) == b"hi\n"
-    assert setting.pool.logins == {"p1": 2}
-    proxy.close()
-    setting.pool.close()
+    with contextlib.closing(proxy), contextlib.closing(setting.pool):
+        setting.call(host_key=server.pin)
+        setting.clock.slept = 3600.0
+        assert setting.call(deadline_seconds=0.1, host_key=server.pin) == b"hi\n"
+        assert setting.pool.logins == {"p1": 2}
 
 
 @pytest.mark.parametrize(
@@ -164,11 +164,11 @@ def test_an_address_that_is_somebody_else_s_by_now_is_asked_for_anew(server: Ser
         places = [server.address, other.address]
         (other.folder / "authorized_keys").write_bytes((server.folder / "authorized_keys").read_bytes())
         setting = Setting(server, lambda pod_id: places.pop(0))
-        setting.call(host_key=server.pin)
-        setting.clock.slept = 3600.0
-        assert setting.call(host_key=other.pin) == b"hi\n"
-        assert places == [] and setting.pool.logins == {"p1": 2}
-        setting.pool.close()
+        with contextlib.closing(setting.pool):
+            setting.call(host_key=server.pin)
+            setting.clock.slept = 3600.0
+            assert setting.call(host_key=other.pin) == b"hi\n"
+            assert places == [] and setting.pool.logins == {"p1": 2}
 
 
 def test_it_gives_up_at_its_deadline(server: Server) -> None:
