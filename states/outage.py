@@ -15,7 +15,7 @@ from rpd.states.call import REPEATABLE
 from rpd.states.facts import Facts
 from rpd.states.faults import Fault
 from rpd.states.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
-from rpd.states.tries import Outage
+from rpd.states.tries import Outage, Tries
 
 PATIENCE_SECONDS = 600.0
 """How long nothing may get through, or nothing to the pod, in one piece and before the launch."""
@@ -124,23 +124,26 @@ def _is_over(since: Stamp, last: Stamp, now: Stamp) -> bool:
 
 def explain(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
     """Fold a try of which it is not known yet whether it failed: it may end a row of another kind."""
-    before = facts.tried(op)
-    is_more = is_of_the_way(op, before.reason) == is_of_the_way(op, reason)
-    row = before if is_more else before.forgiven()
+    row = _row(facts.tried(op), op, reason, at)
     facts.tries[op] = msgspec.structs.replace(row, at=at, error=error, reason=reason)
 
 
 def count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
-    """Fold one try of an operation. Failures in a row are of one kind: those of the way say nothing of the rest."""
+    """Fold one try of an operation."""
     before = facts.tried(op)
     if error is None:
-        facts.tries[op] = msgspec.structs.replace(before, at=at, failures=0, since=None, error=None, reason=None)
+        facts.tries[op] = Tries(at)
         return
     if reason == REPEATABLE and before.error is not None:
         error, reason = before.error, before.reason  # what it was cut off by says more
-    is_more = before.failures > 0 and is_of_the_way(op, before.reason) == is_of_the_way(op, reason)
+    row = _row(before, op, reason, at)
+    facts.tries[op] = Tries(at, row.failures + 1, row.since or at, error, reason)
+
+
+def _row(before: Tries, op: str, reason: str | None, at: Stamp) -> Tries:
+    """The failures that one with this word goes on with. They are of one kind: those of the way say nothing of the
+    rest. After a time in which nobody looked their patience begins anew."""
+    if not before.failures or is_of_the_way(op, before.reason) != is_of_the_way(op, reason):
+        return before.forgiven()
     is_watched = before.at is None or elapsed(before.at, at) <= UNSEEN_SECONDS
-    since = before.since if is_more and is_watched else at
-    facts.tries[op] = msgspec.structs.replace(
-        before, at=at, failures=before.failures + 1 if is_more else 1, since=since, error=error, reason=reason
-    )
+    return before if is_watched else msgspec.structs.replace(before, since=at)

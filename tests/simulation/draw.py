@@ -12,7 +12,7 @@ from tests.simulation.run import Simulation
 from tests.simulation.schedule import Schedule, Strike
 
 ACTS = ("resume", "gc", "cancel", "release", "away")
-ALONE = 0.1
+ALONE = 0.05
 """Share of the schedules in which this machine is offline for minutes, or a container is made anew, and nothing else
 goes wrong: then the run has to end as if nothing had been."""
 ENDS = ("resume", "resume", "resume", "gc", "never")

@@ -15,7 +15,7 @@ from rpd.engine.errors import NotSent, Refused, Unavailable
 from rpd.engine.runner import Ending
 from rpd.journal.records import Stamp, Transition
 from rpd.states.names import Op, State
-from rpd.states.outage import count
+from rpd.states.outage import count, explain
 from rpd.states.policy import is_protected
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
@@ -245,6 +245,19 @@ def test_a_row_of_one_kind_ends_with_a_failure_of_another() -> None:
     for second, reason in enumerate(("link_lost", "link_lost", "link_lost", "no_tool", "no_tool")):
         count(facts, op, "it failed", reason, Stamp(float(second), float(second), "boot"))
     assert (facts.tried(op).failures, facts.tried(op).since) == (2, Stamp(3.0, 3.0, "boot"))
+
+
+def test_a_try_in_doubt_does_not_bridge_a_sleep() -> None:
+    stage = Stage()
+    stage.process()
+    facts, op = stage.facts, Op.RUN_STEP
+    facts.tries.clear()
+    for second in (0.0, 3600.0):
+        at = Stamp(second, second, "boot")
+        explain(facts, op, "cut off", "link_lost", at)
+        count(facts, op, "done again", "repeatable", at)
+    assert (facts.tried(op).failures, facts.tried(op).since) == (2, Stamp(3600.0, 3600.0, "boot"))
+    assert facts.tried(op).error == "cut off"
 
 
 def test_a_step_that_fails_by_itself_still_ends_the_phase_while_the_api_is_down() -> None:

@@ -13,10 +13,11 @@ from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
 from rpd.journal.records import Intent, Record, Stamp
 from rpd.states import policy
 from rpd.states.checkpoints import decide_pull
+from rpd.states.create import UNREADABLE_SECONDS
 from rpd.states.facts import Facts
 from rpd.states.interrupts import MISSES_MIN
 from rpd.states.names import ENDINGS, Op, State
-from rpd.states.outage import is_offline
+from rpd.states.outage import is_of_the_way, is_offline
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 from tests.simulation.model.reality import START_WALL
 from tests.simulation.model.truth import LATE_SECONDS, JobLife, Life, PodTruth, Truth
@@ -150,7 +151,7 @@ def key_of(axes: Axes, facts: Facts, truth: Truth, now: Stamp, pending: Record |
     others = tuple(each.life for each in truth.pods if each.name != facts.current and each.may_compute)
     if facts.state is State.RELEASE and not facts.results_wait:
         axes = axes._replace(job="-")
-    always = axes, word, _waiting(pending, now), others
+    always = axes, word, _waiting(pending, now, facts), others
     if facts.state in (State.REPORT, State.DONE):
         return *always, facts.tried(Op.WRITE_MANIFEST).failures
     return (
@@ -191,12 +192,14 @@ def _job(facts: Facts) -> tuple[object, ...]:
     return outcome, phase, facts.job_stopped, facts.log_fetched
 
 
-def _waiting(pending: Record | None, now: Stamp) -> tuple[object, ...] | None:
-    """The intent without an outcome, and which patience with it is over."""
+def _waiting(pending: Record | None, now: Stamp, facts: Facts) -> tuple[object, ...] | None:
+    """The intent without an outcome, which patience with it is over, and whether it counts as a failure of the way."""
     if pending is None or not isinstance(pending.body, Intent):
         return None
     age = now.wall - pending.at.wall if pending.body.op == Op.CREATE_POD else 0.0
-    return pending.body.op, (age > LATE_SECONDS) + (age > LATE_SECONDS + 300.0)
+    op = pending.body.op
+    is_its_own = op in PATIENCE and not is_of_the_way(op, facts.tried(op).reason)
+    return op, (age > LATE_SECONDS) + (age > LATE_SECONDS + UNREADABLE_SECONDS), is_its_own
 
 
 def _youth(facts: Facts, truth: Truth, now: Stamp) -> tuple[object, ...]:
@@ -222,6 +225,12 @@ def _asked(facts: Facts) -> str | None:
     return "detach" if facts.state is not State.COLLECT and policy.answer(facts) == "detach" else "end"
 
 
+def _failures(facts: Facts, op: Op, most: int) -> int:
+    """Those that count against the operation itself; of those of the way only that there are some."""
+    tries = facts.tried(op)
+    return -1 if tries.failures and is_of_the_way(op, tries.reason) else min(tries.failures, most)
+
+
 def _of_this_process(facts: Facts) -> tuple[object, ...]:
     """What only the living engine knows."""
     if facts.state is State.RELEASE:
@@ -234,6 +243,6 @@ def _of_this_process(facts: Facts) -> tuple[object, ...]:
             is_offline(facts),
         )
     failed = any(tries.failures for tries in facts.tries.values())
-    tries = tuple(min(facts.tried(op).failures, most) for op, most in PATIENCE.items()) if failed else ()
+    tries = tuple(_failures(facts, op, most) for op, most in PATIENCE.items()) if failed else ()
     misses = min(facts.pod.misses, MISSES_MIN) if facts.pod is not None else 0
     return _asked(facts), tries, failed, is_offline(facts), misses, facts.claim_is_fresh
