@@ -15,12 +15,14 @@ from rpd.journal.records import DebtChange, OutcomeStatus, Stamp
 
 
 class Do(msgspec.Struct, frozen=True):
-    """Cause the side effect `op`. `debts` are opened by the intent itself, before the effect can cost anything."""
+    """Cause the side effect `op`. `debts` are opened by the intent itself, before the effect can cost anything. `payload`
+    is what it works on that is too much for a record and can be made again from the journal; it is in no record."""
 
     op: str
     args: dict[str, Any] = {}
     attempt: int = 1
     debts: tuple[DebtChange, ...] = ()
+    payload: Any = None
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -70,7 +72,7 @@ Decision = Do | Look | Fire | Wait | Leave | Close
 class Pending(msgspec.Struct, frozen=True):
     """An operation to perform or to probe: an intent as the journal has it. `at` is the latest moment at which its
     effect may have been asked for: a machine can sleep between an intent and its request, so a probe that waits for an
-    effect to show counts from there."""
+    effect to show counts from there. `payload` is the decision's own; a probe has none."""
 
     opid: str
     op: str
@@ -78,6 +80,7 @@ class Pending(msgspec.Struct, frozen=True):
     args: dict[str, Any]
     attempt: int
     at: Stamp
+    payload: Any = None
 
 
 class Result(msgspec.Struct, frozen=True):

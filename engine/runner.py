@@ -12,13 +12,13 @@ from typing import Any, Generic, Protocol
 
 import msgspec
 
-from rpd.engine import protocol
+from rpd.engine import protocol, unrecordable
 from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Result, Wait
 from rpd.engine.lifecycle import F, Handler, Lifecycle, W
 from rpd.engine.machine import StateMachine
 from rpd.engine.ports import Clock, Control, JournalWriter
 from rpd.engine.rule import Rule
-from rpd.journal.errors import JournalUnwritable
+from rpd.journal.errors import JournalUnwritable, RecordRefused
 from rpd.journal.records import (
     Body,
     Closed,
@@ -91,7 +91,7 @@ class Runner(Generic[F, W]):
         self._emergency = emergency
         self._pending: dict[str, Pending] = {}
         self._probes: dict[str, int] = {}
-        self._seen: dict[str, tuple[Any, ...]] = {}
+        self._seen: dict[str, tuple[Any, Any]] = {}  # op -> what was seen, and what was written in its place
         self._owed: set[tuple[str, str]] = set()
         self._next_op = 1
         self._ending: Ending | None = None
@@ -149,12 +149,28 @@ class Runner(Generic[F, W]):
                 self._append(Closed(decision.outcome, decision.reason, decision.exit_code, decision.cost_usd))
 
     def _do(self, do: Do) -> None:
-        opid = f"{self._next_op:04d}-{do.op}"
-        record = self._append(Intent(opid, do.op, str(self.state), do.args, do.attempt, do.debts))
-        pending = Pending(opid, do.op, str(self.state), do.args, do.attempt, record.at)
+        intent = Intent(f"{self._next_op:04d}-{do.op}", do.op, str(self.state), do.args, do.attempt, do.debts)
+        try:
+            record = self._append(intent)
+        except RecordRefused as refused:
+            self._not_done(intent, refused)
+            return
+        pending = Pending(intent.opid, do.op, intent.state, do.args, do.attempt, record.at, do.payload)
         self.listener.doing(self.lifecycle.awaits(pending), None)
         self._busy_steps = 0
         self._conclude(pending, protocol.perform(self._handler(), pending, self.world), settled=False)
+
+    def _not_done(self, intent: Intent, refused: RecordRefused) -> None:
+        """An intent that the journal refuses causes nothing; the lifecycle hears that it failed."""
+        for stated, outcome in unrecordable.without_effect(intent, refused.message):
+            try:
+                self._append(stated)
+            except RecordRefused as again:
+                refused = again
+                continue
+            self._append(outcome)
+            return
+        raise refused
 
     def _settle(self, pending: Pending) -> None:
         """An intent without a known outcome: ask the world, never act."""
@@ -200,13 +216,15 @@ class Runner(Generic[F, W]):
             result.retryable,
             result.debts,
         )
-        if self._seen.get(look.op) != seen:
+        before = self._seen.get(look.op)
+        if before is None or before[0] != seen:
             if not ok:  # that others still work is news again
-                self._seen = {op: each for op, each in self._seen.items() if each[1] is not None}
-            self._seen[look.op] = seen
-            self._append(body, live=result.live)
+                self._seen = {op: each for op, each in self._seen.items() if each[0][1] is not None}
+            record = self._append(body, live=result.live)
+            is_whole = getattr(record.body, "reason", None) != unrecordable.REASON
+            self._seen[look.op] = seen, None if is_whole else record.body
         else:
-            self._apply_unwritten(body, result.live)
+            self._apply_unwritten(before[1] or body, result.live)
 
     def _fire(self, fire: Fire) -> None:
         def write(rule: Rule) -> None:
@@ -234,6 +252,15 @@ class Runner(Generic[F, W]):
         return record
 
     def _write(self, body: Body) -> Record:
+        try:
+            return self._keep(body)
+        except RecordRefused as refused:
+            smaller = unrecordable.in_its_place(body, refused.message)
+            if smaller is None:
+                raise
+            return self._keep(smaller)
+
+    def _keep(self, body: Body) -> Record:
         try:
             return self._journal.append(body)
         except JournalUnwritable:

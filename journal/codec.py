@@ -15,8 +15,9 @@ from typing import Any, get_args
 import msgspec
 
 from rpd.journal.clock import to_rfc3339
-from rpd.journal.errors import RecordRefused
+from rpd.journal.errors import RecordRefused, RecordTooLarge
 from rpd.journal.records import ADVISORY, SCHEMA_VERSION, Body, Intent, Observation, Outcome, Record, Stamp, Transition
+from rpd.journal.size import cut, cut_all
 from rpd.journal.tolerant import NOT_JSON
 
 GENESIS = "0" * 32
@@ -28,7 +29,11 @@ LINE_BYTES_MAX = 1024 * 1024
 
 _SEAL_BYTES = len(',"z":""}') + 32
 _FREE_TEXT = ("error", "why", "text")
-_FREE_TEXT_MAX = 4000
+_FREE_TEXT_BYTES = 4000
+_CUT_INSIDE = frozenset({"outcome", "observation", "note"})
+"""Kinds of which `data` tells what was seen. Arguments of an intent are needed whole, to find out what became of it."""
+_INNER_TEXT_BYTES = 400
+"""A longer text in there is for people; names, ids and checksums are shorter."""
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _ENCODER = msgspec.json.Encoder(order="sorted")
@@ -95,14 +100,16 @@ def encode(
     epoch: int,
     at: Stamp,
     mask: Callable[[Any], Any] | None = None,
+    may_cut: bool = True,
 ) -> tuple[Record, bytes]:
     """The line for `body` (newline included) and the record that a reader gets back from it.
 
     It may differ from `body` as JSON does: inner tuples come back as lists, NaN and infinities as None, lone surrogates
     spelled out as `\\udcNN`.
 
-    `mask` rewrites the plain data before it is encoded. Free text for people is shortened when the line would be longer
-    than RECORD_BYTES_MAX. Raises RecordRefused when that is not enough, or when the body is not plain data.
+    `mask` rewrites the plain data before it is encoded, and before anything of it is cut. Texts for people are shortened
+    when the line would be longer than RECORD_BYTES_MAX. Raises RecordTooLarge when that is not enough, or not to be done
+    (`may_cut`), RecordRefused when the body is not plain data.
     """
     if not _RUN.match(run):
         raise RecordRefused(f"not a run id: {run!r}")
@@ -134,11 +141,13 @@ def encode(
         moment.wall,
     )
     line, z = _sealed(envelope)
-    if len(line) > RECORD_BYTES_MAX:
-        text = _ascii_json(_shortened(data))
-        line, z = _sealed(msgspec.structs.replace(envelope, data=msgspec.Raw(text)))
+    for shorten in (_with_short_text, _with_short_data) if may_cut else ():
         if len(line) > RECORD_BYTES_MAX:
-            raise RecordRefused(f"a {kind} record of {len(line)} bytes is too large ({RECORD_BYTES_MAX} at most)")
+            data = shorten(kind, data)
+            text = _ascii_json(data)
+            line, z = _sealed(msgspec.structs.replace(envelope, data=msgspec.Raw(text)))
+    if len(line) > RECORD_BYTES_MAX:
+        raise RecordTooLarge(f"a record ({kind}) of {len(line)} bytes is too large ({RECORD_BYTES_MAX} at most)")
     written = _body(kind, text)
     if written is None:
         raise RecordRefused(f"a {kind} record could not be read back")
@@ -241,10 +250,12 @@ def _without_surrogates(value: Any) -> Any:
     return value
 
 
-def _shortened(data: dict[str, Any]) -> dict[str, Any]:
-    short = dict(data)
-    for key in _FREE_TEXT:
-        text = short.get(key)
-        if isinstance(text, str) and len(text) > _FREE_TEXT_MAX:
-            short[key] = f"{text[:_FREE_TEXT_MAX]} [{len(text) - _FREE_TEXT_MAX} characters cut]"
-    return short
+def _with_short_text(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    texts = {key: data[key] for key in _FREE_TEXT if isinstance(data.get(key), str)}
+    return {**data, **{key: cut(text, _FREE_TEXT_BYTES) for key, text in texts.items()}}
+
+
+def _with_short_data(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    if kind not in _CUT_INSIDE:
+        return data
+    return {**data, "data": cut_all(data.get("data", {}), _INNER_TEXT_BYTES)}

@@ -8,7 +8,8 @@ JournalError
 ├── JournalNotOurs     another owner, a symlink, a world-writable folder, another config
 ├── JournalLost        records that were acknowledged are gone, or a newer owner exists elsewhere
 ├── JournalUnwritable  disk full, read-only, storage error
-└── RecordRefused      this one record cannot be written: too large, not data, or it holds a secret
+└── RecordRefused      this one record cannot be written: not data, or it holds a secret
+    └── RecordTooLarge ... or it is longer than a line may be
 """
 
 from __future__ import annotations
@@ -62,3 +63,7 @@ class JournalUnwritable(JournalError):
 
 class RecordRefused(JournalError):
     """The record itself cannot be written; the journal is unharmed and takes others."""
+
+
+class RecordTooLarge(RecordRefused):
+    """The record is longer than a line may be, whatever of its texts was cut."""

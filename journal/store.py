@@ -25,6 +25,7 @@ from rpd.journal.errors import (
     JournalTooNew,
     JournalUnwritable,
     RecordRefused,
+    RecordTooLarge,
 )
 from rpd.journal.folder import check_file, check_folder, make_folder
 from rpd.journal.lock import Lock, Owner
@@ -284,14 +285,15 @@ def _encode(
     body: Body, chain: codec.Chain, run_id: str, epoch: int, at: Stamp, redactor: Redactor | None
 ) -> tuple[Record, bytes]:
     seq, prev = chain.seq, chain.prev
-    record, line = codec.encode(body, seq=seq, prev=prev, run=run_id, epoch=epoch, at=at)
     if redactor is None:
-        return record, line
-    text = line.decode("ascii")
+        return codec.encode(body, seq=seq, prev=prev, run=run_id, epoch=epoch, at=at)
     # Where nothing is escaped or cut short, what stands in the line is what stands in the data: most lines are clean,
-    # and one search tells.
-    if "\\" not in text and len(line) < codec.RECORD_BYTES_MAX // 2 and not redactor.is_in(text):
-        return record, line
+    # and one search tells. Half a secret would not be found: nothing is cut before it is masked.
+    with contextlib.suppress(RecordTooLarge):
+        record, line = codec.encode(body, seq=seq, prev=prev, run=run_id, epoch=epoch, at=at, may_cut=False)
+        text = line.decode("ascii")
+        if "\\" not in text and not redactor.is_in(text):
+            return record, line
     record, line = codec.encode(body, seq=seq, prev=prev, run=run_id, epoch=epoch, at=at, mask=redactor.mask_data)
     if redactor.is_in(line.decode("ascii")):
         raise RecordRefused(f"a {record.raw_kind} record holds a secret")

@@ -133,6 +133,7 @@ class Facts(msgspec.Struct):
 
     problems: tuple[str, ...] | None = None
     paused: tuple[Paused, ...] | None = None  # pods of this lineage that wait to be taken up
+    paused_left_out: int = 0  # how many more there are than one record could hold
     not_taken: dict[str, str] = {}  # name of such a pod -> why it stays where it is
     taking: str | None = None  # name of the one last asked for
     handed_over: dict[str, str] = {}  # name of a pod -> the run that has it now

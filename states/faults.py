@@ -55,3 +55,4 @@ class Fault(StrEnum):
 
     # This side.
     INTERRUPTED = "interrupted"  # somebody asked for it
+    RECORD_REFUSED = "record_refused"  # the journal cannot hold the intent or the result, which is too large for it

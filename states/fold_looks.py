@@ -27,7 +27,9 @@ def _inputs_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 
 def _paused_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.paused = tuple(msgspec.convert(data["paused"], list[Paused]))
+    before = (facts.paused or ())[: data.get("after", 0)]
+    facts.paused = (*before, *msgspec.convert(data["paused"], list[Paused]))
+    facts.paused_left_out = data.get("left_out", 0)
 
 
 def _offers_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:

@@ -15,7 +15,7 @@ from rpd.states.link import stand_back
 from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
 from rpd.states.notice import budget_warning
 from rpd.states.outage import out_of_reach
-from rpd.states.policy import answer, is_protected, released_by, request_reason, used_up
+from rpd.states.policy import answer, is_protected, released_by, request_reason, request_why, used_up
 from rpd.states.sweep import decide_sweep
 
 MISSES_MIN = 3
@@ -60,7 +60,7 @@ def _requested(state: State, facts: Facts, now: Stamp) -> Decision | None:
         return _detached(state, facts, now)
     if facts.request == "gc" and facts.launch_intended and state not in WITH_JOB:
         return Fire(Trigger.CANCEL)  # the pod is given back, stopped; how the run ends is for `resume` to find out
-    return Fire(Trigger.CANCEL, request_reason(facts))
+    return Fire(Trigger.CANCEL, request_reason(facts), request_why(facts))
 
 
 def _detached(state: State, facts: Facts, now: Stamp) -> Decision | None:

@@ -3,6 +3,7 @@ read."""
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,6 +86,11 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "host": facts.opened.host,
         "tool_version": facts.opened.tool_version,
     }
+
+
+def checksum(manifest: dict[str, Any]) -> str:
+    """SHA-256 of a manifest as the journal tells of it."""
+    return hashlib.sha256(msgspec.json.encode(manifest, order="sorted")).hexdigest()
 
 
 def utc(wall: float) -> str | None:

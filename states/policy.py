@@ -44,9 +44,20 @@ def request_reason(facts: Facts) -> Reason:
         "terminate": Reason.TERMINATED,
         "gc": Reason.COLLECTED_BY_GC,
     }
-    if facts.request == "release" and facts.request_detail.get("storage_error"):
-        return Reason.STORAGE_ERROR
+    if facts.request == "release":
+        for fault in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
+            if facts.request_detail.get(fault):
+                return fault
     return words.get(facts.request or "", Reason.CANCELLED)
+
+
+def request_why(facts: Facts) -> str | None:
+    """What brought the end where nobody asked for it; None where somebody did."""
+    if request_reason(facts) is Reason.STORAGE_ERROR:
+        return "the journal could not be kept"
+    if request_reason(facts) is Reason.INTERNAL_ERROR:
+        return f"a fault of rpd itself: {facts.request_detail.get('fault', 'the journal has its trace')}"
+    return None
 
 
 def release_how(facts: Facts) -> Literal["stop", "delete"]:
@@ -68,7 +79,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         return "stop"  # what another owner left in the pod is not ours to delete
     outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
     policy = facts.job.lifecycle
-    if outcome is Outcome.FAILED and facts.reason is not Reason.STORAGE_ERROR:
+    if outcome is Outcome.FAILED and facts.reason not in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
         if facts.results_wait and (facts.request == "gc" or not facts.gave_up_collecting or facts.is_good):
             return "stop"  # `delete` counts as told to only for a failed job, after whatever could be fetched was
         return "delete" if policy.on_failure == "delete" else "stop"

@@ -26,6 +26,7 @@ NO_MORE_TIME = {
     Reason.BUDGET: "the budget is used up",
     Reason.IDLE: "the run was ended for doing nothing",
     Reason.STORAGE_ERROR: "the journal could not be kept",
+    Reason.INTERNAL_ERROR: "rpd itself failed",
 }
 """Endings that ask for no more of the pod's time, and why."""
 
@@ -117,10 +118,10 @@ def why_not_kept(facts: Facts) -> str | None:
     pod = facts.pod
     if pod is None or pod.id is None or pod.kept_until is not None or not _is_config_s_wish(facts):
         return None
-    if facts.request is not None:
-        return "somebody asked for the end"
     if facts.reason in NO_MORE_TIME:
         return NO_MORE_TIME[facts.reason]
+    if facts.request is not None:
+        return "somebody asked for the end"
     if pod.is_gone and pod.released_as is None:
         return "it is gone"
     if not is_protected(facts):

@@ -21,7 +21,7 @@ def count_survey(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
         _know(facts, pod)
     left = tuple(pod for pod in found if not _is_as_wanted(facts, pod))
     facts.survey_found = left
-    if left:
+    if left or data.get("left_out"):  # nobody knows how those are of which the record had no room to tell
         facts.clean_surveys, facts.clean_since, facts.release_proved = 0, None, False
         return
     facts.release_tries, facts.release_tried_since = 0, None

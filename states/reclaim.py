@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result
 from rpd.engine.errors import NotSent, Refused
 from rpd.journal.records import DebtChange, Stamp
+from rpd.states.bounds import LIST_BYTES, first_that_fit, listed, size_of
 from rpd.states.call import pack, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.names import Op, Trigger
@@ -13,6 +16,7 @@ from rpd.states.world import Paused, World
 
 TRIES_MAX = 3
 """Failed looks at the other journals before a fresh pod is rented."""
+DRIFT_BYTES = 8 * 1024
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -26,7 +30,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         tries = facts.tried(Op.FIND_PAUSED)
         if tries.failures >= TRIES_MAX:
             return Fire(Trigger.NOTHING_PAUSED, None, f"the other journals cannot be read ({tries.error})")
-        return Look(Op.FIND_PAUSED, {"lineage": facts.opened.lineage})
+        return Look(Op.FIND_PAUSED, {"lineage": facts.opened.lineage, "known": []})
     told = []
     for paused in facts.paused:
         if paused.pod_name in facts.pods:
@@ -40,20 +44,23 @@ def decide(facts: Facts, now: Stamp) -> Decision:
             told.append(f"pod {paused.pod_id} drifted, and stays paused: {'; '.join(differences)}")
             continue
         return _take(facts, paused, differences)
-    return Fire(Trigger.NOTHING_PAUSED, None, " | ".join(told) or None)
+    if facts.paused_left_out and facts.tried(Op.FIND_PAUSED).failures < TRIES_MAX:  # one record could not hold them all
+        known = [paused.pod_name for paused in facts.paused]
+        return Look(Op.FIND_PAUSED, {"lineage": facts.opened.lineage, "known": known})
+    return Fire(Trigger.NOTHING_PAUSED, None, listed(told, " | ") or None)
 
 
 def _take(facts: Facts, paused: Paused, differences: tuple[str, ...]) -> Do:
     is_unwanted = is_fresh_wanted(facts) or bool(differences and on_drift(facts) == "replace")
     debt = DebtChange(paused.pod_name, "storage", "open", usd_per_hour=stopped_usd_per_hour(paused))
-    args = pack(paused=paused, is_unwanted=is_unwanted, drift=differences)
+    args = pack(paused=paused, is_unwanted=is_unwanted, drift=first_that_fit(differences, DRIFT_BYTES))
     return Do(Op.TAKE_OVER, args, 1, (debt,))
 
 
 def perform(pending: Pending, world: World) -> Result:
     """Read what other runs have left, or take one of it over."""
     if pending.op == Op.FIND_PAUSED:
-        return Result(data=pack(paused=world.lineage.paused(str(pending.args["lineage"]))))
+        return Result(data=_found(world.lineage.paused(str(pending.args["lineage"])), pending.args["known"]))
     if pending.op != Op.TAKE_OVER:
         raise unknown_operation(pending)
     paused = unpack(pending, "paused", Paused)
@@ -70,6 +77,14 @@ def probe(pending: Pending, world: World) -> Result | None:
     if world.lineage.has_taken(paused):
         return _taken(pending)
     return _not_taken(paused, "not_taken", f"it is still run {paused.run_id}'s")
+
+
+def _found(paused: tuple[Paused, ...], known: list[str]) -> dict[str, Any]:
+    """As many of those not `known` yet as one record can hold, and how many more there are. One that was ordered with so
+    long a start command that no record holds it is left alone."""
+    others = [each for each in paused if each.pod_name not in known and size_of(each) <= LIST_BYTES]
+    told = first_that_fit(others)
+    return pack(paused=told, after=len(known), left_out=len(others) - len(told))
 
 
 def _taken(pending: Pending) -> Result:

@@ -1,12 +1,13 @@
-"""report: the manifest is written; a pure function of the journal, so it can be written again at any time."""
+"""report: the manifest is written; a pure function of the journal and a moment, so it can be written again at any time.
+Its intent has its checksum and that moment: with some hundred artifacts the manifest is larger than a record may be."""
 
 from __future__ import annotations
 
 from rpd.engine.decision import Decision, Do, Fire, Pending, Result
 from rpd.journal.records import Stamp
-from rpd.states.call import repeatable, unknown_operation
+from rpd.states.call import pack, repeatable, unknown_operation
 from rpd.states.facts import Facts
-from rpd.states.manifest import manifest
+from rpd.states.manifest import checksum, manifest
 from rpd.states.names import Op, Trigger
 from rpd.states.notice import end_notice
 from rpd.states.world import World
@@ -25,7 +26,9 @@ def decide_telling(facts: Facts, now: Stamp) -> Decision | None:
     if told is not None:
         return told
     if facts.manifest_sha256 is None and facts.tried(Op.WRITE_MANIFEST).failures < TRIES_MAX:
-        return Do(Op.WRITE_MANIFEST, {"run_dir": facts.opened.run_dir, "manifest": manifest(facts, now)})
+        whole = manifest(facts, now)
+        args = pack(run_dir=facts.opened.run_dir, at=now, checksum=checksum(whole))
+        return Do(Op.WRITE_MANIFEST, args, payload=whole)
     return None
 
 
@@ -33,9 +36,7 @@ def perform(pending: Pending, world: World) -> Result:
     """Write the manifest."""
     if pending.op != Op.WRITE_MANIFEST:
         raise unknown_operation(pending)
-    return Result(
-        data={"sha256": world.workspace.write_manifest(str(pending.args["run_dir"]), pending.args["manifest"])}
-    )
+    return Result(data={"sha256": world.workspace.write_manifest(str(pending.args["run_dir"]), pending.payload)})
 
 
 def probe(pending: Pending, world: World) -> Result | None:

@@ -9,6 +9,7 @@ import msgspec
 from rpd.engine.deadline import elapsed, remaining
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
+from rpd.states.bounds import listed
 from rpd.states.call import pause_left, repeatable, unknown_operation
 from rpd.states.facts import Candidate, Facts, Refusal, candidate_key
 from rpd.states.names import Op, Reason, Trigger
@@ -44,10 +45,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if left > 0.0:
         return Wait(min(left, _stock_pause_left(facts, now)), "stock; nothing is rented meanwhile", now.wall + left)
     dear = any(not _is_affordable(facts, each) for each in candidates(facts))
-    tried = (
-        "; ".join(f"{key}: {refusal.text}" for key, refusal in facts.refusals.items())
-        or "no candidate is within the price cap"
-    )
+    refused = [f"{key}: {refusal.text}" for key, refusal in facts.refusals.items()]
+    tried = listed(refused) or "no candidate is within the price cap"
     return Fire(Trigger.NO_CANDIDATE, _why_none(facts, dear), tried)
 
 
@@ -157,5 +156,10 @@ def probe(pending: Pending, world: World) -> Result | None:
 
 
 def _relevant(offers: tuple[Offer, ...], gpu_ids: Sequence[str]) -> tuple[Offer, ...]:
-    """Those of the config, without the data centers, which would fill the journal and are only a hint."""
-    return tuple(msgspec.structs.replace(offer, datacenter_ids=()) for offer in offers if offer.gpu_id in gpu_ids)
+    """Those of the config, each once (with a price, where one says so), without the data centers, which would fill the journal and are only a hint."""
+    named: dict[tuple[str, str], Offer] = {}
+    for offer in offers:
+        known = named.get((offer.gpu_id, offer.cloud))
+        if offer.gpu_id in gpu_ids and (known is None or not known.usd_per_hour):
+            named[offer.gpu_id, offer.cloud] = msgspec.structs.replace(offer, datacenter_ids=())
+    return tuple(named.values())

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from rpd.engine.decision import Decision, Do, Fire, Pending, Result
 from rpd.journal.records import Stamp
+from rpd.states.bounds import TAIL_BYTES, last_that_fit
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.faults import Fault
@@ -23,6 +24,7 @@ TIMED_OUT = 124
 """The exit code of a step that was ended because its time was up; some tools use it, too."""
 FATAL = frozenset(
     {Fault.PATH_REFUSED, Fault.DISK_FULL, Fault.NO_TOOL, Fault.WRONG_POD, Fault.AUTH_REFUSED, Fault.SECRET_MISSING}
+    | {Fault.RECORD_REFUSED}
 )
 """Faults that another try cannot mend."""
 
@@ -103,9 +105,10 @@ def perform(pending: Pending, world: World) -> Result:
         raise unknown_operation(pending)
     step = unpack(pending, "step", Step)
     done: StepResult = world.remote.run_step(unpack(pending, "target", Target), step)
-    return Result(
-        data={"key": step.done_key, **pack(exit_code=done.exit_code, tail=done.tail, seconds=round(done.seconds, 3))}
-    )
+    tail = last_that_fit(done.tail, TAIL_BYTES)
+    left_out = {"left_out": len(done.tail) - len(tail)} if len(tail) < len(done.tail) else {}
+    told = pack(exit_code=done.exit_code, tail=tail, seconds=round(done.seconds, 3), **left_out)
+    return Result(data={"key": step.done_key, **told})
 
 
 def probe(pending: Pending, world: World) -> Result | None:

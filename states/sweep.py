@@ -10,6 +10,7 @@ from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Do, Look, Pending, Result
 from rpd.engine.errors import Refused
 from rpd.journal.records import DebtChange, Stamp
+from rpd.states.bounds import first_that_fit
 from rpd.states.call import pack, pause_left, pod_data
 from rpd.states.facts import Facts, Found
 from rpd.states.names import Op
@@ -131,8 +132,10 @@ def _survey(pending: Pending, world: World) -> Result:
         # A pod that somebody renamed is still ours; another one under a reused id is not.
         if pod is not None and may_name_run(pod, born.get(pod.id, run_id)):
             pods[pod.id] = pod
-    found = sorted(pods.values(), key=lambda each: (each.name, each.id))
-    data = {"found": [msgspec.to_builtins(Found(pod.id, pod.name, pod.status)) for pod in found]}
+    found = sorted(pods.values(), key=lambda each: (each.status == "TERMINATED", each.name, each.id))
+    told = first_that_fit([Found(pod.id, pod.name, pod.status) for pod in found])
+    left_out = sum(pod.status != "TERMINATED" for pod in found[len(told) :])
+    data = {"found": msgspec.to_builtins(told), **({"left_out": left_out} if left_out else {})}
     return Result(data=data, debts=_reopened(pending, found))
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result
 from rpd.journal.records import Stamp
+from rpd.states.bounds import first_that_fit, listed
 from rpd.states.call import pack, repeatable, unpack
 from rpd.states.facts import Facts
 from rpd.states.job import Job
@@ -20,14 +19,16 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if facts.problems is None:
         return Look(Op.CHECK_INPUTS, pack(job=facts.job, run_dir=facts.opened.run_dir))
     if facts.problems:
-        return Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, "; ".join(facts.problems))
+        return Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, listed(facts.problems))
     return Fire(Trigger.SPEC_ACCEPTED)
 
 
 def perform(pending: Pending, world: World) -> Result:
     """Ask the workspace for problems."""
     problems = world.workspace.check_inputs(unpack(pending, "job", Job), str(pending.args["run_dir"]))
-    return Result(data={"problems": msgspec.to_builtins(problems)})
+    told = first_that_fit(problems)
+    more = len(problems) - len(told)
+    return Result(data={"problems": [*told, *([f"and {more} more problems"] if more else [])]})
 
 
 def probe(pending: Pending, world: World) -> Result | None:

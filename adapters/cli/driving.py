@@ -210,7 +210,8 @@ def _rescue(journal: Journal, access: Access, told: Told, home: Path, fault: Exc
         told.recorded(journal.append(Note("internal_error", trace)))
     output.note(["error: internal error; the trace is in the journal; giving the pod back", trace.splitlines()[-1]])
     control = ProcessControl()
-    control.ask(Request("release", "internal error", {"how": "stop", "internal_error": True}))
+    detail = {"how": "stop", "internal_error": True, "fault": trace.splitlines()[-1]}
+    control.ask(Request("release", "internal error", detail))
     try:
         journal.records = read(journal.path).records
         with signal_requests(control.ask):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.checking.payload import judged, payloads
+from rpd.adapters.checking.room import too_large
 from rpd.adapters.cli import output
 from rpd.adapters.cli.credit import require_credit
 from rpd.adapters.cli.day import room_in_the_day
@@ -59,7 +60,9 @@ def run_file(
     """Load, check, open the journal, drive."""
     loaded = said.load(job)
     home = state_home()
-    problems = LocalWorkspace(home).check_inputs(loaded.job, loaded.run_dir)
+    problems = [*LocalWorkspace(home).check_inputs(loaded.job, loaded.run_dir)]
+    if (problem := too_large(loaded.config)) is not None:
+        problems.append(problem)
     if problems:
         raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))
     if not new:

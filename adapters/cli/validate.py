@@ -11,6 +11,7 @@ import msgspec
 
 from rpd.adapters.checking.finding import Finding, error, warning
 from rpd.adapters.checking.payload import judged, payloads
+from rpd.adapters.checking.room import too_large
 from rpd.adapters.cli import output
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.local.dirs import state_home
@@ -73,6 +74,8 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
     job = loaded.job
     for problem in LocalWorkspace(state_home()).check_inputs(job, loaded.run_dir):
         yield error("local", problem)
+    if (problem := too_large(loaded.config)) is not None:
+        yield error("size", problem)
     if job.pod.args is not None and "start.sh" not in job.pod.args:
         yield warning(
             "args", "pod.args takes the place of the image's start command: without sshd in it no pod is reached"

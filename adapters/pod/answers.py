@@ -13,6 +13,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,15}\Z")
 _LARGEST = 1e12
 """A number beyond this is no time and no size; a journal could not hold every one."""
 _TAIL_LINES = 40
+_TOOLS_MAX = 32
 _LINE_CHARACTERS = 2000
 
 Fields = dict[str, str]
@@ -52,7 +53,7 @@ def claim_of(fields: Fields) -> Claim:
 def greeting_of(text: str, host_key: str) -> Greeting:
     """Raises ValueError when it is not a greeting."""
     fields = fields_of(text)
-    tools = tuple(clean(line.partition("=")[2]) for line in text.split("\n") if line.startswith("tool="))
+    tools = tuple(clean(line.partition("=")[2])[:64] for line in text.split("\n") if line.startswith("tool="))
     seq, _, z = fields.get("anchor", "").partition(" ")
     gpus = fields.get("gpus", "")
     return Greeting(
@@ -61,7 +62,7 @@ def greeting_of(text: str, host_key: str) -> Greeting:
         container=fields["container"],
         clock=_number(fields["clock"]) or _moment(fields["clock_s"]),
         gpus=whole(gpus) if gpus else None,
-        tools=tools,
+        tools=tools[:_TOOLS_MAX],
         epoch=whole(fields["epoch"]),
         anchor_seq=whole(seq) if seq else None,
         anchor_z=z or None,

@@ -72,6 +72,7 @@ WHY: dict[Reason, tuple[str, str]] = {
     Reason.TERMINATED: ("the process was told to end", ""),
     Reason.COLLECTED_BY_GC: ("nobody drove the run any more, and rpd gc cleaned up", ""),
     Reason.STORAGE_ERROR: ("the journal could not be kept on this disk", "make room; then rpd resume"),
+    Reason.INTERNAL_ERROR: ("a fault of rpd itself", "the trace is in the journal: rpd events; please report it"),
     Reason.TAKEN_OVER: ("another owner, with a copy of this journal, acts on the run", "use the other machine"),
     Reason.HOST_NEVER_BOOTED: ("this host did not come up in time", ""),
     Reason.WRONG_HARDWARE: ("the pod had other hardware than was ordered", ""),

@@ -52,6 +52,7 @@ class FakeJob:
     artifacts: dict[str, str] = field(default_factory=dict)  # remote path -> "missing", "corrupt", "refused"; else ok
     commands: dict[str, int] = field(default_factory=dict)  # command -> exit code, 0 by default
     command_seconds: dict[str, float] = field(default_factory=dict)  # command -> how long it takes, 3 s by default
+    tail: tuple[str, ...] = ("last line",)  # of every command
 
 
 @dataclass
@@ -135,7 +136,7 @@ class FakeRemote:
             pod.disk[f"step {step.command}"] = step.round
         self.fuse.reach(f"after step {step.label}")
         self._plan("run_step", effect=True)
-        return StepResult(run.exit_code, ("last line",), run.ends_at - run.started_at)
+        return StepResult(run.exit_code, self.job.tail, run.ends_at - run.started_at)
 
     def _run_of(self, pod: FakePod, steps: dict[str, _Run], step: Step) -> _Run:
         """The execution that is done or under way (it outlives the link), else a new one."""

@@ -105,6 +105,8 @@ class Stage:
         self.journal = MemoryJournal(RUN_ID, self.clock.now)
         self.config = job_config(**config)
         self.profile = {"name": "test", "url": "http://192.0.2.9", **(profile or {})}
+        self.lifecycle = JOB_LIFECYCLE
+        self.options: dict[str, Any] = {}  # what was asked for beside the config
         self.runner: Runner[Facts, World] | None = None
         self.emergency: MemoryJournal | None = None
         self.hear_decision: Callable[[Decision], None] = lambda decision: None
@@ -124,7 +126,7 @@ class Stage:
         self._set_fuse(fuse or Fuse())
         world = World(self.cloud, self.remote, self.workspace, self.clock, self.lineage)
         self.runner = Runner(
-            replace(JOB_LIFECYCLE, interrupts=self._interrupts),
+            replace(self.lifecycle, interrupts=self._interrupts),
             MACHINE,
             records,
             self.journal,
@@ -139,7 +141,7 @@ class Stage:
     def decide(self, facts: Facts, now: Stamp) -> Decision:
         """What the lifecycle would do with these facts."""
         decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)
-        return decision if decision is not None else JOB_LIFECYCLE.handlers[facts.state].decide(facts, now)
+        return decision if decision is not None else self.lifecycle.handlers[facts.state].decide(facts, now)
 
     def finish(self, ending: Ending | None = None, tries: int = 8) -> Ending:
         """Resume until the run is closed."""
@@ -215,4 +217,5 @@ class Stage:
             user="user",
             host="host",
             token="a" * 26,
+            options=self.options,
         )

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from rpd.journal.clock import from_rfc3339, to_rfc3339
 from rpd.journal.codec import GENESIS, RECORD_BYTES_MAX, Chain, LineError, decode_line, encode, event_name
-from rpd.journal.errors import RecordRefused
+from rpd.journal.errors import RecordRefused, RecordTooLarge
 from rpd.journal.reader import parse
 from rpd.journal.records import Body, Intent, Left, Note, Observation, Outcome, Record, Stamp, Transition
 from rpd.journal.redact import Secret
+from rpd.journal.size import cut, encoded_bytes
 from tests.journal.samples import life, lines, opened
 
 AT = Stamp(1_795_000_000.25, 12.5, "boot")
@@ -119,10 +120,38 @@ def test_a_record_has_64_kib_and_free_text_gives_way_first() -> None:
     assert record.body.error is not None
     assert record.body.error.endswith("characters cut]")
     assert record.body.data == {"id": "p1"}
-    room = RECORD_BYTES_MAX - len(put(Note("t", data={"x": ""}))[1])
-    assert len(put(Note("t", data={"x": "y" * room}))[1]) == RECORD_BYTES_MAX
-    with pytest.raises(RecordRefused, match="too large"):
-        put(Note("t", data={"x": "y" * (room + 1)}))
+    room = RECORD_BYTES_MAX - len(put(Intent("1", "o", "s", {"x": ""}))[1])
+    assert len(put(Intent("1", "o", "s", {"x": "y" * room}))[1]) == RECORD_BYTES_MAX
+    with pytest.raises(RecordTooLarge, match="too large"):
+        put(Intent("1", "o", "s", {"x": "y" * (room + 1)}))
+
+
+@pytest.mark.parametrize("text", ["x" * 9000, "進" * 9000, "\x00" * 9000, "🟩" * 9000, '"' * 9000, "\udc80" * 9000])
+def test_texts_of_what_was_seen_are_cut_where_a_line_would_be_too_long_and_nothing_else(text: str) -> None:
+    data = {"key": "k" * 300, "lines": [text] * 12, "n": 7, "deep": {"text": text}}
+    for body in (Outcome("1", "o", "ok", data=data), Observation("o", data), Note("t", data=data)):
+        record, line = put(body)
+        assert len(line) <= RECORD_BYTES_MAX and isinstance(record.body, Outcome | Observation | Note)
+        told = record.body.data
+        assert told["key"] == data["key"] and told["n"] == 7 and len(told["lines"]) == 12
+        assert all(each.endswith("characters cut]") for each in (*told["lines"], told["deep"]["text"]))
+        assert max(encoded_bytes(each) for each in told["lines"]) <= 400 + len(" [9000 characters cut]")
+    whole = {"lines": ["x" * 9000] * 3}
+    assert put(Outcome("1", "o", "ok", data=whole))[0].body == Outcome("1", "o", "ok", data=whole)
+    with pytest.raises(RecordTooLarge):
+        put(Outcome("1", "o", "ok", data=data), may_cut=False)
+
+
+@given(st.text(max_size=300), st.integers(0, 200))
+def test_a_cut_text_takes_no_more_than_it_may(text: str, most: int) -> None:
+    record, line = put(Note("t", text))
+    assert len(line) - len(put(Note("t", ""))[1]) - (len('"text":"",') if text else 0) == encoded_bytes(text)
+    kept, found, told = cut(text, most).rpartition(" [")
+    if encoded_bytes(text) <= most:
+        assert cut(text, most) == text
+    else:
+        assert text.startswith(kept) and encoded_bytes(kept) <= most < encoded_bytes(text[: len(kept) + 1])
+        assert told == f"{len(text) - len(kept)} characters cut]"
 
 
 def test_a_reader_stops_at_lines_of_a_mebibyte() -> None:

@@ -17,6 +17,7 @@ from tests.fakes.fuse import Crash
 from tests.simulation.cloud import CANARY
 from tests.simulation.laptop import Leave
 from tests.simulation.schedule import Strike
+from tests.simulation.verbose import at_length
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
@@ -34,6 +35,7 @@ AMOUNTS: dict[str, tuple[float, ...]] = {
     "bytes": (1.0, 30.0, 200.0),
     "share": (0.0, 0.3, 0.9, 1.0),
     "turns": (1.0, 5.0, 20.0, 80.0, 1000.0),
+    "length": (3000.0, 40_000.0, 90_000.0, 300_000.0),  # a record holds 64 KiB
 }
 
 
@@ -61,6 +63,19 @@ def _error(kind: type[RpdError], reason: str, *, retryable: bool = True) -> Act:
     return act
 
 
+def _verbose(kind: type[RpdError], reason: str) -> Act:
+    """The other side has much to say."""
+
+    def act(sim: Simulation, strike: Strike) -> str | None:
+        raise kind(f"{reason}: " + at_length(strike.amount), reason=reason, retryable=True)
+
+    return act
+
+
+def _long(word: str) -> Act:
+    return lambda sim, strike: f"{word}:{strike.amount}"
+
+
 def _reads() -> list[Fault]:
     faults = []
     for call in ("get", "list", "offers"):
@@ -68,9 +83,14 @@ def _reads() -> list[Fault]:
             Fault(f"{call} is answered 503", f"call:{call}", _error(Unavailable, "server_error")),
             Fault(f"{call} is limited in rate", f"call:{call}", _error(Unavailable, "rate_limited")),
             Fault(f"{call} finds the key refused", f"call:{call}", _error(Refused, "key_refused", retryable=False)),
+            Fault(f"{call} is answered 503 at length", f"call:{call}", _verbose(Unavailable, "server_error"), "length"),
         ]
     return [
         *faults,
+        Fault("get describes the pod at length", "call:get", _long("long"), "length"),
+        Fault("list shows a great many pods of others", "call:list", _long("many"), "length"),
+        Fault("offers names everything many times", "call:offers", _long("many"), "length"),
+        Fault("the provider's log has long lines", "call:system_log", _long("long"), "length"),
         Fault("get answers 404", "call:get", _word("missing")),
         Fault("list lags behind", "call:list", lambda sim, strike: sim.lag(strike.amount), "outage"),
         Fault("list leaves env out", "call:list", _word("no_env")),
@@ -87,6 +107,8 @@ def _effects() -> list[Fault]:
             Fault(f"{call} is limited in rate", f"call:{call}", _error(Refused, "rate_limited")),
             Fault(f"{call} finds the key refused", f"call:{call}", _error(Refused, "key_refused", retryable=False)),
         ]
+    for call, reason in (("create", "no_capacity"), ("start", "start_refused"), ("stop", "conflict"), ("delete", "conflict")):
+        faults.append(Fault(f"{call} is refused at length", f"call:{call}", _verbose(Refused, reason), "length"))
     for call in ("start", "stop", "delete"):
         faults.append(Fault(f"{call} answers 404 for a pod that lives", f"call:{call}", _word("unseen")))
     return [
@@ -124,8 +146,14 @@ def _over_ssh() -> list[Fault]:
         ]
     for call in ("step", "push", "launch"):
         faults.append(Fault(f"the pod's disk is full at {call}", f"ssh:{call}", _error(Refused, "disk_full")))
+    for call in READS_OVER_SSH:
+        faults.append(Fault(f"{call} fails at length", f"ssh:{call}", _verbose(Unavailable, "unreadable"), "length"))
     return [
         *faults,
+        Fault("the commands print long lines", "ssh:step", _long("long"), "length"),
+        Fault("the claim says much", "ssh:claim", _long("long"), "length"),
+        Fault("the watched job says much", "ssh:watch", _long("long"), "length"),
+        Fault("many paths may not be created here", "ssh:pull", _long("long"), "length"),
         Fault("another pod answers", "ssh:greet", _error(Refused, "wrong_pod", retryable=False)),
         Fault("the pod has too few GPUs", "ssh:greet", _word("few_gpus")),
         Fault("the switch cannot prove itself", "ssh:arm", _word("no_probe")),

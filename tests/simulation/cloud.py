@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
 from rpd.states.world import Offer, Pod, PodOrder
 from tests.fakes.answers import no_answer, refusal
 from tests.fakes.cloud import CALLS_MAX, DROPPED_SECONDS, LATENCY_SECONDS, FakeCloud, FakePod
+from tests.simulation.verbose import at_length, length_of, lines_of
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
@@ -111,28 +114,31 @@ class SimCloud(FakeCloud):
 
     def get(self, pod_id: str) -> Pod | None:
         self._enter("get")
-        if self.sim.director.moment("call:get") == "missing":
-            return None
+        step = self.sim.director.moment("call:get")
         pod = self.pods.get(pod_id)
-        return self._view(pod) if pod is not None and self._is_visible(pod) else None
+        if step == "missing" or pod is None or not self._is_visible(pod):
+            return None
+        view = self._view(pod)
+        return msgspec.structs.replace(view, image=at_length(length_of(step))) if length_of(step) else view
 
     def list(self) -> tuple[Pod, ...]:
         self._enter("list")
         step = self.sim.director.moment("call:list")
+        crowd = tuple(Pod(f"other{n}", f"other-{n}", "RUNNING") for n in range(int(length_of(step)) // 100))
         shown = [self._view(pod) for pod in self.pods.values() if self._is_visible(pod) and not self._lags(pod)]
         if step == "no_env":
             return tuple(Pod(pod.id, pod.name, pod.status, pod.image, pod.usd_per_hour) for pod in shown)
-        return tuple(shown)
+        return (*crowd, *shown)
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
         self._enter("offers")
-        self.sim.director.moment("call:offers")
-        return tuple(Offer(gpu, "SECURE", price) for gpu, price in self.prices.items())
+        times = 1 + int(length_of(self.sim.director.moment("call:offers"))) // 100
+        return tuple(Offer(gpu, "SECURE", price) for gpu, price in self.prices.items()) * times
 
     def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
         self._enter("system_log", effect=None)
-        self.sim.director.moment("call:system_log")
-        return ("pulling image",)
+        step = self.sim.director.moment("call:system_log")
+        return lines_of(length_of(step), lines) if length_of(step) else ("pulling image",)
 
     # Inside.
 

@@ -31,6 +31,8 @@ from tests.fakes.cloud import FakePod
 from tests.fakes.remote import CALL_SECONDS, TIMEOUT_SECONDS, FakeRemote, _Run, unheard
 from tests.fakes.switch import is_restart_proof
 
+from tests.simulation.verbose import at_length, length_of, lines_of
+
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
@@ -80,6 +82,9 @@ class SimRemote(FakeRemote):
     def run_step(self, target: Target, step: Step) -> StepResult:
         self.in_call = "step", "run_step"
         result = super().run_step(target, step)
+        if length_of(self._met):  # and again whenever it is asked for
+            self.job.tail = lines_of(length_of(self._met), 40)
+            result = msgspec.structs.replace(result, tail=self.job.tail)
         return self._answered(self._met, result)
 
     def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:
@@ -118,21 +123,21 @@ class SimRemote(FakeRemote):
 
     def read_claim(self, target: Target, job: JobRef) -> Claim:
         pod = self._inside(target)
-        self.sim.director.moment("ssh:claim")
+        step = self.sim.director.moment("ssh:claim")
         self._check_owner(pod, target)
-        return unheard(self._claim(pod, target, job))
+        return self._at_length(step, unheard(self._claim(pod, target, job)))
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         end = self.clock.real + seconds
         pod = self._inside(target)
-        self.sim.director.moment("ssh:watch")
+        step = self.sim.director.moment("ssh:watch")
         self._mark_owner(target, pod)
         known = None
         while True:
             claim = self._claim(pod, target, job)
             known = claim.heard if known is None else known
             if claim.phase != "running" or self.clock.real >= end or self.control.pending() or claim.heard != known:
-                return claim
+                return self._at_length(step, claim)
             run = pod.volume[f"claim-{target.run_id}-{job.launch}"]
             assert isinstance(run, _Run)
             words = (run.started_at + at for at in self.job.says.values())
@@ -179,6 +184,9 @@ class SimRemote(FakeRemote):
                 pulled = Pulled(pull.label, is_missing=True)
             else:
                 self.checkpoints_here.add(pull.remote_path)
+        if length_of(self._met):
+            paths = lines_of(length_of(self._met), 20)
+            return msgspec.structs.replace(pulled, refused=len(paths), refused_paths=paths)
         self.delivered.add((self.sim.laptop.name, pull.label))
         return self._answered(self._met, pulled)
 
@@ -224,6 +232,9 @@ class SimRemote(FakeRemote):
         if fault == "cut":
             raise Ambiguous("the link was lost", reason="link_lost", detail={"sent": True})
         return answer
+
+    def _at_length(self, fault: str | None, claim: Claim) -> Claim:
+        return msgspec.structs.replace(claim, note=at_length(length_of(fault))) if length_of(fault) else claim
 
     def _execute(self, pod: FakePod, target: Target, order: LaunchOrder) -> _Run:
         now = self.clock.real

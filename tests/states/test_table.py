@@ -62,6 +62,7 @@ def test_exit_codes_are_those_of_the_manual() -> None:
         by_code.setdefault(code, set()).add(outcome)
     assert by_code == {
         0: {Outcome.SUCCEEDED},
+        1: {Outcome.FAILED},
         2: {Outcome.REFUSED},
         4: {Outcome.REFUSED},
         5: {Outcome.FAILED},

@@ -1,0 +1,20 @@
+"""Whether a job fits into the records of a journal, which is known before anything is rented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rpd.states.bounds import JOB_BYTES, size_of
+
+
+def too_large(config: Any) -> str | None:
+    """Why the rendered job cannot be kept in the journal, and what to do; None when it fits."""
+    size = size_of(msgspec.to_builtins(config))
+    if size <= JOB_BYTES:
+        return None
+    return (
+        f"the rendered job takes {size} bytes of a record, which holds {JOB_BYTES} of it; put a long script into a staged "
+        "file and call it from run.body, and many files into one folder"
+    )

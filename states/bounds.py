@@ -1,0 +1,56 @@
+"""How much of what comes from outside goes into one record (64 KiB), in the bytes it takes there. Whole items only: a cut
+text is the journal's own business, after it has masked the secrets in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from rpd.journal.size import encoded_bytes
+
+T = TypeVar("T")
+TAIL_BYTES = 16 * 1024
+"""Last words of a command."""
+LIST_BYTES = 32 * 1024
+"""A list of what was found."""
+JOB_BYTES = 60 * 1024
+"""A whole job: record 0 holds it, and each intent a part of it, beside what else they say."""
+NAMED_MAX = 20
+"""Items of a list that a sentence names."""
+
+
+def first_that_fit(items: Sequence[T], most: int = LIST_BYTES) -> tuple[T, ...]:
+    """The first items, as many as together take up to `most` bytes; at least one."""
+    room, count = most, 0
+    for item in items:
+        room -= size_of(item)
+        if room < 0 and count:
+            break
+        count += 1
+    return tuple(items[:count])
+
+
+def last_that_fit(items: Sequence[T], most: int) -> tuple[T, ...]:
+    """The same from the end."""
+    return first_that_fit(items[::-1], most)[::-1]
+
+
+def listed(texts: Sequence[str], between: str = "; ") -> str:
+    """A list in a sentence, and how many more there are."""
+    more = len(texts) - NAMED_MAX
+    return between.join([*texts[:NAMED_MAX], *([f"and {more} more"] if more > 0 else [])])
+
+
+def size_of(item: Any) -> int:
+    """Bytes in a record, with what stands between two items."""
+    if isinstance(item, str):
+        return encoded_bytes(item) + 3
+    if isinstance(item, dict):
+        return 2 + sum(size_of(name) + size_of(value) for name, value in item.items())
+    if isinstance(item, list | tuple):
+        return 3 + sum(map(size_of, item))
+    if isinstance(item, msgspec.Struct):
+        return size_of(msgspec.to_builtins(item))
+    return len(repr(item)) + 1

@@ -1,0 +1,269 @@
+"""What comes from outside may be of any size; a record holds 64 KiB. No run that owes something ends of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from rpd.engine.decision import Do, Pending, Result
+from rpd.engine.errors import Refused
+from rpd.engine.lifecycle import Handler
+from rpd.engine.runner import Ending
+from rpd.journal.codec import RECORD_BYTES_MAX
+from rpd.journal.records import Intent, Observation, Outcome, Stamp, Transition
+from rpd.states.facts import Facts
+from rpd.states.job import Job
+from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.manifest import checksum, manifest
+from rpd.states.names import Op, State
+from rpd.states.reuse import shape
+from rpd.states.world import Paused, PodOrder, World
+from tests.fakes.remote import FakeJob
+from tests.fakes.stage import Stage
+from tests.states.test_lives import ended
+
+TAILS = {
+    "ascii": ("x" * 1660,) * 40,
+    "cjk": ("進捗" * 145,) * 40,
+    "bars": ("█" * 290,) * 40,
+    "astral": ("🟩" * 2000,) * 40,
+    "quotes": ('"\\' * 1000,) * 40,
+    "surrogates": ("\udc80" * 2000,) * 40,
+    "one": ("進" * 30_000,),
+}
+
+
+def bodies(stage: Stage, kind: type[Any], op: str = "") -> list[Any]:
+    found = [record.body for record in stage.journal.records() if isinstance(record.body, kind)]
+    return [body for body in found if not op or body.op == op]
+
+
+# Four ordinary ways.
+
+
+@pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
+@pytest.mark.parametrize("exit_code", [0, 3])
+def test_the_last_lines_of_a_command_may_be_long(tail: tuple[str, ...], exit_code: int) -> None:
+    stage = Stage(FakeJob(commands={"pip install .": exit_code}, tail=(*tail[:-1], tail[-1] + " the end")))
+    wanted = ("failed", "setup", 5) if exit_code else ("succeeded", "job_succeeded", 0)
+    assert ended(stage.process()) == wanted
+    stage.assert_settled()
+    told = bodies(stage, Outcome, Op.RUN_STEP)[0]
+    assert told.status == "ok" and (len(tail) == 1 or told.data["tail"][-1].endswith(" the end"))
+    assert len(told.data["tail"]) + told.data.get("left_out", 0) == len(tail)
+    assert max(map(len, stage.journal.lines)) <= RECORD_BYTES_MAX
+
+
+def test_two_hundred_artifacts_are_collected_and_the_run_ends() -> None:
+    artifacts = [
+        {
+            "label": f"checkpoint of epoch {n:03}",
+            "remote_path": f"/workspace/train/out/epoch-{n:03}",
+            "local_path": f"/home/user/project/artifacts/runpod/train-20270115/checkpoints/{n:03}",
+        }
+        for n in range(200)
+    ]
+    stage = Stage(artifacts=artifacts)
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+    assert stage.workspace.manifest is not None
+    assert [each["status"] for each in stage.workspace.manifest["artifacts"]] == ["pulled"] * 200
+
+
+def test_the_manifest_is_made_again_from_the_journal() -> None:
+    stage = Stage()
+    stage.process()
+    intent = bodies(stage, Intent, Op.WRITE_MANIFEST)[0]
+    assert set(intent.args) == {"run_dir", "at", "checksum"}
+    records = stage.journal.records()
+    facts = JOB_LIFECYCLE.new_facts(records[0].body, records[0].run)  # type: ignore[arg-type]
+    for record in records[: next(n for n, each in enumerate(records) if each.body == intent)]:
+        JOB_LIFECYCLE.apply(facts, record)
+    again = manifest(facts, msgspec.convert(intent.args["at"], Stamp))
+    assert again == stage.workspace.manifest and checksum(again) == intent.args["checksum"]
+
+
+def test_a_great_many_candidates_without_stock() -> None:
+    gpus, places = [f"NVIDIA RTX {n:02} Ada Generation" for n in range(22)], [f"EU-RO-{n:02}" for n in range(20)]
+    stage = Stage(pod={"image": "i", "gpu_order": gpus, "datacenters": places})
+    stage.cloud.prices = dict.fromkeys(gpus, 0.5)
+    stage.cloud.broken["create"] = Refused("no machines available" + "." * 400, reason="no_capacity")
+    assert ended(stage.process()) == ("refused", "no_capacity", 6)
+    assert "and 420 more" in bodies(stage, Transition)[-3].why
+    assert stage.workspace.manifest is not None and len(stage.workspace.manifest["candidates_refused"]) == 440
+    stage.assert_settled()
+
+
+ORDER = PodOrder("", "runpod/pytorch", "RTX A5000", 1, "SECURE", (), 20, {}, volume_gb=20)
+RECYCLE = {"on_success": "recycle", "on_drift": "ask"}
+
+
+def leave_paused(stage: Stage, count: int, drifted: int = 0, filler: str = "") -> None:
+    """So many pods that runs of the lineage before have left, of which the newest have drifted."""
+    wanted = shape(msgspec.convert(stage.config, Job))
+    for n in range(count):
+        name, run = f"rpd-train-{n:026}-a1", f"train-20270101T{n:06}Z-aaaaaa"
+        pod = stage.cloud._make(msgspec.structs.replace(ORDER, name=name, env={"RPD_RUN_ID": run}))
+        pod.visible_at = pod.listed_at = -1.0
+        stage.cloud.halt(pod)
+        pod.billed.clear()
+        asked = {**wanted, "pod.image": f"old{filler}"} if n < drifted else wanted
+        paused = Paused(f"/j{n}", run, run, pod.id, name, "RTX A5000", "SECURE", 0.27, asked)
+        stage.lineage.left.append(paused)
+
+
+def test_of_eighty_paused_pods_the_one_that_fits_is_found() -> None:
+    stage = Stage(lifecycle=RECYCLE)
+    leave_paused(stage, 80, drifted=79)
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+    assert list(stage.lineage.owners) == [f"rpd-train-{79:026}-a1"] and not stage.cloud.creates
+    looks = bodies(stage, Observation, Op.FIND_PAUSED)
+    assert len(looks) > 1 and [look.data["left_out"] for look in looks][-1] == 0
+    assert stage.replayed().paused == stage.facts.paused and len(stage.facts.paused or ()) == 80
+
+
+def test_where_none_of_eighty_fits_a_fresh_one_is_rented_and_the_text_names_some() -> None:
+    stage = Stage(lifecycle=RECYCLE)
+    leave_paused(stage, 80, drifted=80, filler="x" * 300)
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    (move,) = [each for each in bodies(stage, Transition) if each.source == State.RECLAIM]
+    assert move.why.endswith("and 60 more") and len(stage.cloud.creates) == 1
+
+
+def test_fresh_takes_every_one_of_many() -> None:
+    stage = Stage(lifecycle=RECYCLE)
+    stage.options = {"fresh": True}
+    leave_paused(stage, 160)
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    stage.assert_settled()
+    assert len(stage.lineage.owners) == 160
+    assert [pod.status for pod in stage.cloud.pods.values()] == ["TERMINATED"] * 160 + ["EXITED"]
+
+
+def test_a_paused_pod_that_no_record_holds_is_left_alone() -> None:
+    stage = Stage(lifecycle={**RECYCLE, "on_drift": "replace"})
+    leave_paused(stage, 2, drifted=1, filler="x" * 50_000)
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    assert list(stage.lineage.owners) == [f"rpd-train-{1:026}-a1"]
+
+
+# Every other one.
+
+
+def bloated(result: Result) -> Result:
+    """The same with more in it than a record can hold, whatever is cut of its texts."""
+    more = {"more": [f"line {n} of what nobody expected" for n in range(4000)]}
+    return msgspec.structs.replace(result, data={**result.data, **more}, error=result.error and result.error + "!" * 90_000)
+
+
+OPERATIONS = (
+    *(Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_OFFERS, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD),
+    *(Op.READ_SYSTEM_LOG, Op.START_POD, Op.GREET, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS),
+    *(Op.PUSH_TREE, Op.LAUNCH_JOB, Op.READ_CLAIM, Op.WATCH_JOB, Op.READ_SAMPLES, Op.STOP_JOB, Op.FETCH_LOG),
+    *(Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT, Op.STOP_POD, Op.DELETE_POD, Op.SURVEY, Op.WRITE_MANIFEST, Op.NOTIFY),
+)
+
+
+def test_every_operation_is_walked() -> None:
+    assert set(OPERATIONS) == set(Op)
+
+
+def eventful(op: Op) -> Stage:
+    """A run that comes by the operation."""
+    config: dict[str, Any] = {
+        "notify": {"command": "true"},
+        "checkpoints": {"paths": ["/workspace/ckpt"], "every_minutes": 1},
+        "secrets": [{"name": "token", "destination": "/run/token", "env": ["TOKEN"]}],
+        "budget": {"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 300, "idle_minutes": 60},
+    }
+    if op is Op.FIND_VOLUME:
+        config["storage"] = {"mode": "network_volume", "volume_name": "data"}
+    if op in (Op.FIND_PAUSED, Op.TAKE_OVER, Op.START_POD, Op.REMOVE_SECRETS):
+        config["lifecycle"] = {"on_success": "recycle"}
+    if op in (Op.STOP_JOB, Op.STOP_POD, Op.FETCH_LOG):
+        config["budget"] = {"cost_cap_usd": 10.0, "max_runtime_minutes": 30}
+    stage = Stage(FakeJob(seconds=3600.0), **config)
+    if op is Op.READ_SYSTEM_LOG:
+        stage.cloud.boot_seconds = [120.0]
+    if op in (Op.TAKE_OVER, Op.START_POD):
+        leave_paused(stage, 1)
+    if op is Op.READ_CLAIM:  # read by whoever comes back to a stopped pod
+        stage.remote.job.artifacts["/workspace/out"] = "corrupt"
+    return stage
+
+
+def meddled(change: Callable[[str, Result], Result], grow: Callable[[Do], Do]) -> Any:
+    """The job's lifecycle, with what its handlers return and decide changed on the way."""
+
+    def handler(whole: Handler[Facts, World]) -> Handler[Facts, World]:
+        def perform(pending: Pending, world: World) -> Result:
+            return change(pending.op, whole.perform(pending, world))
+
+        def decide(facts: Facts, now: Stamp) -> Any:
+            decision = whole.decide(facts, now)
+            return grow(decision) if isinstance(decision, Do) else decision
+
+        return Handler(decide, perform, whole.probe)
+
+    return replace(JOB_LIFECYCLE, handlers={state: handler(each) for state, each in JOB_LIFECYCLE.handlers.items()})
+
+
+def finished(stage: Stage) -> Ending:
+    """Through to the end, by as many processes as it takes."""
+    ending = stage.process()
+    stage.remote.job.artifacts.clear()
+    return stage.finish(ending)
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_a_result_that_no_record_holds_ends_nothing(op: Op) -> None:
+    stage, met = eventful(op), []
+
+    def change(done: str, result: Result) -> Result:
+        if done != op or len(met) > 2:
+            return result
+        met.append(op)
+        return bloated(result)
+
+    stage.lifecycle = meddled(change, lambda do: do)
+    ending = finished(stage)
+    assert met, f"the run never came by {op}: {sorted(set(stage.journal.events()))}"
+    stage.assert_settled()
+    assert ending.reason not in ("internal_error", "cancelled")
+    told = [*bodies(stage, Outcome, op), *bodies(stage, Observation, op)]
+    assert any(each.reason == "record_refused" and "too large" in (each.error or "") for each in told)
+
+
+EFFECTS = (
+    *(Op.TAKE_OVER, Op.CREATE_POD, Op.START_POD, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS),
+    *(Op.PUSH_TREE, Op.LAUNCH_JOB, Op.FETCH_LOG, Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT, Op.WRITE_MANIFEST, Op.NOTIFY),
+)
+"""Without those that end something, whose arguments are a few words of our own."""
+
+
+@pytest.mark.parametrize("op", EFFECTS)
+def test_an_intent_that_no_record_holds_is_never_acted_on(op: Op) -> None:
+    stage, met, acted = eventful(op), [], []
+
+    def grow(do: Do) -> Do:
+        if do.op != op:
+            return do
+        met.append(op)
+        return msgspec.structs.replace(do, args={**do.args, "more": [f"item {n}" for n in range(9000)]})
+
+    def change(done: str, result: Result) -> Result:
+        acted.append(done)
+        return result
+
+    stage.lifecycle = meddled(change, grow)
+    ending = stage.process() if op in (Op.FETCH_LOG, Op.PULL_ARTIFACT) else finished(stage)
+    assert ending.closed or ending.exit_code == 75, "results that cannot be asked for wait in the stopped pod"
+    stage.assert_settled()
+    assert met and op not in acted
+    told = bodies(stage, Outcome, op)
+    assert told and all("not begun" in each.error and each.status == "failed" for each in told)
