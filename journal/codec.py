@@ -251,8 +251,10 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def _with_short_text(kind: str, data: dict[str, Any]) -> dict[str, Any]:
-    texts = {key: data[key] for key in _FREE_TEXT if isinstance(data.get(key), str)}
-    return {**data, **{key: cut(text, _FREE_TEXT_BYTES) for key, text in texts.items()}}
+    short = {key: cut(data[key], _FREE_TEXT_BYTES) for key in _FREE_TEXT if isinstance(data.get(key), str)}
+    if data.get("debts"):  # what proves that one is closed is often the same text
+        short["debts"] = cut_all(data["debts"], _INNER_TEXT_BYTES)
+    return {**data, **short}
 
 
 def _with_short_data(kind: str, data: dict[str, Any]) -> dict[str, Any]:

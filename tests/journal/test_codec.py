@@ -16,7 +16,7 @@ from rpd.journal.clock import from_rfc3339, to_rfc3339
 from rpd.journal.codec import GENESIS, RECORD_BYTES_MAX, Chain, LineError, decode_line, encode, event_name
 from rpd.journal.errors import RecordRefused, RecordTooLarge
 from rpd.journal.reader import parse
-from rpd.journal.records import Body, Intent, Left, Note, Observation, Outcome, Record, Stamp, Transition
+from rpd.journal.records import Body, DebtChange, Intent, Left, Note, Observation, Outcome, Record, Stamp, Transition
 from rpd.journal.redact import Secret
 from rpd.journal.size import cut, encoded_bytes
 from tests.journal.samples import life, lines, opened
@@ -120,6 +120,11 @@ def test_a_record_has_64_kib_and_free_text_gives_way_first() -> None:
     assert record.body.error is not None
     assert record.body.error.endswith("characters cut]")
     assert record.body.data == {"id": "p1"}
+    closed = DebtChange("rpd-a1", "compute", "close", proof="no " * 50_000)
+    record, line = put(Outcome("1", "create_pod", "failed", error="no " * 50_000, debts=(closed,)))
+    assert len(line) <= RECORD_BYTES_MAX
+    assert isinstance(record.body, Outcome)
+    assert record.body.debts[0].key == "rpd-a1" and (record.body.debts[0].proof or "").endswith("characters cut]")
     room = RECORD_BYTES_MAX - len(put(Intent("1", "o", "s", {"x": ""}))[1])
     assert len(put(Intent("1", "o", "s", {"x": "y" * room}))[1]) == RECORD_BYTES_MAX
     with pytest.raises(RecordTooLarge, match="too large"):

@@ -120,3 +120,15 @@ def test_a_secret_shows_itself_to_nobody() -> None:
     for store in (pickle.dumps, copy.deepcopy, json.dumps):
         with pytest.raises(TypeError):
             store(secret)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("at", range(3970, 4001, 3))
+def test_nothing_is_cut_before_it_is_masked(tmp_path: Path, at: int) -> None:
+    secret = "hunter2-hunter2-hunter2-hunter2"
+    with create(tmp_path, redactor=Redactor(Secret(secret))) as journal:
+        for body in (
+            Outcome("1", "o", "failed", error="x" * at + secret + "x" * 90_000),
+            Outcome("1", "o", "ok", data={"tail": ["y" * (at - 3620) + secret + "y" * 900] * 60}),
+        ):
+            journal.append(body)
+        assert b"hunter2" not in journal.path.read_bytes()

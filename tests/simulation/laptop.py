@@ -15,7 +15,7 @@ from rpd.adapters.renting import Renting
 from rpd.engine.ports import Request
 from rpd.engine.runner import Runner
 from rpd.journal.emergency import EmergencyLog
-from rpd.journal.errors import JournalError, JournalLocked
+from rpd.journal.errors import JournalError, JournalLocked, RecordRefused
 from rpd.journal.lock import Owner
 from rpd.journal.records import Body, Left, Opened, Record, Stamp, Transition
 from rpd.journal.redact import Redactor, Secret
@@ -147,6 +147,8 @@ class Laptop:
             return End("left", 8, "at once")
         except JournalLocked as error:
             return End("trouble", 9, str(error))
+        except RecordRefused:
+            raise  # the disk is well: the program has to see to it that its records can be kept
         except JournalError as error:
             return End("trouble", 9, str(error))
         if self.sim.oracle.in_emergency:

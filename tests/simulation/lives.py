@@ -807,10 +807,36 @@ _OFFLINE = (
         (Strike("the link is down", "setup", amount=900.0),),
     ),
 )
+_VERBOSE = (
+    Life(
+        "its commands print long lines",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("the commands print long lines", "setup", amount=90_000.0),),
+    ),
+    Life(
+        "every candidate is refused at length",
+        "refused",
+        "no_capacity",
+        6,
+        (Strike("create is refused at length", "create", amount=30_000.0),) * 2,
+    ),
+    Life(
+        "runs before have left a great many pods paused",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config={"lifecycle": {"on_success": "recycle", "on_drift": "ask"}},
+        world={"crowd": 120},
+    ),
+)
+
 _ALL = (
     *_LIVES,
     *_RESTARTED,
     *_OFFLINE,
+    *_VERBOSE,
     *_STOPPED,
     *_SECRET,
     *_REPEATED,

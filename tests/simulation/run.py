@@ -117,6 +117,8 @@ class Simulation:
                 self.workspace.problems = value
             elif name == "paused":
                 self._pause(**value)
+            elif name == "crowd":
+                self._leave_many(value)
             elif name == "is_volatile":
                 self.remote.is_volatile = value
             else:
@@ -132,6 +134,15 @@ class Simulation:
             self.oracle.unseen.add(OLD_NAME)
         ordered = {**shape(job), **changes}
         self.paused.append(Paused("/old", OLD_RUN, OLD_RUN, pod.id, OLD_NAME, "RTX A5000", "SECURE", 0.27, ordered))
+
+    def _leave_many(self, count: int) -> None:
+        """So many more are on record, and have drifted; nobody is to touch them."""
+        drifted = {**shape(self.job), "pod.image": "old"}
+        for n in range(count):
+            name, run = f"rpd-train-{n:026}-a1", f"train-20270109T{n:06}Z-oooooo"
+            self.paused.append(
+                Paused(f"/old{n}", run, run, f"old{n}", name, "RTX A5000", "SECURE", 0.27, drifted, since=float(count - n))
+            )
 
     # The course.
 

@@ -1,0 +1,145 @@
+"""What the journal refuses ends no run: an intent is not acted on, a result is not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from rpd.engine import unrecordable
+from rpd.engine.decision import Do, Pending, Result
+from rpd.engine.lifecycle import Handler
+from rpd.engine.ports import Request
+from rpd.journal.errors import RecordRefused
+from rpd.journal.records import Body, DebtChange, Intent, Note, Observation, Outcome, Requested
+from tests.engine import kettle
+from tests.engine.kettle import Kitchen
+from tests.engine.test_runner import Room
+
+LONG = {"more": [f"drop {n}" for n in range(9000)]}
+
+
+def room_where(op: str, change: Any, *, at: str = "perform") -> Room:
+    """A kettle in which what an operation gives is changed on its way into the journal."""
+
+    def changed(handler: Handler[Any, Kitchen]) -> Handler[Any, Kitchen]:
+        whole = getattr(handler, at)
+
+        def act(pending: Pending, world: Kitchen) -> Result | None:
+            result: Result | None = whole(pending, world)
+            return change(result) if pending.op == op and result is not None else result
+
+        parts = {"decide": handler.decide, "perform": handler.perform, "probe": handler.probe, at: act}
+        return Handler(**parts)
+
+    return Room(handlers={state: changed(each) for state, each in kettle.lifecycle().handlers.items()})
+
+
+def longer(result: Result) -> Result:
+    return msgspec.structs.replace(result, data={**result.data, **LONG, "has_steam": True})
+
+
+def bodies(room: Room, kind: type[Any], op: str) -> list[Any]:
+    found = [record.body for record in room.journal.records()]
+    return [body for body in found if isinstance(body, kind) and body.op == op]
+
+
+def test_a_result_that_no_record_holds_is_unknown_and_probed_and_nothing_is_done_twice() -> None:
+    room = room_where("pour", longer)
+    assert room.boil().closed
+    assert room.kitchen.poured == room.kitchen.peeks == 1
+    first, second = bodies(room, Outcome, "pour")
+    assert (first.status, first.reason, first.data) == ("unknown", "record_refused", {"has_steam": True})
+    assert "too large" in first.error and (second.status, second.settled) == ("ok", True)
+
+
+def test_a_proved_failure_stays_one_and_closes_its_debt() -> None:
+    closed = DebtChange("water", "compute", "close", proof="the tap is closed")
+    met: list[Result] = []
+
+    def refused(result: Result) -> Result:
+        met.append(result)
+        if len(met) > 1:
+            return result
+        return Result("failed", data={**LONG, "may_appear": True}, error="!" * 90_000, debts=(closed,), retryable=True)
+
+    room = room_where("pour", refused)
+    assert room.boil().closed
+    first = bodies(room, Outcome, "pour")[0]
+    assert (first.status, first.retryable, first.data) == ("failed", True, {"may_appear": True})
+    assert first.debts == (msgspec.structs.replace(closed, proof="not kept"),)
+
+
+def test_what_a_probe_proved_not_to_have_happened_stays_so() -> None:
+    room = room_where("pour", longer, at="probe")
+    room.kitchen.pour_ends = ["lost"]
+    assert room.boil().closed
+    told = bodies(room, Outcome, "pour")[1]
+    assert (told.status, told.settled, told.reason) == ("failed", True, "record_refused"), "it was not poured"
+    assert room.kitchen.poured == 1
+
+
+def test_a_look_that_no_record_holds_has_failed_and_is_written_once() -> None:
+    tries: list[Result] = []
+
+    def change(result: Result) -> Result:
+        tries.append(result)
+        same = msgspec.structs.replace(result, data={"degrees": 100})
+        return longer(same) if len(tries) <= 3 else same
+
+    room = room_where("feel", change)
+    runner = room.runner()
+    degrees: list[int] = []
+    room.control.wait = lambda seconds: degrees.append(runner.facts.degrees)  # type: ignore[method-assign]
+    assert runner.run().closed
+    seen = bodies(room, Observation, "feel")
+    assert [(each.reason, each.error is not None) for each in seen] == [("record_refused", True), (None, False)]
+    assert seen[0].data == {} and len(tries) == 4 and set(degrees) <= {20}, "what is not in the journal is not known"
+
+
+def test_an_intent_that_no_record_holds_is_not_acted_on_and_owes_nothing() -> None:
+    tries: list[Do] = []
+
+    def decide(facts: Any, now: Any) -> Any:
+        decision = kettle._cold(facts, now)
+        if not isinstance(decision, Do) or len(tries) > 1:
+            return decision
+        tries.append(decision)
+        return msgspec.structs.replace(decision, args={**decision.args, **LONG, "text": "!" * 90_000})
+
+    room = Room(handlers=kettle.lifecycle().handlers | {kettle.S.COLD: Handler(decide, kettle.perform, kettle.probe)})
+    assert room.boil().closed
+    intents, outcomes = bodies(room, Intent, "pour"), bodies(room, Outcome, "pour")
+    assert [(each.status, each.reason) for each in outcomes] == [("failed", "record_refused")] * 2 + [("ok", None)]
+    assert [len(each.debts) for each in intents] == [0, 0, 1] and len({each.opid for each in intents}) == 3
+    assert intents[0].args["litres"] == 1 and 0 < len(intents[0].args["more"]) <= 100
+    assert room.kitchen.poured == 1 and room.kitchen.peeks == 0
+    assert "not begun" in outcomes[0].error
+
+
+def test_an_intent_that_is_refused_for_another_reason_is_an_error_of_the_program() -> None:
+    room = Room()
+    whole = room.journal.append
+
+    def append(body: Body, *, sync: bool = True) -> Any:
+        if isinstance(body, Intent):
+            raise RecordRefused("a record holds a secret")
+        return whole(body, sync=sync)
+
+    room.journal.append = append  # type: ignore[method-assign]
+    with pytest.raises(RecordRefused):
+        room.boil()
+    assert room.kitchen.poured == 0
+
+
+def test_a_request_is_heard_whatever_it_brings() -> None:
+    room = Room()
+    room.control.requests = [Request("enough", "b" * 90_000, {"how": "stop", "fault": "f" * 90_000, "until": 1.5, "x": []})]
+    assert room.boil().closed
+    asked = next(record.body for record in room.journal.records() if isinstance(record.body, Requested))
+    assert asked.what == "enough" and asked.detail == {"how": "stop", "until": 1.5} and len(asked.by) < 200
+
+
+def test_nothing_stands_in_the_place_of_a_note() -> None:
+    assert unrecordable.in_its_place(Note("t"), "too large") is None
