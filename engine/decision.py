@@ -15,8 +15,9 @@ from rpd.journal.records import DebtChange, OutcomeStatus, Stamp
 
 
 class Do(msgspec.Struct, frozen=True):
-    """Cause the side effect `op`. `debts` are opened by the intent itself, before the effect can cost anything. `payload`
-    is what it works on that is too much for a record and can be made again from the journal; it is in no record."""
+    """Cause the side effect `op`. `debts` are opened by the intent itself, before the effect can cost anything.
+
+    `payload` is what it works on that is too much for a record and can be made again from the journal."""
 
     op: str
     args: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """What is written in place of a record that the journal refuses: too large, or not to be kept as it is.
 
-A run that owes something goes on all the same. An intent that cannot be written causes nothing, and counts as failed; of
-a result that cannot be written only its numbers are kept, and the lifecycle hears that it is not known.
+A run that owes something goes on all the same. An intent that cannot be written causes nothing, and counts as failed.
+Of a result that cannot be written only its numbers are kept, and the lifecycle hears that it is not known.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.journal.records import Body, DebtChange, Intent, Observation, Outcome, Requested
+from rpd.journal.records import Body, DebtChange, Intent, Observation, Outcome, OutcomeStatus, Requested
 from rpd.journal.size import cut
 
 REASON = "record_refused"
@@ -24,13 +24,13 @@ text, items of a list."""
 def in_its_place(body: Body, why: str) -> Body | None:
     """A smaller record that is true, and from which the run can go on; None where there is none.
 
-    An effect's result becomes unknown, which has to be probed: only a failure that was proved stays one. What a look saw
-    becomes a look that failed.
+    An effect's result becomes unknown, which has to be probed: only a failure that was proved stays one. What a look
+    saw becomes a look that failed.
     """
     text = f"what came of it cannot be kept in the journal: {why}"
     match body:
         case Outcome():
-            status = "failed" if body.status == "failed" else "unknown"
+            status: OutcomeStatus = "failed" if body.status == "failed" else "unknown"
             debts = tuple(_bare(change) for change in body.debts)
             return Outcome(
                 body.opid, body.op, status, REASON, text, body.retryable, body.settled, _numbers(body.data), debts

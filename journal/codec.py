@@ -107,9 +107,9 @@ def encode(
     It may differ from `body` as JSON does: inner tuples come back as lists, NaN and infinities as None, lone surrogates
     spelled out as `\\udcNN`.
 
-    `mask` rewrites the plain data before it is encoded, and before anything of it is cut. Texts for people are shortened
-    when the line would be longer than RECORD_BYTES_MAX. Raises RecordTooLarge when that is not enough, or not to be done
-    (`may_cut`), RecordRefused when the body is not plain data.
+    `mask` rewrites the plain data before it is encoded, and before anything of it is cut. Texts for people are
+    shortened when the line would be longer than RECORD_BYTES_MAX. Raises RecordTooLarge when that is not enough, or not
+    to be done (`may_cut`), RecordRefused when the body is not plain data.
     """
     if not _RUN.match(run):
         raise RecordRefused(f"not a run id: {run!r}")

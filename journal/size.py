@@ -1,5 +1,5 @@
-"""How much room a text takes in a record, and texts cut to fit. Everything but plain ASCII is escaped there: one character
-may take twelve bytes."""
+"""How much room a text takes in a record, and texts cut to fit. All but plain ASCII is escaped there: one character may
+take twelve bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def encoded_bytes(text: str) -> int:
 
 
 def cut(text: str, most: int) -> str:
-    """The beginning of `text` that takes `most` bytes in a record, and how much of it is left out; `text` itself where it
+    """The beginning of `text` that takes `most` bytes in a record, and how much is left out; `text` itself where it
     fits."""
     if encoded_bytes(text[: most + 1]) <= most:
         return text

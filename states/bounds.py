@@ -1,5 +1,5 @@
-"""How much of what comes from outside goes into one record (64 KiB), in the bytes it takes there. Whole items only: a cut
-text is the journal's own business, after it has masked the secrets in it."""
+"""How much of what comes from outside goes into one record (64 KiB), in the bytes it takes there. Whole items only: to
+cut a text is the journal's own business, after it has masked the secrets in it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
             told.append(f"pod {paused.pod_id} drifted, and stays paused: {'; '.join(differences)}")
             continue
         return _take(facts, paused, differences)
-    if facts.paused_left_out and facts.tried(Op.FIND_PAUSED).failures < TRIES_MAX:  # one record could not hold them all
+    # One record could not hold them all: the next ones.
+    if facts.paused_left_out and facts.tried(Op.FIND_PAUSED).failures < TRIES_MAX:
         known = [paused.pod_name for paused in facts.paused]
         return Look(Op.FIND_PAUSED, {"lineage": facts.opened.lineage, "known": known})
     return Fire(Trigger.NOTHING_PAUSED, None, listed(told, " | ") or None)
@@ -80,8 +81,8 @@ def probe(pending: Pending, world: World) -> Result | None:
 
 
 def _found(paused: tuple[Paused, ...], known: list[str]) -> dict[str, Any]:
-    """As many of those not `known` yet as one record can hold, and how many more there are. One that was ordered with so
-    long a start command that no record holds it is left alone."""
+    """As many of those not `known` yet as one record can hold, and how many more there are. One that was ordered with
+    so long a start command that no record holds it is left alone."""
     others = [each for each in paused if each.pod_name not in known and size_of(each) <= LIST_BYTES]
     told = first_that_fit(others)
     return pack(paused=told, after=len(known), left_out=len(others) - len(told))

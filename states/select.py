@@ -156,7 +156,8 @@ def probe(pending: Pending, world: World) -> Result | None:
 
 
 def _relevant(offers: tuple[Offer, ...], gpu_ids: Sequence[str]) -> tuple[Offer, ...]:
-    """Those of the config, each once (with a price, where one says so), without the data centers, which would fill the journal and are only a hint."""
+    """Those of the config, each once (with a price, where one says so), without the data centers, which would fill the
+    journal and are only a hint."""
     named: dict[tuple[str, str], Offer] = {}
     for offer in offers:
         known = named.get((offer.gpu_id, offer.cloud))

@@ -15,6 +15,6 @@ def too_large(config: Any) -> str | None:
     if size <= JOB_BYTES:
         return None
     return (
-        f"the rendered job takes {size} bytes of a record, which holds {JOB_BYTES} of it; put a long script into a staged "
-        "file and call it from run.body, and many files into one folder"
+        f"the rendered job takes {size} bytes of a record, which has room for {JOB_BYTES}; put a long script into a "
+        "staged file and call it from run.body, and many files into one folder"
     )

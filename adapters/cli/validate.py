@@ -74,8 +74,8 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
     job = loaded.job
     for problem in LocalWorkspace(state_home()).check_inputs(job, loaded.run_dir):
         yield error("local", problem)
-    if (problem := too_large(loaded.config)) is not None:
-        yield error("size", problem)
+    if (size := too_large(loaded.config)) is not None:
+        yield error("size", size)
     if job.pod.args is not None and "start.sh" not in job.pod.args:
         yield warning(
             "args", "pod.args takes the place of the image's start command: without sshd in it no pod is reached"

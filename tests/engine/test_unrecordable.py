@@ -135,7 +135,9 @@ def test_an_intent_that_is_refused_for_another_reason_is_an_error_of_the_program
 
 def test_a_request_is_heard_whatever_it_brings() -> None:
     room = Room()
-    room.control.requests = [Request("enough", "b" * 90_000, {"how": "stop", "fault": "f" * 90_000, "until": 1.5, "x": []})]
+    room.control.requests = [
+        Request("enough", "b" * 90_000, {"how": "stop", "fault": "f" * 90_000, "until": 1.5, "x": []})
+    ]
     assert room.boil().closed
     asked = next(record.body for record in room.journal.records() if isinstance(record.body, Requested))
     assert asked.what == "enough" and asked.detail == {"how": "stop", "until": 1.5} and len(asked.by) < 200

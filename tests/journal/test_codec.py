@@ -149,9 +149,9 @@ def test_texts_of_what_was_seen_are_cut_where_a_line_would_be_too_long_and_nothi
 
 @given(st.text(max_size=300), st.integers(0, 200))
 def test_a_cut_text_takes_no_more_than_it_may(text: str, most: int) -> None:
-    record, line = put(Note("t", text))
+    line = put(Note("t", text))[1]
     assert len(line) - len(put(Note("t", ""))[1]) - (len('"text":"",') if text else 0) == encoded_bytes(text)
-    kept, found, told = cut(text, most).rpartition(" [")
+    kept, _, told = cut(text, most).rpartition(" [")
     if encoded_bytes(text) <= most:
         assert cut(text, most) == text
     else:

@@ -31,7 +31,7 @@ def test_the_last_lines_of_a_setup_command_may_be_long(
     ("count", "folders"), [(24, 11), pytest.param(200, 0, marks=pytest.mark.slow)], ids=["long", "two-hundred"]
 )
 def test_a_manifest_may_be_larger_than_a_record(stage: Stage, count: int, folders: int) -> None:
-    body = f"for n in $(seq {count}); do mkdir -p /workspace/results/epoch-$n; echo $n > /workspace/results/epoch-$n/x; done"
+    body = f"cd /workspace; for n in $(seq {count}); do mkdir -p results/epoch-$n; echo $n > results/epoch-$n/x; done"
     deep = f"{'f' * 200}/" * folders
     artifacts = [
         {

@@ -107,7 +107,12 @@ def _effects() -> list[Fault]:
             Fault(f"{call} is limited in rate", f"call:{call}", _error(Refused, "rate_limited")),
             Fault(f"{call} finds the key refused", f"call:{call}", _error(Refused, "key_refused", retryable=False)),
         ]
-    for call, reason in (("create", "no_capacity"), ("start", "start_refused"), ("stop", "conflict"), ("delete", "conflict")):
+    for call, reason in (
+        ("create", "no_capacity"),
+        ("start", "start_refused"),
+        ("stop", "conflict"),
+        ("delete", "conflict"),
+    ):
         faults.append(Fault(f"{call} is refused at length", f"call:{call}", _verbose(Refused, reason), "length"))
     for call in ("start", "stop", "delete"):
         faults.append(Fault(f"{call} answers 404 for a pod that lives", f"call:{call}", _word("unseen")))

@@ -30,7 +30,6 @@ from tests.fakes.answers import refusal
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import CALL_SECONDS, TIMEOUT_SECONDS, FakeRemote, _Run, unheard
 from tests.fakes.switch import is_restart_proof
-
 from tests.simulation.verbose import at_length, length_of, lines_of
 
 if TYPE_CHECKING:

@@ -141,7 +141,9 @@ class Simulation:
         for n in range(count):
             name, run = f"rpd-train-{n:026}-a1", f"train-20270109T{n:06}Z-oooooo"
             self.paused.append(
-                Paused(f"/old{n}", run, run, f"old{n}", name, "RTX A5000", "SECURE", 0.27, drifted, since=float(count - n))
+                Paused(
+                    f"/old{n}", run, run, f"old{n}", name, "RTX A5000", "SECURE", 0.27, drifted, since=float(count - n)
+                )
             )
 
     # The course.

@@ -20,6 +20,7 @@ from rpd.states.job import Job
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.manifest import checksum, manifest
 from rpd.states.names import Op, State
+from rpd.states.preserve import NO_MORE_TIME, why_not_kept
 from rpd.states.reuse import shape
 from rpd.states.world import Paused, PodOrder, World
 from tests.fakes.remote import FakeJob
@@ -158,7 +159,9 @@ def test_a_paused_pod_that_no_record_holds_is_left_alone() -> None:
 def bloated(result: Result) -> Result:
     """The same with more in it than a record can hold, whatever is cut of its texts."""
     more = {"more": [f"line {n} of what nobody expected" for n in range(4000)]}
-    return msgspec.structs.replace(result, data={**result.data, **more}, error=result.error and result.error + "!" * 90_000)
+    return msgspec.structs.replace(
+        result, data={**result.data, **more}, error=result.error and result.error + "!" * 90_000
+    )
 
 
 OPERATIONS = (
@@ -267,3 +270,35 @@ def test_an_intent_that_no_record_holds_is_never_acted_on(op: Op) -> None:
     assert met and op not in acted
     told = bodies(stage, Outcome, op)
     assert told and all("not begun" in each.error and each.status == "failed" for each in told)
+
+
+# A fault of this program, which is what a refused record was before.
+
+
+@pytest.mark.parametrize("after", [0.5, 60.0], ids=["before the launch", "while the job runs"])
+@pytest.mark.parametrize(
+    ("detail", "reason", "exit_code", "words"),
+    [
+        (
+            {"internal_error": True, "fault": "KeyError: 'x'"},
+            "internal_error",
+            1,
+            "a fault of rpd itself: KeyError: 'x'",
+        ),
+        ({"storage_error": True}, "storage_error", 9, "the journal could not be kept"),
+        ({}, "cancelled", 130, "somebody asked for the end"),
+    ],
+)
+def test_an_ending_that_nobody_asked_for_says_what_happened(
+    after: float, detail: dict[str, Any], reason: str, exit_code: int, words: str
+) -> None:
+    stage = Stage(FakeJob(seconds=300.0), lifecycle={"on_failure": "delete", "on_success": "preserve"})
+    stage.control.ask_after(after, "release", how="stop", **detail)
+    ending = finished(stage)
+    assert (ending.reason, ending.exit_code) == (reason, exit_code)
+    move = next(each for each in bodies(stage, Transition) if each.trigger == "cancel")
+    assert move.why == words and stage.facts.reason_text == words
+    assert {pod.status for pod in stage.cloud.pods.values()} <= {"EXITED", "TERMINATED"}
+    stage.assert_settled()
+    if reason != "cancelled":
+        assert why_not_kept(stage.facts) in (None, NO_MORE_TIME[stage.facts.reason])  # type: ignore[index]

@@ -1,0 +1,42 @@
+"""A fault of this program while something may bill: the pod goes back, and the journal says whose fault it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpd.adapters import wiring
+from rpd.adapters.cli import driving
+from rpd.journal.records import Note
+from rpd.journal.store import Journal
+from rpd.states.exits import Exit
+from tests.journal.samples import Ticker, opened
+
+
+class Owing:
+    """What is told of the run: it owes something."""
+
+    owes = True
+
+    def recorded(self, record: Any) -> None:
+        """Nothing to do."""
+
+
+def test_who_gives_the_pod_back_is_told_what_broke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def drive(journal: Journal, access: Any, control: Any, *rest: Any, **more: Any) -> None:
+        asked.append(control.take())
+
+    monkeypatch.setattr(wiring, "drive", drive)
+    with Journal.create(tmp_path / "j" / "r.jsonl", opened(), run_id="r", now=Ticker()) as journal:
+        told: Any = Owing()
+        access: Any = None
+        code = driving._rescue(journal, access, told, tmp_path, KeyError("x"))
+        note = journal.records[-1].body
+    assert code == Exit.STILL_BILLING
+    assert isinstance(note, Note) and note.topic == "internal_error" and "KeyError" in note.text
+    assert asked[0].what == "release"
+    assert asked[0].detail == {"how": "stop", "internal_error": True, "fault": "KeyError: 'x'"}
