@@ -9,20 +9,24 @@ from typing import Any
 import msgspec
 import pytest
 
+from rpd.adapters.checking.room import too_large
 from rpd.engine.decision import Do, Pending, Result
 from rpd.engine.errors import Refused
 from rpd.engine.lifecycle import Handler
 from rpd.engine.runner import Ending
 from rpd.journal.codec import RECORD_BYTES_MAX
 from rpd.journal.records import Intent, Observation, Outcome, Stamp, Transition
+from rpd.states import select, sweep
+from rpd.states.bounds import JOB_BYTES, size_of
 from rpd.states.facts import Facts
 from rpd.states.job import Job
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.manifest import checksum, manifest
 from rpd.states.names import Op, State
 from rpd.states.preserve import NO_MORE_TIME, why_not_kept
+from rpd.states.proof import count_survey
 from rpd.states.reuse import shape
-from rpd.states.world import Paused, PodOrder, World
+from rpd.states.world import Offer, Paused, Pod, PodOrder, World
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 from tests.states.test_lives import ended
@@ -151,6 +155,66 @@ def test_a_paused_pod_that_no_record_holds_is_left_alone() -> None:
     leave_paused(stage, 2, drifted=1, filler="x" * 50_000)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert list(stage.lineage.owners) == [f"rpd-train-{1:026}-a1"]
+
+
+@pytest.mark.parametrize("count", [1, 900])
+def test_problems_of_the_inputs_are_told_as_far_as_there_is_room(count: int) -> None:
+    stage = Stage()
+    stage.workspace.problems = tuple(f"/home/user/data/part-{n:04}/" + "x" * 100 for n in range(count))
+    assert ended(stage.process()) == ("refused", "spec_invalid", 2)
+    assert not stage.cloud.pods
+    told = bodies(stage, Observation, Op.CHECK_INPUTS)[0].data["problems"]
+    assert told[0] == stage.workspace.problems[0]
+    assert (told[-1] == f"and {count - len(told) + 1} more problems") == (count > 1)
+
+
+def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by_the_rest() -> None:
+    stage = Stage()
+    stage.process()
+    prefix = "rpd-train-" + "a" * 26 + "-a"
+    gone = [Pod(f"gone{n}", f"{prefix}1", "TERMINATED") for n in range(900)]
+    live = [Pod(f"live{n}", f"{prefix}2", "RUNNING") for n in range(900)]
+    args = {"prefix": prefix, "run_id": "r", "ids": [], "names": [], "owed": []}
+
+    def survey(pods: list[Pod]) -> dict[str, Any]:
+        stage.cloud.list = lambda: tuple(pods)  # type: ignore[method-assign]
+        world = World(stage.cloud, stage.remote, stage.workspace, stage.clock, stage.lineage)
+        return sweep.perform(Pending("1", Op.SURVEY, "release", args, 1, stage.clock.now()), world).data
+
+    few = survey([*gone[:2], *live[:2]])
+    assert "left_out" not in few and [each["status"] for each in few["found"]] == ["RUNNING"] * 2 + ["TERMINATED"] * 2
+    many = survey([*gone, *live])
+    assert {each["status"] for each in many["found"]} == {"RUNNING"}
+    assert many["left_out"] == 900 - len(many["found"]) > 0
+    assert "left_out" not in survey(gone), "those that are gone bill nobody"
+    for data, clean in ((many, 0), ({"found": []}, 1), ({"found": [], "left_out": 1}, 0)):
+        count_survey(stage.facts, data, stage.clock.now())
+        assert (stage.facts.clean_surveys, stage.facts.release_proved) == (clean, False)
+
+
+def test_every_offer_is_told_once_and_with_its_price() -> None:
+    none, dear = Offer("A", "SECURE", None, "LOW", ("x",)), Offer("A", "SECURE", 2.0)
+    other, foreign = Offer("A", "COMMUNITY", 1.0), Offer("B", "SECURE", 1.0)
+    told = select._relevant((none, dear, other, foreign) * 900, ["A"])
+    assert told == (dear, other)
+
+
+@pytest.mark.parametrize("where", ["run", "setup", "env"])
+def test_the_largest_job_that_is_accepted_fits_into_every_record(where: str) -> None:
+    def config(length: int) -> dict[str, Any]:
+        text = "x" * length
+        return {
+            "run": {"run": {"body": text}},
+            "setup": {"setup": [{"command": text, "with_env": True}]},
+            "env": {"remote_env": {"exports": {"TEXT": text}}, "setup": [{"command": "a", "with_env": True}]},
+        }[where]
+
+    room = JOB_BYTES - size_of(Stage(**config(1)).config)
+    stage = Stage(**config(1 + room))
+    assert size_of(stage.config) == JOB_BYTES and too_large(stage.config) is None
+    assert too_large(Stage(**config(2 + room)).config) is not None
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    assert not [each for each in bodies(stage, Outcome) if each.reason == "record_refused"]
 
 
 # Every other one.
@@ -292,7 +356,7 @@ def test_an_intent_that_no_record_holds_is_never_acted_on(op: Op) -> None:
 def test_an_ending_that_nobody_asked_for_says_what_happened(
     after: float, detail: dict[str, Any], reason: str, exit_code: int, words: str
 ) -> None:
-    stage = Stage(FakeJob(seconds=300.0), lifecycle={"on_failure": "delete", "on_success": "preserve"})
+    stage = Stage(FakeJob(seconds=300.0), lifecycle={"on_failure": "preserve", "on_success": "preserve"})
     stage.control.ask_after(after, "release", how="stop", **detail)
     ending = finished(stage)
     assert (ending.reason, ending.exit_code) == (reason, exit_code)
@@ -302,3 +366,13 @@ def test_an_ending_that_nobody_asked_for_says_what_happened(
     stage.assert_settled()
     if reason != "cancelled":
         assert why_not_kept(stage.facts) in (None, NO_MORE_TIME[stage.facts.reason])  # type: ignore[index]
+
+
+def test_results_that_a_fault_of_rpd_left_behind_are_not_deleted_by_the_word_for_a_failed_job() -> None:
+    stage = Stage(FakeJob(seconds=300.0, artifacts={"/workspace/out": "corrupt"}), lifecycle={"on_failure": "delete"})
+    stage.control.ask_after(60.0, "release", how="stop", internal_error=True)
+    assert stage.process().exit_code == 75
+    assert stage.process(command="resume").exit_code == 75
+    assert stage.cloud.only().status == "EXITED" and stage.facts.uncollected
+    stage.remote.job.artifacts.clear()
+    assert ended(stage.finish()) == ("failed", "internal_error", 1)

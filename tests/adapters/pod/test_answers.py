@@ -124,3 +124,9 @@ def test_a_follower_that_lies(tmp_path: Path, said: bytes) -> None:
         follow(OddPod(said), lambda offset: "x", log, seconds=0.2, to_size_only=False)  # type: ignore[arg-type]
     assert isinstance(caught.value, Unavailable) or said == b"#missing\n"
     assert len(caught.value.message) < 1000
+
+
+def test_a_greeting_that_never_ends_is_bounded() -> None:
+    tools = "".join(f"tool={'t' * 500}{n}\n" for n in range(5000))
+    greeting = greeting_of(f"pod_id=p\ncontainer=c\nclock=1\nepoch=1\n{tools}", "k")
+    assert len(greeting.tools) == 32 and max(map(len, greeting.tools)) == 64
