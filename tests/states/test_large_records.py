@@ -67,7 +67,7 @@ def test_two_hundred_artifacts_are_collected_and_the_run_ends() -> None:
     artifacts = [
         {
             "label": f"checkpoint of epoch {n:03}",
-            "remote_path": f"/workspace/train/out/epoch-{n:03}",
+            "remote_path": f"/workspace/project/training/results/checkpoints/epoch-{n:03}",
             "local_path": f"/home/user/project/artifacts/runpod/train-20270115/checkpoints/{n:03}",
         }
         for n in range(200)
@@ -152,7 +152,7 @@ def test_fresh_takes_every_one_of_many() -> None:
 
 def test_a_paused_pod_that_no_record_holds_is_left_alone() -> None:
     stage = Stage(lifecycle={**RECYCLE, "on_drift": "replace"})
-    leave_paused(stage, 2, drifted=1, filler="x" * 50_000)
+    leave_paused(stage, 2, drifted=1, filler="x" * 100_000)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert list(stage.lineage.owners) == [f"rpd-train-{1:026}-a1"]
 
