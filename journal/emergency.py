@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from rpd.journal import codec
+from rpd.journal.appendfile import free_name
 from rpd.journal.disk import Disk, OsDisk
 from rpd.journal.folder import make_folder
 from rpd.journal.paths import emergency_path
@@ -73,23 +74,25 @@ class EmergencyLog:
             self._handle = None
 
     def _open(self) -> codec.Chain:
-        """Go on behind what an earlier emergency of this run left in the file."""
+        """Go on behind what an earlier emergency of this run left in the file; a damaged one is set aside whole."""
         chain = codec.Chain()
         try:
             make_folder(self._disk, self.path.parent)
-            if self._disk.stat(self.path) is None:
-                self._handle = self._disk.create(self.path)
-                return chain
-            handle = self._disk.open_append(self.path)
+            reading = parse(self._disk.read(self.path)) if self._disk.stat(self.path) is not None else None
+            if reading is not None and reading.damage is not None:
+                self._disk.rename(self.path, free_name(self._disk, self.path, "damaged"))
+                reading = None
+            handle = self._disk.open_append(self.path) if reading is not None else self._disk.create(self.path)
         except OSError:
             return chain
         try:
-            reading = parse(self._disk.read(self.path))
-            self._disk.truncate(handle, reading.good_bytes)
+            if reading is not None:
+                self._disk.truncate(handle, reading.good_bytes)
+            self._disk.sync_folder(self.path.parent)
         except OSError:
             self._disk.close(handle)
             return chain
-        if reading.records:
+        if reading is not None and reading.records:
             chain.follow(reading.records[-1])
         self._handle = handle
         return chain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,62 @@ def test_an_emergency_file_that_cannot_be_read_is_left_alone() -> None:
     log = EmergencyLog(Path("/state"), RUN, epoch=1, now=Ticker(), disk=disk, stream=stream)
     log.append(Note("n"))
     assert parse(stream.getvalue().encode()).verified
+
+
+def kept_by(disk: FakeDisk, epoch: int = 1) -> EmergencyLog:
+    return EmergencyLog(Path("/state"), RUN, epoch=epoch, now=Ticker(), disk=disk, stream=io.StringIO())
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["no folder yet", "the folder is there"])
+def test_what_was_written_survives_a_power_cut_with_its_name(is_there: bool) -> None:
+    disk = FakeDisk()
+    if is_there:
+        disk.put_folders(["/state"])
+    log = kept_by(disk)
+    records = [log.append(Note("release", str(number))) for number in range(3)]
+    disk.cut_power()
+    assert parse(disk.read(log.path)).records == records
+
+
+def test_a_disk_that_cannot_keep_the_name_leaves_standard_error() -> None:
+    disk, stream = FakeDisk(), io.StringIO()
+    disk.put_folders(["/state"])
+    disk.fail("sync_folder", errno.EIO, times=100)
+    log = EmergencyLog(Path("/state"), RUN, epoch=1, now=Ticker(), disk=disk, stream=stream)
+    records = [log.append(Note("release", str(number))) for number in range(3)]
+    assert parse(stream.getvalue().encode()).records == records
+
+
+def test_records_behind_a_damage_are_set_aside_and_not_cut_off() -> None:
+    disk = FakeDisk()
+    first = kept_by(disk)
+    for number in range(4):
+        first.append(Note("release", str(number)))
+    first.close()
+    broken = bytearray(disk.read(first.path))
+    broken[len(broken) // 3] ^= 1
+    disk.put(first.path, bytes(broken))
+    second = kept_by(disk, epoch=2)
+    record = second.append(Note("release", "later"))
+    disk.cut_power()
+    assert disk.read(Path(f"{first.path}.damaged-1")) == bytes(broken)
+    assert parse(disk.read(first.path)).records == [record]
+
+
+def test_a_torn_tail_is_cut_off_before_the_next_record() -> None:
+    disk = FakeDisk()
+    first = kept_by(disk)
+    records = [first.append(Note("release"))]
+    disk.put(first.path, disk.read(first.path) + b"torn")
+    records.append(kept_by(disk, epoch=2).append(Note("later")))
+    assert parse(disk.read(first.path)).records == records
+
+
+def test_what_a_sync_has_failed_for_is_said_and_all_that_follows() -> None:
+    disk, stream = FakeDisk(), io.StringIO()
+    log = EmergencyLog(Path("/state"), RUN, epoch=1, now=Ticker(), disk=disk, stream=stream)
+    log.append(Note("kept"))
+    disk.fail("sync", errno.EIO)
+    for topic in ("said", "said too"):
+        log.append(Note(topic))
+    assert [json.loads(line)["data"]["topic"] for line in stream.getvalue().splitlines()] == ["said", "said too"]

@@ -338,3 +338,54 @@ def test_the_kind_of_file_system_is_told(tmp_path: Path) -> None:
     cloud = tmp_path / "Dropbox (me)" / "state"
     cloud.mkdir(parents=True)
     assert "Dropbox" in (OsDisk().weakness(cloud) or "")
+
+
+def test_a_sync_reaches_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a simulated disk takes for a sync is one."""
+    disk, synced = OsDisk(), []
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda handle: synced.append(os.readlink(f"/proc/self/fd/{handle}")))
+    handle = disk.create(tmp_path / "file")
+    disk.sync(handle)
+    disk.close(handle)
+    disk.sync_folder(tmp_path)
+    assert synced == [str(tmp_path / "file"), str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("code", "is_told"), [(errno.EIO, True), (errno.ENOSPC, True), (errno.EINVAL, False), (errno.ENOTSUP, False)]
+)
+def test_a_folder_that_could_not_be_synced_is_told_of_where_it_could_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, is_told: bool
+) -> None:
+    def fail(handle: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    before = len(os.listdir("/proc/self/fd"))
+    if is_told:
+        with pytest.raises(OSError, match=os.strerror(code)):
+            OsDisk().sync_folder(tmp_path)
+    else:
+        OsDisk().sync_folder(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_files_of_the_journal_are_opened_for_nobody_else(tmp_path: Path) -> None:
+    """A program that is started keeps neither the file nor its lock; a link in the way is not followed."""
+    disk = OsDisk()
+    handles = [disk.create(tmp_path / "new"), disk.open_append(tmp_path / "new"), disk.try_lock(tmp_path / "lock")]
+    for handle in handles:
+        assert handle is not None and not os.get_inheritable(handle)
+        os.write(handle, b"x")
+        disk.close(handle)
+    assert (tmp_path / "new").read_bytes() == b"xx", "everything goes to the end"
+    assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+    (tmp_path / "link").symlink_to(tmp_path / "new")
+    for act in (disk.create, disk.open_append, disk.try_lock):
+        with pytest.raises(OSError):
+            act(tmp_path / "link")
+    with pytest.raises(FileExistsError):
+        disk.create(tmp_path / "new")
+    with pytest.raises(FileExistsError):
+        disk.link(tmp_path / "lock", tmp_path / "new")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -509,3 +510,85 @@ def test_an_exception_right_after_a_line_was_safe_does_not_break_the_chain(tmp_p
     found = parse(path.read_bytes())
     assert found.damage is None and not found.torn_bytes
     assert [record.body.topic for record in found.records if isinstance(record.body, Note)] == ["one", "two"]
+
+
+def test_a_tail_that_was_set_aside_survives_a_power_cut() -> None:
+    disk = FakeDisk()
+    create(HOME, disk=disk).close()
+    disk.put(PATH, disk.read(PATH) + b"half a line")
+    journal = reopen(PATH, disk=disk)
+    repaired = journal.records[1].body
+    disk.cut_power()
+    assert isinstance(repaired, Repaired)
+    assert disk.read(FOLDER / repaired.kept_as) == b"half a line"
+    assert reading(disk).records == journal.records
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_tail_for_which_there_is_no_room_does_not_stop_a_release(code: int) -> None:
+    disk = FakeDisk()
+    create(HOME, disk=disk).close()
+    disk.put(PATH, disk.read(PATH) + b"half a line")
+    disk.fail("create", code, times=2)
+    with reopen(PATH, disk=disk) as journal:
+        assert journal.records[1].body == Repaired("torn_tail", 11, sha256(b"half a line").hexdigest(), "")
+    assert reading(disk).verified
+
+
+def test_a_tail_that_was_kept_in_part_is_not_kept_and_no_file_of_it_stays() -> None:
+    disk = FakeDisk()
+    create(HOME, disk=disk).close()
+    disk.put(PATH, disk.read(PATH) + b"half a line")
+    disk.fail("create", errno.ENOSPC)  # no copy of the journal: it is synced in its place
+    disk.tear_next_write(0)  # the lock's text
+    disk.tear_next_write(3)
+    with reopen(PATH, disk=disk) as journal:
+        assert journal.records[1].body.kept_as == ""  # type: ignore[union-attr]
+    assert not [name for name in disk.files(FOLDER) if ".torn" in name]
+
+
+def test_a_tail_that_a_broken_disk_cannot_keep_stays_where_it_is() -> None:
+    disk = FakeDisk()
+    create(HOME, disk=disk).close()
+    disk.put(PATH, disk.read(PATH) + b"half a line")
+    disk.fail("create", errno.EIO, after=1)  # the copy of the journal is made, the one of the tail is not
+    with pytest.raises(JournalUnwritable):
+        reopen(PATH, disk=disk)
+    assert disk.read(PATH).endswith(b"half a line"), "it is cut off only after it was kept"
+    reopen(PATH, disk=disk).close()
+
+
+def test_what_nobody_was_told_is_safe_is_gone_after_a_failed_sync() -> None:
+    disk = FakeDisk()
+    journal = create(HOME, disk=disk)
+    before = disk.read(PATH)
+    disk.fail("sync", errno.EIO)
+    disk.fail("create", errno.EIO)
+    with pytest.raises(JournalUnwritable):
+        journal.append(Note("on no disk"))
+    assert disk.read(PATH) == before, "a later reader must not find it"
+
+
+def test_a_copy_that_does_not_fit_is_none() -> None:
+    disk = FakeDisk()
+    journal = create(HOME, disk=disk)
+    kept = [*journal.records, journal.append(Note("kept"))]
+    disk.fail("sync", errno.EIO)
+    disk.room = 600  # for the line, and not for all of them
+    with pytest.raises(JournalUnwritable):
+        journal.append(Note("not kept"))
+    assert reading(disk).records == kept
+    assert disk.files(FOLDER) == [PATH.name, f"{PATH.name}.lock"]
+    disk.room = 10_000
+    kept.append(journal.append(Note("again")))
+    disk.cut_power()
+    assert reading(disk).records[: len(kept)] == kept
+
+
+@pytest.mark.parametrize("room", [0, 1, 300])
+def test_a_journal_that_does_not_fit_is_not_born(room: int) -> None:
+    disk = FakeDisk()
+    disk.room = room
+    with pytest.raises(JournalUnwritable):
+        create(HOME, disk=disk)
+    assert disk.files(FOLDER) == [f"{PATH.name}.lock"]
