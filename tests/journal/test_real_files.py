@@ -344,7 +344,7 @@ def test_a_sync_reaches_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """What a simulated disk takes for a sync is one."""
     disk, synced = OsDisk(), []
     for name in ("fsync", "fdatasync"):
-        monkeypatch.setattr(os, name, lambda handle: synced.append(os.readlink(f"/proc/self/fd/{handle}")))
+        monkeypatch.setattr(os, name, lambda handle: synced.append(str(Path(f"/proc/self/fd/{handle}").readlink())))
     handle = disk.create(tmp_path / "file")
     disk.sync(handle)
     disk.close(handle)
@@ -362,13 +362,13 @@ def test_a_folder_that_could_not_be_synced_is_told_of_where_it_could_be(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "fsync", fail)
-    before = len(os.listdir("/proc/self/fd"))
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
     if is_told:
         with pytest.raises(OSError, match=os.strerror(code)):
             OsDisk().sync_folder(tmp_path)
     else:
         OsDisk().sync_folder(tmp_path)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
 
 
 def test_files_of_the_journal_are_opened_for_nobody_else(tmp_path: Path) -> None:

@@ -155,10 +155,12 @@ def test_row_08_a_journal_shorter_than_its_anchor_is_refused() -> None:
 def test_a_short_write_is_taken_back_and_tried_once_more(taken: int) -> None:
     disk = FakeDisk()
     journal = create(HOME, disk=disk)
-    disk.tear_next_write(taken)
-    journal.append(Note("whole"))
-    assert reading(disk).records == journal.records
-    assert reading(disk).torn_bytes == 0
+    for sync in (True, False):
+        disk.tear_next_write(taken)
+        journal.append(Note("whole"), sync=sync)
+        assert reading(disk).records == journal.records
+        assert reading(disk).torn_bytes == 0
+    assert [record.event for record in journal.records] == ["opened", "note", "note"], "no other file was needed"
 
 
 def test_row_09_a_full_disk_gives_its_ballast_to_the_last_records() -> None:
@@ -592,3 +594,74 @@ def test_a_journal_that_does_not_fit_is_not_born(room: int) -> None:
     with pytest.raises(JournalUnwritable):
         create(HOME, disk=disk)
     assert disk.files(FOLDER) == [f"{PATH.name}.lock"]
+
+
+@pytest.mark.parametrize("call", ["link", "rename"])
+def test_no_file_takes_the_name_before_it_is_synced(call: str) -> None:
+    disk, met = FakeDisk(), []
+
+    def check() -> None:
+        inode = disk.find(PATH.with_name(f"{PATH.name}.new"))
+        assert inode is not None
+        met.append(inode.is_synced)
+
+    disk.hooks[call] = check
+    if call == "rename":  # as a file system without hard links has it, and as every move
+        disk.fail("link", errno.EPERM)
+    journal = create(HOME, disk=disk)
+    disk.fail("sync", errno.EIO)
+    journal.append(Note("moves"))
+    journal.close()
+    reopen(PATH, disk=disk).close()
+    assert met == [True] * (1 if call == "link" else 3)
+
+
+def test_opening_saves_what_was_lost_with_a_process_that_died_of_its_sync() -> None:
+    disk = FakeDisk()
+    journal = create(HOME, disk=disk)
+    journal.append(Note("seen by all, on no disk"), sync=False)
+    inode = disk.find(PATH)
+    assert inode is not None
+    inode.is_lost = True  # its sync has failed, and nobody lived to take it back
+    disk.kill()
+    held = reopen(PATH, disk=disk).records
+    disk.cut_power()
+    assert [record.event for record in held] == ["opened", "note", "resumed"] and reading(disk).records == held
+
+
+def test_a_closed_journal_is_durable_to_its_end() -> None:
+    disk = FakeDisk()
+    journal = create(HOME, disk=disk)
+    journal.append(Note("advisory"), sync=False)
+    journal.close()
+    disk.cut_power()
+    assert reading(disk).records == journal.records
+
+
+def test_where_a_copy_has_no_room_the_old_file_is_synced() -> None:
+    disk = FakeDisk()
+    create(HOME, disk=disk).append(Note("advisory"), sync=False)
+    disk.kill()
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        disk.fail("create", code)
+        synced: list[bool] = []
+        inode = disk.find(PATH)
+        assert inode is not None
+        disk.hooks["truncate"] = lambda: synced.append(inode.is_synced)  # noqa: B023
+        disk.hooks["write"] = lambda: synced.append(inode.is_synced)  # noqa: B023
+        journal = reopen(PATH, disk=disk, ballast_bytes=0)
+        assert synced[-1], "before anything new is written"
+        disk.hooks.clear()
+        journal.close()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.parametrize("call", ["write", "sync"])
+def test_every_word_for_a_full_disk_frees_the_ballast(call: str, code: int) -> None:
+    disk = FakeDisk()
+    journal = create(HOME, disk=disk, ballast_bytes=4000)
+    disk.fail(call, code, times=1 if call == "write" else 2)  # the sync of the file, and of its copy
+    journal.append(Note("kept"))
+    assert f"{PATH.name}.ballast" not in disk.files(FOLDER)
+    disk.cut_power()
+    assert [record.event for record in reading(disk).records][:2] == ["opened", "note"]
