@@ -665,3 +665,63 @@ def test_every_word_for_a_full_disk_frees_the_ballast(call: str, code: int) -> N
     assert f"{PATH.name}.ballast" not in disk.files(FOLDER)
     disk.cut_power()
     assert [record.event for record in reading(disk).records][:2] == ["opened", "note"]
+
+
+def test_a_journal_without_room_for_its_ballast_is_not_born() -> None:
+    probe = FakeDisk()
+    create(HOME, disk=probe).close()
+    disk = FakeDisk()
+    disk.room = len(probe.read(PATH)) + 1000  # for record 0 and the lock's text
+    with pytest.raises(JournalUnwritable, match="ballast"):
+        create(HOME, disk=disk, ballast_bytes=4000)
+    assert disk.files(FOLDER) == [f"{PATH.name}.lock"]
+    with create(HOME, disk=disk, ballast_bytes=300):
+        assert len(disk.read(PATH.with_name(f"{PATH.name}.ballast"))) == 300
+
+
+def test_who_takes_over_has_a_ballast_a_signed_lock_and_the_warnings_of_the_place() -> None:
+    disk = FakeDisk()
+    create(HOME, disk=disk, ballast_bytes=1000).close()
+    assert disk.files(FOLDER) == [PATH.name, f"{PATH.name}.lock"], "the room goes back when it is closed"
+    disk.weak = "a weak place"
+    journal = reopen(PATH, disk=disk, ballast_bytes=1000)
+    assert len(disk.read(PATH.with_name(f"{PATH.name}.ballast"))) == 1000
+    assert journal.warnings == ("a weak place",)
+    with pytest.raises(JournalLocked) as caught:
+        reopen(PATH, disk=disk)
+    assert caught.value.owner["epoch"] == journal.epoch == 2, "requests are addressed to an epoch"
+
+
+def test_a_full_disk_keeps_nobody_from_taking_over() -> None:
+    disk = FakeDisk()
+    create(HOME, disk=disk).close()
+    disk.room = 2500
+    with reopen(PATH, disk=disk, ballast_bytes=100_000) as journal:
+        assert journal.epoch == 2
+    assert disk.files(FOLDER) == [PATH.name, f"{PATH.name}.lock"]
+
+
+def test_a_sync_error_at_the_very_end_moves_the_journal_and_says_so() -> None:
+    disk, told = FakeDisk(), []
+    journal = create(HOME, disk=disk)
+    journal.on_replaced = told.append
+    journal.append(Note("last"), sync=False)
+    disk.fail("sync", errno.EIO)
+    journal.close()
+    disk.cut_power()
+    assert told == [PATH]
+    assert [record.event for record in reading(disk).records] == ["opened", "note", "repaired"]
+    reopen(PATH, disk=disk).close()
+
+
+@pytest.mark.parametrize("call", ["sync", "create", "write", "rename", "sync_folder"])
+def test_who_could_not_take_over_lets_go_of_the_lock(call: str) -> None:
+    disk = FakeDisk()
+    create(HOME, disk=disk).close()
+    disk.fail(call, errno.EIO, times=50)
+    with pytest.raises(JournalUnwritable):
+        reopen(PATH, disk=disk)
+    disk._faults.clear()
+    assert not disk._handles and not disk._locks
+    with reopen(PATH, disk=disk) as journal:
+        assert reading(disk).records == journal.records
