@@ -714,7 +714,7 @@ def test_a_sync_error_at_the_very_end_moves_the_journal_and_says_so() -> None:
     reopen(PATH, disk=disk).close()
 
 
-@pytest.mark.parametrize("call", ["sync", "create", "write", "rename", "sync_folder"])
+@pytest.mark.parametrize("call", ["open_append", "sync", "create", "write", "rename", "sync_folder"])
 def test_who_could_not_take_over_lets_go_of_the_lock(call: str) -> None:
     disk = FakeDisk()
     create(HOME, disk=disk).close()
@@ -725,3 +725,16 @@ def test_who_could_not_take_over_lets_go_of_the_lock(call: str) -> None:
     assert not disk._handles and not disk._locks
     with reopen(PATH, disk=disk) as journal:
         assert reading(disk).records == journal.records
+
+
+@pytest.mark.parametrize(("code", "moves"), [(errno.EIO, 1), (errno.EROFS, 1), (errno.ENOSPC, 0)])
+def test_a_file_whose_write_failed_is_not_trusted_and_a_full_disk_is_no_fault_of_the_file(
+    code: int, moves: int
+) -> None:
+    disk = FakeDisk()
+    journal = create(HOME, disk=disk, ballast_bytes=500)
+    disk.fail("write", code)
+    journal.append(Note("kept"))
+    assert journal.moves == moves
+    assert f"{PATH.name}.ballast" in disk.files(FOLDER) if moves else f"{PATH.name}.ballast" not in disk.files(FOLDER)
+    assert reading(disk).records == journal.records
