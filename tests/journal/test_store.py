@@ -281,9 +281,9 @@ def test_row_12_who_lost_the_journal_to_a_new_owner_stops() -> None:
     disk.unlink(PATH.with_name(f"{PATH.name}.lock"))
     disk.put(PATH, copy)
     other = reopen(PATH, disk=disk)
-    for _ in range(2):
+    for sync in (True, True, False):
         with pytest.raises(JournalLocked):
-            journal.append(Note("not mine any more"))
+            journal.append(Note("not mine any more"), sync=sync)
     other.append(Note("mine"))
     assert reading(disk).records == other.records
 
