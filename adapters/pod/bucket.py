@@ -12,8 +12,9 @@ import msgspec
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.entry import NAME_CHARACTERS_MAX, NAMED_MAX, Entry, shown
 from rpd.adapters.transfer.exchange import exchange, said
+from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.patterns import Patterns
-from rpd.adapters.transfer.remote_tree import Listing, list_tree
+from rpd.adapters.transfer.remote_tree import list_tree
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.world import Pull, Pulled

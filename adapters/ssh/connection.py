@@ -182,7 +182,7 @@ def collect(channel: Channel, deadline: float, max_bytes: int) -> Completed:
             data = channel.recv_stderr(0.0 if stdout_open else POLL_SECONDS)
             stderr_open = data != b""
             is_cut = _keep(stderr, data, max_bytes) or is_cut
-            if not data:
+            if not data or time.monotonic() > deadline:
                 break
         if time.monotonic() > deadline:
             raise _too_long()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import paramiko
 
+from rpd.adapters.report.words import clean
 from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.timeouts import POLL_SECONDS, Timeouts
 from rpd.adapters.ssh.wire import Wire
@@ -24,6 +25,7 @@ _LOG = "rpd.adapters.ssh"
 logging.getLogger(_LOG).addHandler(logging.NullHandler())
 
 _CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+_SAID_CHARACTERS = 300
 _HOST_KEYS_FIRST = ("ssh-ed25519",)
 
 
@@ -182,15 +184,16 @@ def _no_session(
 ) -> Unavailable | Refused:
     """Why there is no session: what paramiko's thread met or what our call met, or that nothing came in time."""
     cause = transport.get_exception() or met
+    said = clean(str(cause))[:_SAID_CHARACTERS]  # it may quote the server
     where = f"{alias} at {address.host} port {address.port}"
     if isinstance(cause, paramiko.ssh_exception.IncompatiblePeer):
         return Unavailable(
-            f"the SSH server of {where} offers only outdated algorithms ({cause})",
+            f"the SSH server of {where} offers only outdated algorithms ({said})",
             reason=Fault.SSH_UNREACHABLE,
             retryable=False,
             hint="use an image with OpenSSH 7.4 or newer",
         )
     if isinstance(cause, paramiko.AuthenticationException):
-        return Refused(f"{alias} refused the login: {cause}", reason=Fault.AUTH_REFUSED)
-    why = str(cause) or "the link broke off" if cause is not None or not transport.is_active() else "no answer in time"
+        return Refused(f"{alias} refused the login: {said}", reason=Fault.AUTH_REFUSED)
+    why = said or "the link broke off" if cause is not None or not transport.is_active() else "no answer in time"
     return Unavailable(f"{where} does not talk SSH yet: {why}", reason=Fault.SSH_UNREACHABLE)

@@ -19,6 +19,8 @@ from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.timeouts import Timeouts
 from rpd.adapters.ssh.wire import Wire
 
+_OVERRUN_BYTES = 1024 * 1024
+
 
 class Pulse:
     """A thread that watches one transport. `verdict` says why it was closed, or is empty."""
@@ -61,6 +63,9 @@ class Pulse:
                 if (wake := self._wake) is not None:
                     wake()
                 continue
+            if self._is_flooded():
+                self._give_up("it sends more than it may")
+                continue
             now = time.monotonic()
             limit_at = self._limit_at
             if limit_at is not None and now > limit_at:
@@ -77,6 +82,13 @@ class Pulse:
             if now - max(alive_at, asked_at) > self._timeouts.pulse and not signs[1]:
                 asked_at = now
                 self._ask()
+
+    def _is_flooded(self) -> bool:
+        """Whether a channel holds more than its window: paramiko keeps whatever a server sends in spite of that."""
+        return any(
+            len(channel.in_buffer) + len(channel.in_stderr_buffer) > channel.in_window_size + _OVERRUN_BYTES
+            for channel in self._transport._channels.values()  # type: ignore[attr-defined]
+        )
 
     def _signs(self) -> tuple[int, int]:
         """Anything received, or anything more acknowledged, is a sign of life."""

@@ -17,6 +17,9 @@ from rpd.engine.errors import Interrupted, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.world import SshAddress
 
+PACKET_BYTES_MAX = 1024 * 1024
+"""We ask for packets of 32 KiB; OpenSSH takes and sends none above 256 KiB."""
+
 # Python names these options on Linux only; the numbers are those of macOS.
 _DARWIN_KEEPALIVE = 0x10
 _DARWIN_RXT_CONNDROPTIME = 0x80
@@ -29,7 +32,10 @@ class Wire(socket.socket):
     received = 0
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """As `socket.recv`, counted."""
+        """As `socket.recv`, counted. Raises OSError when a packet is announced that no server needs to send: paramiko
+        would gather up to 4 GB of it."""
+        if bufsize > PACKET_BYTES_MAX:
+            raise OSError(errno.EMSGSIZE, f"the other side announced a packet of {bufsize} bytes")
         data = super().recv(bufsize, flags)
         self.received += len(data)
         return data

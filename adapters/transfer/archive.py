@@ -5,12 +5,13 @@ Written by hand because `tarfile` takes longer over 10,000 small files than the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
-from rpd.adapters.transfer.entry import Entry, shown
+from rpd.adapters.transfer.entry import Entry, bounded, shown
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
 
@@ -20,6 +21,10 @@ _LARGEST_OCTAL = 8**11 - 1
 _LONGEST_NAME = 64 * 1024
 _TYPES = {"file": b"0", "folder": b"5", "link": b"2"}
 _EXTENSIONS = frozenset(b"LKxg")
+_OCTAL = re.compile(rb"[ \0]*([0-7]{0,12})[ \0]*")
+_LENGTH_DIGITS = 6  # of a record in a header of at most 64 KiB
+_SIZE = re.compile(r"[0-9]{1,19}")
+_USED = (b"path", b"linkpath", b"size")
 
 
 def header(entry: Entry, size: int = 0) -> bytes:
@@ -105,6 +110,7 @@ class Reader:
         self._left = 0
         self._skip = 0
         self._overrides: dict[str, str] = {}
+        self._is_sparse = False
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the stream."""
@@ -159,25 +165,35 @@ class Reader:
             key = "path" if kind == "L" else "linkpath"
             self._overrides[key] = _text(body.rstrip(b"\0"))
             return
-        while kind == "x" and body:
-            length, _, rest = body.partition(b" ")
-            if not length.isdigit() or not 0 < int(length) <= len(body):
+        at = 0
+        while kind == "x" and at < len(body):
+            digits = body[at : at + _LENGTH_DIGITS].partition(b" ")[0]
+            length = int(digits) if digits.isdigit() else 0
+            if not len(digits) < length <= len(body) - at:
                 raise _not_tar()
-            key_bytes, _, value = rest[: int(length) - len(length) - 2].partition(b"=")
-            self._overrides[_text(key_bytes)] = _text(value)
-            body = body[int(length) :]
+            name, _, value = body[at + len(digits) + 1 : at + length - 1].partition(b"=")
+            at += length
+            # The others are not kept: a pod may send any number of them.
+            if name.startswith(b"GNU.sparse"):
+                self._is_sparse = True
+            elif name in _USED:
+                self._overrides[name.decode()] = _text(value)
 
     def _begin(self, block: bytes) -> None:
         overrides, self._overrides = self._overrides, {}
         kind = chr(block[156]) if block[156] else "0"
         name = overrides.get("path") or _name(block)
-        if kind == "S" or any(key.startswith("GNU.sparse") for key in overrides):
+        if kind == "S" or self._is_sparse:
             raise Refused(
-                f"the pod sent {shown(name)!r} as a sparse file",
+                f"the pod sent {bounded(shown(name))!r} as a sparse file",
                 reason=Fault.PATH_REFUSED,
-                detail={"paths": [shown(name)]},
+                detail={"paths": [bounded(shown(name))]},
             )
-        size = int(overrides["size"]) if overrides.get("size", "").isdigit() else _size(block)
+        size = _size(block)
+        if (told := overrides.get("size")) is not None:
+            if not _SIZE.fullmatch(told):
+                raise _not_tar()
+            size = int(told)
         target = overrides.get("linkpath") or _text(block[157:257].split(b"\0", 1)[0])
         carries = kind in "07"
         member = Member(name.removeprefix("./"), kind, size if carries else 0, target)
@@ -202,20 +218,19 @@ def _size(block: bytes) -> int:
     field = block[124:136]
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
-    try:
-        return int(field.strip(b" \0") or b"0", 8)
-    except ValueError:
-        raise _not_tar() from None
+    return _octal(field)
 
 
 def _check_sum(block: bytes) -> None:
-    field = block[148:156].strip(b" \0")
-    try:
-        said = int(field, 8)
-    except ValueError:
-        raise _not_tar() from None
-    if said != sum(block) - sum(block[148:156]) + 8 * 0x20:
+    if _octal(block[148:156]) != sum(block) - sum(block[148:156]) + 8 * 0x20:
         raise _not_tar()
+
+
+def _octal(field: bytes) -> int:
+    match = _OCTAL.fullmatch(field)
+    if match is None:
+        raise _not_tar()
+    return int(match[1] or b"0", 8)
 
 
 def _not_tar() -> Refused:

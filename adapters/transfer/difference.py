@@ -9,9 +9,10 @@ import msgspec
 
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.entry import Entry, Interrupted
+from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.local_tree import sha256_of
 from rpd.adapters.transfer.patterns import Patterns
-from rpd.adapters.transfer.remote_tree import Listing, hash_files
+from rpd.adapters.transfer.remote_tree import hash_files
 
 _OWN_FOLDER = ".rpd"
 """The runs' own folder at a volume's top; no push deletes it."""

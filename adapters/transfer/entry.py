@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import posixpath
 from collections.abc import Callable, Iterable
 from typing import Literal
@@ -23,7 +24,7 @@ NAME_CHARACTERS_MAX = 200
 """How much of such a path is shown: all of them have to fit into one record."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """`path` is relative to the tree's root, with `/` between its parts; odd bytes in it are surrogate escapes.
 
     `mtime` in whole seconds, `size` in bytes (0 unless a file), `target` only of a link. `sha256` is empty until known.
@@ -41,6 +42,16 @@ class Entry(msgspec.Struct, frozen=True):
 def shown(path: str) -> str:
     """A path for a message or a journal: bytes that are no UTF-8 are written out."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def bounded(text: str) -> str:
+    """As much of a name as a message shows."""
+    return text[:NAME_CHARACTERS_MAX]
+
+
+def named(paths: Iterable[str]) -> str:
+    """The first few of many paths, for a message."""
+    return ", ".join(bounded(shown(path)) for path in itertools.islice(paths, 5))
 
 
 def is_safe(path: str) -> bool:

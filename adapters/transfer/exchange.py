@@ -6,14 +6,30 @@ import shlex
 import time
 from collections.abc import Callable, Iterable
 
+from rpd.adapters.report.words import clean
 from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.timeouts import POLL_SECONDS
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
 
+OUTPUT_BYTES_MAX = 1024 * 1024
+"""What a command may print of which nothing is expected."""
+STDERR_BYTES_MAX = 64 * 1024 * 1024
+"""A complaint for each of half a million files."""
+MOST_SECONDS = 3600.0
+"""How long a command may take that moves little: on a slow volume, a million files."""
+
 _KEPT_OF_STDERR = 64 * 1024
 _NO_SPACE = (b"No space left on device", b"Disk quota exceeded")
+_SLOWEST_BYTES_PER_SECOND = 20_000.0
+_LONGEST_SECONDS = 7 * 24 * 3600.0
+
+
+def seconds_for(size: int, bytes_per_second: float = _SLOWEST_BYTES_PER_SECOND) -> float:
+    """How long moving so many bytes may take at most. A link or a volume slower than this is as good as none; whoever
+    never ends must not be waited for, however little comes at a time."""
+    return min(MOST_SECONDS + size / bytes_per_second, _LONGEST_SECONDS)
 
 
 def exchange(
@@ -24,15 +40,18 @@ def exchange(
     take: Callable[[bytes], object] | None = None,
     window: int | None = None,
     quiet_seconds: float = 600.0,
+    most_bytes: int = OUTPUT_BYTES_MAX,
+    most_seconds: float = MOST_SECONDS,
 ) -> tuple[int, bytes]:
     """Run a `sh` script with `chunks` on its stdin and its stdout handed to `take`; returns exit code and stderr.
 
     The chunks stop early when the script ends early. Raises what Channel raises, Unavailable (`timeout`) when nothing
-    moves for `quiet_seconds`, and Refused (`disk_full`, `no_tool`) for what its stderr or exit code says.
+    moves for `quiet_seconds` or the end does not come within `most_seconds`, Unavailable (`unreadable`) when more than
+    `most_bytes` come, and Refused (`disk_full`, `no_tool`) for what its stderr or exit code says.
     """
     channel = connection.channel("exec sh -c " + shlex.quote(script), window=window)
     try:
-        traffic = _Traffic(channel, take or (lambda data: None), quiet_seconds)
+        traffic = _Traffic(channel, take or (lambda data: None), quiet_seconds, most_bytes, most_seconds)
         traffic.send(chunks)
         code = traffic.finish()
     finally:
@@ -51,18 +70,28 @@ def quote(path: str) -> str:
 
 def said(stderr: bytes | bytearray) -> str:
     """The last line of a command's complaint, for a message."""
-    lines = bytes(stderr).decode("utf-8", "replace").strip().splitlines()
-    return lines[-1][:300] if lines else "it said nothing"
+    lines = bytes(stderr[-_KEPT_OF_STDERR:]).decode("utf-8", "replace").strip().splitlines()
+    return clean(lines[-1])[:300] if lines else "it said nothing"
 
 
 class _Traffic:
     """Both directions of one channel; whichever can move moves."""
 
-    def __init__(self, channel: Channel, take: Callable[[bytes], object], quiet_seconds: float) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        take: Callable[[bytes], object],
+        quiet_seconds: float,
+        most_bytes: int,
+        most_seconds: float,
+    ) -> None:
         self._channel = channel
         self._take = take
         self._quiet_seconds = quiet_seconds
-        self._moved_at = time.monotonic()
+        self._most_seconds = most_seconds
+        self._left = most_bytes
+        self._complaints_left = STDERR_BYTES_MAX
+        self._began_at = self._moved_at = time.monotonic()
         self.stderr = bytearray()
 
     def send(self, chunks: Iterable[bytes]) -> None:
@@ -75,45 +104,63 @@ class _Traffic:
                     return
                 if count is not None:
                     rest, self._moved_at = rest[count:], time.monotonic()
-                self._receive_ready()
-                self._check_quiet()
+                if self._channel.has_output():
+                    self._receive(0.0)
+                    self._complain(0.0)
+                self._check_time()
         self._channel.send_eof()
 
     def finish(self) -> int:
         """Take output until the end; returns the exit code."""
-        while (data := self._channel.recv(POLL_SECONDS)) != b"":
-            if data:
-                self._moved_at = time.monotonic()
-                self._take(data)
-            while complaint := self._channel.recv_stderr(0.0) or b"":
-                self._complain(complaint)
-            self._check_quiet()
-        while (complaint := self._channel.recv_stderr(self._quiet_seconds) or b"") != b"":
-            self._complain(complaint)
+        is_open = [True, True]
+        while any(is_open):
+            if is_open[0]:
+                is_open[0] = self._receive(POLL_SECONDS)
+            if is_open[1]:
+                # Waited for only when nothing else is: the output must not be held up.
+                is_open[1] = self._complain(0.0 if is_open[0] else POLL_SECONDS)
+            self._check_time()
         code = self._channel.exit_status(self._quiet_seconds)
         if code is None:
             raise self._too_quiet()
         return code
 
-    def _receive_ready(self) -> None:
-        while self._channel.has_output():
-            if data := self._channel.recv(0.0):
-                self._moved_at = time.monotonic()
-                self._take(data)
-            if complaint := self._channel.recv_stderr(0.0):
-                self._complain(complaint)
+    def _receive(self, seconds: float) -> bool:
+        """Take what came on stdout; False at its end."""
+        data = self._channel.recv(seconds)
+        if data:
+            self._moved_at = time.monotonic()
+            self._left -= len(data)
+            if self._left < 0:
+                raise self._too_much()
+            self._take(data)
+        return data != b""
 
-    def _complain(self, text: bytes) -> None:
+    def _complain(self, seconds: float) -> bool:
+        """Take what came on stderr; False at its end."""
+        text = self._channel.recv_stderr(seconds)
+        if not text:
+            return text is None
         self._moved_at = time.monotonic()
+        self._complaints_left -= len(text)
+        if self._complaints_left < 0:
+            raise self._too_much()
         self.stderr += text
         if any(sign in self.stderr for sign in _NO_SPACE):
             # tar would go on and fail for every further file.
             raise Refused(f"no space left in the pod: {said(self.stderr)}", reason=Fault.DISK_FULL)
         del self.stderr[:-_KEPT_OF_STDERR]
+        return True
 
-    def _check_quiet(self) -> None:
-        if time.monotonic() - self._moved_at > self._quiet_seconds:
+    def _check_time(self) -> None:
+        now = time.monotonic()
+        if now - self._moved_at > self._quiet_seconds:
             raise self._too_quiet()
+        if now - self._began_at > self._most_seconds:
+            raise Unavailable(f"the transfer did not end within {self._most_seconds:.0f} s", reason=Fault.TIMEOUT)
 
     def _too_quiet(self) -> Unavailable:
         return Unavailable(f"the transfer did not move for {self._quiet_seconds:.0f} s", reason=Fault.TIMEOUT)
+
+    def _too_much(self) -> Unavailable:
+        return Unavailable("the pod sent far more than it was asked for", reason=Fault.UNREADABLE)

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rpd.adapters.transfer.archive import Member
-from rpd.adapters.transfer.entry import Entry, Interrupted, is_safe, shown
+from rpd.adapters.transfer.entry import NAMED_MAX, Entry, Interrupted, bounded, is_safe, named, shown
 from rpd.adapters.transfer.local_tree import check, sha256_of
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
 
+RESERVE_BYTES = 64 * 1024 * 1024
+"""Left free by a pull: the journal, too, is written to this disk."""
 _FEW_FILES = 64
 
 
@@ -51,7 +53,7 @@ class Landing:
     def check_room(self, wanted: int) -> None:
         """Refuse at once what cannot fit."""
         free = shutil.disk_usage(self.partial).free
-        if wanted > free:
+        if wanted and wanted + RESERVE_BYTES > free:
             raise Refused(
                 f"{wanted} bytes are to be fetched and {free} are free at {self.target.parent}", reason=Fault.DISK_FULL
             )
@@ -60,16 +62,18 @@ class Landing:
         """Refuse names that this file system would take for one."""
         folds = self._folds_case()
         if clashing := clashes((entry.path for entry in entries), folds):
-            raise _refused(f"names that cannot live side by side here: {', '.join(clashing[:5])}", clashing)
+            raise _refused(f"names that cannot live side by side here: {named(clashing)}", clashing)
 
-    def settle(self, entries: Sequence[Entry], is_folder: bool) -> None:
-        """Make all durable, then move each file into place. Other files at the target stay as they are."""
+    def settle(self, entries: Sequence[Entry], is_folder: bool, interrupted: Interrupted) -> None:
+        """Make all durable, then move each file into place. Other files at the target stay as they are. What was moved
+        before an interruption is known by its content when the pull goes on."""
         root = self.target if is_folder else self.target.parent
         if is_folder:
             root.mkdir(exist_ok=True)
         self._sync(entries)
         folders = {""}
         for entry in entries:
+            check(interrupted)
             if entry.kind == "folder":
                 _make_folder(root, entry.path, entry.mode)
                 continue
@@ -167,14 +171,14 @@ class Arrival:
 
 def clashes(paths: Iterable[str], folds: bool) -> list[str]:
     """Paths that are one and the same for a file system which ignores case; none elsewhere."""
-    seen: dict[str, str] = {}
+    seen: dict[tuple[int, str], tuple[str, int]] = {}  # a folder and a name in it -> how it was spelled, its number
     out = []
-    for path in paths:
-        parts = path.split("/")
-        for count in range(1, len(parts) + 1):
-            spelled = "/".join(parts[:count])
-            key = unicodedata.normalize("NFC", spelled).casefold() if folds else spelled
-            if seen.setdefault(key, spelled) != spelled:
+    for path in paths if folds else ():
+        folder = 0
+        for part in path.split("/"):
+            key = (folder, unicodedata.normalize("NFC", part).casefold())
+            spelled, folder = seen.setdefault(key, (part, len(seen) + 1))
+            if spelled != part:
                 out.append(path)
                 break
     return out
@@ -250,4 +254,5 @@ def _sync_file_system(folder: Path) -> None:
 
 
 def _refused(message: str, paths: list[str]) -> Refused:
-    return Refused(shown(message), reason=Fault.PATH_REFUSED, detail={"paths": [shown(path) for path in paths]})
+    names = [bounded(shown(path)) for path in paths[:NAMED_MAX]]
+    return Refused(shown(message)[:1000], reason=Fault.PATH_REFUSED, detail={"paths": names})

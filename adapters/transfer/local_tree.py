@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rpd.adapters.local.git_listing import GitListing
-from rpd.adapters.transfer.entry import Entry, Interrupted, Kind, leaves, shown
+from rpd.adapters.transfer.entry import Entry, Interrupted, Kind, bounded, leaves, named, shown
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.engine import errors
 from rpd.states.faults import Fault
@@ -36,7 +36,7 @@ def scan(root: Path, patterns: Patterns, interrupted: Interrupted, listing: GitL
         found = list(_walk(os.fspath(root), "", patterns, interrupted, listing))
     if outside := [shown(f"{each.path} -> {each.target}") for each in found if each.kind == "link" and leaves(each)]:
         raise errors.Refused(
-            f"{len(outside)} links in {root} point out of it: {', '.join(outside[:5])}",
+            f"{len(outside)} links in {root} point out of it: {named(outside)}",
             reason=Fault.PATH_REFUSED,
             hint="exclude them, or replace them with what they point to",
             detail={"paths": [*outside]},
@@ -67,7 +67,7 @@ def local_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = shown(os.fsdecode(error.filename or path))
+        where = bounded(shown(os.fsdecode(error.filename or path)))
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise errors.Refused(f"no space left on this machine for {where}", reason=Fault.DISK_FULL) from error
         raise errors.Refused(f"{where}: {error.strerror or error}", reason=Fault.PATH_REFUSED) from error

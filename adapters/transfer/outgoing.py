@@ -45,6 +45,11 @@ class Outgoing:
         self.torn: set[str] = set()
 
     @property
+    def total_bytes(self) -> int:
+        """Bytes of content to hand out, by what the listing said."""
+        return self._total
+
+    @property
     def sent_bytes(self) -> int:
         """Bytes of content handed out so far."""
         return self._done

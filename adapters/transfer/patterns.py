@@ -18,6 +18,7 @@ class Patterns:
         kept = [pattern for pattern in patterns if pattern.strip("/")]
         self._any = _union([p for p in kept if not p.endswith("/")])
         self._folders = _union([p.rstrip("/") for p in kept])
+        self._below = _union([p.rstrip("/") for p in kept], "/.*")
 
     def match(self, path: str, is_folder: bool) -> bool:
         """Whether this very path (relative, `/` between its parts) is excluded."""
@@ -26,13 +27,13 @@ class Patterns:
 
     def cover(self, path: str, is_folder: bool) -> bool:
         """Whether the path or a folder above it is excluded."""
-        parts = path.split("/")
-        above = ("/".join(parts[:count]) for count in range(1, len(parts)))
-        return any(self.match(folder, True) for folder in above) or self.match(path, is_folder)
+        # One match for all folders above it: a pod may have a path of a thousand.
+        is_below = self._below is not None and self._below.fullmatch(path) is not None
+        return is_below or self.match(path, is_folder)
 
 
-def _union(patterns: list[str]) -> re.Pattern[str] | None:
-    return re.compile("|".join(f"(?:{_expression(p)})" for p in patterns), re.DOTALL) if patterns else None
+def _union(patterns: list[str], end: str = "") -> re.Pattern[str] | None:
+    return re.compile("|".join(f"(?:{_expression(p)}{end})" for p in patterns), re.DOTALL) if patterns else None
 
 
 def _expression(pattern: str) -> str:

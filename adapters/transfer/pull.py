@@ -8,6 +8,7 @@ ended.
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,21 +21,26 @@ from rpd.adapters.transfer.entry import (
     Entry,
     Interrupted,
     Progress,
+    bounded,
     digest,
     is_safe,
     leaves,
+    named,
     shown,
 )
-from rpd.adapters.transfer.exchange import exchange, quote
+from rpd.adapters.transfer.exchange import exchange, quote, seconds_for
 from rpd.adapters.transfer.landing import Arrival, Landing, hostile, prune
-from rpd.adapters.transfer.local_tree import local_faults
+from rpd.adapters.transfer.listing import Listing
+from rpd.adapters.transfer.local_tree import check, local_faults
 from rpd.adapters.transfer.patterns import Patterns
-from rpd.adapters.transfer.remote_tree import Listing, hash_files, list_tree, name_bytes
+from rpd.adapters.transfer.remote_tree import hash_files, list_tree, name_bytes
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
 from rpd.states.world import Pull, Pulled
 
 _ATTEMPTS = 2
+_AROUND_BYTES = 32 * 1024
+"""What may stand around one file in a stream: headers, long names, and the end of an archive with just this file."""
 
 
 def pull(connection: Connection, pull: Pull, *, progress: Progress, interrupted: Interrupted) -> Pulled:
@@ -62,12 +68,11 @@ def pull(connection: Connection, pull: Pull, *, progress: Progress, interrupted:
             changed = fetch.run()
             if not changed:
                 return fetch.settle()
-    names = [shown(path) for path in changed]
     raise Refused(
-        f"{pull.label or pull.remote_path} did not arrive whole: {', '.join(names[:5])}",
+        f"{pull.label or pull.remote_path} did not arrive whole: {named(changed)}",
         reason=Fault.VERIFY_FAILED,
         retryable=True,
-        detail={"paths": [*names]},
+        detail={"paths": [shown(path) for path in changed]},
     )
 
 
@@ -90,13 +95,19 @@ class _Fetch:
         self._patterns = patterns
         self._progress = progress
         self._interrupted = interrupted
-        kept = [each for each in listing.entries if not patterns.cover(each.path, each.kind == "folder")]
-        self._entries, self._refused = _acceptable(kept, listing.root)
+        self._entries, refused = _acceptable(self._wanted(listing.entries), listing.root)
+        self._refused = [*refused, *(bounded(shown(each.path)) for each in self._wanted(listing.unfit))]
         self._landing = Landing(_target(pull.local_path, listing), pull.remote_path)
         self._awaited: dict[str, Entry] = {}
         self._arrived: dict[str, Arrival] = {}
         self._resized: str | None = None
         self._total = self._done = 0
+
+    def _wanted(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            check(self._interrupted)
+            if not self._patterns.cover(entry.path, entry.kind == "folder"):
+                yield entry
 
     def run(self) -> list[str]:
         """Fetch what is not here yet; returns the paths that did not arrive as announced."""
@@ -121,7 +132,7 @@ class _Fetch:
 
     def settle(self) -> Pulled:
         """Move everything into place and say what came."""
-        self._landing.settle(self._entries, self._is_folder)
+        self._landing.settle(self._entries, self._is_folder, self._interrupted)
         if self._pull.delete and self._is_folder and not self._refused:
             prune(self._landing.target, {entry.path for entry in self._entries}, self._patterns)
         files = [entry for entry in self._entries if entry.kind != "folder"]
@@ -156,6 +167,8 @@ class _Fetch:
                 chunks=(b"".join(names[at : at + 500]) for at in range(0, len(names), 500)),
                 take=reader.feed,
                 window=PULL_WINDOW,
+                most_bytes=self._total + len(names) * _AROUND_BYTES,
+                most_seconds=seconds_for(self._total),
             )
         except _Changed:
             return
@@ -168,9 +181,9 @@ class _Fetch:
         entry = self._awaited.get(member.path)
         if why or entry is None or member.path in self._arrived:
             raise Refused(
-                f"the pod sent {shown(member.path)!r}, which {why or 'was not asked for'}",
+                f"the pod sent {bounded(shown(member.path))!r}, which {why or 'was not asked for'}",
                 reason=Fault.PATH_REFUSED,
-                detail={"paths": [shown(member.path)]},
+                detail={"paths": [bounded(shown(member.path))]},
             )
         if member.kind != "1" and member.size != entry.size:
             # More than was announced is never written, and the rest of such a stream is worth nothing.
@@ -191,9 +204,10 @@ class _Fetch:
         if first is None:
             arrival.abandon()
             raise Refused(
-                f"the pod sent {shown(entry.path)!r} as a hard link to {shown(target)!r}, which did not come before",
+                f"the pod sent {bounded(shown(entry.path))!r} as a hard link to {bounded(shown(target))!r}, which did "
+                "not come before",
                 reason=Fault.PATH_REFUSED,
-                detail={"paths": [shown(entry.path)]},
+                detail={"paths": [bounded(shown(entry.path))]},
             )
         with (self._landing.partial / target).open("rb") as file:
             while data := file.read(1024 * 1024):
@@ -215,7 +229,7 @@ def _target(local_path: str, listing: Listing) -> Path:
     return path
 
 
-def _acceptable(entries: list[Entry], root: str) -> tuple[list[Entry], list[str]]:
+def _acceptable(entries: Iterable[Entry], root: str) -> tuple[list[Entry], list[str]]:
     """What may be created here, and the rest by name. Links to absolute paths within the tree become relative ones."""
     kept, refused = [], []
     inside = root.rstrip("/") + "/"

@@ -17,12 +17,13 @@ import msgspec
 from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.difference import Difference, compare, same_content
-from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, shown
-from rpd.adapters.transfer.exchange import exchange, quote, said
+from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, named, shown
+from rpd.adapters.transfer.exchange import exchange, quote, said, seconds_for
+from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.local_tree import local_faults, scan
 from rpd.adapters.transfer.outgoing import Outgoing
 from rpd.adapters.transfer.patterns import Patterns
-from rpd.adapters.transfer.remote_tree import Listing, hash_files, list_tree, name_bytes
+from rpd.adapters.transfer.remote_tree import hash_files, list_tree, name_bytes
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
 from rpd.states.world import Pushed, Tree
@@ -121,7 +122,7 @@ def _clear(connection: Connection, root: str, plan: Difference) -> None:
     """Remove what is not wanted or stands in the way. Folders go only when empty: what is protected in them stays."""
     if plan.in_the_way:
         raise Refused(
-            f"{shown(plan.in_the_way[0])} is a folder in the pod and a file here",
+            f"{named(plan.in_the_way[:1])} is a folder in the pod and a file here",
             reason=Fault.PATH_REFUSED,
             detail={"paths": [shown(path) for path in plan.in_the_way]},
         )
@@ -135,7 +136,7 @@ def _send(connection: Connection, root: str, outgoing: Outgoing) -> str:
     """Stream into the pod's tar; returns what it complained of, or nothing. Its status alone decides nothing."""
     place = quote(root)
     script = f"unset TAR_OPTIONS; mkdir -p {place} && cd {place} && exec tar -xpof -"
-    code, stderr = exchange(connection, script, chunks=outgoing)
+    code, stderr = exchange(connection, script, chunks=outgoing, most_seconds=seconds_for(outgoing.total_bytes))
     if code and not outgoing.digests and not stderr.startswith(b"tar"):
         raise Refused(f"{root} in the pod: {said(stderr)}", reason=Fault.PATH_REFUSED)
     return said(stderr) if code else ""
@@ -154,7 +155,7 @@ def _pushed(entries: list[Entry], sent_files: int, sent_bytes: int) -> Pushed:
 
 def _not_whole(tree: Tree, paths: list[str], complaint: str) -> Refused:
     names = [shown(path) for path in paths]
-    what = ", ".join(names[:5]) or complaint
+    what = named(paths) or complaint
     return Refused(
         f"{tree.label or tree.source} did not arrive whole in {tree.destination}: {what}",
         reason=Fault.VERIFY_FAILED,

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import posixpath
 import re
-import stat
-from collections.abc import Iterable, Iterator
-from typing import Literal
+from collections.abc import Iterable
 
 import msgspec
 
 from rpd.adapters.ssh.connection import Connection
-from rpd.adapters.transfer.entry import Entry, Kind
-from rpd.adapters.transfer.exchange import exchange, quote, said
+from rpd.adapters.transfer import listing
+from rpd.adapters.transfer.exchange import OUTPUT_BYTES_MAX, exchange, quote, said, seconds_for
+from rpd.adapters.transfer.listing import FIELD_BYTES_MAX, Listing, Reading
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
 
-_KINDS: dict[str, Kind] = {"f": "file", "d": "folder", "l": "link"}
+_HASH_BYTES_PER_SECOND = 1e6
+"""The slowest volume that is waited for."""
+_QUIET_SECONDS_MAX = 24 * 3600.0
+_SUM_BYTES = 80
+"""What a line holds beside the name, which may be written with every character escaped."""
 
 _LIST = r"""
 export LC_ALL=C
@@ -64,18 +67,6 @@ if {fast} && openssl version >/dev/null 2>&1; then xargs -0 openssl dgst -sha256
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](?:\./)?(.*)", re.DOTALL)
 
 
-class Listing(msgspec.Struct, frozen=True):
-    """What is at a remote path. `root` is the folder that the entries' paths are relative to.
-
-    `complaint` is what `find` said when it could not read all of it, else empty.
-    """
-
-    kind: Literal["folder", "file", "missing"]
-    root: str
-    entries: tuple[Entry, ...] = ()
-    complaint: str = ""
-
-
 def list_tree(connection: Connection, path: str) -> Listing:
     """Read what is at `path`: a folder with all it holds, a single file, or nothing.
 
@@ -84,30 +75,24 @@ def list_tree(connection: Connection, path: str) -> Listing:
     bare = path.rstrip("/") or "/"
     parent, name = posixpath.split(bare)
     parent = parent or ("/" if bare.startswith("/") else ".")
-    out = bytearray()
+    reading = Reading(path)
     script = _LIST.format(at=quote(bare), parent=quote(parent), name=quote_name(name))
-    code, stderr = exchange(connection, script, take=out.extend)
+    try:
+        code, stderr = exchange(connection, script, take=reading.take, most_bytes=listing.LISTING_BYTES_MAX)
+    except ValueError as error:
+        raise Unavailable(f"the pod's listing of {path} makes no sense: {error}", reason=Fault.UNREADABLE) from error
     if code == 3:
         raise Refused(f"{path} in the pod: {said(stderr)}", reason=Fault.PATH_REFUSED)
-    if not out.endswith(b"end\0"):
+    if not reading.is_whole:
         raise Unavailable(f"the listing of {path} was cut short", reason=Fault.LINK_LOST)
-    fields = bytes(out).split(b"\0")[:-2]
     complaint = said(stderr) if code else ""
-    kind = fields[0]
-    if kind == b"missing":
+    entries = reading.finish()
+    if reading.kind == "file" and entries:
+        return Listing("file", parent, (msgspec.structs.replace(entries[0], path=name),), complaint)
+    if reading.kind != "folder":
         return Listing("missing", bare)
-    if kind not in (b"file", b"folder"):
-        raise Unavailable(f"the pod's listing of {path} makes no sense", reason=Fault.UNREADABLE)
-    try:
-        parsed = _full(fields[2:]) if fields[1] == b"full" else _plain(fields[2:])
-    except (ValueError, IndexError) as error:
-        raise Unavailable(f"the pod's listing of {path} makes no sense", reason=Fault.UNREADABLE) from error
-    if kind == b"file":
-        only = next(iter(parsed), None)
-        if only is None:
-            return Listing("missing", bare)
-        return Listing("file", parent, (msgspec.structs.replace(only, path=name),), complaint)
-    return Listing("folder", bare, tuple(each for each in parsed if each.path), complaint)
+    found = tuple(each for each in entries if each.path)
+    return Listing("folder", bare, found, complaint, tuple(reading.unfit))
 
 
 def hash_files(connection: Connection, root: str, paths: Iterable[str], total_bytes: int) -> dict[str, str]:
@@ -115,17 +100,19 @@ def hash_files(connection: Connection, root: str, paths: Iterable[str], total_by
     names = [name_bytes(path) for path in paths]
     if not names:
         return {}
-    out = bytearray()
-    # Silent while it reads one big file from a slow volume.
-    quiet_seconds = 600.0 + total_bytes / 10e6
+    sums = _Sums(names)
     exchange(
         connection,
         _HASH.format(root=quote(root), fast="false" if any(b"\n" in name for name in names) else "true"),
         chunks=(b"".join(names[at : at + 500]) for at in range(0, len(names), 500)),
-        take=out.extend,
-        quiet_seconds=quiet_seconds,
+        take=sums.take,
+        # Silent while it reads one big file from a slow volume.
+        quiet_seconds=min(600.0 + total_bytes / 10e6, _QUIET_SECONDS_MAX),
+        most_bytes=OUTPUT_BYTES_MAX + sum(_SUM_BYTES + 2 * len(name) for name in names),
+        most_seconds=seconds_for(total_bytes, _HASH_BYTES_PER_SECOND),
     )
-    return dict(_sums(bytes(out)))
+    sums.take(b"\n")
+    return sums.found
 
 
 def name_bytes(path: str) -> bytes:
@@ -138,62 +125,24 @@ def quote_name(name: str) -> str:
     return quote("./" + name)
 
 
-def _sums(text: bytes) -> Iterator[tuple[str, str]]:
-    for line in text.split(b"\n"):
-        match = _SUM.fullmatch(line)
-        if match is not None:
+class _Sums:
+    """Lines of hashes as they come; `found` are those of the files that were asked for, by path."""
+
+    def __init__(self, names: list[bytes]) -> None:
+        self.found: dict[str, str] = {}
+        self._wanted = {name[2:-1] for name in names}
+        self._rest = b""
+
+    def take(self, data: bytes) -> None:
+        """The next bytes."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-FIELD_BYTES_MAX:]
+        for line in lines:
+            match = _SUM.fullmatch(line)
+            if match is None:
+                continue
             name = match[3]
             if match[1]:
                 name = re.sub(rb"\\(.)", lambda m: {b"n": b"\n", b"r": b"\r"}.get(m[1], m[1]), name)
-            yield name.decode("utf-8", "surrogateescape"), match[2].decode()
-
-
-def _full(fields: list[bytes]) -> list[Entry]:
-    """GNU find: pairs of "type mode size time path" and a link's target."""
-    entries = []
-    for head, target in zip(fields[::2], fields[1::2], strict=True):
-        kind, mode, size, mtime, path = head.decode("utf-8", "surrogateescape").split(" ", 4)
-        entries.append(
-            Entry(
-                path=path,
-                kind=_KINDS.get(kind, "other"),
-                mode=int(mode, 8) & 0o7777,
-                size=int(size) if kind == "f" else 0,
-                mtime=int(mtime.split(".", 1)[0]),
-                target=target.decode("utf-8", "surrogateescape"),
-            )
-        )
-    return entries
-
-
-def _plain(fields: list[bytes]) -> list[Entry]:
-    """Any other find: the names, an empty field, a line of numbers for each, then names and targets of the links."""
-    border = fields.index(b"")
-    names = [_below(each) for each in fields[:border]]
-    numbers = fields[border + 1].decode().splitlines()
-    if len(names) != len(numbers):
-        raise Unavailable("the folder in the pod changed while it was listed", reason=Fault.VERIFY_FAILED)
-    links = fields[border + 2 :]
-    targets = {
-        _below(name): text.decode("utf-8", "surrogateescape").removesuffix("\n")
-        for name, text in zip(links[::2], links[1::2], strict=True)
-    }
-    entries = []
-    for path, line in zip(names, numbers, strict=True):
-        mode, size, mtime = line.split()
-        kind = _KINDS.get({stat.S_IFREG: "f", stat.S_IFDIR: "d", stat.S_IFLNK: "l"}.get(stat.S_IFMT(int(mode, 16)), ""))
-        entries.append(
-            Entry(
-                path=path,
-                kind=kind or "other",
-                mode=stat.S_IMODE(int(mode, 16)),
-                size=int(size) if kind == "file" else 0,
-                mtime=int(mtime),
-                target=targets.get(path, ""),
-            )
-        )
-    return entries
-
-
-def _below(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape").removeprefix(".").removeprefix("/")
+            if name in self._wanted:
+                self.found[name.decode("utf-8", "surrogateescape")] = match[2].decode()

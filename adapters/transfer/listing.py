@@ -1,0 +1,206 @@
+"""What the pod says of a tree, read piece by piece as it comes. It is text of somebody else's: every number is bounded
+here, and no listing is longer than this machine can hold."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from rpd.adapters.transfer.entry import Entry, Kind
+from rpd.engine.errors import Refused, Unavailable
+from rpd.states.faults import Fault
+
+ENTRIES_MAX = 1_000_000
+"""A million take about 350 MB here."""
+LISTING_BYTES_MAX = 256 * 1024 * 1024
+"""So much for all names: on average 256 bytes for each of the most entries."""
+FIELD_BYTES_MAX = 128 * 1024
+"""A path that a tree of folders can have in practice, and what stands before it."""
+PATH_BYTES_MAX = 4096
+"""Linux opens no longer path, nor do we."""
+DEPTH_MAX = 256
+
+SIZE_MAX = 10**15
+"""A larger file (a petabyte, a sparse one) counts as one of this size, which no disk here takes either."""
+_LATEST = 2**33
+"""The year 2242. A file system may keep any time; this machine's calls and other programs do not take every one."""
+
+_KINDS: dict[bytes, Kind] = {b"f": "file", b"d": "folder", b"l": "link"}
+_MODES: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+_HEAD = re.compile(rb"(\S) ([0-7]{1,7}) ([0-9]{1,40}) (-?[0-9]{1,40})(?:\.[0-9]*)? (.*)", re.DOTALL)
+_NUMBERS = re.compile(rb"([0-9a-fA-F]{1,8}) ([0-9]{1,40}) (-?[0-9]{1,40})")
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """What is at a remote path. `root` is the folder that the entries' paths are relative to.
+
+    `complaint` is what `find` said when it could not read all of it, else empty. `unfit` are not among the entries:
+    their paths, of which the beginning stands here, are too long or too deep for a machine to open.
+    """
+
+    kind: Literal["folder", "file", "missing"]
+    root: str
+    entries: tuple[Entry, ...] = ()
+    complaint: str = ""
+    unfit: tuple[Entry, ...] = ()
+
+
+class Reading:
+    """Feed it the listing's bytes in pieces of any size. `kind` is what is there, `is_whole` whether its last word
+    came.
+
+    Raises ValueError for what is no listing, and Refused (`path_refused`) for one of too many entries.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.kind = ""
+        self.is_whole = False
+        self.entries: list[Entry] = []
+        self.unfit: list[Entry] = []
+        self._path = path
+        self._rest = b""
+        self._read: Callable[[bytes], None] = self._begin
+        self._head: bytes | None = None
+        self._names: list[str] = []
+        self._targets: dict[str, str] = {}
+
+    def take(self, data: bytes) -> None:
+        """The next bytes."""
+        text, is_more = self._rest + data, True
+        while is_more:
+            text, is_more = self._lines(text) if self._read == self._number else self._fields(text)
+        self._rest = text
+        if len(text) > FIELD_BYTES_MAX:
+            raise ValueError("a name without end")
+
+    def _fields(self, text: bytes) -> tuple[bytes, bool]:
+        """Read what NULs end; what is left, and whether there is more to read of it at once."""
+        fields = text.split(b"\0")
+        for at, field in enumerate(fields[:-1], start=1):
+            self._read(field)
+            if self._read == self._number:
+                return b"\0".join(fields[at:]), True
+        return fields[-1], False
+
+    def _lines(self, text: bytes) -> tuple[bytes, bool]:
+        """The same of the lines of numbers, which a NUL ends."""
+        numbers, ended, after = text.partition(b"\0")
+        *lines, last = numbers.split(b"\n")
+        for line in lines:
+            self._number(line)
+        if not ended:
+            return last, False
+        if last:
+            raise ValueError("half a line of numbers")
+        self._read = self._link
+        return after, True
+
+    def finish(self) -> tuple[Entry, ...]:
+        """All entries. Raises Unavailable when the tree changed under the listing."""
+        if self._names and len(self._names) != len(self.entries):
+            raise Unavailable("the folder in the pod changed while it was listed", reason=Fault.VERIFY_FAILED)
+        for at, entry in enumerate(self.entries if self._targets else ()):
+            if entry.path in self._targets:
+                self.entries[at] = msgspec.structs.replace(entry, target=self._targets[entry.path])
+        self.unfit = [entry for entry in self.entries if not _is_fit(entry.path)]
+        return tuple(self.entries if not self.unfit else [entry for entry in self.entries if _is_fit(entry.path)])
+
+    def _begin(self, field: bytes) -> None:
+        if not self.kind:
+            if field not in (b"folder", b"file", b"missing"):
+                raise ValueError("no kind")
+            self.kind = field.decode()
+            if self.kind == "missing":
+                self._read = self._end
+        elif field in (b"full", b"plain"):
+            self._read = self._pair if field == b"full" else self._name
+        else:
+            raise ValueError("no way of listing")
+
+    def _pair(self, field: bytes) -> None:
+        """GNU find: pairs of "type mode size time path" and a link's target."""
+        if self._head is None:
+            if field == b"end":
+                self._over()
+            else:
+                self._head = field
+            return
+        match = _HEAD.fullmatch(self._head)
+        if match is None:
+            raise ValueError("no entry")
+        kind = _KINDS.get(match[1], "other")
+        self._head = None
+        self._add(_text(match[5]), kind, int(match[2], 8), match[3], match[4], _text(field))
+
+    def _name(self, field: bytes) -> None:
+        """Any other find: the names, an empty field, a line of numbers for each, then names and targets of the
+        links."""
+        if not field:
+            self._read = self._number
+            return
+        self._names.append(_below(field))
+        self._count(len(self._names))
+
+    def _number(self, line: bytes) -> None:
+        match = _NUMBERS.fullmatch(line)
+        if match is None or len(self.entries) >= len(self._names):
+            raise ValueError("no numbers of an entry")
+        mode = int(match[1], 16)
+        path = self._names[len(self.entries)]
+        self._add(path, _MODES.get(stat.S_IFMT(mode), "other"), mode, match[2], match[3])
+
+    def _link(self, field: bytes) -> None:
+        if self._head is None:
+            if field == b"end":
+                self._over()
+            else:
+                self._head = field
+            return
+        self._targets[_below(self._head)] = _text(field).removesuffix("\n")
+        self._count(len(self._targets))
+        self._head = None
+
+    def _end(self, field: bytes) -> None:
+        if field != b"end" or self.is_whole:
+            raise ValueError("more than a listing")
+        self._over()
+
+    def _over(self) -> None:
+        self.is_whole, self._read = True, self._end
+
+    def _add(self, path: str, kind: Kind, mode: int, size: bytes, mtime: bytes, target: str = "") -> None:
+        self.entries.append(
+            Entry(
+                path=path[: PATH_BYTES_MAX + 1],
+                kind=kind,
+                mode=mode & 0o7777,
+                size=min(int(size), SIZE_MAX) if kind == "file" else 0,
+                mtime=max(-_LATEST, min(int(mtime), _LATEST)),
+                target=target,
+            )
+        )
+        self._count(len(self.entries))
+
+    def _count(self, entries: int) -> None:
+        if entries > ENTRIES_MAX:
+            raise Refused(
+                f"{self._path} in the pod holds more than {ENTRIES_MAX:,} files and folders, too many for one transfer",
+                reason=Fault.PATH_REFUSED,
+                hint="name the folders below it one by one, or pack them into an archive",
+            )
+
+
+def _is_fit(path: str) -> bool:
+    return len(path) <= PATH_BYTES_MAX and path.count("/") < DEPTH_MAX
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _below(name: bytes) -> str:
+    return _text(name).removeprefix(".").removeprefix("/")
