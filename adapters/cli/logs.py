@@ -148,13 +148,20 @@ def _tail_offset(log: Path, lines: int) -> int:
     """Where the last `lines` lines begin; 0 for all."""
     if not lines or not log.exists():
         return 0
-    data = log.read_bytes()
-    end = len(data) - 1 if data.endswith(b"\n") else len(data)
-    for _ in range(lines):
-        end = data.rfind(b"\n", 0, end)
-        if end < 0:
-            return 0
-    return end + 1
+    size = log.stat().st_size
+    with log.open("rb") as file:
+        # From the end in pieces: a log may be larger than this machine's memory. The last line's own end is none.
+        for begin in range((max(size - 1, 0) - 1) // CHUNK_BYTES * CHUNK_BYTES, -1, -CHUNK_BYTES):
+            file.seek(begin)
+            data = file.read(min(CHUNK_BYTES, size - 1 - begin))
+            found = data.count(b"\n")
+            if found >= lines:
+                end = len(data)
+                for _ in range(lines):
+                    end = data.rfind(b"\n", 0, end)
+                return begin + end + 1
+            lines -= found
+    return 0
 
 
 def _print_from(log: Path, offset: int) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import itertools
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,15 @@ import msgspec
 
 from rpd.adapters.forensics.timeline import wall_of
 from rpd.journal import tolerant
+
+SAMPLES_BYTES_MAX = 64 << 20
+"""What the sampler writes at most; of a longer file the end is read."""
+ROWS_MAX = 500_000
+ROW_BYTES_MAX = 16 << 10
+GPUS_MAX = 32
+NAMES_MAX = 64
+LARGEST = 1e18
+"""No quantity is larger; sums and rates of such numbers stay numbers."""
 
 PER_GPU: dict[str, str] = {
     "util_pct": "gpu_util_pct",
@@ -109,19 +119,36 @@ class Samples(msgspec.Struct, frozen=True):
 
 def read_samples(path: Path) -> Samples:
     """Read them, tolerantly; a file that is not there or cannot be read has none."""
-    rows: list[dict[str, Any]] = []
+    rows: deque[dict[str, Any]] = deque(maxlen=ROWS_MAX)
     bad = 0
     try:
         with path.open("rb") as file:
-            for line in file:
-                row = tolerant.decode(line)
+            file.seek(max(0, path.stat().st_size - SAMPLES_BYTES_MAX))
+            is_begun = file.tell() == 0
+            while line := file.readline(ROW_BYTES_MAX):
+                row = tolerant.decode(line) if is_begun else None
                 if isinstance(row, dict):
-                    rows.append(row)
-                elif line.endswith(b"\n"):  # else it is still being written
+                    rows.append(_kept(row))
+                elif is_begun and line.endswith(b"\n"):  # else it is still being written
                     bad += 1
+                is_begun = line.endswith(b"\n")  # else a row goes on that is too long to be one
     except OSError:
         return Samples([], 0)
-    return Samples(rows, bad)
+    return Samples(list(rows), bad)
+
+
+def _kept(row: dict[str, Any]) -> dict[str, Any]:
+    """Of a row, which came from a pod and may hold anything, what a row can be made of."""
+    kept = _plain(row)
+    gpus = row.get("gpus")
+    if isinstance(gpus, list):
+        kept["gpus"] = [_plain(gpu) if isinstance(gpu, dict) else None for gpu in gpus[:GPUS_MAX]]
+    return kept
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    named = itertools.islice(values.items(), NAMES_MAX)
+    return {name: value for name, value in named if value is None or isinstance(value, int | float | str)}
 
 
 def number(value: Any) -> float | None:
@@ -132,7 +159,7 @@ def number(value: Any) -> float | None:
         found = float(value)
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return found if abs(found) <= LARGEST else None
 
 
 def _gpus_of(row: dict[str, Any]) -> dict[int, dict[str, Any]]:
@@ -143,7 +170,7 @@ def _gpus_of(row: dict[str, Any]) -> dict[int, dict[str, Any]]:
         for place, gpu in enumerate(listed):
             if isinstance(gpu, dict):
                 index = gpu.get("index")
-                found[index if isinstance(index, int) else place] = gpu
+                found[index if isinstance(index, int) and 0 <= index < GPUS_MAX else place] = gpu
         return found
     first = {name: row.get(theirs) for name, theirs in PER_GPU.items()}
     return {0: first} if any(number(value) is not None for value in first.values()) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -47,11 +48,11 @@ def select(
 def wall_of(row: dict[str, Any]) -> float | None:
     """When it happened (UTC seconds)."""
     wall = row.get("wall")
-    if isinstance(wall, int | float):
-        return float(wall)
     try:
-        return datetime.fromisoformat(str(row.get("ts_utc")).replace("Z", "+00:00")).timestamp()
-    except ValueError:
+        if isinstance(wall, int | float):
+            return float(wall) if math.isfinite(wall) else None
+        return datetime.fromisoformat(str(row.get("ts_utc"))[:40].replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
         return None
 
 

@@ -9,11 +9,15 @@ from rpd.states.world import Armed, Claim, Greeting, StepResult, SwitchOrder
 _PHASES = frozenset({"none", "claimed", "running", "ended", "lost"})
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_WHOLE = re.compile(r"-?[0-9]{1,15}\Z")
+_WHOLE = re.compile(r"[0-9]{1,15}\Z")
 _LARGEST = 1e12
 """A number beyond this is no time and no size; a journal could not hold every one."""
-_TAIL_LINES = 40
+ANSWER_CHARACTERS_MAX = 256 * 1024
+LINES_MAX = 2000
+"""What the scripts print of fields is a hundredth of both."""
 _TOOLS_MAX = 32
+_EXIT_CODES = range(256)
+_TAIL_LINES = 40
 _LINE_CHARACTERS = 2000
 
 Fields = dict[str, str]
@@ -21,7 +25,9 @@ Fields = dict[str, str]
 
 
 def fields_of(text: str) -> Fields:
-    """The lines with a `=`; the last of a name counts."""
+    """The lines with a `=`; the last of a name counts. Raises ValueError for more than any script prints."""
+    if len(text) > ANSWER_CHARACTERS_MAX or text.count("\n") > LINES_MAX:
+        raise ValueError("it is far too long")
     return {key: clean(value) for key, found, value in (line.partition("=") for line in text.split("\n")) if found}
 
 
@@ -39,11 +45,11 @@ def claim_of(fields: Fields) -> Claim:
     exit_code = fields.get("exit_code", "")
     return Claim(
         phase=phase,
-        launch=whole(fields["launch"]),
-        exit_code=whole(exit_code) if exit_code else None,
+        launch=count(fields["launch"]),
+        exit_code=_exit_code(exit_code) if exit_code else None,
         started_at=_number(fields.get("started_at", "")),
         ended_at=_number(fields.get("ended_at", "")),
-        log_bytes=whole(fields.get("log_bytes") or "0"),
+        log_bytes=count(fields.get("log_bytes") or "0"),
         has_marker=marker == "1" if marker else None,
         note=fields.get("note", ""),
         failure_marker=fields.get("failure_marker") or None,
@@ -53,65 +59,74 @@ def claim_of(fields: Fields) -> Claim:
 def greeting_of(text: str, host_key: str) -> Greeting:
     """Raises ValueError when it is not a greeting."""
     fields = fields_of(text)
-    tools = tuple(clean(line.partition("=")[2])[:64] for line in text.split("\n") if line.startswith("tool="))
+    tools = [clean(line.partition("=")[2])[:64] for line in text.split("\n") if line.startswith("tool=")]
     seq, _, z = fields.get("anchor", "").partition(" ")
     gpus = fields.get("gpus", "")
     return Greeting(
         host_key=host_key,
         pod_id=fields["pod_id"],
         container=fields["container"],
-        clock=_number(fields["clock"]) or _moment(fields["clock_s"]),
-        gpus=whole(gpus) if gpus else None,
-        tools=tools[:_TOOLS_MAX],
-        epoch=whole(fields["epoch"]),
-        anchor_seq=whole(seq) if seq else None,
+        clock=_number(fields["clock"]) or moment(fields["clock_s"]),
+        gpus=count(gpus) if gpus else None,
+        tools=tuple(tools[:_TOOLS_MAX]),
+        epoch=count(fields["epoch"]),
+        anchor_seq=count(seq) if seq else None,
         anchor_z=z or None,
     )
 
 
 def armed_of(fields: Fields, order: SwitchOrder) -> Armed:
     """Raises ValueError when the answer is none, or not about these orders."""
-    generation = whole(fields["generation"])
+    generation = count(fields["generation"])
     if generation != order.generation:
         raise ValueError(f"the pod holds orders of generation {generation}, not {order.generation}")
     return Armed(
         generation=generation,
-        limit_at=_moment(fields["limit_at"]),
+        limit_at=moment(fields["limit_at"]),
         probe=fields["probe"],
         is_restart_proof=fields.get("kind") == "start",
-        pid=whole(fields["pid"]) if fields.get("pid") else None,
+        pid=count(fields["pid"]) if fields.get("pid") else None,
     )
 
 
 def step_result_of(fields: Fields, output: str) -> StepResult:
     """The last lines of `output` as a terminal would leave them. Raises ValueError when there is no result."""
-    lines = [clean(line.rstrip("\r").rpartition("\r")[2]) for line in output.split("\n")]
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return StepResult(
-        whole(fields["exit_code"]), tuple(lines[-_TAIL_LINES:]), _number(fields.get("seconds", "")) or 0.0
-    )
+    tail: list[str] = []
+    for line in reversed(output.split("\n")):
+        shown = clean(line.rstrip("\r").rpartition("\r")[2]) if line else ""
+        if tail or shown.strip():
+            tail.append(shown)
+        if len(tail) == _TAIL_LINES:
+            break
+    return StepResult(_exit_code(fields["exit_code"]), tuple(reversed(tail)), _number(fields.get("seconds", "")) or 0.0)
 
 
-def whole(text: str) -> int:
-    """A whole number of at most 15 digits. Raises ValueError."""
+def count(text: str) -> int:
+    """A whole number of at most 15 digits, not below 0. Raises ValueError."""
     if not _WHOLE.match(text):
         raise ValueError(f"{text[:40]!r} is not a number that can be meant")
     return int(text)
 
 
-def _moment(text: str) -> float:
+def _exit_code(text: str) -> int:
+    code = count(text)
+    if code not in _EXIT_CODES:
+        raise ValueError(f"{code} is no exit code")
+    return code
+
+
+def moment(text: str) -> float:
     """Seconds since 1970, or of something that counts from 0. Raises ValueError."""
     number = _number(text)
-    if number is None or number < 0.0:
+    if number is None:
         raise ValueError(f"{text[:40]!r} is not a time that can be meant")
     return number
 
 
 def _number(text: str) -> float | None:
-    """None for what is no number: `date +%N` prints itself where it is not known."""
+    """None for what is no time and no duration: `date +%N` prints itself where it is not known."""
     try:
         number = float(text)
     except ValueError:
         return None
-    return number if abs(number) <= _LARGEST else None
+    return number if 0.0 <= number <= _LARGEST else None

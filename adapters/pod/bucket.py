@@ -10,12 +10,13 @@ from typing import Protocol
 import msgspec
 
 from rpd.adapters.ssh.connection import Connection
-from rpd.adapters.transfer.entry import NAME_CHARACTERS_MAX, NAMED_MAX, Entry, shown
-from rpd.adapters.transfer.exchange import exchange, said
+from rpd.adapters.transfer.entry import NAME_CHARACTERS_MAX, NAMED_MAX, Entry, named, shown
+from rpd.adapters.transfer.exchange import exchange, said, seconds_for
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.remote_tree import list_tree
 from rpd.engine.errors import Refused, Unavailable
+from rpd.journal import tolerant
 from rpd.states.faults import Fault
 from rpd.states.world import Pull, Pulled
 
@@ -28,6 +29,7 @@ class Script(Protocol):
 
 
 _QUIET_SECONDS = 900.0
+_QUIET_SECONDS_MAX = 24 * 3600.0
 _SLOWEST_BYTES_PER_SECOND = 1e6
 """The tools say nothing while one file is on its way."""
 _SAYS = {
@@ -36,7 +38,9 @@ _SAYS = {
     "by a setup command",
 }
 _ERROR = re.compile(r"^\S.*(?:fail|error)", re.IGNORECASE)
-_AWS_LINE = re.compile(r"\S+ \S+ +(\d+) (.*)")
+_AWS_LINE = re.compile(r"\S+ \S+ +([0-9]{1,19}) (.*)")
+LISTING_BYTES_MAX = 128 * 1024 * 1024
+"""What lies at the destination may be more than was pushed: some 800,000 objects."""
 
 
 class _Listed(msgspec.Struct):
@@ -92,13 +96,16 @@ def _push(
     names = [each.path for each in files]
     text = script(root=listing.root, place=place, single=single, names=names, is_all=is_all)
     out = bytearray()
+    total = sum(each.size for each in files)
     # It holds values of the environment, which an argument list would show to everybody in the pod.
     code, stderr = exchange(
         connection,
         'exec "$(command -v bash || command -v sh)"',
         chunks=[b"{ :\n" + text.encode("utf-8", "surrogateescape") + b"\n} </dev/null; exit\n"],
         take=out.extend,
-        quiet_seconds=_QUIET_SECONDS + sum(each.size for each in files) / _SLOWEST_BYTES_PER_SECOND,
+        quiet_seconds=min(_QUIET_SECONDS + total / _SLOWEST_BYTES_PER_SECOND, _QUIET_SECONDS_MAX),
+        most_bytes=LISTING_BYTES_MAX,
+        most_seconds=seconds_for(total, _SLOWEST_BYTES_PER_SECOND / 10),
     )
     if code in _SAYS:
         raise Refused(_SAYS[code], reason=Fault.NO_TOOL)
@@ -117,10 +124,10 @@ def _why(stderr: bytes) -> str:
 
 
 def _rclone_sizes(text: bytes) -> dict[str, int]:
-    try:
-        return {each.path: each.size for each in msgspec.json.decode(text, type=list[_Listed])}
-    except msgspec.MsgspecError as error:
-        raise Unavailable(f"the listing of the bucket makes no sense: {error}", reason=Fault.UNREADABLE) from error
+    listed: list[_Listed] | None = tolerant.decode(text, list[_Listed])
+    if listed is None:
+        raise Unavailable("the listing of the bucket makes no sense", reason=Fault.UNREADABLE)
+    return {each.path: each.size for each in listed}
 
 
 def _aws_sizes(text: bytes, place: str, single: str) -> dict[str, int]:
@@ -142,7 +149,7 @@ def _aws_sizes(text: bytes, place: str, single: str) -> dict[str, int]:
 def _unverified(pull: Pull, paths: Sequence[str]) -> Refused:
     names = [shown(path) for path in paths]
     return Refused(
-        f"{pull.label or pull.remote_path} did not arrive whole at {pull.local_path}: {', '.join(names[:5])}",
+        f"{pull.label or pull.remote_path} did not arrive whole at {pull.local_path}: {named(paths)}",
         reason=Fault.VERIFY_FAILED,
         retryable=True,
         detail={"paths": names},

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from rpd.adapters.pod.answers import claim_of, clean, fields_of, whole
+from rpd.adapters.pod.answers import claim_of, clean, count, fields_of
 from rpd.adapters.pod.local_log import LocalLog
 from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.connection import Connection
@@ -23,6 +23,8 @@ _DRAIN_SECONDS = 2.0
 """How long the rest of an ended job's log may keep us waiting; it may have been cut behind our back."""
 _BEGIN_SECONDS = 30.0
 _MAX_LINE = 64 * 1024
+_SAID_BYTES_MAX = 1024 * 1024
+"""What one follower may say beside the log: thirty bytes for each beat make a quarter of it in a day."""
 _RESTARTS_MAX = 5
 """How often one call begins the copy anew; a pod that never stops asking for it would fill this disk."""
 
@@ -81,6 +83,8 @@ class _Attempt:
         self._is_replaced = False
         self._has_output = True
         self._said = bytearray()
+        self._searched = 0  # up to here there is no end of a message in it
+        self._left = _SAID_BYTES_MAX
         self._moved_at = time.monotonic()
         self._beat_at = 0.0
 
@@ -134,12 +138,28 @@ class _Attempt:
         data = self.channel.recv_stderr(0.0 if self._has_output else _POLL_SECONDS)
         if data == b"" and not self._has_output and self._end is None:
             raise Unavailable("the follower in the pod ended early", reason=Fault.LINK_LOST)
+        self._left -= len(data or b"")
+        if self._left < 0:
+            raise Unavailable("the follower in the pod says far more than it should", reason=Fault.UNREADABLE)
         self._said += data or b""
-        while (cut := _end_of_message(self._said)) is not None:
+        while (cut := self._end_of_message()) is not None:
             message = bytes(self._said[:cut]).decode("utf-8", "replace")
             del self._said[: cut + 1]
+            self._searched = 0
             self._take(message)
+        self._searched -= max(0, len(self._said) - _MAX_LINE)
         del self._said[:-_MAX_LINE]
+
+    def _end_of_message(self) -> int | None:
+        """Where the first message ends: at the newline after `#start`, `#end`, `#size`, `#missing` or `#taken`; None
+        when it is not there yet. Values before it cannot look like it: each of their lines holds a `=`."""
+        at = max(0, self._searched)
+        while (end := self._said.find(b"\n", at)) >= 0:
+            line = bytes(self._said[at:end])
+            if line in (b"#start", b"#end") or (b"=" not in line and line.endswith((b"#size", b"#missing", b"#taken"))):
+                return end
+            at = self._searched = end + 1
+        return None
 
     def _take(self, message: str) -> None:
         body, _, kind = message.rpartition("#")
@@ -164,19 +184,7 @@ class _Attempt:
 
     def _take_size(self, words: str) -> None:
         """`SAID SIZE`: how long the log was when we had told how much of it is here. Raises ValueError."""
-        said, size = map(whole, words.split())
+        said, size = map(count, words.split())
         self._is_replaced = size < said
         if self.claim is not None:
             self.claim = msgspec.structs.replace(self.claim, log_bytes=size)
-
-
-def _end_of_message(text: bytearray) -> int | None:
-    """Where the first message ends: at the newline after `#start`, `#end`, `#size`, `#missing` or `#taken`; None when
-    it is not there yet. Values before it cannot look like it: each of their lines holds a `=`."""
-    at = 0
-    while (end := text.find(b"\n", at)) >= 0:
-        line = bytes(text[at:end])
-        if line in (b"#start", b"#end") or (b"=" not in line and line.endswith((b"#size", b"#missing", b"#taken"))):
-            return end
-        at = end + 1
-    return None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from rpd.adapters.pod.answers import moment
 from rpd.journal import tolerant
 
 IDLE_PCT = 3.0
@@ -19,13 +20,14 @@ def idle_seconds(text: bytes, launch: int, interval: float) -> float | None:
     seconds for which every GPU of every sample of this launch has been idle, up to the newest one; None when that is
     not known. Raises ValueError when there is no time."""
     head, _, rest = text.partition(b"\n")
-    now = float(head)
+    now = moment(head.decode("utf-8", "replace"))
     until = since = None
     for row in reversed(_rows(rest)):
         at = _moment(row)
         if at is None or row.get("launch") != launch or not _is_idle(row):
             break
-        if (now if since is None else since) - at > GAP_INTERVALS * interval:
+        # Neither one that is old, nor one of a clock that was set meanwhile.
+        if abs((now if since is None else since) - at) > GAP_INTERVALS * interval:
             break
         until, since = until or at, at
     return None if until is None or since is None else max(0.0, until - since)
@@ -41,7 +43,7 @@ def _is_idle(row: dict[str, Any]) -> bool:
     if not isinstance(gpus, Sequence) or not gpus:
         return False
     uses = [gpu.get("util_pct") if isinstance(gpu, dict) else None for gpu in gpus]
-    return all(isinstance(use, int | float) and use <= IDLE_PCT for use in uses)
+    return all(isinstance(use, int | float) and use is not True and 0.0 <= use <= IDLE_PCT for use in uses)
 
 
 def _moment(row: dict[str, Any]) -> float | None:

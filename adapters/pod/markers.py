@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _CHUNK = 1 << 20
@@ -33,13 +33,14 @@ class MarkerScan:
             del self._missing[marker]
         self._rest = text[-self._overlap :] if self._overlap else b""
 
-    def read(self, path: Path, offset: int) -> None:
+    def read(self, path: Path, offset: int, check: Callable[[], None] = lambda: None) -> None:
         """What a file holds from `offset` on. A file that cannot be read holds nothing: the pod looks once more at the
-        end."""
+        end. `check` is called between pieces, and may raise."""
         try:
             with path.open("rb") as file:
                 file.seek(offset)
                 while data := file.read(_CHUNK):
+                    check()
                     self.feed(data)
         except OSError:
             return

@@ -13,7 +13,7 @@ import msgspec
 
 from rpd.adapters.local.secret_content import content_of
 from rpd.adapters.pod import scripts
-from rpd.adapters.pod.answers import Fields, armed_of, claim_of, fields_of, greeting_of, step_result_of
+from rpd.adapters.pod.answers import Fields, armed_of, claim_of, clean, fields_of, greeting_of, step_result_of
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.bucket import push_out
 from rpd.adapters.pod.follower import follow
@@ -195,17 +195,23 @@ class PodRemote:
         markers = (*((job.success_marker,) if job.success_marker else ()), *job.failure_markers)
         key = (log_file, job.launch)
         if key not in self._scans:
-            self._scans[key] = scan = MarkerScan(markers)
+            scan = MarkerScan(markers)
             if markers:
                 with LocalLog(log_file) as log:
                     base = log.base
-                scan.read(Path(log_file), base)
+                scan.read(Path(log_file), base, self._check)
+            self._scans[key] = scan
         return self._scans[key]
+
+    def _check(self) -> None:
+        if self._attention.pending():
+            raise Interrupted("interrupted while reading the local log", reason=Fault.INTERRUPTED)
 
     def _steps_of(self, job: JobRef, log_file: str) -> StepLog:
         key = (log_file, job.launch)
         if key not in self._steps:
-            self._steps[key] = StepLog(Path(log_file), job.launch, self._wall, self._launched.get(job.launch))
+            launched_at = self._launched.get(job.launch)
+            self._steps[key] = StepLog(Path(log_file), job.launch, self._wall, launched_at, self._check)
         return self._steps[key]
 
     def _follow(
@@ -286,11 +292,11 @@ class PodRemote:
         done = connection.run(script, timeout_seconds=seconds)
         text = done.stdout.decode("utf-8", "replace")
         head = text.partition("\n\n")[0]
-        fields = fields_of(head)
+        fields = _understand(lambda: fields_of(head))
         if "fault" in fields:
             raise _refused(fields["fault"], fields.get("message", ""))
         if done.exit_code != 0:
-            said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
+            said = clean(done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2])[:300]
             raise Unavailable(
                 f"a script in the pod ended with {done.exit_code}: {said or 'it said nothing'}",
                 reason=Fault.NO_TOOL if done.exit_code == 127 else Fault.UNREADABLE,

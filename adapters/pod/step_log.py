@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.local.files import read_regular
 from rpd.journal import tolerant
 
 STEPS_NAME = "steps.jsonl"
@@ -20,6 +21,8 @@ _MARK = re.compile(_SIGN + rb"(START|DONE)__([^\s\0]{1,200}?)__(?![A-Za-z0-9_])"
 _LONGEST = 256
 """No mark is longer, in bytes."""
 _CHUNK = 1 << 20
+STEPS_BYTES_MAX = 16 << 20
+"""Some eighty thousand marks. What comes after them is not written down: a log may be full of nothing else."""
 _EVENTS = {b"START": "remote_step_started", b"DONE": "remote_step_completed"}
 
 
@@ -29,10 +32,18 @@ class StepLog:
     written down twice.
 
     `wall` is this machine's clock (UTC seconds); `in_touch` the last moment at which everything in the pod's log was
-    known, None when there was none. A file that cannot be read or written costs the steps, never the run.
+    known, None when there was none. A file that cannot be read or written costs the steps, never the run. `check` is
+    called between pieces of what is here already, and may raise.
     """
 
-    def __init__(self, log: Path, launch: int, wall: Callable[[], float], in_touch: float | None) -> None:
+    def __init__(
+        self,
+        log: Path,
+        launch: int,
+        wall: Callable[[], float],
+        in_touch: float | None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._path = log.with_name(STEPS_NAME)
         self._launch = launch
         self._wall = wall
@@ -40,7 +51,9 @@ class StepLog:
         self._next = 0  # marks before this place are written down
         self._end = 0
         self._rest = b""
-        self._unwritten = b""
+        self._unwritten = bytearray()
+        self._size = 0
+        self._check = check
         with suppress(OSError):
             self._load()
         with suppress(OSError):
@@ -71,12 +84,17 @@ class StepLog:
     def _scan(self, data: bytes, at: float, within: float | None, *, is_last: bool = False) -> None:
         text = self._rest + data
         begin = self._end - len(text)
-        for mark in _MARK.finditer(text) if _SIGN in text else ():
+        for mark in _MARK.finditer(text) if self._size < STEPS_BYTES_MAX and _SIGN in text else ():
             if mark.end() == len(text) and not is_last:
                 break  # its name may go on
-            if begin + mark.start() >= self._next:
-                self._next = begin + mark.end()
-                self._unwritten += self._row(mark, begin + mark.start(), at, within)
+            if begin + mark.start() < self._next:
+                continue
+            row = self._row(mark, begin + mark.start(), at, within)
+            if self._size + len(self._unwritten) + len(row) > STEPS_BYTES_MAX:
+                self._size = STEPS_BYTES_MAX
+                break
+            self._next = begin + mark.end()
+            self._unwritten += row
         self._rest = text[-_LONGEST:]
         if self._unwritten:
             with suppress(OSError):
@@ -99,7 +117,8 @@ class StepLog:
         with self._path.open("ab", buffering=0) as file:
             size = file.tell()
             if file.write(self._unwritten) == len(self._unwritten):
-                self._unwritten = b""
+                self._size = max(self._size, size + len(self._unwritten))
+                self._unwritten.clear()
             else:
                 file.truncate(size)
 
@@ -107,7 +126,8 @@ class StepLog:
         """Find out what is written down; what a crash has left of a line is cut off."""
         if not self._path.exists():
             return
-        text = self._path.read_bytes()
+        text = read_regular(self._path, 2 * STEPS_BYTES_MAX)
+        self._size = len(text)
         whole = text.rfind(b"\n") + 1
         if whole < len(text):
             os.truncate(self._path, whole)
@@ -125,6 +145,7 @@ class StepLog:
             file.seek(self._next)
             self._end = self._next
             while data := file.read(_CHUNK):
+                self._check()
                 self._end += len(data)
                 self._scan(data, last, None)
         self._in_touch = last

@@ -4,6 +4,8 @@ so with an error that a lifecycle knows."""
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ import pytest
 
 from rpd.adapters.transfer import exchange as exchanges
 from rpd.adapters.transfer import listing as listings
+from rpd.adapters.transfer import remote_tree
 from rpd.adapters.transfer.archive import BLOCK, Reader, header
 from rpd.adapters.transfer.entry import Entry
 from rpd.adapters.transfer.exchange import exchange
@@ -24,6 +27,8 @@ from rpd.adapters.transfer.remote_tree import hash_files, list_tree
 from rpd.engine.errors import Interrupted, Refused, RpdError, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.world import Pull, Pulled
+from tests.adapters.ssh.stage import Server
+from tests.adapters.transfer.trees import ODD_NAMES
 from tests.fakes.link import MEGABYTE, Link, Said, endless, megabytes
 
 QUICK_MEGABYTES = 60
@@ -259,9 +264,9 @@ def test_odd_sizes_in_a_header_are_no_sizes(field: bytes) -> None:
 
 def test_headers_that_only_extend_keep_nothing() -> None:
     reader = Reader(lambda member: Nowhere())
-    with little_memory(8 * MEGABYTE):
-        for number in range(400):
-            reader.feed(_pax(*(_record(b"k%d-%d" % (number, each), b"v" * 40) for each in range(500))))
+    with little_memory(MEGABYTE):
+        for number in range(50):
+            reader.feed(_pax(*(_record(b"k%d-%d" % (number, each), b"v" * 500) for each in range(100))))
 
 
 def test_many_records_of_a_header_are_read_in_time() -> None:
@@ -310,7 +315,8 @@ def test_somebody_who_asks_for_the_end_is_heard_in_a_flood(stream: str) -> None:
 
 @pytest.mark.parametrize("count", [QUICK_MEGABYTES, GIGABYTE])
 @pytest.mark.parametrize("piece", [b"0" * 64 + b" *./other\n", b"x", b"\n"])
-def test_hashes_without_end_need_little_memory(count: int, piece: bytes) -> None:
+def test_hashes_without_end_need_little_memory(count: int, piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_tree, "OUTPUT_BYTES_MAX", 100_000)
     link = Link(Said(megabytes(piece, count)))
     with little_memory():
         fails(lambda: hash_files(link, "/out", ["a"], 1))  # type: ignore[arg-type]
@@ -337,3 +343,28 @@ def test_what_lies_in_an_excluded_folder_is_excluded() -> None:
     free = ["build", "x/top/a", "builds/a", "a.tmpx/b", "x/buildx/a"]
     assert [path for path in free if patterns.cover(path, False)] == []
     assert patterns.cover("x/build", True)
+
+
+def test_a_find_that_knows_no_printf_is_understood(server: Server, tmp_path: Path) -> None:
+    """As busybox's does not."""
+    tools, there = tmp_path / "bin", tmp_path / "pod"
+    tools.mkdir()
+    there.mkdir()
+    (tools / "find").write_text(
+        f'#!/bin/sh\ncase "$*" in *-printf*) exit 1 ;; esac\nexec {shutil.which("find")} "$@"\n'
+    )
+    (tools / "find").chmod(0o755)
+    for name in (*ODD_NAMES, "d/x"):
+        (there / name).parent.mkdir(exist_ok=True)
+        (there / name).write_bytes(b"1234567")
+    (there / "l").symlink_to("d/x")
+    connection = server.connect()
+    usual = list_tree(connection, str(there))
+    with server.fault(path=f"{tools}:{os.environ['PATH']}"):
+        plain = list_tree(connection, str(there))
+    connection.close()
+    assert sorted(plain.entries, key=_path) == sorted(usual.entries, key=_path) and len(usual.entries) == 14
+
+
+def _path(entry: Entry) -> str:
+    return entry.path

@@ -1,0 +1,286 @@
+"""A pod may print without end, or numbers that cannot be meant: every reader of a job, its log and its samples is
+linear, has a bound, and goes on hearing who asks for the end."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpd.adapters.pod import step_log
+from rpd.adapters.pod.answers import claim_of, fields_of, greeting_of, step_result_of
+from rpd.adapters.pod.bucket import push_out
+from rpd.adapters.pod.follower import follow
+from rpd.adapters.pod.idleness import idle_seconds
+from rpd.adapters.pod.local_log import LocalLog
+from rpd.adapters.pod.markers import MarkerScan
+from rpd.adapters.pod.step_log import StepLog
+from rpd.engine.errors import Interrupted, Refused, Unavailable
+from rpd.states.faults import Fault
+from rpd.states.world import Claim, Pull
+from tests.fakes.link import MEGABYTE, Link, Said, endless, megabytes
+
+START = b"phase=running\nlaunch=1\nlog_bytes=0\n#start\n"
+GIGABYTE = pytest.param(1024, marks=pytest.mark.slow)
+
+
+@contextmanager
+def little(megabytes: int = 24) -> Iterator[None]:
+    """The body needs no more memory."""
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < megabytes * MEGABYTE, f"{peak >> 20} MB"
+
+
+@contextmanager
+def in_time(seconds: float) -> Iterator[None]:
+    """The body alone, which tracing would make ten times as slow."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
+class Nothing:
+    """A log that keeps nothing but its size."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+
+    def append(self, data: bytes, *, is_backlog: bool = False) -> None:
+        self.offset += len(data)
+
+    def restart(self) -> None:
+        self.offset = 0
+
+
+def followed(said: Iterable[bytes], log: Iterable[bytes] = (), *, seconds: float = 0.3) -> Claim:
+    link, kept = Link(Said(log, said)), Nothing()
+    return follow(link, str, kept, seconds=seconds, to_size_only=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [40_000, pytest.param(400_000, marks=pytest.mark.slow)])
+def test_a_log_full_of_marks_is_read_in_time(tmp_path: Path, size: int) -> None:
+    log = tmp_path / "run.log"
+    text = b"".join(b"__RUNPOD_STEP_START__s%d__\n" % number for number in range(size))
+    steps = StepLog(log, 1, lambda: 5.0, None)
+    with in_time(10.0):
+        for at in range(0, len(text), MEGABYTE):
+            piece = text[at : at + MEGABYTE]
+            steps.feed(piece, min(at + MEGABYTE, len(text)), is_backlog=False)
+    written = log.with_name("steps.jsonl").read_bytes()
+    assert len(written) <= step_log.STEPS_BYTES_MAX
+    assert written.count(b"\n") == size or size > 40_000
+
+
+def test_steps_without_end_have_their_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_log, "STEPS_BYTES_MAX", 10_000)
+    log = tmp_path / "run.log"
+    text = b"__RUNPOD_STEP_START__s__\n" * 1000
+    steps = StepLog(log, 1, lambda: 5.0, None)
+    for end in range(1, 4):
+        steps.feed(text, len(text) * end, is_backlog=False)
+    log.write_bytes(text * 4)
+    StepLog(log, 1, lambda: 5.0, None).feed(text, len(text) * 5, is_backlog=False)
+    written = log.with_name("steps.jsonl").read_bytes()
+    assert 9_000 < len(written) <= 10_000 and written.endswith(b"}\n")
+
+
+def test_steps_that_cannot_be_written_are_not_gathered_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_log, "STEPS_BYTES_MAX", MEGABYTE)
+    log = tmp_path / "run.log"
+    log.with_name("steps.jsonl").mkdir()
+    text = b"__RUNPOD_STEP_START__s__\n" * 2000
+    steps = StepLog(log, 1, lambda: 5.0, None)
+    with little(8):
+        for end in range(1, 20):
+            steps.feed(text, len(text) * end, is_backlog=False)
+
+
+def test_whoever_asks_is_heard_while_a_long_log_is_read_again(tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    log.write_bytes(bytes(3 * MEGABYTE))
+
+    def interrupted() -> None:
+        raise Interrupted("asked", reason="interrupted")
+
+    with pytest.raises(Interrupted):
+        StepLog(log, 1, lambda: 5.0, None, check=interrupted)
+    with pytest.raises(Interrupted):
+        MarkerScan(["done"]).read(log, 0, check=interrupted)
+
+
+@pytest.mark.parametrize("count", [60, GIGABYTE])
+@pytest.mark.parametrize("markers", [["done"], ["done", "x" * 3000, *(f"marker {n}" for n in range(8))]])
+def test_markers_in_a_log_without_end(count: int, markers: list[str]) -> None:
+    scan = MarkerScan(markers)
+    with little(8):
+        for piece in megabytes(b"don xx", count):
+            scan.feed(piece)
+    scan.feed(b"do")
+    scan.feed(b"ne")
+    assert scan.heard == ("done",)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"x", b"\n", b"a=b\n", b"0 0#size\n", b"phase=running\nlaunch=1\n#start\n", b"#", b"x" * 70_000 + b"\n"],
+    ids=["x", "lines", "values", "sizes", "claims", "hash", "long"],
+)
+def test_a_follower_that_talks_without_end(piece: bytes) -> None:
+    with in_time(8.0), pytest.raises(Unavailable) as caught:
+        drops = itertools.repeat(piece * (100 // len(piece) + 1))
+        followed(itertools.chain([START], drops), endless(b"log\n"), seconds=60.0)
+    assert caught.value.reason == Fault.UNREADABLE
+    with in_time(8.0), pytest.raises(Unavailable) as caught:
+        followed(itertools.chain([START, piece * (20_000 // len(piece) + 1)], endless(piece)), seconds=60.0)
+    assert caught.value.reason == Fault.UNREADABLE
+
+
+def test_a_follower_that_talks_in_drops_is_read_in_time() -> None:
+    drops = itertools.chain([START], (b"a\n" for _ in range(60_000)), [b"#end\n"])
+    with in_time(10.0), pytest.raises(Unavailable):
+        followed(drops, seconds=60.0)
+
+
+def test_a_log_without_end_ends_with_its_time() -> None:
+    with little():
+        assert followed([START], endless(b"log\n")).phase == "running"
+
+
+@pytest.mark.slow
+def test_a_gigabyte_of_log_needs_little_memory(tmp_path: Path) -> None:
+    said = Said(megabytes(b"log\n", 1024), [START, b"phase=ended\nlaunch=1\nlog_bytes=%d\n#end\n" % (1 << 30)])
+    with LocalLog(str(tmp_path / "run.log")) as log, little(24):
+        claim = follow(Link(said), str, log, seconds=100.0, to_size_only=False)  # type: ignore[arg-type]
+        assert claim.phase == "ended" and log.offset == 1 << 30
+
+
+def test_answers_of_a_megabyte_are_read_in_time() -> None:
+    with in_time(8.0):
+        assert step_result_of({"exit_code": "0"}, "\n" * MEGABYTE).tail == ()
+        assert len(step_result_of({"exit_code": "0"}, "x\n" * (MEGABYTE // 2)).tail) == 40
+        assert len(step_result_of({"exit_code": "0"}, "\x1b]" * (MEGABYTE // 2)).tail) <= 1
+        for text in ("=\n" * (MEGABYTE // 2), "a" * MEGABYTE + "=1"):
+            with pytest.raises(ValueError):
+                fields_of(text)
+
+
+def test_a_step_result_is_the_end_of_what_was_printed() -> None:
+    assert step_result_of({"exit_code": "0"}, "a\r\nb\n5%\r10%\n\x1b[m\n \n\n").tail == ("a", "b", "10%")
+
+
+def test_a_greeting_names_a_bounded_number_of_tools() -> None:
+    text = "pod_id=p\ncontainer=c\nclock=5\nepoch=1\n" + "".join(f"tool=t{n}\n" for n in range(900))
+    assert len(greeting_of(text, "k").tools) <= 64
+    with pytest.raises(ValueError):
+        greeting_of(text + "tool=x\n" * 200_000, "k")
+
+
+@pytest.mark.parametrize(
+    ("field", "odd"),
+    [
+        ("exit_code", ("-1", "256", "99999", "1.5", "nan")),
+        ("log_bytes", ("-1", "-999", "1e3")),
+        ("launch", ("-1",)),
+    ],
+)
+def test_a_claim_holds_no_number_that_cannot_be(field: str, odd: tuple[str, ...]) -> None:
+    for text in odd:
+        with pytest.raises(ValueError):
+            claim_of({"phase": "ended", "launch": "1", "exit_code": "0", field: text})
+
+
+@pytest.mark.parametrize("odd", ["-1", "nan", "-inf", "inf", "1e300", "-1e11", "99999999999999999999999999"])
+def test_times_that_cannot_be_are_none(odd: str) -> None:
+    claim = claim_of({"phase": "running", "launch": "1", "started_at": odd, "ended_at": odd})
+    assert (claim.started_at, claim.ended_at) == (None, None)
+    assert step_result_of({"exit_code": "0", "seconds": odd}, "").seconds == 0.0
+    with pytest.raises(ValueError):
+        greeting_of(f"pod_id=p\ncontainer=c\nclock={odd}\nclock_s={odd}\nepoch=1", "k")
+    for line in (f"gpus={odd}", f"epoch={odd}", f"anchor={odd} z"):
+        with pytest.raises(ValueError):
+            greeting_of(f"pod_id=p\ncontainer=c\nclock=5\nepoch=1\n{line}", "k")
+
+
+def sample(second: int, util: Any = 0) -> bytes:
+    return b'{"ts_utc":"2026-01-01T00:%02d:%02dZ","launch":1,"gpus":[{"util_pct":%s}]}\n' % (
+        second // 60,
+        second % 60,
+        str(util).encode(),
+    )
+
+
+NOW = 1767225600 + 60  # 2026-01-01T00:01:00Z
+
+
+def test_samples_of_an_idle_pod() -> None:
+    text = b"%d\n" % NOW + b"".join(sample(second) for second in range(0, 60, 10))
+    assert idle_seconds(text, 1, 10.0) == 50.0
+
+
+@pytest.mark.parametrize("clock", [b"nan", b"inf", b"-inf", b"-5", b"", b"1e300", b"9" * 400])
+def test_without_a_clock_nothing_is_known_to_be_idle(clock: bytes) -> None:
+    text = clock + b"\n" + b"".join(sample(second) for second in range(0, 60, 10))
+    with pytest.raises(ValueError):
+        idle_seconds(text, 1, 10.0)
+
+
+@pytest.mark.parametrize("util", ["-5", "true", "null", '"0"', "4"])
+def test_a_use_that_cannot_be_is_not_idle(util: str) -> None:
+    text = b"%d\n" % NOW + sample(40) + sample(50, util)
+    assert idle_seconds(text, 1, 10.0) is None
+
+
+def test_samples_of_the_future_or_out_of_order_say_nothing() -> None:
+    assert idle_seconds(b"%d\n" % NOW + sample(40) + sample(1800), 1, 10.0) is None
+    assert idle_seconds(b"%d\n" % NOW + sample(1800) + sample(50), 1, 10.0) == 0.0
+
+
+def pushed(*answers: Said) -> Any:
+    listing = Said([b"folder\0full\0f 644 5 5.0 a\0\0end\0"])
+    pull = Pull("artifact", "/out", "s3://bucket/place", True)
+    return push_out(Link(listing, *answers), pull, lambda **_: "true")  # type: ignore[arg-type]
+
+
+def test_a_bucket_that_holds_it() -> None:
+    assert pushed(Said([b'rclone\n[{"Path":"a","Size":5}]'])).files == 1
+    assert pushed(Said([b"aws\n2026-01-01 00:00:00    5 place/a\n"])).files == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'rclone\n[{"Path":"a","Size":4}]',
+        b'rclone\n[{"Path":"b","Size":5}]',
+        b'rclone\n[{"Path":"\xff","Size":5}]',
+        b"rclone\n" + b"[" * 100_000,
+        b'rclone\n[{"Path":"a","Size":1e999}]',
+        b"aws\n2026-01-01 00:00:00 " + b"5" * 5000 + b" place/a\n",
+        b"aws\n2026-01-01 00:00:00 5 places/a\n",
+        b"",
+    ],
+)
+def test_a_bucket_that_does_not(text: bytes) -> None:
+    with pytest.raises((Refused, Unavailable)) as caught:
+        pushed(Said([text]))
+    assert caught.value.reason in (Fault.UNREADABLE, Fault.VERIFY_FAILED)
+
+
+@pytest.mark.parametrize("piece", [b"rclone\n" + b"[", b"aws\n", b"x"])
+def test_a_bucket_without_end(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpd.adapters.pod.bucket.LISTING_BYTES_MAX", 4 * MEGABYTE)
+    with little(), pytest.raises(Unavailable) as caught:
+        pushed(Said(itertools.chain([piece], megabytes(b"x y 5 z\n", 60))))
+    assert caught.value.reason == Fault.UNREADABLE
