@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 from rpd.adapters.ssh.connection import Completed, collect
 from rpd.engine.errors import Interrupted
+from rpd.states.world import SshAddress
 
 MEGABYTE = 1 << 20
 
@@ -84,16 +86,20 @@ class Link:
 
     def channel(self, command: str, *, window: int | None = None) -> SayingChannel:
         self.commands.append(command)
-        self.channels.append(SayingChannel(self, next(self._answers, Said())))
+        self.channels.append(SayingChannel(self, self.next_answer()))
         return self.channels[-1]
 
-    def run(self, script: str, *, timeout_seconds: float, max_bytes: int = MEGABYTE) -> Completed:
-        import time
+    def next_answer(self) -> Said:
+        return next(self._answers, Said())
 
+    def run(self, script: str, *, timeout_seconds: float, max_bytes: int = MEGABYTE) -> Completed:
         channel = self.channel(script)
         return collect(channel, time.monotonic() + timeout_seconds, max_bytes)  # type: ignore[arg-type]
 
     def connection(self, pod_id: str, *, host_key: str | None, deadline_seconds: float) -> Link:
+        return self
+
+    def connect(self, pod_id: str, address: SshAddress, *, host_key: str | None) -> Link:
         return self
 
     def close(self) -> None:
