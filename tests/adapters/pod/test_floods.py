@@ -228,6 +228,9 @@ NOW = 1767225600 + 60  # 2026-01-01T00:01:00Z
 def test_samples_of_an_idle_pod() -> None:
     text = b"%d\n" % NOW + b"".join(sample(second) for second in range(0, 60, 10))
     assert idle_seconds(text, 1, 10.0) == 50.0
+    assert idle_seconds(text, 2, 10.0) is None, "it is another launch's"
+    assert idle_seconds(b"%d\n" % (NOW + 30) + text.partition(b"\n")[2], 1, 10.0) is None, "they are old"
+    assert idle_seconds(text + sample(59, 50), 1, 10.0) is None
 
 
 @pytest.mark.parametrize("clock", [b"nan", b"inf", b"-inf", b"-5", b"", b"1e300", b"9" * 400])

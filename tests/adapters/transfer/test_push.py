@@ -263,3 +263,16 @@ def test_a_distant_pod(server: Server, tmp_path: Path) -> None:
         assert time.monotonic() - began < 20
         connection.close()
     assert content(tmp_path / "dst") == content(source)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_sent_again(connection: Connection, tmp_path: Path) -> None:
+    source = write(tmp_path / "src", {"a": os.urandom(900_000)})
+    age(source)
+
+    def shrink(moved: int, total: int) -> None:
+        if moved < 300_000:
+            os.truncate(source / "a", 300_000)
+
+    tree = Tree("tree", str(source), str(tmp_path / "pod"))
+    push(connection, tree, progress=shrink, interrupted=lambda: False)
+    assert content(tmp_path / "pod") == content(source), "no zeros stand in place of what was gone"

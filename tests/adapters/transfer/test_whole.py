@@ -71,6 +71,14 @@ def test_what_came_otherwise_has_not_arrived(tmp_path: Path, sent: dict[str, byt
     assert caught.value.reason == Fault.VERIFY_FAILED and not (tmp_path / "here").exists()
 
 
+def test_no_more_than_announced_is_written(tmp_path: Path) -> None:
+    one = (listed(GOOD), sums(GOOD), stream({**GOOD, "a": b"y" * 20_000}))
+    with pytest.raises(Refused) as caught:
+        fetched(tmp_path / "here", *one, *one)
+    assert caught.value.reason == Fault.VERIFY_FAILED and caught.value.detail["paths"] == ["a"]
+    assert all(each.stat().st_size < 1000 for each in tmp_path.rglob("*") if each.is_file())
+
+
 def test_a_file_of_the_same_size_is_not_the_same_file(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "a").write_bytes(b"jello")
