@@ -105,7 +105,7 @@ def _push(
         take=out.extend,
         quiet_seconds=min(_QUIET_SECONDS + total / _SLOWEST_BYTES_PER_SECOND, _QUIET_SECONDS_MAX),
         most_bytes=LISTING_BYTES_MAX,
-        most_seconds=seconds_for(total, _SLOWEST_BYTES_PER_SECOND / 10),
+        most_seconds=seconds_for(total, len(files), _SLOWEST_BYTES_PER_SECOND / 10),
     )
     if code in _SAYS:
         raise Refused(_SAYS[code], reason=Fault.NO_TOOL)

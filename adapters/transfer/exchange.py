@@ -23,13 +23,14 @@ MOST_SECONDS = 3600.0
 _KEPT_OF_STDERR = 64 * 1024
 _NO_SPACE = (b"No space left on device", b"Disk quota exceeded")
 _SLOWEST_BYTES_PER_SECOND = 20_000.0
+_SLOWEST_FILE_SECONDS = 0.05
 _LONGEST_SECONDS = 7 * 24 * 3600.0
 
 
-def seconds_for(size: int, bytes_per_second: float = _SLOWEST_BYTES_PER_SECOND) -> float:
-    """How long moving so many bytes may take at most. A link or a volume slower than this is as good as none; whoever
+def seconds_for(size: int, files: int, bytes_per_second: float = _SLOWEST_BYTES_PER_SECOND) -> float:
+    """How long so many bytes in so many files may take at most. A link or a volume slower than this is as good as none; whoever
     never ends must not be waited for, however little comes at a time."""
-    return min(MOST_SECONDS + size / bytes_per_second, _LONGEST_SECONDS)
+    return min(MOST_SECONDS + size / bytes_per_second + files * _SLOWEST_FILE_SECONDS, _LONGEST_SECONDS)
 
 
 def exchange(

@@ -45,6 +45,11 @@ class Outgoing:
         self.torn: set[str] = set()
 
     @property
+    def count(self) -> int:
+        """Files, folders and links to hand out."""
+        return len(self._entries)
+
+    @property
     def total_bytes(self) -> int:
         """Bytes of content to hand out, by what the listing said."""
         return self._total

@@ -168,7 +168,7 @@ class _Fetch:
                 take=reader.feed,
                 window=PULL_WINDOW,
                 most_bytes=self._total + len(names) * _AROUND_BYTES,
-                most_seconds=seconds_for(self._total),
+                most_seconds=seconds_for(self._total, len(names)),
             )
         except _Changed:
             return

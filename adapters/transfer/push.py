@@ -136,7 +136,9 @@ def _send(connection: Connection, root: str, outgoing: Outgoing) -> str:
     """Stream into the pod's tar; returns what it complained of, or nothing. Its status alone decides nothing."""
     place = quote(root)
     script = f"unset TAR_OPTIONS; mkdir -p {place} && cd {place} && exec tar -xpof -"
-    code, stderr = exchange(connection, script, chunks=outgoing, most_seconds=seconds_for(outgoing.total_bytes))
+    code, stderr = exchange(
+        connection, script, chunks=outgoing, most_seconds=seconds_for(outgoing.total_bytes, outgoing.count)
+    )
     if code and not outgoing.digests and not stderr.startswith(b"tar"):
         raise Refused(f"{root} in the pod: {said(stderr)}", reason=Fault.PATH_REFUSED)
     return said(stderr) if code else ""

@@ -109,7 +109,7 @@ def hash_files(connection: Connection, root: str, paths: Iterable[str], total_by
         # Silent while it reads one big file from a slow volume.
         quiet_seconds=min(600.0 + total_bytes / 10e6, _QUIET_SECONDS_MAX),
         most_bytes=OUTPUT_BYTES_MAX + sum(_SUM_BYTES + 2 * len(name) for name in names),
-        most_seconds=seconds_for(total_bytes, _HASH_BYTES_PER_SECOND),
+        most_seconds=seconds_for(total_bytes, len(names), _HASH_BYTES_PER_SECOND),
     )
     sums.take(b"\n")
     return sums.found

@@ -185,3 +185,38 @@ def test_what_comes_before_the_mark_is_not_kept() -> None:
     finally:
         tracemalloc.stop()
     assert raw.taken > 10 * MEGABYTE and peak < 8 * MEGABYTE
+
+
+@pytest.mark.parametrize("breaks_at", ["open_session", "exec_command"])
+def test_a_command_counts_as_sent_once_it_was_asked_for(breaks_at: str) -> None:
+    class Raw:
+        """A channel whose command is asked for and never confirmed."""
+
+        event = threading.Event()
+
+        def exec_command(self, line: bytes) -> None:
+            raise EOFError
+
+    class Opening(Buffered):
+        """A transport that may open a channel."""
+
+        def open_session(self, window: int, timeout: float) -> Raw:
+            if breaks_at == "open_session":
+                raise EOFError
+            return Raw()
+
+        def join(self, seconds: float) -> None:
+            """It has ended."""
+
+    wire = SimpleNamespace(received=1, unacknowledged=lambda: 0, hang_up=lambda: None)
+    connection = Connection(
+        Opening(0, 0),  # type: ignore[arg-type]
+        wire,  # type: ignore[arg-type]
+        host_key="SHA256:x",
+        timeouts=SHORT,
+        interrupted=lambda: False,
+        since=(time.time(), time.monotonic()),
+    )
+    with pytest.raises(Unavailable) as caught:
+        connection.channel("rm -f x")
+    assert caught.value.reason == Fault.LINK_LOST and caught.value.detail == {"sent": breaks_at == "exec_command"}

@@ -368,3 +368,9 @@ def test_a_find_that_knows_no_printf_is_understood(server: Server, tmp_path: Pat
 
 def _path(entry: Entry) -> str:
     return entry.path
+
+
+def test_a_slow_link_and_many_files_have_their_time() -> None:
+    assert exchanges.seconds_for(0, 0) == 3600.0
+    assert exchanges.seconds_for(10**9, 0) > 40_000.0 and exchanges.seconds_for(0, 1_000_000) > 40_000.0
+    assert exchanges.seconds_for(10**15, 10**6) == 7 * 86400.0, "whatever sizes a pod tells of"
