@@ -28,8 +28,8 @@ _LONGEST_SECONDS = 7 * 24 * 3600.0
 
 
 def seconds_for(size: int, files: int, bytes_per_second: float = _SLOWEST_BYTES_PER_SECOND) -> float:
-    """How long so many bytes in so many files may take at most. A link or a volume slower than this is as good as none; whoever
-    never ends must not be waited for, however little comes at a time."""
+    """How long so many bytes in so many files may take at most. A link or a volume slower than this is as good as none;
+    whoever never ends must not be waited for, however little comes at a time."""
     return min(MOST_SECONDS + size / bytes_per_second + files * _SLOWEST_FILE_SECONDS, _LONGEST_SECONDS)
 
 
