@@ -35,6 +35,14 @@ def order(generation: int = 1, launch: int = 1, silence: float = 600.0) -> Switc
     return SwitchOrder(generation, NEVER, "stop", silence, launch)
 
 
+def in_front(pod: LocalShell, folder: Path, **tools: str) -> None:
+    """Programs of these names that do this instead."""
+    for name, text in tools.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    pod.env["PATH"] = f"{folder}:{pod.env['PATH']}"
+
+
 # The switch.
 
 
@@ -70,13 +78,7 @@ def test_a_switch_that_is_gone_is_started_anew(armed_pod: LocalShell, remote: Po
 
 
 def test_a_switch_that_cannot_be_started_is_no_switch(armed_pod: LocalShell, remote: PodRemote, tmp_path: Path) -> None:  # noqa: F811
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    (tools / "setsid").write_text("#!/bin/sh\nexit 1\n")
-    (tools / "setsid").chmod(0o755)
-    (tools / "sleep").write_text("#!/bin/sh\nexit 0\n")
-    (tools / "sleep").chmod(0o755)
-    armed_pod.env["PATH"] = f"{tools}:{armed_pod.env['PATH']}"
+    in_front(armed_pod, tmp_path, setsid="exit 1", sleep="exit 0")
     assert remote.arm(armed_pod.target, order()).probe == "the switch could not be started"
 
 
@@ -90,11 +92,7 @@ def test_a_job_that_was_only_claimed_is_not_over(armed_pod: LocalShell, remote: 
 
 
 def test_a_script_that_is_not_whole_does_not_start(pod: LocalShell, remote: PodRemote, tmp_path: Path) -> None:
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    (tools / "wc").write_text("#!/bin/sh\ncat >/dev/null\necho 7\n")
-    (tools / "wc").chmod(0o755)
-    pod.env["PATH"] = f"{tools}:{pod.env['PATH']}"
+    in_front(pod, tmp_path, wc="cat >/dev/null; echo 7")
     with pytest.raises(Refused, match="whole"):
         launch(remote, pod, "touch started")
     assert not (pod.folder / "jobs/1").exists() and not (pod.volume / "started").exists()
@@ -126,6 +124,40 @@ def test_an_exit_code_that_the_volume_does_not_take_is_kept(pod: LocalShell, rem
     assert remote.read_claim(pod.target, job).exit_code == 7
 
 
+def test_a_young_claim_is_not_taken_over(pod: LocalShell, remote: PodRemote, tmp_path: Path) -> None:
+    """Whoever made it may be about to start its script."""
+    (pod.folder / "jobs/1").mkdir(parents=True)
+    in_front(pod, tmp_path, sleep="exit 0")  # nobody waits for its start
+    launch(remote, pod, f"touch {pod.volume}/started")
+    claim = remote.read_claim(pod.target, JobRef(1, str(pod.volume / "log")))
+    assert claim.phase == "claimed" and not (pod.volume / "started").exists()
+    assert not (pod.folder / "jobs/1/take-1").exists()
+
+
+def test_a_marker_is_a_fixed_word(pod: LocalShell, remote: PodRemote) -> None:
+    launch(remote, pod, "echo ALLxDONE; echo -e x")
+    log = str(pod.volume / "log")
+    until(lambda: remote.read_claim(pod.target, JobRef(1, log)).phase == "ended")
+    for marker, failure in (("ALL.DONE", "-e y"), ("A*DONE", "LLx.")):
+        claim = remote.read_claim(pod.target, JobRef(1, log, marker, (failure,)))
+        assert (claim.has_marker, claim.failure_marker) == (False, None)
+    claim = remote.read_claim(pod.target, JobRef(1, log, "ALLxDONE", ("nothing", "LLx")))
+    assert (claim.has_marker, claim.failure_marker) == (True, "LLx")
+
+
+def test_a_step_of_another_round_is_run_again(pod: LocalShell, remote: PodRemote) -> None:
+    step = Step("setup-1", "x", f"echo x >>{pod.volume}/runs", 20.0)
+    for number, runs in ((0, 1), (0, 1), (3, 2), (3, 2), (4, 3)):
+        remote.run_step(pod.target, msgspec.structs.replace(step, round=number))
+        assert (pod.volume / "runs").read_text() == "x\n" * runs
+
+
+@pytest.mark.parametrize("name", ["a b", "x;touch y", "1a", "", "a=b", "a\nb"])
+def test_a_variable_that_is_no_name_is_refused(pod: LocalShell, remote: PodRemote, name: str) -> None:
+    with pytest.raises(Refused):
+        remote.run_step(pod.target, Step("setup-1", "x", "true", 20.0, {name: "1"}))
+
+
 # Secrets.
 
 
@@ -154,11 +186,7 @@ def test_a_secret_is_whole_for_one_user_and_ends_with_its_run(pod: LocalShell, k
 
 
 def test_a_half_secret_is_none(pod: LocalShell, keeper: PodRemote, tmp_path: Path) -> None:
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    (tools / "base64").write_text("#!/bin/sh\ncat >/dev/null\necho half\n")
-    (tools / "base64").chmod(0o755)
-    pod.env["PATH"] = f"{tools}:{pod.env['PATH']}"
+    in_front(pod, tmp_path, base64="cat >/dev/null; echo half")
     files = (secret_file(pod),)
     with pytest.raises(Refused, match="whole"):
         keeper.place_secrets(pod.target, files)

@@ -14,14 +14,16 @@ from rpd.adapters.transfer import landing as landings
 from rpd.adapters.transfer.archive import END, header, padding
 from rpd.adapters.transfer.difference import compare
 from rpd.adapters.transfer.entry import Entry, is_safe, leaves
+from rpd.adapters.transfer.exchange import exchange
 from rpd.adapters.transfer.landing import Landing
 from rpd.adapters.transfer.listing import Listing
+from rpd.adapters.transfer.outgoing import Outgoing
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.pull import pull
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.world import Pull, Pulled
-from tests.fakes.link import Link, Said
+from tests.fakes.link import Link, Said, SayingChannel
 
 GOOD = {"a": b"hello", "d/b": b"", "c": b"x" * 700}
 
@@ -293,3 +295,94 @@ def test_a_push_sends_what_differs_in_anything() -> None:
     assert made.in_the_way == ["kind"]
     assert plan(local, remote, is_same=lambda entries: {each.path for each in entries}).send[0].path == "mode"
     assert plan(local, remote, suspects={"same"}).send[0].path == "same", "whatever its date says"
+
+
+def test_a_leftover_does_not_replace_what_is_right(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "a").write_bytes(b"hello")
+    (Landing(here, "/workspace/out").partial / "a").write_bytes(b"older")
+    rest = {name: body for name, body in GOOD.items() if name != "a"}
+    assert fetched(here, listed(GOOD), sums(GOOD), stream(rest)).files == 3
+    assert (here / "a").read_bytes() == b"hello"
+
+
+def test_a_file_that_changed_gets_one_more_try(tmp_path: Path) -> None:
+    newer = {**GOOD, "a": b"jello"}
+    first = (listed(GOOD), sums(GOOD), stream(newer))
+    pulled = fetched(tmp_path / "here", *first, listed(newer), sums(newer), stream({"a": b"jello"}))
+    assert pulled.files == 3 and (tmp_path / "here" / "a").read_bytes() == b"jello"
+
+
+def test_the_manifest_tells_of_contents(tmp_path: Path) -> None:
+    sizes = {name: b"y" * len(body) for name, body in GOOD.items()}
+    one, other = (fetched(tmp_path / str(len(each)), *whole(each)).manifest_sha256 for each in (GOOD, {"a": b"hello"}))
+    again = fetched(tmp_path / "again", *whole()).manifest_sha256
+    assert one == again != other and fetched(tmp_path / "sizes", *whole(sizes)).manifest_sha256 != one
+
+
+def test_a_program_of_the_pod_gets_no_rights_here(tmp_path: Path) -> None:
+    text = b"folder\0full\0d 6777 4096 1.5 d\0\0f 6777 5 5.0 a\0\0f 000 5 5.0 b\0\0end\0"
+    files = {"a": b"hello", "b": b"hello"}
+    fetched(tmp_path / "here", Said([text]), sums(files), stream(files))
+    assert (tmp_path / "here" / "a").stat().st_mode & 0o7777 == 0o777
+    assert (tmp_path / "here" / "d").stat().st_mode & 0o6000 == 0
+    assert (tmp_path / "here" / "b").stat().st_mode & 0o600 == 0o600, "its owner may read what was fetched"
+
+
+def test_files_are_closed_one_by_one(tmp_path: Path) -> None:
+    entry = Entry("a", "file", 0o644, 5, sha256=hashlib.sha256(b"hello").hexdigest())
+    arrival = landings.Arrival(Landing(tmp_path / "here", "/out"), entry, lambda count: None)
+    arrival.write(memoryview(b"hello"))
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    arrival.close()
+    assert arrival.is_right and len(os.listdir("/proc/self/fd")) == before - 1  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    ("stderr", "code", "reason"),
+    [
+        (b"sh: tar: not found\n", 127, Fault.NO_TOOL),
+        (b"tar: x: Cannot write: No space left on device\n", 2, Fault.DISK_FULL),
+        (b"tar: x: Disk quota exceeded\n", 2, Fault.DISK_FULL),
+    ],
+)
+def test_what_a_command_complains_of(stderr: bytes, code: int, reason: Fault) -> None:
+    with pytest.raises(Refused) as caught:
+        exchange(Link(Said((), [stderr[:20], stderr[20:]], code)), "tar")  # type: ignore[arg-type]
+    assert caught.value.reason == reason
+
+
+def test_a_command_that_says_nothing_for_too_long_is_left() -> None:
+    link = Link()
+    link.channel = lambda *_, **__: _Silent(link)  # type: ignore[method-assign, assignment, return-value]
+    with pytest.raises(Unavailable) as caught:
+        exchange(link, "x", quiet_seconds=0.05)  # type: ignore[arg-type]
+    assert caught.value.reason == Fault.TIMEOUT and "did not move" in caught.value.message
+
+
+class _Silent(SayingChannel):
+    """Nothing comes, and no end."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(link, Said())
+
+    def recv(self, timeout: float) -> bytes | None:
+        return None
+
+    recv_stderr = recv
+
+
+def test_a_link_that_took_a_files_place_is_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("secret")
+    (tmp_path / "a").symlink_to(tmp_path / "key")
+    entries = [Entry("a", "file", 0o644, 6)]
+    sent = Outgoing(
+        entries,
+        lambda entry: tmp_path / entry.path,
+        since=0.0,
+        progress=lambda moved, total: None,
+        interrupted=lambda: False,
+    )
+    with pytest.raises(OSError, match="symbolic"):
+        list(sent)
