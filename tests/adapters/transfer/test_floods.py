@@ -374,3 +374,27 @@ def test_a_slow_link_and_many_files_have_their_time() -> None:
     assert exchanges.seconds_for(0, 0) == 3600.0
     assert exchanges.seconds_for(10**9, 0) > 40_000.0 and exchanges.seconds_for(0, 1_000_000) > 40_000.0
     assert exchanges.seconds_for(10**15, 10**6) == 7 * 86400.0, "whatever sizes a pod tells of"
+
+
+@pytest.mark.parametrize("floods", ["find", "tar", "sha256sum"])
+def test_a_program_in_the_pod_that_never_ends_is_left(
+    server: Server, tmp_path: Path, floods: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over real SSH; the link stays usable."""
+    monkeypatch.setattr(listings, "ENTRIES_MAX", 5_000)
+    there = tmp_path / "pod"
+    there.mkdir()
+    (there / "new\nline").write_text("x")  # so that sha256sum is asked
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    line = "f 644 1 5.0 name" if floods == "find" else "0" * 64 + " *./other"
+    ends = " | tr '\\n' '\\000'" if floods == "find" else ""
+    (tools / floods).write_text(f"#!/bin/sh\ncase \"$*\" in *-prune*) exit 0 ;; esac\nyes '{line}'{ends}\n")
+    (tools / floods).chmod(0o755)
+    connection = server.connect()
+    with server.fault(path=f"{tools}:{os.environ['PATH']}"), little_memory(60 * MEGABYTE):
+        order = Pull("artifact", str(there), str(tmp_path / "here"), True)
+        error = fails(lambda: pull(connection, order, progress=lambda moved, total: None, interrupted=lambda: False))
+    assert error.reason in (Fault.PATH_REFUSED, Fault.UNREADABLE, Fault.VERIFY_FAILED)
+    assert connection.run("echo alive", timeout_seconds=20).stdout == b"alive\n"
+    connection.close()
