@@ -398,3 +398,42 @@ def test_a_program_in_the_pod_that_never_ends_is_left(
     assert error.reason in (Fault.PATH_REFUSED, Fault.UNREADABLE, Fault.VERIFY_FAILED)
     assert connection.run("echo alive", timeout_seconds=20).stdout == b"alive\n"
     connection.close()
+
+
+def test_one_name_without_end_is_left_at_once() -> None:
+    link = Link(Said(itertools.chain([b"folder\0full\0"], itertools.repeat(b"x" * 50_000))))
+    error = fails(lambda: list_tree(link, "/out"))  # type: ignore[arg-type]
+    assert error.reason == Fault.UNREADABLE and link.channels[0].taken < MEGABYTE
+
+
+def test_a_size_beyond_all_measure_is_a_bounded_one() -> None:
+    found = list_tree(Link(listing(b"f 644 %d 5.0 a" % 10**26)), "/out")  # type: ignore[arg-type]
+    assert found.entries[0].size == listings.SIZE_MAX, "a journal holds no such number"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"folder\0full\0end\0more\0",
+        b"folder\0full\0end\0end\0",
+        b"missing\0x\0end\0",
+        b"folder\0strange\0end\0",
+        b"thing\0full\0end\0",
+        b"folder\0plain\0./a\0\x0081a4 1 5\n81a4 1 5\n\0end\0",
+        b"folder\0plain\0./a\0\x0081a4 1\n\0end\0",
+        b"folder\0plain\0./a\0\x0081a4 1 5\0end\0",
+    ],
+)
+def test_what_is_no_listing_is_none(text: bytes) -> None:
+    assert fails(lambda: list_tree(Link(Said([text])), "/out")).reason == Fault.UNREADABLE  # type: ignore[arg-type]
+
+
+def test_names_without_numbers_are_a_folder_that_changed() -> None:
+    text = b"folder\0plain\0./a\0./b\0\x0081a4 1 5\n\0end\0"
+    assert fails(lambda: list_tree(Link(Said([text])), "/out")).reason == Fault.VERIFY_FAILED  # type: ignore[arg-type]
+
+
+def test_a_sparse_file_is_refused_by_its_name() -> None:
+    stream = _pax(_record(b"GNU.sparse.major", b"1")) + header(Entry("a", "file", 0o644), 0)
+    with pytest.raises(Refused, match="sparse"):
+        Reader(lambda member: Nowhere()).feed(stream)
