@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -134,6 +135,20 @@ def test_a_young_claim_is_not_taken_over(pod: LocalShell, remote: PodRemote, tmp
     assert not (pod.folder / "jobs/1/take-1").exists()
 
 
+def test_an_old_claim_with_somebody_alive_behind_it_is_not_taken_over(
+    pod: LocalShell, remote: PodRemote, tmp_path: Path
+) -> None:
+    claim, lock = pod.folder / "jobs/1", tmp_path / "lock"
+    claim.mkdir(parents=True)
+    (claim / "lock").write_text(f"{lock}\n")
+    os.utime(claim, (1.0, 1.0))
+    in_front(pod, tmp_path, sleep="exit 0")
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        launch(remote, pod, f"touch {pod.volume}/started")
+    assert not (claim / "take-1").exists() and not (pod.volume / "started").exists()
+
+
 def test_a_marker_is_a_fixed_word(pod: LocalShell, remote: PodRemote) -> None:
     launch(remote, pod, "echo ALLxDONE; echo -e x")
     log = str(pod.volume / "log")
@@ -212,6 +227,21 @@ def test_half_written_secrets_are_removed_too(pod: LocalShell, keeper: PodRemote
         each.write_bytes(SECRET)
     keeper.remove_secrets(pod.target, files)
     assert not any(each.exists() for each in left)
+
+
+def test_whoever_was_taken_over_places_no_secret(pod: LocalShell, keeper: PodRemote) -> None:
+    files = (secret_file(pod),)
+    keeper.greet(msgspec.structs.replace(pod.target, epoch=2), ADDRESS)
+    with pytest.raises(Refused) as caught:
+        keeper.place_secrets(pod.target, files)
+    assert caught.value.reason == Fault.TAKEN_OVER and not os.path.lexists(files[0].destination)
+    with pytest.raises(Refused):
+        keeper.remove_secrets(pod.target, files)
+
+
+def test_the_key_of_a_session_is_not_a_jobs(pod: LocalShell, remote: PodRemote) -> None:
+    step = Step("setup-1", "x", 'echo "$RUNPOD_POD_ID/${RUNPOD_API_KEY-none}"', 20.0)
+    assert remote.run_step(pod.target, step).tail == (f"{POD_ID}/none",)
 
 
 def test_the_pods_key_is_not_a_jobs(pod: LocalShell, remote: PodRemote) -> None:
