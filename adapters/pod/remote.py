@@ -257,7 +257,9 @@ class PodRemote:
     def _run_step(self, target: Target, step: Step) -> StepResult:
         """The step runs detached and is asked for in slices; an interruption is heard between and within them."""
         connection = self._connection(target)
-        deadline = time.monotonic() + step.timeout_seconds + ANSWER_SECONDS
+        allowed = step.timeout_seconds + ANSWER_SECONDS
+        deadline = time.monotonic() + allowed
+        latest = deadline + allowed
         is_first = True
         try:
             while True:
@@ -267,13 +269,14 @@ class PodRemote:
                     return _understand(lambda: step_result_of(fields, text.partition("\n\n")[2]))  # noqa: B023
                 if "gone" in fields:
                     raise Ambiguous(f"{step.label}: nothing is left of it in the pod", reason=Fault.STEP_FAILED)
+                _understand(lambda: fields["busy"])  # noqa: B023
                 if self._attention.pending():
                     raise Interrupted(f"interrupted during {step.label}", reason=Fault.INTERRUPTED)
                 if time.monotonic() > deadline:
                     raise Ambiguous(f"{step.label} did not end in its time", reason=Fault.STEP_TIMEOUT)
                 is_first = "earlier" in fields  # an earlier round's run, which has a time of its own
                 if is_first:
-                    deadline = time.monotonic() + step.timeout_seconds + ANSWER_SECONDS
+                    deadline = min(time.monotonic() + allowed, latest)
         except Interrupted:
             self._call_off(target, step)
             raise

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from rpd.adapters.pod import remote as remotes
 from rpd.adapters.pod.answers import armed_of, fields_of
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.follower import follow
@@ -306,6 +307,16 @@ def test_a_step_of_which_nothing_is_left_is_not_done(pod: LocalShell) -> None:
     remote = PodRemote(Link(Said([b"gone=1\n"])), attention=Attention(Requests()))  # type: ignore[arg-type]
     with pytest.raises(Ambiguous):
         remote.run_step(pod.target, Step("setup-1", "x", "true", 20.0))
+
+
+@pytest.mark.parametrize("text", [b"", b"x=1\n", b"busy=1\nearlier=1\n"])
+def test_a_step_that_is_never_done_has_its_time(text: bytes, pod: LocalShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remotes, "ANSWER_SECONDS", 0.1)
+    remote = PodRemote(Link(*[Said([text])] * 100_000), attention=Attention(Requests()))  # type: ignore[arg-type]
+    began = time.monotonic()
+    with pytest.raises(Ambiguous) as caught:
+        remote.run_step(pod.target, Step("setup-1", "x", "true", 0.1))
+    assert caught.value.reason in (Fault.UNREADABLE, Fault.STEP_TIMEOUT) and time.monotonic() - began < 10.0
 
 
 def test_a_greeting_of_another_pod_is_refused(pod: LocalShell, remote: PodRemote) -> None:
