@@ -30,6 +30,7 @@ from rpd.engine.ports import Control
 from rpd.engine.runner import Ending, Listener, Runner
 from rpd.journal.emergency import EmergencyLog
 from rpd.journal.records import Opened, Record
+from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts, new_facts
 from rpd.states.faults import Fault
@@ -56,16 +57,21 @@ class Listeners:
             listener.doing(what, deadline)
 
 
-def client_for(access: Access, control: Control) -> RunPodClient:
-    """The provider's API, as such."""
+def client_for(access: Access, control: Control, redactor: Redactor | None = None) -> RunPodClient:
+    """The provider's API, as such. `redactor` knows what no text may hold; None: all that is a secret anyway."""
     return RunPodClient(
-        access.profile.url, access.key, interrupted=control.pending, wait=control.wait, random=random.Random()
+        access.profile.url,
+        access.key,
+        interrupted=control.pending,
+        wait=control.wait,
+        random=random.Random(),
+        redactor=redactor or redactor_for(access),
     )
 
 
-def cloud_for(access: Access, control: Control) -> RunPodCloud:
+def cloud_for(access: Access, control: Control, redactor: Redactor | None = None) -> RunPodCloud:
     """The provider's API behind this access."""
-    return RunPodCloud(client_for(access, control))
+    return RunPodCloud(client_for(access, control, redactor))
 
 
 def cloud_of_run(
@@ -76,10 +82,11 @@ def cloud_of_run(
     *,
     public_key: str = "",
     adopted: Mapping[str, str] | None = None,
+    redactor: Redactor | None = None,
 ) -> Renting:
     """The same for one run, whose own pods (and those that were handed over to it) are all it sees and touches."""
     return Renting(
-        cloud_for(access, control),
+        cloud_for(access, control, redactor),
         public_key=public_key,
         api_url=access.profile.url,
         run_id=run_id,
@@ -88,7 +95,7 @@ def cloud_of_run(
     )
 
 
-def remote_for(cloud: Cloud, key_path: Path | None, control: Control) -> PodRemote:
+def remote_for(cloud: Cloud, key_path: Path | None, control: Control, redactor: Redactor) -> PodRemote:
     """The inside of pods, found through this cloud."""
 
     attention = Attention(control)
@@ -98,6 +105,7 @@ def remote_for(cloud: Cloud, key_path: Path | None, control: Control) -> PodRemo
         clock=SystemClock(),
         control=attention,
         random=random.Random(),
+        redactor=redactor,
     )
     return PodRemote(pool, attention=attention)
 
@@ -121,10 +129,11 @@ def world_for(
     state_home: Path,
     *,
     adopted: dict[str, str],
+    redactor: Redactor | None = None,
     needs_key: bool = True,
 ) -> World:
-    """Every port of one run. Raises UserError when its SSH key cannot be had, unless it is only to end: a pod can be
-    given back without."""
+    """Every port of one run. `redactor` masks what the cloud and the pod say, before anything of it is cut. Raises
+    UserError when its SSH key cannot be had, unless it is only to end: a pod can be given back without."""
     named = opened.config.get("ssh", {}).get("key_path")
     try:
         key = ssh_key(named, state_home)
@@ -132,8 +141,9 @@ def world_for(
         if needs_key:
             raise
         key = SshKey(str(named), "")
-    cloud = cloud_of_run(opened, run_id, access, control, public_key=key.public_line, adopted=adopted)
-    remote = remote_for(cloud, None if key.is_in_agent else Path(key.private_path), control)
+    hidden = redactor or redactor_for(access, config=opened.config)
+    cloud = cloud_of_run(opened, run_id, access, control, public_key=key.public_line, adopted=adopted, redactor=hidden)
+    remote = remote_for(cloud, None if key.is_in_agent else Path(key.private_path), control, hidden)
     opening = functools.partial(open_journal, access=access, command=f"hand-over to {run_id}")
     lineage = LocalLineage(state_home, opened, run_id, opening, adopted)
     return World(cloud, remote, LocalWorkspace(state_home), SystemClock(), lineage)
@@ -155,7 +165,16 @@ def drive(
     assert isinstance(opened, Opened), "record 0 opens the journal"
     journal.hide(*values_in(opened.config))
     adopted = adopted_in(journal.records)
-    world = world_for(opened, journal.run_id, access, control, state_home, adopted=adopted, needs_key=needs_key)
+    world = world_for(
+        opened,
+        journal.run_id,
+        access,
+        control,
+        state_home,
+        adopted=adopted,
+        redactor=journal.redactor,
+        needs_key=needs_key,
+    )
     clock = SystemClock()
 
     def emergency() -> EmergencyLog:
@@ -164,7 +183,7 @@ def drive(
             journal.run_id,
             epoch=journal.epoch,
             now=clock.now,
-            redactor=redactor_for(access, config=opened.config),
+            redactor=journal.redactor,
         )
 
     try:

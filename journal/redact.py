@@ -5,16 +5,26 @@ from __future__ import annotations
 import base64
 import json
 import re
+from bisect import bisect_right
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
 SECRET_CHARACTERS_MIN = 6
 """Shorter values are not looked for: masking them would eat ordinary text, and they protect nothing."""
-
-
+SCATTERED_CHARACTERS_MIN = 8
+"""A shorter secret is not looked for across the ends of lines: columns of ordinary words would hold one by chance."""
 COMPARED_MAX = 200
 """Of more forms it is not found out which are parts of others: that takes the square of their number."""
+REST_CHARACTERS_MAX = 4096
+"""Of a secret that a cut has divided, so much of either end is looked for."""
+
+_NOISE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
+    r"|[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+"""What may stand between the characters of a secret and be gone when a person reads it: ends of lines, escape
+sequences, other controls."""
 
 
 class Secret:
@@ -79,9 +89,21 @@ class Redactor:
         """Whether `text` holds a secret."""
         return any(map(text.__contains__, self._shortest))  # every record passes here
 
-    def mask(self, text: str) -> str:
-        """`text` with every secret replaced by `***`."""
-        return self._finder.sub(MASK, text) if self._finder is not None else text
+    def mask(self, text: str, *, is_cut: bool = False) -> str:
+        """`text` with every secret replaced by `***`, also one that goes over several lines. `is_cut`: somebody else
+        has cut the text at its ends, so what stands there may be a part of a secret.
+
+        Whoever cuts a text does it after this: what a cut leaves of a secret is not found.
+        """
+        if self._finder is None:
+            return text
+        text = _without_scattered(self._finder, self._finder.sub(MASK, text))
+        return self._without_rests(text) if is_cut else text
+
+    def mask_bytes(self, text: bytes, *, is_cut: bool = False) -> bytes:
+        """The same for bytes that should be UTF-8; what is none stays as it is."""
+        masked = self.mask(text.decode("utf-8", "surrogateescape"), is_cut=is_cut)
+        return masked.encode("utf-8", "surrogateescape")
 
     def mask_data(self, value: Any) -> Any:
         """The same for plain data (dict, list, tuple, str, numbers), in keys and values."""
@@ -92,7 +114,9 @@ class Redactor:
         def masked(value: Any) -> Any:  # every record passes through here
             kind = type(value)
             if kind is str:
-                return value if len(value) < SECRET_CHARACTERS_MIN else finder.sub(MASK, value)
+                if len(value) < SECRET_CHARACTERS_MIN:
+                    return value
+                return _without_scattered(finder, finder.sub(MASK, value))
             if kind is dict:
                 return {masked(key): masked(item) for key, item in value.items()}
             if kind is list or kind is tuple:
@@ -102,6 +126,53 @@ class Redactor:
             return masked(str(value)) if isinstance(value, str) else value
 
         return masked(value)
+
+    def _without_rests(self, text: str) -> str:
+        """`text` less a part of a secret at its beginning, at its end, or in the place of all of it."""
+        if len(text) >= SECRET_CHARACTERS_MIN and any(text in form for form in self._forms):
+            return MASK
+        head = max((_overlap(form, text) for form in self._forms), default=0)
+        text = MASK + text[head:] if head else text
+        tail = max((_overlap(text, form) for form in self._forms), default=0)
+        return text[: len(text) - tail] + MASK if tail else text
+
+
+def _overlap(before: str, after: str) -> int:
+    """How many characters at the end of `before` are the beginning of `after`; 0 for too few to be one."""
+    before, after = before[-REST_CHARACTERS_MAX:], after[:REST_CHARACTERS_MAX]
+    at = before.find(after[:SECRET_CHARACTERS_MIN]) if len(after) >= SECRET_CHARACTERS_MIN else -1
+    while at >= 0:
+        if after.startswith(before[at:]):
+            return len(before) - at
+        at = before.find(after[:SECRET_CHARACTERS_MIN], at + 1)
+    return 0
+
+
+def _without_scattered(finder: re.Pattern[str], text: str) -> str:
+    """`text` less every secret between whose characters something stands that nobody sees."""
+    if _NOISE.search(text) is None:
+        return text
+    pieces: list[str] = []
+    starts: list[int] = []  # of each piece in the text without noise
+    shifts: list[int] = []  # from there to its place in `text`
+    at = length = 0
+    for end, following in [*((noise.start(), noise.end()) for noise in _NOISE.finditer(text)), (len(text), 0)]:
+        if end > at:
+            pieces.append(text[at:end])
+            starts.append(length)
+            shifts.append(at - length)
+            length += end - at
+        at = following
+
+    def place(index: int) -> int:
+        return index + shifts[bisect_right(starts, index) - 1]
+
+    kept, at = [], 0
+    for found in finder.finditer("".join(pieces)):
+        if found.end() - found.start() >= SCATTERED_CHARACTERS_MIN:
+            kept += [text[at : place(found.start())], MASK]
+            at = place(found.end() - 1) + 1
+    return "".join([*kept, text[at:]])
 
 
 def _forms(value: str) -> set[str]:

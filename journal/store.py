@@ -199,11 +199,16 @@ class Journal:
             self._write_too(Note("journal_large", f"the journal is larger than {SOFT_LIMIT_BYTES} bytes"), at)
         return record
 
-    def hide(self, *secrets: Secret) -> None:
-        """From here on no record holds these either."""
+    @property
+    def redactor(self) -> Redactor:
+        """What keeps secrets out of its records; for texts that are shown and never become one."""
         if self._redactor is None:
             self._redactor = Redactor()
-        self._redactor.add(*secrets)
+        return self._redactor
+
+    def hide(self, *secrets: Secret) -> None:
+        """From here on no record holds these either."""
+        self.redactor.add(*secrets)
 
     def close(self) -> None:
         """Make everything durable and let go of the lock; again is fine. Raises JournalUnwritable."""
@@ -292,7 +297,7 @@ def _encode(
     with contextlib.suppress(RecordTooLarge):
         record, line = codec.encode(body, seq=seq, prev=prev, run=run_id, epoch=epoch, at=at, may_cut=False)
         text = line.decode("ascii")
-        if "\\" not in text and not redactor.is_in(text):
+        if "\\" not in text and "\x7f" not in text and not redactor.is_in(text):
             return record, line
     record, line = codec.encode(body, seq=seq, prev=prev, run=run_id, epoch=epoch, at=at, mask=redactor.mask_data)
     if redactor.is_in(line.decode("ascii")):

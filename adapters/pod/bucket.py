@@ -65,7 +65,8 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
     patterns = Patterns(pull.excludes)
     wanted = [each for each in listing.entries if each.kind == "file" and not patterns.cover(each.path, False)]
     files = [each for each in wanted if "\n" not in each.path]
-    refused = [shown(each.path).replace("\n", "\\n")[:NAME_CHARACTERS_MAX] for each in wanted if "\n" in each.path]
+    names = (shown(each.path).replace("\n", "\\n") for each in wanted if "\n" in each.path)
+    refused = [connection.redactor.mask(name)[:NAME_CHARACTERS_MAX] for name in names]
     if files:
         there = _push(connection, pull, listing, files, script)
         wrong = [each.path for each in files if there.get(shown(each.path)) != each.size]

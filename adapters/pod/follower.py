@@ -12,6 +12,7 @@ from rpd.adapters.pod.local_log import LocalLog
 from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.connection import Connection
 from rpd.engine.errors import Interrupted, Refused, Unavailable
+from rpd.journal.redact import Redactor
 from rpd.states.faults import Fault
 from rpd.states.world import Claim
 
@@ -49,7 +50,8 @@ def follow(
     """
     deadline = time.monotonic() + seconds
     for _ in range(_RESTARTS_MAX):
-        attempt = _Attempt(connection.channel(command(log.offset)), log, deadline, to_size_only, is_told)
+        channel = connection.channel(command(log.offset))
+        attempt = _Attempt(channel, log, deadline, to_size_only, is_told, connection.redactor)
         try:
             claim = attempt.run()
         except Interrupted:
@@ -68,7 +70,13 @@ class _Attempt:
     """One channel of following. `claim` is the claim as last seen, `end` the one of an ended job."""
 
     def __init__(
-        self, channel: Channel, log: LocalLog, deadline: float, to_size_only: bool, is_told: Callable[[], bool]
+        self,
+        channel: Channel,
+        log: LocalLog,
+        deadline: float,
+        to_size_only: bool,
+        is_told: Callable[[], bool],
+        redactor: Redactor,
     ) -> None:
         self.channel = channel
         self.claim: Claim | None = None
@@ -77,6 +85,7 @@ class _Attempt:
         self._deadline = deadline
         self._to_size_only = to_size_only
         self._is_told = is_told
+        self._redactor = redactor
         self._end: Claim | None = None
         self._goal = 0
         self._backlog: int | None = None  # how long the log was when following began
@@ -143,7 +152,7 @@ class _Attempt:
             raise Unavailable("the follower in the pod says far more than it should", reason=Fault.UNREADABLE)
         self._said += data or b""
         while (cut := self._end_of_message()) is not None:
-            message = bytes(self._said[:cut]).decode("utf-8", "replace")
+            message = self._redactor.mask_bytes(bytes(self._said[:cut])).decode("utf-8", "replace")
             del self._said[: cut + 1]
             self._searched = 0
             self._take(message)

@@ -266,7 +266,8 @@ class PodRemote:
                 script = scripts.step_script(target, step, may_start=is_first, patience_seconds=_STEP_SLICE_SECONDS)
                 text, fields = self._answer(connection, script, ANSWER_SECONDS)
                 if "done" in fields:
-                    return _understand(lambda: step_result_of(fields, text.partition("\n\n")[2]))  # noqa: B023
+                    output = connection.redactor.mask(text.partition("\n\n")[2], is_cut=True)  # its end alone came
+                    return _understand(lambda: step_result_of(fields, output))  # noqa: B023
                 if "gone" in fields:
                     raise Ambiguous(f"{step.label}: nothing is left of it in the pod", reason=Fault.STEP_FAILED)
                 _understand(lambda: fields["busy"])  # noqa: B023
@@ -293,13 +294,15 @@ class PodRemote:
     def _answer(self, connection: Connection, script: str, seconds: float) -> tuple[str, Fields]:
         """What a script printed, as text and as fields. Raises Refused for the faults it names."""
         done = connection.run(script, timeout_seconds=seconds)
-        text = done.stdout.decode("utf-8", "replace")
+        # The pod's side may have cut what a command printed, and ours what was too long.
+        text = connection.redactor.mask_bytes(done.stdout, is_cut=done.is_cut).decode("utf-8", "replace")
         head = text.partition("\n\n")[0]
         fields = _understand(lambda: fields_of(head))
         if "fault" in fields:
             raise _refused(fields["fault"], fields.get("message", ""))
         if done.exit_code != 0:
-            said = clean(done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2])[:300]
+            stderr = connection.redactor.mask_bytes(done.stderr, is_cut=done.is_cut)
+            said = clean(stderr.decode("utf-8", "replace").strip().rpartition("\n")[2])[:300]
             raise Unavailable(
                 f"a script in the pod ended with {done.exit_code}: {said or 'it said nothing'}",
                 reason=Fault.NO_TOOL if done.exit_code == 127 else Fault.UNREADABLE,

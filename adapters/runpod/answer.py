@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,18 +19,25 @@ _EDGE_CODE = re.compile(r"error code:?\s*(\d{3,4})", re.IGNORECASE)
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An HTTP answer. Header names are lower case. `flaw` is set when the body did not arrive whole."""
+    """An HTTP answer. Header names are lower case. `flaw` is set when the body did not arrive whole. `mask` takes the
+    secrets out of its texts."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     flaw: str | None = None
+    mask: Callable[[str], str] = str
 
     @property
     def request_id(self) -> str | None:
         """The provider's own name for this exchange, to quote in a complaint."""
         value = self.headers.get("x-request-id")
-        return clean(value, 100) if value else None
+        return self.shown(value, 100) if value else None
+
+    def shown(self, text: str, limit: int = TEXT_LIMIT) -> str:
+        """A text of this answer as people may see it. It is masked first: JSON can spell a secret in many ways, and a
+        cut leaves a part that nothing finds."""
+        return clean(self.mask(text), limit)
 
 
 class Unreadable(ValueError):
@@ -59,7 +66,7 @@ def explain(answer: Answer) -> str:
     """One line saying what the body says: problem+json, other JSON, an HTML page or plain text."""
     told = problem(answer)
     if told is not None:
-        return clean(_told(told)) or "no reason given"
+        return answer.shown(_told(told, answer)) or "no reason given"
     if not answer.body.strip():
         return "no reason given (empty body)"
     text = answer.body.decode("utf-8", errors="replace")
@@ -67,17 +74,17 @@ def explain(answer: Answer) -> str:
     suffix = f", error code {code.group(1)}" if code else ""
     title = _TITLE.search(text)
     if title is not None or "<html" in text[:1000].lower():
-        named = f" titled {clean(title.group(1), 100)!r}" if title else ""
+        named = f" titled {answer.shown(title.group(1), 100)!r}" if title else ""
         return f"an HTML page{named} instead of an answer of the API{suffix}"
-    return f"text instead of an answer of the API: {clean(text, 200)!r}"
+    return f"text instead of an answer of the API: {answer.shown(text, 200)!r}"
 
 
-def violations(told: dict[str, Any]) -> list[str]:
+def violations(told: dict[str, Any], answer: Answer) -> list[str]:
     """The validation lines of a 422. Missing properties first: they make valid ones be reported as unexpected."""
     lines = told.get("errors")
     if not isinstance(lines, list):
         return []
-    return sorted((clean(str(line), 200) for line in lines[:20]), key=lambda line: "missing" not in line)
+    return sorted((answer.shown(str(line), 200) for line in lines[:20]), key=lambda line: "missing" not in line)
 
 
 def clean(text: str, limit: int = TEXT_LIMIT) -> str:
@@ -86,7 +93,7 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
-def _told(told: dict[str, Any]) -> str:
+def _told(told: dict[str, Any], answer: Answer) -> str:
     """Detail, else an `error` or `message` (older servers), else the title; then the violations."""
     said = ""
     for key in ("detail", "error", "message", "title"):
@@ -96,5 +103,5 @@ def _told(told: dict[str, Any]) -> str:
         if isinstance(value, str) and value.strip():
             said = value.strip()
             break
-    lines = violations(told)
+    lines = violations(told, answer)
     return ": ".join(part for part in (said, "; ".join(lines)) if part)

@@ -23,7 +23,7 @@ from rpd.adapters.runpod.errors import EFFECTS, REPEATABLE, Kind, judge, judge_f
 from rpd.adapters.runpod.session import Request, Session
 from rpd.engine.errors import Ambiguous, Interrupted, Refused, RpdError
 from rpd.engine.ports import Random
-from rpd.journal.redact import Secret
+from rpd.journal.redact import Redactor, Secret
 from rpd.states.faults import Fault
 
 T = TypeVar("T")
@@ -47,7 +47,8 @@ class RunPodClient:
     """REST v2 of RunPod, or of whatever speaks it at `base_url`. Used by one thread at a time.
 
     `interrupted` says whether somebody wants long calls to end: reads then raise Interrupted; an effect under way is
-    seen through, but not sent again. `wait` sleeps and may return early.
+    seen through, but not sent again. `wait` sleeps and may return early. `redactor` knows what no text may hold, beside
+    the key.
     """
 
     def __init__(
@@ -59,10 +60,15 @@ class RunPodClient:
         wait: Callable[[float], None],
         random: Random,
         limits: Limits | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._session = Session(
-            base_url, key, connect_seconds=self._limits.connect_seconds, body_limit=self._limits.body_bytes
+            base_url,
+            key,
+            connect_seconds=self._limits.connect_seconds,
+            body_limit=self._limits.body_bytes,
+            redactor=redactor,
         )
         self._interrupted = interrupted
         self._wait = wait
@@ -99,18 +105,18 @@ class RunPodClient:
         """Effect that may be repeated, and is. Raises Refused (also for a 404), NotSent or Ambiguous."""
         self._call(Kind.DELETE, self._request("DELETE", path), lambda _body: None)
 
-    def listen(self, path: str, params: Mapping[str, str], *, seconds: float, quiet: float) -> bytes:
+    def listen(self, path: str, params: Mapping[str, str], *, seconds: float, quiet: float) -> Answer | None:
         """What an endless stream says until it is silent for `quiet` seconds after its first line, or `seconds` have
-        passed. One attempt. Raises Refused, Unavailable or Interrupted; no byte in time is no error."""
+        passed; None when not a byte came in time. One attempt. Raises Refused, Unavailable or Interrupted."""
         request = Request("GET", path, seconds, dict(params), accept="text/event-stream", quiet=quiet)
         found = self._session.send(request, self._interrupted)
         if isinstance(found, Failure):
             if found.fault is Fault.TIMEOUT:
-                return b""
+                return None
             raise _interruption() if found.fault is Fault.INTERRUPTED else judge_failure(Kind.READ, found)
         if found.status != 200:
             raise judge(Kind.READ, found)
-        return found.body
+        return found
 
     def close(self) -> None:
         """Drop the connections."""

@@ -161,7 +161,7 @@ class RunPodCloud:
         """Read the last lines of RunPod's log about this pod; empty when it cannot say in a few seconds."""
         tail = str(max(0, min(lines, MOST_LOG_LINES)))
         try:
-            stream = self._client.listen(
+            said = self._client.listen(
                 orders.pod_path(pod_id, "/logs"),
                 {"source": "system", "tail": tail},
                 seconds=LOG_SECONDS,
@@ -169,7 +169,7 @@ class RunPodCloud:
             )
         except (Refused, Unavailable):
             return ()  # asked for only to explain something else, which is the better error
-        return system_lines(stream, lines)
+        return system_lines(said, lines) if said is not None else ()
 
     def close(self) -> None:
         """Drop the connections."""

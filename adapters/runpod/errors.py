@@ -113,7 +113,7 @@ def judge(kind: Kind, answer: Answer, retry_after: float | None = None) -> RpdEr
     detail: dict[str, object] = {"status": answer.status, "call": kind.value}
     if answer.request_id:
         detail["request_id"] = answer.request_id
-    lines = violations(problem(answer) or {})
+    lines = violations(problem(answer) or {}, answer)
     if lines:
         detail["errors"] = lines
     return error(

@@ -44,10 +44,19 @@ class Request(msgspec.Struct, frozen=True):
 class Session:
     """A connection to one API. Used by one thread at a time."""
 
-    def __init__(self, base_url: str, key: Secret, *, connect_seconds: float, body_limit: int) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        key: Secret,
+        *,
+        connect_seconds: float,
+        body_limit: int,
+        redactor: Redactor | None = None,
+    ) -> None:
         self.base_url = checked_url(base_url)
         self._key = checked_key(key)
-        self._redactor = Redactor(key)
+        self._redactor = redactor or Redactor()
+        self._redactor.add(key)
         self._connect_seconds = connect_seconds
         self._body_limit = body_limit
         self._watch = Watch()
@@ -97,9 +106,9 @@ class Session:
         headers = {name.lower(): value for name, value in response.headers.items()}
         body, flaw = self._read(response, request, headers)
         if response.status_code >= 300 or request.quiet is not None:
-            # These are shown to people. Latin-1 maps every byte to a character and back.
-            body = self._redactor.mask(body.decode("latin-1")).encode("latin-1")
-        return Answer(response.status_code, headers, body, flaw)
+            # These are shown to people.
+            body = self._redactor.mask_bytes(body, is_cut=flaw is not None)
+        return Answer(response.status_code, headers, body, flaw, self._redactor.mask)
 
     def _read(self, response: requests.Response, request: Request, headers: dict[str, str]) -> tuple[bytes, str | None]:
         """The body, and what is wrong with it."""

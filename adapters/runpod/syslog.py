@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rpd.adapters.runpod.answer import clean
+from rpd.adapters.runpod.answer import Answer
 
 LINE_LIMIT = 400
 
@@ -16,9 +16,10 @@ class _Event(msgspec.Struct):
     source: str | None = None
 
 
-def system_lines(stream: bytes, count: int) -> tuple[str, ...]:
+def system_lines(said: Answer, count: int) -> tuple[str, ...]:
     """The last `count` lines of source `system`, oldest first, made safe for a terminal."""
-    lines = [clean(event.line, LINE_LIMIT) for event in _events(stream) if event.line and event.source != "container"]
+    told = (event.line for event in _events(said.body) if event.line and event.source != "container")
+    lines = [said.shown(line, LINE_LIMIT) for line in told]
     return tuple(line for line in lines if line)[-count:] if count > 0 else ()
 
 

@@ -18,6 +18,7 @@ from rpd.adapters.ssh.timeouts import POLL_SECONDS, Timeouts
 from rpd.adapters.ssh.wire import Wire, dial
 from rpd.engine.errors import Unavailable
 from rpd.journal.records import Stamp
+from rpd.journal.redact import Redactor
 from rpd.states.faults import Fault
 from rpd.states.world import SshAddress
 
@@ -40,7 +41,8 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 class Connection:
-    """One connection; many channels, one after the other or side by side. Owned by one thread."""
+    """One connection; many channels, one after the other or side by side. Owned by one thread. `redactor` is for every
+    text of the pod that may be shown or written down: it masks before anything is cut."""
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Connection:
         since: tuple[float, float],
     ) -> None:
         self.host_key = host_key
+        self.redactor = Redactor()
         self._transport = transport
         self._wire = wire
         self._timeouts = timeouts

@@ -9,6 +9,7 @@ from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.timeouts import Timeouts
 from rpd.engine.errors import Interrupted, Refused, RpdError, Unavailable
 from rpd.engine.ports import Clock, Control, Random
+from rpd.journal.redact import Redactor
 from rpd.states.faults import Fault
 from rpd.states.world import SshAddress
 
@@ -31,6 +32,7 @@ class Pool:
         control: Control,
         random: Random,
         timeouts: Timeouts | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         self._locate = locate
         self._key_path = key_path
@@ -38,6 +40,7 @@ class Pool:
         self._control = control
         self._random = random
         self._timeouts = timeouts or Timeouts()
+        self._redactor = redactor or Redactor()
         self._open: dict[str, Connection] = {}
         self._reached: dict[str, SshAddress] = {}  # where a pod was last reached; it lives no longer than a container
         self.logins: dict[str, int] = {}
@@ -111,6 +114,7 @@ class Pool:
             interrupted=self._control.pending,
             now=self._clock.now(),
         )
+        connection.redactor = self._redactor
         self.logins[pod_id] = self.logins.get(pod_id, 0) + 1
         self._open[pod_id], self._reached[pod_id] = connection, address
         return connection

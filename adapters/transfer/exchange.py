@@ -11,6 +11,7 @@ from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.timeouts import POLL_SECONDS
 from rpd.engine.errors import Refused, Unavailable
+from rpd.journal.redact import Redactor
 from rpd.states.faults import Fault
 
 OUTPUT_BYTES_MAX = 1024 * 1024
@@ -52,14 +53,16 @@ def exchange(
     """
     channel = connection.channel("exec sh -c " + shlex.quote(script), window=window)
     try:
-        traffic = _Traffic(channel, take or (lambda data: None), quiet_seconds, most_bytes, most_seconds)
+        traffic = _Traffic(
+            channel, take or (lambda data: None), quiet_seconds, most_bytes, most_seconds, connection.redactor
+        )
         traffic.send(chunks)
         code = traffic.finish()
     finally:
         channel.close()
     if code == 127:
-        raise Refused(f"a program is missing in the pod: {said(traffic.stderr)}", reason=Fault.NO_TOOL)
-    return code, bytes(traffic.stderr)
+        raise Refused(f"a program is missing in the pod: {said(traffic.complaint)}", reason=Fault.NO_TOOL)
+    return code, traffic.complaint
 
 
 def quote(path: str) -> str:
@@ -69,9 +72,9 @@ def quote(path: str) -> str:
     return shlex.quote(path if path.startswith("/") else "./" + path)
 
 
-def said(stderr: bytes | bytearray) -> str:
+def said(stderr: bytes) -> str:
     """The last line of a command's complaint, for a message."""
-    lines = bytes(stderr[-_KEPT_OF_STDERR:]).decode("utf-8", "replace").strip().splitlines()
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
     return clean(lines[-1])[:300] if lines else "it said nothing"
 
 
@@ -85,6 +88,7 @@ class _Traffic:
         quiet_seconds: float,
         most_bytes: int,
         most_seconds: float,
+        redactor: Redactor,
     ) -> None:
         self._channel = channel
         self._take = take
@@ -93,7 +97,14 @@ class _Traffic:
         self._left = most_bytes
         self._complaints_left = STDERR_BYTES_MAX
         self._began_at = self._moved_at = time.monotonic()
-        self.stderr = bytearray()
+        self._redactor = redactor
+        self._stderr = bytearray()
+        self._is_cut = False
+
+    @property
+    def complaint(self) -> bytes:
+        """What was said on stderr, without secrets; of much, the end."""
+        return self._redactor.mask_bytes(bytes(self._stderr), is_cut=self._is_cut)
 
     def send(self, chunks: Iterable[bytes]) -> None:
         """All chunks, then the end of input, taking output as it comes."""
@@ -146,11 +157,12 @@ class _Traffic:
         self._complaints_left -= len(text)
         if self._complaints_left < 0:
             raise self._too_much()
-        self.stderr += text
-        if any(sign in self.stderr for sign in _NO_SPACE):
+        self._stderr += text
+        if any(sign in self._stderr for sign in _NO_SPACE):
             # tar would go on and fail for every further file.
-            raise Refused(f"no space left in the pod: {said(self.stderr)}", reason=Fault.DISK_FULL)
-        del self.stderr[:-_KEPT_OF_STDERR]
+            raise Refused(f"no space left in the pod: {said(self.complaint)}", reason=Fault.DISK_FULL)
+        self._is_cut = self._is_cut or len(self._stderr) > _KEPT_OF_STDERR
+        del self._stderr[:-_KEPT_OF_STDERR]
         return True
 
     def _check_time(self) -> None:

@@ -16,7 +16,6 @@ import msgspec
 from rpd.adapters.ssh.connection import PULL_WINDOW, Connection
 from rpd.adapters.transfer.archive import Member, Reader, Sink
 from rpd.adapters.transfer.entry import (
-    NAME_CHARACTERS_MAX,
     NAMED_MAX,
     Entry,
     Interrupted,
@@ -96,7 +95,8 @@ class _Fetch:
         self._progress = progress
         self._interrupted = interrupted
         self._entries, refused = _acceptable(self._wanted(listing.entries), listing.root)
-        self._refused = [*refused, *(bounded(shown(each.path)) for each in self._wanted(listing.unfit))]
+        unfit = (shown(each.path) for each in self._wanted(listing.unfit))
+        self._refused = [bounded(connection.redactor.mask(name)) for name in (*refused, *unfit)]
         self._landing = Landing(_target(pull.local_path, listing), pull.remote_path)
         self._awaited: dict[str, Entry] = {}
         self._arrived: dict[str, Arrival] = {}
@@ -240,9 +240,9 @@ def _acceptable(entries: Iterable[Entry], root: str) -> tuple[list[Entry], list[
             there = posixpath.relpath(entry.target, inside + posixpath.dirname(entry.path))
             entry = msgspec.structs.replace(entry, target=there)
         if not is_safe(entry.path):
-            refused.append(shown(entry.path)[:NAME_CHARACTERS_MAX])
+            refused.append(shown(entry.path))
         elif entry.kind == "link" and leaves(entry):
-            refused.append(shown(f"{entry.path} -> {entry.target}")[:NAME_CHARACTERS_MAX])
+            refused.append(shown(f"{entry.path} -> {entry.target}"))
         else:
             kept.append(entry)
     return kept, sorted(refused)

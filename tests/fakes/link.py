@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from rpd.adapters.ssh.connection import Completed, collect
 from rpd.engine.errors import Interrupted
+from rpd.journal.redact import Redactor
 from rpd.states.world import SshAddress
 
 MEGABYTE = 1 << 20
@@ -79,6 +80,7 @@ class Link:
         self._interrupted = interrupted
         self.commands: list[str] = []
         self.channels: list[SayingChannel] = []
+        self.redactor = Redactor()
 
     def check(self) -> None:
         if self._interrupted():

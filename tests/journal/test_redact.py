@@ -132,3 +132,53 @@ def test_nothing_is_cut_before_it_is_masked(tmp_path: Path, at: int) -> None:
         ):
             journal.append(body)
         assert b"hunter2" not in journal.path.read_bytes()
+
+
+SPOKEN = "hf_AbCdEfGhIjKlMnOpQrStUvWx"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SPOKEN[:9] + "\n" + SPOKEN[9:],
+        SPOKEN[:9] + "\r\n" + SPOKEN[9:15] + "\n" + SPOKEN[15:],
+        "\n".join(SPOKEN),
+        SPOKEN[:4] + "\x1b[31m" + SPOKEN[4:] + "\x1b[0m",
+        SPOKEN[:4] + "\x1b]0;title\x07" + SPOKEN[4:],
+        SPOKEN[:4] + "\x00" + SPOKEN[4:],
+        SPOKEN[:4] + "\x7f\u202e" + SPOKEN[4:],
+    ],
+)
+def test_a_secret_with_what_nobody_sees_between_its_characters(tmp_path: Path, text: str) -> None:
+    redactor = Redactor(Secret(SPOKEN))
+    assert redactor.mask(f"a\nb {text} c\nd").replace("\x1b[0m", "") == "a\nb *** c\nd"
+    assert redactor.mask_bytes(f"\n{text}\n".encode() + b"\xff").replace(b"\x1b[0m", b"") == b"\n***\n\xff"
+    with create(tmp_path, redactor=redactor) as journal:
+        record = journal.append(Note("t", text, {text: [text]}))
+        assert isinstance(record.body, Note)
+        assert f"{record.body!r}".count(MASK) == 3
+    assert not any(SPOKEN[at : at + 6] in journal.path.read_text() for at in (0, 9, 15))
+
+
+def test_lines_stay_where_no_secret_goes_over_their_ends() -> None:
+    redactor = Redactor(Secret("12345678"), Secret("letter"))
+    assert redactor.mask("12\n34\n5\tlet\nter\n") == "12\n34\n5\tlet\nter\n"
+    assert redactor.mask("1234\n5678\n") == "***\n"
+
+
+def test_what_a_cut_leaves_of_a_secret_is_masked_as_well() -> None:
+    redactor = Redactor(Secret(SPOKEN), Secret("another-secret"))
+    for kept in range(6, len(SPOKEN)):
+        assert redactor.mask(f"x {SPOKEN[:kept]}", is_cut=True) == "x ***"
+        assert redactor.mask(f"{SPOKEN[-kept:]} x", is_cut=True) == "*** x"
+    assert redactor.mask(SPOKEN[5:20], is_cut=True) == "***"
+    assert redactor.mask(f"{SPOKEN[9:]} {SPOKEN} {SPOKEN[:9]}", is_cut=True) == "*** *** ***"
+    assert redactor.mask(f"{SPOKEN[:5]} x {SPOKEN[-5:]}", is_cut=True) == f"{SPOKEN[:5]} x {SPOKEN[-5:]}"
+    assert redactor.mask(f"x {SPOKEN[:9]}") == f"x {SPOKEN[:9]}", "only where something was cut"
+    assert Redactor().mask(SPOKEN, is_cut=True) == SPOKEN
+
+
+def test_a_secret_of_many_equal_characters_is_looked_for_in_little_time() -> None:
+    redactor = Redactor(Secret("a" * 200_000))
+    assert redactor.mask("a" * 100_000 + "b", is_cut=True).endswith("ab")
+    assert redactor.mask("x\n" + "a\n" * 100_000, is_cut=True)

@@ -75,6 +75,17 @@ def test_the_job_has_its_secrets_and_nothing_else_does(stage: Stage) -> None:
     assert isinstance(removed[-1], Outcome) and removed[-1].status == "ok", "their absence is on record"
 
 
+def test_a_secret_that_a_failed_command_prints_is_masked_before_it_is_cut(stage: Stage) -> None:
+    """What a command printed is cut at 2,000 characters a line, and a journal must not keep what is left then."""
+    command = ". /workspace/secrets.env; printf '%1990s%s\\n' '' \"$API_TOKEN\"; exit 3"
+    done = stage.run(secretive(preflight=[{"command": command}]))
+    assert done.returncode == 5, done.stderr
+    (stage.folder / "cert.der").unlink()
+    assert "***" in stage.journal.read_text()
+    assert traces(stage.home / "journals") == []
+    assert traces(stage.folder) == []
+
+
 @pytest.mark.weak_point(21)
 @pytest.mark.row(28)
 def test_a_missing_secret_is_refused_before_anything_is_rented(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

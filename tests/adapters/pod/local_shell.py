@@ -21,6 +21,7 @@ import pytest
 from rpd.adapters.ssh.connection import Completed
 from rpd.engine.errors import Interrupted, Unavailable
 from rpd.engine.ports import Request
+from rpd.journal.redact import Redactor
 from rpd.states.world import SshAddress, Target
 
 POD_ID = "pod1234567890a"
@@ -136,6 +137,7 @@ class LocalShell:
             "RUNPOD_API_KEY": KEY,
         }
         self.is_cut = False
+        self.redactor = Redactor()
         self.interrupted: Callable[[], bool] = lambda: False
         self.run_id = f"run-{self.tag[:12]}"
         self._inits: list[subprocess.Popen[bytes]] = []

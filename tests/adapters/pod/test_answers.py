@@ -16,6 +16,7 @@ from rpd.adapters.report.words import clock
 from rpd.engine.errors import RpdError, Unavailable
 from rpd.journal.codec import encode
 from rpd.journal.records import Observation, Stamp
+from rpd.journal.redact import Redactor, Secret
 from rpd.states.call import pack
 from rpd.states.world import SwitchOrder
 
@@ -82,6 +83,7 @@ class OddPod:
 
     def __init__(self, said: bytes) -> None:
         self._says = self._said = said
+        self.redactor = Redactor()
 
     def channel(self, command: str) -> OddPod:
         self._said = self._says
@@ -127,6 +129,15 @@ def test_a_follower_that_lies(tmp_path: Path, said: bytes) -> None:
 
 
 def test_a_greeting_that_never_ends_is_bounded() -> None:
-    tools = "".join(f"tool={'t' * 500}{n}\n" for n in range(5000))
+    tools = "".join(f"tool={'t' * 500}{n}\n" for n in range(400))
     greeting = greeting_of(f"pod_id=p\ncontainer=c\nclock=1\nepoch=1\n{tools}", "k")
     assert len(greeting.tools) == 32 and max(map(len, greeting.tools)) == 64
+
+
+def test_a_secret_in_a_claim_is_masked_before_it_is_cut(tmp_path: Path) -> None:
+    secret = "hf_AbCdEfGhIjKlMnOpQrStUvWx"
+    pod: Any = OddPod(f"phase=ended\nlaunch=1\nexit_code=0\nnote={'x' * 1980}{secret}\n#end\n".encode())
+    pod.redactor.add(Secret(secret))
+    with LocalLog(str(tmp_path / "run.log")) as log:
+        claim = follow(pod, lambda offset: "follow", log, seconds=0.0, to_size_only=False)
+    assert claim.note.endswith("xxx***")

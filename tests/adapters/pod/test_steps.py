@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from rpd.adapters.pod.remote import PodRemote
-from rpd.engine.errors import Ambiguous, Interrupted, Refused
+from rpd.engine.errors import Ambiguous, Interrupted, Refused, RpdError
+from rpd.journal.redact import Secret
 from rpd.states.world import Step
 from tests.adapters.pod.local_shell import KEY, LocalShell, Requests, tool_folder, until
 
@@ -126,3 +127,36 @@ def test_a_small_tool_box_is_enough(
         remote = remote_of(pod)
         assert remote.run_step(pod.target, step("echo x; exit 4")).exit_code == 4
         assert remote.run_step(pod.target, step("sleep 60", 1.0, key="late")).exit_code == 124
+
+
+SPOKEN = "hf_AbCdEfGhIjKlMnOpQrStUvWx"
+
+
+def pieces(text: str) -> list[str]:
+    return [SPOKEN[at : at + 6] for at in range(len(SPOKEN) - 5) if SPOKEN[at : at + 6] in text]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "printf '%1978s%s\\n' '' $S",
+        "printf '%1995s%s\\n' '' $S",
+        "printf '%1978s%.9s\\033[1m%s\\n' '' $S ${S#?????????}",
+        "printf '%.9s\\n%s\\n' $S ${S#?????????}",
+        "printf '%s%65520s\\n' $S ''",
+        "printf '%s\\n' $S; seq 1 39; printf '%.9s\\n%s\\n' $S ${S#?????????}",
+    ],
+    ids=["cut in it", "cut early in it", "in colour", "over two lines", "cut by the tail in bytes", "by that in lines"],
+)
+def test_a_secret_that_is_cut_is_masked_before(pod: LocalShell, remote: PodRemote, command: str) -> None:
+    pod.redactor.add(Secret(SPOKEN))
+    result = remote.run_step(pod.target, step(command, S=SPOKEN))
+    assert pieces("".join(result.tail)) == []
+
+
+def test_a_secret_in_what_a_script_says_is_masked_before_it_is_cut(pod: LocalShell, remote: PodRemote) -> None:
+    pod.redactor.add(Secret(SPOKEN))
+    for script in (f"printf '%290s{SPOKEN}' '' >&2; exit 3", f"printf 'fault=x\\nmessage=%1980s{SPOKEN}\\n' ''"):
+        with pytest.raises(RpdError) as error:
+            remote._answer(pod, script, 20.0)
+        assert pieces(error.value.message) == []

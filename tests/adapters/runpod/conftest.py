@@ -18,7 +18,7 @@ import pytest
 
 from rpd.adapters.runpod.client import Limits, RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
-from rpd.journal.redact import Secret
+from rpd.journal.redact import Redactor, Secret
 
 CANARY = "rpa_CANARY7/+x=Zq9TheKeyThatMustNotShow"
 SPEC = json.loads((Path(__file__).parents[2] / "data" / "runpod-openapi.json").read_text(encoding="utf-8"))
@@ -169,7 +169,7 @@ class Bench:
         self.on_wait: Callable[[], None] = lambda: None
         self._clients: list[RunPodClient] = []
 
-    def client(self, url: str, **limits: Any) -> RunPodClient:
+    def client(self, url: str, *, redactor: Redactor | None = None, **limits: Any) -> RunPodClient:
         client = RunPodClient(
             url,
             Secret(CANARY),
@@ -177,6 +177,7 @@ class Bench:
             wait=self._wait,
             random=random.Random(7),
             limits=Limits(**{"answer_seconds": 20.0, "create_seconds": 20.0, **limits}),
+            redactor=redactor,
         )
         self._clients.append(client)
         return client

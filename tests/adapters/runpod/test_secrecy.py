@@ -14,7 +14,7 @@ import pytest
 from rpd.adapters.runpod.errors import Kind
 from rpd.adapters.runpod.session import Session
 from rpd.engine.errors import RpdError, UserError
-from rpd.journal.redact import Secret
+from rpd.journal.redact import Redactor, Secret
 
 
 def keep(body: bytes) -> bytes:
@@ -93,12 +93,56 @@ def test_reprs(api: Any, bench: Any, canary: str) -> None:
     _assert_clean("\n".join(told), canary)
 
 
+@pytest.mark.parametrize("room", [1, 8, 20, 36])
+@pytest.mark.parametrize("limit", [100, 200, 400, 500])
+def test_the_key_is_masked_before_a_text_is_cut(api: Any, bench: Any, canary: str, limit: int, room: int) -> None:
+    """Also one that JSON spells in another way."""
+    text = f"{'x' * (limit - room - 1)} {canary}"
+    spelled = json.dumps(text).replace("CANARY", "\\u0043ANARY")
+    answers: list[tuple[int, bytes, dict[str, str]]] = [
+        (422, b'{"detail": %s}' % spelled.encode(), {}),
+        (422, b'{"detail": "no", "errors": [%s]}' % spelled.encode(), {}),
+        (403, f"<html><title>{text}</title>".encode(), {}),
+        (502, text.encode(), {"x-request-id": text}),
+    ]
+    for status, body, headers in answers:
+        api.answer(status, body, headers)
+        with pytest.raises(RpdError) as caught:
+            bench.client(api.url, attempts=1).get("/v2/pods", keep)
+        _assert_no_piece(everything(caught.value) + json.dumps(caught.value.detail), canary)
+    api.answer(200, b'data: {"source": "system", "line": %s}\n\n' % spelled.encode())
+    said = bench.cloud(api.url).system_log("p", 5)
+    assert said and said[0].startswith("x")
+    _assert_no_piece(repr(said), canary)
+
+
+@pytest.mark.parametrize("kept", [9, 20, 38])
+def test_the_key_in_a_body_that_ends_in_it(bench: Any, raw: Any, canary: str, kept: int) -> None:
+    part = b"seen: " + canary[:kept].encode()
+    server = raw(lambda connection: connection.sendall(b"HTTP/1.1 502 Bad\r\nContent-Length: 90\r\n\r\n" + part))
+    with pytest.raises(RpdError, match=r"seen: \*\*\*") as caught:
+        bench.client(server.url, attempts=1).get("/v2/pods", keep)
+    _assert_no_piece(everything(caught.value), canary)
+
+
+def test_other_secrets_are_masked_as_well(api: Any, bench: Any) -> None:
+    secret = "wJalrXUtnFEMI/K7MDENG+bPx"
+    api.refuse(422, f"{'x' * 480} {secret}")
+    with pytest.raises(RpdError) as caught:
+        bench.client(api.url, redactor=Redactor(Secret(secret))).get("/v2/pods", keep)
+    _assert_no_piece(everything(caught.value), secret)
+
+
 @pytest.mark.parametrize("bad", ["", "rpa_x\n", "rpa x", "rpa_ä", "rpa\x00"])
 def test_a_key_that_cannot_be_one(api: Any, bad: str) -> None:
     with pytest.raises(UserError) as caught:
         Session(api.url, Secret(bad), connect_seconds=1, body_limit=1)
     assert caught.value.exit_code == 4
     assert not bad or bad not in str(caught.value)
+
+
+def _assert_no_piece(text: str, secret: str) -> None:
+    assert [secret[at : at + 6] for at in range(len(secret) - 5) if secret[at : at + 6] in text] == []
 
 
 def _assert_clean(text: str, canary: str) -> None:
