@@ -197,6 +197,7 @@ def drive(
             control=control,
             listener=Listeners(listeners),
             emergency=emergency,
+            mask=journal.redactor.mask_data,
         )
         return runner.run()
     finally:

@@ -66,7 +66,8 @@ class _JournalMoved(Exception):
 
 
 class Runner(Generic[F, W]):
-    """Drives one run from its journal. `records` are those already in the journal, record 0 first."""
+    """Drives one run from its journal. `records` are those already in the journal, record 0 first. `mask` takes secrets
+    out of plain data, as the journal does, where something is folded or told that no record holds."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class Runner(Generic[F, W]):
         control: Control,
         listener: Listener,
         emergency: Callable[[], JournalWriter] | None = None,
+        mask: Callable[[Any], Any] = lambda data: data,
     ) -> None:
         self.lifecycle = lifecycle
         self.world = world
@@ -89,6 +91,7 @@ class Runner(Generic[F, W]):
         self._machine = machine
         self._journal = journal
         self._emergency = emergency
+        self._mask = mask
         self._pending: dict[str, Pending] = {}
         self._probes: dict[str, int] = {}
         self._seen: dict[str, tuple[Any, Any]] = {}  # op -> what was seen, and what was written in its place
@@ -141,7 +144,7 @@ class Runner(Generic[F, W]):
                 self._fire(decision)
             case Wait():
                 self._busy_steps = 0
-                self.listener.doing(decision.what, decision.deadline)
+                self._tell(decision.what, decision.deadline)
                 self.control.wait(decision.seconds)
             case Leave():
                 self._append(Left(decision.why, decision.exit_code, decision.released_by))
@@ -156,7 +159,7 @@ class Runner(Generic[F, W]):
             self._not_done(intent, refused)
             return
         pending = Pending(intent.opid, do.op, intent.state, do.args, do.attempt, record.at, do.payload)
-        self.listener.doing(self.lifecycle.awaits(pending), None)
+        self._tell(self.lifecycle.awaits(pending), None)
         self._busy_steps = 0
         self._conclude(pending, protocol.perform(self._handler(), pending, self.world), settled=False)
 
@@ -174,7 +177,7 @@ class Runner(Generic[F, W]):
 
     def _settle(self, pending: Pending) -> None:
         """An intent without a known outcome: ask the world, never act."""
-        self.listener.doing(f"what became of {self.lifecycle.awaits(pending)}", None)
+        self._tell(f"what became of {self.lifecycle.awaits(pending)}", None)
         handler = self.lifecycle.handlers[self.lifecycle.table.states(pending.state)]
         result = protocol.probe(handler, pending, self.world)
         self._busy_steps = 0
@@ -201,17 +204,18 @@ class Runner(Generic[F, W]):
     def _look(self, look: Look) -> None:
         now = self.clock.now()
         pending = Pending("", look.op, str(self.state), look.args, 1, now)
-        self.listener.doing(self.lifecycle.awaits(pending), None)
+        self._tell(self.lifecycle.awaits(pending), None)
         result = protocol.look(self._handler(), pending, self.world)
         self._busy_steps = 0
         if result is None:
             return
         ok = result.status == "ok"
         seen = (result.data, result.reason if not ok else None, result.debts)
+        live = self._mask(result.live)
         body = Observation(
             look.op,
-            result.data,
-            None if ok else result.error or result.reason or "unknown",
+            self._mask(result.data),
+            None if ok else self._mask(result.error or result.reason or "unknown"),
             result.reason,
             result.retryable,
             result.debts,
@@ -220,11 +224,11 @@ class Runner(Generic[F, W]):
         if before is None or before[0] != seen:
             if not ok:  # that others still work is news again
                 self._seen = {op: each for op, each in self._seen.items() if each[0][1] is not None}
-            record = self._append(body, live=result.live)
+            record = self._append(body, live=live)
             is_whole = getattr(record.body, "reason", None) != unrecordable.REASON
             self._seen[look.op] = seen, None if is_whole else record.body
         else:
-            self._apply_unwritten(before[1] or body, result.live)
+            self._apply_unwritten(before[1] or body, live)
 
     def _fire(self, fire: Fire) -> None:
         def write(rule: Rule) -> None:
@@ -244,7 +248,10 @@ class Runner(Generic[F, W]):
         while (request := self.control.take()) is not None:
             self._append(Requested(request.what, request.by, dict(request.detail)))
 
-    # Writing and folding.
+    # Writing, telling and folding.
+
+    def _tell(self, what: str, deadline: float | None) -> None:
+        self.listener.doing(str(self._mask(what)), deadline)
 
     def _append(self, body: Body, *, live: dict[str, Any] | None = None) -> Record:
         record = self._write(body)

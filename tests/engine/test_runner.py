@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,13 +23,14 @@ MACHINE = StateMachine(TABLE)
 class Room:
     """A kitchen with a journal; `boil` runs one process."""
 
-    def __init__(self, *requests: str, **parts: Any) -> None:
+    def __init__(self, *requests: str, mask: Callable[[Any], Any] | None = None, **parts: Any) -> None:
         self.clock = Clock()
         self.control = Control(self.clock, *requests)
         self.journal = Journal(self.clock)
         self.kitchen = Kitchen(self.clock)
         self.ear = Ear()
         self.parts = parts
+        self.mask = mask or (lambda data: data)
         self.emergency: Journal | None = None
 
     def runner(self) -> Runner[Kettle, Kitchen]:
@@ -41,6 +44,7 @@ class Room:
             control=self.control,
             listener=self.ear,
             emergency=self._open_emergency,
+            mask=self.mask,
         )
 
     def boil(self) -> Ending:
@@ -231,3 +235,38 @@ def full(clock: Clock) -> Journal:
     journal = Journal(clock)
     journal.full_after = 1
     return journal
+
+
+def test_what_no_record_holds_is_masked_like_a_record() -> None:
+    """A look whose failure repeats is folded without a record, and what is waited for is told without one."""
+    room = Room(mask=lambda data: json.loads(json.dumps(data).replace("hush", "***")))
+    told: list[str] = []
+    answers = iter(["1 hush", "2 hush", "3 hush"])
+
+    def perform(pending: Any, world: Kitchen) -> Result:
+        if pending.op == "feel" and (text := next(answers, None)) is not None:
+            world.feel()
+            raise Unavailable(text, reason="steam")
+        result = kettle.perform(pending, world)
+        if pending.op != "feel":
+            return result
+        return Result(data={**result.data, "note": "hush"}, live={"bubbles": "hush"})
+
+    def apply(facts: Kettle, record: Any) -> None:
+        if isinstance(record.body, Observation):
+            data = record.body.data
+            told.append(f"{record.seq} {record.body.error} {data.get('note')} {data.get('bubbles')}")
+        kettle.apply(facts, record)
+
+    handlers = kettle.lifecycle().handlers
+    room.parts["handlers"] = {s: type(h)(h.decide, perform, h.probe) for s, h in handlers.items()}
+    room.parts["apply"] = apply
+    room.parts["awaits"] = lambda pending: f"{pending.op} hush"
+    room.kitchen.pour_ends = ["unknown"]
+    room.kitchen.heat = [20] * 8 + [100]
+    room.boil()
+    assert [line for line in told if line.startswith("-1 ")][:2] == ["-1 2 *** None None", "-1 3 *** None None"]
+    assert [line for line in told if "None ***" in line], "data and live data as well"
+    assert "hush" not in "".join(told)
+    assert "feel ***" in room.ear.doings and "what became of pour ***" in room.ear.doings
+    assert "hush" not in "".join(room.ear.doings)
