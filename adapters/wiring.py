@@ -146,7 +146,7 @@ def world_for(
     remote = remote_for(cloud, None if key.is_in_agent else Path(key.private_path), control, hidden)
     opening = functools.partial(open_journal, access=access, command=f"hand-over to {run_id}")
     lineage = LocalLineage(state_home, opened, run_id, opening, adopted)
-    return World(cloud, remote, LocalWorkspace(state_home), SystemClock(), lineage)
+    return World(cloud, remote, LocalWorkspace(state_home, redactor=hidden), SystemClock(), lineage)
 
 
 def drive(

@@ -28,6 +28,7 @@ from rpd.journal.errors import JournalError, JournalLocked
 from rpd.journal.index import Index
 from rpd.journal.reader import read
 from rpd.journal.records import Body, Intent, Left, Note, Observation, Opened, Outcome, Record, Resumed, Transition
+from rpd.journal.redact import Redactor
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 from rpd.states.exits import Exit
@@ -170,7 +171,7 @@ def drive_journal(
             journal.close()
         refresh_events()
         Index(home).refresh(journal.path)
-    return _last_words(told, exit_code, as_json=as_json, quiet=quiet)
+    return _last_words(told, exit_code, journal.redactor, as_json=as_json, quiet=quiet)
 
 
 def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
@@ -249,19 +250,19 @@ def _left_at_once(journal: Journal, told: Told, leaving: LeaveNow) -> int:
     return exit_code
 
 
-def _last_words(told: Told, exit_code: int, *, as_json: bool, quiet: bool) -> int:
+def _last_words(told: Told, exit_code: int, redactor: Redactor, *, as_json: bool, quiet: bool) -> int:
     reading, elsewhere = told.reading()
     inspection = Inspection(reading, SystemClock().now())
     if as_json:
         output.answer({**inspection.document(), "ended_with": exit_code})
     if exit_code == Exit.STILL_BILLING:
-        _tell_of_debt(inspection)
+        _tell_of_debt(inspection, redactor)
     if not quiet:
         output.note(last_words(inspection.facts, inspection.now, elsewhere=elsewhere))
     return exit_code
 
 
-def _tell_of_debt(inspection: Inspection) -> None:
+def _tell_of_debt(inspection: Inspection, redactor: Redactor) -> None:
     """Whoever asked to be told hears of a pod that could not be given back."""
     facts = inspection.facts
     notify = facts.job.notify
@@ -269,7 +270,7 @@ def _tell_of_debt(inspection: Inspection) -> None:
     text = f"NOT RELEASED: {owed or 'a pod'} may bill on; rpd gc --yes"
     notice = Notice("debt", facts.run_id, facts.opened.workflow, text, notify.command, notify.webhook)
     try:
-        LocalWorkspace(state_home()).notify(notice)
+        LocalWorkspace(state_home(), redactor=redactor).notify(notice)
     except UserError as error:
         output.note([f"warning: {error.message}"])
 

@@ -46,7 +46,7 @@ def _boot_id_of_macos() -> str:
     for name in ("kern.bootsessionuuid", "kern.boottime"):
         try:
             answer = subprocess.run(
-                ["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False
+                ["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False, env={}
             )
         except (OSError, subprocess.SubprocessError):
             return ""

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from rpd.adapters.local.children import plain_environment
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
 
@@ -70,7 +71,7 @@ def _is_folder(path: Path) -> bool:
 
 def _git(folder: Path, *arguments: str, oks: tuple[int, ...], text: bytes = b"") -> bytes:
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
-    environment = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER}
+    environment = {name: value for name, value in plain_environment("GIT_").items() if name not in _OF_ANOTHER}
     try:
         done = subprocess.run(
             command,

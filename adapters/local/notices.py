@@ -9,7 +9,9 @@ from contextlib import suppress
 
 import msgspec
 
+from rpd.adapters.local.children import environment_for
 from rpd.engine.errors import UserError
+from rpd.journal.redact import Redactor
 from rpd.states.faults import Fault
 from rpd.states.world import Notice
 
@@ -18,12 +20,13 @@ COMMAND_SECONDS = 10.0
 WEBHOOK_SECONDS = 5.0
 
 
-def send(notice: Notice) -> bool:
+def send(notice: Notice, redactor: Redactor) -> bool:
     """Effect: run the command with the notice as JSON on its stdin, and post it to the webhook; whether there was
-    either. Both are tried. Raises UserError saying what did not work."""
+    either. Both are tried. `redactor` knows what the command must not find in its environment, unless it names it.
+    Raises UserError saying what did not work."""
     problems = []
     body = msgspec.json.encode(document(notice))
-    if notice.command is not None and (problem := _run(notice.command, body, notice)):
+    if notice.command is not None and (problem := _run(notice.command, body, notice, redactor)):
         problems.append(problem)
     if notice.webhook is not None and (problem := _post(notice.webhook, body)):
         problems.append(problem)
@@ -44,8 +47,8 @@ def document(notice: Notice) -> dict[str, str]:
     }
 
 
-def _run(command: str, body: bytes, notice: Notice) -> str | None:
-    env = {**os.environ, "RPD_NOTICE": notice.what, "RPD_RUN_ID": notice.run_id}
+def _run(command: str, body: bytes, notice: Notice, redactor: Redactor) -> str | None:
+    env = {**environment_for(command, redactor), "RPD_NOTICE": notice.what, "RPD_RUN_ID": notice.run_id}
     try:
         process = subprocess.Popen(
             ["/bin/sh", "-c", command],

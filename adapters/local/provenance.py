@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 from pathlib import Path
 
 import msgspec
+
+from rpd.adapters.local.children import plain_environment
 
 GIT_SECONDS = 5.0
 
@@ -54,7 +55,7 @@ def _git(folder: Path, seconds: float, *arguments: str) -> str | None:
     # Without optional locks a run never disturbs a commit being made; without fsmonitor no program of the repository
     # starts.
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    environment = {**plain_environment("GIT_"), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
             command,

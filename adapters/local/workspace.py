@@ -21,6 +21,7 @@ from rpd.adapters.local.keys import ssh_key
 from rpd.adapters.local.secret_content import secret_problems
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
+from rpd.journal.redact import Redactor
 from rpd.states.faults import Fault
 from rpd.states.job import Artifact, Job, is_away
 from rpd.states.world import Notice
@@ -45,10 +46,12 @@ TELEMETRY_NAMES = (
 
 
 class LocalWorkspace:
-    """`rpd.states.world.Workspace` on the real disk. `state_home` is where journals and keys are kept."""
+    """`rpd.states.world.Workspace` on the real disk. `state_home` is where journals and keys are kept, `redactor`
+    knows the secrets of the run."""
 
-    def __init__(self, state_home: Path, user_home: Path | None = None) -> None:
+    def __init__(self, state_home: Path, user_home: Path | None = None, *, redactor: Redactor | None = None) -> None:
         self._state_home = state_home
+        self._redactor = redactor or Redactor()
         home = user_home or person.user_home()
         self._user_home = home and home.resolve()
 
@@ -68,7 +71,7 @@ class LocalWorkspace:
         """Effect: send it to the command and the webhook of the config. Raises UserError."""
         from rpd.adapters.local.notices import send
 
-        return send(notice)
+        return send(notice, self._redactor)
 
     def write_pointer(self, path: str, content: dict[str, Any]) -> None:
         """Effect: write the small JSON pointer scripts read. A file that is no pointer is never overwritten."""

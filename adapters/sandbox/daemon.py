@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.local.children import plain_environment
 from rpd.adapters.sandbox.daemon_files import DaemonFiles, SandboxInfo
 from rpd.engine.errors import UserError
 
@@ -215,9 +216,9 @@ def _start(files: DaemonFiles) -> SandboxInfo:
 
 
 def environment() -> dict[str, str]:
-    """What a daemon gets of ours. It has a key of its own; the user's real one has no business in a process that lives
-    on."""
-    return {name: value for name, value in os.environ.items() if name != "RUNPOD_API_KEY"}
+    """What a daemon gets of ours. It has a key of its own; the user's real one, and every other secret, has no business
+    in a process that lives on."""
+    return plain_environment("RPD_", "PYTHON", "VIRTUAL_ENV", "COVERAGE_", "COV_CORE_")
 
 
 @contextlib.contextmanager

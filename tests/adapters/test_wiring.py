@@ -1,4 +1,4 @@
-"""What a run is put together from knows its secrets: the journal, the emergency journal, the client, the pod, the loop."""
+"""Every part that a run is put together from knows its secrets: journals, client, connections, the loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from tests.journal.samples import Ticker, opened
 
 KEY, IN_FILE, IN_ENVIRONMENT = "rpa_" + "K3y" * 9, "hf_" + "F1l" * 9, "wandb_" + "V4r" * 9
 SAID = f"{KEY} {IN_FILE} {IN_ENVIRONMENT}"
-
 
 
 class Runs:
@@ -71,3 +70,4 @@ def test_the_ends_of_the_wire_mask_before_they_cut(parts: dict[str, Any]) -> Non
     remote, cloud = parts["world"].remote, parts["world"].cloud
     assert remote._pool._redactor.mask(SAID) == "*** *** ***"
     assert cloud._cloud._client._session._redactor.mask(SAID) == "*** *** ***"
+    assert parts["world"].workspace._redactor.mask(SAID) == "*** *** ***", "by which the command of a notice gets none"
