@@ -12,6 +12,7 @@ from rpd.journal.records import Stamp
 from rpd.states.bounds import listed
 from rpd.states.call import pause_left, repeatable, unknown_operation
 from rpd.states.facts import Candidate, Facts, Refusal, candidate_key
+from rpd.states.faults import Fault
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import PATIENCE_SECONDS, is_offline
 from rpd.states.policy import price_cap, stock_wait_seconds
@@ -20,6 +21,18 @@ from rpd.states.world import Offer, World
 NO_STOCK = "no_capacity"
 POLLS_PER_STOCK_TRY = 10
 """A candidate without stock is left alone for so many polls (RunPod: 30 s) while the run waits for it."""
+PERMANENT: dict[str, Reason] = {
+    Fault.KEY_REFUSED: Reason.KEY_REFUSED,
+    Fault.FORBIDDEN: Reason.KEY_REFUSED,
+    Fault.BLOCKED: Reason.KEY_REFUSED,
+    Fault.NO_CREDIT: Reason.NO_CREDIT,
+    Fault.BAD_REQUEST: Reason.CREATE_REJECTED,
+    Fault.INVALID: Reason.CREATE_REJECTED,
+    Fault.CONFLICT: Reason.CREATE_REJECTED,
+    Fault.NOT_FOUND: Reason.CLOUD_UNREACHABLE,
+    Fault.REDIRECTED: Reason.CLOUD_UNREACHABLE,
+}
+"""What no waiting changes: a key, an order that makes no sense, an address that is not the API's."""
 OFFERS_RETRY_SECONDS = 300.0
 """How long the catalog may stay unreadable before the run is refused; nothing is rented meanwhile."""
 
@@ -128,8 +141,8 @@ def _read(facts: Facts, now: Stamp, op: Op, args: dict[str, object]) -> Decision
     failed = tries.since
     if failed is None:
         return Look(op, args)
-    if tries.reason == "key_refused":
-        return Fire(Trigger.NO_CANDIDATE, Reason.KEY_REFUSED, tries.error)
+    if (reason := PERMANENT.get(tries.reason or "")) is not None:
+        return Fire(Trigger.NO_CANDIDATE, reason, tries.error)
     patience = PATIENCE_SECONDS if is_offline(facts) else OFFERS_RETRY_SECONDS
     if elapsed(failed, now) > patience and not is_offline(facts):
         return Fire(Trigger.NO_CANDIDATE, Reason.CLOUD_UNREACHABLE, tries.error)

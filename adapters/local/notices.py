@@ -83,4 +83,5 @@ def _post(url: str, body: bytes) -> str | None:
         )
     except requests.RequestException as error:  # its text may hold the URL, and that a token
         return f"notify.webhook did not answer ({type(error).__name__})"
-    return None if answer.ok else f"notify.webhook answered {answer.status_code}"
+    is_heard = 200 <= answer.status_code < 300  # a redirect is not followed, so nobody has heard it
+    return None if is_heard else f"notify.webhook answered {answer.status_code}"

@@ -64,6 +64,11 @@ def problem(answer: Answer) -> dict[str, Any] | None:
 
 def explain(answer: Answer) -> str:
     """One line saying what the body says: problem+json, other JSON, an HTML page or plain text."""
+    if 300 <= answer.status < 400:
+        return (
+            f"a redirect{_whereto(answer)}, which is not followed: the key stays here; "
+            "is RPD_API_URL right, or does this network want a sign-in first?"
+        )
     told = problem(answer)
     if told is not None:
         return answer.shown(_told(told, answer)) or "no reason given"
@@ -77,6 +82,12 @@ def explain(answer: Answer) -> str:
         named = f" titled {answer.shown(title.group(1), 100)!r}" if title else ""
         return f"an HTML page{named} instead of an answer of the API{suffix}"
     return f"text instead of an answer of the API: {answer.shown(text, 200)!r}"
+
+
+def _whereto(answer: Answer) -> str:
+    """The address that a redirect names, without what may be a token in it."""
+    place = answer.headers.get("location", "").partition("?")[0].partition("#")[0]
+    return f" to {answer.shown(place, 200)}" if place.strip() else ""
 
 
 def violations(told: dict[str, Any], answer: Answer) -> list[str]:

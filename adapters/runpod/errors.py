@@ -96,6 +96,7 @@ HINTS = {
     Fault.FORBIDDEN: "export RUNPOD_API_KEY=...   (a key that may read and write pods)",
     Fault.BLOCKED: "export RUNPOD_API_KEY=...   (a key that may read and write pods)",
     Fault.NO_CAPACITY: "rpd stock",
+    Fault.REDIRECTED: "unset RPD_API_URL   (or set it to the API itself: https://api.runpod.io)",
 }
 _SAYS: dict[type[RpdError], str] = {
     Refused: "RunPod refused",

@@ -203,10 +203,36 @@ def test_key_refused_at_create(reason: str) -> None:
     assert ended(stage.process()) == ("refused", "key_refused", 4)
 
 
-def test_key_refused_at_the_catalog() -> None:
+@pytest.mark.parametrize(
+    ("answer", "ending"),
+    [
+        (KEY_REFUSED, ("refused", "key_refused", 4)),
+        (Refused("no scope", reason="forbidden"), ("refused", "key_refused", 4)),
+        (Refused("1010", reason="blocked"), ("refused", "key_refused", 4)),
+        (Refused("pay first", reason="no_credit"), ("refused", "no_credit", 4)),
+        (Refused("include what?", reason="bad_request"), ("refused", "create_rejected", 2)),
+        (Refused("count is too large", reason="invalid"), ("refused", "create_rejected", 2)),
+        (Refused("two of this name", reason="conflict"), ("refused", "create_rejected", 2)),
+        (Refused("no such path", reason="not_found"), ("refused", "cloud_unreachable", 6)),
+        (Unavailable("a redirect", reason="redirected", retryable=False), ("refused", "cloud_unreachable", 6)),
+    ],
+)
+def test_what_no_waiting_changes_ends_the_run_at_once(answer: Exception, ending: tuple[str, str, int]) -> None:
     stage = Stage()
-    stage.cloud.broken["offers"] = KEY_REFUSED
-    assert ended(stage.process()) == ("refused", "key_refused", 4)
+    stage.cloud.broken["offers"] = answer
+    began = stage.clock.now().up
+    assert ended(stage.process()) == ending
+    assert stage.clock.now().up - began < 10.0
+    assert str(answer) in "".join(str(getattr(record.body, "why", "")) for record in stage.journal.records())
+    assert not stage.cloud.creates
+
+
+def test_an_answer_that_may_change_is_waited_for() -> None:
+    stage = Stage()
+    stage.cloud.broken["offers"] = Unavailable("502", reason="server_error")
+    began = stage.clock.now().up
+    assert ended(stage.process()) == ("refused", "cloud_unreachable", 6)
+    assert stage.clock.now().up - began > 290.0
 
 
 def test_no_credit() -> None:

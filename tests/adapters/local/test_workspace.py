@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from rpd.adapters.local.workspace import MANIFEST_NAME, LocalWorkspace, link_events, prepare_run_dir
 from rpd.engine.errors import UserError
 from rpd.states.job import Artifact, Job, Local, PodSpec, Run, Ssh, Staging
+from rpd.states.world import Notice
 
 
 def job(**fields: object) -> Job:
@@ -167,3 +171,40 @@ def test_a_folder_with_files_of_ones_own_is_never_emptied(tmp_path: Path) -> Non
     assert told(tmp_path / "project/results/deep/r", other) == ""
     (tmp_path / "project/results/.git").mkdir()
     assert "a git repository" in told(tmp_path / "project/results")
+
+
+@pytest.mark.parametrize("status", [204, 302, 404])
+def test_a_webhook_has_heard_a_notice_when_it_says_so(tmp_path: Path, status: int) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/hook?token=s3cr3t"
+
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 %d x\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n" % status)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    notice = Notice("end", "r", "w", "text", None, url)
+    with listener, contextlib.nullcontext() if status == 204 else pytest.raises(UserError) as caught:
+        assert LocalWorkspace(tmp_path).notify(notice)
+    thread.join()
+    if caught is not None:
+        assert caught.value.message == f"notify.webhook answered {status}"
+
+
+def test_a_webhook_that_is_not_there_is_told_of_without_its_address(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        LocalWorkspace(tmp_path).notify(Notice("end", "r", "w", "text", None, "http://127.0.0.1:1/hook?token=s3cr3t"))
+    assert caught.value.message == "notify.webhook did not answer (ConnectionError)"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), [("exit 3", "notify.command ended with 3"), ("true", ""), ("kill -9 $$", "ended with -9")]
+)
+def test_a_command_has_been_told_when_it_ends_well(tmp_path: Path, command: str, said: str) -> None:
+    notice = Notice("end", "r", "w", "text", command)
+    with pytest.raises(UserError, match=said) if said else contextlib.nullcontext():
+        assert LocalWorkspace(tmp_path).notify(notice)
+    assert not LocalWorkspace(tmp_path).notify(Notice("end", "r", "w", "text")), "nobody was named"

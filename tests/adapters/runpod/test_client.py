@@ -166,11 +166,14 @@ def test_row_26_a_redirect_is_not_followed(api: Any, bench: Any) -> None:
     for kind, error in ((Kind.READ, Unavailable), (Kind.CREATE, Ambiguous), (Kind.DELETE, Ambiguous)):
         for status in (301, 302, 303, 307, 308):
             api.calls.clear()
-            api.answer(status, b"", {"Location": f"{api.url}/v2/pods"})
+            api.answer(status, b"", {"Location": "https://sign-in.example/a?token=t0k#x"})
             with pytest.raises(error) as caught:
                 call(bench.client(api.url), kind)
             assert caught.value.reason == Fault.REDIRECTED
-            assert len(api.calls) == 1
+            assert "a redirect to https://sign-in.example/a, which" in caught.value.message
+            assert "is RPD_API_URL right" in caught.value.message and "RPD_API_URL" in caught.value.hint
+            assert "t0k" not in repr(vars(caught.value))
+            assert len(api.calls) == 1 and not bench.waits
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br"])
