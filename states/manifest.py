@@ -15,7 +15,7 @@ from rpd.states import cost
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import Reason, State
 from rpd.states.policy import cost_cap, running_seconds, used
-from rpd.states.verdict import verdict
+from rpd.states.verdict import job_ending, verdict
 from rpd.states.world import refusal
 
 
@@ -133,7 +133,7 @@ def _reason_text(facts: Facts) -> str | None:
     if facts.reason is Reason.JOB_SUCCEEDED:
         return None
     if facts.reason is Reason.JOB_FAILED and facts.claim is not None:
-        return f"the job ended with exit code {facts.claim.exit_code}"
+        return f"the job {job_ending(facts)}"
     return facts.reason_text
 
 

@@ -25,6 +25,17 @@ def job_reason(facts: Facts) -> Reason:
     return Reason.JOB_SUCCEEDED
 
 
+def job_ending(facts: Facts) -> str:
+    """How the job ended, for a sentence that begins with it. One that a marker in its log ended has no exit code, or
+    that of our stop."""
+    code = facts.claim.exit_code if facts.claim is not None else None
+    if facts.reason is Reason.FAILURE_MARKER:
+        return "ended by a failure marker in its log"
+    if facts.reason is Reason.JOB_SUCCEEDED and facts.job.run.done_on == "marker" and code != 0:
+        return "ended by its marker"
+    return f"ended with exit code {code}" if code is not None else "ended without an exit code"
+
+
 def heard_reason(facts: Facts) -> Reason | None:
     """What a running job's log has said that ends it: a failure marker that the config names, or, where the config says
     so, the success marker."""

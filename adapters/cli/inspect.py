@@ -136,7 +136,8 @@ def _then(inspection: Inspection) -> list[str]:
     """Pod, job and debts of a moment that is over: nothing here asks for anything to be done."""
     lines, pod, claim = [], inspection.pod(), inspection.facts.claim
     if pod is not None:
-        lines.append(f"pod      {pod['id'] or 'no id yet'}, {pod['gpu']}, {pod['datacenter']}, {pod['status']}")
+        place = pod["datacenter"] or "any data center"
+        lines.append(f"pod      {pod['id'] or 'no id yet'}, {pod['gpu']}, {place}, {pod['status']}")
     if claim is not None:
         code = "" if claim.exit_code is None else f" with exit code {claim.exit_code}"
         lines.append(f"job      {claim.phase}{code}")

@@ -16,7 +16,7 @@ from rpd.states.names import Reason
 from rpd.states.policy import cost_cap, released_by, spent_usd, usd_per_hour
 from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
-from rpd.states.verdict import verdict
+from rpd.states.verdict import job_ending, verdict
 from rpd.states.world import refusal
 
 CONSOLE_URL = "https://console.runpod.io/pods"
@@ -79,7 +79,8 @@ def _headline(facts: Facts, now: Stamp) -> str:
         return f"unfinished in state {facts.state} after {took}; {spent} so far"
     outcome, word = verdict(facts)[:2] if kept else (facts.closed_outcome, facts.closed_reason)
     reason = f" ({word})" if word and outcome != "succeeded" else ""
-    code = f", exit code {facts.claim.exit_code}" if facts.claim and facts.claim.exit_code not in (None, 0) else ""
+    has_code = facts.claim is not None and facts.claim.exit_code not in (None, 0)
+    code = f", {job_ending(facts).removeprefix('ended with ')}" if has_code else ""
     return f"{outcome}{reason}{code} in {took}; {f'its pod is kept up; {spent} so far' if kept else spent}"
 
 

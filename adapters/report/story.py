@@ -27,6 +27,7 @@ from rpd.states.fold import apply
 from rpd.states.names import Op, Trigger
 from rpd.states.policy import cost_cap, released_by, usd_per_hour
 from rpd.states.python_pin import PYTHON_KEY
+from rpd.states.verdict import job_ending
 
 
 def tell(record: Record, facts: Facts) -> str | None:
@@ -95,7 +96,8 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
         return None
     what = _NOUNS.get(outcome.op, outcome.op)
     if outcome.status == "unknown":
-        return f"{what}: no answer that can be believed ({outcome.error}); finding out"
+        said = f" ({outcome.error})" if outcome.error else ""
+        return f"{what}: no answer that can be believed{said}; finding out"
     return f"{what}: {outcome.error or outcome.reason}"
 
 
@@ -204,12 +206,12 @@ def _given_back(outcome: Outcome, facts: Facts, record: Record) -> str:
 
 def _job_stopped(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     claim = outcome.data["claim"]
-    return None if claim["phase"] == "none" else f"job stopped (exit code {claim.get('exit_code')})"
+    code = claim.get("exit_code")
+    return None if claim["phase"] == "none" else "job stopped" + (f" (exit code {code})" if code is not None else "")
 
 
 def _job_ended(move: Transition, facts: Facts, record: Record) -> str:
-    claim = facts.claim
-    text = f"job ended with exit code {claim.exit_code}" if claim else "job ended"
+    text = f"job {job_ending(facts)}" if facts.claim is not None else "job ended"
     return text + (", but the success marker is not in its log" if move.reason == "marker_missing" else "")
 
 
