@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import posixpath
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,8 @@ def _problems(
 ) -> Iterator[Problem]:
     """Type problems, then those of every section whose types are right; nothing is said twice about one place."""
     told, bad = set(rendered.unclear), set()
-    for path, message in [*mismatches(rendered.data, Job), *check_env_names(rendered.data)]:
+    data, hidden = rendered.data, mask(rendered.data, secrets)
+    for path, message in [*_in_words_of(hidden, data, _mismatches), *check_env_names(data)]:
         if path not in told:
             told.add(path)
             bad.add(path)
@@ -189,22 +191,22 @@ def _problems(
     above = {path[:length] for path in bad for length in range(1, len(path) + 1)}
     for field in msgspec.structs.fields(Job):
         check = checks_of(field.encode_name)
-        if check is None or rendered.data.get(field.encode_name) is None:
+        if check is None or data.get(field.encode_name) is None:
             continue
-        try:
-            section = msgspec.convert(
-                _sound(rendered.data[field.encode_name], (field.encode_name,), bad, above), field.type
-            )
-        except msgspec.ValidationError:
-            continue
-        for below, message in check(section):
+
+        def wrong(data: Mapping[str, Any], field: Any = field, check: Any = check) -> Iterator[tuple[SpecPath, str]]:
+            section = _sound(data[field.encode_name], (field.encode_name,), bad, above)
+            with suppress(msgspec.ValidationError):
+                yield from check(msgspec.convert(section, field.type))
+
+        for below, message in _in_words_of(hidden, data, wrong):
             path = (field.encode_name, *below)
             if path not in told:
                 yield source.problem(path, message)
     for path, message in [
-        *check_between(rendered.data),
-        *check_leaks(rendered.data, secrets),
-        *check_secret_names(rendered.data, variables, secrets),
+        *_in_words_of(hidden, data, check_between),
+        *check_leaks(data, secrets),
+        *check_secret_names(data, variables, secrets),
     ]:
         if path not in told:
             told.add(path)
@@ -212,6 +214,25 @@ def _problems(
     root = rendered.names.get("project_root")
     if root is not None and (why := check_project_root(Path(root), home and home.resolve())):
         yield source.problem(("local", "project_root"), why)
+
+
+def _mismatches(data: Mapping[str, Any]) -> Iterable[tuple[SpecPath, str]]:
+    return mismatches(data, Job)
+
+
+def _in_words_of(
+    hidden: Mapping[str, Any],
+    data: Mapping[str, Any],
+    find: Callable[[Mapping[str, Any]], Iterable[tuple[SpecPath, str]]],
+) -> Iterator[tuple[SpecPath, str]]:
+    """What is wrong with the data, told of the same data without secrets: a message shows the value, or a part of it.
+    It is not looked for there: a mask may be wrong where the value is not."""
+    if hidden == data:
+        yield from find(data)
+        return
+    words = dict(find(hidden))
+    for path, _ in find(data):
+        yield path, words.get(path, "cannot be used with the secret that it holds")
 
 
 def _sound(value: Any, path: SpecPath, bad: set[SpecPath], above: set[SpecPath]) -> Any:

@@ -326,6 +326,29 @@ def test_secrets_of_the_environment(tmp_path: Path) -> None:
         restore_job(loaded.config, {})
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("image: i", "image: '{token}  x'", "2: pod.image: '***HF_TOKEN***  x' holds a space"),
+        ("gpu_order: [G]", "gpu_order: [G], gpu_count: '{token}'", "2: pod.gpu_count: expected a whole number"),
+        ("gpu_order: [G]", "gpu_order: [G], cloud_type: '{token}'", "2: pod.cloud_type: '***HF_TOKEN***' is not"),
+        ("gpu_order: [G]", "gpu_order: [G], ports: ['{token}']", "2: pod.ports[0]: '***HF_TOKEN***' must match"),
+        ("image: i", "image: '" + "x" * 45 + " {token}'", "2: pod.image: "),
+    ],
+)
+def test_a_secret_in_a_field_that_it_does_not_fit_is_not_shown(tmp_path: Path, old: str, new: str, told: str) -> None:
+    environ, variables = {"HF_TOKEN": "correct-horse-4f9a1c"}, {"token": "correct-horse-4f9a1c"}
+    (line,) = problems(tmp_path, SMALL.replace(old, new), environ=environ, variables=variables)
+    assert line.startswith(told)
+    assert "correct" not in line and "4f9a1c" not in line
+
+
+def test_a_value_of_the_file_that_is_a_secret_elsewhere_is_judged_as_it_is(tmp_path: Path) -> None:
+    text = SMALL + "storage: {mode: ephemeral}\nlifecycle: {on_failure: preserve}\n"
+    loaded = load(tmp_path, text, environ={"A_KEY": "ephemeral", "B_TOKEN": "preserve"})
+    assert (loaded.job.storage.mode, loaded.job.lifecycle.on_failure) == ("ephemeral", "preserve")
+
+
 SECRET = "s3cr3t-4f9a1c77d2"
 EXPORTED = "remote_env: {exports: {WANDB_API_KEY: '{WANDB_API_KEY}'}}\n"
 
