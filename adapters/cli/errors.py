@@ -5,13 +5,16 @@ For people that is `error: ...` and `hint: ...` on stderr; under `--json` one JS
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from typing import NamedTuple
 
 from rpd.adapters.cli import output
 from rpd.adapters.report.words import clean
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError, JournalMissing
+from rpd.journal.redact import Redactor, Secret
 from rpd.states.exits import Exit
 
 
@@ -50,7 +53,9 @@ def problem_of(error: Exception) -> Problem:
 
 
 def say(problem: Problem, *, as_json: bool = False) -> int:
-    """Tell it on stderr; gives back the exit code."""
+    """Tell it on stderr, without secrets; gives back the exit code."""
+    mask = _redactor().mask
+    problem = problem._replace(message=mask(problem.message), hint=mask(problem.hint))
     if as_json:
         document = {"schema": "rpd.error/1", **problem._asdict()}
         output.note([json.dumps(document)])
@@ -67,7 +72,20 @@ def show_trace(error: Exception) -> None:
     """The traceback on stderr, for `--debug`. Its texts may come from a pod or a journal like any other."""
     import traceback
 
-    output.note("".join(traceback.format_exception(error)).splitlines())
+    output.note(_redactor().mask("".join(traceback.format_exception(error))).splitlines())
+
+
+def _redactor() -> Redactor:
+    """What no error may show: nobody knows what a foreign one quotes. Files of secrets
+    are known where they are used."""
+    from rpd.adapters.local.config import find_api_key
+    from rpd.adapters.local.leaks import environment_secrets
+
+    redactor = Redactor(*map(Secret, environment_secrets(os.environ).values()))
+    with contextlib.suppress(Exception):  # a settings file that cannot be read may be what is to be told
+        key = find_api_key()
+        redactor.add(*([key.secret] if key is not None else []))
+    return redactor
 
 
 def _snake(name: str) -> str:
