@@ -44,7 +44,7 @@ DISGUISES = {
 
 def canaries(data: bytes) -> list[str]:
     text = data.decode()
-    core = [VALUE[:8], base64.b64encode(b"ab" + VALUE.encode()).decode()[4:20], VALUE.encode().hex()[:16]]
+    core = [VALUE[:7], base64.b64encode(b"ab" + VALUE.encode()).decode()[4:20], VALUE.encode().hex()[:16]]
     return [part for part in core if part in text]
 
 

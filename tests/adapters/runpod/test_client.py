@@ -254,3 +254,14 @@ def test_trouble_on_the_way_in_words(bench: Any, monkeypatch: Any, tmp_path: Any
 def test_a_stream_that_cannot_be_opened(bench: Any) -> None:
     with pytest.raises(Unavailable):
         bench.client("http://127.0.0.1:1").listen("/v2/pods/p/logs", {}, seconds=1, quiet=1)
+
+
+def test_a_body_without_an_end_is_not_read_on(api: Any, bench: Any) -> None:
+    """What came of it is worth nothing, even if it makes sense."""
+    api.answer(200, {"id": "p", "pad": "x" * 100_000})
+    with pytest.raises(Unavailable, match="a body of more than 50000 bytes") as caught:
+        call(bench.client(api.url, body_bytes=50_000, attempts=1), Kind.READ)
+    assert caught.value.reason == Fault.UNREADABLE
+    api.answer(200, {"id": "p", "pad": "x" * 100_000})
+    with pytest.raises(Ambiguous):
+        call(bench.client(api.url, body_bytes=50_000, attempts=1), Kind.CREATE)
