@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("engine", "states", "journal", "adapters")
+NOT_COPIED = (".git", ".venv", "build", "dist", "*.egg-info", ".hypothesis", ".*_cache")
 PATCHES = Path(__file__).parent / "mutants"
 """The faults on file, one patch each; what stands above the first `diff` line says what it breaks."""
 
@@ -22,17 +23,22 @@ class DoesNotApply(Exception):
 
 
 @contextlib.contextmanager
-def planted(patch: Path) -> Iterator[Path]:
-    """A folder with the source and the tests, the patch applied; it is gone after the block. Raises DoesNotApply."""
-    with tempfile.TemporaryDirectory(prefix="rpd-mutant-") as name:
+def copied() -> Iterator[Path]:
+    """A folder with all that the tests need; it is gone after the block. What is compiled comes along."""
+    with tempfile.TemporaryDirectory(prefix="rpd-mutant-", ignore_cleanup_errors=True) as name:
         copy = Path(name)
-        for room in (*ROOMS, "tests"):
-            shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", copy)
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED), dirs_exist_ok=True)
         links = copy / "build" / "links" / "rpd"
         links.mkdir(parents=True)
         for room in ROOMS:
             (links / room).symlink_to(copy / room)
+        yield copy
+
+
+@contextlib.contextmanager
+def planted(patch: Path) -> Iterator[Path]:
+    """Such a folder, the patch applied. Raises DoesNotApply."""
+    with copied() as copy:
         _apply(patch, copy)
         yield copy
 

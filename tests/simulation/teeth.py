@@ -1,5 +1,7 @@
-"""`make mutants`: does the simulation see what it is there for? Each patch plants a fault in a copy of the source, and
-the checks are run over the copy until one of them breaks, the cheapest first."""
+"""`make mutants`: do the checks see what they are there for? Each patch plants a fault in a copy of the source, and the
+checks are run over the copy until one of them breaks, the cheapest first. Then the quick tests are tried with the
+plants of `tests/plants`. A patch that is not on file is shown to the quick tests first, those nearest to what it
+touches."""
 
 from __future__ import annotations
 
@@ -8,16 +10,21 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from tests.plants.nearest import nearest, touched
+from tests.plants.plant import plants
+from tests.plants.runner import QUICK, failed, try_all
 from tests.simulation.planting import PATCHES, DoesNotApply, find_patch, planted, run_in, title
 
 SEEDS_FIRST = 2000
 SEEDS_MAX = 20_000
 PLANTED = "planted.patch"
+NEAREST = 12
+"""So many test files make up the nearest ones."""
 STEP = 5
 """Of the crash matrix every so manieth place is tried here."""
 
@@ -119,6 +126,19 @@ def _real_pods() -> Iterator[tuple[int, Catch | None]]:
     yield 0, Catch(None, failed[0] if failed else done.stdout[-300:]) if done.returncode else None
 
 
+def _quick_tests(which: slice) -> Check:
+    """The tests of `make test`, in the order of their distance to what the patch touches."""
+
+    def check() -> Iterator[tuple[int, Catch | None]]:
+        here = Path.cwd()
+        files = nearest(touched((here / PLANTED).read_text()), here)[which]
+        command = [sys.executable, *QUICK, "-n", "2", "--dist", "loadgroup", *files]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        yield 0, _caught(failed(done), None)
+
+    return check
+
+
 CHECKS: dict[str, Check] = {
     "scripted lives": _lives,
     "regressions": _regressions,
@@ -130,31 +150,37 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def in_order(patch: str) -> dict[str, Check]:
-    """The checks for a patch: where it touches what runs in real pods, those come first."""
+NEAREST_TESTS, OTHER_TESTS = _quick_tests(slice(NEAREST)), _quick_tests(slice(NEAREST, None))
+
+
+def in_order(patch: str, *, is_on_file: bool) -> dict[str, Check]:
+    """The checks for a patch: where it touches what runs in real pods, those come first. One that is on file has to be
+    seen without the quick tests."""
     rooms = {line.split("/")[2] for line in patch.splitlines() if line.startswith("+++ b/adapters/")}
     first = [] if rooms <= {"renting.py"} else ["contract suite"]
-    return {name: CHECKS[name] for name in (*first, *(name for name in CHECKS if name not in first))}
+    checks = {name: CHECKS[name] for name in (*first, *(name for name in CHECKS if name not in first))}
+    return checks if is_on_file else {"a near quick test": NEAREST_TESTS, **checks, "a quick test": OTHER_TESTS}
 
 
-def _caught(text: str | None, schedule: msgspec.Struct) -> Catch | None:
-    return None if text is None else Catch(None, text, schedule=msgspec.json.encode(schedule).decode())
+def _caught(text: str | None, schedule: msgspec.Struct | None) -> Catch | None:
+    encoded = None if schedule is None else msgspec.json.encode(schedule).decode()
+    return None if text is None else Catch(None, text, schedule=encoded)
 
 
 def catch(patch: Path) -> Catch:
     """What sees the fault of a patch. Raises DoesNotApply."""
     with planted(patch) as copy:
         shutil.copy(patch, copy / PLANTED)
-        done = run_in(copy, ["-m", "tests.simulation.teeth", "--here"], quiet=True)
+        which = "on file" if patch.parent == PATCHES else "unknown"
+        done = run_in(copy, ["-m", "tests.simulation.teeth", "--here", which], quiet=True)
     if done.returncode not in (0, 1):
         last = done.stderr.strip().splitlines()[-1:]
         return Catch("import", f"the source does not even run: {last}")
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Catch)
 
 
-def main(names: list[str]) -> int:
-    """Exit code 1 when a fault is not seen, 2 when a patch cannot be planted."""
-    patches = [find_patch(name) for name in names] or sorted(PATCHES.glob("*.patch"))
+def try_patches(patches: Sequence[Path]) -> int:
+    """Plant each, and say what saw it: how many were not seen. Raises DoesNotApply."""
     missed = 0
     for patch in patches:
         began = time.perf_counter()
@@ -168,19 +194,29 @@ def main(names: list[str]) -> int:
             print(f"    seen by {seen.by}{after}, in {time.perf_counter() - began:.0f} s: {seen.what[:200]}")
         sys.stdout.flush()
     print(f"{len(patches) - missed} of {len(patches)} mutants are caught")
+    return missed
+
+
+def main(names: list[str]) -> int:
+    """Exit code 1 when a fault is not seen, 2 when a patch cannot be planted."""
+    on_file = {plant.name: plant for plant in plants()}
+    chosen = [on_file[name] for name in names if name in on_file] if names else list(on_file.values())
+    patches = [find_patch(name) for name in names if name not in on_file] if names else sorted(PATCHES.glob("*.patch"))
+    missed = try_patches(patches) if patches else 0
+    missed += try_all(chosen) if chosen else 0
     return 1 if missed else 0
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.teeth")
-    parser.add_argument("patch", nargs="*", help="names of patches on file, or paths; all on file when none is given")
-    parser.add_argument("--here", action="store_true", help="hunt in the source that is imported, and answer in JSON")
+    parser.add_argument("name", nargs="*", help="patches or plants on file, or paths of patches; all on file without")
+    parser.add_argument("--here", choices=("on file", "unknown"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.here:
-        found = hunt(in_order(Path(PLANTED).read_text()))
+        found = hunt(in_order(Path(PLANTED).read_text(), is_on_file=asked.here == "on file"))
         print(msgspec.json.encode(found).decode())
         sys.exit(1 if found.by else 0)
     try:
-        sys.exit(main(asked.patch))
+        sys.exit(main(asked.name))
     except DoesNotApply as error:
         sys.exit(f"error: {error}")
