@@ -15,7 +15,8 @@ SEEDS ?= 10000
 SHARE ?= 1/1
 FROM ?= 0
 
-.PHONY: demo test test-all test-long checked collected chaos sim model matrix mutants plants lint types format bench docs features clean
+.PHONY: demo test test-all test-long checked collected chaos sim model matrix mutants plants mutation fuzz lint types format bench docs \
+	features clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
@@ -52,6 +53,9 @@ sim: $(VENV)/.dev
 
 mutants: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation.teeth $(PATCH)
+
+mutation: $(VENV)/.dev
+	@$(BIN)/python -m tests.plants.mutation $(FILES)
 
 plants: $(VENV)/.dev
 	@$(BIN)/python -m tests.plants $(PLANT)

@@ -45,11 +45,14 @@ def planted(patch: Path) -> Iterator[Path]:
 
 def run_in(copy: Path, arguments: Sequence[str], *, quiet: bool) -> subprocess.CompletedProcess[str]:
     """`python ARGUMENTS` with the source of `copy`, on this terminal unless `quiet`."""
-    env = {**os.environ, "PYTHONPATH": f"{copy / 'build' / 'links'}{os.pathsep}{copy}"}
     pipe = subprocess.PIPE if quiet else None
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=copy, env=env, check=False, text=True, stdout=pipe, stderr=pipe
-    )
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=copy, env=environment(copy), check=False, text=True, stdout=pipe, stderr=pipe)
+
+
+def environment(copy: Path) -> dict[str, str]:
+    """In which Python finds the source of `copy`."""
+    return {**os.environ, "PYTHONPATH": f"{copy / 'build' / 'links'}{os.pathsep}{copy}"}
 
 
 def find_patch(name: str) -> Path:
