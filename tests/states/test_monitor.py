@@ -1,0 +1,305 @@
+"""monitor: the log is followed, the budget cuts a look short, and idle GPUs and checkpoints have their times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rpd.engine.decision import Decision, Do, Fire, Look
+from rpd.engine.errors import Refused
+from rpd.states import checkpoints, monitor, telemetry
+from rpd.states.facts import Facts
+from rpd.states.monitor import WATCH_SECONDS
+from rpd.states.names import Op, Reason, State, Trigger
+from rpd.states.world import Claim, JobRef, Target, World
+from tests.fakes.facts import asked, claimed, facts_in, moved, outcome, pending, seen, stamp
+
+TARGET = Target("pod1", "rpd-x-a1", "run", 1, "/workspace/.rpd/run")
+
+
+def running(**config: Any) -> Facts:
+    """The job runs, and the pod was just looked at."""
+    facts = claimed(facts_in(State.MONITOR, **config), "running", started_at=0.0)
+    seen(facts, Op.READ_POD, at=100.0, pod=facts.pod.seen if facts.pod else None)
+    return facts
+
+
+def at(facts: Facts, seconds: float) -> Decision:
+    return monitor.decide(facts, stamp(seconds))
+
+
+def seconds_of(decision: Decision) -> float:
+    assert isinstance(decision, Look) and decision.op == Op.WATCH_JOB, decision
+    return float(decision.args["seconds"])
+
+
+# The end of the job.
+
+
+@pytest.mark.parametrize(
+    ("claim", "config", "reason"),
+    [
+        ({"exit_code": 0}, {}, Reason.JOB_SUCCEEDED),
+        ({"exit_code": 3}, {}, Reason.JOB_FAILED),
+        ({"exit_code": 0, "failure_marker": "NaN"}, {}, Reason.FAILURE_MARKER),
+        ({"exit_code": 0, "has_marker": False}, {"success_marker": "OK"}, Reason.MARKER_MISSING),
+        ({"exit_code": 0, "has_marker": True}, {"success_marker": "OK"}, Reason.JOB_SUCCEEDED),
+    ],
+)
+def test_an_exit_code_ends_it(claim: dict[str, Any], config: dict[str, Any], reason: Reason) -> None:
+    facts = claimed(running(run={"body": "x", **config}), "ended", **claim)
+    assert at(facts, 110.0) == Fire(Trigger.JOB_ENDED, reason)
+
+
+@pytest.mark.parametrize("phase", ["ended", "lost", "none"])
+def test_what_another_process_read_ends_nothing(phase: str) -> None:
+    facts = claimed(running(), phase, exit_code=0)
+    facts.claim_is_fresh = False
+    assert isinstance(at(facts, 110.0), Look)
+
+
+@pytest.mark.parametrize(("phase", "retries", "fired"), [
+    ("lost", 0, Trigger.JOB_LOST), ("lost", 1, Trigger.RELAUNCH), ("none", 1, Trigger.JOB_LOST),
+])  # fmt: skip
+def test_a_lost_job_is_launched_again_where_the_config_says_so(phase: str, retries: int, fired: Trigger) -> None:
+    decision = at(claimed(running(retries=retries), phase), 110.0)
+    assert isinstance(decision, Fire) and decision.trigger == fired
+
+
+@pytest.mark.parametrize("obstacle", ["enough launches", "a request", "another owner", "an ending"])
+def test_a_lost_job_is_not_launched_again(obstacle: str) -> None:
+    facts = claimed(running(retries=2), "lost")
+    if obstacle == "enough launches":
+        facts.launch = 3
+    elif obstacle == "a request":
+        asked(facts, "cancel")
+    elif obstacle == "another owner":
+        facts.was_taken_over = True
+    else:
+        facts.reason = Reason.CANCELLED
+    decision = at(facts, 110.0)
+    assert isinstance(decision, Fire) and decision.trigger == Trigger.JOB_LOST
+
+
+def test_a_marker_that_is_heard_ends_a_job_that_runs() -> None:
+    facts = running(run={"body": "x", "failure_markers": ["NaN", "OOM"], "success_marker": "OK", "done_on": "marker"})
+    for marker, reason in (("OOM", Reason.FAILURE_MARKER), ("OK", Reason.JOB_SUCCEEDED)):
+        facts.heard = (marker,)
+        decision = at(facts, 110.0)
+        assert isinstance(decision, Fire) and (decision.trigger, decision.reason) == (Trigger.JOB_ENDED, reason)
+    facts = running(run={"body": "x", "success_marker": "OK"})
+    facts.heard = ("OK",)
+    assert isinstance(at(facts, 110.0), Look), "it ends by its exit code"
+
+
+# Looking.
+
+
+def test_the_pod_is_looked_at_between_two_looks_at_the_log() -> None:
+    facts = running()
+    assert seconds_of(at(facts, 115.0)) == WATCH_SECONDS == 15.0
+    decision = at(facts, 115.1)
+    assert isinstance(decision, Look) and decision.op == Op.READ_POD
+
+
+def test_a_pod_that_is_seen_stopped_is_started_again() -> None:
+    facts = running()
+    assert facts.pod is not None and facts.pod.seen is not None
+    seen(facts, Op.READ_POD, at=105.0, pod={"id": "pod1", "name": facts.pod.name, "status": "EXITED"})
+    assert at(facts, 106.0) == Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
+    facts.looked_at.clear()
+    facts.entered = stamp(106.0)
+    assert isinstance(at(facts, 106.0), Look), "what a state before saw is asked again"
+
+
+def test_gc_only_asks_about_a_job_that_may_run() -> None:
+    decision = at(asked(running(), "gc"), 110.0)
+    assert not isinstance(decision, Look) or decision.op == Op.READ_CLAIM
+
+
+def test_a_look_ends_with_the_budget_and_with_the_share_of_it_at_which_somebody_is_told() -> None:
+    facts = running(budget={"cost_cap_usd": 1000.0, "max_runtime_minutes": 5})
+    seen(facts, Op.READ_POD, at=230.0, pod=facts.pod.seen if facts.pod else None)
+    assert seconds_of(at(facts, 230.0)) == pytest.approx(10.0), "80 % of 300 s"
+    facts.noticed["budget"] = stamp(240.0)
+    seen(facts, Op.READ_POD, at=290.0, pod=facts.pod.seen if facts.pod else None)
+    assert seconds_of(at(facts, 294.0)) == pytest.approx(6.0)
+    assert seconds_of(at(facts, 299.9)) == 0.5, "the least"
+
+
+def test_what_the_log_can_be_written_to_is_full_the_claim_is_asked_all_the_same() -> None:
+    facts = running()
+    seen(facts, Op.WATCH_JOB, at=110.0, error="no room", reason="local_disk")
+    seen(facts, Op.READ_POD, at=111.0, pod=facts.pod.seen if facts.pod else None)
+    decision = at(facts, 120.0)
+    assert isinstance(decision, Look) and decision.op == Op.READ_CLAIM
+    facts.looked_at[Op.READ_CLAIM] = stamp(121.0)
+    decision = at(facts, 122.0)
+    assert isinstance(decision, Look) and decision.op == Op.WATCH_JOB
+
+
+def test_a_watch_that_saw_the_end_has_fetched_the_log() -> None:
+    facts = running()
+    seen(facts, Op.WATCH_JOB, claim=Claim("running", 1))
+    assert not facts.log_fetched
+    seen(facts, Op.WATCH_JOB, claim=Claim("ended", 1, exit_code=0))
+    assert facts.log_fetched
+    seen(facts, Op.WATCH_JOB, claim=Claim("running", 1))
+    assert facts.claim is not None and facts.claim.phase == "ended", "an exit code is not taken back"
+
+
+class Remote:
+    """A pod that says of itself what it is told to."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+
+    def read_claim(self, target: Target, job: JobRef) -> Claim:
+        return Claim("claimed", 1)
+
+    def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
+        return self.claim
+
+    def idle_seconds(self, target: Target, launch: int, interval: float) -> float:
+        return launch * interval
+
+
+@pytest.mark.parametrize(("phase", "written"), [("running", 0), ("ended", 77)])
+def test_the_size_of_a_growing_log_is_not_written_down_at_every_look(phase: str, written: int) -> None:
+    world = World(None, Remote(Claim(phase, 1, log_bytes=77)), None, None, None)  # type: ignore[arg-type]
+    args = {"target": TARGET, "job": JobRef(1, "/log"), "log_file": "/l", "seconds": 1.0}
+    result = monitor.perform(pending(Op.WATCH_JOB, **args), world)
+    assert (result.data["claim"]["log_bytes"], result.live["claim"]["log_bytes"]) == (written, 77)
+    assert monitor.perform(pending(Op.READ_CLAIM, **args), world).data["claim"]["phase"] == "claimed"
+    samples = pending(Op.READ_SAMPLES, target=TARGET, launch=3, interval=5.0)
+    assert monitor.perform(samples, world).data == {"idle_seconds": 15.0}
+    with pytest.raises(Refused, match="no operation"):
+        monitor.perform(pending("nonsense", **args), world)
+
+
+# Idle GPUs.
+
+
+def idle(**telemetry: Any) -> Facts:
+    return running(budget={"cost_cap_usd": 1000.0, "idle_minutes": 10}, telemetry=telemetry)
+
+
+def test_gpus_that_do_nothing_for_as_long_as_the_config_allows_end_the_run() -> None:
+    facts = idle()
+    seen(facts, Op.READ_SAMPLES, at=110.0, idle_seconds=599.0)
+    assert telemetry.decide_idle(facts, stamp(111.0)) is None
+    seen(facts, Op.READ_SAMPLES, at=110.0, idle_seconds=600.0)
+    decision = at(facts, 111.0)
+    assert isinstance(decision, Fire) and (decision.trigger, decision.reason) == (Trigger.OUT_OF_TIME, Reason.IDLE)
+
+
+def test_what_was_idle_once_does_not_count_when_the_samples_cannot_be_read_or_the_state_is_new() -> None:
+    facts = idle()
+    facts.idle_seconds = 6000.0
+    assert not isinstance(telemetry.decide_idle(facts, stamp(111.0)), Fire)
+    seen(facts, Op.READ_SAMPLES, at=110.0, error="gone", reason="link_lost")
+    assert not isinstance(telemetry.decide_idle(facts, stamp(111.0)), Fire)
+
+
+@pytest.mark.parametrize(("interval", "due"), [(10, 30.0), (50, 50.0)])
+def test_samples_are_asked_for_when_there_may_be_new_ones(interval: int, due: float) -> None:
+    facts = idle(sample_interval_sec=interval)
+    assert telemetry.decide_idle(facts, stamp(100.0 + due - 1.0)) is None
+    decision = telemetry.decide_idle(facts, stamp(100.0 + due))
+    assert isinstance(decision, Look) and decision.op == Op.READ_SAMPLES
+    seen(facts, Op.READ_SAMPLES, at=140.0, idle_seconds=None)
+    assert telemetry.decide_idle(facts, stamp(140.0 + due - 1.0)) is None
+    assert telemetry.decide_idle(facts, stamp(140.0 + due)) is not None
+
+
+def test_nobody_asks_for_samples_that_are_not_wanted_or_over_a_link_that_is_down() -> None:
+    assert telemetry.decide_idle(running(), stamp(9999.0)) is None
+    assert telemetry.decide_idle(idle(enabled=False), stamp(9999.0)) is None
+    facts = idle()
+    seen(facts, Op.WATCH_JOB, error="gone", reason="link_lost")
+    assert telemetry.decide_idle(facts, stamp(9999.0)) is None
+
+
+def test_samples_are_fetched_of_a_job_that_has_left_some() -> None:
+    facts = claimed(idle(sample_interval_sec=10), "ended", exit_code=0, started_at=100.0, ended_at=109.0)
+    assert telemetry.as_artifacts(facts) == ()
+    for more in ({"ended_at": 110.0}, {"ended_at": None}, {"started_at": None, "ended_at": 110.0}):
+        facts = claimed(facts, "ended", exit_code=0, **{"started_at": 100.0, **more})
+        (artifact,) = telemetry.as_artifacts(facts)
+        assert not artifact.required and artifact.remote_path.endswith("/telemetry")
+    assert telemetry.as_artifacts(claimed(idle(enabled=False), "ended", exit_code=0)) == ()
+
+
+# Checkpoints.
+
+
+def saving(**config: Any) -> Facts:
+    return running(checkpoints={"paths": ["/workspace/ck", "/root/state"], "every_minutes": 2}, **config)
+
+
+def due(facts: Facts, seconds: float) -> str | None:
+    """The checkpoint that is pulled now."""
+    decision = checkpoints.decide_pull(facts, stamp(seconds))
+    assert decision is None or isinstance(decision, Do)
+    return str(decision.args["path"]) if decision is not None else None
+
+
+def test_a_checkpoint_is_pulled_when_it_is_due_and_again_after_the_same_time() -> None:
+    facts = saving()
+    assert (due(facts, 219.0), due(facts, 220.0)) == (None, "/workspace/ck")
+    facts.checkpoint_asked = "/workspace/ck"
+    outcome(facts, Op.PULL_CHECKPOINT, at=230.0, data={})
+    assert due(facts, 231.0) == "/root/state"
+    facts.checkpoint_asked = "/root/state"
+    outcome(facts, Op.PULL_CHECKPOINT, at=240.0, data={})
+    assert (due(facts, 349.0), due(facts, 350.0)) == (None, "/workspace/ck")
+
+
+def test_a_checkpoint_that_could_not_be_had_does_not_disturb_the_job() -> None:
+    facts = saving()
+    facts.checkpoint_asked = "/workspace/ck"
+    outcome(facts, Op.PULL_CHECKPOINT, "failed", at=230.0, error="gone", reason="link_lost")
+    assert due(facts, 231.0) is None, "the job itself is looked at first"
+    seen(facts, Op.WATCH_JOB, at=232.0, claim=Claim("running", 1))
+    assert due(facts, 233.0) == "/root/state"
+    seen(facts, Op.WATCH_JOB, at=234.0, error="gone", reason="link_lost")
+    assert due(facts, 999.0) is None
+
+
+def test_no_pull_brings_a_secret_along() -> None:
+    secrets = [
+        {"name": "s", "destination": "/workspace/ck/key", "env": ["S"]},
+        {"name": "t", "destination": "/t", "env": ["S"]},
+    ]
+    decision = checkpoints.decide_pull(saving(secrets=secrets), stamp(999.0))
+    assert decision is not None and decision.args["pull"]["excludes"] == ("/key",)
+    assert decision.args["pull"]["required"] is False
+
+
+def pushed_back(facts: Facts) -> list[str]:
+    return [tree.destination for tree in checkpoints.to_push_back(facts)]
+
+
+def test_only_what_the_next_launch_would_not_find_is_pushed_back() -> None:
+    facts = saving()
+    facts.prepared = (facts.pod.name, facts.pod.container) if facts.pod else None
+    moved(facts, Trigger.RELAUNCH, State.ARM)
+    facts.checkpoints_sought = {"/workspace/ck": stamp(1.0), "/root/state": stamp(1.0)}
+    assert pushed_back(facts) == [], "the same container has both, and newer ones"
+    assert facts.pod is not None
+    facts.pod.starts += 1
+    assert pushed_back(facts) == ["/root/state"], "a start wipes the container's disk, not the volume"
+    facts.pod.name = "another"
+    assert pushed_back(facts) == ["/workspace/ck", "/root/state"]
+    del facts.checkpoints_sought["/root/state"]
+    assert pushed_back(facts) == ["/workspace/ck"], "what was never asked for is not here"
+    facts.lost_in = None
+    assert pushed_back(facts) == ["/workspace/ck"]
+
+
+def test_a_network_volume_keeps_them_for_the_next_pod() -> None:
+    facts = saving(storage={"mode": "network_volume", "volume_name": "v"})
+    facts.checkpoints_sought = {"/workspace/ck": stamp(1.0), "/root/state": stamp(1.0)}
+    facts.lost_in = ("the pod before", "1 c")
+    assert pushed_back(facts) == ["/root/state"]
