@@ -1,0 +1,169 @@
+"""Files of secrets: placed once per container, removed before a pod is kept, and a pod that keeps one has to go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rpd.engine.errors import Refused
+from rpd.states import secret_files
+from rpd.states.facts import Facts, PodFacts
+from rpd.states.job import SecretFile
+from rpd.states.names import Op, State
+from rpd.states.secret_files import REMOVAL_TRIES_MAX, decide_placing, decide_removal, must_go, places_within
+from rpd.states.world import Pulled, Target, World
+from tests.fakes.facts import asked, claimed, facts_in, fold, outcome, pending
+
+SECRET = {"name": "s", "destination": "/workspace/key", "env": ["S"]}
+ON_DISK = "disk"
+
+
+def holding(where: str = ON_DISK, **config: Any) -> Facts:
+    """A secret may still be in the pod, and nothing else is waited for."""
+    facts = claimed(facts_in(State.RELEASE, secrets=[SECRET], **config), "ended", exit_code=0)
+    facts.log_fetched, facts.pulled = True, {"model": Pulled("model", False)}
+    pod_of(facts).secrets_left = where
+    return facts
+
+
+def pod_of(facts: Facts) -> PodFacts:
+    assert facts.pod is not None
+    return facts.pod
+
+
+def test_they_are_placed_once_in_each_container() -> None:
+    facts = facts_in(State.STAGE, secrets=[SECRET])
+    assert decide_placing(facts) is not None
+    outcome(facts, Op.PLACE_SECRETS, data={"is_volatile": True})
+    assert decide_placing(facts) is None and pod_of(facts).secrets_left == "memory"
+    pod_of(facts).starts += 1
+    assert decide_placing(facts) is not None
+    assert decide_placing(facts_in(State.STAGE)) is None
+
+
+def test_from_the_order_to_place_them_on_they_may_be_on_the_disk() -> None:
+    from rpd.journal.records import Intent
+
+    facts = facts_in(State.STAGE, secrets=[SECRET])
+    fold(facts, Intent("1", Op.PLACE_SECRETS, "stage"))
+    assert pod_of(facts).secrets_left == ON_DISK
+    outcome(facts, Op.PLACE_SECRETS, "failed", reason="link_lost")
+    assert pod_of(facts).secrets_left == ON_DISK and decide_placing(facts) is not None and facts.step_failures == 1
+    outcome(facts, Op.PLACE_SECRETS, data={"is_volatile": False})
+    assert pod_of(facts).secrets_left == ON_DISK and facts.step_failures == 0
+    outcome(facts, Op.REMOVE_SECRETS, "failed", reason="link_lost")
+    assert pod_of(facts).secrets_left == ON_DISK
+    outcome(facts, Op.REMOVE_SECRETS)
+    assert (pod_of(facts).secrets_left, pod_of(facts).secrets_in) == ("", None)
+
+
+NETWORK = {"mode": "network_volume", "volume_name": "v"}
+
+
+@pytest.mark.parametrize(
+    ("how", "where", "storage", "is_removed"),
+    [
+        ("stop", ON_DISK, {}, True),
+        ("stop", "memory", {}, True),
+        ("preserve", ON_DISK, {}, True),
+        ("preserve", "memory", {}, False),
+        ("delete", ON_DISK, {}, False),
+        ("delete", ON_DISK, NETWORK, True),
+        ("delete", "memory", NETWORK, False),
+        ("stop", "", {}, False),
+    ],
+)
+def test_they_are_removed_from_what_stays(how: str, where: str, storage: dict[str, str], is_removed: bool) -> None:
+    assert (decide_removal(holding(where, storage=storage), how) is not None) is is_removed
+
+
+def test_who_is_in_haste_takes_the_shortest_way_out() -> None:
+    for word in ("storage_error", "internal_error"):
+        assert decide_removal(asked(holding(), "release", **{word: True}), "stop") is None
+    assert decide_removal(asked(holding(), "release", how="stop"), "stop") is not None
+
+
+OBSTACLES = ("released", "gone", "stopped", "missed", "no id", "not greeted", "tries")
+
+
+def hinder(facts: Facts, obstacle: str) -> None:
+    pod = pod_of(facts)
+    match obstacle:
+        case "released":
+            pod.released_as = "stop"
+        case "gone":
+            pod.is_gone = True
+        case "stopped":
+            assert pod.seen is not None
+            pod.seen = type(pod.seen)("pod1", pod.name, "EXITED")
+        case "missed":
+            pod.misses = 1
+        case "no id":
+            pod.id = None
+        case "not greeted":
+            pod.greeting = None
+        case _:
+            facts.failures[Op.REMOVE_SECRETS] = REMOVAL_TRIES_MAX
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_where_they_cannot_be_removed_from_the_disk_the_pod_has_to_go(obstacle: str) -> None:
+    facts = holding()
+    assert not must_go(facts), "they are removed first"
+    hinder(facts, obstacle)
+    assert decide_removal(facts, "stop") is None and must_go(facts)
+
+
+@pytest.mark.parametrize("worth", ["results", "another owner's", "a lost launch's", "memory only"])
+def test_a_pod_does_not_go_with_what_somebody_waits_for(worth: str) -> None:
+    facts = holding()
+    hinder(facts, "tries")
+    match worth:
+        case "results":
+            facts.pulled = {}
+        case "another owner's":
+            facts.was_taken_over = True
+        case "a lost launch's":
+            pod_of(facts).holds_lost = True
+        case _:
+            pod_of(facts).secrets_left = "memory"
+    assert not must_go(facts)
+
+
+def test_removal_is_tried_twice() -> None:
+    facts = holding()
+    assert REMOVAL_TRIES_MAX == 2
+    for _ in range(REMOVAL_TRIES_MAX):
+        assert decide_removal(facts, "stop") is not None
+        outcome(facts, Op.REMOVE_SECRETS, "failed", reason="link_lost")
+    assert decide_removal(facts, "stop") is None
+
+
+def test_patterns_name_what_stands_below_a_folder_and_nothing_else() -> None:
+    facts = holding()
+    assert places_within(facts.job, "/workspace") == places_within(facts.job, "/workspace/") == ("/key",)
+    assert places_within(facts.job, "/work") == places_within(facts.job, "/workspace/key") == ()
+
+
+class Remote:
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:
+        self.done.append(f"placed {files[0].name}")
+        return False
+
+    def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
+        self.done.append(f"removed {files[0].name}")
+
+
+def test_each_operation_does_what_it_is_called() -> None:
+    remote = Remote()
+    world = World(None, remote, None, None, None)  # type: ignore[arg-type]
+    args = {"target": Target("p", "n", "r", 1, "/f"), "secrets": [SECRET]}
+    assert secret_files.perform(pending(Op.PLACE_SECRETS, **args), world).data == {"is_volatile": False}
+    secret_files.perform(pending(Op.REMOVE_SECRETS, **args), world)
+    assert remote.done == ["placed s", "removed s"]
+    with pytest.raises(Refused, match="no operation"):
+        secret_files.perform(pending("nonsense", **args), world)
