@@ -648,3 +648,18 @@ def test_a_signal_is_a_request_of_this_epoch_only() -> None:
     facts = running()
     fold(facts, Requested("cancel", "somebody", {}))
     assert facts.requests == ["cancel"]
+
+
+def test_a_survey_that_failed_proves_nothing() -> None:
+    facts = facts_in(State.RELEASE)
+    facts.clean_surveys, facts.clean_since = 2, stamp(1.0)
+    seen(facts, Op.SURVEY, error="no", reason="server_error")
+    assert (facts.clean_surveys, facts.clean_since, facts.key_refused_since) == (0, None, None)
+    for reason in ("key_refused", "forbidden", "blocked"):
+        facts.key_refused_since = None
+        for moment in (200.0, 300.0):
+            seen(facts, Op.SURVEY, at=moment, error="no", reason=reason)
+        assert facts.key_refused_since == stamp(200.0), "a person has as long as promised to mend it"
+    facts.key_refused_since = None
+    seen(facts, Op.READ_POD, error="no", reason="key_refused")
+    assert facts.key_refused_since is None
