@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import TypeGuard
 
 import msgspec
 
@@ -73,7 +72,7 @@ class _Finder:
             self.offsets.append(self.offsets[-1] + len(line))
         self.tree = ast.parse(source)
         self.conditions = {id(each) for node in ast.walk(self.tree) for each in _conditions(node)}
-        self.unpacked = {id(node.value) for node in ast.walk(self.tree) if _unpacks(node)}
+        self.fixed = {id(each) for node in ast.walk(self.tree) for each in _of_fixed_length(node)}
         self.names: tuple[str, ...] | None = None
 
     def found(self) -> list[Mutant]:
@@ -156,7 +155,7 @@ class _Finder:
     def _shortened(self, node: ast.expr, elements: list[ast.expr]) -> Iterator[Mutant]:
         """A list of names or texts without one of them."""
         kinds = ast.Name | ast.Attribute | ast.Constant | ast.Starred
-        if id(node) in self.unpacked or not all(isinstance(each, kinds) for each in elements):
+        if id(node) in self.fixed or not all(isinstance(each, kinds) for each in elements):
             return
         opening, closing = {ast.Tuple: "()", ast.Set: "{}", ast.List: "[]"}[type(node)]
         for index in range(len(elements)):
@@ -215,8 +214,15 @@ def _conditions(node: ast.AST) -> list[ast.expr]:
             return []
 
 
-def _unpacks(node: ast.AST) -> TypeGuard[ast.Assign]:
-    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)
+def _of_fixed_length(node: ast.AST) -> list[ast.expr]:
+    """What is unpacked, and the parameters of a type."""
+    match node:
+        case ast.Assign(targets=[ast.Tuple()], value=value):
+            return [value]
+        case ast.Subscript(slice=parameters):
+            return [parameters]
+        case _:
+            return []
 
 
 def _other_numbers(value: int | float) -> Iterator[int | float]:

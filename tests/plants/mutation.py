@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import bisect
-import collections
 import contextlib
 import itertools
 import os
@@ -14,7 +13,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from tests.simulation.planting import ROOMS, ROOT, copied, environment, run_in
 SIDE_BY_SIDE = 2
 TESTS_SECONDS = 4.0
 """Tests that take so long together are tried on one mutant, the quickest first."""
+PROGRESS = 100
 HANG_SECONDS = 15.0
 """What a mutant adds to the time of its tests at most; one that takes longer is seen."""
 TESTS_OF = {
@@ -65,20 +65,27 @@ class Bench:
 
     def sees(self, mutant: Mutant, tests: Sequence[str], seconds: float) -> bool:
         """A test fails, or hangs."""
-        path = self.copy / mutant.file
-        source, written = path.read_text(), path.stat()
-        path.write_text(mutant.planted(source))
-        try:
+        with planted_in(self.copy, mutant):
             spawn = self.loaded if mutant.names is None else self.fresh
             return spawn.run(Order(list(tests), seconds, mutant.file)) != 0
-        finally:
-            path.write_text(source)
-            os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
 
     def close(self) -> None:
         """Its processes end."""
         self.fresh.close()
         self.loaded.close()
+
+
+@contextlib.contextmanager
+def planted_in(copy: Path, mutant: Mutant) -> Iterator[None]:
+    """The file of a copy with the mutant in it, and as it was afterwards: what was compiled of it still holds."""
+    path = copy / mutant.file
+    source, written = path.read_text(), path.stat()
+    path.write_text(mutant.planted(source))
+    try:
+        yield
+    finally:
+        path.write_text(source)
+        os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
 
 
 class _Spawn:
@@ -144,15 +151,16 @@ def watched(copy: Path, tests: Sequence[str]) -> Ran:
 
 
 def tests_for(mutant: Mutant, ran: Ran, source: Sequence[tuple[str, int, str]]) -> list[str]:
-    """Those that run its line, the quickest first; for what runs at import those that run a line with a name that it
-    defines, then all that run its file."""
+    """Those that run its line, the quickest first; for what runs at import those in whose file a name stands that it
+    defines, and those that run a line with it, then all that run its file."""
     of_file = ran.lines.get(mutant.file, {})
     found = set(of_file.get(mutant.line, ()))
     if mutant.names:
         word = re.compile(rf"\b(?:{'|'.join(map(re.escape, mutant.names))})\b")
-        for file, line, text in source:
-            if word.search(text):
-                found.update(ran.lines.get(file, {}).get(line, ()))
+        places = [(file, line) for file, line, text in source if word.search(text)]
+        mentioning = {file for file, _ in places}
+        found.update(test for test in ran.seconds if test.partition("::")[0] in mentioning)
+        found.update(test for file, line in places for test in ran.lines.get(file, {}).get(line, ()))
     ordered = sorted(found, key=ran.seconds.__getitem__)
     if mutant.names is not None:
         rest = {test for tests in of_file.values() for test in tests} - found
@@ -165,7 +173,7 @@ def try_all(chosen: Sequence[Mutant]) -> list[tuple[Mutant, int]]:
     """Those of which no near test says anything, each with the number of tests that were tried."""
     source = [
         (str(path.relative_to(ROOT)), number, text)
-        for room in ROOMS
+        for room in (*ROOMS, "tests")
         for path in sorted((ROOT / room).rglob("*.py"))
         for number, text in enumerate(path.read_text().splitlines(), 1)
     ]
@@ -187,8 +195,30 @@ def try_all(chosen: Sequence[Mutant]) -> list[tuple[Mutant, int]]:
                 free.put(bench)
 
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            collections.deque(pool.map(attempt, chosen), 0)
+            stack.callback(pool.shutdown, cancel_futures=True)  # also when somebody has enough of it
+            for done, _ in enumerate(pool.map(attempt, chosen), 1):
+                if done % PROGRESS == 0:
+                    print(f"{done} of {len(chosen)} tried, {len(survived)} not seen by a test", file=sys.stderr)
+        with type_checker(copies[0]) as is_sound:
+            survived = [each for each in survived if is_sound(each[0])]
     return sorted(survived, key=lambda each: (each[0].file, each[0].start))
+
+
+@contextlib.contextmanager
+def type_checker(copy: Path) -> Iterator[Callable[[Mutant], bool]]:
+    """Whether a mutant passes the type checker, which is a part of `make test`, too."""
+    command = ["-m", "mypy.dmypy", "--status-file", str(copy / "build" / "dmypy.json")]
+    if run_in(copy, [*command, "run", "--", "--no-error-summary"], quiet=True).returncode:
+        raise RuntimeError("the type checker complains without any mutant")
+
+    def is_sound(mutant: Mutant) -> bool:
+        with planted_in(copy, mutant):
+            return run_in(copy, [*command, "recheck", "--update", mutant.file], quiet=True).returncode == 0
+
+    try:
+        yield is_sound
+    finally:
+        run_in(copy, [*command, "stop"], quiet=True)
 
 
 def main(files: Sequence[str], *, as_toml: bool) -> int:
