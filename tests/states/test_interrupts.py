@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rpd.engine.decision import Fire, Leave
+from rpd.engine.decision import Do, Fire, Leave
 from rpd.journal.records import DebtChange
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts, PodFacts
@@ -198,3 +198,16 @@ def test_a_paused_pod_that_is_gone_gives_way_to_a_fresh_one_unless_it_was_used(s
     assert isinstance(gone, Fire) and (gone.trigger, gone.reason) == (Trigger.HOST_FAILED, Reason.PAUSED_POD_GONE)
     pod.was_used = True
     assert trigger(facts, 1100.0) == Trigger.POD_GONE
+
+
+def test_a_paused_pod_that_is_gone_later_is_lost() -> None:
+    facts = missing(facts_in(State.SETUP, budget=CHEAP), 3)
+    assert facts.pod is not None
+    facts.pod.taken = object()  # type: ignore[assignment]
+    assert trigger(facts, 1100.0) == Trigger.POD_GONE
+
+
+def test_a_run_near_its_budget_is_told_of() -> None:
+    decision = interrupts(State.MONITOR, running(budget={**CHEAP, "max_runtime_minutes": 10}), stamp(500.0))
+    assert isinstance(decision, Do) and decision.op == Op.NOTIFY
+    assert "8.3 of 10 minutes" in decision.args["notice"]["text"]

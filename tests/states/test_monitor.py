@@ -303,3 +303,18 @@ def test_a_network_volume_keeps_them_for_the_next_pod() -> None:
     facts.checkpoints_sought = {"/workspace/ck": stamp(1.0), "/root/state": stamp(1.0)}
     facts.lost_in = ("the pod before", "1 c")
     assert pushed_back(facts) == ["/root/state"]
+
+
+def test_the_job_is_not_followed_while_a_checkpoint_is_due() -> None:
+    facts = saving()
+    seen(facts, Op.READ_POD, at=219.0, pod=facts.pod.seen if facts.pod else None)
+    decision = at(facts, 220.0)
+    assert isinstance(decision, Do) and decision.op == Op.PULL_CHECKPOINT
+
+
+def test_nobody_waits_for_a_checkpoint() -> None:
+    facts = saving()
+    assert [each.required for each in checkpoints.as_artifacts(facts)] == [False, False]
+    facts.checkpoints_sought = {"/workspace/ck": stamp(1.0)}
+    facts.lost_in = None
+    assert [tree.is_optional for tree in checkpoints.to_push_back(facts)] == [True]
