@@ -211,3 +211,18 @@ def test_a_run_near_its_budget_is_told_of() -> None:
     decision = interrupts(State.MONITOR, running(budget={**CHEAP, "max_runtime_minutes": 10}), stamp(500.0))
     assert isinstance(decision, Do) and decision.op == Op.NOTIFY
     assert "8.3 of 10 minutes" in decision.args["notice"]["text"]
+
+
+def test_a_pod_is_young_since_its_last_start() -> None:
+    facts = missing(running(budget=CHEAP), 3)
+    assert facts.pod is not None
+    facts.pod.started_at = stamp(950.0)
+    assert (trigger(facts, 1059.0), trigger(facts, 1060.0)) == (None, Trigger.POD_GONE)
+    facts.pod.started_at = None
+    assert trigger(facts, 1030.0) == Trigger.POD_GONE, "sent long ago"
+
+
+def test_what_may_never_be_created_here_is_not_lost_with_its_pod() -> None:
+    facts = missing(claimed(facts_in(State.COLLECT), "ended", exit_code=0), 3)
+    facts.log_fetched, facts.pulled = True, {"model": Pulled("model", False, refused=1)}
+    assert interrupts(State.COLLECT, facts, stamp(1100.0)) == Fire(Trigger.POD_GONE, None)

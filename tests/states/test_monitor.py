@@ -318,3 +318,22 @@ def test_nobody_waits_for_a_checkpoint() -> None:
     facts.checkpoints_sought = {"/workspace/ck": stamp(1.0)}
     facts.lost_in = None
     assert [tree.is_optional for tree in checkpoints.to_push_back(facts)] == [True]
+
+
+def test_the_claim_is_asked_only_where_the_log_finds_no_room_and_each_time_anew() -> None:
+    facts = running()
+    facts.last_reason = "local_disk"
+    assert seconds_of(at(facts, 110.0)), "that was something else"
+    facts.looked_at[Op.READ_CLAIM] = stamp(105.0)
+    for reason, op in (("local_disk", Op.READ_CLAIM), ("link_lost", Op.WATCH_JOB)):
+        seen(facts, Op.WATCH_JOB, at=110.0, error="no", reason=reason)
+        seen(facts, Op.READ_POD, at=111.0, pod=facts.pod.seen if facts.pod else None)
+        decision = at(facts, 120.0)
+        assert isinstance(decision, Look) and decision.op == op
+
+
+def test_what_a_log_has_said_ends_only_a_job_that_runs() -> None:
+    facts = running(run={"body": "x", "failure_markers": ["NaN"]})
+    facts.heard = ("NaN",)
+    facts = claimed(facts, "claimed")
+    assert isinstance(at(facts, 110.0), Look)
