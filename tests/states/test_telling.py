@@ -246,6 +246,13 @@ def test_an_operation_that_a_state_does_not_have_is_refused() -> None:
 
 
 def test_what_may_simply_be_done_again_is() -> None:
+    for state, op in (
+        (State.VALIDATE, Op.CHECK_INPUTS),
+        (State.MONITOR, Op.WATCH_JOB),
+        (State.REPORT, Op.WRITE_MANIFEST),
+    ):
+        cut = JOB_LIFECYCLE.handlers[state].probe(pending(op), world(Desk()))
+        assert cut is not None and (cut.status, cut.reason) == ("failed", "repeatable")
     for state in FILES:
         handler = JOB_LIFECYCLE.handlers[state]
         for op in (Op.PULL_CHECKPOINT, Op.REMOVE_SECRETS, Op.PLACE_SECRETS):
