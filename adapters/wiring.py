@@ -57,7 +57,7 @@ class Listeners:
             listener.doing(what, deadline)
 
 
-def client_for(access: Access, control: Control, redactor: Redactor | None = None) -> RunPodClient:
+def client_for(access: Access, control: ProcessControl, redactor: Redactor | None = None) -> RunPodClient:
     """The provider's API, as such. `redactor` knows what no text may hold; None: all that is a secret anyway."""
     return RunPodClient(
         access.profile.url,
@@ -65,11 +65,12 @@ def client_for(access: Access, control: Control, redactor: Redactor | None = Non
         interrupted=control.pending,
         wait=control.wait,
         random=random.Random(),
+        patience=control.patience,
         redactor=redactor or redactor_for(access),
     )
 
 
-def cloud_for(access: Access, control: Control, redactor: Redactor | None = None) -> RunPodCloud:
+def cloud_for(access: Access, control: ProcessControl, redactor: Redactor | None = None) -> RunPodCloud:
     """The provider's API behind this access."""
     return RunPodCloud(client_for(access, control, redactor))
 
@@ -78,7 +79,7 @@ def cloud_of_run(
     opened: Opened,
     run_id: str,
     access: Access,
-    control: Control,
+    control: ProcessControl,
     *,
     public_key: str = "",
     adopted: Mapping[str, str] | None = None,
@@ -125,7 +126,7 @@ def world_for(
     opened: Opened,
     run_id: str,
     access: Access,
-    control: Control,
+    control: ProcessControl,
     state_home: Path,
     *,
     adopted: dict[str, str],

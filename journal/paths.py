@@ -59,6 +59,16 @@ def canonical(path: Path, *, disk: Disk | None = None) -> Path:
     raise JournalNotOurs(f"{path} points to a pointer that points to a pointer")
 
 
+def original(path: Path, *, disk: Disk | None = None) -> Path | None:
+    """The journal that the one at `path` is a copy of: it stands where record 0 says, and is another file. None where
+    `path` is that journal, or nothing stands there any more. Raises JournalMissing or JournalNotOurs."""
+    disk = disk or OsDisk()
+    place, here = canonical(path, disk=disk), disk.real(path)
+    there, mine = disk.stat(place), disk.stat(here)
+    is_same = place == here or (there is not None and mine is not None and there.identity == mine.identity)
+    return None if is_same else place
+
+
 def _file_of(disk: Disk, path: Path) -> Path:
     found = status_at(disk, path)
     if found is not None and found.is_folder:

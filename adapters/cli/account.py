@@ -7,6 +7,7 @@ import contextlib
 
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import RpdError, UserError
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
@@ -14,7 +15,7 @@ from rpd.states.reuse import adopted
 from rpd.states.world import Cloud
 
 
-def require_own_account(facts: Facts, access: Access) -> None:
+def require_own_account(facts: Facts, access: Access, patience: Patience | None = None) -> None:
     """Pass when the key is the one that this run was begun with, or provably opens the same account: one of the run's
     pods shows there, or stands in its bills.
 
@@ -25,8 +26,9 @@ def require_own_account(facts: Facts, access: Access) -> None:
         return
     from rpd.adapters.wiring import cloud_of_run
 
-    cloud = cloud_of_run(facts.opened, facts.run_id, access, ProcessControl(), adopted=adopted(facts))
-    if _shows_a_pod(facts, cloud) or _bills(facts, access):
+    control = ProcessControl(patience=patience)
+    cloud = cloud_of_run(facts.opened, facts.run_id, access, control, adopted=adopted(facts))
+    if _shows_a_pod(facts, cloud) or _bills(facts, access, control):
         return
     raise UserError(
         f"run {facts.run_id} was begun with another API key than {access.source}, whose account shows none of its "
@@ -43,12 +45,12 @@ def _shows_a_pod(facts: Facts, cloud: Cloud) -> bool:
     return any(pod.name.startswith(facts.name_prefix) for pod in cloud.list())
 
 
-def _bills(facts: Facts, access: Access) -> bool:
+def _bills(facts: Facts, access: Access, control: ProcessControl) -> bool:
     """Whether the account has paid for one of them. The books are filled in late: silence says nothing."""
     from rpd.adapters.runpod.billing import pod_bill
     from rpd.adapters.wiring import client_for
 
-    client = client_for(access, ProcessControl())
+    client = client_for(access, control)
     with contextlib.suppress(RpdError):
         return any(pod.id is not None and pod_bill(client, pod.id).records > 0 for pod in facts.pods.values())
     return False

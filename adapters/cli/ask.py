@@ -14,6 +14,7 @@ from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.cli.unrecorded import end_unrecorded, unwritable, words
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import leave_request, request_file
+from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import UserError
@@ -47,7 +48,8 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
         owner = holder(path)
         if owner is None:
             try:
-                take_over(path, request.by, as_json=False, request=request, quiet=as_json)
+                patience = Patience(OWN_SECONDS)
+                take_over(path, request.by, as_json=False, request=request, quiet=as_json, patience=patience)
             except JournalLocked:
                 continue
             except JournalUnwritable as error:

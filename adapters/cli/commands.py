@@ -277,14 +277,19 @@ def gc(
         list[str] | None, typer.Option("--adopt", metavar="POD", help="Stop this pod of somebody else's. Repeatable.")
     ] = None,
     workflow: Annotated[Optional[str], typer.Option("--workflow", metavar="NAME", help="Only its runs.")] = None,  # noqa: UP045
+    patience: Annotated[
+        str, typer.Option("--patience", metavar="TIME", help="How long a cloud that does not answer is asked (60s).")
+    ] = "60s",
     json: Json = False,
 ) -> int:
     """Release every pod that is provably ours and that nobody drives any more."""
-    from rpd.adapters.cli.gc import Wanted, collect_garbage
+    from rpd.adapters.cli.cleanup import Wanted
+    from rpd.adapters.cli.gc import collect_garbage
     from rpd.adapters.forensics.timeline import age_seconds
 
     age = age_seconds(older_than) if older_than is not None else None
-    return collect_garbage(Wanted(stopped, age, tuple(adopt or ()), workflow), act=yes, as_json=json)
+    wanted = Wanted(stopped, age, tuple(adopt or ()), workflow)
+    return collect_garbage(wanted, act=yes, as_json=json, seconds=age_seconds(patience))
 
 
 @app.command("cancel")

@@ -17,6 +17,7 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow, signal_requests
 from rpd.adapters.local.workspace import LocalWorkspace, link_events, prepare_run_dir
 from rpd.adapters.report.ending import last_words
@@ -117,8 +118,10 @@ def drive_journal(
     detach: bool = False,
     request: Request | None = None,
     quiet: bool = False,
+    patience: Patience | None = None,
 ) -> int:
-    """Run the loop on an open journal, show it, close the journal; returns the exit code."""
+    """Run the loop on an open journal, show it, close the journal; returns the exit code. With `patience` the first
+    signal ends it."""
     from rpd.adapters.wiring import drive
     from rpd.adapters.wiring import facts_of as job_facts_of
 
@@ -127,9 +130,10 @@ def drive_journal(
     assert isinstance(opened, Opened), "record 0 opens the journal"
     refresh_events = _events(journal, Path(opened.run_dir))
     journal.on_replaced = lambda path: refresh_events()
-    control = ProcessControl(journal.path, epoch=journal.epoch)
+    control = ProcessControl(journal.path, epoch=journal.epoch, patience=patience)
     if request is not None:
         control.ask(request)
+    on_signal = control.ask if patience is None else patience.leave_on
     told = Told(journal, home)
     needs_secrets = request is None and not _is_launched(journal)
     try:
@@ -146,7 +150,7 @@ def drive_journal(
         output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
     exit_code: int = Exit.STILL_BILLING
     try:
-        with signal_requests(control.ask), _view(facts, journal, quiet=quiet, live=not as_json) as views:
+        with signal_requests(on_signal), _view(facts, journal, quiet=quiet, live=not as_json) as views:
             listeners: list[Listener] = [told, Pointers(journal, home), *views]
             if detach:
                 listeners.append(DetachWhenRunning(control))
@@ -243,10 +247,10 @@ def _stop_outright(journal: Journal, access: Access, told: Told) -> None:
 
 
 def _left_at_once(journal: Journal, told: Told, leaving: LeaveNow) -> int:
-    """A second Ctrl-C: say so in the journal, leave the debt open; 8 when something may bill."""
+    """A second Ctrl-C, or no more patience: say so in the journal, leave the debt open; 8 when something may bill."""
     exit_code = Exit.STILL_BILLING if told.owes else leaving.exit_code
     with contextlib.suppress(Exception):
-        told.recorded(journal.append(Left("left at once on request", exit_code)))
+        told.recorded(journal.append(Left(leaving.why, exit_code)))
     return exit_code
 
 

@@ -14,14 +14,16 @@ from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.opening import open_journal
+from rpd.adapters.local.patience import Patience
 from rpd.adapters.report.inspection import Inspection
-from rpd.engine.errors import Ambiguous, NotSent, RpdError, Unavailable
+from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
 from rpd.journal.index import Index
 from rpd.journal.reader import read
 from rpd.journal.records import Body, DebtChange, Intent, Outcome
 from rpd.journal.store import Journal
 from rpd.states import cost
 from rpd.states.facts import Facts
+from rpd.states.faults import Fault
 from rpd.states.names import Op, State
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 from rpd.states.world import Cloud, Pod
@@ -37,7 +39,16 @@ class StillThere(RpdError):
     reason = "still_there"
 
 
-def delete_pod(journal_path: Path, access: Access, cloud: Cloud, pod_id: str, name: str, *, command: str) -> str:
+def delete_pod(
+    journal_path: Path,
+    access: Access,
+    cloud: Cloud,
+    pod_id: str,
+    name: str,
+    *,
+    command: str,
+    patience: Patience | None = None,
+) -> str:
     """Delete one pod of this journal's run and prove it; closes every debt of that name, unless the journal knows that
     name by another pod's id. Returns the proof.
 
@@ -52,8 +63,8 @@ def delete_pod(journal_path: Path, access: Access, cloud: Cloud, pod_id: str, na
         def closed(proof: str) -> tuple[DebtChange, ...]:
             return tuple(DebtChange(key, kind, "close", proof=proof) for key, kind in debts)  # type: ignore[arg-type]
 
-        interval = access.profile.proof_interval_seconds
-        return _act(journal.append, Op.DELETE_POD, pod_id, lambda: delete_and_prove(cloud, pod_id, interval), closed)
+        effect = functools.partial(delete_and_prove, cloud, pod_id, access.profile.proof_interval_seconds, patience)
+        return _act(journal.append, Op.DELETE_POD, pod_id, effect, closed)
 
 
 def stop_owed(record: Callable[[Body], object], access: Access, cloud: Cloud, facts: Facts) -> None:
@@ -105,29 +116,32 @@ def _indexed(journal: Journal) -> Iterator[Journal]:
         Index(state_home()).refresh(journal.path)
 
 
-def delete_and_prove(cloud: Cloud, pod_id: str, interval_seconds: float) -> str:
+def delete_and_prove(cloud: Cloud, pod_id: str, interval_seconds: float, patience: Patience | None = None) -> str:
     """Delete until absence was seen often and long enough."""
-    return _prove(cloud, pod_id, interval_seconds, (None, "TERMINATED"), cloud.delete, "absent")
+    return _prove(cloud, pod_id, interval_seconds, patience, (None, "TERMINATED"), cloud.delete, "absent")
 
 
-def stop_and_prove(cloud: Cloud, pod_id: str, interval_seconds: float) -> str:
+def stop_and_prove(cloud: Cloud, pod_id: str, interval_seconds: float, patience: Patience | None = None) -> str:
     """Stop until EXITED (or absence) was seen often and long enough."""
-    return _prove(cloud, pod_id, interval_seconds, (None, "TERMINATED", "EXITED"), cloud.stop, "stopped")
+    return _prove(cloud, pod_id, interval_seconds, patience, (None, "TERMINATED", "EXITED"), cloud.stop, "stopped")
 
 
 def _prove(
     cloud: Cloud,
     pod_id: str,
     interval_seconds: float,
+    patience: Patience | None,
     wanted: tuple[str | None, ...],
     act: Callable[[str], None],
     word: str,
 ) -> str:
     clock = SystemClock()
-    control = ProcessControl()
+    control = ProcessControl(patience=patience)
     clean, since = 0, clock.now().up
     troubles = 0
     for _ in range(TRIES_MAX * CLEAN_SURVEYS_MIN):
+        if control.patience.leaving is not None:
+            raise Interrupted(control.patience.leaving.why, reason=Fault.INTERRUPTED)
         try:
             if clean == 0:
                 act(pod_id)

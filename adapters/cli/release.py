@@ -17,6 +17,7 @@ from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
 from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.local.person import expanded
 from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import UserError
@@ -95,14 +96,14 @@ def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:
             f"run {facts.run_id} is over; its pod {kept[0].id} is stopped and keeps {facts.volume_gb} GB",
             hint=f"rpd release {facts.run_id} --delete",
         )
-    lines = release_kept(path, "rpd release") if kept else []
+    lines = release_kept(path, "rpd release", Patience(OWN_SECONDS)) if kept else []
     if as_json:
         output.answer(Inspection(read(path), SystemClock().now()).document())
     output.note(lines or [f"run {facts.run_id} is over and owes nothing"])
     return 0
 
 
-def release_kept(path: Path, command: str) -> list[str]:
+def release_kept(path: Path, command: str, patience: Patience) -> list[str]:
     """Delete every pod that a finished run keeps stopped, and prove it; a line for each. Raises RpdError,
     JournalError."""
     from rpd.adapters.cli.giveback import delete_pod
@@ -110,11 +111,12 @@ def release_kept(path: Path, command: str) -> list[str]:
 
     facts = Inspection(read(path), SystemClock().now()).facts
     access = recorded_access(facts.opened.cloud)
-    require_own_account(facts, access)
-    cloud = cloud_of_run(facts.opened, facts.run_id, access, ProcessControl(), adopted=adopted(facts))
+    require_own_account(facts, access, patience)
+    control = ProcessControl(patience=patience)
+    cloud = cloud_of_run(facts.opened, facts.run_id, access, control, adopted=adopted(facts))
     lines = []
     for pod in list(facts.pods.values()):
         if pod.name in facts.storage_debts and pod.id is not None:
-            proof = delete_pod(path, access, cloud, pod.id, pod.name, command=command)
+            proof = delete_pod(path, access, cloud, pod.id, pod.name, command=command, patience=patience)
             lines.append(f"pod {pod.id} deleted: {proof}")
     return lines

@@ -12,6 +12,7 @@ from rpd.adapters.cli.unrecorded import afterwards, unwritable
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import recorded_access
 from rpd.adapters.local.opening import open_journal
+from rpd.adapters.local.patience import Patience
 from rpd.adapters.report.inspection import facts_of
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
@@ -42,15 +43,22 @@ def resume_run(run: str | None, *, as_json: bool) -> int:
 
 
 def take_over(
-    journal_path: Path, command: str, *, as_json: bool, request: Request | None = None, quiet: bool = False
+    journal_path: Path,
+    command: str,
+    *,
+    as_json: bool,
+    request: Request | None = None,
+    quiet: bool = False,
+    patience: Patience | None = None,
 ) -> int:
-    """Lock, repair, and drive; `request` is the first thing the loop hears. Raises JournalError, UserError."""
+    """Lock, repair, and drive; `request` is the first thing the loop hears. A command that only ends the run has
+    `patience`. Raises JournalError, UserError."""
     reading = read(journal_path)
     opened = opened_of(reading, journal_path)
     access = recorded_access(opened.cloud)
-    require_own_account(facts_of(reading), access)
+    require_own_account(facts_of(reading), access, patience)
     journal = open_journal(journal_path, access, command)
-    return drive_journal(journal, access, as_json=as_json, request=request, quiet=quiet)
+    return drive_journal(journal, access, as_json=as_json, request=request, quiet=quiet, patience=patience)
 
 
 def opened_of(reading: Reading, path: Path) -> Opened:

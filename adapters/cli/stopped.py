@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from rpd.adapters.local.patience import Patience
 from rpd.adapters.report.inspection import facts_of
 from rpd.adapters.report.words import duration, money
 from rpd.engine.errors import RpdError
@@ -18,7 +20,7 @@ from rpd.journal.reader import read
 from rpd.states import cost
 
 if TYPE_CHECKING:
-    from rpd.adapters.cli.gc import Wanted
+    from rpd.adapters.cli.cleanup import Wanted
 
 IDLE_SECONDS = 30 * 86400.0
 """After so long unused a paused pod costs more than the minutes it would save."""
@@ -53,7 +55,7 @@ class Stopped(msgspec.Struct):
         return {**msgspec.to_builtins(self), "usd_per_day": round(self.usd_per_month * 12 / 365, 2)}
 
 
-def stopped_rows(entries: list[Entry]) -> list[Stopped]:
+def stopped_rows(entries: Sequence[Entry]) -> list[Stopped]:
     """The oldest first. One that may compute again is no stopped one."""
     rows = []
     for entry in entries:
@@ -79,16 +81,15 @@ def _holds_results(entry: Entry) -> bool:
     return facts.results_wait and not facts.is_worth_fetching
 
 
-def release_stopped(row: Stopped) -> bool:
+def release_stopped(row: Stopped, patience: Patience) -> None:
     """Delete it and prove it; what goes wrong is said, and does not stop the others."""
     from rpd.adapters.cli.release import release_kept
 
     try:
-        row.result = "; ".join(release_kept(Path(row.journal), "rpd gc")) or "nothing was left of it"
+        row.result = "; ".join(release_kept(Path(row.journal), "rpd gc", patience)) or "nothing was left of it"
         row.is_released = True
     except (RpdError, JournalError) as error:
         row.result = f"failed: {error.message}"
-    return row.is_released
 
 
 def stopped_page(rows: list[Stopped]) -> list[str]:

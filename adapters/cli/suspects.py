@@ -15,6 +15,7 @@ from rpd.adapters.report.inspection import Inspection
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
+from rpd.journal.paths import original
 from rpd.journal.reader import read, salvage
 from rpd.states.sweep import is_of_run, may_name_run
 from rpd.states.world import Pod
@@ -32,10 +33,11 @@ class Suspect(msgspec.Struct, frozen=True):
 
 
 def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
-    """Those of this run among the account's pods; none while its engine lives. Raises JournalError."""
+    """Those of this run among the account's pods; none while its engine lives, and none of a copy, whose original may
+    know better. Raises JournalError."""
     owed = {debt.key for debt in entry.debts}  # one that was taken over names the run of its birth
     alive = [pod for pod in pods if pod.status not in AT_REST and (may_name_run(pod, entry.run_id) or pod.name in owed)]
-    if not alive or holder(Path(entry.journal)) is not None:
+    if not alive or holder(Path(entry.journal)) is not None or original(Path(entry.journal)) is not None:
         return []
     if entry.problem:
         why = f"its journal cannot be driven ({entry.problem})"

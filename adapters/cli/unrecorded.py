@@ -17,6 +17,7 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, recorded_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import RpdError, UserError
@@ -39,13 +40,13 @@ class Stopped(msgspec.Struct, frozen=True):
     is_at_rest: bool
 
 
-def stop_unrecorded(path: Path, access: Access, command: str) -> Stopped:
+def stop_unrecorded(path: Path, access: Access, command: str, patience: Patience) -> Stopped:
     """Stop whatever this run's journal names, and prove it. One that cannot be stopped does not keep the others
     computing. Raises JournalLocked while an engine drives the run."""
     from rpd.adapters.wiring import cloud_for
 
     with _locked(path, command):
-        cloud = cloud_for(access, ProcessControl())
+        cloud, interval = cloud_for(access, ProcessControl(patience=patience)), access.profile.proof_interval_seconds
         entry = Index(state_home()).refresh(path)
         owed = {debt.key for debt in entry.debts if debt.kind == "compute"} - owed_elsewhere(entry)
         facts = Inspection(read(path), SystemClock().now()).facts
@@ -59,7 +60,7 @@ def stop_unrecorded(path: Path, access: Access, command: str) -> Stopped:
             is_at_rest = False
         for pod_id in targets:
             try:
-                told.append(f"pod {pod_id} {stop_and_prove(cloud, pod_id, access.profile.proof_interval_seconds)}")
+                told.append(f"pod {pod_id} {stop_and_prove(cloud, pod_id, interval, patience)}")
             except RpdError as error:
                 told.append(f"pod {pod_id} is not proved stopped: {error.message}")
                 is_at_rest = False
@@ -95,7 +96,7 @@ def end_unrecorded(path: Path, request: Request, error: JournalUnwritable, *, as
         return error
     output.note([f"no record can be written: {error.message}", "stopping what the run rented all the same"])
     try:
-        done = stop_unrecorded(path, recorded_access(facts.opened.cloud), request.by)
+        done = stop_unrecorded(path, recorded_access(facts.opened.cloud), request.by, Patience(OWN_SECONDS))
     except KeyboardInterrupt:
         done = Stopped(("interrupted before it was proved stopped",), is_at_rest=False)
     if done.is_at_rest:

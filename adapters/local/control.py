@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from rpd.adapters.local.files import read_regular, write_whole
+from rpd.adapters.local.patience import Patience
 from rpd.engine.ports import Request
 from rpd.journal import tolerant
 
@@ -64,10 +65,12 @@ def leave_request(journal_path: Path, request: Request, *, epoch: int) -> None:
 class ProcessControl:
     """`rpd.engine.ports.Control` for one run in this process; any thread may ask, look and wait, one takes.
 
-    With a journal, requests of other processes are heard that are meant for its owner of this epoch.
+    With a journal, requests of other processes are heard that are meant for its owner of this epoch. Whoever waits here
+    and calls a cloud does so within `patience`.
     """
 
-    def __init__(self, journal_path: Path | None = None, *, epoch: int = 0) -> None:
+    def __init__(self, journal_path: Path | None = None, *, epoch: int = 0, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
         self._epoch = epoch
         self._file = request_file(journal_path) if journal_path is not None else None
         self._inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
@@ -80,8 +83,8 @@ class ProcessControl:
         self._inbox.put(request)
 
     def pending(self) -> bool:
-        """Whether a request waits to be taken."""
-        if self._ready or not self._inbox.empty():
+        """Whether a request waits to be taken, or it is time to leave."""
+        if self.patience.leaving is not None or self._ready or not self._inbox.empty():
             return True
         now = time.monotonic()
         if self._file is not None and now >= self._look_at:
@@ -90,7 +93,10 @@ class ProcessControl:
         return self._is_left
 
     def take(self) -> Request | None:
-        """The oldest waiting request, removed; the request file is consumed here and nowhere else."""
+        """The oldest waiting request, removed; the request file is consumed here and nowhere else. Raises LeaveNow when
+        it is time to leave."""
+        if self.patience.leaving is not None:
+            raise self.patience.leaving
         with contextlib.suppress(IndexError):
             return self._ready.popleft()
         with contextlib.suppress(queue.Empty):

@@ -28,11 +28,18 @@ Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 
 class LeaveNow(BaseException):
-    """Raised in the main thread by the second SIGINT or SIGTERM. `exit_code` is 130 or 143."""
+    """Raised in the main thread by the second SIGINT or SIGTERM, and wherever a command is to end at once; `why` is for
+    people. `exit_code` is 130 or 143 for a signal; something that may bill makes it 8."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"asked twice to leave ({signal.Signals(number).name})")
-        self.exit_code = 128 + number
+    def __init__(self, why: str, exit_code: int) -> None:
+        super().__init__(why)
+        self.why = why
+        self.exit_code = exit_code
+
+    @classmethod
+    def on(cls, request: Request) -> LeaveNow:
+        """For a command that one signal ends: what `signal_requests` made of it."""
+        return cls(f"interrupted ({request.by})", 128 + signal.Signals[request.by])
 
 
 def is_terminal() -> bool:
@@ -95,7 +102,7 @@ class _Presses:
         name = signal.Signals(number).name
         if self._count > 1:
             self._quiet_until = now + LEAVING_SECONDS
-            raise LeaveNow(number)
+            raise LeaveNow("left at once on request", 128 + number)
         if number == signal.SIGINT:
             self._ask(Request("interrupt", name, {"terminal": self.terminal}))
         else:

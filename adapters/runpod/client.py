@@ -17,17 +17,21 @@ from typing import TypeVar
 
 import msgspec
 
+from rpd.adapters.local.patience import Patience
 from rpd.adapters.runpod import pace
 from rpd.adapters.runpod.answer import Answer, Failure, Unreadable
 from rpd.adapters.runpod.errors import EFFECTS, REPEATABLE, Kind, judge, judge_failure
 from rpd.adapters.runpod.session import Request, Session
-from rpd.engine.errors import Ambiguous, Interrupted, Refused, RpdError
+from rpd.engine.errors import Ambiguous, Interrupted, NotSent, Refused, RpdError, Unavailable
 from rpd.engine.ports import Random
 from rpd.journal.redact import Redactor, Secret
 from rpd.states.faults import Fault
 
 T = TypeVar("T")
 Decode = Callable[[bytes], T]
+
+LEAST_SECONDS = 0.1
+"""For an attempt for which hardly any patience is left."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +51,8 @@ class RunPodClient:
     """REST v2 of RunPod, or of whatever speaks it at `base_url`. Used by one thread at a time.
 
     `interrupted` says whether somebody wants long calls to end: reads then raise Interrupted; an effect under way is
-    seen through, but not sent again. `wait` sleeps and may return early. `redactor` knows what no text may hold, beside
-    the key.
+    seen through, but not sent again. `wait` sleeps and may return early. A call ends when `patience` does, which also
+    cuts an effect short: it is in doubt then. `redactor` knows what no text may hold, beside the key.
     """
 
     def __init__(
@@ -60,8 +64,10 @@ class RunPodClient:
         wait: Callable[[float], None],
         random: Random,
         limits: Limits | None = None,
+        patience: Patience | None = None,
         redactor: Redactor | None = None,
     ) -> None:
+        self._patience = patience or Patience()
         self._limits = limits or Limits()
         self._session = Session(
             base_url,
@@ -139,17 +145,25 @@ class RunPodClient:
         in_doubt = False
         waited = 0.0
         attempt = 0
+        what = f"{request.method} {request.path}"
+        self._patience.asked(what)
         while True:
             attempt += 1
             self._hold_back(kind)
-            found = self._attempt(kind, request, decode)
+            if self._patience.leaving is not None:
+                raise _not_asked(kind, self._patience.leaving.why)
+            seconds = max(LEAST_SECONDS, min(request.seconds, self._patience.seconds_left(what)))
+            found = self._attempt(kind, msgspec.structs.replace(request, seconds=seconds), decode)
+            if _ends_silence(found):
+                self._patience.answered(what)
             if not isinstance(found, RpdError):
                 return found
+            is_over = self._patience.is_over(what, self.base_url, found.message)
             pause = self._pause(kind, found, attempt, self._limits.wait_seconds - waited)
-            if pause is None:
+            if pause is None or is_over:
                 raise _settled(found, in_doubt)
             in_doubt = in_doubt or isinstance(found, Ambiguous)
-            self._wait(pause)
+            self._wait(min(pause, self._patience.seconds_left(what)))
             waited += pause
             if self._interrupted():
                 # What an effect is known to have done says more than the fact of the interruption.
@@ -158,16 +172,20 @@ class RunPodClient:
     def _attempt(self, kind: Kind, request: Request, decode: Decode[T]) -> T | RpdError:
         """The decoded result, or the error; returned, so that no foreign error becomes its context."""
         started = time.monotonic()
-        found = self._session.send(request, bool if kind in EFFECTS else self._interrupted)
+        found = self._session.send(request, self._is_leaving if kind in EFFECTS else self._interrupted)
         seconds = time.monotonic() - started
         if isinstance(found, Failure):
             _log.debug("%s %s: %s after %.2f s", request.method, request.path, found.fault, seconds)
-            return _interruption() if found.fault is Fault.INTERRUPTED else judge_failure(kind, found)
+            is_cut_read = found.fault is Fault.INTERRUPTED and kind not in EFFECTS
+            return _interruption() if is_cut_read else judge_failure(kind, found)
         _log.debug("%s %s: %d in %.2f s [%s]", request.method, request.path, found.status, seconds, found.request_id)
         self._not_before = time.monotonic() + pace.breath(found.headers)
         if not 200 <= found.status < 300:
             return judge(kind, found, pace.asked_wait(found.headers))
         return _decoded(kind, found, decode)
+
+    def _is_leaving(self) -> bool:
+        return self._patience.leaving is not None
 
     def _pause(self, kind: Kind, error: RpdError, attempt: int, patience: float) -> float | None:
         """Seconds to the next attempt; None when there is to be none."""
@@ -219,6 +237,18 @@ def _settled(error: RpdError, in_doubt: bool) -> RpdError:
         retry_after=error.retry_after,
         detail=error.detail,
     )
+
+
+def _ends_silence(found: object) -> bool:
+    """Whether the cloud said something that can be worked with, or was not waited for."""
+    if not isinstance(found, RpdError) or isinstance(found, Interrupted):
+        return True
+    return isinstance(found, Refused) and found.reason != Fault.RATE_LIMITED
+
+
+def _not_asked(kind: Kind, why: str) -> RpdError:
+    error = NotSent if kind in EFFECTS else Unavailable
+    return error(why, reason=Fault.NOT_SENT, retryable=True)
 
 
 def _interruption() -> Interrupted:

@@ -1,0 +1,70 @@
+"""The clouds that the journals of this state home name, each listed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rpd.adapters.cli.suspects import owes_compute
+from rpd.adapters.local.clouds import Access, recorded_access
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.patience import Patience
+from rpd.engine.errors import RpdError
+from rpd.journal.index import Entry
+from rpd.states.world import Cloud, Pod
+
+
+class Account:
+    """One cloud as a journal names it. `problem` says why its pods are not known."""
+
+    def __init__(self, cloud: Mapping[str, str]) -> None:
+        self.name = f"{cloud.get('name')} ({cloud.get('home') or cloud.get('url')})"
+        self.problem: str | None = "not asked yet"
+        self.access: Access | None = None
+        self.pods: tuple[Pod, ...] = ()
+        self._recorded = cloud
+
+    def read(self, patience: Patience) -> None:
+        """List its pods."""
+        try:
+            access = recorded_access(self._recorded)
+            self.access = access
+            self.pods = _cloud(access, patience).list()
+            self.problem = None
+        except RpdError as error:
+            self.problem = error.message
+
+    def cloud(self, patience: Patience) -> Cloud:
+        """A connection of one's own. Only for one whose `access` is known."""
+        assert self.access is not None, "its key is at hand"
+        return _cloud(self.access, patience)
+
+
+def key_of(cloud: Mapping[str, str]) -> str:
+    """Tells clouds apart: the folder of a sandbox, else the address."""
+    return cloud.get("home") or cloud.get("url", "")
+
+
+def accounts_of(entries: Sequence[Entry]) -> dict[str, Account]:
+    """Every cloud with an open debt, or whose journals may still get a late pod and which is up without our doing."""
+    accounts: dict[str, Account] = {}
+    for entry in entries:
+        owes = owes_compute(entry) or bool(entry.problem)
+        if entry.cloud and key_of(entry.cloud) not in accounts and (owes or _is_up(entry.cloud)):
+            accounts[key_of(entry.cloud)] = Account(dict(entry.cloud))
+    return accounts
+
+
+def _cloud(access: Access, patience: Patience) -> Cloud:
+    from rpd.adapters import wiring
+
+    return wiring.cloud_for(access, ProcessControl(patience=patience))
+
+
+def _is_up(cloud: Mapping[str, str]) -> bool:
+    """A sandbox is not started only to be looked at; RunPod is looked at whenever a key is at hand."""
+    if "home" not in cloud:
+        return not cloud.get("url", "").startswith("http://")
+    from rpd.adapters.sandbox import daemon
+
+    return daemon.find(Path(cloud["home"])) is not None

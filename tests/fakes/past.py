@@ -1,0 +1,98 @@
+"""Journals of runs whose engine is gone, record by record, as a real one would have left them."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.jobfile import load_job
+from rpd.journal.paths import journal_path
+from rpd.journal.records import Closed, DebtChange, Intent, Opened, Outcome, Transition
+from rpd.journal.store import Journal
+
+RATE = 0.39
+JOB = """name: job
+pod: {image: "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04", gpu_order: [NVIDIA L4]}
+storage: {volume_gb: 10}
+run: {body: "echo hello"}
+"""
+TO_CREATE = (
+    Transition("spec_accepted", "validate", "reclaim"),
+    Transition("nothing_paused", "reclaim", "select"),
+    Transition("candidate_chosen", "select", "create"),
+)
+
+
+def open_run(home: Path, folder: Path, cloud: dict[str, str], *, token: str, workflow: str = "job") -> Journal:
+    """An open journal as `rpd run` of a small job in this cloud would have begun it."""
+    file = folder / f"{workflow}.yaml"
+    file.write_text(JOB.replace("name: job", f"name: {workflow}"))
+    loaded = load_job(file, variables={}, home=folder.parent / "user")
+    home.mkdir(mode=0o700, exist_ok=True)
+    waits = {"quiet_window_seconds": "2.0", "proof_interval_seconds": "0.5", "poll_seconds": "0.1"}
+    opened = Opened(
+        tool_version="0.1.0",
+        min_reader=1,
+        lifecycle="job",
+        workflow=loaded.workflow,
+        lineage=loaded.lineage,
+        config_path=loaded.config_path,
+        config_sha256=loaded.config_sha256,
+        config=msgspec.to_builtins(loaded.config),
+        journal_path="",
+        run_dir=str(folder / "artifacts" / loaded.run_id),
+        cloud={**waits, **cloud},
+        user=getpass.getuser(),
+        host=socket.gethostname(),
+        token=token,
+        variables=loaded.variables,
+    )
+    path = journal_path(home.resolve(), loaded.workflow, loaded.run_id)
+    return Journal.create(path, opened, run_id=loaded.run_id, now=SystemClock().now, ballast_bytes=0)
+
+
+def pod_name(journal: Journal) -> str:
+    """The birth name of its only pod."""
+    opened = journal.records[0].body
+    assert isinstance(opened, Opened)
+    return f"rpd-{opened.workflow}-{opened.token}-a1"
+
+
+def rented(journal: Journal, pod_id: str) -> None:
+    """The run rented this pod, and its engine died while it booted."""
+    for move in TO_CREATE:
+        journal.append(move)
+    name = pod_name(journal)
+    order: dict[str, Any] = {
+        "name": name, "image": "i", "gpu_id": "NVIDIA L4", "gpu_count": 1, "cloud": "SECURE", "disk_gb": 20,
+        "volume_gb": 10, "volume_path": "/workspace", "ports": ["22/tcp"], "datacenter_ids": [],
+        "env": {"RPD_RUN_ID": journal.run_id, "RPD_OWNER": "me@here"},
+    }  # fmt: skip
+    pod = {"id": pod_id, "name": name, "status": "RUNNING", "usd_per_hour": RATE, "gpu_id": "NVIDIA L4", "env": {},
+           "image": "i", "gpu_count": 1, "has_runtime": False, "ssh": None, "volume_gb": 10}  # fmt: skip
+    args = {"candidate": {"cloud": "SECURE", "datacenter_id": None, "gpu_id": "NVIDIA L4"}, "order": order,
+            "quiet_window_seconds": 2.0, "run_id": journal.run_id, "usd_per_hour": RATE}  # fmt: skip
+    debt = DebtChange(name, "compute", "open", usd_per_hour=RATE)
+    journal.append(Intent("0001-create_pod", "create_pod", "create", args, debts=(debt,)))
+    journal.append(Outcome("0001-create_pod", "create_pod", "ok", data={"pod": pod}))
+    journal.append(Transition("pod_created", "create", "boot"))
+
+
+def closed(journal: Journal, pod_id: str, *, kept: bool) -> None:
+    """The run rented this pod, failed, and is over: its pod was proved stopped (`kept`), or gone."""
+    rented(journal, pod_id)
+    name, op = pod_name(journal), "stop_pod" if kept else "delete_pod"
+    journal.append(Transition("host_failed", "boot", "release", reason="hosts_never_booted"))
+    journal.append(Intent(f"0002-{op}", op, "release", {"pod_id": pod_id}))
+    journal.append(Outcome(f"0002-{op}", op, "ok", data={"pod_id": pod_id}))
+    debts: tuple[DebtChange, ...] = (DebtChange(name, "compute", "close", proof="seen three times"),)
+    if kept:
+        debts = (*debts, DebtChange(name, "storage", "open", usd_per_hour=0.0028))
+    journal.append(Transition("released", "release", "report", debts=debts))
+    journal.append(Transition("reported", "report", "done"))
+    journal.append(Closed("refused", "hosts_never_booted", 6, 0.01))
