@@ -151,7 +151,7 @@ class RunPodClient:
             attempt += 1
             self._hold_back(kind)
             if self._patience.leaving is not None:
-                raise _not_asked(kind, self._patience.leaving.why)
+                raise _settled(_not_asked(kind, self._patience.leaving.why), in_doubt)
             seconds = max(LEAST_SECONDS, min(request.seconds, self._patience.seconds_left(what)))
             found = self._attempt(kind, msgspec.structs.replace(request, seconds=seconds), decode)
             if _ends_silence(found):

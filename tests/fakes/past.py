@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import msgspec
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.jobfile import load_job
 from rpd.journal.paths import journal_path
-from rpd.journal.records import Closed, DebtChange, Intent, Opened, Outcome, Transition
+from rpd.journal.reader import read
+from rpd.journal.records import Closed, DebtChange, Intent, Left, Opened, Outcome, Stamp, Transition
 from rpd.journal.store import Journal
 
 RATE = 0.39
@@ -28,7 +30,15 @@ TO_CREATE = (
 )
 
 
-def open_run(home: Path, folder: Path, cloud: dict[str, str], *, token: str, workflow: str = "job") -> Journal:
+def open_run(
+    home: Path,
+    folder: Path,
+    cloud: dict[str, str],
+    *,
+    token: str,
+    workflow: str = "job",
+    now: Callable[[], Stamp] | None = None,
+) -> Journal:
     """An open journal as `rpd run` of a small job in this cloud would have begun it."""
     file = folder / f"{workflow}.yaml"
     file.write_text(JOB.replace("name: job", f"name: {workflow}"))
@@ -53,7 +63,7 @@ def open_run(home: Path, folder: Path, cloud: dict[str, str], *, token: str, wor
         variables=loaded.variables,
     )
     path = journal_path(home.resolve(), loaded.workflow, loaded.run_id)
-    return Journal.create(path, opened, run_id=loaded.run_id, now=SystemClock().now, ballast_bytes=0)
+    return Journal.create(path, opened, run_id=loaded.run_id, now=now or SystemClock().now, ballast_bytes=0)
 
 
 def pod_name(journal: Journal) -> str:
@@ -63,8 +73,21 @@ def pod_name(journal: Journal) -> str:
     return f"rpd-{opened.workflow}-{opened.token}-a1"
 
 
-def rented(journal: Journal, pod_id: str) -> None:
-    """The run rented this pod, and its engine died while it booted."""
+def pod_name_in(path: Path) -> str:
+    """The same of a journal that is closed."""
+    opened = read(path).opened
+    assert opened is not None
+    return f"rpd-{opened.workflow}-{opened.token}-a1"
+
+
+def debt_of(name: str) -> Intent:
+    """A record by which a run owes this pod."""
+    debt = DebtChange(name, "compute", "open", usd_per_hour=RATE)
+    return Intent("0001-start_pod", "start_pod", "boot", {"pod_id": "?"}, debts=(debt,))
+
+
+def ordered(journal: Journal) -> None:
+    """The run asked for a pod, and died before it heard an answer."""
     for move in TO_CREATE:
         journal.append(move)
     name = pod_name(journal)
@@ -73,14 +96,43 @@ def rented(journal: Journal, pod_id: str) -> None:
         "volume_gb": 10, "volume_path": "/workspace", "ports": ["22/tcp"], "datacenter_ids": [],
         "env": {"RPD_RUN_ID": journal.run_id, "RPD_OWNER": "me@here"},
     }  # fmt: skip
-    pod = {"id": pod_id, "name": name, "status": "RUNNING", "usd_per_hour": RATE, "gpu_id": "NVIDIA L4", "env": {},
-           "image": "i", "gpu_count": 1, "has_runtime": False, "ssh": None, "volume_gb": 10}  # fmt: skip
     args = {"candidate": {"cloud": "SECURE", "datacenter_id": None, "gpu_id": "NVIDIA L4"}, "order": order,
             "quiet_window_seconds": 2.0, "run_id": journal.run_id, "usd_per_hour": RATE}  # fmt: skip
     debt = DebtChange(name, "compute", "open", usd_per_hour=RATE)
     journal.append(Intent("0001-create_pod", "create_pod", "create", args, debts=(debt,)))
+
+
+def rented(journal: Journal, pod_id: str) -> None:
+    """The run rented this pod, and its engine died while it booted."""
+    ordered(journal)
+    pod = {"id": pod_id, "name": pod_name(journal), "status": "RUNNING", "usd_per_hour": RATE, "gpu_id": "NVIDIA L4",
+           "env": {}, "image": "i", "gpu_count": 1, "has_runtime": False, "ssh": None, "volume_gb": 10}  # fmt: skip
     journal.append(Outcome("0001-create_pod", "create_pod", "ok", data={"pod": pod}))
     journal.append(Transition("pod_created", "create", "boot"))
+
+
+def launched(journal: Journal, pod_id: str, state: str) -> None:
+    """The run rented this pod, and its engine died when its job was about to run, or ran."""
+    rented(journal, pod_id)
+    way = ("boot", "connect", "arm", "setup", "stage", "preflight", "launch", "monitor")
+    moves = ("address_known", "ssh_answered", "switch_armed", "steps_done", "steps_done", "steps_done", "job_started")
+    for at in range(way.index(state)):
+        journal.append(Transition(moves[at], way[at], way[at + 1]))
+
+
+def parked(journal: Journal, pod_id: str) -> None:
+    """The run rented this pod, and left it stopped with results to collect."""
+    rented(journal, pod_id)
+    name = pod_name(journal)
+    journal.append(Transition("cancel", "boot", "release", reason="collected_by_gc"))
+    journal.append(Intent("0002-stop_pod", "stop_pod", "release", {"pod_id": pod_id}))
+    journal.append(Outcome("0002-stop_pod", "stop_pod", "ok", data={"pod_id": pod_id}))
+    debts = (
+        DebtChange(name, "compute", "close", proof="seen three times"),
+        DebtChange(name, "storage", "open", usd_per_hour=0.0028),
+    )
+    journal.append(Transition("parked", "release", "collect", debts=debts))
+    journal.append(Left("stopped with results to collect", 75))
 
 
 def closed(journal: Journal, pod_id: str, *, kept: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rpd.journal.errors import JournalMissing, JournalNotOurs
-from rpd.journal.paths import canonical, emergency_path, folder_name, journal_path, journals
+from rpd.journal.paths import canonical, emergency_path, folder_name, journal_path, journals, original
 from tests.journal.samples import RUN, Ticker, create, reopen
 
 
@@ -107,3 +107,20 @@ def test_what_leads_nowhere_is_itself(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(content)
     assert canonical(path) == path
+
+
+def test_a_copy_has_an_original_as_long_as_that_one_is_there(tmp_path: Path, journal: Path) -> None:
+    assert original(journal) is None
+    shutil.copytree(tmp_path / "home", tmp_path / "copy")
+    copied = tmp_path / "copy" / "journals" / "foo" / f"{RUN}.jsonl"
+    assert original(copied) == journal
+    assert original(journal) is None
+    (tmp_path / "link").symlink_to(tmp_path / "home")
+    assert original(tmp_path / "link" / "journals" / "foo" / f"{RUN}.jsonl") is None
+    second = tmp_path / "second.jsonl"
+    second.hardlink_to(journal)
+    assert original(second) is None
+    journal.write_bytes(b"another run\n")
+    assert original(copied) is None
+    journal.unlink()
+    assert original(copied) is None

@@ -20,6 +20,7 @@ from rpd.adapters.local.jobfile import load_job
 from rpd.journal.paths import journal_path
 from rpd.journal.records import Opened
 from rpd.journal.store import Journal
+from tests.adapters.cli.desk import Desk
 
 RPD = [sys.executable, "-m", "rpd.adapters.cli"]
 IMAGE = "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04"
@@ -128,3 +129,9 @@ def rpd(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ty
     """Somebody who types."""
     with socket.create_server(("127.0.0.1", 0)) as account:
         yield Typist(tmp_path, account, tmp_path_factory.getbasetemp() / "bytecode")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Somebody who types in this process."""
+    return Desk(tmp_path, monkeypatch)

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import jsonschema
 import pytest
 
+from rpd.adapters.local.patience import Patience
 from rpd.adapters.runpod.client import Limits, RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.journal.redact import Redactor, Secret
@@ -169,7 +170,9 @@ class Bench:
         self.on_wait: Callable[[], None] = lambda: None
         self._clients: list[RunPodClient] = []
 
-    def client(self, url: str, *, redactor: Redactor | None = None, **limits: Any) -> RunPodClient:
+    def client(
+        self, url: str, patience: Patience | None = None, *, redactor: Redactor | None = None, **limits: Any
+    ) -> RunPodClient:
         client = RunPodClient(
             url,
             Secret(CANARY),
@@ -177,6 +180,7 @@ class Bench:
             wait=self._wait,
             random=random.Random(7),
             limits=Limits(**{"answer_seconds": 20.0, "create_seconds": 20.0, **limits}),
+            patience=patience,
             redactor=redactor,
         )
         self._clients.append(client)

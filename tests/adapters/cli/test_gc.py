@@ -1,0 +1,398 @@
+"""What `gc` may touch and what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import types
+
+import pytest
+
+from rpd.adapters.cli import stopped
+from rpd.engine.ports import Request
+from rpd.journal.paths import emergency_path
+from rpd.journal.records import DebtChange, HandedOver, Left
+from tests.adapters.cli.desk import FIRST, SECOND, Desk, breaks, names
+from tests.fakes import past
+
+DAY = 86400.0
+
+
+# A run whose engine died.
+
+
+def test_it_is_planned_first_and_then_given_back(desk: Desk) -> None:
+    journal, pod = desk.died()
+    plan = desk.gc(act=False)
+    assert (plan["exit_code"], desk.status(pod)) == (8, "RUNNING")
+    assert plan["runs"][0]["usd_per_hour"] == past.RATE
+    assert plan["runs"][0]["pod_status"] == "PROVISIONING"
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(pod), desk.debts(journal)) == (0, "TERMINATED", [])
+    assert done["runs"][0]["is_done"]
+    assert desk.gc()["runs"] == []
+
+
+def test_one_that_a_live_engine_drives_is_spared(desk: Desk) -> None:
+    with desk.open() as journal:
+        pod = desk.rent(past.pod_name(journal), journal.run_id)
+        past.rented(journal, pod.id)
+        for act in (False, True):
+            done = desk.gc(act=act)
+            assert (done["exit_code"], desk.status(pod.id)) == (0, "RUNNING")
+            assert f"driven by pid {os.getpid()}" in done["runs"][0]["plan"]
+    assert done["runs"][0]["result"].startswith("spared: driven")
+
+
+def test_only_runs_of_the_workflow_that_is_meant(desk: Desk) -> None:
+    _, mine = desk.died("mine")
+    _, other = desk.died("other")
+    done = desk.gc(workflow="mine")
+    assert (done["exit_code"], desk.status(mine), desk.status(other)) == (0, "TERMINATED", "RUNNING")
+    assert desk.gc()["exit_code"] == 0
+    assert desk.status(other) == "TERMINATED"
+
+
+def test_a_debt_that_cannot_be_closed_is_exit_code_8(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpd.states.release.RELEASE_SECONDS", 20.0)
+    journal, pod = desk.died()
+    desk.cloud().plan("delete", *["ignored"] * 2000)
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(pod), desk.kinds(journal)) == (8, "RUNNING", ["compute"])
+    assert not done["runs"][0]["is_done"]
+    assert "does not let go" in done["runs"][0]["result"]
+
+
+def test_a_cloud_that_is_not_owed_anything_is_asked_only_where_that_disturbs_nobody(desk: Desk) -> None:
+    desk.over(url=FIRST)
+    desk.over("there", url="http://127.0.0.1:9/v2")
+    before = {url: cloud.calls for url, cloud in desk.clouds.items()}
+    assert desk.gc()["exit_code"] == 0
+    assert {url: cloud.calls - before[url] for url, cloud in desk.clouds.items()} == {
+        FIRST: 1,
+        "http://127.0.0.1:9/v2": 0,
+    }
+
+
+def test_a_cloud_that_cannot_be_reached_is_named_and_keeps_nobody_from_another(desk: Desk) -> None:
+    here, near = desk.died("near", FIRST)
+    there, far = desk.died("far", SECOND)
+    desk.cloud(SECOND).broken = breaks("list", "get", "delete")
+    done = desk.gc()
+    assert done["exit_code"] == 8
+    assert (desk.status(near), desk.status(far, SECOND)) == ("TERMINATED", "RUNNING")
+    assert (desk.debts(here), desk.kinds(there)) == ([], ["compute"])
+    assert [SECOND in each for each in done["unreachable"]] == [True]
+    far_row = desk.rows(done)["far"]
+    assert "has not answered" in far_row["result"]
+    assert far_row["next"].startswith("rpd gc --yes")
+    desk.cloud(SECOND).broken = {}
+    assert (desk.gc()["exit_code"], desk.status(far, SECOND)) == (0, "TERMINATED")
+
+
+def test_half_of_the_patience_is_for_the_list_of_a_silent_cloud(desk: Desk) -> None:
+    desk.died("near", FIRST)
+    desk.died("far", SECOND)
+    desk.cloud(SECOND).broken = breaks("list", "get", "delete")
+    desk.gc()
+    assert sorted({each.seconds for each in desk.patiences}) == [30.0, 60.0]
+
+
+# Pods of a run that is over.
+
+
+def test_a_pod_that_appears_after_its_run_is_over_is_deleted(desk: Desk) -> None:
+    journal, _ = desk.over()
+    with_name = past.pod_name_in(journal)
+    late = desk.rent(with_name, journal.stem)
+    assert desk.gc(act=False)["exit_code"] == 8
+    assert desk.status(late.id) == "RUNNING"
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(late.id)) == (0, "TERMINATED")
+    assert "deleted: absent by id" in done["runs"][0]["result"]
+
+
+@pytest.mark.parametrize("status", ["EXITED", "TERMINATED"])
+def test_one_that_is_at_rest_is_none(desk: Desk, status: str) -> None:
+    journal, _ = desk.over()
+    late = desk.rent(past.pod_name_in(journal), journal.stem)
+    desk.cloud().halt(desk.cloud().pods[late.id], status)
+    assert desk.gc()["runs"] == []
+
+
+def test_one_of_our_name_whose_env_names_another_run_is_left_alone(desk: Desk) -> None:
+    journal, _ = desk.over()
+    other = desk.rent(past.pod_name_in(journal), "job-20200101T000000Z-aaaaaa")
+    desk.gc()
+    assert desk.status(other.id) == "RUNNING"
+
+
+def test_one_whose_env_names_our_run_under_another_name_is_left_alone(desk: Desk) -> None:
+    journal, _ = desk.over()
+    for name in ("rpd-job-ffffffffffffffffffffffffff-a1", "mine"):
+        other = desk.rent(name, journal.stem)
+        desk.gc()
+        assert desk.status(other.id) == "RUNNING", name
+
+
+def test_one_that_the_run_keeps_stopped_and_somebody_started_is_stopped_again(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    desk.cloud().start(pod)
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(pod), desk.kinds(journal)) == (0, "EXITED", ["storage"])
+    assert "stopped by id" in done["runs"][0]["result"]
+
+
+def test_one_that_was_handed_over_is_not_its_first_run_s(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    desk.append(
+        journal,
+        HandedOver(
+            past.pod_name_in(journal),
+            "job-20300101T000000Z-aaaaaa",
+            "/elsewhere",
+            (DebtChange(past.pod_name_in(journal), "storage", "close", proof="handed over"),),
+        ),
+    )
+    desk.cloud().start(pod)
+    assert desk.gc()["runs"] == []
+    assert desk.status(pod) == "RUNNING"
+
+
+def test_nothing_is_done_about_a_pod_of_a_run_that_is_written_to_now(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    desk.cloud().start(pod)
+    with desk.reopened(journal):
+        desk.gc()
+        assert desk.status(pod) == "RUNNING"
+
+
+# A journal that cannot be driven.
+
+
+def test_what_a_damaged_journal_names_is_stopped_and_not_deleted(desk: Desk) -> None:
+    journal, pod = desk.died()
+    stranger = desk.rent("rpd-job-ffffffffffffffffffffffffff-a1", "job-20200101T000000Z-aaaaaa")
+    desk.damage(journal)
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(pod), desk.status(stranger.id)) == (0, "EXITED", "RUNNING")
+
+
+def test_what_a_damaged_journal_names_and_another_owes_is_the_other_s(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    name = past.pod_name_in(journal)
+    with desk.open("next") as following:
+        following.append(Left("it goes on", 75))
+        following.append(past.debt_of(name))
+        desk.damage(journal)
+        desk.cloud().start(pod)
+        desk.gc()
+    assert desk.status(pod) == "RUNNING"
+
+
+def test_a_damaged_journal_in_debt_is_not_done_while_its_cloud_is_silent(desk: Desk) -> None:
+    journal, _ = desk.died()
+    desk.gc(act=False)
+    desk.damage(journal)
+    desk.cloud().broken = breaks("list")
+    for act in (False, True):
+        done = desk.gc(act=act)
+        assert (done["exit_code"], len(done["runs"])) == (8, 1)
+    assert "cannot be reached" in done["runs"][0]["result"]
+
+
+# Pods of others.
+
+
+def test_others_are_shown_and_stopped_only_where_a_person_names_them(desk: Desk) -> None:
+    desk.over()
+    first = desk.rent("rpd-far-ffffffffffffffffffffffffff-a1", "far-20200101T000000Z-aaaaaa")
+    second = desk.rent("rpd-far-gggggggggggggggggggggggggg-a1", "far-20200101T000000Z-bbbbbb")
+    desk.rent("my-own-pod", None)
+    done = desk.gc(stopped=True)
+    assert (done["exit_code"], names(done["foreign"])) == (0, [first.id, second.id])
+    assert done["foreign"][0]["owner"] == "me@here"
+    plan = desk.gc(act=False, adopt=(first.id,))
+    assert (plan["exit_code"], desk.status(first.id)) == (0, "RUNNING")
+    done = desk.gc(adopt=(first.id,))
+    assert (done["exit_code"], desk.status(first.id), desk.status(second.id)) == (0, "EXITED", "RUNNING")
+    assert names(desk.gc()["foreign"]) == [second.id]
+
+
+def test_what_is_no_pod_of_others_is_not_adopted(desk: Desk) -> None:
+    desk.over()
+    mine = desk.rent("my-own-pod", None)
+    with desk.open("live") as live:
+        pod = desk.rent(past.pod_name(live), live.run_id)
+        past.rented(live, pod.id)
+        for pod_id in (mine.id, pod.id, "nosuch"):
+            done = desk.gc(adopt=(pod_id,))
+            assert done["exit_code"] == 8
+            assert f"--adopt {pod_id}: no pod of others" in desk.notes[-1]
+        assert (desk.status(mine.id), desk.status(pod.id)) == ("RUNNING", "RUNNING")
+
+
+def test_one_that_was_to_be_adopted_and_could_not_be_stopped_is_exit_code_8(desk: Desk) -> None:
+    desk.over()
+    far = desk.rent("rpd-far-ffffffffffffffffffffffffff-a1", "far-20200101T000000Z-aaaaaa")
+    desk.cloud().plan("stop", *["ignored"] * 100)
+    done = desk.gc(adopt=(far.id,))
+    assert done["exit_code"] == 8
+    assert "still there" in done["foreign"][0]["result"]
+
+
+def test_runs_of_another_workflow_are_no_others(desk: Desk) -> None:
+    desk.died("mine")
+    desk.died("other")
+    assert desk.gc(workflow="mine")["foreign"] == []
+
+
+# Stopped pods.
+
+
+def test_stopped_pods_are_listed_with_their_price_and_deleted_only_on_request(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    for wanted in ({}, {"older_than_seconds": DAY}):
+        done = desk.gc(**wanted)
+        assert (done["exit_code"], desk.status(pod), desk.kinds(journal)) == (0, "EXITED", ["storage"])
+        assert done["stopped"][0]["usd_per_month"] == done["stopped_usd_per_month"] == 2.04
+    assert desk.gc(act=False, stopped=True)["stopped"][0]["result"] is None
+    assert desk.status(pod) == "EXITED"
+    done = desk.gc(stopped=True)
+    assert (done["exit_code"], desk.status(pod), desk.debts(journal)) == (0, "TERMINATED", [])
+    assert (done["stopped"][0]["is_released"], done["stopped_usd_per_month"]) == (True, 0.0)
+
+
+def test_an_age_is_held_against_the_last_record(desk: Desk) -> None:
+    _, old = desk.over("old", kept=True)
+    desk.clock.advance(2 * DAY)
+    _, young = desk.over("young", kept=True)
+    desk.clock.advance(DAY)
+    done = desk.gc(older_than_seconds=2 * DAY)
+    assert (done["exit_code"], desk.status(old), desk.status(young)) == (0, "TERMINATED", "EXITED")
+    assert [row["workflow"] for row in done["stopped"]] == ["old", "young"]
+
+
+def test_an_age_counts_where_both_are_given(desk: Desk) -> None:
+    _, young = desk.over(kept=True)
+    desk.gc(stopped=True, older_than_seconds=DAY)
+    assert desk.status(young) == "EXITED"
+
+
+def test_one_of_a_run_that_is_not_over_is_not_deleted_with_the_rest(desk: Desk) -> None:
+    with desk.open("parked") as journal:
+        pod = desk.rent(past.pod_name(journal), journal.run_id)
+        past.parked(journal, pod.id)
+    desk.cloud().stop(pod.id)
+    done = desk.gc(stopped=True, older_than_seconds=0.0)
+    assert (desk.status(pod.id), done["stopped"][0]["is_over"]) == ("EXITED", False)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize("is_worth", [True, False])
+def test_only_what_no_further_try_brings_here_is_left_there(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, waits: bool, is_worth: bool
+) -> None:
+    _, pod = desk.over(kept=True)
+    facts = types.SimpleNamespace(results_wait=waits, is_worth_fetching=is_worth)
+    monkeypatch.setattr(stopped, "facts_of", lambda _reading: facts)
+    is_left = waits and not is_worth
+    done = desk.gc(stopped=True)
+    assert desk.status(pod) == ("EXITED" if is_left else "TERMINATED")
+    assert done["stopped"][0]["holds_results"] is is_left
+
+
+def test_one_of_a_damaged_journal_is_not_deleted_with_the_rest(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    desk.gc()
+    desk.damage(journal)
+    desk.gc(stopped=True, older_than_seconds=0.0)
+    assert desk.status(pod) == "EXITED"
+
+
+def test_one_that_was_not_deleted_is_exit_code_8(desk: Desk) -> None:
+    journal, _ = desk.over(kept=True)
+    desk.cloud().plan("delete", *["ignored"] * 100)
+    done = desk.gc(stopped=True)
+    assert (done["exit_code"], desk.kinds(journal)) == (8, ["storage"])
+    assert "still there" in done["stopped"][0]["result"]
+
+
+# One signal.
+
+
+def test_a_signal_before_anything_was_done_names_what_is_owed(desk: Desk) -> None:
+    _, pod = desk.died()
+    cloud = desk.cloud()
+    desk.signal_at_first_call(cloud, Request("interrupt", "SIGINT"))
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(pod)) == (8, "RUNNING")
+    assert "interrupted" in done["runs"][0]["result"]
+
+
+def test_a_signal_where_nothing_is_owed(desk: Desk) -> None:
+    desk.over()
+    desk.signal_at_first_call(desk.cloud(), Request("terminate", "SIGTERM"))
+    assert desk.gc()["exit_code"] == 143
+
+
+# A copy of the state home.
+
+
+def test_a_copy_leaves_to_the_original_what_it_drives(desk: Desk) -> None:
+    with desk.open() as journal:
+        pod = desk.rent(past.pod_name(journal), journal.run_id)
+        past.rented(journal, pod.id)
+        desk.copy_home()
+        done = desk.gc()
+        assert (done["exit_code"], desk.status(pod.id)) == (0, "RUNNING")
+        assert f"drives its original {journal.path}" in done["runs"][0]["result"]
+
+
+def test_a_copy_names_what_its_original_owes_and_who_can_release_it(desk: Desk) -> None:
+    journal, pod = desk.died()
+    first = desk.home
+    desk.copy_home()
+    before = journal.read_bytes()
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(pod), journal.read_bytes()) == (8, "RUNNING", before)
+    assert done["runs"][0]["next"] == f"RPD_HOME={first} rpd gc --yes"
+    assert done["runs"][0]["usd_per_hour"] == past.RATE
+    desk.at_home(first)
+    assert desk.gc()["exit_code"] == 0
+    desk.copy_home(anew=False)
+    done = desk.gc()
+    assert (done["exit_code"], done["runs"][0]["is_done"]) == (0, True)
+
+
+def test_a_copy_whose_original_is_gone_is_the_journal(desk: Desk) -> None:
+    journal, pod = desk.died()
+    first = desk.home
+    desk.copy_home()
+    shutil.rmtree(first)
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(pod)) == (0, "TERMINATED")
+    assert desk.debts(desk.home / journal.relative_to(first)) == []
+    assert not first.exists()
+
+
+def test_a_copy_touches_no_pod_that_the_original_has_handed_over(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    desk.copy_home()
+    desk.cloud().start(pod)
+    done = desk.gc(stopped=True)
+    assert (done["runs"], done["stopped"], desk.status(pod)) == ([], [], "RUNNING")
+    assert desk.kinds(journal) == ["storage"]
+
+
+def test_nothing_is_written_by_a_copy(desk: Desk) -> None:
+    journal, pod = desk.died()
+    desk.copy_home()
+    copied = desk.only_journal()
+    before = {path: path.read_bytes() for path in (journal, copied)}
+    with pytest.raises(Exception, match="is a copy of") as caught:
+        desk.ends(copied.stem, "cancel")
+    assert f"RPD_HOME={journal.parents[2]} rpd cancel" in str(getattr(caught.value, "hint", ""))
+    assert {path: path.read_bytes() for path in before} == before
+    assert desk.status(pod) == "RUNNING"
+    assert not emergency_path(desk.home, copied.stem).exists()

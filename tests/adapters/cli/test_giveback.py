@@ -1,0 +1,356 @@
+"""Giving one pod back outside a run's loop: what proves it, and what is not believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rpd.adapters.cli import giveback, unrecorded
+from rpd.adapters.cli.giveback import StillThere, delete_and_prove, delete_pod, stop_and_prove, stop_owed
+from rpd.adapters.cli.release import How, moment, release_run
+from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.local.patience import Patience
+from rpd.adapters.local.signals import LeaveNow
+from rpd.adapters.report.inspection import facts_of
+from rpd.engine.errors import Interrupted, Refused, Unavailable, UserError
+from rpd.journal.errors import JournalUnwritable
+from rpd.journal.lock import holder
+from rpd.journal.reader import read
+from rpd.journal.records import Body, Intent, Outcome
+from rpd.states.faults import Fault
+from tests.adapters.cli.desk import FIRST, SECOND, SILENCE, Desk, breaks
+from tests.fakes import past
+
+INTERVAL = 30.0
+
+
+def looks(desk: Desk) -> list[float]:
+    """When the pod is looked at, from here on."""
+    seen: list[float] = []
+    cloud = desk.cloud()
+    get = cloud.get
+
+    def noted(pod_id: str):  # type: ignore[no-untyped-def]
+        seen.append(desk.clock.real)
+        return get(pod_id)
+
+    cloud.get = noted  # type: ignore[method-assign]
+    return seen
+
+
+@pytest.fixture
+def pod(desk: Desk) -> str:
+    return desk.rent("rpd-job-0-a1", "job-1").id
+
+
+# The proof.
+
+
+@pytest.mark.parametrize("interval", [0.01, 0.5, 30.0])
+@pytest.mark.parametrize("prove", [delete_and_prove, stop_and_prove])
+def test_three_looks_and_the_time_between_them(
+    desk: Desk, pod: str, prove: Callable[..., str], interval: float
+) -> None:
+    seen = looks(desk)
+    proof = prove(desk.cloud(), pod, interval)
+    assert len(seen) >= 3
+    assert interval <= seen[-1] - seen[0] <= interval * 2.0 + 1.0
+    assert f"seen {len(seen)} times over {seen[-1] - seen[0]:.1f} s" in proof
+
+
+def test_a_pod_that_shows_again_begins_the_proof_anew(desk: Desk, pod: str) -> None:
+    cloud, clock = desk.cloud(), desk.clock
+    clock.after(20.0, lambda: cloud.pods.update({pod: cloud._make(cloud.pods[pod].order)}))
+    seen = looks(desk)
+    delete_and_prove(cloud, pod, INTERVAL)
+    assert desk.status(pod) == "TERMINATED"
+    assert seen[-1] >= 20.0 + INTERVAL
+
+
+def test_a_look_that_fails_begins_the_proof_anew(desk: Desk, pod: str) -> None:
+    cloud = desk.cloud()
+    cloud.plan("get", "work", "work", SILENCE)
+    seen = looks(desk)
+    proof = delete_and_prove(cloud, pod, INTERVAL)
+    assert len(seen) >= 6
+    assert f"over {seen[-1] - seen[3]:.1f} s" in proof
+    assert seen[-1] - seen[3] >= INTERVAL
+
+
+def test_what_is_stopped_is_not_deleted(desk: Desk, pod: str) -> None:
+    desk.cloud().plan("delete", *["ignored"] * 100)
+    desk.cloud().halt(desk.cloud().pods[pod])
+    with pytest.raises(StillThere):
+        delete_and_prove(desk.cloud(), pod, 0.5)
+
+
+def test_what_is_gone_needs_no_stop(desk: Desk, pod: str) -> None:
+    desk.cloud().delete(pod)
+    desk.cloud().plan("stop", "ignored")
+    cloud = desk.cloud()
+    cloud.stop = lambda pod_id: None  # type: ignore[method-assign]
+    assert "stopped by id" in stop_and_prove(cloud, pod, 0.5)
+
+
+def test_one_that_computes_on_is_told_again_until_it_obeys(desk: Desk, pod: str) -> None:
+    desk.cloud().plan("delete", "ignored", "ignored", "ignored", "work")
+    delete_and_prove(desk.cloud(), pod, 0.5)
+    assert desk.status(pod) == "TERMINATED"
+
+
+def test_one_that_never_obeys_is_said_to_be_there(desk: Desk, pod: str) -> None:
+    desk.cloud().plan("stop", *["ignored"] * 1000)
+    seen = looks(desk)
+    with pytest.raises(StillThere, match=pod):
+        stop_and_prove(desk.cloud(), pod, 0.5)
+    assert len(seen) == 30
+
+
+@pytest.mark.parametrize("call", ["delete", "get"])
+def test_a_cloud_that_does_not_answer_is_left(desk: Desk, pod: str, call: str) -> None:
+    desk.cloud().broken = breaks(call)
+    before = desk.cloud().calls
+    with pytest.raises(Unavailable):
+        delete_and_prove(desk.cloud(), pod, 0.5)
+    assert desk.cloud().calls - before == (5 if call == "delete" else 10)
+
+
+def test_troubles_that_pass_do_no_harm(desk: Desk, pod: str) -> None:
+    desk.cloud().plan("delete", SILENCE, "ambiguous", "nothing", SILENCE)
+    delete_and_prove(desk.cloud(), pod, 0.5)
+    assert desk.status(pod) == "TERMINATED"
+
+
+def test_a_refusal_ends_it(desk: Desk, pod: str) -> None:
+    desk.cloud().broken = {"delete": Refused("no", reason=Fault.KEY_REFUSED)}
+    with pytest.raises(Refused):
+        delete_and_prove(desk.cloud(), pod, 0.5)
+
+
+def test_a_signal_ends_it(desk: Desk, pod: str) -> None:
+    patience = Patience()
+    desk.cloud().plan("get", lambda: patience.leave(LeaveNow("interrupted", 130)))
+    with pytest.raises(Interrupted, match="interrupted"):
+        delete_and_prove(desk.cloud(), pod, 0.5, patience)
+
+
+# What it writes.
+
+
+def give(desk: Desk, journal: Path, pod_id: str, name: str) -> str:
+    opened = read(journal).opened
+    assert opened is not None
+    return delete_pod(journal, recorded_access(opened.cloud), desk.cloud(), pod_id, name, command="test")
+
+
+def test_the_effect_has_its_intent_and_the_debt_its_proof(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    proof = give(desk, journal, pod, past.pod_name_in(journal))
+    intent, outcome = [each.body for each in read(journal).records[-2:]]
+    assert isinstance(intent, Intent)
+    assert isinstance(outcome, Outcome)
+    assert (intent.opid, intent.args, outcome.opid, outcome.status) == (
+        outcome.opid,
+        {"pod_id": pod},
+        intent.opid,
+        "ok",
+    )
+    assert [(debt.change, debt.kind, debt.proof) for debt in outcome.debts] == [("close", "storage", proof)]
+    assert holder(journal) is None
+
+
+def test_a_failure_is_written_and_closes_nothing(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    desk.cloud().broken = breaks("delete")
+    with pytest.raises(Unavailable):
+        give(desk, journal, pod, past.pod_name_in(journal))
+    outcome = read(journal).records[-1].body
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.debts, desk.kinds(journal)) == ("failed", (), ["storage"])
+
+
+def test_a_pod_of_that_name_with_another_id_closes_no_debt(desk: Desk) -> None:
+    journal, _ = desk.over(kept=True)
+    twin = desk.rent(past.pod_name_in(journal), journal.stem)
+    give(desk, journal, twin.id, past.pod_name_in(journal))
+    assert (desk.status(twin.id), desk.kinds(journal)) == ("TERMINATED", ["storage"])
+
+
+def test_a_pod_of_another_name_closes_no_debt(desk: Desk) -> None:
+    journal, _ = desk.over(kept=True)
+    other = desk.rent("rpd-job-other-a2", journal.stem)
+    give(desk, journal, other.id, "rpd-job-other-a2")
+    assert desk.kinds(journal) == ["storage"]
+
+
+def test_what_the_loop_cannot_give_back_is_stopped_and_its_disk_is_owed(desk: Desk) -> None:
+    journal, pod = desk.died()
+    reading = read(journal)
+    assert reading.opened is not None
+    written: list[Body] = []
+    stop_owed(written.append, recorded_access(reading.opened.cloud), desk.cloud(), facts_of(reading))
+    assert desk.status(pod) == "EXITED"
+    outcome = written[-1]
+    assert isinstance(outcome, Outcome)
+    changes = [(each.kind, each.change, each.usd_per_hour) for each in outcome.debts]
+    assert changes == [("compute", "close", None), ("storage", "open", pytest.approx(10 * 0.20 / 730, rel=0.05))]
+    assert all(each.key == past.pod_name_in(journal) for each in outcome.debts)
+
+
+def test_what_is_not_owed_is_not_stopped_with_it(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    desk.cloud().start(pod)
+    reading = read(journal)
+    assert reading.opened is not None
+    written: list[Body] = []
+    stop_owed(written.append, recorded_access(reading.opened.cloud), desk.cloud(), facts_of(reading))
+    assert (desk.status(pod), written) == ("RUNNING", [])
+
+
+# Where nothing can be written.
+
+
+def full_disk(_path: Path, _access: object, _command: str) -> None:
+    raise JournalUnwritable("no room", hint="make room")
+
+
+def unwritable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rpd.adapters.cli import resume
+
+    monkeypatch.setattr(resume, "open_journal", full_disk)
+    monkeypatch.setattr(giveback, "open_journal", full_disk)
+    assert desk.home.exists()
+
+
+def test_gc_stops_what_it_cannot_write_down(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, pod = desk.died()
+    unwritable(desk, monkeypatch)
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(pod), desk.kinds(journal)) == (8, "EXITED", ["compute"])
+    assert "no record of it was written" in done["runs"][0]["result"]
+    assert done["runs"][0]["pod_status"] == "EXITED"
+    assert "make room" in done["runs"][0]["next"]
+
+
+@pytest.mark.parametrize("state", ["launch", "monitor"])
+def test_gc_does_not_stop_a_job_that_may_run(desk: Desk, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    with desk.open() as journal:
+        pod = desk.rent(past.pod_name(journal), journal.run_id)
+        past.launched(journal, pod.id, state)
+    unwritable(desk, monkeypatch)
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(pod.id)) == (8, "RUNNING")
+    assert f"rpd cancel {journal.run_id}" in done["runs"][0]["next"]
+
+
+def stopped_without(desk: Desk, journal: Path) -> unrecorded.Stopped:
+    opened = read(journal).opened
+    assert opened is not None
+    return unrecorded.stop_unrecorded(journal, recorded_access(opened.cloud), "rpd cancel", Patience())
+
+
+def test_pods_that_only_the_list_knows_are_stopped_too(desk: Desk) -> None:
+    """A create whose answer was lost."""
+    with desk.open() as journal:
+        pod = desk.rent(past.pod_name(journal), journal.run_id)
+        past.ordered(journal)
+    done = stopped_without(desk, journal.path)
+    assert (desk.status(pod.id), done.is_at_rest) == ("EXITED", True)
+
+
+def test_a_pod_that_is_not_listed_is_not_proved_stopped(desk: Desk) -> None:
+    with desk.open() as journal:
+        past.ordered(journal)
+    assert stopped_without(desk, journal.path) == unrecorded.Stopped((), is_at_rest=False)
+
+
+@pytest.mark.parametrize("call", ["list", "stop"])
+def test_one_that_cannot_be_stopped_is_said(desk: Desk, call: str) -> None:
+    journal, pod = desk.died()
+    desk.cloud().broken = breaks(call)
+    done = stopped_without(desk, journal)
+    assert not done.is_at_rest
+    assert any("no whole answer" in each for each in done.told)
+    assert desk.status(pod) == ("EXITED" if call == "list" else "RUNNING")
+
+
+def test_what_another_run_owes_is_not_stopped(desk: Desk) -> None:
+    journal, pod = desk.died()
+    with desk.open("next") as following:
+        following.append(past.debt_of(past.pod_name_in(journal)))
+    done = stopped_without(desk, journal)
+    assert (desk.status(pod), done.told, done.is_at_rest) == ("RUNNING", (), True)
+
+
+# `rpd release` and `rpd cancel`.
+
+
+def test_release_of_a_run_that_is_over_deletes_only_on_a_clear_word(desk: Desk) -> None:
+    journal, pod = desk.over(kept=True)
+    for how in (How(), How("stop")):
+        with pytest.raises(UserError, match="is stopped and keeps 10 GB"):
+            release_run(journal.stem, how, state_file=None, as_json=True)
+    with pytest.raises(UserError, match="nothing to keep up"):
+        release_run(journal.stem, How("preserve", until=9e9), state_file=None, as_json=True)
+    assert (desk.status(pod), desk.kinds(journal)) == ("EXITED", ["storage"])
+    assert release_run(journal.stem, How("delete"), state_file=None, as_json=True) == 0
+    assert (desk.status(pod), desk.debts(journal)) == ("TERMINATED", [])
+
+
+def test_release_of_a_run_that_owes_nothing(desk: Desk) -> None:
+    journal, _ = desk.over()
+    before = journal.read_bytes()
+    assert release_run(journal.stem, How("delete"), state_file=None, as_json=True) == 0
+    assert journal.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["cancel", "release"])
+def test_a_command_for_one_run_waits_longer_and_is_bounded_too(desk: Desk, what: str) -> None:
+    journal, pod = desk.died()
+    desk.cloud().plan("delete", "work")
+    desk.cloud().broken = breaks("list")
+    begun = desk.clock.real
+    assert desk.ends(journal.stem, what) == 8
+    assert desk.kinds(journal) == ["compute"]
+    assert 900.0 <= desk.clock.real - begun <= 1000.0
+    assert desk.status(pod) == "TERMINATED"
+    desk.cloud().broken = {}
+    assert desk.ends(journal.stem, what) == 0
+    assert desk.debts(journal) == []
+
+
+@pytest.mark.parametrize("calls", [("list",), ("delete",), ("get", "delete", "list")])
+def test_gc_leaves_a_cloud_that_answers_in_part(desk: Desk, calls: tuple[str, ...]) -> None:
+    """A delete was accepted and only the survey fails; or the other way round."""
+    journal, _ = desk.died()
+    desk.cloud().plan("list", "work")
+    desk.gc(act=False)
+    desk.cloud().broken = breaks(*calls)
+    begun = desk.clock.real
+    done = desk.gc()
+    assert (done["exit_code"], desk.kinds(journal)) == (8, ["compute"])
+    assert desk.clock.real - begun <= 75.0
+    assert "has not answered" in done["runs"][0]["result"]
+    assert FIRST in done["unreachable"][0]
+    assert SECOND not in str(done)
+
+
+def test_moments_and_contradictions() -> None:
+    assert moment("2h", 1000.0) == 8200.0
+    assert moment("1970-01-01T01:00:00Z", 1000.0) == 3600.0
+    for over in ("1970-01-01T01:00:00Z", "1970-01-01T00:59:00Z"):
+        with pytest.raises(UserError, match="is over"):
+            moment(over, 3600.0)
+    for words in (
+        {"stop": True, "delete": True},
+        {"stop": True, "mode": "delete"},
+        {"delete": True, "mode": "preserve"},
+    ):
+        with pytest.raises(UserError, match="contradict"):
+            How.told(**{"stop": False, "delete": False, "keep_until": None, "mode": None, **words})  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="not known"):
+        How.told(stop=False, delete=False, keep_until=None, mode="destroy")
+    assert How.told(stop=False, delete=True, keep_until=None, mode=None).detail == {"how": "delete"}
+    assert How.told(stop=False, delete=False, keep_until=None, mode=None).detail == {}
