@@ -11,6 +11,7 @@ from rpd.adapters.forensics.reconciliation import Estimate, Line, estimates, rec
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, recorded_access
 from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import duration, money, one_line, utc
 from rpd.adapters.runpod.billing import PodBill, pod_bill
@@ -56,22 +57,23 @@ def _reconciled(inspection: Inspection) -> list[Line]:
     if not found:
         return []
     access = recorded_access(facts.opened.cloud)
-    require_own_account(facts, access)
+    control = ProcessControl(patience=Patience(ANSWER_SECONDS))
+    require_own_account(facts, access, control.patience)
     lines = []
     for each in found:
-        bill, problem = _bill(each, facts, access)
+        bill, problem = _bill(each, facts, access, control)
         lines.append(reconcile(each, bill, now.wall, problem=problem))
     return lines
 
 
-def _bill(estimate: Estimate, facts: Facts, access: Access) -> tuple[PodBill | None, str]:
+def _bill(estimate: Estimate, facts: Facts, access: Access, control: ProcessControl) -> tuple[PodBill | None, str]:
     """What is booked, or why it cannot be known. Asked for from the run's beginning on: without that, the books show
     the last 30 days only."""
     from rpd.adapters.wiring import client_for
 
     since = utc(facts.started.wall - BEFORE_SECONDS) if facts.started is not None else None
     try:
-        return pod_bill(client_for(access, ProcessControl()), estimate.pod_id, since=since), ""
+        return pod_bill(client_for(access, control), estimate.pod_id, since=since), ""
     except RpdError as error:
         return None, error.message
 

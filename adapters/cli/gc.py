@@ -17,7 +17,7 @@ from rpd.adapters.cli.runs import note_strays
 from rpd.adapters.cli.stopped import Stopped, stopped_page
 from rpd.adapters.cli.suspects import AT_REST
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.patience import GC_SECONDS, Patience
+from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.local.side_by_side import side_by_side
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.report.words import money, one_line, rate
@@ -25,7 +25,7 @@ from rpd.journal.index import Entry, Index
 from rpd.states.exits import Exit
 
 
-def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float = GC_SECONDS) -> int:
+def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float = ANSWER_SECONDS) -> int:
     """Exit code 8 while a job that was spared is alive or a debt is open; else 0. A cloud that does not answer for
     `seconds` is left; the first signal ends it all (130 or 143 where nothing is owed)."""
     index = Index(state_home())

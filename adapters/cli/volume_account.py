@@ -15,6 +15,7 @@ from rpd.adapters.cli import output
 from rpd.adapters.local.clouds import chosen_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.volume_users import VolumeUsers, Workflow, cloud_mark
 from rpd.adapters.report.words import money, one_line, plural
 from rpd.adapters.runpod.errors import HINTS
@@ -71,14 +72,15 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class VolumeAccount:
-    """An account as `--sandbox`, the environment and the settings name it. Its reads raise UserError."""
+    """An account as `--sandbox`, the environment and the settings name it. Its reads raise UserError, also when the
+    cloud does not answer within `patience`."""
 
-    def __init__(self, *, use_sandbox: bool) -> None:
+    def __init__(self, *, use_sandbox: bool, patience: Patience | None = None) -> None:
         from rpd.adapters.wiring import cloud_for
 
         self.home = state_home()
         self.access = chosen_access(self.home, use_sandbox=use_sandbox)
-        self.control = ProcessControl()
+        self.control = ProcessControl(patience=patience)
         self.cloud = cloud_for(self.access, self.control)
         self.mark = cloud_mark(self.access.as_recorded(""))
         self.users = VolumeUsers(self.home, self.access.as_recorded(""))

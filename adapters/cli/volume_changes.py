@@ -17,6 +17,7 @@ from rpd.adapters.cli.volume_account import (
     told_of,
     workflow_words,
 )
+from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.report.words import one_line
 from rpd.adapters.runpod.orders import LARGEST_NETWORK_VOLUME_GB
 from rpd.adapters.runpod.wire import Volume
@@ -29,7 +30,7 @@ LOOKS = 4
 
 def grow_volume(word: str, size_gb: int, *, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0 when it has that size."""
-    account = VolumeAccount(use_sandbox=use_sandbox)
+    account = VolumeAccount(use_sandbox=use_sandbox, patience=Patience(ANSWER_SECONDS))
     row = account.find(word, f"rpd volumes grow{account.words} VOLUME --size-gb {size_gb}")
     before = row.volume
     if before.size is not None and size_gb < before.size:
@@ -79,7 +80,7 @@ def _grown(account: VolumeAccount, volume: Volume, size_gb: int) -> Volume:
 
 def delete_volume(word: str, *, yes: bool, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0 when it is gone; 8 when it still bills, or may."""
-    account = VolumeAccount(use_sandbox=use_sandbox)
+    account = VolumeAccount(use_sandbox=use_sandbox, patience=Patience(ANSWER_SECONDS))
     command = "rpd volumes delete" + account.words
     row = account.find(word, f"{command} VOLUME")
     _require_unused(account, row)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.volume_account import Row, VolumeAccount
+from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.report.table import Column, table, terminal_width
 from rpd.adapters.report.words import money, plural
 from rpd.states import cost
@@ -13,7 +14,7 @@ from rpd.states import cost
 
 def list_volumes(*, use_sandbox: bool, as_json: bool) -> int:
     """Print them. Exit code 0, also when there are none."""
-    account = VolumeAccount(use_sandbox=use_sandbox)
+    account = VolumeAccount(use_sandbox=use_sandbox, patience=Patience(ANSWER_SECONDS))
     rows = account.rows()
     total = sum(row.usd_per_month or 0.0 for row in rows)
     unpriced = [row for row in rows if row.usd_per_month is None]

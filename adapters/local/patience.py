@@ -14,7 +14,7 @@ from rpd.adapters.local.signals import LeaveNow
 from rpd.engine.ports import Request
 from rpd.states.exits import Exit
 
-GC_SECONDS = 60.0
+ANSWER_SECONDS = 60.0
 """For one cloud among several, and for commands that only look."""
 OWN_SECONDS = 900.0
 """For a person who wants one run to end: as long as a cloud that answers and does not let go is asked again."""
