@@ -308,6 +308,9 @@ def test_one_of_a_damaged_journal_is_not_deleted_with_the_rest(desk: Desk) -> No
     desk.damage(journal)
     desk.gc(stopped=True, older_than_seconds=0.0)
     assert desk.status(pod) == "EXITED"
+    journal.unlink()  # it is remembered that it was over
+    done = desk.gc(stopped=True, older_than_seconds=0.0)
+    assert (done["stopped"][0]["is_over"], desk.status(pod)) == (False, "EXITED")
 
 
 def test_one_that_was_not_deleted_is_exit_code_8(desk: Desk) -> None:
@@ -383,6 +386,13 @@ def test_a_copy_touches_no_pod_that_the_original_has_handed_over(desk: Desk) -> 
     done = desk.gc(stopped=True)
     assert (done["runs"], done["stopped"], desk.status(pod)) == ([], [], "RUNNING")
     assert desk.kinds(journal) == ["storage"]
+
+
+def test_a_copy_touches_no_pod_of_a_run_that_was_over_when_it_was_made(desk: Desk) -> None:
+    journal, _ = desk.over()
+    desk.copy_home()
+    late = desk.rent(past.pod_name_in(journal), journal.stem)
+    assert (desk.gc()["runs"], desk.status(late.id)) == ([], "RUNNING")
 
 
 def test_nothing_is_written_by_a_copy(desk: Desk) -> None:

@@ -20,7 +20,7 @@ from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.journal.records import Body, Intent, Outcome
 from rpd.states.faults import Fault
-from tests.adapters.cli.desk import FIRST, SECOND, SILENCE, Desk, breaks
+from tests.adapters.cli.desk import FIRST, SECOND, SILENCE, Desk, Patiently, breaks
 from tests.fakes import past
 
 INTERVAL = 30.0
@@ -58,6 +58,14 @@ def test_three_looks_and_the_time_between_them(
     assert len(seen) >= 3
     assert interval <= seen[-1] - seen[0] <= interval * 2.0 + 1.0
     assert f"seen {len(seen)} times over {seen[-1] - seen[0]:.1f} s" in proof
+
+
+def test_looks_that_come_too_soon_prove_nothing_sooner(desk: Desk, pod: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Patiently, "wait", lambda _control, seconds: desk.clock.advance(seconds / 10.0))
+    seen = looks(desk)
+    delete_and_prove(desk.cloud(), pod, INTERVAL)
+    assert len(seen) > 10
+    assert seen[-1] - seen[0] >= INTERVAL
 
 
 def test_a_pod_that_shows_again_begins_the_proof_anew(desk: Desk, pod: str) -> None:
