@@ -308,7 +308,13 @@ def test_one_of_a_damaged_journal_is_not_deleted_with_the_rest(desk: Desk) -> No
     desk.damage(journal)
     desk.gc(stopped=True, older_than_seconds=0.0)
     assert desk.status(pod) == "EXITED"
-    journal.unlink()  # it is remembered that it was over
+
+
+def test_one_whose_journal_is_gone_is_not_deleted_with_the_rest(desk: Desk) -> None:
+    """It is remembered that its run was over, and that is all that is known."""
+    journal, pod = desk.over(kept=True)
+    desk.gc()
+    journal.unlink()
     done = desk.gc(stopped=True, older_than_seconds=0.0)
     assert (done["stopped"][0]["is_over"], desk.status(pod)) == (False, "EXITED")
 
