@@ -13,7 +13,9 @@ from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_offline, offline_seconds
 from rpd.states.policy import is_over_price_cap, price_cap, profile_poll
+from rpd.states.sweep import look_over
 from rpd.states.tries import Tries
+from rpd.states.twin import is_unsurveyed
 from rpd.states.world import World
 
 SYSTEM_LOG_AFTER_SECONDS = 60.0
@@ -90,6 +92,9 @@ def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
     logged = facts.tried(Op.READ_SYSTEM_LOG).at
     if waited > SYSTEM_LOG_AFTER_SECONDS and (logged is None or elapsed(logged, now) > SYSTEM_LOG_AFTER_SECONDS):
         return Look(Op.READ_SYSTEM_LOG, look_at_pod(facts))
+    survey = look_over(facts, now) if is_unsurveyed(facts, now) else None
+    if survey is not None:  # beside the boot, which it does not delay
+        return survey
     what = _awaited(facts, pod)
     return Wait(pause - elapsed(looked, now), what, now.wall + boot_seconds_left(facts, now))
 

@@ -49,7 +49,8 @@ class Span(msgspec.Struct):
 
 
 class PodFacts(msgspec.Struct):
-    """One attempt to rent: from its create intent on. `name` is its birth name, unique to the attempt."""
+    """One attempt to rent: from its create intent on. `name` is its birth name, unique to the attempt; that of a twin
+    is followed by its id."""
 
     name: str
     attempt: int
@@ -75,6 +76,7 @@ class PodFacts(msgspec.Struct):
     )
     released_at: Stamp | None = None
     taken: Paused | None = None  # rented by an earlier run, and taken up paused
+    twin_of: str | None = None  # birth name of the pod that the same create has made; nothing is ever done in this one
     is_unwanted: bool = False  # taken up only to be deleted
     was_used: bool = False  # something of this run was done in it
     holds_lost: bool = False  # a launch that was lost may have left something there
@@ -188,6 +190,7 @@ class Facts(msgspec.Struct):
     reason_text: str | None = None  # what the move said that brought it
 
     release_since: Stamp | None = None
+    surveyed: Stamp | None = None  # when this process last saw the whole account
     clean_surveys: int = 0
     clean_since: Stamp | None = None
     release_proved: bool = False

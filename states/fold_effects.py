@@ -95,6 +95,8 @@ def _released(facts: Facts, outcome: Outcome, at: Stamp, how: str) -> None:
         facts.key_refused_since = None
         for pod in facts.pods.values():
             if pod.id == pod_id:
+                if pod.released_as == how and pod.spans and pod.spans[-1].until == pod.released_at:
+                    pod.spans[-1].until = at  # it was told before, and went on
                 pod.released_as, pod.released_at = how, at
                 close_spans(pod, at)
     elif outcome.reason in KEY_FAULTS:

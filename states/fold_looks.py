@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Observation, Stamp
-from rpd.states.facts import Facts, Span, close_spans
+from rpd.states.facts import Facts, Found, Span, close_spans
 from rpd.states.faults import Fault
 from rpd.states.names import Op
 from rpd.states.outage import is_unreached
 from rpd.states.proof import count_survey
+from rpd.states.twin import note_twins
 from rpd.states.world import Claim, Greeting, Offer, Paused, Pod
 
 KEY_FAULTS = frozenset({Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED})
@@ -98,7 +99,10 @@ def _watched(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 
 def _surveyed(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    count_survey(facts, data, at)
+    found = msgspec.convert(data["found"], list[Found])
+    facts.surveyed = at
+    note_twins(facts, found, at)
+    count_survey(facts, found, at)
 
 
 def failed_look(facts: Facts, observation: Observation, at: Stamp) -> None:

@@ -88,6 +88,8 @@ def _enter_collect(facts: Facts, move: Transition, at: Stamp) -> None:
 def _enter_release(facts: Facts, move: Transition, at: Stamp) -> None:
     facts.release_since = at
     forget_surveys(facts)
+    # What was tried for a pod beside the one in hand counts no more.
+    facts.release_tries, facts.release_tried_since, facts.key_refused_since = 0, None, None
     if move.trigger == Trigger.POD_GONE and facts.pod is not None:
         close_spans(facts.pod, facts.pod.first_miss_at or at)
         facts.pod.is_gone = True
@@ -130,7 +132,11 @@ def resume(facts: Facts, at: Stamp) -> None:
     facts.problems = None
     if facts.collect_since is not None:
         facts.collect_since = at
+    facts.surveyed = None
     forget_surveys(facts)
+    for twin in facts.pods.values():
+        if twin.twin_of is not None:
+            twin.misses, twin.first_miss_at = 0, None
     pod = facts.pod
     if pod is not None:
         pod.misses, pod.first_miss_at, pod.refused_starts = 0, None, 0

@@ -16,7 +16,7 @@ from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
 from rpd.states.notice import budget_warning
 from rpd.states.outage import out_of_reach
 from rpd.states.policy import answer, is_protected, released_by, request_reason, request_why, used_up
-from rpd.states.sweep import decide_sweep
+from rpd.states.sweep import decide_alone, decide_sweep
 
 MISSES_MIN = 3
 WITH_POD = (*BEFORE_LAUNCH, *WITH_JOB, State.COLLECT)
@@ -67,6 +67,9 @@ def _detached(state: State, facts: Facts, now: Stamp) -> Decision | None:
     """Leave a job that runs; before that there is nothing to leave, and the wish waits."""
     if state is not State.MONITOR:
         return None
+    alone = decide_alone(facts, now, is_patient=False)
+    if alone is not None:
+        return alone
     who = released_by(facts, now)
     pod = facts.pod
     is_all = pod is not None and is_protected(facts) and set(facts.compute_debts) <= {pod.name}

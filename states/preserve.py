@@ -11,6 +11,8 @@ from rpd.states.call import look_at_pod, pack, pause_left, target
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import ENDINGS, Op, Outcome, Reason, State
 from rpd.states.policy import cost_cap, is_protected, spent_usd, usd_per_hour
+from rpd.states.sweep import decide_alone
+from rpd.states.twin import owed_twins
 from rpd.states.verdict import verdict
 from rpd.states.world import SwitchOrder
 
@@ -47,7 +49,7 @@ def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
     if 0 < look.failures < LOOKS_MAX:
         left = pause_left(facts, Op.READ_POD, now, first=0.5, cap=4.0)
         return Wait(left, f"the API ({look.error})") if left else Look(Op.READ_POD, look_at_pod(facts))
-    told = report.decide_telling(facts, now)
+    told = decide_alone(facts, now, is_patient=True) or report.decide_telling(facts, now)
     if told is not None:
         return told
     why = "the pod is kept up, as the config or a person said; its switch stops it"
@@ -69,7 +71,7 @@ def keep_until(facts: Facts, now: Stamp) -> float | None:
 def is_kept(facts: Facts, now: Stamp) -> bool:
     """Whether its pod is up by the config's or a person's word at this moment, the run being over but for that."""
     pod = facts.pod
-    is_over = facts.state is State.RELEASE and facts.closed_outcome is None
+    is_over = facts.state is State.RELEASE and facts.closed_outcome is None and not owed_twins(facts)
     return is_over and pod is not None and _can_stay(facts, pod) and now.wall < (pod.kept_until or 0.0)
 
 
@@ -89,7 +91,8 @@ def _affordable_seconds(facts: Facts, now: Stamp) -> float:
 
 def _can_stay(facts: Facts, pod: PodFacts) -> bool:
     is_up = pod.id is not None and not pod.is_gone and not pod.misses and not pod.is_seen_stopped
-    is_alone = set(facts.compute_debts) == {pod.name} and not any(each.is_unknown for each in facts.pods.values())
+    owed = set(facts.compute_debts) - {twin.name for twin in owed_twins(facts)}  # whose end is proved first
+    is_alone = owed == {pod.name} and not any(each.is_unknown for each in facts.pods.values())
     is_spared = pod.released_as is None and not facts.was_taken_over and not facts.results_wait
     is_reached = is_protected(facts) and facts.tried(Op.ARM_SWITCH).failures < TRIES_MAX
     return is_up and is_alone and is_spared and is_reached

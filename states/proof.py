@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 from rpd.engine.deadline import elapsed, remaining
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts, Found, Span
@@ -14,9 +10,9 @@ CLEAN_SURVEYS_MIN = 3
 """One 404 proves nothing for a young pod, and lists lag (docs/provider.md)."""
 
 
-def count_survey(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+def count_survey(facts: Facts, seen: list[Found], at: Stamp) -> None:
     """Fold one survey of the account: what is left of this run there, and whether that is now proved to be nothing."""
-    found = [pod for pod in msgspec.convert(data["found"], list[Found]) if _is_known(facts, pod)]
+    found = [pod for pod in seen if _is_known(facts, pod)]
     for pod in found:
         _know(facts, pod)
     left = tuple(pod for pod in found if not _is_as_wanted(facts, pod))

@@ -107,7 +107,7 @@ def _survey(facts: Facts, now: Stamp) -> Decision:
                 else "proof of release"
             )
             return Wait(pause - elapsed(looked, now), what)
-    return Look(Op.SURVEY, survey_args(facts))
+    return Look(Op.SURVEY, survey_args(facts, now))
 
 
 def _again_seconds(facts: Facts) -> float:
@@ -118,10 +118,13 @@ def _proved(facts: Facts, now: Stamp) -> Decision:
     proof = proof_text(facts, now)
     debts = [DebtChange(key, "compute", "close", proof=proof) for key in facts.compute_debts]
     pod = facts.pod
-    kept = pod is not None and pod.released_as == "stop" and not pod.is_gone
-    if pod is not None and kept and pod.name not in facts.storage_debts:
-        rate = cost.stopped_usd_per_hour(facts.volume_gb)
-        debts.append(DebtChange(pod.name, "storage", "open", usd_per_hour=round(rate, 6)))
+    kept = pod is not None and _is_kept(facts, pod.name)
+    rate = round(cost.stopped_usd_per_hour(facts.volume_gb), 6)
+    debts += [
+        DebtChange(name, "storage", "open", usd_per_hour=rate)
+        for name in facts.pods
+        if _is_kept(facts, name) and name not in facts.storage_debts
+    ]
     debts += [
         DebtChange(key, "storage", "close", proof=proof) for key in facts.storage_debts if not _is_kept(facts, key)
     ]

@@ -1,42 +1,97 @@
 """What every state with a pod shares: looking over the account for pods of this run that nobody asked for (a create
-whose answer was lost may still take effect), and giving pods back. One survey is one list call plus one read per known
-pod."""
+whose answer was lost may still take effect, and one that was answered may have made two), and giving pods back. One
+survey is one list call plus one read per known pod."""
 
 from __future__ import annotations
 
 import msgspec
 
-from rpd.engine.deadline import elapsed
-from rpd.engine.decision import Decision, Do, Look, Pending, Result
+from rpd.engine.deadline import elapsed, is_before
+from rpd.engine.decision import Decision, Do, Look, Pending, Result, Wait
 from rpd.engine.errors import Refused
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states.bounds import first_that_fit
 from rpd.states.call import pack, pause_left, pod_data
 from rpd.states.facts import Facts, Found
-from rpd.states.names import Op
+from rpd.states.names import Op, State
 from rpd.states.proof import quiet_seconds_left
 from rpd.states.reuse import adopted, how_to_leave
+from rpd.states.twin import ends_if_absent, is_unsurveyed, known_ids, owed_twins, quiet_left, twins_among
 from rpd.states.world import Pod, World
 
 OPERATIONS = frozenset({Op.READ_POD, Op.SURVEY, Op.STOP_POD, Op.DELETE_POD})
 """Operations every state can perform and probe."""
+ALONE_TRIES_MAX = 3
+"""After so many failures to ask about a twin, the pod is left up all the same; `gc` looks for it, too."""
 
 
 def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
-    """While a create without an answer may still take effect: look for its pod, and give back any that is not in
-    use."""
+    """While a create may still show a pod that is not known: look for it, and give back any that is not in use."""
     strays = _strays(facts) if facts.survey_found else []
+    given_back = _give_back_stray(facts, strays, now, _interval(facts))
+    if given_back is not None:
+        return None if isinstance(given_back, Wait) else given_back
+    is_wanted = strays or _may_come_late(facts, now) or _may_look_for_twin(facts, now)
+    return look_over(facts, now) if is_wanted else None
+
+
+def decide_alone(facts: Facts, now: Stamp, *, is_patient: bool) -> Decision | None:
+    """Before a pod is left up: whether its create has made two, and the proof that the twin is gone; None when it is
+    alone. A patient one waits until the quiet window is over, and does not leave a twin; else a few failures to find out
+    are enough."""
+    owed = owed_twins(facts)
+    failures = max(facts.tried(op).failures for op in (Op.SURVEY, Op.DELETE_POD, Op.STOP_POD))
+    if failures >= ALONE_TRIES_MAX and not (owed and is_patient):
+        return None
+    pause = facts.profile.proof_interval_seconds / 2.0
+    given_back = _give_back_stray(facts, _strays(facts), now, pause)
+    if given_back is not None:
+        return given_back
+    survey = facts.tried(Op.SURVEY)
+    if not owed:
+        left = quiet_left(facts, now)
+        if left and is_patient and facts.surveyed is not None:
+            return Wait(left, "the account to show whether the cloud has made a second pod", now.wall + left)
+        is_fresh = facts.surveyed is not None and elapsed(facts.surveyed, now) < pause
+        if not is_unsurveyed(facts, now) and (is_fresh or not left):
+            return None
+    elif survey.at is not None and elapsed(survey.at, now) < pause:
+        return Wait(pause - elapsed(survey.at, now), "proof that the second pod of one create is gone")
+    failed = pause_left(facts, Op.SURVEY, now, first=0.5, cap=4.0)
+    return Wait(failed, f"the API ({survey.error})") if failed else Look(Op.SURVEY, survey_args(facts, now))
+
+
+def look_over(facts: Facts, now: Stamp) -> Look | None:
+    """A survey, unless the last one was a moment ago."""
+    for looked in (facts.surveyed, facts.tried(Op.SURVEY).at):
+        if looked is not None and elapsed(looked, now) < _interval(facts):
+            return None
+    return Look(Op.SURVEY, survey_args(facts, now))
+
+
+def _give_back_stray(facts: Facts, strays: list[str], now: Stamp, again_seconds: float) -> Do | Wait | None:
+    """The first of these that was not told to go, or was and is still there."""
     for pod_id in strays:
-        released = facts.released_ids.get(pod_id)
-        if released is None or elapsed(released, now) > _interval(facts):
-            do = give_back(pod_id, "delete")
-            return None if pause_left(facts, Op(do.op), now, first=1.0, cap=30.0) else do
-    if not (strays or _may_come_late(facts, now)):
-        return None
-    looked = facts.tried(Op.SURVEY).at
-    if looked is not None and elapsed(looked, now) < _interval(facts):
-        return None
-    return Look(Op.SURVEY, survey_args(facts))
+        released, seen = facts.released_ids.get(pod_id), facts.surveyed
+        is_still_there = released is None or (seen is not None and is_before(released, seen))
+        if is_still_there and (released is None or elapsed(released, now) > again_seconds):
+            do = give_back(pod_id, how_to_end(facts, pod_id))
+            left = pause_left(facts, Op(do.op), now, first=1.0, cap=30.0)
+            return Wait(left, f"the cloud to accept the release ({facts.tried(do.op).error})") if left else do
+    return None
+
+
+def _may_look_for_twin(facts: Facts, now: Stamp) -> bool:
+    """Not before the job runs, unless there is time (`boot` looks while it waits); nor while something else fails,
+    which comes first."""
+    is_time = facts.state is State.MONITOR or quiet_left(facts, now) == 0.0
+    is_asked = is_unsurveyed(facts, now) or bool(owed_twins(facts))
+    return is_asked and is_time and not _failing(facts) - {Op.SURVEY}
+
+
+def _failing(facts: Facts) -> set[str]:
+    """Operations whose last try failed."""
+    return {op for op, tries in facts.tries.items() if tries.failures}
 
 
 def _strays(facts: Facts) -> list[str]:
@@ -55,6 +110,8 @@ def _may_come_late(facts: Facts, now: Stamp) -> bool:
 def how_to_end(facts: Facts, pod_id: str) -> str:
     """Stop or delete a pod of this run that is not the one in hand."""
     pod = next((pod for pod in facts.pods.values() if pod.id == pod_id), None)
+    if pod is not None and pod.twin_of is not None:
+        return "stop" if pod.holds_lost or facts.was_taken_over else "delete"
     return "delete" if pod is None or pod.taken is None else how_to_leave(facts, pod)
 
 
@@ -62,17 +119,15 @@ def _interval(facts: Facts) -> float:
     return max(0.5, facts.profile.quiet_window_seconds / 4.0)
 
 
-def survey_args(facts: Facts) -> dict[str, object]:
-    """Which pods are meant: by id, and by name and env."""
-    ids = [pod.id for pod in facts.pods.values() if pod.id is not None]
-    born = adopted(facts)
+def survey_args(facts: Facts, now: Stamp) -> dict[str, object]:
+    """Which pods are meant, by id and by name and env; what of them is owed, and whose end another look would prove."""
     return pack(
         prefix=facts.name_prefix,
         run_id=facts.run_id,
-        ids=ids,
-        names=list(facts.pods),
+        known=known_ids(facts),
         owed=list(facts.compute_debts),
-        **({"born": born} if born else {}),
+        ends=ends_if_absent(facts, now),
+        born=adopted(facts),
     )
 
 
@@ -121,14 +176,14 @@ def _read(pending: Pending, pod: Pod | None) -> Result:
 
 def _survey(pending: Pending, world: World) -> Result:
     prefix, run_id = str(pending.args["prefix"]), str(pending.args["run_id"])
-    born: dict[str, str] = pending.args.get("born", {})
+    born: dict[str, str] = pending.args["born"]
     pods = {
         pod.id: pod
         for pod in world.cloud.list()
         if is_of_run(pod, prefix, run_id) or (pod.id in born and may_name_run(pod, born[pod.id]))
     }
-    for pod_id in pending.args["ids"]:
-        pod = world.cloud.get(str(pod_id)) if pod_id not in pods else None
+    for pod_id in pending.args["known"].values():
+        pod = world.cloud.get(str(pod_id)) if pod_id is not None and pod_id not in pods else None
         # A pod that somebody renamed is still ours; another one under a reused id is not.
         if pod is not None and may_name_run(pod, born.get(pod.id, run_id)):
             pods[pod.id] = pod
@@ -136,14 +191,29 @@ def _survey(pending: Pending, world: World) -> Result:
     told = first_that_fit([Found(pod.id, pod.name, pod.status) for pod in found])
     left_out = sum(pod.status != "TERMINATED" for pod in found[len(told) :])
     data = {"found": msgspec.to_builtins(told), **({"left_out": left_out} if left_out else {})}
-    return Result(data=data, debts=_reopened(pending, found))
+    return Result(data=data, debts=(*_reopened(pending, found), *_ended(pending, found)))
 
 
 def _reopened(pending: Pending, found: list[Pod]) -> tuple[DebtChange, ...]:
-    """A pod that appeared after its create was given up is owed from the moment it is seen."""
-    asked = set(pending.args["names"]) - set(pending.args["owed"])
-    late = {pod.name: pod for pod in found if pod.name in asked and pod.status not in ("EXITED", "TERMINATED")}
-    return tuple(DebtChange(name, "compute", "open", usd_per_hour=pod.usd_per_hour) for name, pod in late.items())
+    """A pod that appeared after its create was given up, or as its second one, is owed from the moment it is seen."""
+    known: dict[str, str | None] = pending.args["known"]
+    keys = {pod_id: key for key, pod_id in known.items()}
+    keys |= {pod.id: key for key, pod in twins_among(found, known).items()}
+    asked = {*known, *keys.values()} - set(pending.args["owed"])
+    alive = {keys.get(pod.id, pod.name): pod for pod in found if pod.status not in ("EXITED", "TERMINATED")}
+    return tuple(
+        DebtChange(key, "compute", "open", usd_per_hour=pod.usd_per_hour) for key, pod in alive.items() if key in asked
+    )
+
+
+def _ended(pending: Pending, found: list[Pod]) -> tuple[DebtChange, ...]:
+    """Twins that this survey, too, has not seen."""
+    there = {pod.id for pod in found if pod.status != "TERMINATED"}
+    return tuple(
+        DebtChange(key, "compute", "close", proof=proof)
+        for key, (pod_id, proof) in pending.args["ends"].items()
+        if pod_id not in there
+    )
 
 
 def is_of_run(pod: Pod, prefix: str, run_id: str) -> bool:

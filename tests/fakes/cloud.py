@@ -42,6 +42,7 @@ class FakePod:
     starts: int = 1
     container: int = 1
     key: int = 0  # another one is another host key of the same container
+    twin_of: str | None = None  # the same create has made that one, whose id its answer named
     started_at: float = 0.0  # when the container of the last start comes up
     created_text: str = ""
     started_text: str | None = None  # `started_at` as the API shows it
@@ -84,7 +85,8 @@ class FakeCloud:
     def plan(self, call: str, *steps: Callable[[], None] | str | RpdError) -> None:
         """What the next calls of this name do: "work", "ambiguous" (done, answer lost), "nothing" (answer lost, not
         done), both with ":REASON" if need be, "late:SECONDS" (answer lost, done later), "ignored" (accepted, not
-        done), "absent" (404, not done), or an error to raise."""
+        done), "absent" (404, not done), "twin:SECONDS" (done twice; the second is shown later), or an error to
+        raise."""
         self.plans.setdefault(call, []).extend(_raising(s) if isinstance(s, RpdError) else s for s in steps)
 
     def lose_api(self, seconds: float, *, drops: bool = False) -> None:
@@ -116,6 +118,13 @@ class FakeCloud:
         if pod.order.volume_gb is None and pod.order.network_volume_id is None:
             pod.volume.clear()
 
+    def make_twin(self, pod: FakePod, late_seconds: float) -> FakePod:
+        """The create that made `pod` has made another, which the account shows only later."""
+        twin = self._make(pod.order)
+        twin.twin_of = pod.id
+        twin.visible_at = twin.listed_at = self.clock.real + late_seconds
+        return twin
+
     def only(self) -> FakePod:
         """The one pod there is or was."""
         (pod,) = self.pods.values()
@@ -144,6 +153,8 @@ class FakeCloud:
         self.fuse.reach(f"after create {order.name}")
         if step == "ambiguous":
             raise no_answer("create", detail or "connection_lost")
+        if step == "twin":
+            self.make_twin(pod, float(detail or 0.0))
         return self._view(pod)
 
     def get(self, pod_id: str) -> Pod | None:

@@ -1,0 +1,113 @@
+"""A create that has made two pods. Its answer named one, which is the run's; the other one is its twin: the same name and
+env under another id. Nothing of the run was ever done in a twin, so it is given back at once; what it cost counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar
+
+from rpd.engine.deadline import elapsed, is_before, remaining
+from rpd.journal.records import Stamp
+from rpd.states.facts import Facts, Found, PodFacts, Span, close_spans
+from rpd.states.proof import CLEAN_SURVEYS_MIN
+
+
+class _Listed(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+L = TypeVar("L", bound=_Listed)
+
+
+def known_ids(facts: Facts) -> dict[str, str | None]:
+    """What each pod of the run is called in the journal, and its id as far as it is known."""
+    return {pod.name: pod.id for pod in facts.pods.values()}
+
+
+def twins_among(found: Iterable[L], known: Mapping[str, str | None]) -> dict[str, L]:
+    """Pods under the name of one whose id is another, by what the journal calls them. Of a name whose id is not `known`
+    the first one found is the pod itself."""
+    holders, ids = dict(known), set(known.values())
+    twins = {}
+    for pod in found:
+        if pod.name not in known or pod.id in ids:
+            continue
+        holder = holders[pod.name] = holders[pod.name] or pod.id
+        if holder != pod.id:
+            twins[f"{pod.name}#{pod.id}"] = pod
+    return twins
+
+
+def note_twins(facts: Facts, found: list[Found], at: Stamp) -> None:
+    """Fold what a survey says of twins: new ones, and that known ones are not there any more."""
+    for key, seen in twins_among(found, known_ids(facts)).items():
+        if seen.status != "TERMINATED":
+            facts.pods[key] = _twin(facts, key, seen, found, at)
+    there = {each.id for each in found if each.status != "TERMINATED"}
+    for twin in facts.pods.values():
+        if twin.twin_of is None or twin.is_gone:
+            continue
+        if twin.id in there:
+            twin.misses, twin.first_miss_at = 0, None
+            continue
+        twin.misses, twin.first_miss_at = twin.misses + 1, twin.first_miss_at or at
+        if _is_proved_gone(facts, twin, twin.misses, at):
+            twin.is_gone = True
+            close_spans(twin, twin.first_miss_at)
+
+
+def _twin(facts: Facts, key: str, seen: Found, found: list[Found], at: Stamp) -> PodFacts:
+    """It computes, as far as anybody knows, since its create was sent. Where the pod itself is not there any more, it may
+    be that one under a new id (a provider that moves pods does that), with the results in it."""
+    pod = facts.pods[seen.name]
+    is_alone = pod.id not in {each.id for each in found} and pod.released_as != "delete"
+    twin = PodFacts(key, pod.attempt, pod.candidate, pod.sent_at, pod.usd_per_hour, pod.last_sent_at)
+    twin.id, twin.twin_of, twin.was_found = seen.id, pod.name, True
+    twin.holds_lost = is_alone and (facts.launch_intended or facts.launch > 1)
+    twin.spans.append(Span(pod.sent_at, pod.usd_per_hour, at if seen.status == "EXITED" else None))
+    return twin
+
+
+def owed_twins(facts: Facts) -> list[PodFacts]:
+    """Those whose end is not proved."""
+    return [pod for pod in facts.pods.values() if pod.twin_of is not None and pod.name in facts.compute_debts]
+
+
+def ends_if_absent(facts: Facts, now: Stamp) -> dict[str, tuple[str, str]]:
+    """Twins whose end is proved if the survey that begins now does not see them either: id and proof."""
+    return {
+        twin.name: (twin.id, f"absent by id, seen {twin.misses + 1} times over {_missed_for(twin, now):.1f} s")
+        for twin in owed_twins(facts)
+        if twin.id is not None and _is_proved_gone(facts, twin, twin.misses + 1, now)
+    }
+
+
+def _is_proved_gone(facts: Facts, twin: PodFacts, misses: int, at: Stamp) -> bool:
+    return misses >= CLEAN_SURVEYS_MIN and _missed_for(twin, at) >= facts.profile.proof_interval_seconds
+
+
+def _missed_for(twin: PodFacts, at: Stamp) -> float:
+    return elapsed(twin.first_miss_at, at) if twin.first_miss_at is not None else 0.0
+
+
+def quiet_left(facts: Facts, now: Stamp) -> float:
+    """How long the create of the pod in hand may still show a twin; 0.0 where there is no such create."""
+    pod = facts.pod
+    if pod is None or pod.id is None or pod.taken is not None:
+        return 0.0
+    return remaining(pod.last_sent_at, facts.profile.quiet_window_seconds, now)
+
+
+def is_unsurveyed(facts: Facts, now: Stamp) -> bool:
+    """Whether nobody has looked for a twin of the pod in hand yet, or not since the end of the quiet window: lists
+    lag."""
+    pod, looked = facts.pod, facts.surveyed
+    if pod is None or pod.id is None or pod.taken is not None:
+        return False
+    if looked is None or is_before(looked, pod.sent_at):
+        return True
+    return quiet_left(facts, looked) > 0.0 and quiet_left(facts, now) == 0.0

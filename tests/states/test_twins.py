@@ -1,0 +1,193 @@
+"""One create, two pods: the second one is found, given back at once, and counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from rpd.engine.errors import Refused, Unavailable
+from rpd.journal import replay
+from rpd.states.policy import spent_usd, used
+from tests.fakes.cloud import FakePod
+from tests.fakes.remote import FakeJob
+from tests.fakes.stage import Stage
+
+HOUR = 3600.0
+PRESERVE = {"on_success": "preserve", "preserve_minutes": 30}
+QUIET_SECONDS = 180.0
+
+
+def stage_with_twin(late_seconds: float = 0.0, seconds: float = HOUR, **config: object) -> Stage:
+    """A job of an hour, in one of two pods that its create has made."""
+    stage = Stage(FakeJob(seconds=seconds), **config)
+    stage.cloud.plan("create", f"twin:{late_seconds}")
+    return stage
+
+
+def both(stage: Stage) -> tuple[FakePod, FakePod]:
+    """The pod of the run, and its twin."""
+    pod, twin = stage.cloud.pods.values()
+    assert twin.twin_of == pod.id
+    return pod, twin
+
+
+def billed(pod: FakePod) -> float:
+    """Seconds, by the ledger."""
+    return sum((end or 0.0) - (begin or 0.0) for begin, end in pod.billed)
+
+
+def test_a_twin_is_deleted_while_its_pod_boots() -> None:
+    stage = stage_with_twin()
+    assert stage.process().outcome == "succeeded"
+    pod, twin = both(stage)
+    assert billed(twin) < 20.0 and billed(pod) > HOUR
+    assert len(stage.remote.starts) == 1
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("late", [60.0, 150.0])
+def test_a_twin_that_is_shown_late_is_deleted_when_the_quiet_window_is_over(late: float) -> None:
+    stage = stage_with_twin(late)
+    assert stage.process().outcome == "succeeded"
+    assert billed(both(stage)[1]) < QUIET_SECONDS + 20.0
+    stage.assert_settled()
+
+
+def test_what_a_twin_costs_counts_and_its_debt_is_opened_and_closed_with_proof() -> None:
+    stage = stage_with_twin()
+    stage.process()
+    pod, twin = both(stage)
+    now = stage.clock.now()
+    seconds, dollars = used(stage.facts, now)
+    assert seconds == pytest.approx(billed(pod) + billed(twin), abs=1.0)
+    disks = 40 * 0.10 / 730.0
+    assert dollars == pytest.approx((0.27 + disks) * seconds / HOUR, rel=0.001)
+    assert spent_usd(stage.replayed(), now) == pytest.approx(dollars)
+    key = f"{pod.order.name}#{twin.id}"
+    changes = [(r.event, c) for r in stage.journal.records() for c in getattr(r.body, "debts", ()) if c.key == key]
+    (seen, opened), (proved, closed) = changes
+    assert (opened.change, opened.kind, opened.usd_per_hour, closed.change) == ("open", "compute", 0.27, "close")
+    assert seen == proved == "survey_seen" or seen == proved, (seen, proved)
+    assert closed.proof is not None and closed.proof.startswith("absent by id, seen 3 times over ")
+    assert stage.workspace.manifest is not None
+    assert [(each["id"], each["name"]) for each in stage.workspace.manifest["pods"]] == [
+        (pod.id, pod.order.name),
+        (twin.id, key),
+    ]
+    assert stage.workspace.manifest["pods"][1]["billed_seconds"] == pytest.approx(billed(twin), abs=1.0)
+    assert stage.workspace.manifest["pod_id"] == pod.id
+
+
+def test_the_budget_counts_a_twin() -> None:
+    """It was shown late, when it had computed for as long as the pod itself."""
+    stage = stage_with_twin(150.0, budget={"max_usd": 10.0, "max_runtime_minutes": 10})
+    assert stage.process().reason == "budget"
+    pod, twin = both(stage)
+    assert billed(pod) + billed(twin) == pytest.approx(600.0, abs=40.0)
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("how", ["boot", "late"])
+def test_a_preserved_pod_is_left_up_alone(how: str) -> None:
+    stage = stage_with_twin(0.0 if how == "boot" else 150.0, 30.0, lifecycle=PRESERVE)
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 0)
+    pod, twin = both(stage)
+    assert (pod.is_billing, twin.is_billing) == (True, False)
+    assert stage.compute_debts == [pod.order.name]
+    stage.clock.advance(HOUR)
+    assert stage.finish().closed
+    assert not stage.cloud.billing and not stage.compute_debts
+
+
+@pytest.mark.parametrize("late", [0.0, 20.0, 90.0])
+def test_a_detached_pod_is_left_up_alone(late: float) -> None:
+    stage = stage_with_twin(late)
+    stage.clock.after(100.0, lambda: stage.control.ask("detach"))
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    pod, twin = both(stage)
+    assert (pod.is_billing, twin.is_billing) == (True, False)
+    assert stage.compute_debts == [pod.order.name]
+
+
+def test_a_twin_that_is_shown_after_its_run_was_detached_is_found_by_the_next_process() -> None:
+    stage = stage_with_twin(150.0)
+    stage.clock.after(60.0, lambda: stage.control.ask("detach"))
+    assert stage.process().exit_code == 75
+    stage.clock.advance(200.0)
+    stage.process("gc", command="gc")
+    pod, twin = both(stage)
+    assert (pod.is_billing, twin.is_billing) == (True, False), "the job still runs, and its pod is spared"
+
+
+def test_a_survey_that_fails_is_tried_again_and_ends_no_run() -> None:
+    stage = stage_with_twin()
+    stage.cloud.plan("list", *[Unavailable("503", reason="server_error")] * 4)
+    assert stage.process().outcome == "succeeded"
+    assert billed(both(stage)[1]) < 300.0
+    stage.assert_settled()
+
+
+def test_a_key_that_may_not_list_for_a_while_does_not_end_the_release() -> None:
+    stage = stage_with_twin()
+    stage.cloud.plan("list", *[Refused("no", reason="key_refused")] * 2)
+    assert stage.process().outcome == "succeeded"
+    stage.assert_settled()
+
+
+def test_a_cloud_that_kept_a_twin_for_long_is_still_told_to_let_go_of_the_pod() -> None:
+    stage = stage_with_twin()
+    stage.cloud.plan("delete", *["ignored"] * 60)
+    stage.clock.after(HOUR + 20.0, lambda: stage.cloud.plans.clear())
+    assert stage.process().closed
+    assert not stage.cloud.billing
+    pod, twin = both(stage)
+    seconds = used(stage.facts, stage.clock.now())[0]
+    assert seconds == pytest.approx(billed(pod) + billed(twin), abs=5.0)
+
+
+def test_a_twin_that_ends_by_itself_is_counted_as_long_as_it_was_seen() -> None:
+    stage = stage_with_twin(100.0)
+    stage.clock.after(300.0, lambda: stage.cloud.halt(stage.cloud.pods["pod2"], "TERMINATED"))
+    stage.cloud.plan("delete", *["ignored"] * 20)
+    stage.clock.after(400.0, lambda: stage.cloud.plans.clear())
+    assert stage.process().closed
+    assert not stage.compute_debts
+    seconds = used(stage.facts, stage.clock.now())[0]
+    assert seconds == pytest.approx(sum(map(billed, both(stage))), abs=60.0)
+
+
+def test_a_pod_under_another_id_is_not_deleted_where_the_one_with_the_job_is_gone() -> None:
+    """A provider that moves a pod to another machine shows it under a new id, with its volume."""
+    stage = stage_with_twin(1e9)
+
+    def move() -> None:
+        pod, moved = both(stage)
+        stage.cloud.halt(pod, "TERMINATED")
+        moved.visible_at = moved.listed_at = 0.0
+
+    stage.clock.after(600.0, move)
+    assert stage.process().closed
+    pod, moved = both(stage)
+    assert moved.status == "EXITED", "stopped, not deleted"
+    assert list(stage.facts.storage_debts) == [f"{pod.order.name}#{moved.id}"]
+    stage.assert_settled()
+
+
+def test_the_twin_of_a_host_that_never_booted_is_given_back_while_the_next_one_runs() -> None:
+    stage = Stage(FakeJob(seconds=HOUR))
+    stage.cloud.boot_seconds = [1e9, 1e9, 20.0]
+    stage.cloud.plan("create", "twin:400")
+    assert stage.process().outcome == "succeeded"
+    first, twin, second = stage.cloud.pods.values()
+    assert billed(twin) < 800.0 and billed(second) > HOUR
+    stage.assert_settled()
+
+
+def test_a_create_whose_answer_was_lost_and_that_made_two() -> None:
+    stage = Stage(FakeJob(seconds=HOUR))
+    stage.cloud.plan("create", "ambiguous")
+    stage.clock.after(1.0, lambda: stage.cloud.make_twin(stage.cloud.pods["pod1"], 60.0))
+    assert stage.process().outcome == "succeeded"
+    assert billed(both(stage)[1]) < QUIET_SECONDS
+    stage.assert_settled()
