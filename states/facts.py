@@ -239,6 +239,11 @@ class Facts(msgspec.Struct):
         return self.pods[self.current] if self.current else None
 
     @property
+    def last_pod(self) -> PodFacts | None:
+        """The attempt in hand, or the last one there was."""
+        return self.pod or next((pod for pod in reversed(self.pods.values()) if pod.twin_of is None), None)
+
+    @property
     def volume_gb(self) -> int:
         """Size of the pod's own volume; 0 when a network volume is mounted in its place."""
         if self.job.storage.mode == "network_volume":

@@ -23,7 +23,7 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
     """Plain data, complete even for a run that was refused before anything was rented."""
     outcome, reason, exit_code = verdict(facts)
     seconds, dollars = used(facts, now)
-    pod = facts.pod or next(reversed(facts.pods.values()), None)
+    pod = facts.last_pod
     job, claim, code = facts.job, facts.claim, facts.opened.provenance
     return {
         "schema_version": "v2",

@@ -37,8 +37,8 @@ def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
 
 def decide_alone(facts: Facts, now: Stamp, *, is_patient: bool) -> Decision | None:
     """Before a pod is left up: whether its create has made two, and the proof that the twin is gone; None when it is
-    alone. A patient one waits until the quiet window is over, and does not leave a twin; else a few failures to find out
-    are enough."""
+    alone. A patient one waits until the quiet window is over, and leaves no twin; else a few failures to find out are
+    enough."""
     owed = owed_twins(facts)
     failures = max(facts.tried(op).failures for op in (Op.SURVEY, Op.DELETE_POD, Op.STOP_POD))
     if failures >= ALONE_TRIES_MAX and not (owed and is_patient):
@@ -82,11 +82,13 @@ def _give_back_stray(facts: Facts, strays: list[str], now: Stamp, again_seconds:
 
 
 def _may_look_for_twin(facts: Facts, now: Stamp) -> bool:
-    """Not before the job runs, unless there is time (`boot` looks while it waits); nor while something else fails,
-    which comes first."""
+    """`boot` looks while it waits; after that, not before the job runs or the quiet window is over, nor while something
+    else fails, which comes first."""
+    if facts.state in (State.CREATE, State.BOOT):
+        return False
     is_time = facts.state is State.MONITOR or quiet_left(facts, now) == 0.0
     is_asked = is_unsurveyed(facts, now) or bool(owed_twins(facts))
-    return is_asked and is_time and not _failing(facts) - {Op.SURVEY}
+    return is_asked and is_time and _failing(facts) <= OPERATIONS - {Op.READ_POD}
 
 
 def _failing(facts: Facts) -> set[str]:

@@ -1,5 +1,6 @@
-"""A create that has made two pods. Its answer named one, which is the run's; the other one is its twin: the same name and
-env under another id. Nothing of the run was ever done in a twin, so it is given back at once; what it cost counts."""
+"""A create that has made two pods. Its answer named one, which is the run's; the other one is its twin: the same name
+and env under another id. Nothing of the run was ever done in a twin, so it is given back at once; what it cost
+counts."""
 
 from __future__ import annotations
 
@@ -61,8 +62,8 @@ def note_twins(facts: Facts, found: list[Found], at: Stamp) -> None:
 
 
 def _twin(facts: Facts, key: str, seen: Found, found: list[Found], at: Stamp) -> PodFacts:
-    """It computes, as far as anybody knows, since its create was sent. Where the pod itself is not there any more, it may
-    be that one under a new id (a provider that moves pods does that), with the results in it."""
+    """It computes, as far as anybody knows, since its create was sent. Where the pod itself is not there any more, it
+    may be that one under a new id (a provider that moves pods does that), with the results in it."""
     pod = facts.pods[seen.name]
     is_alone = pod.id not in {each.id for each in found} and pod.released_as != "delete"
     twin = PodFacts(key, pod.attempt, pod.candidate, pod.sent_at, pod.usd_per_hour, pod.last_sent_at)

@@ -20,6 +20,7 @@ from rpd.journal.index import Index
 from rpd.journal.reader import read
 from rpd.states.exits import Exit
 from rpd.states.names import State
+from rpd.states.preserve import is_kept
 
 
 def act_on(row: Row, account: Account | None, patience: Patience) -> None:
@@ -59,7 +60,10 @@ def _release(row: Row, account: Account | None, patience: Patience) -> None:
                 done.append(f"pod {pod.id} deleted: {proof}")
         row.result, row.is_done = "; ".join(done) or "nothing of it computes any more", True
         return
-    request = Request("gc", "rpd gc", {})
+    inspection = Inspection(read(path), SystemClock().now())
+    # The run itself gives back what there is beside a pod that is kept up on purpose.
+    is_only_beside = is_kept(inspection.facts, inspection.now) and row.pod_status not in AT_REST
+    request = None if is_only_beside else Request("gc", "rpd gc", {})
     code = take_over(path, "rpd gc", as_json=False, request=request, quiet=True, patience=patience)
     _conclude(row, path, code)
 
@@ -87,6 +91,7 @@ def _conclude(row: Row, path: Path, code: int) -> None:
     facts = inspection.facts
     row.state, row.released_by = str(facts.state), inspection.released_by()
     row.is_done = not facts.compute_debts
+    row.is_spared = is_kept(facts, inspection.now)
     pod = inspection.pod()
     row.pod_status = pod["status"] if pod is not None else None
     if facts.compute_debts:

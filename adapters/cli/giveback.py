@@ -26,6 +26,7 @@ from rpd.states.facts import Facts
 from rpd.states.faults import Fault
 from rpd.states.names import Op, State
 from rpd.states.proof import CLEAN_SURVEYS_MIN
+from rpd.states.twin import known_ids
 from rpd.states.world import Cloud, Pod
 
 TRIES_MAX = 10
@@ -49,16 +50,17 @@ def delete_pod(
     command: str,
     patience: Patience | None = None,
 ) -> str:
-    """Delete one pod of this journal's run and prove it; closes every debt of that name, unless the journal knows that
-    name by another pod's id. Returns the proof.
+    """Delete one pod of this journal's run and prove it; closes every debt of that pod, by what the journal calls it,
+    else of that name, unless the journal knows that name by another pod's id. Returns the proof.
 
     Raises JournalError, StillThere, or the cloud's own refusal.
     """
     with _indexed(open_journal(journal_path, access, command)) as journal:
         inspection = Inspection(read(journal.path), SystemClock().now())
-        known = {pod.name: pod.id for pod in inspection.facts.pods.values()}
-        is_meant = known.get(name) in (None, pod_id)
-        debts = [key for key in inspection.snapshot.debts if key[0] == name and is_meant]
+        known = known_ids(inspection.facts)
+        called = next((each for each, known_id in known.items() if known_id == pod_id), name)
+        is_meant = known.get(called) in (None, pod_id)
+        debts = [key for key in inspection.snapshot.debts if key[0] == called and is_meant]
 
         def closed(proof: str) -> tuple[DebtChange, ...]:
             return tuple(DebtChange(key, kind, "close", proof=proof) for key, kind in debts)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import msgspec
 
 from rpd.adapters.cli.accounts import Account, key_of
 from rpd.adapters.cli.rows import Row
-from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects
+from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects, twins
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import clock
@@ -50,6 +50,9 @@ def _plan(entry: Entry, account: Account | None) -> Row | None:
     elif is_kept(facts, inspection.now) and facts.pod is not None and row.pod_status not in AT_REST:
         kept = clock(facts.pod.kept_until or 0.0)
         row.plan, row.is_spared = f"spare: kept up until {kept}, when its switch stops it", True
+        if account is not None and (second := [pod.id for pod in twins(facts, account.pods)]):
+            text = f"delete {', '.join(second)}, a second pod of its create; the first one is kept up until {kept}"
+            row.plan, row.is_spared = text, False
         row.next = f"rpd release {entry.run_id}"
     return row
 

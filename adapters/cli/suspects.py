@@ -17,7 +17,9 @@ from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
 from rpd.journal.paths import original
 from rpd.journal.reader import read, salvage
+from rpd.states.facts import Facts
 from rpd.states.sweep import is_of_run, may_name_run
+from rpd.states.twin import known_ids, twins_among
 from rpd.states.world import Pod
 
 AT_REST = ("EXITED", "TERMINATED")
@@ -47,13 +49,20 @@ def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
         return []
     facts = Inspection(read(Path(entry.journal)), SystemClock().now()).facts
     kept = {pod.id for pod in facts.pods.values() if pod.name in facts.storage_debts}
+    handed_over = {(name, facts.pods[name].id) for name in facts.handed_over if name in facts.pods}
     return [
         Suspect(pod, "stop", "its run keeps it stopped, and somebody started it")
         if pod.id in kept
         else Suspect(pod, "delete", "appeared after its run had given it up")
         for pod in alive
-        if pod.name not in facts.handed_over and (pod.id in kept or is_of_run(pod, facts.name_prefix, facts.run_id))
+        if (pod.name, pod.id) not in handed_over and (pod.id in kept or is_of_run(pod, facts.name_prefix, facts.run_id))
     ]
+
+
+def twins(facts: Facts, pods: Sequence[Pod]) -> list[Pod]:
+    """Those that compute beside a pod of this run though the same create has made both."""
+    alive = [pod for pod in pods if pod.status not in AT_REST and is_of_run(pod, facts.name_prefix, facts.run_id)]
+    return list(twins_among(alive, known_ids(facts)).values())
 
 
 def named(entry: Entry, pods: Sequence[Pod]) -> list[Pod]:

@@ -53,7 +53,7 @@ def stop_unrecorded(path: Path, access: Access, command: str, patience: Patience
         targets = {pod.id: name for name, pod in facts.pods.items() if pod.id is not None and name in owed}
         told: list[str] = []
         try:
-            targets |= {pod.id: pod.name for pod in named(entry, cloud.list())}
+            targets = {pod.id: pod.name for pod in named(entry, cloud.list())} | targets
             is_at_rest = owed <= set(targets.values())
         except RpdError as error:
             told.append(error.message)

@@ -144,7 +144,7 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
     facts, closed, pod = inspection.facts, inspection.snapshot.closed, inspection.pod()
     # A hand-over or a late release may follow the end.
     end = next((record.at for record in reading.records if isinstance(record.body, Closed)), now)
-    resumed = next(reversed(facts.pods.values()), None)
+    resumed = facts.last_pod
     return RunRow(
         run_id=facts.run_id,
         workflow=facts.opened.workflow,

@@ -104,7 +104,7 @@ def debt_lines(facts: Facts, now: Stamp) -> list[str]:
         is_wanted = is_kept(facts, now)
         word = "kept up" if is_wanted else "BILLING"
         lines.append(f"{word}: {label} at {rate(hourly or (known.usd_per_hour if known else 0.0))}")
-        who = released_by(facts, now)
+        who = released_by(facts, now) if known is pod else None  # the switch looks after its own pod alone
         if who is not None and who.at is not None:
             lines.append(
                 f"         released by {who.who} at {clock(who.at)}; worst case {money(who.worst_case_usd or 0.0)}"

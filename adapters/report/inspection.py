@@ -109,7 +109,7 @@ class Inspection:
 
     def pod(self) -> dict[str, Any] | None:
         """The pod in hand, or the last one there was."""
-        pod = self.facts.pod or next(reversed(self.facts.pods.values()), None)
+        pod = self.facts.last_pod
         if pod is None:
             return None
         status = pod.seen.status if pod.seen else "UNKNOWN"

@@ -67,7 +67,7 @@ def _text(record: Record, facts: Facts) -> str | None:
         case Outcome() as outcome:
             return _outcome(outcome, facts, record)
         case Observation() as seen:
-            return _seen(seen)
+            return _seen(seen, facts)
         case Transition() as move:
             telling_move = _MOVES.get(move.trigger)
             return telling_move(move, facts, record) if telling_move else None
@@ -101,12 +101,12 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     return f"{what}: {outcome.error or outcome.reason}"
 
 
-def _seen(seen: Observation) -> str | None:
+def _seen(seen: Observation, facts: Facts) -> str | None:
     if seen.error is not None and seen.op not in (Op.GREET, Op.READ_POD):
         return f"{_NOUNS.get(seen.op, seen.op)}: {seen.error}"
-    if seen.op == Op.READ_POD and seen.data.get("pod"):
-        return None
-    return None
+    opened = (facts.pods.get(change.key) for change in seen.debts if change.change == "open")
+    twins = [str(pod.id) for pod in opened if pod is not None and pod.twin_of is not None]
+    return f"the cloud made a second pod for one create, which is given back: {', '.join(twins)}" if twins else None
 
 
 def _renting(intent: Intent, facts: Facts, record: Record) -> str:

@@ -123,6 +123,7 @@ def _effects() -> list[Fault]:
         Fault("the hand-over may be kept, and is not", "call:take_over", _word("undone")),
         Fault("the old journal is in use", "call:take_over", _error(Refused, "in_use", retryable=False)),
         Fault("create works late, its answer is lost", "call:create", _late("late"), "lateness"),
+        Fault("create makes two pods", "call:create", _late("twin"), "lateness"),
         Fault("create finds no capacity", "call:create", _error(Refused, "no_capacity")),
         Fault("create is forbidden in this pool", "call:create", _error(Refused, "pool_forbidden", retryable=False)),
         Fault("create finds no credit", "call:create", _error(Refused, "no_credit", retryable=False)),

@@ -39,6 +39,7 @@ class SimCloud(FakeCloud):
         self.touched: list[tuple[str, str]] = []
         self.locked_until = self.sold_out_until = self.held_until = 0.0
         self.lag_until = self.lag_of_young = 0.0
+        self.list_failed = False  # the last time that somebody asked for it
         self.shows_env = True
         self.mine: list[FakePod] = []
         self.sent_at: dict[str, float] = {}
@@ -106,8 +107,10 @@ class SimCloud(FakeCloud):
             self.clock.after(float(step[5:]), lambda: self._appear(order, sent_at))
             raise Ambiguous("no answer", reason="timeout")
         pod = self._appear(order, self.clock.real)
-        sim.director.moment("effect:done")
         word, _, reason = (step or "").partition(":")
+        if word == "twin":
+            self._appear_twin(pod, float(reason))
+        sim.director.moment("effect:done")
         if word == "done":
             raise no_answer("create", reason or "connection_lost")
         return self._view(pod)
@@ -122,10 +125,12 @@ class SimCloud(FakeCloud):
         return msgspec.structs.replace(view, image=at_length(length_of(step))) if length_of(step) else view
 
     def list(self) -> tuple[Pod, ...]:
+        self.list_failed = True
         self._enter("list")
         step = self.sim.director.moment("call:list")
         crowd = tuple(Pod(f"other{n}", f"other-{n}", "RUNNING") for n in range(int(length_of(step)) // 100))
         shown = [self._view(pod) for pod in self.pods.values() if self._is_visible(pod) and not self._lags(pod)]
+        self.list_failed = False
         if step == "no_env":
             return tuple(Pod(pod.id, pod.name, pod.status, pod.image, pod.usd_per_hour) for pod in shown)
         return (*crowd, *shown)
@@ -194,6 +199,13 @@ class SimCloud(FakeCloud):
         self.mine.append(pod)
         self.sim.say(f"the cloud makes pod {pod.id} ({order.name[-3:]})")
         return pod
+
+    def _appear_twin(self, pod: FakePod, late_seconds: float) -> None:
+        """The account shows the second one that much later; whatever strikes "the pod" strikes the first one."""
+        twin = self.make_twin(pod, late_seconds)
+        self.sent_at[twin.id] = self.sent_at[pod.id]
+        self.mine.insert(-1, twin)
+        self.sim.say(f"the cloud makes pod {twin.id} as well, and shows it {late_seconds:g} s later")
 
     def _lags(self, pod: FakePod) -> bool:
         """A list that lags behind shows no young pods; every pod shows within the quiet window of its create."""

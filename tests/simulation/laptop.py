@@ -169,7 +169,7 @@ class Laptop:
         world = World(cloud, sim.remote, sim.workspace, self, SimLineage(sim, adopted))
 
         def emergency() -> EmergencyLog:
-            sim.oracle.in_emergency = True
+            sim.oracle.in_emergency = sim.oracle.was_in_emergency = True
             return EmergencyLog(
                 HOME,
                 sim.run_id,

@@ -750,6 +750,63 @@ _PRESERVED = (
     ),
 )
 
+_TWIN = "create makes two pods"
+_TWINS = (
+    Life("two pods of one create", "succeeded", "job_succeeded", 0, (Strike(_TWIN, amount=1.0),)),
+    Life(
+        "two pods of one create, the second shown late",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike(_TWIN, amount=90.0),),
+        job={"seconds": 900.0},
+    ),
+    Life(
+        "two pods of one create, the second kept for a while",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike(_TWIN, amount=1.0), Strike("delete is accepted and not done", "boot")),
+        job=_LONG_JOB,
+    ),
+    Life(
+        "two pods of one create, and a long setup",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike(_TWIN, amount=150.0),),
+        job={"command_seconds": {"pip install .": 200.0}},
+    ),
+    Life(
+        "two pods of one create, detached",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike(_TWIN, amount=20.0), Strike("rpd run --detach", "monitor", 2)),
+        acts=("resume",),
+        job=_LONG_JOB,
+    ),
+    *(
+        Life(
+            f"two pods of one create, preserved, the second shown after {late:g} s",
+            "succeeded",
+            "job_succeeded",
+            0,
+            (Strike(_TWIN, amount=late),),
+            config=_PRESERVE,
+        )
+        for late in (1.0, 150.0)
+    ),
+    Life(
+        "the answer of a create that made two pods is not kept",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike(_TWIN, amount=1.0), Strike("kill at effect:done", "create")),
+        acts=("resume",),
+    ),
+)
+
 _BEFORE_LAUNCH = ("connect", "arm", "setup", "stage", "preflight", "launch")
 _STOPPED = tuple(
     Life(f"pod stopped in {state}", "succeeded", "job_succeeded", 0, (Strike("the pod is stopped by others", state),))
@@ -844,6 +901,7 @@ _ALL = (
     *_IDLE,
     *_RECYCLED,
     *_PRESERVED,
+    *_TWINS,
     *_WITHOUT_GPU,
 )
 LIVES: dict[str, Life] = {life.name: life for life in _ALL}

@@ -30,6 +30,12 @@ ALLOWANCE_SECONDS = 2400.0
 links, the quiet window, the owner's silence."""
 
 
+TWIN_SHOWN_SECONDS = 60.0
+"""A twin that the account has shown for so long is known to whoever leaves its pod up or ends the run, unless the
+account could not be asked."""
+TWIN_BILLS_SECONDS = 500.0
+"""How long a twin may compute beyond what was excused: until the end of the quiet window, and until the cloud has let
+go of it."""
 AFTERWARDS_MAX_SECONDS = 7200.0
 """How long a pod that others have started after the end may have computed when the judge looks."""
 
@@ -66,6 +72,7 @@ class Account:
     def __init__(self) -> None:
         self.intents: dict[str, str] = {}
         self.names: set[str] = set()
+        self.ids: dict[str, str] = {}
         self.debts: set[str] = set()
         self.stored: set[str] = set()
         self.state = "validate"
@@ -87,6 +94,8 @@ class Account:
             elif body.op == "create_pod":
                 self.names.add(body.args["order"]["name"])
         elif kind is Outcome:
+            if body.op == "create_pod" and body.status == "ok":
+                self.ids[body.data["pod"]["name"]] = body.data["pod"]["id"]
             if body.op == "arm_switch":
                 self.is_unprotected = body.status != "ok"
                 self.is_kept = self.state == "release" and not self.is_unprotected
@@ -120,6 +129,8 @@ class Oracle:
         self.in_emergency = False
         self.excused_seconds = 0.0
         self.unseen: set[str] = set()
+        self.proved_at = 0.0
+        self.was_in_emergency = False
         self._accounts: dict[str, Account] = {}
         self._runner: Runner[Any, Any] | None = None
 
@@ -151,6 +162,10 @@ class Oracle:
         changes = self._accounts[laptop.name].take(record)
         if self.unseen and type(record.body) is Observation and record.body.op == "survey":
             self.unseen -= {pod["name"] for pod in record.body.data.get("found", ()) if pod["status"] == "RUNNING"}
+        if type(record.body) is Transition and record.body.source == "release":
+            self.proved_at = self.sim.clock.real
+        if type(record.body) is Closed:
+            self._check_twins()
         for change in changes:
             if change.kind == "compute":
                 self.unseen.discard(change.key)
@@ -223,14 +238,29 @@ class Oracle:
         """Between two processes nobody watches: what bills must be written down."""
         known = {key for account in self._accounts.values() for key in account.debts}
         for pod in self.sim.cloud.bills():
-            if pod.order.name in self.unseen:
+            if pod.order.name in self.unseen or self._is_unseen_twin(pod, end):
                 continue
-            if pod.order.name not in known:
+            if self._key(pod) not in known:
                 self.blame("I1 a pod bills unnoticed", f"pod {pod.id} ({pod.order.name[-3:]}) after {end.how}")
             elif end.how == "left" and not self._is_told(laptop, end, pod):
                 self.blame("I1 a pod bills untold", f"pod {pod.id} ({pod.order.name[-3:]}), exit code {end.exit_code}")
             elif self._is_preserved(laptop, end) and "secrets" in pod.volume and not self._may_hold_secrets(pod):
                 self.blame("I10 a preserved pod holds a secret", f"pod {pod.id}")  # its switch only stops it
+
+    def _key(self, pod: FakePod) -> str:
+        """What the journal calls it: the birth name, and for a twin its id with it."""
+        name = pod.order.name
+        ids = {account.ids.get(name) for account in self._accounts.values()}
+        return name if pod.id in ids or ids <= {None} else f"{name}#{pod.id}"
+
+    def _is_unseen_twin(self, pod: FakePod, end: End) -> bool:
+        """The other pod of a create that made two, and whoever ends now could not know of it, or is cut off."""
+        if "#" not in self._key(pod):
+            return False
+        cloud = self.sim.cloud
+        looked_at = self.proved_at if end.how == "closed" else self.sim.clock.real
+        is_young = looked_at < pod.listed_at + TWIN_SHOWN_SECONDS or cloud._lags(pod)
+        return is_young or cloud.list_failed or end.how in ("crashed", "trouble") or end.exit_code in (8, 9)
 
     def _is_told(self, laptop: Laptop, end: End, pod: FakePod) -> bool:
         """By its exit code: 8; 75, or its own where the pod is kept up on purpose, while a switch in the pod that has
@@ -265,7 +295,7 @@ class Oracle:
         """After everything has settled and some time has passed."""
         sim = self.sim
         for pod in sim.cloud.bills():
-            if self._is_for_others(pod):
+            if self._is_for_others(pod) or self._is_shown_too_late(pod):
                 self.excused_seconds += AFTERWARDS_MAX_SECONDS
                 continue
             self.blame("I1 a pod bills on", f"pod {pod.id} ({pod.order.name[-3:]})")
@@ -299,6 +329,25 @@ class Oracle:
         """Somebody else has started it after the run had proved its release, and its switch cannot act: `gc` finds
         it, and nobody has called that (docs/reliability.md)."""
         return pod.order.name in self.unseen and not pod.volume.get("switch_works")
+
+    def _check_twins(self) -> None:
+        """One that the account has shown is known to the run, which counts it and has not kept it."""
+        assert self._runner is not None, "a run was closed"
+        counted = {pod.id for pod in self._runner.facts.pods.values()}
+        for pod in self.sim.cloud.ours():
+            if "#" not in self._key(pod) or self._is_shown_too_late(pod) or len(self.sim.laptops) > 1:
+                continue
+            (begin, end), *_ = pod.billed
+            seconds = (self.proved_at if end is None else end) - (begin or 0.0)
+            was_shown = end is None or end > pod.listed_at + TWIN_SHOWN_SECONDS
+            if pod.id not in counted and was_shown and not self.was_in_emergency:
+                self.blame("I11 a twin is not counted", f"pod {pod.id}")
+            if seconds > TWIN_BILLS_SECONDS + self.excused_seconds:
+                self.blame("I11 a twin bills beside the job", f"pod {pod.id}, {seconds:.0f} s")
+
+    def _is_shown_too_late(self, pod: FakePod) -> bool:
+        """A twin that the account did not show before the release was proved: the same holds for it."""
+        return "#" in self._key(pod) and pod.listed_at + TWIN_SHOWN_SECONDS > self.proved_at
 
     def _check_paused(self) -> None:
         """What was left paused belongs to exactly one run, which knows that it pays for it."""
@@ -396,5 +445,5 @@ class Oracle:
 
     def _closes(self, name: str) -> None:
         for pod in self.sim.cloud.ours():
-            if pod.order.name == name and pod.is_billing:
+            if self._key(pod) == name and pod.is_billing:
                 self.blame("I9 a debt was closed without proof", f"pod {pod.id} ({name[-3:]}) bills")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from rpd.engine.errors import Refused, Unavailable
-from rpd.journal import replay
 from rpd.states.policy import spent_usd, used
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import FakeJob
@@ -179,7 +178,7 @@ def test_the_twin_of_a_host_that_never_booted_is_given_back_while_the_next_one_r
     stage.cloud.boot_seconds = [1e9, 1e9, 20.0]
     stage.cloud.plan("create", "twin:400")
     assert stage.process().outcome == "succeeded"
-    first, twin, second = stage.cloud.pods.values()
+    _first, twin, second = stage.cloud.pods.values()
     assert billed(twin) < 800.0 and billed(second) > HOUR
     stage.assert_settled()
 
