@@ -20,6 +20,8 @@ INTERRUPTED_COLLECT_SECONDS = 60.0
 """After Ctrl-C or TERM, results are fetched for this long; then the pod is stopped with the rest in it."""
 STOP_GRACE_SECONDS = 10.0
 """Between TERM and KILL for the job."""
+SWITCH_TICK_SECONDS = 30.0
+"""How long after its limit the switch in the pod may look at the clock (`adapters/pod/switch.sh`); that is billed."""
 
 Answer = Literal["release", "stop", "detach"]
 
@@ -110,13 +112,16 @@ def is_protected(facts: Facts) -> bool:
 
 def running_seconds(pod: PodFacts, now: Stamp) -> float:
     """How long this pod has computed, as we know it."""
-    return sum(_lasted(pod, span, now) for span in pod.spans)
+    return sum(lasted(pod, span, now) for span in pod.spans)
 
 
-def _lasted(pod: PodFacts, span: Span, now: Stamp) -> float:
-    """Seconds of one stretch. One that its switch was to end is over by then, unless it was seen to go on."""
+def lasted(pod: PodFacts, span: Span, now: Stamp) -> float:
+    """Seconds of one stretch. One that its switch was to end is over when that has looked at the clock again, unless it
+    was seen to go on."""
     seconds = elapsed(span.since, span.until or now)
-    return seconds if pod.kept_until is None else min(seconds, max(0.0, pod.kept_until - span.since.wall))
+    if pod.kept_until is None:
+        return seconds
+    return min(seconds, max(0.0, pod.kept_until + SWITCH_TICK_SECONDS - span.since.wall))
 
 
 def used(facts: Facts, now: Stamp) -> tuple[float, float]:
@@ -126,9 +131,9 @@ def used(facts: Facts, now: Stamp) -> tuple[float, float]:
     seconds = dollars = 0.0
     for pod in facts.pods.values():
         for span in pod.spans:
-            lasted = _lasted(pod, span, now)
-            seconds += lasted
-            dollars += cost.usd(span.usd_per_hour + disks, lasted)
+            each = lasted(pod, span, now)
+            seconds += each
+            dollars += cost.usd(span.usd_per_hour + disks, each)
     return seconds, dollars
 
 
@@ -227,7 +232,8 @@ def released_by(facts: Facts, now: Stamp) -> ReleasedBy | None:
     spent = spent_usd(facts, now)
     if is_protected(facts) and facts.armed is not None:
         at = facts.armed.limit_at
-        return ReleasedBy("the switch in the pod", at, spent + cost.usd(usd_per_hour(facts), max(0.0, at - now.wall)))
+        left = max(0.0, at + SWITCH_TICK_SECONDS - now.wall)
+        return ReleasedBy("the switch in the pod", at, spent + cost.usd(usd_per_hour(facts), left))
     return ReleasedBy("this rpd, or `rpd gc`; the pod is NOT PROTECTED", None, None)
 
 

@@ -10,7 +10,7 @@ from rpd.states import cost, report
 from rpd.states.call import look_at_pod, pack, pause_left, target
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import ENDINGS, Op, Outcome, Reason, State
-from rpd.states.policy import cost_cap, is_protected, spent_usd, usd_per_hour
+from rpd.states.policy import SWITCH_TICK_SECONDS, cost_cap, is_protected, spent_usd, usd_per_hour
 from rpd.states.sweep import decide_alone
 from rpd.states.twin import owed_twins
 from rpd.states.verdict import verdict
@@ -84,9 +84,10 @@ def is_cut_short(facts: Facts, now: Stamp) -> bool:
 
 
 def _affordable_seconds(facts: Facts, now: Stamp) -> float:
-    """How long the pod in hand can still run within the cost cap."""
+    """How long the pod in hand can still run within the cost cap, when its switch ends it as late as it may."""
     rate = usd_per_hour(facts)
-    return (cost_cap(facts) - spent_usd(facts, now)) / rate * cost.SECONDS_PER_HOUR if rate > 0.0 else 0.0
+    left = (cost_cap(facts) - spent_usd(facts, now)) / rate * cost.SECONDS_PER_HOUR if rate > 0.0 else 0.0
+    return left - SWITCH_TICK_SECONDS
 
 
 def _can_stay(facts: Facts, pod: PodFacts) -> bool:

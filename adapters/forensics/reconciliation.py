@@ -12,7 +12,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.records import Record, Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts, PodFacts
-from rpd.states.policy import running_seconds
+from rpd.states.policy import lasted, running_seconds
 
 SETTLED_SECONDS = 24 * 3600.0
 """The provider does not say how late its books are filled in; a day later they are taken to be complete."""
@@ -63,8 +63,8 @@ def estimates(facts: Facts, records: Sequence[Record], now: Stamp) -> list[Estim
 
 def _estimate(facts: Facts, pod: PodFacts, records: Sequence[Record], now: Stamp) -> Estimate:
     disks = cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
-    spans = [(span.usd_per_hour, elapsed(span.since, span.until or now)) for span in pod.spans]
-    ends = [span.until.wall for span in pod.spans if span.until is not None]
+    spans = [(span.usd_per_hour, lasted(pod, span, now)) for span in pod.spans]
+    ends = [span.since.wall + lasted(pod, span, now) for span in pod.spans if span.until is not None]
     debt = facts.storage_debts.get(pod.name)
     assert pod.id is not None, "asked for pods with an id only"
     return Estimate(
