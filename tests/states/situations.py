@@ -1,0 +1,51 @@
+"""Facts in the middle of a run, put together without running one, and moments to look at them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rpd.journal.records import DebtChange, Stamp
+from rpd.states.facts import Candidate, Facts, Found, PodFacts, Span, new_facts
+from rpd.states.world import Armed, Offer, Pod
+from tests.fakes.stage import RUN_ID, Stage
+
+GPU = "RTX A5000"
+
+
+def at(seconds: float) -> Stamp:
+    """So long after the pods were asked for."""
+    return Stamp(1_800_000_000.0 + seconds, seconds, "boot")
+
+
+def facts_of(**config: Any) -> Facts:
+    """A run of which nothing is known but its job; both GPU types of it cost $0.50 and $0.70."""
+    facts = new_facts(Stage(**config)._opened(), RUN_ID)
+    facts.started = facts.entered = facts.epoch_since = at(0.0)
+    facts.offers = (Offer(GPU, "SECURE", 0.5), Offer("RTX 4090", "SECURE", 0.7))
+    return facts
+
+
+def add_pod(facts: Facts, *, usd_per_hour: float = 0.5, **fields: Any) -> PodFacts:
+    """A pod that was created at second 0, is in hand, computes, is owed, and was shown by the account."""
+    name = f"{facts.name_prefix}{len(facts.pods) + 1}"
+    pod = PodFacts(name, len(facts.pods) + 1, Candidate(GPU, None, "SECURE"), at(0.0), usd_per_hour, at(0.0))
+    pod.id, pod.was_found, pod.starts, pod.started_at = f"pod{len(facts.pods) + 1}", True, 1, at(0.0)
+    pod.seen = Pod(pod.id, name, "RUNNING", usd_per_hour=usd_per_hour)
+    pod.spans.append(Span(at(0.0), usd_per_hour))
+    for field, value in fields.items():
+        setattr(pod, field, value)
+    facts.pods[name], facts.current = pod, name
+    facts.compute_debts[name] = DebtChange(name, "compute", "open")
+    return pod
+
+
+def arm(facts: Facts, limit_seconds: float, probe: str = "ok") -> None:
+    """The switch of the pod in hand has orders."""
+    assert facts.pod is not None
+    facts.armed, facts.armed_start = Armed(1, at(limit_seconds).wall, probe, True, 7), facts.pod.starts
+
+
+def found(pod: PodFacts, status: str = "RUNNING") -> Found:
+    """As a survey shows it."""
+    assert pod.id is not None
+    return Found(pod.id, pod.name, status)
