@@ -115,6 +115,25 @@ def test_a_person_keeps_a_run_s_pod_up_for_longer(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.row(96, 104)
+@pytest.mark.slow
+def test_gc_gives_back_the_second_pod_of_a_create_and_spares_the_one_that_is_kept_up(stage: Stage) -> None:
+    stage.fault("F15", delay=20.0)
+    done = stage.run(config("exit 3", lifecycle=PRESERVE))
+    assert done.returncode == 5, done.stderr
+    eventually(lambda: stage.statuses() == ["RUNNING", "RUNNING"], seconds=60.0)
+    planned = stage.rpd("gc")
+    assert "a second pod of its create; the first one is kept up until" in planned.stdout
+    told = stage.rpd("gc", "--yes")
+    assert told.returncode == 0, told.stdout
+    assert sorted(stage.statuses()) == ["RUNNING", "TERMINATED"]
+    seen = stage.inspect()
+    assert seen["kept_until"] is not None
+    assert [debt["kind"] for debt in seen["debts"]] == ["compute"]
+    assert "spared: kept up until" in stage.rpd("gc", "--yes").stdout
+    assert len(json.loads(stage.rpd("cost", "--json").stdout)["pods"]) == 2
+
+
 def test_contradictions_are_refused(stage: Stage) -> None:
     done = stage.rpd("release", "--stop", "--mode", "delete")
     assert done.returncode == 2
