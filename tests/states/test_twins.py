@@ -52,7 +52,7 @@ def test_a_twin_that_is_shown_late_is_deleted_when_the_quiet_window_is_over(late
 
 
 def test_what_a_twin_costs_counts_and_its_debt_is_opened_and_closed_with_proof() -> None:
-    stage = stage_with_twin()
+    stage = stage_with_twin(100.0)
     stage.process()
     pod, twin = both(stage)
     now = stage.clock.now()
