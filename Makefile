@@ -14,6 +14,7 @@ SEED ?= 1
 SEEDS ?= 10000
 SHARE ?= 1/1
 FROM ?= 0
+MINUTES ?= 5
 
 .PHONY: demo test test-all test-long checked collected chaos sim model matrix mutants plants mutation fuzz lint types format bench docs \
 	features clean
@@ -59,6 +60,9 @@ mutation: $(VENV)/.dev
 
 plants: $(VENV)/.dev
 	@$(BIN)/python -m tests.plants $(PLANT)
+
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --from $(FROM) $(TARGETS)
 
 model: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation.model

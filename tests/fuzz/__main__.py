@@ -1,0 +1,148 @@
+"""`python -m tests.fuzz [TARGET...] --minutes N`: every target in a process of its own, two or more at a time.
+
+A case that fails is told with its seed, and `python -m tests.fuzz TARGET --seed N` plays it again. A case that ends its
+process, takes longer than 10 s, or makes it grow by more than 200 MB fails as well, and ends its target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import select
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from tests.fuzz.targets import CASE_SECONDS_MAX, MEMORY_BYTES_MAX, Target, names, peak_bytes
+
+FINDINGS_MAX = 5
+"""After so many failed cases a target has said enough."""
+START_SECONDS = 60.0
+ADDRESS_SPACE_BYTES = 4 << 30
+"""A case that wants more gets a MemoryError, and not this machine's memory."""
+
+
+class Verdict(NamedTuple):
+    """What a target's process has said. `findings` are texts for people."""
+
+    name: str
+    cases: int
+    findings: list[str]
+
+
+def main() -> int:
+    """Exit code 1 when a case failed, 2 for a target that there is not."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(names()))
+    parser.add_argument("--minutes", type=float, default=1.0, help="for all of them together")
+    parser.add_argument("--from", dest="first", type=int, default=0, metavar="SEED")
+    parser.add_argument("--seed", type=int, help="only this case, with its traceback")
+    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)  # for the process of a target
+    asked = parser.parse_args()
+    wanted = asked.targets or names()
+    if unknown := set(wanted) - set(names()):
+        print(f"error: no such target: {', '.join(sorted(unknown))}; there are {', '.join(names())}", file=sys.stderr)
+        return 2
+    if asked.until is not None:
+        return _play_on(wanted[0], asked.first, asked.until)
+    if asked.seed is not None:
+        for name in wanted:
+            Target(name).play(asked.seed)
+        return 0
+    at_once = min(len(wanted), os.cpu_count() or 1)
+    seconds = asked.minutes * 60.0 * at_once / len(wanted)
+    with ThreadPoolExecutor(at_once) as pool:
+        verdicts = list(pool.map(lambda name: _watch(name, asked.first, seconds), wanted))
+    for verdict in verdicts:
+        print(f"{verdict.name}: {verdict.cases} cases, {len(verdict.findings)} failed")
+    return 1 if any(verdict.findings for verdict in verdicts) else 0
+
+
+# The process of one target. It says `seed N` before each case, and `failed` with as many lines as follow after one that
+# failed.
+
+
+def _play_on(name: str, seed: int, seconds: float) -> int:
+    target, out = Target(name), sys.stdout
+    sys.stdout = sys.stderr  # what a case prints is not the harness's word
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, resource.RLIM_INFINITY))
+    end = time.monotonic() + seconds
+    failed, peak = 0, 0
+    while failed < FINDINGS_MAX:
+        out.write(f"seed {seed}\n")
+        out.flush()
+        trouble = _trouble(target, seed)
+        peak = peak or peak_bytes()  # the first case has loaded what there is to load
+        if trouble is None and peak_bytes() - peak > MEMORY_BYTES_MAX:
+            trouble, failed = f"memory grew by {(peak_bytes() - peak) >> 20} MB", FINDINGS_MAX
+        if trouble is not None:
+            failed += 1
+            lines = trouble.splitlines()
+            out.write("".join(f"{line}\n" for line in (f"failed {len(lines)}", *lines)))
+            out.flush()
+        if time.monotonic() > end:
+            break
+        seed += 1
+    return 0
+
+
+def _trouble(target: Target, seed: int) -> str | None:
+    try:
+        target.play(seed)
+    except Exception:
+        return traceback.format_exc()
+    return None
+
+
+# Its watcher.
+
+
+def _watch(name: str, first: int, seconds: float) -> Verdict:
+    words = [sys.executable, "-m", "tests.fuzz", name, "--from", str(first), "--until", str(seconds)]
+    findings: list[str] = []
+    cases, seed, patience = 0, first, START_SECONDS
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        lines = _lines(process, lambda: patience)
+        for line in lines:
+            word, _, rest = line.partition(" ")
+            if word == "seed":
+                cases, seed, patience = cases + 1, int(rest), CASE_SECONDS_MAX
+            elif word == "failed":
+                findings.append(f"seed {seed}\n" + "\n".join(next(lines, "") for _ in range(int(rest))))
+                _tell(name, findings[-1])
+        if process.poll() is None:
+            process.kill()
+            findings.append(f"seed {seed} took longer than {patience:.0f} s")
+            _tell(name, findings[-1])
+        elif process.returncode != 0:
+            findings.append(f"seed {seed} ended its process with {process.returncode}")
+            _tell(name, findings[-1])
+    return Verdict(name, cases, findings)
+
+
+def _lines(process: subprocess.Popen[bytes], patience: Callable[[], float]) -> Iterator[str]:
+    """Its lines, until it ends or says nothing for too long."""
+    assert process.stdout is not None
+    handle, rest = process.stdout.fileno(), b""
+    while select.select([handle], [], [], patience())[0]:
+        got = os.read(handle, 65536)
+        if not got:
+            process.wait()
+            return
+        *whole, rest = (rest + got).split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+
+
+def _tell(name: str, finding: str) -> None:
+    print(f"{name}: {finding}\n", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
