@@ -170,6 +170,8 @@ def decode_line(line: bytes) -> Record:
         found = _ENVELOPE.decode(line)
     except NOT_JSON as error:
         raise LineError(f"is not a record: {error}") from None
+    if not _RUN.match(found.run):  # it becomes part of names of files
+        raise LineError("names no run")
     body = _body(found.kind, found.data)
     return Record(
         found.seq,

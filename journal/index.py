@@ -93,10 +93,14 @@ class Index:
 
     def refresh(self, journal: Path) -> Entry:
         """Read one journal and remember what it says."""
-        entry = summary(journal, self._known(journal))
+        entry = self.look(journal)
         with contextlib.suppress(OSError):  # a cache that cannot be kept is no loss
             self._keep(entry)
         return entry
+
+    def look(self, journal: Path) -> Entry:
+        """The same, without remembering it."""
+        return summary(journal, self._known(journal))
 
     def anchor(self, journal: Path) -> tuple[int, str] | None:
         """The last record of this journal that was ever seen here, which a journal that is whole still holds."""

@@ -41,12 +41,18 @@ def folder_name(workflow: str) -> str:
     return _UNSAFE.sub("-", workflow)[:80].lstrip(".") or "unnamed"
 
 
-def canonical(path: Path, *, disk: Disk | None = None) -> Path:
+def stands_in(path: Path, home: Path) -> bool:
+    """Whether this is the place of a journal of this state home, and no link that leads elsewhere."""
+    is_place = path.parent.parent == home / "journals" and path.suffix == _SUFFIX and ".." not in path.parts
+    return is_place and not path.is_symlink()
+
+
+def canonical(path: Path, *, disk: Disk | None = None, home: Path | None = None) -> Path:
     """The one journal file that `path` means: a run folder, its `events.jsonl` (hard link or copy), a pointer (a JSON
     object whose "journal" names it), a symlink to any of these, or the journal itself.
 
-    Record 0 says where the journal belongs. When that place holds nothing, or another run, `path` is all there is.
-    Raises JournalMissing or JournalNotOurs.
+    Record 0 says where the journal belongs; with `home`, a place outside of this state home is not even looked at. When
+    that place holds nothing, or another run, `path` is all there is. Raises JournalMissing or JournalNotOurs.
     """
     disk = disk or OsDisk()
     for _ in range(_POINTER_HOPS_MAX + 1):
@@ -54,7 +60,7 @@ def canonical(path: Path, *, disk: Disk | None = None) -> Path:
         head = _head(disk, path)
         target = _pointer(head)
         if target is None:
-            return _home_of(disk, path, head)
+            return _home_of(disk, path, head, home)
         path = path.parent / target
     raise JournalNotOurs(f"{path} points to a pointer that points to a pointer")
 
@@ -97,13 +103,13 @@ def _pointer(head: bytes) -> str | None:
     return target if isinstance(target, str) and target and "\0" not in target else None
 
 
-def _home_of(disk: Disk, path: Path, head: bytes) -> Path:
+def _home_of(disk: Disk, path: Path, head: bytes, within: Path | None) -> Path:
     """Where record 0 says this journal belongs, if the same journal stands there."""
     first = _first_record(head)
     if first is None or not isinstance(first.body, Opened) or "\0" in first.body.journal_path:
         return path
     home = Path(first.body.journal_path)
-    if home == path or not home.is_absolute():
+    if home == path or not home.is_absolute() or (within is not None and not stands_in(home, within)):
         return path
     found = status_at(disk, home)
     if found is None or not found.is_file:

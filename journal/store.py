@@ -125,15 +125,16 @@ class Journal:
         ballast_bytes: int = BALLAST_BYTES,
         owner: Owner | None = None,
         anchor: tuple[int, str] | None = None,
+        home: Path | None = None,
     ) -> Journal:
         """Take a journal over: lock, verify, repair a torn tail, raise the epoch, write `Resumed`.
 
-        `path` is any name of the run (see `paths.canonical`); `anchor` is a (seq, z) known from elsewhere that must
-        still be in it. Raises JournalMissing, JournalNotOurs, JournalLocked, JournalDamaged, JournalTooNew, JournalLost
-        or JournalUnwritable; then nothing was changed beyond a repair already done.
+        `path` is any name of the run, within `home` (see `paths.canonical`); `anchor` is a (seq, z) known from
+        elsewhere that must still be in it. Raises JournalMissing, JournalNotOurs, JournalLocked, JournalDamaged,
+        JournalTooNew, JournalLost or JournalUnwritable; then nothing was changed beyond a repair already done.
         """
         disk = disk or OsDisk()
-        path = canonical(path, disk=disk)
+        path = canonical(path, disk=disk, home=home)
         check_file(disk, path)
         with _holding(disk, path, _signed(owner or Owner.here(command), now(), 0)) as lock:
             handle = disk.open_append(path)

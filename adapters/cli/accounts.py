@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rpd.adapters.cli.suspects import owes_compute
-from rpd.adapters.local.clouds import Access, recorded_access
+from rpd.adapters.local.clouds import Access, sandbox_home
 from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import RpdError
+from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry
 from rpd.states.world import Cloud, Pod
 
 
 class Account:
-    """One cloud as a journal names it. `problem` says why its pods are not known."""
+    """One cloud as the journals of runs name it. `problem` says why its pods are not known."""
 
-    def __init__(self, cloud: Mapping[str, str]) -> None:
-        self.name = f"{cloud.get('name')} ({cloud.get('home') or cloud.get('url')})"
+    def __init__(self, entry: Entry) -> None:
+        self.name = f"{entry.cloud.get('name') or 'the cloud'} ({key_of(entry.cloud) or f'of run {entry.run_id}'})"
         self.problem: str | None = "not asked yet"
         self.access: Access | None = None
         self.pods: tuple[Pod, ...] = ()
-        self._recorded = cloud
+        self.journals: list[Path] = []
 
     def read(self, patience: Patience) -> None:
         """List its pods."""
         try:
-            access = recorded_access(self._recorded)
+            access = self._recorded_access()
             self.access = access
             self.pods = _cloud(access, patience).list()
             self.problem = None
-        except RpdError as error:
+        except (RpdError, JournalError) as error:
             self.problem = error.message
+
+    def _recorded_access(self) -> Access:
+        """As the first of its journals that is believed has it."""
+        for journal in self.journals[:-1]:
+            with contextlib.suppress(JournalError):
+                return recorded_access(journal)
+        return recorded_access(self.journals[-1])
 
     def cloud(self, patience: Patience) -> Cloud:
         """A connection of one's own. Only for one whose `access` is known."""
@@ -45,13 +55,13 @@ def key_of(cloud: Mapping[str, str]) -> str:
     return cloud.get("home") or cloud.get("url", "")
 
 
-def accounts_of(entries: Sequence[Entry]) -> dict[str, Account]:
+def accounts_of(entries: Sequence[Entry], home: Path) -> dict[str, Account]:
     """Every cloud with an open debt, or whose journals may still get a late pod and which is up without our doing."""
     accounts: dict[str, Account] = {}
     for entry in entries:
         owes = owes_compute(entry) or bool(entry.problem)
-        if entry.cloud and key_of(entry.cloud) not in accounts and (owes or _is_up(entry.cloud)):
-            accounts[key_of(entry.cloud)] = Account(dict(entry.cloud))
+        if entry.cloud and (owes or _is_up(entry.cloud, home)):
+            accounts.setdefault(key_of(entry.cloud), Account(entry)).journals.append(Path(entry.journal))
     return accounts
 
 
@@ -61,10 +71,10 @@ def _cloud(access: Access, patience: Patience) -> Cloud:
     return wiring.cloud_for(access, ProcessControl(patience=patience))
 
 
-def _is_up(cloud: Mapping[str, str]) -> bool:
+def _is_up(cloud: Mapping[str, str], home: Path) -> bool:
     """A sandbox is not started only to be looked at; RunPod is looked at whenever a key is at hand."""
     if "home" not in cloud:
         return not cloud.get("url", "").startswith("http://")
     from rpd.adapters.sandbox import daemon
 
-    return daemon.find(Path(cloud["home"])) is not None
+    return cloud["home"] == str(sandbox_home(home)) and daemon.find(Path(cloud["home"])) is not None

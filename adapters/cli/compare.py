@@ -28,7 +28,7 @@ def compare_runs(one: str, other: str, *, only_changed: bool, as_json: bool) -> 
         loaded = loaded_run(name)
         row = loaded.row(api.now())
         failed = failed or row.failed
-        rows.append(flat({**(loaded.manifest or manifest_beside(row) or {}), **_said(msgspec.to_builtins(row))}))
+        rows.append(flat({**(loaded.manifest or manifest_beside(loaded) or {}), **_said(msgspec.to_builtins(row))}))
     a, b = rows
     fields = [
         {"field": name, "is_equal": a.get(name) == b.get(name), "a": a.get(name), "b": b.get(name)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rpd.adapters.cli import output
@@ -9,8 +10,9 @@ from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.forensics.reconciliation import Estimate, Line, estimates, reconcile
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access, recorded_access
+from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import duration, money, one_line, utc
@@ -27,10 +29,10 @@ BEFORE_SECONDS = 3600.0
 def show_cost(run: str | None, *, as_json: bool) -> int:
     """Print both, and why they differ. Exit code 0, also where the books are still empty; the run's cloud is asked, so
     its key is needed. Raises UserError, Refused, Unavailable."""
-    path = find_journal(run)
+    path = find_journal(run, to_act=True)  # its cloud is asked, with our key
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
-    lines = _reconciled(inspection)
+    lines = _reconciled(path, inspection)
     rows = [_row(facts, line) for line in lines]
     booked = [line.bill.total_usd for line in lines if line.bill is not None and line.bill.records]
     estimated = round(sum(line.estimate.total_usd for line in lines), 6)
@@ -51,12 +53,12 @@ def show_cost(run: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def _reconciled(inspection: Inspection) -> list[Line]:
+def _reconciled(path: Path, inspection: Inspection) -> list[Line]:
     facts, now = inspection.facts, inspection.now
     found = estimates(facts, inspection.reading.records, now)
     if not found:
         return []
-    access = recorded_access(facts.opened.cloud)
+    access = recorded_access(path)
     control = ProcessControl(patience=Patience(ANSWER_SECONDS))
     require_own_account(facts, access, control.patience)
     lines = []

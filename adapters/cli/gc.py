@@ -81,7 +81,7 @@ def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float 
 
 def _cleanups(entries: list[Entry], seconds: float, command: Patience) -> list[Cleanup]:
     """One for each cloud, and one for the runs of clouds that are not asked."""
-    accounts = accounts_of(entries)
+    accounts = accounts_of(entries, state_home())
     runs: dict[str, list[Entry]] = {}
     for entry in entries:
         key = key_of(entry.cloud)

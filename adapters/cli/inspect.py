@@ -13,6 +13,7 @@ from rpd.adapters.forensics.run import lines_of
 from rpd.adapters.forensics.steps import Step, steps_of
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.gate import run_folder
 from rpd.adapters.pod.step_log import STEPS_NAME
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
@@ -55,7 +56,7 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
     elif as_json:
         owner = holder(path)
         told = {"live": owner is not None, "owner_pid": owner.pid if owner else None}
-        steps = [msgspec.to_builtins(step) for step in _steps(inspection)]
+        steps = [msgspec.to_builtins(step) for step in _steps(inspection, path)]
         output.answer({**inspection.document(), **told, "steps": steps})
     elif at is not None:
         record = reading.records[-1]
@@ -65,9 +66,10 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
     return 9 if reading.damage is not None else 0
 
 
-def _steps(inspection: Inspection) -> list[Step]:
+def _steps(inspection: Inspection, path: Path) -> list[Step]:
     """What the job's log has told of its steps; no record of the journal tells it."""
-    return steps_of(lines_of(Path(inspection.facts.opened.run_dir) / STEPS_NAME))
+    folder = run_folder(path, inspection.facts.opened)
+    return steps_of(lines_of(folder / STEPS_NAME)) if folder is not None else []
 
 
 def _until(reading: Reading, seq: int) -> Reading:
@@ -123,7 +125,7 @@ def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> li
         *_integrity(inspection.reading),
     ]
     if as_of is None:
-        lines += [f"step     {each.words()}" for each in _steps(inspection)]
+        lines += [f"step     {each.words()}" for each in _steps(inspection, path)]
     step = inspection.next_step()
     if step is not None and as_of is not None:
         lines.append(f"next     {step}")

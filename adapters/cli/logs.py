@@ -12,8 +12,8 @@ import msgspec
 from rpd.adapters.cli import output
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import recorded_access
 from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.pod.local_log import base_path
 from rpd.adapters.report.inspection import Inspection
@@ -83,7 +83,7 @@ class _Log:
         from rpd.adapters.wiring import world_for
 
         control = ProcessControl()
-        access = recorded_access(facts.opened.cloud)
+        access = recorded_access(self._journal)
         world = world_for(facts.opened, facts.run_id, access, control, state_home(), adopted=adopted(facts))
         with tempfile.TemporaryDirectory(prefix="rpd-logs-") as folder, signal_requests(control.ask):
             copy = self._copy_in(Path(folder))

@@ -36,9 +36,7 @@ def show_metrics(run: str | None, *, as_json: bool) -> int:
     """Exit code 0, also when nothing was sampled: many runs are too short for it."""
     loaded = loaded_run(run)
     row = loaded.row(api.now())
-    folder = Path(row.run_dir) if row.run_dir is not None else None
-    if loaded.folder is not None and loaded.folder.is_dir():
-        folder = loaded.folder  # where it stands now
+    folder = loaded.files_folder()
     samples = read_samples(metrics_file(folder)) if folder is not None else Samples([], 0)
     series = samples.series()
     if as_json:

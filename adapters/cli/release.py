@@ -15,8 +15,8 @@ from rpd.adapters.cli.ask import end_run, report_run
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import recorded_access
 from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.local.person import expanded
 from rpd.adapters.report.inspection import Inspection
@@ -110,7 +110,7 @@ def release_kept(path: Path, command: str, patience: Patience) -> list[str]:
     from rpd.adapters.wiring import cloud_of_run
 
     facts = Inspection(read(path), SystemClock().now()).facts
-    access = recorded_access(facts.opened.cloud)
+    access = recorded_access(path)
     require_own_account(facts, access, patience)
     control = ProcessControl(patience=patience)
     cloud = cloud_of_run(facts.opened, facts.run_id, access, control, adopted=adopted(facts))

@@ -10,15 +10,13 @@ from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.runs import find_journal
 from rpd.adapters.cli.unrecorded import afterwards, unwritable
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.opening import open_journal
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.report.inspection import facts_of
-from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalDamaged, JournalTooNew, JournalUnwritable
 from rpd.journal.reader import Reading, read
-from rpd.journal.records import Opened
 from rpd.journal.replay import fold
 
 
@@ -54,15 +52,15 @@ def take_over(
     """Lock, repair, and drive; `request` is the first thing the loop hears. A command that only ends the run has
     `patience`. Raises JournalError, UserError."""
     reading = read(journal_path)
-    opened = opened_of(reading, journal_path)
-    access = recorded_access(opened.cloud)
+    require_driveable(reading, journal_path)
+    access = recorded_access(journal_path)
     require_own_account(facts_of(reading), access, patience)
     journal = open_journal(journal_path, access, command)
     return drive_journal(journal, access, as_json=as_json, request=request, quiet=quiet, patience=patience)
 
 
-def opened_of(reading: Reading, path: Path) -> Opened:
-    """Record 0, if the journal can be driven at all. Raises JournalDamaged, JournalTooNew."""
+def require_driveable(reading: Reading, path: Path) -> None:
+    """Pass when the journal can be driven at all. Raises JournalDamaged, JournalTooNew."""
     if reading.damage is not None:
         raise JournalDamaged(
             f"{path} is damaged at line {reading.damage.line} (byte {reading.damage.offset})",
@@ -72,7 +70,7 @@ def opened_of(reading: Reading, path: Path) -> Opened:
         )
     if reading.too_new:
         raise JournalTooNew(f"{path} was written by a newer rpd", hint="upgrade rpd; inspect and gc work meanwhile")
-    opened = reading.opened
-    if opened is None:
-        raise UserError(f"{path} does not begin like a journal")
-    return opened
+    if reading.opened is None:
+        raise JournalDamaged(
+            f"{path} does not begin like a journal", line=1, offset=0, hint="rpd gc   looks for what it rented"
+        )

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 
 from rpd.adapters.cli import output
 from rpd.adapters.local.dirs import label_of, state_home
+from rpd.adapters.local.gate import journal_at, own_journal
 from rpd.engine.errors import UserError
-from rpd.journal.errors import JournalNotOurs
 from rpd.journal.index import Entry, Index
-from rpd.journal.paths import canonical, journal_path
-from rpd.journal.reader import read
 
 
 def find_journal(run: str | None, *, only_unfinished: bool = False, to_act: bool = False) -> Path:
@@ -23,8 +20,8 @@ def find_journal(run: str | None, *, only_unfinished: bool = False, to_act: bool
     """
     home = state_home()
     if run is not None and (os.sep in run or Path(run).exists()):
-        path = canonical(Path(run).absolute())
-        return own_journal(path, home) if to_act else path
+        path = journal_at(Path(run).absolute())
+        return own_journal(path) if to_act else path
     index = Index(home)
     if run is not None:
         found = index.find(run) or index.find(label_of(run))  # a long name was cut when its run was named
@@ -49,29 +46,6 @@ def note_strays(index: Index) -> None:
     for path in index.strays:
         shown = str(path).encode(errors="backslashreplace").decode()
         output.note([f"warning: {shown} is no journal of ours and is passed over: its name is no UTF-8 text"])
-
-
-def own_journal(path: Path, home: Path) -> Path:
-    """The journal of this state home that `path` is, by place or by content. Raises JournalNotOurs.
-
-    A journal from elsewhere names a cloud, folders and commands of somebody else's choice: it may be read, but nothing
-    goes there because of it. And one journal has one lock, beside its canonical name.
-    """
-    journals = (home / "journals").resolve()
-    if path.is_relative_to(journals):
-        return path
-    reading = read(path)
-    opened, run_id = reading.opened, reading.records[0].run if reading.records else ""
-    if opened is None:
-        raise reading.damage or JournalNotOurs(f"{path} holds no run")
-    place = journal_path(home, opened.workflow, run_id)
-    if place.exists() and read(place).records[:1] == reading.records[:1]:
-        return place
-    raise JournalNotOurs(
-        f"{path} is not a journal of this state home ({home}); rpd inspect shows it, but nothing acts on it",
-        hint=f"if you trust it: mkdir -p {shlex.quote(str(place.parent))} && "
-        f"cp {shlex.quote(str(path))} {shlex.quote(str(place))}",
-    )
 
 
 def _pick(found: list[Entry], name: str) -> Entry:

@@ -27,7 +27,7 @@ def summarize(run: str | None, *, root: Path | None, as_json: bool) -> int:
         return _many(root, as_json=as_json)
     loaded = loaded_run(run)
     row = loaded.row(api.now())
-    manifest = loaded.manifest or manifest_beside(row)
+    manifest = loaded.manifest or manifest_beside(loaded)
     why = why_of(loaded, row)
     if as_json:
         steps = [msgspec.to_builtins(step) for step in loaded.steps()]
@@ -39,11 +39,13 @@ def summarize(run: str | None, *, root: Path | None, as_json: bool) -> int:
     return 1 if row.failed else 0
 
 
-def manifest_beside(row: RunRow) -> dict[str, Any] | None:
-    if row.run_dir is None or not Path(row.run_dir).is_dir():
+def manifest_beside(loaded: LoadedRun) -> dict[str, Any] | None:
+    """The manifest among the files of a run that was named by its journal."""
+    folder = loaded.files_folder()
+    if folder is None or not folder.is_dir():
         return None
     try:
-        return load(Path(row.run_dir)).manifest
+        return load(folder).manifest
     except (UserError, JournalError):
         return None
 

@@ -14,9 +14,10 @@ from rpd.adapters.cli import output
 from rpd.adapters.cli.giveback import stop_and_prove
 from rpd.adapters.cli.suspects import named, owed_elsewhere
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access, recorded_access
+from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
@@ -96,7 +97,7 @@ def end_unrecorded(path: Path, request: Request, error: JournalUnwritable, *, as
         return error
     output.note([f"no record can be written: {error.message}", "stopping what the run rented all the same"])
     try:
-        done = stop_unrecorded(path, recorded_access(facts.opened.cloud), request.by, Patience(OWN_SECONDS))
+        done = stop_unrecorded(path, recorded_access(path), request.by, Patience(OWN_SECONDS))
     except KeyboardInterrupt:
         done = Stopped(("interrupted before it was proved stopped",), is_at_rest=False)
     if done.is_at_rest:

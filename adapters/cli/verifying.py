@@ -8,6 +8,7 @@ import msgspec
 
 from rpd.adapters.cli import output
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.gate import run_folder
 from rpd.adapters.report.words import one_line, plural
 from rpd.journal.index import Index
 from rpd.journal.paths import EVENTS_NAME
@@ -84,7 +85,10 @@ def _lines(path: Path, reading: Reading, found: Findings) -> list[str]:
 def _events(path: Path, reading: Reading) -> str:
     if reading.opened is None:
         return "none"
-    events = Path(reading.opened.run_dir) / EVENTS_NAME
+    folder = run_folder(path, reading.opened)
+    if folder is None:
+        return "none"
+    events = folder / EVENTS_NAME
     try:
         if events.samefile(path):
             return "same"

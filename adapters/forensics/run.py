@@ -10,6 +10,7 @@ import msgspec
 
 from rpd.adapters.forensics.row import RunRow, row_of_manifest
 from rpd.adapters.forensics.steps import Step, steps_of
+from rpd.adapters.local.gate import journal_at, run_folder
 from rpd.adapters.local.workspace import EVENTS_NAME, MANIFEST_NAME
 from rpd.adapters.pod.step_log import STEPS_NAME
 from rpd.adapters.report.inspection import Inspection
@@ -18,7 +19,6 @@ from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry
-from rpd.journal.paths import canonical
 from rpd.journal.reader import Reading, read
 from rpd.journal.records import Closed, Stamp
 
@@ -71,23 +71,24 @@ class LoadedRun:
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The rows of `metrics.jsonl`: samples of GPU, CPU, memory and disk."""
-        folder = self._run_folder()
+        folder = self.files_folder()
         return iter(()) if folder is None else lines_of(metrics_file(folder))
 
     def step_marks(self) -> list[dict[str, Any]]:
         """The marks of steps in the job's log: rows of `steps.jsonl`, in their order."""
-        folder = self._run_folder()
+        folder = self.files_folder()
         return [] if folder is None else list(lines_of(folder / STEPS_NAME))
 
     def steps(self) -> list[Step]:
         """The steps that the job's log tells of; older tools have their marks among the events."""
         return steps_of(self.step_marks() or self.events())
 
-    def _run_folder(self) -> Path | None:
+    def files_folder(self) -> Path | None:
+        """Where its files are now; None where nobody says so who can be believed."""
         if self.folder is None:
             return None
         opened = self.reading.opened if self.reading is not None else None
-        return Path(opened.run_dir) if self.folder.is_file() and opened is not None else self.folder
+        return run_folder(self.folder, opened) if self.folder.is_file() and opened is not None else self.folder
 
 
 def metrics_file(folder: Path) -> Path:
@@ -108,7 +109,7 @@ def load(path: Path) -> LoadedRun:
         return LoadedRun(path.parent, manifest, _reading_of(path.parent, manifest.get("run_id")))
     if path.name in MANIFEST_NAMES or (path.name == EVENTS_NAME and _reading(path) is None):
         return _of_folder(path.parent)
-    journal = canonical(path)
+    journal = journal_at(path)
     return LoadedRun(journal, None, read(journal))
 
 
@@ -223,7 +224,7 @@ def _reading_of(folder: Path, run_id: Any) -> Reading | None:
 def _reading(events: Path) -> Reading | None:
     """The journal that an `events.jsonl` is, or is a copy of; None for the older tool's, which is none."""
     try:
-        reading = read(canonical(events))
+        reading = read(journal_at(events))
     except JournalError:
         return None
     return reading if reading.opened is not None else None

@@ -1,4 +1,5 @@
-"""Which cloud a run talks to, and with which key. A journal names its cloud, never its key."""
+"""Which cloud a run talks to, and with which key. A journal names its cloud, never its key; what it names is asked
+only by way of `rpd.adapters.local.gate`."""
 
 from __future__ import annotations
 
@@ -10,10 +11,9 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.local.config import CloudProfile, cloud_profile, find_api_key, profile_of, require_api_key
+from rpd.adapters.local.config import CloudProfile, cloud_profile, profile_of, require_api_key
 from rpd.adapters.local.leaks import environment_secrets
 from rpd.adapters.local.secret_content import values_in
-from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
 
 SANDBOX_POLL_SECONDS = 0.1
@@ -77,23 +77,6 @@ def default_access(state_home: Path, environ: Mapping[str, str] = os.environ) ->
     key = require_api_key(environ)
     own = _own_sandbox(state_home, profile.url)
     return Access(profile, key.secret, key.source, own)
-
-
-def recorded_access(cloud: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> Access:
-    """The cloud a journal names. Its sandbox is started again, with its state, when it is down. Raises UserError."""
-    home = cloud.get("home")
-    if home is not None:
-        return sandbox_access(Path(home))
-    profile = profile_of(cloud["url"])
-    key = find_api_key(environ)
-    if key is None:
-        raise UserError(
-            f"no API key at hand for {profile.url}, which this journal names",
-            exit_code=4,
-            hint="export RUNPOD_API_KEY=...",
-            reason="key_missing",
-        )
-    return Access(profile, key.secret, key.source)
 
 
 def redactor_for(

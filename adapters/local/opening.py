@@ -8,6 +8,7 @@ from pathlib import Path
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, redactor_for
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.gate import own_journal
 from rpd.adapters.local.version import version
 from rpd.journal.errors import JournalNotOurs
 from rpd.journal.index import Index
@@ -22,7 +23,9 @@ def at_original(journal: Path, command: str) -> str:
 
 def open_journal(path: Path, access: Access, command: str) -> Journal:
     """Lock, verify and repair it. The index remembers a record that it must still hold: a cut at the border of two
-    records shows nowhere else. Raises JournalError; also for a copy whose original is there, which has the lock."""
+    records shows nowhere else. Raises JournalError; JournalNotOurs for one from elsewhere, and for a copy whose original
+    is there, which has the lock."""
+    path, home = own_journal(path), state_home()
     first = original(path)
     if first is not None:
         raise JournalNotOurs(
@@ -34,5 +37,6 @@ def open_journal(path: Path, access: Access, command: str) -> Journal:
         command=command,
         tool_version=version(),
         redactor=redactor_for(access),
-        anchor=Index(state_home()).anchor(path),
+        anchor=Index(home).anchor(path),
+        home=home,
     )

@@ -1,0 +1,447 @@
+"""A state home with one journal that is not as it was: a worn disk, another version or an adversary who can make its
+chain whole again has changed it. Whatever it says, every command ends with an exit code that is documented, without a
+trace, and `gc` treats the sound journal beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import json
+import random
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from rpd.adapters import wiring
+from rpd.adapters.cli import giveback
+from rpd.adapters.local import control as process_control
+from rpd.adapters.local.signals import LeaveNow
+from rpd.adapters.sandbox import daemon
+from rpd.engine.errors import Unavailable
+from rpd.engine.machine import StateMachine
+from rpd.engine.runner import Runner
+from rpd.journal.index import Index
+from rpd.journal.paths import journal_path
+from rpd.states.exits import Exit
+from rpd.states.faults import Fault
+from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.table import JOB
+from rpd.states.world import Offer, Pod, World
+from tests.fakes.clock import FakeClock, FakeControl
+from tests.fakes.lineage import FakeLineage
+from tests.fakes.stage import FakeWorkspace
+from tests.fakes.typed import KEY, Done, type_in
+
+SHARE = 150
+LIVES = (
+    "success", "recycled", "a paused pod is taken up", "checkpoints", "job fails", "secrets in memory", "preserved",
+    "create adopted, lists lag", "launched again in a fresh pod", "a CPU job",
+)  # fmt: skip
+"""Simulated lives whose journals are changed, beside the golden ones."""
+COMMANDS = (
+    "inspect", "inspect --json", "inspect --verify --json", "inspect --graph", "inspect --at 3", "events",
+    "events --json", "summary", "summary --json", "compare", "metrics", "cost", "logs", "resume", "cancel", "release",
+    "release --delete", "release --keep-until 1h",
+)  # fmt: skip
+"""Of one run; its name follows."""
+OF_ALL = (
+    "runs", "runs --json", "events --all", "gc", "gc --yes", "gc --yes --stopped", "summary --root", "events --root",
+    "runs --root", "volumes", "run job.yaml", "run job.yaml --max-usd-per-day 1",
+)  # fmt: skip
+CODES = frozenset(int(code) for code in Exit) | {0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 75, 130, 143}
+JUDGES = frozenset({"summary", "compare"})
+"""Their exit code 1 means a run that failed."""
+WAITS_MAX = 400
+_CLASS = re.compile(r"\b[A-Z][a-z]+Error\b")
+"""No sentence for people names an exception."""
+URL = "http://127.0.0.1:9/v2"
+NEIGHBOUR = "neighbour-20270115T080000Z-abcdef"
+JOB_FILE = """name: train
+pod: {image: "runpod/pytorch", gpu_order: [RTX A5000]}
+storage: {volume_gb: 10}
+run: {body: "echo hello"}
+"""
+
+Rows = list[Any]
+
+
+def play(seed: int) -> None:
+    """One change, the index as it may be, and some commands."""
+    rng = random.Random(seed)
+    folder = Path(tempfile.mkdtemp(prefix="rpd-fuzz-"))
+    try:
+        world = _Home(folder, rng)
+        words = [rng.choice(OF_ALL), *rng.sample(COMMANDS, 2), "gc --yes --json", rng.choice(COMMANDS)]
+        for line in words:
+            world.type(line)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Home:
+    """A user with two runs: a sound one whose engine died, and one whose journal was changed."""
+
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        self.rng, self.folder = rng, folder
+        self.home, self.user, self.elsewhere = (folder / name for name in ("home", "user", "elsewhere"))
+        for each in (self.home, self.user):
+            each.mkdir(mode=0o700)
+        (self.user / "job.yaml").write_text(JOB_FILE)
+        self.account = _Account()
+        life = rng.choice(sorted(_bases()))
+        rows = _settled(_bases()[life], self.folder)
+        self.run_id = str(rows[0]["run"])
+        self.path = self._put(rows, self.run_id)
+        self.account.rent_for(rows)
+        self._add_neighbour()
+        Index(self.home).entries() if rng.random() < 0.6 else None
+        if rng.random() < 0.5:
+            del rows[rng.randrange(1, len(rows)) :]
+            self.path.write_bytes(_lines(rows))
+            if rng.random() < 0.5:
+                Index(self.home).rebuild()
+        self.path.write_bytes(_changed(rows, rng))
+        run_folder = self.folder / "runs" / self.run_id
+        run_folder.mkdir(parents=True)
+        (run_folder / "events.jsonl").hardlink_to(self.path)
+
+    def type(self, line: str) -> None:
+        """One command, and what must be true of every one."""
+        words = line.split()
+        command = words[0]
+        if line in COMMANDS:
+            words.append(self.rng.choice([self.run_id, str(self.path), str(self.folder / "runs" / self.run_id)]))
+            words += [NEIGHBOUR] if command == "compare" else []
+        elif words[-1] == "--root":
+            words.append(str(self.folder / "runs"))
+        with _out_of_reach(self.account):
+            done = type_in(self.user, words, self._environ())
+        told = f"{line}: {done.code}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+        assert "Traceback" not in done.stderr and "internal error" not in done.stderr, told
+        assert done.code in CODES, told
+        assert done.code != 1 or command in JUDGES or "does not answer" in done.stderr, told
+        assert not _CLASS.search(done.stderr), told
+        assert not self.elsewhere.exists(), f"{line}: wrote by the word of a journal"
+        if line == "gc --yes --json":
+            self._judge_gc(done)
+
+    def _judge_gc(self, done: Done) -> None:
+        rows = {row["run_id"]: row for row in json.loads(done.stdout)["runs"]}
+        mine = self.account.pods["neighbour"]
+        assert NEIGHBOUR in rows or mine.status != "RUNNING", f"the sound run was not treated: {done.stdout}"
+        assert mine.status != "RUNNING", f"the sound run's pod bills on: {done.stdout}"
+
+    def _put(self, rows: Rows, run_id: str) -> Path:
+        path = journal_path(self.home, str(rows[0]["data"]["workflow"]), run_id)
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
+        (self.home / "journals").chmod(0o700)
+        path.parent.chmod(0o700)
+        path.write_bytes(_lines(rows))
+        path.chmod(0o600)
+        return path
+
+    def _add_neighbour(self) -> None:
+        """Its engine died while the pod booted."""
+        rows = _settled(_bases()["success"], self.folder, run=NEIGHBOUR, token="n" * 26)
+        boot = next(at for at, row in enumerate(rows) if row["event"] == "boot_to_connect")
+        text = json.dumps(rows[:boot])
+        pod_id = next(row["data"]["data"]["pod"]["id"] for row in rows if row["event"] == "create_pod_ok")
+        rows = json.loads(text.replace(f'"{pod_id}"', '"neighbour"'))
+        self._put(rows, NEIGHBOUR)
+        self.account.rent_for(rows)
+
+    def _environ(self) -> dict[str, str]:
+        return {
+            "RPD_HOME": str(self.home),
+            "HOME": str(self.user),
+            "RPD_API_URL": URL,
+            "RUNPOD_API_KEY": KEY,
+            "NO_COLOR": "1",
+        }
+
+
+# What a journal is, and how it may change.
+
+
+@functools.cache
+def _bases() -> dict[str, Rows]:
+    """Records of whole runs, as plain data."""
+    from tests.simulation.lives import LIVES as LIFE
+    from tests.simulation.run import Simulation
+
+    found = {}
+    for name in LIVES:
+        simulation = Simulation(LIFE[name].schedule())
+        simulation.run()
+        inode = simulation.laptop.disk.find(simulation.laptop.path)
+        assert inode is not None
+        found[name] = [json.loads(line) for line in bytes(inode.data).splitlines()]
+    for file in (Path(__file__).parents[1] / "golden").glob("*.jsonl"):
+        found[file.stem] = [json.loads(line) for line in file.read_bytes().splitlines()]
+    return found
+
+
+def _settled(rows: Rows, folder: Path, *, run: str | None = None, token: str | None = None) -> Rows:
+    """The same run, on the cloud of this test, with its own folder."""
+    text = json.dumps(rows)
+    first = rows[0]
+    if run is not None:
+        text = text.replace(str(first["run"]), run)
+    if token is not None:
+        text = text.replace(str(first["data"]["token"]), token)
+    rows = json.loads(text)
+    opened = rows[0]["data"]
+    opened["cloud"] |= {"url": URL}
+    opened["run_dir"] = str(folder / "runs" / str(rows[0]["run"]))
+    return rows
+
+
+def _lines(rows: Rows) -> bytes:
+    """Rows as lines whose chain is whole again. A row that is bytes already stays as it is; a text that begins with
+    `RAW:` stands there without its quotes."""
+    prev, lines = "0" * 32, []
+    for row in rows:
+        if isinstance(row, bytes):
+            lines.append(row)
+            continue
+        plain = {name: value for name, value in row.items() if name != "z"} | {"prev": prev}
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+        while '"RAW:' in text:
+            before, _, rest = text.partition('"RAW:')
+            raw, _, after = rest.partition('"')
+            text = f"{before}{raw}{after}"
+        sealed = text[:-1].encode()
+        prev = sha256(sealed).hexdigest()[:32]
+        lines.append(sealed + f',"z":"{prev}"}}\n'.encode())
+    return b"".join(lines)
+
+
+def _changed(rows: Rows, rng: random.Random) -> bytes:
+    """The journal after its accident."""
+    if rng.random() < 0.35:
+        return _worn(bytearray(_lines(rows)), rng)
+    rows = copy.deepcopy(rows)
+    for _ in range(rng.choice((1, 1, 1, 2, 5))):
+        rng.choice((_value, _value, _value, _value, _value, _name, _name, _missing, _order))(rows, rng)
+    for seq, row in enumerate(rows):
+        if rng.random() < 0.98 and isinstance(row, dict) and isinstance(row.get("seq"), int):
+            row["seq"] = seq  # the chain is whole again
+    return _lines(rows)
+
+
+def _worn(data: bytearray, rng: random.Random) -> bytes:
+    lines = bytes(data).splitlines(keepends=True)
+    at = 0 if rng.random() < 0.5 else rng.randrange(len(lines))
+    match rng.randrange(6):
+        case 0 | 1:
+            start = sum(map(len, lines[:at]))
+            data[start + rng.randrange(len(lines[at]))] ^= 1 << rng.randrange(8)
+            return bytes(data)
+        case 2:
+            return bytes(data[: rng.randrange(len(data))])
+        case 3:
+            del lines[at]
+        case 4:
+            lines.insert(at, lines[rng.randrange(len(lines))])
+        case _:
+            other = rng.randrange(len(lines))
+            lines[at], lines[other] = lines[other], lines[at]
+    return b"".join(lines)
+
+
+def _order(rows: Rows, rng: random.Random) -> None:
+    at, other = rng.randrange(len(rows)), rng.randrange(len(rows))
+    match rng.randrange(3):
+        case 0 if len(rows) > 2:
+            del rows[at]
+        case 1:
+            rows.insert(at, copy.deepcopy(rows[other]))
+        case _:
+            rows[at], rows[other] = rows[other], rows[at]
+
+
+def _value(rows: Rows, rng: random.Random) -> None:
+    holder, key = _place(rows, rng)
+    holder[key] = _strange(rows, rng, holder[key])
+
+
+def _name(rows: Rows, rng: random.Random) -> None:
+    holder, key = _place(rows, rng)
+    if isinstance(key, str) and key:
+        at = rng.randrange(len(key))
+        holder[key[:at] + chr(ord(key[at]) ^ 1) + key[at + 1 :]] = holder.pop(key)
+
+
+def _missing(rows: Rows, rng: random.Random) -> None:
+    holder, key = _place(rows, rng)
+    del holder[key]
+
+
+def _place(rows: Rows, rng: random.Random) -> tuple[Any, Any]:
+    """A container and the key of something in it, at any depth of any record; often of record 0."""
+    row = rows[0 if rng.random() < 0.35 else rng.randrange(len(rows))]
+    node = row if rng.random() < 0.15 or "data" not in row or not row["data"] else row["data"]
+    while True:
+        key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
+        inner = node[key]
+        if not isinstance(inner, dict | list) or not inner or rng.random() < 0.2:
+            return node, key
+        node = inner
+
+
+def _at(holder: Any, key: Any) -> Any:
+    return holder[key]
+
+
+def _strange(rows: Rows, rng: random.Random, value: Any) -> Any:
+    makers: tuple[Callable[[], Any], ...] = (
+        lambda: None,
+        lambda: rng.choice((True, False)),
+        lambda: rng.choice((0, -1, 1, 10**26, -(10**26), 2**63, 2**64, 1e308, -1e308, 5e-324, 0.5)),
+        lambda: rng.choice(("RAW:1e400", "RAW:-1e400", "RAW:NaN", "RAW:Infinity", "RAW:1" + "0" * 400)),
+        lambda: rng.choice(("", "x", "\0", "../../../elsewhere", "~", "\ud800", "\x1b[31m", "0", "-1", "nan", "1e400")),
+        lambda: "y" * 5000,
+        lambda: rng.choice(([], {}, [None], {"a": None}, [[]], [{}], {"": ""})),
+        lambda: "RAW:" + "[" * 600 + "]" * 600,
+        lambda: [value],
+        lambda: {"x": value},
+        lambda: str(value),
+        lambda: copy.deepcopy(_at(*_place(rows, rng))),
+        lambda: str(Path(tempfile.gettempdir())),
+    )
+    return rng.choice(makers)()
+
+
+# What is outside of the process.
+
+
+class _Account:
+    """A provider with the pods of both runs, which stops and deletes what it is told to."""
+
+    def __init__(self) -> None:
+        self.pods: dict[str, Pod] = {}
+
+    def rent_for(self, rows: Rows) -> None:
+        """The pods of this journal, as it is before it is changed."""
+        for row in rows:
+            if row["event"] == "create_pod_ok" and isinstance(row["data"]["data"].get("pod"), dict):
+                pod = row["data"]["data"]["pod"]
+                env = {"RPD_RUN_ID": row["run"], "RPD_OWNER": "me@here"}
+                self.pods[pod["id"]] = Pod(pod["id"], pod["name"], "RUNNING", usd_per_hour=0.3, env=env)
+
+    def list(self) -> tuple[Pod, ...]:
+        return tuple(self.pods.values())
+
+    def get(self, pod_id: str) -> Pod | None:
+        return self.pods.get(pod_id)
+
+    def stop(self, pod_id: str) -> None:
+        self._now(pod_id, "EXITED")
+
+    def delete(self, pod_id: str) -> None:
+        self._now(pod_id, "TERMINATED")
+
+    def start(self, pod_id: str) -> None:
+        raise Unavailable("no GPU is free", reason="start_refused", retryable=False)
+
+    def create(self, order: Any) -> Pod:
+        raise Unavailable("no more", reason="no_capacity", retryable=False)
+
+    def offers(self, gpu_count: int) -> tuple[Offer, ...]:
+        return ()
+
+    def cpu_offers(self) -> tuple[Offer, ...]:
+        return ()
+
+    def network_volume_id(self, name: str) -> str | None:
+        return None
+
+    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
+        return ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_NoPod(), name)
+
+    def _now(self, pod_id: str, status: str) -> None:
+        pod = self.pods.get(pod_id)
+        if pod is not None:
+            self.pods[pod_id] = Pod(pod.id, pod.name, status, env=pod.env)
+
+
+class _NoPod:
+    """Nobody answers there."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def call(*args: Any, **named: Any) -> Any:
+            if name != "close":
+                raise Unavailable("no route", reason=Fault.SSH_UNREACHABLE, retryable=True)
+
+        return call
+
+
+class _Impatient(FakeControl):
+    """Waits cost nothing, and after enough of them a person has had enough."""
+
+    waits = 0
+
+    def wait(self, seconds: float) -> None:
+        self.waits += 1
+        if self.waits > WAITS_MAX:
+            raise LeaveNow(130)
+        super().wait(min(seconds, 3600.0))
+
+
+@contextlib.contextmanager
+def _out_of_reach(account: _Account) -> Iterator[None]:
+    """The clouds, pods and processes that a command would reach are those of the test."""
+
+    def drive(journal: Any, access: Any, control: Any, listeners: Any, state_home: Path, **options: Any) -> Any:
+        clock = FakeClock()
+        last = journal.records[-1].at
+        clock.set_wall(last.wall + 60.0 - clock.now().wall)
+        waiting = _Impatient(clock)
+        while (request := control.take()) is not None:
+            waiting._requests.append(request)
+        world = World(account, _NoPod(), FakeWorkspace(), clock, FakeLineage(journal.run_id))  # type: ignore[arg-type]
+        listener = wiring.Listeners(listeners)
+        machine = StateMachine(JOB)
+        runner = Runner(
+            JOB_LIFECYCLE, machine, journal.records, journal, world, clock=clock, control=waiting, listener=listener
+        )
+        return runner.run()
+
+    def no_client(access: Any, control: Any) -> Any:
+        return _NoPod()
+
+    def no_daemon(*args: Any, **named: Any) -> Any:
+        return daemon.SandboxInfo(url=URL, api_key=KEY, home="", pid=1, isolation="")
+
+    class Ticking:
+        clock = FakeClock()
+
+        def now(self) -> Any:
+            self.clock.advance(1.0)
+            return self.clock.now()
+
+    with contextlib.ExitStack() as stack:
+        for where, name, stand_in in (
+            (wiring, "drive", drive),
+            (wiring, "client_for", no_client),
+            (wiring, "cloud_for", lambda access, control: account),
+            (wiring, "remote_for", lambda cloud, key, control: _NoPod()),
+            (daemon, "up", no_daemon),
+            (daemon, "find", lambda home: None),
+            (process_control.ProcessControl, "wait", lambda self, seconds: None),
+            (giveback, "SystemClock", Ticking),
+        ):
+            stack.enter_context(mock.patch.object(where, name, stand_in))
+        yield
