@@ -18,7 +18,7 @@ from rpd.engine.lifecycle import F, Handler, Lifecycle, W
 from rpd.engine.machine import StateMachine
 from rpd.engine.ports import Clock, Control, JournalWriter
 from rpd.engine.rule import Rule
-from rpd.journal.errors import JournalUnwritable, RecordRefused
+from rpd.journal.errors import JournalStrange, JournalUnwritable, RecordRefused
 from rpd.journal.records import (
     Body,
     Closed,
@@ -177,9 +177,12 @@ class Runner(Generic[F, W]):
 
     def _settle(self, pending: Pending) -> None:
         """An intent without a known outcome: ask the world, never act."""
-        self._tell(f"what became of {self.lifecycle.awaits(pending)}", None)
-        handler = self.lifecycle.handlers[self.lifecycle.table.states(pending.state)]
-        result = protocol.probe(handler, pending, self.world)
+        try:
+            self._tell(f"what became of {self.lifecycle.awaits(pending)}", None)
+            handler = self.lifecycle.handlers[self.lifecycle.table.states(pending.state)]
+            result = protocol.probe(handler, pending, self.world)
+        except (KeyError, msgspec.ValidationError) as error:  # its arguments are what the journal says
+            raise JournalStrange(f"intent {pending.opid}", error) from error
         self._busy_steps = 0
         if result is not None:
             self._conclude(pending, result, settled=True)

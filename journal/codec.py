@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 
@@ -34,6 +34,10 @@ _CUT_INSIDE = frozenset({"outcome", "observation", "note"})
 """Kinds of which `data` tells what was seen. Arguments of an intent are needed whole, to find out what became of it."""
 _INNER_TEXT_BYTES = 400
 """A longer text in there is for people; names, ids and checksums are shorter."""
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+_Wall = Annotated[float, msgspec.Meta(ge=0.0, lt=253402300800.0)]
+"""Up to the year 9999, which ends what a calendar can say."""
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _ENCODER = msgspec.json.Encoder(order="sorted")
@@ -73,16 +77,16 @@ class _Envelope(msgspec.Struct, frozen=True, gc=False):
     boot: str
     crit: bool
     data: msgspec.Raw
-    epoch: int
+    epoch: _Count
     event: str
     kind: str
     prev: str
     run: str
-    seq: int
+    seq: _Count
     ts_utc: str
-    up: float
+    up: _Seconds
     v: int
-    wall: float
+    wall: _Wall
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)

@@ -4,6 +4,7 @@ JournalError
 ├── JournalMissing     no such journal
 ├── JournalLocked      another live process owns it
 ├── JournalDamaged     a bad line before the end: inspect and gc work, resume does not
+├── JournalStrange     intact lines that say what no run says: inspect names the record, gc works, resume does not
 ├── JournalTooNew      written by a newer rpd: inspect and gc work, resume does not
 ├── JournalNotOurs     another owner, a symlink, a world-writable folder, another config
 ├── JournalLost        records that were acknowledged are gone, or a newer owner exists elsewhere
@@ -43,6 +44,26 @@ class JournalDamaged(JournalError):
         super().__init__(message, hint=hint)
         self.line = line
         self.offset = offset
+
+
+NONSENSE = (LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, RecursionError)
+"""What reading a record's plain data raises where that is not what it should be (a struct's own error is a
+ValueError)."""
+
+
+class JournalStrange(JournalError):
+    """What `where` names fits the chain and makes no sense: another version or somebody wrote it."""
+
+    def __init__(self, where: str, why: Exception) -> None:
+        match why:
+            case KeyError():
+                what = f"{why} is missing"
+            case ValueError():
+                what = str(why)
+            case _:
+                what = "its values do not fit together"
+        message = f"{where} makes no sense: {what[:1].lower()}{what[1:]}"
+        super().__init__(message, hint="rpd gc   still knows what the run owes")
 
 
 class JournalTooNew(JournalError):

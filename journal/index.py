@@ -27,8 +27,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
     `debts` are open ones. `problem` is empty, or why the journal is not to be trusted ("damaged", "too_new",
     "unreadable", "lost": records that were seen in it are not there now, "missing": it was there once and is gone).
-    What is in trouble keeps what was known of it before: cloud, debts, head. `head` anchors the last record. `updated`
-    and `started` are UTC (RFC 3339).
+    What is in trouble keeps what was known of it before: cloud, debts, outcome, head. `head` anchors the last record.
+    `updated` and `started` are UTC (RFC 3339).
     """
 
     journal: str
@@ -206,6 +206,7 @@ def _recall(entry: Entry, known: Entry | None) -> Entry:
         cloud=known.cloud or entry.cloud,  # what was read while all was well is surer than what is left of it
         run_dir=entry.run_dir or known.run_dir,
         started=entry.started or known.started,
+        outcome=entry.outcome or known.outcome,
         updated=entry.updated or known.updated,
         debts=tuple(debts.values()),
         head=known.head if is_behind else entry.head,

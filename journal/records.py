@@ -7,7 +7,7 @@ Bodies are generic; what an operation means is the business of the lifecycle tha
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -16,6 +16,8 @@ SCHEMA_VERSION = 1
 
 DebtKind = Literal["compute", "storage"]
 OutcomeStatus = Literal["ok", "failed", "unknown"]
+Code = Annotated[int, msgspec.Meta(ge=0, le=255)]
+"""An exit code, as a process has it."""
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
@@ -140,7 +142,7 @@ class Left(msgspec.Struct, frozen=True, tag="left", tag_field="kind", omit_defau
     """The process went away while the run is unfinished (detach, park, second Ctrl-C)."""
 
     why: str
-    exit_code: int
+    exit_code: Code
     released_by: str | None = None
 
 
@@ -175,7 +177,7 @@ class Closed(msgspec.Struct, frozen=True, tag="closed", tag_field="kind", omit_d
 
     outcome: str
     reason: str | None
-    exit_code: int
+    exit_code: Code
     cost_usd: float | None = None
 
 

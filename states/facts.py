@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from rpd.journal.errors import JournalStrange
 from rpd.journal.records import DebtChange, Opened, Stamp
 from rpd.states.job import Job
 from rpd.states.names import OF_RESULTS, Reason, State
@@ -117,6 +118,24 @@ class Found(msgspec.Struct, frozen=True):
     status: str
 
 
+class Sent(msgspec.Struct, frozen=True):
+    """How large a tree was when the run began."""
+
+    label: str
+    destination: str
+    files: int
+    bytes: int
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What was asked for beside the config, as record 0 keeps it."""
+
+    fresh: bool = False
+    on_drift: str | None = None
+    wait_for_stock_seconds: float | None = None
+    staging: tuple[Sent, ...] = ()
+
+
 class Facts(msgspec.Struct):
     """Everything `decide` may look at."""
 
@@ -124,6 +143,7 @@ class Facts(msgspec.Struct):
     opened: Opened
     job: Job
     profile: Profile
+    options: Options = Options()
     started: Stamp | None = None
     state: State = State.VALIDATE
     entered: Stamp | None = None
@@ -383,8 +403,12 @@ def close_spans(pod: PodFacts, at: Stamp) -> None:
 
 
 def new_facts(opened: Opened, run_id: str) -> Facts:
-    """Facts of a run of which only record 0 is known. Raises msgspec.ValidationError when its config is not a job."""
-    job = msgspec.convert(opened.config, Job)
+    """Facts of a run of which only record 0 is known. Raises JournalStrange when that describes no job."""
     cloud: dict[str, Any] = dict(opened.cloud)
-    profile = msgspec.convert(cloud, Profile, strict=False)
-    return Facts(run_id, opened, job, profile)
+    try:
+        job = msgspec.convert(opened.config, Job)
+        profile = msgspec.convert(cloud, Profile, strict=False)
+        options = msgspec.convert(opened.options, Options)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise JournalStrange("record 0", error) from error
+    return Facts(run_id, opened, job, profile, options)

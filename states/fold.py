@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
+from rpd.journal.errors import NONSENSE, JournalStrange
 from rpd.journal.records import (
     Closed,
     DebtChange,
@@ -19,20 +22,38 @@ from rpd.journal.records import (
     Transition,
 )
 from rpd.states.checkpoints import LABEL as CHECKPOINT
-from rpd.states.facts import Candidate, Facts, PodFacts
+from rpd.states.facts import Candidate, Facts, PodFacts, new_facts
 from rpd.states.faults import Fault
 from rpd.states.fold_effects import OUTCOMES
 from rpd.states.fold_looks import SEEN, failed_look
 from rpd.states.fold_moves import move_to, resume
 from rpd.states.names import Op
 from rpd.states.outage import count, explain, note
+from rpd.states.shapes import require_shape
 
 WORK = frozenset({Op.RUN_STEP, Op.PLACE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB})
 """Operations after which a pod is not what it was before."""
 
 
 def apply(facts: Facts, record: Record) -> None:
-    """Fold one record. A record with `seq` -1 was seen but not written: it may only refresh what looks rebuild."""
+    """Fold one record. A record with `seq` -1 was seen but not written: it may only refresh what looks rebuild. Raises
+    JournalStrange for one that no run has written."""
+    try:
+        require_shape(record.body)
+        _apply(facts, record)
+    except NONSENSE as error:
+        raise JournalStrange(f"record {record.seq}", error) from error
+
+
+def replayed(opened: Opened, records: Sequence[Record]) -> Facts:
+    """The facts after all these records, the first of which holds `opened`. Raises JournalStrange."""
+    facts = new_facts(opened, records[0].run)
+    for record in records:
+        apply(facts, record)
+    return facts
+
+
+def _apply(facts: Facts, record: Record) -> None:
     at = record.at
     if record.seq >= 0:
         facts.seq, facts.head, facts.epoch = record.seq, record.z, record.epoch

@@ -152,7 +152,7 @@ def usd_per_hour(facts: Facts) -> float:
 
 def stock_wait_seconds(facts: Facts) -> float:
     """How long the run may wait for stock: a person's word, else the config's; 0.0 when it does not."""
-    asked = facts.opened.options.get("wait_for_stock_seconds")
+    asked = facts.options.wait_for_stock_seconds
     if asked is not None:
         return float(asked)
     return (facts.job.provision.wait_for_stock_minutes or 0.0) * 60.0

@@ -120,12 +120,12 @@ def adopted_in(records: Iterable[Record]) -> dict[str, str]:
 
 def is_fresh_wanted(facts: Facts) -> bool:
     """A person asked for a fresh pod, and for the end of a paused one."""
-    return bool(facts.opened.options.get("fresh"))
+    return facts.options.fresh
 
 
 def on_drift(facts: Facts) -> str:
     """What becomes of a pod that is not what the job asks for: a person's answer, else the config's word."""
-    return str(facts.opened.options.get("on_drift", facts.job.lifecycle.on_drift))
+    return facts.options.on_drift or facts.job.lifecycle.on_drift
 
 
 def how_to_leave(facts: Facts, pod: PodFacts) -> str:

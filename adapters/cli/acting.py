@@ -7,7 +7,7 @@ from pathlib import Path
 from rpd.adapters.cli.accounts import Account
 from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
 from rpd.adapters.cli.rows import Row
-from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects
+from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects, understood
 from rpd.adapters.cli.unrecorded import afterwards, stop_unrecorded
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
@@ -34,6 +34,8 @@ def act_on(row: Row, account: Account | None, patience: Patience) -> None:
         row.result, row.is_spared = "spared: another process drives it now", True
     except (JournalError, RpdError) as error:
         row.result = f"failed: {error.message}"
+    except Exception as error:  # a fault of this program at one journal, which what the others owe must not pay for
+        row.result = f"failed: internal error: {error}"
     if patience.leaving is not None and not row.is_done:
         row.next = row.next or "rpd gc --yes   goes on with it"
         if account is not None and patience.leaving.exit_code == Exit.STILL_BILLING:
@@ -44,7 +46,7 @@ def _release(row: Row, account: Account | None, patience: Patience) -> None:
     from rpd.adapters.cli.resume import take_over
 
     path = Path(row.journal)
-    entry = Index(state_home()).refresh(path)
+    entry = understood(Index(state_home()).refresh(path))
     if entry.problem or not owes_compute(entry):
         if account is None or account.access is None or account.problem:
             row.result = "failed: its cloud cannot be reached"

@@ -42,7 +42,7 @@ def room_in_the_day(budget: Budget, asked: float | None, home: Path) -> Iterator
 def _check(budget: Budget, limit: float) -> None:
     today = time.strftime("%Y-%m-%d", time.gmtime())
     rows = [row for row in api.runs() if (row.started or "").startswith(today)]
-    spent = sum(row.cost_usd or 0.0 for row in rows)
+    spent = sum(max(0.0, row.cost_usd or 0.0) for row in rows)
     pending = sum(_may_still_cost(row) for row in rows)
     most = budget.most_usd
     if spent + pending + most <= limit:

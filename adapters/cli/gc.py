@@ -15,7 +15,7 @@ from rpd.adapters.cli.foreign import count_not_adopted, foreign_page
 from rpd.adapters.cli.rows import Row
 from rpd.adapters.cli.runs import note_strays
 from rpd.adapters.cli.stopped import Stopped, stopped_page
-from rpd.adapters.cli.suspects import AT_REST
+from rpd.adapters.cli.suspects import AT_REST, understood
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.local.side_by_side import side_by_side
@@ -31,7 +31,7 @@ def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float 
     index = Index(state_home())
     everything = index.entries()
     note_strays(index)
-    meant = wanted.of(everything)
+    meant = [understood(entry) for entry in wanted.of(everything)]
     copies = originals(meant)
     command = Patience()
     with signal_requests(command.leave_on):

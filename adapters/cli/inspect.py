@@ -149,9 +149,8 @@ def _then(inspection: Inspection) -> list[str]:
 
 
 def _story(reading: Reading) -> list[str]:
-    opened = reading.opened
-    assert opened is not None, "checked before"
-    facts = new_facts(opened, reading.records[0].run)
+    assert reading.opened is not None, "checked before"
+    facts = new_facts(reading.opened, reading.records[0].run)
     first = reading.records[0].at
     lines = [f"{utc(first.wall)}"]
     for record in reading.records:

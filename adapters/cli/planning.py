@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from rpd.adapters.cli.accounts import Account, key_of
 from rpd.adapters.cli.rows import Row
-from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects, twins
+from rpd.adapters.cli.suspects import AT_REST, may_owe, owes_compute, suspects, twins
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import clock
 from rpd.engine.errors import RpdError
-from rpd.journal.errors import JournalError
+from rpd.journal.errors import NONSENSE, JournalError
 from rpd.journal.index import Entry
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
@@ -26,7 +24,7 @@ def planned(entry: Entry, account: Account | None) -> Row | None:
     """The plan for one run; a journal that makes no sense does not hide the others."""
     try:
         row = _plan(entry, account)
-    except (JournalError, RpdError, msgspec.MsgspecError) as error:
+    except (JournalError, RpdError, *NONSENSE) as error:
         row = Row(entry.run_id, entry.journal, entry.state, f"look at it yourself: {error}")
     if row is not None:
         row.cloud = key_of(entry.cloud)
@@ -69,7 +67,7 @@ def _plan_words(facts: Facts) -> str:
 
 def _plan_undriven(entry: Entry, account: Account | None) -> Row | None:
     """A run that no loop can or need drive: what matters is what of it computes all the same."""
-    if owes_compute(entry) and (account is None or account.problem):
+    if may_owe(entry) and (account is None or account.problem):
         plan = f"stop what it rented: its journal cannot be driven ({entry.problem})"
         return Row(entry.run_id, entry.journal, entry.state, plan)
     found = suspects(entry, account.pods if account is not None else ())

@@ -11,8 +11,8 @@ import msgspec
 
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.report.inspection import Inspection
-from rpd.journal.errors import JournalError
+from rpd.adapters.report.inspection import Inspection, facts_of
+from rpd.journal.errors import JournalError, JournalStrange
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
 from rpd.journal.paths import original
@@ -73,13 +73,29 @@ def named(entry: Entry, pods: Sequence[Pod]) -> list[Pod]:
 
 def owed_elsewhere(entry: Entry) -> set[str]:
     """What sound journals of other runs owe: a pod that was handed over is theirs."""
-    others = (other for other in Index(state_home()).entries() if other.run_id != entry.run_id and not other.problem)
-    return {debt.key for other in others for debt in other.debts}
+    others = [other for other in Index(state_home()).entries() if other.run_id != entry.run_id]
+    return {debt.key for other in others if not understood(other).problem for debt in other.debts}
 
 
 def owes_compute(entry: Entry) -> bool:
     """Whether the journal names something that may compute."""
     return any(debt.kind == "compute" for debt in entry.debts)
+
+
+def may_owe(entry: Entry) -> bool:
+    """The same, where it may not say all: one in trouble that was never seen to end, and that names a pod somewhere."""
+    return owes_compute(entry) or bool(entry.problem and entry.outcome is None and _names(entry))
+
+
+def understood(entry: Entry) -> Entry:
+    """The same; one that owes, and whose records no run has written, is in trouble as well: no loop can drive it."""
+    if entry.problem or not owes_compute(entry):
+        return entry
+    try:
+        facts_of(read(Path(entry.journal)))
+    except JournalStrange:
+        return msgspec.structs.replace(entry, problem="strange")
+    return entry
 
 
 def _names(entry: Entry) -> set[str]:

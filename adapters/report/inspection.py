@@ -4,45 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from rpd.adapters.report.words import utc
 from rpd.journal.errors import JournalError
 from rpd.journal.reader import Reading
 from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot, fold
-from rpd.states.facts import Facts, new_facts
-from rpd.states.fold import apply
+from rpd.states.facts import Facts
+from rpd.states.fold import replayed
 from rpd.states.policy import released_by, spent_usd
-
-FOREIGN = (
-    msgspec.ValidationError,
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-    RecursionError,
-)
-"""What folding and telling raise at intact lines that no run of this program has written."""
 
 
 def facts_of(reading: Reading) -> Facts:
     """The facts of an opened journal. Raises JournalError when it is intact and makes no sense."""
-    assert reading.opened is not None, "a journal is opened by record 0"
-    seq = 0
-    try:
-        facts = new_facts(reading.opened, reading.records[0].run)
-        for record in reading.records:
-            seq = record.seq
-            apply(facts, record)
-    except FOREIGN as error:
-        what = f"{type(error).__name__}: {error}"
-        raise JournalError(
-            f"record {seq} is no record of a run ({what})", hint="rpd gc   still knows what it owes"
-        ) from error
-    return facts
+    if reading.opened is None:
+        raise reading.damage or JournalError("the journal holds no run", hint="rpd gc   looks for what it rented")
+    return replayed(reading.opened, reading.records)
 
 
 class Inspection:
@@ -50,12 +26,10 @@ class Inspection:
     of, and as `facts_of` does."""
 
     def __init__(self, reading: Reading, now: Stamp) -> None:
-        if reading.opened is None:
-            raise reading.damage or JournalError("the journal holds no run", hint="rpd gc   looks for what it rented")
+        self.facts = facts_of(reading)
         self.reading = reading
         self.now = now
         self.snapshot: Snapshot = fold(reading.records)
-        self.facts = facts_of(reading)
 
     def document(self) -> dict[str, Any]:
         """The answer of `rpd inspect --json`; names are a promise, new ones may come."""

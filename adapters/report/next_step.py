@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from rpd.adapters.report.inspection import FOREIGN
 from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Wait
+from rpd.journal.errors import NONSENSE
 from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot
 from rpd.states.facts import Facts
@@ -18,7 +18,7 @@ def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
     """An open intent is settled first; otherwise the state decides, on these facts."""
     try:
         return _first_step(facts, snapshot, now)
-    except FOREIGN:
+    except NONSENSE:
         return f"go on in state {facts.state}"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from rpd.adapters.report.inspection import FOREIGN
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, size
+from rpd.journal.errors import NONSENSE, JournalStrange
 from rpd.journal.reader import Reading
 from rpd.journal.records import (
     Closed,
@@ -34,8 +34,8 @@ def tell(record: Record, facts: Facts) -> str | None:
     """One sentence about a record, or None when it is not worth one. `facts` are those after the record."""
     try:
         text = _text(record, facts)
-    except FOREIGN as error:
-        text = f"{record.event}: a record that makes no sense ({type(error).__name__})"
+    except NONSENSE:
+        text = f"{record.event}: a record that makes no sense"
     return one_line(text) if text else None
 
 
@@ -45,7 +45,7 @@ def told_of(reading: Reading) -> dict[str, str]:
     told: dict[str, str] = {}
     if reading.opened is None:
         return told
-    with contextlib.suppress(*FOREIGN):
+    with contextlib.suppress(JournalStrange):
         facts = new_facts(reading.opened, reading.records[0].run)
         for record in reading.records:
             apply(facts, record)
@@ -125,9 +125,9 @@ def _renting(intent: Intent, facts: Facts, record: Record) -> str:
 def _sending(intent: Intent, facts: Facts, record: Record) -> str | None:
     """How large it was when the run began; None for what the journal does not know the size of."""
     tree = intent.args["tree"]
-    for known in facts.opened.options.get("staging", ()):
-        if (known["label"], known["destination"]) == (tree["label"], tree["destination"]):
-            many = f"{plural(known['files'], 'file')}, {size(known['bytes'])}"
+    for known in facts.options.staging:
+        if (known.label, known.destination) == (tree["label"], tree["destination"]):
+            many = f"{plural(known.files, 'file')}, {size(known.bytes)}"
             return f"sending {tree['label']} to {tree['destination']}: {many}"
     return None
 

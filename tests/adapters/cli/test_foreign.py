@@ -3,7 +3,6 @@ typed with it, so that a new one is tried without being listed here."""
 
 from __future__ import annotations
 
-import functools
 import http.server
 import json
 import os
@@ -21,6 +20,7 @@ import typer
 from rpd.adapters.cli.commands import app
 from rpd.journal.index import Index
 from rpd.journal.paths import journal_path
+from tests.fakes.lines import Rows, life, sealed, until
 from tests.fakes.typed import KEY, Done, type_in
 
 OWN_WORD = {
@@ -33,7 +33,6 @@ READS = {"inspect", "events", "summary", "compare", "metrics"}
 ACTS = {"resume", "cancel", "release", "logs", "cost"}
 """What asks the run's cloud or writes to its journal: refused."""
 CANARY = "canary-of-the-user"
-GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 class Listener:
@@ -94,9 +93,9 @@ class Place:
                 found[str(path)] = sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         return found
 
-    def rows(self, lines: list[bytes] | None = None, **changes: Any) -> list[dict[str, Any]]:
+    def rows(self, *, is_over: bool = False, **changes: Any) -> Rows:
         """A run, by itself one in monitor with an open debt, whose record 0 is as somebody wished."""
-        rows = [json.loads(line) for line in lines or _until_monitor()]
+        rows = life("success") if is_over else until(life("success"), "launch_to_monitor")
         opened = rows[0]["data"]
         opened["cloud"] = {"name": "custom", "url": self.theirs.url}
         opened["run_dir"] = str(self.thesis)
@@ -105,49 +104,23 @@ class Place:
             holder[name] = value
         return [{**row, "run": rows[0]["run"]} for row in rows]
 
-    def send(self, rows: list[dict[str, Any]], name: str = "events.jsonl") -> Path:
+    def send(self, rows: Rows, name: str = "events.jsonl") -> Path:
         """It arrives in a folder of the stranger's making."""
         path = self.sent / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_lines(rows))
+        path.write_bytes(sealed(rows))
         self.before = self.seen()
         return path
 
     def _own_run(self) -> Path:
         """One that is over and owes nothing."""
-        rows = self.rows(_life(), cloud={"name": "custom", "url": self.ours.url})
+        rows = self.rows(is_over=True, cloud={"name": "custom", "url": self.ours.url})
         path = journal_path(self.home, "train", rows[0]["run"])
         path.parent.mkdir(0o700, parents=True)
         (self.home / "journals").chmod(0o700)
-        path.write_bytes(_lines(rows))
+        path.write_bytes(sealed(rows))
         path.chmod(0o600)
         return path
-
-
-@functools.cache
-def _life() -> list[bytes]:
-    from tests.simulation.lives import LIVES
-    from tests.simulation.run import Simulation
-
-    simulation = Simulation(LIVES["success"].schedule())
-    simulation.run()
-    inode = simulation.laptop.disk.find(simulation.laptop.path)
-    assert inode is not None
-    return bytes(inode.data).splitlines()
-
-
-def _until_monitor() -> list[bytes]:
-    return _life()[: next(at for at, line in enumerate(_life()) if b'"launch_to_monitor"' in line) + 1]
-
-
-def _lines(rows: list[dict[str, Any]]) -> bytes:
-    prev, lines = "0" * 32, b""
-    for row in rows:
-        plain = {name: value for name, value in row.items() if name != "z"} | {"prev": prev}
-        sealed = json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()[:-1]
-        prev = sha256(sealed).hexdigest()[:32]
-        lines += sealed + f',"z":"{prev}"}}\n'.encode()
-    return lines
 
 
 @pytest.fixture
@@ -316,7 +289,7 @@ def test_a_copy_of_ours_means_ours(place: Place) -> None:
 def test_what_the_index_remembers_of_a_cloud_is_believed(place: Place) -> None:
     """Somebody has written another address into a journal of ours: the one that was seen when it was whole is asked."""
     Index(place.home).entries()
-    place.own.write_bytes(_lines(place.rows()))
+    place.own.write_bytes(sealed(place.rows()))
     for words in (["logs"], ["cost"], ["gc"]):
         done = place.type(*words)
         assert "internal error" not in done.stderr, done
