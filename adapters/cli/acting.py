@@ -11,6 +11,7 @@ from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects, understoo
 from rpd.adapters.cli.unrecorded import afterwards, stop_unrecorded
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.gate import own_journal
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import RpdError
@@ -45,7 +46,7 @@ def act_on(row: Row, account: Account | None, patience: Patience) -> None:
 def _release(row: Row, account: Account | None, patience: Patience) -> None:
     from rpd.adapters.cli.resume import take_over
 
-    path = Path(row.journal)
+    path = own_journal(Path(row.journal))
     entry = understood(Index(state_home()).refresh(path))
     if entry.problem or not owes_compute(entry):
         if account is None or account.access is None or account.problem:
