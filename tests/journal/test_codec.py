@@ -279,3 +279,23 @@ def test_chained_lines_fit_only_in_their_order() -> None:
     with pytest.raises(LineError, match="seq 2 where 1 belongs"):
         chain.take(texts[2][:-1])
     assert chain.seq == 1
+
+
+def test_a_line_that_does_not_follow_is_refused() -> None:
+    """Its number and the checksum it names, each by itself."""
+    _, texts = lines([opened(), *life(1)])
+    for at, said in ((2, "has seq 2 where 1 belongs"), (0, "has seq 0 where 1 belongs")):
+        chain = Chain()
+        chain.take(texts[0][:-1])
+        with pytest.raises(LineError, match=said):
+            chain.take(texts[at][:-1])
+    chain = Chain(1, "f" * 32)
+    with pytest.raises(LineError, match="does not follow the line before it"):
+        chain.take(texts[1][:-1])
+
+
+@pytest.mark.parametrize("run", ["../../x", "", ".hidden", "a/b", "x" * 129, "a\n"])
+def test_a_line_of_a_run_that_is_no_name_is_refused(run: str) -> None:
+    """It would become part of names of files."""
+    with pytest.raises(LineError, match="names no run"):
+        decode_line(sealed(fields(run=run)))

@@ -150,3 +150,11 @@ def test_salvage_finds_names_in_any_wreck(tmp_path: Path, wreck: bytes) -> None:
     assert salvage(path) == {POD, "rpd-other-abc-a12"}
     assert salvage(path, "nothing") == set()
     assert NAME_PATTERN.startswith("rpd-")
+
+
+@pytest.mark.parametrize("end", ["torn-3-1", "foreign-1"])
+def test_salvage_looks_into_what_was_set_aside(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b"ruins")
+    path.with_name(f"x.jsonl.{end}").write_bytes(b'half "rpd-foo-abc-a1" a line')
+    assert salvage(path) == {"rpd-foo-abc-a1"}

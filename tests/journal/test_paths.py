@@ -124,3 +124,11 @@ def test_a_copy_has_an_original_as_long_as_that_one_is_there(tmp_path: Path, jou
     assert original(copied) is None
     journal.unlink()
     assert original(copied) is None
+
+
+def test_within_a_state_home_record_0_leads_nowhere_else(tmp_path: Path, journal: Path) -> None:
+    copy = tmp_path / "copy.jsonl"
+    shutil.copyfile(journal, copy)
+    assert canonical(copy, home=tmp_path / "home") == journal
+    assert canonical(copy, home=tmp_path / "another") == copy
+    assert canonical(copy) == journal

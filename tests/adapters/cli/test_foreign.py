@@ -294,3 +294,13 @@ def test_what_the_index_remembers_of_a_cloud_is_believed(place: Place) -> None:
         done = place.type(*words)
         assert "internal error" not in done.stderr, done
     assert place.theirs.requests == []
+
+
+def test_only_our_own_sandbox_is_started(place: Place) -> None:
+    """Also by a journal that stands among ours: its folder is of somebody's choice."""
+    cloud = {"name": "sandbox", "url": place.theirs.url, "home": str(place.sandbox)}
+    place.own.write_bytes(sealed(place.rows(is_over=True, cloud=cloud)))
+    done = place.type("cost")
+    assert (done.code, "a sandbox that is not this state home's" in done.stderr) == (9, True), done
+    assert not place.sandbox.exists()
+    assert place.theirs.requests == []
