@@ -299,3 +299,12 @@ def test_a_line_of_a_run_that_is_no_name_is_refused(run: str) -> None:
     """It would become part of names of files."""
     with pytest.raises(LineError, match="names no run"):
         decode_line(sealed(fields(run=run)))
+
+
+def test_a_line_of_another_run_is_refused_where_all_else_fits() -> None:
+    _, texts = lines([opened()])
+    chain = Chain()
+    first = chain.take(texts[0][:-1])
+    _, line = put(Note("t"), seq=1, prev=first.z, run="bar-1")
+    with pytest.raises(LineError, match="belongs to run bar-1"):
+        chain.take(line[:-1])

@@ -158,3 +158,25 @@ def test_salvage_looks_into_what_was_set_aside(tmp_path: Path, end: str) -> None
     path.write_bytes(b"ruins")
     path.with_name(f"x.jsonl.{end}").write_bytes(b'half "rpd-foo-abc-a1" a line')
     assert salvage(path) == {"rpd-foo-abc-a1"}
+
+
+def test_ruins_keep_what_was_known_of_them(tmp_path: Path) -> None:
+    """What it owed, and how it had ended, was seen while the journal was whole."""
+    owes = life()[:4]
+    with create(tmp_path) as journal:
+        for body in owes:
+            journal.append(body)
+    index = Index(tmp_path)
+    index.entries()
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(b"#" + whole[1:])
+    (entry,) = index.entries()
+    assert (entry.problem, [debt.key for debt in entry.debts], entry.outcome) == ("damaged", [POD], None)
+    journal.path.write_bytes(whole)
+    with reopen(journal.path) as journal:
+        for body in life()[4:]:
+            journal.append(body)
+    index.entries()
+    journal.path.write_bytes(b"#" + journal.path.read_bytes()[1:])
+    (entry,) = index.entries()
+    assert (entry.problem, entry.debts, entry.outcome) == ("damaged", (), "succeeded")
