@@ -101,8 +101,9 @@ def _watched(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 def _surveyed(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     found = msgspec.convert(data["found"], list[Found])
     facts.surveyed = at
-    note_twins(facts, found, at)
-    count_survey(facts, found, at)
+    is_whole = not data.get("left_out")
+    note_twins(facts, found, at, is_whole=is_whole)
+    count_survey(facts, found, at, is_whole=is_whole)
 
 
 def failed_look(facts: Facts, observation: Observation, at: Stamp) -> None:

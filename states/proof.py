@@ -10,14 +10,14 @@ CLEAN_SURVEYS_MIN = 3
 """One 404 proves nothing for a young pod, and lists lag (docs/provider.md)."""
 
 
-def count_survey(facts: Facts, seen: list[Found], at: Stamp) -> None:
+def count_survey(facts: Facts, seen: list[Found], at: Stamp, *, is_whole: bool) -> None:
     """Fold one survey of the account: what is left of this run there, and whether that is now proved to be nothing."""
     found = [pod for pod in seen if _is_known(facts, pod)]
     for pod in found:
         _know(facts, pod)
     left = tuple(pod for pod in found if not _is_as_wanted(facts, pod))
     facts.survey_found = left
-    if left or data.get("left_out"):  # nobody knows how those are of which the record had no room to tell
+    if left or not is_whole:  # nobody knows how those are of which the record had no room to tell
         facts.clean_surveys, facts.clean_since, facts.release_proved = 0, None, False
         return
     facts.release_tries, facts.release_tried_since = 0, None

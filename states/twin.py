@@ -43,7 +43,7 @@ def twins_among(found: Iterable[L], known: Mapping[str, str | None]) -> dict[str
     return twins
 
 
-def note_twins(facts: Facts, found: list[Found], at: Stamp) -> None:
+def note_twins(facts: Facts, found: list[Found], at: Stamp, *, is_whole: bool) -> None:
     """Fold what a survey says of twins: new ones, and that known ones are not there any more."""
     for key, seen in twins_among(found, known_ids(facts)).items():
         if seen.status != "TERMINATED":
@@ -54,6 +54,7 @@ def note_twins(facts: Facts, found: list[Found], at: Stamp) -> None:
             continue
         if twin.id in there:
             twin.misses, twin.first_miss_at = 0, None
+        if twin.id in there or not is_whole:
             continue
         twin.misses, twin.first_miss_at = twin.misses + 1, twin.first_miss_at or at
         if _is_proved_gone(facts, twin, twin.misses, at):

@@ -23,8 +23,8 @@ def at_original(journal: Path, command: str) -> str:
 
 def open_journal(path: Path, access: Access, command: str) -> Journal:
     """Lock, verify and repair it. The index remembers a record that it must still hold: a cut at the border of two
-    records shows nowhere else. Raises JournalError; JournalNotOurs for one from elsewhere, and for a copy whose original
-    is there, which has the lock."""
+    records shows nowhere else. Raises JournalError; JournalNotOurs for one from elsewhere, and for a copy whose
+    original is there, which has the lock."""
     path, home = own_journal(path), state_home()
     first = original(path)
     if first is not None:
