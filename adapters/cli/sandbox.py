@@ -69,6 +69,8 @@ def status(as_json: Json = False) -> None:
         _print(found)
     elif not found["running"]:
         _say("no sandbox is running; start it with: rpd sandbox up")
+    elif found.get("hangs"):
+        _say(f"the sandbox at {found['url']} (pid {found['pid']}) does not answer; end it with: rpd sandbox down")
     else:
         _say(f"sandbox at {found['url']} (pid {found['pid']}, isolation: {found['isolation']})")
         _say(f"pods: {found['live_pods']} live, {found['stopped_pods']} stopped; spent ${found['spent_usd']:.4f}")

@@ -34,7 +34,7 @@ def build(
     modules = (routes_pods, routes_catalog, routes_account, routes_volumes, routes_billing, routes_graphql, control)
     inner = Starlette(
         routes=[route for module in modules for route in module.routes()],
-        exception_handlers={Problem: _on_problem, HTTPException: _on_http_exception},
+        exception_handlers={Problem: _on_problem, HTTPException: _on_http_exception, Exception: _on_fault},
     )
     inner.router.redirect_slashes = False
     inner.state.cloud = cloud
@@ -56,6 +56,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         allow = ", ".join(_methods(request))
         return problem(Problem(405, "The requested method is not allowed for this path.", headers={"Allow": allow}))
     return problem(Problem(error.status_code, str(error.detail)))
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    """A fault of the sandbox itself, in the API's form; the server logs it."""
+    return problem(Problem(500, "The sandbox failed; its log says how."))
 
 
 def _methods(request: Request) -> list[str]:

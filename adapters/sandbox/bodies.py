@@ -10,16 +10,23 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from starlette.requests import Request
+
 from rpd.adapters.sandbox.problems import Problem, unprocessable
 
 MAX_BODY_BYTES = 102_400
+_PASSED_OVER_MAX = 10 * MAX_BODY_BYTES
+INTEGER_MAX = 2**53
+"""The largest number that every reader of JSON takes for the same one."""
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+"""What no UTF-8 text and no environment of a process can hold."""
 
 Schema = Mapping[str, Any]
 
 _TEXT: Schema = {"type": "string"}
 _FILLED: Schema = {"type": "string", "minLength": 1}
 _FLAG: Schema = {"type": "boolean"}
-_CUDA: Schema = {"type": "string", "pattern": r"^\d+\.\d+$"}
+_CUDA: Schema = {"type": "string", "pattern": r"^[0-9]{1,4}\.[0-9]{1,4}$"}
 
 
 def _object(properties: dict[str, Schema], required: tuple[str, ...] = (), **more: Any) -> Schema:
@@ -92,14 +99,43 @@ CREATE_VOLUME = _object(
 UPDATE_VOLUME = _object({"name": _FILLED, "size": _VOLUME_SIZE}, minProperties=1)
 
 
-def parse(raw: bytes, schema: Schema) -> dict[str, Any]:
-    """The body as a checked object. Raises Problem: 413 (too large), 400 (not JSON), 422 (does not match)."""
-    if len(raw) > MAX_BODY_BYTES:
-        raise Problem(413, f"request body exceeds {MAX_BODY_BYTES} bytes")
+async def body_of(request: Request) -> bytes:
+    """The body. Raises Problem (413) when it is too large. What comes soon after the limit is passed over: a client
+    that still sends may never read its answer. A much larger body is refused before it has been sent."""
+    told = request.headers.get("content-length", "")
+    refused = Problem(413, f"request body exceeds {MAX_BODY_BYTES} bytes")
+    if told.isdecimal() and (len(told) > 18 or int(told) > _PASSED_OVER_MAX):
+        raise refused
+    received, length = bytearray(), 0
+    async for chunk in request.stream():
+        length += len(chunk)
+        if length > _PASSED_OVER_MAX:
+            raise refused
+        if length <= MAX_BODY_BYTES:
+            received += chunk
+    if length > MAX_BODY_BYTES:
+        raise refused
+    return bytes(received)
+
+
+def decode(raw: bytes) -> Any:
+    """Any JSON document. Raises Problem (400)."""
     try:
-        body = json.loads(raw)
-    except ValueError as error:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
         raise Problem(400, "request body is not valid JSON") from error
+
+
+def whole_number(name: str, text: str, least: int, most: int) -> int:
+    """A number of a query. Raises Problem (422)."""
+    if not re.fullmatch("[0-9]{1,10}", text) or not least <= int(text) <= most:
+        raise unprocessable(f"{name}: got {text[:40]}, want {least} to {most}")
+    return int(text)
+
+
+def parse(raw: bytes, schema: Schema) -> dict[str, Any]:
+    """The body as a checked object. Raises Problem: 400 (not JSON), 422 (does not match)."""
+    body = decode(raw)
     errors = tuple(check(body, schema))
     if errors:
         raise unprocessable(*errors)
@@ -137,6 +173,8 @@ def _check_object(value: dict[str, Any], schema: Schema, where: str) -> Iterator
         listed = ", ".join(f"'{name}'" for name in unknown)
         yield f"{where}: additional properties {listed} not allowed"
     for name, item in value.items():
+        if _NO_TEXT.search(name):
+            yield f"{where}: the name {name!r} is no text"
         inner = properties.get(name, rest)
         if inner is not None:
             yield from check(item, inner, f"{where}.{name}")
@@ -146,6 +184,8 @@ def _check_scalar(value: Any, schema: Schema, where: str) -> Iterator[str]:
     if "enum" in schema and value not in schema["enum"]:
         yield f"{where}: value must be one of {', '.join(repr(item) for item in schema['enum'])}"
     if isinstance(value, str):
+        if _NO_TEXT.search(value):
+            yield f"{where}: {value!r} is no text"
         if len(value) < schema.get("minLength", 0):
             yield f"{where}: minLength: got {len(value)}, want {schema['minLength']}"
         if "pattern" in schema and not re.match(schema["pattern"], value):
@@ -153,8 +193,8 @@ def _check_scalar(value: Any, schema: Schema, where: str) -> Iterator[str]:
     elif not isinstance(value, bool):
         if value < schema.get("minimum", value):
             yield f"{where}: minimum: got {value}, want {schema['minimum']}"
-        if value > schema.get("maximum", value):
-            yield f"{where}: maximum: got {value}, want {schema['maximum']}"
+        if value > (most := schema.get("maximum", INTEGER_MAX)):
+            yield f"{where}: maximum: got {value}, want {most}"
 
 
 def _is(value: Any, kind: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.sandbox.bodies import whole_number
 from rpd.adapters.sandbox.model import State
 from rpd.adapters.sandbox.problems import Problem, bad_request, not_found
 
@@ -149,11 +150,9 @@ def availability_query(params: dict[str, str]) -> Availability | None:
         raise bad_request(f"include=AVAILABILITY and product belong together: {missing} is required")
     if include is None:
         return None
-    count = params.get("count", "1")
-    if not count.isdigit() or int(count) < 1:
-        raise Problem(422, "Request validation failed.", errors=("count: minimum: want 1",))
+    count = whole_number("count", params.get("count", "1"), 1, 1000)
     countries = tuple(item for item in params.get("countryCodes", "").split(",") if item)
-    return Availability(count=int(count), cloud=params.get("cloud", "SECURE"), countries=countries)
+    return Availability(count=count, cloud=params.get("cloud", "SECURE"), countries=countries)
 
 
 def cpu_view(cpu: Cpu, query: Availability | None) -> dict[str, Any]:

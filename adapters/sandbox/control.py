@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +12,9 @@ from starlette.routing import Route
 
 from rpd.adapters.sandbox import accidents, catalog, faults, ledger
 from rpd.adapters.sandbox.answers import document
+from rpd.adapters.sandbox.bodies import body_of, decode
 from rpd.adapters.sandbox.cloud_model import CloudModel
-from rpd.adapters.sandbox.problems import Problem, not_found, unprocessable
+from rpd.adapters.sandbox.problems import not_found, unprocessable
 from rpd.adapters.sandbox.truth import truth
 
 
@@ -171,10 +171,7 @@ def _set_faults(cloud: CloudModel, value: Any) -> None:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await request.body())
-    except ValueError as error:
-        raise Problem(400, "request body is not valid JSON") from error
+    body = decode(await body_of(request))
     if not isinstance(body, dict):
         raise unprocessable("$: want object")
     return body

@@ -57,7 +57,11 @@ def up(home: Path, *, boot_seconds: float | None = None, scenario: Path | None =
     files.make_home()
     starting = files.hold("up.lock", wait=True)
     try:
-        info = find(home) or _start(files)
+        info = find(home)
+        if info is None and (stuck := files.read_info()) is not None:
+            text = f"the sandbox of {home} (pid {stuck.pid}) lives and does not answer"
+            raise UserError(text, hint="rpd sandbox down")
+        info = info or _start(files)
     finally:
         if starting is not None:
             os.close(starting)
@@ -80,11 +84,15 @@ def find(home: Path) -> SandboxInfo | None:
 
 
 def status(home: Path) -> dict[str, Any]:
-    """What runs: `running`, and when it does `url`, `pid`, `home`, pods, armed faults, balance. No key in it."""
-    info = find(home)
+    """What runs: `running`, and when it does `url`, `pid`, `home`, pods, armed faults, balance; of one that lives and
+    does not answer `hangs` and its `pid`. No key in it."""
+    info = DaemonFiles(home).read_info()
     if info is None:
         return {"running": False, "home": str(home)}
-    answer = call(info, "GET", "/sandbox/status")
+    try:
+        answer = call(info, "GET", "/sandbox/status")
+    except UserError:
+        return {"running": True, "hangs": True, "home": str(home), "url": info.url, "pid": info.pid}
     return {"running": True, "url": info.url, "pid": info.pid, "home": info.home, **answer}
 
 

@@ -111,6 +111,16 @@ def buckets(start: datetime, end: datetime, size: str) -> Iterable[tuple[datetim
         at = following
 
 
+WIDTHS = {
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+    "month": timedelta(days=28),
+    "year": timedelta(days=365),
+}
+"""The sizes of buckets, and how long one is at least."""
+
+
 def floor(moment: datetime, size: str) -> datetime:
     """The start of the bucket that holds this moment."""
     moment = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
@@ -133,8 +143,7 @@ def advance(bucket: datetime, size: str, count: int = 1) -> datetime:
         return bucket.replace(year=months // 12, month=months % 12 + 1)
     if size == "year":
         return bucket.replace(year=bucket.year + count)
-    step = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}[size]
-    return bucket + step * count
+    return bucket + WIDTHS[size] * count
 
 
 def _length(span: Span, since: float, until: float, now: float) -> float:

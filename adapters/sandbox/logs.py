@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from rpd.adapters.sandbox import faults
 from rpd.adapters.sandbox.answers import Broken
+from rpd.adapters.sandbox.bodies import whole_number
 from rpd.adapters.sandbox.cloud_model import CloudModel
 from rpd.adapters.sandbox.container import PodFolder
 from rpd.adapters.sandbox.model import LogLine, Pod
@@ -35,15 +36,13 @@ async def stream_logs(request: Request) -> Response:
     source = request.query_params.get("source")
     if source is not None and source not in _SOURCES:
         raise unprocessable("source: value must be one of 'container', 'system'")
-    tail = request.query_params.get("tail", str(_DEFAULT_TAIL))
-    if not tail.isdigit() or int(tail) > _MAX_TAIL:
-        raise unprocessable(f"tail: got {tail}, want 0 to {_MAX_TAIL}")
+    tail = whole_number("tail", request.query_params.get("tail", str(_DEFAULT_TAIL)), 0, _MAX_TAIL)
     wanted = _SOURCES if source is None else (source,)
     after = request.headers.get("last-event-id") or _since(request.query_params.get("since"))
     fault = faults.strike(cloud.state, "F31", pod)
     if fault is not None and fault.get("how", "withheld") == "withheld":
         return Broken(request.app.state.connections, "timeout", 3600.0)
-    events = _events(cloud, pod, wanted, int(tail), after, is_cut=fault is not None)
+    events = _events(cloud, pod, wanted, tail, after, is_cut=fault is not None)
     headers = {"Cache-Control": "no-cache", "Connection": "keep-alive", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 

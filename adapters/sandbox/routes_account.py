@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rpd.adapters.sandbox.answers import document
-from rpd.adapters.sandbox.bodies import SSH_KEYS, parse
+from rpd.adapters.sandbox.bodies import SSH_KEYS, body_of, parse
 from rpd.adapters.sandbox.cloud_model import CloudModel
 
 
@@ -30,7 +30,7 @@ async def get_keys(request: Request) -> Response:
 async def put_keys(request: Request) -> Response:
     """Replace all of them; pods that exist are not touched."""
     cloud: CloudModel = request.app.state.cloud
-    cloud.state.ssh_keys = list(parse(await request.body(), SSH_KEYS)["keys"])
+    cloud.state.ssh_keys = list(parse(await body_of(request), SSH_KEYS)["keys"])
     cloud.save()
     return document({"keys": cloud.state.ssh_keys})
 

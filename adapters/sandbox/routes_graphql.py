@@ -3,7 +3,6 @@ GraphQL words one."""
 
 from __future__ import annotations
 
-import json
 import re
 
 from starlette.requests import Request
@@ -12,8 +11,10 @@ from starlette.routing import Route
 
 from rpd.adapters.sandbox import faults, ledger
 from rpd.adapters.sandbox.answers import Broken, document, edge_page
+from rpd.adapters.sandbox.bodies import body_of, decode
 from rpd.adapters.sandbox.cloud_model import CloudModel
 from rpd.adapters.sandbox.connections import Connections
+from rpd.adapters.sandbox.problems import Problem
 
 SPEND_LIMIT_USD_PER_HOUR = 80
 """What an account may spend by default."""
@@ -33,7 +34,7 @@ async def answer(request: Request) -> Response:
     struck = faults.strike(cloud.state, "F38")
     if struck is not None:
         return _misbehave(request.app.state.connections, struck)
-    fields = _fields(await request.body())
+    fields = _fields(await body_of(request))
     if fields is None:
         return _errors("Syntax Error: only myself{...} can be asked for here.")
     now = cloud.now()
@@ -53,8 +54,8 @@ async def answer(request: Request) -> Response:
 def _fields(body: bytes) -> list[str] | None:
     """What is asked of `myself`; None for any other question."""
     try:
-        asked = json.loads(body)
-    except ValueError:
+        asked = decode(body)
+    except Problem:
         return None
     query = asked.get("query") if isinstance(asked, dict) else None
     found = _MYSELF.fullmatch(query) if isinstance(query, str) else None

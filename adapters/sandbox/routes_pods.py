@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from rpd.adapters.sandbox import faults, placement
 from rpd.adapters.sandbox.answers import Broken, document
-from rpd.adapters.sandbox.bodies import POD_ACTION, UPDATE_POD, parse
+from rpd.adapters.sandbox.bodies import POD_ACTION, UPDATE_POD, body_of, parse, whole_number
 from rpd.adapters.sandbox.cloud_model import CloudModel
 from rpd.adapters.sandbox.connections import Connections
 from rpd.adapters.sandbox.gate import ACCOUNT
@@ -42,7 +42,7 @@ async def list_pods(request: Request) -> Response:
     """One page of pods, the newest first."""
     cloud: CloudModel = request.app.state.cloud
     paging = faults.strike(cloud.state, "F32")
-    limit = _limit(request.query_params.get("limit"))
+    limit = whole_number("limit", request.query_params.get("limit", str(_MAX_PAGE)), 1, _MAX_PAGE)
     if paging is not None and paging.get("how", "short") == "short":
         limit = 1
     before = _cursor(cloud, request.query_params.get("cursor"))
@@ -65,7 +65,7 @@ async def create_pod(request: Request) -> Response:
     """Rent a pod. Faults may lie about what happened."""
     cloud: CloudModel = request.app.state.cloud
     connections: Connections = request.app.state.connections
-    order = placement.order(cloud.state, await request.body(), cloud.now())
+    order = placement.order(cloud.state, await body_of(request), cloud.now())
     made = faults.strike(cloud.state, "F12")
     failed = faults.strike(cloud.state, "F13") if made is None else None
     cloud.save()
@@ -97,7 +97,7 @@ async def update_pod(request: Request) -> Response:
     """Change a pod's settings; most of them recreate its container."""
     cloud: CloudModel = request.app.state.cloud
     pod = _require(cloud, request)
-    body = parse(await request.body(), UPDATE_POD)
+    body = parse(await body_of(request), UPDATE_POD)
     placement.check_container(body)
     _check_mounts(pod, body.get("mounts") or {})
     pod.name = body.get("name", pod.name)
@@ -129,7 +129,7 @@ async def act_on_pod(request: Request) -> Response:
     pod = _require(cloud, request)
     if faults.strike(cloud.state, "F24", pod) is not None:
         raise unprocessable("$.action: value must be one of 'start', 'stop', 'restart', 'terminate'")
-    action = parse(await request.body(), POD_ACTION)["action"]
+    action = parse(await body_of(request), POD_ACTION)["action"]
     if request.scope["rpd_owner"] != ACCOUNT and action not in ("stop", "terminate"):
         raise forbidden()
     if faults.strike(cloud.state, "F23", pod) is not None:
@@ -227,14 +227,6 @@ def _check_mounts(pod: Pod, mounts: dict[str, Any]) -> None:
         raise bad_request("mounts.network.volumeId cannot be changed")
     if "persistent" in mounts and mounts["persistent"]["size"] < (pod.persistent_gb or 0):
         raise bad_request("mounts.persistent.size cannot be reduced")
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return _MAX_PAGE
-    if not text.isdigit() or not 1 <= int(text) <= _MAX_PAGE:
-        raise unprocessable(f"limit: got {text}, want 1 to {_MAX_PAGE}")
-    return int(text)
 
 
 def _cursor(cloud: CloudModel, text: str | None) -> int | None:

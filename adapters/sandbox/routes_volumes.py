@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from rpd.adapters.sandbox import catalog, faults
 from rpd.adapters.sandbox.answers import Broken, document
-from rpd.adapters.sandbox.bodies import CREATE_VOLUME, UPDATE_VOLUME, parse
+from rpd.adapters.sandbox.bodies import CREATE_VOLUME, UPDATE_VOLUME, body_of, parse
 from rpd.adapters.sandbox.cloud_model import CloudModel
 from rpd.adapters.sandbox.connections import Connections
 from rpd.adapters.sandbox.model import TERMINATED, Volume
@@ -43,7 +43,7 @@ async def list_volumes(request: Request) -> Response:
 async def create_volume(request: Request) -> Response:
     """A new network volume; it bills until it is deleted."""
     cloud: CloudModel = request.app.state.cloud
-    body = parse(await request.body(), CREATE_VOLUME)
+    body = parse(await body_of(request), CREATE_VOLUME)
     place = catalog.shipped().data_center(body["dataCenter"])
     if place is None or not place.network_volume_types:
         able = [item.id for item in catalog.shipped().data_centers if item.network_volume_types]
@@ -75,7 +75,7 @@ async def get_volume(request: Request) -> Response:
 async def update_volume(request: Request) -> Response:
     """Rename it, or make it larger; a smaller size is refused."""
     volume = _require(request)
-    body = parse(await request.body(), UPDATE_VOLUME)
+    body = parse(await body_of(request), UPDATE_VOLUME)
     if body.get("size", volume.size) < volume.size:
         raise bad_request("network volume size cannot be reduced")
 
