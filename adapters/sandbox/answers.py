@@ -18,6 +18,11 @@ def document(content: Any, status: int = 200) -> Response:
     return Response(json.dumps(content), status, media_type="application/json")
 
 
+def whole_list(name: str, items: list[Any]) -> Response:
+    """A list that has one page."""
+    return document({name: items, "pagination": {"nextCursor": None, "hasNextPage": False}})
+
+
 def problem(error: Problem) -> Response:
     """An error as application/problem+json."""
     return Response(json.dumps(error.body), error.status, error.headers, media_type="application/problem+json")

@@ -18,6 +18,7 @@ from rpd.adapters.sandbox import (
     routes_catalog,
     routes_graphql,
     routes_pods,
+    routes_unserved,
     routes_volumes,
 )
 from rpd.adapters.sandbox.answers import problem
@@ -31,7 +32,16 @@ def build(
     cloud: CloudModel, connections: Connections, key: str, touch: Callable[[], None], shut_down: Callable[[], None]
 ) -> ASGIApp:
     """The application that serves this cloud to holders of `key`."""
-    modules = (routes_pods, routes_catalog, routes_account, routes_volumes, routes_billing, routes_graphql, control)
+    modules = (
+        routes_unserved,
+        routes_pods,
+        routes_catalog,
+        routes_account,
+        routes_volumes,
+        routes_billing,
+        routes_graphql,
+        control,
+    )
     inner = Starlette(
         routes=[route for module in modules for route in module.routes()],
         exception_handlers={Problem: _on_problem, HTTPException: _on_http_exception, Exception: _on_fault},

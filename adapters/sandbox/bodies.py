@@ -80,6 +80,20 @@ CREATE_POD = _object(
     },
     ("name",),
 )
+_TEMPLATE_FIELDS = {
+    **_CONTAINER,
+    "name": _FILLED,
+    "mounts": _object({"persistent": _MOUNTS["properties"]["persistent"]}),
+    "serverless": _FLAG,
+    "public": _FLAG,
+    "category": {"type": "string", "enum": ("CPU", "NVIDIA", "AMD")},
+    "startJupyter": _FLAG,
+    "startSsh": _FLAG,
+    "allowedCudaVersions": {"type": "array", "items": _CUDA},
+}
+CREATE_TEMPLATE = _object(_TEMPLATE_FIELDS, ("name", "image"))
+UPDATE_TEMPLATE = _object(_TEMPLATE_FIELDS)
+CREATE_REGISTRY = _object({"name": _FILLED, "username": _FILLED, "password": _FILLED}, ("name", "username", "password"))
 UPDATE_POD = _object({**_CONTAINER, "name": _FILLED, "locked": _FLAG, "templateId": _TEXT})
 POD_ACTION = _object({"action": {"type": "string", "enum": ("start", "stop", "restart", "terminate")}}, ("action",))
 SSH_KEYS = _object(

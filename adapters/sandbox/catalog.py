@@ -140,6 +140,11 @@ class Availability(msgspec.Struct, frozen=True):
     countries: tuple[str, ...] = ()
 
 
+def public_template(template_id: str) -> dict[str, Any] | None:
+    """The public template of this id."""
+    return next((item for item in shipped().templates if item["id"] == template_id), None)
+
+
 def availability_query(params: dict[str, str]) -> Availability | None:
     """The stock question in these query parameters; None without one. Raises Problem for half a question."""
     include, product = params.get("include"), params.get("product")

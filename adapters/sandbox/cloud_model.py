@@ -150,8 +150,7 @@ class CloudModel:
         async with self.lock(pod):
             if not pod.is_live:
                 raise conflict(f"pod is {pod.status}; it cannot be stopped")
-            if pod.is_locked:
-                raise conflict("pod is locked; unlock it first")
+            refuse_locked(pod)
             await self.halt(pod)
 
     async def start(self, pod: Pod) -> None:
@@ -181,6 +180,7 @@ class CloudModel:
         async with self.lock(pod):
             if pod.status != RUNNING:
                 raise conflict(f"pod is {pod.status}; it cannot be restarted")
+            refuse_locked(pod)
             await self._recreate(pod)
 
     async def recreate(self, pod: Pod) -> None:
@@ -356,3 +356,9 @@ def _crashing(pod: Pod) -> str:
     """The pod's start command, in a container that dies after a while (fault F25)."""
     seconds = faults.number(pod.afflictions["F25"], "every", 1.0)
     return f"bash -c {shlex.quote(f'{pod.args or START_SCRIPT} & sleep {seconds}; exit 1')}"
+
+
+def refuse_locked(pod: Pod) -> None:
+    """A locked pod is neither stopped nor restarted nor deleted. Raises Problem 409."""
+    if pod.is_locked:
+        raise conflict("pod is locked; unlock it first")

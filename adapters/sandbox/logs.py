@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ _SOURCES = ("container", "system")
 _DEFAULT_TAIL = 100
 _MAX_TAIL = 5000
 _POLL_SECONDS = 0.2
+HEARTBEAT_SECONDS = 10.0
+"""A line that says nothing for longer is closed by what stands between."""
 _READ_AT_MOST = 4 << 20
 
 
@@ -61,12 +64,16 @@ async def _events(
                 return
             yield event
         seen[source] = lines[-1].seq if lines else 0
+    spoke = time.monotonic()
     while cloud.find(pod.id) is not None:
         await asyncio.sleep(_POLL_SECONDS)
+        if time.monotonic() - spoke > HEARTBEAT_SECONDS:
+            spoke = time.monotonic()
+            yield b": heartbeat\n\n"
         for source in sources:
             for line in _lines(cloud, pod, source):
                 if line.seq > seen[source]:
-                    seen[source] = line.seq
+                    seen[source], spoke = line.seq, time.monotonic()
                     yield _event(source, line)
     await asyncio.Event().wait()
 

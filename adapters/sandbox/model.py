@@ -144,6 +144,8 @@ class State(msgspec.Struct):
     pods: dict[str, Pod] = {}
     volumes: dict[str, Volume] = {}
     ssh_keys: list[str] = []
+    templates: dict[str, dict[str, Any]] = {}
+    registries: dict[str, dict[str, str]] = {}
     stock: dict[str, dict[str, str]] = {}
     prices: dict[str, dict[str, float]] = {}
     faults: list[ArmedFault] = []

@@ -20,10 +20,10 @@ def order(state: State, raw: bytes, now: float) -> Pod:
     body = parse(raw, CREATE_POD)
     _refuse_by_fault(state, body)
     if "templateId" in body:
-        body = _with_template(body)
+        body = _with_template(state, body)
     elif "image" not in body:
         raise unprocessable("$: missing property 'image'")
-    check_container(body)
+    check_container(body, state)
     if ("gpu" in body) == ("cpu" in body):
         raise bad_request("exactly one of gpu or cpu must be set")
     pod = Pod(
@@ -52,7 +52,7 @@ def order(state: State, raw: bytes, now: float) -> Pod:
     return pod
 
 
-def check_container(body: dict[str, Any]) -> None:
+def check_container(body: dict[str, Any], state: State) -> None:
     """The rules a container's settings follow beyond their types. Raises Problem."""
     bad = [port for port in body.get("ports", []) if not _PORT.match(port)]
     if bad:
@@ -61,6 +61,8 @@ def check_container(body: dict[str, Any]) -> None:
         raise bad_request(f"at most {_MAX_HTTP_PORTS} http ports are allowed")
     if len(body.get("env", {})) > _MAX_ENV:
         raise bad_request(f"at most {_MAX_ENV} environment variables are allowed")
+    if body.get("registry") not in (None, *state.registries):
+        raise bad_request("Registry auth not found")
     image = body.get("image", "")
     if "image" in body and (not image or image.startswith("missing/")):
         raise Problem(422, f"image '{image}' was not found in its registry")
@@ -94,10 +96,12 @@ def _refuse_by_fault(state: State, body: dict[str, Any]) -> None:
         raise Problem(402, "Insufficient balance to deploy this pod. Please add funds to your account.")
 
 
-def _with_template(body: dict[str, Any]) -> dict[str, Any]:
-    template = next((item for item in catalog.shipped().templates if item["id"] == body["templateId"]), None)
+def _with_template(state: State, body: dict[str, Any]) -> dict[str, Any]:
+    template = state.templates.get(body["templateId"]) or catalog.public_template(body["templateId"])
     if template is None:
         raise not_found("template")
+    if template["serverless"]:
+        raise unprocessable("$.templateId: a serverless template cannot be used for a pod")
     taken = ("image", "args", "disk", "ports", "registry", "mounts", "startSsh", "startJupyter")
     merged = {name: template[name] for name in taken} | body
     merged["env"] = {**template["env"], **body.get("env", {})}

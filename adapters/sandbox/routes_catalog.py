@@ -1,4 +1,4 @@
-"""The routes under /v2/catalog and the templates."""
+"""The routes under /v2/catalog."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rpd.adapters.sandbox import catalog, faults
-from rpd.adapters.sandbox.answers import document
+from rpd.adapters.sandbox.answers import document, whole_list
 from rpd.adapters.sandbox.cloud_model import CloudModel
 from rpd.adapters.sandbox.problems import bad_request, not_found, unprocessable
 
@@ -25,7 +25,6 @@ def routes() -> list[Route]:
         Route("/v2/catalog/datacenters", list_data_centers, methods=["GET"]),
         Route("/v2/catalog/datacenters/{data_center_id}", get_data_center, methods=["GET"]),
         Route("/v2/catalog/templates", list_templates, methods=["GET"]),
-        Route("/v2/templates/{template_id}", get_template, methods=["GET"]),
     ]
 
 
@@ -35,8 +34,8 @@ async def list_gpus(request: Request) -> Response:
     query = catalog.availability_query(dict(request.query_params))
     known = {item.country for item in catalog.shipped().data_centers}
     if query is not None and query.countries and not known.intersection(query.countries):
-        return document({"gpus": []})
-    return document({"gpus": [catalog.gpu_view(cloud.state, gpu, query) for gpu in catalog.shipped().gpus]})
+        return whole_list("gpus", [])
+    return whole_list("gpus", [catalog.gpu_view(cloud.state, gpu, query) for gpu in catalog.shipped().gpus])
 
 
 async def get_gpu(request: Request) -> Response:
@@ -53,7 +52,7 @@ async def list_cpus(request: Request) -> Response:
     """CPU flavors."""
     _cloud(request)
     query = catalog.availability_query(dict(request.query_params))
-    return document({"cpus": [catalog.cpu_view(cpu, query) for cpu in catalog.shipped().cpus]})
+    return whole_list("cpus", [catalog.cpu_view(cpu, query) for cpu in catalog.shipped().cpus])
 
 
 async def get_cpu(request: Request) -> Response:
@@ -82,7 +81,7 @@ async def list_data_centers(request: Request) -> Response:
         and compliance.issubset(item.compliance)
         and (network is None or item.global_network == (network.lower() == "true"))
     ]
-    return document({"dataCenters": [catalog.data_center_view(cloud.state, item, includes) for item in chosen]})
+    return whole_list("dataCenters", [catalog.data_center_view(cloud.state, item, includes) for item in chosen])
 
 
 async def get_data_center(request: Request) -> Response:
@@ -97,16 +96,7 @@ async def list_templates(request: Request) -> Response:
     source = request.query_params.get("source", "official")
     if source not in _TEMPLATE_SOURCES:
         raise unprocessable(f"source: value must be one of {', '.join(_TEMPLATE_SOURCES)}")
-    return document({"templates": catalog.shipped().templates if source == "official" else []})
-
-
-async def get_template(request: Request) -> Response:
-    """One template."""
-    wanted = request.path_params["template_id"]
-    found = next((item for item in catalog.shipped().templates if item["id"] == wanted), None)
-    if found is None:
-        raise not_found("template")
-    return document(found)
+    return whole_list("templates", catalog.shipped().templates if source == "official" else [])
 
 
 def _cloud(request: Request) -> CloudModel:

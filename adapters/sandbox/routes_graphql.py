@@ -1,9 +1,10 @@
-"""The one question of RunPod's GraphQL API that `rpd` asks, what the account has left; everything else is an error, as
-GraphQL words one."""
+"""The one question of RunPod's GraphQL API that is served: the account itself, with what it has left. Everything else
+is an error, as GraphQL words one."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,10 +17,14 @@ from rpd.adapters.sandbox.cloud_model import CloudModel
 from rpd.adapters.sandbox.connections import Connections
 from rpd.adapters.sandbox.problems import Problem
 
+Fields = dict[str, Any]
+"""Names that were asked for, each with those asked for below it."""
 SPEND_LIMIT_USD_PER_HOUR = 80
 """What an account may spend by default."""
 
-_MYSELF = re.compile(r"\s*(?:query(?:\s+\w+)?\s*)?\{\s*myself\s*\{([\w\s,]+)\}\s*\}\s*")
+_WORD = re.compile(r"[\w]+|[{}]")
+_PLAIN = re.compile(r"[\w\s,{}]+")
+_DEPTH_MAX = 4
 _EXCUSE = "Something went wrong. Please try again later or contact support."
 
 
@@ -34,32 +39,68 @@ async def answer(request: Request) -> Response:
     struck = faults.strike(cloud.state, "F38")
     if struck is not None:
         return _misbehave(request.app.state.connections, struck)
-    fields = _fields(await body_of(request))
-    if fields is None:
+    asked = _asked(await body_of(request))
+    if asked is None or set(asked) != {"myself"} or not asked["myself"]:
         return _errors("Syntax Error: only myself{...} can be asked for here.")
+    try:
+        return document({"data": {"myself": _chosen(_myself(cloud), asked["myself"], "User")}})
+    except KeyError as error:
+        return _errors(str(error.args[0]))
+
+
+def _myself(cloud: CloudModel) -> dict[str, Any]:
+    """What can be asked of the account."""
     now = cloud.now()
-    known = {
+    volumes = [
+        {"id": volume.id, "name": volume.name, "size": volume.size, "dataCenterId": volume.datacenter}
+        for volume in cloud.state.volumes.values()
+        if volume.until is None
+    ]
+    return {
         "id": "sandbox",
         "email": "somebody@sandbox.invalid",
+        "pubKey": "\n\n".join(cloud.state.ssh_keys),
         "clientBalance": round(ledger.balance(cloud.state, now), 6),
         "currentSpendPerHr": round(ledger.usd_per_hour(cloud.state), 6),
         "spendLimit": SPEND_LIMIT_USD_PER_HOUR,
+        "networkVolumes": volumes,
     }
-    unknown = [field for field in fields if field not in known]
-    if unknown:
-        return _errors(f'Cannot query field "{unknown[0]}" on type "User".')
-    return document({"data": {"myself": {field: known[field] for field in fields}}})
 
 
-def _fields(body: bytes) -> list[str] | None:
-    """What is asked of `myself`; None for any other question."""
+def _chosen(value: dict[str, Any], fields: Fields, kind: str) -> dict[str, Any]:
+    """The fields that were asked for. Raises KeyError with GraphQL's words for one that does not exist."""
+    chosen = {}
+    for name, inner in fields.items():
+        if name not in value:
+            raise KeyError(f'Cannot query field "{name}" on type "{kind}".')
+        found = value[name]
+        chosen[name] = [_chosen(item, inner, "NetworkVolume") for item in found] if isinstance(found, list) else found
+    return chosen
+
+
+def _asked(body: bytes) -> Fields | None:
+    """The fields of a query without arguments, each with those below it; None for anything else."""
     try:
-        asked = decode(body)
+        order = decode(body)
     except Problem:
         return None
-    query = asked.get("query") if isinstance(asked, dict) else None
-    found = _MYSELF.fullmatch(query) if isinstance(query, str) else None
-    return found[1].replace(",", " ").split() if found else None
+    query = order.get("query") if isinstance(order, dict) else None
+    text = re.sub(r"^\s*query(\s+\w+)?\s*(?=\{)", "", query) if isinstance(query, str) else ""
+    if not _PLAIN.fullmatch(text):
+        return None
+    open_fields: list[Fields] = [{}]
+    last = ""
+    for word in _WORD.findall(text):
+        if word == "{" and (last or len(open_fields) == 1) and len(open_fields) < _DEPTH_MAX:
+            open_fields.append(open_fields[-1][last] if last else open_fields[0])
+        elif word == "}" and len(open_fields) > 1:
+            open_fields.pop()
+        elif word not in "{}" and len(open_fields) > 1:
+            open_fields[-1][word] = {}
+        else:
+            return None
+        last = word if word not in "{}" else ""
+    return open_fields[0] if len(open_fields) == 1 else None
 
 
 def _errors(message: str, status: int = 400) -> Response:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from rpd.adapters.sandbox import faults, placement
 from rpd.adapters.sandbox.answers import Broken, document
 from rpd.adapters.sandbox.bodies import POD_ACTION, UPDATE_POD, body_of, parse, whole_number
-from rpd.adapters.sandbox.cloud_model import CloudModel
+from rpd.adapters.sandbox.cloud_model import CloudModel, refuse_locked
 from rpd.adapters.sandbox.connections import Connections
 from rpd.adapters.sandbox.gate import ACCOUNT
 from rpd.adapters.sandbox.logs import stream_logs
@@ -98,7 +98,7 @@ async def update_pod(request: Request) -> Response:
     cloud: CloudModel = request.app.state.cloud
     pod = _require(cloud, request)
     body = parse(await body_of(request), UPDATE_POD)
-    placement.check_container(body)
+    placement.check_container(body, cloud.state)
     _check_mounts(pod, body.get("mounts") or {})
     pod.name = body.get("name", pod.name)
     pod.is_locked = body.get("locked", pod.is_locked)
@@ -147,6 +147,7 @@ async def act_on_pod(request: Request) -> Response:
 
 
 async def _delete(cloud: CloudModel, pod: Pod) -> Response:
+    refuse_locked(pod)
     lie = faults.strike(cloud.state, "F29", pod, fits=lambda o: o.get("on", "delete") == "delete")
     how = "" if lie is None else lie.get("how", "5xx")
     if how == "late404":

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rpd.adapters.sandbox import catalog, faults
-from rpd.adapters.sandbox.answers import Broken, document
+from rpd.adapters.sandbox.answers import Broken, document, whole_list
 from rpd.adapters.sandbox.bodies import CREATE_VOLUME, UPDATE_VOLUME, body_of, parse
 from rpd.adapters.sandbox.cloud_model import CloudModel
 from rpd.adapters.sandbox.connections import Connections
@@ -37,7 +37,7 @@ async def list_volumes(request: Request) -> Response:
     """All network volumes that exist."""
     cloud: CloudModel = request.app.state.cloud
     found = [_view(volume) for volume in cloud.state.volumes.values() if _is_shown(volume, cloud.now())]
-    return document({"networkVolumes": found})
+    return whole_list("networkVolumes", found)
 
 
 async def create_volume(request: Request) -> Response:

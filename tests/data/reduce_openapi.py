@@ -11,7 +11,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-KEPT = ("/v2/pods", "/v2/catalog", "/v2/account/ssh-keys", "/v2/network-volumes", "/v2/billing/pods")
+KEPT = (
+    "/v2/pods",
+    "/v2/catalog",
+    "/v2/account/ssh-keys",
+    "/v2/network-volumes",
+    "/v2/billing",
+    "/v2/templates",
+    "/v2/registries",
+)
 DROPPED_KEYS = ("description", "example", "examples", "summary", "externalDocs")
 
 

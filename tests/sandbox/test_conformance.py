@@ -13,6 +13,9 @@ import jsonschema
 import pytest
 import requests
 
+from rpd.adapters.sandbox import state_file
+from tests.sandbox.conftest import GPU, IMAGE
+
 pytestmark = pytest.mark.sandbox
 
 SPEC = json.loads((Path(__file__).parents[1] / "data" / "runpod-openapi.json").read_text(encoding="utf-8"))
@@ -100,6 +103,84 @@ def test_cpu_pod_and_network_volume(sandbox: Any, call: Callable[..., requests.R
     assert call("DELETE", path).status_code == 204
     assert call("GET", path).status_code == 404
     assert call("POST", "/v2/network-volumes", json={**body, "dataCenter": "nowhere"}).status_code == 400
+
+
+def test_a_template_of_the_account(sandbox: Any, call: Callable[..., requests.Response]) -> None:
+    registry = call("POST", "/v2/registries", json={"name": "r", "username": "u", "password": "secret-word"})
+    assert registry.status_code == 201 and "secret-word" not in registry.text
+    credentials = registry.json()
+    body = {"name": "mine", "image": IMAGE, "env": {"A": "1", "B": "1"}, "ports": ["22/tcp"], "disk": 30}
+    assert call("POST", "/v2/templates", json={**body, "registry": "nope"}).status_code == 400
+    template = call("POST", "/v2/templates", json={**body, "registry": credentials["id"]}).json()
+    path = f"/v2/templates/{template['id']}"
+    assert template["startSsh"] and template["startJupyter"] and template["category"] == "NVIDIA"
+    assert call("PATCH", path, json={"name": "renamed", "mounts": {}}).json()["name"] == "renamed"
+    assert call("GET", "/v2/templates").json()["templates"] == [call("GET", path).json()]
+    order = {"name": "of-a-template", "templateId": template["id"], "gpu": {"id": GPU, "count": 1}, "env": {"B": "2"}}
+    pod = call("POST", "/v2/pods", json=order).json()
+    assert (pod["image"], pod["disk"], pod["registry"]) == (IMAGE, 30, credentials["id"])
+    assert {name: pod["env"][name] for name in "AB"} == {"A": "1", "B": "2"}
+    assert call("DELETE", f"/v2/registries/{credentials['id']}").status_code == 400, "a pod names it"
+    call("DELETE", f"/v2/pods/{pod['id']}")
+    assert call("DELETE", path).status_code == 204 and call("GET", path).status_code == 404
+    assert call("DELETE", f"/v2/registries/{credentials['id']}").status_code == 204
+    assert call("GET", "/v2/registries").json()["registries"] == []
+
+
+def test_a_serverless_template_makes_no_pod(sandbox: Any, call: Callable[..., requests.Response]) -> None:
+    template = call("POST", "/v2/templates", json={"name": "s", "image": IMAGE, "serverless": True}).json()
+    assert call("POST", "/v2/pods", json=sandbox.order(templateId=template["id"])).status_code == 422
+
+
+def test_a_template_survives_a_restart_of_the_sandbox(sandbox: Any) -> None:
+    template = sandbox("POST", "/v2/templates", json={"name": "kept", "image": IMAGE}).json()
+    assert state_file.load(sandbox.home).templates == {template["id"]: template}
+
+
+def test_a_locked_pod_is_neither_stopped_nor_restarted_nor_deleted(
+    sandbox: Any, call: Callable[..., requests.Response]
+) -> None:
+    pod = sandbox.create()
+    sandbox.until(pod["id"], "RUNNING")
+    path = f"/v2/pods/{pod['id']}"
+    call("PATCH", path, json={"locked": True})
+    for action in ("stop", "restart", "terminate"):
+        assert call("POST", f"{path}/action", json={"action": action}).status_code == 409, action
+    assert call("DELETE", path).status_code == 409
+    assert sandbox.true_pods()[pod["id"]]["status"] == "RUNNING"
+    call("PATCH", path, json={"locked": False})
+    assert call("DELETE", path).status_code == 204
+
+
+UNSERVED = sorted(
+    (method.upper(), re.sub(r"\{[^}]+\}", "an-id", path))
+    for path, item in SPEC["paths"].items()
+    for method in item
+    if method in ("get", "post", "patch", "delete")
+)
+
+
+@pytest.mark.parametrize(("method", "path"), UNSERVED)
+def test_every_operation_is_served_or_says_that_it_is_not(sandbox: Any, method: str, path: str) -> None:
+    answer = sandbox(method, path, json={} if method in ("POST", "PATCH") else None, stream=True)
+    is_served = answer.status_code in (200, 400, 404, 422)
+    assert is_served or (answer.status_code == 501 and "does not serve" in answer.json()["detail"]), answer.status_code
+    assert answer.status_code != 404 or "not found" in answer.json()["detail"] != "resource not found"
+    answer.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["clusters", "serverless/an-id/workers", "registries/delegations", "billing/endpoints"]
+)
+def test_an_area_that_is_not_served_says_so(sandbox: Any, path: str) -> None:
+    answer = sandbox("GET", f"/v2/{path}")
+    assert answer.status_code == 501 and "does not serve" in answer.json()["detail"]
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["templates", "registries", "network-volumes", "catalog/gpus", "catalog/datacenters"])
+def test_every_list_says_that_it_is_whole(call: Callable[..., requests.Response], path: str) -> None:
+    assert call("GET", f"/v2/{path}").json()["pagination"] == {"nextCursor": None, "hasNextPage": False}
 
 
 @pytest.mark.parametrize(

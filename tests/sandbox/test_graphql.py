@@ -28,6 +28,26 @@ def test_the_balance_and_what_is_spent(sandbox: Any) -> None:
     assert ask(sandbox).json()["data"]["myself"]["currentSpendPerHr"] == 0.0
 
 
+def test_the_account_is_described(sandbox: Any) -> None:
+    sandbox("PUT", "/v2/account/ssh-keys", json={"keys": ["ssh-ed25519 AAAA one"]})
+    volume = sandbox("POST", "/v2/network-volumes", json={"name": "v", "size": 10, "dataCenter": "EU-RO-1"}).json()
+    query = "query { myself { id pubKey networkVolumes { id name size dataCenterId } } }"
+    assert ask(sandbox, query).json()["data"]["myself"] == {
+        "id": "sandbox",
+        "pubKey": "ssh-ed25519 AAAA one",
+        "networkVolumes": [{"id": volume["id"], "name": "v", "size": 10, "dataCenterId": "EU-RO-1"}],
+    }
+    refused = ask(sandbox, "{myself{networkVolumes{price}}}").json()
+    assert refused["errors"][0]["message"] == 'Cannot query field "price" on type "NetworkVolume".'
+
+
+@pytest.mark.parametrize(
+    "query", ["{myself{{id}}}", "{myself{id}", "{myself}", "{}", "{a{b{c{d{e}}}}}", "}{", "myself{id}"]
+)
+def test_a_question_that_is_none_is_an_error(sandbox: Any, query: str) -> None:
+    assert ask(sandbox, query).status_code == 400
+
+
 @pytest.mark.parametrize("query", ["{myself{clientBalanc}}", 'mutation{podStop(input:{podId:"p"}){id}}', None, 7])
 def test_other_questions_are_errors(sandbox: Any, query: Any) -> None:
     answer = ask(sandbox, query)

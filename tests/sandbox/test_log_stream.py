@@ -1,0 +1,29 @@
+"""A log stream on which nothing happens is not silent for long, and its heartbeat is no line of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rpd.adapters.runpod.syslog import system_lines
+from rpd.adapters.sandbox import logs
+from rpd.adapters.sandbox.model import LogLine, Pod
+
+
+def test_a_silent_stream_has_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert logs.HEARTBEAT_SECONDS < 15.0
+    monkeypatch.setattr(logs, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(logs, "_POLL_SECONDS", 0.001)
+    pod = Pod(id="p", seq=1, key="", name="p", image="", created_at=0.0, log=[LogLine(0.0, 1, "pulled")])
+    cloud: Any = SimpleNamespace(find=lambda pod_id: pod)
+
+    async def first(count: int) -> bytes:
+        stream = logs._events(cloud, pod, ("system",), 10, None, is_cut=False)
+        return b"".join([await anext(stream) for _ in range(count)])
+
+    received = asyncio.run(first(3))
+    assert received.count(b": heartbeat\n\n") == 2
+    assert system_lines(received, 10) == ("pulled",)
