@@ -40,6 +40,8 @@ def clear(cloud: CloudModel, fault_id: str | None) -> None:
                 del pod.afflictions[held]
                 if held in ("F19", "F40") and pod.has_booted:
                     cloud.runtime.set_ssh_fault(pod.id, None)
+                elif held == "F42" and pod.has_booted:
+                    course.limit_sessions(cloud, pod)
     cloud.save()
 
 
@@ -134,6 +136,8 @@ def _cling_live(cloud: CloudModel, pod: Pod, fault_id: str, options: dict[str, s
     course.cling(cloud, pod, fault_id, options)
     if fault_id == "F19" and pod.has_booted:
         course.spoil_ssh(cloud, pod)
+    elif fault_id == "F42" and pod.has_booted:
+        course.limit_sessions(cloud, pod)
     elif fault_id == "F25" and pod.status == RUNNING:
         cloud.errands.run(course.crash_now(cloud, pod), owner=pod.id)
         course.end_crashes(cloud, pod)

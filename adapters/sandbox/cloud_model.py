@@ -53,6 +53,10 @@ class ContainerRuntime(Protocol):
         """Let sshd misbehave: refuse, nobanner, close, auth, or not at all."""
         ...
 
+    def set_max_sessions(self, pod_id: str, count: int | None) -> None:
+        """How many sessions one SSH connection may have at once."""
+        ...
+
     async def hang_up(self, pod_id: str) -> None:
         """End every connection through the pod's SSH port."""
         ...

@@ -85,6 +85,7 @@ async def _open_ssh(cloud: CloudModel, pod: Pod) -> None:
     cloud.save()
     await _until(cloud, pod, REACHABLE)
     cloud.runtime.set_ssh_fault(pod.id, None)
+    limit_sessions(cloud, pod)
     if "F19" in pod.afflictions:
         spoil_ssh(cloud, pod)
 
@@ -95,6 +96,12 @@ def spoil_ssh(cloud: CloudModel, pod: Pod) -> None:
     cloud.runtime.set_ssh_fault(pod.id, SSH_FAULTS[options.get("how", "refuse").lower()])
     if "seconds" in options:
         cloud.errands.later(faults.number(options, "seconds", 0.0), lambda: mend_ssh(cloud, pod), owner=pod.id)
+
+
+def limit_sessions(cloud: CloudModel, pod: Pod) -> None:
+    """Let fault F42, where it clings to this pod, lower sshd's MaxSessions; else it is as usual."""
+    options = pod.afflictions.get("F42")
+    cloud.runtime.set_max_sessions(pod.id, None if options is None else int(faults.number(options, "sessions", 1.0)))
 
 
 async def mend_ssh(cloud: CloudModel, pod: Pod) -> None:

@@ -177,10 +177,11 @@ KNOWN: tuple[Fault, ...] = (
             "seconds": "how long timeout holds the line (60)",
         },
     ),
+    Fault("F42", "boot", "sshd allows few sessions on one connection", {"sessions": "MaxSessions (1)"}),
 )
 
 BY_ID = {fault.id: fault for fault in KNOWN}
-CLINGING = frozenset({"F16", "F17", "F18", "F19", "F25", "F36"})
+CLINGING = frozenset({"F16", "F17", "F18", "F19", "F25", "F36", "F42"})
 EXTERNAL = frozenset({"F26", "F27", "F28", "F40"})
 
 
@@ -196,7 +197,7 @@ def arm(state: State, fault: ArmedFault) -> None:
     if fault.times < 0 or fault.after < 0:
         raise unprocessable("times and after must not be negative")
     for name, value in fault.options.items():
-        if name in ("seconds", "delay", "lag", "every", "retry_after"):
+        if name in ("seconds", "delay", "lag", "every", "retry_after", "sessions"):
             number(fault.options, name, 0.0)
         elif value.lower() not in _choices(known.options[name]):
             raise unprocessable(f"{fault.id} {name}={value}: want {known.options[name]}")

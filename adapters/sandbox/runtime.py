@@ -85,6 +85,7 @@ class Runtime:
             await pod.close_door()
             pod.door = SshDoor(pod, lambda: self._on_login(pod_id))
             pod.door.set_fault(pod.ssh_fault)
+            pod.door.sessions_max = pod.max_sessions
             return pod.door.open()
 
     async def unlisten(self, pod_id: str) -> None:
@@ -96,6 +97,10 @@ class Runtime:
     def set_ssh_fault(self, pod_id: str, how: SshFault | None) -> None:
         """Make new SSH connections to the pod fail; None: serve them again. It stays set over restarts and stops."""
         self._pod(pod_id).set_ssh_fault(how)
+
+    def set_max_sessions(self, pod_id: str, count: int | None) -> None:
+        """How many sessions one SSH connection to the pod may have at once. It stays set over restarts and stops."""
+        self._pod(pod_id).set_max_sessions(count)
 
     async def hang_up(self, pod_id: str) -> None:
         """End every connection through the pod's SSH port; the port stays."""

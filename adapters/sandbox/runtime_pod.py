@@ -17,7 +17,7 @@ from rpd.adapters.sandbox.container import ContainerNotStarted, ContainerSpec, I
 from rpd.adapters.sandbox.images import AUTHORIZED_KEYS, SSHD_PID_FILE, argv_of
 from rpd.adapters.sandbox.processes import ProcessId
 from rpd.adapters.sandbox.rewriting import MARKER
-from rpd.adapters.sandbox.sshd import SshDoor, SshFault
+from rpd.adapters.sandbox.sshd import SESSIONS_MAX, SshDoor, SshFault
 
 _START_SECONDS = 20.0
 """A container that does not stand by then will not."""
@@ -54,6 +54,7 @@ class RunningPod:
         self._key: asyncssh.SSHKey | None = None
         self.door: SshDoor | None = None
         self.ssh_fault: SshFault | None = None
+        self.max_sessions = SESSIONS_MAX
 
     @property
     def is_running(self) -> bool:
@@ -92,6 +93,12 @@ class RunningPod:
         self.ssh_fault = how
         if self.door is not None:
             self.door.set_fault(how)
+
+    def set_max_sessions(self, count: int | None) -> None:
+        """How many sessions one SSH connection may have, now and behind later doors; None: as many as usual."""
+        self.max_sessions = SESSIONS_MAX if count is None else count
+        if self.door is not None:
+            self.door.sessions_max = self.max_sessions
 
     async def close_door(self) -> None:
         """Close the SSH port, if there is one."""

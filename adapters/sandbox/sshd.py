@@ -24,6 +24,8 @@ _BANNER = b"SSH-2.0-OpenSSH_8.9p1 Ubuntu-3ubuntu0.13\r\n"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ""})
 _BACKLOG = 128
 _WINDOW = 4 << 20
+SESSIONS_MAX = 10
+"""How many sessions one connection may have open at once: sshd's MaxSessions, by default."""
 
 
 class Guest(Protocol):
@@ -66,6 +68,7 @@ class SshDoor:
         self._held: set[socket.socket] = set()
         self._starting: set[asyncio.Task[None]] = set()
         self._connections: set[asyncssh.SSHServerConnection] = set()
+        self.sessions_max = SESSIONS_MAX
         self.port = 0
 
     def open(self) -> int:
@@ -222,6 +225,7 @@ class _Server(asyncssh.SSHServer):
         self._door = door
         self._guest = guest
         self._connection: asyncssh.SSHServerConnection | None = None
+        self._sessions = 0
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -249,8 +253,14 @@ class _Server(asyncssh.SSHServer):
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return self._door.admits(username, key)
 
-    def session_requested(self) -> SshSession:
-        return SshSession(self._guest)
+    def session_requested(self) -> SshSession | bool:
+        if self._sessions >= self._door.sessions_max:
+            return False
+        self._sessions += 1
+        return SshSession(self._guest, self._session_ended)
+
+    def _session_ended(self) -> None:
+        self._sessions -= 1
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         return dest_host in _LOOPBACK

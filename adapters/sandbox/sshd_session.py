@@ -32,8 +32,9 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
     A client that goes away hangs up on the process group, as sshd does; what has left the session by `setsid` lives on.
     """
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Guest, on_end: Callable[[], None]) -> None:
         self._guest = guest
+        self._on_end = on_end
         self._chan: asyncssh.SSHServerChannel[bytes] | None = None
         self._command: str | None = None
         self._terminal: tuple[str, tuple[int, int, int, int]] | None = None
@@ -58,6 +59,8 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
         chan.set_write_buffer_limits(high=_HIGH_WATER)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if not self._is_gone:
+            self._on_end()
         self._is_gone = True
         self._chan = None
         if self._status is None:

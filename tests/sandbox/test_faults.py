@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import paramiko
 import pytest
 import requests
 
@@ -350,6 +351,19 @@ def test_a_link_that_breaks_leaves_the_pod_alone(sandbox: Any) -> None:
     sandbox.fault("F40", pod=pod_id, options={"seconds": "0.2"})
     sandbox.wait_for(lambda: not back.get_transport().is_active())
     sandbox.reach(pod_id).close()
+
+
+def test_sshd_allows_few_sessions(sandbox: Any) -> None:
+    sandbox.fault("F42", options={"sessions": "2"})
+    pod_id = sandbox.create()["id"]
+    client = sandbox.reach(pod_id)
+    held = [client.exec_command("read x") for _ in range(2)]
+    with pytest.raises(paramiko.ChannelException):
+        client.exec_command("true")
+    daemon.clear_faults(sandbox.home, "F42")
+    assert sandbox.run_in(client, "echo room") == "room\n"
+    assert len(held) == 2
+    client.close()
 
 
 def test_logs_withheld_and_cut(sandbox: Any) -> None:
