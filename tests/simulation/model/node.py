@@ -16,7 +16,7 @@ from rpd.states.checkpoints import decide_pull
 from rpd.states.create import UNREADABLE_SECONDS
 from rpd.states.facts import Facts
 from rpd.states.interrupts import MISSES_MIN
-from rpd.states.names import ENDINGS, Op, State
+from rpd.states.names import BEFORE_LAUNCH, ENDINGS, Op, State
 from rpd.states.outage import is_of_the_way, is_offline
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 from tests.simulation.model.reality import START_WALL
@@ -240,9 +240,9 @@ def _of_this_process(facts: Facts) -> tuple[object, ...]:
             min(facts.clean_surveys, CLEAN_SURVEYS_MIN),
             bool(facts.survey_found),
             facts.key_refused_since is None,
-            is_offline(facts),
         )
     failed = any(tries.failures for tries in facts.tries.values())
     tries = tuple(_failures(facts, op, most) for op, most in PATIENCE.items()) if failed else ()
     misses = min(facts.pod.misses, MISSES_MIN) if facts.pod is not None else 0
-    return _asked(facts), tries, failed, is_offline(facts), misses, facts.claim_is_fresh
+    offline = facts.state in BEFORE_LAUNCH and is_offline(facts)  # nothing else counts as failed meanwhile
+    return _asked(facts), tries, failed, offline, misses, facts.claim_is_fresh
