@@ -10,7 +10,7 @@ import pytest
 from rpd.adapters.cli import giveback, unrecorded
 from rpd.adapters.cli.giveback import StillThere, delete_and_prove, delete_pod, stop_and_prove, stop_owed
 from rpd.adapters.cli.release import How, moment, release_run
-from rpd.adapters.local.clouds import recorded_access
+from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow
 from rpd.adapters.report.inspection import facts_of
@@ -148,9 +148,7 @@ def test_a_signal_ends_it(desk: Desk, pod: str) -> None:
 
 
 def give(desk: Desk, journal: Path, pod_id: str, name: str) -> str:
-    opened = read(journal).opened
-    assert opened is not None
-    return delete_pod(journal, recorded_access(opened.cloud), desk.cloud(), pod_id, name, command="test")
+    return delete_pod(journal, recorded_access(journal), desk.cloud(), pod_id, name, command="test")
 
 
 def test_the_effect_has_its_intent_and_the_debt_its_proof(desk: Desk) -> None:
@@ -195,10 +193,8 @@ def test_a_pod_of_another_name_closes_no_debt(desk: Desk) -> None:
 
 def test_what_the_loop_cannot_give_back_is_stopped_and_its_disk_is_owed(desk: Desk) -> None:
     journal, pod = desk.died()
-    reading = read(journal)
-    assert reading.opened is not None
     written: list[Body] = []
-    stop_owed(written.append, recorded_access(reading.opened.cloud), desk.cloud(), facts_of(reading))
+    stop_owed(written.append, recorded_access(journal), desk.cloud(), facts_of(read(journal)))
     assert desk.status(pod) == "EXITED"
     outcome = written[-1]
     assert isinstance(outcome, Outcome)
@@ -210,10 +206,8 @@ def test_what_the_loop_cannot_give_back_is_stopped_and_its_disk_is_owed(desk: De
 def test_what_is_not_owed_is_not_stopped_with_it(desk: Desk) -> None:
     journal, pod = desk.over(kept=True)
     desk.cloud().start(pod)
-    reading = read(journal)
-    assert reading.opened is not None
     written: list[Body] = []
-    stop_owed(written.append, recorded_access(reading.opened.cloud), desk.cloud(), facts_of(reading))
+    stop_owed(written.append, recorded_access(journal), desk.cloud(), facts_of(read(journal)))
     assert (desk.status(pod), written) == ("RUNNING", [])
 
 
@@ -254,9 +248,7 @@ def test_gc_does_not_stop_a_job_that_may_run(desk: Desk, monkeypatch: pytest.Mon
 
 
 def stopped_without(desk: Desk, journal: Path) -> unrecorded.Stopped:
-    opened = read(journal).opened
-    assert opened is not None
-    return unrecorded.stop_unrecorded(journal, recorded_access(opened.cloud), "rpd cancel", Patience())
+    return unrecorded.stop_unrecorded(journal, recorded_access(journal), "rpd cancel", Patience())
 
 
 def test_pods_that_only_the_list_knows_are_stopped_too(desk: Desk) -> None:
