@@ -119,9 +119,7 @@ class Desk:
         monkeypatch.setenv("RPD_HOME", str(self.home))
         monkeypatch.setenv("HOME", str(folder / "user"))
         monkeypatch.setenv("RUNPOD_API_KEY", "rpa_0123456789abcdef")
-        monkeypatch.setattr(
-            wiring, "cloud_for", lambda access, control: Patient(self.cloud(access.profile.url), access, control)
-        )
+        monkeypatch.setattr(wiring, "cloud_for", self._cloud_for)
         for module in (gc, cleanup):
             monkeypatch.setattr(module, "side_by_side", one_after_the_other)
         monkeypatch.setattr(output, "answer", self.told.append)
@@ -136,6 +134,9 @@ class Desk:
         control = Patiently(self.clock, patience or Patience())
         self.patiences.append(control.patience)
         return control
+
+    def _cloud_for(self, access: Access, control: Any, _redactor: object = None) -> Patient:
+        return Patient(self.cloud(access.profile.url), access, control)
 
     def cloud(self, url: str = FIRST) -> FakeCloud:
         """The account at this address."""

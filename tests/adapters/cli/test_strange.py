@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
-from rpd.adapters.cli import giveback
+from rpd.adapters.cli import acting
 from rpd.journal.paths import journal_path
 from rpd.states.world import Pod
 from tests.fakes.lines import Rows, life, sealed, until
@@ -67,9 +67,8 @@ class Person:
 @pytest.fixture
 def rpd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     account = Account()
-    monkeypatch.setattr(wiring, "cloud_for", lambda access, control: account)
-    monkeypatch.setattr(giveback, "stop_and_prove", lambda cloud, pod_id, seconds: cloud.stop(pod_id) or "stopped")
-    monkeypatch.setattr("rpd.adapters.cli.gc.stop_and_prove", giveback.stop_and_prove)
+    monkeypatch.setattr(wiring, "cloud_for", lambda *_: account)
+    monkeypatch.setattr(acting, "stop_and_prove", lambda cloud, pod_id, *_: cloud.stop(pod_id) or "stopped")
     yield Person(tmp_path, account)
 
 
