@@ -64,8 +64,9 @@ def _requested(state: State, facts: Facts, now: Stamp) -> Decision | None:
 
 
 def _detached(state: State, facts: Facts, now: Stamp) -> Decision | None:
-    """Leave a job that runs; before that there is nothing to leave, and the wish waits."""
-    if state is not State.MONITOR:
+    """Leave a job that runs; before that there is nothing to leave, and the wish waits. So it does while the account
+    does not show the pod: another look says whether it is gone."""
+    if state is not State.MONITOR or (facts.pod is not None and facts.pod.misses):
         return None
     alone = decide_alone(facts, now, is_patient=False)
     if alone is not None:

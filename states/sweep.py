@@ -38,8 +38,8 @@ def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
 def decide_alone(facts: Facts, now: Stamp, *, is_patient: bool) -> Decision | None:
     """Before a pod is left up: whether its create has made two, and the proof that the twin is gone; None when it is
     alone. A patient one waits until the quiet window is over, and leaves no twin; else a few failures to find out are
-    enough."""
-    owed = owed_twins(facts)
+    enough. One that may hold results is stopped and never absent: the release proves its end."""
+    owed = [twin for twin in owed_twins(facts) if twin.released_as != "stop"]
     failures = max(facts.tried(op).failures for op in (Op.SURVEY, Op.DELETE_POD, Op.STOP_POD))
     if failures >= ALONE_TRIES_MAX and not (owed and is_patient):
         return None

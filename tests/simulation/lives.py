@@ -786,6 +786,18 @@ _TWINS = (
         acts=("resume",),
         job=_LONG_JOB,
     ),
+    Life(
+        "two pods of one create, and others delete the first one before the run is detached",
+        "lost",
+        "pod_vanished",
+        10,
+        (
+            Strike(_TWIN, amount=20.0),
+            Strike("the pod is deleted by others", "monitor", 0),
+            Strike("rpd run --detach", "monitor", 2),
+        ),
+        job=_LONG_JOB,
+    ),
     *(
         Life(
             f"two pods of one create, preserved, the second shown after {late:g} s",
