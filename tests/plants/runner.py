@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.plants.plant import Plant
 from tests.simulation.planting import copied, run_in
 
+HANGING_SECONDS = 30
+"""A quick test that takes so long was never seen to pass: what is planted makes it hang."""
 QUICK = ("-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:randomly", "-p", "no:cacheprovider")
 SIDE_BY_SIDE = 2
 
@@ -29,7 +31,7 @@ def seen(plant: Plant) -> str | None:
     """The test that sees it. Raises RuntimeError or ValueError where it cannot be tried."""
     with copied() as copy:
         (copy / plant.file).write_text(plant.text())
-        return failed(run_in(copy, [*QUICK, "-n", "0", *plant.seen_by], quiet=True))
+        return failed(run_in(copy, [*QUICK, f"--timeout={HANGING_SECONDS}", "-n", "0", *plant.seen_by], quiet=True))
 
 
 def without_any(tests: Iterable[str]) -> str | None:
