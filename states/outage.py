@@ -75,11 +75,18 @@ def note(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp
 
 
 def _forgive(facts: Facts, outage: Outage, at: Stamp) -> None:
-    """Something gets through again: what failed for want of that is forgotten, and the time is nobody's fault."""
-    facts.offline_seconds += _lasted(facts, outage, at)
+    """Something gets through again: what failed for want of that is forgotten, and the time is nobody's fault. What
+    failed for want of a way before, while others got through, is tried at once, and patience with it goes on: one
+    answer after another would else forgive, for ever, what alone does not get through."""
+    lasted = _lasted(facts, outage, at)
+    facts.offline_seconds += lasted
     for op, tries in facts.tries.items():
-        if tries.since is not None and (is_unreached(op, tries.reason) or not is_before(tries.since, outage.since)):
+        since = tries.since
+        if since is not None and not is_before(since, outage.since):
             facts.tries[op] = tries.forgiven()
+        elif since is not None and tries.is_way:
+            since = msgspec.structs.replace(since, wall=since.wall + lasted, up=since.up + lasted)
+            facts.tries[op] = msgspec.structs.replace(tries, failures=0, since=since)
 
 
 def offline_seconds(facts: Facts, now: Stamp) -> float:
@@ -123,9 +130,9 @@ def _is_over(since: Stamp, last: Stamp, now: Stamp) -> bool:
 
 
 def explain(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
-    """Fold a try of which it is not known yet whether it failed: it may end a row of another kind."""
-    row = _row(facts.tried(op), op, reason, at)
-    facts.tries[op] = msgspec.structs.replace(row, at=at, error=error, reason=reason)
+    """Fold a try of which it is not known yet whether it failed. Only the word of its probe goes on with a row of
+    failures, or ends it."""
+    facts.tries[op] = msgspec.structs.replace(_watched(facts.tried(op), at), at=at, error=error, reason=reason)
 
 
 def count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
@@ -136,14 +143,12 @@ def count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stam
         return
     if reason == REPEATABLE and before.error is not None:
         error, reason = before.error, before.reason  # what it was cut off by says more
-    row = _row(before, op, reason, at)
-    facts.tries[op] = Tries(at, row.failures + 1, row.since or at, error, reason)
+    is_way = is_of_the_way(op, reason)  # such failures say nothing of the rest: a row is of one kind
+    row = _watched(before, at) if before.is_way == is_way else before.forgiven()
+    facts.tries[op] = Tries(at, row.failures + 1, row.since or at, error, reason, is_way)
 
 
-def _row(before: Tries, op: str, reason: str | None, at: Stamp) -> Tries:
-    """The failures that one with this word goes on with. They are of one kind: those of the way say nothing of the
-    rest. After a time in which nobody looked their patience begins anew."""
-    if not before.failures or is_of_the_way(op, before.reason) != is_of_the_way(op, reason):
-        return before.forgiven()
-    is_watched = before.at is None or elapsed(before.at, at) <= UNSEEN_SECONDS
-    return before if is_watched else msgspec.structs.replace(before, since=at)
+def _watched(before: Tries, at: Stamp) -> Tries:
+    """The failures so far. After a time in which nobody looked their patience begins anew."""
+    is_seen = not before.failures or before.at is None or elapsed(before.at, at) <= UNSEEN_SECONDS
+    return before if is_seen else msgspec.structs.replace(before, since=at)

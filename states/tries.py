@@ -16,6 +16,7 @@ class Tries(msgspec.Struct, frozen=True):
     since: Stamp | None = None
     error: str | None = None
     reason: str | None = None
+    is_way: bool = False  # the failures are of the way, and say nothing of what was to be done
 
     @property
     def is_answered(self) -> bool:

@@ -4,18 +4,19 @@ lifecycle over fakes, in virtual time."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 
 from rpd.adapters.report.plain import cost_line
 from rpd.adapters.report.story import tell
+from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Do
-from rpd.engine.errors import NotSent, Refused, Unavailable
+from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
 from rpd.engine.runner import Ending
 from rpd.journal.records import Stamp, Transition
 from rpd.states.names import Op, State
-from rpd.states.outage import count, explain
+from rpd.states.outage import count, explain, is_offline, note
 from rpd.states.policy import is_protected
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
@@ -68,6 +69,10 @@ def expected(state: State, who: str, seconds: float) -> tuple[str, str]:
     if who == "API":
         return "succeeded", "job_succeeded"  # where the way to the pod is known, work goes on
     return "refused", "hosts_never_booted" if state in COMING_UP else "pod_unreachable"
+
+
+def moment(second: float) -> Stamp:
+    return Stamp(second, second, "boot")
 
 
 @pytest.mark.parametrize("who", ["SSH", "API", "both"])
@@ -186,6 +191,60 @@ def test_a_release_that_never_left_this_machine_is_no_answer() -> None:
     assert stage.process().outcome == "succeeded"
     assert max(tried) <= 2
     stage.assert_settled()
+
+
+@pytest.mark.parametrize("op", ["stop", "delete"])
+def test_a_release_that_is_never_answered_while_reads_work_is_slowed_down_and_left(op: str) -> None:
+    """An outage of one call is over with its probe's answer, and must not forgive the failures of that very call."""
+    stage = Stage(lifecycle={"on_success": op})
+    stage.remote.switch_probe = "key_refused"  # the switch in the pod does not help either
+    stage.cloud.broken[op] = Ambiguous("no answer", reason="timeout")
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 8)
+    assert "does not let go of the pod" in (ending.why or "")
+    tried = [record.at for record in stage.journal.records() if record.event == f"{op}_pod_intent"]
+    pauses = [elapsed(one, other) for one, other in pairwise(tried)]
+    assert pauses[:4] == sorted(pauses[:4]) and pauses[-1] >= 30.0
+    assert 900.0 < elapsed(tried[0], stage.clock.now()) < 1000.0
+    assert 20 <= len(tried) <= 45
+
+
+def test_only_failures_of_an_outage_itself_are_forgiven_with_it() -> None:
+    stage = Stage()
+    stage.process()
+    facts = stage.facts
+    facts.tries.clear()
+    facts.offline_seconds, facts.entered = 0.0, moment(0.0)
+
+    def fold(op: Op, reason: str | None, second: float) -> None:
+        note(facts, op, reason, reason, moment(second))
+        count(facts, op, reason, reason, moment(second))
+
+    fold(Op.DELETE_POD, "still_there", 0.0)
+    fold(Op.RUN_STEP, "link_lost", 10.0)
+    fold(Op.READ_POD, None, 20.0)
+    fold(Op.RUN_STEP, "link_lost", 30.0)
+    fold(Op.PUSH_TREE, "ssh_unreachable", 40.0)
+    fold(Op.SURVEY, "timeout", 50.0)
+    assert is_offline(facts)
+    fold(Op.READ_POD, None, 90.0)
+    assert (facts.outage, facts.offline_seconds) == (None, 60.0)
+    assert facts.tried(Op.PUSH_TREE).failures == facts.tried(Op.SURVEY).failures == 0
+    assert (facts.tried(Op.DELETE_POD).failures, facts.tried(Op.DELETE_POD).since) == (1, moment(0.0))
+    step = facts.tried(Op.RUN_STEP)
+    assert (step.failures, step.since) == (0, moment(70.0)), "at once, without the time in which nothing got through"
+
+
+def test_the_doubt_about_a_try_does_not_end_a_row_of_its_probe_s_words() -> None:
+    stage = Stage()
+    stage.process()
+    facts, op = stage.facts, Op.DELETE_POD
+    facts.tries.clear()
+    for second in (0.0, 10.0, 20.0):
+        explain(facts, op, "no answer", "timeout", moment(second))
+        count(facts, op, "still RUNNING", "still_there", moment(second))
+    assert (facts.tried(op).failures, facts.tried(op).since) == (3, moment(0.0))
+    assert facts.tried(op).error == "still RUNNING"
 
 
 def test_a_proof_goes_on_after_an_outage() -> None:
