@@ -35,7 +35,7 @@ class Account:
             self.pods = _cloud(access, patience).list()
             self.problem = None
         except (RpdError, JournalError) as error:
-            self.problem = error.message
+            self.problem = f"{error.message} ({error.hint})" if error.hint else error.message
 
     def _recorded_access(self) -> Access:
         """As the first of its journals that is believed has it."""

@@ -34,7 +34,7 @@ def act_on(row: Row, account: Account | None, patience: Patience) -> None:
     except JournalLocked:
         row.result, row.is_spared = "spared: another process drives it now", True
     except (JournalError, RpdError) as error:
-        row.result = f"failed: {error.message}"
+        row.result, row.next = f"failed: {error.message}", error.hint or row.next
     except Exception as error:  # a fault of this program at one journal, which what the others owe must not pay for
         row.result = f"failed: internal error: {error}"
     if patience.leaving is not None and not row.is_done:

@@ -90,6 +90,8 @@ def release_stopped(row: Stopped, patience: Patience) -> None:
         row.is_released = True
     except (RpdError, JournalError) as error:
         row.result = f"failed: {error.message}"
+    except Exception as error:  # a fault of this program at one journal ends nothing
+        row.result = f"failed: internal error: {error}"
 
 
 def stopped_page(rows: list[Stopped]) -> list[str]:

@@ -62,13 +62,14 @@ def recorded_access(journal: Path, environ: Mapping[str, str] = os.environ) -> A
     from rpd.adapters.local.config import find_api_key, profile_of
 
     journal = own_journal(journal)
-    cloud = Index(state_home()).look(journal).cloud
-    own = sandbox_home(state_home())
+    home = state_home()
+    cloud, own = Index(home).look(journal).cloud, sandbox_home(home)
     if "home" in cloud:
         if Path(cloud["home"]) != own:
+            here, there = shlex.quote(str(home)), shlex.quote(str(Path(cloud["home"]).parent))
             raise JournalNotOurs(
                 f"{journal} names a sandbox that is not this state home's: {cloud['home']}",
-                hint="RPD_HOME names the state home of that sandbox",
+                hint=f"RPD_HOME={there} is its state home; if that was moved, first   mv {here} {there}",
             )
         return sandbox_access(own)
     try:

@@ -144,16 +144,16 @@ class Desk:
 
     # What happened before.
 
-    def open(self, workflow: str = "job", url: str = FIRST) -> Journal:
+    def open(self, workflow: str = "job", url: str = FIRST, cloud: dict[str, str] | None = None) -> Journal:
         """A run has begun, and is driven by this process until it is closed."""
-        cloud = {"name": "runpod", "url": url}
+        cloud = {"name": "runpod", "url": url, **(cloud or {})}
         return past.open_run(
             self.home, self.folder, cloud, token=next(self._tokens), workflow=workflow, now=self.clock.now
         )
 
-    def died(self, workflow: str = "job", url: str = FIRST) -> tuple[Path, str]:
+    def died(self, workflow: str = "job", url: str = FIRST, cloud: dict[str, str] | None = None) -> tuple[Path, str]:
         """A run whose engine died while its pod booted."""
-        with self.open(workflow, url) as journal:
+        with self.open(workflow, url, cloud) as journal:
             pod = self.rent(past.pod_name(journal), journal.run_id, url)
             past.rented(journal, pod.id)
         return journal.path, pod.id

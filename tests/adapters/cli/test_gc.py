@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import types
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rpd.adapters.cli import stopped
+from rpd.adapters.cli import release, resume, stopped
 from rpd.engine.ports import Request
+from rpd.journal.errors import JournalNotOurs
 from rpd.journal.paths import emergency_path
 from rpd.journal.records import DebtChange, HandedOver, Left
 from tests.adapters.cli.desk import FIRST, SECOND, Desk, breaks, names
@@ -88,6 +91,56 @@ def test_a_cloud_that_cannot_be_reached_is_named_and_keeps_nobody_from_another(d
     assert far_row["next"].startswith("rpd gc --yes")
     desk.cloud(SECOND).broken = {}
     assert (desk.gc()["exit_code"], desk.status(far, SECOND)) == (0, "TERMINATED")
+
+
+@pytest.mark.parametrize("is_foreign", [True, False])
+def test_the_first_journal_that_is_believed_opens_the_cloud(desk: Desk, *, is_foreign: bool) -> None:
+    """Before it and after it is one that is a link to a stranger's, or in ruins."""
+    (last, last_pod), (sound, pod), (first, first_pod) = (desk.died(name) for name in ("alien", "sound", "stranger"))
+    desk.gc(act=False)  # the index has seen them whole
+    for bad in (first, last):
+        if is_foreign:
+            bad.symlink_to(bad.rename(desk.folder / bad.name))
+        else:
+            bad.write_bytes(b"?" + bad.read_bytes()[1:])
+    plan = desk.gc(act=False)
+    assert [Path(row["journal"]) for row in plan["runs"]] == [first, sound, last]
+    done = desk.gc()
+    assert (plan["unreachable"], done["unreachable"]) == ([], [])
+    rows = desk.rows(done)
+    assert (rows["sound"]["is_done"], desk.status(pod), desk.debts(sound)) == (True, "TERMINATED", [])
+    for name, its_pod in (("stranger", first_pod), ("alien", last_pod)):
+        if is_foreign:
+            assert (done["exit_code"], desk.status(its_pod)) == (8, "RUNNING"), "a stranger's word stops nothing"
+            assert "not a journal of this state home" in rows[name]["result"]
+            assert rows[name]["next"].startswith("if you trust it: ")
+        else:
+            assert (done["exit_code"], desk.status(its_pod), rows[name]["is_done"]) == (0, "EXITED", True)
+
+
+def test_a_fault_at_one_journal_is_told_in_its_row(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a run that is to be released, and of one whose stopped pod is to be deleted."""
+    bad, its_pod = desk.died("bad")
+    _, pod = desk.died("good")
+    worse, its_stopped = desk.over("worse", kept=True)
+    _, stopped_pod = desk.over("fine", kept=True)
+    take_over, release_kept = resume.take_over, release.release_kept
+
+    def broken(path: Path, *words: Any, **more: Any) -> Any:
+        if path in (bad, worse):
+            raise RuntimeError("a fault of this program")
+        return (release_kept if path.parent.name == "fine" else take_over)(path, *words, **more)
+
+    monkeypatch.setattr(resume, "take_over", broken)
+    monkeypatch.setattr(release, "release_kept", broken)
+    done = desk.gc(stopped=True)
+    words = "failed: internal error: a fault of this program"
+    assert done["exit_code"] == 8
+    assert (desk.rows(done)["bad"]["result"], desk.rows(done)["bad"]["is_done"]) == (words, False)
+    assert {row["workflow"]: row["result"] for row in done["stopped"]}["worse"] == words
+    assert [desk.status(each) for each in (its_pod, pod, its_stopped, stopped_pod)] == [
+        "RUNNING", "TERMINATED", "EXITED", "TERMINATED",
+    ]  # fmt: skip
 
 
 def test_half_of_the_patience_is_for_the_list_of_a_silent_cloud(desk: Desk) -> None:
@@ -412,3 +465,34 @@ def test_nothing_is_written_by_a_copy(desk: Desk) -> None:
     assert {path: path.read_bytes() for path in before} == before
     assert desk.status(pod) == "RUNNING"
     assert not emergency_path(desk.home, copied.stem).exists()
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_no_sandbox_is_started_where_a_state_home_was(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, is_moved: bool
+) -> None:
+    """Journals of a sandbox name its folder. The state home was moved, or copied; what to type is said."""
+
+    def up(home: Path, **_: object) -> None:
+        raise AssertionError(f"a sandbox was started in {home}")
+
+    monkeypatch.setattr("rpd.adapters.sandbox.daemon.up", up)
+    first = desk.home
+    desk.died(cloud={"name": "sandbox", "home": str(first / "sandbox")})
+    desk.copy_home()
+    if is_moved:
+        shutil.rmtree(first)
+    here = desk.only_journal()
+    for act in (False, True):
+        done = desk.gc(act=act)
+        (row,) = done["runs"]
+        assert (done["exit_code"], row["is_done"]) == (8, False)
+        assert f"RPD_HOME={first} " in (row["next"] or "".join(done["unreachable"]))
+        assert any(f"mv {desk.home} {first}" in text for text in done["unreachable"]) is is_moved
+    for what in ("cancel", "release"):
+        with pytest.raises(JournalNotOurs) as caught:
+            desk.ends(here.stem, what)
+        assert f"RPD_HOME={first} " in caught.value.hint
+    assert first.exists() is not is_moved
+    assert not (first / "sandbox").exists()
+    assert desk.kinds(here) == ["compute"]
