@@ -11,6 +11,7 @@ from rpd.journal.records import Body, DebtChange, Observation, Outcome, Record, 
 from rpd.states.facts import Candidate, Facts, PodFacts, Span, new_facts
 from rpd.states.fold import apply
 from rpd.states.names import State
+from rpd.states.tries import Tries
 from rpd.states.world import Armed, Claim, Greeting, Pod
 from tests.fakes.clock import START_WALL
 from tests.fakes.stage import RUN_ID, Stage
@@ -74,6 +75,11 @@ def seen(
     """What a look saw."""
     plain = {name: msgspec.to_builtins(value) for name, value in data.items()}
     fold(facts, Observation(op, plain, error, reason), at)
+
+
+def tried(facts: Facts, op: str, at: Stamp, failures: int = 0) -> None:
+    """It last came back then, after so many failures in a row; without one it brought what was wanted."""
+    facts.tries[op] = Tries(at, failures, at, "it failed", "unreadable") if failures else Tries(at)
 
 
 def moved(facts: Facts, trigger: str, dest: State, *, at: float = 200.0, reason: str | None = None) -> None:

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from rpd.journal.records import DebtChange, HandedOver, Intent, Requested, Resumed
-from rpd.states import arm
-from rpd.states.call import REPEATABLE, look_at_pod, pause_left, target
+from rpd.states import arm, create
+from rpd.states.call import REPEATABLE, look_at_pod, pack, pause_left, target
 from rpd.states.facts import Candidate, Facts, PodFacts, Refusal, Span, candidate_key
 from rpd.states.fold_effects import PULL_TRIES_MAX
 from rpd.states.fold_looks import SWITCH_SECONDS
@@ -23,9 +23,10 @@ from rpd.states.guards import (
 )
 from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.policy import is_protected
-from rpd.states.world import Armed, Claim, Greeting, Pod, Pulled, SshAddress
+from rpd.states.tries import Outage, Tries
+from rpd.states.world import Armed, Claim, Greeting, Pod, Pull, Pulled, SshAddress
 from tests.fakes.clock import START_WALL
-from tests.fakes.facts import asked, claimed, facts_in, fold, moved, outcome, seen, stamp
+from tests.fakes.facts import asked, claimed, facts_in, fold, moved, outcome, seen, stamp, tried
 
 RESUMED = Resumed("resume", "host", 1, "user", "0.1")
 WHOLE = Pulled("model", False, 1, 1, "ab")
@@ -246,7 +247,7 @@ def test_a_pod_is_kept_up_only_under_a_switch_that_proved_its_orders() -> None:
     facts = facts_in(State.RELEASE)
     pod_of(facts).kept_until = 1.0
     outcome(facts, Op.ARM_SWITCH, "failed", reason="link_lost")
-    assert pod_of(facts).kept_until is None and facts.switch_failures == 1
+    assert pod_of(facts).kept_until is None and facts.tried(Op.ARM_SWITCH).failures == 1
 
 
 def test_the_run_cannot_end_while_something_is_owed_or_not_proved() -> None:
@@ -326,7 +327,7 @@ def test_a_job_that_never_started_left_nothing_where_this_is_known() -> None:
 
 def test_an_artifact_that_the_link_failed_is_not_given_up_and_a_broken_one_is() -> None:
     facts = facts_in(State.COLLECT)
-    fold(facts, Intent("1", Op.PULL_ARTIFACT, "collect", {"pull": {"label": "model", "remote_path": "/m"}}))
+    fold(facts, Intent("1", Op.PULL_ARTIFACT, "collect", pack(pull=Pull("model", "/m", "/l", True))))
     for reason in ("ssh_unreachable", "link_lost", "interrupted", REPEATABLE):
         outcome(facts, Op.PULL_ARTIFACT, "failed", reason=reason)
     assert facts.pull_failures == {}
@@ -429,18 +430,20 @@ def test_a_next_host_begins_with_nothing_of_the_one_before() -> None:
 
 def test_a_new_process_forgets_what_was_asked_and_counted_and_trusts_no_claim() -> None:
     facts = asked(running(), "cancel", how="delete")
-    facts.failures, facts.failed_since, facts.looked_at = {"x": 1}, {"x": stamp(1.0)}, {"x": stamp(1.0)}
+    facts.tries = {"x": Tries(stamp(1.0), 1, stamp(1.0), "cut", "link_lost")}
+    facts.outage, facts.offline_seconds = Outage(stamp(1.0), stamp(1.0), True), 5.0
     facts.key_refused_since, facts.release_tries, facts.release_tried_since = stamp(1.0), 3, stamp(1.0)
-    facts.collect_failures, facts.step_failures, facts.pull_failures = 3, 3, {"model": 3}
+    facts.pull_failures = {"model": 3}
     facts.problems, facts.collect_since = (), stamp(1.0)
     facts.clean_surveys, facts.clean_since, facts.release_proved = 2, stamp(1.0), True
     pod = pod_of(facts)
     pod.misses, pod.first_miss_at, pod.refused_starts = 2, stamp(1.0), 3
     fold(facts, RESUMED, at=500.0)
     assert facts.request is None and not facts.request_detail and not facts.claim_is_fresh
-    assert not (facts.failures or facts.failed_since or facts.looked_at or facts.pull_failures)
+    assert facts.tries == {"x": Tries(error="cut", reason="link_lost")}, "why it failed may still be told"
+    assert (facts.outage, facts.offline_seconds, facts.pull_failures) == (None, 0.0, {})
     assert (facts.key_refused_since, facts.release_tries, facts.release_tried_since) == (None, 0, None)
-    assert (facts.collect_failures, facts.step_failures, facts.problems) == (0, 0, None)
+    assert facts.problems is None
     assert facts.collect_since == facts.epoch_since == stamp(500.0)
     assert (facts.clean_surveys, facts.clean_since, facts.release_proved) == (0, None, False)
     assert (pod.misses, pod.first_miss_at, pod.refused_starts) == (0, None, 0)
@@ -505,19 +508,21 @@ def test_what_was_handed_over_is_known() -> None:
 def test_only_what_is_known_to_have_failed_counts_as_a_failure() -> None:
     facts = facts_in(State.SETUP)
     outcome(facts, Op.RUN_STEP, "unknown", reason="link_lost", error="cut")
-    assert facts.failures == {} and (facts.last_error, facts.last_reason) == ("cut", "link_lost")
+    assert facts.tries == {Op.RUN_STEP: Tries(stamp(200.0), error="cut", reason="link_lost")}
     outcome(facts, Op.RUN_STEP, "failed", reason=REPEATABLE, error="again", settled=True)
-    assert facts.failures == {Op.RUN_STEP: 1}
-    assert (facts.last_error, facts.last_reason) == ("cut", "link_lost"), "what was known of it explains more"
-    outcome(facts, Op.RUN_STEP, "unknown", reason="step_timeout", settled=True)
-    assert facts.failures == {Op.RUN_STEP: 2}
+    step = facts.tried(Op.RUN_STEP)
+    assert (step.failures, step.since) == (1, stamp(200.0))
+    assert (step.error, step.reason) == ("cut", "link_lost"), "what was known of it explains more"
+    outcome(facts, Op.RUN_STEP, "unknown", at=210.0, reason="link_lost", settled=True)
+    step = facts.tried(Op.RUN_STEP)
+    assert (step.failures, step.since) == (2, stamp(200.0))
 
 
 def test_a_pause_doubles_up_to_its_cap_and_counts_from_the_last_try() -> None:
     facts = facts_in(State.SETUP)
     assert pause_left(facts, Op.GREET, stamp(0.0), first=1.0, cap=4.0) == 0.0
     for failures, pause in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 4.0)):
-        facts.failures, facts.looked_at = {Op.GREET: failures}, {Op.GREET: stamp(100.0)}
+        tried(facts, Op.GREET, stamp(100.0), failures)
         assert pause_left(facts, Op.GREET, stamp(100.0), first=1.0, cap=4.0) == pause
         assert pause_left(facts, Op.GREET, stamp(100.0 + pause), first=1.0, cap=4.0) == 0.0
 
@@ -534,12 +539,10 @@ def test_a_remote_call_names_the_pinned_key_and_a_look_what_is_not_owed() -> Non
 
 
 def created(facts: Facts, status: str = "ok", **more: Any) -> PodFacts:
-    order = {
-        "order": {"name": "n"},
-        "candidate": msgspec.to_builtins(Candidate("g", None, "SECURE")),
-        "usd_per_hour": 2.0,
-    }
-    fold(facts, Intent("1", Op.CREATE_POD, "create", order, attempt=2), at=10.0)
+    candidate = Candidate("g", None, "SECURE")
+    order = create._order(facts, candidate, "n", START_WALL)
+    args = pack(order=order, candidate=candidate, usd_per_hour=2.0, run_id="r", quiet_window_seconds=180.0)
+    fold(facts, Intent("1", Op.CREATE_POD, "create", args, attempt=2), at=10.0)
     assert pod_of(facts).is_unknown, "from the intent on"
     outcome(facts, Op.CREATE_POD, status, at=20.0, **more)
     return pod_of(facts)

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from rpd.engine.decision import Do, Fire, Leave
+from rpd.engine.decision import Do, Fire, Leave, Look
 from rpd.journal.records import DebtChange
 from rpd.states.exits import Exit
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts, Found, PodFacts
 from rpd.states.interrupts import MISSES_MIN, WITH_POD, interrupts
 from rpd.states.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
+from rpd.states.tries import Tries
 from rpd.states.world import Claim, Pulled
 from tests.fakes.facts import asked, claimed, facts_in, seen, stamp
 
@@ -85,15 +86,24 @@ def test_before_the_launch_any_request_ends_the_run(state: State, what: str, rea
     assert isinstance(decision, Fire) and (decision.trigger, decision.reason) == (Trigger.CANCEL, reason)
 
 
+def surveyed(facts: Facts, *, at: float = 200.0) -> Facts:
+    """The account was looked over, and shows the pod in hand alone."""
+    seen(facts, Op.SURVEY, at=at, found=[Found("pod1", f"{facts.name_prefix}1", "RUNNING")])
+    return facts
+
+
 def test_a_detach_waits_for_the_job_and_leaves_it_then() -> None:
-    assert interrupts(State.SETUP, asked(facts_in(State.SETUP), "detach"), stamp(200.0)) is None
-    left = interrupts(State.MONITOR, asked(running(), "detach"), stamp(200.0))
+    facts = asked(surveyed(facts_in(State.SETUP)), "detach")
+    assert interrupts(State.SETUP, facts, stamp(200.0)) is None
+    look = interrupts(State.MONITOR, asked(running(), "detach"), stamp(200.0))
+    assert isinstance(look, Look) and look.op == Op.SURVEY, "its create may have made two pods"
+    left = interrupts(State.MONITOR, asked(surveyed(running()), "detach"), stamp(200.0))
     assert isinstance(left, Leave) and left.exit_code == Exit.RESUMABLE and left.released_by
 
 
 @pytest.mark.parametrize("fault", ["unproved", "unarmed", "another start", "another debt"])
 def test_a_pod_that_no_switch_looks_after_is_left_with_8(fault: str) -> None:
-    facts = asked(running(), "detach")
+    facts = asked(surveyed(running()), "detach")
     assert facts.armed is not None
     if fault == "unproved":
         facts.armed = type(facts.armed)(1, facts.armed.limit_at, "forbidden", True)
@@ -129,9 +139,9 @@ def test_another_owner_is_left_alone() -> None:
     seen(facts, Op.WATCH_JOB, error="another owner", reason="taken_over")
     assert isinstance(interrupts(State.MONITOR, facts, stamp(200.0)), Leave)
     assert facts.was_taken_over and not facts.claim_is_fresh
-    facts = running()
-    facts.last_reason = "taken_over"
-    assert interrupts(State.MONITOR, facts, stamp(200.0)) is None, "that was in another state"
+    facts = surveyed(running())
+    facts.tries = {Op.WATCH_JOB: Tries(error="another owner", reason="taken_over")}
+    assert interrupts(State.MONITOR, facts, stamp(200.0)) is None, "that was in another process"
 
 
 # A pod that is not there.
@@ -208,7 +218,8 @@ def test_a_paused_pod_that_is_gone_later_is_lost() -> None:
 
 
 def test_a_run_near_its_budget_is_told_of() -> None:
-    decision = interrupts(State.MONITOR, running(budget={**CHEAP, "max_runtime_minutes": 10}), stamp(500.0))
+    facts = surveyed(running(budget={**CHEAP, "max_runtime_minutes": 10}))
+    decision = interrupts(State.MONITOR, facts, stamp(500.0))
     assert isinstance(decision, Do) and decision.op == Op.NOTIFY
     assert "8.3 of 10 minutes" in decision.args["notice"]["text"]
 

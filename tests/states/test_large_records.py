@@ -24,9 +24,9 @@ from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.manifest import checksum, manifest
 from rpd.states.names import Op, State
 from rpd.states.preserve import NO_MORE_TIME, why_not_kept
-from rpd.states.proof import count_survey
 from rpd.states.reuse import shape
 from rpd.states.world import Offer, Paused, Pod, PodOrder, World
+from tests.fakes.facts import seen
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 from tests.states.test_lives import ended
@@ -174,7 +174,7 @@ def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by
     prefix = "rpd-train-" + "a" * 26 + "-a"
     gone = [Pod(f"gone{n}", f"{prefix}1", "TERMINATED") for n in range(900)]
     live = [Pod(f"live{n}", f"{prefix}2", "RUNNING") for n in range(900)]
-    args = {"prefix": prefix, "run_id": "r", "ids": [], "names": [], "owed": []}
+    args = {"prefix": prefix, "run_id": "r", "known": {}, "owed": [], "ends": {}, "born": {}}
 
     def survey(pods: list[Pod]) -> dict[str, Any]:
         stage.cloud.list = lambda: tuple(pods)  # type: ignore[method-assign]
@@ -188,7 +188,7 @@ def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by
     assert many["left_out"] == 900 - len(many["found"]) > 0
     assert "left_out" not in survey(gone), "those that are gone bill nobody"
     for data, clean in ((many, 0), ({"found": []}, 1), ({"found": [], "left_out": 1}, 0)):
-        count_survey(stage.facts, data, stage.clock.now())
+        seen(stage.facts, Op.SURVEY, at=0.0, **data)
         assert (stage.facts.clean_surveys, stage.facts.release_proved) == (clean, False)
 
 

@@ -14,7 +14,7 @@ from rpd.states.launch import CLAIM_RETRY_SECONDS, CLAIMED_SECONDS
 from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.world import Claim, JobRef, LaunchOrder, Target, World
 from tests.fakes.clock import START_WALL
-from tests.fakes.facts import asked, claimed, facts_in, outcome, pending, stamp
+from tests.fakes.facts import asked, claimed, facts_in, outcome, pending, stamp, tried
 
 TARGET = Target("pod1", "rpd-x-a1", "run", 1, "/workspace/.rpd/run")
 
@@ -87,7 +87,7 @@ def claimed_since(seconds: float, **config: Any) -> tuple[Facts, Decision]:
     """What follows so long after the claim was first seen; the launch was tried just before that."""
     facts = claimed(ready(**config), "claimed")
     facts.claimed_since = stamp(100.0)
-    facts.looked_at[Op.LAUNCH_JOB] = stamp(100.0)
+    tried(facts, Op.LAUNCH_JOB, stamp(100.0))
     return facts, launch.decide(facts, stamp(100.0 + seconds))
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from rpd.engine.decision import Do, Fire
 from rpd.states import boot, cost, create, done, select
-from rpd.states.facts import Candidate, Span
+from rpd.states.facts import Candidate, Options, Span
 from rpd.states.interrupts import interrupts
 from rpd.states.manifest import manifest
-from rpd.states.names import Reason, State, Trigger
+from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.policy import (
     budget_seconds_left,
     budget_share,
@@ -29,6 +29,7 @@ from rpd.states.policy import (
     used_up,
 )
 from rpd.states.world import Offer
+from tests.fakes.facts import tried
 from tests.states.situations import GPU, add_pod, arm, at, facts_of
 
 FOUR = {"pod": {"image": "i", "gpu_order": [GPU], "gpu_count": 4, "container_disk_gb": 30}}
@@ -97,7 +98,7 @@ def test_a_pod_is_billed_above_the_cap_beyond_its_disks(rate: float, is_over: bo
     facts = capped(0.5, **FOUR)
     add_pod(facts, usd_per_hour=rate)
     assert is_over_price_cap(facts) is is_over
-    facts.looked_at["read_pod"] = at(1.0)
+    tried(facts, Op.READ_POD, at(1.0))
     decision = boot.decide(facts, at(1.0))
     assert (isinstance(decision, Fire) and decision.reason is Reason.HOST_TOO_DEAR) is is_over
     facts.launch_intended = True
@@ -234,7 +235,7 @@ def test_the_wait_for_stock_is_a_person_s_or_the_config_s() -> None:
     assert stock_wait_seconds(facts_of()) == 0.0
     facts = facts_of(provision={"wait_for_stock_minutes": 2})
     assert stock_wait_seconds(facts) == 120.0
-    facts.opened.options["wait_for_stock_seconds"] = 7
+    facts.options = Options(wait_for_stock_seconds=7.0)
     assert stock_wait_seconds(facts) == 7.0
 
 

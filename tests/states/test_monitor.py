@@ -12,8 +12,9 @@ from rpd.states import checkpoints, monitor, telemetry
 from rpd.states.facts import Facts
 from rpd.states.monitor import WATCH_SECONDS
 from rpd.states.names import Op, Reason, State, Trigger
+from rpd.states.tries import Tries
 from rpd.states.world import Claim, JobRef, Target, World
-from tests.fakes.facts import asked, claimed, facts_in, moved, outcome, pending, seen, stamp
+from tests.fakes.facts import asked, claimed, facts_in, moved, outcome, pending, seen, stamp, tried
 
 TARGET = Target("pod1", "rpd-x-a1", "run", 1, "/workspace/.rpd/run")
 
@@ -108,7 +109,7 @@ def test_a_pod_that_is_seen_stopped_is_started_again() -> None:
     assert facts.pod is not None and facts.pod.seen is not None
     seen(facts, Op.READ_POD, at=105.0, pod={"id": "pod1", "name": facts.pod.name, "status": "EXITED"})
     assert at(facts, 106.0) == Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
-    facts.looked_at.clear()
+    facts.tries.clear()
     facts.entered = stamp(106.0)
     assert isinstance(at(facts, 106.0), Look), "what a state before saw is asked again"
 
@@ -134,7 +135,7 @@ def test_what_the_log_can_be_written_to_is_full_the_claim_is_asked_all_the_same(
     seen(facts, Op.READ_POD, at=111.0, pod=facts.pod.seen if facts.pod else None)
     decision = at(facts, 120.0)
     assert isinstance(decision, Look) and decision.op == Op.READ_CLAIM
-    facts.looked_at[Op.READ_CLAIM] = stamp(121.0)
+    tried(facts, Op.READ_CLAIM, stamp(121.0))
     decision = at(facts, 122.0)
     assert isinstance(decision, Look) and decision.op == Op.WATCH_JOB
 
@@ -322,9 +323,9 @@ def test_nobody_waits_for_a_checkpoint() -> None:
 
 def test_the_claim_is_asked_only_where_the_log_finds_no_room_and_each_time_anew() -> None:
     facts = running()
-    facts.last_reason = "local_disk"
+    facts.tries = {Op.WATCH_JOB: Tries(error="no room", reason="local_disk")}
     assert seconds_of(at(facts, 110.0)), "that was something else"
-    facts.looked_at[Op.READ_CLAIM] = stamp(105.0)
+    tried(facts, Op.READ_CLAIM, stamp(105.0))
     for reason, op in (("local_disk", Op.READ_CLAIM), ("link_lost", Op.WATCH_JOB)):
         seen(facts, Op.WATCH_JOB, at=110.0, error="no", reason=reason)
         seen(facts, Op.READ_POD, at=111.0, pod=facts.pod.seen if facts.pod else None)

@@ -17,6 +17,7 @@ from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.policy import release_how
 from rpd.states.proof import count_survey, proof_text, quiet_seconds_left
 from rpd.states.world import Claim, Pod, Pulled
+from tests.fakes.facts import tried
 from tests.states.situations import add_pod, at, facts_of, found
 
 GONE: list[Found] = []
@@ -53,7 +54,7 @@ def test_absence_is_proved_by_three_looks_over_thirty_seconds(moments: tuple[flo
     facts = releasing()
     add_pod(facts, released_as="delete")
     for moment in moments:
-        count_survey(facts, GONE, at(1000.0 + moment))
+        count_survey(facts, GONE, at(1000.0 + moment), is_whole=True)
     assert facts.release_proved is is_proved
     assert (facts.clean_surveys, facts.clean_since) == (len(moments), at(1000.0))
 
@@ -62,11 +63,11 @@ def test_a_pod_that_shows_again_or_a_survey_that_fails_begins_the_proof_anew() -
     facts = releasing()
     pod = add_pod(facts, released_as="delete")
     for moment in (0.0, 15.0, 30.0):
-        count_survey(facts, GONE, at(1000.0 + moment))
-    count_survey(facts, [found(pod)], at(1040.0))
+        count_survey(facts, GONE, at(1000.0 + moment), is_whole=True)
+    count_survey(facts, [found(pod)], at(1040.0), is_whole=True)
     assert (facts.release_proved, facts.clean_surveys, facts.clean_since) == (False, 0, None)
     assert facts.survey_found == (found(pod),)
-    count_survey(facts, GONE, at(1050.0))
+    count_survey(facts, GONE, at(1050.0), is_whole=True)
     failed_look(facts, Observation(Op.SURVEY, error="503", reason="server_error"), at(1060.0))
     assert (facts.clean_surveys, facts.clean_since, facts.key_refused_since) == (0, None, None)
     failed_look(facts, Observation(Op.SURVEY, error="401", reason="key_refused"), at(1070.0))
@@ -90,7 +91,7 @@ def test_a_pod_that_shows_again_or_a_survey_that_fails_begins_the_proof_anew() -
 def test_a_pod_is_as_it_should_be(released_as: str | None, status: str, is_clean: bool) -> None:
     facts = releasing()
     pod = add_pod(facts, released_as=released_as)
-    count_survey(facts, [found(pod, status)], at(1000.0))
+    count_survey(facts, [found(pod, status)], at(1000.0), is_whole=True)
     assert (facts.clean_surveys == 1) is is_clean
     assert bool(facts.survey_found) is not is_clean
 
@@ -99,7 +100,7 @@ def test_a_stop_of_one_pod_says_nothing_of_another() -> None:
     facts = releasing()
     add_pod(facts, released_as="stop")
     other = add_pod(facts, released_as="delete")
-    count_survey(facts, [found(other, "EXITED")], at(1000.0))
+    count_survey(facts, [found(other, "EXITED")], at(1000.0), is_whole=True)
     assert facts.survey_found == (found(other, "EXITED"),)
 
 
@@ -115,23 +116,23 @@ def test_the_quiet_window_delays_a_proof_only_where_a_pod_may_still_appear() -> 
     assert quiet_seconds_left(facts, at(50.0)) == 170.0, "counted from when it can have left this machine last"
     assert quiet_seconds_left(facts, at(220.0)) == 0.0
     for moment in (60.0, 100.0, 200.0):
-        count_survey(facts, GONE, at(moment))
+        count_survey(facts, GONE, at(moment), is_whole=True)
     assert not facts.release_proved
-    count_survey(facts, GONE, at(220.0))
+    count_survey(facts, GONE, at(220.0), is_whole=True)
     assert facts.release_proved
 
 
 def test_what_no_create_of_ours_made_is_another_owner_s() -> None:
     facts = releasing()
     add_pod(facts, released_as="delete")
-    count_survey(facts, [Found("stranger", f"{facts.name_prefix}7", "RUNNING")], at(1000.0))
+    count_survey(facts, [Found("stranger", f"{facts.name_prefix}7", "RUNNING")], at(1000.0), is_whole=True)
     assert (facts.was_taken_over, facts.survey_found, facts.clean_surveys) == (True, (), 1)
 
 
 def test_a_late_pod_gets_its_id_and_is_billed_from_when_it_was_asked_for() -> None:
     facts = releasing()
     pod = add_pod(facts, id=None, is_gone=True, was_found=False, spans=[])
-    count_survey(facts, [Found("late", pod.name, "RUNNING")], at(1000.0))
+    count_survey(facts, [Found("late", pod.name, "RUNNING")], at(1000.0), is_whole=True)
     assert (pod.id, pod.was_found, pod.is_gone) == ("late", True, False)
     assert [(span.since, span.usd_per_hour, span.until) for span in pod.spans] == [(at(0.0), 0.5, None)]
 
@@ -140,7 +141,7 @@ def test_the_proof_in_words() -> None:
     facts = releasing()
     pod = add_pod(facts, released_as="delete")
     for moment in (0.0, 15.0, 30.0):
-        count_survey(facts, GONE, at(1000.0 + moment))
+        count_survey(facts, GONE, at(1000.0 + moment), is_whole=True)
     assert proof_text(facts, at(1031.0)) == "absent by id and by name, seen 3 times over 31.0 s"
     pod.released_as = "stop"
     assert proof_text(facts, at(1031.0)).startswith("stopped or absent by id")
@@ -156,8 +157,8 @@ def test_a_pod_is_given_back_before_anything_is_proved_and_told_again_while_it_s
     facts.release_proved = False
     pod.released_as, facts.released_ids = "delete", {"pod1": at(1000.0)}
     assert isinstance(release.decide(facts, at(1001.0)), Look)
-    count_survey(facts, [found(pod)], at(1002.0))
-    facts.looked_at[Op.SURVEY] = at(1002.0)
+    count_survey(facts, [found(pod)], at(1002.0), is_whole=True)
+    tried(facts, Op.SURVEY, at(1002.0))
     assert not isinstance(release.decide(facts, at(1009.0)), Do)
     assert release.decide(facts, at(1010.5)) == Do(Op.DELETE_POD, {"pod_id": pod.id})
 
@@ -180,10 +181,10 @@ def test_nothing_is_proved_by_words_alone_and_nothing_rented_needs_no_proof() ->
 def test_surveys_are_as_far_apart_as_half_of_the_proof_and_further_while_they_fail() -> None:
     facts = ended_well(releasing())
     add_pod(facts, released_as="delete")
-    facts.looked_at[Op.SURVEY] = at(1000.0)
+    tried(facts, Op.SURVEY, at(1000.0))
     assert isinstance(release.decide(facts, at(1014.9)), Wait)
     assert isinstance(release.decide(facts, at(1015.1)), Look)
-    facts.failures[Op.SURVEY] = 2
+    tried(facts, Op.SURVEY, at(1000.0), 2)
     assert isinstance(release.decide(facts, at(1029.9)), Wait)
     assert isinstance(release.decide(facts, at(1030.1)), Look)
 
@@ -361,9 +362,11 @@ def test_delete_in_the_config_counts_after_what_could_be_fetched_was_tried(
     add_pod(facts)
     facts.pulled.clear()
     facts.reason, facts.gave_up_collecting = reason, gave_up
-    facts.claim = Claim("lost", 1) if reason is Reason.JOB_LOST else facts.claim
+    facts.claim = Claim("lost", 1) if reason is Reason.JOB_LOST else Claim("ended", 1, 3)
     facts.requests = [asked] if asked else []
     assert release_how(facts) == how
+    facts.claim = Claim("ended", 1, 0)
+    assert release_how(facts) == "stop", "the job ended well, whatever became of the run"
 
 
 @pytest.mark.parametrize(

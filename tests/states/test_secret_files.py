@@ -13,7 +13,7 @@ from rpd.states.job import SecretFile
 from rpd.states.names import Op, State
 from rpd.states.secret_files import REMOVAL_TRIES_MAX, decide_placing, decide_removal, must_go, places_within
 from rpd.states.world import Pulled, Target, World
-from tests.fakes.facts import asked, claimed, facts_in, fold, outcome, pending
+from tests.fakes.facts import asked, claimed, facts_in, fold, outcome, pending, stamp, tried
 
 SECRET = {"name": "s", "destination": "/workspace/key", "env": ["S"]}
 ON_DISK = "disk"
@@ -49,9 +49,10 @@ def test_from_the_order_to_place_them_on_they_may_be_on_the_disk() -> None:
     fold(facts, Intent("1", Op.PLACE_SECRETS, "stage"))
     assert pod_of(facts).secrets_left == ON_DISK
     outcome(facts, Op.PLACE_SECRETS, "failed", reason="link_lost")
-    assert pod_of(facts).secrets_left == ON_DISK and decide_placing(facts) is not None and facts.step_failures == 1
+    assert pod_of(facts).secrets_left == ON_DISK and decide_placing(facts) is not None
+    assert facts.tried(Op.PLACE_SECRETS).failures == 1
     outcome(facts, Op.PLACE_SECRETS, data={"is_volatile": False})
-    assert pod_of(facts).secrets_left == ON_DISK and facts.step_failures == 0
+    assert pod_of(facts).secrets_left == ON_DISK and facts.tried(Op.PLACE_SECRETS).is_answered
     outcome(facts, Op.REMOVE_SECRETS, "failed", reason="link_lost")
     assert pod_of(facts).secrets_left == ON_DISK
     outcome(facts, Op.REMOVE_SECRETS)
@@ -104,7 +105,7 @@ def hinder(facts: Facts, obstacle: str) -> None:
         case "not greeted":
             pod.greeting = None
         case _:
-            facts.failures[Op.REMOVE_SECRETS] = REMOVAL_TRIES_MAX
+            tried(facts, Op.REMOVE_SECRETS, stamp(200.0), REMOVAL_TRIES_MAX)
 
 
 @pytest.mark.parametrize("obstacle", OBSTACLES)

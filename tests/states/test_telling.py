@@ -240,8 +240,9 @@ def test_nothing_is_rented_before_the_inputs_were_looked_at() -> None:
 def test_an_operation_that_a_state_does_not_have_is_refused() -> None:
     for file in (report, checkpoints):
         with pytest.raises(Refused, match="no operation"):
-            file.perform(pending("nonsense", run_dir="/r", manifest={"a": 1}), world(Desk()))
-    written = report.perform(pending(Op.WRITE_MANIFEST, run_dir="/r", manifest={"a": 1}), world(Desk()))
+            file.perform(pending("nonsense", run_dir="/r"), world(Desk()))
+    whole = msgspec.structs.replace(pending(Op.WRITE_MANIFEST, run_dir="/r"), payload={"a": 1})
+    written = report.perform(whole, world(Desk()))
     assert written.data == {"sha256": "/r 1"}
 
 

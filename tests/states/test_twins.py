@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from rpd.engine.errors import Refused, Unavailable
+from rpd.journal.records import DebtChange
+from rpd.states.facts import Found
+from rpd.states.names import Op, State
 from rpd.states.policy import spent_usd, used
+from rpd.states.twin import ends_if_absent
 from tests.fakes.cloud import FakePod
+from tests.fakes.facts import facts_in, seen, stamp
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 
@@ -143,6 +148,26 @@ def test_a_cloud_that_kept_a_twin_for_long_is_still_told_to_let_go_of_the_pod() 
     pod, twin = both(stage)
     seconds = used(stage.facts, stage.clock.now())[0]
     assert seconds == pytest.approx(billed(pod) + billed(twin), abs=5.0)
+
+
+def test_a_survey_that_could_not_tell_of_all_pods_is_no_miss_of_a_twin() -> None:
+    """The twin may be among those that the record had no room for."""
+    facts = facts_in(State.MONITOR)
+    pod, twin = (Found(each, f"{facts.name_prefix}1", "RUNNING") for each in ("pod1", "pod2"))
+    key = f"{pod.name}#pod2"
+    seen(facts, Op.SURVEY, at=200.0, found=[pod, twin])
+    facts.compute_debts[key] = DebtChange(key, "compute", "open")
+    for second in (220.0, 240.0, 260.0, 280.0):
+        seen(facts, Op.SURVEY, at=second, found=[pod], left_out=1)
+    assert (facts.pods[key].misses, facts.pods[key].is_gone) == (0, False)
+    assert ends_if_absent(facts, stamp(300.0)) == {}
+    for second in (300.0, 315.0):
+        seen(facts, Op.SURVEY, at=second, found=[pod])
+    seen(facts, Op.SURVEY, at=320.0, found=[pod], left_out=1)
+    assert facts.pods[key].misses == 2, "it is none that shows again, either"
+    assert list(ends_if_absent(facts, stamp(330.0))) == [key]
+    seen(facts, Op.SURVEY, at=330.0, found=[pod])
+    assert facts.pods[key].is_gone and facts.pods[key].spans[0].until == stamp(300.0)
 
 
 def test_a_twin_that_ends_by_itself_is_counted_as_long_as_it_was_seen() -> None:
