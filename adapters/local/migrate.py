@@ -160,7 +160,7 @@ def _listed(value: Any, written: str) -> str:
     """One scalar as a flow list, as it was written where that means the same there."""
     if value.tag.endswith(":null"):
         return "[]"
-    is_plain = getattr(value, "style", None) is None and not set(written) & set(",[]{}\n")
+    is_plain = not getattr(value, "style", None) and not set(written) & set(",[]{}\n")
     is_safe = is_plain or getattr(value, "style", None) in ("'", '"')
     return f"[{written}]" if is_safe else json.dumps([value.value.strip()], ensure_ascii=False)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rpd.adapters.runpod.answer import Answer
 from rpd.adapters.runpod.syslog import system_lines
 from rpd.adapters.sandbox import logs
 from rpd.adapters.sandbox.model import LogLine, Pod
@@ -26,4 +27,4 @@ def test_a_silent_stream_has_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> Non
 
     received = asyncio.run(first(3))
     assert received.count(b": heartbeat\n\n") == 2
-    assert system_lines(received, 10) == ("pulled",)
+    assert system_lines(Answer(200, {}, received), 10) == ("pulled",)

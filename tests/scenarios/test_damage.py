@@ -44,7 +44,7 @@ def told(stage: Stage, *words: str, code: int = 0) -> dict[str, Any]:
 
 @pytest.mark.row(108, 124)
 def test_a_damaged_journal_is_listed_with_its_good_part(past: Stage, whole: list[bytes]) -> None:
-    past.journal.write_bytes(b"".join([*whole[:10], whole[10].replace(b"pod", b"pot", 1), *whole[11:]]))
+    past.journal.write_bytes(b"".join([*whole[:10], whole[10].replace(b'"data"', b'"dada"', 1), *whole[11:]]))
     (row,) = told(past, "runs")["runs"]
     assert (row["outcome"], row["state"]) == (None, "boot")
     assert "damaged at line 11" in row["problem"]

@@ -39,17 +39,19 @@ KEPT = {"lifecycle": {"on_success": "stop"}}
 @pytest.mark.weak_point(23)
 @pytest.mark.row(48, 50)
 def test_start_command_ports_env_and_credentials_reach_the_cloud(stage: Stage) -> None:
+    stage.up()
+    credentials = ask(stage, "/v2/registries", "POST", {"name": "mine", "username": "me", "password": "secret"})
     pod = {
         "args": "bash -c 'touch /workspace/began; exec /start.sh'",
         "ports": ["8888/http"],
         "env": {"LEVEL": "3"},
-        "registry_id": "reg_abc",
+        "registry_id": credentials["id"],
     }
     done = stage.run(config(OUT + "test -e /workspace/began", pod=pod, artifacts=BACK, **KEPT))
     assert done.returncode == 0, done.stderr
     made = only_pod(stage)
     assert made["ports"] == ["22/tcp", "8888/http"]
-    assert made["registry"] == "reg_abc"
+    assert made["registry"] == credentials["id"]
     assert made["args"].endswith("exec bash -c '\"'\"'touch /workspace/began; exec /start.sh'\"'\"''"), made["args"][
         -99:
     ]
