@@ -10,8 +10,6 @@ from rpd.adapters.cli.suspects import AT_REST, may_owe, owes_compute, suspects, 
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import clock
-from rpd.engine.errors import RpdError
-from rpd.journal.errors import NONSENSE, JournalError
 from rpd.journal.index import Entry
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
@@ -24,7 +22,7 @@ def planned(entry: Entry, account: Account | None) -> Row | None:
     """The plan for one run; a journal that makes no sense does not hide the others."""
     try:
         row = _plan(entry, account)
-    except (JournalError, RpdError, *NONSENSE) as error:
+    except Exception as error:  # whatever is wrong with it
         row = Row(entry.run_id, entry.journal, entry.state, f"look at it yourself: {error}")
     if row is not None:
         row.cloud = key_of(entry.cloud)

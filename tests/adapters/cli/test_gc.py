@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.cli import release, resume, stopped
+from rpd.adapters.cli import planning, release, resume, stopped
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalNotOurs
 from rpd.journal.paths import emergency_path
@@ -141,6 +141,24 @@ def test_a_fault_at_one_journal_is_told_in_its_row(desk: Desk, monkeypatch: pyte
     assert [desk.status(each) for each in (its_pod, pod, its_stopped, stopped_pod)] == [
         "RUNNING", "TERMINATED", "EXITED", "TERMINATED",
     ]  # fmt: skip
+
+
+def test_a_fault_in_the_plan_of_one_run_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, its_pod = desk.died("bad")
+    _, pod = desk.died("good")
+    holder = planning.holder
+
+    def broken(path: Path) -> Any:
+        if path == bad:
+            raise RuntimeError("a fault of this program")
+        return holder(path)
+
+    monkeypatch.setattr(planning, "holder", broken)
+    plan = desk.gc(act=False)
+    assert (plan["exit_code"], len(plan["runs"])) == (8, 2)
+    assert desk.rows(plan)["bad"]["plan"] == "look at it yourself: a fault of this program"
+    assert desk.gc()["exit_code"] == 0, "it is done all the same where only the plan could not be told"
+    assert (desk.status(its_pod), desk.status(pod)) == ("TERMINATED", "TERMINATED")
 
 
 def test_half_of_the_patience_is_for_the_list_of_a_silent_cloud(desk: Desk) -> None:
