@@ -65,19 +65,21 @@ def note(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp
     outage = facts.outage
     if error is not None and is_unreached(op, reason):
         if outage is None or elapsed(outage.last, at) > UNSEEN_SECONDS:
-            facts.outage = Outage(at, at, op in TO_CLOUD)
+            facts.outage = Outage(at, at, op in TO_CLOUD, op)
         else:
-            facts.outage = Outage(outage.since, at, outage.is_total or op in TO_CLOUD)
+            is_total, alone = outage.is_total or op in TO_CLOUD, op if op == outage.op else None
+            facts.outage = Outage(outage.since, at, is_total, alone)
     elif error is None or reason not in _UNTOLD:
-        if outage is not None and outage.is_total:
+        if outage is not None and outage.is_total and outage.op is None:
             _forgive(facts, outage, at)
         facts.outage = None
 
 
 def _forgive(facts: Facts, outage: Outage, at: Stamp) -> None:
     """Something gets through again: what failed for want of that is forgotten, and the time is nobody's fault. What
-    failed for want of a way before, while others got through, is tried at once, and patience with it goes on: one
-    answer after another would else forgive, for ever, what alone does not get through."""
+    failed for want of a way before, while others got through, is tried at once, and patience with it goes on. Where one
+    operation alone failed, nothing says that others would not have got through: answers to them would forgive it for
+    ever."""
     lasted = _lasted(facts, outage, at)
     facts.offline_seconds += lasted
     for op, tries in facts.tries.items():

@@ -87,9 +87,15 @@ def _give_back_found(facts: Facts, now: Stamp) -> Decision | None:
 
 
 def _paced(facts: Facts, now: Stamp, pod_id: str, how: str) -> Decision:
+    """Offline, only surveys are tried: what fails here so often does not get through although they do."""
     do = give_back(pod_id, how)
+    tries = facts.tried(do.op)
+    since = tries.since
+    if since is not None and tries.failures >= RELEASE_TRIES_MIN and elapsed(since, now) > RELEASE_SECONDS:
+        text = f"the cloud can be read, but no release gets through, and the pod bills on ({tries.error})"
+        return Leave(text, Exit.STILL_BILLING)
     left = pause_left(facts, Op(do.op), now, first=0.5, cap=30.0)
-    return Wait(left, f"the cloud to accept the release ({facts.tried(do.op).error})") if left else do
+    return Wait(left, f"the cloud to accept the release ({tries.error})") if left else do
 
 
 def _survey(facts: Facts, now: Stamp) -> Decision:

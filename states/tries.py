@@ -33,8 +33,10 @@ NEVER = Tries()
 
 class Outage(msgspec.Struct, frozen=True):
     """Tries that did not get through, with nothing in between that did: from `since`, when the first of them came
-    back, to `last`. With `is_total` the cloud was among what was tried: this machine reaches nothing."""
+    back, to `last`. With `is_total` the cloud was among what was tried: this machine reaches nothing. `op` is what was
+    tried, where that was one operation alone."""
 
     since: Stamp
     last: Stamp
     is_total: bool
+    op: str | None

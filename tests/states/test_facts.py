@@ -431,7 +431,7 @@ def test_a_next_host_begins_with_nothing_of_the_one_before() -> None:
 def test_a_new_process_forgets_what_was_asked_and_counted_and_trusts_no_claim() -> None:
     facts = asked(running(), "cancel", how="delete")
     facts.tries = {"x": Tries(stamp(1.0), 1, stamp(1.0), "cut", "link_lost")}
-    facts.outage, facts.offline_seconds = Outage(stamp(1.0), stamp(1.0), True), 5.0
+    facts.outage, facts.offline_seconds = Outage(stamp(1.0), stamp(1.0), True, None), 5.0
     facts.key_refused_since, facts.release_tries, facts.release_tried_since = stamp(1.0), 3, stamp(1.0)
     facts.pull_failures = {"model": 3}
     facts.problems, facts.collect_since = (), stamp(1.0)

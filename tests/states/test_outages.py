@@ -12,7 +12,7 @@ from rpd.adapters.report.plain import cost_line
 from rpd.adapters.report.story import tell
 from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Do
-from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
+from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable
 from rpd.engine.runner import Ending
 from rpd.journal.records import Stamp, Transition
 from rpd.states.names import Op, State
@@ -193,20 +193,41 @@ def test_a_release_that_never_left_this_machine_is_no_answer() -> None:
     stage.assert_settled()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [Ambiguous("no answer", reason="timeout"), NotSent("no route", reason="not_sent")],
+    ids=["timeout", "unsent"],
+)
 @pytest.mark.parametrize("op", ["stop", "delete"])
-def test_a_release_that_is_never_answered_while_reads_work_is_slowed_down_and_left(op: str) -> None:
-    """An outage of one call is over with its probe's answer, and must not forgive the failures of that very call."""
+def test_a_release_that_does_not_get_through_while_reads_do_is_slowed_down_and_left(op: str, error: RpdError) -> None:
+    """An outage of one call is over with the next answer, and must not forgive the failures of that very call."""
     stage = Stage(lifecycle={"on_success": op})
     stage.remote.switch_probe = "key_refused"  # the switch in the pod does not help either
-    stage.cloud.broken[op] = Ambiguous("no answer", reason="timeout")
+    stage.cloud.broken[op] = error
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 8)
-    assert "does not let go of the pod" in (ending.why or "")
+    words = "no release gets through" if isinstance(error, NotSent) else "does not let go of the pod"
+    assert words in (ending.why or "")
     tried = [record.at for record in stage.journal.records() if record.event == f"{op}_pod_intent"]
     pauses = [elapsed(one, other) for one, other in pairwise(tried)]
     assert pauses[:4] == sorted(pauses[:4]) and pauses[-1] >= 30.0
     assert 900.0 < elapsed(tried[0], stage.clock.now()) < 1000.0
     assert 20 <= len(tried) <= 45
+
+
+@pytest.mark.parametrize(
+    "error", [Ambiguous("", reason="timeout"), NotSent("", reason="not_sent")], ids=["timeout", "unsent"]
+)
+def test_a_start_that_does_not_get_through_while_reads_do_is_slowed_down_and_given_up(error: RpdError) -> None:
+    stage = Stage(FakeJob(seconds=600.0))
+    stage.cloud.broken["start"] = error
+    stage.clock.after(100.0, lambda: stage.cloud.halt(stage.cloud.only()))
+    ending = stage.process()
+    assert (ending.closed, ending.exit_code) == (False, 75)
+    assert stage.cloud.only().status == "EXITED" and stage.compute_debts == []
+    tried = [record.at for record in stage.journal.records() if record.event == "start_pod_intent"]
+    assert max(elapsed(one, other) for one, other in pairwise(tried)) >= 60.0
+    assert 10 <= len(tried) <= 20 and elapsed(tried[0], stage.clock.now()) < 750.0
 
 
 def test_only_failures_of_an_outage_itself_are_forgiven_with_it() -> None:
@@ -225,6 +246,7 @@ def test_only_failures_of_an_outage_itself_are_forgiven_with_it() -> None:
     fold(Op.READ_POD, None, 20.0)
     fold(Op.RUN_STEP, "link_lost", 30.0)
     fold(Op.PUSH_TREE, "ssh_unreachable", 40.0)
+    assert facts.outage is not None and not is_offline(facts), "the pod alone is silent"
     fold(Op.SURVEY, "timeout", 50.0)
     assert is_offline(facts)
     fold(Op.READ_POD, None, 90.0)
