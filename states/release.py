@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rpd.engine.deadline import backoff, elapsed
-from rpd.engine.decision import Decision, Fire, Leave, Look, Pending, Result, Wait
+from rpd.engine.decision import Decision, Do, Fire, Leave, Look, Pending, Result, Wait
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states import cost, report
 from rpd.states.call import pause_left, repeatable, unknown_operation
@@ -23,6 +23,8 @@ KEY_REFUSED_SECONDS = 600.0
 RELEASE_SECONDS, RELEASE_TRIES_MIN = 900.0, 20
 """How long, and how often at least (a laptop may have slept), a cloud that answers and does not let go is asked again
 before the person has to act; the debt stays open."""
+BLINDLY_AGAIN_SECONDS = 120.0
+"""Between two tries to release a pod of an account that cannot be looked at."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -39,9 +41,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Leave(f"the cloud does not let go of the pod, which bills on ({why})", Exit.STILL_BILLING)
     if facts.release_proved:
         return _proved(facts, now)
-    if is_offline(facts):
-        return _survey(facts, now)  # whatever else was tried would count as failed, and none of it can work
     is_staying = keep_until(facts, now) is not None
+    if is_offline(facts):
+        return (None if is_staying else _give_back_blindly(facts, now)) or _survey(facts, now)
     return (
         decide_removal(facts, "preserve" if is_staying else release_how(facts))
         or _give_back_known(facts, now)
@@ -75,6 +77,18 @@ def _give_back(facts: Facts, pod: PodFacts, now: Stamp) -> Decision | None:
         return None
     how = wanted(facts, pod.id)
     return _paced(facts, now, pod.id, how) if pod.released_as != how else None
+
+
+def _give_back_blindly(facts: Facts, now: Stamp) -> Decision | None:
+    """Nothing gets through, or no look does: now and then the cloud is told all the same, for it may hear that. Secrets
+    are removed first, once their pod can be reached."""
+    for pod in facts.pods.values():
+        decision = _give_back(facts, pod, now) if not pod.secrets_left else None
+        if isinstance(decision, Do):
+            last = facts.tried(decision.op).at or facts.entered or now
+            if elapsed(last, now) > BLINDLY_AGAIN_SECONDS:
+                return decision
+    return None
 
 
 def _give_back_found(facts: Facts, now: Stamp) -> Decision | None:

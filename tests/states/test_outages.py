@@ -215,6 +215,27 @@ def test_a_release_that_does_not_get_through_while_reads_do_is_slowed_down_and_l
     assert 20 <= len(tried) <= 45
 
 
+def test_a_pod_is_given_back_though_no_look_at_the_account_gets_through() -> None:
+    """The first delete is cut off with everything else, and from then on the list alone stays silent."""
+    stage = Stage(lifecycle={"on_success": "delete"})
+    stage.remote.switch_probe = "key_refused"
+    stage.cloud.broken["delete"] = NotSent("no route", reason="not_sent")
+    stage.cloud.broken["list"] = Unavailable("no whole answer in time", reason="timeout", retryable=True)
+    stage.clock.after(150.0, lambda: stage.cloud.broken.pop("delete"))
+    stage.clock.after(600.0, lambda: stage.cloud.broken.pop("list"))
+    gone_at: list[Stamp] = []
+
+    def watch(_decision: Decision) -> None:
+        if not gone_at and any(pod.status == "TERMINATED" for pod in stage.cloud.pods.values()):
+            gone_at.append(stage.clock.now())
+
+    stage.hear_decision = watch
+    began = stage.clock.now()
+    assert stage.process().outcome == "succeeded"
+    assert elapsed(began, gone_at[0]) < 400.0, "it did not bill until the list was back"
+    stage.assert_settled()
+
+
 @pytest.mark.parametrize(
     "error", [Ambiguous("", reason="timeout"), NotSent("", reason="not_sent")], ids=["timeout", "unsent"]
 )
