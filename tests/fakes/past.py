@@ -138,6 +138,11 @@ def parked(journal: Journal, pod_id: str) -> None:
 def closed(journal: Journal, pod_id: str, *, kept: bool) -> None:
     """The run rented this pod, failed, and is over: its pod was proved stopped (`kept`), or gone."""
     rented(journal, pod_id)
+    given_back(journal, pod_id, kept=kept)
+
+
+def given_back(journal: Journal, pod_id: str, *, kept: bool) -> None:
+    """The run is over: its pod was proved stopped (`kept`), or gone."""
     name, op = pod_name(journal), "stop_pod" if kept else "delete_pod"
     journal.append(Transition("host_failed", "boot", "release", reason="hosts_never_booted"))
     journal.append(Intent(f"0002-{op}", op, "release", {"pod_id": pod_id}))

@@ -390,7 +390,7 @@ def _out_of_reach(account: _Account, clock: FakeClock) -> Iterator[None]:
         )
         return runner.run()
 
-    def no_client(access: Any, control: Any) -> Any:
+    def no_client(*_: Any) -> Any:
         return _NoPod()
 
     def no_daemon(*args: Any, **named: Any) -> Any:
@@ -400,8 +400,8 @@ def _out_of_reach(account: _Account, clock: FakeClock) -> Iterator[None]:
         for where, name, stand_in in (
             (wiring, "drive", drive),
             (wiring, "client_for", no_client),
-            (wiring, "cloud_for", lambda access, control: account),
-            (wiring, "remote_for", lambda cloud, key, control: _NoPod()),
+            (wiring, "cloud_for", lambda *_: account),
+            (wiring, "remote_for", lambda *_: _NoPod()),
             (daemon, "up", no_daemon),
             (daemon, "find", lambda home: None),
             (SystemClock, "now", lambda self: clock.now()),

@@ -201,15 +201,6 @@ def test_a_request_ends_with_the_engine_it_was_meant_for(
 
 
 @pytest.mark.slow
-def test_who_asked_an_engine_that_died_obeys_itself(stage: Stage) -> None:
-    live, asker = asked_while_frozen(stage, "cancel")
-    live.kill()
-    assert asker.end() == 0, asker.text
-    stage.judge("EXITED", starts=1)
-    assert stage.inspect()["outcome"] == "cancelled"
-
-
-@pytest.mark.slow
 def test_who_asked_an_engine_that_died_obeying_goes_on(stage: Stage) -> None:
     live = in_the_run(stage, dead=False)
     stage.fault("F29", times=0, how="ignored", on="stop")
@@ -220,16 +211,3 @@ def test_who_asked_an_engine_that_died_obeying_goes_on(stage: Stage) -> None:
     assert asker.end() == 0, asker.text
     stage.judge("EXITED", starts=1)
     assert stage.inspect()["outcome"] == "cancelled"
-
-
-@pytest.mark.slow
-def test_who_asked_an_engine_that_was_replaced_asks_the_new_one(stage: Stage) -> None:
-    live, asker = asked_while_frozen(stage, "cancel")
-    asker.signal(signal.SIGSTOP)
-    live.kill()
-    other = stage.start("resume")
-    other.until_text("begun")
-    asker.signal(signal.SIGCONT)
-    assert asker.end() == 0, asker.text
-    assert other.end() == 130, other.text
-    stage.judge("EXITED", starts=1)

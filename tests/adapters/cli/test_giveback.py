@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from rpd.adapters.cli import giveback, unrecorded
+from rpd.adapters.cli import ask, giveback, unrecorded
 from rpd.adapters.cli.giveback import StillThere, delete_and_prove, delete_pod, stop_and_prove, stop_owed
 from rpd.adapters.cli.release import How, moment, release_run
+from rpd.adapters.local.control import request_file
 from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow
@@ -18,7 +21,7 @@ from rpd.engine.errors import Interrupted, Refused, Unavailable, UserError
 from rpd.journal.errors import JournalUnwritable
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
-from rpd.journal.records import Body, Intent, Outcome
+from rpd.journal.records import Body, Intent, Outcome, Requested
 from rpd.states.faults import Fault
 from tests.adapters.cli.desk import FIRST, SECOND, SILENCE, Desk, Patiently, breaks
 from tests.fakes import past
@@ -354,3 +357,51 @@ def test_moments_and_contradictions() -> None:
         How.told(stop=False, delete=False, keep_until=None, mode="destroy")
     assert How.told(stop=False, delete=True, keep_until=None, mode=None).detail == {"how": "delete"}
     assert How.told(stop=False, delete=False, keep_until=None, mode=None).detail == {}
+
+
+class Deaf:
+    """The engine of a run, which holds its lock and hears nothing. `then` is what happens each time when whoever asked
+    it has looked once."""
+
+    def __init__(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path, self.pod = desk.died()
+        self.journal = desk.reopened(self.path)
+        self.then: list[Callable[[], None]] = []
+        sleep = time.sleep
+        monkeypatch.setattr(
+            ask.time, "sleep", lambda seconds: self.then.pop(0)() if self.then else sleep(min(seconds, 0.01))
+        )
+
+    def asked_epoch(self) -> int:
+        """For the owner of which epoch a request lies there."""
+        return int(msgspec.json.decode(request_file(self.path).read_bytes())["epoch"])
+
+
+def test_who_asked_an_engine_that_died_obeys_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    deaf = Deaf(desk, monkeypatch)
+    deaf.then = [lambda: None, deaf.journal.close]
+    assert desk.ends(deaf.path.stem, "cancel") == 0
+    assert (desk.status(deaf.pod), desk.debts(deaf.path)) == ("TERMINATED", [])
+    assert desk.told.pop()["outcome"] == "cancelled"
+
+
+def test_who_asked_an_engine_that_was_replaced_asks_the_new_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    deaf = Deaf(desk, monkeypatch)
+    epochs: list[int] = []
+
+    def replace() -> None:
+        epochs.append(deaf.asked_epoch())
+        deaf.journal.close()
+        deaf.journal = desk.reopened(deaf.path)
+
+    def obey() -> None:
+        epochs.append(deaf.asked_epoch())
+        deaf.journal.append(Requested("cancel", "rpd cancel"))
+        past.given_back(deaf.journal, deaf.pod, kept=False)
+        desk.cloud().delete(deaf.pod)
+        deaf.journal.close()
+
+    deaf.then = [replace, obey]
+    assert desk.ends(deaf.path.stem, "cancel") == 0
+    assert len(epochs) == 2 and epochs[0] < epochs[1], "each was asked as the owner of its own epoch"
+    assert desk.status(deaf.pod) == "TERMINATED"
