@@ -89,6 +89,14 @@ _LIVES = (
         config={"lifecycle": {"on_failure": "delete"}},
     ),
     Life(
+        "job fails, and what it left does not verify",
+        "cancelled",
+        "cancelled",
+        130,
+        acts=("resume", "release"),
+        job={"exit_code": 3, "artifacts": {"/workspace/out": "corrupt"}},
+    ),
+    Life(
         "results that may not be created here",
         "failed",
         "results_unverified",

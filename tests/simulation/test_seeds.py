@@ -10,7 +10,7 @@ from tests.simulation.lives import LIVES, Life
 from tests.simulation.run import Simulation
 from tests.simulation.shrink import story
 
-SEEDS = 1000
+SEEDS = 1300
 """The share of `make sim` that every `make test` runs."""
 ONE_REACH = pytest.mark.xdist_group("seeds")
 """What draws seeds runs in the same process, so that the lives are played once to learn what can happen where."""
