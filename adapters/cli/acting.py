@@ -7,7 +7,7 @@ from pathlib import Path
 from rpd.adapters.cli.accounts import Account
 from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
 from rpd.adapters.cli.rows import Row
-from rpd.adapters.cli.suspects import AT_REST, owes_compute, suspects, understood
+from rpd.adapters.cli.suspects import AT_REST, is_kept_up, owes_compute, suspects, understood
 from rpd.adapters.cli.unrecorded import afterwards, stop_unrecorded
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
@@ -65,7 +65,7 @@ def _release(row: Row, account: Account | None, patience: Patience) -> None:
         return
     inspection = Inspection(read(path), SystemClock().now())
     # The run itself gives back what there is beside a pod that is kept up on purpose.
-    is_only_beside = is_kept(inspection.facts, inspection.now) and row.pod_status not in AT_REST
+    is_only_beside = is_kept_up(inspection.facts, inspection.now) and row.pod_status not in AT_REST
     request = None if is_only_beside else Request("gc", "rpd gc", {})
     code = take_over(path, "rpd gc", as_json=False, request=request, quiet=True, patience=patience)
     _conclude(row, path, code)
@@ -100,6 +100,8 @@ def _conclude(row: Row, path: Path, code: int) -> None:
     if facts.compute_debts:
         left = inspection.snapshot.left
         row.result = left.why if left else f"still open (exit code {code})"
+        if row.is_spared:
+            row.next = f"rpd release {row.run_id}"
     elif facts.closed_outcome is None:
         row.result, row.next = "stopped; results wait in it", f"rpd resume {row.run_id}"
     else:

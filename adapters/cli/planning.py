@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rpd.adapters.cli.accounts import Account, key_of
 from rpd.adapters.cli.rows import Row
-from rpd.adapters.cli.suspects import AT_REST, may_owe, owes_compute, suspects, twins
+from rpd.adapters.cli.suspects import AT_REST, is_kept_up, may_owe, owes_compute, suspects, twins
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import clock
@@ -15,7 +15,6 @@ from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.states.facts import Facts
 from rpd.states.names import BEFORE_LAUNCH, State
-from rpd.states.preserve import is_kept
 
 
 def planned(entry: Entry, account: Account | None) -> Row | None:
@@ -43,13 +42,14 @@ def _plan(entry: Entry, account: Account | None) -> Row | None:
     owner = holder(path)
     if owner is not None:
         row.plan, row.is_spared = f"spare: driven by pid {owner.pid} on {owner.host}", True
-    elif is_kept(facts, inspection.now) and facts.pod is not None and row.pod_status not in AT_REST:
+    elif is_kept_up(facts, inspection.now) and facts.pod is not None and row.pod_status not in AT_REST:
         kept = clock(facts.pod.kept_until or 0.0)
-        row.plan, row.is_spared = f"spare: kept up until {kept}, when its switch stops it", True
-        if account is not None and (second := [pod.id for pod in twins(facts, account.pods)]):
-            text = f"delete {', '.join(second)}, a second pod of its create; the first one is kept up until {kept}"
-            row.plan, row.is_spared = text, False
-        row.next = f"rpd release {entry.run_id}"
+        second = ", ".join(twins(facts, account.pods if account is not None else ()))
+        if second:
+            row.plan = f"delete {second}, a second pod of its create; the first one is kept up until {kept}"
+        else:
+            row.plan, row.is_spared = f"spare: kept up until {kept}, when its switch stops it", True
+            row.next = f"rpd release {entry.run_id}"
     return row
 
 

@@ -17,9 +17,12 @@ from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
 from rpd.journal.paths import original
 from rpd.journal.reader import read, salvage
+from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
+from rpd.states.names import State
+from rpd.states.preserve import is_kept, keep_until
 from rpd.states.sweep import is_of_run, may_name_run
-from rpd.states.twin import known_ids, twins_among
+from rpd.states.twin import known_ids, owed_twins, twins_among
 from rpd.states.world import Pod
 
 AT_REST = ("EXITED", "TERMINATED")
@@ -59,10 +62,21 @@ def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
     ]
 
 
-def twins(facts: Facts, pods: Sequence[Pod]) -> list[Pod]:
-    """Those that compute beside a pod of this run though the same create has made both."""
+def twins(facts: Facts, pods: Sequence[Pod]) -> list[str]:
+    """The ids of those that compute beside a pod of this run though the same create has made both: what the journal
+    owes, and what only the account shows."""
     alive = [pod for pod in pods if pod.status not in AT_REST and is_of_run(pod, facts.name_prefix, facts.run_id)]
-    return list(twins_among(alive, known_ids(facts)).values())
+    owed = [twin.id for twin in owed_twins(facts) if twin.id is not None]
+    return owed + [pod.id for pod in twins_among(alive, known_ids(facts)).values()]
+
+
+def is_kept_up(facts: Facts, now: Stamp) -> bool:
+    """Whether its own pod is up on purpose at this moment, whatever twins of it are still owed."""
+    if not owed_twins(facts):
+        return is_kept(facts, now)
+    is_over = facts.state is State.RELEASE and facts.closed_outcome is None
+    is_up = facts.pod is not None and facts.pod.kept_until is not None
+    return is_over and is_up and keep_until(facts, now) is not None
 
 
 def named(entry: Entry, pods: Sequence[Pod]) -> list[Pod]:
