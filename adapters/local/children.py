@@ -15,20 +15,52 @@ _PLAIN = re.compile(
     r"|LC_|DYLD_|NIX_"
 )
 
+_GIT_KEY = re.compile(r"GIT_CONFIG_KEY_([0-9]+)\Z")
+_GIT_SECRET = re.compile(r"header|credential|token|pass|secret|cookie", re.IGNORECASE)
+_URL_USER = re.compile(r"(https?://)[^/@\s]*@", re.IGNORECASE)
+
 
 def plain_environment(*prefixes: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """For a program that does a job of ours: where things are, the language, and what begins with one of these. No
     list of forbidden names would be complete."""
     kept = {name: value for name, value in environ.items() if _PLAIN.match(name) or name.startswith(prefixes)}
-    return {name: value for name, value in kept.items() if not is_secret_name(name)}
+    plain = {name: value for name, value in kept.items() if not _is_secret(name, value)}
+    return plain | _git_pairs(kept, _known_in(environ))
 
 
 def environment_for(command: str, redactor: Redactor, *, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """For a command of the person's own: everything but secrets. It gets those that it names itself, as `$NAME`."""
-    known = Redactor(*map(Secret, environment_secrets(environ).values()))
+    known = _known_in(environ)
 
     def is_secret(name: str, value: str) -> bool:
-        return is_secret_name(name) or known.is_in(value) or redactor.is_in(value)
+        return _is_secret(name, value) or known.is_in(value) or redactor.is_in(value)
 
     named = set(re.findall(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)", command))
-    return {name: value for name, value in environ.items() if name in named or not is_secret(name, value)}
+    kept = {name: value for name, value in environ.items() if name in named or not is_secret(name, value)}
+    pairs = _git_pairs(environ, known, redactor)
+    return kept | {name: value for name, value in pairs.items() if name not in named}
+
+
+def _known_in(environ: Mapping[str, str]) -> Redactor:
+    """The secrets of this environment. The name of a setting of git's is none, though its variable is called a key."""
+    plain = {name: value for name, value in environ.items() if not _GIT_KEY.match(name)}
+    return Redactor(*map(Secret, environment_secrets(plain).values()))
+
+
+def _is_secret(name: str, value: str) -> bool:
+    holds = name == "GIT_CONFIG_PARAMETERS" and (_GIT_SECRET.search(value) or _URL_USER.search(value))
+    return bool(holds) or is_secret_name(name)
+
+
+def _git_pairs(environ: Mapping[str, str], *redactors: Redactor) -> dict[str, str]:
+    """The settings that git finds here. It refuses all work where one that it is to count is missing, so they all stay,
+    without what is secret in them."""
+    pairs = {}
+    for name, key in environ.items():
+        match = _GIT_KEY.match(name)
+        value = environ.get(place := f"GIT_CONFIG_VALUE_{match[1]}") if match else None
+        if value is None:
+            continue
+        is_secret = _GIT_SECRET.search(key) or any(each.is_in(value) for each in redactors)
+        pairs[name], pairs[place] = _URL_USER.sub(r"\1", key), "" if is_secret else _URL_USER.sub(r"\1", value)
+    return pairs

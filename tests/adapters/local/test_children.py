@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from rpd.adapters.local.children import environment_for, plain_environment
 from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.local.provenance import provenance
 from rpd.adapters.local.workspace import LocalWorkspace
@@ -55,6 +57,39 @@ def test_git_gets_what_git_needs(tmp_path: Path, dump: Callable[[], dict[str, st
         assert secrets_in(told) == set()
         assert told["HOME"] == "/home/x" and told["GIT_CONFIG_COUNT"] == "0" and told["GIT_TERMINAL_PROMPT"] == "0"
         (tmp_path / "told").unlink()
+
+
+def test_git_can_read_the_configuration_that_its_environment_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is a secret there, only the value is left out: git refuses a count without its keys."""
+    pairs = {
+        "safe.directory": "*",
+        "http.https://u:p4ss@h/.extraHeader": "AUTHORIZATION: basic x",
+        "http.extraheader": "AUTHORIZATION: basic y",
+        "credential.helper": "!echo password=p4ss",
+        "x.accessToken": "t0k",
+        "url.https://oauth2:p4ss@h/.insteadOf": "https://h/",
+        "sendemail.smtpPass": "p4ss",
+        "core.editor": OURS["HF_TOKEN"],
+    }
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "a").write_text("x")
+    monkeypatch.setenv("HF_TOKEN", OURS["HF_TOKEN"])
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(pairs)))
+    for at, (key, value) in enumerate(pairs.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{at}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{at}", value)
+    told = plain_environment("GIT_")
+    values = [told[f"GIT_CONFIG_VALUE_{at}"] for at in range(len(pairs))]
+    assert values == ["*", "", "", "", "", "https://h/", "", ""]
+    assert "p4ss" not in str(told)
+    assert "GIT_CONFIG_KEY_0" in environment_for("git status", Redactor())
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'http.extraheader'='AUTHORIZATION: basic p4ss'")
+    assert "GIT_CONFIG_PARAMETERS" not in plain_environment("GIT_")
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'safe.directory'='*'")
+    assert "GIT_CONFIG_PARAMETERS" in plain_environment("GIT_")
+    assert GitListing(tmp_path).holds("a", False)
 
 
 def test_a_sandbox_gets_no_secret(dump: Callable[[], dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
