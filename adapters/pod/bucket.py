@@ -51,7 +51,7 @@ class _Listed(msgspec.Struct):
 def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
     """Have `pull.remote_path` pushed to the bucket that `pull.local_path` names, then compare names and sizes of what
     lies there with what is in the pod. Other objects there stay. Links are left out: a bucket has none. Names with a
-    line break are left out and told of.
+    line break, and paths too long or too deep to open, are left out and told of.
 
     A folder's contents go below the destination. A file becomes the destination itself, or goes below it when it ends
     with a slash. Raises Refused (`no_tool`, `step_failed`, `verify_failed`), Unavailable or
@@ -63,12 +63,14 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
     if listing.complaint:
         raise _unverified(pull, [listing.complaint])
     patterns = Patterns(pull.excludes)
-    wanted = [each for each in listing.entries if each.kind == "file" and not patterns.cover(each.path, False)]
-    files = [each for each in wanted if "\n" not in each.path]
-    names = (shown(each.path).replace("\n", "\\n") for each in wanted if "\n" in each.path)
+    found = [each for each in (*listing.entries, *listing.unfit) if each.kind == "file"]
+    wanted = [each for each in found if not patterns.cover(each.path, False)]
+    unfit = set(listing.unfit)
+    files = [each for each in wanted if "\n" not in each.path and each not in unfit]
+    names = (shown(each.path).replace("\n", "\\n") for each in wanted if "\n" in each.path or each in unfit)
     refused = [connection.redactor.mask(name)[:NAME_CHARACTERS_MAX] for name in names]
     if files:
-        there = _push(connection, pull, listing, files, script)
+        there = _push(connection, pull, listing, files, script, is_all=len(files) == len(found))
         wrong = [each.path for each in files if there.get(shown(each.path)) != each.size]
         if wrong:
             raise _unverified(pull, wrong)
@@ -83,7 +85,7 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
 
 
 def _push(
-    connection: Connection, pull: Pull, listing: Listing, files: Sequence[Entry], script: Script
+    connection: Connection, pull: Pull, listing: Listing, files: Sequence[Entry], script: Script, *, is_all: bool
 ) -> dict[str, int]:
     """Sizes of what lies at the destination then, by the paths of the listing."""
     place, single = pull.local_path, ""
@@ -93,7 +95,6 @@ def _push(
         place = f"{place}{'/' * is_bucket}{single}" if is_bucket or place.endswith(("/", ":")) else place
     else:
         place = place.rstrip("/")
-    is_all = len(files) == sum(each.kind == "file" for each in listing.entries)
     names = [each.path for each in files]
     text = script(root=listing.root, place=place, single=single, names=names, is_all=is_all)
     out = bytearray()

@@ -257,6 +257,18 @@ def pushed(*answers: Said) -> Any:
     return push_out(Link(listing, *answers), pull, lambda **_: "true")  # type: ignore[arg-type]
 
 
+def test_a_bucket_gets_no_path_that_nobody_can_open_and_it_is_named() -> None:
+    deep = b"d/" * 300 + b"best.ckpt"
+    fields = [b"folder", b"full", *(b"%s 644 5 5.0 %s\0" % each for each in ((b"f", b"a"), (b"f", deep)))]
+    fields += [b"f 644 5 5.0 " + deep[:-4] + b"tmp\0", b"l 777 1 5.0 " + deep[:-4] + b"link\0a", b"end", b""]
+    pull = Pull("artifact", "/out", "s3://bucket/place", True, ("*.tmp",))
+    answers = Said([b"\0".join(fields)]), Said([b'rclone\n[{"Path":"a","Size":5}]'])
+    asked: list[dict[str, Any]] = []
+    done = push_out(Link(*answers), pull, lambda **more: asked.append(more) or "true")  # type: ignore[arg-type]
+    assert (done.files, done.refused, asked[0]["names"], asked[0]["is_all"]) == (1, 1, ["a"], False)
+    assert done.refused_paths[0].startswith("d/d/d/")
+
+
 def test_a_bucket_that_holds_it() -> None:
     assert pushed(Said([b'rclone\n[{"Path":"a","Size":5}]'])).files == 1
     assert pushed(Said([b"aws\n2026-01-01 00:00:00    5 place/a\n"])).files == 1
