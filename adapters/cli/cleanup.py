@@ -56,13 +56,15 @@ class Cleanup:
         self.plan(everything)
 
     def plan(self, everything: Sequence[Entry]) -> None:
-        """With what is known of the account by now; once."""
+        """With what is known of the account by now; once. A plan that is not ready when the command ends counts for
+        nothing: the command makes its own."""
         if self._is_planned:
             return
-        self._is_planned = True
-        self.rows = [row for entry in self._entries if (row := planned(entry, self.account)) is not None]
-        self.foreign = foreign_pods(everything, self.account)
-        self.stopped = stopped_rows(self._entries)
+        rows = [row for entry in self._entries if (row := planned(entry, self.account)) is not None]
+        found = rows, foreign_pods(everything, self.account), stopped_rows(self._entries)
+        if not self._is_planned:
+            self.rows, self.foreign, self.stopped = found
+            self._is_planned = True
 
     def act(self, everything: Sequence[Entry], wanted: Wanted) -> None:
         """The same, and do it: what computes first."""

@@ -26,8 +26,9 @@ from rpd.states.exits import Exit
 
 
 def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float = ANSWER_SECONDS) -> int:
-    """Exit code 8 while a job that was spared is alive or a debt is open; else 0. A cloud that does not answer for
-    `seconds` is left; the first signal ends it all (130 or 143 where nothing is owed)."""
+    """Exit code 8 while a job that was spared is alive, a debt is open, or a cloud whose key is at hand could not be
+    reached; else 0. A cloud that does not answer for `seconds` is left; the first signal ends it all (130 or 143 where
+    nothing is owed)."""
     index = Index(state_home())
     everything = index.entries()
     note_strays(index)
@@ -60,6 +61,8 @@ def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float 
     code: int = 0 if all(row.is_done or row.is_spared for row in rows) and not failed else Exit.STILL_BILLING
     if command.leaving is not None:
         code = code or command.leaving.exit_code
+    elif any(account.problem and account.access is not None for account in accounts):
+        code = Exit.STILL_BILLING
     document = {
         "schema": "rpd.gc/1",
         "acted": act,
@@ -113,11 +116,11 @@ def _page(
         if not row.is_done and row.released_by and row.released_by["at"]:
             worst = money(row.released_by["worst_case_usd"])
             lines.append(f"    its switch releases it at {row.released_by['at']}; worst case {worst}")
-    if not rows:
+    if not rows and not unreachable:
         lines.append("nothing computes that is ours to release")
     lines += foreign_page(foreign)
     lines += stopped_page(stopped)
-    lines += [f"could not reach {text}" for text in unreachable]
+    lines += [f"could not reach {text}; what computes there is not known" for text in unreachable]
     if rows and not act:
         lines.append("nothing was done; rpd gc --yes acts")
     return lines

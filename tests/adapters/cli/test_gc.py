@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.cli import planning, release, resume, stopped
+from rpd.adapters.cli import gc, planning, release, resume, stopped
+from rpd.adapters.cli.cleanup import Wanted
+from rpd.adapters.local.signals import LeaveNow
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalNotOurs
 from rpd.journal.paths import emergency_path
@@ -91,6 +93,33 @@ def test_a_cloud_that_cannot_be_reached_is_named_and_keeps_nobody_from_another(d
     assert far_row["next"].startswith("rpd gc --yes")
     desk.cloud(SECOND).broken = {}
     assert (desk.gc()["exit_code"], desk.status(far, SECOND)) == (0, "TERMINATED")
+
+
+@pytest.mark.parametrize("act", [False, True])
+def test_a_cloud_that_is_not_owed_anything_and_cannot_be_reached_is_exit_code_8(
+    desk: Desk, capsys: pytest.CaptureFixture[str], *, act: bool
+) -> None:
+    """A pod that appeared late, or that a lost journal rented, may compute there."""
+    desk.over()
+    desk.cloud().broken = breaks("list")
+    done = desk.gc(act=act)
+    assert (done["exit_code"], done["runs"], [FIRST in each for each in done["unreachable"]]) == (8, [], [True])
+    assert gc.collect_garbage(Wanted(), act=act, as_json=False) == 8
+    told = capsys.readouterr().out
+    assert f"could not reach runpod ({FIRST})" in told
+    assert "nothing computes" not in told and "what computes there is not known" in told
+    desk.cloud().broken = {}
+    assert gc.collect_garbage(Wanted(), act=act, as_json=False) == 0
+    assert capsys.readouterr().out == "nothing computes that is ours to release\n"
+
+
+def test_a_cloud_that_is_not_owed_anything_and_whose_key_is_not_here_is_exit_code_0(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.over()
+    monkeypatch.delenv("RUNPOD_API_KEY")
+    assert gc.collect_garbage(Wanted(), act=True, as_json=False) == 0
+    assert "what computes there is not known" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("is_foreign", [True, False])
@@ -414,6 +443,20 @@ def test_a_signal_where_nothing_is_owed(desk: Desk) -> None:
     desk.over()
     desk.signal_at_first_call(desk.cloud(), Request("terminate", "SIGTERM"))
     assert desk.gc()["exit_code"] == 143
+
+
+def test_a_signal_while_the_plan_is_made_hides_no_run(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, pod = desk.died()
+    plan, is_first = planning.planned, [True]
+
+    def planned(*words: Any) -> Any:
+        if is_first.pop() if is_first else False:
+            raise LeaveNow("interrupted (SIGINT)", 130)
+        return plan(*words)
+
+    monkeypatch.setattr("rpd.adapters.cli.cleanup.planned", planned)
+    done = desk.gc(act=False)
+    assert (done["exit_code"], len(done["runs"]), desk.status(pod)) == (8, 1, "RUNNING")
 
 
 # A copy of the state home.

@@ -263,9 +263,14 @@ def test_a_bucket_gets_no_path_that_nobody_can_open_and_it_is_named() -> None:
     fields += [b"f 644 5 5.0 " + deep[:-4] + b"tmp\0", b"l 777 1 5.0 " + deep[:-4] + b"link\0a", b"end", b""]
     pull = Pull("artifact", "/out", "s3://bucket/place", True, ("*.tmp",))
     answers = Said([b"\0".join(fields)]), Said([b'rclone\n[{"Path":"a","Size":5}]'])
-    asked: list[dict[str, Any]] = []
-    done = push_out(Link(*answers), pull, lambda **more: asked.append(more) or "true")  # type: ignore[arg-type]
-    assert (done.files, done.refused, asked[0]["names"], asked[0]["is_all"]) == (1, 1, ["a"], False)
+    asked: dict[str, Any] = {}
+
+    def script(**order: Any) -> str:
+        asked.update(order)
+        return "true"
+
+    done = push_out(Link(*answers), pull, script)  # type: ignore[arg-type]
+    assert (done.files, done.refused, asked["names"], asked["is_all"]) == (1, 1, ["a"], False)
     assert done.refused_paths[0].startswith("d/d/d/")
 
 
