@@ -71,8 +71,9 @@ def is_overdue(facts: Facts, look: Tries, now: Stamp) -> bool:
 
 
 def is_overdue_now(facts: Facts, now: Stamp) -> bool:
-    """The same, judged by the last look at the pod."""
-    return is_overdue(facts, facts.tried(Op.READ_POD), now)
+    """The same, judged by the last look at the pod; one that failed says nothing of the host."""
+    look = facts.tried(Op.READ_POD)
+    return look.is_answered and is_overdue(facts, look, now)
 
 
 def host_failed(facts: Facts, reason: Reason, why: str | None = None) -> Fire:

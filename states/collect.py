@@ -88,9 +88,9 @@ def _is_given_up(facts: Facts, artifact: Artifact) -> bool:
 
 
 def _bounded(facts: Facts, now: Stamp, do: Do) -> Decision:
-    since = facts.collect_since or now
     interrupted = facts.request is not None or facts.reason in (Reason.INTERRUPTED, Reason.TERMINATED, Reason.CANCELLED)
     allowed = INTERRUPTED_COLLECT_SECONDS if interrupted else COLLECT_ALLOWANCE_SECONDS
+    since = (facts.requested_at if interrupted else None) or facts.collect_since or now
     waited = elapsed(since, now) - (0.0 if interrupted else offline_seconds(facts, now))
     if waited > allowed:
         return _give_up(facts, f"not collected within {allowed:.0f} s{_why(facts, do)}")

@@ -7,7 +7,7 @@ import msgspec
 from rpd.engine.deadline import backoff, elapsed, is_before
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
-from rpd.states.boot import boot_seconds_left, host_failed, is_overdue
+from rpd.states.boot import boot_seconds_left, host_failed, is_overdue, is_overdue_now
 from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.faults import Fault
@@ -32,7 +32,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     if failures and greet.reason == Fault.HOST_KEY_CHANGED:
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
-    if (failures and is_overdue(facts, greet, now)) or (not _has_address(pod) and is_overdue(facts, look, now)):
+    if (failures and is_overdue(facts, greet, now)) or (not _has_address(pod) and is_overdue_now(facts, now)):
         if read is None or (tried is not None and is_before(read, tried)):
             return Look(Op.READ_POD, look_at_pod(facts))
         if pod.misses:  # a pod that somebody took away is no failed host: no other one takes its place

@@ -201,10 +201,11 @@ class Facts(msgspec.Struct):
     pull_since: Stamp | None = None  # when the artifact last asked for was asked for
     pull_seconds: dict[str, float] = {}  # label -> how long its last try took
     pull_errors: dict[str, str] = {}  # label -> why its last try failed
-    collect_since: Stamp | None = None
+    collect_since: Stamp | None = None  # when collecting began in this process, or something last arrived whole
     gave_up_collecting: bool = False  # what could be fetched was tried, and something required is not here
 
     requests: list[str] = []  # of this epoch
+    requested_at: Stamp | None = None  # when the last one was made
     request_detail: dict[str, Any] = {}
     reason: Reason | None = None  # the ending, once there is one
     reason_text: str | None = None  # what the move said that brought it
@@ -215,6 +216,7 @@ class Facts(msgspec.Struct):
     clean_since: Stamp | None = None
     release_proved: bool = False
     survey_found: tuple[Found, ...] = ()  # ours by name and env, and not yet as they should be
+    told: dict[str, int] = {}  # pod id -> the record that last told it to go, answered or not
     released_ids: dict[str, Stamp] = {}  # pod id -> when the cloud last accepted its release
     key_refused_since: Stamp | None = None
     release_tries: int = 0  # answers to a stop or delete since the account last showed all pods as they should be

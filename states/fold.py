@@ -86,6 +86,7 @@ def _apply(facts: Facts, record: Record) -> None:
             means_gc = "gc" in facts.requests and body.what in ("interrupt", "terminate")
             if not (means_gc or facts.request_detail.get("storage_error")):
                 facts.requests.append(body.what)
+                facts.requested_at = at
                 facts.request_detail = dict(body.detail)
         case Opened():
             facts.owner = record.z
@@ -131,6 +132,7 @@ def _debt(facts: Facts, change: DebtChange) -> None:
 
 
 def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
+    facts.tries[intent.op] = msgspec.structs.replace(facts.tried(intent.op), begun=at)
     if intent.op in WORK and facts.pod is not None:
         facts.pod.was_used = True
     if intent.op == Op.CREATE_POD:
@@ -140,6 +142,8 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         facts.pods[name].is_unknown = True
         facts.current = name
         facts.create_error = None
+    elif intent.op in (Op.STOP_POD, Op.DELETE_POD):
+        facts.told[str(intent.args.get("pod_id"))] = facts.seq
     elif intent.op == Op.ARM_SWITCH and facts.armed is not None:
         limit = max(facts.armed.limit_at, float(intent.args["order"]["limit_at"]))  # until the pod says which holds
         facts.armed = msgspec.structs.replace(facts.armed, limit_at=limit)

@@ -176,6 +176,7 @@ def _pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
             facts.pull_errors[facts.pulling] = outcome.error or outcome.reason or outcome.status
     if outcome.status == "ok":
         facts.pulled[str(outcome.data["label"])] = msgspec.convert(outcome.data["pulled"], Pulled)
+        facts.collect_since = at
     elif facts.pulling is not None and outcome.reason == Fault.PATH_REFUSED:
         facts.pull_failures[facts.pulling] = PULL_TRIES_MAX  # somebody has to clear its way first
     elif facts.pulling is not None and not (is_of_the_way(outcome.op, outcome.reason) or is_offline(facts)):

@@ -40,7 +40,10 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
 
 
 def _is_cut_off(facts: Facts) -> bool:
-    """Collecting ends because nothing gets through, not because what there is cannot be fetched."""
+    """Collecting ends because nothing gets through, or before all was tried; not because what there is cannot be
+    fetched."""
+    if any(label not in facts.pulled and label not in facts.pull_errors for label in facts.uncollected):
+        return True
     last = (facts.tried(op) for op in (Op.STOP_JOB, Op.FETCH_LOG, Op.PLACE_SECRETS, Op.PULL_ARTIFACT))
     return any(tries.failures and is_unreached(Op.PULL_ARTIFACT, tries.reason) for tries in last)
 
@@ -122,6 +125,7 @@ def resume(facts: Facts, at: Stamp) -> None:
     _carry_over(facts, at)
     facts.epoch_since = at
     facts.requests.clear()
+    facts.requested_at = None
     facts.request_detail = {}
     facts.claim_is_fresh = False
     facts.tries = {op: Tries(error=tries.error, reason=tries.reason) for op, tries in facts.tries.items()}

@@ -9,7 +9,7 @@ from rpd.states.call import job_ref, look_at_pod, pack, pause_left, target
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.faults import Fault
-from rpd.states.names import Op, Reason, Trigger
+from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.outage import is_offline
 from rpd.states.verdict import job_reason, lost_reason
 
@@ -38,6 +38,8 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     if look.is_answered and tries.reason == Fault.HOST_KEY_CHANGED:
         return _another_key(pod)
+    if look.is_answered and _is_made_anew(facts, pod):
+        return Fire(Trigger.POD_STOPPED, None, "the container was started anew, with the host key of its image")
     left = pause_left(facts, Op(wanted.op), now, first=0.2, cap=5.0)
     whom = "a way to the cloud or the pod" if is_offline(facts) else "the pod's sshd"
     return Wait(left, f"{whom} ({tries.error})") if left else wanted
@@ -90,6 +92,13 @@ def _another_key(pod: PodFacts) -> Fire:
     if pod.place != pod.greeted_place:
         return Fire(Trigger.POD_STOPPED, None, "the container was started anew, and has a new host key")
     return Fire(Trigger.POD_STOPPED, Reason.HOST_KEY_CHANGED, "another host key, and no start explains it")
+
+
+def _is_made_anew(facts: Facts, pod: PodFacts) -> bool:
+    """Before the launch: another start than the one that was greeted, by what the cloud says. What was done in the
+    container before is gone."""
+    was_greeted = facts.state is not State.ARM and pod.greeted_place is not None
+    return was_greeted and not facts.launch_intended and pod.place != pod.greeted_place
 
 
 def missed(facts: Facts, now: Stamp) -> Decision:

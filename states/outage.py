@@ -22,12 +22,12 @@ PATIENCE_SECONDS = 600.0
 UNSEEN_SECONDS = 300.0
 """No two tries lie further apart while somebody is here and waits: the machine slept, or worked. Such a gap says
 nothing about the way; patience begins anew."""
+LONG_TRIES_MIN = 3
 
 TO_CLOUD = frozenset(
-    {Op.READ_OFFERS, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD, Op.READ_SYSTEM_LOG, Op.START_POD, Op.STOP_POD}
-    | {Op.DELETE_POD, Op.SURVEY}
+    {Op.READ_OFFERS, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD, Op.START_POD, Op.STOP_POD} | {Op.DELETE_POD, Op.SURVEY}
 )
-"""Operations that ask the provider."""
+"""Operations that ask the provider, and tell when it did not answer: the log of a pod is empty then."""
 TO_POD = frozenset(
     {Op.GREET, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB}
     | {Op.READ_CLAIM, Op.WATCH_JOB, Op.READ_SAMPLES, Op.STOP_JOB, Op.FETCH_LOG, Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT}
@@ -151,6 +151,10 @@ def count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stam
 
 
 def _watched(before: Tries, at: Stamp) -> Tries:
-    """The failures so far. After a time in which nobody looked their patience begins anew."""
-    is_seen = not before.failures or before.at is None or elapsed(before.at, at) <= UNSEEN_SECONDS
+    """The failures so far. After a time in which nobody looked their patience begins anew. One that took so long may
+    have been a sleep; several in a row are tries that take long."""
+    last, began = before.at, at
+    if before.failures >= LONG_TRIES_MIN and before.begun is not None:
+        began = before.begun
+    is_seen = not before.failures or last is None or elapsed(last, began) <= UNSEEN_SECONDS
     return before if is_seen else msgspec.structs.replace(before, since=at)

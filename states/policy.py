@@ -82,7 +82,8 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
     outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
     policy = facts.job.lifecycle
     if outcome is Outcome.FAILED and facts.reason not in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
-        if facts.results_wait and (facts.request == "gc" or not facts.gave_up_collecting or facts.is_good):
+        is_cut_short = facts.request in ("gc", "interrupt", "terminate") or not facts.gave_up_collecting
+        if facts.results_wait and (is_cut_short or facts.is_good):
             return "stop"  # `delete` counts as told to only for a failed job, after whatever could be fetched was
         return "delete" if policy.on_failure == "delete" else "stop"
     if not facts.launch_intended:

@@ -46,7 +46,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return (None if is_staying else _give_back_blindly(facts, now)) or _survey(facts, now)
     return (
         decide_removal(facts, "preserve" if is_staying else release_how(facts))
-        or _give_back_known(facts, now)
+        or _give_back_next(facts, now, is_staying=is_staying)
         or decide_keeping(facts, now)
         or _give_back_in_hand(facts, now)
         or _give_back_found(facts, now)
@@ -61,11 +61,14 @@ def wanted(facts: Facts, pod_id: str) -> str:
     return release_how(facts) if pod is not None and pod.id == pod_id else how_to_end(facts, pod_id)
 
 
-def _give_back_known(facts: Facts, now: Stamp) -> Decision | None:
-    """Whatever there is beside the pod in hand comes first: it is not kept."""
-    return next(
-        (do for pod in facts.pods.values() if pod is not facts.pod and (do := _give_back(facts, pod, now))), None
-    )
+def _give_back_next(facts: Facts, now: Stamp, *, is_staying: bool) -> Decision | None:
+    """Whatever there is beside the pod in hand, and that one too unless it may stay. Whichever was told longest ago is
+    told first: one that the cloud does not let go of keeps no other."""
+    hand = facts.pod
+    is_held = is_staying or (hand is not None and hand.kept_until is not None)
+    pods = sorted(facts.pods.values(), key=lambda pod: (facts.told.get(pod.id or "", -1), pod is hand))
+    due = (_give_back(facts, pod, now) for pod in pods if not (is_held and pod is hand))
+    return next((decision for decision in due if decision is not None), None)
 
 
 def _give_back_in_hand(facts: Facts, now: Stamp) -> Decision | None:
@@ -81,9 +84,9 @@ def _give_back(facts: Facts, pod: PodFacts, now: Stamp) -> Decision | None:
 
 def _give_back_blindly(facts: Facts, now: Stamp) -> Decision | None:
     """Nothing gets through, or no look does: now and then the cloud is told all the same, for it may hear that. Secrets
-    are removed first, once their pod can be reached."""
+    are removed from a disk first, once their pod can be reached."""
     for pod in facts.pods.values():
-        decision = _give_back(facts, pod, now) if not pod.secrets_left else None
+        decision = _give_back(facts, pod, now) if pod.secrets_left != "disk" else None
         if isinstance(decision, Do):
             last = facts.tried(decision.op).at or facts.entered or now
             if elapsed(last, now) > BLINDLY_AGAIN_SECONDS:

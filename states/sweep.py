@@ -41,7 +41,7 @@ def decide_alone(facts: Facts, now: Stamp, *, is_patient: bool) -> Decision | No
     enough. One that may hold results is stopped and never absent: the release proves its end."""
     owed = [twin for twin in owed_twins(facts) if twin.released_as != "stop"]
     failures = max(facts.tried(op).failures for op in (Op.SURVEY, Op.DELETE_POD, Op.STOP_POD))
-    if failures >= ALONE_TRIES_MAX and not (owed and is_patient):
+    if max(failures, facts.release_tries) >= ALONE_TRIES_MAX and not (owed and is_patient):
         return None
     pause = facts.profile.proof_interval_seconds / 2.0
     given_back = _give_back_stray(facts, _strays(facts), now, pause)

@@ -17,6 +17,7 @@ class Tries(msgspec.Struct, frozen=True):
     error: str | None = None
     reason: str | None = None
     is_way: bool = False  # the failures are of the way, and say nothing of what was to be done
+    begun: Stamp | None = None  # when the last effect of this kind was begun; a look is not written down
 
     @property
     def is_answered(self) -> bool:

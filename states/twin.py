@@ -66,7 +66,8 @@ def _twin(facts: Facts, key: str, seen: Found, found: list[Found], at: Stamp) ->
     """It computes, as far as anybody knows, since its create was sent. Where the pod itself is not there any more, it
     may be that one under a new id (a provider that moves pods does that), with the results in it."""
     pod = facts.pods[seen.name]
-    is_alone = pod.id not in {each.id for each in found} and pod.released_as != "delete"
+    there = {each.id for each in found if each.status != "TERMINATED"}
+    is_alone = pod.id not in there and pod.released_as != "delete"
     twin = PodFacts(key, pod.attempt, pod.candidate, pod.sent_at, pod.usd_per_hour, pod.last_sent_at)
     twin.id, twin.twin_of, twin.was_found = seen.id, pod.name, True
     twin.holds_lost = is_alone and (facts.launch_intended or facts.launch > 1)

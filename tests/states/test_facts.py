@@ -633,8 +633,16 @@ def test_an_ending_stays_until_another_takes_its_place() -> None:
 @pytest.mark.parametrize(("trigger", "gave_up"), [(Trigger.COLLECTED, False), (Trigger.COLLECT_FAILED, True)])
 def test_who_leaves_without_the_results_has_given_up(trigger: Trigger, gave_up: bool) -> None:
     facts = facts_in(State.COLLECT)
+    facts.pull_errors = dict.fromkeys(facts.uncollected, "it does not verify")
     moved(facts, trigger, State.RELEASE)
     assert facts.gave_up_collecting is gave_up
+
+
+def test_who_leaves_before_all_was_tried_has_not_given_up() -> None:
+    facts = facts_in(State.COLLECT)
+    assert facts.uncollected
+    moved(facts, Trigger.COLLECT_FAILED, State.RELEASE)
+    assert not facts.gave_up_collecting
 
 
 def test_a_place_changes_with_the_start_and_the_address() -> None:
