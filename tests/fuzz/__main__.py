@@ -64,8 +64,8 @@ def main() -> int:
     return 1 if any(verdict.findings for verdict in verdicts) else 0
 
 
-# The process of one target. It says `seed N` before each case, and `failed` with as many lines as follow after one that
-# failed.
+# The process of one target. It says `seed N` before each case, `failed` with as many lines as follow after one that
+# failed, and `over` when it ends by itself.
 
 
 def _play_on(name: str, seed: int, seconds: float) -> int:
@@ -90,13 +90,15 @@ def _play_on(name: str, seed: int, seconds: float) -> int:
         if time.monotonic() > end:
             break
         seed += 1
+    out.write("over\n")
+    out.flush()
     return 0
 
 
 def _trouble(target: Target, seed: int) -> str | None:
     try:
         target.play(seed)
-    except Exception:
+    except (Exception, SystemExit):
         return traceback.format_exc()
     return None
 
@@ -107,13 +109,15 @@ def _trouble(target: Target, seed: int) -> str | None:
 def _watch(name: str, first: int, seconds: float) -> Verdict:
     words = [sys.executable, "-m", "tests.fuzz", name, "--from", str(first), "--until", str(seconds)]
     findings: list[str] = []
-    cases, seed, patience = 0, first, START_SECONDS
+    cases, seed, patience, is_over = 0, first, START_SECONDS, False
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         lines = _lines(process, lambda: patience)
         for line in lines:
             word, _, rest = line.partition(" ")
             if word == "seed":
                 cases, seed, patience = cases + 1, int(rest), CASE_SECONDS_MAX
+            elif word == "over":
+                is_over = True
             elif word == "failed":
                 findings.append(f"seed {seed}\n" + "\n".join(next(lines, "") for _ in range(int(rest))))
                 _tell(name, findings[-1])
@@ -121,7 +125,7 @@ def _watch(name: str, first: int, seconds: float) -> Verdict:
             process.kill()
             findings.append(f"seed {seed} took longer than {patience:.0f} s")
             _tell(name, findings[-1])
-        elif process.returncode != 0:
+        elif process.returncode != 0 or not is_over:
             findings.append(f"seed {seed} ended its process with {process.returncode}")
             _tell(name, findings[-1])
     return Verdict(name, cases, findings)
