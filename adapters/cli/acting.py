@@ -82,7 +82,11 @@ def _stop_unrecorded(row: Row, account: Account | None, patience: Patience, erro
     if entry.state in (State.LAUNCH, State.MONITOR):
         row.next += "" if row.pod_status in AT_REST else f"; or   rpd cancel {row.run_id}   ends the job"
         return
-    done = stop_unrecorded(path, account.access, "rpd gc", patience)
+    inspection = Inspection(read(path), SystemClock().now())
+    pod = inspection.facts.pod
+    has_kept = pod is not None and row.pod_status not in AT_REST and is_kept_up(inspection.facts, inspection.now)
+    kept_id = pod.id if pod is not None and has_kept else None
+    done = stop_unrecorded(path, account.access, "rpd gc", patience, kept_id=kept_id)
     if done.told:
         row.result = f"{', '.join(done.told)}; no record of it was written: {error.message}"
     if done.is_at_rest:

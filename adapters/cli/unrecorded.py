@@ -41,9 +41,12 @@ class Stopped(msgspec.Struct, frozen=True):
     is_at_rest: bool
 
 
-def stop_unrecorded(path: Path, access: Access, command: str, patience: Patience) -> Stopped:
-    """Stop whatever this run's journal names, and prove it. One that cannot be stopped does not keep the others
-    computing. Raises JournalLocked while an engine drives the run."""
+def stop_unrecorded(
+    path: Path, access: Access, command: str, patience: Patience, *, kept_id: str | None = None
+) -> Stopped:
+    """Stop whatever this run's journal names, and prove it; a pod that is kept up on purpose (`kept_id`) computes on.
+    One that cannot be stopped does not keep the others computing. Raises JournalLocked while an engine drives the
+    run."""
     from rpd.adapters.wiring import cloud_for
 
     with _locked(path, command):
@@ -55,11 +58,11 @@ def stop_unrecorded(path: Path, access: Access, command: str, patience: Patience
         told: list[str] = []
         try:
             targets = {pod.id: pod.name for pod in named(entry, cloud.list())} | targets
-            is_at_rest = owed <= set(targets.values())
+            is_at_rest = kept_id is None and owed <= set(targets.values())
         except RpdError as error:
             told.append(error.message)
             is_at_rest = False
-        for pod_id in targets:
+        for pod_id in (each for each in targets if each != kept_id):
             try:
                 told.append(f"pod {pod_id} {stop_and_prove(cloud, pod_id, interval, patience)}")
             except RpdError as error:

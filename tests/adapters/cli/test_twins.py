@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from rpd.adapters.cli import resume
 from rpd.adapters.cli.suspects import twins
+from rpd.journal.errors import JournalUnwritable
 from rpd.states.world import Pod
 from tests.adapters.cli.desk import FIRST, Desk
 from tests.fakes.fuse import Crash
@@ -38,9 +42,9 @@ def _dies() -> None:
     raise Crash("before delete")
 
 
-@pytest.mark.parametrize("is_in_journal", [False, True])
-def test_gc_deletes_the_twin_and_spares_the_pod_that_is_kept_up(desk: Desk, *, is_in_journal: bool) -> None:
-    """As it does after a gc that was cut short: the twin's debt is in the journal by then."""
+def kept_with_twin(desk: Desk, *, is_in_journal: bool) -> tuple[Path, str, str]:
+    """A run whose pod is kept up on purpose, and what its create has made beside it; a gc that died has written that
+    down, or nobody has."""
     profile = {"url": FIRST, "quiet_window_seconds": "2.0", "proof_interval_seconds": "0.5"}
     lifecycle = {"on_success": "preserve", "preserve_minutes": 30}
     stage = Stage(FakeJob(seconds=30.0), profile=profile, lifecycle=lifecycle)
@@ -56,11 +60,35 @@ def test_gc_deletes_the_twin_and_spares_the_pod_that_is_kept_up(desk: Desk, *, i
     journal.parent.mkdir(parents=True)
     journal.write_bytes(b"".join(stage.journal.lines))
     desk.clock, desk.clouds[FIRST] = stage.clock, stage.cloud
+    return journal, pod.id, twin.id
+
+
+@pytest.mark.parametrize("is_in_journal", [False, True])
+def test_gc_deletes_the_twin_and_spares_the_pod_that_is_kept_up(desk: Desk, *, is_in_journal: bool) -> None:
+    """Also after a gc that was cut short: the twin's debt is in the journal by then."""
+    journal, pod, twin = kept_with_twin(desk, is_in_journal=is_in_journal)
     (plan,) = desk.gc(act=False)["runs"]
-    assert plan["plan"].startswith(f"delete {twin.id}, a second pod of its create; the first one is kept up until ")
+    assert plan["plan"].startswith(f"delete {twin}, a second pod of its create; the first one is kept up until ")
     assert (plan["is_spared"], plan["next"]) == (False, None)
     done = desk.gc()
-    assert (desk.status(pod.id), desk.status(twin.id)) == ("RUNNING", "TERMINATED")
+    assert (desk.status(pod), desk.status(twin)) == ("RUNNING", "TERMINATED")
     assert (done["exit_code"], done["runs"][0]["is_spared"], desk.kinds(journal)) == (0, True, ["compute"])
     assert done["runs"][0]["next"] == f"rpd release {RUN_ID}"
     assert desk.gc()["runs"][0]["result"].startswith("spared: kept up until ")
+
+
+@pytest.mark.parametrize("is_in_journal", [False, True])
+def test_gc_that_can_write_no_record_stops_the_twin_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, is_in_journal: bool
+) -> None:
+    journal, pod, twin = kept_with_twin(desk, is_in_journal=is_in_journal)
+
+    def full(*_: object, **__: object) -> None:
+        raise JournalUnwritable("no room", hint="make room")
+
+    monkeypatch.setattr(resume, "open_journal", full)
+    done = desk.gc()
+    assert (done["exit_code"], desk.status(pod), desk.status(twin)) == (8, "RUNNING", "EXITED")
+    assert "no record of it was written" in done["runs"][0]["result"]
+    assert done["runs"][0]["pod_status"] == "RUNNING"
+    assert "compute" in desk.kinds(journal)
