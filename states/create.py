@@ -16,6 +16,7 @@ from rpd.states.outage import PATIENCE_SECONDS, is_offline
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, time_limit_seconds
 from rpd.states.select import NO_STOCK, choose, usd_per_hour
 from rpd.states.sweep import may_name_run
+from rpd.states.twin import MAKER, maker
 from rpd.states.world import Pod, PodOrder, World
 
 ABSENT_CREATES_MAX = 3
@@ -110,6 +111,7 @@ def _order(facts: Facts, candidate: Candidate, name: str, limit_at: float) -> Po
             "RPD_RUN_ID": facts.run_id,
             "RPD_OWNER": f"{facts.opened.user}@{facts.opened.host}",
             "RPD_LIMIT_AT": str(int(limit_at)),
+            MAKER: maker(facts),
         },
         ports=job.pod.ports if "22/tcp" in job.pod.ports else ("22/tcp", *job.pod.ports),
         volume_gb=None if network else facts.volume_gb,

@@ -77,6 +77,7 @@ class PodFacts(msgspec.Struct):
     )
     released_at: Stamp | None = None
     taken: Paused | None = None  # rented by an earlier run, and taken up paused
+    made_by: str = ""  # the epoch and its owner that ordered it, as its env says
     twin_of: str | None = None  # birth name of the pod that the same create has made; nothing is ever done in this one
     is_unwanted: bool = False  # taken up only to be deleted
     was_used: bool = False  # something of this run was done in it
@@ -110,12 +111,13 @@ class Refusal(msgspec.Struct, frozen=True):
     at: Stamp | None = None
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A pod of this run as a survey of the account saw it."""
+class Found(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A pod of this run as a survey of the account saw it; `is_others`: another owner of this run has ordered it."""
 
     id: str
     name: str
     status: str
+    is_others: bool = False
 
 
 class Sent(msgspec.Struct, frozen=True):

@@ -30,6 +30,7 @@ from rpd.states.fold_moves import move_to, resume
 from rpd.states.names import Op
 from rpd.states.outage import count, explain, note
 from rpd.states.shapes import require_shape
+from rpd.states.twin import MAKER
 
 WORK = frozenset({Op.RUN_STEP, Op.PLACE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB})
 """Operations after which a pod is not what it was before."""
@@ -140,6 +141,7 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         candidate = msgspec.convert(intent.args["candidate"], Candidate)
         facts.pods[name] = PodFacts(name, intent.attempt, candidate, at, float(intent.args["usd_per_hour"]), at)
         facts.pods[name].is_unknown = True
+        facts.pods[name].made_by = str(intent.args["order"].get("env", {}).get(MAKER, ""))
         facts.current = name
         facts.create_error = None
     elif intent.op in (Op.STOP_POD, Op.DELETE_POD):

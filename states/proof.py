@@ -49,7 +49,8 @@ def proof_text(facts: Facts, now: Stamp) -> str:
 def _is_known(facts: Facts, found: Found) -> bool:
     """Every pod of ours had its intent written down first. One of this run that had none was rented by another owner
     (on a machine that holds a copy of the journal) and is for that one to give back."""
-    is_known = found.name in facts.pods or any(pod.id == found.id for pod in facts.pods.values())
+    is_named = found.name in facts.pods and not found.is_others
+    is_known = is_named or any(pod.id == found.id for pod in facts.pods.values())
     facts.was_taken_over = facts.was_taken_over or not is_known
     return is_known
 

@@ -16,7 +16,16 @@ from rpd.states.facts import Facts, Found
 from rpd.states.names import Op, State
 from rpd.states.proof import quiet_seconds_left
 from rpd.states.reuse import adopted, how_to_leave
-from rpd.states.twin import ends_if_absent, is_unsurveyed, known_ids, owed_twins, quiet_left, twins_among
+from rpd.states.twin import (
+    ends_if_absent,
+    is_others,
+    is_unsurveyed,
+    known_ids,
+    makers,
+    owed_twins,
+    quiet_left,
+    twins_among,
+)
 from rpd.states.world import Pod, World
 
 OPERATIONS = frozenset({Op.READ_POD, Op.SURVEY, Op.STOP_POD, Op.DELETE_POD})
@@ -127,6 +136,7 @@ def survey_args(facts: Facts, now: Stamp) -> dict[str, object]:
         prefix=facts.name_prefix,
         run_id=facts.run_id,
         known=known_ids(facts),
+        makers=makers(facts),
         owed=list(facts.compute_debts),
         ends=ends_if_absent(facts, now),
         born=adopted(facts),
@@ -190,10 +200,12 @@ def _survey(pending: Pending, world: World) -> Result:
         if pod is not None and may_name_run(pod, born.get(pod.id, run_id)):
             pods[pod.id] = pod
     found = sorted(pods.values(), key=lambda each: (each.status == "TERMINATED", each.name, each.id))
-    told = first_that_fit([Found(pod.id, pod.name, pod.status) for pod in found])
+    made_by: dict[str, str] = pending.args["makers"]
+    ours = [pod for pod in found if not is_others(pod.name, pod.env, made_by)]
+    told = first_that_fit([Found(pod.id, pod.name, pod.status, pod not in ours) for pod in found])
     left_out = sum(pod.status != "TERMINATED" for pod in found[len(told) :])
     data = {"found": msgspec.to_builtins(told), **({"left_out": left_out} if left_out else {})}
-    return Result(data=data, debts=(*_reopened(pending, found), *_ended(pending, found)))
+    return Result(data=data, debts=(*_reopened(pending, ours), *_ended(pending, found)))
 
 
 def _reopened(pending: Pending, found: list[Pod]) -> tuple[DebtChange, ...]:

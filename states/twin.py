@@ -12,6 +12,9 @@ from rpd.journal.records import Stamp
 from rpd.states.facts import Facts, Found, PodFacts, Span, close_spans
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 
+MAKER = "RPD_EPOCH"
+"""The variable of a pod that says who ordered it."""
+
 
 class _Listed(Protocol):
     @property
@@ -22,6 +25,22 @@ class _Listed(Protocol):
 
 
 L = TypeVar("L", bound=_Listed)
+
+
+def maker(facts: Facts) -> str:
+    """Who orders pods now: two machines with copies of one journal are two owners, and may order under one name."""
+    return f"{facts.epoch}-{facts.owner[:16]}"
+
+
+def makers(facts: Facts) -> dict[str, str]:
+    """Who ordered each pod, by its birth name, as far as that is known."""
+    return {pod.name: pod.made_by for pod in facts.pods.values() if pod.made_by}
+
+
+def is_others(name: str, env: Mapping[str, str], made_by: Mapping[str, str]) -> bool:
+    """Whether another owner of this run has ordered this pod: it is no twin of ours, and may do that one's work."""
+    told, ours = env.get(MAKER), made_by.get(name)
+    return bool(told and ours and told != ours)
 
 
 def known_ids(facts: Facts) -> dict[str, str | None]:
@@ -45,7 +64,8 @@ def twins_among(found: Iterable[L], known: Mapping[str, str | None]) -> dict[str
 
 def note_twins(facts: Facts, found: list[Found], at: Stamp, *, is_whole: bool) -> None:
     """Fold what a survey says of twins: new ones, and that known ones are not there any more."""
-    for key, seen in twins_among(found, known_ids(facts)).items():
+    ours = [each for each in found if not each.is_others]
+    for key, seen in twins_among(ours, known_ids(facts)).items():
         if seen.status != "TERMINATED":
             facts.pods[key] = _twin(facts, key, seen, found, at)
     there = {each.id for each in found if each.status != "TERMINATED"}

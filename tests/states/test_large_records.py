@@ -174,7 +174,7 @@ def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by
     prefix = "rpd-train-" + "a" * 26 + "-a"
     gone = [Pod(f"gone{n}", f"{prefix}1", "TERMINATED") for n in range(900)]
     live = [Pod(f"live{n}", f"{prefix}2", "RUNNING") for n in range(900)]
-    args = {"prefix": prefix, "run_id": "r", "known": {}, "owed": [], "ends": {}, "born": {}}
+    args = {"prefix": prefix, "run_id": "r", "known": {}, "owed": [], "ends": {}, "born": {}, "makers": {}}
 
     def survey(pods: list[Pod]) -> dict[str, Any]:
         stage.cloud.list = lambda: tuple(pods)  # type: ignore[method-assign]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from rpd.engine.errors import Refused, Unavailable
@@ -215,3 +216,22 @@ def test_a_create_whose_answer_was_lost_and_that_made_two() -> None:
     assert stage.process().outcome == "succeeded"
     assert billed(both(stage)[1]) < QUIET_SECONDS
     stage.assert_settled()
+
+
+def test_a_pod_that_another_owner_has_ordered_under_the_same_name_is_no_twin() -> None:
+    """Two machines with copies of one journal, from before the create: both are on the way to their first pod."""
+    stage = Stage(FakeJob(seconds=600.0))
+    theirs: list[str] = []
+
+    def rent_elsewhere() -> None:
+        ours = stage.cloud.only()
+        other = stage.cloud.create(
+            msgspec.structs.replace(ours.order, env={**ours.order.env, "RPD_EPOCH": "2-another"})
+        )
+        theirs.append(other.id)
+
+    stage.clock.after(5.0, rent_elsewhere)
+    stage.process()
+    assert theirs and stage.cloud.pods[theirs[0]].is_billing, "their job may run in it"
+    assert stage.facts.was_taken_over
+    assert not [debt for debt in stage.compute_debts if "#" in debt]
