@@ -42,7 +42,7 @@ def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
     know better. Raises JournalError."""
     owed = {debt.key for debt in entry.debts}  # one that was taken over names the run of its birth
     alive = [pod for pod in pods if pod.status not in AT_REST and (may_name_run(pod, entry.run_id) or pod.name in owed)]
-    if not alive or holder(Path(entry.journal)) is not None or original(Path(entry.journal)) is not None:
+    if not alive or holder(Path(entry.journal)) is not None or _is_copy(Path(entry.journal)):
         return []
     if entry.problem:
         why = f"its journal cannot be driven ({entry.problem})"
@@ -110,6 +110,14 @@ def understood(entry: Entry) -> Entry:
     except JournalStrange:
         return msgspec.structs.replace(entry, problem="strange")
     return entry
+
+
+def _is_copy(journal: Path) -> bool:
+    """Whether its original is there; one that is gone itself, or in ruins, is nobody's copy."""
+    try:
+        return original(journal) is not None
+    except JournalError:
+        return False
 
 
 def _names(entry: Entry) -> set[str]:

@@ -68,8 +68,9 @@ def test_a_line_per_quantity_and_gpu(past: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(119)
-def test_the_same_as_data(past: Stage) -> None:
+def test_the_same_as_data(past: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     used.add("api")
+    monkeypatch.setenv("RPD_HOME", str(past.home))  # what a journal of another home names is not read
     found = json.loads(past.rpd("metrics", past.run_id, "--json").stdout)
     assert (found["schema"], found["samples"], found["seconds"]) == ("rpd.metrics/1", 50, 49.0)
     assert found["series"][0]["values"][:3] == [0, 2, 4]

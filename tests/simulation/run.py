@@ -252,18 +252,22 @@ class Simulation:
         """As a timer would: `rpd gc --yes` until nothing bills. Results may then wait in a stopped pod. One that was
         started by others, or is a twin shown late, though its run owes nothing, gc finds in the account itself
         (tests/adapters/cli)."""
-        for pod in self.cloud.bills():
-            is_found = pod.order.name in self.oracle.unseen or "#" in self.oracle._key(pod)
-            if is_found and not self._owes():
-                self.cloud.halt(pod)
+        self._found_in_the_account()
         for _ in range(PROCESSES_MAX):
             if not self._owes() or not (self.laptop.has_journal() or self.laptop.moved):
                 break
             if self._process("gc").how == "closed":
                 return
             self._pass(600.0)
+        self._found_in_the_account()
         for pod in self.cloud.bills():
             self.oracle.blame("I1 gc leaves a pod billing", f"pod {pod.id}")
+
+    def _found_in_the_account(self) -> None:
+        for pod in self.cloud.bills():
+            is_found = pod.order.name in self.oracle.unseen or "#" in self.oracle._key(pod)
+            if is_found and not self._owes():
+                self.cloud.halt(pod)
 
     def _nobody_returns(self) -> None:
         """The laptop is gone for good: an armed switch must have stopped its pod by its limit."""
