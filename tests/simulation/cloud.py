@@ -43,6 +43,7 @@ class SimCloud(FakeCloud):
         self.shows_env = True
         self.mine: list[FakePod] = []
         self.sent_at: dict[str, float] = {}
+        self.hidden_at: dict[str, float] = {}  # the last time that a list which lags behind left a pod out, by its id
         self.foreign = tuple(self._foreign(name, run) for name, run in self._neighbours(sim))
 
     def _neighbours(self, sim: Simulation) -> list[tuple[str, str]]:
@@ -129,7 +130,9 @@ class SimCloud(FakeCloud):
         self._enter("list")
         step = self.sim.director.moment("call:list")
         crowd = tuple(Pod(f"other{n}", f"other-{n}", "RUNNING") for n in range(int(length_of(step)) // 100))
-        shown = [self._view(pod) for pod in self.pods.values() if self._is_visible(pod) and not self._lags(pod)]
+        lagging = {pod.id for pod in self.pods.values() if self._lags(pod)}
+        self.hidden_at.update(dict.fromkeys(lagging, self.clock.real))
+        shown = [self._view(pod) for pod in self.pods.values() if self._is_visible(pod) and pod.id not in lagging]
         self.list_failed = False
         if step == "no_env":
             return tuple(Pod(pod.id, pod.name, pod.status, pod.image, pod.usd_per_hour) for pod in shown)

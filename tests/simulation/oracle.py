@@ -347,7 +347,8 @@ class Oracle:
 
     def _is_shown_too_late(self, pod: FakePod) -> bool:
         """A twin that the account did not show before the release was proved: the same holds for it."""
-        return "#" in self._key(pod) and pod.listed_at + TWIN_SHOWN_SECONDS > self.proved_at
+        shown_at = max(pod.listed_at, self.sim.cloud.hidden_at.get(pod.id, pod.listed_at))
+        return "#" in self._key(pod) and shown_at + TWIN_SHOWN_SECONDS > self.proved_at
 
     def _check_paused(self) -> None:
         """What was left paused belongs to exactly one run, which knows that it pays for it."""

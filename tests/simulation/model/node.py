@@ -226,9 +226,10 @@ def _asked(facts: Facts) -> str | None:
 
 
 def _failures(facts: Facts, op: Op, most: int) -> int:
-    """Those that count against the operation itself; of those of the way only that there are some."""
+    """Those that count against the operation itself; of those of the way only that there are some. What explains a try
+    in doubt does not say of which kind the failures before it are."""
     tries = facts.tried(op)
-    return -1 if tries.failures and is_of_the_way(op, tries.reason) else min(tries.failures, most)
+    return -1 if tries.failures and tries.is_way else min(tries.failures, most)
 
 
 def _of_this_process(facts: Facts) -> tuple[object, ...]:
