@@ -55,6 +55,7 @@ def test_the_shipped_lifecycle_keeps_every_rule(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(set(JOBS) - set(DEFAULT)))
 def test_so_it_does_under_every_policy(name: str) -> None:
     checked = check(JOB_LIFECYCLE, {name: JOBS[name]})
