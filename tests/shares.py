@@ -10,8 +10,9 @@ import zlib
 import msgspec
 import pytest
 
-LONG_BY_QUICK = 5.0
-"""The long tests take at most so many times as long as the quick ones on the same machine (measured: 4)."""
+LONG_BY_QUICK = 7.0
+"""The long tests take at most so many times as long as the quick ones on the same machine (measured: 4 on an idle one,
+6.3 on a busy one)."""
 BUDGET_SECONDS = 45 * 60.0
 """Both together are to take no longer."""
 
