@@ -65,10 +65,10 @@ def twins_among(found: Iterable[L], known: Mapping[str, str | None]) -> dict[str
 def note_twins(facts: Facts, found: list[Found], at: Stamp, *, is_whole: bool) -> None:
     """Fold what a survey says of twins: new ones, and that known ones are not there any more."""
     ours = [each for each in found if not each.is_others]
-    for key, seen in twins_among(ours, known_ids(facts)).items():
-        if seen.status != "TERMINATED":
-            facts.pods[key] = _twin(facts, key, seen, found, at)
     there = {each.id for each in found if each.status != "TERMINATED"}
+    for key, seen in twins_among(ours, known_ids(facts)).items():
+        if seen.id in there:
+            facts.pods[key] = _twin(facts, key, seen, there, at)
     for twin in facts.pods.values():
         if twin.twin_of is None or twin.is_gone:
             continue
@@ -82,11 +82,10 @@ def note_twins(facts: Facts, found: list[Found], at: Stamp, *, is_whole: bool) -
             close_spans(twin, twin.first_miss_at)
 
 
-def _twin(facts: Facts, key: str, seen: Found, found: list[Found], at: Stamp) -> PodFacts:
+def _twin(facts: Facts, key: str, seen: Found, there: set[str], at: Stamp) -> PodFacts:
     """It computes, as far as anybody knows, since its create was sent. Where the pod itself is not there any more, it
     may be that one under a new id (a provider that moves pods does that), with the results in it."""
     pod = facts.pods[seen.name]
-    there = {each.id for each in found if each.status != "TERMINATED"}
     is_alone = pod.id not in there and pod.released_as != "delete"
     twin = PodFacts(key, pod.attempt, pod.candidate, pod.sent_at, pod.usd_per_hour, pod.last_sent_at)
     twin.id, twin.twin_of, twin.was_found = seen.id, pod.name, True

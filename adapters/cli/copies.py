@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rpd.adapters.cli.rows import Row
-from rpd.adapters.cli.suspects import owes_compute
+from rpd.adapters.cli.suspects import original_of, owes_compute
 from rpd.adapters.local.opening import at_original
-from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry, summary
 from rpd.journal.lock import holder
-from rpd.journal.paths import original
 
 
 def originals(entries: Sequence[Entry]) -> dict[str, Path]:
@@ -21,7 +19,7 @@ def originals(entries: Sequence[Entry]) -> dict[str, Path]:
     found = {}
     for entry in entries:
         if entry.is_open or entry.problem:
-            first = _original(Path(entry.journal))
+            first = original_of(Path(entry.journal))
             if first is not None:
                 found[entry.journal] = first
     return found
@@ -45,10 +43,3 @@ def copy_row(entry: Entry, copies: dict[str, Path]) -> Row | None:
         row.plan, row.is_done = f"nothing: a copy of {first}, which has given back all that computed", True
     row.result = row.plan
     return row
-
-
-def _original(journal: Path) -> Path | None:
-    try:
-        return original(journal)
-    except JournalError:
-        return None

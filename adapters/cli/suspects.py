@@ -42,7 +42,7 @@ def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
     know better. Raises JournalError."""
     owed = {debt.key for debt in entry.debts}  # one that was taken over names the run of its birth
     alive = [pod for pod in pods if pod.status not in AT_REST and (may_name_run(pod, entry.run_id) or pod.name in owed)]
-    if not alive or holder(Path(entry.journal)) is not None or _is_copy(Path(entry.journal)):
+    if not alive or holder(Path(entry.journal)) is not None or original_of(Path(entry.journal)) is not None:
         return []
     if entry.problem:
         why = f"its journal cannot be driven ({entry.problem})"
@@ -101,6 +101,14 @@ def may_owe(entry: Entry) -> bool:
     return owes_compute(entry) or bool(entry.problem and entry.outcome is None and _names(entry))
 
 
+def original_of(journal: Path) -> Path | None:
+    """The journal that this one is a copy of; one that is gone itself, or in ruins, is nobody's copy."""
+    try:
+        return original(journal)
+    except JournalError:
+        return None
+
+
 def understood(entry: Entry) -> Entry:
     """The same; one that owes, and whose records no run has written, is in trouble as well: no loop can drive it."""
     if entry.problem or not owes_compute(entry):
@@ -110,14 +118,6 @@ def understood(entry: Entry) -> Entry:
     except JournalStrange:
         return msgspec.structs.replace(entry, problem="strange")
     return entry
-
-
-def _is_copy(journal: Path) -> bool:
-    """Whether its original is there; one that is gone itself, or in ruins, is nobody's copy."""
-    try:
-        return original(journal) is not None
-    except JournalError:
-        return False
 
 
 def _names(entry: Entry) -> set[str]:

@@ -123,17 +123,13 @@ class Reading:
 
     def _pair(self, field: bytes) -> None:
         """GNU find: pairs of "type mode size time path" and a link's target."""
-        if self._head is None:
-            if field == b"end":
-                self._over()
-            else:
-                self._head = field
+        head = self._head_of(field)
+        if head is None:
             return
-        match = _HEAD.fullmatch(self._head)
+        match = _HEAD.fullmatch(head)
         if match is None:
             raise ValueError("no entry")
         kind = _KINDS.get(match[1], "other")
-        self._head = None
         self._add(_text(match[5]), kind, int(match[2], 8), match[3], match[4], _text(field))
 
     def _name(self, field: bytes) -> None:
@@ -154,15 +150,19 @@ class Reading:
         self._add(path, _MODES.get(stat.S_IFMT(mode), "other"), mode, match[2], match[3])
 
     def _link(self, field: bytes) -> None:
-        if self._head is None:
-            if field == b"end":
-                self._over()
-            else:
-                self._head = field
-            return
-        self._targets[_below(self._head)] = _text(field).removesuffix("\n")
-        self._count(len(self._targets))
-        self._head = None
+        head = self._head_of(field)
+        if head is not None:
+            self._targets[_below(head)] = _text(field).removesuffix("\n")
+            self._count(len(self._targets))
+
+    def _head_of(self, field: bytes) -> bytes | None:
+        """The first of a pair whose second this is; None for one that is kept as the first, and for the last word."""
+        head, self._head = self._head, None
+        if head is None and field == b"end":
+            self._over()
+        elif head is None:
+            self._head = field
+        return head
 
     def _end(self, field: bytes) -> None:
         if field != b"end" or self.is_whole:
