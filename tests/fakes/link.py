@@ -10,8 +10,7 @@ from rpd.adapters.ssh.connection import Completed, collect
 from rpd.engine.errors import Interrupted
 from rpd.journal.redact import Redactor
 from rpd.states.world import SshAddress
-
-MEGABYTE = 1 << 20
+from tests.memory import MEGABYTE
 
 
 class Said:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import time
-import tracemalloc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,21 +24,10 @@ from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.world import Claim, Pull
 from tests.fakes.link import MEGABYTE, Link, Said, endless, megabytes
+from tests.memory import little_memory
 
 START = b"phase=running\nlaunch=1\nlog_bytes=0\n#start\n"
 GIGABYTE = pytest.param(1024, marks=pytest.mark.slow)
-
-
-@contextmanager
-def little(megabytes: int = 24) -> Iterator[None]:
-    """The body needs no more memory."""
-    tracemalloc.start()
-    try:
-        yield
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < megabytes * MEGABYTE, f"{peak >> 20} MB"
 
 
 @contextmanager
@@ -103,7 +91,7 @@ def test_steps_that_cannot_be_written_are_not_gathered_without_end(
     log.with_name("steps.jsonl").mkdir()
     text = b"__RUNPOD_STEP_START__s__\n" * 2000
     steps = StepLog(log, 1, lambda: 5.0, None)
-    with little(8):
+    with little_memory(8 * MEGABYTE):
         for end in range(1, 20):
             steps.feed(text, len(text) * end, is_backlog=False)
 
@@ -125,7 +113,7 @@ def test_whoever_asks_is_heard_while_a_long_log_is_read_again(tmp_path: Path) ->
 @pytest.mark.parametrize("markers", [["done"], ["done", "x" * 3000, *(f"marker {n}" for n in range(8))]])
 def test_markers_in_a_log_without_end(count: int, markers: list[str]) -> None:
     scan = MarkerScan(markers)
-    with little(8):
+    with little_memory(8 * MEGABYTE):
         for piece in megabytes(b"don xx", count):
             scan.feed(piece)
     scan.feed(b"do")
@@ -155,14 +143,14 @@ def test_a_follower_that_talks_in_drops_is_read_in_time() -> None:
 
 
 def test_a_log_without_end_ends_with_its_time() -> None:
-    with little():
+    with little_memory():
         assert followed([START], endless(b"log\n")).phase == "running"
 
 
 @pytest.mark.slow
 def test_a_gigabyte_of_log_needs_little_memory(tmp_path: Path) -> None:
     said = Said(megabytes(b"log\n", 1024), [START, b"phase=ended\nlaunch=1\nlog_bytes=%d\n#end\n" % (1 << 30)])
-    with LocalLog(str(tmp_path / "run.log")) as log, little(24):
+    with LocalLog(str(tmp_path / "run.log")) as log, little_memory():
         claim = follow(Link(said), str, log, seconds=100.0, to_size_only=False)  # type: ignore[arg-type]
         assert claim.phase == "ended" and log.offset == 1 << 30
 
@@ -301,6 +289,6 @@ def test_a_bucket_that_does_not(text: bytes) -> None:
 @pytest.mark.parametrize("piece", [b"rclone\n" + b"[", b"aws\n", b"x"])
 def test_a_bucket_without_end(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rpd.adapters.pod.bucket.LISTING_BYTES_MAX", 4 * MEGABYTE)
-    with little(), pytest.raises(Unavailable) as caught:
+    with little_memory(), pytest.raises(Unavailable) as caught:
         pushed(Said(itertools.chain([piece], megabytes(b"x y 5 z\n", 60))))
     assert caught.value.reason == Fault.UNREADABLE

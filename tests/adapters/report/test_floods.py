@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,7 @@ from rpd.adapters.forensics import samples
 from rpd.adapters.forensics.samples import Samples, read_samples, sparkline
 from rpd.adapters.forensics.timeline import wall_of
 from rpd.adapters.report.log_tail import LogTail
-
-MEGABYTE = 1 << 20
-
-
-def peak_of(act) -> int:  # type: ignore[no-untyped-def]
-    tracemalloc.start()
-    try:
-        act()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+from tests.memory import MEGABYTE, little_memory
 
 
 @pytest.mark.parametrize("size", [1, 5, 100, 1 << 20])
@@ -44,8 +33,8 @@ def test_the_last_lines_of_a_long_log_need_little_memory(tmp_path: Path) -> None
         file.write(b"first\n")
         file.seek(1 << 34)  # a hole
         file.write(b"\nlast\n")
-    assert peak_of(lambda: logs._tail_offset(log, 1)) < 8 * MEGABYTE
-    assert logs._tail_offset(log, 1) == (1 << 34) + 1
+    with little_memory(8 * MEGABYTE):
+        assert logs._tail_offset(log, 1) == (1 << 34) + 1
 
 
 @pytest.mark.parametrize("piece", [b"x", b"\n", b"\r", b"\x1b[", b"\xff", b"a\rb\n"])
@@ -54,11 +43,9 @@ def test_a_live_view_of_any_log_needs_little_memory(tmp_path: Path, piece: bytes
     tail = LogTail(log)
     log.write_bytes(piece * (MEGABYTE // 2 // len(piece)))
 
-    def read() -> None:
+    with little_memory(64 * MEGABYTE):
         while tail.is_behind:
             assert all(len(line) <= 1 << 19 for line in tail.new_lines())
-
-    assert peak_of(read) < 64 * MEGABYTE
 
 
 def test_samples_of_any_size_need_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,9 +55,9 @@ def test_samples_of_any_size_need_little_memory(tmp_path: Path, monkeypatch: pyt
     for text in (b"x" * 30 * MEGABYTE, b"[" * 20 * MEGABYTE, row * 200_000, b'{"a":[' + b"[]," * MEGABYTE + b"1]}\n"):
         path = tmp_path / "metrics.jsonl"
         path.write_bytes(text + b"\n" + row)
-        found: list[Samples] = []
-        assert peak_of(lambda: found.append(read_samples(path))) < 24 * MEGABYTE  # noqa: B023
-        assert 1 <= len(found[0].rows) <= 1000 and found[0].rows[-1]["gpu_util_pct"] == 5
+        with little_memory():
+            found = read_samples(path)
+        assert 1 <= len(found.rows) <= 1000 and found.rows[-1]["gpu_util_pct"] == 5
 
 
 def test_of_a_row_only_what_can_be_one_is_kept(tmp_path: Path) -> None:

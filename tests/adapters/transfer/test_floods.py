@@ -7,9 +7,7 @@ import itertools
 import os
 import shutil
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,21 +28,10 @@ from rpd.states.world import Pull, Pulled
 from tests.adapters.ssh.stage import Server
 from tests.adapters.transfer.trees import ODD_NAMES
 from tests.fakes.link import MEGABYTE, Link, Said, endless, megabytes
+from tests.memory import little_memory
 
 QUICK_MEGABYTES = 60
 GIGABYTE = pytest.param(1024, marks=pytest.mark.slow)
-
-
-@contextmanager
-def little_memory(most: int = 24 * MEGABYTE) -> Iterator[None]:
-    """The body needs no more than `most` bytes at any time."""
-    tracemalloc.start()
-    try:
-        yield
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < most, f"{peak >> 20} MB"
 
 
 def fails(act: Callable[[], object]) -> RpdError:
