@@ -66,6 +66,15 @@ class Live:
         """Wait until the newest run has reached this state."""
         self._wait(lambda: self.stage.state() == state, seconds, f"state {state}")
 
+    def until_begun(self, seconds: float = 20.0) -> None:
+        """Wait until the newest run's job has said `begun`: it may not have when the run reaches `monitor`."""
+        self.until("monitor", seconds)
+        self._wait(self._has_begun, seconds, "the job's first words")
+
+    def _has_begun(self) -> bool:
+        logs = (self.stage.sandbox_home / "pods").glob(f"*/volume/.rpd/{self.stage.run_id}/run.log")
+        return any("begun" in log.read_text(errors="replace") for log in logs)
+
     def until_text(self, words: str, seconds: float = 20.0) -> None:
         """Wait until a person saw these words."""
         self._wait(lambda: words in self.text, seconds, repr(words))

@@ -218,7 +218,7 @@ def test_a_job_that_wipes_the_volume_still_ends_as_it_ends(stage: Stage) -> None
 @pytest.mark.slow
 def test_a_container_that_restarts_by_itself_does_not_hang_the_run(stage: Stage) -> None:
     live = stage.begin(config(RESULT + GATED, artifacts=artifact()))
-    live.until("monitor")
+    live.until_begun()
     call(stage, "POST", f"/v2/pods/{stage.live_pod()['id']}/action", {"action": "restart"})
     assert live.end(90) in (10, 75), live.text
     stage.nothing_computes()

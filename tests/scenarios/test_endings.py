@@ -111,7 +111,7 @@ def test_a_pod_that_vanishes_loses_the_run(stage: Stage) -> None:
 @pytest.mark.row(79, 127)
 def test_a_pod_stopped_by_somebody_is_started_and_its_claim_read(stage: Stage) -> None:
     live = stage.begin(config(GATED, artifacts=artifact()))
-    live.until("monitor")
+    live.until_begun()
     stage.fault("F26", how="stop")
     assert live.end() == 10, live.text
     seen = stage.inspect()

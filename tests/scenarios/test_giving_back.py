@@ -18,7 +18,7 @@ alive_or_dead = pytest.mark.parametrize("dead", [False, True], ids=["alive", "de
 def in_the_run(stage: Stage, *, dead: bool, body: str = GATED, **sections: object) -> Live:
     """A run whose job runs; with `dead`, its engine was killed."""
     live = stage.begin(config(body, **sections))
-    live.until("monitor")
+    live.until_begun()
     if dead:
         live.kill()
     return live

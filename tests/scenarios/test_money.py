@@ -197,7 +197,7 @@ def test_a_slow_or_odd_start_is_waited_out(stage: Stage, fault: str, options: di
 def test_a_host_that_is_refused_a_restart_is_waited_for(stage: Stage) -> None:
     result = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
     live = stage.begin(config(result + GATED, artifacts=artifact()))
-    live.until("monitor")
+    live.until_begun()
     stage.fault("F21", times=0)
     stage.fault("F26", how="stop")
     live.until_text("free GPU")
@@ -217,7 +217,7 @@ def test_a_host_that_is_refused_a_restart_is_waited_for(stage: Stage) -> None:
 def test_a_restart_with_surprises_still_collects(stage: Stage, fault: str, options: dict[str, float]) -> None:
     result = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
     live = stage.begin(config(result + GATED, artifacts=artifact()))
-    live.until("monitor")
+    live.until_begun()
     stage.fault(fault, **options)
     stage.fault("F26", how="stop")
     assert live.end() == 10, live.text

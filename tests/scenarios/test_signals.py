@@ -78,7 +78,7 @@ def test_on_a_terminal_ctrl_c_leaves_the_job_to_its_switch(stage: Stage) -> None
 @pytest.mark.row(84, 91, 97)
 def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage: Stage) -> None:
     live = begin(stage, False, config(RESULT_FIRST, artifacts=artifact()))
-    live.until("monitor")
+    live.until_begun()
     live.press()
     assert live.end() == 130, live.text
     stage.judge("EXITED", starts=1)
@@ -93,7 +93,7 @@ def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage
 @on_and_off
 def test_term_stops_a_running_job_and_brings_back_what_there_is(stage: Stage, terminal: bool) -> None:
     live = begin(stage, terminal, config(RESULT_FIRST, artifacts=artifact()))
-    live.until("monitor")
+    live.until_begun()
     live.signal(signal.SIGTERM)
     assert live.end() == 143, live.text
     stage.judge("EXITED", starts=1)
@@ -157,7 +157,7 @@ def test_the_job_file_may_say_what_ctrl_c_means(
     stage: Stage, wish: str, terminal: bool, code: int, status: str
 ) -> None:
     live = begin(stage, terminal, config(RESULT_FIRST, artifacts=artifact(), lifecycle={"on_interrupt": wish}))
-    live.until("monitor")
+    live.until_begun()
     live.press()
     assert live.end() == code, live.text
     stage.judge(status, starts=1)

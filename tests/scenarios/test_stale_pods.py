@@ -43,7 +43,7 @@ def test_stopped_pods_are_listed_with_their_price_and_deleted_only_on_request(st
 @pytest.mark.row(95, 100)
 def test_results_that_nobody_has_are_not_deleted_with_the_rest(stage: Stage) -> None:
     live = stage.begin(config(GATED))
-    live.until("monitor")
+    live.until_begun()
     live.kill()
     stage.somebody("stop")
     assert gc(stage, "--yes")["code"] in (0, 8)
