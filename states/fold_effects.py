@@ -101,11 +101,13 @@ def _released(facts: Facts, outcome: Outcome, at: Stamp, how: str) -> None:
                 close_spans(pod, at)
     elif outcome.reason in KEY_FAULTS:
         facts.key_refused_since = facts.key_refused_since or at
-    elif outcome.reason == Fault.NOT_FOUND and facts.pod is not None:
+    elif outcome.reason == Fault.NOT_FOUND:
         # Nothing there to stop, it says: surveys have to prove it, and the next one comes before the next try.
-        facts.pod.released_as, facts.pod.released_at = "absent", at
-        if facts.pod.id is not None:
-            facts.released_ids[facts.pod.id] = at
+        pod_id = max(facts.told, key=facts.told.__getitem__, default="")
+        facts.released_ids[pod_id] = at
+        for pod in facts.pods.values():
+            if pod.id == pod_id:
+                pod.released_as, pod.released_at = "absent", at
 
 
 def _armed(facts: Facts, outcome: Outcome, at: Stamp) -> None:

@@ -86,7 +86,11 @@ def check_image(image: str, *, has_credentials: bool = False) -> Iterator[Findin
     import requests
     from urllib3.exceptions import HTTPError
 
-    with requests.Session() as session:
+    from rpd.adapters.http.wire import Straight, Watch
+
+    watch = Watch()
+    watch.begin(SECONDS)
+    with Straight(watch) as session:
         try:
             status = _ask(session, ref)
         except (requests.RequestException, HTTPError) as trouble:

@@ -71,17 +71,16 @@ def _run(command: str, body: bytes, notice: Notice, redactor: Redactor) -> str |
 
 
 def _post(url: str, body: bytes) -> str | None:
-    import requests
+    from rpd.adapters.http.wire import Straight, Watch
 
+    watch = Watch()
+    watch.begin(WEBHOOK_SECONDS)
+    headers = {"Content-Type": "application/json", "User-Agent": "rpd"}
     try:
-        answer = requests.post(
-            url,
-            data=body,
-            headers={"Content-Type": "application/json", "User-Agent": "rpd"},
-            timeout=WEBHOOK_SECONDS,
-            allow_redirects=False,
-        )
-    except requests.RequestException as error:  # its text may hold the URL, and that a token
+        with Straight(watch) as session:
+            # What it says beside its status is not read: that may take any time.
+            status = session.post(url, data=body, headers=headers, timeout=WEBHOOK_SECONDS, stream=True).status_code
+    except OSError as error:  # its text may hold the URL, and that a token
         return f"notify.webhook did not answer ({type(error).__name__})"
-    is_heard = 200 <= answer.status_code < 300  # a redirect is not followed, so nobody has heard it
-    return None if is_heard else f"notify.webhook answered {answer.status_code}"
+    is_heard = 200 <= status < 300  # a redirect is not followed, so nobody has heard it
+    return None if is_heard else f"notify.webhook answered {status}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from http.cookiejar import DefaultCookiePolicy
+from functools import partial
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -17,8 +17,8 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NameResolutionError
 
+from rpd.adapters.http.wire import Straight, Watch
 from rpd.adapters.runpod.answer import Answer, Failure, clean
-from rpd.adapters.runpod.transport import Watch, Wire
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
 from rpd.states.exits import Exit
@@ -60,11 +60,7 @@ class Session:
         self._connect_seconds = connect_seconds
         self._body_limit = body_limit
         self._watch = Watch()
-        self._wire = Wire(self._watch)
-        self._requests = requests.Session()
-        self._requests.mount("https://", self._wire)
-        self._requests.mount("http://", self._wire)
-        self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._requests = Straight(self._watch)
         # A proxy for the outside world is none for this machine.
         self._requests.trust_env = urlsplit(self.base_url).hostname not in LOOPBACK
         self._requests.headers["User-Agent"] = f"rpd/{version('rpd-cli')}"
@@ -77,7 +73,8 @@ class Session:
     def send(self, request: Request, wants_end: Callable[[], bool] = bool) -> Answer | Failure:
         """One attempt. `wants_end` is asked while a read waits and cuts it short (Failure with INTERRUPTED)."""
         if request.is_effect:
-            self._wire.close()  # a fresh connection: a stale one would make a lost request look like a lost answer
+            # A fresh connection: a stale one would make a lost request look like a lost answer.
+            self._requests.wire.close()
         self._watch.begin(request.seconds, wants_end)
         try:
             response = self._requests.request(
@@ -106,9 +103,9 @@ class Session:
         headers = {name.lower(): value for name, value in response.headers.items()}
         body, flaw = self._read(response, request, headers)
         if response.status_code >= 300 or request.quiet is not None:
-            # These are shown to people.
-            body = self._redactor.mask_bytes(body, is_cut=flaw is not None)
-        return Answer(response.status_code, headers, body, flaw, self._redactor.mask)
+            # These are shown to people. An answer without a length, or whose headers break off, may be cut unseen.
+            body = self._redactor.mask_bytes(body, is_cut=True)
+        return Answer(response.status_code, headers, body, flaw, partial(self._redactor.mask, is_cut=True))
 
     def _read(self, response: requests.Response, request: Request, headers: dict[str, str]) -> tuple[bytes, str | None]:
         """The body, and what is wrong with it."""

@@ -316,7 +316,10 @@ def _mutated(seed: int, base: Any, is_stream: bool) -> Iterator[bytes]:
             ["HTTP/1.1", "HTTP/9.9 200 x", "200 OK", "", "HTTP/1.1 abc x", f"HTTP/1.1 {status} {KEY}", "\x00"]
         )
     head = "\r\n".join([line, *(f"{name}: {value}" for name, value in headers.items())]).encode("latin-1", "replace")
-    yield head[: luck.randrange(len(head))] if luck.random() < 0.03 else head + b"\r\n\r\n"
+    if luck.random() < 0.03:
+        yield head[: luck.randrange(len(head))]  # and hangs up
+        return
+    yield head + b"\r\n\r\n"
     if how < 0.15:
         yield body[: luck.randrange(len(body) + 1)]  # and hangs up
     elif how < 0.17:

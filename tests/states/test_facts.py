@@ -230,8 +230,17 @@ def test_a_pod_is_released_when_the_cloud_has_accepted_it_and_by_its_id() -> Non
 
 def test_no_pod_to_stop_is_neither_a_stop_nor_a_deletion() -> None:
     facts = running()
+    fold(facts, Intent("1", Op.STOP_POD, State.RELEASE, {"pod_id": "pod1"}))
     outcome(facts, Op.STOP_POD, "failed", reason="not_found")
     assert pod_of(facts).released_as == "absent" and pod_of(facts).spans[-1].until is None
+
+
+def test_no_twin_to_stop_says_nothing_of_the_pod_in_hand() -> None:
+    facts = running()
+    fold(facts, Intent("1", Op.STOP_POD, State.RELEASE, {"pod_id": "twin"}))
+    outcome(facts, Op.STOP_POD, "failed", reason="not_found")
+    assert pod_of(facts).released_as is None, "it computes, and nobody has told it anything"
+    assert list(facts.released_ids) == ["twin"], "which is asked again after the next survey"
 
 
 def test_a_pod_is_kept_up_only_under_a_switch_that_proved_its_orders() -> None:

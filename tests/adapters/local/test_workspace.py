@@ -9,10 +9,12 @@ import os
 import socket
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from rpd.adapters.local import notices
 from rpd.adapters.local.workspace import MANIFEST_NAME, LocalWorkspace, link_events, prepare_run_dir
 from rpd.engine.errors import UserError
 from rpd.states.job import Artifact, Job, Local, PodSpec, Run, Ssh, Staging
@@ -192,6 +194,33 @@ def test_a_webhook_has_heard_a_notice_when_it_says_so(tmp_path: Path, status: in
     thread.join()
     if caught is not None:
         assert caught.value.message == f"notify.webhook answered {status}"
+
+
+@pytest.mark.parametrize("drip", [b"X", b" "], ids=["headers", "body"])
+def test_a_webhook_that_talks_on_holds_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drip: bytes) -> None:
+    monkeypatch.setattr(notices, "WEBHOOK_SECONDS", 0.5)
+    listener = socket.create_server(("127.0.0.1", 0))
+    begin = b"HTTP/1.1 200 x\r\n" + (b"" if drip == b"X" else b"\r\n")
+    gone = threading.Event()
+
+    def talk() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(begin)
+            while not gone.wait(0.05):
+                connection.sendall(drip)
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
+    began = time.monotonic()
+    with listener, pytest.raises(UserError) if drip == b"X" else contextlib.nullcontext():
+        LocalWorkspace(tmp_path).notify(Notice("end", "r", "w", "text", None, url))
+    took = time.monotonic() - began
+    gone.set()
+    thread.join()
+    assert took < 5.0
 
 
 def test_a_webhook_that_is_not_there_is_told_of_without_its_address(tmp_path: Path) -> None:

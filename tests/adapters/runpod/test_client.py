@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -265,3 +266,20 @@ def test_a_body_without_an_end_is_not_read_on(api: Any, bench: Any) -> None:
     api.answer(200, {"id": "p", "pad": "x" * 100_000})
     with pytest.raises(Ambiguous):
         call(bench.client(api.url, body_bytes=50_000, attempts=1), Kind.CREATE)
+
+
+@pytest.mark.parametrize("status", [301, 307])
+def test_the_body_of_a_redirect_is_not_read_on(bench: Any, raw: Any, status: int) -> None:
+    sent: list[int] = []
+
+    def pour(connection: Any) -> None:
+        connection.sendall(b"HTTP/1.1 %d x\r\nLocation: https://sign-in.example/\r\n\r\n" % status)
+        with contextlib.suppress(OSError):
+            for _ in range(30):
+                connection.sendall(b" " * 1_000_000)
+                sent.append(1)
+
+    with pytest.raises(Unavailable) as caught:
+        call(bench.client(raw(pour).url, body_bytes=50_000, attempts=1), Kind.READ)
+    assert caught.value.reason == Fault.REDIRECTED
+    assert len(sent) < 20, "what the system holds, and no more"

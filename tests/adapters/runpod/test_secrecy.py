@@ -125,6 +125,25 @@ def test_the_key_in_a_body_that_ends_in_it(bench: Any, raw: Any, canary: str, ke
     _assert_no_piece(everything(caught.value), canary)
 
 
+@pytest.mark.parametrize("kept", [9, 20, 38])
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"\r\n\r\nseen: ", id="no-length"),
+        pytest.param(b"\r\nContent-Length: x\r\n\r\nseen: ", id="no-number"),
+        pytest.param(b"\r\nx-request-id: ", id="in-a-header"),
+    ],
+)
+def test_the_key_in_an_answer_that_breaks_off_unseen(
+    bench: Any, raw: Any, canary: str, caplog: Any, head: bytes, kept: int
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = raw(lambda connection: connection.sendall(b"HTTP/1.1 502 Bad" + head + canary[:kept].encode()))
+    with pytest.raises(RpdError) as caught:
+        bench.client(server.url, attempts=1).get("/v2/pods", keep)
+    _assert_no_piece(everything(caught.value) + caplog.text, canary)
+
+
 def test_other_secrets_are_masked_as_well(api: Any, bench: Any) -> None:
     secret = "wJalrXUtnFEMI/K7MDENG+bPx"
     api.refuse(422, f"{'x' * 480} {secret}")

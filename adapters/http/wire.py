@@ -11,8 +11,10 @@ import math
 import socket
 import time
 from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
+from requests import Response, Session
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -75,6 +77,21 @@ class Wire(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+class Straight(Session):
+    """A requests session for one attempt at a time over one wire: no redirect, no cookie. Read bodies with `stream`
+    and a bound; a watch that was not told to begin ends an attempt at once."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self.wire = Wire(watch)
+        self.mount("https://", self.wire)
+        self.mount("http://", self.wire)
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def get_redirect_target(self, resp: Response) -> None:
+        """None: requests reads the whole body of a redirect, whatever its length, also where it may not follow."""
 
 
 def _watched_pools(watch: Watch) -> dict[str, Any]:
