@@ -166,7 +166,7 @@ def summary(journal: Path, known: Entry | None = None) -> Entry:
 
 def _summary(journal: Path, reading: Reading, data: bytes, identity: tuple[int, int, int]) -> Entry:
     snapshot = fold(reading.records)
-    opened, closed = snapshot.opened, snapshot.closed
+    opened, closed = reading.opened, snapshot.closed  # a run begins with record 0, whatever a later one says
     if opened is None:
         cloud = salvage_cloud(data)
         return Entry(str(journal), journal.stem, cloud=cloud, problem=_problem(reading) or "damaged", identity=identity)

@@ -12,7 +12,7 @@ import msgspec
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.inspection import Inspection, facts_of
-from rpd.journal.errors import JournalError, JournalStrange
+from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
 from rpd.journal.paths import original
@@ -115,7 +115,7 @@ def understood(entry: Entry) -> Entry:
         return entry
     try:
         facts_of(read(Path(entry.journal)))
-    except JournalStrange:
+    except JournalError:
         return msgspec.structs.replace(entry, problem="strange")
     return entry
 

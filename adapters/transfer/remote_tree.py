@@ -70,7 +70,8 @@ _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](?:\./)?(.*)", re.DOTALL)
 def list_tree(connection: Connection, path: str) -> Listing:
     """Read what is at `path`: a folder with all it holds, a single file, or nothing.
 
-    Raises Refused (`path_refused`) when the folder cannot be entered, and what the connection raises.
+    Raises Refused (`path_refused`) when the folder cannot be entered, Unavailable (`unreadable`) for a listing that
+    makes no sense, and what the connection raises.
     """
     bare = path.rstrip("/") or "/"
     parent, name = posixpath.split(bare)
@@ -92,6 +93,8 @@ def list_tree(connection: Connection, path: str) -> Listing:
     if reading.kind != "folder":
         return Listing("missing", bare)
     found = tuple(each for each in entries if each.path)
+    if len({each.path for each in found}) < len(found):
+        raise Unavailable(f"the pod's listing of {path} names a path twice", reason=Fault.UNREADABLE)
     return Listing("folder", bare, found, complaint, tuple(reading.unfit))
 
 

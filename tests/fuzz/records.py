@@ -370,7 +370,7 @@ class _Impatient(FakeControl):
     def wait(self, seconds: float) -> None:
         self.waits += 1
         if self.waits > WAITS_MAX:
-            raise LeaveNow(130)
+            raise LeaveNow("a person had enough", 130)
         super().wait(min(seconds, 3600.0))
 
 

@@ -102,6 +102,25 @@ def test_what_a_damaged_journal_may_owe_is_named(rpd: Person) -> None:
     assert rpd("gc", "--yes").stdout.count("failed: its cloud cannot be reached") == 1
 
 
+def test_a_journal_that_does_not_begin_with_its_run_ends_no_gc(rpd: Person) -> None:
+    """The chain holds; who a later record says it is does not count."""
+    rows = unfinished()
+    path = rpd.keep(rows)
+    rpd("runs")
+    path.write_bytes(sealed([{**row, "run": path.stem} for row in (rows[1], rows[0], *rows[2:])]))
+    done = rpd("gc", "--yes")
+    assert done.code == 0, done
+    assert [pod.status for pod in rpd.account.pods.values()] == ["EXITED"]
+
+
+def test_the_log_of_a_run_may_have_a_name_too_long_for_any_file(rpd: Person) -> None:
+    rows = life("success")
+    path = rpd.keep(rows)
+    rows[0]["data"]["run_dir"] = "/" + "y" * 3000
+    path.write_bytes(sealed([{**row, "run": path.stem} for row in rows]))
+    assert rpd("logs").code == 0, "as for one that is not there"
+
+
 def test_what_was_known_of_a_damaged_journal_is_enough_to_stop_its_pod(rpd: Person) -> None:
     path = rpd.keep(unfinished())
     rpd("runs")

@@ -415,6 +415,12 @@ def test_what_is_no_listing_is_none(text: bytes) -> None:
     assert fails(lambda: list_tree(Link(Said([text])), "/out")).reason == Fault.UNREADABLE  # type: ignore[arg-type]
 
 
+def test_a_listing_that_names_a_path_twice_is_none() -> None:
+    """As a file and as a link: what is at one of them could pass for the other."""
+    twice = listing(b"f 644 5 1.5 a", b"l 777 1 1.5 a")
+    assert fails(lambda: list_tree(Link(twice), "/out")).reason == Fault.UNREADABLE  # type: ignore[arg-type]
+
+
 def test_names_without_numbers_are_a_folder_that_changed() -> None:
     text = b"folder\0plain\0./a\0./b\0\x0081a4 1 5\n\0end\0"
     assert fails(lambda: list_tree(Link(Said([text])), "/out")).reason == Fault.VERIFY_FAILED  # type: ignore[arg-type]
