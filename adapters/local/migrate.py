@@ -134,7 +134,7 @@ def _below(fields: dict[str, tuple[Any, Any]], name: str) -> dict[str, tuple[Any
 def _version(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: list[str]) -> None:
     if "schema_version" not in fields:
         return
-    value = fields["schema_version"][1]
+    value = _scalar(fields["schema_version"][1], "schema_version")
     if value.value == "2":
         return
     if value.value != "1":
@@ -149,11 +149,18 @@ def _datacenter(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit]
         return
     if "datacenters" in pod:
         raise UserError("pod has both datacenter_id and datacenters; remove one")
-    key, value = pod["datacenter_id"]
+    key, value = pod["datacenter_id"][0], _scalar(pod["datacenter_id"][1], "pod.datacenter_id")
     begin, end = _span(value, text)
     edits.append((key.start_mark.index, key.end_mark.index, "datacenters"))
     edits.append((begin, end, ("" if begin < end else " ") + _listed(value, text[begin:end])))
     told.append("pod.datacenter_id is the list pod.datacenters")
+
+
+def _scalar(node: Any, name: str) -> Any:
+    """The node, which must be one value. Raises UserError."""
+    if not isinstance(node.value, str):
+        raise UserError(f"line {node.start_mark.line + 1}: {name} must be one value")
+    return node
 
 
 def _listed(value: Any, written: str) -> str:

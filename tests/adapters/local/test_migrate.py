@@ -54,12 +54,19 @@ def test_every_layout_keeps_its_meaning(text: str, wanted: dict[str, Any]) -> No
         "stop:\n  on_success: &k keep\n  on_failure: *k\n",
         "pod: {image: x, spot: &t true}\nvars: *t\n",
         "pod:\n  datacenter_id:\n    - A\n  image: x\n",
+        "pod: {datacenter_id: {run_dir}, image: x}\n",
+        "pod: {datacenter_id: {{a}: b}, image: x}\n",
         "stop: {on_success, on_failure: keep}\n",
     ],
 )
 def test_what_cannot_be_changed_by_itself_is_said(text: str) -> None:
     with pytest.raises(UserError):
         migrated(f"schema_version: 1\n{text}", "job.yaml")
+
+
+def test_a_version_that_is_no_number_is_said_in_words() -> None:
+    with pytest.raises(UserError, match="line 1: schema_version must be one value"):
+        migrated("schema_version: [2]\npod: {image: x}\n", "job.yaml")
 
 
 @pytest.mark.parametrize(
