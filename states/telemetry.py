@@ -32,7 +32,8 @@ def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
 def decide_idle(facts: Facts, now: Stamp) -> Decision | None:
     """End a job whose GPUs have been idle for as long as the config allows; ask for the samples when that is due."""
     minutes, telemetry = facts.job.budget.idle_minutes, facts.job.telemetry
-    if minutes is None or not telemetry.enabled or facts.tried(Op.WATCH_JOB).failures:
+    # After an outage the job may have ended long ago, and then its GPUs are idle for a good reason.
+    if minutes is None or not telemetry.enabled or not facts.tried(Op.WATCH_JOB).is_answered:
         return None
     samples = facts.tried(Op.READ_SAMPLES)
     looked, idle = samples.at, facts.idle_seconds if samples.is_answered else None

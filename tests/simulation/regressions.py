@@ -192,4 +192,13 @@ REGRESSIONS = (
         '"seed":1055}',
         "checkpoint-counts-by-its-outcome",
     ),
+    Regression(
+        "a job that ended during an outage was idle",
+        "This machine was offline for eight minutes, the job ended well meanwhile, and the GPUs that had nothing to do "
+        "any more made the run fail as idle.",
+        "GPUs are idle only while the last look at the job says that it runs.",
+        '{"life":"GPUs that are not idle for long","strikes":[{"fault":"this machine is offline","state":"monitor",'
+        '"amount":480.0}],"seed":22574}',
+        "idle-after-its-end",
+    ),
 )

@@ -183,7 +183,9 @@ def test_the_size_of_a_growing_log_is_not_written_down_at_every_look(phase: str,
 
 
 def idle(**telemetry: Any) -> Facts:
-    return running(budget={"cost_cap_usd": 1000.0, "idle_minutes": 10}, telemetry=telemetry)
+    facts = running(budget={"cost_cap_usd": 1000.0, "idle_minutes": 10}, telemetry=telemetry)
+    seen(facts, Op.WATCH_JOB, at=100.0, claim=facts.claim)
+    return facts
 
 
 def test_gpus_that_do_nothing_for_as_long_as_the_config_allows_end_the_run() -> None:
@@ -201,6 +203,21 @@ def test_what_was_idle_once_does_not_count_when_the_samples_cannot_be_read_or_th
     assert not isinstance(telemetry.decide_idle(facts, stamp(111.0)), Fire)
     seen(facts, Op.READ_SAMPLES, at=110.0, error="gone", reason="link_lost")
     assert not isinstance(telemetry.decide_idle(facts, stamp(111.0)), Fire)
+
+
+@pytest.mark.parametrize("missed", ["not looked at yet", "offline since", "offline meanwhile"])
+def test_gpus_of_a_job_that_may_have_ended_are_not_idle(missed: str) -> None:
+    facts = running(budget={"cost_cap_usd": 1000.0, "idle_minutes": 10}) if missed.startswith("not") else idle()
+    if missed.startswith("offline"):
+        seen(facts, Op.WATCH_JOB, at=105.0, error="no route", reason="ssh_unreachable")
+        seen(facts, Op.READ_POD, at=106.0, error="no route", reason="not_sent")
+    if missed == "offline meanwhile":
+        seen(facts, Op.READ_POD, at=900.0, pod=facts.pod.seen if facts.pod else None)
+        assert facts.tried(Op.WATCH_JOB).failures == 0, "it is forgiven, and the job still was not seen"
+    seen(facts, Op.READ_SAMPLES, at=901.0, idle_seconds=700.0)
+    assert telemetry.decide_idle(facts, stamp(902.0)) is None
+    seen(facts, Op.WATCH_JOB, at=903.0, claim=facts.claim)
+    assert isinstance(telemetry.decide_idle(facts, stamp(904.0)), Fire), "it runs, and its GPUs do nothing"
 
 
 @pytest.mark.parametrize(("interval", "due"), [(10, 30.0), (50, 50.0)])
