@@ -22,6 +22,7 @@ from rpd.adapters.local.spec_checks import (
     check_env_names,
     check_leaks,
     check_project_root,
+    check_run_names,
     check_secret_names,
     checks_of,
     shared_places,
@@ -206,6 +207,7 @@ def _problems(
     for path, message in [
         *_in_words_of(hidden, data, check_between),
         *check_leaks(data, secrets),
+        *check_run_names(data, source.data, secrets),
         *check_secret_names(data, variables, secrets),
     ]:
         if path not in told:

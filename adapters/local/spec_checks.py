@@ -66,6 +66,17 @@ def check_leaks(value: Any, secrets: Mapping[str, str], path: Path = ()) -> Iter
             yield path, f"holds {found}; a job file is copied into the journal: pass it as a variable, --var NAME"
 
 
+def check_run_names(
+    data: Mapping[str, Any], written: Mapping[Any, Any], secrets: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Secrets that were put into what a run is called by (`written` is the file before): a label made of one
+    is none that a mask finds."""
+    for name in ("name", "run_id_prefix"):
+        value = data.get(name)
+        if mask(value, secrets) != value and mask(written.get(name), secrets) == written.get(name):
+            yield (name,), "holds a secret of the environment; the run, its pod and its folders are named after it"
+
+
 def check_secret_names(
     data: Mapping[str, Any], given: Mapping[str, str], secrets: Mapping[str, str]
 ) -> Iterator[Finding]:

@@ -343,6 +343,14 @@ def test_a_secret_in_a_field_that_it_does_not_fit_is_not_shown(tmp_path: Path, o
     assert "correct" not in line and "4f9a1c" not in line
 
 
+@pytest.mark.parametrize("field", ["name: 'x {token}'", "name: j\nrun_id_prefix: '{token}'"])
+def test_no_run_is_called_by_a_secret(tmp_path: Path, field: str) -> None:
+    """Its label is lower case, so that no mask finds the secret in a path or in the name of the pod."""
+    environ, variables = {"HF_TOKEN": "Correct-Horse-4f9a1c"}, {"token": "Correct-Horse-4f9a1c"}
+    (line,) = problems(tmp_path, SMALL.replace("name: demo", field), environ=environ, variables=variables)
+    assert "holds a secret of the environment; the run, its pod" in line and "orrect" not in line
+
+
 def test_a_value_of_the_file_that_is_a_secret_elsewhere_is_judged_as_it_is(tmp_path: Path) -> None:
     text = SMALL + "storage: {mode: ephemeral}\nlifecycle: {on_failure: preserve}\n"
     loaded = load(tmp_path, text, environ={"A_KEY": "ephemeral", "B_TOKEN": "preserve"})
