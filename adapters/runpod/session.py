@@ -103,8 +103,9 @@ class Session:
         headers = {name.lower(): value for name, value in response.headers.items()}
         body, flaw = self._read(response, request, headers)
         if response.status_code >= 300 or request.quiet is not None:
-            # These are shown to people. An answer without a length, or whose headers break off, may be cut unseen.
-            body = self._redactor.mask_bytes(body, is_cut=True)
+            # These are shown to people.
+            body = self._redactor.mask_bytes(body)
+        # An answer without a length, or whose headers break off, may be cut unseen.
         return Answer(response.status_code, headers, body, flaw, partial(self._redactor.mask, is_cut=True))
 
     def _read(self, response: requests.Response, request: Request, headers: dict[str, str]) -> tuple[bytes, str | None]:
