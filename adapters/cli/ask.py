@@ -10,7 +10,7 @@ from typing import Any
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.resume import take_over
-from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.cli.runs import find_journal, unfinished
 from rpd.adapters.cli.unrecorded import end_unrecorded, unwritable, words
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import leave_request, request_file
@@ -34,7 +34,7 @@ LOOK_SECONDS = 0.1
 
 def ask_run(run: str | None, what: str, detail: dict[str, Any], *, as_json: bool) -> int:
     """End a run. Exit code 0 when nothing computes any more, 8 when something still may."""
-    path = find_journal(run, only_unfinished=run is None, to_act=True)
+    path = find_journal(run, only=unfinished, ends=True, to_act=True)
     if fold(read(path).records).closed is not None:
         output.note([f"run {path.stem} is over already"])
         return report_run(path, as_json=as_json)

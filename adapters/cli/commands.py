@@ -43,6 +43,9 @@ Run = Annotated[
     Optional[str],  # noqa: UP045 - typer reads the annotation at run time
     typer.Argument(metavar="[RUN]", help="Path, run id, unique prefix, or workflow name.", autocompletion=_run_names),
 ]
+Yes = Annotated[
+    bool, typer.Option("--yes", help="Delete also results that nobody has collected, unasked. Needed off a terminal.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Vars = Annotated[
@@ -304,7 +307,7 @@ def cancel(run: Run = None, json: Json = False) -> int:
 def release(
     run: Run = None,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the pod; its volume stays and costs storage.")] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete the pod and its volume, results or not.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the pod and its volume.")] = False,
     keep_until: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--keep-until", metavar="T", help="End it, and keep its pod up for 45m, 2h, or to a UTC time."),
@@ -317,13 +320,14 @@ def release(
         Optional[str],  # noqa: UP045
         typer.Option("--state-file", metavar="FILE", help="The run that the config's state_file names."),
     ] = None,
+    yes: Yes = False,
     json: Json = False,
 ) -> int:
     """Give the pod of a run back, also one that a finished run left stopped."""
     from rpd.adapters.cli.release import How, release_run
 
     how = How.told(stop=stop, delete=delete, keep_until=keep_until, mode=mode)
-    return release_run(run, how, state_file=state_file, as_json=json)
+    return release_run(run, how, state_file=state_file, yes=yes, as_json=json)
 
 
 @app.command("estimate")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.asking import DECLINED, answer
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.lineage import find_paused
@@ -15,9 +16,6 @@ from rpd.engine.errors import UserError
 from rpd.states import cost
 from rpd.states.reuse import drift, stopped_usd_per_hour
 from rpd.states.world import Paused
-
-DECLINED = 3
-"""Exit code of a person's no."""
 
 
 def pause_options(loaded: LoadedJob, access: Access, home: Path, *, fresh: bool) -> dict[str, Any]:
@@ -50,9 +48,9 @@ def _ask(paused: Paused, differences: tuple[str, ...]) -> str:
             reason="drift",
         )
     output.note([one_line(line) for line in (head, *(f"  {line}" for line in differences))])
-    output.prompt("replace it, keep it (use it all the same), or cancel? [replace/keep/cancel] ")
-    answer = sys.stdin.readline().strip().lower()
+    question = "replace it, keep it (use it all the same), or cancel? [replace/keep/cancel] "
+    word = answer(question, undone="nothing was done").lower()
     words = {"r": "replace", "replace": "replace", "k": "keep", "keep": "keep"}
-    if answer not in words:
+    if word not in words:
         raise UserError("nothing was done", exit_code=DECLINED, reason="declined")
-    return words[answer]
+    return words[word]

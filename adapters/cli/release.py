@@ -12,14 +12,15 @@ import msgspec
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.ask import end_run, report_run
-from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.cli.losses import require_word
+from rpd.adapters.cli.runs import find_journal, owing
 from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.local.person import expanded
-from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.report.inspection import Inspection, facts_of
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.reader import read
@@ -69,15 +70,19 @@ def moment(text: str, now: float) -> float:
     return until
 
 
-def release_run(run: str | None, how: How, *, state_file: str | None, as_json: bool) -> int:
+def release_run(run: str | None, how: How, *, state_file: str | None, as_json: bool, yes: bool = False) -> int:
     """Exit code 0 when nothing of the run computes any more against anybody's will (and, with "delete", nothing is
-    stored)."""
+    stored). Results that nobody has collected are deleted only where a person says so once more, or with `yes`."""
     if run is not None and state_file is not None:
         raise UserError("name the run, or its --state-file")
-    path = find_journal(run if state_file is None else str(Path(expanded(state_file)).absolute()), to_act=True)
+    name = run if state_file is None else str(Path(expanded(state_file)).absolute())
+    path = find_journal(name, only=owing, ends=True, to_act=True)
     if how.word == "preserve" and how.until is None:
         return report_run(path, as_json=as_json)
-    if fold(read(path).records).closed is None:
+    reading = read(path)
+    if how.word == "delete" and reading.verified:
+        require_word(facts_of(reading), f"rpd release {path.stem} --delete", yes=yes)
+    if fold(reading.records).closed is None:
         return end_run(path, Request("release", "rpd release", how.detail), as_json=as_json)
     if how.word == "preserve":
         raise UserError(

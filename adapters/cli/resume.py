@@ -7,7 +7,7 @@ from pathlib import Path
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.driving import drive_journal
-from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.cli.runs import find_journal, unfinished
 from rpd.adapters.cli.unrecorded import afterwards, unwritable
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.gate import recorded_access
@@ -22,7 +22,7 @@ from rpd.journal.replay import fold
 
 def resume_run(run: str | None, *, as_json: bool) -> int:
     """Drive an unfinished run to its end; a finished one is only reported."""
-    journal = find_journal(run, only_unfinished=True, to_act=True)
+    journal = find_journal(run, only=unfinished, to_act=True)
     reading = read(journal)
     closed = fold(reading.records).closed if reading.damage is None else None
     if closed is not None:

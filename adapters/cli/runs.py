@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from rpd.adapters.cli import output
@@ -10,13 +11,21 @@ from rpd.adapters.local.dirs import label_of, state_home
 from rpd.adapters.local.gate import journal_at, own_journal
 from rpd.engine.errors import UserError
 from rpd.journal.index import Entry, Index
+from rpd.states.names import State
 
 
-def find_journal(run: str | None, *, only_unfinished: bool = False, to_act: bool = False) -> Path:
+def find_journal(
+    run: str | None,
+    *,
+    only: Callable[[Entry], bool] | None = None,
+    ends: bool = False,
+    to_act: bool = False,
+) -> Path:
     """The canonical journal of a path, a run id, a unique prefix, or a workflow (its newest run).
 
-    Without a name: the only unfinished run where `only_unfinished`, else the newest. Raises UserError (exit code 2)
-    when that is not one run; with `to_act`, JournalNotOurs when it is not one of this state home.
+    Without a name: the one run that is meant by `only`, else the newest. A command that `ends` a run takes a workflow's
+    name likewise: never one of several. Raises UserError (exit code 2) when that is not one run; with `to_act`,
+    JournalNotOurs when it is not one of this state home.
     """
     home = state_home()
     if run is not None and (os.sep in run or Path(run).exists()):
@@ -26,19 +35,25 @@ def find_journal(run: str | None, *, only_unfinished: bool = False, to_act: bool
     if run is not None:
         found = index.find(run) or index.find(label_of(run))  # a long name was cut when its run was named
         note_strays(index)
-        return Path(_pick(found, run).journal)
+        return Path(_pick(found, run, only if ends else None).journal)
     entries = index.entries()
     note_strays(index)
-    if only_unfinished:
-        entries = [entry for entry in entries if entry.outcome is None]
-        if not entries:
-            raise UserError("there is no unfinished run", hint="rpd inspect   shows the newest run")
-        if len(entries) > 1:
-            names = "\n         ".join(f"{entry.run_id}  ({entry.state})" for entry in entries)
-            raise UserError(f"{len(entries)} runs are unfinished; name one:\n         {names}")
     if not entries:
         raise UserError(f"there are no runs in {home}", hint="rpd run FILE")
-    return Path(entries[0].journal)
+    meant = _only_one(entries, only)
+    if meant is None and only is unfinished:
+        raise UserError("there is no unfinished run", hint="rpd inspect   shows the newest run")
+    return Path((meant or entries[0]).journal)
+
+
+def unfinished(entry: Entry) -> bool:
+    """The run is not over."""
+    return entry.outcome is None
+
+
+def owing(entry: Entry) -> bool:
+    """The run is not over, or keeps something that costs money."""
+    return entry.is_open
 
 
 def note_strays(index: Index) -> None:
@@ -48,7 +63,23 @@ def note_strays(index: Index) -> None:
         output.note([f"warning: {shown} is no journal of ours and is passed over: its name is no UTF-8 text"])
 
 
-def _pick(found: list[Entry], name: str) -> Entry:
+def _only_one(entries: list[Entry], only: Callable[[Entry], bool] | None) -> Entry | None:
+    """The one that is meant, None where none is. Raises UserError where several are: nobody guesses which."""
+    meant = [entry for entry in entries if only is not None and only(entry)]
+    if len(meant) > 1:
+        names = "\n         ".join(f"{entry.run_id}  ({_standing(entry)})" for entry in meant)
+        what = "are unfinished" if all(map(unfinished, meant)) else "are unfinished or keep a disk"
+        raise UserError(f"{len(meant)} runs {what}; name one:\n         {names}", reason="several_runs")
+    return meant[0] if meant else None
+
+
+def _standing(entry: Entry) -> str:
+    if entry.outcome is not None:
+        return f"{entry.outcome}; keeps a disk"
+    return entry.state or State.VALIDATE
+
+
+def _pick(found: list[Entry], name: str, only: Callable[[Entry], bool] | None) -> Entry:
     if not found:
         raise UserError(f"no run is named {name!r}", hint="rpd inspect   shows the newest run")
     exact = [entry for entry in found if entry.run_id == name]
@@ -56,7 +87,7 @@ def _pick(found: list[Entry], name: str) -> Entry:
     if exact:
         return exact[0]
     if workflow:
-        return workflow[0]
+        return _only_one(workflow, only) or workflow[0]
     if len(found) > 1:
         names = "\n         ".join(entry.run_id for entry in found[:10])
         raise UserError(f"{name!r} could be any of these:\n         {names}")

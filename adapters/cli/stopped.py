@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from rpd.adapters.cli.losses import losses
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.report.inspection import facts_of
 from rpd.adapters.report.words import duration, money
@@ -28,7 +29,7 @@ IDLE_SECONDS = 30 * 86400.0
 
 class Stopped(msgspec.Struct):
     """One pod that a run keeps stopped. Money in USD; `age_seconds` since the run was last written to. Of a run that is
-    not over the results are still to be collected, and one that `holds_results` has some that could not be fetched:
+    not over the results are still to be collected, and one that `holds_results` has some that nobody has collected:
     nobody deletes it, unless a person names it."""
 
     run_id: str
@@ -73,12 +74,11 @@ def stopped_rows(entries: Sequence[Entry]) -> list[Stopped]:
 
 
 def _holds_results(entry: Entry) -> bool:
-    """Whether something required is only there, which no further try would have brought here."""
+    """Whether something of the run is only there."""
     try:
-        facts = facts_of(read(Path(entry.journal)))
+        return bool(losses(facts_of(read(Path(entry.journal)))))
     except JournalError:
         return True
-    return facts.results_wait and not facts.is_worth_fetching
 
 
 def release_stopped(row: Stopped, patience: Patience) -> None:

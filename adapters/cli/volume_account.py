@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from rpd.adapters.cli import output
 from rpd.adapters.local.clouds import chosen_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
@@ -25,8 +23,6 @@ from rpd.states import cost
 from rpd.states.exits import Exit
 from rpd.states.faults import Fault
 
-DECLINED = 3
-"""Exit code of a person's no."""
 STANDARD = "STANDARD"
 
 _HINTS: dict[str, str] = {str(fault): hint for fault, hint in HINTS.items()}
@@ -150,17 +146,6 @@ def as_user_error(error: RpdError) -> UserError:
         code = Exit.USAGE if isinstance(error, Refused) else Exit.INTERNAL
     later = "the same command again, later" if code == Exit.NO_CAPACITY else ""
     return UserError(error.message, exit_code=code, reason=reason, hint=error.hint or _HINTS.get(reason, later))
-
-
-def ask(question: str, wanted: tuple[str, ...], *, yes: bool, hint: str, undone: str) -> None:
-    """Go on only with `--yes`, or when one of these words is typed on a terminal. Raises UserError."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UserError(f"{undone}: there is no terminal to ask on, and no --yes", reason="needs_yes", hint=hint)
-    output.prompt(question)
-    if sys.stdin.readline().strip() not in [word.strip() for word in wanted]:
-        raise UserError(undone, exit_code=DECLINED, reason="declined")
 
 
 def told_of(volume: Volume) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.asking import ask
 from rpd.adapters.cli.volume_account import (
     Row,
     VolumeAccount,
     as_user_error,
-    ask,
     monthly,
     mount_lines,
     one_line_kept,

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import msgspec
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.asking import ask
 from rpd.adapters.cli.volume_account import (
     STANDARD,
     Row,
     VolumeAccount,
     as_user_error,
-    ask,
     monthly,
     one_line_kept,
     told,

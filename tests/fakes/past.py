@@ -153,3 +153,38 @@ def given_back(journal: Journal, pod_id: str, *, kept: bool) -> None:
     journal.append(Transition("released", "release", "report", debts=debts))
     journal.append(Transition("reported", "report", "done"))
     journal.append(Closed("refused", "hosts_never_booted", 6, 0.01))
+
+
+def parked_with_results(journal: Journal, pod_id: str) -> None:
+    """The run rented this pod and launched its job there; what that left was never collected, and waits in the pod,
+    which is stopped."""
+    launched(journal, pod_id, "launch")
+    claim = {"phase": "running", "launch": 1}
+    journal.append(Intent("0002-launch_job", "launch_job", "launch", {}))
+    journal.append(Outcome("0002-launch_job", "launch_job", "ok", data={"claim": claim}))
+    journal.append(Transition("job_started", "launch", "monitor"))
+    journal.append(Transition("cancel", "monitor", "collect", reason="interrupted"))
+    journal.append(Transition("collect_failed", "collect", "release"))
+    journal.append(Intent("0003-stop_pod", "stop_pod", "release", {"pod_id": pod_id}))
+    journal.append(Outcome("0003-stop_pod", "stop_pod", "ok", data={"pod_id": pod_id}))
+    debts = (
+        DebtChange(pod_name(journal), "compute", "close", proof="seen three times"),
+        DebtChange(pod_name(journal), "storage", "open", usd_per_hour=0.0028),
+    )
+    journal.append(Transition("parked", "release", "collect", debts=debts))
+    journal.append(Left("stopped with results to collect", 75))
+
+
+def collected(journal: Journal) -> None:
+    """What a parked run has left was fetched, and the run is over; its pod is stopped still."""
+    journal.append(Intent("0004-fetch_log", "fetch_log", "collect", {}))
+    journal.append(Outcome("0004-fetch_log", "fetch_log", "ok", data={"bytes": 1}))
+    renounced(journal)
+
+
+def renounced(journal: Journal) -> None:
+    """Somebody ended a parked run: nobody waits for what is in its pod."""
+    journal.append(Transition("collected", "collect", "release", reason="cancelled"))
+    journal.append(Transition("released", "release", "report"))
+    journal.append(Transition("reported", "report", "done"))
+    journal.append(Closed("cancelled", "cancelled", 130, 0.01))

@@ -271,5 +271,5 @@ def test_a_link_out_of_a_result_ends_the_run_and_no_resume_pays_for_it(stage: St
     spared = stage.rpd("gc", "--yes", "--stopped")
     assert "holds results that could not be fetched" in spared.stdout, spared.stdout
     stage.judge("EXITED", starts=1)
-    assert stage.rpd("release", stage.run_id, "--delete").returncode == 0
+    assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
     stage.judge("TERMINATED", starts=1)

@@ -66,11 +66,14 @@ def test_cancel_before_the_launch_leaves_nothing(stage: Stage, dead: bool) -> No
 @alive_or_dead
 @pytest.mark.parametrize(
     ("options", "status"),
-    [((), "EXITED"), (("--delete",), "TERMINATED")],
+    [((), "EXITED"), (("--delete", "--yes"), "TERMINATED")],
     ids=["stop", "delete"],
 )
 def test_release_of_a_running_job(stage: Stage, dead: bool, options: tuple[str, ...], status: str) -> None:
     live = in_the_run(stage, dead=dead)
+    unasked = stage.rpd("release", "--delete")
+    assert (unasked.returncode, "collected by nobody" in unasked.stderr) == (2, True), unasked.stderr
+    assert stage.live_pod()["status"] == "RUNNING"
     done = stage.rpd("release", *options)
     assert done.returncode == 0, done.stderr
     if not dead:
@@ -183,7 +186,7 @@ def asked_while_frozen(stage: Stage, *words: str) -> tuple[Live, Live]:
     ("words", "then", "code", "status"),
     [
         (("cancel",), ("resume",), 0, "TERMINATED"),
-        (("release", "--delete"), ("gc", "--yes"), 8, "RUNNING"),
+        (("release", "--delete", "--yes"), ("gc", "--yes"), 8, "RUNNING"),
     ],
     ids=["cancel-resume", "release-gc"],
 )

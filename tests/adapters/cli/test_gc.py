@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rpd.adapters.cli import gc, planning, release, resume, stopped
+from rpd.adapters.cli import gc, planning, release, resume
 from rpd.adapters.cli.cleanup import Wanted
 from rpd.adapters.local.signals import LeaveNow
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalNotOurs
 from rpd.journal.paths import emergency_path
 from rpd.journal.records import DebtChange, HandedOver, Left
+from rpd.journal.store import Journal
 from tests.adapters.cli.desk import FIRST, SECOND, Desk, breaks, names
 from tests.fakes import past
 
@@ -388,17 +389,18 @@ def test_one_of_a_run_that_is_not_over_is_not_deleted_with_the_rest(desk: Desk) 
     assert (desk.status(pod.id), done["stopped"][0]["is_over"]) == ("EXITED", False)
 
 
-@pytest.mark.parametrize("waits", [True, False])
-@pytest.mark.parametrize("is_worth", [True, False])
-def test_only_what_no_further_try_brings_here_is_left_there(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, waits: bool, is_worth: bool
+@pytest.mark.parametrize(("ending", "is_left"), [(past.renounced, True), (past.collected, False)])
+def test_what_nobody_has_collected_is_not_deleted_with_the_rest(
+    desk: Desk, ending: Callable[[Journal], None], is_left: bool
 ) -> None:
-    _, pod = desk.over(kept=True)
-    facts = types.SimpleNamespace(results_wait=waits, is_worth_fetching=is_worth)
-    monkeypatch.setattr(stopped, "facts_of", lambda _reading: facts)
-    is_left = waits and not is_worth
+    """Somebody ended the run without its results, and has not said that they may go."""
+    with desk.open() as journal:
+        pod = desk.rent(past.pod_name(journal), journal.run_id)
+        past.parked_with_results(journal, pod.id)
+        ending(journal)
+    desk.cloud().stop(pod.id)
     done = desk.gc(stopped=True)
-    assert desk.status(pod) == ("EXITED" if is_left else "TERMINATED")
+    assert desk.status(pod.id) == ("EXITED" if is_left else "TERMINATED")
     assert done["stopped"][0]["holds_results"] is is_left
 
 

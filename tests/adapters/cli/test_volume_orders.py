@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
-from rpd.adapters.cli import output, volume_account, volume_changes, volume_create
+from rpd.adapters.cli import asking, output, volume_account, volume_changes, volume_create
 from rpd.adapters.cli.volume_create import Wanted, create_volume
 from rpd.adapters.local import volume_claim
 from rpd.adapters.local.patience import Patience
@@ -355,7 +355,7 @@ def test_without_a_terminal_or_yes_nothing_is_deleted(stand: Stand, monkeypatch:
     refused(2, "needs_yes", lambda: stand.delete("data", yes=False))
     for typed, is_gone in (("datas\n", False), ("y\n", False), ("data\n", True)):
         monkeypatch.setattr(
-            volume_account, "sys", types.SimpleNamespace(
+            asking, "sys", types.SimpleNamespace(
                 stdin=types.SimpleNamespace(isatty=lambda: True, readline=lambda typed=typed: typed)
             )
         )  # fmt: skip
@@ -375,7 +375,7 @@ def test_a_pod_that_came_while_the_name_was_typed_keeps_it(stand: Stand, monkeyp
         return "data\n"
 
     stdin = types.SimpleNamespace(isatty=lambda: True, readline=typed)
-    monkeypatch.setattr(volume_account, "sys", types.SimpleNamespace(stdin=stdin))
+    monkeypatch.setattr(asking, "sys", types.SimpleNamespace(stdin=stdin))
     monkeypatch.setattr(output, "prompt", lambda _text: None)
     calls: list[str] = []
     monkeypatch.setattr(stand.cloud, "delete_volume", calls.append)
