@@ -8,7 +8,7 @@ from pathlib import Path
 from rpd.journal import tolerant
 from rpd.journal.codec import LINE_BYTES_MAX, LineError, decode_line
 from rpd.journal.disk import Disk, OsDisk
-from rpd.journal.errors import JournalMissing, JournalNotOurs
+from rpd.journal.errors import JournalError, JournalMissing, JournalNotOurs
 from rpd.journal.folder import status_at
 from rpd.journal.reader import unreadable
 from rpd.journal.records import Opened, Record
@@ -63,6 +63,21 @@ def canonical(path: Path, *, disk: Disk | None = None, home: Path | None = None)
             return _home_of(disk, path, head, home)
         path = path.parent / target
     raise JournalNotOurs(f"{path} points to a pointer that points to a pointer")
+
+
+def leads_to_journal(path: Path, *, disk: Disk | None = None) -> bool:
+    """Whether `path` is a journal, a pointer to one, or a folder with an `events.jsonl`. What cannot be read is none.
+    A journal in ruins counts where its name or its folder says what it is."""
+    disk = disk or OsDisk()
+    try:
+        file = _file_of(disk, disk.real(path))
+        if file.suffix == _SUFFIX:
+            return True
+        head = _head(disk, file)
+    except (JournalError, OSError):
+        return False
+    first = _first_record(head)
+    return _pointer(head) is not None or (first is not None and isinstance(first.body, Opened))
 
 
 def original(path: Path, *, disk: Disk | None = None) -> Path | None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rpd.adapters.cli import output
-from rpd.adapters.cli.runs import find_journal
-from rpd.adapters.forensics.run import LoadedRun, folders, load, problem_of
+from rpd.adapters.cli.runs import find_journal, means_path
+from rpd.adapters.forensics.run import LoadedRun, folders, holds_run, load, problem_of
 from rpd.adapters.forensics.timeline import age_seconds, conditions, select, wall_of
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.story import told_of
@@ -102,7 +102,7 @@ def _or_nothing(path: Path) -> LoadedRun:
 def loaded_run(run: str | None) -> LoadedRun:
     """The run a person means: a folder, a manifest, a journal, or as everywhere a run id, prefix or workflow. Raises
     UserError."""
-    if run is not None and Path(run).exists():
+    if run is not None and means_path(run, holds_run) and Path(run).exists():
         try:
             return load(Path(run))
         except JournalError as error:

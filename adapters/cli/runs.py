@@ -11,6 +11,7 @@ from rpd.adapters.local.dirs import label_of, state_home
 from rpd.adapters.local.gate import journal_at, own_journal
 from rpd.engine.errors import UserError
 from rpd.journal.index import Entry, Index
+from rpd.journal.paths import leads_to_journal
 from rpd.states.names import State
 
 
@@ -28,7 +29,7 @@ def find_journal(
     JournalNotOurs when it is not one of this state home.
     """
     home = state_home()
-    if run is not None and (os.sep in run or Path(run).exists()):
+    if run is not None and means_path(run, leads_to_journal):
         path = journal_at(Path(run).absolute())
         return own_journal(path) if to_act else path
     index = Index(home)
@@ -44,6 +45,15 @@ def find_journal(
     if meant is None and only is unfinished:
         raise UserError("there is no unfinished run", hint="rpd inspect   shows the newest run")
     return Path((meant or entries[0]).journal)
+
+
+def means_path(run: str, holds: Callable[[Path], bool]) -> bool:
+    """Whether a word for a run is a path: with a separator it always is (`./train`); else where what stands there
+    `holds` a run, or no run here bears that name. A folder that happens to be called like a workflow is none."""
+    if os.sep in run:
+        return True
+    path = Path(run)
+    return path.exists() and (holds(path) or not Index(state_home()).find(run))
 
 
 def unfinished(entry: Entry) -> bool:

@@ -19,6 +19,7 @@ from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry
+from rpd.journal.paths import leads_to_journal
 from rpd.journal.reader import Reading, read
 from rpd.journal.records import Closed, Stamp
 
@@ -111,6 +112,14 @@ def load(path: Path) -> LoadedRun:
         return _of_folder(path.parent)
     journal = journal_at(path)
     return LoadedRun(journal, None, read(journal))
+
+
+def holds_run(path: Path) -> bool:
+    """Whether `load` would find a run there: a journal, a manifest, or a folder with either."""
+    if leads_to_journal(path):
+        return True
+    files = [path / name for name in MANIFEST_NAMES] if path.is_dir() else [path]
+    return any(file.suffix == ".json" and file.is_file() and _manifest(file) is not None for file in files)
 
 
 def folders(root: Path) -> Iterator[Path]:
