@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,16 @@ class Wanted(msgspec.Struct, frozen=True):
     def of(self, entries: list[Entry]) -> list[Entry]:
         """The runs that are meant."""
         return [entry for entry in entries if self.workflow in (None, entry.workflow)]
+
+    @property
+    def command(self) -> str:
+        """What is typed to have it done."""
+        words = ["rpd gc --yes"]
+        words += ["--stopped"] if self.stopped else []
+        words += [f"--older-than {self.older_than_seconds:.0f}s"] if self.older_than_seconds is not None else []
+        words += [f"--adopt {pod}" for pod in self.adopt]
+        words += [f"--workflow {shlex.quote(self.workflow)}"] if self.workflow is not None else []
+        return " ".join(words)
 
 
 class Cleanup:

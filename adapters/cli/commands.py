@@ -41,7 +41,9 @@ def _run_names(incomplete: str) -> list[str]:
 
 Run = Annotated[
     Optional[str],  # noqa: UP045 - typer reads the annotation at run time
-    typer.Argument(metavar="[RUN]", help="Run id, unique prefix, workflow name, or path (./train).", autocompletion=_run_names),
+    typer.Argument(
+        metavar="[RUN]", help="Run id, unique prefix, workflow name, or path (./train).", autocompletion=_run_names
+    ),
 ]
 Yes = Annotated[
     bool, typer.Option("--yes", help="Delete also results that nobody has collected, unasked. Needed off a terminal.")

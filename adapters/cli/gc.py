@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.cli import output
-from rpd.adapters.cli.accounts import accounts_of, key_of
+from rpd.adapters.cli.accounts import Account, accounts_of, key_of
 from rpd.adapters.cli.cleanup import Cleanup, Wanted
 from rpd.adapters.cli.copies import copy_row, originals
 from rpd.adapters.cli.foreign import count_not_adopted, foreign_page
@@ -76,10 +76,18 @@ def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float 
     if as_json:
         output.answer(document)
     else:
-        lines = _page(rows, foreign, stopped, unreachable, act=act)
+        lines = _page(rows, foreign, stopped, unreachable, None if act else wanted)
+        lines += _not_asked(meant, accounts) if not rows else []
         lines += [command.leaving.why] if command.leaving is not None else []
         output.text([one_line(line) for line in lines])
     return code
+
+
+def _not_asked(entries: list[Entry], accounts: list[Account]) -> list[str]:
+    """Clouds of which nothing is known but what journals say, and these owe nothing there."""
+    asked = {account.name for account in accounts}
+    names = {Account(entry).name for entry in entries if entry.cloud and "home" not in entry.cloud}
+    return [f"not asked, since no run here owes anything there: {name}" for name in sorted(names - asked)]
 
 
 def _cleanups(entries: list[Entry], seconds: float, command: Patience) -> list[Cleanup]:
@@ -103,14 +111,15 @@ def _tell_spared(rows: list[Row], command: Patience) -> None:
 
 
 def _page(
-    rows: list[Row], foreign: list[dict[str, Any]], stopped: list[Stopped], unreachable: list[str], *, act: bool
+    rows: list[Row], foreign: list[dict[str, Any]], stopped: list[Stopped], unreachable: list[str], plan: Wanted | None
 ) -> list[str]:
+    """All of it in lines; with a `plan` of what would be done, and the command that does it."""
     lines = []
     for row in rows:
         bills = "" if row.pod_status in AT_REST else f" {rate(row.usd_per_hour or 0.0)}"
         where = f"pod {row.pod_id} {row.pod_status or ''}{bills}" if row.pod_id else "no pod known"
         lines.append(f"{row.run_id}  {row.state or '-'}  {where}")
-        lines.append(f"    {row.result if act else row.plan}")
+        lines.append(f"    {row.result if plan is None else row.plan}")
         if row.next:
             lines.append(f"    next: {row.next}")
         if not row.is_done and row.released_by and row.released_by["at"]:
@@ -119,8 +128,16 @@ def _page(
     if not rows and not unreachable:
         lines.append("nothing computes that is ours to release")
     lines += foreign_page(foreign)
-    lines += stopped_page(stopped)
+    lines += stopped_page(stopped, plan)
     lines += [f"could not reach {text}; what computes there is not known" for text in unreachable]
-    if rows and not act:
-        lines.append("nothing was done; rpd gc --yes acts")
+    if plan is not None:
+        lines += _what_acts(rows, foreign, stopped, plan)
     return lines
+
+
+def _what_acts(rows: list[Row], foreign: list[dict[str, Any]], stopped: list[Stopped], plan: Wanted) -> list[str]:
+    """The command that does what was planned; where all would be spared there is none."""
+    is_due = any(not row.is_spared for row in rows) or any(row.is_wanted(plan) for row in stopped)
+    if is_due or any(pod["id"] in plan.adopt for pod in foreign):
+        return [f"nothing was done; {plan.command} acts"]
+    return ["nothing to do: all of them are spared"] if rows else []

@@ -22,7 +22,7 @@ from rpd.adapters.report.words import clock, duration, money, one_line, plural, 
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
-from rpd.journal.lock import holder
+from rpd.journal.lock import Owner, holder
 from rpd.journal.paths import emergency_path
 from rpd.journal.reader import Reading, read
 from rpd.journal.records import Transition
@@ -121,7 +121,7 @@ def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> li
         "",
         *_story(inspection.reading),
         "",
-        *(_then(inspection) if as_of is not None else [*debt_lines(facts, inspection.now), *_elsewhere(facts)]),
+        *(_then(inspection) if as_of is not None else _owed(inspection, owner)),
         *_integrity(inspection.reading),
     ]
     if as_of is None:
@@ -130,8 +130,27 @@ def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> li
     if step is not None and as_of is not None:
         lines.append(f"next     {step}")
     elif step is not None:
-        lines += [f"next     {step}", f"         rpd resume {facts.run_id}"]
+        lines += _next(inspection, step, owner)
     return [one_line(line) for line in lines]
+
+
+def _owed(inspection: Inspection, owner: Owner | None) -> list[str]:
+    """What costs money at this moment; where nobody drives the run, as far as its last record can tell."""
+    seen = inspection.reading.records[-1].at if owner is None else None
+    return [*debt_lines(inspection.facts, inspection.now, seen=seen), *_elsewhere(inspection.facts)]
+
+
+def _next(inspection: Inspection, step: str, owner: Owner | None) -> list[str]:
+    """What to type: nobody resumes what is driven, or what is only kept up."""
+    run_id = inspection.facts.run_id
+    if owner is not None:
+        return [
+            f"next     {step}: pid {owner.pid} does it",
+            f"         rpd logs -f {run_id}; rpd cancel {run_id}   ends it",
+        ]
+    if inspection.kept_until() is not None:
+        return [f"next     rpd release {run_id}   (--keep-until 2h for longer)"]
+    return [f"next     {step}", f"         rpd resume {run_id}"]
 
 
 def _then(inspection: Inspection) -> list[str]:

@@ -1,6 +1,7 @@
 """`rpd sandbox`: RunPod on this machine, for first steps, for tests and for trying a new job before paying.
 
-With `--json` exactly one document goes to stdout; all text for people goes to stderr.
+With `--json` exactly one document goes to stdout. Without it, what was asked for goes there (`status`, `faults`,
+`truth`), and what was done goes to stderr.
 """
 
 from __future__ import annotations
@@ -68,13 +69,13 @@ def status(as_json: Json = False) -> None:
     if as_json:
         _print(found)
     elif not found["running"]:
-        _say("no sandbox is running; start it with: rpd sandbox up")
+        _tell("no sandbox is running; start it with: rpd sandbox up")
     elif found.get("hangs"):
-        _say(f"the sandbox at {found['url']} (pid {found['pid']}) does not answer; end it with: rpd sandbox down")
+        _tell(f"the sandbox at {found['url']} (pid {found['pid']}) does not answer; end it with: rpd sandbox down")
     else:
-        _say(f"sandbox at {found['url']} (pid {found['pid']}, isolation: {found['isolation']})")
-        _say(f"pods: {found['live_pods']} live, {found['stopped_pods']} stopped; spent ${found['spent_usd']:.4f}")
-        _say(f"armed faults: {', '.join(found['armed_faults']) or 'none'}; boot {found['boot_seconds']} s")
+        _tell(f"sandbox at {found['url']} (pid {found['pid']}, isolation: {found['isolation']})")
+        _tell(f"pods: {found['live_pods']} live, {found['stopped_pods']} stopped; spent ${found['spent_usd']:.4f}")
+        _tell(f"armed faults: {', '.join(found['armed_faults']) or 'none'}; boot {found['boot_seconds']} s")
 
 
 @app.command()
@@ -124,9 +125,9 @@ def faults(as_json: Json = False) -> None:
         _print({"faults": known})
         return
     for item in known:
-        _say(f"{item['id']:<4} {item['description']}")
+        _tell(f"{item['id']:<4} {item['description']}")
         for name, text in item["options"].items():
-            _say(f"       --set {name}=...  {text}")
+            _tell(f"       --set {name}=...  {text}")
 
 
 @app.command()
@@ -139,13 +140,13 @@ def truth(as_json: Json = False) -> None:
         _print(found)
         return
     for pod in found["pods"]:
-        _say(f"{pod['id']}  {pod['status']:<12} billed {pod['billed_seconds']:9.1f} s  {pod['name']}")
+        _tell(f"{pod['id']}  {pod['status']:<12} billed {pod['billed_seconds']:9.1f} s  {pod['name']}")
     for run_id, launches in found["jobs"].items():
-        _say(f"{run_id}: " + ", ".join(f"launch {number} started {count}x" for number, count in launches.items()))
+        _tell(f"{run_id}: " + ", ".join(f"launch {number} started {count}x" for number, count in launches.items()))
     for volume in found["volumes"]:
         state = f"{volume['size_gb']} GB in {volume['datacenter']}" if volume["exists"] else "deleted"
-        _say(f"{volume['id']}  {state}  {volume['name']}")
-    _say(f"spent ${found['spent_usd']:.4f}")
+        _tell(f"{volume['id']}  {state}  {volume['name']}")
+    _tell(f"spent ${found['spent_usd']:.4f}")
 
 
 @app.command("set")
@@ -193,5 +194,11 @@ def _print(document: Any) -> None:
     output.text([json.dumps(document)])
 
 
+def _tell(text: str) -> None:
+    """What was asked for."""
+    output.text([text])
+
+
 def _say(text: str) -> None:
+    """What was done."""
     output.note([text])

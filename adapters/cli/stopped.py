@@ -94,8 +94,8 @@ def release_stopped(row: Stopped, patience: Patience) -> None:
         row.result = f"failed: internal error: {error}"
 
 
-def stopped_page(rows: list[Stopped]) -> list[str]:
-    """Lines about them, and the total."""
+def stopped_page(rows: list[Stopped], plan: Wanted | None = None) -> list[str]:
+    """Lines about them, and the total; those that the `plan` would delete say so."""
     lines = []
     for row in rows:
         daily = money(row.usd_per_month * 12 / 365)
@@ -109,16 +109,19 @@ def stopped_page(rows: list[Stopped]) -> list[str]:
             lines.append(f"    its results are not collected: rpd resume {row.run_id}")
         elif row.holds_results:
             lines.append(f"    holds results that could not be fetched: rpd release {row.run_id} --delete   ends it")
+        elif plan is not None and row.is_wanted(plan):
+            lines.append("    delete, with its disk")
         else:
             idle = "; unused for so long, recycle does not pay" if row.age_seconds > IDLE_SECONDS else ""
             lines.append(f"    rpd release {row.run_id} --delete{idle}")
     left = [row for row in rows if not row.is_released]
     if left:
         monthly = sum(row.usd_per_month for row in left)
-        lines.append(
-            f"total:   {len(left)} stopped, {money(monthly * 12 / 365)} a day, {money(monthly)} a month; "
-            "rpd gc --yes --stopped (or --older-than 30d) deletes those of finished runs"
-        )
+        total = f"total:   {len(left)} stopped, {money(monthly * 12 / 365)} a day, {money(monthly)} a month"
+        could_go = any(row.is_over and not row.holds_results for row in left)
+        is_meant = plan is not None and any(row.is_wanted(plan) for row in left)
+        advice = "; rpd gc --yes --stopped (or --older-than 30d) deletes those of finished runs"
+        lines.append(total + (advice if could_go and not is_meant else ""))
     return lines
 
 

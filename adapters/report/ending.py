@@ -13,7 +13,7 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.names import Reason
-from rpd.states.policy import cost_cap, released_by, spent_usd, usd_per_hour
+from rpd.states.policy import SWITCH_TICK_SECONDS, cost_cap, released_by, spent_usd, usd_per_hour
 from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
 from rpd.states.verdict import job_ending, verdict
@@ -93,8 +93,9 @@ def _way_in(facts: Facts) -> str:
     return f"ssh -i {shlex.quote(key)} -p {address.port} {address.username}@{address.host}"
 
 
-def debt_lines(facts: Facts, now: Stamp) -> list[str]:
-    """What still costs money, how much, and the command that ends it."""
+def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[str]:
+    """What still costs money, how much, and the command that ends it. `seen` is when anybody last looked at the pod;
+    None while somebody does."""
     lines = []
     pod = facts.pod
     for name in facts.compute_debts:
@@ -102,15 +103,20 @@ def debt_lines(facts: Facts, now: Stamp) -> list[str]:
         label = f"pod {known.id}" if known and known.id else f"a pod named {name}, if it exists,"
         hourly = usd_per_hour(facts) if pod is not None and known is pod else known.usd_per_hour if known else 0.0
         is_wanted = is_kept(facts, now)
-        word = "kept up" if is_wanted else "BILLING"
-        lines.append(f"{word}: {label} at {rate(hourly or (known.usd_per_hour if known else 0.0))}")
         who = released_by(facts, now) if known is pod else None  # the switch looks after its own pod alone
+        is_guarded = who is not None and who.at is not None
+        word = "kept up" if is_wanted else _billing(facts, now, seen) if is_guarded else "BILLING"
+        lines.append(f"{word}: {label} at {rate(hourly or (known.usd_per_hour if known else 0.0))}")
         if who is not None and who.at is not None:
             lines.append(
                 f"         released by {who.who} at {clock(who.at)}; worst case {money(who.worst_case_usd or 0.0)}"
             )
             if is_wanted and is_cut_short(facts, now):
                 lines.append(f"         no longer: the cost cap of {money(cost_cap(facts))} is used up by then")
+            if not is_wanted and facts.launch_intended:
+                wait = duration(facts.profile.owner_silence_seconds)
+                lines.append(f"         sooner where its job ends and no rpd comes: {wait} later it stops the pod")
+                lines.append("         with the results in it; rpd resume collects them")
         else:
             console = f"   (or {CONSOLE_URL})" if facts.profile.name == "runpod" else ""
             lines.append(f"         nothing releases it while no rpd runs: rpd gc --yes{console}")
@@ -130,3 +136,15 @@ def debt_lines(facts: Facts, now: Stamp) -> list[str]:
                 "         files of secrets could not be removed from it: delete it as soon as you have its results"
             )
     return lines
+
+
+def _billing(facts: Facts, now: Stamp, seen: Stamp | None) -> str:
+    """Whether a pod with an armed switch bills, as far as a journal can tell that nobody has written since `seen`: the
+    switch stops it when its time is up, or when its job has ended and nobody came for it."""
+    if seen is None or facts.armed is None:
+        return "BILLING"
+    if now.wall > facts.armed.limit_at + SWITCH_TICK_SECONDS:
+        return f"stopped by its switch, unless that failed (last seen {clock(seen.wall)}; rpd resume looks)"
+    if facts.launch_intended and elapsed(seen, now) >= facts.profile.owner_silence_seconds:
+        return f"BILLING unless its job has ended (last seen {clock(seen.wall)}; rpd resume looks)"
+    return "BILLING"

@@ -559,3 +559,48 @@ def test_no_sandbox_is_started_where_a_state_home_was(
     assert first.exists() is not is_moved
     assert not (first / "sandbox").exists()
     assert desk.kinds(here) == ["compute"]
+
+
+# What the plan says.
+
+
+def page(desk: Desk, capsys: pytest.CaptureFixture[str], **wanted: Any) -> str:
+    """What `rpd gc` prints without `--yes`."""
+    capsys.readouterr()
+    gc.collect_garbage(Wanted(**wanted), act=False, as_json=False)
+    return capsys.readouterr().out
+
+
+def test_a_plan_that_only_spares_names_no_command_that_acts(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    with desk.open() as journal:
+        past.rented(journal, desk.rent(past.pod_name(journal), journal.run_id).id)
+        told = page(desk, capsys)
+        assert "spare: driven by pid" in told and "nothing to do" in told and "--yes" not in told
+    assert page(desk, capsys).endswith("nothing was done; rpd gc --yes acts\n")
+
+
+def test_a_plan_shows_the_disks_that_would_go_and_the_command_that_deletes_them(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal, pod = desk.over(kept=True)
+    plain = page(desk, capsys)
+    assert f"rpd release {journal.stem} --delete" in plain and "nothing was done" not in plain
+    assert page(desk, capsys, stopped=True).endswith("nothing was done; rpd gc --yes --stopped acts\n")
+    assert "    delete, with its disk\n" in page(desk, capsys, stopped=True)
+    assert "rpd gc --yes --older-than 0s acts" in page(desk, capsys, older_than_seconds=0.0)
+    young = page(desk, capsys, older_than_seconds=9e9)
+    assert f"rpd release {journal.stem} --delete" in young and "nothing was done" not in young
+    assert desk.status(pod) == "EXITED"
+
+
+def test_a_total_of_disks_that_no_option_deletes_names_none(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    with desk.open() as journal:
+        pod = desk.rent(past.pod_name(journal), journal.run_id)
+        past.parked(journal, pod.id)
+    desk.cloud().stop(pod.id)
+    assert "--stopped" not in page(desk, capsys, stopped=True)
+
+
+def test_a_cloud_that_was_not_asked_is_named(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.over(url="http://127.0.0.1:9/v2")
+    assert "not asked, since no run here owes anything there: runpod (http://127.0.0.1:9/v2)" in page(desk, capsys)
