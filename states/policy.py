@@ -97,8 +97,38 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
             return "stop" if pod is not None and (pod.taken is not None or pod.holds_lost) else "delete"
         is_tried = (facts.gave_up_collecting and not facts.is_good) or not facts.results_wait
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
-        return "delete" if named else "stop"
+        is_free = _is_meant_to_go(facts) and facts.request != "gc" and not facts.results_wait
+        return "delete" if named or is_free else "stop"
     return "delete" if policy.on_failure == "delete" and not facts.results_wait else "stop"
+
+
+def _is_meant_to_go(facts: Facts) -> bool:
+    """Nobody wants to keep the pod of a run that is cut short: a person said so, or the file names delete for either
+    ending of a job and nothing else for an interrupt."""
+    policy = facts.job.lifecycle
+    is_said = facts.request == "cancel" and facts.request_detail.get("how") == "delete"
+    return is_said or (policy.on_success == policy.on_failure == "delete" and policy.on_interrupt != "stop")
+
+
+def why_kept(facts: Facts) -> str | None:
+    """Why the disk of the pod in hand was not deleted, as the end of a sentence; None where nothing more is to be
+    said."""
+    if facts.results_wait:
+        return "results that nobody has collected are on it"
+    policy, outcome = facts.job.lifecycle, ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
+    if facts.request == "release" and facts.request_detail.get("how") == "stop":
+        return "somebody asked for that" if request_why(facts) is None else request_why(facts)
+    if outcome is Outcome.SUCCEEDED:
+        return f"lifecycle.on_success is {policy.on_success}"
+    if outcome in (Outcome.FAILED, Outcome.LOST) and policy.on_failure != "delete":
+        return f"lifecycle.on_failure is {policy.on_failure}"
+    if outcome is Outcome.CANCELLED and facts.request == "gc":
+        return "rpd gc deletes no disk on which a job ran"
+    if outcome is Outcome.CANCELLED and policy.on_interrupt is not None:
+        return f"lifecycle.on_interrupt is {policy.on_interrupt}"
+    if outcome is Outcome.CANCELLED:
+        return "the run was cut short, and on_success and on_failure do not both say delete"
+    return None
 
 
 def is_protected(facts: Facts) -> bool:

@@ -298,11 +298,16 @@ def gc(
 
 
 @app.command("cancel")
-def cancel(run: Run = None, json: Json = False) -> int:
+def cancel(
+    run: Run = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the disk, too, once all results are here.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> int:
     """End a run: stop its job, collect what there is, release the pod."""
-    from rpd.adapters.cli.ask import ask_run
+    from rpd.adapters.cli.release import cancel_run
 
-    return ask_run(run, "cancel", {}, as_json=json)
+    return cancel_run(run, delete=delete, yes=yes, as_json=json)
 
 
 @app.command("release")

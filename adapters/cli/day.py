@@ -28,14 +28,12 @@ _TRY_SECONDS = 0.05
 
 @contextlib.contextmanager
 def room_in_the_day(budget: Budget, asked: float | None, home: Path) -> Iterator[None]:
-    """Look whether this run has room, and keep all others from looking until its journal, written inside, counts as
+    """Look whether this run has room, and keep all others from beginning until its journal, written inside, counts as
     well. `asked` (USD) wins over the budget's own limit. Raises UserError (exit code 7 where there is no room)."""
     limit = asked if asked is not None else budget.max_usd_per_day
-    if limit is None:
-        yield
-        return
     with _alone(home):
-        _check(budget, limit)
+        if limit is not None:
+            _check(budget, limit)
         yield
 
 

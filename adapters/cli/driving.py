@@ -18,7 +18,7 @@ from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import Patience
-from rpd.adapters.local.signals import LeaveNow, signal_requests
+from rpd.adapters.local.signals import Early, LeaveNow, signal_requests
 from rpd.adapters.local.workspace import LocalWorkspace, link_events, prepare_run_dir
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.inspection import Inspection, facts_of
@@ -119,9 +119,10 @@ def drive_journal(
     request: Request | None = None,
     quiet: bool = False,
     patience: Patience | None = None,
+    early: Early | None = None,
 ) -> int:
     """Run the loop on an open journal, show it, close the journal; returns the exit code. With `patience` the first
-    signal ends it."""
+    signal ends it. Whoever made or opened the journal hears signals already, `early`, so that none is lost between."""
     from rpd.adapters.wiring import drive
     from rpd.adapters.wiring import facts_of as job_facts_of
 
@@ -134,6 +135,8 @@ def drive_journal(
     if request is not None:
         control.ask(request)
     on_signal = control.ask if patience is None else patience.leave_on
+    if early is not None:
+        early.hand_over(on_signal)
     told = Told(journal, home)
     needs_secrets = request is None and not _is_launched(journal)
     try:
@@ -150,7 +153,8 @@ def drive_journal(
         output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
     exit_code: int = Exit.STILL_BILLING
     try:
-        with signal_requests(on_signal), _view(facts, journal, quiet=quiet, live=not as_json) as views:
+        hears = signal_requests(on_signal) if early is None else contextlib.nullcontext()
+        with hears, _view(facts, journal, quiet=quiet, live=not as_json) as views:
             listeners: list[Listener] = [told, Pointers(journal, home), *views]
             if detach:
                 listeners.append(DetachWhenRunning(control))

@@ -11,9 +11,9 @@ import msgspec
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
-from rpd.adapters.cli.ask import end_run, report_run
+from rpd.adapters.cli.ask import ask_run, end_run, report_run
 from rpd.adapters.cli.losses import require_word
-from rpd.adapters.cli.runs import find_journal, owing
+from rpd.adapters.cli.runs import find_journal, owing, unfinished
 from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
@@ -89,6 +89,23 @@ def release_run(run: str | None, how: How, *, state_file: str | None, as_json: b
             f"run {path.stem} is over, and its pod is given back: there is nothing to keep up", reason="run_over"
         )
     return _release_stopped(path, delete=how.word == "delete", as_json=as_json)
+
+
+def cancel_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> int:
+    """End a run; exit code 0 when nothing of it computes any more. With `delete` its disk goes once all results are
+    here, else it is kept; with `yes`, or a person's word about a pod that is stopped already, in any case."""
+    if not delete:
+        return ask_run(run, "cancel", {}, as_json=as_json)
+    path = find_journal(run, only=unfinished, ends=True, to_act=True)
+    if fold(read(path).records).closed is not None:
+        return release_run(str(path), How("delete"), state_file=None, yes=yes, as_json=as_json)
+    reading = read(path)
+    pod = facts_of(reading).pod if reading.verified else None
+    if pod is not None and pod.released_as == "stop":  # nobody starts it again to collect what is in it
+        require_word(facts_of(reading), f"rpd cancel {path.stem} --delete", yes=yes)
+        yes = True
+    what = "release" if yes else "cancel"
+    return end_run(path, Request(what, "rpd cancel", How("delete").detail), as_json=as_json)
 
 
 def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:

@@ -13,11 +13,13 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.opening import open_journal
 from rpd.adapters.local.patience import Patience
+from rpd.adapters.local.signals import Early, LeaveNow
 from rpd.adapters.report.inspection import facts_of
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalDamaged, JournalTooNew, JournalUnwritable
 from rpd.journal.reader import Reading, read
 from rpd.journal.replay import fold
+from rpd.states.exits import Exit
 
 
 def resume_run(run: str | None, *, as_json: bool) -> int:
@@ -55,8 +57,15 @@ def take_over(
     require_driveable(reading, journal_path)
     access = recorded_access(journal_path)
     require_own_account(facts_of(reading), access, patience)
-    journal = open_journal(journal_path, access, command)
-    return drive_journal(journal, access, as_json=as_json, request=request, quiet=quiet, patience=patience)
+    early = Early()
+    try:
+        with early.signals():
+            journal = open_journal(journal_path, access, command)
+            return drive_journal(
+                journal, access, as_json=as_json, request=request, quiet=quiet, patience=patience, early=early
+            )
+    except LeaveNow as leaving:  # pressed twice before the loop began
+        return Exit.STILL_BILLING if facts_of(read(journal_path)).compute_debts else leaving.exit_code
 
 
 def require_driveable(reading: Reading, path: Path) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from rpd.adapters.checking.payload import judged, payloads
 from rpd.adapters.checking.room import too_large
 from rpd.adapters.cli import output
+from rpd.adapters.cli.beside import Others
 from rpd.adapters.cli.credit import require_credit
 from rpd.adapters.cli.day import room_in_the_day
 from rpd.adapters.cli.driving import drive_journal
@@ -20,28 +21,21 @@ from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, chosen_access, redactor_for
 from rpd.adapters.local.dirs import new_token, state_home
-from rpd.adapters.local.fingerprint import fingerprint
-from rpd.adapters.local.inline_job import NO_FILE
 from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.keys import ssh_key
 from rpd.adapters.local.person import user_name
 from rpd.adapters.local.provenance import provenance
+from rpd.adapters.local.signals import Early, LeaveNow
 from rpd.adapters.local.version import version
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.local.yaml_source import YamlSource
-from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import one_line
 from rpd.engine.errors import UserError
 from rpd.journal.errors import RecordRefused
-from rpd.journal.index import Entry, Index
-from rpd.journal.lock import holder
 from rpd.journal.paths import journal_path
-from rpd.journal.reader import read
 from rpd.journal.records import SCHEMA_VERSION, Opened
 from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
-from rpd.states.names import State
-from rpd.states.preserve import is_kept
 
 
 def run_file(
@@ -65,8 +59,8 @@ def run_file(
         problems.append(problem)
     if problems:
         raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))
-    if not new:
-        _refuse_second(loaded, home)
+    others = Others(loaded, home, is_wanted=new)
+    others.refuse_dead()
     ssh_key(loaded.job.ssh.key_path, home)
     access = chosen_access(home, use_sandbox=use_sandbox)
     options = pause_options(loaded, access, home, fresh=fresh)
@@ -76,11 +70,29 @@ def run_file(
     redactor = redactor_for(access, config=msgspec.to_builtins(loaded.config))
     opened = _opened(loaded, access, home, options, redactor)
     require_credit(loaded.job, access)
-    with room_in_the_day(loaded.job.budget, max_usd_per_day, home):
-        if print_run_dir:
-            output.text([f"RUN_DIR={loaded.run_dir}"])
-        journal = _create(opened, loaded.run_id, redactor)
-    return drive_journal(journal, access, as_json=as_json, detach=detach)
+
+    def begin(early: Early) -> Journal | None:
+        """The journal; None where another run of this job has begun since somebody was asked. Ctrl-C before there is
+        one leaves nothing behind."""
+        with room_in_the_day(loaded.job.budget, max_usd_per_day, home):
+            if early.held:
+                raise KeyboardInterrupt
+            if others.are_new():
+                return None
+            if print_run_dir:
+                output.text([f"RUN_DIR={loaded.run_dir}"])
+            return _create(opened, loaded.run_id, redactor)
+
+    while True:
+        others.mind()
+        early = Early()
+        try:
+            with early.signals():
+                journal = begin(early)
+                if journal is not None:
+                    return drive_journal(journal, access, as_json=as_json, detach=detach, early=early)
+        except LeaveNow as leaving:  # pressed twice before anything was rented
+            return leaving.exit_code
 
 
 def _sizes(loaded: LoadedJob, name: str) -> list[dict[str, Any]]:
@@ -94,38 +106,6 @@ def _sizes(loaded: LoadedJob, name: str) -> list[dict[str, Any]]:
     output.note(one_line(each.line) for each in found)
     kept = ("label", "destination", "files", "bytes")
     return [{field: getattr(each, field) for field in kept} for each in sent]
-
-
-def _refuse_second(loaded: LoadedJob, home: Path) -> None:
-    """A dead, unfinished run of the same rendered config is resumed, not started twice. A live one is no obstacle."""
-    wanted = fingerprint(loaded.config, loaded.run_id)
-    for entry in Index(home).entries():
-        if entry.workflow != loaded.workflow or entry.outcome is not None or not Path(entry.journal).exists():
-            continue
-        opened = read(Path(entry.journal)).opened
-        if opened is None or fingerprint(opened.config, entry.run_id) != wanted or holder(Path(entry.journal)):
-            continue
-        if _is_kept(entry):
-            output.note([f"run {entry.run_id} of this job keeps its pod up still:   rpd release {entry.run_id}"])
-            continue
-        raise UserError(
-            f"run {entry.run_id} of this very job is unfinished (state {entry.state or 'validate'})",
-            hint=f"rpd resume {entry.run_id}   (or start another beside it: {_beside(loaded)})",
-            reason="unfinished_run",
-        )
-
-
-def _is_kept(entry: Entry) -> bool:
-    """Over, but for a pod that somebody wanted to look at."""
-    if entry.state != State.RELEASE or entry.problem:
-        return False
-    inspection = Inspection(read(Path(entry.journal)), SystemClock().now())
-    return is_kept(inspection.facts, inspection.now)
-
-
-def _beside(loaded: LoadedJob) -> str:
-    path = loaded.config_path
-    return "the same words with --new" if path.endswith(f"/{NO_FILE}") else f"rpd run --new {path}"
 
 
 def _opened(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any], redactor: Redactor) -> Opened:

@@ -82,6 +82,24 @@ def signal_requests(
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
+class Early:
+    """Signals that arrive before there is anybody to tell: they are kept until there is, and lost by nobody."""
+
+    def __init__(self) -> None:
+        self.held: list[Request] = []
+        self._ask: Callable[[Request], None] = self.held.append
+
+    def signals(self) -> contextlib.AbstractContextManager[None]:
+        """Hear them from here on, for as long as the block lasts."""
+        return signal_requests(lambda request: self._ask(request))
+
+    def hand_over(self, ask: Callable[[Request], None]) -> None:
+        """From now on `ask` is told, first of those that came before."""
+        self._ask = ask
+        while self.held:
+            ask(self.held.pop(0))
+
+
 class _Presses:
     """Counts SIGINT and SIGTERM."""
 

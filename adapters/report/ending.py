@@ -13,7 +13,7 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.names import Reason
-from rpd.states.policy import SWITCH_TICK_SECONDS, cost_cap, released_by, spent_usd, usd_per_hour
+from rpd.states.policy import SWITCH_TICK_SECONDS, cost_cap, released_by, spent_usd, usd_per_hour, why_kept
 from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
 from rpd.states.verdict import job_ending, verdict
@@ -128,8 +128,11 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
         is_next = name in {each.pod_name for each in paused_pods(facts)}
         what = "paused:  pod" if is_next else "stopped: pod"
         lines.append(f"{what} {label} keeps {gigabytes} GB at about {money(monthly)} a month")
+        why_it = why_kept(facts) if known is not None and known is pod else None
         if is_next:
             lines.append("         the next run of this file takes it up")
+        elif why_it is not None:
+            lines.append(f"         kept: {why_it}")
         lines.append(f"         rpd release {facts.run_id} --delete   ends that")
         if known and known.secrets_left == "disk":
             lines.append(

@@ -87,6 +87,24 @@ def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage
     assert f"rpd release {stage.run_id} --delete" in live.text
 
 
+@pytest.mark.parametrize("is_whole", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_disk_stays_only_for_what_nobody_has_collected(stage: Stage, is_whole: bool) -> None:
+    """The file says delete twice; what could not be fetched wins over that, and the ending says so."""
+    body = RESULT_FIRST if is_whole else f"mkfifo /workspace/pipe\nmkdir -p /workspace/out\n{GATED}"
+    document = config(body, artifacts=artifact(), lifecycle={"on_success": "delete", "on_failure": "delete"})
+    live = begin(stage, False, document)
+    live.until_begun()
+    if not is_whole:
+        stage.fault("F40", times=0)
+    live.signal(signal.SIGTERM)
+    assert live.end(90.0) == (143 if is_whole else 75), live.text
+    stage.judge("TERMINATED" if is_whole else "EXITED", starts=1)
+    if is_whole:
+        assert stage.result() == "42\n"
+    else:
+        assert "kept: results that nobody has collected are on it" in live.text
+
+
 @pytest.mark.slow
 @pytest.mark.weak_point(2)
 @pytest.mark.row(111)

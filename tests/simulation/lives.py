@@ -350,6 +350,14 @@ _LIVES = (
     ),
     Life("cancelled in boot", "cancelled", "cancelled", 130, (Strike("rpd cancel", "boot"),)),
     Life("cancelled in the run", "cancelled", "cancelled", 130, (Strike("rpd cancel", "monitor", 1),)),
+    Life(
+        "cancelled in the run, delete said twice",
+        "cancelled",
+        "cancelled",
+        130,
+        (Strike("rpd cancel", "monitor", 1),),
+        config={"lifecycle": {"on_success": "delete", "on_failure": "delete"}},
+    ),
     Life("Ctrl-C in boot", "cancelled", "interrupted", 130, (Strike("Ctrl-C on a terminal", "boot"),)),
     Life(
         "Ctrl-C in the run, deleted",

@@ -14,7 +14,7 @@ from rpd.states.facts import Facts, Found
 from rpd.states.fold_effects import OUTCOMES
 from rpd.states.fold_looks import failed_look
 from rpd.states.names import Op, Reason, State, Trigger
-from rpd.states.policy import release_how
+from rpd.states.policy import release_how, why_kept
 from rpd.states.proof import count_survey, proof_text, quiet_seconds_left
 from rpd.states.world import Claim, Pod, Pulled
 from tests.fakes.facts import tried
@@ -367,6 +367,39 @@ def test_delete_in_the_config_counts_after_what_could_be_fetched_was_tried(
     assert release_how(facts) == how
     facts.claim = Claim("ended", 1, 0)
     assert release_how(facts) == "stop", "the job ended well, whatever became of the run"
+
+
+TWICE = {"on_success": "delete", "on_failure": "delete"}
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "asked", "detail", "how", "why"),
+    [
+        (TWICE, "cancel", {}, "delete", None),
+        (TWICE, "interrupt", {}, "delete", None),
+        (TWICE, "terminate", {}, "delete", None),
+        ({**TWICE, "on_interrupt": "detach"}, "cancel", {}, "delete", None),
+        ({**TWICE, "on_interrupt": "stop"}, "terminate", {}, "stop", "on_interrupt is stop"),
+        (TWICE, "gc", {}, "stop", "rpd gc"),
+        ({"on_success": "delete"}, "cancel", {}, "stop", "do not both say delete"),
+        ({"on_failure": "delete", "on_success": "stop"}, "interrupt", {}, "stop", "do not both say delete"),
+        ({"on_failure": "stop"}, "cancel", {"how": "delete"}, "delete", None),
+        ({**TWICE, "on_interrupt": "stop"}, "cancel", {"how": "delete"}, "delete", None),
+    ],
+)
+def test_a_disk_that_nobody_wants_goes_when_a_run_is_cut_short_and_all_of_it_is_here(
+    lifecycle: dict[str, str], asked: str, detail: dict[str, str], how: str, why: str | None
+) -> None:
+    facts = ended_well(facts_of(lifecycle=lifecycle))
+    add_pod(facts)
+    facts.reason = {"interrupt": Reason.INTERRUPTED, "terminate": Reason.TERMINATED}.get(asked, Reason.CANCELLED)
+    facts.requests, facts.request_detail = [asked], detail
+    assert release_how(facts) == how
+    assert why is None or why in (why_kept(facts) or "")
+    facts.pulled.clear()
+    facts.claim, facts.gave_up_collecting = Claim("ended", 1, 3), True
+    assert release_how(facts) == "stop", "nobody has collected it"
+    assert "nobody has collected" in (why_kept(facts) or "")
 
 
 @pytest.mark.parametrize(

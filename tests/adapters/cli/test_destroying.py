@@ -179,3 +179,20 @@ def test_ctrl_c_at_a_question_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="nothing was deleted") as told:
         ask("sure? ", ("yes",), yes=False, hint="", undone="nothing was deleted")
     assert (told.value.exit_code, told.value.reason) == (130, "interrupted")
+
+
+def test_cancel_deletes_a_disk_in_the_same_way(shelf: Shelf) -> None:
+    path, _ = shelf.first
+    assert shelf.type("cancel", path.stem, "--delete").code == 2
+    done = shelf.type("cancel", path.stem, "--delete", "--yes")
+    assert (done.code, shelf.statuses()) == (0, ["TERMINATED", "EXITED"]), done
+    over(shelf, shelf.second[0], past.collected)
+    done = shelf.type("cancel", shelf.second[0].stem, "--delete")
+    assert (done.code, shelf.statuses()) == (0, ["TERMINATED", "TERMINATED"]), done
+
+
+def test_a_run_of_which_only_the_beginning_is_known_has_a_state(desk: Desk, shelf: Shelf) -> None:
+    with desk.open("train", shelf.url):
+        pass
+    listed = shelf.type("resume").stderr
+    assert "(validate)" in listed and "None" not in listed
