@@ -287,16 +287,16 @@ class Facts(msgspec.Struct):
     @property
     def log_path(self) -> str:
         """Where the job's output goes in the pod."""
-        return self.job.run.log_path or f"{self.folder}/{self._log_name}"
+        return self.job.run.log_path or f"{self.folder}/{_log_name(self.launch)}"
 
     @property
     def local_log(self) -> str:
         """Where the job's output goes on this machine: every launch has a log of its own."""
-        return f"{self.opened.run_dir}/{self._log_name}"
+        return self.local_log_of(self.launch)
 
-    @property
-    def _log_name(self) -> str:
-        return "run.log" if self.launch == 1 else f"run-{self.launch}.log"
+    def local_log_of(self, launch: int) -> str:
+        """The same of one launch."""
+        return f"{self.opened.run_dir}/{_log_name(launch)}"
 
     @property
     def request(self) -> str | None:
@@ -392,6 +392,10 @@ class Facts(msgspec.Struct):
             and not self.launch_intended
             and self.host_failures < self.job.provision.attempts
         )
+
+
+def _log_name(launch: int) -> str:
+    return "run.log" if launch == 1 else f"run-{launch}.log"
 
 
 def candidate_key(candidate: Candidate) -> str:

@@ -539,11 +539,15 @@ def logs(
     run: Run = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
     tail: Annotated[int, typer.Option("--tail", metavar="N", help="Only the last N lines (0: all).")] = 0,
+    launch: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--launch", metavar="N", help="Of a launch that was lost, in place of the newest."),
+    ] = None,
 ) -> int:
     """The job's output."""
     from rpd.adapters.cli.logs import show_logs
 
-    return show_logs(run, follow=follow, tail=tail)
+    return show_logs(run, follow=follow, tail=tail, launch=launch)
 
 
 app.command("gpus")(market.gpus)
