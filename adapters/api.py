@@ -12,6 +12,7 @@ Everything here only reads. Times are UTC, durations seconds, money USD.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.forensics.row import RunRow
-from rpd.adapters.forensics.run import LoadedRun, folders, row_of_known
+from rpd.adapters.forensics.run import LoadedRun, folders, holds_run, row_of_known
 from rpd.adapters.forensics.run import load as load_path
 from rpd.adapters.forensics.timeline import wall_of
 from rpd.adapters.local.clock import SystemClock
@@ -41,9 +42,11 @@ def load(run: str | Path) -> LoadedRun:
     """The run of a run folder, a manifest, a journal, or a run id of this state home. Raises UserError or
     JournalError."""
     path = Path(run)
-    if path.exists():
+    if path.exists() and (isinstance(run, Path) or os.sep in run or holds_run(path)):
         return load_path(path)
     found = [entry for entry in Index(state_home()).find(str(run)) if entry.run_id.startswith(str(run))]
+    if not found and path.exists():
+        return load_path(path)
     if len(found) != 1:
         raise UserError(f"{len(found)} runs are named {run}")
     return load_path(Path(found[0].journal))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -16,7 +17,7 @@ from rpd.adapters.cli import market, sandbox, volumes
 
 EPILOG = (
     "Exit codes: 0 done, 2 bad input, 4 key or credit, 5 job failed, 6 no capacity, 7 budget, 8 something still bills, "
-    "9 journal, 10 lost, 75 resumable, 130/143 interrupted (docs/exit-codes.md)."
+    "9 journal, 10 lost, 75 resumable, 130/143 interrupted."
 )
 
 app = typer.Typer(
@@ -109,6 +110,11 @@ def _misused(error: Any) -> int:
         return 2
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "rpd"
+    if (unknown := re.match(r"No such command '(.*?)'", text)) is not None and context is not None:
+        from rpd.adapters.cli.meant import meant
+
+        hint = meant(unknown[1], list(context.command.commands), command)
+        raise UserError(f"there is no command {command} {unknown[1]}", hint=hint) from error
     raise UserError(text[:1].lower() + text[1:].rstrip("."), hint=f"{command} --help") from error
 
 
@@ -453,7 +459,20 @@ def validate(
 
 @app.command("runs")
 def runs(
-    workflow: Annotated[Optional[str], typer.Option("--workflow", metavar="NAME")] = None,  # noqa: UP045
+    what: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[prune]", help="Forget those that are over and owe nothing; results stay."),
+    ] = None,
+    workflow: Annotated[Optional[str], typer.Option("--workflow", metavar="NAME", help="Only its runs.")] = None,  # noqa: UP045
+    outcome: Annotated[
+        list[str] | None,
+        typer.Option("--outcome", metavar="END", help="Only those that ended so, or `unfinished`. Repeatable."),
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="AGE", help="Begun at most so long ago (7d).")] = None,
+    older_than: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--older-than", metavar="AGE", help="Begun longer ago; prune takes 30d by default."),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="The newest N (0: all).")] = 20,
     root: Annotated[
         Optional[Path],  # noqa: UP045
@@ -461,12 +480,26 @@ def runs(
             "--root", "--project-root", metavar="DIR", help="Run folders below DIR, also those of runpod-deploy."
         ),
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With prune: act; without it, only the plan is shown.")] = False,
     json: Json = False,
 ) -> int:
-    """All runs at a glance, newest first."""
-    from rpd.adapters.cli.listing import list_runs
+    """All runs at a glance, newest first; `rpd runs prune` forgets old ones."""
+    from rpd.adapters.cli.listing import Chosen, list_runs
+    from rpd.engine.errors import UserError
 
-    return list_runs(workflow=workflow, limit=limit, root=root, as_json=json)
+    chosen = Chosen.told(workflow=workflow, outcomes=outcome, since=since, older_than=older_than)
+    if what is None:
+        if yes:
+            raise UserError("--yes belongs to rpd runs prune")
+        return list_runs(chosen, limit=limit, root=root, as_json=json)
+    if what != "prune" or root is not None:
+        told = (
+            "prune forgets journals of this state home; --root names none" if what == "prune" else f"no {what!r} here"
+        )
+        raise UserError(told, hint="rpd runs, or rpd runs prune")
+    from rpd.adapters.cli.pruning import prune
+
+    return prune(chosen, act=yes, as_json=json)
 
 
 @app.command("events")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,14 +11,50 @@ import msgspec
 from rpd.adapters import api
 from rpd.adapters.cli import output
 from rpd.adapters.forensics.row import RunRow
+from rpd.adapters.forensics.timeline import age_seconds, wall_of
 from rpd.adapters.report.table import Column, terminal_width
 from rpd.adapters.report.table import table as columns_of
 from rpd.adapters.report.words import duration, money, one_line
+from rpd.engine.errors import UserError
+from rpd.states.names import Outcome
+
+OUTCOMES = (*(str(each) for each in Outcome), "unfinished")
 
 
-def list_runs(*, workflow: str | None, limit: int, root: Path | None, as_json: bool) -> int:
+class Chosen(msgspec.Struct, frozen=True):
+    """Which runs are meant; times are UTC seconds."""
+
+    workflow: str | None = None
+    outcomes: tuple[str, ...] = ()
+    since: float | None = None
+    before: float | None = None
+
+    @classmethod
+    def told(
+        cls, *, workflow: str | None, outcomes: list[str] | None, since: str | None, older_than: str | None
+    ) -> Chosen:
+        """As it was typed. Raises UserError."""
+        unknown = [each for each in outcomes or () if each not in OUTCOMES]
+        if unknown:
+            raise UserError(f"--outcome {unknown[0]!r} is not known", hint=", ".join(OUTCOMES))
+        now = time.time()
+        begin = now - age_seconds(since) if since is not None else None
+        end = now - age_seconds(older_than) if older_than is not None else None
+        return cls(workflow, tuple(outcomes or ()), begin, end)
+
+    def holds(self, workflow: str, outcome: str | None, started: str | None) -> bool:
+        """Whether a run is among them; one of which nobody knows when it began is in no span of time."""
+        if self.workflow not in (None, workflow) or (self.outcomes and (outcome or "unfinished") not in self.outcomes):
+            return False
+        at = wall_of({"ts_utc": started})
+        if at is None:
+            return self.since is None and self.before is None
+        return (self.since is None or at >= self.since) and (self.before is None or at <= self.before)
+
+
+def list_runs(chosen: Chosen, *, limit: int, root: Path | None, as_json: bool) -> int:
     """Print the newest runs. Exit code 0, also when there are none."""
-    found = [row for row in api.runs(root) if workflow is None or row.workflow == workflow]
+    found = [row for row in api.runs(root) if chosen.holds(row.workflow, row.outcome, row.started)]
     shown = found[:limit] if limit > 0 else found
     if as_json:
         output.answer(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -246,8 +247,10 @@ def _no_start(files: DaemonFiles) -> UserError:
     except OSError:
         tail = []
     why = " | ".join(line.strip() for line in tail) or "it left no word"
-    if "No module named" in why:
-        return UserError(f"the sandbox's own dependencies are missing: {why}", hint="pip install 'rpd-cli[sandbox]'")
+    if (missing := re.search(r"No module named '([\w.]+)'", why)) is not None:
+        hint = "uv tool install 'rpd-cli[sandbox]'   (or pipx install, or pip install)"
+        text = f"this rpd was installed without its sandbox: {missing[1]} is not here"
+        return UserError(text, hint=hint, reason="sandbox_missing")
     return UserError(f"the sandbox did not start: {why}", hint=f"less {files.log}")
 
 

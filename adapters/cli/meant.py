@@ -1,0 +1,32 @@
+"""What somebody meant who typed a command that is not there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+ELSEWHERE = {
+    "prune": "rpd runs prune",
+    **dict.fromkeys(
+        ("rm", "delete", "stop", "kill", "terminate", "down", "abort"), "rpd cancel RUN, or rpd release RUN"
+    ),
+    **dict.fromkeys(("ls", "list", "ps", "jobs", "history"), "rpd runs"),
+    **dict.fromkeys(("status", "show", "info", "describe"), "rpd inspect RUN"),
+    **dict.fromkeys(("start", "launch", "submit", "up"), "rpd run FILE"),
+    **dict.fromkeys(("tail", "output"), "rpd logs RUN"),
+    **dict.fromkeys(("clean", "cleanup", "sweep"), "rpd gc"),
+    **dict.fromkeys(("check", "lint"), "rpd validate FILE"),
+    **dict.fromkeys(("new", "create"), "rpd init FILE"),
+    "prices": "rpd gpus",
+}
+"""Words that other tools have for what is called otherwise here."""
+ALIKE = 0.75
+"""Less alike than that is another word, not a slip of the finger."""
+
+
+def meant(word: str, known: Sequence[str], command: str) -> str:
+    """What to type in place of it, as a hint. `command` is what stood before the word."""
+    if command == "rpd" and word in ELSEWHERE and word not in known:
+        return ELSEWHERE[word]
+    alike = difflib.get_close_matches(word, known, n=1, cutoff=ALIKE)
+    return f"{command} {alike[0]}" if alike else f"{command} --help"
