@@ -116,16 +116,21 @@ def why_kept(facts: Facts) -> str | None:
     if facts.results_wait:
         return "results that nobody has collected are on it"
     policy, outcome = facts.job.lifecycle, ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
+    pod = facts.pod
     if facts.request == "release" and facts.request_detail.get("how") == "stop":
-        return "somebody asked for that" if request_why(facts) is None else request_why(facts)
-    if outcome is Outcome.SUCCEEDED:
+        return request_why(facts) or "somebody asked for that"
+    if facts.was_taken_over:
+        return "another owner of this run may have left something on it"
+    if not facts.launch_intended:
+        return "a launch that was lost may have left something on it" if pod is not None and pod.holds_lost else None
+    if outcome is Outcome.SUCCEEDED and policy.on_success != "delete":
         return f"lifecycle.on_success is {policy.on_success}"
     if outcome in (Outcome.FAILED, Outcome.LOST) and policy.on_failure != "delete":
         return f"lifecycle.on_failure is {policy.on_failure}"
     if outcome is Outcome.CANCELLED and facts.request == "gc":
         return "rpd gc deletes no disk on which a job ran"
-    if outcome is Outcome.CANCELLED and policy.on_interrupt is not None:
-        return f"lifecycle.on_interrupt is {policy.on_interrupt}"
+    if outcome is Outcome.CANCELLED and policy.on_interrupt == "stop":
+        return "lifecycle.on_interrupt is stop"
     if outcome is Outcome.CANCELLED:
         return "the run was cut short, and on_success and on_failure do not both say delete"
     return None

@@ -13,6 +13,7 @@ import msgspec
 
 from rpd.adapters import api
 from rpd.adapters.forensics.row import RunRow
+from rpd.adapters.local.dirs import private_folder
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
 from rpd.journal.reader import read
@@ -70,6 +71,7 @@ def _may_still_cost(row: RunRow) -> float:
 @contextlib.contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """Hold the lock of this state home's day. Raises UserError when others keep it too long."""
+    private_folder(home)
     try:
         handle = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
@@ -90,4 +92,6 @@ def _is_taken(handle: int) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise UserError(f"the file system of the state home cannot lock files: {error.strerror}") from error
     return True

@@ -85,9 +85,9 @@ def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float 
 
 def _not_asked(entries: list[Entry], accounts: list[Account]) -> list[str]:
     """Clouds of which nothing is known but what journals say, and these owe nothing there."""
-    asked = {account.name for account in accounts}
-    names = {Account(entry).name for entry in entries if entry.cloud and "home" not in entry.cloud}
-    return [f"not asked, since no run here owes anything there: {name}" for name in sorted(names - asked)]
+    names = {key_of(entry.cloud): Account(entry).name for entry in entries if entry.cloud and "home" not in entry.cloud}
+    silent = [name for key, name in names.items() if not any(f"({key})" in account.name for account in accounts)]
+    return [f"not asked, since no run here owes anything there: {name}" for name in sorted(silent)]
 
 
 def _cleanups(entries: list[Entry], seconds: float, command: Patience) -> list[Cleanup]:

@@ -16,11 +16,12 @@ def require_word(facts: Facts, command: str, *, yes: bool) -> None:
     if yes or not (lines := losses(facts)):
         return
     output.note([one_line(line) for line in lines])
+    first = f"; rpd resume {facts.run_id}   collects first" if facts.closed_outcome is None else ""
     ask(
         "type yes to delete it with all that, or anything else to keep it: ",
         ("yes", "y"),
         yes=yes,
-        hint=f"{command} --yes   deletes it all the same; rpd resume {facts.run_id}   collects first",
+        hint=f"{command} --yes   deletes it all the same{first}",
         undone="nothing was deleted",
     )
 

@@ -14,7 +14,7 @@ ELSEWHERE = {
     **dict.fromkeys(("status", "show", "info", "describe"), "rpd inspect RUN"),
     **dict.fromkeys(("start", "launch", "submit", "up"), "rpd run FILE"),
     **dict.fromkeys(("tail", "output"), "rpd logs RUN"),
-    **dict.fromkeys(("clean", "cleanup", "sweep"), "rpd gc"),
+    **dict.fromkeys(("clean", "cleanup"), "rpd gc"),
     **dict.fromkeys(("check", "lint"), "rpd validate FILE"),
     **dict.fromkeys(("new", "create"), "rpd init FILE"),
     "prices": "rpd gpus",

@@ -76,7 +76,7 @@ def run_file(
         one leaves nothing behind."""
         with room_in_the_day(loaded.job.budget, max_usd_per_day, home):
             if early.held:
-                raise KeyboardInterrupt
+                raise LeaveNow.on(early.held[0])
             if others.are_new():
                 return None
             if print_run_dir:
@@ -91,7 +91,8 @@ def run_file(
                 journal = begin(early)
                 if journal is not None:
                     return drive_journal(journal, access, as_json=as_json, detach=detach, early=early)
-        except LeaveNow as leaving:  # pressed twice before anything was rented
+        except LeaveNow as leaving:  # before the loop began
+            output.note([f"{leaving.why}; nothing was rented"])
             return leaving.exit_code
 
 

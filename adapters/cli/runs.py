@@ -53,7 +53,10 @@ def means_path(run: str, holds: Callable[[Path], bool]) -> bool:
     if os.sep in run:
         return True
     path = Path(run)
-    return path.exists() and (holds(path) or not Index(state_home()).find(run))
+    if not path.exists() or holds(path):
+        return path.exists()
+    index = Index(state_home())
+    return not (index.find(run) or index.find(label_of(run)))
 
 
 def unfinished(entry: Entry) -> bool:

@@ -147,7 +147,9 @@ def _billing(facts: Facts, now: Stamp, seen: Stamp | None) -> str:
     if seen is None or facts.armed is None:
         return "BILLING"
     if now.wall > facts.armed.limit_at + SWITCH_TICK_SECONDS:
-        return f"stopped by its switch, unless that failed (last seen {clock(seen.wall)}; rpd resume looks)"
+        return (
+            f"stopped by its switch, unless that failed (last seen {clock(seen.wall)}; rpd resume {facts.run_id} looks)"
+        )
     if facts.launch_intended and elapsed(seen, now) >= facts.profile.owner_silence_seconds:
-        return f"BILLING unless its job has ended (last seen {clock(seen.wall)}; rpd resume looks)"
+        return f"BILLING unless its job has ended (last seen {clock(seen.wall)}; rpd resume {facts.run_id} looks)"
     return "BILLING"
