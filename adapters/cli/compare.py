@@ -19,11 +19,12 @@ LINE_MAX = 160
 BEFORE = 20
 """Characters shown of what two long values have in common."""
 OWN = re.compile(
-    r"(^|\.)(run_id|run_dir|journal|journal_path|pod_id|pod_name|started|updated|config_sha256|manifest_sha256"
+    r"(^|\.)(run_dir|journal|journal_path|pod_id|pod_name|started|updated|config_sha256|manifest_sha256"
     r"|\w+_at_utc|\w*cost_usd|\w*duration_sec|\w*billed_(time_sec|seconds)|wall_(seconds|time_sec))$"
     r"|^pods\[\d+\]\.(id|name)$|^seconds_per_state\.|^config\.variables\."
 )
-"""Fields that every run has of its own: ids, places, moments, what it took and cost, and what is said twice."""
+"""Fields that every run has of its own: ids, places, moments, what it took and cost, and what is said twice. The run's
+id is not among them: it tells which two are compared."""
 
 
 def compare_runs(one: str, other: str, *, only_changed: bool, as_json: bool) -> int:
@@ -70,7 +71,7 @@ def _impersonal(row: dict[str, Any]) -> dict[str, Any]:
             value = value.replace(name, "")
         return value
 
-    return {name: plain(value) for name, value in row.items()}
+    return {name: value if name == "run_id" else plain(value) for name, value in row.items()}
 
 
 def _lines(field: dict[str, Any], width: int) -> list[str]:

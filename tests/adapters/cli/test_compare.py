@@ -11,6 +11,9 @@ from rpd.adapters.cli import compare, output
 from rpd.adapters.cli.compare import compare_runs
 from rpd.adapters.forensics.row import RunRow
 
+WHICH = "* run_id: job-1 -> job-22"
+"""Says which two are compared."""
+
 
 def run(name: str, seed: str, **changes: Any) -> Any:
     """What is known of a run whose only wish was its seed."""
@@ -36,17 +39,17 @@ def told(monkeypatch: pytest.MonkeyPatch, one: Any, other: Any, *, only_changed:
     return lines
 
 
-def test_one_changed_seed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_changed_seed_is_one_line_beside_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = told(monkeypatch, run("job-1", "1"), run("job-22", "2"))
-    assert [line for line in lines if line.startswith("* ")] == ["* variables.seed: 1 -> 2"]
-    assert lines[-2].startswith("1 field changed, ") and "each run's own" in lines[-1]
+    assert [line for line in lines if line.startswith("* ")] == [WHICH, "* variables.seed: 1 -> 2"]
+    assert lines[-2].startswith("2 fields changed, ") and "each run's own" in lines[-1]
 
 
 def test_what_was_had_is_told_beside_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     other = run("job-22", "1", image="new", pods=[{"id": "x", "name": "y", "gpu_id": "RTX 4090"}])
     lines = told(monkeypatch, run("job-1", "1", image="old"), other)
     starred = [line for line in lines if line.startswith("* ")]
-    assert starred == ["* image: old -> new", "* pods[0].gpu_id: NVIDIA L4 -> RTX 4090"]
+    assert starred == ["* image: old -> new", "* pods[0].gpu_id: NVIDIA L4 -> RTX 4090", WHICH]
 
 
 def test_without_changed_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
