@@ -36,6 +36,7 @@ class Fault(StrEnum):
     # The inside of a pod.
     SSH_UNREACHABLE = "ssh_unreachable"  # no TCP, no banner, or no key exchange yet
     LINK_LOST = "link_lost"  # an open connection went away in mid-call
+    NO_SESSION = "no_session"  # sshd allows no session, or no further one, on any connection
     AUTH_REFUSED = "auth_refused"  # sshd does not take our key
     HOST_KEY_CHANGED = "host_key_changed"  # another host key than the pinned one, without a start of ours in between
     WRONG_POD = "wrong_pod"  # somebody answers, and it is another pod

@@ -70,16 +70,39 @@ async def _serve_command(process: asyncssh.SSHServerProcess[bytes], folder: Path
         feeder.cancel()
 
 
-async def _serve(folder: Path) -> None:
-    async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        await _serve_command(process, folder)
+class _Doorkeeper(asyncssh.SSHServer):
+    """As many sessions on one connection as the environment's MAX_SESSIONS says; the library itself knows no limit."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open = 0
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        known = (self._folder / "authorized_keys").read_text()
+        return key.export_public_key().decode().split()[1] in known.split()
+
+    def session_requested(self) -> asyncssh.SSHServerProcess[bytes] | bool:
+        if self._open >= int(os.environ["MAX_SESSIONS"]):
+            return False
+        self._open += 1
+        return asyncssh.SSHServerProcess(self._handle, None, 3, False)
+
+    async def _handle(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        try:
+            await _serve_command(process, self._folder)
+        finally:
+            self._open -= 1
+
+
+async def _serve(folder: Path) -> None:
     server = await asyncssh.listen(
         "127.0.0.1",
         0,
+        server_factory=lambda: _Doorkeeper(folder),
         server_host_keys=[str(folder / "host_key")],
-        authorized_client_keys=str(folder / "authorized_keys"),
-        process_factory=handle,
         encoding=None,
         compression_algs=None,
         kex_algs=sys.argv[2:] or (),
