@@ -342,6 +342,8 @@ def _refused(fault: str, message: str) -> Refused:
     """What the pod refused; a full disk is told from a forbidden path by the system's own words."""
     if "No space left" in message or "quota exceeded" in message:
         return Refused(f"no space left in the pod: {message}", reason=Fault.DISK_FULL)
+    if "Read-only file system" in message:
+        return Refused(f"the pod takes no writes: {message}", reason=Fault.READ_ONLY)
     if fault in (Fault.WRONG_POD, Fault.TAKEN_OVER, Fault.NO_TOOL):
         return Refused(message, reason=fault)
     return Refused(f"the pod refused: {message}", reason=Fault.PATH_REFUSED)

@@ -29,6 +29,7 @@ class ContainerSpec(msgspec.Struct, frozen=True):
     has_volume: bool
     gpu_name: str
     gpu_count: int
+    is_read_only: bool = False  # the volume; in a namespace alone
 
 
 class ContainerNotStarted(RuntimeError):

@@ -116,7 +116,7 @@ class Namespace:
             binds.append((sys.base_prefix, sys.base_prefix, False))
             links["/usr/local/bin/python3"] = f"{sys.base_prefix}/bin/python3"
         if spec.has_volume:
-            binds.append((str(folder.volume), os.path.normpath(spec.volume_path), True))
+            binds.append((str(folder.volume), os.path.normpath(spec.volume_path), not spec.is_read_only))
         else:
             (folder.disk / spec.volume_path.lstrip("/")).mkdir(parents=True, exist_ok=True)
         plan = {

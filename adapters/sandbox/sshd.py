@@ -17,12 +17,15 @@ import asyncssh
 from rpd.adapters.sandbox.container import Launch
 from rpd.adapters.sandbox.sshd_session import SshSession
 
-SshFault = Literal["refuse", "nobanner", "close", "auth"]
-"""refuse: nothing listens. nobanner: accepted, then silence. close: gone after the banner. auth: no key is good."""
+SshFault = Literal["refuse", "nobanner", "close", "auth", "root", "password", "algorithms", "command"]
+"""refuse: nothing listens. nobanner: accepted, then silence. close: gone after the banner. auth: no key is good, as
+before it is written. root: the key is known, and root may not log in. password: no login with a key. algorithms: only
+ones that nobody should use. command: /bin/false in place of every command."""
 
 _BANNER = b"SSH-2.0-OpenSSH_8.9p1 Ubuntu-3ubuntu0.13\r\n"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ""})
 _BACKLOG = 128
+_OUTDATED = ("diffie-hellman-group1-sha1",)
 _WINDOW = 4 << 20
 SESSIONS_MAX = 10
 """How many sessions one connection may have open at once: sshd's MaxSessions, by default."""
@@ -114,6 +117,11 @@ class SshDoor:
             self._listener = None
         await self.hang_up()
 
+    @property
+    def fault(self) -> SshFault | None:
+        """How new connections fail."""
+        return self._fault
+
     def admits(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Whether this key opens the container now."""
         if username != "root" or self._fault == "auth":
@@ -182,6 +190,7 @@ class SshDoor:
                 compression_algs=["none"],
                 window=_WINDOW,
                 login_timeout=120,
+                kex_algs=_OUTDATED if self._fault == "algorithms" else (),
             )
             served = True
         except (asyncssh.Error, OSError):
@@ -236,16 +245,18 @@ class _Server(asyncssh.SSHServer):
             self._door.left(self._connection)
 
     def begin_auth(self, username: str) -> bool:
+        if self._door.fault == "root" and self._connection is not None:
+            bar_logins(self._connection)
         return True
 
     def auth_completed(self) -> None:
         self._door.greeted()
 
     def public_key_auth_supported(self) -> bool:
-        return True
+        return self._door.fault != "password"
 
     def password_auth_supported(self) -> bool:
-        return False
+        return self._door.fault == "password"
 
     def kbdint_auth_supported(self) -> bool:
         return False
@@ -257,13 +268,24 @@ class _Server(asyncssh.SSHServer):
         if self._sessions >= self._door.sessions_max:
             return False
         self._sessions += 1
-        return SshSession(self._guest, self._session_ended)
+        is_barred = self._door.fault == "command"
+        return SshSession(self._guest, self._session_ended, instead="/bin/false" if is_barred else None)
 
     def _session_ended(self) -> None:
         self._sessions -= 1
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         return dest_host in _LOOPBACK
+
+
+def bar_logins(connection: asyncssh.SSHServerConnection) -> None:
+    """Answer that a key is known, and refuse the login with it all the same: PermitRootLogin no."""
+    validate = connection.validate_public_key
+
+    async def know_only(username: str, key_data: bytes, message: bytes, signature: bytes) -> bool:
+        return not message and await validate(username, key_data, message, signature)
+
+    connection.validate_public_key = know_only  # type: ignore[method-assign,assignment]
 
 
 def _bound(port: int) -> socket.socket:

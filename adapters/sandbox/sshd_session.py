@@ -30,12 +30,14 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
     """Starts what the client asks for, and ends the channel when the process has ended and said all it had to say.
 
     A client that goes away hangs up on the process group, as sshd does; what has left the session by `setsid` lives on.
+    `instead` is run in place of whatever the client asks for: ForceCommand.
     """
 
-    def __init__(self, guest: Guest, on_end: Callable[[], None]) -> None:
+    def __init__(self, guest: Guest, on_end: Callable[[], None], *, instead: str | None = None) -> None:
         self._guest = guest
         self._on_end = on_end
         self._chan: asyncssh.SSHServerChannel[bytes] | None = None
+        self._instead = instead
         self._command: str | None = None
         self._terminal: tuple[str, tuple[int, int, int, int]] | None = None
         self._master: int | None = None
@@ -189,6 +191,7 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
 
     async def _spawn(self) -> None:
         assert self._chan is not None
+        self._command = self._instead or self._command
         launch = self._guest.session(self._command, self._environment(self._chan), self._terminal is not None)
         self._is_stand_in = launch.is_stand_in
         self._filter = self._guest.stdin_filter(self._command) if self._terminal is None else None

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import paramiko
 
+from rpd.adapters.report.words import clean
 from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.login import log_in
@@ -30,6 +31,7 @@ FOLLOW_WINDOW = 2 * 1024 * 1024
 SIBLINGS_MAX = 4
 """How many connections more than one a pod gets whose sshd allows few sessions on each."""
 
+_SAID_CHARACTERS = 200
 _JUMP_SECONDS = 5.0
 _JOIN_SECONDS = 2.0
 _FREE_SECONDS = 5.0
@@ -130,15 +132,19 @@ class Connection:
 
         The script travels on stdin (argument lists are public and short) and is parsed as a whole before its first
         command runs, each with an empty stdin. Of stdout and stderr the first `max_bytes` are kept. Raises Unavailable:
-        `timeout` when it takes longer than `timeout_seconds` (it is not killed), `link_lost`; `detail["sent"]` says
-        whether the script may have started. Raises Interrupted within a tenth of a second of being asked.
+        `timeout` when it takes longer than `timeout_seconds` (it is not killed), `link_lost`, `barred` where something
+        else was run in its place; `detail["sent"]` says whether the script may have started. Raises Interrupted within
+        a tenth of a second of being asked.
         """
         deadline = time.monotonic() + timeout_seconds
         channel = self.channel("sh")
         try:
             if channel.send(b"{ :\n" + script.encode("utf-8", "surrogateescape") + b"\n} </dev/null; exit\n"):
                 channel.send_eof()
-            return collect(channel, deadline, max_bytes)
+            done = collect(channel, deadline, max_bytes)
+            if (instead := channel.in_its_place()) is not None:
+                raise self._another_command(instead, done.exit_code)
+            return done
         finally:
             channel.close()
 
@@ -175,6 +181,16 @@ class Connection:
                 text = f"sshd allows too few sessions on one connection (MaxSessions), and there is no other: {why}"
                 raise Unavailable(text, reason=Fault.NO_SESSION, detail={"sent": False})
             time.sleep(POLL_SECONDS)
+
+    def _another_command(self, said: bytes, exit_code: int) -> Unavailable:
+        heard = self.redactor.mask_bytes(said, is_cut=True).decode("utf-8", "replace")
+        words = clean(heard)[-_SAID_CHARACTERS:].strip()
+        text = (
+            "the login works, and the pod's sshd runs no command of ours: a ForceCommand, a login shell such as "
+            f"/bin/false, or what that shell reads first ended with code {exit_code}"
+        )
+        said_so = f"{text}: {words}" if words else text
+        return Unavailable(said_so, reason=Fault.BARRED, retryable=False, detail={"sent": True})
 
     def _start(self, command: str, window: int | None) -> Channel:
         """`channel` on this connection alone."""

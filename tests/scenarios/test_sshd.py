@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from rpd.adapters.sandbox import daemon
 from rpd.journal.records import Observation, Outcome
+from rpd.states.names import Op
 from tests.scenarios.stage import Stage, artifact, config
 
 
@@ -32,6 +34,59 @@ def test_few_sessions_on_a_connection_are_enough(stage: Stage, sessions: int) ->
     assert stage.result() == "in\n"
     assert "ChannelException" not in done.stderr
     stage.judge("TERMINATED", starts=1)
-    bodies = (record.body for record in stage.records())
-    failed = [body for body in bodies if isinstance(body, Observation | Outcome) and body.reason is not None]
-    assert not failed
+    told = [record.body for record in stage.records() if isinstance(record.body, Observation | Outcome)]
+    assert not [body for body in told if body.reason is not None and body.op != Op.GREET]  # sshd may not be up yet
+
+
+KEPT_OUT = {
+    "root": "knows our SSH key and does not let user root in",
+    "password": "lets nobody in with a key; it takes password",
+    "algorithms": "shares no algorithm with rpd",
+    "command": "runs no command of ours",
+}
+
+
+@pytest.mark.parametrize(
+    "how", ["root", "command", *(pytest.param(how, marks=pytest.mark.slow) for how in ("password", "algorithms"))]
+)
+def test_an_sshd_that_keeps_us_out_ends_the_run_at_once_and_is_named(stage: Stage, how: str) -> None:
+    stage.fault("F19", times=0, how=how)
+    done = stage.run(config())
+    assert done.returncode == 6
+    assert KEPT_OUT[how] in done.stderr
+    assert "refused (ssh_refused)" in done.stderr
+    assert "large images" not in done.stderr
+    stage.judge("TERMINATED", starts=0)
+    assert stage.truth()["pods"][0]["billed_seconds"] < 20.0
+
+
+def test_a_key_that_is_written_late_is_waited_for(stage: Stage) -> None:
+    stage.fault("F19", how="auth", seconds=4)
+    assert stage.run(config()).returncode == 0
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_settings_that_are_written_late_are_waited_for(stage: Stage) -> None:
+    stage.fault("F19", how="root", seconds=1)
+    assert stage.run(config()).returncode == 0
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_a_key_that_never_comes_costs_no_second_host(stage: Stage) -> None:
+    stage.fault("F19", times=0, how="auth")
+    done = stage.run(config(budget={"ssh_ready_timeout_sec": 4}))
+    assert done.returncode == 6
+    assert "does not accept our SSH key" in done.stderr
+    stage.judge("TERMINATED", starts=0)
+
+
+def test_a_volume_that_is_read_only_ends_the_run_at_once_and_is_named(stage: Stage) -> None:
+    info = daemon.find(stage.sandbox_home)
+    if info is None or info.isolation != "namespace":
+        pytest.skip("a pod without a namespace has no mounts of its own")
+    stage.fault("F43", times=0)
+    done = stage.run(config())
+    assert done.returncode == 6
+    assert "refused (volume_refused)" in done.stderr
+    assert "Read-only file system" in done.stderr
+    stage.judge("TERMINATED", starts=0)
