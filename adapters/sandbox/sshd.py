@@ -10,11 +10,13 @@ import itertools
 import socket
 import struct
 from collections.abc import Callable
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import asyncssh
 
 from rpd.adapters.sandbox.container import Launch
+from rpd.adapters.sandbox.sshd_forwards import Forwards
 from rpd.adapters.sandbox.sshd_session import SshSession
 
 SshFault = Literal["refuse", "nobanner", "close", "auth", "root", "password", "algorithms", "command"]
@@ -52,6 +54,14 @@ class Guest(Protocol):
 
     def open_terminal(self) -> tuple[int, int]:
         """A new terminal of the container: master and slave descriptors. Raises OSError."""
+        ...
+
+    def sftp(self) -> Launch:
+        """How to start an SFTP server; raises OSError when the container is gone."""
+        ...
+
+    def inside(self, path: str) -> Path | None:
+        """Where this machine sees a path of the container; None when there is no container."""
         ...
 
     def stdin_filter(self, command: str | None) -> Callable[[bytes], bytes] | None:
@@ -185,7 +195,7 @@ class SshDoor:
                 encoding=None,
                 line_editor=False,
                 allow_scp=False,
-                agent_forwarding=False,
+                agent_forwarding=True,
                 x11_forwarding=False,
                 compression_algs=["none"],
                 window=_WINDOW,
@@ -228,19 +238,23 @@ class SshDoor:
 
 
 class _Server(asyncssh.SSHServer):
-    """One connection's decisions: keys only, root only, forwarding to loopback only."""
+    """One connection's decisions: keys only, root only, forwarding to and from loopback and files only."""
 
     def __init__(self, door: SshDoor, guest: Guest) -> None:
         self._door = door
         self._guest = guest
         self._connection: asyncssh.SSHServerConnection | None = None
+        self._forwards: Forwards | None = None
         self._sessions = 0
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
+        self._forwards = Forwards(conn, self._guest)
         self._door.joined(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._forwards is not None:
+            self._forwards.close()
         if self._connection is not None:
             self._door.left(self._connection)
 
@@ -269,13 +283,29 @@ class _Server(asyncssh.SSHServer):
             return False
         self._sessions += 1
         is_barred = self._door.fault == "command"
-        return SshSession(self._guest, self._session_ended, instead="/bin/false" if is_barred else None)
+        assert self._forwards is not None
+        instead = "/bin/false" if is_barred else None
+        return SshSession(self._guest, self._session_ended, agent=self._forwards.agent, instead=instead)
 
     def _session_ended(self) -> None:
         self._sessions -= 1
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         return dest_host in _LOOPBACK
+
+    async def server_requested(self, listen_host: str, listen_port: int) -> asyncssh.SSHListener:
+        assert self._forwards is not None
+        return await self._forwards.port(listen_host, listen_port)
+
+    def unix_connection_requested(self, dest_path: str) -> Any:
+        place = self._guest.inside(dest_path)
+        if place is None or self._connection is None:
+            return False
+        return self._connection.forward_unix_connection(str(place))
+
+    async def unix_server_requested(self, listen_path: str) -> asyncssh.SSHListener | bool:
+        assert self._forwards is not None
+        return await self._forwards.socket(listen_path)
 
 
 def bar_logins(connection: asyncssh.SSHServerConnection) -> None:
