@@ -199,13 +199,16 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
 
     async def _start(self) -> None:
         try:
-            await self._spawn()
+            if self._chan is not None:  # else the client left at once
+                await self._spawn()
         except OSError as error:
-            self._task = None
-            self._leave_if_over()
             if self._chan is not None:
                 self._chan.write(f"cannot start a session: {error.strerror}\n".encode(), _STDERR)
                 self._chan.exit(255)
+        finally:
+            if self._process is None:
+                self._task = None
+                self._leave_if_over()
 
     async def _spawn(self) -> None:
         assert self._chan is not None

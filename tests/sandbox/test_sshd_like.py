@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -36,17 +37,31 @@ def test_a_plain_command_outlives_its_client_and_keeps_its_session(tmp_path: Pat
                     await ssh.run("true")
             (volume / "go").touch()
             await until((volume / "done").exists)
-
-            async def has_room() -> bool:
-                try:
-                    return (await ssh.run("true")).exit_status == 0
-                except asyncssh.ChannelOpenError:
-                    return False
-
-            while not await has_room():
-                await asyncio.sleep(0.02)
+            await asyncio.wait_for(_room(ssh), 10)
 
     run(test())
+
+
+def test_a_client_that_leaves_at_once_leaves_no_session_behind(tmp_path: Path, isolation: str) -> None:
+    async def test() -> None:
+        async with running(tmp_path, isolation) as pod, await pod.connect() as ssh:
+            pod.runtime.set_max_sessions("pod1", 1)
+            for _ in range(5):
+                with contextlib.suppress(asyncssh.ChannelOpenError):
+                    session, _ = await ssh.create_session(asyncssh.SSHClientSession, "true")
+                    session.abort()
+            await asyncio.wait_for(_room(ssh), 10)
+
+    run(test())
+
+
+async def _room(ssh: asyncssh.SSHClientConnection) -> None:
+    """Wait until a session can be had."""
+    while True:
+        with contextlib.suppress(asyncssh.ChannelOpenError):
+            assert (await ssh.run("true")).exit_status == 0
+            return
+        await asyncio.sleep(0.02)
 
 
 def test_a_command_with_a_terminal_does_not_outlive_its_client(tmp_path: Path, isolation: str) -> None:
