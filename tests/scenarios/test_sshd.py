@@ -47,7 +47,7 @@ KEPT_OUT = {
 
 
 @pytest.mark.parametrize(
-    "how", ["root", "command", *(pytest.param(how, marks=pytest.mark.slow) for how in ("password", "algorithms"))]
+    "how", ["root", *(pytest.param(how, marks=pytest.mark.slow) for how in ("command", "password", "algorithms"))]
 )
 def test_an_sshd_that_keeps_us_out_ends_the_run_at_once_and_is_named(stage: Stage, how: str) -> None:
     stage.fault("F19", times=0, how=how)
@@ -61,17 +61,19 @@ def test_an_sshd_that_keeps_us_out_ends_the_run_at_once_and_is_named(stage: Stag
 
 
 def test_a_key_that_is_written_late_is_waited_for(stage: Stage) -> None:
-    stage.fault("F19", how="auth", seconds=4)
+    stage.fault("F19", how="auth", seconds=3)
     assert stage.run(config()).returncode == 0
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_settings_that_are_written_late_are_waited_for(stage: Stage) -> None:
     stage.fault("F19", how="root", seconds=1)
     assert stage.run(config()).returncode == 0
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 def test_a_key_that_never_comes_costs_no_second_host(stage: Stage) -> None:
     stage.fault("F19", times=0, how="auth")
     done = stage.run(config(budget={"ssh_ready_timeout_sec": 4}))
