@@ -11,10 +11,23 @@ from rpd.states.boot import boot_seconds_left, host_failed, is_overdue, is_overd
 from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.faults import Fault
+from rpd.states.fold_looks import LASTING
 from rpd.states.link import missed, stand_back
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.tries import Tries
 from rpd.states.world import SshAddress, Target, World
 
+LASTING_SECONDS, LASTING_TRIES_MIN = 20.0, 3
+"""How long, and how often at least, a pod has to refuse us for good before that is believed: a container that starts
+may still write its sshd's settings and start it anew with them."""
+NO_MATTER_OF_THE_HOST: dict[str, Reason] = {
+    **LASTING,
+    Fault.AUTH_REFUSED: Reason.SSH_REFUSED,
+    Fault.PATH_REFUSED: Reason.VOLUME_REFUSED,
+}
+"""What a pod may still say at the end of its time to boot that another host would say as well."""
+REFUSED_PAUSE_SECONDS = 1.0
+"""Newer sshds shut out for a while who fails to log in again and again."""
 TRIES_PER_PAUSE = 10
 """Knocking costs nothing, and the bill runs: the pause grows only after so many tries, first 0.15 s, at last 2 s."""
 
@@ -32,14 +45,17 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     if failures and greet.reason == Fault.HOST_KEY_CHANGED:
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
+    if failures and _is_for_good(facts, pod, greet, now):
+        return _refused(facts, pod, greet)
     if (failures and is_overdue(facts, greet, now)) or (not _has_address(pod) and is_overdue_now(facts, now)):
         if read is None or (tried is not None and is_before(read, tried)):
             return Look(Op.READ_POD, look_at_pod(facts))
         if pod.misses:  # a pod that somebody took away is no failed host: no other one takes its place
             return missed(facts, now)
-        return host_failed(facts, Reason.HOST_NEVER_BOOTED)
+        return _refused(facts, pod, greet)
     if tried is not None:
         pause = backoff(1 + failures // TRIES_PER_PAUSE, first=0.15, cap=2.0)
+        pause = max(pause, REFUSED_PAUSE_SECONDS if greet.reason in NO_MATTER_OF_THE_HOST else 0.0)
         if elapsed(tried, now) < pause:
             text = f"sshd ({greet.error})"
             return Wait(pause - elapsed(tried, now), text, now.wall + boot_seconds_left(facts, now))
@@ -52,6 +68,30 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Look(Op.READ_POD, look_at_pod(facts))
     assert pod.seen is not None, "it has an address"
     return Look(Op.GREET, pack(target=target(facts), address=pod.seen.ssh))
+
+
+def _is_for_good(facts: Facts, pod: PodFacts, greet: Tries, now: Stamp) -> bool:
+    """Refusals of this kind have stood long enough, by several tries and a look at the pod since; how long a cloud's
+    own doubts last is the measure where that is less."""
+    since, read = pod.refused_since, facts.tried(Op.READ_POD).at
+    if since is None or greet.reason not in LASTING or pod.refusals < LASTING_TRIES_MIN or not _says_all(facts, pod):
+        return False
+    settles = min(LASTING_SECONDS, facts.profile.quiet_window_seconds)
+    return elapsed(since, now) >= settles and read is not None and is_before(since, read) and not pod.misses
+
+
+def _says_all(facts: Facts, pod: PodFacts) -> bool:
+    """What this pod says holds for every host: it is fresh. One that was stopped may be sought where another pod is by
+    now, one that was taken up says nothing of a fresh one, and in one with a job the results are what matters."""
+    return pod.taken is None and pod.starts == 1 and not facts.has_launched_here
+
+
+def _refused(facts: Facts, pod: PodFacts, greet: Tries) -> Fire:
+    """The end with this host: where it gave what was ordered, and the pod refuses us, no other one is tried."""
+    reason = NO_MATTER_OF_THE_HOST.get(greet.reason or "")
+    if reason is None or not _says_all(facts, pod):
+        return host_failed(facts, Reason.HOST_NEVER_BOOTED)
+    return Fire(Trigger.HOST_FAILED, reason, greet.error)
 
 
 def _has_address(pod: PodFacts) -> bool:

@@ -71,6 +71,8 @@ class PodFacts(msgspec.Struct):
     refused_starts: int = 0
     restarts: int = 0  # of its container by others, while it ran
     greeting: Greeting | None = None
+    refused_since: Stamp | None = None  # its sshd or its volume refuses us in a way that no waiting mends
+    refusals: int = 0  # of that kind, with no other answer in between
     greeted_place: tuple[str | None, SshAddress | None] | None = None  # `place` when its host key was pinned
     released_as: str | None = (
         None  # "stop" or "delete": what the cloud last accepted; "absent": nothing to stop, it says

@@ -36,12 +36,15 @@ class Fault(StrEnum):
     # The inside of a pod.
     SSH_UNREACHABLE = "ssh_unreachable"  # no TCP, no banner, or no key exchange yet
     LINK_LOST = "link_lost"  # an open connection went away in mid-call
+    BARRED = "barred"  # its settings keep us out: no login with a key alone, no common algorithm, no command of ours
+    NO_SESSION = "no_session"  # sshd allows no session, or no further one, on any connection
     AUTH_REFUSED = "auth_refused"  # sshd does not take our key
     HOST_KEY_CHANGED = "host_key_changed"  # another host key than the pinned one, without a start of ours in between
     WRONG_POD = "wrong_pod"  # somebody answers, and it is another pod
     TAKEN_OVER = "taken_over"  # another owner has put its mark into the run's folder
     NO_TOOL = "no_tool"  # a program the work needs is missing in the image
     LOCAL_DISK = "local_disk"  # a file or folder on this machine cannot be made, written or removed
+    READ_ONLY = "read_only"  # a file system of the pod takes no writes
     DISK_FULL = "disk_full"  # no space left, here or there; the message says where
     PATH_REFUSED = "path_refused"  # a path that leaves its root, a link where none may be, a forbidden name
     SECRET_MISSING = "secret_missing"  # a variable or file of secrets is not there, on this machine

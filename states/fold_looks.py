@@ -10,7 +10,7 @@ import msgspec
 from rpd.journal.records import Observation, Stamp
 from rpd.states.facts import Facts, Found, Span, close_spans
 from rpd.states.faults import Fault
-from rpd.states.names import Op
+from rpd.states.names import Op, Reason
 from rpd.states.outage import is_unreached
 from rpd.states.proof import count_survey
 from rpd.states.twin import note_twins
@@ -18,6 +18,16 @@ from rpd.states.world import Claim, Greeting, Offer, Paused, Pod
 
 KEY_FAULTS = frozenset({Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED})
 """Faults that only a person can mend, with another key."""
+
+LASTING: dict[str, Reason] = {
+    Fault.BARRED: Reason.SSH_REFUSED,
+    Fault.NO_SESSION: Reason.SSH_REFUSED,
+    Fault.NO_TOOL: Reason.SSH_REFUSED,
+    Fault.READ_ONLY: Reason.VOLUME_REFUSED,
+    Fault.DISK_FULL: Reason.VOLUME_REFUSED,
+}
+"""Refusals of a pod to be greeted that are settings of its image or its volume: neither time nor another host changes
+them. A key that is not accepted is none of them: a container that starts may not have written it yet."""
 
 SWITCH_SECONDS = 120.0
 """How late the switch in the pod may be, with its interval and a cloud that takes its time."""
@@ -108,7 +118,11 @@ def _surveyed(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 def failed_look(facts: Facts, observation: Observation, at: Stamp) -> None:
     """A survey that failed interrupts the proof, unless it never got there; a key that only a person can mend starts a
-    deadline."""
+    deadline. A greeting that was refused says whether that may pass."""
+    if observation.op == Op.GREET and facts.pod is not None and not is_unreached(Op.GREET, observation.reason):
+        is_lasting = observation.reason in LASTING
+        facts.pod.refused_since = (facts.pod.refused_since or at) if is_lasting else None
+        facts.pod.refusals = facts.pod.refusals + 1 if is_lasting else 0
     if observation.op == Op.SURVEY and not is_unreached(observation.op, observation.reason):
         facts.clean_surveys, facts.clean_since = 0, None
         if observation.reason in KEY_FAULTS:

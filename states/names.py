@@ -127,6 +127,8 @@ class Reason(StrEnum):
     NO_CAPACITY = "no_capacity"  # every candidate was refused
     PRICE_OVER_CAP = "price_over_cap"
     HOSTS_NEVER_BOOTED = "hosts_never_booted"  # every attempt ended at the boot deadline
+    SSH_REFUSED = "ssh_refused"  # the image's sshd answers and keeps us out, as it would on any host
+    VOLUME_REFUSED = "volume_refused"  # the pod is there, and its volume takes no file of ours
     NO_CREDIT = "no_credit"
     KEY_REFUSED = "key_refused"
     CLOUD_UNREACHABLE = "cloud_unreachable"
@@ -166,6 +168,8 @@ ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
     Reason.NO_CAPACITY: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.PRICE_OVER_CAP: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.HOSTS_NEVER_BOOTED: (Outcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.SSH_REFUSED: (Outcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.VOLUME_REFUSED: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.CLOUD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.POD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.NO_CREDIT: (Outcome.REFUSED, Exit.KEY),

@@ -24,7 +24,7 @@ TIMED_OUT = 124
 """The exit code of a step that was ended because its time was up; some tools use it, too."""
 FATAL = frozenset(
     {Fault.PATH_REFUSED, Fault.DISK_FULL, Fault.NO_TOOL, Fault.WRONG_POD, Fault.AUTH_REFUSED, Fault.SECRET_MISSING}
-    | {Fault.RECORD_REFUSED}
+    | {Fault.RECORD_REFUSED, Fault.READ_ONLY}
 )
 """Faults that another try cannot mend."""
 

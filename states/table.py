@@ -35,7 +35,12 @@ LIFE: tuple[Rule, ...] = (
         "not up in time, or billed above the cap; give the host back",
     ),
     Rule(T.SSH_ANSWERED, S.CONNECT, S.ARM, "sshd greeted us, it is our pod, its GPUs are there"),
-    Rule(T.HOST_FAILED, S.CONNECT, S.RELEASE, "sshd did not answer in time, or the hardware is not what was ordered"),
+    Rule(
+        T.HOST_FAILED,
+        S.CONNECT,
+        S.RELEASE,
+        "sshd did not answer in time or keeps us out, or the hardware is not what was ordered",
+    ),
     Rule(T.POD_STOPPED, S.CONNECT, S.BOOT, "somebody stopped the pod; start it"),
     Rule(
         T.SWITCH_ARMED,

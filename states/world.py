@@ -339,9 +339,9 @@ def refusal(pulled: Pulled) -> str:
 class Remote(Protocol):
     """The inside of a pod over SSH: one connection, opened on demand, reused, dropped after a clock jump.
 
-    Reads raise Unavailable (`ssh_unreachable`, `link_lost`) or Refused (`host_key_changed`, `wrong_pod`,
-    `auth_refused`). Effects raise NotSent, Refused or Ambiguous likewise; long calls raise Interrupted when control
-    asks for it.
+    Reads raise Unavailable (`ssh_unreachable`, `link_lost`, `no_session`, `barred`) or Refused (`host_key_changed`,
+    `wrong_pod`, `auth_refused`, `barred`). Effects raise NotSent, Refused or Ambiguous likewise; long calls raise
+    Interrupted when control asks for it.
     """
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:

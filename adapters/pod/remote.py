@@ -126,8 +126,11 @@ class PodRemote:
 
         def push() -> Pushed:
             connection = self._connection(target)
-            with self._lease(connection, target):
-                return push_tree(connection, tree, progress=self._progress, interrupted=self._attention.pending)
+            return self._leased(
+                connection,
+                target,
+                lambda: push_tree(connection, tree, progress=self._progress, interrupted=self._attention.pending),
+            )
 
         return self._effect(push)
 
@@ -175,10 +178,13 @@ class PodRemote:
     def pull(self, target: Target, pull: Pull) -> Pulled:
         """See the port. The owner's lease is renewed meanwhile: a long pull must not look like an owner gone."""
         connection = self._connection(target)
-        with self._lease(connection, target):
+
+        def fetch() -> Pulled:
             if is_away(pull.local_path):
                 return push_out(connection, pull, functools.partial(scripts.bucket_script, target, pull))
             return pull_tree(connection, pull, progress=self._progress, interrupted=self._attention.pending)
+
+        return self._leased(connection, target, fetch)
 
     def close(self) -> None:
         """Drop all connections."""
@@ -187,8 +193,15 @@ class PodRemote:
     def _connection(self, target: Target, seconds: float = CONNECT_SECONDS) -> Connection:
         return self._pool.connection(target.pod_id, host_key=target.host_key, deadline_seconds=seconds)
 
-    def _lease(self, connection: Connection, target: Target) -> Lease:
-        return Lease(connection.channel(scripts.as_command(scripts.lease_script(target))))
+    def _leased(self, connection: Connection, target: Target, act: Callable[[], T]) -> T:
+        """`act`, which may be repeated, beside a lease. Where sshd has room for one session only, without one."""
+        try:
+            with Lease(connection.channel(scripts.as_command(scripts.lease_script(target)))):
+                return act()
+        except Unavailable as error:
+            if error.reason != Fault.NO_SESSION:
+                raise
+        return act()
 
     def _scan(self, job: JobRef, log_file: str) -> MarkerScan:
         """What looks for the launch's markers; one that begins reads what is here already."""
@@ -329,6 +342,8 @@ def _refused(fault: str, message: str) -> Refused:
     """What the pod refused; a full disk is told from a forbidden path by the system's own words."""
     if "No space left" in message or "quota exceeded" in message:
         return Refused(f"no space left in the pod: {message}", reason=Fault.DISK_FULL)
+    if "Read-only file system" in message:
+        return Refused(f"the pod takes no writes: {message}", reason=Fault.READ_ONLY)
     if fault in (Fault.WRONG_POD, Fault.TAKEN_OVER, Fault.NO_TOOL):
         return Refused(message, reason=fault)
     return Refused(f"the pod refused: {message}", reason=Fault.PATH_REFUSED)

@@ -44,6 +44,14 @@ WHY: dict[Reason, tuple[str, str]] = {
         "no host came up within budget.ssh_ready_timeout_sec",
         "see whether the image exists and starts sshd; large images need a longer time",
     ),
+    Reason.SSH_REFUSED: (
+        "the pod's sshd answers and keeps rpd out, as it would on any other host",
+        "take an image, or pod.args, whose sshd lets root in with a key",
+    ),
+    Reason.VOLUME_REFUSED: (
+        "the pod's volume takes no files of rpd's, on whatever host",
+        "see whether the volume is full or read-only, and to storage",
+    ),
     Reason.NO_CREDIT: ("the account has no credit", "add some, then run again"),
     Reason.KEY_REFUSED: ("the API key was refused", "export RUNPOD_API_KEY=... with a key that may rent"),
     Reason.CLOUD_UNREACHABLE: ("the cloud did not answer, or not so that it could be believed", "try again later"),
@@ -91,6 +99,8 @@ def why(facts: Facts) -> str:
         what = f"the job exited with {facts.claim.exit_code}"
         seen = explaining_line(Path(facts.local_log))
         what += f"; its log says: {seen}" if seen else _of_code(facts.claim.exit_code)
+    if facts.reason in (Reason.SSH_REFUSED, Reason.VOLUME_REFUSED) and facts.reason_text:
+        what = facts.reason_text
     if facts.reason is Reason.RESULTS_UNVERIFIED:
         what, advice = _why_unverified(facts, what, advice)
     return one_line(f"{what}; {advice}" if advice else what)

@@ -291,6 +291,7 @@ class CloudModel:
             has_volume=pod.persistent_gb is not None or pod.network_volume_id is not None,
             gpu_name=pod.gpu_id or "",
             gpu_count=0 if "F22" in pod.afflictions else pod.gpus_given,
+            is_read_only="F43" in pod.afflictions,
         )
 
     # Inside

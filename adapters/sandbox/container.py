@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +30,7 @@ class ContainerSpec(msgspec.Struct, frozen=True):
     has_volume: bool
     gpu_name: str
     gpu_count: int
+    is_read_only: bool = False  # the volume; in a namespace alone
 
 
 class ContainerNotStarted(RuntimeError):
@@ -47,6 +49,11 @@ class Launch(msgspec.Struct, frozen=True):
     cwd: str
     is_stand_in: bool = False
     reports: bool = False
+
+
+def sftp_words(plan: dict[str, object]) -> tuple[str, ...]:
+    """The command of an SFTP server that finds its way by this plan."""
+    return (sys.executable, "-m", "rpd.adapters.sandbox.sftp", msgspec.json.encode(plan).decode())
 
 
 class PodFolder(msgspec.Struct, frozen=True):
@@ -123,6 +130,14 @@ class Isolation(Protocol):
 
     def session(self, folder: PodFolder, init_pid: int, command: str | None, env: dict[str, str], pty: bool) -> Launch:
         """One SSH session: `command` by the login shell, or the login shell itself when it is None."""
+        ...
+
+    def sftp(self, folder: PodFolder, init_pid: int) -> Launch:
+        """An SFTP server for one session."""
+        ...
+
+    def inside(self, folder: PodFolder, init_pid: int, path: str) -> Path:
+        """Where this machine sees an absolute path of the container."""
         ...
 
     def stdin_filter(self, folder: PodFolder, command: str | None) -> Callable[[bytes], bytes] | None:

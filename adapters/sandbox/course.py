@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rpd.adapters.sandbox import accidents, faults
 from rpd.adapters.sandbox.model import PROVISIONING, RUNNING, STARTING, Pod
+from rpd.adapters.sandbox.sshd import SshFault
 
 if TYPE_CHECKING:
     from rpd.adapters.sandbox.cloud_model import CloudModel
-    from rpd.adapters.sandbox.sshd import SshFault
 
 # Shares of the boot time at which each stage is reached.
 PLACED = 0.086
@@ -23,7 +23,7 @@ REACHABLE = 1.0
 LEAD_SECONDS = 0.25
 """Bringing up a real container takes a moment; it is begun this much before the stage that shows it."""
 
-SSH_FAULTS: dict[str, SshFault] = {how: how for how in ("refuse", "nobanner", "close", "auth")}
+SSH_FAULTS: dict[str, SshFault] = {how: how for how in get_args(SshFault)}
 
 
 async def boot(cloud: CloudModel, pod: Pod, *, is_first: bool) -> None:

@@ -98,7 +98,16 @@ KNOWN: tuple[Fault, ...] = (
     ),
     Fault("F17", "boot", "RUNNING, but the runtime stays empty", {"how": "null (default) | empty | zero", **_SECONDS}),
     Fault("F18", "boot", "RUNNING, but no SSH address", _SECONDS),
-    Fault("F19", "boot", "sshd misbehaves", {"how": "refuse (default) | nobanner | close | auth", **_SECONDS}),
+    Fault(
+        "F19",
+        "boot",
+        "sshd misbehaves, or is set up so that it keeps us out",
+        {
+            "how": "refuse (default) | nobanner | close | auth: no key is good | root: may not log in | password: alone"
+            " | algorithms: outdated ones alone | command: /bin/false in place of every one",
+            **_SECONDS,
+        },
+    ),
     Fault("F20", "start", "after a start the old address is shown for a while", {"seconds": "how long (2)"}),
     Fault("F21", "start", "start refused: the host has no free GPU"),
     Fault(
@@ -178,10 +187,11 @@ KNOWN: tuple[Fault, ...] = (
         },
     ),
     Fault("F42", "boot", "sshd allows few sessions on one connection", {"sessions": "MaxSessions (1)"}),
+    Fault("F43", "boot", "the volume is mounted read-only (where pods have a namespace)"),
 )
 
 BY_ID = {fault.id: fault for fault in KNOWN}
-CLINGING = frozenset({"F16", "F17", "F18", "F19", "F25", "F36", "F42"})
+CLINGING = frozenset({"F16", "F17", "F18", "F19", "F25", "F36", "F42", "F43"})
 EXTERNAL = frozenset({"F26", "F27", "F28", "F40"})
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from rpd.adapters.sandbox.container import CONTAINER_PATH, ContainerSpec, Launch, PodFolder
+from rpd.adapters.sandbox.container import CONTAINER_PATH, ContainerSpec, Launch, PodFolder, sftp_words
 from rpd.adapters.sandbox.images import STARTS_PATH, ImageFile, files_of
+from rpd.adapters.sandbox.sshd_forwards import within
 
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "opt", "var", "nix", "gnu")
 """What a container sees of this machine; links among them are repeated."""
@@ -116,7 +117,7 @@ class Namespace:
             binds.append((sys.base_prefix, sys.base_prefix, False))
             links["/usr/local/bin/python3"] = f"{sys.base_prefix}/bin/python3"
         if spec.has_volume:
-            binds.append((str(folder.volume), os.path.normpath(spec.volume_path), True))
+            binds.append((str(folder.volume), os.path.normpath(spec.volume_path), not spec.is_read_only))
         else:
             (folder.disk / spec.volume_path.lstrip("/")).mkdir(parents=True, exist_ok=True)
         plan = {
@@ -154,6 +155,15 @@ class Namespace:
         words += ["/bin/sh", "-c", 'cd "$HOME" && exec "$@"', "sh", "/bin/bash"]
         words += ["-l"] if command is None else ["-c", command]
         return Launch(tuple(words), {"PATH": CONTAINER_PATH, "HOME": "/root", **env}, "/", is_stand_in=True)
+
+    def sftp(self, folder: PodFolder, init_pid: int) -> Launch:
+        """See Isolation. It enters the container's mounts alone, and ends with the connection."""
+        words = sftp_words({"pid": init_pid, "is_user": not self._is_root})
+        return Launch(words, {"PATH": os.environ.get("PATH", CONTAINER_PATH)}, "/")
+
+    def inside(self, folder: PodFolder, init_pid: int, path: str) -> Path:
+        """See Isolation."""
+        return within(Path(f"/proc/{init_pid}/root"), path)
 
     def stdin_filter(self, folder: PodFolder, command: str | None) -> Callable[[bytes], bytes] | None:
         """Nothing to change: the container's paths are real ones."""

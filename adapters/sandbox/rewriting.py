@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from rpd.adapters.sandbox.container import CONTAINER_PATH, ContainerSpec, Launch, PodFolder
+from rpd.adapters.sandbox.container import CONTAINER_PATH, ContainerSpec, Launch, PodFolder, sftp_words
 from rpd.adapters.sandbox.images import STARTS_PATH, ImageFile, files_of
 
 MARKER = "RPD_SANDBOX_POD"
@@ -131,6 +131,16 @@ class Rewritten:
         if pty:
             words = [sys.executable, "-I", "-S", "-c", _TAKE_TERMINAL, *words]
         return Launch(tuple(words), full, str(folder.disk / "root"))
+
+    def sftp(self, folder: PodFolder, init_pid: int) -> Launch:
+        """See Isolation."""
+        paths = msgspec.json.decode((folder.control / "paths.json").read_bytes(), type=dict[str, str])
+        marked = {"PATH": os.environ.get("PATH", CONTAINER_PATH), MARKER: str(folder.path)}
+        return Launch(sftp_words({"paths": paths}), marked, str(folder.disk / "root"))
+
+    def inside(self, folder: PodFolder, init_pid: int, path: str) -> Path:
+        """See Isolation."""
+        return Path(self._stored_rewriter(folder).text(path))
 
     def stdin_filter(self, folder: PodFolder, command: str | None) -> Callable[[bytes], bytes] | None:
         """Rewrite what a command reads, but for a terminal's input and for archives."""

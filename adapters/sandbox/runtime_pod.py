@@ -143,6 +143,18 @@ class RunningPod:
                 raise
         return os.openpty()
 
+    def sftp(self) -> Launch:
+        """See Guest."""
+        if self._init is None:
+            raise OSError(os.strerror(3))
+        return self._isolation.sftp(self._folder, self._init.pid)
+
+    def inside(self, path: str) -> Path | None:
+        """See Guest."""
+        if self._init is None or not path.startswith("/"):
+            return None
+        return self._isolation.inside(self._folder, self._init.pid, path)
+
     def stdin_filter(self, command: str | None) -> Callable[[bytes], bytes] | None:
         """See Guest."""
         return self._isolation.stdin_filter(self._folder, command)

@@ -10,19 +10,24 @@ import itertools
 import socket
 import struct
 from collections.abc import Callable
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import asyncssh
 
 from rpd.adapters.sandbox.container import Launch
+from rpd.adapters.sandbox.sshd_forwards import Forwards
 from rpd.adapters.sandbox.sshd_session import SshSession
 
-SshFault = Literal["refuse", "nobanner", "close", "auth"]
-"""refuse: nothing listens. nobanner: accepted, then silence. close: gone after the banner. auth: no key is good."""
+SshFault = Literal["refuse", "nobanner", "close", "auth", "root", "password", "algorithms", "command"]
+"""refuse: nothing listens. nobanner: accepted, then silence. close: gone after the banner. auth: no key is good, as
+before it is written. root: the key is known, and root may not log in. password: no login with a key. algorithms: only
+ones that nobody should use. command: /bin/false in place of every command."""
 
 _BANNER = b"SSH-2.0-OpenSSH_8.9p1 Ubuntu-3ubuntu0.13\r\n"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ""})
 _BACKLOG = 128
+_OUTDATED = ("diffie-hellman-group1-sha1",)
 _WINDOW = 4 << 20
 SESSIONS_MAX = 10
 """How many sessions one connection may have open at once: sshd's MaxSessions, by default."""
@@ -49,6 +54,14 @@ class Guest(Protocol):
 
     def open_terminal(self) -> tuple[int, int]:
         """A new terminal of the container: master and slave descriptors. Raises OSError."""
+        ...
+
+    def sftp(self) -> Launch:
+        """How to start an SFTP server; raises OSError when the container is gone."""
+        ...
+
+    def inside(self, path: str) -> Path | None:
+        """Where this machine sees a path of the container; None when there is no container."""
         ...
 
     def stdin_filter(self, command: str | None) -> Callable[[bytes], bytes] | None:
@@ -114,6 +127,11 @@ class SshDoor:
             self._listener = None
         await self.hang_up()
 
+    @property
+    def fault(self) -> SshFault | None:
+        """How new connections fail."""
+        return self._fault
+
     def admits(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Whether this key opens the container now."""
         if username != "root" or self._fault == "auth":
@@ -177,11 +195,12 @@ class SshDoor:
                 encoding=None,
                 line_editor=False,
                 allow_scp=False,
-                agent_forwarding=False,
+                agent_forwarding=True,
                 x11_forwarding=False,
                 compression_algs=["none"],
                 window=_WINDOW,
                 login_timeout=120,
+                kex_algs=_OUTDATED if self._fault == "algorithms" else (),
             )
             served = True
         except (asyncssh.Error, OSError):
@@ -219,33 +238,39 @@ class SshDoor:
 
 
 class _Server(asyncssh.SSHServer):
-    """One connection's decisions: keys only, root only, forwarding to loopback only."""
+    """One connection's decisions: keys only, root only, forwarding to and from loopback and files only."""
 
     def __init__(self, door: SshDoor, guest: Guest) -> None:
         self._door = door
         self._guest = guest
         self._connection: asyncssh.SSHServerConnection | None = None
+        self._forwards: Forwards | None = None
         self._sessions = 0
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
+        self._forwards = Forwards(conn, self._guest)
         self._door.joined(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._forwards is not None:
+            self._forwards.close()
         if self._connection is not None:
             self._door.left(self._connection)
 
     def begin_auth(self, username: str) -> bool:
+        if self._door.fault == "root" and self._connection is not None:
+            bar_logins(self._connection)
         return True
 
     def auth_completed(self) -> None:
         self._door.greeted()
 
     def public_key_auth_supported(self) -> bool:
-        return True
+        return self._door.fault != "password"
 
     def password_auth_supported(self) -> bool:
-        return False
+        return self._door.fault == "password"
 
     def kbdint_auth_supported(self) -> bool:
         return False
@@ -257,13 +282,40 @@ class _Server(asyncssh.SSHServer):
         if self._sessions >= self._door.sessions_max:
             return False
         self._sessions += 1
-        return SshSession(self._guest, self._session_ended)
+        is_barred = self._door.fault == "command"
+        assert self._forwards is not None
+        instead = "/bin/false" if is_barred else None
+        return SshSession(self._guest, self._session_ended, agent=self._forwards.agent, instead=instead)
 
     def _session_ended(self) -> None:
         self._sessions -= 1
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         return dest_host in _LOOPBACK
+
+    async def server_requested(self, listen_host: str, listen_port: int) -> asyncssh.SSHListener:
+        assert self._forwards is not None
+        return await self._forwards.port(listen_host, listen_port)
+
+    def unix_connection_requested(self, dest_path: str) -> Any:
+        place = self._guest.inside(dest_path)
+        if place is None or self._connection is None:
+            return False
+        return self._connection.forward_unix_connection(str(place))
+
+    async def unix_server_requested(self, listen_path: str) -> asyncssh.SSHListener | bool:
+        assert self._forwards is not None
+        return await self._forwards.socket(listen_path)
+
+
+def bar_logins(connection: asyncssh.SSHServerConnection) -> None:
+    """Answer that a key is known, and refuse the login with it all the same: PermitRootLogin no."""
+    validate = connection.validate_public_key
+
+    async def know_only(username: str, key_data: bytes, message: bytes, signature: bytes) -> bool:
+        return not message and await validate(username, key_data, message, signature)
+
+    connection.validate_public_key = know_only  # type: ignore[method-assign,assignment]
 
 
 def _bound(port: int) -> socket.socket:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -16,6 +15,7 @@ import asyncssh
 from rpd.adapters.sandbox import processes
 from rpd.adapters.sandbox.images import BASH_ENV_PATH
 from rpd.adapters.sandbox.sshd_streams import Ends, InputEvents, OutputEvents, ProcessEvents, pipe_ends, set_size
+from rpd.adapters.sandbox.sshd_terminal import set_modes
 
 if TYPE_CHECKING:
     from rpd.adapters.sandbox.sshd import Guest
@@ -23,21 +23,34 @@ if TYPE_CHECKING:
 _STDERR = asyncssh.EXTENDED_DATA_STDERR
 _HIGH_WATER = 1 << 20
 _ACCEPTED_ENV = ("LANG", "LC_")
-_SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server")
 
 
 class SshSession(asyncssh.SSHServerSession[bytes]):
     """Starts what the client asks for, and ends the channel when the process has ended and said all it had to say.
 
-    A client that goes away hangs up on the process group, as sshd does; what has left the session by `setsid` lives on.
+    A client that goes away takes its terminal with it, and hangs up on the process group; a command without a terminal
+    lives on, with its streams closed, and keeps its place among the sessions until it ends: as with sshd. `agent` gives
+    the path of the client's forwarded agent. `instead` is run in place of whatever the client asks for: ForceCommand.
     """
 
-    def __init__(self, guest: Guest, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        on_end: Callable[[], None],
+        *,
+        agent: Callable[[], Awaitable[str | None]],
+        instead: str | None = None,
+    ) -> None:
         self._guest = guest
         self._on_end = on_end
         self._chan: asyncssh.SSHServerChannel[bytes] | None = None
+        self._agent = agent
+        self._instead = instead
+        self._is_counted = True
+        self._is_sftp = False
         self._command: str | None = None
         self._terminal: tuple[str, tuple[int, int, int, int]] | None = None
+        self._modes: Mapping[int, int] = {}
         self._master: int | None = None
         self._process: asyncio.SubprocessTransport | None = None
         self._is_stand_in = False
@@ -59,12 +72,11 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
         chan.set_write_buffer_limits(high=_HIGH_WATER)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._is_gone:
-            self._on_end()
         self._is_gone = True
         self._chan = None
-        if self._status is None:
+        if self._status is None and self._terminal is not None:
             self.hang_up()
+        self._leave_if_over()
         for output in self._outputs.values():
             output.close()
         self._drop_input()
@@ -72,7 +84,7 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
     def pty_requested(
         self, term_type: str, term_size: tuple[int, int, int, int], term_modes: Mapping[int, int]
     ) -> bool:
-        self._terminal = (term_type, term_size)
+        self._terminal, self._modes = (term_type, term_size), dict(term_modes)
         return True
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
@@ -87,11 +99,8 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
         return self._guest.has_sshd()
 
     def subsystem_requested(self, subsystem: str) -> bool:
-        server = next((path for path in _SFTP_SERVERS if shutil.which(path)), None)
-        if subsystem != "sftp" or server is None:
-            return False
-        self._command = server
-        return self._guest.has_sshd()
+        self._is_sftp = subsystem == "sftp"
+        return self._is_sftp and self._guest.has_sshd()
 
     def session_started(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._start())
@@ -144,6 +153,7 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
         """The process ended; negative numbers are signals."""
         self._status = status
         self._finish_if_done()
+        self._leave_if_over()
 
     def hold_input(self) -> None:
         """The process does not read as fast as the client sends."""
@@ -179,19 +189,40 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(os.getpgid(leader), signum)
 
+    def _leave_if_over(self) -> None:
+        """Make room for another session once the client has left and nothing runs; also where nothing ever ran."""
+        is_running = self._process is not None and self._status is None
+        is_starting = self._task is not None and not self._task.done() and self._process is None
+        if self._is_gone and self._is_counted and not is_running and not is_starting:
+            self._is_counted = False
+            self._on_end()
+
     async def _start(self) -> None:
         try:
-            await self._spawn()
+            if self._chan is not None:  # else the client left at once
+                await self._spawn()
         except OSError as error:
             if self._chan is not None:
                 self._chan.write(f"cannot start a session: {error.strerror}\n".encode(), _STDERR)
                 self._chan.exit(255)
+        finally:
+            if self._process is None:
+                self._task = None
+                self._leave_if_over()
 
     async def _spawn(self) -> None:
         assert self._chan is not None
-        launch = self._guest.session(self._command, self._environment(self._chan), self._terminal is not None)
+        self._command = self._instead or self._command
+        env = self._environment(self._chan)
+        if self._chan.get_agent_path() is not None and (agent := await self._agent()) is not None:
+            env["SSH_AUTH_SOCK"] = agent
+        if self._is_sftp and self._instead is None:
+            launch = self._guest.sftp()
+        else:
+            launch = self._guest.session(self._command, env, self._terminal is not None)
         self._is_stand_in = launch.is_stand_in
-        self._filter = self._guest.stdin_filter(self._command) if self._terminal is None else None
+        is_raw = self._is_sftp or self._terminal is not None
+        self._filter = None if is_raw else self._guest.stdin_filter(self._command)
         loop = asyncio.get_running_loop()
         ends = self._open_ends()
         try:
@@ -278,5 +309,6 @@ class SshSession(asyncssh.SSHServerSession[bytes]):
             return pipe_ends()
         master, slave = self._guest.open_terminal()
         set_size(master, self._terminal[1])
+        set_modes(slave, self._modes)
         self._master = master
         return Ends((slave, slave, slave), {1: master}, os.dup(master))

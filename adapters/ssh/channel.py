@@ -14,6 +14,7 @@ from rpd.states.faults import Fault
 
 # All that waits, at most a window: paramiko moves in memory whatever a read leaves behind, again for every read.
 _EVERYTHING = 1 << 30
+_BEFORE_BYTES = 400
 _PACKET = 32 * 1024  # what fits into one packet; a longer slice would be copied for nothing
 
 
@@ -24,9 +25,10 @@ class _Stream:
         self._read = read
         self._is_ready = is_ready
         self._mark = mark
-        self._is_begun = False
+        self.is_begun = False
         self._tail = b""
         self._kept = b""
+        self.before = b""  # of what stands before the mark, the end
 
     def read(self) -> bytes | None:
         """Bytes, b"" at the end, None when there was only what stands before the mark. Raises as paramiko does."""
@@ -34,18 +36,19 @@ class _Stream:
             data, self._kept = self._kept, b""
             return data
         data = self._read(_EVERYTHING)
-        if self._is_begun or not data:
+        if self.is_begun or not data:
             return data
         before, found, rest = (self._tail + data).partition(self._mark)
-        self._is_begun = bool(found)
+        self.before = (self.before + data)[-_BEFORE_BYTES:]
+        self.is_begun = bool(found)
         self._tail = before[1 - len(self._mark) :]
         return rest or None
 
     def is_ready(self) -> bool:
         """Whether `read` would return bytes at once."""
-        if not self._is_begun and self._is_ready():
+        if not self.is_begun and self._is_ready():
             self._kept = self.read() or b""
-        return bool(self._kept) or (self._is_begun and self._is_ready())
+        return bool(self._kept) or (self.is_begun and self._is_ready())
 
 
 class Channel:
@@ -142,6 +145,10 @@ class Channel:
         if self._raw.exit_status < 0:
             raise self._lost("the command ended without an exit code")
         return self._raw.exit_status
+
+    def in_its_place(self) -> bytes | None:
+        """What came in place of the command's output, once all has come: the end of it; None where the mark came."""
+        return None if self._stdout.is_begun else self._stdout.before + self._stderr.before
 
     def close(self) -> None:
         """Drop the channel; the command sees its streams close. Never raises."""

@@ -10,13 +10,14 @@ from pathlib import Path
 import msgspec
 import paramiko
 
+from rpd.adapters.report.words import clean
 from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.login import log_in
 from rpd.adapters.ssh.pulse import Pulse
 from rpd.adapters.ssh.timeouts import POLL_SECONDS, Timeouts
 from rpd.adapters.ssh.wire import Wire, dial
-from rpd.engine.errors import Unavailable
+from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.journal.records import Stamp
 from rpd.journal.redact import Redactor
 from rpd.states.faults import Fault
@@ -27,8 +28,14 @@ PULL_WINDOW = 6 * 1024 * 1024
 with what it may hold ready: on a fast link 16 MB took three times as long as 6."""
 FOLLOW_WINDOW = 2 * 1024 * 1024
 
+SIBLINGS_MAX = 4
+"""How many connections more than one a pod gets whose sshd allows few sessions on each."""
+
+_SAID_CHARACTERS = 200
 _JUMP_SECONDS = 5.0
 _JOIN_SECONDS = 2.0
+_FREE_SECONDS = 5.0
+"""How long a session that ends may take to make room for the next."""
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -42,7 +49,11 @@ class Completed(msgspec.Struct, frozen=True):
 
 class Connection:
     """One connection; many channels, one after the other or side by side. Owned by one thread. `redactor` is for every
-    text of the pod that may be shown or written down: it masks before anything is cut."""
+    text of the pod that may be shown or written down: it masks before anything is cut.
+
+    Where sshd allows fewer sessions on a connection than are wanted (its MaxSessions), more connections to the same
+    host key carry the rest; they live as long as this one.
+    """
 
     def __init__(
         self,
@@ -63,6 +74,8 @@ class Connection:
         self._reading = since
         self._last: Stamp | None = None
         self._pulse = Pulse(transport, wire, timeouts)
+        self._another: Callable[[], Connection] | None = None
+        self._siblings: list[Connection] = []
 
     @classmethod
     def open(
@@ -93,7 +106,20 @@ class Connection:
         except BaseException:
             wire.close()
             raise
-        return cls(transport, wire, host_key=fingerprint, timeouts=limits, interrupted=interrupted, since=since)
+
+        def another() -> Connection:
+            return cls.open(
+                address,
+                key_path=key_path,
+                host_key=fingerprint,
+                alias=alias,
+                timeouts=limits,
+                interrupted=interrupted,
+            )
+
+        made = cls(transport, wire, host_key=fingerprint, timeouts=limits, interrupted=interrupted, since=since)
+        made._another = another
+        return made
 
     def run(
         self,
@@ -106,15 +132,19 @@ class Connection:
 
         The script travels on stdin (argument lists are public and short) and is parsed as a whole before its first
         command runs, each with an empty stdin. Of stdout and stderr the first `max_bytes` are kept. Raises Unavailable:
-        `timeout` when it takes longer than `timeout_seconds` (it is not killed), `link_lost`; `detail["sent"]` says
-        whether the script may have started. Raises Interrupted within a tenth of a second of being asked.
+        `timeout` when it takes longer than `timeout_seconds` (it is not killed), `link_lost`, `barred` where something
+        else was run in its place; `detail["sent"]` says whether the script may have started. Raises Interrupted within
+        a tenth of a second of being asked.
         """
         deadline = time.monotonic() + timeout_seconds
         channel = self.channel("sh")
         try:
             if channel.send(b"{ :\n" + script.encode("utf-8", "surrogateescape") + b"\n} </dev/null; exit\n"):
                 channel.send_eof()
-            return collect(channel, deadline, max_bytes)
+            done = collect(channel, deadline, max_bytes)
+            if (instead := channel.in_its_place()) is not None:
+                raise self._another_command(instead, done.exit_code)
+            return done
         finally:
             channel.close()
 
@@ -124,8 +154,46 @@ class Connection:
         A login shell may print before it starts the command (bash reads `.bashrc` for sshd): a mark goes ahead of the
         command's own output, and nothing before it is passed on.
 
-        Raises Unavailable (`link_lost`, `detail["sent"]` False when the command provably did not start).
+        Raises Unavailable (`link_lost`, `detail["sent"]` False when the command provably did not start; `no_session`
+        where sshd allows none, on this connection or another).
         """
+        deadline = time.monotonic() + _FREE_SECONDS
+        while True:
+            why = "it has refused a session on each of several connections"
+            for each in (self, *self._siblings):
+                try:
+                    return each._start(command, window)
+                except Unavailable as error:
+                    if error.detail["sent"] or (each is self and error.reason != Fault.NO_SESSION):
+                        raise
+            self._siblings = [each for each in self._siblings if each._transport.is_active()]
+            if self._another is not None and len(self._siblings) < SIBLINGS_MAX:
+                try:
+                    self._siblings.append(self._another())
+                    return self._siblings[-1]._start(command, window)
+                except (Unavailable, Refused) as error:
+                    if error.detail.get("sent") or error.reason == Fault.NO_SESSION:  # nothing else was open there
+                        raise
+                    why = error.message
+            if self._interrupted():
+                raise Interrupted("interrupted while waiting for a session", reason=Fault.INTERRUPTED)
+            if time.monotonic() > deadline:
+                text = f"sshd allows too few sessions on one connection (MaxSessions), and there is no other: {why}"
+                raise Unavailable(text, reason=Fault.NO_SESSION, detail={"sent": False})
+            time.sleep(POLL_SECONDS)
+
+    def _another_command(self, said: bytes, exit_code: int) -> Unavailable:
+        heard = self.redactor.mask_bytes(said, is_cut=True).decode("utf-8", "replace")
+        words = clean(heard)[-_SAID_CHARACTERS:].strip()
+        text = (
+            "the login works, and the pod's sshd runs no command of ours: a ForceCommand, a login shell such as "
+            f"/bin/false, or what that shell reads first ended with code {exit_code}"
+        )
+        said_so = f"{text}: {words}" if words else text
+        return Unavailable(said_so, reason=Fault.BARRED, retryable=False, detail={"sent": True})
+
+    def _start(self, command: str, window: int | None) -> Channel:
+        """`channel` on this connection alone."""
         sent, mark = False, f"<{secrets.token_hex(8)}>"
         line = f"printf '%s' '{mark}'; printf '%s' '{mark}' >&2; {command}"
         try:
@@ -134,6 +202,9 @@ class Connection:
             sent = True
             with self._pulse.limit(self._timeouts.channel + 1.0, wake=raw.event.set):
                 raw.exec_command(line.encode("utf-8", "surrogateescape"))
+        except paramiko.ChannelException as error:  # an answer: the connection is as good as before
+            text = f"sshd allows no session on a new connection (MaxSessions): {error.text}"
+            raise Unavailable(text, reason=Fault.NO_SESSION, detail={"sent": False}) from error
         except LINK_BROKE as error:
             # A late answer to a channel that was given up confuses the transport; it cannot be used on.
             self.close()
@@ -162,6 +233,8 @@ class Connection:
 
     def close(self) -> None:
         """Drop the connection without asking the peer. Never blocks for long, never raises; may be repeated."""
+        while self._siblings:
+            self._siblings.pop().close()
         self._wire.hang_up()
         self._transport.close()
         self._pulse.stop()

@@ -13,6 +13,7 @@ import paramiko
 
 from rpd.adapters.report.words import clean
 from rpd.adapters.ssh.breakage import LINK_BROKE
+from rpd.adapters.ssh.key_login import KeyLogin
 from rpd.adapters.ssh.timeouts import POLL_SECONDS, Timeouts
 from rpd.adapters.ssh.wire import Wire
 from rpd.engine.errors import Interrupted, Refused, Unavailable
@@ -26,6 +27,8 @@ logging.getLogger(_LOG).addHandler(logging.NullHandler())
 
 _CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 _SAID_CHARACTERS = 300
+_NO_COMMON = "no acceptable"  # else it is the version that makes no sense: a server that talks garbage may yet talk SSH
+_OTHER_IMAGE = "use an image whose sshd lets root in with a key"
 _HOST_KEYS_FIRST = ("ssh-ed25519",)
 
 
@@ -41,7 +44,7 @@ def log_in(
 ) -> tuple[paramiko.Transport, str]:
     """The transport and the host key's fingerprint. On any error the transport is closed and joined.
 
-    Raises Unavailable (`ssh_unreachable`), Refused (`host_key_changed`, `auth_refused`) or Interrupted.
+    Raises Unavailable (`ssh_unreachable`), Refused (`host_key_changed`, `auth_refused`, `barred`) or Interrupted.
     """
     keys = _keys(key_path)
     transport = _transport(wire, timeouts)
@@ -157,17 +160,36 @@ def _authenticate(
 ) -> None:
     for key in keys:
         answered = threading.Event()
-        transport.auth_publickey(address.username, key, event=answered)
+        login = KeyLogin(transport)
+        login.auth_publickey(address.username, key, answered)
         _await(transport, answered, timeouts.auth, interrupted)
         if transport.is_authenticated():
             return
         if not transport.is_active() or not answered.is_set():
             raise _no_session(transport, address, alias)
+        if (bars := _bars(transport.get_exception(), address, is_known=login.is_known)) is not None:
+            hint = "use an image whose sshd lets root in with a key"
+            raise Refused(f"{alias} {bars}", reason=Fault.BARRED, hint=hint)
     raise Refused(
         f"{alias} does not accept our SSH key for user {address.username}",
         reason=Fault.AUTH_REFUSED,
         hint="remove ssh.key_path from the job file: rpd then uses a key of its own",
     )
+
+
+def _bars(cause: Exception | None, address: SshAddress, *, is_known: bool) -> str | None:
+    """Why no key gets us in, by how one was refused; None where another one may, or this one later."""
+    if isinstance(cause, paramiko.ssh_exception.PartialAuthentication):
+        return f"wants more than a key for user {address.username}: {_methods(cause.allowed_types)}"
+    if isinstance(cause, paramiko.BadAuthenticationType):
+        return f"lets nobody in with a key; it takes {_methods(cause.allowed_types)}"
+    if is_known:
+        return f"knows our SSH key and does not let user {address.username} in: see its PermitRootLogin"
+    return None
+
+
+def _methods(names: Sequence[str]) -> str:
+    return clean(", ".join(names))[:_SAID_CHARACTERS] or "nothing at all"
 
 
 def _await(
@@ -186,11 +208,10 @@ def _no_session(
     cause = transport.get_exception() or met
     said = clean(str(cause))[:_SAID_CHARACTERS]  # it may quote the server
     where = f"{alias} at {address.host} port {address.port}"
-    if isinstance(cause, paramiko.ssh_exception.IncompatiblePeer):
-        return Unavailable(
-            f"the SSH server of {where} offers only outdated algorithms ({said})",
-            reason=Fault.SSH_UNREACHABLE,
-            retryable=False,
+    if isinstance(cause, paramiko.ssh_exception.IncompatiblePeer) and _NO_COMMON in said:
+        return Refused(
+            f"the SSH server of {where} shares no algorithm with rpd ({said}); OpenSSH 7.4 or newer does",
+            reason=Fault.BARRED,
             hint="use an image with OpenSSH 7.4 or newer",
         )
     if isinstance(cause, paramiko.AuthenticationException):

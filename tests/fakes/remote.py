@@ -102,6 +102,7 @@ class FakeRemote:
         self._mark_owner(target, pod)
         self.switch.owner_was_here(pod)
         anchor_seq, anchor_z = self._anchor(target, pod)
+        self._plan("greet")
         return Greeting(
             _host_key(pod),
             pod.id,

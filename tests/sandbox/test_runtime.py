@@ -202,7 +202,7 @@ def test_stop_ends_jobs_that_left_their_session(home: Path, isolation: str) -> N
     run(test())
 
 
-def test_a_client_that_is_gone_ends_its_command_but_not_a_detached_job(home: Path, isolation: str) -> None:
+def test_a_client_that_is_gone_ends_what_has_its_terminal_and_a_stop_ends_the_rest(home: Path, isolation: str) -> None:
     async def test() -> None:
         async with bench(home, isolation) as b:
             ssh = await b.up(order("pod1"))
@@ -211,12 +211,16 @@ def test_a_client_that_is_gone_ends_its_command_but_not_a_detached_job(home: Pat
             await ssh.create_process(
                 f"setsid bash -c '{loop}' detached-{mark} </dev/null >/dev/null 2>&1 & bash -c '{loop}' attached-{mark}"
             )
-            await until(lambda: sleepers(f"detached-{mark}") and sleepers(f"attached-{mark}"))
+            await ssh.create_process(f"bash -c '{loop}' terminal-{mark}", term_type="xterm")
+            words = [f"{each}-{mark}" for each in ("detached", "attached", "terminal")]
+            await until(lambda: all(sleepers(word) for word in words))
             ssh.abort()
-            await until(lambda: len(sleepers(f"attached-{mark}")) == 0)
-            assert sleepers(f"detached-{mark}")
+            await until(lambda: not sleepers(words[2]))
+            assert sleepers(words[0])
+            assert sleepers(words[1])
             await b.runtime.stop("pod1")
-            assert not sleepers(f"detached-{mark}")
+            assert not sleepers(words[0])
+            assert not sleepers(words[1])
 
     run(test())
 

@@ -161,6 +161,8 @@ def _over_ssh() -> list[Fault]:
         Fault("the watched job says much", "ssh:watch", _long("long"), "length"),
         Fault("many paths may not be created here", "ssh:pull", _long("long"), "length"),
         Fault("another pod answers", "ssh:greet", _error(Refused, "wrong_pod", retryable=False)),
+        Fault("sshd keeps us out", "ssh:greet", _error(Refused, "barred", retryable=False)),
+        Fault("the key is not written yet", "ssh:greet", _error(Refused, "auth_refused", retryable=False)),
         Fault("the pod has too few GPUs", "ssh:greet", _word("few_gpus")),
         Fault("the switch cannot prove itself", "ssh:arm", _word("no_probe")),
         Fault("the switch lacks a tool", "ssh:arm", _error(Refused, "no_tool", retryable=False)),

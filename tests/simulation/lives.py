@@ -204,6 +204,20 @@ _LIVES = (
         config={"budget": _QUICK_BUDGET},
         world={"boot_seconds": [1e9, 20.0]},
     ),
+    Life(
+        "sshd keeps us out",
+        "refused",
+        "ssh_refused",
+        6,
+        (Strike("sshd keeps us out", "connect"),) * 60,
+    ),
+    Life(
+        "the key is written late",
+        "succeeded",
+        "job_succeeded",
+        0,
+        (Strike("the key is not written yet", "connect"),) * 40,
+    ),
     Life("wrong hardware", "succeeded", "job_succeeded", 0, (Strike("the pod has too few GPUs"),)),
     Life(
         "create full, then not sent",

@@ -291,6 +291,7 @@ def test_a_launch_that_may_have_been_sent_is_not_told_as_unsent(
         (b"fault=no_tool\nmessage=x\n", 3, Fault.NO_TOOL),
         (b"fault=path_refused\nmessage=write: No space left on device\n", 3, Fault.DISK_FULL),
         (b"fault=path_refused\nmessage=Disk quota exceeded\n", 3, Fault.DISK_FULL),
+        (b"fault=path_refused\nmessage=mkdir: /v: Read-only file system\n", 3, Fault.READ_ONLY),
         (b"fault=job_succeeded\nmessage=x\n", 3, Fault.PATH_REFUSED),
         (b"", 127, Fault.NO_TOOL),
         (b"phase=ended\nlaunch=1\nexit_code=0\n", 1, Fault.UNREADABLE),

@@ -23,6 +23,8 @@ from rpd.states.world import JobRef, LaunchOrder, Pull, Step, Target, Tree
 from tests.adapters.pod.local_shell import POD_ID, Requests, until
 from tests.adapters.ssh.stage import QUICK, Server
 
+CONNECTIONS = "rpd.adapters.ssh.connection.SIBLINGS_MAX"
+
 
 class Stage:
     """A server that says it is a pod, and the port to it."""
@@ -68,10 +70,18 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, requests: Requests, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def options() -> dict[str, object]:
+    """Of the server."""
+    return {}
+
+
+@pytest.fixture
+def stage(
+    tmp_path: Path, requests: Requests, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+) -> Iterator[Stage]:
     """A fresh server per test, since some are hurt."""
     monkeypatch.setenv("RUNPOD_POD_ID", POD_ID)
-    server = Server(tmp_path / "ssh").start()
+    server = Server(tmp_path / "ssh", **options).start()
     stage = Stage(server, requests)
     try:
         yield stage
@@ -107,6 +117,25 @@ def test_a_whole_run(stage: Stage, tmp_path: Path) -> None:
     pulled = remote.pull(target, Pull("out", str(stage.volume / "in"), str(tmp_path / "out"), True))
     assert pulled.files == 2 and (tmp_path / "out/b.txt").read_text() == "a"
     assert (Path(target.folder) / "switch/owner").exists()
+
+
+@pytest.mark.parametrize("options", [{"MaxSessions": 1}])
+@pytest.mark.parametrize("others", [pytest.param(4, id="more connections"), pytest.param(0, id="one alone")])
+def test_results_come_through_one_session_at_a_time(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    monkeypatch.setattr(CONNECTIONS, others)
+    monkeypatch.setattr("rpd.adapters.ssh.connection._FREE_SECONDS", 2.0)
+    remote, target = stage.remote, stage.target
+    remote.greet(target, stage.server.address)
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.txt").write_text("a")
+    assert remote.push(target, Tree("source", str(source), str(stage.volume / "in"))).sent_files == 1
+    ref = job(stage, "cp in/a.txt in/b.txt; echo end")
+    assert remote.watch(target, ref, str(tmp_path / "copy.log"), 30.0).exit_code == 0
+    pulled = remote.pull(target, Pull("out", str(stage.volume / "in"), str(tmp_path / "out"), True))
+    assert pulled.files == 2 and (tmp_path / "out/b.txt").read_text() == "a"
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """A real SSH server for tests, as a program: `python server.py FOLDER [KEX]`.
 
 It runs commands with `sh` in FOLDER/home. FOLDER holds `host_key` and `authorized_keys`; `faults.json` there is read
-before every command and may hold {"cut_stdout": BYTES} (the stream ends early, with exit code 0). Prints its port, then
+before every command and may hold {"cut_stdout": BYTES} (the stream ends early, with exit code 0) or
+{"instead": COMMAND}. Prints its port, then
 serves.
 """
 
@@ -16,6 +17,8 @@ import sys
 from pathlib import Path
 
 import asyncssh
+
+from rpd.adapters.sandbox.sshd import bar_logins
 
 _CHUNK = 128 * 1024
 
@@ -45,7 +48,7 @@ async def _serve_command(process: asyncssh.SSHServerProcess[bytes], folder: Path
     with contextlib.suppress(FileNotFoundError):
         faults = json.loads((folder / "faults.json").read_text())
     child = await asyncio.create_subprocess_exec(
-        *("sh", "-c", process.command or "exit 0"),
+        *("sh", "-c", faults.get("instead") or process.command or "exit 0"),
         cwd=folder / "home",
         env={**os.environ, "HOME": str(folder / "home"), "PATH": faults.get("path", os.environ["PATH"])},
         stdin=asyncio.subprocess.PIPE,
@@ -70,16 +73,50 @@ async def _serve_command(process: asyncssh.SSHServerProcess[bytes], folder: Path
         feeder.cancel()
 
 
-async def _serve(folder: Path) -> None:
-    async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        await _serve_command(process, folder)
+class _Doorkeeper(asyncssh.SSHServer):
+    """As many sessions on one connection as the environment's MAX_SESSIONS says; the library itself knows no limit.
+    With PERMIT_ROOT_LOGIN=no a key is known, and its login refused, as sshd does it."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open = 0
+        self._conn: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._conn = conn
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def begin_auth(self, username: str) -> bool:
+        if os.environ.get("PERMIT_ROOT_LOGIN") == "no":
+            assert self._conn is not None
+            bar_logins(self._conn)
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        known = (self._folder / "authorized_keys").read_text()
+        return key.export_public_key().decode().split()[1] in known.split()
+
+    def session_requested(self) -> asyncssh.SSHServerProcess[bytes] | bool:
+        if self._open >= int(os.environ["MAX_SESSIONS"]):
+            return False
+        self._open += 1
+        return asyncssh.SSHServerProcess(self._handle, None, 3, False)
+
+    async def _handle(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        try:
+            await _serve_command(process, self._folder)
+        finally:
+            self._open -= 1
+
+
+async def _serve(folder: Path) -> None:
     server = await asyncssh.listen(
         "127.0.0.1",
         0,
+        server_factory=lambda: _Doorkeeper(folder),
         server_host_keys=[str(folder / "host_key")],
-        authorized_client_keys=str(folder / "authorized_keys"),
-        process_factory=handle,
         encoding=None,
         compression_algs=None,
         kex_algs=sys.argv[2:] or (),

@@ -26,9 +26,10 @@ QUICK = Timeouts(connect=5, banner=5, auth=5, channel=5, pulse=0.4, silence=1.5,
 
 
 class Server:
-    """One SSH server; `home` is where its commands run. Use as a context manager."""
+    """One SSH server; `home` is where its commands run. `options` are those of sshd; asyncssh knows MaxSessions and
+    PermitRootLogin=no. Use as a context manager."""
 
-    def __init__(self, folder: Path, kind: str = "asyncssh", kex: str = "") -> None:
+    def __init__(self, folder: Path, kind: str = "asyncssh", kex: str = "", **options: object) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.home.mkdir(parents=True, exist_ok=True)
@@ -36,6 +37,7 @@ class Server:
         self.pin = self._write_keys()
         self._kind = kind
         self._kex = [kex] if kex else []
+        self._options = options
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 
@@ -61,6 +63,11 @@ class Server:
         program = Path(__file__).with_name("server.py")
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", str(program), str(self.folder), *self._kex],
+            env={
+                **os.environ,
+                "MAX_SESSIONS": str(self._options.get("MaxSessions", 1000)),
+                "PERMIT_ROOT_LOGIN": str(self._options.get("PermitRootLogin", "yes")),
+            },
             stdout=subprocess.PIPE,
             stderr=(self.folder / "server.log").open("w"),
             text=True,
@@ -74,7 +81,7 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        program = shutil.which("sshd") or "/usr/sbin/sshd"
+        program = _sshd() or "sshd"
         options = {
             "Port": self.port,
             "ListenAddress": "127.0.0.1",
@@ -83,6 +90,7 @@ class Server:
             "StrictModes": "no",
             "UsePAM": "no",
             "PidFile": "none",
+            **self._options,
         }
         arguments = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         self._process = subprocess.Popen(
@@ -91,6 +99,10 @@ class Server:
             text=True,
         )
         eventually(lambda: _accepts(self.port), "sshd accepts connections")
+
+    def forget_keys(self) -> None:
+        """From now on no key is good."""
+        (self.folder / "authorized_keys").write_text("")
 
     def stop(self) -> None:
         """End the server and its connections."""
@@ -234,6 +246,15 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def has_openssh() -> bool:
+    """Whether OpenSSH's server is installed here, and can run."""
+    return _sshd() is not None and (os.geteuid() != 0 or Path("/run/sshd").is_dir())
+
+
+def _sshd() -> str | None:
+    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 def eventually(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:

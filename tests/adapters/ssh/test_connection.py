@@ -183,11 +183,9 @@ def _open(server: Server, key: Path | None) -> Connection:
 
 
 def test_a_server_of_old_algorithms_gets_a_hint(tmp_path: Path) -> None:
-    with Server(tmp_path, kex="diffie-hellman-group1-sha1") as server, pytest.raises(Unavailable) as caught:
+    with Server(tmp_path, kex="diffie-hellman-group1-sha1") as server, pytest.raises(Refused) as caught:
         server.connect()
-    assert (
-        caught.value.reason == Fault.SSH_UNREACHABLE and not caught.value.retryable and "OpenSSH" in caught.value.hint
-    )
+    assert caught.value.reason == Fault.BARRED and not caught.value.retryable and "OpenSSH" in caught.value.hint
 
 
 def test_a_refused_port_and_an_unknown_host_are_unreachable(server: Server) -> None:

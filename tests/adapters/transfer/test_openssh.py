@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +11,10 @@ import pytest
 from rpd.adapters.ssh.connection import Connection
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
-from tests.adapters.ssh.stage import Server
+from tests.adapters.ssh.stage import Server, has_openssh
 from tests.adapters.transfer.trees import ODD_NAMES, age, content, fetch, send, write
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("sshd") or Path("/usr/sbin/sshd").exists()), reason="no OpenSSH server is installed"
-)
+pytestmark = pytest.mark.skipif(not has_openssh(), reason="no OpenSSH server is installed")
 
 
 @pytest.fixture(scope="module")

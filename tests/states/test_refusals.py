@@ -1,0 +1,102 @@
+"""A pod that refuses to be greeted: at once the end where no other host would do, and patience where it may pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from rpd.engine.decision import Do
+from rpd.engine.errors import Refused, RpdError, Unavailable
+from rpd.engine.runner import Ending
+from rpd.states.connect import LASTING_SECONDS
+from rpd.states.names import Op
+from tests.fakes.remote import FakeJob
+from tests.fakes.stage import Stage
+from tests.states.test_large_records import RECYCLE, leave_paused
+
+BOOT_SECONDS = 300.0
+LASTING = [
+    ("barred", "ssh_refused"),
+    ("no_session", "ssh_refused"),
+    ("no_tool", "ssh_refused"),
+    ("read_only", "volume_refused"),
+    ("disk_full", "volume_refused"),
+]
+
+
+def says(reason: str) -> RpdError:
+    kind = Unavailable if reason in ("no_session", "ssh_unreachable") else Refused
+    return kind(f"it says {reason}", reason=reason)
+
+
+def played(*words: str, **config: object) -> tuple[Stage, Ending, float]:
+    """A run whose pods answer greetings so, one after another; how long its pods computed."""
+    stage = Stage(**config)  # type: ignore[arg-type]
+    stage.remote.plans["greet"] = [says(word) for word in words]
+    ending = stage.process()
+    spans = [span for pod in stage.cloud.pods.values() for span in pod.billed]
+    return stage, ending, sum((until or 0.0) - since for since, until in spans)
+
+
+@pytest.mark.parametrize(("word", "reason"), LASTING)
+def test_what_no_other_host_mends_ends_the_run_at_once(word: str, reason: str) -> None:
+    stage, ending, seconds = played(*[word] * 1000)
+    assert (ending.outcome, ending.reason, ending.exit_code) == ("refused", reason, 6)
+    assert len(stage.cloud.pods) == 1 and stage.cloud.only().status == "TERMINATED"
+    assert LASTING_SECONDS <= seconds < LASTING_SECONDS + 60.0
+    assert stage.facts.reason_text == f"it says {word}"
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("word", [word for word, _ in LASTING])
+def test_settings_that_a_start_script_is_still_writing_are_waited_for(word: str) -> None:
+    stage, ending, _ = played(*[word] * 10)
+    assert ending.outcome == "succeeded" and len(stage.cloud.pods) == 1
+
+
+def test_one_refusal_of_each_kind_between_others_ends_nothing() -> None:
+    stage, ending, _ = played(*["barred", "auth_refused"] * 40, "ssh_unreachable", "barred")
+    assert ending.outcome == "succeeded" and len(stage.cloud.pods) == 1
+
+
+def test_a_key_that_is_written_late_is_waited_for() -> None:
+    stage, ending, seconds = played(*["auth_refused"] * 100)
+    assert ending.outcome == "succeeded" and len(stage.cloud.pods) == 1
+    assert seconds > 100.0
+
+
+@pytest.mark.parametrize(("word", "reason"), [("auth_refused", "ssh_refused"), ("path_refused", "volume_refused")])
+def test_what_never_passes_costs_the_time_to_boot_and_no_second_host(word: str, reason: str) -> None:
+    stage, ending, seconds = played(*[word] * 1000)
+    assert (ending.outcome, ending.reason) == ("refused", reason)
+    assert len(stage.cloud.pods) == 1
+    assert BOOT_SECONDS <= seconds < BOOT_SECONDS + 60.0
+    assert stage.facts.reason_text == f"it says {word}"
+
+
+@pytest.mark.parametrize("word", ["ssh_unreachable", "wrong_pod", "unreadable"])
+def test_what_may_be_the_hosts_fault_goes_on_with_another_one(word: str) -> None:
+    stage, ending, _ = played(*[word] * 1000)
+    assert ending.reason == "hosts_never_booted" and len(stage.cloud.pods) == 2
+
+
+def test_a_pod_that_was_taken_up_says_nothing_of_a_fresh_one() -> None:
+    stage = Stage(lifecycle=RECYCLE)
+    leave_paused(stage, 1)
+    old = stage.cloud.only()
+    stage.remote.plans["greet"] = [says("barred")] * 1000
+    stage.hear_decision = lambda decision: (
+        stage.remote.plans.clear() if isinstance(decision, Do) and decision.op == Op.CREATE_POD else None
+    )
+    assert stage.process().outcome == "succeeded"
+    assert not old.is_billing and len(stage.cloud.pods) == 2
+
+
+def test_a_pod_whose_job_was_launched_is_never_given_up_for_its_sshd() -> None:
+    """A container that was started anew bars us for some minutes; its results are fetched all the same."""
+    stage = Stage(FakeJob(seconds=1000.0))
+    stage.clock.after(300.0, lambda: stage.cloud.renew_container(stage.cloud.only()))
+    stage.remote.plans["greet"] = ["work", *[says("barred")] * 60]
+    ending = stage.finish(stage.process())
+    assert (ending.outcome, ending.reason) == ("lost", "job_lost") and len(stage.cloud.pods) == 1
+    assert stage.facts.pulled and not stage.remote.plans["greet"]
+    stage.assert_settled()
