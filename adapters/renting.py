@@ -11,7 +11,7 @@ from rpd.adapters.pod.start_command import original_command, switch_start_comman
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.sweep import may_name_run
-from rpd.states.world import Cloud, Offer, Pod, PodOrder
+from rpd.states.world import Cloud, DataCenter, Offer, Pod, PodOrder
 
 
 class Renting:
@@ -79,6 +79,10 @@ class Renting:
     def cpu_offers(self) -> tuple[Offer, ...]:
         """Passed on."""
         return self._cloud.cpu_offers()
+
+    def datacenters(self) -> tuple[DataCenter, ...]:
+        """Passed on."""
+        return self._cloud.datacenters()
 
     def network_volume_id(self, name: str) -> str | None:
         """Passed on."""

@@ -38,7 +38,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if facts.tried(Op.READ_POD).at is None or pod.misses or is_offline(facts):
         return _poll(facts, pod, now)
     if is_over_price_cap(facts) and not facts.has_launched_here:
-        text = f"billed at ${pod.usd_per_hour:.2f}/h, above the cap of ${price_cap(facts):.2f}/h"
+        text = f"billed at ${pod.usd_per_hour:.2f}/h, above the cap of ${price_cap(facts, pod.candidate.gpu_id):.2f}/h"
         return Fire(Trigger.HOST_FAILED, Reason.HOST_TOO_DEAR, text)
     if pod.restarts > RESTARTS_MAX and not facts.has_launched_here:
         return host_failed(facts, Reason.HOST_NEVER_BOOTED, "its container is restarted again and again")

@@ -29,6 +29,14 @@ class Candidate(msgspec.Struct, frozen=True):
     cloud: str
 
 
+class Hardware(msgspec.Struct, frozen=True):
+    """A GPU type or CPU flavor that the job may be given, by its id; `max_usd` is the most that one GPU of it may cost
+    per hour by the word that chose it (None: that word sets no limit)."""
+
+    id: str
+    max_usd: float | None = None
+
+
 class Profile(msgspec.Struct, frozen=True):
     """How the run's cloud behaves in time (seconds): how late a create can take effect, how long absence must be seen
     before it counts as proof, how often to poll, and how long a stopped engine's pod waits for its owner."""
@@ -162,6 +170,10 @@ class Facts(msgspec.Struct):
     taking: str | None = None  # name of the one last asked for
     handed_over: dict[str, str] = {}  # name of a pod -> the run that has it now
     offers: tuple[Offer, ...] | None = None
+    named_hardware: tuple[Hardware, ...] | None = None  # what the words of gpu_order or cpu_order came to
+    named_places: tuple[str, ...] | None = None  # the same of datacenters
+    meant: dict[str, tuple[str, ...]] = {}  # word of the job that was no id -> the ids it stands for
+    misnamed: tuple[str, ...] = ()  # what is wrong with words that stand for nothing
     volume_id: str | None = None
     volume_was_looked_up: bool = False
     refusals: dict[str, Refusal] = {}  # candidate key -> why
@@ -266,6 +278,19 @@ class Facts(msgspec.Struct):
     def last_pod(self) -> PodFacts | None:
         """The attempt in hand, or the last one there was."""
         return self.pod or next((pod for pod in reversed(self.pods.values()) if pod.twin_of is None), None)
+
+    @property
+    def hardware(self) -> tuple[Hardware, ...]:
+        """GPU types or CPU flavors, best first, under the ids that are ordered; until the catalog has said what the
+        job's words mean, those words."""
+        if self.named_hardware is not None:
+            return self.named_hardware
+        return tuple(Hardware(each) for each in self.job.pod.hardware if isinstance(each, str))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Data centers, best first, under the ids that are ordered; empty: any."""
+        return self.job.pod.datacenters if self.named_places is None else self.named_places
 
     @property
     def volume_gb(self) -> int:

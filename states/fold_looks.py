@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Observation, Stamp
-from rpd.states.facts import Facts, Found, Span, close_spans
+from rpd.states.facts import Facts, Found, Hardware, Span, close_spans
 from rpd.states.faults import Fault
 from rpd.states.names import Op
 from rpd.states.outage import is_unreached
@@ -35,6 +35,21 @@ def _paused_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 def _offers_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     facts.offers = tuple(msgspec.convert(data["offers"], list[Offer]))
+    hardware = msgspec.convert(data.get("hardware"), tuple[Hardware, ...] | None)
+    if facts.named_hardware is None and hardware is not None:  # later looks are for prices: the words keep their sense
+        facts.named_hardware = hardware
+        _named(facts, data)
+
+
+def _named(facts: Facts, data: dict[str, Any]) -> None:
+    facts.meant.update({word: tuple(ids) for word, ids in data.get("meant", {}).items()})
+    facts.misnamed += tuple(data.get("problems", ()))
+
+
+def _places_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    if facts.named_places is None:
+        facts.named_places = tuple(data["places"])
+        _named(facts, data)
 
 
 def _volume_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
@@ -124,6 +139,7 @@ SEEN: dict[str, Callable[[Facts, dict[str, Any], Stamp], None]] = {
     Op.CHECK_INPUTS: _inputs_seen,
     Op.FIND_PAUSED: _paused_seen,
     Op.READ_OFFERS: _offers_seen,
+    Op.READ_PLACES: _places_seen,
     Op.FIND_VOLUME: _volume_seen,
     Op.READ_POD: _pod_seen,
     Op.READ_SYSTEM_LOG: _log_lines_seen,

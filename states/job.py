@@ -39,6 +39,25 @@ class Local(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     required_paths: Annotated[tuple[str, ...], Meta(description="Must exist before anything is rented.")] = ()
 
 
+class GpuChoice(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """GPU types by their properties in place of a name: all that fit, at the prices of the moment."""
+
+    min_vram_gb: Annotated[
+        Annotated[float, Meta(gt=0)] | None, Meta(description="GB of memory that one GPU must have at least.")
+    ] = None
+    max_price_usd: Annotated[
+        Usd | None, Meta(description="USD that one GPU may cost per hour; an unknown price is too dear.")
+    ] = None
+    order: Annotated[Literal["cheapest", "most_vram"], Meta(description="Which of those that fit is tried first.")] = (
+        "cheapest"
+    )
+
+    def __str__(self) -> str:
+        memory = f" with {self.min_vram_gb:g} GB or more" if self.min_vram_gb is not None else ""
+        price = f" up to ${self.max_price_usd:g}/h" if self.max_price_usd is not None else ""
+        return f"any GPU{memory}{price}, {self.order.replace('_', ' ')} first"
+
+
 class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What to rent: every GPU type (or CPU flavor) is tried in every data center, in order, until one is placed.
 
@@ -46,8 +65,14 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """
 
     image: Annotated[str, Meta(description="Container image; a template may bring it.")] = ""
-    gpu_order: Annotated[tuple[Text, ...], Meta(description="GPU type ids, best first.")] = ()
-    datacenters: Annotated[tuple[Text, ...], Meta(description="Data center ids, best first; empty: any.")] = ()
+    gpu_order: Annotated[
+        tuple[Text | GpuChoice, ...],
+        Meta(description="GPU types by id, name or unique short form, or by their properties; best first."),
+    ] = ()
+    datacenters: Annotated[
+        tuple[Text, ...],
+        Meta(description="Data centers, or countries and regions for all of theirs, best first; empty: any."),
+    ] = ()
     cloud_type: Annotated[Literal["SECURE", "COMMUNITY"], Meta(description="Which of RunPod's clouds.")] = "SECURE"
     ports: Annotated[
         tuple[Annotated[str, Meta(pattern=r"^[0-9]+/(tcp|http)$")], ...],
@@ -84,8 +109,8 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     min_memory_gb: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
 
     @property
-    def hardware(self) -> tuple[str, ...]:
-        """GPU types or CPU flavors, best first."""
+    def hardware(self) -> tuple[str | GpuChoice, ...]:
+        """GPU types or CPU flavors in the job's own words, best first."""
         return self.gpu_order or self.cpu_order or ()
 
     @property

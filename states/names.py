@@ -74,6 +74,7 @@ class Op(StrEnum):
     FIND_PAUSED = "find_paused"
     TAKE_OVER = "take_over"
     READ_OFFERS = "read_offers"
+    READ_PLACES = "read_places"
     FIND_VOLUME = "find_volume"
     CREATE_POD = "create_pod"
     READ_POD = "read_pod"
@@ -127,6 +128,7 @@ class Reason(StrEnum):
     NO_CAPACITY = "no_capacity"  # every candidate was refused
     PRICE_OVER_CAP = "price_over_cap"
     HOSTS_NEVER_BOOTED = "hosts_never_booted"  # every attempt ended at the boot deadline
+    NAME_UNKNOWN = "name_unknown"  # a GPU type or data center that the provider does not have, or several fit
     NO_CREDIT = "no_credit"
     KEY_REFUSED = "key_refused"
     CLOUD_UNREACHABLE = "cloud_unreachable"
@@ -171,6 +173,7 @@ ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
     Reason.NO_CREDIT: (Outcome.REFUSED, Exit.KEY),
     Reason.KEY_REFUSED: (Outcome.REFUSED, Exit.KEY),
     Reason.CREATE_REJECTED: (Outcome.REFUSED, Exit.USAGE),
+    Reason.NAME_UNKNOWN: (Outcome.REFUSED, Exit.USAGE),
     Reason.IDLE: (Outcome.FAILED, Exit.BUDGET),
     Reason.BUDGET: (Outcome.FAILED, Exit.BUDGET),
     Reason.POD_VANISHED: (Outcome.LOST, Exit.LOST),

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Intent, Observation, Outcome, Requested
-from rpd.states.facts import Candidate, Found
+from rpd.states.facts import Candidate, Found, Hardware
 from rpd.states.names import Op, State
 from rpd.states.world import Armed, Claim, Greeting, Notice, Offer, Paused, Pod, PodOrder, Pull, Pulled, Pushed
 
@@ -102,6 +102,15 @@ class _PausedPods(msgspec.Struct):
 
 class _Offers(msgspec.Struct):
     offers: tuple[Offer, ...]
+    hardware: tuple[Hardware, ...] | None = None
+    meant: dict[str, tuple[str, ...]] = {}
+    problems: tuple[str, ...] = ()
+
+
+class _Places(msgspec.Struct):
+    places: tuple[str, ...]
+    meant: dict[str, tuple[str, ...]] = {}
+    problems: tuple[str, ...] = ()
 
 
 class _Volume(msgspec.Struct):
@@ -159,6 +168,7 @@ LOOKS: dict[str, type[msgspec.Struct]] = {
     Op.CHECK_INPUTS: _Inputs,
     Op.FIND_PAUSED: _PausedPods,
     Op.READ_OFFERS: _Offers,
+    Op.READ_PLACES: _Places,
     Op.FIND_VOLUME: _Volume,
     Op.READ_POD: _PodSeen,
     Op.READ_SYSTEM_LOG: _LogLines,

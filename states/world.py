@@ -74,13 +74,28 @@ class PodOrder(msgspec.Struct, frozen=True):
 
 class Offer(msgspec.Struct, frozen=True):
     """A GPU type (or CPU flavor) in a cloud with its list price for one GPU or vCPU ($/h) and its stock (a hint, never
-    a reservation)."""
+    a reservation). `name` is what people call it, `memory_gb` that of one GPU; one that `is_sold` nowhere in this cloud
+    is listed all the same."""
 
     gpu_id: str
     cloud: str
     usd_per_hour: float | None
     availability: str = "UNKNOWN"
     datacenter_ids: tuple[str, ...] = ()
+    name: str = ""
+    memory_gb: int | None = None
+    is_sold: bool = True
+
+
+class DataCenter(msgspec.Struct, frozen=True):
+    """A data center. `stock` is NONE, LOW, MEDIUM or HIGH by GPU type or CPU flavor; a hint. `volume_types` are the
+    kinds of network volumes it has; None where that is not told. `name` and `region` are for people."""
+
+    id: str
+    stock: dict[str, str] = {}
+    volume_types: tuple[str, ...] | None = None
+    name: str = ""
+    region: str = ""
 
 
 class Cloud(Protocol):
@@ -111,7 +126,11 @@ class Cloud(Protocol):
         ...
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
-        """Read list prices and stock of all GPU types, one entry per GPU type and cloud."""
+        """Read list prices and stock of all GPU types, one entry per GPU type and cloud, sold there or not."""
+        ...
+
+    def datacenters(self) -> tuple[DataCenter, ...]:
+        """Read all data centers with their stock."""
         ...
 
     def cpu_offers(self) -> tuple[Offer, ...]:
@@ -415,7 +434,8 @@ class Paused(msgspec.Struct, frozen=True):
 
     `journal` is the path of the journal that owns it and `run_id` its run; `born_run` is what the pod's own env says.
     `shape` is what it was ordered as (see `rpd.states.reuse`). Rate in USD per hour while it runs, without disks;
-    `since` is when it was paused (UTC seconds).
+    `since` is when it was paused (UTC seconds). `asked` are the words of that run's job which its GPU type and its data
+    center were rented for, where they were no ids.
     """
 
     journal: str
@@ -429,6 +449,7 @@ class Paused(msgspec.Struct, frozen=True):
     shape: dict[str, Any]
     datacenter_id: str | None = None
     since: float = 0.0
+    asked: tuple[str, ...] = ()
 
 
 class Lineage(Protocol):

@@ -25,6 +25,7 @@ from rpd.journal.records import (
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
 from rpd.states.names import Op, Trigger
+from rpd.states.naming import told
 from rpd.states.policy import cost_cap, released_by, usd_per_hour
 from rpd.states.python_pin import PYTHON_KEY
 from rpd.states.verdict import job_ending
@@ -104,6 +105,8 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
 def _seen(seen: Observation, facts: Facts) -> str | None:
     if seen.error is not None and seen.op not in (Op.GREET, Op.READ_POD):
         return f"{_NOUNS.get(seen.op, seen.op)}: {seen.error}"
+    if meant := seen.data.get("meant"):
+        return told(meant)
     opened = (facts.pods.get(change.key) for change in seen.debts if change.change == "open")
     twins = [str(pod.id) for pod in opened if pod is not None and pod.twin_of is not None]
     return f"the cloud made a second pod for one create, which is given back: {', '.join(twins)}" if twins else None
@@ -296,6 +299,7 @@ _NOUNS: dict[str, str] = {
     Op.READ_CLAIM: "link",
     Op.SURVEY: "account",
     Op.READ_OFFERS: "catalog",
+    Op.READ_PLACES: "data centers",
 }
 _REQUESTS: dict[str, str] = {
     "interrupt": "Ctrl-C",

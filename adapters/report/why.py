@@ -44,6 +44,10 @@ WHY: dict[Reason, tuple[str, str]] = {
         "no host came up within budget.ssh_ready_timeout_sec",
         "see whether the image exists and starts sshd; large images need a longer time",
     ),
+    Reason.NAME_UNKNOWN: (
+        "a name in pod.gpu_order, pod.cpu_order or pod.datacenters stands for nothing the provider has, or for several",
+        "its words are above; rpd gpus and rpd stock list what there is",
+    ),
     Reason.NO_CREDIT: ("the account has no credit", "add some, then run again"),
     Reason.KEY_REFUSED: ("the API key was refused", "export RUNPOD_API_KEY=... with a key that may rent"),
     Reason.CLOUD_UNREACHABLE: ("the cloud did not answer, or not so that it could be believed", "try again later"),

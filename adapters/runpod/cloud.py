@@ -14,7 +14,7 @@ from rpd.adapters.runpod.errors import Kind
 from rpd.adapters.runpod.syslog import system_lines
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
-from rpd.states.world import Offer, Pod, PodOrder
+from rpd.states.world import DataCenter, Offer, Pod, PodOrder
 
 CLOUDS = ("SECURE", "COMMUNITY")
 MOST_PAGES = 200
@@ -70,7 +70,7 @@ class RunPodCloud:
                 raise
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
-        """Read list prices for one GPU and stock for `gpu_count`, one entry per GPU type and cloud that sells it."""
+        """Read list prices for one GPU and stock for `gpu_count`: one entry per GPU type and cloud, sold or not."""
         return tuple(offer for cloud in CLOUDS for offer in self._offers(cloud, gpu_count) if offer is not None)
 
     def cpu_offers(self) -> tuple[Offer, ...]:
@@ -138,7 +138,7 @@ class RunPodCloud:
         """Read: which pods of the account have network volumes mounted."""
         return tuple(mount for found in self._pages("/v2/pods", "pods", wire.mounts) for mount in found)
 
-    def datacenters(self) -> tuple[wire.DataCenter, ...]:
+    def datacenters(self) -> tuple[DataCenter, ...]:
         """Read: all data centers with their stock."""
         params = {"include": "GPU_AVAILABILITY,CPU_AVAILABILITY"}
         return self._pages("/v2/catalog/datacenters", "dataCenters", wire.data_center, params)

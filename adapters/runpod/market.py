@@ -31,15 +31,10 @@ class GpuType(msgspec.Struct, frozen=True):
 def gpu_type(body: msgspec.Raw, cloud: str) -> GpuType | None:
     """A GPU type with its offer in this cloud; None when it is not sold there."""
     offer = wire.offer(body, cloud, 1)
-    if offer is None:
+    if offer is None or not offer.is_sold:
         return None
     told: dict[str, Any] = msgspec.json.decode(body)
-    name, memory = told.get("name"), told.get("memory")
-    found = GpuType(
-        id=offer.gpu_id,
-        name=name if isinstance(name, str) and name else offer.gpu_id,
-        memory_gb=round(memory) if isinstance(memory, int | float) and not isinstance(memory, bool) else None,
-    )
+    found = GpuType(id=offer.gpu_id, name=offer.name or offer.gpu_id, memory_gb=offer.memory_gb)
     if cloud != "SECURE":
         return msgspec.structs.replace(found, community=offer)
     return msgspec.structs.replace(found, secure=offer, stock=_levels(told.get("dataCenters")))

@@ -333,6 +333,9 @@ class _Account:
     def cpu_offers(self) -> tuple[Offer, ...]:
         return ()
 
+    def datacenters(self) -> tuple[Any, ...]:
+        return ()
+
     def network_volume_id(self, name: str) -> str | None:
         return None
 

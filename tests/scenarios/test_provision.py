@@ -42,6 +42,27 @@ def test_candidates_are_taken_in_order_each_refusal_with_its_reason(stage: Stage
     assert stage.statuses() == ["TERMINATED"]
 
 
+def test_names_that_people_use_are_ordered_by_their_ids(stage: Stage) -> None:
+    done = stage.run(config(pod={"gpu_order": ["RTX 4090", "NVIDIA L4"], "datacenters": ["RO"]}))
+    assert done.returncode == 0, done.stderr
+    assert "RTX 4090 means NVIDIA GeForce RTX 4090" in done.stderr and "RO means EU-RO-1" in done.stderr
+    assert "at about $0.69/h" in done.stderr, "and not at an assumed price"
+    assert tried(stage) == [("NVIDIA GeForce RTX 4090", "EU-RO-1", "SECURE")]
+
+
+def test_a_name_that_fits_several_types_orders_none(stage: Stage) -> None:
+    stage.job(config(pod={"gpu_order": ["NVIDIA L4", "A100"], "datacenters": ["EUR-RO-1"]}))
+    done = stage.run()
+    assert done.returncode == 2, done.stderr
+    choices = "'A100' may mean NVIDIA A100 80GB PCIe ($1.39/h), NVIDIA A100-SXM4-80GB ($1.49/h)"
+    assert done.stderr.count(choices) == 1, "told once"
+    assert "there is no data center 'EUR-RO-1'; did you mean 'EU-RO-1'?" in done.stderr
+    assert stage.statuses() == [] and tried(stage) == []
+    plan = stage.rpd("run", "job.yaml", "--plan", "--sandbox")
+    assert plan.returncode == 2 and choices in plan.stderr
+    assert stage.rpd("estimate", "job.yaml", "--sandbox").returncode == 2
+
+
 @pytest.mark.slow
 @pytest.mark.row(37)
 def test_the_other_cloud_is_taken_when_the_first_has_nothing(stage: Stage) -> None:

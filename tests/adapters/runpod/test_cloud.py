@@ -89,7 +89,7 @@ def test_cpu_flavors_are_offers_per_vcpu(api: Any, bench: Any) -> None:
     price = {"securePerVcpu": 0.04, "serverlessPerVcpu": 0.03}
     place = {"id": "EU-RO-1", "name": "x", "availability": "LOW"}
     api.answer(200, {"cpus": [{**flavor, "price": price, "availability": "NONE", "dataCenters": [place]}]})
-    assert bench.cloud(api.url).cpu_offers() == (Offer("cpu5c", "SECURE", 0.04, "LOW", ("EU-RO-1",)),)
+    assert bench.cloud(api.url).cpu_offers() == (Offer("cpu5c", "SECURE", 0.04, "LOW", ("EU-RO-1",), "x"),)
 
 
 CPU = {"gpu_id": "", "gpu_count": 0, "cpu_id": "cpu3c", "vcpu_count": 4}
@@ -281,12 +281,15 @@ def test_offers(api: Any, bench: Any) -> None:
         },
     )
     api.answer(200, {"gpus": [gpu(secure=False), gpu(id="b", community=False)]})
+    called = ("RTX 4090", None)
     assert bench.cloud(api.url).offers(2) == (
-        Offer("NVIDIA GeForce RTX  4090", "SECURE", 0.69, "HIGH", ("EU-RO-1",)),
-        Offer("no price", "SECURE", None, "LOW", ()),
-        Offer("too small", "SECURE", 0.69, "NONE", ()),
-        Offer("new word", "SECURE", 0.69, "UNKNOWN", ()),
-        Offer("NVIDIA GeForce RTX  4090", "COMMUNITY", 0.34, "LOW", ()),
+        Offer("NVIDIA GeForce RTX  4090", "SECURE", 0.69, "HIGH", ("EU-RO-1",), *called),
+        Offer("not sold", "SECURE", None, "NONE", (), *called, is_sold=False),
+        Offer("no price", "SECURE", None, "LOW", (), *called),
+        Offer("too small", "SECURE", 0.69, "NONE", (), *called),
+        Offer("new word", "SECURE", 0.69, "UNKNOWN", (), *called),
+        Offer("NVIDIA GeForce RTX  4090", "COMMUNITY", 0.34, "LOW", (), *called),
+        Offer("b", "COMMUNITY", None, "NONE", (), *called, is_sold=False),
     )
     asked = {"include": "AVAILABILITY", "product": "POD", "count": "2"}
     assert [call.query for call in api.calls] == [asked | {"cloud": "SECURE"}, asked | {"cloud": "COMMUNITY"}]

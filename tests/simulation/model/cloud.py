@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
 from rpd.states.names import Op
-from rpd.states.world import Offer, Pod, PodOrder
+from rpd.states.world import DataCenter, Offer, Pod, PodOrder
 from tests.simulation.model.reality import Died, Reality, Violation
 from tests.simulation.model.truth import (
     FOREIGN_ID,
@@ -82,6 +82,9 @@ class ModelCloud:
 
     def cpu_offers(self) -> tuple[Offer, ...]:
         return self.offers(0)
+
+    def datacenters(self) -> tuple[DataCenter, ...]:
+        raise AssertionError("no job of the model names a data center")
 
     def network_volume_id(self, name: str) -> str | None:
         raise AssertionError("no job of the model has a network volume")
