@@ -12,6 +12,7 @@ import msgspec
 
 from rpd.journal.errors import JournalStrange
 from rpd.journal.records import DebtChange, Opened, Stamp
+from rpd.states.boot_signs import Seen
 from rpd.states.job import Job
 from rpd.states.names import OF_RESULTS, Reason, State
 from rpd.states.tries import NEVER, Outage, Tries
@@ -183,7 +184,8 @@ class Facts(msgspec.Struct):
     absent_creates: int = 0  # creates without an answer of which no pod came in the quiet window
     host_failures: int = 0
     host_failure: Reason | None = None
-    why_not_up: tuple[str, ...] = ()
+    why_not_up: tuple[str, ...] = ()  # last words of the provider's log about the pod, and of the container's own
+    boot_sign: Seen | None = None  # what they say of a container that will never start
 
     armed: Armed | None = None
     armed_start: int = -1

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Observation, Stamp
+from rpd.states.boot_signs import Seen
 from rpd.states.facts import Facts, Found, Hardware, Span, close_spans
 from rpd.states.faults import Fault
 from rpd.states.names import Op
@@ -83,7 +84,8 @@ def _samples_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 
 def _log_lines_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.why_not_up = tuple(data["lines"])
+    facts.why_not_up = (*data["lines"], *data.get("container", ()))
+    facts.boot_sign = msgspec.convert(data.get("sign"), Seen | None)
 
 
 def _greeted(facts: Facts, data: dict[str, Any], at: Stamp) -> None:

@@ -105,7 +105,7 @@ def _enter_select(facts: Facts, move: Transition, at: Stamp) -> None:
         facts.host_failure = None
     facts.current = None
     facts.armed = None
-    facts.why_not_up = ()
+    facts.why_not_up, facts.boot_sign = (), None
     facts.steps_done.clear()
     facts.trees_done.clear()
 

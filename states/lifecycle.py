@@ -100,6 +100,7 @@ def awaits(pending: Pending) -> str:
 
 SHARED: dict[str, ModuleType] = {
     **dict.fromkeys(sweep.OPERATIONS, sweep),
+    Op.READ_SYSTEM_LOG: boot,
     **dict.fromkeys(arm.OPERATIONS, arm),
     **dict.fromkeys(notice.OPERATIONS, notice),
     **dict.fromkeys(secret_files.OPERATIONS, secret_files),

@@ -129,6 +129,7 @@ class Reason(StrEnum):
     PRICE_OVER_CAP = "price_over_cap"
     HOSTS_NEVER_BOOTED = "hosts_never_booted"  # every attempt ended at the boot deadline
     NAME_UNKNOWN = "name_unknown"  # a GPU type or data center that the provider does not have, or several fit
+    IMAGE_FAILED = "image_failed"  # the container can start on no host, by the words of the provider's log
     NO_CREDIT = "no_credit"
     KEY_REFUSED = "key_refused"
     CLOUD_UNREACHABLE = "cloud_unreachable"
@@ -137,6 +138,7 @@ class Reason(StrEnum):
     HOST_NEVER_BOOTED = "host_never_booted"  # this attempt; the next candidate is tried
     WRONG_HARDWARE = "wrong_hardware"  # fewer GPUs than ordered
     PAUSED_POD_GONE = "paused_pod_gone"  # the pod that was taken up is not there any more; a fresh one is rented
+    SSHD_MISSING = "sshd_missing"  # this attempt: the container came up, and nothing answers on port 22
     HOST_TOO_DEAR = "host_too_dear"  # the cloud bills this pod above the cap, whatever its list says
     IDLE = "idle"  # all GPUs did nothing for longer than the config allows
     BUDGET = "budget"  # the time or money of the config is used up
@@ -168,6 +170,7 @@ ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
     Reason.NO_CAPACITY: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.PRICE_OVER_CAP: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.HOSTS_NEVER_BOOTED: (Outcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.IMAGE_FAILED: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.CLOUD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.POD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.NO_CREDIT: (Outcome.REFUSED, Exit.KEY),

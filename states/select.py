@@ -68,7 +68,7 @@ def choose(facts: Facts, now: Stamp) -> Candidate | None:
         refusal = facts.refusals.get(candidate_key(each))
         if refusal is None or (is_waiting and _pause_left(facts, refusal, now) == 0.0):
             return each
-    again = (Reason.HOST_NEVER_BOOTED, Reason.WRONG_HARDWARE, "proved_absent")
+    again = (Reason.HOST_NEVER_BOOTED, Reason.SSHD_MISSING, Reason.WRONG_HARDWARE, "proved_absent")
     for each in affordable:
         if facts.refusals[candidate_key(each)].reason in again:
             return each

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Intent, Observation, Outcome, Requested
+from rpd.states.boot_signs import Seen
 from rpd.states.facts import Candidate, Found, Hardware
 from rpd.states.names import Op, State
 from rpd.states.world import Armed, Claim, Greeting, Notice, Offer, Paused, Pod, PodOrder, Pull, Pulled, Pushed
@@ -123,6 +124,8 @@ class _PodSeen(msgspec.Struct):
 
 class _LogLines(msgspec.Struct):
     lines: tuple[str, ...]
+    container: tuple[str, ...] = ()
+    sign: Seen | None = None
 
 
 class _Greeted(msgspec.Struct):

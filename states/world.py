@@ -98,6 +98,13 @@ class DataCenter(msgspec.Struct, frozen=True):
     region: str = ""
 
 
+class PodLog(msgspec.Struct, frozen=True):
+    """Last lines, oldest first: `system` is the provider's log about the pod, `container` what the container says."""
+
+    system: tuple[str, ...] = ()
+    container: tuple[str, ...] = ()
+
+
 class Cloud(Protocol):
     """The provider. Mutations raise Refused, NotSent or Ambiguous; reads raise Refused (key) or Unavailable."""
 
@@ -141,8 +148,8 @@ class Cloud(Protocol):
         """Read: the id of the network volume with this name or id; None when there is none."""
         ...
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
-        """Read the last lines of the provider's log about this pod; empty when it cannot say in a few seconds."""
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
+        """Read the last lines of both logs of this pod; empty when the cloud cannot say in a few seconds."""
         ...
 
 

@@ -105,6 +105,8 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
 def _seen(seen: Observation, facts: Facts) -> str | None:
     if seen.error is not None and seen.op not in (Op.GREET, Op.READ_POD):
         return f"{_NOUNS.get(seen.op, seen.op)}: {seen.error}"
+    if silent := seen.data.get("no_sshd"):
+        return str(silent)
     if meant := seen.data.get("meant"):
         return told(meant)
     opened = (facts.pods.get(change.key) for change in seen.debts if change.change == "open")

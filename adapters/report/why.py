@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from rpd.adapters.report.words import one_line
+from rpd.states.boot import CANNOT_START
+from rpd.states.boot_signs import Sign, cuda_wanted
 from rpd.states.facts import Facts
 from rpd.states.job import KNOWN_FAILURES
 from rpd.states.names import Reason
 
 TAIL_BYTES = 1 << 20
+OF_HOSTS = (Reason.HOST_NEVER_BOOTED, Reason.SSHD_MISSING, Reason.WRONG_HARDWARE)
 
 WHY: dict[Reason, tuple[str, str]] = {
     Reason.JOB_SUCCEEDED: ("the job exited with 0", ""),
@@ -44,6 +47,7 @@ WHY: dict[Reason, tuple[str, str]] = {
         "no host came up within budget.ssh_ready_timeout_sec",
         "see whether the image exists and starts sshd; large images need a longer time",
     ),
+    Reason.IMAGE_FAILED: ("the container can start on no host", "see pod.image; the provider's words are above"),
     Reason.NAME_UNKNOWN: (
         "a name in pod.gpu_order, pod.cpu_order or pod.datacenters stands for nothing the provider has, or for several",
         "its words are above; rpd gpus and rpd stock list what there is",
@@ -79,6 +83,7 @@ WHY: dict[Reason, tuple[str, str]] = {
     Reason.INTERNAL_ERROR: ("a fault of rpd itself", "the trace is in the journal: rpd events; please report it"),
     Reason.TAKEN_OVER: ("another owner, with a copy of this journal, acts on the run", "use the other machine"),
     Reason.HOST_NEVER_BOOTED: ("this host did not come up in time", ""),
+    Reason.SSHD_MISSING: ("the container came up, and no sshd answered in it", ""),
     Reason.WRONG_HARDWARE: ("the pod had other hardware than was ordered", ""),
     Reason.HOST_TOO_DEAR: ("the cloud billed the pod above the price cap", "raise budget.max_gpu_price_usd"),
     Reason.PAUSED_POD_GONE: ("the paused pod was not there any more", ""),
@@ -95,9 +100,46 @@ def why(facts: Facts) -> str:
         what = f"the job exited with {facts.claim.exit_code}"
         seen = explaining_line(Path(facts.local_log))
         what += f"; its log says: {seen}" if seen else _of_code(facts.claim.exit_code)
+    if facts.reason is Reason.IMAGE_FAILED:
+        what, advice = facts.reason_text or what, _of_image(facts) or advice
+    if facts.reason is Reason.HOSTS_NEVER_BOOTED:
+        what, advice = _why_no_host(facts, what, advice)
     if facts.reason is Reason.RESULTS_UNVERIFIED:
         what, advice = _why_unverified(facts, what, advice)
     return one_line(f"{what}; {advice}" if advice else what)
+
+
+def _of_image(facts: Facts) -> str | None:
+    """What mends the image's fault that the logs have shown."""
+    sign, pod = facts.boot_sign, facts.job.pod
+    if sign is None:
+        return None
+    needed = cuda_wanted(sign)
+    floor = f'pod.min_cuda_version: "{needed}"' if needed else "name what it needs in pod.min_cuda_version"
+    credentials = "with other credentials than those" if pod.registry_id else "by credentials for the registry"
+    words: dict[str, str] = {
+        Sign.PULL_LIMIT: f"the registry limits such pulls: mend that {credentials} in pod.registry_id, or name a copy "
+        "of the image elsewhere",
+        Sign.PULL_DENIED: f"the image is private, or not there: mend that {credentials} in pod.registry_id",
+        Sign.NO_IMAGE: "there is no such image or tag: see pod.image; rpd validate --online looks it up",
+        Sign.WRONG_PROCESSOR: "the image is built for another processor: build it for linux/amd64",
+        Sign.OLD_DRIVER: f"the host's driver is older than the image needs: {floor}",
+        Sign.DISK_FULL: f"the image does not fit: raise pod.container_disk_gb above {pod.container_disk_gb}",
+        Sign.NO_COMMAND: "the start command is not in the image: see pod.args and pod.image",
+    }
+    return words.get(sign.sign)
+
+
+def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
+    """By how the last host failed."""
+    last = next((each for each in reversed(facts.refusals.values()) if each.reason in OF_HOSTS), None)
+    if last is None:
+        return what, advice
+    if last.reason == Reason.SSHD_MISSING:
+        return last.text, "start it in the image's start command (pod.args), or use an image that does, as RunPod's do"
+    if last.text.startswith(CANNOT_START):
+        return f"no host came up; on the last one {last.text}", "run again: another host may do"
+    return what, advice
 
 
 def _why_unverified(facts: Facts, what: str, advice: str) -> tuple[str, str]:

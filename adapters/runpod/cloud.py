@@ -11,10 +11,10 @@ from msgspec import Raw
 from rpd.adapters.runpod import market, orders, wire
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.errors import Kind
-from rpd.adapters.runpod.syslog import system_lines
+from rpd.adapters.runpod.podlog import pod_log
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
-from rpd.states.world import DataCenter, Offer, Pod, PodOrder
+from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder
 
 CLOUDS = ("SECURE", "COMMUNITY")
 MOST_PAGES = 200
@@ -157,19 +157,20 @@ class RunPodCloud:
             return False
         return True
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
-        """Read the last lines of RunPod's log about this pod; empty when it cannot say in a few seconds."""
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
+        """Read the last lines of RunPod's log about this pod, and of its container's; empty when it cannot say in a few
+        seconds."""
         tail = str(max(0, min(lines, MOST_LOG_LINES)))
         try:
             said = self._client.listen(
                 orders.pod_path(pod_id, "/logs"),
-                {"source": "system", "tail": tail},
+                {"tail": tail},
                 seconds=LOG_SECONDS,
                 quiet=LOG_QUIET_SECONDS,
             )
         except (Refused, Unavailable):
-            return ()  # asked for only to explain something else, which is the better error
-        return system_lines(said, lines) if said is not None else ()
+            return PodLog()  # asked for only to explain something else, which is the better error
+        return pod_log(said, lines) if said is not None else PodLog()
 
     def close(self) -> None:
         """Drop the connections."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rpd.engine.errors import RpdError
-from rpd.states.world import DataCenter, Offer, Pod, PodOrder, SshAddress
+from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder, SshAddress
 from tests.fakes.answers import READS, no_answer, refusal
 from tests.fakes.clock import START_WALL, FakeClock
 from tests.fakes.fuse import Fuse
@@ -77,6 +77,7 @@ class FakeCloud:
         self.list_lag_seconds = 0.0  # how long only the list leaves it out
         self.prices = {"RTX A5000": 0.27, "RTX 4090": 0.69}
         self.places: tuple[str, ...] = PLACES
+        self.pod_logs = [PodLog(("pulling image",))]  # per look, the last one repeated
         self.plans: dict[str, list[Callable[[], None] | str]] = {}
         self.broken: dict[str, RpdError] = {}
         self.down_until, self.drops = 0.0, False
@@ -194,9 +195,9 @@ class FakeCloud:
         self._call()
         return None
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
         self._call()
-        return ("pulling image",)
+        return self.pod_logs[-1] if len(self.pod_logs) == 1 else self.pod_logs.pop(0)
 
     # Inside.
 

@@ -63,6 +63,14 @@ def test_a_name_that_fits_several_types_orders_none(stage: Stage) -> None:
     assert stage.rpd("estimate", "job.yaml", "--sandbox").returncode == 2
 
 
+def test_a_container_that_cannot_start_ends_the_run_within_seconds(stage: Stage) -> None:
+    stage.fault("F16", at="STARTING", log="pull")
+    done = stage.run(config(budget={"ssh_ready_timeout_sec": 50}))
+    assert done.returncode == 6, done.stderr
+    assert "image_failed" in done.stderr and "toomanyrequests" in done.stderr and "pod.registry_id" in done.stderr
+    assert stage.statuses() == ["TERMINATED"] and stage.truth()["pods"][0]["billed_seconds"] < 20.0
+
+
 @pytest.mark.slow
 @pytest.mark.row(37)
 def test_the_other_cloud_is_taken_when_the_first_has_nothing(stage: Stage) -> None:

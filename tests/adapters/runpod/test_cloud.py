@@ -11,7 +11,7 @@ from rpd.adapters.runpod import wire
 from rpd.adapters.runpod.market import better
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
 from rpd.states.faults import Fault
-from rpd.states.world import Cloud, Offer, PodOrder
+from rpd.states.world import Cloud, Offer, PodLog, PodOrder
 
 
 def order(**changes: Any) -> PodOrder:
@@ -399,44 +399,47 @@ def test_data_centers_say_which_network_volumes_they_have(api: Any, bench: Any) 
 EVENTS = (
     b'id: 1/1\ndata: {"ts":"t","source":"system","line":"pulling image"}\n\n'
     b": a comment\n\n"
-    b'id: 1/2\r\ndata: {"ts":"t","source":"container","line":"not ours"}\r\n\r\n'
+    b'id: 1/2\r\ndata: {"ts":"t","source":"container","line":"its own"}\r\n\r\n'
     b"data: no json\n\n"
     b'data: {"line":"toomanyrequests: \\u001b[2Jlimit"}\n\n'
     b'data: {"ts":"t","source":"system","line":"cut in the mid'
 )
 
 
-def test_system_log_of_a_stream_that_never_ends(api: Any, bench: Any, raw: Any) -> None:
+BOTH = PodLog(("pulling image", "toomanyrequests: [2Jlimit"), ("its own",))
+
+
+def test_pod_log_of_a_stream_that_never_ends(api: Any, bench: Any, raw: Any) -> None:
     def serve(connection: Any) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + EVENTS)
         server.pause(30)
 
     server = raw(serve)
     started = time.monotonic()
-    assert bench.cloud(server.url).system_log("p1", 50) == ("pulling image", "toomanyrequests: [2Jlimit")
+    assert bench.cloud(server.url).pod_log("p1", 50) == BOTH
     assert time.monotonic() - started < 4.0
-    assert b"GET /v2/pods/p1/logs?source=system&tail=50 " in server.requests[0]
+    assert b"GET /v2/pods/p1/logs?tail=50 " in server.requests[0]
 
 
-def test_system_log_asks_by_the_document(api: Any, bench: Any) -> None:
+def test_pod_log_asks_by_the_document(api: Any, bench: Any) -> None:
     api.answer(200, EVENTS)
     cloud = bench.cloud(api.url)
-    assert cloud.system_log("p1", 1) == ("toomanyrequests: [2Jlimit",)
-    assert cloud.system_log("p1", 0) == ()
-    assert cloud.system_log("p1", 10**6) == ("pulling image", "toomanyrequests: [2Jlimit")
+    assert cloud.pod_log("p1", 1) == PodLog(("toomanyrequests: [2Jlimit",), ("its own",))
+    assert cloud.pod_log("p1", 0) == PodLog()
+    assert cloud.pod_log("p1", 10**6) == BOTH
     assert [call.query["tail"] for call in api.calls] == ["1", "0", "5000"]
     assert api.calls[0].headers["accept"] == "text/event-stream"
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500])
-def test_system_log_that_cannot_be_had(api: Any, bench: Any, status: int) -> None:
+def test_pod_log_that_cannot_be_had(api: Any, bench: Any, status: int) -> None:
     api.refuse(status, "no")
-    assert bench.cloud(api.url).system_log("p1", 5) == ()
+    assert bench.cloud(api.url).pod_log("p1", 5) == PodLog()
 
 
 @pytest.mark.slow
-def test_system_log_whose_head_never_comes(bench: Any, raw: Any) -> None:
+def test_pod_log_whose_head_never_comes(bench: Any, raw: Any) -> None:
     server = raw(lambda _connection: server.pause(30))
     started = time.monotonic()
-    assert bench.cloud(server.url).system_log("p1", 5) == ()
+    assert bench.cloud(server.url).pod_log("p1", 5) == PodLog()
     assert 4.0 < time.monotonic() - started < 8.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
 from rpd.states.names import Op
-from rpd.states.world import DataCenter, Offer, Pod, PodOrder
+from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder
 from tests.simulation.model.reality import Died, Reality, Violation
 from tests.simulation.model.truth import (
     FOREIGN_ID,
@@ -89,9 +89,9 @@ class ModelCloud:
     def network_volume_id(self, name: str) -> str | None:
         raise AssertionError("no job of the model has a network volume")
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
         self._read(None)
-        return ("pulling image",)
+        return PodLog(("pulling image",))
 
     # Inside.
 
