@@ -104,7 +104,7 @@ def _order(facts: Facts, candidate: Candidate, name: str, limit_at: float) -> Po
         min_cuda_version=job.pod.min_cuda_version,
         allowed_cuda_versions=job.pod.allowed_cuda_versions or (),
         cloud=candidate.cloud,
-        datacenter_ids=(candidate.datacenter_id,) if candidate.datacenter_id else (),
+        datacenter_ids=(candidate.datacenter_id,) if candidate.datacenter_id else candidate.others,
         disk_gb=job.pod.container_disk_gb,
         env={
             **job.pod.env,

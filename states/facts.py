@@ -23,11 +23,21 @@ DEFAULT_VOLUME_GB = 20
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One place to try: a GPU type in a data center (None: any)."""
+    """One place to try: a GPU type in a data center (None: any, or one of `others`, where they are named)."""
 
     gpu_id: str
     datacenter_id: str | None
     cloud: str
+    others: tuple[str, ...] = ()
+
+
+class BadPlace(msgspec.Struct, frozen=True):
+    """A GPU type in a data center, where a host failed `at` (UTC seconds)."""
+
+    gpu_id: str
+    datacenter_id: str
+    cloud: str
+    at: float
 
 
 class Hardware(msgspec.Struct, frozen=True):
@@ -145,6 +155,7 @@ class Options(msgspec.Struct, frozen=True):
     on_drift: str | None = None
     wait_for_stock_seconds: float | None = None
     staging: tuple[Sent, ...] = ()
+    bad_places: tuple[BadPlace, ...] = ()  # where hosts of earlier runs failed a short while before
 
 
 class Facts(msgspec.Struct):
@@ -178,6 +189,8 @@ class Facts(msgspec.Struct):
     volume_id: str | None = None
     volume_was_looked_up: bool = False
     refusals: dict[str, Refusal] = {}  # candidate key -> why
+    bad_places: tuple[BadPlace, ...] = ()  # where hosts of this run failed
+    stocked: dict[str, tuple[str, ...]] | None = None  # GPU type -> data centers that have some, as far as looked up
     pods: dict[str, PodFacts] = {}
     current: str | None = None
     create_error: str | None = None
@@ -423,7 +436,8 @@ class Facts(msgspec.Struct):
 
 def candidate_key(candidate: Candidate) -> str:
     """One word per candidate, for the list of refusals."""
-    return f"{candidate.gpu_id} / {candidate.datacenter_id or 'any data center'} / {candidate.cloud}"
+    anywhere = "other data centers" if candidate.others else "any data center"
+    return f"{candidate.gpu_id} / {candidate.datacenter_id or anywhere} / {candidate.cloud}"
 
 
 def close_spans(pod: PodFacts, at: Stamp) -> None:

@@ -48,7 +48,8 @@ def _named(facts: Facts, data: dict[str, Any]) -> None:
 
 
 def _places_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    if facts.named_places is None:
+    facts.stocked = {gpu: tuple(places) for gpu, places in data.get("stocked", {}).items()}
+    if facts.named_places is None and facts.job.pod.datacenters:
         facts.named_places = tuple(data["places"])
         _named(facts, data)
 

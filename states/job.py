@@ -183,6 +183,10 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     repeatable: Annotated[
         bool, Meta(description="Run it again whenever a resumed run still has to launch its job.")
     ] = False
+    on_failure: Annotated[
+        Literal["end", "next_host"],
+        Meta(description="`next_host`: that it fails is the host's fault, which is given back for another one."),
+    ] = "end"
 
 
 class RemoteEnv(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -333,6 +337,10 @@ class Provision(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     fallback_cloud_type: Annotated[
         Literal["SECURE", "COMMUNITY"] | None,
         Meta(description="The cloud to try when pod.cloud_type has nothing; not with a network volume."),
+    ] = None
+    health: Annotated[
+        Literal["cuda"] | None,
+        Meta(description="`cuda`: before setup, every GPU has to take up work; else the host is given back."),
     ] = None
     wait_for_stock_minutes: Annotated[
         Minutes | None, Meta(description="How long to try again when every candidate is sold out.")

@@ -3,7 +3,7 @@ its network volume. Read once and kept in the journal, so that a resumed run mea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,8 @@ from rpd.states.job import GpuChoice, Job
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.naming import Named, name_hardware, name_places
 from rpd.states.outage import PATIENCE_SECONDS, is_offline
-from rpd.states.world import Offer, World
+from rpd.states.places import OTHERS_MAX, wants_others
+from rpd.states.world import LEVELS, DataCenter, Offer, World
 
 OPERATIONS = frozenset({Op.READ_OFFERS, Op.READ_PLACES, Op.FIND_VOLUME})
 PERMANENT: dict[str, Reason] = {
@@ -55,7 +56,7 @@ def learn(facts: Facts, now: Stamp) -> Decision | None:
         wanted = pod.hardware if known is None else [each.id for each in known]
         return _read(facts, now, Op.READ_OFFERS, {**count, **pack(wanted=wanted, clouds=clouds_of(facts.job))})
     if pod.datacenters and facts.named_places is None:
-        return _read(facts, now, Op.READ_PLACES, {"wanted": list(pod.datacenters)})
+        return _read(facts, now, Op.READ_PLACES, _places(facts))
     if facts.misnamed:
         return Fire(Trigger.NO_CANDIDATE, Reason.NAME_UNKNOWN, listed(facts.misnamed))
     if storage.mode == "network_volume" and not facts.volume_was_looked_up:
@@ -63,7 +64,13 @@ def learn(facts: Facts, now: Stamp) -> Decision | None:
     if facts.volume_was_looked_up and facts.volume_id is None:
         text = f"there is no network volume named {storage.volume_name!r}"
         return Fire(Trigger.NO_CANDIDATE, Reason.CREATE_REJECTED, text)
+    if facts.stocked is None and wants_others(facts, now) and facts.tried(Op.READ_PLACES).at is None:
+        return Look(Op.READ_PLACES, _places(facts))  # once: without it the order names no data center
     return None
+
+
+def _places(facts: Facts) -> dict[str, Any]:
+    return {"wanted": list(facts.job.pod.datacenters), "gpu_ids": [each.id for each in facts.hardware]}
 
 
 def _read(facts: Facts, now: Stamp, op: Op, args: dict[str, object]) -> Decision:
@@ -87,8 +94,10 @@ def perform(pending: Pending, world: World) -> Result:
     if pending.op == Op.READ_OFFERS:
         return Result(data=_offered(pending, world))
     if pending.op == Op.READ_PLACES:
-        places = name_places([str(each) for each in pending.args["wanted"]], world.cloud.datacenters())
-        return Result(data={**pack(places=first_that_fit(places.places)), **_named(places)})
+        centers = world.cloud.datacenters()
+        places = name_places([str(each) for each in pending.args["wanted"]], centers)
+        stocked = {} if pending.args["wanted"] else _stocked(centers, pending.args["gpu_ids"])
+        return Result(data={**pack(places=first_that_fit(places.places), stocked=stocked), **_named(places)})
     if pending.op == Op.FIND_VOLUME:
         return Result(data={"volume_id": world.cloud.network_volume_id(str(pending.args["name"]))})
     raise unknown_operation(pending)
@@ -107,6 +116,20 @@ def _offered(pending: Pending, world: World) -> dict[str, Any]:
     named = name_hardware(wanted, offers, unpack(pending, "clouds", tuple[str, ...]), kind)
     relevant = _relevant(offers, {each.id for each in named.hardware})
     return {**pack(offers=first_that_fit(relevant), hardware=named.hardware), **_named(named)}
+
+
+def _stocked(centers: Sequence[DataCenter], gpu_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Where there may be some of each type, the best stock first."""
+
+    def level(center: DataCenter, gpu: str) -> int:
+        return LEVELS.index(center.stock[gpu]) if center.stock.get(gpu) in LEVELS else 0
+
+    there = {
+        gpu: sorted((each for each in centers if level(each, gpu)), key=lambda each: -level(each, gpu))
+        for gpu in gpu_ids
+    }
+    found = [(gpu, tuple(each.id for each in places[:OTHERS_MAX])) for gpu, places in there.items() if places]
+    return dict(first_that_fit(found, LIST_BYTES // 2))
 
 
 def _named(named: Named) -> dict[str, Any]:

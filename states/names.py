@@ -138,6 +138,7 @@ class Reason(StrEnum):
     HOST_NEVER_BOOTED = "host_never_booted"  # this attempt; the next candidate is tried
     WRONG_HARDWARE = "wrong_hardware"  # fewer GPUs than ordered
     PAUSED_POD_GONE = "paused_pod_gone"  # the pod that was taken up is not there any more; a fresh one is rented
+    HOST_UNFIT = "host_unfit"  # this attempt: a command that judges the host has failed there
     SSHD_MISSING = "sshd_missing"  # this attempt: the container came up, and nothing answers on port 22
     HOST_TOO_DEAR = "host_too_dear"  # the cloud bills this pod above the cap, whatever its list says
     IDLE = "idle"  # all GPUs did nothing for longer than the config allows

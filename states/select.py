@@ -9,6 +9,7 @@ from rpd.states.bounds import listed
 from rpd.states.facts import Candidate, Facts, Refusal, candidate_key
 from rpd.states.market import clouds_of, learn, perform, probe
 from rpd.states.names import Reason, Trigger
+from rpd.states.places import OF_THE_PLACE, elsewhere, is_bad
 from rpd.states.policy import price_cap, stock_wait_seconds
 
 __all__ = ["choose", "decide", "perform", "probe", "usd_per_hour"]
@@ -31,7 +32,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     left = stock_seconds_left(facts, now)
     if left > 0.0:
         return Wait(min(left, _stock_pause_left(facts, now)), "stock; nothing is rented meanwhile", now.wall + left)
-    dear = any(not _is_affordable(facts, each) for each in candidates(facts))
+    dear = any(not _is_affordable(facts, each) for each in candidates(facts, now))
     refused = [f"{key}: {refusal.text}" for key, refusal in facts.refusals.items()]
     tried = listed(refused) or "no candidate is within the price cap"
     return Fire(Trigger.NO_CANDIDATE, _why_none(facts, dear), tried)
@@ -46,29 +47,32 @@ def _why_none(facts: Facts, dear: bool) -> Reason:
     return words.get(reasons.pop(), Reason.NO_CAPACITY) if len(reasons) == 1 else Reason.NO_CAPACITY
 
 
-def candidates(facts: Facts) -> tuple[Candidate, ...]:
+def candidates(facts: Facts, now: Stamp) -> tuple[Candidate, ...]:
     """Every GPU type (or CPU flavor) in every data center, in the config's order; then all of them in the other cloud,
-    where the config names it."""
-    places: tuple[str | None, ...] = facts.places or (None,)
-    return tuple(
-        Candidate(each.id, place, cloud)
-        for cloud in clouds_of(facts.job)
-        for each in facts.hardware
-        for place in places
-    )
+    where the config names it. Places in which a host failed a short while ago come last."""
+    good: list[Candidate] = []
+    bad: list[Candidate] = []
+    for cloud in clouds_of(facts.job):
+        for each in facts.hardware:
+            others = elsewhere(facts, now, each.id, cloud)
+            good += [others] if others is not None else []
+            for place in facts.places or (None,):
+                is_last = others is not None or is_bad(facts, now, each.id, place, cloud)
+                (bad if is_last else good).append(Candidate(each.id, place, cloud))
+    return (*good, *bad)
 
 
 def choose(facts: Facts, now: Stamp) -> Candidate | None:
     """The first affordable candidate that was not refused; while the run waits for stock, one that was sold out some
     time ago, too. A host that failed to boot may be tried again (it will be another host) once every other candidate
     was tried."""
-    affordable = [each for each in candidates(facts) if _is_affordable(facts, each)]
+    affordable = [each for each in candidates(facts, now) if _is_affordable(facts, each)]
     is_waiting = stock_seconds_left(facts, now) > 0.0
     for each in affordable:
         refusal = facts.refusals.get(candidate_key(each))
         if refusal is None or (is_waiting and _pause_left(facts, refusal, now) == 0.0):
             return each
-    again = (Reason.HOST_NEVER_BOOTED, Reason.SSHD_MISSING, Reason.WRONG_HARDWARE, "proved_absent")
+    again = (*OF_THE_PLACE, Reason.SSHD_MISSING, "proved_absent")
     for each in affordable:
         if facts.refusals[candidate_key(each)].reason in again:
             return each

@@ -110,6 +110,7 @@ class _Offers(msgspec.Struct):
 
 class _Places(msgspec.Struct):
     places: tuple[str, ...]
+    stocked: dict[str, tuple[str, ...]] = {}
     meant: dict[str, tuple[str, ...]] = {}
     problems: tuple[str, ...] = ()
 

@@ -15,6 +15,9 @@ import msgspec
 from rpd.engine.ports import Clock
 from rpd.states.job import SecretFile
 
+LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
+"""Words for stock, the worst first."""
+
 
 class SshAddress(msgspec.Struct, frozen=True):
     """Where sshd of a pod is reached from outside; valid only for the moment (it changes with every start)."""
@@ -218,7 +221,8 @@ class Step(msgspec.Struct, frozen=True):
     With `python`, a version, it brings this interpreter with uv, and uv itself where it is missing, and pins it in the
     folder `project` if there is one; the last line it prints is then what the interpreter says of itself.
 
-    A step is done once per `round`: one that is under way from an earlier round is waited for, then run again.
+    A step is done once per `round`: one that is under way from an earlier round is waited for, then run again. The
+    failure of one that `blames_host` is the host's.
     """
 
     key: str
@@ -229,6 +233,7 @@ class Step(msgspec.Struct, frozen=True):
     python: str = ""
     project: str = ""
     round: int = 0
+    blames_host: bool = False
 
     @property
     def done_key(self) -> str:

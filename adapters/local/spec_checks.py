@@ -180,6 +180,8 @@ def check_between(data: Mapping[str, Any]) -> Iterator[Finding]:
     if pod.get("cpu_order") and storage.get("mode") != "network_volume":
         why = "a CPU pod has no volume disk, and what proves that a job started only once has to outlive the container"
         yield ("storage", "mode"), f"must be network_volume: {why}"
+    if pod.get("cpu_order") and _section(data, "provision").get("health") == "cuda":
+        yield ("provision", "health"), "is for GPU pods"
     if pod.get("python_version") and "UV_PYTHON" in _entries(data, "remote_env", "exports"):
         yield ("remote_env", "exports", "UV_PYTHON"), "and pod.python_version exclude each other; keep one"
 

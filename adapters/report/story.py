@@ -119,7 +119,9 @@ def _renting(intent: Intent, facts: Facts, record: Record) -> str:
     spec = facts.job.pod
     many = f"{spec.units} vCPUs of" if spec.cpu_order else f"{spec.gpu_count} x"
     gpu = candidate["gpu_id"] if spec.units == 1 else f"{many} {candidate['gpu_id']}"
-    place = candidate["datacenter_id"] or "any data center"
+    others = len(candidate.get("others", ()))
+    anywhere = f"another data center ({others} have stock)" if others else "any data center"
+    place = candidate["datacenter_id"] or anywhere
     lasts = max(0.0, float(intent.args["order"]["env"]["RPD_LIMIT_AT"]) - 600.0 - record.at.wall)
     return (
         f"renting {gpu} in {place} at about {rate(float(intent.args['usd_per_hour']))}; "
@@ -178,6 +180,7 @@ def _stepped(outcome: Outcome, facts: Facts, record: Record) -> str:
     step = (
         outcome.data["key"].rsplit("-", 1)[0].replace("-", " command ").replace("command python", "pod.python_version")
     )
+    step = step.replace("setup command health", "provision.health")
     return f"{step}: exit code {outcome.data['exit_code']} after {duration(seconds)}"
 
 

@@ -10,9 +10,10 @@ from rpd.states.boot_signs import Sign, cuda_wanted
 from rpd.states.facts import Facts
 from rpd.states.job import KNOWN_FAILURES
 from rpd.states.names import Reason
+from rpd.states.places import OF_THE_PLACE
 
 TAIL_BYTES = 1 << 20
-OF_HOSTS = (Reason.HOST_NEVER_BOOTED, Reason.SSHD_MISSING, Reason.WRONG_HARDWARE)
+OF_HOSTS = (*OF_THE_PLACE, Reason.SSHD_MISSING)
 
 WHY: dict[Reason, tuple[str, str]] = {
     Reason.JOB_SUCCEEDED: ("the job exited with 0", ""),
@@ -83,6 +84,7 @@ WHY: dict[Reason, tuple[str, str]] = {
     Reason.INTERNAL_ERROR: ("a fault of rpd itself", "the trace is in the journal: rpd events; please report it"),
     Reason.TAKEN_OVER: ("another owner, with a copy of this journal, acts on the run", "use the other machine"),
     Reason.HOST_NEVER_BOOTED: ("this host did not come up in time", ""),
+    Reason.HOST_UNFIT: ("a command that judges the host failed there", ""),
     Reason.SSHD_MISSING: ("the container came up, and no sshd answered in it", ""),
     Reason.WRONG_HARDWARE: ("the pod had other hardware than was ordered", ""),
     Reason.HOST_TOO_DEAR: ("the cloud billed the pod above the price cap", "raise budget.max_gpu_price_usd"),
@@ -137,6 +139,8 @@ def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
         return what, advice
     if last.reason == Reason.SSHD_MISSING:
         return last.text, "start it in the image's start command (pod.args), or use an image that does, as RunPod's do"
+    if last.reason == Reason.HOST_UNFIT:
+        return f"no host passed; on the last one {last.text}", "run again, or see whether the command judges the host"
     if last.text.startswith(CANNOT_START):
         return f"no host came up; on the last one {last.text}", "run again: another host may do"
     return what, advice

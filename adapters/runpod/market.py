@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.runpod import wire
-from rpd.states.world import Offer
+from rpd.states.world import LEVELS, Offer
 
 
 class GpuType(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ def merged(found: Iterable[GpuType | None]) -> tuple[GpuType, ...]:
 
 def better(one: str | None, other: str | None) -> str:
     """The better of two words on stock: where they disagree, either may be stale. UNKNOWN when there is none."""
-    return max((each for each in (one, other) if each in wire.LEVELS), key=wire.LEVELS.index, default="UNKNOWN")
+    return max((each for each in (one, other) if each in LEVELS), key=LEVELS.index, default="UNKNOWN")
 
 
 def _levels(centers: Any) -> dict[str, str]:
@@ -67,4 +67,4 @@ def _levels(centers: Any) -> dict[str, str]:
         for each in (centers if isinstance(centers, list) else [])
         if isinstance(each, dict)
     ]
-    return {place: level for place, level in pairs if isinstance(place, str) and level in wire.LEVELS}
+    return {place: level for place, level in pairs if isinstance(place, str) and level in LEVELS}

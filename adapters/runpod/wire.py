@@ -13,13 +13,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from rpd.adapters.runpod.answer import Unreadable
-from rpd.states.world import DataCenter, Offer, Pod, SshAddress
+from rpd.states.world import LEVELS, DataCenter, Offer, Pod, SshAddress
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 STOPPED_OR_YOUNG = frozenset({"PROVISIONING", "STARTING", "EXITED", "ERROR", "TERMINATED"})
 """In these states an address or a runtime is a memory of an earlier start."""
-LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
 NO_GPU = "unknown"
 """A placeholder id in the catalog that names nothing."""
 

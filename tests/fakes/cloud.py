@@ -189,6 +189,7 @@ class FakeCloud:
         return self.offers(0)
 
     def datacenters(self) -> tuple[DataCenter, ...]:
+        self._call("datacenters")
         return tuple(DataCenter(each, dict.fromkeys(self.prices, "HIGH")) for each in self.places)
 
     def network_volume_id(self, name: str) -> str | None:
@@ -280,6 +281,7 @@ class FakeCloud:
             pod.order.env,
             pod.order.gpu_id,
             pod.order.gpu_count,
+            pod.order.datacenter_ids[0] if pod.order.datacenter_ids else self.places[0],
             has_runtime=is_up,
             ssh=pod.address if is_live and booted >= ADDRESS else None,
             volume_gb=pod.order.volume_gb or 0,
