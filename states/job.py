@@ -18,6 +18,7 @@ Seconds = Annotated[float, Meta(gt=0, le=365 * 24 * 3600)]
 Minutes = Annotated[float, Meta(gt=0, le=365 * 24 * 60)]
 Usd = Annotated[float, Meta(gt=0, le=1_000_000)]
 Text = Annotated[str, Meta(min_length=1)]
+Floor = Annotated[int, Meta(gt=0, le=1_000_000)]
 Cuda = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+$")]
 Python = Annotated[str, Meta(pattern=r"^3\.[0-9]{1,2}(\.[0-9]{1,2})?$")]
 
@@ -105,8 +106,12 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Python | None, Meta(description="Python that uv installs and pins before preflight, as '3.12' or '3.12.4'.")
     ] = None
     spot: Annotated[Literal[False], Meta(description="Always false: RunPod's API has no spot pods any more.")] = False
-    min_vcpu_count: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
-    min_memory_gb: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
+    min_vcpu_count: Annotated[
+        Floor | None, Meta(description="vCPUs that the pod must have at least, all its GPUs together.")
+    ] = None
+    min_memory_gb: Annotated[
+        Floor | None, Meta(description="GB of memory that the pod must have at least, all its GPUs together.")
+    ] = None
 
     @property
     def hardware(self) -> tuple[str | GpuChoice, ...]:

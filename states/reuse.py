@@ -19,7 +19,7 @@ from rpd.states.world import Paused
 CHOICES = ("gpu_order", "cpu_order", "datacenters", "cloud_type", "env")
 """Fields of the order that name several possibilities, or (env) values of no matter: they are compared by what they
 mean for the pod at hand."""
-UNHAD = ("spot", "min_vcpu_count", "min_memory_gb")
+UNHAD = ("spot",)
 """Fields that can hold nothing."""
 
 

@@ -73,6 +73,8 @@ class PodOrder(msgspec.Struct, frozen=True):
     registry_id: str | None = None
     min_cuda_version: str | None = None
     allowed_cuda_versions: tuple[str, ...] = ()
+    min_memory_gb_per_gpu: int | None = None
+    min_vcpus_per_gpu: int | None = None
 
 
 class Offer(msgspec.Struct, frozen=True):

@@ -162,7 +162,7 @@ def _hardware(pod: PodSpec) -> Iterator[Finding]:
         yield ("vcpu_count",), "must be a power of two, such as 4" if pod.vcpu_count else "is missing: how many vCPUs?"
     if pod.cloud_type != "SECURE":
         yield ("cloud_type",), "CPU pods are of the SECURE cloud only"
-    for field in ("min_cuda_version", "allowed_cuda_versions"):
+    for field in ("min_cuda_version", "allowed_cuda_versions", "min_memory_gb", "min_vcpu_count"):
         if getattr(pod, field):
             yield (field,), "is for GPU pods"
 

@@ -28,10 +28,6 @@ RETIRED: dict[str, str] = {
 
 IMPOSSIBLE: dict[str, str] = {
     "pod.spot": "RunPod's API (v2) rents no spot or interruptible pods; the pod would be billed on demand: remove it",
-    "pod.min_vcpu_count": "RunPod's API (v2) takes no least number of vCPUs for a GPU pod, so nobody would keep to it: "
-    "remove it, and choose the GPU type or gpu_count by its host (`vcpu_count` is for CPU pods)",
-    "pod.min_memory_gb": "RunPod's API (v2) takes no least memory for a pod, so nobody would keep to it: remove it "
-    "and let a preflight command look at `free -g`",
 }
 """Fields whose only honest value is none: what they wish for cannot be had."""
 

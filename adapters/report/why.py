@@ -102,6 +102,8 @@ def why(facts: Facts) -> str:
         what = f"the job exited with {facts.claim.exit_code}"
         seen = explaining_line(Path(facts.local_log))
         what += f"; its log says: {seen}" if seen else _of_code(facts.claim.exit_code)
+    if facts.reason is Reason.NO_CAPACITY and (narrow := _narrow(facts)):
+        advice = f"{advice}; {narrow} leaves fewer hosts"
     if facts.reason is Reason.IMAGE_FAILED:
         what, advice = facts.reason_text or what, _of_image(facts) or advice
     if facts.reason is Reason.HOSTS_NEVER_BOOTED:
@@ -109,6 +111,12 @@ def why(facts: Facts) -> str:
     if facts.reason is Reason.RESULTS_UNVERIFIED:
         what, advice = _why_unverified(facts, what, advice)
     return one_line(f"{what}; {advice}" if advice else what)
+
+
+def _narrow(facts: Facts) -> str:
+    """Fields of the job that leave few hosts, none of which is told by a cloud that has nothing left."""
+    fields = ("min_memory_gb", "min_vcpu_count", "min_cuda_version", "allowed_cuda_versions")
+    return " with ".join(f"pod.{field}" for field in fields if getattr(facts.job.pod, field))
 
 
 def _of_image(facts: Facts) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from rpd.adapters.report.ending import last_words
 from rpd.journal.records import Intent, Observation
 from rpd.states.facts import Hardware
 from rpd.states.job import Job
@@ -19,7 +20,7 @@ from tests.fakes.fuse import Fuse
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 from tests.states.test_large_records import bodies
-from tests.states.test_lives import ended
+from tests.states.test_lives import NO_CAPACITY, ended
 
 A5000, ADA = "NVIDIA RTX A5000", "NVIDIA RTX 5000 Ada Generation"
 
@@ -103,6 +104,25 @@ def test_the_limit_of_a_choice_holds_for_what_is_billed() -> None:
     stage.cloud.prices = {A5000: 0.9, ADA: 0.69}
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert orders(stage) == [(A5000, ()), (ADA, ())], "billed above its limit: given back; the named one has none"
+
+
+@pytest.mark.parametrize(("gpus", "memory", "vcpus"), [(1, 100, 9), (3, 34, 3), (4, 25, 3)])
+def test_floors_are_ordered_for_each_gpu_and_never_below_the_whole(gpus: int, memory: int, vcpus: int) -> None:
+    pod = {"image": "i", "gpu_order": [A5000], "gpu_count": gpus, "min_memory_gb": 100, "min_vcpu_count": 9}
+    stage = Stage(pod=pod)
+    stage.cloud.prices = {A5000: 0.27}
+    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
+    order = bodies(stage, Intent, Op.CREATE_POD)[0].args["order"]
+    assert (order["min_memory_gb_per_gpu"], order["min_vcpus_per_gpu"]) == (memory, vcpus)
+    assert memory * gpus >= 100 and vcpus * gpus >= 9
+
+
+def test_a_cloud_without_such_hosts_is_told_with_what_narrows_the_choice() -> None:
+    stage = market(A5000)
+    stage.config["pod"]["min_memory_gb"] = 4000
+    stage.cloud.plan("create", NO_CAPACITY)
+    assert ended(stage.process()) == ("refused", "no_capacity", 6)
+    assert "pod.min_memory_gb leaves fewer hosts" in "\n".join(last_words(stage.facts, stage.clock.now()))
 
 
 def test_a_journal_of_an_earlier_version_orders_by_its_own_words() -> None:

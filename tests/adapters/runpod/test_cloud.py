@@ -73,6 +73,17 @@ def test_create_from_a_template_with_credentials_and_a_cuda_floor(api: Any, benc
     assert api.calls[1].json["gpu"]["allowedCudaVersions"] == ["12.8", "12.6"]
 
 
+def test_create_with_floors_of_memory_and_vcpus(api: Any, bench: Any, make_pod: Any) -> None:
+    api.answer(201, make_pod())
+    bench.cloud(api.url).create(order(min_memory_gb_per_gpu=64, min_vcpus_per_gpu=8))
+    assert api.calls[0].json["gpu"] == {
+        "id": "NVIDIA RTX A5000",
+        "count": 1,
+        "minRamPerGpu": 64,
+        "minVcpuCountPerGpu": 8,
+    }
+
+
 def test_create_without_a_gpu(api: Any, bench: Any, make_pod: Any) -> None:
     pod = make_pod()
     del pod["gpu"]
@@ -102,6 +113,7 @@ CPU = {"gpu_id": "", "gpu_count": 0, "cpu_id": "cpu3c", "vcpu_count": 4}
         {**CPU, "volume_gb": 20},
         {**CPU, "cloud": "COMMUNITY"},
         {**CPU, "gpu_id": "NVIDIA L4"},
+        {**CPU, "min_memory_gb_per_gpu": 8},
         {"min_cuda_version": "12.4", "allowed_cuda_versions": ("12.4",)},
         {"name": ""},
         {"name": "x" * 192},
