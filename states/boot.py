@@ -99,6 +99,8 @@ def cannot_start(facts: Facts) -> Fire | None:
     pod, sign = facts.pod, facts.boot_sign
     if sign is None or pod is None or pod.taken is not None or pod.starts > 1 or facts.has_launched_here:
         return None
+    if pod.greeted_place is not None:  # it has come up before
+        return None
     text = f"{CANNOT_START}: {sign.line}"
     if is_of_image(sign, facts.job.pod.min_cuda_version):
         return Fire(Trigger.HOST_FAILED, Reason.IMAGE_FAILED, text)

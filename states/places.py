@@ -11,6 +11,8 @@ REMEMBERED_SECONDS = 3600.0
 """How long a place that failed is avoided by other runs."""
 OF_THE_PLACE = frozenset({Reason.HOST_NEVER_BOOTED, Reason.WRONG_HARDWARE, Reason.HOST_UNFIT})
 """Failures that say something of the machines there."""
+AVOIDED = OF_THE_PLACE | {Reason.SSHD_MISSING}
+"""Failures after which this run goes elsewhere; a missing sshd may be the image's, and tells other runs nothing."""
 OTHERS_MAX = 40
 """Data centers that one order names."""
 
@@ -18,7 +20,7 @@ OTHERS_MAX = 40
 def failed_place(facts: Facts, reason: Reason | None, at: Stamp) -> BadPlace | None:
     """The place of the pod in hand, which has just failed; None where that says nothing, or is not known."""
     pod = facts.pod
-    if pod is None or pod.taken is not None or reason not in OF_THE_PLACE:
+    if pod is None or pod.taken is not None or reason not in AVOIDED:
         return None
     place = (pod.seen.datacenter_id if pod.seen is not None else None) or pod.candidate.datacenter_id
     return BadPlace(pod.candidate.gpu_id, place, pod.candidate.cloud, at.wall) if place is not None else None

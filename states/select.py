@@ -9,7 +9,7 @@ from rpd.states.bounds import listed
 from rpd.states.facts import Candidate, Facts, Refusal, candidate_key
 from rpd.states.market import clouds_of, learn, perform, probe
 from rpd.states.names import Reason, Trigger
-from rpd.states.places import OF_THE_PLACE, elsewhere, is_bad
+from rpd.states.places import AVOIDED, elsewhere, is_bad
 from rpd.states.policy import price_cap, stock_wait_seconds
 
 __all__ = ["choose", "decide", "perform", "probe", "usd_per_hour"]
@@ -72,7 +72,7 @@ def choose(facts: Facts, now: Stamp) -> Candidate | None:
         refusal = facts.refusals.get(candidate_key(each))
         if refusal is None or (is_waiting and _pause_left(facts, refusal, now) == 0.0):
             return each
-    again = (*OF_THE_PLACE, Reason.SSHD_MISSING, "proved_absent")
+    again = (*AVOIDED, "proved_absent")
     for each in affordable:
         if facts.refusals[candidate_key(each)].reason in again:
             return each

@@ -49,6 +49,7 @@ from rpd.states.exits import Exit
 from rpd.states.faults import Fault
 from rpd.states.fold import replayed
 from rpd.states.names import Op, State, Trigger
+from rpd.states.places import OF_THE_PLACE
 from rpd.states.reuse import adopted_in
 from rpd.states.world import Notice
 
@@ -72,7 +73,7 @@ class Pointers:
         body = record.body
         if isinstance(body, Intent | Transition):  # an intent, so that what it is about to cost is known there as well
             self._index.refresh(self._journal.path)
-        if isinstance(body, Transition) and body.trigger == Trigger.HOST_FAILED:
+        if isinstance(body, Transition) and body.trigger == Trigger.HOST_FAILED and body.reason in OF_THE_PLACE:
             self._remember_place(record.at)
         pointer = self._opened.config.get("state_file")
         if not pointer:

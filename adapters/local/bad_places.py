@@ -20,6 +20,8 @@ from rpd.states.places import REMEMBERED_SECONDS
 MOST = 32
 """Places that are remembered; the oldest go first."""
 MAX_BYTES = 64 * 1024
+LONGEST = 100
+"""Characters of a name that is kept: what comes back goes into the first record of a run."""
 
 
 class _Noted(msgspec.Struct, frozen=True):
@@ -35,6 +37,10 @@ class _File(msgspec.Struct, frozen=True):
     places: tuple[_Noted, ...] = ()
 
 
+def _is_short(place: BadPlace) -> bool:
+    return all(len(each) <= LONGEST for each in (place.gpu_id, place.datacenter_id, place.cloud))
+
+
 class BadPlaces:
     """The memory of one state home about one cloud (its URL)."""
 
@@ -44,7 +50,7 @@ class BadPlaces:
 
     def recent(self, now: float) -> tuple[BadPlace, ...]:
         """Read: those that count still at `now` (UTC seconds), the newest last; none where they cannot be read."""
-        return tuple(each.place for each in self._noted(now) if each.url == self._url)
+        return tuple(each.place for each in self._noted(now) if each.url == self._url)[-MOST:]
 
     def remember(self, places: tuple[BadPlace, ...], now: float) -> None:
         """Effect: note them, where the disk allows it. Of two processes that note at the same moment one may lose."""
@@ -59,4 +65,4 @@ class BadPlaces:
         except OSError:
             return []
         places: tuple[_Noted, ...] = found.places if found is not None else ()
-        return [each for each in places if 0.0 <= now - each.place.at < REMEMBERED_SECONDS]
+        return [each for each in places if 0.0 <= now - each.place.at < REMEMBERED_SECONDS and _is_short(each.place)]

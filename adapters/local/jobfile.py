@@ -204,7 +204,7 @@ def _problems(
 
         for below, message in _in_words_of(hidden, data, wrong):
             path = (field.encode_name, *below)
-            if path not in told:
+            if path not in told and path not in above:  # what holds something wrong was not looked at
                 yield source.problem(path, message)
     for path, message in [
         *_in_words_of(hidden, data, check_between),

@@ -140,6 +140,7 @@ def _walk_union(value: Any, kind: inspect.UnionType, path: Path) -> Iterator[Fin
     if value is None and any(isinstance(option, inspect.NoneType) for option in kind.types):
         return
     options = [option for option in kind.types if not isinstance(option, inspect.NoneType)]
+    options = [option for option in options if _is_kind(value, _plain(option))] or options
     findings = [list(_walk(value, option, path)) for option in options]
     if findings and all(findings):
         yield from min(findings, key=len)

@@ -10,10 +10,9 @@ from rpd.states.boot_signs import Sign, cuda_wanted
 from rpd.states.facts import Facts
 from rpd.states.job import KNOWN_FAILURES
 from rpd.states.names import Reason
-from rpd.states.places import OF_THE_PLACE
+from rpd.states.places import AVOIDED
 
 TAIL_BYTES = 1 << 20
-OF_HOSTS = (*OF_THE_PLACE, Reason.SSHD_MISSING)
 
 WHY: dict[Reason, tuple[str, str]] = {
     Reason.JOB_SUCCEEDED: ("the job exited with 0", ""),
@@ -142,7 +141,7 @@ def _of_image(facts: Facts) -> str | None:
 
 def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
     """By how the last host failed."""
-    last = next((each for each in reversed(facts.refusals.values()) if each.reason in OF_HOSTS), None)
+    last = next((each for each in reversed(facts.refusals.values()) if each.reason in AVOIDED), None)
     if last is None:
         return what, advice
     if last.reason == Reason.SSHD_MISSING:

@@ -150,7 +150,9 @@ class SimCloud(FakeCloud):
     def pod_log(self, pod_id: str, lines: int) -> PodLog:
         self._enter("pod_log", effect=None)
         step = self.sim.director.moment("call:pod_log")
-        return PodLog(lines_of(length_of(step), lines) if length_of(step) else ("pulling image",))
+        if length_of(step):
+            return PodLog(lines_of(length_of(step), lines))
+        return self.pod_logs[min(len(self.pods), len(self.pod_logs)) - 1]  # per pod, the last one repeated
 
     # Inside.
 

@@ -129,7 +129,7 @@ def test_hosts_that_cannot_start_it_are_told_by_the_last_ones_words() -> None:
     assert "layer does not exist" in "\n".join(last_words(stage.facts, stage.clock.now()))
 
 
-@pytest.mark.parametrize("change", ["starts", "taken", "launched"])
+@pytest.mark.parametrize("change", ["starts", "taken", "greeted_place", "launched"])
 def test_a_pod_with_a_past_is_not_judged_by_its_log(change: str) -> None:
     facts = facts_in(State.BOOT)
     facts.boot_sign = Seen(Sign.PULL_LIMIT, "x")

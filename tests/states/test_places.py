@@ -109,7 +109,7 @@ def test_another_gpu_type_a_network_volume_and_the_other_cloud_are_ordered_as_ev
         (Reason.HOST_UNFIT, True),
         (Reason.HOST_TOO_DEAR, False),
         (Reason.IMAGE_FAILED, False),
-        (Reason.SSHD_MISSING, False),
+        (Reason.SSHD_MISSING, True),
     ],
 )
 def test_what_says_something_of_the_place(reason: Reason, is_bad: bool) -> None:
@@ -204,6 +204,12 @@ def test_a_damaged_memory_is_none_and_is_replaced(tmp_path: Path, content: bytes
     memory = BadPlaces(tmp_path, "http://a")
     assert memory.recent(1000.0) == ()
     memory.remember((PLACE,), 1000.0)
+    assert memory.recent(1000.0) == (PLACE,)
+
+
+def test_names_of_any_length_do_not_swell_the_first_record(tmp_path: Path) -> None:
+    memory = BadPlaces(tmp_path, "http://a")
+    memory.remember((PLACE, BadPlace(GPU, "E" * 1000, "SECURE", 1000.0)), 1000.0)
     assert memory.recent(1000.0) == (PLACE,)
 
 

@@ -535,6 +535,10 @@ NETWORK = "storage: {mode: network_volume, volume_name: v}\n"
         ("{image: i, gpu_order: []}", ["2: pod.gpu_order: is missing"]),
         ("{template_id: t, gpu_order: [G], registry_id: r, args: sh -c 'x y'}", []),
         ("{image: i, cpu_order: [cpu3c, cpu5c], vcpu_count: 4}", []),
+        ("{image: i, gpu_order: [L4, {min_vram: 24}]}", ["2: pod.gpu_order[1].min_vram: unknown field (did you mean"]),
+        ("{image: i, gpu_order: [{max_price_usd: 0}]}", ["2: pod.gpu_order[0].max_price_usd: 0 is too small"]),
+        ("{image: i, gpu_order: [{order: dearest}]}", ["2: pod.gpu_order[0].order: 'dearest' is not allowed"]),
+        ("{image: i, gpu_order: [{min_vram_gb: 24, max_price_usd: 0.5, order: cheapest}, L4]}", []),
         (
             "{image: i, cpu_order: [cpu3c], vcpu_count: 4, min_memory_gb: 8, min_vcpu_count: 2}",
             ["2: pod.min_memory_gb: is for GPU pods", "2: pod.min_vcpu_count: is for GPU pods"],
