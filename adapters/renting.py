@@ -11,7 +11,7 @@ from rpd.adapters.pod.start_command import original_command, switch_start_comman
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.sweep import may_name_run
-from rpd.states.world import Cloud, Offer, Pod, PodOrder
+from rpd.states.world import Cloud, DataCenter, Offer, Pod, PodLog, PodOrder
 
 
 class Renting:
@@ -80,13 +80,17 @@ class Renting:
         """Passed on."""
         return self._cloud.cpu_offers()
 
+    def datacenters(self) -> tuple[DataCenter, ...]:
+        """Passed on."""
+        return self._cloud.datacenters()
+
     def network_volume_id(self, name: str) -> str | None:
         """Passed on."""
         return self._cloud.network_volume_id(name)
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
         """Passed on."""
-        return self._cloud.system_log(pod_id, lines)
+        return self._cloud.pod_log(pod_id, lines)
 
     def _described(self, pod: Pod) -> Pod:
         if pod.env or (self._token not in pod.name and pod.id not in self._adopted):

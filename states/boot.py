@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from rpd.engine.deadline import elapsed, is_before
 from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
 from rpd.engine.errors import Refused
 from rpd.journal.records import DebtChange, Stamp
-from rpd.states.call import look_at_pod, pause_left, unknown_operation
+from rpd.states.boot_signs import find, is_of_image
+from rpd.states.call import look_at_pod, pack, pause_left, unknown_operation
 from rpd.states.facts import Facts, PodFacts
+from rpd.states.faults import Fault
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_offline, offline_seconds
 from rpd.states.policy import is_over_price_cap, price_cap, profile_poll
@@ -18,8 +18,14 @@ from rpd.states.tries import Tries
 from rpd.states.twin import is_unsurveyed
 from rpd.states.world import World
 
-SYSTEM_LOG_AFTER_SECONDS = 60.0
-"""From here on the status line says what the provider's log says."""
+LOG_AFTER_SECONDS, LOG_EVERY_SECONDS, LOG_LATER_SECONDS = 5.0, 10.0, 30.0
+"""When the logs about a booting pod are first read, how often in its first minute, and how often from then on."""
+LOG_LINES, LOG_LINES_KEPT = 40, 3
+"""Lines of each log that are searched for signs, and that are kept."""
+CANNOT_START = "the container cannot start"
+NO_SSHD_SECONDS = 120.0
+"""A container that runs for so long without an sshd that answers may have none; or for half of its time to boot, where
+that is less."""
 FRESH_SECONDS = 5.0
 """A look that is older than this does not count as one after the deadline."""
 START_SETTLES_SECONDS = 15.0
@@ -38,7 +44,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if facts.tried(Op.READ_POD).at is None or pod.misses or is_offline(facts):
         return _poll(facts, pod, now)
     if is_over_price_cap(facts) and not facts.has_launched_here:
-        text = f"billed at ${pod.usd_per_hour:.2f}/h, above the cap of ${price_cap(facts):.2f}/h"
+        text = f"billed at ${pod.usd_per_hour:.2f}/h, above the cap of ${price_cap(facts, pod.candidate.gpu_id):.2f}/h"
         return Fire(Trigger.HOST_FAILED, Reason.HOST_TOO_DEAR, text)
     if pod.restarts > RESTARTS_MAX and not facts.has_launched_here:
         return host_failed(facts, Reason.HOST_NEVER_BOOTED, "its container is restarted again and again")
@@ -46,6 +52,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return _start(facts, pod, now)
     if seen is not None and seen.status == "RUNNING" and seen.ssh is not None:
         return Fire(Trigger.ADDRESS_KNOWN)
+    if (never := cannot_start(facts)) is not None:
+        return never
     if (seen is not None and seen.status == "ERROR") or is_overdue_now(facts, now):
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
     return _poll(facts, pod, now)
@@ -79,8 +87,45 @@ def is_overdue_now(facts: Facts, now: Stamp) -> bool:
 def host_failed(facts: Facts, reason: Reason, why: str | None = None) -> Fire:
     """Give the host back. After a launch its results are what matters: the run ends, the pod is kept stopped."""
     errors = (facts.tried(op).error for op in (Op.GREET, Op.START_POD, Op.READ_POD))
+    if reason is Reason.HOST_NEVER_BOOTED and (silent := no_sshd(facts)) is not None:
+        reason, why = Reason.SSHD_MISSING, silent
     why = why or "; ".join(facts.why_not_up) or next((error for error in errors if error), None)
     return Fire(Trigger.HOST_FAILED, Reason.POD_STOPPED if facts.has_launched_here else reason, why)
+
+
+def cannot_start(facts: Facts) -> Fire | None:
+    """The end with a host, or with the image on every host, when the logs say that the container will never start. Only
+    of a fresh pod: the logs of an older one tell of its earlier starts, and in one with a job the results matter."""
+    pod, sign = facts.pod, facts.boot_sign
+    if sign is None or pod is None or pod.taken is not None or pod.starts > 1 or facts.has_launched_here:
+        return None
+    if pod.greeted_place is not None:  # it has come up before
+        return None
+    text = f"{CANNOT_START}: {sign.line}"
+    if is_of_image(sign, facts.job.pod.min_cuda_version):
+        return Fire(Trigger.HOST_FAILED, Reason.IMAGE_FAILED, text)
+    return host_failed(facts, Reason.HOST_NEVER_BOOTED, text)
+
+
+def no_sshd(facts: Facts) -> str | None:
+    """That nothing answers on port 22 of a container that runs, once that has lasted; None before, or else."""
+    greet = facts.tried(Op.GREET)
+    if not greet.failures or greet.reason != Fault.SSH_UNREACHABLE or greet.since is None or greet.at is None:
+        return None
+    lasts = min(NO_SSHD_SECONDS, facts.job.budget.ssh_ready_timeout_sec / 2.0)
+    if elapsed(greet.since, greet.at) < lasts or is_offline(facts):
+        return None
+    what = f"the container runs, and no sshd has answered on port 22 for {lasts:.0f} s"
+    return f"{what} ({greet.error}): the image may have none, or its start command does not start it"
+
+
+def read_logs(facts: Facts, since: Stamp, now: Stamp, first: float = LOG_AFTER_SECONDS) -> Look | None:
+    """A look at both logs, now and then, of a pod that does not come up."""
+    waited, logged = elapsed(since, now), facts.tried(Op.READ_SYSTEM_LOG).at
+    pause = LOG_EVERY_SECONDS if waited < 60.0 else LOG_LATER_SECONDS
+    if waited <= first or (logged is not None and elapsed(logged, now) <= pause):
+        return None
+    return Look(Op.READ_SYSTEM_LOG, {**look_at_pod(facts), "no_sshd": no_sshd(facts)})
 
 
 def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
@@ -90,9 +135,8 @@ def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
     pause = profile_poll(facts.profile, waited)
     if looked is None or elapsed(looked, now) >= pause:
         return Look(Op.READ_POD, look_at_pod(facts))
-    logged = facts.tried(Op.READ_SYSTEM_LOG).at
-    if waited > SYSTEM_LOG_AFTER_SECONDS and (logged is None or elapsed(logged, now) > SYSTEM_LOG_AFTER_SECONDS):
-        return Look(Op.READ_SYSTEM_LOG, look_at_pod(facts))
+    if (look := read_logs(facts, since, now)) is not None:
+        return look
     survey = look_over(facts, now) if is_unsurveyed(facts, now) else None
     if survey is not None:  # beside the boot, which it does not delay
         return survey
@@ -139,7 +183,11 @@ def perform(pending: Pending, world: World) -> Result:
         world.cloud.start(pod_id)
         return Result(data={"pod_id": pod_id})
     if pending.op == Op.READ_SYSTEM_LOG:
-        return Result(data={"lines": msgspec.to_builtins(world.cloud.system_log(pod_id, 3))})
+        log = world.cloud.pod_log(pod_id, LOG_LINES)
+        sign = find(log.system, log.container)
+        kept = {"lines": log.system[-LOG_LINES_KEPT:], "container": log.container[-LOG_LINES_KEPT:]}
+        silent = {"no_sshd": pending.args["no_sshd"]} if pending.args.get("no_sshd") else {}
+        return Result(data={**pack(**kept, sign=sign), **silent})
     raise unknown_operation(pending)
 
 

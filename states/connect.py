@@ -7,7 +7,16 @@ import msgspec
 from rpd.engine.deadline import backoff, elapsed, is_before
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
-from rpd.states.boot import boot_seconds_left, host_failed, is_overdue, is_overdue_now
+from rpd.states.boot import (
+    LOG_LATER_SECONDS,
+    boot_seconds_left,
+    cannot_start,
+    host_failed,
+    is_overdue,
+    is_overdue_now,
+    no_sshd,
+    read_logs,
+)
 from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.faults import Fault
@@ -53,11 +62,16 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         if pod.misses:  # a pod that somebody took away is no failed host: no other one takes its place
             return missed(facts, now)
         return _refused(facts, pod, greet)
+    if failures and greet.since is not None:
+        if (never := cannot_start(facts)) is not None:
+            return never
+        if (look_at_logs := read_logs(facts, greet.since, now, LOG_LATER_SECONDS)) is not None:
+            return look_at_logs
     if tried is not None:
         pause = backoff(1 + failures // TRIES_PER_PAUSE, first=0.15, cap=2.0)
         pause = max(pause, REFUSED_PAUSE_SECONDS if greet.reason in NO_MATTER_OF_THE_HOST else 0.0)
         if elapsed(tried, now) < pause:
-            text = f"sshd ({greet.error})"
+            text = no_sshd(facts) or f"sshd ({greet.error})"
             return Wait(pause - elapsed(tried, now), text, now.wall + boot_seconds_left(facts, now))
         if read is None or (is_before(read, tried) and elapsed(read, now) >= facts.profile.poll_seconds):
             return Look(Op.READ_POD, look_at_pod(facts))

@@ -3,6 +3,8 @@ ours."""
 
 from __future__ import annotations
 
+import math
+
 from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Do, Fire, Pending, Result, Wait
 from rpd.engine.errors import NotSent, Refused, Unavailable
@@ -103,8 +105,10 @@ def _order(facts: Facts, candidate: Candidate, name: str, limit_at: float) -> Po
         registry_id=job.pod.registry_id,
         min_cuda_version=job.pod.min_cuda_version,
         allowed_cuda_versions=job.pod.allowed_cuda_versions or (),
+        min_memory_gb_per_gpu=_per_gpu(job.pod.min_memory_gb, job.pod.gpu_count),
+        min_vcpus_per_gpu=_per_gpu(job.pod.min_vcpu_count, job.pod.gpu_count),
         cloud=candidate.cloud,
-        datacenter_ids=(candidate.datacenter_id,) if candidate.datacenter_id else (),
+        datacenter_ids=(candidate.datacenter_id,) if candidate.datacenter_id else candidate.others,
         disk_gb=job.pod.container_disk_gb,
         env={
             **job.pod.env,
@@ -118,6 +122,11 @@ def _order(facts: Facts, candidate: Candidate, name: str, limit_at: float) -> Po
         volume_path=job.storage.volume_mount,
         network_volume_id=facts.volume_id if network else None,
     )
+
+
+def _per_gpu(total: int | None, gpus: int) -> int | None:
+    """The cloud takes its floors for one GPU: rounded up, so that the whole holds."""
+    return None if total is None else math.ceil(total / gpus)
 
 
 def perform(pending: Pending, world: World) -> Result:

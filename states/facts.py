@@ -12,6 +12,7 @@ import msgspec
 
 from rpd.journal.errors import JournalStrange
 from rpd.journal.records import DebtChange, Opened, Stamp
+from rpd.states.boot_signs import Seen
 from rpd.states.job import Job
 from rpd.states.names import OF_RESULTS, Reason, State
 from rpd.states.tries import NEVER, Outage, Tries
@@ -22,11 +23,29 @@ DEFAULT_VOLUME_GB = 20
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One place to try: a GPU type in a data center (None: any)."""
+    """One place to try: a GPU type in a data center (None: any, or one of `others`, where they are named)."""
 
     gpu_id: str
     datacenter_id: str | None
     cloud: str
+    others: tuple[str, ...] = ()
+
+
+class BadPlace(msgspec.Struct, frozen=True):
+    """A GPU type in a data center, where a host failed `at` (UTC seconds)."""
+
+    gpu_id: str
+    datacenter_id: str
+    cloud: str
+    at: float
+
+
+class Hardware(msgspec.Struct, frozen=True):
+    """A GPU type or CPU flavor that the job may be given, by its id; `max_usd` is the most that one GPU of it may cost
+    per hour by the word that chose it (None: that word sets no limit)."""
+
+    id: str
+    max_usd: float | None = None
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -138,6 +157,7 @@ class Options(msgspec.Struct, frozen=True):
     on_drift: str | None = None
     wait_for_stock_seconds: float | None = None
     staging: tuple[Sent, ...] = ()
+    bad_places: tuple[BadPlace, ...] = ()  # where hosts of earlier runs failed a short while before
 
 
 class Facts(msgspec.Struct):
@@ -164,16 +184,23 @@ class Facts(msgspec.Struct):
     taking: str | None = None  # name of the one last asked for
     handed_over: dict[str, str] = {}  # name of a pod -> the run that has it now
     offers: tuple[Offer, ...] | None = None
+    named_hardware: tuple[Hardware, ...] | None = None  # what the words of gpu_order or cpu_order came to
+    named_places: tuple[str, ...] | None = None  # the same of datacenters
+    meant: dict[str, tuple[str, ...]] = {}  # word of the job that was no id -> the ids it stands for
+    misnamed: tuple[str, ...] = ()  # what is wrong with words that stand for nothing
     volume_id: str | None = None
     volume_was_looked_up: bool = False
     refusals: dict[str, Refusal] = {}  # candidate key -> why
+    bad_places: tuple[BadPlace, ...] = ()  # where hosts of this run failed
+    stocked: dict[str, tuple[str, ...]] | None = None  # GPU type -> data centers that have some, as far as looked up
     pods: dict[str, PodFacts] = {}
     current: str | None = None
     create_error: str | None = None
     absent_creates: int = 0  # creates without an answer of which no pod came in the quiet window
     host_failures: int = 0
     host_failure: Reason | None = None
-    why_not_up: tuple[str, ...] = ()
+    why_not_up: tuple[str, ...] = ()  # last words of the provider's log about the pod, and of the container's own
+    boot_sign: Seen | None = None  # what they say of a container that will never start
 
     armed: Armed | None = None
     armed_start: int = -1
@@ -268,6 +295,19 @@ class Facts(msgspec.Struct):
     def last_pod(self) -> PodFacts | None:
         """The attempt in hand, or the last one there was."""
         return self.pod or next((pod for pod in reversed(self.pods.values()) if pod.twin_of is None), None)
+
+    @property
+    def hardware(self) -> tuple[Hardware, ...]:
+        """GPU types or CPU flavors, best first, under the ids that are ordered; until the catalog has said what the
+        job's words mean, those words."""
+        if self.named_hardware is not None:
+            return self.named_hardware
+        return tuple(Hardware(each) for each in self.job.pod.hardware if isinstance(each, str))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Data centers, best first, under the ids that are ordered; empty: any."""
+        return self.job.pod.datacenters if self.named_places is None else self.named_places
 
     @property
     def volume_gb(self) -> int:
@@ -402,7 +442,8 @@ def _log_name(launch: int) -> str:
 
 def candidate_key(candidate: Candidate) -> str:
     """One word per candidate, for the list of refusals."""
-    return f"{candidate.gpu_id} / {candidate.datacenter_id or 'any data center'} / {candidate.cloud}"
+    anywhere = "other data centers" if candidate.others else "any data center"
+    return f"{candidate.gpu_id} / {candidate.datacenter_id or anywhere} / {candidate.cloud}"
 
 
 def close_spans(pod: PodFacts, at: Stamp) -> None:

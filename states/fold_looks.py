@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Observation, Stamp
-from rpd.states.facts import Facts, Found, Span, close_spans
+from rpd.states.boot_signs import Seen
+from rpd.states.facts import Facts, Found, Hardware, Span, close_spans
 from rpd.states.faults import Fault
 from rpd.states.names import Op, Reason
 from rpd.states.outage import is_unreached
@@ -45,6 +46,22 @@ def _paused_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 def _offers_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     facts.offers = tuple(msgspec.convert(data["offers"], list[Offer]))
+    hardware = msgspec.convert(data.get("hardware"), tuple[Hardware, ...] | None)
+    if facts.named_hardware is None and hardware is not None:  # later looks are for prices: the words keep their sense
+        facts.named_hardware = hardware
+        _named(facts, data)
+
+
+def _named(facts: Facts, data: dict[str, Any]) -> None:
+    facts.meant.update({word: tuple(ids) for word, ids in data.get("meant", {}).items()})
+    facts.misnamed += tuple(data.get("problems", ()))
+
+
+def _places_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    facts.stocked = {gpu: tuple(places) for gpu, places in data.get("stocked", {}).items()}
+    if facts.named_places is None and facts.job.pod.datacenters:
+        facts.named_places = tuple(data["places"])
+        _named(facts, data)
 
 
 def _volume_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
@@ -78,7 +95,8 @@ def _samples_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 
 def _log_lines_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.why_not_up = tuple(data["lines"])
+    facts.why_not_up = (*data["lines"], *data.get("container", ()))
+    facts.boot_sign = msgspec.convert(data.get("sign"), Seen | None)
 
 
 def _greeted(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
@@ -138,6 +156,7 @@ SEEN: dict[str, Callable[[Facts, dict[str, Any], Stamp], None]] = {
     Op.CHECK_INPUTS: _inputs_seen,
     Op.FIND_PAUSED: _paused_seen,
     Op.READ_OFFERS: _offers_seen,
+    Op.READ_PLACES: _places_seen,
     Op.FIND_VOLUME: _volume_seen,
     Op.READ_POD: _pod_seen,
     Op.READ_SYSTEM_LOG: _log_lines_seen,

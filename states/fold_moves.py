@@ -9,6 +9,7 @@ from rpd.journal.records import Stamp, Transition
 from rpd.states.facts import Facts, Refusal, candidate_key, close_spans
 from rpd.states.names import ENDINGS, Op, Reason, State, Trigger
 from rpd.states.outage import is_unreached
+from rpd.states.places import failed_place
 from rpd.states.tries import Tries
 
 
@@ -24,6 +25,8 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
         is_taken = facts.pod is not None and facts.pod.taken is not None  # says nothing of a fresh one
         # That it is too dear is no fault of the host; it is not tried again.
         facts.host_failures += int(reason is not Reason.HOST_TOO_DEAR and not is_taken)
+        if (place := failed_place(facts, reason, at)) is not None:
+            facts.bad_places = (*facts.bad_places, place)
         if facts.pod is not None and not is_taken:
             facts.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), move.why or str(reason))
     if move.trigger == Trigger.RELAUNCH:
@@ -103,10 +106,10 @@ def _enter_select(facts: Facts, move: Transition, at: Stamp) -> None:
     if move.trigger == Trigger.TRY_NEXT:
         if facts.pod is not None:
             facts.pod.is_gone = facts.pod.taken is None or facts.pod.released_as != "stop"
-        facts.host_failure = None
+        facts.host_failure, facts.stocked = None, None
     facts.current = None
     facts.armed = None
-    facts.why_not_up = ()
+    facts.why_not_up, facts.boot_sign = (), None
     facts.steps_done.clear()
     facts.trees_done.clear()
 

@@ -18,6 +18,7 @@ Seconds = Annotated[float, Meta(gt=0, le=365 * 24 * 3600)]
 Minutes = Annotated[float, Meta(gt=0, le=365 * 24 * 60)]
 Usd = Annotated[float, Meta(gt=0, le=1_000_000)]
 Text = Annotated[str, Meta(min_length=1)]
+Floor = Annotated[int, Meta(gt=0, le=1_000_000)]
 Cuda = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+$")]
 Python = Annotated[str, Meta(pattern=r"^3\.[0-9]{1,2}(\.[0-9]{1,2})?$")]
 
@@ -39,6 +40,25 @@ class Local(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     required_paths: Annotated[tuple[str, ...], Meta(description="Must exist before anything is rented.")] = ()
 
 
+class GpuChoice(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """GPU types by their properties in place of a name: all that fit, at the prices of the moment."""
+
+    min_vram_gb: Annotated[
+        Annotated[float, Meta(gt=0)] | None, Meta(description="GB of memory that one GPU must have at least.")
+    ] = None
+    max_price_usd: Annotated[
+        Usd | None, Meta(description="USD that one GPU may cost per hour; an unknown price is too dear.")
+    ] = None
+    order: Annotated[Literal["cheapest", "most_vram"], Meta(description="Which of those that fit is tried first.")] = (
+        "cheapest"
+    )
+
+    def __str__(self) -> str:
+        memory = f" with {self.min_vram_gb:g} GB or more" if self.min_vram_gb is not None else ""
+        price = f" up to ${self.max_price_usd:g}/h" if self.max_price_usd is not None else ""
+        return f"any GPU{memory}{price}, {self.order.replace('_', ' ')} first"
+
+
 class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What to rent: every GPU type (or CPU flavor) is tried in every data center, in order, until one is placed.
 
@@ -46,8 +66,14 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """
 
     image: Annotated[str, Meta(description="Container image; a template may bring it.")] = ""
-    gpu_order: Annotated[tuple[Text, ...], Meta(description="GPU type ids, best first.")] = ()
-    datacenters: Annotated[tuple[Text, ...], Meta(description="Data center ids, best first; empty: any.")] = ()
+    gpu_order: Annotated[
+        tuple[Text | GpuChoice, ...],
+        Meta(description="GPU types by id, name or unique short form, or by their properties; best first."),
+    ] = ()
+    datacenters: Annotated[
+        tuple[Text, ...],
+        Meta(description="Data centers, or countries and regions for all of theirs, best first; empty: any."),
+    ] = ()
     cloud_type: Annotated[Literal["SECURE", "COMMUNITY"], Meta(description="Which of RunPod's clouds.")] = "SECURE"
     ports: Annotated[
         tuple[Annotated[str, Meta(pattern=r"^[0-9]+/(tcp|http)$")], ...],
@@ -80,12 +106,16 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Python | None, Meta(description="Python that uv installs and pins before preflight, as '3.12' or '3.12.4'.")
     ] = None
     spot: Annotated[Literal[False], Meta(description="Always false: RunPod's API has no spot pods any more.")] = False
-    min_vcpu_count: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
-    min_memory_gb: Annotated[None, Meta(description="Not to be set: RunPod's API has no such wish.")] = None
+    min_vcpu_count: Annotated[
+        Floor | None, Meta(description="vCPUs that the pod must have at least, all its GPUs together.")
+    ] = None
+    min_memory_gb: Annotated[
+        Floor | None, Meta(description="GB of memory that the pod must have at least, all its GPUs together.")
+    ] = None
 
     @property
-    def hardware(self) -> tuple[str, ...]:
-        """GPU types or CPU flavors, best first."""
+    def hardware(self) -> tuple[str | GpuChoice, ...]:
+        """GPU types or CPU flavors in the job's own words, best first."""
         return self.gpu_order or self.cpu_order or ()
 
     @property
@@ -158,6 +188,10 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     repeatable: Annotated[
         bool, Meta(description="Run it again whenever a resumed run still has to launch its job.")
     ] = False
+    on_failure: Annotated[
+        Literal["end", "next_host"],
+        Meta(description="`next_host`: that it fails is the host's fault, which is given back for another one."),
+    ] = "end"
 
 
 class RemoteEnv(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -308,6 +342,10 @@ class Provision(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     fallback_cloud_type: Annotated[
         Literal["SECURE", "COMMUNITY"] | None,
         Meta(description="The cloud to try when pod.cloud_type has nothing; not with a network volume."),
+    ] = None
+    health: Annotated[
+        Literal["cuda"] | None,
+        Meta(description="`cuda`: before setup, every GPU has to take up work; else the host is given back."),
     ] = None
     wait_for_stock_minutes: Annotated[
         Minutes | None, Meta(description="How long to try again when every candidate is sold out.")

@@ -61,6 +61,7 @@ WORDS: dict[str, str] = {
     Op.FIND_PAUSED: "looking for a paused pod",
     Op.TAKE_OVER: "taking over a paused pod",
     Op.READ_OFFERS: "reading prices and stock",
+    Op.READ_PLACES: "reading the data centers",
     Op.FIND_VOLUME: "looking up the network volume",
     Op.CREATE_POD: "renting a pod",
     Op.READ_POD: "reading the pod",
@@ -99,6 +100,7 @@ def awaits(pending: Pending) -> str:
 
 SHARED: dict[str, ModuleType] = {
     **dict.fromkeys(sweep.OPERATIONS, sweep),
+    Op.READ_SYSTEM_LOG: boot,
     **dict.fromkeys(arm.OPERATIONS, arm),
     **dict.fromkeys(notice.OPERATIONS, notice),
     **dict.fromkeys(secret_files.OPERATIONS, secret_files),

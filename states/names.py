@@ -74,6 +74,7 @@ class Op(StrEnum):
     FIND_PAUSED = "find_paused"
     TAKE_OVER = "take_over"
     READ_OFFERS = "read_offers"
+    READ_PLACES = "read_places"
     FIND_VOLUME = "find_volume"
     CREATE_POD = "create_pod"
     READ_POD = "read_pod"
@@ -129,6 +130,8 @@ class Reason(StrEnum):
     HOSTS_NEVER_BOOTED = "hosts_never_booted"  # every attempt ended at the boot deadline
     SSH_REFUSED = "ssh_refused"  # the image's sshd answers and keeps us out, as it would on any host
     VOLUME_REFUSED = "volume_refused"  # the pod is there, and its volume takes no file of ours
+    NAME_UNKNOWN = "name_unknown"  # a GPU type or data center that the provider does not have, or several fit
+    IMAGE_FAILED = "image_failed"  # the container can start on no host, by the words of the provider's log
     NO_CREDIT = "no_credit"
     KEY_REFUSED = "key_refused"
     CLOUD_UNREACHABLE = "cloud_unreachable"
@@ -137,6 +140,8 @@ class Reason(StrEnum):
     HOST_NEVER_BOOTED = "host_never_booted"  # this attempt; the next candidate is tried
     WRONG_HARDWARE = "wrong_hardware"  # fewer GPUs than ordered
     PAUSED_POD_GONE = "paused_pod_gone"  # the pod that was taken up is not there any more; a fresh one is rented
+    HOST_UNFIT = "host_unfit"  # this attempt: a command that judges the host has failed there
+    SSHD_MISSING = "sshd_missing"  # this attempt: the container came up, and nothing answers on port 22
     HOST_TOO_DEAR = "host_too_dear"  # the cloud bills this pod above the cap, whatever its list says
     IDLE = "idle"  # all GPUs did nothing for longer than the config allows
     BUDGET = "budget"  # the time or money of the config is used up
@@ -170,11 +175,13 @@ ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
     Reason.HOSTS_NEVER_BOOTED: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.SSH_REFUSED: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.VOLUME_REFUSED: (Outcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.IMAGE_FAILED: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.CLOUD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.POD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.NO_CREDIT: (Outcome.REFUSED, Exit.KEY),
     Reason.KEY_REFUSED: (Outcome.REFUSED, Exit.KEY),
     Reason.CREATE_REJECTED: (Outcome.REFUSED, Exit.USAGE),
+    Reason.NAME_UNKNOWN: (Outcome.REFUSED, Exit.USAGE),
     Reason.IDLE: (Outcome.FAILED, Exit.BUDGET),
     Reason.BUDGET: (Outcome.FAILED, Exit.BUDGET),
     Reason.POD_VANISHED: (Outcome.LOST, Exit.LOST),

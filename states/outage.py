@@ -25,7 +25,8 @@ nothing about the way; patience begins anew."""
 LONG_TRIES_MIN = 3
 
 TO_CLOUD = frozenset(
-    {Op.READ_OFFERS, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD, Op.START_POD, Op.STOP_POD} | {Op.DELETE_POD, Op.SURVEY}
+    {Op.READ_OFFERS, Op.READ_PLACES, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD, Op.START_POD, Op.STOP_POD}
+    | {Op.DELETE_POD, Op.SURVEY}
 )
 """Operations that ask the provider, and tell when it did not answer: the log of a pod is empty then."""
 TO_POD = frozenset(

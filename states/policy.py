@@ -194,15 +194,19 @@ def stock_wait_seconds(facts: Facts) -> float:
     return (facts.job.provision.wait_for_stock_minutes or 0.0) * 60.0
 
 
-def price_cap(facts: Facts) -> float | None:
-    """The most that a pod with its GPUs may cost per hour, without its disks; the cap counts for a whole CPU pod."""
-    cap, pod = facts.job.budget.max_gpu_price_usd, facts.job.pod
-    return None if cap is None else cap * (1 if pod.cpu_order else pod.gpu_count)
+def price_cap(facts: Facts, gpu_id: str | None = None) -> float | None:
+    """The most that a pod with its GPUs may cost per hour, without its disks: by the budget, whose cap counts for a
+    whole CPU pod, and by the choice that brought this type."""
+    pod = facts.job.pod
+    chosen = next((each.max_usd for each in facts.hardware if each.id == gpu_id), None)
+    caps = [cap for cap in (facts.job.budget.max_gpu_price_usd, chosen) if cap is not None]
+    return min(caps) * (1 if pod.cpu_order else pod.gpu_count) if caps else None
 
 
 def is_over_price_cap(facts: Facts) -> bool:
     """The cloud bills the pod in hand above the config's cap. Whether its rate includes the disks is not documented."""
-    cap, pod = price_cap(facts), facts.pod
+    pod = facts.pod
+    cap = price_cap(facts, pod.candidate.gpu_id) if pod is not None else None
     if cap is None or pod is None:
         return False
     disks = cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)

@@ -10,15 +10,16 @@ import msgspec
 from rpd.journal.records import Outcome, Record
 from rpd.states import cost
 from rpd.states.facts import Facts, PodFacts
-from rpd.states.job import Job
+from rpd.states.job import GpuChoice, Job
 from rpd.states.names import Op, Reason
 from rpd.states.names import Outcome as Ending
+from rpd.states.naming import is_same_name
 from rpd.states.world import Paused
 
 CHOICES = ("gpu_order", "cpu_order", "datacenters", "cloud_type", "env")
 """Fields of the order that name several possibilities, or (env) values of no matter: they are compared by what they
 mean for the pod at hand."""
-UNHAD = ("spot", "min_vcpu_count", "min_memory_gb")
+UNHAD = ("spot",)
 """Fields that can hold nothing."""
 
 
@@ -37,21 +38,31 @@ def shape(job: Job) -> dict[str, Any]:
 
 def drift(paused: Paused, job: Job) -> tuple[str, ...]:
     """How the pod differs from what the job asks for, one line per difference: `pod.image: old -> new`. A GPU type or
-    data center is no difference while it is among those the job names."""
+    data center is no difference while it is among those the job names, be it by the word that meant it when the pod was
+    rented: the catalog is not read for this."""
     wanted = shape(job)
     lines = [
         f"{name}: {_show(paused.shape.get(name))} -> {_show(wanted.get(name))}"
         for name in sorted({*paused.shape, *wanted})
         if paused.shape.get(name) != wanted.get(name)
     ]
-    if paused.gpu_id not in job.pod.hardware:
+    if not any(_is_of(paused, each) for each in job.pod.hardware):
         field = "cpu_order" if job.pod.cpu_order else "gpu_order"
         lines.append(f"pod.{field}: {paused.gpu_id} -> {_show(list(job.pod.hardware))}")
-    if job.pod.datacenters and paused.datacenter_id is not None and paused.datacenter_id not in job.pod.datacenters:
+    place = paused.datacenter_id
+    if job.pod.datacenters and place is not None and not any(_is_in(paused, each) for each in job.pod.datacenters):
         lines.append(f"pod.datacenters: {paused.datacenter_id} -> {_show(list(job.pod.datacenters))}")
     if paused.cloud != job.pod.cloud_type:
         lines.append(f"pod.cloud_type: {paused.cloud} -> {job.pod.cloud_type}")
     return tuple(lines)
+
+
+def _is_of(paused: Paused, wanted: str | GpuChoice) -> bool:
+    return str(wanted) in (paused.gpu_id, *paused.asked) or is_same_name(str(wanted), paused.gpu_id)
+
+
+def _is_in(paused: Paused, wanted: str) -> bool:
+    return wanted in (paused.datacenter_id, *paused.asked)
 
 
 def _show(value: Any) -> str:
@@ -83,6 +94,7 @@ def _paused(facts: Facts, pod: PodFacts) -> Paused:
     if pod.taken is not None:  # it is as it was ordered first, whatever this run would have ordered
         return msgspec.structs.replace(pod.taken, **common, since=since or pod.taken.since)
     assert pod.id is not None, "checked before"
+    place = (pod.seen.datacenter_id if pod.seen is not None else None) or pod.candidate.datacenter_id
     return Paused(
         **common,
         born_run=facts.run_id,
@@ -92,8 +104,9 @@ def _paused(facts: Facts, pod: PodFacts) -> Paused:
         cloud=pod.candidate.cloud,
         usd_per_hour=pod.usd_per_hour,
         shape=shape(facts.job),
-        datacenter_id=(pod.seen.datacenter_id if pod.seen is not None else None) or pod.candidate.datacenter_id,
+        datacenter_id=place,
         since=since,
+        asked=tuple(word for word, ids in facts.meant.items() if pod.candidate.gpu_id in ids or place in ids),
     )
 
 

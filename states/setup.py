@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 from rpd.engine.decision import Decision
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.names import Reason
-from rpd.states.steps import decide_steps, perform, probe, steps_of
+from rpd.states.steps import decide_steps, health_step, perform, probe, steps_of
 
 __all__ = ["decide", "perform", "probe"]
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """The next command, or the end of the phase."""
-    return decide_steps(facts, now, steps_of(facts, "setup", facts.job.setup), Reason.SETUP_FAILED)
+    """The next command, the health check before them all, or the end of the phase."""
+    steps = itertools.chain(health_step(facts), steps_of(facts, "setup", facts.job.setup))
+    return decide_steps(facts, now, steps, Reason.SETUP_FAILED)

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Intent, Observation, Outcome, Requested
-from rpd.states.facts import Candidate, Found
+from rpd.states.boot_signs import Seen
+from rpd.states.facts import Candidate, Found, Hardware
 from rpd.states.names import Op, State
 from rpd.states.world import Armed, Claim, Greeting, Notice, Offer, Paused, Pod, PodOrder, Pull, Pulled, Pushed
 
@@ -102,6 +103,16 @@ class _PausedPods(msgspec.Struct):
 
 class _Offers(msgspec.Struct):
     offers: tuple[Offer, ...]
+    hardware: tuple[Hardware, ...] | None = None
+    meant: dict[str, tuple[str, ...]] = {}
+    problems: tuple[str, ...] = ()
+
+
+class _Places(msgspec.Struct):
+    places: tuple[str, ...]
+    stocked: dict[str, tuple[str, ...]] = {}
+    meant: dict[str, tuple[str, ...]] = {}
+    problems: tuple[str, ...] = ()
 
 
 class _Volume(msgspec.Struct):
@@ -114,6 +125,8 @@ class _PodSeen(msgspec.Struct):
 
 class _LogLines(msgspec.Struct):
     lines: tuple[str, ...]
+    container: tuple[str, ...] = ()
+    sign: Seen | None = None
 
 
 class _Greeted(msgspec.Struct):
@@ -159,6 +172,7 @@ LOOKS: dict[str, type[msgspec.Struct]] = {
     Op.CHECK_INPUTS: _Inputs,
     Op.FIND_PAUSED: _PausedPods,
     Op.READ_OFFERS: _Offers,
+    Op.READ_PLACES: _Places,
     Op.FIND_VOLUME: _Volume,
     Op.READ_POD: _PodSeen,
     Op.READ_SYSTEM_LOG: _LogLines,

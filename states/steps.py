@@ -11,6 +11,7 @@ from rpd.states.bounds import TAIL_BYTES, last_that_fit
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.faults import Fault
+from rpd.states.health import CUDA_CHECK, HEALTH_KEY, HEALTH_SECONDS
 from rpd.states.job import Command
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
@@ -35,6 +36,9 @@ def decide_steps(facts: Facts, now: Stamp, steps: Iterable[Step], reason: Reason
         exit_code = facts.steps_done.get(step.done_key)
         if exit_code == 0:
             continue
+        if exit_code is not None and step.blames_host and not facts.has_launched_here:
+            text = _how_it_failed(step, exit_code, facts.step_tail[-3:])
+            return Fire(Trigger.HOST_FAILED, Reason.HOST_UNFIT, text)
         if exit_code is not None:
             return Fire(Trigger.STEP_FAILED, reason, _how_it_failed(step, exit_code, facts.step_tail[-3:]))
         return pause_or(facts, now, Do(Op.RUN_STEP, pack(target=target(facts), step=step)), reason)
@@ -77,7 +81,18 @@ def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
         text = "\n".join([*(f". {path}" for path in facts.job.remote_env.source_files), text])
     key = f"{phase}-{index + 1}-{_digest(facts, text, env)}"
     rounds = facts.epoch if command.repeatable else 0
-    return Step(key, f"{phase} command {index + 1}", text, command.timeout_sec, env, round=rounds)
+    blames_host = command.on_failure == "next_host"
+    label = f"{phase} command {index + 1}"
+    return Step(key, label, text, command.timeout_sec, env, round=rounds, blames_host=blames_host)
+
+
+def health_step(facts: Facts) -> Iterator[Step]:
+    """What asks the GPUs whether they work, where the job wants to know it before anything else is done."""
+    if facts.job.provision.health is None:
+        return
+    env = {"RPD_GPU_COUNT": str(facts.job.pod.gpu_count)}
+    key = f"{HEALTH_KEY}{_digest(facts, CUDA_CHECK, env)}"
+    yield Step(key, "provision.health: cuda", CUDA_CHECK, HEALTH_SECONDS, env, blames_host=True)
 
 
 def python_step(facts: Facts) -> Iterator[Step]:

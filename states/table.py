@@ -55,6 +55,7 @@ LIFE: tuple[Rule, ...] = (
     Rule(T.POD_STOPPED, S.ARM, S.BOOT, "the pod was stopped, or its container is a new one; begin again"),
     Rule(T.STEPS_DONE, S.SETUP, S.STAGE, "every setup command exited 0"),
     Rule(T.STEP_FAILED, S.SETUP, S.RELEASE, "a setup command failed"),
+    Rule(T.HOST_FAILED, S.SETUP, S.RELEASE, "a command that judges the host failed; give it back"),
     Rule(T.POD_STOPPED, S.SETUP, S.BOOT, "somebody stopped the pod; start it and begin again"),
     Rule(T.STEPS_DONE, S.STAGE, S.PREFLIGHT, "every tree is in the pod, verified"),
     Rule(T.UNPREPARED, S.STAGE, S.SETUP, "another process took over; repeatable commands are run again"),
@@ -63,6 +64,7 @@ LIFE: tuple[Rule, ...] = (
     Rule(T.STEPS_DONE, S.PREFLIGHT, S.LAUNCH, "every preflight command exited 0"),
     Rule(T.UNPREPARED, S.PREFLIGHT, S.SETUP, "another process took over; repeatable commands are run again"),
     Rule(T.STEP_FAILED, S.PREFLIGHT, S.RELEASE, "a preflight command failed"),
+    Rule(T.HOST_FAILED, S.PREFLIGHT, S.RELEASE, "a command that judges the host failed; give it back"),
     Rule(T.POD_STOPPED, S.PREFLIGHT, S.BOOT, "somebody stopped the pod; start it and begin again"),
     Rule(T.JOB_STARTED, S.LAUNCH, S.MONITOR, "the claim is ours and the script runs"),
     Rule(

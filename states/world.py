@@ -15,6 +15,9 @@ import msgspec
 from rpd.engine.ports import Clock
 from rpd.states.job import SecretFile
 
+LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
+"""Words for stock, the worst first."""
+
 
 class SshAddress(msgspec.Struct, frozen=True):
     """Where sshd of a pod is reached from outside; valid only for the moment (it changes with every start)."""
@@ -70,17 +73,41 @@ class PodOrder(msgspec.Struct, frozen=True):
     registry_id: str | None = None
     min_cuda_version: str | None = None
     allowed_cuda_versions: tuple[str, ...] = ()
+    min_memory_gb_per_gpu: int | None = None
+    min_vcpus_per_gpu: int | None = None
 
 
 class Offer(msgspec.Struct, frozen=True):
     """A GPU type (or CPU flavor) in a cloud with its list price for one GPU or vCPU ($/h) and its stock (a hint, never
-    a reservation)."""
+    a reservation). `name` is what people call it, `memory_gb` that of one GPU; one that `is_sold` nowhere in this cloud
+    is listed all the same."""
 
     gpu_id: str
     cloud: str
     usd_per_hour: float | None
     availability: str = "UNKNOWN"
     datacenter_ids: tuple[str, ...] = ()
+    name: str = ""
+    memory_gb: int | None = None
+    is_sold: bool = True
+
+
+class DataCenter(msgspec.Struct, frozen=True):
+    """A data center. `stock` is NONE, LOW, MEDIUM or HIGH by GPU type or CPU flavor; a hint. `volume_types` are the
+    kinds of network volumes it has; None where that is not told. `name` and `region` are for people."""
+
+    id: str
+    stock: dict[str, str] = {}
+    volume_types: tuple[str, ...] | None = None
+    name: str = ""
+    region: str = ""
+
+
+class PodLog(msgspec.Struct, frozen=True):
+    """Last lines, oldest first: `system` is the provider's log about the pod, `container` what the container says."""
+
+    system: tuple[str, ...] = ()
+    container: tuple[str, ...] = ()
 
 
 class Cloud(Protocol):
@@ -111,7 +138,11 @@ class Cloud(Protocol):
         ...
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
-        """Read list prices and stock of all GPU types, one entry per GPU type and cloud."""
+        """Read list prices and stock of all GPU types, one entry per GPU type and cloud, sold there or not."""
+        ...
+
+    def datacenters(self) -> tuple[DataCenter, ...]:
+        """Read all data centers with their stock."""
         ...
 
     def cpu_offers(self) -> tuple[Offer, ...]:
@@ -122,8 +153,8 @@ class Cloud(Protocol):
         """Read: the id of the network volume with this name or id; None when there is none."""
         ...
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
-        """Read the last lines of the provider's log about this pod; empty when it cannot say in a few seconds."""
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
+        """Read the last lines of both logs of this pod; empty when the cloud cannot say in a few seconds."""
         ...
 
 
@@ -192,7 +223,8 @@ class Step(msgspec.Struct, frozen=True):
     With `python`, a version, it brings this interpreter with uv, and uv itself where it is missing, and pins it in the
     folder `project` if there is one; the last line it prints is then what the interpreter says of itself.
 
-    A step is done once per `round`: one that is under way from an earlier round is waited for, then run again.
+    A step is done once per `round`: one that is under way from an earlier round is waited for, then run again. The
+    failure of one that `blames_host` is the host's.
     """
 
     key: str
@@ -203,6 +235,7 @@ class Step(msgspec.Struct, frozen=True):
     python: str = ""
     project: str = ""
     round: int = 0
+    blames_host: bool = False
 
     @property
     def done_key(self) -> str:
@@ -415,7 +448,8 @@ class Paused(msgspec.Struct, frozen=True):
 
     `journal` is the path of the journal that owns it and `run_id` its run; `born_run` is what the pod's own env says.
     `shape` is what it was ordered as (see `rpd.states.reuse`). Rate in USD per hour while it runs, without disks;
-    `since` is when it was paused (UTC seconds).
+    `since` is when it was paused (UTC seconds). `asked` are the words of that run's job which its GPU type and its data
+    center were rented for, where they were no ids.
     """
 
     journal: str
@@ -429,6 +463,7 @@ class Paused(msgspec.Struct, frozen=True):
     shape: dict[str, Any]
     datacenter_id: str | None = None
     since: float = 0.0
+    asked: tuple[str, ...] = ()
 
 
 class Lineage(Protocol):

@@ -7,13 +7,15 @@ import difflib
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from rpd.adapters.checking.finding import Finding, error, warning
-from rpd.adapters.runpod.wire import LEVELS, DataCenter, Named, Volume
+from rpd.adapters.checking.finding import Finding, error, note, warning
+from rpd.adapters.runpod.wire import Named, Volume
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.exits import Exit
 from rpd.states.faults import Fault
 from rpd.states.job import Job
-from rpd.states.world import Offer
+from rpd.states.market import clouds_of
+from rpd.states.naming import name_hardware, name_places, suggested, told
+from rpd.states.world import LEVELS, DataCenter, Offer
 
 MOST_SUGGESTED = 3
 NO_VOLUME = "; rpd volumes create makes one"
@@ -39,10 +41,10 @@ def check_account(job: Job, catalog: Catalog) -> Iterator[Finding]:
     """All that is wrong or doubtful. A provider that cannot be reached is a warning, a refused key an error."""
     try:
         centers = catalog.datacenters()
-        yield from _places(job, [each.id for each in centers])
+        yield from _places(job, centers)
         offers = offers_of(catalog, job)
         yield from _hardware(job, offers, centers)
-        yield from _volume(job, catalog)
+        yield from _volume(job, catalog, name_places(job.pod.datacenters, centers).places)
         yield from _references(job, catalog)
     except Refused as refusal:
         if refusal.reason not in (Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED):
@@ -52,28 +54,29 @@ def check_account(job: Job, catalog: Catalog) -> Iterator[Finding]:
         yield warning("account", f"the provider could not be asked: {trouble.message}")
 
 
-def _places(job: Job, known: Sequence[str]) -> Iterator[Finding]:
-    for wanted in job.pod.datacenters:
-        if wanted not in known:
-            yield error("datacenter", f"there is no data center {wanted!r}{meant(wanted, known)}")
+def _places(job: Job, centers: Sequence[DataCenter]) -> Iterator[Finding]:
+    named = name_places(job.pod.datacenters, centers)
+    yield from (error("datacenter", problem) for problem in named.problems)
+    if named.meant:
+        yield note("datacenter", told(named.meant))
 
 
 def _hardware(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter]) -> Iterator[Finding]:
-    known = sorted({each.gpu_id for each in offers})
     kind, what = ("cpu", "CPU flavor") if job.pod.cpu_order else ("gpu", "GPU type")
-    found = [each for each in job.pod.hardware if each in known]
-    for wanted in job.pod.hardware:
-        if wanted not in known:
-            yield error(kind, f"there is no {what} {wanted!r}{meant(wanted, known)}")
-    clouds = (job.pod.cloud_type, job.provision.fallback_cloud_type)
-    candidates = [each for each in offers if each.gpu_id in found and each.cloud in clouds]
+    clouds = clouds_of(job)
+    named = name_hardware(job.pod.hardware, offers, clouds, what)
+    yield from (error(kind, problem) for problem in named.problems)
+    if named.meant:
+        yield note(kind, told(named.meant))
+    found = [each.id for each in named.hardware]
+    candidates = [each for each in offers if each.gpu_id in found and each.cloud in clouds and each.is_sold]
     for wanted in found:
         if not any(each.gpu_id == wanted for each in candidates):
-            yield warning(kind, f"{wanted} is not to be had in {' or '.join(filter(None, clouds))}")
+            yield warning(kind, f"{wanted} is not to be had in {' or '.join(clouds)}")
     if not found:
         return
     yield from _prices(job, candidates)
-    yield from _stock(job, candidates, [each for each in centers if each.id in job.pod.datacenters])
+    yield from _stock(job, candidates, name_places(job.pod.datacenters, centers).places, centers)
 
 
 def _prices(job: Job, candidates: Sequence[Offer]) -> Iterator[Finding]:
@@ -90,9 +93,12 @@ def _prices(job: Job, candidates: Sequence[Offer]) -> Iterator[Finding]:
         yield warning("price", f"above ${cap:g} per hour, and passed over: {prices}")
 
 
-def _stock(job: Job, candidates: Sequence[Offer], centers: Sequence[DataCenter]) -> Iterator[Finding]:
+def _stock(
+    job: Job, candidates: Sequence[Offer], places: Sequence[str], centers: Sequence[DataCenter]
+) -> Iterator[Finding]:
     """Nothing in stock anywhere it may run is an error, little of everything a warning."""
-    levels = {f"{each.gpu_id} ({each.cloud})": _level(each, job.pod.datacenters, centers) for each in candidates}
+    wanted = [each for each in centers if each.id in places]
+    levels = {f"{each.gpu_id} ({each.cloud})": _level(each, places, wanted) for each in candidates}
     said = ", ".join(f"{name} {level.lower()}" for name, level in levels.items())
     where = " or ".join(job.pod.datacenters) or "any data center"
     if all(level == "NONE" for level in levels.values()):
@@ -110,7 +116,7 @@ def _level(offer: Offer, places: Sequence[str], centers: Sequence[DataCenter]) -
     return offer.availability if is_there else "NONE"
 
 
-def _volume(job: Job, catalog: Catalog) -> Iterator[Finding]:
+def _volume(job: Job, catalog: Catalog, places: Sequence[str]) -> Iterator[Finding]:
     wanted = job.storage.volume_name
     if job.storage.mode != "network_volume" or wanted is None:
         return
@@ -122,7 +128,7 @@ def _volume(job: Job, catalog: Catalog) -> Iterator[Finding]:
     elif len(named) > 1:
         ids = ", ".join(sorted(each.id for each in named))
         yield error("volume", f"{len(named)} network volumes are named {wanted!r}; name one by its id: {ids}")
-    elif job.pod.datacenters and named[0].data_center not in (None, *job.pod.datacenters):
+    elif places and named[0].data_center not in (None, *places):
         place = named[0].data_center
         yield error(
             "volume",
@@ -153,8 +159,7 @@ def offers_of(catalog: Catalog, job: Job) -> tuple[Offer, ...]:
 def meant(word: str, known: Sequence[str]) -> str:
     """The names that this word may have been meant to be, as the end of a sentence; nothing when none is like it."""
     close = difflib.get_close_matches(word.lower(), [each.lower() for each in known], n=MOST_SUGGESTED, cutoff=0.6)
-    names = [next(each for each in known if each.lower() == name) for name in close]
-    return f"; did you mean {' or '.join(map(repr, names))}?" if names else ""
+    return suggested([next(each for each in known if each.lower() == name) for name in close])
 
 
 def _usd(amount: float | None) -> str:

@@ -10,10 +10,11 @@ from rpd.states.exits import Exit
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """`level` is "error" (the job cannot run as it is) or "warning" (it may not, or nobody could say). `check` is the
-    name of the check, `exit_code` what the command ends with for an error."""
+    """`level` is "error" (the job cannot run as it is), "warning" (it may not, or nobody could say) or "note"
+    (how a word of the file is understood). `check` is the name of the check, `exit_code` what the command ends with for
+    an error."""
 
-    level: Literal["error", "warning"]
+    level: Literal["error", "warning", "note"]
     check: str
     message: str
     exit_code: int = Exit.USAGE
@@ -22,6 +23,11 @@ class Finding(msgspec.Struct, frozen=True):
     def line(self) -> str:
         """In one line, for people."""
         return f"{self.level}: {self.check}: {self.message}"
+
+
+def note(check: str, message: str) -> Finding:
+    """Something to know."""
+    return Finding("note", check, message)
 
 
 def warning(check: str, message: str) -> Finding:

@@ -6,22 +6,27 @@ Only the registry's own word that there is no such tag is a proof; whatever else
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
 from rpd.adapters.checking.finding import Finding, error, warning
+from rpd.adapters.checking.image import CHECK, Contents, judge
+from rpd.journal import tolerant
+from rpd.states.job import Job
 
 if TYPE_CHECKING:
     import requests
 
-CHECK = "image"
 SECONDS = 10.0
 DOCKER_HUB = "registry-1.docker.io"
 MOST_BYTES = 256 * 1024
+MOST_MANIFEST_BYTES = 4 * 1024 * 1024
 
 _TYPES = ", ".join(
     (
@@ -37,6 +42,40 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DIGEST = re.compile(r"[a-z0-9+._-]+:[0-9a-fA-F]{32,}\Z")
 _CHALLENGE = re.compile(r'([a-zA-Z]+)="([^"]*)"')
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class _Platform(msgspec.Struct):
+    os: str = ""
+    architecture: str = ""
+
+
+class _Part(msgspec.Struct):
+    """A layer, a config, or a manifest of an index."""
+
+    digest: str = ""
+    size: Annotated[int, Meta(ge=0, le=1 << 50)] = 0
+    platform: _Platform = msgspec.field(default_factory=_Platform)
+
+
+class _Manifest(msgspec.Struct):
+    """Of one image, or an index of several."""
+
+    layers: list[_Part] = []
+    config: _Part = msgspec.field(default_factory=_Part)
+    manifests: list[_Part] = []
+
+
+class _Config(msgspec.Struct):
+    """The part of an image's settings that matters, under its own names."""
+
+    Env: list[str] | None = None
+    Entrypoint: list[str] | None = None
+    Cmd: list[str] | None = None
+    WorkingDir: str | None = None
+
+
+class _Blob(msgspec.Struct):
+    config: _Config | None = None
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -74,9 +113,10 @@ def reference(image: str) -> Reference | None:
     return Reference(host, path, wanted) if is_good and _PATH.match(path) and _HOST.match(host) else None
 
 
-def check_image(image: str, *, has_credentials: bool = False) -> Iterator[Finding]:
-    """What the registry says of the image; nothing when it is there. `has_credentials`: the pod will have some, so a
-    refusal says nothing."""
+def check_image(job: Job) -> Iterator[Finding]:
+    """What the registry says of the job's image, and whether that fits the pod; nothing when it is there and does.
+    Where the pod will have credentials, a refusal says nothing."""
+    image, has_credentials = job.pod.image, job.pod.registry_id is not None
     ref = reference(image)
     if ref is None:
         yield error(CHECK, f"{image!r} is no name of an image")
@@ -90,12 +130,21 @@ def check_image(image: str, *, has_credentials: bool = False) -> Iterator[Findin
 
     watch = Watch()
     watch.begin(SECONDS)
+    contents: Contents | None = None
     with Straight(watch) as session:
         try:
-            status = _ask(session, ref)
+            status, headers = _ask(session, ref)
         except (requests.RequestException, HTTPError) as trouble:
             yield warning(CHECK, f"{ref.host} could not be asked about {image} ({_in_words(trouble)})")
-            return
+            status, headers = 0, {}
+        if status == 200:
+            watch.begin(SECONDS)
+            # It is there, which was the question; what it is made of may remain untold.
+            with contextlib.suppress(requests.RequestException, HTTPError, *tolerant.NOT_JSON):
+                contents = _contents(session, ref, headers)
+    yield from judge(job, contents)
+    if status == 0:
+        return
     what = "digest" if ref.is_digest else "tag"
     if status == 404:
         yield error(CHECK, f"{ref.host} has no {what} {ref.wanted} of {ref.path}; a pod would hang at the pull")
@@ -108,17 +157,64 @@ def check_image(image: str, *, has_credentials: bool = False) -> Iterator[Findin
         yield warning(CHECK, f"{ref.host} answered {status} about {image}; it was not looked up")
 
 
-def _ask(session: requests.Session, ref: Reference) -> int:
-    """The status of the manifest: first as nobody, then with the token that everybody gets."""
+def _ask(session: requests.Session, ref: Reference) -> tuple[int, dict[str, str]]:
+    """The status of the manifest, first as nobody, then with the token that everybody gets; and the headers that it was
+    asked with."""
     url = f"{ref.base}/v2/{ref.path}/manifests/{ref.wanted}"
     headers = {"Accept": _TYPES}
     answer = _send(session, "HEAD", url, headers)
     if answer.status_code != 401:
-        return answer.status_code
+        return answer.status_code, headers
     token = _token(session, ref, answer.headers.get("WWW-Authenticate", ""))
     if token is None:
-        return 401
-    return _send(session, "HEAD", url, {**headers, "Authorization": f"Bearer {token}"}).status_code
+        return 401, headers
+    headers = {**headers, "Authorization": f"Bearer {token}"}
+    return _send(session, "HEAD", url, headers).status_code, headers
+
+
+def _contents(session: requests.Session, ref: Reference, headers: dict[str, str]) -> Contents | None:
+    """What the image is made of; None where the registry does not say. Raises MsgspecError and requests' errors."""
+    manifest = _manifest(session, ref, ref.wanted, headers)
+    if manifest is not None and manifest.manifests:
+        built = [each for each in manifest.manifests if each.platform.os not in ("", "unknown")]
+        fits = [each for each in built if (each.platform.os, each.platform.architecture) == ("linux", "amd64")]
+        if built and not fits:
+            names = dict.fromkeys(f"{each.platform.os}/{each.platform.architecture}" for each in built)
+            return Contents(others=tuple(names))
+        manifest = _manifest(session, ref, fits[0].digest, headers) if fits else None
+    if manifest is None or not manifest.layers:
+        return None
+    size = sum(each.size for each in manifest.layers)
+    config = _config(session, ref, manifest.config.digest, headers)
+    pairs = (line.partition("=") for line in config.Env or ())
+    words = (*(config.Entrypoint or ()), *(config.Cmd or ()))
+    return Contents(size, {name: value for name, _, value in pairs}, words, config.WorkingDir or "")
+
+
+def _manifest(session: requests.Session, ref: Reference, wanted: str, headers: dict[str, str]) -> _Manifest | None:
+    if wanted != ref.wanted and not _DIGEST.match(wanted):
+        return None
+    answer = _send(session, "GET", f"{ref.base}/v2/{ref.path}/manifests/{wanted}", headers)
+    if answer.status_code != 200:
+        return None
+    return msgspec.json.decode(answer.raw.read(MOST_MANIFEST_BYTES, decode_content=True), type=_Manifest)
+
+
+def _config(session: requests.Session, ref: Reference, digest: str, headers: dict[str, str]) -> _Config:
+    """The image's settings; empty where they cannot be had. Blobs lie with another host as a rule, which is asked
+    without our token."""
+    if not _DIGEST.match(digest):
+        return _Config()
+    answer = _send(session, "GET", f"{ref.base}/v2/{ref.path}/blobs/{digest}", headers)
+    if answer.status_code in (301, 302, 303, 307, 308):
+        place = answer.headers.get("Location", "")
+        if not place.startswith(f"{ref.base.partition('//')[0]}//"):
+            return _Config()
+        answer = _send(session, "GET", place, {})
+    if answer.status_code != 200:
+        return _Config()
+    body = answer.raw.read(MOST_MANIFEST_BYTES, decode_content=True)
+    return msgspec.json.decode(body, type=_Blob).config or _Config()
 
 
 def _token(session: requests.Session, ref: Reference, challenge: str) -> str | None:

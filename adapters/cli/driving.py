@@ -13,6 +13,7 @@ from typing import Any
 from rpd.adapters.cli import output
 from rpd.adapters.cli.giveback import stop_owed
 from rpd.adapters.cli.told import Told
+from rpd.adapters.local.bad_places import BadPlaces
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
@@ -28,19 +29,34 @@ from rpd.engine.runner import Listener
 from rpd.journal.errors import JournalError, JournalLocked
 from rpd.journal.index import Index
 from rpd.journal.reader import read
-from rpd.journal.records import Body, Intent, Left, Note, Observation, Opened, Outcome, Record, Resumed, Transition
+from rpd.journal.records import (
+    Body,
+    Intent,
+    Left,
+    Note,
+    Observation,
+    Opened,
+    Outcome,
+    Record,
+    Resumed,
+    Stamp,
+    Transition,
+)
 from rpd.journal.redact import Redactor
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 from rpd.states.exits import Exit
 from rpd.states.faults import Fault
+from rpd.states.fold import replayed
 from rpd.states.names import Op, State, Trigger
+from rpd.states.places import OF_THE_PLACE
 from rpd.states.reuse import adopted_in
 from rpd.states.world import Notice
 
 
 class Pointers:
-    """A listener that keeps what is derived from the journal: the index, and the pointer file of the config."""
+    """A listener that keeps what is derived from the journal: the index, the pointer file of the config, and the places
+    where hosts have failed."""
 
     def __init__(self, journal: Journal, home: Path) -> None:
         opened = journal.records[0].body
@@ -49,6 +65,7 @@ class Pointers:
         self._journal = journal
         self._index = Index(home)
         self._workspace = LocalWorkspace(home)
+        self._bad_places = BadPlaces(home, str(opened.cloud.get("url", "")))
         self._is_placed = True
 
     def recorded(self, record: Record) -> None:
@@ -56,6 +73,8 @@ class Pointers:
         body = record.body
         if isinstance(body, Intent | Transition):  # an intent, so that what it is about to cost is known there as well
             self._index.refresh(self._journal.path)
+        if isinstance(body, Transition) and body.trigger == Trigger.HOST_FAILED and body.reason in OF_THE_PLACE:
+            self._remember_place(record.at)
         pointer = self._opened.config.get("state_file")
         if not pointer:
             return
@@ -68,6 +87,13 @@ class Pointers:
 
     def doing(self, what: str, deadline: float | None) -> None:
         """Nothing derived depends on it."""
+
+    def _remember_place(self, at: Stamp) -> None:
+        """Other runs are told where a host has failed now."""
+        with contextlib.suppress(JournalError):
+            facts = replayed(self._opened, self._journal.records)
+            newest = tuple(each for each in facts.bad_places if each.at == at.wall)
+            self._bad_places.remember(newest, at.wall)
 
     def _shown(self, body: object) -> dict[str, Any] | None:
         """A pod that was rented, or the first look at it that says where it is."""

@@ -27,8 +27,9 @@ from rpd.adapters.report.words import money, one_line, rate
 from rpd.adapters.runpod.balance import Balance
 from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
-from rpd.states.job import is_away
-from rpd.states.world import Offer
+from rpd.states.job import Job, is_away
+from rpd.states.naming import told
+from rpd.states.world import DataCenter, Offer
 
 if TYPE_CHECKING:
     from rpd.adapters.runpod.cloud import RunPodCloud
@@ -38,7 +39,10 @@ def estimate_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool,
     """Exit code 0, or 6 when no candidate is within the price cap."""
     loaded = said.load(job)
     access = chosen_access(state_home(), use_sandbox=use_sandbox)
-    found = estimate(loaded.job, offers_of(_cloud(access), loaded.job))
+    cloud = _cloud(access)
+    found = estimate(loaded.job, offers_of(cloud, loaded.job), _centers(cloud, loaded.job))
+    if found.misnamed:
+        raise UserError("\n       ".join(found.misnamed), hint="rpd gpus   or   rpd stock", reason="name_unknown")
     balance = balance_of(access)
     if as_json:
         output.answer(
@@ -51,6 +55,7 @@ def estimate_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool,
         )
     else:
         output.text([*_page(found), *_balance_line(balance)])
+        output.note([one_line(told(found.meant))] if found.meant else [])
         output.note(one_line(each.line) for each in _credit(balance, found))
     return _code(found)
 
@@ -65,14 +70,16 @@ def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, off
     sent = payloads(loaded.job)
     looked = [*judged(loaded.job, sent), *scan(loaded.job)]
     offers: tuple[Offer, ...] = ()
+    centers: tuple[DataCenter, ...] = ()
     balance = None
     if not offline:
         access = chosen_access(state_home(), use_sandbox=use_sandbox)
         cloud = _cloud(access)
         offers = offers_of(cloud, loaded.job)
+        centers = _centers(cloud, loaded.job)
         looked += check_account(loaded.job, cloud)
         balance = balance_of(access)
-    found = estimate(loaded.job, offers)
+    found = estimate(loaded.job, offers, centers)
     unpaid = _credit(balance, found)
     looked += unpaid
     steps = _steps(loaded, sent)
@@ -116,11 +123,16 @@ def _cloud(access: Access) -> RunPodCloud:
     return cloud_for(access, ProcessControl())
 
 
+def _centers(cloud: RunPodCloud, job: Job) -> tuple[DataCenter, ...]:
+    """Read where the job names some."""
+    return cloud.datacenters() if job.pod.datacenters else ()
+
+
 def _steps(loaded: LoadedJob, sent: list[Payload]) -> list[str]:
     job = loaded.job
     many = f"{job.pod.units} vCPUs of" if job.pod.cpu_order else f"{job.pod.gpu_count} x"
     image = job.pod.image or f"template {job.pod.template_id}"
-    steps = [f"rent {many} one of {', '.join(job.pod.hardware)} with {image}"]
+    steps = [f"rent {many} one of {', '.join(map(str, job.pod.hardware))} with {image}"]
     steps += [
         f"run setup command {index + 1}: {step.command.strip().splitlines()[0][:60]}"
         for index, step in enumerate(job.setup)

@@ -13,9 +13,8 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.words import one_line
 from rpd.adapters.runpod.market import GpuType, better
-from rpd.adapters.runpod.wire import DataCenter
 from rpd.engine.errors import UserError
-from rpd.states.world import Offer
+from rpd.states.world import DataCenter, Offer
 
 CLOUDS = ("SECURE", "COMMUNITY")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rpd.adapters.cli.driving import drive_journal
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.cli.paused import pause_options
 from rpd.adapters.forensics.timeline import age_seconds
+from rpd.adapters.local.bad_places import BadPlaces
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, chosen_access, redactor_for
 from rpd.adapters.local.dirs import new_token, state_home
@@ -66,6 +68,8 @@ def run_file(
     options = pause_options(loaded, access, home, fresh=fresh)
     if wait_for_stock is not None:
         options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)
+    if bad := BadPlaces(home, access.profile.url).recent(time.time()):
+        options["bad_places"] = msgspec.to_builtins(bad)
     options["staging"] = _sizes(loaded, shown_name(job))
     redactor = redactor_for(access, config=msgspec.to_builtins(loaded.config))
     opened = _opened(loaded, access, home, options, redactor)

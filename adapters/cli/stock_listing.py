@@ -12,9 +12,8 @@ from rpd.adapters.cli.market_view import Market, Wanted, look, price, shown_pric
 from rpd.adapters.report.table import Column, table, terminal_width
 from rpd.adapters.report.words import one_line, plural
 from rpd.adapters.runpod.market import GpuType
-from rpd.adapters.runpod.wire import LEVELS
 from rpd.states.exits import Exit
-from rpd.states.world import Offer
+from rpd.states.world import LEVELS, Offer
 
 
 class Row(msgspec.Struct, frozen=True):

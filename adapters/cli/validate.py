@@ -106,4 +106,4 @@ def _asked(job: Job, wanted: Wanted) -> Iterator[Finding]:
         from rpd.adapters.checking.registry import check_image
 
         if job.pod.image:
-            yield from check_image(job.pod.image, has_credentials=job.pod.registry_id is not None)
+            yield from check_image(job)

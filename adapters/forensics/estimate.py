@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from rpd.states import cost
-from rpd.states.facts import DEFAULT_VOLUME_GB
+from rpd.states.facts import DEFAULT_VOLUME_GB, Hardware
 from rpd.states.job import Job
+from rpd.states.market import clouds_of
+from rpd.states.naming import NamedHardware, NamedPlaces, name_hardware, name_places
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS
-from rpd.states.world import Offer
+from rpd.states.world import DataCenter, Offer
 
 BOOT_MINUTES = 5.0
 """What a cold start takes on a host that has to pull the image; it is billed."""
@@ -31,7 +34,9 @@ class Choice(msgspec.Struct, frozen=True):
 
 class Estimate(msgspec.Struct, frozen=True):
     """Money in USD, times in hours. `hours_at_cap` is how long the first affordable candidate may run on the budget;
-    `most_usd` what the run can cost by its budget, `worst_usd` that and the time to collect past it."""
+    `most_usd` what the run can cost by its budget, `worst_usd` that and the time to collect past it. `meant` has the
+    words for hardware and places that were no ids, with what they stand for, `misnamed` what is wrong with the others.
+    """
 
     choices: tuple[Choice, ...]
     cap_usd: float
@@ -43,15 +48,21 @@ class Estimate(msgspec.Struct, frozen=True):
     worst_usd: float | None
     stopped_usd_per_month: float
     is_on_network_volume: bool = False
+    meant: dict[str, tuple[str, ...]] = {}
+    misnamed: tuple[str, ...] = ()
 
 
-def estimate(job: Job, offers: tuple[Offer, ...]) -> Estimate:
-    """What `job` comes to at these prices."""
+def estimate(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter] = ()) -> Estimate:
+    """What `job` comes to at these prices. Without offers, or data centers, its words for them stand as they are."""
+    clouds = clouds_of(job)
+    named = name_hardware(job.pod.hardware, offers, clouds) if offers else NamedHardware()
+    hardware = named.hardware if offers else tuple(Hardware(str(each)) for each in job.pod.hardware)
+    there = name_places(job.pod.datacenters, centers) if centers else NamedPlaces(places=job.pod.datacenters)
     choices = tuple(
-        _choice(job, gpu, place, cloud, offers)
-        for cloud in _clouds(job)
-        for gpu in job.pod.hardware
-        for place in job.pod.datacenters or (None,)
+        _choice(job, each, place, cloud, offers)
+        for cloud in clouds
+        for each in hardware
+        for place in there.places or (None,)
     )
     first = next((choice for choice in choices if choice.is_affordable and choice.usd_per_hour is not None), None)
     rate = first.with_disks_usd_per_hour if first is not None else None
@@ -70,23 +81,20 @@ def estimate(job: Job, offers: tuple[Offer, ...]) -> Estimate:
         worst_usd=most + rate * COLLECT_ALLOWANCE_SECONDS / 3600.0 if rate is not None else None,
         stopped_usd_per_month=cost.stopped_usd_per_month(_volume_gb(job)),
         is_on_network_volume=job.storage.mode == "network_volume",
+        meant={**named.meant, **there.meant},
+        misnamed=(*named.problems, *there.problems),
     )
 
 
-def _clouds(job: Job) -> tuple[str, ...]:
-    """In the order in which they are tried; a network volume is of the first alone."""
-    first, other = job.pod.cloud_type, job.provision.fallback_cloud_type
-    return (first, other) if other not in (None, first) and job.storage.mode != "network_volume" else (first,)
-
-
-def _choice(job: Job, gpu: str, place: str | None, cloud: str, offers: tuple[Offer, ...]) -> Choice:
-    offer = next((each for each in offers if each.gpu_id == gpu and each.cloud == cloud), None)
+def _choice(job: Job, hardware: Hardware, place: str | None, cloud: str, offers: Sequence[Offer]) -> Choice:
+    gpu = hardware.id
+    offer = next((each for each in offers if each.gpu_id == gpu and each.cloud == cloud and each.is_sold), None)
     per_gpu = offer.usd_per_hour if offer is not None else None
     rate = per_gpu * job.pod.units if per_gpu else None
     disks = cost.running_disk_usd_per_hour(job.pod.container_disk_gb, _volume_gb(job))
-    cap = job.budget.max_gpu_price_usd
+    caps = [cap for cap in (job.budget.max_gpu_price_usd, hardware.max_usd) if cap is not None]
     limited = rate if job.pod.cpu_order else per_gpu
-    is_affordable = cap is None or (limited is not None and limited <= cap)
+    is_affordable = not caps or (limited is not None and limited <= min(caps))
     there = offer is not None and (place is None or not offer.datacenter_ids or place in offer.datacenter_ids)
     stock = offer.availability if offer is not None and there else "NONE" if offer is not None else "NOT LISTED"
     return Choice(gpu, place, cloud, rate, rate + disks if rate is not None else None, stock, is_affordable)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -34,6 +34,8 @@ from rpd.adapters.local.spec_types import mismatches, with_switches
 from rpd.adapters.local.yaml_source import YamlSource, parse_yaml, read_yaml
 from rpd.engine.errors import UserError
 from rpd.states.job import Job, is_away
+
+T = TypeVar("T")
 
 DEFAULT_VOLUME_GB = 20
 """Size of the volume disk of an ephemeral pod whose file names none."""
@@ -202,7 +204,7 @@ def _problems(
 
         for below, message in _in_words_of(hidden, data, wrong):
             path = (field.encode_name, *below)
-            if path not in told:
+            if path not in told and path not in above:  # what holds something wrong was not looked at
                 yield source.problem(path, message)
     for path, message in [
         *_in_words_of(hidden, data, check_between),
@@ -288,6 +290,6 @@ def _completed(job: Job, root: str) -> Job:
     )
 
 
-def _once(values: tuple[str, ...]) -> tuple[str, ...]:
+def _once(values: tuple[T, ...]) -> tuple[T, ...]:
     """Each where it stands first: what is named again later has been tried by then."""
     return tuple(dict.fromkeys(values))

@@ -12,7 +12,7 @@ from rpd.engine.errors import UserError
 if TYPE_CHECKING:
     import yaml
 
-NEVER_HAD = ("spot", "min_vcpu_count", "min_memory_gb")
+NEVER_HAD = ("spot",)
 """Fields of `pod` that older tools took and could not pass on."""
 NO_WISH = ("", "false", "null", "~", "no")
 

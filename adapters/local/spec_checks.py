@@ -162,7 +162,7 @@ def _hardware(pod: PodSpec) -> Iterator[Finding]:
         yield ("vcpu_count",), "must be a power of two, such as 4" if pod.vcpu_count else "is missing: how many vCPUs?"
     if pod.cloud_type != "SECURE":
         yield ("cloud_type",), "CPU pods are of the SECURE cloud only"
-    for field in ("min_cuda_version", "allowed_cuda_versions"):
+    for field in ("min_cuda_version", "allowed_cuda_versions", "min_memory_gb", "min_vcpu_count"):
         if getattr(pod, field):
             yield (field,), "is for GPU pods"
 
@@ -180,6 +180,8 @@ def check_between(data: Mapping[str, Any]) -> Iterator[Finding]:
     if pod.get("cpu_order") and storage.get("mode") != "network_volume":
         why = "a CPU pod has no volume disk, and what proves that a job started only once has to outlive the container"
         yield ("storage", "mode"), f"must be network_volume: {why}"
+    if pod.get("cpu_order") and _section(data, "provision").get("health") == "cuda":
+        yield ("provision", "health"), "is for GPU pods"
     if pod.get("python_version") and "UV_PYTHON" in _entries(data, "remote_env", "exports"):
         yield ("remote_env", "exports", "UV_PYTHON"), "and pod.python_version exclude each other; keep one"
 

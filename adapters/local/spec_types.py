@@ -28,10 +28,6 @@ RETIRED: dict[str, str] = {
 
 IMPOSSIBLE: dict[str, str] = {
     "pod.spot": "RunPod's API (v2) rents no spot or interruptible pods; the pod would be billed on demand: remove it",
-    "pod.min_vcpu_count": "RunPod's API (v2) takes no least number of vCPUs for a GPU pod, so nobody would keep to it: "
-    "remove it, and choose the GPU type or gpu_count by its host (`vcpu_count` is for CPU pods)",
-    "pod.min_memory_gb": "RunPod's API (v2) takes no least memory for a pod, so nobody would keep to it: remove it "
-    "and let a preflight command look at `free -g`",
 }
 """Fields whose only honest value is none: what they wish for cannot be had."""
 
@@ -144,6 +140,7 @@ def _walk_union(value: Any, kind: inspect.UnionType, path: Path) -> Iterator[Fin
     if value is None and any(isinstance(option, inspect.NoneType) for option in kind.types):
         return
     options = [option for option in kind.types if not isinstance(option, inspect.NoneType)]
+    options = [option for option in options if _is_kind(value, _plain(option))] or options
     findings = [list(_walk(value, option, path)) for option in options]
     if findings and all(findings):
         yield from min(findings, key=len)

@@ -15,8 +15,9 @@ variables:
 
 pod:
   image: runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04
-  gpu_order: [NVIDIA L4, NVIDIA RTX A5000]    # the first that is to be had
-  # datacenters: [EUR-IS-1, EU-RO-1]          # left out: anywhere
+  gpu_order: [NVIDIA L4, RTX A5000]           # the first that is to be had; rpd gpus lists them
+  # gpu_order: [{min_vram_gb: 24, max_price_usd: 0.5}]  # all that fit, cheapest first
+  # datacenters: [EUR-IS-1, US-TX]            # left out: anywhere; a country or region: all of its own
   # env: {HF_TOKEN: "{{ RUNPOD_SECRET_hf }}"} # readable through the API: no secrets in clear
 
 storage:

@@ -25,6 +25,7 @@ from rpd.journal.records import (
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
 from rpd.states.names import Op, Trigger
+from rpd.states.naming import told
 from rpd.states.policy import cost_cap, released_by, usd_per_hour
 from rpd.states.python_pin import PYTHON_KEY
 from rpd.states.verdict import job_ending
@@ -104,6 +105,10 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
 def _seen(seen: Observation, facts: Facts) -> str | None:
     if seen.error is not None and seen.op not in (Op.GREET, Op.READ_POD):
         return f"{_NOUNS.get(seen.op, seen.op)}: {seen.error}"
+    if silent := seen.data.get("no_sshd"):
+        return str(silent)
+    if meant := seen.data.get("meant"):
+        return told(meant)
     opened = (facts.pods.get(change.key) for change in seen.debts if change.change == "open")
     twins = [str(pod.id) for pod in opened if pod is not None and pod.twin_of is not None]
     return f"the cloud made a second pod for one create, which is given back: {', '.join(twins)}" if twins else None
@@ -114,7 +119,9 @@ def _renting(intent: Intent, facts: Facts, record: Record) -> str:
     spec = facts.job.pod
     many = f"{spec.units} vCPUs of" if spec.cpu_order else f"{spec.gpu_count} x"
     gpu = candidate["gpu_id"] if spec.units == 1 else f"{many} {candidate['gpu_id']}"
-    place = candidate["datacenter_id"] or "any data center"
+    others = len(candidate.get("others", ()))
+    anywhere = f"another data center ({others} have stock)" if others else "any data center"
+    place = candidate["datacenter_id"] or anywhere
     lasts = max(0.0, float(intent.args["order"]["env"]["RPD_LIMIT_AT"]) - 600.0 - record.at.wall)
     return (
         f"renting {gpu} in {place} at about {rate(float(intent.args['usd_per_hour']))}; "
@@ -173,6 +180,7 @@ def _stepped(outcome: Outcome, facts: Facts, record: Record) -> str:
     step = (
         outcome.data["key"].rsplit("-", 1)[0].replace("-", " command ").replace("command python", "pod.python_version")
     )
+    step = step.replace("setup command health", "provision.health")
     return f"{step}: exit code {outcome.data['exit_code']} after {duration(seconds)}"
 
 
@@ -296,6 +304,7 @@ _NOUNS: dict[str, str] = {
     Op.READ_CLAIM: "link",
     Op.SURVEY: "account",
     Op.READ_OFFERS: "catalog",
+    Op.READ_PLACES: "data centers",
 }
 _REQUESTS: dict[str, str] = {
     "interrupt": "Ctrl-C",

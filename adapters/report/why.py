@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from rpd.adapters.report.words import one_line
+from rpd.states.boot import CANNOT_START
+from rpd.states.boot_signs import Sign, cuda_wanted
 from rpd.states.facts import Facts
 from rpd.states.job import KNOWN_FAILURES
 from rpd.states.names import Reason
+from rpd.states.places import AVOIDED
 
 TAIL_BYTES = 1 << 20
 
@@ -52,6 +55,11 @@ WHY: dict[Reason, tuple[str, str]] = {
         "the pod's volume takes no files of rpd's, on whatever host",
         "see whether the volume is full or read-only, and to storage",
     ),
+    Reason.IMAGE_FAILED: ("the container can start on no host", "see pod.image; the provider's words are above"),
+    Reason.NAME_UNKNOWN: (
+        "a name in pod.gpu_order, pod.cpu_order or pod.datacenters stands for nothing the provider has, or for several",
+        "its words are above; rpd gpus and rpd stock list what there is",
+    ),
     Reason.NO_CREDIT: ("the account has no credit", "add some, then run again"),
     Reason.KEY_REFUSED: ("the API key was refused", "export RUNPOD_API_KEY=... with a key that may rent"),
     Reason.CLOUD_UNREACHABLE: ("the cloud did not answer, or not so that it could be believed", "try again later"),
@@ -83,6 +91,8 @@ WHY: dict[Reason, tuple[str, str]] = {
     Reason.INTERNAL_ERROR: ("a fault of rpd itself", "the trace is in the journal: rpd events; please report it"),
     Reason.TAKEN_OVER: ("another owner, with a copy of this journal, acts on the run", "use the other machine"),
     Reason.HOST_NEVER_BOOTED: ("this host did not come up in time", ""),
+    Reason.HOST_UNFIT: ("a command that judges the host failed there", ""),
+    Reason.SSHD_MISSING: ("the container came up, and no sshd answered in it", ""),
     Reason.WRONG_HARDWARE: ("the pod had other hardware than was ordered", ""),
     Reason.HOST_TOO_DEAR: ("the cloud billed the pod above the price cap", "raise budget.max_gpu_price_usd"),
     Reason.PAUSED_POD_GONE: ("the paused pod was not there any more", ""),
@@ -101,9 +111,56 @@ def why(facts: Facts) -> str:
         what += f"; its log says: {seen}" if seen else _of_code(facts.claim.exit_code)
     if facts.reason in (Reason.SSH_REFUSED, Reason.VOLUME_REFUSED) and facts.reason_text:
         what = facts.reason_text
+    if facts.reason is Reason.NO_CAPACITY and (narrow := _narrow(facts)):
+        advice = f"{advice}; {narrow} leaves fewer hosts"
+    if facts.reason is Reason.IMAGE_FAILED:
+        what, advice = facts.reason_text or what, _of_image(facts) or advice
+    if facts.reason is Reason.HOSTS_NEVER_BOOTED:
+        what, advice = _why_no_host(facts, what, advice)
     if facts.reason is Reason.RESULTS_UNVERIFIED:
         what, advice = _why_unverified(facts, what, advice)
     return one_line(f"{what}; {advice}" if advice else what)
+
+
+def _narrow(facts: Facts) -> str:
+    """Fields of the job that leave few hosts, none of which is told by a cloud that has nothing left."""
+    fields = ("min_memory_gb", "min_vcpu_count", "min_cuda_version", "allowed_cuda_versions")
+    return " with ".join(f"pod.{field}" for field in fields if getattr(facts.job.pod, field))
+
+
+def _of_image(facts: Facts) -> str | None:
+    """What mends the image's fault that the logs have shown."""
+    sign, pod = facts.boot_sign, facts.job.pod
+    if sign is None:
+        return None
+    needed = cuda_wanted(sign)
+    floor = f'pod.min_cuda_version: "{needed}"' if needed else "name what it needs in pod.min_cuda_version"
+    credentials = "with other credentials than those" if pod.registry_id else "by credentials for the registry"
+    words: dict[str, str] = {
+        Sign.PULL_LIMIT: f"the registry limits such pulls: mend that {credentials} in pod.registry_id, or name a copy "
+        "of the image elsewhere",
+        Sign.PULL_DENIED: f"the image is private, or not there: mend that {credentials} in pod.registry_id",
+        Sign.NO_IMAGE: "there is no such image or tag: see pod.image; rpd validate --online looks it up",
+        Sign.WRONG_PROCESSOR: "the image is built for another processor: build it for linux/amd64",
+        Sign.OLD_DRIVER: f"the host's driver is older than the image needs: {floor}",
+        Sign.DISK_FULL: f"the image does not fit: raise pod.container_disk_gb above {pod.container_disk_gb}",
+        Sign.NO_COMMAND: "the start command is not in the image: see pod.args and pod.image",
+    }
+    return words.get(sign.sign)
+
+
+def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
+    """By how the last host failed."""
+    last = next((each for each in reversed(facts.refusals.values()) if each.reason in AVOIDED), None)
+    if last is None:
+        return what, advice
+    if last.reason == Reason.SSHD_MISSING:
+        return last.text, "start it in the image's start command (pod.args), or use an image that does, as RunPod's do"
+    if last.reason == Reason.HOST_UNFIT:
+        return f"no host passed; on the last one {last.text}", "run again, or see whether the command judges the host"
+    if last.text.startswith(CANNOT_START):
+        return f"no host came up; on the last one {last.text}", "run again: another host may do"
+    return what, advice
 
 
 def _why_unverified(facts: Facts, what: str, advice: str) -> tuple[str, str]:

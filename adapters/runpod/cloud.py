@@ -11,10 +11,10 @@ from msgspec import Raw
 from rpd.adapters.runpod import market, orders, wire
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.errors import Kind
-from rpd.adapters.runpod.syslog import system_lines
+from rpd.adapters.runpod.podlog import pod_log
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
-from rpd.states.world import Offer, Pod, PodOrder
+from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder
 
 CLOUDS = ("SECURE", "COMMUNITY")
 MOST_PAGES = 200
@@ -70,7 +70,7 @@ class RunPodCloud:
                 raise
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
-        """Read list prices for one GPU and stock for `gpu_count`, one entry per GPU type and cloud that sells it."""
+        """Read list prices for one GPU and stock for `gpu_count`: one entry per GPU type and cloud, sold or not."""
         return tuple(offer for cloud in CLOUDS for offer in self._offers(cloud, gpu_count) if offer is not None)
 
     def cpu_offers(self) -> tuple[Offer, ...]:
@@ -138,7 +138,7 @@ class RunPodCloud:
         """Read: which pods of the account have network volumes mounted."""
         return tuple(mount for found in self._pages("/v2/pods", "pods", wire.mounts) for mount in found)
 
-    def datacenters(self) -> tuple[wire.DataCenter, ...]:
+    def datacenters(self) -> tuple[DataCenter, ...]:
         """Read: all data centers with their stock."""
         params = {"include": "GPU_AVAILABILITY,CPU_AVAILABILITY"}
         return self._pages("/v2/catalog/datacenters", "dataCenters", wire.data_center, params)
@@ -157,19 +157,20 @@ class RunPodCloud:
             return False
         return True
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
-        """Read the last lines of RunPod's log about this pod; empty when it cannot say in a few seconds."""
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
+        """Read the last lines of RunPod's log about this pod, and of its container's; empty when it cannot say in a few
+        seconds."""
         tail = str(max(0, min(lines, MOST_LOG_LINES)))
         try:
             said = self._client.listen(
                 orders.pod_path(pod_id, "/logs"),
-                {"source": "system", "tail": tail},
+                {"tail": tail},
                 seconds=LOG_SECONDS,
                 quiet=LOG_QUIET_SECONDS,
             )
         except (Refused, Unavailable):
-            return ()  # asked for only to explain something else, which is the better error
-        return system_lines(said, lines) if said is not None else ()
+            return PodLog()  # asked for only to explain something else, which is the better error
+        return pod_log(said, lines) if said is not None else PodLog()
 
     def close(self) -> None:
         """Drop the connections."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.runpod import wire
-from rpd.states.world import Offer
+from rpd.states.world import LEVELS, Offer
 
 
 class GpuType(msgspec.Struct, frozen=True):
@@ -31,15 +31,10 @@ class GpuType(msgspec.Struct, frozen=True):
 def gpu_type(body: msgspec.Raw, cloud: str) -> GpuType | None:
     """A GPU type with its offer in this cloud; None when it is not sold there."""
     offer = wire.offer(body, cloud, 1)
-    if offer is None:
+    if offer is None or not offer.is_sold:
         return None
     told: dict[str, Any] = msgspec.json.decode(body)
-    name, memory = told.get("name"), told.get("memory")
-    found = GpuType(
-        id=offer.gpu_id,
-        name=name if isinstance(name, str) and name else offer.gpu_id,
-        memory_gb=round(memory) if isinstance(memory, int | float) and not isinstance(memory, bool) else None,
-    )
+    found = GpuType(id=offer.gpu_id, name=offer.name or offer.gpu_id, memory_gb=offer.memory_gb)
     if cloud != "SECURE":
         return msgspec.structs.replace(found, community=offer)
     return msgspec.structs.replace(found, secure=offer, stock=_levels(told.get("dataCenters")))
@@ -63,7 +58,7 @@ def merged(found: Iterable[GpuType | None]) -> tuple[GpuType, ...]:
 
 def better(one: str | None, other: str | None) -> str:
     """The better of two words on stock: where they disagree, either may be stale. UNKNOWN when there is none."""
-    return max((each for each in (one, other) if each in wire.LEVELS), key=wire.LEVELS.index, default="UNKNOWN")
+    return max((each for each in (one, other) if each in LEVELS), key=LEVELS.index, default="UNKNOWN")
 
 
 def _levels(centers: Any) -> dict[str, str]:
@@ -72,4 +67,4 @@ def _levels(centers: Any) -> dict[str, str]:
         for each in (centers if isinstance(centers, list) else [])
         if isinstance(each, dict)
     ]
-    return {place: level for place, level in pairs if isinstance(place, str) and level in wire.LEVELS}
+    return {place: level for place, level in pairs if isinstance(place, str) and level in LEVELS}

@@ -30,6 +30,8 @@ class _Gpu(msgspec.Struct, rename="camel"):
     count: int
     min_cuda_version: str | UnsetType = UNSET
     allowed_cuda_versions: list[str] | UnsetType = UNSET
+    min_ram_per_gpu: int | UnsetType = UNSET
+    min_vcpu_count_per_gpu: int | UnsetType = UNSET
 
 
 class _Cpu(msgspec.Struct, rename="camel"):
@@ -142,7 +144,14 @@ def _gpu(order: PodOrder) -> _Gpu | UnsetType:
     if order.cpu_id is not None:
         return UNSET
     versions = list(order.allowed_cuda_versions) or UNSET
-    return _Gpu(order.gpu_id, order.gpu_count, order.min_cuda_version or UNSET, versions)
+    return _Gpu(
+        order.gpu_id,
+        order.gpu_count,
+        order.min_cuda_version or UNSET,
+        versions,
+        order.min_memory_gb_per_gpu or UNSET,
+        order.min_vcpus_per_gpu or UNSET,
+    )
 
 
 def _mounts(order: PodOrder) -> _Mounts | UnsetType:
@@ -166,6 +175,10 @@ def _complaints(order: PodOrder) -> list[str]:
         (
             order.min_cuda_version is not None and bool(order.allowed_cuda_versions),
             "a lowest CUDA version and a list of them exclude each other",
+        ),
+        (
+            order.cpu_id is not None and (order.min_memory_gb_per_gpu or order.min_vcpus_per_gpu) is not None,
+            "floors of memory and vCPUs are for GPU pods; a CPU flavor has its own",
         ),
         (len(order.env) > ENV_LIMIT, f"{len(order.env)} environment variables, {ENV_LIMIT} at most"),
         (order.args == "", "empty args would switch off the image's own start command"),

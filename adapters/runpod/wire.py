@@ -13,13 +13,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from rpd.adapters.runpod.answer import Unreadable
-from rpd.states.world import Offer, Pod, SshAddress
+from rpd.states.world import LEVELS, DataCenter, Offer, Pod, SshAddress
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 STOPPED_OR_YOUNG = frozenset({"PROVISIONING", "STARTING", "EXITED", "ERROR", "TERMINATED"})
 """In these states an address or a runtime is a memory of an earlier start."""
-LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
 NO_GPU = "unknown"
 """A placeholder id in the catalog that names nothing."""
 
@@ -95,6 +94,8 @@ class _Center(msgspec.Struct):
 
 class _GpuType(msgspec.Struct, rename="camel"):
     id: str
+    name: Any = None
+    memory: Any = None
     price: dict[str, Any] | None = None
     max_count: dict[str, Any] | None = None
     availability: str | None = None
@@ -131,17 +132,10 @@ class Named(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
-class DataCenter(msgspec.Struct, frozen=True):
-    """A data center. `stock` is NONE, LOW, MEDIUM or HIGH by GPU type or CPU flavor; a hint. `volume_types` are the
-    kinds of network volumes it has; None where that is not told."""
-
-    id: str
-    stock: dict[str, str] = {}
-    volume_types: tuple[str, ...] | None = None
-
-
 class _DataCenter(msgspec.Struct, rename="camel"):
     id: str
+    name: Any = None
+    region: Any = None
     gpu_availability: Any = None
     cpu_availability: Any = None
     network_volume_types: Any = None
@@ -197,22 +191,26 @@ def pod(body: bytes | msgspec.Raw) -> Pod:
 
 
 def offer(body: msgspec.Raw, cloud: str, gpu_count: int) -> Offer | None:
-    """A GPU type as an offer of this cloud; None when it is not sold there (a price of 0)."""
+    """A GPU type as an offer of this cloud, where a price of 0 says that it is not sold; None for what is no type."""
     try:
         told: _GpuType = _decode(body, _GpuType, "a GPU type")
     except Unreadable:
         return None  # stock is advice; a new kind of entry must not hide the others
     field = cloud.lower()
     price = _amount((told.price or {}).get(field))
-    if not told.id or told.id == NO_GPU or price == 0.0 or getattr(told, field, None) is False:
+    if not told.id or told.id == NO_GPU:
         return None
+    name, memory = _text(told.name), _amount(told.memory)
+    memory_gb = round(memory) if memory and not isinstance(told.memory, bool) else None
+    if price == 0.0 or getattr(told, field, None) is False:
+        return Offer(told.id, cloud, None, "NONE", name=name, memory_gb=memory_gb, is_sold=False)
     centers = [center for item in _list(told.data_centers) if (center := _part(item, _Center))]
     ceiling = (told.max_count or {}).get(field)
     is_too_many = isinstance(ceiling, int) and not isinstance(ceiling, bool) and 0 < ceiling < gpu_count
     # The two disagree at times, each in either direction; a create will tell.
     best = "NONE" if is_too_many else _best([told.availability, *(center.availability for center in centers)])
     stocked = tuple(center.id for center in centers if center.availability not in (None, "NONE"))
-    return Offer(told.id, cloud, price, best, stocked)
+    return Offer(told.id, cloud, price, best, stocked, name, memory_gb)
 
 
 def cpu_offer(body: msgspec.Raw) -> Offer | None:
@@ -226,9 +224,8 @@ def cpu_offer(body: msgspec.Raw) -> Offer | None:
         return None
     centers = [center for item in _list(told.data_centers) if (center := _part(item, _Center))]
     stocked = tuple(center.id for center in centers if center.availability not in (None, "NONE"))
-    return Offer(
-        told.id, "SECURE", price, _best([told.availability, *(each.availability for each in centers)]), stocked
-    )
+    best = _best([told.availability, *(each.availability for each in centers)])
+    return Offer(told.id, "SECURE", price, best, stocked, _text(told.name))
 
 
 def volume(body: bytes | msgspec.Raw) -> Volume:
@@ -265,7 +262,7 @@ def data_center(body: msgspec.Raw) -> DataCenter:
     stock = {each.id: each.availability for each in centers if each.availability in LEVELS}
     types = told.network_volume_types
     known = tuple(each for each in types if isinstance(each, str)) if isinstance(types, list) else None
-    return DataCenter(told.id, stock, known)
+    return DataCenter(told.id, stock, known, _text(told.name), _text(told.region))
 
 
 def accepted(body: bytes) -> None:
@@ -312,6 +309,10 @@ def _amount(value: Any) -> float | None:
     except msgspec.ValidationError:
         return None
     return amount if 0.0 <= amount < 1e6 else None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _texts(value: Any) -> dict[str, str]:

@@ -153,8 +153,8 @@ async def _stuck(cloud: CloudModel, pod: Pod, status: str) -> None:
     options = pod.afflictions.get("F16")
     if options is None or options.get("at", PROVISIONING).upper() != status:
         return
-    if options.get("log") == "pull":
-        cloud.note(pod, "error pulling image: toomanyrequests: You have reached your unauthenticated pull rate limit")
+    if (line := faults.STUCK_LINES.get(options.get("log", "silent"))) is not None:
+        cloud.note(pod, line)
     cloud.save()
     await _wait_out(cloud, options)
     del pod.afflictions["F16"]

@@ -29,6 +29,21 @@ _ON = {
 _STAGE = {"at": "running (default) | provisioning | starting | ssh", "delay": "seconds after (0)"}
 _SECONDS = {"seconds": "how long it lasts; for ever when left out"}
 
+STUCK_LINES = {
+    "pull": "error pulling image: toomanyrequests: You have reached your unauthenticated pull rate limit",
+    "denied": "error pulling image: pull access denied for team/app, repository does not exist or may need a login",
+    "manifest": "error pulling image: manifest for team/app:v9 not found: manifest unknown: manifest unknown",
+    "arch": "error pulling image: no matching manifest for linux/amd64 in the manifest list entries",
+    "space": "error pulling image: failed to register layer: write /usr/lib/libtorch.so: no space left on device",
+    "cuda": "error starting container: failed to create task for container: nvidia-container-cli: requirement error: "
+    "unsatisfied condition: cuda>=12.8, please update your driver to a newer version",
+    "command": "error starting container: failed to create task for container: OCI runtime create failed: "
+    'exec: "/start.sh": stat /start.sh: no such file or directory',
+    "layer": "error pulling image: failed to extract: layer does not exist",
+    "task": "error starting container: failed to create task for container: failed to create shim task",
+}
+"""What the provider's log says of a boot that is stuck, as seen on RunPod; the last two are of the host."""
+
 KNOWN: tuple[Fault, ...] = (
     Fault("F1", "create", "create refused for lack of stock though the catalog has some", {"gpu": "only this GPU id"}),
     Fault(
@@ -94,7 +109,7 @@ KNOWN: tuple[Fault, ...] = (
         "F16",
         "boot",
         "the boot is stuck",
-        {"at": "PROVISIONING (default) | STARTING", "log": "silent (default) | pull", **_SECONDS},
+        {"at": "PROVISIONING (default) | STARTING", "log": f"silent (default) | {' | '.join(STUCK_LINES)}", **_SECONDS},
     ),
     Fault("F17", "boot", "RUNNING, but the runtime stays empty", {"how": "null (default) | empty | zero", **_SECONDS}),
     Fault("F18", "boot", "RUNNING, but no SSH address", _SECONDS),

@@ -13,6 +13,10 @@ from rpd.adapters.sandbox.problems import Problem, bad_request, forbidden, not_f
 _PORT = re.compile(r"^\d{1,5}/(http|tcp)$")
 _MAX_ENV = 50
 _MAX_HTTP_PORTS = 10
+USUAL_GB, USUAL_VCPUS = 31, 8
+"""What a host gives with each GPU when no floor is asked for."""
+HOST_GB_PER_VRAM, LEAST_HOST_GB, HOST_VCPUS = 4, 64, 32
+"""The most that any host has for one GPU: GB by its own memory, and vCPUs."""
 
 
 def order(state: State, raw: bytes, now: float) -> Pod:
@@ -147,14 +151,21 @@ def _place(state: State, body: dict[str, Any], pod: Pod) -> None:
     if gpu is None:
         raise bad_request(f"GPU type '{body['gpu']['id']}' does not exist")
     count = body["gpu"].get("count")
-    if count is None or not _has_cuda(body["gpu"]):
+    memory, vcpus = _floor(body["gpu"], "minRamPerGpu"), _floor(body["gpu"], "minVcpuCountPerGpu")
+    most_memory = max(LEAST_HOST_GB, HOST_GB_PER_VRAM * gpu.memory)
+    if count is None or not _has_cuda(body["gpu"]) or memory > most_memory or vcpus > HOST_VCPUS:
         raise out_of_stock()
     chosen = catalog.place(state, gpu, int(count), pod.cloud, wanted)
     if chosen is None:
         raise out_of_stock()
     pod.datacenter = chosen
     pod.gpu_id, pod.gpu_count, pod.gpus_given = gpu.id, int(count), int(count)
+    pod.memory, pod.vcpus = max(memory, USUAL_GB) * int(count), max(vcpus, USUAL_VCPUS) * int(count)
     pod.compute_rate = round(catalog.price(state, gpu, pod.cloud) * int(count), 4)
+
+
+def _floor(gpu: dict[str, Any], name: str) -> int:
+    return int(gpu.get(name, 1))
 
 
 def _place_cpu(wanted_cpu: dict[str, Any], wanted: list[str], pod: Pod) -> None:

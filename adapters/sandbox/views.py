@@ -56,7 +56,7 @@ def pod_view(pod: Pod, now: float) -> dict[str, Any]:
         "startedAt": utc(pod.started_at) if pod.started_at is not None else None,
     }
     if pod.gpu_id is not None:
-        view["gpu"] = {"id": pod.gpu_id, "count": pod.gpus_given}
+        view["gpu"] = {"id": pod.gpu_id, "count": pod.gpus_given, "memory": pod.memory, "vcpuCount": pod.vcpus}
     else:
         view["cpu"] = {"id": pod.cpu_id, "vcpuCount": pod.vcpus, "memory": pod.memory}
     return view

@@ -20,6 +20,15 @@ KEPT = (
     "/v2/templates",
     "/v2/registries",
 )
+ADDED: dict[str, dict[str, Any]] = {
+    "CreateGpuConfig": {
+        "minRamPerGpu": {"type": "integer", "minimum": 1},
+        "minVcpuCountPerGpu": {"type": "integer", "minimum": 1},
+    },
+    "PodGpu": {"memory": {"type": "integer"}, "vcpuCount": {"type": "integer"}},
+}
+"""What the API has had since September 2026 and the document of August does not: floors of a create, and what the pod
+was then given."""
 DROPPED_KEYS = ("description", "example", "examples", "summary", "externalDocs")
 
 
@@ -34,6 +43,7 @@ def reduce(document: dict[str, Any]) -> dict[str, Any]:
             continue
         components[kind][name] = strip(document["components"][kind][name])
         waiting.extend(references(components[kind][name]))
+    add_news(components["schemas"])
     components["securitySchemes"] = strip(document["components"]["securitySchemes"])
     return {
         "openapi": document["openapi"],
@@ -43,6 +53,15 @@ def reduce(document: dict[str, Any]) -> dict[str, Any]:
         "paths": paths,
         "components": {kind: dict(sorted(members.items())) for kind, members in sorted(components.items())},
     }
+
+
+def add_news(schemas: dict[str, Any]) -> None:
+    """Fields that are newer than the document."""
+    schemas["CreateGpuConfig"]["allOf"][1]["properties"].update(ADDED["CreateGpuConfig"])
+    schemas["PodGpu"] = {"type": "object", "properties": ADDED["PodGpu"]}
+    pod = next(part["properties"] for part in schemas["Pod"]["allOf"] if "gpu" in part.get("properties", {}))
+    if len(pod["gpu"]["allOf"]) == 1:
+        pod["gpu"]["allOf"].append({"$ref": "#/components/schemas/PodGpu"})
 
 
 def strip(node: Any, *, in_names: bool = False) -> Any:

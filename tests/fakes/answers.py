@@ -6,7 +6,7 @@ from __future__ import annotations
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable
 from rpd.states.faults import Fault
 
-READS = frozenset({"get", "list", "offers", "cpu_offers", "network_volume_id", "system_log"})
+READS = frozenset({"get", "list", "offers", "cpu_offers", "network_volume_id", "pod_log", "datacenters"})
 RETRY_AFTER_SECONDS = 30.0
 
 _LATER = frozenset({Fault.NO_CAPACITY, Fault.START_REFUSED, Fault.RATE_LIMITED, Fault.CONFLICT, Fault.VERIFY_FAILED})

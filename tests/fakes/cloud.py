@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rpd.engine.errors import RpdError
-from rpd.states.world import Offer, Pod, PodOrder, SshAddress
+from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder, SshAddress
 from tests.fakes.answers import READS, no_answer, refusal
 from tests.fakes.clock import START_WALL, FakeClock
 from tests.fakes.fuse import Fuse
@@ -18,6 +18,9 @@ CALLS_MAX = 40_000
 LATENCY_SECONDS = 0.1
 DROPPED_SECONDS = 25.0
 """How long a call takes of which every packet is lost: some attempts, each with its time."""
+
+PLACES = ("EU-RO-1", "EU-SE-1", "US-TX-3")
+"""Data centers that have stock of everything."""
 
 # Shares of the boot time at which a new pod is pulling, runs, and shows its address; sshd answers at its end.
 PULLING, CONTAINER, ADDRESS = 0.143, 0.571, 0.714
@@ -73,6 +76,8 @@ class FakeCloud:
         self.lag_seconds = 0.0  # how long a young pod is denied
         self.list_lag_seconds = 0.0  # how long only the list leaves it out
         self.prices = {"RTX A5000": 0.27, "RTX 4090": 0.69}
+        self.places: tuple[str, ...] = PLACES
+        self.pod_logs = [PodLog(("pulling image",))]  # per look, the last one repeated
         self.plans: dict[str, list[Callable[[], None] | str]] = {}
         self.broken: dict[str, RpdError] = {}
         self.down_until, self.drops = 0.0, False
@@ -183,13 +188,17 @@ class FakeCloud:
     def cpu_offers(self) -> tuple[Offer, ...]:
         return self.offers(0)
 
+    def datacenters(self) -> tuple[DataCenter, ...]:
+        self._call("datacenters")
+        return tuple(DataCenter(each, dict.fromkeys(self.prices, "HIGH")) for each in self.places)
+
     def network_volume_id(self, name: str) -> str | None:
         self._call()
         return None
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
         self._call()
-        return ("pulling image",)
+        return self.pod_logs[-1] if len(self.pod_logs) == 1 else self.pod_logs.pop(0)
 
     # Inside.
 
@@ -272,6 +281,7 @@ class FakeCloud:
             pod.order.env,
             pod.order.gpu_id,
             pod.order.gpu_count,
+            pod.order.datacenter_ids[0] if pod.order.datacenter_ids else self.places[0],
             has_runtime=is_up,
             ssh=pod.address if is_live and booted >= ADDRESS else None,
             volume_gb=pod.order.volume_gb or 0,

@@ -89,7 +89,7 @@ READS: dict[str, tuple[Callable[[RunPodCloud], Any], Any]] = {
     "datacenters": (lambda cloud: cloud.datacenters(), {"dataCenters": [CENTER]}),
     "registries": (lambda cloud: cloud.registries(), {"registries": [{"id": "r", "name": "n"}]}),
     "template": (lambda cloud: cloud.has_template("t"), {"id": "t"}),
-    "log": (lambda cloud: cloud.system_log("p1", 10), {"line": "pulling image", "source": "system"}),
+    "log": (lambda cloud: cloud.pod_log("p1", 10), {"line": "pulling image", "source": "system"}),
     "bill": (lambda cloud: pod_bill(cloud._client, "p1", since="2026-11-20T10:00:00Z"), BILL),
 }
 EFFECTS: dict[str, tuple[Callable[[RunPodCloud], Any], Any]] = {
@@ -212,7 +212,7 @@ def play(seed: int) -> None:
             said += _everything(error)
             _fits(name, error)
         else:
-            said += list(result) if name == "log" else []
+            said += [*result.system, *result.container] if name == "log" else []
         finally:
             cloud.close()
     assert time.monotonic() - began < SECONDS_MAX, "it took too long"

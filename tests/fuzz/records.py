@@ -31,7 +31,7 @@ from rpd.states.exits import Exit
 from rpd.states.faults import Fault
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.table import JOB
-from rpd.states.world import Offer, Pod, World
+from rpd.states.world import Offer, Pod, PodLog, World
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.lineage import FakeLineage
 from tests.fakes.lines import Rows, life, sealed
@@ -333,11 +333,14 @@ class _Account:
     def cpu_offers(self) -> tuple[Offer, ...]:
         return ()
 
+    def datacenters(self) -> tuple[Any, ...]:
+        return ()
+
     def network_volume_id(self, name: str) -> str | None:
         return None
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
-        return ()
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
+        return PodLog()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_NoPod(), name)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rpd.adapters.runpod.answer import Answer
-from rpd.adapters.runpod.syslog import system_lines
+from rpd.adapters.runpod.podlog import pod_log
 from rpd.adapters.sandbox import logs
 from rpd.adapters.sandbox.model import LogLine, Pod
 
@@ -27,4 +27,4 @@ def test_a_silent_stream_has_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> Non
 
     received = asyncio.run(first(3))
     assert received.count(b": heartbeat\n\n") == 2
-    assert system_lines(Answer(200, {}, received), 10) == ("pulled",)
+    assert pod_log(Answer(200, {}, received), 10).system == ("pulled",)

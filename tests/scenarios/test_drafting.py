@@ -100,11 +100,11 @@ def test_comments_in_a_block_that_has_another_name_now_are_kept(desk: Stage, old
 @pytest.mark.parametrize(
     ("pod", "left"),
     [
-        ("{image: i, spot: true, gpu_order: [G], min_memory_gb: 9}", "{image: i, gpu_order: [G]}"),
-        ("{image: i, gpu_order: [G], spot: true, min_vcpu_count: 4}", "{image: i, gpu_order: [G]}"),
+        ("{image: i, spot: true, gpu_order: [G], min_memory_gb: 9}", "{image: i, gpu_order: [G], min_memory_gb: 9}"),
+        ("{image: i, gpu_order: [G], spot: true}", "{image: i, gpu_order: [G]}"),
         (
             "\n  image: i # one\n  spot: true # cheap\n  gpu_order: [G]\n  min_vcpu_count: 4",
-            "\n  image: i # one\n  gpu_order: [G]",
+            "\n  image: i # one\n  gpu_order: [G]\n  min_vcpu_count: 4",
         ),
         ("{image: i, gpu_order: [G], spot: false}", "{image: i, gpu_order: [G], spot: false}"),
     ],

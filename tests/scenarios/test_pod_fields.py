@@ -96,6 +96,15 @@ def test_a_cuda_floor_narrows_the_hosts(stage: Stage) -> None:
     assert stage.run(config(OUT, pod={"allowed_cuda_versions": ["12.8", "12.6"]}), "--new").returncode == 0
 
 
+def test_floors_of_memory_and_vcpus_are_ordered(stage: Stage) -> None:
+    done = stage.run(config(pod={"min_memory_gb": 64, "min_vcpu_count": 12}, **KEPT))
+    assert done.returncode == 0, done.stderr
+    gpu = only_pod(stage)["gpu"]
+    assert gpu["memory"] >= 64 and gpu["vcpuCount"] >= 12
+    done = stage.run(config(pod={"min_memory_gb": 5000}))
+    assert done.returncode == 6 and "pod.min_memory_gb" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.row(29, 46, 51)
 def test_a_pod_without_gpus_on_a_network_volume_by_name_or_id(stage: Stage) -> None:

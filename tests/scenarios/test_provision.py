@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rpd.journal.records import Outcome
+from rpd.journal.records import Intent, Outcome
 from tests.scenarios.live import eventually
 from tests.scenarios.stage import GATED, Stage, config
 
@@ -40,6 +40,67 @@ def test_candidates_are_taken_in_order_each_refusal_with_its_reason(stage: Stage
     assert tried(stage) == [(gpu, place, "SECURE") for gpu in TWO["gpu_order"] for place in TWO["datacenters"]]
     assert [each["reason"] for each in refused(stage)] == ["no_capacity"] * 3
     assert stage.statuses() == ["TERMINATED"]
+
+
+def test_names_that_people_use_are_ordered_by_their_ids(stage: Stage) -> None:
+    done = stage.run(config(pod={"gpu_order": ["RTX 4090", "NVIDIA L4"], "datacenters": ["RO"]}))
+    assert done.returncode == 0, done.stderr
+    assert "RTX 4090 means NVIDIA GeForce RTX 4090" in done.stderr and "RO means EU-RO-1" in done.stderr
+    assert "at about $0.69/h" in done.stderr, "and not at an assumed price"
+    assert tried(stage) == [("NVIDIA GeForce RTX 4090", "EU-RO-1", "SECURE")]
+
+
+def test_a_name_that_fits_several_types_orders_none(stage: Stage) -> None:
+    stage.job(config(pod={"gpu_order": ["NVIDIA L4", "A100"], "datacenters": ["EUR-RO-1"]}))
+    done = stage.run()
+    assert done.returncode == 2, done.stderr
+    choices = "'A100' may mean NVIDIA A100 80GB PCIe ($1.39/h), NVIDIA A100-SXM4-80GB ($1.49/h)"
+    assert done.stderr.count(choices) == 1, "told once"
+    assert "there is no data center 'EUR-RO-1'; did you mean 'EU-RO-1'?" in done.stderr
+    assert stage.statuses() == [] and tried(stage) == []
+    plan = stage.rpd("run", "job.yaml", "--plan", "--sandbox")
+    assert plan.returncode == 2 and choices in plan.stderr
+    assert stage.rpd("estimate", "job.yaml", "--sandbox").returncode == 2
+
+
+def test_a_container_that_cannot_start_ends_the_run_within_seconds(stage: Stage) -> None:
+    stage.fault("F16", at="STARTING", log="pull")
+    done = stage.run(config(budget={"ssh_ready_timeout_sec": 50}))
+    assert done.returncode == 6, done.stderr
+    assert "image_failed" in done.stderr and "toomanyrequests" in done.stderr and "pod.registry_id" in done.stderr
+    assert stage.statuses() == ["TERMINATED"] and stage.truth()["pods"][0]["billed_seconds"] < 20.0
+
+
+def ordered(stage: Stage) -> list[list[str]]:
+    """The data centers that each create named."""
+    bodies = [record.body for record in stage.records() if isinstance(record.body, Intent)]
+    return [body.args["order"]["datacenter_ids"] for body in bodies if body.op == "create_pod"]
+
+
+def test_the_second_attempt_and_the_next_run_go_elsewhere(stage: Stage) -> None:
+    stage.fault("F16", at="STARTING")
+    job = config(pod={"datacenters": []}, budget={"ssh_ready_timeout_sec": 2})
+    done = stage.run(job)
+    assert done.returncode == 0, done.stderr
+    first, second = stage.truth()["pods"]
+    assert (first["status"], second["status"]) == ("TERMINATED", "TERMINATED")
+    (anywhere, elsewhere) = ordered(stage)
+    assert anywhere == [] and len(elsewhere) > 5 and "EU-RO-1" not in elsewhere
+    assert "in another data center" in done.stderr
+    done = stage.run(job)
+    assert done.returncode == 0, done.stderr
+    assert ordered(stage) == [elsewhere], "the next run knows"
+    (stage.home / "bad-places.json").write_text("{")
+    assert stage.run(job).returncode == 0 and ordered(stage) == [[]]
+
+
+@pytest.mark.slow
+def test_a_host_that_a_command_calls_bad_is_given_back(stage: Stage) -> None:
+    judging = [{"command": "nvidia-smi -L; exit 3", "on_failure": "next_host"}]
+    done = stage.run(config(provision={"health": "cuda"}, preflight=judging))
+    assert done.returncode == 6, done.stderr
+    assert "provision.health: exit code 0" in done.stderr and "preflight command 1 exited with 3" in done.stderr
+    assert stage.statuses() == ["TERMINATED", "TERMINATED"] and stage.starts() == 0
 
 
 @pytest.mark.slow

@@ -90,7 +90,7 @@ def _reads() -> list[Fault]:
         Fault("get describes the pod at length", "call:get", _long("long"), "length"),
         Fault("list shows a great many pods of others", "call:list", _long("many"), "length"),
         Fault("offers names everything many times", "call:offers", _long("many"), "length"),
-        Fault("the provider's log has long lines", "call:system_log", _long("long"), "length"),
+        Fault("the provider's log has long lines", "call:pod_log", _long("long"), "length"),
         Fault("get answers 404", "call:get", _word("missing")),
         Fault("list lags behind", "call:list", lambda sim, strike: sim.lag(strike.amount), "outage"),
         Fault("list leaves env out", "call:list", _word("no_env")),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
-from rpd.states.world import Offer, Pod, PodOrder
+from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder
 from tests.fakes.answers import no_answer, refusal
 from tests.fakes.cloud import CALLS_MAX, DROPPED_SECONDS, LATENCY_SECONDS, FakeCloud, FakePod
 from tests.simulation.verbose import at_length, length_of, lines_of
@@ -143,10 +143,16 @@ class SimCloud(FakeCloud):
         times = 1 + int(length_of(self.sim.director.moment("call:offers"))) // 100
         return tuple(Offer(gpu, "SECURE", price) for gpu, price in self.prices.items()) * times
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
-        self._enter("system_log", effect=None)
-        step = self.sim.director.moment("call:system_log")
-        return lines_of(length_of(step), lines) if length_of(step) else ("pulling image",)
+    def datacenters(self) -> tuple[DataCenter, ...]:
+        self._enter("datacenters")
+        return tuple(DataCenter(each, dict.fromkeys(self.prices, "LOW")) for each in self.places)
+
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
+        self._enter("pod_log", effect=None)
+        step = self.sim.director.moment("call:pod_log")
+        if length_of(step):
+            return PodLog(lines_of(length_of(step), lines))
+        return self.pod_logs[min(len(self.pods), len(self.pod_logs)) - 1]  # per pod, the last one repeated
 
     # Inside.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from rpd.states.world import PodLog
 from tests.simulation.schedule import Schedule, Strike
 
 
@@ -187,6 +188,44 @@ _LIVES = (
         "cloud_unreachable",
         6,
         (Strike("the API is down", "select", amount=900.0),),
+    ),
+    Life(
+        "a name stands for nothing", "refused", "name_unknown", 2, config={"pod": {"image": "i", "gpu_order": ["A40"]}}
+    ),
+    Life(
+        "names that people use",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config={"pod": {"image": "i", "gpu_order": ["a5000"], "datacenters": ["US"]}},
+    ),
+    Life(
+        "the image cannot start",
+        "refused",
+        "image_failed",
+        6,
+        world={"boot_seconds": [1e9], "pod_logs": [PodLog(("error pulling image: manifest unknown",))]},
+    ),
+    Life(
+        "the first host cannot start the container",
+        "succeeded",
+        "job_succeeded",
+        0,
+        world={
+            "boot_seconds": [1e9, 10.0],
+            "pod_logs": [PodLog(("error creating container: layer does not exist",)), PodLog(("pulling image",))],
+        },
+    ),
+    Life(
+        "no host passes the command that judges it",
+        "refused",
+        "hosts_never_booted",
+        6,
+        job={"commands": {"nvidia-smi -q": 1}},
+        config={
+            "preflight": [{"command": "nvidia-smi -q", "on_failure": "next_host"}],
+            "provision": {"health": "cuda"},
+        },
     ),
     Life(
         "hosts never boot",

@@ -16,7 +16,7 @@ from rpd.engine.lifecycle import Handler
 from rpd.engine.runner import Ending
 from rpd.journal.codec import RECORD_BYTES_MAX
 from rpd.journal.records import Intent, Observation, Outcome, Stamp, Transition
-from rpd.states import select, sweep
+from rpd.states import market, sweep
 from rpd.states.bounds import JOB_BYTES, size_of
 from rpd.states.facts import Facts
 from rpd.states.job import Job
@@ -95,7 +95,7 @@ def test_the_manifest_is_made_again_from_the_journal() -> None:
 def test_a_great_many_candidates_without_stock() -> None:
     gpus, places = [f"NVIDIA RTX {n:02} Ada Generation" for n in range(22)], [f"EU-RO-{n:02}" for n in range(20)]
     stage = Stage(pod={"image": "i", "gpu_order": gpus, "datacenters": places})
-    stage.cloud.prices = dict.fromkeys(gpus, 0.5)
+    stage.cloud.prices, stage.cloud.places = dict.fromkeys(gpus, 0.5), tuple(places)
     stage.cloud.broken["create"] = Refused("no machines available" + "." * 400, reason="no_capacity")
     assert ended(stage.process()) == ("refused", "no_capacity", 6)
     assert "and 420 more" in bodies(stage, Transition)[-3].why
@@ -195,7 +195,7 @@ def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by
 def test_every_offer_is_told_once_and_with_its_price() -> None:
     none, dear = Offer("A", "SECURE", None, "LOW", ("x",)), Offer("A", "SECURE", 2.0)
     other, foreign = Offer("A", "COMMUNITY", 1.0), Offer("B", "SECURE", 1.0)
-    told = select._relevant((none, dear, other, foreign) * 900, ["A"])
+    told = market._relevant((none, dear, other, foreign) * 900, {"A"})
     assert told == (dear, other)
 
 
@@ -229,8 +229,18 @@ def bloated(result: Result) -> Result:
 
 
 OPERATIONS = (
-    *(Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_OFFERS, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD),
-    *(Op.READ_SYSTEM_LOG, Op.START_POD, Op.GREET, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS),
+    *(Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_OFFERS, Op.READ_PLACES, Op.FIND_VOLUME),
+    *(
+        Op.CREATE_POD,
+        Op.READ_POD,
+        Op.READ_SYSTEM_LOG,
+        Op.START_POD,
+        Op.GREET,
+        Op.ARM_SWITCH,
+        Op.RUN_STEP,
+        Op.PLACE_SECRETS,
+        Op.REMOVE_SECRETS,
+    ),
     *(Op.PUSH_TREE, Op.LAUNCH_JOB, Op.READ_CLAIM, Op.WATCH_JOB, Op.READ_SAMPLES, Op.STOP_JOB, Op.FETCH_LOG),
     *(Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT, Op.STOP_POD, Op.DELETE_POD, Op.SURVEY, Op.WRITE_MANIFEST, Op.NOTIFY),
 )
@@ -248,6 +258,8 @@ def eventful(op: Op) -> Stage:
         "secrets": [{"name": "token", "destination": "/run/token", "env": ["TOKEN"]}],
         "budget": {"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 300, "idle_minutes": 60},
     }
+    if op is Op.READ_PLACES:
+        config["pod"] = {"image": "i", "gpu_order": ["RTX A5000"], "datacenters": ["EU-RO-1"]}
     if op is Op.FIND_VOLUME:
         config["storage"] = {"mode": "network_volume", "volume_name": "data"}
     if op in (Op.FIND_PAUSED, Op.TAKE_OVER, Op.START_POD, Op.REMOVE_SECRETS):

@@ -16,7 +16,7 @@ from rpd.states.names import Reason, State
 from rpd.states.release import BLINDLY_AGAIN_SECONDS
 from rpd.states.tries import Outage
 from rpd.states.twin import note_twins
-from rpd.states.world import Pull
+from rpd.states.world import PodLog, Pull
 from tests.fakes import remote as fake_remote
 from tests.fakes.facts import claimed, facts_in, stamp
 from tests.fakes.remote import FakeJob
@@ -86,15 +86,15 @@ def test_a_moved_pod_is_no_twin_to_be_deleted() -> None:
 def test_a_log_that_is_empty_for_want_of_a_way_ends_no_outage(seconds: float, pods: int) -> None:
     stage = Stage(FakeJob(seconds=240.0), **DELETE)
     stage.cloud.boot_seconds = [200.0]
-    shipped = stage.cloud.system_log
+    shipped = stage.cloud.pod_log
 
-    def system_log(pod_id: str, lines: int) -> tuple[str, ...]:
+    def pod_log(pod_id: str, lines: int) -> PodLog:
         try:
             return shipped(pod_id, lines)
         except RpdError:
-            return ()  # as the real one does
+            return PodLog()  # as the real one does
 
-    stage.cloud.system_log = system_log  # type: ignore[method-assign]
+    stage.cloud.pod_log = pod_log  # type: ignore[method-assign]
 
     def begin() -> None:
         stage.cloud.lose_api(seconds)

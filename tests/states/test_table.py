@@ -17,6 +17,8 @@ INTERRUPTING = (Trigger.CANCEL, Trigger.OUT_OF_TIME, Trigger.OUT_OF_MONEY, Trigg
 BRANCHES = {
     Reason.HOST_NEVER_BOOTED,
     Reason.WRONG_HARDWARE,
+    Reason.HOST_UNFIT,
+    Reason.SSHD_MISSING,
     Reason.HOST_TOO_DEAR,
     Reason.PAUSED_POD_GONE,
     Reason.POD_STOPPED,

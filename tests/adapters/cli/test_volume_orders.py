@@ -16,9 +16,10 @@ from rpd.adapters.cli import asking, output, volume_account, volume_changes, vol
 from rpd.adapters.cli.volume_create import Wanted, create_volume
 from rpd.adapters.local import volume_claim
 from rpd.adapters.local.patience import Patience
-from rpd.adapters.runpod.wire import DataCenter, Mount, Volume
+from rpd.adapters.runpod.wire import Mount, Volume
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
 from rpd.states.faults import Fault
+from rpd.states.world import DataCenter
 from tests.adapters.cli.desk import Patiently
 from tests.fakes import past
 from tests.fakes.clock import FakeClock

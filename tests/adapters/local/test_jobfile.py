@@ -508,8 +508,8 @@ def test_the_example_loads_and_needs_nothing_else() -> None:
     ("wish", "why"),
     [
         ("spot: true", "pod.spot: true cannot be had: RunPod's API (v2) rents no spot"),
-        ("min_vcpu_count: 8", "pod.min_vcpu_count: 8 cannot be had: RunPod's API (v2) takes no least number of vCPUs"),
-        ("min_memory_gb: 64", "pod.min_memory_gb: 64 cannot be had: RunPod's API (v2) takes no least memory"),
+        ("min_vcpu_count: 0", "pod.min_vcpu_count: 0 is too small; must be more than 0"),
+        ("min_memory_gb: 1.5", "pod.min_memory_gb: expected a whole number, found 1.5"),
         ("datacenter_id: X", "pod.datacenter_id: unknown field; use pod.datacenters, a list; rpd migrate FILE writes"),
     ],
 )
@@ -535,6 +535,14 @@ NETWORK = "storage: {mode: network_volume, volume_name: v}\n"
         ("{image: i, gpu_order: []}", ["2: pod.gpu_order: is missing"]),
         ("{template_id: t, gpu_order: [G], registry_id: r, args: sh -c 'x y'}", []),
         ("{image: i, cpu_order: [cpu3c, cpu5c], vcpu_count: 4}", []),
+        ("{image: i, gpu_order: [L4, {min_vram: 24}]}", ["2: pod.gpu_order[1].min_vram: unknown field (did you mean"]),
+        ("{image: i, gpu_order: [{max_price_usd: 0}]}", ["2: pod.gpu_order[0].max_price_usd: 0 is too small"]),
+        ("{image: i, gpu_order: [{order: dearest}]}", ["2: pod.gpu_order[0].order: 'dearest' is not allowed"]),
+        ("{image: i, gpu_order: [{min_vram_gb: 24, max_price_usd: 0.5, order: cheapest}, L4]}", []),
+        (
+            "{image: i, cpu_order: [cpu3c], vcpu_count: 4, min_memory_gb: 8, min_vcpu_count: 2}",
+            ["2: pod.min_memory_gb: is for GPU pods", "2: pod.min_vcpu_count: is for GPU pods"],
+        ),
         ("{image: i, cpu_order: [cpu3c]}", ["2: pod.vcpu_count: is missing: how many vCPUs?"]),
         ("{image: i, cpu_order: [c], vcpu_count: 6}", ["2: pod.vcpu_count: must be a power of two, such as 4"]),
         (

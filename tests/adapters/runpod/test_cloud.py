@@ -11,7 +11,7 @@ from rpd.adapters.runpod import wire
 from rpd.adapters.runpod.market import better
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
 from rpd.states.faults import Fault
-from rpd.states.world import Cloud, Offer, PodOrder
+from rpd.states.world import Cloud, Offer, PodLog, PodOrder
 
 
 def order(**changes: Any) -> PodOrder:
@@ -73,6 +73,17 @@ def test_create_from_a_template_with_credentials_and_a_cuda_floor(api: Any, benc
     assert api.calls[1].json["gpu"]["allowedCudaVersions"] == ["12.8", "12.6"]
 
 
+def test_create_with_floors_of_memory_and_vcpus(api: Any, bench: Any, make_pod: Any) -> None:
+    api.answer(201, make_pod())
+    bench.cloud(api.url).create(order(min_memory_gb_per_gpu=64, min_vcpus_per_gpu=8))
+    assert api.calls[0].json["gpu"] == {
+        "id": "NVIDIA RTX A5000",
+        "count": 1,
+        "minRamPerGpu": 64,
+        "minVcpuCountPerGpu": 8,
+    }
+
+
 def test_create_without_a_gpu(api: Any, bench: Any, make_pod: Any) -> None:
     pod = make_pod()
     del pod["gpu"]
@@ -89,7 +100,7 @@ def test_cpu_flavors_are_offers_per_vcpu(api: Any, bench: Any) -> None:
     price = {"securePerVcpu": 0.04, "serverlessPerVcpu": 0.03}
     place = {"id": "EU-RO-1", "name": "x", "availability": "LOW"}
     api.answer(200, {"cpus": [{**flavor, "price": price, "availability": "NONE", "dataCenters": [place]}]})
-    assert bench.cloud(api.url).cpu_offers() == (Offer("cpu5c", "SECURE", 0.04, "LOW", ("EU-RO-1",)),)
+    assert bench.cloud(api.url).cpu_offers() == (Offer("cpu5c", "SECURE", 0.04, "LOW", ("EU-RO-1",), "x"),)
 
 
 CPU = {"gpu_id": "", "gpu_count": 0, "cpu_id": "cpu3c", "vcpu_count": 4}
@@ -102,6 +113,7 @@ CPU = {"gpu_id": "", "gpu_count": 0, "cpu_id": "cpu3c", "vcpu_count": 4}
         {**CPU, "volume_gb": 20},
         {**CPU, "cloud": "COMMUNITY"},
         {**CPU, "gpu_id": "NVIDIA L4"},
+        {**CPU, "min_memory_gb_per_gpu": 8},
         {"min_cuda_version": "12.4", "allowed_cuda_versions": ("12.4",)},
         {"name": ""},
         {"name": "x" * 192},
@@ -281,12 +293,15 @@ def test_offers(api: Any, bench: Any) -> None:
         },
     )
     api.answer(200, {"gpus": [gpu(secure=False), gpu(id="b", community=False)]})
+    called = ("RTX 4090", None)
     assert bench.cloud(api.url).offers(2) == (
-        Offer("NVIDIA GeForce RTX  4090", "SECURE", 0.69, "HIGH", ("EU-RO-1",)),
-        Offer("no price", "SECURE", None, "LOW", ()),
-        Offer("too small", "SECURE", 0.69, "NONE", ()),
-        Offer("new word", "SECURE", 0.69, "UNKNOWN", ()),
-        Offer("NVIDIA GeForce RTX  4090", "COMMUNITY", 0.34, "LOW", ()),
+        Offer("NVIDIA GeForce RTX  4090", "SECURE", 0.69, "HIGH", ("EU-RO-1",), *called),
+        Offer("not sold", "SECURE", None, "NONE", (), *called, is_sold=False),
+        Offer("no price", "SECURE", None, "LOW", (), *called),
+        Offer("too small", "SECURE", 0.69, "NONE", (), *called),
+        Offer("new word", "SECURE", 0.69, "UNKNOWN", (), *called),
+        Offer("NVIDIA GeForce RTX  4090", "COMMUNITY", 0.34, "LOW", (), *called),
+        Offer("b", "COMMUNITY", None, "NONE", (), *called, is_sold=False),
     )
     asked = {"include": "AVAILABILITY", "product": "POD", "count": "2"}
     assert [call.query for call in api.calls] == [asked | {"cloud": "SECURE"}, asked | {"cloud": "COMMUNITY"}]
@@ -396,44 +411,47 @@ def test_data_centers_say_which_network_volumes_they_have(api: Any, bench: Any) 
 EVENTS = (
     b'id: 1/1\ndata: {"ts":"t","source":"system","line":"pulling image"}\n\n'
     b": a comment\n\n"
-    b'id: 1/2\r\ndata: {"ts":"t","source":"container","line":"not ours"}\r\n\r\n'
+    b'id: 1/2\r\ndata: {"ts":"t","source":"container","line":"its own"}\r\n\r\n'
     b"data: no json\n\n"
     b'data: {"line":"toomanyrequests: \\u001b[2Jlimit"}\n\n'
     b'data: {"ts":"t","source":"system","line":"cut in the mid'
 )
 
 
-def test_system_log_of_a_stream_that_never_ends(api: Any, bench: Any, raw: Any) -> None:
+BOTH = PodLog(("pulling image", "toomanyrequests: [2Jlimit"), ("its own",))
+
+
+def test_pod_log_of_a_stream_that_never_ends(api: Any, bench: Any, raw: Any) -> None:
     def serve(connection: Any) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + EVENTS)
         server.pause(30)
 
     server = raw(serve)
     started = time.monotonic()
-    assert bench.cloud(server.url).system_log("p1", 50) == ("pulling image", "toomanyrequests: [2Jlimit")
+    assert bench.cloud(server.url).pod_log("p1", 50) == BOTH
     assert time.monotonic() - started < 4.0
-    assert b"GET /v2/pods/p1/logs?source=system&tail=50 " in server.requests[0]
+    assert b"GET /v2/pods/p1/logs?tail=50 " in server.requests[0]
 
 
-def test_system_log_asks_by_the_document(api: Any, bench: Any) -> None:
+def test_pod_log_asks_by_the_document(api: Any, bench: Any) -> None:
     api.answer(200, EVENTS)
     cloud = bench.cloud(api.url)
-    assert cloud.system_log("p1", 1) == ("toomanyrequests: [2Jlimit",)
-    assert cloud.system_log("p1", 0) == ()
-    assert cloud.system_log("p1", 10**6) == ("pulling image", "toomanyrequests: [2Jlimit")
+    assert cloud.pod_log("p1", 1) == PodLog(("toomanyrequests: [2Jlimit",), ("its own",))
+    assert cloud.pod_log("p1", 0) == PodLog()
+    assert cloud.pod_log("p1", 10**6) == BOTH
     assert [call.query["tail"] for call in api.calls] == ["1", "0", "5000"]
     assert api.calls[0].headers["accept"] == "text/event-stream"
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500])
-def test_system_log_that_cannot_be_had(api: Any, bench: Any, status: int) -> None:
+def test_pod_log_that_cannot_be_had(api: Any, bench: Any, status: int) -> None:
     api.refuse(status, "no")
-    assert bench.cloud(api.url).system_log("p1", 5) == ()
+    assert bench.cloud(api.url).pod_log("p1", 5) == PodLog()
 
 
 @pytest.mark.slow
-def test_system_log_whose_head_never_comes(bench: Any, raw: Any) -> None:
+def test_pod_log_whose_head_never_comes(bench: Any, raw: Any) -> None:
     server = raw(lambda _connection: server.pause(30))
     started = time.monotonic()
-    assert bench.cloud(server.url).system_log("p1", 5) == ()
+    assert bench.cloud(server.url).pod_log("p1", 5) == PodLog()
     assert 4.0 < time.monotonic() - started < 8.0

@@ -111,7 +111,7 @@ def test_the_key_is_masked_before_a_text_is_cut(api: Any, bench: Any, canary: st
             bench.client(api.url, attempts=1).get("/v2/pods", keep)
         _assert_no_piece(everything(caught.value) + json.dumps(caught.value.detail), canary)
     api.answer(200, b'data: {"source": "system", "line": %s}\n\n' % spelled.encode())
-    said = bench.cloud(api.url).system_log("p", 5)
+    said = bench.cloud(api.url).pod_log("p", 5).system
     assert said and said[0].startswith("x")
     _assert_no_piece(repr(said), canary)
 

@@ -74,17 +74,33 @@ def check(
     if not faults:  # a search that broke off has not seen everything
         has_paused = any(config["lifecycle"]["on_success"] == "recycle" for config in jobs.values())
         has_retries = any(config["retries"] for config in jobs.values())
-        left = unexplained(table, checked.moves, has_paused=has_paused, has_retries=has_retries)
+        judging = {step["on_failure"] for config in jobs.values() for step in (*config["setup"], *config["preflight"])}
+        left = unexplained(
+            table, checked.moves, has_paused=has_paused, has_retries=has_retries, judging=frozenset(judging)
+        )
         faults.update((sentence, []) for sentence in left)
     return checked
 
 
 def unexplained(
-    table: Table, moves: frozenset[tuple[str, str, str]], *, has_paused: bool = True, has_retries: bool = True
+    table: Table,
+    moves: frozenset[tuple[str, str, str]],
+    *,
+    has_paused: bool = True,
+    has_retries: bool = True,
+    judging: frozenset[str] = frozenset({"end", "next_host"}),
 ) -> Iterator[str]:
     """Rules that were never taken and have no excuse, and those that have one and were. Without a job that takes paused
-    pods up (`has_paused`), or one that may be launched again (`has_retries`), none is."""
+    pods up (`has_paused`), one that may be launched again (`has_retries`), or commands whose failure ends the run or
+    blames the host (`judging`), none is."""
+    of_commands = {T.STEP_FAILED: "end", T.HOST_FAILED: "next_host"}
     for rule in table.rules:
+        if (
+            rule.source in (S.SETUP, S.PREFLIGHT)
+            and rule.trigger in of_commands
+            and of_commands[rule.trigger] not in judging
+        ):
+            continue
         if (rule.trigger is T.POD_TAKEN and not has_paused) or (rule.trigger is T.RELAUNCH and not has_retries):
             continue
         excuse, is_taken = NEVER_TAKEN.get((rule.source, rule.trigger)), _move(rule) in moves

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
 from rpd.states.names import Op
-from rpd.states.world import Offer, Pod, PodOrder
+from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder
 from tests.simulation.model.reality import Died, Reality, Violation
 from tests.simulation.model.truth import (
     FOREIGN_ID,
@@ -83,12 +83,15 @@ class ModelCloud:
     def cpu_offers(self) -> tuple[Offer, ...]:
         return self.offers(0)
 
+    def datacenters(self) -> tuple[DataCenter, ...]:
+        raise AssertionError("no job of the model names a data center")
+
     def network_volume_id(self, name: str) -> str | None:
         raise AssertionError("no job of the model has a network volume")
 
-    def system_log(self, pod_id: str, lines: int) -> tuple[str, ...]:
+    def pod_log(self, pod_id: str, lines: int) -> PodLog:
         self._read(None)
-        return ("pulling image",)
+        return PodLog(("pulling image",))
 
     # Inside.
 

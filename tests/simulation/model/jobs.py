@@ -47,6 +47,10 @@ JOBS: dict[str, dict[str, Any]] = {
     ),
     "preserve": config(lifecycle={"on_success": "preserve", "on_failure": "preserve", "on_interrupt": "stop"}),
     "idle": config(budget={**BUDGET, "idle_minutes": 10}),
+    "judged": config(
+        setup=[{"command": "pip install .", "on_failure": "next_host"}],
+        preflight=[{"command": "nvidia-smi", "on_failure": "next_host"}],
+    ),
     "keep": config(lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"}),
 }
 """By what the config says about the pod at the end."""

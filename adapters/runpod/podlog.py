@@ -1,4 +1,5 @@
-"""The provider's log about a pod: a stream of server-sent events, cut wherever we stopped listening."""
+"""The logs of a pod, the provider's about it and its container's own: a stream of server-sent events, cut
+wherever we stopped listening."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from rpd.adapters.runpod.answer import Answer
+from rpd.states.world import PodLog
 
 LINE_LIMIT = 400
 
@@ -16,11 +18,14 @@ class _Event(msgspec.Struct):
     source: str | None = None
 
 
-def system_lines(said: Answer, count: int) -> tuple[str, ...]:
-    """The last `count` lines of source `system`, oldest first, made safe for a terminal."""
-    told = (event.line for event in _events(said.body) if event.line and event.source != "container")
-    lines = [said.shown(line, LINE_LIMIT) for line in told]
-    return tuple(line for line in lines if line)[-count:] if count > 0 else ()
+def pod_log(said: Answer, count: int) -> PodLog:
+    """The last `count` lines of each source, oldest first, made safe for a terminal."""
+    lines: dict[bool, list[str]] = {True: [], False: []}
+    for event in _events(said.body):
+        if event.line and (line := said.shown(event.line, LINE_LIMIT)):
+            lines[event.source == "container"].append(line)
+    kept = {is_own: tuple(each[-count:]) if count > 0 else () for is_own, each in lines.items()}
+    return PodLog(kept[False], kept[True])
 
 
 def _events(stream: bytes) -> Iterator[_Event]:

@@ -1,0 +1,132 @@
+"""What the provider's log about a pod, and the container's own, say of a container that will never start. Pure.
+
+A sign is of the image when every host would say the same, and of the host when another one may do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+
+
+class Sign(StrEnum):
+    """Why a container will never start. Values stand in journals."""
+
+    PULL_LIMIT = "pull_limit"
+    PULL_DENIED = "pull_denied"
+    NO_IMAGE = "no_image"
+    WRONG_PROCESSOR = "wrong_processor"
+    OLD_DRIVER = "old_driver"
+    DISK_FULL = "disk_full"
+    NO_COMMAND = "no_command"
+    HOST = "host"
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A sign and the line that shows it."""
+
+    sign: str
+    line: str
+
+
+_SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
+    (sign, re.compile("|".join(fragments), re.IGNORECASE))
+    for sign, fragments in (
+        (Sign.PULL_LIMIT, ("toomanyrequests", "pull rate limit")),
+        (
+            Sign.NO_IMAGE,
+            (
+                "manifest unknown",
+                "manifest for .+ not found",
+                "name unknown",
+                "repository .+ not found",
+                "invalid reference format",
+            ),
+        ),
+        (
+            Sign.PULL_DENIED,
+            (
+                "pull access denied",
+                "requested access to the resource is denied",
+                "authentication required",
+                "no basic auth credentials",
+                "incorrect username or password",
+            ),
+        ),
+        (Sign.WRONG_PROCESSOR, ("exec format error", "no matching manifest for", "image platform .+ does not match")),
+        (Sign.OLD_DRIVER, ("unsatisfied condition: *cuda", "please update your driver")),
+        (Sign.DISK_FULL, ("no space left on device", "disk quota exceeded")),
+        (
+            Sign.NO_COMMAND,
+            (
+                r"executable file not found in \$PATH",
+                r'exec: "[^"]*": (?:stat [^:]*: )?no such file or directory',
+                r'exec: "[^"]*": permission denied',
+                "exec /[^ ]+: no such file or directory",
+            ),
+        ),
+        (
+            Sign.HOST,
+            (
+                "layer does not exist",
+                "failed to register layer",
+                "failed to create task for container",
+                "failed to create shim task",
+                "oci runtime create failed",
+                "error creating container",
+                "nvidia-container-cli:",
+                "failed to pull image",
+            ),
+        ),
+    )
+)
+"""In this order: a line that names the image's fault may begin with words that are of the host."""
+
+OF_CONTAINER = frozenset({Sign.WRONG_PROCESSOR, Sign.OLD_DRIVER})
+"""Signs that the container's own log may show. Its programs say anything else for reasons of their own."""
+CONTAINER_TIMES_MIN = 2
+"""A container that cannot start is started again and says the same."""
+_STARTED = re.compile(r"start(?:ing|ed)? container\b", re.IGNORECASE)
+_CUDA = re.compile(r"cuda *>= *([0-9]+\.[0-9]+)", re.IGNORECASE)
+
+
+def find(system: Sequence[str], container: Sequence[str]) -> Seen | None:
+    """The last sign in these lines (oldest first); None when there is none. What the provider's log said before the
+    container was last started is over: a pull that failed was tried again."""
+    begun = max((index for index, line in enumerate(system) if _is_begun(line)), default=-1)
+    for line in reversed(system[begun + 1 :]):
+        sign = _sign(line)
+        if sign is not None:
+            return Seen(sign, line)
+    told = [Seen(sign, line) for line in container if (sign := _sign(line)) in OF_CONTAINER]
+    is_repeated = bool(told) and sum(each.sign == told[-1].sign for each in told) >= CONTAINER_TIMES_MIN
+    return told[-1] if is_repeated else None
+
+
+def is_of_image(seen: Seen, min_cuda_version: str | None) -> bool:
+    """Whether every host would say so. A host whose driver is older than the job asks for is a host that lies."""
+    if seen.sign != Sign.OLD_DRIVER:
+        return seen.sign != Sign.HOST
+    needed = cuda_wanted(seen)
+    return min_cuda_version is None or (needed is not None and _version(needed) > _version(min_cuda_version))
+
+
+def cuda_wanted(seen: Seen) -> str | None:
+    """The CUDA version that the line says the image needs."""
+    found = _CUDA.search(seen.line)
+    return found[1] if found else None
+
+
+def _is_begun(line: str) -> bool:
+    return _STARTED.search(line) is not None and _sign(line) is None and "error" not in line.lower()
+
+
+def _sign(line: str) -> Sign | None:
+    return next((sign for sign, pattern in _SIGNS if pattern.search(line)), None)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))

@@ -1,0 +1,59 @@
+"""Where not to go again: places in which a host failed a short while ago, in this run or, by its first record, in one
+before. The cloud names no machines, so a place is a GPU type in a data center. Pure."""
+
+from __future__ import annotations
+
+from rpd.journal.records import Stamp
+from rpd.states.facts import BadPlace, Candidate, Facts
+from rpd.states.names import Reason
+
+REMEMBERED_SECONDS = 3600.0
+"""How long a place that failed is avoided by other runs."""
+OF_THE_PLACE = frozenset({Reason.HOST_NEVER_BOOTED, Reason.WRONG_HARDWARE, Reason.HOST_UNFIT})
+"""Failures that say something of the machines there."""
+AVOIDED = OF_THE_PLACE | {Reason.SSHD_MISSING}
+"""Failures after which this run goes elsewhere; a missing sshd may be the image's, and tells other runs nothing."""
+OTHERS_MAX = 40
+"""Data centers that one order names."""
+
+
+def failed_place(facts: Facts, reason: Reason | None, at: Stamp) -> BadPlace | None:
+    """The place of the pod in hand, which has just failed; None where that says nothing, or is not known."""
+    pod = facts.pod
+    if pod is None or pod.taken is not None or reason not in AVOIDED:
+        return None
+    place = (pod.seen.datacenter_id if pod.seen is not None else None) or pod.candidate.datacenter_id
+    return BadPlace(pod.candidate.gpu_id, place, pod.candidate.cloud, at.wall) if place is not None else None
+
+
+def bad_places(facts: Facts, now: Stamp) -> tuple[BadPlace, ...]:
+    """Those of this run, and those of runs before that are fresh still."""
+    before = (each for each in facts.options.bad_places if 0.0 <= now.wall - each.at < REMEMBERED_SECONDS)
+    return (*before, *facts.bad_places)
+
+
+def is_bad(facts: Facts, now: Stamp, gpu_id: str, place: str | None, cloud: str) -> bool:
+    """Whether a host of this type failed there."""
+    wanted = (gpu_id, place, cloud)
+    return any((each.gpu_id, each.datacenter_id, each.cloud) == wanted for each in bad_places(facts, now))
+
+
+def may_name_others(facts: Facts) -> bool:
+    """Orders for anywhere may name data centers: none is named by the job, and no network volume names one."""
+    return not facts.job.pod.datacenters and facts.job.storage.mode != "network_volume"
+
+
+def wants_others(facts: Facts, now: Stamp) -> bool:
+    """The data centers have to be known, so that an order for anywhere can leave out where a host failed."""
+    hardware = {each.id for each in facts.hardware}
+    found = bad_places(facts, now)
+    return may_name_others(facts) and any(each.gpu_id in hardware and each.cloud == "SECURE" for each in found)
+
+
+def elsewhere(facts: Facts, now: Stamp, gpu_id: str, cloud: str) -> Candidate | None:
+    """An order for all data centers that have stock of the type but those where one failed; None where none failed, or
+    no other is known. Community pods cannot be placed."""
+    stocked = (facts.stocked or {}).get(gpu_id, ()) if cloud == "SECURE" and may_name_others(facts) else ()
+    others = tuple(place for place in stocked if not is_bad(facts, now, gpu_id, place, cloud))
+    was_bad = any(each.gpu_id == gpu_id and each.cloud == cloud for each in bad_places(facts, now))
+    return Candidate(gpu_id, None, cloud, others[:OTHERS_MAX]) if others and was_bad else None
