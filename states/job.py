@@ -217,6 +217,13 @@ class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Literal["exit", "marker"],
         Meta(description="`marker`: the job is done when its log shows the success marker, though it stays."),
     ] = "exit"
+    wait_for_background: Annotated[
+        Literal["auto", "never", "always"],
+        Meta(
+            description="Processes that the script leaves behind: `auto` waits for those that use a GPU, write below "
+            "an artifact's path, keep a tmux or screen session or were told to outlive it, and are no server."
+        ),
+    ] = "auto"
 
 
 class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
