@@ -254,7 +254,7 @@ class Telemetry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Annotated[int, Meta(ge=5, le=365 * 24 * 3600)], Meta(description="Seconds per sample.")
     ] = 30
     capture_nvidia_smi: Annotated[bool, Meta(description="nvidia-smi's table, before and after the job.")] = True
-    capture_dmesg: Annotated[bool, Meta(description="The end of the kernel's log, before the job.")] = True
+    capture_dmesg: Annotated[bool, Meta(description="The end of the kernel's log, before and after the job.")] = True
     capture_remote_env: Annotated[
         bool, Meta(description="System, Python, its packages and the names of variables, before the job.")
     ] = True

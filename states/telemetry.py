@@ -3,8 +3,6 @@ anything."""
 
 from __future__ import annotations
 
-from math import inf
-
 from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result
 from rpd.journal.records import Stamp
@@ -20,11 +18,8 @@ LOOK_SECONDS_MIN = 30.0
 
 
 def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
-    """The samples as they are fetched after the job; a job that ended before the second one leaves none worth it."""
-    telemetry, claim = facts.job.telemetry, facts.claim
-    is_known = claim is not None and claim.started_at is not None and claim.ended_at is not None
-    seconds = claim.ended_at - claim.started_at if is_known else inf  # type: ignore[union-attr,operator]
-    if not telemetry.enabled or seconds < telemetry.sample_interval_sec:
+    """The samples and snapshots as they are fetched after the job: of a job that crashed at once, too."""
+    if not facts.job.telemetry.enabled:
         return ()
     return (Artifact(LABEL, f"{facts.folder}/telemetry", f"{facts.opened.run_dir}/telemetry", required=False),)
 

@@ -5,23 +5,22 @@
 # slipped through is told as such.
 
 # FILE ARGUMENT...: replaces this shell by one to which the kernel gives the orphans below it; its last argument says
-# whether that worked. Nothing is replaced when there is no tool for it.
+# whether that worked. Nothing is replaced when there is no tool for it. The call is prctl(PR_SET_CHILD_SUBREAPER), 36.
 rpd_exec_reaper() {
-    # PR_SET_CHILD_SUBREAPER is 36. A broken Python must not cost the launch: it is tried before this shell is given up.
-    # What it does to its own environment (LC_CTYPE) is not for the job.
-    if rpd_has python3 && python3 -I -S -c 'import ctypes' 2>/dev/null; then
+    case $(uname -m 2>/dev/null) in x86_64) rpd_number=157 ;; aarch64) rpd_number=167 ;; *) rpd_number= ;; esac
+    # A tool that is broken must not cost the launch: it is tried before this shell is given up.
+    if [ -n "$rpd_number" ] && rpd_has perl && perl -e 1 2>/dev/null; then
+        # shellcheck disable=SC2016
+        exec perl -e '
+my $done = syscall(shift(@ARGV), 36, 1, 0, 0, 0) == 0;
+exec { $ARGV[0] } @ARGV, $done ? "reaps" : "no"; exit 127' "$rpd_number" sh "$@"
+    elif rpd_has python3 && python3 -I -S -c 'import ctypes' 2>/dev/null; then
+        # What Python does to its own environment (LC_CTYPE) is not for the job.
         exec python3 -I -S -c '
 import ctypes, os, sys
 done = ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
 env = dict(pair.split(b"=", 1) for pair in open("/proc/self/environ", "rb").read().split(b"\0") if b"=" in pair)
 os.execvpe(sys.argv[1], [*sys.argv[1:], "reaps" if done else "no"], env)' sh "$@"
-    elif rpd_has perl && perl -e 'use POSIX ()' 2>/dev/null; then
-        # shellcheck disable=SC2016
-        exec perl -e 'use POSIX ();
-my %number = ("x86_64" => 157, "aarch64" => 167);
-my $call = $number{(POSIX::uname())[4]};
-my $done = defined($call) && syscall($call, 36, 1, 0, 0, 0) == 0;
-exec { $ARGV[0] } @ARGV, $done ? "reaps" : "no"; exit 127' sh "$@"
     fi
 }
 
@@ -251,33 +250,58 @@ rpd_add_work() {
     esac
 }
 
-# SECONDS: TERM to all that is left of the launch, KILL to what is left then. Who serves files is spared: results may lie
-# in what it has mounted.
+# Sets rpd_ends to what is left of the launch and is to end. Who serves files is spared: results may lie in what it has
+# mounted. rpd_known_kind holds those that were looked at, rpd_spared the spared ones; both begin as a blank.
+rpd_find_ends() {
+    rpd_find_left
+    rpd_ends=' '
+    for rpd_one in $rpd_left; do
+        case $rpd_known_kind in
+            *" $rpd_one "*) ;;
+            *)
+                rpd_known_kind="$rpd_known_kind$rpd_one "
+                case $(ls -l "/proc/$rpd_one/fd" 2>/dev/null) in *' -> /dev/fuse'*) rpd_spared="$rpd_spared$rpd_one " ;; esac
+                ;;
+        esac
+        case $rpd_spared in *" $rpd_one "*) ;; *) rpd_ends="$rpd_ends$rpd_one " ;; esac
+    done
+}
+
+# SECONDS: TERM to all of them, KILL to those that are there still.
 rpd_end_left() {
-    rpd_until=$(($(rpd_uptime) + $1 + 1)) rpd_told=' ' rpd_spared=' '
+    rpd_until=$(($(rpd_uptime) + $1 + 1)) rpd_told=' ' rpd_known_kind=' ' rpd_spared=' '
     while :; do
-        rpd_find_left
-        rpd_how=TERM rpd_still=
+        rpd_find_ends
+        rpd_how=TERM
         [ "$(rpd_uptime)" -lt "$rpd_until" ] || rpd_how=KILL
-        for rpd_one in $rpd_left; do
-            case $rpd_spared in *" $rpd_one "*) continue ;; esac
-            rpd_still=1
+        for rpd_one in $rpd_ends; do
             # One TERM each: whoever ends on it must not be disturbed.
             case $rpd_how$rpd_told in TERM*" $rpd_one "*) continue ;; esac
-            case $(ls -l "/proc/$rpd_one/fd" 2>/dev/null) in
-                *' -> /dev/fuse'*) rpd_spared="$rpd_spared$rpd_one " ;;
-                *) kill -s "$rpd_how" "$rpd_one" 2>/dev/null || : ;;
-            esac
+            kill -s "$rpd_how" "$rpd_one" 2>/dev/null || :
             rpd_told="$rpd_told$rpd_one "
         done
-        [ -n "$rpd_still" ] && [ "$(rpd_uptime)" -le "$((rpd_until + 5))" ] || return 0
+        [ "$rpd_ends" != ' ' ] && [ "$(rpd_uptime)" -le "$((rpd_until + 5))" ] || return 0
         rpd_nap 0.1
     done
 }
 
+# Somebody ends what is left of the launch. The wrapper stays until it is gone: without it a process that has hidden well is
+# not found any more. Where that somebody does not get to it, it does so itself.
+rpd_stand_by() {
+    rpd_get "$rpd_job/stopped" >/dev/null
+    rpd_until=$(($(rpd_uptime) + ${rpd_value:-0} + 3)) rpd_known_kind=' ' rpd_spared=' '
+    while :; do
+        rpd_find_ends
+        [ "$rpd_ends" != ' ' ] || return 0
+        [ "$(rpd_uptime)" -le "$rpd_until" ] || break
+        rpd_nap 0.1
+    done
+    rpd_end_left 1
+}
+
 # Called when the script has ended with rpd_code: waits while something of it is work, ends the rest, writes down both.
 rpd_see_to_left() {
-    [ -n "$rpd_background" ] || return 0
+    [ -n "$rpd_background" ] || [ -f "$rpd_job/stopped" ] || return 0
     rpd_find_places
     rpd_disowns=
     grep -qw disown "$rpd_script" 2>/dev/null && rpd_disowns=1
@@ -305,7 +329,8 @@ rpd_see_to_left() {
         rpd_nap "$rpd_pause"
     done 2>/dev/null
     if [ -f "$rpd_job/stopped" ]; then
-        # Who stops the job ends what is left of it. A wait that was cut off is no good end.
+        rpd_stand_by
+        # A wait that was cut off is no good end.
         [ -z "$rpd_shown" ] || [ "$rpd_code" -ne 0 ] || rpd_code=143
         return 0
     fi

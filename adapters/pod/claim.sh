@@ -73,7 +73,8 @@ rpd_print_claim() {
     printf 'phase=%s\nlaunch=%s\nexit_code=%s\n' "$rpd_phase" "$rpd_launch" "$rpd_code"
     printf 'started_at=%s\nended_at=%s\n' "$(rpd_get "$rpd_job/started")" "$(rpd_get "$rpd_job/ended")"
     printf 'log_bytes=%s\nnote=%s\n' "$(rpd_size "$rpd_log")" "$rpd_note"
-    for rpd_word in body waits left unknown; do printf '%s=%s\n' "$rpd_word" "$(rpd_get "$rpd_job/$rpd_word")"; done
+    # What is written last is read first.
+    for rpd_word in waits body left unknown; do printf '%s=%s\n' "$rpd_word" "$(rpd_get "$rpd_job/$rpd_word")"; done
     if [ "$rpd_phase" = ended ] && [ -n "$rpd_marker" ]; then
         if LC_ALL=C grep -qF -e "$rpd_marker" "$rpd_log" 2>/dev/null; then echo has_marker=1; else echo has_marker=0; fi
     fi

@@ -33,6 +33,7 @@ rpd_values() {
 
 # One row; the counters of the processor are kept for the next one in rpd_cpu.
 rpd_sample() {
+    [ "$(rpd_size "$rpd_telemetry/metrics.jsonl")" -lt 67108864 ] || return 0
     rpd_row=$(rpd_values | awk -v at="$(date -u +%Y-%m-%dT%H:%M:%SZ)" -v launch="$rpd_launch" -v before="$rpd_cpu" '
         function number(text) { gsub(/^ +| +$/, "", text); return text ~ /^-?[0-9]+(\.[0-9]+)?$/ ? text : "null" }
         $1 == "gpu" {
@@ -66,31 +67,65 @@ rpd_sample() {
     esac
 }
 
-# start|end
+# start|end. Its parts do not wait for each other.
 rpd_snapshot() {
-    case $rpd_captures in *nvidia_smi*) rpd_has nvidia-smi && rpd_within nvidia-smi >"$rpd_telemetry/nvidia_smi_$1.txt" 2>&1 ;; esac
-    [ "$1" = start ] || return 0
-    case $rpd_captures in *dmesg*) dmesg 2>/dev/null | tail -n 200 >"$rpd_telemetry/dmesg_tail.txt" ;; esac
-    case $rpd_captures in *remote_env*) ;; *) return 0 ;; esac
+    case $rpd_captures in *nvidia_smi*) rpd_has nvidia-smi && rpd_within nvidia-smi >"$rpd_telemetry/nvidia_smi_$1.txt" 2>&1 & ;; esac
+    # The end tells of what the job has met: a GPU that fell off the bus, a process that was killed for its memory.
+    case $rpd_captures in *dmesg*) rpd_within dmesg 2>/dev/null | tail -n 200 >"$rpd_telemetry/dmesg_tail.txt" & ;; esac
+    case $1$rpd_captures in start*remote_env*) rpd_describe & ;; esac
+    wait
+}
+
+rpd_describe() {
+    rpd_has python3 && rpd_within python3 -m pip freeze >"$rpd_telemetry/pip_freeze.txt" 2>/dev/null &
     { uname -a; rpd_within python3 --version; } >"$rpd_telemetry/remote_env.txt" 2>&1
     # Names alone: what a variable holds is the job's own.
     env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1=***/p' | sort >>"$rpd_telemetry/remote_env.txt"
-    rpd_has python3 && rpd_within python3 -m pip freeze >"$rpd_telemetry/pip_freeze.txt" 2>/dev/null
+    wait
 }
 
-# PID of the wrapper: until it is gone, or has said that the job has ended.
+# PID of the wrapper: until it says that the job has ended (TERM), or is gone. The first snapshot and the first sample are
+# there before the job counts as started, the last ones before it counts as ended.
 rpd_sample_on() {
     rpd_line_end='
 '
-    rpd_cpu=
-    rpd_telemetry=$rpd_folder/telemetry
+    rpd_cpu='' rpd_over=''
+    trap 'rpd_over=1' TERM
     mkdir -p "$rpd_telemetry" || return
     rpd_snapshot start
-    rpd_begun=$(rpd_uptime)
-    while [ ! -f "$rpd_job/rc" ] && kill -0 "$1" 2>/dev/null; do
-        [ "$(rpd_size "$rpd_telemetry/metrics.jsonl")" -lt 67108864 ] && rpd_sample
-        rpd_begun=$((rpd_begun + rpd_sample_seconds))
-        while [ "$(rpd_uptime)" -lt "$rpd_begun" ] && [ ! -f "$rpd_job/rc" ] && kill -0 "$1" 2>/dev/null; do sleep 1; done
+    rpd_sample
+    rpd_write "$rpd_job/sampled" 1
+    rpd_next=$(($(rpd_uptime) + rpd_sample_seconds))
+    while [ -z "$rpd_over" ] && kill -0 "$1" 2>/dev/null; do
+        if [ "$(rpd_uptime)" -ge "$rpd_next" ]; then
+            rpd_sample
+            rpd_next=$((rpd_next + rpd_sample_seconds))
+        fi
+        sleep 1 &
+        wait $!
     done
+    rpd_sample
     rpd_snapshot end
+}
+
+# The longest that anybody waits for a snapshot: a driver that hangs must hang nobody else.
+rpd_await_sampler() {
+    rpd_until=$(($(rpd_uptime) + 15))
+    while rpd_stat "$rpd_sampler" && [ ! -f "$rpd_job/$1" ] && [ "$(rpd_uptime)" -lt "$rpd_until" ]; do rpd_nap 0.05; done
+}
+
+rpd_begin_samples() {
+    rpd_sampler=
+    [ -n "$rpd_sample_seconds" ] || return 0
+    rpd_telemetry=$rpd_folder/telemetry
+    (exec 9>&-; rpd_sample_on "$$") </dev/null >/dev/null 2>&1 &
+    rpd_sampler=$!
+    rpd_await_sampler sampled
+}
+
+rpd_end_samples() {
+    [ -n "$rpd_sampler" ] || return 0
+    kill -s TERM "$rpd_sampler" 2>/dev/null
+    rpd_await_sampler rc
+    kill -s KILL "$rpd_sampler" 2>/dev/null
 }

@@ -10,7 +10,7 @@ rpd_main() {
         rpd_put "$rpd_job/rc" 143
     fi
     # For the wrapper: a script that has not begun does not begin, and what is left of one is not waited for.
-    [ ! -d "$rpd_job/gate" ] || [ -f "$rpd_job/rc" ] || : >"$rpd_job/stopped"
+    [ ! -d "$rpd_job/gate" ] || [ -f "$rpd_job/rc" ] || rpd_write "$rpd_job/stopped" "$rpd_grace"
     rpd_tries=300
     while [ -d "$rpd_job/gate" ] && [ ! -f "$rpd_job/job" ] && [ ! -f "$rpd_job/rc" ] && [ "$rpd_tries" -gt 0 ]; do
         rpd_tries=$((rpd_tries - 1))
@@ -19,7 +19,7 @@ rpd_main() {
     rpd_look
     if [ "$rpd_phase" = running ] && [ -f "$rpd_job/job" ]; then
         rpd_end_left "$rpd_grace"
-        rpd_tries=100
+        rpd_tries=300
         while [ ! -f "$rpd_job/rc" ] && [ "$rpd_tries" -gt 0 ]; do
             rpd_look
             [ "$rpd_phase" = running ] || break

@@ -40,14 +40,13 @@ rpd_main() {
     rpd_write "$rpd_job/pid" "$$ $rpd_start"
     rpd_write "$rpd_job/reaps" "$4"
     : >"$rpd_log"
-    if [ -n "$rpd_sample_seconds" ]; then
-        (exec 9>&-; rpd_sample_on "$$") </dev/null >/dev/null 2>&1 &
-    fi
+    rpd_begin_samples
     rpd_put "$rpd_job/started" "$(rpd_now)"
     # Who was told to stop before it began does not begin.
     if [ -f "$rpd_job/stopped" ]; then rpd_code=143; else rpd_run_job; fi
     rpd_see_to_left
     rpd_write "$rpd_job/ended" "$(rpd_now)"
+    rpd_end_samples
     # With a full volume memory has to do; it lasts as long as the container.
     rpd_put "$rpd_job/rc" "$rpd_code" || printf '%s\n' "$rpd_code" >"$rpd_lock.rc"
 }

@@ -1,4 +1,4 @@
-"""What a script leaves in the background: training is waited for and its results are here, a server ends with the job."""
+"""What a script leaves in the background: training is waited for and brings its results, a server ends with the job."""
 
 from __future__ import annotations
 

@@ -38,6 +38,13 @@ def test_a_job_is_sampled_and_its_pod_described(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.row(119, 120)
+def test_a_crash_at_once_leaves_what_describes_the_pod(stage: Stage) -> None:
+    assert stage.run(config("exit 3")).returncode == 5
+    there = {path.name for path in (stage.run_folder() / "telemetry").iterdir()}
+    assert there == {"dmesg_tail.txt", "metrics.jsonl", "nvidia_smi_start.txt", "nvidia_smi_end.txt"}
+
+
 @pytest.mark.slow
 @pytest.mark.row(119)
 def test_without_telemetry_nothing_is_recorded(stage: Stage) -> None:

@@ -156,6 +156,21 @@ def test_a_wait_that_is_cut_off_is_no_good_end(pod: LocalShell, remote: PodRemot
     assert remote.stop_job(pod.target, ref(pod), 1.0) == claim
 
 
+@pytest.mark.parametrize("tool", ["perl", "python3"])
+def test_each_tool_makes_the_wrapper_take_the_orphans_in(
+    tool: str, tmp_path: Path, make_pod: Callable[..., LocalShell], remote_of: Callable[[LocalShell], PodRemote]
+) -> None:
+    with tool_folder(tmp_path / "bin", *FULL, "uname", tool) as path:
+        pod = make_pod(sh="dash", path=path)
+        remote = remote_of(pod)
+        remote.launch(pod.target, leaving(pod, f"env >{pod.volume}/env; ( {CLEAN} setsid {work(pod)} & ) & wait"))
+        waiting(remote, pod)
+        assert (pod.folder / "jobs/1/reaps").read_text() == "reaps\n"
+        assert "LC_CTYPE" not in (pod.volume / "env").read_text()
+        tell(pod)
+        assert ended(remote, pod).exit_code == 0
+
+
 def test_stopping_reaches_a_daemon_with_a_clean_environment(pod: LocalShell, remote: PodRemote) -> None:
     remote.launch(pod.target, leaving(pod, f"( {CLEAN} setsid {work(pod)} & ) & {until_told(pod)}"))
     until(lambda: len(pod.processes()) >= 4)
