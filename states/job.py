@@ -136,8 +136,16 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = None
     idle_minutes: Annotated[
         Minutes | None,
-        Meta(description="Minutes for which all GPUs may be idle by the samples; it ends the job."),
+        Meta(description="Minutes for which GPUs, processor, disk, network and log may be idle; it ends the job."),
     ] = None
+    idle_threshold_pct: Annotated[
+        Annotated[float, Meta(ge=0, lt=100)],
+        Meta(description="Percent of the time for which a GPU, and one core, may be busy and counts as idle."),
+    ] = 5.0
+    idle_grace_minutes: Annotated[
+        Annotated[float, Meta(ge=0, le=365 * 24 * 60)],
+        Meta(description="Minutes of the job that do not count as idle as long as it has not used a GPU."),
+    ] = 10.0
     max_gpu_price_usd: Annotated[
         Usd | None,
         Meta(description="USD per GPU and hour (for a CPU pod: the whole pod); an unknown price is too dear."),

@@ -136,7 +136,7 @@ class Reason(StrEnum):
     WRONG_HARDWARE = "wrong_hardware"  # fewer GPUs than ordered
     PAUSED_POD_GONE = "paused_pod_gone"  # the pod that was taken up is not there any more; a fresh one is rented
     HOST_TOO_DEAR = "host_too_dear"  # the cloud bills this pod above the cap, whatever its list says
-    IDLE = "idle"  # all GPUs did nothing for longer than the config allows
+    IDLE = "idle"  # nothing was done for longer than the config allows
     BUDGET = "budget"  # the time or money of the config is used up
     POD_VANISHED = "pod_vanished"
     POD_STOPPED = "pod_stopped"  # its host has no free GPU; the results wait in the stopped pod

@@ -1,4 +1,4 @@
-"""What the sampler in the pod has recorded: fetched after the job, and asked while it runs whether its GPUs do
+"""What the sampler in the pod has recorded: fetched after the job, and asked while it runs whether the pod does
 anything."""
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from rpd.states.world import Target, World
 LABEL = "rpd telemetry"
 """Under which it is fetched; no artifact may have it."""
 LOOK_SECONDS_MIN = 30.0
+WHAT = "GPUs, processor, disk and network did nothing, and the log was silent,"
 
 
 def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
@@ -25,23 +26,30 @@ def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
 
 
 def decide_idle(facts: Facts, now: Stamp) -> Decision | None:
-    """End a job whose GPUs have been idle for as long as the config allows; ask for the samples when that is due."""
+    """End a job that has done nothing for as long as the config allows; ask for the samples when that is due."""
     minutes, telemetry = facts.job.budget.idle_minutes, facts.job.telemetry
-    # After an outage the job may have ended long ago, and then its GPUs are idle for a good reason.
+    # After an outage the job may have ended long ago, and then its pod is idle for a good reason.
     if minutes is None or not telemetry.enabled or not facts.tried(Op.WATCH_JOB).is_answered:
         return None
     samples = facts.tried(Op.READ_SAMPLES)
     looked, idle = samples.at, facts.idle_seconds if samples.is_answered else None
     if idle is not None and idle >= minutes * 60.0:
-        return Fire(Trigger.OUT_OF_TIME, Reason.IDLE, f"all GPUs were idle for {idle / 60.0:.1f} min")
+        return Fire(Trigger.OUT_OF_TIME, Reason.IDLE, f"{WHAT} for {idle / 60.0:.1f} min")
     if elapsed(looked or facts.entered or now, now) < max(LOOK_SECONDS_MIN, telemetry.sample_interval_sec):
         return None
-    args = pack(target=target(facts), launch=facts.launch, interval=telemetry.sample_interval_sec)
+    args = pack(
+        target=target(facts),
+        launch=facts.launch,
+        interval=telemetry.sample_interval_sec,
+        threshold_pct=facts.job.budget.idle_threshold_pct,
+        grace_seconds=facts.job.budget.idle_grace_minutes * 60.0,
+    )
     return Look(Op.READ_SAMPLES, args)
 
 
 def look(pending: Pending, world: World) -> Result:
     """Ask for the samples."""
-    interval = float(pending.args["interval"])
-    idle = world.remote.idle_seconds(unpack(pending, "target", Target), int(pending.args["launch"]), interval)
+    args = pending.args
+    numbers = [float(args[name]) for name in ("interval", "threshold_pct", "grace_seconds")]
+    idle = world.remote.idle_seconds(unpack(pending, "target", Target), int(args["launch"]), *numbers)
     return Result(data={"idle_seconds": idle})

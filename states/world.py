@@ -397,9 +397,12 @@ class Remote(Protocol):
         seen."""
         ...
 
-    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
-        """Read: how long all GPUs have been idle by the samples of this launch, taken every `interval` seconds, up to
-        the newest one; None when that one is old, or the samples do not say so."""
+    def idle_seconds(
+        self, target: Target, launch: int, interval: float, threshold_pct: float, grace_seconds: float
+    ) -> float | None:
+        """Read: how long the pod has done nothing by the samples of this launch, taken every `interval` seconds, up to
+        the newest one; None when that one is old, or the samples do not say so. A GPU, or one core, that is busy for
+        `threshold_pct` percent of the time does nothing; before the first use of a GPU `grace_seconds` do not count."""
         ...
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:

@@ -29,12 +29,24 @@ rpd_values() {
     rpd_memory_values
     df -P -k "$rpd_workdir" 2>/dev/null | sed -n '2s/^/disk /p'
     sed -n 's/^ *\([^: ]*\): */net \1 /p' /proc/net/dev 2>/dev/null
+    rpd_work_values
 }
 
-# One row; the counters of the processor are kept for the next one in rpd_cpu.
+# What the pod itself does. /proc/stat tells of the whole machine, which others share; the processes that are seen here are
+# the pod's. What a process has used stays in the sum when it ends: whoever waits for it inherits it.
+rpd_work_values() {
+    sed 's/^/uptime /' /proc/uptime 2>/dev/null
+    cat /proc/[0-9]*/stat 2>/dev/null | sed -n 's/^\([0-9]*\) (.*) /process \1 /p'
+    cat /proc/[0-9]*/io 2>/dev/null | sed -n 's/^read_bytes: /io /p; s/^write_bytes: /io /p'
+    printf 'log %s\n' "$(rpd_size "$rpd_log")"
+}
+
+# One row; the counters of the processor are kept for the next one in rpd_cpu. What the sampler itself uses is left
+# out; the wrapper inherits what the job has used.
 rpd_sample() {
     [ "$(rpd_size "$rpd_telemetry/metrics.jsonl")" -lt 67108864 ] || return 0
-    rpd_row=$(rpd_values | awk -v at="$(date -u +%Y-%m-%dT%H:%M:%SZ)" -v launch="$rpd_launch" -v before="$rpd_cpu" '
+    rpd_stat "$$"
+    rpd_row=$(rpd_values | awk -v own="$rpd_session" -v wrapper="$$" -v at="$(date -u +%Y-%m-%dT%H:%M:%SZ)" -v launch="$rpd_launch" -v before="$rpd_cpu" '
         function number(text) { gsub(/^ +| +$/, "", text); return text ~ /^-?[0-9]+(\.[0-9]+)?$/ ? text : "null" }
         $1 == "gpu" {
             line = $0; sub(/^gpu /, "", line); count = split(line, v, ",")
@@ -50,17 +62,24 @@ rpd_sample() {
         $1 == "memtotal" { total = int($2 / 1024) }
         $1 == "memavailable" { used = total - int($2 / 1024) }
         $1 == "disk" { disk_total = $3 * 1024; disk_used = $4 * 1024 }
+        $1 == "uptime" { up = $2 }
+        $1 == "process" && ($6 != own || $2 == wrapper) { ticks += $14 + $15 + $16 + $17 }
+        $1 == "io" { moved += $2; has_io = 1 }
+        $1 == "log" { log_bytes = $2 }
         $1 == "net" && $2 != "lo" { received += $3; sent += $11; has_net = 1 }
         END {
-            cpu = "null"
-            if (split(before, b, " ") == 2 && all > b[2]) cpu = sprintf("%.1f", 100 * (busy - b[1]) / (all - b[2]))
+            cpu = cores = "null"
+            if (split(before, b, " ") == 4 && all > b[2]) cpu = sprintf("%.1f", 100 * (busy - b[1]) / (all - b[2]))
+            if (b[4] != "" && up > b[4] && ticks >= b[3]) cores = sprintf("%.3f", (ticks - b[3]) / 100 / (up - b[4]))
             printf "{\"ts_utc\":\"%s\",\"launch\":%s,%s\"gpus\":[%s],\"cpu_user_pct\":%s,", at, launch, first, gpus, cpu
             printf "\"host_mem_used_mb\":%s,\"host_mem_total_mb\":%s,", used == "" ? "null" : used, total == "" ? "null" : total
             printf "\"workspace_disk_used_bytes\":%s,", disk_used == "" ? "null" : sprintf("%.0f", disk_used)
             printf "\"workspace_disk_total_bytes\":%s,", disk_total == "" ? "null" : sprintf("%.0f", disk_total)
+            printf "\"cpu_cores\":%s,\"disk_io_bytes\":%s,", cores, has_io ? sprintf("%.0f", moved) : "null"
+            printf "\"log_bytes\":%s,", log_bytes == "" ? "null" : log_bytes
             printf "\"net_rx_bytes\":%s,", has_net ? sprintf("%.0f", received) : "null"
             printf "\"net_tx_bytes\":%s}\n", has_net ? sprintf("%.0f", sent) : "null"
-            printf "%.0f %.0f\n", busy, all
+            printf "%.0f %.0f %.0f %s\n", busy, all, ticks, up
         }' 2>/dev/null)
     case $rpd_row in
         '{'*"$rpd_line_end"*) rpd_cpu=${rpd_row##*"$rpd_line_end"}; printf '%s\n' "${rpd_row%%"$rpd_line_end"*}" >>"$rpd_telemetry/metrics.jsonl" ;;

@@ -223,7 +223,9 @@ class FakeRemote:
                 return claim
             self._stay(pod, min(WATCH_STEP_SECONDS, end - self.clock.real))
 
-    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+    def idle_seconds(
+        self, target: Target, launch: int, interval: float, threshold_pct: float, grace_seconds: float
+    ) -> float | None:
         run = self._reach(target).volume.get(f"claim-{target.run_id}-{launch}")
         idle = self.clock.real - run.started_at - self.job.idle_from if isinstance(run, _Run) else 0.0
         return idle if idle > 0.0 else None

@@ -152,9 +152,11 @@ class SimRemote(FakeRemote):
         """Whether something ends a watch before the job does."""
         return pod.container != container or pod.status != "RUNNING" or self.control.pending()
 
-    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+    def idle_seconds(
+        self, target: Target, launch: int, interval: float, threshold_pct: float, grace_seconds: float
+    ) -> float | None:
         self.in_call = "samples", None
-        return super().idle_seconds(target, launch, interval)
+        return super().idle_seconds(target, launch, interval, threshold_pct, grace_seconds)
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         pod = self._inside(target, effect=True)
