@@ -37,9 +37,10 @@ rpd_marked() {
 }
 
 # Sets rpd_left to the living processes of the launch, rpd_list to "<pid>:<parent>" of all there are, and rpd_unknown to
-# those of which nobody can say whose they are: orphans younger than the job, where orphans are not given to the wrapper.
+# those of which nobody can say whose they are. An sshd is nobody's, and what it has started neither: it is our way in,
+# also when the job has started it anew.
 rpd_find_left() {
-    rpd_left=' ' rpd_unknown=' ' rpd_list=' ' rpd_known=' '
+    rpd_left=' ' rpd_unknown=' ' rpd_list=' ' rpd_known=' ' rpd_barred=" $$ " rpd_young=' '
     rpd_get "$rpd_job/job" >/dev/null
     rpd_leader=${rpd_value%% *} rpd_since=${rpd_value##* }
     [ -n "$rpd_leader" ] || return 0
@@ -48,45 +49,62 @@ rpd_find_left() {
     if rpd_stat "$rpd_leader" && [ "$rpd_start" != "$rpd_since" ]; then rpd_sid=none; fi
     rpd_get "$rpd_job/pid" >/dev/null
     rpd_boss=${rpd_value%% *} rpd_boss_start=${rpd_value##* } rpd_boss_session=none
-    if rpd_stat "${rpd_boss:-0}" && [ "$rpd_start" = "$rpd_boss_start" ]; then rpd_boss_session=$rpd_session; else rpd_boss=none; fi
-    rpd_get "$rpd_job/reaps" >/dev/null
-    rpd_reaps=$rpd_value
+    if rpd_stat "${rpd_boss:-0}" && [ "$rpd_start" = "$rpd_boss_start" ]; then
+        rpd_boss_session=$rpd_session rpd_barred="$rpd_barred$rpd_boss "
+    else
+        rpd_boss=none
+    fi
     for rpd_one in $(rpd_marked); do rpd_known="$rpd_known$rpd_one "; done
     for rpd_dir in /proc/[0-9]*; do
         rpd_one=${rpd_dir#/proc/}
         rpd_stat "$rpd_one" || continue
+        rpd_name_of "$rpd_one"
+        case $rpd_name in sshd* | dropbear*) rpd_barred="$rpd_barred$rpd_one " ;; esac
         rpd_list="$rpd_list$rpd_one:$rpd_parent "
+        [ "$rpd_start" -le "$rpd_since" ] || rpd_young="$rpd_young$rpd_one:$rpd_parent "
         if [ "$rpd_session" = "$rpd_sid" ] || [ "$rpd_group" = "$rpd_sid" ]; then rpd_known="$rpd_known$rpd_one "
         elif [ "$rpd_parent" = "$rpd_boss" ] && [ "$rpd_session" != "$rpd_boss_session" ]; then rpd_known="$rpd_known$rpd_one "
-        elif [ "$rpd_parent" = "$rpd_init" ] && [ "$rpd_start" -gt "$rpd_since" ]; then rpd_unknown="$rpd_unknown$rpd_one "
         fi
     done
     rpd_before=
-    while [ "$rpd_before" != "$rpd_known" ]; do
-        rpd_before=$rpd_known
+    while [ "$rpd_before" != "$rpd_left" ]; do
+        rpd_before=$rpd_left
         for rpd_pair in $rpd_list; do
-            case $rpd_known in *" ${rpd_pair%:*} "*) continue ;; *" ${rpd_pair#*:} "*) rpd_known="$rpd_known${rpd_pair%:*} " ;; esac
+            rpd_one=${rpd_pair%:*}
+            case $rpd_barred$rpd_left in *" $rpd_one "*) continue ;; esac
+            case $rpd_known in *" $rpd_one "*) rpd_left="$rpd_left$rpd_one "; continue ;; esac
+            case $rpd_left in *" ${rpd_pair#*:} "*) rpd_left="$rpd_left$rpd_one " ;; esac
         done
     done
-    for rpd_pair in $rpd_list; do
-        rpd_one=${rpd_pair%:*}
-        case " $rpd_boss $$ " in *" $rpd_one "*) continue ;; esac
-        case $rpd_known in *" $rpd_one "*) rpd_left="$rpd_left$rpd_one " ;; esac
-    done
-    rpd_sift_unknown
+    rpd_find_unknown
 }
 
-# The first process has to be the pod's own: without a namespace it is the machine's, and has many children.
-rpd_sift_unknown() {
-    if [ "$rpd_reaps" = reaps ]; then rpd_unknown=' '; return 0; fi
-    case $(tr '\000' ' ' 2>/dev/null <"/proc/$rpd_init/environ") in *RUNPOD_POD_ID=*) ;; *) rpd_unknown=' '; return 0 ;; esac
-    rpd_before=$rpd_unknown rpd_unknown=' '
-    for rpd_one in $rpd_before; do
-        # The wrapper, and whatever else of ours has lost its parent, is in a session of our own making.
-        case "$rpd_left$rpd_boss $$ " in *" $rpd_one "*) continue ;; esac
-        case $(tr '\000' ' ' 2>/dev/null <"/proc/$rpd_one/cmdline") in *"$rpd_folder"* | *rpd_switch* | *sshd*) continue ;; esac
+# Younger than the job, and started by something that the job may have asked: a terminal multiplexer that was there before,
+# or, where orphans are not given to the wrapper, whatever is an orphan now. The first process has to be the pod's own:
+# without a namespace it is the machine's, which has many.
+rpd_find_unknown() {
+    case $(tr '\000' ' ' 2>/dev/null <"/proc/$rpd_init/environ") in *RUNPOD_POD_ID=*) ;; *) return 0 ;; esac
+    rpd_get "$rpd_job/reaps" >/dev/null
+    rpd_reaps=$rpd_value
+    for rpd_pair in $rpd_young; do
+        rpd_one=${rpd_pair%:*} rpd_up_to=${rpd_pair#*:}
+        case $rpd_barred$rpd_left in *" $rpd_one "*) continue ;; esac
+        rpd_name_of "$rpd_up_to"
+        if ! rpd_is_multiplexer; then
+            [ "$rpd_up_to" = "$rpd_init" ] && [ "$rpd_reaps" != reaps ] || continue
+            # What is ours lives in the run's folder.
+            case $(tr '\000' ' ' 2>/dev/null <"/proc/$rpd_one/cmdline") in *"$rpd_folder"* | *rpd_switch*) continue ;; esac
+        fi
         rpd_unknown="$rpd_unknown$rpd_one "
     done
+}
+
+rpd_is_multiplexer() {
+    case $rpd_name in
+        tmux:\ client*) return 1 ;;
+        tmux* | screen | SCREEN | zellij* | dtach | abduco) return 0 ;;
+    esac
+    return 1
 }
 
 # PID: sets rpd_name.
@@ -193,10 +211,10 @@ rpd_judge() {
     rpd_find_listening
     for rpd_one in $rpd_left$rpd_unknown; do
         rpd_name_of "$rpd_one"
+        if rpd_is_multiplexer; then rpd_add_work "$rpd_one" 'keeps a terminal session'; continue; fi
         case $rpd_name in
-            tmux:\ client*) continue ;;
-            tmux* | screen | SCREEN | zellij* | dtach | abduco) rpd_add_work "$rpd_one" 'keeps a terminal session'; continue ;;
-            nvidia-smi | nvtop | nvitop | gpustat | dcgm* | wandb* | tensorboard | tail | tee | watch | top | htop) continue ;;
+            tmux:\ client* | tail | tee | watch | top | htop) continue ;;
+            nvidia-* | nvtop | nvitop | nv-hostengine | dcgm* | gpustat | gpu_stats | wandb* | tensorboard) continue ;;
             vmstat | iostat | mpstat | pidstat | sar | dstat | inotifywait | cron | crond | atd | rsyslogd) continue ;;
         esac
         rpd_read_files "$rpd_one"
@@ -305,7 +323,7 @@ rpd_see_to_left() {
     rpd_find_places
     rpd_disowns=
     grep -qw disown "$rpd_script" 2>/dev/null && rpd_disowns=1
-    rpd_began=$(rpd_uptime) rpd_shown='' rpd_pause=0.1
+    rpd_began=$(rpd_uptime) rpd_shown='' rpd_pause=0.1 rpd_left=' '
     while [ ! -f "$rpd_job/stopped" ]; do
         rpd_find_left
         [ "$rpd_left$rpd_unknown" != '  ' ] || return 0
@@ -329,11 +347,14 @@ rpd_see_to_left() {
         rpd_nap "$rpd_pause"
     done 2>/dev/null
     if [ -f "$rpd_job/stopped" ]; then
-        rpd_stand_by
         # A wait that was cut off is no good end.
-        [ -z "$rpd_shown" ] || [ "$rpd_code" -ne 0 ] || rpd_code=143
+        [ "$rpd_left" = ' ' ] || [ "$rpd_code" -ne 0 ] || rpd_code=143
+        rpd_stand_by
         return 0
     fi
+    # What was waited for may have been about to end.
+    [ -z "$rpd_shown" ] || rpd_nap 0.3
+    rpd_find_left
     rpd_count "$rpd_left"
     [ "$rpd_counted" -eq 0 ] || rpd_write "$rpd_job/left" "$rpd_counted $rpd_names"
     rpd_count "$rpd_unknown"
@@ -345,6 +366,7 @@ rpd_see_to_left() {
 rpd_count() {
     rpd_counted=0 rpd_names=
     for rpd_one in $1; do
+        rpd_stat "$rpd_one" || continue
         rpd_counted=$((rpd_counted + 1))
         rpd_name_of "$rpd_one"
         [ "$rpd_counted" -gt 5 ] || rpd_names="${rpd_names:+$rpd_names, }$rpd_name ($rpd_one)"

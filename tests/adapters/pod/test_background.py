@@ -187,6 +187,19 @@ def test_a_terminal_session_is_waited_for(pod: LocalShell, remote: PodRemote) ->
     assert ended(remote, pod).exit_code == 0
 
 
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+def test_a_session_of_a_server_that_was_there_before_is_waited_for(pod: LocalShell, remote: PodRemote) -> None:
+    """It is a child of that server, and has its environment."""
+    pod.start_container()
+    tmux = f"tmux -S {pod.volume}/socket"
+    assert pod.run(f"{tmux} new -d 'sleep 600'", timeout_seconds=10.0).exit_code == 0
+    remote.launch(pod.target, leaving(pod, f'{tmux} new -d "{until_told(pod)}"'))
+    assert "was told to outlive" in waiting(remote, pod).waits_for
+    tell(pod)
+    assert ended(remote, pod).exit_code == 0
+    pod.run(f"{tmux} kill-server", timeout_seconds=10.0)
+
+
 @pytest.mark.parametrize("sh", ["dash", "bash"])
 def test_without_a_tool_that_takes_orphans_the_environment_tells(
     sh: str, tmp_path: Path, make_pod: Callable[..., LocalShell], remote_of: Callable[[LocalShell], PodRemote]
@@ -198,6 +211,20 @@ def test_without_a_tool_that_takes_orphans_the_environment_tells(
         assert "was told to outlive" in waiting(remote, pod).waits_for
         tell(pod)
         assert ended(remote, pod).exit_code == 0
+
+
+def test_an_sshd_that_the_job_has_started_is_our_way_in(pod: LocalShell, remote: PodRemote, tmp_path: Path) -> None:
+    """Nothing below it is the job's: our own scripts are."""
+    sshd = tmp_path / "sshd"
+    sshd.symlink_to(shutil.which("bash") or "bash")
+    held = f"until [ -e {pod.volume}/told ]; do sleep 0.05; done"
+    remote.launch(
+        pod.target, leaving(pod, f"nohup {sshd} -c '{held} & wait' >/dev/null 2>&1 &\nsleep 0.3", background="never")
+    )
+    after = ended(remote, pod)
+    assert (after.exit_code, after.left) == (0, "")
+    assert len(pod.processes()) >= 2
+    tell(pod)
 
 
 INIT = """
