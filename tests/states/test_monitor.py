@@ -190,7 +190,9 @@ def idle(**telemetry: Any) -> Facts:
 
 def test_what_is_idle_is_the_configs_to_say() -> None:
     said = {"idle_minutes": 10, "idle_threshold_pct": 20, "idle_grace_minutes": 0.5}
-    decision = telemetry.decide_idle(running(budget={"cost_cap_usd": 1000.0, **said}), stamp(9999.0))
+    facts = running(budget={"cost_cap_usd": 1000.0, **said})
+    seen(facts, Op.WATCH_JOB, at=100.0, claim=facts.claim)
+    decision = telemetry.decide_idle(facts, stamp(9999.0))
     assert isinstance(decision, Look)
     assert (decision.args["threshold_pct"], decision.args["grace_seconds"]) == (20.0, 30.0)
 
