@@ -24,15 +24,15 @@ os.execvpe(sys.argv[1], [*sys.argv[1:], "reaps" if done else "no"], env)' sh "$@
     fi
 }
 
-# Prints the numbers of the processes whose environment says that they are of this launch.
+# WORD: prints the numbers of the processes whose environment holds it. A grep that ends at a zero byte (busybox) sees the
+# first variable alone.
 rpd_marked() {
-    rpd_word=RPD_JOB=$rpd_run:$rpd_launch:
-    if rpd_has grep; then
-        grep -lF "$rpd_word" /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'
+    if printf 'a\000b' | grep -qF b 2>/dev/null; then
+        grep -lF "$1" /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'
         return 0
     fi
     for rpd_dir in /proc/[0-9]*; do
-        case $(tr '\000' ' ' 2>/dev/null <"$rpd_dir/environ") in *"$rpd_word"*) printf '%s\n' "${rpd_dir#/proc/}" ;; esac
+        case $(tr '\000' ' ' 2>/dev/null <"$rpd_dir/environ") in *"$1"*) printf '%s\n' "${rpd_dir#/proc/}" ;; esac
     done
 }
 
@@ -54,7 +54,9 @@ rpd_find_left() {
     else
         rpd_boss=none
     fi
-    for rpd_one in $(rpd_marked); do rpd_known="$rpd_known$rpd_one "; done
+    for rpd_one in $(rpd_marked "RPD_JOB=$rpd_run:$rpd_launch:"); do rpd_known="$rpd_known$rpd_one "; done
+    # Helpers of the sampler may be orphans in a session of their own: busybox's timeout is.
+    for rpd_one in $(rpd_marked "RPD_SAMPLER=$rpd_run"); do rpd_barred="$rpd_barred$rpd_one "; done
     for rpd_dir in /proc/[0-9]*; do
         rpd_one=${rpd_dir#/proc/}
         rpd_stat "$rpd_one" || continue
@@ -148,7 +150,7 @@ rpd_read_files() {
             */dev/nvidia[0-9]* | */dev/nvidia-uvm* | */dev/kfd | */dev/dri/renderD* | */dev/dxg) rpd_use='uses a GPU' ;;
             */dev/fuse) rpd_serves=files ;;
             'socket:['*)
-                rpd_inode=${rpd_file#*[}
+                rpd_inode=${rpd_file#socket:?}
                 rpd_inode=${rpd_inode%]}
                 case $rpd_ports in *" $rpd_inode "*) rpd_serves=${rpd_serves:-port} ;; esac
                 case $rpd_doors in *" $rpd_inode "*) rpd_serves=${rpd_serves:-door} ;; esac

@@ -99,7 +99,7 @@ rpd_describe() {
     rpd_has python3 && rpd_within python3 -m pip freeze >"$rpd_telemetry/pip_freeze.txt" 2>/dev/null &
     { uname -a; rpd_within python3 --version; } >"$rpd_telemetry/remote_env.txt" 2>&1
     # Names alone: what a variable holds is the job's own.
-    env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1=***/p' | sort >>"$rpd_telemetry/remote_env.txt"
+    env | sed -n '/^RPD_SAMPLER=/d; s/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1=***/p' | sort >>"$rpd_telemetry/remote_env.txt"
     wait
 }
 
@@ -108,7 +108,7 @@ rpd_describe() {
 rpd_sample_on() {
     rpd_line_end='
 '
-    rpd_cpu='' rpd_over=''
+    rpd_cpu='' rpd_over='' rpd_sleeper=none
     trap 'rpd_over=1' TERM
     mkdir -p "$rpd_telemetry" || return
     rpd_snapshot start
@@ -121,8 +121,10 @@ rpd_sample_on() {
             rpd_next=$((rpd_next + rpd_sample_seconds))
         fi
         sleep 1 &
-        wait $!
+        rpd_sleeper=$!
+        wait "$rpd_sleeper"
     done
+    kill "$rpd_sleeper" 2>/dev/null
     rpd_sample
     rpd_snapshot end
 }
@@ -137,7 +139,8 @@ rpd_begin_samples() {
     rpd_sampler=
     [ -n "$rpd_sample_seconds" ] || return 0
     rpd_telemetry=$rpd_folder/telemetry
-    (exec 9>&-; rpd_sample_on "$$") </dev/null >/dev/null 2>&1 &
+    # Nobody takes what it starts for the job's.
+    (exec 9>&-; export RPD_SAMPLER="$rpd_run"; rpd_sample_on "$$") </dev/null >/dev/null 2>&1 &
     rpd_sampler=$!
     rpd_await_sampler sampled
 }
