@@ -213,7 +213,10 @@ rpd_judge() {
     rpd_find_listening
     for rpd_one in $rpd_left$rpd_unknown; do
         rpd_name_of "$rpd_one"
-        if rpd_is_multiplexer; then rpd_add_work "$rpd_one" 'keeps a terminal session'; continue; fi
+        if rpd_is_multiplexer; then
+            if rpd_is_used "$rpd_one"; then rpd_add_work "$rpd_one" 'keeps a terminal session'; fi
+            continue
+        fi
         case $rpd_name in
             tmux:\ client* | tail | tee | watch | top | htop) continue ;;
             nvidia-* | nvtop | nvitop | nv-hostengine | dcgm* | gpustat | gpu_stats | wandb* | tensorboard) continue ;;
@@ -227,10 +230,32 @@ rpd_judge() {
     done
     for rpd_one in $rpd_maybe; do
         case $rpd_above in *" $rpd_one "*) continue ;; esac
-        if rpd_is_told_to_stay "$rpd_one" && ! rpd_is_of_a_server "$rpd_one"; then
+        if rpd_is_told_to_stay "$rpd_one" && ! rpd_is_of_a_server "$rpd_one" && ! rpd_awaits_typing "$rpd_one"; then
             rpd_add_work "$rpd_one" 'was told to outlive the script'
         fi
     done
+}
+
+# PID of a multiplexer: whether anything runs in it but shells that wait for somebody to type. Such a shell stays when what
+# was typed into it is done.
+rpd_is_used() {
+    for rpd_below in $rpd_left; do
+        rpd_parent_of "$rpd_below"
+        while [ "$rpd_up_to" != none ] && [ "$rpd_up_to" != "$1" ]; do rpd_parent_of "$rpd_up_to"; done
+        [ "$rpd_up_to" = "$1" ] || continue
+        rpd_awaits_typing "$rpd_below" || return 0
+    done
+    return 1
+}
+
+# PID: whether it is a shell with nothing to run but what somebody types.
+rpd_awaits_typing() {
+    rpd_name_of "$1"
+    case $rpd_name in bash | sh | dash | zsh | fish | ksh | mksh | ash | tcsh | csh) ;; *) return 1 ;; esac
+    case $(tr '\000' ' ' 2>/dev/null <"/proc/$1/cmdline") in
+        *' -l ' | *' -i ' | *' --login ') return 0 ;;
+        *' '?*) return 1 ;;
+    esac
 }
 
 # Whoever has started a server only waits for it.
@@ -325,7 +350,7 @@ rpd_see_to_left() {
     rpd_find_places
     rpd_disowns=
     grep -qw disown "$rpd_script" 2>/dev/null && rpd_disowns=1
-    rpd_began=$(rpd_uptime) rpd_shown='' rpd_pause=0.1 rpd_left=' '
+    rpd_began=$(rpd_uptime) rpd_shown='' rpd_pause=0.1 rpd_left=' ' rpd_calm=0
     while [ ! -f "$rpd_job/stopped" ]; do
         rpd_find_left
         [ "$rpd_left$rpd_unknown" != '  ' ] || return 0
@@ -338,7 +363,14 @@ rpd_see_to_left() {
         esac
         # Many a process needs a moment to end.
         if [ "$rpd_passed" -ge "$rpd_settle" ]; then
-            [ "$rpd_work" != ' ' ] || break
+            if [ "$rpd_work" = ' ' ]; then
+                # Between two commands of a script there is nothing for a moment.
+                rpd_calm=$((rpd_calm + 1))
+                [ -n "$rpd_shown" ] && [ "$rpd_calm" -lt 4 ] || break
+                rpd_nap 0.2
+                continue
+            fi
+            rpd_calm=0
             if [ "$rpd_work" != "$rpd_shown" ]; then
                 rpd_shown=$rpd_work
                 [ "$rpd_more" -eq 0 ] || rpd_waits="$rpd_waits, and $rpd_more more"
@@ -354,8 +386,6 @@ rpd_see_to_left() {
         rpd_stand_by
         return 0
     fi
-    # What was waited for may have been about to end.
-    [ -z "$rpd_shown" ] || rpd_nap 0.3
     rpd_find_left
     rpd_count "$rpd_left"
     [ "$rpd_counted" -eq 0 ] || rpd_write "$rpd_job/left" "$rpd_counted $rpd_names"

@@ -188,6 +188,21 @@ def test_a_terminal_session_is_waited_for(pod: LocalShell, remote: PodRemote) ->
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+def test_a_session_in_which_nothing_runs_any_more_is_ended(pod: LocalShell, remote: PodRemote) -> None:
+    """What was typed into its shell is done; the shell would wait for ever."""
+    tmux = f"tmux -f /dev/null -S {pod.volume}/socket"
+    (pod.volume / "work").write_text(f"touch {pod.volume}/begun\n{until_told(pod)}\n")
+    typed = f"sh {pod.volume}/work"
+    until_begun = f"until [ -e {pod.volume}/begun ]; do sleep 0.05; done"
+    script = f"{tmux} new -d 'exec bash --norc -i'\n{tmux} send-keys '{typed}' Enter\n{until_begun}"
+    remote.launch(pod.target, leaving(pod, script))
+    assert "keeps a terminal session" in waiting(remote, pod).waits_for
+    tell(pod)
+    after = ended(remote, pod)
+    assert (after.exit_code, after.left[:2]) == (0, "2 "), after
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
 def test_a_session_of_a_server_that_was_there_before_is_waited_for(pod: LocalShell, remote: PodRemote) -> None:
     """It is a child of that server, and has its environment."""
     pod.start_container()
