@@ -63,7 +63,9 @@ def launch_script(target: Target, order: LaunchOrder, *, stale_seconds: int = ST
         "rpd_keeps_left": "1" if order.keeps_left else "",
         "rpd_results": "\n".join(order.results),
     }
-    wrapper = _put_together(target, {**values, **sampling, **background}, "common", "sampler", "background", "wrapper")
+    wrapper = _put_together(
+        target, {**values, **sampling, **background}, "common", "sampler", "left", "background", "wrapper"
+    )
     texts = _exports(order.env) + _text_function("rpd_script_text", body) + _text_function("rpd_wrapper_text", wrapper)
     return _put_together(target, values, "common", "environment", "claim", texts=texts, last="launch")
 
@@ -82,7 +84,7 @@ def samples_script(target: Target) -> str:
 def stop_script(target: Target, job: JobRef, grace_seconds: float) -> str:
     """Ends the job."""
     values = {**_job_values(target, job), "rpd_grace": str(math.ceil(grace_seconds))}
-    return _put_together(target, values, "common", "claim", "background", "stop")
+    return _put_together(target, values, "common", "claim", "left", "stop")
 
 
 def lease_script(target: Target) -> str:
