@@ -223,7 +223,7 @@ class Facts(msgspec.Struct):
     claim: Claim | None = None
     claim_is_fresh: bool = False  # read since the pod was last (re)started and since this process came
     job_stopped: bool = False
-    idle_seconds: float | None = None  # for how long all GPUs had done nothing, by the samples last looked at
+    idle_seconds: float | None = None  # for how long the pod had done nothing, by the samples last looked at
     heard: tuple[str, ...] = ()  # markers that showed in the log while it streamed
 
     log_fetched: bool = False

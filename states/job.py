@@ -166,8 +166,16 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = None
     idle_minutes: Annotated[
         Minutes | None,
-        Meta(description="Minutes for which all GPUs may be idle by the samples; it ends the job."),
+        Meta(description="Minutes for which GPUs, processor, disk, network and log may be idle; it ends the job."),
     ] = None
+    idle_threshold_pct: Annotated[
+        Annotated[float, Meta(ge=0, lt=100)],
+        Meta(description="Percent of the time for which a GPU, and one core, may be busy and counts as idle."),
+    ] = 5.0
+    idle_grace_minutes: Annotated[
+        Annotated[float, Meta(ge=0, le=365 * 24 * 60)],
+        Meta(description="Minutes of the job that do not count as idle as long as it has not used a GPU."),
+    ] = 10.0
     max_gpu_price_usd: Annotated[
         Usd | None,
         Meta(description="USD per GPU and hour (for a CPU pod: the whole pod); an unknown price is too dear."),
@@ -251,6 +259,13 @@ class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Literal["exit", "marker"],
         Meta(description="`marker`: the job is done when its log shows the success marker, though it stays."),
     ] = "exit"
+    wait_for_background: Annotated[
+        Literal["auto", "never", "always"],
+        Meta(
+            description="Processes that the script leaves behind: `auto` waits for those that use a GPU, write below "
+            "an artifact's path, keep a tmux or screen session or were told to outlive it, and are no server."
+        ),
+    ] = "auto"
 
 
 class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -281,7 +296,7 @@ class Telemetry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Annotated[int, Meta(ge=5, le=365 * 24 * 3600)], Meta(description="Seconds per sample.")
     ] = 30
     capture_nvidia_smi: Annotated[bool, Meta(description="nvidia-smi's table, before and after the job.")] = True
-    capture_dmesg: Annotated[bool, Meta(description="The end of the kernel's log, before the job.")] = True
+    capture_dmesg: Annotated[bool, Meta(description="The end of the kernel's log, before and after the job.")] = True
     capture_remote_env: Annotated[
         bool, Meta(description="System, Python, its packages and the names of variables, before the job.")
     ] = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rpd.engine.deadline import elapsed, remaining
 from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
 from rpd.engine.errors import RpdError
@@ -15,6 +17,7 @@ from rpd.states.python_pin import exports
 from rpd.states.verdict import decide_lost, job_reason
 from rpd.states.world import JobRef, LaunchOrder, Target, World
 
+_WILDCARD = re.compile(r"[*?\[]")
 CLAIM_RETRY_SECONDS = 10.0
 CLAIMED_SECONDS = 180.0
 """How long a claimed launch may stay without a started script before the run gives up."""
@@ -71,8 +74,19 @@ def _launch(facts: Facts) -> Do:
         failure_markers=run.failure_markers or (),
         sample_seconds=facts.job.telemetry.sample_interval_sec if facts.job.telemetry.enabled else 0,
         captures=_captures(facts.job.telemetry),
+        background=run.wait_for_background,
+        keeps_left=facts.job.lifecycle.kept_hours > 0.0,
+        results=_results(facts),
     )
     return Do(Op.LAUNCH_JOB, pack(target=target(facts), order=order), facts.launch)
+
+
+def _results(facts: Facts) -> tuple[str, ...]:
+    """Where a process that is left behind writes what is wanted. Of a pattern, the folder before its first wildcard."""
+    paths = (*(each.remote_path for each in facts.job.artifacts), *facts.job.checkpoints.paths)
+    found = ((path, _WILDCARD.search(path)) for path in paths)
+    fixed = (path if at is None else path[: at.start()].rpartition("/")[0] for path, at in found)
+    return tuple(dict.fromkeys(path for path in fixed if path))
 
 
 def _captures(telemetry: Telemetry) -> tuple[str, ...]:

@@ -91,6 +91,8 @@ WORDS: dict[str, str] = {
 
 def awaits(pending: Pending) -> str:
     """What an operation is, for the status line."""
+    if pending.args.get("is_background"):
+        return "the script has ended; waiting for what it left in the background"
     words = WORDS.get(pending.op, pending.op)
     for name in ("step", "tree", "pull"):
         if name in pending.args:

@@ -52,6 +52,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         # No room for the log here must not keep a pod whose job has ended.
         return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
     args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log, seconds=seconds)
+    if claim is not None and claim.waits_for:
+        args["is_background"] = True
     return decide_link(facts, now, Look(Op.WATCH_JOB, args))
 
 

@@ -143,7 +143,7 @@ class Reason(StrEnum):
     HOST_UNFIT = "host_unfit"  # this attempt: a command that judges the host has failed there
     SSHD_MISSING = "sshd_missing"  # this attempt: the container came up, and nothing answers on port 22
     HOST_TOO_DEAR = "host_too_dear"  # the cloud bills this pod above the cap, whatever its list says
-    IDLE = "idle"  # all GPUs did nothing for longer than the config allows
+    IDLE = "idle"  # nothing was done for longer than the config allows
     BUDGET = "budget"  # the time or money of the config is used up
     POD_VANISHED = "pod_vanished"
     POD_STOPPED = "pod_stopped"  # its host has no free GPU; the results wait in the stopped pod

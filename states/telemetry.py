@@ -1,9 +1,7 @@
-"""What the sampler in the pod has recorded: fetched after the job, and asked while it runs whether its GPUs do
+"""What the sampler in the pod has recorded: fetched after the job, and asked while it runs whether the pod does
 anything."""
 
 from __future__ import annotations
-
-from math import inf
 
 from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Fire, Look, Pending, Result
@@ -17,36 +15,41 @@ from rpd.states.world import Target, World
 LABEL = "rpd telemetry"
 """Under which it is fetched; no artifact may have it."""
 LOOK_SECONDS_MIN = 30.0
+WHAT = "GPUs, processor, disk and network did nothing, and the log was silent,"
 
 
 def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
-    """The samples as they are fetched after the job; a job that ended before the second one leaves none worth it."""
-    telemetry, claim = facts.job.telemetry, facts.claim
-    is_known = claim is not None and claim.started_at is not None and claim.ended_at is not None
-    seconds = claim.ended_at - claim.started_at if is_known else inf  # type: ignore[union-attr,operator]
-    if not telemetry.enabled or seconds < telemetry.sample_interval_sec:
+    """The samples and snapshots as they are fetched after the job: of a job that crashed at once, too."""
+    if not facts.job.telemetry.enabled:
         return ()
     return (Artifact(LABEL, f"{facts.folder}/telemetry", f"{facts.opened.run_dir}/telemetry", required=False),)
 
 
 def decide_idle(facts: Facts, now: Stamp) -> Decision | None:
-    """End a job whose GPUs have been idle for as long as the config allows; ask for the samples when that is due."""
+    """End a job that has done nothing for as long as the config allows; ask for the samples when that is due."""
     minutes, telemetry = facts.job.budget.idle_minutes, facts.job.telemetry
-    # After an outage the job may have ended long ago, and then its GPUs are idle for a good reason.
+    # After an outage the job may have ended long ago, and then its pod is idle for a good reason.
     if minutes is None or not telemetry.enabled or not facts.tried(Op.WATCH_JOB).is_answered:
         return None
     samples = facts.tried(Op.READ_SAMPLES)
     looked, idle = samples.at, facts.idle_seconds if samples.is_answered else None
     if idle is not None and idle >= minutes * 60.0:
-        return Fire(Trigger.OUT_OF_TIME, Reason.IDLE, f"all GPUs were idle for {idle / 60.0:.1f} min")
+        return Fire(Trigger.OUT_OF_TIME, Reason.IDLE, f"{WHAT} for {idle / 60.0:.1f} min")
     if elapsed(looked or facts.entered or now, now) < max(LOOK_SECONDS_MIN, telemetry.sample_interval_sec):
         return None
-    args = pack(target=target(facts), launch=facts.launch, interval=telemetry.sample_interval_sec)
+    args = pack(
+        target=target(facts),
+        launch=facts.launch,
+        interval=telemetry.sample_interval_sec,
+        threshold_pct=facts.job.budget.idle_threshold_pct,
+        grace_seconds=facts.job.budget.idle_grace_minutes * 60.0,
+    )
     return Look(Op.READ_SAMPLES, args)
 
 
 def look(pending: Pending, world: World) -> Result:
     """Ask for the samples."""
-    interval = float(pending.args["interval"])
-    idle = world.remote.idle_seconds(unpack(pending, "target", Target), int(pending.args["launch"]), interval)
+    args = pending.args
+    numbers = [float(args[name]) for name in ("interval", "threshold_pct", "grace_seconds")]
+    idle = world.remote.idle_seconds(unpack(pending, "target", Target), int(args["launch"]), *numbers)
     return Result(data={"idle_seconds": idle})

@@ -292,6 +292,9 @@ class LaunchOrder(msgspec.Struct, frozen=True):
     failure_markers: tuple[str, ...] = ()
     sample_seconds: int = 0  # between two samples of the pod; 0: none
     captures: tuple[str, ...] = ()  # what is described at the beginning and the end
+    background: str = ""  # of what the script leaves: "auto", "never" or "always" waited for; empty: nobody looks
+    keeps_left: bool = False  # what is not waited for is not ended either
+    results: tuple[str, ...] = ()  # folders and files in the pod in which a process left behind may write results
 
     @property
     def ref(self) -> JobRef:
@@ -316,6 +319,9 @@ class Claim(msgspec.Struct, frozen=True):
     pod's, UTC seconds.
     `has_marker` is None while running or when no marker was asked for. `failure_marker` is the first of those asked for
     that stands in the log of an ended job; `heard` are markers that showed while a running job's log streamed by.
+    `body_code` is the exit code of a script that has ended and has left something in the background that is, or was,
+    waited for: `waits_for` says what and why. `left` ("<count> <names>") was not waited for; `unknown`, likewise, may
+    be somebody else's.
     """
 
     phase: str
@@ -328,6 +334,10 @@ class Claim(msgspec.Struct, frozen=True):
     note: str = ""
     failure_marker: str | None = None
     heard: tuple[str, ...] = ()
+    body_code: int | None = None
+    waits_for: str = ""
+    left: str = ""
+    unknown: str = ""
 
 
 class Pull(msgspec.Struct, frozen=True):
@@ -420,13 +430,16 @@ class Remote(Protocol):
         seen."""
         ...
 
-    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
-        """Read: how long all GPUs have been idle by the samples of this launch, taken every `interval` seconds, up to
-        the newest one; None when that one is old, or the samples do not say so."""
+    def idle_seconds(
+        self, target: Target, launch: int, interval: float, threshold_pct: float, grace_seconds: float
+    ) -> float | None:
+        """Read: how long the pod has done nothing by the samples of this launch, taken every `interval` seconds, up to
+        the newest one; None when that one is old, or the samples do not say so. A GPU, or one core, that is busy for
+        `threshold_pct` percent of the time does nothing; before the first use of a GPU `grace_seconds` do not count."""
         ...
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
-        """Effect, repeatable: TERM to the job's session, KILL after the grace, then read the claim."""
+        """Effect, repeatable: TERM to all that the job started, KILL after the grace, then read the claim."""
         ...
 
     def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:

@@ -29,6 +29,12 @@ _LINK_MODE = re.compile(r"\bUV_LINK_MODE\b|--link-mode\b")
 _TORCH_INSTALL = re.compile(
     r"\b(?:pip3?|uv)\s[^\n;|&]*?\b(?:install|add)\s[^\n;|&]*?(?<![\w-])torch(?:vision|audio)?(?![\w-])[^\n;|&]*"
 )
+_LEFT = re.compile(
+    r"\b(?:nohup|setsid)\s[^\n]*?(?<![&>])&(?![&>\d])|\bsetsid\s+(?:-f|--fork)\b|\bdisown\b"
+    r"|\btmux\s[^\n;|&]*?\bnew(?:-session)?\s[^\n;|&]*?(?<!\S)-\w*d"
+    r"|\bscreen\s[^\n;|&]*?(?<!\S)-(?:dm|md|d\s+-m)"
+)
+_WAITS = re.compile(r"(?m)(?:^|[;&|])\s*wait\b|--pid\b|\btmux\s+wait")
 _INDEX = re.compile(
     r"--(?:extra-)?index(?:-url)?\b|(?<!\S)-[fi]\b|--find-links\b|--torch-backend\b|download\.pytorch\.org|\+cu\d+|\.whl\b"
 )
@@ -40,8 +46,9 @@ def scan(job: Job) -> Iterator[Finding]:
     """Look through every command, the job, and every tree that would be sent."""
     for name, text, variables in _texts(job):
         yield from _scan_text(job, name, text, variables)
+    yield from _scan_left(job, "run.body", job.run.body)
     for index in range(len(job.staging)):
-        yield from _scan_tree(tree_of(job, index))
+        yield from _scan_tree(job, tree_of(job, index))
 
 
 def _texts(job: Job) -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -51,6 +58,22 @@ def _texts(job: Job) -> Iterator[tuple[str, str, dict[str, str]]]:
         for index, command in enumerate(commands):
             yield f"{phase}[{index}]", command.command, {**job.pod.env, **(exports if command.with_env else {})}
     yield "run.body", job.run.body, {**job.pod.env, **exports}
+
+
+def _scan_left(job: Job, name: str, text: str) -> Iterator[Finding]:
+    """What a script leaves in the background may outlive it; one that says itself what is to be done has been thought
+    about."""
+    lines = (line for line in text.replace("\\\n", " ").splitlines() if not line.lstrip().startswith("#"))
+    text = "\n".join(lines)
+    found = _LEFT.search(text)
+    if found is None or _WAITS.search(text) or job.run.wait_for_background != "auto":
+        return
+    yield warning(
+        "background",
+        f"{name} leaves something in the background ({' '.join(found[0].split())[:80]}): its exit code is lost, and "
+        "rpd waits for it only when it looks like work. Run it in the foreground, end the script with `wait`, or say "
+        "run.wait_for_background: always (never)",
+    )
 
 
 def _scan_text(job: Job, name: str, text: str, variables: dict[str, str]) -> Iterator[Finding]:
@@ -71,7 +94,7 @@ _WHEEL_ADVICE = "its wheels may want a newer CUDA driver than the host has; name
 https://download.pytorch.org/whl/cu124"
 
 
-def _scan_tree(tree: Tree) -> Iterator[Finding]:
+def _scan_tree(job: Job, tree: Tree) -> Iterator[Finding]:
     root = Path(tree.source)
     read = 0
     listing = GitListing(root) if tree.gitignore else None
@@ -84,6 +107,8 @@ def _scan_tree(tree: Tree) -> Iterator[Finding]:
             continue
         read += len(text)
         yield from _scan_file(f"{tree.label}: {name}", text)
+        if path.suffix == ".sh":
+            yield from _scan_left(job, f"{tree.label}: {name}", text)
         if path.name == "pyproject.toml":
             yield from _scan_project(f"{tree.label}: {name}", text)
         elif path.name.startswith("requirements") and path.suffix == ".txt":

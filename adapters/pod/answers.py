@@ -53,6 +53,10 @@ def claim_of(fields: Fields) -> Claim:
         has_marker=marker == "1" if marker else None,
         note=fields.get("note", ""),
         failure_marker=fields.get("failure_marker") or None,
+        body_code=_exit_code(fields["body"]) if fields.get("body") else None,
+        waits_for=fields.get("waits", ""),
+        left=fields.get("left", ""),
+        unknown=fields.get("unknown", ""),
     )
 
 

@@ -4,6 +4,8 @@
 #   gate       a folder: made by the one wrapper that runs the script     pid      of the wrapper: "<pid> <start>"
 #   started    when, UTC seconds          job   of the script: "<pid> <start>"
 #   ended      when, UTC seconds          rc    the exit code          anchor   the journal's head at launch
+#   body, waits     the script's exit code, and what of it is waited for      stopped   somebody wants the job to end
+#   left, unknown   "<count> <names>" of what it left and was not waited for; unknown: may be of somebody else
 
 # Where the lock of the launch lies. A job that wipes its volume may take the file that says so before it takes the folder.
 rpd_claim_lock() {
@@ -71,6 +73,8 @@ rpd_print_claim() {
     printf 'phase=%s\nlaunch=%s\nexit_code=%s\n' "$rpd_phase" "$rpd_launch" "$rpd_code"
     printf 'started_at=%s\nended_at=%s\n' "$(rpd_get "$rpd_job/started")" "$(rpd_get "$rpd_job/ended")"
     printf 'log_bytes=%s\nnote=%s\n' "$(rpd_size "$rpd_log")" "$rpd_note"
+    # What is written last is read first.
+    for rpd_word in waits body left unknown; do printf '%s=%s\n' "$rpd_word" "$(rpd_get "$rpd_job/$rpd_word")"; done
     if [ "$rpd_phase" = ended ] && [ -n "$rpd_marker" ]; then
         if LC_ALL=C grep -qF -e "$rpd_marker" "$rpd_log" 2>/dev/null; then echo has_marker=1; else echo has_marker=0; fi
     fi

@@ -1,6 +1,7 @@
 # Follows the job on one channel: stdout is the log from rpd_offset on, nothing else; stderr tells of the claim, first as it
-# is and once more when the job has ended. The other side writes a line now and then: it is there, and the lease is renewed.
-# When it closes the channel, or the link breaks, reading ends and nothing stays behind.
+# is, again when its script has ended and something of it is waited for, and once more when the job has ended. The other
+# side writes a line now and then: it is there, and the lease is renewed. When it closes the channel, or the link breaks,
+# reading ends and nothing stays behind.
 
 rpd_tell() { printf '%s#%s\n' "$1" "$2" >&2; }
 
@@ -36,6 +37,7 @@ rpd_main() {
     rpd_now >"$rpd_folder/switch/owner"
     rpd_tell "$(rpd_print_claim)
 " start
+    rpd_told=$(rpd_get "$rpd_job/waits")
     rpd_tail=
     if [ -f "$rpd_log" ] && [ "$(rpd_size "$rpd_log")" -ge "$rpd_offset" ]; then
         # Where the kernel cannot tell of changes, GNU's asks once a second unless told otherwise.
@@ -50,6 +52,13 @@ rpd_main() {
     while read -r rpd_beat; do
         rpd_now >"$rpd_folder/switch/owner"
         rpd_tell "$rpd_beat $(rpd_size "$rpd_log")" size
+        # The script has ended, and something of it is waited for: that is news.
+        rpd_get "$rpd_job/waits" >/dev/null
+        if [ "$rpd_value" != "$rpd_told" ]; then
+            rpd_told=$rpd_value
+            rpd_tell "$(rpd_print_claim)
+" start
+        fi
     done
     # shellcheck disable=SC2086
     kill $rpd_tail "$rpd_waiter" 2>/dev/null

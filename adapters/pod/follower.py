@@ -88,6 +88,7 @@ class _Attempt:
         self._redactor = redactor
         self._end: Claim | None = None
         self._goal = 0
+        self._waits_for: str | None = None  # what was waited for when following began
         self._backlog: int | None = None  # how long the log was when following began
         self._is_replaced = False
         self._has_output = True
@@ -120,7 +121,8 @@ class _Attempt:
             return None
         if self._to_size_only:
             return self.claim if is_idle or self._is_drained(self._goal) else None
-        return self.claim if now >= self._deadline or self._is_told() else None
+        has_news = self.claim.waits_for != self._waits_for
+        return self.claim if now >= self._deadline or has_news or self._is_told() else None
 
     def _is_drained(self, size: int) -> bool:
         return self._log.offset >= size or not self._has_output
@@ -184,8 +186,8 @@ class _Attempt:
         except (ValueError, KeyError) as error:
             raise Unavailable(f"the pod's answer makes no sense: {error}", reason=Fault.UNREADABLE) from error
         self.claim, self._goal, self._moved_at = claim, claim.log_bytes, time.monotonic()
-        if self._backlog is None:
-            self._backlog = claim.log_bytes
+        if self._backlog is None or self._waits_for is None:
+            self._backlog, self._waits_for = claim.log_bytes, claim.waits_for
         if kind == "end":
             self._end = claim
         elif claim.log_bytes < self._offset and claim.phase in ("running", "ended", "lost"):

@@ -1,52 +1,104 @@
-"""Whether a pod's GPUs do nothing, by its own samples. A sample that is missing never says that they do."""
+"""Whether a pod does nothing, by its own samples: its GPUs, its processor, its disk and its network are idle, and the
+job's log is silent. A sample that is missing never says so."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from rpd.adapters.pod.answers import moment
+from rpd.adapters.pod.scripts import SAMPLES_BYTES
 from rpd.journal import tolerant
 
-IDLE_PCT = 3.0
-"""A GPU that is busy for no more of a sample's time than this is idle: monitoring alone takes about a percent."""
+TRICKLE = 64 * 1024.0
+"""Bytes a second that a pod moves without doing anything: to be watched, to sample itself."""
 GAP_INTERVALS = 3.0
 """So many intervals without a sample, and nobody knows what was between."""
 
+Row = dict[str, Any]
 
-def idle_seconds(text: bytes, launch: int, interval: float) -> float | None:
+
+def idle_seconds(
+    text: bytes, launch: int, interval: float, *, threshold_pct: float, grace_seconds: float
+) -> float | None:
     """`text` is the pod's time (UTC seconds) in a line of its own, then samples, the first of them perhaps cut. The
-    seconds for which every GPU of every sample of this launch has been idle, up to the newest one; None when that is
-    not known. Raises ValueError when there is no time."""
+    seconds for which this launch has done nothing, up to the newest sample; None when that is not known.
+
+    A GPU, and one core of the processor, does nothing that is busy for at most `threshold_pct` percent of the time.
+    Before the launch has used a GPU, `grace_seconds` from its first sample on do not count. Raises ValueError when
+    there is no time.
+    """
     head, _, rest = text.partition(b"\n")
     now = moment(head.decode("utf-8", "replace"))
+    rows = [row for row in _rows(rest) if row.get("launch") == launch]
+    later: Row | None = None
     until = since = None
     for row in reversed(_rows(rest)):
         at = _moment(row)
-        if at is None or row.get("launch") != launch or not _is_idle(row):
+        if at is None or row.get("launch") != launch or not _is_idle(row, threshold_pct):
             break
         # Neither one that is old, nor one of a clock that was set meanwhile.
         if abs((now if since is None else since) - at) > GAP_INTERVALS * interval:
             break
-        until, since = until or at, at
-    return None if until is None or since is None else max(0.0, until - since)
+        if later is not None and not _is_quiet(row, later, max(1.0, (since or at) - at)):
+            break
+        until, since, later = until or at, at, row
+    if until is None or since is None:
+        return None
+    begun = _moment(rows[0])
+    # Of a launch whose first samples are not here any more the grace is long over.
+    is_whole = len(rest) < SAMPLES_BYTES
+    if is_whole and begun is not None and not any(_has_used_a_gpu(row, threshold_pct) for row in rows):
+        since = max(since, begun + grace_seconds)
+    return max(0.0, until - since)
 
 
-def _rows(text: bytes) -> list[dict[str, Any]]:
+def _rows(text: bytes) -> list[Row]:
     rows: list[Any] = [tolerant.decode(line) for line in text.split(b"\n") if line]
     return [row for row in rows if isinstance(row, dict)]
 
 
-def _is_idle(row: dict[str, Any]) -> bool:
+def _uses(row: Row) -> list[Any]:
     gpus = row.get("gpus")
-    if not isinstance(gpus, Sequence) or not gpus:
-        return False
-    uses = [gpu.get("util_pct") if isinstance(gpu, dict) else None for gpu in gpus]
-    return all(isinstance(use, int | float) and use is not True and 0.0 <= use <= IDLE_PCT for use in uses)
+    if not isinstance(gpus, Sequence):
+        return []
+    return [gpu.get("util_pct") if isinstance(gpu, dict) else None for gpu in gpus]
 
 
-def _moment(row: dict[str, Any]) -> float | None:
+def _is_idle(row: Row, threshold_pct: float) -> bool:
+    """Every GPU and the processor, all of them known."""
+    uses = [*_uses(row), _number(row, "cpu_cores", 100.0)]
+    return len(uses) > 1 and all(_is_number(use) and 0.0 <= use <= threshold_pct for use in uses)
+
+
+def _has_used_a_gpu(row: Row, threshold_pct: float) -> bool:
+    return any(_is_number(use) and use > threshold_pct for use in _uses(row))
+
+
+def _is_quiet(row: Row, later: Row, seconds: float) -> bool:
+    """Whether next to nothing was moved between two samples, and nothing was printed. What is not known of both says
+    nothing: a kernel need not count what a process reads and writes."""
+    moved = [_grown(row, later, name) for name in ("disk_io_bytes", "net_rx_bytes", "net_tx_bytes")]
+    return all(each is None or each <= TRICKLE * seconds for each in moved) and not _grown(row, later, "log_bytes")
+
+
+def _grown(row: Row, later: Row, name: str) -> float | None:
+    before, after = _number(row, name), _number(later, name)
+    # A counter that went back was begun anew: whoever was counted is gone, or the log was.
+    return None if before is None or after is None or after < before else after - before
+
+
+def _number(row: Row, name: str, factor: float = 1.0) -> float | None:
+    value = row.get(name)
+    return value * factor if _is_number(value) else None
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _moment(row: Row) -> float | None:
     try:
         return datetime.fromisoformat(str(row.get("ts_utc"))).timestamp()
     except (ValueError, OverflowError):

@@ -161,10 +161,16 @@ class PodRemote:
         )
         return msgspec.structs.replace(claim, heard=scan.heard) if claim.phase == "running" else claim
 
-    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+    def idle_seconds(
+        self, target: Target, launch: int, interval: float, threshold_pct: float, grace_seconds: float
+    ) -> float | None:
         """See the port."""
         done = self._connection(target).run(scripts.samples_script(target), timeout_seconds=ANSWER_SECONDS)
-        return _understand(lambda: idle_seconds(done.stdout, launch, interval))
+        return _understand(
+            lambda: idle_seconds(
+                done.stdout, launch, interval, threshold_pct=threshold_pct, grace_seconds=grace_seconds
+            )
+        )
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         """See the port."""

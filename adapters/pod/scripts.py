@@ -23,6 +23,9 @@ from rpd.states.world import JobRef, LaunchOrder, Pull, Step, SwitchOrder, Targe
 STALE_SECONDS = 30
 """A claim this old that never started may be taken over when nobody is alive behind it."""
 
+SETTLE_SECONDS = 2
+"""What a script leaves has so long to end by itself before anybody counts or waits for it."""
+
 SAMPLES_BYTES = 512 * 1024
 """So much of the samples is looked at: half a day of one GPU's."""
 
@@ -54,7 +57,15 @@ def launch_script(target: Target, order: LaunchOrder, *, stale_seconds: int = ST
         "rpd_sample_seconds": str(order.sample_seconds) if order.sample_seconds else "",
         "rpd_captures": " ".join(order.captures),
     }
-    wrapper = _put_together(target, {**values, **sampling}, "common", "sampler", "wrapper")
+    background = {
+        "rpd_background": order.background,
+        "rpd_settle": str(SETTLE_SECONDS),
+        "rpd_keeps_left": "1" if order.keeps_left else "",
+        "rpd_results": "\n".join(order.results),
+    }
+    wrapper = _put_together(
+        target, {**values, **sampling, **background}, "common", "sampler", "left", "background", "wrapper"
+    )
     texts = _exports(order.env) + _text_function("rpd_script_text", body) + _text_function("rpd_wrapper_text", wrapper)
     return _put_together(target, values, "common", "environment", "claim", texts=texts, last="launch")
 
@@ -73,7 +84,7 @@ def samples_script(target: Target) -> str:
 def stop_script(target: Target, job: JobRef, grace_seconds: float) -> str:
     """Ends the job."""
     values = {**_job_values(target, job), "rpd_grace": str(math.ceil(grace_seconds))}
-    return _put_together(target, values, "common", "claim", "stop")
+    return _put_together(target, values, "common", "claim", "left", "stop")
 
 
 def lease_script(target: Target) -> str:

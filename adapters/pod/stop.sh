@@ -1,4 +1,5 @@
-# Ends the job: TERM to its session, KILL after the grace. The wrapper is none of them, so that it can write the exit code.
+# Ends the job and all that it has left in the background: TERM, and KILL after the grace. The wrapper is none of them, so
+# that it can write the exit code.
 
 rpd_main() {
     rpd_own
@@ -8,17 +9,17 @@ rpd_main() {
         rpd_put "$rpd_job/ended" "$(rpd_now)"
         rpd_put "$rpd_job/rc" 143
     fi
-    rpd_tries=40
+    # For the wrapper: a script that has not begun does not begin, and what is left of one is not waited for.
+    [ ! -d "$rpd_job/gate" ] || [ -f "$rpd_job/rc" ] || rpd_write "$rpd_job/stopped" "$rpd_grace"
+    rpd_tries=300
     while [ -d "$rpd_job/gate" ] && [ ! -f "$rpd_job/job" ] && [ ! -f "$rpd_job/rc" ] && [ "$rpd_tries" -gt 0 ]; do
         rpd_tries=$((rpd_tries - 1))
         rpd_nap 0.05
     done
     rpd_look
-    rpd_leader=$(rpd_get "$rpd_job/job")
-    rpd_leader=${rpd_leader%% *}
-    if [ "$rpd_phase" = running ] && [ -n "$rpd_leader" ]; then
-        rpd_end_members "$rpd_leader" "$rpd_grace"
-        rpd_tries=100
+    if [ "$rpd_phase" = running ] && [ -f "$rpd_job/job" ]; then
+        rpd_end_left "$rpd_grace"
+        rpd_tries=300
         while [ ! -f "$rpd_job/rc" ] && [ "$rpd_tries" -gt 0 ]; do
             rpd_look
             [ "$rpd_phase" = running ] || break

@@ -1,4 +1,5 @@
-# Runs the job's script and writes down how it ended. Arguments: the job's PATH, this file, the path of the lock.
+# Runs the job's script, sees to what that leaves in the background, and writes down how it ended. Arguments: the job's
+# PATH, this file, the path of the lock, and, once it has become the one that gets the job's orphans, whether it does.
 # It holds the lock as long as it lives; the job does not inherit it.
 
 rpd_run_job() {
@@ -8,7 +9,7 @@ rpd_run_job() {
         exec 9>&-
         cd "$rpd_workdir" 2>/dev/null || cd / || :
         rpd_exec_session "$rpd_env" "PATH=$rpd_job_path" "RPD_RUN_ID=$rpd_run" "RPD_LAUNCH=$rpd_launch" \
-            "RPD_SCRIPT=$rpd_script" "$rpd_shell" "$rpd_script"
+            "RPD_JOB=$rpd_run:$rpd_launch:" "RPD_SCRIPT=$rpd_script" "$rpd_shell" "$rpd_script"
     ) </dev/null >>"$rpd_log" 2>&1 &
     rpd_child=$!
     rpd_stat "$rpd_child"
@@ -23,6 +24,7 @@ rpd_run_job() {
 }
 
 rpd_main() {
+    [ -n "$4" ] || rpd_exec_reaper "$2" "$@"
     rpd_job_path=$1 rpd_lock=$3
     trap 'rpd_hit=1' HUP INT TERM QUIT USR1 USR2
     exec 9>>"$rpd_lock" || exit 98
@@ -36,13 +38,15 @@ rpd_main() {
     mkdir "$rpd_job/gate" 2>/dev/null || exit 97
     rpd_stat $$
     rpd_write "$rpd_job/pid" "$$ $rpd_start"
+    rpd_write "$rpd_job/reaps" "$4"
     : >"$rpd_log"
-    if [ -n "$rpd_sample_seconds" ]; then
-        (exec 9>&-; rpd_sample_on "$$") </dev/null >/dev/null 2>&1 &
-    fi
+    rpd_begin_samples
     rpd_put "$rpd_job/started" "$(rpd_now)"
-    rpd_run_job
+    # Who was told to stop before it began does not begin.
+    if [ -f "$rpd_job/stopped" ]; then rpd_code=143; else rpd_run_job; fi
+    rpd_see_to_left
     rpd_write "$rpd_job/ended" "$(rpd_now)"
+    rpd_end_samples
     # With a full volume memory has to do; it lasts as long as the container.
     rpd_put "$rpd_job/rc" "$rpd_code" || printf '%s\n' "$rpd_code" >"$rpd_lock.rc"
 }

@@ -6,6 +6,7 @@ import shlex
 
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.keys import own_key_path
+from rpd.adapters.report.background import left_words
 from rpd.adapters.report.why import why
 from rpd.adapters.report.words import clock, duration, money, one_line, rate
 from rpd.engine.deadline import elapsed
@@ -32,6 +33,7 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
         lines.append(f"run folder: {facts.opened.run_dir}")
     not_kept = why_not_kept(facts)
     lines += [f"not kept up: {not_kept}"] if not_kept is not None else []
+    lines += [f"left:    {words}" for words in left_words(facts)]
     lines += _refusal_lines(facts)
     lines += debt_lines(facts, now)
     if elsewhere is not None:

@@ -46,6 +46,7 @@ class Inspection:
             "reason": closed.reason if closed else (str(facts.reason) if facts.reason else None),
             "why": self.why(),
             "exit_code": facts.claim.exit_code if facts.claim else None,
+            "waits_for": facts.claim.waits_for or None if facts.claim and facts.claim.phase == "running" else None,
             "pod": self.pod(),
             "debts": self.debts(),
             "records": len(self.reading.records),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+from rpd.adapters.report.background import left_words, waiting_words
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, size
 from rpd.journal.errors import NONSENSE, JournalStrange
 from rpd.journal.reader import Reading
@@ -109,6 +110,8 @@ def _seen(seen: Observation, facts: Facts) -> str | None:
         return str(silent)
     if meant := seen.data.get("meant"):
         return told(meant)
+    if seen.op == Op.WATCH_JOB and (waits := waiting_words(seen.data)) is not None:
+        return waits
     opened = (facts.pods.get(change.key) for change in seen.debts if change.change == "open")
     twins = [str(pod.id) for pod in opened if pod is not None and pod.twin_of is not None]
     return f"the cloud made a second pod for one create, which is given back: {', '.join(twins)}" if twins else None
@@ -220,7 +223,8 @@ def _job_stopped(outcome: Outcome, facts: Facts, record: Record) -> str | None:
 
 def _job_ended(move: Transition, facts: Facts, record: Record) -> str:
     text = f"job {job_ending(facts)}" if facts.claim is not None else "job ended"
-    return text + (", but the success marker is not in its log" if move.reason == "marker_missing" else "")
+    text += ", but the success marker is not in its log" if move.reason == "marker_missing" else ""
+    return "; ".join([text, *left_words(facts)])
 
 
 def _why(move: Transition, facts: Facts, record: Record) -> str:

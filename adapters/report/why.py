@@ -69,7 +69,7 @@ WHY: dict[Reason, tuple[str, str]] = {
     ),
     Reason.CREATE_REJECTED: ("the cloud calls the order itself wrong", "its words are above; rpd validate --online"),
     Reason.IDLE: (
-        "all GPUs were idle for longer than budget.idle_minutes",
+        "nothing was done for longer than budget.idle_minutes: GPUs, processor, disk, network and log were idle",
         "see rpd metrics; what was collected is in the run folder",
     ),
     Reason.BUDGET: ("the time or money of the budget was used up", "raise budget, or shorten the job"),

@@ -91,3 +91,35 @@ def test_paths_and_dependencies_of_what_is_sent(tmp_path: Path) -> None:
     source = '\n[tool.uv.sources]\ntorch = {index = "cu"}\n'
     (tree / "pyproject.toml").write_text((tree / "pyproject.toml").read_text() + source)
     assert not any(line.startswith("torch") for line in told(job(staging=(staged,))))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("nohup python train.py > log 2>&1 &", True),
+        ("nohup python train.py \\\n  > log 2>&1 &\necho started", True),
+        ("setsid python train.py &", True),
+        ("setsid -f python train.py", True),
+        ("python train.py & disown", True),
+        ("tmux new -d -s t 'python train.py'", True),
+        ("tmux new-session -ds t 'python train.py'", True),
+        ("tmux -L x new -s t -d 'python train.py'", True),
+        ("screen -dmS t python train.py", True),
+        ("screen -S t -dm python train.py", True),
+        ("screen -S t -d -m python train.py", True),
+        ("nohup python train.py > log 2>&1 &\nwait", False),
+        ("nohup python train.py > log & tail --pid=$! -f log", False),
+        ("nohup python train.py && echo done", False),
+        ("nohup python train.py 2>&1", False),
+        ("# nohup python train.py &\npython train.py", False),
+        ("python server.py &\npython train.py", False),
+        ("tmux new -s t 'python train.py'", False),
+    ],
+)
+def test_what_is_left_in_the_background(text: str, is_told: bool, tmp_path: Path) -> None:
+    assert [line.startswith("background: run.body leaves") for line in told(job(text))] == [True] * is_told
+    (tmp_path / "start.sh").write_text(text)
+    sent = job(staging=(Staging(str(tmp_path), "/workspace/src", "src"),))
+    assert [line.startswith("background: src: start.sh leaves") for line in told(sent)] == [True] * is_told
+    said = Job(name="j", pod=PodSpec(image="i", gpu_order=("G",)), run=Run(body=text, wait_for_background="always"))
+    assert told(said) == []

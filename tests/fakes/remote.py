@@ -53,6 +53,7 @@ class FakeJob:
     commands: dict[str, int] = field(default_factory=dict)  # command -> exit code, 0 by default
     command_seconds: dict[str, float] = field(default_factory=dict)  # command -> how long it takes, 3 s by default
     tail: tuple[str, ...] = ("last line",)  # of every command
+    background: float = 0.0  # so long goes on what the script has left in the background, after its end
 
 
 @dataclass
@@ -64,6 +65,7 @@ class _Run:
     ends_at: float
     exit_code: int
     round: int = 0
+    body_ends_at: float = inf
 
 
 class FakeRemote:
@@ -191,14 +193,21 @@ class FakeRemote:
         pod = self._reach(target, effect=True)
         key = f"claim-{target.run_id}-{order.launch}"
         if key not in pod.volume:
-            now = self.clock.real
             pod.volume[f"anchor-{target.run_id}-{order.launch}"] = (order.anchor_seq, order.anchor_z)
-            pod.volume[key] = _Run(pod.container, now, now + self.job.seconds, self.job.exit_code)
+            pod.volume[key] = self._run_job(pod, order)
             self.starts.append(key)
             self.switch.look_again(pod)
         self.fuse.reach("after launch")
         self._plan("launch", effect=True)
         return self._claim(pod, target, order.ref)
+
+    def _run_job(self, pod: FakePod, order: LaunchOrder) -> _Run:
+        """The script begins. What it leaves in the background is waited for where it ended well."""
+        now, job = self.clock.real, self.job
+        is_waited_for = order.background == "always" or (order.background == "auto" and job.exit_code == 0)
+        ends_at = now + job.seconds + (job.background if is_waited_for else 0.0)
+        body_ends_at = now + job.seconds if ends_at > now + job.seconds else inf
+        return _Run(pod.container, now, ends_at, job.exit_code, body_ends_at=body_ends_at)
 
     def read_claim(self, target: Target, job: JobRef) -> Claim:
         return unheard(self._claim(self._reach(target), target, job))
@@ -215,7 +224,9 @@ class FakeRemote:
                 return claim
             self._stay(pod, min(WATCH_STEP_SECONDS, end - self.clock.real))
 
-    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+    def idle_seconds(
+        self, target: Target, launch: int, interval: float, threshold_pct: float, grace_seconds: float
+    ) -> float | None:
         run = self._reach(target).volume.get(f"claim-{target.run_id}-{launch}")
         idle = self.clock.real - run.started_at - self.job.idle_from if isinstance(run, _Run) else 0.0
         return idle if idle > 0.0 else None
@@ -344,6 +355,7 @@ class FakeRemote:
             return Claim("none", launch)
         phase = self._phase(pod, run)
         is_over = phase == "ended"
+        is_waited_for = run.body_ends_at <= min(self.clock.real, run.ends_at)
         return Claim(
             phase,
             launch,
@@ -356,6 +368,8 @@ class FakeRemote:
             has_marker=self._has_marker(job, run) if is_over and marker else None,
             failure_marker=next((m for m in job.failure_markers if is_over and self._says(m, run)), None),
             heard=tuple(m for m in (marker, *job.failure_markers) if m and not is_over and self._says(m, run)),
+            body_code=self.job.exit_code if is_waited_for else None,
+            waits_for="python3 (7) uses a GPU" if is_waited_for else "",
         )
 
 

@@ -142,7 +142,7 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _idle(link: Link, folder: Path, chance: random.Random) -> Any:
-    idle = _remote(link).idle_seconds(TARGET, 1, 10.0)
+    idle = _remote(link).idle_seconds(TARGET, 1, 10.0, 5.0, 600.0)
     assert idle is None or 0.0 <= idle < 1e12
     return idle
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -38,6 +39,18 @@ def test_a_job_is_sampled_and_its_pod_described(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.row(119, 120)
+def test_a_crash_at_once_leaves_what_describes_the_pod(stage: Stage) -> None:
+    assert stage.run(config(BUSY.format(seconds=1.5) + "exit 3")).returncode == 5
+    there = {path.name for path in (stage.run_folder() / "telemetry").iterdir()}
+    assert there == {"dmesg_tail.txt", "metrics.jsonl", "nvidia_smi_start.txt", "nvidia_smi_end.txt"}
+    rows = [json.loads(line) for line in (stage.run_folder() / "telemetry/metrics.jsonl").read_text().splitlines()]
+    first, last = (datetime.fromisoformat(row["ts_utc"]) for row in (rows[0], rows[-1]))
+    used = rows[-1]["cpu_cores"] * ((last - first).total_seconds() + 1.0)
+    assert used > 1.0, "what the job has used, and not what the machine has"
+    assert rows[0]["log_bytes"] == rows[-1]["log_bytes"] == 0 and rows[-1]["disk_io_bytes"] >= 0
+
+
 @pytest.mark.slow
 @pytest.mark.row(119)
 def test_without_telemetry_nothing_is_recorded(stage: Stage) -> None:
@@ -50,13 +63,26 @@ def test_without_telemetry_nothing_is_recorded(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.row(113, 119)
 def test_a_job_that_leaves_its_gpus_idle_is_ended(stage: Stage) -> None:
-    job = config("sleep 600", telemetry=SAMPLED, budget={"idle_minutes": 0.1})
+    job = config("sleep 600", telemetry=SAMPLED, budget={"idle_minutes": 0.1, "idle_grace_minutes": 0})
     done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=120)
     assert done.returncode == 7, done.stderr
     seen = stage.inspect()
     assert (seen["outcome"], seen["reason"]) == ("failed", "idle")
-    assert "all GPUs were idle" in done.stderr
+    assert "GPUs, processor, disk and network did nothing" in done.stderr
     stage.nothing_computes()
+
+
+BUSY = "python3 -S -c 'import time\nwhile time.process_time() < {seconds}: pass'\n"
+"""Seconds of a processor, however many others there are who want it."""
+
+
+@pytest.mark.slow
+@pytest.mark.row(119)
+def test_a_busy_processor_is_not_idle(stage: Stage) -> None:
+    busy = "python3 -S -c 'import time\nbegan = time.time()\nwhile time.time() < began + 40: pass'"
+    job = config(busy, telemetry=SAMPLED, budget={"idle_minutes": 0.1, "idle_grace_minutes": 0})
+    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=110)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

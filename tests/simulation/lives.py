@@ -594,6 +594,25 @@ _IDLE = (
     ),
 )
 
+_BACKGROUND = (
+    Life("work in the background is waited for", "succeeded", "job_succeeded", 0, job={"background": 120.0}),
+    Life(
+        "the budget ends a wait for the background",
+        "failed",
+        "budget",
+        7,
+        job={"background": 100_000.0},
+        config={"budget": {**_QUICK_BUDGET, "max_runtime_minutes": 10}},
+    ),
+    Life(
+        "a job that failed is not waited for",
+        "failed",
+        "job_failed",
+        5,
+        job={"exit_code": 3, "background": 100_000.0},
+    ),
+)
+
 _RECYCLE = {"lifecycle": {"on_success": "recycle"}}
 _RECYCLED = (
     Life("recycled", "succeeded", "job_succeeded", 0, config=_RECYCLE),
@@ -980,6 +999,7 @@ _ALL = (
     *_REPEATED,
     *_RETRIED,
     *_IDLE,
+    *_BACKGROUND,
     *_RECYCLED,
     *_PRESERVED,
     *_TWINS,

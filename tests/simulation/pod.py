@@ -152,9 +152,11 @@ class SimRemote(FakeRemote):
         """Whether something ends a watch before the job does."""
         return pod.container != container or pod.status != "RUNNING" or self.control.pending()
 
-    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+    def idle_seconds(
+        self, target: Target, launch: int, interval: float, threshold_pct: float, grace_seconds: float
+    ) -> float | None:
         self.in_call = "samples", None
-        return super().idle_seconds(target, launch, interval)
+        return super().idle_seconds(target, launch, interval, threshold_pct, grace_seconds)
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         pod = self._inside(target, effect=True)
@@ -236,7 +238,6 @@ class SimRemote(FakeRemote):
         return msgspec.structs.replace(claim, note=at_length(length_of(fault))) if length_of(fault) else claim
 
     def _execute(self, pod: FakePod, target: Target, order: LaunchOrder) -> _Run:
-        now = self.clock.real
         self.starts.append(f"{target.run_id}-{order.launch}")
         self.started_in[pod.id] = self.started_in.get(pod.id, 0) + 1
         self.sim.say(f"launch {order.launch} of the script is executed in pod {pod.id}")
@@ -244,8 +245,9 @@ class SimRemote(FakeRemote):
         self.sim.oracle.executed(pod, order.launch, target.epoch if is_first else None)
         for path in self.sim.job.checkpoints.paths:
             self._place_of(pod, path)[f"tree {path}"] = WRITTEN
-        self.clock.after(self.job.seconds + 1.0, lambda: self._wait_for_owner(pod))
-        return _Run(pod.container, now, now + self.job.seconds, self.job.exit_code)
+        run = self._run_job(pod, order)
+        self.clock.after(run.ends_at - self.clock.real + 1.0, lambda: self._wait_for_owner(pod))
+        return run
 
     # The watchdog in the pod.
 

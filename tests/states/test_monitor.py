@@ -162,8 +162,8 @@ class Remote:
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         return self.claim
 
-    def idle_seconds(self, target: Target, launch: int, interval: float) -> float:
-        return launch * interval
+    def idle_seconds(self, target: Target, launch: int, interval: float, threshold: float, grace: float) -> float:
+        return launch * interval + threshold + grace
 
 
 @pytest.mark.parametrize(("phase", "written"), [("running", 0), ("ended", 77)])
@@ -173,8 +173,8 @@ def test_the_size_of_a_growing_log_is_not_written_down_at_every_look(phase: str,
     result = monitor.perform(pending(Op.WATCH_JOB, **args), world)
     assert (result.data["claim"]["log_bytes"], result.live["claim"]["log_bytes"]) == (written, 77)
     assert monitor.perform(pending(Op.READ_CLAIM, **args), world).data["claim"]["phase"] == "claimed"
-    samples = pending(Op.READ_SAMPLES, target=TARGET, launch=3, interval=5.0)
-    assert monitor.perform(samples, world).data == {"idle_seconds": 15.0}
+    samples = pending(Op.READ_SAMPLES, target=TARGET, launch=3, interval=5.0, threshold_pct=2.0, grace_seconds=60.0)
+    assert monitor.perform(samples, world).data == {"idle_seconds": 77.0}
     with pytest.raises(Refused, match="no operation"):
         monitor.perform(pending("nonsense", **args), world)
 
@@ -186,6 +186,15 @@ def idle(**telemetry: Any) -> Facts:
     facts = running(budget={"cost_cap_usd": 1000.0, "idle_minutes": 10}, telemetry=telemetry)
     seen(facts, Op.WATCH_JOB, at=100.0, claim=facts.claim)
     return facts
+
+
+def test_what_is_idle_is_the_configs_to_say() -> None:
+    said = {"idle_minutes": 10, "idle_threshold_pct": 20, "idle_grace_minutes": 0.5}
+    facts = running(budget={"cost_cap_usd": 1000.0, **said})
+    seen(facts, Op.WATCH_JOB, at=100.0, claim=facts.claim)
+    decision = telemetry.decide_idle(facts, stamp(9999.0))
+    assert isinstance(decision, Look)
+    assert (decision.args["threshold_pct"], decision.args["grace_seconds"]) == (20.0, 30.0)
 
 
 def test_gpus_that_do_nothing_for_as_long_as_the_config_allows_end_the_run() -> None:
@@ -239,13 +248,10 @@ def test_nobody_asks_for_samples_that_are_not_wanted_or_over_a_link_that_is_down
     assert telemetry.decide_idle(facts, stamp(9999.0)) is None
 
 
-def test_samples_are_fetched_of_a_job_that_has_left_some() -> None:
-    facts = claimed(idle(sample_interval_sec=10), "ended", exit_code=0, started_at=100.0, ended_at=109.0)
-    assert telemetry.as_artifacts(facts) == ()
-    for more in ({"ended_at": 110.0}, {"ended_at": None}, {"started_at": None, "ended_at": 110.0}):
-        facts = claimed(facts, "ended", exit_code=0, **{"started_at": 100.0, **more})
-        (artifact,) = telemetry.as_artifacts(facts)
-        assert not artifact.required and artifact.remote_path.endswith("/telemetry")
+def test_samples_are_fetched_of_a_job_that_ended_at_once_too() -> None:
+    facts = claimed(idle(sample_interval_sec=10), "ended", exit_code=1, started_at=100.0, ended_at=101.0)
+    (artifact,) = telemetry.as_artifacts(facts)
+    assert not artifact.required and artifact.remote_path.endswith("/telemetry")
     assert telemetry.as_artifacts(claimed(idle(enabled=False), "ended", exit_code=0)) == ()
 
 

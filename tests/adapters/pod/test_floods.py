@@ -16,7 +16,6 @@ from rpd.adapters.pod import step_log
 from rpd.adapters.pod.answers import claim_of, fields_of, greeting_of, step_result_of
 from rpd.adapters.pod.bucket import push_out
 from rpd.adapters.pod.follower import follow
-from rpd.adapters.pod.idleness import idle_seconds
 from rpd.adapters.pod.local_log import LocalLog
 from rpd.adapters.pod.markers import MarkerScan
 from rpd.adapters.pod.step_log import StepLog
@@ -200,43 +199,6 @@ def test_times_that_cannot_be_are_none(odd: str) -> None:
     for line in (f"gpus={odd}", f"epoch={odd}", f"anchor={odd} z"):
         with pytest.raises(ValueError):
             greeting_of(f"pod_id=p\ncontainer=c\nclock=5\nepoch=1\n{line}", "k")
-
-
-def sample(second: int, util: Any = 0) -> bytes:
-    return b'{"ts_utc":"2026-01-01T00:%02d:%02dZ","launch":1,"gpus":[{"util_pct":%s}]}\n' % (
-        second // 60,
-        second % 60,
-        str(util).encode(),
-    )
-
-
-NOW = 1767225600 + 60  # 2026-01-01T00:01:00Z
-
-
-def test_samples_of_an_idle_pod() -> None:
-    text = b"%d\n" % NOW + b"".join(sample(second) for second in range(0, 60, 10))
-    assert idle_seconds(text, 1, 10.0) == 50.0
-    assert idle_seconds(text, 2, 10.0) is None, "it is another launch's"
-    assert idle_seconds(b"%d\n" % (NOW + 30) + text.partition(b"\n")[2], 1, 10.0) is None, "they are old"
-    assert idle_seconds(text + sample(59, 50), 1, 10.0) is None
-
-
-@pytest.mark.parametrize("clock", [b"nan", b"inf", b"-inf", b"-5", b"", b"1e300", b"9" * 400])
-def test_without_a_clock_nothing_is_known_to_be_idle(clock: bytes) -> None:
-    text = clock + b"\n" + b"".join(sample(second) for second in range(0, 60, 10))
-    with pytest.raises(ValueError):
-        idle_seconds(text, 1, 10.0)
-
-
-@pytest.mark.parametrize("util", ["-5", "true", "null", '"0"', "4"])
-def test_a_use_that_cannot_be_is_not_idle(util: str) -> None:
-    text = b"%d\n" % NOW + sample(40) + sample(50, util)
-    assert idle_seconds(text, 1, 10.0) is None
-
-
-def test_samples_of_the_future_or_out_of_order_say_nothing() -> None:
-    assert idle_seconds(b"%d\n" % NOW + sample(40) + sample(1800), 1, 10.0) is None
-    assert idle_seconds(b"%d\n" % NOW + sample(1800) + sample(50), 1, 10.0) == 0.0
 
 
 def pushed(*answers: Said) -> Any:

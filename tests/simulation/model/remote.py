@@ -102,7 +102,9 @@ class ModelRemote:
             self.reality.pass_time(seconds)
         return _claim(self.reality.truth.find(pod.id) or pod, job.launch)
 
-    def idle_seconds(self, target: Target, launch: int, interval: float) -> float | None:
+    def idle_seconds(
+        self, target: Target, launch: int, interval: float, threshold_pct: float, grace_seconds: float
+    ) -> float | None:
         _, answer = self._read(target, "idle for long", "no samples")
         return {"idle for long": 3600.0, "no samples": None}.get(answer, 0.0)
 

@@ -1,0 +1,49 @@
+"""What the job's script left in the background, for people: what is waited for, and what became of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from rpd.states.facts import Facts
+from rpd.states.world import Claim
+
+
+def waiting_words(data: Mapping[str, Any]) -> str | None:
+    """What a look at the job says of a script that has ended and is waited for; None when there is none."""
+    if "claim" not in data:
+        return None
+    claim = msgspec.convert(data["claim"], Claim)
+    if claim.phase != "running" or not claim.waits_for:
+        return None
+    return (
+        f"the script has ended with exit code {claim.body_code} and left something in the background, which is waited "
+        f"for within the budget: {claim.waits_for}. To end it: rpd cancel; not to wait: run.wait_for_background: never"
+    )
+
+
+def left_words(facts: Facts) -> list[str]:
+    """What became of it all, one sentence each."""
+    claim = facts.claim
+    if claim is None or claim.phase != "ended":
+        return []
+    words = []
+    if claim.waits_for:
+        words.append(f"waited for what ran in the background, whose exit code nobody knows: {claim.waits_for}")
+    if claim.left:
+        became = "left alone" if facts.job.lifecycle.kept_hours else "ended"
+        words.append(f"{_counted(claim.left)} left in the background, {became}: {_names(claim.left)}")
+    if claim.unknown:
+        words.append(f"{_counted(claim.unknown)} which the job may have left, nobody can say: {_names(claim.unknown)}")
+    return words
+
+
+def _counted(text: str) -> str:
+    count = text.partition(" ")[0]
+    return "1 process" if count == "1" else f"{count} processes"
+
+
+def _names(text: str) -> str:
+    return text.partition(" ")[2]

@@ -1,0 +1,46 @@
+"""What a script leaves in the background: training is waited for and brings its results, a server ends with the job."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.stage import Stage, artifact, config
+
+UNTIL_GO = "until [ -e /workspace/go ]; do sleep 0.1; done; echo model > /workspace/out/result.txt"
+LEFT = f"mkdir -p /workspace/out; echo begun; nohup bash -c '{UNTIL_GO}' > /workspace/train.log 2>&1 &\n"
+SERVER = (
+    "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
+    "python3 -S -c 'import socket, time; s = socket.create_server((str(), 0)); time.sleep(600)' >/dev/null 2>&1 &\n"
+    "sleep 0.3\n"
+)
+
+
+def test_training_in_the_background_survives_its_engine_and_brings_its_results(stage: Stage) -> None:
+    live = stage.begin(config(LEFT, artifacts=artifact()))
+    live.until_text("left something in the background", 40.0)
+    live.kill()
+    assert "was told to outlive the script" in stage.inspect()["waits_for"]
+    stage.go()
+    done = stage.rpd("resume")
+    assert done.returncode == 0, done.stderr
+    assert stage.result() == "model\n" and "whose exit code nobody knows" in done.stderr
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.slow
+def test_a_cancel_ends_the_wait(stage: Stage) -> None:
+    live = stage.begin(config(LEFT, artifacts=artifact(required=False)))
+    live.until_text("left something in the background", 40.0)
+    done = stage.rpd("cancel")
+    assert done.returncode == 0, done.stderr
+    assert live.end() == 130
+    seen = stage.inspect()
+    assert (seen["outcome"], seen["exit_code"]) == ("cancelled", 143)
+
+
+@pytest.mark.slow
+def test_a_server_beside_the_work_ends_with_the_job(stage: Stage) -> None:
+    done = stage.run(config(SERVER, artifacts=artifact()))
+    assert done.returncode == 0, done.stderr
+    assert stage.result() == "42\n" and "1 process left in the background, ended: python3" in done.stderr
+    stage.judge("TERMINATED", starts=1)
