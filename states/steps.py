@@ -11,7 +11,7 @@ from rpd.states.bounds import TAIL_BYTES, last_that_fit
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.faults import Fault
-from rpd.states.job import Command
+from rpd.states.job import ENV_SECRET, Command, Job
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_of_the_way, is_offline
@@ -73,11 +73,18 @@ def owes_setup(facts: Facts) -> bool:
 def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
     env = exports(facts.job) if command.with_env else {}
     text = command.command
-    if command.with_env and facts.job.remote_env.source_files:
-        text = "\n".join([*(f". {path}" for path in facts.job.remote_env.source_files), text])
+    sources = _sources(facts.job, phase) if command.with_env else ()
+    if sources:
+        text = "\n".join([*(f". {path}" for path in sources), text])
     key = f"{phase}-{index + 1}-{_digest(facts, text, env)}"
     rounds = facts.epoch if command.repeatable else 0
     return Step(key, f"{phase} command {index + 1}", text, command.timeout_sec, env, round=rounds)
+
+
+def _sources(job: Job, phase: str) -> Iterable[str]:
+    """Files that are sourced first. The one of `env` is placed after setup, and only the user knows of the others."""
+    late = [each.destination for each in job.secrets if each.name == ENV_SECRET] if phase == "setup" else []
+    return [path for path in job.remote_env.source_files if path not in late]
 
 
 def python_step(facts: Facts) -> Iterator[Step]:

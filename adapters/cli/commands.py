@@ -364,6 +364,22 @@ def init(file: Annotated[Path, typer.Argument(metavar="[FILE]")] = Path("job.yam
     return init_file(file)
 
 
+@app.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A SkyPilot task, dstack file, or runpodctl line.")],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", "-o", metavar="FILE|FOLDER", help="Where to write; - prints. Default: this folder."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that exist.")] = False,
+    json: Json = False,
+) -> int:
+    """Make job files of a SkyPilot task, a dstack configuration or a `runpodctl create pod` line."""
+    from rpd.adapters.cli.importing import import_file
+
+    return import_file(file, out, force=force, as_json=json)
+
+
 @app.command("migrate")
 def migrate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A job file of an older schema.")],
