@@ -326,6 +326,19 @@ def release(
     return release_run(run, how, state_file=state_file, as_json=json)
 
 
+@app.command("salvage")
+def salvage(
+    run: Run = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete its pods, results or not; else they stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")] = False,
+    json: Json = False,
+) -> int:
+    """End a run whose journal is damaged: give back what it owes, and set the file aside."""
+    from rpd.adapters.cli.salvage import salvage_run
+
+    return salvage_run(run, delete=delete, yes=yes, as_json=json)
+
+
 @app.command("estimate")
 def estimate(
     file: File = None,

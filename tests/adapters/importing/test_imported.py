@@ -322,10 +322,11 @@ def test_a_value_that_is_missing_is_named_with_its_option(tmp_path: Path) -> Non
     assert "--var BUCKET=VALUE" in str(wrong.value)
 
 
-WORDS = st.sampled_from(
-    "resources run envs type task commands gpu accelerators file_mounts A100:2 24GB.. a env volumes repos files ports disk "
-    "memory count name retry max_price workdir secrets ordered infra source mode COPY url path ${a} {a} NAME=value".split()
-)
+KEYS = """
+resources run envs type task commands gpu accelerators file_mounts A100:2 24GB.. a env volumes repos files ports disk
+memory count name retry max_price workdir secrets ordered infra source mode COPY url path ${a} {a} NAME=value
+"""
+WORDS = st.sampled_from(KEYS.split())
 DATA = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8), WORDS),
     lambda below: st.one_of(st.lists(below, max_size=3), st.dictionaries(WORDS, below, max_size=3)),
