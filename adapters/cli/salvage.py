@@ -128,6 +128,7 @@ def _give_back(
     control = ProcessControl(patience=patience)
     cloud, interval = cloud_for(access, control), access.profile.proof_interval_seconds
     names = names_of(entry) - owed_elsewhere(entry)
+    owed = {debt.key for debt in entry.debts}  # another name that stands in it may be what a job has printed
     given: list[_Given] = []
     open_ends: list[str] = []
     found: dict[str, Pod] = {}
@@ -140,7 +141,8 @@ def _give_back(
         return [], [f"its cloud does not say what there is: {error.message}"]
     for pod in found.values():
         try:
-            given.append(_at_rest(cloud, pod, interval, patience, delete=delete))
+            is_own = pod.name in owed or (facts is not None and pod.name.startswith(facts.name_prefix))
+            given.append(_at_rest(cloud, pod, interval, patience, delete=delete and is_own))
         except RpdError as error:
             open_ends.append(f"pod {pod.id} is not proved at rest: {error.message}")
     absent = sorted(names - {pod.name for pod in found.values()})

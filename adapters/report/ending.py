@@ -13,7 +13,7 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.names import Reason
-from rpd.states.policy import cost_cap, released_by, spent_usd, usd_per_hour
+from rpd.states.policy import cost_cap, locked_words, released_by, spent_usd, usd_per_hour
 from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
 from rpd.states.verdict import job_ending, verdict
@@ -111,6 +111,8 @@ def debt_lines(facts: Facts, now: Stamp) -> list[str]:
             )
             if is_wanted and is_cut_short(facts, now):
                 lines.append(f"         no longer: the cost cap of {money(cost_cap(facts))} is used up by then")
+        elif (locked := locked_words(facts)) is not None:
+            lines.append(f"         {locked}")
         else:
             console = f"   (or {CONSOLE_URL})" if facts.profile.name == "runpod" else ""
             lines.append(f"         nothing releases it while no rpd runs: rpd gc --yes{console}")
