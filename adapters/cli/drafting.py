@@ -47,7 +47,7 @@ def migrate_file(file: Path, *, write: bool) -> int:
     if new == old:
         output.note([f"{file} is up to date"])
         return 0
-    output.text(
+    output.exact(
         line.rstrip("\n")
         for line in difflib.unified_diff(old.splitlines(), new.splitlines(), str(file), str(file), lineterm="")
     )

@@ -30,7 +30,7 @@ def import_file(source: str, out: Path | None, *, force: bool, as_json: bool) ->
     places = [one or (folder / each.name if out is not None else Path(each.name)) for each in made]
     open_ends = [_open_ends(each, place) for each, place in zip(made, places, strict=True)]
     if out == TO_STDOUT:
-        output.text("---\n".join(each.text for each in made).splitlines())
+        output.exact("---\n".join(each.text for each in made).splitlines())
     else:
         _write(made, places, force=force)
     if as_json:

@@ -49,7 +49,7 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
     if as_graph and as_json:
         output.answer({"schema": "rpd.graph/1", "run_id": inspection.facts.run_id, "mermaid": _graph(inspection)})
     elif as_graph:
-        output.text([_graph(inspection)])
+        output.exact([_graph(inspection)])
     elif as_json and at is not None:
         record = reading.records[-1]
         then = {"at": at, "event": record.event, "ts_utc": record.ts_utc, "facts": _known(inspection)}

@@ -190,7 +190,7 @@ def _pairs(words: list[str]) -> dict[str, str]:
 
 
 def _print(document: Any) -> None:
-    output.text([json.dumps(document)])
+    output.exact([json.dumps(document)])
 
 
 def _say(text: str) -> None:
