@@ -13,14 +13,16 @@ import typer
 from typer.exceptions import TyperException
 
 from rpd.adapters.cli import market, sandbox, volumes
+from rpd.adapters.cli.helping import Grouped
 
 EPILOG = (
     "Exit codes: 0 done, 2 bad input, 4 key or credit, 5 job failed, 6 no capacity, 7 budget, 8 something still bills, "
-    "9 journal, 10 lost, 75 resumable, 130/143 interrupted (docs/exit-codes.md)."
+    "9 journal, 10 lost, 75 resumable, 130/143 interrupted."
 )
 
 app = typer.Typer(
     name="rpd",
+    cls=Grouped,
     help="Run jobs on rented GPU pods. Whatever dies, the journal says the one next step.",
     epilog=EPILOG,
     no_args_is_help=True,

@@ -12,8 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.helping import WholeSentences
 
-app = typer.Typer(name="sandbox", help="RunPod on this machine: free, with real SSH and every fault on request.")
+app = typer.Typer(
+    name="sandbox", cls=WholeSentences, help="RunPod on this machine: free, with real SSH and every fault on request."
+)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 

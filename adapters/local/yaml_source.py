@@ -63,7 +63,7 @@ def read_yaml(path: FilePath) -> YamlSource:
         raise UserError(
             f"there is no job file {shown}",
             reason="no_spec",
-            hint="rpd run examples/hello/hello.yaml --sandbox   is a job to copy from",
+            hint="rpd init   writes one to start from",
         ) from None
     except OSError as error:
         raise UserError(f"cannot read {shown}: {error.strerror}", reason="no_spec") from error
