@@ -47,6 +47,10 @@ DRIVEABLE = ("", "too_new", "missing")
 """Problems of an index entry for which there is another way out, or none."""
 
 
+KEPT = ("stopped", "was stopped")
+"""What leaves a disk that costs money."""
+
+
 class _Given(msgspec.Struct, frozen=True):
     """One pod at rest. `how` is what was done, or found; `proof` how it is known."""
 
@@ -58,7 +62,7 @@ class _Given(msgspec.Struct, frozen=True):
 
 def salvage_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> int:
     """Exit code 0 when everything that the journal names is given back and the run is ended; 8 while something may
-    bill. Raises UserError, JournalError."""
+    compute, 9 where a disk is left that no journal would remember. Raises UserError, JournalError."""
     path = find_journal(run, to_act=True)
     entry = understood(Index(state_home()).refresh(path))
     if entry.problem in DRIVEABLE:
@@ -75,14 +79,21 @@ def salvage_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> i
             undone="nothing was deleted",
         )
     access = recorded_access(path)
+    forgotten: list[str] = []
     with _alone(path):
         good, facts = _good_part(path)
         if facts is not None:
             require_own_account(facts, access, Patience(OWN_SECONDS))
         given, open_ends = _give_back(entry, path, access, facts, delete=delete)
-        kept = _ended(entry, path, good, facts, given) if not open_ends else None
-    _tell(entry, given, open_ends, kept, as_json=as_json)
-    return Exit.STILL_BILLING if open_ends else Exit.DONE
+        if facts is None:  # nothing would remember their disks, which cost money
+            forgotten = [each.pod_id for each in given if each.how in KEPT]
+        kept = _ended(entry, path, good, facts, given) if not (open_ends or forgotten) else None
+    _tell(entry, given, [*open_ends, *map(_forgotten, forgotten)], kept, as_json=as_json)
+    return Exit.STILL_BILLING if open_ends else Exit.JOURNAL if forgotten else Exit.DONE
+
+
+def _forgotten(pod_id: str) -> str:
+    return f"pod {pod_id} is stopped and keeps its disk; without a first record nothing but --delete ends that"
 
 
 @contextlib.contextmanager
@@ -141,7 +152,8 @@ def _give_back(
         return [], [f"its cloud does not say what there is: {error.message}"]
     for pod in found.values():
         try:
-            is_own = pod.name in owed or (facts is not None and pod.name.startswith(facts.name_prefix))
+            is_named = facts is not None and pod.name.startswith(facts.name_prefix)
+            is_own = pod.name in owed or is_named or pod.env.get("RPD_RUN_ID") == entry.run_id
             given.append(_at_rest(cloud, pod, interval, patience, delete=delete and is_own))
         except RpdError as error:
             open_ends.append(f"pod {pod.id} is not proved at rest: {error.message}")
@@ -203,7 +215,7 @@ def _proofs(good: Sequence[Record], facts: Facts, given: Sequence[_Given]) -> It
     owed = fold(good).debts
     rate = round(cost.stopped_usd_per_hour(facts.volume_gb), 6)
     for number, each in enumerate(given, 1):
-        is_kept = each.how in ("stopped", "was stopped")
+        is_kept = each.how in KEPT
         op = Op.STOP_POD if is_kept else Op.DELETE_POD
         opid, data = f"salvage-{number}-{op}", {"pod_id": each.pod_id}
         changes = [] if (each.name, "compute") not in owed else [_closed(each, "compute")]

@@ -92,7 +92,10 @@ def test_a_journal_without_its_first_record_is_set_aside(desk: Desk) -> None:
     Index(desk.home).refresh(journal)
     journal.write_bytes(b"{}\n" + journal.read_bytes().split(b"\n", 1)[1])
     code, told = salvaged(desk, journal)
-    assert (code, desk.status(pod), journal.exists()) == (0, "EXITED", False)
+    assert (code, desk.status(pod), journal.exists()) == (9, "EXITED", True), "its disk would be forgotten"
+    assert "keeps its disk" in told["open"][0]
+    code, told = salvaged(desk, journal, delete=True)
+    assert (code, desk.status(pod), journal.exists()) == (0, "TERMINATED", False)
     assert Path(told["kept_as"]).exists()
     assert Index(desk.home).entries() == []
 
