@@ -69,6 +69,7 @@ def _only(status: int) -> range:
     return range(status, status + 1)
 
 
+_CONFLICT_OR_INVALID = range(409, 423, 422 - 409)
 _CREATE = frozenset({Kind.CREATE})
 _START = frozenset({Kind.START})
 _RENTING = frozenset({Kind.CREATE, Kind.START})
@@ -94,9 +95,9 @@ ROWS: tuple[Row, ...] = (
     Row(_only(404), Fault.NOT_FOUND, read=Unavailable),
     Row(_only(405), Fault.BAD_REQUEST),
     Row(_only(408), Fault.TIMEOUT, Ambiguous, Unavailable, True),
-    # Words count for more than the number: a wrapper, or the next release, may choose another one.
-    Row(range(409, 423), Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
-    Row(range(409, 423), Fault.NO_CAPACITY, retryable=True, kinds=_CREATE, text=CAPACITY),
+    # Two more numbers that a refusal may have. An odd one proves nothing, whatever its words.
+    Row(_CONFLICT_OR_INVALID, Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
+    Row(_CONFLICT_OR_INVALID, Fault.NO_CAPACITY, retryable=True, kinds=_CREATE, text=CAPACITY),
     Row(_only(409), Fault.LOCKED, retryable=True, text=LOCKED),
     Row(_only(409), Fault.CONFLICT, retryable=True),
     Row(_only(413), Fault.INVALID),

@@ -70,6 +70,7 @@ TABLE = [
     (Kind.CREATE, 403, "account balance is insufficient", Refused, Fault.NO_CREDIT, False),
     (Kind.CREATE, 409, "no available machine", Refused, Fault.NO_CAPACITY, True),
     (Kind.CREATE, 422, "your balance is too low", Refused, Fault.NO_CREDIT, False),
+    (Kind.CREATE, 418, "no instances currently available", Ambiguous, Fault.BAD_REQUEST, False),
     (Kind.STOP, 409, "pod is locked; unlock it first", Refused, Fault.LOCKED, True),
     (Kind.DELETE, 409, "Cannot terminate: the pod is locked", Refused, Fault.LOCKED, True),
     (Kind.START, 400, "not enough free GPUs on the host machine", Refused, Fault.START_REFUSED, True),
