@@ -63,7 +63,7 @@ class JournalStrange(JournalError):
             case _:
                 what = "its values do not fit together"
         message = f"{where} makes no sense: {what[:1].lower()}{what[1:]}"
-        super().__init__(message, hint="rpd gc   still knows what the run owes")
+        super().__init__(message, hint="rpd salvage   gives back what the run owes, and ends it")
 
 
 class JournalTooNew(JournalError):

@@ -130,7 +130,7 @@ def unreadable(path: Path, error: OSError) -> JournalError:
 
 def _damaged(line: int, offset: int, why: str) -> JournalDamaged:
     text = f"journal damaged at line {line} (byte {offset}): it {why}"
-    return JournalDamaged(text, line=line, offset=offset, hint="rpd inspect, or rpd gc to release what it owes")
+    return JournalDamaged(text, line=line, offset=offset, hint="rpd inspect; rpd salvage gives back what it owes")
 
 
 def _is_torn_by_pages(data: bytes, start: int, end: int) -> bool:

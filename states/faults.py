@@ -23,6 +23,7 @@ class Fault(StrEnum):
     INVALID = "invalid"  # the body is not what the schema wants, or the image does not exist (413, 422)
     NOT_FOUND = "not_found"  # what the request names is not there, or not ours
     CONFLICT = "conflict"  # not possible in the present status (409)
+    LOCKED = "locked"  # somebody has locked the pod: nobody stops or deletes it until they unlock it
     RATE_LIMITED = "rate_limited"  # too many requests; `retry_after` says how long to wait
 
     # The provider, or the way to it, failed; nothing is known.

@@ -21,6 +21,10 @@ Text = Annotated[str, Meta(min_length=1)]
 Floor = Annotated[int, Meta(gt=0, le=1_000_000)]
 Cuda = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+$")]
 Python = Annotated[str, Meta(pattern=r"^3\.[0-9]{1,2}(\.[0-9]{1,2})?$")]
+EnvName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+ENV_SECRET = "env (by name)"
+"""What the file of secrets is called that `env` asks for."""
 
 KNOWN_FAILURES = ("Traceback", "OutOfMemoryError", "CUDA out of memory", "No space left on device", "Killed")
 """What often stands in the log of a failed job. They explain a failure and never make one."""
@@ -218,6 +222,9 @@ class Staging(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     source: Annotated[Text, Meta(description="Local folder or file, relative to the project root.")]
     destination: Annotated[Text, Meta(description="Where it goes in the pod.")]
     label: Annotated[str, Meta(description="What it is called in messages.")] = ""
+    includes: Annotated[
+        tuple[Text, ...], Meta(description="Patterns: only what they match is sent, less the excludes; none: all.")
+    ] = ()
     excludes: Annotated[tuple[str, ...], Meta(description="Patterns that are left out.")] = ()
     excludes_extra: Annotated[tuple[str, ...], Meta(description="More of them.")] = ()
     excludes_default: Annotated[bool, Meta(description="Leave out .git/, .venv/, caches and byte code.")] = False
@@ -235,7 +242,7 @@ class SecretFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     name: Annotated[Text, Meta(description="What it is called in messages.")]
     destination: Annotated[Text, Meta(description="Where it stands in the pod while the job runs.")]
     env: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...],
+        tuple[EnvName, ...],
         Meta(description="Variables of this machine; they become lines `export NAME='value'`, to be sourced."),
     ] = ()
     file: Annotated[Text | None, Meta(description="A file on this machine, relative to the project root.")] = None
@@ -378,13 +385,19 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     state_file: Annotated[
         Text | None, Meta(description="A small JSON pointer to the run's journal and pod, for scripts.")
     ] = None
-    variables: Annotated[dict[str, str], Meta(description="Values of placeholders; --var wins.")] = {}
+    variables: Annotated[
+        dict[str, str], Meta(description="Values of placeholders; --var wins. null: --var has to give the value.")
+    ] = {}
     local: Annotated[Local, Meta(description="This machine.")] = Local()
     storage: Annotated[Storage, Meta(description="Where data lives.")] = Storage()
     ssh: Annotated[Ssh, Meta(description="How the pod is reached.")] = Ssh()
     budget: Annotated[Budget, Meta(description="Ceilings in time and money.")] = Budget()
     provision: Annotated[Provision, Meta(description="How hard to try to get a pod.")] = Provision()
     remote_env: Annotated[RemoteEnv, Meta(description="Environment in the pod.")] = RemoteEnv()
+    env: Annotated[
+        tuple[EnvName, ...],
+        Meta(description="Variables of this machine that the job gets under the same names, in a file of secrets."),
+    ] = ()
     setup: Annotated[tuple[Command, ...], Meta(description="Commands before the files are sent.")] = ()
     preflight: Annotated[
         tuple[Command, ...], Meta(description="Commands after the files were sent, the last before the job.")

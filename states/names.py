@@ -155,6 +155,7 @@ class Reason(StrEnum):
     COLLECTED_BY_GC = "collected_by_gc"  # the engine was dead and somebody cleaned up
     STORAGE_ERROR = "storage_error"  # the journal could not be kept
     INTERNAL_ERROR = "internal_error"  # a fault of this program
+    JOURNAL_DAMAGED = "journal_damaged"  # its journal could not be believed, and somebody ended it: rpd salvage
     TAKEN_OVER = "taken_over"  # another owner, with a copy of this journal, acts on the run
 
 
@@ -192,6 +193,7 @@ ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
     Reason.COLLECTED_BY_GC: (Outcome.CANCELLED, Exit.INTERRUPTED),
     Reason.STORAGE_ERROR: (Outcome.FAILED, Exit.JOURNAL),
     Reason.INTERNAL_ERROR: (Outcome.FAILED, Exit.INTERNAL),
+    Reason.JOURNAL_DAMAGED: (Outcome.LOST, Exit.JOURNAL),
     Reason.TAKEN_OVER: (Outcome.CANCELLED, Exit.JOURNAL),
 }
 """What each ending reason makes of the run: its outcome and the exit code of the command that drove it there.

@@ -11,7 +11,8 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts, PodFacts, Profile, Span
-from rpd.states.names import BEFORE_LAUNCH, ENDINGS, Outcome, Reason
+from rpd.states.faults import Fault
+from rpd.states.names import BEFORE_LAUNCH, ENDINGS, Op, Outcome, Reason
 from rpd.states.secret_files import must_go
 
 COLLECT_ALLOWANCE_SECONDS = 600.0
@@ -265,11 +266,20 @@ class ReleasedBy(msgspec.Struct, frozen=True):
     worst_case_usd: float | None
 
 
+def locked_words(facts: Facts) -> str | None:
+    """What the cloud said when it refused to stop or delete a locked pod, and nothing has come of it since: who unlocks
+    it, and how. None where it is not locked, as far as is known."""
+    tries = (facts.tried(op) for op in (Op.STOP_POD, Op.DELETE_POD))
+    return next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
+
+
 def released_by(facts: Facts, now: Stamp) -> ReleasedBy | None:
     """The answer to "what if my laptop dies now"; None when nothing computes."""
     if not facts.compute_debts:
         return None
     spent = spent_usd(facts, now)
+    if locked_words(facts) is not None:
+        return ReleasedBy("nobody while it is locked in the account; then this rpd, or `rpd gc`", None, None)
     if is_protected(facts) and facts.armed is not None:
         at = facts.armed.limit_at
         left = max(0.0, at + SWITCH_TICK_SECONDS - now.wall)

@@ -12,7 +12,7 @@ from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.faults import Fault
 from rpd.states.health import CUDA_CHECK, HEALTH_KEY, HEALTH_SECONDS
-from rpd.states.job import Command
+from rpd.states.job import ENV_SECRET, Command, Job
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_of_the_way, is_offline
@@ -77,8 +77,9 @@ def owes_setup(facts: Facts) -> bool:
 def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
     env = exports(facts.job) if command.with_env else {}
     text = command.command
-    if command.with_env and facts.job.remote_env.source_files:
-        text = "\n".join([*(f". {path}" for path in facts.job.remote_env.source_files), text])
+    sources = _sources(facts.job, phase) if command.with_env else ()
+    if sources:
+        text = "\n".join([*(f". {path}" for path in sources), text])
     key = f"{phase}-{index + 1}-{_digest(facts, text, env)}"
     rounds = facts.epoch if command.repeatable else 0
     blames_host = command.on_failure == "next_host"
@@ -93,6 +94,12 @@ def health_step(facts: Facts) -> Iterator[Step]:
     env = {"RPD_GPU_COUNT": str(facts.job.pod.gpu_count)}
     key = f"{HEALTH_KEY}{_digest(facts, CUDA_CHECK, env)}"
     yield Step(key, "provision.health: cuda", CUDA_CHECK, HEALTH_SECONDS, env, blames_host=True)
+
+
+def _sources(job: Job, phase: str) -> Iterable[str]:
+    """Files that are sourced first. The one of `env` is placed after setup, and only the user knows of the others."""
+    late = [each.destination for each in job.secrets if each.name == ENV_SECRET] if phase == "setup" else []
+    return [path for path in job.remote_env.source_files if path not in late]
 
 
 def python_step(facts: Facts) -> Iterator[Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rpd.engine.decision import Fire
+from rpd.journal.records import Closed
 from rpd.states.facts import Facts
 from rpd.states.names import ENDINGS, OF_RESULTS, Outcome, Reason, Trigger
 
@@ -67,3 +68,9 @@ def verdict(facts: Facts) -> tuple[Outcome, Reason | None, int]:
         return Outcome.FAILED, None, 1
     outcome, exit_code = ENDINGS[facts.reason]
     return outcome, facts.reason, exit_code
+
+
+def salvaged(cost_usd: float) -> Closed:
+    """How a run ends whose journal cannot be believed: what it did after its good part is not known."""
+    outcome, code = ENDINGS[Reason.JOURNAL_DAMAGED]
+    return Closed(str(outcome), str(Reason.JOURNAL_DAMAGED), code, round(cost_usd, 6))

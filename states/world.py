@@ -253,8 +253,8 @@ class StepResult(msgspec.Struct, frozen=True):
 
 class Tree(msgspec.Struct, frozen=True):
     """A local folder or file to be pushed. `delete` removes files at the destination that are not in the source. With
-    `gitignore` git is asked what belongs to it; what it ignores is neither sent nor removed. Where an
-    optional one is not there, nothing is done."""
+    `includes` only what they match belongs to it. With `gitignore` git is asked what belongs to it. What does not is
+    neither sent nor removed. Where an optional one is not there, nothing is done."""
 
     label: str
     source: str
@@ -263,6 +263,7 @@ class Tree(msgspec.Struct, frozen=True):
     delete: bool = False
     gitignore: bool = False
     is_optional: bool = False
+    includes: tuple[str, ...] = ()
 
 
 class Pushed(msgspec.Struct, frozen=True):

@@ -98,7 +98,7 @@ def _scan_tree(job: Job, tree: Tree) -> Iterator[Finding]:
     root = Path(tree.source)
     read = 0
     listing = GitListing(root) if tree.gitignore else None
-    for count, (path, name) in enumerate(_files(root, Patterns(tree.excludes), listing)):
+    for count, (path, name) in enumerate(_files(root, Patterns(tree.excludes, tree.includes), listing)):
         if count >= MOST_FILES or read > MOST_BYTES:
             yield warning("paths", f"{tree.label} is large: only its first {count} files were looked at")
             return

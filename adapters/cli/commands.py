@@ -14,6 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from rpd.adapters.cli import market, sandbox, volumes
+from rpd.adapters.cli.helping import Grouped
 
 EPILOG = (
     "Exit codes: 0 done, 2 bad input, 4 key or credit, 5 job failed, 6 no capacity, 7 budget, 8 something still bills, "
@@ -22,6 +23,7 @@ EPILOG = (
 
 app = typer.Typer(
     name="rpd",
+    cls=Grouped,
     help="Run jobs on rented GPU pods. Whatever dies, the journal says the one next step.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -343,6 +345,19 @@ def release(
     return release_run(run, how, state_file=state_file, yes=yes, as_json=json)
 
 
+@app.command("salvage")
+def salvage(
+    run: Run = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete its pods, results or not; else they stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")] = False,
+    json: Json = False,
+) -> int:
+    """End a run whose journal is damaged: give back what it owes, and set the file aside."""
+    from rpd.adapters.cli.salvage import salvage_run
+
+    return salvage_run(run, delete=delete, yes=yes, as_json=json)
+
+
 @app.command("estimate")
 def estimate(
     file: File = None,
@@ -379,6 +394,22 @@ def init(file: Annotated[Path, typer.Argument(metavar="[FILE]")] = Path("job.yam
     from rpd.adapters.cli.drafting import init_file
 
     return init_file(file)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A SkyPilot task, dstack file, or runpodctl line.")],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", "-o", metavar="FILE|FOLDER", help="Where to write; - prints. Default: this folder."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that exist.")] = False,
+    json: Json = False,
+) -> int:
+    """Make job files of a SkyPilot task, a dstack configuration or a `runpodctl create pod` line."""
+    from rpd.adapters.cli.importing import import_file
+
+    return import_file(file, out, force=force, as_json=json)
 
 
 @app.command("migrate")

@@ -19,7 +19,7 @@ def show_script(shell: str) -> int:
             f"there is no completion for {shell!r}; for {', '.join(SHELLS)} there is",
             hint='eval "$(rpd completion bash)"',
         )
-    output.text([get_completion_script(prog_name="rpd", complete_var=VARIABLE, shell=shell)])
+    output.exact([get_completion_script(prog_name="rpd", complete_var=VARIABLE, shell=shell)])
     return 0
 
 

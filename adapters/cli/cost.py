@@ -13,13 +13,14 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.gate import recorded_access
+from rpd.adapters.local.judgement import judged, way_out
 from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import duration, money, one_line, utc
 from rpd.adapters.runpod.billing import PodBill, pod_bill
 from rpd.engine.errors import RpdError
-from rpd.journal.reader import read
 from rpd.states import cost
+from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 
 BEFORE_SECONDS = 3600.0
@@ -27,10 +28,12 @@ BEFORE_SECONDS = 3600.0
 
 
 def show_cost(run: str | None, *, as_json: bool) -> int:
-    """Print both, and why they differ. Exit code 0, also where the books are still empty; the run's cloud is asked, so
-    its key is needed. Raises UserError, Refused, Unavailable."""
+    """Print both, and why they differ. Exit code 0, also where the books are still empty, and 9 where the journal is
+    damaged and does not tell all; the run's cloud is asked, so its key is needed. Raises UserError, Refused,
+    Unavailable."""
     path = find_journal(run, to_act=True)  # its cloud is asked, with our key
-    inspection = Inspection(read(path), SystemClock().now())
+    reading = judged(path)
+    inspection = Inspection(reading, SystemClock().now())
     facts = inspection.facts
     lines = _reconciled(path, inspection)
     rows = [_row(facts, line) for line in lines]
@@ -45,12 +48,13 @@ def show_cost(run: str | None, *, as_json: bool) -> int:
         "stored_usd_per_month": round(
             sum((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.storage_debts.values()), 2
         ),
+        "problem": reading.damage.message if reading.damage is not None else None,
     }
     if as_json:
         output.answer(document)
     else:
         output.text([one_line(line) for line in _page(document)])
-    return 0
+    return Exit.JOURNAL if reading.damage is not None else Exit.DONE
 
 
 def _reconciled(path: Path, inspection: Inspection) -> list[Line]:
@@ -113,7 +117,10 @@ def _page(document: dict[str, Any]) -> list[str]:
         lines.append(f"    estimated {money(row['estimated_usd'])} ({split})")
         lines.append(f"    booked    {booked}")
         lines += [f"    {why}" for why in row["difference"].split("; ")]
-    if not document["pods"]:
+    if document["problem"] is not None:
+        lines.append(f"DAMAGED  {document['problem']}: what was rented after its good part is not in here")
+        lines.append(f"         {way_out(document['run_id'])}")
+    elif not document["pods"]:
         lines.append("nothing was rented")
     if document["stored_usd_per_month"]:
         lines.append(f"stored: {money(document['stored_usd_per_month'])} a month until it is released")

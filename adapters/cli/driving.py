@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from rpd.adapters.local.signals import Early, LeaveNow, signal_requests
 from rpd.adapters.local.workspace import LocalWorkspace, link_events, prepare_run_dir
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.inspection import Inspection, facts_of
+from rpd.adapters.report.paint import is_terminal
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.engine.runner import Listener
@@ -319,7 +319,7 @@ def _view(facts: Any, journal: Journal, *, quiet: bool, live: bool) -> Iterator[
 
     for record in journal.records:
         apply(facts, record)
-    if live and sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+    if live and is_terminal(sys.stderr):
         from rpd.adapters.report.live import LiveView
 
         with LiveView(facts) as block:

@@ -14,6 +14,7 @@ from rpd.adapters.forensics.steps import Step, steps_of
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.gate import run_folder
+from rpd.adapters.local.judgement import judged, way_out
 from rpd.adapters.pod.step_log import STEPS_NAME
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
@@ -38,7 +39,7 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
         from rpd.adapters.cli.verifying import verify_journal
 
         return verify_journal(path, as_json=as_json)
-    reading = read(path)
+    reading = judged(path)
     if reading.opened is None:
         raise reading.damage or JournalError(f"{path} holds no run")
     if at is not None:
@@ -48,7 +49,7 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
     if as_graph and as_json:
         output.answer({"schema": "rpd.graph/1", "run_id": inspection.facts.run_id, "mermaid": _graph(inspection)})
     elif as_graph:
-        output.text([_graph(inspection)])
+        output.exact([_graph(inspection)])
     elif as_json and at is not None:
         record = reading.records[-1]
         then = {"at": at, "event": record.event, "ts_utc": record.ts_utc, "facts": _known(inspection)}
@@ -126,7 +127,7 @@ def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> li
     ]
     if as_of is None:
         lines += [f"step     {each.words()}" for each in _steps(inspection, path)]
-    step = inspection.next_step()
+    step = inspection.next_step() if inspection.reading.damage is None else None
     if step is not None and as_of is not None:
         lines.append(f"next     {step}")
     elif step is not None:
@@ -203,7 +204,7 @@ def _integrity(reading: Reading) -> list[str]:
     if reading.damage is not None:
         return [
             f"DAMAGED  {reading.damage.message}; good before it: {plural(count, 'record')}",
-            "         rpd gc still releases its pod",
+            f"         {way_out(reading.records[0].run)}",
         ]
     torn = f"; {reading.torn_bytes} bytes of an unfinished line follow" if reading.torn_bytes else ""
     return [f"verified {plural(count, 'record')}, chain intact{torn}"]

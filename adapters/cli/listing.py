@@ -14,7 +14,7 @@ from rpd.adapters.forensics.row import RunRow
 from rpd.adapters.forensics.timeline import age_seconds, wall_of
 from rpd.adapters.report.table import Column, terminal_width
 from rpd.adapters.report.table import table as columns_of
-from rpd.adapters.report.words import duration, money, one_line
+from rpd.adapters.report.words import duration, local_minute, money, one_line
 from rpd.engine.errors import UserError
 from rpd.states.names import Outcome
 
@@ -88,7 +88,7 @@ def _columns(rows: Sequence[RunRow]) -> list[Column]:
         return tuple(tell(row) for row in rows)
 
     return [
-        Column("STARTED", cells(lambda row: (row.started or "?")[:16].replace("T", " ")), 4),
+        Column("STARTED", cells(lambda row: local_minute(row.started)), 4),
         Column("WORKFLOW", cells(lambda row: row.workflow), 5),
         Column("RUN", cells(lambda row: row.run_id)),
         Column("END", cells(_end)),

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from rpd.adapters.cli.streams import give_up
+from rpd.adapters.report.paint import has_colour, is_terminal, painted, width_of
 from rpd.adapters.report.words import clean, in_encoding
 
 
@@ -19,7 +20,12 @@ def answer(document: dict[str, Any]) -> None:
 
 
 def text(lines: Iterable[str]) -> None:
-    """Lines on stdout, without anything that steers a terminal."""
+    """Lines on stdout, without anything that steers a terminal but our own colours."""
+    _write_lines(sys.stdout, lines)
+
+
+def exact(lines: Iterable[str]) -> None:
+    """The same for what is no prose: a diff, a diagram, a file. A line stays one line."""
     _write(sys.stdout, "".join(f"{clean(line)}\n" for line in lines))
 
 
@@ -35,12 +41,20 @@ def copy(chunk: bytes) -> None:
 
 def note(lines: Iterable[str]) -> None:
     """Lines for people on stderr, cleaned likewise."""
-    _write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))
+    _write_lines(sys.stderr, lines)
 
 
 def prompt(words: str) -> None:
     """A question on stderr; the answer is typed in the same line."""
     _write(sys.stderr, clean(words))
+
+
+def _write_lines(stream: TextIO, lines: Iterable[str]) -> None:
+    shown: Iterable[str] = map(clean, lines)
+    if is_terminal(stream):
+        width, colour = width_of(stream), has_colour()
+        shown = (painted(row, width, colour=colour) for line in shown for row in line.split("\n"))
+    _write(stream, "".join(f"{line}\n" for line in shown))
 
 
 def _write(stream: TextIO, words: str) -> None:

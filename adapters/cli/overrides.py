@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from rpd.adapters.local.inline_job import NO_FILE, inline_job
 from rpd.adapters.local.jobfile import LoadedJob, load_job
 from rpd.adapters.local.spec_error import MOST_SHOWN, SpecError
 from rpd.adapters.local.spec_error import Path as SpecPath
-from rpd.adapters.local.yaml_source import YamlSource
+from rpd.adapters.local.yaml_source import MAX_BYTES, YamlSource
 from rpd.engine.errors import UserError
 
 
@@ -30,7 +31,7 @@ class Overrides(msgspec.Struct, frozen=True):
             return load_job(job, variables=self.variables, fields=self.fields)
         except SpecError as wrong:
             if isinstance(job, Path):
-                raise
+                raise _of_another_tool(job) or wrong from None
             lines = [f"{problem.path}: {problem.message}" for problem in wrong.problems[:MOST_SHOWN]]
             hint = "in the project's own folder: rpd run --image IMAGE --gpu GPU -- COMMAND"
             raise UserError("\n".join(lines), reason=wrong.reason, hint=hint) from wrong
@@ -114,6 +115,23 @@ def the_job(
         "name one job file, or a command after --, and not both",
         hint="rpd run FILE   or   rpd run --image IMAGE --gpu GPU -- python train.py",
     )
+
+
+def _of_another_tool(file: Path) -> UserError | None:
+    """What a file is that is no job file; None where it is meant to be one."""
+    from rpd.adapters.importing.imported import kind_of
+    from rpd.adapters.local.files import read_regular
+
+    with contextlib.suppress(OSError):
+        text = read_regular(file, MAX_BYTES).decode(errors="replace")
+        if (kind := kind_of(text, str(file))) is not None:
+            return not_ours(file, kind)
+    return None
+
+
+def not_ours(file: Path, kind: str) -> UserError:
+    """A file of another tool is to be translated first."""
+    return UserError(f"{file} is a file for {kind}, and no job file", reason="foreign_spec", hint=f"rpd import {file}")
 
 
 def shown_name(job: Path | YamlSource) -> str:

@@ -67,9 +67,16 @@ def _plan_undriven(entry: Entry, account: Account | None) -> Row | None:
     """A run that no loop can or need drive: what matters is what of it computes all the same."""
     if may_owe(entry) and (account is None or account.problem):
         plan = f"stop what it rented: its journal cannot be driven ({entry.problem})"
-        return Row(entry.run_id, entry.journal, entry.state, plan)
+        return Row(entry.run_id, entry.journal, entry.state, plan, next=_way_out(entry))
     found = suspects(entry, account.pods if account is not None else ())
     if not found:
         return None
     pod, plan = found[0].pod, f"{found[0].how}: {found[0].why}"
-    return Row(entry.run_id, entry.journal, entry.state, plan, pod.id, pod.status, pod.usd_per_hour)
+    row = Row(entry.run_id, entry.journal, entry.state, plan, pod.id, pod.status, pod.usd_per_hour)
+    row.next = _way_out(entry)
+    return row
+
+
+def _way_out(entry: Entry) -> str | None:
+    """gc stops what such a journal names, and can write nothing down."""
+    return f"rpd salvage {entry.run_id}   also ends it" if entry.problem not in ("", "too_new") else None

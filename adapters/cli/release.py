@@ -112,10 +112,11 @@ def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:
     """The run is over: what may be left is a stopped pod, which only a clear word deletes."""
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
-    kept = [pod for pod in facts.pods.values() if pod.name in facts.storage_debts and pod.id]
+    known = {pod.name: pod.id for pod in facts.pods.values()}
+    kept = [known.get(name) or name for name in facts.storage_debts]
     if kept and not delete:
         raise UserError(
-            f"run {facts.run_id} is over; its pod {kept[0].id} is stopped and keeps {facts.volume_gb} GB",
+            f"run {facts.run_id} is over; its pod {kept[0]} is stopped and keeps {facts.volume_gb} GB",
             hint=f"rpd release {facts.run_id} --delete",
         )
     lines = release_kept(path, "rpd release", Patience(OWN_SECONDS)) if kept else []
@@ -137,8 +138,11 @@ def release_kept(path: Path, command: str, patience: Patience) -> list[str]:
     control = ProcessControl(patience=patience)
     cloud = cloud_of_run(facts.opened, facts.run_id, access, control, adopted=adopted(facts))
     lines = []
-    for pod in list(facts.pods.values()):
-        if pod.name in facts.storage_debts and pod.id is not None:
-            proof = delete_pod(path, access, cloud, pod.id, pod.name, command=command, patience=patience)
-            lines.append(f"pod {pod.id} deleted: {proof}")
+    ids = {pod.name: pod.id for pod in facts.pods.values() if pod.id is not None}
+    if not ids.keys() >= facts.storage_debts.keys():  # a journal that lost records names pods that it knows no more of
+        ids = {pod.name: pod.id for pod in cloud.list()} | ids
+    for name in list(facts.storage_debts):
+        if name in ids:
+            proof = delete_pod(path, access, cloud, ids[name], name, command=command, patience=patience)
+            lines.append(f"pod {ids[name]} deleted: {proof}")
     return lines

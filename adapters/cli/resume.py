@@ -11,6 +11,7 @@ from rpd.adapters.cli.runs import find_journal, unfinished
 from rpd.adapters.cli.unrecorded import afterwards, unwritable
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.gate import recorded_access
+from rpd.adapters.local.judgement import way_out
 from rpd.adapters.local.opening import open_journal
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import Early, LeaveNow
@@ -75,11 +76,9 @@ def require_driveable(reading: Reading, path: Path) -> None:
             f"{path} is damaged at line {reading.damage.line} (byte {reading.damage.offset})",
             line=reading.damage.line,
             offset=reading.damage.offset,
-            hint=f"rpd inspect {path}   and rpd gc still work",
+            hint=way_out(path.stem),
         )
     if reading.too_new:
         raise JournalTooNew(f"{path} was written by a newer rpd", hint="upgrade rpd; inspect and gc work meanwhile")
     if reading.opened is None:
-        raise JournalDamaged(
-            f"{path} does not begin like a journal", line=1, offset=0, hint="rpd gc   looks for what it rented"
-        )
+        raise JournalDamaged(f"{path} does not begin like a journal", line=1, offset=0, hint=way_out(path.stem))

@@ -13,8 +13,11 @@ from typing import Annotated, Any
 import typer
 
 from rpd.adapters.cli import output
+from rpd.adapters.cli.helping import WholeSentences
 
-app = typer.Typer(name="sandbox", help="RunPod on this machine: free, with real SSH and every fault on request.")
+app = typer.Typer(
+    name="sandbox", cls=WholeSentences, help="RunPod on this machine: free, with real SSH and every fault on request."
+)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -191,7 +194,7 @@ def _pairs(words: list[str]) -> dict[str, str]:
 
 
 def _print(document: Any) -> None:
-    output.text([json.dumps(document)])
+    output.exact([json.dumps(document)])
 
 
 def _tell(text: str) -> None:

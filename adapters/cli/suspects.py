@@ -81,7 +81,7 @@ def is_kept_up(facts: Facts, now: Stamp) -> bool:
 
 def named(entry: Entry, pods: Sequence[Pod]) -> list[Pod]:
     """Those that may compute and that this journal alone accounts for, by any name that it ever said."""
-    names = _names(entry) - owed_elsewhere(entry)
+    names = names_of(entry) - owed_elsewhere(entry)
     return [pod for pod in pods if pod.status not in AT_REST and pod.name in names]
 
 
@@ -98,7 +98,7 @@ def owes_compute(entry: Entry) -> bool:
 
 def may_owe(entry: Entry) -> bool:
     """The same, where it may not say all: one in trouble that was never seen to end, and that names a pod somewhere."""
-    return owes_compute(entry) or bool(entry.problem and entry.outcome is None and _names(entry))
+    return owes_compute(entry) or bool(entry.problem and entry.outcome is None and names_of(entry))
 
 
 def original_of(journal: Path) -> Path | None:
@@ -120,7 +120,7 @@ def understood(entry: Entry) -> Entry:
     return entry
 
 
-def _names(entry: Entry) -> set[str]:
+def names_of(entry: Entry) -> set[str]:
     """Every name the journal, or what was known of it, ever said. Each holds 26 random letters: nobody else has it."""
     owed = {debt.key for debt in entry.debts}
     try:

@@ -16,6 +16,7 @@ from rpd.adapters.cli import output
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.jobfile import LoadedJob
+from rpd.adapters.local.secret_content import problem_with
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.local.yaml_source import YamlSource
 from rpd.adapters.report.words import one_line
@@ -72,8 +73,12 @@ def errors_in(found: list[Finding]) -> list[Finding]:
 
 def _local(loaded: LoadedJob) -> Iterator[Finding]:
     job = loaded.job
+    unset = {problem: file.env for file in job.secrets if file.env and (problem := problem_with(file)) is not None}
     for problem in LocalWorkspace(state_home()).check_inputs(job, loaded.run_dir):
-        yield error("local", problem)
+        if problem in unset:  # the file may be good, and checked where its secrets are not
+            yield warning("secret", f"{problem}; without it nothing is rented: export {unset[problem][0]}=...")
+        else:
+            yield error("local", problem)
     if (size := too_large(loaded.config)) is not None:
         yield error("size", size)
     if job.pod.args is not None and "start.sh" not in job.pod.args:

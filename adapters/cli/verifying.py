@@ -9,6 +9,7 @@ import msgspec
 from rpd.adapters.cli import output
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.gate import run_folder
+from rpd.adapters.local.judgement import way_out
 from rpd.adapters.report.words import one_line, plural
 from rpd.journal.index import Index
 from rpd.journal.paths import EVENTS_NAME
@@ -33,8 +34,8 @@ class Findings(msgspec.Struct, frozen=True):
 
 def verify_journal(path: Path, *, as_json: bool) -> int:
     """Exit code 0 when it is whole, 9 when not. An unfinished last line is no damage: it was never acknowledged."""
+    anchor = Index(state_home()).anchor(path)  # first: a live engine may add to both meanwhile
     reading = read(path)
-    anchor = Index(state_home()).anchor(path)
     lost = anchor[0] if anchor is not None and reading.damage is None and not holds(reading.records, *anchor) else None
     damage = reading.damage.message if reading.damage else None
     if damage is None and reading.opened is None:
@@ -64,9 +65,10 @@ def _lines(path: Path, reading: Reading, found: Findings) -> list[str]:
     lines = [f"journal  {path}"]
     if found.damage is not None:
         lines.append(f"DAMAGED  {found.damage}; good before it: {plural(len(reading.records), 'record')}")
-        lines.append("         rpd gc still releases what it rented; a copy of the file is worth keeping")
+        lines.append(f"         {way_out(path.stem)}")
     elif found.lost is not None:
         lines.append(f"CUT      record {found.lost} was seen here once, and is gone")
+        lines.append(f"         {way_out(path.stem)}")
     else:
         lines.append(f"verified {plural(len(reading.records), 'record')}, chain intact")
     if reading.head is not None:

@@ -7,8 +7,11 @@ from typing import Annotated, Optional
 
 import typer
 
+from rpd.adapters.cli.helping import WholeSentences
+
 app = typer.Typer(
     name="volumes",
+    cls=WholeSentences,
     help="Network volumes: what they cost, what uses them; make, grow and delete them.",
     invoke_without_command=True,
 )

@@ -11,6 +11,7 @@ import msgspec
 from rpd.adapters.forensics.row import RunRow, row_of_manifest
 from rpd.adapters.forensics.steps import Step, steps_of
 from rpd.adapters.local.gate import journal_at, run_folder
+from rpd.adapters.local.judgement import judged
 from rpd.adapters.local.workspace import EVENTS_NAME, MANIFEST_NAME
 from rpd.adapters.pod.step_log import STEPS_NAME
 from rpd.adapters.report.inspection import Inspection
@@ -20,7 +21,7 @@ from rpd.journal import tolerant
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry
 from rpd.journal.paths import leads_to_journal
-from rpd.journal.reader import Reading, read
+from rpd.journal.reader import Reading
 from rpd.journal.records import Closed, Stamp
 
 MANIFEST_NAMES = (MANIFEST_NAME, "runpod_pull_manifest.json", "manifest.json")
@@ -111,7 +112,7 @@ def load(path: Path) -> LoadedRun:
     if path.name in MANIFEST_NAMES or (path.name == EVENTS_NAME and _reading(path) is None):
         return _of_folder(path.parent)
     journal = journal_at(path)
-    return LoadedRun(journal, None, read(journal))
+    return LoadedRun(journal, None, judged(journal))
 
 
 def holds_run(path: Path) -> bool:
@@ -187,16 +188,12 @@ def problem_of(reading: Reading) -> str | None:
 def row_of_known(entry: Entry, now: Stamp) -> RunRow:
     """The run of an index entry, however damaged its journal is; also one that has lost records since it was seen."""
     try:
-        reading = read(Path(entry.journal))
+        reading = judged(Path(entry.journal))
         if reading.opened is None:
             return _row_of_entry(entry, problem_of(reading) or "the journal holds no run")
-        is_lost = entry.problem == "lost"
-        row = row_of_journal(reading, reading.records[-1].at if is_lost else now)
+        return row_of_journal(reading, now)
     except JournalError as error:
         return _row_of_entry(entry, error.message)
-    if is_lost:
-        return msgspec.structs.replace(row, problem="records that were seen in its journal are gone")
-    return row
 
 
 def _row_of_entry(entry: Entry, problem: str) -> RunRow:
@@ -233,7 +230,7 @@ def _reading_of(folder: Path, run_id: Any) -> Reading | None:
 def _reading(events: Path) -> Reading | None:
     """The journal that an `events.jsonl` is, or is a copy of; None for the older tool's, which is none."""
     try:
-        reading = read(journal_at(events))
+        reading = judged(journal_at(events))
     except JournalError:
         return None
     return reading if reading.opened is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -79,7 +80,8 @@ def settings_file() -> Path | None:
 
 
 def find_api_key(environ: Mapping[str, str] = os.environ, file: Path | None = None) -> ApiKey | None:
-    """The key from $RUNPOD_API_KEY, else `api_key` of the settings file; None where neither has one.
+    """The key from $RUNPOD_API_KEY, else `api_key` of the settings file, else, where that says `api_key_from =
+    "runpodctl"`, runpodctl's; None where none has one.
 
     Raises UserError (exit code 4) when the file may be read by others or the key cannot be one.
     """
@@ -91,6 +93,10 @@ def find_api_key(environ: Mapping[str, str] = os.environ, file: Path | None = No
         return None
     settings = _read_private(file)
     key = settings.get("api_key")
+    if (key is None or key == "") and settings.get("api_key_from") == "runpodctl":
+        other = runpodctl_file(environ)
+        found = runpodctl_key(other)
+        return _api_key(found, str(other)) if found is not None else None
     if key is None or key == "":
         return None
     if not isinstance(key, str):
@@ -108,14 +114,46 @@ def require_api_key(environ: Mapping[str, str] = os.environ, file: Path | None =
             f"no API key: RUNPOD_API_KEY is not set and {where}",
             exit_code=Exit.KEY,
             reason="key_missing",
-            hint="export RUNPOD_API_KEY=...   (or try it without: rpd run FILE --sandbox)",
+            hint=_where_from(environ, file),
         )
     return key
+
+
+def runpodctl_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where RunPod's own tools keep their key."""
+    return Path(environ.get("HOME") or "~", ".runpod", "config.toml").expanduser()
+
+
+def runpodctl_key(file: Path) -> str | None:
+    """The key in there; None where there is none, or the file cannot be read."""
+    try:
+        settings = tomllib.loads(file.read_text())
+    except (OSError, ValueError, RuntimeError):
+        return None
+    tables = [settings, *(table for table in settings.values() if isinstance(table, dict))]
+    found = (table.get(name) for table in tables for name in ("apikey", "apiKey", "api_key"))
+    return next((key.strip() for key in found if isinstance(key, str) and key.strip()), None)
+
+
+def _where_from(environ: Mapping[str, str], settings: Path | None) -> str:
+    """How to name a key. The one of RunPod's own tools is read only where the user has said so."""
+    other = runpodctl_file(environ)
+    if settings is None or runpodctl_key(other) is None:
+        return "export RUNPOD_API_KEY=...   (or try it without: rpd run FILE --sandbox)"
+    line = "'api_key_from = \"runpodctl\"'"
+    make = f"mkdir -p {shlex.quote(str(settings.parent))} && echo {line} >> {shlex.quote(str(settings))}"
+    return f"{other} holds a key of RunPod's own tools; to use it: {make}   (or export RUNPOD_API_KEY=...)"
 
 
 def _api_key(value: str, source: str) -> ApiKey:
     from rpd.journal.redact import Secret
 
+    if any(quote in value for quote in "'\"`"):
+        raise UserError(
+            f"the API key in {source} stands in quotes, which are no part of it; leave them out",
+            exit_code=Exit.KEY,
+            reason="key_unusable",
+        )
     if not value.isascii() or not value.isprintable() or " " in value:
         raise UserError(
             f"the API key in {source} holds a space, line break or foreign character; copy it again",

@@ -17,6 +17,8 @@ def job_schema() -> dict[str, Any]:
         {"anyOf": [{"required": ["image"]}, {"required": ["template_id"]}]},
         {"oneOf": [{"required": ["gpu_order"]}, {"required": ["cpu_order"]}]},
     ]
+    variables = schema["$defs"]["Job"]["properties"]["variables"]
+    variables["additionalProperties"] = {"type": ["string", "null"]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "rpd job file",

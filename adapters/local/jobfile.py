@@ -19,6 +19,7 @@ from rpd.adapters.local.leaks import environment_secrets, mask, unmask
 from rpd.adapters.local.person import expanded, user_home
 from rpd.adapters.local.spec_checks import (
     check_between,
+    check_env_by_name,
     check_env_names,
     check_leaks,
     check_project_root,
@@ -33,7 +34,7 @@ from rpd.adapters.local.spec_render import MakeRunId, Rendered, prefix_label, re
 from rpd.adapters.local.spec_types import mismatches, with_switches
 from rpd.adapters.local.yaml_source import YamlSource, parse_yaml, read_yaml
 from rpd.engine.errors import UserError
-from rpd.states.job import Job, is_away
+from rpd.states.job import ENV_SECRET, Job, SecretFile, is_away
 
 T = TypeVar("T")
 
@@ -149,7 +150,7 @@ def _build(
     except msgspec.ValidationError as error:  # the walk over the types found nothing: msgspec has the last word
         raise SpecError(source.file, [Problem(1, 1, "(whole file)", str(error))]) from error
     root = rendered.names["project_root"]
-    job = _completed(job, root)
+    job = _with_env(_completed(job, root), rendered.names["run_id"])
     plain = msgspec.to_builtins(job)
     _check_text(plain, source.file)
     masked = mask(plain, secrets)
@@ -208,6 +209,7 @@ def _problems(
                 yield source.problem(path, message)
     for path, message in [
         *_in_words_of(hidden, data, check_between),
+        *check_env_by_name(data),
         *check_leaks(data, secrets),
         *check_run_names(data, source.data, secrets),
         *check_secret_names(data, variables, secrets),
@@ -287,6 +289,20 @@ def _completed(job: Job, root: str) -> Job:
         staging=tuple(replace(tree, source=absolute(tree.source)) for tree in job.staging),
         secrets=tuple(replace(each, file=each.file and absolute(each.file)) for each in job.secrets),
         artifacts=tuple(replace(item, local_path=landing(item.local_path)) for item in job.artifacts),
+    )
+
+
+def _with_env(job: Job, run_id: str) -> Job:
+    """The file of secrets that `env` asks for, of this run alone, sourced before all others."""
+    if not job.env:
+        return job
+    replace = msgspec.structs.replace
+    place = f"{job.storage.volume_mount.rstrip('/')}/.rpd-env-{run_id}"
+    sources = (place, *job.remote_env.source_files)
+    return replace(
+        job,
+        secrets=(*job.secrets, SecretFile(ENV_SECRET, place, job.env)),
+        remote_env=replace(job.remote_env, source_files=sources),
     )
 
 

@@ -44,6 +44,22 @@ def check_env_names(data: Mapping[str, Any]) -> Iterator[Finding]:
                 yield (section, field, name), "is set by rpd or by RunPod; choose another name"
 
 
+def check_env_by_name(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Names in `env`, which the job gets from this machine; sees the whole file."""
+    names = data.get("env")
+    seen: set[str] = set()
+    for index, name in enumerate(names if isinstance(names, list) else ()):
+        if not isinstance(name, str):
+            continue
+        if _SET_IN_POD.match(name):
+            yield ("env", index), f"{name!r} is set by rpd or by RunPod; choose another name"
+        elif name in seen:
+            yield ("env", index), f"{name!r} is named twice"
+        elif name in _entries(data, "remote_env", "exports"):
+            yield ("env", index), f"{name!r} has a value in remote_env.exports; keep one of the two"
+        seen.add(name)
+
+
 def check_leaks(value: Any, secrets: Mapping[str, str], path: Path = ()) -> Iterator[Finding]:
     """Texts in the shape of a key anywhere but where a secret of the environment was put in, which the journal masks;
     and any secret in `pod.env`, which the cloud's API returns.

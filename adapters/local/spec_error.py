@@ -42,7 +42,7 @@ class SpecError(UserError):
         lines = [f"{file}:{p.line}: {p.path}: {p.message}" for p in self.problems[:MOST_SHOWN]]
         if len(self.problems) > MOST_SHOWN:
             lines.append(f"{file}: and {len(self.problems) - MOST_SHOWN} more")
-        super().__init__("\n".join(lines), hint="rpd schema   describes every field")
+        super().__init__("\n".join(lines), hint="rpd schema job   describes every field")
 
 
 def path_text(path: Path) -> str:

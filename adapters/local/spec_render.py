@@ -138,7 +138,7 @@ def render_spec(source: YamlSource, given: Mapping[str, str], config_path: FileP
     if given:
         declared = data.get("variables")
         data["variables"] = {**(declared if isinstance(declared, dict) else {}), **given}
-    problems = [*rendering.problems, *_bad_names(rendering)]
+    problems = [*rendering.problems, *_bad_names(rendering), *_without_value(rendering)]
     names: dict[str, str] = {}
     for name in BUILT_IN:
         try:
@@ -163,6 +163,14 @@ def _bad_names(rendering: _Rendering) -> list[Problem]:
             message = f"nothing in the file uses this variable{suggestion(name, known)}; variables here: {allowed}"
             problems.append(source.problem(path, message))
     return problems
+
+
+def _without_value(rendering: _Rendering) -> list[Problem]:
+    """Variables that the file leaves to the command line, and that it does not give."""
+    missing = [name for name, value in rendering.declared.items() if value is None and name not in rendering.given]
+    paths: list[Path] = [("variables", name) for name in missing if name not in BUILT_IN]
+    rendering.unclear.update(paths)
+    return [rendering.source.problem(path, f"has no value here: give it one, --var {path[-1]}=VALUE") for path in paths]
 
 
 def prefix_label(prefix: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 STARTER = """\
 # yaml-language-server: $schema=job.schema.json
 # One job on a rented GPU pod. Try it without an account:  rpd run FILE --sandbox
-# What each field means:  rpd schema, or let your editor show it (rpd schema > job.schema.json).
+# What each field means: your editor shows it (rpd schema job > job.schema.json).
 
 schema_version: 2
 name: NAME

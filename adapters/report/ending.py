@@ -14,7 +14,15 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.names import Reason
-from rpd.states.policy import SWITCH_TICK_SECONDS, cost_cap, released_by, spent_usd, usd_per_hour, why_kept
+from rpd.states.policy import (
+    SWITCH_TICK_SECONDS,
+    cost_cap,
+    locked_words,
+    released_by,
+    spent_usd,
+    usd_per_hour,
+    why_kept,
+)
 from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
 from rpd.states.verdict import job_ending, verdict
@@ -119,6 +127,8 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
                 wait = duration(facts.profile.owner_silence_seconds)
                 lines.append(f"         sooner where its job ends and no rpd comes: {wait} later it stops the pod")
                 lines.append("         with the results in it; rpd resume collects them")
+        elif (locked := locked_words(facts)) is not None:
+            lines.append(f"         {locked}")
         else:
             console = f"   (or {CONSOLE_URL})" if facts.profile.name == "runpod" else ""
             lines.append(f"         nothing releases it while no rpd runs: rpd gc --yes{console}")

@@ -115,9 +115,13 @@ class Inspection:
         ]
 
     def next_step(self) -> str | None:
-        """What `resume` would do first; None when the run is over."""
+        """What `resume` would do first, or why it would not; None when the run is over."""
         if self.snapshot.closed is not None:
             return None
+        if self.reading.damage is not None:
+            return (
+                f"nothing: the journal is damaged; rpd salvage {self.facts.run_id} gives back what it owes, and ends it"
+            )
         from rpd.adapters.report.next_step import next_step
 
         return next_step(self.facts, self.snapshot, self.now)

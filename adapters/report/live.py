@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rpd.adapters.report.log_tail import LogTail
+from rpd.adapters.report.paint import has_colour
 from rpd.adapters.report.plain import present
 from rpd.adapters.report.story import tell
 from rpd.adapters.report.words import clean, clock, duration, in_encoding, money, rate
@@ -40,7 +41,7 @@ class LiveView:
 
     def __init__(self, facts: Facts, console: Console | None = None) -> None:
         self.facts = facts
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Console(stderr=True, highlight=False, no_color=not has_colour())
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
         self._is_unicode = shows_unicode(self._console.encoding)
         self._what = ""

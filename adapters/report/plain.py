@@ -64,7 +64,7 @@ class PlainView:
             self._at = record.at
             text = tell(record, self.facts)
         if text and not isinstance(record.body, Closed):  # the last words say how it ended
-            self._told.put(self._stamped(text))
+            self._told.put(self._stamped(text, record.at))
             self._news.set()
 
     def doing(self, what: str, deadline: float | None) -> None:
@@ -79,8 +79,10 @@ class PlainView:
             self._print_new()
             if time.monotonic() - self._last_line >= HEARTBEAT_SECONDS and self._at is not None:
                 with self._turn:
-                    words = f"{self.facts.state}: {clean(self._what)}; {cost_line(self.facts, present(self._at))}"
-                self._write([self._stamped(words)])
+                    now = present(self._at)
+                    words = f"{self.facts.state}: {clean(self._what)}; {cost_line(self.facts, now)}"
+                    line = self._stamped(words, now)
+                self._write([line])
 
     def _print_new(self) -> None:
         """A piece of the job's output, and what has happened."""
@@ -115,9 +117,9 @@ class PlainView:
             self._write([f"... {left_out} bytes not shown: {where}"])
         self._print_piece(log)
 
-    def _stamped(self, text: str) -> str:
+    def _stamped(self, text: str, at: Stamp) -> str:
         started = self.facts.started
-        passed = elapsed(started, self._at) if started is not None and self._at is not None else 0.0
+        passed = elapsed(started, at) if started is not None else 0.0
         return f"[{duration(passed):>9}] {text}"
 
     def _write(self, lines: Iterable[str]) -> None:

@@ -24,12 +24,16 @@ from rpd.journal.records import (
     Transition,
 )
 from rpd.states.facts import Facts, new_facts
+from rpd.states.faults import Fault
 from rpd.states.fold import apply
 from rpd.states.names import Op, Trigger
 from rpd.states.naming import told
 from rpd.states.policy import cost_cap, released_by, usd_per_hour
 from rpd.states.python_pin import PYTHON_KEY
 from rpd.states.verdict import job_ending
+
+AGAIN_EVERY = 10
+"""A refusal that comes with every try is told at the first, and then each so many."""
 
 
 def tell(record: Record, facts: Facts) -> str | None:
@@ -97,6 +101,8 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     if outcome.reason == "repeatable":
         return None
     what = _NOUNS.get(outcome.op, outcome.op)
+    if outcome.reason == Fault.LOCKED and facts.tried(outcome.op).failures % AGAIN_EVERY != 1:
+        return None  # it was said, and will be said again
     if outcome.status == "unknown":
         said = f" ({outcome.error})" if outcome.error else ""
         return f"{what}: no answer that can be believed{said}; finding out"

@@ -89,6 +89,10 @@ WHY: dict[Reason, tuple[str, str]] = {
     Reason.COLLECTED_BY_GC: ("nobody drove the run any more, and rpd gc cleaned up", ""),
     Reason.STORAGE_ERROR: ("the journal could not be kept on this disk", "make room; then rpd resume"),
     Reason.INTERNAL_ERROR: ("a fault of rpd itself", "the trace is in the journal: rpd events; please report it"),
+    Reason.JOURNAL_DAMAGED: (
+        "its journal was damaged, and rpd salvage ended it",
+        "the damaged file is kept beside the journal; what the run did after its good part is not known",
+    ),
     Reason.TAKEN_OVER: ("another owner, with a copy of this journal, acts on the run", "use the other machine"),
     Reason.HOST_NEVER_BOOTED: ("this host did not come up in time", ""),
     Reason.HOST_UNFIT: ("a command that judges the host failed there", ""),
@@ -102,6 +106,8 @@ WHY: dict[Reason, tuple[str, str]] = {
 
 def why(facts: Facts) -> str:
     """One line: what happened, what the log says of it, what to do."""
+    if facts.closed_reason == Reason.JOURNAL_DAMAGED:
+        return words_of(facts.closed_reason) or ""
     if facts.reason is None:
         return "the journal does not say"
     what, advice = WHY[facts.reason]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from datetime import datetime
 
 UNKNOWN = "?"
 """What is shown for a number that is none: a pod or a journal may say anything."""
@@ -82,6 +83,15 @@ def clock(wall: float) -> str:
 def utc(wall: float) -> str:
     """RFC 3339, to the second."""
     return _in_utc("%Y-%m-%dT%H:%M:%SZ", wall)
+
+
+def local_minute(text: str | None) -> str:
+    """A moment of RFC 3339 to the minute, in the reader's own time and with its zone; `?` for anything else."""
+    try:
+        moment = datetime.fromisoformat((text or "").replace("Z", "+00:00")).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return UNKNOWN
+    return moment.strftime("%Y-%m-%d %H:%M ") + (moment.tzname() or moment.strftime("%z"))
 
 
 def plural(count: int, noun: str) -> str:

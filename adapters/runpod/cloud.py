@@ -67,7 +67,7 @@ class RunPodCloud:
             self._client.delete(orders.pod_path(pod_id))
         except Refused as refusal:
             if refusal.reason != Fault.NOT_FOUND:
-                raise
+                raise self._explained(refusal, pod_id) from None
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
         """Read list prices for one GPU and stock for `gpu_count`: one entry per GPU type and cloud, sold or not."""
@@ -185,8 +185,22 @@ class RunPodCloud:
         try:
             self._client.act(kind, orders.pod_path(pod_id, "/action"), orders.action_body(action), wire.accepted)
         except Refused as refusal:
-            if refusal.reason != Fault.CONFLICT or self._status(pod_id) not in done:
-                raise
+            if refusal.reason not in (Fault.CONFLICT, Fault.LOCKED) or self._status(pod_id) not in done:
+                raise self._explained(refusal, pod_id) from None
+
+    def _explained(self, refusal: Refused, pod_id: str) -> Refused:
+        """Where the pod is locked: who can unlock it, and how. Nobody unlocks it here: somebody meant it."""
+        if refusal.reason != Fault.LOCKED:
+            return refusal
+        url = f"{self._client.base_url}{orders.pod_path(pod_id)}"
+        command = f'curl -X PATCH {url} -H "Authorization: Bearer $RUNPOD_API_KEY" --json \'{{"locked": false}}\''
+        who = "whoever may edit it in the account unlocks it, in RunPod's console or with"
+        return Refused(
+            f"pod {pod_id} is locked, so neither rpd nor the switch in it can release it; {who}   {command}",
+            reason=refusal.reason,
+            retryable=True,
+            detail=refusal.detail,
+        )
 
     def _status(self, pod_id: str) -> str | None:
         """The status now; None when it cannot be told."""

@@ -31,14 +31,24 @@ EFFECTS = frozenset({Kind.CREATE, Kind.START, Kind.STOP, Kind.CHANGE, Kind.DELET
 REPEATABLE = frozenset({Kind.READ, Kind.CHANGE, Kind.DELETE})
 """Calls that are sent again after no answer or a 5xx; the others only after a 429."""
 
+_THINGS = r"(machines?|capacity|hosts?|gpus?|gpu types?|instances?|resources?|stock|hardware)"
 CAPACITY = re.compile(
-    r"no longer any instances available|no instances currently available|does not have the resources to deploy"
-    r"|try a different machine|no (machines|capacity|hosts|gpus|instances) (are )?(currently )?available"
-    r"|insufficient capacity|out of stock|not enough free gpus",
+    r"no longer any instances available|does not have the resources to deploy|try a different machine"
+    rf"|no available {_THINGS}|\bno {_THINGS}\b[^.;]{{0,40}}\b(available|found|free|left|match|meet|satisf)"
+    rf"|\b{_THINGS}\b[^.;]{{0,60}}\b(not|no longer|un)[ -]?available"
+    r"|not available in|currently unavailable|out of (stock|capacity)|sold out|at (full )?capacity"
+    rf"|(insufficient|not enough)( \w+)? {_THINGS}|{_THINGS} (is |are )?(exhausted|full)",
     re.IGNORECASE,
 )
 KEY_SCOPE = re.compile(r"scope|permission|read-only|read only|api key|token", re.IGNORECASE)
-CREDIT = re.compile(r"insufficient (balance|credit|funds)|not enough credit|balance (is )?too low", re.IGNORECASE)
+_MONEY = r"(balance|credits?|funds|money)"
+CREDIT = re.compile(
+    rf"(insufficient|not enough|low|out of|no)( \w+)? {_MONEY}|(not|n't) have (enough|sufficient|any)( \w+)? {_MONEY}"
+    rf"|{_MONEY}\b[^.;]{{0,20}}\b(insufficient|too low|exhausted|depleted|negative|empty|not enough|used up)"
+    rf"|add (more |some )?{_MONEY}|spend(ing)? limit",
+    re.IGNORECASE,
+)
+LOCKED = re.compile(r"\b(is|pod|currently) locked\b|\bunlock\b", re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -59,6 +69,7 @@ def _only(status: int) -> range:
     return range(status, status + 1)
 
 
+_CONFLICT_OR_INVALID = range(409, 423, 422 - 409)
 _CREATE = frozenset({Kind.CREATE})
 _START = frozenset({Kind.START})
 _RENTING = frozenset({Kind.CREATE, Kind.START})
@@ -74,6 +85,7 @@ ROWS: tuple[Row, ...] = (
     Row(_only(401), Fault.KEY_REFUSED),
     Row(_only(402), Fault.NO_CREDIT),
     Row(_only(403), Fault.BLOCKED, by_api=False),
+    Row(_only(403), Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
     Row(_only(403), Fault.FORBIDDEN, text=KEY_SCOPE),
     # "Your account cannot access the requested pool": documented for create; other candidates may do.
     Row(_only(403), Fault.POOL_FORBIDDEN, kinds=_CREATE),
@@ -83,6 +95,10 @@ ROWS: tuple[Row, ...] = (
     Row(_only(404), Fault.NOT_FOUND, read=Unavailable),
     Row(_only(405), Fault.BAD_REQUEST),
     Row(_only(408), Fault.TIMEOUT, Ambiguous, Unavailable, True),
+    # Two more numbers that a refusal may have. An odd one proves nothing, whatever its words.
+    Row(_CONFLICT_OR_INVALID, Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
+    Row(_CONFLICT_OR_INVALID, Fault.NO_CAPACITY, retryable=True, kinds=_CREATE, text=CAPACITY),
+    Row(_only(409), Fault.LOCKED, retryable=True, text=LOCKED),
     Row(_only(409), Fault.CONFLICT, retryable=True),
     Row(_only(413), Fault.INVALID),
     Row(_only(422), Fault.INVALID),

@@ -33,7 +33,7 @@ def scan(root: Path, patterns: Patterns, interrupted: Interrupted, listing: GitL
     if not stat.S_ISDIR(info.st_mode):
         raise errors.Refused(f"{root} is neither a folder nor a file", reason=Fault.PATH_REFUSED)
     with local_faults(root):
-        found = list(_walk(os.fspath(root), "", patterns, interrupted, listing))
+        found = _without_idle_folders(_walk(os.fspath(root), "", patterns, interrupted, listing), patterns)
     if outside := [shown(f"{each.path} -> {each.target}") for each in found if each.kind == "link" and leaves(each)]:
         raise errors.Refused(
             f"{len(outside)} links in {root} point out of it: {named(outside)}",
@@ -93,6 +93,17 @@ def _walk(
         yield entry
         if is_folder:
             yield from _walk(item.path, path + "/", patterns, interrupted, listing)
+
+
+def _without_idle_folders(entries: Iterator[Entry], patterns: Patterns) -> list[Entry]:
+    """Without folders that were gone through for what the includes might match there, and hold nothing of it."""
+    found = list(entries)
+    holding = {path[:at] for path in (each.path for each in found if each.kind != "folder") for at in _slashes(path)}
+    return [each for each in found if each.kind != "folder" or each.path in holding or patterns.want(each.path, True)]
+
+
+def _slashes(path: str) -> Iterator[int]:
+    return (at for at, letter in enumerate(path) if letter == "/")
 
 
 def _entry(path: str, info: os.stat_result, link: str = "") -> Entry:

@@ -11,11 +11,14 @@ class Patterns:
 
     A pattern matches the end of a path at a folder boundary, or the whole path when it begins with `/`. `*` and `?` do
     not cross folders, `**` does. A trailing `/` means folders only. What lies in an excluded folder is excluded with
-    it.
+    it. With `includes`, of the same kind, all is excluded that none of them matches or holds; folders above what they
+    match are gone through.
     """
 
-    def __init__(self, patterns: Iterable[str]) -> None:
+    def __init__(self, patterns: Iterable[str], includes: Iterable[str] = ()) -> None:
         kept = [pattern for pattern in patterns if pattern.strip("/")]
+        wanted = [pattern for pattern in includes if pattern.strip("/")]
+        self._wanted = Patterns(wanted) if wanted else None
         self._any = _union([p for p in kept if not p.endswith("/")])
         self._folders = _union([p.rstrip("/") for p in kept])
         self._below = _union([p.rstrip("/") for p in kept], "/.*")
@@ -23,13 +26,18 @@ class Patterns:
     def match(self, path: str, is_folder: bool) -> bool:
         """Whether this very path (relative, `/` between its parts) is excluded."""
         pattern = self._folders if is_folder else self._any
-        return pattern is not None and pattern.fullmatch(path) is not None
+        is_named = pattern is not None and pattern.fullmatch(path) is not None
+        return is_named or not (is_folder or self.want(path, is_folder))
 
     def cover(self, path: str, is_folder: bool) -> bool:
         """Whether the path or a folder above it is excluded."""
         # One match for all folders above it: a pod may have a path of a thousand.
         is_below = self._below is not None and self._below.fullmatch(path) is not None
-        return is_below or self.match(path, is_folder)
+        return is_below or self.match(path, is_folder) or not self.want(path, is_folder)
+
+    def want(self, path: str, is_folder: bool) -> bool:
+        """Whether the includes match the path or a folder above it; yes where there are none."""
+        return self._wanted is None or self._wanted.cover(path, is_folder)
 
 
 def _union(patterns: list[str], end: str = "") -> re.Pattern[str] | None:

@@ -46,7 +46,7 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
     source = Path(tree.source).expanduser()
     if tree.is_optional and not source.exists():
         return _pushed([], 0, 0)
-    patterns = Patterns(tree.excludes)
+    patterns = Patterns(tree.excludes, tree.includes)
     sent_files = sent_bytes = 0
     suspects: set[str] = set()
     complaint = ""

@@ -54,6 +54,18 @@ def test_a_damaged_journal_is_listed_with_its_good_part(past: Stage, whole: list
     assert "unreadable after boot" in done.stdout
 
 
+@pytest.mark.row(108)
+def test_what_a_run_cost_is_not_told_as_nothing_where_its_journal_is_damaged(past: Stage, whole: list[bytes]) -> None:
+    """One changed byte before the pod was ordered."""
+    at = next(number for number, line in enumerate(whole) if b'"create_pod"' in line)
+    past.journal.write_bytes(b"".join([*whole[:at], whole[at].replace(b'"data"', b'"dada"', 1), *whole[at + 1 :]]))
+    done = past.rpd("cost", past.run_id)
+    assert done.returncode == 9, done.stdout
+    assert "nothing was rented" not in done.stdout
+    assert f"DAMAGED  journal damaged at line {at + 1}" in done.stdout
+    assert f"rpd salvage {past.run_id}" in done.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.row(108, 126)
 def test_events_go_on_behind_the_damage_and_say_so(past: Stage, whole: list[bytes]) -> None:
@@ -83,7 +95,16 @@ def test_a_journal_that_was_cut_is_found_out(past: Stage, whole: list[bytes]) ->
     found = told(past, "inspect", past.run_id, "--verify", code=9)
     assert (found["verified"], found["damage"], found["lost"]) == (False, None, len(whole) - 1)
     assert f"CUT      record {len(whole) - 1} was seen here once" in past.rpd("inspect", "--verify").stdout
-    assert told(past, "runs")["runs"][0]["problem"] == "records that were seen in its journal are gone"
+    words = f"journal cut after line {len(whole) - 2}: record {len(whole) - 1} was seen here once, and is gone"
+    assert told(past, "runs")["runs"][0]["problem"] == words
+    page = past.rpd("inspect", past.run_id)
+    assert page.returncode == 9, "one judgement"
+    assert words in page.stdout
+    assert "chain intact" not in page.stdout and "rpd resume" not in page.stdout
+    assert f"rpd salvage {past.run_id}" in page.stdout
+    found = told(past, "inspect", past.run_id, code=9)
+    assert found["verified"] is False and "rpd salvage" in found["next"]
+    assert words in told(past, "events", past.run_id, code=9)["problems"].popitem()[1]
 
 
 @pytest.mark.row(108)

@@ -211,3 +211,71 @@ def test_offline_starts_no_process_and_opens_no_socket(desk: Stage, words: list[
     )
     if words[0] == "run":
         assert "forbidden: " in refused.stderr, "the guard itself works"
+
+
+TASK = """\
+name: tune
+resources: {accelerators: {RTXA4000: 1, L4: 1}, use_spot: true}
+workdir: .
+envs: {RATE: 1e-4, OUT: null}
+secrets: {HF_TOKEN: null}
+setup: |
+  test "$RATE" = 1e-4 && cat note.txt && touch ready
+run: |
+  cd ~/sky_workdir
+  test -e ready
+  mkdir -p /workspace/out
+  echo "$OUT $RATE $SKYPILOT_NUM_NODES ${#HF_TOKEN}" > /workspace/out/result.txt
+"""
+
+
+def test_a_task_of_another_tool_runs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    (stage.folder / "task.yaml").write_text(TASK)
+    (stage.folder / "note.txt").write_text("here\n")
+    done = stage.rpd("import", "task.yaml")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "wrote task.rpd.yaml\n"
+    assert "no counterpart: line 2: resources.use_spot: true" in done.stderr
+    assert "to be done: variables.OUT" in done.stderr
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    checked = stage.rpd("validate", "task.rpd.yaml", "--var", "OUT=first")
+    assert checked.returncode == 0 and "export HF_TOKEN=..." in checked.stderr, checked.stderr
+    text = (stage.folder / "task.rpd.yaml").read_text()
+    result = 'artifacts: [{label: out, remote_path: "{volume_mount}/out", local_path: "{run_dir}/out"}]'
+    assert f"# {result}" in text, "the comment is what is to be written"
+    text = text.replace(f"# {result}", result)
+    (stage.folder / "job.yaml").write_text(f"{text}telemetry: {{capture_remote_env: false}}\n")
+    refused = stage.rpd("run", "job.yaml", "--sandbox", "--var", "OUT=first")
+    assert refused.returncode == 2 and "HF_TOKEN is not set" in refused.stderr, refused.stderr
+    monkeypatch.setenv("HF_TOKEN", "s3cret-token-0123456789")
+    done = stage.rpd("run", "job.yaml", "--sandbox", "--var", "OUT=first")
+    assert done.returncode == 0, done.stderr
+    assert stage.result() == "first 1e-4 1 23\n"
+    assert "s3cret-token-0123456789" not in stage.journal.read_text()
+
+
+def test_what_an_import_writes(desk: Stage) -> None:
+    (desk.folder / "two.yaml").write_text("name: a\nrun: ls\n---\nname: b\nrun: ls\n")
+    assert desk.rpd("import", "two.yaml", "--out", "jobs").returncode == 0
+    assert sorted(path.name for path in (desk.folder / "jobs").iterdir()) == ["two.1-a.rpd.yaml", "two.2-b.rpd.yaml"]
+    again = desk.rpd("import", "two.yaml", "--out", "jobs")
+    assert again.returncode == 2 and "exists" in again.stderr, "nothing is overwritten"
+    assert desk.rpd("import", "two.yaml", "--out", "jobs", "--force").returncode == 0
+    assert desk.rpd("import", "two.yaml", "-o", "x.yaml").returncode == 2, "two jobs are no one file"
+    line = "runpodctl create pod --imageName a --gpuType 'NVIDIA L4'"
+    shown = desk.rpd("import", line, "-o", "-")
+    assert shown.returncode == 0 and "gpu_order: [NVIDIA L4]" in shown.stdout, shown.stderr
+    told = document(desk.rpd("import", line, "--json"))
+    assert [each["from"] for each in told["files"]] == ["runpodctl"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tool"), [("run: ls\nresources: {cpus: 2}\n", "SkyPilot"), ("type: task\ncommands: [ls]\n", "dstack")]
+)
+def test_a_file_of_another_tool_is_told_as_such(desk: Stage, text: str, tool: str) -> None:
+    (desk.folder / "other.yaml").write_text(text)
+    for command in (["migrate"], ["validate"], ["run", "--sandbox"]):
+        done = desk.rpd(*command, "other.yaml")
+        assert done.returncode == 2, (command, done.stdout)
+        assert tool in done.stderr and "rpd import other.yaml" in done.stderr, (command, done.stderr)
+    assert "up to date" not in done.stdout + done.stderr

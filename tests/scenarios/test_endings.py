@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.stage import GATED, Stage, artifact, bare, config
+from tests.scenarios.stage import GATED, Stage, artifact, bare, config, eventually
 
 MAKE_RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
 
@@ -273,3 +273,21 @@ def test_a_link_out_of_a_result_ends_the_run_and_no_resume_pays_for_it(stage: St
     stage.judge("EXITED", starts=1)
     assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
     stage.judge("TERMINATED", starts=1)
+
+
+def test_a_pod_that_was_locked_while_its_job_ran_says_who_unlocks_it(stage: Stage) -> None:
+    live = stage.begin(config(GATED, lifecycle={"on_success": "stop"}))
+    live.until_begun()
+    pod = stage.live_pod()["id"]
+    stage.call("PATCH", f"/pods/{pod}", {"locked": True})
+    stage.go()
+    live.until_text("is locked, so neither rpd nor the switch in it can release it")
+    eventually(lambda: [each.event for each in stage.records()].count("stop_pod_failed") > 1, tell=lambda: live.text)
+    page = stage.rpd("inspect", stage.run_id).stdout
+    assert page.count("curl -X PATCH") == 2, "told once in the story, and once where it bills"
+    assert "released by the switch" not in page, "the switch cannot, either"
+    assert stage.inspect()["released_by"]["who"].startswith("nobody while it is locked")
+    stage.call("PATCH", f"/pods/{pod}", {"locked": False})
+    assert live.end() == 0, live.text
+    stage.judge("EXITED", starts=1)
+    assert live.text.count("curl -X PATCH") == 1

@@ -36,12 +36,19 @@ def test_a_damaged_journal_is_shown_and_its_pod_stopped(stage: Stage) -> None:
     refused = stage.rpd("resume", stage.run_id)
     assert refused.returncode == 9, refused.stderr
     assert "damaged" in refused.stderr
-    assert "rpd gc" in refused.stderr
+    assert f"rpd salvage {stage.run_id}" in refused.stderr
     assert stage.live_pod()["status"] == "RUNNING"
     done = stage.rpd("gc", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     stage.judge("EXITED", starts=1)
     assert stage.journal.read_bytes() == bytes(data)
+    done = stage.rpd("salvage", stage.run_id, "--delete", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    stage.judge("TERMINATED", starts=1)
+    ended = stage.inspect()
+    assert (ended["outcome"], ended["reason"], ended["debts"]) == ("lost", "journal_damaged", [])
+    assert ended["verified"] and "rpd salvage ended it" in ended["why"]
+    assert stage.rpd("resume", stage.run_id).returncode == 9, "and it is over"
 
 
 def dead_in_boot(stage: Stage, boot_seconds: float = 60) -> None:

@@ -70,7 +70,7 @@ def test_exit_codes_are_those_of_the_manual() -> None:
         5: {Outcome.FAILED},
         6: {Outcome.REFUSED},
         7: {Outcome.FAILED},
-        9: {Outcome.FAILED, Outcome.CANCELLED},
+        9: {Outcome.FAILED, Outcome.CANCELLED, Outcome.LOST},
         10: {Outcome.LOST},
         130: {Outcome.CANCELLED},
         143: {Outcome.CANCELLED},

@@ -40,6 +40,7 @@ def test_no_key(tmp_path: Path) -> None:
         ('api_key = "secret-value"\n', 0o644, 4, "others may read it"),
         ("api_key = 5\n", 0o600, 4, "is not text"),
         ('api_key = "a b"\n', 0o600, 4, "holds a space"),
+        ("api_key = \"'secret-value'\"\n", 0o600, 4, "stands in quotes"),
         ("api_key = \n", 0o600, 2, "is not TOML"),
     ],
 )
@@ -47,6 +48,36 @@ def test_unusable_settings(tmp_path: Path, text: str, mode: int, exit_code: int,
     with pytest.raises(UserError, match=words) as caught:
         find_api_key({}, settings_with(tmp_path, text, mode))
     assert caught.value.exit_code == exit_code and "secret-value" not in caught.value.message
+
+
+@pytest.mark.parametrize("key", ['"secret-value"', "'secret-value'", '"secret-value'])
+def test_a_key_in_quotes_is_refused_here_and_not_later(key: str) -> None:
+    with pytest.raises(UserError, match="stands in quotes") as caught:
+        find_api_key({"RUNPOD_API_KEY": key})
+    assert caught.value.exit_code == 4 and "secret-value" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text", ["apikey = 'theirs'\napiurl = 'https://api.runpod.io/graphql'\n", '[default]\napi_key = "theirs"\n']
+)
+def test_the_key_of_runpods_own_tools_is_named_and_read_on_a_word(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".runpod").mkdir()
+    (tmp_path / ".runpod" / "config.toml").write_text(text)
+    environ = {"HOME": str(tmp_path)}
+    file = tmp_path / "config.toml"
+    with pytest.raises(UserError) as caught:
+        require_api_key(environ, file)
+    assert str(tmp_path / ".runpod" / "config.toml") in caught.value.hint
+    assert 'api_key_from = "runpodctl"' in caught.value.hint and "theirs" not in caught.value.hint
+    settings_with(tmp_path, 'api_key_from = "runpodctl"\n')
+    key = require_api_key(environ, file)
+    assert (key.secret.reveal(), key.source) == ("theirs", str(tmp_path / ".runpod" / "config.toml"))
+
+
+def test_without_a_key_anywhere_none_is_promised(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        require_api_key({"HOME": str(tmp_path)}, tmp_path / "config.toml")
+    assert ".runpod" not in caught.value.hint
 
 
 def test_profiles() -> None:

@@ -165,8 +165,8 @@ staging:
     known = "known: a, b, config_dir, job_name, project_root, run_dir, run_id, volume_mount"
     assert problems(tmp_path, text) == [
         (
-            "1: nam: unknown field (did you mean 'name'?); allowed: artifacts, budget, checkpoints, lifecycle, local, "
-            "name, notify, pod, preflight, provision, remote_env, retries, run, run_id_prefix, schema_version, "
+            "1: nam: unknown field (did you mean 'name'?); allowed: artifacts, budget, checkpoints, env, lifecycle, "
+            "local, name, notify, pod, preflight, provision, remote_env, retries, run, run_id_prefix, schema_version, "
             "secrets, setup, ssh, staging, state_file, storage, telemetry, variables"
         ),
         "1: name: is missing",
@@ -306,6 +306,40 @@ def test_a_variable_nobody_uses_is_a_slip(tmp_path: Path) -> None:
     expected = "4: variables.sead: nothing in the file uses this variable (did you mean 'seed'?); variables here: seed"
     assert problems(tmp_path, text, variables={"sead": "2"}) == [expected]
     assert load(tmp_path, text.replace('"true"', '"{sead}"'), variables={"sead": "2"}).job.run.body == "2"
+
+
+def test_a_variable_without_a_default_has_to_be_given(tmp_path: Path) -> None:
+    text = SMALL.replace('"true"', '"{bucket} {place}"') + "variables: {bucket: null, place: 'x/{bucket}'}\n"
+    told = "4: variables.bucket: has no value here: give it one, --var bucket=VALUE"
+    assert problems(tmp_path, text) == [told], "said once, where it is missing"
+    assert load(tmp_path, text, variables={"bucket": "b"}).job.run.body == "b x/b"
+
+
+def test_environment_by_name_becomes_a_file_of_secrets_of_this_run(tmp_path: Path) -> None:
+    text = SMALL + "env: [HF_TOKEN, BUCKET]\nremote_env: {source_files: [/workspace/more]}\n"
+    job = load(tmp_path, text).job
+    (secret,) = job.secrets
+    assert (secret.env, secret.destination) == (("HF_TOKEN", "BUCKET"), "/workspace/.rpd-env-id-1")
+    assert job.remote_env.source_files == ("/workspace/.rpd-env-id-1", "/workspace/more")
+    again = restore_job(load(tmp_path, text).config, {})
+    assert again == job, "and a journal's job is not given a second one"
+    assert load(tmp_path, text).config_sha256 == load(tmp_path, text, run_id="id-2").config_sha256
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("env: [A, A]", "4: env[1]: 'A' is named twice"),
+        ("env: [RPD_X]", "4: env[0]: 'RPD_X' is set by rpd or by RunPod; choose another name"),
+        ("env: [A-B]", "4: env[0]: 'A-B' must match ^[A-Za-z_][A-Za-z0-9_]*$"),
+        (
+            "env: [A]\nremote_env: {exports: {A: b}}",
+            "4: env[0]: 'A' has a value in remote_env.exports; keep one of the two",
+        ),
+    ],
+)
+def test_names_that_the_environment_cannot_give(tmp_path: Path, line: str, told: str) -> None:
+    assert problems(tmp_path, SMALL + line + "\n") == [told]
 
 
 def test_secrets_of_the_environment(tmp_path: Path) -> None:

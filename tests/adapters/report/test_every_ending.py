@@ -222,7 +222,7 @@ def cost_of(facts: Facts) -> dict[str, Any]:
         for pod in facts.pods.values()
         if pod.id is not None
     ]
-    return {"run_id": facts.run_id, "pods": pods, "stored_usd_per_month": 0.0}
+    return {"run_id": facts.run_id, "pods": pods, "stored_usd_per_month": 0.0, "problem": None}
 
 
 @pytest.mark.parametrize("reason", WHY)

@@ -11,7 +11,7 @@ import pytest
 
 from rpd.adapters.report import plain
 from rpd.adapters.report.plain import PlainView
-from rpd.journal.records import Requested
+from rpd.journal.records import Requested, Stamp
 from rpd.states.facts import Facts
 from tests.adapters.report.made import facts, record
 
@@ -90,3 +90,22 @@ def test_the_run_does_not_wait_for_a_reader_that_stands_still(tmp_path: Path) ->
         view.recorded(record(2, Requested("terminate", "TERM")))
         stream.is_read.set()
     assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_the_sign_of_life_shows_the_present(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may be recorded for hours while a job trains."""
+    monkeypatch.setattr(plain, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(plain, "LOG_LOOK_SECONDS", 0.01)
+    known, stream, said = facts(tmp_path), io.StringIO(), threading.Event()
+    hour = 3600.0
+
+    def later(at: Stamp) -> Stamp:
+        said.set()
+        return Stamp(at.wall + hour, at.up + hour, at.boot)
+
+    monkeypatch.setattr(plain, "present", later)
+    with PlainView(known, stream) as view:
+        view.recorded(record(1, Requested("cancel", "me")))
+        assert said.wait(10.0)
+    beats = [line for line in stream.getvalue().splitlines() if "so far" in line]
+    assert beats and all("1 h 00 m" in line for line in beats), stream.getvalue()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from rpd.adapters.report.live import shows_unicode
-from rpd.adapters.report.words import clean, clock, duration, money, one_line, size, utc
+from rpd.adapters.report.words import clean, clock, duration, local_minute, money, one_line, size, utc
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,14 @@ def test_nothing_that_steers_a_terminal_passes() -> None:
 def test_moments_and_spans_out_of_this_world(wall: float) -> None:
     for tell in (utc, clock, duration, money):
         assert tell(wall)
+
+
+def test_a_moment_in_the_readers_own_time_names_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {"UTC0": "2026-11-30 23:30 UTC", "CET-1": "2026-12-01 00:30 CET", "EST5": "2026-11-30 18:30 EST"}
+    for zone, words in shown.items():
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        assert local_minute("2026-11-30T23:30:59Z") == words
+    monkeypatch.undo()
+    time.tzset()
+    assert [local_minute(text) for text in (None, "", "soon")] == ["?", "?", "?"]

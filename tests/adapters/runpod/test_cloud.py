@@ -226,6 +226,17 @@ def test_an_action_refused(api: Any, bench: Any, make_pod: Any, action: str, sta
     assert caught.value.reason == Fault.CONFLICT
 
 
+@pytest.mark.parametrize("action", ["stop", "delete"])
+def test_a_locked_pod_names_who_unlocks_it_and_how(api: Any, bench: Any, make_pod: Any, action: str) -> None:
+    api.refuse(409, "pod is locked; unlock it first").answer(200, make_pod())
+    with pytest.raises(Refused) as caught:
+        getattr(bench.cloud(api.url), action)("p1")
+    assert (caught.value.reason, caught.value.retryable) == (Fault.LOCKED, True)
+    assert "pod p1 is locked" in caught.value.message and "whoever may edit it in the account" in caught.value.message
+    assert f"curl -X PATCH {api.url.removesuffix('/v2')}/v2/pods/p1 " in caught.value.message
+    assert "Bearer $RUNPOD_API_KEY" in caught.value.message, "a name, and no key"
+
+
 def test_an_action_answered_by_somebody_else(api: Any, bench: Any) -> None:
     api.answer(200, b"<html>hotel wifi</html>")
     with pytest.raises(Ambiguous):

@@ -29,6 +29,31 @@ CAPACITY_TEXTS = (
     "no machines are currently available",
     "Insufficient capacity in this data center",
     "The GPU is OUT OF STOCK",
+    "no available machine",
+    "There are no instances available with these constraints",
+    "NVIDIA H200 is not available in EU-RO-1",
+    "the requested GPU type is currently unavailable",
+    "This instance is no longer available",
+    "no machine was found that reports CUDA 12.9",
+    "The data center is at full capacity",
+    "GPUs of this type are sold out",
+    "insufficient GPU capacity",
+)
+CREDIT_TEXTS = (
+    "Insufficient balance to rent this pod",
+    "account balance is insufficient",
+    "You do not have enough funds to deploy this pod",
+    "Your balance is too low, please add credits",
+    "this would exceed your spending limit",
+    "you don't have sufficient credits",
+)
+NEITHER_TEXTS = (
+    "image is required",
+    "the template is not available to this account",
+    "image runpod/pytorch:9 does not exist",
+    "Registry auth not found",
+    "minCudaVersion and allowedCudaVersions exclude each other",
+    "name must not be empty",
 )
 
 TABLE = [
@@ -40,8 +65,14 @@ TABLE = [
     *((Kind.CREATE, 400, text, Refused, Fault.NO_CAPACITY, True) for text in CAPACITY_TEXTS),
     (Kind.CREATE, 400, b'{"error":"create pod: no instances currently available","status":400}', Refused,
      Fault.NO_CAPACITY, True),
-    (Kind.CREATE, 400, "Insufficient balance to rent this pod", Refused, Fault.NO_CREDIT, False),
-    (Kind.CREATE, 400, "image is required", Refused, Fault.BAD_REQUEST, False),
+    *((Kind.CREATE, 400, text, Refused, Fault.NO_CREDIT, False) for text in CREDIT_TEXTS),
+    *((Kind.CREATE, 400, text, Refused, Fault.BAD_REQUEST, False) for text in NEITHER_TEXTS),
+    (Kind.CREATE, 403, "account balance is insufficient", Refused, Fault.NO_CREDIT, False),
+    (Kind.CREATE, 409, "no available machine", Refused, Fault.NO_CAPACITY, True),
+    (Kind.CREATE, 422, "your balance is too low", Refused, Fault.NO_CREDIT, False),
+    (Kind.CREATE, 418, "no instances currently available", Ambiguous, Fault.BAD_REQUEST, False),
+    (Kind.STOP, 409, "pod is locked; unlock it first", Refused, Fault.LOCKED, True),
+    (Kind.DELETE, 409, "Cannot terminate: the pod is locked", Refused, Fault.LOCKED, True),
     (Kind.START, 400, "not enough free GPUs on the host machine", Refused, Fault.START_REFUSED, True),
     (Kind.START, 400, "cannot do that now", Refused, Fault.START_REFUSED, True),
     (Kind.STOP, 400, "out of stock", Refused, Fault.BAD_REQUEST, False),

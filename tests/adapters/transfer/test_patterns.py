@@ -48,3 +48,28 @@ def test_what_lies_in_an_excluded_folder_is_covered() -> None:
 
 def test_no_patterns_exclude_nothing() -> None:
     assert not Patterns([]).cover("a/b", False)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_folder", "expected"),
+    [
+        ("src", True, False),
+        ("src/a.py", False, False),
+        ("src/deep/b.txt", False, False),
+        ("src/x.tmp", False, True),
+        ("train.py", False, False),
+        ("lib/train.py", False, False),
+        ("data", True, False),
+        ("data/big.bin", False, True),
+        ("srcx/a", False, True),
+    ],
+)
+def test_only_what_the_includes_match_less_the_excludes(path: str, is_folder: bool, expected: bool) -> None:
+    patterns = Patterns(["*.tmp"], ["/src/", "*.py"])
+    assert patterns.match(path, is_folder) is expected
+
+
+def test_what_is_not_included_is_protected_where_it_is() -> None:
+    patterns = Patterns([], ["/src/"])
+    assert patterns.cover("results/a", False) and patterns.cover("results", True)
+    assert not patterns.cover("src/old", False)

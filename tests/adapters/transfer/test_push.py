@@ -276,3 +276,16 @@ def test_a_file_that_shrinks_while_it_is_read_is_sent_again(connection: Connecti
     tree = Tree("tree", str(source), str(tmp_path / "pod"))
     push(connection, tree, progress=shrink, interrupted=lambda: False)
     assert content(tmp_path / "pod") == content(source), "no zeros stand in place of what was gone"
+
+
+def test_only_what_is_included_is_sent_and_the_rest_of_the_destination_stays(
+    connection: Connection, tmp_path: Path
+) -> None:
+    here = {"src/a.py": "a", "src/deep/b.py": "b", "data/big.bin": "x", "data/only.txt": "y", "top.md": "z"}
+    source = write(tmp_path / "src", here)
+    target = write(tmp_path / "pod", {"results/r": "r", "src/old.py": "o"})
+    sent = send(connection, source, target, includes=("/src/", "*.md"), delete=True)
+    assert sent.files == 3
+    found = {name for name, what in content(target).items() if what is not None}
+    assert found == {"src/a.py", "src/deep/b.py", "top.md", "results/r"}
+    assert not (target / "data").exists(), "no empty folder comes along"

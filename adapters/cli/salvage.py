@@ -1,0 +1,265 @@
+"""`rpd salvage`: the way out for a journal that cannot be driven. What its run rented is given back and proved, the
+file is set aside, and its good part ends the run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from rpd.adapters.cli import output
+from rpd.adapters.cli.account import require_own_account
+from rpd.adapters.cli.asking import ask
+from rpd.adapters.cli.giveback import delete_and_prove, stop_and_prove
+from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.cli.suspects import AT_REST, names_of, original_of, owed_elsewhere, understood
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.clouds import Access
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.gate import recorded_access
+from rpd.adapters.local.judgement import judged
+from rpd.adapters.local.patience import OWN_SECONDS, Patience
+from rpd.adapters.local.workspace import link_events
+from rpd.adapters.report.words import duration, money, one_line
+from rpd.engine.errors import RpdError, UserError
+from rpd.journal import salvage
+from rpd.journal.disk import OsDisk
+from rpd.journal.errors import JournalMissing, JournalNotOurs, JournalStrange
+from rpd.journal.index import Entry, Index
+from rpd.journal.lock import Lock, Owner
+from rpd.journal.records import Body, DebtChange, Intent, Outcome, Record
+from rpd.journal.replay import fold
+from rpd.states import cost
+from rpd.states.exits import Exit
+from rpd.states.facts import Facts, new_facts
+from rpd.states.fold import apply
+from rpd.states.names import Op, State
+from rpd.states.policy import spent_usd
+from rpd.states.proof import CLEAN_SURVEYS_MIN
+from rpd.states.verdict import salvaged
+from rpd.states.world import Cloud, Pod
+
+DRIVEABLE = ("", "too_new", "missing")
+"""Problems of an index entry for which there is another way out, or none."""
+
+
+KEPT = ("stopped", "was stopped")
+"""What leaves a disk that costs money."""
+
+
+class _Given(msgspec.Struct, frozen=True):
+    """One pod at rest. `how` is what was done, or found; `proof` how it is known."""
+
+    name: str
+    pod_id: str
+    how: str
+    proof: str
+
+
+def salvage_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> int:
+    """Exit code 0 when everything that the journal names is given back and the run is ended; 8 while something may
+    compute, 9 where a disk is left that no journal would remember. Raises UserError, JournalError."""
+    path = find_journal(run, to_act=True)
+    entry = understood(Index(state_home()).refresh(path))
+    if entry.problem in DRIVEABLE:
+        hint = "upgrade rpd" if entry.problem == "too_new" else f"rpd resume {entry.run_id}"
+        raise UserError(f"the journal of {entry.run_id} is not damaged", reason="not_damaged", hint=hint)
+    if (first := original_of(path)) is not None:
+        raise JournalNotOurs(f"{path} is a copy of {first}, which may know better")
+    if delete:
+        ask(
+            f"delete every pod of {entry.run_id} with its disk, results or not? type yes: ",
+            ("yes", "y"),
+            yes=yes,
+            hint=f"rpd salvage {entry.run_id} --delete --yes",
+            undone="nothing was deleted",
+        )
+    access = recorded_access(path)
+    forgotten: list[str] = []
+    with _alone(path):
+        good, facts = _good_part(path)
+        if facts is not None:
+            require_own_account(facts, access, Patience(OWN_SECONDS))
+        given, open_ends = _give_back(entry, path, access, facts, delete=delete)
+        if facts is None:  # nothing would remember their disks, which cost money
+            forgotten = [each.pod_id for each in given if each.how in KEPT]
+        kept = _ended(entry, path, good, facts, given) if not (open_ends or forgotten) else None
+    _tell(entry, given, [*open_ends, *map(_forgotten, forgotten)], kept, as_json=as_json)
+    return Exit.STILL_BILLING if open_ends else Exit.JOURNAL if forgotten else Exit.DONE
+
+
+def _forgotten(pod_id: str) -> str:
+    return f"pod {pod_id} is stopped and keeps its disk; without a first record nothing but --delete ends that"
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """No engine drives it meanwhile. Raises JournalLocked."""
+    lock = Lock.take(OsDisk(), path, Owner.here("rpd salvage"))
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _good_part(path: Path) -> tuple[list[Record], Facts | None]:
+    """The records before the first that is wrong or makes no sense, and what they say; nothing without record 0, or
+    where the file is gone. Raises JournalNotOurs."""
+    try:
+        reading = judged(path)
+    except JournalMissing:
+        return [], None
+    opened = reading.opened
+    if opened is None:
+        return [], None
+    facts, good = new_facts(opened, reading.records[0].run), []
+    for record in reading.records:
+        try:
+            apply(facts, record)
+        except JournalStrange:
+            break
+        good.append(record)
+    again = new_facts(opened, reading.records[0].run)  # the record that makes no sense may be half in the first
+    for record in good:
+        apply(again, record)
+    return good, again
+
+
+def _give_back(
+    entry: Entry, path: Path, access: Access, facts: Facts | None, *, delete: bool
+) -> tuple[list[_Given], list[str]]:
+    """Bring every pod that the journal alone accounts for to rest. What is not proved is an open end, in words."""
+    from rpd.adapters.wiring import cloud_for
+
+    patience = Patience(OWN_SECONDS)
+    control = ProcessControl(patience=patience)
+    cloud, interval = cloud_for(access, control), access.profile.proof_interval_seconds
+    names = names_of(entry) - owed_elsewhere(entry)
+    owed = {debt.key for debt in entry.debts}  # another name that stands in it may be what a job has printed
+    given: list[_Given] = []
+    open_ends: list[str] = []
+    found: dict[str, Pod] = {}
+    try:
+        for turn in range(CLEAN_SURVEYS_MIN):
+            if turn:
+                control.wait(interval / (CLEAN_SURVEYS_MIN - 1))
+            found |= {pod.id: pod for pod in cloud.list() if pod.name in names}
+    except RpdError as error:
+        return [], [f"its cloud does not say what there is: {error.message}"]
+    for pod in found.values():
+        try:
+            is_named = facts is not None and pod.name.startswith(facts.name_prefix)
+            is_own = pod.name in owed or is_named or pod.env.get("RPD_RUN_ID") == entry.run_id
+            given.append(_at_rest(cloud, pod, interval, patience, delete=delete and is_own))
+        except RpdError as error:
+            open_ends.append(f"pod {pod.id} is not proved at rest: {error.message}")
+    absent = sorted(names - {pod.name for pod in found.values()})
+    young = access.profile.quiet_window_seconds - (SystemClock().now().wall - _last_written(path, entry))
+    if absent and young > 0 and entry.outcome is None:
+        open_ends.append(f"{', '.join(absent)}: it may still appear; ask again in {duration(young)}")
+    if facts is None and not found and _is_other_key(entry, access, names):
+        open_ends.append(f"it was begun with another API key than {access.source}, which may show none of its pods")
+    known = {pod.name: pod.id or "" for pod in facts.pods.values()} if facts is not None else {}
+    proof = f"absent by name, seen {CLEAN_SURVEYS_MIN} times"
+    given += [_Given(name, known.get(name, ""), "absent", proof) for name in absent]
+    return given, open_ends
+
+
+def _last_written(path: Path, entry: Entry) -> float:
+    """When its engine may last have ordered something, UTC seconds."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return datetime.fromisoformat(entry.updated.replace("Z", "+00:00")).timestamp() if entry.updated else 0.0
+
+
+def _is_other_key(entry: Entry, access: Access, names: Iterable[str]) -> bool:
+    """Whether the key at hand is not the one of the run, as far as its token is known: it stands in each name."""
+    recorded = entry.cloud.get("key_mark")
+    marks = {access.key_mark(name.rsplit("-", 2)[1]) for name in names if name.count("-") >= 2}
+    return recorded is not None and recorded not in marks
+
+
+def _at_rest(cloud: Cloud, pod: Pod, interval: float, patience: Patience, *, delete: bool) -> _Given:
+    if delete:
+        return _Given(pod.name, pod.id, "deleted", delete_and_prove(cloud, pod.id, interval, patience))
+    how = "was stopped" if pod.status in AT_REST else "stopped"
+    proof = stop_and_prove(cloud, pod.id, interval, patience)
+    seen = cloud.get(pod.id)
+    return _Given(pod.name, pod.id, how if seen is not None and seen.status != "TERMINATED" else "absent", proof)
+
+
+def _ended(entry: Entry, path: Path, good: list[Record], facts: Facts | None, given: Sequence[_Given]) -> Path:
+    """The good part with the proofs and an ending in the place of the journal; where the old one is kept."""
+    home = state_home()
+    if facts is None:
+        kept = salvage.set_aside(OsDisk(), path) if path.exists() else path
+        Index(home).forget(entry.run_id)
+        return kept
+    at = SystemClock().now()
+    closed = salvaged(spent_usd(facts, good[-1].at))
+    kept = salvage.end(OsDisk(), path, good, list(_proofs(good, facts, given)), closed, at)
+    Index(home).forget(entry.run_id)
+    Index(home).refresh(path)
+    folder = Path(facts.opened.run_dir)
+    if folder.is_dir():
+        link_events(path, folder)
+    return kept
+
+
+def _proofs(good: Sequence[Record], facts: Facts, given: Sequence[_Given]) -> Iterator[Body]:
+    """What was done about each pod, and what it closes and opens. Only a debt of the good part can be closed."""
+    owed = fold(good).debts
+    rate = round(cost.stopped_usd_per_hour(facts.volume_gb), 6)
+    for number, each in enumerate(given, 1):
+        is_kept = each.how in KEPT
+        op = Op.STOP_POD if is_kept else Op.DELETE_POD
+        opid, data = f"salvage-{number}-{op}", {"pod_id": each.pod_id}
+        changes = [] if (each.name, "compute") not in owed else [_closed(each, "compute")]
+        if is_kept and (each.name, "storage") not in owed:
+            changes.append(DebtChange(each.name, "storage", "open", usd_per_hour=rate))
+        elif not is_kept and (each.name, "storage") in owed:
+            changes.append(_closed(each, "storage"))
+        yield Intent(opid, op, State.RELEASE, data)
+        yield Outcome(opid, op, "ok", data=data, debts=tuple(changes))
+
+
+def _closed(given: _Given, kind: str) -> DebtChange:
+    return DebtChange(given.name, kind, "close", proof=given.proof)  # type: ignore[arg-type]
+
+
+def _tell(entry: Entry, given: Sequence[_Given], open_ends: Sequence[str], kept: Path | None, *, as_json: bool) -> None:
+    stored = Index(state_home()).find(entry.run_id) if kept is not None else []
+    monthly = sum(
+        (debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH
+        for each in stored[:1]
+        for debt in each.debts
+        if debt.kind == "storage"
+    )
+    if as_json:
+        output.answer(
+            {
+                "schema": "rpd.salvage/1",
+                "run_id": entry.run_id,
+                "problem": entry.problem,
+                "pods": msgspec.to_builtins(list(given)),
+                "open": list(open_ends),
+                "kept_as": str(kept) if kept is not None else None,
+                "stored_usd_per_month": round(monthly, 2),
+            }
+        )
+        return
+    lines = [f"pod {each.pod_id or each.name} {each.how}: {each.proof}" for each in given]
+    lines += [f"OPEN     {text}" for text in open_ends]
+    if kept is None:
+        lines += [f"next     rpd salvage {entry.run_id}   again"]
+    elif kept.exists():
+        lines += [f"ended    {entry.run_id}; the damaged file is kept as {kept}"]
+    else:
+        lines += [f"ended    {entry.run_id}; its journal was gone, and it is listed no more"]
+    if monthly:
+        lines += [f"stored   {money(monthly)} a month: rpd release {entry.run_id} --delete   ends that"]
+    output.text(one_line(line) for line in lines)

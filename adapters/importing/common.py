@@ -1,0 +1,163 @@
+"""What the files of several tools have in common: GPUs, environment, folders that are sent."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rpd.adapters.importing.document import Path as Place
+from rpd.adapters.importing.draft import IMAGE, Draft, literal
+from rpd.adapters.importing.gpus import ANY, by_price, memory_elsewhere, types_named
+from rpd.adapters.local.git_listing import git_refusal
+from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in
+from rpd.adapters.local.person import expanded
+
+OWN_EXCLUDES = ["/artifacts/runpod/"]
+"""What earlier runs have brought back is never sent."""
+SETUP_SECONDS = 3600
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_SET_BY_RPD = re.compile(r"RPD_|RUNPOD_|PUBLIC_KEY\Z")
+_CREDENTIALS = re.compile(
+    r"(^|/)(\.netrc|\.npmrc|\.pypirc|\.git-credentials|id_[a-z0-9]+|token|credentials[^/]*|[^/]+\.pem)\Z"
+)
+_BUILT_IN = frozenset({"config_dir", "project_root", "run_dir", "run_id", "job_name", "volume_mount"})
+
+
+class Sources:
+    """Where local paths of the other file count from, and where those of the job file will."""
+
+    def __init__(self, base: Path, out: Path) -> None:
+        self._base = base
+        self._out = out
+
+    def local(self, text: str) -> Path:
+        """A path of this machine."""
+        return Path(os.path.normpath(self._base / expanded(text)))
+
+    def written(self, text: str) -> str:
+        """The same as the job file names it."""
+        if text.startswith("~"):
+            return text
+        found = self.local(text)
+        return str(found) if Path(text).is_absolute() else os.path.relpath(found, self._out)
+
+
+def put_name(draft: Draft, name: str | None, stem: str) -> None:
+    """The name of the job, or of the file."""
+    cleaned = (name or "").strip()
+    draft.put(literal(cleaned) if any(letter.isalnum() for letter in cleaned) else stem, "name")
+
+
+def put_gpus(draft: Draft, asked: Iterable[tuple[str, Place]], count: int | None, *, in_order: bool = True) -> None:
+    """GPU types by name, as they can be rented; each that cannot is told."""
+    order: list[object] = []
+    for name, place in asked:
+        types = types_named(name)
+        order += [each for each in types if each not in order]
+        if types:
+            continue
+        memory = memory_elsewhere(name)
+        if memory is None:
+            draft.lack(place, f"RunPod rents no {name}; see rpd gpus", "pod")
+        else:
+            draft.lack(place, f"RunPod rents no {name}; the cheapest with its {memory} GB or more is taken", "pod")
+            wish = {"min_vram_gb": memory, "order": "cheapest"}
+            order += [wish] if wish not in order else []
+    if not in_order and len(order) > 1:
+        draft.say("the file leaves the choice open: the cheapest first, by list price", "pod", "gpu_order")
+        named = [each for each in order if isinstance(each, str)]
+        order = [*by_price(named), *(each for each in order if not isinstance(each, str))]
+    if order:
+        draft.put(order, "pod", "gpu_order")
+        draft.put(count if count and count > 1 else None, "pod", "gpu_count")
+
+
+def put_defaults(draft: Draft, body: str) -> None:
+    """What a job file needs, where the other file says nothing of it."""
+    if draft.get("pod", "image") is None and draft.get("pod", "template_id") is None:
+        draft.put(IMAGE, "pod", "image", why="the file names no container image; this one has PyTorch and sshd")
+    if not draft.get("pod", "gpu_order"):
+        why = "the file names no GPU that RunPod has; a pod without one needs a network volume (pod.cpu_order)"
+        draft.put(list(ANY), "pod", "gpu_order", why=why)
+    pod = draft.get("pod")
+    draft.put({key: pod[key] for key in ("image", "gpu_order") if key in pod} | pod, "pod")
+    if draft.get("budget", "cost_cap_usd") is None:
+        draft.put(
+            10, "budget", "cost_cap_usd", why="the run is ended, collected and released there; raise it as needed"
+        )
+    draft.put(body, "run", "body")
+    draft.say("what comes back; nothing does until you name it here:", "artifacts")
+    draft.say('artifacts: [{label: out, remote_path: "{volume_mount}/out", local_path: "{run_dir}/out"}]', "artifacts")
+    why = "delete once artifacts names what you need: a stopped volume costs $0.20 per GB and month"
+    draft.put("stop", "lifecycle", "on_success", why=why)
+    draft.put("stop", "lifecycle", "on_failure")
+
+
+def put_environment(draft: Draft, found: Mapping[str, tuple[str | None, Place]], *, by_name: bool) -> None:
+    """Variables of the job. One without a value is taken from this machine (`by_name`, or a secret's name), else it
+    becomes a variable that the command line has to give. A secret's value is not copied."""
+    names: list[str] = []
+    for name, (value, place) in found.items():
+        draft.document.take(*place)
+        if not _NAME.match(name) or _SET_BY_RPD.match(name):
+            draft.lack(place, "the name cannot be set in the pod", "remote_env")
+        elif value is not None and not _is_secret(name, value):
+            draft.put(literal(value), "remote_env", "exports", name)
+        elif value is not None:
+            draft.lack(place, "a secret is not copied; export it on this machine before rpd run", "env")
+            names.append(name)
+        elif by_name or is_secret_name(name) or name in _BUILT_IN:
+            names.append(name)
+        else:
+            draft.document.take(*place)
+            fields = draft.get("variables") or {}
+            draft.put({**fields, name: None}, "variables")
+            draft.say(f"{name} has no default: rpd run FILE --var {name}=VALUE", "variables")
+            draft.put(f"{{{name}}}", "remote_env", "exports", name)
+    if names:
+        why = "taken from this machine's environment, into a file of secrets in the pod: export them before rpd run"
+        draft.put(names, "env", why=why)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return bool(value) and ((is_secret_name(name) and len(value) >= SHORTEST_SECRET) or leak_in(value, {}) is not None)
+
+
+def put_own_variables(draft: Draft, values: Mapping[str, str], texts: Iterable[str]) -> None:
+    """Variables that the other tool sets, as far as some text uses them."""
+    whole = "\n".join(texts)
+    used = {name: value for name, value in values.items() if re.search(rf"\b{name}\b", whole)}
+    for name, value in used.items():
+        draft.put(value, "remote_env", "exports", name)
+    if used:
+        draft.say("what the other tool sets by itself, for one machine", "remote_env", "exports", next(iter(used)))
+
+
+def put_tree(draft: Draft, sources: Sources, place: Place, source: str, destination: str, **more: object) -> None:
+    """A local folder or file that is sent; one that is not here becomes a comment, and credentials a secret."""
+    draft.document.take(*place)
+    written = literal(sources.written(source))
+    here = sources.local(source)
+    if not here.exists():
+        draft.lack(place, f"{source} is not on this machine; it would be sent to {destination}", "staging")
+    elif here.is_file() and _CREDENTIALS.search(source):
+        name = posixpath.basename(source).lstrip(".") or "credentials"
+        draft.add({"name": name, "destination": destination, "file": written}, "secrets")
+    else:
+        tree: dict[str, object] = {"source": written, "destination": destination}
+        if here.is_dir():
+            tree["excludes_default"] = True
+            tree["excludes"] = OWN_EXCLUDES
+            tree |= {"gitignore": True} if git_refusal(here) is None else {}
+        draft.add({**tree, **more}, "staging")
+
+
+def in_pod(path: str, base: str) -> str:
+    """A path in the pod: absolute; `~` is root's home, and a relative one lies in `base`, whose placeholders hold."""
+    if path in ("~", "$HOME") or path.startswith(("~/", "$HOME/")):
+        return posixpath.normpath("/root/" + path.partition("/")[2])
+    found = posixpath.normpath(literal(path))
+    return found if found.startswith("/") else f"{base}/{found}" if found != "." else base

@@ -1,0 +1,179 @@
+"""YAML of another tool as plain data that is taken apart key by key, so that what nobody took can be told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in
+from rpd.adapters.local.yaml_source import MAX_DEPTH, scalar
+from rpd.engine.errors import UserError
+
+if TYPE_CHECKING:
+    import yaml
+
+Path = tuple[str | int, ...]
+
+MOST_NODES = 20_000
+"""Aliases make a small file a large one."""
+SHOWN_CHARACTERS = 100
+_ASSIGNED = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.+)", re.DOTALL)
+
+
+class Document:
+    """One document. `take` gives a value and marks it, with all below it, as translated; `left` is what was not."""
+
+    def __init__(self, data: dict[str, Any], lines: dict[Path, int], raw: dict[Path, str]) -> None:
+        self.data = data
+        self._lines = lines
+        self._raw = raw
+        self._taken: set[Path] = set()
+
+    def has(self, *path: str | int) -> bool:
+        """Whether there is something at a path, be it nothing at all (`null`)."""
+        return path in self._lines
+
+    def look(self, *path: str | int) -> Any:
+        """The value at a path; None where there is none."""
+        value: Any = self.data
+        for part in path:
+            is_in = part in value if isinstance(value, dict) else isinstance(part, int) and isinstance(value, list)
+            if not is_in or (isinstance(value, list) and isinstance(part, int) and part >= len(value)):
+                return None
+            value = value[part]
+        return value
+
+    def take(self, *path: str | int) -> Any:
+        """The same, and it counts as translated."""
+        self._taken.add(path)
+        return self.look(*path)
+
+    def text(self, *path: str | int) -> str | None:
+        """A single value as it is written there: `3.10` stays that. None for sections, for nothing, and for `null`."""
+        value = self.look(*path)
+        return None if value is None or isinstance(value, dict | list) else self._raw.get(path, str(value))
+
+    def take_text(self, *path: str | int) -> str | None:
+        """The same, and it counts as translated where it is one."""
+        found = self.text(*path)
+        if found is not None:
+            self._taken.add(path)
+        return found
+
+    def line(self, path: Path) -> int:
+        """Where it stands, from 1."""
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path, 1)
+
+    def left(self) -> Iterator[Path]:
+        """The places of all that nobody took, the largest sections first."""
+        yield from self._left(self.data, ())
+
+    def shown(self, path: Path) -> str:
+        """A place and its value in one line, without what may be a secret."""
+        value = self.look(*path)
+        name = ".".join(str(part) for part in path)
+        if value is None:
+            return name
+        return f"{name}: {_short(_hidden(path[-1], value))}"
+
+    def _left(self, value: Any, path: Path) -> Iterator[Path]:
+        if path in self._taken:
+            return
+        below = [taken for taken in self._taken if taken[: len(path)] == path]
+        if path and not below:
+            yield path
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                yield from self._left(item, (*path, key))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from self._left(item, (*path, index))
+
+
+def _hidden(name: str | int, value: Any) -> Any:
+    """The value, unless its name says that it is a secret."""
+    is_text = not isinstance(value, dict | list)
+    is_hidden = is_text and is_secret_name(str(name)) and len(str(value)) >= SHORTEST_SECRET
+    return "(not copied)" if is_hidden else value
+
+
+def _short(value: Any) -> str:
+    text = " ".join(_flat(value).split())
+    if leak_in(text, {}):
+        return "(not copied)"
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        items = (key if item is None else f"{key}: {_flat(_hidden(key, item))}" for key, item in value.items())
+        return "{" + ", ".join(items) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flat, value)) + "]"
+    match = _ASSIGNED.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        return f"{match['name']}={_hidden(match['name'], match['value'])}"
+    return "true" if value is True else "false" if value is False else str(value)
+
+
+def documents(text: str, file: str) -> list[Document]:
+    """All documents of a file that hold a mapping. Raises UserError for what is no YAML, or tangled."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        nodes = [node for node in yaml.compose_all(text, Loader=loader) if isinstance(node, yaml.MappingNode)]
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+    return [_Reading(file).document(node) for node in nodes]
+
+
+class _Reading:
+    """One document being read."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._lines: dict[Path, int] = {}
+        self._raw: dict[Path, str] = {}
+        self._count = 0
+
+    def document(self, node: yaml.MappingNode) -> Document:
+        data = self._value(node, ())
+        return Document(data, self._lines, self._raw)
+
+    def _value(self, node: yaml.Node, path: Path) -> Any:
+        import yaml
+
+        self._count += 1
+        if len(path) > MAX_DEPTH or self._count > MOST_NODES:
+            raise UserError(f"{self._file} is too deep or too large to be read")
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
+        self._raw[path] = node.value
+        return node.value if node.style else scalar(node.value)
+
+    def _item(self, node: yaml.Node, path: Path) -> Any:
+        self._lines[path] = node.start_mark.line + 1
+        return self._value(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        import yaml
+
+        found: dict[str, Any] = {}
+        pairs = sorted(node.value, key=lambda pair: pair[0].value != "<<")  # what stands here wins over what is merged
+        for key, value in pairs:
+            if not isinstance(key, yaml.ScalarNode):
+                raise UserError(f"{self._file}:{key.start_mark.line + 1}: a key must be plain text")
+            if key.value == "<<" and not key.style:
+                for each in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    found.update(self._value(each, path) if isinstance(each, yaml.MappingNode) else {})
+                continue
+            self._lines[(*path, key.value)] = key.start_mark.line + 1
+            found[key.value] = self._value(value, (*path, key.value))
+        return found

@@ -1,0 +1,38 @@
+"""Whether a journal can be believed: one judgement for every command that reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from rpd.adapters.local.dirs import state_home
+from rpd.engine.errors import UserError
+from rpd.journal.errors import JournalDamaged
+from rpd.journal.index import Index
+from rpd.journal.reader import Reading, holds, read
+
+
+def judged(path: Path) -> Reading:
+    """A journal as it can be believed. One that is intact and lacks a record that was seen in it before was cut, which
+    is damage like any other. Raises JournalMissing, JournalNotOurs."""
+    anchor = _anchor(path)  # first: a live engine may add to both meanwhile
+    reading = read(path)
+    if reading.damage is not None or anchor is None or holds(reading.records, *anchor):
+        return reading
+    count = len(reading.records)
+    text = f"journal cut after line {count}: record {anchor[0]} was seen here once, and is gone"
+    cut = JournalDamaged(text, line=count + 1, offset=reading.good_bytes, hint=way_out(path.stem))
+    return msgspec.structs.replace(reading, damage=cut, verified=False)
+
+
+def way_out(run_id: str) -> str:
+    """What to type for a journal that cannot be driven."""
+    return f"rpd salvage {run_id}   gives back what it owes, and ends it"
+
+
+def _anchor(path: Path) -> tuple[int, str] | None:
+    try:
+        return Index(state_home()).anchor(path)
+    except UserError:  # without a state home nothing was seen before
+        return None

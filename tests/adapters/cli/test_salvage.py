@@ -1,0 +1,167 @@
+"""`rpd salvage`: what a journal that cannot be driven owes is given back, and its run is over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpd.adapters.cli import salvage
+from rpd.adapters.local.judgement import judged
+from rpd.engine.errors import UserError
+from rpd.journal.errors import JournalLocked
+from rpd.journal.index import Index
+from rpd.journal.reader import read
+from rpd.journal.records import Closed
+from tests.adapters.cli.desk import Desk, breaks
+from tests.fakes import past
+
+QUIET = 300.0
+"""Longer than the quiet window of the desk's clouds."""
+
+
+@pytest.fixture
+def desk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(salvage, "SystemClock", lambda: desk.clock)
+    monkeypatch.setattr(salvage, "ProcessControl", desk._control)
+    monkeypatch.setattr(salvage, "_last_written", lambda path, entry: desk.clock.now().wall - QUIET)
+    return desk
+
+
+def salvaged(desk: Desk, run: Path, *, delete: bool = False) -> tuple[int, dict[str, Any]]:
+    code = salvage.salvage_run(run.stem, delete=delete, yes=True, as_json=True)
+    return code, desk.told.pop()
+
+
+def cut(journal: Path, keep: int) -> None:
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:keep]))
+
+
+def test_what_a_damaged_journal_owes_is_stopped_and_its_run_is_over(desk: Desk) -> None:
+    journal, pod = desk.died()
+    whole = journal.read_bytes()
+    desk.damage(journal)
+    code, told = salvaged(desk, journal)
+    assert (code, desk.status(pod), told["open"]) == (0, "EXITED", [])
+    assert told["stored_usd_per_month"] > 0, "what is stopped is kept, and said"
+    kept = Path(told["kept_as"])
+    assert kept.read_bytes()[:-40] == whole[:-40], "the file as it was is kept"
+    reading = read(journal)
+    assert reading.verified and isinstance(reading.records[-1].body, Closed)
+    assert reading.records[-1].body.reason == "journal_damaged"
+    assert desk.kinds(journal) == ["storage"]
+    entry = Index(desk.home).find(journal.stem)[0]
+    assert (entry.problem, entry.outcome) == ("", "lost")
+    assert desk.gc()["runs"] == []
+
+
+def test_with_delete_nothing_is_left_of_it(desk: Desk) -> None:
+    journal, pod = desk.died()
+    desk.damage(journal)
+    code, told = salvaged(desk, journal, delete=True)
+    assert (code, desk.status(pod), desk.kinds(journal)) == (0, "TERMINATED", [])
+    assert told["stored_usd_per_month"] == 0.0
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_a_journal_that_was_cut_before_its_pod_knows_it_by_name(desk: Desk, keep: int) -> None:
+    journal, pod = desk.died()
+    Index(desk.home).refresh(journal)
+    cut(journal, keep)
+    assert judged(journal).damage is not None, "the index has seen more"
+    code, _ = salvaged(desk, journal)
+    assert (code, desk.status(pod)) == (0, "EXITED")
+    assert desk.kinds(journal) == ["storage"]
+    with pytest.raises(UserError, match="is stopped"):
+        release_kept(desk, journal, delete=False)
+    release_kept(desk, journal, delete=True)
+    assert (desk.status(pod), desk.kinds(journal)) == ("TERMINATED", [])
+
+
+def release_kept(desk: Desk, journal: Path, *, delete: bool) -> None:
+    from rpd.adapters.cli.release import How, release_run
+
+    how = How.told(stop=False, delete=delete, keep_until=None, mode=None)
+    release_run(journal.stem, how, state_file=None, as_json=True)
+
+
+def test_a_journal_without_its_first_record_is_set_aside(desk: Desk) -> None:
+    journal, pod = desk.died()
+    Index(desk.home).refresh(journal)
+    journal.write_bytes(b"{}\n" + journal.read_bytes().split(b"\n", 1)[1])
+    code, told = salvaged(desk, journal)
+    assert (code, desk.status(pod), journal.exists()) == (9, "EXITED", True), "its disk would be forgotten"
+    assert "keeps its disk" in told["open"][0]
+    code, told = salvaged(desk, journal, delete=True)
+    assert (code, desk.status(pod), journal.exists()) == (0, "TERMINATED", False)
+    assert Path(told["kept_as"]).exists()
+    assert Index(desk.home).entries() == []
+
+
+def test_while_its_cloud_is_silent_nothing_is_set_aside(desk: Desk) -> None:
+    journal, pod = desk.died()
+    desk.damage(journal)
+    content = journal.read_bytes()
+    desk.cloud().broken.update(breaks("list"))
+    code, told = salvaged(desk, journal)
+    assert (code, told["kept_as"], desk.status(pod)) == (8, None, "RUNNING")
+    assert journal.read_bytes() == content
+
+
+def test_a_pod_that_does_not_stop_stays_owed(desk: Desk) -> None:
+    journal, _ = desk.died()
+    desk.damage(journal)
+    content = journal.read_bytes()
+    desk.cloud().broken.update(breaks("stop"))
+    code, told = salvaged(desk, journal)
+    assert code == 8 and "not proved at rest" in told["open"][0]
+    assert journal.read_bytes() == content
+
+
+def test_a_pod_that_may_still_appear_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its engine died a moment ago, and nobody heard what became of the order."""
+    with desk.open() as journal:
+        past.ordered(journal)
+    desk.damage(journal.path)
+    monkeypatch.setattr(salvage, "_last_written", lambda path, entry: desk.clock.now().wall)
+    code, told = salvaged(desk, journal.path)
+    assert code == 8 and "may still appear" in told["open"][0]
+    monkeypatch.setattr(salvage, "_last_written", lambda path, entry: desk.clock.now().wall - QUIET)
+    assert salvaged(desk, journal.path)[0] == 0
+
+
+def test_a_pod_that_was_handed_over_is_let_alone(desk: Desk) -> None:
+    journal, pod = desk.died()
+    with desk.open("other") as other:
+        past.rented(other, pod)
+        other.append(past.debt_of(past.pod_name_in(journal)))
+    desk.damage(journal)
+    code, _ = salvaged(desk, journal)
+    assert (code, desk.status(pod)) == (0, "RUNNING")
+
+
+def test_a_sound_journal_and_a_live_one_are_refused(desk: Desk) -> None:
+    journal, pod = desk.died()
+    with pytest.raises(UserError, match="is not damaged"):
+        salvaged(desk, journal)
+    with desk.reopened(journal):
+        desk.damage(journal)
+        with pytest.raises(JournalLocked):
+            salvaged(desk, journal)
+    assert desk.status(pod) == "RUNNING"
+
+
+def test_deleting_needs_a_word(desk: Desk) -> None:
+    journal, pod = desk.died()
+    desk.damage(journal)
+    with pytest.raises(UserError, match="nothing was deleted"):
+        salvage.salvage_run(journal.stem, delete=True, yes=False, as_json=True)
+    assert desk.status(pod) == "RUNNING"
+
+
+def test_gc_names_the_way_out(desk: Desk) -> None:
+    journal, _ = desk.died()
+    desk.damage(journal)
+    assert f"rpd salvage {journal.stem}" in desk.gc(act=False)["runs"][0]["next"]

@@ -1,0 +1,346 @@
+"""What becomes of other tools' files: the fields, and a comment for all that has none."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rpd.adapters.importing.imported import Imported, imported, kind_of
+from rpd.adapters.local.jobfile import load_text
+from rpd.adapters.local.spec_error import SpecError
+from rpd.adapters.local.yaml_source import parse_yaml
+from rpd.engine.errors import UserError
+
+TASK = """\
+name: tune
+resources:
+  infra: runpod/CA/CA-MTL-1
+  accelerators: [A100-80GB:2, 'H100:2', L4:1]
+  disk_size: 1TB
+  image_id: docker:nvcr.io/nvidia/pytorch:25.09-py3
+  ports: [8080, 10022-10040]
+  use_spot: true
+  autostop: {idle_minutes: 10}
+  labels: {team: a}
+num_nodes: 2
+envs:
+  VERSION: 3.10
+  RATE: 1e-4
+  TEMPLATE: "{x} {{y}} ${z}"
+  BUCKET:
+  HF_TOKEN: null
+  WANDB_API_KEY: abcdefgh12345678
+secrets:
+  OTHER_TOKEN: null
+workdir: .
+file_mounts:
+  /data: {source: "s3://${BUCKET}", mode: MOUNT}
+  ~/conf.yaml: ./task.yaml
+  /far: /no/such/folder
+setup: |
+  pip install x
+  awk '{print}' list
+run: |
+  torchrun --nnodes $SKYPILOT_NUM_NODES --nproc ${SKYPILOT_NUM_GPUS_PER_NODE} t.py
+"""
+
+
+def made(text: str, folder: Path, name: str = "task.yaml") -> list[Imported]:
+    """The job files of a file in this folder."""
+    (folder / name).write_text(text)
+    return imported(text, name, base=folder, out=folder)
+
+
+def fields(job: Imported) -> dict[str, Any]:
+    """What stands in a job file."""
+    return parse_yaml(job.text.encode(), job.name).data
+
+
+def comments(job: Imported) -> str:
+    """All of its comments as one text."""
+    return " ".join(re.findall(r"^ *# *(.*)$", job.text, re.MULTILINE))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_skypilot_task(tmp_path: Path) -> None:
+    (job,) = made(TASK, tmp_path)
+    data = fields(job)
+    assert (job.kind, job.name, data["name"]) == ("SkyPilot", "task.rpd.yaml", "tune")
+    assert data["pod"]["image"] == "nvcr.io/nvidia/pytorch:25.09-py3"
+    assert data["pod"]["gpu_order"][:2] == ["NVIDIA A100 80GB PCIe", "NVIDIA A100-SXM4-80GB"]
+    assert "NVIDIA H100 80GB HBM3" in data["pod"]["gpu_order"] and "NVIDIA L4" not in data["pod"]["gpu_order"]
+    assert (data["pod"]["gpu_count"], data["pod"]["datacenters"]) == (2, ["CA-MTL-1"])
+    assert (data["pod"]["container_disk_gb"], data["storage"]["volume_gb"]) == (1000, 1000)
+    assert data["pod"]["ports"] == ["22/tcp", "8080/tcp"]
+    assert data["variables"] == {"BUCKET": None}
+    assert data["env"] == ["HF_TOKEN", "WANDB_API_KEY", "OTHER_TOKEN"]
+    exports = data["remote_env"]["exports"]
+    assert (exports["VERSION"], exports["RATE"], exports["BUCKET"]) == ("3.10", "1e-4", "{BUCKET}")
+    assert (exports["SKYPILOT_NUM_NODES"], exports["SKYPILOT_NUM_GPUS_PER_NODE"]) == ("1", "2")
+    assert [each["destination"] for each in data["staging"]] == ["{volume_mount}/sky_workdir", "/root/conf.yaml"]
+    assert data["preflight"][0]["with_env"] is True
+
+
+def test_what_it_means_is_what_it_meant(tmp_path: Path) -> None:
+    """Braces of the source stand for themselves, and nothing of the shell is touched."""
+    (job,) = made(TASK, tmp_path)
+    loaded = load_text(job.text, tmp_path / job.name, variables={"BUCKET": "mine"}).job
+    assert loaded.remote_env.exports["TEMPLATE"] == "{x} {{y}} ${z}"
+    assert loaded.remote_env.exports["BUCKET"] == "mine"
+    assert loaded.preflight[0].command.endswith("pip install x\nawk '{print}' list\n")
+    assert loaded.run.body.endswith("--nproc ${SKYPILOT_NUM_GPUS_PER_NODE} t.py\n")
+
+
+def test_every_line_without_a_counterpart_is_a_comment(tmp_path: Path) -> None:
+    (job,) = made(TASK, tmp_path)
+    told = comments(job)
+    for words in (
+        "resources.use_spot: true",
+        "resources.autostop: {idle_minutes: 10}",
+        "resources.labels: {team: a}",
+        "resources.ports.1: 10022-10040",
+        "accelerators.2: L4:1",
+        "num_nodes: 2",
+        "file_mounts./data: {source: s3://${BUCKET}, mode: MOUNT}",
+        "file_mounts./far: /no/such/folder",
+        "envs.WANDB_API_KEY: (not copied)",
+    ):
+        assert words in told, words
+        assert any(words in note for note in job.notes), words
+    assert "abcdefgh12345678" not in job.text
+
+
+def test_a_job_that_came_of_it_is_valid(tmp_path: Path) -> None:
+    for number, text in enumerate(VALID):
+        for job in made(text, tmp_path, f"task-{number}.yaml"):
+            load_text(job.text, tmp_path / job.name)
+
+
+VALID = (
+    "run: echo hi\n",
+    "resources: {accelerators: {V100, L40}}\nrun: |\n\n    a\n      b\n\n",
+    "resources: {accelerators: 'RTX4090:8', cpus: 8+, memory: 64GB}\nsetup: ''\nrun: \"a\\tb  \\nc\"\n",
+    "resources:\n  cloud: aws\n  region: us-east-1\n  instance_type: p3\n  image_id: ami-1\nworkdir: ''\nrun: 'true'\n",
+    "resources:\n  any_of: [{infra: aws, accelerators: A100}, {infra: k8s}]\nservice: {replicas: 2}\nrun: x\n",
+    "name: '{odd} name'\nenvs: {A: true, B: '', C: ~/x, D: 'null'}\nrun: echo {a,b} {1..3} {x}\n",
+    "workdir: {url: 'https://example.org/x.git', ref: main}\nrun: ls\nconfig: {}\nunknown: [1, {a: b}]\n",
+    "x: &e {A: b}\nenvs: {<<: *e, C: d}\nnum_nodes: 1\nrun: echo\n",
+    "type: task\ncommands: [echo]\nresources: {gpu: 'A100:80GB:2', shm_size: 16GB}\n",
+    "type: task\npython: 3.12\nenv: {A: 1, B: x}\ncommands:\n  - |\n    a\n    b\nnodes: 2\n",
+    "type: dev-environment\nide: vscode\ninit: [pip install x]\nresources: {gpu: {name: [L4, A40], count: 1..2}}\n",
+    "type: service\nimage: a/b:c\nport: 8000\nmodel: m\ncommands: [serve]\nreplicas: 1..4\nscaling: {metric: rps}\n",
+    "type: task\nresources: {gpu: 0}\nvolumes: [data:/data, /host:/x]\ncommands: [ls]\nmax_duration: off\n",
+    "type: task\nresources: {gpu: 1..8}\nrepos: ['https://example.org/x:/code']\ncommands: [ls]\nretry: true\n",
+    "runpodctl create pod --imageName a --gpuType 'NVIDIA L4' --args 'bash -c \"ls; pwd\"'\n",
+    "runpodctl pod create --image a --gpu-type-id 'NVIDIA NEW 9' --network-volume-id v1 --volume-mount-path /data\n",
+)
+
+
+def test_several_documents_are_several_files(tmp_path: Path) -> None:
+    head = "name: chain\nexecution: parallel\n---\n"
+    jobs = made(f"{head}name: One\nrun: a\n---\nname: two\nresources: {{accelerators: L4}}\nrun: b\n", tmp_path)
+    assert [each.name for each in jobs] == ["task.1-one.rpd.yaml", "task.2-two.rpd.yaml"]
+    assert [fields(each)["name"] for each in jobs] == ["One", "two"]
+    assert all("execution: parallel" in comments(each) for each in jobs)
+
+
+def test_a_dstack_task(tmp_path: Path) -> None:
+    text = """\
+type: task
+name: train
+image: runpod/pytorch:2.4.0
+env: [HF_TOKEN, MODEL=a/b, "TOKEN=${{ secrets.tok }}"]
+commands: [nvidia-smi, python train.py --gpus $DSTACK_GPUS_PER_NODE]
+backends: [runpod]
+regions: [EU-RO-1, us-east-1]
+resources: {gpu: {name: RTX4090, count: 4}, disk: 200GB.., shm_size: 24GB}
+max_price: 16.0
+max_duration: 24h
+spot_policy: auto
+retry: {on_events: [no-capacity], duration: 1h}
+utilization_policy: {min_gpu_utilization: 10, time_window: 90m}
+"""
+    (job,) = made(text, tmp_path, "train.dstack.yml")
+    data = fields(job)
+    assert (job.kind, job.name) == ("dstack", "train.rpd.yaml")
+    assert data["pod"]["gpu_order"] == ["NVIDIA GeForce RTX 4090"] and data["pod"]["gpu_count"] == 4
+    assert (data["pod"]["container_disk_gb"], data["pod"]["datacenters"]) == (200, ["EU-RO-1"])
+    assert data["env"] == ["HF_TOKEN", "TOKEN"]
+    assert data["remote_env"]["exports"] == {"MODEL": "a/b", "DSTACK_GPUS_PER_NODE": "4"}
+    assert data["budget"] == {
+        "max_gpu_price_usd": 4.0,
+        "max_runtime_minutes": 1440,
+        "cost_cap_usd": 384,
+        "idle_minutes": 90,
+    }
+    assert data["provision"] == {"wait_for_stock_minutes": 60}
+    assert data["run"]["body"].startswith("set -e\n")
+    assert data["run"]["body"].endswith("nvidia-smi\npython train.py --gpus $DSTACK_GPUS_PER_NODE\n")
+    told = comments(job)
+    assert all(words in told for words in ("spot_policy: auto", "shm_size: 24GB", "regions.1: us-east-1"))
+
+
+@pytest.mark.parametrize(
+    ("gpu", "wish", "count"),
+    [
+        ("24GB..", {"min_vram_gb": 24, "order": "cheapest"}, None),
+        ("40GB..80GB:4", {"min_vram_gb": 40, "order": "cheapest"}, 4),
+        ("nvidia:24GB:2..", {"min_vram_gb": 24, "order": "cheapest"}, 2),
+        ("{memory: 24GB, count: 2}", {"min_vram_gb": 24, "order": "cheapest"}, 2),
+        ("{total_memory: 80GB, count: 2}", {"min_vram_gb": 40, "order": "cheapest"}, 2),
+        ("T4", {"min_vram_gb": 16, "order": "cheapest"}, None),
+        ("A100:80GB", "NVIDIA A100 80GB PCIe", None),
+        ("A6000,L4:2", "NVIDIA RTX A6000", 2),
+        ("H100:1..2", "NVIDIA H100 PCIe", None),
+    ],
+)
+def test_gpus_by_property(tmp_path: Path, gpu: str, wish: object, count: int | None) -> None:
+    (job,) = made(f"type: task\ncommands: [ls]\nresources:\n  gpu: {gpu}\n", tmp_path)
+    pod = fields(job)["pod"]
+    assert pod["gpu_order"][0] == wish and pod.get("gpu_count") == count
+
+
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [
+        ("RTXA4000", ["NVIDIA RTX A4000"]),
+        ("H100-SXM", ["NVIDIA H100 80GB HBM3"]),
+        ("H100NVL", ["NVIDIA H100 NVL"]),
+        ("RTX3090", ["NVIDIA GeForce RTX 3090"]),
+        ("RTX6000-Ada", ["NVIDIA RTX 6000 Ada Generation"]),
+        ("V100-32GB", ["Tesla V100-SXM2-32GB"]),
+        ("L40", ["NVIDIA L40"]),
+    ],
+)
+def test_gpus_by_name(tmp_path: Path, name: str, types: list[str]) -> None:
+    (job,) = made(f"resources: {{accelerators: {name}}}\nrun: ls\n", tmp_path)
+    assert fields(job)["pod"]["gpu_order"] == types
+
+
+def test_lines_of_runpodctl(tmp_path: Path) -> None:
+    key = "hf_" + "a" * 30
+    text = f"""\
+#!/bin/sh
+# runs the training
+runpodctl create pod --name "my pod" --gpuType "NVIDIA GeForce RTX 4090" --gpuCount 2 --secureCloud \\
+  --imageName "a/b:c" --containerDiskSize 50 --volumeSize 100 --volumePath /runpod --ports '8888/http,22/tcp' \\
+  --env A=b --env HF_TOKEN={key} --args "bash -c 'ls'" --cost 1.0 --startSSH
+runpodctl pod create --image ubuntu --gpu-type-id="NVIDIA L4" --env '{{"X":"y"}}' --data-center-ids "EU-RO-1,US-TX-3"
+"""
+    first, second = made(text, tmp_path, "go.sh")
+    data = fields(first)
+    assert (first.kind, data["name"]) == ("runpodctl", "my pod")
+    assert (data["pod"]["gpu_count"], data["pod"]["container_disk_gb"]) == (2, 50)
+    assert data["storage"] == {"volume_gb": 100, "volume_mount": "/runpod"}
+    assert (data["budget"]["max_gpu_price_usd"], data["run"]["body"]) == (0.5, "bash -c 'ls'\n")
+    assert data["env"] == ["HF_TOKEN"] and data["remote_env"]["exports"] == {"A": "b"}
+    assert key not in first.text + str(first.notes) and "startSSH" in comments(first)
+    other = fields(second)
+    assert (other["pod"]["datacenters"], other["remote_env"]["exports"]) == (["EU-RO-1", "US-TX-3"], {"X": "y"})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: x\npod: {image: a}\nrun: {body: b}\n", "a job file already"),
+        ("a: 1\n", "neither a SkyPilot task"),
+        ("type: fleet\nname: f\n", "holds no job"),
+        ("a: [\n", "no YAML"),
+        ("", "no job"),
+        ("run: &a {b: *a}\n", "too deep"),
+        ("runpodctl create pod --name 'x\n", "quotation"),
+    ],
+)
+def test_what_is_none_of_them_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        made(text, tmp_path)
+
+
+def test_a_text_is_written_as_it_is_read(tmp_path: Path) -> None:
+    for value in (
+        "a: b",
+        " x",
+        "#",
+        "- a",
+        "yes",
+        "1e3",
+        "it's",
+        'a "q"',
+        "tab\t",
+        "ü\u2028",
+        "*a",
+        "&",
+        "%",
+        "a #b",
+        "~",
+        "a:",
+    ):
+        quoted = '"' + "".join(f"\\u{ord(letter):04x}" for letter in value) + '"'
+        (job,) = made(f"envs: {{A: {quoted}}}\nrun: {quoted}\n", tmp_path)
+        data = fields(job)
+        assert data["remote_env"]["exports"]["A"] == value
+        assert data["run"]["body"].endswith(value)
+
+
+def test_the_tool_of_a_file_is_known() -> None:
+    assert kind_of("run: ls\nresources: {cpus: 2}\n", "x") == "SkyPilot"
+    assert kind_of("type: task\ncommands: [ls]\n", "x") == "dstack"
+    assert kind_of("name: x\npod: {}\nrun: {body: ls}\n", "x") is None
+    assert kind_of("a: [", "x") is None
+
+
+def test_files_and_repositories_of_dstack(tmp_path: Path) -> None:
+    (tmp_path / "project" / "conf").mkdir(parents=True)
+    (tmp_path / "project" / "token").write_text("x")
+    text = "type: task\ncommands: [ls]\nrepos: [.]\nfiles: ['conf:/etc/conf', 'conf', './token:/root/token']\n"
+    (tmp_path / "project" / "a.yml").write_text(text)
+    (job,) = imported(text, "project/a.yml", base=tmp_path / "project", out=tmp_path)
+    data = fields(job)
+    assert [(each["source"], each["destination"]) for each in data["staging"]] == [
+        ("project", "{volume_mount}/workflow"),
+        ("project/conf", "/etc/conf"),
+        ("project/conf", "{volume_mount}/workflow/conf"),
+    ]
+    assert data["secrets"] == [{"name": "token", "destination": "/root/token", "file": "project/token"}]
+
+
+def test_a_value_that_is_missing_is_named_with_its_option(tmp_path: Path) -> None:
+    (job,) = made("envs: {BUCKET: }\nrun: ls\n", tmp_path)
+    with pytest.raises(SpecError) as wrong:
+        load_text(job.text, tmp_path / job.name)
+    assert [each.path for each in wrong.value.problems] == ["variables.BUCKET"]
+    assert "--var BUCKET=VALUE" in str(wrong.value)
+
+
+KEYS = """
+resources run envs type task commands gpu accelerators file_mounts A100:2 24GB.. a env volumes repos files ports disk
+memory count name retry max_price workdir secrets ordered infra source mode COPY url path ${a} {a} NAME=value
+"""
+WORDS = st.sampled_from(KEYS.split())
+DATA = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8), WORDS),
+    lambda below: st.one_of(st.lists(below, max_size=3), st.dictionaries(WORDS, below, max_size=3)),
+    max_leaves=12,
+)
+
+
+@given(data=st.dictionaries(WORDS, DATA, min_size=1, max_size=5))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_data_is_translated_or_refused(tmp_path: Path, data: dict[str, Any]) -> None:
+    text = yaml.safe_dump(data)
+    try:
+        jobs = imported(text, "x.yaml", base=tmp_path, out=tmp_path)
+    except UserError:
+        return
+    for job in jobs:
+        parse_yaml(job.text.encode(), job.name)
