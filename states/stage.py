@@ -45,7 +45,15 @@ def tree_of(job: Job, index: int) -> Tree:
     secrets = places_within(job, staging.destination)
     excludes = (*defaults, *staging.excludes, *staging.excludes_extra, *secrets)
     label = staging.label or f"tree {index + 1}"
-    return Tree(label, staging.source, staging.destination, excludes, staging.delete, staging.gitignore)
+    return Tree(
+        label,
+        staging.source,
+        staging.destination,
+        excludes,
+        staging.delete,
+        staging.gitignore,
+        runs=job.local.runs_folder,
+    )
 
 
 def _key(tree: Tree, facts: Facts) -> str:

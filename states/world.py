@@ -254,7 +254,8 @@ class StepResult(msgspec.Struct, frozen=True):
 class Tree(msgspec.Struct, frozen=True):
     """A local folder or file to be pushed. `delete` removes files at the destination that are not in the source. With
     `gitignore` git is asked what belongs to it; what it ignores is neither sent nor removed. Where an
-    optional one is not there, nothing is done."""
+    optional one is not there, nothing is done. `runs` is the local folder where the project's runs are kept: what lies
+    in it is sent only when the source is that folder or lies in it."""
 
     label: str
     source: str
@@ -263,6 +264,7 @@ class Tree(msgspec.Struct, frozen=True):
     delete: bool = False
     gitignore: bool = False
     is_optional: bool = False
+    runs: str = ""
 
 
 class Pushed(msgspec.Struct, frozen=True):

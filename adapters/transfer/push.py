@@ -22,7 +22,7 @@ from rpd.adapters.transfer.exchange import exchange, quote, said, seconds_for
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.local_tree import local_faults, scan
 from rpd.adapters.transfer.outgoing import Outgoing
-from rpd.adapters.transfer.patterns import Patterns
+from rpd.adapters.transfer.patterns import patterns_of
 from rpd.adapters.transfer.remote_tree import hash_files, list_tree, name_bytes
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
@@ -46,8 +46,9 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
     source = Path(tree.source).expanduser()
     if tree.is_optional and not source.exists():
         return _pushed([], 0, 0)
-    patterns = Patterns(tree.excludes)
-    sent_files = sent_bytes = 0
+    patterns = patterns_of(tree)
+    sent: set[str] = set()
+    sent_bytes = 0
     suspects: set[str] = set()
     complaint = ""
     for _ in range(_ATTEMPTS):
@@ -75,12 +76,12 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
             outgoing = Outgoing(plan.send, locate, since=since, progress=progress, interrupted=interrupted)
             complaint = _send(connection, remote.root, outgoing) if plan.send or remote.kind == "missing" else ""
         found = hash_files(connection, remote.root, outgoing.digests, outgoing.sent_bytes)
-        sent_files += len(outgoing.digests)
+        sent |= {entry.path for entry in plan.send if entry.kind != "folder"} - outgoing.vanished
         sent_bytes += outgoing.sent_bytes
         suspects = {path for path, sha256 in outgoing.digests.items() if found.get(path) != sha256} | outgoing.torn
         if not suspects and not complaint:
             kept = [entry for entry in local if entry.path not in outgoing.vanished]
-            return _pushed(kept, sent_files, sent_bytes)
+            return _pushed(kept, len(sent), sent_bytes)
     raise _not_whole(tree, sorted(suspects), complaint)
 
 

@@ -32,7 +32,7 @@ def test_a_tree_arrives_as_it_is_and_once(connection: Connection, tmp_path: Path
     target = tmp_path / "there is/a space"
     first = send(connection, source, target)
     assert content(target) == content(source)
-    assert first.sent_files == first.files - 1  # the link is no file that is sent
+    assert first.sent_files == first.files  # the link, too
     assert first.sent_bytes == first.bytes > 700_000
     second = send(connection, f"{source}/", f"{target}/")
     assert (second.sent_files, second.sent_bytes) == (0, 0)
@@ -276,3 +276,24 @@ def test_a_file_that_shrinks_while_it_is_read_is_sent_again(connection: Connecti
     tree = Tree("tree", str(source), str(tmp_path / "pod"))
     push(connection, tree, progress=shrink, interrupted=lambda: False)
     assert content(tmp_path / "pod") == content(source), "no zeros stand in place of what was gone"
+
+
+@pytest.mark.parametrize("name", ["p", "odd [1]*?"])
+def test_the_folders_of_earlier_runs_stay_here_unless_they_are_named(
+    connection: Connection, tmp_path: Path, name: str
+) -> None:
+    """Each run would send the results of all before it."""
+    project = write(tmp_path / name, {"a": "1", "artifacts/mine": "2", "artifacts/runpod/run-1/events.jsonl": "3"})
+    (tmp_path / "link").symlink_to(project)
+    runs = f"{project}/artifacts/runpod"
+    kept = {"a", "artifacts", "artifacts/mine"}
+    for source in (project, tmp_path / "link"):
+        pushed = send(connection, source, tmp_path / "dst", runs=runs, delete=True)
+        assert pushed.files == 2
+        assert set(content(tmp_path / "dst")) == kept
+    send(connection, project.parent, f"{tmp_path}-wide", runs=runs, excludes=("/link", "/dst"))
+    assert not Path(f"{tmp_path}-wide", name, "artifacts/runpod").exists()
+    send(connection, f"{runs}/run-1", tmp_path / "named", runs=runs)
+    assert set(content(tmp_path / "named")) == {"events.jsonl"}
+    send(connection, runs, tmp_path / "all", runs=runs)
+    assert "run-1/events.jsonl" in content(tmp_path / "all")
