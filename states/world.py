@@ -267,6 +267,17 @@ class Tree(msgspec.Struct, frozen=True):
     runs: str = ""
 
 
+class Holder(msgspec.Struct, frozen=True):
+    """Another run that holds a place on a network volume, as its lease there says: `place` is relative to the mount,
+    `lease` names this very lease, and `pod_id` and `pod_name` the pod that took it."""
+
+    lease: str
+    run_id: str
+    pod_id: str
+    pod_name: str
+    place: str
+
+
 class Pushed(msgspec.Struct, frozen=True):
     """What a push moved: all files of the tree, and the part that had to be sent. Sizes in bytes."""
 
@@ -411,6 +422,16 @@ class Remote(Protocol):
 
     def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
         """Effect, repeatable: remove them, and see that none is left. Returns soon when the pod does not answer."""
+        ...
+
+    def take_lease(self, target: Target, places: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
+        """Effect, repeatable: hold these places of the volume, relative to its mount, for this run and pod. Returns who
+        holds one of them, or what lies in it or around it; then none is held. Leases in `gone` count no more."""
+        ...
+
+    def drop_lease(self, target: Target) -> None:
+        """Effect, repeatable: this run holds no place of the volume any more. Returns soon when the pod does not
+        answer."""
         ...
 
     def push(self, target: Target, tree: Tree) -> Pushed:

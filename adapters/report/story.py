@@ -192,6 +192,14 @@ def _pushed(outcome: Outcome, facts: Facts, record: Record) -> str:
     return f"sent {plural(pushed['sent_files'], 'file')} ({size(pushed['sent_bytes'])}) of {pushed['files']}"
 
 
+def _leased(outcome: Outcome, facts: Facts, record: Record) -> str | None:
+    holders = outcome.data["holders"]
+    if not holders:
+        return None
+    held = ", ".join(f"{each['place'] or '/'} by run {each['run_id']}" for each in holders)
+    return f"places on the network volume are held: {held}; is it alive?"
+
+
 def _noticed(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     return f"told of its {outcome.data['what']}" if outcome.data["sent"] else None
 
@@ -252,6 +260,7 @@ _DONE: dict[str, Callable[[Outcome, Facts, Record], str | None]] = {
     Op.CREATE_POD: _created,
     Op.ARM_SWITCH: _armed,
     Op.RUN_STEP: _stepped,
+    Op.TAKE_LEASE: _leased,
     Op.PUSH_TREE: _pushed,
     Op.NOTIFY: _noticed,
     Op.PULL_ARTIFACT: _pulled,
@@ -302,6 +311,9 @@ _NOUNS: dict[str, str] = {
     Op.PULL_CHECKPOINT: "checkpoint",
     Op.PLACE_SECRETS: "secrets",
     Op.REMOVE_SECRETS: "secrets",
+    Op.TAKE_LEASE: "places on the volume",
+    Op.DROP_LEASE: "places on the volume",
+    Op.READ_HOLDERS: "account",
     Op.WRITE_MANIFEST: "manifest",
     Op.NOTIFY: "notice",
     Op.WATCH_JOB: "link",

@@ -29,6 +29,21 @@ KEY = "rpa_TESTKEYTESTKEY"
 ADDRESS = SshAddress("127.0.0.1", 22)
 
 
+SHELLS = ("dash", "bash", "busybox", "mksh", "ksh93", "yash")
+"""What `sh` of an image may be."""
+
+
+def shell_at(name: str, folder: Path) -> str:
+    """Where this shell is; the test is left out where it is not installed. Busybox is one by the name that it has."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not on this machine")
+    if name != "busybox":
+        return found
+    (folder / "ash").symlink_to(found)
+    return str(folder / "ash")
+
+
 class Requests:
     """A control that a test sets."""
 
