@@ -161,9 +161,9 @@ rpd_lock_path() {
 
 # Runs a command as the leader of a session of its own. Without any tool for that it stays in this one.
 rpd_exec_session() {
+    # shellcheck disable=SC2016
     if rpd_has setsid; then exec setsid "$@"
     elif rpd_has python3; then exec python3 -c 'import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
-    # shellcheck disable=SC2016
     elif rpd_has perl; then exec perl -e 'use POSIX (); POSIX::setsid(); exec { $ARGV[0] } @ARGV; exit 127' "$@"
     elif rpd_has nohup; then exec nohup "$@"
     fi
@@ -188,6 +188,12 @@ rpd_members() {
     for rpd_one in $rpd_known; do
         case " $rpd_list" in *" $rpd_one:"*) printf '%s ' "$rpd_one" ;; esac
     done
+}
+
+# The exit code that `wait` has just given, as most shells give it: ksh and yash count signals from 256 and 384 on.
+rpd_exit_code() {
+    rpd_code=$?
+    [ "$rpd_code" -le 255 ] || rpd_code=$((128 + (rpd_code & 127)))
 }
 
 # PID SIGNAL: to all its members; false when there is none left.

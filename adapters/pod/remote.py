@@ -233,7 +233,7 @@ class PodRemote:
     def _leased(self, connection: Connection, target: Target, act: Callable[[], T]) -> T:
         """`act`, which may be repeated, beside a lease. Where sshd has room for one session only, without one."""
         try:
-            with Lease(connection.channel(scripts.as_command(scripts.lease_script(target)))):
+            with Lease(connection.channel(scripts.lease_script(target))):
                 return act()
         except Unavailable as error:
             if error.reason != Fault.NO_SESSION:
@@ -276,7 +276,7 @@ class PodRemote:
         is_told: Callable[[], bool] = lambda: False,
     ) -> tuple[Claim, int]:
         def command(offset: int) -> str:
-            return scripts.as_command(scripts.follow_script(target, job, offset))
+            return scripts.follow_script(target, job, offset)
 
         steps = self._steps_of(job, log_file)
 

@@ -153,7 +153,7 @@ def drop_lease_script(target: Target) -> str:
 
 def _lease_values(target: Target) -> dict[str, str]:
     leases = PurePosixPath(target.folder).parent / "leases"
-    return {"rpd_leases": str(leases), "rpd_pod": target.pod_id, "rpd_pod_name": target.pod_name}
+    return {"rpd_leases": str(leases), "rpd_pod": target.pod_id, "rpd_pod_name": target.pod_name, "rpd_gone": ""}
 
 
 def bucket_script(
@@ -195,11 +195,6 @@ def switch_text() -> str:
     """The switch without comments and indents: short enough for a start command."""
     lines = (line.strip() for line in _file("switch").splitlines())
     return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
-
-
-def as_command(script: str) -> str:
-    """A script as one command line, its stdin left to it."""
-    return f"sh -c {shlex.quote(script)}"
 
 
 def _put_together(target: Target, values: Mapping[str, str], *names: str, texts: str = "", last: str = "") -> str:

@@ -53,7 +53,7 @@ $rpd_pod
 $rpd_pod_name
 $2" && mv "$rpd_draft" "$rpd_mine" || return 1
     # Onto a folder that another has made meanwhile it was moved as something in it.
-    rm -rf "$rpd_mine/${rpd_draft##*/}"
+    rm -rf "${rpd_mine:?}/${rpd_draft##*/}"
     rpd_newest "$1"
     rpd_last=$rpd_leases/$1.$rpd_number
     if rpd_is_held "$rpd_last"; then rpd_tell_holder "$rpd_last"; return 0; fi

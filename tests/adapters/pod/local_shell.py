@@ -34,14 +34,14 @@ SHELLS = ("dash", "bash", "busybox", "mksh", "ksh93", "yash")
 
 
 def shell_at(name: str, folder: Path) -> str:
-    """Where this shell is; the test is left out where it is not installed. Busybox is one by the name that it has."""
+    """This shell by the name `sh`, alone in a folder; the test is left out where it is not installed."""
     found = shutil.which(name)
     if found is None:
         pytest.skip(f"{name} is not on this machine")
-    if name != "busybox":
-        return found
-    (folder / "ash").symlink_to(found)
-    return str(folder / "ash")
+    place = folder / f"as-{name}" / "sh"
+    place.parent.mkdir()
+    place.symlink_to(found)
+    return str(place)
 
 
 class Requests:
