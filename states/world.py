@@ -181,7 +181,7 @@ class Greeting(msgspec.Struct, frozen=True):
     `pod_id` is RUNPOD_POD_ID of its first process; `gpus` the count nvidia-smi lists (None: no nvidia-smi); `container`
     names this start of the container (changes with each restart); `tools` which helpers exist there; `epoch` the
     highest owner epoch seen in the run's folder; `anchor_seq`/`anchor_z` the journal head recorded there at launch, if
-    any.
+    any; `lacks` what the volume refuses: "chmod", "rename" (over a file) or "flock".
     """
 
     host_key: str
@@ -193,6 +193,7 @@ class Greeting(msgspec.Struct, frozen=True):
     epoch: int = 0
     anchor_seq: int | None = None
     anchor_z: str | None = None
+    lacks: tuple[str, ...] = ()
 
 
 class SwitchOrder(msgspec.Struct, frozen=True):

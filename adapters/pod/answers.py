@@ -17,6 +17,7 @@ LINES_MAX = 2000
 """What the scripts print of fields is a hundredth of both."""
 _TOOLS_MAX = 32
 HOLDERS_MAX = 20
+LACKS = ("chmod", "rename", "flock")
 _EXIT_CODES = range(256)
 _TAIL_LINES = 40
 _LINE_CHARACTERS = 2000
@@ -65,6 +66,7 @@ def greeting_of(text: str, host_key: str) -> Greeting:
     """Raises ValueError when it is not a greeting."""
     fields = fields_of(text)
     tools = [clean(line.partition("=")[2])[:64] for line in text.split("\n") if line.startswith("tool=")]
+    lacks = tuple(word for word in LACKS if f"\nlacks={word}\n" in text)
     seq, _, z = fields.get("anchor", "").partition(" ")
     gpus = fields.get("gpus", "")
     return Greeting(
@@ -77,6 +79,7 @@ def greeting_of(text: str, host_key: str) -> Greeting:
         epoch=count(fields["epoch"]),
         anchor_seq=count(seq) if seq else None,
         anchor_z=z or None,
+        lacks=lacks,
     )
 
 

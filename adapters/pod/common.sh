@@ -55,17 +55,28 @@ rpd_own() {
     rpd_yield
 }
 
+# DRAFT FILE: the draft takes the place of the file. On a volume that moves nothing over a file it is copied into it: whoever
+# dies in between leaves a part, and whoever reads in between sees one.
+rpd_replace() {
+    mv -f "$1" "$2" 2>/dev/null && return 0
+    [ -f "$1" ] && [ -f "$2" ] || { mv -f "$1" "$2"; return; }
+    cat "$1" >"$2" && rm -f "$1"
+}
+
+# MODE FILE: where modes can be set.
+rpd_chmod() { chmod "$1" "$2" 2>/dev/null || :; }
+
 # FILE VALUE: the file holds the value, or what it held before; never a part. The value is on the disk when this returns.
 rpd_put() {
     if rpd_has dd; then
-        printf '%s\n' "$2" | dd of="$1.$$" conv=fsync 2>/dev/null && mv -f "$1.$$" "$1"
+        printf '%s\n' "$2" | dd of="$1.$$" conv=fsync 2>/dev/null && rpd_replace "$1.$$" "$1"
     else
-        printf '%s\n' "$2" 2>/dev/null >"$1.$$" && mv -f "$1.$$" "$1"
+        printf '%s\n' "$2" 2>/dev/null >"$1.$$" && rpd_replace "$1.$$" "$1"
     fi
 }
 
 # FILE VALUE: the same without waiting for the disk.
-rpd_write() { printf '%s\n' "$2" >"$1.$$" && mv -f "$1.$$" "$1"; }
+rpd_write() { printf '%s\n' "$2" >"$1.$$" && rpd_replace "$1.$$" "$1"; }
 
 # FILE: its first line, empty where there is none.
 rpd_get() {

@@ -166,6 +166,19 @@ def _armed(outcome: Outcome, facts: Facts, record: Record) -> str:
     return f"protected: if this machine never returns, the pod stops itself at {clock(who.at)}, at most {worst}"
 
 
+_WITHOUT = {
+    "chmod": "modes: what is sent there keeps those that the volume gives it",
+    "rename": "moves over a file: the switch has its orders in memory, which ends with the container",
+    "flock": "locks: they lie in memory where there is some",
+}
+
+
+def _connected(move: Transition, facts: Facts, record: Record) -> str:
+    greeting = facts.pod.greeting if facts.pod is not None else None
+    lacks = [_WITHOUT[word] for word in greeting.lacks if word in _WITHOUT] if greeting is not None else []
+    return "connected" + (f"; the volume refuses {'; and '.join(lacks)}" if lacks else "")
+
+
 def _unarmed(move: Transition, facts: Facts, record: Record) -> str | None:
     """Told where the pod has not said so itself."""
     pod = facts.pod
@@ -276,7 +289,7 @@ _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.CREATE_FAILED: _why,
     Trigger.ADDRESS_KNOWN: lambda move, facts, record: "container runs; waiting for sshd",
     Trigger.HOST_FAILED: _why,
-    Trigger.SSH_ANSWERED: lambda move, facts, record: "connected",
+    Trigger.SSH_ANSWERED: _connected,
     Trigger.SWITCH_REFUSED: _unarmed,
     Trigger.STEP_FAILED: _why,
     Trigger.JOB_STARTED: lambda move, facts, record: "job started",

@@ -29,6 +29,11 @@ from rpd.states.faults import Fault
 from rpd.states.world import Pushed, Tree
 
 _ATTEMPTS = 2
+_TRY_MODES = (
+    "try=.rpd-mode-$$; modes=--no-same-permissions; "
+    'if : >"$try" && chmod 700 "$try"; then modes=-p; fi 2>/dev/null; rm -f "$try"'
+)
+"""Some volumes refuse to set modes, which is an error for tar when it is told to; files keep those that they get."""
 
 
 def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted: Interrupted) -> Pushed:
@@ -62,6 +67,8 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
             locate = partial(_itself, source)
         elif remote.kind == "file":
             raise Refused(f"{tree.destination} in the pod is a file", reason=Fault.PATH_REFUSED)
+        if _differ_in_mode_alone(local, remote) and not _keeps_modes(connection, remote.root):
+            remote = _as_if_alike(local, remote)
         with local_faults(source):
             plan = compare(
                 local,
@@ -92,6 +99,30 @@ def _ignored(listing: GitListing | None, local: list[Entry], remote: Listing) ->
     here = {entry.path: entry for entry in local}
     only_there = [entry for entry in remote.entries if entry.path not in here]
     return listing.ignored(entry.path + ("/" if entry.kind == "folder" else "") for entry in only_there)
+
+
+def _differ_in_mode_alone(local: list[Entry], remote: Listing) -> bool:
+    """Some entry would be sent for its mode, and nothing else."""
+    there = {entry.path: entry for entry in remote.entries}
+    return any(
+        entry.path in there
+        and there[entry.path].mode != entry.mode
+        and msgspec.structs.replace(there[entry.path], mode=entry.mode, sha256=entry.sha256) == entry
+        for entry in local
+    )
+
+
+def _keeps_modes(connection: Connection, root: str) -> bool:
+    """Whether modes can be set there."""
+    code, _ = exchange(connection, f'cd {quote(root)} && {{ {_TRY_MODES}; test "$modes" = -p; }}')
+    return code == 0
+
+
+def _as_if_alike(local: list[Entry], remote: Listing) -> Listing:
+    """The listing as if the modes were those of the source: to send it again would not change them."""
+    modes = {entry.path: entry.mode for entry in local}
+    entries = (msgspec.structs.replace(each, mode=modes.get(each.path, each.mode)) for each in remote.entries)
+    return msgspec.structs.replace(remote, entries=tuple(entries))
 
 
 def _in_folder(source: Path, entry: Entry) -> Path:
@@ -136,7 +167,7 @@ def _clear(connection: Connection, root: str, plan: Difference) -> None:
 def _send(connection: Connection, root: str, outgoing: Outgoing) -> str:
     """Stream into the pod's tar; returns what it complained of, or nothing. Its status alone decides nothing."""
     place = quote(root)
-    script = f"unset TAR_OPTIONS; mkdir -p {place} && cd {place} && exec tar -xpof -"
+    script = f"unset TAR_OPTIONS; mkdir -p {place} && cd {place} && {{ {_TRY_MODES}; exec tar $modes -xof -; }}"
     code, stderr = exchange(
         connection, script, chunks=outgoing, most_seconds=seconds_for(outgoing.total_bytes, outgoing.count)
     )

@@ -14,6 +14,7 @@ from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.stage import DEFAULT_EXCLUDES
 from rpd.states.world import Tree
+from tests.adapters.mount import refusing_modes
 from tests.adapters.ssh.stage import Proxy, Server
 from tests.adapters.transfer.trees import ODD_NAMES, age, content, send, write
 
@@ -297,3 +298,25 @@ def test_the_folders_of_earlier_runs_stay_here_unless_they_are_named(
     assert set(content(tmp_path / "named")) == {"events.jsonl"}
     send(connection, runs, tmp_path / "all", runs=runs)
     assert "run-1/events.jsonl" in content(tmp_path / "all")
+
+
+def test_a_volume_that_gives_modes_of_its_own_takes_a_tree_once(connection: Connection, tmp_path: Path) -> None:
+    source = write(tmp_path / "src", {"a": "1", "run.sh": "2", "deep/c": "3"})
+    (source / "run.sh").chmod(0o750)
+    (source / "deep").chmod(0o700)
+    age(source)
+    with refusing_modes(tmp_path, "-p", "0777") as place:
+        assert send(connection, source, place / "dst", delete=True).sent_files == 3
+        assert send(connection, source, place / "dst", delete=True).sent_files == 0
+        (source / "a").write_text("changed")
+        assert send(connection, source, place / "dst", delete=True).sent_files == 1
+        assert {name for name in content(place / "dst") if ".rpd" in name} == set()
+
+
+def test_modes_that_differ_are_sent_where_they_can_be_set(connection: Connection, tmp_path: Path) -> None:
+    source = write(tmp_path / "src", {"a": "1", "b": "2"})
+    age(source)
+    send(connection, source, tmp_path / "dst")
+    (source / "a").chmod(0o700)
+    assert send(connection, source, tmp_path / "dst").sent_files == 1
+    assert content(tmp_path / "dst") == content(source)
