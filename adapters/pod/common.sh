@@ -59,8 +59,7 @@ rpd_own() {
 # dies in between leaves a part, and whoever reads in between sees one.
 rpd_replace() {
     mv -f "$1" "$2" 2>/dev/null && return 0
-    [ -f "$1" ] && [ -f "$2" ] || { mv -f "$1" "$2"; return; }
-    cat "$1" >"$2" && rm -f "$1"
+    [ -f "$1" ] && cat "$1" >"$2" && rm -f "$1"
 }
 
 # MODE FILE: where modes can be set.

@@ -23,7 +23,8 @@ rpd_begin_epoch() {
 # What the volume refuses: each has another way, at a price.
 rpd_try_mount() {
     rpd_try=$rpd_folder/.try-$$
-    { : >"$rpd_try" && : >"$rpd_try.2"; } 2>/dev/null || return 0
+    # `true`, since a redirection of `:` that fails ends the shell.
+    { true >"$rpd_try" && true >"$rpd_try.2"; } 2>/dev/null || return 0
     chmod 700 "$rpd_try" 2>/dev/null || echo lacks=chmod
     mv -f "$rpd_try.2" "$rpd_try" 2>/dev/null || echo lacks=rename
     if rpd_has flock || rpd_has python3 || rpd_has perl; then rpd_flock 8 x n 8<"$rpd_try" || echo lacks=flock; fi

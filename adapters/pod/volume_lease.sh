@@ -82,7 +82,7 @@ rpd_take_all() {
     rpd_places rpd_take 2>/dev/null || rpd_fail path_refused "$rpd_leases cannot be written"
     [ -n "$rpd_told" ] || rpd_places rpd_look_around
     if [ -n "$rpd_told" ]; then
-        for rpd_key in $rpd_taken; do : >"$rpd_leases/$rpd_key/over"; done
+        for rpd_key in $rpd_taken; do true >"$rpd_leases/$rpd_key/over"; done
     fi
     echo leases=1
 }
@@ -91,7 +91,7 @@ rpd_drop_all() {
     rpd_own
     for rpd_lease in "$rpd_leases"/*.*; do
         rpd_read_holder "$rpd_lease" || continue
-        if [ "$rpd_its_run" = "$rpd_run" ]; then : >"$rpd_lease/over"; fi
+        if [ "$rpd_its_run" = "$rpd_run" ]; then true >"$rpd_lease/over"; fi
     done
     echo leases=1
 }

@@ -31,7 +31,7 @@ from rpd.states.world import Pushed, Tree
 _ATTEMPTS = 2
 _TRY_MODES = (
     "try=.rpd-mode-$$; modes=--no-same-permissions; "
-    'if : >"$try" && chmod 700 "$try"; then modes=-p; fi 2>/dev/null; rm -f "$try"'
+    'if true >"$try" && chmod 700 "$try"; then modes=-p; fi 2>/dev/null; rm -f "$try"'
 )
 """Some volumes refuse to set modes, which is an error for tar when it is told to; files keep those that they get."""
 
