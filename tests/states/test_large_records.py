@@ -76,7 +76,7 @@ def test_two_hundred_artifacts_are_collected_and_the_run_ends() -> None:
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     stage.assert_settled()
     assert stage.workspace.manifest is not None
-    assert [each["status"] for each in stage.workspace.manifest["artifacts"]] == ["pulled"] * 200
+    assert [each["status"] for each in stage.workspace.manifest["artifacts"]] == ["success"] * 200
 
 
 def test_the_manifest_is_made_again_from_the_journal() -> None:
