@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
+from rpd.engine.deadline import elapsed
 from rpd.journal.errors import JournalStrange
 from rpd.journal.records import DebtChange, Opened, Stamp
 from rpd.states.boot_signs import Seen
 from rpd.states.job import Job
 from rpd.states.names import OF_RESULTS, Reason, State
 from rpd.states.tries import NEVER, Outage, Tries
-from rpd.states.world import Armed, Claim, Greeting, Offer, Paused, Pod, Pulled, SshAddress
+from rpd.states.world import Armed, Claim, Greeting, Holder, Offer, Paused, Pod, Pulled, SshAddress
 
 DEFAULT_VOLUME_GB = 20
 """An ephemeral volume when the config names no size."""
@@ -209,6 +210,11 @@ class Facts(msgspec.Struct):
     step_tail: tuple[str, ...] = ()
     python_in_pod: str | None = None  # version of the interpreter that `pod.python_version` brought, as it says itself
     trees_done: dict[str, dict[str, Any]] = {}
+    lease: str = ""  # names the places on a network volume that this start of the pod holds
+    holders: tuple[Holder, ...] = ()  # who else holds one of them
+    holders_computing: bool = False  # a pod of theirs may compute, by the last look
+    holders_gone_since: Stamp | None = None  # since when every look has said that none does
+    holder_looks: int = 0  # of these
 
     prepared: tuple[str, str] | None = None  # pod and container in which setup, stage and preflight were done
     prepared_epoch: int = -1  # the process that did it
@@ -344,6 +350,18 @@ class Facts(msgspec.Struct):
     def request(self) -> str | None:
         """What was last asked for in this epoch."""
         return self.requests[-1] if self.requests else None
+
+    def forget_holders(self) -> None:
+        """Who holds a place is asked anew, and so is whether it is alive."""
+        self.holders, self.holders_computing = (), False
+        self.holders_gone_since, self.holder_looks = None, 0
+
+    def holders_are_gone(self, looks: int, now: Stamp) -> bool:
+        """So many looks, over the time in which the cloud proves an absence, have shown no pod of theirs that may
+        compute."""
+        since = self.holders_gone_since
+        is_long = since is not None and elapsed(since, now) >= self.profile.proof_interval_seconds
+        return is_long and self.holder_looks >= looks
 
     @property
     def has_launched_here(self) -> bool:

@@ -14,7 +14,7 @@ from rpd.states.fold_looks import KEY_FAULTS, claim_seen, described_pod
 from rpd.states.names import Op, State
 from rpd.states.outage import is_of_the_way, is_offline, is_unreached
 from rpd.states.python_pin import python_told
-from rpd.states.world import Armed, Paused, Pulled
+from rpd.states.world import Armed, Holder, Paused, Pulled
 
 CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"})
 """Faults of a create that another candidate may not have."""
@@ -149,6 +149,19 @@ def _pushed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         facts.step_tail = (outcome.error or "",)
 
 
+def _lease_taken(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        facts.forget_holders()
+        facts.holders = msgspec.convert(outcome.data["holders"], tuple[Holder, ...])
+        if not facts.holders:
+            facts.lease = str(outcome.data["key"])
+
+
+def _lease_dropped(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    if outcome.status == "ok":
+        facts.lease = ""
+
+
 def _launched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         claim_seen(facts, outcome.data, at)
@@ -206,6 +219,8 @@ OUTCOMES: dict[str, Callable[[Facts, Outcome, Stamp], None]] = {
     Op.RUN_STEP: _step,
     Op.PLACE_SECRETS: _placed,
     Op.REMOVE_SECRETS: _removed,
+    Op.TAKE_LEASE: _lease_taken,
+    Op.DROP_LEASE: _lease_dropped,
     Op.PUSH_TREE: _pushed,
     Op.LAUNCH_JOB: _launched,
     Op.STOP_JOB: _job_stopped,

@@ -94,6 +94,12 @@ def _samples_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     facts.idle_seconds = data["idle_seconds"]
 
 
+def _holders_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    facts.holders_computing = bool(data["computing"])
+    facts.holders_gone_since = None if facts.holders_computing else facts.holders_gone_since or at
+    facts.holder_looks = 0 if facts.holders_computing else facts.holder_looks + 1
+
+
 def _log_lines_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     facts.why_not_up = (*data["lines"], *data.get("container", ()))
     facts.boot_sign = msgspec.convert(data.get("sign"), Seen | None)
@@ -164,5 +170,6 @@ SEEN: dict[str, Callable[[Facts, dict[str, Any], Stamp], None]] = {
     Op.READ_CLAIM: claim_seen,
     Op.WATCH_JOB: _watched,
     Op.READ_SAMPLES: _samples_seen,
+    Op.READ_HOLDERS: _holders_seen,
     Op.SURVEY: _surveyed,
 }

@@ -37,11 +37,20 @@ def is_away(place: str) -> bool:
     return _AWAY.match(place) is not None
 
 
+RUNS_BELOW = "artifacts/runpod"
+"""Where below a project's root its runs have their folders."""
+
+
 class Local(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """This machine."""
 
     project_root: Annotated[str, Meta(description="Folder of the project, relative to the config's own folder.")] = "."
     required_paths: Annotated[tuple[str, ...], Meta(description="Must exist before anything is rented.")] = ()
+
+    @property
+    def runs_folder(self) -> str:
+        """Where the runs of this project have their folders."""
+        return f"{self.project_root.rstrip('/')}/{RUNS_BELOW}"
 
 
 class GpuChoice(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

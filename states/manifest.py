@@ -155,12 +155,13 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
     artifact = facts.job.artifacts[index]
     pulled = facts.pulled.get(artifact.label)
     is_whole = pulled is not None and not pulled.refused
-    status = "failed" if not is_whole else "missing" if pulled is not None and pulled.is_missing else "pulled"
+    # Scripts that read manifests of this schema look for the word "success".
+    status = "failed" if not is_whole else "missing" if pulled is not None and pulled.is_missing else "success"
     return {
         **msgspec.to_builtins(artifact),
         "status": status,
         "duration_sec": round(facts.pull_seconds.get(artifact.label, 0.0), 3),
-        **({"error": _why_not_here(facts, artifact.label)[:500]} if status != "pulled" else {}),
+        **({"error": _why_not_here(facts, artifact.label)[:500]} if status != "success" else {}),
         "files": pulled.files if pulled else None,
         "bytes_transferred": pulled.bytes if pulled else None,
         "manifest_sha256": pulled.manifest_sha256 if pulled else None,

@@ -85,6 +85,9 @@ class Op(StrEnum):
     RUN_STEP = "run_step"
     PLACE_SECRETS = "place_secrets"
     REMOVE_SECRETS = "remove_secrets"
+    TAKE_LEASE = "take_lease"
+    READ_HOLDERS = "read_holders"
+    DROP_LEASE = "drop_lease"
     PUSH_TREE = "push_tree"
     LAUNCH_JOB = "launch_job"
     READ_CLAIM = "read_claim"
@@ -120,6 +123,7 @@ class Reason(StrEnum):
     FAILURE_MARKER = "failure_marker"  # a failure marker that the config names is in the log
     ARTIFACT_MISSING = "artifact_missing"  # nothing at the path of a required artifact
     RESULTS_UNVERIFIED = "results_unverified"  # a required artifact could not be fetched intact
+    DESTINATION_IN_USE = "destination_in_use"  # another live run uses the same place on the network volume
     SETUP_FAILED = "setup"
     STAGE_FAILED = "stage"
     PREFLIGHT_FAILED = "preflight"
@@ -179,6 +183,7 @@ ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
     Reason.IMAGE_FAILED: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.CLOUD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.POD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.DESTINATION_IN_USE: (Outcome.REFUSED, Exit.NO_CAPACITY),
     Reason.NO_CREDIT: (Outcome.REFUSED, Exit.KEY),
     Reason.KEY_REFUSED: (Outcome.REFUSED, Exit.KEY),
     Reason.CREATE_REJECTED: (Outcome.REFUSED, Exit.USAGE),

@@ -27,11 +27,13 @@ LONG_TRIES_MIN = 3
 TO_CLOUD = frozenset(
     {Op.READ_OFFERS, Op.READ_PLACES, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD, Op.START_POD, Op.STOP_POD}
     | {Op.DELETE_POD, Op.SURVEY}
+    | {Op.READ_HOLDERS}
 )
 """Operations that ask the provider, and tell when it did not answer: the log of a pod is empty then."""
 TO_POD = frozenset(
     {Op.GREET, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB}
     | {Op.READ_CLAIM, Op.WATCH_JOB, Op.READ_SAMPLES, Op.STOP_JOB, Op.FETCH_LOG, Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT}
+    | {Op.TAKE_LEASE, Op.DROP_LEASE}
 )
 """Operations in the pod."""
 

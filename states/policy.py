@@ -12,7 +12,7 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts, PodFacts, Profile, Span
 from rpd.states.faults import Fault
-from rpd.states.names import BEFORE_LAUNCH, ENDINGS, Op, Outcome, Reason
+from rpd.states.names import BEFORE_LAUNCH, ENDINGS, OF_RESULTS, Op, Outcome, Reason
 from rpd.states.secret_files import must_go
 
 COLLECT_ALLOWANCE_SECONDS = 600.0
@@ -86,6 +86,8 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         is_cut_short = facts.request in ("gc", "interrupt", "terminate") or not facts.gave_up_collecting
         if facts.results_wait and (is_cut_short or facts.is_good):
             return "stop"  # `delete` counts as told to only for a failed job, after whatever could be fetched was
+        if facts.reason in OF_RESULTS:
+            return "stop"  # the job is none that failed: what it made lies elsewhere, or cannot be pushed or created
         return "delete" if policy.on_failure == "delete" else "stop"
     if not facts.launch_intended:
         return "stop" if facts.has_launched_here else "delete"  # a launch that was lost may have left something

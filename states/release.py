@@ -9,6 +9,7 @@ from rpd.states import cost, report
 from rpd.states.call import pause_left, repeatable, unknown_operation
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts, PodFacts
+from rpd.states.lease import decide_dropping
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_offline
 from rpd.states.policy import budget_share, release_how
@@ -46,6 +47,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return (None if is_staying else _give_back_blindly(facts, now)) or _survey(facts, now)
     return (
         decide_removal(facts, "preserve" if is_staying else release_how(facts))
+        or decide_dropping(facts, is_staying=is_staying)
         or _give_back_next(facts, now, is_staying=is_staying)
         or decide_keeping(facts, now)
         or _give_back_in_hand(facts, now)

@@ -12,7 +12,7 @@ from rpd.journal.records import Intent, Observation, Outcome, Requested
 from rpd.states.boot_signs import Seen
 from rpd.states.facts import Candidate, Found, Hardware
 from rpd.states.names import Op, State
-from rpd.states.world import Armed, Claim, Greeting, Notice, Offer, Paused, Pod, PodOrder, Pull, Pulled, Pushed
+from rpd.states.world import Armed, Claim, Greeting, Holder, Notice, Offer, Paused, Pod, PodOrder, Pull, Pulled, Pushed
 
 
 class _Create(msgspec.Struct):
@@ -78,6 +78,15 @@ class _SecretsPlaced(msgspec.Struct):
 class _TreePushed(msgspec.Struct):
     key: str
     pushed: Pushed
+
+
+class _LeaseTaken(msgspec.Struct):
+    key: str
+    holders: tuple[Holder, ...]
+
+
+class _HoldersSeen(msgspec.Struct):
+    computing: tuple[str, ...]
 
 
 class _Claimed(msgspec.Struct):
@@ -162,6 +171,7 @@ OUTCOMES: dict[str, type[msgspec.Struct]] = {
     Op.ARM_SWITCH: _IsArmed,
     Op.RUN_STEP: _StepDone,
     Op.PLACE_SECRETS: _SecretsPlaced,
+    Op.TAKE_LEASE: _LeaseTaken,
     Op.PUSH_TREE: _TreePushed,
     Op.LAUNCH_JOB: _Claimed,
     Op.STOP_JOB: _Claimed,
@@ -180,6 +190,7 @@ LOOKS: dict[str, type[msgspec.Struct]] = {
     Op.READ_CLAIM: _Claimed,
     Op.WATCH_JOB: _Claimed,
     Op.READ_SAMPLES: _Samples,
+    Op.READ_HOLDERS: _HoldersSeen,
     Op.SURVEY: _Survey,
 }
 

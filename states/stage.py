@@ -10,6 +10,7 @@ from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.checkpoints import to_push_back
 from rpd.states.facts import Facts
 from rpd.states.job import Job
+from rpd.states.lease import decide_lease
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.secret_files import decide_placing, places_within
 from rpd.states.steps import owes_setup, pause_or
@@ -21,9 +22,12 @@ DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """The secrets, then the next tree, then checkpoints of the launch before, then the end of the phase."""
+    """The places, the secrets, then the next tree, then checkpoints of the launch before, then the end of the phase."""
     if owes_setup(facts):
         return Fire(Trigger.UNPREPARED)
+    leasing = decide_lease(facts, now)
+    if leasing is not None:
+        return leasing
     placing = decide_placing(facts)
     if placing is not None:
         return pause_or(facts, now, placing, Reason.STAGE_FAILED)
@@ -53,6 +57,7 @@ def tree_of(job: Job, index: int) -> Tree:
         staging.delete,
         staging.gitignore,
         includes=staging.includes,
+        runs=job.local.runs_folder,
     )
 
 

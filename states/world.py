@@ -181,7 +181,7 @@ class Greeting(msgspec.Struct, frozen=True):
     `pod_id` is RUNPOD_POD_ID of its first process; `gpus` the count nvidia-smi lists (None: no nvidia-smi); `container`
     names this start of the container (changes with each restart); `tools` which helpers exist there; `epoch` the
     highest owner epoch seen in the run's folder; `anchor_seq`/`anchor_z` the journal head recorded there at launch, if
-    any.
+    any; `lacks` what the volume refuses: "chmod", "rename" (over a file) or "flock".
     """
 
     host_key: str
@@ -193,6 +193,7 @@ class Greeting(msgspec.Struct, frozen=True):
     epoch: int = 0
     anchor_seq: int | None = None
     anchor_z: str | None = None
+    lacks: tuple[str, ...] = ()
 
 
 class SwitchOrder(msgspec.Struct, frozen=True):
@@ -254,7 +255,8 @@ class StepResult(msgspec.Struct, frozen=True):
 class Tree(msgspec.Struct, frozen=True):
     """A local folder or file to be pushed. `delete` removes files at the destination that are not in the source. With
     `includes` only what they match belongs to it. With `gitignore` git is asked what belongs to it. What does not is
-    neither sent nor removed. Where an optional one is not there, nothing is done."""
+    neither sent nor removed. Where an optional one is not there, nothing is done. `runs` is the local folder where the
+    project's runs are kept: what lies in it is sent only when the source is that folder or lies in it."""
 
     label: str
     source: str
@@ -264,6 +266,18 @@ class Tree(msgspec.Struct, frozen=True):
     gitignore: bool = False
     is_optional: bool = False
     includes: tuple[str, ...] = ()
+    runs: str = ""
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Another run that holds a place on a network volume, as its lease there says: `place` is relative to the mount,
+    `lease` names this very lease, and `pod_id` and `pod_name` the pod that took it."""
+
+    lease: str
+    run_id: str
+    pod_id: str
+    pod_name: str
+    place: str
 
 
 class Pushed(msgspec.Struct, frozen=True):
@@ -410,6 +424,16 @@ class Remote(Protocol):
 
     def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
         """Effect, repeatable: remove them, and see that none is left. Returns soon when the pod does not answer."""
+        ...
+
+    def take_lease(self, target: Target, places: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
+        """Effect, repeatable: hold these places of the volume, relative to its mount, for this run and pod. Returns who
+        holds one of them, or what lies in it or around it; then none is held. Leases in `gone` count no more."""
+        ...
+
+    def drop_lease(self, target: Target) -> None:
+        """Effect, repeatable: this run holds no place of the volume any more. Returns soon when the pod does not
+        answer."""
         ...
 
     def push(self, target: Target, tree: Tree) -> Pushed:

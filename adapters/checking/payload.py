@@ -11,7 +11,7 @@ from rpd.adapters.checking.finding import Finding, error, warning
 from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.report.words import plural, size
 from rpd.adapters.transfer.local_tree import scan
-from rpd.adapters.transfer.patterns import Patterns
+from rpd.adapters.transfer.patterns import patterns_of
 from rpd.engine.errors import Refused
 from rpd.states.job import Job
 from rpd.states.stage import tree_of
@@ -48,11 +48,7 @@ def _payload(job: Job, index: int) -> Payload:
     try:
         root = Path(tree.source)
         listing = GitListing(root) if tree.gitignore else None
-        entries = [
-            each
-            for each in scan(root, Patterns(tree.excludes, tree.includes), _never, listing)
-            if each.kind != "folder"
-        ]
+        entries = [each for each in scan(root, patterns_of(tree), _never, listing) if each.kind != "folder"]
     except Refused as refused:
         return msgspec.structs.replace(found, refusal=refused.message)
     return msgspec.structs.replace(

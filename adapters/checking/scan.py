@@ -11,7 +11,7 @@ from typing import Any
 
 from rpd.adapters.checking.finding import Finding, warning
 from rpd.adapters.local.git_listing import GitListing
-from rpd.adapters.transfer.patterns import Patterns
+from rpd.adapters.transfer.patterns import Patterns, patterns_of
 from rpd.states.job import Job
 from rpd.states.stage import tree_of
 from rpd.states.world import Tree
@@ -98,7 +98,7 @@ def _scan_tree(job: Job, tree: Tree) -> Iterator[Finding]:
     root = Path(tree.source)
     read = 0
     listing = GitListing(root) if tree.gitignore else None
-    for count, (path, name) in enumerate(_files(root, Patterns(tree.excludes, tree.includes), listing)):
+    for count, (path, name) in enumerate(_files(root, patterns_of(tree), listing)):
         if count >= MOST_FILES or read > MOST_BYTES:
             yield warning("paths", f"{tree.label} is large: only its first {count} files were looked at")
             return

@@ -23,6 +23,7 @@ from rpd.adapters.report.words import one_line
 from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
 from rpd.states.job import Job
+from rpd.states.lease import shared_places
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -87,6 +88,10 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
         )
     if job.storage.mode == "network_volume" and len(job.pod.datacenters) > 1:
         yield warning("volume", "a network volume is in one data center; the others of pod.datacenters cannot mount it")
+    mount = job.storage.volume_mount.rstrip("/")
+    if fixed := [f"{mount}{place}" for place in shared_places(job) if loaded.run_id not in place]:
+        advice = f"put {{run_id}} into it, as in {mount}/{{run_id}}/src, where runs are to go on side by side"
+        yield warning("volume", f"{', '.join(fixed)} on the network volume is held by one run at a time: {advice}")
 
 
 def _asked(job: Job, wanted: Wanted) -> Iterator[Finding]:

@@ -23,10 +23,10 @@ from rpd.journal.index import Entry
 from rpd.journal.paths import leads_to_journal
 from rpd.journal.reader import Reading
 from rpd.journal.records import Closed, Stamp
+from rpd.states.job import RUNS_BELOW
 
 MANIFEST_NAMES = (MANIFEST_NAME, "runpod_pull_manifest.json", "manifest.json")
 """The first one that can be read is taken; the others are older."""
-RUNS_BELOW = Path("artifacts", "runpod")
 METRICS_NAME = "metrics.jsonl"
 SAMPLES_BELOW = "telemetry"
 """Where in its folder a run keeps what its sampler has recorded; older tools kept it in the folder itself."""

@@ -13,6 +13,7 @@ from rpd.adapters.local.files import require_text
 from rpd.adapters.local.person import expanded
 from rpd.engine.errors import UserError
 from rpd.states.faults import Fault
+from rpd.states.job import RUNS_BELOW
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no letter is mistaken for a digit, and any of them may stand in a pod's name."""
@@ -97,7 +98,7 @@ def new_token(entropy: Entropy = os.urandom) -> str:
 
 def run_folder(project_root: Path, run_id: str) -> Path:
     """`<project_root>/artifacts/runpod/<run_id>`; not created."""
-    return project_root / "artifacts" / "runpod" / run_id
+    return project_root / RUNS_BELOW / run_id
 
 
 def _letters(count: int, entropy: Entropy) -> str:

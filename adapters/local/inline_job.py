@@ -29,7 +29,7 @@ def inline_job(command: Sequence[str], folder: Path, *, sends_files: bool) -> Ya
         "source": ".",
         "destination": "{volume_mount}/src",
         "excludes_default": True,
-        "excludes": ["/artifacts/runpod/", ".git", "node_modules/"],
+        "excludes": [".git", "node_modules/"],
     }
     data: dict[str, Any] = {
         "name": _name(command, folder),

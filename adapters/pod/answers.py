@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rpd.states.world import Armed, Claim, Greeting, StepResult, SwitchOrder
+from rpd.states.world import Armed, Claim, Greeting, Holder, StepResult, SwitchOrder
 
 _PHASES = frozenset({"none", "claimed", "running", "ended", "lost"})
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -16,6 +16,8 @@ ANSWER_CHARACTERS_MAX = 256 * 1024
 LINES_MAX = 2000
 """What the scripts print of fields is a hundredth of both."""
 _TOOLS_MAX = 32
+HOLDERS_MAX = 20
+LACKS = ("chmod", "rename", "flock")
 _EXIT_CODES = range(256)
 _TAIL_LINES = 40
 _LINE_CHARACTERS = 2000
@@ -64,6 +66,7 @@ def greeting_of(text: str, host_key: str) -> Greeting:
     """Raises ValueError when it is not a greeting."""
     fields = fields_of(text)
     tools = [clean(line.partition("=")[2])[:64] for line in text.split("\n") if line.startswith("tool=")]
+    lacks = tuple(word for word in LACKS if f"\nlacks={word}\n" in text)
     seq, _, z = fields.get("anchor", "").partition(" ")
     gpus = fields.get("gpus", "")
     return Greeting(
@@ -76,7 +79,20 @@ def greeting_of(text: str, host_key: str) -> Greeting:
         epoch=count(fields["epoch"]),
         anchor_seq=count(seq) if seq else None,
         anchor_z=z or None,
+        lacks=lacks,
     )
+
+
+def holders_of(text: str) -> tuple[Holder, ...]:
+    """Who holds a place that was asked for, each once. Raises ValueError when it is no such answer."""
+    if "leases" not in fields_of(text):
+        raise ValueError("it does not come to its end")
+    lines = (line.partition("=")[2] for line in text.split("\n") if line.startswith("holder="))
+    words = [clean(line).split(" ", 4) for line in lines]
+    if any(len(each) != 5 for each in words):
+        raise ValueError("a holder without its five words")
+    holders = (Holder(each[0][:80], each[1][:160], each[2][:80], each[3][:160], each[4][:400]) for each in words)
+    return tuple(dict.fromkeys(holders))[:HOLDERS_MAX]
 
 
 def armed_of(fields: Fields, order: SwitchOrder) -> Armed:

@@ -14,8 +14,8 @@ rpd_try_key() {
 
 # The loop lives as long as the container, unless it stands in the start command: then it comes back with it.
 rpd_start_loop() {
-    rpd_switch_text >"$rpd_home/switch.tmp" && mv -f "$rpd_home/switch.tmp" "$rpd_home/switch" || return 1
-    (rpd_exec_session sh "$rpd_home/switch" "$rpd_workdir" ssh) </dev/null >/dev/null 2>&1 &
+    rpd_switch_text >"$rpd_home/switch.tmp" && rpd_replace "$rpd_home/switch.tmp" "$rpd_home/switch" || return 1
+    { rpd_exec_session sh "$rpd_home/switch" "$rpd_workdir" ssh; } </dev/null >/dev/null 2>&1 &
     rpd_tries=100
     while ! rpd_lives "$rpd_home/loop" && [ "$rpd_tries" -gt 0 ]; do rpd_tries=$((rpd_tries - 1)); rpd_nap 0.05; done
 }

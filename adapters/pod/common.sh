@@ -55,17 +55,27 @@ rpd_own() {
     rpd_yield
 }
 
+# DRAFT FILE: the draft takes the place of the file. On a volume that moves nothing over a file it is copied into it: whoever
+# dies in between leaves a part, and whoever reads in between sees one.
+rpd_replace() {
+    mv -f "$1" "$2" 2>/dev/null && return 0
+    [ -f "$1" ] && cat "$1" >"$2" && rm -f "$1"
+}
+
+# MODE FILE: where modes can be set.
+rpd_chmod() { chmod "$1" "$2" 2>/dev/null || :; }
+
 # FILE VALUE: the file holds the value, or what it held before; never a part. The value is on the disk when this returns.
 rpd_put() {
     if rpd_has dd; then
-        printf '%s\n' "$2" | dd of="$1.$$" conv=fsync 2>/dev/null && mv -f "$1.$$" "$1"
+        printf '%s\n' "$2" | dd of="$1.$$" conv=fsync 2>/dev/null && rpd_replace "$1.$$" "$1"
     else
-        printf '%s\n' "$2" 2>/dev/null >"$1.$$" && mv -f "$1.$$" "$1"
+        printf '%s\n' "$2" 2>/dev/null >"$1.$$" && rpd_replace "$1.$$" "$1"
     fi
 }
 
 # FILE VALUE: the same without waiting for the disk.
-rpd_write() { printf '%s\n' "$2" >"$1.$$" && mv -f "$1.$$" "$1"; }
+rpd_write() { printf '%s\n' "$2" >"$1.$$" && rpd_replace "$1.$$" "$1"; }
 
 # FILE: its first line, empty where there is none.
 rpd_get() {
@@ -161,9 +171,9 @@ rpd_lock_path() {
 
 # Runs a command as the leader of a session of its own. Without any tool for that it stays in this one.
 rpd_exec_session() {
+    # shellcheck disable=SC2016
     if rpd_has setsid; then exec setsid "$@"
     elif rpd_has python3; then exec python3 -c 'import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
-    # shellcheck disable=SC2016
     elif rpd_has perl; then exec perl -e 'use POSIX (); POSIX::setsid(); exec { $ARGV[0] } @ARGV; exit 127' "$@"
     elif rpd_has nohup; then exec nohup "$@"
     fi
@@ -188,6 +198,12 @@ rpd_members() {
     for rpd_one in $rpd_known; do
         case " $rpd_list" in *" $rpd_one:"*) printf '%s ' "$rpd_one" ;; esac
     done
+}
+
+# The exit code that `wait` has just given, as most shells give it: ksh and yash count signals from 256 and 384 on.
+rpd_exit_code() {
+    rpd_code=$?
+    [ "$rpd_code" -le 255 ] || rpd_code=$((128 + (rpd_code & 127)))
 }
 
 # PID SIGNAL: to all its members; false when there is none left.

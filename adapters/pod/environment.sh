@@ -51,11 +51,12 @@ RPD_ENVIRONMENT
 # rpd_exports on top. Its own tools are found on this session's path, whatever path is exported to what it runs.
 rpd_spawn() {
     rpd_tools=$PATH
-    (
+    # No brackets: yash would wait for those in a process of its own, which keeps this session's streams open.
+    {
         rpd_import_environment
         rpd_exports
         rpd_path=$PATH
         PATH=$rpd_tools
         rpd_exec_session sh "$1" "$rpd_path" "$@"
-    ) </dev/null >/dev/null 2>&1 &
+    } </dev/null >/dev/null 2>&1 &
 }

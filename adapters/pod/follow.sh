@@ -43,7 +43,7 @@ rpd_main() {
         # Where the kernel cannot tell of changes, GNU's asks once a second unless told otherwise.
         case $(tail --version 2>/dev/null) in *GNU*) rpd_often='-s 0.1' ;; *) rpd_often='' ;; esac
         # shellcheck disable=SC2086
-        tail $rpd_often -c "+$((rpd_offset + 1))" -f "$rpd_log" 2>/dev/null &
+        exec tail $rpd_often -c "+$((rpd_offset + 1))" -f "$rpd_log" 2>/dev/null &
         rpd_tail=$!
     fi
     rpd_await_end >/dev/null &

@@ -20,11 +20,23 @@ rpd_begin_epoch() {
     printf 'epoch=%s\n' "$rpd_epoch"
 }
 
+# What the volume refuses: each has another way, at a price.
+rpd_try_mount() {
+    rpd_try=$rpd_folder/.try-$$
+    # `true`, since a redirection of `:` that fails ends the shell.
+    { true >"$rpd_try" && true >"$rpd_try.2"; } 2>/dev/null || return 0
+    chmod 700 "$rpd_try" 2>/dev/null || echo lacks=chmod
+    mv -f "$rpd_try.2" "$rpd_try" 2>/dev/null || echo lacks=rename
+    if rpd_has flock || rpd_has python3 || rpd_has perl; then rpd_flock 8 x n 8<"$rpd_try" || echo lacks=flock; fi
+    rm -f "$rpd_try" "$rpd_try.2"
+}
+
 rpd_main() {
     rpd_seen=$(rpd_container_value RUNPOD_POD_ID)
     [ "$rpd_seen" = "$rpd_expected" ] || rpd_fail wrong_pod "expected pod $rpd_expected, found ${rpd_seen:-one without a name}"
     printf 'pod_id=%s\ncontainer=%s\n' "$rpd_seen" "$(rpd_container)"
     rpd_begin_epoch
+    rpd_try_mount
     printf 'clock=%s\nclock_s=%s\ngpus=%s\n' "$(date +%s.%N)" "$(rpd_now)" "$(rpd_count_gpus)"
     for rpd_tool in bash flock setsid python3 perl curl wget tar rsync gzip zstd sha256sum tail nvidia-smi; do
         if rpd_has "$rpd_tool"; then printf 'tool=%s\n' "$rpd_tool"; fi

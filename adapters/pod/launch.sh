@@ -31,12 +31,12 @@ rpd_prepare() {
         rpd_container >"$rpd_job/container" &&
         rpd_lock_path "$rpd_launch" "$rpd_job" >"$rpd_job/lock" &&
         mkdir -p "$(dirname "$rpd_script")" "$(dirname "$rpd_log")" &&
-        rpd_script_text >"$rpd_script.rpd-tmp" &&
-        chmod 700 "$rpd_script.rpd-tmp" || return 1
+        rpd_script_text >"$rpd_script.rpd-tmp" || return 1
+    rpd_chmod 700 "$rpd_script.rpd-tmp"
     [ "$(rpd_size "$rpd_script.rpd-tmp")" -eq "$(rpd_script_text | wc -c)" ] ||
         { echo 'the script could not be written whole' >&2; return 1; }
-    mv -f "$rpd_script.rpd-tmp" "$rpd_script" &&
-        rpd_wrapper_text >"$rpd_job/wrapper.tmp" && mv -f "$rpd_job/wrapper.tmp" "$rpd_job/wrapper" &&
+    rpd_replace "$rpd_script.rpd-tmp" "$rpd_script" &&
+        rpd_wrapper_text >"$rpd_job/wrapper.tmp" && rpd_replace "$rpd_job/wrapper.tmp" "$rpd_job/wrapper" &&
         : >>"$rpd_log"
 }
 

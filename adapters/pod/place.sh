@@ -10,10 +10,13 @@ rpd_decode() {
 
 # FILE MODE NUMBER BYTES: the content, whole or not at all.
 rpd_write_secret() {
-    rm -f "$1.rpd-tmp" && : >"$1.rpd-tmp" && chmod 600 "$1.rpd-tmp" &&
+    rm -f "$1.rpd-tmp" && : >"$1.rpd-tmp" && rpd_chmod 600 "$1.rpd-tmp" &&
         "rpd_secret_$3" | rpd_decode >"$1.rpd-tmp" && [ "$(rpd_size "$1.rpd-tmp")" -eq "$4" ] &&
-        chmod "$2" "$1.rpd-tmp" && mv -f "$1.rpd-tmp" "$1"
+        rpd_chmod "$2" "$1.rpd-tmp" && rpd_replace "$1.rpd-tmp" "$1"
 }
+
+# DRAFT LINK: a link takes the place of whatever is there; where nothing is moved over a file, that goes first.
+rpd_put_link() { mv -f "$1" "$2" 2>/dev/null || { rm -f "$2" && mv -f "$1" "$2"; }; }
 
 # NUMBER DESTINATION MODE BYTES
 rpd_place() {
@@ -21,7 +24,7 @@ rpd_place() {
     mkdir -p "$(dirname "$2")" || return 1
     rpd_kept=$(rpd_memory_path "$1")
     if [ -n "$rpd_kept" ] && rpd_write_secret "$rpd_kept" "$3" "$1" "$4" 2>/dev/null; then
-        rm -f "$2.rpd-tmp" && ln -s "$rpd_kept" "$2.rpd-tmp" && mv -f "$2.rpd-tmp" "$2"
+        rm -f "$2.rpd-tmp" && ln -s "$rpd_kept" "$2.rpd-tmp" && rpd_put_link "$2.rpd-tmp" "$2"
     else
         [ -z "$rpd_kept" ] || rm -f "$rpd_kept" "$rpd_kept.rpd-tmp"
         rpd_on_disk=1

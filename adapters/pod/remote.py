@@ -13,7 +13,16 @@ import msgspec
 
 from rpd.adapters.local.secret_content import content_of
 from rpd.adapters.pod import scripts
-from rpd.adapters.pod.answers import Fields, armed_of, claim_of, clean, fields_of, greeting_of, step_result_of
+from rpd.adapters.pod.answers import (
+    Fields,
+    armed_of,
+    claim_of,
+    clean,
+    fields_of,
+    greeting_of,
+    holders_of,
+    step_result_of,
+)
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.bucket import push_out
 from rpd.adapters.pod.follower import follow
@@ -34,6 +43,7 @@ from rpd.states.world import (
     Armed,
     Claim,
     Greeting,
+    Holder,
     JobRef,
     LaunchOrder,
     Pull,
@@ -121,6 +131,27 @@ class PodRemote:
         with self._attention.unheard():
             self._effect(remove)
 
+    def take_lease(self, target: Target, places: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
+        """See the port."""
+        script = scripts.take_lease_script(target, places, gone)
+
+        def take() -> tuple[Holder, ...]:
+            text, _ = self._answer(self._connection(target), script, ANSWER_SECONDS)
+            return _understand(lambda: holders_of(text))
+
+        return self._effect(take)
+
+    def drop_lease(self, target: Target) -> None:
+        """See the port."""
+        script = scripts.drop_lease_script(target)
+
+        def drop() -> None:
+            _, fields = self._answer(self._connection(target, _LEAVING_SECONDS), script, 2 * _LEAVING_SECONDS)
+            _understand(lambda: fields["leases"])
+
+        with self._attention.unheard():
+            self._effect(drop)
+
     def push(self, target: Target, tree: Tree) -> Pushed:
         """See the port."""
 
@@ -202,7 +233,7 @@ class PodRemote:
     def _leased(self, connection: Connection, target: Target, act: Callable[[], T]) -> T:
         """`act`, which may be repeated, beside a lease. Where sshd has room for one session only, without one."""
         try:
-            with Lease(connection.channel(scripts.as_command(scripts.lease_script(target)))):
+            with Lease(connection.channel(scripts.lease_script(target))):
                 return act()
         except Unavailable as error:
             if error.reason != Fault.NO_SESSION:
@@ -245,7 +276,7 @@ class PodRemote:
         is_told: Callable[[], bool] = lambda: False,
     ) -> tuple[Claim, int]:
         def command(offset: int) -> str:
-            return scripts.as_command(scripts.follow_script(target, job, offset))
+            return scripts.follow_script(target, job, offset)
 
         steps = self._steps_of(job, log_file)
 

@@ -140,7 +140,7 @@ rpd_begin_samples() {
     [ -n "$rpd_sample_seconds" ] || return 0
     rpd_telemetry=$rpd_folder/telemetry
     # Nobody takes what it starts for the job's.
-    (exec 9>&-; export RPD_SAMPLER="$rpd_run"; rpd_sample_on "$$") </dev/null >/dev/null 2>&1 &
+    { exec 9>&-; export RPD_SAMPLER="$rpd_run"; rpd_sample_on "$$"; } </dev/null >/dev/null 2>&1 &
     rpd_sampler=$!
     rpd_await_sampler sampled
 }

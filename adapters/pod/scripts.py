@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import importlib.resources
 import math
 import re
@@ -135,6 +136,26 @@ def unplace_script(target: Target, files: Sequence[SecretFile]) -> str:
     return _put_together(target, {}, "common", "secret_place", texts=_all("rpd_unplace_all", lines), last="unplace")
 
 
+def take_lease_script(target: Target, places: Sequence[str], gone: Sequence[str]) -> str:
+    """Takes places of the volume, or tells who holds one."""
+    values = {**_lease_values(target), "rpd_gone": " ".join(gone)}
+    lines = []
+    for place in places:
+        key = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        lines.append(f'"$1" {key} {_quote(place.partition(chr(10))[0])}')
+    return _put_together(target, values, "common", "volume_lease", texts=_all("rpd_places", lines)) + "rpd_take_all\n"
+
+
+def drop_lease_script(target: Target) -> str:
+    """Leaves all places that the run holds."""
+    return _put_together(target, _lease_values(target), "common", "volume_lease") + "rpd_drop_all\n"
+
+
+def _lease_values(target: Target) -> dict[str, str]:
+    leases = PurePosixPath(target.folder).parent / "leases"
+    return {"rpd_leases": str(leases), "rpd_pod": target.pod_id, "rpd_pod_name": target.pod_name, "rpd_gone": ""}
+
+
 def bucket_script(
     target: Target, pull: Pull, *, root: str, place: str, single: str, names: Sequence[str], is_all: bool
 ) -> str:
@@ -174,11 +195,6 @@ def switch_text() -> str:
     """The switch without comments and indents: short enough for a start command."""
     lines = (line.strip() for line in _file("switch").splitlines())
     return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
-
-
-def as_command(script: str) -> str:
-    """A script as one command line, its stdin left to it."""
-    return f"sh -c {shlex.quote(script)}"
 
 
 def _put_together(target: Target, values: Mapping[str, str], *names: str, texts: str = "", last: str = "") -> str:

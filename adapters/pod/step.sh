@@ -14,9 +14,9 @@ rpd_is_at_work() {
 
 rpd_start_step() {
     mkdir -p "$rpd_step" &&
-        rpd_command_text >"$rpd_step/command.$$" && chmod 700 "$rpd_step/command.$$" &&
-        mv -f "$rpd_step/command.$$" "$rpd_step/command" &&
-        rpd_supervisor_text >"$rpd_step/supervisor.$$" && mv -f "$rpd_step/supervisor.$$" "$rpd_step/supervisor"
+        rpd_command_text >"$rpd_step/command.$$" && rpd_chmod 700 "$rpd_step/command.$$" &&
+        rpd_replace "$rpd_step/command.$$" "$rpd_step/command" &&
+        rpd_supervisor_text >"$rpd_step/supervisor.$$" && rpd_replace "$rpd_step/supervisor.$$" "$rpd_step/supervisor"
 }
 
 rpd_is_of_round() {

@@ -21,14 +21,14 @@ rpd_await_child() {
         rpd_nap 0.05
     done
     wait "$rpd_child"
-    rpd_code=$?
+    rpd_exit_code
     [ -z "$rpd_timed_out" ] || rpd_code=124
 }
 
 rpd_main() {
     rpd_command_path=$1
     exec 9>>"$3" || exit 98
-    rpd_flock 9 x n
+    rpd_flock 8 x n 8>&9  # by a number of the call: mksh and ksh hand on no other
     [ $? -ne 1 ] || exit 97
     [ ! -f "$rpd_step/rc" ] || exit 97
     trap : HUP INT TERM
@@ -37,11 +37,11 @@ rpd_main() {
     rpd_shell=$(command -v bash || command -v sh)
     rpd_env=$(command -v env)
     rpd_began=$(rpd_uptime)
-    (
+    {
         exec 9>&-
         cd "$rpd_workdir" 2>/dev/null || cd / || :
         rpd_exec_session "$rpd_env" "PATH=$rpd_command_path" "$rpd_shell" "$rpd_step/command"
-    ) </dev/null >>"$rpd_step/out" 2>&1 &
+    } </dev/null >>"$rpd_step/out" 2>&1 &
     rpd_child=$!
     rpd_stat "$rpd_child"
     rpd_write "$rpd_step/job" "$rpd_child $rpd_start"

@@ -6,13 +6,19 @@
 # Before there are orders RPD_LIMIT_AT (UTC seconds) holds, with RPD_LIMIT_ACTION (stop).
 rpd_l=$(printf "\nx"); rpd_l=${rpd_l%x}
 
-# FOLDER: where the pod's orders lie: on the volume if it can be written to, since they have to outlive a restart.
+# FOLDER: where the pod's orders lie: on the volume if it can be written to, since they have to outlive a restart, and can
+# move one file over another, since they are replaced while they are read. Where a loop has begun it stays.
 rpd_home() {
     for d in "$1/.rpd" /dev/shm/rpd /tmp/.rpd; do
         d=$d/pod-$RUNPOD_POD_ID
-        if mkdir -p "$d" 2>/dev/null && [ -w "$d" ]; then echo "$d"; return; fi
+        if mkdir -p "$d" && [ -w "$d" ] && { [ -f "$d/loop" ] || { true >"$d/a$$" && true >"$d/b$$" && mv -f "$d/a$$" "$d/b$$"; }; }; then
+            rm -f "$d/b$$"
+            echo "$d"
+            return
+        fi
+        rm -f "$d/a$$" "$d/b$$"
     done
-}
+} 2>/dev/null
 
 # METHOD PATH|URL BODY: prints the answer, and on a line of its own the status; nothing where no client got one. The key
 # goes to the client through a pipe, the environment or (wget takes no pipe) a private file, never as an argument.

@@ -5,19 +5,19 @@
 rpd_run_job() {
     rpd_shell=$(command -v bash || command -v sh)
     rpd_env=$(command -v env)
-    (
+    {
         exec 9>&-
         cd "$rpd_workdir" 2>/dev/null || cd / || :
         rpd_exec_session "$rpd_env" "PATH=$rpd_job_path" "RPD_RUN_ID=$rpd_run" "RPD_LAUNCH=$rpd_launch" \
             "RPD_JOB=$rpd_run:$rpd_launch:" "RPD_SCRIPT=$rpd_script" "$rpd_shell" "$rpd_script"
-    ) </dev/null >>"$rpd_log" 2>&1 &
+    } </dev/null >>"$rpd_log" 2>&1 &
     rpd_child=$!
     rpd_stat "$rpd_child"
     rpd_write "$rpd_job/job" "$rpd_child $rpd_start"
     while :; do
         rpd_hit=
         wait "$rpd_child"
-        rpd_code=$?
+        rpd_exit_code
         # A signal to this shell ends the wait early; the job, even when it has just ended, is still there to be asked.
         [ -n "$rpd_hit" ] && kill -0 "$rpd_child" 2>/dev/null || break
     done
@@ -29,7 +29,7 @@ rpd_main() {
     trap 'rpd_hit=1' HUP INT TERM QUIT USR1 USR2
     exec 9>>"$rpd_lock" || exit 98
     while :; do
-        rpd_flock 9 x n
+        rpd_flock 8 x n 8>&9  # by a number of the call: mksh and ksh hand on no other
         [ $? -eq 1 ] || break
         # Somebody asks whether the lock is held, or another wrapper was quicker.
         [ -d "$rpd_job/gate" ] && exit 97

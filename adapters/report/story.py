@@ -172,6 +172,19 @@ def _armed(outcome: Outcome, facts: Facts, record: Record) -> str:
     return f"protected: if this machine never returns, the pod stops itself at {clock(who.at)}, at most {worst}"
 
 
+_WITHOUT = {
+    "chmod": "modes: what is sent there keeps those that the volume gives it",
+    "rename": "moves over a file: the switch has its orders in memory, which ends with the container",
+    "flock": "locks: they lie in memory where there is some",
+}
+
+
+def _connected(move: Transition, facts: Facts, record: Record) -> str:
+    greeting = facts.pod.greeting if facts.pod is not None else None
+    lacks = [_WITHOUT[word] for word in greeting.lacks if word in _WITHOUT] if greeting is not None else []
+    return "connected" + (f"; the volume refuses {'; and '.join(lacks)}" if lacks else "")
+
+
 def _unarmed(move: Transition, facts: Facts, record: Record) -> str | None:
     """Told where the pod has not said so itself."""
     pod = facts.pod
@@ -196,6 +209,14 @@ def _stepped(outcome: Outcome, facts: Facts, record: Record) -> str:
 def _pushed(outcome: Outcome, facts: Facts, record: Record) -> str:
     pushed = outcome.data["pushed"]
     return f"sent {plural(pushed['sent_files'], 'file')} ({size(pushed['sent_bytes'])}) of {pushed['files']}"
+
+
+def _leased(outcome: Outcome, facts: Facts, record: Record) -> str | None:
+    holders = outcome.data["holders"]
+    if not holders:
+        return None
+    held = ", ".join(f"{each['place'] or '/'} by run {each['run_id']}" for each in holders)
+    return f"places on the network volume are held: {held}; is it alive?"
 
 
 def _noticed(outcome: Outcome, facts: Facts, record: Record) -> str | None:
@@ -258,6 +279,7 @@ _DONE: dict[str, Callable[[Outcome, Facts, Record], str | None]] = {
     Op.CREATE_POD: _created,
     Op.ARM_SWITCH: _armed,
     Op.RUN_STEP: _stepped,
+    Op.TAKE_LEASE: _leased,
     Op.PUSH_TREE: _pushed,
     Op.NOTIFY: _noticed,
     Op.PULL_ARTIFACT: _pulled,
@@ -273,7 +295,7 @@ _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.CREATE_FAILED: _why,
     Trigger.ADDRESS_KNOWN: lambda move, facts, record: "container runs; waiting for sshd",
     Trigger.HOST_FAILED: _why,
-    Trigger.SSH_ANSWERED: lambda move, facts, record: "connected",
+    Trigger.SSH_ANSWERED: _connected,
     Trigger.SWITCH_REFUSED: _unarmed,
     Trigger.STEP_FAILED: _why,
     Trigger.JOB_STARTED: lambda move, facts, record: "job started",
@@ -308,6 +330,9 @@ _NOUNS: dict[str, str] = {
     Op.PULL_CHECKPOINT: "checkpoint",
     Op.PLACE_SECRETS: "secrets",
     Op.REMOVE_SECRETS: "secrets",
+    Op.TAKE_LEASE: "places on the volume",
+    Op.DROP_LEASE: "places on the volume",
+    Op.READ_HOLDERS: "account",
     Op.WRITE_MANIFEST: "manifest",
     Op.NOTIFY: "notice",
     Op.WATCH_JOB: "link",

@@ -67,6 +67,10 @@ WHY: dict[Reason, tuple[str, str]] = {
         "the cloud answers, and nothing got through to the pod for 10 minutes; the job was never started",
         "run again: another host may do",
     ),
+    Reason.DESTINATION_IN_USE: (
+        "another live run uses the same place on the network volume; the job was never started",
+        "put the run's id into staging[].destination, or run again when that run is over: rpd runs",
+    ),
     Reason.CREATE_REJECTED: ("the cloud calls the order itself wrong", "its words are above; rpd validate --online"),
     Reason.IDLE: (
         "nothing was done for longer than budget.idle_minutes: GPUs, processor, disk, network and log were idle",

@@ -14,6 +14,7 @@ from rpd.adapters.report.words import clean
 from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.login import log_in
+from rpd.adapters.ssh.login_shell import command_line
 from rpd.adapters.ssh.pulse import Pulse
 from rpd.adapters.ssh.timeouts import POLL_SECONDS, Timeouts
 from rpd.adapters.ssh.wire import Wire, dial
@@ -137,7 +138,7 @@ class Connection:
         a tenth of a second of being asked.
         """
         deadline = time.monotonic() + timeout_seconds
-        channel = self.channel("sh")
+        channel = self.channel("exec sh")
         try:
             if channel.send(b"{ :\n" + script.encode("utf-8", "surrogateescape") + b"\n} </dev/null; exit\n"):
                 channel.send_eof()
@@ -148,11 +149,11 @@ class Connection:
         finally:
             channel.close()
 
-    def channel(self, command: str, *, window: int | None = None) -> Channel:
-        """Start `command` in the pod as a stream. `window`: bytes that may be in flight towards us (None: 2 MB).
+    def channel(self, script: str, *, window: int | None = None) -> Channel:
+        """Start a `sh` script in the pod as a stream. `window`: bytes that may be in flight towards us (None: 2 MB).
 
-        A login shell may print before it starts the command (bash reads `.bashrc` for sshd): a mark goes ahead of the
-        command's own output, and nothing before it is passed on.
+        The login shell may be any, and may print before it starts the script (bash reads `.bashrc` for sshd): a mark
+        goes ahead of the script's own output, and nothing before it is passed on.
 
         Raises Unavailable (`link_lost`, `detail["sent"]` False when the command provably did not start; `no_session`
         where sshd allows none, on this connection or another).
@@ -162,7 +163,7 @@ class Connection:
             why = "it has refused a session on each of several connections"
             for each in (self, *self._siblings):
                 try:
-                    return each._start(command, window)
+                    return each._start(script, window)
                 except Unavailable as error:
                     if error.detail["sent"] or (each is self and error.reason != Fault.NO_SESSION):
                         raise
@@ -170,7 +171,7 @@ class Connection:
             if self._another is not None and len(self._siblings) < SIBLINGS_MAX:
                 try:
                     self._siblings.append(self._another())
-                    return self._siblings[-1]._start(command, window)
+                    return self._siblings[-1]._start(script, window)
                 except (Unavailable, Refused) as error:
                     if error.detail.get("sent") or error.reason == Fault.NO_SESSION:  # nothing else was open there
                         raise
@@ -192,16 +193,16 @@ class Connection:
         said_so = f"{text}: {words}" if words else text
         return Unavailable(said_so, reason=Fault.BARRED, retryable=False, detail={"sent": True})
 
-    def _start(self, command: str, window: int | None) -> Channel:
+    def _start(self, script: str, window: int | None) -> Channel:
         """`channel` on this connection alone."""
         sent, mark = False, f"<{secrets.token_hex(8)}>"
-        line = f"printf '%s' '{mark}'; printf '%s' '{mark}' >&2; {command}"
+        line = command_line(f"printf %s '{mark}'; printf %s '{mark}' >&2; {script}")
         try:
             with self._pulse.limit(self._timeouts.channel + 1.0):
                 raw = self._transport.open_session(window or FOLLOW_WINDOW, timeout=self._timeouts.channel)
             sent = True
             with self._pulse.limit(self._timeouts.channel + 1.0, wake=raw.event.set):
-                raw.exec_command(line.encode("utf-8", "surrogateescape"))
+                raw.exec_command(line.encode())
         except paramiko.ChannelException as error:  # an answer: the connection is as good as before
             text = f"sshd allows no session on a new connection (MaxSessions): {error.text}"
             raise Unavailable(text, reason=Fault.NO_SESSION, detail={"sent": False}) from error

@@ -51,7 +51,7 @@ def exchange(
     moves for `quiet_seconds` or the end does not come within `most_seconds`, Unavailable (`unreadable`) when more than
     `most_bytes` come, and Refused (`disk_full`, `no_tool`) for what its stderr or exit code says.
     """
-    channel = connection.channel("exec sh -c " + shlex.quote(script), window=window)
+    channel = connection.channel(script, window=window)
     try:
         traffic = _Traffic(
             channel, take or (lambda data: None), quiet_seconds, most_bytes, most_seconds, connection.redactor

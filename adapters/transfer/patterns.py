@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
+
+from rpd.states.world import Tree
 
 
 class Patterns:
@@ -38,6 +42,16 @@ class Patterns:
     def want(self, path: str, is_folder: bool) -> bool:
         """Whether the includes match the path or a folder above it; yes where there are none."""
         return self._wanted is None or self._wanted.cover(path, is_folder)
+
+
+def patterns_of(tree: Tree) -> Patterns:
+    """What of a tree on this machine stays here: what its entry of `staging` leaves out, and the runs' own folders,
+    since each run would send the results of all before it. A source within them is meant as it is."""
+    source, runs = os.path.realpath(Path(tree.source).expanduser()), os.path.realpath(tree.runs or "/")
+    if not runs.startswith(source.rstrip("/") + "/"):
+        return Patterns(tree.excludes, tree.includes)
+    below = re.sub(r"([\\*?\[])", r"\\\1", runs[len(source.rstrip("/")) :])
+    return Patterns((*tree.excludes, below + "/"), tree.includes)
 
 
 def _union(patterns: list[str], end: str = "") -> re.Pattern[str] | None:

@@ -22,13 +22,18 @@ from rpd.adapters.transfer.exchange import exchange, quote, said, seconds_for
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.local_tree import local_faults, scan
 from rpd.adapters.transfer.outgoing import Outgoing
-from rpd.adapters.transfer.patterns import Patterns
+from rpd.adapters.transfer.patterns import patterns_of
 from rpd.adapters.transfer.remote_tree import hash_files, list_tree, name_bytes
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
 from rpd.states.world import Pushed, Tree
 
 _ATTEMPTS = 2
+_TRY_MODES = (
+    "try=.rpd-mode-$$; modes=--no-same-permissions; "
+    'if true >"$try" && chmod 700 "$try"; then modes=-p; fi 2>/dev/null; rm -f "$try"'
+)
+"""Some volumes refuse to set modes, which is an error for tar when it is told to; files keep those that they get."""
 
 
 def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted: Interrupted) -> Pushed:
@@ -46,8 +51,9 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
     source = Path(tree.source).expanduser()
     if tree.is_optional and not source.exists():
         return _pushed([], 0, 0)
-    patterns = Patterns(tree.excludes, tree.includes)
-    sent_files = sent_bytes = 0
+    patterns = patterns_of(tree)
+    sent: set[str] = set()
+    sent_bytes = 0
     suspects: set[str] = set()
     complaint = ""
     for _ in range(_ATTEMPTS):
@@ -61,6 +67,8 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
             locate = partial(_itself, source)
         elif remote.kind == "file":
             raise Refused(f"{tree.destination} in the pod is a file", reason=Fault.PATH_REFUSED)
+        if _differ_in_mode_alone(local, remote) and not _keeps_modes(connection, remote.root):
+            remote = _as_if_alike(local, remote)
         with local_faults(source):
             plan = compare(
                 local,
@@ -75,12 +83,12 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
             outgoing = Outgoing(plan.send, locate, since=since, progress=progress, interrupted=interrupted)
             complaint = _send(connection, remote.root, outgoing) if plan.send or remote.kind == "missing" else ""
         found = hash_files(connection, remote.root, outgoing.digests, outgoing.sent_bytes)
-        sent_files += len(outgoing.digests)
+        sent |= {entry.path for entry in plan.send if entry.kind != "folder"} - outgoing.vanished
         sent_bytes += outgoing.sent_bytes
         suspects = {path for path, sha256 in outgoing.digests.items() if found.get(path) != sha256} | outgoing.torn
         if not suspects and not complaint:
             kept = [entry for entry in local if entry.path not in outgoing.vanished]
-            return _pushed(kept, sent_files, sent_bytes)
+            return _pushed(kept, len(sent), sent_bytes)
     raise _not_whole(tree, sorted(suspects), complaint)
 
 
@@ -91,6 +99,30 @@ def _ignored(listing: GitListing | None, local: list[Entry], remote: Listing) ->
     here = {entry.path: entry for entry in local}
     only_there = [entry for entry in remote.entries if entry.path not in here]
     return listing.ignored(entry.path + ("/" if entry.kind == "folder" else "") for entry in only_there)
+
+
+def _differ_in_mode_alone(local: list[Entry], remote: Listing) -> bool:
+    """Some entry would be sent for its mode, and nothing else."""
+    there = {entry.path: entry for entry in remote.entries}
+    return any(
+        entry.path in there
+        and there[entry.path].mode != entry.mode
+        and msgspec.structs.replace(there[entry.path], mode=entry.mode, sha256=entry.sha256) == entry
+        for entry in local
+    )
+
+
+def _keeps_modes(connection: Connection, root: str) -> bool:
+    """Whether modes can be set there."""
+    code, _ = exchange(connection, f'cd {quote(root)} && {{ {_TRY_MODES}; test "$modes" = -p; }}')
+    return code == 0
+
+
+def _as_if_alike(local: list[Entry], remote: Listing) -> Listing:
+    """The listing as if the modes were those of the source: to send it again would not change them."""
+    modes = {entry.path: entry.mode for entry in local}
+    entries = (msgspec.structs.replace(each, mode=modes.get(each.path, each.mode)) for each in remote.entries)
+    return msgspec.structs.replace(remote, entries=tuple(entries))
 
 
 def _in_folder(source: Path, entry: Entry) -> Path:
@@ -135,7 +167,7 @@ def _clear(connection: Connection, root: str, plan: Difference) -> None:
 def _send(connection: Connection, root: str, outgoing: Outgoing) -> str:
     """Stream into the pod's tar; returns what it complained of, or nothing. Its status alone decides nothing."""
     place = quote(root)
-    script = f"unset TAR_OPTIONS; mkdir -p {place} && cd {place} && exec tar -xpof -"
+    script = f"unset TAR_OPTIONS; mkdir -p {place} && cd {place} && {{ {_TRY_MODES}; exec tar $modes -xof -; }}"
     code, stderr = exchange(
         connection, script, chunks=outgoing, most_seconds=seconds_for(outgoing.total_bytes, outgoing.count)
     )

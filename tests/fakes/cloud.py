@@ -70,6 +70,7 @@ class FakeCloud:
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
+        self.volumes: dict[str, str] = {}  # name of a network volume -> its id
         self.fuse = Fuse()
         self.pods: dict[str, FakePod] = {}
         self.boot_seconds = [20.0]  # per create, the last one repeated
@@ -194,7 +195,7 @@ class FakeCloud:
 
     def network_volume_id(self, name: str) -> str | None:
         self._call()
-        return None
+        return self.volumes.get(name)
 
     def pod_log(self, pod_id: str, lines: int) -> PodLog:
         self._call()

@@ -13,6 +13,7 @@ from rpd.states.world import (
     Armed,
     Claim,
     Greeting,
+    Holder,
     JobRef,
     LaunchOrder,
     Pull,
@@ -85,6 +86,7 @@ class FakeRemote:
         self.has_secrets = True  # this machine has their values
         self.plans: dict[str, list[str | RpdError]] = {}
         self.steps_run: list[str] = []
+        self.held: list[Holder] = []  # leases on the network volume
 
     def lose_link(self, seconds: float, *, drops: bool = False) -> None:
         """From now on nothing gets through: connections are refused, or every packet is dropped, which takes longer to
@@ -175,6 +177,30 @@ class FakeRemote:
         pod.volume.pop("secrets", None)
         self.fuse.reach("after remove_secrets")
         self._plan("remove_secrets", effect=True)
+
+    def take_lease(self, target: Target, places: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
+        self.fuse.reach("before take_lease")
+        self._reach(target, effect=True)
+        others = [
+            held
+            for held in self.held
+            if held.run_id != target.run_id and held.pod_id != target.pod_id and held.lease not in gone
+        ]
+        found = tuple(each for each in others if any(_overlap(each.place, place) for place in places))
+        if not found:
+            self.held = [each for each in others if each.lease not in gone]
+            mine = (target.run_id, target.pod_id, target.pod_name)
+            self.held += [Holder(f"{target.run_id}-{place}", *mine, place) for place in places]
+        self.fuse.reach("after take_lease")
+        self._plan("take_lease", effect=True)
+        return found
+
+    def drop_lease(self, target: Target) -> None:
+        self.fuse.reach("before drop_lease")
+        self._reach(target, effect=True)
+        self.held = [each for each in self.held if each.run_id != target.run_id]
+        self.fuse.reach("after drop_lease")
+        self._plan("drop_lease", effect=True)
 
     def push(self, target: Target, tree: Tree) -> Pushed:
         self.fuse.reach(f"before push {tree.label}")
@@ -384,3 +410,7 @@ def _link_lost(*, effect: bool = False) -> RpdError:
 
 def _host_key(pod: FakePod) -> str:
     return f"SHA256:{pod.id}-{pod.container}-{pod.key}"
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")

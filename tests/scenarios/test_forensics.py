@@ -114,7 +114,7 @@ def test_the_manifest_says_what_ran_where_and_what_came_back(past: Stage) -> Non
     assert manifest["pod_final_state"] == "TERMINATED"
     assert manifest["pods"][0]["billed_seconds"] > 0
     (got,) = manifest["artifacts"]
-    assert (got["status"], got["bytes_transferred"], got["delete"]) == ("pulled", 3, False)
+    assert (got["status"], got["bytes_transferred"], got["delete"]) == ("success", 3, False)
     assert got["duration_sec"] >= 0
     assert manifest["telemetry_files"] == ["events.jsonl"]
     assert manifest["lifecycle_action"] == "delete"
@@ -220,7 +220,7 @@ def test_the_makefile_of_the_recipe_works(stage: Stage) -> None:
         )
         assert done.returncode == 0, done.stderr
     assert (work / "plot.txt").read_text() == "42\n"
-    assert "artifact  result: pulled" in done.stdout
+    assert "artifact  result: success" in done.stdout
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,20 @@ def test_what_git_ignores_stays_here(stage: Stage, project: Path) -> None:
     assert stage.result("out/listed").splitlines() == SENT
     assert "sending tree 1 to /workspace/src: 6 files, 28 B" in done.stderr
     assert "git lists nothing in nested, a repository of its own" in done.stderr
+
+
+def test_earlier_runs_are_not_sent_and_both_sizes_agree(stage: Stage) -> None:
+    """With the whole project as the source, as the starter file has it."""
+    written(stage.folder, train="1", artifacts__runpod__earlier__big="2" * 4000)
+    (stage.folder / "link").symlink_to("train")
+    done = stage.run(staged(source=".", gitignore=False))
+    assert done.returncode == 0, done.stderr
+    sent = stage.result("out/listed").splitlines()
+    assert "./train" in sent and "./link" in sent
+    assert not [each for each in sent if "runpod" in each]
+    announced = re.search(r"sending tree 1 to /workspace/src: (\d+) files", done.stderr)
+    assert announced is not None
+    assert f"sent {announced[1]} files" in done.stderr and f"of {announced[1]}" in done.stderr
 
 
 @pytest.mark.slow

@@ -138,7 +138,7 @@ def _effects() -> list[Fault]:
 
 
 READS_OVER_SSH = ("greet", "claim", "watch", "samples", "log", "pull")
-EFFECTS_OVER_SSH = ("arm", "step", "place", "unplace", "push", "launch", "stop_job")
+EFFECTS_OVER_SSH = ("arm", "step", "place", "unplace", "lease", "unlease", "push", "launch", "stop_job")
 
 
 def _over_ssh() -> list[Fault]:

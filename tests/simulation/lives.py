@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.states.world import PodLog
+from rpd.states.world import Holder, PodLog
 from tests.simulation.schedule import Schedule, Strike
 
 
@@ -989,6 +989,30 @@ _VERBOSE = (
     ),
 )
 
+_ON_A_NETWORK_VOLUME = {"storage": {"mode": "network_volume", "volume_name": "data"}}
+_MOUNTED = (
+    Life(
+        "on a network volume",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config=_ON_A_NETWORK_VOLUME,
+        world={"volumes": {"data": "v1"}},
+    ),
+    Life(
+        "a run that died holds a place on the network volume",
+        "failed",
+        "job_failed",
+        5,
+        job={"exit_code": 3},
+        config=_ON_A_NETWORK_VOLUME,
+        world={
+            "volumes": {"data": "v1"},
+            "held": (Holder("l.1", "train-20270109T000000Z-oooooo", "gone", f"rpd-train-{'o' * 26}-a1", "/src"),),
+        },
+    ),
+)
+
 _ALL = (
     *_LIVES,
     *_RESTARTED,
@@ -1004,6 +1028,7 @@ _ALL = (
     *_PRESERVED,
     *_TWINS,
     *_WITHOUT_GPU,
+    *_MOUNTED,
 )
 LIVES: dict[str, Life] = {life.name: life for life in _ALL}
 """By name."""

@@ -14,6 +14,7 @@ from rpd.states.world import (
     Armed,
     Claim,
     Greeting,
+    Holder,
     JobRef,
     LaunchOrder,
     Pull,
@@ -94,6 +95,16 @@ class SimRemote(FakeRemote):
     def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
         self.in_call = "unplace", "remove_secrets"
         super().remove_secrets(target, files)
+        self._answered(self._met, None)
+
+    def take_lease(self, target: Target, places: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
+        self.in_call = "lease", "take_lease"
+        holders = super().take_lease(target, places, gone)
+        return self._answered(self._met, holders)
+
+    def drop_lease(self, target: Target) -> None:
+        self.in_call = "unlease", "drop_lease"
+        super().drop_lease(target)
         self._answered(self._met, None)
 
     def push(self, target: Target, tree: Tree) -> Pushed:

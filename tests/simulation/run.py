@@ -119,6 +119,8 @@ class Simulation:
                 self._pause(**value)
             elif name == "crowd":
                 self._leave_many(value)
+            elif name == "held":
+                self.remote.held = list(value)
             elif name == "is_volatile":
                 self.remote.is_volatile = value
             else:

@@ -25,7 +25,7 @@ from rpd.states.manifest import checksum, manifest
 from rpd.states.names import Op, State
 from rpd.states.preserve import NO_MORE_TIME, why_not_kept
 from rpd.states.reuse import shape
-from rpd.states.world import Offer, Paused, Pod, PodOrder, World
+from rpd.states.world import Holder, Offer, Paused, Pod, PodOrder, World
 from tests.fakes.facts import seen
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
@@ -76,7 +76,7 @@ def test_two_hundred_artifacts_are_collected_and_the_run_ends() -> None:
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     stage.assert_settled()
     assert stage.workspace.manifest is not None
-    assert [each["status"] for each in stage.workspace.manifest["artifacts"]] == ["pulled"] * 200
+    assert [each["status"] for each in stage.workspace.manifest["artifacts"]] == ["success"] * 200
 
 
 def test_the_manifest_is_made_again_from_the_journal() -> None:
@@ -228,6 +228,7 @@ def bloated(result: Result) -> Result:
     )
 
 
+ON_A_NETWORK_VOLUME = (Op.FIND_VOLUME, Op.TAKE_LEASE, Op.READ_HOLDERS, Op.DROP_LEASE)
 OPERATIONS = (
     *(Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_OFFERS, Op.READ_PLACES, Op.FIND_VOLUME),
     *(
@@ -243,6 +244,7 @@ OPERATIONS = (
     ),
     *(Op.PUSH_TREE, Op.LAUNCH_JOB, Op.READ_CLAIM, Op.WATCH_JOB, Op.READ_SAMPLES, Op.STOP_JOB, Op.FETCH_LOG),
     *(Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT, Op.STOP_POD, Op.DELETE_POD, Op.SURVEY, Op.WRITE_MANIFEST, Op.NOTIFY),
+    *ON_A_NETWORK_VOLUME[1:],
 )
 
 
@@ -260,13 +262,17 @@ def eventful(op: Op) -> Stage:
     }
     if op is Op.READ_PLACES:
         config["pod"] = {"image": "i", "gpu_order": ["RTX A5000"], "datacenters": ["EU-RO-1"]}
-    if op is Op.FIND_VOLUME:
+    if op in ON_A_NETWORK_VOLUME:
         config["storage"] = {"mode": "network_volume", "volume_name": "data"}
     if op in (Op.FIND_PAUSED, Op.TAKE_OVER, Op.START_POD, Op.REMOVE_SECRETS):
         config["lifecycle"] = {"on_success": "recycle"}
     if op in (Op.STOP_JOB, Op.STOP_POD, Op.FETCH_LOG):
         config["budget"] = {"cost_cap_usd": 10.0, "max_runtime_minutes": 30}
     stage = Stage(FakeJob(seconds=3600.0), **config)
+    if op in ON_A_NETWORK_VOLUME[1:]:
+        stage.cloud.volumes["data"] = "vol1"
+    if op is Op.READ_HOLDERS:
+        stage.remote.held.append(Holder("old", "another-run", "gone", "rpd-another-abc-a1", "/src"))
     if op is Op.READ_SYSTEM_LOG:
         stage.cloud.boot_seconds = [120.0]
     if op in (Op.TAKE_OVER, Op.START_POD):
@@ -321,6 +327,7 @@ def test_a_result_that_no_record_holds_ends_nothing(op: Op) -> None:
 EFFECTS = (
     *(Op.TAKE_OVER, Op.CREATE_POD, Op.START_POD, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS),
     *(Op.PUSH_TREE, Op.LAUNCH_JOB, Op.FETCH_LOG, Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT, Op.WRITE_MANIFEST, Op.NOTIFY),
+    Op.TAKE_LEASE,
 )
 """Without those that end something, whose arguments are a few words of our own."""
 

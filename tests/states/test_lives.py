@@ -39,7 +39,7 @@ def test_success() -> None:
     stage.assert_settled()
     assert stage.cloud.only().status == "TERMINATED"
     assert len(stage.remote.starts) == 1
-    assert stage.workspace.manifest is not None and stage.workspace.manifest["artifacts"][0]["status"] == "pulled"
+    assert stage.workspace.manifest is not None and stage.workspace.manifest["artifacts"][0]["status"] == "success"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,18 @@ def test_what_is_required_is_the_reason_though_the_time_to_fetch_ran_out_on_some
     assert ended(stage.process()) == ("failed", reason, 5)
     assert stage.cloud.only().status == "EXITED" and pulls(stage).count("b") > 3
     stage.assert_settled()
+
+
+@pytest.mark.parametrize("kind", ["missing", "refused", "corrupt"])
+def test_results_of_a_good_job_that_are_not_here_keep_the_pod_whatever_the_file_says(kind: str) -> None:
+    """A path that is named wrongly, or a push to a bucket that fails, is no failure of the job."""
+    for place in ("/tmp/out", "s3://bucket/out"):
+        artifacts = [{"label": "model", "remote_path": "/workspace/out", "local_path": place}]
+        lifecycle = {"on_success": "delete", "on_failure": "delete"}
+        stage = Stage(FakeJob(artifacts={"/workspace/out": kind}), artifacts=artifacts, lifecycle=lifecycle)
+        assert stage.process().exit_code == (75 if kind == "corrupt" else 5)
+        assert stage.cloud.only().status == "EXITED", place
+        stage.assert_settled()
 
 
 def test_a_run_that_its_marker_ended_succeeds_when_its_results_come_later() -> None:

@@ -181,7 +181,7 @@ def test_what_is_not_here_says_why() -> None:
     assert artifact()["status"] == "failed"
     facts.pulled, facts.pull_seconds = {"model": Pulled("model", False, 3, 4, "ab")}, {"model": 1.5}
     one = artifact()
-    assert (one["status"], one["files"], one["bytes_transferred"], one["duration_sec"]) == ("pulled", 3, 4, 1.5)
+    assert (one["status"], one["files"], one["bytes_transferred"], one["duration_sec"]) == ("success", 3, 4, 1.5)
     assert "error" not in one and one["manifest_sha256"] == "ab"
 
 

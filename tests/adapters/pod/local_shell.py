@@ -29,6 +29,21 @@ KEY = "rpa_TESTKEYTESTKEY"
 ADDRESS = SshAddress("127.0.0.1", 22)
 
 
+SHELLS = ("dash", "bash", "busybox", "mksh", "ksh93", "yash")
+"""What `sh` of an image may be."""
+
+
+def shell_at(name: str, folder: Path) -> str:
+    """This shell by the name `sh`, alone in a folder; the test is left out where it is not installed."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not on this machine")
+    place = folder / f"as-{name}" / "sh"
+    place.parent.mkdir()
+    place.symlink_to(found)
+    return str(place)
+
+
 class Requests:
     """A control that a test sets."""
 

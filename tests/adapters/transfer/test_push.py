@@ -14,6 +14,7 @@ from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.stage import DEFAULT_EXCLUDES
 from rpd.states.world import Tree
+from tests.adapters.mount import refusing_modes
 from tests.adapters.ssh.stage import Proxy, Server
 from tests.adapters.transfer.trees import ODD_NAMES, age, content, send, write
 
@@ -32,7 +33,7 @@ def test_a_tree_arrives_as_it_is_and_once(connection: Connection, tmp_path: Path
     target = tmp_path / "there is/a space"
     first = send(connection, source, target)
     assert content(target) == content(source)
-    assert first.sent_files == first.files - 1  # the link is no file that is sent
+    assert first.sent_files == first.files  # the link, too
     assert first.sent_bytes == first.bytes > 700_000
     second = send(connection, f"{source}/", f"{target}/")
     assert (second.sent_files, second.sent_bytes) == (0, 0)
@@ -289,3 +290,46 @@ def test_only_what_is_included_is_sent_and_the_rest_of_the_destination_stays(
     found = {name for name, what in content(target).items() if what is not None}
     assert found == {"src/a.py", "src/deep/b.py", "top.md", "results/r"}
     assert not (target / "data").exists(), "no empty folder comes along"
+
+
+@pytest.mark.parametrize("name", ["p", "odd [1]*?"])
+def test_the_folders_of_earlier_runs_stay_here_unless_they_are_named(
+    connection: Connection, tmp_path: Path, name: str
+) -> None:
+    """Each run would send the results of all before it."""
+    project = write(tmp_path / name, {"a": "1", "artifacts/mine": "2", "artifacts/runpod/run-1/events.jsonl": "3"})
+    (tmp_path / "link").symlink_to(project)
+    runs = f"{project}/artifacts/runpod"
+    kept = {"a", "artifacts", "artifacts/mine"}
+    for source in (project, tmp_path / "link"):
+        pushed = send(connection, source, tmp_path / "dst", runs=runs, delete=True)
+        assert pushed.files == 2
+        assert set(content(tmp_path / "dst")) == kept
+    send(connection, project.parent, f"{tmp_path}-wide", runs=runs, excludes=("/link", "/dst"))
+    assert not Path(f"{tmp_path}-wide", name, "artifacts/runpod").exists()
+    send(connection, f"{runs}/run-1", tmp_path / "named", runs=runs)
+    assert set(content(tmp_path / "named")) == {"events.jsonl"}
+    send(connection, runs, tmp_path / "all", runs=runs)
+    assert "run-1/events.jsonl" in content(tmp_path / "all")
+
+
+def test_a_volume_that_gives_modes_of_its_own_takes_a_tree_once(connection: Connection, tmp_path: Path) -> None:
+    source = write(tmp_path / "src", {"a": "1", "run.sh": "2", "deep/c": "3"})
+    (source / "run.sh").chmod(0o750)
+    (source / "deep").chmod(0o700)
+    age(source)
+    with refusing_modes(tmp_path, "-p", "0777") as place:
+        assert send(connection, source, place / "dst", delete=True).sent_files == 3
+        assert send(connection, source, place / "dst", delete=True).sent_files == 0
+        (source / "a").write_text("changed")
+        assert send(connection, source, place / "dst", delete=True).sent_files == 1
+        assert {name for name in content(place / "dst") if ".rpd" in name} == set()
+
+
+def test_modes_that_differ_are_sent_where_they_can_be_set(connection: Connection, tmp_path: Path) -> None:
+    source = write(tmp_path / "src", {"a": "1", "b": "2"})
+    age(source)
+    send(connection, source, tmp_path / "dst")
+    (source / "a").chmod(0o700)
+    assert send(connection, source, tmp_path / "dst").sent_files == 1
+    assert content(tmp_path / "dst") == content(source)

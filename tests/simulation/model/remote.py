@@ -11,6 +11,7 @@ from rpd.states.world import (
     Armed,
     Claim,
     Greeting,
+    Holder,
     JobRef,
     LaunchOrder,
     Notice,
@@ -66,6 +67,15 @@ class ModelRemote:
     def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
         pod, answer = self._effect(Op.REMOVE_SECRETS, target)
         self._settle(changed(pod, secrets=""), answer)
+
+    def take_lease(self, target: Target, places: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
+        pod, answer = self._effect(Op.TAKE_LEASE, target)
+        self._settle(pod, answer)
+        return ()
+
+    def drop_lease(self, target: Target) -> None:
+        pod, answer = self._effect(Op.DROP_LEASE, target)
+        self._settle(pod, answer)
 
     def push(self, target: Target, tree: Tree) -> Pushed:
         pod, answer = self._effect(Op.PUSH_TREE, target, "arrives broken")

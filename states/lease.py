@@ -1,0 +1,128 @@
+"""Destinations on a network volume, which other pods mount as well: a run holds them from before its first push to its
+end, so that no other live run replaces its files.
+
+The lease lies on the volume. It names the run and its pod, and holds while the cloud shows a pod of that run that may
+compute. What its owner, or the pod, says of itself does not count: a dead run cannot say that it is dead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+
+from rpd.engine.deadline import backoff, elapsed
+from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
+from rpd.journal.records import Stamp
+from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
+from rpd.states.facts import Facts, PodFacts
+from rpd.states.job import Job
+from rpd.states.names import Op, Reason, Trigger
+from rpd.states.outage import is_offline
+from rpd.states.steps import FAILURES_MAX, pause_or
+from rpd.states.world import Holder, Pod, Target, World
+
+OPERATIONS = frozenset({Op.TAKE_LEASE, Op.DROP_LEASE, Op.READ_HOLDERS})
+"""Operations that this file performs and probes."""
+LOOKS_MIN = 3
+"""So often, over the proof interval of the cloud, no pod of a holder must compute before its lease is taken."""
+_IDLE = frozenset({"EXITED", "TERMINATED"})
+
+
+def shared_places(job: Job) -> tuple[str, ...]:
+    """Where the job's trees go on a network volume, relative to its mount: `/src`, or empty for all of it. None where
+    the volume is the pod's own."""
+    if job.storage.mode != "network_volume":
+        return ()
+    mount = posixpath.normpath(job.storage.volume_mount)
+    places = (posixpath.normpath(tree.destination) for tree in job.staging)
+    below = (place[len(mount.rstrip("/")) :] for place in places if f"{place}/".startswith(f"{mount.rstrip('/')}/"))
+    return tuple(dict.fromkeys("" if place == "/" else place for place in below))
+
+
+def decide_lease(facts: Facts, now: Stamp) -> Decision | None:
+    """Take all of them, or find out whether who has one is alive; None when they are ours."""
+    places, pod = shared_places(facts.job), facts.pod
+    if not places or pod is None:
+        return None
+    key = _key(places, pod)
+    if facts.lease == key:
+        return None
+    holders = facts.holders
+    if holders and not facts.holders_are_gone(LOOKS_MIN, now):
+        return _about(facts, holders, now)
+    gone = tuple(holder.lease for holder in holders)
+    taking = Do(Op.TAKE_LEASE, pack(target=target(facts), places=places, gone=gone, key=key))
+    return pause_or(facts, now, taking, Reason.STAGE_FAILED)
+
+
+def _about(facts: Facts, holders: tuple[Holder, ...], now: Stamp) -> Decision:
+    look = facts.tried(Op.READ_HOLDERS)
+    if facts.holders_computing:
+        return Fire(Trigger.STEP_FAILED, Reason.DESTINATION_IN_USE, _in_use(facts, holders))
+    if look.failures >= FAILURES_MAX and not is_offline(facts):
+        text = f"whether it is alive cannot be told ({look.error})"
+        return Fire(Trigger.STEP_FAILED, Reason.DESTINATION_IN_USE, f"{_in_use(facts, holders)}; {text}")
+    if look.at is not None and (look.failures or facts.holders_gone_since is not None):
+        pause = max(facts.profile.proof_interval_seconds / (LOOKS_MIN - 1), 0.1)
+        if look.failures:
+            pause = backoff(look.failures, first=0.5, cap=10.0)
+        if elapsed(look.at, now) < pause:
+            return Wait(pause - elapsed(look.at, now), f"proof that run {holders[0].run_id} is over")
+    return Look(Op.READ_HOLDERS, pack(holders=holders))
+
+
+def _in_use(facts: Facts, holders: tuple[Holder, ...]) -> str:
+    mount = facts.job.storage.volume_mount.rstrip("/")
+    held = ", ".join(f"{mount}{each.place} (run {each.run_id}, pod {each.pod_id})" for each in holders[:3])
+    advice = f"put {{run_id}} into staging[].destination, as in {mount}/{{run_id}}/src, or wait until that run is over"
+    return f"another run uses the same place on the network volume: {held}. Its files would be replaced; {advice}"
+
+
+def _key(places: tuple[str, ...], pod: PodFacts) -> str:
+    """Who has stopped computing may have lost it: another start of the pod takes it anew."""
+    return hashlib.sha256(f"{places}\0{pod.name}\0{pod.container}".encode()).hexdigest()[:16]
+
+
+def decide_dropping(facts: Facts, *, is_staying: bool) -> Do | None:
+    """Before the pod goes: whoever comes next need not wait for proof. Results that nobody has may lie in these places.
+    It is tried once; a lease that stays ends with its pod."""
+    pod = facts.pod
+    if not facts.lease or pod is None or pod.id is None or pod.greeting is None or is_staying or facts.results_wait:
+        return None
+    is_up = pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.misses
+    if not is_up or facts.tried(Op.DROP_LEASE).failures or facts.was_taken_over:
+        return None
+    if {"storage_error", "internal_error"} & facts.request_detail.keys():
+        return None  # the shortest way out
+    return Do(Op.DROP_LEASE, pack(target=target(facts)))
+
+
+def perform(pending: Pending, world: World) -> Result:
+    """Take or drop them, or look whether a pod of those who have one may compute."""
+    if pending.op == Op.READ_HOLDERS:
+        holders = unpack(pending, "holders", tuple[Holder, ...])
+        pods = world.cloud.list()
+        computing = [each.run_id for each in holders if any(_may_compute(pod, each) for pod in pods)]
+        return Result(data={"computing": computing})
+    where = unpack(pending, "target", Target)
+    if pending.op == Op.TAKE_LEASE:
+        places, gone = unpack(pending, "places", tuple[str, ...]), unpack(pending, "gone", tuple[str, ...])
+        holders = world.remote.take_lease(where, places, gone)
+        return Result(data={"key": pending.args["key"], **pack(holders=holders)})
+    if pending.op == Op.DROP_LEASE:
+        world.remote.drop_lease(where)
+        return Result(data={})
+    raise unknown_operation(pending)
+
+
+def _may_compute(pod: Pod, holder: Holder) -> bool:
+    """A pod of the holder's run, by id, name or env, in any state but those in which nothing runs."""
+    attempts = holder.pod_name.rpartition("-a")[0]
+    is_theirs = pod.id == holder.pod_id or pod.env.get("RPD_RUN_ID") == holder.run_id
+    is_theirs = is_theirs or (bool(attempts) and pod.name.startswith(f"{attempts}-a"))
+    return is_theirs and pod.status not in _IDLE
+
+
+def probe(pending: Pending, world: World) -> Result | None:
+    """Our own are found when they are taken again; dropping may be repeated."""
+    return repeatable(pending, world)

@@ -1,0 +1,178 @@
+"""Places on a network volume: one live run at a time, none that lives is robbed, none that died blocks for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rpd.engine.decision import Decision, Do, Fire, Look, Wait
+from rpd.engine.errors import Unavailable
+from rpd.states import release, stage
+from rpd.states.facts import Facts
+from rpd.states.job import Job, PodSpec, Run, Staging, Storage
+from rpd.states.lease import LOOKS_MIN, shared_places
+from rpd.states.names import Op, Reason, State
+from rpd.states.world import Holder, PodOrder
+from tests.fakes.facts import claimed, facts_in, outcome, seen, stamp
+from tests.fakes.stage import Stage
+
+NETWORK = {"mode": "network_volume", "volume_name": "data"}
+OTHER = Holder("abc.3", "other-run", "pod9", "rpd-other-token-a2", "/src")
+
+
+def staged(**config: Any) -> Facts:
+    return facts_in(State.STAGE, storage=NETWORK, **config)
+
+
+def decided(facts: Facts, seconds: float = 201.0) -> Decision:
+    return stage.decide(facts, stamp(seconds))
+
+
+def held(facts: Facts, *holders: Holder, at: float = 200.0) -> None:
+    outcome(facts, Op.TAKE_LEASE, at=at, data={"key": taken(facts), "holders": [vars_of(each) for each in holders]})
+
+
+def vars_of(holder: Holder) -> dict[str, str]:
+    return {name: getattr(holder, name) for name in ("lease", "run_id", "pod_id", "pod_name", "place")}
+
+
+def taken(facts: Facts) -> str:
+    facts = facts_in(State.STAGE, storage=NETWORK)
+    decision = stage.decide(facts, stamp(201.0))
+    assert isinstance(decision, Do)
+    return str(decision.args["key"])
+
+
+@pytest.mark.parametrize(
+    ("mount", "destinations", "places"),
+    [
+        ("/workspace", ["/workspace/src"], ("/src",)),
+        ("/workspace/", ["/workspace/src/", "/workspace//src/./", "/workspace/a/b"], ("/src", "/a/b")),
+        ("/workspace", ["/workspace", "/root/x", "/workspace2/x"], ("",)),
+        ("/data", ["/workspace/src", "~/x", "x"], ()),
+        ("/", ["/src"], ("/src",)),
+    ],
+)
+def test_what_of_the_volume_a_job_sends_to(mount: str, destinations: list[str], places: tuple[str, ...]) -> None:
+    job = Job(
+        name="j",
+        pod=PodSpec(image="i", gpu_order=("G",)),
+        run=Run(body="true"),
+        storage=Storage(mode="network_volume", volume_name="v", volume_mount=mount),
+        staging=tuple(Staging("s", each) for each in destinations),
+    )
+    assert shared_places(job) == places
+
+
+def test_nothing_is_taken_on_a_volume_that_no_other_pod_mounts() -> None:
+    decision = decided(facts_in(State.STAGE))
+    assert isinstance(decision, Do) and decision.op == Op.PUSH_TREE
+
+
+def test_the_places_are_taken_before_anything_is_sent_and_anew_after_each_start() -> None:
+    facts = staged()
+    first = decided(facts)
+    assert isinstance(first, Do) and first.op == Op.TAKE_LEASE and first.args["places"] == ("/src",)
+    held(facts)
+    second = decided(facts)
+    assert isinstance(second, Do) and second.op == Op.PUSH_TREE
+    assert facts.pod is not None
+    facts.pod.starts += 1
+    again = decided(facts)
+    assert isinstance(again, Do) and again.op == Op.TAKE_LEASE, "whoever stopped computing may have lost them"
+
+
+def test_a_live_holder_ends_the_run_and_is_named() -> None:
+    facts = staged()
+    held(facts, OTHER)
+    look = decided(facts)
+    assert isinstance(look, Look) and look.op == Op.READ_HOLDERS
+    seen(facts, Op.READ_HOLDERS, computing=["other-run"])
+    end = decided(facts)
+    assert isinstance(end, Fire) and end.reason is Reason.DESTINATION_IN_USE
+    assert "/workspace/src (run other-run, pod pod9)" in (end.why or "") and "/workspace/{run_id}/src" in (
+        end.why or ""
+    )
+
+
+def test_a_dead_holder_is_followed_once_its_absence_is_proved() -> None:
+    facts = staged()
+    held(facts, OTHER)
+    at, looks = 200.0, 0
+    while not isinstance(decision := decided(facts, at), Do):
+        if isinstance(decision, Look):
+            seen(facts, Op.READ_HOLDERS, at=at, computing=[])
+            looks += 1
+        else:
+            assert isinstance(decision, Wait)
+            at += max(decision.seconds, 0.1)
+    assert decision.op == Op.TAKE_LEASE and decision.args["gone"] == ("abc.3",)
+    assert looks == LOOKS_MIN and at - 200.0 >= facts.profile.proof_interval_seconds
+
+
+def test_one_look_that_shows_it_again_begins_the_proof_anew() -> None:
+    facts = staged()
+    held(facts, OTHER)
+    for at in (200.0, 215.0):
+        seen(facts, Op.READ_HOLDERS, at=at, computing=[])
+    seen(facts, Op.READ_HOLDERS, at=220.0, computing=["other-run"])
+    seen(facts, Op.READ_HOLDERS, at=240.0, computing=[])
+    decision = decided(facts, 240.1)
+    assert not isinstance(decision, Do)
+
+
+def test_a_cloud_that_cannot_tell_is_no_proof() -> None:
+    facts = staged()
+    held(facts, OTHER)
+    for at in range(200, 400, 20):
+        seen(facts, Op.READ_HOLDERS, at=float(at), error="500", reason="server_error")
+    decision = decided(facts, 400.0)
+    assert isinstance(decision, Fire) and decision.reason is Reason.DESTINATION_IN_USE
+
+
+def test_they_are_left_before_the_pod_goes_and_not_while_results_wait() -> None:
+    facts = claimed(facts_in(State.RELEASE, storage=NETWORK), "ended", exit_code=0)
+    facts.lease, facts.log_fetched = "held", True
+    waiting = release.decide(facts, stamp(201.0))
+    assert isinstance(waiting, Do) and waiting.op != Op.DROP_LEASE, "results wait in the pod"
+    outcome(facts, Op.PULL_ARTIFACT, data={"label": "model", "pulled": {"label": "model", "is_missing": False}})
+    leaving = release.decide(facts, stamp(201.0))
+    assert isinstance(leaving, Do) and leaving.op == Op.DROP_LEASE
+    outcome(facts, Op.DROP_LEASE, "failed", reason="link_lost")
+    after = release.decide(facts, stamp(202.0))
+    assert isinstance(after, Do) and after.op in (Op.STOP_POD, Op.DELETE_POD), "it is tried once"
+
+
+# Whole lives.
+
+
+def mounted() -> Stage:
+    whole = Stage(storage=NETWORK)
+    whole.cloud.volumes["data"] = "vol1"
+    return whole
+
+
+def test_a_life_leaves_no_lease_behind() -> None:
+    whole = mounted()
+    ending = whole.process()
+    assert (ending.outcome, whole.remote.held) == ("succeeded", [])
+    whole.assert_settled()
+
+
+def test_a_holder_whose_pod_computes_is_not_robbed() -> None:
+    whole = mounted()
+    order = PodOrder(OTHER.pod_name, "image", "RTX 4090", 1, "SECURE", (), 20, {})
+    theirs = whole.cloud.create(order)
+    whole.remote.held.append(Holder("abc.3", "other-run", theirs.id, theirs.name, "/src/sub"))
+    ending = whole.process()
+    assert (ending.outcome, ending.reason, ending.exit_code) == ("refused", "destination_in_use", 6)
+    assert whole.remote.starts == [] and [each.run_id for each in whole.remote.held] == ["other-run"]
+
+
+def test_a_dead_holder_blocks_nobody_for_ever() -> None:
+    whole = mounted()
+    whole.remote.held.append(OTHER)
+    whole.cloud.plan("list", Unavailable("500", reason="server_error"))
+    assert whole.process().outcome == "succeeded"
+    whole.assert_settled()
