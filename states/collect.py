@@ -61,8 +61,7 @@ def _finish(facts: Facts) -> Decision:
     if facts.uncollected:
         return Fire(Trigger.COLLECT_FAILED, Reason.RESULTS_UNVERIFIED if succeeded else None, _what_lacks(facts))
     if facts.missing:
-        text = f"nothing at the remote path of: {', '.join(facts.missing)}"
-        return Fire(Trigger.COLLECT_FAILED, Reason.ARTIFACT_MISSING if succeeded else None, text)
+        return Fire(Trigger.COLLECT_FAILED, Reason.ARTIFACT_MISSING if succeeded else None, facts.what_is_missing)
     return Fire(Trigger.COLLECTED)
 
 
@@ -72,7 +71,7 @@ def _what_lacks(facts: Facts) -> str:
     why = next((facts.pull_errors[label] for label in broken if label in facts.pull_errors), "it was not tried")
     texts = [f"not fetched intact: {', '.join(broken)} ({why})"] if broken else []
     texts += [refusal(facts.pulled[label]) for label in facts.uncollected if label in facts.pulled]
-    texts += [f"nothing at the remote path of: {', '.join(facts.missing)}"] if facts.missing else []
+    texts += [facts.what_is_missing] if facts.missing else []
     return "; ".join(texts)
 
 

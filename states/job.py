@@ -293,6 +293,9 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     delete: Annotated[
         bool, Meta(description="Remove what is in the local folder and not in the pod's, once all has arrived.")
     ] = False
+    allow_empty: Annotated[
+        bool, Meta(description="A folder without one file counts as arrived; else it counts as missing.")
+    ] = False
 
 
 class Telemetry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -155,7 +155,7 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
     artifact = facts.job.artifacts[index]
     pulled = facts.pulled.get(artifact.label)
     is_whole = pulled is not None and not pulled.refused
-    status = "failed" if not is_whole else "missing" if pulled is not None and pulled.is_missing else "pulled"
+    status = "failed" if not is_whole else "missing" if facts.is_none(artifact) else "pulled"
     return {
         **msgspec.to_builtins(artifact),
         "status": status,
@@ -171,6 +171,7 @@ def _why_not_here(facts: Facts, label: str) -> str:
     if label in facts.pulled and facts.pulled[label].refused:
         return refusal(facts.pulled[label])
     if label in facts.pulled:
-        return "there is nothing at its remote path"
+        is_missing = facts.pulled[label].is_missing
+        return "there is nothing at its remote path" if is_missing else "there is no file in the folder"
     never = "the run ended before it was fetched" if facts.launch_intended else "the job was never started"
     return facts.pull_errors.get(label, never)

@@ -359,7 +359,8 @@ class Pull(msgspec.Struct, frozen=True):
 
 
 class Pulled(msgspec.Struct, frozen=True):
-    """What a pull brought. `is_missing`: there was nothing at the remote path. Verified: every file's size and sha256
+    """What a pull brought. `is_missing`: there was nothing at the remote path; `is_empty`: a folder without one file.
+    Verified: every file's size and sha256
     equal what the pod said before sending; in a bucket, which tells of sizes alone, every file's size, and
     `manifest_sha256` is empty. `refused` counts paths that may not be created there, now or later, of which
     `refused_paths` are the first: all others arrived."""
@@ -371,6 +372,7 @@ class Pulled(msgspec.Struct, frozen=True):
     manifest_sha256: str = ""
     refused: int = 0
     refused_paths: tuple[str, ...] = ()
+    is_empty: bool = False
 
 
 def refusal(pulled: Pulled) -> str:

@@ -81,6 +81,7 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
         bytes=sum(each.size for each in files),
         refused=len(refused),
         refused_paths=tuple(refused[:NAMED_MAX]),
+        is_empty=not wanted,
     )
 
 

@@ -211,6 +211,8 @@ def _pulled(outcome: Outcome, facts: Facts, record: Record) -> str:
     pulled = outcome.data["pulled"]
     if pulled["is_missing"]:
         return f"{pulled['label']}: nothing at its remote path"
+    if pulled.get("is_empty"):
+        return f"{pulled['label']}: no file in the folder at its remote path"
     text = f"collected {pulled['label']}: {plural(pulled['files'], 'file')}, {size(pulled['bytes'])}, verified"
     refused = pulled.get("refused", 0)
     return f"{text}; {plural(refused, 'path')} may not be created at the destination" if refused else text

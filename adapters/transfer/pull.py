@@ -144,6 +144,7 @@ class _Fetch:
             manifest_sha256=digest(self._entries),
             refused=len(self._refused),
             refused_paths=tuple(self._refused[:NAMED_MAX]),
+            is_empty=not self._refused and all(entry.kind != "file" for entry in files),
         )
 
     def _not_right(self) -> list[str]:
