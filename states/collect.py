@@ -16,7 +16,7 @@ from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import offline_seconds
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, INTERRUPTED_COLLECT_SECONDS, STOP_GRACE_SECONDS
 from rpd.states.python_pin import exports
-from rpd.states.secret_files import decide_placing, places_within
+from rpd.states.secret_files import decide_placing, places_within, private_places
 from rpd.states.world import JobRef, Pull, Target, World, refusal
 
 
@@ -119,6 +119,9 @@ def _pull(facts: Facts, artifact: Artifact) -> Pull:
         delete=artifact.delete and facts.reason is Reason.JOB_SUCCEEDED,
         env=exports(facts.job) if has_env else {},
         source_files=facts.job.remote_env.source_files if has_env else (),
+        links=artifact.links,
+        links_max_bytes=int(artifact.links_max_gb * 1e9),
+        private=private_places(facts.job),
     )
 
 

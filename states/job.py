@@ -290,6 +290,17 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ]
     required: Annotated[bool, Meta(description="Without it the run fails, and its pod is kept.")] = True
     excludes: Annotated[tuple[str, ...], Meta(description="Patterns that are left out.")] = ()
+    links: Annotated[
+        Literal["follow", "keep", "skip"],
+        Meta(
+            description="`follow`: a link that leads out of the artifact to a file is fetched as that file; `keep`: it "
+            "is left out and told of; `skip`: no link is fetched. Links within the artifact stay links."
+        ),
+    ] = "follow"
+    links_max_gb: Annotated[
+        Annotated[float, Meta(gt=0, le=1_000_000)],
+        Meta(description="GB that followed links bring at most; what is more is left out and told of."),
+    ] = 10
     delete: Annotated[
         bool, Meta(description="Remove what is in the local folder and not in the pod's, once all has arrived.")
     ] = False

@@ -161,6 +161,9 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
         "status": status,
         "duration_sec": round(facts.pull_seconds.get(artifact.label, 0.0), 3),
         **({"error": _why_not_here(facts, artifact.label)[:500]} if status != "pulled" else {}),
+        **(
+            {"left_out": pulled.left_out, "left_out_links": pulled.left_out_links} if pulled and pulled.left_out else {}
+        ),
         "files": pulled.files if pulled else None,
         "bytes_transferred": pulled.bytes if pulled else None,
         "manifest_sha256": pulled.manifest_sha256 if pulled else None,

@@ -215,7 +215,9 @@ def _pulled(outcome: Outcome, facts: Facts, record: Record) -> str:
         return f"{pulled['label']}: no file in the folder at its remote path"
     text = f"collected {pulled['label']}: {plural(pulled['files'], 'file')}, {size(pulled['bytes'])}, verified"
     refused = pulled.get("refused", 0)
-    return f"{text}; {plural(refused, 'path')} may not be created at the destination" if refused else text
+    text += f"; {plural(refused, 'path')} may not be created at the destination" if refused else ""
+    lost = pulled.get("left_out", 0)
+    return f"{text}; {plural(lost, 'link')} left out: {'; '.join(pulled['left_out_links'][:2])}" if lost else text
 
 
 def _given_back(outcome: Outcome, facts: Facts, record: Record) -> str:

@@ -7,7 +7,6 @@ ended.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,20 +14,11 @@ import msgspec
 
 from rpd.adapters.ssh.connection import PULL_WINDOW, Connection
 from rpd.adapters.transfer.archive import Member, Reader, Sink
-from rpd.adapters.transfer.entry import (
-    NAMED_MAX,
-    Entry,
-    Interrupted,
-    Progress,
-    bounded,
-    digest,
-    is_safe,
-    leaves,
-    named,
-    shown,
-)
+from rpd.adapters.transfer.chosen import choose
+from rpd.adapters.transfer.entry import NAMED_MAX, Entry, Interrupted, Progress, bounded, digest, named, shown
 from rpd.adapters.transfer.exchange import exchange, quote, seconds_for
 from rpd.adapters.transfer.landing import Arrival, Landing, hostile, prune
+from rpd.adapters.transfer.links import follow, told
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.local_tree import check, local_faults
 from rpd.adapters.transfer.patterns import Patterns
@@ -46,9 +36,10 @@ def pull(connection: Connection, pull: Pull, *, progress: Progress, interrupted:
     """Fetch `pull.remote_path` to `pull.local_path`; other files there stay, unless `pull.delete` of a folder says so.
 
     A folder's contents go into the local path. A file becomes the local path itself, or goes into it when that is a
-    folder or ends with a slash. Links within the tree stay links; sockets and pipes are passed over. Paths that may not
-    be created here are left out and told of with what arrived; then nothing is removed, whatever `pull.delete` says. A
-    file that changes while it is fetched gets one more try.
+    folder or ends with a slash. Links within the tree stay links, and `pull.links` says what becomes of others;
+    sockets and pipes are passed over. Paths that may not be created here, and links that cannot be had, are left out
+    and told of with what arrived; then nothing is removed, whatever `pull.delete` says. A file that changes while it is
+    fetched gets one more try.
 
     Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
     Interrupted. After any of them the same call goes on with what is still missing.
@@ -94,14 +85,19 @@ class _Fetch:
         self._patterns = patterns
         self._progress = progress
         self._interrupted = interrupted
-        self._entries, refused = _acceptable(self._wanted(listing.entries), listing.root)
+        self._chosen = choose(self._wanted(listing.entries), listing.root, links=pull.links, is_part=False)
+        self._entries = self._chosen.kept
         unfit = (shown(each.path) for each in self._wanted(listing.unfit))
-        self._refused = [bounded(connection.redactor.mask(name)) for name in (*refused, *unfit)]
+        self._refused = self._masked((*self._chosen.refused, *unfit))
+        self._left_out: list[str] = []
         self._landing = Landing(_target(pull.local_path, listing), pull.remote_path)
         self._awaited: dict[str, Entry] = {}
         self._arrived: dict[str, Arrival] = {}
         self._resized: str | None = None
         self._total = self._done = 0
+
+    def _masked(self, names: Iterable[str]) -> list[str]:
+        return [bounded(self._connection.redactor.mask(name)) for name in names]
 
     def _wanted(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         for entry in entries:
@@ -111,6 +107,7 @@ class _Fetch:
 
     def run(self) -> list[str]:
         """Fetch what is not here yet; returns the paths that did not arrive as announced."""
+        self._follow()
         files = [entry for entry in self._entries if entry.kind == "file"]
         sums = hash_files(
             self._connection, self._root, (entry.path for entry in files), sum(entry.size for entry in files)
@@ -130,11 +127,22 @@ class _Fetch:
             self._stream()
         return self._not_right()
 
+    def _follow(self) -> None:
+        """Files in place of the links that lead out of the tree."""
+        leading, pull = self._chosen.leading, self._pull
+        if pull.links == "keep":
+            self._left_out = self._masked(told(link, "leads out of the artifact") for link in leading)
+            return
+        found = follow(self._connection, self._root, leading, most_bytes=pull.links_max_bytes, private=pull.private)
+        self._entries = [*self._chosen.kept, *found.files]
+        self._left_out = self._masked(found.left_out)
+
     def settle(self) -> Pulled:
         """Move everything into place and say what came."""
         self._landing.settle(self._entries, self._is_folder, self._interrupted)
-        if self._pull.delete and self._is_folder and not self._refused:
-            prune(self._landing.target, {entry.path for entry in self._entries}, self._patterns)
+        if self._pull.delete and self._is_folder and not self._refused and not self._left_out:
+            kept = {*(entry.path for entry in self._entries), *self._chosen.skipped}
+            prune(self._landing.target, kept, self._patterns)
         files = [entry for entry in self._entries if entry.kind != "folder"]
         return Pulled(
             self._pull.label,
@@ -145,6 +153,8 @@ class _Fetch:
             refused=len(self._refused),
             refused_paths=tuple(self._refused[:NAMED_MAX]),
             is_empty=not self._refused and all(entry.kind != "file" for entry in files),
+            left_out=len(self._left_out),
+            left_out_links=tuple(self._left_out[:NAMED_MAX]),
         )
 
     def _not_right(self) -> list[str]:
@@ -228,22 +238,3 @@ def _target(local_path: str, listing: Listing) -> Path:
     if listing.kind == "file" and (local_path.endswith("/") or path.is_dir()):
         return path / listing.entries[0].path
     return path
-
-
-def _acceptable(entries: Iterable[Entry], root: str) -> tuple[list[Entry], list[str]]:
-    """What may be created here, and the rest by name. Links to absolute paths within the tree become relative ones."""
-    kept, refused = [], []
-    inside = root.rstrip("/") + "/"
-    for entry in entries:
-        if entry.kind == "other":
-            continue
-        if entry.kind == "link" and entry.target.startswith(inside):
-            there = posixpath.relpath(entry.target, inside + posixpath.dirname(entry.path))
-            entry = msgspec.structs.replace(entry, target=there)
-        if not is_safe(entry.path):
-            refused.append(shown(entry.path))
-        elif entry.kind == "link" and leaves(entry):
-            refused.append(shown(f"{entry.path} -> {entry.target}"))
-        else:
-            kept.append(entry)
-    return kept, sorted(refused)

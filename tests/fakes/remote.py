@@ -257,7 +257,10 @@ class FakeRemote:
             raise refusal("pull", "verify_failed")
         self.fuse.reach(f"after pull {pull.label}")
         if kind == "refused":
-            return Pulled(pull.label, False, 1, 10, "cd", refused=1, refused_paths=("abs -> /etc/passwd",))
+            return Pulled(pull.label, False, 1, 10, "cd", refused=1, refused_paths=("d/d/d/d/f",))
+        if kind == "links left out":
+            lost = ("base -> /cache/x (leads to nothing)",)
+            return Pulled(pull.label, False, 1, 10, "cd", left_out=1, left_out_links=lost)
         if kind == "empty":
             return Pulled(pull.label, False, 0, 0, "cd", is_empty=True)
         return Pulled(pull.label, is_missing=True) if kind == "missing" else Pulled(pull.label, False, 1, 10, "cd")

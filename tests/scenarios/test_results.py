@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.scenarios.stage import Stage, artifact, config
 
 OUT = "mkdir -p /workspace/out/deep\n"
@@ -34,3 +36,29 @@ def test_a_job_whose_results_go_with_its_pod_is_warned_of(stage: Stage) -> None:
     done = stage.run()
     assert done.returncode == 0 and words in done.stderr.split("run job-")[0], done.stderr
     stage.judge("TERMINATED", starts=1)
+
+
+CACHE = "mkdir -p /workspace/cache /workspace/out; echo w > /workspace/cache/abc\n"
+LINKED = f"{CACHE}ln -s /workspace/cache/abc /workspace/out/base\n"
+
+
+def test_a_link_into_a_cache_is_fetched_as_the_file(stage: Stage) -> None:
+    """A link that cannot be had is a warning, and the success stays one."""
+    done = stage.run(config(f"{LINKED}ln -s /workspace/none /workspace/out/lost", artifacts=artifact()))
+    assert done.returncode == 0, done.stderr
+    out = stage.run_folder() / "out"
+    assert (out / "base").read_text() == "w\n" and not (out / "base").is_symlink()
+    assert "warning: result: 1 link was left out: lost -> /workspace/none (leads to nothing)" in done.stderr
+    told = manifest(stage)
+    assert (told["status"], told["files"], told["left_out"]) == ("pulled", 1, 1)
+    stage.judge("TERMINATED", starts=1)
+
+
+def test_no_link_brings_a_file_of_secrets(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "t0ken-of-the-cache")
+    body = f"{LINKED}ln -s /workspace/keys /workspace/out/1; ln -s $(readlink /workspace/keys) /workspace/out/2 || :"
+    secret = {"name": "tokens", "destination": "/workspace/keys", "env": ["API_TOKEN"]}
+    done = stage.run(config(body, artifacts=artifact(), secrets=[secret]))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("(leads to no result)") and manifest(stage)["left_out"] >= 1, done.stderr
+    assert not [each for each in stage.run_folder().rglob("*") if each.is_file() and "t0ken" in each.read_text()]
