@@ -10,7 +10,7 @@ from rpd.states.call import job_ref, pack, repeatable, target, unknown_operation
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.fold_effects import PULL_TRIES_MAX
-from rpd.states.job import Artifact, is_away
+from rpd.states.job import Artifact, fixed_folder, is_away, is_pattern
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import offline_seconds
@@ -110,18 +110,21 @@ def _pull(facts: Facts, artifact: Artifact) -> Pull:
     """Local files are removed for the results of a good job alone: what a failed one left is no copy of anything. What
     is pushed to a bucket has the environment of the job, where the keys to it are."""
     has_env = is_away(artifact.local_path)
+    is_some = artifact in facts.job.artifacts and is_pattern(artifact.remote_path)
+    folder = fixed_folder(artifact.remote_path) if is_some else artifact.remote_path
     return Pull(
         artifact.label,
         artifact.remote_path,
         artifact.local_path,
         artifact.required,
-        (*artifact.excludes, *places_within(facts.job, artifact.remote_path)),
+        (*artifact.excludes, *places_within(facts.job, folder)),
         delete=artifact.delete and facts.reason is Reason.JOB_SUCCEEDED,
         env=exports(facts.job) if has_env else {},
         source_files=facts.job.remote_env.source_files if has_env else (),
         links=artifact.links,
         links_max_bytes=int(artifact.links_max_gb * 1e9),
         private=private_places(facts.job),
+        is_pattern=is_some,
     )
 
 

@@ -37,6 +37,21 @@ def is_away(place: str) -> bool:
     return _AWAY.match(place) is not None
 
 
+def is_pattern(path: str) -> bool:
+    """Whether a remote path names whatever matches it (`*`, `?`, `[..]`, none of which crosses a `/`)."""
+    return any(char in path for char in "*?[")
+
+
+def fixed_folder(path: str) -> str:
+    """The folder in the pod that a remote path's own names count from: of a pattern, what stands before its first
+    part with a pattern character; else the path itself."""
+    if not is_pattern(path):
+        return path
+    parts = path.split("/")
+    first = next(at for at, part in enumerate(parts) if is_pattern(part))
+    return "/".join(parts[:first]) or "/"
+
+
 class Local(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """This machine."""
 
@@ -279,7 +294,13 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A remote folder or file fetched and verified after the job, or pushed to a bucket by the pod."""
 
     label: Annotated[Text, Meta(description="What it is called.")]
-    remote_path: Annotated[Text, Meta(description="Folder or file in the pod.")]
+    remote_path: Annotated[
+        Text,
+        Meta(
+            description="Folder or file in the pod, or a pattern (`*`, `?`, `[..]`, not across `/`): all that matches "
+            "goes into local_path, under the names below the folder before the pattern."
+        ),
+    ]
     local_path: Annotated[
         Text,
         Meta(

@@ -345,6 +345,7 @@ class Pull(msgspec.Struct, frozen=True):
     """A remote folder or file to fetch into a local path (absolute). `delete`: of a folder, files that are here and not
     in the pod are removed once all has arrived; excluded ones stay.
 
+    With `is_pattern` the remote path names all that matches it (`*`, `?`, `[..]`), and the local path is a folder.
     `links` says what becomes of links that lead out of it (`follow`, `keep`, `skip`); followed ones bring up to
     `links_max_bytes`, and never one of the `private` files of the pod.
 
@@ -362,6 +363,7 @@ class Pull(msgspec.Struct, frozen=True):
     links: str = "follow"
     links_max_bytes: int = 10_000_000_000
     private: tuple[str, ...] = ()
+    is_pattern: bool = False
 
 
 class Pulled(msgspec.Struct, frozen=True):

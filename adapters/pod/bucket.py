@@ -60,7 +60,7 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
     with a slash. Raises Refused (`no_tool`, `step_failed`, `verify_failed`), Unavailable or
     Interrupted; the same call may be made again after any of them.
     """
-    listing = list_tree(connection, pull.remote_path)
+    listing = list_tree(connection, pull.remote_path, is_pattern=pull.is_pattern)
     if listing.kind == "missing":
         return Pulled(pull.label, is_missing=True)
     if listing.complaint:
@@ -74,7 +74,7 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
     names = (shown(each.path).replace("\n", "\\n") for each in wanted if "\n" in each.path or each in unfit)
     refused, left_out = _masked(connection, names), _masked(connection, followed.left_out)
     if files:
-        is_all = len(files) == len(found) and not followed.files
+        is_all = len(files) == len(found) and not followed.files and not pull.is_pattern
         there = _push(connection, pull, listing, files, script, is_all=is_all)
         wrong = [each.path for each in files if there.get(shown(each.path)) != each.size]
         if wrong:
@@ -95,8 +95,8 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
 def _followed(connection: Connection, pull: Pull, listing: Listing, patterns: Patterns) -> Followed:
     """The links that lead out of the artifact, as the files that they lead to. Others are left out without a word: what
     they lead to is pushed under its own name."""
-    links = (each for each in listing.entries if each.kind == "link" and not patterns.cover(each.path, False))
-    leading = choose(links, listing.root, links=pull.links, is_part=False).leading
+    wanted = (each for each in listing.entries if not patterns.cover(each.path, each.kind == "folder"))
+    leading = choose(wanted, listing.root, links=pull.links, is_part=pull.is_pattern).leading
     if pull.links == "keep":
         return Followed(left_out=tuple(told(each, "leads out of the artifact") for each in leading))
     return follow(connection, listing.root, leading, most_bytes=pull.links_max_bytes, private=pull.private)

@@ -131,7 +131,8 @@ class Reading:
             raise ValueError("no entry")
         kind = _KINDS.get(match[1], "other")
         size, mtime = min(int(match[3]), SIZE_MAX), _bounded_time(match[4])
-        self._add(_text(match[5]), kind, int(match[2], 8), size, mtime, _text(field))
+        # A listing of several start points has them before each path.
+        self._add(_text(match[5]).removeprefix("./"), kind, int(match[2], 8), size, mtime, _text(field))
 
     def _name(self, field: bytes) -> None:
         """Any other find: the names, an empty field, a line of numbers for each, then names and targets of the

@@ -36,10 +36,11 @@ def pull(connection: Connection, pull: Pull, *, progress: Progress, interrupted:
     """Fetch `pull.remote_path` to `pull.local_path`; other files there stay, unless `pull.delete` of a folder says so.
 
     A folder's contents go into the local path. A file becomes the local path itself, or goes into it when that is a
-    folder or ends with a slash. Links within the tree stay links, and `pull.links` says what becomes of others;
-    sockets and pipes are passed over. Paths that may not be created here, and links that cannot be had, are left out
-    and told of with what arrived; then nothing is removed, whatever `pull.delete` says. A file that changes while it is
-    fetched gets one more try.
+    folder or ends with a slash. What matches a pattern goes into the local path, under its names below the folder that
+    stands before the pattern: no two of them can clash. Links within the tree stay links, and `pull.links` says what
+    becomes of others; sockets and pipes are passed over. Paths that may not be created here, and links that cannot be
+    had, are left out and told of with what arrived; then nothing is removed, whatever `pull.delete` says. A file that
+    changes while it is fetched gets one more try.
 
     Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
     Interrupted. After any of them the same call goes on with what is still missing.
@@ -47,7 +48,7 @@ def pull(connection: Connection, pull: Pull, *, progress: Progress, interrupted:
     patterns = Patterns(pull.excludes)
     changed: list[str] = []
     for _ in range(_ATTEMPTS):
-        listing = list_tree(connection, pull.remote_path)
+        listing = list_tree(connection, pull.remote_path, is_pattern=pull.is_pattern)
         if listing.kind == "missing":
             return Pulled(pull.label, is_missing=True)
         if listing.complaint:
@@ -85,7 +86,7 @@ class _Fetch:
         self._patterns = patterns
         self._progress = progress
         self._interrupted = interrupted
-        self._chosen = choose(self._wanted(listing.entries), listing.root, links=pull.links, is_part=False)
+        self._chosen = choose(self._wanted(listing.entries), listing.root, links=pull.links, is_part=pull.is_pattern)
         self._entries = self._chosen.kept
         unfit = (shown(each.path) for each in self._wanted(listing.unfit))
         self._refused = self._masked((*self._chosen.refused, *unfit))

@@ -14,9 +14,11 @@ import msgspec
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer import listing
 from rpd.adapters.transfer.exchange import OUTPUT_BYTES_MAX, exchange, quote, said, seconds_for
+from rpd.adapters.transfer.globs import as_word
 from rpd.adapters.transfer.listing import FIELD_BYTES_MAX, Listing, Reading
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
+from rpd.states.job import fixed_folder
 
 _HASH_BYTES_PER_SECOND = 1e6
 """The slowest volume that is waited for."""
@@ -27,6 +29,27 @@ _SUM_BYTES = 80
 _LIST = r"""
 export LC_ALL=C
 unset POSIXLY_CORRECT
+{begin}
+export follow target='for l; do printf "%s\0" "$l"; readlink "$l"; printf "\0"; done'
+if find . -prune -printf '' 2>/dev/null; then
+  printf 'full\0'
+  from_all 'find $follow "$@" -printf "%y %m %s %T@ {path}\0%l\0"' || code=$?
+else
+  printf 'plain\0'
+  names=$(mktemp) || exit 3
+  from_all 'find $follow "$@" -print0' >"$names" || code=$?
+  cat "$names"; printf '\0'
+  xargs -0 stat $follow -c '%f %s %Y' <"$names" || code=$?
+  printf '\0'
+  rm -f "$names"
+  from_all 'find $follow "$@" -type l -exec sh -c "$target" sh {{}} +'
+fi
+printf 'end\0'
+exit "${{code:-0}}"
+"""
+
+# `from_all` runs a command with the paths to begin at as its arguments.
+_WHOLE = r"""
 at={at}
 if [ -d "$at" ]; then
   cd "$at/" || exit 3
@@ -38,21 +61,20 @@ else
   printf 'missing\0end\0'; exit 0
 fi
 if [ "$name" = . ]; then follow=; else follow=-L; fi
-if find . -prune -printf '' 2>/dev/null; then
-  printf 'full\0'
-  find $follow "$name" -printf '%y %m %s %T@ %P\0%l\0' || code=$?
-else
-  printf 'plain\0'
-  names=$(mktemp) || exit 3
-  find $follow "$name" -print0 >"$names" || code=$?
-  cat "$names"; printf '\0'
-  xargs -0 stat $follow -c '%f %s %Y' <"$names" || code=$?
-  printf '\0'
-  rm -f "$names"
-  find $follow "$name" -type l -exec sh -c 'for l; do printf "%s\0" "$l"; readlink "$l"; printf "\0"; done' sh {{}} +
+from_all() {{ sh -c "$1" sh "$name"; }}
+"""
+
+# A pattern that nothing matches stays as it is, and is no name of anything then.
+_MATCHING = r"""
+at={at} follow= any=
+matches() {{ for each in ./{word}; do if [ -e "$each" ] || [ -L "$each" ]; then printf '%s\0' "$each"; fi; done; }}
+from_all() {{ matches | xargs -0 sh -c "$1" sh; }}
+if [ -d "$at" ]; then
+  cd "$at/" || exit 3
+  for each in ./{word}; do if [ -e "$each" ] || [ -L "$each" ]; then any=1; break; fi; done
 fi
-printf 'end\0'
-exit "${{code:-0}}"
+[ -n "$any" ] || {{ printf 'missing\0end\0'; exit 0; }}
+printf 'folder\0'
 """
 
 # openssl uses the processor's own instructions for sha256, which coreutils does not: ten times as fast. It does not
@@ -67,8 +89,9 @@ if {fast} && openssl version >/dev/null 2>&1; then xargs -0 openssl dgst -sha256
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](?:\./)?(.*)", re.DOTALL)
 
 
-def list_tree(connection: Connection, path: str) -> Listing:
-    """Read what is at `path`: a folder with all it holds, a single file, or nothing.
+def list_tree(connection: Connection, path: str, *, is_pattern: bool = False) -> Listing:
+    """Read what is at `path`: a folder with all it holds, a single file, or nothing. A pattern is read as the folder
+    before its first pattern character, with nothing in it but what matches.
 
     Raises Refused (`path_refused`) when the folder cannot be entered, Unavailable (`unreadable`) for a listing that
     makes no sense, and what the connection raises.
@@ -77,7 +100,13 @@ def list_tree(connection: Connection, path: str) -> Listing:
     parent, name = posixpath.split(bare)
     parent = parent or ("/" if bare.startswith("/") else ".")
     reading = Reading(path)
-    script = _LIST.format(at=quote(bare), parent=quote(parent), name=quote_name(name))
+    if is_pattern:
+        root = fixed_folder(bare)
+        begin = _MATCHING.format(at=quote(root), word=as_word(bare.removeprefix(root).lstrip("/")))
+        bare = root
+    else:
+        begin = _WHOLE.format(at=quote(bare), parent=quote(parent), name=quote_name(name))
+    script = _LIST.format(begin=begin, path="%p" if is_pattern else "%P")
     try:
         code, stderr = exchange(connection, script, take=reading.take, most_bytes=listing.LISTING_BYTES_MAX)
     except ValueError as error:

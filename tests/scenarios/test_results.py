@@ -62,3 +62,16 @@ def test_no_link_brings_a_file_of_secrets(stage: Stage, monkeypatch: pytest.Monk
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("(leads to no result)") and manifest(stage)["left_out"] >= 1, done.stderr
     assert not [each for each in stage.run_folder().rglob("*") if each.is_file() and "t0ken" in each.read_text()]
+
+
+def test_what_matches_a_pattern_is_fetched_and_nothing_that_matches_is_missing(stage: Stage) -> None:
+    body = (
+        "for each in 100 200; do mkdir -p /workspace/out/step-$each; echo $each > /workspace/out/step-$each/model; done"
+    )
+    done = stage.run(config(body, artifacts=artifact(remote_path="/workspace/out/step-*")))
+    assert done.returncode == 0, done.stderr
+    assert (stage.result("out/step-100/model"), stage.result("out/step-200/model")) == ("100\n", "200\n")
+    done = stage.run(config(body, artifacts=artifact(remote_path="/workspace/out/epoch-[0-9]*")), "--new")
+    assert done.returncode == 5 and "nothing at the remote path of: result" in done.stderr, done.stderr
+    assert stage.inspect()["reason"] == "artifact_missing"
+    stage.judge("TERMINATED", "EXITED", starts=2)

@@ -241,6 +241,19 @@ def test_a_bucket_gets_files_in_place_of_links_that_lead_out() -> None:
     assert (done.refused, done.left_out_links) == (0, ("lost -> /none (leads to nothing)",))
 
 
+def test_a_bucket_gets_what_matches_and_not_the_folder_that_holds_it() -> None:
+    listing, held = Said([b"folder\0full\0f 644 5 5.0 ./a\0\0end\0"]), Said([b'rclone\n[{"Path":"a","Size":5}]'])
+    asked: dict[str, Any] = {}
+
+    def script(**order: Any) -> str:
+        asked.update(order)
+        return "true"
+
+    pull = Pull("artifact", "/out/a*", "s3://bucket/place", True, is_pattern=True)
+    assert push_out(Link(listing, held), pull, script).files == 1  # type: ignore[arg-type]
+    assert (asked["root"], asked["names"], asked["is_all"]) == ("/out", ["a"], False)
+
+
 def test_a_bucket_that_holds_it() -> None:
     assert pushed(Said([b'rclone\n[{"Path":"a","Size":5}]'])).files == 1
     assert pushed(Said([b"aws\n2026-01-01 00:00:00    5 place/a\n"])).files == 1
