@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rpd.engine.deadline import elapsed
+from rpd.engine.deadline import elapsed, is_before
 from rpd.engine.decision import Decision, Do, Fire, Leave, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states import checkpoints, telemetry
@@ -14,7 +14,12 @@ from rpd.states.job import Artifact, fixed_folder, is_away, is_pattern
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import offline_seconds
-from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, INTERRUPTED_COLLECT_SECONDS, STOP_GRACE_SECONDS
+from rpd.states.policy import (
+    COLLECT_ALLOWANCE_SECONDS,
+    INTERRUPTED_COLLECT_SECONDS,
+    STOP_GRACE_SECONDS,
+    used_up,
+)
 from rpd.states.python_pin import exports
 from rpd.states.secret_files import decide_placing, places_within, private_places
 from rpd.states.world import JobRef, Pull, Target, World, refusal
@@ -90,6 +95,12 @@ def _bounded(facts: Facts, now: Stamp, do: Do) -> Decision:
     interrupted = facts.request is not None or facts.reason in (Reason.INTERRUPTED, Reason.TERMINATED, Reason.CANCELLED)
     allowed = INTERRUPTED_COLLECT_SECONDS if interrupted else COLLECT_ALLOWANCE_SECONDS
     since = (facts.requested_at if interrupted else None) or facts.collect_since or now
+    gained = facts.gained_at if not interrupted else None
+    if gained is not None and is_before(since, gained):
+        if used_up(facts, now) is None:
+            since = gained  # what gets somewhere is waited for as long as the budget lasts
+        elif elapsed(since, now) > allowed:
+            return _give_up(facts, "the budget is used up while results are still on their way")
     waited = elapsed(since, now) - (0.0 if interrupted else offline_seconds(facts, now))
     if waited > allowed:
         return _give_up(facts, f"not collected within {allowed:.0f} s{_why(facts, do)}")

@@ -232,6 +232,8 @@ class Facts(msgspec.Struct):
     pull_since: Stamp | None = None  # when the artifact last asked for was asked for
     pull_seconds: dict[str, float] = {}  # label -> how long its last try took
     pull_errors: dict[str, str] = {}  # label -> why its last try failed
+    pull_stalls: int = 0  # tries in a row that the link ended, and that brought next to nothing
+    gained_at: Stamp | None = None  # when a try that the link ended had brought more of an artifact
     collect_since: Stamp | None = None  # when collecting began in this process, or something last arrived whole
     gave_up_collecting: bool = False  # what could be fetched was tried, and something required is not here
 

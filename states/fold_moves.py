@@ -137,6 +137,7 @@ def resume(facts: Facts, at: Stamp) -> None:
     facts.key_refused_since = None
     facts.release_tries, facts.release_tried_since = 0, None
     facts.pull_failures.clear()
+    facts.pull_stalls, facts.gained_at = 0, None
     facts.problems = None
     if facts.collect_since is not None:
         facts.collect_since = at

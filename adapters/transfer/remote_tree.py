@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from rpd.adapters.ssh.connection import Connection
-from rpd.adapters.transfer import listing
+from rpd.adapters.transfer import apart, listing
 from rpd.adapters.transfer.exchange import OUTPUT_BYTES_MAX, exchange, quote, said, seconds_for
 from rpd.adapters.transfer.globs import as_word
 from rpd.adapters.transfer.listing import FIELD_BYTES_MAX, Listing, Reading
@@ -20,7 +20,7 @@ from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.job import fixed_folder
 
-_HASH_BYTES_PER_SECOND = 1e6
+HASH_BYTES_PER_SECOND = 1e6
 """The slowest volume that is waited for."""
 _QUIET_SECONDS_MAX = 24 * 3600.0
 _SUM_BYTES = 80
@@ -79,10 +79,14 @@ printf 'folder\0'
 
 # openssl uses the processor's own instructions for sha256, which coreutils does not: ten times as fast. It does not
 # escape names, so those with a line break in them are for sha256sum.
+_SUMS = (
+    "if {fast} && openssl version >/dev/null 2>&1; then xargs -0 openssl dgst -sha256 -r; "
+    "else xargs -0 sha256sum --; fi"
+)
 _HASH = """
 export LC_ALL=C
 cd {root} || exit 3
-if {fast} && openssl version >/dev/null 2>&1; then xargs -0 openssl dgst -sha256 -r; else xargs -0 sha256sum --; fi
+{sums}
 """
 
 # GNU marks a line whose name it escaped with a backslash.
@@ -127,24 +131,51 @@ def list_tree(connection: Connection, path: str, *, is_pattern: bool = False) ->
     return Listing("folder", bare, found, complaint, tuple(reading.unfit))
 
 
-def hash_files(connection: Connection, root: str, paths: Iterable[str], total_bytes: int) -> dict[str, str]:
-    """The hex sha256 of files below `root`, by path. What could not be read is not in the answer."""
+def hash_files(
+    connection: Connection,
+    root: str,
+    paths: Iterable[str],
+    total_bytes: int,
+    *,
+    found: dict[str, str] | None = None,
+    token: str = "",
+) -> dict[str, str]:
+    """The hex sha256 of files below `root`, by path. What could not be read is not in the answer. `found` becomes the
+    answer, and holds what came of it when the link is lost. With a token the pod goes on with it then, and has it ready
+    for whoever asks with the same."""
+    found = {} if found is None else found
     names = [name_bytes(path) for path in paths]
     if not names:
-        return {}
-    sums = _Sums(names)
-    exchange(
+        return found
+    lines = _SUMS.format(fast="false" if any(b"\n" in name for name in names) else "true")
+    plain = _HASH.format(root=quote(root), sums=lines)
+    script = f"export LC_ALL=C{apart.script(root, lines, token, sum(map(len, names)))}" if token else plain
+    code = _hash(connection, script, names, total_bytes, found)
+    if token and code == apart.UNABLE:
+        _hash(connection, plain, names, total_bytes, found)
+    elif token:
+        exchange(connection, apart.forgetting(token))
+    return found
+
+
+def _hash(connection: Connection, script: str, names: list[bytes], total_bytes: int, found: dict[str, str]) -> int:
+    sums = _Sums(names, found)
+    code, _ = exchange(
         connection,
-        _HASH.format(root=quote(root), fast="false" if any(b"\n" in name for name in names) else "true"),
+        script,
         chunks=(b"".join(names[at : at + 500]) for at in range(0, len(names), 500)),
         take=sums.take,
-        # Silent while it reads one big file from a slow volume.
-        quiet_seconds=min(600.0 + total_bytes / 10e6, _QUIET_SECONDS_MAX),
+        quiet_seconds=quiet_seconds(total_bytes),
         most_bytes=OUTPUT_BYTES_MAX + sum(_SUM_BYTES + 2 * len(name) for name in names),
-        most_seconds=seconds_for(total_bytes, len(names), _HASH_BYTES_PER_SECOND),
+        most_seconds=seconds_for(total_bytes, len(names), HASH_BYTES_PER_SECOND),
     )
     sums.take(b"\n")
-    return sums.found
+    return code
+
+
+def quiet_seconds(size: int) -> float:
+    """How long a command may be silent while it reads one file of this size from a slow volume."""
+    return min(600.0 + size / 10e6, _QUIET_SECONDS_MAX)
 
 
 def name_bytes(path: str) -> bytes:
@@ -160,8 +191,8 @@ def quote_name(name: str) -> str:
 class _Sums:
     """Lines of hashes as they come; `found` are those of the files that were asked for, by path."""
 
-    def __init__(self, names: list[bytes]) -> None:
-        self.found: dict[str, str] = {}
+    def __init__(self, names: list[bytes], found: dict[str, str]) -> None:
+        self.found = found
         self._wanted = {name[2:-1] for name in names}
         self._rest = b""
 

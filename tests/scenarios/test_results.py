@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.stage import Stage, artifact, config
+from tests.scenarios.stage import Stage, artifact, config, eventually
 
 OUT = "mkdir -p /workspace/out/deep\n"
 
@@ -75,3 +75,21 @@ def test_what_matches_a_pattern_is_fetched_and_nothing_that_matches_is_missing(s
     assert done.returncode == 5 and "nothing at the remote path of: result" in done.stderr, done.stderr
     assert stage.inspect()["reason"] == "artifact_missing"
     stage.judge("TERMINATED", "EXITED", starts=2)
+
+
+@pytest.mark.slow
+def test_a_large_file_over_a_link_that_breaks_comes_piece_by_piece(stage: Stage) -> None:
+    """Each break leaves more of it here, and a person sees how much."""
+    body = "mkdir -p /workspace/out; head -c 400000000 /dev/urandom >/workspace/out/m"
+    live = stage.begin(config(body, artifacts=artifact()))
+    live.until("collect", 120.0)
+    part, seen = "artifacts/runpod/*/out.partial-*/m", [0]
+    for _ in range(2):
+        eventually(lambda: sum(each.stat().st_size for each in stage.folder.glob(part)) > seen[-1] + 4_000_000, 60.0)
+        stage.fault("F40", seconds=0.2)
+        live.until_text("of 400.0 MB are here", 60.0)
+        seen.append(sum(each.stat().st_size for each in stage.folder.glob(part)))
+    assert live.end(120.0) == 0, live.text
+    assert 0 < seen[1] <= seen[2], "nothing that was here was fetched again"
+    assert "collected result: 1 file, 400.0 MB, verified" in live.text
+    stage.judge("TERMINATED", starts=1)
