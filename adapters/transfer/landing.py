@@ -202,12 +202,10 @@ class Arrival:
             raise
         return arrival
 
-    def sha256_of_last(self, count: int) -> str:
-        """Of the last bytes of what was there before."""
-        assert self._descriptor is not None
-        if count == self.begun:
-            return self._whole.hexdigest()
-        return hashlib.sha256(os.pread(self._descriptor, count, self.begun - count)).hexdigest()
+    @property
+    def sha256(self) -> str:
+        """Of what is here so far."""
+        return self._whole.hexdigest()
 
     def write(self, data: memoryview) -> None:
         """The next bytes."""

@@ -193,8 +193,7 @@ class _Fetch:
         for entry in begun:
             arrival = Arrival.again(self._landing, entry, self._moved, self._memory, self._interrupted)
             before = arrival.begun
-            is_known = bool(self._memory.told(entry))
-            if fetch_rest(self._connection, self._root, entry, arrival, is_known=is_known):
+            if fetch_rest(self._connection, self._root, entry, arrival):
                 self._arrived[entry.path] = arrival
             else:
                 self._done -= before

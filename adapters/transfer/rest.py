@@ -8,29 +8,27 @@ from rpd.adapters.transfer.exchange import OUTPUT_BYTES_MAX, exchange, quote, se
 from rpd.adapters.transfer.landing import Arrival
 from rpd.adapters.transfer.remote_tree import HASH_BYTES_PER_SECOND, quiet_seconds, quote_name
 
-LAST_BYTES = 16 * 1024 * 1024
 _OTHER = 9
 _REST = """
 export LC_ALL=C
 cd {root} || exit 3
 if openssl version >/dev/null 2>&1
-then sum=$(tail -c +{looked} {name} | head -c {count} | openssl dgst -sha256 -r)
-else sum=$(tail -c +{looked} {name} | head -c {count} | sha256sum)
+then sum=$(head -c {begun} {name} | openssl dgst -sha256 -r)
+else sum=$(head -c {begun} {name} | sha256sum)
 fi
 [ "${{sum%%[!0-9a-f]*}}" = {sha256} ] || exit {other}
 exec tail -c +{first} {name}
 """
 
 
-def fetch_rest(connection: Connection, root: str, entry: Entry, arrival: Arrival, *, is_known: bool) -> bool:
+def fetch_rest(connection: Connection, root: str, entry: Entry, arrival: Arrival) -> bool:
     """Have the pod send what is behind the bytes that are here, if its file begins with just these; whether it does.
-    `arrival.is_right` says then whether the whole is what was announced. Of a version that is known by its sum only
-    the last bytes that are here are compared before: reading all of it may take longer than the link holds.
+    `arrival.is_right` says then whether the whole is what was announced.
 
     Raises what `exchange` raises; what has come by then is kept.
     """
     begun = arrival.begun
-    left, count = entry.size - begun, min(begun, LAST_BYTES) if is_known else begun
+    left = entry.size - begun
 
     def take(data: bytes) -> None:
         nonlocal left
@@ -42,10 +40,9 @@ def fetch_rest(connection: Connection, root: str, entry: Entry, arrival: Arrival
     script = _REST.format(
         root=quote(root),
         name=quote_name(entry.path),
-        looked=begun - count + 1,
-        count=count,
+        begun=begun,
         first=begun + 1,
-        sha256=arrival.sha256_of_last(count),
+        sha256=arrival.sha256,
         other=_OTHER,
     )
     try:

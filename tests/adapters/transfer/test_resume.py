@@ -91,14 +91,16 @@ def test_a_file_goes_on_where_the_link_was_lost(server: Server, there: Path, tmp
 
 
 @pytest.mark.parametrize("change", ["its beginning", "all of it", "its end", "its size"])
-@pytest.mark.parametrize("looked", [1000, rest.LAST_BYTES])
+@pytest.mark.parametrize("looks", [True, False])
 def test_bytes_of_two_versions_are_never_one_file(
-    server: Server, there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, looked: int
+    server: Server, there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, looks: bool
 ) -> None:
-    """Even where size and date say that nothing has changed, and what is looked at before is the same."""
-    monkeypatch.setattr(rest, "LAST_BYTES", looked)
+    """Even where size and date say that nothing has changed, and where nobody looks at the beginning before."""
+    if not looks:
+        monkeypatch.setattr(rest, "_REST", rest._REST.replace("|| exit {other}", "|| :"))
     watched = Watched(there, tmp_path / "here")
     watched.break_off(server, 4 * MB)
+    watched.memory = watched.memory if looks else Memory()
     file = there / "sub/model's 1.bin"
     info, old = file.stat(), file.read_bytes()
     new = {
