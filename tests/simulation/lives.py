@@ -80,13 +80,6 @@ _LIVES = (
         config={"run": {"body": "python serve.py", "success_marker": "DONE", "done_on": "marker"}},
     ),
     Life("artifact missing", "failed", "artifact_missing", 5, job={"artifacts": {"/workspace/out": "missing"}}),
-    Life(
-        "a link among the results leads to nothing",
-        "succeeded",
-        "job_succeeded",
-        0,
-        job={"artifacts": {"/workspace/out": "links left out"}},
-    ),
     Life("artifact empty", "failed", "artifact_missing", 5, job={"artifacts": {"/workspace/out": "empty"}}),
     Life(
         "results unverified, though the file says delete",
