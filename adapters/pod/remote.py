@@ -128,15 +128,12 @@ class PodRemote:
         """See the port."""
 
         def push() -> Pushed:
-            connection = self._connection(target)
+            connection, progress = self._connection(target), self._progress(f"sending {tree.label or tree.source}")
             return self._leased(
                 connection,
                 target,
-                lambda: push_tree(connection, tree, progress=self._progress, interrupted=self._attention.pending),
+                lambda: push_tree(connection, tree, progress=progress, interrupted=self._attention.pending),
             )
-            with self._lease(connection, target):
-                progress = self._progress(f"sending {tree.label or tree.source}")
-                return push_tree(connection, tree, progress=progress, interrupted=self._attention.pending)
 
         return self._effect(push)
 
@@ -198,7 +195,7 @@ class PodRemote:
             memory = self._memories.setdefault(key, Memory())
             progress, interrupted = self._progress(f"fetching {pull.label}"), self._attention.pending
             pulled = pull_tree(connection, pull, progress=progress, interrupted=interrupted, memory=memory)
-            del self._memories[key]  # whoever asks again wants to know what is there then
+            self._memories.pop(key, None)  # whoever asks again wants to know what is there then
             return pulled
 
         return self._leased(connection, target, fetch)
