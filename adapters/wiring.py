@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rpd.adapters.local.clock import SystemClock
@@ -21,6 +21,7 @@ from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.renting import Renting
+from rpd.adapters.report.pace import Pace
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.adapters.ssh.pool import Pool
@@ -96,8 +97,14 @@ def cloud_of_run(
     )
 
 
-def remote_for(cloud: Cloud, key_path: Path | None, control: Control, redactor: Redactor) -> PodRemote:
-    """The inside of pods, found through this cloud."""
+def remote_for(
+    cloud: Cloud,
+    key_path: Path | None,
+    control: Control,
+    redactor: Redactor,
+    tell: Callable[[str], object] = lambda text: None,
+) -> PodRemote:
+    """The inside of pods, found through this cloud. `tell` is told how far transfers are."""
 
     attention = Attention(control)
     pool = Pool(
@@ -108,7 +115,7 @@ def remote_for(cloud: Cloud, key_path: Path | None, control: Control, redactor: 
         random=random.Random(),
         redactor=redactor,
     )
-    return PodRemote(pool, attention=attention)
+    return PodRemote(pool, attention=attention, progress=lambda what: Pace(what, tell))
 
 
 def address_of(cloud: Cloud, pod_id: str) -> SshAddress | None:
@@ -132,9 +139,11 @@ def world_for(
     adopted: dict[str, str],
     redactor: Redactor | None = None,
     needs_key: bool = True,
+    tell: Callable[[str], object] = lambda text: None,
 ) -> World:
-    """Every port of one run. `redactor` masks what the cloud and the pod say, before anything of it is cut. Raises
-    UserError when its SSH key cannot be had, unless it is only to end: a pod can be given back without."""
+    """Every port of one run. `redactor` masks what the cloud and the pod say, before anything of it is cut; `tell` is
+    told how far transfers are. Raises UserError when its SSH key cannot be had, unless it is only to end: a pod can be
+    given back without."""
     named = opened.config.get("ssh", {}).get("key_path")
     try:
         key = ssh_key(named, state_home)
@@ -144,7 +153,7 @@ def world_for(
         key = SshKey(str(named), "")
     hidden = redactor or redactor_for(access, config=opened.config)
     cloud = cloud_of_run(opened, run_id, access, control, public_key=key.public_line, adopted=adopted, redactor=hidden)
-    remote = remote_for(cloud, None if key.is_in_agent else Path(key.private_path), control, hidden)
+    remote = remote_for(cloud, None if key.is_in_agent else Path(key.private_path), control, hidden, tell)
     opening = functools.partial(open_journal, access=access, command=f"hand-over to {run_id}")
     lineage = LocalLineage(state_home, opened, run_id, opening, adopted)
     return World(cloud, remote, LocalWorkspace(state_home, redactor=hidden), SystemClock(), lineage)
@@ -166,6 +175,7 @@ def drive(
     assert isinstance(opened, Opened), "record 0 opens the journal"
     journal.hide(*values_in(opened.config))
     adopted = adopted_in(journal.records)
+    listener = Listeners(listeners)
     world = world_for(
         opened,
         journal.run_id,
@@ -175,6 +185,7 @@ def drive(
         adopted=adopted,
         redactor=journal.redactor,
         needs_key=needs_key,
+        tell=lambda text: listener.doing(journal.redactor.mask(text), None),
     )
     clock = SystemClock()
 
@@ -196,7 +207,7 @@ def drive(
             world,
             clock=clock,
             control=control,
-            listener=Listeners(listeners),
+            listener=listener,
             emergency=emergency,
             mask=journal.redactor.mask_data,
         )

@@ -12,7 +12,7 @@ from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.job import Artifact
 from rpd.states.names import Op
-from rpd.states.secret_files import places_within
+from rpd.states.secret_files import places_within, private_places
 from rpd.states.world import Pull, Target, Tree, World
 
 OPERATIONS = frozenset({Op.PULL_CHECKPOINT})
@@ -36,7 +36,14 @@ def decide_pull(facts: Facts, now: Stamp) -> Do | None:
     for path in facts.job.checkpoints.paths:
         last = facts.checkpoint_tried.get(path) or facts.entered or now
         if elapsed(last, now) >= facts.job.checkpoints.every_minutes * 60.0:
-            pull = Pull(f"{LABEL}{path}", path, _local(facts, path), False, places_within(facts.job, path))
+            pull = Pull(
+                f"{LABEL}{path}",
+                path,
+                _local(facts, path),
+                False,
+                places_within(facts.job, path),
+                private=private_places(facts.job),
+            )
             return Do(Op.PULL_CHECKPOINT, pack(target=target(facts), path=path, pull=pull))
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rpd.engine.deadline import elapsed
+from rpd.engine.deadline import elapsed, is_before
 from rpd.engine.decision import Decision, Do, Fire, Leave, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states import checkpoints, telemetry
@@ -10,13 +10,18 @@ from rpd.states.call import job_ref, pack, repeatable, target, unknown_operation
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.fold_effects import PULL_TRIES_MAX
-from rpd.states.job import Artifact, is_away
+from rpd.states.job import Artifact, fixed_folder, is_away, is_pattern
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import offline_seconds
-from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, INTERRUPTED_COLLECT_SECONDS, STOP_GRACE_SECONDS
+from rpd.states.policy import (
+    COLLECT_ALLOWANCE_SECONDS,
+    INTERRUPTED_COLLECT_SECONDS,
+    STOP_GRACE_SECONDS,
+    used_up,
+)
 from rpd.states.python_pin import exports
-from rpd.states.secret_files import decide_placing, places_within
+from rpd.states.secret_files import decide_placing, places_within, private_places
 from rpd.states.world import JobRef, Pull, Target, World, refusal
 
 
@@ -61,8 +66,7 @@ def _finish(facts: Facts) -> Decision:
     if facts.uncollected:
         return Fire(Trigger.COLLECT_FAILED, Reason.RESULTS_UNVERIFIED if succeeded else None, _what_lacks(facts))
     if facts.missing:
-        text = f"nothing at the remote path of: {', '.join(facts.missing)}"
-        return Fire(Trigger.COLLECT_FAILED, Reason.ARTIFACT_MISSING if succeeded else None, text)
+        return Fire(Trigger.COLLECT_FAILED, Reason.ARTIFACT_MISSING if succeeded else None, facts.what_is_missing)
     return Fire(Trigger.COLLECTED)
 
 
@@ -72,7 +76,7 @@ def _what_lacks(facts: Facts) -> str:
     why = next((facts.pull_errors[label] for label in broken if label in facts.pull_errors), "it was not tried")
     texts = [f"not fetched intact: {', '.join(broken)} ({why})"] if broken else []
     texts += [refusal(facts.pulled[label]) for label in facts.uncollected if label in facts.pulled]
-    texts += [f"nothing at the remote path of: {', '.join(facts.missing)}"] if facts.missing else []
+    texts += [facts.what_is_missing] if facts.missing else []
     return "; ".join(texts)
 
 
@@ -91,6 +95,12 @@ def _bounded(facts: Facts, now: Stamp, do: Do) -> Decision:
     interrupted = facts.request is not None or facts.reason in (Reason.INTERRUPTED, Reason.TERMINATED, Reason.CANCELLED)
     allowed = INTERRUPTED_COLLECT_SECONDS if interrupted else COLLECT_ALLOWANCE_SECONDS
     since = (facts.requested_at if interrupted else None) or facts.collect_since or now
+    gained = facts.gained_at if not interrupted else None
+    if gained is not None and is_before(since, gained):
+        if used_up(facts, now) is None:
+            since = gained  # what gets somewhere is waited for as long as the budget lasts
+        elif elapsed(since, now) > allowed:
+            return _give_up(facts, "the budget is used up while results are still on their way")
     waited = elapsed(since, now) - (0.0 if interrupted else offline_seconds(facts, now))
     if waited > allowed:
         return _give_up(facts, f"not collected within {allowed:.0f} s{_why(facts, do)}")
@@ -111,15 +121,21 @@ def _pull(facts: Facts, artifact: Artifact) -> Pull:
     """Local files are removed for the results of a good job alone: what a failed one left is no copy of anything. What
     is pushed to a bucket has the environment of the job, where the keys to it are."""
     has_env = is_away(artifact.local_path)
+    is_some = artifact in facts.job.artifacts and is_pattern(artifact.remote_path)
+    folder = fixed_folder(artifact.remote_path) if is_some else artifact.remote_path
     return Pull(
         artifact.label,
         artifact.remote_path,
         artifact.local_path,
         artifact.required,
-        (*artifact.excludes, *places_within(facts.job, artifact.remote_path)),
+        (*artifact.excludes, *places_within(facts.job, folder)),
         delete=artifact.delete and facts.reason is Reason.JOB_SUCCEEDED,
         env=exports(facts.job) if has_env else {},
         source_files=facts.job.remote_env.source_files if has_env else (),
+        links=artifact.links,
+        links_max_bytes=int(artifact.links_max_gb * 1e9),
+        private=private_places(facts.job),
+        is_pattern=is_some,
     )
 
 

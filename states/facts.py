@@ -14,7 +14,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.errors import JournalStrange
 from rpd.journal.records import DebtChange, Opened, Stamp
 from rpd.states.boot_signs import Seen
-from rpd.states.job import Job
+from rpd.states.job import Artifact, Job
 from rpd.states.names import OF_RESULTS, Reason, State
 from rpd.states.tries import NEVER, Outage, Tries
 from rpd.states.world import Armed, Claim, Greeting, Holder, Offer, Paused, Pod, Pulled, SshAddress
@@ -238,6 +238,8 @@ class Facts(msgspec.Struct):
     pull_since: Stamp | None = None  # when the artifact last asked for was asked for
     pull_seconds: dict[str, float] = {}  # label -> how long its last try took
     pull_errors: dict[str, str] = {}  # label -> why its last try failed
+    pull_stalls: int = 0  # tries in a row that the link ended, and that brought next to nothing
+    gained_at: Stamp | None = None  # when a try that the link ended had brought more of an artifact
     collect_since: Stamp | None = None  # when collecting began in this process, or something last arrived whole
     gave_up_collecting: bool = False  # what could be fetched was tried, and something required is not here
 
@@ -390,12 +392,22 @@ class Facts(msgspec.Struct):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Labels of required artifacts with nothing at their remote path."""
-        return tuple(
-            a.label
-            for a in self.job.artifacts
-            if a.required and a.label in self.pulled and self.pulled[a.label].is_missing
-        )
+        """Labels of required artifacts with nothing at their remote path, or no file in the folder there."""
+        return tuple(a.label for a in self.job.artifacts if a.required and self.is_none(a))
+
+    def is_none(self, artifact: Artifact) -> bool:
+        """The pod was asked for this artifact, and has nothing that would count as one."""
+        pulled = self.pulled.get(artifact.label)
+        return pulled is not None and (pulled.is_missing or (pulled.is_empty and not artifact.allow_empty))
+
+    @property
+    def what_is_missing(self) -> str:
+        """The required artifacts of which there is nothing, and what there is in their place, in one sentence."""
+        hollow = [label for label in self.missing if not self.pulled[label].is_missing]
+        gone = [label for label in self.missing if label not in hollow]
+        texts = [f"nothing at the remote path of: {', '.join(gone)}"] if gone else []
+        texts += [f"no file in the folder at the remote path of: {', '.join(hollow)}"] if hollow else []
+        return "; ".join(texts)
 
     @property
     def is_prepared(self) -> bool:

@@ -20,6 +20,8 @@ CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"
 """Faults of a create that another candidate may not have."""
 PULL_TRIES_MAX = 3
 """Tries of one process to fetch an artifact."""
+GAIN_BYTES_MIN = 1024 * 1024
+"""What a try has to bring before its link ends to count as one that gets somewhere."""
 
 
 def _taken_over(facts: Facts, outcome: Outcome, at: Stamp) -> None:
@@ -184,7 +186,21 @@ def _log_fetched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         facts.log_fetched = True
 
 
+def _gain(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    """What a try has brought that the link ended."""
+    if outcome.status == "ok":
+        facts.pull_stalls = 0
+    elif outcome.reason in (Fault.LINK_LOST, Fault.TIMEOUT):
+        moved = outcome.data.get("moved_bytes")
+        if isinstance(moved, int) and moved >= GAIN_BYTES_MIN:
+            facts.gained_at, facts.pull_stalls = at, 0
+            facts.tries[outcome.op] = facts.tried(outcome.op).forgiven()  # the next one need not wait for long
+        else:
+            facts.pull_stalls += 1
+
+
 def _pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    _gain(facts, outcome, at)
     if facts.pulling is not None and facts.pull_since is not None:
         facts.pull_seconds[facts.pulling] = elapsed(facts.pull_since, at)
         if outcome.status != "ok":

@@ -138,6 +138,7 @@ def resume(facts: Facts, at: Stamp) -> None:
     facts.release_tries, facts.release_tried_since = 0, None
     facts.pull_failures.clear()
     facts.forget_holders()
+    facts.pull_stalls, facts.gained_at = 0, None
     facts.problems = None
     if facts.collect_since is not None:
         facts.collect_since = at

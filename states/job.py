@@ -41,6 +41,21 @@ RUNS_BELOW = "artifacts/runpod"
 """Where below a project's root its runs have their folders."""
 
 
+def is_pattern(path: str) -> bool:
+    """Whether a remote path names whatever matches it (`*`, `?`, `[..]`, none of which crosses a `/`)."""
+    return any(char in path for char in "*?[")
+
+
+def fixed_folder(path: str) -> str:
+    """The folder in the pod that a remote path's own names count from: of a pattern, what stands before its first
+    part with a pattern character; else the path itself."""
+    if not is_pattern(path):
+        return path
+    parts = path.split("/")
+    first = next(at for at, part in enumerate(parts) if is_pattern(part))
+    return "/".join(parts[:first]) or "/"
+
+
 class Local(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """This machine."""
 
@@ -288,7 +303,13 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A remote folder or file fetched and verified after the job, or pushed to a bucket by the pod."""
 
     label: Annotated[Text, Meta(description="What it is called.")]
-    remote_path: Annotated[Text, Meta(description="Folder or file in the pod.")]
+    remote_path: Annotated[
+        Text,
+        Meta(
+            description="Folder or file in the pod, or a pattern (`*`, `?`, `[..]`, not across `/`): all that matches "
+            "goes into local_path, under the names below the folder before the pattern."
+        ),
+    ]
     local_path: Annotated[
         Text,
         Meta(
@@ -299,8 +320,22 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ]
     required: Annotated[bool, Meta(description="Without it the run fails, and its pod is kept.")] = True
     excludes: Annotated[tuple[str, ...], Meta(description="Patterns that are left out.")] = ()
+    links: Annotated[
+        Literal["follow", "keep", "skip"],
+        Meta(
+            description="`follow`: a link that leads out of the artifact to a file is fetched as that file; `keep`: it "
+            "is left out and told of; `skip`: no link is fetched. Links within the artifact stay links."
+        ),
+    ] = "follow"
+    links_max_gb: Annotated[
+        Annotated[float, Meta(gt=0, le=1_000_000)],
+        Meta(description="GB that followed links bring at most; what is more is left out and told of."),
+    ] = 10
     delete: Annotated[
         bool, Meta(description="Remove what is in the local folder and not in the pod's, once all has arrived.")
+    ] = False
+    allow_empty: Annotated[
+        bool, Meta(description="A folder without one file counts as arrived; else it counts as missing.")
     ] = False
 
 

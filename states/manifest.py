@@ -156,12 +156,15 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
     pulled = facts.pulled.get(artifact.label)
     is_whole = pulled is not None and not pulled.refused
     # Scripts that read manifests of this schema look for the word "success".
-    status = "failed" if not is_whole else "missing" if pulled is not None and pulled.is_missing else "success"
+    status = "failed" if not is_whole else "missing" if facts.is_none(artifact) else "success"
     return {
         **msgspec.to_builtins(artifact),
         "status": status,
         "duration_sec": round(facts.pull_seconds.get(artifact.label, 0.0), 3),
         **({"error": _why_not_here(facts, artifact.label)[:500]} if status != "success" else {}),
+        **(
+            {"left_out": pulled.left_out, "left_out_links": pulled.left_out_links} if pulled and pulled.left_out else {}
+        ),
         "files": pulled.files if pulled else None,
         "bytes_transferred": pulled.bytes if pulled else None,
         "manifest_sha256": pulled.manifest_sha256 if pulled else None,
@@ -172,6 +175,7 @@ def _why_not_here(facts: Facts, label: str) -> str:
     if label in facts.pulled and facts.pulled[label].refused:
         return refusal(facts.pulled[label])
     if label in facts.pulled:
-        return "there is nothing at its remote path"
+        is_missing = facts.pulled[label].is_missing
+        return "there is nothing at its remote path" if is_missing else "there is no file in the folder"
     never = "the run ended before it was fetched" if facts.launch_intended else "the job was never started"
     return facts.pull_errors.get(label, never)

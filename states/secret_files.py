@@ -63,6 +63,11 @@ def places_within(job: Job, folder: str) -> tuple[str, ...]:
     return tuple(f"/{each.destination[len(root) :]}" for each in job.secrets if each.destination.startswith(root))
 
 
+def private_places(job: Job) -> tuple[str, ...]:
+    """Where files of secrets stand in the pod: no link that a job has made to one is followed."""
+    return tuple(each.destination for each in job.secrets)
+
+
 def perform(pending: Pending, world: World) -> Result:
     """Place or remove all of them."""
     where = unpack(pending, "target", Target)

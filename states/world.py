@@ -359,6 +359,10 @@ class Pull(msgspec.Struct, frozen=True):
     """A remote folder or file to fetch into a local path (absolute). `delete`: of a folder, files that are here and not
     in the pod are removed once all has arrived; excluded ones stay.
 
+    With `is_pattern` the remote path names all that matches it (`*`, `?`, `[..]`), and the local path is a folder.
+    `links` says what becomes of links that lead out of it (`follow`, `keep`, `skip`); followed ones bring up to
+    `links_max_bytes`, and never one of the `private` files of the pod.
+
     A `local_path` that is a bucket (`rpd.states.job.is_away`) is pushed to by the pod itself, where `env` is exported
     and `source_files` are sourced first."""
 
@@ -370,13 +374,19 @@ class Pull(msgspec.Struct, frozen=True):
     delete: bool = False
     env: dict[str, str] = {}
     source_files: tuple[str, ...] = ()
+    links: str = "follow"
+    links_max_bytes: int = 10_000_000_000
+    private: tuple[str, ...] = ()
+    is_pattern: bool = False
 
 
 class Pulled(msgspec.Struct, frozen=True):
-    """What a pull brought. `is_missing`: there was nothing at the remote path. Verified: every file's size and sha256
+    """What a pull brought. `is_missing`: there was nothing at the remote path; `is_empty`: a folder without one file.
+    Verified: every file's size and sha256
     equal what the pod said before sending; in a bucket, which tells of sizes alone, every file's size, and
     `manifest_sha256` is empty. `refused` counts paths that may not be created there, now or later, of which
-    `refused_paths` are the first: all others arrived."""
+    `refused_paths` are the first: all others arrived. `left_out` counts links that could not be had, of which
+    `left_out_links` are the first, with the reason."""
 
     label: str
     is_missing: bool
@@ -385,6 +395,9 @@ class Pulled(msgspec.Struct, frozen=True):
     manifest_sha256: str = ""
     refused: int = 0
     refused_paths: tuple[str, ...] = ()
+    is_empty: bool = False
+    left_out: int = 0
+    left_out_links: tuple[str, ...] = ()
 
 
 def refusal(pulled: Pulled) -> str:
@@ -392,6 +405,13 @@ def refusal(pulled: Pulled) -> str:
     shown = ", ".join(pulled.refused_paths[:5]) + (", ..." if pulled.refused > 5 else "")
     noun = "path" if pulled.refused == 1 else "paths"
     return f"{pulled.label} arrived but for {pulled.refused} {noun} that may not be created at the destination: {shown}"
+
+
+def left_out(pulled: Pulled) -> str:
+    """Which links were left out, for a person."""
+    shown = "; ".join(pulled.left_out_links[:5]) + ("; ..." if pulled.left_out > 5 else "")
+    noun = "link was" if pulled.left_out == 1 else "links were"
+    return f"{pulled.label}: {pulled.left_out} {noun} left out: {shown}"
 
 
 class Remote(Protocol):

@@ -11,6 +11,7 @@ from rpd.adapters.checking.account import check_account, offers_of
 from rpd.adapters.checking.credit import check_credit
 from rpd.adapters.checking.finding import Finding
 from rpd.adapters.checking.payload import Payload, judged, payloads
+from rpd.adapters.checking.results import lost_results
 from rpd.adapters.checking.scan import scan
 from rpd.adapters.cli import output
 from rpd.adapters.cli.credit import balance_of
@@ -68,7 +69,7 @@ def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, off
     if problems:
         raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))
     sent = payloads(loaded.job)
-    looked = [*judged(loaded.job, sent), *scan(loaded.job)]
+    looked = [*lost_results(loaded.job), *judged(loaded.job, sent), *scan(loaded.job)]
     offers: tuple[Offer, ...] = ()
     centers: tuple[DataCenter, ...] = ()
     balance = None

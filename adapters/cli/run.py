@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.checking.payload import judged, payloads
+from rpd.adapters.checking.results import lost_results
 from rpd.adapters.checking.room import too_large
 from rpd.adapters.cli import output
 from rpd.adapters.cli.beside import Others
@@ -101,10 +102,10 @@ def run_file(
 
 
 def _sizes(loaded: LoadedJob, name: str) -> list[dict[str, Any]]:
-    """How large every tree is that will be sent, with a word about those larger than meant. Raises UserError for one
-    that cannot be sent."""
+    """How large every tree is that will be sent, with a word about those larger than meant, and about results that
+    nobody fetches. Raises UserError for one that cannot be sent."""
     sent = payloads(loaded.job)
-    found = list(judged(loaded.job, sent))
+    found = [*lost_results(loaded.job), *judged(loaded.job, sent)]
     errors = [each.message for each in found if each.level == "error"]
     if errors:
         raise UserError("\n       ".join([f"{name} cannot run here:", *errors]))

@@ -95,7 +95,9 @@ def block(row: RunRow, manifest: dict[str, Any] | None, why: str | None = None) 
             got = item.get("bytes_transferred")
             much = f", {size(got)}" if isinstance(got, int) else ""
             error = f"; {item['error']}" if item.get("error") else ""
-            lines.append(f"artifact  {item.get('label')}: {item.get('status')}{much}{error}")
+            lost = item.get("left_out")
+            left = f", {plural(lost, 'link')} left out" if isinstance(lost, int) else ""
+            lines.append(f"artifact  {item.get('label')}: {item.get('status')}{much}{left}{error}")
     files = [str(name) for name in known.get("telemetry_files") or ()]
     return [*lines, *([f"telemetry {', '.join(files)}"] if files else [])]
 

@@ -11,6 +11,7 @@ import msgspec
 
 from rpd.adapters.checking.finding import Finding, error, warning
 from rpd.adapters.checking.payload import judged, payloads
+from rpd.adapters.checking.results import lost_results
 from rpd.adapters.checking.room import too_large
 from rpd.adapters.cli import output
 from rpd.adapters.cli.overrides import Overrides, shown_name
@@ -82,6 +83,7 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
             yield error("local", problem)
     if (size := too_large(loaded.config)) is not None:
         yield error("size", size)
+    yield from lost_results(job)
     if job.pod.args is not None and "start.sh" not in job.pod.args:
         yield warning(
             "args", "pod.args takes the place of the image's start command: without sshd in it no pod is reached"

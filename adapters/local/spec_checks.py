@@ -13,8 +13,21 @@ from typing import Any
 from rpd.adapters.local.dirs import label_of
 from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, mask
 from rpd.adapters.local.spec_error import Path
+from rpd.adapters.transfer.globs import problem_of
 from rpd.states import checkpoints, telemetry
-from rpd.states.job import Artifact, Checkpoints, Command, Local, PodSpec, Run, SecretFile, Staging, Storage, is_away
+from rpd.states.job import (
+    Artifact,
+    Checkpoints,
+    Command,
+    Local,
+    PodSpec,
+    Run,
+    SecretFile,
+    Staging,
+    Storage,
+    is_away,
+    is_pattern,
+)
 
 Finding = tuple[Path, str]
 
@@ -276,6 +289,8 @@ def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
     shared = shared_places(artifacts)
     for index, artifact in enumerate(artifacts):
         yield from _remote_path((index, "remote_path"), artifact.remote_path)
+        if is_pattern(artifact.remote_path) and (problem := problem_of(artifact.remote_path)):
+            yield (index, "remote_path"), f"{artifact.remote_path!r}: {problem}"
         if artifact.label.startswith(checkpoints.LABEL) or artifact.label == telemetry.LABEL:
             yield (index, "label"), f"{artifact.label!r} is a label of rpd's own"
         if labels[artifact.label] > 1:
@@ -317,7 +332,8 @@ def shared_places(artifacts: Sequence[Artifact]) -> frozenset[str]:
 
 def _looks_like_folder(artifact: Artifact) -> bool:
     """By its name, which is all there is before the job has run: what is in it may replace what others have brought."""
-    return not posixpath.splitext(artifact.remote_path.rstrip("/"))[1] or artifact.remote_path.endswith("/")
+    path = artifact.remote_path
+    return is_pattern(path) or path.endswith("/") or not posixpath.splitext(path)[1]
 
 
 def _name_here(artifact: Artifact) -> tuple[str, str]:
@@ -327,6 +343,8 @@ def _name_here(artifact: Artifact) -> tuple[str, str]:
 def _checkpoints(section: Checkpoints) -> Iterator[Finding]:
     for index, path in enumerate(section.paths):
         yield from _remote_path(("paths", index), path)
+        if is_pattern(path):
+            yield ("paths", index), f"{path!r} is a pattern, and those are for artifacts; name the folder"
     yield from _twice("paths", section.paths)
 
 

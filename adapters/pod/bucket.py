@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from rpd.adapters.ssh.connection import Connection
+from rpd.adapters.transfer.chosen import choose
 from rpd.adapters.transfer.entry import NAME_CHARACTERS_MAX, NAMED_MAX, Entry, named, shown
 from rpd.adapters.transfer.exchange import exchange, said, seconds_for
+from rpd.adapters.transfer.links import Followed, follow, told
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.remote_tree import list_tree
@@ -50,27 +52,30 @@ class _Listed(msgspec.Struct):
 
 def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
     """Have `pull.remote_path` pushed to the bucket that `pull.local_path` names, then compare names and sizes of what
-    lies there with what is in the pod. Other objects there stay. Links are left out: a bucket has none. Names with a
-    line break, and paths too long or too deep to open, are left out and told of.
+    lies there with what is in the pod. Other objects there stay. A bucket has no links: those that lead out of the
+    artifact are pushed as files, where `pull.links` says so. Names with a line break, and paths too long or too deep to
+    open, are left out and told of.
 
     A folder's contents go below the destination. A file becomes the destination itself, or goes below it when it ends
     with a slash. Raises Refused (`no_tool`, `step_failed`, `verify_failed`), Unavailable or
     Interrupted; the same call may be made again after any of them.
     """
-    listing = list_tree(connection, pull.remote_path)
+    listing = list_tree(connection, pull.remote_path, is_pattern=pull.is_pattern)
     if listing.kind == "missing":
         return Pulled(pull.label, is_missing=True)
     if listing.complaint:
         raise _unverified(pull, [listing.complaint])
     patterns = Patterns(pull.excludes)
     found = [each for each in (*listing.entries, *listing.unfit) if each.kind == "file"]
-    wanted = [each for each in found if not patterns.cover(each.path, False)]
+    followed = _followed(connection, pull, listing, patterns)
+    wanted = [*(each for each in found if not patterns.cover(each.path, False)), *followed.files]
     unfit = set(listing.unfit)
     files = [each for each in wanted if "\n" not in each.path and each not in unfit]
     names = (shown(each.path).replace("\n", "\\n") for each in wanted if "\n" in each.path or each in unfit)
-    refused = [connection.redactor.mask(name)[:NAME_CHARACTERS_MAX] for name in names]
+    refused, left_out = _masked(connection, names), _masked(connection, followed.left_out)
     if files:
-        there = _push(connection, pull, listing, files, script, is_all=len(files) == len(found))
+        is_all = len(files) == len(found) and not followed.files and not pull.is_pattern
+        there = _push(connection, pull, listing, files, script, is_all=is_all)
         wrong = [each.path for each in files if there.get(shown(each.path)) != each.size]
         if wrong:
             raise _unverified(pull, wrong)
@@ -81,7 +86,24 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
         bytes=sum(each.size for each in files),
         refused=len(refused),
         refused_paths=tuple(refused[:NAMED_MAX]),
+        is_empty=not wanted,
+        left_out=len(left_out),
+        left_out_links=tuple(left_out[:NAMED_MAX]),
     )
+
+
+def _followed(connection: Connection, pull: Pull, listing: Listing, patterns: Patterns) -> Followed:
+    """The links that lead out of the artifact, as the files that they lead to. Others are left out without a word: what
+    they lead to is pushed under its own name."""
+    wanted = (each for each in listing.entries if not patterns.cover(each.path, each.kind == "folder"))
+    leading = choose(wanted, listing.root, links=pull.links, is_part=pull.is_pattern).leading
+    if pull.links == "keep":
+        return Followed(left_out=tuple(told(each, "leads out of the artifact") for each in leading))
+    return follow(connection, listing.root, leading, most_bytes=pull.links_max_bytes, private=pull.private)
+
+
+def _masked(connection: Connection, names: Iterable[str]) -> list[str]:
+    return [connection.redactor.mask(name)[:NAME_CHARACTERS_MAX] for name in names]
 
 
 def _push(

@@ -25,6 +25,8 @@ rpd_rclone_place() {
 
 rpd_by_rclone() {
     rpd_rclone_place
+    unset RCLONE_LINKS
+    export RCLONE_COPY_LINKS=true  # the names that it gets are those of files, and of links to be pushed as files
     if [ -n "$rpd_single" ]; then
         rclone copyto "$rpd_root/$rpd_single" "$rpd_to" >&2 || exit 5
     else

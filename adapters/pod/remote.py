@@ -34,6 +34,7 @@ from rpd.adapters.pod.step_log import StepLog
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.pool import Pool
 from rpd.adapters.transfer.entry import Progress
+from rpd.adapters.transfer.memory import Memory
 from rpd.adapters.transfer.pull import pull as pull_tree
 from rpd.adapters.transfer.push import push as push_tree
 from rpd.engine.errors import Ambiguous, EffectError, Interrupted, NotSent, Refused, RpdError, Unavailable
@@ -73,7 +74,8 @@ T = TypeVar("T")
 class PodRemote:
     """`rpd.states.world.Remote` over a pool of connections. Owned by one thread.
 
-    `attention` is the control that the pool's connections listen to as well. `progress` is told how far a transfer is.
+    `attention` is the control that the pool's connections listen to as well. `progress` makes, for the name of a
+    transfer, what is told how far it is.
     `wall` is this machine's clock, by which limits are given (UTC seconds). `secret` gives the content of a file of
     secrets, or raises Refused `secret_missing`.
     """
@@ -83,7 +85,7 @@ class PodRemote:
         pool: Pool,
         *,
         attention: Attention,
-        progress: Progress = lambda moved, total: None,
+        progress: Callable[[str], Progress] = lambda what: lambda moved, total: None,
         wall: Callable[[], float] = time.time,
         secret: Callable[[SecretFile], bytes] = content_of,
     ) -> None:
@@ -95,6 +97,7 @@ class PodRemote:
         self._steps: dict[tuple[str, int], StepLog] = {}
         self._launched: dict[int, float] = {}
         self._progress = progress
+        self._memories: dict[tuple[str, str], Memory] = {}
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:
         """See the port. Also Refused `wrong_pod` and `taken_over`."""
@@ -156,11 +159,11 @@ class PodRemote:
         """See the port."""
 
         def push() -> Pushed:
-            connection = self._connection(target)
+            connection, progress = self._connection(target), self._progress(f"sending {tree.label or tree.source}")
             return self._leased(
                 connection,
                 target,
-                lambda: push_tree(connection, tree, progress=self._progress, interrupted=self._attention.pending),
+                lambda: push_tree(connection, tree, progress=progress, interrupted=self._attention.pending),
             )
 
         return self._effect(push)
@@ -219,7 +222,12 @@ class PodRemote:
         def fetch() -> Pulled:
             if is_away(pull.local_path):
                 return push_out(connection, pull, functools.partial(scripts.bucket_script, target, pull))
-            return pull_tree(connection, pull, progress=self._progress, interrupted=self._attention.pending)
+            key = (target.pod_id, pull.remote_path)
+            memory = self._memories.setdefault(key, Memory())
+            progress, interrupted = self._progress(f"fetching {pull.label}"), self._attention.pending
+            pulled = pull_tree(connection, pull, progress=progress, interrupted=interrupted, memory=memory)
+            self._memories.pop(key, None)  # whoever asks again wants to know what is there then
+            return pulled
 
         return self._leased(connection, target, fetch)
 

@@ -26,7 +26,7 @@ from rpd.states.policy import (
 from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
 from rpd.states.verdict import job_ending, verdict
-from rpd.states.world import refusal
+from rpd.states.world import left_out, refusal
 
 CONSOLE_URL = "https://console.runpod.io/pods"
 
@@ -43,6 +43,7 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
     lines += [f"not kept up: {not_kept}"] if not_kept is not None else []
     lines += [f"left:    {words}" for words in left_words(facts)]
     lines += _refusal_lines(facts)
+    lines += _warnings(facts)
     lines += debt_lines(facts, now)
     if elsewhere is not None:
         lines.append(f"the journal could not be written; what it lacks is in {elsewhere}")
@@ -78,6 +79,15 @@ def _refusal_lines(facts: Facts) -> list[str]:
     lines.append("         these paths are in the stopped pod alone, and rpd resume cannot fetch them")
     if facts.profile.name == "runpod":
         lines.append(f"         to get at them, start it at {CONSOLE_URL} (it bills, and no switch of rpd's ends it)")
+    return lines
+
+
+def _warnings(facts: Facts) -> list[str]:
+    """What was left out of artifacts that count as arrived."""
+    lost = [facts.pulled[each.label] for each in facts.job.artifacts if each.label in facts.pulled]
+    lines = [f"warning: {left_out(pulled)}" for pulled in lost if pulled.left_out]
+    if lines:
+        lines.append("         fetch what they lead to as an artifact of its own, or say artifacts[].links: skip")
     return lines
 
 

@@ -34,6 +34,8 @@ from rpd.states.verdict import job_ending
 
 AGAIN_EVERY = 10
 """A refusal that comes with every try is told at the first, and then each so many."""
+STALLS_TOLD = 3
+"""After so many tries that brought nothing, and again after as many, the ways out are named."""
 
 
 def tell(record: Record, facts: Facts) -> str | None:
@@ -103,6 +105,8 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     what = _NOUNS.get(outcome.op, outcome.op)
     if outcome.reason == Fault.LOCKED and facts.tried(outcome.op).failures % AGAIN_EVERY != 1:
         return None  # it was said, and will be said again
+    if outcome.op == Op.PULL_ARTIFACT and outcome.reason in (Fault.LINK_LOST, Fault.TIMEOUT):
+        return _broken_off(outcome, facts, record)
     if outcome.status == "unknown":
         said = f" ({outcome.error})" if outcome.error else ""
         return f"{what}: no answer that can be believed{said}; finding out"
@@ -232,9 +236,28 @@ def _pulled(outcome: Outcome, facts: Facts, record: Record) -> str:
     pulled = outcome.data["pulled"]
     if pulled["is_missing"]:
         return f"{pulled['label']}: nothing at its remote path"
+    if pulled.get("is_empty"):
+        return f"{pulled['label']}: no file in the folder at its remote path"
     text = f"collected {pulled['label']}: {plural(pulled['files'], 'file')}, {size(pulled['bytes'])}, verified"
     refused = pulled.get("refused", 0)
-    return f"{text}; {plural(refused, 'path')} may not be created at the destination" if refused else text
+    text += f"; {plural(refused, 'path')} may not be created at the destination" if refused else ""
+    lost = pulled.get("left_out", 0)
+    return f"{text}; {plural(lost, 'link')} left out: {'; '.join(pulled['left_out_links'][:2])}" if lost else text
+
+
+def _broken_off(outcome: Outcome, facts: Facts, record: Record) -> str:
+    """How far it came, and, after some tries that brought nothing, what else can be done."""
+    text = f"{facts.pulling or 'artifact'}: {outcome.error or outcome.reason}"
+    here, total = outcome.data.get("here_bytes"), outcome.data.get("total_bytes")
+    if isinstance(here, int) and isinstance(total, int) and total:
+        text += f"; {size(here)} of {size(total)} are here, and it goes on from there"
+    if not facts.pull_stalls or facts.pull_stalls % STALLS_TOLD:
+        return text
+    return (
+        f"{text}. {facts.pull_stalls} tries in a row brought nothing more. Ctrl-C stops the pod with the rest in it, "
+        f"and rpd resume {record.run} goes on from there over a better link; another run leaves large files out "
+        "(artifacts[].excludes), or has the pod push them to a bucket (artifacts[].local_path: s3://...)"
+    )
 
 
 def _given_back(outcome: Outcome, facts: Facts, record: Record) -> str:

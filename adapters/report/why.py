@@ -127,6 +127,8 @@ def why(facts: Facts) -> str:
         what, advice = facts.reason_text or what, _of_image(facts) or advice
     if facts.reason is Reason.HOSTS_NEVER_BOOTED:
         what, advice = _why_no_host(facts, what, advice)
+    if facts.reason is Reason.ARTIFACT_MISSING and any(not facts.pulled[label].is_missing for label in facts.missing):
+        what, advice = facts.what_is_missing, f"{advice}; where that is right, the artifact has allow_empty: true"
     if facts.reason is Reason.RESULTS_UNVERIFIED:
         what, advice = _why_unverified(facts, what, advice)
     return one_line(f"{what}; {advice}" if advice else what)

@@ -68,8 +68,13 @@ def leaves(link: Entry) -> bool:
     climbs = next((at for at, part in enumerate(parts) if part != ".."), len(parts))
     if not link.target or link.target.startswith("/") or ".." in parts[climbs:]:
         return True
-    end = posixpath.normpath(posixpath.join(posixpath.dirname(link.path), link.target))
+    end = end_of(link)
     return end == ".." or end.startswith("../")
+
+
+def end_of(link: Entry) -> str:
+    """The path within its tree that a relative link names, by its text."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(link.path), link.target))
 
 
 def digest(entries: Iterable[Entry]) -> str:

@@ -14,14 +14,18 @@ from pathlib import Path
 
 from rpd.adapters.transfer.archive import Member
 from rpd.adapters.transfer.entry import NAMED_MAX, Entry, Interrupted, bounded, is_safe, named, shown
-from rpd.adapters.transfer.local_tree import check, sha256_of
+from rpd.adapters.transfer.local_tree import check
+from rpd.adapters.transfer.memory import Memory
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.engine.errors import Refused
 from rpd.states.faults import Fault
 
 RESERVE_BYTES = 64 * 1024 * 1024
 """Left free by a pull: the journal, too, is written to this disk."""
+RESUME_BYTES_MIN = 1024 * 1024
+"""Less of a file is not worth asking the pod about."""
 _FEW_FILES = 64
+_CHUNK = 1024 * 1024
 
 
 class Landing:
@@ -40,15 +44,24 @@ class Landing:
         if not stat.S_ISDIR(self.partial.lstat().st_mode):
             raise _refused(f"{self.partial} is not a folder", [str(self.partial)])
 
-    def is_intact(self, entry: Entry, is_folder: bool, interrupted: Interrupted) -> bool:
+    def is_intact(self, entry: Entry, is_folder: bool, interrupted: Interrupted, memory: Memory) -> bool:
         """Whether the file is there, partial or in place, with the right content."""
         arrived = self._below(entry.path)
         place = f"{self.target}/{entry.path}" if is_folder else f"{self.target}"
-        if _holds(place, entry, interrupted):
+        if _holds(place, entry, interrupted, memory):
             # A leftover of an earlier version must not replace it later.
             Path(arrived).unlink(missing_ok=True)
             return True
-        return _holds(arrived, entry, interrupted)
+        return _holds(arrived, entry, interrupted, memory)
+
+    def begun(self, entry: Entry) -> int:
+        """How many bytes an earlier try has left of the file, where it is worth going on from them; else 0."""
+        try:
+            info = os.lstat(self._below(entry.path))
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        is_part = stat.S_ISREG(info.st_mode) and RESUME_BYTES_MIN <= info.st_size < entry.size
+        return info.st_size if is_part else 0
 
     def check_room(self, wanted: int) -> None:
         """Refuse at once what cannot fit."""
@@ -103,6 +116,10 @@ class Landing:
                 Path(place).unlink()
             return os.open(place, flags, 0o600)
 
+    def open_again(self, path: str) -> int:
+        """A descriptor to read what is in the partial folder, and to write behind it."""
+        return os.open(self._below(path), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+
     def _below(self, path: str) -> str:
         # Text, not a Path: for small files making one costs more than the system calls it is made for.
         return f"{self.partial}/{path}"
@@ -140,14 +157,55 @@ class Landing:
 
 
 class Arrival:
-    """One file being written into the partial folder, hashed on the way. It is there only when all of it is right."""
+    """One file being written into the partial folder, hashed on the way. It is there only when all of it is right.
+    `begun` bytes of it were there before."""
 
-    def __init__(self, landing: Landing, entry: Entry, moved: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        landing: Landing,
+        entry: Entry,
+        moved: Callable[[int], None],
+        memory: Memory | None = None,
+        descriptor: int | None = None,
+    ) -> None:
+        self._memory = memory
         self._entry = entry
         self._moved = moved
         self._whole = hashlib.sha256()
-        self._descriptor: int | None = landing.open_file(entry.path)
+        self._descriptor: int | None = landing.open_file(entry.path) if descriptor is None else descriptor
+        self.begun = 0
         self.is_right = False
+
+    @classmethod
+    def again(
+        cls,
+        landing: Landing,
+        entry: Entry,
+        moved: Callable[[int], None],
+        memory: Memory,
+        interrupted: Interrupted,
+    ) -> Arrival:
+        """One that goes on behind what an earlier try has left. Raises OSError, Interrupted."""
+        descriptor = landing.open_again(entry.path)
+        arrival = cls(landing, entry, moved, memory, descriptor)
+        if (known := memory.kept(entry.path, os.fstat(descriptor))) is not None:
+            arrival._whole = known
+            arrival.begun = os.lseek(descriptor, 0, os.SEEK_END)
+            return arrival
+        try:
+            while data := os.read(descriptor, _CHUNK):
+                check(interrupted)
+                arrival._whole.update(data)
+                arrival.begun += len(data)
+        except BaseException:
+            arrival.abandon()
+            raise
+        return arrival
+
+    @property
+    def sha256(self) -> str:
+        """Of what is here so far."""
+        return self._whole.hexdigest()
 
     def write(self, data: memoryview) -> None:
         """The next bytes."""
@@ -165,7 +223,10 @@ class Arrival:
     def abandon(self) -> None:
         """Close the file as it is."""
         if self._descriptor is not None:
+            info = os.fstat(self._descriptor)
             os.close(self._descriptor)
+            if self._memory is not None and RESUME_BYTES_MIN <= info.st_size < self._entry.size:
+                self._memory.keep(self._entry.path, info, self._whole)
         self._descriptor = None
 
 
@@ -209,7 +270,7 @@ def hostile(member: Member) -> str:
     return ""
 
 
-def _holds(place: str, entry: Entry, interrupted: Interrupted) -> bool:
+def _holds(place: str, entry: Entry, interrupted: Interrupted, memory: Memory) -> bool:
     try:
         info = os.lstat(place)
     except (FileNotFoundError, NotADirectoryError):
@@ -217,7 +278,7 @@ def _holds(place: str, entry: Entry, interrupted: Interrupted) -> bool:
     if not stat.S_ISREG(info.st_mode) or info.st_size != entry.size:
         return False
     check(interrupted)
-    return sha256_of(Path(place), interrupted) == entry.sha256
+    return memory.sha256_of(place, info, interrupted) == entry.sha256
 
 
 def _make_folder(root: Path, path: str, mode: int = 0o755) -> None:

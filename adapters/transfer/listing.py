@@ -130,7 +130,9 @@ class Reading:
         if match is None:
             raise ValueError("no entry")
         kind = _KINDS.get(match[1], "other")
-        self._add(_text(match[5]), kind, int(match[2], 8), match[3], match[4], _text(field))
+        size, mtime = min(int(match[3]), SIZE_MAX), _bounded_time(match[4])
+        # A listing of several start points has them before each path.
+        self._add(_text(match[5]).removeprefix("./"), kind, int(match[2], 8), size, mtime, _text(field))
 
     def _name(self, field: bytes) -> None:
         """Any other find: the names, an empty field, a line of numbers for each, then names and targets of the
@@ -142,12 +144,11 @@ class Reading:
         self._count(len(self._names))
 
     def _number(self, line: bytes) -> None:
-        match = _NUMBERS.fullmatch(line)
-        if match is None or len(self.entries) >= len(self._names):
-            raise ValueError("no numbers of an entry")
-        mode = int(match[1], 16)
+        if len(self.entries) >= len(self._names):
+            raise ValueError("numbers of no entry")
+        mode, size, mtime = numbers_of(line)
         path = self._names[len(self.entries)]
-        self._add(path, _MODES.get(stat.S_IFMT(mode), "other"), mode, match[2], match[3])
+        self._add(path, _MODES.get(stat.S_IFMT(mode), "other"), mode, size, mtime)
 
     def _link(self, field: bytes) -> None:
         head = self._head_of(field)
@@ -172,14 +173,14 @@ class Reading:
     def _over(self) -> None:
         self.is_whole, self._read = True, self._end
 
-    def _add(self, path: str, kind: Kind, mode: int, size: bytes, mtime: bytes, target: str = "") -> None:
+    def _add(self, path: str, kind: Kind, mode: int, size: int, mtime: int, target: str = "") -> None:
         self.entries.append(
             Entry(
                 path=path[: PATH_BYTES_MAX + 1],
                 kind=kind,
                 mode=mode & 0o7777,
-                size=min(int(size), SIZE_MAX) if kind == "file" else 0,
-                mtime=max(-_LATEST, min(int(mtime), _LATEST)),
+                size=size if kind == "file" else 0,
+                mtime=mtime,
                 target=target,
             )
         )
@@ -192,6 +193,18 @@ class Reading:
                 reason=Fault.PATH_REFUSED,
                 hint="name the folders below it one by one, or pack them into an archive",
             )
+
+
+def numbers_of(line: bytes) -> tuple[int, int, int]:
+    """Mode, size and time as `stat -c '%f %s %Y'` prints them, within their bounds. Raises ValueError."""
+    match = _NUMBERS.fullmatch(line.removesuffix(b"\n"))
+    if match is None:
+        raise ValueError("no numbers of an entry")
+    return int(match[1], 16), min(int(match[2]), SIZE_MAX), _bounded_time(match[3])
+
+
+def _bounded_time(mtime: bytes) -> int:
+    return max(-_LATEST, min(int(mtime), _LATEST))
 
 
 def _is_fit(path: str) -> bool:

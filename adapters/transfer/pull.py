@@ -7,33 +7,26 @@ ended.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from rpd.adapters.ssh.connection import PULL_WINDOW, Connection
+from rpd.adapters.transfer.apart import token_of
 from rpd.adapters.transfer.archive import Member, Reader, Sink
-from rpd.adapters.transfer.entry import (
-    NAMED_MAX,
-    Entry,
-    Interrupted,
-    Progress,
-    bounded,
-    digest,
-    is_safe,
-    leaves,
-    named,
-    shown,
-)
+from rpd.adapters.transfer.chosen import choose
+from rpd.adapters.transfer.entry import NAMED_MAX, Entry, Interrupted, Progress, bounded, digest, named, shown
 from rpd.adapters.transfer.exchange import exchange, quote, seconds_for
 from rpd.adapters.transfer.landing import Arrival, Landing, hostile, prune
+from rpd.adapters.transfer.links import follow, told
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.local_tree import check, local_faults
+from rpd.adapters.transfer.memory import Memory
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.remote_tree import hash_files, list_tree, name_bytes
-from rpd.engine.errors import Refused
+from rpd.adapters.transfer.rest import fetch_rest
+from rpd.engine.errors import Refused, RpdError
 from rpd.states.faults import Fault
 from rpd.states.world import Pull, Pulled
 
@@ -42,31 +35,62 @@ _AROUND_BYTES = 32 * 1024
 """What may stand around one file in a stream: headers, long names, and the end of an archive with just this file."""
 
 
-def pull(connection: Connection, pull: Pull, *, progress: Progress, interrupted: Interrupted) -> Pulled:
+def pull(
+    connection: Connection,
+    pull: Pull,
+    *,
+    progress: Progress,
+    interrupted: Interrupted,
+    memory: Memory | None = None,
+) -> Pulled:
     """Fetch `pull.remote_path` to `pull.local_path`; other files there stay, unless `pull.delete` of a folder says so.
 
     A folder's contents go into the local path. A file becomes the local path itself, or goes into it when that is a
-    folder or ends with a slash. Links within the tree stay links; sockets and pipes are passed over. Paths that may not
-    be created here are left out and told of with what arrived; then nothing is removed, whatever `pull.delete` says. A
-    file that changes while it is fetched gets one more try.
+    folder or ends with a slash. What matches a pattern goes into the local path, under its names below the folder that
+    stands before the pattern: no two of them can clash. Links within the tree stay links, and `pull.links` says what
+    becomes of others; sockets and pipes are passed over. Paths that may not be created here, and links that cannot be
+    had, are left out and told of with what arrived; then nothing is removed, whatever `pull.delete` says. A file that
+    changes while it is fetched gets one more try.
 
     Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
-    Interrupted. After any of them the same call goes on with what is still missing.
+    Interrupted. After any of them the same call goes on with what is still missing, a large file within itself; with
+    the same `memory` it asks for no hash twice. Their detail says how far it came: `moved_bytes` by this call,
+    `here_bytes` of `total_bytes`.
     """
+    fetches: list[_Fetch] = []
+    try:
+        return _pull(connection, pull, progress, interrupted, memory or Memory(), fetches)
+    except RpdError as error:
+        if fetches:
+            error.detail["moved_bytes"] = sum(fetch.moved for fetch in fetches)
+            error.detail["here_bytes"], error.detail["total_bytes"] = fetches[-1].here
+        raise
+
+
+def _pull(
+    connection: Connection,
+    pull: Pull,
+    progress: Progress,
+    interrupted: Interrupted,
+    memory: Memory,
+    fetches: list[_Fetch],
+) -> Pulled:
     patterns = Patterns(pull.excludes)
     changed: list[str] = []
     for _ in range(_ATTEMPTS):
-        listing = list_tree(connection, pull.remote_path)
+        listing = list_tree(connection, pull.remote_path, is_pattern=pull.is_pattern)
         if listing.kind == "missing":
             return Pulled(pull.label, is_missing=True)
         if listing.complaint:
             changed = [listing.complaint]
             continue
         with local_faults(Path(pull.local_path)):
-            fetch = _Fetch(connection, pull, listing, patterns, progress, interrupted)
+            fetch = _Fetch(connection, pull, listing, patterns, progress, interrupted, memory)
+            fetches.append(fetch)
             changed = fetch.run()
             if not changed:
                 return fetch.settle()
+            memory.forget(changed)
     raise Refused(
         f"{pull.label or pull.remote_path} did not arrive whole: {named(changed)}",
         reason=Fault.VERIFY_FAILED,
@@ -86,22 +110,29 @@ class _Fetch:
         patterns: Patterns,
         progress: Progress,
         interrupted: Interrupted,
+        memory: Memory,
     ) -> None:
         self._connection = connection
+        self._memory = memory
         self._pull = pull
         self._root = listing.root
         self._is_folder = listing.kind == "folder"
         self._patterns = patterns
         self._progress = progress
         self._interrupted = interrupted
-        self._entries, refused = _acceptable(self._wanted(listing.entries), listing.root)
+        self._chosen = choose(self._wanted(listing.entries), listing.root, links=pull.links, is_part=pull.is_pattern)
+        self._entries = self._chosen.kept
         unfit = (shown(each.path) for each in self._wanted(listing.unfit))
-        self._refused = [bounded(connection.redactor.mask(name)) for name in (*refused, *unfit)]
+        self._refused = self._masked((*self._chosen.refused, *unfit))
+        self._left_out: list[str] = []
         self._landing = Landing(_target(pull.local_path, listing), pull.remote_path)
         self._awaited: dict[str, Entry] = {}
         self._arrived: dict[str, Arrival] = {}
         self._resized: str | None = None
-        self._total = self._done = 0
+        self._total = self._done = self.moved = 0
+
+    def _masked(self, names: Iterable[str]) -> list[str]:
+        return [bounded(self._connection.redactor.mask(name)) for name in names]
 
     def _wanted(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         for entry in entries:
@@ -111,10 +142,9 @@ class _Fetch:
 
     def run(self) -> list[str]:
         """Fetch what is not here yet; returns the paths that did not arrive as announced."""
+        self._follow()
         files = [entry for entry in self._entries if entry.kind == "file"]
-        sums = hash_files(
-            self._connection, self._root, (entry.path for entry in files), sum(entry.size for entry in files)
-        )
+        sums = self._sums(files)
         if unread := [entry.path for entry in files if entry.path not in sums]:
             return unread
         self._entries = [msgspec.structs.replace(each, sha256=sums.get(each.path, "")) for each in self._entries]
@@ -122,19 +152,68 @@ class _Fetch:
         self._awaited = {
             entry.path: entry
             for entry in self._entries
-            if entry.kind == "file" and not self._landing.is_intact(entry, self._is_folder, self._interrupted)
+            if entry.kind == "file"
+            and not self._landing.is_intact(entry, self._is_folder, self._interrupted, self._memory)
         }
+        begun = [entry for entry in self._awaited.values() if self._landing.begun(entry)]
         self._total = sum(entry.size for entry in self._awaited.values())
-        self._landing.check_room(self._total)
+        self._done = sum(map(self._landing.begun, begun))
+        self._landing.check_room(self._total - self._done)
         if self._awaited:
-            self._stream()
+            self._progress(self._done, self._total)
+            self._go_on(begun)
+            self._stream([path for path in self._awaited if path not in self._arrived])
         return self._not_right()
+
+    @property
+    def here(self) -> tuple[int, int]:
+        """Bytes of what was awaited that are here, and all of them."""
+        return self._done, self._total
+
+    def _sums(self, files: list[Entry]) -> dict[str, str]:
+        """The pod's word on the content of each file; what it has said before is not asked again."""
+        known = {entry.path: sha256 for entry in files if (sha256 := self._memory.told(entry))}
+        unknown = [entry for entry in files if entry.path not in known]
+        self._memory.saw(unknown)
+        fresh: dict[str, str] = {}
+        try:
+            size = sum(entry.size for entry in unknown)
+            token = token_of(self._root, unknown, f"{self._pull.label} {self._memory.salt}")
+            paths = [entry.path for entry in unknown]
+            hash_files(self._connection, self._root, paths, size, found=fresh, token=token)
+        finally:
+            for entry in unknown:
+                if entry.path in fresh:
+                    self._memory.note(entry, fresh[entry.path])
+        return known | fresh
+
+    def _go_on(self, begun: Iterable[Entry]) -> None:
+        """The rest of each file of which a try before has brought the beginning. One that begins otherwise by now is
+        left to the stream."""
+        for entry in begun:
+            arrival = Arrival.again(self._landing, entry, self._moved, self._memory, self._interrupted)
+            before = arrival.begun
+            if fetch_rest(self._connection, self._root, entry, arrival):
+                self._arrived[entry.path] = arrival
+            else:
+                self._done -= before
+
+    def _follow(self) -> None:
+        """Files in place of the links that lead out of the tree."""
+        leading, pull = self._chosen.leading, self._pull
+        if pull.links == "keep":
+            self._left_out = self._masked(told(link, "leads out of the artifact") for link in leading)
+            return
+        found = follow(self._connection, self._root, leading, most_bytes=pull.links_max_bytes, private=pull.private)
+        self._entries = [*self._chosen.kept, *found.files]
+        self._left_out = self._masked(found.left_out)
 
     def settle(self) -> Pulled:
         """Move everything into place and say what came."""
         self._landing.settle(self._entries, self._is_folder, self._interrupted)
-        if self._pull.delete and self._is_folder and not self._refused:
-            prune(self._landing.target, {entry.path for entry in self._entries}, self._patterns)
+        if self._pull.delete and self._is_folder and not self._refused and not self._left_out:
+            kept = {*(entry.path for entry in self._entries), *self._chosen.skipped}
+            prune(self._landing.target, kept, self._patterns)
         files = [entry for entry in self._entries if entry.kind != "folder"]
         return Pulled(
             self._pull.label,
@@ -144,6 +223,9 @@ class _Fetch:
             manifest_sha256=digest(self._entries),
             refused=len(self._refused),
             refused_paths=tuple(self._refused[:NAMED_MAX]),
+            is_empty=not self._refused and all(entry.kind != "file" for entry in files),
+            left_out=len(self._left_out),
+            left_out_links=tuple(self._left_out[:NAMED_MAX]),
         )
 
     def _not_right(self) -> list[str]:
@@ -153,8 +235,10 @@ class _Fetch:
             return [*(path for path, arrival in self._arrived.items() if not arrival.is_right), self._resized]
         return [path for path in self._awaited if path not in self._arrived or not self._arrived[path].is_right]
 
-    def _stream(self) -> None:
-        names = [name_bytes(path) for path in self._awaited]
+    def _stream(self, paths: list[str]) -> None:
+        if not paths:
+            return
+        names, size = [name_bytes(path) for path in paths], sum(self._awaited[path].size for path in paths)
         # GNU tar reads a backslash in a name as the beginning of an escape; others know neither that nor the option.
         plain = "tar --no-unquote --version >/dev/null 2>&1 && rpd_plain=--no-unquote; "
         probe = plain if any(b"\\" in name for name in names) else ""
@@ -167,8 +251,8 @@ class _Fetch:
                 chunks=(b"".join(names[at : at + 500]) for at in range(0, len(names), 500)),
                 take=reader.feed,
                 window=PULL_WINDOW,
-                most_bytes=self._total + len(names) * _AROUND_BYTES,
-                most_seconds=seconds_for(self._total, len(names)),
+                most_bytes=size + len(names) * _AROUND_BYTES,
+                most_seconds=seconds_for(size, len(names)),
             )
         except _Changed:
             return
@@ -189,7 +273,7 @@ class _Fetch:
             # More than was announced is never written, and the rest of such a stream is worth nothing.
             self._resized = entry.path
             raise _Changed
-        arrival = Arrival(self._landing, entry, self._moved)
+        arrival = Arrival(self._landing, entry, self._moved, self._memory)
         if member.kind == "1":
             self._copy(arrival, entry, member.target.removeprefix("./"))
         self._arrived[entry.path] = arrival
@@ -215,6 +299,7 @@ class _Fetch:
 
     def _moved(self, count: int) -> None:
         self._done += count
+        self.moved += count
         self._progress(self._done, self._total)
 
 
@@ -227,22 +312,3 @@ def _target(local_path: str, listing: Listing) -> Path:
     if listing.kind == "file" and (local_path.endswith("/") or path.is_dir()):
         return path / listing.entries[0].path
     return path
-
-
-def _acceptable(entries: Iterable[Entry], root: str) -> tuple[list[Entry], list[str]]:
-    """What may be created here, and the rest by name. Links to absolute paths within the tree become relative ones."""
-    kept, refused = [], []
-    inside = root.rstrip("/") + "/"
-    for entry in entries:
-        if entry.kind == "other":
-            continue
-        if entry.kind == "link" and entry.target.startswith(inside):
-            there = posixpath.relpath(entry.target, inside + posixpath.dirname(entry.path))
-            entry = msgspec.structs.replace(entry, target=there)
-        if not is_safe(entry.path):
-            refused.append(shown(entry.path))
-        elif entry.kind == "link" and leaves(entry):
-            refused.append(shown(f"{entry.path} -> {entry.target}"))
-        else:
-            kept.append(entry)
-    return kept, sorted(refused)

@@ -12,13 +12,15 @@ from collections.abc import Iterable
 import msgspec
 
 from rpd.adapters.ssh.connection import Connection
-from rpd.adapters.transfer import listing
+from rpd.adapters.transfer import apart, listing
 from rpd.adapters.transfer.exchange import OUTPUT_BYTES_MAX, exchange, quote, said, seconds_for
+from rpd.adapters.transfer.globs import as_word
 from rpd.adapters.transfer.listing import FIELD_BYTES_MAX, Listing, Reading
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault
+from rpd.states.job import fixed_folder
 
-_HASH_BYTES_PER_SECOND = 1e6
+HASH_BYTES_PER_SECOND = 1e6
 """The slowest volume that is waited for."""
 _QUIET_SECONDS_MAX = 24 * 3600.0
 _SUM_BYTES = 80
@@ -27,6 +29,27 @@ _SUM_BYTES = 80
 _LIST = r"""
 export LC_ALL=C
 unset POSIXLY_CORRECT
+{begin}
+export follow target='for l; do printf "%s\0" "$l"; readlink "$l"; printf "\0"; done'
+if find . -prune -printf '' 2>/dev/null; then
+  printf 'full\0'
+  from_all 'find $follow "$@" -printf "%y %m %s %T@ {path}\0%l\0"' || code=$?
+else
+  printf 'plain\0'
+  names=$(mktemp) || exit 3
+  from_all 'find $follow "$@" -print0' >"$names" || code=$?
+  cat "$names"; printf '\0'
+  xargs -0 stat $follow -c '%f %s %Y' <"$names" || code=$?
+  printf '\0'
+  rm -f "$names"
+  from_all 'find $follow "$@" -type l -exec sh -c "$target" sh {{}} +'
+fi
+printf 'end\0'
+exit "${{code:-0}}"
+"""
+
+# `from_all` runs a command with the paths to begin at as its arguments.
+_WHOLE = r"""
 at={at}
 if [ -d "$at" ]; then
   cd "$at/" || exit 3
@@ -38,37 +61,41 @@ else
   printf 'missing\0end\0'; exit 0
 fi
 if [ "$name" = . ]; then follow=; else follow=-L; fi
-if find . -prune -printf '' 2>/dev/null; then
-  printf 'full\0'
-  find $follow "$name" -printf '%y %m %s %T@ %P\0%l\0' || code=$?
-else
-  printf 'plain\0'
-  names=$(mktemp) || exit 3
-  find $follow "$name" -print0 >"$names" || code=$?
-  cat "$names"; printf '\0'
-  xargs -0 stat $follow -c '%f %s %Y' <"$names" || code=$?
-  printf '\0'
-  rm -f "$names"
-  find $follow "$name" -type l -exec sh -c 'for l; do printf "%s\0" "$l"; readlink "$l"; printf "\0"; done' sh {{}} +
+from_all() {{ sh -c "$1" sh "$name"; }}
+"""
+
+# A pattern that nothing matches stays as it is, and is no name of anything then.
+_MATCHING = r"""
+at={at} follow= any=
+matches() {{ for each in ./{word}; do if [ -e "$each" ] || [ -L "$each" ]; then printf '%s\0' "$each"; fi; done; }}
+from_all() {{ matches | xargs -0 sh -c "$1" sh; }}
+if [ -d "$at" ]; then
+  cd "$at/" || exit 3
+  for each in ./{word}; do if [ -e "$each" ] || [ -L "$each" ]; then any=1; break; fi; done
 fi
-printf 'end\0'
-exit "${{code:-0}}"
+[ -n "$any" ] || {{ printf 'missing\0end\0'; exit 0; }}
+printf 'folder\0'
 """
 
 # openssl uses the processor's own instructions for sha256, which coreutils does not: ten times as fast. It does not
 # escape names, so those with a line break in them are for sha256sum.
+_SUMS = (
+    "if {fast} && openssl version >/dev/null 2>&1; then xargs -0 openssl dgst -sha256 -r; "
+    "else xargs -0 sha256sum --; fi"
+)
 _HASH = """
 export LC_ALL=C
 cd {root} || exit 3
-if {fast} && openssl version >/dev/null 2>&1; then xargs -0 openssl dgst -sha256 -r; else xargs -0 sha256sum --; fi
+{sums}
 """
 
 # GNU marks a line whose name it escaped with a backslash.
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](?:\./)?(.*)", re.DOTALL)
 
 
-def list_tree(connection: Connection, path: str) -> Listing:
-    """Read what is at `path`: a folder with all it holds, a single file, or nothing.
+def list_tree(connection: Connection, path: str, *, is_pattern: bool = False) -> Listing:
+    """Read what is at `path`: a folder with all it holds, a single file, or nothing. A pattern is read as the folder
+    before its first pattern character, with nothing in it but what matches.
 
     Raises Refused (`path_refused`) when the folder cannot be entered, Unavailable (`unreadable`) for a listing that
     makes no sense, and what the connection raises.
@@ -77,7 +104,13 @@ def list_tree(connection: Connection, path: str) -> Listing:
     parent, name = posixpath.split(bare)
     parent = parent or ("/" if bare.startswith("/") else ".")
     reading = Reading(path)
-    script = _LIST.format(at=quote(bare), parent=quote(parent), name=quote_name(name))
+    if is_pattern:
+        root = fixed_folder(bare)
+        begin = _MATCHING.format(at=quote(root), word=as_word(bare.removeprefix(root).lstrip("/")))
+        bare = root
+    else:
+        begin = _WHOLE.format(at=quote(bare), parent=quote(parent), name=quote_name(name))
+    script = _LIST.format(begin=begin, path="%p" if is_pattern else "%P")
     try:
         code, stderr = exchange(connection, script, take=reading.take, most_bytes=listing.LISTING_BYTES_MAX)
     except ValueError as error:
@@ -98,24 +131,51 @@ def list_tree(connection: Connection, path: str) -> Listing:
     return Listing("folder", bare, found, complaint, tuple(reading.unfit))
 
 
-def hash_files(connection: Connection, root: str, paths: Iterable[str], total_bytes: int) -> dict[str, str]:
-    """The hex sha256 of files below `root`, by path. What could not be read is not in the answer."""
+def hash_files(
+    connection: Connection,
+    root: str,
+    paths: Iterable[str],
+    total_bytes: int,
+    *,
+    found: dict[str, str] | None = None,
+    token: str = "",
+) -> dict[str, str]:
+    """The hex sha256 of files below `root`, by path. What could not be read is not in the answer. `found` becomes the
+    answer, and holds what came of it when the link is lost. With a token the pod goes on with it then, and has it ready
+    for whoever asks with the same."""
+    found = {} if found is None else found
     names = [name_bytes(path) for path in paths]
     if not names:
-        return {}
-    sums = _Sums(names)
-    exchange(
+        return found
+    lines = _SUMS.format(fast="false" if any(b"\n" in name for name in names) else "true")
+    plain = _HASH.format(root=quote(root), sums=lines)
+    script = f"export LC_ALL=C{apart.script(root, lines, token, sum(map(len, names)))}" if token else plain
+    code = _hash(connection, script, names, total_bytes, found)
+    if token and code == apart.UNABLE:
+        _hash(connection, plain, names, total_bytes, found)
+    elif token:
+        exchange(connection, apart.forgetting(token))
+    return found
+
+
+def _hash(connection: Connection, script: str, names: list[bytes], total_bytes: int, found: dict[str, str]) -> int:
+    sums = _Sums(names, found)
+    code, _ = exchange(
         connection,
-        _HASH.format(root=quote(root), fast="false" if any(b"\n" in name for name in names) else "true"),
+        script,
         chunks=(b"".join(names[at : at + 500]) for at in range(0, len(names), 500)),
         take=sums.take,
-        # Silent while it reads one big file from a slow volume.
-        quiet_seconds=min(600.0 + total_bytes / 10e6, _QUIET_SECONDS_MAX),
+        quiet_seconds=quiet_seconds(total_bytes),
         most_bytes=OUTPUT_BYTES_MAX + sum(_SUM_BYTES + 2 * len(name) for name in names),
-        most_seconds=seconds_for(total_bytes, len(names), _HASH_BYTES_PER_SECOND),
+        most_seconds=seconds_for(total_bytes, len(names), HASH_BYTES_PER_SECOND),
     )
     sums.take(b"\n")
-    return sums.found
+    return code
+
+
+def quiet_seconds(size: int) -> float:
+    """How long a command may be silent while it reads one file of this size from a slow volume."""
+    return min(600.0 + size / 10e6, _QUIET_SECONDS_MAX)
 
 
 def name_bytes(path: str) -> bytes:
@@ -131,8 +191,8 @@ def quote_name(name: str) -> str:
 class _Sums:
     """Lines of hashes as they come; `found` are those of the files that were asked for, by path."""
 
-    def __init__(self, names: list[bytes]) -> None:
-        self.found: dict[str, str] = {}
+    def __init__(self, names: list[bytes], found: dict[str, str]) -> None:
+        self.found = found
         self._wanted = {name[2:-1] for name in names}
         self._rest = b""
 

@@ -50,7 +50,7 @@ class FakeJob:
     has_marker: bool = True
     says: dict[str, float] = field(default_factory=dict)  # marker -> second of the run at which the log shows it
     idle_from: float = inf  # second of the run from which its GPUs do nothing
-    artifacts: dict[str, str] = field(default_factory=dict)  # remote path -> "missing", "corrupt", "refused"; else ok
+    artifacts: dict[str, str] = field(default_factory=dict)  # remote path -> "missing", "empty", ...; else ok
     commands: dict[str, int] = field(default_factory=dict)  # command -> exit code, 0 by default
     command_seconds: dict[str, float] = field(default_factory=dict)  # command -> how long it takes, 3 s by default
     tail: tuple[str, ...] = ("last line",)  # of every command
@@ -283,7 +283,12 @@ class FakeRemote:
             raise refusal("pull", "verify_failed")
         self.fuse.reach(f"after pull {pull.label}")
         if kind == "refused":
-            return Pulled(pull.label, False, 1, 10, "cd", refused=1, refused_paths=("abs -> /etc/passwd",))
+            return Pulled(pull.label, False, 1, 10, "cd", refused=1, refused_paths=("d/d/d/d/f",))
+        if kind == "links left out":
+            lost = ("base -> /cache/x (leads to nothing)",)
+            return Pulled(pull.label, False, 1, 10, "cd", left_out=1, left_out_links=lost)
+        if kind == "empty":
+            return Pulled(pull.label, False, 0, 0, "cd", is_empty=True)
         return Pulled(pull.label, is_missing=True) if kind == "missing" else Pulled(pull.label, False, 1, 10, "cd")
 
     def is_here(self, tree: Tree) -> bool:

@@ -250,13 +250,14 @@ def test_a_marker_that_was_shown_while_nobody_looked_is_found(stage: Stage) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("on_success", ["delete", "stop"])
-def test_a_link_out_of_a_result_ends_the_run_and_no_resume_pays_for_it(stage: Stage, on_success: str) -> None:
-    """All else arrived, the pod is kept for what the link stands for, and both are said with what to type."""
-    body = f"{MAKE_RESULT}ln -s /etc/passwd /workspace/out/abs"
+def test_a_path_too_deep_in_a_result_ends_the_run_and_no_resume_pays_for_it(stage: Stage, on_success: str) -> None:
+    """All else arrived, the pod is kept for what is not here, and both are said with what to type."""
+    deep = "d/" * 256
+    body = f"{MAKE_RESULT}mkdir -p /workspace/out/{deep}; echo x > /workspace/out/{deep}f"
     done = stage.run(config(body, artifacts=artifact(), lifecycle={"on_success": on_success}))
     assert done.returncode == 5, done.stderr
     assert stage.result() == "42\n"
-    left_out = "result arrived but for 1 path that may not be created at the destination: abs -> /etc/passwd"
+    left_out = f"result arrived but for 1 path that may not be created at the destination: {deep[:200]}"
     *_, last_words = done.stderr.partition("failed (results_unverified)")
     assert left_out in last_words and "the rest of it arrived" in last_words, done.stderr
     assert f"the rest is verified and at {stage.run_folder()}/out" in last_words, done.stderr

@@ -145,4 +145,4 @@ def test_the_size_is_shown_before_it_is_sent_and_warned_of(stage: Stage, project
     assert done.stderr.index(warned) < done.stderr.index("renting")
     assert "sending tree 1 to /workspace/src: 11 files, 2.0 MB" in done.stderr
     stage.job(staged(gitignore=False))
-    assert "warning" not in stage.rpd("validate", "job.yaml").stderr
+    assert "warning: staging" not in stage.rpd("validate", "job.yaml").stderr

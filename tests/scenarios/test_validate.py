@@ -13,7 +13,9 @@ from tests.scenarios.stage import Stage, config
 
 
 def findings(done: subprocess.CompletedProcess[str]) -> list[tuple[str, str, str]]:
-    return [(each["level"], each["check"], each["message"]) for each in json.loads(done.stdout)["findings"]]
+    """All but the word about a job that fetches nothing."""
+    found = [(each["level"], each["check"], each["message"]) for each in json.loads(done.stdout)["findings"]]
+    return [each for each in found if each[1] != "results"]
 
 
 def planned(stage: Stage, job: dict[str, Any], *more: str) -> tuple[int, str]:

@@ -80,6 +80,7 @@ _LIVES = (
         config={"run": {"body": "python serve.py", "success_marker": "DONE", "done_on": "marker"}},
     ),
     Life("artifact missing", "failed", "artifact_missing", 5, job={"artifacts": {"/workspace/out": "missing"}}),
+    Life("artifact empty", "failed", "artifact_missing", 5, job={"artifacts": {"/workspace/out": "empty"}}),
     Life(
         "results unverified, though the file says delete",
         "cancelled",

@@ -377,6 +377,11 @@ class Oracle:
         if account.debts:
             self.blame("I1 closed with an open debt", ", ".join(sorted(account.debts)))
         if account.closed.outcome == "succeeded":
+            kinds = self.sim.remote.job.artifacts
+            if hollow := [
+                label for label, path in self.sim.required.items() if kinds.get(path) in ("missing", "empty")
+            ]:
+                self.blame("I8 a success whose results are none", ", ".join(hollow))
             ran = [run for pod in self.sim.cloud.ours() for run in self._runs(pod)]
             is_done = self.sim.job.run.done_on == "marker"
             if not any(run.exit_code == 0 for run in ran) and not is_done:

@@ -683,3 +683,12 @@ def test_a_survey_that_failed_proves_nothing() -> None:
     facts.key_refused_since = None
     seen(facts, Op.READ_POD, error="no", reason="key_refused")
     assert facts.key_refused_since is None
+
+
+@pytest.mark.parametrize(("allow_empty", "missing"), [(False, ("model",)), (True, ())])
+def test_an_empty_folder_is_none_unless_the_file_allows_it(allow_empty: bool, missing: tuple[str, ...]) -> None:
+    model = {"label": "model", "remote_path": "/workspace/out", "local_path": "/tmp/out", "allow_empty": allow_empty}
+    facts = facts_in(State.COLLECT, artifacts=[model])
+    outcome(facts, Op.PULL_ARTIFACT, data={"label": "model", **pack(pulled=Pulled("model", False, is_empty=True))})
+    assert facts.missing == missing
+    assert facts.what_is_missing == ("" if allow_empty else "no file in the folder at the remote path of: model")

@@ -48,6 +48,7 @@ def test_success() -> None:
         (FakeJob(exit_code=3), {}, "job_failed"),
         (FakeJob(has_marker=False), {"run": {"body": "x", "success_marker": "OK"}}, "marker_missing"),
         (FakeJob(artifacts={"/workspace/out": "missing"}), {}, "artifact_missing"),
+        (FakeJob(artifacts={"/workspace/out": "empty"}), {}, "artifact_missing"),
         (FakeJob(commands={"pip install .": 1}), {}, "setup"),
         (FakeJob(commands={"nvidia-smi": 9}), {}, "preflight"),
     ],

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from rpd.engine.decision import Do
 from rpd.engine.errors import Refused
-from rpd.states import secret_files
+from rpd.states import collect, secret_files
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.job import SecretFile
 from rpd.states.names import Op, State
 from rpd.states.secret_files import REMOVAL_TRIES_MAX, decide_placing, decide_removal, must_go, places_within
-from rpd.states.world import Pulled, Target, World
+from rpd.states.world import Pull, Pulled, Target, World
 from tests.fakes.facts import asked, claimed, facts_in, fold, outcome, pending, stamp, tried
 
 SECRET = {"name": "s", "destination": "/workspace/key", "env": ["S"]}
@@ -145,6 +147,16 @@ def test_patterns_name_what_stands_below_a_folder_and_nothing_else() -> None:
     facts = holding()
     assert places_within(facts.job, "/workspace") == places_within(facts.job, "/workspace/") == ("/key",)
     assert places_within(facts.job, "/work") == places_within(facts.job, "/workspace/key") == ()
+
+
+def test_no_pattern_and_no_link_brings_one_along() -> None:
+    model = {"label": "model", "remote_path": "/workspace/[jk]*", "local_path": "/tmp/out"}
+    facts = claimed(facts_in(State.COLLECT, secrets=[SECRET], artifacts=[model]), "ended", exit_code=0)
+    facts.log_fetched = facts.job_stopped = True
+    wanted = collect.decide(facts, stamp(200.0))
+    assert isinstance(wanted, Do)
+    pull = msgspec.convert(wanted.args["pull"], Pull)
+    assert (pull.is_pattern, pull.excludes, pull.private) == (True, ("/key",), ("/workspace/key",))
 
 
 class Remote:

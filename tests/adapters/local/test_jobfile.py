@@ -270,6 +270,29 @@ staging:
             "artifacts: [{label: a, remote_path: /o, local_path: x}, {label: a, remote_path: /p, local_path: y}]",
             "4: artifacts[0].label: 'a' is used twice",
         ),
+        ("artifacts: [{label: a, remote_path: '/o/*/x-[0-9]?', local_path: x}]", None),
+        (
+            "artifacts: [{label: a, remote_path: '/o/**/x', local_path: x}]",
+            (
+                "4: artifacts[0].remote_path: '/o/**/x': '**' does not cross folders: name each level as '*/*', "
+                "or the folder that holds them all"
+            ),
+        ),
+        (
+            "artifacts: [{label: a, remote_path: '/o/x[1', local_path: x}]",
+            (
+                "4: artifacts[0].remote_path: '/o/x[1': a '[' without its ']'; a bracket that is meant as one is "
+                "written '[[]'"
+            ),
+        ),
+        (
+            "artifacts: [{label: a, remote_path: '/*.p', local_path: x}, {label: b, remote_path: /p.p, local_path: x}]",
+            "4: artifacts[0].local_path: 'x' is used twice; a folder needs one of its own",
+        ),
+        (
+            "checkpoints: {paths: ['/w/step-*']}",
+            "4: checkpoints.paths[0]: '/w/step-*' is a pattern, and those are for artifacts; name the folder",
+        ),
         (
             "remote_env: {exports: {K: sk-aaaaaaaaaaaaaaaaaaaaaaaa}}",
             (

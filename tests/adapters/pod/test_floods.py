@@ -224,6 +224,36 @@ def test_a_bucket_gets_no_path_that_nobody_can_open_and_it_is_named() -> None:
     assert done.refused_paths[0].startswith("d/d/d/")
 
 
+def test_a_bucket_gets_files_in_place_of_links_that_lead_out() -> None:
+    fields = [b"folder", b"full", b"f 644 5 5.0 a", b"", b"l 777 1 5.0 far", b"/cache/x", b"l 777 1 5.0 near", b"a"]
+    listing = Said([b"\0".join([*fields, b"l 777 1 5.0 lost", b"/none", b"end", b""])])
+    looked = Said([b"\0./far\x0081a4 7 1\n\0/cache/x\n\0./lost\0\0/none\n\0end\0"])
+    held = Said([b'rclone\n[{"Path":"a","Size":5},{"Path":"far","Size":7}]'])
+    asked: dict[str, Any] = {}
+
+    def script(**order: Any) -> str:
+        asked.update(order)
+        return "true"
+
+    link = Link(listing, looked, held)
+    done = push_out(link, Pull("artifact", "/out", "s3://bucket/place", True), script)  # type: ignore[arg-type]
+    assert (asked["names"], asked["is_all"], done.files, done.bytes) == (["a", "far"], False, 2, 12)
+    assert (done.refused, done.left_out_links) == (0, ("lost -> /none (leads to nothing)",))
+
+
+def test_a_bucket_gets_what_matches_and_not_the_folder_that_holds_it() -> None:
+    listing, held = Said([b"folder\0full\0f 644 5 5.0 ./a\0\0end\0"]), Said([b'rclone\n[{"Path":"a","Size":5}]'])
+    asked: dict[str, Any] = {}
+
+    def script(**order: Any) -> str:
+        asked.update(order)
+        return "true"
+
+    pull = Pull("artifact", "/out/a*", "s3://bucket/place", True, is_pattern=True)
+    assert push_out(Link(listing, held), pull, script).files == 1  # type: ignore[arg-type]
+    assert (asked["root"], asked["names"], asked["is_all"]) == ("/out", ["a"], False)
+
+
 def test_a_bucket_that_holds_it() -> None:
     assert pushed(Said([b'rclone\n[{"Path":"a","Size":5}]'])).files == 1
     assert pushed(Said([b"aws\n2026-01-01 00:00:00    5 place/a\n"])).files == 1

@@ -106,6 +106,8 @@ LIVES: dict[str, Life] = {
     "no exit code and a marker": life(FakeJob(exit_code=None, says={"OK": 60.0}), run=MARKED),  # type: ignore[arg-type]
     "marker missing": life(FakeJob(has_marker=False), run={"body": "x", "success_marker": "OK"}),
     "artifact missing": life(FakeJob(artifacts={"/workspace/out": "missing"})),
+    "links left out": life(FakeJob(artifacts={"/workspace/out": "links left out"})),
+    "artifact empty": life(FakeJob(artifacts={"/workspace/out": "empty"})),
     "artifact refused": life(FakeJob(artifacts={"/workspace/out": "refused"})),
     "artifact corrupt": life(FakeJob(artifacts={"/workspace/out": "corrupt"})),
     "setup failed": life(FakeJob(commands={"pip install .": 1})),

@@ -145,20 +145,20 @@ def test_a_file_that_never_rests_is_not_taken_for_whole(connection: Connection, 
     assert fetch(connection, there, tmp_path / "here").files == 102
 
 
-def test_links_that_leave_are_left_out_and_named(connection: Connection, tmp_path: Path) -> None:
-    there = write(tmp_path / "pod", {"good": "1", "abs": "-> /etc/passwd", "up": "-> ../../x", "sub/ok": "-> ../good"})
+def test_links_that_lead_nowhere_are_left_out_and_named(connection: Connection, tmp_path: Path) -> None:
+    there = write(tmp_path / "pod", {"good": "1", "abs": "-> /etc/none", "up": "-> ../../x", "sub/ok": "-> ../good"})
     here = write(tmp_path / "here", {"mine": "1"})
     order = Pull("artifact", str(there), str(here), True, delete=True)
     pulled = pull(connection, order, progress=lambda done, total: None, interrupted=lambda: False)
-    assert (pulled.refused, pulled.refused_paths) == (2, ("abs -> /etc/passwd", "up -> ../../x"))
-    assert pulled.files == 2
+    assert pulled.left_out_links == ("abs -> /etc/none (leads to nothing)", "up -> ../../x (leads to nothing)")
+    assert (pulled.refused, pulled.files) == (0, 2)
     assert sorted(content(here)) == ["good", "mine", "sub", "sub/ok"], "nothing is removed for half of a folder"
 
 
-def test_a_thousand_links_that_leave_are_counted_and_some_named(connection: Connection, tmp_path: Path) -> None:
-    there = write(tmp_path / "pod", {f"{count:04}": "-> /etc/passwd" for count in range(1000)})
+def test_a_thousand_links_that_lead_nowhere_are_counted_and_some_named(connection: Connection, tmp_path: Path) -> None:
+    there = write(tmp_path / "pod", {f"{count:04}": "-> /etc/none" for count in range(1000)})
     pulled = fetch(connection, there, tmp_path / "here")
-    assert (pulled.refused, len(pulled.refused_paths)) == (1000, 20)
+    assert (pulled.left_out, len(pulled.left_out_links)) == (1000, 20)
 
 
 def test_hard_links_arrive_as_files(connection: Connection, tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ def test_hard_links_arrive_as_files(connection: Connection, tmp_path: Path) -> N
 
 
 def test_odd_bytes_in_names_can_be_written_down(connection: Connection, tmp_path: Path) -> None:
-    there = write(tmp_path / "pod", {os.fsdecode(b"\xe9"): "1", os.fsdecode(b"link-\xe9"): "-> /etc/passwd"})
+    there = write(tmp_path / "pod", {os.fsdecode(b"\xe9"): "1", os.fsdecode(b"link-\xe9"): "-> /etc/none"})
     pulled = fetch(connection, there, tmp_path / "here")
-    assert pulled.refused_paths == ("link-\\xe9 -> /etc/passwd",)
+    assert pulled.left_out_links == ("link-\\xe9 -> /etc/none (leads to nothing)",)
     assert (tmp_path / "here" / os.fsdecode(b"\xe9")).exists()
 
 

@@ -66,7 +66,7 @@ def send(connection: Connection, source: Path | str, destination: Path | str, **
     return push(connection, tree, progress=lambda done, total: None, interrupted=lambda: False)
 
 
-def fetch(connection: Connection, remote: Path | str, local: Path | str, *, excludes: tuple[str, ...] = ()) -> Pulled:
+def fetch(connection: Connection, remote: Path | str, local: Path | str, **options: object) -> Pulled:
     """Pull with nobody watching."""
-    order = Pull("artifact", str(remote), str(local), required=True, excludes=excludes)
+    order = Pull("artifact", str(remote), str(local), True, **options)  # type: ignore[arg-type]
     return pull(connection, order, progress=lambda done, total: None, interrupted=lambda: False)

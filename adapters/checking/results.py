@@ -1,0 +1,21 @@
+"""What of a job's results would be gone with its pod."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rpd.adapters.checking.finding import Finding, warning
+from rpd.states.job import Job
+
+
+def lost_results(job: Job) -> Iterator[Finding]:
+    """A job that fetches nothing, and whose pod is deleted with its disk. A network volume outlives the pod, with what
+    the job writes there."""
+    is_fetched = job.artifacts or job.checkpoints.paths
+    if is_fetched or job.lifecycle.on_success != "delete" or job.storage.mode == "network_volume":
+        return
+    yield warning(
+        "results",
+        "the job declares no artifact, and its pod is deleted after a success with all it holds; name what to fetch in "
+        "artifacts, or keep the pod: lifecycle.on_success: stop",
+    )

@@ -1,0 +1,59 @@
+"""Hashing that goes on in the pod while the link is gone: a link that breaks more often than a large file takes to be
+read would never let it come to its end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from rpd.adapters.transfer.entry import Entry
+from rpd.adapters.transfer.exchange import quote
+
+APART_BYTES_MIN = 32 * 1024 * 1024
+"""Less is hashed while somebody waits."""
+UNABLE = 4
+"""Exit code: it cannot be done apart; it is done the plain way then."""
+
+# A process of its own session; what it was given lies beside what it has found, as does the word that it is done. One
+# that died, or was never told all names, begins anew.
+_SCRIPT = """
+at=${{TMPDIR:-/tmp}}/rpd-sums-{token}
+if [ -s "$at/pid" ]; then cat >/dev/null
+else
+  rm -rf "$at"; mkdir -m 700 "$at" && cat >"$at/names" || exit {unable}
+  [ "$(($(wc -c <"$at/names")))" -eq {count} ] || {{ rm -rf "$at"; exit {unable}; }}
+  export at sums={sums}
+  run=; for each in setsid nohup; do if command -v $each >/dev/null 2>&1; then run=$each; break; fi; done
+  cd {root} || exit 3
+  $run sh -c 'eval "$sums" <"$at/names" >"$at/sums" 2>/dev/null; : >"$at/done"' </dev/null >/dev/null 2>&1 &
+  echo $! >"$at/pid"
+fi
+while [ ! -e "$at/done" ] && kill -0 "$(cat "$at/pid")" 2>/dev/null; do sleep 0.1 2>/dev/null || sleep 1; done
+[ -e "$at/done" ] || {{ rm -rf "$at"; exit {unable}; }}
+cat "$at/sums"
+"""
+
+
+def script(root: str, sums: str, token: str, count: int) -> str:
+    """Run `sums`, a command that reads names of files below `root` and prints their hashes, apart, and print what it
+    has found. `count` is how many bytes the names have; `token` names this very work."""
+    return _SCRIPT.format(token=token, count=count, root=quote(root), sums=quote_text(sums), unable=UNABLE)
+
+
+def forgetting(token: str) -> str:
+    """The command that removes what was found."""
+    return f'rm -rf "${{TMPDIR:-/tmp}}/rpd-sums-{token}"'
+
+
+def quote_text(text: str) -> str:
+    """A text as a word of a script."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def token_of(root: str, files: Iterable[Entry], salt: str) -> str:
+    """A word for the work on these versions of these files; none where it is too little to be done apart."""
+    whole, size = hashlib.sha256(f"{root}\0{salt}\0".encode("utf-8", "surrogateescape")), 0
+    for entry in files:
+        whole.update(f"{entry.size} {entry.mtime} {entry.path}\0".encode("utf-8", "surrogateescape"))
+        size += entry.size
+    return whole.hexdigest()[:24] if size >= APART_BYTES_MIN else ""

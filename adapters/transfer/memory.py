@@ -1,0 +1,88 @@
+"""What the tries of one process to fetch an artifact know of its files already: a link that breaks every few seconds
+leaves no time to hash everything anew, here and in the pod."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rpd.adapters.transfer.entry import Entry, Interrupted
+from rpd.adapters.transfer.local_tree import sha256_of
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
+KEPT_MAX = 100_000
+"""Files of which something is remembered, on each side."""
+SETTLED_SECONDS = 3.0
+"""How long a date has to have been seen before what is read counts for it: a file that changes twice within a second
+keeps it."""
+
+
+BEGUN_MAX = 1000
+
+
+class Memory:
+    """Sums are remembered with size and date, and only a hint: what arrives is hashed whatever they say."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+        self._now, self._wall = now, wall
+        self._seen: dict[str, tuple[int, int, float]] = {}
+        self._told: dict[str, tuple[int, int, str]] = {}
+        self._here: dict[str, tuple[tuple[int, ...], str]] = {}
+        self._begun: dict[str, tuple[tuple[int, ...], Hash]] = {}
+        self.salt = ""
+
+    def saw(self, entries: Iterable[Entry]) -> None:
+        """The pod lists these versions, and is asked for their sums now."""
+        for entry in entries:
+            size, mtime, _ = self._seen.get(entry.path, (-1, 0, 0.0))
+            if (size, mtime) != (entry.size, entry.mtime) and len(self._seen) < KEPT_MAX:
+                self._seen[entry.path] = entry.size, entry.mtime, self._now()
+
+    def note(self, entry: Entry, sha256: str) -> None:
+        """The pod has said this of the version that it lists."""
+        size, mtime, since = self._seen.get(entry.path, (-1, 0, 0.0))
+        is_settled = (size, mtime) == (entry.size, entry.mtime) and self._now() - since >= SETTLED_SECONDS
+        if is_settled or entry.mtime + 20 * SETTLED_SECONDS <= self._wall():
+            self._told[entry.path] = entry.size, entry.mtime, sha256
+
+    def told(self, entry: Entry) -> str:
+        """What the pod said of this very version; empty where it has to be asked."""
+        size, mtime, sha256 = self._told.get(entry.path, (-1, 0, ""))
+        return sha256 if (size, mtime) == (entry.size, entry.mtime) else ""
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """These did not arrive as they were told: whatever the pod has ready of them is asked for no more."""
+        self.salt = secrets.token_hex(8)
+        for path in paths:
+            self._told.pop(path, None)
+
+    def keep(self, path: str, info: os.stat_result, sum_so_far: Hash) -> None:
+        """So much of a file is here, and hashed."""
+        if len(self._begun) < BEGUN_MAX:
+            self._begun[path] = _version(info), sum_so_far
+
+    def kept(self, path: str, info: os.stat_result) -> Hash | None:
+        """The sum of just these bytes, to go on from."""
+        version, known = self._begun.pop(path, ((), None))
+        return known if version == _version(info) else None
+
+    def sha256_of(self, place: str, info: os.stat_result, interrupted: Interrupted) -> str:
+        """The hex sha256 of a local file. Raises OSError."""
+        version = _version(info)
+        known, sha256 = self._here.get(place, ((), ""))
+        if known == version:
+            return sha256
+        sha256 = sha256_of(Path(place), interrupted)
+        if info.st_ctime + SETTLED_SECONDS <= self._wall() and len(self._here) < KEPT_MAX:
+            self._here[place] = version, sha256
+        return sha256
+
+
+def _version(info: os.stat_result) -> tuple[int, ...]:
+    return info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
