@@ -11,6 +11,7 @@ from rpd.journal.records import Observation, Stamp
 from rpd.states.boot_signs import Seen
 from rpd.states.facts import Facts, Found, Hardware, Span, close_spans
 from rpd.states.faults import Fault
+from rpd.states.log_reading import LogReading
 from rpd.states.names import Op, Reason
 from rpd.states.outage import is_unreached
 from rpd.states.proof import count_survey
@@ -126,6 +127,10 @@ def _watched(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
         facts.log_fetched = True  # a watch that saw the end has followed the log to its last byte
 
 
+def _log_read(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    facts.log_reading = msgspec.convert(data["reading"], LogReading)
+
+
 def _surveyed(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     found = msgspec.convert(data["found"], list[Found])
     facts.surveyed = at
@@ -164,5 +169,6 @@ SEEN: dict[str, Callable[[Facts, dict[str, Any], Stamp], None]] = {
     Op.READ_CLAIM: claim_seen,
     Op.WATCH_JOB: _watched,
     Op.READ_SAMPLES: _samples_seen,
+    Op.READ_LOG: _log_read,
     Op.SURVEY: _surveyed,
 }

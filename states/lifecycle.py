@@ -19,6 +19,7 @@ from rpd.states import (
     monitor,
     notice,
     preflight,
+    reading,
     reclaim,
     release,
     report,
@@ -79,6 +80,7 @@ WORDS: dict[str, str] = {
     Op.WATCH_JOB: "the job runs",
     Op.STOP_JOB: "stopping the job",
     Op.FETCH_LOG: "fetching the log",
+    Op.READ_LOG: "looking through the log",
     Op.PULL_CHECKPOINT: "fetching a checkpoint",
     Op.PULL_ARTIFACT: "fetching",
     Op.STOP_POD: "stopping the pod",
@@ -107,6 +109,7 @@ SHARED: dict[str, ModuleType] = {
     **dict.fromkeys(notice.OPERATIONS, notice),
     **dict.fromkeys(secret_files.OPERATIONS, secret_files),
     **dict.fromkeys(checkpoints.OPERATIONS, checkpoints),
+    **dict.fromkeys(reading.OPERATIONS, reading),
 }
 """Operations that more than one state has, and whose file does them."""
 

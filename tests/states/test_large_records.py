@@ -242,7 +242,16 @@ OPERATIONS = (
         Op.REMOVE_SECRETS,
     ),
     *(Op.PUSH_TREE, Op.LAUNCH_JOB, Op.READ_CLAIM, Op.WATCH_JOB, Op.READ_SAMPLES, Op.STOP_JOB, Op.FETCH_LOG),
-    *(Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT, Op.STOP_POD, Op.DELETE_POD, Op.SURVEY, Op.WRITE_MANIFEST, Op.NOTIFY),
+    *(
+        Op.READ_LOG,
+        Op.PULL_CHECKPOINT,
+        Op.PULL_ARTIFACT,
+        Op.STOP_POD,
+        Op.DELETE_POD,
+        Op.SURVEY,
+        Op.WRITE_MANIFEST,
+        Op.NOTIFY,
+    ),
 )
 
 
