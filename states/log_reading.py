@@ -103,18 +103,20 @@ def _last(text: str, word: str, sign: Sign) -> tuple[int, str] | None:
         at = text.rfind(word, 0, at)
         if at < 0:
             return None
-        begin, line = _line_around(text, at)
-        if word in line and sign.confirms(line) and sign_of(line) is sign:
-            return begin, line
+        begin, raw = _line_around(text, at)
+        # Before a carriage return in its midst it is not seen, but may be what a script with such line ends has caused.
+        for line in dict.fromkeys((shown(raw), _CONTROL.sub("", raw))):
+            if sign.is_in(line) and sign_of(line) is sign:
+                return begin, line
         at = begin
     return None
 
 
 def _line_around(text: str, at: int) -> tuple[int, str]:
-    """Where the line begins, and what is shown of it near `at`."""
+    """Where the line begins, and the line near `at`."""
     begin = max(text.rfind("\n", max(0, at - _LINE_MAX), at) + 1, at - _LINE_MAX)
     end = text.find("\n", at, at + _LINE_MAX)
-    return begin, shown(text[begin : end if end >= 0 else at + _LINE_MAX])
+    return begin, text[begin : end if end >= 0 else at + _LINE_MAX]
 
 
 def _exceptions(text: str) -> Iterator[tuple[int, str]]:

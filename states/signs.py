@@ -210,7 +210,7 @@ SIGNS: tuple[Sign, ...] = (
             "set: pipefail: invalid option name",
             "set: -\r",
             "set: pipefail\r",
-            "': not a valid identifier\r",
+            "set: -: invalid option",
             "python3\\r",
             "bash\\r",
             "sh\\r",

@@ -79,9 +79,14 @@ def _beside(label: str, texts: list[str]) -> list[str]:
 
 
 def _kept_here(facts: Facts) -> str:
-    if facts.pulled and not facts.uncollected and not facts.missing:
-        return f"log and results in {facts.opened.run_dir}"
-    return f"{'the log and what else arrived' if facts.log_fetched else 'what arrived'} in {facts.opened.run_dir}"
+    what = "the log and what else arrived" if facts.log_fetched else "what arrived"
+    if facts.log_fetched and not facts.job.artifacts:
+        what = "the log"
+    elif facts.pulled and not facts.uncollected and not facts.missing:
+        what = "log and results"
+    elif not facts.launch_intended:
+        what = "the run's record"
+    return f"{what} in {facts.opened.run_dir}"
 
 
 def _kept_there(facts: Facts) -> str:

@@ -150,6 +150,20 @@ def test_ordinary_words_put_no_success_in_doubt(line: str) -> None:
     assert read_text(f"{line}\nstep 2\nDONE\n").doubts == ()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "run.sh: line 1: set: pipefail\r: invalid option name\n",
+        "run.sh: line 1: set: -\r: invalid option\n",
+        "/usr/bin/env: 'python3\\r': No such file or directory\n",
+        "./run.sh: /bin/bash^M: bad interpreter: No such file or directory\n",
+    ],
+)
+def test_line_ends_of_windows_are_known_by_what_they_cause(said: str) -> None:
+    cause = read_text(said).cause
+    assert cause is not None and cause.sign == "carriage_returns" and "\r" not in cause.line
+
+
 def test_what_need_not_be_a_failure_explains_one_only_among_the_last_words() -> None:
     early = "cp: cannot stat 'x': Permission denied\n"
     steps = "step\n" * 4000
