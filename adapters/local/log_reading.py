@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.local.leaks import without_keys
 from rpd.adapters.pod.local_log import base_path
 from rpd.journal.redact import Redactor
 from rpd.states.log_reading import LogReading, SeenSign, read_text
@@ -22,8 +23,10 @@ def read_log(log: Path, redactor: Redactor) -> LogReading:
     except OSError:
         return LogReading()
 
-    def masked(seen: SeenSign) -> SeenSign:  # a line is a part of the log, so a secret in it may be one, too
-        return msgspec.structs.replace(seen, line=redactor.mask(seen.line, is_cut=True))
+    def masked(seen: SeenSign) -> SeenSign:
+        # A line is a part of the log, so a secret in it may be one, too. And who goes on with a run, such as `rpd gc`,
+        # need not know the secrets of it.
+        return msgspec.structs.replace(seen, line=without_keys(redactor.mask(seen.line, is_cut=True)))
 
     return LogReading(masked(reading.cause) if reading.cause is not None else None, tuple(map(masked, reading.doubts)))
 

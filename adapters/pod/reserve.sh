@@ -15,8 +15,9 @@ rpd_reserve_on() {
     done
 }
 
-# Whether the disk of the log takes one more block.
+# Whether the disk of the log takes one more block. A log that is gone or may not be written tells nothing of the disk.
 rpd_has_room() {
+    [ -f "$rpd_log" ] && [ -w "$rpd_log" ] || return 0
     printf '%4096s\n' x 2>/dev/null >"$rpd_log.$$"
     rpd_answer=$?
     rm -f "$rpd_log.$$"

@@ -29,7 +29,7 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
     was written, when its journal could not be: for whoever reads the journal the run goes on."""
     lines = [_headline(facts, now)]
     if elsewhere is None and facts.closed_outcome not in (None, "succeeded"):
-        return [one_line(line) for line in [*lines, *_failure_lines(facts)]]
+        return [one_line(line) for line in [*lines, *_failure_lines(facts, now)]]
     if facts.pulled and not facts.uncollected and not facts.missing:
         lines.append(f"results: {facts.opened.run_dir}")
     else:
@@ -53,7 +53,7 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
     return [one_line(line) for line in lines]
 
 
-def _failure_lines(facts: Facts) -> list[str]:
+def _failure_lines(facts: Facts, now: Stamp) -> list[str]:
     """Of a run that is over and no success: why, what to do about it, what was kept and what that costs, and one
     command."""
     not_kept = why_not_kept(facts)
@@ -62,7 +62,11 @@ def _failure_lines(facts: Facts) -> list[str]:
         *_refusal_lines(facts),
         *(f"left:    {words}" for words in left_words(facts)),
         *([f"not kept up: {not_kept}"] if not_kept is not None else []),
-        f"kept:    {_kept_here(facts)}; {_kept_there(facts)}",
+        *(
+            [f"kept:    {_kept_here(facts)}; {_kept_there(facts)}"]
+            if not facts.compute_debts
+            else debt_lines(facts, now)
+        ),
         *_secrets_left(facts),
         f"next:    rpd inspect {facts.run_id}",
     ]
@@ -92,7 +96,7 @@ def _kept_here(facts: Facts) -> str:
 def _kept_there(facts: Facts) -> str:
     """What still costs money, how much, and the command that ends it, in one phrase."""
     if not facts.storage_debts:
-        return "nothing bills" if facts.was_rented else "nothing was rented"
+        return "nothing of this run bills" if facts.was_rented else "nothing was rented"
     monthly = sum((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.storage_debts.values())
     known = [facts.pods.get(name) for name in facts.storage_debts]
     names = ", ".join(pod.id or pod.name for pod in known if pod is not None) or "the pod"

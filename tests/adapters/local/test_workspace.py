@@ -97,6 +97,25 @@ def test_a_log_is_read_at_both_ends_and_tells_no_secret(tmp_path: Path) -> None:
     assert workspace.read_log(str(log)) == LogReading(), "what an earlier copy of the log says is not this job's"
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (f"api_key {TOKEN} refused", "api_key *** refused"),
+        ("key 0123456789abcdef0123456789abcdef01234567 refused", "key *** refused"),
+        ("cannot clone https://me:s3cret-word@example.org/x", "cannot clone https://***@example.org/x"),
+        (
+            "CUDNN_STATUS_EXECUTION_FAILED_CUDART at /workspace/x",
+            "CUDNN_STATUS_EXECUTION_FAILED_CUDART at /workspace/x",
+        ),
+    ],
+)
+def test_who_does_not_know_the_secrets_of_a_run_tells_none_either(said: str, kept: str, tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    log.write_text(f"Traceback (most recent call last):\n  File 'x'\nValueError: {said}\n")
+    cause = LocalWorkspace(tmp_path / "state", tmp_path).read_log(str(log)).cause
+    assert cause is not None and cause.line == f"ValueError: {kept}"
+
+
 def test_a_log_that_cannot_be_read_says_nothing(workspace: LocalWorkspace, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "none", tmp_path, tmp_path / "pipe"):

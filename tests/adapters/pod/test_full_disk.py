@@ -100,6 +100,11 @@ def test_a_disk_with_room_was_not_full(pod: LocalShell, remote: PodRemote) -> No
     assert time.monotonic() - began < 15.0
 
 
+def test_a_log_that_is_gone_is_no_full_disk(pod: LocalShell, remote: PodRemote) -> None:
+    claim = run(pod, remote, f"rm -rf {pod.volume}/logs; exit 3")
+    assert (claim.exit_code, claim.disk_was_full) == (3, False)
+
+
 def test_where_nothing_can_be_reserved_the_cause_is_known(
     small: LocalShell, remote_of: Callable[..., PodRemote]
 ) -> None:

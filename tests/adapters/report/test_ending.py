@@ -47,7 +47,7 @@ def test_a_failed_job_is_told_of_in_five_lines() -> None:
 
 def test_what_was_deleted_costs_nothing() -> None:
     stage = ended(FakeJob(exit_code=1), lifecycle={"on_failure": "delete"})
-    assert "kept:    log and results in /run; nothing bills" in words(stage)
+    assert "kept:    log and results in /run; nothing of this run bills" in words(stage)
     stage = Stage()
     stage.workspace.problems = ("/src is not there",)
     stage.process()
