@@ -116,6 +116,8 @@ def claim_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     if facts.claim is not None and facts.claim.phase != "none" and claim.phase == "none":
         # Somebody removed the folder. What was started once is lost, never "not started yet".
         claim = msgspec.structs.replace(claim, phase="lost", note="the claim folder is gone")
+    if facts.claim is not None and facts.claim.disk_was_full:
+        claim = msgspec.structs.replace(claim, disk_was_full=True)  # a new container does not remember it
     facts.claim, facts.claim_is_fresh = claim, True
     facts.heard += tuple(marker for marker in claim.heard if marker not in facts.heard)
     facts.claimed_since = (facts.claimed_since or at) if claim.phase == "claimed" else None

@@ -12,6 +12,7 @@ from rpd.states import collect, reading, report
 from rpd.states.log_reading import LogReading, SeenSign
 from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.notice import end_notice
+from rpd.states.world import Claim
 from tests.fakes.facts import claimed, facts_in, fold, seen, stamp
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
@@ -125,6 +126,8 @@ def test_a_disk_that_was_full_is_a_cause_and_a_doubt() -> None:
     assert reading.doubt(facts) == f"this counts as a success, but {full}"
     facts.log_reading = LogReading(FULL, (FULL,))
     assert [each.line for each in reading.doubts(facts)] == [FULL.line], "told once"
+    seen(facts, Op.READ_CLAIM, claim=Claim("ended", 1, 0))
+    assert reading.had_no_room(facts), "a new container does not remember it"
     facts.reason, facts.log_reading = Reason.JOB_FAILED, LogReading()
     assert f"{full}, so its last words may be missing; the disk is full" in why(facts)
     facts.log_reading = LogReading(CRASH)
