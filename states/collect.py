@@ -13,6 +13,7 @@ from rpd.states.fold_effects import PULL_TRIES_MAX
 from rpd.states.job import Artifact, fixed_folder, is_away, is_pattern
 from rpd.states.link import decide_link
 from rpd.states.names import Op, Reason, Trigger
+from rpd.states.notice import doubt_notice
 from rpd.states.outage import offline_seconds
 from rpd.states.policy import (
     COLLECT_ALLOWANCE_SECONDS,
@@ -21,6 +22,7 @@ from rpd.states.policy import (
     used_up,
 )
 from rpd.states.python_pin import exports
+from rpd.states.reading import decide_reading
 from rpd.states.secret_files import decide_placing, places_within, private_places
 from rpd.states.world import JobRef, Pull, Target, World, refusal
 
@@ -53,7 +55,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         if is_away(artifact.local_path) and (placing := _keys_to_place(facts)) is not None:
             return _bounded(facts, now, placing)
         return _bounded(facts, now, Do(Op.PULL_ARTIFACT, pack(target=target(facts), pull=_pull(facts, artifact))))
-    return _finish(facts)
+    return decide_reading(facts) or doubt_notice(facts) or _finish(facts)
 
 
 def _keys_to_place(facts: Facts) -> Do | None:

@@ -15,6 +15,7 @@ from rpd.journal.errors import JournalStrange
 from rpd.journal.records import DebtChange, Opened, Stamp
 from rpd.states.boot_signs import Seen
 from rpd.states.job import Artifact, Job
+from rpd.states.log_reading import LogReading
 from rpd.states.names import OF_RESULTS, Reason, State
 from rpd.states.tries import NEVER, Outage, Tries
 from rpd.states.world import Armed, Claim, Greeting, Holder, Offer, Paused, Pod, Pulled, SshAddress
@@ -233,6 +234,7 @@ class Facts(msgspec.Struct):
     heard: tuple[str, ...] = ()  # markers that showed in the log while it streamed
 
     log_fetched: bool = False
+    log_reading: LogReading | None = None  # what the log says of a failure, once it was looked at
     pulled: dict[str, Pulled] = {}
     pull_failures: dict[str, int] = {}
     pull_since: Stamp | None = None  # when the artifact last asked for was asked for

@@ -11,6 +11,7 @@ from rpd.journal.records import Observation, Stamp
 from rpd.states.boot_signs import Seen
 from rpd.states.facts import Facts, Found, Hardware, Span, close_spans
 from rpd.states.faults import Fault
+from rpd.states.log_reading import LogReading
 from rpd.states.names import Op, Reason
 from rpd.states.outage import is_unreached
 from rpd.states.proof import count_survey
@@ -121,6 +122,8 @@ def claim_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     if facts.claim is not None and facts.claim.phase != "none" and claim.phase == "none":
         # Somebody removed the folder. What was started once is lost, never "not started yet".
         claim = msgspec.structs.replace(claim, phase="lost", note="the claim folder is gone")
+    if facts.claim is not None and facts.claim.disk_was_full:
+        claim = msgspec.structs.replace(claim, disk_was_full=True)  # a new container does not remember it
     facts.claim, facts.claim_is_fresh = claim, True
     facts.heard += tuple(marker for marker in claim.heard if marker not in facts.heard)
     facts.claimed_since = (facts.claimed_since or at) if claim.phase == "claimed" else None
@@ -130,6 +133,10 @@ def _watched(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     claim_seen(facts, data, at)
     if facts.claim is not None and facts.claim.phase == "ended":
         facts.log_fetched = True  # a watch that saw the end has followed the log to its last byte
+
+
+def _log_read(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
+    facts.log_reading = msgspec.convert(data["reading"], LogReading)
 
 
 def _surveyed(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
@@ -171,5 +178,6 @@ SEEN: dict[str, Callable[[Facts, dict[str, Any], Stamp], None]] = {
     Op.WATCH_JOB: _watched,
     Op.READ_SAMPLES: _samples_seen,
     Op.READ_HOLDERS: _holders_seen,
+    Op.READ_LOG: _log_read,
     Op.SURVEY: _surveyed,
 }

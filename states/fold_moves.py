@@ -64,7 +64,7 @@ def _launch_anew(facts: Facts, at: Stamp) -> None:
     facts.log_fetched, facts.gave_up_collecting, facts.collect_since = False, False, None
     for held in (facts.pulled, facts.pull_failures, facts.pull_errors, facts.pull_seconds):
         held.clear()
-    facts.reason, facts.reason_text = None, None
+    facts.reason, facts.reason_text, facts.log_reading = None, None, None
     facts.host_failure, facts.host_failures = None, 0
     facts.refusals.clear()  # what was sold out then may be had now
     facts.offers = None

@@ -26,9 +26,6 @@ EnvName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 ENV_SECRET = "env (by name)"
 """What the file of secrets is called that `env` asks for."""
 
-KNOWN_FAILURES = ("Traceback", "OutOfMemoryError", "CUDA out of memory", "No space left on device", "Killed")
-"""What often stands in the log of a failed job. They explain a failure and never make one."""
-
 _AWAY = re.compile(r":?[A-Za-z0-9_][^/\s:]*:")
 
 
@@ -280,6 +277,13 @@ class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     markers that are named here. A marker is a fixed text anywhere in a line."""
 
     body: Annotated[Text, Meta(description="The script.")]
+    shell: Annotated[
+        Text | None,
+        Meta(
+            description="Command that runs the script, whose path is added to it, as `bash -eu`; left out, bash or sh "
+            "with pipefail where the shell has it."
+        ),
+    ] = None
     script_path: Annotated[Text | None, Meta(description="Where the script stands in the pod.")] = None
     log_path: Annotated[Text | None, Meta(description="Where its output goes in the pod.")] = None
     success_marker: Annotated[Text | None, Meta(description="A text that must stand in the log.")] = None

@@ -67,6 +67,7 @@ def _launch(facts: Facts) -> Do:
         script=sourced + run.body,
         script_path=facts.script_path,
         log_path=facts.log_path,
+        shell=run.shell or "",
         env=exports(facts.job),
         anchor_seq=facts.seq,
         anchor_z=facts.head,

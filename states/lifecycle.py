@@ -20,6 +20,7 @@ from rpd.states import (
     monitor,
     notice,
     preflight,
+    reading,
     reclaim,
     release,
     report,
@@ -83,6 +84,7 @@ WORDS: dict[str, str] = {
     Op.WATCH_JOB: "the job runs",
     Op.STOP_JOB: "stopping the job",
     Op.FETCH_LOG: "fetching the log",
+    Op.READ_LOG: "looking through the log",
     Op.PULL_CHECKPOINT: "fetching a checkpoint",
     Op.PULL_ARTIFACT: "fetching",
     Op.STOP_POD: "stopping the pod",
@@ -112,6 +114,7 @@ SHARED: dict[str, ModuleType] = {
     **dict.fromkeys(lease.OPERATIONS, lease),
     **dict.fromkeys(secret_files.OPERATIONS, secret_files),
     **dict.fromkeys(checkpoints.OPERATIONS, checkpoints),
+    **dict.fromkeys(reading.OPERATIONS, reading),
 }
 """Operations that more than one state has, and whose file does them."""
 

@@ -15,6 +15,7 @@ from rpd.states import cost
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.names import Reason, State
 from rpd.states.policy import cost_cap, running_seconds, used
+from rpd.states.reading import doubts
 from rpd.states.verdict import job_ending, verdict
 from rpd.states.world import refusal
 
@@ -38,6 +39,7 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "outcome": str(outcome),
         "reason": str(reason) if reason else None,
         "reason_text": _reason_text(facts),
+        "doubts": [seen.line for seen in doubts(facts)],
         "state_reached": max(facts.seconds_in, key=_order, default=None),
         "seconds_per_state": {state: round(seconds, 3) for state, seconds in facts.seconds_in.items()},
         "launches": facts.launch - (not facts.launch_intended),
@@ -133,7 +135,8 @@ def _reason_text(facts: Facts) -> str | None:
     if facts.reason is Reason.JOB_SUCCEEDED:
         return None
     if facts.reason is Reason.JOB_FAILED and facts.claim is not None:
-        return f"the job {job_ending(facts)}"
+        said = facts.log_reading.cause if facts.log_reading is not None else None
+        return f"the job {job_ending(facts)}" + (f"; its log says: {said.line}" if said is not None else "")
     return facts.reason_text
 
 

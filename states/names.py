@@ -95,6 +95,7 @@ class Op(StrEnum):
     READ_SAMPLES = "read_samples"
     STOP_JOB = "stop_job"
     FETCH_LOG = "fetch_log"
+    READ_LOG = "read_log"
     PULL_CHECKPOINT = "pull_checkpoint"
     PULL_ARTIFACT = "pull_artifact"
     STOP_POD = "stop_pod"

@@ -11,6 +11,7 @@ from rpd.states.facts import Facts
 from rpd.states.manifest import utc
 from rpd.states.names import Op, State
 from rpd.states.policy import budget_share, cost_cap, usd_per_hour, used
+from rpd.states.reading import OF_LOG, doubt
 from rpd.states.verdict import verdict
 from rpd.states.world import Notice, World
 
@@ -34,17 +35,31 @@ def budget_warning(state: State, facts: Facts, now: Stamp) -> Decision | None:
     return _notify(facts, "budget", f"{share:.0%} of the budget is used up ({spent}); the run is ended at 100 %")
 
 
+def doubt_notice(facts: Facts) -> Decision | None:
+    """That a success may be none, once, while its pod is there."""
+    text = doubt(facts)
+    return _notify(facts, "doubt", text) if text is not None and _is_asked("doubt", facts) else None
+
+
 def end_notice(facts: Facts) -> Decision | None:
     """What the run came to, once, for whoever asked to be told."""
-    notify = facts.job.notify
-    if "end" in facts.noticed or (notify.command is None and notify.webhook is None):
+    if not _is_asked("end", facts):
         return None
     outcome, reason, exit_code = verdict(facts)
-    text = f"the run ends {outcome}{f' ({reason})' if reason else ''}, exit code {exit_code}"
+    text = f"the run ends {outcome}{f' ({reason})' if reason else ''}; rpd's exit code is {exit_code}"
+    said = facts.log_reading.cause if facts.log_reading is not None and outcome != "succeeded" else None
+    text += f"; {doubted}" if (doubted := doubt(facts)) is not None else ""
+    text += f"; the job's log says: {said.line}" if said is not None and reason in OF_LOG else ""
     pod = facts.pod
     if facts.state is State.RELEASE and pod is not None and pod.kept_until is not None:
         text += f"; its pod is kept up until {utc(pod.kept_until)} at ${usd_per_hour(facts):.2f} an hour"
     return _notify(facts, "end", text)
+
+
+def _is_asked(what: str, facts: Facts) -> bool:
+    """Somebody wants to be told, and was not."""
+    notify = facts.job.notify
+    return what not in facts.noticed and (notify.command is not None or notify.webhook is not None)
 
 
 def _notify(facts: Facts, what: str, text: str) -> Do:

@@ -10,6 +10,7 @@ from rpd.states.facts import Facts
 from rpd.states.manifest import checksum, manifest
 from rpd.states.names import Op, Trigger
 from rpd.states.notice import end_notice
+from rpd.states.reading import decide_reading
 from rpd.states.world import World
 
 TRIES_MAX = 3
@@ -21,8 +22,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def decide_telling(facts: Facts, now: Stamp) -> Decision | None:
-    """Tell who asked to be told, and write the manifest; None when both is done or given up."""
-    told = end_notice(facts)
+    """Look at the log where nobody has, tell who asked to be told, write the manifest; None when that is done or
+    given up."""
+    told = decide_reading(facts) or end_notice(facts)
     if told is not None:
         return told
     if facts.manifest_sha256 is None and facts.tried(Op.WRITE_MANIFEST).failures < TRIES_MAX:

@@ -14,6 +14,7 @@ from rpd.states.faults import Fault
 from rpd.states.health import CUDA_CHECK, HEALTH_KEY, HEALTH_SECONDS
 from rpd.states.job import ENV_SECRET, Command, Job
 from rpd.states.link import decide_link
+from rpd.states.log_reading import read_text
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_of_the_way, is_offline
 from rpd.states.python_pin import PYTHON_KEY, PYTHON_SECONDS, exports
@@ -23,6 +24,8 @@ FAILURES_MAX = 5
 """Tries of one step before the phase fails."""
 TIMED_OUT = 124
 """The exit code of a step that was ended because its time was up; some tools use it, too."""
+LAST_LINES = 3
+"""So many stand for the rest where none of them says by itself what failed."""
 FATAL = frozenset(
     {Fault.PATH_REFUSED, Fault.DISK_FULL, Fault.NO_TOOL, Fault.WRONG_POD, Fault.AUTH_REFUSED, Fault.SECRET_MISSING}
     | {Fault.RECORD_REFUSED, Fault.READ_ONLY}
@@ -40,14 +43,15 @@ def decide_steps(facts: Facts, now: Stamp, steps: Iterable[Step], reason: Reason
             text = _how_it_failed(step, exit_code, facts.step_tail[-3:])
             return Fire(Trigger.HOST_FAILED, Reason.HOST_UNFIT, text)
         if exit_code is not None:
-            return Fire(Trigger.STEP_FAILED, reason, _how_it_failed(step, exit_code, facts.step_tail[-3:]))
+            return Fire(Trigger.STEP_FAILED, reason, _how_it_failed(step, exit_code, facts.step_tail))
         return pause_or(facts, now, Do(Op.RUN_STEP, pack(target=target(facts), step=step)), reason)
     return Fire(Trigger.STEPS_DONE)
 
 
 def _how_it_failed(step: Step, exit_code: int, tail: tuple[str, ...]) -> str:
     late = f", as after its timeout_sec of {step.timeout_seconds:g}" if exit_code == TIMED_OUT else ""
-    last_words = f": {' / '.join(tail)}" if tail else ""
+    cause = read_text("\n".join(tail)).cause
+    last_words = f": {cause.line if cause is not None else ' / '.join(tail[-LAST_LINES:])}" if tail else ""
     return f"{step.label} exited with {exit_code}{late}{last_words}"
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from rpd.engine.ports import Clock
 from rpd.states.job import SecretFile
+from rpd.states.log_reading import LogReading
 
 LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
 """Words for stock, the worst first."""
@@ -310,6 +311,7 @@ class LaunchOrder(msgspec.Struct, frozen=True):
     background: str = ""  # of what the script leaves: "auto", "never" or "always" waited for; empty: nobody looks
     keeps_left: bool = False  # what is not waited for is not ended either
     results: tuple[str, ...] = ()  # folders and files in the pod in which a process left behind may write results
+    shell: str = ""  # the command that runs the script; empty: bash or sh, with pipefail where it has that
 
     @property
     def ref(self) -> JobRef:
@@ -337,6 +339,7 @@ class Claim(msgspec.Struct, frozen=True):
     `body_code` is the exit code of a script that has ended and has left something in the background that is, or was,
     waited for: `waits_for` says what and why. `left` ("<count> <names>") was not waited for; `unknown`, likewise, may
     be somebody else's.
+    `disk_was_full`: the disk of the log had no room when the job ended.
     """
 
     phase: str
@@ -353,6 +356,7 @@ class Claim(msgspec.Struct, frozen=True):
     waits_for: str = ""
     left: str = ""
     unknown: str = ""
+    disk_was_full: bool = False
 
 
 class Pull(msgspec.Struct, frozen=True):
@@ -542,7 +546,7 @@ class Lineage(Protocol):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """A message about a run. `what` is "budget", "end" or "debt"; `command` and `webhook` say where it goes."""
+    """A message about a run. `what` is "budget", "doubt", "end" or "debt"; `command` and `webhook`: where it goes."""
 
     what: str
     run_id: str
@@ -570,6 +574,11 @@ class Workspace(Protocol):
 
     def remove_pointer(self, path: str, pod_id: str) -> None:
         """Remove the pointer if it still names this pod."""
+        ...
+
+    def read_log(self, log_file: str) -> LogReading:
+        """Read: what the local log says of a failure, its secrets masked; nothing where it cannot be read. Of a large
+        one its beginning and its end are looked at."""
         ...
 
     def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:

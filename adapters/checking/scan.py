@@ -39,6 +39,8 @@ _INDEX = re.compile(
     r"--(?:extra-)?index(?:-url)?\b|(?<!\S)-[fi]\b|--find-links\b|--torch-backend\b|download\.pytorch\.org|\+cu\d+|\.whl\b"
 )
 _INDEX_VARIABLE = re.compile(r"\b(?:PIP|UV)_(?:EXTRA_)?(?:DEFAULT_)?INDEX(?:_URL)?\b|\bUV_TORCH_BACKEND\b")
+_EARLY_END = re.compile(r"\|\s*(?:head\b|grep\s+(?:-\w+\s+)*-\w*q)[^\n;|&]*|\byes\b[^\n;|&]*\|")
+"""Pipes in which one program may stop reading before the other has written all."""
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
@@ -47,6 +49,8 @@ def scan(job: Job) -> Iterator[Finding]:
     for name, text, variables in _texts(job):
         yield from _scan_text(job, name, text, variables)
     yield from _scan_left(job, "run.body", job.run.body)
+    if job.run.shell is None:
+        yield from _scan_pipes(job.run.body)
     for index in range(len(job.staging)):
         yield from _scan_tree(job, tree_of(job, index))
 
@@ -88,6 +92,18 @@ def _scan_text(job: Job, name: str, text: str, variables: dict[str, str]) -> Ite
     for found in _TORCH_INSTALL.findall(text):
         if not has_index and not _INDEX.search(found):
             yield warning("torch", f"{name} installs torch from the default index: {_WHEEL_ADVICE}")
+
+
+def _scan_pipes(body: str) -> Iterator[Finding]:
+    """Of a body that says nothing of pipefail itself."""
+    found = _EARLY_END.search(body) if "pipefail" not in body else None
+    if found is not None:
+        advice = "write `set +o pipefail` before it, or name run.shell: bash"
+        yield warning(
+            "pipes",
+            f"run.body has a pipe that may be read no further ({found[0].strip()}), and runs with pipefail: the pipe "
+            f"then ends with 141; {advice}",
+        )
 
 
 _WHEEL_ADVICE = "its wheels may want a newer CUDA driver than the host has; name an index, such as --index-url \

@@ -103,7 +103,7 @@ def _conclude(row: Row, path: Path, code: int) -> None:
     row.pod_status = pod["status"] if pod is not None else None
     if facts.compute_debts:
         left = inspection.snapshot.left
-        row.result = left.why if left else f"still open (exit code {code})"
+        row.result = left.why if left else f"still open (rpd's exit code {code})"
         if row.is_spared:
             row.next = f"rpd release {row.run_id}"
     elif facts.closed_outcome is None:

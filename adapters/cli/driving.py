@@ -22,6 +22,7 @@ from rpd.adapters.local.signals import Early, LeaveNow, signal_requests
 from rpd.adapters.local.workspace import LocalWorkspace, link_events, prepare_run_dir
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.inspection import Inspection, facts_of
+from rpd.adapters.report.last_lines import last_lines
 from rpd.adapters.report.paint import is_terminal
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
@@ -178,9 +179,11 @@ def drive_journal(
     if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
         output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
     exit_code: int = Exit.STILL_BILLING
+    was_erased = False  # what the job printed has gone from the screen
     try:
         hears = signal_requests(on_signal) if early is None else contextlib.nullcontext()
         with hears, _view(facts, journal, quiet=quiet, live=not as_json) as views:
+            was_erased = any(view.erases_log for view in views)
             listeners: list[Listener] = [told, Pointers(journal, home), *views]
             if detach:
                 listeners.append(DetachWhenRunning(control))
@@ -205,7 +208,7 @@ def drive_journal(
             journal.close()
         refresh_events()
         Index(home).refresh(journal.path)
-    return _last_words(told, exit_code, journal.redactor, as_json=as_json, quiet=quiet)
+    return _last_words(told, exit_code, journal.redactor, as_json=as_json, quiet=quiet, was_erased=was_erased)
 
 
 def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
@@ -284,7 +287,7 @@ def _left_at_once(journal: Journal, told: Told, leaving: LeaveNow) -> int:
     return exit_code
 
 
-def _last_words(told: Told, exit_code: int, redactor: Redactor, *, as_json: bool, quiet: bool) -> int:
+def _last_words(told: Told, exit_code: int, redactor: Redactor, *, as_json: bool, quiet: bool, was_erased: bool) -> int:
     reading, elsewhere = told.reading()
     inspection = Inspection(reading, SystemClock().now())
     if as_json:
@@ -292,6 +295,7 @@ def _last_words(told: Told, exit_code: int, redactor: Redactor, *, as_json: bool
     if exit_code == Exit.STILL_BILLING:
         _tell_of_debt(inspection, redactor)
     if not quiet:
+        output.note(last_lines(inspection.facts, inspection.now, redactor, with_log=was_erased))
         output.note(last_words(inspection.facts, inspection.now, elsewhere=elsewhere))
     return exit_code
 

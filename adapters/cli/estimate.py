@@ -24,7 +24,7 @@ from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.local.yaml_source import YamlSource
-from rpd.adapters.report.words import money, one_line, rate
+from rpd.adapters.report.words import money, one_line, plural, rate
 from rpd.adapters.runpod.balance import Balance
 from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
@@ -144,7 +144,8 @@ def _steps(loaded: LoadedJob, sent: list[Payload]) -> list[str]:
         f"run preflight command {index + 1}: {step.command.strip().splitlines()[0][:60]}"
         for index, step in enumerate(job.preflight)
     ]
-    steps.append(f"run the job ({len(job.run.body.splitlines())} lines)")
+    lines = plural(len(job.run.body.splitlines()), "line")
+    steps.append(f"run the job ({lines}, {f'by {job.run.shell}' if job.run.shell else 'with pipefail'})")
     steps += [
         f"{'push' if is_away(item.local_path) else 'fetch'} {item.remote_path} to {item.local_path}"
         for item in job.artifacts

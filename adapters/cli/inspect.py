@@ -19,6 +19,7 @@ from rpd.adapters.pod.step_log import STEPS_NAME
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.story import tell
+from rpd.adapters.report.why import doubt_and_advice
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, utc
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
@@ -108,7 +109,7 @@ def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> li
     ending = "unfinished" if kept is None else f"{inspection.outcome()}; its pod is kept up until {clock(kept)}"
     if closed is not None:
         why = f" ({closed.reason})" if closed.reason and closed.outcome != "succeeded" else ""
-        ending = f"{closed.outcome}{why}, exit code {closed.exit_code}"
+        ending = f"{closed.outcome}{why}; rpd's exit code {closed.exit_code}"
     owner = holder(path) if as_of is None else None
     lines = [
         f"run      {facts.run_id}",
@@ -117,6 +118,7 @@ def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> li
         f"cloud    {facts.opened.cloud.get('name')} ({facts.opened.cloud.get('url')})",
         *([f"as of    {as_of}"] if as_of is not None else []),
         *([f"why      {inspection.why()}"] if inspection.why() else []),
+        *([f"beware   {'; '.join(doubted)}"] if (doubted := doubt_and_advice(facts)) else []),
         f"state    {facts.state}; {ending}" + (f"; driven by pid {owner.pid} on {owner.host}" if owner else ""),
         f"cost     {money(inspection.document()['cost_usd'])} (est.)",
         "",

@@ -88,6 +88,7 @@ def block(row: RunRow, manifest: dict[str, Any] | None, why: str | None = None) 
         ("slowest", _slowest(known.get("seconds_per_state"))),
         ("folder", row.run_dir),
         ("beware", row.problem),
+        *(("beware", f"what speaks against it: {line}") for line in row.doubts),
     )
     lines = [f"{name:9} {value}" for name, value in facts if value]
     for item in known.get("artifacts") or ():

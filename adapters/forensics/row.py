@@ -12,7 +12,8 @@ from rpd.states.names import State
 class RunRow(msgspec.Struct, frozen=True):
     """One run. Times are UTC (RFC 3339) and seconds, money USD and estimated unless `rpd cost` says otherwise; None is
     not known. `source` is "journal", "manifest" for a run folder of which only that was found, or "events" where even
-    that is missing. `problem` is what is wrong with what was read: a damaged journal tells of its good part only."""
+    that is missing. `problem` is what is wrong with what was read: a damaged journal tells of its good part only.
+    `doubts` are lines of the log that speak against a success."""
 
     run_id: str
     workflow: str
@@ -32,6 +33,7 @@ class RunRow(msgspec.Struct, frozen=True):
     run_dir: str | None = None
     journal: str | None = None
     problem: str | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -56,6 +58,7 @@ def row_of_manifest(manifest: dict[str, Any], run_dir: str) -> RunRow:
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     exit_code = manifest.get("exit_code")
+    doubts = manifest.get("doubts")
     return RunRow(
         run_id=text("run_id") or run_dir.rstrip("/").rpartition("/")[2],
         workflow=text("job_name") or "?",
@@ -72,6 +75,7 @@ def row_of_manifest(manifest: dict[str, Any], run_dir: str) -> RunRow:
         wall_seconds=number("wall_time_sec"),
         cost_usd=number("estimated_cost_usd"),
         run_dir=run_dir,
+        doubts=tuple(line for line in doubts if isinstance(line, str)) if isinstance(doubts, list) else (),
     )
 
 

@@ -24,6 +24,7 @@ from rpd.journal.paths import leads_to_journal
 from rpd.journal.reader import Reading
 from rpd.journal.records import Closed, Stamp
 from rpd.states.job import RUNS_BELOW
+from rpd.states.reading import doubts
 
 MANIFEST_NAMES = (MANIFEST_NAME, "runpod_pull_manifest.json", "manifest.json")
 """The first one that can be read is taken; the others are older."""
@@ -175,6 +176,7 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
         run_dir=facts.opened.run_dir,
         journal=facts.opened.journal_path,
         problem=problem,
+        doubts=tuple(seen.line for seen in doubts(facts)),
     )
 
 

@@ -27,6 +27,8 @@ _KEY_SHAPES = re.compile(
     r"|discord(?:app)?\.com/api/webhooks/[0-9]+/[A-Za-z0-9_-]{20,}|api\.telegram\.org/bot[0-9]+:[A-Za-z0-9_-]{20,})"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
+_TOKEN = re.compile(r"\b(?=[A-Za-z]*[0-9])[A-Za-z0-9]{32,}\b|(?<=://)[^/\s:@]{0,200}:[^/\s@]{1,200}(?=@)")
+"""What may be a key of no known kind, and what stands before the host of a URL."""
 _MASK = re.compile(r"\*\*\*([A-Za-z_][A-Za-z0-9_]*)\*\*\*")
 
 
@@ -48,6 +50,11 @@ def leak_in(text: str, secrets: Mapping[str, str]) -> str | None:
         if value in text:
             return f"the value of ${name}"
     return "what looks like a key" if _KEY_SHAPES.search(text) else None
+
+
+def without_keys(text: str) -> str:
+    """A short text with `***` for whatever has the shape of a key, for what the secrets of a run are not at hand."""
+    return _TOKEN.sub("***", _KEY_SHAPES.sub("***", text))
 
 
 def mask(value: Any, secrets: Mapping[str, str]) -> Any:

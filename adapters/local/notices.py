@@ -36,7 +36,7 @@ def send(notice: Notice, redactor: Redactor) -> bool:
 
 
 def document(notice: Notice) -> dict[str, str]:
-    """What is sent: `schema`, `what` (budget, end, debt), `run_id`, `workflow`, `text`, and what to type."""
+    """What is sent: `schema`, `what` (budget, doubt, end, debt), `run_id`, `workflow`, `text`, and what to type."""
     return {
         "schema": "rpd.notice/1",
         "what": notice.what,

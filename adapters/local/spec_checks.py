@@ -213,6 +213,16 @@ def check_between(data: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("provision", "health"), "is for GPU pods"
     if pod.get("python_version") and "UV_PYTHON" in _entries(data, "remote_env", "exports"):
         yield ("remote_env", "exports", "UV_PYTHON"), "and pod.python_version exclude each other; keep one"
+    shell = _section(data, "run").get("shell")
+    if _section(data, "remote_env").get("source_files") and isinstance(shell, str) and not _is_shell(shell):
+        yield ("remote_env", "source_files"), "are sourced by run.shell, which must be a shell then"
+
+
+def _is_shell(command: str) -> bool:
+    """Whether it names a shell by the name that all of them have; what cannot be split is told of elsewhere."""
+    if not _can_be_split(command):
+        return True
+    return any(posixpath.basename(word).endswith("sh") for word in shlex.split(command))
 
 
 def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -266,6 +276,10 @@ def _secrets(files: Sequence[SecretFile]) -> Iterator[Finding]:
 def _run(run: Run) -> Iterator[Finding]:
     if not run.body.strip():
         yield ("body",), "must not be blank"
+    if run.shell is not None and not _can_be_split(run.shell):
+        yield ("shell",), "must be a command, with quotes that close, as: bash -eu"
+    elif run.shell is not None and "{0}" in run.shell:
+        yield ("shell",), "the path of the script is added at its end; leave {0} out"
     for field in ("script_path", "log_path"):
         value = getattr(run, field)
         if value is not None:

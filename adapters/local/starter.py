@@ -36,6 +36,7 @@ budget:
 #   - {source: ., destination: "{volume_mount}/src", excludes_default: true}
 
 run:
+  # shell: bash                 # what runs the body; left out, bash or sh with pipefail
   body: |
     set -euo pipefail
     mkdir -p {volume_mount}/out

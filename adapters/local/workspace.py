@@ -18,12 +18,14 @@ from rpd.adapters.local.dirs import private_folder
 from rpd.adapters.local.files import sync_folder, write_whole
 from rpd.adapters.local.git_listing import git_refusal
 from rpd.adapters.local.keys import ssh_key
+from rpd.adapters.local.log_reading import read_log
 from rpd.adapters.local.secret_content import secret_problems
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.journal.redact import Redactor
 from rpd.states.faults import Fault
 from rpd.states.job import Artifact, Job, is_away
+from rpd.states.log_reading import LogReading
 from rpd.states.world import Notice
 
 MIN_FREE_BYTES = 256 * 1024 * 1024
@@ -92,6 +94,10 @@ class LocalWorkspace:
             target.unlink(missing_ok=True)
         except OSError as error:
             raise UserError(f"cannot remove {target}: {error.strerror}", reason=Fault.LOCAL_DISK) from error
+
+    def read_log(self, log_file: str) -> LogReading:
+        """Read: what a local log says of a failure; nothing where it cannot be read."""
+        return read_log(Path(log_file), self._redactor)
 
     def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
         """Effect: write the run's manifest whole or not at all, with the config of the journal's record 0 (rendered,

@@ -59,6 +59,7 @@ def claim_of(fields: Fields) -> Claim:
         waits_for=fields.get("waits", ""),
         left=fields.get("left", ""),
         unknown=fields.get("unknown", ""),
+        disk_was_full=fields.get("disk_full") == "1",
     )
 
 

@@ -64,11 +64,20 @@ def launch_script(target: Target, order: LaunchOrder, *, stale_seconds: int = ST
         "rpd_keeps_left": "1" if order.keeps_left else "",
         "rpd_results": "\n".join(order.results),
     }
-    wrapper = _put_together(
-        target, {**values, **sampling, **background}, "common", "sampler", "left", "background", "wrapper"
-    )
+    named = _named_shell(order.shell) if order.shell else _file("shell")
+    files = ("common", "sampler", "left", "background", "reserve")
+    wrapper = _put_together(target, {**values, **sampling, **background}, *files, texts=named, last="wrapper")
     texts = _exports(order.env) + _text_function("rpd_script_text", body) + _text_function("rpd_wrapper_text", wrapper)
     return _put_together(target, values, "common", "environment", "claim", texts=texts, last="launch")
+
+
+def _named_shell(shell: str) -> str:
+    """The same function as the file `shell` has, with the words of the job file in place of its choice."""
+    try:
+        words = " ".join(map(_quote, shlex.split(shell)))
+    except ValueError as error:
+        raise Refused(f"run.shell cannot be split into words: {error}", reason=Fault.INVALID) from error
+    return f'rpd_exec_script() {{ rpd_exec_session "$@" {words} "$rpd_script"; }}\n'
 
 
 def follow_script(target: Target, job: JobRef, offset: int) -> str:

@@ -3,13 +3,12 @@
 # It holds the lock as long as it lives; the job does not inherit it.
 
 rpd_run_job() {
-    rpd_shell=$(command -v bash || command -v sh)
     rpd_env=$(command -v env)
     {
         exec 9>&-
         cd "$rpd_workdir" 2>/dev/null || cd / || :
-        rpd_exec_session "$rpd_env" "PATH=$rpd_job_path" "RPD_RUN_ID=$rpd_run" "RPD_LAUNCH=$rpd_launch" \
-            "RPD_JOB=$rpd_run:$rpd_launch:" "RPD_SCRIPT=$rpd_script" "$rpd_shell" "$rpd_script"
+        rpd_exec_script "$rpd_env" "PATH=$rpd_job_path" "RPD_RUN_ID=$rpd_run" "RPD_LAUNCH=$rpd_launch" \
+            "RPD_JOB=$rpd_run:$rpd_launch:" "RPD_SCRIPT=$rpd_script"
     } </dev/null >>"$rpd_log" 2>&1 &
     rpd_child=$!
     rpd_stat "$rpd_child"
@@ -40,11 +39,14 @@ rpd_main() {
     rpd_write "$rpd_job/pid" "$$ $rpd_start"
     rpd_write "$rpd_job/reaps" "$4"
     : >"$rpd_log"
+    rpd_reserve
+    (exec 9>&-; rpd_reserve_on "$$") </dev/null >/dev/null 2>&1 &
     rpd_begin_samples
     rpd_put "$rpd_job/started" "$(rpd_now)"
     # Who was told to stop before it began does not begin.
     if [ -f "$rpd_job/stopped" ]; then rpd_code=143; else rpd_run_job; fi
     rpd_see_to_left
+    rpd_has_room || printf 1 2>/dev/null >"$rpd_lock.full"
     rpd_write "$rpd_job/ended" "$(rpd_now)"
     rpd_end_samples
     # With a full volume memory has to do; it lasts as long as the container.

@@ -7,7 +7,7 @@ import shlex
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.keys import own_key_path
 from rpd.adapters.report.background import left_words
-from rpd.adapters.report.why import why
+from rpd.adapters.report.why import cause_of, doubt_and_advice
 from rpd.adapters.report.words import clock, duration, money, one_line, rate
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
@@ -29,16 +29,20 @@ from rpd.states.verdict import job_ending, verdict
 from rpd.states.world import left_out, refusal
 
 CONSOLE_URL = "https://console.runpod.io/pods"
+SECRETS_LEFT = "         files of secrets could not be removed from it: delete it as soon as you have its results"
 
 
 def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> list[str]:
     """Lines for a person. True whatever happened: they are read off the facts. `elsewhere` is where the end of the run
     was written, when its journal could not be: for whoever reads the journal the run goes on."""
     lines = [_headline(facts, now)]
+    if elsewhere is None and facts.closed_outcome not in (None, "succeeded"):
+        return [one_line(line) for line in [*lines, *_failure_lines(facts, now)]]
     if facts.pulled and not facts.uncollected and not facts.missing:
         lines.append(f"results: {facts.opened.run_dir}")
     else:
         lines.append(f"run folder: {facts.opened.run_dir}")
+    lines += _beside("beware:", doubt_and_advice(facts))
     not_kept = why_not_kept(facts)
     lines += [f"not kept up: {not_kept}"] if not_kept is not None else []
     lines += [f"left:    {words}" for words in left_words(facts)]
@@ -49,18 +53,73 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
         lines.append(f"the journal could not be written; what it lacks is in {elsewhere}")
         lines.append(f"next:    make room on the disk, then   rpd resume {facts.run_id}")
     elif is_kept(facts, now):
+        if facts.reason is not Reason.JOB_SUCCEEDED:
+            lines += _cause_lines(facts)
         lines += [f"look:    {_way_in(facts)}"] if facts.pod is not None and facts.pod.seen is not None else []
         lines.append(f"next:    rpd release {facts.run_id}   (--keep-until 2h for longer)")
-        if facts.reason is not Reason.JOB_SUCCEEDED:
-            lines.append(f"why:     rpd inspect {facts.run_id}")
     elif facts.closed_outcome is None:
         lines += [f"next:    rpd resume {facts.run_id}", f"         rpd release {facts.run_id}"]
-    elif facts.closed_outcome != "succeeded":
-        lines.append(f"         {why(facts)}")
-        lines.append(f"why:     rpd inspect {facts.run_id}")
-        if facts.claim is not None:
-            lines.append(f"         rpd logs {facts.run_id} --tail 50")
     return [one_line(line) for line in lines]
+
+
+def _failure_lines(facts: Facts, now: Stamp) -> list[str]:
+    """Of a run that is over and no success: why, what to do about it, what was kept and what that costs, and one
+    command."""
+    not_kept = why_not_kept(facts)
+    return [
+        *_cause_lines(facts),
+        *_refusal_lines(facts),
+        *(f"left:    {words}" for words in left_words(facts)),
+        *([f"not kept up: {not_kept}"] if not_kept is not None else []),
+        *(
+            [f"kept:    {_kept_here(facts)}; {_kept_there(facts)}"]
+            if not facts.compute_debts
+            else debt_lines(facts, now)
+        ),
+        *_secrets_left(facts),
+        f"next:    rpd inspect {facts.run_id}",
+    ]
+
+
+def _cause_lines(facts: Facts) -> list[str]:
+    what, advice = cause_of(facts)
+    return [f"why:     {what}", *([f"try:     {advice}"] if advice else [])]
+
+
+def _beside(label: str, texts: list[str]) -> list[str]:
+    """The texts in lines of their own, the label before the first."""
+    return [f"{label if index == 0 else '':9}{text}" for index, text in enumerate(texts)]
+
+
+def _kept_here(facts: Facts) -> str:
+    what = "the log and what else arrived" if facts.log_fetched else "what arrived"
+    if facts.log_fetched and not facts.job.artifacts:
+        what = "the log"
+    elif facts.pulled and not facts.uncollected and not facts.missing:
+        what = "log and results"
+    elif not facts.launch_intended:
+        what = "the run's record"
+    return f"{what} in {facts.opened.run_dir}"
+
+
+def _kept_there(facts: Facts) -> str:
+    """What still costs money, how much, and the command that ends it, in one phrase."""
+    if not facts.storage_debts:
+        return "nothing of this run bills" if facts.was_rented else "nothing was rented"
+    monthly = sum((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.storage_debts.values())
+    known = [facts.pods.get(name) for name in facts.storage_debts]
+    names = ", ".join(pod.id or pod.name for pod in known if pod is not None) or "the pod"
+    noun = "pod" if len(facts.storage_debts) == 1 else "pods"
+    gigabytes = round(monthly / cost.STOPPED_VOLUME_USD_PER_GB_MONTH)
+    return (
+        f"{noun} {names}, stopped, with {gigabytes} GB at about {money(monthly)} a month until: "
+        f"rpd release {facts.run_id} --delete"
+    )
+
+
+def _secrets_left(facts: Facts) -> list[str]:
+    left = (facts.pods.get(name) for name in facts.storage_debts)
+    return [SECRETS_LEFT for pod in left if pod is not None and pod.secrets_left == "disk"][:1]
 
 
 def _refusal_lines(facts: Facts) -> list[str]:
@@ -100,7 +159,9 @@ def _headline(facts: Facts, now: Stamp) -> str:
     outcome, word = verdict(facts)[:2] if kept else (facts.closed_outcome, facts.closed_reason)
     reason = f" ({word})" if word and outcome != "succeeded" else ""
     has_code = facts.claim is not None and facts.claim.exit_code not in (None, 0)
-    code = f", {job_ending(facts).removeprefix('ended with ')}" if has_code else ""
+    is_told = facts.reason is Reason.JOB_FAILED  # in the next line
+    ended = job_ending(facts).replace("ended with exit", "the job's exit")
+    code = f", {ended}" if has_code and not is_told else ""
     return f"{outcome}{reason}{code} in {took}; {f'its pod is kept up; {spent} so far' if kept else spent}"
 
 
@@ -157,9 +218,7 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
             lines.append(f"         kept: {why_it}")
         lines.append(f"         rpd release {facts.run_id} --delete   ends that")
         if known and known.secrets_left == "disk":
-            lines.append(
-                "         files of secrets could not be removed from it: delete it as soon as you have its results"
-            )
+            lines.append(SECRETS_LEFT)
     return lines
 
 

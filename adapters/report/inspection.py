@@ -12,6 +12,7 @@ from rpd.journal.replay import Snapshot, fold
 from rpd.states.facts import Facts
 from rpd.states.fold import replayed
 from rpd.states.policy import released_by, spent_usd
+from rpd.states.reading import doubts
 
 
 def facts_of(reading: Reading) -> Facts:
@@ -45,6 +46,7 @@ class Inspection:
             "outcome": closed.outcome if closed else self.outcome(),
             "reason": closed.reason if closed else (str(facts.reason) if facts.reason else None),
             "why": self.why(),
+            "doubts": [seen.line for seen in doubts(facts)],
             "exit_code": facts.claim.exit_code if facts.claim else None,
             "waits_for": facts.claim.waits_for or None if facts.claim and facts.claim.phase == "running" else None,
             "pod": self.pod(),

@@ -39,6 +39,8 @@ ASCII_FRAMES = "-\\|/"
 class LiveView:
     """A listener with a redraw thread of its own, joined on exit. A terminal that goes away does not end the run."""
 
+    erases_log = True
+
     def __init__(self, facts: Facts, console: Console | None = None) -> None:
         self.facts = facts
         self._console = console or Console(stderr=True, highlight=False, no_color=not has_colour())

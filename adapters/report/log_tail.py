@@ -15,12 +15,13 @@ PIECE_BYTES = 1 << 18
 
 
 class LogTail:
-    """Lines that arrived since the last call, from where the log stood at the start. A line that was overwritten with
-    carriage returns (a progress bar) is its last form; escape sequences are taken out. `path` is the file in hand."""
+    """Lines that arrived since the last call, from where the log stood at the start, or from its beginning. A line that
+    was overwritten with carriage returns (a progress bar) is its last form; escape sequences are taken out. `path` is
+    the file in hand."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, from_beginning: bool = False) -> None:
         self._next: deque[Path] = deque()
-        self._begin(path, _size(path))
+        self._begin(path, 0 if from_beginning else _size(path))
 
     def _begin(self, path: Path, offset: int) -> None:
         self.path, self._offset = path, offset

@@ -34,6 +34,8 @@ class PlainView:
     """A listener that prints one line per event worth one, the job's own output, and a sign of life each minute. It
     prints in a thread of its own: no pod is released later because the reader is slow or stands still."""
 
+    erases_log = False
+
     def __init__(self, facts: Facts, stream: TextIO | None = None, *, show_log: bool = True) -> None:
         self.facts = facts
         self._stream = stream or sys.stderr

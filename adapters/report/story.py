@@ -30,6 +30,7 @@ from rpd.states.names import Op, Trigger
 from rpd.states.naming import told
 from rpd.states.policy import cost_cap, released_by, usd_per_hour
 from rpd.states.python_pin import PYTHON_KEY
+from rpd.states.reading import doubt
 from rpd.states.verdict import job_ending
 
 AGAIN_EVERY = 10
@@ -114,6 +115,8 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
 
 
 def _seen(seen: Observation, facts: Facts) -> str | None:
+    if seen.op == Op.READ_LOG:
+        return f"beware: {said}" if (said := doubt(facts)) is not None else None
     if seen.error is not None and seen.op not in (Op.GREET, Op.READ_POD):
         return f"{_NOUNS.get(seen.op, seen.op)}: {seen.error}"
     if silent := seen.data.get("no_sshd"):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rpd.adapters.report.words import one_line
 from rpd.states.boot import CANNOT_START
 from rpd.states.boot_signs import Sign, cuda_wanted
 from rpd.states.facts import Facts
-from rpd.states.job import KNOWN_FAILURES
+from rpd.states.log_reading import read_text
 from rpd.states.names import Reason
 from rpd.states.places import AVOIDED
-
-TAIL_BYTES = 1 << 20
+from rpd.states.reading import FULL_DISK, OF_LOG, doubt, doubts, had_no_room
+from rpd.states.signs import SIGPIPE_CODE, advice_on, meaning_of
 
 WHY: dict[Reason, tuple[str, str]] = {
-    Reason.JOB_SUCCEEDED: ("the job exited with 0", ""),
-    Reason.JOB_FAILED: ("the job exited with another code than 0", "read the end of its log"),
+    Reason.JOB_SUCCEEDED: ("the job's exit code was 0", ""),
+    Reason.JOB_FAILED: ("the job's exit code was not 0", "read the end of its log"),
     Reason.MARKER_MISSING: (
-        "the job exited with 0, but its log does not hold run.success_marker",
+        "the job's exit code was 0, but its log does not hold run.success_marker",
         "see whether the script prints the marker on its last line",
     ),
     Reason.FAILURE_MARKER: ("the log holds one of run.failure_markers", "read the log around it"),
@@ -30,12 +28,12 @@ WHY: dict[Reason, tuple[str, str]] = {
         "a required artifact could not be fetched intact",
         "what arrived is at the local paths of artifacts[]",
     ),
-    Reason.SETUP_FAILED: ("a setup command failed", "its last lines are above; the job was never started"),
+    Reason.SETUP_FAILED: ("a setup command failed", "the job was never started"),
     Reason.STAGE_FAILED: (
         "files or secrets could not be placed in the pod",
         "the cause is above; see to disk sizes and destinations, or to what this machine lacks",
     ),
-    Reason.PREFLIGHT_FAILED: ("a preflight command failed", "its last lines are above; the job was never started"),
+    Reason.PREFLIGHT_FAILED: ("a preflight command failed", "the job was never started"),
     Reason.LAUNCH_FAILED: ("the pod could not start the script", "the image may lack a shell or a tool"),
     Reason.SPEC_INVALID: ("something the file names is not there on this machine", "mend it and run again"),
     Reason.NO_CAPACITY: (
@@ -112,13 +110,24 @@ def why(facts: Facts) -> str:
     """One line: what happened, what the log says of it, what to do."""
     if facts.closed_reason == Reason.JOURNAL_DAMAGED:
         return words_of(facts.closed_reason) or ""
+    what, advice = cause_of(facts)
+    return one_line(f"{what}; {advice}" if advice else what)
+
+
+def cause_of(facts: Facts) -> tuple[str, str]:
+    """What happened, with what the log says of it, and what to do."""
     if facts.reason is None:
-        return "the journal does not say"
+        return "the journal does not say", ""
     what, advice = WHY[facts.reason]
     if facts.reason is Reason.JOB_FAILED and facts.claim is not None and facts.claim.exit_code is not None:
-        what = f"the job exited with {facts.claim.exit_code}"
-        seen = explaining_line(Path(facts.local_log))
-        what += f"; its log says: {seen}" if seen else _of_code(facts.claim.exit_code)
+        what, advice = _of_code(facts.claim.exit_code, what, advice, is_ours=facts.job.run.shell is None)
+    if facts.reason in OF_LOG and facts.log_reading is not None and facts.log_reading.cause is not None:
+        seen = facts.log_reading.cause
+        what, advice = f"{what}; its log says: {seen.line}", advice_on(seen.sign) or advice
+    elif facts.reason in OF_LOG and had_no_room(facts):
+        what, advice = f"{what}; {FULL_DISK.line}, so its last words may be missing", advice_on(FULL_DISK.sign)
+    if facts.reason in OF_STEPS:
+        what, advice = facts.reason_text or what, _of_step(facts) or advice
     if facts.reason in (Reason.SSH_REFUSED, Reason.VOLUME_REFUSED) and facts.reason_text:
         what = facts.reason_text
     if facts.reason is Reason.NO_CAPACITY and (narrow := _narrow(facts)):
@@ -131,7 +140,16 @@ def why(facts: Facts) -> str:
         what, advice = facts.what_is_missing, f"{advice}; where that is right, the artifact has allow_empty: true"
     if facts.reason is Reason.RESULTS_UNVERIFIED:
         what, advice = _why_unverified(facts, what, advice)
-    return one_line(f"{what}; {advice}" if advice else what)
+    return what, advice
+
+
+OF_STEPS = (Reason.SETUP_FAILED, Reason.PREFLIGHT_FAILED)
+"""Endings that the last lines of a command may explain."""
+
+
+def _of_step(facts: Facts) -> str:
+    cause = read_text("\n".join(facts.step_tail)).cause
+    return advice_on(cause.sign) if cause is not None else ""
 
 
 def _narrow(facts: Facts) -> str:
@@ -183,22 +201,22 @@ def _why_unverified(facts: Facts, what: str, advice: str) -> tuple[str, str]:
     return "a required artifact holds paths that may not be created at the destination", "the rest of it arrived"
 
 
-def _of_code(exit_code: int) -> str:
-    """What shells and kernels mean by it."""
-    words = {126: "not executable", 127: "command not found", 137: "killed, often for want of memory", 143: "TERM"}
-    return f" ({words[exit_code]})" if exit_code in words else ""
+def _of_code(exit_code: int, what: str, advice: str, *, is_ours: bool) -> tuple[str, str]:
+    """What an exit code of the job says. `is_ours`: the shell was chosen here, and so was pipefail."""
+    meaning, help_with_it = meaning_of(exit_code)
+    if exit_code == SIGPIPE_CODE and not is_ours:
+        help_with_it = ""
+    what = f"the job's exit code was {exit_code}{f' ({meaning})' if meaning else ''}"
+    return what, help_with_it or advice
 
 
-def explaining_line(log: Path) -> str | None:
-    """The last line of the log that holds one of the words that often explain a failure."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return None
-    found = next((line for line in reversed(lines) if any(word in line for word in KNOWN_FAILURES)), None)
-    return found.strip()[:160] if found else None
+def doubt_and_advice(facts: Facts) -> list[str]:
+    """What speaks against a success, and what to do about it; nothing where nothing does."""
+    said = doubt(facts)
+    if said is None:
+        return []
+    advice = advice_on(doubts(facts)[0].sign)
+    return [said, *([advice] if advice else []), "look before you rely on the results"]
 
 
 def words_of(reason: str | None) -> str | None:

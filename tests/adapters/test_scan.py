@@ -65,6 +65,24 @@ def test_torch_needs_an_index(text: str, is_told: bool) -> None:
     assert bool(told(job(setup=(Command(text),)))) is is_told
 
 
+@pytest.mark.parametrize(
+    ("body", "is_told"),
+    [
+        ("yes | head -n 1", True),
+        ("if nvidia-smi | grep -q L4; then true; fi", True),
+        ("nvidia-smi | grep -i -q L4", True),
+        ("yes | pip uninstall x", True),
+        ("python train.py | tee log", False),
+        ("grep -q a b; cat header.txt", False),
+        ("set -euo pipefail; yes | head", False),
+        ("set +o pipefail; yes | head", False),
+    ],
+)
+def test_a_pipe_that_may_be_read_no_further_is_told_of(body: str, is_told: bool) -> None:
+    assert bool(told(job(body))) is is_told
+    assert told(Job(name="j", pod=PodSpec(image="i", gpu_order=("G",)), run=Run(body=body, shell="bash"))) == []
+
+
 @pytest.mark.row(24, 27)
 def test_paths_and_dependencies_of_what_is_sent(tmp_path: Path) -> None:
     tree = tmp_path / "src"

@@ -18,6 +18,7 @@ from rpd.journal.records import Opened, Record, Resumed, Stamp
 from rpd.states.facts import Facts
 from rpd.states.job import Job
 from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.log_reading import LogReading
 from rpd.states.table import JOB
 from rpd.states.world import Notice, World
 from tests.fakes.clock import FakeClock, FakeControl
@@ -38,6 +39,7 @@ class FakeWorkspace:
         self.problems: tuple[str, ...] = ()
         self.manifest: dict[str, Any] | None = None
         self.notices: list[str] = []
+        self.log_reading = LogReading()
         self.write_errors: list[Exception] = []
 
     def check_inputs(self, job: Any, run_dir: str) -> tuple[str, ...]:
@@ -54,6 +56,9 @@ class FakeWorkspace:
 
     def remove_pointer(self, path: str, pod_id: str) -> None:
         """No pointer is asked for here."""
+
+    def read_log(self, log_file: str) -> LogReading:
+        return self.log_reading
 
     def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
         if self.write_errors:

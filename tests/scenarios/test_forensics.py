@@ -240,7 +240,7 @@ def test_inspect_travels_in_time_and_verifies(past: Stage) -> None:
 @pytest.mark.row(129)
 def test_a_failure_is_explained_in_plain_words(past: Stage) -> None:
     assert told(past, "inspect", ids(past)[0])["why"] is None
-    assert told(past, "inspect", ids(past)[1])["why"].startswith("the job exited with 3")
+    assert told(past, "inspect", ids(past)[1])["why"].startswith("the job's exit code was 3")
     assert "max_gpu_price_usd" in past.rpd("inspect", ids(past)[2]).stdout
 
 

@@ -52,7 +52,7 @@ def test_the_end_and_most_of_the_budget_are_told(stage: Stage, webhook: tuple[st
     for notices in (told, heard):
         assert [notice["what"] for notice in notices] == ["budget", "end"]
         assert {notice["run_id"] for notice in notices} == {stage.run_id}
-        assert "exit code 7" in notices[1]["text"]
+        assert "rpd's exit code is 7" in notices[1]["text"]
 
 
 @pytest.mark.slow

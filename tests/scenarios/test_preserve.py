@@ -20,7 +20,7 @@ PRESERVE = {"on_failure": "preserve", "preserve_minutes": 30}
 def test_a_failed_run_keeps_its_pod_up_and_says_for_how_long(stage: Stage) -> None:
     done = stage.run(config(FAILING, lifecycle=PRESERVE, artifacts=artifact()))
     assert done.returncode == 5, done.stderr
-    assert "failed (job_failed), exit code 3" in done.stderr
+    assert "the job's exit code was 3" in done.stderr
     assert "its pod is kept up" in done.stderr
     assert "released by the switch in the pod at" in done.stderr
     assert _opens(done.stderr)

@@ -240,7 +240,7 @@ def test_forensics(stage: Stage) -> None:
     assert recipe.out == "exit code 5\n"
     stage.judge("TERMINATED", "EXITED", starts=2)
     recipe.play("Why")
-    assert "the job exited with 1; its log says: torch.cuda.OutOfMemoryError: CUDA out of memory" in recipe.out
+    assert "the job's exit code was 1; its log says: torch.cuda.OutOfMemoryError: CUDA out of memory" in recipe.out
     assert "step 2 of batch 64" in recipe.out
     recipe.play("What is different")
     assert "* variables.batch: 8 -> 64" in recipe.out

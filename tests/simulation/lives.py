@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from rpd.states.log_reading import LogReading, SeenSign
 from rpd.states.world import Holder, PodLog
 from tests.simulation.schedule import Schedule, Strike
 
@@ -38,6 +39,14 @@ _LONG_JOB = {"seconds": 300.0}
 _LIVES = (
     Life("success", "succeeded", "job_succeeded", 0),
     Life("success, kept stopped", "succeeded", "job_succeeded", 0, config={"lifecycle": {"on_success": "stop"}}),
+    Life(
+        "success in doubt, and somebody is told of it",
+        "succeeded",
+        "job_succeeded",
+        0,
+        config={"notify": {"command": "cat"}},
+        world={"log": LogReading(SeenSign("Killed", "host_memory"), (SeenSign("Killed", "host_memory"),))},
+    ),
     Life("job fails", "failed", "job_failed", 5, job={"exit_code": 3}),
     Life(
         "job fails, deleted",

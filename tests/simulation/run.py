@@ -115,6 +115,8 @@ class Simulation:
         for name, value in life.world.items():
             if name == "problems":
                 self.workspace.problems = value
+            elif name == "log":
+                self.workspace.log_reading = value
             elif name == "paused":
                 self._pause(**value)
             elif name == "crowd":

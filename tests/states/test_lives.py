@@ -570,7 +570,7 @@ def test_who_asked_to_be_told_hears_of_a_pod_that_is_kept_up() -> None:
     stage = Stage(FakeJob(exit_code=3), lifecycle={"on_failure": "preserve"}, notify={"command": "cat"})
     assert stage.process().exit_code == 5
     (told,) = [each.body.args["notice"]["text"] for each in stage.journal.records() if each.event == "notify_intent"]
-    assert told.startswith("the run ends failed (job_failed), exit code 5; its pod is kept up until 20"), told
+    assert told.startswith("the run ends failed (job_failed); rpd's exit code is 5; its pod is kept up until 20"), told
     assert "at $" in told
 
 

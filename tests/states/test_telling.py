@@ -63,7 +63,7 @@ def test_who_asked_is_told_of_the_end_once(how: dict[str, str]) -> None:
     facts.reason = Reason.JOB_FAILED
     decision = report.decide(facts, stamp(200.0))
     assert isinstance(decision, Do) and decision.op == Op.NOTIFY
-    assert decision.args["notice"]["text"] == "the run ends failed (job_failed), exit code 5"
+    assert decision.args["notice"]["text"] == "the run ends failed (job_failed); rpd's exit code is 5"
     fold(facts, Intent("1", Op.NOTIFY, "report", decision.args))
     assert end_notice(facts) is None
     assert end_notice(facts_in(State.REPORT)) is None, "nobody asked"

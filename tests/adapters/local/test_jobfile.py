@@ -71,6 +71,21 @@ def test_an_existing_file_loads(tmp_path: Path) -> None:
     assert loaded.run_dir == f"{tmp_path}/artifacts/runpod/{loaded.run_id}"
 
 
+def test_a_shell_is_a_command_that_takes_a_file(tmp_path: Path) -> None:
+    def told(shell: str, more: str = "") -> list[str]:
+        return problems(tmp_path, SMALL.replace('body: "true"', f"body: x, shell: {shell}") + more)
+
+    assert told('"bash -c \'x"') == ["3: run.shell: must be a command, with quotes that close, as: bash -eu"]
+    assert told("'   '") == ["3: run.shell: must be a command, with quotes that close, as: bash -eu"]
+    assert told("'bash -e {0}'") == ["3: run.shell: the path of the script is added at its end; leave {0} out"]
+    sourced = "remote_env: {source_files: [/root/.env]}\n"
+    (line,) = told("python3 -u", sourced)
+    assert "must be a shell" in line
+    named = SMALL.replace('body: "true"', "body: x, shell: /bin/bash -eu") + sourced
+    assert load(tmp_path, named).job.run.shell == "/bin/bash -eu"
+    assert load(tmp_path, SMALL).job.run.shell is None
+
+
 def test_defaults_are_filled_in(tmp_path: Path) -> None:
     loaded = load(tmp_path, SMALL.replace("gpu_order: [G]", 'gpu_order: [G], ports: ["8888/http"]'))
     assert loaded.job.storage.volume_gb == DEFAULT_VOLUME_GB == 20

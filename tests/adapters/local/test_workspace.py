@@ -15,9 +15,13 @@ from pathlib import Path
 import pytest
 
 from rpd.adapters.local import notices
+from rpd.adapters.local.log_reading import PART_BYTES
 from rpd.adapters.local.workspace import MANIFEST_NAME, LocalWorkspace, link_events, prepare_run_dir
+from rpd.adapters.pod.local_log import base_path
 from rpd.engine.errors import UserError
+from rpd.journal.redact import Redactor, Secret
 from rpd.states.job import Artifact, Job, Local, PodSpec, Run, Ssh, Staging
+from rpd.states.log_reading import LINE_CHARACTERS, LogReading, SeenSign
 from rpd.states.world import Notice
 
 
@@ -72,6 +76,50 @@ def test_a_link_to_the_home_folder_is_the_home_folder(workspace: LocalWorkspace,
         job(staging=(Staging(source=str(tmp_path / "link"), destination="/workspace/x"),)), str(tmp_path / "run")
     )
     assert "home folder" in problem
+
+
+TOKEN = "hf_" + "a1B2c3D4" * 5
+
+
+def test_a_log_is_read_at_both_ends_and_tells_no_secret(tmp_path: Path) -> None:
+    workspace = LocalWorkspace(tmp_path / "state", tmp_path, redactor=Redactor(Secret(TOKEN)))
+    log = tmp_path / "run.log"
+    trace = "Traceback (most recent call last):\n  File 'x'\n"
+    hidden = f"{trace}ValueError: token {TOKEN[:20]}\x1b[0m{TOKEN[20:]} is bad\n"
+    log.write_text(hidden + "step\n" * PART_BYTES + "OSError: [Errno 28] No space left on device\n")
+    reading = workspace.read_log(str(log))
+    assert reading.cause == SeenSign("ValueError: token *** is bad")
+    assert [seen.sign for seen in reading.doubts] == ["", "disk_full"]
+    log.write_text(f"{trace}ValueError: {'x' * (LINE_CHARACTERS - 32)}{TOKEN}\n")
+    cause = workspace.read_log(str(log)).cause
+    assert cause is not None and cause.line.endswith("x***"), "of a secret that was cut off nothing stays"
+    base_path(log).write_text(f"{log.stat().st_size}\n")
+    assert workspace.read_log(str(log)) == LogReading(), "what an earlier copy of the log says is not this job's"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (f"api_key {TOKEN} refused", "api_key *** refused"),
+        ("key 0123456789abcdef0123456789abcdef01234567 refused", "key *** refused"),
+        ("cannot clone https://me:s3cret-word@example.org/x", "cannot clone https://***@example.org/x"),
+        (
+            "CUDNN_STATUS_EXECUTION_FAILED_CUDART at /workspace/x",
+            "CUDNN_STATUS_EXECUTION_FAILED_CUDART at /workspace/x",
+        ),
+    ],
+)
+def test_who_does_not_know_the_secrets_of_a_run_tells_none_either(said: str, kept: str, tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    log.write_text(f"Traceback (most recent call last):\n  File 'x'\nValueError: {said}\n")
+    cause = LocalWorkspace(tmp_path / "state", tmp_path).read_log(str(log)).cause
+    assert cause is not None and cause.line == f"ValueError: {kept}"
+
+
+def test_a_log_that_cannot_be_read_says_nothing(workspace: LocalWorkspace, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "none", tmp_path, tmp_path / "pipe"):
+        assert workspace.read_log(str(place)) == LogReading()
 
 
 @pytest.mark.weak_point(8)

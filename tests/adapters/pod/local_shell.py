@@ -141,7 +141,7 @@ class LocalShell:
     host_key = "SHA256:test"
 
     def __init__(self, volume: Path, *, sh: str = "sh", path: str | None = None, prefix: tuple[str, ...] = ()) -> None:
-        self.volume = volume
+        self.volume = self.inside = volume  # `inside` is where it is seen from here
         self.words = [*prefix, shutil.which(sh) or sh]
         self.tag = uuid.uuid4().hex
         self.env = {

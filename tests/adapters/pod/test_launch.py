@@ -6,12 +6,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rpd.adapters.pod.remote import PodRemote
@@ -153,6 +155,48 @@ def test_the_environment_is_the_containers_plus_exports_without_the_key(pod: Loc
     assert KEY not in seen and f"RUNPOD_POD_ID={POD_ID}\n" in seen and "PATH=/nowhere:" in seen
     assert f"RPD_RUN_ID={pod.run_id}\n" in seen and "RPD_LAUNCH=1\n" in seen
     assert f"RPD_SCRIPT={pod.volume}/bin/run.sh\n" in seen and "rc=9\n" in seen
+
+
+@pytest.mark.parametrize(
+    ("shell", "body", "code"),
+    [
+        ("", "false | cat", 1),
+        ("", "echo $- $0; [ -o pipefail ]", 0),
+        ("", "false | cat; echo on", 0),
+        ("", "yes | head -n 1", 141),
+        ("bash", "false | cat", 0),
+        ("bash -eu -o pipefail", "false | cat; echo on", 1),
+        ("dash", "false | cat", 0),
+        ("bash --norc -c 'echo \"it is $0\"; exit 5'", "exit 3", 5),
+        ("no-such-shell", "exit 3", 127),
+        (f"{sys.executable} -u", "import sys; sys.exit(7)", 7),
+    ],
+)
+def test_a_pipe_fails_with_its_first_part_unless_the_file_names_a_shell(
+    shell: str, body: str, code: int, pod: LocalShell, remote: PodRemote
+) -> None:
+    remote.launch(pod.target, msgspec.structs.replace(order(pod, body), shell=shell))
+    assert ended(remote, pod).exit_code == code, log(pod)
+
+
+def test_a_shell_without_pipefail_goes_on_to_work(
+    make_pod: Callable[..., LocalShell], remote_of: Callable[[LocalShell], PodRemote], tmp_path: Path
+) -> None:
+    if subprocess.run(["dash", "-o", "pipefail", "-c", ":"], capture_output=True, check=False).returncode == 0:
+        pytest.skip("this dash knows pipefail")
+    with tool_folder(tmp_path / "bin", *MINIMAL[1:], "setsid", "flock", "false") as path:
+        (tmp_path / "bin/sh").symlink_to(shutil.which("dash") or "dash")
+        pod = make_pod(sh="dash", path=path)
+        remote = remote_of(pod)
+        remote.launch(pod.target, order(pod, "false | cat; echo works", PATH=path))
+        assert ended(remote, pod).exit_code == 0 and log(pod) == b"works\n"
+
+
+def test_the_shells_own_start_files_are_read_once(pod: LocalShell, remote: PodRemote) -> None:
+    (pod.volume / "start.sh").write_text(f"echo read >>{pod.volume}/reads\n")
+    remote.launch(pod.target, order(pod, "true", BASH_ENV=str(pod.volume / "start.sh")))
+    assert ended(remote, pod).exit_code == 0
+    assert (pod.volume / "reads").read_text() == "read\n"
 
 
 def test_a_useless_path_fails_the_job_and_not_the_wrapper(pod: LocalShell, remote: PodRemote) -> None:

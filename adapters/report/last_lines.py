@@ -1,0 +1,43 @@
+"""The last lines of what failed, for a person who has nothing of it on the screen any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpd.adapters.report.log_tail import LogTail
+from rpd.adapters.report.why import OF_STEPS
+from rpd.journal.records import Stamp
+from rpd.journal.redact import Redactor
+from rpd.states.facts import Facts
+from rpd.states.names import Outcome
+from rpd.states.preserve import is_kept
+from rpd.states.verdict import verdict
+
+LINES = 20
+BYTES = 1 << 16
+
+
+def last_lines(facts: Facts, now: Stamp, redactor: Redactor, *, with_log: bool) -> list[str]:
+    """Of the command that failed, whose output nobody has seen; `with_log`: of the job's log, where the job failed."""
+    if facts.closed_outcome is None and not is_kept(facts, now):
+        return []
+    if verdict(facts)[0] not in (Outcome.FAILED, Outcome.LOST):
+        return []
+    if facts.reason in OF_STEPS:
+        return _shown("the last lines of the command:", list(facts.step_tail), redactor)
+    if not with_log or not facts.launch_intended:
+        return []
+    return _shown(f"the last lines of {facts.local_log}:", _of_log(Path(facts.local_log)), redactor)
+
+
+def _of_log(path: Path) -> list[str]:
+    tail = LogTail(path, from_beginning=True)
+    tail.skip_to_last(BYTES)
+    lines = tail.new_lines(BYTES)
+    return [*lines, tail.unfinished] if tail.unfinished else lines
+
+
+def _shown(head: str, lines: list[str], redactor: Redactor) -> list[str]:
+    """The last ones, without secrets; none where there are none."""
+    text = redactor.mask("\n".join(lines[-LINES:]), is_cut=True).strip("\n")
+    return [head, *(f"  | {line}" for line in text.split("\n"))] if text.strip() else []

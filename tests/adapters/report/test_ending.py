@@ -1,0 +1,125 @@
+"""The last words about a failure: why, what to try, what was kept and what that costs, and one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rpd.adapters.report.ending import last_words
+from rpd.adapters.report.last_lines import LINES, last_lines
+from rpd.adapters.report.why import why
+from rpd.journal.redact import Redactor, Secret
+from rpd.states.facts import Facts
+from rpd.states.log_reading import LogReading, SeenSign, read_text
+from rpd.states.signs import advice_on
+from rpd.states.world import StepResult
+from tests.fakes.remote import FakeJob
+from tests.fakes.stage import Stage
+
+MISSING = "ModuleNotFoundError: No module named 'no_such_module_xyz'"
+
+
+def ended(job: FakeJob | None = None, said: str = "", **config: object) -> Stage:
+    stage = Stage(job, **config)
+    stage.workspace.log_reading = read_text(said)
+    stage.process()
+    return stage
+
+
+def words(stage: Stage) -> list[str]:
+    return last_words(stage.facts, stage.clock.now())
+
+
+def test_a_failed_job_is_told_of_in_five_lines() -> None:
+    stage = ended(FakeJob(exit_code=1), f"Traceback (most recent call last):\n  File 'x'\n{MISSING}\n")
+    head, because, advice, kept, following = words(stage)
+    assert head.startswith("failed (job_failed) in ")
+    assert because == f"why:     the job's exit code was 1; its log says: {MISSING}"
+    assert advice == f"try:     {advice_on('missing_module')}"
+    assert kept == (
+        "kept:    log and results in /run; pod pod1, stopped, with 20 GB at about $4.00 a month until: "
+        f"rpd release {stage.facts.run_id} --delete"
+    )
+    assert following == f"next:    rpd inspect {stage.facts.run_id}"
+
+
+def test_what_was_deleted_costs_nothing() -> None:
+    stage = ended(FakeJob(exit_code=1), lifecycle={"on_failure": "delete"})
+    assert "kept:    log and results in /run; nothing of this run bills" in words(stage)
+    stage = Stage()
+    stage.workspace.problems = ("/src is not there",)
+    stage.process()
+    assert any(line.endswith("; nothing was rented") for line in words(stage))
+
+
+def test_a_success_in_doubt_says_so() -> None:
+    stage = ended(said="torch.OutOfMemoryError: CUDA out of memory.\n")
+    told = words(stage)
+    assert told[0].startswith("succeeded in ")
+    assert told[2].startswith("beware:  this counts as a success, but the job's log says: torch.OutOfMemoryError")
+    assert told[3:5] == [f"         {advice_on('cuda_memory')}", "         look before you rely on the results"]
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "told"),
+    [
+        (137, {}, "the job's exit code was 137 (signal 9, KILL, often for want of memory); see rpd metrics"),
+        (141, {}, "as `yes | head` does); rpd runs the body with pipefail"),
+        (127, {}, "the job's exit code was 127 (a command was not found); install it"),
+        (3, {}, "the job's exit code was 3; read the end of its log"),
+    ],
+)
+def test_an_exit_code_that_says_something_by_itself_is_read(code: int, body: dict[str, str], told: str) -> None:
+    assert told in why(ended(FakeJob(exit_code=code)).facts)
+
+
+def test_no_advice_on_pipefail_where_the_file_names_its_shell() -> None:
+    stage = ended(FakeJob(exit_code=141), run={"body": "yes | head", "shell": "bash -o pipefail"})
+    assert "rpd runs the body" not in why(stage.facts)
+
+
+def test_neither_exit_code_is_told_without_whose_it_is() -> None:
+    for job in (FakeJob(exit_code=3), FakeJob(exit_code=3, artifacts={"/workspace/out": "missing"})):
+        for line in words(ended(job)):
+            assert line.count("exit code") == line.count("the job's exit code") + line.count("rpd's exit code")
+
+
+def step_failed(stage: Stage) -> Facts:
+    said = [f"line {number}" for number in range(30)]
+    trace = ["Traceback (most recent call last):", "  File 'x'", MISSING]
+    stage.remote.run_step = lambda target, step: StepResult(1, (*said, *trace))  # type: ignore[method-assign]
+    stage.process()
+    return stage.facts
+
+
+def test_the_output_of_a_failed_command_is_shown_with_its_exception() -> None:
+    stage = Stage()
+    facts = step_failed(stage)
+    assert facts.reason_text == f"setup command 1 exited with 1: {MISSING}"
+    assert why(facts) == f"{facts.reason_text}; {advice_on('missing_module')}"
+    shown = last_lines(facts, stage.clock.now(), Redactor(), with_log=False)
+    assert len(shown) == 1 + LINES and shown[-1] == f"  | {MISSING}"
+
+
+def test_the_end_of_the_log_is_shown_where_the_screen_has_lost_it(tmp_path: Path) -> None:
+    stage = ended(FakeJob(exit_code=1))
+    stage.facts.opened = msgspec.structs.replace(stage.facts.opened, run_dir=str(tmp_path))
+    log = tmp_path / "run.log"
+    log.write_text("".join(f"line {number}\n" for number in range(40)) + "10%\r20% \x1b[2Jhunter22\nthe end")
+    redactor = Redactor(Secret("hunter22"))
+    now = stage.clock.now()
+    shown = last_lines(stage.facts, now, redactor, with_log=True)
+    assert shown[0] == f"the last lines of {log}:" and len(shown) == 1 + LINES
+    assert shown[-3:] == ["  | line 39", "  | 20% ***", "  | the end"]
+    assert last_lines(stage.facts, now, redactor, with_log=False) == []
+    log.unlink()
+    assert last_lines(stage.facts, now, redactor, with_log=True) == []
+    assert last_lines(ended().facts, now, redactor, with_log=True) == [], "a success"
+
+
+def test_a_sign_of_a_later_version_has_no_advice() -> None:
+    stage = ended(FakeJob(exit_code=1))
+    stage.facts.log_reading = LogReading(SeenSign("strange words", "of_tomorrow"))
+    assert why(stage.facts) == "the job's exit code was 1; its log says: strange words; read the end of its log"

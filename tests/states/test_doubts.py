@@ -1,0 +1,146 @@
+"""A success whose log speaks against it is told of while its pod is there; it stays a success."""
+
+from __future__ import annotations
+
+import pytest
+
+from rpd.adapters.report.why import why
+from rpd.engine.decision import Do, Fire, Look
+from rpd.engine.errors import UserError
+from rpd.journal.records import Intent, Observation
+from rpd.states import collect, reading, report
+from rpd.states.log_reading import LogReading, SeenSign
+from rpd.states.names import Op, Reason, State, Trigger
+from rpd.states.notice import end_notice
+from rpd.states.world import Claim
+from tests.fakes.facts import claimed, facts_in, fold, seen, stamp
+from tests.fakes.remote import FakeJob
+from tests.fakes.stage import Stage
+
+CRASH = SeenSign("RuntimeError: CUDA error: no kernel image is available", "no_kernel_image")
+FULL = SeenSign("No space left on device", "disk_full")
+DOUBTED = LogReading(CRASH, (CRASH, FULL))
+ASKED = {"command": "cat"}
+WORDS = "this counts as a success, but the job's log says: RuntimeError: CUDA error: no kernel image is available"
+
+
+def ops(stage: Stage) -> list[str]:
+    """Effects and looks in the order of the journal."""
+    bodies = (record.body for record in stage.journal.records())
+    return [body.op for body in bodies if isinstance(body, Intent | Observation)]
+
+
+def test_somebody_is_told_before_the_pod_is_deleted() -> None:
+    stage = Stage(notify=ASKED)
+    stage.workspace.log_reading = DOUBTED
+    ending = stage.process()
+    assert (ending.outcome, ending.exit_code) == ("succeeded", 0)
+    assert stage.workspace.notices == ["doubt", "end"]
+    done = ops(stage)
+    assert done.index(Op.PULL_ARTIFACT) < done.index(Op.READ_LOG) < done.index(Op.NOTIFY) < done.index(Op.DELETE_POD)
+    assert stage.replayed().log_reading == DOUBTED
+    assert (stage.workspace.manifest or {})["doubts"] == [CRASH.line, FULL.line]
+    stage.assert_settled()
+
+
+@pytest.mark.parametrize("config", [{"notify": ASKED}, {}])
+def test_a_success_without_a_doubt_tells_of_none(config: dict[str, dict[str, str]]) -> None:
+    stage = Stage(**config)
+    stage.workspace.log_reading = LogReading(SeenSign("Permission denied", "permission"))
+    assert stage.process().outcome == "succeeded"
+    assert stage.workspace.notices == (["end"] if config else [])
+    assert (stage.workspace.manifest or {})["doubts"] == []
+
+
+def test_a_failure_is_no_doubt_and_is_told_with_its_cause() -> None:
+    stage = Stage(FakeJob(exit_code=3), notify=ASKED)
+    stage.workspace.log_reading = DOUBTED
+    stage.process()
+    assert stage.workspace.notices == ["end"]
+    told = [record.body.args["notice"]["text"] for record in stage.journal.records() if is_notice(record.body)]
+    assert told == [f"the run ends failed (job_failed); rpd's exit code is 5; the job's log says: {CRASH.line}"]
+    assert reading.doubts(stage.facts) == ()
+    manifest = stage.workspace.manifest or {}
+    assert manifest["reason_text"] == f"the job ended with exit code 3; its log says: {CRASH.line}"
+
+
+def is_notice(body: object) -> bool:
+    return isinstance(body, Intent) and body.op == Op.NOTIFY
+
+
+def test_the_log_is_looked_at_once_and_a_look_that_fails_keeps_nobody() -> None:
+    facts = claimed(facts_in(State.COLLECT, artifacts=[]), "ended", exit_code=0)
+    facts.reason, facts.log_fetched = Reason.JOB_SUCCEEDED, True
+    facts.job = facts_in(State.COLLECT, artifacts=[], telemetry={"enabled": False}).job
+    decision = collect.decide(facts, stamp(200.0))
+    assert decision == Look(Op.READ_LOG, {"log_file": "/run/run.log"})
+    seen(facts, Op.READ_LOG, error="no right to read", reason="local_disk")
+    assert collect.decide(facts, stamp(200.0)) == Fire(Trigger.COLLECTED)
+    seen(facts, Op.READ_LOG, reading=DOUBTED)
+    assert collect.decide(facts, stamp(200.0)) == Fire(Trigger.COLLECTED), "nobody asked to be told"
+    assert reading.decide_reading(facts) is None
+
+
+def test_the_pod_is_gone_and_what_came_of_the_log_is_looked_at_all_the_same() -> None:
+    facts = claimed(facts_in(State.REPORT, notify=ASKED), "running")
+    facts.reason = Reason.JOB_LOST
+    assert isinstance(report.decide(facts, stamp(200.0)), Look)
+    seen(facts, Op.READ_LOG, reading=DOUBTED)
+    told = report.decide(facts, stamp(200.0))
+    assert isinstance(told, Do) and told.args["notice"]["text"].endswith(f"the job's log says: {CRASH.line}")
+    facts = facts_in(State.REPORT)
+    assert reading.decide_reading(facts) is None, "no job was started"
+
+
+def test_another_launch_has_a_log_of_its_own() -> None:
+    stage = Stage(FakeJob(seconds=600.0), retries=1, notify=ASKED)
+    stage.workspace.log_reading = DOUBTED
+    stage.clock.after(100.0, lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
+    assert stage.process().outcome == "succeeded"
+    assert stage.facts.launch == 2
+    looks = [record.body for record in stage.journal.records() if is_look(record.body)]
+    assert len(looks) == 1
+
+
+def is_look(body: object) -> bool:
+    return isinstance(body, Observation) and body.op == Op.READ_LOG
+
+
+def test_words_of_several_doubts() -> None:
+    facts = facts_in(State.REPORT, notify=ASKED)
+    facts.reason = Reason.JOB_SUCCEEDED
+    facts.log_reading = DOUBTED
+    assert reading.doubt(facts) == f"{WORDS} (and 1 more such sign)"
+    facts.log_reading = LogReading(CRASH, (CRASH,))
+    assert reading.doubt(facts) == WORDS
+    decision = end_notice(facts)
+    assert isinstance(decision, Do) and decision.args["notice"]["text"].endswith(f"is 0; {WORDS}")
+    facts.reason = Reason.RESULTS_UNVERIFIED
+    assert reading.doubt(facts) is None
+
+
+def test_a_disk_that_was_full_is_a_cause_and_a_doubt() -> None:
+    facts = claimed(facts_in(State.REPORT, notify=ASKED), "ended", exit_code=0, disk_was_full=True)
+    facts.reason, facts.log_reading = Reason.JOB_SUCCEEDED, LogReading()
+    full = "the disk of the job's log was full when the job ended"
+    assert reading.doubt(facts) == f"this counts as a success, but {full}"
+    facts.log_reading = LogReading(FULL, (FULL,))
+    assert [each.line for each in reading.doubts(facts)] == [FULL.line], "told once"
+    seen(facts, Op.READ_CLAIM, claim=Claim("ended", 1, 0))
+    assert reading.had_no_room(facts), "a new container does not remember it"
+    facts.reason, facts.log_reading = Reason.JOB_FAILED, LogReading()
+    assert f"{full}, so its last words may be missing; the disk is full" in why(facts)
+    facts.log_reading = LogReading(CRASH)
+    assert CRASH.line in why(facts) and full not in why(facts)
+
+
+def test_a_workspace_that_raises_is_no_end_of_a_run() -> None:
+    stage = Stage(notify=ASKED)
+
+    def broken(log_file: str) -> LogReading:
+        raise UserError("no right to read", reason="local_disk")
+
+    stage.workspace.read_log = broken  # type: ignore[method-assign]
+    assert stage.process().outcome == "succeeded"
+    fold(stage.facts, Observation(Op.READ_LOG, {}, "no right", "local_disk"))
+    stage.assert_settled()
