@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import shutil
@@ -9,16 +10,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rpd.adapters.pod import scripts
 from rpd.adapters.pod.remote import PodRemote
-from rpd.adapters.transfer import remote_tree
+from rpd.adapters.transfer.entry import Entry
+from rpd.adapters.transfer.links import follow
+from rpd.adapters.transfer.remote_tree import hash_files, list_tree
+from rpd.adapters.transfer.rest import fetch_rest
+from rpd.engine.errors import RpdError
 from rpd.states.job import SecretFile
 from rpd.states.world import LaunchOrder, Pull, Step, SwitchOrder, Target
 from tests.adapters.pod.local_shell import ADDRESS, SHELLS, LocalShell, shell_at
 from tests.adapters.pod.test_launch import ended, log, order, ref, until_told
+from tests.fakes.link import Link, Said
 
 TARGET = Target("pod1", "rpd-x-a1", "run-1", 1, "/workspace/.rpd/run-1", owner="o")
 LAUNCH = LaunchOrder(1, "echo hi\n", "/w/run.sh", "/w/run.log", {"A": "b"}, 3, "z", sample_seconds=30, captures=("a",))
@@ -26,6 +33,26 @@ STEP = Step("setup-1-abc", "setup 1", "true", 5.0, {"A": "b"})
 PYTHON = Step("python", "python", "uv", 5.0, python="3.12", project="/workspace/src")
 PULL = Pull("l", "/w/o", "s3://b/x", True, env={"A": "b"}, source_files=("/w/keys",))
 SECRET = SecretFile("n", "/w/k", env=("A",))
+
+
+class Begun:
+    """A file of which five bytes are here."""
+
+    begun, sha256 = 5, "0" * 64
+
+    def close(self) -> None:
+        """Nothing came."""
+
+    abandon = close
+
+
+def sent(act: Callable[[Any], object]) -> str:
+    """The first command that goes to the pod."""
+    link = Link(Said())
+    with contextlib.suppress(RpdError):
+        act(link)
+    return link.commands[0]
+
 
 MADE: dict[str, Callable[[], str]] = {
     "greet_script": lambda: scripts.greet_script(TARGET),
@@ -46,8 +73,13 @@ MADE: dict[str, Callable[[], str]] = {
     ),
     "stop_step_script": lambda: scripts.stop_step_script(TARGET, STEP),
     "arm_script": lambda: scripts.arm_script(TARGET, SwitchOrder(1, 1.0, "stop", 1.0, 1), 0.0),
-    "a listing": lambda: remote_tree._LIST.format(at="/w", parent="/", name="./w"),
-    "hashes": lambda: remote_tree._HASH.format(root="/w", fast="true"),
+    "a listing": lambda: sent(lambda link: list_tree(link, "/w")),
+    "a listing of a pattern": lambda: sent(lambda link: list_tree(link, "/w/a b*/[cd]?", is_pattern=True)),
+    "hashes": lambda: sent(lambda link: hash_files(link, "/w", ["a"], 1)),
+    "hashes of odd names": lambda: sent(lambda link: hash_files(link, "/w", ["a\nb"], 1)),
+    "hashes apart": lambda: sent(lambda link: hash_files(link, "/w", ["a"], 1, token="t")),
+    "links": lambda: sent(lambda link: follow(link, "/w", [Entry("l", "link", 0o777)], most_bytes=1, private=("/k",))),
+    "the rest of a file": lambda: sent(lambda link: fetch_rest(link, "/w", Entry("a", "file", 0o644, 9), Begun())),
 }
 LEFT_OUT = {
     "SC2034": "parts that several scripts share set what only some of them read",
@@ -58,6 +90,13 @@ SHORT = {
     "SC1007": "empty words in a row: the start command has to be short",
     "SC2086": "numbers and words of its own without quotes, for the same reason",
     "SC1083": "braces of GraphQL",
+}
+OF_FILES = {
+    "SC2016": "what another shell runs is quoted whole",
+    "SC1007": "an option that is left empty",
+    "SC2086": "the same option, which is no word then",
+    "SC2026": "the fixed parts of a pattern are quoted, the rest is for the shell",
+    "SC2043": "a list of one",
 }
 _INNER = re.compile(r"^(rpd_\w+_text)\(\) \{\ncat <<'(RPD_\w+)'\n(.*?)^\2\n\}$", re.MULTILINE | re.DOTALL)
 
@@ -85,8 +124,8 @@ def shellcheck() -> str:
 
 @pytest.mark.parametrize(("name", "text"), [pytest.param(*each, id=each[0]) for each in texts()])
 def test_it_parses_and_is_clean(name: str, text: str) -> None:
-    has_switch = name.startswith("arm_script")
-    codes = ",".join([*LEFT_OUT, *(SHORT if has_switch else ())])
+    is_made_by_scripts = "_script" in name
+    codes = ",".join([*LEFT_OUT, *(SHORT if name.startswith("arm_script") else () if is_made_by_scripts else OF_FILES)])
     words = [shellcheck(), "--shell=sh", "--norc", "--format=gcc", f"--exclude={codes}", "-"]
     done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
