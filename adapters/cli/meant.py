@@ -28,5 +28,6 @@ def meant(word: str, known: Sequence[str], command: str) -> str:
     """What to type in place of it, as a hint. `command` is what stood before the word."""
     if command == "rpd" and word in ELSEWHERE and word not in known:
         return ELSEWHERE[word]
-    alike = difflib.get_close_matches(word, known, n=1, cutoff=ALIKE)
+    swapped = [each for each in known if sorted(each) == sorted(word)]
+    alike = swapped or difflib.get_close_matches(word, known, n=1, cutoff=ALIKE)
     return f"{command} {alike[0]}" if alike else f"{command} --help"

@@ -34,7 +34,7 @@ from rpd.adapters.local.spec_render import MakeRunId, Rendered, prefix_label, re
 from rpd.adapters.local.spec_types import mismatches, with_switches
 from rpd.adapters.local.yaml_source import YamlSource, parse_yaml, read_yaml
 from rpd.engine.errors import UserError
-from rpd.states.job import ENV_SECRET, Job, SecretFile, is_away
+from rpd.states.job import ENV_SECRET, Artifact, Job, SecretFile, is_away
 
 T = TypeVar("T")
 
@@ -152,6 +152,7 @@ def _build(
     root = rendered.names["project_root"]
     job = _with_env(_completed(job, root), rendered.names["run_id"])
     plain = msgspec.to_builtins(job)
+    plain["artifacts"] = [_without_defaults(each) for each in job.artifacts]  # record 0 has to hold hundreds of them
     _check_text(plain, source.file)
     masked = mask(plain, secrets)
     return LoadedJob(
@@ -167,6 +168,11 @@ def _build(
         config_sha256=fingerprint(masked, rendered.names["run_id"], root),
         source_sha256=source.sha256,
     )
+
+
+def _without_defaults(artifact: Artifact) -> dict[str, Any]:
+    defaults = {field.encode_name: field.default for field in msgspec.structs.fields(Artifact)}
+    return {name: value for name, value in msgspec.to_builtins(artifact).items() if value != defaults[name]}
 
 
 def _check_text(plain: Any, file: str) -> None:

@@ -62,7 +62,7 @@ rpd_find_left() {
         rpd_name_of "$rpd_one"
         case $rpd_name in sshd* | dropbear*) rpd_barred="$rpd_barred$rpd_one " ;; esac
         rpd_list="$rpd_list$rpd_one:$rpd_parent "
-        [ "$rpd_start" -le "$rpd_since" ] || rpd_young="$rpd_young$rpd_one:$rpd_parent "
+        [ "$rpd_start" -lt "$rpd_since" ] || rpd_young="$rpd_young$rpd_one:$rpd_parent "
         if [ "$rpd_session" = "$rpd_sid" ] || [ "$rpd_group" = "$rpd_sid" ]; then rpd_known="$rpd_known$rpd_one "
         elif [ "$rpd_parent" = "$rpd_boss" ] && [ "$rpd_session" != "$rpd_boss_session" ]; then rpd_known="$rpd_known$rpd_one "
         fi
@@ -80,7 +80,7 @@ rpd_find_left() {
     rpd_find_unknown
 }
 
-# Younger than the job, and started by something that the job may have asked: a terminal multiplexer that was there before,
+# No older than the job (a tick of that clock is 10 ms), and started by something that the job may have asked: a terminal multiplexer that was there before,
 # or, where orphans are not given to the wrapper, whatever is an orphan now. The first process has to be the pod's own:
 # without a namespace it is the machine's, which has many.
 rpd_find_unknown() {

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from rpd.adapters.runpod.wire import Volume
 from rpd.engine.errors import RpdError
 from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder, SshAddress
 from tests.fakes.answers import READS, no_answer, refusal
@@ -70,7 +71,7 @@ class FakeCloud:
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
-        self.volumes: dict[str, str] = {}  # name of a network volume -> its id
+        self.volume_ids: dict[str, str] = {}  # name of a network volume -> its id
         self.fuse = Fuse()
         self.pods: dict[str, FakePod] = {}
         self.boot_seconds = [20.0]  # per create, the last one repeated
@@ -193,9 +194,13 @@ class FakeCloud:
         self._call("datacenters")
         return tuple(DataCenter(each, dict.fromkeys(self.prices, "HIGH")) for each in self.places)
 
+    def volumes(self) -> tuple[Volume, ...]:
+        self._call()
+        return tuple(Volume(volume_id, name) for name, volume_id in self.volume_ids.items())
+
     def network_volume_id(self, name: str) -> str | None:
         self._call()
-        return self.volumes.get(name)
+        return self.volume_ids.get(name)
 
     def pod_log(self, pod_id: str, lines: int) -> PodLog:
         self._call()

@@ -69,7 +69,7 @@ def test_a_failure_on_a_terminal_says_what_it_was(stage: Stage) -> None:
     live = stage.start_on_terminal("run", "job.yaml", "--sandbox")
     assert live.end() == 5, live.text
     screen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", live.text)
-    *_, ending = screen.rpartition("the last lines of ")
+    *_, ending = screen.rpartition("the last lines of")
     assert "Traceback (most recent call last):" in ending, "the last 20 lines of the log stay on the screen"
     assert "line 20" in ending and ending.count("Traceback") == 1
     flat = " ".join(ending.split())

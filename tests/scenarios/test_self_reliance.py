@@ -113,7 +113,7 @@ def test_every_stage_is_told_when_it_comes(stage: Stage, terminal: bool) -> None
     (stage.folder / "src").mkdir()
     stage.job(
         config(
-            "mkdir -p /workspace/out; echo at work",
+            "mkdir -p /workspace/out; echo at work | tee /workspace/out/log",
             setup=[{"command": "true"}],
             staging=[{"source": "src", "destination": "/workspace/src"}],
             artifacts=artifact(),

@@ -271,7 +271,7 @@ def eventful(op: Op) -> Stage:
         config["budget"] = {"cost_cap_usd": 10.0, "max_runtime_minutes": 30}
     stage = Stage(FakeJob(seconds=3600.0), **config)
     if op in ON_A_NETWORK_VOLUME[1:]:
-        stage.cloud.volumes["data"] = "vol1"
+        stage.cloud.volume_ids["data"] = "vol1"
     if op is Op.READ_HOLDERS:
         stage.remote.held.append(Holder("old", "another-run", "gone", "rpd-another-abc-a1", "/src"))
     if op is Op.READ_SYSTEM_LOG:

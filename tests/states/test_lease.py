@@ -149,7 +149,7 @@ def test_they_are_left_before_the_pod_goes_and_not_while_results_wait() -> None:
 
 def mounted() -> Stage:
     whole = Stage(storage=NETWORK)
-    whole.cloud.volumes["data"] = "vol1"
+    whole.cloud.volume_ids["data"] = "vol1"
     return whole
 
 

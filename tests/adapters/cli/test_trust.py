@@ -86,7 +86,7 @@ def test_debug_shows_the_trace_and_keeps_the_exit_code(rpd: Typist) -> None:
 
 def test_a_secret_in_disguise_is_refused(rpd: Typist) -> None:
     """The journal would hold `***` for good, and the job would get that."""
-    rpd.write("job.yaml")
+    rpd.write("job.yaml", JOB + "lifecycle: {on_success: stop}\n")
     token = base64.b64encode(b"canary-canary").decode()
     said = rpd.refused("run", "job.yaml", "--var", f"word={token}", HF_TOKEN="canary-canary")
     assert "in disguise" in said

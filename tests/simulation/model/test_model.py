@@ -149,7 +149,7 @@ def test_a_planted_fault_in_the_loop_is_named(loop: type[plants.Loop], named: st
 def test_a_rule_that_nobody_takes_is_named(shipped: Checked) -> None:
     spare = Rule(T.COLLECTED, S.MONITOR, S.RELEASE, "planted")
     table = plants.with_rules(*JOB.rules, spare).table
-    assert list(unexplained(table, shipped.moves, has_paused=False, has_retries=False)) == [
+    assert list(unexplained(table, shipped.moves, has_paused=False, has_retries=False, judging=frozenset({"end"}))) == [
         "monitor --collected--> release is never taken, and nothing says why"
     ]
 
