@@ -1007,7 +1007,7 @@ _MOUNTED = (
         "job_succeeded",
         0,
         config=_ON_A_NETWORK_VOLUME,
-        world={"volumes": {"data": "v1"}},
+        world={"volume_ids": {"data": "v1"}},
     ),
     Life(
         "a run that died holds a place on the network volume",
@@ -1017,7 +1017,7 @@ _MOUNTED = (
         job={"exit_code": 3},
         config=_ON_A_NETWORK_VOLUME,
         world={
-            "volumes": {"data": "v1"},
+            "volume_ids": {"data": "v1"},
             "held": (Holder("l.1", "train-20270109T000000Z-oooooo", "gone", f"rpd-train-{'o' * 26}-a1", "/src"),),
         },
     ),
