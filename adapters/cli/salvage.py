@@ -261,5 +261,8 @@ def _tell(entry: Entry, given: Sequence[_Given], open_ends: Sequence[str], kept:
     else:
         lines += [f"ended    {entry.run_id}; its journal was gone, and it is listed no more"]
     if monthly:
-        lines += [f"stored   {money(monthly)} a month: rpd release {entry.run_id} --delete   ends that"]
+        lines += [
+            f"stored   {money(monthly)} a month, with whatever the run has left there",
+            f"         rpd release {entry.run_id} --delete   ends that, once you say so",
+        ]
     output.text(one_line(line) for line in lines)

@@ -22,6 +22,7 @@ JOB = """name: job
 pod: {image: "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04", gpu_order: [NVIDIA L4]}
 storage: {volume_gb: 10}
 run: {body: "echo hello"}
+artifacts: [{label: out, remote_path: /workspace/out, local_path: "{run_dir}/out"}]
 """
 TO_CREATE = (
     Transition("spec_accepted", "validate", "reclaim"),
@@ -179,6 +180,10 @@ def collected(journal: Journal) -> None:
     """What a parked run has left was fetched, and the run is over; its pod is stopped still."""
     journal.append(Intent("0004-fetch_log", "fetch_log", "collect", {}))
     journal.append(Outcome("0004-fetch_log", "fetch_log", "ok", data={"bytes": 1}))
+    pull = {"label": "out", "remote_path": "/workspace/out", "local_path": "/nowhere/out", "required": True}
+    journal.append(Intent("0005-pull_artifact", "pull_artifact", "collect", {"pull": pull}))
+    pulled = {"label": "out", "is_missing": False, "files": 1, "bytes": 1}
+    journal.append(Outcome("0005-pull_artifact", "pull_artifact", "ok", data={"label": "out", "pulled": pulled}))
     renounced(journal)
 
 

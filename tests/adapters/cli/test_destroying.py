@@ -148,6 +148,17 @@ def test_what_was_collected_goes_without_a_question(shelf: Shelf) -> None:
     assert (done.code, shelf.statuses()) == (0, ["TERMINATED", "EXITED"]), done
 
 
+def test_what_a_job_without_artifacts_wrote_is_asked_about(
+    desk: Desk, shelf: Shelf, api: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log is here, and only the person knows what else there was."""
+    monkeypatch.setattr(past, "JOB", past.JOB[: past.JOB.index("artifacts")])
+    bare = Shelf(desk, api)
+    over(bare, bare.first[0], past.collected)
+    done = bare.type("release", bare.first[0].stem, "--delete")
+    assert (done.code, "declares no artifact" in done.stderr) == (2, True), done
+
+
 def test_the_one_that_is_meant_needs_no_name(shelf: Shelf) -> None:
     """A newer run that owes nothing is not meant."""
     over(shelf, shelf.first[0], past.collected)

@@ -76,15 +76,19 @@ def test_a_journal_that_was_cut_before_its_pod_knows_it_by_name(desk: Desk, keep
     assert desk.kinds(journal) == ["storage"]
     with pytest.raises(UserError, match="is stopped"):
         release_kept(desk, journal, delete=False)
-    release_kept(desk, journal, delete=True)
+    with pytest.raises(UserError, match="no --yes"):
+        release_kept(desk, journal, delete=True)
+    assert desk.gc(stopped=True)["stopped"][0]["holds_results"]
+    assert desk.status(pod) == "EXITED", "nobody knows what ran in it, and what of that is here"
+    release_kept(desk, journal, delete=True, yes=True)
     assert (desk.status(pod), desk.kinds(journal)) == ("TERMINATED", [])
 
 
-def release_kept(desk: Desk, journal: Path, *, delete: bool) -> None:
+def release_kept(desk: Desk, journal: Path, *, delete: bool, yes: bool = False) -> None:
     from rpd.adapters.cli.release import How, release_run
 
     how = How.told(stop=False, delete=delete, keep_until=None, mode=None)
-    release_run(journal.stem, how, state_file=None, as_json=True)
+    release_run(journal.stem, how, state_file=None, as_json=True, yes=yes)
 
 
 def test_a_journal_without_its_first_record_is_set_aside(desk: Desk) -> None:
