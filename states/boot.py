@@ -87,7 +87,7 @@ def is_overdue_now(facts: Facts, now: Stamp) -> bool:
 def host_failed(facts: Facts, reason: Reason, why: str | None = None) -> Fire:
     """Give the host back. After a launch its results are what matters: the run ends, the pod is kept stopped."""
     errors = (facts.tried(op).error for op in (Op.GREET, Op.START_POD, Op.READ_POD))
-    if reason is Reason.HOST_NEVER_BOOTED and (silent := no_sshd(facts)) is not None:
+    if reason is Reason.HOST_NEVER_BOOTED and why is None and (silent := no_sshd(facts)) is not None:
         reason, why = Reason.SSHD_MISSING, silent
     why = why or "; ".join(facts.why_not_up) or next((error for error in errors if error), None)
     return Fire(Trigger.HOST_FAILED, Reason.POD_STOPPED if facts.has_launched_here else reason, why)

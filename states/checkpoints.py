@@ -10,21 +10,20 @@ from rpd.engine.decision import Do, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.job import Artifact
+from rpd.states.job import Artifact, checkpoint_label
 from rpd.states.names import Op
 from rpd.states.secret_files import places_within, private_places
 from rpd.states.world import Pull, Target, Tree, World
 
 OPERATIONS = frozenset({Op.PULL_CHECKPOINT})
 """Operations that this file performs and probes."""
-LABEL = "checkpoint "
-"""What the label of a checkpoint begins with; artifacts may not have one like it."""
 
 
 def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
     """The checkpoints as they are fetched after the job: where there are some, and nobody waits for them."""
     return tuple(
-        Artifact(f"{LABEL}{path}", path, _local(facts, path), required=False) for path in facts.job.checkpoints.paths
+        Artifact(checkpoint_label(path), path, _local(facts, path), required=False)
+        for path in facts.job.checkpoints.paths
     )
 
 
@@ -37,7 +36,7 @@ def decide_pull(facts: Facts, now: Stamp) -> Do | None:
         last = facts.checkpoint_tried.get(path) or facts.entered or now
         if elapsed(last, now) >= facts.job.checkpoints.every_minutes * 60.0:
             pull = Pull(
-                f"{LABEL}{path}",
+                checkpoint_label(path),
                 path,
                 _local(facts, path),
                 False,
@@ -57,11 +56,11 @@ def _has_just_failed(facts: Facts) -> bool:
 
 
 def to_push_back(facts: Facts) -> Iterator[Tree]:
-    """What the next launch would not find in the pod, and may be here: a pull whose outcome was never written down may
-    have brought it all the same."""
+    """What the next launch would not find in the pod, and may be here: no record has to tell of a pull that has brought
+    it all the same."""
     for path in facts.job.checkpoints.paths:
-        if path in facts.checkpoints_sought and not _survives(facts, path):
-            yield Tree(f"{LABEL}{path}", _local(facts, path), path, is_optional=True)
+        if facts.launch > 1 and not _survives(facts, path):
+            yield Tree(checkpoint_label(path), _local(facts, path), path, is_optional=True)
 
 
 def _survives(facts: Facts, path: str) -> bool:

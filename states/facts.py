@@ -14,7 +14,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.errors import JournalStrange
 from rpd.journal.records import DebtChange, Opened, Stamp
 from rpd.states.boot_signs import Seen
-from rpd.states.job import Artifact, Job
+from rpd.states.job import Artifact, Job, checkpoint_label
 from rpd.states.log_reading import LogReading
 from rpd.states.names import OF_RESULTS, Reason, State
 from rpd.states.tries import NEVER, Outage, Tries
@@ -222,7 +222,6 @@ class Facts(msgspec.Struct):
     launch: int = 1
     relaunched: Stamp | None = None  # when the launch before was given up
     lost_in: tuple[str, str] | None = None  # pod and container of the launch before, where it was prepared
-    checkpoints_sought: dict[str, Stamp] = {}  # remote path -> when it was last asked for, and may have arrived
     checkpoint_asked: str | None = None  # the one last asked for
     checkpoint_tried: dict[str, Stamp] = {}  # remote path -> when it was last asked for
     launch_intended: bool = False
@@ -258,6 +257,7 @@ class Facts(msgspec.Struct):
     release_proved: bool = False
     survey_found: tuple[Found, ...] = ()  # ours by name and env, and not yet as they should be
     told: dict[str, int] = {}  # pod id -> the record that last told it to go, answered or not
+    told_last: str = ""  # id of the pod that was told last to stop or go
     released_ids: dict[str, Stamp] = {}  # pod id -> when the cloud last accepted its release
     key_refused_since: Stamp | None = None
     release_tries: int = 0  # answers to a stop or delete since the account last showed all pods as they should be
@@ -386,6 +386,12 @@ class Facts(msgspec.Struct):
             for a in self.job.artifacts
             if a.required and (a.label not in self.pulled or self.pulled[a.label].refused)
         )
+
+    @property
+    def has_all(self) -> bool:
+        """Each artifact, whether the run needs it or not, and each checkpoint is here, whole, or was not there."""
+        labels = (*(a.label for a in self.job.artifacts), *map(checkpoint_label, self.job.checkpoints.paths))
+        return all(label in self.pulled and not self.pulled[label].refused for label in labels)
 
     @property
     def is_worth_fetching(self) -> bool:

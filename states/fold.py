@@ -21,7 +21,6 @@ from rpd.journal.records import (
     Stamp,
     Transition,
 )
-from rpd.states.checkpoints import LABEL as CHECKPOINT
 from rpd.states.facts import Candidate, Facts, PodFacts, new_facts
 from rpd.states.faults import Fault
 from rpd.states.fold_effects import OUTCOMES
@@ -145,7 +144,8 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         facts.current = name
         facts.create_error = None
     elif intent.op in (Op.STOP_POD, Op.DELETE_POD):
-        facts.told[str(intent.args.get("pod_id"))] = facts.seq
+        facts.told_last = str(intent.args.get("pod_id"))
+        facts.told[facts.told_last] = facts.seq
     elif intent.op == Op.ARM_SWITCH and facts.armed is not None:
         limit = max(facts.armed.limit_at, float(intent.args["order"]["limit_at"]))  # until the pod says which holds
         facts.armed = msgspec.structs.replace(facts.armed, limit_at=limit)
@@ -159,8 +159,5 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         facts.launch_intended = True
     elif intent.op == Op.PULL_CHECKPOINT:
         facts.checkpoint_asked = str(intent.args["path"])
-        facts.checkpoints_sought[facts.checkpoint_asked] = at
     elif intent.op == Op.PULL_ARTIFACT:
         facts.pulling, facts.pull_since = str(intent.args["pull"]["label"]), at
-        if facts.pulling.startswith(CHECKPOINT):
-            facts.checkpoints_sought[str(intent.args["pull"]["remote_path"])] = at

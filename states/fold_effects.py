@@ -105,10 +105,9 @@ def _released(facts: Facts, outcome: Outcome, at: Stamp, how: str) -> None:
         facts.key_refused_since = facts.key_refused_since or at
     elif outcome.reason == Fault.NOT_FOUND:
         # Nothing there to stop, it says: surveys have to prove it, and the next one comes before the next try.
-        pod_id = max(facts.told, key=facts.told.__getitem__, default="")
-        facts.released_ids[pod_id] = at
+        facts.released_ids[facts.told_last] = at
         for pod in facts.pods.values():
-            if pod.id == pod_id:
+            if pod.id == facts.told_last:
                 pod.released_as, pod.released_at = "absent", at
 
 

@@ -34,6 +34,15 @@ def is_away(place: str) -> bool:
     return _AWAY.match(place) is not None
 
 
+CHECKPOINT = "checkpoint "
+"""What the label of a checkpoint begins with; artifacts may not have one like it."""
+
+
+def checkpoint_label(path: str) -> str:
+    """The label under which the checkpoint at this path of the pod is fetched."""
+    return f"{CHECKPOINT}{path}"
+
+
 RUNS_BELOW = "artifacts/runpod"
 """Where below a project's root its runs have their folders."""
 

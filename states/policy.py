@@ -100,7 +100,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
             return "stop" if pod is not None and (pod.taken is not None or pod.holds_lost) else "delete"
         is_tried = (facts.gave_up_collecting and not facts.is_good) or not facts.results_wait
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
-        is_free = _is_meant_to_go(facts) and facts.request != "gc" and not facts.results_wait
+        is_free = _is_meant_to_go(facts) and facts.request != "gc" and facts.has_all and not facts.results_wait
         return "delete" if named or is_free else "stop"
     return "delete" if policy.on_failure == "delete" and not facts.results_wait else "stop"
 
@@ -116,9 +116,10 @@ def _is_meant_to_go(facts: Facts) -> bool:
 def why_kept(facts: Facts) -> str | None:
     """Why the disk of the pod in hand was not deleted, as the end of a sentence; None where nothing more is to be
     said."""
-    if facts.results_wait:
-        return "results that nobody has collected are on it"
     policy, outcome = facts.job.lifecycle, ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
+    is_cut_short = outcome is Outcome.CANCELLED and facts.launch_intended
+    if facts.results_wait or (is_cut_short and not facts.has_all):
+        return "results that nobody has collected are on it"
     pod = facts.pod
     if facts.request == "release" and facts.request_detail.get("how") == "stop":
         return request_why(facts) or "somebody asked for that"

@@ -287,6 +287,13 @@ def _left_at_once(journal: Journal, told: Told, leaving: LeaveNow) -> int:
     return exit_code
 
 
+def left_late(journal: Path, leaving: LeaveNow) -> int:
+    """A second Ctrl-C with no loop to hear it: what may bill is told all the same. 8 when something may."""
+    inspection = Inspection(read(journal), SystemClock().now())
+    output.note([leaving.why, *last_words(inspection.facts, inspection.now, elsewhere=None)])
+    return Exit.STILL_BILLING if inspection.facts.compute_debts else leaving.exit_code
+
+
 def _last_words(told: Told, exit_code: int, redactor: Redactor, *, as_json: bool, quiet: bool, was_erased: bool) -> int:
     reading, elsewhere = told.reading()
     inspection = Inspection(reading, SystemClock().now())

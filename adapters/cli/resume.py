@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
-from rpd.adapters.cli.driving import drive_journal
+from rpd.adapters.cli.driving import drive_journal, left_late
 from rpd.adapters.cli.runs import find_journal, unfinished
 from rpd.adapters.cli.unrecorded import afterwards, unwritable
 from rpd.adapters.local.clock import SystemClock
@@ -20,7 +20,6 @@ from rpd.engine.ports import Request
 from rpd.journal.errors import JournalDamaged, JournalTooNew, JournalUnwritable
 from rpd.journal.reader import Reading, read
 from rpd.journal.replay import fold
-from rpd.states.exits import Exit
 
 
 def resume_run(run: str | None, *, as_json: bool) -> int:
@@ -65,8 +64,8 @@ def take_over(
             return drive_journal(
                 journal, access, as_json=as_json, request=request, quiet=quiet, patience=patience, early=early
             )
-    except LeaveNow as leaving:  # pressed twice before the loop began
-        return Exit.STILL_BILLING if facts_of(read(journal_path)).compute_debts else leaving.exit_code
+    except LeaveNow as leaving:  # pressed twice before the loop began, or when it was over
+        return left_late(journal_path, leaving)
 
 
 def require_driveable(reading: Reading, path: Path) -> None:

@@ -16,7 +16,7 @@ from rpd.adapters.cli import output
 from rpd.adapters.cli.beside import Others
 from rpd.adapters.cli.credit import require_credit
 from rpd.adapters.cli.day import room_in_the_day
-from rpd.adapters.cli.driving import drive_journal
+from rpd.adapters.cli.driving import drive_journal, left_late
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.cli.paused import pause_options
 from rpd.adapters.forensics.timeline import age_seconds
@@ -90,13 +90,15 @@ def run_file(
 
     while True:
         others.mind()
-        early = Early()
+        early, journal = Early(), None
         try:
             with early.signals():
                 journal = begin(early)
                 if journal is not None:
                     return drive_journal(journal, access, as_json=as_json, detach=detach, early=early)
-        except LeaveNow as leaving:  # before the loop began
+        except LeaveNow as leaving:  # before the loop began, or when it was over
+            if journal is not None:
+                return left_late(journal.path, leaving)
             output.note([f"{leaving.why}; nothing was rented"])
             return leaving.exit_code
 

@@ -14,8 +14,9 @@ from rpd.adapters.local.dirs import label_of
 from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, mask
 from rpd.adapters.local.spec_error import Path
 from rpd.adapters.transfer.globs import problem_of
-from rpd.states import checkpoints, telemetry
+from rpd.states import telemetry
 from rpd.states.job import (
+    CHECKPOINT,
     Artifact,
     Checkpoints,
     Command,
@@ -305,7 +306,7 @@ def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
         yield from _remote_path((index, "remote_path"), artifact.remote_path)
         if is_pattern(artifact.remote_path) and (problem := problem_of(artifact.remote_path)):
             yield (index, "remote_path"), f"{artifact.remote_path!r}: {problem}"
-        if artifact.label.startswith(checkpoints.LABEL) or artifact.label == telemetry.LABEL:
+        if artifact.label.startswith(CHECKPOINT) or artifact.label == telemetry.LABEL:
             yield (index, "label"), f"{artifact.label!r} is a label of rpd's own"
         if labels[artifact.label] > 1:
             yield (index, "label"), f"{artifact.label!r} is used twice"

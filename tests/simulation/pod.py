@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
-from rpd.states.checkpoints import LABEL
-from rpd.states.job import SecretFile
+from rpd.states.job import CHECKPOINT, SecretFile
 from rpd.states.world import (
     Armed,
     Claim,
@@ -112,7 +111,7 @@ class SimRemote(FakeRemote):
         pod = self.cloud.pods[target.pod_id]
         is_newer = self._place_of(pod, tree.destination).get(f"tree {tree.destination}") == WRITTEN
         is_alone = len(self.sim.laptops) == 1
-        if tree.label.startswith(LABEL) and is_newer and is_alone and self._is_reachable(pod):
+        if tree.label.startswith(CHECKPOINT) and is_newer and is_alone and self._is_reachable(pod):
             self.sim.oracle.blame("I17 a newer checkpoint was overwritten", f"pod {pod.id}: {tree.destination}")
         pushed = super().push(target, tree)
         return self._answered(self._met, pushed)
@@ -191,7 +190,7 @@ class SimRemote(FakeRemote):
         pulled = super().pull(target, pull)
         if self._met == "corrupt":
             raise refusal("pull", "verify_failed")
-        if pull.label.startswith(LABEL):
+        if pull.label.startswith(CHECKPOINT):
             if f"tree {pull.remote_path}" not in self._place_of(pod, pull.remote_path):
                 pulled = Pulled(pull.label, is_missing=True)
             else:

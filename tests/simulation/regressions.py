@@ -187,7 +187,7 @@ REGRESSIONS = (
         "a checkpoint whose arrival nobody wrote down",
         "The process died between the arrival of a checkpoint and its record, the pod vanished before the next one, "
         "and the job began from nothing although its checkpoint was here.",
-        "What was ever asked for may be here, and is pushed back where it is.",
+        "Whatever is here of a checkpoint is pushed back, whether a record tells of it or not.",
         '{"life":"launched again in a fresh pod","strikes":[{"fault":"kill at effect:done","state":"monitor"}],'
         '"seed":1055}',
         "checkpoint-counts-by-its-outcome",
@@ -200,5 +200,14 @@ REGRESSIONS = (
         '{"life":"GPUs that are not idle for long","strikes":[{"fault":"this machine is offline","state":"monitor",'
         '"amount":480.0}],"seed":22574}',
         "idle-after-its-end",
+    ),
+    Regression(
+        "checkpoints that only the emergency log knew",
+        "The disk was full while the checkpoints came, the pod was deleted, and the next launch began from nothing "
+        "although they were here: the journal did not tell that they had been asked for.",
+        "Whatever is here of a checkpoint is pushed back, whether a record tells of it or not.",
+        '{"life":"vanished before the launch, launched again","strikes":[{"fault":"the disk is full","state":"monitor",'
+        '"nth":1,"amount":240.0}],"seed":361}',
+        "checkpoint-counts-by-its-outcome",
     ),
 )

@@ -54,7 +54,7 @@ def lost(**config: Any) -> Facts:
     facts.reason, facts.reason_text = Reason.RESULTS_UNVERIFIED, "so"
     facts.host_failure, facts.host_failures = Reason.HOST_NEVER_BOOTED, 1
     facts.refusals, facts.offers = {"x": Refusal("no_capacity", "no")}, ()
-    facts.checkpoint_tried, facts.checkpoints_sought = {"/ck": stamp(1.0)}, {"/ck": stamp(1.0)}
+    facts.checkpoint_tried = {"/ck": stamp(1.0)}
     facts.claimed_since, facts.launch_refused = stamp(1.0), "no_tool"
     moved(facts, Trigger.RELAUNCH, State.ARM, at=300.0)
     return facts
@@ -77,9 +77,8 @@ def test_a_new_launch_has_its_number_and_begins_with_nothing_of_the_one_before()
     assert facts.log_path.endswith("/run-2.log") and facts.local_log.endswith("/run-2.log")
 
 
-def test_a_new_launch_keeps_the_checkpoints_and_what_is_in_the_pod() -> None:
+def test_a_new_launch_keeps_what_is_in_the_pod() -> None:
     facts = lost()
-    assert "/ck" in facts.checkpoints_sought
     assert pod_of(facts).holds_lost and facts.has_launched_here
     assert facts.lost_in == (pod_of(facts).name, pod_of(facts).container)
 
@@ -241,6 +240,18 @@ def test_no_twin_to_stop_says_nothing_of_the_pod_in_hand() -> None:
     outcome(facts, Op.STOP_POD, "failed", reason="not_found")
     assert pod_of(facts).released_as is None, "it computes, and nobody has told it anything"
     assert list(facts.released_ids) == ["twin"], "which is asked again after the next survey"
+
+
+def test_a_pod_that_is_told_last_is_meant_though_records_are_counted_anew() -> None:
+    """The emergency log counts its records from 0."""
+    facts = running()
+    facts.seq = 500
+    fold(facts, Intent("1", Op.DELETE_POD, State.RELEASE, {"pod_id": "host1"}))
+    outcome(facts, Op.DELETE_POD, data={"pod_id": "host1"})
+    facts.seq = 3
+    fold(facts, Intent("2", Op.STOP_POD, State.RELEASE, {"pod_id": "pod1"}))
+    outcome(facts, Op.STOP_POD, "failed", reason="not_found")
+    assert pod_of(facts).released_as == "absent"
 
 
 def test_a_pod_is_kept_up_only_under_a_switch_that_proved_its_orders() -> None:

@@ -309,23 +309,21 @@ def test_only_what_the_next_launch_would_not_find_is_pushed_back() -> None:
     facts = saving()
     facts.prepared = (facts.pod.name, facts.pod.container) if facts.pod else None
     moved(facts, Trigger.RELAUNCH, State.ARM)
-    facts.checkpoints_sought = {"/workspace/ck": stamp(1.0), "/root/state": stamp(1.0)}
     assert pushed_back(facts) == [], "the same container has both, and newer ones"
     assert facts.pod is not None
     facts.pod.starts += 1
     assert pushed_back(facts) == ["/root/state"], "a start wipes the container's disk, not the volume"
     facts.pod.name = "another"
     assert pushed_back(facts) == ["/workspace/ck", "/root/state"]
-    del facts.checkpoints_sought["/root/state"]
-    assert pushed_back(facts) == ["/workspace/ck"], "what was never asked for is not here"
     facts.lost_in = None
-    assert pushed_back(facts) == ["/workspace/ck"]
+    assert pushed_back(facts) == ["/workspace/ck", "/root/state"]
+    facts.launch = 1
+    assert pushed_back(facts) == [], "no launch has left any"
 
 
 def test_a_network_volume_keeps_them_for_the_next_pod() -> None:
     facts = saving(storage={"mode": "network_volume", "volume_name": "v"})
-    facts.checkpoints_sought = {"/workspace/ck": stamp(1.0), "/root/state": stamp(1.0)}
-    facts.lost_in = ("the pod before", "1 c")
+    facts.launch, facts.lost_in = 2, ("the pod before", "1 c")
     assert pushed_back(facts) == ["/root/state"]
 
 
@@ -339,9 +337,8 @@ def test_the_job_is_not_followed_while_a_checkpoint_is_due() -> None:
 def test_nobody_waits_for_a_checkpoint() -> None:
     facts = saving()
     assert [each.required for each in checkpoints.as_artifacts(facts)] == [False, False]
-    facts.checkpoints_sought = {"/workspace/ck": stamp(1.0)}
-    facts.lost_in = None
-    assert [tree.is_optional for tree in checkpoints.to_push_back(facts)] == [True]
+    facts.launch, facts.lost_in = 2, None
+    assert [tree.is_optional for tree in checkpoints.to_push_back(facts)] == [True, True]
 
 
 def test_the_claim_is_asked_only_where_the_log_finds_no_room_and_each_time_anew() -> None:

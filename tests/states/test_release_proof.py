@@ -402,6 +402,20 @@ def test_a_disk_that_nobody_wants_goes_when_a_run_is_cut_short_and_all_of_it_is_
     assert "nobody has collected" in (why_kept(facts) or "")
 
 
+@pytest.mark.parametrize("what", ["artifact", "checkpoint"])
+def test_what_is_not_required_keeps_the_disk_of_a_run_that_is_cut_short(what: str) -> None:
+    extra = {"label": "plots", "remote_path": "/workspace/plots", "local_path": "/here/plots", "required": False}
+    config = {"artifacts": [extra]} if what == "artifact" else {"checkpoints": {"paths": ["/workspace/ck"]}}
+    facts = ended_well(facts_of(lifecycle=TWICE, **config))
+    add_pod(facts)
+    label = "plots" if what == "artifact" else "checkpoint /workspace/ck"
+    facts.reason, facts.requests = Reason.TERMINATED, ["terminate"]
+    facts.pulled.pop(label, None)
+    assert (release_how(facts), why_kept(facts)) == ("stop", "results that nobody has collected are on it")
+    facts.pulled[label] = Pulled(label, is_missing=True)
+    assert release_how(facts) == "delete", "there was none"
+
+
 @pytest.mark.parametrize(
     ("detail", "how"),
     [({"how": "delete"}, "delete"), ({"how": "stop"}, "stop"), ({"how": "preserve"}, "stop"), ({}, "delete")],

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
-from rpd.adapters.cli import driving
+from rpd.adapters.cli import driving, output
+from rpd.adapters.local.signals import LeaveNow
 from rpd.journal.records import Note
 from rpd.journal.store import Journal
 from rpd.states.exits import Exit
+from tests.adapters.cli.desk import Desk
 from tests.journal.samples import Ticker, opened
 
 
@@ -40,3 +42,15 @@ def test_who_gives_the_pod_back_is_told_what_broke(tmp_path: Path, monkeypatch: 
     assert isinstance(note, Note) and note.topic == "internal_error" and "KeyError" in note.text
     assert asked[0].what == "release"
     assert asked[0].detail == {"how": "stop", "internal_error": True, "fault": "KeyError: 'x'"}
+
+
+def test_a_press_when_the_loop_is_over_names_what_bills(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last words may just be on their way; "nothing was rented" would be none of them."""
+    said: list[str] = []
+    monkeypatch.setattr(output, "note", said.extend)
+    journal, pod = desk.died()
+    assert driving.left_late(journal, LeaveNow("left at once on request", 130)) == Exit.STILL_BILLING
+    assert said[0] == "left at once on request"
+    assert any(line.startswith("BILLING") and pod in line for line in said), said
+    path, _ = desk.over(kept=False)
+    assert driving.left_late(Path(path), LeaveNow("left at once on request", 130)) == 130
