@@ -120,7 +120,7 @@ def test_nothing_goes_on_from_a_journal_that_lost_records(stage: Stage, words: b
 
 @pytest.mark.slow
 def test_the_end_of_a_stopped_pod_is_not_written_twice(stage: Stage) -> None:
-    assert stage.run(config("exit 3")).returncode == 5
+    assert stage.run(config("exit 3", artifacts=artifact())).returncode == 5
     assert stage.rpd("release", "--delete").returncode == 0
     left = cut(stage.journal, b'"late-')
     done = stage.rpd("release", "--delete", str(stage.journal))
@@ -638,7 +638,7 @@ def test_a_pod_that_is_kept_up_is_no_debt_on_a_full_disk(stage: Stage) -> None:
     assert done.returncode == 0, done.stderr
     done = stage.rpd_on_a_full_disk("resume")
     assert (done.returncode, "kept up" in done.stderr) == (9, True), done.stderr
-    done = stage.rpd_on_a_full_disk("release", "--delete")
+    done = stage.rpd_on_a_full_disk("release", "--delete", "--yes")
     assert (done.returncode, f"{stage.run_id} --delete   writes it down" in done.stderr) == (9, True), done.stderr
     stage.judge("EXITED", starts=1)
     done = stage.rpd("gc", "--yes")

@@ -92,7 +92,7 @@ def test_cancel_of_a_finished_run_is_calm(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.row(99)
 def test_release_delete_ends_the_storage_of_a_failed_run(stage: Stage) -> None:
-    assert stage.run(config("exit 3")).returncode == 5
+    assert stage.run(config("exit 3", artifacts=artifact())).returncode == 5
     asked = stage.rpd("release")
     assert asked.returncode == 2
     assert f"rpd release {stage.run_id} --delete" in asked.stderr

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.scenarios.live import eventually
-from tests.scenarios.stage import GATED, Stage, config
+from tests.scenarios.stage import GATED, Stage, artifact, config
 
 
 def gc(stage: Stage, *words: str) -> dict[str, Any]:
@@ -21,8 +21,8 @@ def gc(stage: Stage, *words: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.row(100, 101, 104)
 def test_stopped_pods_are_listed_with_their_price_and_deleted_only_on_request(stage: Stage) -> None:
-    assert stage.run(config("exit 3")).returncode == 5
-    assert stage.run(config("exit 3", name="other")).returncode == 5
+    assert stage.run(config("exit 3", artifacts=artifact())).returncode == 5
+    assert stage.run(config("exit 3", artifacts=artifact(), name="other")).returncode == 5
     first = gc(stage, "--yes")
     assert [row["usd_per_month"] for row in first["stopped"]] == [2.0, 2.0]
     assert first["stopped_usd_per_month"] == 4.0
