@@ -30,7 +30,8 @@ _SECRET = re.compile(r"\$\{\{\s*secrets\.[\w.-]+\s*\}\}")
 _REPOSITORY = re.compile(r"([a-z+]+://|git@)")
 _PLACE = re.compile(r"[A-Z]{2,3}(-[A-Z]{2,3}(-[0-9]+)?)?\Z")
 _SIZE = re.compile(r"[0-9.]*\s*[KMGT]i?B?\Z", re.IGNORECASE)
-_PAIR = re.compile(r"(?P<source>(?:[a-z+]+://|git@[^:]+:)?[^:]+):(?P<target>[/~.\w][^:]*)\Z")
+_PAIR = re.compile(r"(?P<source>(?:[a-z+]+://(?:[^/:]+:[0-9]+(?=/))?|git@[^:]+:)?+[^:]+):(?P<target>[/~.\w][^:]*)\Z")
+"""The beginning of an address is kept whole (`?+`): its own colon parts nothing."""
 _VENDORS = frozenset({"nvidia", "amd", "google", "tpu", "intel", "tenstorrent"})
 
 _WHY = {

@@ -17,6 +17,8 @@ from rpd.adapters.importing.skypilot import from_skypilot, is_head, is_skypilot
 from rpd.adapters.local.dirs import label_of
 from rpd.engine.errors import UserError
 
+_YAML = re.compile(r"(?:[ \t\r]*(?:#[^\n]*|---[^\n]*)?\n)*+[\w.-]+[ \t]*:(?=\s|\Z)")
+"""What begins with a key is meant as YAML, also where it cannot be read as such."""
 _ENDINGS = re.compile(r"(\.dstack)?\.(ya?ml|sh|txt)\Z|(?<=.)\.(sky|dstack)\Z")
 
 
@@ -31,7 +33,7 @@ class Imported(msgspec.Struct, frozen=True):
 
 def kind_of(text: str, file: str) -> str | None:
     """The tool whose file this is: `SkyPilot`, `dstack` or `runpodctl`; None for a job file, or for none of them."""
-    if any(True for _ in lines_in(text)):
+    if _calls(text, file):
         return "runpodctl"
     try:
         found = documents(text, file)
@@ -42,7 +44,8 @@ def kind_of(text: str, file: str) -> str | None:
 
 
 def imported(text: str, file: str, *, base: Path, out: Path) -> list[Imported]:
-    """All jobs of a file, to be written into `out`; `base` is the folder of the file. Raises UserError."""
+    """All jobs of a file, to be written into `out`; `base` is the folder of the file. The paths of a SkyPilot task
+    count from the current folder, as they do there. Raises UserError."""
     stem = _stem(Path(file).name)
     drafts: list[tuple[str, Draft]] = []
     heads: list[str] = []
@@ -52,7 +55,7 @@ def imported(text: str, file: str, *, base: Path, out: Path) -> list[Imported]:
             continue
         draft = Draft(document, file)
         if kind == "SkyPilot":
-            from_skypilot(draft, Sources(out, out), stem)  # its paths count from where it is called
+            from_skypilot(draft, Sources(Path.cwd(), out), stem)
         elif kind == "dstack":
             from_dstack(draft, Sources(base, out), stem)
         else:
@@ -81,9 +84,8 @@ def _finished(kind: str, draft: Draft, file: str, stem: str, number: int | None,
 
 
 def _documents(text: str, file: str) -> Iterator[tuple[str, Document]]:
-    lines = list(lines_in(text))
-    if lines:
-        yield from (("runpodctl", document_of(line, number, file)) for number, line in lines)
+    if calls := _calls(text, file):
+        yield from (("runpodctl", document_of(line, number, file)) for number, line in calls)
         return
     found = [(_kind(document), document) for document in documents(text, file)]
     for number, (kind, document) in enumerate(found):
@@ -96,6 +98,19 @@ def _documents(text: str, file: str) -> Iterator[tuple[str, Document]]:
         else:
             what = "neither a SkyPilot task, a dstack configuration nor a `runpodctl create pod` line"
             raise UserError(f"{file} is {what}")
+
+
+def _calls(text: str, file: str) -> list[tuple[int, str]]:
+    """The calls of a shell text, with their lines; none where the text is YAML, whatever its commands call."""
+    calls = list(lines_in(text))
+    if not calls or _YAML.match(text):
+        return []
+    try:
+        found = documents(text, file)
+    except UserError:
+        return calls
+    is_yaml = any(" " not in key for each in found for key in each.data)  # a call with --args 'a: b' can be read, too
+    return [] if is_yaml else calls
 
 
 def _kind(document: Document) -> str | None:

@@ -14,6 +14,10 @@ from rpd.adapters.importing.draft import Draft, literal
 from rpd.engine.errors import UserError
 
 _TOOL = re.compile(r"(?:^|[\s;&|(])((?:runpodctl|runpod|rp)\s+(?:create\s+pods?|pods?\s+create)\b[^\n]*)", re.MULTILINE)
+_JOINED = re.compile(r"^[ \t]*#[^\n]*|\\\r?\n", re.MULTILINE)
+"""Whole lines of comment, which nothing continues, and ends of lines that go on."""
+_COMMENT = re.compile(r"(?:^|\s)#")
+_ENDS = frozenset({"&&", "||", ";", "|"})
 _SWITCHES = frozenset(
     {"securecloud", "communitycloud", "startssh", "startjupyter", "ssh", "publicip", "supportpublicip"}
 )
@@ -37,6 +41,8 @@ _SAME = {
     "minvcpucount": "vcpu",
     "cloudtype": "cloud",
 }
+_VALUED = frozenset({*_SAME.values(), "name", "gpucount", "cost", "ports", "env"})
+"""These take the next word whatever it is, as there: `--args "--model x"`."""
 _WHY = {
     "startssh": "sshd has to be started by the image",
     "startjupyter": "the image may start it; name its port in pod.ports",
@@ -45,10 +51,12 @@ _WHY = {
 
 
 def lines_in(text: str) -> Iterator[tuple[int, str]]:
-    """Every call in a script, with its line; one that goes on after a backslash is whole."""
-    joined = re.sub(r"\\\r?\n", "  ", text)
+    """Every call in a script, with its line; one that goes on after a backslash is whole. A comment calls nothing."""
+    joined = _JOINED.sub(lambda found: " " * len(found[0]), text)  # each letter stays where it is in `text`
     for match in _TOOL.finditer(joined):
-        yield text.count("\n", 0, text.find(match[1][:24])) + 1, match[1]
+        before = joined[joined.rfind("\n", 0, match.start(1)) + 1 : match.start(1)]
+        if not _COMMENT.search(before):
+            yield text.count("\n", 0, match.start(1)) + 1, match[1]
 
 
 def document_of(line: str, number: int, file: str) -> Document:
@@ -59,12 +67,13 @@ def document_of(line: str, number: int, file: str) -> Document:
         raise UserError(f"{file}:{number}: {error}") from error
     data: dict[str, object] = {}
     at = 3
-    while at < len(words) and words[at] not in ("&&", "||", ";", "|"):
+    while at < len(words) and words[at] not in _ENDS:
         name, equals, value = words[at].lstrip("-").partition("=")
         is_option, at = words[at].startswith("-"), at + 1
         key = name.replace("-", "").lower()
         if is_option and not equals and key not in _SWITCHES and at < len(words):
-            value, at = words[at], at + 1
+            is_value = _canonical(name) in _VALUED or not (words[at].startswith("--") or words[at] in _ENDS)
+            value, at = (words[at], at + 1) if is_value else (value, at)
         found = data.get(name)
         data[name] = [*(found if isinstance(found, list) else [found]), value] if found is not None else value
     raw: dict[Path, str] = {(key,): value for key, value in data.items() if isinstance(value, str)}

@@ -75,6 +75,7 @@ def from_skypilot(draft: Draft, sources: Sources, stem: str) -> None:
     for each in _choices(document):
         _resources(draft, each)
     _accelerators(draft)
+    _cost(draft)
     _work(draft, sources, environment)
     _mounts(draft, sources, environment)
     put_environment(draft, environment, by_name=False)
@@ -133,10 +134,6 @@ def _resources(draft: Draft, at: Path) -> None:
         document.take(*at, "image_id")
         draft.put(literal(image.removeprefix("docker:")), "pod", "image", why="it has to start sshd")
     _ports(draft, at)
-    cost = document.text(*at, "max_hourly_cost")
-    if cost and _number(cost):
-        document.take(*at, "max_hourly_cost")
-        draft.put(_number(cost), "budget", "max_gpu_price_usd")
     if document.look(*at, "use_spot") is False:
         document.take(*at, "use_spot")
     if document.look(*at, "job_recovery") == "none":
@@ -191,6 +188,26 @@ def _accelerators(draft: Draft) -> None:
         is_open = is_open or isinstance(document.look(*at, "accelerators"), dict)
         document.take(*at, "accelerators") if document.has(*at, "accelerators") else None
     put_gpus(draft, asked, count, in_order=not is_open)
+
+
+def _cost(draft: Draft) -> None:
+    """The lowest limit of all alternatives, because a job has one."""
+    document = draft.document
+    found: dict[Path, float] = {}
+    for at in _choices(document):
+        place = (*at, "max_hourly_cost")
+        if cost := _number(document.text(*place) or ""):
+            document.take(*place)
+            found[place] = cost
+    lowest = min(found.values(), default=None)
+    if lowest is None:
+        return
+    count = draft.get("pod", "gpu_count") or 1
+    why = "per GPU; max_hourly_cost is that of the whole machine"
+    draft.put(round(lowest / count, 4), "budget", "max_gpu_price_usd", why=why)
+    for place, cost in found.items():
+        if cost != lowest:
+            draft.lack(place, f"a job has one limit of the price, here the lowest: {lowest:g}", "budget")
 
 
 def _named(document: Document, at: Path) -> Iterator[tuple[str, int, Path]]:

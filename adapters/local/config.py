@@ -140,8 +140,11 @@ def _where_from(environ: Mapping[str, str], settings: Path | None) -> str:
     other = runpodctl_file(environ)
     if settings is None or runpodctl_key(other) is None:
         return "export RUNPOD_API_KEY=...   (or try it without: rpd run FILE --sandbox)"
-    line = "'api_key_from = \"runpodctl\"'"
-    make = f"mkdir -p {shlex.quote(str(settings.parent))} && echo {line} >> {shlex.quote(str(settings))}"
+    line = 'api_key_from = "runpodctl"'
+    if settings.exists():  # a line at its end would belong to its last table
+        make = f"put {line} at the top of {settings}"
+    else:
+        make = f"mkdir -p {shlex.quote(str(settings.parent))} && echo '{line}' >> {shlex.quote(str(settings))}"
     return f"{other} holds a key of RunPod's own tools; to use it: {make}   (or export RUNPOD_API_KEY=...)"
 
 

@@ -299,6 +299,104 @@ def test_the_tool_of_a_file_is_known() -> None:
     assert kind_of("a: [", "x") is None
 
 
+CREATE = "runpodctl create pod --imageName a"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (f"# was: {CREATE}\nname: x\npod: {{imag: a}}\nrun: {{body: ls}}\n", None),
+        (f"# was: {CREATE}\nname: [x\npod: {{}}\n", None),
+        (f"name: [x\npod: {{}}\nrun:\n  body: |\n    {CREATE}\n", None),
+        (f"pod: {{image: a  # {CREATE}\n", None),
+        (f"# was: {CREATE}\nresources: {{cpus: 2}}\nrun: ls\n", "SkyPilot"),
+        (f"resources: {{cpus: 2}}\nrun: |\n  {CREATE}\n", "SkyPilot"),
+        (f"#!/bin/sh\n# {CREATE}\n  # {CREATE}\nls  # {CREATE}\n", None),
+        (f"\r\n---\r\n# was: {CREATE}\r\nname: [\r\nrun: {CREATE}\r\n", None),
+        (f"# {CREATE}\n{CREATE}\n", "runpodctl"),
+        (f"{CREATE} --args 'a: b'\n", "runpodctl"),
+        (f"echo 'now: it' && \\\n  {CREATE}\n", "runpodctl"),
+        (f'{{"pod": {{"args": "{CREATE}"}}, "run": {{}}}}\n', None),
+        (f'# a\n{CREATE} \\\n  --env \'{{"A": "b"}}\'\n', "runpodctl"),
+    ],
+)
+def test_a_comment_or_a_command_takes_no_file_over(text: str, kind: str | None) -> None:
+    assert kind_of(text, "x.yaml") == kind
+
+
+def test_a_task_with_such_a_comment_and_a_script_with_such_a_line(tmp_path: Path) -> None:
+    (job,) = made(f"# was: {CREATE}\nname: real\nrun: ls\n", tmp_path)
+    assert (job.kind, fields(job)["name"]) == ("SkyPilot", "real")
+    (job,) = made(f"# {CREATE} --name old \\\n{CREATE} --name new\n", tmp_path, "go.sh")
+    assert fields(job)["name"] == "new"
+    with pytest.raises(UserError, match="holds no job"):
+        made(f"# {CREATE}\n", tmp_path, "go.sh")
+
+
+def test_a_flag_without_a_value_takes_no_option(tmp_path: Path) -> None:
+    text = "runpodctl create pod --globalNetworking --imageName a --args '--model m' --fresh && echo --imageName b\n"
+    (job,) = made(text, tmp_path, "go.sh")
+    data = fields(job)
+    assert (data["pod"]["image"], data["run"]["body"]) == ("a", "--model m\n")
+    assert [note.split(":")[1].strip() for note in job.notes] == ["globalNetworking", "fresh"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_call_is_told_with_its_own_line(tmp_path: Path, end: str) -> None:
+    lines = ["#!/bin/sh", f"# {CREATE} --odd x", "", f"{CREATE} \\", "  --odd x", f"{CREATE} --odd y", ""]
+    (tmp_path / "go.sh").write_bytes(end.join(lines).encode())
+    jobs = imported(end.join(lines), "go.sh", base=tmp_path, out=tmp_path)
+    assert [note.partition(":")[0] for job in jobs for note in job.notes] == ["line 4", "line 6"]
+
+
+@pytest.mark.parametrize(
+    ("resources", "price", "told"),
+    [
+        ("{accelerators: 'A100:4', max_hourly_cost: 8}", 2.0, ""),
+        ("{max_hourly_cost: 8}", 8.0, ""),
+        ("{any_of: [{accelerators: 'L4:2', max_hourly_cost: 3}, {accelerators: 'A40:2', max_hourly_cost: 2}]}", 1.0,
+         "resources.any_of.0.max_hourly_cost: 3"),
+    ],
+)  # fmt: skip
+def test_the_price_of_skypilot_is_that_of_all_gpus(tmp_path: Path, resources: str, price: float, told: str) -> None:
+    (job,) = made(f"resources: {resources}\nrun: ls\n", tmp_path)
+    assert fields(job)["budget"]["max_gpu_price_usd"] == price
+    assert "per GPU" in comments(job) and told in comments(job)
+
+
+@pytest.mark.parametrize("out", ["jobs", "new/folder", "."])
+def test_paths_of_skypilot_count_from_where_it_is_called(tmp_path: Path, out: str) -> None:
+    """The folder of the new file need not be there yet."""
+    for each in ("t", "code"):
+        (tmp_path / each).mkdir()
+    (tmp_path / "conf.ini").write_text("x")
+    text = "workdir: .\nfile_mounts: {/code: ./code, /etc/conf.ini: conf.ini}\nrun: ls\n"
+    (job,) = imported(text, "t/resnet.yaml", base=tmp_path / "t", out=tmp_path / out)
+    assert job.notes == ()
+    loaded = load_text(job.text, tmp_path / out / job.name).job
+    assert [each.source for each in loaded.staging] == [
+        str(tmp_path / each) for each in ("", "code", "conf.ini")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entry", "url", "target"),
+    [
+        ("https://github.com/org/repo", "https://github.com/org/repo", "workflow"),
+        ("https://github.com/org/repo:/code", "https://github.com/org/repo", "/code"),
+        ("ssh://git@host.org:2222/repo.git", "ssh://git@host.org:2222/repo.git", "workflow"),
+        ("ssh://git@host.org:2222/repo.git:/code", "ssh://git@host.org:2222/repo.git", "/code"),
+        ("git@github.com:org/repo", "git@github.com:org/repo", "workflow"),
+        ("git@github.com:org/repo.git:sub", "git@github.com:org/repo.git", "workflow/sub"),
+    ],
+)
+def test_a_repository_of_dstack_is_cloned(tmp_path: Path, entry: str, url: str, target: str) -> None:
+    (job,) = made(f"type: task\ncommands: [ls]\nrepos:\n- {entry}\n", tmp_path)
+    (step,) = fields(job)["setup"]
+    assert re.search(r"git clone (\S+) (\S+);", step["command"]).groups()[0] == url  # type: ignore[union-attr]
+    assert step["command"].endswith(f"{target}; }}") and job.notes == ()
+
+
 def test_files_and_repositories_of_dstack(tmp_path: Path) -> None:
     (tmp_path / "project" / "conf").mkdir(parents=True)
     (tmp_path / "project" / "token").write_text("x")
