@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access, redactor_for
 from rpd.adapters.local.control import ProcessControl
@@ -151,7 +153,7 @@ def world_for(
         if needs_key:
             raise
         key = SshKey(str(named), "")
-    hidden = redactor or redactor_for(access, config=opened.config)
+    hidden = redactor or redactor_for(access, opened=opened)
     cloud = cloud_of_run(opened, run_id, access, control, public_key=key.public_line, adopted=adopted, redactor=hidden)
     remote = remote_for(cloud, None if key.is_in_agent else Path(key.private_path), control, hidden, tell)
     opening = functools.partial(open_journal, access=access, command=f"hand-over to {run_id}")
@@ -173,7 +175,7 @@ def drive(
     job's secrets nor its SSH key. Raises UserError when what it needs is missing."""
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
-    journal.hide(*values_in(opened.config))
+    journal.hide(*values_in(opened.config, said=msgspec.to_builtins(opened)))
     adopted = adopted_in(journal.records)
     listener = Listeners(listeners)
     world = world_for(

@@ -70,7 +70,8 @@ def verdict(facts: Facts) -> tuple[Outcome, Reason | None, int]:
     return outcome, facts.reason, exit_code
 
 
-def salvaged(cost_usd: float) -> Closed:
-    """How a run ends whose journal cannot be believed: what it did after its good part is not known."""
+def salvaged(cost_usd: float | None) -> Closed:
+    """How a run ends whose journal cannot be believed: what it did after its good part is not known, and what it has
+    cost (None) at times neither."""
     outcome, code = ENDINGS[Reason.JOURNAL_DAMAGED]
-    return Closed(str(outcome), str(Reason.JOURNAL_DAMAGED), code, round(cost_usd, 6))
+    return Closed(str(outcome), str(Reason.JOURNAL_DAMAGED), code, round(cost_usd, 6) if cost_usd is not None else None)

@@ -43,7 +43,7 @@ def show_cost(run: str | None, *, as_json: bool) -> int:
         "schema": "rpd.cost/1",
         "run_id": facts.run_id,
         "pods": rows,
-        "estimated_usd": estimated,
+        "estimated_usd": estimated if inspection.cost_usd() is not None else None,
         "booked_usd": round(sum(booked), 6) if booked else None,
         "stored_usd_per_month": round(
             sum((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.storage_debts.values()), 2
@@ -120,6 +120,8 @@ def _page(document: dict[str, Any]) -> list[str]:
     if document["problem"] is not None:
         lines.append(f"DAMAGED  {document['problem']}: what was rented after its good part is not in here")
         lines.append(f"         {way_out(document['run_id'])}")
+    elif document["estimated_usd"] is None:
+        lines.append("its journal was damaged: what else was rented, and what that has cost, is not known")
     elif not document["pods"]:
         lines.append("nothing was rented")
     if document["stored_usd_per_month"]:

@@ -42,11 +42,14 @@ def _check(budget: Budget, limit: float) -> None:
     today = time.strftime("%Y-%m-%d", time.gmtime())
     rows = [row for row in api.runs() if (row.started or "").startswith(today)]
     spent = sum(max(0.0, row.cost_usd or 0.0) for row in rows)
-    pending = sum(_may_still_cost(row) for row in rows)
+    unknown = [row for row in rows if row.outcome is not None and not row.is_kept and row.cost_usd is None]
+    pending = sum(_may_still_cost(row) for row in rows if row not in unknown)
+    at_worst = sum(_may_still_cost(row) for row in unknown)
     most = budget.most_usd
-    if spent + pending + most <= limit:
+    if spent + pending + at_worst + most <= limit:
         return
     others = f", those that are not over may still cost ${pending:.2f}" if pending else ""
+    others += f", those of unknown cost at most ${at_worst:.2f}" if at_worst else ""
     raise UserError(
         f"runs of today (UTC) have cost ${spent:.2f}{others}, this one may cost ${most:.2f}: "
         f"above the day's ${limit:.2f}",
@@ -57,8 +60,10 @@ def _check(budget: Budget, limit: float) -> None:
 
 
 def _may_still_cost(row: RunRow) -> float:
-    """What is left of the budget of a run that is not over, or whose pod is kept up, USD."""
-    if (row.outcome is not None and not row.is_kept) or row.journal is None:
+    """What is left of the budget of a run that is not over, whose pod is kept up, or of which nobody knows what it has
+    cost, USD."""
+    is_settled = row.outcome is not None and not row.is_kept and row.cost_usd is not None
+    if is_settled or row.journal is None:
         return 0.0
     try:
         opened = read(Path(row.journal)).opened

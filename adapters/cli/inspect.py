@@ -120,7 +120,7 @@ def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> li
         *([f"why      {inspection.why()}"] if inspection.why() else []),
         *([f"beware   {'; '.join(doubted)}"] if (doubted := doubt_and_advice(facts)) else []),
         f"state    {facts.state}; {ending}" + (f"; driven by pid {owner.pid} on {owner.host}" if owner else ""),
-        f"cost     {money(inspection.document()['cost_usd'])} (est.)",
+        f"cost     {f'{money(usd)} (est.)' if (usd := inspection.cost_usd()) is not None else 'not known'}",
         "",
         *_story(inspection.reading),
         "",

@@ -164,7 +164,7 @@ class _Log:
                 _with_hole(copy, begin, self._base)
             remote.fetch_log(target(facts), _unmarked(job_ref(facts)), str(copy))
             at = _tail_offset(copy, self._tail, begin)
-            if at > begin or begin == 0:
+            if at > begin or begin in (0, self._base):  # nothing before the base is in the pod
                 self._has_begun = True
                 self._offset = _print_from(copy, at)
                 return

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.checking.disclosure import disclosed
 from rpd.adapters.checking.payload import judged, payloads
 from rpd.adapters.checking.results import lost_results
 from rpd.adapters.checking.room import too_large
@@ -62,6 +63,8 @@ def run_file(
         problems.append(problem)
     if problems:
         raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))
+    if shown := disclosed(loaded, home):
+        raise UserError("\n       ".join(shown), reason="secret_in_disguise", hint="rpd validate says the same")
     others = Others(loaded, home, is_wanted=new)
     others.refuse_dead()
     ssh_key(loaded.job.ssh.key_path, home)
@@ -72,8 +75,10 @@ def run_file(
     if bad := BadPlaces(home, access.profile.url).recent(time.time()):
         options["bad_places"] = msgspec.to_builtins(bad)
     options["staging"] = _sizes(loaded, shown_name(job))
-    redactor = redactor_for(access, config=msgspec.to_builtins(loaded.config))
-    opened = _opened(loaded, access, home, options, redactor)
+    opened = _opened(loaded, access, home, options)
+    redactor = redactor_for(access, opened=opened)
+    if redactor.mask_data(opened.config) != opened.config:  # all secrets but the API key were looked for before
+        raise UserError("the job holds the API key; the journal must not keep it", reason="secret_in_disguise")
     require_credit(loaded.job, access)
 
     def begin(early: Early) -> Journal | None:
@@ -116,11 +121,11 @@ def _sizes(loaded: LoadedJob, name: str) -> list[dict[str, Any]]:
     return [{field: getattr(each, field) for field in kept} for each in sent]
 
 
-def _opened(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any], redactor: Redactor) -> Opened:
-    """Record 0. Raises UserError for a job that it must not hold."""
+def _opened(loaded: LoadedJob, access: Access, home: Path, options: dict[str, Any]) -> Opened:
+    """Record 0."""
     path = journal_path(home, loaded.workflow, loaded.run_id)
     token = new_token()
-    opened = Opened(
+    return Opened(
         tool_version=version(),
         min_reader=SCHEMA_VERSION,
         lifecycle="job",
@@ -139,13 +144,6 @@ def _opened(loaded: LoadedJob, access: Access, home: Path, options: dict[str, An
         options=options,
         provenance=msgspec.to_builtins(provenance(Path(loaded.project_root))),
     )
-    if redactor.mask_data(opened.config) != opened.config:
-        raise UserError(
-            "the job holds a secret in disguise (base64, hexadecimal, quoted); the journal must not keep it",
-            reason="secret_in_disguise",
-            hint="pass the secret itself as a variable, and encode it in the pod",
-        )
-    return opened
 
 
 def _create(opened: Opened, run_id: str, redactor: Redactor) -> Journal:

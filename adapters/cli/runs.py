@@ -42,8 +42,9 @@ def find_journal(
     if not entries:
         raise UserError(f"there are no runs in {home}", hint="rpd run FILE")
     meant = _only_one(entries, only)
-    if meant is None and only is unfinished:
-        raise UserError("there is no unfinished run", hint="rpd inspect   shows the newest run")
+    if meant is None and only in (unfinished, damaged):
+        kind = "unfinished run" if only is unfinished else "run with a damaged journal"
+        raise UserError(f"there is no {kind}", hint="rpd inspect   shows the newest run")
     return Path((meant or entries[0]).journal)
 
 
@@ -69,6 +70,13 @@ def owing(entry: Entry) -> bool:
     return entry.is_open
 
 
+def damaged(entry: Entry) -> bool:
+    """Its journal cannot be driven, and there is something left to salvage; a newer rpd is the way out of "too_new"."""
+    from rpd.adapters.cli.suspects import understood  # most commands start faster without
+
+    return understood(entry).problem not in ("", "too_new", "missing")
+
+
 def note_strays(index: Index) -> None:
     """Say which files among the journals were passed over."""
     for path in index.strays:
@@ -82,13 +90,14 @@ def _only_one(entries: list[Entry], only: Callable[[Entry], bool] | None) -> Ent
     if len(meant) > 1:
         names = "\n         ".join(f"{entry.run_id}  ({_standing(entry)})" for entry in meant)
         what = "are unfinished" if all(map(unfinished, meant)) else "are unfinished or keep a disk"
+        what = "have a damaged journal" if only is damaged else what
         raise UserError(f"{len(meant)} runs {what}; name one:\n         {names}", reason="several_runs")
     return meant[0] if meant else None
 
 
 def _standing(entry: Entry) -> str:
     if entry.outcome is not None:
-        return f"{entry.outcome}; keeps a disk"
+        return f"{entry.outcome}; keeps a disk" if entry.debts else entry.outcome
     return entry.state or State.VALIDATE
 
 

@@ -14,7 +14,7 @@ from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.asking import ask
 from rpd.adapters.cli.giveback import delete_and_prove, stop_and_prove
-from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.cli.runs import damaged, find_journal
 from rpd.adapters.cli.suspects import AT_REST, names_of, original_of, owed_elsewhere, understood
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access
@@ -25,27 +25,24 @@ from rpd.adapters.local.judgement import judged
 from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.local.workspace import link_events
 from rpd.adapters.report.words import duration, money, one_line
+from rpd.engine.deadline import elapsed
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal import salvage
 from rpd.journal.disk import OsDisk
 from rpd.journal.errors import JournalMissing, JournalNotOurs, JournalStrange
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import Lock, Owner
-from rpd.journal.records import Body, DebtChange, Intent, Outcome, Record
+from rpd.journal.records import Body, DebtChange, Intent, Outcome, Record, Stamp
 from rpd.journal.replay import fold
 from rpd.states import cost
 from rpd.states.exits import Exit
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
 from rpd.states.names import Op, State
-from rpd.states.policy import spent_usd
+from rpd.states.policy import lasted, spent_usd
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 from rpd.states.verdict import salvaged
 from rpd.states.world import Cloud, Pod
-
-DRIVEABLE = ("", "too_new", "missing")
-"""Problems of an index entry for which there is another way out, or none."""
-
 
 KEPT = ("stopped", "was stopped")
 """What leaves a disk that costs money."""
@@ -62,10 +59,11 @@ class _Given(msgspec.Struct, frozen=True):
 
 def salvage_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> int:
     """Exit code 0 when everything that the journal names is given back and the run is ended; 8 while something may
-    compute, 9 where a disk is left that no journal would remember. Raises UserError, JournalError."""
-    path = find_journal(run, to_act=True)
+    compute, 9 where a disk is left that no journal would remember. Without a name, the one run whose journal is damaged
+    is meant. Raises UserError, JournalError."""
+    path = find_journal(run, only=damaged, ends=True, to_act=True)
     entry = understood(Index(state_home()).refresh(path))
-    if entry.problem in DRIVEABLE:
+    if not damaged(entry):
         hint = "upgrade rpd" if entry.problem == "too_new" else f"rpd resume {entry.run_id}"
         raise UserError(f"the journal of {entry.run_id} is not damaged", reason="not_damaged", hint=hint)
     if (first := original_of(path)) is not None:
@@ -87,8 +85,10 @@ def salvage_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> i
         given, open_ends = _give_back(entry, path, access, facts, delete=delete)
         if facts is None:  # nothing would remember their disks, which cost money
             forgotten = [each.pod_id for each in given if each.how in KEPT]
-        kept = _ended(entry, path, good, facts, given) if not (open_ends or forgotten) else None
-    _tell(entry, given, [*open_ends, *map(_forgotten, forgotten)], kept, as_json=as_json)
+        at = SystemClock().now()
+        usd = _cost_usd(facts, given, at) if facts is not None else None
+        kept = _ended(entry, path, good, facts, given, usd, at) if not (open_ends or forgotten) else None
+    _tell(entry, given, [*open_ends, *map(_forgotten, forgotten)], kept, usd, as_json=as_json)
     return Exit.STILL_BILLING if open_ends else Exit.JOURNAL if forgotten else Exit.DONE
 
 
@@ -192,16 +192,35 @@ def _at_rest(cloud: Cloud, pod: Pod, interval: float, patience: Patience, *, del
     return _Given(pod.name, pod.id, how if seen is not None and seen.status != "TERMINATED" else "absent", proof)
 
 
-def _ended(entry: Entry, path: Path, good: list[Record], facts: Facts | None, given: Sequence[_Given]) -> Path:
+def _cost_usd(facts: Facts, given: Sequence[_Given], at: Stamp) -> float | None:
+    """The most that the run has cost up to now, `at` (USD): what computed where the good part ends may have done so
+    ever since. None, not known, where a pod computed, or may have, that the good part does not see compute."""
+    for each in given:
+        pod = facts.pods.get(each.name)
+        if pod is None or not pod.spans:
+            return None
+        last = pod.spans[-1]
+        if each.how in ("stopped", "deleted") and lasted(pod, last, at) < elapsed(last.since, at):
+            return None  # it was to have ended before, and went on
+    return spent_usd(facts, at)
+
+
+def _ended(
+    entry: Entry,
+    path: Path,
+    good: list[Record],
+    facts: Facts | None,
+    given: Sequence[_Given],
+    usd: float | None,
+    at: Stamp,
+) -> Path:
     """The good part with the proofs and an ending in the place of the journal; where the old one is kept."""
     home = state_home()
     if facts is None:
         kept = salvage.set_aside(OsDisk(), path) if path.exists() else path
         Index(home).forget(entry.run_id)
         return kept
-    at = SystemClock().now()
-    closed = salvaged(spent_usd(facts, good[-1].at))
-    kept = salvage.end(OsDisk(), path, good, list(_proofs(good, facts, given)), closed, at)
+    kept = salvage.end(OsDisk(), path, good, list(_proofs(good, facts, given)), salvaged(usd), at)
     Index(home).forget(entry.run_id)
     Index(home).refresh(path)
     folder = Path(facts.opened.run_dir)
@@ -231,7 +250,15 @@ def _closed(given: _Given, kind: str) -> DebtChange:
     return DebtChange(given.name, kind, "close", proof=given.proof)  # type: ignore[arg-type]
 
 
-def _tell(entry: Entry, given: Sequence[_Given], open_ends: Sequence[str], kept: Path | None, *, as_json: bool) -> None:
+def _tell(
+    entry: Entry,
+    given: Sequence[_Given],
+    open_ends: Sequence[str],
+    kept: Path | None,
+    usd: float | None,
+    *,
+    as_json: bool,
+) -> None:
     stored = Index(state_home()).find(entry.run_id) if kept is not None else []
     monthly = sum(
         (debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH
@@ -248,6 +275,7 @@ def _tell(entry: Entry, given: Sequence[_Given], open_ends: Sequence[str], kept:
                 "pods": msgspec.to_builtins(list(given)),
                 "open": list(open_ends),
                 "kept_as": str(kept) if kept is not None else None,
+                "cost_usd": round(usd, 6) if usd is not None else None,
                 "stored_usd_per_month": round(monthly, 2),
             }
         )
@@ -258,6 +286,7 @@ def _tell(entry: Entry, given: Sequence[_Given], open_ends: Sequence[str], kept:
         lines += [f"next     rpd salvage {entry.run_id}   again"]
     elif kept.exists():
         lines += [f"ended    {entry.run_id}; the damaged file is kept as {kept}"]
+        lines += [f"cost     {f'at most {money(usd)} (est.)' if usd is not None else 'not known'}"]
     else:
         lines += [f"ended    {entry.run_id}; its journal was gone, and it is listed no more"]
     if monthly:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.checking.disclosure import disclosed
 from rpd.adapters.checking.finding import Finding, error, warning
 from rpd.adapters.checking.payload import judged, payloads
 from rpd.adapters.checking.results import lost_results
@@ -81,6 +82,7 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
             yield warning("secret", f"{problem}; without it nothing is rented: export {unset[problem][0]}=...")
         else:
             yield error("local", problem)
+    yield from (error("secret", problem) for problem in disclosed(loaded, state_home()))
     if (size := too_large(loaded.config)) is not None:
         yield error("size", size)
     yield from lost_results(job)

@@ -172,7 +172,7 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
         pod_resumed=resumed.taken is not None if resumed else None,
         usd_per_hour=pod["usd_per_hour"] if pod else None,
         wall_seconds=round(elapsed(facts.started, end), 3) if facts.started else None,
-        cost_usd=closed.cost_usd if closed and closed.cost_usd is not None else inspection.document()["cost_usd"],
+        cost_usd=closed.cost_usd if closed and closed.cost_usd is not None else inspection.cost_usd(),
         run_dir=facts.opened.run_dir,
         journal=facts.opened.journal_path,
         problem=problem,

@@ -7,13 +7,13 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from rpd.adapters.local.config import CloudProfile, cloud_profile, profile_of, require_api_key
 from rpd.adapters.local.leaks import environment_secrets
 from rpd.adapters.local.secret_content import values_in
+from rpd.journal.records import Opened
 from rpd.journal.redact import Redactor, Secret
 
 SANDBOX_POLL_SECONDS = 0.1
@@ -79,12 +79,10 @@ def default_access(state_home: Path, environ: Mapping[str, str] = os.environ) ->
     return Access(profile, key.secret, key.source, own)
 
 
-def redactor_for(
-    access: Access, environ: Mapping[str, str] = os.environ, *, config: Mapping[str, Any] | None = None
-) -> Redactor:
+def redactor_for(access: Access, environ: Mapping[str, str] = os.environ, *, opened: Opened | None = None) -> Redactor:
     """What no record may hold: the API key, every secret of this environment (a variable may bring one in), and what
-    the job's `secrets` name."""
-    named = values_in(config, environ) if config is not None else ()
+    the job's `secrets` name, by record 0."""
+    named = values_in(opened.config, environ, said=msgspec.to_builtins(opened)) if opened is not None else ()
     return Redactor(access.key, *(Secret(value) for value in environment_secrets(environ).values()), *named)
 
 

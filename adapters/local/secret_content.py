@@ -7,23 +7,28 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from rpd.adapters.local.files import read_regular
-from rpd.adapters.local.leaks import SHORTEST_SECRET
+from rpd.adapters.local.leaks import SHORTEST_SECRET, environment_secrets, is_secret_name
 from rpd.engine.errors import Refused
-from rpd.journal.redact import Secret
+from rpd.journal.redact import SECRET_CHARACTERS_MIN, Redactor, Secret
 from rpd.states.faults import Fault
-from rpd.states.job import Job, SecretFile
+from rpd.states.job import ENV_SECRET, Job, SecretFile
 
 FILE_BYTES_MAX = 1024 * 1024
 _ASSIGNED = re.compile(r"^[ \t]*(?:export[ \t]+)?[\"']?(?P<name>[\w.-]+)[\"']?[ \t]*[=:](?P<value>.*)$", re.MULTILINE)
 _PASSWORD = re.compile(r"\bpassword[ \t]+(\S+)")
 _SECRET_NAME = re.compile(r"pass|pw|secret|token|key|auth|cred", re.IGNORECASE)
+_SECRET_END = re.compile(
+    r"(pass|passw(or)?d|passphrase|pwd?|secret|token|key|auth|cred(ential)?)s?[0-9]*\Z", re.IGNORECASE
+)
+"""How a word of a variable's name ends that holds a secret: PGPASSWORD and HF_TOKEN, not TOKENIZER or AUTHOR."""
+_ADDRESS = re.compile(r"https?://")
 _ORDINARY = re.compile(r"[a-z_-]+\Z|[/~]|https?://")
 
 
@@ -56,20 +61,82 @@ def secret_problems(job: Job) -> Iterator[str]:
     return (problem for file in job.secrets if (problem := problem_with(file)) is not None)
 
 
-def values_in(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Iterator[Secret]:
-    """Every value behind the `secrets` of a job as record 0 has it, and those within a file of one of the usual kinds,
-    which a shell or a tool would show by themselves; what cannot be read is left out."""
+def values_in(
+    config: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, said: Any = None
+) -> Iterator[Secret]:
+    """Every secret value behind the `secrets` of a job as record 0 has it, and those within a file of one of the usual
+    kinds, which a shell or a tool would show by themselves; what cannot be read is left out. `said`: plain data that
+    the journal says too, all of record 0."""
+    return (secret for _origin, secret in _named_values(config, environ, said))
+
+
+def disclosures(
+    config: Mapping[str, Any], places: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+) -> Iterator[str]:
+    """One sentence for each secret that a journal would have to hold: in a field of the job as record 0 has it, or in
+    one of the `places`, what else of record 0 the run needs as it is. No value is repeated."""
+    shown = {**config, **places}
+    known = {f"${name}": [Secret(value)] for name, value in environment_secrets(environ).items()}
+    for origin, secret in _named_values(config, environ, shown):
+        known.setdefault(origin, []).append(secret)
+    for origin, secrets in known.items():
+        redactor = Redactor(*secrets)
+        where = [name for name, value in shown.items() if redactor.mask_data(value) != value]
+        if not where:
+            continue
+        text = _text_of([shown[name] for name in where])
+        parts = (line.strip() for secret in secrets for line in secret.reveal().splitlines())
+        if any(_is_said(part, text) for part in parts if len(part) >= SECRET_CHARACTERS_MIN):
+            yield (
+                f"the value of {origin} stands in {', '.join(where)}, and the journal must not keep it; "
+                "give one of the two another value"
+            )
+        else:
+            yield (
+                f"{', '.join(where)}: holds {origin} in disguise (base64, hexadecimal, quoted), and the journal must "
+                "not keep it; pass the secret itself as a variable, and encode it in the pod"
+            )
+
+
+def _named_values(config: Mapping[str, Any], environ: Mapping[str, str], said: Any) -> Iterator[tuple[str, Secret]]:
+    """Each value with what to call it."""
+    text = _text_of([config, said])
     try:
         files = msgspec.convert(config.get("secrets", ()), tuple[SecretFile, ...])
     except msgspec.ValidationError:
         return
     for file in files:
-        yield from (Secret(environ[name]) for name in file.env if environ.get(name))
+        for name in file.env:
+            value = environ.get(name, "")
+            if file.name != ENV_SECRET or _is_secret_like(name):
+                found: Iterable[str] = [value] if value else []
+            else:  # `env` names whatever a job needs, and not all of that is secret
+                parts = (part.strip() for part in value.splitlines())
+                found = (part for part in parts if _is_worth_hiding(part, text) or _is_address(part, text))
+            yield from ((f"${name}", Secret(each)) for each in found)
         if file.file is not None and problem_with(file, environ) is None:
             content = _read(file.file).decode(errors="surrogateescape")
-            yield Secret(content)
-            said = json.dumps(config, ensure_ascii=False)
-            yield from (Secret(value) for value in _within(content) if _is_worth_hiding(value, said))
+            origin = f"secret {file.name}"
+            yield origin, Secret(content)
+            yield from ((origin, Secret(value)) for value in _within(content) if _is_worth_hiding(value, text))
+
+
+def _text_of(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, default=str)
+
+
+def _is_secret_like(name: str) -> bool:
+    return is_secret_name(name) or any(_SECRET_END.search(word) for word in name.split("_"))
+
+
+def _is_address(value: str, said: str) -> bool:
+    """What an address leads to may be a secret: a webhook's is one."""
+    return _ADDRESS.match(value) is not None and not _is_said(value, said)
+
+
+def _is_said(value: str, said: str) -> bool:
+    """Whether a JSON text says it: as it is, or as JSON writes it."""
+    return value in said or json.dumps(value, ensure_ascii=False)[1:-1] in said
 
 
 def _within(content: str) -> Iterator[str]:
@@ -109,7 +176,7 @@ def _readings(text: str) -> Iterator[str]:
 def _is_worth_hiding(value: str, config: str) -> bool:
     """Hiding what is no secret would eat what the journal has to say, its own words at worst: what is short, a word of
     small letters, a path, an address, and what the job file says as well."""
-    is_ordinary = _ORDINARY.match(value) is not None or value in config
+    is_ordinary = _ORDINARY.match(value) is not None or _is_said(value, config)
     return len(value) >= SHORTEST_SECRET and not is_ordinary
 
 

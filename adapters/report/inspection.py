@@ -11,6 +11,7 @@ from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot, fold
 from rpd.states.facts import Facts
 from rpd.states.fold import replayed
+from rpd.states.names import Reason
 from rpd.states.policy import released_by, spent_usd
 from rpd.states.reading import doubts
 
@@ -58,11 +59,19 @@ class Inspection:
             "next": self.next_step(),
             "released_by": self.released_by(),
             "kept_until": utc(kept) if kept is not None else None,
-            "cost_usd": round(spent_usd(facts, self.now), 6),
+            "cost_usd": self.cost_usd(),
             "run_dir": facts.opened.run_dir,
             "journal": facts.opened.journal_path,
             "epoch": facts.epoch,
         }
+
+    def cost_usd(self) -> float | None:
+        """What all pods have cost (USD, estimated) up to now; None where that is not known, as of a run that was
+        salvaged."""
+        closed = self.snapshot.closed
+        if closed is not None and closed.reason == Reason.JOURNAL_DAMAGED:
+            return closed.cost_usd
+        return round(spent_usd(self.facts, self.now), 6)
 
     def kept_until(self) -> float | None:
         """Until when (UTC seconds) the pod of a run that came to its end stays up on purpose; None where none does."""

@@ -27,7 +27,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[RunRow]:
     return rows
 
 
-def run(cost: float, outcome: str | None = "succeeded", *, started: str = TODAY, state: State = State.DONE) -> RunRow:
+def run(
+    cost: float | None, outcome: str | None = "succeeded", *, started: str = TODAY, state: State = State.DONE
+) -> RunRow:
     return RunRow("r", "w", "journal", started, state, outcome, cost_usd=cost, journal="/j")
 
 
@@ -61,8 +63,9 @@ def test_yesterday_does_not_count(runs: list[RunRow], tmp_path: Path) -> None:
         (run(2.0, "failed", state=State.RELEASE), 10.0),
         (run(12.0, None, state=State.MONITOR), 8.0),
         (run(2.0, "failed"), 18.0),
+        (run(None, "lost"), 10.0),
     ],
-    ids=["goes on", "is kept up", "is over its budget", "is over"],
+    ids=["goes on", "is kept up", "is over its budget", "is over", "has cost nobody knows what"],
 )
 def test_runs_that_go_on_count_with_all_they_may_still_cost(
     runs: list[RunRow], tmp_path: Path, row: RunRow, left: float

@@ -81,6 +81,39 @@ def test_no_more_of_a_long_log_is_fetched_than_its_last_lines_need(
         assert pod.fetched <= 32
 
 
+class Impatient(Pod):
+    """One that is asked a few times only."""
+
+    def read_claim(self, _target: Any, _job: Any) -> Any:
+        self.asked = getattr(self, "asked", 0) + 1
+        assert self.asked < 20, "the pod is asked for ever"
+        return super().read_claim(_target, _job)
+
+
+@pytest.mark.parametrize("here", [None, b"", b"one\n"])
+@pytest.mark.parametrize("lines", [1, 90, 10_000])
+def test_a_local_log_that_ends_before_the_one_in_the_pod_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, here: bytes | None
+) -> None:
+    """The file here was lost or cut: of the log, nothing before the present one in the pod can be had."""
+    run: Facts = facts(tmp_path)
+    text = b"".join(b"line %d\n" % number for number in range(60))
+    local = Path(run.local_log)
+    local.parent.mkdir(parents=True, exist_ok=True)
+    if here is not None:
+        local.write_bytes(here)
+    logs.base_path(local).write_text("5000\n")
+    printed: list[bytes] = []
+    monkeypatch.setattr(output, "copy", printed.append)
+    monkeypatch.setattr(logs, "TAIL_BYTES", 32)
+    monkeypatch.setattr(logs, "_facts_of", lambda _journal: run)
+    monkeypatch.setattr(logs, "target", lambda _facts: None)
+    log = _Log(tmp_path / "journal", lines)
+    log._print_end(Impatient(text, 5000), tmp_path / "copy.log")  # type: ignore[arg-type]
+    assert b"".join(printed) == b"".join(text.splitlines(keepends=True)[-lines:])
+    assert log._offset == 5000 + len(text)
+
+
 @pytest.mark.parametrize("launch", [0, 4])
 def test_a_launch_that_never_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launch: int) -> None:
     run = facts(tmp_path)

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.cli import salvage
+from rpd.adapters import api
+from rpd.adapters.cli import inspect, salvage
+from rpd.adapters.cli.cost import show_cost
 from rpd.adapters.local.judgement import judged
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalLocked
 from rpd.journal.index import Index
 from rpd.journal.reader import read
-from rpd.journal.records import Closed
+from rpd.journal.records import Closed, DebtChange, Intent, Note, Outcome
+from rpd.states.cost import running_disk_usd_per_hour
 from tests.adapters.cli.desk import Desk, breaks
 from tests.fakes import past
 
@@ -55,6 +58,99 @@ def test_what_a_damaged_journal_owes_is_stopped_and_its_run_is_over(desk: Desk) 
     entry = Index(desk.home).find(journal.stem)[0]
     assert (entry.problem, entry.outcome) == ("", "lost")
     assert desk.gc()["runs"] == []
+
+
+DISKS = running_disk_usd_per_hour(20, 10)
+HOURS = 5.0
+
+
+def priced(desk: Desk, monkeypatch: pytest.MonkeyPatch, journal: Path) -> tuple[float | None, str]:
+    """What `runs` and `inspect` say that it has cost."""
+    (row,) = api.runs()
+    pages: list[str] = []
+    monkeypatch.setattr(inspect, "SystemClock", lambda: desk.clock)
+    monkeypatch.setattr(inspect.output, "text", pages.extend)
+    inspect.inspect_run(str(journal), as_json=False, as_graph=False)
+    return row.cost_usd, next(line for line in pages if line.startswith("cost "))
+
+
+@pytest.mark.parametrize("delete", [False, True])
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_run_that_was_damaged_early_has_cost_all_the_hours_it_billed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, is_gone: bool, delete: bool
+) -> None:
+    journal, pod = desk.died()
+    desk.damage(journal)
+    desk.clock.advance(HOURS * 3600.0)
+    if is_gone:
+        desk.cloud().delete(pod)
+    code, told = salvaged(desk, journal, delete=delete)
+    most = HOURS * (past.RATE + DISKS)
+    assert code == 0 and told["cost_usd"] == pytest.approx(most, rel=0.02)
+    desk.clock.advance(HOURS * 3600.0)
+    known, page = priced(desk, monkeypatch, journal)
+    assert known == pytest.approx(most, rel=0.02)
+    assert page == f"cost     ${known:.2f} (est.)"
+
+
+@pytest.mark.parametrize("keep", [1, 3, 4, 5])
+def test_what_a_pod_has_cost_that_the_good_part_does_not_know_is_not_known(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, keep: int
+) -> None:
+    journal, _ = desk.died()
+    Index(desk.home).refresh(journal)
+    cut(journal, keep)
+    desk.clock.advance(HOURS * 3600.0)
+    code, told = salvaged(desk, journal)
+    assert (code, told["cost_usd"]) == (0, None)
+    assert priced(desk, monkeypatch, journal) == (None, "cost     not known")
+    if keep == 1:  # no pod is known, so no cloud is asked
+        show_cost(str(journal), as_json=True)
+        assert desk.told.pop()["estimated_usd"] is None
+
+
+def test_a_stretch_that_the_good_part_saw_end_and_that_went_on_is_not_known(desk: Desk) -> None:
+    journal, pod = desk.died()
+    data = {"pod_id": pod}
+    name = past.pod_name_in(journal)
+    close = DebtChange(name, "compute", "close", proof="seen")
+    stopped = Outcome("9", "stop_pod", "ok", data=data, debts=(close,))
+    desk.append(journal, Intent("9", "stop_pod", "release", data), stopped, Note("x", "x"))
+    desk.damage(journal)
+    desk.clock.advance(HOURS * 3600.0)
+    assert salvaged(desk, journal)[1]["cost_usd"] is None
+
+
+def test_without_a_name_the_damaged_run_is_meant(desk: Desk) -> None:
+    journal, pod = desk.died()
+    desk.damage(journal)
+    desk.clock.advance(60.0)
+    _, other = desk.died("other")
+    assert salvage.salvage_run(None, delete=False, yes=True, as_json=True) == 0
+    assert desk.told.pop()["run_id"] == journal.stem
+    assert (desk.status(pod), desk.status(other)) == ("EXITED", "RUNNING")
+    with pytest.raises(UserError, match="there is no run with a damaged journal") as none:
+        salvage.salvage_run(None, delete=False, yes=True, as_json=True)
+    assert none.value.exit_code == 2
+
+
+def test_without_a_name_none_of_several_damaged_runs_is_meant(desk: Desk) -> None:
+    journals = [desk.died(name) for name in ("one", "two")]
+    for journal, _ in journals:
+        desk.damage(journal)
+    with pytest.raises(UserError, match="2 runs have a damaged journal; name one") as several:
+        salvage.salvage_run(None, delete=False, yes=True, as_json=True)
+    assert all(journal.stem in several.value.message for journal, _ in journals)
+    assert [desk.status(pod) for _, pod in journals] == ["RUNNING", "RUNNING"]
+
+
+def test_of_a_workflow_the_damaged_run_is_meant(desk: Desk) -> None:
+    journal, _ = desk.died()
+    desk.damage(journal)
+    desk.clock.advance(60.0)
+    desk.died()
+    assert salvage.salvage_run("job", delete=False, yes=True, as_json=True) == 0
+    assert desk.told.pop()["run_id"] == journal.stem
 
 
 def test_with_delete_nothing_is_left_of_it(desk: Desk) -> None:

@@ -93,6 +93,34 @@ def test_a_secret_in_disguise_is_refused(rpd: Typist) -> None:
     assert rpd.is_untouched()
 
 
+NAMED = JOB.replace("name: job", "name: axolotl-qlora") + "lifecycle: {on_success: stop}\n"
+
+
+def test_env_may_name_what_the_job_file_says_too(rpd: Typist) -> None:
+    rpd.write("job.yaml", NAMED + "env: [WANDB_PROJECT, USER_LIKE]\n")
+    said = {"WANDB_PROJECT": "axolotl-qlora", "USER_LIKE": str(rpd.folder), "RUNPOD_API_KEY": None}
+    assert rpd("validate", "job.yaml", **said).returncode == 0
+    assert "no API key" in rpd.refused("run", "job.yaml", code=4, **said), "it got as far as the key"
+
+
+@pytest.mark.parametrize(
+    ("lines", "name", "value", "told"),
+    [
+        ("env: [SITE_PW]\n", "SITE_PW", "axolotl", "the value of $SITE_PW stands in name, run_id_prefix"),
+        ("remote_env: {exports: {A: YXhvbG90bC0wMDE=}}\n", "HF_TOKEN", "axolotl-001", "$HF_TOKEN in disguise"),
+    ],
+)
+def test_a_refusal_names_the_variable_and_validate_says_the_same(
+    rpd: Typist, lines: str, name: str, value: str, told: str
+) -> None:
+    rpd.write("job.yaml", NAMED + lines)
+    said = rpd.refused("run", "job.yaml", **{name: value})
+    assert told in said
+    looked = rpd("validate", "job.yaml", **{name: value})
+    assert (looked.returncode, told in looked.stderr) == (2, True), looked.stderr
+    assert rpd.is_untouched()
+
+
 def test_a_variable_of_the_environment(rpd: Typist) -> None:
     rpd.write("job.yaml", JOB.replace("word", "HF_TOKEN"))
     done = rpd("validate", "job.yaml", "--var", "HF_TOKEN", "--json", HF_TOKEN="canary-canary")

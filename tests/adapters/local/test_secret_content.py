@@ -8,6 +8,7 @@ import pytest
 
 from rpd.adapters.local.secret_content import values_in
 from rpd.journal.redact import Redactor
+from rpd.states.job import ENV_SECRET
 
 CONTENTS = {
     "variables": "# mine\nexport DBPW='it is a'\\''secret' # the database's\nOTHER_KEY=plainsecret1\n",
@@ -44,6 +45,48 @@ def test_what_the_job_file_says_too_and_paths_are_no_secret(tmp_path: Path) -> N
     redactor = Redactor(*values_in({"secrets": secrets, "pod": {"datacenters": ["EUR-IS-1"]}}))
     ordinary = "EUR-IS-1 /workspace/models validate 127.0.0.1 http://127.0.0.1:8000/v2"
     assert redactor.mask(ordinary) == ordinary
+
+
+BY_NAME = {
+    "secrets": [{"name": ENV_SECRET, "destination": "/workspace/.e", "env": ["VALUE"]}],
+    "name": "axolotl-7b",
+    "run": {"body": 'echo "Big \\ Run 7"'},
+}
+
+
+def named(name: str, value: str, kind: str = ENV_SECRET) -> Redactor:
+    secrets = [{"name": kind, "destination": "/workspace/.e", "env": [name]}]
+    return Redactor(*values_in({**BY_NAME, "secrets": secrets}, {name: value}))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["axolotl-7b", " axolotl-7b ", '"Big \\ Run 7"', "monitoring", "/workspace/out", "online\naxolotl-7b\n", "v1.2.3"],
+)
+@pytest.mark.parametrize("name", ["WANDB_PROJECT", "TOKENIZER", "AUTHOR"])
+def test_what_env_names_and_is_no_secret_is_not_hidden(name: str, value: str) -> None:
+    assert named(name, value).mask(f"it says {value} here") == f"it says {value} here"
+
+
+@pytest.mark.parametrize(
+    "name", ["HF_TOKEN", "WANDB_API_KEY", "PGPASSWORD", "DBPW", "MYSQL_PWD", "aws_secret", "OAUTH2", "SITE_CREDENTIALS"]
+)
+@pytest.mark.parametrize("value", ["axolotl-7b", "monitoring", "/workspace/out", "axolot"])
+def test_what_env_names_like_a_secret_is_hidden_whatever_it_holds(name: str, value: str) -> None:
+    assert named(name, value).mask(f"it says {value}.") == "it says ***."
+
+
+@pytest.mark.parametrize("value", ["https://example.com/hook/Tq7", "S3cr3t-horse", "postgres://me:pw@db/x"])
+def test_what_may_be_a_secret_is_hidden_whatever_its_name(value: str) -> None:
+    assert named("PLACE", value).mask(f"it says {value}.") == "it says ***."
+    assert named("PLACE", "monitoring", "mine").mask("it says monitoring.") == "it says ***.", "called a secret"
+
+
+def test_what_record_0_says_elsewhere_is_no_secret() -> None:
+    config = {**BY_NAME, "secrets": [{"name": ENV_SECRET, "destination": "/workspace/.e", "env": ["HOSTNAME"]}]}
+    environ = {"HOSTNAME": "gpu-box-0001"}
+    assert Redactor(*values_in(config, environ)).is_in("gpu-box-0001")
+    assert not Redactor(*values_in(config, environ, said={"host": "gpu-box-0001"})).is_in("gpu-box-0001")
 
 
 def test_a_file_of_many_lines_is_no_hour_of_work(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def cost_of(facts: Facts) -> dict[str, Any]:
         for pod in facts.pods.values()
         if pod.id is not None
     ]
-    return {"run_id": facts.run_id, "pods": pods, "stored_usd_per_month": 0.0, "problem": None}
+    return {"run_id": facts.run_id, "pods": pods, "estimated_usd": 0.0, "stored_usd_per_month": 0.0, "problem": None}
 
 
 @pytest.mark.parametrize("reason", WHY)
