@@ -74,7 +74,7 @@ def run_file(
         options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)
     if bad := BadPlaces(home, access.profile.url).recent(time.time()):
         options["bad_places"] = msgspec.to_builtins(bad)
-    options["staging"] = _sizes(loaded, shown_name(job))
+    options["staging"] = _sizes(loaded, shown_name(job), as_json=as_json)
     opened = _opened(loaded, access, home, options)
     redactor = redactor_for(access, opened=opened)
     if redactor.mask_data(opened.config) != opened.config:  # all secrets but the API key were looked for before
@@ -108,7 +108,7 @@ def run_file(
             return leaving.exit_code
 
 
-def _sizes(loaded: LoadedJob, name: str) -> list[dict[str, Any]]:
+def _sizes(loaded: LoadedJob, name: str, *, as_json: bool) -> list[dict[str, Any]]:
     """How large every tree is that will be sent, with a word about those larger than meant, and about results that
     nobody fetches. Raises UserError for one that cannot be sent."""
     sent = payloads(loaded.job)
@@ -116,7 +116,8 @@ def _sizes(loaded: LoadedJob, name: str) -> list[dict[str, Any]]:
     errors = [each.message for each in found if each.level == "error"]
     if errors:
         raise UserError("\n       ".join([f"{name} cannot run here:", *errors]))
-    output.note(one_line(each.line) for each in found)
+    if not as_json:  # a program reads one document, also of what goes wrong after this
+        output.note(one_line(each.line) for each in found)
     kept = ("label", "destination", "files", "bytes")
     return [{field: getattr(each, field) for field in kept} for each in sent]
 

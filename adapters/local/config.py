@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from rpd.adapters.local.dirs import config_home
+from rpd.adapters.local.person import user_home
 from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
 
@@ -121,7 +122,7 @@ def require_api_key(environ: Mapping[str, str] = os.environ, file: Path | None =
 
 def runpodctl_file(environ: Mapping[str, str] = os.environ) -> Path:
     """Where RunPod's own tools keep their key."""
-    return Path(environ.get("HOME") or "~", ".runpod", "config.toml").expanduser()
+    return Path(environ.get("HOME") or user_home() or "/nonexistent", ".runpod", "config.toml")
 
 
 def runpodctl_key(file: Path) -> str | None:

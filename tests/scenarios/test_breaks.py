@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import resource
 import shlex
 import shutil
@@ -526,7 +527,8 @@ def test_the_last_words_of_a_run_whose_journal_could_not_be_kept_are_true(stage:
     stage.go()
     assert live.end() == 9, live.text
     stage.nothing_computes()
-    words = live.text[live.text.rindex("failed (storage_error)") :].replace("\r\n", "")
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", live.text)
+    words = " ".join(shown[shown.rindex("failed (storage_error)") :].split())
     assert "BILLING" not in live.text
     assert f"rpd resume {stage.run_id}" in words
     log = stage.home / f"emergency-{stage.run_id}.jsonl"

@@ -134,13 +134,13 @@ def test_an_earlier_moment_asks_for_nothing(past: Stage) -> None:
 @pytest.mark.row(124, 129)
 def test_a_summary_says_why_and_what_was_wrong(past: Stage, tmp_path: Path) -> None:
     done = past.rpd("summary")
-    assert "why       the job exited with 3" in done.stdout
+    assert "why       the job's exit code was 3" in done.stdout
     assert "ended EXITED" in done.stdout
     assert "variables seed=7" in done.stdout
     assert "artifact  result: missing" in done.stdout
     alone = tmp_path / "kept.json"
     shutil.copy(past.run_folder() / "runpod_deploy_pull_manifest.json", alone)
-    assert told(past, "summary", str(alone), code=1)["why"].startswith("the job exited with another code than 0")
+    assert told(past, "summary", str(alone), code=1)["why"].startswith("the job's exit code was not 0")
 
 
 @pytest.mark.slow

@@ -89,7 +89,7 @@ def test_events_are_a_timeline_that_can_be_filtered(past: Stage) -> None:
     run = ids(past)[0]
     lines = past.rpd("events", run).stdout.splitlines()
     assert lines[0].startswith("  [+0:00]    0 opened  run ")
-    assert any("7 create_pod_ok  pod " in line and "created: $0.39/h with disks" in line for line in lines)
+    assert any(" create_pod_ok  pod " in line and "created: $0.39/h with disks" in line for line in lines)
     launched = told(past, "events", run, "--where", "op=launch_job", "--where", "kind=intent")["events"]
     assert [row["event"] for row in launched] == ["launch_job_intent"]
     everywhere = told(past, "events", "--all", "--where", "event=closed", "--since", "1h")["events"]

@@ -123,7 +123,8 @@ def test_on_a_terminal_it_asks_and_the_name_is_to_be_typed(stage: Stage) -> None
     for answer, code in (("n", 3), ("y", 0)):
         asked = stage.start_on_terminal(*words)
         asked.until_text("make it? [y/N]")
-        assert "$0.70 a month" in asked.text and "until it is deleted, whether or not a pod mounts it" in asked.text
+        said = " ".join(asked.text.split())
+        assert "$0.70 a month" in said and "until it is deleted, whether or not a pod mounts it" in said
         asked.type(f"{answer}\n")
         assert asked.end() == code, asked.text
     assert existing(stage) == [("data", 10)]
