@@ -80,7 +80,7 @@ def _in_use(facts: Facts, holders: tuple[Holder, ...]) -> str:
     if facts.holders_stopped:
         run = shlex.quote(facts.holders_stopped[0])  # text of a volume that others write
         first = f"rpd resume {run} fetches them, rpd release {run} --delete gives them up"
-        return f"{text}: its pod is stopped, and results may wait there; {first}; or {other}"
+        return f"{text}: the pod of run {run} is stopped, and results may wait there; {first}; or {other}"
     return f"{text}; {other}, or wait until that run is over"
 
 

@@ -107,6 +107,8 @@ def test_a_holder_that_is_stopped_with_results_keeps_them_and_the_way_out_is_sai
     assert isinstance(end, Fire) and end.reason is Reason.DESTINATION_IN_USE
     text = end.why or ""
     assert "is stopped" in text and "rpd resume other-run" in text and "rpd release other-run --delete" in text
+    seen(facts, Op.READ_HOLDERS, computing=["o;id"], stopped=["o;id"])
+    assert "rpd resume 'o;id' " in str(decided(facts)), "any pod may have written it, and somebody will type it"
 
 
 def test_a_dead_holder_is_followed_once_its_absence_is_proved() -> None:
