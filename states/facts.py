@@ -213,8 +213,9 @@ class Facts(msgspec.Struct):
     trees_done: dict[str, dict[str, Any]] = {}
     lease: str = ""  # names the places on a network volume that this start of the pod holds
     holders: tuple[Holder, ...] = ()  # who else holds one of them
-    holders_computing: bool = False  # a pod of theirs may compute, by the last look
-    holders_gone_since: Stamp | None = None  # since when every look has said that none does
+    holders_computing: bool = False  # there is a pod of theirs, by the last look
+    holders_stopped: tuple[str, ...] = ()  # run ids of those of whom there are stopped ones alone
+    holders_gone_since: Stamp | None = None  # since when every look has said that there is none
     holder_looks: int = 0  # of these
 
     prepared: tuple[str, str] | None = None  # pod and container in which setup, stage and preflight were done
@@ -294,7 +295,7 @@ class Facts(msgspec.Struct):
     @property
     def name_prefix(self) -> str:
         """Every pod of this run is named `<prefix><attempt>`."""
-        return f"rpd-{self.opened.workflow}-{self.token}-a"
+        return pod_name_prefix(self.opened)
 
     @property
     def pod(self) -> PodFacts | None:
@@ -357,12 +358,11 @@ class Facts(msgspec.Struct):
 
     def forget_holders(self) -> None:
         """Who holds a place is asked anew, and so is whether it is alive."""
-        self.holders, self.holders_computing = (), False
+        self.holders, self.holders_computing, self.holders_stopped = (), False, ()
         self.holders_gone_since, self.holder_looks = None, 0
 
     def holders_are_gone(self, looks: int, now: Stamp) -> bool:
-        """So many looks, over the time in which the cloud proves an absence, have shown no pod of theirs that may
-        compute."""
+        """So many looks, over the time in which the cloud proves an absence, have shown no pod of theirs."""
         since = self.holders_gone_since
         is_long = since is not None and elapsed(since, now) >= self.profile.proof_interval_seconds
         return is_long and self.holder_looks >= looks
@@ -472,6 +472,11 @@ class Facts(msgspec.Struct):
             and not self.launch_intended
             and self.host_failures < self.job.provision.attempts
         )
+
+
+def pod_name_prefix(opened: Opened) -> str:
+    """Of a run whose other records need not make sense."""
+    return f"rpd-{opened.workflow}-{opened.token}-a"
 
 
 def _log_name(launch: int) -> str:

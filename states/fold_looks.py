@@ -97,6 +97,7 @@ def _samples_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 def _holders_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     facts.holders_computing = bool(data["computing"])
+    facts.holders_stopped = tuple(data.get("stopped", ()))
     facts.holders_gone_since = None if facts.holders_computing else facts.holders_gone_since or at
     facts.holder_looks = 0 if facts.holders_computing else facts.holder_looks + 1
 

@@ -1,14 +1,16 @@
 """Destinations on a network volume, which other pods mount as well: a run holds them from before its first push to its
 end, so that no other live run replaces its files.
 
-The lease lies on the volume. It names the run and its pod, and holds while the cloud shows a pod of that run that may
-compute. What its owner, or the pod, says of itself does not count: a dead run cannot say that it is dead.
+The lease lies on the volume. It names the run and its pod, and holds while the cloud shows a pod of that run, be it a
+stopped one: its results may lie in these places. What its owner, or the pod, says of itself does not count: a dead run
+cannot say that it is dead.
 """
 
 from __future__ import annotations
 
 import hashlib
 import posixpath
+import shlex
 
 from rpd.engine.deadline import backoff, elapsed
 from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
@@ -16,16 +18,16 @@ from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.job import Job
+from rpd.states.market import OFFERS_RETRY_SECONDS
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_offline
-from rpd.states.steps import FAILURES_MAX, pause_or
-from rpd.states.world import Holder, Pod, Target, World
+from rpd.states.steps import pause_or
+from rpd.states.world import Holder, Pod, Target, World, name_mark
 
 OPERATIONS = frozenset({Op.TAKE_LEASE, Op.DROP_LEASE, Op.READ_HOLDERS})
 """Operations that this file performs and probes."""
 LOOKS_MIN = 3
-"""So often, over the proof interval of the cloud, no pod of a holder must compute before its lease is taken."""
-_IDLE = frozenset({"EXITED", "TERMINATED"})
+"""So often, over the proof interval of the cloud, a holder must have no pod before its lease is taken."""
 
 
 def shared_places(job: Job) -> tuple[str, ...]:
@@ -59,9 +61,10 @@ def _about(facts: Facts, holders: tuple[Holder, ...], now: Stamp) -> Decision:
     look = facts.tried(Op.READ_HOLDERS)
     if facts.holders_computing:
         return Fire(Trigger.STEP_FAILED, Reason.DESTINATION_IN_USE, _in_use(facts, holders))
-    if look.failures >= FAILURES_MAX and not is_offline(facts):
-        text = f"whether it is alive cannot be told ({look.error})"
-        return Fire(Trigger.STEP_FAILED, Reason.DESTINATION_IN_USE, f"{_in_use(facts, holders)}; {text}")
+    if look.since is not None and elapsed(look.since, now) > OFFERS_RETRY_SECONDS and not is_offline(facts):
+        text = f"the cloud does not say whether run {holders[0].run_id} is alive ({look.error}): it has"
+        text = f"{text} {_places_of(facts, holders)} on the network volume; run again later, or {_other_place(facts)}"
+        return Fire(Trigger.STEP_FAILED, Reason.DESTINATION_IN_USE, text)
     if look.at is not None and (look.failures or facts.holders_gone_since is not None):
         pause = max(facts.profile.proof_interval_seconds / (LOOKS_MIN - 1), 0.1)
         if look.failures:
@@ -72,10 +75,23 @@ def _about(facts: Facts, holders: tuple[Holder, ...], now: Stamp) -> Decision:
 
 
 def _in_use(facts: Facts, holders: tuple[Holder, ...]) -> str:
+    held, other = _places_of(facts, holders), _other_place(facts)
+    text = f"another run uses the same place on the network volume: {held}. Its files would be replaced"
+    if facts.holders_stopped:
+        run = shlex.quote(facts.holders_stopped[0])  # text of a volume that others write
+        first = f"rpd resume {run} fetches them, rpd release {run} --delete gives them up"
+        return f"{text}: the pod of run {run} is stopped, and results may wait there; {first}; or {other}"
+    return f"{text}; {other}, or wait until that run is over"
+
+
+def _places_of(facts: Facts, holders: tuple[Holder, ...]) -> str:
     mount = facts.job.storage.volume_mount.rstrip("/")
-    held = ", ".join(f"{mount}{each.place} (run {each.run_id}, pod {each.pod_id})" for each in holders[:3])
-    advice = f"put {{run_id}} into staging[].destination, as in {mount}/{{run_id}}/src, or wait until that run is over"
-    return f"another run uses the same place on the network volume: {held}. Its files would be replaced; {advice}"
+    return ", ".join(f"{mount}{each.place} (run {each.run_id}, pod {each.pod_id})" for each in holders[:3])
+
+
+def _other_place(facts: Facts) -> str:
+    mount = facts.job.storage.volume_mount.rstrip("/")
+    return f"put {{run_id}} into staging[].destination, as in {mount}/{{run_id}}/src"
 
 
 def _key(places: tuple[str, ...], pod: PodFacts) -> str:
@@ -83,11 +99,11 @@ def _key(places: tuple[str, ...], pod: PodFacts) -> str:
     return hashlib.sha256(f"{places}\0{pod.name}\0{pod.container}".encode()).hexdigest()[:16]
 
 
-def decide_dropping(facts: Facts, *, is_staying: bool) -> Do | None:
-    """Before the pod goes: whoever comes next need not wait for proof. Results that nobody has may lie in these places.
-    It is tried once; a lease that stays ends with its pod."""
+def decide_dropping(facts: Facts) -> Do | None:
+    """Before the pod goes, is stopped or stays up for a person: whoever comes next need not wait. Results that nobody
+    has may lie in these places, and keep them. It is tried once; a lease that stays ends with its pod."""
     pod = facts.pod
-    if not facts.lease or pod is None or pod.id is None or pod.greeting is None or is_staying or facts.results_wait:
+    if not facts.lease or pod is None or pod.id is None or pod.greeting is None or facts.results_wait:
         return None
     is_up = pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.misses
     if not is_up or facts.tried(Op.DROP_LEASE).failures or facts.was_taken_over:
@@ -98,12 +114,18 @@ def decide_dropping(facts: Facts, *, is_staying: bool) -> Do | None:
 
 
 def perform(pending: Pending, world: World) -> Result:
-    """Take or drop them, or look whether a pod of those who have one may compute."""
+    """Take or drop them, or look whether those who have one have a pod."""
     if pending.op == Op.READ_HOLDERS:
         holders = unpack(pending, "holders", tuple[Holder, ...])
         pods = world.cloud.list()
-        computing = [each.run_id for each in holders if any(_may_compute(pod, each) for pod in pods)]
-        return Result(data={"computing": computing})
+        there: dict[str, set[str]] = {}
+        for each in holders:
+            found = {pod.status for pod in pods if _is_of(pod, each)} - {"TERMINATED"}
+            there.setdefault(each.run_id, set()).update(found)
+        stopped = [run_id for run_id, statuses in there.items() if statuses == {"EXITED"}]
+        return Result(
+            data={"computing": [run_id for run_id, statuses in there.items() if statuses], "stopped": stopped}
+        )
     where = unpack(pending, "target", Target)
     if pending.op == Op.TAKE_LEASE:
         places, gone = unpack(pending, "places", tuple[str, ...]), unpack(pending, "gone", tuple[str, ...])
@@ -115,12 +137,10 @@ def perform(pending: Pending, world: World) -> Result:
     raise unknown_operation(pending)
 
 
-def _may_compute(pod: Pod, holder: Holder) -> bool:
-    """A pod of the holder's run, by id, name or env, in any state but those in which nothing runs."""
-    attempts = holder.pod_name.rpartition("-a")[0]
+def _is_of(pod: Pod, holder: Holder) -> bool:
+    """A pod of the holder's run, by id, name or env."""
     is_theirs = pod.id == holder.pod_id or pod.env.get("RPD_RUN_ID") == holder.run_id
-    is_theirs = is_theirs or (bool(attempts) and pod.name.startswith(f"{attempts}-a"))
-    return is_theirs and pod.status not in _IDLE
+    return is_theirs or (bool(holder.mark) and name_mark(pod.name) == holder.mark)
 
 
 def probe(pending: Pending, world: World) -> Result | None:

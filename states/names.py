@@ -124,7 +124,7 @@ class Reason(StrEnum):
     FAILURE_MARKER = "failure_marker"  # a failure marker that the config names is in the log
     ARTIFACT_MISSING = "artifact_missing"  # nothing at the path of a required artifact
     RESULTS_UNVERIFIED = "results_unverified"  # a required artifact could not be fetched intact
-    DESTINATION_IN_USE = "destination_in_use"  # another live run uses the same place on the network volume
+    DESTINATION_IN_USE = "destination_in_use"  # another run holds the same place on the network volume
     SETUP_FAILED = "setup"
     STAGE_FAILED = "stage"
     PREFLIGHT_FAILED = "preflight"

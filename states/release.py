@@ -47,7 +47,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return (None if is_staying else _give_back_blindly(facts, now)) or _survey(facts, now)
     return (
         decide_removal(facts, "preserve" if is_staying else release_how(facts))
-        or decide_dropping(facts, is_staying=is_staying)
+        or decide_dropping(facts)
         or _give_back_next(facts, now, is_staying=is_staying)
         or decide_keeping(facts, now)
         or _give_back_in_hand(facts, now)

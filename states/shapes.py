@@ -87,6 +87,7 @@ class _LeaseTaken(msgspec.Struct):
 
 class _HoldersSeen(msgspec.Struct):
     computing: tuple[str, ...]
+    stopped: tuple[str, ...] = ()
 
 
 class _Claimed(msgspec.Struct):

@@ -7,6 +7,7 @@ Every method states whether it has a side effect. Errors are those of `rpd.engin
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -272,13 +273,20 @@ class Tree(msgspec.Struct, frozen=True):
 
 class Holder(msgspec.Struct, frozen=True):
     """Another run that holds a place on a network volume, as its lease there says: `place` is relative to the mount,
-    `lease` names this very lease, and `pod_id` and `pod_name` the pod that took it."""
+    `lease` names this very lease, `pod_id` the pod that took it, and `mark` the names of that run's pods
+    (`name_mark`)."""
 
     lease: str
     run_id: str
     pod_id: str
-    pod_name: str
-    place: str
+    mark: str = ""
+    place: str = ""
+
+
+def name_mark(pod_name: str) -> str:
+    """The same for all pods of one run, and no name itself: names in a damaged journal lead to the pods of its run."""
+    attempts = pod_name.rpartition("-a")[0]
+    return hashlib.sha256(attempts.encode()).hexdigest()[:32] if attempts else ""
 
 
 class Pushed(msgspec.Struct, frozen=True):

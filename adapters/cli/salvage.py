@@ -15,7 +15,15 @@ from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.asking import ask
 from rpd.adapters.cli.giveback import delete_and_prove, stop_and_prove
 from rpd.adapters.cli.runs import damaged, find_journal
-from rpd.adapters.cli.suspects import AT_REST, names_of, original_of, owed_elsewhere, understood
+from rpd.adapters.cli.suspects import (
+    AT_REST,
+    is_own,
+    is_own_name,
+    names_of,
+    original_of,
+    owed_elsewhere,
+    understood,
+)
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
@@ -96,6 +104,13 @@ def _forgotten(pod_id: str) -> str:
     return f"pod {pod_id} is stopped and keeps its disk; without a first record nothing but --delete ends that"
 
 
+def _let_alone(pod: Pod) -> str:
+    return (
+        f"pod {pod.id} ({pod.name}) computes and its name stands in the journal, but nothing says that it is this "
+        "run's: it is let alone; if it is, stop it in the provider's console"
+    )
+
+
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """No engine drives it meanwhile. Raises JournalLocked."""
@@ -132,32 +147,39 @@ def _good_part(path: Path) -> tuple[list[Record], Facts | None]:
 def _give_back(
     entry: Entry, path: Path, access: Access, facts: Facts | None, *, delete: bool
 ) -> tuple[list[_Given], list[str]]:
-    """Bring every pod that the journal alone accounts for to rest. What is not proved is an open end, in words."""
+    """Bring every pod of this run that the journal alone accounts for to rest. What is not proved is an open end, in
+    words. A name that only stands in the journal may be what a job has printed, or another pod has written."""
     from rpd.adapters.wiring import cloud_for
 
     patience = Patience(OWN_SECONDS)
     control = ProcessControl(patience=patience)
     cloud, interval = cloud_for(access, control), access.profile.proof_interval_seconds
     names = names_of(entry) - owed_elsewhere(entry)
-    owed = {debt.key for debt in entry.debts}  # another name that stands in it may be what a job has printed
+    prefix = facts.name_prefix if facts is not None else None
+    awaited = {name for name in names if facts is None or is_own_name(name, entry, prefix)}
     given: list[_Given] = []
     open_ends: list[str] = []
-    found: dict[str, Pod] = {}
+    listed: dict[str, Pod] = {}
     try:
         for turn in range(CLEAN_SURVEYS_MIN):
             if turn:
                 control.wait(interval / (CLEAN_SURVEYS_MIN - 1))
-            found |= {pod.id: pod for pod in cloud.list() if pod.name in names}
+            listed |= {pod.id: pod for pod in cloud.list() if pod.name in names}
     except RpdError as error:
         return [], [f"its cloud does not say what there is: {error.message}"]
-    for pod in found.values():
+    found = [pod for pod in listed.values() if is_own(pod, entry, prefix)]
+    for pod in (each for each in listed.values() if each not in found and each.status not in AT_REST):
+        is_doubtful = facts is None and "RPD_RUN_ID" not in pod.env
+        if is_doubtful:
+            open_ends.append(_let_alone(pod))
+        else:
+            output.note([_let_alone(pod)])
+    for pod in found:
         try:
-            is_named = facts is not None and pod.name.startswith(facts.name_prefix)
-            is_own = pod.name in owed or is_named or pod.env.get("RPD_RUN_ID") == entry.run_id
-            given.append(_at_rest(cloud, pod, interval, patience, delete=delete and is_own))
+            given.append(_at_rest(cloud, pod, interval, patience, delete=delete))
         except RpdError as error:
             open_ends.append(f"pod {pod.id} is not proved at rest: {error.message}")
-    absent = sorted(names - {pod.name for pod in found.values()})
+    absent = sorted(awaited - {pod.name for pod in listed.values()})
     young = access.profile.quiet_window_seconds - (SystemClock().now().wall - _last_written(path, entry))
     if absent and young > 0 and entry.outcome is None:
         open_ends.append(f"{', '.join(absent)}: it may still appear; ask again in {duration(young)}")

@@ -18,7 +18,7 @@ from rpd.journal.lock import holder
 from rpd.journal.paths import original
 from rpd.journal.reader import read, salvage
 from rpd.journal.records import Stamp
-from rpd.states.facts import Facts
+from rpd.states.facts import Facts, pod_name_prefix
 from rpd.states.names import State
 from rpd.states.preserve import is_kept, keep_until
 from rpd.states.sweep import is_of_run, may_name_run
@@ -80,9 +80,31 @@ def is_kept_up(facts: Facts, now: Stamp) -> bool:
 
 
 def named(entry: Entry, pods: Sequence[Pod]) -> list[Pod]:
-    """Those that may compute and that this journal alone accounts for, by any name that it ever said."""
+    """Those that may compute and that this journal alone accounts for, by any name that it ever said: its own."""
     names = names_of(entry) - owed_elsewhere(entry)
-    return [pod for pod in pods if pod.status not in AT_REST and pod.name in names]
+    alive = [pod for pod in pods if pod.status not in AT_REST and pod.name in names]
+    prefix = _prefix(entry) if alive else None
+    return [pod for pod in alive if is_own(pod, entry, prefix)]
+
+
+def is_own(pod: Pod, entry: Entry, prefix: str | None) -> bool:
+    """Whether something beside a name that stands in the journal says that the pod is this run's: it is owed, its name
+    begins as this run's do (`prefix`, where record 0 can be read), or its env names the run."""
+    is_named = is_own_name(pod.name, entry, prefix)
+    return is_named or pod.env.get("RPD_RUN_ID") == entry.run_id
+
+
+def is_own_name(name: str, entry: Entry, prefix: str | None) -> bool:
+    """The same of a name alone."""
+    return any(debt.key == name for debt in entry.debts) or (prefix is not None and name.startswith(prefix))
+
+
+def _prefix(entry: Entry) -> str | None:
+    try:
+        opened = read(Path(entry.journal)).opened
+    except JournalError:
+        return None
+    return pod_name_prefix(opened) if opened is not None else None
 
 
 def owed_elsewhere(entry: Entry) -> set[str]:
@@ -121,7 +143,8 @@ def understood(entry: Entry) -> Entry:
 
 
 def names_of(entry: Entry) -> set[str]:
-    """Every name the journal, or what was known of it, ever said. Each holds 26 random letters: nobody else has it."""
+    """Every name the journal, or what was known of it, ever said. Words from outside stand in it as well, such as those
+    of a volume that other pods write: a name alone makes no pod this run's (`is_own`)."""
     owed = {debt.key for debt in entry.debts}
     try:
         return owed | salvage(Path(entry.journal))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rpd.states.world import Armed, Claim, Greeting, Holder, StepResult, SwitchOrder
+from rpd.states.world import Armed, Claim, Greeting, Holder, StepResult, SwitchOrder, name_mark
 
 _PHASES = frozenset({"none", "claimed", "running", "ended", "lost"})
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -92,7 +92,7 @@ def holders_of(text: str) -> tuple[Holder, ...]:
     words = [clean(line).split(" ", 4) for line in lines]
     if any(len(each) != 5 for each in words):
         raise ValueError("a holder without its five words")
-    holders = (Holder(each[0][:80], each[1][:160], each[2][:80], each[3][:160], each[4][:400]) for each in words)
+    holders = (Holder(each[0][:80], each[1][:160], each[2][:80], name_mark(each[3]), each[4][:400]) for each in words)
     return tuple(dict.fromkeys(holders))[:HOLDERS_MAX]
 
 

@@ -66,7 +66,7 @@ WHY: dict[Reason, tuple[str, str]] = {
         "run again: another host may do",
     ),
     Reason.DESTINATION_IN_USE: (
-        "another live run uses the same place on the network volume; the job was never started",
+        "another run holds the same place on the network volume; the job was never started",
         "put the run's id into staging[].destination, or run again when that run is over: rpd runs",
     ),
     Reason.CREATE_REJECTED: ("the cloud calls the order itself wrong", "its words are above; rpd validate --online"),

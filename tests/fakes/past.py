@@ -87,6 +87,13 @@ def debt_of(name: str) -> Intent:
     return Intent("0001-start_pod", "start_pod", "boot", {"pod_id": "?"}, debts=(debt,))
 
 
+def planted(*texts: str) -> Outcome:
+    """What the volume says of another run, which may hold any text: a pod that mounts it wrote it."""
+    run_id, pod_id, pod_name = (*texts, *texts[:1] * 2)[:3]
+    holder = {"lease": "k.1", "run_id": run_id, "pod_id": pod_id, "pod_name": pod_name, "place": "/src"}
+    return Outcome("0009-take_lease", "take_lease", "ok", data={"key": "k", "holders": [holder]})
+
+
 def ordered(journal: Journal) -> None:
     """The run asked for a pod, and died before it heard an answer."""
     for move in TO_CREATE:

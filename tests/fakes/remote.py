@@ -25,6 +25,7 @@ from rpd.states.world import (
     SwitchOrder,
     Target,
     Tree,
+    name_mark,
 )
 from tests.fakes.answers import refusal
 from tests.fakes.clock import START_WALL, FakeControl
@@ -189,7 +190,7 @@ class FakeRemote:
         found = tuple(each for each in others if any(_overlap(each.place, place) for place in places))
         if not found:
             self.held = [each for each in others if each.lease not in gone]
-            mine = (target.run_id, target.pod_id, target.pod_name)
+            mine = (target.run_id, target.pod_id, name_mark(target.pod_name))
             self.held += [Holder(f"{target.run_id}-{place}", *mine, place) for place in places]
         self.fuse.reach("after take_lease")
         self._plan("take_lease", effect=True)

@@ -53,7 +53,11 @@ def test_a_detached_run_keeps_its_place_and_a_dead_one_does_not(stage: Stage) ->
     stage.job(mounted(stage, "b"), "b.yaml")
     assert stage.rpd("run", "b.yaml", "--sandbox").returncode == 6
     assert [pod["status"] for pod in stage.truth()["pods"] if pod["status"] in COMPUTING] == ["RUNNING"]
-    stage.somebody("delete")
+    pod_id = stage.live_pod()["id"]
+    stage.somebody("stop")
+    refused = stage.rpd("run", "b.yaml", "--sandbox")
+    assert refused.returncode == 6 and "rpd resume a-" in refused.stderr, "results may wait in it"
+    stage.call("DELETE", f"/v2/pods/{pod_id}")
     second = stage.rpd("run", "b.yaml", "--sandbox")
     assert second.returncode == 0, second.stderr
     assert "/src by run a-" in second.stderr

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from rpd.states.log_reading import LogReading, SeenSign
-from rpd.states.world import Holder, PodLog
+from rpd.states.world import Holder, PodLog, name_mark
 from tests.simulation.schedule import Schedule, Strike
 
 
@@ -1018,7 +1018,9 @@ _MOUNTED = (
         config=_ON_A_NETWORK_VOLUME,
         world={
             "volume_ids": {"data": "v1"},
-            "held": (Holder("l.1", "train-20270109T000000Z-oooooo", "gone", f"rpd-train-{'o' * 26}-a1", "/src"),),
+            "held": (
+                Holder("l.1", "train-20270109T000000Z-oooooo", "gone", name_mark(f"rpd-train-{'o' * 26}-a1"), "/src"),
+            ),
         },
     ),
 )

@@ -273,7 +273,7 @@ def eventful(op: Op) -> Stage:
     if op in ON_A_NETWORK_VOLUME[1:]:
         stage.cloud.volume_ids["data"] = "vol1"
     if op is Op.READ_HOLDERS:
-        stage.remote.held.append(Holder("old", "another-run", "gone", "rpd-another-abc-a1", "/src"))
+        stage.remote.held.append(Holder("old", "another-run", "gone", "mark", "/src"))
     if op is Op.READ_SYSTEM_LOG:
         stage.cloud.boot_seconds = [120.0]
     if op in (Op.TAKE_OVER, Op.START_POD):

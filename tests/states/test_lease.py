@@ -13,12 +13,15 @@ from rpd.states.facts import Facts
 from rpd.states.job import Job, PodSpec, Run, Staging, Storage
 from rpd.states.lease import LOOKS_MIN, shared_places
 from rpd.states.names import Op, Reason, State
-from rpd.states.world import Holder, PodOrder
+from rpd.states.preserve import keep_until
+from rpd.states.world import Holder, PodOrder, name_mark
 from tests.fakes.facts import claimed, facts_in, outcome, seen, stamp
 from tests.fakes.stage import Stage
 
+PRESERVED = {"on_success": "preserve", "preserve_minutes": 30.0}
 NETWORK = {"mode": "network_volume", "volume_name": "data"}
-OTHER = Holder("abc.3", "other-run", "pod9", "rpd-other-token-a2", "/src")
+OTHER_NAME = "rpd-other-token-a2"
+OTHER = Holder("abc.3", "other-run", "pod9", name_mark(OTHER_NAME), "/src")
 
 
 def staged(**config: Any) -> Facts:
@@ -34,7 +37,7 @@ def held(facts: Facts, *holders: Holder, at: float = 200.0) -> None:
 
 
 def vars_of(holder: Holder) -> dict[str, str]:
-    return {name: getattr(holder, name) for name in ("lease", "run_id", "pod_id", "pod_name", "place")}
+    return {name: getattr(holder, name) for name in ("lease", "run_id", "pod_id", "mark", "place")}
 
 
 def taken(facts: Facts) -> str:
@@ -96,6 +99,18 @@ def test_a_live_holder_ends_the_run_and_is_named() -> None:
     )
 
 
+def test_a_holder_that_is_stopped_with_results_keeps_them_and_the_way_out_is_said() -> None:
+    facts = staged()
+    held(facts, OTHER)
+    seen(facts, Op.READ_HOLDERS, computing=["other-run"], stopped=["other-run"])
+    end = decided(facts)
+    assert isinstance(end, Fire) and end.reason is Reason.DESTINATION_IN_USE
+    text = end.why or ""
+    assert "is stopped" in text and "rpd resume other-run" in text and "rpd release other-run --delete" in text
+    seen(facts, Op.READ_HOLDERS, computing=["o;id"], stopped=["o;id"])
+    assert "rpd resume 'o;id' " in str(decided(facts)), "any pod may have written it, and somebody will type it"
+
+
 def test_a_dead_holder_is_followed_once_its_absence_is_proved() -> None:
     facts = staged()
     held(facts, OTHER)
@@ -122,13 +137,16 @@ def test_one_look_that_shows_it_again_begins_the_proof_anew() -> None:
     assert not isinstance(decision, Do)
 
 
-def test_a_cloud_that_cannot_tell_is_no_proof() -> None:
+def test_a_cloud_that_cannot_tell_is_asked_for_minutes_and_is_no_proof() -> None:
     facts = staged()
     held(facts, OTHER)
-    for at in range(200, 400, 20):
+    for at in range(200, 500, 10):
         seen(facts, Op.READ_HOLDERS, at=float(at), error="500", reason="server_error")
-    decision = decided(facts, 400.0)
+        assert not isinstance(decided(facts, at + 9.9), Fire), f"a short error ended a paid run after {at - 200} s"
+    seen(facts, Op.READ_HOLDERS, at=500.0, error="500", reason="server_error")
+    decision = decided(facts, 501.0)
     assert isinstance(decision, Fire) and decision.reason is Reason.DESTINATION_IN_USE
+    assert (decision.why or "").startswith("the cloud does not say whether run other-run is alive (500)")
 
 
 def test_they_are_left_before_the_pod_goes_and_not_while_results_wait() -> None:
@@ -142,6 +160,16 @@ def test_they_are_left_before_the_pod_goes_and_not_while_results_wait() -> None:
     outcome(facts, Op.DROP_LEASE, "failed", reason="link_lost")
     after = release.decide(facts, stamp(202.0))
     assert isinstance(after, Do) and after.op in (Op.STOP_POD, Op.DELETE_POD), "it is tried once"
+
+
+def test_they_are_left_by_a_pod_that_is_kept_up_with_nothing_to_collect() -> None:
+    facts = claimed(facts_in(State.RELEASE, storage=NETWORK, lifecycle=PRESERVED), "ended", exit_code=0)
+    facts.lease, facts.log_fetched, facts.reason = "held", True, Reason.JOB_SUCCEEDED
+    facts.release_since = stamp(200.0)
+    outcome(facts, Op.PULL_ARTIFACT, data={"label": "model", "pulled": {"label": "model", "is_missing": False}})
+    assert keep_until(facts, stamp(201.0)) is not None
+    leaving = release.decide(facts, stamp(201.0))
+    assert isinstance(leaving, Do) and leaving.op == Op.DROP_LEASE
 
 
 # Whole lives.
@@ -160,14 +188,28 @@ def test_a_life_leaves_no_lease_behind() -> None:
     whole.assert_settled()
 
 
-def test_a_holder_whose_pod_computes_is_not_robbed() -> None:
+@pytest.mark.parametrize("is_stopped", [False, True])
+@pytest.mark.parametrize("known_by", ["id", "name", "env"])
+def test_a_holder_whose_pod_computes_or_keeps_results_is_not_robbed(known_by: str, is_stopped: bool) -> None:
     whole = mounted()
-    order = PodOrder(OTHER.pod_name, "image", "RTX 4090", 1, "SECURE", (), 20, {})
-    theirs = whole.cloud.create(order)
-    whole.remote.held.append(Holder("abc.3", "other-run", theirs.id, theirs.name, "/src/sub"))
+    env = {"RPD_RUN_ID": "other-run"} if known_by == "env" else {}
+    name = OTHER_NAME.replace("-a2", "-a3") if known_by == "name" else "renamed"
+    theirs = whole.cloud.create(PodOrder(name, "image", "RTX 4090", 1, "SECURE", (), 20, env))
+    if is_stopped:
+        whole.cloud.stop(theirs.id)
+    pod_id = theirs.id if known_by == "id" else "its-first"
+    whole.remote.held.append(Holder("abc.3", "other-run", pod_id, OTHER.mark, "/src/sub"))
     ending = whole.process()
     assert (ending.outcome, ending.reason, ending.exit_code) == ("refused", "destination_in_use", 6)
     assert whole.remote.starts == [] and [each.run_id for each in whole.remote.held] == ["other-run"]
+
+
+def test_a_holder_whose_pod_was_deleted_is_followed() -> None:
+    whole = mounted()
+    theirs = whole.cloud.create(PodOrder(OTHER_NAME, "image", "RTX 4090", 1, "SECURE", (), 20, {}))
+    whole.cloud.delete(theirs.id)
+    whole.remote.held.append(Holder("abc.3", "other-run", theirs.id, OTHER.mark, "/src/sub"))
+    assert whole.process().outcome == "succeeded"
 
 
 def test_a_dead_holder_blocks_nobody_for_ever() -> None:

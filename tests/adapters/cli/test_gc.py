@@ -279,6 +279,16 @@ def test_what_a_damaged_journal_names_is_stopped_and_not_deleted(desk: Desk) -> 
     assert (done["exit_code"], desk.status(pod), desk.status(stranger.id)) == (0, "EXITED", "RUNNING")
 
 
+def test_a_name_in_a_damaged_journal_alone_stops_no_pod(desk: Desk) -> None:
+    """Its env is not told, and the name came from a volume that other pods write."""
+    journal, pod = desk.died()
+    victim = desk.rent("rpd-other-00000000000000000000000009-a1", None)
+    desk.append(journal, past.planted(victim.name))
+    desk.damage(journal)
+    desk.gc()
+    assert (desk.status(pod), desk.status(victim.id)) == ("EXITED", "RUNNING")
+
+
 def test_what_a_damaged_journal_names_and_another_owes_is_the_other_s(desk: Desk) -> None:
     journal, pod = desk.over(kept=True)
     name = past.pod_name_in(journal)

@@ -287,6 +287,15 @@ def test_what_another_run_owes_is_not_stopped(desk: Desk) -> None:
     assert (desk.status(pod), done.told, done.is_at_rest) == ("RUNNING", (), True)
 
 
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_name_that_a_shared_volume_has_said_stops_no_pod(desk: Desk, is_named: bool) -> None:
+    journal, pod = desk.died()
+    victim = desk.rent("rpd-other-00000000000000000000000009-a1", "other-1" if is_named else None)
+    desk.append(journal, past.planted(victim.name))
+    assert stopped_without(desk, journal).is_at_rest
+    assert (desk.status(pod), desk.status(victim.id)) == ("EXITED", "RUNNING")
+
+
 # `rpd release` and `rpd cancel`.
 
 

@@ -242,6 +242,35 @@ def test_a_pod_that_was_handed_over_is_let_alone(desk: Desk) -> None:
     assert (code, desk.status(pod)) == (0, "RUNNING")
 
 
+@pytest.mark.parametrize("is_named", [True, False])
+@pytest.mark.parametrize("delete", [True, False])
+def test_a_name_that_a_shared_volume_has_said_gives_no_pod_away(desk: Desk, is_named: bool, delete: bool) -> None:
+    """Any pod that mounts the volume can write there the name of a live one."""
+    with desk.open() as journal:
+        pod = desk.rent(past.pod_name(journal), journal.run_id).id
+        past.ordered(journal)
+        victim = desk.rent("rpd-other-00000000000000000000000009-a1", "other-1" if is_named else None)
+        journal.append(past.planted(victim.name))
+        journal.append(past.planted("rpd-nobody-00000000000000000000000008-a1"))
+    desk.damage(journal.path)
+    code, told = salvaged(desk, journal.path, delete=delete)
+    assert (desk.status(victim.id), desk.status(pod)) == ("RUNNING", "TERMINATED" if delete else "EXITED")
+    assert (code, told["open"], len(told["pods"])) == (0, [], 1), "nor does it keep the run from its end"
+    assert any(victim.id in each for each in desk.notes), "in case it is this run's"
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_without_its_first_record_a_name_alone_stops_no_pod(desk: Desk, is_named: bool) -> None:
+    journal, pod = desk.died()
+    victim = desk.rent("rpd-other-00000000000000000000000009-a1", "other-1" if is_named else None)
+    desk.append(journal, past.planted(victim.name))
+    Index(desk.home).refresh(journal)
+    journal.write_bytes(b"{}\n" + journal.read_bytes().split(b"\n", 1)[1])
+    code, told = salvaged(desk, journal, delete=True)
+    assert (desk.status(pod), desk.status(victim.id)) == ("TERMINATED", "RUNNING")
+    assert (code, any(victim.id in each for each in told["open"])) == ((0, False) if is_named else (8, True))
+
+
 def test_a_sound_journal_and_a_live_one_are_refused(desk: Desk) -> None:
     journal, pod = desk.died()
     with pytest.raises(UserError, match="is not damaged"):

@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rpd.adapters.pod.answers import holders_of
 from rpd.adapters.pod.remote import PodRemote
 from rpd.engine.errors import Refused
-from rpd.states.world import Holder, Target
+from rpd.states.world import Holder, Target, name_mark
 from tests.adapters.pod.local_shell import SHELLS, LocalShell, shell_at
 
 Make = Callable[..., LocalShell]
@@ -38,7 +39,8 @@ def test_one_run_at_a_time_has_a_place_what_lies_in_it_and_what_it_lies_in(
     assert remote.take_lease(one, ("/src dir", "/a/b"), ()) == ()
     assert remote.take_lease(one, ("/src dir", "/a/b"), ()) == (), "it may be done again"
     (held,) = remote.take_lease(two, ("/src dir",), ())
-    assert (held.run_id, held.pod_id, held.pod_name, held.place) == ("one", one.pod_id, one.pod_name, "/src dir")
+    assert (held.run_id, held.pod_id, held.place) == ("one", one.pod_id, "/src dir")
+    assert held.mark == name_mark(one.pod_name.replace("-a1", "-a2")), "of all pods of the run"
     for place in ("/a", "/a/b/c", ""):
         assert ("one", "/a/b") in names(remote.take_lease(two, (place,), ())), place
     for place in ("/ab", "/a/bc", "/a/c", "/src"):
@@ -133,8 +135,9 @@ def test_a_lease_without_a_holder_keeps_nobody_out(pod: LocalShell, remote: PodR
 
 
 def test_an_answer_without_its_end_or_its_words_is_none() -> None:
-    good = "holder=k.1 run pod name /a b\nleases=1\n"
-    assert holders_of(good) == (Holder("k.1", "run", "pod", "name", "/a b"),)
+    good = "holder=k.1 run pod rpd-x-t-a1 /a b\nleases=1\n"
+    assert holders_of(good) == (Holder("k.1", "run", "pod", name_mark("rpd-x-t-a1"), "/a b"),)
+    assert b"rpd-x-t" not in msgspec.json.encode(holders_of(good)), "a record with it makes its pod one of this run"
     assert holders_of("holder=k.1 run pod name \nleases=1\n")[0].place == ""
     for text in ("", "holder=k.1 run pod name /a\n", "holder=k.1 run\nleases=1\n"):
         with pytest.raises(ValueError):
