@@ -258,7 +258,8 @@ class Tree(msgspec.Struct, frozen=True):
     """A local folder or file to be pushed. `delete` removes files at the destination that are not in the source. With
     `includes` only what they match belongs to it. With `gitignore` git is asked what belongs to it. What does not is
     neither sent nor removed. Where an optional one is not there, nothing is done. `runs` is the local folder where the
-    project's runs are kept: what lies in it is sent only when the source is that folder or lies in it."""
+    project's runs are kept: what lies in it is sent only when the source is that folder or lies in it, or `includes`
+    name it."""
 
     label: str
     source: str

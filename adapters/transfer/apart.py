@@ -11,33 +11,33 @@ from rpd.adapters.transfer.exchange import quote
 
 APART_BYTES_MIN = 32 * 1024 * 1024
 """Less is hashed while somebody waits."""
-UNABLE = 4
-"""Exit code: it cannot be done apart; it is done the plain way then."""
 
 # A process of its own session; what it was given lies beside what it has found, as does the word that it is done. One
 # that died, or was never told all names, begins anew.
 _SCRIPT = """
+exec 2>/dev/null
 at=${{TMPDIR:-/tmp}}/rpd-sums-{token}
 if [ -s "$at/pid" ]; then cat >/dev/null
 else
-  rm -rf "$at"; mkdir -m 700 "$at" && cat >"$at/names" || exit {unable}
-  [ "$(($(wc -c <"$at/names")))" -eq {count} ] || {{ rm -rf "$at"; exit {unable}; }}
+  rm -rf "$at"; mkdir -m 700 "$at" && cat >"$at/names" || exit 1
+  [ "$(($(wc -c <"$at/names")))" -eq {count} ] || {{ rm -rf "$at"; exit 1; }}
   export at sums={sums}
   run=; for each in setsid nohup; do if command -v $each >/dev/null 2>&1; then run=$each; break; fi; done
   cd {root} || exit 3
-  $run sh -c 'eval "$sums" <"$at/names" >"$at/sums" 2>/dev/null; : >"$at/done"' </dev/null >/dev/null 2>&1 &
+  $run sh -c 'eval "$sums" <"$at/names" >"$at/sums"; : >"$at/done"' </dev/null >/dev/null 2>&1 &
   echo $! >"$at/pid"
 fi
 while [ ! -e "$at/done" ] && kill -0 "$(cat "$at/pid")" 2>/dev/null; do sleep 0.1 2>/dev/null || sleep 1; done
-[ -e "$at/done" ] || {{ rm -rf "$at"; exit {unable}; }}
+[ -e "$at/done" ] || {{ rm -rf "$at"; exit 1; }}
 cat "$at/sums"
 """
 
 
 def script(root: str, sums: str, token: str, count: int) -> str:
     """Run `sums`, a command that reads names of files below `root` and prints their hashes, apart, and print what it
-    has found. `count` is how many bytes the names have; `token` names this very work."""
-    return _SCRIPT.format(token=token, count=count, root=quote(root), sums=quote_text(sums), unable=UNABLE)
+    has found: a part or nothing where a disk is full, without a complaint. `count` is how many bytes the names have;
+    `token` names this very work."""
+    return _SCRIPT.format(token=token, count=count, root=quote(root), sums=quote_text(sums))
 
 
 def forgetting(token: str) -> str:

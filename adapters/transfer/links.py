@@ -27,9 +27,11 @@ _NO_DISK = ("/dev", "/proc", "/sys")
 """What lies there is no result: devices, the state of processes with their environment, and the files of secrets that
 live in memory."""
 
+# An empty field ends the list of private places, so each has a mark before it. One that cannot be resolved (its folder
+# is gone, say) counts as it stands.
 _LOOK = """
 export LC_ALL=C
-for each in {private}; do readlink -f "$each"; printf '\\0'; done
+for each in {private}; do printf p; readlink -f "$each" || printf '%s\\n' "$each"; printf '\\0'; done
 printf '\\0'
 cd {root} || exit 3
 xargs -0 sh -c 'for each; do
@@ -148,9 +150,12 @@ class _Looking:
     def _field(self, field: bytes) -> None:
         if self.is_whole:
             raise ValueError("more than an answer")
-        if self._is_private:
-            self._is_private = bool(field)
-            self.private.add(_path(field))
+        if self._is_private and field:
+            if not field.startswith(b"p"):
+                raise ValueError("no place of a secret")
+            self.private.add(_path(field[1:]))
+        elif self._is_private:
+            self._is_private = False
         elif not self._fields and field == b"end":
             self.is_whole = True
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,12 +47,25 @@ class Patterns:
 
 def patterns_of(tree: Tree) -> Patterns:
     """What of a tree on this machine stays here: what its entry of `staging` leaves out, and the runs' own folders,
-    since each run would send the results of all before it. A source within them is meant as it is."""
+    since each run would send the results of all before it. A source within them is meant as it is, and so are includes
+    that name them or something in them."""
     source, runs = os.path.realpath(Path(tree.source).expanduser()), os.path.realpath(tree.runs or "/")
     if not runs.startswith(source.rstrip("/") + "/"):
         return Patterns(tree.excludes, tree.includes)
-    below = re.sub(r"([\\*?\[])", r"\\\1", runs[len(source.rstrip("/")) :])
+    folder = runs[len(source.rstrip("/")) + 1 :]
+    if any(_names(include, folder) for include in tree.includes):
+        return Patterns(tree.excludes, tree.includes)
+    below = re.sub(r"([\\*?\[])", r"\\\1", f"/{folder}")
     return Patterns((*tree.excludes, below + "/"), tree.includes)
+
+
+def _names(pattern: str, folder: str) -> bool:
+    """Whether a pattern says the name of this folder, or of something in it. One that takes whatever stands in its
+    place does not, nor does the name of a folder above."""
+    parts = pattern.split("/")
+    heads = (Patterns(["/".join(parts[:count])]) for count in range(1, len(parts) + 1))
+    beside = posixpath.join(posixpath.dirname(folder), "\0")
+    return any(head.match(folder, True) and not head.match(beside, True) for head in heads)
 
 
 def _union(patterns: list[str], end: str = "") -> re.Pattern[str] | None:

@@ -5,6 +5,7 @@ Asks for `sh`, `find`, `xargs`, `stat` and `sha256sum`, of GNU or of busybox.
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from rpd.adapters.transfer import apart, listing
 from rpd.adapters.transfer.exchange import OUTPUT_BYTES_MAX, exchange, quote, said, seconds_for
 from rpd.adapters.transfer.globs import as_word
 from rpd.adapters.transfer.listing import FIELD_BYTES_MAX, Listing, Reading
-from rpd.engine.errors import Refused, Unavailable
+from rpd.engine.errors import EffectError, Refused, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.job import fixed_folder
 
@@ -83,11 +84,6 @@ _SUMS = (
     "if {fast} && openssl version >/dev/null 2>&1; then xargs -0 openssl dgst -sha256 -r; "
     "else xargs -0 sha256sum --; fi"
 )
-_HASH = """
-export LC_ALL=C
-cd {root} || exit 3
-{sums}
-"""
 
 # GNU marks a line whose name it escaped with a backslash.
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](?:\./)?(.*)", re.DOTALL)
@@ -144,33 +140,34 @@ def hash_files(
     answer, and holds what came of it when the link is lost. With a token the pod goes on with it then, and has it ready
     for whoever asks with the same."""
     found = {} if found is None else found
-    names = [name_bytes(path) for path in paths]
-    if not names:
-        return found
-    lines = _SUMS.format(fast="false" if any(b"\n" in name for name in names) else "true")
-    plain = _HASH.format(root=quote(root), sums=lines)
-    script = f"export LC_ALL=C{apart.script(root, lines, token, sum(map(len, names)))}" if token else plain
-    code = _hash(connection, script, names, total_bytes, found)
-    if token and code == apart.UNABLE:
-        _hash(connection, plain, names, total_bytes, found)
-    elif token:
-        exchange(connection, apart.forgetting(token))
+    paths = list(paths)
+    if token and paths:
+        _hash(connection, root, paths, total_bytes, found, token)
+    # A full disk keeps only a part of what is done apart.
+    if missing := [path for path in paths if not token or path not in found]:
+        _hash(connection, root, missing, total_bytes, found)
+    if token and paths:
+        # Whatever else is wrong will be told by who needs the pod next.
+        with contextlib.suppress(EffectError, Unavailable):
+            exchange(connection, apart.forgetting(token))
     return found
 
 
-def _hash(connection: Connection, script: str, names: list[bytes], total_bytes: int, found: dict[str, str]) -> int:
-    sums = _Sums(names, found)
-    code, _ = exchange(
+def _hash(
+    connection: Connection, root: str, paths: list[str], total_bytes: int, found: dict[str, str], token: str = ""
+) -> None:
+    names = [name_bytes(path) for path in paths]
+    sums = _SUMS.format(fast="false" if any(b"\n" in name for name in names) else "true")
+    script = apart.script(root, sums, token, sum(map(len, names))) if token else f"cd {quote(root)} || exit 3\n{sums}"
+    exchange(
         connection,
-        script,
+        f"export LC_ALL=C\n{script}\n",
         chunks=(b"".join(names[at : at + 500]) for at in range(0, len(names), 500)),
-        take=sums.take,
+        take=_Sums(names, found).take,
         quiet_seconds=quiet_seconds(total_bytes),
         most_bytes=OUTPUT_BYTES_MAX + sum(_SUM_BYTES + 2 * len(name) for name in names),
         most_seconds=seconds_for(total_bytes, len(names), HASH_BYTES_PER_SECOND),
     )
-    sums.take(b"\n")
-    return code
 
 
 def quiet_seconds(size: int) -> float:

@@ -50,10 +50,13 @@ def test_a_pod_with_nothing_but_busybox_follows_them_as_well(server: Server, tmp
     there = write(tmp_path / "pod", {f"out/{name}": f"-> {tmp_path}/pod/blob" for name in names})
     write(there, {"blob": b"b" * 700, "out/lost": "-> /nowhere"})
     connection = server.connect()
+    write(there, {"keys": "secret", "out/key": "-> ../keys"})
     with server.fault(path=str(tools)):
-        pulled = fetch(connection, there / "out", tmp_path / "here")
+        private = (f"{there}/gone/key", f"{there}/keys")
+        pulled = fetch(connection, there / "out", tmp_path / "here", private=private)
     connection.close()
-    assert (pulled.files, pulled.left_out_links) == (len(names), ("lost -> /nowhere (leads to nothing)",))
+    left_out = ("key -> ../keys (leads to no result)", "lost -> /nowhere (leads to nothing)")
+    assert (pulled.files, pulled.left_out_links) == (len(names), left_out)
     assert {each.read_bytes() for each in (tmp_path / "here").iterdir()} == {b"b" * 700}
 
 
@@ -91,6 +94,15 @@ def test_what_cannot_be_had_is_left_out_with_its_reason(connection: Connection, 
         "up": "leads to a folder",
     }
     assert (pulled.left_out, pulled.refused, sorted(content(tmp_path / "here"))) == (10, 0, ["a-big"])
+
+
+@pytest.mark.parametrize("gone", [["gone/a"], ["gone/a", "gone/deep/b"], ["gone"], ["new\nline\n/a\n"]])
+def test_files_of_secrets_that_are_gone_hide_no_others(connection: Connection, tmp_path: Path, gone: list[str]) -> None:
+    write(tmp_path, {"blob": "1", "keys": "secret", "odd\n": "secret"})
+    there = write(tmp_path / "pod", {"f": "-> ../blob", "key": "-> ../keys", "odd": "-> ../odd\n"})
+    places = tuple(f"{tmp_path}/{name}" for name in (*gone, "keys", *gone, "odd\n"))
+    pulled = fetch(connection, there, tmp_path / "here", private=places)
+    assert (pulled.files, pulled.left_out, sorted(content(tmp_path / "here"))) == (1, 2, ["f"])
 
 
 def test_links_may_be_left_out_or_not_wanted_at_all(connection: Connection, tmp_path: Path) -> None:
@@ -141,8 +153,9 @@ LINK = [Entry("a", "link", 0o777, target="/x")]
         (b"\0./a\0nonsense\n\0/x\n\0end\0", Fault.UNREADABLE),
         (b"\0./a\x0081a4 5 1\n\0/x\n\0end\0more\0", Fault.UNREADABLE),
         (b"\0" + b"x" * 200_000, Fault.UNREADABLE),
+        (b"/k\n\0\0./a\x0081a4 5 1\n\0/x\n\0end\0", Fault.UNREADABLE),
     ],
-    ids=["cut", "no numbers", "after its end", "a name without end"],
+    ids=["cut", "no numbers", "after its end", "a name without end", "a secret without its mark"],
 )
 def test_an_answer_that_makes_no_sense_is_no_answer(answer: bytes, reason: str) -> None:
     with pytest.raises(Unavailable) as caught:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from rpd.adapters.transfer.patterns import Patterns
+from rpd.adapters.transfer.patterns import Patterns, patterns_of
+from rpd.states.world import Tree
 
 
 @pytest.mark.parametrize(
@@ -73,3 +76,41 @@ def test_what_is_not_included_is_protected_where_it_is() -> None:
     patterns = Patterns([], ["/src/"])
     assert patterns.cover("results/a", False) and patterns.cover("results", True)
     assert not patterns.cover("src/old", False)
+
+
+@pytest.mark.parametrize(
+    ("include", "expected"),
+    [
+        ("/artifacts/runpod/run-1/out", True),
+        ("artifacts/runpod/run-1/", True),
+        ("/artifacts/runpod/", True),
+        ("/artifacts/runpod/run-*/out/***", True),
+        ("**/runpod/run-1/out/*.bin", True),
+        ("runpod/run-1", True),
+        ("/artifacts/", False),
+        ("/artifacts/*", False),
+        ("/artifacts/**", False),
+        ("/artifacts/runpod-old/run-1", False),
+        ("*.bin", False),
+        ("out/", False),
+        ("**", False),
+    ],
+)
+def test_what_the_includes_name_in_the_folders_of_earlier_runs_is_sent(
+    tmp_path: Path, include: str, expected: bool
+) -> None:
+    (tmp_path / "artifacts/runpod/run-1/out").mkdir(parents=True)
+    tree = Tree("t", str(tmp_path), "/w", runs=f"{tmp_path}/artifacts/runpod", includes=("/src/", include))
+    patterns = patterns_of(tree)
+    assert patterns.cover("artifacts/runpod/run-1/out/model.bin", False) is not expected
+    assert patterns.match("artifacts/runpod", True) is not expected
+    assert patterns.cover("artifacts/runpod/run-2/log.txt", False) or "run-1" not in include
+
+
+@pytest.mark.parametrize("name", ["runs", "odd [1]*?"])
+def test_a_folder_of_runs_at_the_top_is_named_as_well(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    escaped = name.replace("[", "\\[").replace("*", "\\*").replace("?", "\\?")
+    for include, expected in ((f"/{escaped}/run-1", True), ("/*", False)):
+        patterns = patterns_of(Tree("t", str(tmp_path), "/w", runs=f"{tmp_path}/{name}", includes=(include,)))
+        assert patterns.cover(f"{name}/run-1/a", False) is not expected

@@ -311,6 +311,8 @@ def test_the_folders_of_earlier_runs_stay_here_unless_they_are_named(
     assert set(content(tmp_path / "named")) == {"events.jsonl"}
     send(connection, runs, tmp_path / "all", runs=runs)
     assert "run-1/events.jsonl" in content(tmp_path / "all")
+    chosen = ("/a", "/artifacts/runpod/run-1/events.jsonl")
+    assert send(connection, project, tmp_path / "chosen", runs=runs, includes=chosen).files == 2
 
 
 def test_a_volume_that_gives_modes_of_its_own_takes_a_tree_once(connection: Connection, tmp_path: Path) -> None:

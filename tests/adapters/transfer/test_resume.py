@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import shutil
+import tempfile
 import threading
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from rpd.adapters.transfer.entry import Entry
 from rpd.adapters.transfer.landing import RESUME_BYTES_MIN, Landing
 from rpd.adapters.transfer.memory import Memory
 from rpd.adapters.transfer.pull import pull
-from rpd.engine.errors import Unavailable
+from rpd.adapters.transfer.remote_tree import hash_files
+from rpd.engine.errors import Interrupted, Unavailable
 from rpd.states.faults import Fault
 from rpd.states.world import Pull, Pulled
 from tests.adapters.ssh.stage import Proxy, Server
 from tests.adapters.transfer.trees import age, write
+from tests.fakes.link import Link, Said
 from tests.scenarios.live import eventually
 
 MB = 1_000_000
@@ -252,3 +255,45 @@ def test_where_nothing_can_be_kept_the_pod_hashes_while_it_is_waited_for(
     connection = server.connect()
     assert watched.fetch(connection).bytes == SIZE + 1
     connection.close()
+
+
+FULL = {
+    "the names": ("mkdir", 'for last; do :; done; mkdir "$@" && ln -s /dev/full "$last/names"'),
+    # Of two names one begins with the other: what was cut must not pass for it.
+    "the hashes": ("openssl", 'case $at$1 in ?*dgst) openssl "$@" | head -c 70; exit 1; esac; openssl "$@"'),
+}
+
+
+@pytest.mark.parametrize("full_at", FULL)
+def test_a_full_disk_there_costs_no_hash(server: Server, tmp_path: Path, full_at: str) -> None:
+    there = write(tmp_path / "pod", {"f1": "1", "f10": "10", "f2": "2"})
+    tool, does = FULL[full_at]
+    program = write(tmp_path / "bin", {tool: f"#!/bin/sh\nPATH={os.environ['PATH']}\n{does}\n"}) / tool
+    program.chmod(0o755)
+    connection = server.connect()
+    token = hashlib.sha256(os.fsencode(tmp_path)).hexdigest()[:24]
+    with server.fault(path=f"{tmp_path}/bin:{os.environ['PATH']}"):
+        found = hash_files(connection, str(there), ["f10", "f1", "f2"], 4, token=token)
+    connection.close()
+    assert found == {f"f{each}": hashlib.sha256(each.encode()).hexdigest() for each in ("1", "10", "2")}
+    assert not Path(tempfile.gettempdir(), f"rpd-sums-{token}").exists()
+
+
+SUM = f"{1:064d} *./a\n".encode()
+
+
+def test_what_cannot_be_read_there_is_tried_once_more_and_stays_missing() -> None:
+    link = Link(Said([SUM]), Said())
+    assert list(hash_files(link, "/out", ["a", "b"], 1, token="t")) == ["a"]  # type: ignore[arg-type]
+    assert len(link.commands) == 3 and "rpd-sums" not in link.commands[1]
+
+
+@pytest.mark.parametrize("said", [Said(stderr=[b"rm: No space left on device"]), Said(code=127), Said([SUM * 20_000])])
+def test_what_stays_in_the_pod_stops_nothing(said: Said) -> None:
+    assert hash_files(Link(Said([SUM]), said), "/out", ["a"], 1, token="t")  # type: ignore[arg-type]
+
+
+def test_who_asks_for_the_end_while_it_is_removed_gets_it() -> None:
+    link = Link(Said([SUM]), interrupted=lambda: len(link.commands) == 2)
+    with pytest.raises(Interrupted):
+        hash_files(link, "/out", ["a"], 1, token="t")  # type: ignore[arg-type]
