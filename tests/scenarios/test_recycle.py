@@ -50,9 +50,9 @@ def test_the_next_run_takes_the_paused_pod_up(stage: Stage) -> None:
     assert pointer["pod_id"] == stage.truth()["pods"][0]["id"]
     assert set(pointer) == {"journal", "pod_id", "gpu_id", "image", "datacenter_id"}
     assert f"is run {second}'s from here on" in stage.rpd("inspect", first).stdout
-    assert stage.rpd("release", first, "--delete").returncode == 0
+    assert stage.rpd("release", first, "--delete", "--yes").returncode == 0
     stage.judge("EXITED", starts=2)
-    assert stage.rpd("release", second, "--delete").returncode == 0
+    assert stage.rpd("release", second, "--delete", "--yes").returncode == 0
     stage.judge("TERMINATED", starts=2)
 
 
@@ -64,7 +64,7 @@ def test_the_old_journal_cannot_touch_a_pod_that_was_handed_over(stage: Stage) -
     live = stage.begin(recycled(GATED))
     eventually(lambda: stage.state() == "monitor", tell=lambda: live.text)
     assert stage.rpd("gc", "--yes").returncode == 0
-    assert stage.rpd("release", first, "--delete").returncode == 0
+    assert stage.rpd("release", first, "--delete", "--yes").returncode == 0
     with old.open("ab") as file:  # damage: what it says of its pods is believed no more
         file.write(b'{"rubbish":1}\n')
     gc = stage.rpd("gc", "--yes")

@@ -292,7 +292,7 @@ def test_a_job_runs_on_it_and_it_stays_while_a_pod_mounts_it(stage: Stage) -> No
     told = volumes(stage, "delete", made["id"], "--yes", code=2)
     assert f"{pod} " in told["message"] and "EXITED" in told["message"]
     assert told["hint"] == f"rpd release {stage.run_id} --delete"
-    assert stage.rpd("release", stage.run_id, "--delete").returncode == 0
+    assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
     assert (stage.sandbox_home / "volumes" / made["id"] / "go").exists(), "what a pod has written outlives it"
     gone = stage.rpd("volumes", "delete", "data", "--sandbox", "--yes")
     assert gone.returncode == 0 and "named    by job (1 run, newest job-" in gone.stderr
