@@ -113,6 +113,49 @@ def test_a_server_or_a_helper_is_ended_and_told(kind: str, pod: LocalShell, remo
     until(lambda: not pod.processes())
 
 
+HOOK = """    for rpd_dir in /proc/[0-9]*; do
+        if [ ! -e {volume}/listed ]; then
+            : >{volume}/listed
+            until [ -s {volume}/hopped ] && ! rpd_stat "$(cat {volume}/hopped)"; do rpd_nap 0.02; done
+        fi
+        rpd_one="""
+LOOP = HOOK.split("\n")[0] + "\n        rpd_one="
+"""Where the processes are looked at: the test acts when they are listed and none has been looked at."""
+HOPS = {
+    "nothing else is left": ("", "auto"),
+    "a server is left": ("{hold} '{server}' >/dev/null 2>&1 &", "auto"),
+    "nothing is waited for": ("", "never"),
+}
+
+
+@pytest.mark.parametrize("kind", HOPS)
+def test_a_launcher_that_goes_while_it_is_looked_at_hides_nothing(
+    kind: str, pod: LocalShell, remote: PodRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed, starts the work and ends before anybody reads its state: neither it nor the work is seen then."""
+    read, (beside, background) = scripts._file, HOPS[kind]
+
+    def hooked(name: str) -> str:
+        text = read(name)
+        assert name != "left" or LOOP in text
+        return text.replace(LOOP, HOOK.format(volume=pod.volume)) if name == "left" else text
+
+    monkeypatch.setattr(scripts, "_file", hooked)
+    listed = f"until [ -e {pod.volume}/listed ]; do sleep 0.01; done"
+    start = f"{listed}\nnohup {work(pod)} >/dev/null 2>&1 &\necho $$ >{pod.volume}/hopped\n"
+    (pod.volume / "start.sh").write_text(start)
+    script = f"nohup bash {pod.volume}/start.sh >/dev/null 2>&1 &\n{beside.format(hold=HOLD, server=SERVER)}"
+    remote.launch(pod.target, leaving(pod, script, background=background))
+    if background == "auto":
+        assert "was told to outlive" in waiting(remote, pod).waits_for
+        tell(pod)
+        assert ended(remote, pod).exit_code == 0
+        assert (pod.volume / "out/model").exists()
+    else:
+        assert ended(remote, pod).exit_code == 0
+        until(lambda: not pod.processes(), 3.0)
+
+
 DECIDING = [("never", 0, False), ("always", 3, True), ("auto", 3, False)]
 
 
@@ -169,6 +212,26 @@ def test_each_tool_makes_the_wrapper_take_the_orphans_in(
         assert "LC_CTYPE" not in (pod.volume / "env").read_text()
         tell(pod)
         assert ended(remote, pod).exit_code == 0
+
+
+@pytest.mark.parametrize("tools", [(), ("setsid",)])
+def test_python_leaves_no_signal_ignored(
+    tools: tuple[str, ...],
+    tmp_path: Path,
+    make_pod: Callable[..., LocalShell],
+    remote_of: Callable[[LocalShell], PodRemote],
+) -> None:
+    """Python ignores SIGPIPE and SIGXFSZ; a job with them ignored writes on into a pipe that nobody reads."""
+    with tool_folder(tmp_path / "bin", *MINIMAL, "uname", "bash", "python3", *tools) as path:
+        pod = make_pod(sh="dash", path=path)
+        remote = remote_of(pod)
+        remote.launch(
+            pod.target, leaving(pod, "grep SigIgn /proc/self/status\nwhile :; do echo x; done | head -n 1 || :\n")
+        )
+        after = ended(remote, pod)
+        assert after.phase == "ended", after
+        told = (pod.volume / "logs/run.log").read_text().split()
+        assert not int(told[1], 16) & (1 << 12 | 1 << 24) and told[2] == "x", told
 
 
 def test_stopping_reaches_a_daemon_with_a_clean_environment(pod: LocalShell, remote: PodRemote) -> None:
