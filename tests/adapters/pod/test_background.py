@@ -119,7 +119,7 @@ HOOK = """    for rpd_dir in /proc/[0-9]*; do
             until [ -s {volume}/hopped ] && ! rpd_stat "$(cat {volume}/hopped)"; do rpd_nap 0.02; done
         fi
         rpd_one="""
-LOOP = HOOK.split("\n")[0] + "\n        rpd_one="
+LOOP = HOOK.split("\n", maxsplit=1)[0] + "\n        rpd_one="
 """Where the processes are looked at: the test acts when they are listed and none has been looked at."""
 HOPS = {
     "nothing else is left": ("", "auto"),
@@ -171,6 +171,32 @@ def test_the_config_and_the_exit_code_decide(
     after = ended(remote, pod)
     assert (after.exit_code, after.left != "") == (code, not is_waited_for)
     until(lambda: not pod.processes())
+
+
+@pytest.mark.parametrize(("kind", "is_vain"), [("nohup", True), ("it writes a result", False)])
+def test_a_claim_says_whether_what_is_waited_for_works(
+    kind: str, is_vain: bool, pod: LocalShell, remote: PodRemote
+) -> None:
+    words = {"work": work(pod), "volume": pod.volume, "hold": HOLD, "held": HELD}
+    remote.launch(pod.target, leaving(pod, LEFT_TO_WORK[kind][0].format(**words)))
+    waiting(remote, pod)
+    until((pod.folder / "jobs/1/works").exists)
+    assert remote.read_claim(pod.target, ref(pod)).is_vain is is_vain
+    tell(pod)
+    assert ended(remote, pod).exit_code == 0
+
+
+def test_work_that_shows_later_is_no_vain_wait(pod: LocalShell, remote: PodRemote) -> None:
+    """It was told to outlive its script, and begins to write a result while it is waited for."""
+    until_go = f"until [ -e {pod.volume}/go ]; do sleep 0.05; done"
+    script = f"nohup bash -c '{until_go}; exec 7>{pod.volume}/out/part; {until_told(pod)}' >/dev/null 2>&1 &"
+    remote.launch(pod.target, leaving(pod, script))
+    waiting(remote, pod)
+    until(lambda: remote.read_claim(pod.target, ref(pod)).is_vain)
+    (pod.volume / "go").touch()
+    until(lambda: not remote.read_claim(pod.target, ref(pod)).is_vain)
+    tell(pod)
+    assert ended(remote, pod).exit_code == 0
 
 
 def test_what_ends_by_itself_at_once_is_nobodys_business(
