@@ -17,8 +17,10 @@ from rpd.states.notice import budget_warning
 from rpd.states.outage import out_of_reach
 from rpd.states.policy import answer, is_protected, released_by, request_reason, request_why, used_up
 from rpd.states.sweep import decide_alone, decide_sweep
+from rpd.states.verdict import is_waited_in_vain
 
 MISSES_MIN = 3
+IN_VAIN = "the script had ended well, and what was waited for was only told to outlive it"
 WITH_POD = (*BEFORE_LAUNCH, *WITH_JOB, State.COLLECT)
 
 
@@ -44,7 +46,10 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
         if facts.compute_debts and facts.reason is None:  # else only results are fetched, which has its own bounds
             end = used_up(facts, now)
             if end is not None:
-                return Fire(Trigger.OUT_OF_TIME if end == "time" else Trigger.OUT_OF_MONEY, Reason.BUDGET)
+                out = Trigger.OUT_OF_TIME if end == "time" else Trigger.OUT_OF_MONEY
+                if state is State.MONITOR and is_waited_in_vain(facts):
+                    return Fire(out, Reason.JOB_SUCCEEDED, f"the {end} budget is used up; {IN_VAIN}")
+                return Fire(out, Reason.BUDGET)
     return (
         out_of_reach(state, facts, now)
         or decide_sweep(facts, now)

@@ -26,10 +26,29 @@ def job_reason(facts: Facts) -> Reason:
     return Reason.JOB_SUCCEEDED
 
 
+def is_waited_in_vain(facts: Facts) -> bool:
+    """Whether the script has ended well, and what is waited for was only told to outlive it."""
+    claim, marker = facts.claim, facts.job.run.success_marker
+    if claim is None or claim.phase != "running" or claim.body_code != 0 or not claim.waits_for:
+        return False
+    return claim.is_vain and (marker is None or marker in facts.heard)
+
+
+def is_cut_off(facts: Facts) -> bool:
+    """Whether we have ended a wait for what the script left in the background: the job's exit code is that of our stop,
+    and the script has its own."""
+    claim = facts.claim
+    if claim is None or claim.phase != "ended" or not facts.job_stopped:
+        return False
+    return claim.body_code is not None and bool(claim.waits_for) and claim.exit_code != claim.body_code
+
+
 def job_ending(facts: Facts) -> str:
     """How the job ended, for a sentence that begins with it. One that a marker in its log ended has no exit code, or
     that of our stop."""
     code = facts.claim.exit_code if facts.claim is not None else None
+    if facts.claim is not None and is_cut_off(facts):
+        return f"ended with exit code {facts.claim.body_code}; what it left in the background was cut off"
     if facts.reason is Reason.FAILURE_MARKER:
         return "ended by a failure marker in its log"
     if facts.reason is Reason.JOB_SUCCEEDED and facts.job.run.done_on == "marker" and code != 0:

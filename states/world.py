@@ -346,7 +346,8 @@ class Claim(msgspec.Struct, frozen=True):
     `has_marker` is None while running or when no marker was asked for. `failure_marker` is the first of those asked for
     that stands in the log of an ended job; `heard` are markers that showed while a running job's log streamed by.
     `body_code` is the exit code of a script that has ended and has left something in the background that is, or was,
-    waited for: `waits_for` says what and why. `left` ("<count> <names>") was not waited for; `unknown`, likewise, may
+    waited for: `waits_for` says what and why; `is_vain`, that none of it has shown that it works (it was only told to
+    outlive the script). `left` ("<count> <names>") was not waited for; `unknown`, likewise, may
     be somebody else's.
     `disk_was_full`: the disk of the log had no room when the job ended.
     """
@@ -363,6 +364,7 @@ class Claim(msgspec.Struct, frozen=True):
     heard: tuple[str, ...] = ()
     body_code: int | None = None
     waits_for: str = ""
+    is_vain: bool = False
     left: str = ""
     unknown: str = ""
     disk_was_full: bool = False

@@ -57,6 +57,7 @@ def claim_of(fields: Fields) -> Claim:
         failure_marker=fields.get("failure_marker") or None,
         body_code=_exit_code(fields["body"]) if fields.get("body") else None,
         waits_for=fields.get("waits", ""),
+        is_vain=fields.get("works") == "0",
         left=fields.get("left", ""),
         unknown=fields.get("unknown", ""),
         disk_was_full=fields.get("disk_full") == "1",

@@ -157,6 +157,7 @@ rpd_is_of_a_server() {
 
 # PID WHY: told by the one that it descends from, which stays the same while its helpers come and go.
 rpd_add_work() {
+    case $2 in 'was told to outlive the script') ;; *) rpd_sign=1 ;; esac
     rpd_top=$1
     rpd_parent_of "$1"
     while case $rpd_left$rpd_unknown in *" $rpd_up_to "*) ;; *) false ;; esac; do
@@ -192,7 +193,7 @@ rpd_see_to_left() {
     rpd_find_places
     rpd_disowns=
     grep -qw disown "$rpd_script" 2>/dev/null && rpd_disowns=1
-    rpd_began=$(rpd_uptime) rpd_shown='' rpd_pause=0.1 rpd_left=' ' rpd_calm=0
+    rpd_began=$(rpd_uptime) rpd_shown='' rpd_pause=0.1 rpd_left=' ' rpd_calm=0 rpd_calm_pause=0.05 rpd_sign='' rpd_works=
     while [ ! -f "$rpd_job/stopped" ]; do
         rpd_find_left
         [ "$rpd_left$rpd_unknown" != '  ' ] || return 0
@@ -206,17 +207,22 @@ rpd_see_to_left() {
         # Many a process needs a moment to end.
         if [ "$rpd_passed" -ge "$rpd_settle" ]; then
             if [ "$rpd_work" = ' ' ]; then
-                # Between two commands of a script there is nothing for a moment.
+                # Between two commands of a script there is nothing for a moment, and a launcher that ends hides the work.
                 rpd_calm=$((rpd_calm + 1))
-                [ -n "$rpd_shown" ] && [ "$rpd_calm" -lt 4 ] || break
-                rpd_nap 0.2
+                [ "$rpd_calm" -lt 4 ] || break
+                rpd_nap "$rpd_calm_pause"
                 continue
             fi
             rpd_calm=0
             if [ "$rpd_work" != "$rpd_shown" ]; then
-                rpd_shown=$rpd_work
+                rpd_shown=$rpd_work rpd_calm_pause=0.2
                 [ "$rpd_more" -eq 0 ] || rpd_waits="$rpd_waits, and $rpd_more more"
                 rpd_write "$rpd_job/body" "$rpd_code" && rpd_write "$rpd_job/waits" "$rpd_waits"
+            fi
+            # Whoever has shown once that it works need not show it all the time.
+            if [ "$rpd_works" != "${rpd_sign:-0}" ]; then
+                rpd_works=${rpd_sign:-0}
+                rpd_write "$rpd_job/works" "$rpd_works"
             fi
             if [ "$rpd_passed" -gt 120 ]; then rpd_pause=5; elif [ "$rpd_passed" -gt 10 ]; then rpd_pause=1; fi
         fi

@@ -5,6 +5,7 @@
 #   started    when, UTC seconds          job   of the script: "<pid> <start>"
 #   ended      when, UTC seconds          rc    the exit code          anchor   the journal's head at launch
 #   body, waits     the script's exit code, and what of it is waited for      stopped   somebody wants the job to end
+#   works   0 while nothing that is waited for has shown that it works: it was only told to outlive the script; else 1
 #   left, unknown   "<count> <names>" of what it left and was not waited for; unknown: may be of somebody else
 # Beside the lock, so in memory where there is some: <lock>.rc, where the volume did not take the exit code, and <lock>.full,
 # where the disk of the log had no room when the job ended.
@@ -76,7 +77,7 @@ rpd_print_claim() {
     printf 'started_at=%s\nended_at=%s\n' "$(rpd_get "$rpd_job/started")" "$(rpd_get "$rpd_job/ended")"
     printf 'log_bytes=%s\nnote=%s\n' "$(rpd_size "$rpd_log")" "$rpd_note"
     # What is written last is read first.
-    for rpd_word in waits body left unknown; do printf '%s=%s\n' "$rpd_word" "$(rpd_get "$rpd_job/$rpd_word")"; done
+    for rpd_word in works waits body left unknown; do printf '%s=%s\n' "$rpd_word" "$(rpd_get "$rpd_job/$rpd_word")"; done
     if [ "$rpd_phase" = ended ] && [ -e "$(rpd_claim_lock).full" ]; then echo disk_full=1; fi
     if [ "$rpd_phase" = ended ] && [ -n "$rpd_marker" ]; then
         if LC_ALL=C grep -qF -e "$rpd_marker" "$rpd_log" 2>/dev/null; then echo has_marker=1; else echo has_marker=0; fi

@@ -173,7 +173,13 @@ rpd_lock_path() {
 rpd_exec_session() {
     # shellcheck disable=SC2016
     if rpd_has setsid; then exec setsid "$@"
-    elif rpd_has python3; then exec python3 -c 'import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
+    elif rpd_has python3; then
+        # It ignores two signals, which is not for the job.
+        exec python3 -c '
+import os, signal, sys
+for number in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(number, signal.SIG_DFL)
+os.setsid()
+os.execvp(sys.argv[1], sys.argv[1:])' "$@"
     elif rpd_has perl; then exec perl -e 'use POSIX (); POSIX::setsid(); exec { $ARGV[0] } @ARGV; exit 127' "$@"
     elif rpd_has nohup; then exec nohup "$@"
     fi

@@ -14,9 +14,10 @@ rpd_exec_reaper() {
 my $done = syscall(shift(@ARGV), 36, 1, 0, 0, 0) == 0;
 exec { $ARGV[0] } @ARGV, $done ? "reaps" : "no"; exit 127' "$rpd_number" sh "$@"
     elif rpd_has python3 && python3 -I -S -c 'import ctypes' 2>/dev/null; then
-        # What Python does to its own environment (LC_CTYPE) is not for the job.
+        # What Python does to its own environment (LC_CTYPE) is not for the job, nor that it ignores two signals.
         exec python3 -I -S -c '
-import ctypes, os, sys
+import ctypes, os, signal, sys
+for number in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(number, signal.SIG_DFL)
 done = ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
 env = dict(pair.split(b"=", 1) for pair in open("/proc/self/environ", "rb").read().split(b"\0") if b"=" in pair)
 os.execvpe(sys.argv[1], [*sys.argv[1:], "reaps" if done else "no"], env)' sh "$@"
@@ -38,8 +39,22 @@ rpd_marked() {
 # Sets rpd_left to the living processes of the launch, rpd_list to "<pid>:<parent>" of all there are, and rpd_unknown to
 # those of which nobody can say whose they are. An sshd is nobody's, and what it has started neither: it is our way in,
 # also when the job has started it anew.
+# A process that is listed, starts another one and ends before it is looked at hides both. So there is nothing only when
+# two looks in a row find nothing and miss the same ones: what had ended before, and nobody has waited for yet.
 rpd_find_left() {
-    rpd_left=' ' rpd_unknown=' ' rpd_list=' ' rpd_known=' ' rpd_barred=" $$ " rpd_young=' '
+    rpd_looks=0 rpd_missed=unknown
+    while :; do
+        rpd_missed_before=$rpd_missed
+        rpd_look_for_left
+        rpd_looks=$((rpd_looks + 1))
+        [ "$rpd_left$rpd_unknown" = '  ' ] || return 0
+        # Where others come and go all the time, so many looks have to do.
+        [ "$rpd_missed" != "$rpd_missed_before" ] && [ "$rpd_looks" -lt 4 ] || return 0
+    done
+}
+
+rpd_look_for_left() {
+    rpd_left=' ' rpd_unknown=' ' rpd_list=' ' rpd_known=' ' rpd_barred=" $$ " rpd_young=' ' rpd_missed=' ' rpd_nobodys=' '
     rpd_get "$rpd_job/job" >/dev/null
     rpd_leader=${rpd_value%% *} rpd_since=${rpd_value##* }
     [ -n "$rpd_leader" ] || return 0
@@ -58,9 +73,9 @@ rpd_find_left() {
     for rpd_one in $(rpd_marked "RPD_SAMPLER=$rpd_run"); do rpd_barred="$rpd_barred$rpd_one "; done
     for rpd_dir in /proc/[0-9]*; do
         rpd_one=${rpd_dir#/proc/}
-        rpd_stat "$rpd_one" || continue
+        rpd_stat "$rpd_one" || { rpd_missed="$rpd_missed$rpd_one "; continue; }
         rpd_name_of "$rpd_one"
-        case $rpd_name in sshd* | dropbear*) rpd_barred="$rpd_barred$rpd_one " ;; esac
+        case $rpd_name in sshd* | dropbear*) rpd_barred="$rpd_barred$rpd_one " rpd_nobodys="$rpd_nobodys$rpd_one " ;; esac
         rpd_list="$rpd_list$rpd_one:$rpd_parent "
         [ "$rpd_start" -lt "$rpd_since" ] || rpd_young="$rpd_young$rpd_one:$rpd_parent "
         if [ "$rpd_session" = "$rpd_sid" ] || [ "$rpd_group" = "$rpd_sid" ]; then rpd_known="$rpd_known$rpd_one "
@@ -73,6 +88,9 @@ rpd_find_left() {
         for rpd_pair in $rpd_list; do
             rpd_one=${rpd_pair%:*}
             case $rpd_barred$rpd_left in *" $rpd_one "*) continue ;; esac
+            case $rpd_nobodys in
+                *" ${rpd_pair#*:} "*) rpd_barred="$rpd_barred$rpd_one " rpd_nobodys="$rpd_nobodys$rpd_one "; continue ;;
+            esac
             case $rpd_known in *" $rpd_one "*) rpd_left="$rpd_left$rpd_one "; continue ;; esac
             case $rpd_left in *" ${rpd_pair#*:} "*) rpd_left="$rpd_left$rpd_one " ;; esac
         done
@@ -127,6 +145,14 @@ rpd_parent_of() {
 # mounted. rpd_known_kind holds those that were looked at, rpd_spared the spared ones; both begin as a blank.
 rpd_find_ends() {
     rpd_find_left
+    rpd_choose_ends
+    # A spared one does not make the look a sure one.
+    [ "$rpd_ends" = ' ' ] && [ "$rpd_left$rpd_unknown" != '  ' ] || return 0
+    rpd_find_left
+    rpd_choose_ends
+}
+
+rpd_choose_ends() {
     rpd_ends=' '
     for rpd_one in $rpd_left; do
         case $rpd_known_kind in

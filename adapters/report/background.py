@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from rpd.states.facts import Facts
+from rpd.states.names import Reason
+from rpd.states.verdict import is_cut_off
 from rpd.states.world import Claim
 
 
@@ -30,7 +32,11 @@ def left_words(facts: Facts) -> list[str]:
     if claim is None or claim.phase != "ended":
         return []
     words = []
-    if claim.waits_for:
+    if is_cut_off(facts) and facts.reason is Reason.JOB_SUCCEEDED and claim.is_vain:
+        words.append(f"waited for in vain up to the end of the budget, and ended: {claim.waits_for}")
+    elif is_cut_off(facts):
+        words.append(f"waited for what ran in the background, which was cut off: {claim.waits_for}")
+    elif claim.waits_for:
         words.append(f"waited for what ran in the background, whose exit code nobody knows: {claim.waits_for}")
     if claim.left:
         became = "left alone" if facts.job.lifecycle.kept_hours else "ended"

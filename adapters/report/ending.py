@@ -25,7 +25,7 @@ from rpd.states.policy import (
 )
 from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
-from rpd.states.verdict import job_ending, verdict
+from rpd.states.verdict import is_cut_off, job_ending, verdict
 from rpd.states.world import left_out, refusal
 
 CONSOLE_URL = "https://console.runpod.io/pods"
@@ -159,7 +159,8 @@ def _headline(facts: Facts, now: Stamp) -> str:
     outcome, word = verdict(facts)[:2] if kept else (facts.closed_outcome, facts.closed_reason)
     reason = f" ({word})" if word and outcome != "succeeded" else ""
     has_code = facts.claim is not None and facts.claim.exit_code not in (None, 0)
-    is_told = facts.reason is Reason.JOB_FAILED  # in the next line
+    # The first is in the next line, the second a good script's own.
+    is_told = facts.reason is Reason.JOB_FAILED or (facts.reason is Reason.JOB_SUCCEEDED and is_cut_off(facts))
     ended = job_ending(facts).replace("ended with exit", "the job's exit")
     code = f", {ended}" if has_code and not is_told else ""
     return f"{outcome}{reason}{code} in {took}; {f'its pod is kept up; {spent} so far' if kept else spent}"

@@ -31,7 +31,7 @@ from rpd.states.naming import told
 from rpd.states.policy import cost_cap, released_by, usd_per_hour
 from rpd.states.python_pin import PYTHON_KEY
 from rpd.states.reading import doubt
-from rpd.states.verdict import job_ending
+from rpd.states.verdict import is_cut_off, job_ending
 
 AGAIN_EVERY = 10
 """A refusal that comes with every try is told at the first, and then each so many."""
@@ -271,6 +271,8 @@ def _given_back(outcome: Outcome, facts: Facts, record: Record) -> str:
 def _job_stopped(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     claim = outcome.data["claim"]
     code = claim.get("exit_code")
+    if is_cut_off(facts):
+        return f"what the script left in the background is stopped (its own exit code {claim.get('body_code')})"
     return None if claim["phase"] == "none" else "job stopped" + (f" (exit code {code})" if code is not None else "")
 
 

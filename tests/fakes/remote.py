@@ -56,6 +56,7 @@ class FakeJob:
     command_seconds: dict[str, float] = field(default_factory=dict)  # command -> how long it takes, 3 s by default
     tail: tuple[str, ...] = ("last line",)  # of every command
     background: float = 0.0  # so long goes on what the script has left in the background, after its end
+    waits_for: str = "python3 (7) uses a GPU"
 
 
 @dataclass
@@ -401,7 +402,8 @@ class FakeRemote:
             failure_marker=next((m for m in job.failure_markers if is_over and self._says(m, run)), None),
             heard=tuple(m for m in (marker, *job.failure_markers) if m and not is_over and self._says(m, run)),
             body_code=self.job.exit_code if is_waited_for else None,
-            waits_for="python3 (7) uses a GPU" if is_waited_for else "",
+            waits_for=self.job.waits_for if is_waited_for else "",
+            is_vain=is_waited_for and "told to outlive" in self.job.waits_for,
         )
 
 

@@ -84,6 +84,35 @@ def test_what_ends_a_job_ends_a_wait(
     stage.assert_settled()
 
 
+BUDGET = {"budget": {"cost_cap_usd": 10.0, "max_runtime_minutes": 5, "ssh_ready_timeout_sec": 60}}
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "outcome", "reason"),
+    [
+        ("sh (7) was told to outlive the script", "succeeded", "job_succeeded"),
+        (WAITS, "failed", "budget"),
+    ],
+)
+def test_a_budget_that_ends_a_wait(waits_for: str, outcome: str, reason: str) -> None:
+    """A good job with a helper that never ends stays a good job; work that was cut off is told as such, with the
+    script's own exit code."""
+    stage = Stage(FakeJob(seconds=30.0, background=100_000.0, waits_for=waits_for), **BUDGET)
+    ending = stage.process()
+    assert (ending.outcome, ending.reason) == (outcome, reason)
+    words = "\n".join([*told(stage), *last_words(stage.facts, stamp(0.0))])
+    assert "143" not in words and waits_for in words, words
+    assert ("waited for in vain up to the end of the budget, and ended" in words) is (outcome == "succeeded"), words
+    assert ("cut off" in words) is (outcome == "failed"), words
+    stage.assert_settled()
+
+
+def test_a_vain_wait_needs_the_success_marker() -> None:
+    job = FakeJob(seconds=30.0, background=100_000.0, waits_for="sh (7) was told to outlive the script")
+    stage = Stage(job, run={"body": "x", "success_marker": "OK"}, **BUDGET)
+    assert stage.process().reason == "budget"
+
+
 @pytest.mark.parametrize(("said", "seconds"), [("never", 30.0), ("auto", 330.0), ("always", 330.0)])
 def test_the_config_says_whether_it_is_waited_for(said: str, seconds: float) -> None:
     stage = Stage(WORK, run={"body": "x", "wait_for_background": said})

@@ -113,6 +113,49 @@ def test_a_server_or_a_helper_is_ended_and_told(kind: str, pod: LocalShell, remo
     until(lambda: not pod.processes())
 
 
+HOOK = """    for rpd_dir in /proc/[0-9]*; do
+        if [ ! -e {volume}/listed ]; then
+            : >{volume}/listed
+            until [ -s {volume}/hopped ] && ! rpd_stat "$(cat {volume}/hopped)"; do rpd_nap 0.02; done
+        fi
+        rpd_one="""
+LOOP = HOOK.split("\n", maxsplit=1)[0] + "\n        rpd_one="
+"""Where the processes are looked at: the test acts when they are listed and none has been looked at."""
+HOPS = {
+    "nothing else is left": ("", "auto"),
+    "a server is left": ("{hold} '{server}' >/dev/null 2>&1 &", "auto"),
+    "nothing is waited for": ("", "never"),
+}
+
+
+@pytest.mark.parametrize("kind", HOPS)
+def test_a_launcher_that_goes_while_it_is_looked_at_hides_nothing(
+    kind: str, pod: LocalShell, remote: PodRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed, starts the work and ends before anybody reads its state: neither it nor the work is seen then."""
+    read, (beside, background) = scripts._file, HOPS[kind]
+
+    def hooked(name: str) -> str:
+        text = read(name)
+        assert name != "left" or LOOP in text
+        return text.replace(LOOP, HOOK.format(volume=pod.volume)) if name == "left" else text
+
+    monkeypatch.setattr(scripts, "_file", hooked)
+    listed = f"until [ -e {pod.volume}/listed ]; do sleep 0.01; done"
+    start = f"{listed}\nnohup {work(pod)} >/dev/null 2>&1 &\necho $$ >{pod.volume}/hopped\n"
+    (pod.volume / "start.sh").write_text(start)
+    script = f"nohup bash {pod.volume}/start.sh >/dev/null 2>&1 &\n{beside.format(hold=HOLD, server=SERVER)}"
+    remote.launch(pod.target, leaving(pod, script, background=background))
+    if background == "auto":
+        assert "was told to outlive" in waiting(remote, pod).waits_for
+        tell(pod)
+        assert ended(remote, pod).exit_code == 0
+        assert (pod.volume / "out/model").exists()
+    else:
+        assert ended(remote, pod).exit_code == 0
+        until(lambda: not pod.processes(), 3.0)
+
+
 DECIDING = [("never", 0, False), ("always", 3, True), ("auto", 3, False)]
 
 
@@ -128,6 +171,32 @@ def test_the_config_and_the_exit_code_decide(
     after = ended(remote, pod)
     assert (after.exit_code, after.left != "") == (code, not is_waited_for)
     until(lambda: not pod.processes())
+
+
+@pytest.mark.parametrize(("kind", "is_vain"), [("nohup", True), ("it writes a result", False)])
+def test_a_claim_says_whether_what_is_waited_for_works(
+    kind: str, is_vain: bool, pod: LocalShell, remote: PodRemote
+) -> None:
+    words = {"work": work(pod), "volume": pod.volume, "hold": HOLD, "held": HELD}
+    remote.launch(pod.target, leaving(pod, LEFT_TO_WORK[kind][0].format(**words)))
+    waiting(remote, pod)
+    until((pod.folder / "jobs/1/works").exists)
+    assert remote.read_claim(pod.target, ref(pod)).is_vain is is_vain
+    tell(pod)
+    assert ended(remote, pod).exit_code == 0
+
+
+def test_work_that_shows_later_is_no_vain_wait(pod: LocalShell, remote: PodRemote) -> None:
+    """It was told to outlive its script, and begins to write a result while it is waited for."""
+    until_go = f"until [ -e {pod.volume}/go ]; do sleep 0.05; done"
+    script = f"nohup bash -c '{until_go}; exec 7>{pod.volume}/out/part; {until_told(pod)}' >/dev/null 2>&1 &"
+    remote.launch(pod.target, leaving(pod, script))
+    waiting(remote, pod)
+    until(lambda: remote.read_claim(pod.target, ref(pod)).is_vain)
+    (pod.volume / "go").touch()
+    until(lambda: not remote.read_claim(pod.target, ref(pod)).is_vain)
+    tell(pod)
+    assert ended(remote, pod).exit_code == 0
 
 
 def test_what_ends_by_itself_at_once_is_nobodys_business(
@@ -169,6 +238,26 @@ def test_each_tool_makes_the_wrapper_take_the_orphans_in(
         assert "LC_CTYPE" not in (pod.volume / "env").read_text()
         tell(pod)
         assert ended(remote, pod).exit_code == 0
+
+
+@pytest.mark.parametrize("tools", [(), ("setsid",)])
+def test_python_leaves_no_signal_ignored(
+    tools: tuple[str, ...],
+    tmp_path: Path,
+    make_pod: Callable[..., LocalShell],
+    remote_of: Callable[[LocalShell], PodRemote],
+) -> None:
+    """Python ignores SIGPIPE and SIGXFSZ; a job with them ignored writes on into a pipe that nobody reads."""
+    with tool_folder(tmp_path / "bin", *MINIMAL, "uname", "bash", "python3", *tools) as path:
+        pod = make_pod(sh="dash", path=path)
+        remote = remote_of(pod)
+        remote.launch(
+            pod.target, leaving(pod, "grep SigIgn /proc/self/status\nwhile :; do echo x; done | head -n 1 || :\n")
+        )
+        after = ended(remote, pod)
+        assert after.phase == "ended", after
+        told = (pod.volume / "logs/run.log").read_text().split()
+        assert not int(told[1], 16) & (1 << 12 | 1 << 24) and told[2] == "x", told
 
 
 def test_stopping_reaches_a_daemon_with_a_clean_environment(pod: LocalShell, remote: PodRemote) -> None:
