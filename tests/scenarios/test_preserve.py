@@ -111,7 +111,7 @@ def test_a_person_keeps_a_run_s_pod_up_for_longer(stage: Stage) -> None:
     assert (longest.returncode, "no longer: the cost cap of $1.00" in longest.stderr) == (0, True), longest.stderr
     assert stage.rpd("release", stage.run_id, "--mode", "preserve").returncode == 0
     stage.judge("RUNNING", starts=1)
-    assert stage.rpd("release", stage.run_id, "--mode", "delete").returncode == 0
+    assert stage.rpd("release", stage.run_id, "--mode", "delete", "--yes").returncode == 0
     stage.judge("TERMINATED", starts=1)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.features import used
 from tests.scenarios.recipes import FOLDER, PAGES, Recipe
-from tests.scenarios.stage import GATED, Stage, config, eventually
+from tests.scenarios.stage import GATED, Stage, artifact, config, eventually
 
 
 @pytest.mark.row(136)
@@ -93,7 +93,7 @@ def _two_at_a_time(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.row(100, 102, 136)
 def test_stale_pods(stage: Stage) -> None:
-    assert stage.run(config("exit 3", name="failed")).returncode == 5
+    assert stage.run(config("exit 3", artifacts=artifact(), name="failed")).returncode == 5
     runs = stage.begin(config(GATED, name="runs"))
     runs.until_text("job started")
     runs.kill()

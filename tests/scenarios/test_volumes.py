@@ -323,6 +323,6 @@ def test_the_run_that_has_its_pod_now_is_named(stage: Stage) -> None:
         assert done.returncode == 0, done.stderr
     told = volumes(stage, "delete", "data", "--yes", code=2)
     assert told["hint"] == f"rpd release {stage.run_id} --delete" and stage.run_id in told["message"], told
-    assert stage.rpd(*told["hint"].split()[1:]).returncode == 0
+    assert stage.rpd(*told["hint"].split()[1:], "--yes").returncode == 0
     volumes(stage, "delete", "data", "--yes")
     assert existing(stage) == []
