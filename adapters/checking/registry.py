@@ -252,7 +252,6 @@ def _send(
         headers={**headers, "User-Agent": f"rpd/{version('rpd-cli')}"},
         auth=_as_it_is,
         timeout=SECONDS,
-        allow_redirects=False,
         stream=True,
     )
 

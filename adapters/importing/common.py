@@ -24,6 +24,8 @@ _CREDENTIALS = re.compile(
     r"(^|/)(\.netrc|\.npmrc|\.pypirc|\.git-credentials|id_[a-z0-9]+|token|credentials[^/]*|[^/]+\.pem)\Z"
 )
 _BUILT_IN = frozenset({"config_dir", "project_root", "run_dir", "run_id", "job_name", "volume_mount"})
+DATACENTER = re.compile(r"[A-Z]{2,3}(-[A-Z]{2,3}(-[0-9]+)?)?\Z")
+"""A data center of RunPod's, or the country or region that stands for its own."""
 
 
 class Sources:

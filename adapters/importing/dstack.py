@@ -9,6 +9,7 @@ from typing import Any
 
 from rpd.adapters.importing.amounts import gigabytes, least, minutes, most, whole
 from rpd.adapters.importing.common import (
+    DATACENTER,
     Sources,
     in_pod,
     put_defaults,
@@ -28,7 +29,6 @@ OTHERS = ("fleet", "gateway", "volume")
 
 _SECRET = re.compile(r"\$\{\{\s*secrets\.[\w.-]+\s*\}\}")
 _REPOSITORY = re.compile(r"([a-z+]+://|git@)")
-_PLACE = re.compile(r"[A-Z]{2,3}(-[A-Z]{2,3}(-[0-9]+)?)?\Z")
 _SIZE = re.compile(r"[0-9.]*\s*[KMGT]i?B?\Z", re.IGNORECASE)
 _PAIR = re.compile(r"(?P<source>(?:[a-z+]+://(?:[^/:]+:[0-9]+(?=/))?|git@[^:]+:)?+[^:]+):(?P<target>[/~.\w][^:]*)\Z")
 """The beginning of an address is kept whole (`?+`): its own colon parts nothing."""
@@ -238,7 +238,7 @@ def _places(draft: Draft) -> None:
         document.take("backends")
     regions = document.look("regions")
     for index, region in enumerate(regions if isinstance(regions, list) else ()):
-        if isinstance(region, str) and _PLACE.match(region):
+        if isinstance(region, str) and DATACENTER.match(region):
             document.take("regions", index)
             draft.put([*(draft.get("pod", "datacenters") or []), region], "pod", "datacenters")
     if not regions:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rpd.adapters.importing.amounts import gigabytes, least, whole
 from rpd.adapters.importing.common import (
+    DATACENTER,
     SETUP_SECONDS,
     Sources,
     in_pod,
@@ -32,7 +33,6 @@ cd {WORK}
 """
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
-_PLACE = re.compile(r"[A-Z]{2,3}(-[A-Z]{2,3}(-[0-9]+)?)?\Z")
 
 _WHY = {
     "use_spot": "RunPod's API (v2) rents no spot pods; the pod is billed on demand",
@@ -151,7 +151,7 @@ def _places(draft: Draft, at: Path) -> None:
         document.take_text(*at, key)
     zone = document.text(*at, "zone") or next(iter(infra[2:]), "")
     region = document.text(*at, "region") or next(iter(infra[1:]), "")
-    wanted = next((each for each in (zone, region) if _PLACE.match(each)), None)
+    wanted = next((each for each in (zone, region) if DATACENTER.match(each)), None)
     if wanted is not None:
         for key in ("region", "zone"):
             document.take_text(*at, key)

@@ -85,7 +85,6 @@ class Session:
                 headers=_headers(request),
                 auth=_Bearer(self._key),
                 timeout=(self._connect_seconds, request.seconds),
-                allow_redirects=False,
                 stream=True,
             )
         except (OSError, HTTPError) as error:

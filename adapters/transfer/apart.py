@@ -4,6 +4,7 @@ read would never let it come to its end."""
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable
 
 from rpd.adapters.transfer.entry import Entry
@@ -37,17 +38,12 @@ def script(root: str, sums: str, token: str, count: int) -> str:
     """Run `sums`, a command that reads names of files below `root` and prints their hashes, apart, and print what it
     has found: a part or nothing where a disk is full, without a complaint. `count` is how many bytes the names have;
     `token` names this very work."""
-    return _SCRIPT.format(token=token, count=count, root=quote(root), sums=quote_text(sums))
+    return _SCRIPT.format(token=token, count=count, root=quote(root), sums=shlex.quote(sums))
 
 
 def forgetting(token: str) -> str:
     """The command that removes what was found."""
     return f'rm -rf "${{TMPDIR:-/tmp}}/rpd-sums-{token}"'
-
-
-def quote_text(text: str) -> str:
-    """A text as a word of a script."""
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def token_of(root: str, files: Iterable[Entry], salt: str) -> str:
