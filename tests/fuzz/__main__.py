@@ -1,7 +1,8 @@
 """`python -m tests.fuzz [TARGET...] --minutes N`: every target in a process of its own, two or more at a time.
 
 A case that fails is told with its seed, and `python -m tests.fuzz TARGET --seed N` plays it again. A case that ends its
-process, takes longer than 10 s, or makes it grow by more than 200 MB fails as well, and ends its target.
+process, takes longer than 10 s, or makes it grow by more than 200 MB fails as well, and ends its target. Time in which
+a busy machine gives a case no processor does not count, up to a minute.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.fuzz.targets import CASE_SECONDS_MAX, MEMORY_BYTES_MAX, Target, names, peak_bytes
@@ -24,6 +26,8 @@ from tests.fuzz.targets import CASE_SECONDS_MAX, MEMORY_BYTES_MAX, Target, names
 FINDINGS_MAX = 5
 """After so many failed cases a target has said enough."""
 START_SECONDS = 60.0
+STARVED_SECONDS_MAX = 60.0
+"""So long a case may take where a busy machine lets it wait."""
 ADDRESS_SPACE_BYTES = 4 << 30
 """A case that wants more gets a MemoryError, and not this machine's memory."""
 
@@ -109,13 +113,13 @@ def _trouble(target: Target, seed: int) -> str | None:
 def _watch(name: str, first: int, seconds: float) -> Verdict:
     words = [sys.executable, "-m", "tests.fuzz", name, "--from", str(first), "--until", str(seconds)]
     findings: list[str] = []
-    cases, seed, patience, is_over = 0, first, START_SECONDS, False
+    cases, seed, patience, is_over, before = 0, first, START_SECONDS, False, 0.0
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        lines = _lines(process, lambda: patience)
+        lines = _lines(process, lambda: patience, lambda: _is_starved(process.pid, before))
         for line in lines:
             word, _, rest = line.partition(" ")
             if word == "seed":
-                cases, seed, patience = cases + 1, int(rest), CASE_SECONDS_MAX
+                cases, seed, patience, before = cases + 1, int(rest), CASE_SECONDS_MAX, _scheduled(process.pid)[1]
             elif word == "over":
                 is_over = True
             elif word == "failed":
@@ -131,17 +135,40 @@ def _watch(name: str, first: int, seconds: float) -> Verdict:
     return Verdict(name, cases, findings)
 
 
-def _lines(process: subprocess.Popen[bytes], patience: Callable[[], float]) -> Iterator[str]:
+def _lines(
+    process: subprocess.Popen[bytes], patience: Callable[[], float], is_starved: Callable[[], bool]
+) -> Iterator[str]:
     """Its lines, until it ends or says nothing for too long."""
     assert process.stdout is not None
     handle, rest = process.stdout.fileno(), b""
-    while select.select([handle], [], [], patience())[0]:
+    while True:
+        until = time.monotonic() + STARVED_SECONDS_MAX
+        is_said = bool(select.select([handle], [], [], patience())[0])
+        while not is_said and time.monotonic() < until and is_starved():
+            is_said = bool(select.select([handle], [], [], 0.2)[0])
+        if not is_said:
+            return
         got = os.read(handle, 65536)
         if not got:
             process.wait()
             return
         *whole, rest = (rest + got).split(b"\n")
         yield from (line.decode(errors="replace") for line in whole)
+
+
+def _is_starved(pid: int, before: float) -> bool:
+    """Whether it would go on if it had a processor, and had less of one than a case may take."""
+    state, used = _scheduled(pid)
+    return state == "R" and used - before < CASE_SECONDS_MAX
+
+
+def _scheduled(pid: int) -> tuple[str, float]:
+    """The state of a process (R: it runs, or waits for a processor) and the processor time that it has used, in
+    seconds; no state where the system does not tell (proc_pid_stat(5))."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return words[0], (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return "", 0.0
 
 
 def _tell(name: str, finding: str) -> None:

@@ -68,3 +68,25 @@ def test_a_process_that_ends_in_a_case_has_failed(
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(script))
     assert len(harness._watch("x", 0, 1.0).findings) == findings
+
+
+def _watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, seconds_max: float) -> list[str]:
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\necho seed 7\n{body}\necho over\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.setattr(harness, "CASE_SECONDS_MAX", seconds_max)
+    return harness._watch("x", 0, 1.0).findings
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells how a process is scheduled")
+@pytest.mark.parametrize("body", ["while :; do :; done", "exec sleep 60"])
+def test_a_case_that_computes_or_waits_for_too_long_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    assert len(_watched(tmp_path, monkeypatch, body, 0.3)) == 1
+
+
+def test_a_case_that_gets_no_processor_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "_scheduled", lambda pid: ("R", 0.0))
+    assert not _watched(tmp_path, monkeypatch, "i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done", 0.01)
