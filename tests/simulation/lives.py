@@ -915,6 +915,28 @@ _TWINS = (
         (Strike(_TWIN, amount=1.0), Strike("kill at effect:done", "create")),
         acts=("resume",),
     ),
+    Life("two pods of one create, both shown at once", "succeeded", "job_succeeded", 0, (Strike(_TWIN, amount=0.0),)),
+    Life(
+        "two pods of one create, and others delete the first one of a run that was killed",
+        "lost",
+        "pod_vanished",
+        10,
+        (
+            Strike(_TWIN, amount=20.0),
+            Strike("kill at record:done", "preflight"),
+            Strike("the pod is deleted by others", "monitor"),
+        ),
+    ),
+    *(
+        Life(
+            f"two pods of one create, and a sleep in {state}",
+            "succeeded",
+            "job_succeeded",
+            0,
+            (Strike(_TWIN, amount=20.0), Strike("the laptop sleeps", state, amount=200.0)),
+        )
+        for state in ("boot", "arm", "stage", "preflight", "launch", "collect")
+    ),
 )
 
 _BEFORE_LAUNCH = ("connect", "arm", "setup", "stage", "preflight", "launch")

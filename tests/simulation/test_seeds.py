@@ -29,7 +29,7 @@ def test_a_life_ends_as_it_says(life: Life) -> None:
 def test_seeds_break_no_promise() -> None:
     figures = campaign(range(SEEDS))
     assert [f"seed {seed}: {violation}" for seed, violation in figures.broken] == []
-    assert len(figures.struck) > len(reach().pairs) * 0.85
+    assert len(figures.struck) > len(reach().pairs) * 0.8
 
 
 @ONE_REACH
