@@ -3,6 +3,7 @@ that owes nothing."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -41,7 +42,9 @@ def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
     """Those of this run among the account's pods; none while its engine lives, and none of a copy, whose original may
     know better. Raises JournalError."""
     owed = {debt.key for debt in entry.debts}  # one that was taken over names the run of its birth
-    alive = [pod for pod in pods if pod.status not in AT_REST and (may_name_run(pod, entry.run_id) or pod.name in owed)]
+    alive = [pod for pod in pods if pod.status not in AT_REST]
+    if not entry.problem:
+        alive = [pod for pod in alive if may_name_run(pod, entry.run_id) or pod.name in owed]
     if not alive or holder(Path(entry.journal)) is not None or original_of(Path(entry.journal)) is not None:
         return []
     if entry.problem:
@@ -89,14 +92,32 @@ def named(entry: Entry, pods: Sequence[Pod]) -> list[Pod]:
 
 def is_own(pod: Pod, entry: Entry, prefix: str | None) -> bool:
     """Whether something beside a name that stands in the journal says that the pod is this run's: it is owed, its name
-    begins as this run's do (`prefix`, where record 0 can be read), or its env names the run."""
+    begins as this run's do (`prefix`, where record 0 can be read), its env names the run, or the run that its env names
+    has handed it over."""
     is_named = is_own_name(pod.name, entry, prefix)
-    return is_named or pod.env.get("RPD_RUN_ID") == entry.run_id
+    return is_named or _run_of(pod) == entry.run_id
 
 
 def is_own_name(name: str, entry: Entry, prefix: str | None) -> bool:
     """The same of a name alone."""
     return any(debt.key == name for debt in entry.debts) or (prefix is not None and name.startswith(prefix))
+
+
+def _run_of(pod: Pod) -> str | None:
+    """The run that has the pod now: the one that its env names, or as the sound journals tell the last one that it was
+    handed over to. None where its env names none."""
+    run_id, seen = pod.env.get("RPD_RUN_ID"), set[str]()
+    while run_id is not None and run_id not in seen:
+        seen.add(run_id)
+        to_run = None
+        for entry in Index(state_home()).entries():
+            if entry.run_id == run_id:
+                with contextlib.suppress(JournalError):
+                    to_run = facts_of(read(Path(entry.journal))).handed_over.get(pod.name)
+        if to_run is None:
+            break
+        run_id = to_run
+    return run_id
 
 
 def _prefix(entry: Entry) -> str | None:

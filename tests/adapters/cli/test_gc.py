@@ -289,6 +289,20 @@ def test_a_name_in_a_damaged_journal_alone_stops_no_pod(desk: Desk) -> None:
     assert (desk.status(pod), desk.status(victim.id)) == ("EXITED", "RUNNING")
 
 
+def test_what_a_damaged_journal_names_and_was_handed_over_to_it_is_stopped(desk: Desk) -> None:
+    """Nothing of the pod itself names the run that has it now, and what the index knew of its debt is lost."""
+    first, pod = desk.over(kept=True)
+    name = past.pod_name_in(first)
+    with desk.open("next") as second:
+        second.append(past.planted(name))
+    paid = DebtChange(name, "storage", "close", proof="handed over")
+    desk.append(first, HandedOver(name, second.run_id, str(second.path), (paid,)))
+    desk.damage(second.path)
+    desk.cloud().start(pod)
+    assert desk.gc()["exit_code"] == 0
+    assert desk.status(pod) == "EXITED"
+
+
 def test_what_a_damaged_journal_names_and_another_owes_is_the_other_s(desk: Desk) -> None:
     journal, pod = desk.over(kept=True)
     name = past.pod_name_in(journal)
