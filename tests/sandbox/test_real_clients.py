@@ -219,13 +219,13 @@ def live_a_life(sandbox: Sandbox, client: RunPodClient) -> None:
     of_template = client.create_pod_of("shaped", template["id"])["id"]
     assert sandbox.pod(of_template)["mounts"]["persistent"]["size"] == 20
     assert sorted(client.pods()) == sorted([pod, of_template])
-    with pytest.raises(Refused):
-        client.delete_volume(volume["id"])  # it is mounted
+    with pytest.raises(Refused, match="in use by pod"):
+        client.delete_volume(volume["id"])
 
     client.stop(pod)
     assert _status(sandbox, pod, "EXITED")
-    with pytest.raises(Refused):
-        client.stop(pod)  # 409
+    with pytest.raises(Refused, match="pod is EXITED; it cannot be stopped"):
+        client.stop(pod)
     client.start(pod)
     assert _status(sandbox, pod, "RUNNING")
 
@@ -237,8 +237,8 @@ def live_a_life(sandbox: Sandbox, client: RunPodClient) -> None:
     client.delete_volume(volume["id"])
     assert _true_volumes(sandbox) == {volume["id"]: ("data", 30, PLACE, False)}
     assert (client.volumes(), client.templates(), client.pods()) == ([], [], [])
-    with pytest.raises(Refused):
-        client.delete_pod(pod)  # 404
+    with pytest.raises(Refused, match="pod not found"):
+        client.delete_pod(pod)
 
 
 def _status(sandbox: Sandbox, pod_id: str, status: str) -> bool:
