@@ -64,6 +64,8 @@ async def _events(
                 return
             yield event
         seen[source] = lines[-1].seq if lines else 0
+    if is_cut:
+        return
     spoke = time.monotonic()
     while cloud.find(pod.id) is not None:
         await asyncio.sleep(_POLL_SECONDS)

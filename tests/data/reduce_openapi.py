@@ -1,7 +1,7 @@
 """Cut RunPod's OpenAPI document down to the routes rpd uses: `reduce_openapi.py < openapi.json > runpod-openapi.json`.
 
-The full document is public: https://api.runpod.io/v2/openapi.json. Descriptions and examples are left out, so that the
-result is about shapes alone; every component a kept route needs, directly or not, is kept.
+The full document is public: https://api.runpod.io/v2/openapi.json. Descriptions are left out; examples are kept, since
+calls are drawn from them. Every component a kept route needs, directly or not, is kept.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ADDED: dict[str, dict[str, Any]] = {
 }
 """What the API has had since September 2026 and the document of August does not: floors of a create, and what the pod
 was then given."""
-DROPPED_KEYS = ("description", "example", "examples", "summary", "externalDocs")
+DROPPED_KEYS = ("description", "summary", "externalDocs")
 
 
 def reduce(document: dict[str, Any]) -> dict[str, Any]:
