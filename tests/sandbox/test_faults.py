@@ -287,7 +287,7 @@ def test_host_down_and_back(sandbox: Any) -> None:
 def test_delete_lies(sandbox: Any, how: str, status: int, really: str) -> None:
     pod_id = sandbox.create()["id"]
     sandbox.until(pod_id, "RUNNING")
-    sandbox.fault("F29", options={"how": how, "seconds": "0.3"} if how == "linger" else {"how": how})
+    sandbox.fault("F29", options={"how": how, "seconds": "1.5"} if how == "linger" else {"how": how})
     assert sandbox("DELETE", f"/v2/pods/{pod_id}").status_code == status
     assert sandbox.true_pods()[pod_id]["status"] == really
     if how == "linger":
