@@ -42,6 +42,13 @@ class Sources:
         """A path of this machine."""
         return Path(os.path.normpath(self._base / expanded(text)))
 
+    def is_here(self, text: str) -> bool:
+        """Whether there is such a file or folder; a name that no file can have is none."""
+        try:
+            return self.local(text).exists()
+        except OSError:
+            return False
+
     def written(self, text: str) -> str:
         """The same as the job file names it."""
         if text.startswith("~"):
@@ -53,7 +60,14 @@ class Sources:
 def put_name(draft: Draft, name: str | None, stem: str) -> None:
     """The name of the job, or of the file."""
     cleaned = (name or "").strip()
-    draft.put(literal(cleaned) if any(letter.isalnum() for letter in cleaned) else stem, "name")
+    draft.put(literal(cleaned) if re.search(r"[A-Za-z0-9]", cleaned) else stem, "name")
+
+
+def put_image(draft: Draft, image: str, *place: str | int) -> None:
+    """The container of the job."""
+    if image.split() == [image]:
+        draft.document.take(*place)
+        draft.put(literal(image), "pod", "image", why="it has to start sshd")
 
 
 def put_gpus(draft: Draft, asked: Iterable[tuple[str, Place]], count: int | None, *, in_order: bool = True) -> None:
@@ -172,12 +186,12 @@ def put_own_variables(draft: Draft, values: Mapping[str, str], texts: Iterable[s
         draft.say("what the other tool sets by itself, for one machine", "remote_env", "exports", next(iter(used)))
 
 
-def put_tree(draft: Draft, sources: Sources, place: Place, source: str, destination: str, **more: object) -> None:
+def put_tree(draft: Draft, sources: Sources, place: Place, source: str, destination: str) -> None:
     """A local folder or file that is sent; one that is not here becomes a comment, and credentials a secret."""
     draft.document.take(*place)
     written = literal(sources.written(source))
     here = sources.local(source)
-    if not here.exists():
+    if not sources.is_here(source):
         draft.lack(place, f"{source} is not on this machine; it would be sent to {destination}", "staging")
     elif here.is_file() and _CREDENTIALS.search(source):
         name = posixpath.basename(source).lstrip(".") or "credentials"
@@ -188,7 +202,7 @@ def put_tree(draft: Draft, sources: Sources, place: Place, source: str, destinat
             tree["excludes_default"] = True
             tree["excludes"] = OWN_EXCLUDES
             tree |= {"gitignore": True} if git_refusal(here) is None else {}
-        draft.add({**tree, **more}, "staging")
+        draft.add({**tree, "delete": False}, "staging")
 
 
 def in_pod(path: str, base: str) -> str:

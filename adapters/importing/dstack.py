@@ -15,6 +15,7 @@ from rpd.adapters.importing.common import (
     put_defaults,
     put_environment,
     put_gpus,
+    put_image,
     put_name,
     put_own_variables,
     put_tree,
@@ -62,6 +63,7 @@ _WHY = {
     "nvcc": "take an image with -devel in its name",
     "registry_auth": "RunPod keeps the credentials: pod.registry_id",
     "volumes": "a job has one volume, which is no folder of the host: storage",
+    "image": "no name of an image",
     "ports": "name each port in pod.ports",
     "groups": "a job here is one pod; put the commands of one group into run.body, or write a job file for each",
     "startup_order": "a job here is one pod",
@@ -120,8 +122,8 @@ def from_dstack(draft: Draft, sources: Sources, stem: str) -> None:
 
 
 def _image(draft: Draft) -> None:
-    image = draft.document.take_text("image")
-    draft.put(literal(image) if image else None, "pod", "image", why="it has to start sshd")
+    image = draft.document.text("image")
+    put_image(draft, image or "", "image")
     if image is None and draft.document.look("nvcc") is not False:
         draft.document.take("nvcc")  # what is put in for none has it
     version = draft.document.text("python")
@@ -322,7 +324,7 @@ def _retry(draft: Draft) -> None:
         document.take("retry")
         return
     events = document.look("retry", "on_events") if isinstance(policy, dict) else None
-    kinds = set(events) if isinstance(events, list) else {"no-capacity", "interruption"}
+    kinds = {str(each) for each in events} if isinstance(events, list) else {"no-capacity", "interruption"}
     length = minutes(document.text("retry", "duration") or "1h") if isinstance(policy, dict) else 60.0
     document.take("retry")
     if "no-capacity" in kinds and length:
@@ -376,7 +378,7 @@ def _files(draft: Draft, sources: Sources, work: str) -> None:
     for index, entry in enumerate(files if isinstance(files, list) else ()):
         source, target = _pair(entry)
         default = source if source.startswith(("/", "~")) else source.removeprefix("./")
-        put_tree(draft, sources, ("files", index), source, in_pod(target or default, work), delete=False)
+        put_tree(draft, sources, ("files", index), source, in_pod(target or default, work))
     if not repos and not files:
         put_tree(draft, sources, ("repos",), ".", work)
         if draft.get("staging"):

@@ -17,6 +17,7 @@ from rpd.adapters.importing.common import (
     put_defaults,
     put_environment,
     put_gpus,
+    put_image,
     put_name,
     put_own_variables,
     put_tree,
@@ -195,7 +196,7 @@ def _image(draft: Draft, at: Path) -> None:
         image = text.removeprefix("docker:")
         if image and (image != text or place[-1] == "docker" or _REGISTRY.match(text)):
             if draft.get("pod", "image") is None:
-                draft.put(literal(image), "pod", "image", why="it has to start sshd")
+                put_image(draft, image, *place)
             if draft.get("pod", "image") == literal(image):
                 document.take(*place)
 
@@ -225,7 +226,7 @@ def _ports(draft: Draft, at: Path) -> None:
     places: list[Path] = [(*at, "ports", index) for index in range(len(ports))] if isinstance(ports, list) else []
     for place in places or [(*at, "ports")]:
         text = document.text(*place)
-        if text and text.isdecimal():
+        if text and text.isdecimal() and 0 < int(text[:9]) < 65536:
             document.take(*place)
             found = draft.get("pod", "ports") or ["22/tcp"]
             draft.put([*found, f"{text}/tcp"] if f"{text}/tcp" not in found else found, "pod", "ports")
@@ -293,7 +294,7 @@ def _work(draft: Draft, sources: Sources, known: dict[str, str], work: str) -> N
         ref = document.text("workdir", "ref") or ""
         _clone(draft, _filled(url, known), _filled(ref, known), work)
     elif isinstance(folder, str):
-        put_tree(draft, sources, ("workdir",), _filled(folder, known), work, delete=False)
+        put_tree(draft, sources, ("workdir",), _filled(folder, known), work)
 
 
 def _clone(draft: Draft, url: str, ref: str, destination: str) -> None:
@@ -322,7 +323,7 @@ def _mounts(draft: Draft, sources: Sources, known: dict[str, str], work: str) ->
             why = f"fetch it in preflight, into {destination}, with the tool of the bucket"
             draft.lack(place, why, "staging")
         else:
-            put_tree(draft, sources, place, source, destination, delete=False)
+            put_tree(draft, sources, place, source, destination)
     if not mounts:
         document.take("file_mounts")
 

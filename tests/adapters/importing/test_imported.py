@@ -142,6 +142,9 @@ VALID = (
     "type: service\nimage: a/b:c\nport: 8000\nmodel: m\ncommands: [serve]\nreplicas: 1..4\nscaling: {metric: rps}\n",
     "type: task\nresources: {gpu: 0}\nvolumes: [data:/data, /host:/x]\ncommands: [ls]\nmax_duration: off\n",
     "type: task\nresources: {gpu: 1..8}\nrepos: ['https://example.org/x:/code']\ncommands: [ls]\nretry: true\n",
+    f"type: task\ncommands: [ls]\nfiles: ['{'x' * 300}']\nretry: {{on_events: [[a], {{b: c}}], duration: 1h}}\n",
+    "type: task\nname: 模型\nimage: 'a b'\ncommands: [ls]\nrepos: ['.:~']\n",
+    "name: é\nresources: {ports: [0, 70000], image_id: 'docker:a b'}\nrun: ls\n",
     "runpodctl create pod --imageName a --gpuType 'NVIDIA L4' --args 'bash -c \"ls; pwd\"'\n",
     "runpodctl pod create --image a --gpu-type-id 'NVIDIA NEW 9' --network-volume-id v1 --volume-mount-path /data\n",
 )
@@ -233,6 +236,15 @@ def test_gpus_by_property(tmp_path: Path, gpu: str, wish: object, count: int | N
 def test_gpus_by_name(tmp_path: Path, name: str, types: list[object]) -> None:
     (job,) = made(f"resources: {{accelerators: {name}}}\nrun: ls\n", tmp_path)
     assert fields(job)["pod"]["gpu_order"] == types
+
+
+@pytest.mark.parametrize(
+    "option", ["--containerDiskSize 50GB", "--gpuCount two", "--volumeSize x", "--ports 53/udp,22/tcp"]
+)
+def test_a_value_that_is_none_is_told(tmp_path: Path, option: str) -> None:
+    (job,) = made(f"runpodctl create pod --imageName 'a b' --dataCenterId '{{x}}' {option}\n", tmp_path, "go.sh")
+    assert {note.split(":")[1].strip() for note in job.notes} == {"imageName", option.split(maxsplit=1)[0][2:]}
+    load_text(job.text, tmp_path / job.name)
 
 
 def test_lines_of_runpodctl(tmp_path: Path) -> None:
