@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.overrides import not_ours
-from rpd.adapters.importing.imported import kind_of
 from rpd.adapters.local.files import write_whole
 from rpd.adapters.local.job_schema import job_schema, journal_schema
 from rpd.adapters.local.jobfile import load_text
@@ -41,8 +40,8 @@ def migrate_file(file: Path, *, write: bool) -> int:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise UserError(f"{file} cannot be read: {why}") from error
-    if (kind := kind_of(old, str(file))) is not None:
-        raise not_ours(file, kind)
+    if (foreign := not_ours(file, old)) is not None:
+        raise foreign
     new, told = migrated(old, str(file))
     if new == old:
         output.note([f"{file} is up to date"])

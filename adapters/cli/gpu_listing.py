@@ -58,7 +58,8 @@ def list_gpus(asked: Wanted, *, use_sandbox: bool, as_json: bool) -> int:
             {
                 "schema": "rpd.gpus/1",
                 "cloud": market.profile,
-                "datacenter": asked.datacenter,
+                "datacenter": asked.places[0] if len(asked.places) == 1 else None,
+                "datacenters": list(asked.places),
                 "gpus": [row.document() for row in rows],
             }
         )
@@ -70,7 +71,7 @@ def list_gpus(asked: Wanted, *, use_sandbox: bool, as_json: bool) -> int:
     output.text(lines)
     if left_out:
         output.note([f"no room for: {', '.join(left_out)} (--json has all)"])
-    where = f" in {asked.datacenter}" if asked.datacenter else ""
+    where = f" in {' or '.join(asked.places)}" if asked.places else ""
     output.note([f"{plural(len(rows), 'GPU type')}{where}; USD per hour for one GPU, without disks"])
     return 0
 
@@ -80,9 +81,9 @@ def _rows(market: Market, asked: Wanted) -> list[Row]:
     for gpu in market.types:
         offers = asked.sold(gpu)
         levels = {each.cloud: each.availability for each in sorted(offers, key=lambda each: each.cloud, reverse=True)}
-        if asked.datacenter is not None:
-            levels = dict.fromkeys(levels, market.stock(gpu, asked.datacenter))
-        if offers and (asked.datacenter is None or set(levels.values()) != {"NONE"}):
+        if asked.places:
+            levels = dict.fromkeys(levels, market.stock(gpu, *asked.places))
+        if offers and (not asked.places or set(levels.values()) != {"NONE"}):
             rows.append(Row(gpu, offers, levels))
     return rows
 

@@ -20,7 +20,9 @@ MinVram = Annotated[
 Cloud = Annotated[Optional[str], typer.Option("--cloud", metavar="secure|community", help="Of this one only.")]  # noqa: UP045
 Place = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--datacenter", "--datacenter-id", metavar="ID", help="What this one has in stock."),
+    typer.Option(
+        "--datacenter", "--datacenter-id", metavar="ID", help="What is in stock there; or in a country or region."
+    ),
 ]
 
 
@@ -42,7 +44,7 @@ def gpus(
 def stock(
     gpu: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[GPU]", help="Its id or name, or a part of it: L4, a100."),
+        typer.Argument(metavar="[GPU]", help="Its id or name, a part of it, or a short form: L4, a100, RTX4090."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Also where there is none.")] = False,
     max_price: MaxPrice = None,

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from rpd.adapters.checking.account import meant
+from rpd.adapters.cli import output
 from rpd.adapters.cli.volume_account import told
 from rpd.adapters.local.clouds import chosen_access
 from rpd.adapters.local.control import ProcessControl
@@ -14,6 +14,8 @@ from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.words import one_line
 from rpd.adapters.runpod.market import GpuType, better
 from rpd.engine.errors import UserError
+from rpd.states.naming import name_hardware, name_places
+from rpd.states.naming import told as told_names
 from rpd.states.world import DataCenter, Offer
 
 CLOUDS = ("SECURE", "COMMUNITY")
@@ -21,12 +23,12 @@ CLOUDS = ("SECURE", "COMMUNITY")
 
 class Wanted(msgspec.Struct, frozen=True):
     """Which part of the market: these clouds; one GPU for `max_price` USD per hour at most, with `min_vram` GB at
-    least; in stock in this data center."""
+    least; in stock in one of these data centers (their ids, after `look`)."""
 
     clouds: tuple[str, ...] = CLOUDS
     max_price: float | None = None
     min_vram: float | None = None
-    datacenter: str | None = None
+    places: tuple[str, ...] = ()
 
     def sold(self, gpu: GpuType) -> list[Offer]:
         """How this type is sold there, the cheapest first; nothing where it is too small or all of it too dear."""
@@ -47,21 +49,38 @@ class Market(msgspec.Struct, frozen=True):
     types: tuple[GpuType, ...]
     centers: tuple[DataCenter, ...]
 
-    def stock(self, gpu: GpuType, datacenter: str) -> str:
-        """The level of a type in a data center (SECURE); NONE where nobody says that there is any."""
-        listed = next((each.stock.get(gpu.id) for each in self.centers if each.id == datacenter), None)
-        level = better(listed, gpu.stock.get(datacenter))
-        return "NONE" if level == "UNKNOWN" else level
+    def stock(self, gpu: GpuType, *places: str) -> str:
+        """The best level of a type in these data centers (SECURE); NONE where nobody says that there is any."""
+        level = "NONE"
+        for place in places:
+            listed = next((each.stock.get(gpu.id) for each in self.centers if each.id == place), None)
+            level = better(level, better(listed, gpu.stock.get(place)))
+        return level
+
+    def placed(self, asked: Wanted) -> Wanted:
+        """With the ids of the data centers that its words stand for in a job file. Raises UserError."""
+        named = name_places(asked.places, self.centers)
+        if named.problems:
+            known = ", ".join(sorted(each.id for each in self.centers))
+            hint = one_line(f"one of {known}") if known else ""
+            raise UserError(named.problems[0], reason="no_datacenter", hint=hint)
+        if named.meant:
+            output.note([told_names(named.meant)])
+        return msgspec.structs.replace(asked, places=named.places)
 
     def named(self, word: str) -> list[GpuType]:
-        """The type of this id or name, else all with the word in one of them. Raises UserError when there is none."""
+        """The type of this id or name, else all with the word in one of them, else what a job file means by it. Raises
+        UserError when there is none."""
         asked = word.strip().lower()
         exact = [each for each in self.types if asked in (each.id.lower(), each.name.lower())]
         found = exact or [each for each in self.types if asked in each.id.lower() or asked in each.name.lower()]
-        if not found or not asked:
-            known = sorted({name for each in self.types for name in (each.id, each.name)})
-            raise UserError(f"there is no GPU type {word!r}{meant(word, known)}", reason="no_gpu", hint="rpd gpus")
-        return found
+        if asked and found:
+            return found
+        named = name_hardware([word], [offer for each in self.types for offer in each.offers], CLOUDS)
+        if named.problems:
+            raise UserError(named.problems[0], reason="no_gpu", hint="rpd gpus")
+        ids = {each.id for each in named.hardware}
+        return [each for each in self.types if each.id in ids]
 
 
 def wanted(cloud: str | None, max_price: float | None, min_vram: float | None, datacenter: str | None) -> Wanted:
@@ -78,11 +97,11 @@ def wanted(cloud: str | None, max_price: float | None, min_vram: float | None, d
                 "community pods cannot be placed in a data center of choice", hint="--datacenter without --cloud"
             )
         clouds = ("SECURE",)
-    return Wanted(clouds, max_price, min_vram, datacenter)
+    return Wanted(clouds, max_price, min_vram, () if datacenter is None else (datacenter,))
 
 
 def look(asked: Wanted, *, use_sandbox: bool) -> tuple[Market, Wanted]:
-    """Read the catalog. The data center comes back as the provider writes it. Raises UserError."""
+    """Read the catalog. A word for data centers comes back as their ids, as in a job file. Raises UserError."""
     from rpd.adapters.wiring import cloud_for
 
     home = state_home()
@@ -93,17 +112,7 @@ def look(asked: Wanted, *, use_sandbox: bool) -> tuple[Market, Wanted]:
             market = Market(access.profile.name, cloud.gpu_types(), cloud.datacenters())
     finally:
         cloud.close()
-    if asked.datacenter is None:
-        return market, asked
-    known = [each.id for each in market.centers]
-    place = next((each for each in known if each.lower() == asked.datacenter.lower()), None)
-    if place is None:
-        raise UserError(
-            f"there is no data center {asked.datacenter!r}{meant(asked.datacenter, known)}",
-            reason="no_datacenter",
-            hint=one_line(f"one of {', '.join(sorted(known))}") if known else "",
-        )
-    return market, msgspec.structs.replace(asked, datacenter=place)
+    return market, market.placed(asked)
 
 
 def price(offer: Offer) -> float:

@@ -119,19 +119,24 @@ def the_job(
 
 def _of_another_tool(file: Path) -> UserError | None:
     """What a file is that is no job file; None where it is meant to be one."""
-    from rpd.adapters.importing.imported import kind_of
     from rpd.adapters.local.files import read_regular
 
     with contextlib.suppress(OSError):
-        text = read_regular(file, MAX_BYTES).decode(errors="replace")
-        if (kind := kind_of(text, str(file))) is not None:
-            return not_ours(file, kind)
+        return not_ours(file, read_regular(file, MAX_BYTES).decode(errors="replace"))
     return None
 
 
-def not_ours(file: Path, kind: str) -> UserError:
-    """A file of another tool is to be translated first."""
-    return UserError(f"{file} is a file for {kind}, and no job file", reason="foreign_spec", hint=f"rpd import {file}")
+def not_ours(file: Path, text: str) -> UserError | None:
+    """A file of another tool is to be translated first, or cannot be; None where it is meant to be a job file."""
+    from rpd.adapters.importing.imported import kind_of, other_of
+
+    if (kind := kind_of(text, str(file))) is not None:
+        said, hint = f"{file} is a file for {kind}, and no job file", f"rpd import {file}"
+    elif (other := other_of(text, str(file))) is not None:
+        said, hint = f"{file} is {other.what}, and no job file", other.hint
+    else:
+        return None
+    return UserError(said, reason="foreign_spec", hint=hint)
 
 
 def shown_name(job: Path | YamlSource) -> str:

@@ -73,7 +73,7 @@ def _rows(market: Market, gpu: GpuType, asked: Wanted) -> Iterator[Row]:
             yield Row(gpu, offer, None, offer.availability)
             continue
         for center in market.centers:
-            if asked.datacenter in (None, center.id):
+            if not asked.places or center.id in asked.places:
                 yield Row(gpu, offer, center.id, market.stock(gpu, center.id))
 
 

@@ -27,6 +27,7 @@ from rpd.adapters.runpod.orders import LARGEST_NETWORK_VOLUME_GB, SMALLEST_VOLUM
 from rpd.adapters.runpod.wire import Volume
 from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
 from rpd.states.exits import Exit
+from rpd.states.naming import name_places, suggested
 
 LOOKS = 8
 """So many looks at least fit into the time in which a new volume may yet turn up."""
@@ -196,9 +197,10 @@ def _require_place(account: VolumeAccount, wanted: Wanted) -> None:
     place = next((each for each in centers if each.id == wanted.datacenter), None)
     if place is not None and place.id in able:
         return
-    meant = next((each.id for each in centers if each.id.lower() == wanted.datacenter.lower()), None)
     if place is None:
-        what = f"there is no data center {wanted.datacenter!r}" + (f"; did you mean {meant!r}?" if meant else "")
+        named = name_places([wanted.datacenter], centers)
+        meant = suggested(([each for each in named.places if each in able] or named.places)[:3])
+        what = named.problems[0] if named.problems else f"there is no data center {wanted.datacenter!r}{meant}"
     elif place.volume_types:
         kinds = [word for word, kind in KINDS.items() if kind in place.volume_types]
         what = f"{place.id} has no {wanted.kind or 'standard'} network volumes, but {', '.join(kinds) or 'others'}"

@@ -13,7 +13,7 @@ _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0, "w": 10080.0}
 
 def least(text: str) -> str:
     """The lower end of `16..`, `16..64`, `16+`, `16` or `..64`, which has none: empty."""
-    return text.strip().partition("..")[0].strip().rstrip("+x")
+    return text.strip().partition("..")[0].strip().rstrip("+")
 
 
 def most(text: str) -> str:

@@ -23,6 +23,9 @@ _SET_BY_RPD = re.compile(r"RPD_|RUNPOD_|PUBLIC_KEY\Z")
 _CREDENTIALS = re.compile(
     r"(^|/)(\.netrc|\.npmrc|\.pypirc|\.git-credentials|id_[a-z0-9]+|token|credentials[^/]*|[^/]+\.pem)\Z"
 )
+_CALLED = re.compile(r"(?:^|[;&|(!]|\b(?:sudo|then|do|else|if)\b)[ \t]*(conda|docker|uv)(?=\s)", re.MULTILINE)
+SECRETS = "secrets"
+"""The section in which another tool keeps values that are not told."""
 _BUILT_IN = frozenset({"config_dir", "project_root", "run_dir", "run_id", "job_name", "volume_mount"})
 DATACENTER = re.compile(r"[A-Z]{2,3}(-[A-Z]{2,3}(-[0-9]+)?)?\Z")
 """A data center of RunPod's, or the country or region that stands for its own."""
@@ -39,6 +42,13 @@ class Sources:
         """A path of this machine."""
         return Path(os.path.normpath(self._base / expanded(text)))
 
+    def is_here(self, text: str) -> bool:
+        """Whether there is such a file or folder; a name that no file can have is none."""
+        try:
+            return self.local(text).exists()
+        except OSError:
+            return False
+
     def written(self, text: str) -> str:
         """The same as the job file names it."""
         if text.startswith("~"):
@@ -50,7 +60,14 @@ class Sources:
 def put_name(draft: Draft, name: str | None, stem: str) -> None:
     """The name of the job, or of the file."""
     cleaned = (name or "").strip()
-    draft.put(literal(cleaned) if any(letter.isalnum() for letter in cleaned) else stem, "name")
+    draft.put(literal(cleaned) if re.search(r"[A-Za-z0-9]", cleaned) else stem, "name")
+
+
+def put_image(draft: Draft, image: str, *place: str | int) -> None:
+    """The container of the job."""
+    if image.split() == [image]:
+        draft.document.take(*place)
+        draft.put(literal(image), "pod", "image", why="it has to start sshd")
 
 
 def put_gpus(draft: Draft, asked: Iterable[tuple[str, Place]], count: int | None, *, in_order: bool = True) -> None:
@@ -100,18 +117,19 @@ def put_defaults(draft: Draft, body: str) -> None:
 
 def put_environment(draft: Draft, found: Mapping[str, tuple[str | None, Place]], *, by_name: bool) -> None:
     """Variables of the job. One without a value is taken from this machine (`by_name`, or a secret's name), else it
-    becomes a variable that the command line has to give. A secret's value is not copied."""
+    becomes a variable that the command line has to give. A secret's value is not copied; what stands in a section of
+    secrets is one, whatever its name."""
     names: list[str] = []
     for name, (value, place) in found.items():
         draft.document.take(*place)
         if not _NAME.match(name) or _SET_BY_RPD.match(name):
             draft.lack(place, "the name cannot be set in the pod", "remote_env")
-        elif value is not None and not _is_secret(name, value):
+        elif value is not None and not is_secret(name, value, place):
             draft.put(literal(value), "remote_env", "exports", name)
         elif value is not None:
             draft.lack(place, "a secret is not copied; export it on this machine before rpd run", "env")
             names.append(name)
-        elif by_name or is_secret_name(name) or name in _BUILT_IN:
+        elif by_name or place[0] == SECRETS or is_secret_name(name) or name in _BUILT_IN:
             names.append(name)
         else:
             draft.document.take(*place)
@@ -124,8 +142,38 @@ def put_environment(draft: Draft, found: Mapping[str, tuple[str | None, Place]],
         draft.put(names, "env", why=why)
 
 
-def _is_secret(name: str, value: str) -> bool:
-    return bool(value) and ((is_secret_name(name) and len(value) >= SHORTEST_SECRET) or leak_in(value, {}) is not None)
+def is_secret(name: str, value: str, place: Place) -> bool:
+    """Whether a value stays where it is: by its place, its name or its form."""
+    is_told = place[0] == SECRETS or (is_secret_name(name) and len(value) >= SHORTEST_SECRET)
+    return bool(value) and (is_told or leak_in(value, {}) is not None)
+
+
+def put_volume(draft: Draft, name: str, path: str) -> bool:
+    """One network volume, where another tool mounts it; False for a name or a path that cannot be one."""
+    is_named = bool(name) and not name.startswith(("/", "~")) and set("{$").isdisjoint(name)
+    if not (is_named and path.startswith("/") and path.strip("/")):
+        return False
+    draft.put("network_volume", "storage", "mode", why="rpd volumes create makes one; it bills while it exists")
+    draft.put(literal(name), "storage", "volume_name")
+    draft.put(path.rstrip("/"), "storage", "volume_mount")
+    return True
+
+
+def work_folder(draft: Draft, name: str) -> str:
+    """Where the job works: on the volume of its pod, or in a folder of its own on one that other runs may use."""
+    own = "" if draft.get("storage", "mode") is None else "runs/{run_id}/"
+    return f"{{volume_mount}}/{own}{name}"
+
+
+def tell_tools(draft: Draft, texts: Iterable[str]) -> None:
+    """Programs that the commands call, and that the pod lacks."""
+    called = set(_CALLED.findall("\n".join(texts)))
+    if "docker" in called:
+        draft.miss("docker: none runs in RunPod's pods; pod.image is the container of the job", "run")
+    if draft.get("pod", "image") == IMAGE and "conda" in called:
+        draft.miss("conda: the image put in for none has no conda; name one that has, or use its python", "run")
+    if draft.get("pod", "image") == IMAGE and "uv" in called and draft.get("pod", "python_version") is None:
+        draft.miss('uv: the image put in for none may have no uv; pod.python_version: "3.12" brings it', "run")
 
 
 def put_own_variables(draft: Draft, values: Mapping[str, str], texts: Iterable[str]) -> None:
@@ -138,12 +186,12 @@ def put_own_variables(draft: Draft, values: Mapping[str, str], texts: Iterable[s
         draft.say("what the other tool sets by itself, for one machine", "remote_env", "exports", next(iter(used)))
 
 
-def put_tree(draft: Draft, sources: Sources, place: Place, source: str, destination: str, **more: object) -> None:
+def put_tree(draft: Draft, sources: Sources, place: Place, source: str, destination: str) -> None:
     """A local folder or file that is sent; one that is not here becomes a comment, and credentials a secret."""
     draft.document.take(*place)
     written = literal(sources.written(source))
     here = sources.local(source)
-    if not here.exists():
+    if not sources.is_here(source):
         draft.lack(place, f"{source} is not on this machine; it would be sent to {destination}", "staging")
     elif here.is_file() and _CREDENTIALS.search(source):
         name = posixpath.basename(source).lstrip(".") or "credentials"
@@ -154,7 +202,7 @@ def put_tree(draft: Draft, sources: Sources, place: Place, source: str, destinat
             tree["excludes_default"] = True
             tree["excludes"] = OWN_EXCLUDES
             tree |= {"gitignore": True} if git_refusal(here) is None else {}
-        draft.add({**tree, **more}, "staging")
+        draft.add({**tree, "delete": False}, "staging")
 
 
 def in_pod(path: str, base: str) -> str:
@@ -162,4 +210,4 @@ def in_pod(path: str, base: str) -> str:
     if path in ("~", "$HOME") or path.startswith(("~/", "$HOME/")):
         return posixpath.normpath("/root/" + path.partition("/")[2])
     found = posixpath.normpath(literal(path))
-    return found if found.startswith("/") else f"{base}/{found}" if found != "." else base
+    return found if found.startswith("/") else posixpath.normpath(f"{base}/{found}")

@@ -18,6 +18,8 @@ Path = tuple[str | int, ...]
 MOST_NODES = 20_000
 """Aliases make a small file a large one."""
 SHOWN_CHARACTERS = 100
+_TEMPLATE = re.compile(r"^[^#'\"\n]*(?:[:\[,-] *|^)(\{[{%].*?[}%]\})", re.MULTILINE)
+"""A place that a template engine fills in before YAML is read."""
 _ASSIGNED = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.+)", re.DOTALL)
 
 
@@ -77,7 +79,8 @@ class Document:
         name = ".".join(str(part) for part in path)
         if value is None:
             return name
-        return f"{name}: {_short(_hidden(path[-1], value))}"
+        is_private = path[0] == "secrets" and not isinstance(value, dict | list)
+        return f"{name}: {_short('(not copied)' if is_private else _hidden(path[-1], value))}"
 
     def _left(self, value: Any, path: Path) -> Iterator[Path]:
         if path in self._taken:
@@ -126,9 +129,24 @@ def documents(text: str, file: str) -> list[Document]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         nodes = [node for node in yaml.compose_all(text, Loader=loader) if isinstance(node, yaml.MappingNode)]
+        return [_Reading(file).document(node) for node in nodes]
     except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
-    return [_Reading(file).document(node) for node in nodes]
+        raise _template(text, file) or UserError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+    except _NoPlainKey as error:
+        raise _template(text, file) or error from None
+
+
+class _NoPlainKey(UserError):
+    """A key that is a mapping or a list, as `{{name}}` reads in YAML."""
+
+
+def _template(text: str, file: str) -> UserError | None:
+    """What is wrong with a file that has to be filled in before it is YAML."""
+    match = _TEMPLATE.search(text)
+    if match is None:
+        return None
+    line = text.count("\n", 0, match.start(1)) + 1
+    return UserError(f"{file}:{line}: {match[1]} is filled in by a template engine first; import what it makes of it")
 
 
 class _Reading:
@@ -155,8 +173,14 @@ class _Reading:
         if isinstance(node, yaml.SequenceNode):
             return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
         assert isinstance(node, yaml.ScalarNode)
+        self._require_text(node)
         self._raw[path] = node.value
         return node.value if node.style else scalar(node.value)
+
+    def _require_text(self, node: yaml.ScalarNode) -> None:
+        if "\0" in node.value or any("\ud800" <= letter <= "\udfff" for letter in node.value):
+            where = f"{self._file}:{node.start_mark.line + 1}"
+            raise UserError(f"{where}: holds a character that no file or command can hold")
 
     def _item(self, node: yaml.Node, path: Path) -> Any:
         self._lines[path] = node.start_mark.line + 1
@@ -169,11 +193,12 @@ class _Reading:
         pairs = sorted(node.value, key=lambda pair: pair[0].value != "<<")  # what stands here wins over what is merged
         for key, value in pairs:
             if not isinstance(key, yaml.ScalarNode):
-                raise UserError(f"{self._file}:{key.start_mark.line + 1}: a key must be plain text")
+                raise _NoPlainKey(f"{self._file}:{key.start_mark.line + 1}: a key must be plain text")
             if key.value == "<<" and not key.style:
                 for each in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                     found.update(self._value(each, path) if isinstance(each, yaml.MappingNode) else {})
                 continue
+            self._require_text(key)
             self._lines[(*path, key.value)] = key.start_mark.line + 1
             found[key.value] = self._value(value, (*path, key.value))
         return found

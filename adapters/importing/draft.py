@@ -95,11 +95,26 @@ class Draft:
         self.notes.append(note)
         self.say(f"no counterpart: {note}", *path)
 
+    def miss(self, text: str, *path: str | int) -> None:
+        """What the job needs beside its lines, and lacks here: said in the same places."""
+        self.notes.append(text)
+        self.say(f"no counterpart: {text}", *path)
+
     def lack_the_rest(self, reasons: dict[str, str], usual: str) -> None:
-        """The same for all that nobody took, by the last key of its place."""
-        for place in list(self.document.left()):
-            named = next((reasons[str(part)] for part in reversed(place) if str(part) in reasons), usual)
-            self.lack(place, named)
+        """The same for all that nobody took, by the last key of its place. A section is parted into its lines where
+        there is more to say of them than of itself."""
+        for left in list(self.document.left()):
+            for place in self._parted(left, reasons):
+                named = next((reasons[str(part)] for part in reversed(place) if str(part) in reasons), usual)
+                self.lack(place, named)
+
+    def _parted(self, place: Path, reasons: dict[str, str]) -> Iterator[Path]:
+        value = self.document.look(*place)
+        if any(str(part) in reasons for part in place) or not _knows(value, reasons):
+            yield place
+            return
+        for part in value if isinstance(value, dict) else range(len(value)):
+            yield from self._parted((*place, part), reasons)
 
     def text(self, head: Iterable[str]) -> str:
         """The whole file."""
@@ -144,6 +159,13 @@ class Draft:
     def _commented(self, path: Path, indent: int) -> Iterator[str]:
         for each in self._comments.get(path, []):
             yield from _comment(each, indent)
+
+
+def _knows(value: Any, reasons: dict[str, str]) -> bool:
+    """Whether a section has such a key in it, at any depth."""
+    if isinstance(value, dict):
+        return not reasons.keys().isdisjoint(value) or any(_knows(each, reasons) for each in value.values())
+    return isinstance(value, list) and any(_knows(each, reasons) for each in value)
 
 
 def literal(text: str) -> str:

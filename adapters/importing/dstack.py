@@ -15,17 +15,26 @@ from rpd.adapters.importing.common import (
     put_defaults,
     put_environment,
     put_gpus,
+    put_image,
     put_name,
     put_own_variables,
     put_tree,
+    put_volume,
+    tell_tools,
+    work_folder,
 )
 from rpd.adapters.importing.document import Document, Path
 from rpd.adapters.importing.draft import Draft, literal
 from rpd.adapters.importing.gpus import types_named
-from rpd.engine.errors import UserError
 
 JOBS = ("task", "dev-environment", "service")
-OTHERS = ("fleet", "gateway", "volume")
+OTHERS = {
+    "fleet": "each run of rpd rents a pod of its own",
+    "gateway": "what rpd runs is not served",
+    "volume": "rpd volumes create makes network volumes",
+    "endpoint": "what rpd runs is not served",
+}
+"""What a document can be that holds none, and why there is nothing to import."""
 
 _SECRET = re.compile(r"\$\{\{\s*secrets\.[\w.-]+\s*\}\}")
 _REPOSITORY = re.compile(r"([a-z+]+://|git@)")
@@ -53,7 +62,17 @@ _WHY = {
     "docker": "RunPod has no Docker in its pods",
     "nvcc": "take an image with -devel in its name",
     "registry_auth": "RunPod keeps the credentials: pod.registry_id",
-    "volumes": "a job has one volume: storage",
+    "volumes": "a job has one volume, which is no folder of the host: storage",
+    "image": "no name of an image",
+    "ports": "name each port in pod.ports",
+    "groups": "a job here is one pod; put the commands of one group into run.body, or write a job file for each",
+    "startup_order": "a job here is one pod",
+    "stop_criteria": "a job here is one pod",
+    "rate_limits": "a job here ends and is not served",
+    "router": "a job here ends and is not served",
+    "strip_prefix": "a job here ends and is not served",
+    "dstack": "dstack is not called from a job here",
+    "version": "a job has no editor; ssh goes into its pod: rpd inspect shows the address",
     "entrypoint": "the image's own is kept, because it starts sshd",
     "user": "the job runs as the user of SSH, root in most images",
     "model": "a job here ends and is not served",
@@ -78,38 +97,44 @@ def is_dstack(data: dict[str, Any]) -> bool:
 
 
 def from_dstack(draft: Draft, sources: Sources, stem: str) -> None:
-    """Translate one configuration. Raises UserError for one that holds no job."""
+    """Translate one configuration, of those in JOBS."""
     document = draft.document
     kind = document.take_text("type")
-    if kind not in JOBS:
-        raise UserError(f"a dstack {kind} holds no job", hint="rpd volumes create   makes network volumes")
+    if kind == "service":
+        draft.lack(("type",), "a job here ends and is not served; this one runs until its budget is spent", "run")
     put_name(draft, document.take_text("name"), stem)
     _volume(draft)
-    work = "{volume_mount}/" + ("workflow" if draft.get("storage", "mode") is None else "runs/{run_id}/workflow")
+    work = work_folder(draft, "workflow")
     _image(draft)
     count = _resources(draft)
     _places(draft)
     _ports(draft)
     _limits(draft, count)
     _files(draft, sources, work)
-    put_environment(draft, _environment(document), by_name=True)
+    put_environment(draft, _environment(draft), by_name=True)
     body = _body(draft, work, str(kind))
     put_own_variables(draft, _own(draft, work), [body])
     put_defaults(draft, body)
+    tell_tools(draft, [body])
+    if "${{" in body:
+        draft.miss("the commands have ${{ }} in them, which dstack fills in and a shell does not know", "run")
     draft.lack_the_rest(_WHY, "the job file has nothing like it")
 
 
 def _image(draft: Draft) -> None:
-    image = draft.document.take_text("image")
-    draft.put(literal(image) if image else None, "pod", "image", why="it has to start sshd")
+    image = draft.document.text("image")
+    put_image(draft, image or "", "image")
+    if image is None and draft.document.look("nvcc") is not False:
+        draft.document.take("nvcc")  # what is put in for none has it
     version = draft.document.text("python")
     if version and re.match(r"3\.[0-9]{1,2}\Z", version):
         draft.document.take("python")
         draft.put(version, "pod", "python_version", why="brought by uv: `uv venv`, `uv run` and the like use it")
 
 
-def _environment(document: Document) -> dict[str, tuple[str | None, Path]]:
-    """A list of `NAME=value` and `NAME`, or a mapping."""
+def _environment(draft: Draft) -> dict[str, tuple[str | None, Path]]:
+    """A list of `NAME=value` and `NAME`, or a mapping. What dstack makes of a secret is taken from this machine."""
+    document = draft.document
     entries = document.look("env")
     found: dict[str, tuple[str | None, Path]] = {}
     if isinstance(entries, dict):
@@ -120,7 +145,12 @@ def _environment(document: Document) -> dict[str, tuple[str | None, Path]]:
             found[name.strip()] = (value if is_given else None, ("env", index))
     if not entries:
         document.take("env")
-    return {name: (None if _SECRET.match(value or "") else value, place) for name, (value, place) in found.items()}
+    for name, (given, place) in found.items():
+        if given is not None and "${{" in given:
+            found[name] = (None, place)
+            if not _SECRET.fullmatch(given):
+                draft.lack(place, "dstack fills it in; export the whole value on this machine before rpd run", "env")
+    return found
 
 
 def _resources(draft: Draft) -> int:
@@ -135,6 +165,10 @@ def _resources(draft: Draft) -> int:
         amount = whole(text) if key == "cpu" else gigabytes(text)
         if amount:
             draft.wish(place, amount, "pod", field)
+        elif text_of := document.text(*place):
+            draft.lack(place, f"only a least amount can be asked for, and {text_of} has none", "pod")
+        if (document.text(*place) or "").lower().startswith("arm"):
+            draft.lack(place, "RunPod's hosts are x86", "pod")
     disk: Path = ("resources", "disk", "size") if document.has("resources", "disk", "size") else ("resources", "disk")
     size = gigabytes(least(document.text(*disk) or ""))
     if size:
@@ -169,7 +203,8 @@ def _gpu(draft: Draft, at: Path) -> int:
             draft.lack((*at, "compute_capability"), _WHY["compute_capability"], "pod")
     else:
         names, memory, number, vendor, total = [], "", "", "", None
-        for part in (document.text(*at) or "").split(":"):
+        listed = [document.text(*at, index) or "" for index in range(len(spec))] if isinstance(spec, list) else []
+        for part in (document.text(*at) or ",".join(listed)).split(":"):
             first = part.partition("..")[0] or part.partition("..")[2]
             if part.lower() in _VENDORS:
                 vendor = part.lower()
@@ -289,7 +324,7 @@ def _retry(draft: Draft) -> None:
         document.take("retry")
         return
     events = document.look("retry", "on_events") if isinstance(policy, dict) else None
-    kinds = set(events) if isinstance(events, list) else {"no-capacity", "interruption"}
+    kinds = {str(each) for each in events} if isinstance(events, list) else {"no-capacity", "interruption"}
     length = minutes(document.text("retry", "duration") or "1h") if isinstance(policy, dict) else 60.0
     document.take("retry")
     if "no-capacity" in kinds and length:
@@ -308,18 +343,17 @@ def _volume(draft: Draft) -> None:
         place: Path = ("volumes", index)
         if isinstance(entry, dict):
             name = entry.get("name")
-            name = name[0] if isinstance(name, list) and name else name
+            several = name if isinstance(name, list) else [name]
+            name = next(iter(several), None)
             path = entry.get("path")
         else:
             name, _, path = str(entry).partition(":")
-        is_named = isinstance(name, str) and name and not name.startswith(("/", "~")) and "{" not in name
-        if not (is_named and isinstance(path, str) and path.startswith("/") and path.strip("/")):
-            continue
-        document.take(*place)
-        draft.put("network_volume", "storage", "mode", why="rpd volumes create makes one; it bills while it exists")
-        draft.put(literal(str(name)), "storage", "volume_name")
-        draft.put(path.rstrip("/"), "storage", "volume_mount")
-        return
+            several = [name]
+        if put_volume(draft, str(name or ""), str(path or "")):
+            document.take(*place)
+            if len(several) > 1:
+                draft.lack((*place, "name"), "a job has one volume, here the first of these", "storage")
+            return
 
 
 def _files(draft: Draft, sources: Sources, work: str) -> None:
@@ -344,7 +378,7 @@ def _files(draft: Draft, sources: Sources, work: str) -> None:
     for index, entry in enumerate(files if isinstance(files, list) else ()):
         source, target = _pair(entry)
         default = source if source.startswith(("/", "~")) else source.removeprefix("./")
-        put_tree(draft, sources, ("files", index), source, in_pod(target or default, work), delete=False)
+        put_tree(draft, sources, ("files", index), source, in_pod(target or default, work))
     if not repos and not files:
         put_tree(draft, sources, ("repos",), ".", work)
         if draft.get("staging"):
@@ -375,7 +409,7 @@ def _body(draft: Draft, work: str, kind: str) -> str:
         draft.say("a dev environment has no job: this one waits for somebody who comes by ssh", "run")
         lines.append("sleep infinity")
     elif not commands:
-        draft.say("the image's own command is not known here: write what the job does", "run")
+        draft.miss("commands: there are none, and the image's own is not known here; write what the job does", "run")
         lines.append("nvidia-smi")
     return "\n".join(lines) + "\n"
 

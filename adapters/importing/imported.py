@@ -11,7 +11,8 @@ import msgspec
 from rpd.adapters.importing.common import Sources
 from rpd.adapters.importing.document import Document, documents
 from rpd.adapters.importing.draft import Draft
-from rpd.adapters.importing.dstack import from_dstack, is_dstack
+from rpd.adapters.importing.dstack import OTHERS, from_dstack, is_dstack
+from rpd.adapters.importing.others import Other, other_data, other_text
 from rpd.adapters.importing.runpodctl import document_of, from_runpodctl, lines_in
 from rpd.adapters.importing.skypilot import from_skypilot, is_head, is_skypilot
 from rpd.adapters.local.dirs import label_of
@@ -19,6 +20,7 @@ from rpd.engine.errors import UserError
 
 _YAML = re.compile(r"(?:[ \t\r]*(?:#[^\n]*|---[^\n]*)?\n)*+[\w.-]+[ \t]*:(?=\s|\Z)")
 """What begins with a key is meant as YAML, also where it cannot be read as such."""
+_READS = "rpd import reads SkyPilot tasks, dstack configurations and `runpodctl create pod` lines"
 _ENDINGS = re.compile(r"(\.dstack)?\.(ya?ml|sh|txt)\Z|(?<=.)\.(sky|dstack)\Z")
 
 
@@ -43,6 +45,17 @@ def kind_of(text: str, file: str) -> str | None:
     return next((kind for kind in kinds if kind is not None), None)
 
 
+def other_of(text: str, file: str) -> Other | None:
+    """What a file is that rpd neither runs nor translates; None where it may be meant for rpd, or nobody knows."""
+    try:
+        found = documents(text, file)
+    except UserError:
+        found = []
+    known = (other_data(each.data) for each in found)
+    one = next((each for each in known if each is not None), None)
+    return one if one is not None or found or _YAML.match(text) else other_text(text, file)
+
+
 def imported(text: str, file: str, *, base: Path, out: Path) -> list[Imported]:
     """All jobs of a file, to be written into `out`; `base` is the folder of the file. The paths of a SkyPilot task
     count from the current folder, as they do there. Raises UserError."""
@@ -51,7 +64,10 @@ def imported(text: str, file: str, *, base: Path, out: Path) -> list[Imported]:
     heads: list[str] = []
     for kind, document in _documents(text, file):
         if kind == "SkyPilot" and is_head(document.data):
-            heads += [document.shown(place) for place in document.left()]
+            heads += [f"{document.shown(place)}: each job is started by itself" for place in document.left()]
+            continue
+        if kind == "dstack" and (what := OTHERS.get(str(document.data["type"]))):
+            heads.append(f"type: {document.data['type']}: it holds no job; {what}")
             continue
         draft = Draft(document, file)
         if kind == "SkyPilot":
@@ -62,7 +78,7 @@ def imported(text: str, file: str, *, base: Path, out: Path) -> list[Imported]:
             from_runpodctl(draft, stem)
         drafts.append((kind, draft))
     if not drafts:
-        raise UserError(f"{file} holds no job")
+        raise UserError("\n".join([f"{file} holds no job", *heads]))
     several = len(drafts) > 1
     return [
         _finished(kind, draft, file, stem, number if several else None, heads)
@@ -72,13 +88,12 @@ def imported(text: str, file: str, *, base: Path, out: Path) -> list[Imported]:
 
 def _finished(kind: str, draft: Draft, file: str, stem: str, number: int | None, heads: list[str]) -> Imported:
     head = [f"Made of {Path(file).name} ({kind}) by rpd import. Try it without an account: rpd run FILE --sandbox"]
-    notes = list(draft.notes)
+    notes = [*draft.notes, *heads]
     if number is not None:
         head.append(
             f"Job {number} of that file: each job is a file of its own, and nothing starts one after the other."
         )
-        notes += [f"{each}: each job is a file of its own; rpd run them one after the other" for each in heads]
-        head += [f"no counterpart: {each}" for each in heads]
+    head += [f"no counterpart: {each}" for each in heads]
     label = f".{number}-{label_of(str(draft.get('name')))}" if number is not None else ""
     return Imported(f"{stem}{label}.rpd.yaml", kind, draft.text(head), tuple(notes))
 
@@ -87,17 +102,20 @@ def _documents(text: str, file: str) -> Iterator[tuple[str, Document]]:
     if calls := _calls(text, file):
         yield from (("runpodctl", document_of(line, number, file)) for number, line in calls)
         return
+    if (other := other_of(text, file)) is not None:
+        raise UserError(f"{file} is {other.what}; {_READS}", reason="foreign_spec", hint=other.hint)
     found = [(_kind(document), document) for document in documents(text, file)]
     for number, (kind, document) in enumerate(found):
         if kind is not None:
             yield kind, document
         elif number == 0 and any(each == "SkyPilot" for each, _ in found) and is_head(document.data):
             yield "SkyPilot", document  # a name for all tasks after it
-        elif "pod" in document.data and "run" in document.data:
-            raise UserError(f"{file} is a job file already", hint=f"rpd validate {file}")
+        elif "pod" in document.data or "schema_version" in document.data:
+            is_old = document.data.get("schema_version", 2) != 2
+            raise UserError(f"{file} is a job file already", hint=f"rpd {'migrate' if is_old else 'validate'} {file}")
         else:
             what = "neither a SkyPilot task, a dstack configuration nor a `runpodctl create pod` line"
-            raise UserError(f"{file} is {what}")
+            raise UserError(f"{file} is {what}", hint="rpd init   makes a job file to fill in")
 
 
 def _calls(text: str, file: str) -> list[tuple[int, str]]:
@@ -118,7 +136,7 @@ def _kind(document: Document) -> str | None:
         ("dstack", is_dstack),
         ("SkyPilot", is_skypilot),
     )
-    if isinstance(document.data.get("pod"), dict):
+    if isinstance(document.data.get("pod"), dict) or other_data(document.data) is not None:
         return None
     return next((kind for kind, check in checks if check(document.data)), None)
 

@@ -8,11 +8,12 @@ import shlex
 from collections.abc import Iterator
 
 from rpd.adapters.importing.amounts import whole
-from rpd.adapters.importing.common import put_defaults, put_environment, put_gpus, put_name
+from rpd.adapters.importing.common import put_defaults, put_environment, put_gpus, put_image, put_name
 from rpd.adapters.importing.document import Document, Path
 from rpd.adapters.importing.draft import Draft, literal
 from rpd.engine.errors import UserError
 
+_PORT = re.compile(r"0*[1-9][0-9]{0,4}/(tcp|http)")
 _TOOL = re.compile(r"(?:^|[\s;&|(])((?:runpodctl|runpod|rp)\s+(?:create\s+pods?|pods?\s+create)\b[^\n]*)", re.MULTILINE)
 _JOINED = re.compile(r"^[ \t]*#[^\n]*|\\\r?\n", re.MULTILINE)
 """Whole lines of comment, which nothing continues, and ends of lines that go on."""
@@ -88,20 +89,26 @@ def from_runpodctl(draft: Draft, stem: str) -> None:
     def take(name: str) -> str | None:
         return document.take_text(names[name]) if name in names else None
 
+    def amount(name: str) -> int | None:
+        """A whole number; what is none is left to be told."""
+        found = whole(document.text(names[name]) or "") if name in names else None
+        return whole(take(name) or "") if found is not None else None
+
     put_name(draft, take("name"), stem)
-    draft.put(literal(image) if (image := take("image")) else None, "pod", "image", why="it has to start sshd")
-    draft.put(take("template"), "pod", "template_id")
-    count = whole(take("gpucount") or "1") or 1
+    if "image" in names:
+        put_image(draft, document.text(names["image"]) or "", names["image"])
+    draft.put(literal(template) if (template := take("template")) else None, "pod", "template_id")
+    count = amount("gpucount") or 1
     if gpu := take("gputype"):
         _gpu(draft, gpu, (names["gputype"],), count)
-    draft.put(whole(take("disk") or ""), "pod", "container_disk_gb")
+    draft.put(amount("disk"), "pod", "container_disk_gb")
     for key, field in (("vcpu", "min_vcpu_count"), ("mem", "min_memory_gb")):
-        if amount := whole(take(key) or ""):
-            draft.wish((names[key],), amount, "pod", field)
-    places = [each.strip() for each in (take("datacenters") or "").split(",") if each.strip()]
+        if found := amount(key):
+            draft.wish((names[key],), found, "pod", field)
+    places = [literal(each.strip()) for each in (take("datacenters") or "").split(",") if each.strip()]
     draft.put(places or None, "pod", "datacenters")
     _cloud(draft, names)
-    _storage(draft, take("networkvolume"), whole(take("volume") or ""), take("mount"))
+    _storage(draft, take("networkvolume"), amount("volume"), take("mount"))
     _ports(draft, names)
     _price(draft, take("cost"), count)
     put_environment(draft, _environment(document, names), by_name=False)
@@ -160,8 +167,10 @@ def _ports(draft: Draft, names: dict[str, str]) -> None:
         return
     value = draft.document.take(names["ports"])
     listed = [each for text in (value if isinstance(value, list) else [value]) for each in str(text).split(",")]
-    good = [each.strip() for each in listed if re.fullmatch(r"[0-9]+/(tcp|http)", each.strip())]
+    good = [each.strip() for each in listed if _PORT.fullmatch(each.strip())]
     draft.put(list(dict.fromkeys(good)) or None, "pod", "ports")
+    if len(good) < len(listed):
+        draft.lack((names["ports"],), "a port is NUMBER/tcp or NUMBER/http", "pod")
 
 
 def _price(draft: Draft, cost: str | None, count: int) -> None:

@@ -70,6 +70,9 @@ def test_the_price_table_and_its_filters(stage: Stage) -> None:
     }
     there = told(stage, "gpus", "--datacenter", "eu-ro-1")
     assert there["datacenter"] == "EU-RO-1" and L4 in {each["gpu_id"] for each in there["gpus"]}
+    several = told(stage, "gpus", "--datacenter", "eu-ro")
+    assert (several["datacenter"], several["datacenters"]) == ("EU-RO-1", ["EU-RO-1"])
+    assert len(told(stage, "gpus", "--datacenter", "Europe")["datacenters"]) > 1
     elsewhere = {each["gpu_id"] for each in told(stage, "gpus", "--datacenter", "US-KS-2")["gpus"]}
     assert A5000 in elsewhere and not {L4, H100} & elsewhere
     none = stage.rpd("gpus", "--sandbox", "--max-price", "0")
@@ -110,6 +113,8 @@ def test_words_that_name_nothing_are_refused_with_those_that_do(stage: Stage) ->
     for words, said in (
         (("stock", "NVIDIA L41"), "did you mean 'NVIDIA L4'"),
         (("gpus", "--datacenter", "EU-RO-9"), "did you mean 'EU-RO-1'"),
+        (("stock", "--datacenter", "EUR-RO-1"), "did you mean 'EU-RO-1'"),
+        (("stock", "RTX 4091"), "did you mean 'NVIDIA GeForce RTX 4090'"),
         (("gpus", "--cloud", "secret"), "secure or community"),
         (("stock", "--cloud", "community", "--datacenter", "EU-RO-1"), "cannot be placed"),
         (("gpus", "--max-price", "nan"), "no amount"),

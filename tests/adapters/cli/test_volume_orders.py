@@ -198,6 +198,8 @@ def test_a_name_that_is_none(stand: Stand, name: str) -> None:
 
 def test_a_place_that_cannot_have_it(stand: Stand) -> None:
     assert "did you mean 'EUR-IS-1'" in refused(2, "no_datacenter", lambda: stand.create(place="eur-is-1")).message
+    assert "did you mean 'EUR-IS-1'" in refused(2, "no_datacenter", lambda: stand.create(place="EUR-IS")).message
+    assert "did you mean 'EUR-IS-1'" in refused(2, "no_datacenter", lambda: stand.create(place="EU-IS-1")).message
     assert "has no network volumes" in refused(2, "no_datacenter", lambda: stand.create(place="EU-NO-1")).message
     assert "but standard" in refused(2, "no_datacenter", lambda: stand.create(kind="high-performance")).message
     assert stand.cloud.orders == []

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rpd.adapters.cli.overrides import not_ours
 from rpd.adapters.importing.imported import Imported, imported, kind_of
 from rpd.adapters.local.jobfile import load_text
 from rpd.adapters.local.spec_error import SpecError
@@ -141,6 +142,9 @@ VALID = (
     "type: service\nimage: a/b:c\nport: 8000\nmodel: m\ncommands: [serve]\nreplicas: 1..4\nscaling: {metric: rps}\n",
     "type: task\nresources: {gpu: 0}\nvolumes: [data:/data, /host:/x]\ncommands: [ls]\nmax_duration: off\n",
     "type: task\nresources: {gpu: 1..8}\nrepos: ['https://example.org/x:/code']\ncommands: [ls]\nretry: true\n",
+    f"type: task\ncommands: [ls]\nfiles: ['{'x' * 300}']\nretry: {{on_events: [[a], {{b: c}}], duration: 1h}}\n",
+    "type: task\nname: 模型\nimage: 'a b'\ncommands: [ls]\nrepos: ['.:~']\n",
+    "name: é\nresources: {ports: [0, 70000], image_id: 'docker:a b'}\nrun: ls\n",
     "runpodctl create pod --imageName a --gpuType 'NVIDIA L4' --args 'bash -c \"ls; pwd\"'\n",
     "runpodctl pod create --image a --gpu-type-id 'NVIDIA NEW 9' --network-volume-id v1 --volume-mount-path /data\n",
 )
@@ -202,6 +206,7 @@ utilization_policy: {min_gpu_utilization: 10, time_window: 90m}
         ("A100:80GB", "NVIDIA A100 80GB PCIe", None),
         ("A6000,L4:2", "NVIDIA RTX A6000", 2),
         ("H100:1..2", "NVIDIA H100 PCIe", None),
+        ("[L4, A40]", "NVIDIA L4", None),
     ],
 )
 def test_gpus_by_property(tmp_path: Path, gpu: str, wish: object, count: int | None) -> None:
@@ -220,11 +225,26 @@ def test_gpus_by_property(tmp_path: Path, gpu: str, wish: object, count: int | N
         ("RTX6000-Ada", ["NVIDIA RTX 6000 Ada Generation"]),
         ("V100-32GB", ["Tesla V100-SXM2-32GB"]),
         ("L40", ["NVIDIA L40"]),
+        ("A100_NVLINK_40GB", ["NVIDIA A100-SXM4-40GB"]),
+        ("H800", [{"min_vram_gb": 80, "order": "cheapest"}]),
+        ("[L4, A40]", ["NVIDIA L4", "NVIDIA A40"]),
+        ("[{H200-SXM: 1}, {L4: null}]", ["NVIDIA H200", "NVIDIA L4"]),
+        ("{H200-SXM: 1, L4: null}", ["NVIDIA L4", "NVIDIA H200"]),
+        ("{H200-SXM, L4}", ["NVIDIA L4", "NVIDIA H200"]),
     ],
 )
-def test_gpus_by_name(tmp_path: Path, name: str, types: list[str]) -> None:
+def test_gpus_by_name(tmp_path: Path, name: str, types: list[object]) -> None:
     (job,) = made(f"resources: {{accelerators: {name}}}\nrun: ls\n", tmp_path)
     assert fields(job)["pod"]["gpu_order"] == types
+
+
+@pytest.mark.parametrize(
+    "option", ["--containerDiskSize 50GB", "--gpuCount two", "--volumeSize x", "--ports 53/udp,22/tcp"]
+)
+def test_a_value_that_is_none_is_told(tmp_path: Path, option: str) -> None:
+    (job,) = made(f"runpodctl create pod --imageName 'a b' --dataCenterId '{{x}}' {option}\n", tmp_path, "go.sh")
+    assert {note.split(":")[1].strip() for note in job.notes} == {"imageName", option.split(maxsplit=1)[0][2:]}
+    load_text(job.text, tmp_path / job.name)
 
 
 def test_lines_of_runpodctl(tmp_path: Path) -> None:
@@ -259,6 +279,7 @@ runpodctl pod create --image ubuntu --gpu-type-id="NVIDIA L4" --env '{{"X":"y"}}
         ("", "no job"),
         ("run: &a {b: *a}\n", "too deep"),
         ("runpodctl create pod --name 'x\n", "quotation"),
+        ('run: "a\\0b"\n', "task.yaml:1: holds a character"),
     ],
 )
 def test_what_is_none_of_them_is_refused(tmp_path: Path, text: str, words: str) -> None:
@@ -329,7 +350,7 @@ def test_a_task_with_such_a_comment_and_a_script_with_such_a_line(tmp_path: Path
     assert (job.kind, fields(job)["name"]) == ("SkyPilot", "real")
     (job,) = made(f"# {CREATE} --name old \\\n{CREATE} --name new\n", tmp_path, "go.sh")
     assert fields(job)["name"] == "new"
-    with pytest.raises(UserError, match="holds no job"):
+    with pytest.raises(UserError, match="is a shell script"):
         made(f"# {CREATE}\n", tmp_path, "go.sh")
 
 
@@ -418,6 +439,215 @@ def test_a_value_that_is_missing_is_named_with_its_option(tmp_path: Path) -> Non
         load_text(job.text, tmp_path / job.name)
     assert [each.path for each in wrong.value.problems] == ["variables.BUCKET"]
     assert "--var BUCKET=VALUE" in str(wrong.value)
+
+
+def test_what_stands_among_secrets_is_never_copied(tmp_path: Path) -> None:
+    """Whatever its name: into no field, no comment and no path."""
+    text = """\
+secrets: {DB_LOGIN: hunter22, PLACE: inner-place, OTHER: null, HF_TOKEN: ""}
+workdir: {url: "https://${DB_LOGIN}@example.org/x"}
+file_mounts: {"/data/${PLACE}": ./x}
+volumes: {/mnt/a: "${PLACE}"}
+run: ls
+"""
+    (job,) = made(text, tmp_path)
+    assert "hunter22" not in job.text + str(job.notes) and "inner-place" not in job.text + str(job.notes)
+    assert fields(job)["env"] == ["DB_LOGIN", "PLACE", "OTHER"] and "variables" not in fields(job)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("secrets: [HF_TOKEN, PLAIN]\nrun: ls\n", ["HF_TOKEN", "PLAIN"]),
+        ("secrets: {ENDPOINT: }\nrun: ls\n", ["ENDPOINT"]),
+        ("type: task\ncommands: [ls]\nenv: ['URL=https://u:${{ secrets.pw }}@x', 'B=${{secrets.b}}']\n", ["URL", "B"]),
+    ],
+)
+def test_secrets_are_taken_by_name(tmp_path: Path, text: str, names: list[str]) -> None:
+    (job,) = made(text, tmp_path)
+    assert fields(job)["env"] == names
+    assert ("export the whole value" in comments(job)) == ("URL" in names)
+
+
+def test_the_login_of_a_registry_is_no_variable(tmp_path: Path) -> None:
+    (job,) = made("envs: {SKYPILOT_DOCKER_USERNAME: me, SKYPILOT_DOCKER_PASSWORD: hunter22}\nrun: ls\n", tmp_path)
+    assert "env" not in fields(job) and "remote_env" not in fields(job) and "hunter22" not in job.text
+    assert comments(job).count("pod.registry_id") == 2
+
+
+@pytest.mark.parametrize(
+    ("image", "taken"),
+    [
+        ("docker:a/b:c", "a/b:c"),
+        ("ghcr.io/a/b:c", "ghcr.io/a/b:c"),
+        ("{us-east-1: ami-1, docker: 'ubuntu:22.04'}", "ubuntu:22.04"),
+        ("{us-east-1: 'docker:a/b', us-west-1: 'docker:a/b'}", "a/b"),
+        ("projects/x/global/images/y", None),
+        ("ami-0123", None),
+        ("'skypilot:gpu-ubuntu'", None),
+        ("'publisher:offer:sku:1.0'", None),
+    ],
+)
+def test_the_container_image_of_skypilot(tmp_path: Path, image: str, taken: str | None) -> None:
+    (job,) = made(f"resources: {{infra: k8s, image_id: {image}}}\nrun: ls\n", tmp_path)
+    assert (fields(job)["pod"]["image"] == taken) == (taken is not None)
+    assert ("no container image; pod.image" in comments(job)) == (taken is None or "ami" in image)
+
+
+@pytest.mark.parametrize(("kind", "first"), [("ordered", "NVIDIA H200"), ("any_of", "NVIDIA L4")])
+def test_what_is_ordered_stays_so(tmp_path: Path, kind: str, first: str) -> None:
+    choices = "[{accelerators: 'H200-SXM:1'}, {infra: aws, accelerators: {L4: 1}}]"
+    (job,) = made(f"resources: {{{kind}: {choices}}}\nrun: ls\n", tmp_path)
+    assert fields(job)["pod"]["gpu_order"][0] == first
+    assert ("the cheapest first" in comments(job)) == (kind == "any_of")
+
+
+def test_the_number_of_gpus_is_that_of_one_that_can_be_had(tmp_path: Path) -> None:
+    (job,) = made("resources: {accelerators: {Inferentia:6, H100:2, A100:4}}\nrun: ls\n", tmp_path)
+    pod = fields(job)["pod"]
+    assert pod["gpu_count"] == 2 and all("H100" in each for each in pod["gpu_order"])
+    assert "rents no Inferentia" in comments(job) and "A100:4: a job has one number of GPUs, here 2" in comments(job)
+
+
+@pytest.mark.parametrize(
+    ("resources", "floor"),
+    [("{cpus: 8+, memory: 4x}", 32), ("{memory: 4x}", None), ("{memory: 64+}", 64), ("{cpus: 2, memory: 16GiB}", 16)],
+)
+def test_memory_for_each_processor(tmp_path: Path, resources: str, floor: int | None) -> None:
+    (job,) = made(f"resources: {resources}\nrun: ls\n", tmp_path)
+    assert fields(job)["pod"].get("min_memory_gb") == floor
+    assert ("resources.memory: 4x" in comments(job)) == (floor is None)
+
+
+def test_a_volume_of_skypilot(tmp_path: Path) -> None:
+    text = """\
+volumes: {/mnt/a: "${UNSET}-v", /mnt/data: {name: "${TEAM}-data", sub_path: x}, /mnt/b: other}
+envs: {TEAM: blue}
+resources: {disk_size: 100}
+run: ls
+"""
+    (job,) = made(text, tmp_path)
+    data = fields(job)
+    assert data["storage"] == {"mode": "network_volume", "volume_name": "blue-data", "volume_mount": "/mnt/data"}
+    assert "cd {volume_mount}/runs/{run_id}/sky_workdir" in data["run"]["body"], "other runs use the volume, too"
+    for line in ("volumes./mnt/a: ${UNSET}-v", "volumes./mnt/data.sub_path: x", "volumes./mnt/b: other"):
+        assert line in comments(job), line
+    load_text(job.text, tmp_path / job.name)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("resources: {cloud: gcp, labels: {a: b}}\nrun: ls\n", "resources.cloud: gcp: jobs here run on RunPod alone"),
+        ("resources:\n  any_of: [{use_spot: true}, {use_spot: false}]\nrun: ls\n", "any_of.0.use_spot: true: RunPod's"),
+        ("resources: {job_recovery: {max_restarts_on_errors: 2}}\nrun: ls\n", "job that failed is not launched again"),
+        ("type: task\ncommands: [ls]\nresources: {shm_size: 8GB}\n", "resources.shm_size: 8GB: RunPod chooses it"),
+        ("type: task\ncommands: [ls]\nresources: {cpu: ..64}\n", "only a least amount can be asked for"),
+        ("type: task\ncommands: [ls]\nresources: {cpu: 'arm:8'}\n", "RunPod's hosts are x86"),
+        (
+            "type: task\ngroups: [{nodes: 1, commands: [a]}, {nodes: 2, commands: [b]}]\n",
+            "put the commands of one group",
+        ),
+        ("type: task\ncommands: ['run ${{ dstack.node_rank }}']\n", "which dstack fills in and a shell does not know"),
+        ("type: service\nimage: a/b:c\nport: 80\ncommands: [ls]\n", "type: service: a job here ends and is not served"),
+        ("type: task\ncommands: [ls]\nports: [9000/tcp]\n", "ports: [9000/tcp]: name each port in pod.ports"),
+        ("type: task\ncommands: [ls]\nvolumes: [{name: [a, b], path: /d}]\n", "here the first of these"),
+        ("type: task\nimage: a/b:c\n", "write what the job does"),
+        ("resources: {cpus: 2}\nsetup: ls\npool: {workers: 2}\n", "write what the job does"),
+        ("setup: |\n  conda activate x\n  if [ $? -ne 0 ]; then conda create -n x; fi\nrun: ls\n", "has no conda"),
+        ("run: sudo docker run x\n", "docker: none runs in RunPod's pods"),
+        ("run: |\n  (uv run a.py)\n", 'pod.python_version: "3.12" brings it'),
+    ],
+)
+def test_what_a_job_lacks_is_told_with_its_own_reason(tmp_path: Path, text: str, words: str) -> None:
+    (job,) = made(text, tmp_path)
+    assert words in comments(job) and words in " ".join(job.notes)
+    assert "the job file has nothing like it" not in comments(job)
+    load_text(job.text, tmp_path / job.name)
+
+
+def test_tools_that_the_image_has_or_no_command_calls_are_no_news(tmp_path: Path) -> None:
+    for text in (
+        "resources: {image_id: 'docker:continuumio/miniconda3'}\nrun: conda env list\n",
+        "run: echo install docker and conda or uv\n",
+        "type: task\npython: 3.12\nnvcc: true\ncommands: [uv run a.py]\n",
+    ):
+        (job,) = made(text, tmp_path)
+        assert job.notes == (), text
+
+
+def test_documents_without_a_job_are_told_beside_those_with_one(tmp_path: Path) -> None:
+    fleet = "type: fleet\nname: f\nnodes: 2\n"
+    (job,) = made(f"{fleet}---\ntype: task\ncommands: [ls]\n", tmp_path)
+    assert "type: fleet: it holds no job" in comments(job) and "type: fleet" in job.notes[0]
+    with pytest.raises(UserError, match="each run of rpd rents a pod of its own"):
+        made(fleet, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["name: {{ name }}\nrun: ls\n", "{% if x %}\nrun: ls\n{% endif %}\n", "run: {{cmd}}\n"]
+)
+def test_a_template_is_called_one(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=r"task.yaml:1: \{.*\} is filled in by a template engine first"):
+        made(text, tmp_path)
+
+
+def test_a_file_above_its_folder_is_sent_beside_the_work_folder(tmp_path: Path) -> None:
+    (tmp_path / "up").mkdir()
+    (tmp_path / "here").mkdir()
+    text = "type: task\ncommands: [ls]\nfiles: [../up]\n"
+    (job,) = imported(text, "a.yml", base=tmp_path / "here", out=tmp_path)
+    assert fields(job)["staging"][0]["destination"] == "{volume_mount}/up"
+
+
+OTHERS = {
+    "compose.yaml": ("services: {web: {image: nginx}}\nvolumes: {a: {}}\n", "a docker-compose file"),
+    "job.yaml": ("apiVersion: batch/v1\nkind: Job\nspec: {}\n", "a Kubernetes Job"),
+    "odd.yaml": ("apiVersion: v1\nkind: [x]\n", "a Kubernetes object"),
+    "ci.yml": ("on: [push]\njobs: {a: {steps: [{run: ls}]}}\n", "a GitHub workflow"),
+    "action.yml": ("inputs: {a: {}}\noutputs: {}\nruns: {using: composite}\n", "a GitHub action"),
+    "azure.yml": ("trigger: [main]\nresources: {}\npool: {vmImage: x}\nsteps: [{script: ls}]\n", "an Azure pipeline"),
+    "gitlab.yml": ("stages: [a]\nbuild: {script: [make]}\n", "a GitLab pipeline"),
+    "ray.yaml": ("cluster_name: x\nprovider: {type: aws}\nsetup_commands: []\n", "a Ray cluster"),
+    "env.yml": ("name: x\nchannels: [a]\ndependencies: [b]\n", "a conda environment"),
+    "vol.yaml": ("name: x\ntype: runpod-network-volume\nsize: 10\n", "a SkyPilot volume"),
+    "nb.ipynb": ('{"cells": [], "nbformat": 4}', "a notebook"),
+    "train.sbatch": ("#!/bin/bash\n#SBATCH --gres=gpu:1\nsrun python t.py\n", "a Slurm script"),
+    "train.pbs": ("#PBS -l walltime=1\npython t.py\n", "a PBS script"),
+    "go.sh": ("python t.py\n", "a shell script"),
+    "go": ("#!/usr/bin/env bash\nset -e\n", "a shell script"),
+    "app.py": ('import modal\napp = modal.App("x")\n@app.function(gpu="A100")\ndef f(): pass\n', "a Modal program"),
+    "train.py": ("import torch\nprint(1)\n", "a Python program"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_files_are_called_by_their_names(tmp_path: Path, name: str) -> None:
+    text, what = OTHERS[name]
+    with pytest.raises(UserError, match=f"{name} is {what}; rpd import reads SkyPilot tasks") as refused:
+        made(text, tmp_path, name)
+    assert refused.value.reason == "foreign_spec" and refused.value.hint
+    said = not_ours(Path(name), text)
+    assert said is not None and said.message == f"{name} is {what}, and no job file"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: x\npod: {imag: a}\nrun: {body: ls}\nservices: {a: {image: b}}\n",
+        "name: [x\nrun:\n  body: |\n    #SBATCH --x\n    import modal\n",
+        "nam: x\n",
+        "",
+    ],
+)
+def test_what_may_be_meant_as_a_job_file_is_none_of_them(text: str) -> None:
+    assert not_ours(Path("x.yaml"), text) is None
+
+
+def test_an_old_job_file_is_sent_to_migrate(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="a job file already") as refused:
+        made("schema_version: 1\nname: x\n", tmp_path, "old.yaml")
+    assert refused.value.hint == "rpd migrate old.yaml"
 
 
 KEYS = """
