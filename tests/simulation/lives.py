@@ -1031,6 +1031,16 @@ _MOUNTED = (
         world={"volume_ids": {"data": "v1"}},
     ),
     Life(
+        "results on a network volume do not verify, then renounced",
+        "cancelled",
+        "cancelled",
+        130,
+        acts=("resume", "release"),
+        job={"artifacts": {"/workspace/out": "corrupt"}},
+        config=_ON_A_NETWORK_VOLUME,
+        world={"volume_ids": {"data": "v1"}},
+    ),
+    Life(
         "a run that died holds a place on the network volume",
         "failed",
         "job_failed",
