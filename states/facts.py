@@ -94,6 +94,7 @@ class PodFacts(msgspec.Struct):
     greeting: Greeting | None = None
     refused_since: Stamp | None = None  # its sshd or its volume refuses us in a way that no waiting mends
     refusals: int = 0  # of that kind, with no other answer in between
+    closed_since: Stamp | None = None  # since when every knock was answered that nobody listens on port 22
     greeted_place: tuple[str | None, SshAddress | None] | None = None  # `place` when its host key was pinned
     released_as: str | None = (
         None  # "stop" or "delete": what the cloud last accepted; "absent": nothing to stop, it says

@@ -282,6 +282,14 @@ _LIVES = (
         (Strike("sshd keeps us out", "connect"),) * 60,
     ),
     Life(
+        "the image has no sshd",
+        "refused",
+        "image_failed",
+        6,
+        (Strike("nobody listens in the pod", "connect"),) * 150,
+        config={"budget": _QUICK_BUDGET},
+    ),
+    Life(
         "the key is written late",
         "succeeded",
         "job_succeeded",
