@@ -270,10 +270,19 @@ class ReleasedBy(msgspec.Struct, frozen=True):
 
 
 def locked_words(facts: Facts) -> str | None:
-    """What the cloud said when it refused to stop or delete a locked pod, and nothing has come of it since: who unlocks
-    it, and how. None where it is not locked, as far as is known."""
+    """What the cloud said when it refused to stop or delete a locked pod, and nothing has come of it since, or what the
+    last look at it means: who unlocks it, and how. None where it is not locked, as far as is known."""
     tries = (facts.tried(op) for op in (Op.STOP_POD, Op.DELETE_POD))
-    return next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
+    said = next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
+    pod = facts.pod
+    is_seen = pod is not None and pod.seen is not None and pod.seen.is_locked and pod.released_as is None
+    return said or (seen_locked(pod.id) if is_seen and pod is not None else None)
+
+
+def seen_locked(pod_id: str | None) -> str:
+    """What a locked pod means, before anybody has tried to release it."""
+    who = "whoever may edit it in the account unlocks it"
+    return f"pod {pod_id} is locked: until it is not, neither rpd nor the switch in it can release it; {who}"
 
 
 def released_by(facts: Facts, now: Stamp) -> ReleasedBy | None:
