@@ -112,11 +112,24 @@ def no_sshd(facts: Facts) -> str | None:
     greet = facts.tried(Op.GREET)
     if not greet.failures or greet.reason != Fault.SSH_UNREACHABLE or greet.since is None or greet.at is None:
         return None
-    lasts = min(NO_SSHD_SECONDS, facts.job.budget.ssh_ready_timeout_sec / 2.0)
+    lasts = _no_sshd_seconds(facts)
     if elapsed(greet.since, greet.at) < lasts or is_offline(facts):
         return None
     what = f"the container runs, and no sshd has answered on port 22 for {lasts:.0f} s"
     return f"{what} ({greet.error}): the image may have none, or its start command does not start it"
+
+
+def is_port_closed(facts: Facts) -> bool:
+    """Whether that is the image's doing for certain: all the while the host has answered for the container that nobody
+    listens. A way that fails, or a host whose network does, is silent."""
+    pod, greet = facts.pod, facts.tried(Op.GREET)
+    since = pod.closed_since if pod is not None else None
+    is_long = since is not None and greet.at is not None and elapsed(since, greet.at) >= _no_sshd_seconds(facts)
+    return is_long and no_sshd(facts) is not None
+
+
+def _no_sshd_seconds(facts: Facts) -> float:
+    return min(NO_SSHD_SECONDS, facts.job.budget.ssh_ready_timeout_sec / 2.0)
 
 
 def read_logs(facts: Facts, since: Stamp, now: Stamp, first: float = LOG_AFTER_SECONDS) -> Look | None:

@@ -49,10 +49,11 @@ def pod_data(pod: Pod | None) -> dict[str, Any]:
 
 def look_at_pod(facts: Facts) -> dict[str, Any]:
     """The arguments of operations on the pod in hand that need nothing but its id; `unowed` is its name when no compute
-    debt is open for it."""
+    debt is open for it, `locked` that it is known to be."""
     pod = facts.pod
     assert pod is not None, "there is a pod"
-    return {"pod_id": pod.id} if pod.name in facts.compute_debts else {"pod_id": pod.id, "unowed": pod.name}
+    unowed = {} if pod.name in facts.compute_debts else {"unowed": pod.name}
+    return {"pod_id": pod.id, **unowed, **({"locked": True} if pod.seen is not None and pod.seen.is_locked else {})}
 
 
 def pause_left(facts: Facts, op: Op, now: Stamp, *, first: float, cap: float) -> float:

@@ -14,6 +14,7 @@ from rpd.states.boot import (
     host_failed,
     is_overdue,
     is_overdue_now,
+    is_port_closed,
     no_sshd,
     read_logs,
 )
@@ -101,11 +102,14 @@ def _says_all(facts: Facts, pod: PodFacts) -> bool:
 
 
 def _refused(facts: Facts, pod: PodFacts, greet: Tries) -> Fire:
-    """The end with this host: where it gave what was ordered, and the pod refuses us, no other one is tried."""
-    reason = NO_MATTER_OF_THE_HOST.get(greet.reason or "")
+    """The end with this host: where it gave what was ordered, and the pod refuses us, or has no sshd, no other one is
+    tried."""
+    reason, why = NO_MATTER_OF_THE_HOST.get(greet.reason or ""), greet.error
+    if is_port_closed(facts):
+        reason, why = Reason.IMAGE_FAILED, no_sshd(facts)
     if reason is None or not _says_all(facts, pod):
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
-    return Fire(Trigger.HOST_FAILED, reason, greet.error)
+    return Fire(Trigger.HOST_FAILED, reason, why)
 
 
 def _has_address(pod: PodFacts) -> bool:

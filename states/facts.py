@@ -94,6 +94,7 @@ class PodFacts(msgspec.Struct):
     greeting: Greeting | None = None
     refused_since: Stamp | None = None  # its sshd or its volume refuses us in a way that no waiting mends
     refusals: int = 0  # of that kind, with no other answer in between
+    closed_since: Stamp | None = None  # since when every knock was answered that nobody listens on port 22
     greeted_place: tuple[str | None, SshAddress | None] | None = None  # `place` when its host key was pinned
     released_as: str | None = (
         None  # "stop" or "delete": what the cloud last accepted; "absent": nothing to stop, it says
@@ -433,10 +434,30 @@ class Facts(msgspec.Struct):
     @property
     def results_wait(self) -> bool:
         """A job was launched, its pod is kept, and something required is still only there."""
+        return self._has_its_pod and not self.collected
+
+    @property
+    def holds_last(self) -> bool:
+        """The same, be it required or not: with that pod, results would go that are nowhere else."""
+        return self.results_wait or (self._has_its_pod and bool(self.left_behind))
+
+    @property
+    def left_behind(self) -> tuple[str, ...]:
+        """Labels of artifacts that the run does not need, of a job that has run, and that did not arrive, or not
+        whole."""
+        if not self.launch_intended or not self.log_fetched:
+            return ()
+        return tuple(
+            a.label
+            for a in self.job.artifacts
+            if not a.required and (a.label not in self.pulled or self.pulled[a.label].refused)
+        )
+
+    @property
+    def _has_its_pod(self) -> bool:
+        """A job was launched, and its pod is not given away."""
         pod = self.pod
-        if pod is None or pod.is_gone or not self.launch_intended or pod.released_as == "delete":
-            return False
-        return not self.collected
+        return pod is not None and not pod.is_gone and self.launch_intended and pod.released_as != "delete"
 
     @property
     def collected(self) -> bool:

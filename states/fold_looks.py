@@ -150,7 +150,11 @@ def _surveyed(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 def failed_look(facts: Facts, observation: Observation, at: Stamp) -> None:
     """A survey that failed interrupts the proof, unless it never got there; a key that only a person can mend starts a
-    deadline. A greeting that was refused says whether that may pass."""
+    deadline. A greeting that was refused says whether that may pass, and one that met nobody whether the pod's host has
+    answered for it."""
+    if observation.op == Op.GREET and facts.pod is not None:
+        is_closed = observation.reason == Fault.SSH_UNREACHABLE and observation.data.get("closed") is True
+        facts.pod.closed_since = (facts.pod.closed_since or at) if is_closed else None
     if observation.op == Op.GREET and facts.pod is not None and not is_unreached(Op.GREET, observation.reason):
         is_lasting = observation.reason in LASTING
         facts.pod.refused_since = (facts.pod.refused_since or at) if is_lasting else None

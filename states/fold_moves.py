@@ -77,7 +77,7 @@ def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:
     if move.trigger == Trigger.POD_STOPPED and facts.pod is not None:
         facts.claim_is_fresh = False
         facts.armed_start = -1
-        facts.pod.refused_since, facts.pod.refusals = None, 0
+        facts.pod.refused_since, facts.pod.refusals, facts.pod.closed_since = None, 0, None
         facts.pod.restarts += int(not facts.pod.is_seen_stopped)
         if move.reason != Reason.HOST_KEY_CHANGED:
             facts.pod.greeting = None

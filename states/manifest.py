@@ -174,6 +174,13 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
     }
 
 
+def not_here(facts: Facts) -> list[str]:
+    """Each artifact that the run does not need and that could not be had, where it was to be, and why."""
+    paths = {each.label: each.local_path for each in facts.job.artifacts}
+    labels = [label for label in facts.left_behind if label not in facts.pulled]  # of what is refused, more is said
+    return [f"artifact {label} is not at {paths[label]}: {_why_not_here(facts, label)}" for label in labels]
+
+
 def _why_not_here(facts: Facts, label: str) -> str:
     if label in facts.pulled and facts.pulled[label].refused:
         return refusal(facts.pulled[label])

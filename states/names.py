@@ -136,7 +136,7 @@ class Reason(StrEnum):
     SSH_REFUSED = "ssh_refused"  # the image's sshd answers and keeps us out, as it would on any host
     VOLUME_REFUSED = "volume_refused"  # the pod is there, and its volume takes no file of ours
     NAME_UNKNOWN = "name_unknown"  # a GPU type or data center that the provider does not have, or several fit
-    IMAGE_FAILED = "image_failed"  # the container can start on no host, by the words of the provider's log
+    IMAGE_FAILED = "image_failed"  # the container can start on no host, by the provider's log, or has no sshd
     NO_CREDIT = "no_credit"
     KEY_REFUSED = "key_refused"
     CLOUD_UNREACHABLE = "cloud_unreachable"

@@ -8,7 +8,7 @@ from rpd.engine.errors import RpdError
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, unpack
 from rpd.states.facts import Facts
-from rpd.states.manifest import utc
+from rpd.states.manifest import not_here, utc
 from rpd.states.names import Op, State
 from rpd.states.policy import budget_share, cost_cap, usd_per_hour, used
 from rpd.states.reading import OF_LOG, doubt
@@ -50,6 +50,7 @@ def end_notice(facts: Facts) -> Decision | None:
     said = facts.log_reading.cause if facts.log_reading is not None and outcome != "succeeded" else None
     text += f"; {doubted}" if (doubted := doubt(facts)) is not None else ""
     text += f"; the job's log says: {said.line}" if said is not None and reason in OF_LOG else ""
+    text += "".join(f"; {words}" for words in not_here(facts))
     pod = facts.pod
     if facts.state is State.RELEASE and pod is not None and pod.kept_until is not None:
         text += f"; its pod is kept up until {utc(pod.kept_until)} at ${usd_per_hour(facts):.2f} an hour"

@@ -84,7 +84,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
     policy = facts.job.lifecycle
     if outcome is Outcome.FAILED and facts.reason not in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
         is_cut_short = facts.request in ("gc", "interrupt", "terminate") or not facts.gave_up_collecting
-        if facts.results_wait and (is_cut_short or facts.is_good):
+        if (facts.results_wait and is_cut_short) or (facts.holds_last and facts.is_good):
             return "stop"  # `delete` counts as told to only for a failed job, after whatever could be fetched was
         if facts.reason in OF_RESULTS:
             return "stop"  # the job is none that failed: what it made lies elsewhere, or cannot be pushed or created
@@ -92,7 +92,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
     if not facts.launch_intended:
         return "stop" if facts.has_launched_here else "delete"  # a launch that was lost may have left something
     if outcome is Outcome.SUCCEEDED:
-        return "delete" if policy.on_success == "delete" and not facts.results_wait else "stop"
+        return "delete" if policy.on_success == "delete" and not facts.holds_last else "stop"
     if outcome is Outcome.CANCELLED:
         never_started = facts.claim is not None and facts.claim.phase == "none"
         if never_started:
@@ -102,7 +102,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
         is_free = _is_meant_to_go(facts) and facts.request != "gc" and facts.has_all and not facts.results_wait
         return "delete" if named or is_free else "stop"
-    return "delete" if policy.on_failure == "delete" and not facts.results_wait else "stop"
+    return "delete" if policy.on_failure == "delete" and not facts.holds_last else "stop"
 
 
 def _is_meant_to_go(facts: Facts) -> bool:
@@ -118,7 +118,7 @@ def why_kept(facts: Facts) -> str | None:
     said."""
     policy, outcome = facts.job.lifecycle, ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
     is_cut_short = outcome is Outcome.CANCELLED and facts.launch_intended
-    if facts.results_wait or (is_cut_short and not facts.has_all):
+    if facts.holds_last or (is_cut_short and not facts.has_all):
         return "results that nobody has collected are on it"
     pod = facts.pod
     if facts.request == "release" and facts.request_detail.get("how") == "stop":
@@ -270,10 +270,19 @@ class ReleasedBy(msgspec.Struct, frozen=True):
 
 
 def locked_words(facts: Facts) -> str | None:
-    """What the cloud said when it refused to stop or delete a locked pod, and nothing has come of it since: who unlocks
-    it, and how. None where it is not locked, as far as is known."""
+    """What the cloud said when it refused to stop or delete a locked pod, and nothing has come of it since, or what the
+    last look at it means: who unlocks it, and how. None where it is not locked, as far as is known."""
     tries = (facts.tried(op) for op in (Op.STOP_POD, Op.DELETE_POD))
-    return next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
+    said = next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
+    pod = facts.pod
+    is_seen = pod is not None and pod.seen is not None and pod.seen.is_locked and pod.released_as is None
+    return said or (seen_locked(pod.id) if is_seen and pod is not None else None)
+
+
+def seen_locked(pod_id: str | None) -> str:
+    """What a locked pod means, before anybody has tried to release it."""
+    who = "whoever may edit it in the account unlocks it"
+    return f"pod {pod_id} is locked: until it is not, neither rpd nor the switch in it can release it; {who}"
 
 
 def released_by(facts: Facts, now: Stamp) -> ReleasedBy | None:

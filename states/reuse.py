@@ -73,7 +73,8 @@ def _show(value: Any) -> str:
 
 def paused_pods(facts: Facts) -> tuple[Paused, ...]:
     """Pods that this finished run keeps for the next one: the pod of a success, by the word of its config, and one that
-    it had taken up itself and never used. A pod in which anything failed or was cut off is none."""
+    it had taken up itself and never used. A pod in which anything failed or was cut off, or which holds results that
+    are nowhere else, is none."""
     if facts.closed_outcome is None:
         return ()
     return tuple(_paused(facts, pod) for pod in facts.pods.values() if _may_serve_again(facts, pod))
@@ -85,7 +86,7 @@ def _may_serve_again(facts: Facts, pod: PodFacts) -> bool:
     if pod.taken is not None and not pod.was_used:
         return True
     is_good = facts.closed_outcome == Ending.SUCCEEDED and facts.job.lifecycle.on_success == "recycle"
-    return is_good and pod.name == facts.current
+    return is_good and pod.name == facts.current and not facts.left_behind  # which the next run may overwrite
 
 
 def _paused(facts: Facts, pod: PodFacts) -> Paused:
@@ -148,5 +149,5 @@ def how_to_leave(facts: Facts, pod: PodFacts) -> str:
         is_replaced = any(other.taken is None and other.id is not None for other in facts.pods.values())
         return "delete" if is_replaced or is_fresh_wanted(facts) else "stop"
     hand = facts.pod
-    is_superseded = hand is not None and hand is not pod and hand.released_as == "stop" and not facts.results_wait
+    is_superseded = hand is not None and hand is not pod and hand.released_as == "stop" and not facts.holds_last
     return "delete" if is_superseded and facts.reason is Reason.JOB_SUCCEEDED else "stop"

@@ -53,7 +53,7 @@ def must_go(facts: Facts) -> bool:
     pod = facts.pod
     if pod is None or pod.secrets_left != "disk" or _can_remove(facts, pod):
         return False
-    return not (facts.results_wait or facts.was_taken_over or pod.holds_lost)
+    return not (facts.holds_last or facts.was_taken_over or pod.holds_lost)
 
 
 def places_within(job: Job, folder: str) -> tuple[str, ...]:

@@ -179,11 +179,13 @@ def probe(pending: Pending, world: World) -> Result | None:
 def _read(pending: Pending, pod: Pod | None) -> Result:
     """What one look at a pod gives. One that computes although nothing is owed for it was started by somebody else; it
     is owed from the moment it is seen."""
-    name = pending.args.get("unowed")
+    name, data = pending.args.get("unowed"), pod_data(pod)
+    if pod is not None and pod.is_locked and not pending.args.get("locked"):
+        data["is_newly_locked"] = True
     if pod is None or name is None or pod.status != "RUNNING":
-        return Result(data=pod_data(pod))
+        return Result(data=data)
     debt = DebtChange(str(name), "compute", "open", usd_per_hour=pod.usd_per_hour)
-    return Result(data=pod_data(pod), debts=(debt,))
+    return Result(data=data, debts=(debt,))
 
 
 def _survey(pending: Pending, world: World) -> Result:

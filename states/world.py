@@ -50,6 +50,7 @@ class Pod(msgspec.Struct, frozen=True):
     volume_gb: int = 0
     created_at: str | None = None
     started_at: str | None = None
+    is_locked: bool = False  # nobody may stop or delete it
 
 
 class PodOrder(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
+from rpd.states.manifest import not_here
 from rpd.states.names import Reason
 from rpd.states.policy import (
     SWITCH_TICK_SECONDS,
@@ -123,8 +124,10 @@ def _secrets_left(facts: Facts) -> list[str]:
 
 
 def _refusal_lines(facts: Facts) -> list[str]:
-    """What was left out of artifacts that arrived, where the rest is, and that no other try brings it."""
-    lines = []
+    """What was left out of artifacts that arrived, where the rest is, which others did not arrive, and that no other
+    try brings it."""
+    # An open run with something to collect asks for all of them again.
+    lines = [] if facts.results_wait else [f"warning: {words}" for words in not_here(facts)]
     for artifact in facts.job.artifacts:
         pulled = facts.pulled.get(artifact.label)
         if pulled is None or not pulled.refused:
@@ -135,7 +138,7 @@ def _refusal_lines(facts: Facts) -> list[str]:
     pod = facts.pod
     if pod is None or pod.name not in facts.storage_debts:
         return lines
-    lines.append("         these paths are in the stopped pod alone, and rpd resume cannot fetch them")
+    lines.append("         they are in the stopped pod alone, and rpd resume cannot fetch them")
     if facts.profile.name == "runpod":
         lines.append(f"         to get at them, start it at {CONSOLE_URL} (it bills, and no switch of rpd's ends it)")
     return lines

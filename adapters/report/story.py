@@ -28,7 +28,7 @@ from rpd.states.faults import Fault
 from rpd.states.fold import apply
 from rpd.states.names import Op, Trigger
 from rpd.states.naming import told
-from rpd.states.policy import cost_cap, released_by, usd_per_hour
+from rpd.states.policy import cost_cap, released_by, seen_locked, usd_per_hour
 from rpd.states.python_pin import PYTHON_KEY
 from rpd.states.reading import doubt
 from rpd.states.verdict import is_cut_off, job_ending
@@ -121,6 +121,8 @@ def _seen(seen: Observation, facts: Facts) -> str | None:
         return f"{_NOUNS.get(seen.op, seen.op)}: {seen.error}"
     if silent := seen.data.get("no_sshd"):
         return str(silent)
+    if seen.data.get("is_newly_locked") and facts.pod is not None:
+        return f"beware: {seen_locked(facts.pod.id)}"
     if meant := seen.data.get("meant"):
         return told(meant)
     if seen.op == Op.WATCH_JOB and (waits := waiting_words(seen.data)) is not None:

@@ -53,7 +53,10 @@ WHY: dict[Reason, tuple[str, str]] = {
         "the pod's volume takes no files of rpd's, on whatever host",
         "see whether the volume is full or read-only, and to storage",
     ),
-    Reason.IMAGE_FAILED: ("the container can start on no host", "see pod.image; the provider's words are above"),
+    Reason.IMAGE_FAILED: (
+        "the container can start on no host, or has no sshd",
+        "see pod.image; the provider's words are above",
+    ),
     Reason.NAME_UNKNOWN: (
         "a name in pod.gpu_order, pod.cpu_order or pod.datacenters stands for nothing the provider has, or for several",
         "its words are above; rpd gpus and rpd stock list what there is",
@@ -158,11 +161,14 @@ def _narrow(facts: Facts) -> str:
     return " with ".join(f"pod.{field}" for field in fields if getattr(facts.job.pod, field))
 
 
+BRING_SSHD = "start it in the image's start command (pod.args), or use an image that does, as RunPod's do"
+
+
 def _of_image(facts: Facts) -> str | None:
-    """What mends the image's fault that the logs have shown."""
+    """What mends the image's fault: the one that the logs have shown, else that it has no sshd."""
     sign, pod = facts.boot_sign, facts.job.pod
     if sign is None:
-        return None
+        return BRING_SSHD
     needed = cuda_wanted(sign)
     floor = f'pod.min_cuda_version: "{needed}"' if needed else "name what it needs in pod.min_cuda_version"
     credentials = "with other credentials than those" if pod.registry_id else "by credentials for the registry"
@@ -185,7 +191,7 @@ def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
     if last is None:
         return what, advice
     if last.reason == Reason.SSHD_MISSING:
-        return last.text, "start it in the image's start command (pod.args), or use an image that does, as RunPod's do"
+        return last.text, BRING_SSHD
     if last.reason == Reason.HOST_UNFIT:
         return f"no host passed; on the last one {last.text}", "run again, or see whether the command judges the host"
     if last.text.startswith(CANNOT_START):

@@ -80,6 +80,7 @@ class _Pod(msgspec.Struct, rename="camel"):
     mounts: Any = None
     created_at: str | None = None
     started_at: str | None = None
+    locked: Any = None
 
 
 class _Pagination(msgspec.Struct, rename="camel"):
@@ -187,6 +188,7 @@ def pod(body: bytes | msgspec.Raw) -> Pod:
         volume_gb=(persistent.size or 0) if persistent else 0,
         created_at=told.created_at,
         started_at=told.started_at,
+        is_locked=told.locked is True,
     )
 
 

@@ -44,7 +44,8 @@ def log_in(
 ) -> tuple[paramiko.Transport, str]:
     """The transport and the host key's fingerprint. On any error the transport is closed and joined.
 
-    Raises Unavailable (`ssh_unreachable`), Refused (`host_key_changed`, `auth_refused`, `barred`) or Interrupted.
+    Raises Unavailable (`ssh_unreachable`, with `closed` where it was hung up before a word), Refused
+    (`host_key_changed`, `auth_refused`, `barred`) or Interrupted.
     """
     keys = _keys(key_path)
     transport = _transport(wire, timeouts)
@@ -73,11 +74,14 @@ def _greet(
     interrupted: Callable[[], bool],
 ) -> str:
     """Exchange keys; the fingerprint of the host's, which must be the pinned one."""
-    greeted = threading.Event()
+    greeted, begun = threading.Event(), time.monotonic()
     transport.start_client(event=greeted)
     _await(transport, greeted, timeouts.banner, interrupted)
     if not transport.is_active() or not greeted.is_set():
-        raise _no_session(transport, address, alias)
+        failure = _no_session(transport, address, alias)
+        if not transport.remote_version and time.monotonic() - begun < timeouts.banner / 2.0:
+            failure.detail["closed"] = True  # what takes the call for a container in which nobody listens hangs up
+        raise failure
     fingerprint = transport.get_remote_server_key().fingerprint
     if pin is not None and not hmac.compare_digest(pin, fingerprint):
         raise Refused(

@@ -60,8 +60,13 @@ class Wire(socket.socket):
         return 0
 
 
+_CLOSED = frozenset(map(os.strerror, (errno.ECONNREFUSED, errno.ECONNRESET)))
+"""What an answer says that comes from whoever has the port while nobody listens behind it."""
+
+
 def dial(address: SshAddress, timeout_seconds: float, silence_seconds: float, interrupted: Callable[[], bool]) -> Wire:
-    """A connected, tuned socket. Raises Unavailable (`ssh_unreachable`) or Interrupted."""
+    """A connected, tuned socket. Raises Unavailable (`ssh_unreachable`, with `closed` where the answer is that nobody
+    listens there) or Interrupted."""
     deadline = time.monotonic() + timeout_seconds
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
@@ -115,6 +120,6 @@ def _tune(wire: Wire, silence_seconds: float) -> None:
 
 
 def _unreachable(address: SshAddress, problem: str) -> Unavailable:
-    return Unavailable(
-        f"SSH at {address.host} port {address.port} cannot be reached: {problem}", reason=Fault.SSH_UNREACHABLE
-    )
+    text = f"SSH at {address.host} port {address.port} cannot be reached: {problem}"
+    detail: dict[str, object] = {"closed": True} if problem in _CLOSED else {}
+    return Unavailable(text, reason=Fault.SSH_UNREACHABLE, detail=detail)

@@ -45,6 +45,7 @@ class FakePod:
     status: str = "RUNNING"
     starts: int = 1
     container: int = 1
+    is_locked: bool = False  # as the API shows it; whether it is released all the same is a plan's matter
     key: int = 0  # another one is another host key of the same container
     twin_of: str | None = None  # the same create has made that one, whose id its answer named
     started_at: float = 0.0  # when the container of the last start comes up
@@ -293,6 +294,7 @@ class FakeCloud:
             volume_gb=pod.order.volume_gb or 0,
             created_at=pod.created_text,
             started_at=pod.started_text if booted >= CONTAINER else pod.before_text,
+            is_locked=pod.is_locked,
         )
 
     def _young_status(self, pod: FakePod, booted: float) -> str:

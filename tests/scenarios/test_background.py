@@ -28,6 +28,22 @@ def test_training_in_the_background_survives_its_engine_and_brings_its_results(s
 
 
 @pytest.mark.slow
+def test_training_that_crashes_after_its_script_makes_a_success_in_doubt(stage: Stage) -> None:
+    """Nobody knows its exit code; what it said after the script's end is in the log all the same."""
+    crash = "until [ -e /workspace/go ]; do sleep 0.1; done; python3 -S -c 'raise RuntimeError(7)'"
+    live = stage.begin(
+        config(
+            f"mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n({crash}) & disown", artifacts=artifact()
+        )
+    )
+    live.until_text("left something in the background", 40.0)
+    stage.go()
+    assert live.end() == 0
+    assert "this counts as a success, but the job's log says: RuntimeError: 7" in live.text
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.slow
 def test_a_cancel_ends_the_wait(stage: Stage) -> None:
     live = stage.begin(config(LEFT, artifacts=artifact(required=False)))
     live.until_text("left something in the background", 40.0)

@@ -82,6 +82,17 @@ def test_a_key_that_never_comes_costs_no_second_host(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
+def test_an_image_without_an_sshd_costs_no_second_host(stage: Stage) -> None:
+    document = config(budget={"ssh_ready_timeout_sec": 6})
+    document["pod"]["image"] = "sandbox/no-sshd"
+    done = stage.run(document)
+    assert done.returncode == 6
+    assert "no sshd has answered on port 22" in done.stderr
+    assert "refused (image_failed)" in done.stderr
+    stage.judge("TERMINATED", starts=0)
+
+
 def test_a_volume_that_is_read_only_ends_the_run_at_once_and_is_named(stage: Stage) -> None:
     info = daemon.find(stage.sandbox_home)
     if info is None or info.isolation != "namespace":

@@ -63,6 +63,11 @@ def _error(kind: type[RpdError], reason: str, *, retryable: bool = True) -> Act:
     return act
 
 
+def _closed(sim: Simulation, strike: Strike) -> str | None:
+    """The host answers for its container that nobody listens there."""
+    raise Unavailable("Connection refused", reason="ssh_unreachable", detail={"closed": True})
+
+
 def _verbose(kind: type[RpdError], reason: str) -> Act:
     """The other side has much to say."""
 
@@ -161,6 +166,7 @@ def _over_ssh() -> list[Fault]:
         Fault("the watched job says much", "ssh:watch", _long("long"), "length"),
         Fault("many paths may not be created here", "ssh:pull", _long("long"), "length"),
         Fault("another pod answers", "ssh:greet", _error(Refused, "wrong_pod", retryable=False)),
+        Fault("nobody listens in the pod", "ssh:greet", _closed),
         Fault("sshd keeps us out", "ssh:greet", _error(Refused, "barred", retryable=False)),
         Fault("the key is not written yet", "ssh:greet", _error(Refused, "auth_refused", retryable=False)),
         Fault("the pod has too few GPUs", "ssh:greet", _word("few_gpus")),

@@ -36,6 +36,11 @@ class Life(msgspec.Struct, frozen=True):
 _QUICK_BUDGET = {"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 60}
 _LONG_JOB = {"seconds": 300.0}
 
+_WITH_PLOTS = [
+    {"label": "model", "remote_path": "/workspace/out", "local_path": "/tmp/out"},
+    {"label": "plots", "remote_path": "/workspace/plots", "local_path": "s3://bucket/plots", "required": False},
+]
+
 _LIVES = (
     Life("success", "succeeded", "job_succeeded", 0),
     Life("success, kept stopped", "succeeded", "job_succeeded", 0, config={"lifecycle": {"on_success": "stop"}}),
@@ -114,6 +119,22 @@ _LIVES = (
         5,
         job={"artifacts": {"/workspace/out": "refused"}},
         config={"lifecycle": {"on_failure": "delete"}},
+    ),
+    Life(
+        "results that are not required cannot be pushed",
+        "succeeded",
+        "job_succeeded",
+        0,
+        job={"artifacts": {"/workspace/plots": "corrupt"}},
+        config={"artifacts": _WITH_PLOTS},
+    ),
+    Life(
+        "results that are not required cannot be fetched, and their pod was for the next run",
+        "succeeded",
+        "job_succeeded",
+        0,
+        job={"artifacts": {"/workspace/plots": "corrupt"}},
+        config={"artifacts": _WITH_PLOTS, "lifecycle": {"on_success": "recycle"}},
     ),
     Life(
         "results unverified, then renounced",
@@ -259,6 +280,14 @@ _LIVES = (
         "ssh_refused",
         6,
         (Strike("sshd keeps us out", "connect"),) * 60,
+    ),
+    Life(
+        "the image has no sshd",
+        "refused",
+        "image_failed",
+        6,
+        (Strike("nobody listens in the pod", "connect"),) * 150,
+        config={"budget": _QUICK_BUDGET},
     ),
     Life(
         "the key is written late",
@@ -1028,6 +1057,16 @@ _MOUNTED = (
         "succeeded",
         "job_succeeded",
         0,
+        config=_ON_A_NETWORK_VOLUME,
+        world={"volume_ids": {"data": "v1"}},
+    ),
+    Life(
+        "results on a network volume do not verify, then renounced",
+        "cancelled",
+        "cancelled",
+        130,
+        acts=("resume", "release"),
+        job={"artifacts": {"/workspace/out": "corrupt"}},
         config=_ON_A_NETWORK_VOLUME,
         world={"volume_ids": {"data": "v1"}},
     ),

@@ -420,14 +420,13 @@ class Oracle:
         return limit if budget.max_runtime_minutes is None else min(limit, budget.max_runtime_minutes * 60.0)
 
     def uncollected(self, pod: FakePod) -> list[str]:
-        """Labels of required results that exist in this pod and arrived nowhere."""
+        """Labels of required results that exist in this pod and arrived nowhere; of a job that ended well, all."""
         if not self._runs(pod):
             return []
         here = {label for _, label in self.sim.remote.delivered}
         kinds = self.sim.remote.job.artifacts
-        return [
-            label for label, path in self.sim.required.items() if label not in here and kinds.get(path) != "missing"
-        ]
+        wanted = {**self.sim.required, **(self.sim.optional if self._ended_well(pod) else {})}
+        return [label for label, path in wanted.items() if label not in here and kinds.get(path) != "missing"]
 
     def _runs(self, pod: FakePod) -> list[_Run]:
         return [value for value in pod.volume.values() if isinstance(value, _Run)]

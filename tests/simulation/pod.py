@@ -9,6 +9,7 @@ import msgspec
 
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
 from rpd.states.job import CHECKPOINT, SecretFile
+from rpd.states.lease import shared_places
 from rpd.states.world import (
     Armed,
     Claim,
@@ -187,6 +188,9 @@ class SimRemote(FakeRemote):
     def pull(self, target: Target, pull: Pull) -> Pulled:
         self.in_call = "pull", None
         pod = self.cloud.pods[target.pod_id]
+        is_free = shared_places(self.sim.job) and target.run_id not in {each.run_id for each in self.held}
+        if is_free and len(self.sim.laptops) == 1:
+            self.sim.oracle.blame("I8 results are fetched from a place that others may have", pull.label)
         pulled = super().pull(target, pull)
         if self._met == "corrupt":
             raise refusal("pull", "verify_failed")

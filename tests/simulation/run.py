@@ -102,6 +102,7 @@ class Simulation:
         self.paused: list[Paused] = []
         self.pod_owners: dict[str, str] = {}
         self.required = {each.label: each.remote_path for each in self.job.artifacts if each.required}
+        self.optional = {each.label: each.remote_path for each in self.job.artifacts if not each.required}
         self._prepare(life)
         self.laptop = Laptop(self, "home", _disk())
         self.laptops = [self.laptop]

@@ -10,6 +10,7 @@ from rpd.adapters.report.background import left_words, waiting_words
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.story import tell
 from rpd.states import launch, lifecycle, monitor
+from rpd.states.log_reading import LogReading, SeenSign
 from rpd.states.names import Op, State
 from rpd.states.world import LaunchOrder
 from tests.fakes.facts import claimed, facts_in, pending, seen, stamp
@@ -38,6 +39,25 @@ def test_the_run_waits_for_it_and_says_so() -> None:
         line.startswith("left: ") and "exit code nobody knows" in line for line in last_words(stage.facts, stamp(0.0))
     )
     stage.assert_settled()
+
+
+def test_a_crash_of_what_was_waited_for_is_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leaves no exit code, and the log is looked at when it has ended, not when its script has."""
+    stage = Stage(WORK, notify={"command": "cat"})
+    crash = SeenSign("RuntimeError: late")
+    read = stage.workspace.read_log
+
+    def read_log(log_file: str) -> LogReading:
+        claim = stage.facts.claim
+        is_over = claim is not None and claim.ended_at is not None and stage.facts.log_fetched
+        return LogReading(crash, (crash,)) if is_over else read(log_file)
+
+    monkeypatch.setattr(stage.workspace, "read_log", read_log)
+    assert stage.process().outcome == "succeeded"
+    assert stage.workspace.notices == ["doubt", "end"]
+    assert "beware:  this counts as a success, but the job's log says: RuntimeError: late" in last_words(
+        stage.facts, stage.clock.now()
+    )
 
 
 def test_an_engine_that_dies_while_it_waits_goes_on_waiting() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from rpd.adapters.report.ending import last_words
 from rpd.engine.decision import Do
 from rpd.engine.errors import Refused, RpdError, Unavailable
 from rpd.engine.runner import Ending
+from rpd.states.boot import NO_SSHD_SECONDS
 from rpd.states.connect import LASTING_SECONDS
 from rpd.states.names import Op
 from tests.fakes.remote import FakeJob
@@ -100,3 +102,46 @@ def test_a_pod_whose_job_was_launched_is_never_given_up_for_its_sshd() -> None:
     assert (ending.outcome, ending.reason) == ("lost", "job_lost") and len(stage.cloud.pods) == 1
     assert stage.facts.pulled and not stage.remote.plans["greet"]
     stage.assert_settled()
+
+
+CLOSED = Unavailable("Connection refused", reason="ssh_unreachable", detail={"closed": True})
+SILENT = Unavailable("no answer in time", reason="ssh_unreachable")
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason", "pods"),
+    [
+        ([CLOSED], "image_failed", 1),
+        ([SILENT], "hosts_never_booted", 2),
+        ([CLOSED, CLOSED, SILENT], "hosts_never_booted", 2),  # a host whose network fails looks like that
+    ],
+)
+def test_an_image_without_an_sshd_costs_no_second_host(answers: list[RpdError], reason: str, pods: int) -> None:
+    """Whoever answers for the pod says each time that nobody listens; silence is no such word."""
+    stage = Stage()
+    stage.remote.plans["greet"] = answers * (1000 // len(answers))
+    ending = stage.process()
+    assert (ending.outcome, ending.reason, ending.exit_code) == ("refused", reason, 6)
+    assert len(stage.cloud.pods) == pods
+    words = "\n".join(last_words(stage.facts, stage.clock.now()))
+    assert "no sshd has answered" in words and "pod.args" in words and "provider's words" not in words
+    stage.assert_settled()
+
+
+def test_an_sshd_that_is_still_being_installed_is_waited_for() -> None:
+    stage = Stage(budget={"ssh_ready_timeout_sec": 600})
+    stage.remote.plans["greet"] = [CLOSED] * 150
+    assert stage.process().outcome == "succeeded"
+    assert len(stage.cloud.pods) == 1
+    (begin, end), *_ = stage.cloud.only().billed
+    assert (end or 0.0) - begin > NO_SSHD_SECONDS + 60.0
+
+
+def test_a_closed_port_of_a_pod_that_was_taken_up_says_nothing_of_a_fresh_one() -> None:
+    stage = Stage(lifecycle=RECYCLE)
+    leave_paused(stage, 1)
+    stage.remote.plans["greet"] = [CLOSED] * 1000
+    stage.hear_decision = lambda decision: (
+        stage.remote.plans.clear() if isinstance(decision, Do) and decision.op == Op.CREATE_POD else None
+    )
+    assert stage.process().outcome == "succeeded" and len(stage.cloud.pods) == 2

@@ -35,6 +35,11 @@ def test_a_pod(make_pod: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(("word", "is_locked"), [(True, True), (False, False), (None, False), ("yes", False)])
+def test_a_lock(make_pod: Any, word: object, is_locked: bool) -> None:
+    assert read(make_pod(locked=word)).is_locked is is_locked
+
+
 def test_nearly_nothing() -> None:
     assert read({"id": "a"}) == Pod(id="a", name="", status="UNKNOWN")
 

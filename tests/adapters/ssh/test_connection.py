@@ -16,6 +16,7 @@ import pytest
 from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.connection import PULL_WINDOW, Connection
 from rpd.adapters.ssh.timeouts import Timeouts
+from rpd.adapters.ssh.wire import dial
 from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.journal.records import Stamp
 from rpd.states.faults import Fault
@@ -25,6 +26,18 @@ from tests.adapters.ssh.stage import QUICK, Proxy, Server, eventually
 
 def _now(sleep: float = 0.0, boot: str = "b") -> Stamp:
     return Stamp(wall=time.time() + sleep, up=time.monotonic() + sleep, boot=boot)
+
+
+def test_a_port_at_which_nobody_listens_is_told_from_silence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = SshAddress("127.0.0.1", taken.getsockname()[1])
+        with pytest.raises(Unavailable) as met:
+            dial(address, 5.0, 5.0, lambda: False)
+    assert met.value.detail == {"closed": True}
+    with pytest.raises(Unavailable) as met:
+        dial(SshAddress("no-such-host.invalid", 22), 5.0, 5.0, lambda: False)
+    assert met.value.detail == {}
 
 
 def test_a_script_runs_with_its_own_output_and_exit_code(server: Server) -> None:

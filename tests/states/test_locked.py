@@ -1,0 +1,44 @@
+"""A pod that somebody locks while its job runs: told once, when it is seen, and not first when a stop is refused."""
+
+from __future__ import annotations
+
+from rpd.adapters.report.ending import debt_lines
+from rpd.adapters.report.story import tell
+from rpd.states.policy import locked_words, released_by
+from tests.fakes.remote import FakeJob
+from tests.fakes.stage import Stage
+
+
+def told(stage: Stage) -> list[str]:
+    facts = stage.facts
+    return [text for record in stage.journal.records() if (text := tell(record, facts)) is not None]
+
+
+def lock(stage: Stage, is_locked: bool) -> None:
+    stage.cloud.only().is_locked = is_locked
+
+
+def test_it_is_told_once_while_the_job_runs() -> None:
+    stage = Stage(FakeJob(seconds=300.0))
+    stage.clock.after(100.0, lambda: lock(stage, True))
+    stage.clock.after(200.0, lambda: setattr(stage.cloud.only(), "rate", 0.31))  # the look shows something else
+    stage.control.ask_after(280.0, "detach")
+    assert stage.process().exit_code == 75
+    (text,) = (text for text in told(stage) if "is locked" in text)
+    assert text.startswith("beware: pod pod1 is locked") and text.endswith(
+        "whoever may edit it in the account unlocks it"
+    )
+    facts, now = stage.facts, stage.clock.now()
+    who = released_by(facts, now)
+    assert who is not None and who.at is None and who.who.startswith("nobody while it is locked")
+    assert any("is locked" in line for line in debt_lines(facts, now)) and locked_words(facts) is not None
+
+
+def test_it_is_forgotten_when_it_is_unlocked_and_told_again_when_it_is_locked_again() -> None:
+    stage = Stage(FakeJob(seconds=400.0))
+    for moment, is_locked in ((100.0, True), (180.0, False), (260.0, True), (340.0, False)):
+        stage.clock.after(moment, lambda is_locked=is_locked: lock(stage, is_locked))  # type: ignore[misc]
+    assert stage.process().outcome == "succeeded"
+    assert sum("is locked" in text for text in told(stage)) == 2
+    assert locked_words(stage.facts) is None
+    stage.assert_settled()
