@@ -296,8 +296,8 @@ staging:
         (
             "artifacts: [{label: a, remote_path: '/o/{a,b}', local_path: x}]",
             (
-                "4: artifacts[0].remote_path: '/o/{a,b}': '{a,b}' stands for itself, since no shell reads this: name an "
-                "artifact for each, or write '[{]a,b}'"
+                "4: artifacts[0].remote_path: '/o/{a,b}': '{a,b}' stands for itself, since no shell reads this: name "
+                "an artifact for each, or write '[{]a,b}'"
             ),
         ),
         (
