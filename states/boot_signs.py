@@ -91,7 +91,7 @@ _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
 OF_CONTAINER = frozenset({Sign.WRONG_PROCESSOR, Sign.OLD_DRIVER})
 """Signs that the container's own log may show. Its programs say anything else for reasons of their own."""
 _ALONE = re.compile(rf"(?:\[FATAL tini \([0-9]+\)\] )?{_NOT_THERE}\Z", re.IGNORECASE)
-"""What stands there in place of a program's words, when the start command, or what its first line names, is not there."""
+"""What it says in place of a program when the start command, or what its first line names, is not there."""
 CONTAINER_TIMES_MIN = 2
 """A container that cannot start is started again and says the same."""
 _STARTED = re.compile(r"start(?:ing|ed)? container\b", re.IGNORECASE)
