@@ -157,9 +157,9 @@ def _lost(job: Job, index: int) -> Iterator[str]:
     sends there."""
     place = posixpath.normpath(job.staging[index].destination)
     mount = posixpath.normpath(job.storage.volume_mount)
-    if job.storage.mode == "network_volume" and place == mount:
+    if job.storage.mode == "network_volume" and f"{mount}/".startswith(f"{place}/"):
         yield (
-            f"staging[{index}].delete would empty {place}, the whole network volume; name a folder below it, or say "
+            f"staging[{index}].delete would empty {mount}, the whole network volume; name a folder below it, or say "
             "delete: false"
         )
     before = (at for at in range(index) if posixpath.normpath(job.staging[at].destination) == place)
