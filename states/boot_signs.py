@@ -32,6 +32,7 @@ class Seen(msgspec.Struct, frozen=True):
     line: str
 
 
+_NOT_THERE = r"exec /[^ ]+(?: failed)?: (?:no such file or directory|permission denied)"
 _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
     (sign, re.compile("|".join(fragments), re.IGNORECASE))
     for sign, fragments in (
@@ -44,6 +45,7 @@ _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
                 "name unknown",
                 "repository .+ not found",
                 "invalid reference format",
+                r"failed to resolve reference [^ ]+ .+: not found",
             ),
         ),
         (
@@ -54,6 +56,7 @@ _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
                 "authentication required",
                 "no basic auth credentials",
                 "incorrect username or password",
+                r"(?:pull|registry|daemon|resolve reference).*(?:\bdenied: |unauthorized|401 |403 forbidden)",
             ),
         ),
         (Sign.WRONG_PROCESSOR, ("exec format error", "no matching manifest for", "image platform .+ does not match")),
@@ -65,7 +68,7 @@ _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
                 r"executable file not found in \$PATH",
                 r'exec: "[^"]*": (?:stat [^:]*: )?no such file or directory',
                 r'exec: "[^"]*": permission denied',
-                "exec /[^ ]+: no such file or directory",
+                _NOT_THERE,
             ),
         ),
         (
@@ -87,6 +90,8 @@ _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
 
 OF_CONTAINER = frozenset({Sign.WRONG_PROCESSOR, Sign.OLD_DRIVER})
 """Signs that the container's own log may show. Its programs say anything else for reasons of their own."""
+_ALONE = re.compile(rf"(?:\[FATAL tini \([0-9]+\)\] )?{_NOT_THERE}\Z", re.IGNORECASE)
+"""What it says in place of a program when the start command, or what its first line names, is not there."""
 CONTAINER_TIMES_MIN = 2
 """A container that cannot start is started again and says the same."""
 _STARTED = re.compile(r"start(?:ing|ed)? container\b", re.IGNORECASE)
@@ -101,7 +106,11 @@ def find(system: Sequence[str], container: Sequence[str]) -> Seen | None:
         sign = _sign(line)
         if sign is not None:
             return Seen(sign, line)
-    told = [Seen(sign, line) for line in container if (sign := _sign(line)) in OF_CONTAINER]
+    told = [
+        Seen(sign, line)
+        for line in container
+        if (sign := _sign(line)) is not None and (sign in OF_CONTAINER or _ALONE.match(line.strip()))
+    ]
     is_repeated = bool(told) and sum(each.sign == told[-1].sign for each in told) >= CONTAINER_TIMES_MIN
     return told[-1] if is_repeated else None
 

@@ -22,13 +22,15 @@ FRAMES_MAX = 2000
 _LINE_MAX = 2000
 
 _TRACEBACK = "Traceback (most recent call last)"
+_GROUP = "Exception Group "
 _FRAME = " \t│╭╰|+❱"
 """What a line within a traceback begins with."""
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.<>]{0,200}(?::? |:$|$)")
 _UNRAISED = ("Exception ignored in", "--- Logging error ---")
 """Before the traceback of something that nobody had to do with."""
 _WRAPPERS = re.compile(
-    r"(?:[\w.]{1,200}\.)?(?:ChildFailedError|CalledProcessError|ProcessRaisedException|ProcessExitedException|SystemExit)\b"
+    r"(?:[\w.]{1,200}\.)?(?:ChildFailedError|CalledProcessError|ProcessRaisedException|ProcessExitedException|SystemExit"
+    r"|(?:Base)?ExceptionGroup)\b"
 )
 """They only say that another process has failed; what it said itself stands before."""
 _HARMLESS = re.compile(r"(?:BrokenPipeError|KeyboardInterrupt|SystemExit|asyncio\.\S{0,40}CancelledError)\b")
@@ -138,6 +140,9 @@ def _exception_after(text: str, place: int) -> str | None:
     if any(words in before or words in text[begin:place] for words in _UNRAISED):
         return None
     prefix = _SHAPE.sub("0", text[begin:place])
+    if prefix.endswith(_GROUP):
+        # Its own lines begin with a bar in place of the plus.
+        prefix = prefix.removesuffix(_GROUP).replace("+", "|")
     at = text.find("\n", place, place + _LINE_MAX) + 1
     for _ in range(FRAMES_MAX):
         if at <= 0:

@@ -28,6 +28,9 @@ _GLUED = re.compile(r"(?:nvidia|geforce|rtx|gtx|tesla|quadro)(?=[a-z]*[0-9])")
 _AMERICAN = "us"
 """The second part of these ids is a state, whose letters are those of a country elsewhere (DE, IN, CA)."""
 
+_SPOKEN = {"canada": ["ca"], "usa": ["us"], "united states": ["us"], "united states of america": ["us"]}
+"""Countries whose data centers are named after their states and towns."""
+
 
 class Named(msgspec.Struct, frozen=True):
     """What words came to. `meant` has every word that was no id, with the ids it stands for; `problems` are sentences
@@ -254,6 +257,7 @@ def _near_types(spoken: list[str], types: Sequence[_Type]) -> list[str]:
 
 def _places(word: str, centers: Sequence[DataCenter]) -> tuple[str, ...]:
     spoken = re.findall(r"[a-z0-9]+", word.lower())
+    spoken = _SPOKEN.get(" ".join(spoken), spoken)
     for is_fit in (_is_place, _is_within, _is_country, _is_region):
         found = tuple(each.id for each in centers if spoken and is_fit(spoken, each))
         if found:

@@ -30,6 +30,10 @@ class Sign(msgspec.Struct, frozen=True):
         return not self.pattern or re.search(self.pattern, line) is not None
 
 
+_OF_SHELL = r"^(?:.{0,300}: line [0-9]{1,7}: +[0-9]{1,9} )?"
+"""What stands before the signal in a shell's word on a program that one has ended: bash names line and number."""
+_TO_END = r"(?: {0,24}\(core dumped\)| {2}|$)"
+
 SIGNS: tuple[Sign, ...] = (
     # The GPU, its driver and its host.
     Sign(
@@ -156,7 +160,7 @@ SIGNS: tuple[Sign, ...] = (
         "the pod's memory was used up, and the system ended the largest program: less data at once, fewer workers, "
         "or a "
         "GPU type whose hosts have more",
-        pattern=r"^(?:.{0,300}: line [0-9]{1,7}: +[0-9]{1,9} )?Killed(?: {2}|$)"
+        pattern=rf"{_OF_SHELL}Killed{_TO_END}"
         r"|[Oo]ut of memory|oom|alloc|MemoryError|exitcode : -9|SIGKILL",
     ),
     Sign(
@@ -238,6 +242,20 @@ SIGNS: tuple[Sign, ...] = (
         pattern=r"(?:: line [0-9]{1,7}|: [0-9]{1,7}): ",
     ),
     Sign(
+        "program_syntax",
+        ("SyntaxError: ", "IndentationError: ", "TabError: "),
+        "the interpreter cannot read the program: file and line stand above; the image's version may be another one "
+        "than yours",
+        pattern=r"^(?:Syntax|Indentation|Tab)Error: ",
+    ),
+    Sign(
+        "wrong_arguments",
+        (": error: unrecognized arguments: ", ": error: the following arguments are required: ", ": error: argument "),
+        "the program does not take these arguments: compare the command in run.body with its --help",
+        pattern=r"^[\w./ -]{1,200}: error: (?:unrecognized arguments: |the following arguments are required: "
+        r"|argument \S{1,100}: )",
+    ),
+    Sign(
         "unbound_variable",
         (": unbound variable", ": parameter not set"),
         "the script uses a variable that nobody has set: set it in remote_env.exports, or give it a default",
@@ -272,13 +290,15 @@ SIGNS: tuple[Sign, ...] = (
         "aborted",
         (
             "terminate called after throwing",
-            "Aborted (core dumped)",
+            "Aborted",
             "double free or corruption",
             "SIGABRT",
             "Fatal Python error",
             "free(): invalid pointer",
         ),
         "a program aborted (signal 6, ABRT): the line above says why",
+        pattern=rf"{_OF_SHELL}Aborted{_TO_END}"
+        r"|Aborted \(core dumped\)|terminate called|double free|SIGABRT|Fatal Python|free\(\)",
     ),
     Sign(
         "illegal_instruction",
@@ -286,6 +306,12 @@ SIGNS: tuple[Sign, ...] = (
         "a program was built for another processor (signal 4, ILL): install one that is built for this host, or "
         "build it "
         "there",
+    ),
+    Sign(
+        "crash",
+        ("Floating point exception", "Trace/breakpoint trap", "Bad system call"),
+        "a program crashed: the signal says how, and the lines above may say why",
+        pattern=rf"{_OF_SHELL}(?:Floating point exception|Trace/breakpoint trap|Bad system call){_TO_END}",
     ),
     Sign(
         "broken_pipe",

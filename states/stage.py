@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 
 from rpd.engine.decision import Decision, Do, Fire, Pending, Result
 from rpd.journal.records import Stamp
@@ -58,7 +59,15 @@ def tree_of(job: Job, index: int) -> Tree:
         staging.gitignore,
         includes=staging.includes,
         runs=job.local.runs_folder,
+        spared=_others_within(job, index),
     )
+
+
+def _others_within(job: Job, index: int) -> tuple[str, ...]:
+    """Where other entries go below this one's destination, in whatever order they are sent."""
+    root = posixpath.normpath(job.staging[index].destination).rstrip("/") + "/"
+    places = (posixpath.normpath(each.destination) for each in job.staging)
+    return tuple(place[len(root) :] for place in places if place.startswith(root))
 
 
 def _key(tree: Tree, facts: Facts) -> str:

@@ -260,7 +260,7 @@ class Tree(msgspec.Struct, frozen=True):
     `includes` only what they match belongs to it. With `gitignore` git is asked what belongs to it. What does not is
     neither sent nor removed. Where an optional one is not there, nothing is done. `runs` is the local folder where the
     project's runs are kept: what lies in it is sent only when the source is that folder or lies in it, or `includes`
-    name it."""
+    name it. `delete` spares what lies at `spared`, places within the destination."""
 
     label: str
     source: str
@@ -271,6 +271,7 @@ class Tree(msgspec.Struct, frozen=True):
     is_optional: bool = False
     includes: tuple[str, ...] = ()
     runs: str = ""
+    spared: tuple[str, ...] = ()
 
 
 class Holder(msgspec.Struct, frozen=True):

@@ -304,7 +304,7 @@ def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
     shared = shared_places(artifacts)
     for index, artifact in enumerate(artifacts):
         yield from _remote_path((index, "remote_path"), artifact.remote_path)
-        if is_pattern(artifact.remote_path) and (problem := problem_of(artifact.remote_path)):
+        if problem := problem_of(artifact.remote_path):
             yield (index, "remote_path"), f"{artifact.remote_path!r}: {problem}"
         if artifact.label.startswith(CHECKPOINT) or artifact.label == telemetry.LABEL:
             yield (index, "label"), f"{artifact.label!r} is a label of rpd's own"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import posixpath
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -124,6 +125,8 @@ class LocalWorkspace:
                 yield f"{where} is neither a folder nor a file"
             elif tree.gitignore and (why := git_refusal(source)):
                 yield f"staging[{index}].gitignore: {why}"
+            elif source.is_dir() and tree.delete and not tree.includes:
+                yield from _lost(job, index)
 
     def _bad_destinations(self, job: Job, run_dir: str) -> Iterator[str]:
         for index, artifact in enumerate(job.artifacts):
@@ -147,6 +150,21 @@ class LocalWorkspace:
         real = path.resolve()
         home = self._user_home
         return real == real.parent or (home is not None and (real == home or real in home.parents))
+
+
+def _lost(job: Job, index: int) -> Iterator[str]:
+    """What a folder that becomes a copy of its source would cost: all else on a network volume, or what another entry
+    sends there."""
+    place = posixpath.normpath(job.staging[index].destination)
+    mount = posixpath.normpath(job.storage.volume_mount)
+    if job.storage.mode == "network_volume" and f"{mount}/".startswith(f"{place}/"):
+        yield (
+            f"staging[{index}].delete would empty {mount}, the whole network volume; name a folder below it, or say "
+            "delete: false"
+        )
+    before = (at for at in range(index) if posixpath.normpath(job.staging[at].destination) == place)
+    if (first := next(before, None)) is not None:
+        yield f"staging[{index}].delete would remove what staging[{first}] sends to {place}; say delete: false"
 
 
 def _held(place: Path, job: Job, artifact: Artifact, ours: tuple[str, ...]) -> str | None:

@@ -37,7 +37,10 @@ rpd_read_files() {
                 # A deleted file brings nobody anything, and the job's log is everybody's.
                 case $rpd_file in *' (deleted)' | "$rpd_log" | "$rpd_real_log") continue ;; esac
                 rpd_below "$rpd_file" || continue
-                if [ "$rpd_number" -le 2 ]; then rpd_std="writes below $rpd_place"; else rpd_use=${rpd_use:-writes below $rpd_place}; fi
+                case $rpd_number:$rpd_file in
+                    [012]:* | *.log) rpd_std="writes below $rpd_place" ;;
+                    *) rpd_use=${rpd_use:-writes below $rpd_place} ;;
+                esac
                 ;;
         esac
     done <<RPD_FILES

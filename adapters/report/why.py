@@ -11,6 +11,7 @@ from rpd.states.names import Reason
 from rpd.states.places import AVOIDED
 from rpd.states.reading import FULL_DISK, OF_LOG, doubt, doubts, had_no_room
 from rpd.states.signs import SIGPIPE_CODE, advice_on, meaning_of
+from rpd.states.world import left_out
 
 WHY: dict[Reason, tuple[str, str]] = {
     Reason.JOB_SUCCEEDED: ("the job's exit code was 0", ""),
@@ -139,8 +140,8 @@ def cause_of(facts: Facts) -> tuple[str, str]:
         what, advice = facts.reason_text or what, _of_image(facts) or advice
     if facts.reason is Reason.HOSTS_NEVER_BOOTED:
         what, advice = _why_no_host(facts, what, advice)
-    if facts.reason is Reason.ARTIFACT_MISSING and any(not facts.pulled[label].is_missing for label in facts.missing):
-        what, advice = facts.what_is_missing, f"{advice}; where that is right, the artifact has allow_empty: true"
+    if facts.reason is Reason.ARTIFACT_MISSING:
+        what, advice = _why_missing(facts, what, advice)
     if facts.reason is Reason.RESULTS_UNVERIFIED:
         what, advice = _why_unverified(facts, what, advice)
     return what, advice
@@ -196,6 +197,22 @@ def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
         return f"no host passed; on the last one {last.text}", "run again, or see whether the command judges the host"
     if last.text.startswith(CANNOT_START):
         return f"no host came up; on the last one {last.text}", "run again: another host may do"
+    return what, advice
+
+
+def _why_missing(facts: Facts, what: str, advice: str) -> tuple[str, str]:
+    """By what there was in place of the results, and by what was ended before it could write them."""
+    missing = [facts.pulled[label] for label in facts.missing]
+    if lost := [left_out(pulled) for pulled in missing if pulled.left_out]:
+        what = f"{facts.what_is_missing}; {'; '.join(lost)}"
+        advice = "name what the links lead to as artifacts of their own"
+    elif any(not pulled.is_missing for pulled in missing):
+        what, advice = facts.what_is_missing, f"{advice}; where that is right, the artifact has allow_empty: true"
+    if facts.claim is not None and facts.claim.left and not facts.job.lifecycle.kept_hours:
+        advice = (
+            "the script left something in the background, which was ended: where that was the work, end run.body with "
+            f"`wait`, or set run.wait_for_background: always; else {advice}"
+        )
     return what, advice
 
 

@@ -6,13 +6,20 @@ from __future__ import annotations
 import re
 import shlex
 
+_OF_SHELL = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}|\$\{?[A-Za-z_]\w*\}?")
+"""What a shell would put something in place of."""
 _CLASS = re.compile(r"\[([!^]?)(\]?(?:\[:[a-z]+:\]|[^\]/])*)\]")
+_INSTEAD = {"{": "name an artifact for each", "$": "write the path out, or use one of variables, as in {name}"}
 _PIECE = re.compile(r"\[:[a-z]+:\]|.", re.DOTALL)
 _PLAIN = re.compile(r"\[:[a-z]+:\]|[A-Za-z0-9-]")
 
 
 def problem_of(pattern: str) -> str:
-    """What is wrong with it, or an empty string."""
+    """What is wrong with a remote path, pattern or not, or an empty string."""
+    found = _OF_SHELL.search(_CLASS.sub("", pattern))
+    if found is not None:
+        plain = f"[{found[0][0]}]{found[0][1:]}"
+        return f"{found[0]!r} stands for itself, since no shell reads this: {_INSTEAD[found[0][0]]}, or write {plain!r}"
     if "**" in pattern:
         return "'**' does not cross folders: name each level as '*/*', or the folder that holds them all"
     rest = _CLASS.sub(lambda match: "" if match[2] else match[0], pattern)

@@ -42,7 +42,7 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
     A folder's contents go into the destination, with or without a trailing slash on either. A file becomes the
     destination itself, or goes into it when that is a folder or ends with a slash. Repeatable: what already arrived
     intact is not sent again. With `tree.delete`, what is only in the pod is removed, except for excluded paths, what
-    git ignores (with `tree.gitignore`) and the runs' own folder.
+    git ignores (with `tree.gitignore`), what is spared and the runs' own folder.
 
     Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
     Interrupted.
@@ -74,7 +74,7 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
                 local,
                 remote,
                 patterns,
-                ignored=_ignored(listing, local, remote) if tree.delete else frozenset(),
+                ignored=_ignored(listing, local, remote) | _spared(tree, remote) if tree.delete else frozenset(),
                 delete=tree.delete and source.is_dir(),
                 is_same=partial(same_content, connection, remote.root, locate, interrupted),
                 suspects=suspects,
@@ -99,6 +99,14 @@ def _ignored(listing: GitListing | None, local: list[Entry], remote: Listing) ->
     here = {entry.path: entry for entry in local}
     only_there = [entry for entry in remote.entries if entry.path not in here]
     return listing.ignored(entry.path + ("/" if entry.kind == "folder" else "") for entry in only_there)
+
+
+def _spared(tree: Tree, remote: Listing) -> frozenset[str]:
+    """What other trees of this run have sent into this one's destination."""
+    places = tuple(f"{place}/" for place in tree.spared)
+    return (
+        frozenset(each.path for each in remote.entries if f"{each.path}/".startswith(places)) if places else frozenset()
+    )
 
 
 def _differ_in_mode_alone(local: list[Entry], remote: Listing) -> bool:

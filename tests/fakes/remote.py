@@ -286,8 +286,10 @@ class FakeRemote:
         self.fuse.reach(f"after pull {pull.label}")
         if kind == "refused":
             return Pulled(pull.label, False, 1, 10, "cd", refused=1, refused_paths=("d/d/d/d/f",))
+        lost = ("base -> /cache/x (leads to nothing)",)
+        if kind == "only links":
+            return Pulled(pull.label, False, 0, 0, "cd", is_empty=True, left_out=1, left_out_links=lost)
         if kind == "links left out":
-            lost = ("base -> /cache/x (leads to nothing)",)
             return Pulled(pull.label, False, 1, 10, "cd", left_out=1, left_out_links=lost)
         if kind == "empty":
             return Pulled(pull.label, False, 0, 0, "cd", is_empty=True)

@@ -389,7 +389,8 @@ def _changed(luck: random.Random, value: Any) -> Any:
     if isinstance(value, list) and value and luck.random() < 0.8:
         at = luck.randrange(len(value))
         if luck.random() < 0.2:
-            return value * luck.choice((2, 300))
+            times = luck.choice((2, 300))
+            return value * (times if len(json.dumps(value)) * times < 2 * SENT_BYTES_MAX else 1)
         value[at] = _changed(luck, value[at])
         return value
     return copy.deepcopy(luck.choice(ODD))

@@ -61,6 +61,12 @@ def test_what_a_line_is_a_sign_of(word: str) -> None:
         ("exec /start.sh: exec format error", Sign.WRONG_PROCESSOR),
         ('exec: "python": executable file not found in $PATH: unknown', Sign.NO_COMMAND),
         ("Unsatisfied Condition: CUDA>=12.4", Sign.OLD_DRIVER),
+        ("error pulling image: Error response from daemon: denied: denied", Sign.PULL_DENIED),
+        ('failed to pull image: Head "https://ghcr.io/v2/t/a": 403 Forbidden', Sign.PULL_DENIED),
+        ("error pulling image: denied: Your authorization token has expired.", Sign.PULL_DENIED),
+        ('failed to resolve reference "docker.io/t/a:v9": docker.io/t/a:v9: not found', Sign.NO_IMAGE),
+        ("exec /start.sh: permission denied", Sign.NO_COMMAND),
+        ("failed to create shim task: mkdir /x: permission denied: unknown", Sign.HOST),
         ("disk quota exceeded", Sign.DISK_FULL),
         ("error creating container: conflict", Sign.HOST),
         ("pulling image runpod/pytorch", None),
@@ -82,6 +88,12 @@ def test_the_container_itself_is_believed_only_where_its_programs_cannot_say_so(
     wrong = "exec /start.sh: exec format error"
     assert find([BEGUN], [wrong]) is None
     assert find([BEGUN], [wrong, wrong]) == Seen(Sign.WRONG_PROCESSOR, wrong)
+    gone = "exec /start.sh: no such file or directory"
+    assert find([BEGUN], [gone]) is None
+    assert find([BEGUN], [gone, gone]) == Seen(Sign.NO_COMMAND, gone)
+    tini = "[FATAL tini (7)] exec /start.sh failed: No such file or directory"
+    assert find([BEGUN], [tini, tini]) == Seen(Sign.NO_COMMAND, tini)
+    assert find([BEGUN], [f"worker 1: {gone}"] * 9) is None
     assert find([BEGUN], ["cp: no space left on device"] * 9) is None
     assert find([BEGUN], ["toomanyrequests"] * 9) is None
 

@@ -14,6 +14,7 @@ from rpd.states.job import Job, PodSpec, Run, Staging, Storage
 from rpd.states.lease import LOOKS_MIN, shared_places
 from rpd.states.names import Op, Reason, State
 from rpd.states.preserve import keep_until
+from rpd.states.stage import tree_of
 from rpd.states.world import Holder, PodOrder, name_mark
 from tests.fakes.facts import claimed, facts_in, outcome, seen, stamp
 from tests.fakes.stage import Stage
@@ -218,3 +219,9 @@ def test_a_dead_holder_blocks_nobody_for_ever() -> None:
     whole.cloud.plan("list", Unavailable("500", reason="server_error"))
     assert whole.process().outcome == "succeeded"
     whole.assert_settled()
+
+
+def test_an_entry_spares_what_others_send_into_its_folder() -> None:
+    places = ("/workspace/a/", "/workspace//a/b/c", "/workspace/ab", "/workspace/a/d.json")
+    facts = facts_in(State.STAGE, staging=[{"source": "/src", "destination": place} for place in places])
+    assert [tree_of(facts.job, index).spared for index in range(4)] == [("b/c", "d.json"), (), (), ()]

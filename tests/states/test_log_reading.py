@@ -54,6 +54,14 @@ EXCEPTIONS = {
         ),
         "ValueError: no",
     ),
+    "group of what nobody raised": (
+        (
+            "  + Exception Group Traceback (most recent call last):\n  |   File 'x'\n  | ExceptionGroup: two (2)\n"
+            "  +-+---------------- 1 ----------------\n    | ValueError: no\n"
+            "    +------------------------------------\nbye\n"
+        ),
+        "ExceptionGroup: two (2)",
+    ),
     "original of a worker": (
         f"{TRACEBACK}ValueError: Caught ValueError in worker process 0.\nOriginal {TRACEBACK}ValueError: no\n",
         "ValueError: no",
@@ -93,12 +101,15 @@ SAID = {
     "command_missing": "/workspace/run.sh: line 2: accelerate: command not found",
     "script_syntax": "/workspace/run.sh: line 9: syntax error near unexpected token `fi'",
     "unbound_variable": "/workspace/run.sh: line 9: DATA: unbound variable",
+    "program_syntax": "SyntaxError: invalid syntax",
+    "wrong_arguments": "train.py: error: unrecognized arguments: --lrr 1",
     "no_such_file": "FileNotFoundError: [Errno 2] No such file or directory: 'train.csv'",
     "permission": "bash: ./run.sh: Permission denied",
     "no_answer_to_a_question": "EOFError: EOF when reading a line",
     "segmentation_fault": "/workspace/run.sh: line 3:    12 Segmentation fault      (core dumped) python3 train.py",
     "aborted": "terminate called after throwing an instance of 'c10::Error'",
     "illegal_instruction": "run.sh: line 1:   9 Illegal instruction     (core dumped) ./x",
+    "crash": "/workspace/run.sh: line 3:   288 Floating point exception(core dumped) ./x",
     "broken_pipe": "BrokenPipeError: [Errno 32] Broken pipe",
     "panic": "thread 'main' panicked at src/main.rs:2:5:",
     "gated_repository": "OSError: You are trying to access a gated repo.",
@@ -142,12 +153,33 @@ def test_every_sign_is_known_by_what_programs_really_say(key: str) -> None:
         "Unexpected key(s) ignored",
         "Aborted 0 of 3 trials",
         "Bus errors: 0",
+        "Floating point exceptions are masked",
+        "main.c:3: error: argument x: of type int",
+        "note: a SyntaxError: is shown for bad files",
         "BrokenPipeError: [Errno 32] Broken pipe",
         "",
     ],
 )
 def test_ordinary_words_put_no_success_in_doubt(line: str) -> None:
     assert read_text(f"{line}\nstep 2\nDONE\n").doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "sign"),
+    [
+        ("run.sh: line 3:   288 Aborted                 python3 train.py", "aborted"),
+        ("run.sh: line 3:   288 Aborted                 (core dumped) python3 train.py | tee log", "aborted"),
+        ("Aborted", "aborted"),
+        ("Aborted (core dumped)", "aborted"),
+        ("free(): invalid pointer", "aborted"),
+        ("Killed", "host_memory"),
+        ("Floating point exception", "crash"),
+        ("run.sh: line 1: 9 Trace/breakpoint trap   ./x", "crash"),
+    ],
+)
+def test_a_shells_word_on_a_signal_is_known_with_and_without_a_core(said: str, sign: str) -> None:
+    seen = read_text(f"step\n{said}\ndone\n").doubts
+    assert [(each.line, each.sign) for each in seen] == [(said, sign)]
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,7 @@ def test_a_catalog_of_any_size_makes_no_list_without_end() -> None:
         ("IS", ["EUR-IS-1", "EUR-IS-2", "EUR-IS-3"]),
         ("EU", ["EU-RO-1", "EU-SE-1", "EU-CZ-1", "EU-NL-1", "EU-FR-1"]),
         ("CA", ["CA-MTL-1", "CA-MTL-3", "CA-MTL-2", "CA-MTL-4"]),
+        ("Canada", ["CA-MTL-1", "CA-MTL-3", "CA-MTL-2", "CA-MTL-4"]),
         ("US-TX", ["US-TX-3", "US-TX-1", "US-TX-4"]),
     ],
 )
@@ -169,6 +170,11 @@ def test_a_country_or_a_region_stands_for_its_data_centers(word: str, places: li
     named = name_places([word], CENTERS)
     assert (list(named.places), named.problems) == (places, ())
     assert named.meant == ({} if word == "EU-RO-1" else {word: tuple(places)})
+
+
+@pytest.mark.parametrize("word", ["US", "USA", "usa", "United States"])
+def test_the_united_states_by_their_names(word: str) -> None:
+    assert set(name_places([word], CENTERS).places) == {each.id for each in CENTERS if each.id.startswith("US-")}
 
 
 def test_a_region_by_its_own_name() -> None:

@@ -294,6 +294,13 @@ staging:
             ),
         ),
         (
+            "artifacts: [{label: a, remote_path: '/o/{a,b}', local_path: x}]",
+            (
+                "4: artifacts[0].remote_path: '/o/{a,b}': '{a,b}' stands for itself, since no shell reads this: name "
+                "an artifact for each, or write '[{]a,b}'"
+            ),
+        ),
+        (
             "artifacts: [{label: a, remote_path: '/o/x[1', local_path: x}]",
             (
                 "4: artifacts[0].remote_path: '/o/x[1': a '[' without its ']'; a bracket that is meant as one is "

@@ -20,7 +20,7 @@ from rpd.adapters.local.workspace import MANIFEST_NAME, LocalWorkspace, link_eve
 from rpd.adapters.pod.local_log import base_path
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
-from rpd.states.job import Artifact, Job, Local, PodSpec, Run, Ssh, Staging
+from rpd.states.job import Artifact, Job, Local, PodSpec, Run, Ssh, Staging, Storage
 from rpd.states.log_reading import LINE_CHARACTERS, LogReading, SeenSign
 from rpd.states.world import Notice
 
@@ -68,6 +68,52 @@ def test_every_bad_input_is_told(workspace: LocalWorkspace, tmp_path: Path) -> N
         f"there is no SSH key {tmp_path}/no-key (mend ssh.key_path, or remove it: rpd then uses a key of its own)",
         f"{tmp_path}/file/run cannot be made: {tmp_path}/file is a file",
     )
+
+
+@pytest.mark.parametrize(
+    ("places", "mode", "options", "told"),
+    [
+        (
+            ("/w/",),
+            "network_volume",
+            {},
+            "staging[0].delete would empty /w, the whole network volume; name a folder below",
+        ),
+        (("/w",), "network_volume", {"delete": False}, ""),
+        (("/w/x",), "network_volume", {}, ""),
+        (("/w",), "network_volume", {"includes": ("*.py",)}, ""),
+        (("/w",), "ephemeral", {}, ""),
+        (
+            ("/w/a", "/w//a/"),
+            "ephemeral",
+            {},
+            "staging[1].delete would remove what staging[0] sends to /w/a; say delete",
+        ),
+        (("/w/a", "/w/a/b", "/w/ab"), "network_volume", {}, ""),
+    ],
+)
+def test_no_folder_is_sent_at_the_cost_of_a_volume_or_of_another_entry(
+    places: tuple[str, ...], mode: str, options: dict[str, object], told: str, workspace: LocalWorkspace, tmp_path: Path
+) -> None:
+    (tmp_path / "src").mkdir()
+    trees = tuple(Staging(source=str(tmp_path / "src"), destination=place, **options) for place in places)  # type: ignore[arg-type]
+    storage = Storage(mode=mode, volume_mount="/w", volume_name="data")  # type: ignore[arg-type]
+    found = workspace.check_inputs(job(staging=trees, storage=storage), str(tmp_path / "run"))
+    assert [told in each for each in found] == ([True] if told else []), found
+
+
+def test_a_folder_above_a_network_volume_is_the_volume_too(workspace: LocalWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    tree = Staging(source=str(tmp_path / "src"), destination="/mnt")
+    storage = Storage(mode="network_volume", volume_mount="/mnt/volume", volume_name="data")
+    [problem] = workspace.check_inputs(job(staging=(tree,), storage=storage), str(tmp_path / "run"))
+    assert problem.startswith("staging[0].delete would empty /mnt/volume, the whole network volume")
+
+
+def test_two_files_may_go_into_one_folder(workspace: LocalWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    trees = tuple(Staging(source=str(tmp_path / "a"), destination="/workspace/x/") for _ in range(2))
+    assert workspace.check_inputs(job(staging=trees), str(tmp_path / "run")) == ()
 
 
 def test_a_link_to_the_home_folder_is_the_home_folder(workspace: LocalWorkspace, tmp_path: Path) -> None:

@@ -66,6 +66,10 @@ LEFT_TO_WORK = {
     "disown": ("{work} >{volume}/train.log 2>&1 & disown", "was told to outlive"),
     "a daemon with a clean environment": ("( {clean} setsid {work} & ) & wait", "was told to outlive"),
     "it writes a result": ("{hold} '{held}' {volume}/out/part wb {volume}/told &", "writes below {volume}/out"),
+    "it writes a log there, and serves nobody": (
+        "{hold} '{held}' {volume}/out/train.log wb {volume}/told &",
+        "writes below {volume}/out",
+    ),
     "a GPU": ("mkdir {volume}/dev; {hold} '{held}' {volume}/dev/nvidia0 w+b {volume}/told &", "uses a GPU"),
     "a child of a shell": ("bash -c '{work_quoted}' & disown", "was told to outlive"),
 }
@@ -93,10 +97,12 @@ def test_work_is_waited_for(kind: str, pod: LocalShell, remote: PodRemote) -> No
 
 
 SERVER = "import socket, time; s = socket.create_server((str(), 0)); time.sleep(600)"
+LOGGING = SERVER.replace("s =", "f = open(sys.argv[1], 'w'); s =").replace("import", "import sys,").replace("'", '"')
 LEFT_TO_SERVE = {
     "a server": "{hold} '{server}' >/dev/null 2>&1 &",
     "a server that outlives": "nohup {hold} '{server}' >{volume}/server.log 2>&1 &",
     "its log is a result": "setsid {hold} '{server}' >{volume}/out/server.log 2>&1 &",
+    "it keeps its log among the results": "nohup {hold} '{logging}' {volume}/out/server.log >/dev/null 2>&1 &",
     "started by a shell": "nohup bash -c \"{hold} '{server}'; true\" >{volume}/server.log 2>&1 &",
     "a helper": "sleep 600 &",
     "it says what the job says": "sleep 600 >>{volume}/logs/run.log &",
@@ -105,7 +111,7 @@ LEFT_TO_SERVE = {
 
 @pytest.mark.parametrize("kind", LEFT_TO_SERVE)
 def test_a_server_or_a_helper_is_ended_and_told(kind: str, pod: LocalShell, remote: PodRemote) -> None:
-    script = LEFT_TO_SERVE[kind].format(hold=HOLD, server=SERVER, volume=pod.volume)
+    script = LEFT_TO_SERVE[kind].format(hold=HOLD, server=SERVER, logging=LOGGING, volume=pod.volume)
     remote.launch(pod.target, leaving(pod, script + "\nsleep 0.4"))
     after = ended(remote, pod)
     assert (after.phase, after.exit_code, after.waits_for, after.body_code) == ("ended", 0, "", None), after

@@ -75,6 +75,22 @@ def test_an_exit_code_that_says_something_by_itself_is_read(code: int, body: dic
     assert told in why(ended(FakeJob(exit_code=code)).facts)
 
 
+def test_a_folder_of_nothing_but_links_that_cannot_be_had_says_where_they_lead() -> None:
+    stage = ended(FakeJob(artifacts={"/workspace/out": "only links"}))
+    assert why(stage.facts) == (
+        "no file in the folder at the remote path of: model; model: 1 link was left out: "
+        "base -> /cache/x (leads to nothing); name what the links lead to as artifacts of their own"
+    )
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty"])
+def test_results_that_are_missing_point_to_what_was_ended_in_the_background(kind: str) -> None:
+    facts = ended(FakeJob(artifacts={"/workspace/out": kind})).facts
+    assert "background" not in why(facts) and facts.claim is not None
+    left = msgspec.structs.replace(facts, claim=msgspec.structs.replace(facts.claim, left="2 bash (301), sleep (302)"))
+    assert "end run.body with `wait`, or set run.wait_for_background: always; else compare artifacts" in why(left)
+
+
 def test_no_advice_on_pipefail_where_the_file_names_its_shell() -> None:
     stage = ended(FakeJob(exit_code=141), run={"body": "yes | head", "shell": "bash -o pipefail"})
     assert "rpd runs the body" not in why(stage.facts)

@@ -114,13 +114,23 @@ def test_a_pod_with_nothing_but_busybox_knows_them_as_well(server: Server, tmp_p
         ("/out/[a", "without its ']'"),
         ("/out/[]", "without its ']'"),
         ("/[a/b]", "without"),
+        (
+            "/out/{a,b}",
+            "'{a,b}' stands for itself, since no shell reads this: name an artifact for each, or write '[{]a,b}'",
+        ),
+        ("/out/*/x-{1..3}.bin", "'{1..3}' stands for itself"),
+        ("/out/$RUN/*.bin", "'$RUN' stands for itself"),
+        ("/out/${RUN}", "write the path out, or use one of variables, as in {name}, or write '[$]{RUN}'"),
     ],
 )
 def test_a_pattern_that_means_something_else_is_told(pattern: str, words: str) -> None:
     assert words in problem_of(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["/out/*", "/out/[]]", "/out/[[]1]", "/out/[!]a]?", "/out/[[:alpha:]]"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["/out/*", "/out/[]]", "/out/[[]1]", "/out/[!]a]?", "/out/[[:alpha:]]", "/out/[{]a,b}", "/out/[$]RUN", "/out/{a}$"],
+)
 def test_a_pattern_that_is_one_is_taken(pattern: str) -> None:
     assert not problem_of(pattern)
 

@@ -103,6 +103,13 @@ def test_delete_removes_only_what_is_not_in_the_source(connection: Connection, t
     assert (outside / "precious").exists()
 
 
+def test_delete_spares_what_another_tree_has_sent_into_its_folder(connection: Connection, tmp_path: Path) -> None:
+    source = write(tmp_path / "src", {"keep": "1", "libs/own": "2"})
+    target = write(tmp_path / "dst", {"gone": "1", "libs/b [1]/x": "2", "libs/b [1]2": "3", "one.json": "4"})
+    send(connection, source, target, spared=("libs/b [1]", "one.json"), delete=True)
+    assert [*content(target)] == ["keep", "libs", "libs/b [1]", "libs/b [1]/x", "libs/own", "one.json"]
+
+
 @pytest.mark.parametrize("destination", ["/", "", "//", "~", ".", "/x/../.."])
 def test_a_destination_that_would_cost_everything_is_refused(
     connection: Connection, tmp_path: Path, destination: str
