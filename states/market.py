@@ -63,7 +63,7 @@ def learn(facts: Facts, now: Stamp) -> Decision | None:
         return _read(facts, now, Op.FIND_VOLUME, {"name": storage.volume_name})
     if facts.volume_was_looked_up and facts.volume_id is None:
         text = f"there is no network volume named {storage.volume_name!r}"
-        return Fire(Trigger.NO_CANDIDATE, Reason.CREATE_REJECTED, text)
+        return Fire(Trigger.NO_CANDIDATE, Reason.NAME_UNKNOWN, text)
     if facts.stocked is None and wants_others(facts, now) and facts.tried(Op.READ_PLACES).at is None:
         return Look(Op.READ_PLACES, _places(facts))  # once: without it the order names no data center
     return None

@@ -135,7 +135,7 @@ class Reason(StrEnum):
     HOSTS_NEVER_BOOTED = "hosts_never_booted"  # every attempt ended at the boot deadline
     SSH_REFUSED = "ssh_refused"  # the image's sshd answers and keeps us out, as it would on any host
     VOLUME_REFUSED = "volume_refused"  # the pod is there, and its volume takes no file of ours
-    NAME_UNKNOWN = "name_unknown"  # a GPU type or data center that the provider does not have, or several fit
+    NAME_UNKNOWN = "name_unknown"  # a GPU type, data center or volume that there is not, or several fit
     IMAGE_FAILED = "image_failed"  # the container can start on no host, by the provider's log, or has no sshd
     NO_CREDIT = "no_credit"
     KEY_REFUSED = "key_refused"

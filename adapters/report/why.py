@@ -32,7 +32,7 @@ WHY: dict[Reason, tuple[str, str]] = {
     Reason.SETUP_FAILED: ("a setup command failed", "the job was never started"),
     Reason.STAGE_FAILED: (
         "files or secrets could not be placed in the pod",
-        "the cause is above; see to disk sizes and destinations, or to what this machine lacks",
+        "see to disk sizes and destinations, or to what this machine lacks",
     ),
     Reason.PREFLIGHT_FAILED: ("a preflight command failed", "the job was never started"),
     Reason.LAUNCH_FAILED: ("the pod could not start the script", "the image may lack a shell or a tool"),
@@ -56,11 +56,11 @@ WHY: dict[Reason, tuple[str, str]] = {
     ),
     Reason.IMAGE_FAILED: (
         "the container can start on no host, or has no sshd",
-        "see pod.image; the provider's words are above",
+        "see pod.image",
     ),
     Reason.NAME_UNKNOWN: (
-        "a name in pod.gpu_order, pod.cpu_order or pod.datacenters stands for nothing the provider has, or for several",
-        "its words are above; rpd gpus and rpd stock list what there is",
+        "a name in pod.gpu_order, cpu_order, datacenters or storage stands for nothing that there is, or for several",
+        "rpd gpus and rpd stock list what there is",
     ),
     Reason.NO_CREDIT: ("the account has no credit", "add some, then run again"),
     Reason.KEY_REFUSED: ("the API key was refused", "export RUNPOD_API_KEY=... with a key that may rent"),
@@ -71,9 +71,12 @@ WHY: dict[Reason, tuple[str, str]] = {
     ),
     Reason.DESTINATION_IN_USE: (
         "another run holds the same place on the network volume; the job was never started",
-        "put the run's id into staging[].destination, or run again when that run is over: rpd runs",
+        "rpd runs tells whether that run is over",
     ),
-    Reason.CREATE_REJECTED: ("the cloud calls the order itself wrong", "its words are above; rpd validate --online"),
+    Reason.CREATE_REJECTED: (
+        "the cloud calls the order itself wrong",
+        "rpd validate --online checks the file against it",
+    ),
     Reason.IDLE: (
         "nothing was done for longer than budget.idle_minutes: GPUs, processor, disk, network and log were idle",
         "see rpd metrics; what was collected is in the run folder",
@@ -132,8 +135,12 @@ def cause_of(facts: Facts) -> tuple[str, str]:
         what, advice = f"{what}; {FULL_DISK.line}, so its last words may be missing", advice_on(FULL_DISK.sign)
     if facts.reason in OF_STEPS:
         what, advice = facts.reason_text or what, _of_step(facts) or advice
-    if facts.reason in (Reason.SSH_REFUSED, Reason.VOLUME_REFUSED) and facts.reason_text:
+    if facts.reason in SAID and facts.reason_text:
         what = facts.reason_text
+    if facts.reason is Reason.CREATE_REJECTED and facts.reason_text:
+        what = f"{what}: {facts.reason_text}"
+    if facts.reason is Reason.NAME_UNKNOWN and facts.volume_was_looked_up and facts.volume_id is None:
+        advice = "rpd volumes lists those of the account; rpd volumes create makes one"
     if facts.reason is Reason.NO_CAPACITY and (narrow := _narrow(facts)):
         advice = f"{advice}; {narrow} leaves fewer hosts"
     if facts.reason is Reason.IMAGE_FAILED:
@@ -147,6 +154,11 @@ def cause_of(facts: Facts) -> tuple[str, str]:
     return what, advice
 
 
+SAID = (
+    *(Reason.SSH_REFUSED, Reason.VOLUME_REFUSED, Reason.DESTINATION_IN_USE),
+    *(Reason.STAGE_FAILED, Reason.SPEC_INVALID, Reason.NAME_UNKNOWN),
+)
+"""Endings whose cause stands in the words of the move that brought them."""
 OF_STEPS = (Reason.SETUP_FAILED, Reason.PREFLIGHT_FAILED)
 """Endings that the last lines of a command may explain."""
 

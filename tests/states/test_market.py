@@ -46,6 +46,14 @@ def test_the_intent_names_the_id_that_a_short_form_stands_for() -> None:
     assert stage.replayed().meant == {"a5000": (A5000,), "US": ("US-TX-3",)}
 
 
+def test_a_volume_that_is_not_there_is_named_with_what_to_type() -> None:
+    stage = market(ADA, storage={"mode": "network_volume", "volume_name": "datta"})
+    assert ended(stage.process()) == ("refused", "name_unknown", 2)
+    assert orders(stage) == []
+    told = "\n".join(last_words(stage.replayed(), stage.clock.now()))
+    assert "why:     there is no network volume named 'datta'" in told and "rpd volumes create" in told
+
+
 @pytest.mark.parametrize(
     ("gpu", "place", "told"),
     [
