@@ -72,6 +72,9 @@ def test_what_a_line_is_a_sign_of(word: str) -> None:
         ("pulling image runpod/pytorch", None),
         ("net/http: TLS handshake timeout; retrying in 5 s", None),
         ("2b8cbd0846c5 Extracting [==>   ] 12MB/300MB", None),
+        ("pull of registry.example.com/team/train:1: 401 MB of 2000 MB", None),
+        ("pulling image: 2b8cbd0846c5: 1401 of 2000 MB", None),
+        ("error pulling image: unexpected status: 401 Authorization Required", Sign.PULL_DENIED),
     ],
 )
 def test_lines_of_real_logs(line: str, sign: Sign | None) -> None:
