@@ -6,6 +6,7 @@ in `rpd.adapters.local.jobfile`. Sizes in GB, times as the suffix says, money in
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Annotated, Literal
 
@@ -45,6 +46,12 @@ def checkpoint_label(path: str) -> str:
 
 RUNS_BELOW = "artifacts/runpod"
 """Where below a project's root its runs have their folders."""
+
+
+def plain_path(path: str) -> str:
+    """A path in the pod as the kernel takes it: `//a/b/` and `/a/./b` are `/a/b`."""
+    found = posixpath.normpath(path)
+    return found[1:] if found.startswith("//") else found
 
 
 def is_pattern(path: str) -> bool:

@@ -79,6 +79,12 @@ def test_every_bad_input_is_told(workspace: LocalWorkspace, tmp_path: Path) -> N
             {},
             "staging[0].delete would empty /w, the whole network volume; name a folder below",
         ),
+        (
+            ("//w",),
+            "network_volume",
+            {},
+            "staging[0].delete would empty /w, the whole network volume; name a folder below",
+        ),
         (("/w",), "network_volume", {"delete": False}, ""),
         (("/w/x",), "network_volume", {}, ""),
         (("/w",), "network_volume", {"includes": ("*.py",)}, ""),
