@@ -291,8 +291,12 @@ def _work(draft: Draft, sources: Sources, known: dict[str, str], work: str) -> N
     folder = document.look("workdir")
     if isinstance(folder, dict) and (url := document.text("workdir", "url")):
         document.take("workdir")
-        ref = document.text("workdir", "ref") or ""
-        _clone(draft, _filled(url, known), _filled(ref, known), work)
+        url, ref = _filled(url, known), _filled(document.text("workdir", "ref") or "", known)
+        if _VARIABLE.search(url):
+            why = f"clone it in preflight with_env, into {work}: setup knows no secrets"
+            draft.lack(("workdir", "url"), why, "setup")
+        else:
+            _clone(draft, url, ref, work)
     elif isinstance(folder, str):
         put_tree(draft, sources, ("workdir",), _filled(folder, known), work)
 

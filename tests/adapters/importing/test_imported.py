@@ -456,6 +456,27 @@ run: ls
 
 
 @pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("secrets: {LOGIN: hunter22hunter22}\n---\nrun: ls\n", "task.yaml"),
+        ("config: {docker: {run_options: ['-e DB_PASSWORD=hunter22hunter22']}}\nrun: ls\n", "task.yaml"),
+        ("""runpodctl create pod --imageName a --env '{"HF_TOKEN": "hunter22hunter22"}'\n""", "make.sh"),
+        ("""runpodctl create pod --imageName a --env 'A=1' --env 'HF_TOKEN=my hunter22hunter22'\n""", "make.sh"),
+    ],
+)
+def test_a_secret_within_a_longer_value_is_not_copied(tmp_path: Path, text: str, name: str) -> None:
+    (job,) = made(text, tmp_path, name)
+    assert "hunter22" not in job.text + str(job.notes)
+    assert any("(not copied)" in note for note in job.notes)
+
+
+def test_an_address_with_a_secret_in_it_is_told_and_not_cloned(tmp_path: Path) -> None:
+    """No setup command has the environment: the clone would fail once the pod is paid for."""
+    (job,) = made('secrets: {LOGIN: }\nworkdir: {url: "https://${LOGIN}@example.org/x"}\nrun: ls\n', tmp_path)
+    assert "setup" not in fields(job) and any("clone it in preflight" in note for note in job.notes)
+
+
+@pytest.mark.parametrize(
     ("text", "names"),
     [
         ("secrets: [HF_TOKEN, PLAIN]\nrun: ls\n", ["HF_TOKEN", "PLAIN"]),
