@@ -48,6 +48,18 @@ RUNS_BELOW = "artifacts/runpod"
 """Where below a project's root its runs have their folders."""
 
 
+_START_SH = re.compile(
+    r"(?:docker\.io/)?runpod/(?:base|pytorch|tensorflow|nvidia-pytorch|stable-diffusion)(?:[:@].*)?\Z"
+)
+"""Official images whose CMD is `/start.sh`. Not among them: those that have it as ENTRYPOINT (comfyui, autoresearch),
+which hand `args` to it, and workers, which have none."""
+
+
+def is_with_start_sh(image: str) -> bool:
+    """Whether an image is known to start with RunPod's `/start.sh`, which starts an sshd."""
+    return _START_SH.match(image) is not None
+
+
 def plain_path(path: str) -> str:
     """A path in the pod as the kernel takes it: `//a/b/` and `/a/./b` are `/a/b`."""
     found = posixpath.normpath(path)
