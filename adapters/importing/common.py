@@ -210,4 +210,7 @@ def in_pod(path: str, base: str) -> str:
     if path in ("~", "$HOME") or path.startswith(("~/", "$HOME/")):
         return posixpath.normpath("/root/" + path.partition("/")[2])
     found = posixpath.normpath(literal(path))
-    return found if found.startswith("/") else posixpath.normpath(f"{base}/{found}")
+    if not found.startswith("/"):
+        found = posixpath.normpath(f"{base}/{found}")
+    # What climbs above the volume's mount, which is a folder of the root, is in the root.
+    return found if found.startswith(("/", "{")) else posixpath.normpath(f"/{found}")

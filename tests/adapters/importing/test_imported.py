@@ -613,12 +613,16 @@ def test_a_template_is_called_one(tmp_path: Path, text: str) -> None:
         made(text, tmp_path)
 
 
-def test_a_file_above_its_folder_is_sent_beside_the_work_folder(tmp_path: Path) -> None:
-    (tmp_path / "up").mkdir()
-    (tmp_path / "here").mkdir()
-    text = "type: task\ncommands: [ls]\nfiles: [../up]\n"
-    (job,) = imported(text, "a.yml", base=tmp_path / "here", out=tmp_path)
-    assert fields(job)["staging"][0]["destination"] == "{volume_mount}/up"
+@pytest.mark.parametrize(
+    ("path", "place"), [("../up", "{volume_mount}/up"), ("../../up", "/up"), ("../../../up", "/up")]
+)
+def test_a_file_above_its_folder_is_sent_beside_the_work_folder(tmp_path: Path, path: str, place: str) -> None:
+    here = tmp_path / "a" / "b" / "c"
+    here.mkdir(parents=True)
+    (here / path).mkdir()
+    (job,) = imported(f"type: task\ncommands: [ls]\nfiles: [{path}]\n", "a.yml", base=here, out=tmp_path)
+    assert fields(job)["staging"][0]["destination"] == place
+    load_text(job.text, tmp_path / job.name)
 
 
 OTHERS = {
