@@ -56,7 +56,8 @@ _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
                 "authentication required",
                 "no basic auth credentials",
                 "incorrect username or password",
-                r"(?:pull|registry|daemon|resolve reference).*(?:\bdenied: |unauthorized|\b401 auth|\b403 forbidden)",
+                r"(?:pull|registry|daemon|resolve reference).*"
+                r"(?:(?<!permission )\bdenied: |unauthorized|\b401 auth|\b403 forbidden)",
             ),
         ),
         (Sign.WRONG_PROCESSOR, ("exec format error", "no matching manifest for", "image platform .+ does not match")),

@@ -33,6 +33,7 @@ SIGNS = {
     "layer": Sign.HOST,
     "task": Sign.HOST,
 }
+DAEMON = "Error response from daemon"
 BEGUN = "start container for runpod/pytorch: begin"
 
 
@@ -67,6 +68,9 @@ def test_what_a_line_is_a_sign_of(word: str) -> None:
         ('failed to resolve reference "docker.io/t/a:v9": docker.io/t/a:v9: not found', Sign.NO_IMAGE),
         ("exec /start.sh: permission denied", Sign.NO_COMMAND),
         ("failed to create shim task: mkdir /x: permission denied: unknown", Sign.HOST),
+        (f"{DAEMON}: failed to create shim task: error mounting /x: permission denied: unknown", Sign.HOST),
+        (f"error creating container: {DAEMON}: mkdir /var/lib/x: permission denied: unknown", Sign.HOST),
+        (f'{DAEMON}: exec: "/start.sh": permission denied: unknown', Sign.NO_COMMAND),
         ("disk quota exceeded", Sign.DISK_FULL),
         ("error creating container: conflict", Sign.HOST),
         ("pulling image runpod/pytorch", None),
