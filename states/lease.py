@@ -78,7 +78,7 @@ def _in_use(facts: Facts, holders: tuple[Holder, ...]) -> str:
     text = f"another run uses the same place on the network volume: {held}. Its files would be replaced"
     if facts.holders_stopped:
         run = shlex.quote(facts.holders_stopped[0])  # text of a volume that others write
-        first = f"rpd resume {run} fetches them, rpd release {run} --delete gives them up"
+        first = f"rpd resume {run} fetches them unless it is over; rpd release {run} --delete gives them up"
         return f"{text}: the pod of run {run} is stopped, and results may wait there; {first}; or {other}"
     return f"{text}; {other}, or wait until that run is over"
 
