@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in
+from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, without_logins
 from rpd.adapters.local.yaml_source import MAX_DEPTH, scalar
 from rpd.engine.errors import UserError
 
@@ -20,8 +20,8 @@ MOST_NODES = 20_000
 SHOWN_CHARACTERS = 100
 _TEMPLATE = re.compile(r"^[^#'\"\n]*(?:[:\[,-] *|^)(\{[{%].*?[}%]\})", re.MULTILINE)
 """A place that a template engine fills in before YAML is read."""
-_ASSIGNED = re.compile(r"(?<!\w)([A-Za-z_]\w*)[\"']?[ \t]*[=:]")
-"""The name of a value within a text: `-e NAME=value`, `{"NAME": "value"}`."""
+_ASSIGNED = re.compile(r"(?<!\w)([A-Za-z_]\w*)[\"']?[ \t]*[=:]|(?<![\w-])--([\w-]+)[ \t]")
+"""The name of a value within a text: `-e NAME=value`, `{"NAME": "value"}`, `--name value`."""
 
 
 class Document:
@@ -105,7 +105,7 @@ def _hidden(name: str | int, value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    text = " ".join(_flat(value).split())
+    text = without_logins(" ".join(_flat(value).split()))
     if leak_in(text, {}):
         return "(not copied)"
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
@@ -118,7 +118,8 @@ def _flat(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_flat, value)) + "]"
     if isinstance(value, str):
-        ends = (each.end() for each in _ASSIGNED.finditer(value) if is_secret_name(each[1]))
+        named = ((each[1] or each[2].replace("-", "_"), each.end()) for each in _ASSIGNED.finditer(value))
+        ends = (end for name, end in named if is_secret_name(name))
         end = next((end for end in ends if len(value) - end >= SHORTEST_SECRET), None)
         return value if end is None else f"{value[:end]}(not copied)"
     return "true" if value is True else "false" if value is False else str(value)

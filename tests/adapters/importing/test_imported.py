@@ -461,6 +461,7 @@ run: ls
         ("secrets: {LOGIN: hunter22hunter22}\n---\nrun: ls\n", "task.yaml"),
         ("config: {docker: {run_options: ['-e DB_PASSWORD=hunter22hunter22']}}\nrun: ls\n", "task.yaml"),
         ("""runpodctl create pod --imageName a --env '{"HF_TOKEN": "hunter22hunter22"}'\n""", "make.sh"),
+        ("type: task\ncommands: [ls]\nentrypoint: run --api-key hunter22hunter22\n", "task.yaml"),
         ("""runpodctl create pod --imageName a --env 'A=1' --env 'HF_TOKEN=my hunter22hunter22'\n""", "make.sh"),
     ],
 )
@@ -470,10 +471,33 @@ def test_a_secret_within_a_longer_value_is_not_copied(tmp_path: Path, text: str,
     assert any("(not copied)" in note for note in job.notes)
 
 
-def test_an_address_with_a_secret_in_it_is_told_and_not_cloned(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        'secrets: {LOGIN: }\nworkdir: {url: "https://${LOGIN}@example.org/x"}\nrun: ls\n',
+        'workdir: {url: "https://me:hunter22@example.org/x"}\nrun: ls\n',
+        'type: task\ncommands: [ls]\nrepos: ["https://me:hunter22@example.org/x"]\n',
+        'type: task\ncommands: [ls]\nrepos: [{url: "https://me:hunter22@example.org/x", path: x}]\n',
+    ],
+)
+def test_an_address_with_a_secret_in_it_is_told_and_not_cloned(tmp_path: Path, text: str) -> None:
     """No setup command has the environment: the clone would fail once the pod is paid for."""
-    (job,) = made('secrets: {LOGIN: }\nworkdir: {url: "https://${LOGIN}@example.org/x"}\nrun: ls\n', tmp_path)
+    (job,) = made(text, tmp_path)
     assert "setup" not in fields(job) and any("clone it in preflight" in note for note in job.notes)
+    assert "hunter22" not in job.text + str(job.notes)
+
+
+def test_an_address_with_a_login_is_a_secret(tmp_path: Path) -> None:
+    text = """\
+envs: {DB: "postgres://me:hunter22@db/x", PLACE: "https://example.org:80/x"}
+file_mounts: {/d: "s3://me:hunter22@b/x"}
+run: ls
+"""
+    (job,) = made(text, tmp_path)
+    assert "hunter22" not in job.text + str(job.notes)
+    assert fields(job)["env"] == ["DB"] and fields(job)["remote_env"]["exports"] == {
+        "PLACE": "https://example.org:80/x"
+    }
 
 
 @pytest.mark.parametrize(
