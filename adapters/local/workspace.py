@@ -152,15 +152,14 @@ class LocalWorkspace:
 
 
 def _lost(job: Job, index: int) -> Iterator[str]:
-    """What a folder that becomes a copy of its source would cost: all else on a network volume, or what another entry
-    sends there."""
+    """What a folder that becomes a copy of its source would cost: all else on a network volume, what rpd keeps on the
+    pod's own where that lies below, or what another entry sends there."""
     place = plain_path(job.staging[index].destination)
     mount = plain_path(job.storage.volume_mount)
-    if job.storage.mode == "network_volume" and f"{mount}/".startswith(f"{place}/"):
-        yield (
-            f"staging[{index}].delete would empty {mount}, the whole network volume; name a folder below it, or say "
-            "delete: false"
-        )
+    whole = "network volume" if job.storage.mode == "network_volume" else "volume"
+    if f"{mount}/".startswith(f"{place}/") and (whole != "volume" or place != mount):
+        ways = "name a folder below it, or say delete: false"
+        yield f"staging[{index}].delete would empty {mount}, the whole {whole}; {ways}"
     before = (at for at in range(index) if plain_path(job.staging[at].destination) == place)
     if (first := next(before, None)) is not None:
         yield f"staging[{index}].delete would remove what staging[{first}] sends to {place}; say delete: false"
