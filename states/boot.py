@@ -10,6 +10,7 @@ from rpd.states.boot_signs import find, is_of_image
 from rpd.states.call import look_at_pod, pack, pause_left, unknown_operation
 from rpd.states.facts import Facts, PodFacts
 from rpd.states.faults import Fault
+from rpd.states.job import is_with_start_sh
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_offline, offline_seconds
 from rpd.states.policy import is_over_price_cap, price_cap, profile_poll
@@ -121,8 +122,12 @@ def no_sshd(facts: Facts) -> str | None:
 
 def is_port_closed(facts: Facts) -> bool:
     """Whether that is the image's doing for certain: all the while the host has answered for the container that nobody
-    listens. A way that fails, or a host whose network does, is silent."""
-    pod, greet = facts.pod, facts.tried(Op.GREET)
+    listens. A way that fails, or a host whose network does, is silent; an sshd that has answered before, or that the
+    image is known to start, is not missing."""
+    pod, greet, wanted = facts.pod, facts.tried(Op.GREET), facts.job.pod
+    is_there = pod is None or pod.greeted_place is not None
+    if is_there or (is_with_start_sh(wanted.image) and not (wanted.args or "").strip()):
+        return False
     since = pod.closed_since if pod is not None else None
     is_long = since is not None and greet.at is not None and elapsed(since, greet.at) >= _no_sshd_seconds(facts)
     return is_long and no_sshd(facts) is not None

@@ -33,6 +33,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 _NOT_THERE = r"exec /[^ ]+(?: failed)?: (?:no such file or directory|permission denied)"
+_REFUSED = r"(?<!permission )\bdenied: |unauthorized|\b401 auth|\b403 forbidden"
 _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
     (sign, re.compile("|".join(fragments), re.IGNORECASE))
     for sign, fragments in (
@@ -56,7 +57,7 @@ _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
                 "authentication required",
                 "no basic auth credentials",
                 "incorrect username or password",
-                r"(?:pull|registry|daemon|resolve reference).*(?:\bdenied: |unauthorized|401 |403 forbidden)",
+                rf"(?:pull|registry|daemon|resolve reference).*(?:{_REFUSED})",
             ),
         ),
         (Sign.WRONG_PROCESSOR, ("exec format error", "no matching manifest for", "image platform .+ does not match")),

@@ -6,6 +6,7 @@ in `rpd.adapters.local.jobfile`. Sizes in GB, times as the suffix says, money in
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Annotated, Literal
 
@@ -45,6 +46,24 @@ def checkpoint_label(path: str) -> str:
 
 RUNS_BELOW = "artifacts/runpod"
 """Where below a project's root its runs have their folders."""
+
+
+_START_SH = re.compile(
+    r"(?:docker\.io/)?runpod/(?:base|pytorch|tensorflow|nvidia-pytorch|stable-diffusion)(?:[:@].*)?\Z"
+)
+"""Official images whose CMD is `/start.sh`. Not among them: those that have it as ENTRYPOINT (comfyui, autoresearch),
+which hand `args` to it, and workers, which have none."""
+
+
+def is_with_start_sh(image: str) -> bool:
+    """Whether an image is known to start with RunPod's `/start.sh`, which starts an sshd."""
+    return _START_SH.match(image) is not None
+
+
+def plain_path(path: str) -> str:
+    """A path in the pod as the kernel takes it: `//a/b/` and `/a/./b` are `/a/b`."""
+    found = posixpath.normpath(path)
+    return found[1:] if found.startswith("//") else found
 
 
 def is_pattern(path: str) -> bool:

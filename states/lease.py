@@ -9,7 +9,6 @@ cannot say that it is dead.
 from __future__ import annotations
 
 import hashlib
-import posixpath
 import shlex
 
 from rpd.engine.deadline import backoff, elapsed
@@ -17,7 +16,7 @@ from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts, PodFacts
-from rpd.states.job import Job
+from rpd.states.job import Job, plain_path
 from rpd.states.market import OFFERS_RETRY_SECONDS
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_offline
@@ -35,8 +34,8 @@ def shared_places(job: Job) -> tuple[str, ...]:
     the volume is the pod's own."""
     if job.storage.mode != "network_volume":
         return ()
-    mount = posixpath.normpath(job.storage.volume_mount)
-    places = (posixpath.normpath(tree.destination) for tree in job.staging)
+    mount = plain_path(job.storage.volume_mount)
+    places = (plain_path(tree.destination) for tree in job.staging)
     below = (place[len(mount.rstrip("/")) :] for place in places if f"{place}/".startswith(f"{mount.rstrip('/')}/"))
     return tuple(dict.fromkeys("" if place == "/" else place for place in below))
 
@@ -79,7 +78,7 @@ def _in_use(facts: Facts, holders: tuple[Holder, ...]) -> str:
     text = f"another run uses the same place on the network volume: {held}. Its files would be replaced"
     if facts.holders_stopped:
         run = shlex.quote(facts.holders_stopped[0])  # text of a volume that others write
-        first = f"rpd resume {run} fetches them, rpd release {run} --delete gives them up"
+        first = f"rpd resume {run} fetches them unless it is over; rpd release {run} --delete gives them up"
         return f"{text}: the pod of run {run} is stopped, and results may wait there; {first}; or {other}"
     return f"{text}; {other}, or wait until that run is over"
 

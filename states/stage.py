@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import posixpath
 
 from rpd.engine.decision import Decision, Do, Fire, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.checkpoints import to_push_back
 from rpd.states.facts import Facts
-from rpd.states.job import Job
+from rpd.states.job import Job, plain_path
 from rpd.states.lease import decide_lease
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.secret_files import decide_placing, places_within
@@ -65,8 +64,8 @@ def tree_of(job: Job, index: int) -> Tree:
 
 def _others_within(job: Job, index: int) -> tuple[str, ...]:
     """Where other entries go below this one's destination, in whatever order they are sent."""
-    root = posixpath.normpath(job.staging[index].destination).rstrip("/") + "/"
-    places = (posixpath.normpath(each.destination) for each in job.staging)
+    root = plain_path(job.staging[index].destination).rstrip("/") + "/"
+    places = (plain_path(each.destination) for each in job.staging)
     return tuple(place[len(root) :] for place in places if place.startswith(root))
 
 

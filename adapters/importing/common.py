@@ -12,7 +12,7 @@ from rpd.adapters.importing.document import Path as Place
 from rpd.adapters.importing.draft import IMAGE, Draft, literal
 from rpd.adapters.importing.gpus import ANY, by_price, memory_elsewhere, types_named
 from rpd.adapters.local.git_listing import git_refusal
-from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in
+from rpd.adapters.local.leaks import SHORTEST_SECRET, has_login, is_secret_name, leak_in
 from rpd.adapters.local.person import expanded
 
 OWN_EXCLUDES = ["/artifacts/runpod/"]
@@ -145,7 +145,7 @@ def put_environment(draft: Draft, found: Mapping[str, tuple[str | None, Place]],
 def is_secret(name: str, value: str, place: Place) -> bool:
     """Whether a value stays where it is: by its place, its name or its form."""
     is_told = place[0] == SECRETS or (is_secret_name(name) and len(value) >= SHORTEST_SECRET)
-    return bool(value) and (is_told or leak_in(value, {}) is not None)
+    return bool(value) and (is_told or has_login(value) or leak_in(value, {}) is not None)
 
 
 def put_volume(draft: Draft, name: str, path: str) -> bool:
@@ -210,4 +210,7 @@ def in_pod(path: str, base: str) -> str:
     if path in ("~", "$HOME") or path.startswith(("~/", "$HOME/")):
         return posixpath.normpath("/root/" + path.partition("/")[2])
     found = posixpath.normpath(literal(path))
-    return found if found.startswith("/") else posixpath.normpath(f"{base}/{found}")
+    if not found.startswith("/"):
+        found = posixpath.normpath(f"{base}/{found}")
+    # What climbs above the volume's mount, which is a folder of the root, is in the root.
+    return found if found.startswith(("/", "{")) else posixpath.normpath(f"/{found}")

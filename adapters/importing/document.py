@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in
+from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, without_logins
 from rpd.adapters.local.yaml_source import MAX_DEPTH, scalar
 from rpd.engine.errors import UserError
 
@@ -20,7 +20,8 @@ MOST_NODES = 20_000
 SHOWN_CHARACTERS = 100
 _TEMPLATE = re.compile(r"^[^#'\"\n]*(?:[:\[,-] *|^)(\{[{%].*?[}%]\})", re.MULTILINE)
 """A place that a template engine fills in before YAML is read."""
-_ASSIGNED = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.+)", re.DOTALL)
+_ASSIGNED = re.compile(r"(?<!\w)([A-Za-z_]\w*)[\"']?[ \t]*[=:]|(?<![\w-])--([\w-]+)[ \t]")
+"""The name of a value within a text: `-e NAME=value`, `{"NAME": "value"}`, `--name value`."""
 
 
 class Document:
@@ -79,7 +80,7 @@ class Document:
         name = ".".join(str(part) for part in path)
         if value is None:
             return name
-        is_private = path[0] == "secrets" and not isinstance(value, dict | list)
+        is_private = path[0] == "secrets"
         return f"{name}: {_short('(not copied)' if is_private else _hidden(path[-1], value))}"
 
     def _left(self, value: Any, path: Path) -> Iterator[Path]:
@@ -104,7 +105,7 @@ def _hidden(name: str | int, value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    text = " ".join(_flat(value).split())
+    text = without_logins(" ".join(_flat(value).split()))
     if leak_in(text, {}):
         return "(not copied)"
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
@@ -116,9 +117,11 @@ def _flat(value: Any) -> str:
         return "{" + ", ".join(items) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_flat, value)) + "]"
-    match = _ASSIGNED.fullmatch(value) if isinstance(value, str) else None
-    if match is not None:
-        return f"{match['name']}={_hidden(match['name'], match['value'])}"
+    if isinstance(value, str):
+        named = ((each[1] or each[2].replace("-", "_"), each.end()) for each in _ASSIGNED.finditer(value))
+        ends = (end for name, end in named if is_secret_name(name))
+        end = next((end for end in ends if len(value) - end >= SHORTEST_SECRET), None)
+        return value if end is None else f"{value[:end]}(not copied)"
     return "true" if value is True else "false" if value is False else str(value)
 
 

@@ -26,6 +26,7 @@ from rpd.adapters.importing.common import (
 from rpd.adapters.importing.document import Document, Path
 from rpd.adapters.importing.draft import Draft, literal
 from rpd.adapters.importing.gpus import types_named
+from rpd.adapters.local.leaks import has_login
 
 JOBS = ("task", "dev-environment", "service")
 OTHERS = {
@@ -365,7 +366,10 @@ def _files(draft: Draft, sources: Sources, work: str) -> None:
         source, target = _pair(entry)
         url = entry.get("url") if isinstance(entry, dict) else source if _REPOSITORY.match(source) else None
         destination = in_pod(target or ".", work)
-        if url:
+        if url and has_login(str(entry)):
+            why = "clone it in preflight with_env: setup knows no secrets"
+            draft.lack(place, why, "setup")
+        elif url:
             document.take(*place)
             branch = (
                 [str(entry[key]) for key in ("hash", "branch") if entry.get(key)] if isinstance(entry, dict) else []

@@ -28,6 +28,7 @@ from rpd.adapters.importing.common import (
 from rpd.adapters.importing.document import Document, Path
 from rpd.adapters.importing.draft import Draft, literal
 from rpd.adapters.importing.gpus import memory_elsewhere, types_named
+from rpd.adapters.local.leaks import has_login
 
 MARKS = frozenset({"resources", "setup", "num_nodes", "file_mounts", "workdir", "envs", "inputs", "outputs"})
 """Keys that only a SkyPilot task has at its top. `run`, too, when it is a text."""
@@ -291,8 +292,12 @@ def _work(draft: Draft, sources: Sources, known: dict[str, str], work: str) -> N
     folder = document.look("workdir")
     if isinstance(folder, dict) and (url := document.text("workdir", "url")):
         document.take("workdir")
-        ref = document.text("workdir", "ref") or ""
-        _clone(draft, _filled(url, known), _filled(ref, known), work)
+        url, ref = _filled(url, known), _filled(document.text("workdir", "ref") or "", known)
+        if _VARIABLE.search(url) or has_login(url):
+            why = f"clone it in preflight with_env, into {work}: setup knows no secrets"
+            draft.lack(("workdir", "url"), why, "setup")
+        else:
+            _clone(draft, url, ref, work)
     elif isinstance(folder, str):
         put_tree(draft, sources, ("workdir",), _filled(folder, known), work)
 

@@ -27,7 +27,8 @@ _KEY_SHAPES = re.compile(
     r"|discord(?:app)?\.com/api/webhooks/[0-9]+/[A-Za-z0-9_-]{20,}|api\.telegram\.org/bot[0-9]+:[A-Za-z0-9_-]{20,})"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
-_TOKEN = re.compile(r"\b(?=[A-Za-z]*[0-9])[A-Za-z0-9]{32,}\b|(?<=://)[^/\s:@]{0,200}:[^/\s@]{1,200}(?=@)")
+_LOGIN = re.compile(r"(?<=://)[^/\s:@]{0,200}:[^/\s@]{1,200}(?=@)")
+_TOKEN = re.compile(rf"\b(?=[A-Za-z]*[0-9])[A-Za-z0-9]{{32,}}\b|{_LOGIN.pattern}")
 """What may be a key of no known kind, and what stands before the host of a URL."""
 _MASK = re.compile(r"\*\*\*([A-Za-z_][A-Za-z0-9_]*)\*\*\*")
 
@@ -50,6 +51,16 @@ def leak_in(text: str, secrets: Mapping[str, str]) -> str | None:
         if value in text:
             return f"the value of ${name}"
     return "what looks like a key" if _KEY_SHAPES.search(text) else None
+
+
+def has_login(text: str) -> bool:
+    """Whether an address in it says who somebody is, with the password: `https://me:password@host/`."""
+    return _LOGIN.search(text) is not None
+
+
+def without_logins(text: str) -> str:
+    """The same with `***` for them."""
+    return _LOGIN.sub("***", text)
 
 
 def without_keys(text: str) -> str:

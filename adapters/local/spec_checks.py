@@ -28,6 +28,7 @@ from rpd.states.job import (
     Storage,
     is_away,
     is_pattern,
+    plain_path,
 )
 
 Finding = tuple[Path, str]
@@ -36,7 +37,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SET_IN_POD = re.compile(r"RPD_|RUNPOD_|PUBLIC_KEY\Z")
 _SET_IN_JOB = re.compile(r"RPD_")
 _SYSTEM_FOLDERS = frozenset(
-    "/ // /bin /boot /dev /etc /home /lib /lib64 /proc /root /run /sbin /sys /tmp /usr /var".split()  # noqa: SIM905
+    "/ /bin /boot /dev /etc /home /lib /lib64 /proc /root /run /sbin /sys /tmp /usr /var".split()  # noqa: SIM905
 )
 _RCLONE_SETTING = re.compile(r",(\w+)=")
 """`:s3,provider=AWS:bucket`: what a remote of rclone's is told beside its name."""
@@ -252,7 +253,7 @@ def _commands(commands: Sequence[Command]) -> Iterator[Finding]:
 def _staging(trees: Sequence[Staging]) -> Iterator[Finding]:
     for index, tree in enumerate(trees):
         yield from _remote_path((index, "destination"), tree.destination)
-        if tree.delete and posixpath.normpath(tree.destination) in _SYSTEM_FOLDERS:
+        if tree.delete and plain_path(tree.destination) in _SYSTEM_FOLDERS:
             yield (
                 (index, "destination"),
                 f"{tree.destination!r} would lose all but the source's files; name a folder below",

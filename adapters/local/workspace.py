@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import posixpath
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.journal.redact import Redactor
 from rpd.states.faults import Fault
-from rpd.states.job import Artifact, Job, is_away
+from rpd.states.job import Artifact, Job, is_away, plain_path
 from rpd.states.log_reading import LogReading
 from rpd.states.world import Notice
 
@@ -153,16 +152,15 @@ class LocalWorkspace:
 
 
 def _lost(job: Job, index: int) -> Iterator[str]:
-    """What a folder that becomes a copy of its source would cost: all else on a network volume, or what another entry
-    sends there."""
-    place = posixpath.normpath(job.staging[index].destination)
-    mount = posixpath.normpath(job.storage.volume_mount)
-    if job.storage.mode == "network_volume" and f"{mount}/".startswith(f"{place}/"):
-        yield (
-            f"staging[{index}].delete would empty {mount}, the whole network volume; name a folder below it, or say "
-            "delete: false"
-        )
-    before = (at for at in range(index) if posixpath.normpath(job.staging[at].destination) == place)
+    """What a folder that becomes a copy of its source would cost: all else on a network volume, what rpd keeps on the
+    pod's own where that lies below, or what another entry sends there."""
+    place = plain_path(job.staging[index].destination)
+    mount = plain_path(job.storage.volume_mount)
+    whole = "network volume" if job.storage.mode == "network_volume" else "volume"
+    if f"{mount}/".startswith(f"{place}/") and (whole != "volume" or place != mount):
+        ways = "name a folder below it, or say delete: false"
+        yield f"staging[{index}].delete would empty {mount}, the whole {whole}; {ways}"
+    before = (at for at in range(index) if plain_path(job.staging[at].destination) == place)
     if (first := next(before, None)) is not None:
         yield f"staging[{index}].delete would remove what staging[{first}] sends to {place}; say delete: false"
 

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import functools
-import re
 import shlex
 
 from rpd.adapters.pod.scripts import switch_text
-
-_START_SH = re.compile(
-    r"(?:docker\.io/)?runpod/(?:base|pytorch|tensorflow|nvidia-pytorch|stable-diffusion)(?:[:@].*)?\Z"
-)
-"""Official images whose CMD is `/start.sh`. Not among them: those that have it as ENTRYPOINT (comfyui, autoresearch),
-which hand `args` to it, and workers, which have none."""
+from rpd.states.job import is_with_start_sh
 
 
 def original_command(image: str, args: str | None) -> str | None:
@@ -20,7 +14,7 @@ def original_command(image: str, args: str | None) -> str | None:
     with it, None when nobody knows (the switch then cannot stand in the start command)."""
     if args is not None and args.strip():
         return args
-    return "/start.sh" if _START_SH.match(image) else None
+    return "/start.sh" if is_with_start_sh(image) else None
 
 
 @functools.cache

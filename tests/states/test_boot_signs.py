@@ -33,6 +33,7 @@ SIGNS = {
     "layer": Sign.HOST,
     "task": Sign.HOST,
 }
+DAEMON = "Error response from daemon"
 BEGUN = "start container for runpod/pytorch: begin"
 
 
@@ -67,11 +68,17 @@ def test_what_a_line_is_a_sign_of(word: str) -> None:
         ('failed to resolve reference "docker.io/t/a:v9": docker.io/t/a:v9: not found', Sign.NO_IMAGE),
         ("exec /start.sh: permission denied", Sign.NO_COMMAND),
         ("failed to create shim task: mkdir /x: permission denied: unknown", Sign.HOST),
+        (f"{DAEMON}: failed to create shim task: error mounting /x: permission denied: unknown", Sign.HOST),
+        (f"error creating container: {DAEMON}: mkdir /var/lib/x: permission denied: unknown", Sign.HOST),
+        (f'{DAEMON}: exec: "/start.sh": permission denied: unknown', Sign.NO_COMMAND),
         ("disk quota exceeded", Sign.DISK_FULL),
         ("error creating container: conflict", Sign.HOST),
         ("pulling image runpod/pytorch", None),
         ("net/http: TLS handshake timeout; retrying in 5 s", None),
         ("2b8cbd0846c5 Extracting [==>   ] 12MB/300MB", None),
+        ("pull of registry.example.com/team/train:1: 401 MB of 2000 MB", None),
+        ("pulling image: 2b8cbd0846c5: 1401 of 2000 MB", None),
+        ("error pulling image: unexpected status: 401 Authorization Required", Sign.PULL_DENIED),
     ],
 )
 def test_lines_of_real_logs(line: str, sign: Sign | None) -> None:

@@ -54,6 +54,7 @@ def taken(facts: Facts) -> str:
         ("/workspace", ["/workspace/src"], ("/src",)),
         ("/workspace/", ["/workspace/src/", "/workspace//src/./", "/workspace/a/b"], ("/src", "/a/b")),
         ("/workspace", ["/workspace", "/root/x", "/workspace2/x"], ("",)),
+        ("//workspace", ["//workspace/src", "/workspace/a"], ("/src", "/a")),
         ("/data", ["/workspace/src", "~/x", "x"], ()),
         ("/", ["/src"], ("/src",)),
     ],

@@ -105,6 +105,7 @@ def test_a_pod_whose_job_was_launched_is_never_given_up_for_its_sshd() -> None:
 
 
 CLOSED = Unavailable("Connection refused", reason="ssh_unreachable", detail={"closed": True})
+OWN_IMAGE = {"image": "me/train:1", "gpu_order": ["RTX A5000", "RTX 4090"]}
 SILENT = Unavailable("no answer in time", reason="ssh_unreachable")
 
 
@@ -118,7 +119,7 @@ SILENT = Unavailable("no answer in time", reason="ssh_unreachable")
 )
 def test_an_image_without_an_sshd_costs_no_second_host(answers: list[RpdError], reason: str, pods: int) -> None:
     """Whoever answers for the pod says each time that nobody listens; silence is no such word."""
-    stage = Stage()
+    stage = Stage(pod=OWN_IMAGE)
     stage.remote.plans["greet"] = answers * (1000 // len(answers))
     ending = stage.process()
     assert (ending.outcome, ending.reason, ending.exit_code) == ("refused", reason, 6)
@@ -126,6 +127,35 @@ def test_an_image_without_an_sshd_costs_no_second_host(answers: list[RpdError], 
     words = "\n".join(last_words(stage.facts, stage.clock.now()))
     assert "no sshd has answered" in words and "pod.args" in words and "provider's words" not in words
     stage.assert_settled()
+
+
+@pytest.mark.parametrize(
+    ("pod", "pods"),
+    [
+        ({"image": "runpod/pytorch:2.4.0"}, 2),
+        ({"image": "runpod/pytorch:2.4.0", "args": "sleep infinity"}, 1),
+        ({"image": "me/runpod:1"}, 1),
+    ],
+)
+def test_a_closed_port_of_an_image_that_starts_an_sshd_is_the_hosts_doing(pod: dict[str, str], pods: int) -> None:
+    stage = Stage(pod={"gpu_order": ["RTX A5000"], **pod})
+    stage.remote.plans["greet"] = [CLOSED] * 1000
+    assert stage.process().reason == ("hosts_never_booted" if pods == 2 else "image_failed")
+    assert len(stage.cloud.pods) == pods
+
+
+def test_an_sshd_that_has_answered_before_is_not_missing() -> None:
+    stage = Stage(pod=OWN_IMAGE)
+
+    def hear(decision: object) -> None:
+        if isinstance(decision, Do) and decision.op == Op.RUN_STEP and len(stage.cloud.pods) == 1:
+            stage.cloud.renew_container(stage.cloud.only())
+            stage.remote.plans["greet"] = [CLOSED] * 1000
+        elif isinstance(decision, Do) and decision.op == Op.CREATE_POD:
+            stage.remote.plans.clear()
+
+    stage.hear_decision = hear
+    assert (stage.process().outcome, len(stage.cloud.pods)) == ("succeeded", 2)
 
 
 def test_an_sshd_that_is_still_being_installed_is_waited_for() -> None:

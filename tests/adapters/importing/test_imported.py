@@ -456,6 +456,51 @@ run: ls
 
 
 @pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("secrets: {LOGIN: hunter22hunter22}\n---\nrun: ls\n", "task.yaml"),
+        ("config: {docker: {run_options: ['-e DB_PASSWORD=hunter22hunter22']}}\nrun: ls\n", "task.yaml"),
+        ("""runpodctl create pod --imageName a --env '{"HF_TOKEN": "hunter22hunter22"}'\n""", "make.sh"),
+        ("type: task\ncommands: [ls]\nentrypoint: run --api-key hunter22hunter22\n", "task.yaml"),
+        ("""runpodctl create pod --imageName a --env 'A=1' --env 'HF_TOKEN=my hunter22hunter22'\n""", "make.sh"),
+    ],
+)
+def test_a_secret_within_a_longer_value_is_not_copied(tmp_path: Path, text: str, name: str) -> None:
+    (job,) = made(text, tmp_path, name)
+    assert "hunter22" not in job.text + str(job.notes)
+    assert any("(not copied)" in note for note in job.notes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'secrets: {LOGIN: }\nworkdir: {url: "https://${LOGIN}@example.org/x"}\nrun: ls\n',
+        'workdir: {url: "https://me:hunter22@example.org/x"}\nrun: ls\n',
+        'type: task\ncommands: [ls]\nrepos: ["https://me:hunter22@example.org/x"]\n',
+        'type: task\ncommands: [ls]\nrepos: [{url: "https://me:hunter22@example.org/x", path: x}]\n',
+    ],
+)
+def test_an_address_with_a_secret_in_it_is_told_and_not_cloned(tmp_path: Path, text: str) -> None:
+    """No setup command has the environment: the clone would fail once the pod is paid for."""
+    (job,) = made(text, tmp_path)
+    assert "setup" not in fields(job) and any("clone it in preflight" in note for note in job.notes)
+    assert "hunter22" not in job.text + str(job.notes)
+
+
+def test_an_address_with_a_login_is_a_secret(tmp_path: Path) -> None:
+    text = """\
+envs: {DB: "postgres://me:hunter22@db/x", PLACE: "https://example.org:80/x"}
+file_mounts: {/d: "s3://me:hunter22@b/x"}
+run: ls
+"""
+    (job,) = made(text, tmp_path)
+    assert "hunter22" not in job.text + str(job.notes)
+    assert fields(job)["env"] == ["DB"] and fields(job)["remote_env"]["exports"] == {
+        "PLACE": "https://example.org:80/x"
+    }
+
+
+@pytest.mark.parametrize(
     ("text", "names"),
     [
         ("secrets: [HF_TOKEN, PLAIN]\nrun: ls\n", ["HF_TOKEN", "PLAIN"]),
@@ -592,12 +637,16 @@ def test_a_template_is_called_one(tmp_path: Path, text: str) -> None:
         made(text, tmp_path)
 
 
-def test_a_file_above_its_folder_is_sent_beside_the_work_folder(tmp_path: Path) -> None:
-    (tmp_path / "up").mkdir()
-    (tmp_path / "here").mkdir()
-    text = "type: task\ncommands: [ls]\nfiles: [../up]\n"
-    (job,) = imported(text, "a.yml", base=tmp_path / "here", out=tmp_path)
-    assert fields(job)["staging"][0]["destination"] == "{volume_mount}/up"
+@pytest.mark.parametrize(
+    ("path", "place"), [("../up", "{volume_mount}/up"), ("../../up", "/up"), ("../../../up", "/up")]
+)
+def test_a_file_above_its_folder_is_sent_beside_the_work_folder(tmp_path: Path, path: str, place: str) -> None:
+    here = tmp_path / "a" / "b" / "c"
+    here.mkdir(parents=True)
+    (here / path).mkdir()
+    (job,) = imported(f"type: task\ncommands: [ls]\nfiles: [{path}]\n", "a.yml", base=here, out=tmp_path)
+    assert fields(job)["staging"][0]["destination"] == place
+    load_text(job.text, tmp_path / job.name)
 
 
 OTHERS = {

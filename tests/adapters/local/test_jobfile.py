@@ -256,6 +256,10 @@ staging:
             "4: staging[0].destination: '/' would lose all but the source's files; name a folder below",
         ),
         (
+            "staging: [{source: x, destination: //root}]",
+            "4: staging[0].destination: '//root' would lose all but the source's files; name a folder below",
+        ),
+        (
             "staging: [{source: x, destination: rel}]",
             "4: staging[0].destination: 'rel' is not absolute; write {volume_mount}/rel",
         ),

@@ -79,6 +79,12 @@ def test_every_bad_input_is_told(workspace: LocalWorkspace, tmp_path: Path) -> N
             {},
             "staging[0].delete would empty /w, the whole network volume; name a folder below",
         ),
+        (
+            ("//w",),
+            "network_volume",
+            {},
+            "staging[0].delete would empty /w, the whole network volume; name a folder below",
+        ),
         (("/w",), "network_volume", {"delete": False}, ""),
         (("/w/x",), "network_volume", {}, ""),
         (("/w",), "network_volume", {"includes": ("*.py",)}, ""),
@@ -100,6 +106,15 @@ def test_no_folder_is_sent_at_the_cost_of_a_volume_or_of_another_entry(
     storage = Storage(mode=mode, volume_mount="/w", volume_name="data")  # type: ignore[arg-type]
     found = workspace.check_inputs(job(staging=trees, storage=storage), str(tmp_path / "run"))
     assert [told in each for each in found] == ([True] if told else []), found
+
+
+def test_a_folder_above_the_pods_own_volume_takes_rpds_folder_along(workspace: LocalWorkspace, tmp_path: Path) -> None:
+    """The switch's orders and the launch's claim are in it."""
+    (tmp_path / "src").mkdir()
+    tree = Staging(source=str(tmp_path / "src"), destination="/mnt")
+    bad = job(staging=(tree,), storage=Storage(volume_mount="/mnt/volume"))
+    [problem] = workspace.check_inputs(bad, str(tmp_path / "run"))
+    assert problem.startswith("staging[0].delete would empty /mnt/volume, the whole volume; name a folder below")
 
 
 def test_a_folder_above_a_network_volume_is_the_volume_too(workspace: LocalWorkspace, tmp_path: Path) -> None:
