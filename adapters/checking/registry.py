@@ -123,7 +123,6 @@ def check_image(job: Job) -> Iterator[Finding]:
         return
     if not ref.is_digest and ref.wanted == "latest":
         yield warning(CHECK, f"{image} means whatever is the latest at the time; name a tag or a digest")
-    import requests
     from urllib3.exceptions import HTTPError
 
     from rpd.adapters.http.wire import Straight, Watch
@@ -134,13 +133,13 @@ def check_image(job: Job) -> Iterator[Finding]:
     with Straight(watch) as session:
         try:
             status, headers = _ask(session, ref)
-        except (requests.RequestException, HTTPError) as trouble:
+        except (OSError, HTTPError) as trouble:
             yield warning(CHECK, f"{ref.host} could not be asked about {image} ({_in_words(trouble)})")
             status, headers = 0, {}
         if status == 200:
             watch.begin(SECONDS)
             # It is there, which was the question; what it is made of may remain untold.
-            with contextlib.suppress(requests.RequestException, HTTPError, *tolerant.NOT_JSON):
+            with contextlib.suppress(OSError, HTTPError, *tolerant.NOT_JSON):
                 contents = _contents(session, ref, headers)
     yield from judge(job, contents)
     if status == 0:
@@ -197,7 +196,7 @@ def _manifest(session: requests.Session, ref: Reference, wanted: str, headers: d
     answer = _send(session, "GET", f"{ref.base}/v2/{ref.path}/manifests/{wanted}", headers)
     if answer.status_code != 200:
         return None
-    return msgspec.json.decode(answer.raw.read(MOST_MANIFEST_BYTES, decode_content=True), type=_Manifest)
+    return msgspec.json.decode(_body(answer, MOST_MANIFEST_BYTES), type=_Manifest)
 
 
 def _config(session: requests.Session, ref: Reference, digest: str, headers: dict[str, str]) -> _Config:
@@ -213,8 +212,19 @@ def _config(session: requests.Session, ref: Reference, digest: str, headers: dic
         answer = _send(session, "GET", place, {})
     if answer.status_code != 200:
         return _Config()
-    body = answer.raw.read(MOST_MANIFEST_BYTES, decode_content=True)
-    return msgspec.json.decode(body, type=_Blob).config or _Config()
+    return msgspec.json.decode(_body(answer, MOST_MANIFEST_BYTES), type=_Blob).config or _Config()
+
+
+def _body(answer: requests.Response, limit: int) -> bytes:
+    """The first `limit` bytes of it. Raises OSError and urllib3's HTTPError."""
+    from rpd.adapters.http.wire import pieces
+
+    body = b""
+    for piece in pieces(answer, is_decoded=True):
+        body += piece
+        if len(body) >= limit:
+            break
+    return body[:limit]
 
 
 def _token(session: requests.Session, ref: Reference, challenge: str) -> str | None:
@@ -230,7 +240,7 @@ def _token(session: requests.Session, ref: Reference, challenge: str) -> str | N
     answer = _send(session, "GET", realm, {"Accept": "application/json"}, asked)
     if answer.status_code != 200:
         return None
-    body = answer.raw.read(MOST_BYTES, decode_content=True)
+    body = _body(answer, MOST_BYTES)
     try:
         found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         raw = found.get("token") or found.get("access_token")

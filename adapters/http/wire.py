@@ -10,7 +10,7 @@ import io
 import math
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -18,10 +18,12 @@ from requests import Response, Session
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ProtocolError
 
 SLICE_SECONDS = 0.25
 """How often a waiting read looks up."""
 SEND_SECONDS = 30.0
+_PIECE_BYTES = 65536
 
 
 class Watch:
@@ -92,6 +94,22 @@ class Straight(Session):
 
     def get_redirect_target(self, resp: Response) -> None:
         """None: requests reads the whole body of a redirect, whatever its length, also where it may not follow."""
+
+
+def pieces(response: Response, *, is_decoded: bool = False) -> Iterator[bytes]:
+    """The body as it comes, whatever length its headers and chunks claim; whoever reads it sets the bound.
+
+    Raises OSError or urllib3's HTTPError. http.client hands the negative size of a chunk on to the socket: read as a
+    whole such a body had no bound.
+    """
+    while True:
+        try:
+            piece = response.raw.read1(_PIECE_BYTES, decode_content=is_decoded)
+        except OverflowError as error:
+            raise ProtocolError("a chunk says that it has a size that there is not") from error
+        if not piece:
+            return
+        yield piece
 
 
 def _watched_pools(watch: Watch) -> dict[str, Any]:

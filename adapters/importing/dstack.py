@@ -407,18 +407,22 @@ def _body(draft: Draft, work: str, kind: str) -> str:
     folder = in_pod(document.take_text("working_dir") or ".", work)
     lines = ["set -e", f"mkdir -p {folder}", f"[ -e /workflow ] || ln -s {work} /workflow || true", f"cd {folder}"]
     key = "init" if kind == "dev-environment" else "commands"
-    commands = list(_commands(document, key))
+    commands = list(_commands(draft, key))
     lines += [literal(each.rstrip("\n")) for each in commands]
     if kind == "dev-environment":
         draft.say("a dev environment has no job: this one waits for somebody who comes by ssh", "run")
         lines.append("sleep infinity")
     elif not commands:
-        draft.miss("commands: there are none, and the image's own is not known here; write what the job does", "run")
+        draft.miss(
+            "commands: none to take over, and the image's own is unknown here; write what the job does",
+            "run",
+        )
         lines.append("nvidia-smi")
     return "\n".join(lines) + "\n"
 
 
-def _commands(document: Document, key: str) -> Iterator[str]:
+def _commands(draft: Draft, key: str) -> Iterator[str]:
+    document = draft.document
     listed = document.look(key)
     document.take(key)
     if isinstance(listed, str):
@@ -427,6 +431,10 @@ def _commands(document: Document, key: str) -> Iterator[str]:
         text = document.text(key, index)
         if text:
             yield text
+        elif text is None and document.look(key, index) is not None:
+            place = (key, index)
+            shown = f"line {document.line(place)}: {document.shown(place)}"
+            draft.miss(f"{shown}: no text for YAML, as it has a colon; put it in quotes", "run")
 
 
 def _own(draft: Draft, work: str) -> dict[str, str]:

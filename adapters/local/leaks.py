@@ -28,6 +28,8 @@ _KEY_SHAPES = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
 _LOGIN = re.compile(r"(?<=://)[^/\s:@]{0,200}:[^/\s@]{1,200}(?=@)")
+_HEADER = re.compile(r"(?i:(?<=bearer )|(?<=basic ))[A-Za-z0-9._~+/=-]{8,}")
+"""What an `Authorization` header holds; no variable that a shell fills in."""
 _TOKEN = re.compile(rf"\b(?=[A-Za-z]*[0-9])[A-Za-z0-9]{{32,}}\b|{_LOGIN.pattern}")
 """What may be a key of no known kind, and what stands before the host of a URL."""
 _MASK = re.compile(r"\*\*\*([A-Za-z_][A-Za-z0-9_]*)\*\*\*")
@@ -59,8 +61,8 @@ def has_login(text: str) -> bool:
 
 
 def without_logins(text: str) -> str:
-    """The same with `***` for them."""
-    return _LOGIN.sub("***", text)
+    """The same with `***` for them, and for what an `Authorization` header holds."""
+    return _HEADER.sub("***", _LOGIN.sub("***", text))
 
 
 def without_keys(text: str) -> str:

@@ -17,7 +17,7 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-from rpd.adapters.http.wire import Straight, Watch
+from rpd.adapters.http.wire import Straight, Watch, pieces
 from rpd.adapters.runpod.answer import Answer, Failure, clean
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
@@ -25,7 +25,6 @@ from rpd.states.exits import Exit
 from rpd.states.faults import Fault
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_CHUNK = 65536
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -113,8 +112,8 @@ class Session:
             return b"", "a compressed body nobody asked for"
         body = bytearray()
         try:
-            while chunk := response.raw.read1(_CHUNK):
-                body += chunk
+            for piece in pieces(response):
+                body += piece
                 if len(body) > self._body_limit:
                     return b"", f"a body of more than {self._body_limit} bytes"
                 if request.quiet is not None:

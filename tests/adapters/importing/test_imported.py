@@ -500,6 +500,20 @@ run: ls
     }
 
 
+def test_a_command_that_is_a_section_for_yaml_is_told_without_the_secret_in_it(tmp_path: Path) -> None:
+    text = """\
+type: task
+commands:
+  - curl -H "Authorization: Bearer hunter22" https://example.org
+  - ls
+headers: {Authorization: Bearer hunter22}
+"""
+    (job,) = made(text, tmp_path)
+    assert "hunter22" not in job.text + str(job.notes)
+    assert "line 3: commands.0" in comments(job) and "put it in quotes" in comments(job)
+    assert fields(job)["run"]["body"].endswith("\nls\n")
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

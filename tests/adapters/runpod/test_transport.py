@@ -46,6 +46,10 @@ def half_a_chunk(connection: socket.socket) -> None:
     connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n40\r\n{")
 
 
+def a_chunk_of_no_size(connection: socket.socket) -> None:
+    connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n-" + b"f" * 400 + b"\r\n{")
+
+
 def half_a_head(connection: socket.socket) -> None:
     connection.sendall(HEAD)
 
@@ -69,6 +73,7 @@ def a_huge_body(connection: socket.socket) -> None:
         (no_http, Fault.CONNECTION_LOST),
         (half_a_body, Fault.UNREADABLE),
         (half_a_chunk, Fault.UNREADABLE),
+        (a_chunk_of_no_size, Fault.UNREADABLE),
         (a_huge_body, Fault.UNREADABLE),
     ],
 )
