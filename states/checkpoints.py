@@ -10,7 +10,7 @@ from rpd.engine.decision import Do, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.job import Artifact, checkpoint_label
+from rpd.states.job import Artifact, checkpoint_label, is_on_volume
 from rpd.states.names import Op
 from rpd.states.secret_files import places_within, private_places
 from rpd.states.world import Pull, Target, Tree, World
@@ -72,8 +72,7 @@ def _survives(facts: Facts, path: str) -> bool:
     if is_same_pod and facts.lost_in[1] == pod.container:
         return True
     storage = facts.job.storage
-    is_on_volume = path.startswith(storage.volume_mount.rstrip("/") + "/")
-    return is_on_volume and (is_same_pod or storage.mode == "network_volume")
+    return is_on_volume(storage, path) and (is_same_pod or storage.mode == "network_volume")
 
 
 def _local(facts: Facts, path: str) -> str:

@@ -14,7 +14,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.errors import JournalStrange
 from rpd.journal.records import DebtChange, Opened, Stamp
 from rpd.states.boot_signs import Seen
-from rpd.states.job import Artifact, Job, checkpoint_label
+from rpd.states.job import Artifact, Job, checkpoint_label, is_on_volume
 from rpd.states.log_reading import LogReading
 from rpd.states.names import OF_RESULTS, Reason, State
 from rpd.states.tries import NEVER, Outage, Tries
@@ -451,6 +451,22 @@ class Facts(msgspec.Struct):
             a.label
             for a in self.job.artifacts
             if not a.required and (a.label not in self.pulled or self.pulled[a.label].refused)
+        )
+
+    @property
+    def wiped(self) -> tuple[str, ...]:
+        """Labels of artifacts that did not arrive and that the stop of their pod has wiped: they were not on its
+        volume."""
+        pod = self.pod
+        if not self._has_its_pod or pod is None or pod.name in self.compute_debts:
+            return ()
+        if pod.released_as != "stop" and not pod.is_seen_stopped:
+            return ()
+        return tuple(
+            a.label
+            for a in self.job.artifacts
+            if (a.label not in self.pulled or self.pulled[a.label].refused)
+            and not is_on_volume(self.job.storage, a.remote_path)
         )
 
     @property

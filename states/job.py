@@ -66,6 +66,12 @@ def plain_path(path: str) -> str:
     return found[1:] if found.startswith("//") else found
 
 
+def is_on_volume(storage: Storage, path: str) -> bool:
+    """Whether a path in the pod is on its volume: any stop, by the switch in the pod too, wipes everything else."""
+    mount = plain_path(storage.volume_mount)
+    return plain_path(path) == mount or plain_path(path).startswith(f"{mount.rstrip('/')}/")
+
+
 def is_pattern(path: str) -> bool:
     """Whether a remote path names whatever matches it (`*`, `?`, `[..]`, none of which crosses a `/`)."""
     return any(char in path for char in "*?[")

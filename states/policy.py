@@ -119,6 +119,9 @@ def why_kept(facts: Facts) -> str | None:
     policy, outcome = facts.job.lifecycle, ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
     is_cut_short = outcome is Outcome.CANCELLED and facts.launch_intended
     if facts.holds_last or (is_cut_short and not facts.has_all):
+        awaited = {*facts.uncollected, *facts.left_behind}
+        if facts.log_fetched and awaited and awaited <= set(facts.wiped):
+            return "the job ran, and what it wrote on the volume stays"
         return "results that nobody has collected are on it"
     pod = facts.pod
     if facts.request == "release" and facts.request_detail.get("how") == "stop":

@@ -50,6 +50,7 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
     lines += _refusal_lines(facts)
     lines += _warnings(facts)
     lines += debt_lines(facts, now)
+    lines += _wiped(facts)
     if elsewhere is not None:
         lines.append(f"the journal could not be written; what it lacks is in {elsewhere}")
         lines.append(f"next:    make room on the disk, then   rpd resume {facts.run_id}")
@@ -77,6 +78,7 @@ def _failure_lines(facts: Facts, now: Stamp) -> list[str]:
             if not facts.compute_debts
             else debt_lines(facts, now)
         ),
+        *_wiped(facts),
         *_secrets_left(facts),
         f"next:    rpd inspect {facts.run_id}",
     ]
@@ -116,6 +118,13 @@ def _kept_there(facts: Facts) -> str:
         f"{noun} {names}, stopped, with {gigabytes} GB at about {money(monthly)} a month until: "
         f"rpd release {facts.run_id} --delete"
     )
+
+
+def _wiped(facts: Facts) -> list[str]:
+    if not facts.wiped:
+        return []
+    mount = facts.job.storage.volume_mount
+    return [f"lost:    {', '.join(facts.wiped)}: the stop has wiped what is not on the volume ({mount})"]
 
 
 def _secrets_left(facts: Facts) -> list[str]:

@@ -6,6 +6,7 @@ from rpd.adapters.report.words import one_line
 from rpd.states.boot import CANNOT_START
 from rpd.states.boot_signs import Sign, cuda_wanted
 from rpd.states.facts import Facts
+from rpd.states.job import is_on_volume
 from rpd.states.log_reading import read_text
 from rpd.states.names import Reason
 from rpd.states.places import AVOIDED
@@ -215,6 +216,11 @@ def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
 def _why_missing(facts: Facts, what: str, advice: str) -> tuple[str, str]:
     """By what there was in place of the results, and by what was ended before it could write them."""
     missing = [facts.pulled[label] for label in facts.missing]
+    away = [a for a in facts.job.artifacts if facts.is_none(a) and not is_on_volume(facts.job.storage, a.remote_path)]
+    if away and facts.pod is not None and facts.prepared not in (None, (facts.pod.name, facts.pod.container)):
+        mount = facts.job.storage.volume_mount
+        what = f"{facts.what_is_missing}; the pod has had a new container since, without what was not on the volume"
+        return what, f"let the job write below {mount}"
     if lost := [left_out(pulled) for pulled in missing if pulled.left_out]:
         what = f"{facts.what_is_missing}; {'; '.join(lost)}"
         advice = "name what the links lead to as artifacts of their own"

@@ -287,7 +287,7 @@ _LIVES = (
         "image_failed",
         6,
         (Strike("nobody listens in the pod", "connect"),) * 150,
-        config={"budget": _QUICK_BUDGET},
+        config={"budget": _QUICK_BUDGET, "pod": {"image": "i", "gpu_order": ["RTX A5000", "RTX 4090"]}},
     ),
     Life(
         "the key is written late",

@@ -91,6 +91,27 @@ def test_results_that_are_missing_point_to_what_was_ended_in_the_background(kind
     assert "end run.body with `wait`, or set run.wait_for_background: always; else compare artifacts" in why(left)
 
 
+@pytest.mark.parametrize(("place", "is_lost"), [("/root/out", True), ("/workspace/out", False)])
+def test_results_that_the_stop_has_wiped_are_not_said_to_be_in_the_pod(place: str, is_lost: bool) -> None:
+    """A stop wipes the container's own disk; a resume finds nothing there, whatever the job wrote."""
+    artifact = {"label": "model", "remote_path": place, "local_path": "/run/out"}
+    stage = Stage(FakeJob(artifacts={place: "corrupt"}), artifacts=[artifact])
+    stage.process()
+    assert stage.facts.closed_outcome is None and stage.cloud.pods["pod1"].status == "EXITED"
+    told = "\n".join(words(stage))
+    assert ("lost:    model: the stop has wiped what is not on the volume (/workspace)" in told) == is_lost
+    assert ("results that nobody has collected are on it" in told) != is_lost
+
+
+@pytest.mark.parametrize("place", ["/root/out", "/workspace/out"])
+def test_what_a_new_container_lacks_is_not_called_a_wrong_path(place: str) -> None:
+    artifact = {"label": "model", "remote_path": place, "local_path": "/run/out"}
+    facts = ended(FakeJob(artifacts={place: "missing"}), artifacts=[artifact]).facts
+    assert "new container" not in why(facts) and facts.pod is not None
+    facts.prepared = (facts.pod.name, "another")
+    assert ("new container since, without what was not on the volume" in why(facts)) == (place == "/root/out")
+
+
 def test_no_advice_on_pipefail_where_the_file_names_its_shell() -> None:
     stage = ended(FakeJob(exit_code=141), run={"body": "yes | head", "shell": "bash -o pipefail"})
     assert "rpd runs the body" not in why(stage.facts)
