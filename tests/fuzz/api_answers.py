@@ -390,7 +390,7 @@ def _changed(luck: random.Random, value: Any) -> Any:
         at = luck.randrange(len(value))
         if luck.random() < 0.2:
             times = luck.choice((2, 300))
-            return value * (times if len(json.dumps(value)) * times < 2 * SENT_BYTES_MAX else 1)
+            return value * (times if len(json.dumps(value)) * times < SENT_BYTES_MAX // 3 else 1)
         value[at] = _changed(luck, value[at])
         return value
     return copy.deepcopy(luck.choice(ODD))
