@@ -17,7 +17,7 @@ FROM ?= 0
 MINUTES ?= 5
 
 .PHONY: demo test test-all test-long checked collected chaos sim model matrix mutants plants mutation fuzz lint types format bench docs \
-	features clean
+	features lock release clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
@@ -88,6 +88,14 @@ features: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.regenerate
+
+# The newest versions that pyproject.toml allows, into the two lock files.
+lock: $(VENV)/.dev
+	$(BIN)/python -m tests.packaging.lock
+
+# Builds the wheel, tries it in an environment of its own, and says what is left to do.
+release: checked
+	@$(BIN)/python -m tests.packaging.release $(if $(TAG),--tag $(TAG))
 
 # The type checker cannot follow the editable install's import hook; these links give it the packages by their real names.
 build/links:

@@ -21,7 +21,7 @@ import coverage
 import msgspec
 import pytest
 
-HEAVY = """_pytest.assertion.rewrite asyncssh hypothesis jsonschema openapi_core paramiko platformdirs pytest_timeout
+HEAVY = """_pytest.assertion.rewrite asyncssh hypothesis jsonschema paramiko platformdirs pytest_timeout
 requests rich.console rich.live rich.table starlette.applications transitions typer uvicorn xdist.plugin yaml"""
 OPTIONS = ["-q", "-m", "not slow", "-p", "no:randomly", "-p", "no:cacheprovider", "-n", "0", "--basetemp=build/tests"]
 
