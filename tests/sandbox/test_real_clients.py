@@ -190,14 +190,24 @@ class McpServer:
         self._to_server.flush()
 
 
-def test_the_sdk_lives_a_life_of_resources(sandbox: Any, tmp_path: Path) -> None:
-    python = _installed(SDK, _install_sdk) / "bin" / "python"
-    live_a_life(sandbox, Sdk(python, _env(sandbox, tmp_path)))
+@pytest.fixture(scope="module")
+def sdk() -> Path:
+    """Installed before the test's sandbox begins, which ends itself while nobody asks for anything."""
+    return _installed(SDK, _install_sdk)
 
 
-def test_the_mcp_server_lives_a_life_of_resources(sandbox: Any, tmp_path: Path) -> None:
-    folder = _installed(MCP, _install_mcp)
-    with _mcp_server(folder, _env(sandbox, tmp_path)) as client:
+@pytest.fixture(scope="module")
+def mcp() -> Path:
+    """The same for the MCP server."""
+    return _installed(MCP, _install_mcp)
+
+
+def test_the_sdk_lives_a_life_of_resources(sdk: Path, sandbox: Any, tmp_path: Path) -> None:
+    live_a_life(sandbox, Sdk(sdk / "bin" / "python", _env(sandbox, tmp_path)))
+
+
+def test_the_mcp_server_lives_a_life_of_resources(mcp: Path, sandbox: Any, tmp_path: Path) -> None:
+    with _mcp_server(mcp, _env(sandbox, tmp_path)) as client:
         live_a_life(sandbox, client)
 
 

@@ -28,6 +28,7 @@ def test_some_crashes_of_other_lives(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", sorted(set(LIVES) - {"success"}))
 def test_every_crash_of_a_life(name: str) -> None:
     cells = fill([LIVES[name]])
