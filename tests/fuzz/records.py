@@ -260,7 +260,8 @@ def _missing(rows: Rows, rng: random.Random) -> None:
 def _place(rows: Rows, rng: random.Random) -> tuple[Any, Any]:
     """A container and the key of something in it, at any depth of any record; often of record 0."""
     row = rows[0 if rng.random() < 0.35 else rng.randrange(len(rows))]
-    node = row if rng.random() < 0.15 or "data" not in row or not row["data"] else row["data"]
+    data = row.get("data")
+    node = row if rng.random() < 0.15 or not data or not isinstance(data, dict | list) else data
     while True:
         key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
         inner = node[key]
