@@ -236,6 +236,8 @@ class Oracle:
 
     def process_ended(self, laptop: Laptop, end: End) -> None:
         """Between two processes nobody watches: what bills must be written down."""
+        if not self.was_in_emergency:
+            self._check_paused()  # whoever never comes back pays all the same
         known = {key for account in self._accounts.values() for key in account.debts}
         for pod in self.sim.cloud.bills():
             if pod.order.name in self.unseen or self._is_unseen_twin(pod, end):
@@ -356,7 +358,7 @@ class Oracle:
             return
         pod = next(pod for pod in self.sim.cloud.pods.values() if pod.order.name == OLD_NAME)
         account = self._accounts[self.sim.laptop.name]
-        if pod.status == "EXITED" and OLD_NAME not in account.stored:
+        if pod.status == "EXITED" and OLD_NAME not in account.stored and OLD_NAME not in account.debts:
             self.blame("I14 a paused pod belongs to nobody", f"pod {pod.id}")
 
     def _check_starts(self) -> None:
