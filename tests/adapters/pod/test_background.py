@@ -148,7 +148,9 @@ def test_a_launcher_that_goes_while_it_is_looked_at_hides_nothing(
 
     monkeypatch.setattr(scripts, "_file", hooked)
     listed = f"until [ -e {pod.volume}/listed ]; do sleep 0.01; done"
-    start = f"{listed}\nnohup {work(pod)} >/dev/null 2>&1 &\necho $$ >{pod.volume}/hopped\n"
+    # Until it has become nohup it was told nothing, and nobody gives it time here.
+    become = "while grep -q start.sh /proc/$!/cmdline; do sleep 0.01; done"
+    start = f"{listed}\nnohup {work(pod)} >/dev/null 2>&1 &\n{become}\necho $$ >{pod.volume}/hopped\n"
     (pod.volume / "start.sh").write_text(start)
     script = f"nohup bash {pod.volume}/start.sh >/dev/null 2>&1 &\n{beside.format(hold=HOLD, server=SERVER)}"
     remote.launch(pod.target, leaving(pod, script, background=background))
