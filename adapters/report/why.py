@@ -61,7 +61,7 @@ WHY: dict[Reason, tuple[str, str]] = {
     ),
     Reason.NAME_UNKNOWN: (
         "a name in pod.gpu_order, cpu_order, datacenters or storage stands for nothing that there is, or for several",
-        "rpd gpus and rpd stock list what there is",
+        "rpd events tells which; rpd gpus and rpd stock list what there is",
     ),
     Reason.NO_CREDIT: ("the account has no credit", "add some, then run again"),
     Reason.KEY_REFUSED: ("the API key was refused", "export RUNPOD_API_KEY=... with a key that may rent"),
@@ -141,6 +141,7 @@ def cause_of(facts: Facts) -> tuple[str, str]:
     if facts.reason is Reason.CREATE_REJECTED and facts.reason_text:
         what = f"{what}: {facts.reason_text}"
     if facts.reason is Reason.NAME_UNKNOWN and facts.volume_was_looked_up and facts.volume_id is None:
+        what = facts.reason_text or what
         advice = "rpd volumes lists those of the account; rpd volumes create makes one"
     if facts.reason is Reason.NO_CAPACITY and (narrow := _narrow(facts)):
         advice = f"{advice}; {narrow} leaves fewer hosts"
@@ -157,7 +158,7 @@ def cause_of(facts: Facts) -> tuple[str, str]:
 
 SAID = (
     *(Reason.SSH_REFUSED, Reason.VOLUME_REFUSED, Reason.DESTINATION_IN_USE),
-    *(Reason.STAGE_FAILED, Reason.SPEC_INVALID, Reason.NAME_UNKNOWN),
+    *(Reason.STAGE_FAILED, Reason.SPEC_INVALID),
 )
 """Endings whose cause stands in the words of the move that brought them."""
 OF_STEPS = (Reason.SETUP_FAILED, Reason.PREFLIGHT_FAILED)
