@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # rpd anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Many tests wait for pods to boot; others have the processor meanwhile.
-JOBS ?= 6
+JOBS ?= 4
 N ?= 60
 SEED ?= 1
 SEEDS ?= 10000
