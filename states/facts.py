@@ -382,17 +382,17 @@ class Facts(msgspec.Struct):
     def uncollected(self) -> tuple[str, ...]:
         """Labels of required artifacts that are not here, whole and verified (one that does not exist there is not
         waited for)."""
-        return tuple(
-            a.label
-            for a in self.job.artifacts
-            if a.required and (a.label not in self.pulled or self.pulled[a.label].refused)
-        )
+        return tuple(a.label for a in self.job.artifacts if a.required and not self.is_here(a.label))
+
+    def is_here(self, label: str) -> bool:
+        """This artifact or checkpoint is here, whole, or was not there to be fetched."""
+        return label in self.pulled and not self.pulled[label].refused
 
     @property
     def has_all(self) -> bool:
         """Each artifact, whether the run needs it or not, and each checkpoint is here, whole, or was not there."""
         labels = (*(a.label for a in self.job.artifacts), *map(checkpoint_label, self.job.checkpoints.paths))
-        return all(label in self.pulled and not self.pulled[label].refused for label in labels)
+        return all(map(self.is_here, labels))
 
     @property
     def is_worth_fetching(self) -> bool:
@@ -447,11 +447,7 @@ class Facts(msgspec.Struct):
         whole."""
         if not self.launch_intended or not self.log_fetched:
             return ()
-        return tuple(
-            a.label
-            for a in self.job.artifacts
-            if not a.required and (a.label not in self.pulled or self.pulled[a.label].refused)
-        )
+        return tuple(a.label for a in self.job.artifacts if not a.required and not self.is_here(a.label))
 
     @property
     def wiped(self) -> tuple[str, ...]:
@@ -465,8 +461,7 @@ class Facts(msgspec.Struct):
         return tuple(
             a.label
             for a in self.job.artifacts
-            if (a.label not in self.pulled or self.pulled[a.label].refused)
-            and not is_on_volume(self.job.storage, a.remote_path)
+            if not self.is_here(a.label) and not is_on_volume(self.job.storage, a.remote_path)
         )
 
     @property

@@ -39,8 +39,7 @@ def losses(facts: Facts) -> list[str]:
     if pod is None or pod.id is None or pod.is_gone or pod.released_as == "delete" or not facts.has_launched_here:
         return []
     log = [] if facts.log_fetched else ["its log"]
-    pulled, artifacts = facts.pulled, facts.job.artifacts
-    labels = [each.label for each in artifacts if each.label not in pulled or pulled[each.label].refused]
+    labels = [each.label for each in facts.job.artifacts if not facts.is_here(each.label)]
     # Only the person knows whether a job that names no results has left some.
     unnamed = (
         []

@@ -156,9 +156,8 @@ def cause_of(facts: Facts) -> tuple[str, str]:
     return what, advice
 
 
-SAID = (
-    *(Reason.SSH_REFUSED, Reason.VOLUME_REFUSED, Reason.DESTINATION_IN_USE),
-    *(Reason.STAGE_FAILED, Reason.SPEC_INVALID),
+SAID = frozenset(
+    {Reason.SSH_REFUSED, Reason.VOLUME_REFUSED, Reason.DESTINATION_IN_USE, Reason.STAGE_FAILED, Reason.SPEC_INVALID}
 )
 """Endings whose cause stands in the words of the move that brought them."""
 OF_STEPS = (Reason.SETUP_FAILED, Reason.PREFLIGHT_FAILED)
