@@ -52,7 +52,7 @@ def fetch_rest(connection: Connection, root: str, entry: Entry, arrival: Arrival
             take=take,
             window=PULL_WINDOW,
             quiet_seconds=quiet_seconds(begun),
-            most_bytes=left + OUTPUT_BYTES_MAX,
+            most_bytes=left + PULL_WINDOW + OUTPUT_BYTES_MAX,  # `take` is the first to see that it is too much
             most_seconds=seconds_for(left, 1) + begun / HASH_BYTES_PER_SECOND,
         )
     except _Longer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import pytest
@@ -24,6 +25,7 @@ def test_a_share_of_the_seeds(name: str) -> None:
             raise
         assert time.process_time() - begin < CASE_SECONDS_MAX, f"seed {seed} of {name} took too long"
         if not peak:  # the first case has loaded what there is to load
+            gc.collect()
             forget_peak()
             peak = peak_bytes()
     assert peak_bytes() - peak < MEMORY_BYTES_MAX

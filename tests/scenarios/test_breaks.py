@@ -355,7 +355,7 @@ def test_resume_sees_at_once_that_its_pod_does_not_run(stage: Stage, hand: str, 
     killed_in(stage, "monitor", config(GATED))
     stage.somebody(hand)
     live = stage.start("resume")
-    live.until_text(words, seconds=10.0)
+    live.until_text(words)
     assert live.end() == 10, live.text
 
 

@@ -37,7 +37,7 @@ def make_pod(tmp_path: Path) -> Iterator[Callable[..., LocalShell]]:
     yield make
     try:
         for pod in pods:
-            until(lambda pod=pod: not pod.processes(), 5.0)
+            until(lambda pod=pod: not pod.processes())
     finally:
         for pod in pods:
             pod.end()

@@ -238,7 +238,7 @@ def tool_folder(folder: Path, *names: str) -> Iterator[str]:
     yield str(folder)
 
 
-def until(condition: Callable[[], object], seconds: float = 10.0, *, must: bool = True) -> None:
+def until(condition: Callable[[], object], seconds: float = 40.0, *, must: bool = True) -> None:
     """Wait for a condition; with `must` its absence fails the test."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -61,7 +61,7 @@ def run(pod: LocalShell, remote: PodRemote, script: str, log: str = "logs/run.lo
     ref = JobRef(1, f"{pod.volume}/{log}")
     remote.launch(pod.target, LaunchOrder(1, script, f"{pod.volume}/run.sh", ref.log_path, {}, 1, "a" * 32))
     seen: list[Claim] = []
-    until(lambda: (seen.append(remote.read_claim(pod.target, ref)), seen[-1].phase == "ended")[1], 20.0)
+    until(lambda: (seen.append(remote.read_claim(pod.target, ref)), seen[-1].phase == "ended")[1])
     return seen[-1]
 
 
@@ -85,9 +85,9 @@ def test_a_log_that_has_grown_has_its_reserve_behind_it(small: LocalShell, remot
     remote.launch(small.target, LaunchOrder(1, script, f"{small.volume}/run.sh", ref.log_path, {}, 1, "a" * 32))
     log = small.inside / "logs/run.log"
     until(lambda: log.read_text().endswith("grown\n"))
-    until(lambda: log.stat().st_blocks * 512 > log.stat().st_size + 200_000, 15.0)
+    until(lambda: log.stat().st_blocks * 512 > log.stat().st_size + 200_000)
     (small.inside / "go").touch()
-    until(lambda: remote.read_claim(small.target, ref).phase == "ended", 20.0)
+    until(lambda: remote.read_claim(small.target, ref).phase == "ended")
     assert said(small).endswith(LAST)
 
 
@@ -96,7 +96,7 @@ def test_a_disk_with_room_was_not_full(pod: LocalShell, remote: PodRemote) -> No
     claim = run(pod, remote, "echo hello; exit 3")
     assert (claim.exit_code, claim.disk_was_full, claim.log_bytes) == (3, False, 6)
     assert sorted(path.name for path in (pod.volume / "logs").iterdir()) == ["run.log"]
-    until(lambda: not pod.processes(), 5.0)
+    until(lambda: not pod.processes())
     assert time.monotonic() - began < 15.0
 
 

@@ -64,7 +64,7 @@ def log(pod: LocalShell) -> bytes:
     return (pod.volume / "logs/run.log").read_bytes()
 
 
-def ended(remote: PodRemote, pod: LocalShell, seconds: float = 10.0, marker: str | None = None) -> Claim:
+def ended(remote: PodRemote, pod: LocalShell, seconds: float = 40.0, marker: str | None = None) -> Claim:
     """The claim once the job is no longer running."""
     seen: list[Claim] = []
 

@@ -165,15 +165,25 @@ class Server:
 
 
 class Proxy:
-    """A TCP proxy on loopback. `delay` seconds each way; cut after `reset_after` bytes one way."""
+    """A TCP proxy on loopback. `delay` seconds each way; cut after `reset_after` bytes one way.
+
+    A reset takes with it what the receiver has not read yet; where that matters, the cut waits until `read` is set.
+    """
 
     def __init__(
-        self, port: int, *, delay: float = 0.0, reset_after: int | None = None, upstream: bool = False
+        self,
+        port: int,
+        *,
+        delay: float = 0.0,
+        reset_after: int | None = None,
+        upstream: bool = False,
+        read: threading.Event | None = None,
     ) -> None:
         self._target = port
         self._delay = delay
         self._reset_after = reset_after
         self._counts_upstream = upstream
+        self._read = read
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = SshAddress("127.0.0.1", self._listener.getsockname()[1])
         self._stopped = threading.Event()
@@ -231,6 +241,8 @@ class Proxy:
                     data = waiting.pop(0)[1]
                     carried += len(data)
                     if counted and self._reset_after is not None and carried > self._reset_after:
+                        if self._read is not None:
+                            self._read.wait(30)
                         source.close()
                         target.close()
                         return
@@ -257,7 +269,7 @@ def _sshd() -> str | None:
     return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
-def eventually(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+def eventually(condition: Callable[[], object], what: str, seconds: float = 40.0) -> None:
     """Wait until `condition` holds; fails when it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -83,17 +83,23 @@ def test_only_on_request_are_other_files_removed_here(connection: Connection, tm
 
 def test_what_is_here_already_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
     there = write(tmp_path / "pod", {f"{count:02}": os.urandom(400_000) for count in range(40)})
+    order = Pull("artifact", str(there), str(tmp_path / "here"), True)
     for cut_after in (5_000_000, 9_000_000):
-        with Proxy(server.port, reset_after=cut_after) as proxy:
+        read = threading.Event()
+        with Proxy(server.port, reset_after=cut_after, read=read) as proxy:
             broken = server.connect(address=proxy.address)
             with pytest.raises(Unavailable) as caught:
-                fetch(broken, there, tmp_path / "here")
+                pull(
+                    broken,
+                    order,
+                    progress=lambda done, total, enough=cut_after - 1_000_000, read=read: done > enough and read.set(),
+                    interrupted=lambda: False,
+                )
             broken.close()
         assert caught.value.reason == Fault.LINK_LOST
         assert not (tmp_path / "here").exists()
     seen: list[tuple[int, int]] = []
     whole = server.connect()
-    order = Pull("artifact", str(there), str(tmp_path / "here"), True)
     pull(whole, order, progress=lambda done, total: seen.append((done, total)), interrupted=lambda: False)
     assert content(tmp_path / "here") == content(there)
     assert seen[-1][0] == seen[-1][1] < 10_000_000

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,21 +50,22 @@ class Watched:
         self.memory = Memory()
         self.seen: list[tuple[int, int]] = []
 
-    def fetch(self, connection: Connection) -> Pulled:
+    def fetch(self, connection: Connection, enough: Callable[[], object] = lambda: None) -> Pulled:
         self.seen.clear()
-        return pull(
-            connection,
-            self.order,
-            progress=lambda done, total: self.seen.append((done, total)),
-            interrupted=lambda: False,
-            memory=self.memory,
-        )
+
+        def progress(done: int, total: int) -> None:
+            self.seen.append((done, total))
+            enough()
+
+        return pull(connection, self.order, progress=progress, interrupted=lambda: False, memory=self.memory)
 
     def break_off(self, server: Server, after: int) -> Unavailable:
-        with Proxy(server.port, reset_after=after) as proxy:
+        """Lose the link after so many bytes on the wire, when all of them but a megabyte are written here."""
+        read = threading.Event()
+        with Proxy(server.port, reset_after=after, read=read) as proxy:
             broken = server.connect(address=proxy.address)
             with pytest.raises(Unavailable) as caught:
-                self.fetch(broken)
+                self.fetch(broken, lambda: self.moved > after - MB and read.set())
             broken.close()
         return caught.value
 
@@ -176,7 +178,8 @@ def test_a_pod_with_nothing_but_busybox_goes_on_as_well(server: Server, there: P
         connection = server.connect()
         watched.fetch(connection)
         connection.close()
-    assert watched.here.read_bytes() == (there / "sub/model's 1.bin").read_bytes() and watched.moved < 7 * MB
+    assert watched.here.read_bytes() == (there / "sub/model's 1.bin").read_bytes()
+    assert watched.moved < 7 * MB
 
 
 def test_what_is_hashed_already_is_not_hashed_again_after_a_break(
