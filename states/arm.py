@@ -28,10 +28,10 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     goes on unprotected. One that was not reached has refused nothing."""
     pod = facts.pod
     assert pod is not None, "arm needs a pod"
-    if facts.armed_start == pod.starts and facts.armed is not None:
+    if facts.container.armed_start == pod.starts and facts.container.armed is not None:
         if is_protected(facts):
             return Fire(Trigger.SWITCH_ARMED)
-        return Fire(Trigger.SWITCH_REFUSED, why=f"not protected: {facts.armed.probe}")
+        return Fire(Trigger.SWITCH_REFUSED, why=f"not protected: {facts.container.armed.probe}")
     if _is_given_up(facts, now):
         return Fire(Trigger.SWITCH_REFUSED, why=f"not protected: {facts.tried(Op.ARM_SWITCH).error}")
     return decide_link(facts, now, _order(facts, now))
@@ -41,10 +41,15 @@ def decide_again(state: State, facts: Facts, now: Stamp) -> Decision | None:
     """The run went on without its switch, which its orders did not reach: they are sent again, now that there is a way
     to the pod."""
     pod, tries = facts.pod, facts.tried(Op.ARM_SWITCH)
-    if state not in WORKING or pod is None or not facts.may_arm_again or facts.armed_start == pod.starts:
+    if (
+        state not in WORKING
+        or pod is None
+        or not facts.container.may_arm_again
+        or facts.container.armed_start == pod.starts
+    ):
         return None
-    is_cut = facts.outage is not None or any(facts.tried(op).failures for op in TO_POD - OPERATIONS)
-    last = tries.at or facts.entered or now
+    is_cut = facts.contact.outage is not None or any(facts.tried(op).failures for op in TO_POD - OPERATIONS)
+    last = tries.at or facts.progress.entered or now
     if is_cut or facts.request is not None or elapsed(last, now) < AGAIN_SECONDS:
         return None
     return _order(facts, now)
@@ -56,7 +61,7 @@ def _is_given_up(facts: Facts, now: Stamp) -> bool:
     if tries.since is None or is_offline(facts) or tries.reason == Fault.HOST_KEY_CHANGED:
         return False
     if is_of_the_way(Op.ARM_SWITCH, tries.reason):
-        return facts.launch_intended and elapsed(tries.since, now) > PATIENCE_SECONDS
+        return facts.launch.intended and elapsed(tries.since, now) > PATIENCE_SECONDS
     return tries.failures >= TRIES_MAX
 
 
@@ -64,11 +69,11 @@ def _order(facts: Facts, now: Stamp) -> Do:
     pod = facts.pod
     assert pod is not None, "arm needs a pod"
     order = SwitchOrder(
-        generation=facts.epoch * 1000 + pod.starts + facts.launch - 1,
+        generation=facts.process.epoch * 1000 + pod.starts + facts.launch.number - 1,
         limit_at=limit_at(facts, now),
         action="stop",
         owner_silence_seconds=facts.profile.owner_silence_seconds,
-        launch=facts.launch,
+        launch=facts.launch.number,
     )
     return Do(Op.ARM_SWITCH, pack(target=target(facts), order=order))
 

@@ -8,7 +8,8 @@ from rpd.engine.errors import Refused
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states.boot_signs import find, is_of_image
 from rpd.states.call import look_at_pod, pack, pause_left, unknown_operation
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.faults import Fault
 from rpd.states.job import is_with_start_sh
 from rpd.states.names import Op, Reason, Trigger
@@ -66,7 +67,7 @@ def boot_seconds_left(facts: Facts, now: Stamp) -> float:
     pod = facts.pod
     assert pod is not None, "there is a pod"
     since = pod.started_at or pod.sent_at
-    for later in (facts.boot_since, facts.epoch_since):
+    for later in (facts.container.awaited_since, facts.process.since):
         if later is not None and is_before(since, later):
             since = later
     return facts.job.budget.ssh_ready_timeout_sec + offline_seconds(facts, now) - elapsed(since, now)
@@ -90,14 +91,14 @@ def host_failed(facts: Facts, reason: Reason, why: str | None = None) -> Fire:
     errors = (facts.tried(op).error for op in (Op.GREET, Op.START_POD, Op.READ_POD))
     if reason is Reason.HOST_NEVER_BOOTED and why is None and (silent := no_sshd(facts)) is not None:
         reason, why = Reason.SSHD_MISSING, silent
-    why = why or "; ".join(facts.why_not_up) or next((error for error in errors if error), None)
+    why = why or "; ".join(facts.container.why_not_up) or next((error for error in errors if error), None)
     return Fire(Trigger.HOST_FAILED, Reason.POD_STOPPED if facts.has_launched_here else reason, why)
 
 
 def cannot_start(facts: Facts) -> Fire | None:
     """The end with a host, or with the image on every host, when the logs say that the container will never start. Only
     of a fresh pod: the logs of an older one tell of its earlier starts, and in one with a job the results matter."""
-    pod, sign = facts.pod, facts.boot_sign
+    pod, sign = facts.pod, facts.container.boot_sign
     if sign is None or pod is None or pod.taken is not None or pod.starts > 1 or facts.has_launched_here:
         return None
     if pod.greeted_place is not None:  # it has come up before
@@ -169,8 +170,8 @@ def _just_started(facts: Facts, pod: PodFacts, now: Stamp) -> bool:
 
 
 def _awaited(facts: Facts, pod: PodFacts) -> str:
-    if facts.why_not_up:
-        return f"the container ({facts.why_not_up[-1]})"
+    if facts.container.why_not_up:
+        return f"the container ({facts.container.why_not_up[-1]})"
     if pod.seen is None:
         return "the pod to show in the account"
     return "an address" if pod.seen.status == "RUNNING" else f"the container ({pod.seen.status.lower()})"

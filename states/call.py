@@ -34,12 +34,14 @@ def target(facts: Facts) -> Target:
     pod = facts.pod
     assert pod is not None and pod.id is not None, "a remote call needs a pod"
     pinned = pod.greeting.host_key if pod.greeting is not None else None
-    return Target(pod.id, pod.name, facts.run_id, facts.epoch, facts.folder, pinned, facts.owner)
+    return Target(pod.id, pod.name, facts.run_id, facts.process.epoch, facts.folder, pinned, facts.process.owner)
 
 
 def job_ref(facts: Facts) -> JobRef:
     """The launch in hand."""
-    return JobRef(facts.launch, facts.log_path, facts.job.run.success_marker, facts.job.run.failure_markers or ())
+    return JobRef(
+        facts.launch.number, facts.log_path, facts.job.run.success_marker, facts.job.run.failure_markers or ()
+    )
 
 
 def pod_data(pod: Pod | None) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def look_at_pod(facts: Facts) -> dict[str, Any]:
     debt is open for it, `locked` that it is known to be."""
     pod = facts.pod
     assert pod is not None, "there is a pod"
-    unowed = {} if pod.name in facts.compute_debts else {"unowed": pod.name}
+    unowed = {} if pod.name in facts.debts.compute else {"unowed": pod.name}
     return {"pod_id": pod.id, **unowed, **({"locked": True} if pod.seen is not None and pod.seen.is_locked else {})}
 
 

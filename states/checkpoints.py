@@ -33,7 +33,7 @@ def decide_pull(facts: Facts, now: Stamp) -> Do | None:
     if facts.tried(Op.WATCH_JOB).failures or _has_just_failed(facts):
         return None
     for path in facts.job.checkpoints.paths:
-        last = facts.checkpoint_tried.get(path) or facts.entered or now
+        last = facts.results.checkpoint_tried.get(path) or facts.progress.entered or now
         if elapsed(last, now) >= facts.job.checkpoints.every_minutes * 60.0:
             pull = Pull(
                 checkpoint_label(path),
@@ -59,17 +59,17 @@ def to_push_back(facts: Facts) -> Iterator[Tree]:
     """What the next launch would not find in the pod, and may be here: no record has to tell of a pull that has brought
     it all the same."""
     for path in facts.job.checkpoints.paths:
-        if facts.launch > 1 and not _survives(facts, path):
+        if facts.launch.number > 1 and not _survives(facts, path):
             yield Tree(checkpoint_label(path), _local(facts, path), path, is_optional=True)
 
 
 def _survives(facts: Facts, path: str) -> bool:
     """What the lost launch has written last is still there: newer than what was pulled of it."""
     pod = facts.pod
-    if facts.lost_in is None or pod is None:
+    if facts.launch.lost_in is None or pod is None:
         return False
-    is_same_pod = facts.lost_in[0] == pod.name
-    if is_same_pod and facts.lost_in[1] == pod.container:
+    is_same_pod = facts.launch.lost_in[0] == pod.name
+    if is_same_pod and facts.launch.lost_in[1] == pod.container_name:
         return True
     storage = facts.job.storage
     return is_on_volume(storage, path) and (is_same_pod or storage.mode == "network_volume")

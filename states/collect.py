@@ -31,26 +31,26 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     """Stop the job if it may run, then the log, then each artifact; give up when the time for it is over."""
     pod = facts.pod
     assert pod is not None, "collect needs a pod"
-    if not facts.launch_intended:
+    if not facts.launch.intended:
         return Fire(Trigger.COLLECTED)
     if pod.released_as == "stop":
-        if facts.parked_epoch == facts.epoch or facts.request == "gc":
+        if facts.progress.parked_epoch == facts.process.epoch or facts.request == "gc":
             return Leave("the pod is stopped with results to collect", Exit.RESUMABLE)
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     if facts.request == "gc" and not facts.collected:
         return _give_up(facts, "left for `rpd resume`")
-    if facts.request_detail.get("internal_error") and not facts.collected:
+    if facts.process.request_detail.get("internal_error") and not facts.collected:
         return _give_up(facts, "a fault of rpd itself; left for `rpd resume`")
     if _may_run(facts):
         args = pack(target=target(facts), job=job_ref(facts), grace_seconds=STOP_GRACE_SECONDS)
         return _bounded(facts, now, Do(Op.STOP_JOB, args))
-    if facts.claim is not None and facts.claim.phase == "none":
+    if facts.launch.claim is not None and facts.launch.claim.phase == "none":
         return Fire(Trigger.COLLECTED)
-    if not facts.log_fetched:
+    if not facts.results.log_fetched:
         args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log)
         return _bounded(facts, now, Do(Op.FETCH_LOG, args))
     for artifact in (*facts.job.artifacts, *checkpoints.as_artifacts(facts), *telemetry.as_artifacts(facts)):
-        if artifact.label in facts.pulled or _is_given_up(facts, artifact):
+        if artifact.label in facts.results.pulled or _is_given_up(facts, artifact):
             continue
         if is_away(artifact.local_path) and (placing := _keys_to_place(facts)) is not None:
             return _bounded(facts, now, placing)
@@ -64,7 +64,7 @@ def _keys_to_place(facts: Facts) -> Do | None:
 
 
 def _finish(facts: Facts) -> Decision:
-    succeeded = facts.reason is Reason.JOB_SUCCEEDED
+    succeeded = facts.ending.reason is Reason.JOB_SUCCEEDED
     if facts.uncollected:
         return Fire(Trigger.COLLECT_FAILED, Reason.RESULTS_UNVERIFIED if succeeded else None, _what_lacks(facts))
     if facts.missing:
@@ -74,30 +74,34 @@ def _finish(facts: Facts) -> Decision:
 
 def _what_lacks(facts: Facts) -> str:
     """What is not here in one sentence, a refused path by its name."""
-    broken = [label for label in facts.uncollected if label not in facts.pulled]
-    why = next((facts.pull_errors[label] for label in broken if label in facts.pull_errors), "it was not tried")
+    broken = [label for label in facts.uncollected if label not in facts.results.pulled]
+    why = next((facts.results.errors[label] for label in broken if label in facts.results.errors), "it was not tried")
     texts = [f"not fetched intact: {', '.join(broken)} ({why})"] if broken else []
-    texts += [refusal(facts.pulled[label]) for label in facts.uncollected if label in facts.pulled]
+    texts += [refusal(facts.results.pulled[label]) for label in facts.uncollected if label in facts.results.pulled]
     texts += [facts.what_is_missing] if facts.missing else []
     return "; ".join(texts)
 
 
 def _may_run(facts: Facts) -> bool:
     """An ending other than the job's own means that it may still run."""
-    if facts.job_stopped:
+    if facts.launch.was_stopped:
         return False
-    return facts.claim is None or facts.claim.phase in ("running", "claimed")
+    return facts.launch.claim is None or facts.launch.claim.phase in ("running", "claimed")
 
 
 def _is_given_up(facts: Facts, artifact: Artifact) -> bool:
-    return facts.pull_failures.get(artifact.label, 0) >= PULL_TRIES_MAX
+    return facts.results.fetching.failures.get(artifact.label, 0) >= PULL_TRIES_MAX
 
 
 def _bounded(facts: Facts, now: Stamp, do: Do) -> Decision:
-    interrupted = facts.request is not None or facts.reason in (Reason.INTERRUPTED, Reason.TERMINATED, Reason.CANCELLED)
+    interrupted = facts.request is not None or facts.ending.reason in (
+        Reason.INTERRUPTED,
+        Reason.TERMINATED,
+        Reason.CANCELLED,
+    )
     allowed = INTERRUPTED_COLLECT_SECONDS if interrupted else COLLECT_ALLOWANCE_SECONDS
-    since = (facts.requested_at if interrupted else None) or facts.collect_since or now
-    gained = facts.gained_at if not interrupted else None
+    since = (facts.process.requested_at if interrupted else None) or facts.results.since or now
+    gained = facts.results.fetching.gained_at if not interrupted else None
     if gained is not None and is_before(since, gained):
         if used_up(facts, now) is None:
             since = gained  # what gets somewhere is waited for as long as the budget lasts
@@ -131,7 +135,7 @@ def _pull(facts: Facts, artifact: Artifact) -> Pull:
         artifact.local_path,
         artifact.required,
         (*artifact.excludes, *places_within(facts.job, folder)),
-        delete=artifact.delete and facts.reason is Reason.JOB_SUCCEEDED,
+        delete=artifact.delete and facts.ending.reason is Reason.JOB_SUCCEEDED,
         env=exports(facts.job) if has_env else {},
         source_files=facts.job.remote_env.source_files if has_env else (),
         links=artifact.links,

@@ -19,7 +19,8 @@ from rpd.states.boot import (
     read_logs,
 )
 from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.faults import Fault
 from rpd.states.fold_looks import LASTING
 from rpd.states.link import missed, stand_back
@@ -124,8 +125,9 @@ def _greeted(facts: Facts, pod: PodFacts) -> Decision:
     if pod.taken is not None and pod.seen is not None and pod.seen.gpu_id not in (None, pod.taken.gpu_id):
         return host_failed(facts, Reason.WRONG_HARDWARE)
     anchor = pod.greeting.anchor_seq
-    if anchor is not None and anchor > facts.seq:
-        text = f"the pod has seen record {anchor} of this journal, which ends at {facts.seq}: records were lost here"
+    if anchor is not None and anchor > facts.progress.seq:
+        known = f"record {anchor} of this journal, which ends at {facts.progress.seq}"
+        text = f"the pod has seen {known}: records were lost here"
         return stand_back(facts, text)
     return Fire(Trigger.SSH_ANSWERED)
 

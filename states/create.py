@@ -11,7 +11,8 @@ from rpd.engine.errors import NotSent, Refused, Unavailable
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states import cost
 from rpd.states.call import pack, pause_left, pod_data, unknown_operation, unpack
-from rpd.states.facts import Candidate, Facts
+from rpd.states.facts import PROVED_ABSENT, Facts
+from rpd.states.facts.pod import Candidate
 from rpd.states.fold_effects import CANDIDATE_REFUSALS
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import PATIENCE_SECONDS, is_offline
@@ -43,7 +44,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return _create(facts, now)
     if pod.id is not None:
         return Fire(Trigger.POD_CREATED)
-    error, tries = facts.create_error, facts.tried(Op.CREATE_POD)
+    error, tries = pod.create_error, facts.tried(Op.CREATE_POD)
     if error is None:
         reason = Reason.KEY_REFUSED if tries.reason in FATAL else Reason.CLOUD_UNREACHABLE
         return Fire(Trigger.CREATE_FAILED, reason, f"it is not known whether a pod was made ({tries.error})")
@@ -120,7 +121,7 @@ def _order(facts: Facts, candidate: Candidate, name: str, limit_at: float) -> Po
         ports=job.pod.ports if "22/tcp" in job.pod.ports else ("22/tcp", *job.pod.ports),
         volume_gb=None if network else facts.volume_gb,
         volume_path=job.storage.volume_mount,
-        network_volume_id=facts.volume_id if network else None,
+        network_volume_id=facts.names.volume_id if network else None,
     )
 
 
@@ -165,7 +166,7 @@ def probe(pending: Pending, world: World) -> Result | None:
     if waited < window:
         return None
     text = f"no pod named {order.name} appeared within {waited:.0f} s"
-    return Result("failed", reason="proved_absent", error=text, data={"may_appear": True}, debts=_closed(order, text))
+    return Result("failed", reason=PROVED_ABSENT, error=text, data={"may_appear": True}, debts=_closed(order, text))
 
 
 def _is_ours(pod: Pod, name: str, run_id: str) -> bool:

@@ -13,7 +13,7 @@ from rpd.states.world import World
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """Close the journal with the verdict."""
-    assert not facts.compute_debts, "a run is not done while something computes"
+    assert not facts.debts.compute, "a run is not done while something computes"
     outcome, reason, exit_code = verdict(facts)
     return Close(str(outcome), str(reason) if reason else None, exit_code, round(spent_usd(facts, now), 6))
 

@@ -21,7 +21,9 @@ from rpd.journal.records import (
     Stamp,
     Transition,
 )
-from rpd.states.facts import Candidate, Facts, PodFacts, new_facts
+from rpd.states.facts import Facts, new_facts
+from rpd.states.facts.pod import Candidate, PodFacts
+from rpd.states.facts.run import Begun
 from rpd.states.faults import Fault
 from rpd.states.fold_effects import OUTCOMES
 from rpd.states.fold_looks import SEEN, failed_look
@@ -56,9 +58,9 @@ def replayed(opened: Opened, records: Sequence[Record]) -> Facts:
 def _apply(facts: Facts, record: Record) -> None:
     at = record.at
     if record.seq >= 0:
-        facts.seq, facts.head, facts.epoch = record.seq, record.z, record.epoch
-        if facts.started is None:
-            facts.started = facts.entered = facts.epoch_since = at
+        facts.progress.seq, facts.progress.head, facts.process.epoch = record.seq, record.z, record.epoch
+        if facts.progress.started is None:
+            facts.progress.started = facts.progress.entered = facts.process.since = at
     body = record.body
     match body:
         case Intent():
@@ -68,7 +70,8 @@ def _apply(facts: Facts, record: Record) -> None:
             _tried(facts, body, at)
             handler = OUTCOMES.get(body.op)
             if handler is not None:
-                handler(facts, body, at)
+                begun = facts.progress.begun.get(body.op)
+                handler(facts, begun or Begun(Intent(body.opid, body.op, facts.state), at), body, at)
         case Observation():
             _heed_owner(facts, body.reason)
             note(facts, body.op, body.error, body.reason, at)
@@ -83,20 +86,20 @@ def _apply(facts: Facts, record: Record) -> None:
         case Requested():
             # Who presses Ctrl-C at `gc` means gc, not the job that it only asks about. And a run that cannot keep its
             # journal any more has to end, whatever else is asked for.
-            means_gc = "gc" in facts.requests and body.what in ("interrupt", "terminate")
-            if not (means_gc or facts.request_detail.get("storage_error")):
-                facts.requests.append(body.what)
-                facts.requested_at = at
-                facts.request_detail = dict(body.detail)
+            means_gc = "gc" in facts.process.requests and body.what in ("interrupt", "terminate")
+            if not (means_gc or facts.process.request_detail.get("storage_error")):
+                facts.process.requests.append(body.what)
+                facts.process.requested_at = at
+                facts.process.request_detail = dict(body.detail)
         case Opened():
-            facts.owner = record.z
+            facts.process.owner = record.z
         case Resumed():
-            facts.owner = record.z
+            facts.process.owner = record.z
             resume(facts, at)
         case HandedOver():
-            facts.handed_over[body.key] = body.to_run
+            facts.lineage.handed_over[body.key] = body.to_run
         case Closed():
-            facts.closed_outcome, facts.closed_reason, facts.closed_exit_code = (
+            facts.report.outcome, facts.report.reason, facts.report.exit_code = (
                 body.outcome,
                 body.reason,
                 body.exit_code,
@@ -110,7 +113,7 @@ def _apply(facts: Facts, record: Record) -> None:
 def _heed_owner(facts: Facts, reason: str | None) -> None:
     """Another owner acts in the pod: what was read there before does not hold any more."""
     if reason == Fault.TAKEN_OVER:
-        facts.was_taken_over, facts.claim_is_fresh = True, False
+        facts.launch.was_taken_over, facts.launch.claim_is_fresh = True, False
 
 
 def _tried(facts: Facts, outcome: Outcome, at: Stamp) -> None:
@@ -124,7 +127,7 @@ def _tried(facts: Facts, outcome: Outcome, at: Stamp) -> None:
 
 
 def _debt(facts: Facts, change: DebtChange) -> None:
-    debts = facts.compute_debts if change.kind == "compute" else facts.storage_debts
+    debts = facts.debts.compute if change.kind == "compute" else facts.debts.storage
     if change.change == "open":
         debts[change.key] = change
     else:
@@ -132,7 +135,8 @@ def _debt(facts: Facts, change: DebtChange) -> None:
 
 
 def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
-    facts.tries[intent.op] = msgspec.structs.replace(facts.tried(intent.op), begun=at)
+    facts.progress.begun[intent.op] = Begun(intent, at)
+    facts.contact.tries[intent.op] = msgspec.structs.replace(facts.tried(intent.op), begun=at)
     if intent.op in WORK and facts.pod is not None:
         facts.pod.was_used = True
     if intent.op == Op.CREATE_POD:
@@ -142,22 +146,15 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
         facts.pods[name].is_unknown = True
         facts.pods[name].made_by = str(intent.args["order"].get("env", {}).get(MAKER, ""))
         facts.current = name
-        facts.create_error = None
     elif intent.op in (Op.STOP_POD, Op.DELETE_POD):
-        facts.told_last = str(intent.args.get("pod_id"))
-        facts.told[facts.told_last] = facts.seq
-    elif intent.op == Op.ARM_SWITCH and facts.armed is not None:
-        limit = max(facts.armed.limit_at, float(intent.args["order"]["limit_at"]))  # until the pod says which holds
-        facts.armed = msgspec.structs.replace(facts.armed, limit_at=limit)
-    elif intent.op == Op.TAKE_OVER:
-        facts.taking = str(intent.args["paused"]["pod_name"])
+        facts.debts.told[str(intent.args.get("pod_id"))] = facts.progress.seq
+    elif intent.op == Op.ARM_SWITCH and facts.container.armed is not None:
+        armed = facts.container.armed
+        limit = max(armed.limit_at, float(intent.args["order"]["limit_at"]))  # until the pod says which holds
+        facts.container.armed = msgspec.structs.replace(armed, limit_at=limit)
     elif intent.op == Op.NOTIFY:
-        facts.noticed[str(intent.args["notice"]["what"])] = at
+        facts.report.noticed[str(intent.args["notice"]["what"])] = at
     elif intent.op == Op.PLACE_SECRETS and facts.pod is not None:
         facts.pod.secrets_left = "disk"  # until the pod says otherwise
     elif intent.op == Op.LAUNCH_JOB:
-        facts.launch_intended = True
-    elif intent.op == Op.PULL_CHECKPOINT:
-        facts.checkpoint_asked = str(intent.args["path"])
-    elif intent.op == Op.PULL_ARTIFACT:
-        facts.pulling, facts.pull_since = str(intent.args["pull"]["label"]), at
+        facts.launch.intended = True

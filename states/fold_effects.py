@@ -8,7 +8,10 @@ import msgspec
 
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Outcome, Stamp
-from rpd.states.facts import Candidate, Facts, PodFacts, Refusal, Span, candidate_key, close_spans
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import Candidate, PodFacts, Span, candidate_key, close_spans
+from rpd.states.facts.run import Begun, Lease
+from rpd.states.facts.search import Refusal
 from rpd.states.faults import Fault
 from rpd.states.fold_looks import KEY_FAULTS, claim_seen, described_pod
 from rpd.states.names import Op, State
@@ -24,7 +27,7 @@ GAIN_BYTES_MIN = 1024 * 1024
 """What a try has to bring before its link ends to count as one that gets somewhere."""
 
 
-def _taken_over(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _taken_over(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         paused = msgspec.convert(outcome.data["paused"], Paused)
         candidate = Candidate(paused.gpu_id, paused.datacenter_id, paused.cloud)
@@ -35,11 +38,13 @@ def _taken_over(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         facts.pods[pod.name] = pod
         if not pod.is_unwanted:
             facts.current = pod.name
-    elif outcome.status == "failed" and facts.taking is not None:
-        facts.not_taken[facts.taking] = outcome.error or outcome.reason or "not taken"
+    elif outcome.status == "failed" and "paused" in begun.intent.args:
+        facts.lineage.not_taken[str(begun.intent.args["paused"]["pod_name"])] = (
+            outcome.error or outcome.reason or "not taken"
+        )
 
 
-def _created(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _created(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     pod = facts.pod
     assert pod is not None, "a create outcome follows its intent"
     if outcome.status == "ok":
@@ -54,16 +59,15 @@ def _created(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         # A refusal is final; absence proved only by waiting may yet be overtaken by a late pod, so sweeps go on.
         pod.is_unknown = bool(outcome.data.get("may_appear"))
         pod.is_gone = not pod.is_unknown
-        facts.create_error = outcome.reason or "refused"
-        facts.absent_creates += int(pod.is_unknown)
-        if facts.create_error in CANDIDATE_REFUSALS:
-            text = outcome.error or facts.create_error
-            facts.refusals[candidate_key(pod.candidate)] = Refusal(facts.create_error, text, at)
+        pod.create_error = outcome.reason or "refused"
+        if pod.create_error in CANDIDATE_REFUSALS:
+            text = outcome.error or pod.create_error
+            facts.search.refusals[candidate_key(pod.candidate)] = Refusal(pod.create_error, text, at)
     if not outcome.settled:
         pod.last_sent_at = at
 
 
-def _started(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _started(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     pod = facts.pod
     if pod is None:
         return
@@ -73,28 +77,28 @@ def _started(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         pod.greeting = pod.kept_until = None
         pod.seen = None
         pod.secrets_left = "" if pod.secrets_left == "memory" else pod.secrets_left
-        facts.offline_seconds = 0.0
+        facts.contact.offline_seconds = 0.0
     elif not is_unreached(outcome.op, outcome.reason):
         pod.refused_starts += 1
 
 
-def _stopped(facts: Facts, outcome: Outcome, at: Stamp) -> None:
-    _released(facts, outcome, at, "stop")
+def _stopped(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
+    _released(facts, begun, outcome, at, "stop")
 
 
-def _deleted(facts: Facts, outcome: Outcome, at: Stamp) -> None:
-    _released(facts, outcome, at, "delete")
+def _deleted(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
+    _released(facts, begun, outcome, at, "delete")
 
 
-def _released(facts: Facts, outcome: Outcome, at: Stamp, how: str) -> None:
+def _released(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp, how: str) -> None:
     is_answer = outcome.reason not in KEY_FAULTS and not is_unreached(outcome.op, outcome.reason)
     if outcome.status != "unknown" and is_answer:
-        facts.release_tries += 1
-        facts.release_tried_since = facts.release_tried_since or at
+        facts.release.tries += 1
+        facts.release.tried_since = facts.release.tried_since or at
     if outcome.status == "ok":
         pod_id = str(outcome.data["pod_id"])
-        facts.released_ids[pod_id] = at
-        facts.key_refused_since = None
+        facts.debts.released[pod_id] = at
+        facts.release.key_refused_since = None
         for pod in facts.pods.values():
             if pod.id == pod_id:
                 if pod.released_as == how and pod.spans and pod.spans[-1].until == pod.released_at:
@@ -102,129 +106,130 @@ def _released(facts: Facts, outcome: Outcome, at: Stamp, how: str) -> None:
                 pod.released_as, pod.released_at = how, at
                 close_spans(pod, at)
     elif outcome.reason in KEY_FAULTS:
-        facts.key_refused_since = facts.key_refused_since or at
+        facts.release.key_refused_since = facts.release.key_refused_since or at
     elif outcome.reason == Fault.NOT_FOUND:
         # Nothing there to stop, it says: surveys have to prove it, and the next one comes before the next try.
-        facts.released_ids[facts.told_last] = at
+        told = str(begun.intent.args.get("pod_id"))
+        facts.debts.released[told] = at
         for pod in facts.pods.values():
-            if pod.id == facts.told_last:
+            if pod.id == told:
                 pod.released_as, pod.released_at = "absent", at
 
 
-def _armed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _armed(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     pod = facts.pod
     if outcome.status == "ok" and pod is not None:
-        facts.armed = msgspec.convert(outcome.data["armed"], Armed)
-        facts.armed_start, facts.may_arm_again = pod.starts, False
-        if facts.state is State.RELEASE and facts.armed.probe == "ok":
-            pod.kept_until = facts.armed.limit_at
+        facts.container.armed = msgspec.convert(outcome.data["armed"], Armed)
+        facts.container.armed_start, facts.container.may_arm_again = pod.starts, False
+        if facts.state is State.RELEASE and facts.container.armed.probe == "ok":
+            pod.kept_until = facts.container.armed.limit_at
     elif outcome.status != "ok":
-        facts.may_arm_again = outcome.retryable
+        facts.container.may_arm_again = outcome.retryable
         if facts.state is State.RELEASE and pod is not None:
             pod.kept_until = None  # its switch was not to be reached: it may be gone, and has to prove itself anew
 
 
-def _step(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _step(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
-        facts.steps_done[str(outcome.data["key"])] = int(outcome.data["exit_code"])
-        facts.step_tail = tuple(outcome.data.get("tail", ()))
-        told = python_told(str(outcome.data["key"]), int(outcome.data["exit_code"]), facts.step_tail)
-        facts.python_in_pod = told or facts.python_in_pod
+        facts.container.steps_done[str(outcome.data["key"])] = int(outcome.data["exit_code"])
+        facts.container.step_tail = tuple(outcome.data.get("tail", ()))
+        told = python_told(str(outcome.data["key"]), int(outcome.data["exit_code"]), facts.container.step_tail)
+        facts.container.python = told or facts.container.python
 
 
-def _placed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _placed(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok" and facts.pod is not None:
-        facts.pod.secrets_in = facts.pod.container
+        facts.pod.secrets_in = facts.pod.container_name
         facts.pod.secrets_left = "memory" if outcome.data["is_volatile"] else "disk"
 
 
-def _removed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _removed(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok" and facts.pod is not None:
         facts.pod.secrets_in, facts.pod.secrets_left = None, ""
 
 
-def _pushed(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _pushed(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
-        facts.trees_done[str(outcome.data["key"])] = dict(outcome.data)
+        facts.container.trees_done[str(outcome.data["key"])] = dict(outcome.data)
     else:
-        facts.step_tail = (outcome.error or "",)
+        facts.container.step_tail = (outcome.error or "",)
 
 
-def _lease_taken(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _lease_taken(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
-        facts.forget_holders()
-        facts.holders = msgspec.convert(outcome.data["holders"], tuple[Holder, ...])
-        if not facts.holders:
-            facts.lease = str(outcome.data["key"])
+        holders = msgspec.convert(outcome.data["holders"], tuple[Holder, ...])
+        facts.lease = Lease(facts.lease.key if holders else str(outcome.data["key"]), holders)
 
 
-def _lease_dropped(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _lease_dropped(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
-        facts.lease = ""
+        facts.lease.key = ""
 
 
-def _launched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _launched(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
         claim_seen(facts, outcome.data, at)
     elif outcome.status == "failed" and outcome.reason not in (Fault.TAKEN_OVER, Fault.HOST_KEY_CHANGED):
-        facts.launch_refused = outcome.reason if not outcome.retryable else None
+        facts.launch.refused = outcome.reason if not outcome.retryable else None
     else:
-        facts.claim_is_fresh = False
-        if facts.claim is not None and facts.claim.phase == "none":
-            facts.claim = None  # read before this launch, which may have claimed it since
+        facts.launch.claim_is_fresh = False
+        if facts.launch.claim is not None and facts.launch.claim.phase == "none":
+            facts.launch.claim = None  # read before this launch, which may have claimed it since
 
 
-def _job_stopped(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _job_stopped(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
-        facts.job_stopped = True
+        facts.launch.was_stopped = True
         claim_seen(facts, outcome.data, at)
 
 
-def _log_fetched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _log_fetched(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
-        facts.log_fetched = True
+        facts.results.log_fetched = True
 
 
 def _gain(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     """What a try has brought that the link ended."""
     if outcome.status == "ok":
-        facts.pull_stalls = 0
+        facts.results.fetching.stalls = 0
     elif outcome.reason in (Fault.LINK_LOST, Fault.TIMEOUT):
         moved = outcome.data.get("moved_bytes")
         if isinstance(moved, int) and moved >= GAIN_BYTES_MIN:
-            facts.gained_at, facts.pull_stalls = at, 0
-            facts.tries[outcome.op] = facts.tried(outcome.op).forgiven()  # the next one need not wait for long
+            facts.results.fetching.gained_at, facts.results.fetching.stalls = at, 0
+            facts.contact.tries[outcome.op] = facts.tried(outcome.op).forgiven()  # the next one need not wait for long
         else:
-            facts.pull_stalls += 1
+            facts.results.fetching.stalls += 1
 
 
-def _pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _pulled(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     _gain(facts, outcome, at)
-    if facts.pulling is not None and facts.pull_since is not None:
-        facts.pull_seconds[facts.pulling] = elapsed(facts.pull_since, at)
+    results, label = facts.results, begun.label
+    if label is not None:
+        results.seconds[label] = elapsed(begun.at, at)
         if outcome.status != "ok":
-            facts.pull_errors[facts.pulling] = outcome.error or outcome.reason or outcome.status
+            results.errors[label] = outcome.error or outcome.reason or outcome.status
+    failures = results.fetching.failures
     if outcome.status == "ok":
-        facts.pulled[str(outcome.data["label"])] = msgspec.convert(outcome.data["pulled"], Pulled)
-        facts.collect_since = at
-    elif facts.pulling is not None and outcome.reason == Fault.PATH_REFUSED:
-        facts.pull_failures[facts.pulling] = PULL_TRIES_MAX  # somebody has to clear its way first
-    elif facts.pulling is not None and not (is_of_the_way(outcome.op, outcome.reason) or is_offline(facts)):
-        facts.pull_failures[facts.pulling] = facts.pull_failures.get(facts.pulling, 0) + 1
+        results.pulled[str(outcome.data["label"])] = msgspec.convert(outcome.data["pulled"], Pulled)
+        results.since = at
+    elif label is not None and outcome.reason == Fault.PATH_REFUSED:
+        failures[label] = PULL_TRIES_MAX  # somebody has to clear its way first
+    elif label is not None and not (is_of_the_way(outcome.op, outcome.reason) or is_offline(facts)):
+        failures[label] = failures.get(label, 0) + 1
 
 
-def _checkpoint_pulled(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _checkpoint_pulled(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     """However it went, the next one has its time."""
-    if facts.checkpoint_asked is not None:
-        facts.checkpoint_tried[facts.checkpoint_asked] = at
+    if "path" in begun.intent.args:
+        facts.results.checkpoint_tried[str(begun.intent.args["path"])] = at
 
 
-def _manifest_written(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+def _manifest_written(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
-        facts.manifest_sha256 = str(outcome.data["sha256"])
+        facts.report.manifest_sha256 = str(outcome.data["sha256"])
 
 
-OUTCOMES: dict[str, Callable[[Facts, Outcome, Stamp], None]] = {
+OUTCOMES: dict[str, Callable[[Facts, Begun, Outcome, Stamp], None]] = {
     Op.TAKE_OVER: _taken_over,
     Op.CREATE_POD: _created,
     Op.START_POD: _started,

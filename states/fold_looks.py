@@ -9,7 +9,10 @@ import msgspec
 
 from rpd.journal.records import Observation, Stamp
 from rpd.states.boot_signs import Seen
-from rpd.states.facts import Facts, Found, Hardware, Span, close_spans
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import Span, close_spans
+from rpd.states.facts.release import Found, Proof
+from rpd.states.facts.search import Hardware
 from rpd.states.faults import Fault
 from rpd.states.log_reading import LogReading
 from rpd.states.names import Op, Reason
@@ -36,37 +39,37 @@ SWITCH_SECONDS = 120.0
 
 
 def _inputs_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.problems = tuple(data["problems"])
+    facts.process.problems = tuple(data["problems"])
 
 
 def _paused_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    before = (facts.paused or ())[: data.get("after", 0)]
-    facts.paused = (*before, *msgspec.convert(data["paused"], list[Paused]))
-    facts.paused_left_out = data.get("left_out", 0)
+    before = (facts.lineage.paused or ())[: data.get("after", 0)]
+    facts.lineage.paused = (*before, *msgspec.convert(data["paused"], list[Paused]))
+    facts.lineage.left_out = data.get("left_out", 0)
 
 
 def _offers_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.offers = tuple(msgspec.convert(data["offers"], list[Offer]))
+    facts.search.offers = tuple(msgspec.convert(data["offers"], list[Offer]))
     hardware = msgspec.convert(data.get("hardware"), tuple[Hardware, ...] | None)
-    if facts.named_hardware is None and hardware is not None:  # later looks are for prices: the words keep their sense
-        facts.named_hardware = hardware
+    if facts.names.hardware is None and hardware is not None:  # later looks are for prices: the words keep their sense
+        facts.names.hardware = hardware
         _named(facts, data)
 
 
 def _named(facts: Facts, data: dict[str, Any]) -> None:
-    facts.meant.update({word: tuple(ids) for word, ids in data.get("meant", {}).items()})
-    facts.misnamed += tuple(data.get("problems", ()))
+    facts.names.meant.update({word: tuple(ids) for word, ids in data.get("meant", {}).items()})
+    facts.names.misnamed += tuple(data.get("problems", ()))
 
 
 def _places_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.stocked = {gpu: tuple(places) for gpu, places in data.get("stocked", {}).items()}
-    if facts.named_places is None and facts.job.pod.datacenters:
-        facts.named_places = tuple(data["places"])
+    facts.search.stocked = {gpu: tuple(places) for gpu, places in data.get("stocked", {}).items()}
+    if facts.names.places is None and facts.job.pod.datacenters:
+        facts.names.places = tuple(data["places"])
         _named(facts, data)
 
 
 def _volume_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.volume_id, facts.volume_was_looked_up = data["volume_id"], True
+    facts.names.volume_id, facts.names.volume_was_looked_up = data["volume_id"], True
 
 
 def _pod_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
@@ -92,19 +95,19 @@ def _pod_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 
 def _samples_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.idle_seconds = data["idle_seconds"]
+    facts.launch.idle_seconds = data["idle_seconds"]
 
 
 def _holders_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.holders_computing = bool(data["computing"])
-    facts.holders_stopped = tuple(data.get("stopped", ()))
-    facts.holders_gone_since = None if facts.holders_computing else facts.holders_gone_since or at
-    facts.holder_looks = 0 if facts.holders_computing else facts.holder_looks + 1
+    facts.lease.is_computing = bool(data["computing"])
+    facts.lease.stopped = tuple(data.get("stopped", ()))
+    facts.lease.gone_since = None if facts.lease.is_computing else facts.lease.gone_since or at
+    facts.lease.looks = 0 if facts.lease.is_computing else facts.lease.looks + 1
 
 
 def _log_lines_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.why_not_up = (*data["lines"], *data.get("container", ()))
-    facts.boot_sign = msgspec.convert(data.get("sign"), Seen | None)
+    facts.container.why_not_up = (*data["lines"], *data.get("container", ()))
+    facts.container.boot_sign = msgspec.convert(data.get("sign"), Seen | None)
 
 
 def _greeted(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
@@ -112,37 +115,38 @@ def _greeted(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
         facts.pod.greeting = msgspec.convert(data["greeting"], Greeting)
         facts.pod.greeted_place = facts.pod.place
         anchor = facts.pod.greeting.anchor_seq
-        facts.was_taken_over = facts.was_taken_over or (anchor is not None and anchor > facts.seq)
+        is_ahead = anchor is not None and anchor > facts.progress.seq
+        facts.launch.was_taken_over = facts.launch.was_taken_over or is_ahead
 
 
 def claim_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     """The claim folder as just read; an exit code, once read, is not taken back."""
     claim = msgspec.convert(data["claim"], Claim)
-    if facts.claim is not None and facts.claim.phase == "ended" and claim.phase != "ended":
+    if facts.launch.claim is not None and facts.launch.claim.phase == "ended" and claim.phase != "ended":
         return  # an exit code, once read, is not taken back
-    if facts.claim is not None and facts.claim.phase != "none" and claim.phase == "none":
+    if facts.launch.claim is not None and facts.launch.claim.phase != "none" and claim.phase == "none":
         # Somebody removed the folder. What was started once is lost, never "not started yet".
         claim = msgspec.structs.replace(claim, phase="lost", note="the claim folder is gone")
-    if facts.claim is not None and facts.claim.disk_was_full:
+    if facts.launch.claim is not None and facts.launch.claim.disk_was_full:
         claim = msgspec.structs.replace(claim, disk_was_full=True)  # a new container does not remember it
-    facts.claim, facts.claim_is_fresh = claim, True
-    facts.heard += tuple(marker for marker in claim.heard if marker not in facts.heard)
-    facts.claimed_since = (facts.claimed_since or at) if claim.phase == "claimed" else None
+    facts.launch.claim, facts.launch.claim_is_fresh = claim, True
+    facts.launch.heard += tuple(marker for marker in claim.heard if marker not in facts.launch.heard)
+    facts.launch.claimed_since = (facts.launch.claimed_since or at) if claim.phase == "claimed" else None
 
 
 def _watched(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     claim_seen(facts, data, at)
-    if facts.claim is not None and facts.claim.phase == "ended":
-        facts.log_fetched = True  # a watch that saw the end has followed the log to its last byte
+    if facts.launch.claim is not None and facts.launch.claim.phase == "ended":
+        facts.results.log_fetched = True  # a watch that saw the end has followed the log to its last byte
 
 
 def _log_read(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
-    facts.log_reading = msgspec.convert(data["reading"], LogReading)
+    facts.results.reading = msgspec.convert(data["reading"], LogReading)
 
 
 def _surveyed(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     found = msgspec.convert(data["found"], list[Found])
-    facts.surveyed = at
+    facts.process.surveyed = at
     is_whole = not data.get("left_out")
     note_twins(facts, found, at, is_whole=is_whole)
     count_survey(facts, found, at, is_whole=is_whole)
@@ -160,9 +164,9 @@ def failed_look(facts: Facts, observation: Observation, at: Stamp) -> None:
         facts.pod.refused_since = (facts.pod.refused_since or at) if is_lasting else None
         facts.pod.refusals = facts.pod.refusals + 1 if is_lasting else 0
     if observation.op == Op.SURVEY and not is_unreached(observation.op, observation.reason):
-        facts.clean_surveys, facts.clean_since = 0, None
+        facts.release.proof = Proof(found=facts.release.proof.found)
         if observation.reason in KEY_FAULTS:
-            facts.key_refused_since = facts.key_refused_since or at
+            facts.release.key_refused_since = facts.release.key_refused_since or at
 
 
 def described_pod(data: dict[str, Any]) -> Pod | None:

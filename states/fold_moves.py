@@ -6,7 +6,12 @@ from collections.abc import Callable
 
 from rpd.engine.deadline import carried_over, elapsed
 from rpd.journal.records import Stamp, Transition
-from rpd.states.facts import Facts, Refusal, candidate_key, close_spans
+from rpd.states.facts import Facts
+from rpd.states.facts.launch import Fetching, Launch
+from rpd.states.facts.pod import candidate_key, close_spans
+from rpd.states.facts.release import Release
+from rpd.states.facts.run import Contact, Ending, Lease, Process
+from rpd.states.facts.search import Refusal, Search
 from rpd.states.names import ENDINGS, Op, Reason, State, Trigger
 from rpd.states.outage import is_unreached
 from rpd.states.places import failed_place
@@ -17,35 +22,40 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
     """The reason of an ending stays until a later one replaces it; counters of tries belong to a state."""
     reason = _reason(move.reason)
     if reason in ENDINGS:
-        if reason is not facts.reason:  # a later move repeats it, and tells of something else
-            facts.reason_text = move.why
-        facts.reason = reason
+        if reason is not facts.ending.reason:  # a later move repeats it, and tells of something else
+            facts.ending.text = move.why
+        facts.ending.reason = reason
     elif move.trigger == Trigger.HOST_FAILED:
-        facts.host_failure = reason
+        facts.search.host_failure = reason
         is_taken = facts.pod is not None and facts.pod.taken is not None  # says nothing of a fresh one
         # That it is too dear is no fault of the host; it is not tried again.
-        facts.host_failures += int(reason is not Reason.HOST_TOO_DEAR and not is_taken)
+        facts.search.host_failures += int(reason is not Reason.HOST_TOO_DEAR and not is_taken)
         if (place := failed_place(facts, reason, at)) is not None:
-            facts.bad_places = (*facts.bad_places, place)
+            facts.search.bad_places = (*facts.search.bad_places, place)
         if facts.pod is not None and not is_taken:
-            facts.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), move.why or str(reason))
+            facts.search.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), move.why or str(reason))
     if move.trigger == Trigger.RELAUNCH:
         _launch_anew(facts, at)
-    if facts.entered is not None:
-        facts.seconds_in[move.source] = facts.seconds_in.get(move.source, 0.0) + elapsed(facts.entered, at)
-    facts.state, facts.entered = State(move.dest), at
+    if facts.progress.entered is not None:
+        facts.progress.seconds_in[move.source] = facts.progress.seconds_in.get(move.source, 0.0) + elapsed(
+            facts.progress.entered, at
+        )
+    facts.state, facts.progress.entered = State(move.dest), at
     if move.source == State.COLLECT and move.trigger != Trigger.COLLECTED:
-        facts.gave_up_collecting = not _is_cut_off(facts)
-    facts.tries.clear()
+        facts.results.gave_up = not _is_cut_off(facts)
+    facts.contact.tries.clear()
     if move.source == State.PREFLIGHT and move.trigger == Trigger.STEPS_DONE and facts.pod is not None:
-        facts.prepared, facts.prepared_epoch = (facts.pod.name, facts.pod.container), facts.epoch
+        facts.launch.prepared, facts.launch.prepared_epoch = (
+            (facts.pod.name, facts.pod.container_name),
+            facts.process.epoch,
+        )
     _ENTERING.get(facts.state, _nothing)(facts, move, at)
 
 
 def _is_cut_off(facts: Facts) -> bool:
     """Collecting ends because nothing gets through, or before all was tried; not because what there is cannot be
     fetched."""
-    if any(label not in facts.pulled and label not in facts.pull_errors for label in facts.uncollected):
+    if any(label not in facts.results.pulled and label not in facts.results.errors for label in facts.uncollected):
         return True
     last = (facts.tried(op) for op in (Op.STOP_JOB, Op.FETCH_LOG, Op.PLACE_SECRETS, Op.PULL_ARTIFACT))
     return any(tries.failures and is_unreached(Op.PULL_ARTIFACT, tries.reason) for tries in last)
@@ -55,48 +65,34 @@ def _launch_anew(facts: Facts, at: Stamp) -> None:
     """The launch before is over and lost; what it said and left counts no more. Its checkpoints do."""
     if facts.pod is not None:
         facts.pod.holds_lost = facts.has_launched_here
-    facts.launch += 1
-    facts.relaunched = at
-    facts.launch_intended, facts.launch_refused = False, None
-    facts.claim, facts.claim_is_fresh, facts.claimed_since = None, False, None
-    facts.job_stopped, facts.heard, facts.idle_seconds = False, (), None
-    facts.armed, facts.armed_start = None, -1  # the switch has to look after the next one
-    facts.log_fetched, facts.gave_up_collecting, facts.collect_since = False, False, None
-    for held in (facts.pulled, facts.pull_failures, facts.pull_errors, facts.pull_seconds):
-        held.clear()
-    facts.reason, facts.reason_text, facts.log_reading = None, None, None
-    facts.host_failure, facts.host_failures = None, 0
-    facts.refusals.clear()  # what was sold out then may be had now
-    facts.offers = None
-    facts.checkpoint_tried.clear()
-    facts.lost_in, facts.prepared = facts.prepared, None
+    facts.launch = Launch(facts.launch.number + 1, at, lost_in=facts.launch.prepared)
+    facts.search = Search(facts.search.bad_places)  # what was sold out then may be had now
+    facts.ending = Ending()
+    facts.container.armed, facts.container.armed_start = None, -1  # the switch has to look after the next one
 
 
 def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:
-    facts.boot_since, facts.offline_seconds = at, 0.0
+    facts.container.awaited_since, facts.contact.offline_seconds = at, 0.0
     if move.trigger == Trigger.POD_STOPPED and facts.pod is not None:
-        facts.claim_is_fresh = False
-        facts.armed_start = -1
+        facts.launch.claim_is_fresh = False
+        facts.container.armed_start = -1
         facts.pod.refused_since, facts.pod.refusals, facts.pod.closed_since = None, 0, None
         facts.pod.restarts += int(not facts.pod.is_seen_stopped)
         if move.reason != Reason.HOST_KEY_CHANGED:
             facts.pod.greeting = None
-        facts.gave_up_collecting = False
+        facts.results.gave_up = False
 
 
 def _enter_collect(facts: Facts, move: Transition, at: Stamp) -> None:
-    facts.collect_since = at
-    facts.offline_seconds = 0.0
-    facts.gave_up_collecting = False
+    facts.results.since = at
+    facts.contact.offline_seconds = 0.0
+    facts.results.gave_up = False
     if move.trigger == Trigger.PARKED:
-        facts.parked_epoch = facts.epoch
+        facts.progress.parked_epoch = facts.process.epoch
 
 
 def _enter_release(facts: Facts, move: Transition, at: Stamp) -> None:
-    facts.release_since = at
-    forget_surveys(facts)
-    # What was tried for a pod beside the one in hand counts no more.
-    facts.release_tries, facts.release_tried_since, facts.key_refused_since = 0, None, None
+    facts.release = Release(at)  # what was tried for a pod beside the one in hand counts no more
     if move.trigger == Trigger.POD_GONE and facts.pod is not None:
         close_spans(facts.pod, facts.pod.first_miss_at or at)
         facts.pod.is_gone = True
@@ -106,16 +102,12 @@ def _enter_select(facts: Facts, move: Transition, at: Stamp) -> None:
     if move.trigger == Trigger.TRY_NEXT:
         if facts.pod is not None:
             facts.pod.is_gone = facts.pod.taken is None or facts.pod.released_as != "stop"
-        facts.host_failure, facts.stocked = None, None
+        facts.search.host_failure, facts.search.stocked = None, None
     facts.current = None
-    facts.armed = None
-    facts.why_not_up, facts.boot_sign = (), None
-    facts.steps_done.clear()
-    facts.trees_done.clear()
 
 
 def _enter_report(facts: Facts, move: Transition, at: Stamp) -> None:
-    facts.manifest_sha256 = None  # one that was written while the pod stayed up is not the last word
+    facts.report.manifest_sha256 = None  # one that was written while the pod stayed up is not the last word
     for pod in facts.pods.values():
         pod.is_gone = pod.is_gone or pod.released_as != "stop"
 
@@ -127,37 +119,30 @@ def _nothing(facts: Facts, move: Transition, at: Stamp) -> None:
 def resume(facts: Facts, at: Stamp) -> None:
     """A new process: what was asked of the old one, and what it counted, is forgotten."""
     _carry_over(facts, at)
-    facts.epoch_since = at
-    facts.requests.clear()
-    facts.requested_at = None
-    facts.request_detail = {}
-    facts.claim_is_fresh = False
-    facts.tries = {op: Tries(error=tries.error, reason=tries.reason) for op, tries in facts.tries.items()}
-    facts.outage, facts.offline_seconds = None, 0.0
-    facts.key_refused_since = None
-    facts.release_tries, facts.release_tried_since = 0, None
-    facts.pull_failures.clear()
-    facts.forget_holders()
-    facts.pull_stalls, facts.gained_at = 0, None
-    facts.problems = None
-    if facts.collect_since is not None:
-        facts.collect_since = at
-    facts.surveyed = None
-    forget_surveys(facts)
+    facts.process = Process(facts.process.epoch, facts.process.owner, at)
+    facts.contact = Contact(
+        {op: Tries(error=each.error, reason=each.reason) for op, each in facts.contact.tries.items()}
+    )
+    facts.release = Release(facts.release.since)
+    facts.results.fetching = Fetching()
+    facts.lease = Lease(facts.lease.key)
+    facts.launch.claim_is_fresh = False
+    if facts.results.since is not None:
+        facts.results.since = at
     for twin in facts.pods.values():
         if twin.twin_of is not None:
             twin.misses, twin.first_miss_at = 0, None
     pod = facts.pod
     if pod is not None:
         pod.misses, pod.first_miss_at, pod.refused_starts = 0, None, 0
-        if pod.id is None and pod.is_unknown and facts.create_error is None:
+        if pod.id is None and pod.is_unknown and pod.create_error is None:
             pod.last_sent_at = at  # the process before may have slept between its intent and its request
 
 
 def _carry_over(facts: Facts, at: Stamp) -> None:
     """Moments that waits still count from, on the clocks of the machine that goes on: where a wall clock was wrong, a
     wait would else last until the right one has caught up with it."""
-    if facts.epoch_since is None or facts.epoch_since.boot == at.boot:
+    if facts.process.since is None or facts.process.since.boot == at.boot:
         return
     for pod in facts.pods.values():
         pod.last_sent_at = carried_over(pod.last_sent_at, at)
@@ -167,15 +152,12 @@ def _carry_over(facts: Facts, at: Stamp) -> None:
         for span in pod.spans:
             if span.until is None:
                 span.since = carried_over(span.since, at)
-    facts.released_ids = {pod_id: carried_over(moment, at) for pod_id, moment in facts.released_ids.items()}
-    facts.checkpoint_tried = {path: carried_over(moment, at) for path, moment in facts.checkpoint_tried.items()}
-    if facts.claimed_since is not None:
-        facts.claimed_since = carried_over(facts.claimed_since, at)
-
-
-def forget_surveys(facts: Facts) -> None:
-    """A proof begins anew."""
-    facts.clean_surveys, facts.clean_since, facts.release_proved, facts.survey_found = 0, None, False, ()
+    facts.debts.released = {pod_id: carried_over(moment, at) for pod_id, moment in facts.debts.released.items()}
+    facts.results.checkpoint_tried = {
+        path: carried_over(moment, at) for path, moment in facts.results.checkpoint_tried.items()
+    }
+    if facts.launch.claimed_since is not None:
+        facts.launch.claimed_since = carried_over(facts.launch.claimed_since, at)
 
 
 def _reason(word: str | None) -> Reason | None:

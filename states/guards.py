@@ -7,17 +7,17 @@ from rpd.states.facts import Facts
 
 def job_was_launched(facts: Facts) -> bool:
     """A launch was intended: only the claim folder in the pod may say what became of it."""
-    return facts.launch_intended
+    return facts.launch.intended
 
 
 def nothing_owed(facts: Facts) -> bool:
     """No compute debt is open."""
-    return not facts.compute_debts
+    return not facts.debts.compute
 
 
 def release_is_proved(facts: Facts) -> bool:
     """Nothing was rented, or absence (EXITED, where the pod is kept) was seen often and long enough, by id and name."""
-    return facts.release_proved or not facts.was_rented
+    return facts.release.proof.is_complete or not facts.was_rented
 
 
 def results_wait(facts: Facts) -> bool:

@@ -28,7 +28,9 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
     """The edge to take at once, or None to let the state decide."""
     if state not in WITH_POD:
         return None
-    met = next((each for each in facts.tries.values() if each.failures and each.reason == Fault.TAKEN_OVER), None)
+    met = next(
+        (each for each in facts.contact.tries.values() if each.failures and each.reason == Fault.TAKEN_OVER), None
+    )
     if met is not None:
         return stand_back(facts, met.error or "another owner acts on this run")
     pod = facts.pod
@@ -36,14 +38,16 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
         if pod.taken is not None and not pod.was_used and state in (State.BOOT, State.CONNECT):
             return Fire(Trigger.HOST_FAILED, Reason.PAUSED_POD_GONE, "the paused pod is not there any more")
         hoped = (None, Reason.JOB_SUCCEEDED, Reason.RESULTS_UNVERIFIED)
-        is_all_here = facts.launch_intended and (facts.collected or not facts.is_worth_fetching)
-        return Fire(Trigger.POD_GONE, Reason.POD_VANISHED if facts.reason in hoped and not is_all_here else None)
+        is_all_here = facts.launch.intended and (facts.collected or not facts.is_worth_fetching)
+        return Fire(Trigger.POD_GONE, Reason.POD_VANISHED if facts.ending.reason in hoped and not is_all_here else None)
     if state is not State.COLLECT:
         if facts.request is not None:
             decision = _requested(state, facts, now)
             if decision is not None:
                 return decision
-        if facts.compute_debts and facts.reason is None:  # else only results are fetched, which has its own bounds
+        if (
+            facts.debts.compute and facts.ending.reason is None
+        ):  # else only results are fetched, which has its own bounds
             end = used_up(facts, now)
             if end is not None:
                 out = Trigger.OUT_OF_TIME if end == "time" else Trigger.OUT_OF_MONEY
@@ -59,11 +63,11 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
 
 
 def _requested(state: State, facts: Facts, now: Stamp) -> Decision | None:
-    if facts.request == "gc" and state in WITH_JOB and facts.launch_intended and not _is_unclaimed(facts):
+    if facts.request == "gc" and state in WITH_JOB and facts.launch.intended and not _is_unclaimed(facts):
         return None  # the job may run: the pod is asked first, and nothing is touched
     if answer(facts) == "detach":
         return _detached(state, facts, now)
-    if facts.request == "gc" and facts.launch_intended and state not in WITH_JOB:
+    if facts.request == "gc" and facts.launch.intended and state not in WITH_JOB:
         return Fire(Trigger.CANCEL)  # the pod is given back, stopped; how the run ends is for `resume` to find out
     return Fire(Trigger.CANCEL, request_reason(facts), request_why(facts))
 
@@ -78,13 +82,13 @@ def _detached(state: State, facts: Facts, now: Stamp) -> Decision | None:
         return alone
     who = released_by(facts, now)
     pod = facts.pod
-    is_all = pod is not None and is_protected(facts) and set(facts.compute_debts) <= {pod.name}
+    is_all = pod is not None and is_protected(facts) and set(facts.debts.compute) <= {pod.name}
     exit_code = Exit.RESUMABLE if is_all else Exit.STILL_BILLING  # no switch looks after another pod of the run
     return Leave("detached; the job goes on", exit_code, who.who if who else None)
 
 
 def _is_unclaimed(facts: Facts) -> bool:
-    return facts.claim is not None and facts.claim_is_fresh and facts.claim.phase == "none"
+    return facts.launch.claim is not None and facts.launch.claim_is_fresh and facts.launch.claim.phase == "none"
 
 
 def _is_vanished(facts: Facts, now: Stamp) -> bool:

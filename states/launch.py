@@ -27,14 +27,14 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     """Read the claim if a launch was ever intended; launch if there is none; follow what it says."""
     if facts.request == "gc":
         return only_ask(facts, now)
-    if facts.launch_intended and not facts.claim_is_fresh:
+    if facts.launch.intended and not facts.launch.claim_is_fresh:
         return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
-    claim = facts.claim
+    claim = facts.launch.claim
     phase = claim.phase if claim is not None else "none"
-    if phase in ("none", "claimed") and facts.launch_refused is None and not facts.is_prepared:
+    if phase in ("none", "claimed") and facts.launch.refused is None and not facts.is_prepared:
         return Fire(Trigger.UNPREPARED)
     match phase:
-        case "none" if facts.launch_refused is not None:
+        case "none" if facts.launch.refused is not None:
             return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, facts.tried(Op.LAUNCH_JOB).error)
         case "none":
             return decide_link(facts, now, _launch(facts))
@@ -50,7 +50,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 def _claimed(facts: Facts, now: Stamp) -> Decision:
     """The folder is claimed and nothing runs: whoever claimed it was cut off. Launching again starts it or loses."""
-    since = facts.claimed_since or now
+    since = facts.launch.claimed_since or now
     if elapsed(since, now) > CLAIMED_SECONDS:
         return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, "the launch was claimed, but the script never started")
     left = remaining(facts.tried(Op.LAUNCH_JOB).at or since, CLAIM_RETRY_SECONDS, now)
@@ -63,14 +63,14 @@ def _launch(facts: Facts) -> Do:
     run, env = facts.job.run, facts.job.remote_env
     sourced = "".join(f". {path}\n" for path in env.source_files)
     order = LaunchOrder(
-        launch=facts.launch,
+        launch=facts.launch.number,
         script=sourced + run.body,
         script_path=facts.script_path,
         log_path=facts.log_path,
         shell=run.shell or "",
         env=exports(facts.job),
-        anchor_seq=facts.seq,
-        anchor_z=facts.head,
+        anchor_seq=facts.progress.seq,
+        anchor_z=facts.progress.head,
         success_marker=run.success_marker,
         failure_markers=run.failure_markers or (),
         sample_seconds=facts.job.telemetry.sample_interval_sec if facts.job.telemetry.enabled else 0,
@@ -79,7 +79,7 @@ def _launch(facts: Facts) -> Do:
         keeps_left=facts.job.lifecycle.kept_hours > 0.0,
         results=_results(facts),
     )
-    return Do(Op.LAUNCH_JOB, pack(target=target(facts), order=order), facts.launch)
+    return Do(Op.LAUNCH_JOB, pack(target=target(facts), order=order), facts.launch.number)
 
 
 def _results(facts: Facts) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from rpd.engine.deadline import backoff, elapsed
 from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.job import Job, plain_path
 from rpd.states.market import OFFERS_RETRY_SECONDS
 from rpd.states.names import Op, Reason, Trigger
@@ -46,9 +47,9 @@ def decide_lease(facts: Facts, now: Stamp) -> Decision | None:
     if not places or pod is None:
         return None
     key = _key(places, pod)
-    if facts.lease == key:
+    if facts.lease.key == key:
         return None
-    holders = facts.holders
+    holders = facts.lease.holders
     if holders and not facts.holders_are_gone(LOOKS_MIN, now):
         return _about(facts, holders, now)
     gone = tuple(holder.lease for holder in holders)
@@ -58,13 +59,13 @@ def decide_lease(facts: Facts, now: Stamp) -> Decision | None:
 
 def _about(facts: Facts, holders: tuple[Holder, ...], now: Stamp) -> Decision:
     look = facts.tried(Op.READ_HOLDERS)
-    if facts.holders_computing:
+    if facts.lease.is_computing:
         return Fire(Trigger.STEP_FAILED, Reason.DESTINATION_IN_USE, _in_use(facts, holders))
     if look.since is not None and elapsed(look.since, now) > OFFERS_RETRY_SECONDS and not is_offline(facts):
         text = f"the cloud does not say whether run {holders[0].run_id} is alive ({look.error}): it has"
         text = f"{text} {_places_of(facts, holders)} on the network volume; run again later, or {_other_place(facts)}"
         return Fire(Trigger.STEP_FAILED, Reason.DESTINATION_IN_USE, text)
-    if look.at is not None and (look.failures or facts.holders_gone_since is not None):
+    if look.at is not None and (look.failures or facts.lease.gone_since is not None):
         pause = max(facts.profile.proof_interval_seconds / (LOOKS_MIN - 1), 0.1)
         if look.failures:
             pause = backoff(look.failures, first=0.5, cap=10.0)
@@ -76,8 +77,8 @@ def _about(facts: Facts, holders: tuple[Holder, ...], now: Stamp) -> Decision:
 def _in_use(facts: Facts, holders: tuple[Holder, ...]) -> str:
     held, other = _places_of(facts, holders), _other_place(facts)
     text = f"another run uses the same place on the network volume: {held}. Its files would be replaced"
-    if facts.holders_stopped:
-        run = shlex.quote(facts.holders_stopped[0])  # text of a volume that others write
+    if facts.lease.stopped:
+        run = shlex.quote(facts.lease.stopped[0])  # text of a volume that others write
         first = f"rpd resume {run} fetches them unless it is over; rpd release {run} --delete gives them up"
         return f"{text}: the pod of run {run} is stopped, and results may wait there; {first}; or {other}"
     return f"{text}; {other}, or wait until that run is over"
@@ -95,19 +96,19 @@ def _other_place(facts: Facts) -> str:
 
 def _key(places: tuple[str, ...], pod: PodFacts) -> str:
     """Who has stopped computing may have lost it: another start of the pod takes it anew."""
-    return hashlib.sha256(f"{places}\0{pod.name}\0{pod.container}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{places}\0{pod.name}\0{pod.container_name}".encode()).hexdigest()[:16]
 
 
 def decide_dropping(facts: Facts) -> Do | None:
     """Before the pod goes, is stopped or stays up for a person: whoever comes next need not wait. Results that nobody
     has may lie in these places, and keep them. It is tried once; a lease that stays ends with its pod."""
     pod = facts.pod
-    if not facts.lease or pod is None or pod.id is None or pod.greeting is None or facts.holds_last:
+    if not facts.lease.key or pod is None or pod.id is None or pod.greeting is None or facts.holds_last:
         return None
     is_up = pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.misses
-    if not is_up or facts.tried(Op.DROP_LEASE).failures or facts.was_taken_over:
+    if not is_up or facts.tried(Op.DROP_LEASE).failures or facts.launch.was_taken_over:
         return None
-    if {"storage_error", "internal_error"} & facts.request_detail.keys():
+    if {"storage_error", "internal_error"} & facts.process.request_detail.keys():
         return None  # the shortest way out
     return Do(Op.DROP_LEASE, pack(target=target(facts)))
 

@@ -7,7 +7,8 @@ from rpd.engine.decision import Decision, Do, Fire, Leave, Look, Wait
 from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, look_at_pod, pack, pause_left, target
 from rpd.states.exits import Exit
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.faults import Fault
 from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.outage import is_offline
@@ -48,7 +49,7 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
 def stand_back(facts: Facts, why: str) -> Decision:
     """Another owner acts on this run, or this journal is not the whole of it: touch nothing, and leave. A pod that
     only computes because this process started it is stopped again, with all that is in it."""
-    pod, began = facts.pod, facts.epoch_since
+    pod, began = facts.pod, facts.process.since
     others = 0 if pod is not None and pod.taken is not None else 1  # starts that are no start of ours: its creation
     is_ours = pod is not None and pod.starts > others and pod.started_at is not None and began is not None
     if is_ours and pod is not None and is_before(began or pod.sent_at, pod.started_at or pod.sent_at):
@@ -58,7 +59,7 @@ def stand_back(facts: Facts, why: str) -> Decision:
 
 def only_ask(facts: Facts, now: Stamp) -> Decision:
     """What `gc` does where a job may run: ask the pod, and touch nothing while it says so or cannot say."""
-    claim = facts.claim if facts.claim_is_fresh else None
+    claim = facts.launch.claim if facts.launch.claim_is_fresh else None
     if claim is not None and claim.phase == "running":
         return Leave("the job still runs", Exit.STILL_BILLING)
     if claim is not None and claim.phase == "claimed":
@@ -76,7 +77,7 @@ def only_ask(facts: Facts, now: Stamp) -> Decision:
 def _only_claimed(facts: Facts, now: Stamp) -> Decision:
     """A script starts right after its claim, or whoever claimed it was cut off and nothing runs: then the pod is
     stopped, and `resume` finds out how the run ends."""
-    since = facts.claimed_since or now
+    since = facts.launch.claimed_since or now
     if elapsed(since, now) > GC_PATIENCE_SECONDS:
         return Fire(Trigger.CANCEL, None, "the launch was claimed, but the script never started")
     left = remaining(facts.tried(Op.READ_CLAIM).at or since, CLAIM_LOOK_SECONDS, now)
@@ -98,7 +99,7 @@ def _is_made_anew(facts: Facts, pod: PodFacts) -> bool:
     """Before the launch: another start than the one that was greeted, by what the cloud says. What was done in the
     container before is gone."""
     was_greeted = facts.state is not State.ARM and pod.greeted_place is not None
-    return was_greeted and not facts.launch_intended and pod.place != pod.greeted_place
+    return was_greeted and not facts.launch.intended and pod.place != pod.greeted_place
 
 
 def missed(facts: Facts, now: Stamp) -> Decision:

@@ -12,7 +12,8 @@ import msgspec
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
 from rpd.states import cost
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.names import Reason, State
 from rpd.states.policy import cost_cap, running_seconds, used
 from rpd.states.reading import doubts
@@ -25,11 +26,11 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
     outcome, reason, exit_code = verdict(facts)
     seconds, dollars = used(facts, now)
     pod = facts.last_pod
-    job, claim, code = facts.job, facts.claim, facts.opened.provenance
+    job, claim, code = facts.job, facts.launch.claim, facts.opened.provenance
     return {
         "schema_version": "v2",
         "pulled_at_utc": utc(now.wall),
-        "started_at_utc": utc(facts.started.wall) if facts.started else None,
+        "started_at_utc": utc(facts.progress.started.wall) if facts.progress.started else None,
         "job_name": job.name,
         "run_id": facts.run_id,
         "config_path": facts.opened.config_path,
@@ -40,14 +41,14 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "reason": str(reason) if reason else None,
         "reason_text": _reason_text(facts),
         "doubts": [seen.line for seen in doubts(facts)],
-        "state_reached": max(facts.seconds_in, key=_order, default=None),
-        "seconds_per_state": {state: round(seconds, 3) for state, seconds in facts.seconds_in.items()},
-        "launches": facts.launch - (not facts.launch_intended),
+        "state_reached": max(facts.progress.seconds_in, key=_order, default=None),
+        "seconds_per_state": {state: round(seconds, 3) for state, seconds in facts.progress.seconds_in.items()},
+        "launches": facts.launch.number - (not facts.launch.intended),
         "exit_code": claim.exit_code if claim else None,
         "ends_with": exit_code,
         "image": job.pod.image or (pod.seen.image if pod and pod.seen else ""),
         "python_version": job.pod.python_version,
-        "python_version_in_pod": facts.python_in_pod,
+        "python_version_in_pod": facts.last_container.python,
         "storage_mode": job.storage.mode,
         "volume_mount": job.storage.volume_mount,
         "volume_name": job.storage.volume_name,
@@ -61,14 +62,14 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "gpu_count": job.pod.gpu_count,
         "cloud_type": pod.candidate.cloud if pod else None,
         "datacenter_id": _place(pod) if pod else None,
-        "candidates_refused": {name: refusal.text for name, refusal in facts.refusals.items()},
+        "candidates_refused": {name: refusal.text for name, refusal in facts.search.refusals.items()},
         "lifecycle_action": pod.released_as if pod else None,
         "pod_resumed": pod is not None and pod.taken is not None,
         "gpu_price_per_hour_usd": pod.usd_per_hour if pod else None,
         "gpu_price_source": "pod_describe" if pod and pod.seen else None,
         "disks_per_hour_usd": round(cost.running_disk_usd_per_hour(job.pod.container_disk_gb, facts.volume_gb), 6),
         "storage_per_month_usd": round(_stored(facts), 2),
-        "wall_time_sec": round(elapsed(facts.started, now), 3) if facts.started else 0.0,
+        "wall_time_sec": round(elapsed(facts.progress.started, now), 3) if facts.progress.started else 0.0,
         "billed_time_sec": round(seconds, 3),
         "estimated_cost_usd": round(dollars, 6),
         "cost_cap_usd": cost_cap(facts),
@@ -127,17 +128,17 @@ def _place(pod: PodFacts) -> str | None:
 
 def _stored(facts: Facts) -> float:
     """What its stopped volumes cost a month."""
-    return sum(((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.storage_debts.values()), 0.0)
+    return sum(((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.debts.storage.values()), 0.0)
 
 
 def _reason_text(facts: Facts) -> str | None:
     """What went wrong here, where the move to its ending only says that it ended; None for a success."""
-    if facts.reason is Reason.JOB_SUCCEEDED:
+    if facts.ending.reason is Reason.JOB_SUCCEEDED:
         return None
-    if facts.reason is Reason.JOB_FAILED and facts.claim is not None:
-        said = facts.log_reading.cause if facts.log_reading is not None else None
+    if facts.ending.reason is Reason.JOB_FAILED and facts.launch.claim is not None:
+        said = facts.results.reading.cause if facts.results.reading is not None else None
         return f"the job {job_ending(facts)}" + (f"; its log says: {said.line}" if said is not None else "")
-    return facts.reason_text
+    return facts.ending.text
 
 
 def _pod(pod: PodFacts, now: Stamp) -> dict[str, Any]:
@@ -156,14 +157,14 @@ def _pod(pod: PodFacts, now: Stamp) -> dict[str, Any]:
 
 def _artifact(facts: Facts, index: int) -> dict[str, Any]:
     artifact = facts.job.artifacts[index]
-    pulled = facts.pulled.get(artifact.label)
+    pulled = facts.results.pulled.get(artifact.label)
     is_whole = pulled is not None and not pulled.refused
     # Scripts that read manifests of this schema look for the word "success".
     status = "failed" if not is_whole else "missing" if facts.is_none(artifact) else "success"
     return {
         **msgspec.to_builtins(artifact),
         "status": status,
-        "duration_sec": round(facts.pull_seconds.get(artifact.label, 0.0), 3),
+        "duration_sec": round(facts.results.seconds.get(artifact.label, 0.0), 3),
         **({"error": _why_not_here(facts, artifact.label)[:500]} if status != "success" else {}),
         **(
             {"left_out": pulled.left_out, "left_out_links": pulled.left_out_links} if pulled and pulled.left_out else {}
@@ -177,15 +178,17 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
 def not_here(facts: Facts) -> list[str]:
     """Each artifact that the run does not need and that could not be had, where it was to be, and why."""
     paths = {each.label: each.local_path for each in facts.job.artifacts}
-    labels = [label for label in facts.left_behind if label not in facts.pulled]  # of what is refused, more is said
+    labels = [
+        label for label in facts.left_behind if label not in facts.results.pulled
+    ]  # of what is refused, more is said
     return [f"artifact {label} is not at {paths[label]}: {_why_not_here(facts, label)}" for label in labels]
 
 
 def _why_not_here(facts: Facts, label: str) -> str:
-    if label in facts.pulled and facts.pulled[label].refused:
-        return refusal(facts.pulled[label])
-    if label in facts.pulled:
-        is_missing = facts.pulled[label].is_missing
+    if label in facts.results.pulled and facts.results.pulled[label].refused:
+        return refusal(facts.results.pulled[label])
+    if label in facts.results.pulled:
+        is_missing = facts.results.pulled[label].is_missing
         return "there is nothing at its remote path" if is_missing else "there is no file in the folder"
-    never = "the run ended before it was fetched" if facts.launch_intended else "the job was never started"
-    return facts.pull_errors.get(label, never)
+    never = "the run ended before it was fetched" if facts.launch.intended else "the job was never started"
+    return facts.results.errors.get(label, never)

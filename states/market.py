@@ -50,21 +50,21 @@ def clouds_of(job: Job) -> tuple[str, ...]:
 def learn(facts: Facts, now: Stamp) -> Decision | None:
     """The next look at the market, or the end of a run that asks for what there is not; None when all is known."""
     pod, storage = facts.job.pod, facts.job.storage
-    if facts.offers is None:
+    if facts.search.offers is None:
         count = {"vcpu_count": pod.units} if pod.cpu_order else {"gpu_count": pod.gpu_count}
-        known = facts.named_hardware
+        known = facts.names.hardware
         wanted = pod.hardware if known is None else [each.id for each in known]
         return _read(facts, now, Op.READ_OFFERS, {**count, **pack(wanted=wanted, clouds=clouds_of(facts.job))})
-    if pod.datacenters and facts.named_places is None:
+    if pod.datacenters and facts.names.places is None:
         return _read(facts, now, Op.READ_PLACES, _places(facts))
-    if facts.misnamed:
-        return Fire(Trigger.NO_CANDIDATE, Reason.NAME_UNKNOWN, listed(facts.misnamed))
-    if storage.mode == "network_volume" and not facts.volume_was_looked_up:
+    if facts.names.misnamed:
+        return Fire(Trigger.NO_CANDIDATE, Reason.NAME_UNKNOWN, listed(facts.names.misnamed))
+    if storage.mode == "network_volume" and not facts.names.volume_was_looked_up:
         return _read(facts, now, Op.FIND_VOLUME, {"name": storage.volume_name})
-    if facts.volume_was_looked_up and facts.volume_id is None:
+    if facts.names.volume_was_looked_up and facts.names.volume_id is None:
         text = f"there is no network volume named {storage.volume_name!r}"
         return Fire(Trigger.NO_CANDIDATE, Reason.NAME_UNKNOWN, text)
-    if facts.stocked is None and wants_others(facts, now) and facts.tried(Op.READ_PLACES).at is None:
+    if facts.search.stocked is None and wants_others(facts, now) and facts.tried(Op.READ_PLACES).at is None:
         return Look(Op.READ_PLACES, _places(facts))  # once: without it the order names no data center
     return None
 

@@ -24,17 +24,17 @@ WATCH_SECONDS_MIN = 0.5
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """Follow the log until the claim says ended or lost."""
-    claim = facts.claim
-    if claim is not None and facts.claim_is_fresh and claim.phase == "ended":
+    claim = facts.launch.claim
+    if claim is not None and facts.launch.claim_is_fresh and claim.phase == "ended":
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
-    if claim is not None and facts.claim_is_fresh and claim.phase in ("lost", "none"):
+    if claim is not None and facts.launch.claim_is_fresh and claim.phase in ("lost", "none"):
         return decide_lost(facts)
     heard = heard_reason(facts)
     if heard is not None and claim is not None and claim.phase == "running":
-        return Fire(Trigger.JOB_ENDED, heard, f"its log says {', '.join(map(repr, facts.heard))}")
+        return Fire(Trigger.JOB_ENDED, heard, f"its log says {', '.join(map(repr, facts.launch.heard))}")
     if facts.request == "gc":
         return only_ask(facts, now)
-    watch, asked = facts.tried(Op.WATCH_JOB), facts.tried(Op.READ_POD).at or facts.entered
+    watch, asked = facts.tried(Op.WATCH_JOB), facts.tried(Op.READ_POD).at or facts.progress.entered
     if not watch.failures and asked is not None and elapsed(asked, now) > POD_LOOK_SECONDS:
         return Look(Op.READ_POD, look_at_pod(facts))
     pod = facts.pod
@@ -46,7 +46,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     idle = decide_idle(facts, now)
     if idle is not None:
         return idle
-    until = 1.0 if "budget" in facts.noticed else WARN_AT
+    until = 1.0 if "budget" in facts.report.noticed else WARN_AT
     seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now, until)))
     if watch.failures and watch.reason == Fault.LOCAL_DISK and not _is_asked_since(facts):
         # No room for the log here must not keep a pod whose job has ended.

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from rpd.states.bounds import NAMED_MAX
-from rpd.states.facts import Hardware
+from rpd.states.facts.search import Hardware
 from rpd.states.job import GpuChoice
 from rpd.states.world import DataCenter, Offer
 

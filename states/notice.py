@@ -24,7 +24,7 @@ WORKING = (State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR)
 
 def budget_warning(state: State, facts: Facts, now: Stamp) -> Decision | None:
     """The warning, once, when most of the budget is used up."""
-    if state not in WORKING or "budget" in facts.noticed or facts.reason is not None:
+    if state not in WORKING or "budget" in facts.report.noticed or facts.ending.reason is not None:
         return None
     share = budget_share(facts, now)
     if share < WARN_AT:
@@ -47,7 +47,7 @@ def end_notice(facts: Facts) -> Decision | None:
         return None
     outcome, reason, exit_code = verdict(facts)
     text = f"the run ends {outcome}{f' ({reason})' if reason else ''}; rpd's exit code is {exit_code}"
-    said = facts.log_reading.cause if facts.log_reading is not None and outcome != "succeeded" else None
+    said = facts.results.reading.cause if facts.results.reading is not None and outcome != "succeeded" else None
     text += f"; {doubted}" if (doubted := doubt(facts)) is not None else ""
     text += f"; the job's log says: {said.line}" if said is not None and reason in OF_LOG else ""
     text += "".join(f"; {words}" for words in not_here(facts))
@@ -60,7 +60,7 @@ def end_notice(facts: Facts) -> Decision | None:
 def _is_asked(what: str, facts: Facts) -> bool:
     """Somebody wants to be told, and was not."""
     notify = facts.job.notify
-    return what not in facts.noticed and (notify.command is not None or notify.webhook is not None)
+    return what not in facts.report.noticed and (notify.command is not None or notify.webhook is not None)
 
 
 def _notify(facts: Facts, what: str, text: str) -> Do:

@@ -58,24 +58,24 @@ def is_of_the_way(op: str, reason: str | None) -> bool:
 
 def is_offline(facts: Facts) -> bool:
     """By all that was tried last, this machine reaches neither the cloud nor the pod."""
-    return facts.outage is not None and facts.outage.is_total
+    return facts.contact.outage is not None and facts.contact.outage.is_total
 
 
 def note(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
     """Fold whether this operation reached its other side."""
     if op not in TO_CLOUD and op not in TO_POD:
         return
-    outage = facts.outage
+    outage = facts.contact.outage
     if error is not None and is_unreached(op, reason):
         if outage is None or elapsed(outage.last, at) > UNSEEN_SECONDS:
-            facts.outage = Outage(at, at, op in TO_CLOUD, op)
+            facts.contact.outage = Outage(at, at, op in TO_CLOUD, op)
         else:
             is_total, alone = outage.is_total or op in TO_CLOUD, op if op == outage.op else None
-            facts.outage = Outage(outage.since, at, is_total, alone)
+            facts.contact.outage = Outage(outage.since, at, is_total, alone)
     elif error is None or reason not in _UNTOLD:
         if outage is not None and outage.is_total and outage.op is None:
             _forgive(facts, outage, at)
-        facts.outage = None
+        facts.contact.outage = None
 
 
 def _forgive(facts: Facts, outage: Outage, at: Stamp) -> None:
@@ -84,43 +84,43 @@ def _forgive(facts: Facts, outage: Outage, at: Stamp) -> None:
     operation alone failed, nothing says that others would not have got through: answers to them would forgive it for
     ever."""
     lasted = _lasted(facts, outage, at)
-    facts.offline_seconds += lasted
-    for op, tries in facts.tries.items():
+    facts.contact.offline_seconds += lasted
+    for op, tries in facts.contact.tries.items():
         since = tries.since
         if since is not None and not is_before(since, outage.since):
-            facts.tries[op] = tries.forgiven()
+            facts.contact.tries[op] = tries.forgiven()
         elif since is not None and tries.is_way:
             since = msgspec.structs.replace(since, wall=since.wall + lasted, up=since.up + lasted)
-            facts.tries[op] = msgspec.structs.replace(tries, failures=0, since=since)
+            facts.contact.tries[op] = msgspec.structs.replace(tries, failures=0, since=since)
 
 
 def offline_seconds(facts: Facts, now: Stamp) -> float:
     """For how long this machine was offline since the pod in hand was last awaited, or collecting began."""
-    outage = facts.outage
+    outage = facts.contact.outage
     is_now = outage is not None and outage.is_total
-    return facts.offline_seconds + (_lasted(facts, outage, now) if is_now and outage is not None else 0.0)
+    return facts.contact.offline_seconds + (_lasted(facts, outage, now) if is_now and outage is not None else 0.0)
 
 
 def _lasted(facts: Facts, outage: Outage, now: Stamp) -> float:
     began = outage.since
-    if facts.entered is not None and is_before(began, facts.entered):
-        began = facts.entered
+    if facts.progress.entered is not None and is_before(began, facts.progress.entered):
+        began = facts.progress.entered
     return elapsed(began, now)
 
 
 def out_of_reach(state: State, facts: Facts, now: Stamp) -> Fire | None:
     """The end of patience before the launch, when nothing is lost by it. How long a host may take to answer at all is
     for `boot` and `connect` to say."""
-    if state not in BEFORE_LAUNCH or facts.launch_intended:
+    if state not in BEFORE_LAUNCH or facts.launch.intended:
         return None
-    outage = facts.outage
+    outage = facts.contact.outage
     if outage is not None and outage.is_total:
         if not _is_over(outage.since, outage.last, now):
             return None
         text = f"neither the cloud nor the pod could be reached from here for {elapsed(outage.since, now):.0f} s"
-        why = next((tries.error for op, tries in facts.tries.items() if is_unreached(op, tries.reason)), None)
+        why = next((tries.error for op, tries in facts.contact.tries.items() if is_unreached(op, tries.reason)), None)
         return Fire(Trigger.OUT_OF_REACH, Reason.CLOUD_UNREACHABLE, f"{text} ({why})" if why else text)
-    for op, tries in facts.tries.items():
+    for op, tries in facts.contact.tries.items():
         is_silent = op in TO_POD and op != Op.GREET and is_unreached(op, tries.reason)
         if is_silent and tries.since is not None and _is_over(tries.since, tries.at or tries.since, now):
             seconds = elapsed(tries.since, now)
@@ -137,20 +137,20 @@ def _is_over(since: Stamp, last: Stamp, now: Stamp) -> bool:
 def explain(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
     """Fold a try of which it is not known yet whether it failed. Only the word of its probe goes on with a row of
     failures, or ends it."""
-    facts.tries[op] = msgspec.structs.replace(_watched(facts.tried(op), at), at=at, error=error, reason=reason)
+    facts.contact.tries[op] = msgspec.structs.replace(_watched(facts.tried(op), at), at=at, error=error, reason=reason)
 
 
 def count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
     """Fold one try of an operation."""
     before = facts.tried(op)
     if error is None:
-        facts.tries[op] = Tries(at)
+        facts.contact.tries[op] = Tries(at)
         return
     if reason == REPEATABLE and before.error is not None:
         error, reason = before.error, before.reason  # what it was cut off by says more
     is_way = is_of_the_way(op, reason)  # such failures say nothing of the rest: a row is of one kind
     row = _watched(before, at) if before.is_way == is_way else before.forgiven()
-    facts.tries[op] = Tries(at, row.failures + 1, row.since or at, error, reason, is_way)
+    facts.contact.tries[op] = Tries(at, row.failures + 1, row.since or at, error, reason, is_way)
 
 
 def _watched(before: Tries, at: Stamp) -> Tries:

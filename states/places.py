@@ -4,7 +4,9 @@ before. The cloud names no machines, so a place is a GPU type in a data center. 
 from __future__ import annotations
 
 from rpd.journal.records import Stamp
-from rpd.states.facts import BadPlace, Candidate, Facts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import Candidate
+from rpd.states.facts.search import BadPlace
 from rpd.states.names import Reason
 
 REMEMBERED_SECONDS = 3600.0
@@ -29,7 +31,7 @@ def failed_place(facts: Facts, reason: Reason | None, at: Stamp) -> BadPlace | N
 def bad_places(facts: Facts, now: Stamp) -> tuple[BadPlace, ...]:
     """Those of this run, and those of runs before that are fresh still."""
     before = (each for each in facts.options.bad_places if 0.0 <= now.wall - each.at < REMEMBERED_SECONDS)
-    return (*before, *facts.bad_places)
+    return (*before, *facts.search.bad_places)
 
 
 def is_bad(facts: Facts, now: Stamp, gpu_id: str, place: str | None, cloud: str) -> bool:
@@ -53,7 +55,7 @@ def wants_others(facts: Facts, now: Stamp) -> bool:
 def elsewhere(facts: Facts, now: Stamp, gpu_id: str, cloud: str) -> Candidate | None:
     """An order for all data centers that have stock of the type but those where one failed; None where none failed, or
     no other is known. Community pods cannot be placed."""
-    stocked = (facts.stocked or {}).get(gpu_id, ()) if cloud == "SECURE" and may_name_others(facts) else ()
+    stocked = (facts.search.stocked or {}).get(gpu_id, ()) if cloud == "SECURE" and may_name_others(facts) else ()
     others = tuple(place for place in stocked if not is_bad(facts, now, gpu_id, place, cloud))
     was_bad = any(each.gpu_id == gpu_id and each.cloud == cloud for each in bad_places(facts, now))
     return Candidate(gpu_id, None, cloud, others[:OTHERS_MAX]) if others and was_bad else None

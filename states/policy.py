@@ -10,7 +10,9 @@ import msgspec
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
 from rpd.states import cost
-from rpd.states.facts import Facts, PodFacts, Profile, Span
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts, Span
+from rpd.states.facts.run import Profile
 from rpd.states.faults import Fault
 from rpd.states.names import BEFORE_LAUNCH, ENDINGS, OF_RESULTS, Op, Outcome, Reason
 from rpd.states.secret_files import must_go
@@ -32,11 +34,11 @@ def answer(facts: Facts) -> Answer:
     request = facts.request
     if request == "detach":
         return "detach"
-    if facts.state in BEFORE_LAUNCH or not facts.launch_intended or request in ("cancel", "release"):
+    if facts.state in BEFORE_LAUNCH or not facts.launch.intended or request in ("cancel", "release"):
         return "release"
     if facts.job.lifecycle.on_interrupt is not None:
         return "detach" if facts.job.lifecycle.on_interrupt == "detach" else "stop"
-    at_terminal = request == "interrupt" and bool(facts.request_detail.get("terminal"))
+    at_terminal = request == "interrupt" and bool(facts.process.request_detail.get("terminal"))
     return "detach" if at_terminal and is_protected(facts) else "stop"
 
 
@@ -49,7 +51,7 @@ def request_reason(facts: Facts) -> Reason:
     }
     if facts.request == "release":
         for fault in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
-            if facts.request_detail.get(fault):
+            if facts.process.request_detail.get(fault):
                 return fault
     return words.get(facts.request or "", Reason.CANCELLED)
 
@@ -59,7 +61,7 @@ def request_why(facts: Facts) -> str | None:
     if request_reason(facts) is Reason.STORAGE_ERROR:
         return "the journal could not be kept"
     if request_reason(facts) is Reason.INTERNAL_ERROR:
-        return f"a fault of rpd itself: {facts.request_detail.get('fault', 'the journal has its trace')}"
+        return f"a fault of rpd itself: {facts.process.request_detail.get('fault', 'the journal has its trace')}"
     return None
 
 
@@ -67,38 +69,38 @@ def release_how(facts: Facts) -> Literal["stop", "delete"]:
     """Stop or delete the pod in hand. Results that nobody has are never deleted, unless the config names `delete` for
     this outcome or a person said so; a pod is not kept for nothing with a secret on its disk."""
     how = _policy(facts)
-    is_said = facts.request == "release" and facts.request_detail.get("how") == "stop"
+    is_said = facts.request == "release" and facts.process.request_detail.get("how") == "stop"
     return "delete" if how == "stop" and not is_said and must_go(facts) else how
 
 
 def _policy(facts: Facts) -> Literal["stop", "delete"]:
-    if facts.request == "release" and facts.request_detail.get("how") in ("stop", "delete", "preserve"):
-        return "delete" if facts.request_detail["how"] == "delete" else "stop"
-    if facts.request == "release" and facts.request_detail.get("how") == "preserve" and facts.launch_intended:
+    if facts.request == "release" and facts.process.request_detail.get("how") in ("stop", "delete", "preserve"):
+        return "delete" if facts.process.request_detail["how"] == "delete" else "stop"
+    if facts.request == "release" and facts.process.request_detail.get("how") == "preserve" and facts.launch.intended:
         return "stop"  # it was to stay up, and cannot; somebody wants what is in it all the same
-    if facts.pod is not None and facts.pod.taken is not None and not facts.launch_intended:
+    if facts.pod is not None and facts.pod.taken is not None and not facts.launch.intended:
         return "stop"  # as it was found
-    if facts.was_taken_over and not (facts.launch_intended and facts.collected):
+    if facts.launch.was_taken_over and not (facts.launch.intended and facts.collected):
         return "stop"  # what another owner left in the pod is not ours to delete
-    outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
+    outcome = ENDINGS[facts.ending.reason][0] if facts.ending.reason in ENDINGS else None
     policy = facts.job.lifecycle
-    if outcome is Outcome.FAILED and facts.reason not in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
-        is_cut_short = facts.request in ("gc", "interrupt", "terminate") or not facts.gave_up_collecting
+    if outcome is Outcome.FAILED and facts.ending.reason not in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
+        is_cut_short = facts.request in ("gc", "interrupt", "terminate") or not facts.results.gave_up
         if (facts.results_wait and is_cut_short) or (facts.holds_last and facts.is_good):
             return "stop"  # `delete` counts as told to only for a failed job, after whatever could be fetched was
-        if facts.reason in OF_RESULTS:
+        if facts.ending.reason in OF_RESULTS:
             return "stop"  # the job is none that failed: what it made lies elsewhere, or cannot be pushed or created
         return "delete" if policy.on_failure == "delete" else "stop"
-    if not facts.launch_intended:
+    if not facts.launch.intended:
         return "stop" if facts.has_launched_here else "delete"  # a launch that was lost may have left something
     if outcome is Outcome.SUCCEEDED:
         return "delete" if policy.on_success == "delete" and not facts.holds_last else "stop"
     if outcome is Outcome.CANCELLED:
-        never_started = facts.claim is not None and facts.claim.phase == "none"
+        never_started = facts.launch.claim is not None and facts.launch.claim.phase == "none"
         if never_started:
             pod = facts.pod
             return "stop" if pod is not None and (pod.taken is not None or pod.holds_lost) else "delete"
-        is_tried = (facts.gave_up_collecting and not facts.is_good) or not facts.results_wait
+        is_tried = (facts.results.gave_up and not facts.is_good) or not facts.results_wait
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
         is_free = _is_meant_to_go(facts) and facts.request != "gc" and facts.has_all and not facts.results_wait
         return "delete" if named or is_free else "stop"
@@ -109,26 +111,26 @@ def _is_meant_to_go(facts: Facts) -> bool:
     """Nobody wants to keep the pod of a run that is cut short: a person said so, or the file names delete for either
     ending of a job and nothing else for an interrupt."""
     policy = facts.job.lifecycle
-    is_said = facts.request == "cancel" and facts.request_detail.get("how") == "delete"
+    is_said = facts.request == "cancel" and facts.process.request_detail.get("how") == "delete"
     return is_said or (policy.on_success == policy.on_failure == "delete" and policy.on_interrupt != "stop")
 
 
 def why_kept(facts: Facts) -> str | None:
     """Why the disk of the pod in hand was not deleted, as the end of a sentence; None where nothing more is to be
     said."""
-    policy, outcome = facts.job.lifecycle, ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
-    is_cut_short = outcome is Outcome.CANCELLED and facts.launch_intended
+    policy, outcome = facts.job.lifecycle, ENDINGS[facts.ending.reason][0] if facts.ending.reason in ENDINGS else None
+    is_cut_short = outcome is Outcome.CANCELLED and facts.launch.intended
     if facts.holds_last or (is_cut_short and not facts.has_all):
         awaited = {*facts.uncollected, *facts.left_behind}
-        if facts.log_fetched and awaited and awaited <= set(facts.wiped):
+        if facts.results.log_fetched and awaited and awaited <= set(facts.wiped):
             return "the job ran, and what it wrote on the volume stays"
         return "results that nobody has collected are on it"
     pod = facts.pod
-    if facts.request == "release" and facts.request_detail.get("how") == "stop":
+    if facts.request == "release" and facts.process.request_detail.get("how") == "stop":
         return request_why(facts) or "somebody asked for that"
-    if facts.was_taken_over:
+    if facts.launch.was_taken_over:
         return "another owner of this run may have left something on it"
-    if not facts.launch_intended:
+    if not facts.launch.intended:
         return "a launch that was lost may have left something on it" if pod is not None and pod.holds_lost else None
     if outcome is Outcome.SUCCEEDED and policy.on_success != "delete":
         return f"lifecycle.on_success is {policy.on_success}"
@@ -146,8 +148,8 @@ def why_kept(facts: Facts) -> str | None:
 def is_protected(facts: Facts) -> bool:
     """The switch in the pod is armed for this start of it, and its key was accepted."""
     pod = facts.pod
-    armed = facts.armed
-    return armed is not None and armed.probe == "ok" and pod is not None and facts.armed_start == pod.starts
+    armed = facts.container.armed
+    return armed is not None and armed.probe == "ok" and pod is not None and facts.container.armed_start == pod.starts
 
 
 # Time and money.
@@ -290,13 +292,13 @@ def seen_locked(pod_id: str | None) -> str:
 
 def released_by(facts: Facts, now: Stamp) -> ReleasedBy | None:
     """The answer to "what if my laptop dies now"; None when nothing computes."""
-    if not facts.compute_debts:
+    if not facts.debts.compute:
         return None
     spent = spent_usd(facts, now)
     if locked_words(facts) is not None:
         return ReleasedBy("nobody while it is locked in the account; then this rpd, or `rpd gc`", None, None)
-    if is_protected(facts) and facts.armed is not None:
-        at = facts.armed.limit_at
+    if is_protected(facts) and facts.container.armed is not None:
+        at = facts.container.armed.limit_at
         left = max(0.0, at + SWITCH_TICK_SECONDS - now.wall)
         return ReleasedBy("the switch in the pod", at, spent + cost.usd(usd_per_hour(facts), left))
     return ReleasedBy("this rpd, or `rpd gc`; the pod is NOT PROTECTED", None, None)

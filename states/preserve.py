@@ -8,7 +8,8 @@ from rpd.engine.decision import Decision, Do, Leave, Look, Wait
 from rpd.journal.records import Stamp
 from rpd.states import cost, report
 from rpd.states.call import look_at_pod, pack, pause_left, target
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.names import ENDINGS, Op, Outcome, Reason, State
 from rpd.states.policy import SWITCH_TICK_SECONDS, cost_cap, is_protected, spent_usd, usd_per_hour
 from rpd.states.sweep import decide_alone
@@ -71,7 +72,7 @@ def keep_until(facts: Facts, now: Stamp) -> float | None:
 def is_kept(facts: Facts, now: Stamp) -> bool:
     """Whether its pod is up by the config's or a person's word at this moment, the run being over but for that."""
     pod = facts.pod
-    is_over = facts.state is State.RELEASE and facts.closed_outcome is None and not owed_twins(facts)
+    is_over = facts.state is State.RELEASE and facts.report.outcome is None and not owed_twins(facts)
     return is_over and pod is not None and _can_stay(facts, pod) and now.wall < (pod.kept_until or 0.0)
 
 
@@ -92,26 +93,26 @@ def _affordable_seconds(facts: Facts, now: Stamp) -> float:
 
 def _can_stay(facts: Facts, pod: PodFacts) -> bool:
     is_up = pod.id is not None and not pod.is_gone and not pod.misses and not pod.is_seen_stopped
-    owed = set(facts.compute_debts) - {twin.name for twin in owed_twins(facts)}  # whose end is proved first
+    owed = set(facts.debts.compute) - {twin.name for twin in owed_twins(facts)}  # whose end is proved first
     is_alone = owed == {pod.name} and not any(each.is_unknown for each in facts.pods.values())
-    is_spared = pod.released_as is None and not facts.was_taken_over and not facts.results_wait
+    is_spared = pod.released_as is None and not facts.launch.was_taken_over and not facts.results_wait
     is_reached = is_protected(facts) and facts.tried(Op.ARM_SWITCH).failures < TRIES_MAX
     return is_up and is_alone and is_spared and is_reached
 
 
 def _wish(facts: Facts, now: Stamp) -> float | None:
     """What was asked for last, by a person or by the config."""
-    detail = facts.request_detail
+    detail = facts.process.request_detail
     if facts.request is not None:
         return float(detail["until"]) if facts.request == "release" and detail.get("how") == "preserve" else None
-    if facts.reason in NO_MORE_TIME or not _is_config_s_wish(facts):
+    if facts.ending.reason in NO_MORE_TIME or not _is_config_s_wish(facts):
         return None
-    lifecycle, since = facts.job.lifecycle, facts.release_since
+    lifecycle, since = facts.job.lifecycle, facts.release.since
     return now.wall - (elapsed(since, now) if since is not None else 0.0) + lifecycle.preserve_minutes * 60.0
 
 
 def _is_config_s_wish(facts: Facts) -> bool:
-    outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
+    outcome = ENDINGS[facts.ending.reason][0] if facts.ending.reason in ENDINGS else None
     lifecycle = facts.job.lifecycle
     policy = lifecycle.on_success if outcome is Outcome.SUCCEEDED else lifecycle.on_failure
     return outcome in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.LOST) and policy == "preserve"
@@ -122,8 +123,8 @@ def why_not_kept(facts: Facts) -> str | None:
     pod = facts.pod
     if pod is None or pod.id is None or pod.kept_until is not None or not _is_config_s_wish(facts):
         return None
-    if facts.reason in NO_MORE_TIME:
-        return NO_MORE_TIME[facts.reason]
+    if facts.ending.reason in NO_MORE_TIME:
+        return NO_MORE_TIME[facts.ending.reason]
     if facts.request is not None:
         return "somebody asked for the end"
     if pod.is_gone and pod.released_as is None:
@@ -136,6 +137,6 @@ def why_not_kept(facts: Facts) -> str | None:
 def _order(facts: Facts, pod: PodFacts, until: float, now: Stamp) -> Do:
     """New orders for the switch: nothing but the moment counts from now on, however long its owner is away."""
     silence = until - now.wall + 3600.0
-    generation = facts.epoch * 1000 + 500 + pod.starts + facts.launch - 1
-    order = SwitchOrder(generation, until, "stop", silence, facts.launch)
+    generation = facts.process.epoch * 1000 + 500 + pod.starts + facts.launch.number - 1
+    order = SwitchOrder(generation, until, "stop", silence, facts.launch.number)
     return Do(Op.ARM_SWITCH, pack(target=target(facts), order=order))

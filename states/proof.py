@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from rpd.engine.deadline import elapsed, remaining
 from rpd.journal.records import Stamp
-from rpd.states.facts import Facts, Found, Span
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import Span
+from rpd.states.facts.release import Found, Proof
 
 CLEAN_SURVEYS_MIN = 3
 """One 404 proves nothing for a young pod, and lists lag (docs/provider.md)."""
@@ -16,16 +18,15 @@ def count_survey(facts: Facts, seen: list[Found], at: Stamp, *, is_whole: bool) 
     for pod in found:
         _know(facts, pod)
     left = tuple(pod for pod in found if not _is_as_wanted(facts, pod))
-    facts.survey_found = left
     if left or not is_whole:  # nobody knows how those are of which the record had no room to tell
-        facts.clean_surveys, facts.clean_since, facts.release_proved = 0, None, False
+        facts.release.proof = Proof(found=left)
         return
-    facts.release_tries, facts.release_tried_since = 0, None
-    facts.clean_surveys += 1
-    facts.clean_since = facts.clean_since or at
-    facts.release_proved = (
-        facts.clean_surveys >= CLEAN_SURVEYS_MIN
-        and elapsed(facts.clean_since, at) >= facts.profile.proof_interval_seconds
+    facts.release.tries, facts.release.tried_since = 0, None
+    before = facts.release.proof
+    proof = facts.release.proof = Proof(before.surveys + 1, before.since or at)
+    proof.is_complete = (
+        proof.surveys >= CLEAN_SURVEYS_MIN
+        and elapsed(proof.since or at, at) >= facts.profile.proof_interval_seconds
         and quiet_seconds_left(facts, at) == 0.0
     )
 
@@ -40,10 +41,10 @@ def quiet_seconds_left(facts: Facts, now: Stamp) -> float:
 
 def proof_text(facts: Facts, now: Stamp) -> str:
     """The proof in words, for the record that closes the debt."""
-    seconds = elapsed(facts.clean_since, now) if facts.clean_since else 0.0
+    seconds = elapsed(facts.release.proof.since, now) if facts.release.proof.since else 0.0
     kept = any(pod.released_as == "stop" for pod in facts.pods.values())
     what = "stopped or absent" if kept else "absent"
-    return f"{what} by id and by name, seen {facts.clean_surveys} times over {seconds:.1f} s"
+    return f"{what} by id and by name, seen {facts.release.proof.surveys} times over {seconds:.1f} s"
 
 
 def _is_known(facts: Facts, found: Found) -> bool:
@@ -51,7 +52,7 @@ def _is_known(facts: Facts, found: Found) -> bool:
     (on a machine that holds a copy of the journal) and is for that one to give back."""
     is_named = found.name in facts.pods and not found.is_others
     is_known = is_named or any(pod.id == found.id for pod in facts.pods.values())
-    facts.was_taken_over = facts.was_taken_over or not is_known
+    facts.launch.was_taken_over = facts.launch.was_taken_over or not is_known
     return is_known
 
 

@@ -22,23 +22,23 @@ FULL_DISK = SeenSign("the disk of the job's log was full when the job ended", "d
 
 def decide_reading(facts: Facts) -> Look | None:
     """Look at it; None when that was done, when there is none, and when it could not be done."""
-    if facts.log_reading is not None or not facts.launch_intended or facts.tried(Op.READ_LOG).failures:
+    if facts.results.reading is not None or not facts.launch.intended or facts.tried(Op.READ_LOG).failures:
         return None
     return Look(Op.READ_LOG, pack(log_file=facts.local_log))
 
 
 def doubts(facts: Facts) -> tuple[SeenSign, ...]:
     """What speaks against a success, the worst first; nothing for whatever is no success."""
-    if facts.reason is not Reason.JOB_SUCCEEDED:
+    if facts.ending.reason is not Reason.JOB_SUCCEEDED:
         return ()
-    seen = facts.log_reading.doubts if facts.log_reading is not None else ()
+    seen = facts.results.reading.doubts if facts.results.reading is not None else ()
     is_told = any(each.sign == FULL_DISK.sign for each in seen)
     return seen if is_told or not had_no_room(facts) else (FULL_DISK, *seen)
 
 
 def had_no_room(facts: Facts) -> bool:
     """The disk of the log was full when the job ended: its last words may be missing."""
-    return facts.claim is not None and facts.claim.disk_was_full
+    return facts.launch.claim is not None and facts.launch.claim.disk_was_full
 
 
 def doubt(facts: Facts) -> str | None:

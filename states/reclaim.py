@@ -26,17 +26,17 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.NOTHING_PAUSED)
     if facts.pod is not None:
         return Fire(Trigger.POD_TAKEN)
-    if facts.paused is None:
+    if facts.lineage.paused is None:
         tries = facts.tried(Op.FIND_PAUSED)
         if tries.failures >= TRIES_MAX:
             return Fire(Trigger.NOTHING_PAUSED, None, f"the other journals cannot be read ({tries.error})")
         return Look(Op.FIND_PAUSED, {"lineage": facts.opened.lineage, "known": []})
     told = []
-    for paused in facts.paused:
+    for paused in facts.lineage.paused:
         if paused.pod_name in facts.pods:
             continue
-        if paused.pod_name in facts.not_taken:
-            told.append(f"pod {paused.pod_id}: {facts.not_taken[paused.pod_name]}")
+        if paused.pod_name in facts.lineage.not_taken:
+            told.append(f"pod {paused.pod_id}: {facts.lineage.not_taken[paused.pod_name]}")
             continue
         differences = drift(paused, facts.job)
         how = on_drift(facts)
@@ -45,8 +45,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
             continue
         return _take(facts, paused, differences)
     # One record could not hold them all: the next ones.
-    if facts.paused_left_out and facts.tried(Op.FIND_PAUSED).failures < TRIES_MAX:
-        known = [paused.pod_name for paused in facts.paused]
+    if facts.lineage.left_out and facts.tried(Op.FIND_PAUSED).failures < TRIES_MAX:
+        known = [paused.pod_name for paused in facts.lineage.paused]
         return Look(Op.FIND_PAUSED, {"lineage": facts.opened.lineage, "known": known})
     return Fire(Trigger.NOTHING_PAUSED, None, listed(told, " | ") or None)
 

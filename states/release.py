@@ -8,7 +8,8 @@ from rpd.journal.records import DebtChange, Stamp
 from rpd.states import cost, report
 from rpd.states.call import pause_left, repeatable, unknown_operation
 from rpd.states.exits import Exit
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.lease import decide_dropping
 from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_offline
@@ -32,15 +33,15 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     """Accept-and-bill-no-more first, proof second."""
     if not facts.was_rented:
         return Fire(Trigger.RELEASED, _last_reason(facts))
-    refused = facts.key_refused_since
+    refused = facts.release.key_refused_since
     if refused is not None and elapsed(refused, now) > KEY_REFUSED_SECONDS:
         return Leave("the API key is refused; the pod may still bill", Exit.STILL_BILLING)
-    tried = facts.release_tried_since
-    if tried is not None and facts.release_tries >= RELEASE_TRIES_MIN and elapsed(tried, now) > RELEASE_SECONDS:
+    tried = facts.release.tried_since
+    if tried is not None and facts.release.tries >= RELEASE_TRIES_MIN and elapsed(tried, now) > RELEASE_SECONDS:
         failed = (tries for op in (Op.STOP_POD, Op.DELETE_POD) if (tries := facts.tried(op)).failures)
         why = next((tries.error for tries in failed), "it says yes, and the pod computes on")
         return Leave(f"the cloud does not let go of the pod, which bills on ({why})", Exit.STILL_BILLING)
-    if facts.release_proved:
+    if facts.release.proof.is_complete:
         return _proved(facts, now)
     is_staying = keep_until(facts, now) is not None
     if is_offline(facts):
@@ -68,7 +69,7 @@ def _give_back_next(facts: Facts, now: Stamp, *, is_staying: bool) -> Decision |
     told first: one that the cloud does not let go of keeps no other."""
     hand = facts.pod
     is_held = is_staying or (hand is not None and hand.kept_until is not None)
-    pods = sorted(facts.pods.values(), key=lambda pod: (facts.told.get(pod.id or "", -1), pod is hand))
+    pods = sorted(facts.pods.values(), key=lambda pod: (facts.debts.told.get(pod.id or "", -1), pod is hand))
     due = (_give_back(facts, pod, now) for pod in pods if not (is_held and pod is hand))
     return next((decision for decision in due if decision is not None), None)
 
@@ -90,7 +91,7 @@ def _give_back_blindly(facts: Facts, now: Stamp) -> Decision | None:
     for pod in facts.pods.values():
         decision = _give_back(facts, pod, now) if pod.secrets_left != "disk" else None
         if isinstance(decision, Do):
-            last = facts.tried(decision.op).at or facts.entered or now
+            last = facts.tried(decision.op).at or facts.progress.entered or now
             if elapsed(last, now) > BLINDLY_AGAIN_SECONDS:
                 return decision
     return None
@@ -98,8 +99,8 @@ def _give_back_blindly(facts: Facts, now: Stamp) -> Decision | None:
 
 def _give_back_found(facts: Facts, now: Stamp) -> Decision | None:
     """A survey saw one that still is not as it should be: tell it again."""
-    for found in facts.survey_found:
-        last = facts.released_ids.get(found.id)
+    for found in facts.release.proof.found:
+        last = facts.debts.released.get(found.id)
         if last is None or elapsed(last, now) > _again_seconds(facts):
             return _paced(facts, now, found.id, wanted(facts, found.id))
     return None
@@ -141,23 +142,23 @@ def _again_seconds(facts: Facts) -> float:
 
 def _proved(facts: Facts, now: Stamp) -> Decision:
     proof = proof_text(facts, now)
-    debts = [DebtChange(key, "compute", "close", proof=proof) for key in facts.compute_debts]
+    debts = [DebtChange(key, "compute", "close", proof=proof) for key in facts.debts.compute]
     pod = facts.pod
     kept = pod is not None and _is_kept(facts, pod.name)
     rate = round(cost.stopped_usd_per_hour(facts.volume_gb), 6)
     debts += [
         DebtChange(name, "storage", "open", usd_per_hour=rate)
         for name in facts.pods
-        if _is_kept(facts, name) and name not in facts.storage_debts
+        if _is_kept(facts, name) and name not in facts.debts.storage
     ]
     debts += [
-        DebtChange(key, "storage", "close", proof=proof) for key in facts.storage_debts if not _is_kept(facts, key)
+        DebtChange(key, "storage", "close", proof=proof) for key in facts.debts.storage if not _is_kept(facts, key)
     ]
     if facts.results_wait and facts.is_worth_fetching and kept and not _is_renounced(facts):
         return Fire(Trigger.PARKED, None, None, tuple(debts))
-    is_lost = facts.reason is Reason.POD_VANISHED and (pod is None or pod.is_gone)
+    is_lost = facts.ending.reason is Reason.POD_VANISHED and (pod is None or pod.is_gone)
     if is_lost and facts.has_retries and budget_share(facts, now) < 1.0:
-        return Fire(Trigger.RELAUNCH, None, f"launch {facts.launch} was lost with its pod", tuple(debts))
+        return Fire(Trigger.RELAUNCH, None, f"launch {facts.launch.number} was lost with its pod", tuple(debts))
     if facts.may_try_next:
         return Fire(Trigger.TRY_NEXT, None, None, tuple(debts))
     return Fire(Trigger.RELEASED, _last_reason(facts), None, tuple(debts))
@@ -170,17 +171,17 @@ def _is_kept(facts: Facts, name: str) -> bool:
 
 def _is_renounced(facts: Facts) -> bool:
     """A person ended a run that was parked before: the pod stays stopped, and nobody waits for what is in it."""
-    return facts.request in ("cancel", "release") and facts.parked_epoch >= 0
+    return facts.request in ("cancel", "release") and facts.progress.parked_epoch >= 0
 
 
 def _last_reason(facts: Facts) -> Reason | None:
     """A run whose hosts all failed has no other ending yet. A job that succeeded has not when its results went with a
     pod that somebody else took away, or hold what may not be created here."""
-    if facts.reason is Reason.JOB_SUCCEEDED and not facts.collected:
+    if facts.ending.reason is Reason.JOB_SUCCEEDED and not facts.collected:
         return Reason.POD_VANISHED if facts.is_worth_fetching else Reason.RESULTS_UNVERIFIED
-    if facts.reason is Reason.JOB_SUCCEEDED and facts.missing:
+    if facts.ending.reason is Reason.JOB_SUCCEEDED and facts.missing:
         return Reason.ARTIFACT_MISSING
-    return Reason.HOSTS_NEVER_BOOTED if facts.reason is None and facts.host_failure is not None else None
+    return Reason.HOSTS_NEVER_BOOTED if facts.ending.reason is None and facts.search.host_failure is not None else None
 
 
 def perform(pending: Pending, world: World) -> Result:

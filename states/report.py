@@ -27,7 +27,7 @@ def decide_telling(facts: Facts, now: Stamp) -> Decision | None:
     told = decide_reading(facts) or end_notice(facts)
     if told is not None:
         return told
-    if facts.manifest_sha256 is None and facts.tried(Op.WRITE_MANIFEST).failures < TRIES_MAX:
+    if facts.report.manifest_sha256 is None and facts.tried(Op.WRITE_MANIFEST).failures < TRIES_MAX:
         whole = manifest(facts, now)
         args = pack(run_dir=facts.opened.run_dir, at=now, checksum=checksum(whole))
         return Do(Op.WRITE_MANIFEST, args, payload=whole)

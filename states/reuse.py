@@ -9,7 +9,8 @@ import msgspec
 
 from rpd.journal.records import Outcome, Record
 from rpd.states import cost
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.job import GpuChoice, Job
 from rpd.states.names import Op, Reason
 from rpd.states.names import Outcome as Ending
@@ -75,17 +76,17 @@ def paused_pods(facts: Facts) -> tuple[Paused, ...]:
     """Pods that this finished run keeps for the next one: the pod of a success, by the word of its config, and one that
     it had taken up itself and never used. A pod in which anything failed or was cut off, or which holds results that
     are nowhere else, is none."""
-    if facts.closed_outcome is None:
+    if facts.report.outcome is None:
         return ()
     return tuple(_paused(facts, pod) for pod in facts.pods.values() if _may_serve_again(facts, pod))
 
 
 def _may_serve_again(facts: Facts, pod: PodFacts) -> bool:
-    if pod.id is None or pod.is_gone or pod.released_as != "stop" or pod.name not in facts.storage_debts:
+    if pod.id is None or pod.is_gone or pod.released_as != "stop" or pod.name not in facts.debts.storage:
         return False
     if pod.taken is not None and not pod.was_used:
         return True
-    is_good = facts.closed_outcome == Ending.SUCCEEDED and facts.job.lifecycle.on_success == "recycle"
+    is_good = facts.report.outcome == Ending.SUCCEEDED and facts.job.lifecycle.on_success == "recycle"
     return is_good and pod.name == facts.current and not facts.left_behind  # which the next run may overwrite
 
 
@@ -107,7 +108,7 @@ def _paused(facts: Facts, pod: PodFacts) -> Paused:
         shape=shape(facts.job),
         datacenter_id=place,
         since=since,
-        asked=tuple(word for word, ids in facts.meant.items() if pod.candidate.gpu_id in ids or place in ids),
+        asked=tuple(word for word, ids in facts.names.meant.items() if pod.candidate.gpu_id in ids or place in ids),
     )
 
 
@@ -150,4 +151,4 @@ def how_to_leave(facts: Facts, pod: PodFacts) -> str:
         return "delete" if is_replaced or is_fresh_wanted(facts) else "stop"
     hand = facts.pod
     is_superseded = hand is not None and hand is not pod and hand.released_as == "stop" and not facts.holds_last
-    return "delete" if is_superseded and facts.reason is Reason.JOB_SUCCEEDED else "stop"
+    return "delete" if is_superseded and facts.ending.reason is Reason.JOB_SUCCEEDED else "stop"

@@ -7,7 +7,8 @@ import msgspec
 
 from rpd.engine.decision import Do, Pending, Result
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.job import Job, SecretFile
 from rpd.states.names import Op
 from rpd.states.world import Target, World
@@ -21,7 +22,7 @@ REMOVAL_TRIES_MAX = 2
 def decide_placing(facts: Facts) -> Do | None:
     """Place them, unless this container has them."""
     pod = facts.pod
-    if not facts.job.secrets or pod is None or pod.secrets_in == pod.container:
+    if not facts.job.secrets or pod is None or pod.secrets_in == pod.container_name:
         return None
     return Do(Op.PLACE_SECRETS, pack(target=target(facts), secrets=facts.job.secrets))
 
@@ -35,7 +36,7 @@ def decide_removal(facts: Facts, how: str) -> Do | None:
     stays = how == "preserve" or facts.job.storage.mode == "network_volume"
     if how != "stop" and not (pod.secrets_left == "disk" and stays):
         return None
-    if {"storage_error", "internal_error"} & facts.request_detail.keys():
+    if {"storage_error", "internal_error"} & facts.process.request_detail.keys():
         return None  # the shortest way out
     return Do(Op.REMOVE_SECRETS, pack(target=target(facts), secrets=facts.job.secrets))
 
@@ -53,7 +54,7 @@ def must_go(facts: Facts) -> bool:
     pod = facts.pod
     if pod is None or pod.secrets_left != "disk" or _can_remove(facts, pod):
         return False
-    return not (facts.holds_last or facts.was_taken_over or pod.holds_lost)
+    return not (facts.holds_last or facts.launch.was_taken_over or pod.holds_lost)
 
 
 def places_within(job: Job, folder: str) -> tuple[str, ...]:

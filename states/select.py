@@ -6,7 +6,9 @@ from rpd.engine.deadline import remaining
 from rpd.engine.decision import Decision, Fire, Wait
 from rpd.journal.records import Stamp
 from rpd.states.bounds import listed
-from rpd.states.facts import Candidate, Facts, Refusal, candidate_key
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import Candidate, candidate_key
+from rpd.states.facts.search import Refusal
 from rpd.states.market import clouds_of, learn, perform, probe
 from rpd.states.names import Reason, Trigger
 from rpd.states.places import AVOIDED, elsewhere, is_bad
@@ -21,9 +23,9 @@ POLLS_PER_STOCK_TRY = 10
 
 def decide(facts: Facts, now: Stamp) -> Decision:
     """Learn the market once, then name a candidate or say why there is none."""
-    if facts.was_taken_over:
+    if facts.launch.was_taken_over:
         return Fire(Trigger.NO_CANDIDATE, Reason.TAKEN_OVER, "another owner of this run has rented a pod for it")
-    if facts.host_failures >= facts.job.provision.attempts:
+    if facts.search.host_failures >= facts.job.provision.attempts:
         return Fire(Trigger.NO_CANDIDATE, Reason.HOSTS_NEVER_BOOTED)
     if (unknown := learn(facts, now)) is not None:
         return unknown
@@ -33,14 +35,14 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if left > 0.0:
         return Wait(min(left, _stock_pause_left(facts, now)), "stock; nothing is rented meanwhile", now.wall + left)
     dear = any(not _is_affordable(facts, each) for each in candidates(facts, now))
-    refused = [f"{key}: {refusal.text}" for key, refusal in facts.refusals.items()]
+    refused = [f"{key}: {refusal.text}" for key, refusal in facts.search.refusals.items()]
     tried = listed(refused) or "no candidate is within the price cap"
     return Fire(Trigger.NO_CANDIDATE, _why_none(facts, dear), tried)
 
 
 def _why_none(facts: Facts, dear: bool) -> Reason:
     """Access that is denied to every candidate is a matter of the key, not of capacity; a price is neither."""
-    reasons = {refusal.reason for refusal in facts.refusals.values()}
+    reasons = {refusal.reason for refusal in facts.search.refusals.values()}
     if not reasons:
         return Reason.PRICE_OVER_CAP if dear else Reason.NO_CAPACITY
     words = {"pool_forbidden": Reason.KEY_REFUSED, Reason.HOST_TOO_DEAR: Reason.PRICE_OVER_CAP}
@@ -69,12 +71,12 @@ def choose(facts: Facts, now: Stamp) -> Candidate | None:
     affordable = [each for each in candidates(facts, now) if _is_affordable(facts, each)]
     is_waiting = stock_seconds_left(facts, now) > 0.0
     for each in affordable:
-        refusal = facts.refusals.get(candidate_key(each))
+        refusal = facts.search.refusals.get(candidate_key(each))
         if refusal is None or (is_waiting and _pause_left(facts, refusal, now) == 0.0):
             return each
     again = (*AVOIDED, "proved_absent")
     for each in affordable:
-        if facts.refusals[candidate_key(each)].reason in again:
+        if facts.search.refusals[candidate_key(each)].reason in again:
             return each
     return None
 
@@ -82,8 +84,8 @@ def choose(facts: Facts, now: Stamp) -> Candidate | None:
 def stock_seconds_left(facts: Facts, now: Stamp) -> float:
     """How long the run may still wait for stock; 0.0 when it does not, or when something else is the trouble."""
     wait = stock_wait_seconds(facts)
-    since = facts.relaunched or facts.started
-    if not wait or since is None or not any(each.reason == NO_STOCK for each in facts.refusals.values()):
+    since = facts.launch.since or facts.progress.started
+    if not wait or since is None or not any(each.reason == NO_STOCK for each in facts.search.refusals.values()):
         return 0.0
     return remaining(since, wait, now)
 
@@ -96,12 +98,12 @@ def _pause_left(facts: Facts, refusal: Refusal, now: Stamp) -> float:
 
 
 def _stock_pause_left(facts: Facts, now: Stamp) -> float:
-    return max(0.1, min(_pause_left(facts, refusal, now) for refusal in facts.refusals.values()))
+    return max(0.1, min(_pause_left(facts, refusal, now) for refusal in facts.search.refusals.values()))
 
 
 def usd_per_hour(facts: Facts, candidate: Candidate) -> float | None:
     """The list price of the whole pod (all GPUs or vCPUs); None when the catalog does not name one."""
-    for offer in facts.offers or ():
+    for offer in facts.search.offers or ():
         if offer.gpu_id == candidate.gpu_id and offer.cloud == candidate.cloud and offer.usd_per_hour:
             return offer.usd_per_hour * facts.job.pod.units
     return None

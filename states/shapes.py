@@ -10,7 +10,9 @@ import msgspec
 
 from rpd.journal.records import Intent, Observation, Outcome, Requested
 from rpd.states.boot_signs import Seen
-from rpd.states.facts import Candidate, Found, Hardware
+from rpd.states.facts.pod import Candidate
+from rpd.states.facts.release import Found
+from rpd.states.facts.search import Hardware
 from rpd.states.names import Op, State
 from rpd.states.world import Armed, Claim, Greeting, Holder, Notice, Offer, Paused, Pod, PodOrder, Pull, Pulled, Pushed
 

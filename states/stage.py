@@ -34,7 +34,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     staged = (tree_of(facts.job, index) for index in range(len(facts.job.staging)))
     for tree in (*staged, *to_push_back(facts)):
         key = _key(tree, facts)
-        if key in facts.trees_done:
+        if key in facts.container.trees_done:
             continue
         return pause_or(
             facts, now, Do(Op.PUSH_TREE, pack(target=target(facts), tree=tree, key=key)), Reason.STAGE_FAILED
@@ -71,7 +71,7 @@ def _others_within(job: Job, index: int) -> tuple[str, ...]:
 
 def _key(tree: Tree, facts: Facts) -> str:
     """A new container has an empty disk, so it is part of the key."""
-    container = facts.pod.container if facts.pod is not None else ""
+    container = facts.pod.container_name if facts.pod is not None else ""
     return hashlib.sha256(f"{tree!r}\0{container}".encode()).hexdigest()[:16]
 
 

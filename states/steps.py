@@ -36,14 +36,14 @@ FATAL = frozenset(
 def decide_steps(facts: Facts, now: Stamp, steps: Iterable[Step], reason: Reason) -> Decision:
     """Run the first step that has not exited 0; stop at the first that exited with anything else."""
     for step in steps:
-        exit_code = facts.steps_done.get(step.done_key)
+        exit_code = facts.container.steps_done.get(step.done_key)
         if exit_code == 0:
             continue
         if exit_code is not None and step.blames_host and not facts.has_launched_here:
-            text = _how_it_failed(step, exit_code, facts.step_tail[-3:])
+            text = _how_it_failed(step, exit_code, facts.container.step_tail[-3:])
             return Fire(Trigger.HOST_FAILED, Reason.HOST_UNFIT, text)
         if exit_code is not None:
-            return Fire(Trigger.STEP_FAILED, reason, _how_it_failed(step, exit_code, facts.step_tail))
+            return Fire(Trigger.STEP_FAILED, reason, _how_it_failed(step, exit_code, facts.container.step_tail))
         return pause_or(facts, now, Do(Op.RUN_STEP, pack(target=target(facts), step=step)), reason)
     return Fire(Trigger.STEPS_DONE)
 
@@ -75,7 +75,7 @@ def steps_of(facts: Facts, phase: str, commands: tuple[Command, ...]) -> Iterato
 def owes_setup(facts: Facts) -> bool:
     """A process that took over after setup has its repeatable commands to run again, before it goes on."""
     steps = steps_of(facts, "setup", facts.job.setup)
-    return any(step.round and facts.steps_done.get(step.done_key) is None for step in steps)
+    return any(step.round and facts.container.steps_done.get(step.done_key) is None for step in steps)
 
 
 def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
@@ -85,7 +85,7 @@ def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
     if sources:
         text = "\n".join([*(f". {path}" for path in sources), text])
     key = f"{phase}-{index + 1}-{_digest(facts, text, env)}"
-    rounds = facts.epoch if command.repeatable else 0
+    rounds = facts.process.epoch if command.repeatable else 0
     blames_host = command.on_failure == "next_host"
     label = f"{phase} command {index + 1}"
     return Step(key, label, text, command.timeout_sec, env, round=rounds, blames_host=blames_host)
@@ -121,7 +121,7 @@ def python_step(facts: Facts) -> Iterator[Step]:
 
 def _digest(facts: Facts, text: str, env: dict[str, str]) -> str:
     """A new container has an empty disk, so what was done before it is done again."""
-    container = facts.pod.container if facts.pod is not None else ""
+    container = facts.pod.container_name if facts.pod is not None else ""
     return hashlib.sha256(f"{text}\0{sorted(env.items())}\0{container}".encode()).hexdigest()[:16]
 
 

@@ -12,7 +12,8 @@ from rpd.engine.errors import Refused
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states.bounds import first_that_fit
 from rpd.states.call import pack, pause_left, pod_data
-from rpd.states.facts import Facts, Found
+from rpd.states.facts import Facts
+from rpd.states.facts.release import Found
 from rpd.states.names import Op, State
 from rpd.states.proof import quiet_seconds_left
 from rpd.states.reuse import adopted, how_to_leave
@@ -36,7 +37,7 @@ ALONE_TRIES_MAX = 3
 
 def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
     """While a create may still show a pod that is not known: look for it, and give back any that is not in use."""
-    strays = _strays(facts) if facts.survey_found else []
+    strays = _strays(facts) if facts.release.proof.found else []
     given_back = _give_back_stray(facts, strays, now, _interval(facts))
     if given_back is not None:
         return None if isinstance(given_back, Wait) else given_back
@@ -50,7 +51,7 @@ def decide_alone(facts: Facts, now: Stamp, *, is_patient: bool) -> Decision | No
     enough. One that may hold results is stopped and never absent: the release proves its end."""
     owed = [twin for twin in owed_twins(facts) if twin.released_as != "stop"]
     failures = max(facts.tried(op).failures for op in (Op.SURVEY, Op.DELETE_POD, Op.STOP_POD))
-    if max(failures, facts.release_tries) >= ALONE_TRIES_MAX and not (owed and is_patient):
+    if max(failures, facts.release.tries) >= ALONE_TRIES_MAX and not (owed and is_patient):
         return None
     pause = facts.profile.proof_interval_seconds / 2.0
     given_back = _give_back_stray(facts, _strays(facts), now, pause)
@@ -59,9 +60,9 @@ def decide_alone(facts: Facts, now: Stamp, *, is_patient: bool) -> Decision | No
     survey = facts.tried(Op.SURVEY)
     if not owed:
         left = quiet_left(facts, now)
-        if left and is_patient and facts.surveyed is not None:
+        if left and is_patient and facts.process.surveyed is not None:
             return Wait(left, "the account to show whether the cloud has made a second pod", now.wall + left)
-        is_fresh = facts.surveyed is not None and elapsed(facts.surveyed, now) < pause
+        is_fresh = facts.process.surveyed is not None and elapsed(facts.process.surveyed, now) < pause
         if not is_unsurveyed(facts, now) and (is_fresh or not left):
             return None
     elif survey.at is not None and elapsed(survey.at, now) < pause:
@@ -72,7 +73,7 @@ def decide_alone(facts: Facts, now: Stamp, *, is_patient: bool) -> Decision | No
 
 def look_over(facts: Facts, now: Stamp) -> Look | None:
     """A survey, unless the last one was a moment ago."""
-    for looked in (facts.surveyed, facts.tried(Op.SURVEY).at):
+    for looked in (facts.process.surveyed, facts.tried(Op.SURVEY).at):
         if looked is not None and elapsed(looked, now) < _interval(facts):
             return None
     return Look(Op.SURVEY, survey_args(facts, now))
@@ -81,7 +82,7 @@ def look_over(facts: Facts, now: Stamp) -> Look | None:
 def _give_back_stray(facts: Facts, strays: list[str], now: Stamp, again_seconds: float) -> Do | Wait | None:
     """The first of these that was not told to go, or was and is still there."""
     for pod_id in strays:
-        released, seen = facts.released_ids.get(pod_id), facts.surveyed
+        released, seen = facts.debts.released.get(pod_id), facts.process.surveyed
         is_still_there = released is None or (seen is not None and is_before(released, seen))
         if is_still_there and (released is None or elapsed(released, now) > again_seconds):
             do = give_back(pod_id, how_to_end(facts, pod_id))
@@ -102,13 +103,15 @@ def _may_look_for_twin(facts: Facts, now: Stamp) -> bool:
 
 def _failing(facts: Facts) -> set[str]:
     """Operations whose last try failed."""
-    return {op for op, tries in facts.tries.items() if tries.failures}
+    return {op for op, tries in facts.contact.tries.items() if tries.failures}
 
 
 def _strays(facts: Facts) -> list[str]:
     """Ids of pods that are not in use, without the paused ones, which the release sees to."""
     taken, pod = adopted(facts), facts.pod
-    return [found.id for found in facts.survey_found if found.id not in taken and (pod is None or found.id != pod.id)]
+    return [
+        found.id for found in facts.release.proof.found if found.id not in taken and (pod is None or found.id != pod.id)
+    ]
 
 
 def _may_come_late(facts: Facts, now: Stamp) -> bool:
@@ -122,7 +125,7 @@ def how_to_end(facts: Facts, pod_id: str) -> str:
     """Stop or delete a pod of this run that is not the one in hand."""
     pod = next((pod for pod in facts.pods.values() if pod.id == pod_id), None)
     if pod is not None and pod.twin_of is not None:
-        return "stop" if pod.holds_lost or facts.was_taken_over else "delete"
+        return "stop" if pod.holds_lost or facts.launch.was_taken_over else "delete"
     return "delete" if pod is None or pod.taken is None else how_to_leave(facts, pod)
 
 
@@ -137,7 +140,7 @@ def survey_args(facts: Facts, now: Stamp) -> dict[str, object]:
         run_id=facts.run_id,
         known=known_ids(facts),
         makers=makers(facts),
-        owed=list(facts.compute_debts),
+        owed=list(facts.debts.compute),
         ends=ends_if_absent(facts, now),
         born=adopted(facts),
     )

@@ -32,14 +32,14 @@ def decide_idle(facts: Facts, now: Stamp) -> Decision | None:
     if minutes is None or not telemetry.enabled or not facts.tried(Op.WATCH_JOB).is_answered:
         return None
     samples = facts.tried(Op.READ_SAMPLES)
-    looked, idle = samples.at, facts.idle_seconds if samples.is_answered else None
+    looked, idle = samples.at, facts.launch.idle_seconds if samples.is_answered else None
     if idle is not None and idle >= minutes * 60.0:
         return Fire(Trigger.OUT_OF_TIME, Reason.IDLE, f"{WHAT} for {idle / 60.0:.1f} min")
-    if elapsed(looked or facts.entered or now, now) < max(LOOK_SECONDS_MIN, telemetry.sample_interval_sec):
+    if elapsed(looked or facts.progress.entered or now, now) < max(LOOK_SECONDS_MIN, telemetry.sample_interval_sec):
         return None
     args = pack(
         target=target(facts),
-        launch=facts.launch,
+        launch=facts.launch.number,
         interval=telemetry.sample_interval_sec,
         threshold_pct=facts.job.budget.idle_threshold_pct,
         grace_seconds=facts.job.budget.idle_grace_minutes * 60.0,

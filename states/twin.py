@@ -9,7 +9,9 @@ from typing import Protocol, TypeVar
 
 from rpd.engine.deadline import elapsed, is_before, remaining
 from rpd.journal.records import Stamp
-from rpd.states.facts import Facts, Found, PodFacts, Span, close_spans
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts, Span, close_spans
+from rpd.states.facts.release import Found
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 
 MAKER = "RPD_EPOCH"
@@ -29,7 +31,7 @@ L = TypeVar("L", bound=_Listed)
 
 def maker(facts: Facts) -> str:
     """Who orders pods now: two machines with copies of one journal are two owners, and may order under one name."""
-    return f"{facts.epoch}-{facts.owner[:16]}"
+    return f"{facts.process.epoch}-{facts.process.owner[:16]}"
 
 
 def makers(facts: Facts) -> dict[str, str]:
@@ -89,14 +91,14 @@ def _twin(facts: Facts, key: str, seen: Found, there: set[str], at: Stamp) -> Po
     is_alone = pod.id not in there and pod.released_as != "delete"
     twin = PodFacts(key, pod.attempt, pod.candidate, pod.sent_at, pod.usd_per_hour, pod.last_sent_at)
     twin.id, twin.twin_of, twin.was_found = seen.id, pod.name, True
-    twin.holds_lost = is_alone and (facts.launch_intended or facts.launch > 1)
+    twin.holds_lost = is_alone and (facts.launch.intended or facts.launch.number > 1)
     twin.spans.append(Span(pod.sent_at, pod.usd_per_hour, at if seen.status == "EXITED" else None))
     return twin
 
 
 def owed_twins(facts: Facts) -> list[PodFacts]:
     """Those whose end is not proved."""
-    return [pod for pod in facts.pods.values() if pod.twin_of is not None and pod.name in facts.compute_debts]
+    return [pod for pod in facts.pods.values() if pod.twin_of is not None and pod.name in facts.debts.compute]
 
 
 def ends_if_absent(facts: Facts, now: Stamp) -> dict[str, tuple[str, str]]:
@@ -127,7 +129,7 @@ def quiet_left(facts: Facts, now: Stamp) -> float:
 def is_unsurveyed(facts: Facts, now: Stamp) -> bool:
     """Whether nobody has looked for a twin of the pod in hand yet, or not since the end of the quiet window: lists
     lag."""
-    pod, looked = facts.pod, facts.surveyed
+    pod, looked = facts.pod, facts.process.surveyed
     if pod is None or pod.id is None or pod.taken is not None:
         return False
     if looked is None or is_before(looked, pod.sent_at):

@@ -16,10 +16,10 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     """Refuse with every problem at once, or go on."""
     if facts.tried(Op.CHECK_INPUTS).failures:
         return Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, facts.tried(Op.CHECK_INPUTS).error)
-    if facts.problems is None:
+    if facts.process.problems is None:
         return Look(Op.CHECK_INPUTS, pack(job=facts.job, run_dir=facts.opened.run_dir))
-    if facts.problems:
-        return Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, listed(facts.problems))
+    if facts.process.problems:
+        return Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, listed(facts.process.problems))
     return Fire(Trigger.SPEC_ACCEPTED)
 
 

@@ -11,10 +11,10 @@ from rpd.states.names import ENDINGS, OF_RESULTS, Outcome, Reason, Trigger
 def job_reason(facts: Facts) -> Reason:
     """Exit code first; a marker that the config names only adds a condition to exit code 0. A job that we stopped keeps
     the reason for which it was."""
-    claim = facts.claim
+    claim = facts.launch.claim
     assert claim is not None and claim.phase == "ended", "the claim folder holds an exit code"
-    if facts.job_stopped and facts.reason is not None:
-        return Reason.JOB_SUCCEEDED if facts.reason in OF_RESULTS else facts.reason
+    if facts.launch.was_stopped and facts.ending.reason is not None:
+        return Reason.JOB_SUCCEEDED if facts.ending.reason in OF_RESULTS else facts.ending.reason
     if claim.failure_marker is not None:
         return Reason.FAILURE_MARKER
     if facts.job.run.done_on == "marker" and claim.has_marker:
@@ -28,17 +28,17 @@ def job_reason(facts: Facts) -> Reason:
 
 def is_waited_in_vain(facts: Facts) -> bool:
     """Whether the script has ended well, and what is waited for was only told to outlive it."""
-    claim, marker = facts.claim, facts.job.run.success_marker
+    claim, marker = facts.launch.claim, facts.job.run.success_marker
     if claim is None or claim.phase != "running" or claim.body_code != 0 or not claim.waits_for:
         return False
-    return claim.is_vain and (marker is None or marker in facts.heard)
+    return claim.is_vain and (marker is None or marker in facts.launch.heard)
 
 
 def is_cut_off(facts: Facts) -> bool:
     """Whether we have ended a wait for what the script left in the background: the job's exit code is that of our stop,
     and the script has its own."""
-    claim = facts.claim
-    if claim is None or claim.phase != "ended" or not facts.job_stopped:
+    claim = facts.launch.claim
+    if claim is None or claim.phase != "ended" or not facts.launch.was_stopped:
         return False
     return claim.body_code is not None and bool(claim.waits_for) and claim.exit_code != claim.body_code
 
@@ -46,12 +46,12 @@ def is_cut_off(facts: Facts) -> bool:
 def job_ending(facts: Facts) -> str:
     """How the job ended, for a sentence that begins with it. One that a marker in its log ended has no exit code, or
     that of our stop."""
-    code = facts.claim.exit_code if facts.claim is not None else None
-    if facts.claim is not None and is_cut_off(facts):
-        return f"ended with exit code {facts.claim.body_code}; what it left in the background was cut off"
-    if facts.reason is Reason.FAILURE_MARKER:
+    code = facts.launch.claim.exit_code if facts.launch.claim is not None else None
+    if facts.launch.claim is not None and is_cut_off(facts):
+        return f"ended with exit code {facts.launch.claim.body_code}; what it left in the background was cut off"
+    if facts.ending.reason is Reason.FAILURE_MARKER:
         return "ended by a failure marker in its log"
-    if facts.reason is Reason.JOB_SUCCEEDED and facts.job.run.done_on == "marker" and code != 0:
+    if facts.ending.reason is Reason.JOB_SUCCEEDED and facts.job.run.done_on == "marker" and code != 0:
         return "ended by its marker"
     return f"ended with exit code {code}" if code is not None else "ended without an exit code"
 
@@ -60,33 +60,33 @@ def heard_reason(facts: Facts) -> Reason | None:
     """What a running job's log has said that ends it: a failure marker that the config names, or, where the config says
     so, the success marker."""
     run = facts.job.run
-    if any(marker in facts.heard for marker in run.failure_markers or ()):
+    if any(marker in facts.launch.heard for marker in run.failure_markers or ()):
         return Reason.FAILURE_MARKER
-    if run.done_on == "marker" and run.success_marker in facts.heard:
+    if run.done_on == "marker" and run.success_marker in facts.launch.heard:
         return Reason.JOB_SUCCEEDED
     return None
 
 
 def lost_reason(facts: Facts) -> Reason:
     """A job that is gone is lost, unless the run was ended before: then its pod was stopped under it by us."""
-    return Reason.JOB_LOST if facts.reason is None else facts.reason
+    return Reason.JOB_LOST if facts.ending.reason is None else facts.ending.reason
 
 
 def decide_lost(facts: Facts) -> Fire:
     """A job without processes and exit code is launched again where the config says so. One whose claim is gone is not:
     it may have wiped its volume, and run on."""
-    is_free = facts.reason is None and facts.claim is not None and facts.claim.phase == "lost"
+    is_free = facts.ending.reason is None and facts.launch.claim is not None and facts.launch.claim.phase == "lost"
     if is_free and facts.has_retries:
-        return Fire(Trigger.RELAUNCH, None, f"launch {facts.launch} was lost; {facts.launch + 1} is next")
+        return Fire(Trigger.RELAUNCH, None, f"launch {facts.launch.number} was lost; {facts.launch.number + 1} is next")
     return Fire(Trigger.JOB_LOST, lost_reason(facts))
 
 
 def verdict(facts: Facts) -> tuple[Outcome, Reason | None, int]:
     """Outcome, reason and exit code of a run that came to its end."""
-    if facts.reason is None:
+    if facts.ending.reason is None:
         return Outcome.FAILED, None, 1
-    outcome, exit_code = ENDINGS[facts.reason]
-    return outcome, facts.reason, exit_code
+    outcome, exit_code = ENDINGS[facts.ending.reason]
+    return outcome, facts.ending.reason, exit_code
 
 
 def salvaged(cost_usd: float | None) -> Closed:

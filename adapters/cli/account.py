@@ -33,7 +33,7 @@ def require_own_account(facts: Facts, access: Access, patience: Patience | None 
     raise UserError(
         f"run {facts.run_id} was begun with another API key than {access.source}, whose account shows none of its "
         "pods: their absence there proves nothing",
-        exit_code=Exit.STILL_BILLING if facts.compute_debts else Exit.KEY,
+        exit_code=Exit.STILL_BILLING if facts.debts.compute else Exit.KEY,
         reason="other_account",
         hint="export RUNPOD_API_KEY=...   the key it was begun with, or another one of the same account",
     )

@@ -97,18 +97,18 @@ def _conclude(row: Row, path: Path, code: int) -> None:
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
     row.state, row.released_by = str(facts.state), inspection.released_by()
-    row.is_done = not facts.compute_debts
+    row.is_done = not facts.debts.compute
     row.is_spared = is_kept(facts, inspection.now)
     pod = inspection.pod()
     row.pod_status = pod["status"] if pod is not None else None
-    if facts.compute_debts:
+    if facts.debts.compute:
         left = inspection.snapshot.left
         row.result = left.why if left else f"still open (rpd's exit code {code})"
         if row.is_spared:
             row.next = f"rpd release {row.run_id}"
-    elif facts.closed_outcome is None:
+    elif facts.report.outcome is None:
         row.result, row.next = "stopped; results wait in it", f"rpd resume {row.run_id}"
     else:
-        row.result = f"released; the run ends {facts.closed_outcome}"
-        if facts.storage_debts:
+        row.result = f"released; the run ends {facts.report.outcome}"
+        if facts.debts.storage:
             row.next = f"rpd release {row.run_id} --delete"

@@ -125,5 +125,5 @@ def report_run(path: Path, *, as_json: bool) -> int:
         output.answer(inspection.document())
     else:
         output.note(debt_lines(inspection.facts, inspection.now))
-    is_owed = inspection.facts.compute_debts and not is_kept(inspection.facts, inspection.now)
+    is_owed = inspection.facts.debts.compute and not is_kept(inspection.facts, inspection.now)
     return Exit.STILL_BILLING if is_owed else 0

@@ -46,7 +46,7 @@ def show_cost(run: str | None, *, as_json: bool) -> int:
         "estimated_usd": estimated if inspection.cost_usd() is not None else None,
         "booked_usd": round(sum(booked), 6) if booked else None,
         "stored_usd_per_month": round(
-            sum((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.storage_debts.values()), 2
+            sum((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.debts.storage.values()), 2
         ),
         "problem": reading.damage.message if reading.damage is not None else None,
     }
@@ -77,7 +77,7 @@ def _bill(estimate: Estimate, facts: Facts, access: Access, control: ProcessCont
     the last 30 days only."""
     from rpd.adapters.wiring import client_for
 
-    since = utc(facts.started.wall - BEFORE_SECONDS) if facts.started is not None else None
+    since = utc(facts.progress.started.wall - BEFORE_SECONDS) if facts.progress.started is not None else None
     try:
         return pod_bill(client_for(access, control), estimate.pod_id, since=since), ""
     except RpdError as error:

@@ -93,7 +93,7 @@ class Pointers:
         """Other runs are told where a host has failed now."""
         with contextlib.suppress(JournalError):
             facts = replayed(self._opened, self._journal.records)
-            newest = tuple(each for each in facts.bad_places if each.at == at.wall)
+            newest = tuple(each for each in facts.search.bad_places if each.at == at.wall)
             self._bad_places.remember(newest, at.wall)
 
     def _shown(self, body: object) -> dict[str, Any] | None:
@@ -232,7 +232,7 @@ def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
 def _is_launched(journal: Journal) -> bool:
     """The pod has said that the job started: whatever secrets it needs were sent, and it is never started again. An
     intent to launch proves neither."""
-    claim = facts_of(read(journal.path)).claim
+    claim = facts_of(read(journal.path)).launch.claim
     return claim is not None and claim.phase not in ("none", "claimed")
 
 
@@ -291,7 +291,7 @@ def left_late(journal: Path, leaving: LeaveNow) -> int:
     """A second Ctrl-C with no loop to hear it: what may bill is told all the same. 8 when something may."""
     inspection = Inspection(read(journal), SystemClock().now())
     output.note([leaving.why, *last_words(inspection.facts, inspection.now, elsewhere=None)])
-    return Exit.STILL_BILLING if inspection.facts.compute_debts else leaving.exit_code
+    return Exit.STILL_BILLING if inspection.facts.debts.compute else leaving.exit_code
 
 
 def _last_words(told: Told, exit_code: int, redactor: Redactor, *, as_json: bool, quiet: bool, was_erased: bool) -> int:
@@ -311,7 +311,7 @@ def _tell_of_debt(inspection: Inspection, redactor: Redactor) -> None:
     """Whoever asked to be told hears of a pod that could not be given back."""
     facts = inspection.facts
     notify = facts.job.notify
-    owed = ", ".join(pod.id or name for name, pod in facts.pods.items() if name in facts.compute_debts)
+    owed = ", ".join(pod.id or name for name, pod in facts.pods.items() if name in facts.debts.compute)
     text = f"NOT RELEASED: {owed or 'a pod'} may bill on; rpd gc --yes"
     notice = Notice("debt", facts.run_id, facts.opened.workflow, text, notify.command, notify.webhook)
     try:

@@ -74,7 +74,7 @@ def stop_owed(record: Callable[[Body], object], access: Access, cloud: Cloud, fa
     stopped stays owed.
     """
     rate = round(cost.stopped_usd_per_hour(facts.volume_gb), 6)
-    owed = [(pod.name, pod.id) for pod in facts.pods.values() if pod.id is not None and pod.name in facts.compute_debts]
+    owed = [(pod.name, pod.id) for pod in facts.pods.values() if pod.id is not None and pod.name in facts.debts.compute]
     for name, pod_id in owed:
 
         def kept(proof: str, name: str = name) -> tuple[DebtChange, ...]:

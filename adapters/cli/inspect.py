@@ -158,7 +158,7 @@ def _next(inspection: Inspection, step: str, owner: Owner | None) -> list[str]:
 
 def _then(inspection: Inspection) -> list[str]:
     """Pod, job and debts of a moment that is over: nothing here asks for anything to be done."""
-    lines, pod, claim = [], inspection.pod(), inspection.facts.claim
+    lines, pod, claim = [], inspection.pod(), inspection.facts.launch.claim
     if pod is not None:
         place = pod["datacenter"] or "any data center"
         lines.append(f"pod      {pod['id'] or 'no id yet'}, {pod['gpu']}, {place}, {pod['status']}")
@@ -187,7 +187,7 @@ def _elsewhere(facts: Facts) -> list[str]:
     """What the journal cannot know: its owner could not write it any more, and went on in the emergency log."""
     path = emergency_path(state_home(), facts.run_id)
     try:
-        records = [record for record in read(path).records if record.epoch == facts.epoch]
+        records = [record for record in read(path).records if record.epoch == facts.process.epoch]
     except JournalError:
         return []
     closed = {
@@ -196,7 +196,7 @@ def _elsewhere(facts: Facts) -> list[str]:
     if not records:
         return []
     lines = [f"beware   the journal could not be written; what followed is in {path}"]
-    if facts.compute_debts and closed.issuperset(facts.compute_debts):
+    if facts.debts.compute and closed.issuperset(facts.debts.compute):
         lines.append("         it says that the pod was given back; rpd resume looks at it anew")
     return lines
 

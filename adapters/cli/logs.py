@@ -44,7 +44,7 @@ def show_logs(run: str | None, *, follow: bool, tail: int, launch: int | None = 
 
 def _show(run: str | None, *, follow: bool, tail: int, launch: int | None) -> int:
     path = find_journal(run, to_act=True)  # it may read from the pod, with our key
-    newest = _facts_of(path).launch
+    newest = _facts_of(path).launch.number
     if launch is not None and launch != newest:
         return _show_former(_facts_of(path), launch, tail)
     if newest > 1:
@@ -64,8 +64,8 @@ def _show(run: str | None, *, follow: bool, tail: int, launch: int | None) -> in
 
 def _show_former(facts: Facts, launch: int, tail: int) -> int:
     """The log of a launch that was lost, as far as it was brought here."""
-    if not 1 <= launch <= facts.launch:
-        raise UserError(f"run {facts.run_id} has no launch {launch}; its newest is {facts.launch}")
+    if not 1 <= launch <= facts.launch.number:
+        raise UserError(f"run {facts.run_id} has no launch {launch}; its newest is {facts.launch.number}")
     log = Path(facts.local_log_of(launch))
     if not _is_there(log):
         output.note([f"nothing of the log of launch {launch} was brought here"])
@@ -106,7 +106,7 @@ class _Log:
         engine has taken the run up meanwhile."""
         facts = self._facts
         pod = facts.pod
-        if facts.state not in (State.LAUNCH, State.MONITOR) or pod is None or pod.id is None or facts.closed_outcome:
+        if facts.state not in (State.LAUNCH, State.MONITOR) or pod is None or pod.id is None or facts.report.outcome:
             self.begin()
             return 0
         from rpd.adapters.local.dirs import state_home
@@ -190,10 +190,10 @@ class _Log:
     def _is_taken_up(self) -> bool:
         """Whether an engine on this machine holds the run, or has held it since its facts were read: then it is the one
         whom the pod obeys, or who has given the pod back."""
-        known = self._facts.epoch
+        known = self._facts.process.epoch
         is_held = holder(self._journal) is not None
         self._look_again()
-        return is_held or self._facts.epoch > known
+        return is_held or self._facts.process.epoch > known
 
 
 def _facts_of(journal: Path) -> Facts:

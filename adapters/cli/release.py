@@ -113,7 +113,7 @@ def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
     known = {pod.name: pod.id for pod in facts.pods.values()}
-    kept = [known.get(name) or name for name in facts.storage_debts]
+    kept = [known.get(name) or name for name in facts.debts.storage]
     if kept and not delete:
         raise UserError(
             f"run {facts.run_id} is over; its pod {kept[0]} is stopped and keeps {facts.volume_gb} GB",
@@ -139,9 +139,9 @@ def release_kept(path: Path, command: str, patience: Patience) -> list[str]:
     cloud = cloud_of_run(facts.opened, facts.run_id, access, control, adopted=adopted(facts))
     lines = []
     ids = {pod.name: pod.id for pod in facts.pods.values() if pod.id is not None}
-    if not ids.keys() >= facts.storage_debts.keys():  # a journal that lost records names pods that it knows no more of
+    if not ids.keys() >= facts.debts.storage.keys():  # a journal that lost records names pods that it knows no more of
         ids = {pod.name: pod.id for pod in cloud.list()} | ids
-    for name in list(facts.storage_debts):
+    for name in list(facts.debts.storage):
         if name in ids:
             proof = delete_pod(path, access, cloud, ids[name], name, command=command, patience=patience)
             lines.append(f"pod {ids[name]} deleted: {proof}")

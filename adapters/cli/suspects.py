@@ -54,8 +54,8 @@ def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
     if owes_compute(entry) or not any(pod.name.startswith(prefix) or pod.name in owed for pod in alive):
         return []
     facts = Inspection(read(Path(entry.journal)), SystemClock().now()).facts
-    kept = {pod.id for pod in facts.pods.values() if pod.name in facts.storage_debts}
-    handed_over = {(name, facts.pods[name].id) for name in facts.handed_over if name in facts.pods}
+    kept = {pod.id for pod in facts.pods.values() if pod.name in facts.debts.storage}
+    handed_over = {(name, facts.pods[name].id) for name in facts.lineage.handed_over if name in facts.pods}
     return [
         Suspect(pod, "stop", "its run keeps it stopped, and somebody started it")
         if pod.id in kept
@@ -77,7 +77,7 @@ def is_kept_up(facts: Facts, now: Stamp) -> bool:
     """Whether its own pod is up on purpose at this moment, whatever twins of it are still owed."""
     if not owed_twins(facts):
         return is_kept(facts, now)
-    is_over = facts.state is State.RELEASE and facts.closed_outcome is None
+    is_over = facts.state is State.RELEASE and facts.report.outcome is None
     is_up = facts.pod is not None and facts.pod.kept_until is not None
     return is_over and is_up and keep_until(facts, now) is not None
 
@@ -113,7 +113,7 @@ def _run_of(pod: Pod) -> str | None:
         for entry in Index(state_home()).entries():
             if entry.run_id == run_id:
                 with contextlib.suppress(JournalError):
-                    to_run = facts_of(read(Path(entry.journal))).handed_over.get(pod.name)
+                    to_run = facts_of(read(Path(entry.journal))).lineage.handed_over.get(pod.name)
         if to_run is None:
             break
         run_id = to_run

@@ -96,7 +96,7 @@ def end_unrecorded(path: Path, request: Request, error: JournalUnwritable, *, as
     if request.detail.get("how") == "preserve":
         hint = f"{again}; or   rpd cancel {facts.run_id}   stops the pod without a record"
         return unwritable(path, error.message, hint, as_json=as_json)
-    if not facts.compute_debts:
+    if not facts.debts.compute:
         return error
     output.note([f"no record can be written: {error.message}", "stopping what the run rented all the same"])
     try:
@@ -117,9 +117,9 @@ def unwritable(path: Path, message: str, hint: str, *, as_json: bool) -> UserErr
     """What to tell of a run whose journal takes no record; what may bill is said with it, and makes it exit code 8."""
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
-    if facts.compute_debts and not as_json:
+    if facts.debts.compute and not as_json:
         output.note(debt_lines(facts, inspection.now))
-    is_owed = bool(facts.compute_debts) and not is_kept(facts, inspection.now)
+    is_owed = bool(facts.debts.compute) and not is_kept(facts, inspection.now)
     code = Exit.STILL_BILLING if is_owed else Exit.JOURNAL
     return UserError(message, exit_code=code, reason="journal_unwritable", hint=hint)
 

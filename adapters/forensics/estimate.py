@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from rpd.states import cost
-from rpd.states.facts import DEFAULT_VOLUME_GB, Hardware
+from rpd.states.facts import DEFAULT_VOLUME_GB
+from rpd.states.facts.search import Hardware
 from rpd.states.job import Job
 from rpd.states.market import clouds_of
 from rpd.states.naming import NamedHardware, NamedPlaces, name_hardware, name_places

@@ -11,7 +11,8 @@ from rpd.adapters.runpod.billing import PodBill
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Record, Stamp
 from rpd.states import cost
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.policy import lasted, running_seconds
 
 SETTLED_SECONDS = 24 * 3600.0
@@ -65,7 +66,7 @@ def _estimate(facts: Facts, pod: PodFacts, records: Sequence[Record], now: Stamp
     disks = cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
     spans = [(span.usd_per_hour, lasted(pod, span, now)) for span in pod.spans]
     ends = [span.since.wall + lasted(pod, span, now) for span in pod.spans if span.until is not None]
-    debt = facts.storage_debts.get(pod.name)
+    debt = facts.debts.storage.get(pod.name)
     assert pod.id is not None, "asked for pods with an id only"
     return Estimate(
         pod_id=pod.id,
@@ -74,7 +75,7 @@ def _estimate(facts: Facts, pod: PodFacts, records: Sequence[Record], now: Stamp
         disk_usd=sum(cost.usd(disks, seconds) for _, seconds in spans),
         storage_usd=_stored(pod.name, records, now),
         ended_wall=max(ends) if ends and len(ends) == len(pod.spans) else None,
-        is_shared=pod.taken is not None or pod.name in facts.handed_over,
+        is_shared=pod.taken is not None or pod.name in facts.lineage.handed_over,
         storage_usd_per_day=(debt.usd_per_hour or 0.0) * 24 if debt is not None else 0.0,
     )
 

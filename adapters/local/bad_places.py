@@ -14,7 +14,7 @@ import msgspec
 from rpd.adapters.local.files import read_regular, write_whole
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
-from rpd.states.facts import BadPlace
+from rpd.states.facts.search import BadPlace
 from rpd.states.places import REMEMBERED_SECONDS
 
 MOST = 32

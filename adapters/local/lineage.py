@@ -62,7 +62,7 @@ class LocalLineage:
     def has_taken(self, paused: Paused) -> bool:
         """Read: whether the old journal says that the pod is this run's."""
         try:
-            is_ours = _facts(Path(paused.journal)).handed_over.get(paused.pod_name) == self._run_id
+            is_ours = _facts(Path(paused.journal)).lineage.handed_over.get(paused.pod_name) == self._run_id
         except JournalError as error:
             raise Unavailable(error.message, reason=Fault.IN_USE, retryable=True) from error
         if is_ours:
@@ -71,7 +71,7 @@ class LocalLineage:
 
     def _hand_over(self, journal: Journal, paused: Paused) -> None:
         facts = _facts(journal.path)
-        owner = facts.handed_over.get(paused.pod_name)
+        owner = facts.lineage.handed_over.get(paused.pod_name)
         if owner == self._run_id:
             return
         if owner is not None or paused.pod_name not in {each.pod_name for each in paused_pods(facts)}:

@@ -28,11 +28,11 @@ def waiting_words(data: Mapping[str, Any]) -> str | None:
 
 def left_words(facts: Facts) -> list[str]:
     """What became of it all, one sentence each."""
-    claim = facts.claim
+    claim = facts.launch.claim
     if claim is None or claim.phase != "ended":
         return []
     words = []
-    if is_cut_off(facts) and facts.reason is Reason.JOB_SUCCEEDED and claim.is_vain:
+    if is_cut_off(facts) and facts.ending.reason is Reason.JOB_SUCCEEDED and claim.is_vain:
         words.append(f"waited for in vain up to the end of the budget, and ended: {claim.waits_for}")
     elif is_cut_off(facts):
         words.append(f"waited for what ran in the background, which was cut off: {claim.waits_for}")

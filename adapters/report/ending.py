@@ -37,9 +37,9 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
     """Lines for a person. True whatever happened: they are read off the facts. `elsewhere` is where the end of the run
     was written, when its journal could not be: for whoever reads the journal the run goes on."""
     lines = [_headline(facts, now)]
-    if elsewhere is None and facts.closed_outcome not in (None, "succeeded"):
+    if elsewhere is None and facts.report.outcome not in (None, "succeeded"):
         return [one_line(line) for line in [*lines, *_failure_lines(facts, now)]]
-    if facts.pulled and not facts.uncollected and not facts.missing:
+    if facts.results.pulled and not facts.uncollected and not facts.missing:
         lines.append(f"results: {facts.opened.run_dir}")
     else:
         lines.append(f"run folder: {facts.opened.run_dir}")
@@ -55,11 +55,11 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
         lines.append(f"the journal could not be written; what it lacks is in {elsewhere}")
         lines.append(f"next:    make room on the disk, then   rpd resume {facts.run_id}")
     elif is_kept(facts, now):
-        if facts.reason is not Reason.JOB_SUCCEEDED:
+        if facts.ending.reason is not Reason.JOB_SUCCEEDED:
             lines += _cause_lines(facts)
         lines += [f"look:    {_way_in(facts)}"] if facts.pod is not None and facts.pod.seen is not None else []
         lines.append(f"next:    rpd release {facts.run_id}   (--keep-until 2h for longer)")
-    elif facts.closed_outcome is None:
+    elif facts.report.outcome is None:
         lines += [f"next:    rpd resume {facts.run_id}", f"         rpd release {facts.run_id}"]
     return [one_line(line) for line in lines]
 
@@ -75,7 +75,7 @@ def _failure_lines(facts: Facts, now: Stamp) -> list[str]:
         *([f"not kept up: {not_kept}"] if not_kept is not None else []),
         *(
             [f"kept:    {_kept_here(facts)}; {_kept_there(facts)}"]
-            if not facts.compute_debts
+            if not facts.debts.compute
             else debt_lines(facts, now)
         ),
         *_wiped(facts),
@@ -95,24 +95,24 @@ def _beside(label: str, texts: list[str]) -> list[str]:
 
 
 def _kept_here(facts: Facts) -> str:
-    what = "the log and what else arrived" if facts.log_fetched else "what arrived"
-    if facts.log_fetched and not facts.job.artifacts:
+    what = "the log and what else arrived" if facts.results.log_fetched else "what arrived"
+    if facts.results.log_fetched and not facts.job.artifacts:
         what = "the log"
-    elif facts.pulled and not facts.uncollected and not facts.missing:
+    elif facts.results.pulled and not facts.uncollected and not facts.missing:
         what = "log and results"
-    elif not facts.launch_intended:
+    elif not facts.launch.intended:
         what = "the run's record"
     return f"{what} in {facts.opened.run_dir}"
 
 
 def _kept_there(facts: Facts) -> str:
     """What still costs money, how much, and the command that ends it, in one phrase."""
-    if not facts.storage_debts:
+    if not facts.debts.storage:
         return "nothing of this run bills" if facts.was_rented else "nothing was rented"
-    monthly = sum((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.storage_debts.values())
-    known = [facts.pods.get(name) for name in facts.storage_debts]
+    monthly = sum((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.debts.storage.values())
+    known = [facts.pods.get(name) for name in facts.debts.storage]
     names = ", ".join(pod.id or pod.name for pod in known if pod is not None) or "the pod"
-    noun = "pod" if len(facts.storage_debts) == 1 else "pods"
+    noun = "pod" if len(facts.debts.storage) == 1 else "pods"
     gigabytes = round(monthly / cost.STOPPED_VOLUME_USD_PER_GB_MONTH)
     return (
         f"{noun} {names}, stopped, with {gigabytes} GB at about {money(monthly)} a month until: "
@@ -128,7 +128,7 @@ def _wiped(facts: Facts) -> list[str]:
 
 
 def _secrets_left(facts: Facts) -> list[str]:
-    left = (facts.pods.get(name) for name in facts.storage_debts)
+    left = (facts.pods.get(name) for name in facts.debts.storage)
     return [SECRETS_LEFT for pod in left if pod is not None and pod.secrets_left == "disk"][:1]
 
 
@@ -138,14 +138,14 @@ def _refusal_lines(facts: Facts) -> list[str]:
     # An open run with something to collect asks for all of them again.
     lines = [] if facts.results_wait else [f"warning: {words}" for words in not_here(facts)]
     for artifact in facts.job.artifacts:
-        pulled = facts.pulled.get(artifact.label)
+        pulled = facts.results.pulled.get(artifact.label)
         if pulled is None or not pulled.refused:
             continue
         lines += [refusal(pulled), f"         the rest is verified and at {artifact.local_path}"]
     if not lines:
         return []
     pod = facts.pod
-    if pod is None or pod.name not in facts.storage_debts:
+    if pod is None or pod.name not in facts.debts.storage:
         return lines
     lines.append("         they are in the stopped pod alone, and rpd resume cannot fetch them")
     if facts.profile.name == "runpod":
@@ -155,7 +155,7 @@ def _refusal_lines(facts: Facts) -> list[str]:
 
 def _warnings(facts: Facts) -> list[str]:
     """What was left out of artifacts that count as arrived."""
-    lost = [facts.pulled[each.label] for each in facts.job.artifacts if each.label in facts.pulled]
+    lost = [facts.results.pulled[each.label] for each in facts.job.artifacts if each.label in facts.results.pulled]
     lines = [f"warning: {left_out(pulled)}" for pulled in lost if pulled.left_out]
     if lines:
         lines.append("         fetch what they lead to as an artifact of its own, or say artifacts[].links: skip")
@@ -164,15 +164,17 @@ def _warnings(facts: Facts) -> list[str]:
 
 def _headline(facts: Facts, now: Stamp) -> str:
     spent = f"{money(spent_usd(facts, now))} (est.)"
-    took = duration(elapsed(facts.started, now)) if facts.started else ""
+    took = duration(elapsed(facts.progress.started, now)) if facts.progress.started else ""
     kept = is_kept(facts, now)
-    if facts.closed_outcome is None and not kept:
+    if facts.report.outcome is None and not kept:
         return f"unfinished in state {facts.state} after {took}; {spent} so far"
-    outcome, word = verdict(facts)[:2] if kept else (facts.closed_outcome, facts.closed_reason)
+    outcome, word = verdict(facts)[:2] if kept else (facts.report.outcome, facts.report.reason)
     reason = f" ({word})" if word and outcome != "succeeded" else ""
-    has_code = facts.claim is not None and facts.claim.exit_code not in (None, 0)
+    has_code = facts.launch.claim is not None and facts.launch.claim.exit_code not in (None, 0)
     # The first is in the next line, the second a good script's own.
-    is_told = facts.reason is Reason.JOB_FAILED or (facts.reason is Reason.JOB_SUCCEEDED and is_cut_off(facts))
+    is_told = facts.ending.reason is Reason.JOB_FAILED or (
+        facts.ending.reason is Reason.JOB_SUCCEEDED and is_cut_off(facts)
+    )
     ended = job_ending(facts).replace("ended with exit", "the job's exit")
     code = f", {ended}" if has_code and not is_told else ""
     return f"{outcome}{reason}{code} in {took}; {f'its pod is kept up; {spent} so far' if kept else spent}"
@@ -192,7 +194,7 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
     None while somebody does."""
     lines = []
     pod = facts.pod
-    for name in facts.compute_debts:
+    for name in facts.debts.compute:
         known = facts.pods.get(name)
         label = f"pod {known.id}" if known and known.id else f"a pod named {name}, if it exists,"
         hourly = usd_per_hour(facts) if pod is not None and known is pod else known.usd_per_hour if known else 0.0
@@ -207,7 +209,7 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
             )
             if is_wanted and is_cut_short(facts, now):
                 lines.append(f"         no longer: the cost cap of {money(cost_cap(facts))} is used up by then")
-            if not is_wanted and facts.launch_intended:
+            if not is_wanted and facts.launch.intended:
                 wait = duration(facts.profile.owner_silence_seconds)
                 lines.append(f"         sooner where its job ends and no rpd comes: {wait} later it stops the pod")
                 lines.append("         with the results in it; rpd resume collects them")
@@ -216,7 +218,7 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
         else:
             console = f"   (or {CONSOLE_URL})" if facts.profile.name == "runpod" else ""
             lines.append(f"         nothing releases it while no rpd runs: rpd gc --yes{console}")
-    for name, debt in facts.storage_debts.items():
+    for name, debt in facts.debts.storage.items():
         known = facts.pods.get(name)
         monthly = (debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH
         label = known.id if known and known.id else name
@@ -238,12 +240,12 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
 def _billing(facts: Facts, now: Stamp, seen: Stamp | None) -> str:
     """Whether a pod with an armed switch bills, as far as a journal can tell that nobody has written since `seen`: the
     switch stops it when its time is up, or when its job has ended and nobody came for it."""
-    if seen is None or facts.armed is None:
+    if seen is None or facts.container.armed is None:
         return "BILLING"
-    if now.wall > facts.armed.limit_at + SWITCH_TICK_SECONDS:
+    if now.wall > facts.container.armed.limit_at + SWITCH_TICK_SECONDS:
         return (
             f"stopped by its switch, unless that failed (last seen {clock(seen.wall)}; rpd resume {facts.run_id} looks)"
         )
-    if facts.launch_intended and elapsed(seen, now) >= facts.profile.owner_silence_seconds:
+    if facts.launch.intended and elapsed(seen, now) >= facts.profile.owner_silence_seconds:
         return f"BILLING unless its job has ended (last seen {clock(seen.wall)}; rpd resume {facts.run_id} looks)"
     return "BILLING"

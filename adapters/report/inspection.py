@@ -45,11 +45,13 @@ class Inspection:
             "cloud": facts.opened.cloud,
             "state": str(facts.state),
             "outcome": closed.outcome if closed else self.outcome(),
-            "reason": closed.reason if closed else (str(facts.reason) if facts.reason else None),
+            "reason": closed.reason if closed else (str(facts.ending.reason) if facts.ending.reason else None),
             "why": self.why(),
             "doubts": [seen.line for seen in doubts(facts)],
-            "exit_code": facts.claim.exit_code if facts.claim else None,
-            "waits_for": facts.claim.waits_for or None if facts.claim and facts.claim.phase == "running" else None,
+            "exit_code": facts.launch.claim.exit_code if facts.launch.claim else None,
+            "waits_for": facts.launch.claim.waits_for or None
+            if facts.launch.claim and facts.launch.claim.phase == "running"
+            else None,
             "pod": self.pod(),
             "debts": self.debts(),
             "records": len(self.reading.records),
@@ -62,7 +64,7 @@ class Inspection:
             "cost_usd": self.cost_usd(),
             "run_dir": facts.opened.run_dir,
             "journal": facts.opened.journal_path,
-            "epoch": facts.epoch,
+            "epoch": facts.process.epoch,
         }
 
     def cost_usd(self) -> float | None:
@@ -83,15 +85,15 @@ class Inspection:
         """How the run ended, or would have but for a pod that is kept up; None while it goes on."""
         from rpd.states.verdict import verdict
 
-        if self.facts.closed_outcome is not None:
-            return self.facts.closed_outcome
+        if self.facts.report.outcome is not None:
+            return self.facts.report.outcome
         return str(verdict(self.facts)[0]) if self.kept_until() is not None else None
 
     def why(self) -> str | None:
         """Why the run ended as it did, in plain words; None for a success and while it goes on."""
         from rpd.adapters.report.why import why
 
-        return why(self.facts) if self.facts.closed_outcome not in (None, "succeeded") else None
+        return why(self.facts) if self.facts.report.outcome not in (None, "succeeded") else None
 
     def pod(self) -> dict[str, Any] | None:
         """The pod in hand, or the last one there was."""
@@ -99,9 +101,9 @@ class Inspection:
         if pod is None:
             return None
         status = pod.seen.status if pod.seen else "UNKNOWN"
-        if pod.is_gone or (pod.released_as == "delete" and pod.name not in self.facts.compute_debts):
+        if pod.is_gone or (pod.released_as == "delete" and pod.name not in self.facts.debts.compute):
             status = "TERMINATED"
-        elif pod.released_as == "stop" and pod.name not in self.facts.compute_debts:
+        elif pod.released_as == "stop" and pod.name not in self.facts.debts.compute:
             status = "EXITED"
         return {
             "id": pod.id,

@@ -19,13 +19,13 @@ BYTES = 1 << 16
 
 def last_lines(facts: Facts, now: Stamp, redactor: Redactor, *, with_log: bool) -> list[str]:
     """Of the command that failed, whose output nobody has seen; `with_log`: of the job's log, where the job failed."""
-    if facts.closed_outcome is None and not is_kept(facts, now):
+    if facts.report.outcome is None and not is_kept(facts, now):
         return []
     if verdict(facts)[0] not in (Outcome.FAILED, Outcome.LOST):
         return []
-    if facts.reason in OF_STEPS:
-        return _shown("the last lines of the command:", list(facts.step_tail), redactor)
-    if not with_log or not facts.launch_intended:
+    if facts.ending.reason in OF_STEPS:
+        return _shown("the last lines of the command:", list(facts.last_container.step_tail), redactor)
+    if not with_log or not facts.launch.intended:
         return []
     return _shown(f"the last lines of {facts.local_log}:", _of_log(Path(facts.local_log)), redactor)
 

@@ -75,7 +75,7 @@ class LiveView:
             self._at = record.at
             text = tell(record, self.facts)
         if text and not isinstance(record.body, Closed):  # the last words say how it ended
-            passed = elapsed(self.facts.started, record.at) if self.facts.started else 0.0
+            passed = elapsed(self.facts.progress.started, record.at) if self.facts.progress.started else 0.0
             with contextlib.suppress(OSError):
                 self._console.print(self._story_line(duration(passed), self._fit(text)), soft_wrap=True)
 
@@ -114,7 +114,7 @@ class LiveView:
         facts = self.facts
         frames = FRAMES if self._is_unicode else ASCII_FRAMES
         frame = frames[int(now.wall * REDRAWS_PER_SECOND) % len(frames)]
-        waited = duration(elapsed(facts.entered, now)) if facts.entered else ""
+        waited = duration(elapsed(facts.progress.entered, now)) if facts.progress.entered else ""
         until = f" (until {clock(self._deadline)})" if self._deadline else ""
         return f"{frame} {facts.state}  {waited}  {self._what}{until}"
 

@@ -29,7 +29,7 @@ def _first_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
         return f"find out what became of {awaits(pending)}"
     facts = copy.deepcopy(facts)
     resume(facts, now)  # what was asked of the process that left is over
-    facts.surveyed = now  # looking for a second pod of its create goes on beside the step that is meant
+    facts.process.surveyed = now  # looking for a second pod of its create goes on beside the step that is meant
     handler = JOB_LIFECYCLE.handlers[facts.state]
     decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)
     return _in_words(decision if decision is not None else handler.decide(facts, now))

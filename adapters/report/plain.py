@@ -120,7 +120,7 @@ class PlainView:
         self._print_piece(log)
 
     def _stamped(self, text: str, at: Stamp) -> str:
-        started = self.facts.started
+        started = self.facts.progress.started
         passed = elapsed(started, at) if started is not None else 0.0
         return f"[{duration(passed):>9}] {text}"
 

@@ -197,9 +197,9 @@ def _connected(move: Transition, facts: Facts, record: Record) -> str:
 def _unarmed(move: Transition, facts: Facts, record: Record) -> str | None:
     """Told where the pod has not said so itself."""
     pod = facts.pod
-    if pod is not None and facts.armed_start == pod.starts:
+    if pod is not None and facts.container.armed_start == pod.starts:
         return None
-    again = "; its orders are sent again while the run goes on" if facts.may_arm_again else ""
+    again = "; its orders are sent again while the run goes on" if facts.container.may_arm_again else ""
     why = (move.why or "").removeprefix("not protected: ")
     return f"NOT PROTECTED ({why}): while no rpd runs, nothing releases the pod{again}"
 
@@ -207,7 +207,7 @@ def _unarmed(move: Transition, facts: Facts, record: Record) -> str | None:
 def _stepped(outcome: Outcome, facts: Facts, record: Record) -> str:
     seconds = float(outcome.data.get("seconds", 0.0))
     if outcome.data["key"].startswith(PYTHON_KEY) and outcome.data["exit_code"] == 0:
-        return f"Python {facts.python_in_pod} is in the pod after {duration(seconds)}"
+        return f"Python {facts.last_container.python} is in the pod after {duration(seconds)}"
     step = (
         outcome.data["key"].rsplit("-", 1)[0].replace("-", " command ").replace("command python", "pod.python_version")
     )
@@ -252,14 +252,16 @@ def _pulled(outcome: Outcome, facts: Facts, record: Record) -> str:
 
 def _broken_off(outcome: Outcome, facts: Facts, record: Record) -> str:
     """How far it came, and, after some tries that brought nothing, what else can be done."""
-    text = f"{facts.pulling or 'artifact'}: {outcome.error or outcome.reason}"
+    begun = facts.progress.begun.get(outcome.op)
+    text = f"{(begun and begun.label) or 'artifact'}: {outcome.error or outcome.reason}"
     here, total = outcome.data.get("here_bytes"), outcome.data.get("total_bytes")
     if isinstance(here, int) and isinstance(total, int) and total:
         text += f"; {size(here)} of {size(total)} are here, and it goes on from there"
-    if not facts.pull_stalls or facts.pull_stalls % STALLS_TOLD:
+    if not facts.results.fetching.stalls or facts.results.fetching.stalls % STALLS_TOLD:
         return text
+    stalls = facts.results.fetching.stalls
     return (
-        f"{text}. {facts.pull_stalls} tries in a row brought nothing more. Ctrl-C stops the pod with the rest in it, "
+        f"{text}. {stalls} tries in a row brought nothing more. Ctrl-C stops the pod with the rest in it, "
         f"and rpd resume {record.run} goes on from there over a better link; another run leaves large files out "
         "(artifacts[].excludes), or has the pod push them to a bucket (artifacts[].local_path: s3://...)"
     )
@@ -279,7 +281,7 @@ def _job_stopped(outcome: Outcome, facts: Facts, record: Record) -> str | None:
 
 
 def _job_ended(move: Transition, facts: Facts, record: Record) -> str:
-    text = f"job {job_ending(facts)}" if facts.claim is not None else "job ended"
+    text = f"job {job_ending(facts)}" if facts.launch.claim is not None else "job ended"
     text += ", but the success marker is not in its log" if move.reason == "marker_missing" else ""
     return "; ".join([text, *left_words(facts)])
 
@@ -290,7 +292,7 @@ def _why(move: Transition, facts: Facts, record: Record) -> str:
 
 def _nothing_paused(move: Transition, facts: Facts, record: Record) -> str | None:
     """Told only where there was one, and it stays where it is."""
-    left = [each for each in facts.paused or () if each.pod_name not in facts.pods]
+    left = [each for each in facts.lineage.paused or () if each.pod_name not in facts.pods]
     return move.why if left else None
 
 

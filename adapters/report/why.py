@@ -116,42 +116,50 @@ WHY: dict[Reason, tuple[str, str]] = {
 
 def why(facts: Facts) -> str:
     """One line: what happened, what the log says of it, what to do."""
-    if facts.closed_reason == Reason.JOURNAL_DAMAGED:
-        return words_of(facts.closed_reason) or ""
+    if facts.report.reason == Reason.JOURNAL_DAMAGED:
+        return words_of(facts.report.reason) or ""
     what, advice = cause_of(facts)
     return one_line(f"{what}; {advice}" if advice else what)
 
 
 def cause_of(facts: Facts) -> tuple[str, str]:
     """What happened, with what the log says of it, and what to do."""
-    if facts.reason is None:
+    if facts.ending.reason is None:
         return "the journal does not say", ""
-    what, advice = WHY[facts.reason]
-    if facts.reason is Reason.JOB_FAILED and facts.claim is not None and facts.claim.exit_code is not None:
-        what, advice = _of_code(facts.claim.exit_code, what, advice, is_ours=facts.job.run.shell is None)
-    if facts.reason in OF_LOG and facts.log_reading is not None and facts.log_reading.cause is not None:
-        seen = facts.log_reading.cause
+    what, advice = WHY[facts.ending.reason]
+    if (
+        facts.ending.reason is Reason.JOB_FAILED
+        and facts.launch.claim is not None
+        and facts.launch.claim.exit_code is not None
+    ):
+        what, advice = _of_code(facts.launch.claim.exit_code, what, advice, is_ours=facts.job.run.shell is None)
+    if facts.ending.reason in OF_LOG and facts.results.reading is not None and facts.results.reading.cause is not None:
+        seen = facts.results.reading.cause
         what, advice = f"{what}; its log says: {seen.line}", advice_on(seen.sign) or advice
-    elif facts.reason in OF_LOG and had_no_room(facts):
+    elif facts.ending.reason in OF_LOG and had_no_room(facts):
         what, advice = f"{what}; {FULL_DISK.line}, so its last words may be missing", advice_on(FULL_DISK.sign)
-    if facts.reason in OF_STEPS:
-        what, advice = facts.reason_text or what, _of_step(facts) or advice
-    if facts.reason in SAID and facts.reason_text:
-        what = facts.reason_text
-    if facts.reason is Reason.CREATE_REJECTED and facts.reason_text:
-        what = f"{what}: {facts.reason_text}"
-    if facts.reason is Reason.NAME_UNKNOWN and facts.volume_was_looked_up and facts.volume_id is None:
-        what = facts.reason_text or what
+    if facts.ending.reason in OF_STEPS:
+        what, advice = facts.ending.text or what, _of_step(facts) or advice
+    if facts.ending.reason in SAID and facts.ending.text:
+        what = facts.ending.text
+    if facts.ending.reason is Reason.CREATE_REJECTED and facts.ending.text:
+        what = f"{what}: {facts.ending.text}"
+    if (
+        facts.ending.reason is Reason.NAME_UNKNOWN
+        and facts.names.volume_was_looked_up
+        and facts.names.volume_id is None
+    ):
+        what = facts.ending.text or what
         advice = "rpd volumes lists those of the account; rpd volumes create makes one"
-    if facts.reason is Reason.NO_CAPACITY and (narrow := _narrow(facts)):
+    if facts.ending.reason is Reason.NO_CAPACITY and (narrow := _narrow(facts)):
         advice = f"{advice}; {narrow} leaves fewer hosts"
-    if facts.reason is Reason.IMAGE_FAILED:
-        what, advice = facts.reason_text or what, _of_image(facts) or advice
-    if facts.reason is Reason.HOSTS_NEVER_BOOTED:
+    if facts.ending.reason is Reason.IMAGE_FAILED:
+        what, advice = facts.ending.text or what, _of_image(facts) or advice
+    if facts.ending.reason is Reason.HOSTS_NEVER_BOOTED:
         what, advice = _why_no_host(facts, what, advice)
-    if facts.reason is Reason.ARTIFACT_MISSING:
+    if facts.ending.reason is Reason.ARTIFACT_MISSING:
         what, advice = _why_missing(facts, what, advice)
-    if facts.reason is Reason.RESULTS_UNVERIFIED:
+    if facts.ending.reason is Reason.RESULTS_UNVERIFIED:
         what, advice = _why_unverified(facts, what, advice)
     return what, advice
 
@@ -165,7 +173,7 @@ OF_STEPS = (Reason.SETUP_FAILED, Reason.PREFLIGHT_FAILED)
 
 
 def _of_step(facts: Facts) -> str:
-    cause = read_text("\n".join(facts.step_tail)).cause
+    cause = read_text("\n".join(facts.last_container.step_tail)).cause
     return advice_on(cause.sign) if cause is not None else ""
 
 
@@ -180,7 +188,7 @@ BRING_SSHD = "start it in the image's start command (pod.args), or use an image 
 
 def _of_image(facts: Facts) -> str | None:
     """What mends the image's fault: the one that the logs have shown, else that it has no sshd."""
-    sign, pod = facts.boot_sign, facts.job.pod
+    sign, pod = facts.container.boot_sign, facts.job.pod
     if sign is None:
         return BRING_SSHD
     needed = cuda_wanted(sign)
@@ -201,7 +209,7 @@ def _of_image(facts: Facts) -> str | None:
 
 def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
     """By how the last host failed."""
-    last = next((each for each in reversed(facts.refusals.values()) if each.reason in AVOIDED), None)
+    last = next((each for each in reversed(facts.search.refusals.values()) if each.reason in AVOIDED), None)
     if last is None:
         return what, advice
     if last.reason == Reason.SSHD_MISSING:
@@ -215,9 +223,13 @@ def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
 
 def _why_missing(facts: Facts, what: str, advice: str) -> tuple[str, str]:
     """By what there was in place of the results, and by what was ended before it could write them."""
-    missing = [facts.pulled[label] for label in facts.missing]
+    missing = [facts.results.pulled[label] for label in facts.missing]
     away = [a for a in facts.job.artifacts if facts.is_none(a) and not is_on_volume(facts.job.storage, a.remote_path)]
-    if away and facts.pod is not None and facts.prepared not in (None, (facts.pod.name, facts.pod.container)):
+    if (
+        away
+        and facts.pod is not None
+        and facts.launch.prepared not in (None, (facts.pod.name, facts.pod.container_name))
+    ):
         mount = facts.job.storage.volume_mount
         what = f"{facts.what_is_missing}; the pod has had a new container since, without what was not on the volume"
         return what, f"let the job write below {mount}"
@@ -226,7 +238,7 @@ def _why_missing(facts: Facts, what: str, advice: str) -> tuple[str, str]:
         advice = "name what the links lead to as artifacts of their own"
     elif any(not pulled.is_missing for pulled in missing):
         what, advice = facts.what_is_missing, f"{advice}; where that is right, the artifact has allow_empty: true"
-    if facts.claim is not None and facts.claim.left and not facts.job.lifecycle.kept_hours:
+    if facts.launch.claim is not None and facts.launch.claim.left and not facts.job.lifecycle.kept_hours:
         advice = (
             "the script left something in the background, which was ended: where that was the work, end run.body with "
             f"`wait`, or set run.wait_for_background: always; else {advice}"
@@ -235,9 +247,9 @@ def _why_missing(facts: Facts, what: str, advice: str) -> tuple[str, str]:
 
 
 def _why_unverified(facts: Facts, what: str, advice: str) -> tuple[str, str]:
-    if facts.is_worth_fetching and facts.closed_outcome is None:
+    if facts.is_worth_fetching and facts.report.outcome is None:
         return what, "the pod is kept: rpd resume tries again, rpd release ends it"
-    if not any(pulled.refused for pulled in facts.pulled.values()):
+    if not any(pulled.refused for pulled in facts.results.pulled.values()):
         return what, advice
     return "a required artifact holds paths that may not be created at the destination", "the rest of it arrived"
 

@@ -8,7 +8,8 @@ import msgspec
 
 from rpd.engine.decision import Pending
 from rpd.journal.records import Body, DebtChange, Observation, Outcome, Record, Requested, Stamp, Transition
-from rpd.states.facts import Candidate, Facts, PodFacts, Span, new_facts
+from rpd.states.facts import Facts, new_facts
+from rpd.states.facts.pod import Candidate, PodFacts, Span
 from rpd.states.fold import apply
 from rpd.states.names import State
 from rpd.states.tries import Tries
@@ -29,8 +30,8 @@ def facts_in(state: State, *, at: float = 100.0, **config: Any) -> Facts:
     """A pod computes since second 0, is greeted, its switch armed and itself prepared; the run is in `state` since
     `at`."""
     facts = new_facts(Stage(**config)._opened(), RUN_ID)
-    facts.started = facts.epoch_since = stamp(0.0)
-    facts.state, facts.entered, facts.epoch, facts.seq = state, stamp(at), 1, 7
+    facts.progress.started = facts.process.since = stamp(0.0)
+    facts.state, facts.progress.entered, facts.process.epoch, facts.progress.seq = state, stamp(at), 1, 7
     pod = PodFacts(
         f"{facts.name_prefix}1", 1, Candidate("RTX A5000", "EU-RO-1", "SECURE"), stamp(0.0), RATE, stamp(0.0)
     )
@@ -39,16 +40,16 @@ def facts_in(state: State, *, at: float = 100.0, **config: Any) -> Facts:
     pod.greeting = Greeting("SHA256:k", "pod1", "c1", 0.0)
     pod.spans = [Span(stamp(0.0), RATE)]
     facts.pods, facts.current = {pod.name: pod}, pod.name
-    facts.compute_debts = {pod.name: DebtChange(pod.name, "compute", "open", RATE)}
-    facts.armed, facts.armed_start = Armed(1, START_WALL + 36_000.0, "ok", True), 1
-    facts.prepared, facts.prepared_epoch = (pod.name, pod.container), 1
+    facts.debts.compute = {pod.name: DebtChange(pod.name, "compute", "open", RATE)}
+    facts.container.armed, facts.container.armed_start = Armed(1, START_WALL + 36_000.0, "ok", True), 1
+    facts.launch.prepared, facts.launch.prepared_epoch = (pod.name, pod.container_name), 1
     return facts
 
 
 def claimed(facts: Facts, phase: str, **more: Any) -> Facts:
     """The launch was sent, and its claim read just now."""
-    facts.launch_intended, facts.claim_is_fresh = True, True
-    facts.claim = Claim(phase, facts.launch, **more)
+    facts.launch.intended, facts.launch.claim_is_fresh = True, True
+    facts.launch.claim = Claim(phase, facts.launch.number, **more)
     return facts
 
 
@@ -60,8 +61,8 @@ def asked(facts: Facts, what: str, **detail: Any) -> Facts:
 
 def fold(facts: Facts, body: Body, at: float = 200.0) -> None:
     """One more record."""
-    z = f"{facts.seq + 1:04d}"
-    apply(facts, Record(facts.seq + 1, facts.epoch, RUN_ID, stamp(at), "", "", "", True, "", z, body))
+    z = f"{facts.progress.seq + 1:04d}"
+    apply(facts, Record(facts.progress.seq + 1, facts.process.epoch, RUN_ID, stamp(at), "", "", "", True, "", z, body))
 
 
 def outcome(facts: Facts, op: str, status: Any = "ok", *, at: float = 200.0, **more: Any) -> None:
@@ -79,7 +80,7 @@ def seen(
 
 def tried(facts: Facts, op: str, at: Stamp, failures: int = 0) -> None:
     """It last came back then, after so many failures in a row; without one it brought what was wanted."""
-    facts.tries[op] = Tries(at, failures, at, "it failed", "unreadable") if failures else Tries(at)
+    facts.contact.tries[op] = Tries(at, failures, at, "it failed", "unreadable") if failures else Tries(at)
 
 
 def moved(facts: Facts, trigger: str, dest: State, *, at: float = 200.0, reason: str | None = None) -> None:

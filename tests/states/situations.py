@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rpd.journal.records import DebtChange, Stamp
-from rpd.states.facts import Candidate, Facts, Found, PodFacts, Span, new_facts
+from rpd.journal.records import DebtChange, Intent, Stamp
+from rpd.states.facts import Facts, new_facts
+from rpd.states.facts.pod import Candidate, PodFacts, Span
+from rpd.states.facts.release import Found
+from rpd.states.facts.run import Begun
 from rpd.states.world import Armed, Offer, Pod
 from tests.fakes.stage import RUN_ID, Stage
 
@@ -20,8 +23,8 @@ def at(seconds: float) -> Stamp:
 def facts_of(**config: Any) -> Facts:
     """A run of which nothing is known but its job; both GPU types of it cost $0.50 and $0.70."""
     facts = new_facts(Stage(**config)._opened(), RUN_ID)
-    facts.started = facts.entered = facts.epoch_since = at(0.0)
-    facts.offers = (Offer(GPU, "SECURE", 0.5), Offer("RTX 4090", "SECURE", 0.7))
+    facts.progress.started = facts.progress.entered = facts.process.since = at(0.0)
+    facts.search.offers = (Offer(GPU, "SECURE", 0.5), Offer("RTX 4090", "SECURE", 0.7))
     return facts
 
 
@@ -35,14 +38,22 @@ def add_pod(facts: Facts, *, usd_per_hour: float = 0.5, **fields: Any) -> PodFac
     for field, value in fields.items():
         setattr(pod, field, value)
     facts.pods[name], facts.current = pod, name
-    facts.compute_debts[name] = DebtChange(name, "compute", "open")
+    facts.debts.compute[name] = DebtChange(name, "compute", "open")
     return pod
+
+
+def begin(facts: Facts, op: str, **args: Any) -> None:
+    """The intent of an operation is written down."""
+    facts.progress.begun[op] = Begun(Intent("1", op, facts.state, args), at(0.0))
 
 
 def arm(facts: Facts, limit_seconds: float, probe: str = "ok") -> None:
     """The switch of the pod in hand has orders."""
     assert facts.pod is not None
-    facts.armed, facts.armed_start = Armed(1, at(limit_seconds).wall, probe, True, 7), facts.pod.starts
+    facts.container.armed, facts.container.armed_start = (
+        Armed(1, at(limit_seconds).wall, probe, True, 7),
+        facts.pod.starts,
+    )
 
 
 def found(pod: PodFacts, status: str = "RUNNING") -> Found:

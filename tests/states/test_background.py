@@ -31,7 +31,7 @@ def test_the_run_waits_for_it_and_says_so() -> None:
     stage = Stage(WORK)
     ending = stage.process()
     assert (ending.outcome, ending.reason) == ("succeeded", "job_succeeded")
-    claim = stage.facts.claim
+    claim = stage.facts.launch.claim
     assert claim is not None and claim.ended_at is not None and claim.started_at is not None
     assert claim.ended_at - claim.started_at == 330.0
     assert any(WAITS in text and "ended with exit code 0" in text for text in told(stage))
@@ -48,8 +48,8 @@ def test_a_crash_of_what_was_waited_for_is_a_doubt(monkeypatch: pytest.MonkeyPat
     read = stage.workspace.read_log
 
     def read_log(log_file: str) -> LogReading:
-        claim = stage.facts.claim
-        is_over = claim is not None and claim.ended_at is not None and stage.facts.log_fetched
+        claim = stage.facts.launch.claim
+        is_over = claim is not None and claim.ended_at is not None and stage.facts.results.log_fetched
         return LogReading(crash, (crash,)) if is_over else read(log_file)
 
     monkeypatch.setattr(stage.workspace, "read_log", read_log)
@@ -137,7 +137,7 @@ def test_a_vain_wait_needs_the_success_marker() -> None:
 def test_the_config_says_whether_it_is_waited_for(said: str, seconds: float) -> None:
     stage = Stage(WORK, run={"body": "x", "wait_for_background": said})
     assert stage.process().outcome == "succeeded"
-    claim = stage.facts.claim
+    claim = stage.facts.launch.claim
     assert claim is not None and claim.ended_at is not None and claim.started_at is not None
     assert claim.ended_at - claim.started_at == seconds
 

@@ -17,8 +17,8 @@ from tests.fakes.facts import claimed, facts_in, stamp
 def test_the_cloud_is_told_now_and_then_to_give_back_what_is_not_to_stay(policy: str, op: Op) -> None:
     lifecycle = {"on_success": policy, **({"preserve_minutes": 60} if policy == "preserve" else {})}
     facts = claimed(facts_in(State.RELEASE, lifecycle=lifecycle, artifacts=[]), "ended", exit_code=0)
-    facts.reason, facts.release_since, facts.log_fetched = Reason.JOB_SUCCEEDED, stamp(100.0), True
-    facts.outage = Outage(stamp(110.0), stamp(110.0), is_total=True, op=None)
+    facts.ending.reason, facts.release.since, facts.results.log_fetched = Reason.JOB_SUCCEEDED, stamp(100.0), True
+    facts.contact.outage = Outage(stamp(110.0), stamp(110.0), is_total=True, op=None)
     soon, later = stamp(100.0 + BLINDLY_AGAIN_SECONDS), stamp(101.0 + BLINDLY_AGAIN_SECONDS)
     assert (keep_until(facts, later) is not None) == (policy == "preserve")
     looked, told = release.decide(facts, soon), release.decide(facts, later)

@@ -151,11 +151,11 @@ def test_hosts_that_cannot_start_it_are_told_by_the_last_ones_words() -> None:
 @pytest.mark.parametrize("change", ["starts", "taken", "greeted_place", "launched"])
 def test_a_pod_with_a_past_is_not_judged_by_its_log(change: str) -> None:
     facts = facts_in(State.BOOT)
-    facts.boot_sign = Seen(Sign.PULL_LIMIT, "x")
+    facts.container.boot_sign = Seen(Sign.PULL_LIMIT, "x")
     pod = facts.pod
     assert pod is not None and cannot_start(facts) is not None
     if change == "launched":
-        facts.launch_intended = True
+        facts.launch.intended = True
     else:
         setattr(pod, change, 2 if change == "starts" else object())
     assert cannot_start(facts) is None, "its log tells of earlier starts, too, and there may be results in it"

@@ -38,7 +38,7 @@ def test_somebody_is_told_before_the_pod_is_deleted() -> None:
     assert stage.workspace.notices == ["doubt", "end"]
     done = ops(stage)
     assert done.index(Op.PULL_ARTIFACT) < done.index(Op.READ_LOG) < done.index(Op.NOTIFY) < done.index(Op.DELETE_POD)
-    assert stage.replayed().log_reading == DOUBTED
+    assert stage.replayed().results.reading == DOUBTED
     assert (stage.workspace.manifest or {})["doubts"] == [CRASH.line, FULL.line]
     stage.assert_settled()
 
@@ -70,7 +70,7 @@ def is_notice(body: object) -> bool:
 
 def test_the_log_is_looked_at_once_and_a_look_that_fails_keeps_nobody() -> None:
     facts = claimed(facts_in(State.COLLECT, artifacts=[]), "ended", exit_code=0)
-    facts.reason, facts.log_fetched = Reason.JOB_SUCCEEDED, True
+    facts.ending.reason, facts.results.log_fetched = Reason.JOB_SUCCEEDED, True
     facts.job = facts_in(State.COLLECT, artifacts=[], telemetry={"enabled": False}).job
     decision = collect.decide(facts, stamp(200.0))
     assert decision == Look(Op.READ_LOG, {"log_file": "/run/run.log"})
@@ -83,7 +83,7 @@ def test_the_log_is_looked_at_once_and_a_look_that_fails_keeps_nobody() -> None:
 
 def test_the_pod_is_gone_and_what_came_of_the_log_is_looked_at_all_the_same() -> None:
     facts = claimed(facts_in(State.REPORT, notify=ASKED), "running")
-    facts.reason = Reason.JOB_LOST
+    facts.ending.reason = Reason.JOB_LOST
     assert isinstance(report.decide(facts, stamp(200.0)), Look)
     seen(facts, Op.READ_LOG, reading=DOUBTED)
     told = report.decide(facts, stamp(200.0))
@@ -97,7 +97,7 @@ def test_another_launch_has_a_log_of_its_own() -> None:
     stage.workspace.log_reading = DOUBTED
     stage.clock.after(100.0, lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
     assert stage.process().outcome == "succeeded"
-    assert stage.facts.launch == 2
+    assert stage.facts.launch.number == 2
     looks = [record.body for record in stage.journal.records() if is_look(record.body)]
     assert len(looks) == 1
 
@@ -108,29 +108,29 @@ def is_look(body: object) -> bool:
 
 def test_words_of_several_doubts() -> None:
     facts = facts_in(State.REPORT, notify=ASKED)
-    facts.reason = Reason.JOB_SUCCEEDED
-    facts.log_reading = DOUBTED
+    facts.ending.reason = Reason.JOB_SUCCEEDED
+    facts.results.reading = DOUBTED
     assert reading.doubt(facts) == f"{WORDS} (and 1 more such sign)"
-    facts.log_reading = LogReading(CRASH, (CRASH,))
+    facts.results.reading = LogReading(CRASH, (CRASH,))
     assert reading.doubt(facts) == WORDS
     decision = end_notice(facts)
     assert isinstance(decision, Do) and decision.args["notice"]["text"].endswith(f"is 0; {WORDS}")
-    facts.reason = Reason.RESULTS_UNVERIFIED
+    facts.ending.reason = Reason.RESULTS_UNVERIFIED
     assert reading.doubt(facts) is None
 
 
 def test_a_disk_that_was_full_is_a_cause_and_a_doubt() -> None:
     facts = claimed(facts_in(State.REPORT, notify=ASKED), "ended", exit_code=0, disk_was_full=True)
-    facts.reason, facts.log_reading = Reason.JOB_SUCCEEDED, LogReading()
+    facts.ending.reason, facts.results.reading = Reason.JOB_SUCCEEDED, LogReading()
     full = "the disk of the job's log was full when the job ended"
     assert reading.doubt(facts) == f"this counts as a success, but {full}"
-    facts.log_reading = LogReading(FULL, (FULL,))
+    facts.results.reading = LogReading(FULL, (FULL,))
     assert [each.line for each in reading.doubts(facts)] == [FULL.line], "told once"
     seen(facts, Op.READ_CLAIM, claim=Claim("ended", 1, 0))
     assert reading.had_no_room(facts), "a new container does not remember it"
-    facts.reason, facts.log_reading = Reason.JOB_FAILED, LogReading()
+    facts.ending.reason, facts.results.reading = Reason.JOB_FAILED, LogReading()
     assert f"{full}, so its last words may be missing; the disk is full" in why(facts)
-    facts.log_reading = LogReading(CRASH)
+    facts.results.reading = LogReading(CRASH)
     assert CRASH.line in why(facts) and full not in why(facts)
 
 

@@ -10,7 +10,9 @@ import pytest
 from rpd.journal.records import DebtChange, HandedOver, Intent, Requested, Resumed
 from rpd.states import arm, create
 from rpd.states.call import REPEATABLE, look_at_pod, pack, pause_left, target
-from rpd.states.facts import Candidate, Facts, PodFacts, Refusal, Span, candidate_key
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import Candidate, PodFacts, Span, candidate_key
+from rpd.states.facts.search import Refusal
 from rpd.states.fold_effects import PULL_TRIES_MAX
 from rpd.states.fold_looks import SWITCH_SECONDS
 from rpd.states.guards import (
@@ -47,45 +49,71 @@ def running(**config: Any) -> Facts:
 def lost(**config: Any) -> Facts:
     """A job was lost, and is launched again."""
     facts = claimed(facts_in(State.MONITOR, retries=2, **config), "lost")
-    facts.job_stopped, facts.heard, facts.idle_seconds, facts.log_fetched = True, ("NaN",), 60.0, True
-    facts.gave_up_collecting, facts.collect_since = True, stamp(1.0)
-    facts.pulled, facts.pull_failures, facts.pull_errors = {"model": WHOLE}, {"model": 2}, {"model": "no"}
-    facts.pull_seconds = {"model": 3.0}
-    facts.reason, facts.reason_text = Reason.RESULTS_UNVERIFIED, "so"
-    facts.host_failure, facts.host_failures = Reason.HOST_NEVER_BOOTED, 1
-    facts.refusals, facts.offers = {"x": Refusal("no_capacity", "no")}, ()
-    facts.checkpoint_tried = {"/ck": stamp(1.0)}
-    facts.claimed_since, facts.launch_refused = stamp(1.0), "no_tool"
+    facts.launch.was_stopped, facts.launch.heard, facts.launch.idle_seconds, facts.results.log_fetched = (
+        True,
+        ("NaN",),
+        60.0,
+        True,
+    )
+    facts.results.gave_up, facts.results.since = True, stamp(1.0)
+    facts.results.pulled, facts.results.fetching.failures, facts.results.errors = (
+        {"model": WHOLE},
+        {"model": 2},
+        {"model": "no"},
+    )
+    facts.results.seconds = {"model": 3.0}
+    facts.ending.reason, facts.ending.text = Reason.RESULTS_UNVERIFIED, "so"
+    facts.search.host_failure, facts.search.host_failures = Reason.HOST_NEVER_BOOTED, 1
+    facts.search.refusals, facts.search.offers = {"x": Refusal("no_capacity", "no")}, ()
+    facts.results.checkpoint_tried = {"/ck": stamp(1.0)}
+    facts.launch.claimed_since, facts.launch.refused = stamp(1.0), "no_tool"
     moved(facts, Trigger.RELAUNCH, State.ARM, at=300.0)
     return facts
 
 
 def test_a_new_launch_has_its_number_and_begins_with_nothing_of_the_one_before() -> None:
     facts = lost()
-    assert facts.launch == 2 and facts.relaunched == stamp(300.0)
-    assert (facts.launch_intended, facts.launch_refused, facts.claim, facts.claim_is_fresh) == (
+    assert facts.launch.number == 2 and facts.launch.since == stamp(300.0)
+    assert (facts.launch.intended, facts.launch.refused, facts.launch.claim, facts.launch.claim_is_fresh) == (
         False,
         None,
         None,
         False,
     )
-    assert (facts.claimed_since, facts.job_stopped, facts.heard, facts.idle_seconds) == (None, False, (), None)
-    assert (facts.log_fetched, facts.gave_up_collecting, facts.collect_since) == (False, False, None)
-    assert not (facts.pulled or facts.pull_failures or facts.pull_errors or facts.pull_seconds)
-    assert (facts.reason, facts.reason_text, facts.host_failure, facts.host_failures) == (None, None, None, 0)
-    assert not facts.refusals and facts.offers is None and not facts.checkpoint_tried and facts.prepared is None
+    assert (facts.launch.claimed_since, facts.launch.was_stopped, facts.launch.heard, facts.launch.idle_seconds) == (
+        None,
+        False,
+        (),
+        None,
+    )
+    assert (facts.results.log_fetched, facts.results.gave_up, facts.results.since) == (False, False, None)
+    assert not (
+        facts.results.pulled or facts.results.fetching.failures or facts.results.errors or facts.results.seconds
+    )
+    assert (facts.ending.reason, facts.ending.text, facts.search.host_failure, facts.search.host_failures) == (
+        None,
+        None,
+        None,
+        0,
+    )
+    assert (
+        not facts.search.refusals
+        and facts.search.offers is None
+        and not facts.results.checkpoint_tried
+        and facts.launch.prepared is None
+    )
     assert facts.log_path.endswith("/run-2.log") and facts.local_log.endswith("/run-2.log")
 
 
 def test_a_new_launch_keeps_what_is_in_the_pod() -> None:
     facts = lost()
     assert pod_of(facts).holds_lost and facts.has_launched_here
-    assert facts.lost_in == (pod_of(facts).name, pod_of(facts).container)
+    assert facts.launch.lost_in == (pod_of(facts).name, pod_of(facts).container_name)
 
 
 def test_the_switch_is_armed_anew_for_a_new_launch_and_told_its_number() -> None:
     facts = lost()
-    assert facts.armed is None and not is_protected(facts)
+    assert facts.container.armed is None and not is_protected(facts)
     order = arm.decide(facts, stamp(301.0))
     assert order.op == Op.ARM_SWITCH and order.args["order"]["launch"] == 2  # type: ignore[union-attr]
 
@@ -104,23 +132,28 @@ def test_the_switch_is_armed_anew_after_a_start() -> None:
 
 def test_a_pod_that_others_stopped_is_armed_and_asked_anew() -> None:
     facts = running()
-    facts.gave_up_collecting = True
+    facts.results.gave_up = True
     moved(facts, Trigger.POD_STOPPED, State.BOOT)
-    assert (facts.armed_start, facts.claim_is_fresh, pod_of(facts).greeting) == (-1, False, None)
-    assert not facts.gave_up_collecting
+    assert (facts.container.armed_start, facts.launch.claim_is_fresh, pod_of(facts).greeting) == (-1, False, None)
+    assert not facts.results.gave_up
 
 
 def test_a_key_that_nothing_explains_does_not_lift_the_pin() -> None:
     facts = running()
     moved(facts, Trigger.POD_STOPPED, State.BOOT, reason=Reason.HOST_KEY_CHANGED)
-    assert pod_of(facts).greeting is not None and facts.armed_start == -1
+    assert pod_of(facts).greeting is not None and facts.container.armed_start == -1
 
 
 def test_orders_of_the_switch_have_a_generation_above_all_before() -> None:
     facts = facts_in(State.ARM)
     numbers = []
     for epoch, starts, launch in ((1, 1, 1), (1, 1, 2), (1, 2, 2), (2, 2, 2), (2, 3, 2)):
-        facts.epoch, pod_of(facts).starts, facts.launch, facts.armed = epoch, starts, launch, None
+        facts.process.epoch, pod_of(facts).starts, facts.launch.number, facts.container.armed = (
+            epoch,
+            starts,
+            launch,
+            None,
+        )
         numbers.append(arm.decide(facts, stamp(200.0)).args["order"]["generation"])  # type: ignore[union-attr]
     assert numbers == sorted(set(numbers))
 
@@ -129,7 +162,7 @@ def test_while_new_orders_are_on_their_way_the_later_limit_holds() -> None:
     facts = running()
     for limit, holds in ((START_WALL + 40_000.0, START_WALL + 40_000.0), (START_WALL + 1.0, START_WALL + 40_000.0)):
         fold(facts, Intent("1", Op.ARM_SWITCH, "arm", {"order": {"limit_at": limit}}))
-        assert facts.armed is not None and facts.armed.limit_at == holds
+        assert facts.container.armed is not None and facts.container.armed.limit_at == holds
 
 
 def test_a_start_is_another_container_with_a_bill_of_its_own() -> None:
@@ -140,7 +173,7 @@ def test_a_start_is_another_container_with_a_bill_of_its_own() -> None:
     outcome(facts, Op.STOP_POD, at=200.0, data={"pod_id": "pod1"})
     assert pod.spans[-1].until == stamp(200.0)
     outcome(facts, Op.START_POD, at=300.0)
-    assert pod.container != before and not facts.is_prepared
+    assert pod.container_name != before and not facts.is_prepared
     assert (pod.released_as, pod.kept_until, pod.misses, pod.seen, pod.greeting) == (None, None, 0, None, None)
     assert [(span.since, span.until) for span in pod.spans][1:] == [(stamp(300.0), None)]
     outcome(facts, Op.START_POD, "failed", error="no GPU")
@@ -207,7 +240,7 @@ def test_a_journal_that_is_shorter_than_what_the_pod_knows_is_found_out() -> Non
     for anchor, is_over in ((None, False), (8, False), (9, True)):
         facts = running()
         seen(facts, Op.GREET, greeting=Greeting("k", "pod1", "c1", 0.0, anchor_seq=anchor))
-        assert facts.was_taken_over is is_over
+        assert facts.launch.was_taken_over is is_over
 
 
 # Releasing.
@@ -217,14 +250,14 @@ def test_a_pod_is_released_when_the_cloud_has_accepted_it_and_by_its_id() -> Non
     facts = running()
     outcome(facts, Op.DELETE_POD, "unknown", reason="timeout")
     outcome(facts, Op.DELETE_POD, "failed", reason="key_refused")
-    assert (facts.release_tries, facts.key_refused_since) == (0, stamp(200.0))
+    assert (facts.release.tries, facts.release.key_refused_since) == (0, stamp(200.0))
     outcome(facts, Op.DELETE_POD, "failed", reason="server_error")
-    assert (facts.release_tries, pod_of(facts).released_as) == (1, None)
+    assert (facts.release.tries, pod_of(facts).released_as) == (1, None)
     outcome(facts, Op.DELETE_POD, data={"pod_id": "another"}, at=300.0)
     assert pod_of(facts).released_as is None and pod_of(facts).spans[-1].until is None
     outcome(facts, Op.DELETE_POD, data={"pod_id": "pod1"}, at=400.0)
     assert (pod_of(facts).released_as, pod_of(facts).spans[-1].until) == ("delete", stamp(400.0))
-    assert facts.key_refused_since is None and facts.released_ids["pod1"] == stamp(400.0)
+    assert facts.release.key_refused_since is None and facts.debts.released["pod1"] == stamp(400.0)
 
 
 def test_no_pod_to_stop_is_neither_a_stop_nor_a_deletion() -> None:
@@ -239,16 +272,16 @@ def test_no_twin_to_stop_says_nothing_of_the_pod_in_hand() -> None:
     fold(facts, Intent("1", Op.STOP_POD, State.RELEASE, {"pod_id": "twin"}))
     outcome(facts, Op.STOP_POD, "failed", reason="not_found")
     assert pod_of(facts).released_as is None, "it computes, and nobody has told it anything"
-    assert list(facts.released_ids) == ["twin"], "which is asked again after the next survey"
+    assert list(facts.debts.released) == ["twin"], "which is asked again after the next survey"
 
 
 def test_a_pod_that_is_told_last_is_meant_though_records_are_counted_anew() -> None:
     """The emergency log counts its records from 0."""
     facts = running()
-    facts.seq = 500
+    facts.progress.seq = 500
     fold(facts, Intent("1", Op.DELETE_POD, State.RELEASE, {"pod_id": "host1"}))
     outcome(facts, Op.DELETE_POD, data={"pod_id": "host1"})
-    facts.seq = 3
+    facts.progress.seq = 3
     fold(facts, Intent("2", Op.STOP_POD, State.RELEASE, {"pod_id": "pod1"}))
     outcome(facts, Op.STOP_POD, "failed", reason="not_found")
     assert pod_of(facts).released_as == "absent"
@@ -273,11 +306,11 @@ def test_a_pod_is_kept_up_only_under_a_switch_that_proved_its_orders() -> None:
 def test_the_run_cannot_end_while_something_is_owed_or_not_proved() -> None:
     facts = running()
     assert not nothing_owed(facts) and not release_is_proved(facts)
-    facts.compute_debts.clear()
+    facts.debts.compute.clear()
     assert nothing_owed(facts) and not release_is_proved(facts)
-    facts.release_proved = True
+    facts.release.proof.is_complete = True
     assert release_is_proved(facts)
-    facts.release_proved, pod_of(facts).id = False, None
+    facts.release.proof.is_complete, pod_of(facts).id = False, None
     assert release_is_proved(facts), "nothing was rented"
     pod_of(facts).is_unknown = True
     assert not release_is_proved(facts), "something may still come of its create"
@@ -287,9 +320,9 @@ def test_debts_are_counted_by_kind_and_key() -> None:
     facts = running()
     change = DebtChange("p", "storage", "open", 0.01)
     fold(facts, Intent("1", Op.STOP_POD, "release", {}, debts=(change, DebtChange("q", "compute", "open"))))
-    assert facts.storage_debts == {"p": change} and "q" in facts.compute_debts
+    assert facts.debts.storage == {"p": change} and "q" in facts.debts.compute
     fold(facts, Intent("2", Op.STOP_POD, "release", {}, debts=(DebtChange("q", "compute", "close"),)))
-    assert "q" not in facts.compute_debts and "p" in facts.storage_debts
+    assert "q" not in facts.debts.compute and "p" in facts.debts.storage
 
 
 # What counts as collected.
@@ -309,15 +342,15 @@ def test_results_are_here_when_log_and_every_required_artifact_are(
     log: bool, pulled: Pulled | None, is_collected: bool
 ) -> None:
     facts = claimed(facts_in(State.RELEASE), "ended", exit_code=0)
-    facts.log_fetched = log
-    facts.pulled = {"model": pulled} if pulled is not None else {}
+    facts.results.log_fetched = log
+    facts.results.pulled = {"model": pulled} if pulled is not None else {}
     assert facts.collected is is_collected and results_wait(facts) is not is_collected
 
 
 def test_what_is_not_required_is_not_waited_for() -> None:
     artifact = {"label": "extra", "remote_path": "/x", "local_path": "/y", "required": False}
     facts = claimed(facts_in(State.RELEASE, artifacts=[artifact]), "ended", exit_code=0)
-    facts.log_fetched = True
+    facts.results.log_fetched = True
     assert facts.collected and facts.missing == () and not facts.is_worth_fetching
 
 
@@ -330,18 +363,18 @@ def test_results_wait_in_a_pod_that_is_there() -> None:
     assert not results_wait(facts)
     pod_of(facts).released_as, pod_of(facts).is_gone = None, True
     assert not results_wait(facts)
-    pod_of(facts).is_gone, facts.launch_intended = False, False
+    pod_of(facts).is_gone, facts.launch.intended = False, False
     assert not results_wait(facts)
 
 
 def test_a_job_that_never_started_left_nothing_where_this_is_known() -> None:
     facts = claimed(facts_in(State.RELEASE), "none")
     assert facts.collected
-    facts.claim_is_fresh = False
+    facts.launch.claim_is_fresh = False
     assert not facts.collected
-    facts.reason, facts.claim = Reason.LAUNCH_FAILED, None
+    facts.ending.reason, facts.launch.claim = Reason.LAUNCH_FAILED, None
     assert facts.collected
-    facts.was_taken_over = True
+    facts.launch.was_taken_over = True
     assert not facts.collected, "another owner may have launched"
 
 
@@ -350,29 +383,29 @@ def test_an_artifact_that_the_link_failed_is_not_given_up_and_a_broken_one_is() 
     fold(facts, Intent("1", Op.PULL_ARTIFACT, "collect", pack(pull=Pull("model", "/m", "/l", True))))
     for reason in ("ssh_unreachable", "link_lost", "interrupted", REPEATABLE):
         outcome(facts, Op.PULL_ARTIFACT, "failed", reason=reason)
-    assert facts.pull_failures == {}
+    assert facts.results.fetching.failures == {}
     outcome(facts, Op.PULL_ARTIFACT, "failed", reason="verify_failed", error="no")
-    assert facts.pull_failures == {"model": 1} and facts.pull_errors == {"model": "no"}
+    assert facts.results.fetching.failures == {"model": 1} and facts.results.errors == {"model": "no"}
     outcome(facts, Op.PULL_ARTIFACT, "failed", reason="path_refused")
-    assert facts.pull_failures == {"model": PULL_TRIES_MAX} and PULL_TRIES_MAX == 3
+    assert facts.results.fetching.failures == {"model": PULL_TRIES_MAX} and PULL_TRIES_MAX == 3
 
 
 def test_a_claim_folder_that_is_gone_is_a_lost_job_and_not_one_that_never_was() -> None:
     facts = running()
     seen(facts, Op.READ_CLAIM, claim=Claim("none", 1))
-    assert facts.claim is not None and facts.claim.phase == "lost"
+    assert facts.launch.claim is not None and facts.launch.claim.phase == "lost"
     facts = facts_in(State.LAUNCH)
     seen(facts, Op.READ_CLAIM, claim=Claim("none", 1))
-    assert facts.claim is not None and facts.claim.phase == "none"
+    assert facts.launch.claim is not None and facts.launch.claim.phase == "none"
 
 
 def test_how_long_a_launch_is_claimed_counts_from_the_first_look() -> None:
     facts = facts_in(State.LAUNCH)
     for moment in (200.0, 210.0):
         seen(facts, Op.READ_CLAIM, at=moment, claim=Claim("claimed", 1))
-    assert facts.claimed_since == stamp(200.0)
+    assert facts.launch.claimed_since == stamp(200.0)
     seen(facts, Op.READ_CLAIM, at=220.0, claim=Claim("running", 1))
-    assert facts.claimed_since is None
+    assert facts.launch.claimed_since is None
 
 
 # Preparing.
@@ -380,23 +413,25 @@ def test_how_long_a_launch_is_claimed_counts_from_the_first_look() -> None:
 
 def test_a_container_is_prepared_when_the_last_preflight_command_is_done() -> None:
     facts = facts_in(State.PREFLIGHT)
-    facts.prepared = None
+    facts.launch.prepared = None
     moved(facts, Trigger.STEP_FAILED, State.RELEASE)
-    assert facts.prepared is None
+    assert facts.launch.prepared is None
     facts = facts_in(State.PREFLIGHT)
-    facts.prepared, facts.prepared_epoch = None, -1
+    facts.launch.prepared, facts.launch.prepared_epoch = None, -1
     moved(facts, Trigger.STEPS_DONE, State.LAUNCH)
-    assert facts.is_prepared and facts.prepared_epoch == 1
+    assert facts.is_prepared and facts.launch.prepared_epoch == 1
 
 
 def test_what_is_repeatable_is_run_by_every_process_until_the_launch_is_claimed() -> None:
     facts = facts_in(State.LAUNCH, preflight=[{"command": "x", "repeatable": True}])
     assert facts.is_prepared
-    facts.epoch = 2
+    facts.process.epoch = 2
     assert not facts.is_prepared
     assert claimed(facts, "claimed").is_prepared
     assert not claimed(facts, "none").is_prepared
-    assert msgspec.structs.replace(claimed(facts_in(State.LAUNCH), "none"), epoch=2).is_prepared
+    later = claimed(facts_in(State.LAUNCH), "none")
+    later.process.epoch = 2
+    assert later.is_prepared
 
 
 # A host that failed.
@@ -405,44 +440,49 @@ def test_what_is_repeatable_is_run_by_every_process_until_the_launch_is_claimed(
 def test_hosts_that_fail_are_counted_and_those_that_are_too_dear_are_not() -> None:
     facts = facts_in(State.BOOT, provision={"attempts": 2})
     moved(facts, Trigger.HOST_FAILED, State.RELEASE, reason=Reason.HOST_TOO_DEAR)
-    assert facts.host_failures == 0 and attempts_left(facts)
+    assert facts.search.host_failures == 0 and attempts_left(facts)
     key = candidate_key(pod_of(facts).candidate)
-    assert facts.refusals[key].reason == Reason.HOST_TOO_DEAR
+    assert facts.search.refusals[key].reason == Reason.HOST_TOO_DEAR
     for failures, left in ((1, True), (2, False)):
         facts.state = State.BOOT
         moved(facts, Trigger.HOST_FAILED, State.RELEASE, reason=Reason.HOST_NEVER_BOOTED)
-        assert (facts.host_failures, attempts_left(facts)) == (failures, left)
+        assert (facts.search.host_failures, attempts_left(facts)) == (failures, left)
 
 
 @pytest.mark.parametrize("obstacle", ["an ending", "no failure", "a launch"])
 def test_another_host_is_tried_only_where_the_host_failed_and_nothing_was_launched(obstacle: str) -> None:
     facts = facts_in(State.RELEASE)
-    facts.host_failure = Reason.HOST_NEVER_BOOTED
+    facts.search.host_failure = Reason.HOST_NEVER_BOOTED
     assert attempts_left(facts)
     if obstacle == "an ending":
-        facts.reason = Reason.CANCELLED
+        facts.ending.reason = Reason.CANCELLED
     elif obstacle == "no failure":
-        facts.host_failure = None
+        facts.search.host_failure = None
     else:
-        facts.launch_intended = True
+        facts.launch.intended = True
     assert not attempts_left(facts) and job_was_launched(facts) is (obstacle == "a launch")
 
 
 def test_retries_are_as_many_as_the_config_grants() -> None:
     facts = claimed(facts_in(State.MONITOR, retries=1), "lost")
     assert retries_left(facts)
-    facts.launch = 2
+    facts.launch.number = 2
     assert not retries_left(facts)
 
 
 def test_a_next_host_begins_with_nothing_of_the_one_before() -> None:
     facts = facts_in(State.RELEASE)
-    facts.host_failure, facts.why_not_up = Reason.HOST_NEVER_BOOTED, ("x",)
-    facts.steps_done, facts.trees_done = {"setup-0": 0}, {"t": {}}
+    facts.search.host_failure, facts.container.why_not_up = Reason.HOST_NEVER_BOOTED, ("x",)
+    facts.container.steps_done, facts.container.trees_done = {"setup-0": 0}, {"t": {}}
     pod = pod_of(facts)
     moved(facts, Trigger.TRY_NEXT, State.SELECT)
-    assert (facts.current, facts.armed, facts.why_not_up, facts.host_failure) == (None, None, (), None)
-    assert not facts.steps_done and not facts.trees_done and pod.is_gone
+    assert (facts.current, facts.container.armed, facts.container.why_not_up, facts.search.host_failure) == (
+        None,
+        None,
+        (),
+        None,
+    )
+    assert not facts.container.steps_done and not facts.container.trees_done and pod.is_gone
 
 
 # A new process.
@@ -450,22 +490,22 @@ def test_a_next_host_begins_with_nothing_of_the_one_before() -> None:
 
 def test_a_new_process_forgets_what_was_asked_and_counted_and_trusts_no_claim() -> None:
     facts = asked(running(), "cancel", how="delete")
-    facts.tries = {"x": Tries(stamp(1.0), 1, stamp(1.0), "cut", "link_lost")}
-    facts.outage, facts.offline_seconds = Outage(stamp(1.0), stamp(1.0), True, None), 5.0
-    facts.key_refused_since, facts.release_tries, facts.release_tried_since = stamp(1.0), 3, stamp(1.0)
-    facts.pull_failures = {"model": 3}
-    facts.problems, facts.collect_since = (), stamp(1.0)
-    facts.clean_surveys, facts.clean_since, facts.release_proved = 2, stamp(1.0), True
+    facts.contact.tries = {"x": Tries(stamp(1.0), 1, stamp(1.0), "cut", "link_lost")}
+    facts.contact.outage, facts.contact.offline_seconds = Outage(stamp(1.0), stamp(1.0), True, None), 5.0
+    facts.release.key_refused_since, facts.release.tries, facts.release.tried_since = stamp(1.0), 3, stamp(1.0)
+    facts.results.fetching.failures = {"model": 3}
+    facts.process.problems, facts.results.since = (), stamp(1.0)
+    facts.release.proof.surveys, facts.release.proof.since, facts.release.proof.is_complete = 2, stamp(1.0), True
     pod = pod_of(facts)
     pod.misses, pod.first_miss_at, pod.refused_starts = 2, stamp(1.0), 3
     fold(facts, RESUMED, at=500.0)
-    assert facts.request is None and not facts.request_detail and not facts.claim_is_fresh
-    assert facts.tries == {"x": Tries(error="cut", reason="link_lost")}, "why it failed may still be told"
-    assert (facts.outage, facts.offline_seconds, facts.pull_failures) == (None, 0.0, {})
-    assert (facts.key_refused_since, facts.release_tries, facts.release_tried_since) == (None, 0, None)
-    assert facts.problems is None
-    assert facts.collect_since == facts.epoch_since == stamp(500.0)
-    assert (facts.clean_surveys, facts.clean_since, facts.release_proved) == (0, None, False)
+    assert facts.request is None and not facts.process.request_detail and not facts.launch.claim_is_fresh
+    assert facts.contact.tries == {"x": Tries(error="cut", reason="link_lost")}, "why it failed may still be told"
+    assert (facts.contact.outage, facts.contact.offline_seconds, facts.results.fetching.failures) == (None, 0.0, {})
+    assert (facts.release.key_refused_since, facts.release.tries, facts.release.tried_since) == (None, 0, None)
+    assert facts.process.problems is None
+    assert facts.results.since == facts.process.since == stamp(500.0)
+    assert (facts.release.proof.surveys, facts.release.proof.since, facts.release.proof.is_complete) == (0, None, False)
     assert (pod.misses, pod.first_miss_at, pod.refused_starts) == (0, None, 0)
 
 
@@ -473,7 +513,7 @@ def test_a_new_process_is_an_owner_of_its_own() -> None:
     facts = running()
     before = target(facts).owner
     fold(facts, RESUMED)
-    assert target(facts).owner == facts.head != before
+    assert target(facts).owner == facts.progress.head != before
 
 
 @pytest.mark.parametrize(("pod_id", "is_unknown", "error", "is_later"), [
@@ -484,7 +524,7 @@ def test_a_create_that_nobody_answered_may_have_left_until_the_new_process_came(
 ) -> None:
     facts = facts_in(State.CREATE)
     pod = pod_of(facts)
-    pod.id, pod.is_unknown, facts.create_error = pod_id, is_unknown, error
+    pod.id, pod.is_unknown, pod.create_error = pod_id, is_unknown, error
     fold(facts, RESUMED, at=500.0)
     assert pod.last_sent_at == stamp(500.0 if is_later else 0.0)
 
@@ -493,14 +533,14 @@ def test_moments_of_another_boot_are_carried_over_and_lie_in_no_future() -> None
     facts = running()
     pod = pod_of(facts)
     ahead = stamp(9e6)
-    pod.last_sent_at = pod.sent_at = pod.started_at = pod.spans[0].since = facts.claimed_since = ahead
-    facts.released_ids, facts.checkpoint_tried = {"pod1": ahead}, {"/ck": ahead}
+    pod.last_sent_at = pod.sent_at = pod.started_at = pod.spans[0].since = facts.launch.claimed_since = ahead
+    facts.debts.released, facts.results.checkpoint_tried = {"pod1": ahead}, {"/ck": ahead}
     now = stamp(500.0, "boot-2")
     from rpd.states.fold_moves import resume
 
     resume(facts, now)
-    moments = [pod.last_sent_at, pod.sent_at, pod.started_at, pod.spans[0].since, facts.claimed_since]
-    assert [*moments, facts.released_ids["pod1"], facts.checkpoint_tried["/ck"]] == [now] * 7
+    moments = [pod.last_sent_at, pod.sent_at, pod.started_at, pod.spans[0].since, facts.launch.claimed_since]
+    assert [*moments, facts.debts.released["pod1"], facts.results.checkpoint_tried["/ck"]] == [now] * 7
 
 
 # Requests.
@@ -508,7 +548,7 @@ def test_moments_of_another_boot_are_carried_over_and_lie_in_no_future() -> None
 
 def test_a_run_that_cannot_keep_its_journal_ends_whatever_else_is_asked() -> None:
     facts = asked(running(), "release", storage_error=True)
-    assert asked(facts, "detach").request == "release" and facts.request_detail == {"storage_error": True}
+    assert asked(facts, "detach").request == "release" and facts.process.request_detail == {"storage_error": True}
 
 
 @pytest.mark.parametrize(("signal", "request_then"), [("interrupt", "gc"), ("terminate", "gc"), ("cancel", "cancel")])
@@ -519,7 +559,7 @@ def test_a_signal_to_gc_means_gc(signal: str, request_then: str) -> None:
 def test_what_was_handed_over_is_known() -> None:
     facts = running()
     fold(facts, HandedOver("rpd-x-a1", "run-2", "/j"))
-    assert facts.handed_over == {"rpd-x-a1": "run-2"}
+    assert facts.lineage.handed_over == {"rpd-x-a1": "run-2"}
 
 
 # Failures.
@@ -528,7 +568,7 @@ def test_what_was_handed_over_is_known() -> None:
 def test_only_what_is_known_to_have_failed_counts_as_a_failure() -> None:
     facts = facts_in(State.SETUP)
     outcome(facts, Op.RUN_STEP, "unknown", reason="link_lost", error="cut")
-    assert facts.tries == {Op.RUN_STEP: Tries(stamp(200.0), error="cut", reason="link_lost")}
+    assert facts.contact.tries == {Op.RUN_STEP: Tries(stamp(200.0), error="cut", reason="link_lost")}
     outcome(facts, Op.RUN_STEP, "failed", reason=REPEATABLE, error="again", settled=True)
     step = facts.tried(Op.RUN_STEP)
     assert (step.failures, step.since) == (1, stamp(200.0))
@@ -551,7 +591,7 @@ def test_a_remote_call_names_the_pinned_key_and_a_look_what_is_not_owed() -> Non
     facts = running()
     assert target(facts).host_key == "SHA256:k"
     assert look_at_pod(facts) == {"pod_id": "pod1"}
-    facts.compute_debts.clear()
+    facts.debts.compute.clear()
     assert look_at_pod(facts) == {"pod_id": "pod1", "unowed": pod_of(facts).name}
 
 
@@ -582,10 +622,14 @@ def test_a_pod_that_was_found_may_have_a_twin() -> None:
     assert created(facts_in(State.CREATE), data={"pod": plain, "adopted": True}).is_unknown
 
 
-@pytest.mark.parametrize(("data", "is_gone"), [({}, True), ({"may_appear": True}, False)])
-def test_a_create_without_a_pod_is_over_unless_one_may_still_appear(data: dict[str, Any], is_gone: bool) -> None:
+@pytest.mark.parametrize(
+    ("reason", "data", "is_gone"), [("no_capacity", {}, True), ("proved_absent", {"may_appear": True}, False)]
+)
+def test_a_create_without_a_pod_is_over_unless_one_may_still_appear(
+    reason: str, data: dict[str, Any], is_gone: bool
+) -> None:
     facts = facts_in(State.CREATE)
-    pod = created(facts, "failed", reason="proved_absent", data=data)
+    pod = created(facts, "failed", reason=reason, data=data)
     assert (pod.is_gone, pod.is_unknown, facts.absent_creates) == (is_gone, not is_gone, int(not is_gone))
 
 
@@ -602,7 +646,7 @@ def test_a_create_without_a_pod_is_over_unless_one_may_still_appear(data: dict[s
 def test_a_refusal_counts_against_a_candidate_only_where_another_may_not_have_it(reason: str, is_refused: bool) -> None:
     facts = facts_in(State.CREATE)
     created(facts, "failed", reason=reason)
-    assert bool(facts.refusals) is is_refused and facts.create_error == reason
+    assert bool(facts.search.refusals) is is_refused and pod_of(facts).create_error == reason
 
 
 @pytest.mark.parametrize(("settled", "moment"), [(False, 20.0), (True, 10.0)])
@@ -624,10 +668,10 @@ def test_a_paused_pod_is_taken_up_as_it_was_left(is_unwanted: bool) -> None:
 
 def test_a_manifest_is_written_anew_at_the_end_and_what_was_not_stopped_is_gone() -> None:
     facts = facts_in(State.RELEASE)
-    facts.manifest_sha256 = "ab"
+    facts.report.manifest_sha256 = "ab"
     pod_of(facts).released_as = "delete"
     moved(facts, Trigger.RELEASED, State.REPORT)
-    assert facts.manifest_sha256 is None and pod_of(facts).is_gone
+    assert facts.report.manifest_sha256 is None and pod_of(facts).is_gone
     facts = facts_in(State.RELEASE)
     pod_of(facts).released_as = "stop"
     moved(facts, Trigger.RELEASED, State.REPORT)
@@ -645,24 +689,24 @@ def test_an_ending_stays_until_another_takes_its_place() -> None:
     facts = facts_in(State.MONITOR)
     moved(facts, Trigger.OUT_OF_MONEY, State.COLLECT, reason=Reason.BUDGET)
     moved(facts, Trigger.COLLECTED, State.RELEASE)
-    assert facts.reason is Reason.BUDGET
+    assert facts.ending.reason is Reason.BUDGET
     moved(facts, Trigger.COLLECT_FAILED, State.RELEASE, reason="a word of a later version")
-    assert facts.reason is Reason.BUDGET
+    assert facts.ending.reason is Reason.BUDGET
 
 
 @pytest.mark.parametrize(("trigger", "gave_up"), [(Trigger.COLLECTED, False), (Trigger.COLLECT_FAILED, True)])
 def test_who_leaves_without_the_results_has_given_up(trigger: Trigger, gave_up: bool) -> None:
     facts = facts_in(State.COLLECT)
-    facts.pull_errors = dict.fromkeys(facts.uncollected, "it does not verify")
+    facts.results.errors = dict.fromkeys(facts.uncollected, "it does not verify")
     moved(facts, trigger, State.RELEASE)
-    assert facts.gave_up_collecting is gave_up
+    assert facts.results.gave_up is gave_up
 
 
 def test_who_leaves_before_all_was_tried_has_not_given_up() -> None:
     facts = facts_in(State.COLLECT)
     assert facts.uncollected
     moved(facts, Trigger.COLLECT_FAILED, State.RELEASE)
-    assert not facts.gave_up_collecting
+    assert not facts.results.gave_up
 
 
 def test_a_place_changes_with_the_start_and_the_address() -> None:
@@ -678,22 +722,22 @@ def test_a_place_changes_with_the_start_and_the_address() -> None:
 def test_a_signal_is_a_request_of_this_epoch_only() -> None:
     facts = running()
     fold(facts, Requested("cancel", "somebody", {}))
-    assert facts.requests == ["cancel"]
+    assert facts.process.requests == ["cancel"]
 
 
 def test_a_survey_that_failed_proves_nothing() -> None:
     facts = facts_in(State.RELEASE)
-    facts.clean_surveys, facts.clean_since = 2, stamp(1.0)
+    facts.release.proof.surveys, facts.release.proof.since = 2, stamp(1.0)
     seen(facts, Op.SURVEY, error="no", reason="server_error")
-    assert (facts.clean_surveys, facts.clean_since, facts.key_refused_since) == (0, None, None)
+    assert (facts.release.proof.surveys, facts.release.proof.since, facts.release.key_refused_since) == (0, None, None)
     for reason in ("key_refused", "forbidden", "blocked"):
-        facts.key_refused_since = None
+        facts.release.key_refused_since = None
         for moment in (200.0, 300.0):
             seen(facts, Op.SURVEY, at=moment, error="no", reason=reason)
-        assert facts.key_refused_since == stamp(200.0), "a person has as long as promised to mend it"
-    facts.key_refused_since = None
+        assert facts.release.key_refused_since == stamp(200.0), "a person has as long as promised to mend it"
+    facts.release.key_refused_since = None
     seen(facts, Op.READ_POD, error="no", reason="key_refused")
-    assert facts.key_refused_since is None
+    assert facts.release.key_refused_since is None
 
 
 @pytest.mark.parametrize(("allow_empty", "missing"), [(False, ("model",)), (True, ())])

@@ -13,7 +13,7 @@ def decided(look: Tries) -> object:
     """What follows from another host key, once the pod was looked at like this."""
     facts = facts_in(State.SETUP)
     step = Tries(stamp(190.0), 1, stamp(180.0), "another key", "host_key_changed")
-    facts.tries = {Op.RUN_STEP: step, Op.READ_POD: look}
+    facts.contact.tries = {Op.RUN_STEP: step, Op.READ_POD: look}
     return decide_link(facts, stamp(196.0), Do(Op.RUN_STEP, {}))
 
 

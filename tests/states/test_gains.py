@@ -14,6 +14,7 @@ from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS
 from tests.fakes.facts import RUN_ID, claimed, facts_in, fold, stamp
 from tests.fakes.facts import outcome as came
+from tests.states.situations import begin
 
 LATE = 100.0 + COLLECT_ALLOWANCE_SECONDS + 50.0
 
@@ -21,8 +22,8 @@ LATE = 100.0 + COLLECT_ALLOWANCE_SECONDS + 50.0
 def collecting(**config: object) -> Facts:
     """A job has ended well; its log is here, and collecting began 100 s after the run."""
     facts = claimed(facts_in(State.COLLECT, **config), "ended", exit_code=0)
-    facts.reason, facts.log_fetched, facts.collect_since = Reason.JOB_SUCCEEDED, True, stamp(100.0)
-    facts.pulling = "model"
+    facts.ending.reason, facts.results.log_fetched, facts.results.since = Reason.JOB_SUCCEEDED, True, stamp(100.0)
+    begin(facts, Op.PULL_ARTIFACT, pull={"label": "model"})
     return facts
 
 
@@ -36,7 +37,7 @@ def broken(facts: Facts, at: float, moved: int | None = None, reason: str = "lin
 
 
 def decided(facts: Facts, now: float) -> Decision:
-    facts.tries.clear()
+    facts.contact.tries.clear()
     return collect.decide(facts, stamp(now))
 
 
@@ -72,9 +73,9 @@ def test_a_new_process_counts_anew() -> None:
     broken(facts, 200.0)
     broken(facts, 210.0, 3 * GAIN_BYTES_MIN)
     broken(facts, 220.0)
-    assert (facts.pull_stalls, facts.gained_at) == (1, stamp(210.0))
+    assert (facts.results.fetching.stalls, facts.results.fetching.gained_at) == (1, stamp(210.0))
     fold(facts, Resumed("resume", "host", 1, "user", "0.1"), 230.0)
-    assert (facts.pull_stalls, facts.gained_at) == (0, None)
+    assert (facts.results.fetching.stalls, facts.results.fetching.gained_at) == (0, None)
 
 
 def test_how_far_it_came_is_told_and_after_some_tries_in_vain_the_ways_out() -> None:

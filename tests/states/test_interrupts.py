@@ -9,7 +9,9 @@ import pytest
 from rpd.engine.decision import Do, Fire, Leave, Look
 from rpd.journal.records import DebtChange
 from rpd.states.exits import Exit
-from rpd.states.facts import Facts, Found, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
+from rpd.states.facts.release import Found
 from rpd.states.interrupts import MISSES_MIN, WITH_POD, interrupts
 from rpd.states.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
 from rpd.states.tries import Tries
@@ -55,10 +57,10 @@ def test_the_budget_says_why_the_run_ends() -> None:
 
 def test_the_budget_does_not_end_what_owes_nothing_or_has_its_ending() -> None:
     facts = running(budget={"cost_cap_usd": 0.1})
-    facts.compute_debts.clear()
+    facts.debts.compute.clear()
     assert trigger(facts, 9999.0) is None
     facts = running(budget={"cost_cap_usd": 0.1})
-    facts.reason = Reason.CANCELLED
+    facts.ending.reason = Reason.CANCELLED
     assert trigger(facts, 9999.0) is None
 
 
@@ -104,15 +106,15 @@ def test_a_detach_waits_for_the_job_and_leaves_it_then() -> None:
 @pytest.mark.parametrize("fault", ["unproved", "unarmed", "another start", "another debt"])
 def test_a_pod_that_no_switch_looks_after_is_left_with_8(fault: str) -> None:
     facts = asked(surveyed(running()), "detach")
-    assert facts.armed is not None
+    assert facts.container.armed is not None
     if fault == "unproved":
-        facts.armed = type(facts.armed)(1, facts.armed.limit_at, "forbidden", True)
+        facts.container.armed = type(facts.container.armed)(1, facts.container.armed.limit_at, "forbidden", True)
     elif fault == "unarmed":
-        facts.armed = None
+        facts.container.armed = None
     elif fault == "another start":
-        facts.armed_start = 0
+        facts.container.armed_start = 0
     else:
-        facts.compute_debts["another"] = DebtChange("another", "compute", "open")
+        facts.debts.compute["another"] = DebtChange("another", "compute", "open")
     left = interrupts(State.MONITOR, facts, stamp(200.0))
     assert isinstance(left, Leave) and left.exit_code == Exit.STILL_BILLING
 
@@ -122,15 +124,15 @@ def test_gc_touches_no_job_that_may_run(state: State) -> None:
     facts = asked(facts_in(state), "gc")
     assert trigger(facts) == Trigger.CANCEL, "nothing was launched"
     assert trigger(claimed(facts, "running")) is None
-    facts.claim_is_fresh = False
-    facts.claim = Claim("none", 1)
+    facts.launch.claim_is_fresh = False
+    facts.launch.claim = Claim("none", 1)
     assert trigger(facts) is None, "what was read in another epoch does not hold"
     assert trigger(claimed(facts, "none")) == Trigger.CANCEL
 
 
 def test_gc_leaves_the_ending_of_a_launched_run_to_resume() -> None:
     facts = asked(facts_in(State.BOOT), "gc")
-    facts.launch_intended = True
+    facts.launch.intended = True
     assert interrupts(State.BOOT, facts, stamp(200.0)) == Fire(Trigger.CANCEL)
 
 
@@ -138,9 +140,9 @@ def test_another_owner_is_left_alone() -> None:
     facts = running()
     seen(facts, Op.WATCH_JOB, error="another owner", reason="taken_over")
     assert isinstance(interrupts(State.MONITOR, facts, stamp(200.0)), Leave)
-    assert facts.was_taken_over and not facts.claim_is_fresh
+    assert facts.launch.was_taken_over and not facts.launch.claim_is_fresh
     facts = surveyed(running())
-    facts.tries = {Op.WATCH_JOB: Tries(error="another owner", reason="taken_over")}
+    facts.contact.tries = {Op.WATCH_JOB: Tries(error="another owner", reason="taken_over")}
     assert interrupts(State.MONITOR, facts, stamp(200.0)) is None, "that was in another process"
 
 
@@ -191,9 +193,9 @@ def test_a_pod_that_was_never_seen_is_believed_gone_after_the_quiet_window() -> 
 )
 def test_a_success_needs_its_results_here(reason: Reason | None, is_here: bool, said: Reason | None) -> None:
     facts = missing(claimed(facts_in(State.COLLECT), "ended", exit_code=0), 3)
-    facts.reason = reason
+    facts.ending.reason = reason
     if is_here:
-        facts.log_fetched, facts.pulled = True, {"model": Pulled("model", False)}
+        facts.results.log_fetched, facts.results.pulled = True, {"model": Pulled("model", False)}
     assert interrupts(State.COLLECT, facts, stamp(1100.0)) == Fire(Trigger.POD_GONE, said)
 
 
@@ -235,5 +237,5 @@ def test_a_pod_is_young_since_its_last_start() -> None:
 
 def test_what_may_never_be_created_here_is_not_lost_with_its_pod() -> None:
     facts = missing(claimed(facts_in(State.COLLECT), "ended", exit_code=0), 3)
-    facts.log_fetched, facts.pulled = True, {"model": Pulled("model", False, refused=1)}
+    facts.results.log_fetched, facts.results.pulled = True, {"model": Pulled("model", False, refused=1)}
     assert interrupts(State.COLLECT, facts, stamp(1100.0)) == Fire(Trigger.POD_GONE, None)

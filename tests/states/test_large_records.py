@@ -129,7 +129,7 @@ def test_of_eighty_paused_pods_the_one_that_fits_is_found() -> None:
     assert list(stage.lineage.owners) == [f"rpd-train-{79:026}-a1"] and not stage.cloud.creates
     looks = bodies(stage, Observation, Op.FIND_PAUSED)
     assert len(looks) > 1 and [look.data["left_out"] for look in looks][-1] == 0
-    assert stage.replayed().paused == stage.facts.paused and len(stage.facts.paused or ()) == 80
+    assert stage.replayed().lineage.paused == stage.facts.lineage.paused and len(stage.facts.lineage.paused or ()) == 80
 
 
 def test_where_none_of_eighty_fits_a_fresh_one_is_rented_and_the_text_names_some() -> None:
@@ -189,7 +189,7 @@ def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by
     assert "left_out" not in survey(gone), "those that are gone bill nobody"
     for data, clean in ((many, 0), ({"found": []}, 1), ({"found": [], "left_out": 1}, 0)):
         seen(stage.facts, Op.SURVEY, at=0.0, **data)
-        assert (stage.facts.clean_surveys, stage.facts.release_proved) == (clean, False)
+        assert (stage.facts.release.proof.surveys, stage.facts.release.proof.is_complete) == (clean, False)
 
 
 def test_every_offer_is_told_once_and_with_its_price() -> None:
@@ -381,11 +381,11 @@ def test_an_ending_that_nobody_asked_for_says_what_happened(
     ending = finished(stage)
     assert (ending.reason, ending.exit_code) == (reason, exit_code)
     move = next(each for each in bodies(stage, Transition) if each.trigger == "cancel")
-    assert move.why == words and stage.facts.reason_text == words
+    assert move.why == words and stage.facts.ending.text == words
     assert {pod.status for pod in stage.cloud.pods.values()} <= {"EXITED", "TERMINATED"}
     stage.assert_settled()
     if reason != "cancelled":
-        assert why_not_kept(stage.facts) in (None, NO_MORE_TIME[stage.facts.reason])  # type: ignore[index]
+        assert why_not_kept(stage.facts) in (None, NO_MORE_TIME[stage.facts.ending.reason])  # type: ignore[index]
 
 
 def test_results_that_a_fault_of_rpd_left_behind_are_not_deleted_by_the_word_for_a_failed_job() -> None:

@@ -37,9 +37,9 @@ def test_the_first_launch_needs_no_look() -> None:
 
 def test_a_launch_that_was_intended_is_looked_for_before_anything_else() -> None:
     facts = ready()
-    facts.launch_intended = True
+    facts.launch.intended = True
     for claim in (None, Claim("none", 1), Claim("running", 1)):
-        facts.claim = claim
+        facts.launch.claim = claim
         decision = launch.decide(facts, stamp(100.0))
         assert isinstance(decision, Look) and decision.op == Op.READ_CLAIM
 
@@ -52,20 +52,20 @@ def test_gc_launches_nothing_and_only_asks() -> None:
 @pytest.mark.parametrize("phase", ["none", "claimed"])
 def test_a_container_that_has_not_seen_the_setup_gets_no_job(phase: str) -> None:
     facts = claimed(ready(), phase)
-    facts.prepared = None
+    facts.launch.prepared = None
     assert launch.decide(facts, stamp(100.0)) == Fire(Trigger.UNPREPARED)
 
 
 def test_a_script_that_ran_in_another_container_is_not_prepared_for_again() -> None:
     facts = claimed(ready(), "running")
-    facts.prepared = None
+    facts.launch.prepared = None
     assert launch.decide(facts, stamp(100.0)) == Fire(Trigger.JOB_STARTED)
 
 
 def test_a_launch_that_was_refused_ends_the_run_and_prepares_nothing() -> None:
     facts = claimed(ready(), "none")
     outcome(facts, Op.LAUNCH_JOB, "failed", reason="no_tool", error="no sh")
-    facts.prepared = None
+    facts.launch.prepared = None
     decision = launch.decide(facts, stamp(100.0))
     assert isinstance(decision, Fire)
     assert (decision.trigger, decision.reason, decision.why) == (Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, "no sh")
@@ -74,19 +74,19 @@ def test_a_launch_that_was_refused_ends_the_run_and_prepares_nothing() -> None:
 def test_a_launch_that_may_succeed_later_is_not_a_refused_one() -> None:
     facts = claimed(ready(), "none")
     outcome(facts, Op.LAUNCH_JOB, "failed", reason="not_claimed", error="cut", retryable=True)
-    assert facts.launch_refused is None
+    assert facts.launch.refused is None
 
 
 def test_a_launch_without_an_answer_is_read_again_and_its_old_claim_forgotten() -> None:
     facts = claimed(ready(), "none")
     outcome(facts, Op.LAUNCH_JOB, "unknown", reason="ambiguous")
-    assert facts.claim is None and not facts.claim_is_fresh
+    assert facts.launch.claim is None and not facts.launch.claim_is_fresh
 
 
 def claimed_since(seconds: float, **config: Any) -> tuple[Facts, Decision]:
     """What follows so long after the claim was first seen; the launch was tried just before that."""
     facts = claimed(ready(**config), "claimed")
-    facts.claimed_since = stamp(100.0)
+    facts.launch.claimed_since = stamp(100.0)
     tried(facts, Op.LAUNCH_JOB, stamp(100.0))
     return facts, launch.decide(facts, stamp(100.0 + seconds))
 
@@ -125,7 +125,7 @@ def test_the_order_is_what_the_config_says() -> None:
 
 def test_the_order_carries_the_head_of_the_journal_and_the_number_of_the_launch() -> None:
     facts = ready()
-    facts.seq, facts.head, facts.launch = 41, "abcd", 3
+    facts.progress.seq, facts.progress.head, facts.launch.number = 41, "abcd", 3
     order = order_of(facts)
     assert (order["anchor_seq"], order["anchor_z"], order["launch"]) == (41, "abcd", 3)
 

@@ -153,7 +153,7 @@ def test_a_cloud_that_cannot_tell_is_asked_for_minutes_and_is_no_proof() -> None
 
 def test_they_are_left_before_the_pod_goes_and_not_while_results_wait() -> None:
     facts = claimed(facts_in(State.RELEASE, storage=NETWORK), "ended", exit_code=0)
-    facts.lease, facts.log_fetched = "held", True
+    facts.lease.key, facts.results.log_fetched = "held", True
     waiting = release.decide(facts, stamp(201.0))
     assert isinstance(waiting, Do) and waiting.op != Op.DROP_LEASE, "results wait in the pod"
     outcome(facts, Op.PULL_ARTIFACT, data={"label": "model", "pulled": {"label": "model", "is_missing": False}})
@@ -166,8 +166,8 @@ def test_they_are_left_before_the_pod_goes_and_not_while_results_wait() -> None:
 
 def test_they_are_left_by_a_pod_that_is_kept_up_with_nothing_to_collect() -> None:
     facts = claimed(facts_in(State.RELEASE, storage=NETWORK, lifecycle=PRESERVED), "ended", exit_code=0)
-    facts.lease, facts.log_fetched, facts.reason = "held", True, Reason.JOB_SUCCEEDED
-    facts.release_since = stamp(200.0)
+    facts.lease.key, facts.results.log_fetched, facts.ending.reason = "held", True, Reason.JOB_SUCCEEDED
+    facts.release.since = stamp(200.0)
     outcome(facts, Op.PULL_ARTIFACT, data={"label": "model", "pulled": {"label": "model", "is_missing": False}})
     assert keep_until(facts, stamp(201.0)) is not None
     leaving = release.decide(facts, stamp(201.0))

@@ -37,7 +37,7 @@ def words(stage: Stage) -> str:
 @pytest.mark.parametrize("extra", [EXTRA, {**EXTRA, "local_path": "/tmp/plots"}], ids=["bucket", "here"])
 def test_a_success_does_not_destroy_them_and_says_where_they_are(extra: dict[str, Any]) -> None:
     stage = life("corrupt", extra)
-    assert (stage.facts.closed_outcome, stage.facts.closed_exit_code) == ("succeeded", 0)
+    assert (stage.facts.report.outcome, stage.facts.report.exit_code) == ("succeeded", 0)
     assert stage.cloud.only().status == "EXITED", "they are nowhere else"
     place = BUCKET if extra is EXTRA else "/tmp/plots"
     assert f"warning: artifact plots is not at {place}: " in words(stage)
@@ -53,7 +53,7 @@ def test_what_arrived_or_was_not_there_keeps_no_pod(kind: str) -> None:
 
 def test_what_may_not_be_created_here_keeps_it_too() -> None:
     stage = life("refused")
-    assert (stage.facts.closed_outcome, stage.cloud.only().status) == ("succeeded", "EXITED")
+    assert (stage.facts.report.outcome, stage.cloud.only().status) == ("succeeded", "EXITED")
     assert "in the stopped pod alone" in words(stage)
 
 
@@ -88,16 +88,16 @@ def test_the_manifest_says_what_became_of_them() -> None:
 
 def ended(**config: Any) -> Facts:
     facts = claimed(facts_in(State.RELEASE, artifacts=[MODEL, EXTRA], **config), "ended", exit_code=0)
-    facts.log_fetched, facts.pulled = True, {"model": Pulled("model", False)}
-    facts.reason = Reason.JOB_SUCCEEDED
+    facts.results.log_fetched, facts.results.pulled = True, {"model": Pulled("model", False)}
+    facts.ending.reason = Reason.JOB_SUCCEEDED
     return facts
 
 
 def test_they_keep_their_place_on_a_network_volume() -> None:
     facts = ended(storage={"mode": "network_volume", "volume_name": "data"})
-    facts.lease = "held"
+    facts.lease.key = "held"
     assert decide_dropping(facts) is None
-    facts.pulled["plots"] = Pulled("plots", False)
+    facts.results.pulled["plots"] = Pulled("plots", False)
     assert decide_dropping(facts) is not None
 
 
@@ -112,8 +112,8 @@ def test_they_keep_their_place_on_a_network_volume() -> None:
 )
 def test_only_a_failed_job_takes_them_along(reason: Reason, is_good: bool, how: str) -> None:
     facts = ended(lifecycle={"on_success": "delete", "on_failure": "delete"})
-    facts.gave_up_collecting = True
-    facts.reason = reason
+    facts.results.gave_up = True
+    facts.ending.reason = reason
     if not is_good:
         claimed(facts, "ended" if reason is Reason.JOB_FAILED else "lost", exit_code=3)
     assert release_how(facts) == how

@@ -59,7 +59,7 @@ def test_a_failure_ends_with_5_and_the_pod_stopped(job: FakeJob, changes: dict[s
     stage.assert_settled()
     assert stage.cloud.only().status == "EXITED", "on_failure is stop by default"
     if reason in ("job_failed", "marker_missing"):
-        assert stage.facts.pulled, "results of a failed job are fetched, too"
+        assert stage.facts.results.pulled, "results of a failed job are fetched, too"
 
 
 def test_on_failure_delete_is_obeyed_after_collecting() -> None:
@@ -94,7 +94,7 @@ def test_a_path_that_may_not_be_created_here_ends_the_run_and_keeps_its_pod(exit
     assert len(pulls(stage)) == 1, "it is refused again however often it is asked for"
     pod = stage.cloud.only()
     assert (pod.status, pod.container) == ("EXITED", 1), "not deleted after a success either"
-    assert stage.facts.storage_debts and stage.facts.uncollected
+    assert stage.facts.debts.storage and stage.facts.uncollected
     stage.assert_settled()
 
 
@@ -432,7 +432,7 @@ def test_a_launch_without_an_answer_is_not_taken_for_one_that_never_was(monkeypa
 
     monkeypatch.setattr(stage.remote, "launch", lose_the_reply)
     assert ended(stage.process(command="resume")) == ("cancelled", "terminated", 143)
-    assert stage.remote.starts and stage.facts.pulled, "the claim read before the launch says nothing about it"
+    assert stage.remote.starts and stage.facts.results.pulled, "the claim read before the launch says nothing about it"
     assert stage.cloud.only().status == "EXITED"
     stage.assert_settled()
 
@@ -441,7 +441,11 @@ def test_a_pod_without_a_switch_runs_unprotected() -> None:
     stage = Stage()
     stage.remote.switch_probe = "key_refused"
     assert ended(stage.process())[2] == 0
-    assert at(stage, "arm_to_setup") and stage.facts.armed is not None and stage.facts.armed.probe == "key_refused"
+    assert (
+        at(stage, "arm_to_setup")
+        and stage.facts.container.armed is not None
+        and stage.facts.container.armed.probe == "key_refused"
+    )
 
 
 @pytest.mark.parametrize("reason", ["taken_over"])
@@ -456,9 +460,9 @@ def test_another_owner_is_left_alone(reason: str) -> None:
 def test_every_process_is_an_owner_of_its_own() -> None:
     stage = Stage()
     stage.process("detach")
-    owners = [stage.replayed().owner]
+    owners = [stage.replayed().process.owner]
     stage.process(command="resume")
-    owners.append(stage.replayed().owner)
+    owners.append(stage.replayed().process.owner)
     begun = [record.z for record in stage.journal.records() if isinstance(record.body, Opened | Resumed)]
     assert owners == begun and len(set(begun)) == 2
 
@@ -469,7 +473,7 @@ def test_every_process_is_an_owner_of_its_own() -> None:
 def test_out_of_time() -> None:
     stage = Stage(FakeJob(seconds=1e6), budget={"max_runtime_minutes": 10, "cost_cap_usd": 50})
     assert ended(stage.process()) == ("failed", "budget", 7)
-    assert stage.cloud.only().status == "EXITED" and stage.facts.log_fetched
+    assert stage.cloud.only().status == "EXITED" and stage.facts.results.log_fetched
     assert 600.0 <= stage.clock.real < 720.0
     stage.assert_settled()
 
@@ -488,7 +492,7 @@ def test_results_that_wait_are_fetched_even_after_the_budget() -> None:
     stage.assert_settled()
     stage.clock.advance(2000.0)
     assert ended(stage.finish()) == ("failed", "budget", 7)
-    assert stage.facts.log_fetched and stage.facts.pulled
+    assert stage.facts.results.log_fetched and stage.facts.results.pulled
     stage.assert_settled()
 
 
@@ -523,7 +527,7 @@ def test_interrupt_elsewhere_stops_and_collects(what: str, terminal: bool, probe
     stage.remote.switch_probe = probe
     stage.control.ask_after(100.0, what, terminal=terminal)
     assert ended(stage.process()) == ("cancelled", "interrupted", 130)
-    assert stage.cloud.only().status == "EXITED" and stage.facts.pulled and stage.facts.log_fetched
+    assert stage.cloud.only().status == "EXITED" and stage.facts.results.pulled and stage.facts.results.log_fetched
     stage.assert_settled()
 
 
@@ -562,7 +566,7 @@ def test_a_pod_that_a_person_wants_kept_up_and_that_cannot_be_is_not_deleted_wit
     assert (ending.closed, ending.exit_code) == (False, 75)
     stage.remote.plans.clear()
     assert ended(stage.finish()) == ("cancelled", "cancelled", 130)
-    assert stage.facts.pulled
+    assert stage.facts.results.pulled
     stage.assert_settled()
 
 
@@ -613,7 +617,7 @@ def test_a_parked_run_can_be_ended_without_its_results(what: str) -> None:
     assert ended(stage.process(what, command=what)) == ("cancelled", "cancelled", 130)
     pod = stage.cloud.only()
     assert pod.status == "EXITED" and pod.container == 1, "not started for it, and not deleted"
-    assert stage.facts.storage_debts
+    assert stage.facts.debts.storage
     stage.assert_settled()
 
 
@@ -822,7 +826,7 @@ def test_a_journal_that_fails_releases_what_is_rented(good: int) -> None:
     try:
         ending = stage.process()
     except JournalUnwritable:
-        assert stage.cloud.billing == [] and not stage.facts.compute_debts, "nothing was rented, or all is given back"
+        assert stage.cloud.billing == [] and not stage.facts.debts.compute, "nothing was rented, or all is given back"
         return
     assert stage.cloud.billing == []
     if not stage.remote.starts:
@@ -848,7 +852,7 @@ def test_a_claim_folder_that_vanished_is_not_launched_again() -> None:
     stage.clock.after(200.0, wipe_and_stop)
     assert ended(stage.process())[0] == "lost"
     assert len(stage.remote.starts) == 1
-    assert stage.facts.pulled, "what there is, is fetched"
+    assert stage.facts.results.pulled, "what there is, is fetched"
 
 
 @pytest.mark.parametrize("request_too", ["interrupt", "terminate"])
@@ -874,7 +878,7 @@ def test_a_cloud_that_does_not_let_go_is_not_asked_for_ever(accepts: bool) -> No
         stage.cloud.broken["stop"] = Refused("stopping is not possible now", reason="conflict", retryable=True)
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 8)
-    assert stage.facts.compute_debts
+    assert stage.facts.debts.compute
     assert 15 * 60 < stage.clock.real < 30 * 60
     assert [pod.status for pod in stage.cloud.pods.values()] == ["RUNNING"]
     stage.cloud.broken.clear()
@@ -903,7 +907,7 @@ def test_a_key_refused_while_a_release_is_unclear_ends_in_8() -> None:
     stage.cloud.delete = delete  # type: ignore[method-assign]
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 8)
-    assert stage.facts.compute_debts
+    assert stage.facts.debts.compute
     stage.cloud.broken.clear()
     stage.cloud.delete = original  # type: ignore[method-assign]
     assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
@@ -923,12 +927,12 @@ def test_a_budget_that_ends_in_boot_deletes_no_results_nobody_tried_to_fetch() -
 
     stage.clock.after(300.0, stop_for_long)
     ending = stage.process()
-    assert stage.remote.starts and not stage.facts.pulled
+    assert stage.remote.starts and not stage.facts.results.pulled
     assert stage.cloud.only().status == "EXITED", stage.journal.events()[-10:]
     assert (ending.closed, ending.exit_code) == (False, 75)
     stage.cloud.only().boot_seconds = 20.0
     ended(stage.finish())
-    assert stage.facts.pulled
+    assert stage.facts.results.pulled
 
 
 def test_a_pod_whose_env_is_not_shown_is_not_absent() -> None:
@@ -952,7 +956,7 @@ def test_a_container_that_restarts_by_itself_gets_a_new_pin_only_when_the_cloud_
     stage.clock.after(200.0, restart)
     ending = stage.process()
     assert ended(ending) == ("lost", "job_lost", 10)
-    assert stage.facts.pulled
+    assert stage.facts.results.pulled
     assert stage.clock.real < 600.0
 
 
@@ -964,4 +968,4 @@ def test_a_host_key_that_changed_without_a_start_is_refused_soon() -> None:
     assert stage.cloud.only().status == "EXITED"
     assert stage.clock.real < 600.0
     assert ended(stage.finish()) == ("lost", "job_lost", 10)
-    assert stage.facts.pulled
+    assert stage.facts.results.pulled

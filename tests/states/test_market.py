@@ -9,7 +9,7 @@ import pytest
 
 from rpd.adapters.report.ending import last_words
 from rpd.journal.records import Intent, Observation
-from rpd.states.facts import Hardware
+from rpd.states.facts.search import Hardware
 from rpd.states.job import Job
 from rpd.states.names import Op, State
 from rpd.states.naming import NamedHardware
@@ -43,7 +43,7 @@ def test_the_intent_names_the_id_that_a_short_form_stands_for() -> None:
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert orders(stage) == [(A5000, ("US-TX-3",))]
     assert bodies(stage, Observation, Op.READ_OFFERS)[0].data["meant"] == {"a5000": [A5000]}
-    assert stage.replayed().meant == {"a5000": (A5000,), "US": ("US-TX-3",)}
+    assert stage.replayed().names.meant == {"a5000": (A5000,), "US": ("US-TX-3",)}
 
 
 def test_a_volume_that_is_not_there_is_named_with_what_to_type() -> None:
@@ -68,7 +68,7 @@ def test_a_name_that_stands_for_nothing_ends_the_run_before_anything_is_ordered(
     stage = market(ADA, gpu, datacenters=["EU-SE-1", place])
     stage.cloud.prices["NVIDIA RTX PRO 5000"] = 0.3
     assert ended(stage.process()) == ("refused", "name_unknown", 2)
-    assert stage.cloud.creates == [] and told in (stage.facts.reason_text or "")
+    assert stage.cloud.creates == [] and told in (stage.facts.ending.text or "")
     stage.assert_settled()
 
 
@@ -86,7 +86,7 @@ def test_a_resumed_run_means_the_same_by_its_words_whatever_the_catalog_says_now
     by_memory().process(fuse=fuse)
     stage = by_memory()
     stage.crash(next(n for n, place in enumerate(fuse.places) if place.startswith("before create")) - 3)
-    assert not stage.cloud.creates and stage.replayed().named_hardware is not None
+    assert not stage.cloud.creates and stage.replayed().names.hardware is not None
     stage.cloud.prices = {ADA: 0.1, A5000: 0.27}
     assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
     assert orders(stage) == [(A5000, ())]
@@ -147,7 +147,7 @@ def test_a_journal_with_two_readings_of_the_catalog_keeps_the_first() -> None:
             facts, Op.READ_OFFERS, offers=[], hardware=named.hardware, meant=named.meant, problems=["?"] * (gpu == ADA)
         )
     assert [each.id for each in facts.hardware] == [A5000]
-    assert (facts.meant, facts.misnamed) == ({"a5000": (A5000,)}, ())
+    assert (facts.names.meant, facts.names.misnamed) == ({"a5000": (A5000,)}, ())
 
 
 def test_a_paused_pod_is_taken_up_by_the_word_it_was_rented_for() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from rpd.engine.decision import Do, Fire
 from rpd.states import boot, cost, create, done, select
-from rpd.states.facts import Candidate, Options, Span
+from rpd.states.facts.pod import Candidate, Span
+from rpd.states.facts.run import Options
 from rpd.states.interrupts import interrupts
 from rpd.states.manifest import manifest
 from rpd.states.names import Op, Reason, State, Trigger
@@ -64,7 +65,7 @@ def test_the_price_of_a_pod_is_that_of_all_its_gpus() -> None:
     assert select.usd_per_hour(facts, Candidate(GPU, None, "COMMUNITY")) is None, "another cloud, another price"
     assert select.usd_per_hour(facts, Candidate("H100", None, "SECURE")) is None
     cpu = facts_of(**CPU)
-    cpu.offers = (Offer("cpu3c", "SECURE", 0.03),)
+    cpu.search.offers = (Offer("cpu3c", "SECURE", 0.03),)
     assert select.usd_per_hour(cpu, Candidate("cpu3c", None, "SECURE")) == pytest.approx(0.24)
 
 
@@ -83,13 +84,13 @@ def test_four_gpus_are_within_the_cap_when_each_of_them_is(cap: float, chosen: s
 def test_an_unknown_price_is_too_dear_with_a_cap_and_only_then() -> None:
     for price in (None, 0.0):
         facts = capped(9.0, **FOUR)
-        facts.offers = (Offer(GPU, "SECURE", price),)
+        facts.search.offers = (Offer(GPU, "SECURE", price),)
         assert select.choose(facts, at(0.0)) is None
         assert select.decide(facts, at(0.0)) == Fire(
             Trigger.NO_CANDIDATE, Reason.PRICE_OVER_CAP, "no candidate is within the price cap"
         )
         free = facts_of(**FOUR)
-        free.offers = (Offer(GPU, "SECURE", price),)
+        free.search.offers = (Offer(GPU, "SECURE", price),)
         assert select.choose(free, at(0.0)) is not None
 
 
@@ -101,7 +102,7 @@ def test_a_pod_is_billed_above_the_cap_beyond_its_disks(rate: float, is_over: bo
     tried(facts, Op.READ_POD, at(1.0))
     decision = boot.decide(facts, at(1.0))
     assert (isinstance(decision, Fire) and decision.reason is Reason.HOST_TOO_DEAR) is is_over
-    facts.launch_intended = True
+    facts.launch.intended = True
     assert boot.decide(facts, at(1.0)) != decision or not is_over, "what it holds is worth more"
 
 
@@ -137,13 +138,13 @@ def test_a_create_orders_owes_and_limits_what_the_job_asks_for() -> None:
 
 def test_an_unlisted_price_is_assumed_for_the_limit() -> None:
     facts = facts_of(**FOUR, budget={"cost_cap_usd": 4.0, "assumed_hourly_rate_usd": 8.0})
-    facts.offers = (Offer(GPU, "SECURE", None),)
+    facts.search.offers = (Offer(GPU, "SECURE", None),)
     assert ordered(facts).args["usd_per_hour"] == 8.0
 
 
 def test_a_cpu_pod_is_ordered_without_gpus() -> None:
     facts = facts_of(**CPU)
-    facts.offers = (Offer("cpu3c", "SECURE", 0.03),)
+    facts.search.offers = (Offer("cpu3c", "SECURE", 0.03),)
     order = ordered(facts).args["order"]
     assert (order["gpu_count"], order["vcpu_count"], order["cpu_id"], order["gpu_id"]) == (0, 8, "cpu3c", "")
 
@@ -248,9 +249,9 @@ def test_the_end_tells_what_it_has_cost_and_comes_only_without_debts() -> None:
     facts = facts_of(**FOUR)
     pod = add_pod(facts, usd_per_hour=2.0)
     pod.spans[0].until = at(HOUR)
-    facts.reason = Reason.JOB_SUCCEEDED
+    facts.ending.reason = Reason.JOB_SUCCEEDED
     with pytest.raises(AssertionError, match="not done while something computes"):
         done.decide(facts, at(HOUR))
-    facts.compute_debts.clear()
+    facts.debts.compute.clear()
     closed = done.decide(facts, at(9 * HOUR))
     assert closed.cost_usd == pytest.approx(2.0 + DISKS, abs=1e-6)  # type: ignore[union-attr]

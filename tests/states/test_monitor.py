@@ -15,6 +15,7 @@ from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.tries import Tries
 from rpd.states.world import Claim, JobRef, Target, World
 from tests.fakes.facts import asked, claimed, facts_in, moved, outcome, pending, seen, stamp, tried
+from tests.states.situations import begin
 
 TARGET = Target("pod1", "rpd-x-a1", "run", 1, "/workspace/.rpd/run")
 
@@ -56,7 +57,7 @@ def test_an_exit_code_ends_it(claim: dict[str, Any], config: dict[str, Any], rea
 @pytest.mark.parametrize("phase", ["ended", "lost", "none"])
 def test_what_another_process_read_ends_nothing(phase: str) -> None:
     facts = claimed(running(), phase, exit_code=0)
-    facts.claim_is_fresh = False
+    facts.launch.claim_is_fresh = False
     assert isinstance(at(facts, 110.0), Look)
 
 
@@ -72,13 +73,13 @@ def test_a_lost_job_is_launched_again_where_the_config_says_so(phase: str, retri
 def test_a_lost_job_is_not_launched_again(obstacle: str) -> None:
     facts = claimed(running(retries=2), "lost")
     if obstacle == "enough launches":
-        facts.launch = 3
+        facts.launch.number = 3
     elif obstacle == "a request":
         asked(facts, "cancel")
     elif obstacle == "another owner":
-        facts.was_taken_over = True
+        facts.launch.was_taken_over = True
     else:
-        facts.reason = Reason.CANCELLED
+        facts.ending.reason = Reason.CANCELLED
     decision = at(facts, 110.0)
     assert isinstance(decision, Fire) and decision.trigger == Trigger.JOB_LOST
 
@@ -86,11 +87,11 @@ def test_a_lost_job_is_not_launched_again(obstacle: str) -> None:
 def test_a_marker_that_is_heard_ends_a_job_that_runs() -> None:
     facts = running(run={"body": "x", "failure_markers": ["NaN", "OOM"], "success_marker": "OK", "done_on": "marker"})
     for marker, reason in (("OOM", Reason.FAILURE_MARKER), ("OK", Reason.JOB_SUCCEEDED)):
-        facts.heard = (marker,)
+        facts.launch.heard = (marker,)
         decision = at(facts, 110.0)
         assert isinstance(decision, Fire) and (decision.trigger, decision.reason) == (Trigger.JOB_ENDED, reason)
     facts = running(run={"body": "x", "success_marker": "OK"})
-    facts.heard = ("OK",)
+    facts.launch.heard = ("OK",)
     assert isinstance(at(facts, 110.0), Look), "it ends by its exit code"
 
 
@@ -109,8 +110,8 @@ def test_a_pod_that_is_seen_stopped_is_started_again() -> None:
     assert facts.pod is not None and facts.pod.seen is not None
     seen(facts, Op.READ_POD, at=105.0, pod={"id": "pod1", "name": facts.pod.name, "status": "EXITED"})
     assert at(facts, 106.0) == Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
-    facts.tries.clear()
-    facts.entered = stamp(106.0)
+    facts.contact.tries.clear()
+    facts.progress.entered = stamp(106.0)
     assert isinstance(at(facts, 106.0), Look), "what a state before saw is asked again"
 
 
@@ -123,7 +124,7 @@ def test_a_look_ends_with_the_budget_and_with_the_share_of_it_at_which_somebody_
     facts = running(budget={"cost_cap_usd": 1000.0, "max_runtime_minutes": 5})
     seen(facts, Op.READ_POD, at=230.0, pod=facts.pod.seen if facts.pod else None)
     assert seconds_of(at(facts, 230.0)) == pytest.approx(10.0), "80 % of 300 s"
-    facts.noticed["budget"] = stamp(240.0)
+    facts.report.noticed["budget"] = stamp(240.0)
     seen(facts, Op.READ_POD, at=290.0, pod=facts.pod.seen if facts.pod else None)
     assert seconds_of(at(facts, 294.0)) == pytest.approx(6.0)
     assert seconds_of(at(facts, 299.9)) == 0.5, "the least"
@@ -143,11 +144,11 @@ def test_what_the_log_can_be_written_to_is_full_the_claim_is_asked_all_the_same(
 def test_a_watch_that_saw_the_end_has_fetched_the_log() -> None:
     facts = running()
     seen(facts, Op.WATCH_JOB, claim=Claim("running", 1))
-    assert not facts.log_fetched
+    assert not facts.results.log_fetched
     seen(facts, Op.WATCH_JOB, claim=Claim("ended", 1, exit_code=0))
-    assert facts.log_fetched
+    assert facts.results.log_fetched
     seen(facts, Op.WATCH_JOB, claim=Claim("running", 1))
-    assert facts.claim is not None and facts.claim.phase == "ended", "an exit code is not taken back"
+    assert facts.launch.claim is not None and facts.launch.claim.phase == "ended", "an exit code is not taken back"
 
 
 class Remote:
@@ -184,14 +185,14 @@ def test_the_size_of_a_growing_log_is_not_written_down_at_every_look(phase: str,
 
 def idle(**telemetry: Any) -> Facts:
     facts = running(budget={"cost_cap_usd": 1000.0, "idle_minutes": 10}, telemetry=telemetry)
-    seen(facts, Op.WATCH_JOB, at=100.0, claim=facts.claim)
+    seen(facts, Op.WATCH_JOB, at=100.0, claim=facts.launch.claim)
     return facts
 
 
 def test_what_is_idle_is_the_configs_to_say() -> None:
     said = {"idle_minutes": 10, "idle_threshold_pct": 20, "idle_grace_minutes": 0.5}
     facts = running(budget={"cost_cap_usd": 1000.0, **said})
-    seen(facts, Op.WATCH_JOB, at=100.0, claim=facts.claim)
+    seen(facts, Op.WATCH_JOB, at=100.0, claim=facts.launch.claim)
     decision = telemetry.decide_idle(facts, stamp(9999.0))
     assert isinstance(decision, Look)
     assert (decision.args["threshold_pct"], decision.args["grace_seconds"]) == (20.0, 30.0)
@@ -208,7 +209,7 @@ def test_gpus_that_do_nothing_for_as_long_as_the_config_allows_end_the_run() -> 
 
 def test_what_was_idle_once_does_not_count_when_the_samples_cannot_be_read_or_the_state_is_new() -> None:
     facts = idle()
-    facts.idle_seconds = 6000.0
+    facts.launch.idle_seconds = 6000.0
     assert not isinstance(telemetry.decide_idle(facts, stamp(111.0)), Fire)
     seen(facts, Op.READ_SAMPLES, at=110.0, error="gone", reason="link_lost")
     assert not isinstance(telemetry.decide_idle(facts, stamp(111.0)), Fire)
@@ -225,7 +226,7 @@ def test_gpus_of_a_job_that_may_have_ended_are_not_idle(missed: str) -> None:
         assert facts.tried(Op.WATCH_JOB).failures == 0, "it is forgiven, and the job still was not seen"
     seen(facts, Op.READ_SAMPLES, at=901.0, idle_seconds=700.0)
     assert telemetry.decide_idle(facts, stamp(902.0)) is None
-    seen(facts, Op.WATCH_JOB, at=903.0, claim=facts.claim)
+    seen(facts, Op.WATCH_JOB, at=903.0, claim=facts.launch.claim)
     assert isinstance(telemetry.decide_idle(facts, stamp(904.0)), Fire), "it runs, and its GPUs do nothing"
 
 
@@ -272,17 +273,17 @@ def due(facts: Facts, seconds: float) -> str | None:
 def test_a_checkpoint_is_pulled_when_it_is_due_and_again_after_the_same_time() -> None:
     facts = saving()
     assert (due(facts, 219.0), due(facts, 220.0)) == (None, "/workspace/ck")
-    facts.checkpoint_asked = "/workspace/ck"
+    begin(facts, Op.PULL_CHECKPOINT, path="/workspace/ck")
     outcome(facts, Op.PULL_CHECKPOINT, at=230.0, data={})
     assert due(facts, 231.0) == "/root/state"
-    facts.checkpoint_asked = "/root/state"
+    begin(facts, Op.PULL_CHECKPOINT, path="/root/state")
     outcome(facts, Op.PULL_CHECKPOINT, at=240.0, data={})
     assert (due(facts, 349.0), due(facts, 350.0)) == (None, "/workspace/ck")
 
 
 def test_a_checkpoint_that_could_not_be_had_does_not_disturb_the_job() -> None:
     facts = saving()
-    facts.checkpoint_asked = "/workspace/ck"
+    begin(facts, Op.PULL_CHECKPOINT, path="/workspace/ck")
     outcome(facts, Op.PULL_CHECKPOINT, "failed", at=230.0, error="gone", reason="link_lost")
     assert due(facts, 231.0) is None, "the job itself is looked at first"
     seen(facts, Op.WATCH_JOB, at=232.0, claim=Claim("running", 1))
@@ -307,7 +308,7 @@ def pushed_back(facts: Facts) -> list[str]:
 
 def test_only_what_the_next_launch_would_not_find_is_pushed_back() -> None:
     facts = saving()
-    facts.prepared = (facts.pod.name, facts.pod.container) if facts.pod else None
+    facts.launch.prepared = (facts.pod.name, facts.pod.container_name) if facts.pod else None
     moved(facts, Trigger.RELAUNCH, State.ARM)
     assert pushed_back(facts) == [], "the same container has both, and newer ones"
     assert facts.pod is not None
@@ -315,15 +316,15 @@ def test_only_what_the_next_launch_would_not_find_is_pushed_back() -> None:
     assert pushed_back(facts) == ["/root/state"], "a start wipes the container's disk, not the volume"
     facts.pod.name = "another"
     assert pushed_back(facts) == ["/workspace/ck", "/root/state"]
-    facts.lost_in = None
+    facts.launch.lost_in = None
     assert pushed_back(facts) == ["/workspace/ck", "/root/state"]
-    facts.launch = 1
+    facts.launch.number = 1
     assert pushed_back(facts) == [], "no launch has left any"
 
 
 def test_a_network_volume_keeps_them_for_the_next_pod() -> None:
     facts = saving(storage={"mode": "network_volume", "volume_name": "v"})
-    facts.launch, facts.lost_in = 2, ("the pod before", "1 c")
+    facts.launch.number, facts.launch.lost_in = 2, ("the pod before", "1 c")
     assert pushed_back(facts) == ["/root/state"]
 
 
@@ -337,13 +338,13 @@ def test_the_job_is_not_followed_while_a_checkpoint_is_due() -> None:
 def test_nobody_waits_for_a_checkpoint() -> None:
     facts = saving()
     assert [each.required for each in checkpoints.as_artifacts(facts)] == [False, False]
-    facts.launch, facts.lost_in = 2, None
+    facts.launch.number, facts.launch.lost_in = 2, None
     assert [tree.is_optional for tree in checkpoints.to_push_back(facts)] == [True, True]
 
 
 def test_the_claim_is_asked_only_where_the_log_finds_no_room_and_each_time_anew() -> None:
     facts = running()
-    facts.tries = {Op.WATCH_JOB: Tries(error="no room", reason="local_disk")}
+    facts.contact.tries = {Op.WATCH_JOB: Tries(error="no room", reason="local_disk")}
     assert seconds_of(at(facts, 110.0)), "that was something else"
     tried(facts, Op.READ_CLAIM, stamp(105.0))
     for reason, op in (("local_disk", Op.READ_CLAIM), ("link_lost", Op.WATCH_JOB)):
@@ -355,6 +356,6 @@ def test_the_claim_is_asked_only_where_the_log_finds_no_room_and_each_time_anew(
 
 def test_what_a_log_has_said_ends_only_a_job_that_runs() -> None:
     facts = running(run={"body": "x", "failure_markers": ["NaN"]})
-    facts.heard = ("NaN",)
+    facts.launch.heard = ("NaN",)
     facts = claimed(facts, "claimed")
     assert isinstance(at(facts, 110.0), Look)

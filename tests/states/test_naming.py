@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rpd.adapters.sandbox
-from rpd.states.facts import Hardware
+from rpd.states.facts.search import Hardware
 from rpd.states.job import GpuChoice
 from rpd.states.naming import TYPES_MAX, name_hardware, name_places, told
 from rpd.states.world import DataCenter, Offer

@@ -93,7 +93,7 @@ def test_an_outage_ends_as_was_promised(state: State, who: str) -> None:
         hosts = 2 if who == "SSH" and state in COMING_UP and seconds > 300.0 else 1
         assert len(stage.cloud.pods) <= hosts, case
         if ending.outcome == "refused" and ending.reason != "hosts_never_booted":
-            assert "could" in (stage.facts.reason_text or "") and "reached" in (stage.facts.reason_text or ""), case
+            assert "could" in (stage.facts.ending.text or "") and "reached" in (stage.facts.ending.text or ""), case
 
 
 # Collecting.
@@ -123,7 +123,7 @@ def test_results_of_a_good_job_are_never_deleted_uncollected(kind: str) -> None:
     """Whatever the file says for a failure: the job did not fail."""
     stage = Stage(FakeJob(artifacts={"/workspace/out": kind}), **DELETE)
     stage.process()
-    assert stage.facts.reason == "results_unverified"
+    assert stage.facts.ending.reason == "results_unverified"
     assert stage.cloud.only().status == "EXITED"
 
 
@@ -135,7 +135,7 @@ def test_results_of_a_job_that_ended_well_in_time_outlive_a_budget_that_ended_me
     )
     once_in(stage, State.MONITOR, lambda: go_offline(stage, 300.0))
     stage.process()
-    assert stage.facts.reason == "budget"
+    assert stage.facts.ending.reason == "budget"
     assert stage.cloud.only().status == "EXITED"
 
 
@@ -187,7 +187,7 @@ def test_a_release_that_never_left_this_machine_is_no_answer() -> None:
     stage = Stage()
     stage.cloud.plan("delete", *(NotSent("no route", reason="not_sent") for _ in range(6)))
     tried: list[int] = []
-    stage.hear_decision = lambda decision: tried.append(stage.facts.release_tries)
+    stage.hear_decision = lambda decision: tried.append(stage.facts.release.tries)
     assert stage.process().outcome == "succeeded"
     assert max(tried) <= 2
     stage.assert_settled()
@@ -255,8 +255,8 @@ def test_only_failures_of_an_outage_itself_are_forgiven_with_it() -> None:
     stage = Stage()
     stage.process()
     facts = stage.facts
-    facts.tries.clear()
-    facts.offline_seconds, facts.entered = 0.0, moment(0.0)
+    facts.contact.tries.clear()
+    facts.contact.offline_seconds, facts.progress.entered = 0.0, moment(0.0)
 
     def fold(op: Op, reason: str | None, second: float) -> None:
         note(facts, op, reason, reason, moment(second))
@@ -267,11 +267,11 @@ def test_only_failures_of_an_outage_itself_are_forgiven_with_it() -> None:
     fold(Op.READ_POD, None, 20.0)
     fold(Op.RUN_STEP, "link_lost", 30.0)
     fold(Op.PUSH_TREE, "ssh_unreachable", 40.0)
-    assert facts.outage is not None and not is_offline(facts), "the pod alone is silent"
+    assert facts.contact.outage is not None and not is_offline(facts), "the pod alone is silent"
     fold(Op.SURVEY, "timeout", 50.0)
     assert is_offline(facts)
     fold(Op.READ_POD, None, 90.0)
-    assert (facts.outage, facts.offline_seconds) == (None, 60.0)
+    assert (facts.contact.outage, facts.contact.offline_seconds) == (None, 60.0)
     assert facts.tried(Op.PUSH_TREE).failures == facts.tried(Op.SURVEY).failures == 0
     assert (facts.tried(Op.DELETE_POD).failures, facts.tried(Op.DELETE_POD).since) == (1, moment(0.0))
     step = facts.tried(Op.RUN_STEP)
@@ -282,7 +282,7 @@ def test_the_doubt_about_a_try_does_not_end_a_row_of_its_probe_s_words() -> None
     stage = Stage()
     stage.process()
     facts, op = stage.facts, Op.DELETE_POD
-    facts.tries.clear()
+    facts.contact.tries.clear()
     for second in (0.0, 10.0, 20.0):
         explain(facts, op, "no answer", "timeout", moment(second))
         count(facts, op, "still RUNNING", "still_there", moment(second))
@@ -295,11 +295,11 @@ def test_a_proof_goes_on_after_an_outage() -> None:
     seen: list[int] = []
 
     def hear(decision: Decision) -> None:
-        if stage.facts.clean_surveys == 2 and not seen:
+        if stage.facts.release.proof.surveys == 2 and not seen:
             seen.append(1)
             go_offline(stage, 60.0)
-        elif seen and stage.facts.outage is not None:
-            seen.append(stage.facts.clean_surveys)
+        elif seen and stage.facts.contact.outage is not None:
+            seen.append(stage.facts.release.proof.surveys)
 
     stage.hear_decision = hear
     stage.process()
@@ -343,7 +343,7 @@ def test_a_row_of_one_kind_ends_with_a_failure_of_another() -> None:
     stage = Stage()
     stage.process()
     facts, op = stage.facts, Op.RUN_STEP
-    facts.tries.clear()
+    facts.contact.tries.clear()
     for second, reason in enumerate(("link_lost", "link_lost", "link_lost", "no_tool", "no_tool")):
         count(facts, op, "it failed", reason, Stamp(float(second), float(second), "boot"))
     assert (facts.tried(op).failures, facts.tried(op).since) == (2, Stamp(3.0, 3.0, "boot"))
@@ -353,7 +353,7 @@ def test_a_try_in_doubt_does_not_bridge_a_sleep() -> None:
     stage = Stage()
     stage.process()
     facts, op = stage.facts, Op.RUN_STEP
-    facts.tries.clear()
+    facts.contact.tries.clear()
     for second in (0.0, 3600.0):
         at = Stamp(second, second, "boot")
         explain(facts, op, "cut off", "link_lost", at)
@@ -501,7 +501,7 @@ def test_facts_from_the_journal_know_that_something_gets_through_again() -> None
     def hear(decision: Decision) -> None:
         watch = stage.facts.tried(Op.WATCH_JOB)
         if stage.facts.state is State.MONITOR and stage.facts.tried(Op.READ_POD).error and watch.is_answered:
-            live, replayed = stage.facts.outage, stage.replayed().outage
+            live, replayed = stage.facts.contact.outage, stage.replayed().contact.outage
             if live is None:
                 seen.append(replayed is None)
 

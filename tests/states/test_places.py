@@ -13,7 +13,8 @@ from rpd.adapters.report.ending import last_words
 from rpd.engine.errors import Unavailable
 from rpd.journal.records import Intent
 from rpd.states import preflight
-from rpd.states.facts import BadPlace, Candidate
+from rpd.states.facts.pod import Candidate
+from rpd.states.facts.search import BadPlace
 from rpd.states.health import CUDA_CHECK
 from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.places import REMEMBERED_SECONDS, elsewhere, failed_place
@@ -90,14 +91,14 @@ def test_what_an_earlier_run_has_met_counts_for_an_hour(age: float, orders: list
 def test_another_gpu_type_a_network_volume_and_the_other_cloud_are_ordered_as_ever() -> None:
     bad = (BadPlace(GPU, "EU-RO-1", "SECURE", START_WALL),)
     facts = facts_in(State.SELECT)
-    facts.bad_places, facts.stocked = bad, {GPU: ("EU-RO-1", "EU-SE-1"), "RTX 4090": ("EU-RO-1",)}
+    facts.search.bad_places, facts.search.stocked = bad, {GPU: ("EU-RO-1", "EU-SE-1"), "RTX 4090": ("EU-RO-1",)}
     now = stamp(100.0)
     assert elsewhere(facts, now, GPU, "SECURE") == Candidate(GPU, None, "SECURE", ("EU-SE-1",))
     assert elsewhere(facts, now, "RTX 4090", "SECURE") is None
     assert elsewhere(facts, now, GPU, "COMMUNITY") is None
     assert [each.others for each in candidates(facts, now)] == [("EU-SE-1",), (), ()]
     on_volume = facts_in(State.SELECT, storage={"mode": "network_volume", "volume_name": "v"})
-    on_volume.bad_places, on_volume.stocked = bad, facts.stocked
+    on_volume.search.bad_places, on_volume.search.stocked = bad, facts.search.stocked
     assert elsewhere(on_volume, now, GPU, "SECURE") is None
 
 
@@ -167,7 +168,7 @@ def test_a_command_that_does_not_judge_the_host_ends_the_run() -> None:
 def test_a_host_with_a_past_launch_is_not_given_away() -> None:
     facts = facts_in(State.PREFLIGHT, preflight=[{"command": "x", "on_failure": "next_host"}])
     (step,) = steps_of(facts, "preflight", facts.job.preflight)
-    facts.steps_done[step.done_key] = 1
+    facts.container.steps_done[step.done_key] = 1
 
     def trigger() -> Any:
         return preflight.decide(facts, stamp(100.0)).trigger  # type: ignore[union-attr]

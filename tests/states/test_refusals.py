@@ -45,7 +45,7 @@ def test_what_no_other_host_mends_ends_the_run_at_once(word: str, reason: str) -
     assert (ending.outcome, ending.reason, ending.exit_code) == ("refused", reason, 6)
     assert len(stage.cloud.pods) == 1 and stage.cloud.only().status == "TERMINATED"
     assert LASTING_SECONDS <= seconds < LASTING_SECONDS + 60.0
-    assert stage.facts.reason_text == f"it says {word}"
+    assert stage.facts.ending.text == f"it says {word}"
     stage.assert_settled()
 
 
@@ -72,7 +72,7 @@ def test_what_never_passes_costs_the_time_to_boot_and_no_second_host(word: str, 
     assert (ending.outcome, ending.reason) == ("refused", reason)
     assert len(stage.cloud.pods) == 1
     assert BOOT_SECONDS <= seconds < BOOT_SECONDS + 60.0
-    assert stage.facts.reason_text == f"it says {word}"
+    assert stage.facts.ending.text == f"it says {word}"
 
 
 @pytest.mark.parametrize("word", ["ssh_unreachable", "wrong_pod", "unreadable"])
@@ -100,7 +100,7 @@ def test_a_pod_whose_job_was_launched_is_never_given_up_for_its_sshd() -> None:
     stage.remote.plans["greet"] = ["work", *[says("barred")] * 60]
     ending = stage.finish(stage.process())
     assert (ending.outcome, ending.reason) == ("lost", "job_lost") and len(stage.cloud.pods) == 1
-    assert stage.facts.pulled and not stage.remote.plans["greet"]
+    assert stage.facts.results.pulled and not stage.remote.plans["greet"]
     stage.assert_settled()
 
 

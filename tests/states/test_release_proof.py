@@ -8,9 +8,11 @@ import pytest
 
 from rpd.engine.decision import Do, Fire, Leave, Look, Pending, Wait
 from rpd.engine.errors import Refused
-from rpd.journal.records import DebtChange, Observation, Outcome
+from rpd.journal.records import DebtChange, Intent, Observation, Outcome, Stamp
 from rpd.states import cost, release, sweep
-from rpd.states.facts import Facts, Found
+from rpd.states.facts import Facts
+from rpd.states.facts.release import Found
+from rpd.states.facts.run import Begun
 from rpd.states.fold_effects import OUTCOMES
 from rpd.states.fold_looks import failed_look
 from rpd.states.names import Op, Reason, State, Trigger
@@ -25,15 +27,15 @@ GONE: list[Found] = []
 
 def releasing(**config: Any) -> Facts:
     facts = facts_of(**config)
-    facts.state, facts.release_since = State.RELEASE, at(1000.0)
+    facts.state, facts.release.since = State.RELEASE, at(1000.0)
     return facts
 
 
 def ended_well(facts: Facts) -> Facts:
     """The job succeeded, and everything is here."""
-    facts.launch_intended, facts.reason = True, Reason.JOB_SUCCEEDED
-    facts.claim, facts.log_fetched = Claim("ended", 1, 0), True
-    facts.pulled = {"model": Pulled("model", False)}
+    facts.launch.intended, facts.ending.reason = True, Reason.JOB_SUCCEEDED
+    facts.launch.claim, facts.results.log_fetched = Claim("ended", 1, 0), True
+    facts.results.pulled = {"model": Pulled("model", False)}
     return facts
 
 
@@ -55,8 +57,8 @@ def test_absence_is_proved_by_three_looks_over_thirty_seconds(moments: tuple[flo
     add_pod(facts, released_as="delete")
     for moment in moments:
         count_survey(facts, GONE, at(1000.0 + moment), is_whole=True)
-    assert facts.release_proved is is_proved
-    assert (facts.clean_surveys, facts.clean_since) == (len(moments), at(1000.0))
+    assert facts.release.proof.is_complete is is_proved
+    assert (facts.release.proof.surveys, facts.release.proof.since) == (len(moments), at(1000.0))
 
 
 def test_a_pod_that_shows_again_or_a_survey_that_fails_begins_the_proof_anew() -> None:
@@ -65,14 +67,14 @@ def test_a_pod_that_shows_again_or_a_survey_that_fails_begins_the_proof_anew() -
     for moment in (0.0, 15.0, 30.0):
         count_survey(facts, GONE, at(1000.0 + moment), is_whole=True)
     count_survey(facts, [found(pod)], at(1040.0), is_whole=True)
-    assert (facts.release_proved, facts.clean_surveys, facts.clean_since) == (False, 0, None)
-    assert facts.survey_found == (found(pod),)
+    assert (facts.release.proof.is_complete, facts.release.proof.surveys, facts.release.proof.since) == (False, 0, None)
+    assert facts.release.proof.found == (found(pod),)
     count_survey(facts, GONE, at(1050.0), is_whole=True)
     failed_look(facts, Observation(Op.SURVEY, error="503", reason="server_error"), at(1060.0))
-    assert (facts.clean_surveys, facts.clean_since, facts.key_refused_since) == (0, None, None)
+    assert (facts.release.proof.surveys, facts.release.proof.since, facts.release.key_refused_since) == (0, None, None)
     failed_look(facts, Observation(Op.SURVEY, error="401", reason="key_refused"), at(1070.0))
     failed_look(facts, Observation(Op.SURVEY, error="401", reason="key_refused"), at(1080.0))
-    assert facts.key_refused_since == at(1070.0)
+    assert facts.release.key_refused_since == at(1070.0)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +94,8 @@ def test_a_pod_is_as_it_should_be(released_as: str | None, status: str, is_clean
     facts = releasing()
     pod = add_pod(facts, released_as=released_as)
     count_survey(facts, [found(pod, status)], at(1000.0), is_whole=True)
-    assert (facts.clean_surveys == 1) is is_clean
-    assert bool(facts.survey_found) is not is_clean
+    assert (facts.release.proof.surveys == 1) is is_clean
+    assert bool(facts.release.proof.found) is not is_clean
 
 
 def test_a_stop_of_one_pod_says_nothing_of_another() -> None:
@@ -101,7 +103,7 @@ def test_a_stop_of_one_pod_says_nothing_of_another() -> None:
     add_pod(facts, released_as="stop")
     other = add_pod(facts, released_as="delete")
     count_survey(facts, [found(other, "EXITED")], at(1000.0), is_whole=True)
-    assert facts.survey_found == (found(other, "EXITED"),)
+    assert facts.release.proof.found == (found(other, "EXITED"),)
 
 
 def test_the_quiet_window_delays_a_proof_only_where_a_pod_may_still_appear() -> None:
@@ -117,16 +119,16 @@ def test_the_quiet_window_delays_a_proof_only_where_a_pod_may_still_appear() -> 
     assert quiet_seconds_left(facts, at(220.0)) == 0.0
     for moment in (60.0, 100.0, 200.0):
         count_survey(facts, GONE, at(moment), is_whole=True)
-    assert not facts.release_proved
+    assert not facts.release.proof.is_complete
     count_survey(facts, GONE, at(220.0), is_whole=True)
-    assert facts.release_proved
+    assert facts.release.proof.is_complete
 
 
 def test_what_no_create_of_ours_made_is_another_owner_s() -> None:
     facts = releasing()
     add_pod(facts, released_as="delete")
     count_survey(facts, [Found("stranger", f"{facts.name_prefix}7", "RUNNING")], at(1000.0), is_whole=True)
-    assert (facts.was_taken_over, facts.survey_found, facts.clean_surveys) == (True, (), 1)
+    assert (facts.launch.was_taken_over, facts.release.proof.found, facts.release.proof.surveys) == (True, (), 1)
 
 
 def test_a_late_pod_gets_its_id_and_is_billed_from_when_it_was_asked_for() -> None:
@@ -154,8 +156,8 @@ def test_a_pod_is_given_back_before_anything_is_proved_and_told_again_while_it_s
     facts = ended_well(releasing())
     pod = add_pod(facts)
     assert release.decide(facts, at(1000.0)) == Do(Op.DELETE_POD, {"pod_id": pod.id})
-    facts.release_proved = False
-    pod.released_as, facts.released_ids = "delete", {"pod1": at(1000.0)}
+    facts.release.proof.is_complete = False
+    pod.released_as, facts.debts.released = "delete", {"pod1": at(1000.0)}
     assert isinstance(release.decide(facts, at(1001.0)), Look)
     count_survey(facts, [found(pod)], at(1002.0), is_whole=True)
     tried(facts, Op.SURVEY, at(1002.0))
@@ -193,7 +195,7 @@ def test_surveys_are_as_far_apart_as_half_of_the_proof_and_further_while_they_fa
 def test_a_refused_key_is_tried_for_ten_minutes(seconds: float, is_over: bool) -> None:
     facts = ended_well(releasing())
     add_pod(facts)
-    facts.key_refused_since = at(1000.0)
+    facts.release.key_refused_since = at(1000.0)
     left = release.decide(facts, at(1000.0 + seconds))
     assert isinstance(left, Leave) is is_over
     if isinstance(left, Leave):
@@ -208,36 +210,45 @@ def test_a_cloud_that_does_not_let_go_is_told_for_fifteen_minutes_and_twenty_tim
 ) -> None:
     facts = ended_well(releasing())
     add_pod(facts)
-    facts.release_tries, facts.release_tried_since = tries, at(1000.0)
+    facts.release.tries, facts.release.tried_since = tries, at(1000.0)
     left = release.decide(facts, at(1000.0 + seconds))
     assert isinstance(left, Leave) is is_over
     if isinstance(left, Leave):
         assert left.exit_code == 8
 
 
+def answered(facts: Facts, outcome: Outcome, now: Stamp) -> None:
+    """The cloud's word on an order to stop or to delete."""
+    begun = facts.progress.begun.get(outcome.op) or Begun(Intent(outcome.opid, outcome.op, facts.state), now)
+    OUTCOMES[outcome.op](facts, begun, outcome, now)
+
+
 def test_an_accepted_release_ends_the_bill_and_counts_as_a_try() -> None:
     facts = ended_well(releasing())
     pod, other = add_pod(facts), add_pod(facts)
-    fold = OUTCOMES[Op.DELETE_POD]
-    fold(facts, Outcome("1", Op.DELETE_POD, "failed", "conflict", "no"), at(1000.0))
-    assert (facts.release_tries, facts.release_tried_since, pod.spans[0].until) == (1, at(1000.0), None)
-    fold(facts, Outcome("2", Op.DELETE_POD, "failed", "key_refused", "no"), at(1001.0))
-    assert (facts.release_tries, facts.key_refused_since) == (1, at(1001.0))
-    fold(facts, Outcome("3", Op.DELETE_POD, "unknown", "timeout", "?"), at(1002.0))
-    assert facts.release_tries == 1
-    fold(facts, Outcome("4", Op.DELETE_POD, "ok", data={"pod_id": pod.id}), at(1003.0))
+    answered(facts, Outcome("1", Op.DELETE_POD, "failed", "conflict", "no"), at(1000.0))
+    assert (facts.release.tries, facts.release.tried_since, pod.spans[0].until) == (1, at(1000.0), None)
+    answered(facts, Outcome("2", Op.DELETE_POD, "failed", "key_refused", "no"), at(1001.0))
+    assert (facts.release.tries, facts.release.key_refused_since) == (1, at(1001.0))
+    answered(facts, Outcome("3", Op.DELETE_POD, "unknown", "timeout", "?"), at(1002.0))
+    assert facts.release.tries == 1
+    answered(facts, Outcome("4", Op.DELETE_POD, "ok", data={"pod_id": pod.id}), at(1003.0))
     assert (pod.released_as, pod.released_at, pod.spans[0].until) == ("delete", at(1003.0), at(1003.0))
-    assert (facts.released_ids, facts.key_refused_since, facts.release_tries) == ({pod.id: at(1003.0)}, None, 2)
+    assert (facts.debts.released, facts.release.key_refused_since, facts.release.tries) == (
+        {pod.id: at(1003.0)},
+        None,
+        2,
+    )
     assert (other.released_as, other.spans[0].until) == (None, None)
-    fold(facts, Outcome("5", Op.DELETE_POD, "ok", data={"pod_id": pod.id}), at(1050.0))
+    answered(facts, Outcome("5", Op.DELETE_POD, "ok", data={"pod_id": pod.id}), at(1050.0))
     assert pod.spans[0].until == at(1050.0), "told twice: it had gone on"
 
 
 def test_a_stopped_pod_that_is_deleted_later_has_not_computed_meanwhile() -> None:
     facts = ended_well(releasing())
     pod = add_pod(facts)
-    OUTCOMES[Op.STOP_POD](facts, Outcome("1", Op.STOP_POD, "ok", data={"pod_id": pod.id}), at(1000.0))
-    OUTCOMES[Op.DELETE_POD](facts, Outcome("2", Op.DELETE_POD, "ok", data={"pod_id": pod.id}), at(9000.0))
+    answered(facts, Outcome("1", Op.STOP_POD, "ok", data={"pod_id": pod.id}), at(1000.0))
+    answered(facts, Outcome("2", Op.DELETE_POD, "ok", data={"pod_id": pod.id}), at(9000.0))
     assert pod.spans[0].until == at(1000.0)
 
 
@@ -245,7 +256,7 @@ def test_a_stopped_pod_that_is_deleted_later_has_not_computed_meanwhile() -> Non
 
 
 def proved(facts: Facts) -> Fire:
-    facts.clean_surveys, facts.clean_since, facts.release_proved = 3, at(1000.0), True
+    facts.release.proof.surveys, facts.release.proof.since, facts.release.proof.is_complete = 3, at(1000.0), True
     decision = release.decide(facts, at(1030.0))
     assert isinstance(decision, Fire)
     return decision
@@ -254,7 +265,7 @@ def proved(facts: Facts) -> Fire:
 def test_the_proof_closes_every_debt_and_opens_that_of_the_volume_that_is_kept() -> None:
     facts = ended_well(releasing())
     gone, pod = add_pod(facts, released_as="delete"), add_pod(facts, released_as="stop")
-    facts.storage_debts = {gone.name: DebtChange(gone.name, "storage", "open")}
+    facts.debts.storage = {gone.name: DebtChange(gone.name, "storage", "open")}
     decision = proved(facts)
     proof = proof_text(facts, at(1030.0))
     assert decision.debts == (
@@ -269,9 +280,9 @@ def test_the_proof_closes_every_debt_and_opens_that_of_the_volume_that_is_kept()
 def test_a_volume_is_owed_once_and_not_of_a_pod_that_is_gone() -> None:
     facts = ended_well(releasing())
     pod = add_pod(facts, released_as="stop")
-    facts.storage_debts = {pod.name: DebtChange(pod.name, "storage", "open")}
+    facts.debts.storage = {pod.name: DebtChange(pod.name, "storage", "open")}
     assert [debt.kind for debt in proved(facts).debts] == ["compute"]
-    facts.storage_debts.clear()
+    facts.debts.storage.clear()
     pod.is_gone = True
     assert [debt.kind for debt in proved(facts).debts] == ["compute"]
 
@@ -279,13 +290,13 @@ def test_a_volume_is_owed_once_and_not_of_a_pod_that_is_gone() -> None:
 def test_results_that_wait_park_the_run_unless_they_were_renounced() -> None:
     facts = ended_well(releasing())
     add_pod(facts, released_as="stop")
-    facts.pulled.clear()
+    facts.results.pulled.clear()
     assert proved(facts).trigger == Trigger.PARKED
-    facts.parked_epoch, facts.requests = 0, ["cancel"]
+    facts.progress.parked_epoch, facts.process.requests = 0, ["cancel"]
     assert proved(facts).trigger == Trigger.RELEASED
-    facts.requests = ["gc"]
+    facts.process.requests = ["gc"]
     assert proved(facts).trigger == Trigger.PARKED
-    facts.requests, facts.parked_epoch = ["cancel"], -1
+    facts.process.requests, facts.progress.parked_epoch = ["cancel"], -1
     assert proved(facts).trigger == Trigger.PARKED, "it was not parked before"
 
 
@@ -293,25 +304,25 @@ def test_a_success_without_its_results_is_none() -> None:
     facts = ended_well(releasing())
     add_pod(facts, is_gone=True, released_as="delete")
     assert proved(facts).reason is None, "it stays what it is"
-    facts.pulled.clear()
+    facts.results.pulled.clear()
     assert proved(facts).reason is Reason.POD_VANISHED
-    facts.pulled = {"model": Pulled("model", True)}
+    facts.results.pulled = {"model": Pulled("model", True)}
     assert proved(facts).reason is Reason.ARTIFACT_MISSING
-    facts.pulled = {"model": Pulled("model", False, refused=1)}
+    facts.results.pulled = {"model": Pulled("model", False, refused=1)}
     assert proved(facts).reason is Reason.RESULTS_UNVERIFIED
 
 
 def test_a_lost_job_is_launched_again_only_within_its_retries_and_its_budget() -> None:
     facts = releasing(retries=1, budget={"cost_cap_usd": 1.0})
-    facts.launch_intended, facts.reason = True, Reason.POD_VANISHED
+    facts.launch.intended, facts.ending.reason = True, Reason.POD_VANISHED
     pod = add_pod(facts, is_gone=True)
     pod.spans[0].until = at(HALF_HOUR)
     assert proved(facts).trigger == Trigger.RELAUNCH
     pod.spans[0].until = at(3 * HALF_HOUR * 2)
     assert proved(facts).trigger == Trigger.RELEASED, "the budget is used up"
-    pod.spans[0].until, facts.launch = at(HALF_HOUR), 2
+    pod.spans[0].until, facts.launch.number = at(HALF_HOUR), 2
     assert proved(facts).trigger == Trigger.RELEASED
-    facts.launch, facts.requests = 1, ["cancel"]
+    facts.launch.number, facts.process.requests = 1, ["cancel"]
     assert proved(facts).trigger == Trigger.RELEASED
 
 
@@ -321,9 +332,9 @@ HALF_HOUR = 1800.0
 def test_a_failed_host_leaves_the_way_to_the_next_one_while_attempts_are_left() -> None:
     facts = releasing(provision={"attempts": 2})
     add_pod(facts, released_as="delete")
-    facts.host_failure, facts.host_failures = Reason.HOST_NEVER_BOOTED, 1
+    facts.search.host_failure, facts.search.host_failures = Reason.HOST_NEVER_BOOTED, 1
     assert proved(facts).trigger == Trigger.TRY_NEXT
-    facts.host_failures = 2
+    facts.search.host_failures = 2
     last = proved(facts)
     assert (last.trigger, last.reason) == (Trigger.RELEASED, Reason.HOSTS_NEVER_BOOTED)
 
@@ -335,10 +346,10 @@ def test_results_that_nobody_has_are_not_deleted() -> None:
     facts = ended_well(facts_of())
     add_pod(facts)
     assert release_how(facts) == "delete"
-    facts.pulled.clear()
+    facts.results.pulled.clear()
     assert release_how(facts) == "stop"
-    facts.reason = Reason.JOB_FAILED
-    facts.gave_up_collecting = True
+    facts.ending.reason = Reason.JOB_FAILED
+    facts.results.gave_up = True
     assert release_how(facts) == "stop", "on_failure is stop"
 
 
@@ -360,12 +371,12 @@ def test_delete_in_the_config_counts_after_what_could_be_fetched_was_tried(
 ) -> None:
     facts = ended_well(facts_of(lifecycle={"on_failure": "delete", "on_interrupt": "delete"}))
     add_pod(facts)
-    facts.pulled.clear()
-    facts.reason, facts.gave_up_collecting = reason, gave_up
-    facts.claim = Claim("lost", 1) if reason is Reason.JOB_LOST else Claim("ended", 1, 3)
-    facts.requests = [asked] if asked else []
+    facts.results.pulled.clear()
+    facts.ending.reason, facts.results.gave_up = reason, gave_up
+    facts.launch.claim = Claim("lost", 1) if reason is Reason.JOB_LOST else Claim("ended", 1, 3)
+    facts.process.requests = [asked] if asked else []
     assert release_how(facts) == how
-    facts.claim = Claim("ended", 1, 0)
+    facts.launch.claim = Claim("ended", 1, 0)
     assert release_how(facts) == "stop", "the job ended well, whatever became of the run"
 
 
@@ -392,12 +403,12 @@ def test_a_disk_that_nobody_wants_goes_when_a_run_is_cut_short_and_all_of_it_is_
 ) -> None:
     facts = ended_well(facts_of(lifecycle=lifecycle))
     add_pod(facts)
-    facts.reason = {"interrupt": Reason.INTERRUPTED, "terminate": Reason.TERMINATED}.get(asked, Reason.CANCELLED)
-    facts.requests, facts.request_detail = [asked], detail
+    facts.ending.reason = {"interrupt": Reason.INTERRUPTED, "terminate": Reason.TERMINATED}.get(asked, Reason.CANCELLED)
+    facts.process.requests, facts.process.request_detail = [asked], detail
     assert release_how(facts) == how
     assert why is None or why in (why_kept(facts) or "")
-    facts.pulled.clear()
-    facts.claim, facts.gave_up_collecting = Claim("ended", 1, 3), True
+    facts.results.pulled.clear()
+    facts.launch.claim, facts.results.gave_up = Claim("ended", 1, 3), True
     assert release_how(facts) == "stop", "nobody has collected it"
     assert "nobody has collected" in (why_kept(facts) or "")
 
@@ -409,10 +420,10 @@ def test_what_is_not_required_keeps_the_disk_of_a_run_that_is_cut_short(what: st
     facts = ended_well(facts_of(lifecycle=TWICE, **config))
     add_pod(facts)
     label = "plots" if what == "artifact" else "checkpoint /workspace/ck"
-    facts.reason, facts.requests = Reason.TERMINATED, ["terminate"]
-    facts.pulled.pop(label, None)
+    facts.ending.reason, facts.process.requests = Reason.TERMINATED, ["terminate"]
+    facts.results.pulled.pop(label, None)
     assert (release_how(facts), why_kept(facts)) == ("stop", "results that nobody has collected are on it")
-    facts.pulled[label] = Pulled(label, is_missing=True)
+    facts.results.pulled[label] = Pulled(label, is_missing=True)
     assert release_how(facts) == "delete", "there was none"
 
 
@@ -423,7 +434,7 @@ def test_what_is_not_required_keeps_the_disk_of_a_run_that_is_cut_short(what: st
 def test_a_person_s_word_wins(detail: dict[str, str], how: str) -> None:
     facts = ended_well(facts_of())
     add_pod(facts)
-    facts.requests, facts.request_detail = ["release"], detail
+    facts.process.requests, facts.process.request_detail = ["release"], detail
     assert release_how(facts) == how
 
 
@@ -433,7 +444,7 @@ def test_what_another_owner_or_a_lost_launch_may_have_left_is_not_deleted() -> N
     assert release_how(facts) == "delete", "nothing was launched in it"
     pod.holds_lost = True
     assert release_how(facts) == "stop"
-    pod.holds_lost, facts.was_taken_over = False, True
+    pod.holds_lost, facts.launch.was_taken_over = False, True
     assert release_how(facts) == "stop"
     ended_well(facts)
     assert release_how(facts) == "delete", "all of it is here"
@@ -489,7 +500,7 @@ def test_what_computes_though_nothing_is_owed_for_it_is_owed_when_it_is_seen(
     facts = releasing()
     pod = add_pod(facts)
     if not is_owed:
-        facts.compute_debts.clear()
+        facts.debts.compute.clear()
     result = surveyed(facts, Account(seen(str(pod.id), pod.name, status)))
     debt = DebtChange(pod.name, "compute", "open", usd_per_hour=0.5)
     assert result.debts == ((debt,) if opens else ())

@@ -10,7 +10,8 @@ import pytest
 from rpd.engine.decision import Do
 from rpd.engine.errors import Refused
 from rpd.states import collect, secret_files
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import PodFacts
 from rpd.states.job import SecretFile
 from rpd.states.names import Op, State
 from rpd.states.secret_files import REMOVAL_TRIES_MAX, decide_placing, decide_removal, must_go, places_within
@@ -24,7 +25,7 @@ ON_DISK = "disk"
 def holding(where: str = ON_DISK, **config: Any) -> Facts:
     """A secret may still be in the pod, and nothing else is waited for."""
     facts = claimed(facts_in(State.RELEASE, secrets=[SECRET], **config), "ended", exit_code=0)
-    facts.log_fetched, facts.pulled = True, {"model": Pulled("model", False)}
+    facts.results.log_fetched, facts.results.pulled = True, {"model": Pulled("model", False)}
     pod_of(facts).secrets_left = where
     return facts
 
@@ -124,9 +125,9 @@ def test_a_pod_does_not_go_with_what_somebody_waits_for(worth: str) -> None:
     hinder(facts, "tries")
     match worth:
         case "results":
-            facts.pulled = {}
+            facts.results.pulled = {}
         case "another owner's":
-            facts.was_taken_over = True
+            facts.launch.was_taken_over = True
         case "a lost launch's":
             pod_of(facts).holds_lost = True
         case _:
@@ -152,7 +153,7 @@ def test_patterns_name_what_stands_below_a_folder_and_nothing_else() -> None:
 def test_no_pattern_and_no_link_brings_one_along() -> None:
     model = {"label": "model", "remote_path": "/workspace/[jk]*", "local_path": "/tmp/out"}
     facts = claimed(facts_in(State.COLLECT, secrets=[SECRET], artifacts=[model]), "ended", exit_code=0)
-    facts.log_fetched = facts.job_stopped = True
+    facts.results.log_fetched = facts.launch.was_stopped = True
     wanted = collect.decide(facts, stamp(200.0))
     assert isinstance(wanted, Do)
     pull = msgspec.convert(wanted.args["pull"], Pull)

@@ -11,7 +11,7 @@ import pytest
 from rpd.engine.decision import Do
 from rpd.engine.errors import Ambiguous, Refused, RpdError, Unavailable
 from rpd.states import release
-from rpd.states.facts import Found
+from rpd.states.facts.release import Found
 from rpd.states.names import Reason, State
 from rpd.states.release import BLINDLY_AGAIN_SECONDS
 from rpd.states.tries import Outage
@@ -155,7 +155,7 @@ def test_many_minutes_of_results_are_all_fetched(exit_code: int) -> None:
     tried = slowly(stage, 400.0)
     stage.process()
     assert [label for label in tried if label in "abc"] == ["a", "b", "c"]
-    assert {"a", "b", "c"} <= set(stage.facts.pulled)
+    assert {"a", "b", "c"} <= set(stage.facts.results.pulled)
 
 
 @pytest.mark.parametrize("after", [10.0, 95.0])
@@ -169,10 +169,10 @@ def test_results_that_were_not_tried_for_want_of_patience_stay(after: float) -> 
 
 def test_a_secret_in_memory_does_not_keep_a_pod_from_being_told_blindly() -> None:
     facts = facts_in(State.RELEASE, lifecycle={"on_failure": "delete"})
-    facts.reason = Reason.CLOUD_UNREACHABLE
+    facts.ending.reason = Reason.CLOUD_UNREACHABLE
     assert facts.pod is not None
     facts.pod.secrets_left = "memory"
-    facts.outage = Outage(stamp(110.0), stamp(110.0), is_total=True, op=None)
+    facts.contact.outage = Outage(stamp(110.0), stamp(110.0), is_total=True, op=None)
     assert isinstance(release.decide(facts, stamp(101.0 + BLINDLY_AGAIN_SECONDS)), Do)
 
 

@@ -11,7 +11,9 @@ from rpd.engine.decision import Do, Fire, Look
 from rpd.engine.errors import Refused, Unavailable
 from rpd.journal.records import DebtChange, Intent
 from rpd.states import checkpoints, notice, report, validate
-from rpd.states.facts import Candidate, Facts, PodFacts, Refusal, Span
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import Candidate, PodFacts, Span
+from rpd.states.facts.search import Refusal
 from rpd.states.lifecycle import FILES, JOB_LIFECYCLE, awaits
 from rpd.states.manifest import manifest, utc
 from rpd.states.names import Op, Reason, State, Trigger
@@ -50,7 +52,7 @@ def test_money_warns_as_time_does_and_nobody_is_told_twice() -> None:
 
 def test_a_run_that_has_its_ending_is_not_warned_of() -> None:
     facts = facts_in(State.MONITOR, budget={"cost_cap_usd": 0.1})
-    facts.reason = Reason.CANCELLED
+    facts.ending.reason = Reason.CANCELLED
     assert budget_warning(State.MONITOR, facts, stamp(9999.0)) is None
 
 
@@ -60,7 +62,7 @@ def test_a_run_that_has_its_ending_is_not_warned_of() -> None:
 @pytest.mark.parametrize("how", [COMMAND, {"webhook": "https://example.org/x"}])
 def test_who_asked_is_told_of_the_end_once(how: dict[str, str]) -> None:
     facts = facts_in(State.REPORT, notify=how)
-    facts.reason = Reason.JOB_FAILED
+    facts.ending.reason = Reason.JOB_FAILED
     decision = report.decide(facts, stamp(200.0))
     assert isinstance(decision, Do) and decision.op == Op.NOTIFY
     assert decision.args["notice"]["text"] == "the run ends failed (job_failed); rpd's exit code is 5"
@@ -137,9 +139,9 @@ def test_the_manifest_reckons_with_every_pod_of_the_run() -> None:
     other.spans = [Span(stamp(0.0), 2.0, stamp(1800.0))]
     facts.pods["n2"] = other
     pod_of(facts).spans[0].until = stamp(3600.0)
-    facts.reason = Reason.JOB_FAILED
-    facts.refusals = {"x": Refusal("no_capacity", "sold out")}
-    facts.storage_debts = {"p": DebtChange("p", "storage", "open", 0.01)}
+    facts.ending.reason = Reason.JOB_FAILED
+    facts.search.refusals = {"x": Refusal("no_capacity", "sold out")}
+    facts.debts.storage = {"p": DebtChange("p", "storage", "open", 0.01)}
     told = manifest(facts, stamp(7200.0))
     disks = 40 * 0.1 / 730.0
     assert told["billed_time_sec"] == 5400.0
@@ -157,7 +159,7 @@ def test_the_manifest_reckons_with_every_pod_of_the_run() -> None:
 
 def test_a_run_that_was_refused_has_a_manifest_too() -> None:
     facts = facts_in(State.REPORT)
-    facts.pods, facts.current, facts.reason, facts.reason_text = {}, None, Reason.SPEC_INVALID, "no file"
+    facts.pods, facts.current, facts.ending.reason, facts.ending.text = {}, None, Reason.SPEC_INVALID, "no file"
     told = manifest(facts, stamp(10.0))
     assert (told["pod_id"], told["pod_final_state"], told["launches"], told["exit_code"]) == (None, None, 0, None)
     assert (told["reason_text"], told["estimated_cost_usd"], told["ends_with"]) == ("no file", 0.0, 2)
@@ -171,15 +173,15 @@ def test_what_is_not_here_says_why() -> None:
         return dict(one)
 
     assert (artifact()["status"], artifact()["error"]) == ("failed", "the job was never started")
-    facts.launch_intended = True
+    facts.launch.intended = True
     assert artifact()["error"] == "the run ended before it was fetched"
-    facts.pull_errors = {"model": "x" * 900}
+    facts.results.errors = {"model": "x" * 900}
     assert artifact()["error"] == "x" * 500
-    facts.pulled = {"model": Pulled("model", True)}
+    facts.results.pulled = {"model": Pulled("model", True)}
     assert (artifact()["status"], artifact()["error"]) == ("missing", "there is nothing at its remote path")
-    facts.pulled = {"model": Pulled("model", False, 3, 4, "ab", refused=1, refused_paths=("a",))}
+    facts.results.pulled = {"model": Pulled("model", False, 3, 4, "ab", refused=1, refused_paths=("a",))}
     assert artifact()["status"] == "failed"
-    facts.pulled, facts.pull_seconds = {"model": Pulled("model", False, 3, 4, "ab")}, {"model": 1.5}
+    facts.results.pulled, facts.results.seconds = {"model": Pulled("model", False, 3, 4, "ab")}, {"model": 1.5}
     one = artifact()
     assert (one["status"], one["files"], one["bytes_transferred"], one["duration_sec"]) == ("success", 3, 4, 1.5)
     assert "error" not in one and one["manifest_sha256"] == "ab"
@@ -206,8 +208,8 @@ def test_what_became_of_the_pod(released: str | None, is_gone: bool, status: str
 
 def test_a_success_needs_no_words_and_the_furthest_state_is_one_of_work() -> None:
     facts = facts_in(State.REPORT)
-    facts.reason, facts.reason_text = Reason.JOB_SUCCEEDED, "exit code 0"
-    facts.seconds_in = {"boot": 1.0, "collect": 2.0, "release": 3.0, "setup": 1.2345}
+    facts.ending.reason, facts.ending.text = Reason.JOB_SUCCEEDED, "exit code 0"
+    facts.progress.seconds_in = {"boot": 1.0, "collect": 2.0, "release": 3.0, "setup": 1.2345}
     told = manifest(facts, stamp(1.0))
     assert (told["reason_text"], told["state_reached"], told["failed"]) == (None, "collect", False)
     assert told["seconds_per_state"]["setup"] == 1.234
@@ -224,10 +226,10 @@ def test_nothing_is_rented_before_the_inputs_were_looked_at() -> None:
     facts = facts_in(State.VALIDATE)
     decision = validate.decide(facts, stamp(0.0))
     assert isinstance(decision, Look) and decision.op == Op.CHECK_INPUTS
-    facts.problems = ("a is not there", "b is not there")
+    facts.process.problems = ("a is not there", "b is not there")
     refused = validate.decide(facts, stamp(0.0))
     assert refused == Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, "a is not there; b is not there")
-    facts.problems = ()
+    facts.process.problems = ()
     assert validate.decide(facts, stamp(0.0)) == Fire(Trigger.SPEC_ACCEPTED)
     seen(facts, Op.CHECK_INPUTS, error="cannot be read", reason="local_disk")
     refused = validate.decide(facts, stamp(0.0))
@@ -281,7 +283,7 @@ def test_a_claim_is_read_from_the_folder_of_its_own_launch() -> None:
     from rpd.states.call import job_ref
 
     facts = facts_in(State.MONITOR, run={"body": "x", "failure_markers": ["a"], "success_marker": "b"})
-    facts.launch = 2
+    facts.launch.number = 2
     ref = job_ref(facts)
     assert (ref.launch, ref.success_marker, ref.failure_markers) == (2, "b", ("a",)) and ref.log_path.endswith(
         "run-2.log"

@@ -7,7 +7,7 @@ import pytest
 
 from rpd.engine.errors import Refused, Unavailable
 from rpd.journal.records import DebtChange
-from rpd.states.facts import Found
+from rpd.states.facts.release import Found
 from rpd.states.names import Op, State
 from rpd.states.policy import spent_usd, used
 from rpd.states.twin import ends_if_absent
@@ -157,7 +157,7 @@ def test_a_survey_that_could_not_tell_of_all_pods_is_no_miss_of_a_twin() -> None
     pod, twin = (Found(each, f"{facts.name_prefix}1", "RUNNING") for each in ("pod1", "pod2"))
     key = f"{pod.name}#pod2"
     seen(facts, Op.SURVEY, at=200.0, found=[pod, twin])
-    facts.compute_debts[key] = DebtChange(key, "compute", "open")
+    facts.debts.compute[key] = DebtChange(key, "compute", "open")
     for second in (220.0, 240.0, 260.0, 280.0):
         seen(facts, Op.SURVEY, at=second, found=[pod], left_out=1)
     assert (facts.pods[key].misses, facts.pods[key].is_gone) == (0, False)
@@ -195,7 +195,7 @@ def test_a_pod_under_another_id_is_not_deleted_where_the_one_with_the_job_is_gon
     assert stage.process().closed
     pod, moved = both(stage)
     assert moved.status == "EXITED", "stopped, not deleted"
-    assert list(stage.facts.storage_debts) == [f"{pod.order.name}#{moved.id}"]
+    assert list(stage.facts.debts.storage) == [f"{pod.order.name}#{moved.id}"]
     stage.assert_settled()
 
 
@@ -233,5 +233,5 @@ def test_a_pod_that_another_owner_has_ordered_under_the_same_name_is_no_twin() -
     stage.clock.after(5.0, rent_elsewhere)
     stage.process()
     assert theirs and stage.cloud.pods[theirs[0]].is_billing, "their job may run in it"
-    assert stage.facts.was_taken_over
+    assert stage.facts.launch.was_taken_over
     assert not [debt for debt in stage.compute_debts if "#" in debt]

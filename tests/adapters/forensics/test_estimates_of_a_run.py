@@ -6,7 +6,8 @@ import pytest
 
 from rpd.adapters.forensics.reconciliation import AGREE_SHARE, SETTLED_SECONDS, agrees, estimates
 from rpd.journal.records import DebtChange, Outcome, Record
-from rpd.states.facts import Facts, Span
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import Span
 from rpd.states.world import Paused
 from tests.states.situations import GPU, add_pod, at, facts_of
 
@@ -46,7 +47,7 @@ def test_a_stopped_volume_counts_while_it_is_owed() -> None:
     records = [told(0.0, other, computing), told(HOUR, opened), told(3 * HOUR, closed), told(5 * HOUR, opened)]
     (estimate,) = estimates(facts, records[:3], at(9 * HOUR))
     assert estimate.storage_usd == pytest.approx(0.04)
-    facts.storage_debts[pod.name] = opened
+    facts.debts.storage[pod.name] = opened
     (estimate,) = estimates(facts, records, at(6 * HOUR))
     assert estimate.storage_usd == pytest.approx(0.06)
     assert estimate.storage_usd_per_day == pytest.approx(0.48)
@@ -57,7 +58,7 @@ def test_a_pod_that_another_run_has_used_too_is_shared() -> None:
     facts = run()
     pod, taken, handed = add_pod(facts), add_pod(facts), add_pod(facts)
     taken.taken = Paused("/j", "old", "old", "pod2", taken.name, GPU, "SECURE", 0.5, {})
-    facts.handed_over[handed.name] = "next"
+    facts.lineage.handed_over[handed.name] = "next"
     assert pod.taken is None
     assert [each.is_shared for each in estimates(facts, [], at(HOUR))] == [False, True, True]
 

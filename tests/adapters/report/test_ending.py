@@ -86,9 +86,9 @@ def test_a_folder_of_nothing_but_links_that_cannot_be_had_says_where_they_lead()
 @pytest.mark.parametrize("kind", ["missing", "empty"])
 def test_results_that_are_missing_point_to_what_was_ended_in_the_background(kind: str) -> None:
     facts = ended(FakeJob(artifacts={"/workspace/out": kind})).facts
-    assert "background" not in why(facts) and facts.claim is not None
-    left = msgspec.structs.replace(facts, claim=msgspec.structs.replace(facts.claim, left="2 bash (301), sleep (302)"))
-    assert "end run.body with `wait`, or set run.wait_for_background: always; else compare artifacts" in why(left)
+    assert "background" not in why(facts) and facts.launch.claim is not None
+    facts.launch.claim = msgspec.structs.replace(facts.launch.claim, left="2 bash (301), sleep (302)")
+    assert "end run.body with `wait`, or set run.wait_for_background: always; else compare artifacts" in why(facts)
 
 
 @pytest.mark.parametrize(("place", "is_lost"), [("/root/out", True), ("/workspace/out", False)])
@@ -97,7 +97,7 @@ def test_results_that_the_stop_has_wiped_are_not_said_to_be_in_the_pod(place: st
     artifact = {"label": "model", "remote_path": place, "local_path": "/run/out"}
     stage = Stage(FakeJob(artifacts={place: "corrupt"}), artifacts=[artifact])
     stage.process()
-    assert stage.facts.closed_outcome is None and stage.cloud.pods["pod1"].status == "EXITED"
+    assert stage.facts.report.outcome is None and stage.cloud.pods["pod1"].status == "EXITED"
     told = "\n".join(words(stage))
     assert ("lost:    model: the stop has wiped what is not on the volume (/workspace)" in told) == is_lost
     assert ("results that nobody has collected are on it" in told) != is_lost
@@ -108,7 +108,7 @@ def test_what_a_new_container_lacks_is_not_called_a_wrong_path(place: str) -> No
     artifact = {"label": "model", "remote_path": place, "local_path": "/run/out"}
     facts = ended(FakeJob(artifacts={place: "missing"}), artifacts=[artifact]).facts
     assert "new container" not in why(facts) and facts.pod is not None
-    facts.prepared = (facts.pod.name, "another")
+    facts.launch.prepared = (facts.pod.name, "another")
     assert ("new container since, without what was not on the volume" in why(facts)) == (place == "/root/out")
 
 
@@ -134,8 +134,8 @@ def step_failed(stage: Stage) -> Facts:
 def test_the_output_of_a_failed_command_is_shown_with_its_exception() -> None:
     stage = Stage()
     facts = step_failed(stage)
-    assert facts.reason_text == f"setup command 1 exited with 1: {MISSING}"
-    assert why(facts) == f"{facts.reason_text}; {advice_on('missing_module')}"
+    assert facts.ending.text == f"setup command 1 exited with 1: {MISSING}"
+    assert why(facts) == f"{facts.ending.text}; {advice_on('missing_module')}"
     shown = last_lines(facts, stage.clock.now(), Redactor(), with_log=False)
     assert len(shown) == 1 + LINES and shown[-1] == f"  | {MISSING}"
 
@@ -158,5 +158,5 @@ def test_the_end_of_the_log_is_shown_where_the_screen_has_lost_it(tmp_path: Path
 
 def test_a_sign_of_a_later_version_has_no_advice() -> None:
     stage = ended(FakeJob(exit_code=1))
-    stage.facts.log_reading = LogReading(SeenSign("strange words", "of_tomorrow"))
+    stage.facts.results.reading = LogReading(SeenSign("strange words", "of_tomorrow"))
     assert why(stage.facts) == "the job's exit code was 1; its log says: strange words; read the end of its log"

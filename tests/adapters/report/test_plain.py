@@ -46,7 +46,7 @@ def test_the_log_of_a_launch_is_shown_to_its_end_before_that_of_the_next(
     known, stream = facts(tmp_path), io.StringIO()
     with PlainView(known, stream):
         grow(known, f"{CHATTER}{LAST}")
-        known.launch = 2
+        known.launch.number = 2
         grow(known, "again\n")
     assert job_lines(stream) == f"{CHATTER}{LAST}\nagain\n"
 
@@ -58,7 +58,7 @@ def test_what_would_hold_back_the_end_is_left_out_and_said(tmp_path: Path, monke
     with PlainView(known, stream):
         grow(known, f"{CHATTER}{LAST}\n")
         old = known.local_log
-        known.launch = 2
+        known.launch.number = 2
         grow(known, f"{CHATTER}{LAST}")
     notes = re.findall(r"^\.\.\. (\d+) bytes not shown: (.*)$", stream.getvalue(), re.MULTILINE)
     assert [where for _, where in notes] == [old, f"rpd logs {known.run_id}"]

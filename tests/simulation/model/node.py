@@ -112,7 +112,7 @@ def label(decision: Decision | None) -> str:
 
 def verified_here(facts: Facts) -> bool:
     """By the journal: the log was fetched, and each required artifact has its record."""
-    return facts.log_fetched and all(a.label in facts.pulled for a in facts.job.artifacts if a.required)
+    return facts.results.log_fetched and all(a.label in facts.results.pulled for a in facts.job.artifacts if a.required)
 
 
 _THERE = {Life.LATE: "maybe", Life.RUNNING: "yes", Life.EXITED: "stopped", Life.GONE: "no"}
@@ -158,10 +158,10 @@ def key_of(axes: Axes, facts: Facts, truth: Truth, now: Stamp, pending: Record |
         *always,
         _pod(facts, truth, now),
         _job(facts),
-        facts.launch_intended,
-        (facts.launch, facts.has_launched_here),
+        facts.launch.intended,
+        (facts.launch.number, facts.has_launched_here),
         facts.state is State.MONITOR and decide_pull(facts, now) is not None,
-        facts.parked_epoch >= 0 if facts.state in PARKING else None,
+        facts.progress.parked_epoch >= 0 if facts.state in PARKING else None,
         _attempts(facts),
         _of_this_process(facts) if axes.lock == "held" else None,
     )
@@ -179,17 +179,17 @@ def _pod(facts: Facts, truth: Truth, now: Stamp) -> tuple[object, ...] | None:
 
 def _job(facts: Facts) -> tuple[object, ...]:
     """What is known of the job, and of the run's end as far as it decides about the pod."""
-    outcome = ENDINGS[facts.reason][0] if facts.reason in ENDINGS else None
+    outcome = ENDINGS[facts.ending.reason][0] if facts.ending.reason in ENDINGS else None
     if facts.state is State.RELEASE:
-        return policy.release_how(facts), facts.results_wait and (outcome, facts.gave_up_collecting)
-    if not facts.launch_intended:
+        return policy.release_how(facts), facts.results_wait and (outcome, facts.results.gave_up)
+    if not facts.launch.intended:
         return ()
-    phase = facts.claim and facts.claim.phase
+    phase = facts.launch.claim and facts.launch.claim.phase
     if facts.state in RETURNING:
         return outcome is None, phase == "none"
     if facts.state is not State.COLLECT:
-        return outcome is None, phase, facts.job_stopped, facts.is_prepared
-    return outcome, phase, facts.job_stopped, facts.log_fetched
+        return outcome is None, phase, facts.launch.was_stopped, facts.is_prepared
+    return outcome, phase, facts.launch.was_stopped, facts.results.log_fetched
 
 
 def _waiting(pending: Record | None, now: Stamp, facts: Facts) -> tuple[object, ...] | None:
@@ -211,15 +211,15 @@ def _youth(facts: Facts, truth: Truth, now: Stamp) -> tuple[object, ...]:
 
 def _attempts(facts: Facts) -> tuple[object, ...]:
     if facts.state in RENTING:
-        return len(facts.refusals), facts.absent_creates, facts.host_failures
-    return () if facts.launch_intended else (facts.host_failures, facts.may_try_next)
+        return len(facts.search.refusals), facts.absent_creates, facts.search.host_failures
+    return () if facts.launch.intended else (facts.search.host_failures, facts.may_try_next)
 
 
 def _asked(facts: Facts) -> str | None:
     """What was asked, by what it does here. In release, `release_how` holds what became of it."""
     request = facts.request
     if facts.state is State.RELEASE:
-        return "renounced" if request in ("cancel", "release") and facts.parked_epoch >= 0 else None
+        return "renounced" if request in ("cancel", "release") and facts.progress.parked_epoch >= 0 else None
     if request in (None, "gc", "release"):
         return request
     return "detach" if facts.state is not State.COLLECT and policy.answer(facts) == "detach" else "end"
@@ -237,13 +237,13 @@ def _of_this_process(facts: Facts) -> tuple[object, ...]:
     if facts.state is State.RELEASE:
         return (
             _asked(facts),
-            facts.release_proved,
-            min(facts.clean_surveys, CLEAN_SURVEYS_MIN),
-            bool(facts.survey_found),
-            facts.key_refused_since is None,
+            facts.release.proof.is_complete,
+            min(facts.release.proof.surveys, CLEAN_SURVEYS_MIN),
+            bool(facts.release.proof.found),
+            facts.release.key_refused_since is None,
         )
-    failed = any(tries.failures for tries in facts.tries.values())
+    failed = any(tries.failures for tries in facts.contact.tries.values())
     tries = tuple(_failures(facts, op, most) for op, most in PATIENCE.items()) if failed else ()
     misses = min(facts.pod.misses, MISSES_MIN) if facts.pod is not None else 0
     offline = facts.state in BEFORE_LAUNCH and is_offline(facts)  # nothing else counts as failed meanwhile
-    return _asked(facts), tries, failed, offline, misses, facts.claim_is_fresh
+    return _asked(facts), tries, failed, offline, misses, facts.launch.claim_is_fresh

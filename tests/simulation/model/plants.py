@@ -14,6 +14,7 @@ from rpd.engine.runner import Runner
 from rpd.journal.records import Body, Outcome, Record, Stamp, Transition
 from rpd.states import create, fold_effects, policy, proof, release, sweep
 from rpd.states.facts import Facts
+from rpd.states.facts.run import Begun
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.names import Op, State, Trigger
 from rpd.states.table import JOB
@@ -125,10 +126,10 @@ def stale_claim(patch: pytest.MonkeyPatch) -> None:
     """A launch without an answer is taken for one that never was, if the claim folder was not there before it."""
     shipped = fold_effects.OUTCOMES[Op.LAUNCH_JOB]
 
-    def launched(facts: Facts, outcome: Outcome, at: Stamp) -> None:
-        before = facts.claim
-        shipped(facts, outcome, at)
-        facts.claim = facts.claim or before
+    def launched(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
+        before = facts.launch.claim
+        shipped(facts, begun, outcome, at)
+        facts.launch.claim = facts.launch.claim or before
 
     patch.setitem(fold_effects.OUTCOMES, Op.LAUNCH_JOB, launched)
 
@@ -137,8 +138,8 @@ def no_answer_for_gone(patch: pytest.MonkeyPatch) -> None:
     """A stop that is told of no pod counts as a delete."""
     shipped = fold_effects.OUTCOMES[Op.STOP_POD]
 
-    def stopped(facts: Facts, outcome: Outcome, at: Stamp) -> None:
-        shipped(facts, outcome, at)
+    def stopped(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
+        shipped(facts, begun, outcome, at)
         if facts.pod is not None and facts.pod.released_as == "absent":
             facts.pod.released_as = "delete"
 

@@ -146,7 +146,7 @@ class Search:
         if not isinstance(node.decision, Fire):
             for seconds in SLEEPS:
                 self._change(node, f"the machine sleeps {seconds:.0f} s", seconds=seconds)
-        if not node.facts.requests:
+        if not node.facts.process.requests:
             for request in REQUESTS if node.axes.state in WITH_JOB else (INTERRUPT,):
                 self._outside(node, request.what, request, None)
 

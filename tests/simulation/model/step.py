@@ -127,10 +127,10 @@ class Engine:
     ) -> Stepped:
         """Go round the loop once; with `request`, only take it; with `command`, as a new process. Raises Violation."""
         facts = self._facts = twin(node.facts)
-        known = self._known = facts.seq
+        known = self._known = facts.progress.seq
         reality = Reality(node.truth, node.at, choices)
         reality.spared = spared(facts, node.truth)
-        journal = StepJournal(reality, self.machine, known, facts.epoch + (command is not None))
+        journal = StepJournal(reality, self.machine, known, facts.process.epoch + (command is not None))
         records = list(node.tail)
         if command is not None:
             records.append(journal.append(Resumed(command, "host", 1, "user", "0.1")))
@@ -192,11 +192,11 @@ def spared(facts: Facts, truth: Truth) -> dict[str, str]:
 
 def told_to_delete(facts: Facts) -> bool:
     """A person said delete; or the config names it for such an end, and what could be fetched was tried."""
-    if facts.request == "release" and facts.request_detail.get("how") == "delete":
+    if facts.request == "release" and facts.process.request_detail.get("how") == "delete":
         return True
     policy = facts.job.lifecycle
     named = policy.on_failure == "delete" or policy.on_interrupt == "delete"
-    return named and facts.gave_up_collecting
+    return named and facts.results.gave_up
 
 
 def _tail(tail: tuple[Record, ...], records: list[Record]) -> tuple[Record, ...]:

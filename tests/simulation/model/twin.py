@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 from copy import copy
+from typing import TypeVar
 
 import msgspec
 
-from rpd.states.facts import Facts, PodFacts
+from rpd.states.facts import Facts
 
-
-def _collections(kind: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The fields that hold a dict or a list of their own."""
-    return tuple(f.name for f in msgspec.structs.fields(kind) if f.default_factory in (dict, list))
-
-
-OF_FACTS = _collections(Facts)
-OF_POD = _collections(PodFacts)
+S = TypeVar("S", bound=msgspec.Struct)
+_PARTS: dict[type[msgspec.Struct], tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
 
 def twin(facts: Facts) -> Facts:
     """The same knowledge, on its own from here on."""
-    other = copy(facts)
-    for name in OF_FACTS:
-        setattr(other, name, getattr(facts, name).copy())
+    other = _twin(facts)
     for name, pod in facts.pods.items():
-        other.pods[name] = _twin_pod(pod)
+        other.pods[name] = copied = _twin(pod)
+        copied.spans = [copy(span) for span in pod.spans]
     return other
 
 
-def _twin_pod(pod: PodFacts) -> PodFacts:
-    other = copy(pod)
-    for name in OF_POD:
-        setattr(other, name, getattr(pod, name).copy())
-    other.spans = [copy(span) for span in pod.spans]
+def _twin(known: S) -> S:
+    collections, structs = _parts(type(known))
+    other = copy(known)
+    for name in collections:
+        setattr(other, name, getattr(known, name).copy())
+    for name in structs:
+        setattr(other, name, _twin(getattr(known, name)))
     return other
+
+
+def _parts(kind: type[msgspec.Struct]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields that hold a dict or a list of their own, and those that hold a struct of their own."""
+    if kind not in _PARTS:
+        made = {
+            f.name: f.default_factory
+            for f in msgspec.structs.fields(kind)
+            if f.default_factory is not msgspec.NODEFAULT
+        }
+        _PARTS[kind] = (
+            tuple(name for name, made_by in made.items() if made_by in (dict, list)),
+            tuple(
+                name
+                for name, made_by in made.items()
+                if isinstance(made_by, type) and issubclass(made_by, msgspec.Struct)
+            ),
+        )
+    return _PARTS[kind]

@@ -1,0 +1,316 @@
+"""What is known about a run: the fold of its journal. The same fold serves the live loop and every replay.
+
+`apply` changes facts in place; it never reads a clock. What only looks tell (counters of polls) is rebuilt after a
+resume.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rpd.engine.deadline import elapsed
+from rpd.journal.errors import JournalStrange
+from rpd.journal.records import Opened, Stamp
+from rpd.states.facts.launch import Launch, Results
+from rpd.states.facts.pod import Container, PodFacts
+from rpd.states.facts.release import Debts, Release
+from rpd.states.facts.run import Contact, Ending, Lease, Options, Process, Profile, Progress, Report
+from rpd.states.facts.search import Hardware, Lineage, Names, Search
+from rpd.states.job import Artifact, Job, checkpoint_label, is_on_volume
+from rpd.states.names import OF_RESULTS, Reason, State
+from rpd.states.tries import NEVER, Tries
+
+PROVED_ABSENT = "proved_absent"
+"""Why a create failed that was never answered, and of which no pod came in the quiet window."""
+DEFAULT_VOLUME_GB = 20
+"""An ephemeral volume when the config names no size."""
+
+
+class Facts(msgspec.Struct):
+    """Everything `decide` may look at."""
+
+    run_id: str
+    opened: Opened
+    job: Job
+    profile: Profile
+    options: Options = Options()
+    state: State = State.VALIDATE
+    progress: Progress = msgspec.field(default_factory=Progress)
+    process: Process = msgspec.field(default_factory=Process)
+    names: Names = msgspec.field(default_factory=Names)
+    lineage: Lineage = msgspec.field(default_factory=Lineage)
+    search: Search = msgspec.field(default_factory=Search)
+    pods: dict[str, PodFacts] = {}
+    current: str | None = None  # name of the attempt in hand
+    lease: Lease = msgspec.field(default_factory=Lease)
+    launch: Launch = msgspec.field(default_factory=Launch)
+    ending: Ending = msgspec.field(default_factory=Ending)
+    release: Release = msgspec.field(default_factory=Release)
+    debts: Debts = msgspec.field(default_factory=Debts)
+    contact: Contact = msgspec.field(default_factory=Contact)
+    report: Report = msgspec.field(default_factory=Report)
+
+    # Derived, all pure.
+
+    def tried(self, op: str) -> Tries:
+        """How the tries of this operation went in the state in hand."""
+        return self.contact.tries.get(op, NEVER)
+
+    @property
+    def token(self) -> str:
+        """The 26 characters that make this run's pod names unique."""
+        return self.opened.token
+
+    @property
+    def name_prefix(self) -> str:
+        """Every pod of this run is named `<prefix><attempt>`."""
+        return pod_name_prefix(self.opened)
+
+    @property
+    def pod(self) -> PodFacts | None:
+        """The attempt in hand."""
+        return self.pods[self.current] if self.current else None
+
+    @property
+    def last_pod(self) -> PodFacts | None:
+        """The attempt in hand, or the last one there was."""
+        return self.pod or next((pod for pod in reversed(self.pods.values()) if pod.twin_of is None), None)
+
+    @property
+    def container(self) -> Container:
+        """That of the pod in hand; a blank one where there is none."""
+        return self.pod.container if self.pod is not None else Container()
+
+    @property
+    def last_container(self) -> Container:
+        """The same, or that of the last pod there was."""
+        return self.last_pod.container if self.last_pod is not None else Container()
+
+    @property
+    def results(self) -> Results:
+        """What has arrived of the launch in hand."""
+        return self.launch.results
+
+    @property
+    def absent_creates(self) -> int:
+        """Creates without an answer of which no pod came in the quiet window."""
+        return sum(pod.create_error == PROVED_ABSENT for pod in self.pods.values())
+
+    @property
+    def hardware(self) -> tuple[Hardware, ...]:
+        """GPU types or CPU flavors, best first, under the ids that are ordered; until the catalog has said what the
+        job's words mean, those words."""
+        if self.names.hardware is not None:
+            return self.names.hardware
+        return tuple(Hardware(each) for each in self.job.pod.hardware if isinstance(each, str))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Data centers, best first, under the ids that are ordered; empty: any."""
+        return self.job.pod.datacenters if self.names.places is None else self.names.places
+
+    @property
+    def volume_gb(self) -> int:
+        """Size of the pod's own volume; 0 when a network volume is mounted in its place."""
+        if self.job.storage.mode == "network_volume":
+            return 0
+        return self.job.storage.volume_gb or DEFAULT_VOLUME_GB
+
+    @property
+    def folder(self) -> str:
+        """The run's own folder in the pod."""
+        return f"{self.job.storage.volume_mount.rstrip('/')}/.rpd/{self.run_id}"
+
+    @property
+    def script_path(self) -> str:
+        """Where the job's script stands in the pod."""
+        return self.job.run.script_path or f"{self.folder}/run.sh"
+
+    @property
+    def log_path(self) -> str:
+        """Where the job's output goes in the pod."""
+        return self.job.run.log_path or f"{self.folder}/{_log_name(self.launch.number)}"
+
+    @property
+    def local_log(self) -> str:
+        """Where the job's output goes on this machine: every launch has a log of its own."""
+        return self.local_log_of(self.launch.number)
+
+    def local_log_of(self, launch: int) -> str:
+        """The same of one launch."""
+        return f"{self.opened.run_dir}/{_log_name(launch)}"
+
+    @property
+    def request(self) -> str | None:
+        """What was last asked for in this epoch."""
+        return self.process.requests[-1] if self.process.requests else None
+
+    def holders_are_gone(self, looks: int, now: Stamp) -> bool:
+        """So many looks, over the time in which the cloud proves an absence, have shown no pod of theirs."""
+        since = self.lease.gone_since
+        is_long = since is not None and elapsed(since, now) >= self.profile.proof_interval_seconds
+        return is_long and self.lease.looks >= looks
+
+    @property
+    def has_launched_here(self) -> bool:
+        """The pod in hand may hold what a launch has left, be it the one in hand or one that was lost."""
+        return self.launch.intended or (self.pod is not None and self.pod.holds_lost)
+
+    @property
+    def was_rented(self) -> bool:
+        """A pod came of a create, or may still come."""
+        return any(pod.id is not None or pod.is_unknown for pod in self.pods.values())
+
+    @property
+    def uncollected(self) -> tuple[str, ...]:
+        """Labels of required artifacts that are not here, whole and verified (one that does not exist there is not
+        waited for)."""
+        return tuple(a.label for a in self.job.artifacts if a.required and not self.is_here(a.label))
+
+    def is_here(self, label: str) -> bool:
+        """This artifact or checkpoint is here, whole, or was not there to be fetched."""
+        return label in self.results.pulled and not self.results.pulled[label].refused
+
+    @property
+    def has_all(self) -> bool:
+        """Each artifact, whether the run needs it or not, and each checkpoint is here, whole, or was not there."""
+        labels = (*(a.label for a in self.job.artifacts), *map(checkpoint_label, self.job.checkpoints.paths))
+        return all(map(self.is_here, labels))
+
+    @property
+    def is_worth_fetching(self) -> bool:
+        """Another try may bring more of what is required: a path that may not be created here is refused for ever."""
+        return not self.results.log_fetched or any(
+            a.required and a.label not in self.results.pulled for a in self.job.artifacts
+        )
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Labels of required artifacts with nothing at their remote path, or no file in the folder there."""
+        return tuple(a.label for a in self.job.artifacts if a.required and self.is_none(a))
+
+    def is_none(self, artifact: Artifact) -> bool:
+        """The pod was asked for this artifact, and has nothing that would count as one."""
+        pulled = self.results.pulled.get(artifact.label)
+        return pulled is not None and (pulled.is_missing or (pulled.is_empty and not artifact.allow_empty))
+
+    @property
+    def what_is_missing(self) -> str:
+        """The required artifacts of which there is nothing, and what there is in their place, in one sentence."""
+        hollow = [label for label in self.missing if not self.results.pulled[label].is_missing]
+        gone = [label for label in self.missing if label not in hollow]
+        texts = [f"nothing at the remote path of: {', '.join(gone)}"] if gone else []
+        texts += [f"no file in the folder at the remote path of: {', '.join(hollow)}"] if hollow else []
+        return "; ".join(texts)
+
+    @property
+    def is_prepared(self) -> bool:
+        """The container in hand has seen setup, stage and preflight, and this process has run what is repeatable: as
+        long as the launch is not claimed, for a claimed script may start at any moment."""
+        is_claimed = self.launch.claim is not None and self.launch.claim.phase != "none"
+        is_renewed = is_claimed or self.launch.prepared_epoch == self.process.epoch or not self.has_repeatable
+        return is_renewed and self.pod is not None and self.launch.prepared == (self.pod.name, self.pod.container_name)
+
+    @property
+    def has_repeatable(self) -> bool:
+        """Some commands are run again by every process that still has to launch the job."""
+        return any(command.repeatable for command in (*self.job.setup, *self.job.preflight))
+
+    @property
+    def results_wait(self) -> bool:
+        """A job was launched, its pod is kept, and something required is still only there."""
+        return self._has_its_pod and not self.collected
+
+    @property
+    def holds_last(self) -> bool:
+        """The same, be it required or not: with that pod, results would go that are nowhere else."""
+        return self.results_wait or (self._has_its_pod and bool(self.left_behind))
+
+    @property
+    def left_behind(self) -> tuple[str, ...]:
+        """Labels of artifacts that the run does not need, of a job that has run, and that did not arrive, or not
+        whole."""
+        if not self.launch.intended or not self.results.log_fetched:
+            return ()
+        return tuple(a.label for a in self.job.artifacts if not a.required and not self.is_here(a.label))
+
+    @property
+    def wiped(self) -> tuple[str, ...]:
+        """Labels of artifacts that did not arrive and that the stop of their pod has wiped: they were not on its
+        volume."""
+        pod = self.pod
+        if not self._has_its_pod or pod is None or pod.name in self.debts.compute:
+            return ()
+        if pod.released_as != "stop" and not pod.is_seen_stopped:
+            return ()
+        return tuple(
+            a.label
+            for a in self.job.artifacts
+            if not self.is_here(a.label) and not is_on_volume(self.job.storage, a.remote_path)
+        )
+
+    @property
+    def _has_its_pod(self) -> bool:
+        """A job was launched, and its pod is not given away."""
+        pod = self.pod
+        return pod is not None and not pod.is_gone and self.launch.intended and pod.released_as != "delete"
+
+    @property
+    def collected(self) -> bool:
+        """Log and every required artifact are here, or the job never started: where another owner has acted, the claim
+        must say so."""
+        if self.ending.reason is Reason.LAUNCH_FAILED and (
+            self.launch.claim_is_fresh or not self.launch.was_taken_over
+        ):
+            return True
+        if self.launch.claim is not None and self.launch.claim.phase == "none" and self.launch.claim_is_fresh:
+            return True
+        return self.results.log_fetched and not self.uncollected
+
+    @property
+    def is_good(self) -> bool:
+        """The job ended well, whatever became of its results, or of the run."""
+        claim, run = self.launch.claim, self.job.run
+        if self.ending.reason in (Reason.JOB_SUCCEEDED, *OF_RESULTS):
+            return True
+        is_marked = run.success_marker is None or (claim is not None and bool(claim.has_marker))
+        is_well = claim is not None and claim.exit_code == 0 and claim.failure_marker is None
+        return is_well and is_marked
+
+    @property
+    def has_retries(self) -> bool:
+        """A lost job may be launched again: the config says so, nobody asked for the end, and nobody else acts here."""
+        return self.launch.number <= self.job.retries and self.request is None and not self.launch.was_taken_over
+
+    @property
+    def may_try_next(self) -> bool:
+        """The hosts failed so far, nobody asked for the end, and attempts are left."""
+        return (
+            self.ending.reason is None
+            and self.search.host_failure is not None
+            and not self.launch.intended
+            and self.search.host_failures < self.job.provision.attempts
+        )
+
+
+def pod_name_prefix(opened: Opened) -> str:
+    """Of a run whose other records need not make sense."""
+    return f"rpd-{opened.workflow}-{opened.token}-a"
+
+
+def _log_name(launch: int) -> str:
+    return "run.log" if launch == 1 else f"run-{launch}.log"
+
+
+def new_facts(opened: Opened, run_id: str) -> Facts:
+    """Facts of a run of which only record 0 is known. Raises JournalStrange when that describes no job."""
+    cloud: dict[str, Any] = dict(opened.cloud)
+    try:
+        job = msgspec.convert(opened.config, Job)
+        profile = msgspec.convert(cloud, Profile, strict=False)
+        options = msgspec.convert(opened.options, Options)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise JournalStrange("record 0", error) from error
+    return Facts(run_id, opened, job, profile, options)

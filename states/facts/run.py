@@ -1,0 +1,117 @@
+"""What is known about the run itself, and about the process that drives it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rpd.journal.records import Intent, Stamp
+from rpd.states.facts.search import BadPlace
+from rpd.states.names import Reason
+from rpd.states.tries import Outage, Tries
+from rpd.states.world import Holder
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """How the run's cloud behaves in time (seconds): how late a create can take effect, how long absence must be seen
+    before it counts as proof, how often to poll, and how long a stopped engine's pod waits for its owner."""
+
+    name: str
+    url: str
+    quiet_window_seconds: float = 180.0
+    proof_interval_seconds: float = 30.0
+    poll_seconds: float = 3.0
+    owner_silence_seconds: float = 600.0
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """How large a tree was when the run began."""
+
+    label: str
+    destination: str
+    files: int
+    bytes: int
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What was asked for beside the config, as record 0 keeps it."""
+
+    fresh: bool = False
+    on_drift: str | None = None
+    wait_for_stock_seconds: float | None = None
+    staging: tuple[Sent, ...] = ()
+    bad_places: tuple[BadPlace, ...] = ()  # where hosts of earlier runs failed a short while before
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """An intent, and when it was written."""
+
+    intent: Intent
+    at: Stamp
+
+    @property
+    def label(self) -> str | None:
+        """Of the artifact that it is about."""
+        return str(self.intent.args["pull"]["label"]) if "pull" in self.intent.args else None
+
+
+class Progress(msgspec.Struct):
+    """How far the journal has come."""
+
+    seq: int = -1
+    head: str = ""
+    started: Stamp | None = None
+    entered: Stamp | None = None  # when the run came into its state
+    seconds_in: dict[str, float] = {}  # state -> how long the run was in it, while somebody drove it or not
+    begun: dict[str, Begun] = {}  # op -> its last intent
+    parked_epoch: int = -1
+
+
+class Process(msgspec.Struct):
+    """The process that drives the run, from its `opened` or `resumed` record on."""
+
+    epoch: int = 0
+    owner: str = ""  # the checksum of the record that began this epoch
+    since: Stamp | None = None
+    problems: tuple[str, ...] | None = None
+    requests: list[str] = []
+    requested_at: Stamp | None = None  # when the last one was made
+    request_detail: dict[str, Any] = {}
+    surveyed: Stamp | None = None  # when it last saw the whole account
+
+
+class Contact(msgspec.Struct):
+    """How the tries of each operation went in the state in hand, and whether anything gets through."""
+
+    tries: dict[str, Tries] = {}  # op -> how it went
+    outage: Outage | None = None  # nothing gets through; see `rpd.states.outage`
+    offline_seconds: float = 0.0  # since a container was last awaited or collecting began, without what goes on now
+
+
+class Lease(msgspec.Struct):
+    """The places on a network volume that this start of the pod holds, or wants."""
+
+    key: str = ""  # names the places that it holds
+    holders: tuple[Holder, ...] = ()  # who else holds one of them
+    is_computing: bool = False  # there is a pod of theirs, by the last look
+    stopped: tuple[str, ...] = ()  # run ids of those of whom there are stopped ones alone
+    gone_since: Stamp | None = None  # since when every look has said that there is none
+    looks: int = 0  # of these
+
+
+class Ending(msgspec.Struct):
+    """Why the run ends, once that is known."""
+
+    reason: Reason | None = None
+    text: str | None = None  # what the move said that brought it
+
+
+class Report(msgspec.Struct):
+    """What was told, and the last record."""
+
+    noticed: dict[str, Stamp] = {}  # occasion -> when somebody was told of it, or it was tried
+    manifest_sha256: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    exit_code: int | None = None
