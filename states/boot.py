@@ -43,10 +43,11 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     pod = facts.pod
     assert pod is not None and pod.id is not None, "boot needs a pod"
     seen = pod.seen
-    if facts.tried(Op.READ_POD).at is None or pod.misses or is_offline(facts):
+    if facts.tried(Op.READ_POD).at is None or pod.missed.looks or is_offline(facts):
         return _poll(facts, pod, now)
     if is_over_price_cap(facts) and not facts.has_launched_here:
-        text = f"billed at ${pod.usd_per_hour:.2f}/h, above the cap of ${price_cap(facts, pod.candidate.gpu_id):.2f}/h"
+        cap = price_cap(facts, pod.origin.candidate.gpu_id)
+        text = f"billed at ${pod.usd_per_hour:.2f}/h, above the cap of ${cap:.2f}/h"
         return Fire(Trigger.HOST_FAILED, Reason.HOST_TOO_DEAR, text)
     if pod.restarts > RESTARTS_MAX and not facts.has_launched_here:
         return host_failed(facts, Reason.HOST_NEVER_BOOTED, "its container is restarted again and again")
@@ -66,7 +67,7 @@ def boot_seconds_left(facts: Facts, now: Stamp) -> float:
     this machine sleeps, or is offline, does not count against it."""
     pod = facts.pod
     assert pod is not None, "there is a pod"
-    since = pod.started_at or pod.sent_at
+    since = pod.started_at or pod.origin.sent_at
     for later in (facts.container.awaited_since, facts.process.since):
         if later is not None and is_before(since, later):
             since = later
@@ -99,9 +100,9 @@ def cannot_start(facts: Facts) -> Fire | None:
     """The end with a host, or with the image on every host, when the logs say that the container will never start. Only
     of a fresh pod: the logs of an older one tell of its earlier starts, and in one with a job the results matter."""
     pod, sign = facts.pod, facts.container.boot_sign
-    if sign is None or pod is None or pod.taken is not None or pod.starts > 1 or facts.has_launched_here:
+    if sign is None or pod is None or pod.origin.taken is not None or pod.starts > 1 or facts.has_launched_here:
         return None
-    if pod.greeted_place is not None:  # it has come up before
+    if pod.container.greeted_place is not None:  # it has come up before
         return None
     text = f"{CANNOT_START}: {sign.line}"
     if is_of_image(sign, facts.job.pod.min_cuda_version):
@@ -126,10 +127,10 @@ def is_port_closed(facts: Facts) -> bool:
     listens. A way that fails, or a host whose network does, is silent; an sshd that has answered before, or that the
     image is known to start, is not missing."""
     pod, greet, wanted = facts.pod, facts.tried(Op.GREET), facts.job.pod
-    is_there = pod is None or pod.greeted_place is not None
+    is_there = pod is None or pod.container.greeted_place is not None
     if is_there or (is_with_start_sh(wanted.image) and not (wanted.args or "").strip()):
         return False
-    since = pod.closed_since if pod is not None else None
+    since = pod.container.knocks.closed_since if pod is not None else None
     is_long = since is not None and greet.at is not None and elapsed(since, greet.at) >= _no_sshd_seconds(facts)
     return is_long and no_sshd(facts) is not None
 
@@ -148,7 +149,7 @@ def read_logs(facts: Facts, since: Stamp, now: Stamp, first: float = LOG_AFTER_S
 
 
 def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
-    since = pod.started_at or pod.sent_at
+    since = pod.started_at or pod.origin.sent_at
     waited = elapsed(since, now)
     looked = facts.tried(Op.READ_POD).at
     pause = profile_poll(facts.profile, waited)

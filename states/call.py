@@ -33,7 +33,7 @@ def target(facts: Facts) -> Target:
     """The pod in hand as the remote port wants it, with the host key pinned for this start."""
     pod = facts.pod
     assert pod is not None and pod.id is not None, "a remote call needs a pod"
-    pinned = pod.greeting.host_key if pod.greeting is not None else None
+    pinned = pod.container.greeting.host_key if pod.container.greeting is not None else None
     return Target(pod.id, pod.name, facts.run_id, facts.process.epoch, facts.folder, pinned, facts.process.owner)
 
 

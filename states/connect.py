@@ -49,7 +49,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     pod = facts.pod
     assert pod is not None, "connect needs a pod"
     greet, look = facts.tried(Op.GREET), facts.tried(Op.READ_POD)
-    if pod.greeting is not None and greet.is_answered:
+    if pod.container.greeting is not None and greet.is_answered:
         return _greeted(facts, pod)
     failures, tried, read = greet.failures, greet.at, look.at
     if read is not None and pod.is_seen_stopped:
@@ -61,7 +61,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if (failures and is_overdue(facts, greet, now)) or (not _has_address(pod) and is_overdue_now(facts, now)):
         if read is None or (tried is not None and is_before(read, tried)):
             return Look(Op.READ_POD, look_at_pod(facts))
-        if pod.misses:  # a pod that somebody took away is no failed host: no other one takes its place
+        if pod.missed.looks:  # a pod that somebody took away is no failed host: no other one takes its place
             return missed(facts, now)
         return _refused(facts, pod, greet)
     if failures and greet.since is not None:
@@ -89,17 +89,22 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 def _is_for_good(facts: Facts, pod: PodFacts, greet: Tries, now: Stamp) -> bool:
     """Refusals of this kind have stood long enough, by several tries and a look at the pod since; how long a cloud's
     own doubts last is the measure where that is less."""
-    since, read = pod.refused_since, facts.tried(Op.READ_POD).at
-    if since is None or greet.reason not in LASTING or pod.refusals < LASTING_TRIES_MIN or not _says_all(facts, pod):
+    since, read = pod.container.knocks.refused_since, facts.tried(Op.READ_POD).at
+    if (
+        since is None
+        or greet.reason not in LASTING
+        or pod.container.knocks.refusals < LASTING_TRIES_MIN
+        or not _says_all(facts, pod)
+    ):
         return False
     settles = min(LASTING_SECONDS, facts.profile.quiet_window_seconds)
-    return elapsed(since, now) >= settles and read is not None and is_before(since, read) and not pod.misses
+    return elapsed(since, now) >= settles and read is not None and is_before(since, read) and not pod.missed.looks
 
 
 def _says_all(facts: Facts, pod: PodFacts) -> bool:
     """What this pod says holds for every host: it is fresh. One that was stopped may be sought where another pod is by
     now, one that was taken up says nothing of a fresh one, and in one with a job the results are what matters."""
-    return pod.taken is None and pod.starts == 1 and not facts.has_launched_here
+    return pod.origin.taken is None and pod.starts == 1 and not facts.has_launched_here
 
 
 def _refused(facts: Facts, pod: PodFacts, greet: Tries) -> Fire:
@@ -118,13 +123,13 @@ def _has_address(pod: PodFacts) -> bool:
 
 
 def _greeted(facts: Facts, pod: PodFacts) -> Decision:
-    assert pod.greeting is not None, "greeted"
+    assert pod.container.greeting is not None, "greeted"
     wanted = 0 if facts.job.pod.cpu_order else facts.job.pod.gpu_count
-    if pod.greeting.gpus is not None and pod.greeting.gpus < wanted and not facts.has_launched_here:
+    if pod.container.greeting.gpus is not None and pod.container.greeting.gpus < wanted and not facts.has_launched_here:
         return host_failed(facts, Reason.WRONG_HARDWARE)
-    if pod.taken is not None and pod.seen is not None and pod.seen.gpu_id not in (None, pod.taken.gpu_id):
+    if pod.origin.taken is not None and pod.seen is not None and pod.seen.gpu_id not in (None, pod.origin.taken.gpu_id):
         return host_failed(facts, Reason.WRONG_HARDWARE)
-    anchor = pod.greeting.anchor_seq
+    anchor = pod.container.greeting.anchor_seq
     if anchor is not None and anchor > facts.progress.seq:
         known = f"record {anchor} of this journal, which ends at {facts.progress.seq}"
         text = f"the pod has seen {known}: records were lost here"

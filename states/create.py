@@ -44,7 +44,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return _create(facts, now)
     if pod.id is not None:
         return Fire(Trigger.POD_CREATED)
-    error, tries = pod.create_error, facts.tried(Op.CREATE_POD)
+    error, tries = pod.origin.create_error, facts.tried(Op.CREATE_POD)
     if error is None:
         reason = Reason.KEY_REFUSED if tries.reason in FATAL else Reason.CLOUD_UNREACHABLE
         return Fire(Trigger.CREATE_FAILED, reason, f"it is not known whether a pod was made ({tries.error})")

@@ -22,7 +22,7 @@ from rpd.journal.records import (
     Transition,
 )
 from rpd.states.facts import Facts, new_facts
-from rpd.states.facts.pod import Candidate, PodFacts
+from rpd.states.facts.pod import Candidate, Origin, PodFacts
 from rpd.states.facts.run import Begun
 from rpd.states.faults import Fault
 from rpd.states.fold_effects import OUTCOMES
@@ -142,9 +142,10 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
     if intent.op == Op.CREATE_POD:
         name = str(intent.args["order"]["name"])
         candidate = msgspec.convert(intent.args["candidate"], Candidate)
-        facts.pods[name] = PodFacts(name, intent.attempt, candidate, at, float(intent.args["usd_per_hour"]), at)
+        origin = Origin(intent.attempt, candidate, at, at)
+        origin.made_by = str(intent.args["order"].get("env", {}).get(MAKER, ""))
+        facts.pods[name] = PodFacts(name, origin, float(intent.args["usd_per_hour"]))
         facts.pods[name].is_unknown = True
-        facts.pods[name].made_by = str(intent.args["order"].get("env", {}).get(MAKER, ""))
         facts.current = name
     elif intent.op in (Op.STOP_POD, Op.DELETE_POD):
         facts.debts.told[str(intent.args.get("pod_id"))] = facts.progress.seq
@@ -155,6 +156,6 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
     elif intent.op == Op.NOTIFY:
         facts.report.noticed[str(intent.args["notice"]["what"])] = at
     elif intent.op == Op.PLACE_SECRETS and facts.pod is not None:
-        facts.pod.secrets_left = "disk"  # until the pod says otherwise
+        facts.pod.container.secrets_left = "disk"  # until the pod says otherwise
     elif intent.op == Op.LAUNCH_JOB:
         facts.launch.intended = True

@@ -9,7 +9,7 @@ import msgspec
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Outcome, Stamp
 from rpd.states.facts import Facts
-from rpd.states.facts.pod import Candidate, PodFacts, Span, candidate_key, close_spans
+from rpd.states.facts.pod import Candidate, Missed, Origin, PodFacts, Span, candidate_key, close_spans
 from rpd.states.facts.run import Begun, Lease
 from rpd.states.facts.search import Refusal
 from rpd.states.faults import Fault
@@ -31,12 +31,13 @@ def _taken_over(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None
     if outcome.status == "ok":
         paused = msgspec.convert(outcome.data["paused"], Paused)
         candidate = Candidate(paused.gpu_id, paused.datacenter_id, paused.cloud)
-        pod = PodFacts(paused.pod_name, len(facts.pods) + 1, candidate, at, paused.usd_per_hour, at)
-        pod.id, pod.taken, pod.was_found = paused.pod_id, paused, True
-        pod.is_unwanted = bool(outcome.data["is_unwanted"])
+        origin = Origin(len(facts.pods) + 1, candidate, at, at, taken=paused)
+        origin.is_unwanted = bool(outcome.data["is_unwanted"])
+        pod = PodFacts(paused.pod_name, origin, paused.usd_per_hour)
+        pod.id, pod.was_found = paused.pod_id, True
         pod.released_as = "stop"  # as it was left
         facts.pods[pod.name] = pod
-        if not pod.is_unwanted:
+        if not pod.origin.is_unwanted:
             facts.current = pod.name
     elif outcome.status == "failed" and "paused" in begun.intent.args:
         facts.lineage.not_taken[str(begun.intent.args["paused"]["pod_name"])] = (
@@ -53,18 +54,18 @@ def _created(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
         pod.id, pod.seen, pod.started_at = seen.id, seen, at
         pod.is_unknown = pod.was_found = bool(outcome.data.get("adopted"))
         pod.usd_per_hour = seen.usd_per_hour or pod.usd_per_hour
-        pod.spans.append(Span(pod.sent_at, pod.usd_per_hour))
+        pod.spans.append(Span(pod.origin.sent_at, pod.usd_per_hour))
         pod.starts = 1
     elif outcome.status == "failed":
         # A refusal is final; absence proved only by waiting may yet be overtaken by a late pod, so sweeps go on.
         pod.is_unknown = bool(outcome.data.get("may_appear"))
         pod.is_gone = not pod.is_unknown
-        pod.create_error = outcome.reason or "refused"
-        if pod.create_error in CANDIDATE_REFUSALS:
-            text = outcome.error or pod.create_error
-            facts.search.refusals[candidate_key(pod.candidate)] = Refusal(pod.create_error, text, at)
+        pod.origin.create_error = outcome.reason or "refused"
+        if pod.origin.create_error in CANDIDATE_REFUSALS:
+            text = outcome.error or pod.origin.create_error
+            facts.search.refusals[candidate_key(pod.origin.candidate)] = Refusal(pod.origin.create_error, text, at)
     if not outcome.settled:
-        pod.last_sent_at = at
+        pod.origin.last_sent_at = at
 
 
 def _started(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
@@ -72,11 +73,11 @@ def _started(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if pod is None:
         return
     if outcome.status == "ok":
-        pod.started_at, pod.starts, pod.released_as, pod.misses = at, pod.starts + 1, None, 0
+        pod.started_at, pod.starts, pod.released_as, pod.missed = at, pod.starts + 1, None, Missed()
         pod.spans.append(Span(at, pod.usd_per_hour))
-        pod.greeting = pod.kept_until = None
+        pod.container.greeting = pod.kept_until = None
         pod.seen = None
-        pod.secrets_left = "" if pod.secrets_left == "memory" else pod.secrets_left
+        pod.container.secrets_left = "" if pod.container.secrets_left == "memory" else pod.container.secrets_left
         facts.contact.offline_seconds = 0.0
     elif not is_unreached(outcome.op, outcome.reason):
         pod.refused_starts += 1
@@ -139,13 +140,13 @@ def _step(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
 
 def _placed(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok" and facts.pod is not None:
-        facts.pod.secrets_in = facts.pod.container_name
-        facts.pod.secrets_left = "memory" if outcome.data["is_volatile"] else "disk"
+        facts.pod.container.secrets_in = facts.pod.container_name
+        facts.pod.container.secrets_left = "memory" if outcome.data["is_volatile"] else "disk"
 
 
 def _removed(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok" and facts.pod is not None:
-        facts.pod.secrets_in, facts.pod.secrets_left = None, ""
+        facts.pod.container.secrets_in, facts.pod.container.secrets_left = None, ""
 
 
 def _pushed(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:

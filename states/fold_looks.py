@@ -10,7 +10,7 @@ import msgspec
 from rpd.journal.records import Observation, Stamp
 from rpd.states.boot_signs import Seen
 from rpd.states.facts import Facts
-from rpd.states.facts.pod import Span, close_spans
+from rpd.states.facts.pod import Missed, Span, close_spans
 from rpd.states.facts.release import Found, Proof
 from rpd.states.facts.search import Hardware
 from rpd.states.faults import Fault
@@ -78,15 +78,14 @@ def _pod_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
         return
     seen = described_pod(data)
     if seen is None or seen.status == "TERMINATED":
-        pod.misses += 1
-        pod.first_miss_at = pod.first_miss_at or at
+        pod.missed = pod.missed.again(at)
         return
-    pod.misses, pod.first_miss_at, pod.seen, pod.was_found = 0, None, seen, True
+    pod.missed, pod.seen, pod.was_found = Missed(), seen, True
     if seen.status == "EXITED":
         close_spans(pod, at)
     elif pod.kept_until is not None and seen.status == "RUNNING" and at.wall > pod.kept_until + SWITCH_SECONDS:
         pod.kept_until = None  # its switch has not acted: it bills on
-    elif seen.status == "RUNNING" and (pod.spans[-1].until is not None if pod.spans else pod.taken is not None):
+    elif seen.status == "RUNNING" and (pod.spans[-1].until is not None if pod.spans else pod.origin.taken is not None):
         # Somebody else started it: what we did to it before does not hold any more.
         pod.spans.append(Span(at, seen.usd_per_hour or pod.usd_per_hour))
         pod.released_as = pod.kept_until = None
@@ -112,9 +111,9 @@ def _log_lines_seen(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
 
 def _greeted(facts: Facts, data: dict[str, Any], at: Stamp) -> None:
     if facts.pod is not None:
-        facts.pod.greeting = msgspec.convert(data["greeting"], Greeting)
-        facts.pod.greeted_place = facts.pod.place
-        anchor = facts.pod.greeting.anchor_seq
+        facts.pod.container.greeting = msgspec.convert(data["greeting"], Greeting)
+        facts.pod.container.greeted_place = facts.pod.place
+        anchor = facts.pod.container.greeting.anchor_seq
         is_ahead = anchor is not None and anchor > facts.progress.seq
         facts.launch.was_taken_over = facts.launch.was_taken_over or is_ahead
 
@@ -157,12 +156,13 @@ def failed_look(facts: Facts, observation: Observation, at: Stamp) -> None:
     deadline. A greeting that was refused says whether that may pass, and one that met nobody whether the pod's host has
     answered for it."""
     if observation.op == Op.GREET and facts.pod is not None:
+        knocks = facts.pod.container.knocks
         is_closed = observation.reason == Fault.SSH_UNREACHABLE and observation.data.get("closed") is True
-        facts.pod.closed_since = (facts.pod.closed_since or at) if is_closed else None
-    if observation.op == Op.GREET and facts.pod is not None and not is_unreached(Op.GREET, observation.reason):
-        is_lasting = observation.reason in LASTING
-        facts.pod.refused_since = (facts.pod.refused_since or at) if is_lasting else None
-        facts.pod.refusals = facts.pod.refusals + 1 if is_lasting else 0
+        knocks.closed_since = (knocks.closed_since or at) if is_closed else None
+        if not is_unreached(Op.GREET, observation.reason):
+            is_lasting = observation.reason in LASTING
+            knocks.refused_since = (knocks.refused_since or at) if is_lasting else None
+            knocks.refusals = knocks.refusals + 1 if is_lasting else 0
     if observation.op == Op.SURVEY and not is_unreached(observation.op, observation.reason):
         facts.release.proof = Proof(found=facts.release.proof.found)
         if observation.reason in KEY_FAULTS:

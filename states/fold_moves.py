@@ -8,7 +8,7 @@ from rpd.engine.deadline import carried_over, elapsed
 from rpd.journal.records import Stamp, Transition
 from rpd.states.facts import Facts
 from rpd.states.facts.launch import Fetching, Launch
-from rpd.states.facts.pod import candidate_key, close_spans
+from rpd.states.facts.pod import Knocks, Missed, candidate_key, close_spans
 from rpd.states.facts.release import Release
 from rpd.states.facts.run import Contact, Ending, Lease, Process
 from rpd.states.facts.search import Refusal, Search
@@ -27,28 +27,26 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
         facts.ending.reason = reason
     elif move.trigger == Trigger.HOST_FAILED:
         facts.search.host_failure = reason
-        is_taken = facts.pod is not None and facts.pod.taken is not None  # says nothing of a fresh one
+        is_taken = facts.pod is not None and facts.pod.origin.taken is not None  # says nothing of a fresh one
         # That it is too dear is no fault of the host; it is not tried again.
         facts.search.host_failures += int(reason is not Reason.HOST_TOO_DEAR and not is_taken)
         if (place := failed_place(facts, reason, at)) is not None:
             facts.search.bad_places = (*facts.search.bad_places, place)
         if facts.pod is not None and not is_taken:
-            facts.search.refusals[candidate_key(facts.pod.candidate)] = Refusal(str(reason), move.why or str(reason))
+            key = candidate_key(facts.pod.origin.candidate)
+            facts.search.refusals[key] = Refusal(str(reason), move.why or str(reason))
     if move.trigger == Trigger.RELAUNCH:
         _launch_anew(facts, at)
     if facts.progress.entered is not None:
-        facts.progress.seconds_in[move.source] = facts.progress.seconds_in.get(move.source, 0.0) + elapsed(
-            facts.progress.entered, at
-        )
+        lasted = elapsed(facts.progress.entered, at)
+        facts.progress.seconds_in[move.source] = facts.progress.seconds_in.get(move.source, 0.0) + lasted
     facts.state, facts.progress.entered = State(move.dest), at
     if move.source == State.COLLECT and move.trigger != Trigger.COLLECTED:
         facts.results.gave_up = not _is_cut_off(facts)
     facts.contact.tries.clear()
     if move.source == State.PREFLIGHT and move.trigger == Trigger.STEPS_DONE and facts.pod is not None:
-        facts.launch.prepared, facts.launch.prepared_epoch = (
-            (facts.pod.name, facts.pod.container_name),
-            facts.process.epoch,
-        )
+        facts.launch.prepared = facts.pod.name, facts.pod.container_name
+        facts.launch.prepared_epoch = facts.process.epoch
     _ENTERING.get(facts.state, _nothing)(facts, move, at)
 
 
@@ -76,10 +74,10 @@ def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:
     if move.trigger == Trigger.POD_STOPPED and facts.pod is not None:
         facts.launch.claim_is_fresh = False
         facts.container.armed_start = -1
-        facts.pod.refused_since, facts.pod.refusals, facts.pod.closed_since = None, 0, None
+        facts.pod.container.knocks = Knocks()
         facts.pod.restarts += int(not facts.pod.is_seen_stopped)
         if move.reason != Reason.HOST_KEY_CHANGED:
-            facts.pod.greeting = None
+            facts.pod.container.greeting = None
         facts.results.gave_up = False
 
 
@@ -94,14 +92,14 @@ def _enter_collect(facts: Facts, move: Transition, at: Stamp) -> None:
 def _enter_release(facts: Facts, move: Transition, at: Stamp) -> None:
     facts.release = Release(at)  # what was tried for a pod beside the one in hand counts no more
     if move.trigger == Trigger.POD_GONE and facts.pod is not None:
-        close_spans(facts.pod, facts.pod.first_miss_at or at)
+        close_spans(facts.pod, facts.pod.missed.since or at)
         facts.pod.is_gone = True
 
 
 def _enter_select(facts: Facts, move: Transition, at: Stamp) -> None:
     if move.trigger == Trigger.TRY_NEXT:
         if facts.pod is not None:
-            facts.pod.is_gone = facts.pod.taken is None or facts.pod.released_as != "stop"
+            facts.pod.is_gone = facts.pod.origin.taken is None or facts.pod.released_as != "stop"
         facts.search.host_failure, facts.search.stocked = None, None
     facts.current = None
 
@@ -130,13 +128,13 @@ def resume(facts: Facts, at: Stamp) -> None:
     if facts.results.since is not None:
         facts.results.since = at
     for twin in facts.pods.values():
-        if twin.twin_of is not None:
-            twin.misses, twin.first_miss_at = 0, None
+        if twin.origin.twin_of is not None:
+            twin.missed = Missed()
     pod = facts.pod
     if pod is not None:
-        pod.misses, pod.first_miss_at, pod.refused_starts = 0, None, 0
-        if pod.id is None and pod.is_unknown and pod.create_error is None:
-            pod.last_sent_at = at  # the process before may have slept between its intent and its request
+        pod.missed, pod.refused_starts = Missed(), 0
+        if pod.id is None and pod.is_unknown and pod.origin.create_error is None:
+            pod.origin.last_sent_at = at  # the process before may have slept between its intent and its request
 
 
 def _carry_over(facts: Facts, at: Stamp) -> None:
@@ -145,8 +143,8 @@ def _carry_over(facts: Facts, at: Stamp) -> None:
     if facts.process.since is None or facts.process.since.boot == at.boot:
         return
     for pod in facts.pods.values():
-        pod.last_sent_at = carried_over(pod.last_sent_at, at)
-        pod.sent_at = carried_over(pod.sent_at, at)
+        pod.origin.last_sent_at = carried_over(pod.origin.last_sent_at, at)
+        pod.origin.sent_at = carried_over(pod.origin.sent_at, at)
         if pod.started_at is not None:
             pod.started_at = carried_over(pod.started_at, at)
         for span in pod.spans:

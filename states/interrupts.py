@@ -34,8 +34,8 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
     if met is not None:
         return stand_back(facts, met.error or "another owner acts on this run")
     pod = facts.pod
-    if pod is not None and pod.misses >= MISSES_MIN and _is_vanished(facts, now):
-        if pod.taken is not None and not pod.was_used and state in (State.BOOT, State.CONNECT):
+    if pod is not None and pod.missed.looks >= MISSES_MIN and _is_vanished(facts, now):
+        if pod.origin.taken is not None and not pod.was_used and state in (State.BOOT, State.CONNECT):
             return Fire(Trigger.HOST_FAILED, Reason.PAUSED_POD_GONE, "the paused pod is not there any more")
         hoped = (None, Reason.JOB_SUCCEEDED, Reason.RESULTS_UNVERIFIED)
         is_all_here = facts.launch.intended and (facts.collected or not facts.is_worth_fetching)
@@ -75,7 +75,7 @@ def _requested(state: State, facts: Facts, now: Stamp) -> Decision | None:
 def _detached(state: State, facts: Facts, now: Stamp) -> Decision | None:
     """Leave a job that runs; before that there is nothing to leave, and the wish waits. So it does while the account
     does not show the pod: another look says whether it is gone."""
-    if state is not State.MONITOR or (facts.pod is not None and facts.pod.misses):
+    if state is not State.MONITOR or (facts.pod is not None and facts.pod.missed.looks):
         return None
     alone = decide_alone(facts, now, is_patient=False)
     if alone is not None:
@@ -94,13 +94,13 @@ def _is_unclaimed(facts: Facts) -> bool:
 def _is_vanished(facts: Facts, now: Stamp) -> bool:
     """A young pod may not be readable yet; an older one is believed gone after the proof interval."""
     pod = facts.pod
-    if pod is None or pod.first_miss_at is None:
+    if pod is None or pod.missed.since is None:
         return False
     patience = facts.profile.proof_interval_seconds if pod.seen is not None else facts.profile.quiet_window_seconds
-    is_young = elapsed(pod.started_at or pod.sent_at, now) < facts.profile.quiet_window_seconds
+    is_young = elapsed(pod.started_at or pod.origin.sent_at, now) < facts.profile.quiet_window_seconds
     if is_young:
         patience = max(patience, facts.profile.quiet_window_seconds / 3.0)
-    return elapsed(pod.first_miss_at, now) >= patience
+    return elapsed(pod.missed.since, now) >= patience
 
 
 def edges(table: Table) -> frozenset[tuple[str, str]]:

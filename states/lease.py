@@ -103,9 +103,9 @@ def decide_dropping(facts: Facts) -> Do | None:
     """Before the pod goes, is stopped or stays up for a person: whoever comes next need not wait. Results that nobody
     has may lie in these places, and keep them. It is tried once; a lease that stays ends with its pod."""
     pod = facts.pod
-    if not facts.lease.key or pod is None or pod.id is None or pod.greeting is None or facts.holds_last:
+    if not facts.lease.key or pod is None or pod.id is None or pod.container.greeting is None or facts.holds_last:
         return None
-    is_up = pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.misses
+    is_up = pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.missed.looks
     if not is_up or facts.tried(Op.DROP_LEASE).failures or facts.launch.was_taken_over:
         return None
     if {"storage_error", "internal_error"} & facts.process.request_detail.keys():

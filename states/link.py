@@ -33,7 +33,7 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
         return Look(Op.READ_POD, look_at_pod(facts))
     pod = facts.pod
     assert pod is not None, "there is a pod"
-    if pod.misses:
+    if pod.missed.looks:
         return missed(facts, now)
     if look.is_answered and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
@@ -50,9 +50,9 @@ def stand_back(facts: Facts, why: str) -> Decision:
     """Another owner acts on this run, or this journal is not the whole of it: touch nothing, and leave. A pod that
     only computes because this process started it is stopped again, with all that is in it."""
     pod, began = facts.pod, facts.process.since
-    others = 0 if pod is not None and pod.taken is not None else 1  # starts that are no start of ours: its creation
+    others = 0 if pod is not None and pod.origin.taken is not None else 1  # starts that are not ours
     is_ours = pod is not None and pod.starts > others and pod.started_at is not None and began is not None
-    if is_ours and pod is not None and is_before(began or pod.sent_at, pod.started_at or pod.sent_at):
+    if is_ours and pod is not None and is_before(began or pod.origin.sent_at, pod.started_at or pod.origin.sent_at):
         return Fire(Trigger.CANCEL, Reason.TAKEN_OVER, why)
     return Leave(why, Exit.JOURNAL)
 
@@ -90,7 +90,7 @@ def _another_key(pod: PodFacts) -> Fire:
     """Its sshd shows another key than the pinned one, which no further try mends. Where the cloud says that it was
     started since, the new key is its own; else the pin stays, and `connect` gives the pod back, stopped: a start of
     ours makes a new pin."""
-    if pod.place != pod.greeted_place:
+    if pod.place != pod.container.greeted_place:
         return Fire(Trigger.POD_STOPPED, None, "the container was started anew, and has a new host key")
     return Fire(Trigger.POD_STOPPED, Reason.HOST_KEY_CHANGED, "another host key, and no start explains it")
 
@@ -98,8 +98,8 @@ def _another_key(pod: PodFacts) -> Fire:
 def _is_made_anew(facts: Facts, pod: PodFacts) -> bool:
     """Before the launch: another start than the one that was greeted, by what the cloud says. What was done in the
     container before is gone."""
-    was_greeted = facts.state is not State.ARM and pod.greeted_place is not None
-    return was_greeted and not facts.launch.intended and pod.place != pod.greeted_place
+    was_greeted = facts.state is not State.ARM and pod.container.greeted_place is not None
+    return was_greeted and not facts.launch.intended and pod.place != pod.container.greeted_place
 
 
 def missed(facts: Facts, now: Stamp) -> Decision:

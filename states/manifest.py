@@ -58,13 +58,13 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "pod_final_state": _final_state(facts, pod) if pod else None,
         "pods": [_pod(each, now) for each in facts.pods.values()],
         "pod_name": pod.name if pod else None,
-        "gpu_id": pod.candidate.gpu_id if pod else None,
+        "gpu_id": pod.origin.candidate.gpu_id if pod else None,
         "gpu_count": job.pod.gpu_count,
-        "cloud_type": pod.candidate.cloud if pod else None,
+        "cloud_type": pod.origin.candidate.cloud if pod else None,
         "datacenter_id": _place(pod) if pod else None,
         "candidates_refused": {name: refusal.text for name, refusal in facts.search.refusals.items()},
         "lifecycle_action": pod.released_as if pod else None,
-        "pod_resumed": pod is not None and pod.taken is not None,
+        "pod_resumed": pod is not None and pod.origin.taken is not None,
         "gpu_price_per_hour_usd": pod.usd_per_hour if pod else None,
         "gpu_price_source": "pod_describe" if pod and pod.seen else None,
         "disks_per_hour_usd": round(cost.running_disk_usd_per_hour(job.pod.container_disk_gb, facts.volume_gb), 6),
@@ -123,7 +123,7 @@ def _final_state(facts: Facts, pod: PodFacts) -> str:
 
 
 def _place(pod: PodFacts) -> str | None:
-    return (pod.seen.datacenter_id if pod.seen else None) or pod.candidate.datacenter_id
+    return (pod.seen.datacenter_id if pod.seen else None) or pod.origin.candidate.datacenter_id
 
 
 def _stored(facts: Facts) -> float:
@@ -145,13 +145,13 @@ def _pod(pod: PodFacts, now: Stamp) -> dict[str, Any]:
     return {
         "id": pod.id,
         "name": pod.name,
-        "attempt": pod.attempt,
-        "gpu_id": pod.candidate.gpu_id,
-        "cloud_type": pod.candidate.cloud,
+        "attempt": pod.origin.attempt,
+        "gpu_id": pod.origin.candidate.gpu_id,
+        "cloud_type": pod.origin.candidate.cloud,
         "datacenter_id": _place(pod),
         "usd_per_hour": pod.usd_per_hour,
         "billed_seconds": round(running_seconds(pod, now), 3),
-        "taken_over_from": pod.taken.run_id if pod.taken is not None else None,
+        "taken_over_from": pod.origin.taken.run_id if pod.origin.taken is not None else None,
     }
 
 

@@ -22,10 +22,12 @@ OTHERS_MAX = 40
 def failed_place(facts: Facts, reason: Reason | None, at: Stamp) -> BadPlace | None:
     """The place of the pod in hand, which has just failed; None where that says nothing, or is not known."""
     pod = facts.pod
-    if pod is None or pod.taken is not None or reason not in AVOIDED:
+    if pod is None or pod.origin.taken is not None or reason not in AVOIDED:
         return None
-    place = (pod.seen.datacenter_id if pod.seen is not None else None) or pod.candidate.datacenter_id
-    return BadPlace(pod.candidate.gpu_id, place, pod.candidate.cloud, at.wall) if place is not None else None
+    place = (pod.seen.datacenter_id if pod.seen is not None else None) or pod.origin.candidate.datacenter_id
+    return (
+        BadPlace(pod.origin.candidate.gpu_id, place, pod.origin.candidate.cloud, at.wall) if place is not None else None
+    )
 
 
 def bad_places(facts: Facts, now: Stamp) -> tuple[BadPlace, ...]:

@@ -78,7 +78,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         return "delete" if facts.process.request_detail["how"] == "delete" else "stop"
     if facts.request == "release" and facts.process.request_detail.get("how") == "preserve" and facts.launch.intended:
         return "stop"  # it was to stay up, and cannot; somebody wants what is in it all the same
-    if facts.pod is not None and facts.pod.taken is not None and not facts.launch.intended:
+    if facts.pod is not None and facts.pod.origin.taken is not None and not facts.launch.intended:
         return "stop"  # as it was found
     if facts.launch.was_taken_over and not (facts.launch.intended and facts.collected):
         return "stop"  # what another owner left in the pod is not ours to delete
@@ -99,7 +99,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         never_started = facts.launch.claim is not None and facts.launch.claim.phase == "none"
         if never_started:
             pod = facts.pod
-            return "stop" if pod is not None and (pod.taken is not None or pod.holds_lost) else "delete"
+            return "stop" if pod is not None and (pod.origin.taken is not None or pod.holds_lost) else "delete"
         is_tried = (facts.results.gave_up and not facts.is_good) or not facts.results_wait
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
         is_free = _is_meant_to_go(facts) and facts.request != "gc" and facts.has_all and not facts.results_wait
@@ -215,7 +215,7 @@ def price_cap(facts: Facts, gpu_id: str | None = None) -> float | None:
 def is_over_price_cap(facts: Facts) -> bool:
     """The cloud bills the pod in hand above the config's cap. Whether its rate includes the disks is not documented."""
     pod = facts.pod
-    cap = price_cap(facts, pod.candidate.gpu_id) if pod is not None else None
+    cap = price_cap(facts, pod.origin.candidate.gpu_id) if pod is not None else None
     if cap is None or pod is None:
         return False
     disks = cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)

@@ -41,7 +41,7 @@ def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
     if pod is not None and pod.kept_until is not None and facts.tried(Op.READ_POD).at is None:
         return Look(Op.READ_POD, look_at_pod(facts))  # the switch may have acted meanwhile, or should have
     until = keep_until(facts, now)
-    if until is None or pod is None or pod.secrets_left == "disk":
+    if until is None or pod is None or pod.container.secrets_left == "disk":
         return None
     if pod.kept_until is None or abs(pod.kept_until - until) > CLOCK_SECONDS:
         left, error = pause_left(facts, Op.ARM_SWITCH, now, first=0.5, cap=4.0), facts.tried(Op.ARM_SWITCH).error
@@ -92,7 +92,7 @@ def _affordable_seconds(facts: Facts, now: Stamp) -> float:
 
 
 def _can_stay(facts: Facts, pod: PodFacts) -> bool:
-    is_up = pod.id is not None and not pod.is_gone and not pod.misses and not pod.is_seen_stopped
+    is_up = pod.id is not None and not pod.is_gone and not pod.missed.looks and not pod.is_seen_stopped
     owed = set(facts.debts.compute) - {twin.name for twin in owed_twins(facts)}  # whose end is proved first
     is_alone = owed == {pod.name} and not any(each.is_unknown for each in facts.pods.values())
     is_spared = pod.released_as is None and not facts.launch.was_taken_over and not facts.results_wait

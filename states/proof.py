@@ -36,7 +36,7 @@ def quiet_seconds_left(facts: Facts, now: Stamp) -> float:
     never shown it (a 404 to its delete, and its absence, then say nothing)."""
     window = facts.profile.quiet_window_seconds
     young = (pod for pod in facts.pods.values() if pod.is_unknown or (pod.id is not None and not pod.was_found))
-    return max((remaining(pod.last_sent_at, window, now) for pod in young), default=0.0)
+    return max((remaining(pod.origin.last_sent_at, window, now) for pod in young), default=0.0)
 
 
 def proof_text(facts: Facts, now: Stamp) -> str:
@@ -73,4 +73,4 @@ def _know(facts: Facts, found: Found) -> None:
         pod.id, pod.was_found = found.id, True
         pod.is_gone = False
         if not pod.spans:
-            pod.spans.append(Span(pod.sent_at, pod.usd_per_hour))
+            pod.spans.append(Span(pod.origin.sent_at, pod.usd_per_hour))

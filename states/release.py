@@ -89,7 +89,7 @@ def _give_back_blindly(facts: Facts, now: Stamp) -> Decision | None:
     """Nothing gets through, or no look does: now and then the cloud is told all the same, for it may hear that. Secrets
     are removed from a disk first, once their pod can be reached."""
     for pod in facts.pods.values():
-        decision = _give_back(facts, pod, now) if pod.secrets_left != "disk" else None
+        decision = _give_back(facts, pod, now) if pod.container.secrets_left != "disk" else None
         if isinstance(decision, Do):
             last = facts.tried(decision.op).at or facts.progress.entered or now
             if elapsed(last, now) > BLINDLY_AGAIN_SECONDS:

@@ -84,7 +84,7 @@ def paused_pods(facts: Facts) -> tuple[Paused, ...]:
 def _may_serve_again(facts: Facts, pod: PodFacts) -> bool:
     if pod.id is None or pod.is_gone or pod.released_as != "stop" or pod.name not in facts.debts.storage:
         return False
-    if pod.taken is not None and not pod.was_used:
+    if pod.origin.taken is not None and not pod.was_used:
         return True
     is_good = facts.report.outcome == Ending.SUCCEEDED and facts.job.lifecycle.on_success == "recycle"
     return is_good and pod.name == facts.current and not facts.left_behind  # which the next run may overwrite
@@ -93,22 +93,24 @@ def _may_serve_again(facts: Facts, pod: PodFacts) -> bool:
 def _paused(facts: Facts, pod: PodFacts) -> Paused:
     since = pod.released_at.wall if pod.released_at is not None else 0.0
     common = {"journal": facts.opened.journal_path, "run_id": facts.run_id}
-    if pod.taken is not None:  # it is as it was ordered first, whatever this run would have ordered
-        return msgspec.structs.replace(pod.taken, **common, since=since or pod.taken.since)
+    if pod.origin.taken is not None:  # it is as it was ordered first, whatever this run would have ordered
+        return msgspec.structs.replace(pod.origin.taken, **common, since=since or pod.origin.taken.since)
     assert pod.id is not None, "checked before"
-    place = (pod.seen.datacenter_id if pod.seen is not None else None) or pod.candidate.datacenter_id
+    place = (pod.seen.datacenter_id if pod.seen is not None else None) or pod.origin.candidate.datacenter_id
     return Paused(
         **common,
         born_run=facts.run_id,
         pod_id=pod.id,
         pod_name=pod.name,
-        gpu_id=pod.candidate.gpu_id,
-        cloud=pod.candidate.cloud,
+        gpu_id=pod.origin.candidate.gpu_id,
+        cloud=pod.origin.candidate.cloud,
         usd_per_hour=pod.usd_per_hour,
         shape=shape(facts.job),
         datacenter_id=place,
         since=since,
-        asked=tuple(word for word, ids in facts.names.meant.items() if pod.candidate.gpu_id in ids or place in ids),
+        asked=tuple(
+            word for word, ids in facts.names.meant.items() if pod.origin.candidate.gpu_id in ids or place in ids
+        ),
     )
 
 
@@ -120,7 +122,8 @@ def stopped_usd_per_hour(paused: Paused) -> float:
 
 def adopted(facts: Facts) -> dict[str, str]:
     """Pod id to the run that its env names, for pods that were taken over from another run."""
-    return {pod.taken.pod_id: pod.taken.born_run for pod in facts.pods.values() if pod.taken is not None}
+    taken = (pod.origin.taken for pod in facts.pods.values())
+    return {each.pod_id: each.born_run for each in taken if each is not None}
 
 
 def adopted_in(records: Iterable[Record]) -> dict[str, str]:
@@ -146,8 +149,8 @@ def on_drift(facts: Facts) -> str:
 def how_to_leave(facts: Facts, pod: PodFacts) -> str:
     """Stop or delete a pod that was taken up and is not the one in hand. What a fresh pod has replaced is deleted; one
     that could not be started stays for the next run, unless this one leaves a better."""
-    if pod.is_unwanted:
-        is_replaced = any(other.taken is None and other.id is not None for other in facts.pods.values())
+    if pod.origin.is_unwanted:
+        is_replaced = any(other.origin.taken is None and other.id is not None for other in facts.pods.values())
         return "delete" if is_replaced or is_fresh_wanted(facts) else "stop"
     hand = facts.pod
     is_superseded = hand is not None and hand is not pod and hand.released_as == "stop" and not facts.holds_last

@@ -22,7 +22,7 @@ REMOVAL_TRIES_MAX = 2
 def decide_placing(facts: Facts) -> Do | None:
     """Place them, unless this container has them."""
     pod = facts.pod
-    if not facts.job.secrets or pod is None or pod.secrets_in == pod.container_name:
+    if not facts.job.secrets or pod is None or pod.container.secrets_in == pod.container_name:
         return None
     return Do(Op.PLACE_SECRETS, pack(target=target(facts), secrets=facts.job.secrets))
 
@@ -31,10 +31,10 @@ def decide_removal(facts: Facts, how: str) -> Do | None:
     """Remove them, where the pod still runs and what holds them stays: a stopped pod, the disk
     of one that is kept up (its switch only stops it), or a network volume."""
     pod = facts.pod
-    if pod is None or not pod.secrets_left or not _can_remove(facts, pod):
+    if pod is None or not pod.container.secrets_left or not _can_remove(facts, pod):
         return None
     stays = how == "preserve" or facts.job.storage.mode == "network_volume"
-    if how != "stop" and not (pod.secrets_left == "disk" and stays):
+    if how != "stop" and not (pod.container.secrets_left == "disk" and stays):
         return None
     if {"storage_error", "internal_error"} & facts.process.request_detail.keys():
         return None  # the shortest way out
@@ -43,8 +43,8 @@ def decide_removal(facts: Facts, how: str) -> Do | None:
 
 def _can_remove(facts: Facts, pod: PodFacts) -> bool:
     """The pod runs, as far as is known, is the one it should be, and has not failed to do it."""
-    is_up = pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.misses
-    is_reached = pod.id is not None and pod.greeting is not None
+    is_up = pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.missed.looks
+    is_reached = pod.id is not None and pod.container.greeting is not None
     return is_up and is_reached and facts.tried(Op.REMOVE_SECRETS).failures < REMOVAL_TRIES_MAX
 
 
@@ -52,7 +52,7 @@ def must_go(facts: Facts) -> bool:
     """A secret stays on the disk of a pod that was to be kept, cannot be removed, and nothing else in it is waited
     for."""
     pod = facts.pod
-    if pod is None or pod.secrets_left != "disk" or _can_remove(facts, pod):
+    if pod is None or pod.container.secrets_left != "disk" or _can_remove(facts, pod):
         return False
     return not (facts.holds_last or facts.launch.was_taken_over or pod.holds_lost)
 

@@ -124,9 +124,9 @@ def _may_come_late(facts: Facts, now: Stamp) -> bool:
 def how_to_end(facts: Facts, pod_id: str) -> str:
     """Stop or delete a pod of this run that is not the one in hand."""
     pod = next((pod for pod in facts.pods.values() if pod.id == pod_id), None)
-    if pod is not None and pod.twin_of is not None:
+    if pod is not None and pod.origin.twin_of is not None:
         return "stop" if pod.holds_lost or facts.launch.was_taken_over else "delete"
-    return "delete" if pod is None or pod.taken is None else how_to_leave(facts, pod)
+    return "delete" if pod is None or pod.origin.taken is None else how_to_leave(facts, pod)
 
 
 def _interval(facts: Facts) -> float:

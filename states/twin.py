@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from rpd.engine.deadline import elapsed, is_before, remaining
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
-from rpd.states.facts.pod import PodFacts, Span, close_spans
+from rpd.states.facts.pod import Missed, Origin, PodFacts, Span, close_spans
 from rpd.states.facts.release import Found
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 
@@ -36,7 +36,7 @@ def maker(facts: Facts) -> str:
 
 def makers(facts: Facts) -> dict[str, str]:
     """Who ordered each pod, by its birth name, as far as that is known."""
-    return {pod.name: pod.made_by for pod in facts.pods.values() if pod.made_by}
+    return {pod.name: pod.origin.made_by for pod in facts.pods.values() if pod.origin.made_by}
 
 
 def is_others(name: str, env: Mapping[str, str], made_by: Mapping[str, str]) -> bool:
@@ -72,16 +72,16 @@ def note_twins(facts: Facts, found: list[Found], at: Stamp, *, is_whole: bool) -
         if seen.id in there:
             facts.pods[key] = _twin(facts, key, seen, there, at)
     for twin in facts.pods.values():
-        if twin.twin_of is None or twin.is_gone:
+        if twin.origin.twin_of is None or twin.is_gone:
             continue
         if twin.id in there:
-            twin.misses, twin.first_miss_at = 0, None
+            twin.missed = Missed()
         if twin.id in there or not is_whole:
             continue
-        twin.misses, twin.first_miss_at = twin.misses + 1, twin.first_miss_at or at
-        if _is_proved_gone(facts, twin, twin.misses, at):
+        twin.missed = twin.missed.again(at)
+        if _is_proved_gone(facts, twin, twin.missed.looks, at):
             twin.is_gone = True
-            close_spans(twin, twin.first_miss_at)
+            close_spans(twin, twin.missed.since or at)
 
 
 def _twin(facts: Facts, key: str, seen: Found, there: set[str], at: Stamp) -> PodFacts:
@@ -89,24 +89,26 @@ def _twin(facts: Facts, key: str, seen: Found, there: set[str], at: Stamp) -> Po
     may be that one under a new id (a provider that moves pods does that), with the results in it."""
     pod = facts.pods[seen.name]
     is_alone = pod.id not in there and pod.released_as != "delete"
-    twin = PodFacts(key, pod.attempt, pod.candidate, pod.sent_at, pod.usd_per_hour, pod.last_sent_at)
-    twin.id, twin.twin_of, twin.was_found = seen.id, pod.name, True
+    origin = Origin(pod.origin.attempt, pod.origin.candidate, pod.origin.sent_at, pod.origin.last_sent_at)
+    origin.twin_of = pod.name
+    twin = PodFacts(key, origin, pod.usd_per_hour)
+    twin.id, twin.was_found = seen.id, True
     twin.holds_lost = is_alone and (facts.launch.intended or facts.launch.number > 1)
-    twin.spans.append(Span(pod.sent_at, pod.usd_per_hour, at if seen.status == "EXITED" else None))
+    twin.spans.append(Span(pod.origin.sent_at, pod.usd_per_hour, at if seen.status == "EXITED" else None))
     return twin
 
 
 def owed_twins(facts: Facts) -> list[PodFacts]:
     """Those whose end is not proved."""
-    return [pod for pod in facts.pods.values() if pod.twin_of is not None and pod.name in facts.debts.compute]
+    return [pod for pod in facts.pods.values() if pod.origin.twin_of is not None and pod.name in facts.debts.compute]
 
 
 def ends_if_absent(facts: Facts, now: Stamp) -> dict[str, tuple[str, str]]:
     """Twins whose end is proved if the survey that begins now does not see them either: id and proof."""
     return {
-        twin.name: (twin.id, f"absent by id, seen {twin.misses + 1} times over {_missed_for(twin, now):.1f} s")
+        twin.name: (twin.id, f"absent by id, seen {twin.missed.looks + 1} times over {_missed_for(twin, now):.1f} s")
         for twin in owed_twins(facts)
-        if twin.id is not None and _is_proved_gone(facts, twin, twin.misses + 1, now)
+        if twin.id is not None and _is_proved_gone(facts, twin, twin.missed.looks + 1, now)
     }
 
 
@@ -115,23 +117,23 @@ def _is_proved_gone(facts: Facts, twin: PodFacts, misses: int, at: Stamp) -> boo
 
 
 def _missed_for(twin: PodFacts, at: Stamp) -> float:
-    return elapsed(twin.first_miss_at, at) if twin.first_miss_at is not None else 0.0
+    return elapsed(twin.missed.since, at) if twin.missed.since is not None else 0.0
 
 
 def quiet_left(facts: Facts, now: Stamp) -> float:
     """How long the create of the pod in hand may still show a twin; 0.0 where there is no such create."""
     pod = facts.pod
-    if pod is None or pod.id is None or pod.taken is not None:
+    if pod is None or pod.id is None or pod.origin.taken is not None:
         return 0.0
-    return remaining(pod.last_sent_at, facts.profile.quiet_window_seconds, now)
+    return remaining(pod.origin.last_sent_at, facts.profile.quiet_window_seconds, now)
 
 
 def is_unsurveyed(facts: Facts, now: Stamp) -> bool:
     """Whether nobody has looked for a twin of the pod in hand yet, or not since the end of the quiet window: lists
     lag."""
     pod, looked = facts.pod, facts.process.surveyed
-    if pod is None or pod.id is None or pod.taken is not None:
+    if pod is None or pod.id is None or pod.origin.taken is not None:
         return False
-    if looked is None or is_before(looked, pod.sent_at):
+    if looked is None or is_before(looked, pod.origin.sent_at):
         return True
     return quiet_left(facts, looked) > 0.0 and quiet_left(facts, now) == 0.0

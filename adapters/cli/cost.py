@@ -89,7 +89,7 @@ def _row(facts: Facts, line: Line) -> dict[str, Any]:
     pod = next(each for each in facts.pods.values() if each.id == estimate.pod_id)
     return {
         "pod_id": estimate.pod_id,
-        "gpu": pod.candidate.gpu_id,
+        "gpu": pod.origin.candidate.gpu_id,
         "computed_seconds": round(estimate.seconds, 3),
         "usd_per_hour": pod.usd_per_hour,
         "estimated_usd": round(estimate.total_usd, 6),

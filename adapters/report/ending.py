@@ -129,7 +129,7 @@ def _wiped(facts: Facts) -> list[str]:
 
 def _secrets_left(facts: Facts) -> list[str]:
     left = (facts.pods.get(name) for name in facts.debts.storage)
-    return [SECRETS_LEFT for pod in left if pod is not None and pod.secrets_left == "disk"][:1]
+    return [SECRETS_LEFT for pod in left if pod is not None and pod.container.secrets_left == "disk"][:1]
 
 
 def _refusal_lines(facts: Facts) -> list[str]:
@@ -232,7 +232,7 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
         elif why_it is not None:
             lines.append(f"         kept: {why_it}")
         lines.append(f"         rpd release {facts.run_id} --delete   ends that")
-        if known and known.secrets_left == "disk":
+        if known and known.container.secrets_left == "disk":
             lines.append(SECRETS_LEFT)
     return lines
 

@@ -109,8 +109,8 @@ class Inspection:
             "id": pod.id,
             "name": pod.name,
             "status": status,
-            "gpu": pod.candidate.gpu_id,
-            "datacenter": (pod.seen.datacenter_id if pod.seen else None) or pod.candidate.datacenter_id,
+            "gpu": pod.origin.candidate.gpu_id,
+            "datacenter": (pod.seen.datacenter_id if pod.seen else None) or pod.origin.candidate.datacenter_id,
             "usd_per_hour": pod.usd_per_hour,
         }
 

@@ -128,7 +128,7 @@ def _seen(seen: Observation, facts: Facts) -> str | None:
     if seen.op == Op.WATCH_JOB and (waits := waiting_words(seen.data)) is not None:
         return waits
     opened = (facts.pods.get(change.key) for change in seen.debts if change.change == "open")
-    twins = [str(pod.id) for pod in opened if pod is not None and pod.twin_of is not None]
+    twins = [str(pod.id) for pod in opened if pod is not None and pod.origin.twin_of is not None]
     return f"the cloud made a second pod for one create, which is given back: {', '.join(twins)}" if twins else None
 
 
@@ -189,7 +189,7 @@ _WITHOUT = {
 
 
 def _connected(move: Transition, facts: Facts, record: Record) -> str:
-    greeting = facts.pod.greeting if facts.pod is not None else None
+    greeting = facts.pod.container.greeting if facts.pod is not None else None
     lacks = [_WITHOUT[word] for word in greeting.lacks if word in _WITHOUT] if greeting is not None else []
     return "connected" + (f"; the volume refuses {'; and '.join(lacks)}" if lacks else "")
 

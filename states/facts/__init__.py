@@ -76,7 +76,7 @@ class Facts(msgspec.Struct):
     @property
     def last_pod(self) -> PodFacts | None:
         """The attempt in hand, or the last one there was."""
-        return self.pod or next((pod for pod in reversed(self.pods.values()) if pod.twin_of is None), None)
+        return self.pod or next((pod for pod in reversed(self.pods.values()) if pod.origin.twin_of is None), None)
 
     @property
     def container(self) -> Container:
@@ -96,7 +96,7 @@ class Facts(msgspec.Struct):
     @property
     def absent_creates(self) -> int:
         """Creates without an answer of which no pod came in the quiet window."""
-        return sum(pod.create_error == PROVED_ABSENT for pod in self.pods.values())
+        return sum(pod.origin.create_error == PROVED_ABSENT for pod in self.pods.values())
 
     @property
     def hardware(self) -> tuple[Hardware, ...]:

@@ -9,7 +9,7 @@ import msgspec
 from rpd.engine.decision import Pending
 from rpd.journal.records import Body, DebtChange, Observation, Outcome, Record, Requested, Stamp, Transition
 from rpd.states.facts import Facts, new_facts
-from rpd.states.facts.pod import Candidate, PodFacts, Span
+from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
 from rpd.states.fold import apply
 from rpd.states.names import State
 from rpd.states.tries import Tries
@@ -32,12 +32,11 @@ def facts_in(state: State, *, at: float = 100.0, **config: Any) -> Facts:
     facts = new_facts(Stage(**config)._opened(), RUN_ID)
     facts.progress.started = facts.process.since = stamp(0.0)
     facts.state, facts.progress.entered, facts.process.epoch, facts.progress.seq = state, stamp(at), 1, 7
-    pod = PodFacts(
-        f"{facts.name_prefix}1", 1, Candidate("RTX A5000", "EU-RO-1", "SECURE"), stamp(0.0), RATE, stamp(0.0)
-    )
+    origin = Origin(1, Candidate("RTX A5000", "EU-RO-1", "SECURE"), stamp(0.0), stamp(0.0))
+    pod = PodFacts(f"{facts.name_prefix}1", origin, RATE)
     pod.id, pod.started_at, pod.starts, pod.was_found = "pod1", stamp(0.0), 1, True
     pod.seen = Pod("pod1", pod.name, "RUNNING", usd_per_hour=RATE)
-    pod.greeting = Greeting("SHA256:k", "pod1", "c1", 0.0)
+    pod.container.greeting = Greeting("SHA256:k", "pod1", "c1", 0.0)
     pod.spans = [Span(stamp(0.0), RATE)]
     facts.pods, facts.current = {pod.name: pod}, pod.name
     facts.debts.compute = {pod.name: DebtChange(pod.name, "compute", "open", RATE)}

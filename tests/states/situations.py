@@ -6,7 +6,7 @@ from typing import Any
 
 from rpd.journal.records import DebtChange, Intent, Stamp
 from rpd.states.facts import Facts, new_facts
-from rpd.states.facts.pod import Candidate, PodFacts, Span
+from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
 from rpd.states.facts.release import Found
 from rpd.states.facts.run import Begun
 from rpd.states.world import Armed, Offer, Pod
@@ -31,12 +31,13 @@ def facts_of(**config: Any) -> Facts:
 def add_pod(facts: Facts, *, usd_per_hour: float = 0.5, **fields: Any) -> PodFacts:
     """A pod that was created at second 0, is in hand, computes, is owed, and was shown by the account."""
     name = f"{facts.name_prefix}{len(facts.pods) + 1}"
-    pod = PodFacts(name, len(facts.pods) + 1, Candidate(GPU, None, "SECURE"), at(0.0), usd_per_hour, at(0.0))
+    origin = Origin(len(facts.pods) + 1, Candidate(GPU, None, "SECURE"), at(0.0), at(0.0))
+    pod = PodFacts(name, origin, usd_per_hour)
     pod.id, pod.was_found, pod.starts, pod.started_at = f"pod{len(facts.pods) + 1}", True, 1, at(0.0)
     pod.seen = Pod(pod.id, name, "RUNNING", usd_per_hour=usd_per_hour)
     pod.spans.append(Span(at(0.0), usd_per_hour))
     for field, value in fields.items():
-        setattr(pod, field, value)
+        setattr(next(each for each in (pod, origin, pod.container) if hasattr(each, field)), field, value)
     facts.pods[name], facts.current = pod, name
     facts.debts.compute[name] = DebtChange(name, "compute", "open")
     return pod

@@ -157,7 +157,8 @@ def test_a_pod_with_a_past_is_not_judged_by_its_log(change: str) -> None:
     if change == "launched":
         facts.launch.intended = True
     else:
-        setattr(pod, change, 2 if change == "starts" else object())
+        part = {"starts": pod, "taken": pod.origin, "greeted_place": pod.container}[change]
+        setattr(part, change, 2 if change == "starts" else object())
     assert cannot_start(facts) is None, "its log tells of earlier starts, too, and there may be results in it"
 
 

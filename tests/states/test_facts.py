@@ -11,7 +11,7 @@ from rpd.journal.records import DebtChange, HandedOver, Intent, Requested, Resum
 from rpd.states import arm, create
 from rpd.states.call import REPEATABLE, look_at_pod, pack, pause_left, target
 from rpd.states.facts import Facts
-from rpd.states.facts.pod import Candidate, PodFacts, Span, candidate_key
+from rpd.states.facts.pod import Candidate, Missed, PodFacts, Span, candidate_key
 from rpd.states.facts.search import Refusal
 from rpd.states.fold_effects import PULL_TRIES_MAX
 from rpd.states.fold_looks import SWITCH_SECONDS
@@ -126,7 +126,7 @@ def test_the_switch_is_armed_anew_after_a_start() -> None:
     assert is_protected(facts)
     outcome(facts, Op.START_POD)
     assert not is_protected(facts)
-    pod_of(facts).greeting = Greeting("k", "pod1", "c2", 0.0)
+    pod_of(facts).container.greeting = Greeting("k", "pod1", "c2", 0.0)
     assert arm.decide(facts, stamp(201.0)).op == Op.ARM_SWITCH  # type: ignore[union-attr]
 
 
@@ -134,14 +134,18 @@ def test_a_pod_that_others_stopped_is_armed_and_asked_anew() -> None:
     facts = running()
     facts.results.gave_up = True
     moved(facts, Trigger.POD_STOPPED, State.BOOT)
-    assert (facts.container.armed_start, facts.launch.claim_is_fresh, pod_of(facts).greeting) == (-1, False, None)
+    assert (facts.container.armed_start, facts.launch.claim_is_fresh, pod_of(facts).container.greeting) == (
+        -1,
+        False,
+        None,
+    )
     assert not facts.results.gave_up
 
 
 def test_a_key_that_nothing_explains_does_not_lift_the_pin() -> None:
     facts = running()
     moved(facts, Trigger.POD_STOPPED, State.BOOT, reason=Reason.HOST_KEY_CHANGED)
-    assert pod_of(facts).greeting is not None and facts.container.armed_start == -1
+    assert pod_of(facts).container.greeting is not None and facts.container.armed_start == -1
 
 
 def test_orders_of_the_switch_have_a_generation_above_all_before() -> None:
@@ -168,13 +172,19 @@ def test_while_new_orders_are_on_their_way_the_later_limit_holds() -> None:
 def test_a_start_is_another_container_with_a_bill_of_its_own() -> None:
     facts = running()
     pod = pod_of(facts)
-    before = pod.container
-    pod.released_as, pod.kept_until, pod.misses = "stop", 1.0, 2
+    before = pod.container_name
+    pod.released_as, pod.kept_until, pod.missed = "stop", 1.0, Missed(2)
     outcome(facts, Op.STOP_POD, at=200.0, data={"pod_id": "pod1"})
     assert pod.spans[-1].until == stamp(200.0)
     outcome(facts, Op.START_POD, at=300.0)
     assert pod.container_name != before and not facts.is_prepared
-    assert (pod.released_as, pod.kept_until, pod.misses, pod.seen, pod.greeting) == (None, None, 0, None, None)
+    assert (pod.released_as, pod.kept_until, pod.missed.looks, pod.seen, pod.container.greeting) == (
+        None,
+        None,
+        0,
+        None,
+        None,
+    )
     assert [(span.since, span.until) for span in pod.spans][1:] == [(stamp(300.0), None)]
     outcome(facts, Op.START_POD, "failed", error="no GPU")
     assert (pod.refused_starts, len(pod.spans)) == (1, 2)
@@ -183,9 +193,9 @@ def test_a_start_is_another_container_with_a_bill_of_its_own() -> None:
 @pytest.mark.parametrize(("left", "after"), [("memory", ""), ("disk", "disk")])
 def test_a_start_wipes_the_memory_and_no_disk(left: str, after: str) -> None:
     facts = running()
-    pod_of(facts).secrets_left = left
+    pod_of(facts).container.secrets_left = left
     outcome(facts, Op.START_POD)
-    assert pod_of(facts).secrets_left == after
+    assert pod_of(facts).container.secrets_left == after
 
 
 # What looks tell of a pod.
@@ -233,7 +243,7 @@ def test_a_terminated_pod_is_one_that_is_not_there() -> None:
     facts = running()
     look(facts, status="TERMINATED", at=200.0)
     look(facts, status="TERMINATED", at=210.0)
-    assert (pod_of(facts).misses, pod_of(facts).first_miss_at) == (2, stamp(200.0))
+    assert (pod_of(facts).missed.looks, pod_of(facts).missed.since) == (2, stamp(200.0))
 
 
 def test_a_journal_that_is_shorter_than_what_the_pod_knows_is_found_out() -> None:
@@ -441,7 +451,7 @@ def test_hosts_that_fail_are_counted_and_those_that_are_too_dear_are_not() -> No
     facts = facts_in(State.BOOT, provision={"attempts": 2})
     moved(facts, Trigger.HOST_FAILED, State.RELEASE, reason=Reason.HOST_TOO_DEAR)
     assert facts.search.host_failures == 0 and attempts_left(facts)
-    key = candidate_key(pod_of(facts).candidate)
+    key = candidate_key(pod_of(facts).origin.candidate)
     assert facts.search.refusals[key].reason == Reason.HOST_TOO_DEAR
     for failures, left in ((1, True), (2, False)):
         facts.state = State.BOOT
@@ -497,7 +507,7 @@ def test_a_new_process_forgets_what_was_asked_and_counted_and_trusts_no_claim() 
     facts.process.problems, facts.results.since = (), stamp(1.0)
     facts.release.proof.surveys, facts.release.proof.since, facts.release.proof.is_complete = 2, stamp(1.0), True
     pod = pod_of(facts)
-    pod.misses, pod.first_miss_at, pod.refused_starts = 2, stamp(1.0), 3
+    pod.missed, pod.refused_starts = Missed(2, stamp(1.0)), 3
     fold(facts, RESUMED, at=500.0)
     assert facts.request is None and not facts.process.request_detail and not facts.launch.claim_is_fresh
     assert facts.contact.tries == {"x": Tries(error="cut", reason="link_lost")}, "why it failed may still be told"
@@ -506,7 +516,7 @@ def test_a_new_process_forgets_what_was_asked_and_counted_and_trusts_no_claim() 
     assert facts.process.problems is None
     assert facts.results.since == facts.process.since == stamp(500.0)
     assert (facts.release.proof.surveys, facts.release.proof.since, facts.release.proof.is_complete) == (0, None, False)
-    assert (pod.misses, pod.first_miss_at, pod.refused_starts) == (0, None, 0)
+    assert (pod.missed.looks, pod.missed.since, pod.refused_starts) == (0, None, 0)
 
 
 def test_a_new_process_is_an_owner_of_its_own() -> None:
@@ -524,22 +534,30 @@ def test_a_create_that_nobody_answered_may_have_left_until_the_new_process_came(
 ) -> None:
     facts = facts_in(State.CREATE)
     pod = pod_of(facts)
-    pod.id, pod.is_unknown, pod.create_error = pod_id, is_unknown, error
+    pod.id, pod.is_unknown, pod.origin.create_error = pod_id, is_unknown, error
     fold(facts, RESUMED, at=500.0)
-    assert pod.last_sent_at == stamp(500.0 if is_later else 0.0)
+    assert pod.origin.last_sent_at == stamp(500.0 if is_later else 0.0)
 
 
 def test_moments_of_another_boot_are_carried_over_and_lie_in_no_future() -> None:
     facts = running()
     pod = pod_of(facts)
     ahead = stamp(9e6)
-    pod.last_sent_at = pod.sent_at = pod.started_at = pod.spans[0].since = facts.launch.claimed_since = ahead
+    pod.origin.last_sent_at = pod.origin.sent_at = pod.started_at = pod.spans[0].since = facts.launch.claimed_since = (
+        ahead
+    )
     facts.debts.released, facts.results.checkpoint_tried = {"pod1": ahead}, {"/ck": ahead}
     now = stamp(500.0, "boot-2")
     from rpd.states.fold_moves import resume
 
     resume(facts, now)
-    moments = [pod.last_sent_at, pod.sent_at, pod.started_at, pod.spans[0].since, facts.launch.claimed_since]
+    moments = [
+        pod.origin.last_sent_at,
+        pod.origin.sent_at,
+        pod.started_at,
+        pod.spans[0].since,
+        facts.launch.claimed_since,
+    ]
     assert [*moments, facts.debts.released["pod1"], facts.results.checkpoint_tried["/ck"]] == [now] * 7
 
 
@@ -646,13 +664,13 @@ def test_a_create_without_a_pod_is_over_unless_one_may_still_appear(
 def test_a_refusal_counts_against_a_candidate_only_where_another_may_not_have_it(reason: str, is_refused: bool) -> None:
     facts = facts_in(State.CREATE)
     created(facts, "failed", reason=reason)
-    assert bool(facts.search.refusals) is is_refused and pod_of(facts).create_error == reason
+    assert bool(facts.search.refusals) is is_refused and pod_of(facts).origin.create_error == reason
 
 
 @pytest.mark.parametrize(("settled", "moment"), [(False, 20.0), (True, 10.0)])
 def test_a_create_may_have_left_as_late_as_its_own_answer(settled: bool, moment: float) -> None:
     pod = created(facts_in(State.CREATE), "failed", reason="no_capacity", settled=settled)
-    assert pod.last_sent_at == stamp(moment)
+    assert pod.origin.last_sent_at == stamp(moment)
 
 
 @pytest.mark.parametrize("is_unwanted", [False, True])
@@ -680,7 +698,7 @@ def test_a_manifest_is_written_anew_at_the_end_and_what_was_not_stopped_is_gone(
 
 def test_a_pod_that_vanished_cost_until_it_was_first_missed() -> None:
     facts = running()
-    pod_of(facts).first_miss_at = stamp(150.0)
+    pod_of(facts).missed = Missed(1, stamp(150.0))
     moved(facts, Trigger.POD_GONE, State.RELEASE, at=300.0)
     assert pod_of(facts).is_gone and pod_of(facts).spans[-1].until == stamp(150.0)
 

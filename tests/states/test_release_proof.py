@@ -114,7 +114,7 @@ def test_the_quiet_window_delays_a_proof_only_where_a_pod_may_still_appear() -> 
     assert quiet_seconds_left(facts, at(10.0)) == 170.0, "never shown: a 404 says nothing yet"
     pod.was_found, pod.is_unknown = True, True
     assert quiet_seconds_left(facts, at(10.0)) == 170.0
-    pod.last_sent_at = at(40.0)
+    pod.origin.last_sent_at = at(40.0)
     assert quiet_seconds_left(facts, at(50.0)) == 170.0, "counted from when it can have left this machine last"
     assert quiet_seconds_left(facts, at(220.0)) == 0.0
     for moment in (60.0, 100.0, 200.0):

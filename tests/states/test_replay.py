@@ -27,7 +27,7 @@ def test_durable_facts_are_the_same_live_and_replayed(life: Life) -> None:
         assert attrgetter(name)(live) == attrgetter(name)(replayed), name
     for name, pod in live.pods.items():
         again = replayed.pods[name]
-        for field in ("id", "create_error", "is_unknown", "is_gone", "starts", "started_at", "released_as", "spans"):
+        for field in ("id", "origin", "is_unknown", "is_gone", "starts", "started_at", "released_as", "spans"):
             assert getattr(pod, field) == getattr(again, field), (name, field)
 
 

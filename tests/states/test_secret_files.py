@@ -11,7 +11,7 @@ from rpd.engine.decision import Do
 from rpd.engine.errors import Refused
 from rpd.states import collect, secret_files
 from rpd.states.facts import Facts
-from rpd.states.facts.pod import PodFacts
+from rpd.states.facts.pod import Missed, PodFacts
 from rpd.states.job import SecretFile
 from rpd.states.names import Op, State
 from rpd.states.secret_files import REMOVAL_TRIES_MAX, decide_placing, decide_removal, must_go, places_within
@@ -26,7 +26,7 @@ def holding(where: str = ON_DISK, **config: Any) -> Facts:
     """A secret may still be in the pod, and nothing else is waited for."""
     facts = claimed(facts_in(State.RELEASE, secrets=[SECRET], **config), "ended", exit_code=0)
     facts.results.log_fetched, facts.results.pulled = True, {"model": Pulled("model", False)}
-    pod_of(facts).secrets_left = where
+    pod_of(facts).container.secrets_left = where
     return facts
 
 
@@ -39,7 +39,7 @@ def test_they_are_placed_once_in_each_container() -> None:
     facts = facts_in(State.STAGE, secrets=[SECRET])
     assert decide_placing(facts) is not None
     outcome(facts, Op.PLACE_SECRETS, data={"is_volatile": True})
-    assert decide_placing(facts) is None and pod_of(facts).secrets_left == "memory"
+    assert decide_placing(facts) is None and pod_of(facts).container.secrets_left == "memory"
     pod_of(facts).starts += 1
     assert decide_placing(facts) is not None
     assert decide_placing(facts_in(State.STAGE)) is None
@@ -50,16 +50,16 @@ def test_from_the_order_to_place_them_on_they_may_be_on_the_disk() -> None:
 
     facts = facts_in(State.STAGE, secrets=[SECRET])
     fold(facts, Intent("1", Op.PLACE_SECRETS, "stage"))
-    assert pod_of(facts).secrets_left == ON_DISK
+    assert pod_of(facts).container.secrets_left == ON_DISK
     outcome(facts, Op.PLACE_SECRETS, "failed", reason="link_lost")
-    assert pod_of(facts).secrets_left == ON_DISK and decide_placing(facts) is not None
+    assert pod_of(facts).container.secrets_left == ON_DISK and decide_placing(facts) is not None
     assert facts.tried(Op.PLACE_SECRETS).failures == 1
     outcome(facts, Op.PLACE_SECRETS, data={"is_volatile": False})
-    assert pod_of(facts).secrets_left == ON_DISK and facts.tried(Op.PLACE_SECRETS).is_answered
+    assert pod_of(facts).container.secrets_left == ON_DISK and facts.tried(Op.PLACE_SECRETS).is_answered
     outcome(facts, Op.REMOVE_SECRETS, "failed", reason="link_lost")
-    assert pod_of(facts).secrets_left == ON_DISK
+    assert pod_of(facts).container.secrets_left == ON_DISK
     outcome(facts, Op.REMOVE_SECRETS)
-    assert (pod_of(facts).secrets_left, pod_of(facts).secrets_in) == ("", None)
+    assert (pod_of(facts).container.secrets_left, pod_of(facts).container.secrets_in) == ("", None)
 
 
 NETWORK = {"mode": "network_volume", "volume_name": "v"}
@@ -102,11 +102,11 @@ def hinder(facts: Facts, obstacle: str) -> None:
             assert pod.seen is not None
             pod.seen = type(pod.seen)("pod1", pod.name, "EXITED")
         case "missed":
-            pod.misses = 1
+            pod.missed = Missed(1)
         case "no id":
             pod.id = None
         case "not greeted":
-            pod.greeting = None
+            pod.container.greeting = None
         case _:
             tried(facts, Op.REMOVE_SECRETS, stamp(200.0), REMOVAL_TRIES_MAX)
 
@@ -131,7 +131,7 @@ def test_a_pod_does_not_go_with_what_somebody_waits_for(worth: str) -> None:
         case "a lost launch's":
             pod_of(facts).holds_lost = True
         case _:
-            pod_of(facts).secrets_left = "memory"
+            pod_of(facts).container.secrets_left = "memory"
     assert not must_go(facts)
 
 

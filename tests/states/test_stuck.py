@@ -171,7 +171,7 @@ def test_a_secret_in_memory_does_not_keep_a_pod_from_being_told_blindly() -> Non
     facts = facts_in(State.RELEASE, lifecycle={"on_failure": "delete"})
     facts.ending.reason = Reason.CLOUD_UNREACHABLE
     assert facts.pod is not None
-    facts.pod.secrets_left = "memory"
+    facts.pod.container.secrets_left = "memory"
     facts.contact.outage = Outage(stamp(110.0), stamp(110.0), is_total=True, op=None)
     assert isinstance(release.decide(facts, stamp(101.0 + BLINDLY_AGAIN_SECONDS)), Do)
 

@@ -12,7 +12,7 @@ from rpd.engine.errors import Refused, Unavailable
 from rpd.journal.records import DebtChange, Intent
 from rpd.states import checkpoints, notice, report, validate
 from rpd.states.facts import Facts
-from rpd.states.facts.pod import Candidate, PodFacts, Span
+from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
 from rpd.states.facts.search import Refusal
 from rpd.states.lifecycle import FILES, JOB_LIFECYCLE, awaits
 from rpd.states.manifest import manifest, utc
@@ -135,7 +135,7 @@ def test_the_manifest_reckons_with_every_pod_of_the_run() -> None:
     facts = claimed(
         facts_in(State.REPORT, pod={"image": "i@sha256:d", "gpu_order": ["g"], "gpu_count": 2}), "ended", exit_code=3
     )
-    other = PodFacts("n2", 2, Candidate("g", None, "SECURE"), stamp(0.0), 2.0, stamp(0.0))
+    other = PodFacts("n2", Origin(2, Candidate("g", None, "SECURE"), stamp(0.0), stamp(0.0)), 2.0)
     other.spans = [Span(stamp(0.0), 2.0, stamp(1800.0))]
     facts.pods["n2"] = other
     pod_of(facts).spans[0].until = stamp(3600.0)

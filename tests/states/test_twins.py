@@ -160,12 +160,12 @@ def test_a_survey_that_could_not_tell_of_all_pods_is_no_miss_of_a_twin() -> None
     facts.debts.compute[key] = DebtChange(key, "compute", "open")
     for second in (220.0, 240.0, 260.0, 280.0):
         seen(facts, Op.SURVEY, at=second, found=[pod], left_out=1)
-    assert (facts.pods[key].misses, facts.pods[key].is_gone) == (0, False)
+    assert (facts.pods[key].missed.looks, facts.pods[key].is_gone) == (0, False)
     assert ends_if_absent(facts, stamp(300.0)) == {}
     for second in (300.0, 315.0):
         seen(facts, Op.SURVEY, at=second, found=[pod])
     seen(facts, Op.SURVEY, at=320.0, found=[pod], left_out=1)
-    assert facts.pods[key].misses == 2, "it is none that shows again, either"
+    assert facts.pods[key].missed.looks == 2, "it is none that shows again, either"
     assert list(ends_if_absent(facts, stamp(330.0))) == [key]
     seen(facts, Op.SURVEY, at=330.0, found=[pod])
     assert facts.pods[key].is_gone and facts.pods[key].spans[0].until == stamp(300.0)

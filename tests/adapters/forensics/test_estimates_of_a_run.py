@@ -59,7 +59,7 @@ def test_a_pod_that_another_run_has_used_too_is_shared() -> None:
     pod, taken, handed = add_pod(facts), add_pod(facts), add_pod(facts)
     taken.taken = Paused("/j", "old", "old", "pod2", taken.name, GPU, "SECURE", 0.5, {})
     facts.lineage.handed_over[handed.name] = "next"
-    assert pod.taken is None
+    assert pod.origin.taken is None
     assert [each.is_shared for each in estimates(facts, [], at(HOUR))] == [False, True, True]
 
 

@@ -214,7 +214,7 @@ def cost_of(facts: Facts) -> dict[str, Any]:
     pods = [
         {
             "pod_id": pod.id,
-            "gpu": pod.candidate.gpu_id,
+            "gpu": pod.origin.candidate.gpu_id,
             "computed_seconds": 1.0,
             "estimated_usd": 0.0,
             "booked_usd": None,

@@ -244,6 +244,6 @@ def _of_this_process(facts: Facts) -> tuple[object, ...]:
         )
     failed = any(tries.failures for tries in facts.contact.tries.values())
     tries = tuple(_failures(facts, op, most) for op, most in PATIENCE.items()) if failed else ()
-    misses = min(facts.pod.misses, MISSES_MIN) if facts.pod is not None else 0
+    misses = min(facts.pod.missed.looks, MISSES_MIN) if facts.pod is not None else 0
     offline = facts.state in BEFORE_LAUNCH and is_offline(facts)  # nothing else counts as failed meanwhile
     return _asked(facts), tries, failed, offline, misses, facts.launch.claim_is_fresh
