@@ -3,12 +3,11 @@ second pod is rented only where somebody wants that."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from rpd.adapters.cli import output
-from rpd.adapters.cli.asking import DECLINED, answer
+from rpd.adapters.cli.asking import DECLINED, answer, can_ask
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.fingerprint import fingerprint
 from rpd.adapters.local.inline_job import NO_FILE
@@ -74,7 +73,7 @@ def _accept(entry: Entry, owner: Owner) -> None:
     """A run that is alive: on a terminal somebody is asked, off it they are told. Raises UserError for a no."""
     who = f"run {entry.run_id} of this very job runs already (state {entry.state or State.VALIDATE}, "
     who += f"pid {owner.pid} on {owner.host})"
-    if not sys.stdin.isatty():
+    if not can_ask():
         output.note([one_line(f"warning: {who}; this one rents a second pod (--new says that it is meant)")])
         return
     output.note([one_line(who)])

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters import api
 from rpd.adapters.cli import output
 from rpd.adapters.cli.events import loaded_run
 from rpd.adapters.cli.summary import manifest_beside
+from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.report.table import terminal_width
 from rpd.adapters.report.words import one_line, plural
 
@@ -34,7 +34,7 @@ def compare_runs(one: str, other: str, *, only_changed: bool, as_json: bool) -> 
     failed = False
     for name in (one, other):
         loaded = loaded_run(name)
-        row = loaded.row(api.now())
+        row = loaded.row(SystemClock().now())
         failed = failed or row.failed
         rows.append(flat({**(loaded.manifest or manifest_beside(loaded) or {}), **_said(msgspec.to_builtins(row))}))
     a, b = rows

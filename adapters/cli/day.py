@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from rpd.adapters import api
+from rpd.adapters.forensics.listing import all_rows
 from rpd.adapters.forensics.row import RunRow
 from rpd.adapters.local.dirs import private_folder
 from rpd.engine.errors import UserError
@@ -40,7 +40,7 @@ def room_in_the_day(budget: Budget, asked: float | None, home: Path) -> Iterator
 
 def _check(budget: Budget, limit: float) -> None:
     today = time.strftime("%Y-%m-%d", time.gmtime())
-    rows = [row for row in api.runs() if (row.started or "").startswith(today)]
+    rows = [row for row in all_rows() if (row.started or "").startswith(today)]
     spent = sum(max(0.0, row.cost_usd or 0.0) for row in rows)
     unknown = [row for row in rows if row.outcome is not None and not row.is_kept and row.cost_usd is None]
     pending = sum(_may_still_cost(row) for row in rows if row not in unknown)

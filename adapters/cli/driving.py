@@ -13,6 +13,7 @@ from rpd.adapters.cli import output
 from rpd.adapters.cli.giveback import stop_owed
 from rpd.adapters.cli.told import Told
 from rpd.adapters.local.bad_places import BadPlaces
+from rpd.adapters.local.caller import program
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
@@ -199,6 +200,9 @@ def drive_journal(
             exit_code = ending.exit_code
     except LeaveNow as leaving:
         exit_code = _left_at_once(journal, told, leaving)
+    except KeyboardInterrupt:  # of a program that keeps its signals to itself; it goes on to that program
+        _left_at_once(journal, told, LeaveNow("interrupted (KeyboardInterrupt)", Exit.INTERRUPTED))
+        raise
     except JournalLocked:
         raise  # another process drives the run now: nothing here may touch its pod
     except Exception as fault:  # whatever it is, what was rented must not outlive it unnoticed
@@ -209,6 +213,16 @@ def drive_journal(
         refresh_events()
         Index(home).refresh(journal.path)
     return _last_words(told, exit_code, journal.redactor, as_json=as_json, quiet=quiet, was_erased=was_erased)
+
+
+@contextlib.contextmanager
+def held(journal: Journal) -> Iterator[None]:
+    """Let the journal go after this block, whatever ends it: this process may live on, and its lock with it."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(JournalError):
+            journal.close()
 
 
 def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
@@ -322,15 +336,19 @@ def _tell_of_debt(inspection: Inspection, redactor: Redactor) -> None:
 
 @contextlib.contextmanager
 def _view(facts: Any, journal: Journal, *, quiet: bool, live: bool) -> Iterator[list[Any]]:
-    """The live view on a terminal, plain lines elsewhere; fed with what the journal already holds."""
-    if quiet:
+    """The live view on a terminal, plain lines elsewhere, a program's own; fed with what the journal already holds."""
+    caller = program()
+    if quiet and caller is None:
         yield []
         return
     from rpd.states.fold import apply
 
     for record in journal.records:
         apply(facts, record)
-    if live and is_terminal(sys.stderr):
+    if caller is not None:
+        with caller.view(facts, journal) as listener:
+            yield [listener]
+    elif live and is_terminal(sys.stderr):
         from rpd.adapters.report.live import LiveView
 
         with LiveView(facts) as block:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from rpd.adapters import api
 from rpd.adapters.cli import output
+from rpd.adapters.forensics.listing import all_rows
 from rpd.adapters.forensics.row import RunRow
 from rpd.adapters.forensics.timeline import age_seconds, wall_of
 from rpd.adapters.report.table import Column, terminal_width
@@ -54,7 +54,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
 def list_runs(chosen: Chosen, *, limit: int, root: Path | None, as_json: bool) -> int:
     """Print the newest runs. Exit code 0, also when there are none."""
-    found = [row for row in api.runs(root) if chosen.holds(row.workflow, row.outcome, row.started)]
+    found = [row for row in all_rows(root) if chosen.holds(row.workflow, row.outcome, row.started)]
     shown = found[:limit] if limit > 0 else found
     if as_json:
         output.answer(

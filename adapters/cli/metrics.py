@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rpd.adapters import api
 from rpd.adapters.cli import output
 from rpd.adapters.cli.events import loaded_run
 from rpd.adapters.forensics.run import METRICS_NAME, metrics_file
 from rpd.adapters.forensics.samples import BLOCKS, Samples, Series, read_samples, sparkline
+from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.report.words import duration, one_line, plural, size
 
 WORDS: dict[str, str] = {
@@ -35,7 +35,7 @@ ASCII_BLOCKS = "_.-=+*%#"
 def show_metrics(run: str | None, *, as_json: bool) -> int:
     """Exit code 0, also when nothing was sampled: many runs are too short for it."""
     loaded = loaded_run(run)
-    row = loaded.row(api.now())
+    row = loaded.row(SystemClock().now())
     folder = loaded.files_folder()
     samples = read_samples(metrics_file(folder)) if folder is not None else Samples([], 0)
     series = samples.series()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from rpd.adapters.cli.streams import give_up
+from rpd.adapters.local.caller import program
 from rpd.adapters.report.paint import has_colour, is_terminal, painted, width_of
 from rpd.adapters.report.words import clean, in_encoding
 
@@ -40,8 +41,11 @@ def copy(chunk: bytes) -> None:
 
 
 def note(lines: Iterable[str]) -> None:
-    """Lines for people on stderr, cleaned likewise."""
-    _write_lines(sys.stderr, lines)
+    """Lines for people on stderr, cleaned likewise; a program that has called hears them in their place."""
+    if (caller := program()) is not None:
+        caller.told([clean(line) for line in lines])
+    else:
+        _write_lines(sys.stderr, lines)
 
 
 def prompt(words: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from rpd.adapters.cli import output
-from rpd.adapters.cli.asking import DECLINED, answer
+from rpd.adapters.cli.asking import DECLINED, answer, can_ask
 from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.lineage import find_paused
@@ -41,7 +40,7 @@ def pause_options(loaded: LoadedJob, access: Access, home: Path, *, fresh: bool)
 def _ask(paused: Paused, differences: tuple[str, ...]) -> str:
     monthly = money(stopped_usd_per_hour(paused) * cost.HOURS_PER_MONTH)
     head = f"paused pod {paused.pod_id} of run {paused.run_id} ({monthly} a month) is not what the file asks for:"
-    if not sys.stdin.isatty():
+    if not can_ask():
         raise UserError(
             one_line(" | ".join([head, *differences])),
             hint="lifecycle.on_drift: ask needs a terminal; rpd run --fresh, or on_drift: replace or keep",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
-from rpd.adapters.cli.driving import drive_journal, left_late
+from rpd.adapters.cli.driving import drive_journal, held, left_late
 from rpd.adapters.cli.runs import find_journal, unfinished
 from rpd.adapters.cli.unrecorded import afterwards, unwritable
 from rpd.adapters.local.clock import SystemClock
@@ -61,9 +61,10 @@ def take_over(
     try:
         with early.signals():
             journal = open_journal(journal_path, access, command)
-            return drive_journal(
-                journal, access, as_json=as_json, request=request, quiet=quiet, patience=patience, early=early
-            )
+            with held(journal):
+                return drive_journal(
+                    journal, access, as_json=as_json, request=request, quiet=quiet, patience=patience, early=early
+                )
     except LeaveNow as leaving:  # pressed twice before the loop began, or when it was over
         return left_late(journal_path, leaving)
 

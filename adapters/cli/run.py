@@ -17,7 +17,7 @@ from rpd.adapters.cli import output
 from rpd.adapters.cli.beside import Others
 from rpd.adapters.cli.credit import require_credit
 from rpd.adapters.cli.day import room_in_the_day
-from rpd.adapters.cli.driving import drive_journal, left_late
+from rpd.adapters.cli.driving import drive_journal, held, left_late
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.cli.paused import pause_options
 from rpd.adapters.forensics.timeline import age_seconds
@@ -55,14 +55,43 @@ def run_file(
     print_run_dir: bool,
     as_json: bool,
 ) -> int:
-    """Load, check, open the journal, drive."""
-    loaded = said.load(job)
+    """`rpd run` of a job file, or of what stands in the place of one."""
+    seconds = age_seconds(wait_for_stock) if wait_for_stock is not None else None
+    return run_job(
+        said.load(job),
+        shown_name(job),
+        use_sandbox=use_sandbox,
+        detach=detach,
+        new=new,
+        fresh=fresh,
+        wait_for_stock_seconds=seconds,
+        max_usd_per_day=max_usd_per_day,
+        print_run_dir=print_run_dir,
+        as_json=as_json,
+    )
+
+
+def run_job(
+    loaded: LoadedJob,
+    name: str,
+    *,
+    use_sandbox: bool,
+    detach: bool,
+    new: bool,
+    fresh: bool,
+    wait_for_stock_seconds: float | None,
+    max_usd_per_day: float | None,
+    print_run_dir: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Check, open the journal, drive. `name` is what the job is called in messages. Raises UserError before anything is
+    rented, and what `drive_journal` raises."""
     home = state_home()
     problems = [*LocalWorkspace(home).check_inputs(loaded.job, loaded.run_dir)]
     if (problem := too_large(loaded.config)) is not None:
         problems.append(problem)
     if problems:
-        raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))
+        raise UserError("\n       ".join([f"{name} cannot run here:", *problems]))
     if shown := disclosed(loaded, home):
         raise UserError("\n       ".join(shown), reason="secret_in_disguise", hint="rpd validate says the same")
     others = Others(loaded, home, is_wanted=new)
@@ -70,11 +99,11 @@ def run_file(
     ssh_key(loaded.job.ssh.key_path, home)
     access = chosen_access(home, use_sandbox=use_sandbox)
     options = pause_options(loaded, access, home, fresh=fresh)
-    if wait_for_stock is not None:
-        options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)
+    if wait_for_stock_seconds is not None:
+        options["wait_for_stock_seconds"] = wait_for_stock_seconds
     if bad := BadPlaces(home, access.profile.url).recent(time.time()):
         options["bad_places"] = msgspec.to_builtins(bad)
-    options["staging"] = _sizes(loaded, shown_name(job), as_json=as_json)
+    options["staging"] = _sizes(loaded, name, as_json=as_json)
     opened = _opened(loaded, access, home, options)
     redactor = redactor_for(access, opened=opened)
     if redactor.mask_data(opened.config) != opened.config:  # all secrets but the API key were looked for before
@@ -100,7 +129,8 @@ def run_file(
             with early.signals():
                 journal = begin(early)
                 if journal is not None:
-                    return drive_journal(journal, access, as_json=as_json, detach=detach, early=early)
+                    with held(journal):
+                        return drive_journal(journal, access, as_json=as_json, detach=detach, early=early)
         except LeaveNow as leaving:  # before the loop began, or when it was over
             if journal is not None:
                 return left_late(journal.path, leaving)

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters import api
 from rpd.adapters.cli import output
 from rpd.adapters.cli.events import loaded_run
 from rpd.adapters.forensics.row import RunRow
 from rpd.adapters.forensics.run import LoadedRun, folders, load
+from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.why import words_of
 from rpd.adapters.report.words import duration, money, one_line, plural, rate, size
@@ -26,7 +26,7 @@ def summarize(run: str | None, *, root: Path | None, as_json: bool) -> int:
     if root is not None:
         return _many(root, as_json=as_json)
     loaded = loaded_run(run)
-    row = loaded.row(api.now())
+    row = loaded.row(SystemClock().now())
     manifest = loaded.manifest or manifest_beside(loaded)
     why = why_of(loaded, row)
     if as_json:
@@ -56,7 +56,7 @@ def why_of(loaded: LoadedRun, row: RunRow) -> str | None:
         return None
     if loaded.reading is not None:
         with contextlib.suppress(JournalError):
-            return Inspection(loaded.reading, api.now()).why()
+            return Inspection(loaded.reading, SystemClock().now()).why()
     return words_of(row.reason)
 
 
@@ -138,7 +138,7 @@ def _many(root: Path, *, as_json: bool) -> int:
     for folder in folders(root):
         try:
             loaded = load(folder)
-            row = loaded.row(api.now())
+            row = loaded.row(SystemClock().now())
             found.append((row, loaded.manifest, why_of(loaded, row)))
         except (UserError, JournalError) as error:
             output.note([f"warning: {folder} is passed over: {error.message}"])

@@ -11,7 +11,7 @@ import msgspec
 
 from rpd.adapters.checking.disclosure import disclosed
 from rpd.adapters.checking.finding import Finding, error, warning
-from rpd.adapters.checking.payload import judged, payloads
+from rpd.adapters.checking.payload import Payload, judged, payloads
 from rpd.adapters.checking.results import lost_results
 from rpd.adapters.checking.room import too_large
 from rpd.adapters.cli import output
@@ -40,9 +40,7 @@ class Wanted(msgspec.Struct, frozen=True):
 def validate_file(job: Path | YamlSource, said: Overrides, wanted: Wanted, *, as_json: bool) -> int:
     """Exit code 0 when the file can run; warnings do not change it. 2, 4 or 6 for what is proved wrong."""
     loaded = said.load(job)
-    local = list(_local(loaded))
-    sent = payloads(loaded.job) if not errors_in(local) else []
-    found = [*local, *judged(loaded.job, sent), *_asked(loaded.job, wanted)]
+    found, sent = checked(loaded, wanted)
     errors = errors_in(found)
     name = shown_name(job)
     if as_json:
@@ -67,6 +65,13 @@ def validate_file(job: Path | YamlSource, said: Overrides, wanted: Wanted, *, as
         else:
             output.note([f"{name} cannot run here as it is"])
     return min((each.exit_code for each in errors), default=Exit.DONE)
+
+
+def checked(loaded: LoadedJob, wanted: Wanted) -> tuple[list[Finding], list[Payload]]:
+    """All that is found of a job whose file is right, and the trees that it would send."""
+    local = list(_local(loaded))
+    sent = payloads(loaded.job) if not errors_in(local) else []
+    return [*local, *judged(loaded.job, sent), *_asked(loaded.job, wanted)], sent
 
 
 def errors_in(found: list[Finding]) -> list[Finding]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters import api
 from rpd.adapters.cli import inspect, salvage
 from rpd.adapters.cli.cost import show_cost
+from rpd.adapters.forensics.listing import all_rows
 from rpd.adapters.local.judgement import judged
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalLocked
@@ -66,7 +66,7 @@ HOURS = 5.0
 
 def priced(desk: Desk, monkeypatch: pytest.MonkeyPatch, journal: Path) -> tuple[float | None, str]:
     """What `runs` and `inspect` say that it has cost."""
-    (row,) = api.runs()
+    (row,) = all_rows()
     pages: list[str] = []
     monkeypatch.setattr(inspect, "SystemClock", lambda: desk.clock)
     monkeypatch.setattr(inspect.output, "text", pages.extend)
