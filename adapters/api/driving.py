@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import sys
 import threading
@@ -15,9 +16,9 @@ import msgspec
 
 from rpd.adapters.api.events import Event, Listener, Said, Waiting, recorded
 from rpd.adapters.api.jobs import Job, load
-from rpd.adapters.api.runs import Run
+from rpd.adapters.api.runs import Run, word_for
 from rpd.adapters.api.telling import without_secrets
-from rpd.adapters.local.caller import called_by
+from rpd.adapters.local.caller import called_by, program
 from rpd.engine.errors import UserError
 from rpd.journal.records import Record
 from rpd.journal.store import Journal
@@ -60,15 +61,16 @@ def start(
 ) -> Ending:
     """Rent a pod, run the job, bring the results back verified, give the pod back; blocks until then, as `rpd run`.
 
-    A `Job` is started once; of a file the `variables` win over its own. `sandbox`: in this machine's sandbox, which is
-    started if it is not up. `detach`: leave once the job runs (exit code 75); `resume` comes back. `new`: also beside
-    an unfinished run of the same job. `fresh`: rent a fresh pod, and release a paused one. `wait_for_stock_seconds`:
-    try so long when all is sold out. `max_usd_per_day`: refuse a run that could bring the day (UTC) above it.
+    A `Job` is started once. `variables` are for a file, and win over its own. `sandbox`: in this machine's sandbox,
+    which is started if it is not up. `detach`: leave once the job runs (exit code 75); `resume` comes back. `new`: also
+    beside an unfinished run of the same job. `fresh`: rent a fresh pod, and release a paused one.
+    `wait_for_stock_seconds`: try so long when all is sold out. `max_usd_per_day`: refuse a run that could bring the day
+    (UTC) above it.
 
-    `listener` is called with each `Event`, in order, in a thread of its own: a slow one holds nothing up but the end of
-    this call, and one that raises is told on. `signals`: in the main thread, SIGINT and SIGTERM ask the run to end as
-    they ask the command; otherwise this process's signals are left alone, and a KeyboardInterrupt ends the call with
-    the pod as it is: `resume` or `cancel` it.
+    `listener` is called with each `Event`, in order, in a thread of its own: a slow one delays the end of this call and
+    nothing else, and one that raises hears the next event all the same. `signals`: in the main thread, SIGINT and
+    SIGTERM ask the run to end as they ask the command. Otherwise this process's signals are left alone, and a
+    KeyboardInterrupt ends the call with the pod as it is: `resume` or `cancel` the run.
 
     A job that fails is an `Ending`, not an error. Raises UserError for what is wrong before anything is rented
     (SpecError for the file), JournalError where the journal cannot be kept.
@@ -77,10 +79,12 @@ def start(
 
     if isinstance(job, Job) and variables is not None:
         raise UserError("the variables of a loaded job are set: rpd.load(file, variables=...)")
+    if wait_for_stock_seconds is not None and not 0 <= wait_for_stock_seconds < math.inf:
+        raise UserError(f"wait_for_stock_seconds={wait_for_stock_seconds!r} is no time to wait")
     found = job if isinstance(job, Job) else load(job, variables=variables)
     if found._journal.exists():
         raise UserError(f"{found!r} was started already: it is for one run", hint="rpd.load makes another one")
-    with _driven(listener, signals) as program:
+    with _driven(listener, signals) as caller:
         code = run_job(
             found._loaded,
             str(job.path if isinstance(job, Job) else job),
@@ -91,7 +95,7 @@ def start(
             wait_for_stock_seconds=wait_for_stock_seconds,
             max_usd_per_day=max_usd_per_day,
         )
-    return program.ending(code)
+    return caller.ending(code)
 
 
 @without_secrets
@@ -106,10 +110,10 @@ def resume(run: Run | str | Path, *, listener: Listener | None = None, signals: 
     from rpd.adapters.cli.resume import resume_run
     from rpd.adapters.cli.runs import find_journal, unfinished
 
-    with _driven(listener, signals) as program:
-        program.journal = find_journal(_name(run), only=unfinished, to_act=True)
-        code = resume_run(str(program.journal), as_json=False)
-    return program.ending(code)
+    with _driven(listener, signals) as caller:
+        caller.journal = find_journal(_name(run), only=unfinished, to_act=True)
+        code = resume_run(str(caller.journal), as_json=False)
+    return caller.ending(code)
 
 
 @without_secrets
@@ -124,17 +128,17 @@ def cancel(
     """End a run: stop its job, collect what there is, release the pod; blocks until then, as `rpd cancel`. Where
     another thread or process drives the run, it is asked; otherwise it is done here, and `listener` hears of it.
 
-    The pod's disk is kept; with `delete` it goes once all results are here, with `yes` as well in any case. The exit
-    code is 0 when nothing computes any more, 8 when something still may. A workflow's name stands for its one
-    unfinished run. Raises as `resume` does, but JournalLocked.
+    The pod's disk is kept. With `delete` it is deleted once all results are here; with `delete` and `yes` also where
+    that loses results which nobody has collected. The exit code is 0 when nothing computes any more, 8 when something
+    still may. A workflow's name stands for its one unfinished run. Raises as `resume` does, but JournalLocked.
     """
     from rpd.adapters.cli.release import cancel_run
     from rpd.adapters.cli.runs import find_journal, unfinished
 
-    with _driven(listener, signals) as program:
-        program.journal = find_journal(_name(run), only=unfinished, ends=True, to_act=True)
-        code = cancel_run(str(program.journal), delete=delete, yes=yes, as_json=False)
-    return program.ending(code)
+    with _driven(listener, signals) as caller:
+        caller.journal = find_journal(_name(run), only=unfinished, ends=True, to_act=True)
+        code = cancel_run(str(caller.journal), delete=delete, yes=yes, as_json=False)
+    return caller.ending(code)
 
 
 def _name(run: Run | str | Path) -> str:
@@ -142,22 +146,25 @@ def _name(run: Run | str | Path) -> str:
         if run.journal is None:
             raise UserError(f"of {run.id} only a run folder is here, and no journal: nothing can act on it")
         return str(run.journal)
-    return str(run.absolute()) if isinstance(run, Path) else run
+    return word_for(run)
 
 
 @contextlib.contextmanager
 def _driven(listener: Listener | None, signals: bool) -> Iterator[_Program]:
-    """What is called in this block is called by a program; after it, the listener has heard all."""
+    """What is called in this block is called by a program; after it, the listener has heard all. Raises UserError where
+    this thread drives a run already, which stands still meanwhile: in a handler of a signal."""
+    if program() is not None:
+        raise UserError("this thread drives a run", reason="busy", hint="signals=True, or a call in another thread")
     _load_ssh()
-    program = _Program(listener, takes_signals=signals)
+    caller = _Program(listener, takes_signals=signals)
     try:
-        with called_by(program):
-            yield program
+        with called_by(caller):
+            yield caller
     except KeyboardInterrupt as stop:
-        program.tell_where_it_stands(stop)
+        caller.tell_where_it_stands(stop)
         raise
     finally:
-        program.close()
+        caller.close()
 
 
 def _load_ssh() -> None:

@@ -56,8 +56,7 @@ class Run:
         from rpd.adapters.cli.events import loaded_run
         from rpd.adapters.local.clock import SystemClock
 
-        name = str(run.absolute()) if isinstance(run, Path) else run
-        self._loaded: LoadedRun | None = loaded_run(name)
+        self._loaded: LoadedRun | None = loaded_run(word_for(run))
         self._at: Stamp = SystemClock().now()
         self._row: RunRow = self._loaded.row(self._at)
 
@@ -201,6 +200,13 @@ class Run:
     def _inspection(self) -> Inspection | None:
         reading = self._loaded.reading if self._loaded is not None else None
         return Inspection(reading, self._at) if reading is not None and reading.opened is not None else None
+
+
+def word_for(run: str | Path) -> str:
+    """What a command takes for it. Raises TypeError: None would mean to a command the one run that there is."""
+    if not isinstance(run, str | Path):
+        raise TypeError(f"a run is named by a text or a path, not by {run!r}")
+    return str(run.absolute()) if isinstance(run, Path) else run
 
 
 @without_secrets

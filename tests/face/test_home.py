@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 import rpd
 from rpd.adapters.api.driving import _driven
 from rpd.adapters.cli import asking
-from rpd.adapters.local.clock import SystemClock
+from rpd.journal import codec
 from rpd.journal.lock import holder
 from rpd.journal.records import Closed, Opened, Transition
 from rpd.journal.store import Journal
@@ -139,6 +140,19 @@ def test_no_run_of_that_name(home: Path, file: Path) -> None:
         for name in ("nothing", "", "./nothing", file.parent / "nothing"):
             with pytest.raises((rpd.UserError, rpd.JournalMissing)):
                 call(name)  # type: ignore[operator]
+        with pytest.raises(TypeError, match="a run is named by a text or a path"):
+            call(None)  # type: ignore[operator]
+
+
+def test_a_call_that_makes_no_sense_begins_nothing(home: Path, file: Path) -> None:
+    for seconds in (-1.0, math.nan, math.inf):
+        with pytest.raises(rpd.UserError, match="is no time to wait"):
+            rpd.start(file, sandbox=True, wait_for_stock_seconds=seconds)
+    with pytest.raises(rpd.UserError, match="the variables of a loaded job are set"):
+        rpd.start(rpd.load(file), variables={"word": "x"})
+    with _driven(None, False), pytest.raises(rpd.UserError, match="this thread drives a run"):
+        rpd.cancel("job")  # as a handler of a signal would call it
+    assert not (home / "journals").exists()
 
 
 def test_an_unfinished_run_is_resumed_before_another_is_started(
@@ -201,17 +215,12 @@ def test_a_journal_from_elsewhere_does_not_stand_for_a_run_of_ours(home: Path, f
     ours = died(home, file)
     there = tmp_path / "there"
     with past.open_run(there, file.parent, CLOUD, token="2" * 26) as journal:
-        opened = journal.records[0].body
-    assert isinstance(opened, Opened)
+        record = journal.records[0]
+    assert isinstance(record.body, Opened)
+    forged = msgspec.structs.replace(record.body, journal_path=str(ours), run_dir=str(file.parent))
+    _, line = codec.encode(forged, seq=0, prev=record.prev, run=record.run, epoch=record.epoch, at=record.at)
     sent = tmp_path / "sent.jsonl"
-    with Journal.create(
-        sent,
-        msgspec.structs.replace(opened, journal_path=str(ours), run_dir=str(file.parent)),
-        run_id=journal.run_id,
-        now=SystemClock().now,
-        ballast_bytes=0,
-    ):
-        pass
+    sent.write_bytes(line)
     run = rpd.Run(sent)
     assert run.journal == sent and run.folder is None
     with pytest.raises(rpd.JournalNotOurs):
