@@ -192,7 +192,10 @@ def _problems(
 ) -> Iterator[Problem]:
     """Type problems, then those of every section whose types are right; nothing is said twice about one place."""
     told, bad = set(rendered.unclear), set()
-    data, hidden = rendered.data, mask(rendered.data, secrets)
+    data, run_id = rendered.data, rendered.names.get("run_id")
+    misnamed = list(check_run_names(data, source.data, secrets))
+    # A label made of a secret is in every path of the run, and no mask of the secret finds it.
+    hidden = mask(data, {**secrets, "run_id": run_id} if misnamed and run_id else secrets)
     for path, message in [*_in_words_of(hidden, data, _mismatches), *check_env_names(data)]:
         if path not in told:
             told.add(path)
@@ -217,7 +220,7 @@ def _problems(
         *_in_words_of(hidden, data, check_between),
         *check_env_by_name(data),
         *check_leaks(data, secrets),
-        *check_run_names(data, source.data, secrets),
+        *misnamed,
         *check_secret_names(data, variables, secrets),
     ]:
         if path not in told:

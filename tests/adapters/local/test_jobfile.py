@@ -434,6 +434,13 @@ def test_no_run_is_called_by_a_secret(tmp_path: Path, field: str) -> None:
     assert "holds a secret of the environment; the run, its pod" in line and "orrect" not in line
 
 
+def test_what_is_named_after_a_refused_run_is_not_shown_in_another_message(tmp_path: Path) -> None:
+    environ, variables = {"HF_TOKEN": "Correct-Horse-4f9a1c"}, {"token": "Correct-Horse-4f9a1c"}
+    text = SMALL.replace("name: demo", "name: j\nrun_id_prefix: '{token}'") + "storage: {mode: '{run_dir}'}\n"
+    told = problems(tmp_path, text, environ=environ, variables=variables)
+    assert len(told) == 2 and "orrect" not in " ".join(told)
+
+
 def test_a_value_of_the_file_that_is_a_secret_elsewhere_is_judged_as_it_is(tmp_path: Path) -> None:
     text = SMALL + "storage: {mode: ephemeral}\nlifecycle: {on_failure: preserve}\n"
     loaded = load(tmp_path, text, environ={"A_KEY": "ephemeral", "B_TOKEN": "preserve"})
