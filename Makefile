@@ -84,7 +84,7 @@ bench: $(VENV)/.dev
 
 features: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m row --features=build/features.json tests
-	$(BIN)/python -m docs.features build/features.json
+	$(BIN)/python -m tests.features_page build/features.json
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.regenerate

@@ -27,7 +27,7 @@ _ON = {
     "on": "operation it strikes: any (default), create, get, list, delete, start, stop, restart, patch, catalog, ..."
 }
 _STAGE = {"at": "running (default) | provisioning | starting | ssh", "delay": "seconds after (0)"}
-_SECONDS = {"seconds": "how long it lasts; for ever when left out"}
+_SECONDS = {"seconds": "how long it lasts; for ever if left out"}
 
 STUCK_LINES = {
     "pull": "error pulling image: toomanyrequests: You have reached your unauthenticated pull rate limit",
@@ -45,18 +45,21 @@ STUCK_LINES = {
 """What the provider's log says of a boot that is stuck, as seen on RunPod; the last two are of the host."""
 
 KNOWN: tuple[Fault, ...] = (
-    Fault("F1", "create", "create refused for lack of stock though the catalog has some", {"gpu": "only this GPU id"}),
+    Fault("F1", "create", "create refused: no stock, although the catalog shows some", {"gpu": "only this GPU id"}),
     Fault(
         "F2",
         "create",
-        "the same refusal, only for orders that carry the constraint",
+        "the same refusal, only for requests with this constraint",
         {"because": "datacenter (default) | disk | cuda"},
     ),
-    Fault("F3", "create", "the refusal for a left-out gpu.count (always on for orders without it)"),
-    Fault("F4", "create", "the refusal for a left-out disk (always on for orders without it)"),
-    Fault("F5", "create", "image unknown: 422 in prose (always on for images that begin with missing/)"),
+    Fault("F3", "create", "the refusal of a request without gpu.count (always on for such requests)"),
+    Fault("F4", "create", "the refusal of a request without disk (always on for such requests)"),
+    Fault("F5", "create", "unknown image: 422 with plain text (always on for images that begin with missing/)"),
     Fault(
-        "F6", "create", "body refused: 422 with errors (always on for bodies that do not match)", {"line": "its line"}
+        "F6",
+        "create",
+        "body refused: 422 with a list of errors (always on for bodies that do not match the schema)",
+        {"line": "its line"},
     ),
     Fault("F7", "catalog", "catalog read refused: 400, as for include without product"),
     Fault(
@@ -70,9 +73,9 @@ KNOWN: tuple[Fault, ...] = (
     Fault(
         "F11",
         "request",
-        "rate limit: 429 with Retry-After and r=0; with seconds a storm on every request",
+        "rate limit: 429 with Retry-After and r=0; with seconds, every request gets it for that long",
         {
-            "seconds": "length of the storm",
+            "seconds": "for how long every request gets it",
             "window": "minute (default) | hour | day",
             "retry_after": "seconds (1)",
             **_ON,
@@ -81,21 +84,21 @@ KNOWN: tuple[Fault, ...] = (
     Fault(
         "F12",
         "create",
-        "ambiguous create: the pod is made, the answer is not believable",
+        "ambiguous create: the pod is created, but the answer cannot be trusted",
         {
             "how": "500 (default) | 502 | drop | timeout | truncated",
-            "delay": "seconds until the pod is made (0)",
-            "seconds": "how long timeout holds the line (60)",
+            "delay": "seconds until the pod is created (0)",
+            "seconds": "how long timeout keeps the connection open (60)",
         },
     ),
     Fault(
         "F13",
         "create",
-        "failed create: the same answers and no pod, unless delay says when it appears after all",
+        "failed create: the same answers without a pod; with delay, a pod appears later",
         {
             "how": "500 (default) | 502 | drop | timeout",
-            "delay": "seconds until a pod appears after all; never when left out",
-            "seconds": "how long timeout holds the line (60)",
+            "delay": "seconds until a pod appears; never if left out",
+            "seconds": "how long timeout keeps the connection open (60)",
         },
     ),
     Fault(
@@ -116,10 +119,10 @@ KNOWN: tuple[Fault, ...] = (
     Fault(
         "F19",
         "boot",
-        "sshd misbehaves, or is set up so that it keeps us out",
+        "sshd misbehaves, or its configuration refuses every login",
         {
-            "how": "refuse (default) | nobanner | close | auth: no key is good | root: may not log in | password: alone"
-            " | algorithms: outdated ones alone | command: /bin/false in place of every one",
+            "how": "refuse (default) | nobanner | close | auth: no key is accepted | root: root must not log in"
+            " | password: only passwords | algorithms: only outdated ones | command: /bin/false replaces every command",
             **_SECONDS,
         },
     ),
@@ -136,11 +139,11 @@ KNOWN: tuple[Fault, ...] = (
     Fault(
         "F25",
         "boot",
-        "the container crashes under RUNNING, again and again or once",
-        {"how": "loop (default) | once: the one that runs now", "every": "seconds between crashes (1)", **_SECONDS},
+        "the container crashes while the pod is RUNNING, repeatedly or once",
+        {"how": "loop (default) | once: only the running one", "every": "seconds between crashes (1)", **_SECONDS},
     ),
     Fault("F26", "live", "somebody else stops or deletes the pod", {"how": "stop (default) | delete", **_STAGE}),
-    Fault("F27", "live", "the balance is used up: pods with a network volume stop, others are gone", _STAGE),
+    Fault("F27", "live", "the balance is used up: pods with a network volume stop, others are deleted", _STAGE),
     Fault(
         "F28",
         "live",
@@ -150,7 +153,7 @@ KNOWN: tuple[Fault, ...] = (
     Fault(
         "F29",
         "delete",
-        "a delete, stop or start that does not say the truth",
+        "the answer to a delete, stop or start is wrong",
         {
             "how": "5xx (default): done, 500 | linger: done, still shown | late404: not done | ignored: not done",
             "seconds": "how long it lingers (2)",
@@ -160,7 +163,7 @@ KNOWN: tuple[Fault, ...] = (
     Fault(
         "F31",
         "logs",
-        "the log stream withholds its headers, or is cut in mid-event",
+        "the log stream sends no headers, or is cut in the middle of an event",
         {"how": "withheld (default) | cut"},
     ),
     Fault(
@@ -170,35 +173,35 @@ KNOWN: tuple[Fault, ...] = (
         {"how": "short (default) | absent"},
     ),
     Fault("F33", "request", "HTML error from the edge", {"how": "502 (default) | 503", **_ON}),
-    Fault("F34", "view", "schema drift in pods shown", {"how": "extra (default) | status | null"}),
-    Fault("F35", "request", '400 with {"error": ...} in place of a problem', _ON),
+    Fault("F34", "view", "the pods shown do not match the schema", {"how": "extra (default) | status | null"}),
+    Fault("F35", "request", '400 with {"error": ...} instead of a problem document', _ON),
     Fault("F36", "boot", "the network volume hangs at attach: RUNNING, uptime 0, no address", _SECONDS),
-    Fault("F37", "billing", "the newest spending is not in the bill yet", {"lag": "seconds (3600)"}),
+    Fault("F37", "billing", "the newest costs are not in the bill yet", {"lag": "seconds (3600)"}),
     Fault(
         "F38",
         "graphql",
         "the balance cannot be read: GraphQL answers with errors, or not at all",
         {
             "how": "errors (default): with status 200 | 429 | gone: 404 | drop | timeout",
-            "seconds": "how long timeout holds the line (60)",
+            "seconds": "how long timeout keeps the connection open (60)",
         },
     ),
     Fault(
         "F40",
         "live",
-        "the SSH link breaks: open connections end, new ones are refused; the pod does not notice",
+        "the SSH connection breaks: open connections end, new ones are refused; the pod does not notice",
         {**_SECONDS, **_STAGE},
     ),
     Fault(
         "F41",
         "volume",
-        "a change of a network volume that does not say the truth",
+        "the answer to a change of a network volume is wrong",
         {
             "on": "create (default) | grow | delete",
-            "how": "500 (default) | 502 | drop | timeout | truncated | ignored: said to be done, and not done",
+            "how": "500 (default) | 502 | drop | timeout | truncated | ignored: reported as done, but not done",
             "done": "yes (default) | no",
-            "delay": "seconds until a new one is shown (0)",
-            "seconds": "how long timeout holds the line (60)",
+            "delay": "seconds until a new volume is shown (0)",
+            "seconds": "how long timeout keeps the connection open (60)",
         },
     ),
     Fault("F42", "boot", "sshd allows few sessions on one connection", {"sessions": "MaxSessions (1)"}),

@@ -1,4 +1,5 @@
-"""The feature table: `python -m docs.features RESULTS` writes docs/features.md from what marked tests have shown."""
+"""The report of features, for maintainers: `python -m tests.features_page RESULTS` writes tests/features.md from the
+results of the marked tests."""
 
 from __future__ import annotations
 
@@ -165,10 +166,10 @@ def page(shown: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         "# Features",
         "",
-        "What the tools before could do and what was asked for, row by row. A row is answered by the tests that",
-        "are marked with its number (`@pytest.mark.row`) and drive the `rpd` command in the sandbox, or the Python",
-        "API; what stands here is what they did when this page was made (`make features`). A weak row is one whose",
-        "tests start no run and read no journal.",
+        "A report for maintainers: each row is a feature that an earlier tool had or that was asked for. Tests marked",
+        "with the number of a row (`@pytest.mark.row`) answer it. They drive the `rpd` command in the sandbox, or the",
+        "Python API. `make features` runs them and writes this page from their results. A row is weak if its tests",
+        "start no run and read no journal.",
         "",
         "| | feature | answer | shown by |",
         "|---|---|---|---|",
