@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rpd.adapters.local.jobfile import load_text
+from rpd.adapters.spec.jobfile import load_text
 from rpd.journal.paths import journal_path
 from rpd.journal.records import Closed, Stamp
 from rpd.journal.store import Journal

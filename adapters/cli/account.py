@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 
-from rpd.adapters.local.clouds import Access
+from rpd.adapters.access.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import RpdError, UserError

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rpd.adapters.access.clouds import Access, sandbox_home
+from rpd.adapters.access.gate import recorded_access
 from rpd.adapters.cli.suspects import owes_compute
-from rpd.adapters.local.clouds import Access, sandbox_home
 from rpd.adapters.local.control import ProcessControl
-from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import RpdError
 from rpd.journal.errors import JournalError

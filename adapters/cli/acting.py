@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rpd.adapters.access.gate import own_journal
 from rpd.adapters.cli.accounts import Account
 from rpd.adapters.cli.giveback import delete_pod, stop_and_prove
 from rpd.adapters.cli.rows import Row
 from rpd.adapters.cli.suspects import AT_REST, is_kept_up, owes_compute, suspects, understood
 from rpd.adapters.cli.unrecorded import afterwards, stop_unrecorded
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.gate import own_journal
 from rpd.adapters.local.patience import Patience
-from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import RpdError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalError, JournalLocked, JournalUnwritable

@@ -12,11 +12,11 @@ from rpd.adapters.cli import output
 from rpd.adapters.cli.resume import take_over
 from rpd.adapters.cli.runs import find_journal, unfinished
 from rpd.adapters.cli.unrecorded import end_unrecorded, unwritable, words
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import leave_request, request_file
 from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.report.ending import debt_lines
-from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalLocked, JournalUnwritable

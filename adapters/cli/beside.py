@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rpd.adapters.cli import output
 from rpd.adapters.cli.asking import DECLINED, answer
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.fingerprint import fingerprint
-from rpd.adapters.local.inline_job import NO_FILE
-from rpd.adapters.local.jobfile import LoadedJob
-from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import one_line
+from rpd.adapters.spec.fingerprint import fingerprint
+from rpd.adapters.spec.inline_job import NO_FILE
+from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.engine.errors import UserError
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import Owner, holder

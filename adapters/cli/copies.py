@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rpd.adapters.access.opening import at_original
 from rpd.adapters.cli.rows import Row
 from rpd.adapters.cli.suspects import original_of, owes_compute
-from rpd.adapters.local.opening import at_original
 from rpd.journal.index import Entry, summary
 from rpd.journal.lock import holder
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rpd.adapters.access.clouds import Access
+from rpd.adapters.access.gate import recorded_access
+from rpd.adapters.access.judgement import judged, way_out
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.reconciliation import Estimate, Line, estimates, reconcile
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
-from rpd.adapters.local.gate import recorded_access
-from rpd.adapters.local.judgement import judged, way_out
 from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
-from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import duration, money, one_line, utc
 from rpd.adapters.runpod.billing import PodBill, pod_bill
 from rpd.engine.errors import RpdError

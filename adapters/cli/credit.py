@@ -3,11 +3,11 @@ begun, one that may not be paid to its end is told so. A balance that cannot be 
 
 from __future__ import annotations
 
+from rpd.adapters.access.clouds import Access
 from rpd.adapters.checking.account import offers_of
 from rpd.adapters.checking.credit import check_credit
 from rpd.adapters.cli import output
 from rpd.adapters.forensics.estimate import estimate
-from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.report.words import one_line
 from rpd.adapters.runpod.balance import Balance, read_balance

@@ -9,10 +9,10 @@ from pathlib import Path
 from rpd.adapters.cli import output
 from rpd.adapters.cli.overrides import not_ours
 from rpd.adapters.local.files import write_whole
-from rpd.adapters.local.job_schema import job_schema, journal_schema
-from rpd.adapters.local.jobfile import load_text
-from rpd.adapters.local.migrate import migrated
-from rpd.adapters.local.starter import starter
+from rpd.adapters.spec.jobfile import load_text
+from rpd.adapters.spec.migrate import migrated
+from rpd.adapters.spec.schema import job_schema, journal_schema
+from rpd.adapters.spec.starter import starter
 from rpd.engine.errors import UserError
 
 SCHEMA_NAME = "job.schema.json"

@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from rpd.adapters.access.clouds import Access
 from rpd.adapters.cli import output
 from rpd.adapters.cli.giveback import stop_owed
 from rpd.adapters.cli.told import Told
+from rpd.adapters.forensics.inspection import Inspection, facts_of
 from rpd.adapters.local.bad_places import BadPlaces
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import Early, LeaveNow, signal_requests
-from rpd.adapters.local.workspace import LocalWorkspace, link_events, prepare_run_dir
 from rpd.adapters.report.ending import last_words
-from rpd.adapters.report.inspection import Inspection, facts_of
 from rpd.adapters.report.last_lines import last_lines
 from rpd.adapters.report.paint import is_terminal
+from rpd.adapters.run_folder.workspace import LocalWorkspace, link_events, prepare_run_dir
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.engine.runner import Listener

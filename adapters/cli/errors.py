@@ -78,7 +78,7 @@ def show_trace(error: Exception) -> None:
 def _redactor() -> Redactor:
     """What no error may show: nobody knows what a foreign one quotes. Files of secrets
     are known where they are used."""
-    from rpd.adapters.local.config import find_api_key
+    from rpd.adapters.access.config import find_api_key
     from rpd.adapters.local.leaks import environment_secrets
 
     redactor = Redactor(*map(Secret, environment_secrets(os.environ).values()))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rpd.adapters.access.clouds import Access, chosen_access
 from rpd.adapters.checking.account import check_account, offers_of
 from rpd.adapters.checking.credit import check_credit
 from rpd.adapters.checking.finding import Finding
@@ -18,14 +19,13 @@ from rpd.adapters.cli.credit import balance_of
 from rpd.adapters.cli.listing import table
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.forensics.estimate import BOOT_MINUTES, Estimate, document, estimate
-from rpd.adapters.local.clouds import Access, chosen_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.jobfile import LoadedJob
-from rpd.adapters.local.workspace import LocalWorkspace
-from rpd.adapters.local.yaml_source import YamlSource
 from rpd.adapters.report.words import money, one_line, plural, rate
+from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.runpod.balance import Balance
+from rpd.adapters.spec.jobfile import LoadedJob
+from rpd.adapters.spec.yaml_source import YamlSource
 from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
 from rpd.states.job import Job, is_away

@@ -9,13 +9,13 @@ import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from rpd.adapters.access.clouds import Access
+from rpd.adapters.access.opening import open_journal
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.opening import open_journal
 from rpd.adapters.local.patience import Patience
-from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
 from rpd.journal.index import Index
 from rpd.journal.reader import read

@@ -7,9 +7,9 @@ from pathlib import Path
 from rpd.adapters.cli import output
 from rpd.adapters.importing.imported import Imported, imported
 from rpd.adapters.local.files import read_regular, write_whole
-from rpd.adapters.local.jobfile import load_text
-from rpd.adapters.local.spec_error import SpecError
-from rpd.adapters.local.yaml_source import MAX_BYTES
+from rpd.adapters.spec.error import SpecError
+from rpd.adapters.spec.jobfile import load_text
+from rpd.adapters.spec.yaml_source import MAX_BYTES
 from rpd.engine.errors import UserError
 
 TO_STDOUT = Path("-")

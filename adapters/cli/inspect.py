@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.access.gate import run_folder
+from rpd.adapters.access.judgement import judged, way_out
 from rpd.adapters.cli import output
 from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.run import lines_of
 from rpd.adapters.forensics.steps import Step, steps_of
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.gate import run_folder
-from rpd.adapters.local.judgement import judged, way_out
 from rpd.adapters.pod.step_log import STEPS_NAME
 from rpd.adapters.report.ending import debt_lines
-from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.story import tell
 from rpd.adapters.report.why import doubt_and_advice
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, utc

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.access.gate import recorded_access
 from rpd.adapters.cli import output
 from rpd.adapters.cli.runs import find_journal
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
-from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.pod.local_log import base_path
-from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.lock import holder
 from rpd.journal.reader import read

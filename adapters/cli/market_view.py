@@ -6,9 +6,9 @@ import math
 
 import msgspec
 
+from rpd.adapters.access.clouds import chosen_access
 from rpd.adapters.cli import output
 from rpd.adapters.cli.volume_account import told
-from rpd.adapters.local.clouds import chosen_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.words import one_line

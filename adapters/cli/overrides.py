@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.local.inline_job import NO_FILE, inline_job
-from rpd.adapters.local.jobfile import LoadedJob, load_job
-from rpd.adapters.local.spec_error import MOST_SHOWN, SpecError
-from rpd.adapters.local.spec_error import Path as SpecPath
-from rpd.adapters.local.yaml_source import MAX_BYTES, YamlSource
+from rpd.adapters.spec.error import MOST_SHOWN, SpecError
+from rpd.adapters.spec.error import Path as SpecPath
+from rpd.adapters.spec.inline_job import NO_FILE, inline_job
+from rpd.adapters.spec.jobfile import LoadedJob, load_job
+from rpd.adapters.spec.yaml_source import MAX_BYTES, YamlSource
 from rpd.engine.errors import UserError
 
 

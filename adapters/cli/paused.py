@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rpd.adapters.access.clouds import Access
 from rpd.adapters.cli import output
 from rpd.adapters.cli.asking import DECLINED, answer
-from rpd.adapters.local.clouds import Access
-from rpd.adapters.local.jobfile import LoadedJob
-from rpd.adapters.local.lineage import find_paused
+from rpd.adapters.forensics.lineage import find_paused
 from rpd.adapters.report.words import money, one_line
+from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.engine.errors import UserError
 from rpd.states import cost
 from rpd.states.reuse import drift, stopped_usd_per_hour

@@ -7,8 +7,8 @@ from pathlib import Path
 from rpd.adapters.cli.accounts import Account, key_of
 from rpd.adapters.cli.rows import Row
 from rpd.adapters.cli.suspects import AT_REST, is_kept_up, may_owe, owes_compute, suspects, twins
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.words import clock
 from rpd.journal.index import Entry
 from rpd.journal.lock import holder

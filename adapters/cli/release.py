@@ -9,18 +9,18 @@ from typing import Any, Literal
 
 import msgspec
 
+from rpd.adapters.access.gate import recorded_access
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.ask import ask_run, end_run, report_run
 from rpd.adapters.cli.losses import require_word
 from rpd.adapters.cli.runs import find_journal, owing, unfinished
+from rpd.adapters.forensics.inspection import Inspection, facts_of
 from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
-from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.local.person import expanded
-from rpd.adapters.report.inspection import Inspection, facts_of
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
 from rpd.journal.reader import read

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rpd.adapters.access.gate import recorded_access
+from rpd.adapters.access.judgement import way_out
+from rpd.adapters.access.opening import open_journal
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.driving import drive_journal, left_late
 from rpd.adapters.cli.runs import find_journal, unfinished
 from rpd.adapters.cli.unrecorded import afterwards, unwritable
+from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.gate import recorded_access
-from rpd.adapters.local.judgement import way_out
-from rpd.adapters.local.opening import open_journal
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import Early, LeaveNow
-from rpd.adapters.report.inspection import facts_of
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalDamaged, JournalTooNew, JournalUnwritable
 from rpd.journal.reader import Reading, read
@@ -30,7 +30,7 @@ def resume_run(run: str | None, *, as_json: bool) -> int:
     if closed is not None:
         output.note([f"run {reading.records[0].run} is over: {closed.outcome}", f"why:     rpd inspect {journal}"])
         if as_json:
-            from rpd.adapters.report.inspection import Inspection
+            from rpd.adapters.forensics.inspection import Inspection
 
             output.answer({**Inspection(reading, SystemClock().now()).document(), "ended_with": closed.exit_code})
         return closed.exit_code

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.access.clouds import Access, chosen_access, redactor_for
+from rpd.adapters.access.keys import ssh_key
 from rpd.adapters.checking.disclosure import disclosed
 from rpd.adapters.checking.payload import judged, payloads
 from rpd.adapters.checking.results import lost_results
@@ -23,17 +25,15 @@ from rpd.adapters.cli.paused import pause_options
 from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.bad_places import BadPlaces
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access, chosen_access, redactor_for
 from rpd.adapters.local.dirs import new_token, state_home
-from rpd.adapters.local.jobfile import LoadedJob
-from rpd.adapters.local.keys import ssh_key
 from rpd.adapters.local.person import user_name
 from rpd.adapters.local.provenance import provenance
 from rpd.adapters.local.signals import Early, LeaveNow
 from rpd.adapters.local.version import version
-from rpd.adapters.local.workspace import LocalWorkspace
-from rpd.adapters.local.yaml_source import YamlSource
 from rpd.adapters.report.words import one_line
+from rpd.adapters.run_folder.workspace import LocalWorkspace
+from rpd.adapters.spec.jobfile import LoadedJob
+from rpd.adapters.spec.yaml_source import YamlSource
 from rpd.engine.errors import UserError
 from rpd.journal.errors import RecordRefused
 from rpd.journal.paths import journal_path

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from rpd.adapters.access.gate import journal_at, own_journal
 from rpd.adapters.cli import output
 from rpd.adapters.local.dirs import label_of, state_home
-from rpd.adapters.local.gate import journal_at, own_journal
 from rpd.engine.errors import UserError
 from rpd.journal.index import Entry, Index
 from rpd.journal.paths import leads_to_journal

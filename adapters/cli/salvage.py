@@ -10,6 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.access.clouds import Access
+from rpd.adapters.access.gate import recorded_access
+from rpd.adapters.access.judgement import judged
 from rpd.adapters.cli import output
 from rpd.adapters.cli.account import require_own_account
 from rpd.adapters.cli.asking import ask
@@ -25,14 +28,11 @@ from rpd.adapters.cli.suspects import (
     understood,
 )
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.gate import recorded_access
-from rpd.adapters.local.judgement import judged
 from rpd.adapters.local.patience import OWN_SECONDS, Patience
-from rpd.adapters.local.workspace import link_events
 from rpd.adapters.report.words import duration, money, one_line
+from rpd.adapters.run_folder.workspace import link_events
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal import salvage

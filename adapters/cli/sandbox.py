@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 
 def sandbox_home() -> Path:
     """The home of this state home's sandbox."""
-    from rpd.adapters.local import clouds
+    from rpd.adapters.access import clouds
     from rpd.adapters.local.dirs import state_home
 
     return clouds.sandbox_home(state_home())

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rpd.adapters.cli.losses import losses
+from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.local.patience import Patience
-from rpd.adapters.report.inspection import facts_of
 from rpd.adapters.report.words import duration, money
 from rpd.engine.errors import RpdError
 from rpd.journal.errors import JournalError

@@ -11,9 +11,9 @@ import msgspec
 from rpd.adapters import api
 from rpd.adapters.cli import output
 from rpd.adapters.cli.events import loaded_run
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.row import RunRow
 from rpd.adapters.forensics.run import LoadedRun, folders, load
-from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.why import words_of
 from rpd.adapters.report.words import duration, money, one_line, plural, rate, size
 from rpd.engine.errors import UserError

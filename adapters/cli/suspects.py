@@ -10,9 +10,9 @@ from typing import Literal
 
 import msgspec
 
+from rpd.adapters.forensics.inspection import Inspection, facts_of
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.report.inspection import Inspection, facts_of
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.access.clouds import Access
+from rpd.adapters.access.gate import recorded_access
 from rpd.adapters.cli import output
 from rpd.adapters.cli.giveback import stop_and_prove
 from rpd.adapters.cli.suspects import named, owed_elsewhere
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.report.ending import debt_lines
-from rpd.adapters.report.inspection import Inspection
 from rpd.engine.errors import RpdError, UserError
 from rpd.engine.ports import Request
 from rpd.journal.disk import OsDisk

@@ -17,11 +17,11 @@ from rpd.adapters.checking.room import too_large
 from rpd.adapters.cli import output
 from rpd.adapters.cli.overrides import Overrides, shown_name
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.secret_content import problem_with
-from rpd.adapters.local.workspace import LocalWorkspace
-from rpd.adapters.local.yaml_source import YamlSource
 from rpd.adapters.report.words import one_line
+from rpd.adapters.run_folder.workspace import LocalWorkspace
+from rpd.adapters.spec.jobfile import LoadedJob
+from rpd.adapters.spec.yaml_source import YamlSource
 from rpd.engine.errors import UserError
 from rpd.states.exits import Exit
 from rpd.states.job import Job
@@ -104,8 +104,8 @@ def _asked(job: Job, wanted: Wanted) -> Iterator[Finding]:
 
         yield from scan(job)
     if wanted.account:
+        from rpd.adapters.access.clouds import chosen_access
         from rpd.adapters.checking.account import check_account
-        from rpd.adapters.local.clouds import chosen_access
         from rpd.adapters.local.control import ProcessControl
         from rpd.adapters.wiring import cloud_for
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.access.gate import run_folder
+from rpd.adapters.access.judgement import way_out
 from rpd.adapters.cli import output
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.gate import run_folder
-from rpd.adapters.local.judgement import way_out
 from rpd.adapters.report.words import one_line, plural
 from rpd.journal.index import Index
 from rpd.journal.paths import EVENTS_NAME

@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.local.clouds import chosen_access
+from rpd.adapters.access.clouds import chosen_access
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import Patience
-from rpd.adapters.local.volume_users import VolumeUsers, Workflow, cloud_mark
 from rpd.adapters.report.words import money, one_line, plural
 from rpd.adapters.runpod.errors import HINTS
 from rpd.adapters.runpod.wire import Mount, Volume
+from rpd.adapters.volumes.users import VolumeUsers, Workflow, cloud_mark
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
 from rpd.states import cost
 from rpd.states.exits import Exit

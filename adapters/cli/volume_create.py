@@ -21,10 +21,10 @@ from rpd.adapters.cli.volume_account import (
     told,
     told_of,
 )
-from rpd.adapters.local.volume_claim import Claim, ClaimFile, seconds_in_doubt
 from rpd.adapters.report.words import clean, duration, money, one_line
 from rpd.adapters.runpod.orders import LARGEST_NETWORK_VOLUME_GB, SMALLEST_VOLUME_GB
 from rpd.adapters.runpod.wire import Volume
+from rpd.adapters.volumes.claim import Claim, ClaimFile, seconds_in_doubt
 from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
 from rpd.states.exits import Exit
 from rpd.states.naming import name_places, suggested

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
+from rpd.adapters.access import opening
+from rpd.adapters.access.clouds import Access
 from rpd.adapters.cli import (
     accounts,
     acting,
@@ -28,8 +30,6 @@ from rpd.adapters.cli import (
     unrecorded,
 )
 from rpd.adapters.cli.cleanup import Wanted
-from rpd.adapters.local import opening
-from rpd.adapters.local.clouds import Access
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.side_by_side import Work
 from rpd.adapters.local.signals import LeaveNow

@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from rpd.adapters.access.gate import recorded_access
 from rpd.adapters.cli import ask, giveback, unrecorded
 from rpd.adapters.cli.giveback import StillThere, delete_and_prove, delete_pod, stop_and_prove, stop_owed
 from rpd.adapters.cli.release import How, moment, release_run
+from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.local.control import request_file
-from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow
-from rpd.adapters.report.inspection import facts_of
 from rpd.engine.errors import Interrupted, Refused, Unavailable, UserError
 from rpd.journal.errors import JournalUnwritable
 from rpd.journal.lock import holder

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from rpd.adapters import api
+from rpd.adapters.access.judgement import judged
 from rpd.adapters.cli import inspect, salvage
 from rpd.adapters.cli.cost import show_cost
-from rpd.adapters.local.judgement import judged
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalLocked
 from rpd.journal.index import Index

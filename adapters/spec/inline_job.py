@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.local.dirs import label_of
-from rpd.adapters.local.yaml_source import YamlSource
+from rpd.adapters.spec.yaml_source import YamlSource
 
 NO_FILE = "(command line)"
 """What stands in the place of the job file, in messages and, below the folder, in the journal."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rpd.adapters.local.files import read_regular
-from rpd.adapters.local.spec_error import Path, Problem, SpecError, path_text
+from rpd.adapters.spec.error import Path, Problem, SpecError, path_text
 from rpd.engine.errors import UserError
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """Which cloud a run talks to, and with which key. A journal names its cloud, never its key; what it names is asked
-only by way of `rpd.adapters.local.gate`."""
+only by way of `rpd.adapters.access.gate`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from rpd.adapters.local.config import CloudProfile, cloud_profile, profile_of, require_api_key
+from rpd.adapters.access.config import CloudProfile, cloud_profile, profile_of, require_api_key
 from rpd.adapters.local.leaks import environment_secrets
 from rpd.adapters.local.secret_content import values_in
 from rpd.journal.records import Opened

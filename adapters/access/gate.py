@@ -22,7 +22,7 @@ from rpd.journal.reader import read
 from rpd.journal.records import Opened
 
 if TYPE_CHECKING:
-    from rpd.adapters.local.clouds import Access
+    from rpd.adapters.access.clouds import Access
 
 
 def journal_at(path: Path) -> Path:
@@ -58,8 +58,8 @@ def recorded_access(journal: Path, environ: Mapping[str, str] = os.environ) -> A
     Of a journal in trouble the index remembers the cloud. Raises JournalNotOurs for one from elsewhere, JournalError
     for one that names no cloud, and UserError.
     """
-    from rpd.adapters.local.clouds import Access, sandbox_access, sandbox_home
-    from rpd.adapters.local.config import find_api_key, profile_of
+    from rpd.adapters.access.clouds import Access, sandbox_access, sandbox_home
+    from rpd.adapters.access.config import find_api_key, profile_of
 
     journal = own_journal(journal)
     home = state_home()

@@ -133,7 +133,7 @@ class Inspection:
             return (
                 f"nothing: the journal is damaged; rpd salvage {self.facts.run_id} gives back what it owes, and ends it"
             )
-        from rpd.adapters.report.next_step import next_step
+        from rpd.adapters.forensics.next_step import next_step
 
         return next_step(self.facts, self.snapshot, self.now)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rpd.adapters.local.dirs import private_folder
+from rpd.adapters.local.dirs import own_key_path, private_folder
 from rpd.adapters.local.files import read_regular
 from rpd.engine.errors import UserError
 
@@ -54,11 +54,6 @@ def named_key(path: Path) -> SshKey:
             reason="ssh_key",
             hint=f"ssh-add {path}   (or remove ssh.key_path: rpd then uses a key of its own)",
         ) from None
-
-
-def own_key_path(home: Path) -> Path:
-    """Where rpd's own private key stands, once it was needed."""
-    return home / "ssh" / "id_ed25519"
 
 
 def own_key(home: Path) -> SshKey:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rpd.adapters.local.yaml_source import parse_yaml
+from rpd.adapters.spec.yaml_source import parse_yaml
 from rpd.engine.errors import UserError
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from rpd.adapters.access.clouds import Access, redactor_for
+from rpd.adapters.access.gate import own_journal
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access, redactor_for
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.gate import own_journal
 from rpd.adapters.local.version import version
 from rpd.journal.errors import JournalNotOurs
 from rpd.journal.index import Index

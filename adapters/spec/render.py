@@ -17,9 +17,9 @@ import msgspec
 
 from rpd.adapters.local.dirs import label_of, run_folder
 from rpd.adapters.local.person import expanded
-from rpd.adapters.local.spec_error import MOST_COLLECTED, Path, Problem, name_list, suggestion
-from rpd.adapters.local.template import Scope, TemplateError
-from rpd.adapters.local.yaml_source import YamlSource
+from rpd.adapters.spec.error import MOST_COLLECTED, Path, Problem, name_list, suggestion
+from rpd.adapters.spec.template import Scope, TemplateError
+from rpd.adapters.spec.yaml_source import YamlSource
 
 BUILT_IN = ("config_dir", "project_root", "run_dir", "run_id", "job_name", "volume_mount")
 

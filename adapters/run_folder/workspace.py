@@ -13,13 +13,13 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.access.keys import ssh_key
 from rpd.adapters.local import person
 from rpd.adapters.local.dirs import private_folder
 from rpd.adapters.local.files import sync_folder, write_whole
 from rpd.adapters.local.git_listing import git_refusal
-from rpd.adapters.local.keys import ssh_key
-from rpd.adapters.local.log_reading import read_log
 from rpd.adapters.local.secret_content import secret_problems
+from rpd.adapters.run_folder.log_reading import read_log
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.journal.redact import Redactor
@@ -71,7 +71,7 @@ class LocalWorkspace:
 
     def notify(self, notice: Notice) -> bool:
         """Effect: send it to the command and the webhook of the config. Raises UserError."""
-        from rpd.adapters.local.notices import send
+        from rpd.adapters.run_folder.notices import send
 
         return send(notice, self._redactor)
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 
-from rpd.adapters.report.inspection import facts_of
+from rpd.adapters.forensics.inspection import facts_of
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
 from rpd.journal.errors import JournalError, JournalLocked, JournalUnwritable
 from rpd.journal.index import Entry, Index

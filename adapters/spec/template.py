@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 
-from rpd.adapters.local.spec_error import name_list, suggestion
+from rpd.adapters.spec.error import name_list, suggestion
 
 MAX_WRITTEN = 4 * 2**20
 """Characters all renderings of one file may have together: names that double names grow fast."""

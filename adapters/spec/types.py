@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from rpd.adapters.local.spec_error import MOST_COLLECTED, Path, path_text, suggestion
+from rpd.adapters.spec.error import MOST_COLLECTED, Path, path_text, suggestion
 
 Finding = tuple[Path, str]
 

@@ -14,10 +14,9 @@ import msgspec
 
 from rpd.adapters.local.dirs import label_of, new_run_id
 from rpd.adapters.local.files import require_text
-from rpd.adapters.local.fingerprint import fingerprint
 from rpd.adapters.local.leaks import environment_secrets, mask, unmask
 from rpd.adapters.local.person import expanded, user_home
-from rpd.adapters.local.spec_checks import (
+from rpd.adapters.spec.checks import (
     check_between,
     check_env_by_name,
     check_env_names,
@@ -28,11 +27,12 @@ from rpd.adapters.local.spec_checks import (
     checks_of,
     shared_places,
 )
-from rpd.adapters.local.spec_error import Path as SpecPath
-from rpd.adapters.local.spec_error import Problem, SpecError
-from rpd.adapters.local.spec_render import MakeRunId, Rendered, prefix_label, render_spec
-from rpd.adapters.local.spec_types import mismatches, with_switches
-from rpd.adapters.local.yaml_source import YamlSource, parse_yaml, read_yaml
+from rpd.adapters.spec.error import Path as SpecPath
+from rpd.adapters.spec.error import Problem, SpecError
+from rpd.adapters.spec.fingerprint import fingerprint
+from rpd.adapters.spec.render import MakeRunId, Rendered, prefix_label, render_spec
+from rpd.adapters.spec.types import mismatches, with_switches
+from rpd.adapters.spec.yaml_source import YamlSource, parse_yaml, read_yaml
 from rpd.engine.errors import UserError
 from rpd.states.job import ENV_SECRET, Artifact, Job, SecretFile, is_away
 

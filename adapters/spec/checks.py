@@ -12,7 +12,7 @@ from typing import Any
 
 from rpd.adapters.local.dirs import label_of
 from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, mask
-from rpd.adapters.local.spec_error import Path
+from rpd.adapters.spec.error import Path
 from rpd.adapters.transfer.globs import problem_of
 from rpd.states import telemetry
 from rpd.states.job import (
