@@ -10,8 +10,8 @@ import json
 import os
 from typing import NamedTuple
 
-from rpd.adapters.cli import output
 from rpd.adapters.report.words import clean
+from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError, JournalMissing
 from rpd.journal.redact import Redactor, Secret

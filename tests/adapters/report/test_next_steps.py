@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rpd.adapters.cli.inspect import _next, _owed
+from rpd.adapters.cli.reading.inspect import _next, _owed
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.journal.lock import Owner
 from rpd.journal.reader import Reading
