@@ -190,18 +190,8 @@ def drive(
         tell=lambda text: listener.doing(journal.redactor.mask(text), None),
     )
     clock = SystemClock()
-
-    def emergency() -> EmergencyLog:
-        return EmergencyLog(
-            state_home,
-            journal.run_id,
-            epoch=journal.epoch,
-            now=clock.now,
-            redactor=journal.redactor,
-        )
-
     try:
-        runner = Runner(
+        return Runner(
             dataclasses.replace(JOB_LIFECYCLE, new_facts=functools.partial(facts_of, needs_secrets=needs_secrets)),
             StateMachine(JOB),
             journal.records,
@@ -210,10 +200,15 @@ def drive(
             clock=clock,
             control=control,
             listener=listener,
-            emergency=emergency,
+            emergency=lambda: EmergencyLog(
+                state_home,
+                journal.run_id,
+                epoch=journal.epoch,
+                now=clock.now,
+                redactor=journal.redactor,
+            ),
             mask=journal.redactor.mask_data,
-        )
-        return runner.run()
+        ).run()
     finally:
         world.remote.close()
 

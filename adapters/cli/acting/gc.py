@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -44,12 +45,9 @@ def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float 
         ]
         works = [each.as_work(deed) for each, deed in zip(cleanups, deeds, strict=True)]
         side_by_side(works, command)
-    rows = [row for entry in meant if (row := copy_row(entry, copies)) is not None]
     for each in cleanups:
         each.plan(everything)
-        rows += each.rows
-    order = {entry.run_id: at for at, entry in enumerate(meant)}
-    rows.sort(key=lambda row: order[row.run_id])
+    rows = _rows(meant, copies, cleanups)
     foreign = [pod for each in cleanups for pod in each.foreign]
     stopped = sorted((row for each in cleanups for row in each.stopped), key=lambda row: -row.age_seconds)
     failed = 0
@@ -59,11 +57,8 @@ def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float 
         _tell_spared(rows, command)
     accounts = [each.account for each in cleanups if each.account is not None]
     unreachable = [f"{account.name}: {account.problem}" for account in accounts if account.problem]
-    code: int = 0 if all(row.is_done or row.is_spared for row in rows) and not failed else Exit.STILL_BILLING
-    if command.leaving is not None:
-        code = code or command.leaving.exit_code
-    elif any(account.problem and account.access is not None for account in accounts):
-        code = Exit.STILL_BILLING
+    is_all_done = all(row.is_done or row.is_spared for row in rows) and not failed
+    code = _exit_code(accounts, command, is_all_done=is_all_done)
     document = {
         "schema": "rpd.gc/1",
         "acted": act,
@@ -82,6 +77,23 @@ def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float 
         lines += [command.leaving.why] if command.leaving is not None else []
         output.text([one_line(line) for line in lines])
     return code
+
+
+def _rows(meant: list[Entry], copies: dict[str, Path], cleanups: list[Cleanup]) -> list[Row]:
+    """One for each run with something to do, in the order of the runs."""
+    rows = [row for entry in meant if (row := copy_row(entry, copies)) is not None]
+    rows += [row for each in cleanups for row in each.rows]
+    order = {entry.run_id: at for at, entry in enumerate(meant)}
+    return sorted(rows, key=lambda row: order[row.run_id])
+
+
+def _exit_code(accounts: list[Account], command: Patience, *, is_all_done: bool) -> int:
+    """8 where a cloud whose key is at hand did not answer, unless a signal ended it all."""
+    if command.leaving is not None:
+        return command.leaving.exit_code if is_all_done else Exit.STILL_BILLING
+    if any(account.problem and account.access is not None for account in accounts):
+        return Exit.STILL_BILLING
+    return 0 if is_all_done else Exit.STILL_BILLING
 
 
 def _not_asked(entries: list[Entry], accounts: list[Account]) -> list[str]:

@@ -56,34 +56,20 @@ def run_file(
     as_json: bool,
 ) -> int:
     """Load, check, open the journal, drive."""
-    loaded = said.load(job)
-    home = state_home()
-    problems = [*LocalWorkspace(home).check_inputs(loaded.job, loaded.run_dir)]
-    if (problem := too_large(loaded.config)) is not None:
-        problems.append(problem)
-    if problems:
-        raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))
-    if shown := disclosed(loaded, home):
-        raise UserError("\n       ".join(shown), reason="secret_in_disguise", hint="rpd validate says the same")
+    loaded, home = said.load(job), state_home()
+    _require_runnable(loaded, shown_name(job), home)
     others = Others(loaded, home, is_wanted=new)
     others.refuse_dead()
     ssh_key(loaded.job.ssh.key_path, home)
     access = chosen_access(home, use_sandbox=use_sandbox)
-    options = pause_options(loaded, access, home, fresh=fresh)
-    if wait_for_stock is not None:
-        options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)
-    if bad := BadPlaces(home, access.profile.url).recent(time.time()):
-        options["bad_places"] = msgspec.to_builtins(bad)
+    options = _options(loaded, access, home, fresh=fresh, wait_for_stock=wait_for_stock)
     options["staging"] = _sizes(loaded, shown_name(job), as_json=as_json)
     opened = _opened(loaded, access, home, options)
-    redactor = redactor_for(access, opened=opened)
-    if redactor.mask_data(opened.config) != opened.config:  # all secrets but the API key were looked for before
-        raise UserError("the job holds the API key; the journal must not keep it", reason="secret_in_disguise")
+    redactor = _redactor(access, opened)
     require_credit(loaded.job, access)
 
     def begin(early: Early) -> Journal | None:
-        """The journal; None where another run of this job has begun since somebody was asked. Ctrl-C before there is
-        one leaves nothing behind."""
+        """None where another run of this job has begun since somebody was asked. Ctrl-C before leaves nothing."""
         with room_in_the_day(loaded.job.budget, max_usd_per_day, home):
             if early.held:
                 raise LeaveNow.on(early.held[0])
@@ -106,6 +92,29 @@ def run_file(
                 return left_late(journal.path, leaving)
             output.note([f"{leaving.why}; nothing was rented"])
             return leaving.exit_code
+
+
+def _require_runnable(loaded: LoadedJob, name: str, home: Path) -> None:
+    """Pass where nothing on this machine is in the way. Raises UserError."""
+    problems = [*LocalWorkspace(home).check_inputs(loaded.job, loaded.run_dir)]
+    if (problem := too_large(loaded.config)) is not None:
+        problems.append(problem)
+    if problems:
+        raise UserError("\n       ".join([f"{name} cannot run here:", *problems]))
+    if shown := disclosed(loaded, home):
+        raise UserError("\n       ".join(shown), reason="secret_in_disguise", hint="rpd validate says the same")
+
+
+def _options(
+    loaded: LoadedJob, access: Access, home: Path, *, fresh: bool, wait_for_stock: str | None
+) -> dict[str, Any]:
+    """What record 0 keeps beside the job: the person's word, and where hosts have failed of late. Raises UserError."""
+    options = pause_options(loaded, access, home, fresh=fresh)
+    if wait_for_stock is not None:
+        options["wait_for_stock_seconds"] = age_seconds(wait_for_stock)
+    if bad := BadPlaces(home, access.profile.url).recent(time.time()):
+        options["bad_places"] = msgspec.to_builtins(bad)
+    return options
 
 
 def _sizes(loaded: LoadedJob, name: str, *, as_json: bool) -> list[dict[str, Any]]:
@@ -145,6 +154,14 @@ def _opened(loaded: LoadedJob, access: Access, home: Path, options: dict[str, An
         options=options,
         provenance=msgspec.to_builtins(provenance(Path(loaded.project_root))),
     )
+
+
+def _redactor(access: Access, opened: Opened) -> Redactor:
+    """What hides the run's secrets. Raises UserError where the job holds the API key."""
+    redactor = redactor_for(access, opened=opened)
+    if redactor.mask_data(opened.config) != opened.config:  # all secrets but the API key were looked for before
+        raise UserError("the job holds the API key; the journal must not keep it", reason="secret_in_disguise")
+    return redactor
 
 
 def _create(opened: Opened, run_id: str, redactor: Redactor) -> Journal:
