@@ -71,6 +71,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/python -m docs.shape
 
 types: $(VENV)/.dev build/links
 	$(BIN)/mypy

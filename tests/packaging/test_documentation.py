@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 
 from docs.regenerate import DOCS, PARTS, SCHEMA, renewed, schema
-from rpd.adapters.local.job_schema import job_schema
-from rpd.adapters.local.jobfile import load_job, load_text
-from rpd.adapters.local.yaml_source import read_yaml
+from rpd.adapters.spec.jobfile import load_job, load_text
+from rpd.adapters.spec.schema import job_schema
+from rpd.adapters.spec.yaml_source import read_yaml
 
 EXAMPLES = sorted(SCHEMA.parent.rglob("*.yaml"))
 MODELINE = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")

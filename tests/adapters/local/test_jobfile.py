@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpd.adapters.local.jobfile import DEFAULT_VOLUME_GB, LoadedJob, load_job, load_text, restore_job
-from rpd.adapters.local.spec_error import SpecError
+from rpd.adapters.spec.error import SpecError
+from rpd.adapters.spec.jobfile import DEFAULT_VOLUME_GB, LoadedJob, load_job, load_text, restore_job
 from rpd.engine.errors import UserError
 
 RECYCLE_SHAPED = """\
