@@ -437,7 +437,7 @@ def test_no_run_is_called_by_a_secret(tmp_path: Path, field: str) -> None:
 def test_what_is_named_after_a_refused_run_is_not_shown_in_another_message(tmp_path: Path) -> None:
     environ, variables = {"HF_TOKEN": "Correct-Horse-4f9a1c"}, {"token": "Correct-Horse-4f9a1c"}
     text = SMALL.replace("name: demo", "name: j\nrun_id_prefix: '{token}'") + "storage: {mode: '{run_id}'}\n"
-    told = problems(tmp_path, text, environ=environ, variables=variables)
+    told = problems(tmp_path, text, environ=environ, variables=variables, run_id=None)
     assert len(told) == 2 and "orrect" not in " ".join(told)
 
 
