@@ -73,6 +73,7 @@ lint: $(VENV)/.dev build/links/rpd/__init__.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(MAKE) --no-print-directory imports
+	$(BIN)/python -m docs.shape
 
 imports: $(VENV)/.dev build/links/rpd/__init__.py
 	PYTHONPATH=build/links $(BIN)/lint-imports
@@ -90,7 +91,7 @@ bench: $(VENV)/.dev
 
 features: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m row --features=build/features.json tests
-	$(BIN)/python -m docs.features build/features.json
+	$(BIN)/python -m tests.features_page build/features.json
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.regenerate

@@ -75,7 +75,7 @@ def start(
     A job that fails is an `Ending`, not an error. Raises UserError for what is wrong before anything is rented
     (SpecError for the file), JournalError where the journal cannot be kept.
     """
-    from rpd.adapters.cli.run import run_job
+    from rpd.adapters.cli.acting.run import run_job
 
     if isinstance(job, Job) and variables is not None:
         raise UserError("the variables of a loaded job are set: rpd.load(file, variables=...)")
@@ -107,8 +107,8 @@ def resume(run: Run | str | Path, *, listener: Listener | None = None, signals: 
     JournalLocked where somebody drives the run already, JournalNotOurs where it is not of this state home, JournalError
     for a journal that cannot be driven, UserError where no run is meant or a secret or the key is missing.
     """
-    from rpd.adapters.cli.resume import resume_run
-    from rpd.adapters.cli.runs import find_journal, unfinished
+    from rpd.adapters.cli.acting.resume import resume_run
+    from rpd.adapters.cli.arguments.finding import find_journal, unfinished
 
     with _driven(listener, signals) as caller:
         caller.journal = find_journal(_name(run), only=unfinished, to_act=True)
@@ -132,8 +132,8 @@ def cancel(
     that loses results which nobody has collected. The exit code is 0 when nothing computes any more, 8 when something
     still may. A workflow's name stands for its one unfinished run. Raises as `resume` does, but JournalLocked.
     """
-    from rpd.adapters.cli.release import cancel_run
-    from rpd.adapters.cli.runs import find_journal, unfinished
+    from rpd.adapters.cli.acting.cancel import cancel_run
+    from rpd.adapters.cli.arguments.finding import find_journal, unfinished
 
     with _driven(listener, signals) as caller:
         caller.journal = find_journal(_name(run), only=unfinished, ends=True, to_act=True)
@@ -222,7 +222,7 @@ class _Program:
 
     def tell_where_it_stands(self, stop: KeyboardInterrupt) -> None:
         """Whoever reads the traceback reads what may bill, and what to type."""
-        from rpd.adapters.cli.driving import left_late
+        from rpd.adapters.driving.driving import left_late
         from rpd.adapters.local.signals import LeaveNow
 
         if self.journal is None:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import msgspec
 
 from rpd.adapters.api.telling import without_secrets
-from rpd.adapters.cli.overrides import Overrides
+from rpd.adapters.cli.arguments.overrides import Overrides
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.jobfile import LoadedJob
-from rpd.adapters.local.spec_error import SpecError
+from rpd.adapters.spec.error import SpecError
+from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.engine.errors import UserError
 from rpd.journal.paths import journal_path
 
@@ -113,7 +113,7 @@ def validate(
     `sandbox` this machine's sandbox; `scan` reads the commands and the files that would be sent for what breaks in a
     pod. Raises UserError where the file cannot be read or is another tool's.
     """
-    from rpd.adapters.cli.validate import Wanted, checked
+    from rpd.adapters.cli.reading.validate import Wanted, checked
 
     try:
         loaded = _loaded(file, variables)

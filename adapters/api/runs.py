@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from rpd.adapters.access.gate import journal_at
 from rpd.adapters.api.events import Recorded, recorded_in
 from rpd.adapters.api.telling import without_secrets
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.row import RunRow
 from rpd.adapters.forensics.run import LoadedRun
 from rpd.adapters.forensics.timeline import wall_of
-from rpd.adapters.local.gate import journal_at
-from rpd.adapters.report.inspection import Inspection
 from rpd.journal.records import Stamp
 from rpd.states.manifest import manifest
 
@@ -53,7 +53,7 @@ class Run:
         """Find a run by what the commands take for one: its id, a unique beginning of it, a workflow's name (its newest
         run), or the path of its run folder, journal or manifest. A `Path`, and a text with a `/`, is a path. Raises
         UserError where that is not one run, JournalError where its journal makes no sense."""
-        from rpd.adapters.cli.events import loaded_run
+        from rpd.adapters.cli.arguments.loading import loaded_run
         from rpd.adapters.local.clock import SystemClock
 
         self._loaded: LoadedRun | None = loaded_run(word_for(run))
@@ -124,7 +124,7 @@ class Run:
     @property
     def why(self) -> str | None:
         """The same as a sentence for people; None for a success, and while the run goes on."""
-        from rpd.adapters.cli.summary import why_of
+        from rpd.adapters.cli.reading.summary import why_of
 
         return why_of(self._loaded, self._row) if self._loaded is not None else None
 
@@ -164,7 +164,7 @@ class Run:
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """The artifacts that its job file names, in that order, and what became of each."""
-        from rpd.adapters.cli.summary import manifest_beside
+        from rpd.adapters.cli.arguments.loading import manifest_beside
 
         inspection = self._inspection()
         if inspection is not None:

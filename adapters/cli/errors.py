@@ -10,8 +10,8 @@ import json
 import os
 from typing import NamedTuple
 
-from rpd.adapters.cli import output
 from rpd.adapters.report.words import clean
+from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError, JournalMissing
 from rpd.journal.redact import Redactor, Secret
@@ -78,7 +78,7 @@ def show_trace(error: Exception) -> None:
 def redactor() -> Redactor:
     """What no error may show: nobody knows what a foreign one quotes. Files of secrets
     are known where they are used."""
-    from rpd.adapters.local.config import find_api_key
+    from rpd.adapters.access.config import find_api_key
     from rpd.adapters.local.leaks import environment_secrets
 
     redactor = Redactor(*map(Secret, environment_secrets(os.environ).values()))

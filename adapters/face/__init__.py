@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rpd.adapters.api.events import Event, Recorded, Said, Waiting
     from rpd.adapters.api.jobs import Job, Problem, load, validate
     from rpd.adapters.api.runs import Artifact, Debt, Run, runs
-    from rpd.adapters.local.spec_error import SpecError
+    from rpd.adapters.spec.error import SpecError
     from rpd.engine.errors import RpdError, UserError
     from rpd.journal.errors import (
         JournalDamaged,
@@ -68,7 +68,7 @@ _PLACES = {
     "rpd.adapters.api.events": ("Event", "Recorded", "Said", "Waiting"),
     "rpd.adapters.api.jobs": ("Job", "Problem", "load", "validate"),
     "rpd.adapters.api.runs": ("Artifact", "Debt", "Run", "runs"),
-    "rpd.adapters.local.spec_error": ("SpecError",),
+    "rpd.adapters.spec.error": ("SpecError",),
     "rpd.engine.errors": ("RpdError", "UserError"),
     "rpd.journal.errors": (
         "JournalDamaged",

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.access.gate import journal_at, run_folder
+from rpd.adapters.access.judgement import judged
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.row import RunRow, row_of_manifest
 from rpd.adapters.forensics.steps import Step, steps_of
-from rpd.adapters.local.gate import journal_at, run_folder
-from rpd.adapters.local.judgement import judged
-from rpd.adapters.local.workspace import EVENTS_NAME, MANIFEST_NAME
 from rpd.adapters.pod.step_log import STEPS_NAME
-from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.run_folder.workspace import EVENTS_NAME, MANIFEST_NAME
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant

@@ -14,7 +14,7 @@ import pytest
 
 import rpd
 from rpd.adapters.api.driving import _driven
-from rpd.adapters.cli import asking
+from rpd.adapters.terminal import asking
 from rpd.journal import codec
 from rpd.journal.lock import holder
 from rpd.journal.records import Closed, Opened, Transition

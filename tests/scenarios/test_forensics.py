@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import rpd
-from rpd.adapters.local.workspace import MANIFEST_NAME
 from rpd.adapters.report.why import WHY
+from rpd.adapters.run_folder.workspace import MANIFEST_NAME
 from rpd.states.names import Reason
 from tests.features import used
 from tests.scenarios.live import RPD

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.cli import asking, output
-from rpd.adapters.cli.beside import Others
-from rpd.adapters.local.jobfile import load_job
+from rpd.adapters.checking.beside import Others
+from rpd.adapters.spec.jobfile import load_job
+from rpd.adapters.terminal import asking, output
 from rpd.engine.errors import UserError
 from rpd.journal.store import Journal
 from tests.adapters.cli.desk import Desk

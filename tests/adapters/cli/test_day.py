@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rpd.adapters.cli import day
+from rpd.adapters.checking import day
 from rpd.adapters.forensics.row import RunRow
 from rpd.engine.errors import UserError
 from rpd.states.job import Budget
