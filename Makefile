@@ -15,8 +15,10 @@ SEEDS ?= 10000
 SHARE ?= 1/1
 FROM ?= 0
 MINUTES ?= 5
+# What uses `import rpd` as others do, and is checked as their code would be.
+FACES := examples/python tests/face/typed.py
 
-.PHONY: demo test test-all test-long checked collected chaos sim model matrix mutants plants mutation fuzz lint types format bench docs \
+.PHONY: demo test test-all test-long checked collected chaos sim model matrix mutants plants mutation fuzz lint imports types format bench docs \
 	features lock release clean
 
 demo: $(VENV)/.demo
@@ -67,13 +69,18 @@ fuzz: $(VENV)/.dev
 model: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation.model
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev build/links/rpd/__init__.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory imports
+	$(BIN)/python -m docs.shape
 
-types: $(VENV)/.dev build/links
+imports: $(VENV)/.dev build/links/rpd/__init__.py
+	PYTHONPATH=build/links $(BIN)/lint-imports
+
+types: $(VENV)/.dev build/links/rpd/__init__.py
 	$(BIN)/mypy
+	$(BIN)/mypy $(FACES)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -84,7 +91,7 @@ bench: $(VENV)/.dev
 
 features: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m row --features=build/features.json tests
-	$(BIN)/python -m docs.features build/features.json
+	$(BIN)/python -m tests.features_page build/features.json
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.regenerate
@@ -97,10 +104,12 @@ lock: $(VENV)/.dev
 release: checked
 	@$(BIN)/python -m tests.packaging.release $(if $(TAG),--tag $(TAG))
 
-# The type checker cannot follow the editable install's import hook; these links give it the packages by their real names.
-build/links:
+# Checkers of types and of imports cannot follow the editable install's import hook; these links give them the packages
+# by their real names.
+build/links/rpd/__init__.py:
 	mkdir -p build/links/rpd
 	for room in engine states journal adapters; do ln -sfn ../../../$$room build/links/rpd/$$room; done
+	for file in __init__.py py.typed; do ln -sfn ../../../adapters/face/$$file build/links/rpd/$$file; done
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("rpd needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'

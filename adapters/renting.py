@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rpd.adapters.local.config import RUNPOD_URL
+from rpd.adapters.access.config import RUNPOD_URL
 from rpd.adapters.pod.start_command import original_command, switch_start_command
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.faults import Fault

@@ -11,21 +11,21 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.access.clouds import Access, redactor_for
+from rpd.adapters.access.keys import SshKey, ssh_key
+from rpd.adapters.access.opening import open_journal
+from rpd.adapters.forensics.lineage import LocalLineage
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.clouds import Access, redactor_for
 from rpd.adapters.local.control import ProcessControl
-from rpd.adapters.local.jobfile import restore_job
-from rpd.adapters.local.keys import SshKey, ssh_key
-from rpd.adapters.local.lineage import LocalLineage
-from rpd.adapters.local.opening import open_journal
 from rpd.adapters.local.secret_content import values_in
-from rpd.adapters.local.workspace import LocalWorkspace
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.renting import Renting
 from rpd.adapters.report.pace import Pace
+from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
+from rpd.adapters.spec.jobfile import restore_job
 from rpd.adapters.ssh.pool import Pool
 from rpd.engine.errors import Unavailable, UserError
 from rpd.engine.machine import StateMachine
@@ -190,18 +190,8 @@ def drive(
         tell=lambda text: listener.doing(journal.redactor.mask(text), None),
     )
     clock = SystemClock()
-
-    def emergency() -> EmergencyLog:
-        return EmergencyLog(
-            state_home,
-            journal.run_id,
-            epoch=journal.epoch,
-            now=clock.now,
-            redactor=journal.redactor,
-        )
-
     try:
-        runner = Runner(
+        return Runner(
             dataclasses.replace(JOB_LIFECYCLE, new_facts=functools.partial(facts_of, needs_secrets=needs_secrets)),
             StateMachine(JOB),
             journal.records,
@@ -210,10 +200,15 @@ def drive(
             clock=clock,
             control=control,
             listener=listener,
-            emergency=emergency,
+            emergency=lambda: EmergencyLog(
+                state_home,
+                journal.run_id,
+                epoch=journal.epoch,
+                now=clock.now,
+                redactor=journal.redactor,
+            ),
             mask=journal.redactor.mask_data,
-        )
-        return runner.run()
+        ).run()
     finally:
         world.remote.close()
 

@@ -63,7 +63,7 @@ def make_journal(home: Path) -> str:
     """A run that was asked to go on again and again."""
     import msgspec
 
-    from rpd.adapters.local.jobfile import load_text
+    from rpd.adapters.spec.jobfile import load_text
     from rpd.journal.paths import journal_path
     from rpd.journal.records import Note, Opened, Stamp
     from rpd.journal.store import Journal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rpd.adapters.local.job_schema import job_schema
+from rpd.adapters.spec.schema import job_schema
 from rpd.engine.diagram import markdown, mermaid
 from rpd.states.table import JOB
 from tests.simulation.regressions import REGRESSIONS

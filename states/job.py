@@ -1,7 +1,7 @@
 """The job file as structs: field names and meanings of the schema its users already have (version 2), strict.
 
 Values here are rendered (no placeholder is left) and checked. Loading, templates and error texts with line numbers live
-in `rpd.adapters.local.jobfile`. Sizes in GB, times as the suffix says, money in USD.
+in `rpd.adapters.spec.jobfile`. Sizes in GB, times as the suffix says, money in USD.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Which rows of the feature table a test shows, and whether it did anything that could show them: `--features FILE`
-writes both down for docs/features.md."""
+writes both down for tests/features.md."""
 
 from __future__ import annotations
 

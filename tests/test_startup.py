@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rpd.adapters.local.jobfile import load_text
+from rpd.adapters.cli import commands
+from rpd.adapters.cli.tree import NAMES, _asked, tree_of
+from rpd.adapters.spec.jobfile import load_text
 from rpd.journal.paths import journal_path
 from rpd.journal.records import Closed, Stamp
 from rpd.journal.store import Journal
 from tests.adapters.report.made import JOB, opened
 
+COMMANDS = Path(commands.__file__).parent
 HEAVY = {"paramiko", "requests", "cryptography", "rich", "transitions", "yaml", "asyncssh", "starlette", "uvicorn"}
 
 
@@ -74,14 +77,17 @@ def test_ssh_loads_no_framework(tmp_path: Path) -> None:
 
 
 def test_a_command_reads_the_options_of_no_other() -> None:
-    from rpd.adapters.cli import commands
+    def read(words: list[str]) -> list[str | None]:
+        found = tree_of(*_asked(words))
+        return [each.name for each in (*found.registered_commands, *found.registered_groups)]
 
-    every = [*commands.app.registered_commands, *commands.app.registered_groups]
-    for each in every:
-        assert each.name is not None
-        for words in ([each.name], ["--debug", each.name, "--help"]):
-            tree = commands._asked(words)
-            assert [*tree.registered_commands, *tree.registered_groups] == [each]
+    for name in NAMES:
+        for words in ([name], ["--debug", name, "--help"]):
+            assert read(words) == [name]
     for words in ([], ["--help", "run"], ["--debug"], ["no-such-command"]):
-        assert commands._asked(words) is commands.app
-    assert [*commands.app.registered_commands, *commands.app.registered_groups] == every
+        assert sorted(map(str, read(words))) == sorted(NAMES)
+
+
+def test_a_file_of_a_command_is_named_after_it() -> None:
+    found = {path.stem.removesuffix("_") for path in COMMANDS.rglob("*.py") if path.stem != "__init__"}
+    assert found == set(NAMES)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from rpd.adapters.local.jobfile import LoadedJob
 from rpd.adapters.local.secret_content import disclosures
+from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.journal.paths import journal_path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rpd.adapters.cli.streams import settle, stand_in
+from rpd.adapters.terminal.streams import settle, stand_in
 
 
 def main() -> None:
@@ -38,9 +38,9 @@ def _call(words: list[str]) -> int:
         return 0
     names = [word for word in words[1:] if word != "--json"]
     if words[:1] == ["inspect"] and len(names) <= 1 and not any(name.startswith("-") for name in names):
-        from rpd.adapters.cli.inspect import inspect_run
+        from rpd.adapters.cli.reading.inspect import inspect_run
 
         return inspect_run(names[0] if names else None, as_json="--json" in words, as_graph=False)
-    from rpd.adapters.cli.commands import call
+    from rpd.adapters.cli.tree import call
 
     return call()

@@ -10,8 +10,8 @@ import json
 import os
 from typing import NamedTuple
 
-from rpd.adapters.cli import output
 from rpd.adapters.report.words import clean
+from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError, JournalMissing
 from rpd.journal.redact import Redactor, Secret
@@ -54,7 +54,7 @@ def problem_of(error: Exception) -> Problem:
 
 def say(problem: Problem, *, as_json: bool = False) -> int:
     """Tell it on stderr, without secrets; gives back the exit code."""
-    mask = _redactor().mask
+    mask = redactor().mask
     problem = problem._replace(message=mask(problem.message), hint=mask(problem.hint))
     if as_json:
         document = {"schema": "rpd.error/1", **problem._asdict()}
@@ -72,13 +72,13 @@ def show_trace(error: Exception) -> None:
     """The traceback on stderr, for `--debug`. Its texts may come from a pod or a journal like any other."""
     import traceback
 
-    output.note(_redactor().mask("".join(traceback.format_exception(error))).splitlines())
+    output.note(redactor().mask("".join(traceback.format_exception(error))).splitlines())
 
 
-def _redactor() -> Redactor:
+def redactor() -> Redactor:
     """What no error may show: nobody knows what a foreign one quotes. Files of secrets
     are known where they are used."""
-    from rpd.adapters.local.config import find_api_key
+    from rpd.adapters.access.config import find_api_key
     from rpd.adapters.local.leaks import environment_secrets
 
     redactor = Redactor(*map(Secret, environment_secrets(os.environ).values()))

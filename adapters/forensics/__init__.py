@@ -1,1 +1,1 @@
-"""Runs that are over, read from whatever they left: journals, run folders, and the folders of the older tool."""
+"""What is known of a run: from its journal, its folder, or the folder of an older tool. Nothing here acts."""

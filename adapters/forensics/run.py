@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.access.gate import journal_at, run_folder
+from rpd.adapters.access.judgement import judged
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.row import RunRow, row_of_manifest
 from rpd.adapters.forensics.steps import Step, steps_of
-from rpd.adapters.local.gate import journal_at, run_folder
-from rpd.adapters.local.judgement import judged
-from rpd.adapters.local.workspace import EVENTS_NAME, MANIFEST_NAME
 from rpd.adapters.pod.step_log import STEPS_NAME
-from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.run_folder.workspace import EVENTS_NAME, MANIFEST_NAME
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
@@ -187,15 +187,17 @@ def problem_of(reading: Reading) -> str | None:
     return "written by a newer rpd" if reading.too_new else None
 
 
-def row_of_known(entry: Entry, now: Stamp) -> RunRow:
-    """The run of an index entry, however damaged its journal is; also one that has lost records since it was seen."""
+def loaded_of_known(entry: Entry, now: Stamp) -> tuple[LoadedRun | None, RunRow]:
+    """The run of an index entry, however damaged its journal is; also one that has lost records since it was seen. None
+    and what the index knows where no run can be read there."""
+    path = Path(entry.journal)
     try:
-        reading = judged(Path(entry.journal))
+        reading = judged(path)
         if reading.opened is None:
-            return _row_of_entry(entry, problem_of(reading) or "the journal holds no run")
-        return row_of_journal(reading, now)
+            return None, _row_of_entry(entry, problem_of(reading) or "the journal holds no run")
+        return LoadedRun(path, None, reading), row_of_journal(reading, now)
     except JournalError as error:
-        return _row_of_entry(entry, error.message)
+        return None, _row_of_entry(entry, error.message)
 
 
 def _row_of_entry(entry: Entry, problem: str) -> RunRow:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, without_logins
-from rpd.adapters.local.yaml_source import MAX_DEPTH, scalar
+from rpd.adapters.spec.yaml_source import MAX_DEPTH, scalar
 from rpd.engine.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rpd.adapters.importing.document import Document, Path
-from rpd.adapters.local.spec_types import IMPOSSIBLE
-from rpd.adapters.local.yaml_source import scalar
+from rpd.adapters.spec.types import IMPOSSIBLE
+from rpd.adapters.spec.yaml_source import scalar
 
 IMAGE = "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04"
 """For a file that names none."""

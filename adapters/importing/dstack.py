@@ -203,18 +203,9 @@ def _gpu(draft: Draft, at: Path) -> int:
         if document.has(*at, "compute_capability"):
             draft.lack((*at, "compute_capability"), _WHY["compute_capability"], "pod")
     else:
-        names, memory, number, vendor, total = [], "", "", "", None
         listed = [document.text(*at, index) or "" for index in range(len(spec))] if isinstance(spec, list) else []
-        for part in (document.text(*at) or ",".join(listed)).split(":"):
-            first = part.partition("..")[0] or part.partition("..")[2]
-            if part.lower() in _VENDORS:
-                vendor = part.lower()
-            elif _SIZE.match(first) or _SIZE.match(part.rpartition("..")[2]):
-                memory = part
-            elif first.strip().isdecimal():
-                number = part
-            else:
-                names += [each.strip() for each in part.split(",") if each.strip()]
+        names, memory, number, vendor = _in_words(document.text(*at) or ",".join(listed))
+        total = None
     count = whole(least(number) or "1") or 1
     floor, ceiling = gigabytes(least(memory)) or 0, gigabytes(most(memory)) if memory else None
     if most(number) != least(number):
@@ -234,6 +225,22 @@ def _gpu(draft: Draft, at: Path) -> int:
     else:
         draft.put(count if count > 1 else None, "pod", "gpu_count")
     return count
+
+
+def _in_words(text: str) -> tuple[list[str], str, str, str]:
+    """`A100:80GB:2` as names, memory, count and vendor; each may be empty."""
+    names, memory, number, vendor = list[str](), "", "", ""
+    for part in text.split(":"):
+        first = part.partition("..")[0] or part.partition("..")[2]
+        if part.lower() in _VENDORS:
+            vendor = part.lower()
+        elif _SIZE.match(first) or _SIZE.match(part.rpartition("..")[2]):
+            memory = part
+        elif first.strip().isdecimal():
+            number = part
+        else:
+            names += [each.strip() for each in part.split(",") if each.strip()]
+    return names, memory, number, vendor
 
 
 def _named(draft: Draft, at: Path, names: list[str], count: int, memory: tuple[int, int | None]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters import sandbox
+from rpd.adapters.sandbox import cloud
 
 ANY = ("NVIDIA RTX A4000", "NVIDIA RTX A4500", "NVIDIA RTX A5000", "NVIDIA L4")
 """For a job that asks for no GPU of its own: small and cheap ones."""
@@ -68,7 +68,7 @@ def memory_elsewhere(name: str) -> int | None:
 @functools.cache
 def _types() -> tuple[Type, ...]:
     """RunPod's own list, as the sandbox has it."""
-    listed = json.loads(Path(sandbox.__path__[0], "catalog.json").read_text())["gpus"]
+    listed = json.loads(Path(cloud.__path__[0], "catalog.json").read_text())["gpus"]
     return tuple(_type(each) for each in listed if each["memory"])
 
 

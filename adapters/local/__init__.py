@@ -1,1 +1,1 @@
-"""This machine: clocks, folders, job files, run folders, signals."""
+"""This machine: clocks, folders, processes, signals, secrets of the environment."""

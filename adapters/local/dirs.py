@@ -103,3 +103,8 @@ def run_folder(project_root: Path, run_id: str) -> Path:
 
 def _letters(count: int, entropy: Entropy) -> str:
     return "".join(ALPHABET[byte & 31] for byte in entropy(count))
+
+
+def own_key_path(home: Path) -> Path:
+    """Where rpd's own private key stands, once it was needed."""
+    return home / "ssh" / "id_ed25519"

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from rpd.adapters.local.caller import program
 from rpd.engine.ports import Request
 
 SAME_PRESS_SECONDS = 0.3
@@ -54,10 +55,13 @@ def signal_requests(
     """Turn signals into requests inside the block, and put the former handlers back after it.
 
     `ask` and `on_hangup` are called inside a signal handler: they must not wait for a lock (`ProcessControl.ask` does
-    not). Outside the main thread Python delivers no signals, and this does nothing. An inherited "ignore" of SIGHUP
+    not). Outside the main thread Python delivers no signals, and this does nothing; nor where a program has called that
+    keeps its signals to itself. An inherited "ignore" of SIGHUP
     (nohup) stays; one of SIGINT (a shell's background job) does not: who signals this process by its number means it.
     """
-    if threading.current_thread() is not threading.main_thread():
+    caller = program()
+    is_theirs = caller is not None and not caller.takes_signals
+    if is_theirs or threading.current_thread() is not threading.main_thread():
         yield
         return
     presses = _Presses(ask, is_terminal() if terminal is None else terminal)

@@ -41,13 +41,16 @@ rpd_work_values() {
     printf 'log %s\n' "$(rpd_size "$rpd_log")"
 }
 
-# One row; the counters of the processor are kept for the next one in rpd_cpu. What the sampler itself uses is left
-# out; the wrapper inherits what the job has used.
+# One row; rpd_before keeps the counters of the processor, and of each process, for the next one. What the sampler itself
+# uses is left out; the wrapper inherits what the job has used. Nobody here inherits from a process whose parent does not
+# wait, or is outside the container. Then the sum goes back, and what each process has added counts.
 rpd_sample() {
     [ "$(rpd_size "$rpd_telemetry/metrics.jsonl")" -lt 67108864 ] || return 0
     rpd_stat "$$"
-    rpd_row=$(rpd_values | awk -v own="$rpd_session" -v wrapper="$$" -v at="$(date -u +%Y-%m-%dT%H:%M:%SZ)" -v launch="$rpd_launch" -v before="$rpd_cpu" '
+    rpd_row=$({ printf '%s\n' "$rpd_before"; rpd_values; } | awk -v own="$rpd_session" -v wrapper="$$" -v at="$(date -u +%Y-%m-%dT%H:%M:%SZ)" -v launch="$rpd_launch" '
         function number(text) { gsub(/^ +| +$/, "", text); return text ~ /^-?[0-9]+(\.[0-9]+)?$/ ? text : "null" }
+        $1 == "before" { has_before = 1; busy_before = $2; all_before = $3; sum_before = $4; up_before = $5 }
+        $1 == "had" { had[$2] = $3 }
         $1 == "gpu" {
             line = $0; sub(/^gpu /, "", line); count = split(line, v, ",")
             if (count < 6) next
@@ -63,14 +66,20 @@ rpd_sample() {
         $1 == "memavailable" { used = total - int($2 / 1024) }
         $1 == "disk" { disk_total = $3 * 1024; disk_used = $4 * 1024 }
         $1 == "uptime" { up = $2 }
-        $1 == "process" && ($6 != own || $2 == wrapper) { ticks += $14 + $15 + $16 + $17 }
+        $1 == "process" && ($6 != own || $2 == wrapper) {
+            ticks = $14 + $15 + $16 + $17
+            sum += ticks
+            if (ticks > had[$2 ":" $22]) added += ticks - had[$2 ":" $22]
+            kept = kept "had " $2 ":" $22 " " ticks "\n"
+        }
         $1 == "io" { moved += $2; has_io = 1 }
         $1 == "log" { log_bytes = $2 }
         $1 == "net" && $2 != "lo" { received += $3; sent += $11; has_net = 1 }
         END {
             cpu = cores = "null"
-            if (split(before, b, " ") == 4 && all > b[2]) cpu = sprintf("%.1f", 100 * (busy - b[1]) / (all - b[2]))
-            if (b[4] != "" && up > b[4] && ticks >= b[3]) cores = sprintf("%.3f", (ticks - b[3]) / 100 / (up - b[4]))
+            if (has_before && all > all_before) cpu = sprintf("%.1f", 100 * (busy - busy_before) / (all - all_before))
+            if (sum >= sum_before) added = sum - sum_before
+            if (up_before != "" && up > up_before) cores = sprintf("%.3f", added / 100 / (up - up_before))
             printf "{\"ts_utc\":\"%s\",\"launch\":%s,%s\"gpus\":[%s],\"cpu_user_pct\":%s,", at, launch, first, gpus, cpu
             printf "\"host_mem_used_mb\":%s,\"host_mem_total_mb\":%s,", used == "" ? "null" : used, total == "" ? "null" : total
             printf "\"workspace_disk_used_bytes\":%s,", disk_used == "" ? "null" : sprintf("%.0f", disk_used)
@@ -79,10 +88,10 @@ rpd_sample() {
             printf "\"log_bytes\":%s,", log_bytes == "" ? "null" : log_bytes
             printf "\"net_rx_bytes\":%s,", has_net ? sprintf("%.0f", received) : "null"
             printf "\"net_tx_bytes\":%s}\n", has_net ? sprintf("%.0f", sent) : "null"
-            printf "%.0f %.0f %.0f %s\n", busy, all, ticks, up
+            printf "before %.0f %.0f %.0f %s\n%s", busy, all, sum, up, kept
         }' 2>/dev/null)
     case $rpd_row in
-        '{'*"$rpd_line_end"*) rpd_cpu=${rpd_row##*"$rpd_line_end"}; printf '%s\n' "${rpd_row%%"$rpd_line_end"*}" >>"$rpd_telemetry/metrics.jsonl" ;;
+        '{'*"$rpd_line_end"*) rpd_before=${rpd_row#*"$rpd_line_end"}; printf '%s\n' "${rpd_row%%"$rpd_line_end"*}" >>"$rpd_telemetry/metrics.jsonl" ;;
     esac
 }
 
@@ -108,7 +117,7 @@ rpd_describe() {
 rpd_sample_on() {
     rpd_line_end='
 '
-    rpd_cpu='' rpd_over='' rpd_sleeper=none
+    rpd_before='' rpd_over='' rpd_sleeper=none
     trap 'rpd_over=1' TERM
     mkdir -p "$rpd_telemetry" || return
     rpd_snapshot start

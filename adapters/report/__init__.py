@@ -1,1 +1,1 @@
-"""What a run looks like to people: live view, plain lines, inspect."""
+"""What a run looks like to people: words, tables, the live view, plain lines, the ending."""

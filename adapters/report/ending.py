@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.keys import own_key_path
+from rpd.adapters.local.dirs import own_key_path, state_home
 from rpd.adapters.report.background import left_words
 from rpd.adapters.report.why import cause_of, doubt_and_advice
 from rpd.adapters.report.words import clock, duration, money, one_line, rate

@@ -162,7 +162,7 @@ def play(home: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 def faults() -> list[dict[str, Any]]:
     """All faults the sandbox knows: `id`, `occasion`, `description`, `options`."""
-    from rpd.adapters.sandbox.faults import KNOWN
+    from rpd.adapters.sandbox.cloud.faults import KNOWN
 
     return [msgspec.to_builtins(fault) for fault in KNOWN]
 
@@ -172,8 +172,8 @@ def truth(home: Path) -> dict[str, Any]:
     info = find(home)
     if info is not None:
         return call(info, "GET", "/sandbox/truth")
-    from rpd.adapters.sandbox import state_file
-    from rpd.adapters.sandbox.truth import truth as truth_of
+    from rpd.adapters.sandbox.cloud import state_file
+    from rpd.adapters.sandbox.cloud.truth import truth as truth_of
 
     return truth_of(state_file.load(home), home / "starts.tsv", time.time())
 
@@ -279,7 +279,7 @@ def _reap(files: DaemonFiles) -> None:
         return
     import asyncio
 
-    from rpd.adapters.sandbox.runtime import Runtime
+    from rpd.adapters.sandbox.machine.runtime import Runtime
 
     async def reap() -> None:
         runtime = Runtime(files.home, on_exit=lambda pod_id, code: None, on_login=lambda pod_id: None)

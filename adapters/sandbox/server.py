@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from rpd.adapters.sandbox import app, state_file
-from rpd.adapters.sandbox.cloud_model import CloudModel
-from rpd.adapters.sandbox.connections import Connections
+from rpd.adapters.sandbox.api import app
+from rpd.adapters.sandbox.api.connections import Connections
+from rpd.adapters.sandbox.cloud import state_file
+from rpd.adapters.sandbox.cloud.cloud_model import CloudModel
 from rpd.adapters.sandbox.daemon_files import DaemonFiles, SandboxInfo
-from rpd.adapters.sandbox.runtime import Runtime
+from rpd.adapters.sandbox.machine.runtime import Runtime
 
 _IDLE_SECONDS = 60.0
 _LOOPBACK = "127.0.0.1"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
-from rpd.adapters.local.clouds import Access
-from rpd.adapters.local.config import profile_of
+from rpd.adapters.access.clouds import Access
+from rpd.adapters.access.config import profile_of
+from rpd.adapters.access.opening import open_journal
 from rpd.adapters.local.control import ProcessControl
-from rpd.adapters.local.opening import open_journal
 from rpd.engine.runner import Ending
 from rpd.journal.records import Note
 from rpd.journal.redact import Secret

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rpd.adapters.access.keys import own_key
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import new_token
-from rpd.adapters.local.keys import own_key
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.renting import Renting

@@ -147,7 +147,7 @@ def test_a_move_forgets_what_was_seen() -> None:
     """What a state sees first is written down, though another state has seen the same."""
     room = Room()
     runner = room.runner()
-    runner._seen["feel"] = ({"degrees": 20}, None, ())
+    runner._seen["feel"] = (({"degrees": 20}, None, ()), None)
     runner.run()
     assert room.journal.events().count("feel_seen") == 3
 

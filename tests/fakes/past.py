@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.jobfile import load_job
+from rpd.adapters.spec.jobfile import load_job
 from rpd.journal.paths import journal_path
 from rpd.journal.reader import read
 from rpd.journal.records import Closed, DebtChange, Intent, Left, Opened, Outcome, Stamp, Transition

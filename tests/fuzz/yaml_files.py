@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.local.jobfile import load_job, restore_job
-from rpd.adapters.local.migrate import migrated
-from rpd.adapters.local.spec_error import SpecError
-from rpd.adapters.local.yaml_source import MAX_BYTES, parse_yaml
+from rpd.adapters.spec.error import SpecError
+from rpd.adapters.spec.jobfile import load_job, restore_job
+from rpd.adapters.spec.migrate import migrated
+from rpd.adapters.spec.yaml_source import MAX_BYTES, parse_yaml
 from rpd.engine.errors import UserError
 
 ROOT = Path(__file__).parents[2]

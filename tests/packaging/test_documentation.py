@@ -9,14 +9,22 @@ import jsonschema
 import pytest
 
 from docs.regenerate import DOCS, PARTS, SCHEMA, renewed, schema
-from rpd.adapters.local.job_schema import job_schema
-from rpd.adapters.local.jobfile import load_job, load_text
-from rpd.adapters.local.yaml_source import read_yaml
+from rpd.adapters.spec.jobfile import load_job, load_text
+from rpd.adapters.spec.schema import job_schema
+from rpd.adapters.spec.yaml_source import read_yaml
 
 EXAMPLES = sorted(SCHEMA.parent.rglob("*.yaml"))
 MODELINE = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")
 _SECRET = re.compile(r"--var ([A-Z_]+)(?![A-Z_=])")
 _BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_NAMED = re.compile(r"`((?:engine|states|journal|adapters|tests)/[\w./*-]+)(?:: ([\w.]+))?`")
+"""A file or folder of the source, and perhaps a name in it: `states/create.py: perform`."""
+OF_THE_SOURCE = [
+    DOCS / "architecture.md",
+    DOCS / "glossary.md",
+    DOCS / "reliability.md",
+    DOCS.parent / "CONTRIBUTING.md",
+]
 PAGES = sorted({*DOCS.rglob("*.md"), DOCS.parent / "README.md"})
 
 
@@ -59,6 +67,16 @@ def test_a_whole_job_in_the_documentation_is_valid(text: str, given: dict[str, s
 
 def test_the_documentation_holds_whole_jobs() -> None:
     assert len(WHOLE) >= 2
+
+
+@pytest.mark.parametrize("page", OF_THE_SOURCE, ids=lambda page: page.name)
+def test_a_page_names_what_stands_in_the_source(page: Path) -> None:
+    root = DOCS.parent
+    for place, name in _NAMED.findall(page.read_text()):
+        found = [*root.glob(place)]
+        assert found, f"{page.name} names {place}, which is not there"
+        for part in name.split(".") if name else ():
+            assert re.search(rf"\b{part}\b", found[0].read_text()), f"{page.name} names {part} in {place}"
 
 
 def test_every_field_is_described_for_people() -> None:

@@ -37,6 +37,9 @@ TESTS_OF = {
     "adapters/transfer": ("tests/adapters/transfer", "tests/adapters/ssh"),
     "adapters/pod": ("tests/adapters/pod", "tests/adapters/transfer"),
     "adapters/cli": ("tests/adapters/cli", "tests/adapters/forensics", "tests/adapters/report"),
+    "adapters/cleanup": ("tests/adapters/cli",),
+    "adapters/disposal": ("tests/adapters/cli",),
+    "adapters/driving": ("tests/adapters/cli",),
 }
 """The quick tests near to a folder."""
 

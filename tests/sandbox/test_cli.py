@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from rpd.adapters.cli.sandbox import app
+from rpd.adapters.cli.commands.sandbox import app
 from rpd.adapters.sandbox import daemon
 from rpd.engine.errors import UserError
 

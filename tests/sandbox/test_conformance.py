@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import requests
 
-from rpd.adapters.sandbox import state_file
+from rpd.adapters.sandbox.cloud import state_file
 from tests.sandbox.conftest import GPU, IMAGE
 
 pytestmark = pytest.mark.sandbox

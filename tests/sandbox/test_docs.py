@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.sandbox.faults import KNOWN, Fault
+from rpd.adapters.sandbox.cloud.faults import KNOWN, Fault
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rpd.adapters.sandbox import ledger
-from rpd.adapters.sandbox.model import Pod, State, Volume
+from rpd.adapters.sandbox.cloud import ledger
+from rpd.adapters.sandbox.cloud.model import Pod, State, Volume
 
 HOUR = 3600.0
 

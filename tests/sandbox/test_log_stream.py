@@ -10,8 +10,8 @@ import pytest
 
 from rpd.adapters.runpod.answer import Answer
 from rpd.adapters.runpod.podlog import pod_log
-from rpd.adapters.sandbox import logs
-from rpd.adapters.sandbox.model import LogLine, Pod
+from rpd.adapters.sandbox.api import logs
+from rpd.adapters.sandbox.cloud.model import LogLine, Pod
 
 
 def test_a_silent_stream_has_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:

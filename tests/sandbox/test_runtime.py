@@ -17,8 +17,8 @@ import asyncssh
 import msgspec
 import pytest
 
-from rpd.adapters.sandbox.container import ContainerNotStarted
-from rpd.adapters.sandbox.runtime import ContainerSpec, Runtime
+from rpd.adapters.sandbox.machine.container import ContainerNotStarted
+from rpd.adapters.sandbox.machine.runtime import ContainerSpec, Runtime
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 PUBLIC_KEY = KEY.export_public_key().decode().strip()
@@ -399,7 +399,7 @@ def test_a_killed_runtime_leaves_pods_running_and_its_successor_finds_them(home:
     program = f"""
 import asyncio
 from pathlib import Path
-from rpd.adapters.sandbox.runtime import ContainerSpec, Runtime
+from rpd.adapters.sandbox.machine.runtime import ContainerSpec, Runtime
 async def main():
     runtime = Runtime(Path({str(home)!r}), isolation={isolation!r}, on_exit=print, on_login=print)
     args = "bash -c 'while :; do sleep 0.1; done' pod-{mark}"

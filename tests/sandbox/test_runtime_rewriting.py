@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpd.adapters.sandbox.rewriting import PathRewriter, StdinRewriter
+from rpd.adapters.sandbox.machine.rewriting import PathRewriter, StdinRewriter
 
 HOME = "/home/me/.local/rpd/"
 PATHS = {"/workspace": HOME + "v", "/root": HOME + "d/root", "/tmp": HOME + "d/tmp", "/start.sh": HOME + "d/start.sh"}

@@ -20,7 +20,7 @@ import asyncio, site, sys
 from pathlib import Path
 site.addsitedir(sys.argv[1])
 import asyncssh
-from rpd.adapters.sandbox.runtime import ContainerSpec, Runtime
+from rpd.adapters.sandbox.machine.runtime import ContainerSpec, Runtime
 
 async def main():
     home = Path(sys.argv[2])
@@ -67,7 +67,7 @@ def can_run(python: str) -> bool:
     """Whether an ordinary user can run this interpreter, and reach installed packages that fit it."""
     packages = sysconfig.get_path("purelib")
     script = (
-        f"import site, sys; site.addsitedir({packages!r}); import asyncssh, rpd.adapters.sandbox.runtime; "
+        f"import site, sys; site.addsitedir({packages!r}); import asyncssh, rpd.adapters.sandbox.machine.runtime; "
         f"sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     )
     words = [*AS_NOBODY, python, "-S", "-c", script]

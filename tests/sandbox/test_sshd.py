@@ -17,8 +17,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from rpd.adapters.sandbox.container import ContainerNotStarted
-from rpd.adapters.sandbox.runtime import ContainerSpec, Runtime
+from rpd.adapters.sandbox.machine.container import ContainerNotStarted
+from rpd.adapters.sandbox.machine.runtime import ContainerSpec, Runtime
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 MEGABYTE = 1_000_000

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.local.jobfile import LoadedJob, load_job
+from rpd.adapters.spec.jobfile import LoadedJob, load_job
 from tests.scenarios.stage import IMAGE, Stage
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

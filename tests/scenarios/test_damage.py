@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters import api
+import rpd
 from tests.adapters.forensics.peers import EVENTS, peer_folder
 from tests.features import used
 from tests.scenarios.stage import Stage, artifact, config, staged
@@ -168,8 +168,8 @@ def test_events_without_a_manifest_are_a_run(past: Stage, tmp_path: Path) -> Non
         folder = peer_folder(tmp_path / name)
         manifest = folder / "runpod_deploy_pull_manifest.json"
         manifest.unlink() if content is None else manifest.write_text(content)
-        row = api.load(folder).row(api.now())
-        assert (row.run_id, row.source, row.outcome) == (name, "events", None)
+        row = rpd.Run(folder)
+        assert (row.id, row.row()["source"], row.outcome) == (name, "events", None)
         assert row.problem == "no readable runpod_deploy_pull_manifest.json"
         for place in (folder, folder / "events.jsonl"):
             assert len(told(past, "events", str(place))["events"]) == 3, (name, place)

@@ -12,7 +12,8 @@ from tests.scenarios.stage import Stage, config
 
 PRESSED = """
 import os, signal, sys
-from rpd.adapters.cli import app, run
+from rpd.adapters.cli import app
+from rpd.adapters.cli.acting import run
 make = run._create
 
 def pressed(*arguments):
@@ -55,8 +56,8 @@ def test_a_signal_at_the_first_moment_ends_the_run_in_words(stage: Stage, when: 
 
 MEANWHILE = """
 import subprocess, sys
-from rpd.adapters.cli import app, run
-from rpd.adapters.cli.beside import Others
+from rpd.adapters.cli import app
+from rpd.adapters.checking.beside import Others
 look = Others.mind
 
 def mind(self):

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters import api
-from rpd.adapters.local.workspace import MANIFEST_NAME
+import rpd
 from rpd.adapters.report.why import WHY
+from rpd.adapters.run_folder.workspace import MANIFEST_NAME
 from rpd.states.names import Reason
 from tests.features import used
 from tests.scenarios.live import RPD
@@ -182,16 +182,19 @@ def test_two_runs_are_compared_field_by_field(past: Stage) -> None:
 @pytest.mark.row(133)
 def test_the_python_api_reads_what_is_there(past: Stage) -> None:
     used.add("api")
-    run = api.load(past.journals()[0])
-    assert run.row(api.now()).outcome == "succeeded"
-    assert [record.event for record in api.records(past.journals()[0])][-1] == "closed"
-    assert len(api.rows(past.folder / "artifacts" / "runpod")) == 3
-    (old,) = api.rows(past.folder / "older")
-    assert (old["source"], old["outcome"], old["cost_usd"]) == ("manifest", "failed", 0.5)
-    assert [row["event"] for row in api.events(past.folder / "older" / "20260514T120000Z")] == [
+    run = rpd.Run(past.journals()[0])
+    assert run.outcome == "succeeded"
+    assert [event.name for event in run.events()][-1] == "closed"
+    assert len(list(rpd.runs(past.folder / "artifacts" / "runpod"))) == 3
+    (old,) = rpd.runs(past.folder / "older")
+    assert (old.row()["source"], old.outcome, old.cost_usd) == ("manifest", "failed", 0.5)
+    assert (old.journal, old.is_released, old.artifacts) == (None, None, ())
+    assert [event.name for event in rpd.Run(past.folder / "older" / "20260514T120000Z").events()] == [
         "gpu_selected",
         "pod_killed_unexpected",
     ]
+    with pytest.raises(rpd.UserError, match="nothing can act on it"):
+        rpd.cancel(old)
 
 
 @pytest.mark.slow

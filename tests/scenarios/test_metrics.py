@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters import api
+import rpd
 from tests.adapters.forensics.peers import lines, peer_folder
 from tests.features import used
 from tests.scenarios.stage import Stage, config, staged
@@ -76,7 +76,7 @@ def test_the_same_as_data(past: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["series"][0]["values"][:3] == [0, 2, 4]
     assert found["series"][3]["min"] == 100, "what is missing counts nowhere"
     for place in (past.journal, past.run_folder()):
-        assert len(list(api.load(place).metrics())) == 50
+        assert len(list(rpd.Run(place).metrics())) == 50
 
 
 @pytest.mark.slow

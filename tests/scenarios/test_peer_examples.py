@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from rpd.adapters.local.jobfile import load_text
-from rpd.adapters.local.keys import ssh_key
-from rpd.adapters.local.spec_error import SpecError
-from rpd.adapters.local.workspace import MANIFEST_NAME
+from rpd.adapters.access.keys import ssh_key
+from rpd.adapters.run_folder.workspace import MANIFEST_NAME
+from rpd.adapters.spec.error import SpecError
+from rpd.adapters.spec.jobfile import load_text
 from tests.scenarios.stage import Stage, bare
 
 FOLDER = Path(__file__).parents[1] / "data" / "peer_examples"

@@ -28,7 +28,7 @@ def test_the_index_names_every_page_and_its_example_runs_in_the_sandbox(stage: S
 @pytest.mark.row(136)
 def test_recycle(stage: Stage) -> None:
     recipe = Recipe(stage, "recycle.md")
-    recipe.play("The same job again and again", "Twice")
+    recipe.play("The same job again and again", "Run it twice")
     stage.judge("EXITED", starts=2)
     assert "taking up paused pod" in recipe.said
     assert recipe.out.splitlines()[-2:] == ["download"] * 2, "each result holds the one download there was"
@@ -38,7 +38,7 @@ def test_recycle(stage: Stage) -> None:
     assert stage.truth()["pods"][0]["id"] in recipe.out
     recipe.play("From scratch")
     stage.judge("TERMINATED", "EXITED", starts=3)
-    recipe.play("The end")
+    recipe.play("Delete the paused pod")
     stage.judge("TERMINATED", "TERMINATED", starts=3)
 
 
@@ -73,10 +73,10 @@ def test_sweeps(stage: Stage) -> None:
     recipe.play("From make")
     assert set(recipe.out.split()) >= {"5", "6"}
     assert stage.starts() == 7
-    recipe.play("A day's limit")
+    recipe.play("A limit per day")
     assert recipe.out.endswith("refused, exit code 7\n")
     assert stage.starts() == 7
-    recipe.play("What came of it")
+    recipe.play("Results")
     assert {"1,0.1,10", "2,0.1,20", "4,0.1,40", "5,0.1,50", "6,0.1,60"} <= set(recipe.out.splitlines())
     assert recipe.out.endswith("nothing computes that is ours to release\n")
     assert stage.statuses() == ["TERMINATED"] * 7
@@ -108,7 +108,7 @@ def test_stale_pods(stage: Stage) -> None:
     assert recipe.out.count("exit code 8") == 2, "there was something to do, and then a job was spared"
     assert stage.statuses() == ["EXITED", "RUNNING", "TERMINATED"]
 
-    recipe.play("The key, for programs without your shell")
+    recipe.play("The API key for cron and systemd")
     assert (stage.user / ".config" / "rpd" / "config.toml").stat().st_mode & 0o777 == 0o600
     told = _typed(stage, recipe.block("crontab").text.split(maxsplit=5)[5])
     assert running in told.stdout, "cron would mail that a job runs unwatched"
@@ -199,13 +199,13 @@ def test_secrets(stage: Stage) -> None:
     assert recipe.out.splitlines() == ["hf 19, wandb 20, key 22", "exit code 2", "exit code 2"]
     assert "HF_TOKEN is not set" in recipe.said
     stage.judge("EXITED", starts=1)
-    recipe.play("Where they are not")
+    recipe.play("Check that nothing leaked")
     assert "remove_secrets" in recipe.out
     (stage.folder / "deploy-key").unlink()
     kept = [path for home in (stage.home, stage.folder) for path in home.rglob("*") if path.is_file()]
     texts = [*tokens.values(), "deploy-key-0123456789"]
     assert not [path for path in kept if any(text.encode() in path.read_bytes() for text in texts)]
-    recipe.play("Later")
+    recipe.play("Release the pod")
     stage.judge("TERMINATED", starts=1)
 
 
@@ -215,7 +215,7 @@ def test_reproducibility(stage: Stage) -> None:
     names = {f"GIT_{who}_{what}": "me" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     recipe = Recipe(stage, "reproducibility.md", GIT_CONFIG_NOSYSTEM="1", **names)
     subprocess.run(["git", "init", "-q"], cwd=stage.folder, env=recipe.environment, check=True)
-    recipe.play("The very same again", "Run what is committed", "Again, from git")
+    recipe.play("Reproduce a run", "Run what is committed", "Reproduce from git")
     known = json.loads((stage.folder / "what.json").read_text())
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=stage.folder, capture_output=True, text=True, check=True)
     assert known["deploy_metadata"]["local_git_sha"] == head.stdout.strip()
@@ -226,7 +226,7 @@ def test_reproducibility(stage: Stage) -> None:
     assert "chain intact" in recipe.out
     assert "* run_id: " in recipe.out
     assert not [name for name in ("variables", "config_sha256", "image", "gpu_id") if f"* {name}" in recipe.out]
-    recipe.play("Again, from the manifest alone")
+    recipe.play("Reproduce from the manifest alone")
     stage.judge(*["TERMINATED"] * 3, starts=3)
     first, third = stage.folder.glob("artifacts/runpod/train-*/out/loss.txt")
     assert first.parent != third.parent and first.read_text() == third.read_text()
@@ -244,10 +244,10 @@ def test_forensics(stage: Stage) -> None:
     assert "step 2 of batch 64" in recipe.out
     recipe.play("What is different")
     assert "* variables.batch: 8 -> 64" in recipe.out
-    recipe.play("When, and what else")
+    recipe.play("Events and samples")
     assert "launch_job_ok" in recipe.out
     assert {"run.log", "events.jsonl", "runpod_deploy_pull_manifest.json", "2"} <= set(recipe.out.split())
-    recipe.play("Let go")
+    recipe.play("Release the pod")
     assert "$0.13 a day" in recipe.out
     assert recipe.out.endswith("nothing computes that is ours to release\n")
     stage.judge("TERMINATED", "TERMINATED", starts=2)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.local.workspace import MANIFEST_NAME
+from rpd.adapters.run_folder.workspace import MANIFEST_NAME
 from tests.scenarios.live import eventually
 from tests.scenarios.stage import GATED, Stage, config
 

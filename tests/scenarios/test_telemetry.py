@@ -61,10 +61,11 @@ def test_without_telemetry_nothing_is_recorded(stage: Stage) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.row(113, 119)
 def test_a_job_that_leaves_its_gpus_idle_is_ended(stage: Stage) -> None:
     job = config("sleep 600", telemetry=SAMPLED, budget={"idle_minutes": 0.1, "idle_grace_minutes": 0})
-    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=120)
+    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=280)
     assert done.returncode == 7, done.stderr
     seen = stage.inspect()
     assert (seen["outcome"], seen["reason"]) == ("failed", "idle")

@@ -8,7 +8,7 @@ import pytest
 
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.story import tell
-from rpd.adapters.sandbox.faults import STUCK_LINES
+from rpd.adapters.sandbox.cloud.faults import STUCK_LINES
 from rpd.journal.records import Observation, Transition
 from rpd.states.boot import NO_SSHD_SECONDS, cannot_start
 from rpd.states.boot_signs import Seen, Sign, find, is_of_image

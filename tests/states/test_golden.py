@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.journal.reader import read
 from rpd.journal.records import Record
 from rpd.journal.replay import Snapshot, apply

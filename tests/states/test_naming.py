@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import rpd.adapters.sandbox
+import rpd.adapters.sandbox.cloud
 from rpd.states.facts.search import Hardware
 from rpd.states.job import GpuChoice
 from rpd.states.naming import TYPES_MAX, name_hardware, name_places, told
 from rpd.states.world import DataCenter, Offer
 
-CATALOG = json.loads((Path(rpd.adapters.sandbox.__file__).parent / "catalog.json").read_text())
+CATALOG = json.loads((Path(rpd.adapters.sandbox.cloud.__file__).parent / "catalog.json").read_text())
 OFFERS = tuple(
     Offer(gpu["id"], cloud, gpu[word] or None, "HIGH", (), gpu["name"], gpu["memory"], gpu[word] > 0)
     for gpu in CATALOG["gpus"]

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.jobfile import load_job
+from rpd.adapters.spec.jobfile import load_job
 from rpd.journal.paths import journal_path
 from rpd.journal.records import Opened
 from rpd.journal.store import Journal

@@ -13,26 +13,17 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
-from rpd.adapters.cli import (
-    accounts,
-    acting,
-    ask,
-    cleanup,
-    driving,
-    gc,
-    giveback,
-    output,
-    planning,
-    release,
-    stopped,
-    unrecorded,
-)
-from rpd.adapters.cli.cleanup import Wanted
-from rpd.adapters.local import opening
-from rpd.adapters.local.clouds import Access
+from rpd.adapters.access import opening
+from rpd.adapters.access.clouds import Access
+from rpd.adapters.cleanup import accounts, acting, cleanup, planning, stopped
+from rpd.adapters.cleanup.wanted import Wanted
+from rpd.adapters.cli.acting import gc, release
+from rpd.adapters.disposal import giveback, kept, unrecorded
+from rpd.adapters.driving import driving, ending
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.side_by_side import Work
 from rpd.adapters.local.signals import LeaveNow
+from rpd.adapters.terminal import output
 from rpd.engine.errors import Ambiguous, NotSent, RpdError, Unavailable
 from rpd.engine.ports import Request
 from rpd.journal.reader import read
@@ -124,9 +115,9 @@ class Desk:
             monkeypatch.setattr(module, "side_by_side", one_after_the_other)
         monkeypatch.setattr(output, "answer", self.told.append)
         monkeypatch.setattr(output, "note", self.notes.extend)
-        for module in (giveback, wiring, driving, release, unrecorded, ask, opening, planning, acting):
+        for module in (giveback, wiring, driving, release, kept, unrecorded, ending, opening, planning, acting):
             monkeypatch.setattr(module, "SystemClock", lambda: self.clock)
-        for module in (giveback, driving, release, unrecorded, accounts):
+        for module in (giveback, driving, kept, unrecorded, accounts):
             monkeypatch.setattr(module, "ProcessControl", self._control)
         monkeypatch.setattr(stopped, "time", types.SimpleNamespace(time=lambda: self.clock.now().wall))
 
@@ -228,7 +219,7 @@ class Desk:
 
     def ends(self, run: str, what: str, **detail: Any) -> int:
         """`rpd cancel` or `rpd release` of a run that is not over."""
-        return ask.end_run(self._path(run), Request(what, f"rpd {what}", detail), as_json=True)
+        return ending.end_run(self._path(run), Request(what, f"rpd {what}", detail), as_json=True)
 
     def _path(self, run: str) -> Path:
         return next((self.home / "journals").glob(f"*/{run}.jsonl"))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.cli import asking, beside, output
-from rpd.adapters.cli.beside import Others
-from rpd.adapters.local.jobfile import load_job
+from rpd.adapters.checking.beside import Others
+from rpd.adapters.spec.jobfile import load_job
+from rpd.adapters.terminal import asking, output
 from rpd.engine.errors import UserError
 from rpd.journal.store import Journal
 from tests.adapters.cli.desk import Desk
@@ -32,15 +32,14 @@ def others(desk: Desk, *, is_wanted: bool = False) -> Others:
 def terminal(monkeypatch: pytest.MonkeyPatch, typed: str) -> list[str]:
     asked: list[str] = []
     stdin = types.SimpleNamespace(isatty=lambda: True, readline=lambda: typed)
-    for module in (asking, beside):
-        monkeypatch.setattr(module, "sys", types.SimpleNamespace(stdin=stdin))
+    monkeypatch.setattr(asking, "sys", types.SimpleNamespace(stdin=stdin))
     monkeypatch.setattr(output, "prompt", asked.append)
     return asked
 
 
 def test_off_a_terminal_it_is_said_once(desk: Desk, alive: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     stdin = types.SimpleNamespace(isatty=lambda: False)
-    monkeypatch.setattr(beside, "sys", types.SimpleNamespace(stdin=stdin))
+    monkeypatch.setattr(asking, "sys", types.SimpleNamespace(stdin=stdin))
     second = others(desk)
     second.refuse_dead()
     assert second.are_new() and desk.notes == []

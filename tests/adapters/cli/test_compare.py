@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.cli import compare, output
-from rpd.adapters.cli.compare import compare_runs
+from rpd.adapters.cli.reading import compare
+from rpd.adapters.cli.reading.compare import compare_runs
 from rpd.adapters.forensics.row import RunRow
+from rpd.adapters.terminal import output
 
 WHICH = "* run_id: job-1 -> job-22"
 """Says which two are compared."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rpd.adapters.cli import day
+from rpd.adapters.checking import day
 from rpd.adapters.forensics.row import RunRow
 from rpd.engine.errors import UserError
 from rpd.states.job import Budget
@@ -21,7 +21,7 @@ TODAY = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime())
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[RunRow]:
     """The runs of this state home; the budget of each is $10."""
     rows: list[RunRow] = []
-    monkeypatch.setattr(day.api, "runs", lambda: rows)
+    monkeypatch.setattr(day, "all_rows", lambda: rows)
     opened = SimpleNamespace(config={"budget": {"cost_cap_usd": 10.0}})
     monkeypatch.setattr(day, "read", lambda path: SimpleNamespace(opened=opened))
     return rows

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.cli import asking, output
-from rpd.adapters.cli.asking import ask
+from rpd.adapters.terminal import asking, output
+from rpd.adapters.terminal.asking import ask
 from rpd.engine.errors import UserError
 from tests.adapters.cli.desk import Desk
 from tests.adapters.cli.test_foreign import Listener, leaves

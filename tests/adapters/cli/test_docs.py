@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.cli.commands import app
+from rpd.adapters.cli.tree import tree_of
 from rpd.states.names import ENDINGS
 
 ROOT = Path(__file__).parents[3]
@@ -29,7 +29,7 @@ def test_commands_and_options_of_the_page_on_looking_back_exist() -> None:
     from typer.main import get_command
 
     page = (ROOT / "docs" / "forensics.md").read_text()
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+    commands = get_command(tree_of()).commands  # type: ignore[attr-defined]
     named = re.findall(r"(?:`|\$ |^    )rpd (\w+)([^`\n|]*)", page, re.MULTILINE)
     assert len(named) > 15
     for name, words in named:

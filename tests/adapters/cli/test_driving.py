@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
-from rpd.adapters.cli import driving, output
+from rpd.adapters.driving import driving
 from rpd.adapters.local.signals import LeaveNow
+from rpd.adapters.terminal import output
 from rpd.journal.records import Note
 from rpd.journal.store import Journal
 from rpd.states.exits import Exit

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import typer
 
-from rpd.adapters.cli.commands import app
+from rpd.adapters.cli.tree import tree_of
 from rpd.journal.index import Index
 from rpd.journal.paths import journal_path
 from tests.fakes.lines import Rows, life, sealed, until
@@ -138,7 +138,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 def leaves(group: Any = None, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command of the tree with its words."""
-    group = group if group is not None else typer.main.get_command(app)
+    group = group if group is not None else typer.main.get_command(tree_of())
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from leaves(command, (*above, name))
@@ -177,7 +177,7 @@ def judge(place: Place, done: Done, words: list[str]) -> None:
 def test_the_walk_knows_the_tree() -> None:
     names = {" ".join(words) for words, _ in leaves()}
     assert names >= READS | ACTS | {"gc", "runs", "validate", "volumes list"}
-    assert {"sandbox", "volumes"} <= set(typer.main.get_command(app).commands)
+    assert {"sandbox", "volumes"} <= set(typer.main.get_command(tree_of()).commands)
 
 
 def their_url(place: Place) -> Path:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.cli import gc, planning, release, resume
-from rpd.adapters.cli.cleanup import Wanted
+from rpd.adapters.cleanup import acting, planning, stopped
+from rpd.adapters.cleanup.wanted import Wanted
+from rpd.adapters.cli.acting import gc
 from rpd.adapters.local.signals import LeaveNow
 from rpd.engine.ports import Request
 from rpd.journal.errors import JournalNotOurs
@@ -154,15 +155,15 @@ def test_a_fault_at_one_journal_is_told_in_its_row(desk: Desk, monkeypatch: pyte
     _, pod = desk.died("good")
     worse, its_stopped = desk.over("worse", kept=True)
     _, stopped_pod = desk.over("fine", kept=True)
-    take_over, release_kept = resume.take_over, release.release_kept
+    take_over, release_kept = acting.take_over, stopped.release_kept
 
     def broken(path: Path, *words: Any, **more: Any) -> Any:
         if path in (bad, worse):
             raise RuntimeError("a fault of this program")
         return (release_kept if path.parent.name == "fine" else take_over)(path, *words, **more)
 
-    monkeypatch.setattr(resume, "take_over", broken)
-    monkeypatch.setattr(release, "release_kept", broken)
+    monkeypatch.setattr(acting, "take_over", broken)
+    monkeypatch.setattr(stopped, "release_kept", broken)
     done = desk.gc(stopped=True)
     words = "failed: internal error: a fault of this program"
     assert done["exit_code"] == 8
@@ -480,7 +481,7 @@ def test_a_signal_while_the_plan_is_made_hides_no_run(desk: Desk, monkeypatch: p
             raise LeaveNow("interrupted (SIGINT)", 130)
         return plan(*words)
 
-    monkeypatch.setattr("rpd.adapters.cli.cleanup.planned", planned)
+    monkeypatch.setattr("rpd.adapters.cleanup.cleanup.planned", planned)
     done = desk.gc(act=False)
     assert (done["exit_code"], len(done["runs"]), desk.status(pod)) == (8, 1, "RUNNING")
 

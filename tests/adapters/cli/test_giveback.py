@@ -9,14 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rpd.adapters.cli import ask, giveback, unrecorded
-from rpd.adapters.cli.giveback import StillThere, delete_and_prove, delete_pod, stop_and_prove, stop_owed
-from rpd.adapters.cli.release import How, moment, release_run
+from rpd.adapters.access.gate import recorded_access
+from rpd.adapters.cli.acting.release import How, moment, release_run
+from rpd.adapters.disposal import giveback, unrecorded
+from rpd.adapters.disposal.giveback import StillThere, delete_and_prove, delete_pod, stop_and_prove, stop_owed
+from rpd.adapters.driving import ending
+from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.local.control import request_file
-from rpd.adapters.local.gate import recorded_access
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow
-from rpd.adapters.report.inspection import facts_of
 from rpd.engine.errors import Interrupted, Refused, Unavailable, UserError
 from rpd.journal.errors import JournalUnwritable
 from rpd.journal.lock import holder
@@ -222,9 +223,9 @@ def full_disk(_path: Path, _access: object, _command: str) -> None:
 
 
 def unwritable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rpd.adapters.cli import resume
+    from rpd.adapters.driving import takeover
 
-    monkeypatch.setattr(resume, "open_journal", full_disk)
+    monkeypatch.setattr(takeover, "open_journal", full_disk)
     monkeypatch.setattr(giveback, "open_journal", full_disk)
     assert desk.home.exists()
 
@@ -378,7 +379,7 @@ class Deaf:
         self.then: list[Callable[[], None]] = []
         sleep = time.sleep
         monkeypatch.setattr(
-            ask.time, "sleep", lambda seconds: self.then.pop(0)() if self.then else sleep(min(seconds, 0.01))
+            ending.time, "sleep", lambda seconds: self.then.pop(0)() if self.then else sleep(min(seconds, 0.01))
         )
 
     def asked_epoch(self) -> int:

@@ -11,8 +11,8 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from rpd.adapters.cli.commands import app
-from rpd.adapters.cli.helping import GROUPS
+from rpd.adapters.cli.arguments.helping import GROUPS
+from rpd.adapters.cli.tree import tree_of
 
 PROSE = ("then",)
 """What else may follow the name of the program."""
@@ -21,7 +21,7 @@ SHIPPED = [path for room in ("adapters", "states", "engine", "journal") for path
 
 
 def page(*words: str) -> str:
-    return CliRunner(env={"COLUMNS": "80"}).invoke(app, [*words, "--help"]).output
+    return CliRunner(env={"COLUMNS": "80"}).invoke(tree_of(), [*words, "--help"]).output
 
 
 @pytest.mark.parametrize("words", [(), ("sandbox",), ("volumes",)])
@@ -34,7 +34,7 @@ def test_commands_stand_in_groups_and_none_is_forgotten() -> None:
     text = page()
     assert [line for line in text.splitlines() if line.removesuffix(":") in GROUPS] == [f"{each}:" for each in GROUPS]
     named = {name for names in GROUPS.values() for name in names}
-    shown = {name for name, each in get_command(app).commands.items() if not each.hidden}  # type: ignore[attr-defined]
+    shown = {name for name, each in get_command(tree_of()).commands.items() if not each.hidden}  # type: ignore[attr-defined]
     assert named == shown, "each command has a heading, and each name is a command"
 
 
@@ -63,7 +63,7 @@ def hints() -> Iterator[tuple[str, str]]:
 
 
 def test_hints_name_only_commands_that_there_are() -> None:
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+    commands = get_command(tree_of()).commands  # type: ignore[attr-defined]
     said = [(where, name) for where, text in hints() for name in re.findall(r"\brpd ([a-z]+)\b", text)]
     assert len(said) > 30
     assert [each for each in said if each[1] not in (*commands, *PROSE)] == []

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.cli import logs, output
-from rpd.adapters.cli.logs import _Log, _tail_offset, show_logs
+from rpd.adapters.cli.reading import logs
+from rpd.adapters.cli.reading.logs import _Log, _tail_offset, show_logs
+from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.states.facts import Facts
 from tests.adapters.report.made import facts

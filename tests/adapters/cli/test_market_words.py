@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rpd.adapters.cli import gpu_listing, stock_listing
-from rpd.adapters.cli.market_view import Market, wanted
+from rpd.adapters.cli.reading import gpus as gpu_listing
+from rpd.adapters.cli.reading import stock as stock_listing
+from rpd.adapters.cli.reading.market import Market, wanted
 from rpd.adapters.runpod.market import GpuType
 from rpd.engine.errors import UserError
 from rpd.states.world import DataCenter, Offer

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.cli import output
 from rpd.adapters.forensics.run import holds_run
+from rpd.adapters.terminal import output
 from rpd.journal.paths import leads_to_journal
 from tests.adapters.cli.desk import Desk
 from tests.adapters.cli.test_destroying import ORIGINAL_ANSWER, ORIGINAL_NOTE

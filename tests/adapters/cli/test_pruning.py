@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.cli import listing, pruning
-from rpd.adapters.cli.listing import Chosen
-from rpd.adapters.cli.pruning import prune
+from rpd.adapters.cleanup import pruning
+from rpd.adapters.cli.acting import prune as command
+from rpd.adapters.cli.acting.prune import prune
+from rpd.adapters.forensics import chosen as choice
+from rpd.adapters.forensics.chosen import Chosen
 from rpd.engine.errors import UserError
 from rpd.journal.index import Index
 from rpd.journal.lock import lock_path
@@ -43,7 +45,7 @@ class Calendar:
 @pytest.fixture(autouse=True)
 def calendar(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Calendar:
     calendar = Calendar()
-    for module in (pruning, listing):
+    for module in (pruning, command, choice):
         monkeypatch.setattr(module, "time", calendar)
     return calendar
 

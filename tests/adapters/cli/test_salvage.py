@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters import api
-from rpd.adapters.cli import inspect, salvage
-from rpd.adapters.cli.cost import show_cost
-from rpd.adapters.local.judgement import judged
+from rpd.adapters.access.judgement import judged
+from rpd.adapters.cli.acting.salvage import salvage_run
+from rpd.adapters.cli.reading import inspect
+from rpd.adapters.cli.reading.cost import show_cost
+from rpd.adapters.disposal import salvage
+from rpd.adapters.forensics.listing import all_rows
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalLocked
 from rpd.journal.index import Index
@@ -33,7 +35,7 @@ def desk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 def salvaged(desk: Desk, run: Path, *, delete: bool = False) -> tuple[int, dict[str, Any]]:
-    code = salvage.salvage_run(run.stem, delete=delete, yes=True, as_json=True)
+    code = salvage_run(run.stem, delete=delete, yes=True, as_json=True)
     return code, desk.told.pop()
 
 
@@ -66,7 +68,7 @@ HOURS = 5.0
 
 def priced(desk: Desk, monkeypatch: pytest.MonkeyPatch, journal: Path) -> tuple[float | None, str]:
     """What `runs` and `inspect` say that it has cost."""
-    (row,) = api.runs()
+    (row,) = all_rows()
     pages: list[str] = []
     monkeypatch.setattr(inspect, "SystemClock", lambda: desk.clock)
     monkeypatch.setattr(inspect.output, "text", pages.extend)
@@ -126,11 +128,11 @@ def test_without_a_name_the_damaged_run_is_meant(desk: Desk) -> None:
     desk.damage(journal)
     desk.clock.advance(60.0)
     _, other = desk.died("other")
-    assert salvage.salvage_run(None, delete=False, yes=True, as_json=True) == 0
+    assert salvage_run(None, delete=False, yes=True, as_json=True) == 0
     assert desk.told.pop()["run_id"] == journal.stem
     assert (desk.status(pod), desk.status(other)) == ("EXITED", "RUNNING")
     with pytest.raises(UserError, match="there is no run with a damaged journal") as none:
-        salvage.salvage_run(None, delete=False, yes=True, as_json=True)
+        salvage_run(None, delete=False, yes=True, as_json=True)
     assert none.value.exit_code == 2
 
 
@@ -139,7 +141,7 @@ def test_without_a_name_none_of_several_damaged_runs_is_meant(desk: Desk) -> Non
     for journal, _ in journals:
         desk.damage(journal)
     with pytest.raises(UserError, match="2 runs have a damaged journal; name one") as several:
-        salvage.salvage_run(None, delete=False, yes=True, as_json=True)
+        salvage_run(None, delete=False, yes=True, as_json=True)
     assert all(journal.stem in several.value.message for journal, _ in journals)
     assert [desk.status(pod) for _, pod in journals] == ["RUNNING", "RUNNING"]
 
@@ -149,7 +151,7 @@ def test_of_a_workflow_the_damaged_run_is_meant(desk: Desk) -> None:
     desk.damage(journal)
     desk.clock.advance(60.0)
     desk.died()
-    assert salvage.salvage_run("job", delete=False, yes=True, as_json=True) == 0
+    assert salvage_run("job", delete=False, yes=True, as_json=True) == 0
     assert desk.told.pop()["run_id"] == journal.stem
 
 
@@ -181,7 +183,7 @@ def test_a_journal_that_was_cut_before_its_pod_knows_it_by_name(desk: Desk, keep
 
 
 def release_kept(desk: Desk, journal: Path, *, delete: bool, yes: bool = False) -> None:
-    from rpd.adapters.cli.release import How, release_run
+    from rpd.adapters.cli.acting.release import How, release_run
 
     how = How.told(stop=False, delete=delete, keep_until=None, mode=None)
     release_run(journal.stem, how, state_file=None, as_json=True, yes=yes)
@@ -286,7 +288,7 @@ def test_deleting_needs_a_word(desk: Desk) -> None:
     journal, pod = desk.died()
     desk.damage(journal)
     with pytest.raises(UserError, match="nothing was deleted"):
-        salvage.salvage_run(journal.stem, delete=True, yes=False, as_json=True)
+        salvage_run(journal.stem, delete=True, yes=False, as_json=True)
     assert desk.status(pod) == "RUNNING"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
-from rpd.adapters.cli import acting
+from rpd.adapters.cleanup import acting
 from rpd.journal.paths import journal_path
 from rpd.states.world import Pod
 from tests.fakes.lines import Rows, life, sealed, until
@@ -192,7 +192,7 @@ def test_a_fault_at_one_journal_does_not_end_gc(rpd: Person, monkeypatch: pytest
         asked.append(path)
         raise RuntimeError("a fault of this program")
 
-    monkeypatch.setattr("rpd.adapters.cli.resume.take_over", broken)
+    monkeypatch.setattr("rpd.adapters.cleanup.acting.take_over", broken)
     done = type_in(rpd.folder, ["gc", "--yes"], {"RPD_HOME": str(rpd.home), "HOME": str(rpd.folder),
                                                "RUNPOD_API_KEY": KEY})  # fmt: skip
     assert (done.code, sorted(asked)) == (8, sorted([one, other])), done

@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
-from rpd.adapters.cli import asking, output, volume_account, volume_changes, volume_create
-from rpd.adapters.cli.volume_create import Wanted, create_volume
-from rpd.adapters.local import volume_claim
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.runpod.wire import Mount, Volume
+from rpd.adapters.terminal import asking, output
+from rpd.adapters.volumes import account as volume_account
+from rpd.adapters.volumes import changes as volume_changes
+from rpd.adapters.volumes import claim as volume_claim
+from rpd.adapters.volumes import create as volume_create
+from rpd.adapters.volumes.create import Wanted, create_volume
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
 from rpd.states.faults import Fault
 from rpd.states.world import DataCenter

@@ -14,7 +14,7 @@ import pytest
 from rpd.adapters.local.children import environment_for, plain_environment
 from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.local.provenance import provenance
-from rpd.adapters.local.workspace import LocalWorkspace
+from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.sandbox.daemon import environment
 from rpd.journal.redact import Redactor, Secret
 from rpd.states.world import Notice

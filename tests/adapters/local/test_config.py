@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.local.config import CloudProfile, cloud_profile, find_api_key, profile_of, require_api_key
+from rpd.adapters.access.config import CloudProfile, cloud_profile, find_api_key, profile_of, require_api_key
 from rpd.engine.errors import UserError
 
 

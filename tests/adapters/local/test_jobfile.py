@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpd.adapters.local.jobfile import DEFAULT_VOLUME_GB, LoadedJob, load_job, load_text, restore_job
-from rpd.adapters.local.spec_error import SpecError
+from rpd.adapters.spec.error import SpecError
+from rpd.adapters.spec.jobfile import DEFAULT_VOLUME_GB, LoadedJob, load_job, load_text, restore_job
 from rpd.engine.errors import UserError
 
 RECYCLE_SHAPED = """\
@@ -432,6 +432,13 @@ def test_no_run_is_called_by_a_secret(tmp_path: Path, field: str) -> None:
     environ, variables = {"HF_TOKEN": "Correct-Horse-4f9a1c"}, {"token": "Correct-Horse-4f9a1c"}
     (line,) = problems(tmp_path, SMALL.replace("name: demo", field), environ=environ, variables=variables)
     assert "holds a secret of the environment; the run, its pod" in line and "orrect" not in line
+
+
+def test_what_is_named_after_a_refused_run_is_not_shown_in_another_message(tmp_path: Path) -> None:
+    environ, variables = {"HF_TOKEN": "Correct-Horse-4f9a1c"}, {"token": "Correct-Horse-4f9a1c"}
+    text = SMALL.replace("name: demo", "name: j\nrun_id_prefix: '{token}'") + "storage: {mode: '{run_id}'}\n"
+    told = problems(tmp_path, text, environ=environ, variables=variables, run_id=None)
+    assert len(told) == 2 and "orrect" not in " ".join(told)
 
 
 def test_a_value_of_the_file_that_is_a_secret_elsewhere_is_judged_as_it_is(tmp_path: Path) -> None:

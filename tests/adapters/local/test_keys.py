@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.local.keys import own_key, ssh_key
+from rpd.adapters.access.keys import own_key, ssh_key
 from rpd.engine.errors import UserError
 
 needs_openssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
@@ -90,7 +90,9 @@ def test_openssh_reads_our_key(tmp_path: Path) -> None:
 
 
 def test_processes_that_make_it_at_once_agree(tmp_path: Path) -> None:
-    code = "import sys, pathlib; from rpd.adapters.local.keys import own_key; print(own_key(pathlib.Path(sys.argv[1])))"
+    code = (
+        "import sys, pathlib; from rpd.adapters.access.keys import own_key; print(own_key(pathlib.Path(sys.argv[1])))"
+    )
     children = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         for _ in range(4)

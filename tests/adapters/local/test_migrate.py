@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rpd.adapters.local.migrate import migrated
+from rpd.adapters.spec.migrate import migrated
 from rpd.engine.errors import UserError
 
 NEW = {"schema_version": 2, "pod": {"datacenters": ["EUR-IS-1"], "image": "x"}, "run": {"body": "echo"}}

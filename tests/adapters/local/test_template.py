@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpd.adapters.local.template import MAX_WRITTEN, Scope, TemplateError, placeholders, render
+from rpd.adapters.spec.template import MAX_WRITTEN, Scope, TemplateError, placeholders, render
 
 NAMES = {"x": "1", "run_id": "r-{x}-$"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.local.volume_claim import Claim, ClaimFile, seconds_in_doubt
+from rpd.adapters.volumes.claim import Claim, ClaimFile, seconds_in_doubt
 from rpd.engine.errors import UserError
 
 

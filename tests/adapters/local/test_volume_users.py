@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.local.volume_users import VolumeUsers
+from rpd.adapters.volumes.users import VolumeUsers
 from rpd.journal.paths import journal_path
 from rpd.journal.records import Closed, Opened
 from rpd.journal.redact import Redactor

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.local import notices
-from rpd.adapters.local.log_reading import PART_BYTES
-from rpd.adapters.local.workspace import MANIFEST_NAME, LocalWorkspace, link_events, prepare_run_dir
 from rpd.adapters.pod.local_log import base_path
+from rpd.adapters.run_folder import notices
+from rpd.adapters.run_folder.log_reading import PART_BYTES
+from rpd.adapters.run_folder.workspace import MANIFEST_NAME, LocalWorkspace, link_events, prepare_run_dir
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
 from rpd.states.job import Artifact, Job, Local, PodSpec, Run, Ssh, Staging, Storage

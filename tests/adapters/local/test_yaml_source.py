@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.local.spec_error import SpecError
-from rpd.adapters.local.yaml_source import MAX_BYTES, parse_yaml, read_yaml
+from rpd.adapters.spec.error import SpecError
+from rpd.adapters.spec.yaml_source import MAX_BYTES, parse_yaml, read_yaml
 from rpd.engine.errors import UserError
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
+import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 
 from rpd.adapters.pod.remote import PodRemote
 from rpd.states.world import LaunchOrder
-from tests.adapters.pod.local_shell import LocalShell, until
+from tests.adapters.pod.local_shell import SHELLS, LocalShell, shell_at, until
 from tests.adapters.pod.test_launch import ended, order, ref
 
 ALL = ("nvidia_smi", "dmesg", "remote_env")
@@ -72,3 +75,35 @@ def test_who_was_told_to_stop_before_it_began_does_not_begin(pod: LocalShell, re
         (pod.volume / "go").touch()
         assert stopped.result().exit_code == 143 and launched.result().phase in ("running", "ended")
     assert not started.exists()
+
+
+PROCESS = "process {pid} S 1 {pid} {pid} 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 {start}\n"
+"""A line of /proc/PID/stat, as the sampler reads it."""
+SAMPLES = """
+rpd_telemetry=$FOLDER rpd_launch=1 rpd_before='' rpd_line_end='
+'
+rpd_values() { cat "$FOLDER/$moment"; }
+for moment in $MOMENTS; do rpd_sample; done
+"""
+
+
+def cores(shell: str, folder: Path, *moments: list[tuple[int, int, int]]) -> list[float | None]:
+    """What the sampler makes of the processes there are at each moment, ten seconds apart: (pid, start, ticks)."""
+    for index, processes in enumerate(moments):
+        lines = [PROCESS.format(pid=pid, start=start, ticks=ticks) for pid, start, ticks in processes]
+        (folder / str(index)).write_text(f"uptime {100 + 10 * index}.00 5.00\n{''.join(lines)}")
+    here = importlib.resources.files("rpd.adapters.pod")
+    script = "".join(here.joinpath(name).read_text() for name in ("common.sh", "sampler.sh")) + SAMPLES
+    names = {"FOLDER": str(folder), "MOMENTS": " ".join(map(str, range(len(moments))))}
+    subprocess.run([shell, "-c", script], env={**os.environ, **names}, check=True, timeout=60)
+    return [json.loads(line)["cpu_cores"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_the_processor_did_is_known_when_a_process_is_gone(shell: str, tmp_path: Path) -> None:
+    job, watch, reused = (50, 7, 1000), (60, 8, 30), (60, 9, 5)
+    sh = shell_at(shell, tmp_path)
+    was = cores(sh, tmp_path, [job, watch], [job], [job, reused], [(50, 7, 1600), reused])
+    assert was == [None, 0.0, 0.005, 0.6], "a process that ends and leaves its time to nobody hides nothing"
+    (tmp_path / "metrics.jsonl").unlink()
+    assert cores(sh, tmp_path, [job, watch], [(50, 7, 1030)]) == [None, 0.0], "inherited"

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.local.jobfile import LoadedJob, load_text
+from rpd.adapters.spec.jobfile import LoadedJob, load_text
 from rpd.journal.codec import GENESIS
 from rpd.journal.records import Opened, Record, Requested, Stamp, Transition
 from rpd.states.facts import Facts, new_facts

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.cli.cost import _page as cost_page
-from rpd.adapters.cli.events import _words
-from rpd.adapters.cli.inspect import _page, _then
-from rpd.adapters.cli.summary import block
+from rpd.adapters.cli.reading.cost import _page as cost_page
+from rpd.adapters.cli.reading.events import _words
+from rpd.adapters.cli.reading.inspect import _page, _then
+from rpd.adapters.cli.reading.summary import block
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.run import row_of_journal
 from rpd.adapters.report.ending import last_words
-from rpd.adapters.report.inspection import Inspection
 from rpd.adapters.report.plain import cost_line
 from rpd.adapters.report.story import told_of
 from rpd.adapters.report.why import WHY, words_of

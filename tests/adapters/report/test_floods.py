@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.cli import logs
+from rpd.adapters.cli.reading import logs
 from rpd.adapters.forensics import samples
 from rpd.adapters.forensics.samples import Samples, read_samples, sparkline
 from rpd.adapters.forensics.timeline import wall_of

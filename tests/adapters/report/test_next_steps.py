@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rpd.adapters.cli.inspect import _next, _owed
-from rpd.adapters.report.inspection import Inspection
+from rpd.adapters.cli.reading.inspect import _next, _owed
+from rpd.adapters.forensics.inspection import Inspection
 from rpd.journal.lock import Owner
 from rpd.journal.reader import Reading
 from tests.adapters.report.test_every_ending import LIVES

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import asyncssh
 
-from rpd.adapters.sandbox.sshd import bar_logins
+from rpd.adapters.sandbox.machine.sshd import bar_logins
 
 _CHUNK = 128 * 1024
 

@@ -1,0 +1,42 @@
+"""Taking an existing journal over, the same for every command that writes to one."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rpd.adapters.access.clouds import Access, redactor_for
+from rpd.adapters.access.gate import own_journal
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.version import version
+from rpd.journal.errors import JournalNotOurs
+from rpd.journal.index import Index
+from rpd.journal.paths import original
+from rpd.journal.store import Journal
+
+
+def at_original(journal: Path, command: str) -> str:
+    """The same command in the state home that this journal lies in."""
+    return f"RPD_HOME={shlex.quote(str(journal.parents[2]))} {command}"
+
+
+def open_journal(path: Path, access: Access, command: str) -> Journal:
+    """Lock, verify and repair it. The index remembers a record that it must still hold: a cut at the border of two
+    records shows nowhere else. Raises JournalError; JournalNotOurs for one from elsewhere, and for a copy whose
+    original is there, which has the lock."""
+    path, home = own_journal(path), state_home()
+    first = original(path)
+    if first is not None:
+        raise JournalNotOurs(
+            f"{path} is a copy of {first}, which alone is written and locked", hint=at_original(first, command)
+        )
+    return Journal.open(
+        path,
+        now=SystemClock().now,
+        command=command,
+        tool_version=version(),
+        redactor=redactor_for(access),
+        anchor=Index(home).anchor(path),
+        home=home,
+    )

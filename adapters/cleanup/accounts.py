@@ -1,0 +1,80 @@
+"""The clouds that the journals of this state home name, each listed once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rpd.adapters.access.clouds import Access, sandbox_home
+from rpd.adapters.access.gate import recorded_access
+from rpd.adapters.disposal.suspects import owes_compute
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.patience import Patience
+from rpd.engine.errors import RpdError
+from rpd.journal.errors import JournalError
+from rpd.journal.index import Entry
+from rpd.states.world import Cloud, Pod
+
+
+class Account:
+    """One cloud as the journals of runs name it. `problem` says why its pods are not known."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.name = f"{entry.cloud.get('name') or 'the cloud'} ({key_of(entry.cloud) or f'of run {entry.run_id}'})"
+        self.problem: str | None = "not asked yet"
+        self.access: Access | None = None
+        self.pods: tuple[Pod, ...] = ()
+        self.journals: list[Path] = []
+
+    def read(self, patience: Patience) -> None:
+        """List its pods."""
+        try:
+            access = self._recorded_access()
+            self.access = access
+            self.pods = _cloud(access, patience).list()
+            self.problem = None
+        except (RpdError, JournalError) as error:
+            self.problem = f"{error.message} ({error.hint})" if error.hint else error.message
+
+    def _recorded_access(self) -> Access:
+        """As the first of its journals that is believed has it."""
+        for journal in self.journals[:-1]:
+            with contextlib.suppress(JournalError):
+                return recorded_access(journal)
+        return recorded_access(self.journals[-1])
+
+    def cloud(self, patience: Patience) -> Cloud:
+        """A connection of one's own. Only for one whose `access` is known."""
+        assert self.access is not None, "its key is at hand"
+        return _cloud(self.access, patience)
+
+
+def key_of(cloud: Mapping[str, str]) -> str:
+    """Tells clouds apart: the folder of a sandbox, else the address."""
+    return cloud.get("home") or cloud.get("url", "")
+
+
+def accounts_of(entries: Sequence[Entry], home: Path) -> dict[str, Account]:
+    """Every cloud with an open debt, or whose journals may still get a late pod and which is up without our doing."""
+    accounts: dict[str, Account] = {}
+    for entry in entries:
+        owes = owes_compute(entry) or bool(entry.problem)
+        if entry.cloud and (owes or _is_up(entry.cloud, home)):
+            accounts.setdefault(key_of(entry.cloud), Account(entry)).journals.append(Path(entry.journal))
+    return accounts
+
+
+def _cloud(access: Access, patience: Patience) -> Cloud:
+    from rpd.adapters import wiring
+
+    return wiring.cloud_for(access, ProcessControl(patience=patience))
+
+
+def _is_up(cloud: Mapping[str, str], home: Path) -> bool:
+    """A sandbox is not started only to be looked at; RunPod is looked at whenever a key is at hand."""
+    if "home" not in cloud:
+        return not cloud.get("url", "").startswith("http://")
+    from rpd.adapters.sandbox import daemon
+
+    return cloud["home"] == str(sandbox_home(home)) and daemon.find(Path(cloud["home"])) is not None

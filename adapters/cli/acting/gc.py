@@ -1,0 +1,156 @@
+"""`rpd gc`: close every open compute debt that is provably ours. Plan first; `--yes` acts."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.cleanup.accounts import Account, accounts_of, key_of
+from rpd.adapters.cleanup.cleanup import Cleanup
+from rpd.adapters.cleanup.copies import copy_row, originals
+from rpd.adapters.cleanup.foreign import count_not_adopted, foreign_page
+from rpd.adapters.cleanup.rows import Row
+from rpd.adapters.cleanup.stopped import Stopped, stopped_page
+from rpd.adapters.cleanup.wanted import Wanted
+from rpd.adapters.cli.arguments.finding import note_strays
+from rpd.adapters.disposal.suspects import AT_REST, understood
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
+from rpd.adapters.local.side_by_side import side_by_side
+from rpd.adapters.local.signals import signal_requests
+from rpd.adapters.report.words import money, one_line, rate
+from rpd.adapters.terminal import output
+from rpd.journal.index import Entry, Index
+from rpd.states.exits import Exit
+
+
+def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float = ANSWER_SECONDS) -> int:
+    """Exit code 8 while a job that was spared is alive, a debt is open, or a cloud whose key is at hand could not be
+    reached; else 0. A cloud that does not answer for `seconds` is left; the first signal ends it all (130 or 143 where
+    nothing is owed)."""
+    index = Index(state_home())
+    everything = index.entries()
+    note_strays(index)
+    meant = [understood(entry) for entry in wanted.of(everything)]
+    copies = originals(meant)
+    command = Patience()
+    with signal_requests(command.leave_on):
+        cleanups = _cleanups([entry for entry in meant if entry.journal not in copies], seconds, command)
+        deeds = [
+            functools.partial(each.act, everything, wanted) if act else functools.partial(each.look, everything)
+            for each in cleanups
+        ]
+        works = [each.as_work(deed) for each, deed in zip(cleanups, deeds, strict=True)]
+        side_by_side(works, command)
+    for each in cleanups:
+        each.plan(everything)
+    rows = _rows(meant, copies, cleanups)
+    foreign = [pod for each in cleanups for pod in each.foreign]
+    stopped = sorted((row for each in cleanups for row in each.stopped), key=lambda row: -row.age_seconds)
+    failed = 0
+    if act:
+        failed += sum(row.is_wanted(wanted) and not row.is_released for row in stopped)
+        failed += count_not_adopted(wanted.adopt, foreign)
+        _tell_spared(rows, command)
+    accounts = [each.account for each in cleanups if each.account is not None]
+    unreachable = [f"{account.name}: {account.problem}" for account in accounts if account.problem]
+    is_all_done = all(row.is_done or row.is_spared for row in rows) and not failed
+    code = _exit_code(accounts, command, is_all_done=is_all_done)
+    document = {
+        "schema": "rpd.gc/1",
+        "acted": act,
+        "runs": [msgspec.to_builtins(row) for row in rows],
+        "foreign": foreign,
+        "stopped": [row.document() for row in stopped],
+        "stopped_usd_per_month": round(sum(row.usd_per_month for row in stopped if not row.is_released), 2),
+        "unreachable": unreachable,
+        "exit_code": code,
+    }
+    if as_json:
+        output.answer(document)
+    else:
+        lines = _page(rows, foreign, stopped, unreachable, None if act else wanted)
+        lines += _not_asked(meant, accounts) if not rows else []
+        lines += [command.leaving.why] if command.leaving is not None else []
+        output.text([one_line(line) for line in lines])
+    return code
+
+
+def _rows(meant: list[Entry], copies: dict[str, Path], cleanups: list[Cleanup]) -> list[Row]:
+    """One for each run with something to do, in the order of the runs."""
+    rows = [row for entry in meant if (row := copy_row(entry, copies)) is not None]
+    rows += [row for each in cleanups for row in each.rows]
+    order = {entry.run_id: at for at, entry in enumerate(meant)}
+    return sorted(rows, key=lambda row: order[row.run_id])
+
+
+def _exit_code(accounts: list[Account], command: Patience, *, is_all_done: bool) -> int:
+    """8 where a cloud whose key is at hand did not answer, unless a signal ended it all."""
+    if command.leaving is not None:
+        return command.leaving.exit_code if is_all_done else Exit.STILL_BILLING
+    if any(account.problem and account.access is not None for account in accounts):
+        return Exit.STILL_BILLING
+    return 0 if is_all_done else Exit.STILL_BILLING
+
+
+def _not_asked(entries: list[Entry], accounts: list[Account]) -> list[str]:
+    """Clouds of which nothing is known but what journals say, and these owe nothing there."""
+    names = {key_of(entry.cloud): Account(entry).name for entry in entries if entry.cloud and "home" not in entry.cloud}
+    silent = [name for key, name in names.items() if not any(f"({key})" in account.name for account in accounts)]
+    return [f"not asked, since no run here owes anything there: {name}" for name in sorted(silent)]
+
+
+def _cleanups(entries: list[Entry], seconds: float, command: Patience) -> list[Cleanup]:
+    """One for each cloud, and one for the runs of clouds that are not asked."""
+    accounts = accounts_of(entries, state_home())
+    runs: dict[str, list[Entry]] = {}
+    for entry in entries:
+        key = key_of(entry.cloud)
+        runs.setdefault(key if key in accounts else "", []).append(entry)
+    return [Cleanup(found, accounts.get(key), seconds, command) for key, found in runs.items()]
+
+
+def _tell_spared(rows: list[Row], command: Patience) -> None:
+    for row in rows:
+        if row.result != "planned":
+            continue
+        if row.is_spared:
+            row.result = row.plan.replace("spare", "spared", 1)
+        elif command.leaving is not None:
+            row.result, row.next = f"{command.leaving.why} before it was done", "rpd gc --yes"
+
+
+def _page(
+    rows: list[Row], foreign: list[dict[str, Any]], stopped: list[Stopped], unreachable: list[str], plan: Wanted | None
+) -> list[str]:
+    """All of it in lines; with a `plan` of what would be done, and the command that does it."""
+    lines = []
+    for row in rows:
+        bills = "" if row.pod_status in AT_REST else f" {rate(row.usd_per_hour or 0.0)}"
+        where = f"pod {row.pod_id} {row.pod_status or ''}{bills}" if row.pod_id else "no pod known"
+        lines.append(f"{row.run_id}  {row.state or '-'}  {where}")
+        lines.append(f"    {row.result if plan is None else row.plan}")
+        if row.next:
+            lines.append(f"    next: {row.next}")
+        if not row.is_done and row.released_by and row.released_by["at"]:
+            worst = money(row.released_by["worst_case_usd"])
+            lines.append(f"    its switch releases it at {row.released_by['at']}; worst case {worst}")
+    if not rows and not unreachable:
+        lines.append("nothing computes that is ours to release")
+    lines += foreign_page(foreign)
+    lines += stopped_page(stopped, plan)
+    lines += [f"could not reach {text}; what computes there is not known" for text in unreachable]
+    if plan is not None:
+        lines += _what_acts(rows, foreign, stopped, plan)
+    return lines
+
+
+def _what_acts(rows: list[Row], foreign: list[dict[str, Any]], stopped: list[Stopped], plan: Wanted) -> list[str]:
+    """The command that does what was planned; where all would be spared there is none."""
+    is_due = any(not row.is_spared for row in rows) or any(row.is_wanted(plan) for row in stopped)
+    if is_due or any(pod["id"] in plan.adopt for pod in foreign):
+        return [f"nothing was done; {plan.command} acts"]
+    return ["nothing to do: all of them are spared"] if rows else []

@@ -1,0 +1,1 @@
+"""What was typed: options that several commands have, help pages, and the run, job or words that are meant."""

@@ -1,0 +1,116 @@
+"""From what a person typed to the one journal that is meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from rpd.adapters.access.gate import journal_at, own_journal
+from rpd.adapters.local.dirs import label_of, state_home
+from rpd.adapters.terminal import output
+from rpd.engine.errors import UserError
+from rpd.journal.index import Entry, Index
+from rpd.journal.paths import leads_to_journal
+from rpd.states.names import State
+
+
+def find_journal(
+    run: str | None,
+    *,
+    only: Callable[[Entry], bool] | None = None,
+    ends: bool = False,
+    to_act: bool = False,
+) -> Path:
+    """The canonical journal of a path, a run id, a unique prefix, or a workflow (its newest run).
+
+    Without a name: the one run that is meant by `only`, else the newest. A command that `ends` a run takes a workflow's
+    name likewise: never one of several. Raises UserError (exit code 2) when that is not one run; with `to_act`,
+    JournalNotOurs when it is not one of this state home.
+    """
+    home = state_home()
+    if run is not None and means_path(run, leads_to_journal):
+        path = journal_at(Path(run).absolute())
+        return own_journal(path) if to_act else path
+    index = Index(home)
+    if run is not None:
+        found = index.find(run) or index.find(label_of(run))  # a long name was cut when its run was named
+        note_strays(index)
+        return Path(_pick(found, run, only if ends else None).journal)
+    entries = index.entries()
+    note_strays(index)
+    if not entries:
+        raise UserError(f"there are no runs in {home}", hint="rpd run FILE")
+    meant = _only_one(entries, only)
+    if meant is None and only in (unfinished, damaged):
+        kind = "unfinished run" if only is unfinished else "run with a damaged journal"
+        raise UserError(f"there is no {kind}", hint="rpd inspect   shows the newest run")
+    return Path((meant or entries[0]).journal)
+
+
+def means_path(run: str, holds: Callable[[Path], bool]) -> bool:
+    """Whether a word for a run is a path: with a separator it always is (`./train`); else where what stands there
+    `holds` a run, or no run here bears that name. A folder that happens to be called like a workflow is none."""
+    if os.sep in run:
+        return True
+    path = Path(run)
+    if not path.exists() or holds(path):
+        return path.exists()
+    index = Index(state_home())
+    return not (index.find(run) or index.find(label_of(run)))
+
+
+def unfinished(entry: Entry) -> bool:
+    """The run is not over."""
+    return entry.outcome is None
+
+
+def owing(entry: Entry) -> bool:
+    """The run is not over, or keeps something that costs money."""
+    return entry.is_open
+
+
+def damaged(entry: Entry) -> bool:
+    """Its journal cannot be driven, and there is something left to salvage; a newer rpd is the way out of "too_new"."""
+    from rpd.adapters.disposal.suspects import understood  # most commands start faster without
+
+    return understood(entry).problem not in ("", "too_new", "missing")
+
+
+def note_strays(index: Index) -> None:
+    """Say which files among the journals were passed over."""
+    for path in index.strays:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        output.note([f"warning: {shown} is no journal of ours and is passed over: its name is no UTF-8 text"])
+
+
+def _only_one(entries: list[Entry], only: Callable[[Entry], bool] | None) -> Entry | None:
+    """The one that is meant, None where none is. Raises UserError where several are: nobody guesses which."""
+    meant = [entry for entry in entries if only is not None and only(entry)]
+    if len(meant) > 1:
+        names = "\n         ".join(f"{entry.run_id}  ({_standing(entry)})" for entry in meant)
+        what = "are unfinished" if all(map(unfinished, meant)) else "are unfinished or keep a disk"
+        what = "have a damaged journal" if only is damaged else what
+        raise UserError(f"{len(meant)} runs {what}; name one:\n         {names}", reason="several_runs")
+    return meant[0] if meant else None
+
+
+def _standing(entry: Entry) -> str:
+    if entry.outcome is not None:
+        return f"{entry.outcome}; keeps a disk" if entry.debts else entry.outcome
+    return entry.state or State.VALIDATE
+
+
+def _pick(found: list[Entry], name: str, only: Callable[[Entry], bool] | None) -> Entry:
+    if not found:
+        raise UserError(f"no run is named {name!r}", hint="rpd inspect   shows the newest run")
+    exact = [entry for entry in found if entry.run_id == name]
+    workflow = [entry for entry in found if entry.workflow == name]
+    if exact:
+        return exact[0]
+    if workflow:
+        return _only_one(workflow, only) or workflow[0]
+    if len(found) > 1:
+        names = "\n         ".join(entry.run_id for entry in found[:10])
+        raise UserError(f"{name!r} could be any of these:\n         {names}")
+    return found[0]

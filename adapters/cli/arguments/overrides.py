@@ -1,0 +1,144 @@
+"""What the command line says over the job file: variables, and one-off values of single fields."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.spec.error import MOST_SHOWN, SpecError
+from rpd.adapters.spec.error import Path as SpecPath
+from rpd.adapters.spec.inline_job import NO_FILE, inline_job
+from rpd.adapters.spec.jobfile import LoadedJob, load_job
+from rpd.adapters.spec.yaml_source import MAX_BYTES, YamlSource
+from rpd.engine.errors import UserError
+
+
+class Overrides(msgspec.Struct, frozen=True):
+    """Words of the command line. `fields` maps places in the file (`("budget", "max_usd")`) to values that replace
+    those of the file; `variables` win over the file's."""
+
+    variables: dict[str, str] = {}
+    fields: dict[SpecPath, Any] = {}
+
+    def load(self, job: Path | YamlSource) -> LoadedJob:
+        """The job with these words over it. Raises SpecError and UserError."""
+        try:
+            return load_job(job, variables=self.variables, fields=self.fields)
+        except SpecError as wrong:
+            if isinstance(job, Path):
+                raise _of_another_tool(job) or wrong from None
+            lines = [f"{problem.path}: {problem.message}" for problem in wrong.problems[:MOST_SHOWN]]
+            hint = "in the project's own folder: rpd run --image IMAGE --gpu GPU -- COMMAND"
+            raise UserError("\n".join(lines), reason=wrong.reason, hint=hint) from wrong
+
+
+def overrides(
+    *,
+    variables: list[str] | None = None,
+    vars_file: Path | None = None,
+    gpus: list[str] | None = None,
+    datacenters: list[str] | None = None,
+    image: str | None = None,
+    max_gpu_price: float | None = None,
+    cost_cap_usd: float | None = None,
+    max_runtime_minutes: float | None = None,
+    ssh_ready_timeout_sec: float | None = None,
+    fallback_cloud_type: str | None = None,
+    gpu_count: int | None = None,
+    volume_gb: int | None = None,
+    name: str | None = None,
+) -> Overrides:
+    """Put together; None leaves a field to the file. Raises UserError."""
+    named: dict[SpecPath, Any] = {
+        ("pod", "gpu_order"): gpus or None,
+        ("pod", "datacenters"): datacenters or None,
+        ("pod", "image"): image,
+        ("pod", "gpu_count"): gpu_count,
+        ("storage", "volume_gb"): volume_gb,
+        ("name",): name,
+        ("budget", "max_gpu_price_usd"): max_gpu_price,
+        ("budget", "max_runtime_minutes"): max_runtime_minutes,
+        ("budget", "ssh_ready_timeout_sec"): ssh_ready_timeout_sec,
+        ("provision", "fallback_cloud_type"): fallback_cloud_type,
+        ("budget", "cost_cap_usd"): cost_cap_usd,
+        ("budget", "max_usd"): cost_cap_usd,  # of the two, this is the one that counts
+    }
+    found = {**_read_file(vars_file), **read_variables(variables or [])}
+    return Overrides(found, {place: value for place, value in named.items() if value is not None})
+
+
+def read_variables(pairs: list[str]) -> dict[str, str]:
+    """`KEY=VALUE` from the command line, or `KEY` alone for the value of this process's environment: a secret then
+    shows in no list of processes. Raises UserError."""
+    variables = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key.isidentifier() or not (equals or key in os.environ):
+            shown = f"{key}=..." if equals else key  # a value may be a secret
+            raise UserError(f"--var {shown!r} is not KEY=VALUE, nor the name of a variable of the environment")
+        variables[key] = value if equals else os.environ[key]
+    return variables
+
+
+def _read_file(path: Path | None) -> Mapping[str, str]:
+    if path is None:
+        return {}
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except OSError as error:
+        raise UserError(f"--vars-file {path} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UserError(f"--vars-file {path} is no JSON object of texts: {error}") from error
+    wrong = [name for name in found if not name.isidentifier()]
+    if wrong:
+        raise UserError(f"--vars-file {path}: {wrong[0]!r} is no name of a variable")
+    return found
+
+
+def the_job(
+    file: Path | None, config: Path | None = None, command: Sequence[str] | None = None, *, sends_files: bool = True
+) -> Path | YamlSource:
+    """The job file, as an argument or as `--config`; or the command after `--`. Raises UserError."""
+    named = [each for each in (file, config) if each is not None]
+    if command is None and len(named) == 1:
+        return named[0]
+    if command and not named:
+        return inline_job(command, Path.cwd(), sends_files=sends_files)
+    if command is not None and not command:
+        raise UserError("nothing stands after --", hint="rpd run --image IMAGE --gpu GPU -- python train.py")
+    raise UserError(
+        "name one job file, or a command after --, and not both",
+        hint="rpd run FILE   or   rpd run --image IMAGE --gpu GPU -- python train.py",
+    )
+
+
+def _of_another_tool(file: Path) -> UserError | None:
+    """What a file is that is no job file; None where it is meant to be one."""
+    from rpd.adapters.local.files import read_regular
+
+    with contextlib.suppress(OSError):
+        return not_ours(file, read_regular(file, MAX_BYTES).decode(errors="replace"))
+    return None
+
+
+def not_ours(file: Path, text: str) -> UserError | None:
+    """A file of another tool is to be translated first, or cannot be; None where it is meant to be a job file."""
+    from rpd.adapters.importing.imported import kind_of, other_of
+
+    if (kind := kind_of(text, str(file))) is not None:
+        said, hint = f"{file} is a file for {kind}, and no job file", f"rpd import {file}"
+    elif (other := other_of(text, str(file))) is not None:
+        said, hint = f"{file} is {other.what}, and no job file", other.hint
+    else:
+        return None
+    return UserError(said, reason="foreign_spec", hint=hint)
+
+
+def shown_name(job: Path | YamlSource) -> str:
+    """What the job is called in messages."""
+    return str(job) if isinstance(job, Path) else NO_FILE

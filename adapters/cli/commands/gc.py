@@ -1,0 +1,35 @@
+"""`rpd gc`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from rpd.adapters.cli.arguments.options import Json
+
+
+def gc(
+    yes: Annotated[bool, typer.Option("--yes", help="Act; without it, only the plan is shown.")] = False,
+    stopped: Annotated[bool, typer.Option("--stopped", help="Delete stopped pods of finished runs, too.")] = False,
+    older_than: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--older-than", metavar="AGE", help="Those that were stopped so long ago (30d)."),
+    ] = None,
+    adopt: Annotated[
+        list[str] | None, typer.Option("--adopt", metavar="POD", help="Stop this pod of somebody else's. Repeatable.")
+    ] = None,
+    workflow: Annotated[Optional[str], typer.Option("--workflow", metavar="NAME", help="Only its runs.")] = None,  # noqa: UP045
+    patience: Annotated[
+        str, typer.Option("--patience", metavar="TIME", help="How long a cloud that does not answer is asked (60s).")
+    ] = "60s",
+    json: Json = False,
+) -> int:
+    """Release every pod that is provably ours and that nobody drives any more."""
+    from rpd.adapters.cleanup.wanted import Wanted
+    from rpd.adapters.cli.acting.gc import collect_garbage
+    from rpd.adapters.forensics.timeline import age_seconds
+
+    age = age_seconds(older_than) if older_than is not None else None
+    wanted = Wanted(stopped, age, tuple(adopt or ()), workflow)
+    return collect_garbage(wanted, act=yes, as_json=json, seconds=age_seconds(patience))

@@ -1,0 +1,1 @@
+"""The commands about job files that have not run yet."""

@@ -1,0 +1,1 @@
+"""What commands do that only look. Each is loaded when its command is called."""

@@ -1,0 +1,56 @@
+"""Whose account the key at hand opens: under another account's key every pod of a run is absent, which proves
+nothing."""
+
+from __future__ import annotations
+
+import contextlib
+
+from rpd.adapters.access.clouds import Access
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.patience import Patience
+from rpd.engine.errors import RpdError, UserError
+from rpd.states.exits import Exit
+from rpd.states.facts import Facts
+from rpd.states.reuse import adopted
+from rpd.states.world import Cloud
+
+
+def require_own_account(facts: Facts, access: Access, patience: Patience | None = None) -> None:
+    """Pass when the key is the one that this run was begun with, or provably opens the same account: one of the run's
+    pods shows there, or stands in its bills.
+
+    Raises UserError (exit code 8 while something may bill), Refused or Unavailable.
+    """
+    recorded = facts.opened.cloud.get("key_mark")
+    if recorded is None or not facts.pods or recorded == access.key_mark(facts.opened.token):
+        return
+    from rpd.adapters.wiring import cloud_of_run
+
+    control = ProcessControl(patience=patience)
+    cloud = cloud_of_run(facts.opened, facts.run_id, access, control, adopted=adopted(facts))
+    if _shows_a_pod(facts, cloud) or _bills(facts, access, control):
+        return
+    raise UserError(
+        f"run {facts.run_id} was begun with another API key than {access.source}, whose account shows none of its "
+        "pods: their absence there proves nothing",
+        exit_code=Exit.STILL_BILLING if facts.debts.compute else Exit.KEY,
+        reason="other_account",
+        hint="export RUNPOD_API_KEY=...   the key it was begun with, or another one of the same account",
+    )
+
+
+def _shows_a_pod(facts: Facts, cloud: Cloud) -> bool:
+    if any(pod.id is not None and cloud.get(pod.id) is not None for pod in facts.pods.values()):
+        return True
+    return any(pod.name.startswith(facts.name_prefix) for pod in cloud.list())
+
+
+def _bills(facts: Facts, access: Access, control: ProcessControl) -> bool:
+    """Whether the account has paid for one of them. The books are filled in late: silence says nothing."""
+    from rpd.adapters.runpod.billing import pod_bill
+    from rpd.adapters.wiring import client_for
+
+    client = client_for(access, control)
+    with contextlib.suppress(RpdError):
+        return any(pod.id is not None and pod_bill(client, pod.id).records > 0 for pod in facts.pods.values())
+    return False

@@ -1,0 +1,173 @@
+"""Pods that compute though no engine will look after them: those of a journal that cannot be driven, and those of a run
+that owes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from rpd.adapters.forensics.inspection import Inspection, facts_of
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.dirs import state_home
+from rpd.journal.errors import JournalError
+from rpd.journal.index import Entry, Index
+from rpd.journal.lock import holder
+from rpd.journal.paths import original
+from rpd.journal.reader import read, salvage
+from rpd.journal.records import Stamp
+from rpd.states.facts import Facts, pod_name_prefix
+from rpd.states.names import State
+from rpd.states.preserve import is_kept, keep_until
+from rpd.states.sweep import is_of_run, may_name_run
+from rpd.states.twin import known_ids, owed_twins, twins_among
+from rpd.states.world import Pod
+
+AT_REST = ("EXITED", "TERMINATED")
+"""Every other status, one unknown to us too, may compute."""
+
+
+class Suspect(msgspec.Struct, frozen=True):
+    """A pod of ours that has to stop computing, `how`, and `why`. What may hold results is never deleted."""
+
+    pod: Pod
+    how: Literal["stop", "delete"]
+    why: str
+
+
+def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
+    """Those of this run among the account's pods; none while its engine lives, and none of a copy, whose original may
+    know better. Raises JournalError."""
+    owed = {debt.key for debt in entry.debts}  # one that was taken over names the run of its birth
+    alive = [pod for pod in pods if pod.status not in AT_REST]
+    if not entry.problem:
+        alive = [pod for pod in alive if may_name_run(pod, entry.run_id) or pod.name in owed]
+    if not alive or holder(Path(entry.journal)) is not None or original_of(Path(entry.journal)) is not None:
+        return []
+    if entry.problem:
+        why = f"its journal cannot be driven ({entry.problem})"
+        return [Suspect(pod, "stop", why) for pod in named(entry, alive)]
+    prefix = f"rpd-{entry.workflow}-"
+    if owes_compute(entry) or not any(pod.name.startswith(prefix) or pod.name in owed for pod in alive):
+        return []
+    facts = Inspection(read(Path(entry.journal)), SystemClock().now()).facts
+    kept = {pod.id for pod in facts.pods.values() if pod.name in facts.debts.storage}
+    handed_over = {(name, facts.pods[name].id) for name in facts.lineage.handed_over if name in facts.pods}
+    return [
+        Suspect(pod, "stop", "its run keeps it stopped, and somebody started it")
+        if pod.id in kept
+        else Suspect(pod, "delete", "appeared after its run had given it up")
+        for pod in alive
+        if (pod.name, pod.id) not in handed_over and (pod.id in kept or is_of_run(pod, facts.name_prefix, facts.run_id))
+    ]
+
+
+def twins(facts: Facts, pods: Sequence[Pod]) -> list[str]:
+    """The ids of those that compute beside a pod of this run though the same create has made both: what the journal
+    owes, and what only the account shows."""
+    alive = [pod for pod in pods if pod.status not in AT_REST and is_of_run(pod, facts.name_prefix, facts.run_id)]
+    owed = [twin.id for twin in owed_twins(facts) if twin.id is not None]
+    return owed + [pod.id for pod in twins_among(alive, known_ids(facts)).values()]
+
+
+def is_kept_up(facts: Facts, now: Stamp) -> bool:
+    """Whether its own pod is up on purpose at this moment, whatever twins of it are still owed."""
+    if not owed_twins(facts):
+        return is_kept(facts, now)
+    is_over = facts.state is State.RELEASE and facts.report.outcome is None
+    is_up = facts.pod is not None and facts.pod.kept_until is not None
+    return is_over and is_up and keep_until(facts, now) is not None
+
+
+def named(entry: Entry, pods: Sequence[Pod]) -> list[Pod]:
+    """Those that may compute and that this journal alone accounts for, by any name that it ever said: its own."""
+    names = names_of(entry) - owed_elsewhere(entry)
+    alive = [pod for pod in pods if pod.status not in AT_REST and pod.name in names]
+    prefix = _prefix(entry) if alive else None
+    return [pod for pod in alive if is_own(pod, entry, prefix)]
+
+
+def is_own(pod: Pod, entry: Entry, prefix: str | None) -> bool:
+    """Whether something beside a name that stands in the journal says that the pod is this run's: it is owed, its name
+    begins as this run's do (`prefix`, where record 0 can be read), its env names the run, or the run that its env names
+    has handed it over."""
+    is_named = is_own_name(pod.name, entry, prefix)
+    return is_named or _run_of(pod) == entry.run_id
+
+
+def is_own_name(name: str, entry: Entry, prefix: str | None) -> bool:
+    """The same of a name alone."""
+    return any(debt.key == name for debt in entry.debts) or (prefix is not None and name.startswith(prefix))
+
+
+def _run_of(pod: Pod) -> str | None:
+    """The run that has the pod now: the one that its env names, or as the sound journals tell the last one that it was
+    handed over to. None where its env names none."""
+    run_id, seen = pod.env.get("RPD_RUN_ID"), set[str]()
+    while run_id is not None and run_id not in seen:
+        seen.add(run_id)
+        to_run = None
+        for entry in Index(state_home()).entries():
+            if entry.run_id == run_id:
+                with contextlib.suppress(JournalError):
+                    to_run = facts_of(read(Path(entry.journal))).lineage.handed_over.get(pod.name)
+        if to_run is None:
+            break
+        run_id = to_run
+    return run_id
+
+
+def _prefix(entry: Entry) -> str | None:
+    try:
+        opened = read(Path(entry.journal)).opened
+    except JournalError:
+        return None
+    return pod_name_prefix(opened) if opened is not None else None
+
+
+def owed_elsewhere(entry: Entry) -> set[str]:
+    """What sound journals of other runs owe: a pod that was handed over is theirs."""
+    others = [other for other in Index(state_home()).entries() if other.run_id != entry.run_id]
+    return {debt.key for other in others if not understood(other).problem for debt in other.debts}
+
+
+def owes_compute(entry: Entry) -> bool:
+    """Whether the journal names something that may compute."""
+    return any(debt.kind == "compute" for debt in entry.debts)
+
+
+def may_owe(entry: Entry) -> bool:
+    """The same, where it may not say all: one in trouble that was never seen to end, and that names a pod somewhere."""
+    return owes_compute(entry) or bool(entry.problem and entry.outcome is None and names_of(entry))
+
+
+def original_of(journal: Path) -> Path | None:
+    """The journal that this one is a copy of; one that is gone itself, or in ruins, is nobody's copy."""
+    try:
+        return original(journal)
+    except JournalError:
+        return None
+
+
+def understood(entry: Entry) -> Entry:
+    """The same; one that owes, and whose records no run has written, is in trouble as well: no loop can drive it."""
+    if entry.problem or not owes_compute(entry):
+        return entry
+    try:
+        facts_of(read(Path(entry.journal)))
+    except JournalError:
+        return msgspec.structs.replace(entry, problem="strange")
+    return entry
+
+
+def names_of(entry: Entry) -> set[str]:
+    """Every name the journal, or what was known of it, ever said. Words from outside stand in it as well, such as those
+    of a volume that other pods write: a name alone makes no pod this run's (`is_own`)."""
+    owed = {debt.key for debt in entry.debts}
+    try:
+        return owed | salvage(Path(entry.journal))
+    except JournalError:
+        return owed

@@ -1,0 +1,140 @@
+"""Where no record can be written (a full disk, a folder that is read-only): what is rented is stopped all the same when
+somebody wants it ended, and whatever may bill is said. The debts stay open until a later command writes down the proof.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from rpd.adapters.access.clouds import Access
+from rpd.adapters.access.gate import recorded_access
+from rpd.adapters.disposal.giveback import stop_and_prove
+from rpd.adapters.disposal.suspects import named, owed_elsewhere
+from rpd.adapters.forensics.inspection import Inspection
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.patience import OWN_SECONDS, Patience
+from rpd.adapters.report.ending import debt_lines
+from rpd.adapters.terminal import output
+from rpd.engine.errors import RpdError, UserError
+from rpd.engine.ports import Request
+from rpd.journal.disk import OsDisk
+from rpd.journal.errors import JournalLocked, JournalUnwritable
+from rpd.journal.index import Index
+from rpd.journal.lock import Lock, Owner, holder
+from rpd.journal.reader import read
+from rpd.states.exits import Exit
+from rpd.states.manifest import utc
+from rpd.states.preserve import is_kept
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """What was done. `told` is a sentence for each pod; `is_at_rest` when every pod that the journal owes was proved
+    stopped."""
+
+    told: tuple[str, ...]
+    is_at_rest: bool
+
+
+def stop_unrecorded(
+    path: Path, access: Access, command: str, patience: Patience, *, kept_id: str | None = None
+) -> Stopped:
+    """Stop whatever this run's journal names, and prove it; a pod that is kept up on purpose (`kept_id`) computes on.
+    One that cannot be stopped does not keep the others computing. Raises JournalLocked while an engine drives the
+    run."""
+    from rpd.adapters.wiring import cloud_for
+
+    with _locked(path, command):
+        cloud, interval = cloud_for(access, ProcessControl(patience=patience)), access.profile.proof_interval_seconds
+        entry = Index(state_home()).refresh(path)
+        owed = {debt.key for debt in entry.debts if debt.kind == "compute"} - owed_elsewhere(entry)
+        facts = Inspection(read(path), SystemClock().now()).facts
+        targets = {pod.id: name for name, pod in facts.pods.items() if pod.id is not None and name in owed}
+        told: list[str] = []
+        try:
+            targets = {pod.id: pod.name for pod in named(entry, cloud.list())} | targets
+            is_at_rest = kept_id is None and owed <= set(targets.values())
+        except RpdError as error:
+            told.append(error.message)
+            is_at_rest = False
+        for pod_id in (each for each in targets if each != kept_id):
+            try:
+                told.append(f"pod {pod_id} {stop_and_prove(cloud, pod_id, interval, patience)}")
+            except RpdError as error:
+                told.append(f"pod {pod_id} is not proved stopped: {error.message}")
+                is_at_rest = False
+        return Stopped(tuple(told), is_at_rest)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, command: str) -> Iterator[None]:
+    """Nobody begins to drive the run meanwhile. Where not even the lock can be opened, nobody can. Raises
+    JournalLocked."""
+    lock = None
+    try:
+        lock = Lock.take(OsDisk(), path, Owner.here(command))
+    except JournalUnwritable:
+        if (owner := holder(path)) is not None:
+            raise JournalLocked(f"journal in use by pid {owner.pid} on host {owner.host}") from None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def end_unrecorded(path: Path, request: Request, error: JournalUnwritable, *, as_json: bool) -> Exception:
+    """No record can be written, and somebody wants the run ended: its pods are stopped, and not deleted. One that
+    somebody wants kept up is not. Returns what is to be told; raises JournalLocked while an engine drives the run."""
+    facts = Inspection(read(path), SystemClock().now()).facts
+    again = afterwards(error, words(request, facts.run_id))
+    if request.detail.get("how") == "preserve":
+        hint = f"{again}; or   rpd cancel {facts.run_id}   stops the pod without a record"
+        return unwritable(path, error.message, hint, as_json=as_json)
+    if not facts.debts.compute:
+        return error
+    output.note([f"no record can be written: {error.message}", "stopping what the run rented all the same"])
+    try:
+        done = stop_unrecorded(path, recorded_access(path), request.by, Patience(OWN_SECONDS))
+    except KeyboardInterrupt:
+        done = Stopped(("interrupted before it was proved stopped",), is_at_rest=False)
+    if done.is_at_rest:
+        told = f"{', '.join(done.told) or 'nothing of it computes'}; no record of it was written"
+        hint = f"{again}   writes it down"
+        return UserError(told, exit_code=Exit.JOURNAL, reason="journal_unwritable", hint=hint)
+    told = ", ".join(done.told) or "none of its pods is listed; one may still appear"
+    problem = unwritable(path, told, f"{again}; or the same again now", as_json=as_json)
+    problem.exit_code = Exit.STILL_BILLING  # also where it was kept up: somebody wants it ended
+    return problem
+
+
+def unwritable(path: Path, message: str, hint: str, *, as_json: bool) -> UserError:
+    """What to tell of a run whose journal takes no record; what may bill is said with it, and makes it exit code 8."""
+    inspection = Inspection(read(path), SystemClock().now())
+    facts = inspection.facts
+    if facts.debts.compute and not as_json:
+        output.note(debt_lines(facts, inspection.now))
+    is_owed = bool(facts.debts.compute) and not is_kept(facts, inspection.now)
+    code = Exit.STILL_BILLING if is_owed else Exit.JOURNAL
+    return UserError(message, exit_code=code, reason="journal_unwritable", hint=hint)
+
+
+def afterwards(error: JournalUnwritable, command: str) -> str:
+    """What to do about it, and the command that then goes on."""
+    return f"{error.hint or 'mend that'}, then   {command}"
+
+
+def words(request: Request, run_id: str) -> str:
+    """The command that asks for this, to be typed again."""
+    match request.detail:
+        case {"how": "preserve", "until": float(until)}:
+            return f"{request.by} {run_id} --keep-until {utc(until)}"
+        case {"how": "stop" | "delete" as how}:
+            return f"{request.by} {run_id} --{how}"
+        case _:
+            return f"{request.by} {run_id}"

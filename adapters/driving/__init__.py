@@ -1,0 +1,1 @@
+"""Driving a run from this process: signals, the view, the index, and the exit code at the end."""

@@ -1,0 +1,354 @@
+"""Driving a run from the command line: signals, the view, the index, and the exit code at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rpd.adapters.access.clouds import Access
+from rpd.adapters.disposal.giveback import stop_owed
+from rpd.adapters.driving.told import Told
+from rpd.adapters.forensics.inspection import Inspection, facts_of
+from rpd.adapters.local.bad_places import BadPlaces
+from rpd.adapters.local.caller import program
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.patience import Patience
+from rpd.adapters.local.signals import Early, LeaveNow, signal_requests
+from rpd.adapters.report.ending import last_words
+from rpd.adapters.report.last_lines import last_lines
+from rpd.adapters.report.paint import is_terminal
+from rpd.adapters.run_folder.workspace import LocalWorkspace, link_events, prepare_run_dir
+from rpd.adapters.terminal import output
+from rpd.engine.errors import UserError
+from rpd.engine.ports import Request
+from rpd.engine.runner import Listener
+from rpd.journal.errors import JournalError, JournalLocked
+from rpd.journal.index import Index
+from rpd.journal.reader import read
+from rpd.journal.records import (
+    Body,
+    Intent,
+    Left,
+    Note,
+    Observation,
+    Opened,
+    Outcome,
+    Record,
+    Resumed,
+    Stamp,
+    Transition,
+)
+from rpd.journal.redact import Redactor
+from rpd.journal.replay import fold
+from rpd.journal.store import Journal
+from rpd.states.exits import Exit
+from rpd.states.faults import Fault
+from rpd.states.fold import replayed
+from rpd.states.names import Op, State, Trigger
+from rpd.states.places import OF_THE_PLACE
+from rpd.states.reuse import adopted_in
+from rpd.states.world import Notice
+
+
+class Pointers:
+    """A listener that keeps what is derived from the journal: the index, the pointer file of the config, and the places
+    where hosts have failed."""
+
+    def __init__(self, journal: Journal, home: Path) -> None:
+        opened = journal.records[0].body
+        assert isinstance(opened, Opened), "record 0 opens the journal"
+        self._opened = opened
+        self._journal = journal
+        self._index = Index(home)
+        self._workspace = LocalWorkspace(home)
+        self._bad_places = BadPlaces(home, str(opened.cloud.get("url", "")))
+        self._is_placed = True
+
+    def recorded(self, record: Record) -> None:
+        """Refresh what this record makes stale."""
+        body = record.body
+        if isinstance(body, Intent | Transition):  # an intent, so that what it is about to cost is known there as well
+            self._index.refresh(self._journal.path)
+        if isinstance(body, Transition) and body.trigger == Trigger.HOST_FAILED and body.reason in OF_THE_PLACE:
+            self._remember_place(record.at)
+        pointer = self._opened.config.get("state_file")
+        if not pointer:
+            return
+        with contextlib.suppress(OSError, UserError):  # a pointer is a convenience: it never stops a run
+            pod = self._shown(body)
+            if pod is not None:
+                self._write(str(pointer), pod)
+            elif isinstance(body, Outcome) and body.op == Op.DELETE_POD and body.status == "ok":
+                self._workspace.remove_pointer(str(pointer), str(body.data["pod_id"]))
+
+    def doing(self, what: str, deadline: float | None) -> None:
+        """Nothing derived depends on it."""
+
+    def _remember_place(self, at: Stamp) -> None:
+        """Other runs are told where a host has failed now."""
+        with contextlib.suppress(JournalError):
+            facts = replayed(self._opened, self._journal.records)
+            newest = tuple(each for each in facts.search.bad_places if each.at == at.wall)
+            self._bad_places.remember(newest, at.wall)
+
+    def _shown(self, body: object) -> dict[str, Any] | None:
+        """A pod that was rented, or the first look at it that says where it is."""
+        match body:
+            case Outcome(op=Op.TAKE_OVER, status="ok", data={"is_unwanted": False, "paused": dict() as paused}):
+                return {"id": paused["pod_id"], **paused, "image": paused["shape"].get("pod.image")}
+            case Outcome(op=Op.CREATE_POD, status="ok", data={"pod": dict() as pod}):
+                self._is_placed = pod.get("datacenter_id") is not None
+                return pod
+            case Observation(op=Op.READ_POD, data={"pod": {"datacenter_id": str()} as pod}) if not self._is_placed:
+                self._is_placed = True
+                return dict(pod)
+            case _:
+                return None
+
+    def _write(self, pointer: str, pod: dict[str, Any]) -> None:
+        content = {
+            "journal": str(self._journal.path),
+            "pod_id": pod["id"],
+            "gpu_id": pod.get("gpu_id"),
+            "image": pod.get("image"),
+            "datacenter_id": pod.get("datacenter_id"),
+        }
+        self._workspace.write_pointer(pointer, content)
+
+
+class DetachWhenRunning:
+    """A listener that asks the loop to leave once the job runs."""
+
+    def __init__(self, control: ProcessControl) -> None:
+        self._control = control
+
+    def recorded(self, record: Record) -> None:
+        """Ask at the move to monitor."""
+        body = record.body
+        if isinstance(body, Transition) and body.dest == State.MONITOR and body.trigger == Trigger.JOB_STARTED:
+            self._control.ask(Request("detach", "rpd run --detach", {}))
+
+    def doing(self, what: str, deadline: float | None) -> None:
+        """Nothing to do."""
+
+
+def drive_journal(
+    journal: Journal,
+    access: Access,
+    *,
+    as_json: bool,
+    detach: bool = False,
+    request: Request | None = None,
+    quiet: bool = False,
+    patience: Patience | None = None,
+    early: Early | None = None,
+) -> int:
+    """Run the loop on an open journal, show it, close the journal; returns the exit code. With `patience` the first
+    signal ends it. Whoever made or opened the journal hears signals already, `early`, so that none is lost between."""
+    from rpd.adapters.wiring import drive
+    from rpd.adapters.wiring import facts_of as job_facts_of
+
+    home = state_home()
+    opened = journal.records[0].body
+    assert isinstance(opened, Opened), "record 0 opens the journal"
+    refresh_events = _events(journal, Path(opened.run_dir))
+    journal.on_replaced = lambda path: refresh_events()
+    control = ProcessControl(journal.path, epoch=journal.epoch, patience=patience)
+    if request is not None:
+        control.ask(request)
+    on_signal = control.ask if patience is None else patience.leave_on
+    if early is not None:
+        early.hand_over(on_signal)
+    told = Told(journal, home)
+    needs_secrets = request is None and not _is_launched(journal)
+    try:
+        facts = job_facts_of(opened, journal.run_id, needs_secrets=needs_secrets)
+    except UserError as error:  # what is rented must not bill until the secret turns up
+        if error.reason != Fault.SECRET_MISSING or not told.owes:
+            raise
+        output.note([f"error: {error.message}", "giving the pod back rather than let it wait; then run the job anew"])
+        request = Request("cancel", "a secret is missing", {"missing": error.message})
+        control.ask(request)
+        needs_secrets = False
+        facts = job_facts_of(opened, journal.run_id, needs_secrets=False)
+    if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
+        output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
+    exit_code: int = Exit.STILL_BILLING
+    was_erased = False  # what the job printed has gone from the screen
+    try:
+        hears = signal_requests(on_signal) if early is None else contextlib.nullcontext()
+        with hears, _view(facts, journal, quiet=quiet, live=not as_json) as views:
+            was_erased = any(view.erases_log for view in views)
+            listeners: list[Listener] = [told, Pointers(journal, home), *views]
+            if detach:
+                listeners.append(DetachWhenRunning(control))
+            ending = drive(
+                journal, access, control, listeners, home, needs_secrets=needs_secrets, needs_key=request is None
+            )
+            exit_code = ending.exit_code
+    except LeaveNow as leaving:
+        exit_code = _left_at_once(journal, told, leaving)
+    except KeyboardInterrupt:  # of a program that keeps its signals to itself; it goes on to that program
+        _left_at_once(journal, told, LeaveNow("interrupted (KeyboardInterrupt)", Exit.INTERRUPTED))
+        raise
+    except JournalLocked:
+        raise  # another process drives the run now: nothing here may touch its pod
+    except Exception as fault:  # whatever it is, what was rented must not outlive it unnoticed
+        exit_code = _rescue(journal, access, told, home, fault)
+    finally:
+        with contextlib.suppress(JournalError):  # every record is durable already; what could not be kept was said
+            journal.close()
+        refresh_events()
+        Index(home).refresh(journal.path)
+    return _last_words(told, exit_code, journal.redactor, as_json=as_json, quiet=quiet, was_erased=was_erased)
+
+
+@contextlib.contextmanager
+def held(journal: Journal) -> Iterator[None]:
+    """Let the journal go after this block, whatever ends it: this process may live on, and its lock with it."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(JournalError):
+            journal.close()
+
+
+def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
+    """Links the run folder's `events.jsonl`; returns what keeps it up. A run that goes on does so without its folder,
+    too: what it rented must be given back. Raises UserError for a new run, which has rented nothing."""
+    try:
+        events = link_events(journal.path, prepare_run_dir(run_dir))
+    except UserError as error:
+        if len(journal.records) == 1:
+            raise
+        output.note([f"warning: {error.message}"])
+        return lambda: None
+
+    def refresh() -> None:
+        with contextlib.suppress(UserError):
+            events.refresh()
+
+    return refresh
+
+
+def _is_launched(journal: Journal) -> bool:
+    """The pod has said that the job started: whatever secrets it needs were sent, and it is never started again. An
+    intent to launch proves neither."""
+    claim = facts_of(read(journal.path)).launch.claim
+    return claim is not None and claim.phase not in ("none", "claimed")
+
+
+def _rescue(journal: Journal, access: Access, told: Told, home: Path, fault: Exception) -> int:
+    """A fault of this program while something may bill: keep the trace, and give the pod back by the shortest way
+    (stopped, so that nothing in it is lost). Raises the fault itself when nothing is owed."""
+    from rpd.adapters.wiring import drive
+
+    trace = "".join(traceback.format_exception(fault))
+    if not told.owes:
+        raise fault
+    with contextlib.suppress(JournalError):
+        told.recorded(journal.append(Note("internal_error", trace)))
+    output.note(["error: internal error; the trace is in the journal; giving the pod back", trace.splitlines()[-1]])
+    control = ProcessControl()
+    detail = {"how": "stop", "internal_error": True, "fault": trace.splitlines()[-1]}
+    control.ask(Request("release", "internal error", detail))
+    try:
+        journal.records = read(journal.path).records
+        with signal_requests(control.ask):
+            drive(journal, access, control, [told], home, needs_secrets=False, needs_key=False)
+    except LeaveNow as leaving:
+        return _left_at_once(journal, told, leaving)
+    except JournalLocked:
+        raise
+    except Exception:  # the way back is broken, too
+        _stop_outright(journal, access, told)
+    return Exit.STILL_BILLING if told.owes else Exit.INTERNAL
+
+
+def _stop_outright(journal: Journal, access: Access, told: Told) -> None:
+    """The loop cannot go on at all: stop what it rented, by its ids. What is not proved stopped stays owed."""
+    from rpd.adapters.wiring import cloud_of_run
+
+    opened = journal.records[0].body
+    assert isinstance(opened, Opened), "record 0 opens the journal"
+
+    def record(body: Body) -> None:
+        with contextlib.suppress(JournalError):  # a journal that cannot be kept must not keep a pod computing
+            told.recorded(journal.append(body))
+
+    with contextlib.suppress(JournalError):
+        cloud = cloud_of_run(opened, journal.run_id, access, ProcessControl(), adopted=adopted_in(journal.records))
+        stop_owed(record, access, cloud, facts_of(told.reading()[0]))
+
+
+def _left_at_once(journal: Journal, told: Told, leaving: LeaveNow) -> int:
+    """A second Ctrl-C, or no more patience: say so in the journal, leave the debt open; 8 when something may bill."""
+    exit_code = Exit.STILL_BILLING if told.owes else leaving.exit_code
+    with contextlib.suppress(Exception):
+        told.recorded(journal.append(Left(leaving.why, exit_code)))
+    return exit_code
+
+
+def left_late(journal: Path, leaving: LeaveNow) -> int:
+    """A second Ctrl-C with no loop to hear it: what may bill is told all the same. 8 when something may."""
+    inspection = Inspection(read(journal), SystemClock().now())
+    output.note([leaving.why, *last_words(inspection.facts, inspection.now, elsewhere=None)])
+    return Exit.STILL_BILLING if inspection.facts.debts.compute else leaving.exit_code
+
+
+def _last_words(told: Told, exit_code: int, redactor: Redactor, *, as_json: bool, quiet: bool, was_erased: bool) -> int:
+    reading, elsewhere = told.reading()
+    inspection = Inspection(reading, SystemClock().now())
+    if as_json:
+        output.answer({**inspection.document(), "ended_with": exit_code})
+    if exit_code == Exit.STILL_BILLING:
+        _tell_of_debt(inspection, redactor)
+    if not quiet:
+        output.note(last_lines(inspection.facts, inspection.now, redactor, with_log=was_erased))
+        output.note(last_words(inspection.facts, inspection.now, elsewhere=elsewhere))
+    return exit_code
+
+
+def _tell_of_debt(inspection: Inspection, redactor: Redactor) -> None:
+    """Whoever asked to be told hears of a pod that could not be given back."""
+    facts = inspection.facts
+    notify = facts.job.notify
+    owed = ", ".join(pod.id or name for name, pod in facts.pods.items() if name in facts.debts.compute)
+    text = f"NOT RELEASED: {owed or 'a pod'} may bill on; rpd gc --yes"
+    notice = Notice("debt", facts.run_id, facts.opened.workflow, text, notify.command, notify.webhook)
+    try:
+        LocalWorkspace(state_home(), redactor=redactor).notify(notice)
+    except UserError as error:
+        output.note([f"warning: {error.message}"])
+
+
+@contextlib.contextmanager
+def _view(facts: Any, journal: Journal, *, quiet: bool, live: bool) -> Iterator[list[Any]]:
+    """The live view on a terminal, plain lines elsewhere, a program's own; fed with what the journal already holds."""
+    caller = program()
+    if quiet and caller is None:
+        yield []
+        return
+    from rpd.states.fold import apply
+
+    for record in journal.records:
+        apply(facts, record)
+    if caller is not None:
+        with caller.view(facts, journal) as listener:
+            yield [listener]
+    elif live and is_terminal(sys.stderr):
+        from rpd.adapters.report.live import LiveView
+
+        with LiveView(facts) as block:
+            yield [block]
+    else:
+        from rpd.adapters.report.plain import PlainView
+
+        with PlainView(facts) as plain:
+            yield [plain]

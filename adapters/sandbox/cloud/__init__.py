@@ -1,0 +1,1 @@
+"""The account behind the API: pods and their course, stock, prices, the ledger, and faults on request."""

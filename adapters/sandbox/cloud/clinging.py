@@ -1,0 +1,75 @@
+"""Faults that hold a pod for a while: what they do to it, and how they let go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import get_args
+
+from rpd.adapters.sandbox.cloud import faults
+from rpd.adapters.sandbox.cloud.model import Pod
+from rpd.adapters.sandbox.cloud.ports import Cloud
+from rpd.adapters.sandbox.machine.sshd import SshFault
+
+SSH_FAULTS: dict[str, SshFault] = {how: how for how in get_args(SshFault)}
+
+
+async def finish(work: Awaitable[None]) -> None:
+    """Await `work` to its end even when the caller is cancelled half-way (a half-started container is worse)."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def spoil_ssh(cloud: Cloud, pod: Pod) -> None:
+    """Let the fault F19 that clings to this pod bend its sshd from now on."""
+    options = pod.afflictions["F19"]
+    cloud.runtime.set_ssh_fault(pod.id, SSH_FAULTS[options.get("how", "refuse").lower()])
+    if "seconds" in options:
+        cloud.errands.later(faults.number(options, "seconds", 0.0), lambda: mend_ssh(cloud, pod), owner=pod.id)
+
+
+def limit_sessions(cloud: Cloud, pod: Pod) -> None:
+    """Let fault F42, where it clings to this pod, lower sshd's MaxSessions; else it is as usual."""
+    options = pod.afflictions.get("F42")
+    cloud.runtime.set_max_sessions(pod.id, None if options is None else int(faults.number(options, "sessions", 1.0)))
+
+
+async def mend_ssh(cloud: Cloud, pod: Pod) -> None:
+    """Let sshd behave again."""
+    for held in ("F19", "F40"):
+        pod.afflictions.pop(held, None)
+    cloud.runtime.set_ssh_fault(pod.id, None)
+    cloud.save()
+
+
+async def crash_now(cloud: Cloud, pod: Pod) -> None:
+    """Swap the running container for one that crashes, or back for a sound one, behind a fresh port."""
+    await finish(cloud.runtime.start(cloud.container_of(pod)))
+    pod.container_at = cloud.now()
+    if pod.ssh_port is not None:
+        pod.ssh_port = await cloud.runtime.listen(pod.id)
+    cloud.save()
+
+
+def end_crashes(cloud: Cloud, pod: Pod) -> None:
+    """With `seconds`, let the crashes of fault F25 end by themselves."""
+    options = pod.afflictions["F25"]
+    if "seconds" not in options:
+        return
+
+    async def end() -> None:
+        del pod.afflictions["F25"]
+        await crash_now(cloud, pod)
+
+    cloud.errands.later(faults.number(options, "seconds", 0.0), end, owner=pod.id)
+
+
+def cling(cloud: Cloud, pod: Pod, fault_id: str, options: dict[str, str]) -> None:
+    """Let a fault take hold of this pod; with `seconds` it lets go by itself."""
+    if "seconds" in options:
+        options["until"] = str(cloud.now() + faults.number(options, "seconds", 0.0))
+    pod.afflictions[fault_id] = options

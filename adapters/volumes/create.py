@@ -1,0 +1,245 @@
+"""`rpd volumes create`. The order is written down before it is sent, and a lost answer is followed by a look at the
+cloud, never by a second order."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from rpd.adapters.report.words import clean, duration, money, one_line
+from rpd.adapters.runpod.orders import LARGEST_NETWORK_VOLUME_GB, SMALLEST_VOLUME_GB
+from rpd.adapters.runpod.wire import Volume
+from rpd.adapters.terminal import output
+from rpd.adapters.terminal.asking import ask
+from rpd.adapters.volumes.account import (
+    STANDARD,
+    Row,
+    VolumeAccount,
+    as_user_error,
+    monthly,
+    one_line_kept,
+    told,
+    told_of,
+)
+from rpd.adapters.volumes.claim import Claim, ClaimFile, seconds_in_doubt
+from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
+from rpd.states.exits import Exit
+from rpd.states.naming import name_places, suggested
+
+LOOKS = 8
+"""So many looks at least fit into the time in which a new volume may yet turn up."""
+KINDS = {"standard": STANDARD, "high-performance": "HIGH_PERFORMANCE"}
+DAYS_PER_MONTH = 365 / 12
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a person asked for. `kind` is the word of `--type`."""
+
+    name: str
+    size_gb: int
+    datacenter: str
+    kind: str | None = None
+
+    @property
+    def type(self) -> str:
+        """The API's word for the storage. Raises UserError."""
+        word = (self.kind or "standard").lower().replace("_", "-")
+        if word not in KINDS:
+            raise UserError(f"--type {self.kind} is not a kind of storage: {' or '.join(KINDS)}")
+        return KINDS[word]
+
+
+def create_volume(wanted: Wanted, *, yes: bool, use_sandbox: bool, as_json: bool) -> int:
+    """Exit code 0 when it is there; 8 when it could not be told whether it was made."""
+    _check(wanted)
+    account = VolumeAccount(use_sandbox=use_sandbox)
+    _require_free(account, wanted.name)
+    _require_place(account, wanted)
+    asked = Row(Volume("", wanted.name, wanted.size_gb, wanted.datacenter, wanted.type))
+    output.note(_offer(wanted, asked))
+    command = _command(account, wanted)
+    ask("make it? [y/N] ", ("y", "yes", "Y"), yes=yes, hint=f"{command} --yes", undone="nothing was made")
+    making = _Making(account, wanted)
+    volume = making.make()
+    twins = _twins(account, volume)
+    row = Row(volume, workflows=tuple(account.users.workflows(volume.id, volume.name)), is_name_shared=bool(twins))
+    if as_json:
+        output.answer(
+            {
+                "schema": "rpd.volume/1",
+                "did": "created",
+                "volume": row.document(),
+                "answer_was_lost": making.was_lost,
+                "same_name": twins,
+            }
+        )
+    else:
+        output.text(_page(account, row))
+    if twins:
+        others = f"warning: other network volumes bear this name by now: {', '.join(twins)}"
+        output.note([f"{others}; each bills, and a job file has to name one by its id"])
+        output.note([f"rpd volumes delete{account.words} {twins[0]}   deletes the first of them"])
+    return 0
+
+
+class _Making:
+    """One order, from the note on disk to its end."""
+
+    def __init__(self, account: VolumeAccount, wanted: Wanted) -> None:
+        self.was_lost = False
+        self._account = account
+        self._wanted = wanted
+        self._window = account.access.profile.quiet_window_seconds
+
+    def make(self) -> Volume:
+        """The new volume. Raises UserError."""
+        file = ClaimFile(self._account.home, self._account.mark, self._wanted.name)
+        with file.held():
+            self._await_earlier(file)
+            _require_free(self._account, self._wanted.name)
+            wanted = self._wanted
+            file.write(Claim(wanted.name, wanted.size_gb, wanted.datacenter, wanted.type, time.time()))
+            try:
+                volume = self._order()
+            except KeyboardInterrupt:
+                raise self._doubt("interrupted before it was known whether the volume was made") from None
+            file.settle()
+        if isinstance(volume, RpdError):
+            raise as_user_error(volume) from volume
+        return volume
+
+    def _await_earlier(self, file: ClaimFile) -> None:
+        """An order that was never settled may yet turn up; until then the name is not free."""
+        left = seconds_in_doubt(file.read(), self._window)
+        if left > 0:
+            output.note([f"an earlier order for this name was never settled; looking for it for {duration(left)}"])
+            self._look(left, lambda volume: volume.name == self._wanted.name)
+
+    def _order(self) -> Volume | RpdError:
+        """Send it once. An error that is given back proves that nothing was made; doubt is raised."""
+        wanted = self._wanted
+        try:
+            return self._account.cloud.create_volume(wanted.name, wanted.size_gb, wanted.datacenter, wanted.type)
+        except Ambiguous as lost:
+            self.was_lost = True
+            output.note([one_line(lost.message), f"looking for the volume for up to {duration(self._window)}"])
+            found = self._look(self._window, self._is_it)
+            if found is None:
+                raise self._doubt("it could not be told whether the volume was made") from lost
+            return found
+        except RpdError as error:
+            return error
+
+    def _look(self, seconds: float, is_it: Callable[[Volume], bool]) -> Volume | None:
+        """The first such volume, if one turns up in this time. Raises UserError when the cloud will not say."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                found = next(filter(is_it, self._account.cloud.volumes()), None)
+                if found is not None:
+                    return found
+            except Refused as refusal:
+                raise self._doubt(refusal.message) from refusal
+            except RpdError as trouble:
+                output.note([one_line(trouble.message)])
+            if time.monotonic() >= end:
+                return None
+            self._account.control.wait(self._window / LOOKS)
+
+    def _is_it(self, volume: Volume) -> bool:
+        wanted = self._wanted
+        is_size = volume.size in (None, wanted.size_gb)
+        return volume.name == wanted.name and is_size and volume.data_center in (None, wanted.datacenter)
+
+    def _doubt(self, why: str) -> UserError:
+        asked = Row(Volume("", self._wanted.name, self._wanted.size_gb, type=self._wanted.type))
+        price = monthly(asked.volume, asked.usd_per_month)
+        return UserError(
+            f"{why}; if it was, network volume {self._wanted.name!r} bills {price} until it is deleted",
+            exit_code=Exit.STILL_BILLING,
+            reason="in_doubt",
+            hint=f"rpd volumes{self._account.words}   shows whether it is there; the same command again looks first",
+        )
+
+
+def _check(wanted: Wanted) -> None:
+    name = wanted.name
+    if not name or name != name.strip() or clean(name) != name or "\n" in name or "\t" in name:
+        raise UserError("--name needs a name without blanks around it or control characters", reason="bad_name")
+    if not SMALLEST_VOLUME_GB <= wanted.size_gb <= LARGEST_NETWORK_VOLUME_GB:
+        raise UserError(
+            f"--size-gb {wanted.size_gb}: a network volume has {SMALLEST_VOLUME_GB} to {LARGEST_NETWORK_VOLUME_GB} GB",
+            reason="bad_size",
+        )
+    _ = wanted.type
+
+
+def _require_free(account: VolumeAccount, name: str) -> None:
+    """Job files find a volume by its name: a second one of that name would stop them."""
+    with told():
+        taken = next((each for each in account.cloud.volumes() if name in (each.name, each.id)), None)
+    if taken is not None:
+        raise UserError(
+            f"there is a network volume {name!r} already: {told_of(taken)}; nothing was made",
+            reason="name_taken",
+            hint=f"rpd volumes grow{account.words} {taken.id} --size-gb GB   makes it larger; or choose another --name",
+        )
+
+
+def _require_place(account: VolumeAccount, wanted: Wanted) -> None:
+    """The API takes names of data centers in other letters and makes volumes that no pod can mount; so it is asked."""
+    with told():
+        centers = account.cloud.datacenters()
+    able = [each.id for each in centers if each.volume_types is None or wanted.type in each.volume_types]
+    place = next((each for each in centers if each.id == wanted.datacenter), None)
+    if place is not None and place.id in able:
+        return
+    if place is None:
+        named = name_places([wanted.datacenter], centers)
+        meant = suggested(([each for each in named.places if each in able] or named.places)[:3])
+        what = named.problems[0] if named.problems else f"there is no data center {wanted.datacenter!r}{meant}"
+    elif place.volume_types:
+        kinds = [word for word, kind in KINDS.items() if kind in place.volume_types]
+        what = f"{place.id} has no {wanted.kind or 'standard'} network volumes, but {', '.join(kinds) or 'others'}"
+    else:
+        what = f"{place.id} has no network volumes"
+    raise UserError(f"{what}; those that have: {', '.join(able)}", reason="no_datacenter", hint="--datacenter ID")
+
+
+def _twins(account: VolumeAccount, made: Volume) -> list[str]:
+    """Others of that name, which somebody may have made at the same moment. Not to know is no failure."""
+    try:
+        return [each.id for each in account.cloud.volumes() if each.name == made.name and each.id != made.id]
+    except RpdError:
+        return []
+
+
+def _offer(wanted: Wanted, asked: Row) -> list[str]:
+    price, kind = monthly(asked.volume, asked.usd_per_month), wanted.kind or "standard"
+    daily = f" ({money(asked.usd_per_month / DAYS_PER_MONTH)} a day)" if asked.usd_per_month is not None else ""
+    lines = [
+        f"network volume {wanted.name}: {wanted.size_gb} GB of {kind} storage in {wanted.datacenter}",
+        f"costs    {price}{daily} from now until it is deleted, whether or not a pod mounts it",
+    ]
+    if asked.usd_per_month is None:
+        lines.append("         RunPod shows the price of high-performance storage in its console only")
+    lines.append(f"mounts   in pods of the SECURE cloud in {wanted.datacenter}; it can grow, and never shrink")
+    return [one_line_kept(line) for line in lines]
+
+
+def _page(account: VolumeAccount, row: Row) -> list[str]:
+    price = monthly(row.volume, row.usd_per_month)
+    return [
+        f"made     network volume {told_of(row.volume)}",
+        one_line(f"bills    {price} until: rpd volumes delete{account.words} {shlex.quote(row.word)}"),
+        one_line(f"use it   storage: {{mode: network_volume, volume_name: {row.word}}}"),
+    ]
+
+
+def _command(account: VolumeAccount, wanted: Wanted) -> str:
+    words = ["--name", wanted.name, "--size-gb", str(wanted.size_gb), "--datacenter", wanted.datacenter]
+    words += ["--type", wanted.kind] if wanted.kind else []
+    return f"rpd volumes create{account.words} {shlex.join(words)}"
