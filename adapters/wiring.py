@@ -36,11 +36,11 @@ from rpd.journal.records import Opened, Record
 from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts, new_facts
-from rpd.states.faults import Fault
 from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Cloud, SshAddress, World
 from rpd.states.reuse import adopted_in
 from rpd.states.table import JOB
-from rpd.states.world import Cloud, SshAddress, World
 
 
 class Listeners:

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rpd.adapters.transfer.pull import pull
 from rpd.adapters.transfer.push import push
-from rpd.states.world import Pull, Tree
+from rpd.states.ports.world import Pull, Tree
 from tests.adapters.ssh.stage import Server
 
 Way = Callable[[Path, Path], None]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("journal", "engine", "states", "adapters")
 TYPED = ("engine", "states")
 """Where a dict of anything may stand at the border to the journal alone."""
-JOB_FILE = "states/job.py"
+JOB_FILE = "states/ports/job.py"
 """Its structs have as many fields as the job file has."""
 STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 LOOSE = ("dict[str, Any]", "Mapping[str, Any]", "MutableMapping[str, Any]")

@@ -1,4 +1,4 @@
-"""The ports of the engine itself. A lifecycle adds its own (for pods: `rpd.states.world`)."""
+"""The ports of the engine itself. A lifecycle adds its own (for pods: `rpd.states.ports.world`)."""
 
 from __future__ import annotations
 

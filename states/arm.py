@@ -7,12 +7,12 @@ from rpd.engine.decision import Decision, Do, Fire, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.faults import Fault
 from rpd.states.link import decide_link
-from rpd.states.names import Op, State, Trigger
 from rpd.states.outage import PATIENCE_SECONDS, TO_POD, is_of_the_way, is_offline
 from rpd.states.policy import is_protected, limit_at
-from rpd.states.world import SwitchOrder, Target, World
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import Op, State, Trigger
+from rpd.states.ports.world import SwitchOrder, Target, World
 
 OPERATIONS = frozenset({Op.ARM_SWITCH})
 """Operations that this file performs and probes."""

@@ -6,19 +6,19 @@ from rpd.engine.deadline import elapsed, is_before
 from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
 from rpd.engine.errors import Refused
 from rpd.journal.records import DebtChange, Stamp
-from rpd.states.boot_signs import find, is_of_image
 from rpd.states.call import look_at_pod, pack, pause_left, unknown_operation
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.faults import Fault
-from rpd.states.job import is_with_start_sh
-from rpd.states.names import Op, Reason, Trigger
+from rpd.states.facts.tries import Tries
 from rpd.states.outage import is_offline, offline_seconds
 from rpd.states.policy import is_over_price_cap, price_cap, profile_poll
+from rpd.states.ports.boot_signs import find, is_of_image
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.job import is_with_start_sh
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import World
 from rpd.states.sweep import look_over
-from rpd.states.tries import Tries
 from rpd.states.twin import is_unsurveyed
-from rpd.states.world import World
 
 LOG_AFTER_SECONDS, LOG_EVERY_SECONDS, LOG_LATER_SECONDS = 5.0, 10.0, 30.0
 """When the logs about a booting pod are first read, how often in its first minute, and how often from then on."""

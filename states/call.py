@@ -11,8 +11,8 @@ from rpd.engine.decision import Pending, Result
 from rpd.engine.errors import Refused, RpdError
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
-from rpd.states.names import Op
-from rpd.states.world import JobRef, Pod, Target, World
+from rpd.states.ports.names import Op
+from rpd.states.ports.world import JobRef, Pod, Target, World
 
 T = TypeVar("T")
 REPEATABLE = "repeatable"
@@ -39,9 +39,8 @@ def target(facts: Facts) -> Target:
 
 def job_ref(facts: Facts) -> JobRef:
     """The launch in hand."""
-    return JobRef(
-        facts.launch.number, facts.log_path, facts.job.run.success_marker, facts.job.run.failure_markers or ()
-    )
+    run = facts.job.run
+    return JobRef(facts.launch.number, facts.log_path, run.success_marker, run.failure_markers or ())
 
 
 def pod_data(pod: Pod | None) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from rpd.engine.decision import Do, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.job import Artifact, checkpoint_label, is_on_volume
-from rpd.states.names import Op
+from rpd.states.ports.job import Artifact, checkpoint_label, is_on_volume
+from rpd.states.ports.names import Op
+from rpd.states.ports.world import Pull, Target, Tree, World
 from rpd.states.secret_files import places_within, private_places
-from rpd.states.world import Pull, Target, Tree, World
 
 OPERATIONS = frozenset({Op.PULL_CHECKPOINT})
 """Operations that this file performs and probes."""

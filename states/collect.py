@@ -7,12 +7,9 @@ from rpd.engine.decision import Decision, Do, Fire, Leave, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states import checkpoints, telemetry
 from rpd.states.call import job_ref, pack, repeatable, target, unknown_operation, unpack
-from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.fold_effects import PULL_TRIES_MAX
-from rpd.states.job import Artifact, fixed_folder, is_away, is_pattern
 from rpd.states.link import decide_link
-from rpd.states.names import Op, Reason, Trigger
 from rpd.states.notice import doubt_notice
 from rpd.states.outage import offline_seconds
 from rpd.states.policy import (
@@ -21,10 +18,13 @@ from rpd.states.policy import (
     STOP_GRACE_SECONDS,
     used_up,
 )
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.job import Artifact, fixed_folder, is_away, is_pattern
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import JobRef, Pull, Target, World, refusal
 from rpd.states.python_pin import exports
 from rpd.states.reading import decide_reading
 from rpd.states.secret_files import decide_placing, places_within, private_places
-from rpd.states.world import JobRef, Pull, Target, World, refusal
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -39,7 +39,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
     if facts.request == "gc" and not facts.collected:
         return _give_up(facts, "left for `rpd resume`")
-    if facts.process.request_detail.get("internal_error") and not facts.collected:
+    if facts.process.asked.internal_error and not facts.collected:
         return _give_up(facts, "a fault of rpd itself; left for `rpd resume`")
     if _may_run(facts):
         args = pack(target=target(facts), job=job_ref(facts), grace_seconds=STOP_GRACE_SECONDS)
@@ -94,11 +94,8 @@ def _is_given_up(facts: Facts, artifact: Artifact) -> bool:
 
 
 def _bounded(facts: Facts, now: Stamp, do: Do) -> Decision:
-    interrupted = facts.request is not None or facts.ending.reason in (
-        Reason.INTERRUPTED,
-        Reason.TERMINATED,
-        Reason.CANCELLED,
-    )
+    cut_short = (Reason.INTERRUPTED, Reason.TERMINATED, Reason.CANCELLED)
+    interrupted = facts.request is not None or facts.ending.reason in cut_short
     allowed = INTERRUPTED_COLLECT_SECONDS if interrupted else COLLECT_ALLOWANCE_SECONDS
     since = (facts.process.requested_at if interrupted else None) or facts.results.since or now
     gained = facts.results.fetching.gained_at if not interrupted else None

@@ -21,12 +21,12 @@ from rpd.states.boot import (
 from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.faults import Fault
+from rpd.states.facts.tries import Tries
 from rpd.states.fold_looks import LASTING
 from rpd.states.link import missed, stand_back
-from rpd.states.names import Op, Reason, Trigger
-from rpd.states.tries import Tries
-from rpd.states.world import SshAddress, Target, World
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import SshAddress, Target, World
 
 LASTING_SECONDS, LASTING_TRIES_MIN = 20.0, 3
 """How long, and how often at least, a pod has to refuse us for good before that is believed: a container that starts

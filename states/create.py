@@ -14,13 +14,13 @@ from rpd.states.call import pack, pause_left, pod_data, unknown_operation, unpac
 from rpd.states.facts import PROVED_ABSENT, Facts
 from rpd.states.facts.pod import Candidate
 from rpd.states.fold_effects import CANDIDATE_REFUSALS
-from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import PATIENCE_SECONDS, is_offline
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, time_limit_seconds
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import Pod, PodOrder, World
 from rpd.states.select import NO_STOCK, choose, usd_per_hour
 from rpd.states.sweep import may_name_run
 from rpd.states.twin import MAKER, maker
-from rpd.states.world import Pod, PodOrder, World
 
 ABSENT_CREATES_MAX = 3
 """Creates that were never answered and left no pod: after so many the cloud is out of order, not the candidate."""

@@ -7,8 +7,8 @@ from rpd.journal.records import Stamp
 from rpd.states.call import repeatable, unknown_operation
 from rpd.states.facts import Facts
 from rpd.states.policy import spent_usd
+from rpd.states.ports.world import World
 from rpd.states.verdict import verdict
-from rpd.states.world import World
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:

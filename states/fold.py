@@ -23,13 +23,13 @@ from rpd.journal.records import (
 )
 from rpd.states.facts import Facts, new_facts
 from rpd.states.facts.pod import Candidate, Origin, PodFacts
-from rpd.states.facts.run import Begun
-from rpd.states.faults import Fault
+from rpd.states.facts.run import Asked, Begun
 from rpd.states.fold_effects import OUTCOMES
 from rpd.states.fold_looks import SEEN, failed_look
 from rpd.states.fold_moves import move_to, resume
-from rpd.states.names import Op
 from rpd.states.outage import count, explain, note
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import Op
 from rpd.states.shapes import require_shape
 from rpd.states.twin import MAKER
 
@@ -87,10 +87,10 @@ def _apply(facts: Facts, record: Record) -> None:
             # Who presses Ctrl-C at `gc` means gc, not the job that it only asks about. And a run that cannot keep its
             # journal any more has to end, whatever else is asked for.
             means_gc = "gc" in facts.process.requests and body.what in ("interrupt", "terminate")
-            if not (means_gc or facts.process.request_detail.get("storage_error")):
+            if not (means_gc or facts.process.asked.storage_error):
                 facts.process.requests.append(body.what)
                 facts.process.requested_at = at
-                facts.process.request_detail = dict(body.detail)
+                facts.process.asked = msgspec.convert(body.detail, Asked)
         case Opened():
             facts.process.owner = record.z
         case Resumed():
@@ -99,11 +99,8 @@ def _apply(facts: Facts, record: Record) -> None:
         case HandedOver():
             facts.lineage.handed_over[body.key] = body.to_run
         case Closed():
-            facts.report.outcome, facts.report.reason, facts.report.exit_code = (
-                body.outcome,
-                body.reason,
-                body.exit_code,
-            )
+            report = facts.report
+            report.outcome, report.reason, report.exit_code = body.outcome, body.reason, body.exit_code
         case _:
             pass
     for change in getattr(body, "debts", ()):

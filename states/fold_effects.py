@@ -12,12 +12,12 @@ from rpd.states.facts import Facts
 from rpd.states.facts.pod import Candidate, Missed, Origin, PodFacts, Span, candidate_key, close_spans
 from rpd.states.facts.run import Begun, Lease
 from rpd.states.facts.search import Refusal
-from rpd.states.faults import Fault
 from rpd.states.fold_looks import KEY_FAULTS, claim_seen, described_pod
-from rpd.states.names import Op, State
 from rpd.states.outage import is_of_the_way, is_offline, is_unreached
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import Armed, Holder, Paused, Pulled
 from rpd.states.python_pin import python_told
-from rpd.states.world import Armed, Holder, Paused, Pulled
 
 CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"})
 """Faults of a create that another candidate may not have."""
@@ -40,9 +40,8 @@ def _taken_over(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None
         if not pod.origin.is_unwanted:
             facts.current = pod.name
     elif outcome.status == "failed" and "paused" in begun.intent.args:
-        facts.lineage.not_taken[str(begun.intent.args["paused"]["pod_name"])] = (
-            outcome.error or outcome.reason or "not taken"
-        )
+        pod_name = str(begun.intent.args["paused"]["pod_name"])
+        facts.lineage.not_taken[pod_name] = outcome.error or outcome.reason or "not taken"
 
 
 def _created(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
@@ -151,7 +150,7 @@ def _removed(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
 
 def _pushed(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
     if outcome.status == "ok":
-        facts.container.trees_done[str(outcome.data["key"])] = dict(outcome.data)
+        facts.container.trees_done.add(str(outcome.data["key"]))
     else:
         facts.container.step_tail = (outcome.error or "",)
 

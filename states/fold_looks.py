@@ -8,18 +8,18 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Observation, Stamp
-from rpd.states.boot_signs import Seen
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Missed, Span, close_spans
 from rpd.states.facts.release import Found, Proof
 from rpd.states.facts.search import Hardware
-from rpd.states.faults import Fault
-from rpd.states.log_reading import LogReading
-from rpd.states.names import Op, Reason
 from rpd.states.outage import is_unreached
+from rpd.states.ports.boot_signs import Seen
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.log_reading import LogReading
+from rpd.states.ports.names import Op, Reason
+from rpd.states.ports.world import Claim, Greeting, Offer, Paused, Pod
 from rpd.states.proof import count_survey
 from rpd.states.twin import note_twins
-from rpd.states.world import Claim, Greeting, Offer, Paused, Pod
 
 KEY_FAULTS = frozenset({Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED})
 """Faults that only a person can mend, with another key."""

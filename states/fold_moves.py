@@ -12,10 +12,10 @@ from rpd.states.facts.pod import Knocks, Missed, candidate_key, close_spans
 from rpd.states.facts.release import Release
 from rpd.states.facts.run import Contact, Ending, Lease, Process
 from rpd.states.facts.search import Refusal, Search
-from rpd.states.names import ENDINGS, Op, Reason, State, Trigger
+from rpd.states.facts.tries import Tries
 from rpd.states.outage import is_unreached
 from rpd.states.places import failed_place
-from rpd.states.tries import Tries
+from rpd.states.ports.names import ENDINGS, Op, Reason, State, Trigger
 
 
 def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
@@ -118,9 +118,8 @@ def resume(facts: Facts, at: Stamp) -> None:
     """A new process: what was asked of the old one, and what it counted, is forgotten."""
     _carry_over(facts, at)
     facts.process = Process(facts.process.epoch, facts.process.owner, at)
-    facts.contact = Contact(
-        {op: Tries(error=each.error, reason=each.reason) for op, each in facts.contact.tries.items()}
-    )
+    words = {op: Tries(error=each.error, reason=each.reason) for op, each in facts.contact.tries.items()}
+    facts.contact = Contact(words)
     facts.release = Release(facts.release.since)
     facts.results.fetching = Fetching()
     facts.lease = Lease(facts.lease.key)

@@ -8,14 +8,14 @@ from rpd.engine.decision import Decision, Fire, Leave
 from rpd.engine.rule import Table
 from rpd.journal.records import Stamp
 from rpd.states.arm import decide_again
-from rpd.states.exits import Exit
 from rpd.states.facts import Facts
-from rpd.states.faults import Fault
 from rpd.states.link import stand_back
-from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
 from rpd.states.notice import budget_warning
 from rpd.states.outage import out_of_reach
 from rpd.states.policy import answer, is_protected, released_by, request_reason, request_why, used_up
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
 from rpd.states.sweep import decide_alone, decide_sweep
 from rpd.states.verdict import is_waited_in_vain
 
@@ -28,9 +28,8 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
     """The edge to take at once, or None to let the state decide."""
     if state not in WITH_POD:
         return None
-    met = next(
-        (each for each in facts.contact.tries.values() if each.failures and each.reason == Fault.TAKEN_OVER), None
-    )
+    failed = (each for each in facts.contact.tries.values() if each.failures)
+    met = next((each for each in failed if each.reason == Fault.TAKEN_OVER), None)
     if met is not None:
         return stand_back(facts, met.error or "another owner acts on this run")
     pod = facts.pod
@@ -45,9 +44,8 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
             decision = _requested(state, facts, now)
             if decision is not None:
                 return decision
-        if (
-            facts.debts.compute and facts.ending.reason is None
-        ):  # else only results are fetched, which has its own bounds
+        # Else only results are fetched, which has its own bounds.
+        if facts.debts.compute and facts.ending.reason is None:
             end = used_up(facts, now)
             if end is not None:
                 out = Trigger.OUT_OF_TIME if end == "time" else Trigger.OUT_OF_MONEY

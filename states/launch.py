@@ -10,12 +10,12 @@ from rpd.engine.errors import RpdError
 from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, pack, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.job import Telemetry
 from rpd.states.link import decide_link, only_ask
-from rpd.states.names import Op, Reason, Trigger
+from rpd.states.ports.job import Telemetry
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import JobRef, LaunchOrder, Target, World
 from rpd.states.python_pin import exports
 from rpd.states.verdict import decide_lost, job_reason
-from rpd.states.world import JobRef, LaunchOrder, Target, World
 
 _WILDCARD = re.compile(r"[*?\[]")
 CLAIM_RETRY_SECONDS = 10.0

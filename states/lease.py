@@ -17,12 +17,12 @@ from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.job import Job, plain_path
 from rpd.states.market import OFFERS_RETRY_SECONDS
-from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_offline
+from rpd.states.ports.job import Job, plain_path
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import Holder, Pod, Target, World, name_mark
 from rpd.states.steps import pause_or
-from rpd.states.world import Holder, Pod, Target, World, name_mark
 
 OPERATIONS = frozenset({Op.TAKE_LEASE, Op.DROP_LEASE, Op.READ_HOLDERS})
 """Operations that this file performs and probes."""
@@ -108,7 +108,7 @@ def decide_dropping(facts: Facts) -> Do | None:
     is_up = pod.released_as is None and not pod.is_gone and not pod.is_seen_stopped and not pod.missed.looks
     if not is_up or facts.tried(Op.DROP_LEASE).failures or facts.launch.was_taken_over:
         return None
-    if {"storage_error", "internal_error"} & facts.process.request_detail.keys():
+    if facts.process.asked.is_emergency:
         return None  # the shortest way out
     return Do(Op.DROP_LEASE, pack(target=target(facts)))
 

@@ -34,9 +34,9 @@ from rpd.states import (
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
 from rpd.states.interrupts import interrupts
-from rpd.states.names import Op, State
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import World
 from rpd.states.table import JOB
-from rpd.states.world import World
 
 FILES: dict[State, ModuleType] = {
     State.VALIDATE: validate,

@@ -6,12 +6,12 @@ from rpd.engine.deadline import elapsed, is_before, remaining
 from rpd.engine.decision import Decision, Do, Fire, Leave, Look, Wait
 from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, look_at_pod, pack, pause_left, target
-from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.faults import Fault
-from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.outage import is_offline
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.verdict import job_reason, lost_reason
 
 POD_LOOK_SECONDS = 15.0

@@ -14,11 +14,11 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.names import Reason, State
 from rpd.states.policy import cost_cap, running_seconds, used
+from rpd.states.ports.names import Reason, State
+from rpd.states.ports.world import refusal
 from rpd.states.reading import doubts
 from rpd.states.verdict import job_ending, verdict
-from rpd.states.world import refusal
 
 
 def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
@@ -178,9 +178,8 @@ def _artifact(facts: Facts, index: int) -> dict[str, Any]:
 def not_here(facts: Facts) -> list[str]:
     """Each artifact that the run does not need and that could not be had, where it was to be, and why."""
     paths = {each.label: each.local_path for each in facts.job.artifacts}
-    labels = [
-        label for label in facts.left_behind if label not in facts.results.pulled
-    ]  # of what is refused, more is said
+    # Of what is refused, more is said elsewhere.
+    labels = [label for label in facts.left_behind if label not in facts.results.pulled]
     return [f"artifact {label} is not at {paths[label]}: {_why_not_here(facts, label)}" for label in labels]
 
 

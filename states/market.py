@@ -14,13 +14,13 @@ from rpd.journal.records import Stamp
 from rpd.states.bounds import LIST_BYTES, first_that_fit, listed
 from rpd.states.call import pack, pause_left, repeatable, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.faults import Fault
-from rpd.states.job import GpuChoice, Job
-from rpd.states.names import Op, Reason, Trigger
 from rpd.states.naming import Named, name_hardware, name_places
 from rpd.states.outage import PATIENCE_SECONDS, is_offline
 from rpd.states.places import OTHERS_MAX, wants_others
-from rpd.states.world import LEVELS, DataCenter, Offer, World
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.job import GpuChoice, Job
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import LEVELS, DataCenter, Offer, World
 
 OPERATIONS = frozenset({Op.READ_OFFERS, Op.READ_PLACES, Op.FIND_VOLUME})
 PERMANENT: dict[str, Reason] = {

@@ -8,14 +8,14 @@ from rpd.journal.records import Stamp
 from rpd.states.call import job_ref, look_at_pod, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.checkpoints import decide_pull
 from rpd.states.facts import Facts
-from rpd.states.faults import Fault
 from rpd.states.link import POD_LOOK_SECONDS, decide_link, only_ask
-from rpd.states.names import Op, Reason, Trigger
 from rpd.states.notice import WARN_AT
 from rpd.states.policy import budget_seconds_left
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import JobRef, Target, World
 from rpd.states.telemetry import decide_idle, look
 from rpd.states.verdict import decide_lost, heard_reason, job_reason
-from rpd.states.world import JobRef, Target, World
 
 WATCH_SECONDS = 15.0
 """How long one look follows the log before pod and requests are looked at again; a budget that ends sooner cuts it."""

@@ -15,8 +15,8 @@ import msgspec
 
 from rpd.states.bounds import NAMED_MAX
 from rpd.states.facts.search import Hardware
-from rpd.states.job import GpuChoice
-from rpd.states.world import DataCenter, Offer
+from rpd.states.ports.job import GpuChoice
+from rpd.states.ports.world import DataCenter, Offer
 
 T = TypeVar("T")
 TYPES_MAX = 64

@@ -9,11 +9,11 @@ from rpd.journal.records import Stamp
 from rpd.states.call import pack, unpack
 from rpd.states.facts import Facts
 from rpd.states.manifest import not_here, utc
-from rpd.states.names import Op, State
 from rpd.states.policy import budget_share, cost_cap, usd_per_hour, used
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import Notice, World
 from rpd.states.reading import OF_LOG, doubt
 from rpd.states.verdict import verdict
-from rpd.states.world import Notice, World
 
 OPERATIONS = frozenset({Op.NOTIFY})
 WARN_AT = 0.8

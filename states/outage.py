@@ -13,9 +13,9 @@ from rpd.engine.decision import Fire
 from rpd.journal.records import Stamp
 from rpd.states.call import REPEATABLE
 from rpd.states.facts import Facts
-from rpd.states.faults import Fault
-from rpd.states.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
-from rpd.states.tries import Outage, Tries
+from rpd.states.facts.tries import Outage, Tries
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
 
 PATIENCE_SECONDS = 600.0
 """How long nothing may get through, or nothing to the pod, in one piece and before the launch."""

@@ -7,7 +7,7 @@ from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Candidate
 from rpd.states.facts.search import BadPlace
-from rpd.states.names import Reason
+from rpd.states.ports.names import Reason
 
 REMEMBERED_SECONDS = 3600.0
 """How long a place that failed is avoided by other runs."""
@@ -25,9 +25,8 @@ def failed_place(facts: Facts, reason: Reason | None, at: Stamp) -> BadPlace | N
     if pod is None or pod.origin.taken is not None or reason not in AVOIDED:
         return None
     place = (pod.seen.datacenter_id if pod.seen is not None else None) or pod.origin.candidate.datacenter_id
-    return (
-        BadPlace(pod.origin.candidate.gpu_id, place, pod.origin.candidate.cloud, at.wall) if place is not None else None
-    )
+    tried = pod.origin.candidate
+    return BadPlace(tried.gpu_id, place, tried.cloud, at.wall) if place is not None else None
 
 
 def bad_places(facts: Facts, now: Stamp) -> tuple[BadPlace, ...]:

@@ -13,8 +13,8 @@ from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts, Span
 from rpd.states.facts.run import Profile
-from rpd.states.faults import Fault
-from rpd.states.names import BEFORE_LAUNCH, ENDINGS, OF_RESULTS, Op, Outcome, Reason
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import BEFORE_LAUNCH, ENDINGS, OF_RESULTS, Op, Outcome, Reason
 from rpd.states.secret_files import must_go
 
 COLLECT_ALLOWANCE_SECONDS = 600.0
@@ -38,7 +38,7 @@ def answer(facts: Facts) -> Answer:
         return "release"
     if facts.job.lifecycle.on_interrupt is not None:
         return "detach" if facts.job.lifecycle.on_interrupt == "detach" else "stop"
-    at_terminal = request == "interrupt" and bool(facts.process.request_detail.get("terminal"))
+    at_terminal = request == "interrupt" and facts.process.asked.terminal
     return "detach" if at_terminal and is_protected(facts) else "stop"
 
 
@@ -50,9 +50,10 @@ def request_reason(facts: Facts) -> Reason:
         "gc": Reason.COLLECTED_BY_GC,
     }
     if facts.request == "release":
-        for fault in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
-            if facts.process.request_detail.get(fault):
-                return fault
+        if facts.process.asked.storage_error:
+            return Reason.STORAGE_ERROR
+        if facts.process.asked.internal_error:
+            return Reason.INTERNAL_ERROR
     return words.get(facts.request or "", Reason.CANCELLED)
 
 
@@ -61,7 +62,7 @@ def request_why(facts: Facts) -> str | None:
     if request_reason(facts) is Reason.STORAGE_ERROR:
         return "the journal could not be kept"
     if request_reason(facts) is Reason.INTERNAL_ERROR:
-        return f"a fault of rpd itself: {facts.process.request_detail.get('fault', 'the journal has its trace')}"
+        return f"a fault of rpd itself: {facts.process.asked.fault}"
     return None
 
 
@@ -69,14 +70,14 @@ def release_how(facts: Facts) -> Literal["stop", "delete"]:
     """Stop or delete the pod in hand. Results that nobody has are never deleted, unless the config names `delete` for
     this outcome or a person said so; a pod is not kept for nothing with a secret on its disk."""
     how = _policy(facts)
-    is_said = facts.request == "release" and facts.process.request_detail.get("how") == "stop"
+    is_said = facts.request == "release" and facts.process.asked.how == "stop"
     return "delete" if how == "stop" and not is_said and must_go(facts) else how
 
 
 def _policy(facts: Facts) -> Literal["stop", "delete"]:
-    if facts.request == "release" and facts.process.request_detail.get("how") in ("stop", "delete", "preserve"):
-        return "delete" if facts.process.request_detail["how"] == "delete" else "stop"
-    if facts.request == "release" and facts.process.request_detail.get("how") == "preserve" and facts.launch.intended:
+    if facts.request == "release" and facts.process.asked.how in ("stop", "delete", "preserve"):
+        return "delete" if facts.process.asked.how == "delete" else "stop"
+    if facts.request == "release" and facts.process.asked.how == "preserve" and facts.launch.intended:
         return "stop"  # it was to stay up, and cannot; somebody wants what is in it all the same
     if facts.pod is not None and facts.pod.origin.taken is not None and not facts.launch.intended:
         return "stop"  # as it was found
@@ -111,7 +112,7 @@ def _is_meant_to_go(facts: Facts) -> bool:
     """Nobody wants to keep the pod of a run that is cut short: a person said so, or the file names delete for either
     ending of a job and nothing else for an interrupt."""
     policy = facts.job.lifecycle
-    is_said = facts.request == "cancel" and facts.process.request_detail.get("how") == "delete"
+    is_said = facts.request == "cancel" and facts.process.asked.how == "delete"
     return is_said or (policy.on_success == policy.on_failure == "delete" and policy.on_interrupt != "stop")
 
 
@@ -126,7 +127,7 @@ def why_kept(facts: Facts) -> str | None:
             return "the job ran, and what it wrote on the volume stays"
         return "results that nobody has collected are on it"
     pod = facts.pod
-    if facts.request == "release" and facts.process.request_detail.get("how") == "stop":
+    if facts.request == "release" and facts.process.asked.how == "stop":
         return request_why(facts) or "somebody asked for that"
     if facts.launch.was_taken_over:
         return "another owner of this run may have left something on it"

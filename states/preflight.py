@@ -7,7 +7,7 @@ import itertools
 from rpd.engine.decision import Decision, Fire
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
-from rpd.states.names import Reason, Trigger
+from rpd.states.ports.names import Reason, Trigger
 from rpd.states.steps import decide_steps, owes_setup, perform, probe, python_step, steps_of
 
 __all__ = ["decide", "perform", "probe"]

@@ -10,12 +10,12 @@ from rpd.states import cost, report
 from rpd.states.call import look_at_pod, pack, pause_left, target
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.names import ENDINGS, Op, Outcome, Reason, State
 from rpd.states.policy import SWITCH_TICK_SECONDS, cost_cap, is_protected, spent_usd, usd_per_hour
+from rpd.states.ports.names import ENDINGS, Op, Outcome, Reason, State
+from rpd.states.ports.world import SwitchOrder
 from rpd.states.sweep import decide_alone
 from rpd.states.twin import owed_twins
 from rpd.states.verdict import verdict
-from rpd.states.world import SwitchOrder
 
 TRIES_MAX = 3
 """After so many failures to give the switch its new orders the pod is stopped."""
@@ -102,9 +102,9 @@ def _can_stay(facts: Facts, pod: PodFacts) -> bool:
 
 def _wish(facts: Facts, now: Stamp) -> float | None:
     """What was asked for last, by a person or by the config."""
-    detail = facts.process.request_detail
+    asked = facts.process.asked
     if facts.request is not None:
-        return float(detail["until"]) if facts.request == "release" and detail.get("how") == "preserve" else None
+        return asked.until if facts.request == "release" and asked.how == "preserve" else None
     if facts.ending.reason in NO_MORE_TIME or not _is_config_s_wish(facts):
         return None
     lifecycle, since = facts.job.lifecycle, facts.release.since

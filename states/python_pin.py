@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
 
 PYTHON_KEY = "preflight-python-"
 """What the key of the step begins with that brings the interpreter."""

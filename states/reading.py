@@ -5,9 +5,9 @@ from __future__ import annotations
 from rpd.engine.decision import Look, Pending, Result
 from rpd.states.call import pack, repeatable
 from rpd.states.facts import Facts
-from rpd.states.log_reading import SeenSign
-from rpd.states.names import Op, Reason
-from rpd.states.world import World
+from rpd.states.ports.log_reading import SeenSign
+from rpd.states.ports.names import Op, Reason
+from rpd.states.ports.world import World
 
 OPERATIONS = frozenset({Op.READ_LOG})
 OF_LOG = frozenset(

@@ -10,9 +10,9 @@ from rpd.journal.records import DebtChange, Stamp
 from rpd.states.bounds import LIST_BYTES, first_that_fit, listed, size_of
 from rpd.states.call import pack, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.names import Op, Trigger
+from rpd.states.ports.names import Op, Trigger
+from rpd.states.ports.world import Paused, World
 from rpd.states.reuse import drift, is_fresh_wanted, on_drift, stopped_usd_per_hour
-from rpd.states.world import Paused, World
 
 TRIES_MAX = 3
 """Failed looks at the other journals before a fresh pod is rented."""

@@ -7,18 +7,18 @@ from rpd.engine.decision import Decision, Do, Fire, Leave, Look, Pending, Result
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states import cost, report
 from rpd.states.call import pause_left, repeatable, unknown_operation
-from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
 from rpd.states.lease import decide_dropping
-from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_offline
 from rpd.states.policy import budget_share, release_how
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import World
 from rpd.states.preserve import decide_keeping, keep_until
 from rpd.states.proof import proof_text, quiet_seconds_left
 from rpd.states.secret_files import decide_removal
 from rpd.states.sweep import give_back, how_to_end, survey_args
-from rpd.states.world import World
 
 KEY_REFUSED_SECONDS = 600.0
 """How long a refused key is tried again before the person has to act; the debt stays open."""

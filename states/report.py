@@ -8,10 +8,10 @@ from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, unknown_operation
 from rpd.states.facts import Facts
 from rpd.states.manifest import checksum, manifest
-from rpd.states.names import Op, Trigger
 from rpd.states.notice import end_notice
+from rpd.states.ports.names import Op, Trigger
+from rpd.states.ports.world import World
 from rpd.states.reading import decide_reading
-from rpd.states.world import World
 
 TRIES_MAX = 3
 

@@ -11,11 +11,11 @@ from rpd.journal.records import Outcome, Record
 from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.job import GpuChoice, Job
-from rpd.states.names import Op, Reason
-from rpd.states.names import Outcome as Ending
 from rpd.states.naming import is_same_name
-from rpd.states.world import Paused
+from rpd.states.ports.job import GpuChoice, Job
+from rpd.states.ports.names import Op, Reason
+from rpd.states.ports.names import Outcome as Ending
+from rpd.states.ports.world import Paused
 
 CHOICES = ("gpu_order", "cpu_order", "datacenters", "cloud_type", "env")
 """Fields of the order that name several possibilities, or (env) values of no matter: they are compared by what they
@@ -96,21 +96,20 @@ def _paused(facts: Facts, pod: PodFacts) -> Paused:
     if pod.origin.taken is not None:  # it is as it was ordered first, whatever this run would have ordered
         return msgspec.structs.replace(pod.origin.taken, **common, since=since or pod.origin.taken.since)
     assert pod.id is not None, "checked before"
-    place = (pod.seen.datacenter_id if pod.seen is not None else None) or pod.origin.candidate.datacenter_id
+    candidate = pod.origin.candidate
+    place = (pod.seen.datacenter_id if pod.seen is not None else None) or candidate.datacenter_id
     return Paused(
         **common,
         born_run=facts.run_id,
         pod_id=pod.id,
         pod_name=pod.name,
-        gpu_id=pod.origin.candidate.gpu_id,
-        cloud=pod.origin.candidate.cloud,
+        gpu_id=candidate.gpu_id,
+        cloud=candidate.cloud,
         usd_per_hour=pod.usd_per_hour,
         shape=shape(facts.job),
         datacenter_id=place,
         since=since,
-        asked=tuple(
-            word for word, ids in facts.names.meant.items() if pod.origin.candidate.gpu_id in ids or place in ids
-        ),
+        asked=tuple(word for word, ids in facts.names.meant.items() if {candidate.gpu_id, place} & set(ids)),
     )
 
 

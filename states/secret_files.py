@@ -9,9 +9,9 @@ from rpd.engine.decision import Do, Pending, Result
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.job import Job, SecretFile
-from rpd.states.names import Op
-from rpd.states.world import Target, World
+from rpd.states.ports.job import Job, SecretFile
+from rpd.states.ports.names import Op
+from rpd.states.ports.world import Target, World
 
 OPERATIONS = frozenset({Op.PLACE_SECRETS, Op.REMOVE_SECRETS})
 """Operations that this file performs and probes."""
@@ -36,7 +36,7 @@ def decide_removal(facts: Facts, how: str) -> Do | None:
     stays = how == "preserve" or facts.job.storage.mode == "network_volume"
     if how != "stop" and not (pod.container.secrets_left == "disk" and stays):
         return None
-    if {"storage_error", "internal_error"} & facts.process.request_detail.keys():
+    if facts.process.asked.is_emergency:
         return None  # the shortest way out
     return Do(Op.REMOVE_SECRETS, pack(target=target(facts), secrets=facts.job.secrets))
 

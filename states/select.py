@@ -10,9 +10,9 @@ from rpd.states.facts import Facts
 from rpd.states.facts.pod import Candidate, candidate_key
 from rpd.states.facts.search import Refusal
 from rpd.states.market import clouds_of, learn, perform, probe
-from rpd.states.names import Reason, Trigger
 from rpd.states.places import AVOIDED, elsewhere, is_bad
 from rpd.states.policy import price_cap, stock_wait_seconds
+from rpd.states.ports.names import Reason, Trigger
 
 __all__ = ["choose", "decide", "perform", "probe", "usd_per_hour"]
 

@@ -7,7 +7,7 @@ import itertools
 from rpd.engine.decision import Decision
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
-from rpd.states.names import Reason
+from rpd.states.ports.names import Reason
 from rpd.states.steps import decide_steps, health_step, perform, probe, steps_of
 
 __all__ = ["decide", "perform", "probe"]

@@ -9,12 +9,26 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Intent, Observation, Outcome, Requested
-from rpd.states.boot_signs import Seen
 from rpd.states.facts.pod import Candidate
 from rpd.states.facts.release import Found
+from rpd.states.facts.run import Asked
 from rpd.states.facts.search import Hardware
-from rpd.states.names import Op, State
-from rpd.states.world import Armed, Claim, Greeting, Holder, Notice, Offer, Paused, Pod, PodOrder, Pull, Pulled, Pushed
+from rpd.states.ports.boot_signs import Seen
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import (
+    Armed,
+    Claim,
+    Greeting,
+    Holder,
+    Notice,
+    Offer,
+    Paused,
+    Pod,
+    PodOrder,
+    Pull,
+    Pulled,
+    Pushed,
+)
 
 
 class _Create(msgspec.Struct):
@@ -153,11 +167,6 @@ class _Survey(msgspec.Struct):
     found: tuple[Found, ...]
 
 
-class _Asked(msgspec.Struct):
-    how: str | None = None
-    until: float | None = None
-
-
 INTENTS: dict[str, type[msgspec.Struct]] = {
     Op.CREATE_POD: _Create,
     Op.ARM_SWITCH: _Arm,
@@ -209,7 +218,7 @@ def require_shape(body: Any) -> None:
         case Observation(error=None):
             _fit(body.data, LOOKS.get(body.op))
         case Requested():
-            _fit(body.detail, _Asked)
+            _fit(body.detail, Asked)
         case _:
             pass
 

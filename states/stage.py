@@ -9,12 +9,12 @@ from rpd.journal.records import Stamp
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.checkpoints import to_push_back
 from rpd.states.facts import Facts
-from rpd.states.job import Job, plain_path
 from rpd.states.lease import decide_lease
-from rpd.states.names import Op, Reason, Trigger
+from rpd.states.ports.job import Job, plain_path
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import Target, Tree, World
 from rpd.states.secret_files import decide_placing, places_within
 from rpd.states.steps import owes_setup, pause_or
-from rpd.states.world import Target, Tree, World
 
 DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "**/__pycache__/", "**/*.pyc")
 """What a job file means by `excludes_default`."""

@@ -10,15 +10,15 @@ from rpd.journal.records import Stamp
 from rpd.states.bounds import TAIL_BYTES, last_that_fit
 from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.faults import Fault
 from rpd.states.health import CUDA_CHECK, HEALTH_KEY, HEALTH_SECONDS
-from rpd.states.job import ENV_SECRET, Command, Job
 from rpd.states.link import decide_link
-from rpd.states.log_reading import read_text
-from rpd.states.names import Op, Reason, Trigger
 from rpd.states.outage import is_of_the_way, is_offline
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.job import ENV_SECRET, Command, Job
+from rpd.states.ports.log_reading import read_text
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import Step, StepResult, Target, World
 from rpd.states.python_pin import PYTHON_KEY, PYTHON_SECONDS, exports
-from rpd.states.world import Step, StepResult, Target, World
 
 FAILURES_MAX = 5
 """Tries of one step before the phase fails."""

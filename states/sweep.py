@@ -14,7 +14,8 @@ from rpd.states.bounds import first_that_fit
 from rpd.states.call import pack, pause_left, pod_data
 from rpd.states.facts import Facts
 from rpd.states.facts.release import Found
-from rpd.states.names import Op, State
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import Pod, World
 from rpd.states.proof import quiet_seconds_left
 from rpd.states.reuse import adopted, how_to_leave
 from rpd.states.twin import (
@@ -27,7 +28,6 @@ from rpd.states.twin import (
     quiet_left,
     twins_among,
 )
-from rpd.states.world import Pod, World
 
 OPERATIONS = frozenset({Op.READ_POD, Op.SURVEY, Op.STOP_POD, Op.DELETE_POD})
 """Operations every state can perform and probe."""
@@ -109,9 +109,8 @@ def _failing(facts: Facts) -> set[str]:
 def _strays(facts: Facts) -> list[str]:
     """Ids of pods that are not in use, without the paused ones, which the release sees to."""
     taken, pod = adopted(facts), facts.pod
-    return [
-        found.id for found in facts.release.proof.found if found.id not in taken and (pod is None or found.id != pod.id)
-    ]
+    found = (each.id for each in facts.release.proof.found)
+    return [pod_id for pod_id in found if pod_id not in taken and (pod is None or pod_id != pod.id)]
 
 
 def _may_come_late(facts: Facts, now: Stamp) -> bool:

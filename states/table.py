@@ -12,7 +12,7 @@ from rpd.states.guards import (
     results_wait,
     retries_left,
 )
-from rpd.states.names import BEFORE_LAUNCH, WITH_JOB, State, Trigger
+from rpd.states.ports.names import BEFORE_LAUNCH, WITH_JOB, State, Trigger
 
 S, T = State, Trigger
 NEEDS_RELEASE = (*BEFORE_LAUNCH, S.COLLECT)

@@ -8,9 +8,9 @@ from rpd.engine.decision import Decision, Fire, Look, Pending, Result
 from rpd.journal.records import Stamp
 from rpd.states.call import pack, target, unpack
 from rpd.states.facts import Facts
-from rpd.states.job import Artifact
-from rpd.states.names import Op, Reason, Trigger
-from rpd.states.world import Target, World
+from rpd.states.ports.job import Artifact
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import Target, World
 
 LABEL = "rpd telemetry"
 """Under which it is fetched; no artifact may have it."""

@@ -7,9 +7,9 @@ from rpd.journal.records import Stamp
 from rpd.states.bounds import first_that_fit, listed
 from rpd.states.call import pack, repeatable, unpack
 from rpd.states.facts import Facts
-from rpd.states.job import Job
-from rpd.states.names import Op, Reason, Trigger
-from rpd.states.world import World
+from rpd.states.ports.job import Job
+from rpd.states.ports.names import Op, Reason, Trigger
+from rpd.states.ports.world import World
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:

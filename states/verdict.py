@@ -5,7 +5,7 @@ from __future__ import annotations
 from rpd.engine.decision import Fire
 from rpd.journal.records import Closed
 from rpd.states.facts import Facts
-from rpd.states.names import ENDINGS, OF_RESULTS, Outcome, Reason, Trigger
+from rpd.states.ports.names import ENDINGS, OF_RESULTS, Outcome, Reason, Trigger
 
 
 def job_reason(facts: Facts) -> Reason:

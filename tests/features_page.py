@@ -156,7 +156,7 @@ REFUSED: dict[int, str] = {
     **dict.fromkeys((1, 2, 3, 4, 5, 6, 7, 17, 43, 49, 82, 83, 103), INTERACTIVE),
     40: "no: the API has no bids any more; the field is refused with the reason",
     41: "no: the API does not take them; the fields are refused with the reason",
-    134: "no: one provider, behind one port (states/world.py)",
+    134: "no: one provider, behind one port (states/ports/world.py)",
 }
 """Rows that are answered no, and why."""
 

@@ -16,7 +16,7 @@ import msgspec
 from rpd.adapters.local.dirs import config_home
 from rpd.adapters.local.person import user_home
 from rpd.engine.errors import UserError
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 if TYPE_CHECKING:
     from rpd.journal.redact import Secret

@@ -22,9 +22,9 @@ from rpd.adapters.local.caller import called_by, program
 from rpd.engine.errors import UserError
 from rpd.journal.records import Record
 from rpd.journal.store import Journal
-from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.fold import apply
+from rpd.states.ports.exits import Exit
 
 
 class Ending(msgspec.Struct, frozen=True):

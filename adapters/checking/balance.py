@@ -12,9 +12,9 @@ from rpd.adapters.report.words import one_line
 from rpd.adapters.runpod.balance import Balance, read_balance
 from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError, UserError
-from rpd.states.exits import Exit
-from rpd.states.job import Job
-from rpd.states.world import Offer
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.job import Job
+from rpd.states.ports.world import Offer
 
 
 def balance_of(access: Access) -> Balance | None:

@@ -18,7 +18,7 @@ from rpd.engine.errors import UserError
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import Owner, holder
 from rpd.journal.reader import read
-from rpd.states.names import State
+from rpd.states.ports.names import State
 from rpd.states.preserve import is_kept
 
 

@@ -9,7 +9,7 @@ from rpd.adapters.checking.finding import Finding, error, warning
 from rpd.adapters.forensics.estimate import BOOT_MINUTES, Estimate
 from rpd.adapters.report.words import money, rate
 from rpd.adapters.runpod.balance import Balance
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 CREDIT = "credit"
 

@@ -17,8 +17,8 @@ from rpd.adapters.local.dirs import private_folder
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
 from rpd.journal.reader import read
-from rpd.states.exits import Exit
-from rpd.states.job import Budget
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.job import Budget
 
 LOCK_NAME = "day.lock"
 LOCK_SECONDS = 60.0

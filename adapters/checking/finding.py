@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 
 class Finding(msgspec.Struct, frozen=True):

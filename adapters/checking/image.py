@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from rpd.adapters.checking.finding import Finding, error, warning
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
 
 CHECK = "image"
 GB = 1e9

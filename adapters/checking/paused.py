@@ -13,8 +13,8 @@ from rpd.adapters.terminal import output
 from rpd.adapters.terminal.asking import DECLINED, answer, can_ask
 from rpd.engine.errors import UserError
 from rpd.states import cost
+from rpd.states.ports.world import Paused
 from rpd.states.reuse import drift, stopped_usd_per_hour
-from rpd.states.world import Paused
 
 
 def pause_options(loaded: LoadedJob, access: Access, home: Path, *, fresh: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rpd.adapters.report.words import plural, size
 from rpd.adapters.transfer.local_tree import scan
 from rpd.adapters.transfer.patterns import patterns_of
 from rpd.engine.errors import Refused
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
 from rpd.states.stage import tree_of
 
 MB = 1_000_000

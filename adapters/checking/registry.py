@@ -18,7 +18,7 @@ from msgspec import Meta
 from rpd.adapters.checking.finding import Finding, error, warning
 from rpd.adapters.checking.image import CHECK, Contents, judge
 from rpd.journal import tolerant
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
 
 if TYPE_CHECKING:
     import requests

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rpd.adapters.checking.finding import Finding, warning
-from rpd.states.job import Job, is_on_volume
+from rpd.states.ports.job import Job, is_on_volume
 
 
 def lost_results(job: Job) -> Iterator[Finding]:

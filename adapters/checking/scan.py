@@ -12,9 +12,9 @@ from typing import Any
 from rpd.adapters.checking.finding import Finding, warning
 from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.transfer.patterns import Patterns, patterns_of
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
+from rpd.states.ports.world import Tree
 from rpd.states.stage import tree_of
-from rpd.states.world import Tree
 
 LARGEST_TEXT = 1024 * 1024
 MOST_PER_FILE = 3

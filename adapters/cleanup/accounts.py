@@ -14,7 +14,7 @@ from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import RpdError
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry
-from rpd.states.world import Cloud, Pod
+from rpd.states.ports.world import Cloud, Pod
 
 
 class Account:

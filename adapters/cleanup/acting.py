@@ -20,8 +20,8 @@ from rpd.engine.ports import Request
 from rpd.journal.errors import JournalError, JournalLocked, JournalUnwritable
 from rpd.journal.index import Index
 from rpd.journal.reader import read
-from rpd.states.exits import Exit
-from rpd.states.names import State
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.names import State
 from rpd.states.preserve import is_kept
 
 

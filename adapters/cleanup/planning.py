@@ -14,7 +14,7 @@ from rpd.journal.index import Entry
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.states.facts import Facts
-from rpd.states.names import BEFORE_LAUNCH, State
+from rpd.states.ports.names import BEFORE_LAUNCH, State
 
 
 def planned(entry: Entry, account: Account | None) -> Row | None:

@@ -15,7 +15,7 @@ from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError, JournalMissing
 from rpd.journal.redact import Redactor, Secret
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 
 class Problem(NamedTuple):

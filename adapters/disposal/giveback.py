@@ -23,11 +23,11 @@ from rpd.journal.records import Body, DebtChange, Intent, Outcome
 from rpd.journal.store import Journal
 from rpd.states import cost
 from rpd.states.facts import Facts
-from rpd.states.faults import Fault
-from rpd.states.names import Op, State
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import Cloud, Pod
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 from rpd.states.twin import known_ids
-from rpd.states.world import Cloud, Pod
 
 TRIES_MAX = 10
 TROUBLES_MAX = 5

@@ -6,7 +6,7 @@ from rpd.adapters.report.words import one_line
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.asking import ask
 from rpd.states.facts import Facts
-from rpd.states.names import WITH_JOB, Reason
+from rpd.states.ports.names import WITH_JOB, Reason
 
 
 def require_word(facts: Facts, command: str, *, yes: bool) -> None:

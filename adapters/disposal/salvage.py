@@ -41,11 +41,11 @@ from rpd.journal.replay import fold
 from rpd.states import cost
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
-from rpd.states.names import Op, State
 from rpd.states.policy import lasted, spent_usd
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import Cloud, Pod
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 from rpd.states.verdict import salvaged
-from rpd.states.world import Cloud, Pod
 
 KEPT = ("stopped", "was stopped")
 """What leaves a disk that costs money."""

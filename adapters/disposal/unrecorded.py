@@ -28,8 +28,8 @@ from rpd.journal.errors import JournalLocked, JournalUnwritable
 from rpd.journal.index import Index
 from rpd.journal.lock import Lock, Owner, holder
 from rpd.journal.reader import read
-from rpd.states.exits import Exit
 from rpd.states.manifest import utc
+from rpd.states.ports.exits import Exit
 from rpd.states.preserve import is_kept
 
 

@@ -21,7 +21,7 @@ from rpd.journal.errors import JournalLocked, JournalUnwritable
 from rpd.journal.lock import Owner, holder
 from rpd.journal.reader import read
 from rpd.journal.records import Closed, Left, Record, Requested
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 from rpd.states.preserve import is_kept
 
 ENGINE_SECONDS = 300.0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         JournalTooNew,
         JournalUnwritable,
     )
-    from rpd.states.exits import Exit
+    from rpd.states.ports.exits import Exit
 
     __version__: str
 
@@ -79,7 +79,7 @@ _PLACES = {
         "JournalTooNew",
         "JournalUnwritable",
     ),
-    "rpd.states.exits": ("Exit",),
+    "rpd.states.ports.exits": ("Exit",),
 }
 
 if not TYPE_CHECKING:  # a checker knows the names above, and so tells those that are not there

@@ -8,7 +8,7 @@ import msgspec
 
 from rpd.adapters.forensics.timeline import age_seconds, wall_of
 from rpd.engine.errors import UserError
-from rpd.states.names import Outcome
+from rpd.states.ports.names import Outcome
 
 OUTCOMES = (*(str(each) for each in Outcome), "unfinished")
 

@@ -11,8 +11,8 @@ from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot, fold
 from rpd.states.facts import Facts
 from rpd.states.fold import replayed
-from rpd.states.names import Reason
 from rpd.states.policy import released_by, spent_usd
+from rpd.states.ports.names import Reason
 from rpd.states.reading import doubts
 
 

@@ -14,13 +14,13 @@ from rpd.journal.reader import read
 from rpd.journal.records import DebtChange, HandedOver, Opened
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Paused
 from rpd.states.reuse import paused_pods
-from rpd.states.world import Paused
 
 
 class LocalLineage:
-    """`rpd.states.world.Lineage` over the journals of one state home, for the run of `opened`.
+    """`rpd.states.ports.world.Lineage` over the journals of one state home, for the run of `opened`.
 
     `open_journal` locks a journal for writing. `adopted` (pod id -> run of its birth) is told of every pod that became
     this run's, so that its cloud lets the run touch it.

@@ -11,7 +11,7 @@ from rpd.journal.replay import Snapshot
 from rpd.states.facts import Facts
 from rpd.states.fold_moves import resume
 from rpd.states.lifecycle import JOB_LIFECYCLE, awaits
-from rpd.states.names import Op
+from rpd.states.ports.names import Op
 
 
 def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:

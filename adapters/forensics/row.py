@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.states.names import State
+from rpd.states.ports.names import State
 
 
 class RunRow(msgspec.Struct, frozen=True):

@@ -12,8 +12,8 @@ from pathlib import Path
 from rpd.adapters.local.files import require_text
 from rpd.adapters.local.person import expanded
 from rpd.engine.errors import UserError
-from rpd.states.faults import Fault
-from rpd.states.job import RUNS_BELOW
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.job import RUNS_BELOW
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no letter is mistaken for a digit, and any of them may stand in a pod's name."""

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 from rpd.engine.errors import UserError
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 
 def require_text(path: Path) -> Path:

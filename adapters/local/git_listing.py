@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rpd.adapters.local.children import plain_environment
 from rpd.engine.errors import Refused
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 GIT_SECONDS = 120.0
 """Time for one answer."""

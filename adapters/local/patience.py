@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from rpd.adapters.local.signals import LeaveNow
 from rpd.engine.ports import Request
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 ANSWER_SECONDS = 60.0
 """For one cloud among several, and for commands that only look."""

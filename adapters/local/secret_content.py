@@ -17,8 +17,8 @@ from rpd.adapters.local.files import read_regular
 from rpd.adapters.local.leaks import SHORTEST_SECRET, environment_secrets, is_secret_name
 from rpd.engine.errors import Refused
 from rpd.journal.redact import SECRET_CHARACTERS_MIN, Redactor, Secret
-from rpd.states.faults import Fault
-from rpd.states.job import ENV_SECRET, Job, SecretFile
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.job import ENV_SECRET, Job, SecretFile
 
 FILE_BYTES_MAX = 1024 * 1024
 _ASSIGNED = re.compile(r"^[ \t]*(?:export[ \t]+)?[\"']?(?P<name>[\w.-]+)[\"']?[ \t]*[=:](?P<value>.*)$", re.MULTILINE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rpd.states.world import Armed, Claim, Greeting, Holder, StepResult, SwitchOrder, name_mark
+from rpd.states.ports.world import Armed, Claim, Greeting, Holder, StepResult, SwitchOrder, name_mark
 
 _PHASES = frozenset({"none", "claimed", "running", "ended", "lost"})
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")

@@ -19,8 +19,8 @@ from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.remote_tree import list_tree
 from rpd.engine.errors import Refused, Unavailable
 from rpd.journal import tolerant
-from rpd.states.faults import Fault
-from rpd.states.world import Pull, Pulled
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Pull, Pulled
 
 
 class Script(Protocol):

@@ -13,8 +13,8 @@ from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.connection import Connection
 from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.journal.redact import Redactor
-from rpd.states.faults import Fault
-from rpd.states.world import Claim
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Claim
 
 BEAT_SECONDS = 10.0
 """How often the owner's lease is renewed while following."""

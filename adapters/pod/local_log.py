@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from rpd.engine.errors import UserError
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 RESTARTED = b"\n--- log restarted ---\n"
 

@@ -38,9 +38,9 @@ from rpd.adapters.transfer.memory import Memory
 from rpd.adapters.transfer.pull import pull as pull_tree
 from rpd.adapters.transfer.push import push as push_tree
 from rpd.engine.errors import Ambiguous, EffectError, Interrupted, NotSent, Refused, RpdError, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.job import SecretFile, is_away
-from rpd.states.world import (
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.job import SecretFile, is_away
+from rpd.states.ports.world import (
     Armed,
     Claim,
     Greeting,
@@ -72,7 +72,7 @@ T = TypeVar("T")
 
 
 class PodRemote:
-    """`rpd.states.world.Remote` over a pool of connections. Owned by one thread.
+    """`rpd.states.ports.world.Remote` over a pool of connections. Owned by one thread.
 
     `attention` is the control that the pool's connections listen to as well. `progress` makes, for the name of a
     transfer, what is told how far it is.

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from rpd.engine.errors import Refused
-from rpd.states.faults import Fault
-from rpd.states.job import SecretFile
-from rpd.states.world import JobRef, LaunchOrder, Pull, Step, SwitchOrder, Target
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.job import SecretFile
+from rpd.states.ports.world import JobRef, LaunchOrder, Pull, Step, SwitchOrder, Target
 
 STALE_SECONDS = 30
 """A claim this old that never started may be taken over when nobody is alive behind it."""

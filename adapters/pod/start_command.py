@@ -6,7 +6,7 @@ import functools
 import shlex
 
 from rpd.adapters.pod.scripts import switch_text
-from rpd.states.job import is_with_start_sh
+from rpd.states.ports.job import is_with_start_sh
 
 
 def original_command(image: str, args: str | None) -> str | None:

@@ -13,7 +13,6 @@ from rpd.journal.records import Stamp
 from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.manifest import not_here
-from rpd.states.names import Reason
 from rpd.states.policy import (
     SWITCH_TICK_SECONDS,
     cost_cap,
@@ -23,10 +22,11 @@ from rpd.states.policy import (
     usd_per_hour,
     why_kept,
 )
+from rpd.states.ports.names import Reason
+from rpd.states.ports.world import left_out, refusal
 from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
 from rpd.states.reuse import paused_pods
 from rpd.states.verdict import is_cut_off, job_ending, verdict
-from rpd.states.world import left_out, refusal
 
 CONSOLE_URL = "https://console.runpod.io/pods"
 SECRETS_LEFT = "         files of secrets could not be removed from it: delete it as soon as you have its results"

@@ -24,11 +24,11 @@ from rpd.journal.records import (
     Transition,
 )
 from rpd.states.facts import Facts, new_facts
-from rpd.states.faults import Fault
 from rpd.states.fold import apply
-from rpd.states.names import Op, Trigger
 from rpd.states.naming import told
 from rpd.states.policy import cost_cap, released_by, seen_locked, usd_per_hour
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.names import Op, Trigger
 from rpd.states.python_pin import PYTHON_KEY
 from rpd.states.reading import doubt
 from rpd.states.verdict import is_cut_off, job_ending

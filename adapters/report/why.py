@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from rpd.adapters.report.words import one_line
 from rpd.states.boot import CANNOT_START
-from rpd.states.boot_signs import Sign, cuda_wanted
 from rpd.states.facts import Facts
-from rpd.states.job import is_on_volume
-from rpd.states.log_reading import read_text
-from rpd.states.names import Reason
 from rpd.states.places import AVOIDED
+from rpd.states.ports.boot_signs import Sign, cuda_wanted
+from rpd.states.ports.job import is_on_volume
+from rpd.states.ports.log_reading import read_text
+from rpd.states.ports.names import Reason
+from rpd.states.ports.signs import SIGPIPE_CODE, advice_on, meaning_of
+from rpd.states.ports.world import left_out
 from rpd.states.reading import FULL_DISK, OF_LOG, doubt, doubts, had_no_room
-from rpd.states.signs import SIGPIPE_CODE, advice_on, meaning_of
-from rpd.states.world import left_out
 
 WHY: dict[Reason, tuple[str, str]] = {
     Reason.JOB_SUCCEEDED: ("the job's exit code was 0", ""),

@@ -10,7 +10,7 @@ import msgspec
 from rpd.adapters.local.leaks import without_keys
 from rpd.adapters.pod.local_log import base_path
 from rpd.journal.redact import Redactor
-from rpd.states.log_reading import LogReading, SeenSign, read_text
+from rpd.states.ports.log_reading import LogReading, SeenSign, read_text
 
 PART_BYTES = 2 * 1024 * 1024
 """So much of the beginning and of the end of a log is looked at."""

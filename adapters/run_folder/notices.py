@@ -12,8 +12,8 @@ import msgspec
 from rpd.adapters.local.children import environment_for
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor
-from rpd.states.faults import Fault
-from rpd.states.world import Notice
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Notice
 
 COMMAND_SECONDS = 10.0
 """A pod may bill while the message is sent."""

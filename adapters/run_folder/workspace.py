@@ -23,10 +23,10 @@ from rpd.adapters.run_folder.log_reading import read_log
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.journal.redact import Redactor
-from rpd.states.faults import Fault
-from rpd.states.job import Artifact, Job, is_away, plain_path
-from rpd.states.log_reading import LogReading
-from rpd.states.world import Notice
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.job import Artifact, Job, is_away, plain_path
+from rpd.states.ports.log_reading import LogReading
+from rpd.states.ports.world import Notice
 
 MIN_FREE_BYTES = 256 * 1024 * 1024
 """Free space below which a run is not begun: the journal, the log and the results have to go somewhere."""
@@ -48,7 +48,7 @@ TELEMETRY_NAMES = (
 
 
 class LocalWorkspace:
-    """`rpd.states.world.Workspace` on the real disk. `state_home` is where journals and keys are kept, `redactor`
+    """`rpd.states.ports.world.Workspace` on the real disk. `state_home` is where journals and keys are kept, `redactor`
     knows the secrets of the run."""
 
     def __init__(self, state_home: Path, user_home: Path | None = None, *, redactor: Redactor | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 TEXT_LIMIT = 500
 """Most characters of a foreign text that go into a message."""

@@ -25,7 +25,7 @@ from rpd.adapters.runpod.session import Request, Session
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, Refused, RpdError, Unavailable
 from rpd.engine.ports import Random
 from rpd.journal.redact import Redactor, Secret
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 T = TypeVar("T")
 Decode = Callable[[bytes], T]

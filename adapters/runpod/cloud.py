@@ -13,8 +13,8 @@ from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.errors import Kind
 from rpd.adapters.runpod.podlog import pod_log
 from rpd.engine.errors import Refused, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import DataCenter, Offer, Pod, PodLog, PodOrder
 
 CLOUDS = ("SECURE", "COMMUNITY")
 MOST_PAGES = 200

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rpd.adapters.runpod.answer import Answer, Failure, explain, problem, violations
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 
 class Kind(StrEnum):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.runpod import wire
-from rpd.states.world import LEVELS, Offer
+from rpd.states.ports.world import LEVELS, Offer
 
 
 class GpuType(msgspec.Struct, frozen=True):

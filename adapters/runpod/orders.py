@@ -12,8 +12,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rpd.engine.errors import Refused
-from rpd.states.faults import Fault
-from rpd.states.world import PodOrder
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import PodOrder
 
 SSH_PORT = "22/tcp"
 BODY_LIMIT = 102_400

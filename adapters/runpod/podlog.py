@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from rpd.adapters.runpod.answer import Answer
-from rpd.states.world import PodLog
+from rpd.states.ports.world import PodLog
 
 LINE_LIMIT = 400
 

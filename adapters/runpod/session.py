@@ -21,8 +21,8 @@ from rpd.adapters.http.wire import Straight, Watch, pieces
 from rpd.adapters.runpod.answer import Answer, Failure, clean
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
-from rpd.states.exits import Exit
-from rpd.states.faults import Fault
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.faults import Fault
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from rpd.adapters.runpod.answer import Unreadable
-from rpd.states.world import LEVELS, DataCenter, Offer, Pod, SshAddress
+from rpd.states.ports.world import LEVELS, DataCenter, Offer, Pod, SshAddress
 
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -1,1 +1,1 @@
-"""The job file: YAML, read, rendered and checked, becomes a `rpd.states.job.Job`."""
+"""The job file: YAML, read, rendered and checked, becomes a `rpd.states.ports.job.Job`."""

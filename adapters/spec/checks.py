@@ -15,7 +15,7 @@ from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, m
 from rpd.adapters.spec.error import Path
 from rpd.adapters.transfer.globs import problem_of
 from rpd.states import telemetry
-from rpd.states.job import (
+from rpd.states.ports.job import (
     CHECKPOINT,
     Artifact,
     Checkpoints,

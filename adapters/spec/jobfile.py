@@ -34,7 +34,7 @@ from rpd.adapters.spec.render import MakeRunId, Rendered, prefix_label, render_s
 from rpd.adapters.spec.types import mismatches, with_switches
 from rpd.adapters.spec.yaml_source import YamlSource, parse_yaml, read_yaml
 from rpd.engine.errors import UserError
-from rpd.states.job import ENV_SECRET, Artifact, Job, SecretFile, is_away
+from rpd.states.ports.job import ENV_SECRET, Artifact, Job, SecretFile, is_away
 
 T = TypeVar("T")
 

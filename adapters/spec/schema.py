@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Body
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
 
 
 def job_schema() -> dict[str, Any]:

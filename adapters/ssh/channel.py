@@ -10,7 +10,7 @@ import paramiko
 from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.timeouts import POLL_SECONDS
 from rpd.engine.errors import Interrupted, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 # All that waits, at most a window: paramiko moves in memory whatever a read leaves behind, again for every read.
 _EVERYTHING = 1 << 30

@@ -21,8 +21,8 @@ from rpd.adapters.ssh.wire import Wire, dial
 from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.journal.records import Stamp
 from rpd.journal.redact import Redactor
-from rpd.states.faults import Fault
-from rpd.states.world import SshAddress
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import SshAddress
 
 PULL_WINDOW = 6 * 1024 * 1024
 """Bytes in flight towards us. 2 MB carry 22 MB/s over an 80 ms link, this three times that. OpenSSH's server slows down

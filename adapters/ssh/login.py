@@ -17,8 +17,8 @@ from rpd.adapters.ssh.key_login import KeyLogin
 from rpd.adapters.ssh.timeouts import POLL_SECONDS, Timeouts
 from rpd.adapters.ssh.wire import Wire
 from rpd.engine.errors import Interrupted, Refused, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.world import SshAddress
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import SshAddress
 
 _LOG = "rpd.adapters.ssh"
 # Without any handler, paramiko's errors (each of them also raised) would reach the terminal through logging's last

@@ -10,8 +10,8 @@ from rpd.adapters.ssh.timeouts import Timeouts
 from rpd.engine.errors import Interrupted, Refused, RpdError, Unavailable
 from rpd.engine.ports import Clock, Control, Random
 from rpd.journal.redact import Redactor
-from rpd.states.faults import Fault
-from rpd.states.world import SshAddress
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import SshAddress
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0

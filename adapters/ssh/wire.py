@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from rpd.adapters.ssh.timeouts import POLL_SECONDS
 from rpd.engine.errors import Interrupted, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.world import SshAddress
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import SshAddress
 
 PACKET_BYTES_MAX = 1024 * 1024
 """We ask for packets of 32 KiB; OpenSSH takes and sends none above 256 KiB."""

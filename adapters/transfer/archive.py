@@ -13,7 +13,7 @@ import msgspec
 
 from rpd.adapters.transfer.entry import Entry, bounded, shown
 from rpd.engine.errors import Refused
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 BLOCK = 512
 END = bytes(2 * BLOCK)

@@ -12,7 +12,7 @@ from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.timeouts import POLL_SECONDS
 from rpd.engine.errors import Refused, Unavailable
 from rpd.journal.redact import Redactor
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 OUTPUT_BYTES_MAX = 1024 * 1024
 """What a command may print of which nothing is expected."""

@@ -18,7 +18,7 @@ from rpd.adapters.transfer.local_tree import check
 from rpd.adapters.transfer.memory import Memory
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.engine.errors import Refused
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 RESERVE_BYTES = 64 * 1024 * 1024
 """Left free by a pull: the journal, too, is written to this disk."""

@@ -19,7 +19,7 @@ from rpd.adapters.transfer.exchange import exchange, quote, said, seconds_for
 from rpd.adapters.transfer.listing import FIELD_BYTES_MAX, LISTING_BYTES_MAX, numbers_of
 from rpd.adapters.transfer.remote_tree import name_bytes
 from rpd.engine.errors import Refused, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 FOLLOWED_MAX = 100_000
 """Links of one artifact that are looked at: each costs the pod two programs."""

@@ -12,7 +12,7 @@ import msgspec
 
 from rpd.adapters.transfer.entry import Entry, Kind
 from rpd.engine.errors import Refused, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 ENTRIES_MAX = 1_000_000
 """A million take about 350 MB here."""

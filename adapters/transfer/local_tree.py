@@ -14,7 +14,7 @@ from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.transfer.entry import Entry, Interrupted, Kind, bounded, leaves, named, shown
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.engine import errors
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 _CHUNK = 1024 * 1024
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from rpd.states.world import Tree
+from rpd.states.ports.world import Tree
 
 
 class Patterns:

@@ -27,8 +27,8 @@ from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.remote_tree import hash_files, list_tree, name_bytes
 from rpd.adapters.transfer.rest import fetch_rest
 from rpd.engine.errors import Refused, RpdError
-from rpd.states.faults import Fault
-from rpd.states.world import Pull, Pulled
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Pull, Pulled
 
 _ATTEMPTS = 2
 _AROUND_BYTES = 32 * 1024

@@ -25,8 +25,8 @@ from rpd.adapters.transfer.outgoing import Outgoing
 from rpd.adapters.transfer.patterns import patterns_of
 from rpd.adapters.transfer.remote_tree import hash_files, list_tree, name_bytes
 from rpd.engine.errors import Refused
-from rpd.states.faults import Fault
-from rpd.states.world import Pushed, Tree
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Pushed, Tree
 
 _ATTEMPTS = 2
 _TRY_MODES = (

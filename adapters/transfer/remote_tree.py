@@ -18,8 +18,8 @@ from rpd.adapters.transfer.exchange import OUTPUT_BYTES_MAX, exchange, quote, sa
 from rpd.adapters.transfer.globs import as_word
 from rpd.adapters.transfer.listing import FIELD_BYTES_MAX, Listing, Reading
 from rpd.engine.errors import EffectError, Refused, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.job import fixed_folder
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.job import fixed_folder
 
 HASH_BYTES_PER_SECOND = 1e6
 """The slowest volume that is waited for."""

@@ -20,8 +20,8 @@ from rpd.adapters.runpod.wire import Mount, Volume
 from rpd.adapters.volumes.users import VolumeUsers, Workflow, cloud_mark
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
 from rpd.states import cost
-from rpd.states.exits import Exit
-from rpd.states.faults import Fault
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.faults import Fault
 
 STANDARD = "STANDARD"
 

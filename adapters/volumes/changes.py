@@ -22,7 +22,7 @@ from rpd.adapters.volumes.account import (
     workflow_words,
 )
 from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 LOOKS = 4
 """So often a volume that was to be deleted is looked for before it counts as still there."""

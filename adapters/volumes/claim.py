@@ -21,7 +21,7 @@ from rpd.adapters.local.dirs import private_folder
 from rpd.adapters.local.files import read_regular, write_whole
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 MAX_BYTES = 64 * 1024
 

@@ -26,8 +26,8 @@ from rpd.adapters.volumes.account import (
 )
 from rpd.adapters.volumes.claim import Claim, ClaimFile, seconds_in_doubt
 from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
-from rpd.states.exits import Exit
 from rpd.states.naming import name_places, suggested
+from rpd.states.ports.exits import Exit
 
 LOOKS = 8
 """So many looks at least fit into the time in which a new volume may yet turn up."""

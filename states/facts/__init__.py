@@ -6,8 +6,6 @@ resume.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from rpd.engine.deadline import elapsed
@@ -18,9 +16,9 @@ from rpd.states.facts.pod import Container, PodFacts
 from rpd.states.facts.release import Debts, Release
 from rpd.states.facts.run import Contact, Ending, Lease, Options, Process, Profile, Progress, Report
 from rpd.states.facts.search import Hardware, Lineage, Names, Search
-from rpd.states.job import Artifact, Job, checkpoint_label, is_on_volume
-from rpd.states.names import OF_RESULTS, Reason, State
-from rpd.states.tries import NEVER, Tries
+from rpd.states.facts.tries import NEVER, Tries
+from rpd.states.ports.job import Artifact, Job, checkpoint_label, is_on_volume
+from rpd.states.ports.names import OF_RESULTS, Reason, State
 
 PROVED_ABSENT = "proved_absent"
 """Why a create failed that was never answered, and of which no pod came in the quiet window."""
@@ -306,10 +304,9 @@ def _log_name(launch: int) -> str:
 
 def new_facts(opened: Opened, run_id: str) -> Facts:
     """Facts of a run of which only record 0 is known. Raises JournalStrange when that describes no job."""
-    cloud: dict[str, Any] = dict(opened.cloud)
     try:
         job = msgspec.convert(opened.config, Job)
-        profile = msgspec.convert(cloud, Profile, strict=False)
+        profile = msgspec.convert(dict(opened.cloud), Profile, strict=False)
         options = msgspec.convert(opened.options, Options)
     except (msgspec.ValidationError, RecursionError) as error:
         raise JournalStrange("record 0", error) from error

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from rpd.journal.records import Stamp
-from rpd.states.log_reading import LogReading
-from rpd.states.world import Claim, Pulled
+from rpd.states.ports.log_reading import LogReading
+from rpd.states.ports.world import Claim, Pulled
 
 
 class Fetching(msgspec.Struct):

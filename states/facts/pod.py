@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from rpd.journal.records import Stamp
-from rpd.states.boot_signs import Seen
-from rpd.states.world import Armed, Greeting, Paused, Pod, SshAddress
+from rpd.states.ports.boot_signs import Seen
+from rpd.states.ports.world import Armed, Greeting, Paused, Pod, SshAddress
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -46,7 +44,7 @@ class Container(msgspec.Struct):
     steps_done: dict[str, int] = {}  # step key -> exit code
     step_tail: tuple[str, ...] = ()
     python: str | None = None  # version of the interpreter that `pod.python_version` brought, as it says itself
-    trees_done: dict[str, dict[str, Any]] = {}
+    trees_done: set[str] = set()
     why_not_up: tuple[str, ...] = ()  # last words of the provider's log about the pod, and of the container's own
     boot_sign: Seen | None = None  # what they say of a container that will never start
     awaited_since: Stamp | None = None  # when it was last awaited

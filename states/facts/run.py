@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from rpd.journal.records import Intent, Stamp
 from rpd.states.facts.search import BadPlace
-from rpd.states.names import Reason
-from rpd.states.tries import Outage, Tries
-from rpd.states.world import Holder
+from rpd.states.facts.tries import Outage, Tries
+from rpd.states.ports.names import Reason
+from rpd.states.ports.world import Holder
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -68,6 +66,23 @@ class Progress(msgspec.Struct):
     parked_epoch: int = -1
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """The detail of a request: what shall become of the pod ("stop", "delete", "preserve"; None: what the config says),
+    until when it is kept (UTC seconds), and the fault behind a request of rpd itself."""
+
+    how: str | None = None
+    until: float | None = None
+    terminal: bool = False
+    storage_error: bool = False
+    internal_error: bool = False
+    fault: str = "the journal has its trace"
+
+    @property
+    def is_emergency(self) -> bool:
+        """Whether rpd itself cannot go on, and takes the shortest way out."""
+        return self.storage_error or self.internal_error
+
+
 class Process(msgspec.Struct):
     """The process that drives the run, from its `opened` or `resumed` record on."""
 
@@ -77,7 +92,7 @@ class Process(msgspec.Struct):
     problems: tuple[str, ...] | None = None
     requests: list[str] = []
     requested_at: Stamp | None = None  # when the last one was made
-    request_detail: dict[str, Any] = {}
+    asked: Asked = Asked()  # the last one's detail
     surveyed: Stamp | None = None  # when it last saw the whole account
 
 

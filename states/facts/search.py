@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from rpd.journal.records import Stamp
-from rpd.states.names import Reason
-from rpd.states.world import Offer, Paused
+from rpd.states.ports.names import Reason
+from rpd.states.ports.world import Offer, Paused
 
 
 class BadPlace(msgspec.Struct, frozen=True):

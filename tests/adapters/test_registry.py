@@ -10,7 +10,7 @@ import pytest
 
 from rpd.adapters.checking.image import cuda_needed, judge
 from rpd.adapters.checking.registry import DOCKER_HUB, Reference, check_image, reference
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
 from tests.fakes.registry import DIGEST, MADE, make, registry
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rpd.adapters.renting import Renting
 from rpd.engine.errors import Refused, Unavailable
-from rpd.states.world import PodOrder
+from rpd.states.ports.world import PodOrder
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rpd.adapters.checking.results import lost_results
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
 
 
 def told(*places: str, **config: Any) -> list[str]:

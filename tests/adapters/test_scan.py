@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rpd.adapters.checking.scan import scan
-from rpd.states.job import Command, Job, PodSpec, RemoteEnv, Run, Staging, Storage
+from rpd.states.ports.job import Command, Job, PodSpec, RemoteEnv, Run, Staging, Storage
 
 
 def job(body: str = "true", **fields: Any) -> Job:

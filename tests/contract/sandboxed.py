@@ -23,7 +23,7 @@ from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.pool import Pool
 from rpd.engine.ports import Request
 from rpd.journal.redact import Secret
-from rpd.states.world import SshAddress
+from rpd.states.ports.world import SshAddress
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import msgspec
 
 from rpd.engine.errors import RpdError
 from rpd.journal.records import Stamp
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
 from tests.contract.simulated import Simulated
 from tests.fakes.answers import no_answer, refusal
 from tests.fakes.clock import START_WALL

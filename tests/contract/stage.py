@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from rpd.adapters.local.dirs import new_token
 from rpd.engine.errors import Unavailable
-from rpd.states.world import Cloud, JobRef, LaunchOrder, Pod, PodOrder, Remote, SshAddress, Target
+from rpd.states.ports.world import Cloud, JobRef, LaunchOrder, Pod, PodOrder, Remote, SshAddress, Target
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rpd.engine.errors import NotSent, Unavailable
-from rpd.states.world import Claim, Target
+from rpd.states.ports.world import Claim, Target
 from tests.contract.stage import Stage, Tenant
 
 GRACE_SECONDS = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rpd.engine.errors import Refused
-from rpd.states.world import Pod
+from rpd.states.ports.world import Pod
 from tests.contract.stage import COMPUTING, Stage, Tenant, address
 
 WAY_UP = ["PROVISIONING", "STARTING", "RUNNING"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rpd.engine.errors import Ambiguous, Unavailable
-from rpd.states.world import Armed, SwitchOrder, Target
+from rpd.states.ports.world import Armed, SwitchOrder, Target
 from tests.contract.stage import KNOWN_START_IMAGE, OTHER_IMAGE, Stage, Tenant
 
 FAR_SECONDS = 3000.0

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from rpd.engine.errors import Ambiguous, Interrupted
-from rpd.states.world import Pull, Step, Tree
+from rpd.states.ports.world import Pull, Step, Tree
 from tests.contract.stage import Stage, Tenant
 
 TIMEOUT_SECONDS = 500.0

@@ -4,7 +4,7 @@ each of them to the sandbox."""
 from __future__ import annotations
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 READS = frozenset({"get", "list", "offers", "cpu_offers", "network_volume_id", "pod_log", "datacenters"})
 RETRY_AFTER_SECONDS = 30.0

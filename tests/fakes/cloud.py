@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from rpd.adapters.runpod.wire import Volume
 from rpd.engine.errors import RpdError
-from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder, SshAddress
+from rpd.states.ports.world import DataCenter, Offer, Pod, PodLog, PodOrder, SshAddress
 from tests.fakes.answers import READS, no_answer, refusal
 from tests.fakes.clock import START_WALL, FakeClock
 from tests.fakes.fuse import Fuse

@@ -10,10 +10,10 @@ from rpd.engine.decision import Pending
 from rpd.journal.records import Body, DebtChange, Observation, Outcome, Record, Requested, Stamp, Transition
 from rpd.states.facts import Facts, new_facts
 from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
+from rpd.states.facts.tries import Tries
 from rpd.states.fold import apply
-from rpd.states.names import State
-from rpd.states.tries import Tries
-from rpd.states.world import Armed, Claim, Greeting, Pod
+from rpd.states.ports.names import State
+from rpd.states.ports.world import Armed, Claim, Greeting, Pod
 from tests.fakes.clock import START_WALL
 from tests.fakes.stage import RUN_ID, Stage
 

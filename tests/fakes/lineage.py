@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 
 from rpd.engine.errors import Refused
-from rpd.states.faults import Fault
-from rpd.states.world import Paused
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Paused
 
 
 class FakeLineage:

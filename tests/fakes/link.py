@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from rpd.adapters.ssh.connection import Completed, collect
 from rpd.engine.errors import Interrupted
 from rpd.journal.redact import Redactor
-from rpd.states.world import SshAddress
+from rpd.states.ports.world import SshAddress
 from tests.memory import MEGABYTE
 
 

@@ -8,8 +8,8 @@ from math import inf
 import msgspec
 
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
-from rpd.states.job import SecretFile
-from rpd.states.world import (
+from rpd.states.ports.job import SecretFile
+from rpd.states.ports.world import (
     Armed,
     Claim,
     Greeting,

@@ -16,11 +16,11 @@ from rpd.engine.runner import Ending, Runner
 from rpd.journal import replay
 from rpd.journal.records import Opened, Record, Resumed, Stamp
 from rpd.states.facts import Facts
-from rpd.states.job import Job
 from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.log_reading import LogReading
+from rpd.states.ports.job import Job
+from rpd.states.ports.log_reading import LogReading
+from rpd.states.ports.world import Notice, World
 from rpd.states.table import JOB
-from rpd.states.world import Notice, World
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.fuse import Crash, Fuse

@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from rpd.adapters.pod.start_command import original_command
-from rpd.states.world import SwitchOrder
+from rpd.states.ports.world import SwitchOrder
 from tests.fakes.clock import START_WALL
 
 if TYPE_CHECKING:

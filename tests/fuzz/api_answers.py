@@ -24,7 +24,7 @@ from rpd.adapters.runpod.client import Limits, RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable
 from rpd.journal.redact import Redactor, Secret
-from rpd.states.world import PodOrder
+from rpd.states.ports.world import PodOrder
 
 KEY = "rpa_Q7/x+0Zp9TheKeyThatNobodyMayEverSee"
 OTHER = "hf_AnotherSecretOfThisVeryRun0042"

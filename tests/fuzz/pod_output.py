@@ -26,7 +26,7 @@ from rpd.journal import tolerant
 from rpd.journal.codec import encode
 from rpd.journal.records import Observation, Stamp
 from rpd.states.call import pack
-from rpd.states.world import Claim, JobRef, LaunchOrder, Pull, SshAddress, Step, SwitchOrder, Target
+from rpd.states.ports.world import Claim, JobRef, LaunchOrder, Pull, SshAddress, Step, SwitchOrder, Target
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.link import Link, Said
 from tests.fuzz.mutation import pieces, spoiled

@@ -27,11 +27,11 @@ from rpd.engine.machine import StateMachine
 from rpd.engine.runner import Runner
 from rpd.journal.index import Index
 from rpd.journal.paths import journal_path
-from rpd.states.exits import Exit
-from rpd.states.faults import Fault
 from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Offer, Pod, PodLog, World
 from rpd.states.table import JOB
-from rpd.states.world import Offer, Pod, PodLog, World
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.lineage import FakeLineage
 from tests.fakes.lines import Rows, life, sealed

@@ -18,7 +18,7 @@ from rpd.adapters.transfer.entry import Entry, is_safe
 from rpd.adapters.transfer.pull import pull
 from rpd.adapters.transfer.remote_tree import Listing, hash_files, list_tree
 from rpd.engine.errors import RpdError
-from rpd.states.world import Pull, Pulled
+from rpd.states.ports.world import Pull, Pulled
 from tests.fakes.link import Link, Said
 from tests.fuzz.mutation import NUMBERS, ODD, pieces, spoiled
 

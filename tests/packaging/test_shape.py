@@ -25,7 +25,7 @@ def sound(root: Path) -> None:
     files(
         root,
         states__made="class Made:\n" + "".join(f"    field_{each}: int\n" for each in range(20)),
-        states__job="class Job:\n" + "".join(f"    field_{each}: int\n" for each in range(40)),
+        states__ports__job="class Job:\n" + "".join(f"    field_{each}: int\n" for each in range(40)),
         engine__made="def made() -> None:\n" + "    pass\n" * 49,
         journal__made=f"{ANY}def made(data: dict[str, Any]) -> None: ...\n",
         adapters__made="from rpd.states.made import Made\n",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 FAR = {"contract": 5, "simulation": 5, "sandbox": 10, "scenarios": 10, "packaging": 20, "plants": 20}
@@ -29,13 +29,6 @@ def _distance(source: Path, test: Path, root: Path) -> int:
     near = 4 * (test.stem == f"test_{stem}") + 3 * bool(is_imported) + 2 * (folders == source.parent.parts)
     near += bool(set(folders) & set(source.parts)) + (stem in text)
     return FAR.get(folders[0], 0) - near if folders else FAR["packaging"]
-
-
-def touched(patch: str) -> Iterator[str]:
-    """The files that a patch changes."""
-    for line in patch.splitlines():
-        if line.startswith("+++ b/"):
-            yield line.removeprefix("+++ b/").split("\t")[0]
 
 
 if __name__ == "__main__":

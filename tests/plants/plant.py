@@ -7,29 +7,18 @@ from pathlib import Path
 
 import msgspec
 
-from tests.simulation.planting import ROOT
+from tests.simulation.planting import Change
 
 FOLDER = Path(__file__).parent
 
 
-class Plant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`old`, which stands in `file` once, becomes `new`; `why` says what that would cost a user. Of the tests
-    `seen_by`, all pass without it, and at least one fails with it."""
+class Plant(Change, frozen=True, forbid_unknown_fields=True):
+    """`why` says what the bug would cost a user. Of the tests `seen_by`, all pass without it, and at least one fails
+    with it."""
 
     name: str
     why: str
-    file: str
-    old: str
-    new: str
     seen_by: tuple[str, ...]
-
-    def text(self) -> str:
-        """The file with the bug in it. Raises ValueError where `old` does not stand in it once."""
-        source = (ROOT / self.file).read_text()
-        found = source.count(self.old)
-        if found != 1:
-            raise ValueError(f"the plant {self.name!r}: its `old` stands {found} times in {self.file}")
-        return source.replace(self.old, self.new)
 
 
 class Bed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

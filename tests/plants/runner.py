@@ -30,7 +30,7 @@ def failed(done: subprocess.CompletedProcess[str]) -> str | None:
 def seen(plant: Plant) -> str | None:
     """The test that sees it. Raises RuntimeError or ValueError where it cannot be tried."""
     with copied() as copy:
-        (copy / plant.file).write_text(plant.text())
+        (copy / plant.file).write_text(plant.made_in(copy))
         return failed(run_in(copy, [*QUICK, f"--timeout={HANGING_SECONDS}", "-n", "0", *plant.seen_by], quiet=True))
 
 

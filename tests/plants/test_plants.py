@@ -16,7 +16,7 @@ ALL = list(plants())
 
 @pytest.mark.parametrize("plant", ALL, ids=lambda plant: plant.name)
 def test_each_plant_fits_the_source(plant: Plant) -> None:
-    planted = plant.text()
+    planted = plant.made_in(ROOT)
     assert plant.old != plant.new and plant.seen_by and plant.why
     if plant.file.endswith(".py"):
         compile(planted, plant.file, "exec", dont_inherit=True)

@@ -14,7 +14,7 @@ import pytest
 import rpd
 from rpd.adapters.report.why import WHY
 from rpd.adapters.run_folder.workspace import MANIFEST_NAME
-from rpd.states.names import Reason
+from rpd.states.ports.names import Reason
 from tests.features import used
 from tests.scenarios.live import RPD
 from tests.scenarios.stage import Stage, artifact, config, staged

@@ -8,7 +8,7 @@ import pytest
 
 from rpd.adapters.sandbox import daemon
 from rpd.journal.records import Observation, Outcome
-from rpd.states.names import Op
+from rpd.states.ports.names import Op
 from tests.scenarios.stage import Stage, artifact, config
 
 

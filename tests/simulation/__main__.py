@@ -32,10 +32,10 @@ def main() -> int:
 
 def _planted(mutant: str, arguments: Sequence[str]) -> int:
     """The same in a copy with the fault in it."""
-    from tests.simulation.planting import DoesNotApply, find_patch, planted, run_in
+    from tests.simulation.planting import DoesNotApply, find_mutant, planted, run_in
 
     try:
-        with planted(find_patch(mutant)) as copy:
+        with planted(find_mutant(mutant)) as copy:
             return run_in(copy, ["-m", "tests.simulation", *arguments], quiet=False).returncode
     except DoesNotApply as error:
         print(f"error: {error}", file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
-from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder
+from rpd.states.ports.world import DataCenter, Offer, Pod, PodLog, PodOrder
 from tests.fakes.answers import no_answer, refusal
 from tests.fakes.cloud import CALLS_MAX, DROPPED_SECONDS, LATENCY_SECONDS, FakeCloud, FakePod
 from tests.simulation.verbose import at_length, length_of, lines_of

@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING
 
 from rpd.engine.errors import Ambiguous
-from rpd.states.world import Paused
+from rpd.states.ports.world import Paused
 from tests.fakes.lineage import FakeLineage
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from rpd.states.log_reading import LogReading, SeenSign
-from rpd.states.world import Holder, PodLog, name_mark
+from rpd.states.ports.log_reading import LogReading, SeenSign
+from rpd.states.ports.world import Holder, PodLog, name_mark
 from tests.simulation.schedule import Schedule, Strike
 
 

@@ -12,8 +12,8 @@ from rpd.journal.records import Closed, DebtChange, HandedOver, Intent, Observat
 from rpd.journal.store import Journal
 from rpd.states import cost
 from rpd.states.outage import PATIENCE_SECONDS
+from rpd.states.ports.world import PodOrder, SwitchOrder
 from rpd.states.reuse import drift
-from rpd.states.world import PodOrder, SwitchOrder
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import _Run
 from tests.simulation.cloud import CANARY

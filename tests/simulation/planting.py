@@ -11,15 +11,67 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("engine", "states", "journal", "adapters")
 NOT_COPIED = (".git", ".venv", "build", "dist", "*.egg-info", ".hypothesis", ".*_cache")
-PATCHES = Path(__file__).parent / "mutants"
-"""The faults on file, one patch each; what stands above the first `diff` line says what it breaks."""
+FAULTS = Path(__file__).parent / "mutants.toml"
+"""The faults on file."""
 
 
-class DoesNotApply(Exception):
-    """The patch fits nothing here."""
+class DoesNotApply(ValueError):
+    """The fault fits nothing here."""
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`old`, which stands in `file` once, becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+    def made_in(self, root: Path) -> str:
+        """The file below `root` with it. Raises DoesNotApply."""
+        source = (root / self.file).read_text()
+        found = source.count(self.old)
+        if found != 1:
+            raise DoesNotApply(f"what is to be replaced stands {found} times in {self.file}: {self.old!r}")
+        return source.replace(self.old, self.new)
+
+
+class Mutant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A fault; `why` says what it breaks. One that is not on file has its `patch` instead of changes."""
+
+    name: str
+    why: str
+    change: tuple[Change, ...] = ()
+    patch: Path | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """The files that it touches."""
+        if self.patch is None:
+            return [change.file for change in self.change]
+        marked = (line for line in self.patch.read_text().splitlines() if line.startswith("+++ b/"))
+        return [line.removeprefix("+++ b/").split("\t")[0] for line in marked]
+
+    def plant(self, root: Path) -> None:
+        """Put it into the source below `root`. Raises DoesNotApply."""
+        if self.patch is not None:
+            _apply(self.patch, root)
+        for change in self.change:
+            (root / change.file).write_text(change.made_in(root))
+
+
+class _OnFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    mutant: tuple[Mutant, ...]
+
+
+def mutants() -> dict[str, Mutant]:
+    """All on file, by name."""
+    on_file = msgspec.toml.decode(FAULTS.read_bytes(), type=_OnFile).mutant
+    return {mutant.name: mutant for mutant in on_file}
 
 
 @contextlib.contextmanager
@@ -37,10 +89,10 @@ def copied() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def planted(patch: Path) -> Iterator[Path]:
-    """Such a folder, the patch applied. Raises DoesNotApply."""
+def planted(mutant: Mutant) -> Iterator[Path]:
+    """Such a folder, the fault in it. Raises DoesNotApply."""
     with copied() as copy:
-        _apply(patch, copy)
+        mutant.plant(copy)
         yield copy
 
 
@@ -56,36 +108,20 @@ def environment(copy: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{copy / 'build' / 'links'}{os.pathsep}{copy}"}
 
 
-def find_patch(name: str) -> Path:
-    """A patch on file by its name, or any other by its path. Raises DoesNotApply."""
-    for path in (PATCHES / f"{name}.patch", Path(name)):
-        if path.is_file():
-            return path.resolve()
-    known = ", ".join(sorted(path.stem for path in PATCHES.glob("*.patch")))
-    raise DoesNotApply(f"there is no patch {name!r}; on file are: {known}")
+def find_mutant(name: str) -> Mutant:
+    """A fault on file by its name, or any other by the path of its patch. Raises DoesNotApply."""
+    on_file = mutants()
+    if name in on_file:
+        return on_file[name]
+    if Path(name).is_file():
+        return Mutant(Path(name).stem, f"the patch {name}", patch=Path(name).resolve())
+    raise DoesNotApply(f"there is no mutant {name!r}; on file are: {', '.join(sorted(on_file))}")
 
 
-def title(patch: Path) -> str:
-    """The first line of what it says of itself, else its name."""
-    first = patch.read_text().lstrip().splitlines()[0] if patch.stat().st_size else ""
-    return patch.stem if first.startswith(("diff ", "--- ")) or not first else first
-
-
-def check_applies(patch: Path) -> None:
-    """Raises DoesNotApply when it does not fit the source as it stands."""
-    _apply(patch, ROOT, "--check")
-
-
-def _apply(patch: Path, copy: Path, *options: str) -> None:
+def _apply(patch: Path, copy: Path) -> None:
     # Outside of any repository: else git would take the paths from the top of the one around.
     env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(copy.parent)}
-    done = subprocess.run(
-        ["git", "apply", "--recount", "--verbose", *options, str(patch)],
-        cwd=copy,
-        env=env,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    command = ["git", "apply", "--recount", "--verbose", str(patch)]
+    done = subprocess.run(command, cwd=copy, env=env, check=False, capture_output=True, text=True)
     if done.returncode:
         raise DoesNotApply(f"{patch.name} does not apply: {done.stderr.strip()}")

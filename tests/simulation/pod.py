@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
-from rpd.states.job import CHECKPOINT, SecretFile
 from rpd.states.lease import shared_places
-from rpd.states.world import (
+from rpd.states.ports.job import CHECKPOINT, SecretFile
+from rpd.states.ports.world import (
     Armed,
     Claim,
     Greeting,

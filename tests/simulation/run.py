@@ -13,10 +13,10 @@ import msgspec
 from rpd.engine.machine import StateMachine
 from rpd.engine.ports import Request
 from rpd.journal.records import Record
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
+from rpd.states.ports.world import Notice, Paused, PodOrder
 from rpd.states.reuse import shape
 from rpd.states.table import JOB
-from rpd.states.world import Notice, Paused, PodOrder
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakePod
 from tests.fakes.fuse import Crash

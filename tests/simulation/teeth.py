@@ -1,4 +1,4 @@
-"""`make mutants`: do the checks see what they are there for? Each patch plants a fault in a copy of the source, and the
+"""`make mutants`: do the checks see what they are there for? Each mutant is a fault in a copy of the source, and the
 checks are run over the copy until one of them breaks, the cheapest first. Then the quick tests are tried with the
 plants of `tests/plants`. A patch that is not on file is shown to the quick tests first, those nearest to what it
 touches."""
@@ -6,23 +6,23 @@ touches."""
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from tests.plants.nearest import nearest, touched
+from tests.plants.nearest import nearest
 from tests.plants.plant import plants
 from tests.plants.runner import QUICK, failed, try_all
-from tests.simulation.planting import PATCHES, DoesNotApply, find_patch, planted, run_in, title
+from tests.simulation.planting import DoesNotApply, Mutant, find_mutant, mutants, planted, run_in
 
 SEEDS_FIRST = 2000
 SEEDS_MAX = 20_000
-PLANTED = "planted.patch"
+TOUCHED = "touched.txt"
+"""In a copy: the files that the fault touches."""
 NEAREST = 12
 """So many test files make up the nearest ones."""
 STEP = 5
@@ -130,8 +130,7 @@ def _quick_tests(which: slice) -> Check:
     """The tests of `make test`, in the order of their distance to what the patch touches."""
 
     def check() -> Iterator[tuple[int, Catch | None]]:
-        here = Path.cwd()
-        files = nearest(touched((here / PLANTED).read_text()), here)[which]
+        files = nearest(Path(TOUCHED).read_text().split(), Path.cwd())[which]
         command = [sys.executable, *QUICK, "-n", "2", "--dist", "loadgroup", *files]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         yield 0, _caught(failed(done), None)
@@ -153,10 +152,10 @@ CHECKS: dict[str, Check] = {
 NEAREST_TESTS, OTHER_TESTS = _quick_tests(slice(NEAREST)), _quick_tests(slice(NEAREST, None))
 
 
-def in_order(patch: str, *, is_on_file: bool) -> dict[str, Check]:
-    """The checks for a patch: where it touches what runs in real pods, those come first. One that is on file has to be
+def in_order(files: Iterable[str], *, is_on_file: bool) -> dict[str, Check]:
+    """The checks for a fault: where it touches what runs in real pods, those come first. One that is on file has to be
     seen without the quick tests."""
-    rooms = {line.split("/")[2] for line in patch.splitlines() if line.startswith("+++ b/adapters/")}
+    rooms = {file.split("/")[1] for file in files if file.startswith("adapters/")}
     first = [] if rooms <= {"renting.py"} else ["contract suite"]
     checks = {name: CHECKS[name] for name in (*first, *(name for name in CHECKS if name not in first))}
     return checks if is_on_file else {"a near quick test": NEAREST_TESTS, **checks, "a quick test": OTHER_TESTS}
@@ -167,11 +166,11 @@ def _caught(text: str | None, schedule: msgspec.Struct | None) -> Catch | None:
     return None if text is None else Catch(None, text, schedule=encoded)
 
 
-def catch(patch: Path) -> Catch:
-    """What sees the fault of a patch. Raises DoesNotApply."""
-    with planted(patch) as copy:
-        shutil.copy(patch, copy / PLANTED)
-        which = "on file" if patch.parent == PATCHES else "unknown"
+def catch(mutant: Mutant) -> Catch:
+    """What sees the fault. Raises DoesNotApply."""
+    with planted(mutant) as copy:
+        (copy / TOUCHED).write_text("\n".join(mutant.files))
+        which = "on file" if mutant.patch is None else "unknown"
         done = run_in(copy, ["-m", "tests.simulation.teeth", "--here", which], quiet=True)
     if done.returncode not in (0, 1):
         last = done.stderr.strip().splitlines()[-1:]
@@ -179,13 +178,13 @@ def catch(patch: Path) -> Catch:
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Catch)
 
 
-def try_patches(patches: Sequence[Path]) -> int:
+def try_mutants(chosen: Sequence[Mutant]) -> int:
     """Plant each, and say what saw it: how many were not seen. Raises DoesNotApply."""
     missed = 0
-    for patch in patches:
+    for mutant in chosen:
         began = time.perf_counter()
-        seen = catch(patch)
-        print(f"{patch.stem}: {title(patch)}")
+        seen = catch(mutant)
+        print(f"{mutant.name}: {mutant.why}")
         if seen.by is None:
             missed += 1
             print(f"    NOT SEEN in {seen.schedules} schedules and all other checks")
@@ -193,7 +192,7 @@ def try_patches(patches: Sequence[Path]) -> int:
             after = f" after {seen.schedules} schedules" if seen.schedules else ""
             print(f"    seen by {seen.by}{after}, in {time.perf_counter() - began:.0f} s: {seen.what[:200]}")
         sys.stdout.flush()
-    print(f"{len(patches) - missed} of {len(patches)} mutants are caught")
+    print(f"{len(chosen) - missed} of {len(chosen)} mutants are caught")
     return missed
 
 
@@ -201,19 +200,19 @@ def main(names: list[str]) -> int:
     """Exit code 1 when a fault is not seen, 2 when a patch cannot be planted."""
     on_file = {plant.name: plant for plant in plants()}
     chosen = [on_file[name] for name in names if name in on_file] if names else list(on_file.values())
-    patches = [find_patch(name) for name in names if name not in on_file] if names else sorted(PATCHES.glob("*.patch"))
-    missed = try_patches(patches) if patches else 0
+    others = [find_mutant(name) for name in names if name not in on_file] if names else list(mutants().values())
+    missed = try_mutants(others) if others else 0
     missed += try_all(chosen) if chosen else 0
     return 1 if missed else 0
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.teeth")
-    parser.add_argument("name", nargs="*", help="patches or plants on file, or paths of patches; all on file without")
+    parser.add_argument("name", nargs="*", help="mutants or plants on file, or paths of patches; all on file without")
     parser.add_argument("--here", choices=("on file", "unknown"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.here:
-        found = hunt(in_order(Path(PLANTED).read_text(), is_on_file=asked.here == "on file"))
+        found = hunt(in_order(Path(TOUCHED).read_text().split(), is_on_file=asked.here == "on file"))
         print(msgspec.json.encode(found).decode())
         sys.exit(1 if found.by else 0)
     try:

@@ -9,7 +9,7 @@ from rpd.states.facts import Facts, new_facts
 from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
 from rpd.states.facts.release import Found
 from rpd.states.facts.run import Begun
-from rpd.states.world import Armed, Offer, Pod
+from rpd.states.ports.world import Armed, Offer, Pod
 from tests.fakes.stage import RUN_ID, Stage
 
 GPU = "RTX A5000"

@@ -10,9 +10,9 @@ from rpd.adapters.report.background import left_words, waiting_words
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.story import tell
 from rpd.states import launch, lifecycle, monitor
-from rpd.states.log_reading import LogReading, SeenSign
-from rpd.states.names import Op, State
-from rpd.states.world import LaunchOrder
+from rpd.states.ports.log_reading import LogReading, SeenSign
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import LaunchOrder
 from tests.fakes.facts import claimed, facts_in, pending, seen, stamp
 from tests.fakes.fuse import Crash, Fuse
 from tests.fakes.remote import FakeJob

@@ -6,10 +6,10 @@ import pytest
 
 from rpd.engine.decision import Do, Look
 from rpd.states import release
-from rpd.states.names import Op, Reason, State
+from rpd.states.facts.tries import Outage
+from rpd.states.ports.names import Op, Reason, State
 from rpd.states.preserve import keep_until
 from rpd.states.release import BLINDLY_AGAIN_SECONDS
-from rpd.states.tries import Outage
 from tests.fakes.facts import claimed, facts_in, stamp
 
 

@@ -11,12 +11,12 @@ from rpd.adapters.report.story import tell
 from rpd.adapters.sandbox.cloud.faults import STUCK_LINES
 from rpd.journal.records import Observation, Transition
 from rpd.states.boot import NO_SSHD_SECONDS, cannot_start
-from rpd.states.boot_signs import Seen, Sign, find, is_of_image
 from rpd.states.facts import Facts
 from rpd.states.fold import apply
 from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.names import Op, State, Trigger
-from rpd.states.world import PodLog
+from rpd.states.ports.boot_signs import Seen, Sign, find, is_of_image
+from rpd.states.ports.names import Op, State, Trigger
+from rpd.states.ports.world import PodLog
 from tests.fakes.facts import facts_in
 from tests.fakes.stage import Stage
 from tests.states.test_large_records import bodies

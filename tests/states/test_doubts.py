@@ -9,10 +9,10 @@ from rpd.engine.decision import Do, Fire, Look
 from rpd.engine.errors import UserError
 from rpd.journal.records import Intent, Observation
 from rpd.states import collect, reading, report
-from rpd.states.log_reading import LogReading, SeenSign
-from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.notice import end_notice
-from rpd.states.world import Claim
+from rpd.states.ports.log_reading import LogReading, SeenSign
+from rpd.states.ports.names import Op, Reason, State, Trigger
+from rpd.states.ports.world import Claim
 from tests.fakes.facts import claimed, facts_in, fold, seen, stamp
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage

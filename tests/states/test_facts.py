@@ -12,7 +12,9 @@ from rpd.states import arm, create
 from rpd.states.call import REPEATABLE, look_at_pod, pack, pause_left, target
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Candidate, Missed, PodFacts, Span, candidate_key
+from rpd.states.facts.run import Asked
 from rpd.states.facts.search import Refusal
+from rpd.states.facts.tries import Outage, Tries
 from rpd.states.fold_effects import PULL_TRIES_MAX
 from rpd.states.fold_looks import SWITCH_SECONDS
 from rpd.states.guards import (
@@ -23,10 +25,9 @@ from rpd.states.guards import (
     results_wait,
     retries_left,
 )
-from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.policy import is_protected
-from rpd.states.tries import Outage, Tries
-from rpd.states.world import Armed, Claim, Greeting, Pod, Pull, Pulled, SshAddress
+from rpd.states.ports.names import Op, Reason, State, Trigger
+from rpd.states.ports.world import Armed, Claim, Greeting, Pod, Pull, Pulled, SshAddress
 from tests.fakes.clock import START_WALL
 from tests.fakes.facts import asked, claimed, facts_in, fold, moved, outcome, seen, stamp, tried
 
@@ -483,7 +484,7 @@ def test_retries_are_as_many_as_the_config_grants() -> None:
 def test_a_next_host_begins_with_nothing_of_the_one_before() -> None:
     facts = facts_in(State.RELEASE)
     facts.search.host_failure, facts.container.why_not_up = Reason.HOST_NEVER_BOOTED, ("x",)
-    facts.container.steps_done, facts.container.trees_done = {"setup-0": 0}, {"t": {}}
+    facts.container.steps_done, facts.container.trees_done = {"setup-0": 0}, {"t"}
     pod = pod_of(facts)
     moved(facts, Trigger.TRY_NEXT, State.SELECT)
     assert (facts.current, facts.container.armed, facts.container.why_not_up, facts.search.host_failure) == (
@@ -509,7 +510,7 @@ def test_a_new_process_forgets_what_was_asked_and_counted_and_trusts_no_claim() 
     pod = pod_of(facts)
     pod.missed, pod.refused_starts = Missed(2, stamp(1.0)), 3
     fold(facts, RESUMED, at=500.0)
-    assert facts.request is None and not facts.process.request_detail and not facts.launch.claim_is_fresh
+    assert facts.request is None and facts.process.asked == Asked() and not facts.launch.claim_is_fresh
     assert facts.contact.tries == {"x": Tries(error="cut", reason="link_lost")}, "why it failed may still be told"
     assert (facts.contact.outage, facts.contact.offline_seconds, facts.results.fetching.failures) == (None, 0.0, {})
     assert (facts.release.key_refused_since, facts.release.tries, facts.release.tried_since) == (None, 0, None)
@@ -566,7 +567,7 @@ def test_moments_of_another_boot_are_carried_over_and_lie_in_no_future() -> None
 
 def test_a_run_that_cannot_keep_its_journal_ends_whatever_else_is_asked() -> None:
     facts = asked(running(), "release", storage_error=True)
-    assert asked(facts, "detach").request == "release" and facts.process.request_detail == {"storage_error": True}
+    assert asked(facts, "detach").request == "release" and facts.process.asked.storage_error
 
 
 @pytest.mark.parametrize(("signal", "request_then"), [("interrupt", "gc"), ("terminate", "gc"), ("cancel", "cancel")])

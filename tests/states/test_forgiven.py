@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rpd.engine.decision import Do, Fire
+from rpd.states.facts.tries import Tries
 from rpd.states.link import decide_link
-from rpd.states.names import Op, State
-from rpd.states.tries import Tries
+from rpd.states.ports.names import Op, State
 from tests.fakes.facts import facts_in, stamp
 
 

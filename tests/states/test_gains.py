@@ -10,8 +10,8 @@ from rpd.journal.records import Outcome, Record, Resumed
 from rpd.states import collect
 from rpd.states.facts import Facts
 from rpd.states.fold_effects import GAIN_BYTES_MIN
-from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS
+from rpd.states.ports.names import Op, Reason, State, Trigger
 from tests.fakes.facts import RUN_ID, claimed, facts_in, fold, stamp
 from tests.fakes.facts import outcome as came
 from tests.states.situations import begin

@@ -8,14 +8,14 @@ import pytest
 
 from rpd.engine.decision import Do, Fire, Leave, Look
 from rpd.journal.records import DebtChange
-from rpd.states.exits import Exit
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
 from rpd.states.facts.release import Found
+from rpd.states.facts.tries import Tries
 from rpd.states.interrupts import MISSES_MIN, WITH_POD, interrupts
-from rpd.states.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
-from rpd.states.tries import Tries
-from rpd.states.world import Claim, Pulled
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
+from rpd.states.ports.world import Claim, Pulled
 from tests.fakes.facts import asked, claimed, facts_in, seen, stamp
 
 CHEAP = {"cost_cap_usd": 1000.0}

@@ -19,13 +19,13 @@ from rpd.journal.records import Intent, Observation, Outcome, Stamp, Transition
 from rpd.states import market, sweep
 from rpd.states.bounds import JOB_BYTES, size_of
 from rpd.states.facts import Facts
-from rpd.states.job import Job
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.manifest import checksum, manifest
-from rpd.states.names import Op, State
+from rpd.states.ports.job import Job
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import Holder, Offer, Paused, Pod, PodOrder, World
 from rpd.states.preserve import NO_MORE_TIME, why_not_kept
 from rpd.states.reuse import shape
-from rpd.states.world import Holder, Offer, Paused, Pod, PodOrder, World
 from tests.fakes.facts import seen
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage

@@ -11,8 +11,8 @@ from rpd.engine.errors import Refused, Unavailable
 from rpd.states import launch
 from rpd.states.facts import Facts
 from rpd.states.launch import CLAIM_RETRY_SECONDS, CLAIMED_SECONDS
-from rpd.states.names import Op, Reason, State, Trigger
-from rpd.states.world import Claim, JobRef, LaunchOrder, Target, World
+from rpd.states.ports.names import Op, Reason, State, Trigger
+from rpd.states.ports.world import Claim, JobRef, LaunchOrder, Target, World
 from tests.fakes.clock import START_WALL
 from tests.fakes.facts import asked, claimed, facts_in, outcome, pending, stamp, tried
 

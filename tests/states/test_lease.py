@@ -10,12 +10,12 @@ from rpd.engine.decision import Decision, Do, Fire, Look, Wait
 from rpd.engine.errors import Unavailable
 from rpd.states import release, stage
 from rpd.states.facts import Facts
-from rpd.states.job import Job, PodSpec, Run, Staging, Storage
 from rpd.states.lease import LOOKS_MIN, shared_places
-from rpd.states.names import Op, Reason, State
+from rpd.states.ports.job import Job, PodSpec, Run, Staging, Storage
+from rpd.states.ports.names import Op, Reason, State
+from rpd.states.ports.world import Holder, PodOrder, name_mark
 from rpd.states.preserve import keep_until
 from rpd.states.stage import tree_of
-from rpd.states.world import Holder, PodOrder, name_mark
 from tests.fakes.facts import claimed, facts_in, outcome, seen, stamp
 from tests.fakes.stage import Stage
 

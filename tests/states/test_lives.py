@@ -11,7 +11,7 @@ from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
 from rpd.engine.runner import Ending
 from rpd.journal.errors import JournalUnwritable
 from rpd.journal.records import Body, Opened, Resumed
-from rpd.states.world import Claim, LaunchOrder, Target
+from rpd.states.ports.world import Claim, LaunchOrder, Target
 from tests.fakes.fuse import Fuse
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage

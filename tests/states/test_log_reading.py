@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from rpd.states.log_reading import DOUBTS_MAX, LINE_CHARACTERS, read_text
-from rpd.states.signs import SIGNS, advice_on, meaning_of, sign_of
+from rpd.states.ports.log_reading import DOUBTS_MAX, LINE_CHARACTERS, read_text
+from rpd.states.ports.signs import SIGNS, advice_on, meaning_of, sign_of
 
 TRACEBACK = """Traceback (most recent call last):
   File "/workspace/train.py", line 3, in <module>

@@ -12,7 +12,6 @@ from rpd.states.facts.pod import Candidate, Span
 from rpd.states.facts.run import Options
 from rpd.states.interrupts import interrupts
 from rpd.states.manifest import manifest
-from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.policy import (
     budget_seconds_left,
     budget_share,
@@ -29,7 +28,8 @@ from rpd.states.policy import (
     used,
     used_up,
 )
-from rpd.states.world import Offer
+from rpd.states.ports.names import Op, Reason, State, Trigger
+from rpd.states.ports.world import Offer
 from tests.fakes.facts import tried
 from tests.states.situations import GPU, add_pod, arm, at, facts_of
 

@@ -10,10 +10,10 @@ from rpd.engine.decision import Decision, Do, Fire, Look
 from rpd.engine.errors import Refused
 from rpd.states import checkpoints, monitor, telemetry
 from rpd.states.facts import Facts
+from rpd.states.facts.tries import Tries
 from rpd.states.monitor import WATCH_SECONDS
-from rpd.states.names import Op, Reason, State, Trigger
-from rpd.states.tries import Tries
-from rpd.states.world import Claim, JobRef, Target, World
+from rpd.states.ports.names import Op, Reason, State, Trigger
+from rpd.states.ports.world import Claim, JobRef, Target, World
 from tests.fakes.facts import asked, claimed, facts_in, moved, outcome, pending, seen, stamp, tried
 from tests.states.situations import begin
 

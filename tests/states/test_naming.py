@@ -9,9 +9,9 @@ import pytest
 
 import rpd.adapters.sandbox.cloud
 from rpd.states.facts.search import Hardware
-from rpd.states.job import GpuChoice
 from rpd.states.naming import TYPES_MAX, name_hardware, name_places, told
-from rpd.states.world import DataCenter, Offer
+from rpd.states.ports.job import GpuChoice
+from rpd.states.ports.world import DataCenter, Offer
 
 CATALOG = json.loads((Path(rpd.adapters.sandbox.cloud.__file__).parent / "catalog.json").read_text())
 OFFERS = tuple(

@@ -16,8 +16,8 @@ from rpd.states import preflight
 from rpd.states.facts.pod import Candidate
 from rpd.states.facts.search import BadPlace
 from rpd.states.health import CUDA_CHECK
-from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.places import REMEMBERED_SECONDS, elsewhere, failed_place
+from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.select import candidates
 from rpd.states.steps import steps_of
 from tests.fakes.clock import START_WALL

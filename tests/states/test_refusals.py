@@ -10,7 +10,7 @@ from rpd.engine.errors import Refused, RpdError, Unavailable
 from rpd.engine.runner import Ending
 from rpd.states.boot import NO_SSHD_SECONDS
 from rpd.states.connect import LASTING_SECONDS
-from rpd.states.names import Op
+from rpd.states.ports.names import Op
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 from tests.states.test_large_records import RECYCLE, leave_paused

@@ -12,13 +12,13 @@ from rpd.journal.records import DebtChange, Intent, Observation, Outcome, Stamp
 from rpd.states import cost, release, sweep
 from rpd.states.facts import Facts
 from rpd.states.facts.release import Found
-from rpd.states.facts.run import Begun
+from rpd.states.facts.run import Asked, Begun
 from rpd.states.fold_effects import OUTCOMES
 from rpd.states.fold_looks import failed_look
-from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.policy import release_how, why_kept
+from rpd.states.ports.names import Op, Reason, State, Trigger
+from rpd.states.ports.world import Claim, Pod, Pulled
 from rpd.states.proof import count_survey, proof_text, quiet_seconds_left
-from rpd.states.world import Claim, Pod, Pulled
 from tests.fakes.facts import tried
 from tests.states.situations import add_pod, at, facts_of, found
 
@@ -404,7 +404,7 @@ def test_a_disk_that_nobody_wants_goes_when_a_run_is_cut_short_and_all_of_it_is_
     facts = ended_well(facts_of(lifecycle=lifecycle))
     add_pod(facts)
     facts.ending.reason = {"interrupt": Reason.INTERRUPTED, "terminate": Reason.TERMINATED}.get(asked, Reason.CANCELLED)
-    facts.process.requests, facts.process.request_detail = [asked], detail
+    facts.process.requests, facts.process.asked = [asked], Asked(**detail)
     assert release_how(facts) == how
     assert why is None or why in (why_kept(facts) or "")
     facts.results.pulled.clear()
@@ -434,7 +434,7 @@ def test_what_is_not_required_keeps_the_disk_of_a_run_that_is_cut_short(what: st
 def test_a_person_s_word_wins(detail: dict[str, str], how: str) -> None:
     facts = ended_well(facts_of())
     add_pod(facts)
-    facts.process.requests, facts.process.request_detail = ["release"], detail
+    facts.process.requests, facts.process.asked = ["release"], Asked(**detail)
     assert release_how(facts) == how
 
 

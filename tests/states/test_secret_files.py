@@ -12,10 +12,10 @@ from rpd.engine.errors import Refused
 from rpd.states import collect, secret_files
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Missed, PodFacts
-from rpd.states.job import SecretFile
-from rpd.states.names import Op, State
+from rpd.states.ports.job import SecretFile
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import Pull, Pulled, Target, World
 from rpd.states.secret_files import REMOVAL_TRIES_MAX, decide_placing, decide_removal, must_go, places_within
-from rpd.states.world import Pull, Pulled, Target, World
 from tests.fakes.facts import asked, claimed, facts_in, fold, outcome, pending, stamp, tried
 
 SECRET = {"name": "s", "destination": "/workspace/key", "env": ["S"]}

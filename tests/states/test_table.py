@@ -6,10 +6,10 @@ import ast
 from pathlib import Path
 
 from rpd.engine.lint import lint
-from rpd.states import names
 from rpd.states.interrupts import WITH_POD, edges
 from rpd.states.lifecycle import FILES, JOB_LIFECYCLE, WORDS
-from rpd.states.names import ENDINGS, Op, Outcome, Reason, State, Trigger
+from rpd.states.ports import names
+from rpd.states.ports.names import ENDINGS, Op, Outcome, Reason, State, Trigger
 from rpd.states.table import JOB
 
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,9 @@ from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
 from rpd.states.facts.search import Refusal
 from rpd.states.lifecycle import FILES, JOB_LIFECYCLE, awaits
 from rpd.states.manifest import manifest, utc
-from rpd.states.names import Op, Reason, State, Trigger
 from rpd.states.notice import WARN_AT, WORKING, budget_warning, end_notice
-from rpd.states.world import Notice, Pulled, World
+from rpd.states.ports.names import Op, Reason, State, Trigger
+from rpd.states.ports.world import Notice, Pulled, World
 from tests.fakes.clock import START_WALL
 from tests.fakes.facts import claimed, facts_in, fold, outcome, pending, seen, stamp
 

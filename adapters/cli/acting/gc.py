@@ -24,7 +24,7 @@ from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.report.words import money, one_line, rate
 from rpd.adapters.terminal import output
 from rpd.journal.index import Entry, Index
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 
 def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float = ANSWER_SECONDS) -> int:

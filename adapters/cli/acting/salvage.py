@@ -15,7 +15,7 @@ from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalNotOurs
 from rpd.journal.index import Entry, Index
 from rpd.states import cost
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 
 def salvage_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> int:

@@ -12,7 +12,7 @@ from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.journal.index import Entry, Index
 from rpd.journal.paths import leads_to_journal
-from rpd.states.names import State
+from rpd.states.ports.names import State
 
 
 def find_journal(

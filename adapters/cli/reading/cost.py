@@ -20,8 +20,8 @@ from rpd.adapters.runpod.billing import PodBill, pod_bill
 from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError
 from rpd.states import cost
-from rpd.states.exits import Exit
 from rpd.states.facts import Facts
+from rpd.states.ports.exits import Exit
 
 BEFORE_SECONDS = 3600.0
 """The books are asked from this long before the run: clocks differ, and their buckets are whole hours."""

@@ -17,7 +17,7 @@ from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Index
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 QUIET = frozenset(
     (  # noqa: SIM905

@@ -12,7 +12,7 @@ from rpd.adapters.report.table import Column, table, terminal_width
 from rpd.adapters.report.words import plural
 from rpd.adapters.runpod.market import GpuType
 from rpd.adapters.terminal import output
-from rpd.states.world import Offer
+from rpd.states.ports.world import Offer
 
 
 class Row(msgspec.Struct, frozen=True):

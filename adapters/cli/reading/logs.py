@@ -23,9 +23,9 @@ from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.states.call import job_ref, target
 from rpd.states.facts import Facts
-from rpd.states.names import State
+from rpd.states.ports.names import State
+from rpd.states.ports.world import JobRef, Remote
 from rpd.states.reuse import adopted
-from rpd.states.world import JobRef, Remote
 
 LOOK_SECONDS = 0.2
 WATCH_SECONDS = 1.0

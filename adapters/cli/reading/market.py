@@ -16,7 +16,7 @@ from rpd.adapters.volumes.account import told
 from rpd.engine.errors import UserError
 from rpd.states.naming import name_hardware, name_places
 from rpd.states.naming import told as told_names
-from rpd.states.world import DataCenter, Offer
+from rpd.states.ports.world import DataCenter, Offer
 
 CLOUDS = ("SECURE", "COMMUNITY")
 

@@ -12,8 +12,8 @@ from rpd.adapters.report.table import Column, table, terminal_width
 from rpd.adapters.report.words import one_line, plural
 from rpd.adapters.runpod.market import GpuType
 from rpd.adapters.terminal import output
-from rpd.states.exits import Exit
-from rpd.states.world import LEVELS, Offer
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.world import LEVELS, Offer
 
 
 class Row(msgspec.Struct, frozen=True):

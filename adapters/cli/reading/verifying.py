@@ -14,7 +14,7 @@ from rpd.adapters.terminal import output
 from rpd.journal.index import Index
 from rpd.journal.paths import EVENTS_NAME
 from rpd.journal.reader import Reading, holds, read, read_bytes
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 
 class Findings(msgspec.Struct, frozen=True):

@@ -30,8 +30,8 @@ from rpd.journal.reader import read
 from rpd.journal.records import Body
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
-from rpd.states.faults import Fault
-from rpd.states.world import Pod, PodOrder
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Pod, PodOrder
 from tests.fakes import past
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakeCloud

@@ -11,8 +11,8 @@ import pytest
 from rpd.adapters.checking import day
 from rpd.adapters.forensics.row import RunRow
 from rpd.engine.errors import UserError
-from rpd.states.job import Budget
-from rpd.states.names import State
+from rpd.states.ports.job import Budget
+from rpd.states.ports.names import State
 
 TODAY = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rpd.adapters.cli.tree import tree_of
-from rpd.states.names import ENDINGS
+from rpd.states.ports.names import ENDINGS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "exit-codes.md").read_text()

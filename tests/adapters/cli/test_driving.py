@@ -13,7 +13,7 @@ from rpd.adapters.local.signals import LeaveNow
 from rpd.adapters.terminal import output
 from rpd.journal.records import Note
 from rpd.journal.store import Journal
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 from tests.adapters.cli.desk import Desk
 from tests.journal.samples import Ticker, opened
 

@@ -23,7 +23,7 @@ from rpd.journal.errors import JournalUnwritable
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.journal.records import Body, Intent, Outcome, Requested
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 from tests.adapters.cli.desk import FIRST, SECOND, SILENCE, Desk, Patiently, breaks
 from tests.fakes import past
 

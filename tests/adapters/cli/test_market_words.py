@@ -9,7 +9,7 @@ from rpd.adapters.cli.reading import stock as stock_listing
 from rpd.adapters.cli.reading.market import Market, wanted
 from rpd.adapters.runpod.market import GpuType
 from rpd.engine.errors import UserError
-from rpd.states.world import DataCenter, Offer
+from rpd.states.ports.world import DataCenter, Offer
 
 L4, A4000, RTX4090 = "NVIDIA L4", "NVIDIA RTX A4000", "NVIDIA GeForce RTX 4090"
 

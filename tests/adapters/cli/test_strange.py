@@ -13,7 +13,7 @@ import pytest
 from rpd.adapters import wiring
 from rpd.adapters.cleanup import acting
 from rpd.journal.paths import journal_path
-from rpd.states.world import Pod
+from rpd.states.ports.world import Pod
 from tests.fakes.lines import Rows, life, sealed, until
 from tests.fakes.typed import KEY, Done, type_in
 

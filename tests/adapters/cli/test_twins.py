@@ -9,7 +9,7 @@ import pytest
 from rpd.adapters.disposal.suspects import twins
 from rpd.adapters.driving import takeover
 from rpd.journal.errors import JournalUnwritable
-from rpd.states.world import Pod
+from rpd.states.ports.world import Pod
 from tests.adapters.cli.desk import FIRST, Desk
 from tests.fakes.fuse import Crash
 from tests.fakes.remote import FakeJob

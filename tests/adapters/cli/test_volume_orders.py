@@ -21,8 +21,8 @@ from rpd.adapters.volumes import claim as volume_claim
 from rpd.adapters.volumes import create as volume_create
 from rpd.adapters.volumes.create import Wanted, create_volume
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
-from rpd.states.faults import Fault
-from rpd.states.world import DataCenter
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import DataCenter
 from tests.adapters.cli.desk import Patiently
 from tests.fakes import past
 from tests.fakes.clock import FakeClock

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from rpd.adapters.forensics.estimate import BOOT_MINUTES, Estimate, estimate
-from rpd.states.job import Job
-from rpd.states.world import Offer
+from rpd.states.ports.job import Job
+from rpd.states.ports.world import Offer
 from tests.fakes.stage import job_config
 
 DISKS = 50 * 0.10 / 730.0

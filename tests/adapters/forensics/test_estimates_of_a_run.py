@@ -8,7 +8,7 @@ from rpd.adapters.forensics.reconciliation import AGREE_SHARE, SETTLED_SECONDS, 
 from rpd.journal.records import DebtChange, Outcome, Record
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Span
-from rpd.states.world import Paused
+from rpd.states.ports.world import Paused
 from tests.states.situations import GPU, add_pod, at, facts_of
 
 HOUR = 3600.0

@@ -17,7 +17,7 @@ from rpd.adapters.local.provenance import provenance
 from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.sandbox.daemon import environment
 from rpd.journal.redact import Redactor, Secret
-from rpd.states.world import Notice
+from rpd.states.ports.world import Notice
 
 ROOT = Path(__file__).parents[3]
 NAMED = "postgres://u:p4ssw0rd@h/db"

@@ -8,7 +8,7 @@ import pytest
 
 from rpd.adapters.local.secret_content import values_in
 from rpd.journal.redact import Redactor
-from rpd.states.job import ENV_SECRET
+from rpd.states.ports.job import ENV_SECRET
 
 CONTENTS = {
     "variables": "# mine\nexport DBPW='it is a'\\''secret' # the database's\nOTHER_KEY=plainsecret1\n",

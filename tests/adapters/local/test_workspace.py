@@ -20,9 +20,9 @@ from rpd.adapters.run_folder.log_reading import PART_BYTES
 from rpd.adapters.run_folder.workspace import MANIFEST_NAME, LocalWorkspace, link_events, prepare_run_dir
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
-from rpd.states.job import Artifact, Job, Local, PodSpec, Run, Ssh, Staging, Storage
-from rpd.states.log_reading import LINE_CHARACTERS, LogReading, SeenSign
-from rpd.states.world import Notice
+from rpd.states.ports.job import Artifact, Job, Local, PodSpec, Run, Ssh, Staging, Storage
+from rpd.states.ports.log_reading import LINE_CHARACTERS, LogReading, SeenSign
+from rpd.states.ports.world import Notice
 
 
 def job(**fields: object) -> Job:

@@ -22,7 +22,7 @@ from rpd.adapters.ssh.connection import Completed
 from rpd.engine.errors import Interrupted, Unavailable
 from rpd.engine.ports import Request
 from rpd.journal.redact import Redactor
-from rpd.states.world import SshAddress, Target
+from rpd.states.ports.world import SshAddress, Target
 
 POD_ID = "pod1234567890a"
 KEY = "rpa_TESTKEYTESTKEY"

@@ -18,7 +18,7 @@ from rpd.journal.codec import encode
 from rpd.journal.records import Observation, Stamp
 from rpd.journal.redact import Redactor, Secret
 from rpd.states.call import pack
-from rpd.states.world import SwitchOrder
+from rpd.states.ports.world import SwitchOrder
 
 ORDER = SwitchOrder(3, 2e9, "stop", 600.0, 1)
 NUMBERS = [

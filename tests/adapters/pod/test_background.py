@@ -15,7 +15,7 @@ import pytest
 from rpd.adapters.pod import scripts
 from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.pod.scripts import launch_script
-from rpd.states.world import Claim, LaunchOrder
+from rpd.states.ports.world import Claim, LaunchOrder
 from tests.adapters.pod.local_shell import LocalShell, tool_folder, until
 from tests.adapters.pod.test_launch import MINIMAL, ended, order, ref, tell, until_told
 

@@ -21,8 +21,8 @@ from rpd.adapters.transfer.links import follow
 from rpd.adapters.transfer.remote_tree import hash_files, list_tree
 from rpd.adapters.transfer.rest import fetch_rest
 from rpd.engine.errors import RpdError
-from rpd.states.job import SecretFile
-from rpd.states.world import LaunchOrder, Pull, Step, SwitchOrder, Target
+from rpd.states.ports.job import SecretFile
+from rpd.states.ports.world import LaunchOrder, Pull, Step, SwitchOrder, Target
 from tests.adapters.pod.local_shell import ADDRESS, SHELLS, LocalShell, shell_at
 from tests.adapters.pod.test_launch import ended, log, order, ref, until_told
 from tests.fakes.link import Link, Said

@@ -20,8 +20,8 @@ from rpd.adapters.pod.local_log import LocalLog
 from rpd.adapters.pod.markers import MarkerScan
 from rpd.adapters.pod.step_log import StepLog
 from rpd.engine.errors import Interrupted, Refused, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.world import Claim, Pull
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Claim, Pull
 from tests.fakes.link import MEGABYTE, Link, Said, endless, megabytes
 from tests.memory import little_memory
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rpd.adapters.pod.remote import PodRemote
-from rpd.states.world import Claim, JobRef, LaunchOrder
+from rpd.states.ports.world import Claim, JobRef, LaunchOrder
 from tests.adapters.pod.local_shell import LocalShell, until
 
 MEGABYTES = 4

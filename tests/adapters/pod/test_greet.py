@@ -11,7 +11,7 @@ import pytest
 
 from rpd.adapters.pod.remote import PodRemote
 from rpd.engine.errors import Refused
-from rpd.states.world import LaunchOrder
+from rpd.states.ports.world import LaunchOrder
 from tests.adapters.pod.local_shell import ADDRESS, POD_ID, LocalShell, tool_folder
 
 

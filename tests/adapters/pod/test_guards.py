@@ -21,9 +21,9 @@ from rpd.adapters.pod.local_log import RESTARTED, LocalLog
 from rpd.adapters.pod.markers import MarkerScan
 from rpd.adapters.pod.remote import PodRemote
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.job import SecretFile
-from rpd.states.world import JobRef, LaunchOrder, Step, SwitchOrder
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.job import SecretFile
+from rpd.states.ports.world import JobRef, LaunchOrder, Step, SwitchOrder
 from tests.adapters.pod.cloud import Cloud
 from tests.adapters.pod.conftest import Requests
 from tests.adapters.pod.local_shell import ADDRESS, POD_ID, LocalShell, until

@@ -19,7 +19,7 @@ import pytest
 from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.pod.scripts import launch_script
 from rpd.engine.errors import Refused
-from rpd.states.world import Claim, JobRef, LaunchOrder
+from rpd.states.ports.world import Claim, JobRef, LaunchOrder
 from tests.adapters.pod.local_shell import ADDRESS, KEY, POD_ID, LocalShell, tool_folder, until
 
 MINIMAL = (

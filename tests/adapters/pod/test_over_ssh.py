@@ -19,7 +19,7 @@ from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.ssh.pool import Pool
 from rpd.engine.errors import Ambiguous, Interrupted, Unavailable
-from rpd.states.world import JobRef, LaunchOrder, Pull, Step, Target, Tree
+from rpd.states.ports.world import JobRef, LaunchOrder, Pull, Step, Target, Tree
 from tests.adapters.pod.local_shell import POD_ID, Requests, until
 from tests.adapters.ssh.stage import QUICK, Server
 

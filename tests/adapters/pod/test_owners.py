@@ -12,7 +12,7 @@ import pytest
 
 from rpd.adapters.pod.remote import PodRemote
 from rpd.engine.errors import Refused
-from rpd.states.world import JobRef, LaunchOrder, Step, SwitchOrder, Target
+from rpd.states.ports.world import JobRef, LaunchOrder, Step, SwitchOrder, Target
 from tests.adapters.pod.local_shell import ADDRESS, LocalShell, tool_folder
 
 FIRST, SECOND = "a" * 32, "b" * 32

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rpd.adapters.pod.remote import PodRemote
-from rpd.states.job import SecretFile
-from rpd.states.world import Step
+from rpd.states.ports.job import SecretFile
+from rpd.states.ports.world import Step
 from tests.adapters.mount import refusing_modes
 from tests.adapters.pod.local_shell import ADDRESS, POD_ID, LocalShell, until
 from tests.adapters.pod.test_guards import in_front

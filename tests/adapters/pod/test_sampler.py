@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from rpd.adapters.pod.remote import PodRemote
-from rpd.states.world import LaunchOrder
+from rpd.states.ports.world import LaunchOrder
 from tests.adapters.pod.local_shell import SHELLS, LocalShell, shell_at, until
 from tests.adapters.pod.test_launch import ended, order, ref
 

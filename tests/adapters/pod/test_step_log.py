@@ -15,7 +15,7 @@ from rpd.adapters.forensics.steps import steps_of
 from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.pod.step_log import StepLog
 from rpd.engine.errors import Unavailable
-from rpd.states.world import JobRef, LaunchOrder
+from rpd.states.ports.world import JobRef, LaunchOrder
 from tests.adapters.pod.local_shell import LocalShell, until
 
 

@@ -12,7 +12,7 @@ import pytest
 from rpd.adapters.pod.remote import PodRemote
 from rpd.engine.errors import Ambiguous, Interrupted, Refused, RpdError
 from rpd.journal.redact import Secret
-from rpd.states.world import Step
+from rpd.states.ports.world import Step
 from tests.adapters.pod.local_shell import KEY, LocalShell, Requests, tool_folder, until
 
 

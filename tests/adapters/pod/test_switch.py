@@ -15,7 +15,7 @@ from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.pod.start_command import original_command, switch_start_command
 from rpd.engine.errors import Refused
-from rpd.states.world import Armed, LaunchOrder, SwitchOrder
+from rpd.states.ports.world import Armed, LaunchOrder, SwitchOrder
 from tests.adapters.pod.cloud import Cloud
 from tests.adapters.pod.conftest import Requests
 from tests.adapters.pod.local_shell import KEY, POD_ID, LocalShell, tool_folder, until

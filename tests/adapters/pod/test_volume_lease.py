@@ -13,7 +13,7 @@ import pytest
 from rpd.adapters.pod.answers import holders_of
 from rpd.adapters.pod.remote import PodRemote
 from rpd.engine.errors import Refused
-from rpd.states.world import Holder, Target, name_mark
+from rpd.states.ports.world import Holder, Target, name_mark
 from tests.adapters.pod.local_shell import SHELLS, LocalShell, shell_at
 
 Make = Callable[..., LocalShell]

@@ -14,7 +14,7 @@ import pytest
 
 from rpd.adapters.pod.remote import PodRemote
 from rpd.engine.errors import Interrupted, Unavailable
-from rpd.states.world import JobRef, LaunchOrder
+from rpd.states.ports.world import JobRef, LaunchOrder
 from tests.adapters.pod.local_shell import LocalShell, Requests, tool_folder, until
 
 

@@ -12,9 +12,9 @@ from rpd.adapters.report.last_lines import LINES, last_lines
 from rpd.adapters.report.why import why
 from rpd.journal.redact import Redactor, Secret
 from rpd.states.facts import Facts
-from rpd.states.log_reading import LogReading, SeenSign, read_text
-from rpd.states.signs import advice_on
-from rpd.states.world import StepResult
+from rpd.states.ports.log_reading import LogReading, SeenSign, read_text
+from rpd.states.ports.signs import advice_on
+from rpd.states.ports.world import StepResult
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 

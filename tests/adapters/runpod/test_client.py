@@ -11,7 +11,7 @@ from rpd.adapters.runpod.answer import Unreadable
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.errors import Kind
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, Refused, RpdError, Unavailable, UserError
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 EXHAUSTED = {"RateLimit": '"minute";r=0;t=7, "hour";r=100;t=1800', "Retry-After": "3"}
 ORDER = b'{"name":"n","image":"i","gpu":{"id":"g","count":1},"disk":20}'

@@ -10,8 +10,8 @@ import pytest
 from rpd.adapters.runpod import wire
 from rpd.adapters.runpod.market import better
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.world import Cloud, Offer, PodLog, PodOrder
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Cloud, Offer, PodLog, PodOrder
 
 
 def order(**changes: Any) -> PodOrder:

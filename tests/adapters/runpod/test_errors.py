@@ -9,7 +9,7 @@ import pytest
 from rpd.adapters.runpod.answer import Answer, Failure
 from rpd.adapters.runpod.errors import EFFECTS, ROWS, Kind, judge, judge_failure
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 HTML = b"<html><head><title>Attention Required! | Cloudflare</title></head><body>error code: 1010</body></html>"
 

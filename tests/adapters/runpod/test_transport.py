@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rpd.adapters.runpod.answer import Unreadable
 from rpd.adapters.runpod.errors import Kind
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 ACTION = b'{"action":"stop"}'

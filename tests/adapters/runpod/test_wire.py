@@ -9,7 +9,7 @@ import pytest
 
 from rpd.adapters.runpod import wire
 from rpd.adapters.runpod.answer import Unreadable
-from rpd.states.world import Pod, SshAddress
+from rpd.states.ports.world import Pod, SshAddress
 
 
 def read(value: Any) -> Pod:

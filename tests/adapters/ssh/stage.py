@@ -20,7 +20,7 @@ import asyncssh
 
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.timeouts import Timeouts
-from rpd.states.world import SshAddress
+from rpd.states.ports.world import SshAddress
 
 QUICK = Timeouts(connect=5, banner=5, auth=5, channel=5, pulse=0.4, silence=1.5, stall=10)
 

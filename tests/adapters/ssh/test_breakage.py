@@ -15,7 +15,7 @@ from rpd.adapters.ssh.login import log_in
 from rpd.adapters.ssh.timeouts import Timeouts
 from rpd.adapters.ssh.wire import Wire
 from rpd.engine.errors import Interrupted, Refused, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 from tests.adapters.ssh.stage import Server, eventually
 
 PATIENT = Timeouts(connect=5, banner=30, auth=30, channel=30, pulse=5, silence=30, stall=30)

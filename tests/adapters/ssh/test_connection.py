@@ -19,8 +19,8 @@ from rpd.adapters.ssh.timeouts import Timeouts
 from rpd.adapters.ssh.wire import dial
 from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.journal.records import Stamp
-from rpd.states.faults import Fault
-from rpd.states.world import SshAddress
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import SshAddress
 from tests.adapters.ssh.stage import QUICK, Proxy, Server, eventually
 
 

@@ -17,8 +17,8 @@ from rpd.adapters.ssh.pulse import Pulse
 from rpd.adapters.ssh.timeouts import Timeouts
 from rpd.adapters.ssh.wire import Wire
 from rpd.engine.errors import Interrupted, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.world import SshAddress
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import SshAddress
 from tests.adapters.ssh.stage import Server, eventually
 from tests.fakes.link import MEGABYTE, Link, Said, endless
 from tests.memory import little_memory

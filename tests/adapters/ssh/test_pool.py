@@ -16,8 +16,8 @@ from rpd.adapters.ssh.pool import Pool
 from rpd.engine.errors import Interrupted, Refused, RpdError, Unavailable
 from rpd.engine.ports import Request
 from rpd.journal.records import Stamp
-from rpd.states.faults import Fault
-from rpd.states.world import SshAddress
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import SshAddress
 from tests.adapters.ssh.stage import QUICK, Proxy, Server, eventually
 
 

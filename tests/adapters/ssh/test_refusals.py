@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rpd.engine.errors import Refused, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 from tests.adapters.ssh.stage import Server, has_openssh
 
 needs_sshd = pytest.mark.skipif(not has_openssh(), reason="no OpenSSH server is installed")

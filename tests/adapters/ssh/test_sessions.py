@@ -13,7 +13,7 @@ import pytest
 from rpd.adapters.ssh import connection as connections
 from rpd.adapters.ssh.connection import Connection
 from rpd.engine.errors import Interrupted, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 from tests.adapters.ssh.stage import Server, has_openssh
 
 needs_sshd = pytest.mark.skipif(not has_openssh(), reason="no OpenSSH server is installed")

@@ -23,8 +23,8 @@ from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.pull import pull
 from rpd.adapters.transfer.remote_tree import hash_files, list_tree
 from rpd.engine.errors import Interrupted, Refused, RpdError, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.world import Pull, Pulled
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Pull, Pulled
 from tests.adapters.ssh.stage import Server
 from tests.adapters.transfer.trees import ODD_NAMES
 from tests.fakes.link import MEGABYTE, Link, Said, endless, megabytes

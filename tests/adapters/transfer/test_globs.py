@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.globs import as_word, problem_of
-from rpd.states.job import fixed_folder
+from rpd.states.ports.job import fixed_folder
 from tests.adapters.ssh.stage import Server
 from tests.adapters.transfer.trees import ODD_NAMES, content, fetch, write
 

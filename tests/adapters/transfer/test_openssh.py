@@ -10,7 +10,7 @@ import pytest
 
 from rpd.adapters.ssh.connection import Connection
 from rpd.engine.errors import Refused
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
 from tests.adapters.ssh.stage import Server, has_openssh
 from tests.adapters.transfer.trees import ODD_NAMES, age, content, fetch, send, write
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rpd.adapters.transfer.patterns import Patterns, patterns_of
-from rpd.states.world import Tree
+from rpd.states.ports.world import Tree
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import pytest
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.pull import pull
 from rpd.engine.errors import Interrupted, Refused, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.world import Pull
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Pull
 from tests.adapters.ssh.stage import Proxy, Server
 from tests.adapters.transfer.trees import ODD_NAMES, age, content, fetch, write
 
@@ -227,7 +227,7 @@ def test_a_full_local_disk_is_named(server: Server, tmp_path: Path) -> None:
 from pathlib import Path
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.pull import pull
-from rpd.states.world import Pull, SshAddress
+from rpd.states.ports.world import Pull, SshAddress
 connection = Connection.open(SshAddress("127.0.0.1", {server.port}), key_path=Path({str(server.key)!r}),
                              host_key=None, alias="rpd-pod-x")
 try:

@@ -11,9 +11,9 @@ import pytest
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.push import push
 from rpd.engine.errors import Interrupted, Refused, Unavailable
-from rpd.states.faults import Fault
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Tree
 from rpd.states.stage import DEFAULT_EXCLUDES
-from rpd.states.world import Tree
 from tests.adapters.mount import refusing_modes
 from tests.adapters.ssh.stage import Proxy, Server
 from tests.adapters.transfer.trees import ODD_NAMES, age, content, send, write

@@ -22,8 +22,8 @@ from rpd.adapters.transfer.memory import Memory
 from rpd.adapters.transfer.pull import pull
 from rpd.adapters.transfer.remote_tree import hash_files
 from rpd.engine.errors import Interrupted, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.world import Pull, Pulled
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Pull, Pulled
 from tests.adapters.ssh.stage import Proxy, Server
 from tests.adapters.transfer.trees import age, write
 from tests.fakes.link import Link, Said

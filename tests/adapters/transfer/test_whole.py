@@ -21,8 +21,8 @@ from rpd.adapters.transfer.outgoing import Outgoing
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.pull import pull
 from rpd.engine.errors import Refused, Unavailable
-from rpd.states.faults import Fault
-from rpd.states.world import Pull, Pulled
+from rpd.states.ports.faults import Fault
+from rpd.states.ports.world import Pull, Pulled
 from tests.fakes.link import Link, Said, SayingChannel
 
 GOOD = {"a": b"hello", "d/b": b"", "c": b"x" * 700}

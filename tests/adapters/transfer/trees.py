@@ -9,7 +9,7 @@ from pathlib import Path
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.pull import pull
 from rpd.adapters.transfer.push import push
-from rpd.states.world import Pull, Pulled, Pushed, Tree
+from rpd.states.ports.world import Pull, Pulled, Pushed, Tree
 
 ODD_NAMES = (
     "ü €",

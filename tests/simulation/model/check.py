@@ -12,8 +12,8 @@ from rpd.engine.lifecycle import Lifecycle
 from rpd.engine.rule import Rule, Table
 from rpd.engine.runner import Runner
 from rpd.states.facts import Facts
-from rpd.states.names import BEFORE_LAUNCH, State, Trigger
-from rpd.states.world import World
+from rpd.states.ports.names import BEFORE_LAUNCH, State, Trigger
+from rpd.states.ports.world import World
 from tests.simulation.model.invariants import named
 from tests.simulation.model.search import FAULTS_MAX, Found, Search
 

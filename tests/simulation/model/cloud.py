@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable
-from rpd.states.names import Op
-from rpd.states.world import DataCenter, Offer, Pod, PodLog, PodOrder
+from rpd.states.ports.names import Op
+from rpd.states.ports.world import DataCenter, Offer, Pod, PodLog, PodOrder
 from tests.simulation.model.reality import Died, Reality, Violation
 from tests.simulation.model.truth import (
     FOREIGN_ID,

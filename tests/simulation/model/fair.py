@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rpd.states.names import State
+from rpd.states.ports.names import State
 from tests.simulation.model.choices import Choices
 from tests.simulation.model.node import Node
 from tests.simulation.model.reality import START_WALL

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rpd.engine.rule import Rule, Table
 from rpd.states import policy
-from rpd.states.names import Op, State, Trigger
+from rpd.states.ports.names import Op, State, Trigger
 from tests.simulation.model.node import Node
 from tests.simulation.model.reality import stamp
 from tests.simulation.model.step import spared

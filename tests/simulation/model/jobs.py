@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.states.job import Job
+from rpd.states.ports.job import Job
 
 BUDGET = {"max_runtime_minutes": 60, "cost_cap_usd": 0.2, "ssh_ready_timeout_sec": 300}
 

@@ -16,8 +16,8 @@ from rpd.states.checkpoints import decide_pull
 from rpd.states.create import UNREADABLE_SECONDS
 from rpd.states.facts import Facts
 from rpd.states.interrupts import MISSES_MIN
-from rpd.states.names import BEFORE_LAUNCH, ENDINGS, Op, State
 from rpd.states.outage import is_of_the_way, is_offline
+from rpd.states.ports.names import BEFORE_LAUNCH, ENDINGS, Op, State
 from rpd.states.proof import CLEAN_SURVEYS_MIN
 from tests.simulation.model.reality import START_WALL
 from tests.simulation.model.truth import LATE_SECONDS, JobLife, Life, PodTruth, Truth

@@ -16,9 +16,9 @@ from rpd.states import create, fold_effects, policy, proof, release, sweep
 from rpd.states.facts import Facts
 from rpd.states.facts.run import Begun
 from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.names import Op, State, Trigger
+from rpd.states.ports.names import Op, State, Trigger
+from rpd.states.ports.world import Pod, World
 from rpd.states.table import JOB
-from rpd.states.world import Pod, World
 
 S, T = State, Trigger
 JobLifecycle = Lifecycle[Facts, World]

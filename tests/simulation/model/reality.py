@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rpd.journal.records import Intent, Record, Stamp
-from rpd.states.names import Op
+from rpd.states.ports.names import Op
 from tests.simulation.model.choices import Choices
 from tests.simulation.model.truth import PodTruth, Truth
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable, UserError
-from rpd.states.job import SecretFile
-from rpd.states.log_reading import LogReading
-from rpd.states.names import Op
-from rpd.states.world import (
+from rpd.states.ports.job import SecretFile
+from rpd.states.ports.log_reading import LogReading
+from rpd.states.ports.names import Op
+from rpd.states.ports.world import (
     Armed,
     Claim,
     Greeting,

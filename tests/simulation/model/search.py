@@ -13,8 +13,8 @@ from rpd.engine.ports import Request
 from rpd.engine.runner import Runner
 from rpd.journal.records import Opened, Record, Stamp
 from rpd.states.facts import Facts
-from rpd.states.names import WITH_JOB
-from rpd.states.world import World
+from rpd.states.ports.names import WITH_JOB
+from rpd.states.ports.world import World
 from tests.simulation.model.choices import Choices, every_course
 from tests.simulation.model.events import by_itself
 from tests.simulation.model.fair import Able, walk

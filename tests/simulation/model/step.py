@@ -12,7 +12,7 @@ from rpd.engine.rule import Table
 from rpd.engine.runner import Ending, Runner
 from rpd.journal.records import Body, Intent, Observation, Outcome, Record, Resumed, Transition
 from rpd.states.facts import Facts
-from rpd.states.world import World
+from rpd.states.ports.world import World
 from tests.simulation.model.choices import Choices
 from tests.simulation.model.cloud import ModelCloud
 from tests.simulation.model.lineage import ModelLineage
@@ -192,7 +192,7 @@ def spared(facts: Facts, truth: Truth) -> dict[str, str]:
 
 def told_to_delete(facts: Facts) -> bool:
     """A person said delete; or the config names it for such an end, and what could be fetched was tried."""
-    if facts.request == "release" and facts.process.request_detail.get("how") == "delete":
+    if facts.request == "release" and facts.process.asked.how == "delete":
         return True
     policy = facts.job.lifecycle
     named = policy.on_failure == "delete" or policy.on_interrupt == "delete"

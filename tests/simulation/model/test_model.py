@@ -9,7 +9,7 @@ import pytest
 
 from rpd.engine.rule import Rule
 from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.names import State, Trigger
+from rpd.states.ports.names import State, Trigger
 from rpd.states.table import JOB
 from tests.conftest import MEASURED
 from tests.simulation.model import plants

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from rpd.states.world import Pod, SshAddress
+from rpd.states.ports.world import Pod, SshAddress
 
 LATE_SECONDS = 180.0
 """A create without an answer takes effect at the latest this long after it was sent (the profile's quiet window)."""

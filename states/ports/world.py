@@ -2,7 +2,7 @@
 behaviour.
 
 Every method states whether it has a side effect. Errors are those of `rpd.engine.errors` with a `reason` from
-`rpd.states.faults.Fault`; no foreign exception (requests, paramiko, OSError) crosses a port.
+`rpd.states.ports.faults.Fault`; no foreign exception (requests, paramiko, OSError) crosses a port.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import msgspec
 
 from rpd.engine.ports import Clock
-from rpd.states.job import SecretFile
-from rpd.states.log_reading import LogReading
+from rpd.states.ports.job import SecretFile
+from rpd.states.ports.log_reading import LogReading
 
 LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
 """Words for stock, the worst first."""
@@ -380,8 +380,8 @@ class Pull(msgspec.Struct, frozen=True):
     `links` says what becomes of links that lead out of it (`follow`, `keep`, `skip`); followed ones bring up to
     `links_max_bytes`, and never one of the `private` files of the pod.
 
-    A `local_path` that is a bucket (`rpd.states.job.is_away`) is pushed to by the pod itself, where `env` is exported
-    and `source_files` are sourced first."""
+    A `local_path` that is a bucket (`rpd.states.ports.job.is_away`) is pushed to by the pod itself, where `env` is
+    exported and `source_files` are sourced first."""
 
     label: str
     remote_path: str

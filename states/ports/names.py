@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from rpd.states.exits import Exit
+from rpd.states.ports.exits import Exit
 
 
 class State(StrEnum):

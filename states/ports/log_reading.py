@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rpd.states.signs import SIGNS, Sign, sign_of
+from rpd.states.ports.signs import SIGNS, Sign, sign_of
 
 LINE_CHARACTERS = 300
 """So much of a line is kept."""
