@@ -9,9 +9,9 @@ import msgspec
 from rpd.adapters.access.config import RUNPOD_URL
 from rpd.adapters.pod.start_command import original_command, switch_start_command
 from rpd.engine.errors import Refused, Unavailable
+from rpd.states.policy.twin import may_name_run
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Cloud, DataCenter, Offer, Pod, PodLog, PodOrder
-from rpd.states.sweep import may_name_run
 
 
 class Renting:

@@ -37,9 +37,9 @@ from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts, new_facts
 from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.policy.reuse import adopted_in
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Cloud, SshAddress, World
-from rpd.states.reuse import adopted_in
 from rpd.states.table import JOB
 
 

@@ -11,26 +11,35 @@ from typing import Any
 
 import msgspec
 
-from rpd.journal.records import DebtChange, OutcomeStatus, Stamp
+from rpd.engine.operation import Effect, Reading
+from rpd.journal.records import DebtChange
 
 
 class Do(msgspec.Struct, frozen=True):
-    """Cause the side effect `op`. `debts` are opened by the intent itself, before the effect can cost anything.
+    """Cause a side effect. `debts` are opened by the intent itself, before the effect can cost anything.
 
     `payload` is what it works on that is too much for a record and can be made again from the journal."""
 
-    op: str
-    args: dict[str, Any] = {}
+    operation: Effect[Any, Any, Any]
     attempt: int = 1
     debts: tuple[DebtChange, ...] = ()
     payload: Any = None
 
+    @property
+    def op(self) -> str:
+        """The operation's name in the journal."""
+        return self.operation.name
+
 
 class Look(msgspec.Struct, frozen=True):
-    """Read `op` from the world; repeatable, without effect there."""
+    """Read from the world; repeatable, without effect there."""
 
-    op: str
-    args: dict[str, Any] = {}
+    operation: Reading[Any, Any, Any]
+
+    @property
+    def op(self) -> str:
+        """The operation's name in the journal."""
+        return self.operation.name
 
 
 class Fire(msgspec.Struct, frozen=True):
@@ -68,33 +77,3 @@ class Close(msgspec.Struct, frozen=True):
 
 
 Decision = Do | Look | Fire | Wait | Leave | Close
-
-
-class Pending(msgspec.Struct, frozen=True):
-    """An operation to perform or to probe: an intent as the journal has it. `at` is the latest moment at which its
-    effect may have been asked for: a machine can sleep between an intent and its request, so a probe that waits for an
-    effect to show counts from there. `payload` is the decision's own; a probe has none."""
-
-    opid: str
-    op: str
-    state: str
-    args: dict[str, Any]
-    attempt: int
-    at: Stamp
-    payload: Any = None
-
-
-class Result(msgspec.Struct, frozen=True):
-    """What an operation returned.
-
-    `data` is journalled; `live` holds what changes at every look (counters, sizes) and only reaches the facts in
-    memory.
-    """
-
-    status: OutcomeStatus = "ok"
-    data: dict[str, Any] = {}
-    live: dict[str, Any] = {}
-    reason: str | None = None
-    error: str | None = None
-    retryable: bool = False
-    debts: tuple[DebtChange, ...] = ()

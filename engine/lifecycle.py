@@ -1,47 +1,43 @@
-"""A lifecycle: a table, the handlers of its states, and how facts come out of records."""
+"""A lifecycle: a table, what its states decide, its operations, and how facts come out of records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic
 
-from rpd.engine.decision import Decision, Pending, Result
+import msgspec
+
+from rpd.engine.decision import Decision
+from rpd.engine.operation import Effect, F, Reading, W
 from rpd.engine.rule import Table
-from rpd.journal.records import Opened, Record, Stamp
-
-F = TypeVar("F")
-"""Facts: the fold of the journal, changed in place by `apply`."""
-W = TypeVar("W")
-"""World: a frozen set of ports."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handler(Generic[F, W]):
-    """The three functions of a state.
-
-    `decide` is pure. `perform` makes one port call. `probe` only reads: a settled result, or None while it cannot be
-    told.
-    """
-
-    decide: Callable[[F, Stamp], Decision]
-    perform: Callable[[Pending, W], Result]
-    probe: Callable[[Pending, W], Result | None]
+from rpd.journal.errors import JournalStrange
+from rpd.journal.records import Intent, Opened, Record, Stamp
 
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle(Generic[F, W]):
     """Everything the loop needs to know about a domain.
 
-    `interrupts` is asked before the state's own `decide`, in every state; `probe_pause` is how long to wait (seconds)
-    after the n-th probe of an intent that gave no answer.
+    `decide` has one pure function per state. `interrupts` is asked before it, in every state; `probe_pause` is how long
+    to wait (seconds) after the n-th probe of an intent that gave no answer.
     """
 
     table: Table
-    handlers: Mapping[StrEnum, Handler[F, W]]
+    decide: Mapping[StrEnum, Callable[[F, Stamp], Decision]]
+    effects: Mapping[str, type[Effect[F, W, Any]]]
+    readings: Mapping[str, type[Reading[F, W, Any]]]
     new_facts: Callable[[Opened, str], F]
     apply: Callable[[F, Record], None]
     interrupts: Callable[[StrEnum, F, Stamp], Decision | None]
     probe_pause: Callable[[F, int], float]
-    awaits: Callable[[Pending], str]
+
+    def effect_of(self, intent: Intent) -> Effect[F, W, Any]:
+        """The operation that an intent names, with its arguments. Raises JournalStrange for one that there is not, and
+        for arguments that are none of its."""
+        try:
+            effect: Effect[F, W, Any] = msgspec.convert(intent.args, self.effects[intent.op])
+        except (KeyError, msgspec.ValidationError) as error:
+            raise JournalStrange(f"intent {intent.opid}", error) from error
+        return effect

@@ -4,35 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from rpd.engine.decision import Pending, Result
 from rpd.engine.errors import Interrupted, NotSent, Refused, RpdError, UserError
-from rpd.engine.lifecycle import F, Handler, W
+from rpd.engine.operation import Call, Effect, Plain, Reading, Result, W
 
 
-def perform(handler: Handler[F, W], pending: Pending, world: W) -> Result:
+def perform(effect: Effect[Any, W, Any], call: Call, world: W) -> Result:
     """Cause the effect. Only an error that proves that nothing happened becomes `failed`; every other is `unknown`."""
     try:
-        return handler.perform(pending, world)
+        return effect.perform(call, world)
     except (Refused, NotSent, UserError) as error:
         return _failed(error)
     except RpdError as error:
         return Result(
-            status="unknown", reason=error.reason, error=error.message, retryable=error.retryable, data=_detail(error)
+            "unknown", reason=error.reason, error=error.message, retryable=error.retryable, detail=_detail(error)
         )
 
 
-def probe(handler: Handler[F, W], pending: Pending, world: W) -> Result | None:
+def probe(effect: Effect[Any, W, Any], call: Call, world: W) -> Result | None:
     """Find out by reading whether the effect happened. None: it cannot be told yet."""
     try:
-        return handler.probe(pending, world)
+        return effect.probe(call, world)
     except RpdError:
         return None
 
 
-def look(handler: Handler[F, W], pending: Pending, world: W) -> Result | None:
+def look(reading: Reading[Any, W, Any], world: W) -> Result | None:
     """Read. A failure is something seen, too; None: the read was cut short because somebody asked for the loop."""
     try:
-        return handler.perform(pending, world)
+        return reading.perform(world)
     except Interrupted:
         return None
     except RpdError as error:
@@ -40,15 +39,12 @@ def look(handler: Handler[F, W], pending: Pending, world: W) -> Result | None:
 
 
 def _failed(error: RpdError) -> Result:
-    return Result(
-        status="failed", reason=error.reason, error=error.message, retryable=error.retryable, data=_detail(error)
-    )
+    return Result("failed", reason=error.reason, error=error.message, retryable=error.retryable, detail=_detail(error))
 
 
-def _detail(error: RpdError) -> dict[str, Any]:
+def _detail(error: RpdError) -> dict[str, Plain]:
     """What a journal may hold of an error's detail."""
-    plain = str | int | float | bool
-    detail: dict[str, Any] = {key: value for key, value in error.detail.items() if isinstance(value, plain)}
+    detail: dict[str, Plain] = {key: value for key, value in error.detail.items() if isinstance(value, Plain)}
     if error.retry_after is not None:
         detail["retry_after"] = error.retry_after
     return detail

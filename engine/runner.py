@@ -13,15 +13,17 @@ from typing import Any, Generic, Protocol
 import msgspec
 
 from rpd.engine import protocol, unrecordable
-from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Result, Wait
-from rpd.engine.lifecycle import F, Handler, Lifecycle, W
+from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
+from rpd.engine.lifecycle import Lifecycle
 from rpd.engine.machine import StateMachine
+from rpd.engine.operation import Call, F, Result, W
 from rpd.engine.ports import Clock, Control, JournalWriter
 from rpd.engine.rule import Rule
-from rpd.journal.errors import JournalStrange, JournalUnwritable, RecordRefused
+from rpd.journal.errors import JournalUnwritable, RecordRefused
 from rpd.journal.records import (
     Body,
     Closed,
+    Data,
     DebtChange,
     Intent,
     Left,
@@ -61,6 +63,13 @@ class Ending(msgspec.Struct, frozen=True):
     why: str | None = None
 
 
+class _Open(msgspec.Struct, frozen=True):
+    """An intent without a known outcome. `at` is the latest moment at which its effect may have been asked for."""
+
+    intent: Intent
+    at: Stamp
+
+
 class _JournalMoved(Exception):
     """The journal was left behind for the emergency one before anything was begun."""
 
@@ -92,7 +101,7 @@ class Runner(Generic[F, W]):
         self._journal = journal
         self._emergency = emergency
         self._mask = mask
-        self._pending: dict[str, Pending] = {}
+        self._open: dict[str, _Open] = {}
         self._probes: dict[str, int] = {}
         self._seen: dict[str, tuple[Any, Any]] = {}  # op -> what was seen, and what was written in its place
         self._owed: set[tuple[str, str]] = set()
@@ -116,8 +125,8 @@ class Runner(Generic[F, W]):
         was rented."""
         while self._ending is None:
             self._take_requests()
-            if self._pending:
-                self._settle(next(iter(self._pending.values())))
+            if self._open:
+                self._settle(next(iter(self._open.values())))
                 continue
             try:
                 self._step(self._decide())
@@ -130,7 +139,7 @@ class Runner(Generic[F, W]):
     def _decide(self) -> Decision:
         state, now = self._position.state, self.clock.now()
         decision = self.lifecycle.interrupts(state, self.facts, now)
-        return decision if decision is not None else self.lifecycle.handlers[state].decide(self.facts, now)
+        return decision if decision is not None else self.lifecycle.decide[state](self.facts, now)
 
     def _step(self, decision: Decision) -> None:
         self._busy_steps += 1
@@ -152,16 +161,17 @@ class Runner(Generic[F, W]):
                 self._append(Closed(decision.outcome, decision.reason, decision.exit_code, decision.cost_usd))
 
     def _do(self, do: Do) -> None:
-        intent = Intent(f"{self._next_op:04d}-{do.op}", do.op, str(self.state), do.args, do.attempt, do.debts)
+        args = msgspec.to_builtins(do.operation)
+        intent = Intent(f"{self._next_op:04d}-{do.op}", do.op, str(self.state), args, do.attempt, do.debts)
         try:
             record = self._append(intent)
         except RecordRefused as refused:
             self._not_done(intent, refused)
             return
-        pending = Pending(intent.opid, do.op, intent.state, do.args, do.attempt, record.at, do.payload)
-        self._tell(self.lifecycle.awaits(pending), None)
+        self._tell(do.operation.label, None)
         self._busy_steps = 0
-        self._conclude(pending, protocol.perform(self._handler(), pending, self.world), settled=False)
+        result = protocol.perform(do.operation, Call(record.at, do.payload), self.world)
+        self._conclude(intent, result, settled=False)
 
     def _not_done(self, intent: Intent, refused: RecordRefused) -> None:
         """An intent that the journal refuses causes nothing; the lifecycle hears that it failed."""
@@ -175,49 +185,39 @@ class Runner(Generic[F, W]):
             return
         raise refused
 
-    def _settle(self, pending: Pending) -> None:
+    def _settle(self, unsettled: _Open) -> None:
         """An intent without a known outcome: ask the world, never act."""
-        try:
-            self._tell(f"what became of {self.lifecycle.awaits(pending)}", None)
-            handler = self.lifecycle.handlers[self.lifecycle.table.states(pending.state)]
-            result = protocol.probe(handler, pending, self.world)
-        except (KeyError, msgspec.ValidationError) as error:  # its arguments are what the journal says
-            raise JournalStrange(f"intent {pending.opid}", error) from error
+        intent = unsettled.intent
+        effect = self.lifecycle.effect_of(intent)
+        self._tell(f"what became of {effect.label}", None)
+        result = protocol.probe(effect, Call(unsettled.at), self.world)
         self._busy_steps = 0
         if result is not None:
-            self._conclude(pending, result, settled=True)
+            self._conclude(intent, result, settled=True)
             return
-        tries = self._probes[pending.opid] = self._probes.get(pending.opid, 0) + 1
+        tries = self._probes[intent.opid] = self._probes.get(intent.opid, 0) + 1
         self.control.wait(self.lifecycle.probe_pause(self.facts, tries))
 
-    def _conclude(self, pending: Pending, result: Result, *, settled: bool) -> None:
-        outcome = Outcome(
-            pending.opid,
-            pending.op,
-            result.status,
-            result.reason,
-            result.error,
-            result.retryable,
-            settled,
-            result.data,
-            result.debts,
+    def _conclude(self, intent: Intent, result: Result, *, settled: bool) -> None:
+        data = {**_plain(result.answer), **result.detail}
+        status, reason, error = result.status, result.reason, result.error
+        self._append(
+            Outcome(intent.opid, intent.op, status, reason, error, result.retryable, settled, data, result.debts)
         )
-        self._append(outcome)
 
     def _look(self, look: Look) -> None:
-        now = self.clock.now()
-        pending = Pending("", look.op, str(self.state), look.args, 1, now)
-        self._tell(self.lifecycle.awaits(pending), None)
-        result = protocol.look(self._handler(), pending, self.world)
+        self._tell(look.operation.label, None)
+        result = protocol.look(look.operation, self.world)
         self._busy_steps = 0
         if result is None:
             return
         ok = result.status == "ok"
-        seen = (result.data, result.reason if not ok else None, result.debts)
-        live = self._mask(result.live)
+        data = {**_plain(result.answer), **result.detail}
+        seen = (data, result.reason if not ok else None, result.debts)
+        live = self._mask(_plain(result.live))
         body = Observation(
             look.op,
-            self._mask(result.data),
+            self._mask(data),
             None if ok else self._mask(result.error or result.reason or "unknown"),
             result.reason,
             result.retryable,
@@ -256,7 +256,7 @@ class Runner(Generic[F, W]):
     def _tell(self, what: str, deadline: float | None) -> None:
         self.listener.doing(str(self._mask(what)), deadline)
 
-    def _append(self, body: Body, *, live: dict[str, Any] | None = None) -> Record:
+    def _append(self, body: Body, *, live: Data | None = None) -> Record:
         record = self._write(body)
         self._absorb(record, live)
         return record
@@ -283,27 +283,25 @@ class Runner(Generic[F, W]):
                 raise _JournalMoved from None
             return self._journal.append(body)
 
-    def _absorb(self, record: Record, live: dict[str, Any] | None = None) -> None:
+    def _absorb(self, record: Record, live: Data | None = None) -> None:
         self._fold(record, live)
         self.listener.recorded(record)
 
-    def _apply_unwritten(self, body: Observation, live: dict[str, Any]) -> None:
+    def _apply_unwritten(self, body: Observation, live: Data) -> None:
         now = self.clock.now()
         record = Record(-1, 0, "", now, "", body.op, "observation", False, "", "", body)
         self.lifecycle.apply(self.facts, _with_live(record, live))
 
-    def _fold(self, record: Record, live: dict[str, Any] | None = None) -> None:
+    def _fold(self, record: Record, live: Data | None = None) -> None:
         """The same for a record just written and one read back: facts, open intents, position, ending."""
         self.lifecycle.apply(self.facts, _with_live(record, live))
         match record.body:
             case Intent() as intent:
                 self._next_op += 1
-                self._pending[intent.opid] = Pending(
-                    intent.opid, intent.op, intent.state, intent.args, intent.attempt, record.at
-                )
+                self._open[intent.opid] = _Open(intent, record.at)
             case Outcome() as outcome if outcome.status != "unknown" or outcome.settled:
-                self._pending.pop(outcome.opid, None)
-            case Outcome() as outcome if outcome.opid in self._pending:
+                self._open.pop(outcome.opid, None)
+            case Outcome() as outcome if outcome.opid in self._open:
                 self._asked_until(outcome.opid, record.at)
             case Transition() as move:
                 self._position.state = self.lifecycle.table.states(move.dest)
@@ -312,7 +310,7 @@ class Runner(Generic[F, W]):
             case Left() as left:
                 self._ending = Ending(False, left.exit_code, None, None, left.why)
             case Resumed():
-                for opid in self._pending:
+                for opid in self._open:
                     self._asked_until(opid, record.at)
                 if self._ending is not None and not self._ending.closed:
                     self._ending = None  # an earlier process left; this one is here
@@ -322,7 +320,7 @@ class Runner(Generic[F, W]):
             self._count_debt(change)
 
     def _asked_until(self, opid: str, at: Stamp) -> None:
-        self._pending[opid] = msgspec.structs.replace(self._pending[opid], at=at)
+        self._open[opid] = msgspec.structs.replace(self._open[opid], at=at)
 
     def _count_debt(self, change: DebtChange) -> None:
         if change.change == "open":
@@ -330,11 +328,14 @@ class Runner(Generic[F, W]):
         else:
             self._owed.discard((change.key, change.kind))
 
-    def _handler(self) -> Handler[F, W]:
-        return self.lifecycle.handlers[self.state]
+
+def _plain(answer: msgspec.Struct | None) -> Data:
+    """An answer as the data of a record."""
+    data: Data = {} if answer is None else msgspec.to_builtins(answer)
+    return data
 
 
-def _with_live(record: Record, live: dict[str, Any] | None) -> Record:
+def _with_live(record: Record, live: Data | None) -> Record:
     if not live or not isinstance(record.body, Observation):
         return record
     return msgspec.structs.replace(record, body=msgspec.structs.replace(record.body, data={**record.body.data, **live}))

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.journal.records import Body, DebtChange, Intent, Observation, Outcome, OutcomeStatus, Requested
+from rpd.journal.records import Body, Data, DebtChange, Intent, Observation, Outcome, OutcomeStatus, Requested
 from rpd.journal.size import cut
 
 REASON = "record_refused"
@@ -58,7 +58,7 @@ def _bare(change: DebtChange) -> DebtChange:
     return msgspec.structs.replace(change, proof="not kept" if change.proof is not None else None)
 
 
-def _numbers(data: dict[str, Any]) -> dict[str, Any]:
+def _numbers(data: Data) -> Data:
     return {name: value for name, value in data.items() if isinstance(value, bool | int | float)}
 
 

@@ -18,6 +18,8 @@ DebtKind = Literal["compute", "storage"]
 OutcomeStatus = Literal["ok", "failed", "unknown"]
 Code = Annotated[int, msgspec.Meta(ge=0, le=255)]
 """An exit code, as a process has it."""
+Data = dict[str, Any]
+"""What JSON can hold of an operation: the arguments of an intent, the data of an outcome or an observation."""
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):

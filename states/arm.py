@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from rpd.engine.deadline import elapsed
-from rpd.engine.decision import Decision, Do, Fire, Pending, Result
+from rpd.engine.decision import Decision, Do, Fire
 from rpd.journal.records import Stamp
-from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.link import decide_link
-from rpd.states.outage import PATIENCE_SECONDS, TO_POD, is_of_the_way, is_offline
-from rpd.states.policy import is_protected, limit_at
+from rpd.states.facts.handles import target
+from rpd.states.operations.container import ArmSwitch
+from rpd.states.policy.outage import PATIENCE_SECONDS, TO_POD, is_of_the_way, is_offline
+from rpd.states.policy.rules import is_protected, limit_at
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, State, Trigger
-from rpd.states.ports.world import SwitchOrder, Target, World
+from rpd.states.ports.world import SwitchOrder
+from rpd.states.shared.link import decide_link
 
-OPERATIONS = frozenset({Op.ARM_SWITCH})
-"""Operations that this file performs and probes."""
 TRIES_MAX = 3
 AGAIN_SECONDS = 60.0
 """Between two tries to give its orders to a switch that they did not reach, while the run goes on."""
@@ -48,7 +47,7 @@ def decide_again(state: State, facts: Facts, now: Stamp) -> Decision | None:
         or facts.container.armed_start == pod.starts
     ):
         return None
-    is_cut = facts.contact.outage is not None or any(facts.tried(op).failures for op in TO_POD - OPERATIONS)
+    is_cut = facts.contact.outage is not None or any(facts.tried(op).failures for op in TO_POD - {Op.ARM_SWITCH})
     last = tries.at or facts.progress.entered or now
     if is_cut or facts.request is not None or elapsed(last, now) < AGAIN_SECONDS:
         return None
@@ -75,18 +74,4 @@ def _order(facts: Facts, now: Stamp) -> Do:
         owner_silence_seconds=facts.profile.owner_silence_seconds,
         launch=facts.launch.number,
     )
-    return Do(Op.ARM_SWITCH, pack(target=target(facts), order=order))
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Write the orders, start the switch, read it back."""
-    if pending.op != Op.ARM_SWITCH:
-        raise unknown_operation(pending)
-    return Result(
-        data=pack(armed=world.remote.arm(unpack(pending, "target", Target), unpack(pending, "order", SwitchOrder)))
-    )
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Arming again replaces the orders."""
-    return repeatable(pending, world)
+    return Do(ArmSwitch(target(facts), order))

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from rpd.engine.deadline import elapsed, is_before
-from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
-from rpd.engine.errors import Refused
+from rpd.engine.decision import Decision, Do, Fire, Look, Wait
 from rpd.journal.records import DebtChange, Stamp
-from rpd.states.call import look_at_pod, pack, pause_left, unknown_operation
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
 from rpd.states.facts.tries import Tries
-from rpd.states.outage import is_offline, offline_seconds
-from rpd.states.policy import is_over_price_cap, price_cap, profile_poll
-from rpd.states.ports.boot_signs import find, is_of_image
+from rpd.states.operations.pod import ReadPod, ReadSystemLog, StartPod
+from rpd.states.policy.outage import is_offline, offline_seconds, pause_left
+from rpd.states.policy.rules import is_over_price_cap, price_cap, profile_poll
+from rpd.states.policy.twin import is_unsurveyed
+from rpd.states.ports.boot_signs import is_of_image
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import is_with_start_sh
 from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import World
-from rpd.states.sweep import look_over
-from rpd.states.twin import is_unsurveyed
+from rpd.states.shared.sweep import look_over
 
 LOG_AFTER_SECONDS, LOG_EVERY_SECONDS, LOG_LATER_SECONDS = 5.0, 10.0, 30.0
 """When the logs about a booting pod are first read, how often in its first minute, and how often from then on."""
-LOG_LINES, LOG_LINES_KEPT = 40, 3
-"""Lines of each log that are searched for signs, and that are kept."""
 CANNOT_START = "the container cannot start"
 NO_SSHD_SECONDS = 120.0
 """A container that runs for so long without an sshd that answers may have none; or for half of its time to boot, where
@@ -145,7 +141,9 @@ def read_logs(facts: Facts, since: Stamp, now: Stamp, first: float = LOG_AFTER_S
     pause = LOG_EVERY_SECONDS if waited < 60.0 else LOG_LATER_SECONDS
     if waited <= first or (logged is not None and elapsed(logged, now) <= pause):
         return None
-    return Look(Op.READ_SYSTEM_LOG, {**look_at_pod(facts), "no_sshd": no_sshd(facts)})
+    pod = facts.pod
+    assert pod is not None and pod.id is not None, "there is a pod"
+    return Look(ReadSystemLog(pod.id, no_sshd(facts)))
 
 
 def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
@@ -154,7 +152,7 @@ def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
     looked = facts.tried(Op.READ_POD).at
     pause = profile_poll(facts.profile, waited)
     if looked is None or elapsed(looked, now) >= pause:
-        return Look(Op.READ_POD, look_at_pod(facts))
+        return Look(ReadPod.in_hand(facts))
     if (look := read_logs(facts, since, now)) is not None:
         return look
     survey = look_over(facts, now) if is_unsurveyed(facts, now) else None
@@ -191,33 +189,7 @@ def _start(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
         text = f"the pod's host to have a free GPU ({tries.error}); nothing computes meanwhile"
         return Wait(left, text, since.wall + START_RETRY_SECONDS)
     if tries.at is not None and (read is None or is_before(read, tries.at)):
-        return Look(Op.READ_POD, look_at_pod(facts))
+        return Look(ReadPod.in_hand(facts))
     debt = DebtChange(pod.name, "compute", "open", usd_per_hour=pod.usd_per_hour)
-    return Do(Op.START_POD, look_at_pod(facts), pod.refused_starts + 1, (debt,))
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Start the pod, or read the provider's log."""
-    pod_id = str(pending.args["pod_id"])
-    if pending.op == Op.START_POD:
-        world.cloud.start(pod_id)
-        return Result(data={"pod_id": pod_id})
-    if pending.op == Op.READ_SYSTEM_LOG:
-        log = world.cloud.pod_log(pod_id, LOG_LINES)
-        sign = find(log.system, log.container)
-        kept = {"lines": log.system[-LOG_LINES_KEPT:], "container": log.container[-LOG_LINES_KEPT:]}
-        silent = {"no_sshd": pending.args["no_sshd"]} if pending.args.get("no_sshd") else {}
-        return Result(data={**pack(**kept, sign=sign), **silent})
-    raise unknown_operation(pending)
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Whether a start took effect: anything but EXITED says yes."""
-    try:
-        pod = world.cloud.get(str(pending.args["pod_id"]))
-    except Refused as error:  # waiting does not mend a refused key
-        return Result("unknown", reason=error.reason, error=error.message, retryable=True)
-    if pod is None or pod.status in ("EXITED", "TERMINATED"):
-        text = "the pod is still stopped" if pod is not None else "there is no such pod"
-        return Result("failed", reason="start_refused", error=text, retryable=True)
-    return Result(data={"pod_id": pod.id})
+    assert pod.id is not None, "there is a pod"
+    return Do(StartPod(pod.id), pod.refused_starts + 1, (debt,))

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from rpd.engine.deadline import elapsed, is_before
-from rpd.engine.decision import Decision, Do, Fire, Leave, Pending, Result
+from rpd.engine.decision import Decision, Do, Fire, Leave
 from rpd.journal.records import Stamp
-from rpd.states import checkpoints, telemetry
-from rpd.states.call import job_ref, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.fold_effects import PULL_TRIES_MAX
-from rpd.states.link import decide_link
-from rpd.states.notice import doubt_notice
-from rpd.states.outage import offline_seconds
-from rpd.states.policy import (
+from rpd.states.facts.handles import job_ref, target
+from rpd.states.operations.job import StopJob
+from rpd.states.operations.results import PULL_TRIES_MAX, FetchLog, PullArtifact
+from rpd.states.policy.outage import offline_seconds
+from rpd.states.policy.python_pin import exports
+from rpd.states.policy.rules import (
     COLLECT_ALLOWANCE_SECONDS,
     INTERRUPTED_COLLECT_SECONDS,
     STOP_GRACE_SECONDS,
     used_up,
 )
+from rpd.states.policy.secrets import places_within, private_places
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.job import Artifact, fixed_folder, is_away, is_pattern
 from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import JobRef, Pull, Target, World, refusal
-from rpd.states.python_pin import exports
-from rpd.states.reading import decide_reading
-from rpd.states.secret_files import decide_placing, places_within, private_places
+from rpd.states.ports.world import Pull, refusal
+from rpd.states.shared import checkpoints, telemetry
+from rpd.states.shared.link import decide_link
+from rpd.states.shared.notice import doubt_notice
+from rpd.states.shared.reading import decide_reading
+from rpd.states.shared.secret_files import decide_placing
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -42,19 +44,17 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if facts.process.asked.internal_error and not facts.collected:
         return _give_up(facts, "a fault of rpd itself; left for `rpd resume`")
     if _may_run(facts):
-        args = pack(target=target(facts), job=job_ref(facts), grace_seconds=STOP_GRACE_SECONDS)
-        return _bounded(facts, now, Do(Op.STOP_JOB, args))
+        return _bounded(facts, now, Do(StopJob(target(facts), job_ref(facts), STOP_GRACE_SECONDS)))
     if facts.launch.claim is not None and facts.launch.claim.phase == "none":
         return Fire(Trigger.COLLECTED)
     if not facts.results.log_fetched:
-        args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log)
-        return _bounded(facts, now, Do(Op.FETCH_LOG, args))
+        return _bounded(facts, now, Do(FetchLog(target(facts), job_ref(facts), facts.local_log)))
     for artifact in (*facts.job.artifacts, *checkpoints.as_artifacts(facts), *telemetry.as_artifacts(facts)):
         if artifact.label in facts.results.pulled or _is_given_up(facts, artifact):
             continue
         if is_away(artifact.local_path) and (placing := _keys_to_place(facts)) is not None:
             return _bounded(facts, now, placing)
-        return _bounded(facts, now, Do(Op.PULL_ARTIFACT, pack(target=target(facts), pull=_pull(facts, artifact))))
+        return _bounded(facts, now, Do(PullArtifact(target(facts), _pull(facts, artifact))))
     return decide_reading(facts) or doubt_notice(facts) or _finish(facts)
 
 
@@ -140,22 +140,3 @@ def _pull(facts: Facts, artifact: Artifact) -> Pull:
         private=private_places(facts.job),
         is_pattern=is_some,
     )
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Stop the job, fetch the log, or pull one artifact."""
-    where = unpack(pending, "target", Target)
-    if pending.op == Op.PULL_ARTIFACT:
-        pull = unpack(pending, "pull", Pull)
-        return Result(data={"label": pull.label, **pack(pulled=world.remote.pull(where, pull))})
-    job = unpack(pending, "job", JobRef)
-    if pending.op == Op.STOP_JOB:
-        return Result(data=pack(claim=world.remote.stop_job(where, job, float(pending.args["grace_seconds"]))))
-    if pending.op == Op.FETCH_LOG:
-        return Result(data={"bytes": world.remote.fetch_log(where, job, str(pending.args["log_file"]))})
-    raise unknown_operation(pending)
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Stopping and fetching may be repeated; what arrived intact is not fetched again."""
-    return repeatable(pending, world)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from rpd.engine.deadline import backoff, elapsed, is_before
-from rpd.engine.decision import Decision, Fire, Look, Pending, Result, Wait
+from rpd.engine.decision import Decision, Fire, Look, Wait
 from rpd.journal.records import Stamp
 from rpd.states.boot import (
     LOG_LATER_SECONDS,
@@ -18,15 +16,15 @@ from rpd.states.boot import (
     no_sshd,
     read_logs,
 )
-from rpd.states.call import look_at_pod, pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
+from rpd.states.facts.handles import target
 from rpd.states.facts.pod import PodFacts
 from rpd.states.facts.tries import Tries
-from rpd.states.fold_looks import LASTING
-from rpd.states.link import missed, stand_back
+from rpd.states.operations.container import LASTING, Greet
+from rpd.states.operations.pod import ReadPod
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import SshAddress, Target, World
+from rpd.states.shared.link import missed, stand_back
 
 LASTING_SECONDS, LASTING_TRIES_MIN = 20.0, 3
 """How long, and how often at least, a pod has to refuse us for good before that is believed: a container that starts
@@ -60,7 +58,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return _refused(facts, pod, greet)
     if (failures and is_overdue(facts, greet, now)) or (not _has_address(pod) and is_overdue_now(facts, now)):
         if read is None or (tried is not None and is_before(read, tried)):
-            return Look(Op.READ_POD, look_at_pod(facts))
+            return Look(ReadPod.in_hand(facts))
         if pod.missed.looks:  # a pod that somebody took away is no failed host: no other one takes its place
             return missed(facts, now)
         return _refused(facts, pod, greet)
@@ -76,14 +74,14 @@ def decide(facts: Facts, now: Stamp) -> Decision:
             text = no_sshd(facts) or f"sshd ({greet.error})"
             return Wait(pause - elapsed(tried, now), text, now.wall + boot_seconds_left(facts, now))
         if read is None or (is_before(read, tried) and elapsed(read, now) >= facts.profile.poll_seconds):
-            return Look(Op.READ_POD, look_at_pod(facts))
+            return Look(ReadPod.in_hand(facts))
     if not _has_address(pod):
         pause = facts.profile.poll_seconds
         if read is not None and elapsed(read, now) < pause:
             return Wait(pause - elapsed(read, now), "an address", now.wall + boot_seconds_left(facts, now))
-        return Look(Op.READ_POD, look_at_pod(facts))
-    assert pod.seen is not None, "it has an address"
-    return Look(Op.GREET, pack(target=target(facts), address=pod.seen.ssh))
+        return Look(ReadPod.in_hand(facts))
+    assert pod.seen is not None and pod.seen.ssh is not None, "it has an address"
+    return Look(Greet(target(facts), pod.seen.ssh))
 
 
 def _is_for_good(facts: Facts, pod: PodFacts, greet: Tries, now: Stamp) -> bool:
@@ -135,17 +133,3 @@ def _greeted(facts: Facts, pod: PodFacts) -> Decision:
         text = f"the pod has seen {known}: records were lost here"
         return stand_back(facts, text)
     return Fire(Trigger.SSH_ANSWERED)
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Greet over a fresh connection."""
-    if pending.op == Op.GREET:
-        greeting = world.remote.greet(unpack(pending, "target", Target), unpack(pending, "address", SshAddress))
-        clockless = msgspec.structs.replace(greeting, clock=0.0)
-        return Result(data=pack(greeting=clockless))
-    raise unknown_operation(pending)
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Nothing here changes what is owed."""
-    return repeatable(pending, world)

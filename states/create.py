@@ -1,33 +1,27 @@
-"""create: rent a pod. The one effect that cannot be repeated and has no key: its name is the only proof that it is
-ours."""
+"""create: rent a pod."""
 
 from __future__ import annotations
 
 import math
 
 from rpd.engine.deadline import elapsed
-from rpd.engine.decision import Decision, Do, Fire, Pending, Result, Wait
-from rpd.engine.errors import NotSent, Refused, Unavailable
+from rpd.engine.decision import Decision, Do, Fire, Wait
 from rpd.journal.records import DebtChange, Stamp
-from rpd.states import cost
-from rpd.states.call import pack, pause_left, pod_data, unknown_operation, unpack
-from rpd.states.facts import PROVED_ABSENT, Facts
+from rpd.states.facts import Facts
 from rpd.states.facts.pod import Candidate
-from rpd.states.fold_effects import CANDIDATE_REFUSALS
-from rpd.states.outage import PATIENCE_SECONDS, is_offline
-from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS, time_limit_seconds
+from rpd.states.operations.pod import CANDIDATE_REFUSALS, CreatePod
+from rpd.states.policy import cost
+from rpd.states.policy.outage import PATIENCE_SECONDS, is_offline, pause_left
+from rpd.states.policy.rules import COLLECT_ALLOWANCE_SECONDS, time_limit_seconds
+from rpd.states.policy.twin import MAKER, maker
 from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import Pod, PodOrder, World
+from rpd.states.ports.world import PodOrder
 from rpd.states.select import NO_STOCK, choose, usd_per_hour
-from rpd.states.sweep import may_name_run
-from rpd.states.twin import MAKER, maker
 
 ABSENT_CREATES_MAX = 3
 """Creates that were never answered and left no pod: after so many the cloud is out of order, not the candidate."""
 RESEND_SECONDS = 300.0
 """How long a create that provably was not sent, or was refused for its rate, is tried again."""
-UNREADABLE_SECONDS = PATIENCE_SECONDS
-"""How long, after the quiet window, the account may stay unreadable before the search moves on to the release."""
 
 FATAL = {
     "no_credit": Reason.NO_CREDIT,
@@ -81,14 +75,9 @@ def _create(facts: Facts, now: Stamp) -> Decision:
     rate = usd_per_hour(facts, candidate) or facts.job.budget.assumed_hourly_rate_usd
     with_disks = rate + cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
     limit_at = now.wall + time_limit_seconds(facts, with_disks) + COLLECT_ALLOWANCE_SECONDS
-    args = pack(
-        order=_order(facts, candidate, name, limit_at),
-        candidate=candidate,
-        usd_per_hour=rate,
-        run_id=facts.run_id,
-        quiet_window_seconds=facts.profile.quiet_window_seconds,
-    )
-    return Do(Op.CREATE_POD, args, attempt, (DebtChange(name, "compute", "open", usd_per_hour=rate),))
+    order = _order(facts, candidate, name, limit_at)
+    create = CreatePod(order, candidate, rate, facts.run_id, facts.profile.quiet_window_seconds)
+    return Do(create, attempt, (DebtChange(name, "compute", "open", usd_per_hour=rate),))
 
 
 def _order(facts: Facts, candidate: Candidate, name: str, limit_at: float) -> PodOrder:
@@ -128,50 +117,3 @@ def _order(facts: Facts, candidate: Candidate, name: str, limit_at: float) -> Po
 def _per_gpu(total: int | None, gpus: int) -> int | None:
     """The cloud takes its floors for one GPU: rounded up, so that the whole holds."""
     return None if total is None else math.ceil(total / gpus)
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Send the create, once. A definite refusal closes its debt at once."""
-    if pending.op != Op.CREATE_POD:
-        raise unknown_operation(pending)
-    order = unpack(pending, "order", PodOrder)
-    try:
-        return Result(data=pod_data(world.cloud.create(order)))
-    except (Refused, NotSent) as error:
-        return Result(
-            "failed",
-            reason=error.reason,
-            error=error.message,
-            retryable=error.retryable,
-            debts=_closed(order, error.message),
-        )
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Look for the name in the account. Found: adopt it at once. Not found: nobody knows until the quiet window is
-    over, and even then a late pod is swept for to the end of the run."""
-    order = unpack(pending, "order", PodOrder)
-    window = float(pending.args["quiet_window_seconds"])
-    try:
-        pods = world.cloud.list()
-    except (Refused, Unavailable) as error:
-        if elapsed(pending.at, world.clock.now()) < window + UNREADABLE_SECONDS:
-            return None
-        # The debt stays open: release goes on asking, and says so when the key is the trouble.
-        return Result("unknown", reason=error.reason, error=error.message, retryable=True)
-    ours = [pod for pod in pods if _is_ours(pod, order.name, str(pending.args["run_id"]))]
-    if ours:
-        return Result(data={**pod_data(ours[0]), "adopted": True})
-    waited = elapsed(pending.at, world.clock.now())
-    if waited < window:
-        return None
-    text = f"no pod named {order.name} appeared within {waited:.0f} s"
-    return Result("failed", reason=PROVED_ABSENT, error=text, data={"may_appear": True}, debts=_closed(order, text))
-
-
-def _is_ours(pod: Pod, name: str, run_id: str) -> bool:
-    return pod.name == name and may_name_run(pod, run_id) and pod.status != "TERMINATED"
-
-
-def _closed(order: PodOrder, proof: str) -> tuple[DebtChange, ...]:
-    return (DebtChange(order.name, "compute", "close", proof=proof),)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from rpd.engine.operation import Ended
 from rpd.journal.errors import NONSENSE, JournalStrange
 from rpd.journal.records import (
     Closed,
@@ -22,26 +23,18 @@ from rpd.journal.records import (
     Transition,
 )
 from rpd.states.facts import Facts, new_facts
-from rpd.states.facts.pod import Candidate, Origin, PodFacts
 from rpd.states.facts.run import Asked, Begun
-from rpd.states.fold_effects import OUTCOMES
-from rpd.states.fold_looks import SEEN, failed_look
 from rpd.states.fold_moves import move_to, resume
-from rpd.states.outage import count, explain, note
+from rpd.states.operations import EFFECTS, READINGS
+from rpd.states.policy.outage import count, explain, note
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.names import Op
-from rpd.states.shapes import require_shape
-from rpd.states.twin import MAKER
-
-WORK = frozenset({Op.RUN_STEP, Op.PLACE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB})
-"""Operations after which a pod is not what it was before."""
+from rpd.states.ports.names import State
 
 
 def apply(facts: Facts, record: Record) -> None:
     """Fold one record. A record with `seq` -1 was seen but not written: it may only refresh what looks rebuild. Raises
     JournalStrange for one that no run has written."""
     try:
-        require_shape(record.body)
         _apply(facts, record)
     except NONSENSE as error:
         raise JournalStrange(f"record {record.seq}", error) from error
@@ -68,19 +61,12 @@ def _apply(facts: Facts, record: Record) -> None:
         case Outcome():
             _heed_owner(facts, body.reason)
             _tried(facts, body, at)
-            handler = OUTCOMES.get(body.op)
-            if handler is not None:
-                begun = facts.progress.begun.get(body.op)
-                handler(facts, begun or Begun(Intent(body.opid, body.op, facts.state), at), body, at)
+            _outcome(facts, body, at)
         case Observation():
             _heed_owner(facts, body.reason)
             note(facts, body.op, body.error, body.reason, at)
             count(facts, body.op, body.error, body.reason, at)
-            seen = SEEN.get(body.op)
-            if seen is not None and body.error is None:
-                seen(facts, body.data, at)
-            elif body.error is not None:
-                failed_look(facts, body, at)
+            _observation(facts, body, at)
         case Transition():
             move_to(facts, body, at)
         case Requested():
@@ -132,27 +118,30 @@ def _debt(facts: Facts, change: DebtChange) -> None:
 
 
 def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
-    facts.progress.begun[intent.op] = Begun(intent, at)
+    State(intent.state)
     facts.contact.tries[intent.op] = msgspec.structs.replace(facts.tried(intent.op), begun=at)
-    if intent.op in WORK and facts.pod is not None:
+    kind = EFFECTS.get(intent.op)
+    if kind is None:
+        return
+    effect = msgspec.convert(intent.args, kind)
+    facts.progress.begun[intent.op] = Begun(intent.opid, effect, at)
+    if kind.is_work and facts.pod is not None:
         facts.pod.was_used = True
-    if intent.op == Op.CREATE_POD:
-        name = str(intent.args["order"]["name"])
-        candidate = msgspec.convert(intent.args["candidate"], Candidate)
-        origin = Origin(intent.attempt, candidate, at, at)
-        origin.made_by = str(intent.args["order"].get("env", {}).get(MAKER, ""))
-        facts.pods[name] = PodFacts(name, origin, float(intent.args["usd_per_hour"]))
-        facts.pods[name].is_unknown = True
-        facts.current = name
-    elif intent.op in (Op.STOP_POD, Op.DELETE_POD):
-        facts.debts.told[str(intent.args.get("pod_id"))] = facts.progress.seq
-    elif intent.op == Op.ARM_SWITCH and facts.container.armed is not None:
-        armed = facts.container.armed
-        limit = max(armed.limit_at, float(intent.args["order"]["limit_at"]))  # until the pod says which holds
-        facts.container.armed = msgspec.structs.replace(armed, limit_at=limit)
-    elif intent.op == Op.NOTIFY:
-        facts.report.noticed[str(intent.args["notice"]["what"])] = at
-    elif intent.op == Op.PLACE_SECRETS and facts.pod is not None:
-        facts.pod.container.secrets_left = "disk"  # until the pod says otherwise
-    elif intent.op == Op.LAUNCH_JOB:
-        facts.launch.intended = True
+    effect.begin(facts, intent.attempt, at)
+
+
+def _outcome(facts: Facts, outcome: Outcome, at: Stamp) -> None:
+    """What became of an effect. One whose intent is lost, in a damaged journal, says nothing of the pod: it is as if
+    nobody had told it, and is told again."""
+    begun = facts.progress.begun.get(outcome.op)
+    if begun is not None and begun.opid == outcome.opid:
+        answer = msgspec.convert(outcome.data, begun.effect.answers) if outcome.status == "ok" else None
+        begun.effect.end(facts, Ended(outcome, answer, begun.at, at))
+
+
+def _observation(facts: Facts, observation: Observation, at: Stamp) -> None:
+    kind = READINGS.get(observation.op)
+    if kind is not None and observation.error is None:
+        kind.saw(facts, msgspec.convert(observation.data, kind.answers), at)
+    elif kind is not None:
+        kind.missed(facts, observation, at)

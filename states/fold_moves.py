@@ -13,8 +13,8 @@ from rpd.states.facts.release import Release
 from rpd.states.facts.run import Contact, Ending, Lease, Process
 from rpd.states.facts.search import Refusal, Search
 from rpd.states.facts.tries import Tries
-from rpd.states.outage import is_unreached
-from rpd.states.places import failed_place
+from rpd.states.policy.outage import is_unreached
+from rpd.states.policy.places import failed_place
 from rpd.states.ports.names import ENDINGS, Op, Reason, State, Trigger
 
 

@@ -9,15 +9,15 @@ from rpd.engine.rule import Table
 from rpd.journal.records import Stamp
 from rpd.states.arm import decide_again
 from rpd.states.facts import Facts
-from rpd.states.link import stand_back
-from rpd.states.notice import budget_warning
-from rpd.states.outage import out_of_reach
-from rpd.states.policy import answer, is_protected, released_by, request_reason, request_why, used_up
+from rpd.states.policy.outage import out_of_reach
+from rpd.states.policy.rules import answer, is_protected, released_by, request_reason, request_why, used_up
+from rpd.states.policy.verdict import is_waited_in_vain
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
-from rpd.states.sweep import decide_alone, decide_sweep
-from rpd.states.verdict import is_waited_in_vain
+from rpd.states.shared.link import stand_back
+from rpd.states.shared.notice import budget_warning
+from rpd.states.shared.sweep import decide_alone, decide_sweep
 
 MISSES_MIN = 3
 IN_VAIN = "the script had ended well, and what was waited for was only told to outlive it"

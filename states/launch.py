@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 
 from rpd.engine.deadline import elapsed, remaining
-from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
-from rpd.engine.errors import RpdError
+from rpd.engine.decision import Decision, Do, Fire, Look, Wait
 from rpd.journal.records import Stamp
-from rpd.states.call import job_ref, pack, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.link import decide_link, only_ask
+from rpd.states.facts.handles import job_ref, target
+from rpd.states.operations.job import LaunchJob, ReadClaim
+from rpd.states.policy.python_pin import exports
+from rpd.states.policy.verdict import decide_lost, job_reason
 from rpd.states.ports.job import Telemetry
 from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import JobRef, LaunchOrder, Target, World
-from rpd.states.python_pin import exports
-from rpd.states.verdict import decide_lost, job_reason
+from rpd.states.ports.world import LaunchOrder
+from rpd.states.shared.link import decide_link, only_ask
 
 _WILDCARD = re.compile(r"[*?\[]")
 CLAIM_RETRY_SECONDS = 10.0
@@ -28,7 +28,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if facts.request == "gc":
         return only_ask(facts, now)
     if facts.launch.intended and not facts.launch.claim_is_fresh:
-        return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
+        return decide_link(facts, now, Look(ReadClaim(target(facts), job_ref(facts))))
     claim = facts.launch.claim
     phase = claim.phase if claim is not None else "none"
     if phase in ("none", "claimed") and facts.launch.refused is None and not facts.is_prepared:
@@ -79,7 +79,7 @@ def _launch(facts: Facts) -> Do:
         keeps_left=facts.job.lifecycle.kept_hours > 0.0,
         results=_results(facts),
     )
-    return Do(Op.LAUNCH_JOB, pack(target=target(facts), order=order), facts.launch.number)
+    return Do(LaunchJob(target(facts), order), facts.launch.number)
 
 
 def _results(facts: Facts) -> tuple[str, ...]:
@@ -93,27 +93,3 @@ def _results(facts: Facts) -> tuple[str, ...]:
 def _captures(telemetry: Telemetry) -> tuple[str, ...]:
     names = ("nvidia_smi", "dmesg", "remote_env")
     return tuple(name for name in names if getattr(telemetry, f"capture_{name}"))
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Launch, or read the claim."""
-    where = unpack(pending, "target", Target) if "target" in pending.args else None
-    if pending.op == Op.LAUNCH_JOB and where is not None:
-        return Result(data=pack(claim=world.remote.launch(where, unpack(pending, "order", LaunchOrder))))
-    if pending.op == Op.READ_CLAIM and where is not None:
-        return Result(data=pack(claim=world.remote.read_claim(where, unpack(pending, "job", JobRef))))
-    raise unknown_operation(pending)
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Read the claim. When the pod cannot be asked, say so: `decide` goes on asking, and launches nothing before it
-    knows."""
-    order = unpack(pending, "order", LaunchOrder)
-    job = order.ref
-    try:
-        claim = world.remote.read_claim(unpack(pending, "target", Target), job)
-    except RpdError as error:
-        return Result("unknown", reason=error.reason, error=error.message, retryable=True)
-    if claim.phase == "none":
-        return Result("failed", reason="not_claimed", error="the launch never reached the pod", retryable=True, data={})
-    return Result(data=pack(claim=claim))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from rpd.engine.deadline import elapsed, is_before
-from rpd.engine.decision import Decision, Fire, Look, Pending, Result
+from rpd.engine.decision import Decision, Fire, Look
 from rpd.journal.records import Stamp
-from rpd.states.call import job_ref, look_at_pod, pack, repeatable, target, unknown_operation, unpack
-from rpd.states.checkpoints import decide_pull
 from rpd.states.facts import Facts
-from rpd.states.link import POD_LOOK_SECONDS, decide_link, only_ask
-from rpd.states.notice import WARN_AT
-from rpd.states.policy import budget_seconds_left
+from rpd.states.facts.handles import job_ref, target
+from rpd.states.operations.job import ReadClaim, WatchJob
+from rpd.states.operations.pod import ReadPod
+from rpd.states.policy.rules import budget_seconds_left
+from rpd.states.policy.verdict import decide_lost, heard_reason, job_reason
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import JobRef, Target, World
-from rpd.states.telemetry import decide_idle, look
-from rpd.states.verdict import decide_lost, heard_reason, job_reason
+from rpd.states.shared.checkpoints import decide_pull
+from rpd.states.shared.link import POD_LOOK_SECONDS, decide_link, only_ask
+from rpd.states.shared.notice import WARN_AT
+from rpd.states.shared.telemetry import decide_idle
 
 WATCH_SECONDS = 15.0
 """How long one look follows the log before pod and requests are looked at again; a budget that ends sooner cuts it."""
@@ -36,7 +37,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return only_ask(facts, now)
     watch, asked = facts.tried(Op.WATCH_JOB), facts.tried(Op.READ_POD).at or facts.progress.entered
     if not watch.failures and asked is not None and elapsed(asked, now) > POD_LOOK_SECONDS:
-        return Look(Op.READ_POD, look_at_pod(facts))
+        return Look(ReadPod.in_hand(facts))
     pod = facts.pod
     if facts.tried(Op.READ_POD).at is not None and pod is not None and pod.is_seen_stopped:
         return Fire(Trigger.POD_STOPPED, Reason.POD_STOPPED)
@@ -50,35 +51,12 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now, until)))
     if watch.failures and watch.reason == Fault.LOCAL_DISK and not _is_asked_since(facts):
         # No room for the log here must not keep a pod whose job has ended.
-        return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
-    args = pack(target=target(facts), job=job_ref(facts), log_file=facts.local_log, seconds=seconds)
-    if claim is not None and claim.waits_for:
-        args["is_background"] = True
-    return decide_link(facts, now, Look(Op.WATCH_JOB, args))
+        return decide_link(facts, now, Look(ReadClaim(target(facts), job_ref(facts))))
+    is_background = claim is not None and bool(claim.waits_for)
+    look = WatchJob(target(facts), job_ref(facts), facts.local_log, seconds, is_background)
+    return decide_link(facts, now, Look(look))
 
 
 def _is_asked_since(facts: Facts) -> bool:
     asked, watched = facts.tried(Op.READ_CLAIM).at, facts.tried(Op.WATCH_JOB).at
     return asked is not None and watched is not None and is_before(watched, asked)
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Follow the log, read the claim, or ask for the samples."""
-    if pending.op == Op.READ_SAMPLES:
-        return look(pending, world)
-    where, job = unpack(pending, "target", Target), unpack(pending, "job", JobRef)
-    if pending.op == Op.READ_CLAIM:
-        return Result(data=pack(claim=world.remote.read_claim(where, job)))
-    if pending.op == Op.WATCH_JOB:
-        seen = world.remote.watch(where, job, str(pending.args["log_file"]), float(pending.args["seconds"]))
-        data = pack(claim=seen)
-        live = {"claim": dict(data["claim"])}
-        if seen.phase == "running":
-            data["claim"]["log_bytes"] = 0  # grows at every look; the journal need not
-        return Result(data=data, live=live)
-    raise unknown_operation(pending)
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Nothing here changes the world."""
-    return repeatable(pending, world)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from rpd.engine.deadline import backoff, elapsed
-from rpd.engine.decision import Decision, Do, Fire, Leave, Look, Pending, Result, Wait
+from rpd.engine.decision import Decision, Do, Fire, Leave, Look, Wait
 from rpd.journal.records import DebtChange, Stamp
-from rpd.states import cost, report
-from rpd.states.call import pause_left, repeatable, unknown_operation
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.lease import decide_dropping
-from rpd.states.outage import is_offline
-from rpd.states.policy import budget_share, release_how
+from rpd.states.policy import cost
+from rpd.states.policy.outage import is_offline, pause_left
+from rpd.states.policy.proof import proof_text, quiet_seconds_left
+from rpd.states.policy.rules import budget_share, release_how
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import World
-from rpd.states.preserve import decide_keeping, keep_until
-from rpd.states.proof import proof_text, quiet_seconds_left
-from rpd.states.secret_files import decide_removal
-from rpd.states.sweep import give_back, how_to_end, survey_args
+from rpd.states.shared.lease import decide_dropping
+from rpd.states.shared.preserve import decide_keeping, keep_until
+from rpd.states.shared.secret_files import decide_removal
+from rpd.states.shared.sweep import give_back, how_to_end, survey
 
 KEY_REFUSED_SECONDS = 600.0
 """How long a refused key is tried again before the person has to act; the debt stays open."""
@@ -114,17 +112,17 @@ def _paced(facts: Facts, now: Stamp, pod_id: str, how: str) -> Decision:
     if since is not None and tries.failures >= RELEASE_TRIES_MIN and elapsed(since, now) > RELEASE_SECONDS:
         text = f"the cloud can be read, but no release gets through, and the pod bills on ({tries.error})"
         return Leave(text, Exit.STILL_BILLING)
-    left = pause_left(facts, Op(do.op), now, first=0.5, cap=30.0)
+    left = pause_left(facts, do.op, now, first=0.5, cap=30.0)
     return Wait(left, f"the cloud to accept the release ({tries.error})") if left else do
 
 
 def _survey(facts: Facts, now: Stamp) -> Decision:
-    survey = facts.tried(Op.SURVEY)
-    looked = survey.at
+    tries = facts.tried(Op.SURVEY)
+    looked = tries.at
     if looked is not None:
         pause = facts.profile.proof_interval_seconds / 2.0
-        if survey.failures:
-            pause = backoff(survey.failures, first=max(pause, 0.5), cap=30.0)
+        if tries.failures:
+            pause = backoff(tries.failures, first=max(pause, 0.5), cap=30.0)
         if elapsed(looked, now) < pause:
             quiet = quiet_seconds_left(facts, now)
             what = (
@@ -133,7 +131,7 @@ def _survey(facts: Facts, now: Stamp) -> Decision:
                 else "proof of release"
             )
             return Wait(pause - elapsed(looked, now), what)
-    return Look(Op.SURVEY, survey_args(facts, now))
+    return Look(survey(facts, now))
 
 
 def _again_seconds(facts: Facts) -> float:
@@ -182,15 +180,3 @@ def _last_reason(facts: Facts) -> Reason | None:
     if facts.ending.reason is Reason.JOB_SUCCEEDED and facts.missing:
         return Reason.ARTIFACT_MISSING
     return Reason.HOSTS_NEVER_BOOTED if facts.ending.reason is None and facts.search.host_failure is not None else None
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """The manifest of a pod that stays up; all else is shared with the other states."""
-    if pending.op == Op.WRITE_MANIFEST:
-        return report.perform(pending, world)
-    raise unknown_operation(pending)
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """It may be done again."""
-    return repeatable(pending, world)

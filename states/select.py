@@ -5,16 +5,14 @@ from __future__ import annotations
 from rpd.engine.deadline import remaining
 from rpd.engine.decision import Decision, Fire, Wait
 from rpd.journal.records import Stamp
-from rpd.states.bounds import listed
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Candidate, candidate_key
 from rpd.states.facts.search import Refusal
-from rpd.states.market import clouds_of, learn, perform, probe
-from rpd.states.places import AVOIDED, elsewhere, is_bad
-from rpd.states.policy import price_cap, stock_wait_seconds
+from rpd.states.policy.bounds import listed
+from rpd.states.policy.places import AVOIDED, elsewhere, is_bad
+from rpd.states.policy.rules import price_cap, stock_wait_seconds
 from rpd.states.ports.names import Reason, Trigger
-
-__all__ = ["choose", "decide", "perform", "probe", "usd_per_hour"]
+from rpd.states.shared.market import clouds_of, learn
 
 NO_STOCK = "no_capacity"
 POLLS_PER_STOCK_TRY = 10

@@ -8,9 +8,7 @@ from rpd.engine.decision import Decision
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.ports.names import Reason
-from rpd.states.steps import decide_steps, health_step, perform, probe, steps_of
-
-__all__ = ["decide", "perform", "probe"]
+from rpd.states.shared.steps import decide_steps, health_step, steps_of
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 
-from rpd.engine.decision import Decision, Do, Fire, Pending, Result
+from rpd.engine.decision import Decision, Do, Fire
 from rpd.journal.records import Stamp
-from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
-from rpd.states.checkpoints import to_push_back
 from rpd.states.facts import Facts
-from rpd.states.lease import decide_lease
+from rpd.states.facts.handles import target
+from rpd.states.operations.container import PushTree
+from rpd.states.policy.secrets import places_within
 from rpd.states.ports.job import Job, plain_path
-from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import Target, Tree, World
-from rpd.states.secret_files import decide_placing, places_within
-from rpd.states.steps import owes_setup, pause_or
+from rpd.states.ports.names import Reason, Trigger
+from rpd.states.ports.world import Tree
+from rpd.states.shared.checkpoints import to_push_back
+from rpd.states.shared.lease import decide_lease
+from rpd.states.shared.secret_files import decide_placing
+from rpd.states.shared.steps import owes_setup, pause_or
 
 DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "**/__pycache__/", "**/*.pyc")
-"""What a job file means by `excludes_default`."""
 """What `excludes_default: true` leaves out, as the schema's users know it."""
 
 
@@ -36,9 +37,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         key = _key(tree, facts)
         if key in facts.container.trees_done:
             continue
-        return pause_or(
-            facts, now, Do(Op.PUSH_TREE, pack(target=target(facts), tree=tree, key=key)), Reason.STAGE_FAILED
-        )
+        return pause_or(facts, now, Do(PushTree(target(facts), tree, key)), Reason.STAGE_FAILED)
     return Fire(Trigger.STEPS_DONE)
 
 
@@ -73,16 +72,3 @@ def _key(tree: Tree, facts: Facts) -> str:
     """A new container has an empty disk, so it is part of the key."""
     container = facts.pod.container_name if facts.pod is not None else ""
     return hashlib.sha256(f"{tree!r}\0{container}".encode()).hexdigest()[:16]
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Push one tree."""
-    if pending.op != Op.PUSH_TREE:
-        raise unknown_operation(pending)
-    pushed = world.remote.push(unpack(pending, "target", Target), unpack(pending, "tree", Tree))
-    return Result(data={"key": pending.args["key"], **pack(pushed=pushed)})
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Pushing again sends only what differs."""
-    return repeatable(pending, world)

@@ -4,7 +4,7 @@ inspect --graph` and the checks are made from this list."""
 from __future__ import annotations
 
 from rpd.engine.rule import Rule, Table, everywhere
-from rpd.states.guards import (
+from rpd.states.policy.guards import (
     attempts_left,
     job_was_launched,
     nothing_owed,

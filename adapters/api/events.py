@@ -11,7 +11,7 @@ from rpd.adapters.report.story import tell
 from rpd.journal.records import Opened, Record
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
-from rpd.states.policy import spent_usd
+from rpd.states.policy.rules import spent_usd
 
 
 class Recorded(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from rpd.adapters.forensics.row import RunRow
 from rpd.adapters.forensics.run import LoadedRun
 from rpd.adapters.forensics.timeline import wall_of
 from rpd.journal.records import Stamp
-from rpd.states.manifest import manifest
+from rpd.states.policy.manifest import manifest
 
 
 class Debt(msgspec.Struct, frozen=True):

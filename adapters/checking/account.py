@@ -10,12 +10,12 @@ from typing import Protocol
 from rpd.adapters.checking.finding import Finding, error, note, warning
 from rpd.adapters.runpod.wire import Named, Volume
 from rpd.engine.errors import Refused, Unavailable
-from rpd.states.market import clouds_of
-from rpd.states.naming import name_hardware, name_places, suggested, told
+from rpd.states.policy.naming import name_hardware, name_places, suggested, told
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import Job
 from rpd.states.ports.world import LEVELS, DataCenter, Offer
+from rpd.states.shared.market import clouds_of
 
 MOST_SUGGESTED = 3
 NO_VOLUME = "; rpd volumes create makes one"

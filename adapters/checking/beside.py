@@ -19,7 +19,7 @@ from rpd.journal.index import Entry, Index
 from rpd.journal.lock import Owner, holder
 from rpd.journal.reader import read
 from rpd.states.ports.names import State
-from rpd.states.preserve import is_kept
+from rpd.states.shared.preserve import is_kept
 
 
 class Others:

@@ -12,9 +12,9 @@ from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.asking import DECLINED, answer, can_ask
 from rpd.engine.errors import UserError
-from rpd.states import cost
+from rpd.states.policy import cost
+from rpd.states.policy.reuse import drift, stopped_usd_per_hour
 from rpd.states.ports.world import Paused
-from rpd.states.reuse import drift, stopped_usd_per_hour
 
 
 def pause_options(loaded: LoadedJob, access: Access, home: Path, *, fresh: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.states.bounds import JOB_BYTES, size_of
+from rpd.states.policy.bounds import JOB_BYTES, size_of
 
 
 def too_large(config: Any) -> str | None:

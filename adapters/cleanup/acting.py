@@ -22,7 +22,7 @@ from rpd.journal.index import Index
 from rpd.journal.reader import read
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.names import State
-from rpd.states.preserve import is_kept
+from rpd.states.shared.preserve import is_kept
 
 
 def act_on(row: Row, account: Account | None, patience: Patience) -> None:

@@ -20,7 +20,7 @@ from rpd.engine.errors import RpdError
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry
 from rpd.journal.reader import read
-from rpd.states import cost
+from rpd.states.policy import cost
 
 IDLE_SECONDS = 30 * 86400.0
 """After so long unused a paused pod costs more than the minutes it would save."""

@@ -10,9 +10,9 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import RpdError, UserError
 from rpd.states.facts import Facts
+from rpd.states.policy.reuse import adopted
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.world import Cloud
-from rpd.states.reuse import adopted
 
 
 def require_own_account(facts: Facts, access: Access, patience: Patience | None = None) -> None:

@@ -21,13 +21,13 @@ from rpd.journal.index import Index
 from rpd.journal.reader import read
 from rpd.journal.records import Body, DebtChange, Intent, Outcome
 from rpd.journal.store import Journal
-from rpd.states import cost
 from rpd.states.facts import Facts
+from rpd.states.policy import cost
+from rpd.states.policy.proof import CLEAN_SURVEYS_MIN
+from rpd.states.policy.twin import known_ids
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, State
 from rpd.states.ports.world import Cloud, Pod
-from rpd.states.proof import CLEAN_SURVEYS_MIN
-from rpd.states.twin import known_ids
 
 TRIES_MAX = 10
 TROUBLES_MAX = 5

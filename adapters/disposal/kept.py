@@ -12,7 +12,7 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.patience import Patience
 from rpd.journal.reader import read
-from rpd.states.reuse import adopted
+from rpd.states.policy.reuse import adopted
 
 
 def release_kept(path: Path, command: str, patience: Patience) -> list[str]:

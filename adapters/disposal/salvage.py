@@ -38,14 +38,14 @@ from rpd.journal.index import Entry, Index
 from rpd.journal.lock import Lock, Owner
 from rpd.journal.records import Body, DebtChange, Intent, Outcome, Record, Stamp
 from rpd.journal.replay import fold
-from rpd.states import cost
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
-from rpd.states.policy import lasted, spent_usd
+from rpd.states.policy import cost
+from rpd.states.policy.proof import CLEAN_SURVEYS_MIN
+from rpd.states.policy.rules import lasted, spent_usd
+from rpd.states.policy.verdict import salvaged
 from rpd.states.ports.names import Op, State
 from rpd.states.ports.world import Cloud, Pod
-from rpd.states.proof import CLEAN_SURVEYS_MIN
-from rpd.states.verdict import salvaged
 
 KEPT = ("stopped", "was stopped")
 """What leaves a disk that costs money."""

@@ -20,11 +20,10 @@ from rpd.journal.paths import original
 from rpd.journal.reader import read, salvage
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts, pod_name_prefix
+from rpd.states.policy.twin import is_of_run, known_ids, may_name_run, owed_twins, twins_among
 from rpd.states.ports.names import State
 from rpd.states.ports.world import Pod
-from rpd.states.preserve import is_kept, keep_until
-from rpd.states.sweep import is_of_run, may_name_run
-from rpd.states.twin import known_ids, owed_twins, twins_among
+from rpd.states.shared.preserve import is_kept, keep_until
 
 AT_REST = ("EXITED", "TERMINATED")
 """Every other status, one unknown to us too, may compute."""

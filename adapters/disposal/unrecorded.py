@@ -28,9 +28,9 @@ from rpd.journal.errors import JournalLocked, JournalUnwritable
 from rpd.journal.index import Index
 from rpd.journal.lock import Lock, Owner, holder
 from rpd.journal.reader import read
-from rpd.states.manifest import utc
+from rpd.states.policy.manifest import utc
 from rpd.states.ports.exits import Exit
-from rpd.states.preserve import is_kept
+from rpd.states.shared.preserve import is_kept
 
 
 class Stopped(msgspec.Struct, frozen=True):

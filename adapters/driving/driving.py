@@ -48,12 +48,12 @@ from rpd.journal.redact import Redactor
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 from rpd.states.fold import replayed
-from rpd.states.places import OF_THE_PLACE
+from rpd.states.policy.places import OF_THE_PLACE
+from rpd.states.policy.reuse import adopted_in
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, State, Trigger
 from rpd.states.ports.world import Notice
-from rpd.states.reuse import adopted_in
 
 
 class Pointers:

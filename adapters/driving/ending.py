@@ -22,7 +22,7 @@ from rpd.journal.lock import Owner, holder
 from rpd.journal.reader import read
 from rpd.journal.records import Closed, Left, Record, Requested
 from rpd.states.ports.exits import Exit
-from rpd.states.preserve import is_kept
+from rpd.states.shared.preserve import is_kept
 
 ENGINE_SECONDS = 300.0
 """How long a live engine may take to obey before we say that it has not yet."""

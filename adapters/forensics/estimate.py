@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from rpd.states import cost
 from rpd.states.facts import DEFAULT_VOLUME_GB
 from rpd.states.facts.search import Hardware
-from rpd.states.market import clouds_of
-from rpd.states.naming import NamedHardware, NamedPlaces, name_hardware, name_places
-from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS
+from rpd.states.policy import cost
+from rpd.states.policy.naming import NamedHardware, NamedPlaces, name_hardware, name_places
+from rpd.states.policy.rules import COLLECT_ALLOWANCE_SECONDS
 from rpd.states.ports.job import Job
 from rpd.states.ports.world import DataCenter, Offer
+from rpd.states.shared.market import clouds_of
 
 BOOT_MINUTES = 5.0
 """What a cold start takes on a host that has to pull the image; it is billed."""

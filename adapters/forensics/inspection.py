@@ -11,9 +11,9 @@ from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot, fold
 from rpd.states.facts import Facts
 from rpd.states.fold import replayed
-from rpd.states.policy import released_by, spent_usd
+from rpd.states.policy.doubts import doubts
+from rpd.states.policy.rules import released_by, spent_usd
 from rpd.states.ports.names import Reason
-from rpd.states.reading import doubts
 
 
 def facts_of(reading: Reading) -> Facts:
@@ -77,13 +77,13 @@ class Inspection:
 
     def kept_until(self) -> float | None:
         """Until when (UTC seconds) the pod of a run that came to its end stays up on purpose; None where none does."""
-        from rpd.states.preserve import is_kept
+        from rpd.states.shared.preserve import is_kept
 
         return self.facts.pod.kept_until if self.facts.pod is not None and is_kept(self.facts, self.now) else None
 
     def outcome(self) -> str | None:
         """How the run ended, or would have but for a pod that is kept up; None while it goes on."""
-        from rpd.states.verdict import verdict
+        from rpd.states.policy.verdict import verdict
 
         if self.facts.report.outcome is not None:
             return self.facts.report.outcome

@@ -14,9 +14,9 @@ from rpd.journal.reader import read
 from rpd.journal.records import DebtChange, HandedOver, Opened
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
+from rpd.states.policy.reuse import paused_pods
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Paused
-from rpd.states.reuse import paused_pods
 
 
 class LocalLineage:

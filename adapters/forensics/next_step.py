@@ -4,43 +4,41 @@ from __future__ import annotations
 
 import copy
 
-from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Wait
-from rpd.journal.errors import NONSENSE
+from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
+from rpd.journal.errors import NONSENSE, JournalStrange
 from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot
 from rpd.states.facts import Facts
 from rpd.states.fold_moves import resume
-from rpd.states.lifecycle import JOB_LIFECYCLE, awaits
-from rpd.states.ports.names import Op
+from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.operations.job import WatchJob
 
 
 def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
     """An open intent is settled first; otherwise the state decides, on these facts."""
     try:
         return _first_step(facts, snapshot, now)
-    except NONSENSE:
+    except (JournalStrange, *NONSENSE):
         return f"go on in state {facts.state}"
 
 
 def _first_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
     for opened in snapshot.open_intents.values():
         intent = opened.intent
-        pending = Pending(intent.opid, intent.op, intent.state, intent.args, intent.attempt, opened.at)
-        return f"find out what became of {awaits(pending)}"
+        return f"find out what became of {JOB_LIFECYCLE.effect_of(intent).label}"
     facts = copy.deepcopy(facts)
     resume(facts, now)  # what was asked of the process that left is over
     facts.process.surveyed = now  # looking for a second pod of its create goes on beside the step that is meant
-    handler = JOB_LIFECYCLE.handlers[facts.state]
     decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)
-    return _in_words(decision if decision is not None else handler.decide(facts, now))
+    return _in_words(decision if decision is not None else JOB_LIFECYCLE.decide[facts.state](facts, now))
 
 
 def _in_words(decision: Decision) -> str:
     match decision:
-        case Look(op=Op.WATCH_JOB):
+        case Look(operation=WatchJob()):
             return "follow the job, which may run or have ended"
         case Do() | Look():
-            return awaits(Pending("", decision.op, "", decision.args, 1, Stamp(0.0, 0.0, "")))
+            return decision.operation.label
         case Fire():
             return f"go on: {decision.trigger}"
         case Wait():

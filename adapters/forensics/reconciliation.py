@@ -10,10 +10,10 @@ from rpd.adapters.report.words import duration, money, utc
 from rpd.adapters.runpod.billing import PodBill
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Record, Stamp
-from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.policy import lasted, running_seconds
+from rpd.states.policy import cost
+from rpd.states.policy.rules import lasted, running_seconds
 
 SETTLED_SECONDS = 24 * 3600.0
 """The provider does not say how late its books are filled in; a day later they are taken to be complete."""

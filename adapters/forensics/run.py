@@ -23,8 +23,8 @@ from rpd.journal.index import Entry
 from rpd.journal.paths import leads_to_journal
 from rpd.journal.reader import Reading
 from rpd.journal.records import Closed, Stamp
+from rpd.states.policy.doubts import doubts
 from rpd.states.ports.job import RUNS_BELOW
-from rpd.states.reading import doubts
 
 MANIFEST_NAMES = (MANIFEST_NAME, "runpod_pull_manifest.json", "manifest.json")
 """The first one that can be read is taken; the others are older."""

@@ -15,7 +15,7 @@ from rpd.adapters.local.files import read_regular, write_whole
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 from rpd.states.facts.search import BadPlace
-from rpd.states.places import REMEMBERED_SECONDS
+from rpd.states.policy.places import REMEMBERED_SECONDS
 
 MOST = 32
 """Places that are remembered; the oldest go first."""

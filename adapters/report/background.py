@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from rpd.states.facts import Facts
+from rpd.states.policy.verdict import is_cut_off
 from rpd.states.ports.names import Reason
 from rpd.states.ports.world import Claim
-from rpd.states.verdict import is_cut_off
 
 
 def waiting_words(data: Mapping[str, Any]) -> str | None:

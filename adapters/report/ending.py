@@ -10,10 +10,11 @@ from rpd.adapters.report.why import cause_of, doubt_and_advice
 from rpd.adapters.report.words import clock, duration, money, one_line, rate
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
-from rpd.states import cost
 from rpd.states.facts import Facts
-from rpd.states.manifest import not_here
-from rpd.states.policy import (
+from rpd.states.policy import cost
+from rpd.states.policy.manifest import not_here
+from rpd.states.policy.reuse import paused_pods
+from rpd.states.policy.rules import (
     SWITCH_TICK_SECONDS,
     cost_cap,
     locked_words,
@@ -22,11 +23,10 @@ from rpd.states.policy import (
     usd_per_hour,
     why_kept,
 )
+from rpd.states.policy.verdict import is_cut_off, job_ending, verdict
 from rpd.states.ports.names import Reason
 from rpd.states.ports.world import left_out, refusal
-from rpd.states.preserve import is_cut_short, is_kept, why_not_kept
-from rpd.states.reuse import paused_pods
-from rpd.states.verdict import is_cut_off, job_ending, verdict
+from rpd.states.shared.preserve import is_cut_short, is_kept, why_not_kept
 
 CONSOLE_URL = "https://console.runpod.io/pods"
 SECRETS_LEFT = "         files of secrets could not be removed from it: delete it as soon as you have its results"

@@ -9,9 +9,9 @@ from rpd.adapters.report.why import OF_STEPS
 from rpd.journal.records import Stamp
 from rpd.journal.redact import Redactor
 from rpd.states.facts import Facts
+from rpd.states.policy.verdict import verdict
 from rpd.states.ports.names import Outcome
-from rpd.states.preserve import is_kept
-from rpd.states.verdict import verdict
+from rpd.states.shared.preserve import is_kept
 
 LINES = 20
 BYTES = 1 << 16

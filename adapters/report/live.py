@@ -24,7 +24,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.records import Closed, Record, Stamp
 from rpd.states.facts import Facts
 from rpd.states.fold import apply
-from rpd.states.policy import cost_cap, released_by, spent_usd, usd_per_hour
+from rpd.states.policy.rules import cost_cap, released_by, spent_usd, usd_per_hour
 
 TAIL_LINES = 8
 TAIL_BYTES = 1 << 16

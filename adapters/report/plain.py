@@ -18,7 +18,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.records import Closed, Record, Stamp
 from rpd.states.facts import Facts
 from rpd.states.fold import apply
-from rpd.states.policy import released_by, spent_usd
+from rpd.states.policy.rules import released_by, spent_usd
 
 HEARTBEAT_SECONDS = 60.0
 LOG_LOOK_SECONDS = 0.2

@@ -25,13 +25,14 @@ from rpd.journal.records import (
 )
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
-from rpd.states.naming import told
-from rpd.states.policy import cost_cap, released_by, seen_locked, usd_per_hour
+from rpd.states.operations.results import PullArtifact
+from rpd.states.policy.doubts import doubt
+from rpd.states.policy.naming import told
+from rpd.states.policy.python_pin import PYTHON_KEY
+from rpd.states.policy.rules import cost_cap, released_by, seen_locked, usd_per_hour
+from rpd.states.policy.verdict import is_cut_off, job_ending
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, Trigger
-from rpd.states.python_pin import PYTHON_KEY
-from rpd.states.reading import doubt
-from rpd.states.verdict import is_cut_off, job_ending
 
 AGAIN_EVERY = 10
 """A refusal that comes with every try is told at the first, and then each so many."""
@@ -253,7 +254,9 @@ def _pulled(outcome: Outcome, facts: Facts, record: Record) -> str:
 def _broken_off(outcome: Outcome, facts: Facts, record: Record) -> str:
     """How far it came, and, after some tries that brought nothing, what else can be done."""
     begun = facts.progress.begun.get(outcome.op)
-    text = f"{(begun and begun.label) or 'artifact'}: {outcome.error or outcome.reason}"
+    pulling = begun.effect if begun is not None else None
+    what = pulling.pull.label if isinstance(pulling, PullArtifact) else "artifact"
+    text = f"{what}: {outcome.error or outcome.reason}"
     here, total = outcome.data.get("here_bytes"), outcome.data.get("total_bytes")
     if isinstance(here, int) and isinstance(total, int) and total:
         text += f"; {size(here)} of {size(total)} are here, and it goes on from there"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from rpd.adapters.report.words import one_line
 from rpd.states.boot import CANNOT_START
 from rpd.states.facts import Facts
-from rpd.states.places import AVOIDED
+from rpd.states.policy.doubts import FULL_DISK, OF_LOG, doubt, doubts, had_no_room
+from rpd.states.policy.places import AVOIDED
 from rpd.states.ports.boot_signs import Sign, cuda_wanted
 from rpd.states.ports.job import is_on_volume
 from rpd.states.ports.log_reading import read_text
 from rpd.states.ports.names import Reason
 from rpd.states.ports.signs import SIGPIPE_CODE, advice_on, meaning_of
 from rpd.states.ports.world import left_out
-from rpd.states.reading import FULL_DISK, OF_LOG, doubt, doubts, had_no_room
 
 WHY: dict[Reason, tuple[str, str]] = {
     Reason.JOB_SUCCEEDED: ("the job's exit code was 0", ""),

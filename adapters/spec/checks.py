@@ -14,7 +14,6 @@ from rpd.adapters.local.dirs import label_of
 from rpd.adapters.local.leaks import SHORTEST_SECRET, is_secret_name, leak_in, mask
 from rpd.adapters.spec.error import Path
 from rpd.adapters.transfer.globs import problem_of
-from rpd.states import telemetry
 from rpd.states.ports.job import (
     CHECKPOINT,
     Artifact,
@@ -30,6 +29,7 @@ from rpd.states.ports.job import (
     is_pattern,
     plain_path,
 )
+from rpd.states.shared import telemetry
 
 Finding = tuple[Path, str]
 

@@ -19,7 +19,7 @@ from rpd.adapters.runpod.errors import HINTS
 from rpd.adapters.runpod.wire import Mount, Volume
 from rpd.adapters.volumes.users import VolumeUsers, Workflow, cloud_mark
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
-from rpd.states import cost
+from rpd.states.policy import cost
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 

@@ -26,7 +26,7 @@ from rpd.adapters.volumes.account import (
 )
 from rpd.adapters.volumes.claim import Claim, ClaimFile, seconds_in_doubt
 from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
-from rpd.states.naming import name_places, suggested
+from rpd.states.policy.naming import name_places, suggested
 from rpd.states.ports.exits import Exit
 
 LOOKS = 8

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from rpd.journal.records import Intent, Stamp
+from rpd.engine.operation import Effect
+from rpd.journal.records import Stamp
 from rpd.states.facts.search import BadPlace
 from rpd.states.facts.tries import Outage, Tries
 from rpd.states.ports.names import Reason
@@ -43,15 +46,11 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """An intent, and when it was written."""
+    """An intent: its operation, and when it was written."""
 
-    intent: Intent
+    opid: str
+    effect: Effect[Any, Any, Any]
     at: Stamp
-
-    @property
-    def label(self) -> str | None:
-        """Of the artifact that it is about."""
-        return str(self.intent.args["pull"]["label"]) if "pull" in self.intent.args else None
 
 
 class Progress(msgspec.Struct):
@@ -100,7 +99,7 @@ class Contact(msgspec.Struct):
     """How the tries of each operation went in the state in hand, and whether anything gets through."""
 
     tries: dict[str, Tries] = {}  # op -> how it went
-    outage: Outage | None = None  # nothing gets through; see `rpd.states.outage`
+    outage: Outage | None = None  # nothing gets through; see `rpd.states.policy.outage`
     offline_seconds: float = 0.0  # since a container was last awaited or collecting began, without what goes on now
 
 

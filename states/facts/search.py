@@ -44,6 +44,11 @@ class Names(msgspec.Struct):
     volume_id: str | None = None
     volume_was_looked_up: bool = False
 
+    def learn(self, meant: dict[str, tuple[str, ...]], problems: tuple[str, ...]) -> None:
+        """Add what more words stand for, and what is wrong with others."""
+        self.meant.update(meant)
+        self.misnamed += problems
+
 
 class Lineage(msgspec.Struct):
     """Paused pods of earlier runs, and who has them now."""

@@ -60,3 +60,7 @@ class Fault(StrEnum):
     # This side.
     INTERRUPTED = "interrupted"  # somebody asked for it
     RECORD_REFUSED = "record_refused"  # the journal cannot hold the intent or the result, which is too large for it
+
+
+KEY_FAULTS = frozenset({Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED})
+"""Faults that only a person can mend, with another key."""

@@ -522,9 +522,9 @@ class Paused(msgspec.Struct, frozen=True):
     """A pod that an earlier run of the same lineage left stopped for the next one.
 
     `journal` is the path of the journal that owns it and `run_id` its run; `born_run` is what the pod's own env says.
-    `shape` is what it was ordered as (see `rpd.states.reuse`). Rate in USD per hour while it runs, without disks;
-    `since` is when it was paused (UTC seconds). `asked` are the words of that run's job which its GPU type and its data
-    center were rented for, where they were no ids.
+    `shape` is what it was ordered as (see `rpd.states.policy.reuse`). Rate in USD per hour while it runs, without
+    disks; `since` is when it was paused (UTC seconds). `asked` are the words of that run's job which its GPU type and
+    its data center were rented for, where they were no ids.
     """
 
     journal: str

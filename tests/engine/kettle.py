@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from rpd.engine.deadline import remaining
-from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Pending, Result, Wait
-from rpd.engine.errors import Ambiguous, Refused, Unavailable
-from rpd.engine.lifecycle import Handler, Lifecycle
+from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
+from rpd.engine.errors import Ambiguous, Refused, RpdError, Unavailable
+from rpd.engine.lifecycle import Lifecycle
+from rpd.engine.operation import Call, Effect, Ended, Nothing, Reading, Result
 from rpd.engine.ports import Request
 from rpd.engine.rule import Rule, Table
 from rpd.journal import codec
@@ -17,6 +20,7 @@ from rpd.journal.errors import JournalUnwritable
 from rpd.journal.records import (
     Body,
     DebtChange,
+    Intent,
     Observation,
     Opened,
     Outcome,
@@ -72,23 +76,7 @@ class Kettle:
     failures: int = 0
     felt_at: Stamp | None = None
     bubbles: int = 0
-
-
-def apply(facts: Kettle, record: Record) -> None:
-    match record.body:
-        case Outcome(op="pour", status="ok"):
-            facts.litres += 1
-        case Outcome(op="switch", status="ok"):
-            facts.is_on = True
-        case Outcome(status="failed"):
-            facts.failures += 1
-        case Observation(op="feel", error=None) as seen:
-            facts.degrees = seen.data["degrees"]
-            facts.felt_at, facts.bubbles = record.at, seen.data.get("bubbles", 0)
-        case Requested(what=what):
-            facts.asked.append(what)
-        case _:
-            pass
+    begun: dict[str, tuple[Intent, Stamp]] = field(default_factory=dict)
 
 
 @dataclass
@@ -99,7 +87,7 @@ class Kitchen:
     fuse: Any = None
     poured: int = 0
     switched: int = 0
-    heat: list[int] = field(default_factory=lambda: [20, 20, 60, 100])
+    heat: list[int | RpdError] = field(default_factory=lambda: [20, 20, 60, 100])
     pour_ends: list[str] = field(default_factory=list)
     can_see: bool = True
     peeks: int = 0
@@ -128,21 +116,107 @@ class Kitchen:
 
     def feel(self) -> int:
         self.clock.real += 1.0
-        return self.heat.pop(0) if len(self.heat) > 1 else self.heat[0]
+        heat = self.heat.pop(0) if len(self.heat) > 1 else self.heat[0]
+        if isinstance(heat, RpdError):
+            raise heat
+        return heat
 
     def _reach(self, place: str) -> None:
         if self.fuse is not None:
             self.fuse.reach(place)
 
 
+# Operations.
+
+
+class Felt(msgspec.Struct, frozen=True, omit_defaults=True):
+    degrees: int
+    bubbles: int = 0
+
+
+class Bubbles(msgspec.Struct, frozen=True):
+    """They change at every look."""
+
+    bubbles: int
+
+
+class Pour(Effect[Kettle, Kitchen, Nothing], frozen=True):
+    name = "pour"
+    words = "pouring"
+
+    litres: int
+
+    def perform(self, call: Call, world: Kitchen) -> Result:
+        world.pour()
+        return Result()
+
+    def probe(self, call: Call, world: Kitchen) -> Result | None:
+        return Result() if world.level() else Result("failed", reason="not_poured", retryable=True)
+
+    def end(self, facts: Kettle, ended: Ended[Nothing]) -> None:
+        if ended.answer is not None:
+            facts.litres += self.litres
+
+
+class Switch(Effect[Kettle, Kitchen, Nothing], frozen=True):
+    name = "switch"
+    words = "switching the plate on"
+
+    def perform(self, call: Call, world: Kitchen) -> Result:
+        world.switch()
+        return Result()
+
+    def end(self, facts: Kettle, ended: Ended[Nothing]) -> None:
+        facts.is_on = facts.is_on or ended.answer is not None
+
+
+class Feel(Reading[Kettle, Kitchen, Felt], frozen=True):
+    name = "feel"
+    words = "feeling the heat"
+    answers = Felt
+
+    def perform(self, world: Kitchen) -> Result:
+        degrees = world.feel()
+        return Result(answer=Felt(degrees), live=Bubbles(degrees))
+
+    @classmethod
+    def saw(cls, facts: Kettle, answer: Felt, at: Stamp) -> None:
+        facts.degrees, facts.felt_at, facts.bubbles = answer.degrees, at, answer.bubbles
+
+
+EFFECTS: dict[str, type[Effect[Kettle, Kitchen, Any]]] = {kind.name: kind for kind in (Pour, Switch)}
+READINGS: dict[str, type[Reading[Kettle, Kitchen, Any]]] = {Feel.name: Feel}
+
+
+def apply(facts: Kettle, record: Record) -> None:
+    body = record.body
+    match body:
+        case Intent():
+            facts.begun[body.opid] = body, record.at
+        case Outcome() if body.opid in facts.begun:
+            facts.failures += body.status == "failed"
+            intent, since = facts.begun[body.opid]
+            effect = msgspec.convert(intent.args, EFFECTS[intent.op])
+            effect.end(facts, Ended(body, Nothing() if body.status == "ok" else None, since, record.at))
+        case Observation(error=None):
+            Feel.saw(facts, msgspec.convert(body.data, Felt), record.at)
+        case Requested():
+            facts.asked.append(body.what)
+        case _:
+            pass
+
+
+# Decisions.
+
+
 def _cold(facts: Kettle, now: Stamp) -> Decision:
     if facts.litres:
         return Fire(T.FILL)
-    return Do("pour", {"litres": 1}, facts.failures + 1, (DebtChange("water", "compute", "open"),))
+    return Do(Pour(1), facts.failures + 1, (DebtChange("water", "compute", "open"),))
 
 
 def _filled(facts: Kettle, now: Stamp) -> Decision:
-    return Fire(T.PLUG, "by_hand") if facts.is_on else Do("switch")
+    return Fire(T.PLUG, "by_hand") if facts.is_on else Do(Switch())
 
 
 def _heating(facts: Kettle, now: Stamp) -> Decision:
@@ -150,30 +224,14 @@ def _heating(facts: Kettle, now: Stamp) -> Decision:
         return Fire(T.BOIL, debts=(DebtChange("water", "compute", "close", proof="drunk"),))
     if facts.felt_at is not None and remaining(facts.felt_at, 5.0, now):
         return Wait(remaining(facts.felt_at, 5.0, now), "the water", None)
-    return Look("feel")
+    return Look(Feel())
 
 
 def _end(facts: Kettle, now: Stamp) -> Decision:
     return Close("tea", None, 0, 0.1)
 
 
-def perform(pending: Pending, world: Kitchen) -> Result:
-    match pending.op:
-        case "pour":
-            world.pour()
-            return Result()
-        case "switch":
-            world.switch()
-            return Result()
-        case _:
-            degrees = world.feel()
-            return Result(data={"degrees": degrees}, live={"bubbles": degrees})
-
-
-def probe(pending: Pending, world: Kitchen) -> Result | None:
-    if pending.op == "pour":
-        return Result() if world.level() else Result("failed", reason="not_poured", retryable=True)
-    return Result("failed", reason="repeatable", retryable=True)
+DECIDE = {S.COLD: _cold, S.FILLED: _filled, S.HEATING: _heating, S.HOT: _end, S.SPILLED: _end}
 
 
 def interrupts(state: StrEnum, facts: Kettle, now: Stamp) -> Decision | None:
@@ -186,15 +244,15 @@ def interrupts(state: StrEnum, facts: Kettle, now: Stamp) -> Decision | None:
 
 def lifecycle(**changes: Any) -> Lifecycle[Kettle, Kitchen]:
     """The kettle's; `changes` replace parts of it."""
-    decides = {S.COLD: _cold, S.FILLED: _filled, S.HEATING: _heating, S.HOT: _end, S.SPILLED: _end}
     parts: dict[str, Any] = {
         "table": TABLE,
-        "handlers": {state: Handler(decide, perform, probe) for state, decide in decides.items()},
+        "decide": DECIDE,
+        "effects": EFFECTS,
+        "readings": READINGS,
         "new_facts": lambda opened, run_id: Kettle(),
         "apply": apply,
         "interrupts": interrupts,
         "probe_pause": lambda facts, tries: float(tries),
-        "awaits": lambda pending: pending.op,
     }
     return Lifecycle(**{**parts, **changes})
 

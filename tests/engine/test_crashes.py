@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rpd.engine.decision import Pending, Result
+from rpd.engine.operation import Call, Result
 from tests.engine import kettle
-from tests.engine.kettle import Kitchen
+from tests.engine.kettle import Kitchen, Pour
 from tests.engine.test_runner import Room
 from tests.fakes.fuse import Crash, Fuse
 
@@ -77,10 +77,10 @@ def test_a_second_death_inside_the_recovery() -> None:
 def test_the_check_has_teeth() -> None:
     """Without the probe, a death between the pour and its outcome pours twice."""
 
-    def blind(pending: Pending, world: Kitchen) -> Result | None:
-        return Result("failed", reason="assumed", retryable=True)
+    class Blind(Pour, frozen=True):
+        def probe(self, call: Call, world: Kitchen) -> Result | None:
+            return Result("failed", reason="assumed", retryable=True)
 
-    handlers = {s: type(h)(h.decide, h.perform, blind) for s, h in kettle.lifecycle().handlers.items()}
-    poured = deaths(handlers=handlers)
+    poured = deaths(effects={**kettle.EFFECTS, "pour": Blind})
     assert poured.count(2) == 3, "after the pour, and before and after the write of its outcome that is lost"
     assert set(poured) == {1, 2}

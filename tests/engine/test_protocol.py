@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from rpd.engine import protocol
-from rpd.engine.decision import Pending, Result
 from rpd.engine.errors import (
     Ambiguous,
     EffectError,
@@ -19,49 +19,66 @@ from rpd.engine.errors import (
     Unavailable,
     UserError,
 )
-from rpd.engine.lifecycle import Handler
+from rpd.engine.operation import REPEATABLE, Call, Effect, Nothing, Reading, Result
 from rpd.engine.rule import everywhere
 from rpd.engine.runner import STEPS_WITHOUT_PAUSE_MAX
 from rpd.journal.records import DebtChange, Intent, Observation, Outcome, Requested, Resumed, Stamp
-from tests.engine import kettle
-from tests.engine.kettle import RULES, S, T
+from tests.engine.kettle import RULES, Clock, Kitchen, S, Switch, T
 from tests.engine.test_runner import Room
 
-PENDING = Pending("1", "pour", "cold", {}, 1, Stamp(0.0, 0.0, "b"))
+CALL = Call(Stamp(0.0, 0.0, "b"))
+POUR = Intent("0001-pour", "pour", "cold", {"litres": 1})
 NO_PROOF = [RpdError, EffectError, Ambiguous, Unavailable, Interrupted, LimitReached]
 PROOF = [Refused, NotSent, UserError]
 
 
-def handler(error: Exception) -> Handler[Any, Any]:
-    def fail(pending: Pending, world: Any) -> Result:
-        raise error
+class Broken(Effect[Any, Any, Nothing], frozen=True):
+    error: RpdError
 
-    return Handler(lambda facts, now: None, fail, fail)  # type: ignore[arg-type,return-value]
+    def perform(self, call: Call, world: Any) -> Result:
+        raise self.error
+
+    def probe(self, call: Call, world: Any) -> Result | None:
+        raise self.error
+
+
+class Blind(Reading[Any, Any, Nothing], frozen=True):
+    error: RpdError
+
+    def perform(self, world: Any) -> Result:
+        raise self.error
 
 
 @pytest.mark.parametrize("kind", NO_PROOF)
 def test_an_effect_without_an_answer_is_unknown(kind: type[RpdError]) -> None:
-    result = protocol.perform(handler(kind("no", reason="so")), PENDING, None)
+    result = protocol.perform(Broken(kind("no", reason="so")), CALL, None)
     assert (result.status, result.reason, result.error) == ("unknown", "so", "no")
     assert result.retryable is kind.retryable
 
 
 @pytest.mark.parametrize("kind", PROOF)
 def test_an_effect_that_was_refused_or_never_sent_has_failed(kind: type[RpdError]) -> None:
-    result = protocol.perform(handler(kind("no", reason="so")), PENDING, None)
+    result = protocol.perform(Broken(kind("no", reason="so")), CALL, None)
     assert (result.status, result.reason, result.error) == ("failed", "so", "no")
     assert result.retryable is kind.retryable
 
 
 @pytest.mark.parametrize("kind", [*NO_PROOF, *PROOF])
 def test_a_probe_that_fails_cannot_tell(kind: type[RpdError]) -> None:
-    assert protocol.probe(handler(kind("no")), PENDING, None) is None
+    assert protocol.probe(Broken(kind("no")), CALL, None) is None
+
+
+def test_what_was_cut_off_is_done_again_where_that_does_no_harm() -> None:
+    kitchen = Kitchen(Clock())
+    result = protocol.probe(Switch(), CALL, kitchen)
+    assert result is not None and (result.status, result.reason, result.retryable) == ("failed", REPEATABLE, True)
+    assert kitchen.switched == 0
 
 
 def test_a_look_that_was_cut_short_is_none_and_every_other_failure_is_something_seen() -> None:
-    assert protocol.look(handler(Interrupted("asked")), PENDING, None) is None
+    assert protocol.look(Blind(Interrupted("asked")), None) is None
     for kind in (Unavailable, Refused, Ambiguous, LimitReached):
-        result = protocol.look(handler(kind("no", reason="so")), PENDING, None)
+        result = protocol.look(Blind(kind("no", reason="so")), None)
         assert result is not None and (result.status, result.reason) == ("failed", "so")
         assert result.retryable is kind.retryable
 
@@ -69,10 +86,10 @@ def test_a_look_that_was_cut_short_is_none_and_every_other_failure_is_something_
 @pytest.mark.parametrize("kind", [Ambiguous, NotSent])
 def test_the_journal_gets_only_the_plain_part_of_an_error(kind: type[RpdError]) -> None:
     error = kind("no", retry_after=7.0, detail={"a": 1, "b": "x", "c": object(), "d": True, "e": 0.5})
-    assert protocol.perform(handler(error), PENDING, None).data == {
+    assert protocol.perform(Broken(error), CALL, None).detail == {
         "a": 1, "b": "x", "d": True, "e": 0.5, "retry_after": 7.0,
     }  # fmt: skip
-    assert protocol.perform(handler(kind("no")), PENDING, None).data == {}
+    assert protocol.perform(Broken(kind("no")), CALL, None).detail == {}
 
 
 def test_an_error_says_what_its_maker_says() -> None:
@@ -87,22 +104,22 @@ def test_an_error_says_what_its_maker_says() -> None:
 def test_an_effect_may_have_been_asked_for_until_its_process_was_known_to_be_over() -> None:
     """A machine sleeps between an intent and its request: who waits for the effect to show counts from the end."""
     room = Room()
-    intent = room.journal.append(Intent("0001-pour", "pour", "cold"))
-    assert room.runner()._pending["0001-pour"].at == intent.at
+    intent = room.journal.append(POUR)
+    assert room.runner()._open["0001-pour"].at == intent.at
     room.clock.real = 100.0
     room.journal.append(Outcome("0001-pour", "pour", "unknown"))
-    assert room.runner()._pending["0001-pour"].at.up == 100.0
+    assert room.runner()._open["0001-pour"].at.up == 100.0
     room.clock.real = 200.0
     room.journal.append(Resumed("resume", "h", 1, "u", "0"))
-    assert room.runner()._pending["0001-pour"].at.up == 200.0
+    assert room.runner()._open["0001-pour"].at.up == 200.0
     room.journal.append(Outcome("0001-pour", "pour", "unknown", settled=True))
-    assert room.runner()._pending == {}, "its probe has said so"
+    assert room.runner()._open == {}, "its probe has said so"
 
 
 def test_a_debt_is_closed_by_its_kind_and_key_and_only_then_is_nothing_owed() -> None:
     room = Room()
     opened = DebtChange("water", "compute", "open")
-    room.journal.append(Intent("0001-pour", "pour", "cold", debts=(opened,)))
+    room.journal.append(msgspec.structs.replace(POUR, debts=(opened,)))
     assert room.runner()._owed == {("water", "compute")}
     for key, kind, left in (("milk", "compute", 1), ("water", "storage", 1), ("water", "compute", 0)):
         room.journal.append(Outcome("0001-pour", "pour", "ok", debts=(DebtChange(key, kind, "close"),)))  # type: ignore[arg-type]
@@ -119,7 +136,7 @@ def test_no_two_operations_of_a_run_have_one_name() -> None:
 
 def test_a_request_is_taken_before_what_is_unclear_is_asked_again() -> None:
     room = Room("enough")
-    room.journal.append(Intent("0001-pour", "pour", "cold"))
+    room.journal.append(POUR)
     room.kitchen.can_see = False
     runner = room.runner()
     runner.control.wait = lambda seconds: setattr(room.kitchen, "can_see", True)  # type: ignore[method-assign]
@@ -129,15 +146,8 @@ def test_a_request_is_taken_before_what_is_unclear_is_asked_again() -> None:
 
 
 def test_a_look_that_fails_twice_alike_is_written_down_once() -> None:
-    failing = [Unavailable("steam", reason="steam") for _ in range(3)]
-
-    def perform(pending: Pending, world: Any) -> Result:
-        if pending.op == "feel" and failing:
-            raise failing.pop()
-        return kettle.perform(pending, world)
-
-    handlers = kettle.lifecycle().handlers
-    room = Room(handlers={state: Handler(each.decide, perform, each.probe) for state, each in handlers.items()})
+    room = Room()
+    room.kitchen.heat[:0] = [Unavailable("steam", reason="steam") for _ in range(3)]
     room.boil()
     seen = [record.body.error for record in room.journal.records() if isinstance(record.body, Observation)]
     assert seen == ["steam", None, None, None]

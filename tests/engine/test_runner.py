@@ -6,16 +6,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
-from rpd.engine.decision import Fire, Result
+from rpd.engine.decision import Fire
 from rpd.engine.errors import Interrupted, Unavailable
 from rpd.engine.machine import Forbidden, StateMachine
+from rpd.engine.operation import Result
 from rpd.engine.runner import Ending, Runner
-from rpd.journal.errors import JournalUnwritable
+from rpd.journal.errors import JournalStrange, JournalUnwritable
 from rpd.journal.records import Intent, Left, Observation, Outcome, Resumed, Transition
 from tests.engine import kettle
-from tests.engine.kettle import TABLE, Clock, Control, Ear, Journal, Kettle, Kitchen, S, T
+from tests.engine.kettle import TABLE, Clock, Control, Ear, Feel, Journal, Kettle, Kitchen, Pour, S, T
 
 MACHINE = StateMachine(TABLE)
 
@@ -101,15 +103,7 @@ def test_looks_are_recorded_on_change_only_and_live_data_never() -> None:
 
 def test_a_failed_look_is_an_observation() -> None:
     room = Room()
-    blind = [Unavailable("steam", reason="steam"), Interrupted("asked")]
-
-    def perform(pending: Any, world: Kitchen) -> Result:
-        if pending.op == "feel" and blind:
-            raise blind.pop()
-        return kettle.perform(pending, world)
-
-    handlers = kettle.lifecycle().handlers
-    room.parts["handlers"] = {s: type(h)(h.decide, perform, h.probe) for s, h in handlers.items()}
+    room.kitchen.heat[:0] = [Interrupted("asked"), Unavailable("steam", reason="steam")]
     room.boil()
     seen = [record.body for record in room.journal.records() if isinstance(record.body, Observation)]
     assert [body.error for body in seen] == ["steam", None, None, None], "a look that was cut short is none"
@@ -151,6 +145,26 @@ def test_a_probe_that_cannot_tell_waits_longer_each_time() -> None:
     room.boil()
     assert waits[:4] == [1.0, 2.0, 3.0, 4.0]
     assert room.kitchen.poured == 1
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "why"),
+    [
+        ("stir", {}, "'stir' is missing"),
+        ("feel", {}, "'feel' is missing"),
+        ("pour", {}, "object missing required field `litres`"),
+        ("pour", {"litres": "much"}, r"expected `int`, got `str` - at `\$\.litres`"),
+    ],
+)
+def test_an_intent_that_no_run_writes_is_strange(op: str, args: dict[str, Any], why: str) -> None:
+    """Nothing is asked and nothing is done."""
+    room = Room()
+    room.journal.append(Intent("0001-x", op, "cold", args))
+    runner = room.runner()
+    with pytest.raises(JournalStrange, match=f"^intent 0001-x makes no sense: {why}"):
+        runner.run()
+    assert room.kitchen.poured == room.kitchen.peeks == 0
+    assert room.journal.events() == ["opened", f"{op}_intent"]
 
 
 def test_requests_are_recorded_before_they_act() -> None:
@@ -237,36 +251,36 @@ def full(clock: Clock) -> Journal:
     return journal
 
 
-def test_what_no_record_holds_is_masked_like_a_record() -> None:
+class Heard(msgspec.Struct, frozen=True):
+    degrees: int
+    note: str = "hush"
+
+
+class Smelt(msgspec.Struct, frozen=True):
+    smell: str = "hush"
+
+
+def test_what_no_record_holds_is_masked_like_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """A look whose failure repeats is folded without a record, and what is waited for is told without one."""
     room = Room(mask=lambda data: json.loads(json.dumps(data).replace("hush", "***")))
     told: list[str] = []
-    answers = iter(["1 hush", "2 hush", "3 hush"])
-
-    def perform(pending: Any, world: Kitchen) -> Result:
-        if pending.op == "feel" and (text := next(answers, None)) is not None:
-            world.feel()
-            raise Unavailable(text, reason="steam")
-        result = kettle.perform(pending, world)
-        if pending.op != "feel":
-            return result
-        return Result(data={**result.data, "note": "hush"}, live={"bubbles": "hush"})
 
     def apply(facts: Kettle, record: Any) -> None:
         if isinstance(record.body, Observation):
             data = record.body.data
-            told.append(f"{record.seq} {record.body.error} {data.get('note')} {data.get('bubbles')}")
+            told.append(f"{record.seq} {record.body.error} {data.get('note')} {data.get('smell')}")
         kettle.apply(facts, record)
 
-    handlers = kettle.lifecycle().handlers
-    room.parts["handlers"] = {s: type(h)(h.decide, perform, h.probe) for s, h in handlers.items()}
+    monkeypatch.setattr(Feel, "perform", lambda feel, world: Result(answer=Heard(world.feel()), live=Smelt()))
+    monkeypatch.setattr(Feel, "words", "feel hush")
+    monkeypatch.setattr(Pour, "words", "pour hush")
     room.parts["apply"] = apply
-    room.parts["awaits"] = lambda pending: f"{pending.op} hush"
     room.kitchen.pour_ends = ["unknown"]
-    room.kitchen.heat = [20] * 8 + [100]
+    failures = [Unavailable(f"{n} hush", reason="steam") for n in (1, 2, 3)]
+    room.kitchen.heat = [*failures, *[20] * 5, 100]
     room.boil()
     assert [line for line in told if line.startswith("-1 ")][:2] == ["-1 2 *** None None", "-1 3 *** None None"]
-    assert [line for line in told if "None ***" in line], "data and live data as well"
+    assert [line for line in told if line.endswith("None *** ***")], "data and live data as well"
     assert "hush" not in "".join(told)
     assert "feel ***" in room.ear.doings and "what became of pour ***" in room.ear.doings
     assert "hush" not in "".join(room.ear.doings)

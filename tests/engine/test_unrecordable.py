@@ -8,36 +8,34 @@ import msgspec
 import pytest
 
 from rpd.engine import unrecordable
-from rpd.engine.decision import Do, Pending, Result
-from rpd.engine.lifecycle import Handler
+from rpd.engine.decision import Do
+from rpd.engine.operation import Plain, Result
 from rpd.engine.ports import Request
 from rpd.journal.errors import RecordRefused
 from rpd.journal.records import Body, DebtChange, Intent, Note, Observation, Outcome, Requested
 from tests.engine import kettle
-from tests.engine.kettle import Kitchen
+from tests.engine.kettle import Feel, Felt, Pour
 from tests.engine.test_runner import Room
 
-LONG = {"more": [f"drop {n}" for n in range(9000)]}
+LONG: dict[str, Plain] = {f"drop {n}": "wet" for n in range(9000)}
 
 
-def room_where(op: str, change: Any, *, at: str = "perform") -> Room:
+class Deluge(Pour, frozen=True):
+    """A pour whose arguments are long."""
+
+    more: tuple[str, ...]
+    text: str
+
+
+def room_where(patch: pytest.MonkeyPatch, operation: type[Any], change: Any, *, at: str = "perform") -> Room:
     """A kettle in which what an operation gives is changed on its way into the journal."""
-
-    def changed(handler: Handler[Any, Kitchen]) -> Handler[Any, Kitchen]:
-        whole = getattr(handler, at)
-
-        def act(pending: Pending, world: Kitchen) -> Result | None:
-            result: Result | None = whole(pending, world)
-            return change(result) if pending.op == op and result is not None else result
-
-        parts = {"decide": handler.decide, "perform": handler.perform, "probe": handler.probe, at: act}
-        return Handler(**parts)
-
-    return Room(handlers={state: changed(each) for state, each in kettle.lifecycle().handlers.items()})
+    whole = getattr(operation, at)
+    patch.setattr(operation, at, lambda *what: change(whole(*what)))
+    return Room()
 
 
 def longer(result: Result) -> Result:
-    return msgspec.structs.replace(result, data={**result.data, **LONG, "has_steam": True})
+    return msgspec.structs.replace(result, detail={**LONG, "has_steam": True})
 
 
 def bodies(room: Room, kind: type[Any], op: str) -> list[Any]:
@@ -45,8 +43,10 @@ def bodies(room: Room, kind: type[Any], op: str) -> list[Any]:
     return [body for body in found if isinstance(body, kind) and body.op == op]
 
 
-def test_a_result_that_no_record_holds_is_unknown_and_probed_and_nothing_is_done_twice() -> None:
-    room = room_where("pour", longer)
+def test_a_result_that_no_record_holds_is_unknown_and_probed_and_nothing_is_done_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = room_where(monkeypatch, Pour, longer)
     assert room.boil().closed
     assert room.kitchen.poured == room.kitchen.peeks == 1
     first, second = bodies(room, Outcome, "pour")
@@ -54,7 +54,7 @@ def test_a_result_that_no_record_holds_is_unknown_and_probed_and_nothing_is_done
     assert "too large" in first.error and (second.status, second.settled) == ("ok", True)
 
 
-def test_a_proved_failure_stays_one_and_closes_its_debt() -> None:
+def test_a_proved_failure_stays_one_and_closes_its_debt(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = DebtChange("water", "compute", "close", proof="the tap is closed")
     met: list[Result] = []
 
@@ -62,17 +62,18 @@ def test_a_proved_failure_stays_one_and_closes_its_debt() -> None:
         met.append(result)
         if len(met) > 1:
             return result
-        return Result("failed", data={**LONG, "may_appear": True}, error="!" * 90_000, debts=(closed,), retryable=True)
+        detail: dict[str, Plain] = {**LONG, "may_appear": True}
+        return Result("failed", detail=detail, error="!" * 90_000, debts=(closed,), retryable=True)
 
-    room = room_where("pour", refused)
+    room = room_where(monkeypatch, Pour, refused)
     assert room.boil().closed
     first = bodies(room, Outcome, "pour")[0]
     assert (first.status, first.retryable, first.data) == ("failed", True, {"may_appear": True})
     assert first.debts == (msgspec.structs.replace(closed, proof="not kept"),)
 
 
-def test_what_a_probe_proved_not_to_have_happened_stays_so() -> None:
-    room = room_where("pour", longer, at="probe")
+def test_what_a_probe_proved_not_to_have_happened_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = room_where(monkeypatch, Pour, longer, at="probe")
     room.kitchen.pour_ends = ["lost"]
     assert room.boil().closed
     told = bodies(room, Outcome, "pour")[1]
@@ -80,15 +81,15 @@ def test_what_a_probe_proved_not_to_have_happened_stays_so() -> None:
     assert room.kitchen.poured == 1
 
 
-def test_a_look_that_no_record_holds_has_failed_and_is_written_once() -> None:
+def test_a_look_that_no_record_holds_has_failed_and_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[Result] = []
 
     def change(result: Result) -> Result:
         tries.append(result)
-        same = msgspec.structs.replace(result, data={"degrees": 100})
+        same = msgspec.structs.replace(result, answer=Felt(100))
         return longer(same) if len(tries) <= 3 else same
 
-    room = room_where("feel", change)
+    room = room_where(monkeypatch, Feel, change)
     runner = room.runner()
     degrees: list[int] = []
     room.control.wait = lambda seconds: degrees.append(runner.facts.degrees)  # type: ignore[method-assign]
@@ -106,9 +107,9 @@ def test_an_intent_that_no_record_holds_is_not_acted_on_and_owes_nothing() -> No
         if not isinstance(decision, Do) or len(tries) > 1:
             return decision
         tries.append(decision)
-        return msgspec.structs.replace(decision, args={**decision.args, **LONG, "text": "!" * 90_000})
+        return msgspec.structs.replace(decision, operation=Deluge(1, tuple(LONG), "!" * 90_000))
 
-    room = Room(handlers=kettle.lifecycle().handlers | {kettle.S.COLD: Handler(decide, kettle.perform, kettle.probe)})
+    room = Room(decide={**kettle.DECIDE, kettle.S.COLD: decide})
     assert room.boil().closed
     intents, outcomes = bodies(room, Intent, "pour"), bodies(room, Outcome, "pour")
     assert [(each.status, each.reason) for each in outcomes] == [("failed", "record_refused")] * 2 + [("ok", None)]

@@ -6,17 +6,56 @@ from typing import Any
 
 import msgspec
 
-from rpd.engine.decision import Pending
-from rpd.journal.records import Body, DebtChange, Observation, Outcome, Record, Requested, Stamp, Transition
+from rpd.engine.decision import Decision, Do, Look
+from rpd.engine.operation import Result
+from rpd.journal.records import Body, DebtChange, Intent, Observation, Outcome, Record, Requested, Stamp, Transition
 from rpd.states.facts import Facts, new_facts
 from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
+from rpd.states.facts.run import Begun
 from rpd.states.facts.tries import Tries
 from rpd.states.fold import apply
-from rpd.states.ports.names import State
-from rpd.states.ports.world import Armed, Claim, Greeting, Pod
+from rpd.states.operations import EFFECTS
+from rpd.states.ports.names import Op, State
+from rpd.states.ports.world import (
+    Armed,
+    Claim,
+    Greeting,
+    JobRef,
+    LaunchOrder,
+    Paused,
+    Pod,
+    Step,
+    SwitchOrder,
+    Target,
+    Tree,
+)
 from tests.fakes.clock import START_WALL
 from tests.fakes.stage import RUN_ID, Stage
 
+_TARGET = msgspec.to_builtins(Target("pod1", "n", RUN_ID, 1, "/run"))
+_JOB = msgspec.to_builtins(JobRef(1, "/log"))
+_PULL = {"label": "model", "remote_path": "/workspace/model", "local_path": "/here/model", "required": True}
+_PAUSED = msgspec.to_builtins(Paused("/j", "old", "old", "pod0", "rpd-old-1", "RTX A5000", "SECURE", 0.5, {}))
+EXAMPLES: dict[str, dict[str, Any]] = {
+    Op.TAKE_OVER: {"paused": _PAUSED, "is_unwanted": False},
+    Op.START_POD: {"pod_id": "pod1"},
+    Op.STOP_POD: {"pod_id": "pod1"},
+    Op.DELETE_POD: {"pod_id": "pod1"},
+    Op.ARM_SWITCH: {"target": _TARGET, "order": msgspec.to_builtins(SwitchOrder(1, START_WALL, "stop", 60.0, 1))},
+    Op.RUN_STEP: {"target": _TARGET, "step": msgspec.to_builtins(Step("k", "step", "true", 60.0))},
+    Op.PLACE_SECRETS: {"target": _TARGET, "secrets": []},
+    Op.REMOVE_SECRETS: {"target": _TARGET, "secrets": []},
+    Op.TAKE_LEASE: {"target": _TARGET, "places": [], "gone": [], "key": "k"},
+    Op.DROP_LEASE: {"target": _TARGET},
+    Op.PUSH_TREE: {"target": _TARGET, "tree": msgspec.to_builtins(Tree("t", "/here", "/there")), "key": "k"},
+    Op.LAUNCH_JOB: {"target": _TARGET, "order": msgspec.to_builtins(LaunchOrder(1, "x", "/run.sh", "/log", {}, 0, ""))},
+    Op.STOP_JOB: {"target": _TARGET, "job": _JOB, "grace_seconds": 10.0},
+    Op.FETCH_LOG: {"target": _TARGET, "job": _JOB, "log_file": "/l"},
+    Op.PULL_CHECKPOINT: {"target": _TARGET, "path": "/workspace/ck", "pull": _PULL},
+    Op.PULL_ARTIFACT: {"target": _TARGET, "pull": _PULL},
+    Op.WRITE_MANIFEST: {"run_dir": "/r", "at": msgspec.to_builtins(Stamp(0.0, 0.0, "")), "checksum": "c"},
+}
+"""Effects that may have been begun, by their arguments."""
 RATE = 1.0
 """USD per hour of the pod in hand, without its disks."""
 
@@ -64,8 +103,19 @@ def fold(facts: Facts, body: Body, at: float = 200.0) -> None:
     apply(facts, Record(facts.progress.seq + 1, facts.process.epoch, RUN_ID, stamp(at), "", "", "", True, "", z, body))
 
 
+def begun(facts: Facts, op: str, *, at: float = 200.0, **args: Any) -> None:
+    """An effect is about to be caused."""
+    fold(facts, Intent("1", op, str(facts.state), {**EXAMPLES[op], **args}), at)
+
+
 def outcome(facts: Facts, op: str, status: Any = "ok", *, at: float = 200.0, **more: Any) -> None:
-    """What an effect returned."""
+    """What an effect returned. Where none was begun, one that may have been."""
+    known = facts.progress.begun.get(op)
+    args = EXAMPLES[op] if known is None else msgspec.to_builtins(known.effect)
+    effect = msgspec.convert({**args, **more.get("data", {})}, EFFECTS[op])
+    facts.progress.begun[op] = Begun("1", effect, stamp(at) if known is None else known.at)
+    if status == "ok" and "pod_id" in args:
+        more.setdefault("data", {"pod_id": args["pod_id"]})
     fold(facts, Outcome("1", op, status, **more), at)
 
 
@@ -87,6 +137,15 @@ def moved(facts: Facts, trigger: str, dest: State, *, at: float = 200.0, reason:
     fold(facts, Transition(trigger, str(facts.state), str(dest), reason), at)
 
 
-def pending(op: str, **args: Any) -> Pending:
-    """An operation as the runner hands it on."""
-    return Pending("1", op, "monitor", {name: msgspec.to_builtins(each) for name, each in args.items()}, 1, stamp(0.0))
+def args_of(decision: Decision | None) -> dict[str, Any]:
+    """The arguments of what is decided, as a record has them."""
+    assert isinstance(decision, Do | Look), decision
+    args: dict[str, Any] = msgspec.to_builtins(decision.operation)
+    return args
+
+
+def data_of(result: Result | None) -> dict[str, Any]:
+    """What a record tells of a result."""
+    assert result is not None
+    answer = {} if result.answer is None else msgspec.to_builtins(result.answer)
+    return {**answer, **result.detail}

@@ -146,7 +146,7 @@ class Stage:
     def decide(self, facts: Facts, now: Stamp) -> Decision:
         """What the lifecycle would do with these facts."""
         decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)
-        return decision if decision is not None else self.lifecycle.handlers[facts.state].decide(facts, now)
+        return decision if decision is not None else self.lifecycle.decide[facts.state](facts, now)
 
     def finish(self, ending: Ending | None = None, tries: int = 8) -> Ending:
         """Resume until the run is closed."""

@@ -25,7 +25,6 @@ from rpd.engine.errors import RpdError
 from rpd.journal import tolerant
 from rpd.journal.codec import encode
 from rpd.journal.records import Observation, Stamp
-from rpd.states.call import pack
 from rpd.states.ports.world import Claim, JobRef, LaunchOrder, Pull, SshAddress, Step, SwitchOrder, Target
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.link import Link, Said
@@ -87,7 +86,12 @@ def _streams(chance: random.Random, read: Callable[..., Any]) -> tuple[list[byte
 def _check(answer: Any) -> None:
     """A journal can hold it, and gives it back."""
     record, line = encode(
-        Observation("x", pack(answer=answer)), seq=0, prev="0" * 32, run="r", epoch=1, at=Stamp(1.0, 1.0, "b")
+        Observation("x", {"answer": msgspec.to_builtins(answer)}),
+        seq=0,
+        prev="0" * 32,
+        run="r",
+        epoch=1,
+        at=Stamp(1.0, 1.0, "b"),
     )
     assert isinstance(record.body, Observation) and len(line) < RECORD_BYTES_MAX, f"a record of {len(line)} bytes"
     assert msgspec.convert(record.body.data["answer"], type(answer)) == answer, "a journal changes it"

@@ -22,8 +22,8 @@ from rpd.journal.redact import Redactor, Secret
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
 from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.policy.reuse import adopted_in
 from rpd.states.ports.world import World
-from rpd.states.reuse import adopted_in
 from tests.fakes.clock import START_WALL, FakeControl
 from tests.fakes.fuse import Crash
 from tests.journal.fake_disk import FakeDisk, Inode

@@ -10,10 +10,10 @@ import msgspec
 from rpd.engine.runner import Runner
 from rpd.journal.records import Closed, DebtChange, HandedOver, Intent, Observation, Outcome, Record, Transition
 from rpd.journal.store import Journal
-from rpd.states import cost
-from rpd.states.outage import PATIENCE_SECONDS
+from rpd.states.policy import cost
+from rpd.states.policy.outage import PATIENCE_SECONDS
+from rpd.states.policy.reuse import drift
 from rpd.states.ports.world import PodOrder, SwitchOrder
-from rpd.states.reuse import drift
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import _Run
 from tests.simulation.cloud import CANARY

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
-from rpd.states.lease import shared_places
 from rpd.states.ports.job import CHECKPOINT, SecretFile
 from rpd.states.ports.world import (
     Armed,
@@ -27,6 +26,7 @@ from rpd.states.ports.world import (
     Target,
     Tree,
 )
+from rpd.states.shared.lease import shared_places
 from tests.fakes.answers import refusal
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import CALL_SECONDS, TIMEOUT_SECONDS, FakeRemote, _Run, unheard

@@ -13,9 +13,9 @@ import msgspec
 from rpd.engine.machine import StateMachine
 from rpd.engine.ports import Request
 from rpd.journal.records import Record
+from rpd.states.policy.reuse import shape
 from rpd.states.ports.job import Job
 from rpd.states.ports.world import Notice, Paused, PodOrder
-from rpd.states.reuse import shape
 from rpd.states.table import JOB
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakePod

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rpd.journal.records import DebtChange, Intent, Stamp
+from rpd.journal.records import DebtChange, Stamp
 from rpd.states.facts import Facts, new_facts
 from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
 from rpd.states.facts.release import Found
-from rpd.states.facts.run import Begun
 from rpd.states.ports.world import Armed, Offer, Pod
 from tests.fakes.stage import RUN_ID, Stage
 
@@ -41,11 +40,6 @@ def add_pod(facts: Facts, *, usd_per_hour: float = 0.5, **fields: Any) -> PodFac
     facts.pods[name], facts.current = pod, name
     facts.debts.compute[name] = DebtChange(name, "compute", "open")
     return pod
-
-
-def begin(facts: Facts, op: str, **args: Any) -> None:
-    """The intent of an operation is written down."""
-    facts.progress.begun[op] = Begun(Intent("1", op, facts.state, args), at(0.0))
 
 
 def arm(facts: Facts, limit_seconds: float, probe: str = "ok") -> None:

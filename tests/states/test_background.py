@@ -9,11 +9,11 @@ import pytest
 from rpd.adapters.report.background import left_words, waiting_words
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.story import tell
-from rpd.states import launch, lifecycle, monitor
+from rpd.states import launch, monitor
 from rpd.states.ports.log_reading import LogReading, SeenSign
 from rpd.states.ports.names import Op, State
 from rpd.states.ports.world import LaunchOrder
-from tests.fakes.facts import claimed, facts_in, pending, seen, stamp
+from tests.fakes.facts import args_of, claimed, facts_in, seen, stamp
 from tests.fakes.fuse import Crash, Fuse
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
@@ -143,7 +143,7 @@ def test_the_config_says_whether_it_is_waited_for(said: str, seconds: float) -> 
 
 
 def order(**config: Any) -> LaunchOrder:
-    return launch._launch(facts_in(State.LAUNCH, **config)).args["order"]
+    return args_of(launch._launch(facts_in(State.LAUNCH, **config)))["order"]
 
 
 def test_where_results_are_written_goes_along_with_the_launch() -> None:
@@ -162,7 +162,7 @@ def test_a_wait_is_what_the_status_line_says() -> None:
     facts = claimed(facts_in(State.MONITOR), "running", started_at=0.0, body_code=0, waits_for=WAITS)
     seen(facts, Op.READ_POD, at=100.0, pod=facts.pod.seen if facts.pod else None)
     look: Any = monitor.decide(facts, stamp(101.0))
-    assert "left in the background" in lifecycle.awaits(pending(Op.WATCH_JOB, **look.args))
+    assert "left in the background" in look.operation.label
 
 
 def test_what_was_left_is_told_once_it_is_known() -> None:

@@ -8,8 +8,8 @@ from rpd.engine.decision import Do, Look
 from rpd.states import release
 from rpd.states.facts.tries import Outage
 from rpd.states.ports.names import Op, Reason, State
-from rpd.states.preserve import keep_until
 from rpd.states.release import BLINDLY_AGAIN_SECONDS
+from rpd.states.shared.preserve import keep_until
 from tests.fakes.facts import claimed, facts_in, stamp
 
 

@@ -8,12 +8,15 @@ from rpd.adapters.report.why import why
 from rpd.engine.decision import Do, Fire, Look
 from rpd.engine.errors import UserError
 from rpd.journal.records import Intent, Observation
-from rpd.states import collect, reading, report
-from rpd.states.notice import end_notice
+from rpd.states import collect, report
+from rpd.states.operations.results import ReadLog
+from rpd.states.policy.doubts import doubt, doubts, had_no_room
 from rpd.states.ports.log_reading import LogReading, SeenSign
 from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.ports.world import Claim
-from tests.fakes.facts import claimed, facts_in, fold, seen, stamp
+from rpd.states.shared import reading
+from rpd.states.shared.notice import end_notice
+from tests.fakes.facts import args_of, claimed, facts_in, fold, seen, stamp
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 
@@ -59,7 +62,7 @@ def test_a_failure_is_no_doubt_and_is_told_with_its_cause() -> None:
     assert stage.workspace.notices == ["end"]
     told = [record.body.args["notice"]["text"] for record in stage.journal.records() if is_notice(record.body)]
     assert told == [f"the run ends failed (job_failed); rpd's exit code is 5; the job's log says: {CRASH.line}"]
-    assert reading.doubts(stage.facts) == ()
+    assert doubts(stage.facts) == ()
     manifest = stage.workspace.manifest or {}
     assert manifest["reason_text"] == f"the job ended with exit code 3; its log says: {CRASH.line}"
 
@@ -73,7 +76,7 @@ def test_the_log_is_looked_at_once_and_a_look_that_fails_keeps_nobody() -> None:
     facts.ending.reason, facts.results.log_fetched = Reason.JOB_SUCCEEDED, True
     facts.job = facts_in(State.COLLECT, artifacts=[], telemetry={"enabled": False}).job
     decision = collect.decide(facts, stamp(200.0))
-    assert decision == Look(Op.READ_LOG, {"log_file": "/run/run.log"})
+    assert decision == Look(ReadLog("/run/run.log"))
     seen(facts, Op.READ_LOG, error="no right to read", reason="local_disk")
     assert collect.decide(facts, stamp(200.0)) == Fire(Trigger.COLLECTED)
     seen(facts, Op.READ_LOG, reading=DOUBTED)
@@ -87,7 +90,7 @@ def test_the_pod_is_gone_and_what_came_of_the_log_is_looked_at_all_the_same() ->
     assert isinstance(report.decide(facts, stamp(200.0)), Look)
     seen(facts, Op.READ_LOG, reading=DOUBTED)
     told = report.decide(facts, stamp(200.0))
-    assert isinstance(told, Do) and told.args["notice"]["text"].endswith(f"the job's log says: {CRASH.line}")
+    assert isinstance(told, Do) and args_of(told)["notice"]["text"].endswith(f"the job's log says: {CRASH.line}")
     facts = facts_in(State.REPORT)
     assert reading.decide_reading(facts) is None, "no job was started"
 
@@ -110,24 +113,24 @@ def test_words_of_several_doubts() -> None:
     facts = facts_in(State.REPORT, notify=ASKED)
     facts.ending.reason = Reason.JOB_SUCCEEDED
     facts.results.reading = DOUBTED
-    assert reading.doubt(facts) == f"{WORDS} (and 1 more such sign)"
+    assert doubt(facts) == f"{WORDS} (and 1 more such sign)"
     facts.results.reading = LogReading(CRASH, (CRASH,))
-    assert reading.doubt(facts) == WORDS
+    assert doubt(facts) == WORDS
     decision = end_notice(facts)
-    assert isinstance(decision, Do) and decision.args["notice"]["text"].endswith(f"is 0; {WORDS}")
+    assert isinstance(decision, Do) and args_of(decision)["notice"]["text"].endswith(f"is 0; {WORDS}")
     facts.ending.reason = Reason.RESULTS_UNVERIFIED
-    assert reading.doubt(facts) is None
+    assert doubt(facts) is None
 
 
 def test_a_disk_that_was_full_is_a_cause_and_a_doubt() -> None:
     facts = claimed(facts_in(State.REPORT, notify=ASKED), "ended", exit_code=0, disk_was_full=True)
     facts.ending.reason, facts.results.reading = Reason.JOB_SUCCEEDED, LogReading()
     full = "the disk of the job's log was full when the job ended"
-    assert reading.doubt(facts) == f"this counts as a success, but {full}"
+    assert doubt(facts) == f"this counts as a success, but {full}"
     facts.results.reading = LogReading(FULL, (FULL,))
-    assert [each.line for each in reading.doubts(facts)] == [FULL.line], "told once"
+    assert [each.line for each in doubts(facts)] == [FULL.line], "told once"
     seen(facts, Op.READ_CLAIM, claim=Claim("ended", 1, 0))
-    assert reading.had_no_room(facts), "a new container does not remember it"
+    assert had_no_room(facts), "a new container does not remember it"
     facts.ending.reason, facts.results.reading = Reason.JOB_FAILED, LogReading()
     assert f"{full}, so its last words may be missing; the disk is full" in why(facts)
     facts.results.reading = LogReading(CRASH)

@@ -7,17 +7,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from rpd.engine.operation import REPEATABLE
 from rpd.journal.records import DebtChange, HandedOver, Intent, Requested, Resumed
 from rpd.states import arm, create
-from rpd.states.call import REPEATABLE, look_at_pod, pack, pause_left, target
 from rpd.states.facts import Facts
+from rpd.states.facts.handles import target
 from rpd.states.facts.pod import Candidate, Missed, PodFacts, Span, candidate_key
 from rpd.states.facts.run import Asked
 from rpd.states.facts.search import Refusal
 from rpd.states.facts.tries import Outage, Tries
-from rpd.states.fold_effects import PULL_TRIES_MAX
-from rpd.states.fold_looks import SWITCH_SECONDS
-from rpd.states.guards import (
+from rpd.states.operations.pod import SWITCH_SECONDS, ReadPod
+from rpd.states.operations.results import PULL_TRIES_MAX
+from rpd.states.policy.guards import (
     attempts_left,
     job_was_launched,
     nothing_owed,
@@ -25,11 +26,18 @@ from rpd.states.guards import (
     results_wait,
     retries_left,
 )
-from rpd.states.policy import is_protected
+from rpd.states.policy.outage import pause_left
+from rpd.states.policy.rules import is_protected
 from rpd.states.ports.names import Op, Reason, State, Trigger
-from rpd.states.ports.world import Armed, Claim, Greeting, Pod, Pull, Pulled, SshAddress
+from rpd.states.ports.world import Armed, Claim, Greeting, Pod, Pull, Pulled, SshAddress, SwitchOrder
 from tests.fakes.clock import START_WALL
-from tests.fakes.facts import asked, claimed, facts_in, fold, moved, outcome, seen, stamp, tried
+from tests.fakes.facts import args_of, asked, begun, claimed, facts_in, fold, moved, outcome, seen, stamp, tried
+
+
+def plain(**values: Any) -> dict[str, Any]:
+    """As a record has them."""
+    return {name: msgspec.to_builtins(value) for name, value in values.items()}
+
 
 RESUMED = Resumed("resume", "host", 1, "user", "0.1")
 WHOLE = Pulled("model", False, 1, 1, "ab")
@@ -116,7 +124,7 @@ def test_the_switch_is_armed_anew_for_a_new_launch_and_told_its_number() -> None
     facts = lost()
     assert facts.container.armed is None and not is_protected(facts)
     order = arm.decide(facts, stamp(301.0))
-    assert order.op == Op.ARM_SWITCH and order.args["order"]["launch"] == 2  # type: ignore[union-attr]
+    assert order.op == Op.ARM_SWITCH and args_of(order)["order"]["launch"] == 2  # type: ignore[union-attr]
 
 
 # A new start of the pod.
@@ -159,14 +167,14 @@ def test_orders_of_the_switch_have_a_generation_above_all_before() -> None:
             launch,
             None,
         )
-        numbers.append(arm.decide(facts, stamp(200.0)).args["order"]["generation"])  # type: ignore[union-attr]
+        numbers.append(args_of(arm.decide(facts, stamp(200.0)))["order"]["generation"])  # type: ignore[union-attr]
     assert numbers == sorted(set(numbers))
 
 
 def test_while_new_orders_are_on_their_way_the_later_limit_holds() -> None:
     facts = running()
     for limit, holds in ((START_WALL + 40_000.0, START_WALL + 40_000.0), (START_WALL + 1.0, START_WALL + 40_000.0)):
-        fold(facts, Intent("1", Op.ARM_SWITCH, "arm", {"order": {"limit_at": limit}}))
+        begun(facts, Op.ARM_SWITCH, order=plain(order=SwitchOrder(1, limit, "stop", 60.0, 1))["order"])
         assert facts.container.armed is not None and facts.container.armed.limit_at == holds
 
 
@@ -330,9 +338,12 @@ def test_the_run_cannot_end_while_something_is_owed_or_not_proved() -> None:
 def test_debts_are_counted_by_kind_and_key() -> None:
     facts = running()
     change = DebtChange("p", "storage", "open", 0.01)
-    fold(facts, Intent("1", Op.STOP_POD, "release", {}, debts=(change, DebtChange("q", "compute", "open"))))
+    fold(
+        facts,
+        Intent("1", Op.STOP_POD, "release", {"pod_id": "pod1"}, debts=(change, DebtChange("q", "compute", "open"))),
+    )
     assert facts.debts.storage == {"p": change} and "q" in facts.debts.compute
-    fold(facts, Intent("2", Op.STOP_POD, "release", {}, debts=(DebtChange("q", "compute", "close"),)))
+    fold(facts, Intent("2", Op.STOP_POD, "release", {"pod_id": "pod1"}, debts=(DebtChange("q", "compute", "close"),)))
     assert "q" not in facts.debts.compute and "p" in facts.debts.storage
 
 
@@ -391,7 +402,10 @@ def test_a_job_that_never_started_left_nothing_where_this_is_known() -> None:
 
 def test_an_artifact_that_the_link_failed_is_not_given_up_and_a_broken_one_is() -> None:
     facts = facts_in(State.COLLECT)
-    fold(facts, Intent("1", Op.PULL_ARTIFACT, "collect", pack(pull=Pull("model", "/m", "/l", True))))
+    fold(
+        facts,
+        Intent("1", Op.PULL_ARTIFACT, "collect", plain(target=target(facts), pull=Pull("model", "/m", "/l", True))),
+    )
     for reason in ("ssh_unreachable", "link_lost", "interrupted", REPEATABLE):
         outcome(facts, Op.PULL_ARTIFACT, "failed", reason=reason)
     assert facts.results.fetching.failures == {}
@@ -609,9 +623,9 @@ def test_a_pause_doubles_up_to_its_cap_and_counts_from_the_last_try() -> None:
 def test_a_remote_call_names_the_pinned_key_and_a_look_what_is_not_owed() -> None:
     facts = running()
     assert target(facts).host_key == "SHA256:k"
-    assert look_at_pod(facts) == {"pod_id": "pod1"}
+    assert ReadPod.in_hand(facts) == ReadPod("pod1")
     facts.debts.compute.clear()
-    assert look_at_pod(facts) == {"pod_id": "pod1", "unowed": pod_of(facts).name}
+    assert ReadPod.in_hand(facts) == ReadPod("pod1", pod_of(facts).name)
 
 
 # Creating and taking up.
@@ -620,7 +634,7 @@ def test_a_remote_call_names_the_pinned_key_and_a_look_what_is_not_owed() -> Non
 def created(facts: Facts, status: str = "ok", **more: Any) -> PodFacts:
     candidate = Candidate("g", None, "SECURE")
     order = create._order(facts, candidate, "n", START_WALL)
-    args = pack(order=order, candidate=candidate, usd_per_hour=2.0, run_id="r", quiet_window_seconds=180.0)
+    args = plain(order=order, candidate=candidate, usd_per_hour=2.0, run_id="r", quiet_window_seconds=180.0)
     fold(facts, Intent("1", Op.CREATE_POD, "create", args, attempt=2), at=10.0)
     assert pod_of(facts).is_unknown, "from the intent on"
     outcome(facts, Op.CREATE_POD, status, at=20.0, **more)
@@ -763,6 +777,6 @@ def test_a_survey_that_failed_proves_nothing() -> None:
 def test_an_empty_folder_is_none_unless_the_file_allows_it(allow_empty: bool, missing: tuple[str, ...]) -> None:
     model = {"label": "model", "remote_path": "/workspace/out", "local_path": "/tmp/out", "allow_empty": allow_empty}
     facts = facts_in(State.COLLECT, artifacts=[model])
-    outcome(facts, Op.PULL_ARTIFACT, data={"label": "model", **pack(pulled=Pulled("model", False, is_empty=True))})
+    outcome(facts, Op.PULL_ARTIFACT, data={"label": "model", **plain(pulled=Pulled("model", False, is_empty=True))})
     assert facts.missing == missing
     assert facts.what_is_missing == ("" if allow_empty else "no file in the folder at the remote path of: model")

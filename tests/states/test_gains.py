@@ -9,12 +9,11 @@ from rpd.engine.decision import Decision, Do, Fire
 from rpd.journal.records import Outcome, Record, Resumed
 from rpd.states import collect
 from rpd.states.facts import Facts
-from rpd.states.fold_effects import GAIN_BYTES_MIN
-from rpd.states.policy import COLLECT_ALLOWANCE_SECONDS
+from rpd.states.operations.results import GAIN_BYTES_MIN
+from rpd.states.policy.rules import COLLECT_ALLOWANCE_SECONDS
 from rpd.states.ports.names import Op, Reason, State, Trigger
-from tests.fakes.facts import RUN_ID, claimed, facts_in, fold, stamp
+from tests.fakes.facts import EXAMPLES, RUN_ID, begun, claimed, facts_in, fold, stamp
 from tests.fakes.facts import outcome as came
-from tests.states.situations import begin
 
 LATE = 100.0 + COLLECT_ALLOWANCE_SECONDS + 50.0
 
@@ -23,7 +22,7 @@ def collecting(**config: object) -> Facts:
     """A job has ended well; its log is here, and collecting began 100 s after the run."""
     facts = claimed(facts_in(State.COLLECT, **config), "ended", exit_code=0)
     facts.ending.reason, facts.results.log_fetched, facts.results.since = Reason.JOB_SUCCEEDED, True, stamp(100.0)
-    begin(facts, Op.PULL_ARTIFACT, pull={"label": "model"})
+    begun(facts, Op.PULL_ARTIFACT, at=0.0, pull=EXAMPLES[Op.PULL_ARTIFACT]["pull"])
     return facts
 
 

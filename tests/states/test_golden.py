@@ -19,7 +19,7 @@ from rpd.adapters.forensics.inspection import Inspection
 from rpd.journal.reader import read
 from rpd.journal.records import Record
 from rpd.journal.replay import Snapshot, apply
-from rpd.states.manifest import manifest
+from rpd.states.policy.manifest import manifest
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden" / "endings"
 JOURNALS = sorted(FOLDER.glob("*.jsonl"))

@@ -16,7 +16,7 @@ from rpd.states.interrupts import MISSES_MIN, WITH_POD, interrupts
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
 from rpd.states.ports.world import Claim, Pulled
-from tests.fakes.facts import asked, claimed, facts_in, seen, stamp
+from tests.fakes.facts import args_of, asked, claimed, facts_in, seen, stamp
 
 CHEAP = {"cost_cap_usd": 1000.0}
 
@@ -223,7 +223,7 @@ def test_a_run_near_its_budget_is_told_of() -> None:
     facts = surveyed(running(budget={**CHEAP, "max_runtime_minutes": 10}))
     decision = interrupts(State.MONITOR, facts, stamp(500.0))
     assert isinstance(decision, Do) and decision.op == Op.NOTIFY
-    assert "8.3 of 10 minutes" in decision.args["notice"]["text"]
+    assert "8.3 of 10 minutes" in args_of(decision)["notice"]["text"]
 
 
 def test_a_pod_is_young_since_its_last_start() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rpd.adapters.forensics.reconciliation import estimates
-from rpd.states.cost import usd
-from rpd.states.policy import SWITCH_TICK_SECONDS, released_by, running_seconds, spent_usd
+from rpd.states.policy.cost import usd
+from rpd.states.policy.rules import SWITCH_TICK_SECONDS, released_by, running_seconds, spent_usd
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 

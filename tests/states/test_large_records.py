@@ -10,23 +10,24 @@ import msgspec
 import pytest
 
 from rpd.adapters.checking.room import too_large
-from rpd.engine.decision import Do, Pending, Result
+from rpd.engine.decision import Do, Look
 from rpd.engine.errors import Refused
-from rpd.engine.lifecycle import Handler
+from rpd.engine.operation import Result
 from rpd.engine.runner import Ending
 from rpd.journal.codec import RECORD_BYTES_MAX
 from rpd.journal.records import Intent, Observation, Outcome, Stamp, Transition
-from rpd.states import market, sweep
-from rpd.states.bounds import JOB_BYTES, size_of
 from rpd.states.facts import Facts
 from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.manifest import checksum, manifest
+from rpd.states.operations import search
+from rpd.states.operations.account import Survey
+from rpd.states.policy.bounds import JOB_BYTES, size_of
+from rpd.states.policy.manifest import checksum, manifest
+from rpd.states.policy.reuse import shape
 from rpd.states.ports.job import Job
 from rpd.states.ports.names import Op, State
 from rpd.states.ports.world import Holder, Offer, Paused, Pod, PodOrder, World
-from rpd.states.preserve import NO_MORE_TIME, why_not_kept
-from rpd.states.reuse import shape
-from tests.fakes.facts import seen
+from rpd.states.shared.preserve import NO_MORE_TIME, why_not_kept
+from tests.fakes.facts import data_of, seen
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 from tests.states.test_lives import ended
@@ -174,12 +175,12 @@ def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by
     prefix = "rpd-train-" + "a" * 26 + "-a"
     gone = [Pod(f"gone{n}", f"{prefix}1", "TERMINATED") for n in range(900)]
     live = [Pod(f"live{n}", f"{prefix}2", "RUNNING") for n in range(900)]
-    args = {"prefix": prefix, "run_id": "r", "known": {}, "owed": [], "ends": {}, "born": {}, "makers": {}}
+    look = Survey(prefix, "r", known={}, makers={}, owed=(), ends={}, born={})
 
     def survey(pods: list[Pod]) -> dict[str, Any]:
         stage.cloud.list = lambda: tuple(pods)  # type: ignore[method-assign]
         world = World(stage.cloud, stage.remote, stage.workspace, stage.clock, stage.lineage)
-        return sweep.perform(Pending("1", Op.SURVEY, "release", args, 1, stage.clock.now()), world).data
+        return data_of(look.perform(world))
 
     few = survey([*gone[:2], *live[:2]])
     assert "left_out" not in few and [each["status"] for each in few["found"]] == ["RUNNING"] * 2 + ["TERMINATED"] * 2
@@ -195,8 +196,7 @@ def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by
 def test_every_offer_is_told_once_and_with_its_price() -> None:
     none, dear = Offer("A", "SECURE", None, "LOW", ("x",)), Offer("A", "SECURE", 2.0)
     other, foreign = Offer("A", "COMMUNITY", 1.0), Offer("B", "SECURE", 1.0)
-    told = market._relevant((none, dear, other, foreign) * 900, {"A"})
-    assert told == (dear, other)
+    assert search._relevant((none, dear, other, foreign) * 900, {"A"}) == (dear, other)
 
 
 @pytest.mark.parametrize("where", ["run", "setup", "env"])
@@ -223,9 +223,8 @@ def test_the_largest_job_that_is_accepted_fits_into_every_record(where: str) -> 
 def bloated(result: Result) -> Result:
     """The same with more in it than a record can hold, whatever is cut of its texts."""
     more = {"more": [f"line {n} of what nobody expected" for n in range(4000)]}
-    return msgspec.structs.replace(
-        result, data={**result.data, **more}, error=result.error and result.error + "!" * 90_000
-    )
+    error = result.error and result.error + "!" * 90_000
+    return msgspec.structs.replace(result, detail={**result.detail, **more}, error=error)
 
 
 ON_A_NETWORK_VOLUME = (Op.FIND_VOLUME, Op.TAKE_LEASE, Op.READ_HOLDERS, Op.DROP_LEASE)
@@ -284,19 +283,32 @@ def eventful(op: Op) -> Stage:
 
 
 def meddled(change: Callable[[str, Result], Result], grow: Callable[[Do], Do]) -> Any:
-    """The job's lifecycle, with what its handlers return and decide changed on the way."""
+    """The job's lifecycle, with what its operations return and its states decide changed on the way."""
 
-    def handler(whole: Handler[Facts, World]) -> Handler[Facts, World]:
-        def perform(pending: Pending, world: World) -> Result:
-            return change(pending.op, whole.perform(pending, world))
+    def changed(decide: Callable[[Facts, Stamp], Any]) -> Callable[[Facts, Stamp], Any]:
+        def wrapped(facts: Facts, now: Stamp) -> Any:
+            decision = decide(facts, now)
+            decision = grow(decision) if isinstance(decision, Do) else decision
+            if not isinstance(decision, Do | Look):
+                return decision
+            return msgspec.structs.replace(decision, operation=_like(decision.operation, change))
 
-        def decide(facts: Facts, now: Stamp) -> Any:
-            decision = whole.decide(facts, now)
-            return grow(decision) if isinstance(decision, Do) else decision
+        return wrapped
 
-        return Handler(decide, perform, whole.probe)
+    return replace(JOB_LIFECYCLE, decide={state: changed(each) for state, each in JOB_LIFECYCLE.decide.items()})
 
-    return replace(JOB_LIFECYCLE, handlers={state: handler(each) for state, each in JOB_LIFECYCLE.handlers.items()})
+
+def _like(operation: Any, change: Callable[[str, Result], Result], **more: Any) -> Any:
+    """The same operation, with `more` arguments, whose result is changed."""
+    kind = type(operation)
+
+    def perform(self: Any, *args: Any) -> Result:
+        return change(self.name, kind.perform(self, *args))
+
+    extra = [(name, type(value)) for name, value in more.items()]
+    own = {"perform": perform}
+    like = msgspec.defstruct(kind.__name__, extra, bases=(kind,), frozen=True, kw_only=True, namespace=own)
+    return like(**{name: getattr(operation, name) for name in operation.__struct_fields__}, **more)
 
 
 def finished(stage: Stage) -> Ending:
@@ -341,7 +353,8 @@ def test_an_intent_that_no_record_holds_is_never_acted_on(op: Op) -> None:
         if do.op != op:
             return do
         met.append(op)
-        return msgspec.structs.replace(do, args={**do.args, "more": [f"item {n}" for n in range(9000)]})
+        more = [f"item {n}" for n in range(9000)]
+        return msgspec.structs.replace(do, operation=_like(do.operation, change, more=more))
 
     def change(done: str, result: Result) -> Result:
         acted.append(done)

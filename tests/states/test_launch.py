@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 from rpd.engine.decision import Decision, Do, Fire, Look, Wait
-from rpd.engine.errors import Refused, Unavailable
+from rpd.engine.errors import Unavailable
+from rpd.engine.operation import Call
 from rpd.states import launch
 from rpd.states.facts import Facts
 from rpd.states.launch import CLAIM_RETRY_SECONDS, CLAIMED_SECONDS
+from rpd.states.operations.job import LaunchJob, ReadClaim
 from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.ports.world import Claim, JobRef, LaunchOrder, Target, World
 from tests.fakes.clock import START_WALL
-from tests.fakes.facts import asked, claimed, facts_in, outcome, pending, stamp, tried
+from tests.fakes.facts import args_of, asked, claimed, data_of, facts_in, outcome, stamp, tried
 
 TARGET = Target("pod1", "rpd-x-a1", "run", 1, "/workspace/.rpd/run")
 
@@ -28,7 +30,7 @@ def order_of(facts: Facts) -> dict[str, Any]:
     """What would be launched now."""
     decision = launch.decide(facts, stamp(100.0))
     assert isinstance(decision, Do) and decision.op == Op.LAUNCH_JOB, decision
-    return dict(decision.args["order"])
+    return dict(args_of(decision)["order"])
 
 
 def test_the_first_launch_needs_no_look() -> None:
@@ -157,24 +159,20 @@ def world(claim: Claim | Exception) -> World:
 
 
 ORDER = LaunchOrder(1, "x", "/run.sh", "/log", {}, 0, "")
+CALL = Call(stamp(0.0))
 
 
 def test_each_operation_does_what_it_is_called() -> None:
-    read = pending(Op.READ_CLAIM, target=TARGET, job=ORDER.ref)
-    assert launch.perform(read, world(Claim("lost", 1))).data["claim"]["phase"] == "lost"
-    sent = launch.perform(pending(Op.LAUNCH_JOB, target=TARGET, order=ORDER), world(Claim("lost", 1)))
-    assert sent.data["claim"]["note"] == "launched"
-    with pytest.raises(Refused, match="no operation"):
-        launch.perform(pending("nonsense", target=TARGET, order=ORDER), world(Claim("lost", 1)))
-    with pytest.raises(Refused, match="no operation"):
-        launch.perform(pending("nonsense", target=TARGET, job=ORDER.ref), world(Claim("lost", 1)))
+    assert ReadClaim(TARGET, ORDER.ref).perform(world(Claim("lost", 1))).answer.claim.phase == "lost"
+    sent = LaunchJob(TARGET, ORDER).perform(CALL, world(Claim("lost", 1)))
+    assert data_of(sent)["claim"]["note"] == "launched"
 
 
 def test_what_became_of_a_launch_is_read_and_where_it_cannot_be_nothing_is_claimed_of_it() -> None:
-    asked_of = pending(Op.LAUNCH_JOB, target=TARGET, order=ORDER)
-    silent = launch.probe(asked_of, world(Unavailable("gone", reason="link_lost")))
+    effect = LaunchJob(TARGET, ORDER)
+    silent = effect.probe(CALL, world(Unavailable("gone", reason="link_lost")))
     assert silent is not None and (silent.status, silent.reason, silent.retryable) == ("unknown", "link_lost", True)
-    absent = launch.probe(asked_of, world(Claim("none", 1)))
-    assert absent is not None and (absent.status, absent.retryable, absent.data) == ("failed", True, {})
-    there = launch.probe(asked_of, world(Claim("running", 1)))
-    assert there is not None and (there.status, there.data["claim"]["phase"]) == ("ok", "running")
+    absent = effect.probe(CALL, world(Claim("none", 1)))
+    assert absent is not None and (absent.status, absent.retryable, data_of(absent)) == ("failed", True, {})
+    there = effect.probe(CALL, world(Claim("running", 1)))
+    assert there is not None and (there.status, data_of(there)["claim"]["phase"]) == ("ok", "running")

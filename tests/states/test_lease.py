@@ -10,13 +10,13 @@ from rpd.engine.decision import Decision, Do, Fire, Look, Wait
 from rpd.engine.errors import Unavailable
 from rpd.states import release, stage
 from rpd.states.facts import Facts
-from rpd.states.lease import LOOKS_MIN, shared_places
 from rpd.states.ports.job import Job, PodSpec, Run, Staging, Storage
 from rpd.states.ports.names import Op, Reason, State
 from rpd.states.ports.world import Holder, PodOrder, name_mark
-from rpd.states.preserve import keep_until
+from rpd.states.shared.lease import LOOKS_MIN, shared_places
+from rpd.states.shared.preserve import keep_until
 from rpd.states.stage import tree_of
-from tests.fakes.facts import claimed, facts_in, outcome, seen, stamp
+from tests.fakes.facts import args_of, claimed, facts_in, outcome, seen, stamp
 from tests.fakes.stage import Stage
 
 PRESERVED = {"on_success": "preserve", "preserve_minutes": 30.0}
@@ -45,7 +45,7 @@ def taken(facts: Facts) -> str:
     facts = facts_in(State.STAGE, storage=NETWORK)
     decision = stage.decide(facts, stamp(201.0))
     assert isinstance(decision, Do)
-    return str(decision.args["key"])
+    return str(args_of(decision)["key"])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_nothing_is_taken_on_a_volume_that_no_other_pod_mounts() -> None:
 def test_the_places_are_taken_before_anything_is_sent_and_anew_after_each_start() -> None:
     facts = staged()
     first = decided(facts)
-    assert isinstance(first, Do) and first.op == Op.TAKE_LEASE and first.args["places"] == ("/src",)
+    assert isinstance(first, Do) and first.op == Op.TAKE_LEASE and args_of(first)["places"] == ("/src",)
     held(facts)
     second = decided(facts)
     assert isinstance(second, Do) and second.op == Op.PUSH_TREE
@@ -124,7 +124,7 @@ def test_a_dead_holder_is_followed_once_its_absence_is_proved() -> None:
         else:
             assert isinstance(decision, Wait)
             at += max(decision.seconds, 0.1)
-    assert decision.op == Op.TAKE_LEASE and decision.args["gone"] == ("abc.3",)
+    assert decision.op == Op.TAKE_LEASE and args_of(decision)["gone"] == ("abc.3",)
     assert looks == LOOKS_MIN and at - 200.0 >= facts.profile.proof_interval_seconds
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from rpd.adapters.report.ending import last_words
 from rpd.states.facts import Facts
-from rpd.states.lease import decide_dropping
-from rpd.states.policy import release_how, why_kept
+from rpd.states.policy.reuse import paused_pods
+from rpd.states.policy.rules import release_how, why_kept
 from rpd.states.ports.names import Reason, State
 from rpd.states.ports.world import Notice, Pulled
-from rpd.states.reuse import paused_pods
+from rpd.states.shared.lease import decide_dropping
 from tests.fakes.facts import claimed, facts_in
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.story import tell
-from rpd.states.policy import locked_words, released_by
+from rpd.states.policy.rules import locked_words, released_by
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage
 

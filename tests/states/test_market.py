@@ -10,11 +10,11 @@ import pytest
 from rpd.adapters.report.ending import last_words
 from rpd.journal.records import Intent, Observation
 from rpd.states.facts.search import Hardware
-from rpd.states.naming import NamedHardware
+from rpd.states.policy.naming import NamedHardware
+from rpd.states.policy.reuse import drift, paused_pods
 from rpd.states.ports.job import Job
 from rpd.states.ports.names import Op, State
 from rpd.states.ports.world import Offer
-from rpd.states.reuse import drift, paused_pods
 from tests.fakes.facts import facts_in, seen
 from tests.fakes.fuse import Fuse
 from tests.fakes.remote import FakeJob

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from rpd.engine.decision import Do, Fire
-from rpd.states import boot, cost, create, done, select
+from rpd.states import boot, create, done, select
 from rpd.states.facts.pod import Candidate, Span
 from rpd.states.facts.run import Options
 from rpd.states.interrupts import interrupts
-from rpd.states.manifest import manifest
-from rpd.states.policy import (
+from rpd.states.policy import cost
+from rpd.states.policy.manifest import manifest
+from rpd.states.policy.rules import (
     budget_seconds_left,
     budget_share,
     is_over_price_cap,
@@ -30,7 +31,7 @@ from rpd.states.policy import (
 )
 from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.ports.world import Offer
-from tests.fakes.facts import tried
+from tests.fakes.facts import args_of, tried
 from tests.states.situations import GPU, add_pod, arm, at, facts_of
 
 FOUR = {"pod": {"image": "i", "gpu_order": [GPU], "gpu_count": 4, "container_disk_gb": 30}}
@@ -125,27 +126,27 @@ def ordered(facts: Any, seconds: float = 100.0) -> Do:
 def test_a_create_orders_owes_and_limits_what_the_job_asks_for() -> None:
     facts = facts_of(**FOUR, budget={"cost_cap_usd": 4.0})
     do = ordered(facts)
-    assert (do.args["order"]["gpu_count"], do.args["usd_per_hour"]) == (4, 2.0)
+    assert (args_of(do)["order"]["gpu_count"], args_of(do)["usd_per_hour"]) == (4, 2.0)
     (debt,) = do.debts
     assert (debt.key, debt.kind, debt.change, debt.usd_per_hour) == (
-        do.args["order"]["name"], "compute", "open", 2.0,
+        args_of(do)["order"]["name"], "compute", "open", 2.0,
     )  # fmt: skip
     limit = at(100.0).wall + 4.0 / (2.0 + DISKS) * HOUR + 600.0
-    assert int(do.args["order"]["env"]["RPD_LIMIT_AT"]) == int(limit)
-    assert do.args["order"]["env"]["RPD_RUN_ID"] == facts.run_id
-    assert do.args["quiet_window_seconds"] == 180.0
+    assert int(args_of(do)["order"]["env"]["RPD_LIMIT_AT"]) == int(limit)
+    assert args_of(do)["order"]["env"]["RPD_RUN_ID"] == facts.run_id
+    assert args_of(do)["quiet_window_seconds"] == 180.0
 
 
 def test_an_unlisted_price_is_assumed_for_the_limit() -> None:
     facts = facts_of(**FOUR, budget={"cost_cap_usd": 4.0, "assumed_hourly_rate_usd": 8.0})
     facts.search.offers = (Offer(GPU, "SECURE", None),)
-    assert ordered(facts).args["usd_per_hour"] == 8.0
+    assert args_of(ordered(facts))["usd_per_hour"] == 8.0
 
 
 def test_a_cpu_pod_is_ordered_without_gpus() -> None:
     facts = facts_of(**CPU)
     facts.search.offers = (Offer("cpu3c", "SECURE", 0.03),)
-    order = ordered(facts).args["order"]
+    order = args_of(ordered(facts))["order"]
     assert (order["gpu_count"], order["vcpu_count"], order["cpu_id"], order["gpu_id"]) == (0, 8, "cpu3c", "")
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from rpd.engine.decision import Decision, Do, Fire, Look
-from rpd.engine.errors import Refused
-from rpd.states import checkpoints, monitor, telemetry
+from rpd.states import monitor
 from rpd.states.facts import Facts
 from rpd.states.facts.tries import Tries
 from rpd.states.monitor import WATCH_SECONDS
+from rpd.states.operations.job import ReadClaim, ReadSamples, WatchJob
 from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.ports.world import Claim, JobRef, Target, World
-from tests.fakes.facts import asked, claimed, facts_in, moved, outcome, pending, seen, stamp, tried
-from tests.states.situations import begin
+from rpd.states.shared import checkpoints, telemetry
+from tests.fakes.facts import args_of, asked, begun, claimed, data_of, facts_in, moved, outcome, seen, stamp, tried
 
 TARGET = Target("pod1", "rpd-x-a1", "run", 1, "/workspace/.rpd/run")
 
@@ -33,7 +33,7 @@ def at(facts: Facts, seconds: float) -> Decision:
 
 def seconds_of(decision: Decision) -> float:
     assert isinstance(decision, Look) and decision.op == Op.WATCH_JOB, decision
-    return float(decision.args["seconds"])
+    return float(args_of(decision)["seconds"])
 
 
 # The end of the job.
@@ -170,14 +170,11 @@ class Remote:
 @pytest.mark.parametrize(("phase", "written"), [("running", 0), ("ended", 77)])
 def test_the_size_of_a_growing_log_is_not_written_down_at_every_look(phase: str, written: int) -> None:
     world = World(None, Remote(Claim(phase, 1, log_bytes=77)), None, None, None)  # type: ignore[arg-type]
-    args = {"target": TARGET, "job": JobRef(1, "/log"), "log_file": "/l", "seconds": 1.0}
-    result = monitor.perform(pending(Op.WATCH_JOB, **args), world)
-    assert (result.data["claim"]["log_bytes"], result.live["claim"]["log_bytes"]) == (written, 77)
-    assert monitor.perform(pending(Op.READ_CLAIM, **args), world).data["claim"]["phase"] == "claimed"
-    samples = pending(Op.READ_SAMPLES, target=TARGET, launch=3, interval=5.0, threshold_pct=2.0, grace_seconds=60.0)
-    assert monitor.perform(samples, world).data == {"idle_seconds": 77.0}
-    with pytest.raises(Refused, match="no operation"):
-        monitor.perform(pending("nonsense", **args), world)
+    result = WatchJob(TARGET, JobRef(1, "/log"), "/l", 1.0).perform(world)
+    assert (result.answer.claim.log_bytes, result.live.claim.log_bytes) == (written, 77)
+    assert ReadClaim(TARGET, JobRef(1, "/log")).perform(world).answer.claim.phase == "claimed"
+    samples = ReadSamples(TARGET, launch=3, interval=5.0, threshold_pct=2.0, grace_seconds=60.0)
+    assert data_of(samples.perform(world)) == {"idle_seconds": 77.0}
 
 
 # Idle GPUs.
@@ -195,7 +192,7 @@ def test_what_is_idle_is_the_configs_to_say() -> None:
     seen(facts, Op.WATCH_JOB, at=100.0, claim=facts.launch.claim)
     decision = telemetry.decide_idle(facts, stamp(9999.0))
     assert isinstance(decision, Look)
-    assert (decision.args["threshold_pct"], decision.args["grace_seconds"]) == (20.0, 30.0)
+    assert (args_of(decision)["threshold_pct"], args_of(decision)["grace_seconds"]) == (20.0, 30.0)
 
 
 def test_gpus_that_do_nothing_for_as_long_as_the_config_allows_end_the_run() -> None:
@@ -267,23 +264,27 @@ def due(facts: Facts, seconds: float) -> str | None:
     """The checkpoint that is pulled now."""
     decision = checkpoints.decide_pull(facts, stamp(seconds))
     assert decision is None or isinstance(decision, Do)
-    return str(decision.args["path"]) if decision is not None else None
+    return str(args_of(decision)["path"]) if decision is not None else None
+
+
+def pulled(path: str) -> dict[str, Any]:
+    return {"path": path, "pulled": {"label": path, "is_missing": False}}
 
 
 def test_a_checkpoint_is_pulled_when_it_is_due_and_again_after_the_same_time() -> None:
     facts = saving()
     assert (due(facts, 219.0), due(facts, 220.0)) == (None, "/workspace/ck")
-    begin(facts, Op.PULL_CHECKPOINT, path="/workspace/ck")
-    outcome(facts, Op.PULL_CHECKPOINT, at=230.0, data={})
+    begun(facts, Op.PULL_CHECKPOINT, at=0.0, path="/workspace/ck")
+    outcome(facts, Op.PULL_CHECKPOINT, at=230.0, data=pulled("/workspace/ck"))
     assert due(facts, 231.0) == "/root/state"
-    begin(facts, Op.PULL_CHECKPOINT, path="/root/state")
-    outcome(facts, Op.PULL_CHECKPOINT, at=240.0, data={})
+    begun(facts, Op.PULL_CHECKPOINT, at=0.0, path="/root/state")
+    outcome(facts, Op.PULL_CHECKPOINT, at=240.0, data=pulled("/root/state"))
     assert (due(facts, 349.0), due(facts, 350.0)) == (None, "/workspace/ck")
 
 
 def test_a_checkpoint_that_could_not_be_had_does_not_disturb_the_job() -> None:
     facts = saving()
-    begin(facts, Op.PULL_CHECKPOINT, path="/workspace/ck")
+    begun(facts, Op.PULL_CHECKPOINT, at=0.0, path="/workspace/ck")
     outcome(facts, Op.PULL_CHECKPOINT, "failed", at=230.0, error="gone", reason="link_lost")
     assert due(facts, 231.0) is None, "the job itself is looked at first"
     seen(facts, Op.WATCH_JOB, at=232.0, claim=Claim("running", 1))
@@ -298,8 +299,8 @@ def test_no_pull_brings_a_secret_along() -> None:
         {"name": "t", "destination": "/t", "env": ["S"]},
     ]
     decision = checkpoints.decide_pull(saving(secrets=secrets), stamp(999.0))
-    assert decision is not None and decision.args["pull"]["excludes"] == ("/key",)
-    assert decision.args["pull"]["required"] is False
+    assert decision is not None and args_of(decision)["pull"]["excludes"] == ("/key",)
+    assert args_of(decision)["pull"]["required"] is False
 
 
 def pushed_back(facts: Facts) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 import rpd.adapters.sandbox.cloud
 from rpd.states.facts.search import Hardware
-from rpd.states.naming import TYPES_MAX, name_hardware, name_places, told
+from rpd.states.policy.naming import TYPES_MAX, name_hardware, name_places, told
 from rpd.states.ports.job import GpuChoice
 from rpd.states.ports.world import DataCenter, Offer
 

@@ -15,8 +15,8 @@ from rpd.engine.decision import Decision, Do
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable
 from rpd.engine.runner import Ending
 from rpd.journal.records import Stamp, Transition
-from rpd.states.outage import count, explain, is_offline, note
-from rpd.states.policy import is_protected
+from rpd.states.policy.outage import count, explain, is_offline, note
+from rpd.states.policy.rules import is_protected
 from rpd.states.ports.names import Op, State
 from tests.fakes.remote import FakeJob
 from tests.fakes.stage import Stage

@@ -15,11 +15,11 @@ from rpd.journal.records import Intent
 from rpd.states import preflight
 from rpd.states.facts.pod import Candidate
 from rpd.states.facts.search import BadPlace
-from rpd.states.health import CUDA_CHECK
-from rpd.states.places import REMEMBERED_SECONDS, elsewhere, failed_place
+from rpd.states.policy.health import CUDA_CHECK
+from rpd.states.policy.places import REMEMBERED_SECONDS, elsewhere, failed_place
 from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.select import candidates
-from rpd.states.steps import steps_of
+from rpd.states.shared.steps import steps_of
 from tests.fakes.clock import START_WALL
 from tests.fakes.facts import facts_in, stamp
 from tests.fakes.remote import FakeJob

@@ -6,20 +6,24 @@ from typing import Any
 
 import pytest
 
-from rpd.engine.decision import Do, Fire, Leave, Look, Pending, Wait
+from rpd.engine.decision import Do, Fire, Leave, Look, Wait
 from rpd.engine.errors import Refused
-from rpd.journal.records import DebtChange, Intent, Observation, Outcome, Stamp
-from rpd.states import cost, release, sweep
+from rpd.engine.operation import Call, Ended
+from rpd.journal.records import DebtChange, Observation, Outcome, Stamp
+from rpd.states import release
 from rpd.states.facts import Facts
 from rpd.states.facts.release import Found
-from rpd.states.facts.run import Asked, Begun
-from rpd.states.fold_effects import OUTCOMES
-from rpd.states.fold_looks import failed_look
-from rpd.states.policy import release_how, why_kept
+from rpd.states.facts.run import Asked
+from rpd.states.operations import EFFECTS
+from rpd.states.operations.account import Survey
+from rpd.states.operations.pod import DeletePod, StopPod, Told
+from rpd.states.policy import cost
+from rpd.states.policy.proof import count_survey, proof_text, quiet_seconds_left
+from rpd.states.policy.rules import release_how, why_kept
 from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.ports.world import Claim, Pod, Pulled
-from rpd.states.proof import count_survey, proof_text, quiet_seconds_left
-from tests.fakes.facts import tried
+from rpd.states.shared import sweep
+from tests.fakes.facts import data_of, tried
 from tests.states.situations import add_pod, at, facts_of, found
 
 GONE: list[Found] = []
@@ -70,10 +74,10 @@ def test_a_pod_that_shows_again_or_a_survey_that_fails_begins_the_proof_anew() -
     assert (facts.release.proof.is_complete, facts.release.proof.surveys, facts.release.proof.since) == (False, 0, None)
     assert facts.release.proof.found == (found(pod),)
     count_survey(facts, GONE, at(1050.0), is_whole=True)
-    failed_look(facts, Observation(Op.SURVEY, error="503", reason="server_error"), at(1060.0))
+    Survey.missed(facts, Observation(Op.SURVEY, error="503", reason="server_error"), at(1060.0))
     assert (facts.release.proof.surveys, facts.release.proof.since, facts.release.key_refused_since) == (0, None, None)
-    failed_look(facts, Observation(Op.SURVEY, error="401", reason="key_refused"), at(1070.0))
-    failed_look(facts, Observation(Op.SURVEY, error="401", reason="key_refused"), at(1080.0))
+    Survey.missed(facts, Observation(Op.SURVEY, error="401", reason="key_refused"), at(1070.0))
+    Survey.missed(facts, Observation(Op.SURVEY, error="401", reason="key_refused"), at(1080.0))
     assert facts.release.key_refused_since == at(1070.0)
 
 
@@ -155,22 +159,22 @@ def test_the_proof_in_words() -> None:
 def test_a_pod_is_given_back_before_anything_is_proved_and_told_again_while_it_shows() -> None:
     facts = ended_well(releasing())
     pod = add_pod(facts)
-    assert release.decide(facts, at(1000.0)) == Do(Op.DELETE_POD, {"pod_id": pod.id})
+    assert release.decide(facts, at(1000.0)) == Do(DeletePod(pod.id))
     facts.release.proof.is_complete = False
     pod.released_as, facts.debts.released = "delete", {"pod1": at(1000.0)}
     assert isinstance(release.decide(facts, at(1001.0)), Look)
     count_survey(facts, [found(pod)], at(1002.0), is_whole=True)
     tried(facts, Op.SURVEY, at(1002.0))
     assert not isinstance(release.decide(facts, at(1009.0)), Do)
-    assert release.decide(facts, at(1010.5)) == Do(Op.DELETE_POD, {"pod_id": pod.id})
+    assert release.decide(facts, at(1010.5)) == Do(DeletePod(pod.id))
 
 
 def test_other_pods_go_first_and_are_deleted() -> None:
     facts = ended_well(releasing(lifecycle={"on_success": "stop"}))
     other, pod = add_pod(facts), add_pod(facts)
-    assert release.decide(facts, at(1000.0)) == Do(Op.DELETE_POD, {"pod_id": other.id})
+    assert release.decide(facts, at(1000.0)) == Do(DeletePod(other.id))
     other.released_as = "delete"
-    assert release.decide(facts, at(1000.0)) == Do(Op.STOP_POD, {"pod_id": pod.id})
+    assert release.decide(facts, at(1000.0)) == Do(StopPod(pod.id))
 
 
 def test_nothing_is_proved_by_words_alone_and_nothing_rented_needs_no_proof() -> None:
@@ -219,8 +223,9 @@ def test_a_cloud_that_does_not_let_go_is_told_for_fifteen_minutes_and_twenty_tim
 
 def answered(facts: Facts, outcome: Outcome, now: Stamp) -> None:
     """The cloud's word on an order to stop or to delete."""
-    begun = facts.progress.begun.get(outcome.op) or Begun(Intent(outcome.opid, outcome.op, facts.state), now)
-    OUTCOMES[outcome.op](facts, begun, outcome, now)
+    pod_id = str(outcome.data.get("pod_id", "pod1"))
+    answer = Told(pod_id) if outcome.status == "ok" else None
+    EFFECTS[outcome.op](pod_id=pod_id).end(facts, Ended(outcome, answer, now, now))  # type: ignore[call-arg]
 
 
 def test_an_accepted_release_ends_the_bill_and_counts_as_a_try() -> None:
@@ -467,8 +472,7 @@ class Account:
 
 
 def surveyed(facts: Facts, account: Account, seconds: float = 1000.0) -> Any:
-    pending = Pending("", Op.SURVEY, "release", sweep.survey_args(facts, at(seconds)), 1, at(seconds))
-    return sweep.perform(pending, account)  # type: ignore[arg-type]
+    return sweep.survey(facts, at(seconds)).perform(account)  # type: ignore[arg-type]
 
 
 def seen(pod_id: str, name: str, status: str = "RUNNING", run: str | None = None) -> Pod:
@@ -486,8 +490,8 @@ def test_a_survey_sees_what_is_ours_by_id_or_by_name_and_env_and_nothing_else() 
         hidden=(seen(str(pod.id), "renamed"),),
     )
     result = surveyed(facts, account)
-    assert {each["id"] for each in result.data["found"]} == {"late", "pod1"}
-    assert not surveyed(facts, Account(hidden=(seen(str(pod.id), pod.name, run="another-run"),))).data["found"]
+    assert {each.id for each in result.answer.found} == {"late", "pod1"}
+    assert not surveyed(facts, Account(hidden=(seen(str(pod.id), pod.name, run="another-run"),))).answer.found
 
 
 @pytest.mark.parametrize(
@@ -519,9 +523,9 @@ def test_what_computes_though_nothing_is_owed_for_it_is_owed_when_it_is_seen(
 )
 def test_the_probe_of_a_release_believes_what_it_sees(op: Op, status: str | None, is_done: bool) -> None:
     account = Account(*(() if status is None else (seen("p", "n", status),)))
-    result = sweep.probe(Pending("", op, "release", {"pod_id": "p"}, 1, at(0.0)), account)  # type: ignore[arg-type]
+    result = EFFECTS[op](pod_id="p").probe(Call(at(0.0)), account)  # type: ignore[arg-type, call-arg]
     assert result is not None and (result.status == "ok") is is_done
-    assert result.data["pod_id"] == "p"
+    assert data_of(result)["pod_id"] == "p"
 
 
 def test_a_probe_that_finds_the_key_refused_says_so() -> None:
@@ -529,5 +533,5 @@ def test_a_probe_that_finds_the_key_refused_says_so() -> None:
         def get(self, pod_id: str) -> Pod | None:
             raise Refused("401", reason="key_refused")
 
-    result = sweep.probe(Pending("", Op.STOP_POD, "release", {"pod_id": "p"}, 1, at(0.0)), Locked())  # type: ignore[arg-type]
+    result = StopPod("p").probe(Call(at(0.0)), Locked())  # type: ignore[arg-type]
     assert result is not None and (result.status, result.reason) == ("unknown", "key_refused")

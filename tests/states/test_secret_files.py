@@ -8,15 +8,17 @@ import msgspec
 import pytest
 
 from rpd.engine.decision import Do
-from rpd.engine.errors import Refused
-from rpd.states import collect, secret_files
+from rpd.engine.operation import Call
+from rpd.states import collect
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Missed, PodFacts
+from rpd.states.operations.container import PlaceSecrets, RemoveSecrets
+from rpd.states.policy.secrets import REMOVAL_TRIES_MAX, must_go, places_within
 from rpd.states.ports.job import SecretFile
 from rpd.states.ports.names import Op, State
 from rpd.states.ports.world import Pull, Pulled, Target, World
-from rpd.states.secret_files import REMOVAL_TRIES_MAX, decide_placing, decide_removal, must_go, places_within
-from tests.fakes.facts import asked, claimed, facts_in, fold, outcome, pending, stamp, tried
+from rpd.states.shared.secret_files import decide_placing, decide_removal
+from tests.fakes.facts import args_of, asked, begun, claimed, data_of, facts_in, outcome, stamp, tried
 
 SECRET = {"name": "s", "destination": "/workspace/key", "env": ["S"]}
 ON_DISK = "disk"
@@ -46,10 +48,8 @@ def test_they_are_placed_once_in_each_container() -> None:
 
 
 def test_from_the_order_to_place_them_on_they_may_be_on_the_disk() -> None:
-    from rpd.journal.records import Intent
-
     facts = facts_in(State.STAGE, secrets=[SECRET])
-    fold(facts, Intent("1", Op.PLACE_SECRETS, "stage"))
+    begun(facts, Op.PLACE_SECRETS)
     assert pod_of(facts).container.secrets_left == ON_DISK
     outcome(facts, Op.PLACE_SECRETS, "failed", reason="link_lost")
     assert pod_of(facts).container.secrets_left == ON_DISK and decide_placing(facts) is not None
@@ -156,7 +156,7 @@ def test_no_pattern_and_no_link_brings_one_along() -> None:
     facts.results.log_fetched = facts.launch.was_stopped = True
     wanted = collect.decide(facts, stamp(200.0))
     assert isinstance(wanted, Do)
-    pull = msgspec.convert(wanted.args["pull"], Pull)
+    pull = msgspec.convert(args_of(wanted)["pull"], Pull)
     assert (pull.is_pattern, pull.excludes, pull.private) == (True, ("/key",), ("/workspace/key",))
 
 
@@ -175,9 +175,7 @@ class Remote:
 def test_each_operation_does_what_it_is_called() -> None:
     remote = Remote()
     world = World(None, remote, None, None, None)  # type: ignore[arg-type]
-    args = {"target": Target("p", "n", "r", 1, "/f"), "secrets": [SECRET]}
-    assert secret_files.perform(pending(Op.PLACE_SECRETS, **args), world).data == {"is_volatile": False}
-    secret_files.perform(pending(Op.REMOVE_SECRETS, **args), world)
+    target, secrets, call = Target("p", "n", "r", 1, "/f"), (SecretFile(**SECRET),), Call(stamp(0.0))
+    assert data_of(PlaceSecrets(target, secrets).perform(call, world)) == {"is_volatile": False}
+    RemoveSecrets(target, secrets).perform(call, world)
     assert remote.done == ["placed s", "removed s"]
-    with pytest.raises(Refused, match="no operation"):
-        secret_files.perform(pending("nonsense", **args), world)

@@ -13,10 +13,10 @@ from rpd.engine.errors import Ambiguous, Refused, RpdError, Unavailable
 from rpd.states import release
 from rpd.states.facts.release import Found
 from rpd.states.facts.tries import Outage
+from rpd.states.policy.twin import note_twins
 from rpd.states.ports.names import Reason, State
 from rpd.states.ports.world import PodLog, Pull
 from rpd.states.release import BLINDLY_AGAIN_SECONDS
-from rpd.states.twin import note_twins
 from tests.fakes import remote as fake_remote
 from tests.fakes.facts import claimed, facts_in, stamp
 from tests.fakes.remote import FakeJob

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rpd.engine.lint import lint
 from rpd.states.interrupts import WITH_POD, edges
-from rpd.states.lifecycle import FILES, JOB_LIFECYCLE, WORDS
+from rpd.states.lifecycle import FILES, JOB_LIFECYCLE
+from rpd.states.operations import EFFECTS, READINGS
 from rpd.states.ports import names
 from rpd.states.ports.names import ENDINGS, Op, Outcome, Reason, State, Trigger
 from rpd.states.table import JOB
@@ -37,8 +38,8 @@ def test_whatever_may_interrupt_has_its_edge() -> None:
 
 
 def test_every_state_has_its_file_and_every_operation_its_words() -> None:
-    assert set(FILES) == set(State) == set(JOB_LIFECYCLE.handlers)
-    assert set(WORDS) == set(Op)
+    assert set(FILES) == set(State) == set(JOB_LIFECYCLE.decide)
+    assert EFFECTS.keys() | READINGS.keys() == set(Op) and not EFFECTS.keys() & READINGS.keys()
 
 
 def test_every_trigger_that_a_state_fires_has_its_edge() -> None:
@@ -51,7 +52,7 @@ def test_every_trigger_that_a_state_fires_has_its_edge() -> None:
 
 def test_every_reason_is_used_and_every_ending_complete() -> None:
     used: set[str] = set()
-    for path in Path(str(names.__file__)).parent.glob("*.py"):
+    for path in Path(str(names.__file__)).parents[1].rglob("*.py"):
         if path.name != "names.py":
             used |= _mentioned(path, "Reason")
     assert used == {reason.name for reason in Reason}

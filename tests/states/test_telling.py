@@ -8,19 +8,24 @@ import msgspec
 import pytest
 
 from rpd.engine.decision import Do, Fire, Look
-from rpd.engine.errors import Refused, Unavailable
+from rpd.engine.errors import Unavailable
+from rpd.engine.operation import Call
+from rpd.journal.errors import JournalStrange
 from rpd.journal.records import DebtChange, Intent
-from rpd.states import checkpoints, notice, report, validate
+from rpd.states import report, validate
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
 from rpd.states.facts.search import Refusal
-from rpd.states.lifecycle import FILES, JOB_LIFECYCLE, awaits
-from rpd.states.manifest import manifest, utc
-from rpd.states.notice import WARN_AT, WORKING, budget_warning, end_notice
+from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.operations import EFFECTS
+from rpd.states.operations.results import Notify, WriteManifest
+from rpd.states.operations.search import FindPaused
+from rpd.states.policy.manifest import manifest, utc
 from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.ports.world import Notice, Pulled, World
+from rpd.states.shared.notice import WARN_AT, WORKING, budget_warning, end_notice
 from tests.fakes.clock import START_WALL
-from tests.fakes.facts import claimed, facts_in, fold, outcome, pending, seen, stamp
+from tests.fakes.facts import EXAMPLES, args_of, claimed, data_of, facts_in, fold, outcome, seen, stamp
 
 COMMAND = {"command": "mail me"}
 
@@ -45,8 +50,8 @@ def test_a_run_that_works_is_told_of_when_most_of_its_budget_is_used_up(state: S
 def test_money_warns_as_time_does_and_nobody_is_told_twice() -> None:
     facts = facts_in(State.MONITOR, budget={"cost_cap_usd": 1.0})
     decision = budget_warning(State.MONITOR, facts, stamp(0.81 * 3600.0))
-    assert isinstance(decision, Do) and "of $1.00" in decision.args["notice"]["text"]
-    fold(facts, Intent("1", Op.NOTIFY, "monitor", decision.args))
+    assert isinstance(decision, Do) and "of $1.00" in args_of(decision)["notice"]["text"]
+    fold(facts, Intent("1", Op.NOTIFY, "monitor", args_of(decision)))
     assert budget_warning(State.MONITOR, facts, stamp(0.9 * 3600.0)) is None
 
 
@@ -65,8 +70,8 @@ def test_who_asked_is_told_of_the_end_once(how: dict[str, str]) -> None:
     facts.ending.reason = Reason.JOB_FAILED
     decision = report.decide(facts, stamp(200.0))
     assert isinstance(decision, Do) and decision.op == Op.NOTIFY
-    assert decision.args["notice"]["text"] == "the run ends failed (job_failed); rpd's exit code is 5"
-    fold(facts, Intent("1", Op.NOTIFY, "report", decision.args))
+    assert args_of(decision)["notice"]["text"] == "the run ends failed (job_failed); rpd's exit code is 5"
+    fold(facts, Intent("1", Op.NOTIFY, "report", args_of(decision)))
     assert end_notice(facts) is None
     assert end_notice(facts_in(State.REPORT)) is None, "nobody asked"
 
@@ -80,9 +85,9 @@ def test_a_pod_that_is_kept_up_is_told_of_with_its_price() -> None:
     ):
         facts.state, pod_of(facts).kept_until = state, kept
         decision = end_notice(facts)
-        assert isinstance(decision, Do) and ("kept up" in decision.args["notice"]["text"]) is is_told
+        assert isinstance(decision, Do) and ("kept up" in args_of(decision)["notice"]["text"]) is is_told
     facts.state, pod_of(facts).kept_until = State.RELEASE, START_WALL
-    assert "at $1.01 an hour" in end_notice(facts).args["notice"]["text"]  # type: ignore[union-attr]
+    assert "at $1.01 an hour" in args_of(end_notice(facts))["notice"]["text"]  # type: ignore[union-attr]
 
 
 class Desk:
@@ -103,16 +108,19 @@ class Desk:
         return (run_dir,)
 
 
+CALL = Call(stamp(0.0))
+
+
 def world(desk: Desk) -> World:
     return World(None, None, desk, None, None)  # type: ignore[arg-type]
 
 
 def test_a_message_that_cannot_be_sent_is_written_down_and_not_sent_again() -> None:
-    told = pending(Op.NOTIFY, notice=Notice("end", "r", "w", "t", "c", None))
-    assert notice.perform(told, world(Desk())).data == {"what": "end", "sent": True}
-    result = notice.perform(told, world(Desk(Unavailable("no", reason="timeout"))))
-    assert (result.status, result.reason, result.data) == ("failed", "timeout", {"what": "end"})
-    unknown = notice.probe(told, world(Desk()))
+    telling = Notify(Notice("end", "r", "w", "t", "c", None))
+    assert data_of(telling.perform(CALL, world(Desk()))) == {"what": "end", "sent": True}
+    result = telling.perform(CALL, world(Desk(Unavailable("no", reason="timeout"))))
+    assert (result.status, result.reason, data_of(result)) == ("failed", "timeout", {"what": "end"})
+    unknown = telling.probe(CALL, world(Desk()))
     assert unknown is not None and (unknown.status, unknown.retryable) == ("failed", False)
 
 
@@ -239,30 +247,20 @@ def test_nothing_is_rented_before_the_inputs_were_looked_at() -> None:
 # The lifecycle.
 
 
-def test_an_operation_that_a_state_does_not_have_is_refused() -> None:
-    for file in (report, checkpoints):
-        with pytest.raises(Refused, match="no operation"):
-            file.perform(pending("nonsense", run_dir="/r"), world(Desk()))
-    whole = msgspec.structs.replace(pending(Op.WRITE_MANIFEST, run_dir="/r"), payload={"a": 1})
-    written = report.perform(whole, world(Desk()))
-    assert written.data == {"sha256": "/r 1"}
+def test_an_operation_that_nobody_has_is_no_intent_of_this_lifecycle() -> None:
+    for intent in (Intent("1", "nonsense", "boot"), Intent("1", Op.STOP_POD, "release", {"pod_id": 7})):
+        with pytest.raises(JournalStrange, match="intent 1"):
+            JOB_LIFECYCLE.effect_of(intent)
+    written = WriteManifest("/r", stamp(0.0), "c").perform(Call(stamp(0.0), {"a": 1}), world(Desk()))
+    assert data_of(written) == {"sha256": "/r 1"}
 
 
 def test_what_may_simply_be_done_again_is() -> None:
-    for state, op in (
-        (State.VALIDATE, Op.CHECK_INPUTS),
-        (State.MONITOR, Op.WATCH_JOB),
-        (State.REPORT, Op.WRITE_MANIFEST),
-    ):
-        cut = JOB_LIFECYCLE.handlers[state].probe(pending(op), world(Desk()))
-        assert cut is not None and (cut.status, cut.reason) == ("failed", "repeatable")
-    for state in FILES:
-        handler = JOB_LIFECYCLE.handlers[state]
-        for op in (Op.PULL_CHECKPOINT, Op.REMOVE_SECRETS, Op.PLACE_SECRETS):
-            again = handler.probe(pending(op), world(Desk()))
-            assert again is not None and (again.status, again.reason, again.retryable) == ("failed", "repeatable", True)
-        told = handler.probe(pending(Op.NOTIFY), world(Desk()))
-        assert told is not None and told.reason == "cut_off", "nobody is told twice, in whichever state"
+    for op in (Op.WRITE_MANIFEST, Op.PULL_CHECKPOINT, Op.REMOVE_SECRETS, Op.PLACE_SECRETS):
+        again = msgspec.convert(EXAMPLES[op], EFFECTS[op]).probe(CALL, world(Desk()))
+        assert again is not None and (again.status, again.reason, again.retryable) == ("failed", "repeatable", True)
+    told = Notify(Notice("end", "r", "w", "t", "c", None)).probe(CALL, world(Desk()))
+    assert told is not None and told.reason == "cut_off", "nobody is told twice"
 
 
 @pytest.mark.parametrize(("poll", "tries", "pause"), [(3.0, 1, 0.25), (3.0, 9, 3.0), (0.1, 1, 0.1), (0.1, 9, 1.0)])
@@ -273,14 +271,13 @@ def test_probes_pause_longer_up_to_the_time_between_polls(poll: float, tries: in
 
 
 def test_an_operation_is_shown_with_what_it_is_about() -> None:
-    for name in ("step", "tree", "pull"):
-        assert awaits(pending(Op.RUN_STEP, **{name: {"label": "x"}})) == "running x"
-    assert awaits(pending(Op.GREET)) == "greeting sshd"
-    assert awaits(pending("nonsense")) == "nonsense"
+    for op, words in ((Op.RUN_STEP, "running step"), (Op.PUSH_TREE, "sending t"), (Op.PULL_ARTIFACT, "fetching model")):
+        assert msgspec.convert(EXAMPLES[op], EFFECTS[op]).label == words
+    assert FindPaused("lineage").label == "looking for a paused pod"
 
 
 def test_a_claim_is_read_from_the_folder_of_its_own_launch() -> None:
-    from rpd.states.call import job_ref
+    from rpd.states.facts.handles import job_ref
 
     facts = facts_in(State.MONITOR, run={"body": "x", "failure_markers": ["a"], "success_marker": "b"})
     facts.launch.number = 2

@@ -8,9 +8,9 @@ import pytest
 from rpd.engine.errors import Refused, Unavailable
 from rpd.journal.records import DebtChange
 from rpd.states.facts.release import Found
-from rpd.states.policy import spent_usd, used
+from rpd.states.policy.rules import spent_usd, used
+from rpd.states.policy.twin import ends_if_absent
 from rpd.states.ports.names import Op, State
-from rpd.states.twin import ends_if_absent
 from tests.fakes.cloud import FakePod
 from tests.fakes.facts import facts_in, seen, stamp
 from tests.fakes.remote import FakeJob

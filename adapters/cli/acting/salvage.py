@@ -14,7 +14,7 @@ from rpd.adapters.terminal.asking import ask
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalNotOurs
 from rpd.journal.index import Entry, Index
-from rpd.states import cost
+from rpd.states.policy import cost
 from rpd.states.ports.exits import Exit
 
 

@@ -19,8 +19,8 @@ from rpd.adapters.report.words import duration, money, one_line, utc
 from rpd.adapters.runpod.billing import PodBill, pod_bill
 from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError
-from rpd.states import cost
 from rpd.states.facts import Facts
+from rpd.states.policy import cost
 from rpd.states.ports.exits import Exit
 
 BEFORE_SECONDS = 3600.0

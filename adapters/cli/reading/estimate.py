@@ -27,7 +27,7 @@ from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.adapters.spec.yaml_source import YamlSource
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
-from rpd.states.naming import told
+from rpd.states.policy.naming import told
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.job import Job, is_away
 from rpd.states.ports.world import DataCenter, Offer

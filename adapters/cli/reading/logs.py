@@ -21,11 +21,11 @@ from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
-from rpd.states.call import job_ref, target
 from rpd.states.facts import Facts
+from rpd.states.facts.handles import job_ref, target
+from rpd.states.policy.reuse import adopted
 from rpd.states.ports.names import State
 from rpd.states.ports.world import JobRef, Remote
-from rpd.states.reuse import adopted
 
 LOOK_SECONDS = 0.2
 WATCH_SECONDS = 1.0

@@ -14,8 +14,8 @@ from rpd.adapters.runpod.market import GpuType, better
 from rpd.adapters.terminal import output
 from rpd.adapters.volumes.account import told
 from rpd.engine.errors import UserError
-from rpd.states.naming import name_hardware, name_places
-from rpd.states.naming import told as told_names
+from rpd.states.policy.naming import name_hardware, name_places
+from rpd.states.policy.naming import told as told_names
 from rpd.states.ports.world import DataCenter, Offer
 
 CLOUDS = ("SECURE", "COMMUNITY")

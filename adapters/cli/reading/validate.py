@@ -23,9 +23,9 @@ from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.adapters.spec.yaml_source import YamlSource
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
-from rpd.states.lease import shared_places
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.job import Job
+from rpd.states.shared.lease import shared_places
 
 
 class Wanted(msgspec.Struct, frozen=True):

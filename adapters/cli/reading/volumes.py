@@ -9,7 +9,7 @@ from rpd.adapters.report.table import Column, table, terminal_width
 from rpd.adapters.report.words import money, plural
 from rpd.adapters.terminal import output
 from rpd.adapters.volumes.account import Row, VolumeAccount
-from rpd.states import cost
+from rpd.states.policy import cost
 
 
 def list_volumes(*, use_sandbox: bool, as_json: bool) -> int:

@@ -118,7 +118,7 @@ def test_a_local_log_that_ends_before_the_one_in_the_pod_begins(
 @pytest.mark.parametrize("launch", [0, 4])
 def test_a_launch_that_never_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launch: int) -> None:
     run = facts(tmp_path)
-    run.launch = 3
+    run.launch.number = 3
     monkeypatch.setattr(logs, "_facts_of", lambda _journal: run)
     monkeypatch.setattr(logs, "find_journal", lambda _run, to_act: tmp_path)
     with pytest.raises(UserError, match=f"has no launch {launch}; its newest is 3"):

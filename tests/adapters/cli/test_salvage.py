@@ -18,7 +18,7 @@ from rpd.journal.errors import JournalLocked
 from rpd.journal.index import Index
 from rpd.journal.reader import read
 from rpd.journal.records import Closed, DebtChange, Intent, Note, Outcome
-from rpd.states.cost import running_disk_usd_per_hour
+from rpd.states.policy.cost import running_disk_usd_per_hour
 from tests.adapters.cli.desk import Desk, breaks
 from tests.fakes import past
 

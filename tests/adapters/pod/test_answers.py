@@ -17,7 +17,6 @@ from rpd.engine.errors import RpdError, Unavailable
 from rpd.journal.codec import encode
 from rpd.journal.records import Observation, Stamp
 from rpd.journal.redact import Redactor, Secret
-from rpd.states.call import pack
 from rpd.states.ports.world import SwitchOrder
 
 ORDER = SwitchOrder(3, 2e9, "stop", 600.0, 1)
@@ -59,7 +58,7 @@ def test_numbers(field: str) -> None:
             answer = READ[field](odd)
         except (ValueError, KeyError):
             continue
-        seen = Observation("x", pack(answer=answer))
+        seen = Observation("x", {"answer": msgspec.to_builtins(answer)})
         record, _ = encode(seen, seq=0, prev="0" * 32, run="r", epoch=1, at=Stamp(1.0, 1.0, "b"))
         assert isinstance(record.body, Observation)
         assert msgspec.convert(record.body.data["answer"], type(answer)) == answer, (field, odd)

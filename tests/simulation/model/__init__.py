@@ -1,5 +1,5 @@
-"""A breadth-first search over the shipped lifecycle: its loop, decisions, fold, table and handlers, against a world in
-which every answer may be any of those that the real one can give.
+"""A breadth-first search over the shipped lifecycle: its loop, decisions, fold, table and operations, against a world
+in which every answer may be any of those that the real one can give.
 
 What is searched: state x pod x job x artifacts x lock x switch, and whatever else the shipped code decides by. From
 record 0 on, each step is one round of the shipped loop with one course of answers; a process may die at every effect

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rpd.engine.rule import Rule, Table
-from rpd.states import policy
+from rpd.states.policy import rules as policy
 from rpd.states.ports.names import Op, State, Trigger
 from tests.simulation.model.node import Node
 from tests.simulation.model.reality import stamp

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rpd.engine.errors import Ambiguous, Refused
+from rpd.states.policy.reuse import shape
 from rpd.states.ports.names import Op
 from rpd.states.ports.world import Paused
-from rpd.states.reuse import shape
 from tests.simulation.model.jobs import of
 from tests.simulation.model.reality import Died, Reality
 from tests.simulation.model.truth import OLD_NAME, OLD_RUN, changed

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
 from rpd.journal.records import Intent, Record, Stamp
-from rpd.states import policy
-from rpd.states.checkpoints import decide_pull
-from rpd.states.create import UNREADABLE_SECONDS
 from rpd.states.facts import Facts
 from rpd.states.interrupts import MISSES_MIN
-from rpd.states.outage import is_of_the_way, is_offline
+from rpd.states.operations.pod import UNREADABLE_SECONDS
+from rpd.states.policy import rules as policy
+from rpd.states.policy.outage import is_of_the_way, is_offline
+from rpd.states.policy.proof import CLEAN_SURVEYS_MIN
 from rpd.states.ports.names import BEFORE_LAUNCH, ENDINGS, Op, State
-from rpd.states.proof import CLEAN_SURVEYS_MIN
+from rpd.states.shared.checkpoints import decide_pull
 from tests.simulation.model.reality import START_WALL
 from tests.simulation.model.truth import LATE_SECONDS, JobLife, Life, PodTruth, Truth
 

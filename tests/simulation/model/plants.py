@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 import pytest
 
 from rpd.engine import protocol
-from rpd.engine.decision import Decision, Do, Fire, Pending
+from rpd.engine.decision import Decision, Do, Fire
 from rpd.engine.lifecycle import Lifecycle
+from rpd.engine.operation import Call, Ended, Result
 from rpd.engine.rule import Guard, Rule
-from rpd.engine.runner import Runner
+from rpd.engine.runner import Runner, _Open
 from rpd.journal.records import Body, Outcome, Record, Stamp, Transition
-from rpd.states import create, fold_effects, policy, proof, release, sweep
+from rpd.states import create, release
 from rpd.states.facts import Facts
-from rpd.states.facts.run import Begun
 from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.operations import account
+from rpd.states.operations import pod as operations_on_pods
+from rpd.states.operations.job import Claimed, LaunchJob
+from rpd.states.operations.kinds import Effect
+from rpd.states.operations.pod import StopPod, Told
+from rpd.states.policy import proof
+from rpd.states.policy import rules as policy
 from rpd.states.ports.names import Op, State, Trigger
 from rpd.states.ports.world import Pod, World
 from rpd.states.table import JOB
@@ -66,18 +76,28 @@ def elsewhere(trigger: Trigger, source: State, dest: State) -> JobLifecycle:
     )
 
 
-# The states.
+# The operations.
 
 
-def without_probe(state: State) -> JobLifecycle:
+def without_probe(*ops: Op) -> JobLifecycle:
     """What became of an effect is never found out."""
-    return _with_handler(state, probe=lambda pending, world: None)
+    return _probed_by(lambda effect, call, world: None, *ops)
 
 
-def acting_probe(state: State) -> JobLifecycle:
+def acting_probe(op: Op) -> JobLifecycle:
     """An effect is repeated in place of asking."""
-    shipped = JOB_LIFECYCLE.handlers[state]
-    return _with_handler(state, probe=lambda pending, world: protocol.perform(shipped, pending, world))
+    return _probed_by(protocol.perform, op)
+
+
+def _probed_by(probe: Callable[[Effect[Any], Call, World], Result | None], *ops: Op) -> JobLifecycle:
+    shipped = JOB_LIFECYCLE.effects
+    planted = {
+        op: msgspec.defstruct(op, (), bases=(shipped[op],), namespace={"probe": probe}, frozen=True) for op in ops
+    }
+    return replace(JOB_LIFECYCLE, effects={**shipped, **planted})
+
+
+# The states.
 
 
 def without_debt() -> JobLifecycle:
@@ -85,21 +105,23 @@ def without_debt() -> JobLifecycle:
 
     def decide(facts: Facts, now: Stamp) -> Decision:
         decision = create.decide(facts, now)
-        return Do(decision.op, decision.args, decision.attempt) if isinstance(decision, Do) else decision
+        return Do(decision.operation, decision.attempt) if isinstance(decision, Do) else decision
 
-    return _with_handler(S.CREATE, decide=decide)
+    return _deciding(S.CREATE, decide)
 
 
 def back_and_forth() -> JobLifecycle:
     """Two states send the run back and forth."""
     table = (*JOB.rules, Rule(T.JOB_STARTED, S.MONITOR, S.LAUNCH, "planted"))
-    lifecycle = _with_handler(S.MONITOR, decide=lambda facts, now: Fire(T.JOB_STARTED))
+    lifecycle = _deciding(S.MONITOR, lambda facts, now: Fire(T.JOB_STARTED))
     return replace(lifecycle, table=replace(JOB, rules=table))
 
 
-def _with_handler(state: State, **changes: object) -> JobLifecycle:
-    handlers = {**JOB_LIFECYCLE.handlers, state: replace(JOB_LIFECYCLE.handlers[state], **changes)}  # type: ignore[arg-type]
-    return replace(JOB_LIFECYCLE, handlers=handlers)
+def _deciding(state: State, decide: Callable[[Facts, Stamp], Decision]) -> JobLifecycle:
+    return replace(JOB_LIFECYCLE, decide={**JOB_LIFECYCLE.decide, state: decide})
+
+
+# The policies.
 
 
 def always_delete(patch: pytest.MonkeyPatch) -> None:
@@ -114,36 +136,36 @@ def by_name_only(patch: pytest.MonkeyPatch) -> None:
     def starts_alike(pod: Pod, prefix: str, run_id: str) -> bool:
         return pod.name.startswith(prefix)
 
-    patch.setattr(sweep, "is_of_run", starts_alike)
+    patch.setattr(account, "is_of_run", starts_alike)
 
 
 def adopting_by_name_only(patch: pytest.MonkeyPatch) -> None:
     """The same, where a create without an answer looks for its pod."""
-    patch.setattr(create, "may_name_run", lambda pod, run_id: True)
+    patch.setattr(operations_on_pods, "may_name_run", lambda pod, run_id: True)
 
 
 def stale_claim(patch: pytest.MonkeyPatch) -> None:
     """A launch without an answer is taken for one that never was, if the claim folder was not there before it."""
-    shipped = fold_effects.OUTCOMES[Op.LAUNCH_JOB]
+    shipped = LaunchJob.end
 
-    def launched(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
+    def launched(effect: LaunchJob, facts: Facts, ended: Ended[Claimed]) -> None:
         before = facts.launch.claim
-        shipped(facts, begun, outcome, at)
+        shipped(effect, facts, ended)
         facts.launch.claim = facts.launch.claim or before
 
-    patch.setitem(fold_effects.OUTCOMES, Op.LAUNCH_JOB, launched)
+    patch.setattr(LaunchJob, "end", launched)
 
 
 def no_answer_for_gone(patch: pytest.MonkeyPatch) -> None:
     """A stop that is told of no pod counts as a delete."""
-    shipped = fold_effects.OUTCOMES[Op.STOP_POD]
+    shipped = StopPod.end
 
-    def stopped(facts: Facts, begun: Begun, outcome: Outcome, at: Stamp) -> None:
-        shipped(facts, begun, outcome, at)
+    def stopped(effect: StopPod, facts: Facts, ended: Ended[Told]) -> None:
+        shipped(effect, facts, ended)
         if facts.pod is not None and facts.pod.released_as == "absent":
             facts.pod.released_as = "delete"
 
-    patch.setitem(fold_effects.OUTCOMES, Op.STOP_POD, stopped)
+    patch.setattr(StopPod, "end", stopped)
 
 
 def endless_proof(patch: pytest.MonkeyPatch) -> None:
@@ -186,17 +208,15 @@ class ActsFirst(Loop):
     """An effect is caused before its intent is durable."""
 
     def _do(self, do: Do) -> None:
-        now = self.clock.now()
-        pending = Pending("0001", do.op, str(self.state), do.args, do.attempt, now)
-        protocol.perform(self._handler(), pending, self.world)
+        protocol.perform(do.operation, Call(self.clock.now(), do.payload), self.world)
         super()._do(do)
 
 
 class ForgetsUnknowns(Loop):
     """Where nobody knows whether a pod was rented, the run goes on as if nothing were."""
 
-    def _settle(self, pending: Pending) -> None:
-        if pending.op == Op.CREATE_POD:
+    def _settle(self, unsettled: _Open) -> None:
+        if unsettled.intent.op == Op.CREATE_POD:
             self._step(self._decide())
         else:
-            super()._settle(pending)
+            super()._settle(unsettled)

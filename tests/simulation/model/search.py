@@ -239,7 +239,7 @@ class Search:
     def _decide(self, facts: Facts, now: Stamp) -> Decision | None:
         try:
             decision = self.lifecycle.interrupts(facts.state, facts, now)
-            return decision or self.lifecycle.handlers[facts.state].decide(facts, now)
+            return decision or self.lifecycle.decide[facts.state](facts, now)
         except Exception:
             return None  # the step that decides it raises the same, and is blamed
 

@@ -9,7 +9,7 @@ import pytest
 
 from rpd.engine.rule import Rule
 from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.ports.names import State, Trigger
+from rpd.states.ports.names import Op, State, Trigger
 from rpd.states.table import JOB
 from tests.conftest import MEASURED
 from tests.simulation.model import plants
@@ -93,11 +93,11 @@ def test_no_way_out_may_be_missing_where_a_pod_may_compute(shipped: Checked) -> 
         (plants.elsewhere(T.CANCEL, S.BOOT, S.SELECT), "boot --cancel--> select leads past the release"),
         (plants.without(T.STEP_FAILED, S.STAGE), "stage: the step raises Forbidden: job: no rule for"),
         (plants.without_debt(), "create: a pod may compute (pod maybe), and nobody is named to release it"),
-        (plants.without_probe(S.CREATE), "create: nothing settles an unknown create_pod"),
-        slow(plants.without_probe(S.LAUNCH), "launch: nothing settles an unknown launch_job"),
-        slow(plants.without_probe(S.COLLECT), "collect: nothing settles an unknown"),
-        (plants.acting_probe(S.CREATE), "the probe of create_pod in state create causes create_pod"),
-        slow(plants.acting_probe(S.LAUNCH), "the probe of launch_job in state launch causes launch_job"),
+        (plants.without_probe(Op.CREATE_POD), "create: nothing settles an unknown create_pod"),
+        slow(plants.without_probe(Op.LAUNCH_JOB), "launch: nothing settles an unknown launch_job"),
+        slow(plants.without_probe(Op.STOP_JOB, Op.FETCH_LOG, Op.PULL_ARTIFACT), "collect: nothing settles an unknown"),
+        (plants.acting_probe(Op.CREATE_POD), "the probe of create_pod in state create causes create_pod"),
+        slow(plants.acting_probe(Op.LAUNCH_JOB), "the probe of launch_job in state launch causes launch_job"),
         slow(plants.back_and_forth(), "no end can be reached"),
     ],
     ids=words,

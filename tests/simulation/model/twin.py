@@ -33,7 +33,7 @@ def _twin(known: S) -> S:
 
 
 def _parts(kind: type[msgspec.Struct]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The fields that hold a dict or a list of their own, and those that hold a struct of their own."""
+    """The fields that hold a dict, a list or a set of their own, and those that hold a struct of their own."""
     if kind not in _PARTS:
         made = {
             f.name: f.default_factory
@@ -41,7 +41,7 @@ def _parts(kind: type[msgspec.Struct]) -> tuple[tuple[str, ...], tuple[str, ...]
             if f.default_factory is not msgspec.NODEFAULT
         }
         _PARTS[kind] = (
-            tuple(name for name, made_by in made.items() if made_by in (dict, list)),
+            tuple(name for name, made_by in made.items() if made_by in (dict, list, set)),
             tuple(
                 name
                 for name, made_by in made.items()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from rpd.engine.deadline import elapsed, is_before, remaining
 from rpd.engine.decision import Decision, Do, Fire, Leave, Look, Wait
 from rpd.journal.records import Stamp
-from rpd.states.call import job_ref, look_at_pod, pack, pause_left, target
 from rpd.states.facts import Facts
+from rpd.states.facts.handles import job_ref, target
 from rpd.states.facts.pod import PodFacts
-from rpd.states.outage import is_offline
+from rpd.states.operations.job import ReadClaim
+from rpd.states.operations.pod import ReadPod
+from rpd.states.policy.outage import is_offline, pause_left
+from rpd.states.policy.verdict import job_reason, lost_reason
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, Reason, State, Trigger
-from rpd.states.verdict import job_reason, lost_reason
 
 POD_LOOK_SECONDS = 15.0
 """A pod that vanished is noticed within this time even while its connection seems alive."""
@@ -30,7 +32,7 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
     if tries.since is None:
         return wanted
     if look.at is None or is_before(look.at, tries.since) or elapsed(look.at, now) > POD_LOOK_SECONDS:
-        return Look(Op.READ_POD, look_at_pod(facts))
+        return Look(ReadPod.in_hand(facts))
     pod = facts.pod
     assert pod is not None, "there is a pod"
     if pod.missed.looks:
@@ -41,7 +43,7 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
         return _another_key(pod)
     if look.is_answered and _is_made_anew(facts, pod):
         return Fire(Trigger.POD_STOPPED, None, "the container was started anew, with the host key of its image")
-    left = pause_left(facts, Op(wanted.op), now, first=0.2, cap=5.0)
+    left = pause_left(facts, wanted.op, now, first=0.2, cap=5.0)
     whom = "a way to the cloud or the pod" if is_offline(facts) else "the pod's sshd"
     return Wait(left, f"{whom} ({tries.error})") if left else wanted
 
@@ -71,7 +73,7 @@ def only_ask(facts: Facts, now: Stamp) -> Decision:
     tries = facts.tried(Op.READ_CLAIM)
     if tries.since is not None and elapsed(tries.since, now) > GC_PATIENCE_SECONDS:
         return Leave(f"the pod runs but cannot be asked about its job ({tries.error})", Exit.STILL_BILLING)
-    return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
+    return decide_link(facts, now, Look(ReadClaim(target(facts), job_ref(facts))))
 
 
 def _only_claimed(facts: Facts, now: Stamp) -> Decision:
@@ -83,7 +85,7 @@ def _only_claimed(facts: Facts, now: Stamp) -> Decision:
     left = remaining(facts.tried(Op.READ_CLAIM).at or since, CLAIM_LOOK_SECONDS, now)
     if left:
         return Wait(left, "the claimed launch to start", since.wall + GC_PATIENCE_SECONDS)
-    return decide_link(facts, now, Look(Op.READ_CLAIM, pack(target=target(facts), job=job_ref(facts))))
+    return decide_link(facts, now, Look(ReadClaim(target(facts), job_ref(facts))))
 
 
 def _another_key(pod: PodFacts) -> Fire:
@@ -106,4 +108,4 @@ def missed(facts: Facts, now: Stamp) -> Decision:
     """What follows a look that found no pod. One 404 is not proof; look again until `interrupts` finds it proved."""
     looked, pause = facts.tried(Op.READ_POD).at, max(facts.profile.proof_interval_seconds / 3.0, 0.1)
     left = remaining(looked, pause, now) if looked is not None else 0.0
-    return Wait(left, "the pod to show in the account again") if left else Look(Op.READ_POD, look_at_pod(facts))
+    return Wait(left, "the pod to show in the account again") if left else Look(ReadPod.in_hand(facts))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from rpd.engine.deadline import elapsed, is_before
+from rpd.engine.deadline import backoff, elapsed, is_before, remaining
 from rpd.engine.decision import Fire
+from rpd.engine.operation import REPEATABLE
 from rpd.journal.records import Stamp
-from rpd.states.call import REPEATABLE
 from rpd.states.facts import Facts
 from rpd.states.facts.tries import Outage, Tries
 from rpd.states.ports.faults import Fault
@@ -161,3 +161,11 @@ def _watched(before: Tries, at: Stamp) -> Tries:
         began = before.begun
     is_seen = not before.failures or last is None or elapsed(last, began) <= UNSEEN_SECONDS
     return before if is_seen else msgspec.structs.replace(before, since=at)
+
+
+def pause_left(facts: Facts, op: str, now: Stamp, *, first: float, cap: float) -> float:
+    """Seconds until a failed operation may be tried again, doubling from `first` to `cap`; 0.0 when it did not fail."""
+    tries = facts.tried(op)
+    if not tries.failures or tries.at is None:
+        return 0.0
+    return remaining(tries.at, backoff(tries.failures, first=first, cap=cap), now)

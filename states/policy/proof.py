@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rpd.engine.deadline import elapsed, remaining
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
@@ -12,7 +14,7 @@ CLEAN_SURVEYS_MIN = 3
 """One 404 proves nothing for a young pod, and lists lag (docs/provider.md)."""
 
 
-def count_survey(facts: Facts, seen: list[Found], at: Stamp, *, is_whole: bool) -> None:
+def count_survey(facts: Facts, seen: Sequence[Found], at: Stamp, *, is_whole: bool) -> None:
     """Fold one survey of the account: what is left of this run there, and whether that is now proved to be nothing."""
     found = [pod for pod in seen if _is_known(facts, pod)]
     for pod in found:

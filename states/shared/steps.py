@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from rpd.engine.decision import Decision, Do, Fire, Pending, Result
+from rpd.engine.decision import Decision, Do, Fire
 from rpd.journal.records import Stamp
-from rpd.states.bounds import TAIL_BYTES, last_that_fit
-from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
-from rpd.states.health import CUDA_CHECK, HEALTH_KEY, HEALTH_SECONDS
-from rpd.states.link import decide_link
-from rpd.states.outage import is_of_the_way, is_offline
+from rpd.states.facts.handles import target
+from rpd.states.operations.container import RunStep
+from rpd.states.policy.health import CUDA_CHECK, HEALTH_KEY, HEALTH_SECONDS
+from rpd.states.policy.outage import is_of_the_way, is_offline
+from rpd.states.policy.python_pin import PYTHON_KEY, PYTHON_SECONDS, exports
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import ENV_SECRET, Command, Job
 from rpd.states.ports.log_reading import read_text
-from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import Step, StepResult, Target, World
-from rpd.states.python_pin import PYTHON_KEY, PYTHON_SECONDS, exports
+from rpd.states.ports.names import Reason, Trigger
+from rpd.states.ports.world import Step
+from rpd.states.shared.link import decide_link
 
 FAILURES_MAX = 5
 """Tries of one step before the phase fails."""
@@ -44,7 +44,7 @@ def decide_steps(facts: Facts, now: Stamp, steps: Iterable[Step], reason: Reason
             return Fire(Trigger.HOST_FAILED, Reason.HOST_UNFIT, text)
         if exit_code is not None:
             return Fire(Trigger.STEP_FAILED, reason, _how_it_failed(step, exit_code, facts.container.step_tail))
-        return pause_or(facts, now, Do(Op.RUN_STEP, pack(target=target(facts), step=step)), reason)
+        return pause_or(facts, now, Do(RunStep(target(facts), step)), reason)
     return Fire(Trigger.STEPS_DONE)
 
 
@@ -57,7 +57,7 @@ def _how_it_failed(step: Step, exit_code: int, tail: tuple[str, ...]) -> str:
 
 def pause_or(facts: Facts, now: Stamp, do: Do, reason: Reason) -> Decision:
     """The effect, after a pause if it just failed; the end of the phase if it fails for good. That nothing gets through
-    is no failure of it: patience with that is the same for all (`rpd.states.outage`)."""
+    is no failure of it: patience with that is the same for all (`rpd.states.policy.outage`)."""
     tries = facts.tried(do.op)
     is_its_own = tries.failures > 0 and not is_of_the_way(do.op, tries.reason) and not is_offline(facts)
     is_understood = tries.reason == Fault.HOST_KEY_CHANGED  # by what the cloud says of the pod
@@ -123,20 +123,3 @@ def _digest(facts: Facts, text: str, env: dict[str, str]) -> str:
     """A new container has an empty disk, so what was done before it is done again."""
     container = facts.pod.container_name if facts.pod is not None else ""
     return hashlib.sha256(f"{text}\0{sorted(env.items())}\0{container}".encode()).hexdigest()[:16]
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Run one command."""
-    if pending.op != Op.RUN_STEP:
-        raise unknown_operation(pending)
-    step = unpack(pending, "step", Step)
-    done: StepResult = world.remote.run_step(unpack(pending, "target", Target), step)
-    tail = last_that_fit(done.tail, TAIL_BYTES)
-    left_out = {"left_out": len(done.tail) - len(tail)} if len(tail) < len(done.tail) else {}
-    told = pack(exit_code=done.exit_code, tail=tail, seconds=round(done.seconds, 3), **left_out)
-    return Result(data={"key": step.done_key, **told})
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """A step with the same key that was done is not repeated by the pod; one cut off is run again."""
-    return repeatable(pending, world)

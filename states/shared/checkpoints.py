@@ -6,17 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rpd.engine.deadline import elapsed, is_before
-from rpd.engine.decision import Do, Pending, Result
+from rpd.engine.decision import Do
 from rpd.journal.records import Stamp
-from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
+from rpd.states.facts.handles import target
+from rpd.states.operations.results import PullCheckpoint
+from rpd.states.policy.secrets import places_within, private_places
 from rpd.states.ports.job import Artifact, checkpoint_label, is_on_volume
 from rpd.states.ports.names import Op
-from rpd.states.ports.world import Pull, Target, Tree, World
-from rpd.states.secret_files import places_within, private_places
-
-OPERATIONS = frozenset({Op.PULL_CHECKPOINT})
-"""Operations that this file performs and probes."""
+from rpd.states.ports.world import Pull, Tree
 
 
 def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
@@ -43,7 +41,7 @@ def decide_pull(facts: Facts, now: Stamp) -> Do | None:
                 places_within(facts.job, path),
                 private=private_places(facts.job),
             )
-            return Do(Op.PULL_CHECKPOINT, pack(target=target(facts), path=path, pull=pull))
+            return Do(PullCheckpoint(target(facts), path, pull))
     return None
 
 
@@ -77,16 +75,3 @@ def _survives(facts: Facts, path: str) -> bool:
 
 def _local(facts: Facts, path: str) -> str:
     return f"{facts.opened.run_dir}/checkpoints{path}"
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Pull one."""
-    if pending.op != Op.PULL_CHECKPOINT:
-        raise unknown_operation(pending)
-    pulled = world.remote.pull(unpack(pending, "target", Target), unpack(pending, "pull", Pull))
-    return Result(data={"path": pending.args["path"], **pack(pulled=pulled)})
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """What arrived intact is not fetched again."""
-    return repeatable(pending, world)

@@ -9,13 +9,13 @@ import msgspec
 
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
-from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts, Span
 from rpd.states.facts.run import Profile
+from rpd.states.policy import cost
+from rpd.states.policy.secrets import must_go
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import BEFORE_LAUNCH, ENDINGS, OF_RESULTS, Op, Outcome, Reason
-from rpd.states.secret_files import must_go
 
 COLLECT_ALLOWANCE_SECONDS = 600.0
 """Time past the budget for fetching results, before the switch in the pod acts."""

@@ -1,15 +1,11 @@
-"""The job's log is looked at for what it says of a failure: once for each launch, before its pod is given back."""
+"""What the job's own words say of its end."""
 
 from __future__ import annotations
 
-from rpd.engine.decision import Look, Pending, Result
-from rpd.states.call import pack, repeatable
 from rpd.states.facts import Facts
 from rpd.states.ports.log_reading import SeenSign
-from rpd.states.ports.names import Op, Reason
-from rpd.states.ports.world import World
+from rpd.states.ports.names import Reason
 
-OPERATIONS = frozenset({Op.READ_LOG})
 OF_LOG = frozenset(
     {Reason.JOB_FAILED, Reason.MARKER_MISSING, Reason.FAILURE_MARKER, Reason.ARTIFACT_MISSING, Reason.JOB_LOST}
 )
@@ -18,13 +14,6 @@ OF_LOG = frozenset(
 
 FULL_DISK = SeenSign("the disk of the job's log was full when the job ended", "disk_full")
 """No line of a log, which had no room for it."""
-
-
-def decide_reading(facts: Facts) -> Look | None:
-    """Look at it; None when that was done, when there is none, and when it could not be done."""
-    if facts.results.reading is not None or not facts.launch.intended or facts.tried(Op.READ_LOG).failures:
-        return None
-    return Look(Op.READ_LOG, pack(log_file=facts.local_log))
 
 
 def doubts(facts: Facts) -> tuple[SeenSign, ...]:
@@ -50,13 +39,3 @@ def doubt(facts: Facts) -> str | None:
     others = f" (and {more} more such sign{'s' if more > 1 else ''})" if more else ""
     said = seen[0].line if seen[0] is FULL_DISK else f"the job's log says: {seen[0].line}"
     return f"this counts as a success, but {said}{others}"
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Look at it."""
-    return Result(data=pack(reading=world.workspace.read_log(str(pending.args["log_file"]))))
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Nothing here changes the world."""
-    return repeatable(pending, world)

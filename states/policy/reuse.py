@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from rpd.journal.records import Outcome, Record
-from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.naming import is_same_name
+from rpd.states.policy import cost
+from rpd.states.policy.naming import is_same_name
 from rpd.states.ports.job import GpuChoice, Job
 from rpd.states.ports.names import Op, Reason
 from rpd.states.ports.names import Outcome as Ending

@@ -4,7 +4,7 @@ counts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from rpd.engine.deadline import elapsed, is_before, remaining
@@ -12,7 +12,8 @@ from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Missed, Origin, PodFacts, Span, close_spans
 from rpd.states.facts.release import Found
-from rpd.states.proof import CLEAN_SURVEYS_MIN
+from rpd.states.policy.proof import CLEAN_SURVEYS_MIN
+from rpd.states.ports.world import Pod
 
 MAKER = "RPD_EPOCH"
 """The variable of a pod that says who ordered it."""
@@ -64,7 +65,7 @@ def twins_among(found: Iterable[L], known: Mapping[str, str | None]) -> dict[str
     return twins
 
 
-def note_twins(facts: Facts, found: list[Found], at: Stamp, *, is_whole: bool) -> None:
+def note_twins(facts: Facts, found: Sequence[Found], at: Stamp, *, is_whole: bool) -> None:
     """Fold what a survey says of twins: new ones, and that known ones are not there any more."""
     ours = [each for each in found if not each.is_others]
     there = {each.id for each in found if each.status != "TERMINATED"}
@@ -137,3 +138,15 @@ def is_unsurveyed(facts: Facts, now: Stamp) -> bool:
     if looked is None or is_before(looked, pod.origin.sent_at):
         return True
     return quiet_left(facts, looked) > 0.0 and quiet_left(facts, now) == 0.0
+
+
+def is_of_run(pod: Pod, prefix: str, run_id: str) -> bool:
+    """Ours by name and by env: nothing else is touched."""
+    return pod.name.startswith(prefix) and may_name_run(pod, run_id)
+
+
+def may_name_run(pod: Pod, run_id: str) -> bool:
+    """Its env names this run, or no run (the answer left it out, or somebody edited it), which contradicts nothing:
+    then the id, or the token in the name, has to do. Counting such a pod as absent would close its debt without
+    proof."""
+    return pod.env.get("RPD_RUN_ID", run_id) == run_id

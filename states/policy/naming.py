@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from rpd.states.bounds import NAMED_MAX
 from rpd.states.facts.search import Hardware
+from rpd.states.policy.bounds import NAMED_MAX
 from rpd.states.ports.job import GpuChoice
 from rpd.states.ports.world import DataCenter, Offer
 

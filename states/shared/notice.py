@@ -3,19 +3,20 @@ near its budget, and by its end."""
 
 from __future__ import annotations
 
-from rpd.engine.decision import Decision, Do, Pending, Result
-from rpd.engine.errors import RpdError
+from rpd.engine.decision import Decision, Do
 from rpd.journal.records import Stamp
-from rpd.states.call import pack, unpack
 from rpd.states.facts import Facts
-from rpd.states.manifest import not_here, utc
-from rpd.states.policy import budget_share, cost_cap, usd_per_hour, used
+from rpd.states.operations.results import Notify, WriteManifest
+from rpd.states.policy.doubts import OF_LOG, doubt
+from rpd.states.policy.manifest import checksum, manifest, not_here, utc
+from rpd.states.policy.rules import budget_share, cost_cap, usd_per_hour, used
+from rpd.states.policy.verdict import verdict
 from rpd.states.ports.names import Op, State
-from rpd.states.ports.world import Notice, World
-from rpd.states.reading import OF_LOG, doubt
-from rpd.states.verdict import verdict
+from rpd.states.ports.world import Notice
+from rpd.states.shared.reading import decide_reading
 
-OPERATIONS = frozenset({Op.NOTIFY})
+TRIES_MAX = 3
+"""Tries to write the manifest."""
 WARN_AT = 0.8
 """Share of the budget, in time or money, at which a run that goes on is told of."""
 WORKING = (State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR)
@@ -66,18 +67,16 @@ def _is_asked(what: str, facts: Facts) -> bool:
 def _notify(facts: Facts, what: str, text: str) -> Do:
     notify = facts.job.notify
     notice = Notice(what, facts.run_id, facts.opened.workflow, text, notify.command, notify.webhook)
-    return Do(Op.NOTIFY, pack(notice=notice))
+    return Do(Notify(notice))
 
 
-def perform(pending: Pending, world: World) -> Result:
-    """Send it. That it could not be sent is written down, and keeps nobody."""
-    notice = unpack(pending, "notice", Notice)
-    try:
-        return Result(data={"what": notice.what, "sent": world.workspace.notify(notice)})
-    except RpdError as error:
-        return Result("failed", reason=error.reason, error=error.message, data={"what": notice.what})
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Nobody can say whether it arrived, and nobody is told twice."""
-    return Result("failed", reason="cut_off", error="it is not known whether the message arrived; it is not sent again")
+def decide_telling(facts: Facts, now: Stamp) -> Decision | None:
+    """Look at the log where nobody has, tell who asked to be told, write the manifest; None when that is done or
+    given up."""
+    told = decide_reading(facts) or end_notice(facts)
+    if told is not None:
+        return told
+    if facts.report.manifest_sha256 is None and facts.tried(Op.WRITE_MANIFEST).failures < TRIES_MAX:
+        whole = manifest(facts, now)
+        return Do(WriteManifest(facts.opened.run_dir, now, checksum(whole)), payload=whole)
+    return None

@@ -6,16 +6,20 @@ from __future__ import annotations
 from rpd.engine.deadline import elapsed
 from rpd.engine.decision import Decision, Do, Leave, Look, Wait
 from rpd.journal.records import Stamp
-from rpd.states import cost, report
-from rpd.states.call import look_at_pod, pack, pause_left, target
 from rpd.states.facts import Facts
+from rpd.states.facts.handles import target
 from rpd.states.facts.pod import PodFacts
-from rpd.states.policy import SWITCH_TICK_SECONDS, cost_cap, is_protected, spent_usd, usd_per_hour
+from rpd.states.operations.container import ArmSwitch
+from rpd.states.operations.pod import ReadPod
+from rpd.states.policy import cost
+from rpd.states.policy.outage import pause_left
+from rpd.states.policy.rules import SWITCH_TICK_SECONDS, cost_cap, is_protected, spent_usd, usd_per_hour
+from rpd.states.policy.twin import owed_twins
+from rpd.states.policy.verdict import verdict
 from rpd.states.ports.names import ENDINGS, Op, Outcome, Reason, State
 from rpd.states.ports.world import SwitchOrder
-from rpd.states.sweep import decide_alone
-from rpd.states.twin import owed_twins
-from rpd.states.verdict import verdict
+from rpd.states.shared.notice import decide_telling
+from rpd.states.shared.sweep import decide_alone
 
 TRIES_MAX = 3
 """After so many failures to give the switch its new orders the pod is stopped."""
@@ -39,7 +43,7 @@ def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
     does not let go of a secret on its disk."""
     pod = facts.pod
     if pod is not None and pod.kept_until is not None and facts.tried(Op.READ_POD).at is None:
-        return Look(Op.READ_POD, look_at_pod(facts))  # the switch may have acted meanwhile, or should have
+        return Look(ReadPod.in_hand(facts))  # the switch may have acted meanwhile, or should have
     until = keep_until(facts, now)
     if until is None or pod is None or pod.container.secrets_left == "disk":
         return None
@@ -49,8 +53,8 @@ def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
     look = facts.tried(Op.READ_POD)
     if 0 < look.failures < LOOKS_MAX:
         left = pause_left(facts, Op.READ_POD, now, first=0.5, cap=4.0)
-        return Wait(left, f"the API ({look.error})") if left else Look(Op.READ_POD, look_at_pod(facts))
-    told = decide_alone(facts, now, is_patient=True) or report.decide_telling(facts, now)
+        return Wait(left, f"the API ({look.error})") if left else Look(ReadPod.in_hand(facts))
+    told = decide_alone(facts, now, is_patient=True) or decide_telling(facts, now)
     if told is not None:
         return told
     why = "the pod is kept up, as the config or a person said; its switch stops it"
@@ -139,4 +143,4 @@ def _order(facts: Facts, pod: PodFacts, until: float, now: Stamp) -> Do:
     silence = until - now.wall + 3600.0
     generation = facts.process.epoch * 1000 + 500 + pod.starts + facts.launch.number - 1
     order = SwitchOrder(generation, until, "stop", silence, facts.launch.number)
-    return Do(Op.ARM_SWITCH, pack(target=target(facts), order=order))
+    return Do(ArmSwitch(target(facts), order))

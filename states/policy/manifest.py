@@ -11,14 +11,14 @@ import msgspec
 
 from rpd.engine.deadline import elapsed
 from rpd.journal.records import Stamp
-from rpd.states import cost
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.policy import cost_cap, running_seconds, used
+from rpd.states.policy import cost
+from rpd.states.policy.doubts import doubts
+from rpd.states.policy.rules import cost_cap, running_seconds, used
+from rpd.states.policy.verdict import job_ending, verdict
 from rpd.states.ports.names import Reason, State
 from rpd.states.ports.world import refusal
-from rpd.states.reading import doubts
-from rpd.states.verdict import job_ending, verdict
 
 
 def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:

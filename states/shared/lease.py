@@ -12,20 +12,20 @@ import hashlib
 import shlex
 
 from rpd.engine.deadline import backoff, elapsed
-from rpd.engine.decision import Decision, Do, Fire, Look, Pending, Result, Wait
+from rpd.engine.decision import Decision, Do, Fire, Look, Wait
 from rpd.journal.records import Stamp
-from rpd.states.call import pack, repeatable, target, unknown_operation, unpack
 from rpd.states.facts import Facts
+from rpd.states.facts.handles import target
 from rpd.states.facts.pod import PodFacts
-from rpd.states.market import OFFERS_RETRY_SECONDS
-from rpd.states.outage import is_offline
+from rpd.states.operations.account import ReadHolders
+from rpd.states.operations.container import DropLease, TakeLease
+from rpd.states.policy.outage import is_offline
 from rpd.states.ports.job import Job, plain_path
 from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import Holder, Pod, Target, World, name_mark
-from rpd.states.steps import pause_or
+from rpd.states.ports.world import Holder
+from rpd.states.shared.market import OFFERS_RETRY_SECONDS
+from rpd.states.shared.steps import pause_or
 
-OPERATIONS = frozenset({Op.TAKE_LEASE, Op.DROP_LEASE, Op.READ_HOLDERS})
-"""Operations that this file performs and probes."""
 LOOKS_MIN = 3
 """So often, over the proof interval of the cloud, a holder must have no pod before its lease is taken."""
 
@@ -53,7 +53,7 @@ def decide_lease(facts: Facts, now: Stamp) -> Decision | None:
     if holders and not facts.holders_are_gone(LOOKS_MIN, now):
         return _about(facts, holders, now)
     gone = tuple(holder.lease for holder in holders)
-    taking = Do(Op.TAKE_LEASE, pack(target=target(facts), places=places, gone=gone, key=key))
+    taking = Do(TakeLease(target(facts), places, gone, key))
     return pause_or(facts, now, taking, Reason.STAGE_FAILED)
 
 
@@ -71,7 +71,7 @@ def _about(facts: Facts, holders: tuple[Holder, ...], now: Stamp) -> Decision:
             pause = backoff(look.failures, first=0.5, cap=10.0)
         if elapsed(look.at, now) < pause:
             return Wait(pause - elapsed(look.at, now), f"proof that run {holders[0].run_id} is over")
-    return Look(Op.READ_HOLDERS, pack(holders=holders))
+    return Look(ReadHolders(holders))
 
 
 def _in_use(facts: Facts, holders: tuple[Holder, ...]) -> str:
@@ -110,39 +110,4 @@ def decide_dropping(facts: Facts) -> Do | None:
         return None
     if facts.process.asked.is_emergency:
         return None  # the shortest way out
-    return Do(Op.DROP_LEASE, pack(target=target(facts)))
-
-
-def perform(pending: Pending, world: World) -> Result:
-    """Take or drop them, or look whether those who have one have a pod."""
-    if pending.op == Op.READ_HOLDERS:
-        holders = unpack(pending, "holders", tuple[Holder, ...])
-        pods = world.cloud.list()
-        there: dict[str, set[str]] = {}
-        for each in holders:
-            found = {pod.status for pod in pods if _is_of(pod, each)} - {"TERMINATED"}
-            there.setdefault(each.run_id, set()).update(found)
-        stopped = [run_id for run_id, statuses in there.items() if statuses == {"EXITED"}]
-        return Result(
-            data={"computing": [run_id for run_id, statuses in there.items() if statuses], "stopped": stopped}
-        )
-    where = unpack(pending, "target", Target)
-    if pending.op == Op.TAKE_LEASE:
-        places, gone = unpack(pending, "places", tuple[str, ...]), unpack(pending, "gone", tuple[str, ...])
-        holders = world.remote.take_lease(where, places, gone)
-        return Result(data={"key": pending.args["key"], **pack(holders=holders)})
-    if pending.op == Op.DROP_LEASE:
-        world.remote.drop_lease(where)
-        return Result(data={})
-    raise unknown_operation(pending)
-
-
-def _is_of(pod: Pod, holder: Holder) -> bool:
-    """A pod of the holder's run, by id, name or env."""
-    is_theirs = pod.id == holder.pod_id or pod.env.get("RPD_RUN_ID") == holder.run_id
-    return is_theirs or (bool(holder.mark) and name_mark(pod.name) == holder.mark)
-
-
-def probe(pending: Pending, world: World) -> Result | None:
-    """Our own are found when they are taken again; dropping may be repeated."""
-    return repeatable(pending, world)
+    return Do(DropLease(target(facts)))

@@ -4,13 +4,13 @@ anything."""
 from __future__ import annotations
 
 from rpd.engine.deadline import elapsed
-from rpd.engine.decision import Decision, Fire, Look, Pending, Result
+from rpd.engine.decision import Decision, Fire, Look
 from rpd.journal.records import Stamp
-from rpd.states.call import pack, target, unpack
 from rpd.states.facts import Facts
+from rpd.states.facts.handles import target
+from rpd.states.operations.job import ReadSamples
 from rpd.states.ports.job import Artifact
 from rpd.states.ports.names import Op, Reason, Trigger
-from rpd.states.ports.world import Target, World
 
 LABEL = "rpd telemetry"
 """Under which it is fetched; no artifact may have it."""
@@ -37,19 +37,11 @@ def decide_idle(facts: Facts, now: Stamp) -> Decision | None:
         return Fire(Trigger.OUT_OF_TIME, Reason.IDLE, f"{WHAT} for {idle / 60.0:.1f} min")
     if elapsed(looked or facts.progress.entered or now, now) < max(LOOK_SECONDS_MIN, telemetry.sample_interval_sec):
         return None
-    args = pack(
-        target=target(facts),
+    look = ReadSamples(
+        target(facts),
         launch=facts.launch.number,
         interval=telemetry.sample_interval_sec,
         threshold_pct=facts.job.budget.idle_threshold_pct,
         grace_seconds=facts.job.budget.idle_grace_minutes * 60.0,
     )
-    return Look(Op.READ_SAMPLES, args)
-
-
-def look(pending: Pending, world: World) -> Result:
-    """Ask for the samples."""
-    args = pending.args
-    numbers = [float(args[name]) for name in ("interval", "threshold_pct", "grace_seconds")]
-    idle = world.remote.idle_seconds(unpack(pending, "target", Target), int(args["launch"]), *numbers)
-    return Result(data={"idle_seconds": idle})
+    return Look(look)

@@ -1,0 +1,52 @@
+"""All operations of the lifecycle, by the names that stand in journals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rpd.states.operations import account, container, job, pod, results, search
+from rpd.states.operations.kinds import Effect, Reading
+
+EFFECTS: dict[str, type[Effect[Any]]] = {
+    effect.name: effect
+    for effect in (
+        search.TakeOver,
+        pod.CreatePod,
+        pod.StartPod,
+        container.ArmSwitch,
+        container.RunStep,
+        container.PlaceSecrets,
+        container.RemoveSecrets,
+        container.TakeLease,
+        container.DropLease,
+        container.PushTree,
+        job.LaunchJob,
+        job.StopJob,
+        results.FetchLog,
+        results.PullCheckpoint,
+        results.PullArtifact,
+        pod.StopPod,
+        pod.DeletePod,
+        results.WriteManifest,
+        results.Notify,
+    )
+}
+READINGS: dict[str, type[Reading[Any]]] = {
+    reading.name: reading
+    for reading in (
+        search.CheckInputs,
+        search.FindPaused,
+        search.ReadOffers,
+        search.ReadPlaces,
+        search.FindVolume,
+        pod.ReadPod,
+        pod.ReadSystemLog,
+        container.Greet,
+        account.ReadHolders,
+        job.ReadClaim,
+        job.WatchJob,
+        job.ReadSamples,
+        results.ReadLog,
+        account.Survey,
+    )
+}

@@ -1,0 +1,349 @@
+"""Operations on one pod by the cloud's API: rent it, look at it, start it, give it back."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rpd.engine.deadline import elapsed
+from rpd.engine.errors import NotSent, Refused, Unavailable
+from rpd.engine.operation import Call, Ended, Result
+from rpd.journal.records import DebtChange, Stamp
+from rpd.states.facts import PROVED_ABSENT, Facts
+from rpd.states.facts.pod import Candidate, Missed, Origin, PodFacts, Span, candidate_key, close_spans
+from rpd.states.facts.search import Refusal
+from rpd.states.operations.kinds import Effect, Reading
+from rpd.states.policy.outage import PATIENCE_SECONDS, is_unreached
+from rpd.states.policy.twin import MAKER, may_name_run
+from rpd.states.ports.boot_signs import Seen, find
+from rpd.states.ports.faults import KEY_FAULTS, Fault
+from rpd.states.ports.names import Op
+from rpd.states.ports.world import Pod, PodOrder, World
+
+CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"})
+"""Faults of a create that another candidate may not have."""
+UNREADABLE_SECONDS = PATIENCE_SECONDS
+"""How long, after the quiet window, the account may stay unreadable before the search moves on to the release."""
+SWITCH_SECONDS = 120.0
+"""How late the switch in the pod may be, with its interval and a cloud that takes its time."""
+LOG_LINES, LOG_LINES_KEPT = 40, 3
+"""Lines of each log that are searched for signs, and that are kept."""
+
+
+class PodSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A pod as the cloud described it, without its environment, which may hold what the user put there; None where
+    there is none. `is_newly_locked`: the look before has not seen the lock."""
+
+    pod: Pod | None
+    is_newly_locked: bool = False
+
+
+class PodMade(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The pod that a create has made. `adopted`: it was found in the account, and its answer was lost."""
+
+    pod: Pod
+    adopted: bool = False
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The pod that was told to start or to go."""
+
+    pod_id: str
+
+
+class LogLines(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The last lines of the provider's log and of the container's, and the sign among them that says most."""
+
+    lines: tuple[str, ...]
+    container: tuple[str, ...] = ()
+    sign: Seen | None = None
+    no_sshd: str | None = None
+
+
+class CreatePod(Effect[PodMade], frozen=True):
+    """Rent a pod. The one effect that cannot be repeated and has no key: its name is the only proof that it is ours."""
+
+    name = Op.CREATE_POD
+    words = "renting a pod"
+    answers = PodMade
+
+    order: PodOrder
+    candidate: Candidate
+    usd_per_hour: float
+    run_id: str
+    quiet_window_seconds: float
+
+    def perform(self, call: Call, world: World) -> Result:
+        """Send the create, once. A definite refusal closes its debt at once."""
+        try:
+            return Result(answer=PodMade(_bare(world.cloud.create(self.order))))
+        except (Refused, NotSent) as error:
+            debts = self._closed(error.message)
+            return Result("failed", reason=error.reason, error=error.message, retryable=error.retryable, debts=debts)
+
+    def probe(self, call: Call, world: World) -> Result | None:
+        """Look for the name in the account. Found: adopt it at once. Not found: nobody knows until the quiet window is
+        over, and even then a late pod is swept for to the end of the run."""
+        try:
+            pods = world.cloud.list()
+        except (Refused, Unavailable) as error:
+            if elapsed(call.at, world.clock.now()) < self.quiet_window_seconds + UNREADABLE_SECONDS:
+                return None
+            # The debt stays open: release goes on asking, and says so when the key is the trouble.
+            return Result("unknown", reason=error.reason, error=error.message, retryable=True)
+        ours = [pod for pod in pods if self._is_ours(pod)]
+        if ours:
+            return Result(answer=PodMade(_bare(ours[0]), adopted=True))
+        waited = elapsed(call.at, world.clock.now())
+        if waited < self.quiet_window_seconds:
+            return None
+        text = f"no pod named {self.order.name} appeared within {waited:.0f} s"
+        return Result("failed", reason=PROVED_ABSENT, error=text, detail={"may_appear": True}, debts=self._closed(text))
+
+    def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
+        """Nobody knows from here on whether there is such a pod."""
+        origin = Origin(attempt, self.candidate, at, at)
+        origin.made_by = self.order.env.get(MAKER, "")
+        pod = facts.pods[self.order.name] = PodFacts(self.order.name, origin, self.usd_per_hour)
+        pod.is_unknown = True
+        facts.current = pod.name
+
+    def end(self, facts: Facts, ended: Ended[PodMade]) -> None:
+        """The pod gets its id; or its refusal, which may rule the candidate out."""
+        pod, outcome, at = facts.pods[self.order.name], ended.outcome, ended.at
+        if ended.answer is not None:
+            seen = ended.answer.pod
+            pod.id, pod.seen, pod.started_at = seen.id, seen, at
+            pod.is_unknown = pod.was_found = ended.answer.adopted
+            pod.usd_per_hour = seen.usd_per_hour or pod.usd_per_hour
+            pod.spans.append(Span(pod.origin.sent_at, pod.usd_per_hour))
+            pod.starts = 1
+        elif outcome.status == "failed":
+            # A refusal is final; absence proved only by waiting may yet be overtaken by a late pod, so sweeps go on.
+            pod.is_unknown = bool(outcome.data.get("may_appear"))
+            pod.is_gone = not pod.is_unknown
+            reason = pod.origin.create_error = outcome.reason or "refused"
+            if reason in CANDIDATE_REFUSALS:
+                facts.search.refusals[candidate_key(self.candidate)] = Refusal(reason, outcome.error or reason, at)
+        if not outcome.settled:
+            pod.origin.last_sent_at = at
+
+    def _is_ours(self, pod: Pod) -> bool:
+        return pod.name == self.order.name and may_name_run(pod, self.run_id) and pod.status != "TERMINATED"
+
+    def _closed(self, proof: str) -> tuple[DebtChange, ...]:
+        return (DebtChange(self.order.name, "compute", "close", proof=proof),)
+
+
+class ReadPod(Reading[PodSeen], frozen=True):
+    """Look at the pod in hand. `unowed` is its name when no compute debt is open for it, `locked` that its lock is
+    known."""
+
+    name = Op.READ_POD
+    words = "reading the pod"
+    answers = PodSeen
+
+    pod_id: str
+    unowed: str | None = None
+    locked: bool = False
+
+    @classmethod
+    def in_hand(cls, facts: Facts) -> ReadPod:
+        """Of the pod in hand."""
+        pod = facts.pod
+        assert pod is not None and pod.id is not None, "there is a pod"
+        unowed = None if pod.name in facts.debts.compute else pod.name
+        return cls(pod.id, unowed, locked=pod.seen is not None and pod.seen.is_locked)
+
+    def perform(self, world: World) -> Result:
+        """One that computes although nothing is owed for it was started by somebody else; it is owed from the moment it
+        is seen."""
+        pod = world.cloud.get(self.pod_id)
+        if pod is None:
+            return Result(answer=PodSeen(None))
+        seen = PodSeen(_bare(pod), is_newly_locked=pod.is_locked and not self.locked)
+        if self.unowed is None or pod.status != "RUNNING":
+            return Result(answer=seen)
+        return Result(answer=seen, debts=(DebtChange(self.unowed, "compute", "open", usd_per_hour=pod.usd_per_hour),))
+
+    @classmethod
+    def saw(cls, facts: Facts, answer: PodSeen, at: Stamp) -> None:
+        """It is there, or it is missed once more."""
+        pod, seen = facts.pod, answer.pod
+        if pod is None:
+            return
+        if seen is None or seen.status == "TERMINATED":
+            pod.missed = pod.missed.again(at)
+            return
+        pod.missed, pod.seen, pod.was_found = Missed(), seen, True
+        is_stopped = pod.spans[-1].until is not None if pod.spans else pod.origin.taken is not None
+        if seen.status == "EXITED":
+            close_spans(pod, at)
+        elif pod.kept_until is not None and seen.status == "RUNNING" and at.wall > pod.kept_until + SWITCH_SECONDS:
+            pod.kept_until = None  # its switch has not acted: it bills on
+        elif seen.status == "RUNNING" and is_stopped:
+            # Somebody else started it: what we did to it before does not hold any more.
+            pod.spans.append(Span(at, seen.usd_per_hour or pod.usd_per_hour))
+            pod.released_as = pod.kept_until = None
+        elif seen.usd_per_hour and pod.spans and seen.usd_per_hour != pod.spans[-1].usd_per_hour:
+            pod.usd_per_hour = pod.spans[-1].usd_per_hour = seen.usd_per_hour
+
+
+class ReadSystemLog(Reading[LogLines], frozen=True):
+    """Read both logs of a pod that does not come up."""
+
+    name = Op.READ_SYSTEM_LOG
+    words = "reading the provider's log"
+    answers = LogLines
+
+    pod_id: str
+    no_sshd: str | None = None
+
+    def perform(self, world: World) -> Result:
+        """Their last lines, and the sign among them."""
+        log = world.cloud.pod_log(self.pod_id, LOG_LINES)
+        sign = find(log.system, log.container)
+        system, container = tuple(log.system[-LOG_LINES_KEPT:]), tuple(log.container[-LOG_LINES_KEPT:])
+        return Result(answer=LogLines(system, container, sign, self.no_sshd))
+
+    @classmethod
+    def saw(cls, facts: Facts, answer: LogLines, at: Stamp) -> None:
+        """Why the container is not up."""
+        facts.container.why_not_up = (*answer.lines, *answer.container)
+        facts.container.boot_sign = answer.sign
+
+
+class StartPod(Effect[Told], frozen=True):
+    """Start a stopped pod."""
+
+    name = Op.START_POD
+    words = "starting the pod"
+    answers = Told
+
+    pod_id: str
+
+    def perform(self, call: Call, world: World) -> Result:
+        """Tell the cloud."""
+        world.cloud.start(self.pod_id)
+        return Result(answer=Told(self.pod_id))
+
+    def probe(self, call: Call, world: World) -> Result | None:
+        """Whether it took effect: anything but EXITED says yes."""
+        try:
+            pod = world.cloud.get(self.pod_id)
+        except Refused as error:  # waiting does not mend a refused key
+            return Result("unknown", reason=error.reason, error=error.message, retryable=True)
+        if pod is None or pod.status in ("EXITED", "TERMINATED"):
+            text = "the pod is still stopped" if pod is not None else "there is no such pod"
+            return Result("failed", reason="start_refused", error=text, retryable=True)
+        return Result(answer=Told(pod.id))
+
+    def end(self, facts: Facts, ended: Ended[Told]) -> None:
+        """A new start of the pod, or one more refusal."""
+        pod, at = facts.pod, ended.at
+        if pod is None:
+            return
+        if ended.answer is not None:
+            pod.started_at, pod.starts, pod.released_as, pod.missed = at, pod.starts + 1, None, Missed()
+            pod.spans.append(Span(at, pod.usd_per_hour))
+            pod.container.greeting = pod.kept_until = pod.seen = None
+            pod.container.secrets_left = "" if pod.container.secrets_left == "memory" else pod.container.secrets_left
+            facts.contact.offline_seconds = 0.0
+        elif not is_unreached(self.name, ended.outcome.reason):
+            pod.refused_starts += 1
+
+
+class _GiveBack(Effect[Told], frozen=True):
+    """End the billing of one pod."""
+
+    answers = Told
+
+    pod_id: str
+
+    def probe(self, call: Call, world: World) -> Result | None:
+        """Whether it took effect. Not seen means: do it again; both may be repeated."""
+        told = {"pod_id": self.pod_id}
+        try:
+            pod = world.cloud.get(self.pod_id)
+        except Refused as error:  # waiting does not mend a refused key: `decide` has to hear of it, and has a deadline
+            return Result("unknown", reason=error.reason, error=error.message, retryable=True, detail=told)
+        if pod is None or pod.status == "TERMINATED" or self._is_done(pod):
+            return Result(answer=Told(self.pod_id))
+        text = f"pod {self.pod_id} is still {pod.status}"
+        return Result("failed", reason="still_there", error=text, retryable=True, detail=told)
+
+    def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
+        """Note when it was told to go."""
+        facts.debts.told[self.pod_id] = facts.progress.seq
+
+    def end(self, facts: Facts, ended: Ended[Told]) -> None:
+        """Accepted is not released: surveys have to prove it."""
+        outcome, at, release = ended.outcome, ended.at, facts.release
+        is_answer = outcome.reason not in KEY_FAULTS and not is_unreached(self.name, outcome.reason)
+        if outcome.status != "unknown" and is_answer:
+            release.tries += 1
+            release.tried_since = release.tried_since or at
+        if ended.answer is not None:
+            release.key_refused_since = None
+            self._note(facts, self._how, at)
+        elif outcome.reason in KEY_FAULTS:
+            release.key_refused_since = release.key_refused_since or at
+        elif outcome.reason == Fault.NOT_FOUND:
+            # Nothing there to stop, it says: surveys have to prove it, and the next one comes before the next try.
+            self._note(facts, "absent", at)
+
+    def _note(self, facts: Facts, how: str, at: Stamp) -> None:
+        facts.debts.released[self.pod_id] = at
+        for pod in facts.pods.values():
+            if pod.id != self.pod_id:
+                continue
+            if how != "absent":
+                if pod.released_as == how and pod.spans and pod.spans[-1].until == pod.released_at:
+                    pod.spans[-1].until = at  # it was told before, and went on
+                close_spans(pod, at)
+            pod.released_as, pod.released_at = how, at
+
+    @property
+    def _how(self) -> str:
+        raise NotImplementedError
+
+    def _is_done(self, pod: Pod) -> bool:
+        return False
+
+
+class StopPod(_GiveBack, frozen=True):
+    """Stop a pod: it computes no more, and its volume stays."""
+
+    name = Op.STOP_POD
+    words = "stopping the pod"
+
+    def perform(self, call: Call, world: World) -> Result:
+        """Tell the cloud."""
+        world.cloud.stop(self.pod_id)
+        return Result(answer=Told(self.pod_id))
+
+    @property
+    def _how(self) -> str:
+        return "stop"
+
+    def _is_done(self, pod: Pod) -> bool:
+        return pod.status == "EXITED"
+
+
+class DeletePod(_GiveBack, frozen=True):
+    """Delete a pod, with all that is on its disks."""
+
+    name = Op.DELETE_POD
+    words = "deleting the pod"
+
+    def perform(self, call: Call, world: World) -> Result:
+        """Tell the cloud."""
+        world.cloud.delete(self.pod_id)
+        return Result(answer=Told(self.pod_id))
+
+    @property
+    def _how(self) -> str:
+        return "delete"
+
+
+def _bare(pod: Pod) -> Pod:
+    return msgspec.structs.replace(pod, env={})

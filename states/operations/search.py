@@ -1,0 +1,264 @@
+"""Operations before a pod is rented: the inputs on this machine, the market, and paused pods of earlier runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from rpd.engine.errors import NotSent, Refused
+from rpd.engine.operation import Call, Ended, Result
+from rpd.journal.records import DebtChange, Stamp
+from rpd.states.facts import Facts
+from rpd.states.facts.pod import Candidate, Origin, PodFacts
+from rpd.states.facts.search import Hardware
+from rpd.states.operations.kinds import Effect, Reading
+from rpd.states.policy.bounds import LIST_BYTES, first_that_fit, size_of
+from rpd.states.policy.naming import name_hardware, name_places
+from rpd.states.policy.places import OTHERS_MAX
+from rpd.states.ports.job import GpuChoice, Job
+from rpd.states.ports.names import Op
+from rpd.states.ports.world import LEVELS, DataCenter, Offer, Paused, World
+
+
+class Problems(msgspec.Struct, frozen=True):
+    """Why a job cannot run."""
+
+    problems: tuple[str, ...]
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """Prices of what the job names, what its words mean, and words that mean nothing."""
+
+    offers: tuple[Offer, ...]
+    hardware: tuple[Hardware, ...] | None = None
+    meant: dict[str, tuple[str, ...]] = {}
+    problems: tuple[str, ...] = ()
+
+
+class Places(msgspec.Struct, frozen=True):
+    """The data centers that the job's words mean, and where there may be stock of each GPU type, the best first."""
+
+    places: tuple[str, ...]
+    stocked: dict[str, tuple[str, ...]] = {}
+    meant: dict[str, tuple[str, ...]] = {}
+    problems: tuple[str, ...] = ()
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """The id of a network volume; None where there is none of that name."""
+
+    volume_id: str | None
+
+
+class PausedPods(msgspec.Struct, frozen=True):
+    """Paused pods of a lineage after the first `after` of them, and how many more there are."""
+
+    paused: tuple[Paused, ...]
+    after: int = 0
+    left_out: int = 0
+
+
+class TakenOver(msgspec.Struct, frozen=True):
+    """A paused pod that is this run's from now on."""
+
+    paused: Paused
+    is_unwanted: bool
+
+
+class CheckInputs(Reading[Problems], frozen=True):
+    """Look at the inputs on this machine once more."""
+
+    name = Op.CHECK_INPUTS
+    words = "checking the inputs"
+    answers = Problems
+
+    job: Job
+    run_dir: str
+
+    def perform(self, world: World) -> Result:
+        """Ask the workspace for problems."""
+        problems = world.workspace.check_inputs(self.job, self.run_dir)
+        told = first_that_fit(problems)
+        more = len(problems) - len(told)
+        return Result(answer=Problems((*told, *((f"and {more} more problems",) if more else ()))))
+
+    @classmethod
+    def saw(cls, facts: Facts, answer: Problems, at: Stamp) -> None:
+        """What is wrong with them."""
+        facts.process.problems = answer.problems
+
+
+class ReadOffers(Reading[Offered], frozen=True):
+    """Read the catalog. `gpu_count` is of one pod; None: CPU flavors. `wanted` are the job's words for hardware."""
+
+    name = Op.READ_OFFERS
+    words = "reading prices and stock"
+    answers = Offered
+
+    gpu_count: int | None
+    wanted: tuple[str | GpuChoice, ...]
+    clouds: tuple[str, ...]
+
+    def perform(self, world: World) -> Result:
+        """Prices of what is meant, and what the words mean."""
+        offers = world.cloud.cpu_offers() if self.gpu_count is None else world.cloud.offers(self.gpu_count)
+        named = name_hardware(self.wanted, offers, self.clouds, "CPU flavor" if self.gpu_count is None else "GPU type")
+        relevant = _relevant(offers, {each.id for each in named.hardware})
+        meant, problems = _that_fit(named.meant), first_that_fit(named.problems, LIST_BYTES // 4)
+        return Result(answer=Offered(first_that_fit(relevant), named.hardware, meant, problems))
+
+    @classmethod
+    def saw(cls, facts: Facts, answer: Offered, at: Stamp) -> None:
+        """The prices of now. Later looks are for prices: the words keep their sense."""
+        facts.search.offers = answer.offers
+        if facts.names.hardware is None and answer.hardware is not None:
+            facts.names.hardware = answer.hardware
+            facts.names.learn(answer.meant, answer.problems)
+
+
+class ReadPlaces(Reading[Places], frozen=True):
+    """Read the data centers. `wanted` are the job's words for them; where it has none, the stock of `gpu_ids` says
+    where to look."""
+
+    name = Op.READ_PLACES
+    words = "reading the data centers"
+    answers = Places
+
+    wanted: tuple[str, ...]
+    gpu_ids: tuple[str, ...]
+
+    def perform(self, world: World) -> Result:
+        """What the words mean, or where there is stock."""
+        centers = world.cloud.datacenters()
+        named = name_places(list(self.wanted), centers)
+        stocked = {} if self.wanted else _stocked(centers, self.gpu_ids)
+        meant, problems = _that_fit(named.meant), first_that_fit(named.problems, LIST_BYTES // 4)
+        return Result(answer=Places(first_that_fit(named.places), stocked, meant, problems))
+
+    @classmethod
+    def saw(cls, facts: Facts, answer: Places, at: Stamp) -> None:
+        """Where there is stock, and once what the words mean."""
+        facts.search.stocked = answer.stocked
+        if facts.names.places is None and facts.job.pod.datacenters:
+            facts.names.places = answer.places
+            facts.names.learn(answer.meant, answer.problems)
+
+
+class FindVolume(Reading[Volume], frozen=True):
+    """Look up a network volume by its name."""
+
+    name = Op.FIND_VOLUME
+    words = "looking up the network volume"
+    answers = Volume
+
+    volume_name: str
+
+    def perform(self, world: World) -> Result:
+        """Its id."""
+        return Result(answer=Volume(world.cloud.network_volume_id(self.volume_name)))
+
+    @classmethod
+    def saw(cls, facts: Facts, answer: Volume, at: Stamp) -> None:
+        """Its id, or that there is none."""
+        facts.names.volume_id, facts.names.volume_was_looked_up = answer.volume_id, True
+
+
+class FindPaused(Reading[PausedPods], frozen=True):
+    """Read in other journals what runs of this lineage have left paused, but for those that are known."""
+
+    name = Op.FIND_PAUSED
+    words = "looking for a paused pod"
+    answers = PausedPods
+
+    lineage: str
+    known: tuple[str, ...] = ()
+
+    def perform(self, world: World) -> Result:
+        """As many as one record can hold. One that was ordered with so long a start command that no record holds it is
+        left alone."""
+        paused = world.lineage.paused(self.lineage)
+        others = [each for each in paused if each.pod_name not in self.known and size_of(each) <= LIST_BYTES]
+        told = first_that_fit(others)
+        return Result(answer=PausedPods(told, len(self.known), len(others) - len(told)))
+
+    @classmethod
+    def saw(cls, facts: Facts, answer: PausedPods, at: Stamp) -> None:
+        """The next of them."""
+        facts.lineage.paused = (*(facts.lineage.paused or ())[: answer.after], *answer.paused)
+        facts.lineage.left_out = answer.left_out
+
+
+class TakeOver(Effect[TakenOver], frozen=True):
+    """Take over a paused pod of another run; an unwanted one only to be deleted. `drift` is how it differs."""
+
+    name = Op.TAKE_OVER
+    words = "taking over a paused pod"
+    answers = TakenOver
+
+    paused: Paused
+    is_unwanted: bool
+    drift: tuple[str, ...] = ()
+
+    def perform(self, call: Call, world: World) -> Result:
+        """Write it into the other journal."""
+        try:
+            world.lineage.take_over(self.paused)
+        except (Refused, NotSent) as error:
+            return self._not_taken(error.reason, error.message)
+        return self._taken()
+
+    def probe(self, call: Call, world: World) -> Result | None:
+        """The old journal says whose pod it is."""
+        if world.lineage.has_taken(self.paused):
+            return self._taken()
+        return self._not_taken("not_taken", f"it is still run {self.paused.run_id}'s")
+
+    def end(self, facts: Facts, ended: Ended[TakenOver]) -> None:
+        """The pod is one of this run's, stopped as it was left."""
+        paused, outcome, at = self.paused, ended.outcome, ended.at
+        if ended.answer is not None:
+            candidate = Candidate(paused.gpu_id, paused.datacenter_id, paused.cloud)
+            origin = Origin(len(facts.pods) + 1, candidate, at, at, taken=paused)
+            origin.is_unwanted = self.is_unwanted
+            pod = facts.pods[paused.pod_name] = PodFacts(paused.pod_name, origin, paused.usd_per_hour)
+            pod.id, pod.was_found, pod.released_as = paused.pod_id, True, "stop"
+            if not self.is_unwanted:
+                facts.current = pod.name
+        elif outcome.status == "failed":
+            facts.lineage.not_taken[paused.pod_name] = outcome.error or outcome.reason or "not taken"
+
+    def _taken(self) -> Result:
+        return Result(answer=TakenOver(self.paused, self.is_unwanted))
+
+    def _not_taken(self, reason: str, text: str) -> Result:
+        debt = DebtChange(self.paused.pod_name, "storage", "close", proof=f"not taken over: {text}")
+        return Result("failed", reason=reason, error=text, debts=(debt,))
+
+
+def _that_fit(meant: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return dict(first_that_fit(list(meant.items()), LIST_BYTES // 4))
+
+
+def _stocked(centers: Sequence[DataCenter], gpu_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Where there may be some of each type, the best stock first."""
+
+    def level(center: DataCenter, gpu: str) -> int:
+        return LEVELS.index(center.stock[gpu]) if center.stock.get(gpu) in LEVELS else 0
+
+    there = {
+        gpu: sorted((each for each in centers if level(each, gpu)), key=lambda each: -level(each, gpu))
+        for gpu in gpu_ids
+    }
+    found = [(gpu, tuple(each.id for each in places[:OTHERS_MAX])) for gpu, places in there.items() if places]
+    return dict(first_that_fit(found, LIST_BYTES // 2))
+
+
+def _relevant(offers: Iterable[Offer], gpu_ids: set[str]) -> tuple[Offer, ...]:
+    """Those of the job, each once (with a price, where one says so), without what would only fill the journal."""
+    named: dict[tuple[str, str], Offer] = {}
+    for offer in offers:
+        known = named.get((offer.gpu_id, offer.cloud))
+        if offer.gpu_id in gpu_ids and offer.is_sold and (known is None or not known.usd_per_hour):
+            named[offer.gpu_id, offer.cloud] = msgspec.structs.replace(offer, datacenter_ids=(), name="")
+    return tuple(named.values())

@@ -1,0 +1,15 @@
+"""The job's log is looked at for what it says of a failure: once for each launch, before its pod is given back."""
+
+from __future__ import annotations
+
+from rpd.engine.decision import Look
+from rpd.states.facts import Facts
+from rpd.states.operations.results import ReadLog
+from rpd.states.ports.names import Op
+
+
+def decide_reading(facts: Facts) -> Look | None:
+    """Look at it; None when that was done, when there is none, and when it could not be done."""
+    if facts.results.reading is not None or not facts.launch.intended or facts.tried(Op.READ_LOG).failures:
+        return None
+    return Look(ReadLog(facts.local_log))

@@ -1,0 +1,32 @@
+"""Files of secrets in the pod: placed before the trees, removed before the pod is kept. Their values are known to the
+adapter alone; here are names and places."""
+
+from __future__ import annotations
+
+from rpd.engine.decision import Do
+from rpd.states.facts import Facts
+from rpd.states.facts.handles import target
+from rpd.states.operations.container import PlaceSecrets, RemoveSecrets
+from rpd.states.policy.secrets import can_remove
+
+
+def decide_placing(facts: Facts) -> Do | None:
+    """Place them, unless this container has them."""
+    pod = facts.pod
+    if not facts.job.secrets or pod is None or pod.container.secrets_in == pod.container_name:
+        return None
+    return Do(PlaceSecrets(target(facts), facts.job.secrets))
+
+
+def decide_removal(facts: Facts, how: str) -> Do | None:
+    """Remove them, where the pod still runs and what holds them stays: a stopped pod, the disk
+    of one that is kept up (its switch only stops it), or a network volume."""
+    pod = facts.pod
+    if pod is None or not pod.container.secrets_left or not can_remove(facts, pod):
+        return None
+    stays = how == "preserve" or facts.job.storage.mode == "network_volume"
+    if how != "stop" and not (pod.container.secrets_left == "disk" and stays):
+        return None
+    if facts.process.asked.is_emergency:
+        return None  # the shortest way out
+    return Do(RemoveSecrets(target(facts), facts.job.secrets))
