@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rpd.engine.rule import Rule, Table
+from rpd.engine.rule import Interrupt, Rule, Table
 
 
 def mermaid(table: Table, *, walked: Iterable[tuple[str, str]] = (), here: str | None = None) -> str:
-    """A Mermaid state diagram. Edges between the same two states are folded into one; the path already `walked`
-    (source, dest pairs) and the present state are marked."""
+    """A Mermaid state diagram. Edges between the same two states are folded into one, and an interrupt is drawn once,
+    out of its group; the path already `walked` (source, dest pairs) and the present state are marked."""
     lines = ["stateDiagram-v2", f"    [*] --> {table.initial}"]
     edges: dict[tuple[str, str], list[str]] = {}
     for rule in table.rules:
         edges.setdefault((str(rule.source), str(rule.dest)), []).append(_label(rule))
+    names = dict.fromkeys(interrupt.group.name for interrupt in table.interrupts)
+    groups = {name: f"group{index}" for index, name in enumerate(names, 1)}
+    for interrupt in table.interrupts:
+        edges.setdefault((groups[interrupt.group.name], str(interrupt.dest)), []).append(_label(interrupt))
+    lines += [f'    state "{name}" as {key}' for name, key in groups.items()]
     for (source, dest), labels in edges.items():
         lines.append(f"    {source} --> {dest}: {', '.join(dict.fromkeys(labels))}")
     lines += [f"    {state} --> [*]" for state in table.states if state in table.finals]
@@ -26,14 +31,28 @@ def mermaid(table: Table, *, walked: Iterable[tuple[str, str]] = (), here: str |
 
 
 def markdown(table: Table) -> str:
-    """The rules as a Markdown table, in the order of the life of a run."""
+    """The rules as a Markdown table, in the order of the life of a run; then the interrupts, and which states their
+    groups have."""
     rows = ["| in | on | guards | to | why |", "|---|---|---|---|---|"]
-    for rule in table.rules:
-        guards = ", ".join([g.__name__ for g in rule.when] + [f"not {g.__name__}" for g in rule.unless])
-        rows.append(f"| `{rule.source}` | `{rule.trigger}` | {guards} | `{rule.dest}` | {rule.why} |")
+    rows += [_row(f"`{rule.source}`", rule) for rule in table.rules]
+    rows += [_row(interrupt.group.name, interrupt) for interrupt in table.interrupts]
+    groups = {interrupt.group.name: interrupt.group.states for interrupt in table.interrupts}
+    rows += [
+        f"\n{name[0].upper()}{name[1:]}: {', '.join(f'`{each}`' for each in states)}."
+        for name, states in groups.items()
+    ]
     return "\n".join(rows) + "\n"
 
 
-def _label(rule: Rule) -> str:
-    guards = [g.__name__ for g in rule.when] + [f"not {g.__name__}" for g in rule.unless]
+def _row(source: str, rule: Rule | Interrupt) -> str:
+    return f"| {source} | `{rule.trigger}` | {', '.join(_guards(rule))} | `{rule.dest}` | {rule.why} |"
+
+
+def _label(rule: Rule | Interrupt) -> str:
+    guards = _guards(rule)
     return f"{rule.trigger} [{' & '.join(guards)}]" if guards else str(rule.trigger)
+
+
+def _guards(rule: Rule | Interrupt) -> list[str]:
+    unless = rule.unless if isinstance(rule, Rule) else ()
+    return [guard.__name__ for guard in rule.when] + [f"not {guard.__name__}" for guard in unless]

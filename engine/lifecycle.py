@@ -35,7 +35,7 @@ class Lifecycle(Generic[F, W]):
 
     def effect_of(self, intent: Intent) -> Effect[F, W, Any]:
         """The operation that an intent names, with its arguments. Raises JournalStrange for one that there is not, and
-        for arguments that are none of its."""
+        for arguments that do not fit. One that is not known was written by a later version, and is left out."""
         try:
             effect: Effect[F, W, Any] = msgspec.convert(intent.args, self.effects[intent.op])
         except (KeyError, msgspec.ValidationError) as error:

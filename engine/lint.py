@@ -15,7 +15,7 @@ def lint(table: Table) -> list[str]:
 
 
 def _names(table: Table) -> Iterator[str]:
-    for rule in table.rules:
+    for rule in table.every_rule:
         for state in (rule.source, rule.dest):
             if not isinstance(state, table.states):
                 yield f"{state!r} is not a state of {table.name}"
@@ -23,7 +23,7 @@ def _names(table: Table) -> Iterator[str]:
             yield f"{rule.trigger!r} is not a trigger of {table.name}"
         if not rule.why:
             yield f"{rule.source} --{rule.trigger}--> {rule.dest} does not say why"
-    used = {rule.trigger for rule in table.rules}
+    used = {rule.trigger for rule in table.every_rule}
     for trigger in table.triggers:
         if trigger not in used:
             yield f"trigger {trigger} is used by no rule"
@@ -38,7 +38,7 @@ def _dead_rules(table: Table) -> Iterator[str]:
                     hidden = rules[index + 1]
                     move = f"{state} --{trigger}--> {hidden.dest}"
                     yield f"{move} can never be taken: the rule to {rule.dest} has no guard"
-    for rule in table.rules:
+    for rule in table.every_rule:
         if rule.source in table.finals:
             yield f"{rule.source} is final but has a rule ({rule.trigger})"
 

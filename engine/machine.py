@@ -15,7 +15,7 @@ from typing import Any
 
 from transitions import EventData, Machine
 
-from rpd.engine.rule import Guard, Rule, Table
+from rpd.engine.rule import Guard, Interrupt, Rule, Table
 
 # What it has to say of every step of every move is for who debugs it.
 logging.getLogger("transitions.core").setLevel(logging.ERROR)
@@ -53,12 +53,13 @@ class StateMachine:
     def __init__(self, table: Table) -> None:
         self.table = table
         self._rules = {
-            (str(rule.source), str(rule.trigger)): table.matching(rule.source, rule.trigger) for rule in table.rules
+            (str(rule.source), str(rule.trigger)): table.matching(rule.source, rule.trigger)
+            for rule in table.every_rule
         }
         self._machine = Machine(
             model=None,
             states=[str(state) for state in table.states],
-            transitions=[self._line(rule) for rule in table.rules],
+            transitions=[*map(self._line, table.rules), *map(self._group, table.interrupts)],
             initial=str(table.initial),
             auto_transitions=False,
             send_event=True,
@@ -93,7 +94,7 @@ class StateMachine:
         return accepted[-1]
 
     @staticmethod
-    def _line(rule: Rule) -> dict[str, Any]:
+    def _line(rule: Rule) -> dict[str, object]:
         def before(event: EventData) -> None:
             event.kwargs["before_move"](rule)
 
@@ -103,6 +104,22 @@ class StateMachine:
             "dest": str(rule.dest),
             "conditions": [_on_facts(guard) for guard in rule.when],
             "unless": [_on_facts(guard) for guard in rule.unless],
+            "before": before,
+        }
+
+    @staticmethod
+    def _group(interrupt: Interrupt) -> dict[str, object]:
+        """One line for all states of the group."""
+        rules = {str(rule.source): rule for rule in interrupt.rules}
+
+        def before(event: EventData) -> None:
+            event.kwargs["before_move"](rules[event.model.name])
+
+        return {
+            "trigger": str(interrupt.trigger),
+            "source": list(rules),
+            "dest": str(interrupt.dest),
+            "conditions": [_on_facts(guard) for guard in interrupt.when],
             "before": before,
         }
 

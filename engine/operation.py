@@ -39,8 +39,8 @@ class Call(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """What an operation returned.
 
-    `answer` is journalled when all went well, and `detail` (plain values) in any case; `live` holds what changes at
-    every look (counters, sizes) and only reaches the facts in memory.
+    `answer` (when all went well) and `detail` (plain values) are journalled; `live` holds what changes at every look
+    (counters, sizes) and only reaches the facts in memory.
     """
 
     status: OutcomeStatus = "ok"

@@ -5,7 +5,7 @@ Names are enum members and function objects, never strings, so that a typo is an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -27,8 +27,32 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """States that have something in common, with words for it: "any state that holds a pod"."""
+
+    name: str
+    states: tuple[StrEnum, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """One rule out of every state of a group."""
+
+    trigger: StrEnum
+    group: Group
+    dest: StrEnum
+    why: str
+    when: tuple[Guard, ...] = ()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The same as rules of one state each."""
+        return tuple(Rule(self.trigger, source, self.dest, self.why, self.when) for source in self.group.states)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """All rules of one lifecycle, in the order in which a run lives. `finals` have no way out."""
+    """All rules of one lifecycle, in the order in which a run lives, and the interrupts. `finals` have no way out."""
 
     name: str
     states: type[StrEnum]
@@ -36,18 +60,17 @@ class Table:
     initial: StrEnum
     finals: frozenset[StrEnum]
     rules: tuple[Rule, ...]
+    interrupts: tuple[Interrupt, ...] = ()
+
+    @property
+    def every_rule(self) -> tuple[Rule, ...]:
+        """The rules of every single state, those of interrupts last."""
+        return (*self.rules, *(rule for interrupt in self.interrupts for rule in interrupt.rules))
 
     def matching(self, source: StrEnum, trigger: StrEnum) -> tuple[Rule, ...]:
         """The rules for this trigger in this state, in table order."""
-        return tuple(rule for rule in self.rules if rule.source is source and rule.trigger is trigger)
+        return tuple(rule for rule in self.every_rule if rule.source is source and rule.trigger is trigger)
 
     def leaving(self, source: StrEnum) -> tuple[Rule, ...]:
         """Every rule that starts in this state."""
-        return tuple(rule for rule in self.rules if rule.source is source)
-
-
-def everywhere(
-    trigger: StrEnum, sources: Iterable[StrEnum], dest: StrEnum, why: str, *, when: tuple[Guard, ...] = ()
-) -> tuple[Rule, ...]:
-    """One edge out of many states, generated from one declaration (a wildcard would add loops on the end states)."""
-    return tuple(Rule(trigger, source, dest, why, when=when) for source in sources if source is not dest)
+        return tuple(rule for rule in self.every_rule if rule.source is source)

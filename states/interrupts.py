@@ -104,4 +104,4 @@ def _is_vanished(facts: Facts, now: Stamp) -> bool:
 def edges(table: Table) -> frozenset[tuple[str, str]]:
     """Which (state, trigger) pairs the table has for interrupts; a test holds this against `interrupts`."""
     ends = (Trigger.CANCEL, Trigger.OUT_OF_TIME, Trigger.OUT_OF_MONEY, Trigger.POD_GONE, Trigger.OUT_OF_REACH)
-    return frozenset((str(rule.source), str(rule.trigger)) for rule in table.rules if rule.trigger in ends)
+    return frozenset((str(rule.source), str(rule.trigger)) for rule in table.every_rule if rule.trigger in ends)

@@ -3,7 +3,7 @@ inspect --graph` and the checks are made from this list."""
 
 from __future__ import annotations
 
-from rpd.engine.rule import Rule, Table, everywhere
+from rpd.engine.rule import Group, Interrupt, Rule, Table
 from rpd.states.policy.guards import (
     attempts_left,
     job_was_launched,
@@ -15,7 +15,6 @@ from rpd.states.policy.guards import (
 from rpd.states.ports.names import BEFORE_LAUNCH, WITH_JOB, State, Trigger
 
 S, T = State, Trigger
-NEEDS_RELEASE = (*BEFORE_LAUNCH, S.COLLECT)
 
 LIFE: tuple[Rule, ...] = (
     Rule(T.SPEC_ACCEPTED, S.VALIDATE, S.RECLAIM, "the inputs are all there"),
@@ -107,19 +106,25 @@ LIFE: tuple[Rule, ...] = (
     Rule(T.REPORTED, S.REPORT, S.DONE, "the manifest is written", when=(nothing_owed,)),
 )
 
-OUT_OF_REACH = "neither cloud nor pod could be reached for too long, or not the pod; nothing was launched"
-INTERRUPTS: tuple[Rule, ...] = tuple(
-    rule
-    for trigger, why in (
-        (T.CANCEL, "somebody asked for the end"),
-        (T.OUT_OF_TIME, "the time budget is used up"),
-        (T.OUT_OF_MONEY, "the money budget is used up"),
-        (T.POD_GONE, "the pod is not there any more; prove it"),
-    )
-    for rule in (
-        *everywhere(trigger, NEEDS_RELEASE, S.RELEASE, why),
-        *everywhere(trigger, WITH_JOB, S.RELEASE if trigger is T.POD_GONE else S.COLLECT, why),
-    )
-) + tuple(everywhere(T.OUT_OF_REACH, BEFORE_LAUNCH, S.RELEASE, OUT_OF_REACH))
+HOLDS_POD = Group("any state that may hold a pod", (*BEFORE_LAUNCH, *WITH_JOB, S.COLLECT))
+NO_JOB_RUNS = Group("any state that may hold a pod and no running job", (*BEFORE_LAUNCH, S.COLLECT))
+JOB_MAY_RUN = Group("any state with a job that may run", WITH_JOB)
+NOTHING_LAUNCHED = Group("any state before the launch", BEFORE_LAUNCH)
 
-JOB = Table("job", State, Trigger, State.VALIDATE, frozenset({State.DONE}), LIFE + INTERRUPTS)
+INTERRUPTS: tuple[Interrupt, ...] = (
+    Interrupt(T.POD_GONE, HOLDS_POD, S.RELEASE, "the pod is not there any more; prove it"),
+    Interrupt(T.CANCEL, NO_JOB_RUNS, S.RELEASE, "somebody asked for the end"),
+    Interrupt(T.CANCEL, JOB_MAY_RUN, S.COLLECT, "somebody asked for the end"),
+    Interrupt(T.OUT_OF_TIME, NO_JOB_RUNS, S.RELEASE, "the time budget is used up"),
+    Interrupt(T.OUT_OF_TIME, JOB_MAY_RUN, S.COLLECT, "the time budget is used up"),
+    Interrupt(T.OUT_OF_MONEY, NO_JOB_RUNS, S.RELEASE, "the money budget is used up"),
+    Interrupt(T.OUT_OF_MONEY, JOB_MAY_RUN, S.COLLECT, "the money budget is used up"),
+    Interrupt(
+        T.OUT_OF_REACH,
+        NOTHING_LAUNCHED,
+        S.RELEASE,
+        "neither cloud nor pod could be reached for too long, or not the pod; nothing was launched",
+    ),
+)
+
+JOB = Table("job", State, Trigger, State.VALIDATE, frozenset({State.DONE}), LIFE, INTERRUPTS)

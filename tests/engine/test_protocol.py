@@ -20,7 +20,7 @@ from rpd.engine.errors import (
     UserError,
 )
 from rpd.engine.operation import REPEATABLE, Call, Effect, Nothing, Reading, Result
-from rpd.engine.rule import everywhere
+from rpd.engine.rule import Group, Interrupt
 from rpd.engine.runner import STEPS_WITHOUT_PAUSE_MAX
 from rpd.journal.records import DebtChange, Intent, Observation, Outcome, Requested, Resumed, Stamp
 from tests.engine.kettle import RULES, Clock, Kitchen, S, Switch, T
@@ -166,6 +166,7 @@ def test_a_loop_of_the_program_is_told_from_progress() -> None:
     assert STEPS_WITHOUT_PAUSE_MAX == 10_000
 
 
-def test_a_rule_for_everywhere_keeps_its_guards_and_words() -> None:
-    (rule,) = everywhere(T.SPILL, (S.COLD,), S.SPILLED, "x", when=RULES[0].when)
-    assert (rule.trigger, rule.why, rule.when) == (T.SPILL, "x", RULES[0].when)
+def test_an_interrupt_keeps_its_guards_and_words_in_every_state() -> None:
+    rules = Interrupt(T.SPILL, Group("any", (S.COLD, S.FILLED)), S.SPILLED, "x", RULES[0].when).rules
+    assert [rule.source for rule in rules] == [S.COLD, S.FILLED]
+    assert {(rule.trigger, rule.why, rule.when) for rule in rules} == {(T.SPILL, "x", RULES[0].when)}

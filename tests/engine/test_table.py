@@ -10,7 +10,7 @@ import pytest
 from rpd.engine.diagram import markdown, mermaid
 from rpd.engine.lint import lint
 from rpd.engine.machine import Forbidden, StateMachine
-from rpd.engine.rule import Rule, Table, everywhere
+from rpd.engine.rule import Group, Interrupt, Rule, Table
 from tests.engine.kettle import RULES, TABLE, Kettle, S, T, is_full
 
 
@@ -111,9 +111,29 @@ def test_a_guarded_rule_hides_nothing() -> None:
     assert lint(guarded) == []
 
 
-def test_everywhere_leaves_out_the_destination() -> None:
-    rules = everywhere(T.SPILL, (S.COLD, S.SPILLED), S.SPILLED, "x")
-    assert [(rule.source, rule.dest) for rule in rules] == [(S.COLD, S.SPILLED)]
+WET = Group("any state with water", (S.FILLED, S.HEATING))
+POURED_OUT = replace(TABLE, rules=RULES[:4], interrupts=(Interrupt(T.SPILL, WET, S.SPILLED, "it is wet", (is_full,)),))
+
+
+@pytest.mark.parametrize("source", WET.states)
+def test_an_interrupt_moves_every_state_of_its_group_and_no_other(source: S) -> None:
+    machine, written = StateMachine(POURED_OUT), []
+    position = machine.enter(source)
+    with pytest.raises(Forbidden, match="is refused by its guards: is_full"):
+        machine.fire(position, T.SPILL, Kettle(), written.append)
+    rule = machine.fire(position, T.SPILL, Kettle(litres=1), written.append)
+    assert written == [rule] and (rule.source, rule.dest, position.state) == (source, S.SPILLED, S.SPILLED)
+    with pytest.raises(Forbidden, match="no rule for"):
+        machine.fire(machine.enter("hot"), T.SPILL, Kettle(litres=1), written.append)
+
+
+def test_an_interrupt_is_drawn_and_told_once() -> None:
+    text = mermaid(POURED_OUT)
+    assert '    state "any state with water" as group1\n' in text
+    assert "    group1 --> spilled: spill [is_full]\n" in text and "filled --> spilled" not in text
+    *_, row, blank, states = markdown(POURED_OUT).splitlines()
+    assert row == "| any state with water | `spill` | is_full | `spilled` | it is wet |"
+    assert (blank, states) == ("", "Any state with water: `filled`, `heating`.")
 
 
 def test_the_diagram_shows_every_edge_guard_and_end() -> None:
