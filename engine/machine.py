@@ -113,7 +113,8 @@ class StateMachine:
         rules = {str(rule.source): rule for rule in interrupt.rules}
 
         def before(event: EventData) -> None:
-            event.kwargs["before_move"](rules[event.model.name])
+            assert event.transition is not None, "it is being taken"
+            event.kwargs["before_move"](rules[event.transition.source])
 
         return {
             "trigger": str(interrupt.trigger),

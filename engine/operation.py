@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
-from rpd.journal.records import DebtChange, Observation, Outcome, OutcomeStatus, Stamp
+from rpd.journal.records import Data, DebtChange, Observation, Outcome, OutcomeStatus, Stamp
 
 F = TypeVar("F")
 """Facts: the fold of the journal, changed in place."""
@@ -21,6 +21,12 @@ A = TypeVar("A", bound=msgspec.Struct)
 Plain = str | int | float | bool
 REPEATABLE = "repeatable"
 """Reason of an outcome that only says: it may simply be done again."""
+
+
+def plain(struct: msgspec.Struct | None) -> Data:
+    """Its fields as the data of a record."""
+    data: Data = {} if struct is None else msgspec.to_builtins(struct)
+    return data
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -51,6 +57,11 @@ class Result(msgspec.Struct, frozen=True):
     retryable: bool = False
     debts: tuple[DebtChange, ...] = ()
     detail: Mapping[str, Plain] = {}
+
+    @property
+    def told(self) -> Data:
+        """The data of its record."""
+        return {**plain(self.answer), **self.detail}
 
 
 class Ended(msgspec.Struct, Generic[A], frozen=True):

@@ -1,11 +1,27 @@
-"""One operation under the intent/outcome protocol: perform or probe it, and say honestly what is known afterwards."""
+"""One operation under the intent/outcome protocol: write it down, perform or probe it, and say honestly what is known
+afterwards."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rpd.engine.errors import Interrupted, NotSent, Refused, RpdError, UserError
-from rpd.engine.operation import Call, Effect, Plain, Reading, Result, W
+from rpd.engine.operation import Call, Effect, Plain, Reading, Result, W, plain
+from rpd.journal.records import DebtChange, Intent, Outcome
+
+
+def intent_of(
+    effect: Effect[Any, Any, Any], opid: str, state: str, attempt: int = 1, debts: tuple[DebtChange, ...] = ()
+) -> Intent:
+    """The record of an effect that is about to be caused: its arguments are the fields of the effect."""
+    return Intent(opid, effect.name, state, plain(effect), attempt, debts)
+
+
+def outcome_of(intent: Intent, result: Result, *, settled: bool = False) -> Outcome:
+    """The record of what became of it. `settled`: a probe says so."""
+    status, reason, error = result.status, result.reason, result.error
+    told = result.told
+    return Outcome(intent.opid, intent.op, status, reason, error, result.retryable, settled, told, result.debts)
 
 
 def perform(effect: Effect[Any, W, Any], call: Call, world: W) -> Result:

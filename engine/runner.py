@@ -16,7 +16,7 @@ from rpd.engine import protocol, unrecordable
 from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
 from rpd.engine.lifecycle import Lifecycle
 from rpd.engine.machine import StateMachine
-from rpd.engine.operation import Call, F, Result, W
+from rpd.engine.operation import Call, F, W, plain
 from rpd.engine.ports import Clock, Control, JournalWriter
 from rpd.engine.rule import Rule
 from rpd.journal.errors import JournalUnwritable, RecordRefused
@@ -161,8 +161,8 @@ class Runner(Generic[F, W]):
                 self._append(Closed(decision.outcome, decision.reason, decision.exit_code, decision.cost_usd))
 
     def _do(self, do: Do) -> None:
-        args = msgspec.to_builtins(do.operation)
-        intent = Intent(f"{self._next_op:04d}-{do.op}", do.op, str(self.state), args, do.attempt, do.debts)
+        opid = f"{self._next_op:04d}-{do.op}"
+        intent = protocol.intent_of(do.operation, opid, str(self.state), do.attempt, do.debts)
         try:
             record = self._append(intent)
         except RecordRefused as refused:
@@ -171,7 +171,7 @@ class Runner(Generic[F, W]):
         self._tell(do.operation.label, None)
         self._busy_steps = 0
         result = protocol.perform(do.operation, Call(record.at, do.payload), self.world)
-        self._conclude(intent, result, settled=False)
+        self._append(protocol.outcome_of(intent, result))
 
     def _not_done(self, intent: Intent, refused: RecordRefused) -> None:
         """An intent that the journal refuses causes nothing; the lifecycle hears that it failed."""
@@ -193,17 +193,10 @@ class Runner(Generic[F, W]):
         result = protocol.probe(effect, Call(unsettled.at), self.world)
         self._busy_steps = 0
         if result is not None:
-            self._conclude(intent, result, settled=True)
+            self._append(protocol.outcome_of(intent, result, settled=True))
             return
         tries = self._probes[intent.opid] = self._probes.get(intent.opid, 0) + 1
         self.control.wait(self.lifecycle.probe_pause(self.facts, tries))
-
-    def _conclude(self, intent: Intent, result: Result, *, settled: bool) -> None:
-        data = {**_plain(result.answer), **result.detail}
-        status, reason, error = result.status, result.reason, result.error
-        self._append(
-            Outcome(intent.opid, intent.op, status, reason, error, result.retryable, settled, data, result.debts)
-        )
 
     def _look(self, look: Look) -> None:
         self._tell(look.operation.label, None)
@@ -212,9 +205,9 @@ class Runner(Generic[F, W]):
         if result is None:
             return
         ok = result.status == "ok"
-        data = {**_plain(result.answer), **result.detail}
+        data = result.told
         seen = (data, result.reason if not ok else None, result.debts)
-        live = self._mask(_plain(result.live))
+        live = self._mask(plain(result.live))
         body = Observation(
             look.op,
             self._mask(data),
@@ -327,12 +320,6 @@ class Runner(Generic[F, W]):
             self._owed.add((change.key, change.kind))
         else:
             self._owed.discard((change.key, change.kind))
-
-
-def _plain(answer: msgspec.Struct | None) -> Data:
-    """An answer as the data of a record."""
-    data: Data = {} if answer is None else msgspec.to_builtins(answer)
-    return data
 
 
 def _with_live(record: Record, live: Data | None) -> Record:

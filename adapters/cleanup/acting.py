@@ -7,7 +7,7 @@ from pathlib import Path
 from rpd.adapters.access.gate import own_journal
 from rpd.adapters.cleanup.accounts import Account
 from rpd.adapters.cleanup.rows import Row
-from rpd.adapters.disposal.giveback import delete_pod, stop_and_prove
+from rpd.adapters.disposal.giveback import delete_pod, release_and_prove
 from rpd.adapters.disposal.suspects import AT_REST, is_kept_up, owes_compute, suspects, understood
 from rpd.adapters.disposal.unrecorded import afterwards, stop_unrecorded
 from rpd.adapters.driving.takeover import take_over
@@ -20,6 +20,7 @@ from rpd.engine.ports import Request
 from rpd.journal.errors import JournalError, JournalLocked, JournalUnwritable
 from rpd.journal.index import Index
 from rpd.journal.reader import read
+from rpd.states.operations.pod import StopPod
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.names import State
 from rpd.states.shared.preserve import is_kept
@@ -56,7 +57,7 @@ def _release(row: Row, account: Account | None, patience: Patience) -> None:
         for found in suspects(entry, account.pods):
             pod = found.pod
             if found.how == "stop":
-                done.append(f"pod {pod.id}: {stop_and_prove(cloud, pod.id, interval, patience)}")
+                done.append(f"pod {pod.id}: {release_and_prove(cloud, StopPod(pod.id), interval, patience)}")
             else:
                 proof = delete_pod(path, account.access, cloud, pod.id, pod.name, command="rpd gc", patience=patience)
                 done.append(f"pod {pod.id} deleted: {proof}")

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from rpd.adapters.cleanup.accounts import Account
-from rpd.adapters.disposal.giveback import stop_and_prove
+from rpd.adapters.disposal.giveback import release_and_prove
 from rpd.adapters.disposal.suspects import AT_REST
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.report.words import rate
 from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError
 from rpd.journal.index import Entry
+from rpd.states.operations.pod import StopPod
 
 
 def foreign_pods(entries: Sequence[Entry], account: Account | None) -> list[dict[str, Any]]:
@@ -37,7 +38,7 @@ def stop_foreign(pod: dict[str, Any], account: Account | None, patience: Patienc
     assert account is not None and account.access is not None, "it was listed there"
     interval = account.access.profile.proof_interval_seconds
     try:
-        pod["result"] = stop_and_prove(account.cloud(patience), pod["id"], interval, patience)
+        pod["result"] = release_and_prove(account.cloud(patience), StopPod(pod["id"]), interval, patience)
         pod["is_stopped"] = True
     except RpdError as error:
         pod["result"] = f"failed: {error.message}"

@@ -4,7 +4,6 @@ was over. Same protocol: intent, effect, proof, outcome."""
 from __future__ import annotations
 
 import contextlib
-import functools
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,17 +16,20 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
+from rpd.engine.operation import Result
+from rpd.engine.protocol import intent_of, outcome_of
 from rpd.journal.index import Index
 from rpd.journal.reader import read
-from rpd.journal.records import Body, DebtChange, Intent, Outcome
+from rpd.journal.records import Body, DebtChange
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
+from rpd.states.facts.release import CLEAN_SURVEYS_MIN, Proof
+from rpd.states.operations.pod import DeletePod, GiveBack, StopPod, Told
 from rpd.states.policy import cost
-from rpd.states.policy.proof import CLEAN_SURVEYS_MIN
 from rpd.states.policy.twin import known_ids
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.names import Op, State
-from rpd.states.ports.world import Cloud, Pod
+from rpd.states.ports.names import State
+from rpd.states.ports.world import Cloud
 
 TRIES_MAX = 10
 TROUBLES_MAX = 5
@@ -65,8 +67,8 @@ def delete_pod(
         def closed(proof: str) -> tuple[DebtChange, ...]:
             return tuple(DebtChange(key, kind, "close", proof=proof) for key, kind in debts)  # type: ignore[arg-type]
 
-        effect = functools.partial(delete_and_prove, cloud, pod_id, access.profile.proof_interval_seconds, patience)
-        return _act(journal.append, Op.DELETE_POD, pod_id, effect, closed)
+        interval = access.profile.proof_interval_seconds
+        return _act(journal.append, cloud, DeletePod(pod_id), closed, interval, patience)
 
 
 def stop_owed(record: Callable[[Body], object], access: Access, cloud: Cloud, facts: Facts) -> None:
@@ -83,28 +85,29 @@ def stop_owed(record: Callable[[Body], object], access: Access, cloud: Cloud, fa
                 DebtChange(name, "storage", "open", usd_per_hour=rate),
             )
 
-        stop = functools.partial(stop_and_prove, cloud, pod_id, access.profile.proof_interval_seconds)
         with contextlib.suppress(RpdError):
-            _act(record, Op.STOP_POD, pod_id, stop, kept)
+            _act(record, cloud, StopPod(pod_id), kept, access.profile.proof_interval_seconds)
 
 
 def _act(
     record: Callable[[Body], object],
-    op: Op,
-    pod_id: str,
-    effect: Callable[[], str],
+    cloud: Cloud,
+    effect: GiveBack,
     debts: Callable[[str], tuple[DebtChange, ...]],
+    interval_seconds: float,
+    patience: Patience | None = None,
 ) -> str:
-    """Intent, effect with its proof, outcome; returns the proof. Raises what the effect raises, once that is recorded,
-    and what `record` raises."""
-    opid, data = f"late-{secrets.token_hex(4)}-{op}", {"pod_id": pod_id}
-    record(Intent(opid, op, State.RELEASE, data))
+    """Intent, effect with its proof, outcome; returns the proof. Raises what `release_and_prove` raises, once that is
+    recorded, and what `record` raises."""
+    intent, told = intent_of(effect, f"late-{secrets.token_hex(4)}-{effect.name}", State.RELEASE), Told(effect.pod_id)
+    record(intent)
     try:
-        proof = effect()
+        proof = release_and_prove(cloud, effect, interval_seconds, patience)
     except RpdError as error:
-        record(Outcome(opid, op, "failed", error.reason, error.message, retryable=True, data=data))
+        failed = Result("failed", told, reason=error.reason, error=error.message, retryable=True)
+        record(outcome_of(intent, failed))
         raise
-    record(Outcome(opid, op, "ok", data=data, debts=debts(proof)))
+    record(outcome_of(intent, Result(answer=told, debts=debts(proof))))
     return proof
 
 
@@ -118,46 +121,27 @@ def _indexed(journal: Journal) -> Iterator[Journal]:
         Index(state_home()).refresh(journal.path)
 
 
-def delete_and_prove(cloud: Cloud, pod_id: str, interval_seconds: float, patience: Patience | None = None) -> str:
-    """Delete until absence was seen often and long enough."""
-    return _prove(cloud, pod_id, interval_seconds, patience, (None, "TERMINATED"), cloud.delete, "absent")
-
-
-def stop_and_prove(cloud: Cloud, pod_id: str, interval_seconds: float, patience: Patience | None = None) -> str:
-    """Stop until EXITED (or absence) was seen often and long enough."""
-    return _prove(cloud, pod_id, interval_seconds, patience, (None, "TERMINATED", "EXITED"), cloud.stop, "stopped")
-
-
-def _prove(
-    cloud: Cloud,
-    pod_id: str,
-    interval_seconds: float,
-    patience: Patience | None,
-    wanted: tuple[str | None, ...],
-    act: Callable[[str], None],
-    word: str,
-) -> str:
+def release_and_prove(cloud: Cloud, effect: GiveBack, interval_seconds: float, patience: Patience | None = None) -> str:
+    """Tell the cloud until the pod was seen at rest often and long enough. Returns the proof in words. Raises
+    StillThere, Interrupted, or the cloud's own refusal."""
     clock = SystemClock()
     control = ProcessControl(patience=patience)
-    clean, since = 0, clock.now().up
-    troubles = 0
+    proof, troubles = Proof(), 0
     for _ in range(TRIES_MAX * CLEAN_SURVEYS_MIN):
         if control.patience.leaving is not None:
             raise Interrupted(control.patience.leaving.why, reason=Fault.INTERRUPTED)
         try:
-            if clean == 0:
-                act(pod_id)
-            pod: Pod | None = cloud.get(pod_id)
+            if not proof.surveys:
+                effect.tell(cloud)
+            is_clean = effect.is_done(cloud.get(effect.pod_id))
         except (NotSent, Ambiguous, Unavailable):
-            clean, troubles = 0, troubles + 1
+            proof, troubles = Proof(), troubles + 1
             if troubles >= TROUBLES_MAX:
                 raise
         else:
-            now = clock.now().up
-            is_clean = (pod.status if pod is not None else None) in wanted
-            clean = clean + 1 if is_clean else 0
-            since = now if clean <= 1 else since
-            if clean >= CLEAN_SURVEYS_MIN and now - since >= interval_seconds:
-                return f"{word} by id, seen {clean} times over {now - since:.1f} s"
+            now = clock.now()
+            proof = proof.again(now) if is_clean else Proof()
+            if proof.lasts(interval_seconds, now):
+                return proof.text(f"{effect.proved} by id", now)
         control.wait(max(interval_seconds / 2.0, 0.1))
-    raise StillThere(f"pod {pod_id} is still there", hint="rpd gc --yes")
+    raise StillThere(f"pod {effect.pod_id} is still there", hint="rpd gc --yes")

@@ -14,7 +14,7 @@ from rpd.adapters.access.clouds import Access
 from rpd.adapters.access.gate import recorded_access
 from rpd.adapters.access.judgement import judged
 from rpd.adapters.disposal.account import require_own_account
-from rpd.adapters.disposal.giveback import delete_and_prove, stop_and_prove
+from rpd.adapters.disposal.giveback import release_and_prove
 from rpd.adapters.disposal.suspects import (
     AT_REST,
     is_own,
@@ -31,20 +31,23 @@ from rpd.adapters.run_folder.workspace import link_events
 from rpd.adapters.terminal import output
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import RpdError
+from rpd.engine.operation import Result
+from rpd.engine.protocol import intent_of, outcome_of
 from rpd.journal import salvage as file
 from rpd.journal.disk import OsDisk
 from rpd.journal.errors import JournalMissing, JournalStrange
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import Lock, Owner
-from rpd.journal.records import Body, DebtChange, Intent, Outcome, Record, Stamp
+from rpd.journal.records import Body, DebtChange, Record, Stamp
 from rpd.journal.replay import fold
 from rpd.states.facts import Facts, new_facts
+from rpd.states.facts.release import CLEAN_SURVEYS_MIN
 from rpd.states.fold import apply
+from rpd.states.operations.pod import DeletePod, StopPod, Told
 from rpd.states.policy import cost
-from rpd.states.policy.proof import CLEAN_SURVEYS_MIN
 from rpd.states.policy.rules import lasted, spent_usd
 from rpd.states.policy.verdict import salvaged
-from rpd.states.ports.names import Op, State
+from rpd.states.ports.names import State
 from rpd.states.ports.world import Cloud, Pod
 
 KEPT = ("stopped", "was stopped")
@@ -193,9 +196,9 @@ def _is_other_key(entry: Entry, access: Access, names: Iterable[str]) -> bool:
 
 def _at_rest(cloud: Cloud, pod: Pod, interval: float, patience: Patience, *, delete: bool) -> Given:
     if delete:
-        return Given(pod.name, pod.id, "deleted", delete_and_prove(cloud, pod.id, interval, patience))
+        return Given(pod.name, pod.id, "deleted", release_and_prove(cloud, DeletePod(pod.id), interval, patience))
     how = "was stopped" if pod.status in AT_REST else "stopped"
-    proof = stop_and_prove(cloud, pod.id, interval, patience)
+    proof = release_and_prove(cloud, StopPod(pod.id), interval, patience)
     seen = cloud.get(pod.id)
     return Given(pod.name, pod.id, how if seen is not None and seen.status != "TERMINATED" else "absent", proof)
 
@@ -243,15 +246,15 @@ def _proofs(good: Sequence[Record], facts: Facts, given: Sequence[Given]) -> Ite
     rate = round(cost.stopped_usd_per_hour(facts.volume_gb), 6)
     for number, each in enumerate(given, 1):
         is_kept = each.how in KEPT
-        op = Op.STOP_POD if is_kept else Op.DELETE_POD
-        opid, data = f"salvage-{number}-{op}", {"pod_id": each.pod_id}
+        effect = StopPod(each.pod_id) if is_kept else DeletePod(each.pod_id)
+        intent = intent_of(effect, f"salvage-{number}-{effect.name}", State.RELEASE)
         changes = [] if (each.name, "compute") not in owed else [_closed(each, "compute")]
         if is_kept and (each.name, "storage") not in owed:
             changes.append(DebtChange(each.name, "storage", "open", usd_per_hour=rate))
         elif not is_kept and (each.name, "storage") in owed:
             changes.append(_closed(each, "storage"))
-        yield Intent(opid, op, State.RELEASE, data)
-        yield Outcome(opid, op, "ok", data=data, debts=tuple(changes))
+        yield intent
+        yield outcome_of(intent, Result(answer=Told(each.pod_id), debts=tuple(changes)))
 
 
 def _closed(given: Given, kind: str) -> DebtChange:

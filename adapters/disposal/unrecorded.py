@@ -12,7 +12,7 @@ import msgspec
 
 from rpd.adapters.access.clouds import Access
 from rpd.adapters.access.gate import recorded_access
-from rpd.adapters.disposal.giveback import stop_and_prove
+from rpd.adapters.disposal.giveback import release_and_prove
 from rpd.adapters.disposal.suspects import named, owed_elsewhere
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
@@ -28,6 +28,7 @@ from rpd.journal.errors import JournalLocked, JournalUnwritable
 from rpd.journal.index import Index
 from rpd.journal.lock import Lock, Owner, holder
 from rpd.journal.reader import read
+from rpd.states.operations.pod import StopPod
 from rpd.states.policy.manifest import utc
 from rpd.states.ports.exits import Exit
 from rpd.states.shared.preserve import is_kept
@@ -64,7 +65,7 @@ def stop_unrecorded(
             is_at_rest = False
         for pod_id in (each for each in targets if each != kept_id):
             try:
-                told.append(f"pod {pod_id} {stop_and_prove(cloud, pod_id, interval, patience)}")
+                told.append(f"pod {pod_id} {release_and_prove(cloud, StopPod(pod_id), interval, patience)}")
             except RpdError as error:
                 told.append(f"pod {pod_id} is not proved stopped: {error.message}")
                 is_at_rest = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from rpd.engine.deadline import elapsed
 from rpd.journal.records import DebtChange, Stamp
 
 
@@ -16,6 +17,10 @@ class Found(msgspec.Struct, frozen=True, omit_defaults=True):
     is_others: bool = False
 
 
+CLEAN_SURVEYS_MIN = 3
+"""One 404 proves nothing for a young pod, and lists lag (docs/provider.md)."""
+
+
 class Proof(msgspec.Struct):
     """Surveys of the account in a row that showed all pods as they should be. A survey that does not ends it, and the
     next one begins a new proof."""
@@ -24,6 +29,18 @@ class Proof(msgspec.Struct):
     since: Stamp | None = None
     is_complete: bool = False
     found: tuple[Found, ...] = ()  # ours by name and env, and not yet as they should be
+
+    def again(self, at: Stamp) -> Proof:
+        """With one more survey that showed all as it should be."""
+        return Proof(self.surveys + 1, self.since or at)
+
+    def lasts(self, seconds: float, at: Stamp) -> bool:
+        """Whether there were enough of them over so many seconds."""
+        return self.surveys >= CLEAN_SURVEYS_MIN and elapsed(self.since or at, at) >= seconds
+
+    def text(self, what: str, at: Stamp) -> str:
+        """In words, for the record that closes a debt."""
+        return f"{what}, seen {self.surveys} times over {elapsed(self.since or at, at):.1f} s"
 
 
 class Release(msgspec.Struct):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from rpd.engine.deadline import elapsed
@@ -17,7 +19,7 @@ from rpd.states.policy.twin import MAKER, may_name_run
 from rpd.states.ports.boot_signs import Seen, find
 from rpd.states.ports.faults import KEY_FAULTS, Fault
 from rpd.states.ports.names import Op
-from rpd.states.ports.world import Pod, PodOrder, World
+from rpd.states.ports.world import Cloud, Pod, PodOrder, World
 
 CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"})
 """Faults of a create that another candidate may not have."""
@@ -252,24 +254,41 @@ class StartPod(Effect[Told], frozen=True):
             pod.refused_starts += 1
 
 
-class _GiveBack(Effect[Told], frozen=True):
-    """End the billing of one pod."""
+class GiveBack(Effect[Told], frozen=True):
+    """End the billing of one pod. `how` it is given back, by the word for facts; `proved` is the word for a proof, and
+    `at_rest` the statuses in which it is done."""
 
     answers = Told
+    how: ClassVar[str]
+    proved: ClassVar[str]
+    at_rest: ClassVar[frozenset[str]]
 
     pod_id: str
 
+    def tell(self, cloud: Cloud) -> None:
+        """Tell the cloud."""
+        raise NotImplementedError
+
+    def is_done(self, pod: Pod | None) -> bool:
+        """Whether a pod seen like that bills no more, in the way that was meant."""
+        return pod is None or pod.status in self.at_rest
+
+    def perform(self, call: Call, world: World) -> Result:
+        """Tell the cloud."""
+        self.tell(world.cloud)
+        return Result(answer=Told(self.pod_id))
+
     def probe(self, call: Call, world: World) -> Result | None:
         """Whether it took effect. Not seen means: do it again; both may be repeated."""
-        told = {"pod_id": self.pod_id}
+        told = Told(self.pod_id)
         try:
             pod = world.cloud.get(self.pod_id)
         except Refused as error:  # waiting does not mend a refused key: `decide` has to hear of it, and has a deadline
-            return Result("unknown", reason=error.reason, error=error.message, retryable=True, detail=told)
-        if pod is None or pod.status == "TERMINATED" or self._is_done(pod):
-            return Result(answer=Told(self.pod_id))
-        text = f"pod {self.pod_id} is still {pod.status}"
-        return Result("failed", reason="still_there", error=text, retryable=True, detail=told)
+            return Result("unknown", told, reason=error.reason, error=error.message, retryable=True)
+        if self.is_done(pod):
+            return Result(answer=told)
+        text = f"pod {self.pod_id} is still {pod.status if pod is not None else 'there'}"
+        return Result("failed", told, reason="still_there", error=text, retryable=True)
 
     def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
         """Note when it was told to go."""
@@ -284,7 +303,7 @@ class _GiveBack(Effect[Told], frozen=True):
             release.tried_since = release.tried_since or at
         if ended.answer is not None:
             release.key_refused_since = None
-            self._note(facts, self._how, at)
+            self._note(facts, self.how, at)
         elif outcome.reason in KEY_FAULTS:
             release.key_refused_since = release.key_refused_since or at
         elif outcome.reason == Fault.NOT_FOUND:
@@ -302,47 +321,33 @@ class _GiveBack(Effect[Told], frozen=True):
                 close_spans(pod, at)
             pod.released_as, pod.released_at = how, at
 
-    @property
-    def _how(self) -> str:
-        raise NotImplementedError
 
-    def _is_done(self, pod: Pod) -> bool:
-        return False
-
-
-class StopPod(_GiveBack, frozen=True):
+class StopPod(GiveBack, frozen=True):
     """Stop a pod: it computes no more, and its volume stays."""
 
     name = Op.STOP_POD
     words = "stopping the pod"
+    how = "stop"
+    proved = "stopped"
+    at_rest = frozenset({"TERMINATED", "EXITED"})
 
-    def perform(self, call: Call, world: World) -> Result:
+    def tell(self, cloud: Cloud) -> None:
         """Tell the cloud."""
-        world.cloud.stop(self.pod_id)
-        return Result(answer=Told(self.pod_id))
-
-    @property
-    def _how(self) -> str:
-        return "stop"
-
-    def _is_done(self, pod: Pod) -> bool:
-        return pod.status == "EXITED"
+        cloud.stop(self.pod_id)
 
 
-class DeletePod(_GiveBack, frozen=True):
+class DeletePod(GiveBack, frozen=True):
     """Delete a pod, with all that is on its disks."""
 
     name = Op.DELETE_POD
     words = "deleting the pod"
+    how = "delete"
+    proved = "absent"
+    at_rest = frozenset({"TERMINATED"})
 
-    def perform(self, call: Call, world: World) -> Result:
+    def tell(self, cloud: Cloud) -> None:
         """Tell the cloud."""
-        world.cloud.delete(self.pod_id)
-        return Result(answer=Told(self.pod_id))
-
-    @property
-    def _how(self) -> str:
-        return "delete"
+        cloud.delete(self.pod_id)
 
 
 def _bare(pod: Pod) -> Pod:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rpd.engine.deadline import elapsed, remaining
+from rpd.engine.deadline import remaining
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Span
 from rpd.states.facts.release import Found, Proof
-
-CLEAN_SURVEYS_MIN = 3
-"""One 404 proves nothing for a young pod, and lists lag (docs/provider.md)."""
 
 
 def count_survey(facts: Facts, seen: Sequence[Found], at: Stamp, *, is_whole: bool) -> None:
@@ -24,13 +21,9 @@ def count_survey(facts: Facts, seen: Sequence[Found], at: Stamp, *, is_whole: bo
         facts.release.proof = Proof(found=left)
         return
     facts.release.tries, facts.release.tried_since = 0, None
-    before = facts.release.proof
-    proof = facts.release.proof = Proof(before.surveys + 1, before.since or at)
-    proof.is_complete = (
-        proof.surveys >= CLEAN_SURVEYS_MIN
-        and elapsed(proof.since or at, at) >= facts.profile.proof_interval_seconds
-        and quiet_seconds_left(facts, at) == 0.0
-    )
+    proof = facts.release.proof = facts.release.proof.again(at)
+    is_long = proof.lasts(facts.profile.proof_interval_seconds, at)
+    proof.is_complete = is_long and quiet_seconds_left(facts, at) == 0.0
 
 
 def quiet_seconds_left(facts: Facts, now: Stamp) -> float:
@@ -43,10 +36,9 @@ def quiet_seconds_left(facts: Facts, now: Stamp) -> float:
 
 def proof_text(facts: Facts, now: Stamp) -> str:
     """The proof in words, for the record that closes the debt."""
-    seconds = elapsed(facts.release.proof.since, now) if facts.release.proof.since else 0.0
     kept = any(pod.released_as == "stop" for pod in facts.pods.values())
     what = "stopped or absent" if kept else "absent"
-    return f"{what} by id and by name, seen {facts.release.proof.surveys} times over {seconds:.1f} s"
+    return facts.release.proof.text(f"{what} by id and by name", now)
 
 
 def _is_known(facts: Facts, found: Found) -> bool:

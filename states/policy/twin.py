@@ -11,8 +11,7 @@ from rpd.engine.deadline import elapsed, is_before, remaining
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Missed, Origin, PodFacts, Span, close_spans
-from rpd.states.facts.release import Found
-from rpd.states.policy.proof import CLEAN_SURVEYS_MIN
+from rpd.states.facts.release import CLEAN_SURVEYS_MIN, Found
 from rpd.states.ports.world import Pod
 
 MAKER = "RPD_EPOCH"

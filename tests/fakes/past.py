@@ -12,10 +12,14 @@ import msgspec
 
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.spec.jobfile import load_job
+from rpd.engine.protocol import intent_of
 from rpd.journal.paths import journal_path
 from rpd.journal.reader import read
 from rpd.journal.records import Closed, DebtChange, Intent, Left, Opened, Outcome, Stamp, Transition
 from rpd.journal.store import Journal
+from rpd.states.operations.job import LaunchJob
+from rpd.states.operations.results import FetchLog, PullArtifact
+from rpd.states.ports.world import LaunchOrder, Pull, Target
 
 RATE = 0.39
 JOB = """name: job
@@ -29,6 +33,14 @@ TO_CREATE = (
     Transition("nothing_paused", "reclaim", "select"),
     Transition("candidate_chosen", "select", "create"),
 )
+
+
+ORDER = LaunchOrder(1, "echo hello", "/run.sh", "/run.log", {}, 0, "")
+
+
+def _target(journal: Journal) -> Target:
+    """The pod in hand, as far as nobody looks."""
+    return Target("?", pod_name(journal), journal.run_id, 1, "/workspace/.rpd")
 
 
 def open_run(
@@ -168,7 +180,7 @@ def parked_with_results(journal: Journal, pod_id: str) -> None:
     which is stopped."""
     launched(journal, pod_id, "launch")
     claim = {"phase": "running", "launch": 1}
-    journal.append(Intent("0002-launch_job", "launch_job", "launch", {}))
+    journal.append(intent_of(LaunchJob(_target(journal), ORDER), "0002-launch_job", "launch"))
     journal.append(Outcome("0002-launch_job", "launch_job", "ok", data={"claim": claim}))
     journal.append(Transition("job_started", "launch", "monitor"))
     journal.append(Transition("cancel", "monitor", "collect", reason="interrupted"))
@@ -185,10 +197,10 @@ def parked_with_results(journal: Journal, pod_id: str) -> None:
 
 def collected(journal: Journal) -> None:
     """What a parked run has left was fetched, and the run is over; its pod is stopped still."""
-    journal.append(Intent("0004-fetch_log", "fetch_log", "collect", {}))
+    journal.append(intent_of(FetchLog(_target(journal), ORDER.ref, "/l"), "0004-fetch_log", "collect"))
     journal.append(Outcome("0004-fetch_log", "fetch_log", "ok", data={"bytes": 1}))
-    pull = {"label": "out", "remote_path": "/workspace/out", "local_path": "/nowhere/out", "required": True}
-    journal.append(Intent("0005-pull_artifact", "pull_artifact", "collect", {"pull": pull}))
+    pulling = PullArtifact(_target(journal), Pull("out", "/workspace/out", "/nowhere/out", True))
+    journal.append(intent_of(pulling, "0005-pull_artifact", "collect"))
     pulled = {"label": "out", "is_missing": False, "files": 1, "bytes": 1}
     journal.append(Outcome("0005-pull_artifact", "pull_artifact", "ok", data={"label": "out", "pulled": pulled}))
     renounced(journal)

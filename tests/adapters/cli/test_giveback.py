@@ -12,7 +12,7 @@ import pytest
 from rpd.adapters.access.gate import recorded_access
 from rpd.adapters.cli.acting.release import How, moment, release_run
 from rpd.adapters.disposal import giveback, unrecorded
-from rpd.adapters.disposal.giveback import StillThere, delete_and_prove, delete_pod, stop_and_prove, stop_owed
+from rpd.adapters.disposal.giveback import StillThere, delete_pod, release_and_prove, stop_owed
 from rpd.adapters.driving import ending
 from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.local.control import request_file
@@ -23,6 +23,7 @@ from rpd.journal.errors import JournalUnwritable
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.journal.records import Body, Intent, Outcome, Requested
+from rpd.states.operations.pod import DeletePod, GiveBack, StopPod
 from rpd.states.ports.faults import Fault
 from tests.adapters.cli.desk import FIRST, SECOND, SILENCE, Desk, Patiently, breaks
 from tests.fakes import past
@@ -53,12 +54,10 @@ def pod(desk: Desk) -> str:
 
 
 @pytest.mark.parametrize("interval", [0.01, 0.5, 30.0])
-@pytest.mark.parametrize("prove", [delete_and_prove, stop_and_prove])
-def test_three_looks_and_the_time_between_them(
-    desk: Desk, pod: str, prove: Callable[..., str], interval: float
-) -> None:
+@pytest.mark.parametrize("kind", [DeletePod, StopPod])
+def test_three_looks_and_the_time_between_them(desk: Desk, pod: str, kind: type[GiveBack], interval: float) -> None:
     seen = looks(desk)
-    proof = prove(desk.cloud(), pod, interval)
+    proof = release_and_prove(desk.cloud(), kind(pod), interval)
     assert len(seen) >= 3
     assert interval <= seen[-1] - seen[0] <= interval * 2.0 + 1.0
     assert f"seen {len(seen)} times over {seen[-1] - seen[0]:.1f} s" in proof
@@ -67,7 +66,7 @@ def test_three_looks_and_the_time_between_them(
 def test_looks_that_come_too_soon_prove_nothing_sooner(desk: Desk, pod: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Patiently, "wait", lambda _control, seconds: desk.clock.advance(seconds / 10.0))
     seen = looks(desk)
-    delete_and_prove(desk.cloud(), pod, INTERVAL)
+    release_and_prove(desk.cloud(), DeletePod(pod), INTERVAL)
     assert len(seen) > 10
     assert seen[-1] - seen[0] >= INTERVAL
 
@@ -76,7 +75,7 @@ def test_a_pod_that_shows_again_begins_the_proof_anew(desk: Desk, pod: str) -> N
     cloud, clock = desk.cloud(), desk.clock
     clock.after(20.0, lambda: cloud.pods.update({pod: cloud._make(cloud.pods[pod].order)}))
     seen = looks(desk)
-    delete_and_prove(cloud, pod, INTERVAL)
+    release_and_prove(cloud, DeletePod(pod), INTERVAL)
     assert desk.status(pod) == "TERMINATED"
     assert seen[-1] >= 20.0 + INTERVAL
 
@@ -85,7 +84,7 @@ def test_a_look_that_fails_begins_the_proof_anew(desk: Desk, pod: str) -> None:
     cloud = desk.cloud()
     cloud.plan("get", "work", "work", SILENCE)
     seen = looks(desk)
-    proof = delete_and_prove(cloud, pod, INTERVAL)
+    proof = release_and_prove(cloud, DeletePod(pod), INTERVAL)
     assert len(seen) >= 6
     assert f"over {seen[-1] - seen[3]:.1f} s" in proof
     assert seen[-1] - seen[3] >= INTERVAL
@@ -95,7 +94,7 @@ def test_what_is_stopped_is_not_deleted(desk: Desk, pod: str) -> None:
     desk.cloud().plan("delete", *["ignored"] * 100)
     desk.cloud().halt(desk.cloud().pods[pod])
     with pytest.raises(StillThere):
-        delete_and_prove(desk.cloud(), pod, 0.5)
+        release_and_prove(desk.cloud(), DeletePod(pod), 0.5)
 
 
 def test_what_is_gone_needs_no_stop(desk: Desk, pod: str) -> None:
@@ -103,12 +102,12 @@ def test_what_is_gone_needs_no_stop(desk: Desk, pod: str) -> None:
     desk.cloud().plan("stop", "ignored")
     cloud = desk.cloud()
     cloud.stop = lambda pod_id: None  # type: ignore[method-assign]
-    assert "stopped by id" in stop_and_prove(cloud, pod, 0.5)
+    assert "stopped by id" in release_and_prove(cloud, StopPod(pod), 0.5)
 
 
 def test_one_that_computes_on_is_told_again_until_it_obeys(desk: Desk, pod: str) -> None:
     desk.cloud().plan("delete", "ignored", "ignored", "ignored", "work")
-    delete_and_prove(desk.cloud(), pod, 0.5)
+    release_and_prove(desk.cloud(), DeletePod(pod), 0.5)
     assert desk.status(pod) == "TERMINATED"
 
 
@@ -116,7 +115,7 @@ def test_one_that_never_obeys_is_said_to_be_there(desk: Desk, pod: str) -> None:
     desk.cloud().plan("stop", *["ignored"] * 1000)
     seen = looks(desk)
     with pytest.raises(StillThere, match=pod):
-        stop_and_prove(desk.cloud(), pod, 0.5)
+        release_and_prove(desk.cloud(), StopPod(pod), 0.5)
     assert len(seen) == 30
 
 
@@ -125,27 +124,27 @@ def test_a_cloud_that_does_not_answer_is_left(desk: Desk, pod: str, call: str) -
     desk.cloud().broken = breaks(call)
     before = desk.cloud().calls
     with pytest.raises(Unavailable):
-        delete_and_prove(desk.cloud(), pod, 0.5)
+        release_and_prove(desk.cloud(), DeletePod(pod), 0.5)
     assert desk.cloud().calls - before == (5 if call == "delete" else 10)
 
 
 def test_troubles_that_pass_do_no_harm(desk: Desk, pod: str) -> None:
     desk.cloud().plan("delete", SILENCE, "ambiguous", "nothing", SILENCE)
-    delete_and_prove(desk.cloud(), pod, 0.5)
+    release_and_prove(desk.cloud(), DeletePod(pod), 0.5)
     assert desk.status(pod) == "TERMINATED"
 
 
 def test_a_refusal_ends_it(desk: Desk, pod: str) -> None:
     desk.cloud().broken = {"delete": Refused("no", reason=Fault.KEY_REFUSED)}
     with pytest.raises(Refused):
-        delete_and_prove(desk.cloud(), pod, 0.5)
+        release_and_prove(desk.cloud(), DeletePod(pod), 0.5)
 
 
 def test_a_signal_ends_it(desk: Desk, pod: str) -> None:
     patience = Patience()
     desk.cloud().plan("get", lambda: patience.leave(LeaveNow("interrupted", 130)))
     with pytest.raises(Interrupted, match="interrupted"):
-        delete_and_prove(desk.cloud(), pod, 0.5, patience)
+        release_and_prove(desk.cloud(), DeletePod(pod), 0.5, patience)
 
 
 # What it writes.

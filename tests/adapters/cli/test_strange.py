@@ -68,7 +68,7 @@ class Person:
 def rpd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     account = Account()
     monkeypatch.setattr(wiring, "cloud_for", lambda *_: account)
-    monkeypatch.setattr(acting, "stop_and_prove", lambda cloud, pod_id, *_: cloud.stop(pod_id) or "stopped")
+    monkeypatch.setattr(acting, "release_and_prove", lambda cloud, effect, *_: effect.tell(cloud) or "stopped")
     yield Person(tmp_path, account)
 
 
@@ -161,14 +161,6 @@ def test_records_that_no_run_has_written(rpd: Person, change: str) -> None:
     assert done.code == 0, done
     assert [pod.status for pod in rpd.account.pods.values()] == ["EXITED"]
     assert path.read_bytes() == before
-
-
-def test_an_intent_that_cannot_be_asked_about(rpd: Person) -> None:
-    """Its arguments are read when its outcome is to be found out."""
-    rows = until(life("success"), "launch_job_intent")
-    rows[-1]["data"]["args"].pop("target")
-    rpd.keep(rows)
-    assert rpd("inspect", "--json").code == 0, "what happened so far can be told"
 
 
 def test_a_stranger_among_ours_keeps_no_cloud_from_us(rpd: Person) -> None:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
 from rpd.journal.records import Intent, Record, Stamp
 from rpd.states.facts import Facts
+from rpd.states.facts.release import CLEAN_SURVEYS_MIN
 from rpd.states.interrupts import MISSES_MIN
 from rpd.states.operations.pod import UNREADABLE_SECONDS
 from rpd.states.policy import rules as policy
 from rpd.states.policy.outage import is_of_the_way, is_offline
-from rpd.states.policy.proof import CLEAN_SURVEYS_MIN
 from rpd.states.ports.names import BEFORE_LAUNCH, ENDINGS, Op, State
 from rpd.states.shared.checkpoints import decide_pull
 from tests.simulation.model.reality import START_WALL
