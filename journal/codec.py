@@ -127,35 +127,32 @@ def encode(
     ts_utc = to_rfc3339(at.wall)
     moment = Stamp(float(at.wall), float(at.up), at.boot)
     is_crit = kind not in ADVISORY
-    text = _ascii_json(data)
+    raw, up, wall = msgspec.Raw(_ascii_json(data)), moment.up, moment.wall
     envelope = _Envelope(
-        moment.boot,
-        is_crit,
-        msgspec.Raw(text),
-        epoch,
-        event,
-        kind,
-        prev,
-        run,
-        seq,
-        ts_utc,
-        moment.up,
-        SCHEMA_VERSION,
-        moment.wall,
+        moment.boot, is_crit, raw, epoch, event, kind, prev, run, seq, ts_utc, up, SCHEMA_VERSION, wall
     )
-    line, z = _sealed(envelope)
-    for shorten in (_with_short_text, _with_short_data) if may_cut else ():
-        if len(line) > RECORD_BYTES_MAX:
-            data = shorten(kind, data)
-            text = _ascii_json(data)
-            line, z = _sealed(msgspec.structs.replace(envelope, data=msgspec.Raw(text)))
-    if len(line) > RECORD_BYTES_MAX:
-        raise RecordTooLarge(f"a record ({kind}) of {len(line)} bytes is too large ({RECORD_BYTES_MAX} at most)")
+    line, z, text = _that_fits(envelope, data, may_cut=may_cut)
     written = _body(kind, text)
     if written is None:
         raise RecordRefused(f"a {kind} record could not be read back")
     record = Record(seq, epoch, run, moment, ts_utc, event, kind, is_crit, prev, z, written)
     return record, line
+
+
+def _that_fits(envelope: _Envelope, data: dict[str, Any], *, may_cut: bool) -> tuple[bytes, str, bytes]:
+    """The line with its checksum, and the text of its data, shortened as far as it must be and may be. Raises
+    RecordTooLarge."""
+    text = bytes(envelope.data)
+    line, z = _sealed(envelope)
+    for shorten in (_with_short_text, _with_short_data) if may_cut else ():
+        if len(line) > RECORD_BYTES_MAX:
+            data = shorten(envelope.kind, data)
+            text = _ascii_json(data)
+            line, z = _sealed(msgspec.structs.replace(envelope, data=msgspec.Raw(text)))
+    if len(line) > RECORD_BYTES_MAX:
+        size = f"{len(line)} bytes is too large ({RECORD_BYTES_MAX} at most)"
+        raise RecordTooLarge(f"a record ({envelope.kind}) of {size}")
+    return line, z, text
 
 
 def decode_line(line: bytes) -> Record:

@@ -47,6 +47,7 @@ from rpd.journal.records import (
 from rpd.journal.redact import Redactor
 from rpd.journal.replay import fold
 from rpd.journal.store import Journal
+from rpd.states.facts import Facts
 from rpd.states.fold import replayed
 from rpd.states.policy.places import OF_THE_PLACE
 from rpd.states.policy.reuse import adopted_in
@@ -152,61 +153,87 @@ def drive_journal(
     """Run the loop on an open journal, show it, close the journal; returns the exit code. With `patience` the first
     signal ends it. Whoever made or opened the journal hears signals already, `early`, so that none is lost between."""
     from rpd.adapters.wiring import drive
-    from rpd.adapters.wiring import facts_of as job_facts_of
 
     home = state_home()
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
     refresh_events = _events(journal, Path(opened.run_dir))
     journal.on_replaced = lambda path: refresh_events()
-    control = ProcessControl(journal.path, epoch=journal.epoch, patience=patience)
-    if request is not None:
-        control.ask(request)
-    on_signal = control.ask if patience is None else patience.leave_on
-    if early is not None:
-        early.hand_over(on_signal)
+    control, on_signal = _control(journal, request, patience, early)
     told = Told(journal, home)
     needs_secrets = request is None and not _is_launched(journal)
-    try:
-        facts = job_facts_of(opened, journal.run_id, needs_secrets=needs_secrets)
-    except UserError as error:  # what is rented must not bill until the secret turns up
-        if error.reason != Fault.SECRET_MISSING or not told.owes:
-            raise
-        output.note([f"error: {error.message}", "giving the pod back rather than let it wait; then run the job anew"])
-        request = Request("cancel", "a secret is missing", {"missing": error.message})
-        control.ask(request)
-        needs_secrets = False
-        facts = job_facts_of(opened, journal.run_id, needs_secrets=False)
+    facts, lacks = _facts(journal, told, needs_secrets=needs_secrets)
+    if lacks is not None:
+        request, needs_secrets = lacks, False
+        control.ask(lacks)
     if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
         output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
-    exit_code: int = Exit.STILL_BILLING
     was_erased = False  # what the job printed has gone from the screen
-    try:
+
+    def loop() -> int:
+        nonlocal was_erased
         hears = signal_requests(on_signal) if early is None else contextlib.nullcontext()
         with hears, _view(facts, journal, quiet=quiet, live=not as_json) as views:
             was_erased = any(view.erases_log for view in views)
-            listeners: list[Listener] = [told, Pointers(journal, home), *views]
-            if detach:
-                listeners.append(DetachWhenRunning(control))
-            ending = drive(
-                journal, access, control, listeners, home, needs_secrets=needs_secrets, needs_key=request is None
-            )
-            exit_code = ending.exit_code
-    except LeaveNow as leaving:
-        exit_code = _left_at_once(journal, told, leaving)
-    except KeyboardInterrupt:  # of a program that keeps its signals to itself; it goes on to that program
-        _left_at_once(journal, told, LeaveNow("interrupted (KeyboardInterrupt)", Exit.INTERRUPTED))
-        raise
-    except JournalLocked:
-        raise  # another process drives the run now: nothing here may touch its pod
-    except Exception as fault:  # whatever it is, what was rented must not outlive it unnoticed
-        exit_code = _rescue(journal, access, told, home, fault)
+            leaver = [DetachWhenRunning(control)] if detach else []
+            listeners: list[Listener] = [told, Pointers(journal, home), *views, *leaver]
+            needs = {"needs_secrets": needs_secrets, "needs_key": request is None}
+            return drive(journal, access, control, listeners, home, **needs).exit_code
+
+    try:
+        exit_code = _whatever_ends_it(loop, journal, access, told, home)
     finally:
         with contextlib.suppress(JournalError):  # every record is durable already; what could not be kept was said
             journal.close()
         refresh_events()
         Index(home).refresh(journal.path)
     return _last_words(told, exit_code, journal.redactor, as_json=as_json, quiet=quiet, was_erased=was_erased)
+
+
+def _whatever_ends_it(loop: Callable[[], int], journal: Journal, access: Access, told: Told, home: Path) -> int:
+    """The exit code of the loop, also where a signal or a fault of rpd ends it. Raises KeyboardInterrupt and
+    JournalLocked."""
+    try:
+        return loop()
+    except LeaveNow as leaving:
+        return _left_at_once(journal, told, leaving)
+    except KeyboardInterrupt:  # of a program that keeps its signals to itself; it goes on to that program
+        _left_at_once(journal, told, LeaveNow("interrupted (KeyboardInterrupt)", Exit.INTERRUPTED))
+        raise
+    except JournalLocked:
+        raise  # another process drives the run now: nothing here may touch its pod
+    except Exception as fault:  # whatever it is, what was rented must not outlive it unnoticed
+        return _rescue(journal, access, told, home, fault)
+
+
+def _control(
+    journal: Journal, request: Request | None, patience: Patience | None, early: Early | None
+) -> tuple[ProcessControl, Callable[[Request], None]]:
+    """Who hears what is asked of the run, and what a signal asks for."""
+    control = ProcessControl(journal.path, epoch=journal.epoch, patience=patience)
+    if request is not None:
+        control.ask(request)
+    on_signal = control.ask if patience is None else patience.leave_on
+    if early is not None:
+        early.hand_over(on_signal)
+    return control, on_signal
+
+
+def _facts(journal: Journal, told: Told, *, needs_secrets: bool) -> tuple[Facts, Request | None]:
+    """What the job is. Where a secret of it is missing, it is to be cancelled: what is rented must not bill until the
+    secret turns up. Raises UserError."""
+    from rpd.adapters.wiring import facts_of
+
+    opened = journal.records[0].body
+    assert isinstance(opened, Opened), "record 0 opens the journal"
+    try:
+        return facts_of(opened, journal.run_id, needs_secrets=needs_secrets), None
+    except UserError as error:
+        if error.reason != Fault.SECRET_MISSING or not told.owes:
+            raise
+        output.note([f"error: {error.message}", "giving the pod back rather than let it wait; then run the job anew"])
+        lacks = Request("cancel", "a secret is missing", {"missing": error.message})
+        return facts_of(opened, journal.run_id, needs_secrets=False), lacks
 
 
 @contextlib.contextmanager

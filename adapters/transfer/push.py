@@ -59,16 +59,8 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
     for _ in range(_ATTEMPTS):
         since = time.time()
         listing = GitListing(source) if tree.gitignore else None
-        local = scan(source, patterns, interrupted, listing)
-        remote = list_tree(connection, tree.destination)
-        locate: Callable[[Entry], Path] = partial(_in_folder, source)
-        if not source.is_dir():
-            local, remote = _as_file(tree, local[0], remote)
-            locate = partial(_itself, source)
-        elif remote.kind == "file":
-            raise Refused(f"{tree.destination} in the pod is a file", reason=Fault.PATH_REFUSED)
-        if _differ_in_mode_alone(local, remote) and not _keeps_modes(connection, remote.root):
-            remote = _as_if_alike(local, remote)
+        local, remote = _both_sides(connection, tree, source, scan(source, patterns, interrupted, listing))
+        locate: Callable[[Entry], Path] = partial(_in_folder if source.is_dir() else _itself, source)
         with local_faults(source):
             plan = compare(
                 local,
@@ -90,6 +82,18 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
             kept = [entry for entry in local if entry.path not in outgoing.vanished]
             return _pushed(kept, len(sent), sent_bytes)
     raise _not_whole(tree, sorted(suspects), complaint)
+
+
+def _both_sides(connection: Connection, tree: Tree, source: Path, local: list[Entry]) -> tuple[list[Entry], Listing]:
+    """What is here and what is in the pod, by the same names. Raises Refused (`path_refused`)."""
+    remote = list_tree(connection, tree.destination)
+    if not source.is_dir():
+        local, remote = _as_file(tree, local[0], remote)
+    elif remote.kind == "file":
+        raise Refused(f"{tree.destination} in the pod is a file", reason=Fault.PATH_REFUSED)
+    if _differ_in_mode_alone(local, remote) and not _keeps_modes(connection, remote.root):
+        remote = _as_if_alike(local, remote)
+    return local, remote
 
 
 def _ignored(listing: GitListing | None, local: list[Entry], remote: Listing) -> frozenset[str]:

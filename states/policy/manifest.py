@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from rpd.engine.deadline import elapsed
-from rpd.journal.records import Stamp
+from rpd.journal.records import Data, Stamp
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
 from rpd.states.policy import cost
@@ -21,17 +20,25 @@ from rpd.states.ports.names import Reason, State
 from rpd.states.ports.world import refusal
 
 
-def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
+def manifest(facts: Facts, now: Stamp) -> Data:
     """Plain data, complete even for a run that was refused before anything was rented."""
-    outcome, reason, exit_code = verdict(facts)
-    seconds, dollars = used(facts, now)
-    pod = facts.last_pod
-    job, claim, code = facts.job, facts.launch.claim, facts.opened.provenance
     return {
         "schema_version": "v2",
         "pulled_at_utc": utc(now.wall),
-        "started_at_utc": utc(facts.progress.started.wall) if facts.progress.started else None,
-        "job_name": job.name,
+        **_of_the_run(facts),
+        **_of_the_pods(facts, now),
+        **_of_the_money(facts, now),
+        "artifacts": [_artifact(facts, index) for index in range(len(facts.job.artifacts))],
+        **_of_the_record(facts),
+    }
+
+
+def _of_the_run(facts: Facts) -> Data:
+    outcome, reason, exit_code = verdict(facts)
+    claim, started = facts.launch.claim, facts.progress.started
+    return {
+        "started_at_utc": utc(started.wall) if started else None,
+        "job_name": facts.job.name,
         "run_id": facts.run_id,
         "config_path": facts.opened.config_path,
         "config_sha256": facts.opened.config_sha256,
@@ -46,6 +53,12 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "launches": facts.launch.number - (not facts.launch.intended),
         "exit_code": claim.exit_code if claim else None,
         "ends_with": exit_code,
+    }
+
+
+def _of_the_pods(facts: Facts, now: Stamp) -> Data:
+    job, pod = facts.job, facts.last_pod
+    return {
         "image": job.pod.image or (pod.seen.image if pod and pod.seen else ""),
         "python_version": job.pod.python_version,
         "python_version_in_pod": facts.last_container.python,
@@ -65,15 +78,27 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
         "candidates_refused": {name: refusal.text for name, refusal in facts.search.refusals.items()},
         "lifecycle_action": pod.released_as if pod else None,
         "pod_resumed": pod is not None and pod.origin.taken is not None,
+    }
+
+
+def _of_the_money(facts: Facts, now: Stamp) -> Data:
+    seconds, dollars = used(facts, now)
+    job, pod, started = facts.job, facts.last_pod, facts.progress.started
+    return {
         "gpu_price_per_hour_usd": pod.usd_per_hour if pod else None,
         "gpu_price_source": "pod_describe" if pod and pod.seen else None,
         "disks_per_hour_usd": round(cost.running_disk_usd_per_hour(job.pod.container_disk_gb, facts.volume_gb), 6),
         "storage_per_month_usd": round(_stored(facts), 2),
-        "wall_time_sec": round(elapsed(facts.progress.started, now), 3) if facts.progress.started else 0.0,
+        "wall_time_sec": round(elapsed(started, now), 3) if started else 0.0,
         "billed_time_sec": round(seconds, 3),
         "estimated_cost_usd": round(dollars, 6),
         "cost_cap_usd": cost_cap(facts),
-        "artifacts": [_artifact(facts, index) for index in range(len(job.artifacts))],
+    }
+
+
+def _of_the_record(facts: Facts) -> Data:
+    opened, code = facts.opened, facts.opened.provenance
+    return {
         "deploy_metadata": {
             "local_git_sha": code.get("git_sha"),
             "local_git_dirty": code.get("is_dirty"),
@@ -82,16 +107,16 @@ def manifest(facts: Facts, now: Stamp) -> dict[str, Any]:
             "payload_lockfile_sha256": code.get("lock_sha256"),
         },
         "telemetry_files": ["events.jsonl"],  # and what else stands in the run folder
-        "image_digest": (job.pod.image or "").partition("@")[2] or None,
-        "cloud": facts.opened.cloud.get("name"),
-        "journal_path": facts.opened.journal_path,
-        "user": facts.opened.user,
-        "host": facts.opened.host,
-        "tool_version": facts.opened.tool_version,
+        "image_digest": (facts.job.pod.image or "").partition("@")[2] or None,
+        "cloud": opened.cloud.get("name"),
+        "journal_path": opened.journal_path,
+        "user": opened.user,
+        "host": opened.host,
+        "tool_version": opened.tool_version,
     }
 
 
-def checksum(manifest: dict[str, Any]) -> str:
+def checksum(manifest: Data) -> str:
     """SHA-256 of a manifest as the journal tells of it."""
     return hashlib.sha256(msgspec.json.encode(manifest, order="sorted")).hexdigest()
 
@@ -141,7 +166,7 @@ def _reason_text(facts: Facts) -> str | None:
     return facts.ending.text
 
 
-def _pod(pod: PodFacts, now: Stamp) -> dict[str, Any]:
+def _pod(pod: PodFacts, now: Stamp) -> Data:
     return {
         "id": pod.id,
         "name": pod.name,
@@ -155,7 +180,7 @@ def _pod(pod: PodFacts, now: Stamp) -> dict[str, Any]:
     }
 
 
-def _artifact(facts: Facts, index: int) -> dict[str, Any]:
+def _artifact(facts: Facts, index: int) -> Data:
     artifact = facts.job.artifacts[index]
     pulled = facts.results.pulled.get(artifact.label)
     is_whole = pulled is not None and not pulled.refused

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
-from rpd.journal.records import Outcome, Record
+from rpd.journal.records import Data, Outcome, Record
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
 from rpd.states.policy import cost
@@ -24,7 +23,7 @@ UNHAD = ("spot",)
 """Fields that can hold nothing."""
 
 
-def shape(job: Job) -> dict[str, Any]:
+def shape(job: Job) -> Data:
     """What a pod is ordered as, beside the place it was found in: everything in `pod` and `storage` that another pod
     would have to share. Env is represented by its names: values change from run to run."""
     pod = {name: value for name, value in msgspec.to_builtins(job.pod).items() if name not in CHOICES + UNHAD}
@@ -66,7 +65,7 @@ def _is_in(paused: Paused, wanted: str) -> bool:
     return wanted in (paused.datacenter_id, *paused.asked)
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)

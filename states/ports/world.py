@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from rpd.engine.ports import Clock
-from rpd.states.ports.job import SecretFile
+from rpd.journal.records import Data
+from rpd.states.ports.job import Job, SecretFile
 from rpd.states.ports.log_reading import LogReading
 
 LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
@@ -535,7 +536,7 @@ class Paused(msgspec.Struct, frozen=True):
     gpu_id: str
     cloud: str
     usd_per_hour: float
-    shape: dict[str, Any]
+    shape: Data
     datacenter_id: str | None = None
     since: float = 0.0
     asked: tuple[str, ...] = ()
@@ -572,7 +573,7 @@ class Notice(msgspec.Struct, frozen=True):
 class Workspace(Protocol):
     """The run folder and the user's own files on this machine. Failures are UserError or journalled as advisory."""
 
-    def check_inputs(self, job: Any, run_dir: str) -> tuple[str, ...]:
+    def check_inputs(self, job: Job, run_dir: str) -> tuple[str, ...]:
         """Read: problems with local paths, free space and secrets, one sentence each; empty when all is well."""
         ...
 
@@ -581,7 +582,7 @@ class Workspace(Protocol):
         UserError when one of them failed."""
         ...
 
-    def write_pointer(self, path: str, content: dict[str, Any]) -> None:
+    def write_pointer(self, path: str, content: Data) -> None:
         """Write the small JSON pointer that existing scripts read (tmp, rename)."""
         ...
 
@@ -594,7 +595,7 @@ class Workspace(Protocol):
         one its beginning and its end are looked at."""
         ...
 
-    def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
+    def write_manifest(self, run_dir: str, manifest: Data) -> str:
         """Write the run's manifest (tmp, sync, rename); returns its sha256."""
         ...
 

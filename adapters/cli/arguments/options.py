@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -32,28 +33,48 @@ Vars = Annotated[
 ]
 File = Annotated[Optional[Path], typer.Argument(metavar="[FILE]", help="The job file.")]  # noqa: UP045
 Config = Annotated[Optional[Path], typer.Option("--config", hidden=True)]  # noqa: UP045
-VarsFile = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option("--vars-file", metavar="FILE", help="Variables as a JSON object; --var wins."),
-]
-Gpus = Annotated[
-    list[str] | None,
-    typer.Option("--gpu", "--gpu-id", metavar="GPU", help="In place of the file's gpu_order. Repeatable."),
-]
-Places = Annotated[
-    list[str] | None,
-    typer.Option("--datacenter", "--datacenter-id", metavar="ID", help="In place of the file's. Repeatable."),
-]
-Image = Annotated[Optional[str], typer.Option("--image", metavar="IMAGE", help="In place of the file's.")]  # noqa: UP045
-GpuPrice = Annotated[
-    Optional[float],  # noqa: UP045
-    typer.Option("--max-gpu-price", metavar="USD", help="The most that a GPU may cost per hour."),
-]
-CostCap = Annotated[
-    Optional[float],  # noqa: UP045
-    typer.Option("--cost-cap-usd", metavar="USD", help="The most that the run may cost."),
-]
-Runtime = Annotated[
-    Optional[float],  # noqa: UP045
-    typer.Option("--max-runtime-minutes", metavar="N", help="How long its pods may live."),
-]
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """What the command line says over the job file; None leaves a field to it."""
+
+    gpu: Annotated[
+        list[str] | None,
+        typer.Option("--gpu", "--gpu-id", metavar="GPU", help="In place of the file's gpu_order. Repeatable."),
+    ] = None
+    datacenter: Annotated[
+        list[str] | None,
+        typer.Option("--datacenter", "--datacenter-id", metavar="ID", help="In place of the file's. Repeatable."),
+    ] = None
+    image: Annotated[Optional[str], typer.Option("--image", metavar="IMAGE", help="In place of the file's.")] = None  # noqa: UP045
+    gpu_count: Annotated[Optional[int], typer.Option("--gpu-count", metavar="N", help="GPUs per pod.")] = None  # noqa: UP045
+    volume_gb: Annotated[Optional[int], typer.Option("--volume-gb", metavar="N", help="Size of the volume.")] = None  # noqa: UP045
+    name: Annotated[Optional[str], typer.Option("--name", metavar="NAME", help="In place of the file's.")] = None  # noqa: UP045
+    max_gpu_price: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--max-gpu-price", metavar="USD", help="The most that a GPU may cost per hour."),
+    ] = None
+    cost_cap_usd: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--cost-cap-usd", metavar="USD", help="The most that the run may cost."),
+    ] = None
+    max_runtime_minutes: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--max-runtime-minutes", metavar="N", help="How long its pods may live."),
+    ] = None
+    ssh_ready_timeout_sec: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--ssh-ready-timeout-sec", metavar="N", hidden=True),
+    ] = None
+    fallback_cloud_type: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--fallback-cloud-type", metavar="SECURE|COMMUNITY", help="The cloud to try when the first has none."
+        ),
+    ] = None
+    var: Vars = None
+    vars_file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--vars-file", metavar="FILE", help="Variables as a JSON object; --var wins."),
+    ] = None

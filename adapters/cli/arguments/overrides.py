@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.cli.arguments.options import JobOptions
 from rpd.adapters.spec.error import MOST_SHOWN, SpecError
 from rpd.adapters.spec.error import Path as SpecPath
 from rpd.adapters.spec.inline_job import NO_FILE, inline_job
@@ -37,38 +38,23 @@ class Overrides(msgspec.Struct, frozen=True):
             raise UserError("\n".join(lines), reason=wrong.reason, hint=hint) from wrong
 
 
-def overrides(
-    *,
-    variables: list[str] | None = None,
-    vars_file: Path | None = None,
-    gpus: list[str] | None = None,
-    datacenters: list[str] | None = None,
-    image: str | None = None,
-    max_gpu_price: float | None = None,
-    cost_cap_usd: float | None = None,
-    max_runtime_minutes: float | None = None,
-    ssh_ready_timeout_sec: float | None = None,
-    fallback_cloud_type: str | None = None,
-    gpu_count: int | None = None,
-    volume_gb: int | None = None,
-    name: str | None = None,
-) -> Overrides:
+def overrides(options: JobOptions) -> Overrides:
     """Put together; None leaves a field to the file. Raises UserError."""
     named: dict[SpecPath, Any] = {
-        ("pod", "gpu_order"): gpus or None,
-        ("pod", "datacenters"): datacenters or None,
-        ("pod", "image"): image,
-        ("pod", "gpu_count"): gpu_count,
-        ("storage", "volume_gb"): volume_gb,
-        ("name",): name,
-        ("budget", "max_gpu_price_usd"): max_gpu_price,
-        ("budget", "max_runtime_minutes"): max_runtime_minutes,
-        ("budget", "ssh_ready_timeout_sec"): ssh_ready_timeout_sec,
-        ("provision", "fallback_cloud_type"): fallback_cloud_type,
-        ("budget", "cost_cap_usd"): cost_cap_usd,
-        ("budget", "max_usd"): cost_cap_usd,  # of the two, this is the one that counts
+        ("pod", "gpu_order"): options.gpu or None,
+        ("pod", "datacenters"): options.datacenter or None,
+        ("pod", "image"): options.image,
+        ("pod", "gpu_count"): options.gpu_count,
+        ("storage", "volume_gb"): options.volume_gb,
+        ("name",): options.name,
+        ("budget", "max_gpu_price_usd"): options.max_gpu_price,
+        ("budget", "max_runtime_minutes"): options.max_runtime_minutes,
+        ("budget", "ssh_ready_timeout_sec"): options.ssh_ready_timeout_sec,
+        ("provision", "fallback_cloud_type"): options.fallback_cloud_type,
+        ("budget", "cost_cap_usd"): options.cost_cap_usd,
+        ("budget", "max_usd"): options.cost_cap_usd,  # of the two, this is the one that counts
     }
-    found = {**_read_file(vars_file), **read_variables(variables or [])}
+    found = {**_read_file(options.vars_file), **read_variables(options.var or [])}
     return Overrides(found, {place: value for place, value in named.items() if value is not None})
 
 

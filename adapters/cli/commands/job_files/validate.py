@@ -6,22 +6,13 @@ from typing import Annotated
 
 import typer
 
-from rpd.adapters.cli.arguments.options import (
-    Config,
-    CostCap,
-    File,
-    GpuPrice,
-    Gpus,
-    Image,
-    Json,
-    Places,
-    Runtime,
-    Vars,
-    VarsFile,
-)
+from rpd.adapters.cli.arguments.options import Config, File, JobOptions, Json
+from rpd.adapters.cli.arguments.unfolding import unfolded
 
 
+@unfolded
 def validate(
+    options: JobOptions,
     file: File = None,
     config: Config = None,
     online: Annotated[
@@ -36,34 +27,16 @@ def validate(
     check_availability: Annotated[bool, typer.Option("--check-availability", hidden=True)] = False,
     check_image_registry: Annotated[bool, typer.Option("--check-image-registry", hidden=True)] = False,
     skip_registry_check: Annotated[bool, typer.Option("--skip-registry-check", help="Leave the registry out.")] = False,
-    gpu: Gpus = None,
-    datacenter: Places = None,
-    image: Image = None,
-    max_gpu_price: GpuPrice = None,
-    cost_cap_usd: CostCap = None,
-    max_runtime_minutes: Runtime = None,
-    var: Vars = None,
-    vars_file: VarsFile = None,
     json: Json = False,
 ) -> int:
     """Check and render a job file; by default it starts nothing and asks nobody."""
     from rpd.adapters.cli.arguments.overrides import overrides, the_job
     from rpd.adapters.cli.reading.validate import Wanted, validate_file
 
-    said = overrides(
-        variables=var,
-        vars_file=vars_file,
-        gpus=gpu,
-        datacenters=datacenter,
-        image=image,
-        max_gpu_price=max_gpu_price,
-        cost_cap_usd=cost_cap_usd,
-        max_runtime_minutes=max_runtime_minutes,
-    )
     wanted = Wanted(
         account=online or everything or check_availability,
         image=(online or everything or check_image_registry) and not skip_registry_check,
         payload=scan or everything,
         use_sandbox=sandbox,
     )
-    return validate_file(the_job(file, config), said, wanted, as_json=json)
+    return validate_file(the_job(file, config), overrides(options), wanted, as_json=json)
