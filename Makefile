@@ -55,7 +55,7 @@ sim: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation seeds --count $(SEEDS) --from $(FROM) $(if $(MUTANT),--mutant $(MUTANT))
 
 mutants: $(VENV)/.dev
-	@$(BIN)/python -m tests.simulation.teeth $(PATCH)
+	@$(BIN)/python -m tests.simulation.mutant_run $(PATCH)
 
 mutation: $(VENV)/.dev
 	@$(BIN)/python -m tests.plants.mutation $(FILES)

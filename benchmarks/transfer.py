@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rpd.adapters.transfer.pull import pull
 from rpd.adapters.transfer.push import push
 from rpd.states.ports.world import Pull, Tree
-from tests.adapters.ssh.stage import Server
+from tests.adapters.ssh.ssh_server import Server
 
 Way = Callable[[Path, Path], None]
 

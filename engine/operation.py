@@ -59,7 +59,7 @@ class Result(msgspec.Struct, frozen=True):
     detail: Mapping[str, Plain] = {}
 
     @property
-    def told(self) -> Data:
+    def data(self) -> Data:
         """The data of its record."""
         return {**plain(self.answer), **self.detail}
 

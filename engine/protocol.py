@@ -20,8 +20,7 @@ def intent_of(
 def outcome_of(intent: Intent, result: Result, *, settled: bool = False) -> Outcome:
     """The record of what became of it. `settled`: a probe says so."""
     status, reason, error = result.status, result.reason, result.error
-    told = result.told
-    return Outcome(intent.opid, intent.op, status, reason, error, result.retryable, settled, told, result.debts)
+    return Outcome(intent.opid, intent.op, status, reason, error, result.retryable, settled, result.data, result.debts)
 
 
 def perform(effect: Effect[Any, W, Any], call: Call, world: W) -> Result:

@@ -205,7 +205,7 @@ class Runner(Generic[F, W]):
         if result is None:
             return
         ok = result.status == "ok"
-        data = result.told
+        data = result.data
         seen = (data, result.reason if not ok else None, result.debts)
         live = self._mask(plain(result.live))
         body = Observation(

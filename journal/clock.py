@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import calendar
 import functools
-import re
 import time
 
 _LAST = 253402300799.0
 """9999-12-31T23:59:59Z, the last second RFC 3339 can name."""
-_PATTERN = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))\Z")
 
 
 def to_rfc3339(wall: float) -> str:
@@ -22,16 +19,3 @@ def to_rfc3339(wall: float) -> str:
 @functools.lru_cache(maxsize=1024)  # records come in bursts
 def _minute(minutes: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M", time.gmtime(60 * minutes))
-
-
-def from_rfc3339(text: str) -> float:
-    """The moment named by `text` in UTC seconds since 1970. Raises ValueError when it names none."""
-    match = _PATTERN.match(text)
-    if match is None:
-        raise ValueError(f"not an RFC 3339 time: {text!r}")
-    day, clock, fraction, sign, hours, minutes = match.groups()
-    wall = calendar.timegm(time.strptime(f"{day} {clock}", "%Y-%m-%d %H:%M:%S")) + float(fraction or 0)
-    if sign is None:
-        return wall
-    offset = 3600 * int(hours) + 60 * int(minutes)
-    return wall - offset if sign == "+" else wall + offset

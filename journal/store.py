@@ -148,14 +148,14 @@ class Journal:
                 raise
             journal = cls(file, lock, reading.records, now=now, redactor=redactor)
             try:
-                journal._take_over(disk, reading, tool_version, ballast_bytes)
+                journal._resume(disk, reading, tool_version, ballast_bytes)
             except (OSError, JournalError):
                 file.close()
                 raise
         journal._note_place(disk)
         return journal
 
-    def _take_over(self, disk: Disk, reading: Reading, tool_version: str, ballast_bytes: int) -> None:
+    def _resume(self, disk: Disk, reading: Reading, tool_version: str, ballast_bytes: int) -> None:
         # The process before us may have died between write and sync, or may have seen a sync fail.
         moved = self._file.renew()
         torn = cut_torn_tail(disk, self._file, reading.good_bytes, len(reading.records)) if reading.torn_bytes else None

@@ -10,7 +10,7 @@ from rpd.states.facts.handles import job_ref, target
 from rpd.states.operations.job import ReadClaim, WatchJob
 from rpd.states.operations.pod import ReadPod
 from rpd.states.policy.rules import budget_seconds_left
-from rpd.states.policy.verdict import decide_lost, heard_reason, job_reason
+from rpd.states.policy.verdict import decide_lost, job_reason, marker_reason
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, Reason, Trigger
 from rpd.states.shared.checkpoints import decide_pull
@@ -30,9 +30,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
     if claim is not None and facts.launch.claim_is_fresh and claim.phase in ("lost", "none"):
         return decide_lost(facts)
-    heard = heard_reason(facts)
+    heard = marker_reason(facts)
     if heard is not None and claim is not None and claim.phase == "running":
-        return Fire(Trigger.JOB_ENDED, heard, f"its log says {', '.join(map(repr, facts.launch.heard))}")
+        return Fire(Trigger.JOB_ENDED, heard, f"its log says {', '.join(map(repr, facts.launch.markers_seen))}")
     if facts.request == "gc":
         return only_ask(facts, now)
     watch, asked = facts.tried(Op.WATCH_JOB), facts.tried(Op.READ_POD).at or facts.progress.entered

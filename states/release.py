@@ -55,7 +55,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     )
 
 
-def wanted(facts: Facts, pod_id: str) -> str:
+def how_to_release(facts: Facts, pod_id: str) -> str:
     """The pod in hand as the policy says; what was taken up beside it as it was found, or deleted where it was
     replaced; whatever else belongs to this run is deleted."""
     pod = facts.pod
@@ -67,7 +67,7 @@ def _give_back_next(facts: Facts, now: Stamp, *, is_staying: bool) -> Decision |
     told first: one that the cloud does not let go of keeps no other."""
     hand = facts.pod
     is_held = is_staying or (hand is not None and hand.kept_until is not None)
-    pods = sorted(facts.pods.values(), key=lambda pod: (facts.debts.told.get(pod.id or "", -1), pod is hand))
+    pods = sorted(facts.pods.values(), key=lambda pod: (facts.debts.release_asked.get(pod.id or "", -1), pod is hand))
     due = (_give_back(facts, pod, now) for pod in pods if not (is_held and pod is hand))
     return next((decision for decision in due if decision is not None), None)
 
@@ -79,7 +79,7 @@ def _give_back_in_hand(facts: Facts, now: Stamp) -> Decision | None:
 def _give_back(facts: Facts, pod: PodFacts, now: Stamp) -> Decision | None:
     if pod.id is None or pod.is_gone or pod.released_as in ("delete", "absent"):
         return None
-    how = wanted(facts, pod.id)
+    how = how_to_release(facts, pod.id)
     return _paced(facts, now, pod.id, how) if pod.released_as != how else None
 
 
@@ -100,7 +100,7 @@ def _give_back_found(facts: Facts, now: Stamp) -> Decision | None:
     for found in facts.release.proof.found:
         last = facts.debts.released.get(found.id)
         if last is None or elapsed(last, now) > _again_seconds(facts):
-            return _paced(facts, now, found.id, wanted(facts, found.id))
+            return _paced(facts, now, found.id, how_to_release(facts, found.id))
     return None
 
 

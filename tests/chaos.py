@@ -55,7 +55,7 @@ lifecycle: {{on_success: delete, on_failure: stop}}
 
 
 @dataclass
-class Life:
+class ChaosRun:
     """One run that was killed once and recovered once. `faults` is empty when every promise held."""
 
     number: int
@@ -86,7 +86,7 @@ def main() -> int:
     return 1 if broken else 0
 
 
-def run_lives(kills: int, seed: int, parallel: int) -> list[Life]:
+def run_lives(kills: int, seed: int, parallel: int) -> list[ChaosRun]:
     """Every life with its own kill moment, drawn from the seed over the whole length of an undisturbed run."""
     dice = random.Random(seed)
     base = Path(tempfile.mkdtemp(prefix="rpd-chaos-"))
@@ -110,9 +110,9 @@ def undisturbed_seconds(folder: Path) -> float:
     return took
 
 
-def live(folder: Path, number: int, kill_after: float, recovery: str) -> Life:
+def live(folder: Path, number: int, kill_after: float, recovery: str) -> ChaosRun:
     """One life: start, kill, recover, judge."""
-    life = Life(number, kill_after, recovery)
+    life = ChaosRun(number, kill_after, recovery)
     home = prepare(folder)
     try:
         process = subprocess.Popen(
@@ -134,7 +134,7 @@ def live(folder: Path, number: int, kill_after: float, recovery: str) -> Life:
     return life
 
 
-def recover_by_resume(life: Life, home: Path, folder: Path) -> None:
+def recover_by_resume(life: ChaosRun, home: Path, folder: Path) -> None:
     """`rpd resume` goes on to success, whatever the moment was."""
     if life.state == "none":
         return
@@ -145,7 +145,7 @@ def recover_by_resume(life: Life, home: Path, folder: Path) -> None:
     check_artifacts(life, home)
 
 
-def recover_by_gc(life: Life, home: Path, folder: Path) -> None:
+def recover_by_gc(life: ChaosRun, home: Path, folder: Path) -> None:
     """`rpd gc --yes`, repeated while it exits 8, within the time of the job and 30 s."""
     deadline = time.monotonic() + GC_SECONDS
     while True:
@@ -157,7 +157,7 @@ def recover_by_gc(life: Life, home: Path, folder: Path) -> None:
         life.faults.append(f"gc ended with exit {done.returncode}")
 
 
-def judge(life: Life, home: Path, folder: Path) -> None:
+def judge(life: ChaosRun, home: Path, folder: Path) -> None:
     """The sandbox's ledger against the promises."""
     told = rpd(home, folder, "sandbox", "truth", "--json")
     if told.returncode != 0:
@@ -172,7 +172,7 @@ def judge(life: Life, home: Path, folder: Path) -> None:
             life.faults.append(f"job of {run_id} was started {sum(launches.values())} times")
 
 
-def check_artifacts(life: Life, home: Path) -> None:
+def check_artifacts(life: ChaosRun, home: Path) -> None:
     """The artifact of the newest run is here, and is what the job made."""
     run_dir = json.loads(rpd(home, home.parent, "inspect", newest_run(home), "--json").stdout)["run_dir"]
     result = Path(run_dir, "out", "result.bin")

@@ -13,7 +13,7 @@ from rpd.adapters.spec.jobfile import load_text
 from rpd.journal.paths import journal_path
 from rpd.journal.records import Closed, Stamp
 from rpd.journal.store import Journal
-from tests.adapters.report.made import JOB, opened
+from tests.adapters.report.samples import JOB, opened
 
 COMMANDS = Path(commands.__file__).parent
 HEAVY = {"paramiko", "requests", "cryptography", "rich", "transitions", "yaml", "asyncssh", "starlette", "uvicorn"}

@@ -113,13 +113,13 @@ def validate(
     `sandbox` this machine's sandbox; `scan` reads the commands and the files that would be sent for what breaks in a
     pod. Raises UserError where the file cannot be read or is another tool's.
     """
-    from rpd.adapters.cli.reading.validate import Wanted, checked
+    from rpd.adapters.cli.reading.validate import Checks, checked
 
     try:
         loaded = _loaded(file, variables)
     except SpecError as wrong:
         return [Problem("error", "file", each.message, each.line, each.column, each.path) for each in wrong.problems]
-    wanted = Wanted(account=online, image=online, payload=scan, use_sandbox=sandbox)
+    wanted = Checks(account=online, image=online, payload=scan, use_sandbox=sandbox)
     return [Problem(each.level, each.check, each.message) for each in checked(loaded, wanted)[0]]
 
 

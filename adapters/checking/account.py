@@ -10,7 +10,7 @@ from typing import Protocol
 from rpd.adapters.checking.finding import Finding, error, note, warning
 from rpd.adapters.runpod.wire import Named, Volume
 from rpd.engine.errors import Refused, Unavailable
-from rpd.states.policy.naming import name_hardware, name_places, suggested, told
+from rpd.states.policy.naming import described, name_hardware, name_places, suggested
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import Job
@@ -58,7 +58,7 @@ def _places(job: Job, centers: Sequence[DataCenter]) -> Iterator[Finding]:
     named = name_places(job.pod.datacenters, centers)
     yield from (error("datacenter", problem) for problem in named.problems)
     if named.meant:
-        yield note("datacenter", told(named.meant))
+        yield note("datacenter", described(named.meant))
 
 
 def _hardware(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter]) -> Iterator[Finding]:
@@ -67,7 +67,7 @@ def _hardware(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter]) 
     named = name_hardware(job.pod.hardware, offers, clouds, what)
     yield from (error(kind, problem) for problem in named.problems)
     if named.meant:
-        yield note(kind, told(named.meant))
+        yield note(kind, described(named.meant))
     found = [each.id for each in named.hardware]
     candidates = [each for each in offers if each.gpu_id in found and each.cloud in clouds and each.is_sold]
     for wanted in found:

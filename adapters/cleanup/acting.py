@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rpd.adapters.access.gate import own_journal
 from rpd.adapters.cleanup.accounts import Account
-from rpd.adapters.cleanup.rows import Row
+from rpd.adapters.cleanup.rows import GcRow
 from rpd.adapters.disposal.giveback import delete_pod, release_and_prove
 from rpd.adapters.disposal.suspects import AT_REST, is_kept_up, owes_compute, suspects, understood
 from rpd.adapters.disposal.unrecorded import afterwards, stop_unrecorded
@@ -26,7 +26,7 @@ from rpd.states.ports.names import State
 from rpd.states.shared.preserve import is_kept
 
 
-def act_on(row: Row, account: Account | None, patience: Patience) -> None:
+def act_on(row: GcRow, account: Account | None, patience: Patience) -> None:
     """One run; what goes wrong with it does not stop the others."""
     try:
         try:
@@ -45,7 +45,7 @@ def act_on(row: Row, account: Account | None, patience: Patience) -> None:
             account.problem = account.problem or patience.leaving.why
 
 
-def _release(row: Row, account: Account | None, patience: Patience) -> None:
+def _release(row: GcRow, account: Account | None, patience: Patience) -> None:
     path = own_journal(Path(row.journal))
     entry = understood(Index(state_home()).refresh(path))
     if entry.problem or not owes_compute(entry):
@@ -71,7 +71,7 @@ def _release(row: Row, account: Account | None, patience: Patience) -> None:
     _conclude(row, path, code)
 
 
-def _stop_unrecorded(row: Row, account: Account | None, patience: Patience, error: JournalUnwritable) -> None:
+def _stop_unrecorded(row: GcRow, account: Account | None, patience: Patience, error: JournalUnwritable) -> None:
     """No record can be written: where no job can run, what the journal names is stopped all the same, and the debt
     stays open until a later gc can write down the proof."""
     path = Path(row.journal)
@@ -93,7 +93,7 @@ def _stop_unrecorded(row: Row, account: Account | None, patience: Patience, erro
         row.pod_status, row.released_by = "EXITED" if row.pod_id else None, None
 
 
-def _conclude(row: Row, path: Path, code: int) -> None:
+def _conclude(row: GcRow, path: Path, code: int) -> None:
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
     row.state, row.released_by = str(facts.state), inspection.released_by()

@@ -10,9 +10,9 @@ from rpd.adapters.cleanup.accounts import Account
 from rpd.adapters.cleanup.acting import act_on
 from rpd.adapters.cleanup.foreign import foreign_pods, stop_foreign
 from rpd.adapters.cleanup.planning import planned
-from rpd.adapters.cleanup.rows import Row
+from rpd.adapters.cleanup.rows import GcRow
+from rpd.adapters.cleanup.scope import CleanupScope
 from rpd.adapters.cleanup.stopped import Stopped, release_stopped, stopped_rows
-from rpd.adapters.cleanup.wanted import Wanted
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.side_by_side import Work, side_by_side
@@ -25,7 +25,7 @@ class Cleanup:
 
     def __init__(self, entries: Sequence[Entry], account: Account | None, seconds: float, command: Patience) -> None:
         self.account = account
-        self.rows: list[Row] = []
+        self.rows: list[GcRow] = []
         self.foreign: list[dict[str, Any]] = []
         self.stopped: list[Stopped] = []
         self._entries = entries
@@ -51,7 +51,7 @@ class Cleanup:
             self.rows, self.foreign, self.stopped = found
             self._is_planned = True
 
-    def act(self, everything: Sequence[Entry], wanted: Wanted) -> None:
+    def act(self, everything: Sequence[Entry], wanted: CleanupScope) -> None:
         """The same, and do it: what computes first."""
         self.look(everything)
         named = [pod for pod in self.foreign if pod["id"] in wanted.adopt]

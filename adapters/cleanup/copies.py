@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rpd.adapters.access.opening import at_original
-from rpd.adapters.cleanup.rows import Row
+from rpd.adapters.cleanup.rows import GcRow
 from rpd.adapters.disposal.suspects import original_of, owes_compute
 from rpd.journal.index import Entry, summary
 from rpd.journal.lock import holder
@@ -25,12 +25,12 @@ def originals(entries: Sequence[Entry]) -> dict[str, Path]:
     return found
 
 
-def copy_row(entry: Entry, copies: dict[str, Path]) -> Row | None:
+def copy_row(entry: Entry, copies: dict[str, Path]) -> GcRow | None:
     """What gc tells of a copy that says that something computes."""
     first = copies.get(entry.journal)
     if first is None or not owes_compute(entry):
         return None
-    row = Row(entry.run_id, entry.journal, entry.state, "")
+    row = GcRow(entry.run_id, entry.journal, entry.state, "")
     there, owner = summary(first), holder(first)
     if owner is not None:
         row.plan = f"spare: a copy; pid {owner.pid} on {owner.host} drives its original {first}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rpd.adapters.cleanup.accounts import Account, key_of
-from rpd.adapters.cleanup.rows import Row
+from rpd.adapters.cleanup.rows import GcRow
 from rpd.adapters.disposal.suspects import AT_REST, is_kept_up, may_owe, owes_compute, suspects, twins
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
@@ -17,24 +17,24 @@ from rpd.states.facts import Facts
 from rpd.states.ports.names import BEFORE_LAUNCH, State
 
 
-def planned(entry: Entry, account: Account | None) -> Row | None:
+def planned(entry: Entry, account: Account | None) -> GcRow | None:
     """The plan for one run; a journal that makes no sense does not hide the others."""
     try:
         row = _plan(entry, account)
     except Exception as error:  # whatever is wrong with it
-        row = Row(entry.run_id, entry.journal, entry.state, f"look at it yourself: {error}")
+        row = GcRow(entry.run_id, entry.journal, entry.state, f"look at it yourself: {error}")
     if row is not None:
         row.cloud = key_of(entry.cloud)
     return row
 
 
-def _plan(entry: Entry, account: Account | None) -> Row | None:
+def _plan(entry: Entry, account: Account | None) -> GcRow | None:
     path = Path(entry.journal)
     if entry.problem or not owes_compute(entry):
         return _plan_undriven(entry, account)
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
-    row = Row(entry.run_id, entry.journal, str(facts.state), _plan_words(facts), released_by=inspection.released_by())
+    row = GcRow(entry.run_id, entry.journal, str(facts.state), _plan_words(facts), released_by=inspection.released_by())
     if facts.pod is not None:
         row.pod_id, row.usd_per_hour = facts.pod.id, facts.pod.usd_per_hour
         seen = next((pod for pod in account.pods if pod.id == facts.pod.id), None) if account else None
@@ -63,16 +63,16 @@ def _plan_words(facts: Facts) -> str:
     return "release and prove it"
 
 
-def _plan_undriven(entry: Entry, account: Account | None) -> Row | None:
+def _plan_undriven(entry: Entry, account: Account | None) -> GcRow | None:
     """A run that no loop can or need drive: what matters is what of it computes all the same."""
     if may_owe(entry) and (account is None or account.problem):
         plan = f"stop what it rented: its journal cannot be driven ({entry.problem})"
-        return Row(entry.run_id, entry.journal, entry.state, plan, next=_way_out(entry))
+        return GcRow(entry.run_id, entry.journal, entry.state, plan, next=_way_out(entry))
     found = suspects(entry, account.pods if account is not None else ())
     if not found:
         return None
     pod, plan = found[0].pod, f"{found[0].how}: {found[0].why}"
-    row = Row(entry.run_id, entry.journal, entry.state, plan, pod.id, pod.status, pod.usd_per_hour)
+    row = GcRow(entry.run_id, entry.journal, entry.state, plan, pod.id, pod.status, pod.usd_per_hour)
     row.next = _way_out(entry)
     return row
 

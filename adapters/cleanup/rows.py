@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 
-class Row(msgspec.Struct):
+class GcRow(msgspec.Struct):
     """One run with something to do. `is_done` when, as far as gc goes, nothing computes against anybody's will."""
 
     run_id: str

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.cleanup.wanted import Wanted
+from rpd.adapters.cleanup.scope import CleanupScope
 from rpd.adapters.disposal.kept import release_kept
 from rpd.adapters.disposal.losses import losses
 from rpd.adapters.forensics.inspection import facts_of
@@ -42,7 +42,7 @@ class Stopped(msgspec.Struct):
     result: str | None = None
     is_released: bool = False
 
-    def is_wanted(self, wanted: Wanted) -> bool:
+    def is_wanted(self, wanted: CleanupScope) -> bool:
         """Whether a person asked for its end."""
         if not self.is_over or self.holds_results:
             return False
@@ -91,7 +91,7 @@ def release_stopped(row: Stopped, patience: Patience) -> None:
         row.result = f"failed: internal error: {error}"
 
 
-def stopped_page(rows: list[Stopped], plan: Wanted | None = None) -> list[str]:
+def stopped_page(rows: list[Stopped], plan: CleanupScope | None = None) -> list[str]:
     """Lines about them, and the total; those that the `plan` would delete say so."""
     lines = []
     for row in rows:

@@ -24,7 +24,7 @@ from rpd.journal.records import Body, DebtChange
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
 from rpd.states.facts.release import CLEAN_SURVEYS_MIN, Proof
-from rpd.states.operations.pod import DeletePod, GiveBack, StopPod, Told
+from rpd.states.operations.pod import Accepted, DeletePod, GiveBack, StopPod
 from rpd.states.policy import cost
 from rpd.states.policy.twin import known_ids
 from rpd.states.ports.faults import Fault
@@ -99,7 +99,10 @@ def _act(
 ) -> str:
     """Intent, effect with its proof, outcome; returns the proof. Raises what `release_and_prove` raises, once that is
     recorded, and what `record` raises."""
-    intent, told = intent_of(effect, f"late-{secrets.token_hex(4)}-{effect.name}", State.RELEASE), Told(effect.pod_id)
+    intent, told = (
+        intent_of(effect, f"late-{secrets.token_hex(4)}-{effect.name}", State.RELEASE),
+        Accepted(effect.pod_id),
+    )
     record(intent)
     try:
         proof = release_and_prove(cloud, effect, interval_seconds, patience)

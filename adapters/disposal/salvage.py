@@ -43,7 +43,7 @@ from rpd.journal.replay import fold
 from rpd.states.facts import Facts, new_facts
 from rpd.states.facts.release import CLEAN_SURVEYS_MIN
 from rpd.states.fold import apply
-from rpd.states.operations.pod import DeletePod, StopPod, Told
+from rpd.states.operations.pod import Accepted, DeletePod, StopPod
 from rpd.states.policy import cost
 from rpd.states.policy.rules import lasted, spent_usd
 from rpd.states.policy.verdict import salvaged
@@ -254,7 +254,7 @@ def _proofs(good: Sequence[Record], facts: Facts, given: Sequence[Given]) -> Ite
         elif not is_kept and (each.name, "storage") in owed:
             changes.append(_closed(each, "storage"))
         yield intent
-        yield outcome_of(intent, Result(answer=Told(each.pod_id), debts=tuple(changes)))
+        yield outcome_of(intent, Result(answer=Accepted(each.pod_id), debts=tuple(changes)))
 
 
 def _closed(given: Given, kind: str) -> DebtChange:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rpd.adapters.access.clouds import Access
 from rpd.adapters.disposal.giveback import stop_owed
-from rpd.adapters.driving.told import Told
+from rpd.adapters.driving.records_seen import RecordsSeen
 from rpd.adapters.forensics.inspection import Inspection, facts_of
 from rpd.adapters.local.bad_places import BadPlaces
 from rpd.adapters.local.caller import program
@@ -160,7 +160,7 @@ def drive_journal(
     refresh_events = _events(journal, Path(opened.run_dir))
     journal.on_replaced = lambda path: refresh_events()
     control, on_signal = _control(journal, request, patience, early)
-    told = Told(journal, home)
+    told = RecordsSeen(journal, home)
     needs_secrets = request is None and not _is_launched(journal)
     facts, lacks = _facts(journal, told, needs_secrets=needs_secrets)
     if lacks is not None:
@@ -190,7 +190,7 @@ def drive_journal(
     return _last_words(told, exit_code, journal.redactor, as_json=as_json, quiet=quiet, was_erased=was_erased)
 
 
-def _whatever_ends_it(loop: Callable[[], int], journal: Journal, access: Access, told: Told, home: Path) -> int:
+def _whatever_ends_it(loop: Callable[[], int], journal: Journal, access: Access, told: RecordsSeen, home: Path) -> int:
     """The exit code of the loop, also where a signal or a fault of rpd ends it. Raises KeyboardInterrupt and
     JournalLocked."""
     try:
@@ -219,7 +219,7 @@ def _control(
     return control, on_signal
 
 
-def _facts(journal: Journal, told: Told, *, needs_secrets: bool) -> tuple[Facts, Request | None]:
+def _facts(journal: Journal, told: RecordsSeen, *, needs_secrets: bool) -> tuple[Facts, Request | None]:
     """What the job is. Where a secret of it is missing, it is to be cancelled: what is rented must not bill until the
     secret turns up. Raises UserError."""
     from rpd.adapters.wiring import facts_of
@@ -271,7 +271,7 @@ def _is_launched(journal: Journal) -> bool:
     return claim is not None and claim.phase not in ("none", "claimed")
 
 
-def _rescue(journal: Journal, access: Access, told: Told, home: Path, fault: Exception) -> int:
+def _rescue(journal: Journal, access: Access, told: RecordsSeen, home: Path, fault: Exception) -> int:
     """A fault of this program while something may bill: keep the trace, and give the pod back by the shortest way
     (stopped, so that nothing in it is lost). Raises the fault itself when nothing is owed."""
     from rpd.adapters.wiring import drive
@@ -298,7 +298,7 @@ def _rescue(journal: Journal, access: Access, told: Told, home: Path, fault: Exc
     return Exit.STILL_BILLING if told.owes else Exit.INTERNAL
 
 
-def _stop_outright(journal: Journal, access: Access, told: Told) -> None:
+def _stop_outright(journal: Journal, access: Access, told: RecordsSeen) -> None:
     """The loop cannot go on at all: stop what it rented, by its ids. What is not proved stopped stays owed."""
     from rpd.adapters.wiring import cloud_of_run
 
@@ -314,7 +314,7 @@ def _stop_outright(journal: Journal, access: Access, told: Told) -> None:
         stop_owed(record, access, cloud, facts_of(told.reading()[0]))
 
 
-def _left_at_once(journal: Journal, told: Told, leaving: LeaveNow) -> int:
+def _left_at_once(journal: Journal, told: RecordsSeen, leaving: LeaveNow) -> int:
     """A second Ctrl-C, or no more patience: say so in the journal, leave the debt open; 8 when something may bill."""
     exit_code = Exit.STILL_BILLING if told.owes else leaving.exit_code
     with contextlib.suppress(Exception):
@@ -329,7 +329,9 @@ def left_late(journal: Path, leaving: LeaveNow) -> int:
     return Exit.STILL_BILLING if inspection.facts.debts.compute else leaving.exit_code
 
 
-def _last_words(told: Told, exit_code: int, redactor: Redactor, *, as_json: bool, quiet: bool, was_erased: bool) -> int:
+def _last_words(
+    told: RecordsSeen, exit_code: int, redactor: Redactor, *, as_json: bool, quiet: bool, was_erased: bool
+) -> int:
     reading, elsewhere = told.reading()
     inspection = Inspection(reading, SystemClock().now())
     if as_json:

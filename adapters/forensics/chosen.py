@@ -8,9 +8,9 @@ import msgspec
 
 from rpd.adapters.forensics.timeline import age_seconds, wall_of
 from rpd.engine.errors import UserError
-from rpd.states.ports.names import Outcome
+from rpd.states.ports.names import RunOutcome
 
-OUTCOMES = (*(str(each) for each in Outcome), "unfinished")
+OUTCOMES = (*(str(each) for each in RunOutcome), "unfinished")
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class Chosen(msgspec.Struct, frozen=True):
     before: float | None = None
 
     @classmethod
-    def told(
+    def from_options(
         cls, *, workflow: str | None, outcomes: list[str] | None, since: str | None, older_than: str | None
     ) -> Chosen:
         """As it was typed. Raises UserError."""

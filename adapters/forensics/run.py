@@ -11,8 +11,8 @@ import msgspec
 from rpd.adapters.access.gate import journal_at, run_folder
 from rpd.adapters.access.judgement import judged
 from rpd.adapters.forensics.inspection import Inspection
+from rpd.adapters.forensics.job_phases import JobPhase, steps_of
 from rpd.adapters.forensics.row import RunRow, row_of_manifest
-from rpd.adapters.forensics.steps import Step, steps_of
 from rpd.adapters.pod.step_log import STEPS_NAME
 from rpd.adapters.run_folder.workspace import EVENTS_NAME, MANIFEST_NAME
 from rpd.engine.deadline import elapsed
@@ -82,7 +82,7 @@ class LoadedRun:
         folder = self.files_folder()
         return [] if folder is None else list(lines_of(folder / STEPS_NAME))
 
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[JobPhase]:
         """The steps that the job's log tells of; older tools have their marks among the events."""
         return steps_of(self.step_marks() or self.events())
 

@@ -57,12 +57,6 @@ def config_home() -> Path | None:
         return None
 
 
-def journals_folder(home: Path, workflow: str) -> Path:
-    """`<home>/journals/<label of the workflow>`, made 0700 when absent."""
-    private_folder(home / "journals")
-    return private_folder(home / "journals" / label_of(workflow))
-
-
 def private_folder(folder: Path) -> Path:
     """Make `folder` readable by this user alone, and return it. An existing one is never changed, only checked. Raises
     UserError."""

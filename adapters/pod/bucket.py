@@ -13,7 +13,7 @@ from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.chosen import choose
 from rpd.adapters.transfer.entry import NAME_CHARACTERS_MAX, NAMED_MAX, Entry, named, shown
 from rpd.adapters.transfer.exchange import exchange, said, seconds_for
-from rpd.adapters.transfer.links import Followed, follow, told
+from rpd.adapters.transfer.links import Followed, described_link, follow
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.remote_tree import list_tree
@@ -98,7 +98,7 @@ def _followed(connection: Connection, pull: Pull, listing: Listing, patterns: Pa
     wanted = (each for each in listing.entries if not patterns.cover(each.path, each.kind == "folder"))
     leading = choose(wanted, listing.root, links=pull.links, is_part=pull.is_pattern).leading
     if pull.links == "keep":
-        return Followed(left_out=tuple(told(each, "leads out of the artifact") for each in leading))
+        return Followed(left_out=tuple(described_link(each, "leads out of the artifact") for each in leading))
     return follow(connection, listing.root, leading, most_bytes=pull.links_max_bytes, private=pull.private)
 
 

@@ -10,7 +10,7 @@ from rpd.journal.records import Stamp
 from rpd.journal.redact import Redactor
 from rpd.states.facts import Facts
 from rpd.states.policy.verdict import verdict
-from rpd.states.ports.names import Outcome
+from rpd.states.ports.names import RunOutcome
 from rpd.states.shared.preserve import is_kept
 
 LINES = 20
@@ -21,7 +21,7 @@ def last_lines(facts: Facts, now: Stamp, redactor: Redactor, *, with_log: bool) 
     """Of the command that failed, whose output nobody has seen; `with_log`: of the job's log, where the job failed."""
     if facts.report.outcome is None and not is_kept(facts, now):
         return []
-    if verdict(facts)[0] not in (Outcome.FAILED, Outcome.LOST):
+    if verdict(facts)[0] not in (RunOutcome.FAILED, RunOutcome.LOST):
         return []
     if facts.ending.reason in OF_STEPS:
         return _shown("the last lines of the command:", list(facts.last_container.step_tail), redactor)

@@ -27,7 +27,7 @@ from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
 from rpd.states.operations.results import PullArtifact
 from rpd.states.policy.doubts import doubt
-from rpd.states.policy.naming import told
+from rpd.states.policy.naming import described
 from rpd.states.policy.python_pin import PYTHON_KEY
 from rpd.states.policy.rules import cost_cap, released_by, seen_locked, usd_per_hour
 from rpd.states.policy.verdict import is_cut_off, job_ending
@@ -52,17 +52,17 @@ def tell(record: Record, facts: Facts) -> str | None:
 def told_of(reading: Reading) -> dict[str, str]:
     """Checksum of a record -> the sentence about it, for those that are worth one. Of a journal that makes no sense, as
     far as it does."""
-    told: dict[str, str] = {}
+    described: dict[str, str] = {}
     if reading.opened is None:
-        return told
+        return described
     with contextlib.suppress(JournalStrange):
         facts = new_facts(reading.opened, reading.records[0].run)
         for record in reading.records:
             apply(facts, record)
             text = tell(record, facts)
             if text:
-                told[record.z] = text
-    return told
+                described[record.z] = text
+    return described
 
 
 def _text(record: Record, facts: Facts) -> str | None:
@@ -125,7 +125,7 @@ def _seen(seen: Observation, facts: Facts) -> str | None:
     if seen.data.get("is_newly_locked") and facts.pod is not None:
         return f"beware: {seen_locked(facts.pod.id)}"
     if meant := seen.data.get("meant"):
-        return told(meant)
+        return described(meant)
     if seen.op == Op.WATCH_JOB and (waits := waiting_words(seen.data)) is not None:
         return waits
     opened = (facts.pods.get(change.key) for change in seen.debts if change.change == "open")
@@ -161,8 +161,8 @@ def _sending(intent: Intent, facts: Facts, record: Record) -> str | None:
 def _taking(intent: Intent, facts: Facts, record: Record) -> str:
     paused, drift = intent.args["paused"], intent.args["drift"]
     what = "replacing" if intent.args["is_unwanted"] else "taking up"
-    told = f"; it drifted: {'; '.join(drift)}" if drift else ""
-    return f"{what} paused pod {paused['pod_id']} ({paused['gpu_id']}) of run {paused['run_id']}{told}"
+    described = f"; it drifted: {'; '.join(drift)}" if drift else ""
+    return f"{what} paused pod {paused['pod_id']} ({paused['gpu_id']}) of run {paused['run_id']}{described}"
 
 
 def _created(outcome: Outcome, facts: Facts, record: Record) -> str:

@@ -35,14 +35,14 @@ class Balance(msgspec.Struct, frozen=True):
 def read_balance(base_url: str, key: Secret, *, seconds: float = SECONDS) -> Balance | None:
     """Read the balance, in one attempt; None when it cannot be known, whatever the reason. `base_url` is that of the
     REST API. Raises nothing: an address or a key that is wrong is for the call that needs it to complain of."""
-    from rpd.adapters.runpod.session import Request, Session
+    from rpd.adapters.runpod.session import ApiRequest, Session
 
     try:
         session = Session(base_url, key, connect_seconds=seconds, body_limit=_MOST_BYTES)
     except UserError:
         return None
     try:
-        found = session.send(Request("POST", _PATH, seconds, body=_QUERY))
+        found = session.send(ApiRequest("POST", _PATH, seconds, body=_QUERY))
     finally:
         session.close()
     balance = None if isinstance(found, Failure) else _balance(found)

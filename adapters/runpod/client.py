@@ -21,7 +21,7 @@ from rpd.adapters.local.patience import Patience
 from rpd.adapters.runpod import pace
 from rpd.adapters.runpod.answer import Answer, Failure, Unreadable
 from rpd.adapters.runpod.errors import EFFECTS, REPEATABLE, Kind, judge, judge_failure
-from rpd.adapters.runpod.session import Request, Session
+from rpd.adapters.runpod.session import ApiRequest, Session
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, Refused, RpdError, Unavailable
 from rpd.engine.ports import Random
 from rpd.journal.redact import Redactor, Secret
@@ -114,7 +114,7 @@ class RunPodClient:
     def listen(self, path: str, params: Mapping[str, str], *, seconds: float, quiet: float) -> Answer | None:
         """What an endless stream says until it is silent for `quiet` seconds after its first line, or `seconds` have
         passed; None when not a byte came in time. One attempt. Raises Refused, Unavailable or Interrupted."""
-        request = Request("GET", path, seconds, dict(params), accept="text/event-stream", quiet=quiet)
+        request = ApiRequest("GET", path, seconds, dict(params), accept="text/event-stream", quiet=quiet)
         found = self._session.send(request, self._interrupted)
         if isinstance(found, Failure):
             if found.fault is Fault.TIMEOUT:
@@ -136,11 +136,11 @@ class RunPodClient:
         seconds: float | None = None,
         params: dict[str, str] | None = None,
         body: bytes | None = None,
-    ) -> Request:
+    ) -> ApiRequest:
         seconds = self._limits.answer_seconds if seconds is None else seconds
-        return Request(method, path, seconds, params or {}, body, is_effect=method != "GET")
+        return ApiRequest(method, path, seconds, params or {}, body, is_effect=method != "GET")
 
-    def _call(self, kind: Kind, request: Request, decode: Decode[T]) -> T:
+    def _call(self, kind: Kind, request: ApiRequest, decode: Decode[T]) -> T:
         """Attempts until one settles it. An earlier attempt in doubt puts the whole call in doubt."""
         in_doubt = False
         waited = 0.0
@@ -169,7 +169,7 @@ class RunPodClient:
                 # What an effect is known to have done says more than the fact of the interruption.
                 raise _settled(found, in_doubt) if kind in EFFECTS else _interruption()
 
-    def _attempt(self, kind: Kind, request: Request, decode: Decode[T]) -> T | RpdError:
+    def _attempt(self, kind: Kind, request: ApiRequest, decode: Decode[T]) -> T | RpdError:
         """The decoded result, or the error; returned, so that no foreign error becomes its context."""
         started = time.monotonic()
         found = self._session.send(request, self._is_leaving if kind in EFFECTS else self._interrupted)

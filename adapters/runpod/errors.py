@@ -51,7 +51,7 @@ CREDIT = re.compile(
 LOCKED = re.compile(r"\b(is|pod|currently) locked\b|\bunlock\b", re.IGNORECASE)
 
 
-class Row(NamedTuple):
+class ErrorRule(NamedTuple):
     """The first row that fits decides. `text` is searched in the answer's own words; `by_api` False fits bodies that
     are no JSON object. `effect` and `read` are the errors raised for effects and for reads."""
 
@@ -74,37 +74,37 @@ _CREATE = frozenset({Kind.CREATE})
 _START = frozenset({Kind.START})
 _RENTING = frozenset({Kind.CREATE, Kind.START})
 
-ROWS: tuple[Row, ...] = (
-    Row(range(200, 300), Fault.UNREADABLE, Ambiguous, Unavailable, True),
-    Row(range(300, 400), Fault.REDIRECTED, Ambiguous, Unavailable),
-    Row(_only(400), Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
-    Row(_only(400), Fault.NO_CAPACITY, retryable=True, kinds=_CREATE, text=CAPACITY),
+ROWS: tuple[ErrorRule, ...] = (
+    ErrorRule(range(200, 300), Fault.UNREADABLE, Ambiguous, Unavailable, True),
+    ErrorRule(range(300, 400), Fault.REDIRECTED, Ambiguous, Unavailable),
+    ErrorRule(_only(400), Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
+    ErrorRule(_only(400), Fault.NO_CAPACITY, retryable=True, kinds=_CREATE, text=CAPACITY),
     # The body of a start cannot be wrong, so a 400 speaks of the host.
-    Row(_only(400), Fault.START_REFUSED, retryable=True, kinds=_START),
-    Row(_only(400), Fault.BAD_REQUEST),
-    Row(_only(401), Fault.KEY_REFUSED),
-    Row(_only(402), Fault.NO_CREDIT),
-    Row(_only(403), Fault.BLOCKED, by_api=False),
-    Row(_only(403), Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
-    Row(_only(403), Fault.FORBIDDEN, text=KEY_SCOPE),
+    ErrorRule(_only(400), Fault.START_REFUSED, retryable=True, kinds=_START),
+    ErrorRule(_only(400), Fault.BAD_REQUEST),
+    ErrorRule(_only(401), Fault.KEY_REFUSED),
+    ErrorRule(_only(402), Fault.NO_CREDIT),
+    ErrorRule(_only(403), Fault.BLOCKED, by_api=False),
+    ErrorRule(_only(403), Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
+    ErrorRule(_only(403), Fault.FORBIDDEN, text=KEY_SCOPE),
     # "Your account cannot access the requested pool": documented for create; other candidates may do.
-    Row(_only(403), Fault.POOL_FORBIDDEN, kinds=_CREATE),
-    Row(_only(403), Fault.FORBIDDEN),
-    Row(_only(404), Fault.NOT_FOUND, by_api=True),
+    ErrorRule(_only(403), Fault.POOL_FORBIDDEN, kinds=_CREATE),
+    ErrorRule(_only(403), Fault.FORBIDDEN),
+    ErrorRule(_only(404), Fault.NOT_FOUND, by_api=True),
     # A page that is not the API's does not know what exists.
-    Row(_only(404), Fault.NOT_FOUND, read=Unavailable),
-    Row(_only(405), Fault.BAD_REQUEST),
-    Row(_only(408), Fault.TIMEOUT, Ambiguous, Unavailable, True),
+    ErrorRule(_only(404), Fault.NOT_FOUND, read=Unavailable),
+    ErrorRule(_only(405), Fault.BAD_REQUEST),
+    ErrorRule(_only(408), Fault.TIMEOUT, Ambiguous, Unavailable, True),
     # Two more numbers that a refusal may have. An odd one proves nothing, whatever its words.
-    Row(_CONFLICT_OR_INVALID, Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
-    Row(_CONFLICT_OR_INVALID, Fault.NO_CAPACITY, retryable=True, kinds=_CREATE, text=CAPACITY),
-    Row(_only(409), Fault.LOCKED, retryable=True, text=LOCKED),
-    Row(_only(409), Fault.CONFLICT, retryable=True),
-    Row(_only(413), Fault.INVALID),
-    Row(_only(422), Fault.INVALID),
-    Row(_only(429), Fault.RATE_LIMITED, Refused, Unavailable, True),
-    Row(range(400, 500), Fault.BAD_REQUEST, Ambiguous, Refused),
-    Row(range(100, 1000), Fault.SERVER_ERROR, Ambiguous, Unavailable, True),
+    ErrorRule(_CONFLICT_OR_INVALID, Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
+    ErrorRule(_CONFLICT_OR_INVALID, Fault.NO_CAPACITY, retryable=True, kinds=_CREATE, text=CAPACITY),
+    ErrorRule(_only(409), Fault.LOCKED, retryable=True, text=LOCKED),
+    ErrorRule(_only(409), Fault.CONFLICT, retryable=True),
+    ErrorRule(_only(413), Fault.INVALID),
+    ErrorRule(_only(422), Fault.INVALID),
+    ErrorRule(_only(429), Fault.RATE_LIMITED, Refused, Unavailable, True),
+    ErrorRule(range(400, 500), Fault.BAD_REQUEST, Ambiguous, Refused),
+    ErrorRule(range(100, 1000), Fault.SERVER_ERROR, Ambiguous, Unavailable, True),
 )
 
 HINTS = {
@@ -154,7 +154,7 @@ def judge_failure(kind: Kind, failure: Failure) -> RpdError:
     return error(f"{_SAYS[error]}: {failure.text}", reason=failure.fault, retryable=True, detail=detail)
 
 
-def _row(kind: Kind, answer: Answer, said: str) -> Row:
+def _row(kind: Kind, answer: Answer, said: str) -> ErrorRule:
     """The first row that fits; the last one fits everything."""
     by_api = problem(answer) is not None or not answer.body.strip()
     for row in ROWS:

@@ -27,7 +27,7 @@ from rpd.states.ports.faults import Fault
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Request(msgspec.Struct, frozen=True):
+class ApiRequest(msgspec.Struct, frozen=True):
     """What to send. `seconds` is the time for the whole answer, `quiet` (streams) how long a pause ends it."""
 
     method: str
@@ -69,7 +69,7 @@ class Session:
     def __repr__(self) -> str:
         return f"Session({self.base_url!r})"
 
-    def send(self, request: Request, wants_end: Callable[[], bool] = bool) -> Answer | Failure:
+    def send(self, request: ApiRequest, wants_end: Callable[[], bool] = bool) -> Answer | Failure:
         """One attempt. `wants_end` is asked while a read waits and cuts it short (Failure with INTERRUPTED)."""
         if request.is_effect:
             # A fresh connection: a stale one would make a lost request look like a lost answer.
@@ -97,7 +97,7 @@ class Session:
         """Drop the connections."""
         self._requests.close()
 
-    def _answer(self, response: requests.Response, request: Request) -> Answer:
+    def _answer(self, response: requests.Response, request: ApiRequest) -> Answer:
         headers = {name.lower(): value for name, value in response.headers.items()}
         body, flaw = self._read(response, request, headers)
         if response.status_code >= 300 or request.quiet is not None:
@@ -106,7 +106,9 @@ class Session:
         # An answer without a length, or whose headers break off, may be cut unseen.
         return Answer(response.status_code, headers, body, flaw, partial(self._redactor.mask, is_cut=True))
 
-    def _read(self, response: requests.Response, request: Request, headers: dict[str, str]) -> tuple[bytes, str | None]:
+    def _read(
+        self, response: requests.Response, request: ApiRequest, headers: dict[str, str]
+    ) -> tuple[bytes, str | None]:
         """The body, and what is wrong with it."""
         if headers.get("content-encoding", "identity").lower() != "identity":
             return b"", "a compressed body nobody asked for"
@@ -193,7 +195,7 @@ def checked_key(key: Secret) -> Secret:
     return key
 
 
-def _headers(request: Request) -> dict[str, str]:
+def _headers(request: ApiRequest) -> dict[str, str]:
     headers = {"Accept": request.accept}
     if request.body is not None:
         headers["Content-Type"] = "application/json"

@@ -88,14 +88,14 @@ def _judged(links: Sequence[Entry], looking: _Looking, most_bytes: int) -> Follo
         if not why and found.bytes > room:
             why = f"followed links bring {size(most_bytes)} at most, and this one has {size(found.bytes)}"
         if why:
-            left_out.append(told(link, why))
+            left_out.append(described_link(link, why))
             continue
         room -= found.bytes
         files.append(found.as_file(link))
     return Followed(tuple(files), tuple(left_out))
 
 
-def told(link: Entry, why: str) -> str:
+def described_link(link: Entry, why: str) -> str:
     """A link that was left out, for a person."""
     return f"{shown(f'{link.path} -> {link.target}')} ({why})"
 

@@ -19,7 +19,7 @@ from rpd.adapters.transfer.chosen import choose
 from rpd.adapters.transfer.entry import NAMED_MAX, Entry, Interrupted, Progress, bounded, digest, named, shown
 from rpd.adapters.transfer.exchange import exchange, quote, seconds_for
 from rpd.adapters.transfer.landing import Arrival, Landing, hostile, prune
-from rpd.adapters.transfer.links import follow, told
+from rpd.adapters.transfer.links import described_link, follow
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.local_tree import check, local_faults
 from rpd.adapters.transfer.memory import Memory
@@ -202,7 +202,7 @@ class _Fetch:
         """Files in place of the links that lead out of the tree."""
         leading, pull = self._chosen.leading, self._pull
         if pull.links == "keep":
-            self._left_out = self._masked(told(link, "leads out of the artifact") for link in leading)
+            self._left_out = self._masked(described_link(link, "leads out of the artifact") for link in leading)
             return
         found = follow(self._connection, self._root, leading, most_bytes=pull.links_max_bytes, private=pull.private)
         self._entries = [*self._chosen.kept, *found.files]

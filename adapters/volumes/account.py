@@ -29,7 +29,7 @@ _HINTS: dict[str, str] = {str(fault): hint for fault, hint in HINTS.items()}
 _KEY = (Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED, Fault.POOL_FORBIDDEN, Fault.NO_CREDIT)
 
 
-class Row(msgspec.Struct, frozen=True):
+class VolumeRow(msgspec.Struct, frozen=True):
     """A network volume, the pods that have it mounted, and the workflows of this machine that name it."""
 
     volume: Volume
@@ -82,15 +82,15 @@ class VolumeAccount:
         self.users = VolumeUsers(self.home, self.access.as_recorded(""))
         self.words = " --sandbox" if use_sandbox else ""
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[VolumeRow]:
         """All volumes, by name."""
-        with told():
+        with user_errors():
             volumes, mounts = self.cloud.volumes(), self.cloud.mounts()
         names = Counter(each.name for each in volumes)
         rows = (self._row(each, mounts, is_name_shared=names[each.name] > 1) for each in volumes)
         return sorted(rows, key=lambda row: (row.volume.name or "", row.volume.id))
 
-    def find(self, word: str, command: str) -> Row:
+    def find(self, word: str, command: str) -> VolumeRow:
         """The one with this id, else the only one of this name. `command` is what was asked for, to be typed again with
         an id in place of VOLUME."""
         rows = self.rows()
@@ -111,18 +111,18 @@ class VolumeAccount:
             hint=command.replace("VOLUME", found[0].volume.id),
         )
 
-    def again(self, row: Row) -> Row:
+    def again(self, row: VolumeRow) -> VolumeRow:
         """The same volume with the pods that have it mounted now."""
-        with told():
+        with user_errors():
             return self._row(row.volume, self.cloud.mounts(), is_name_shared=row.is_name_shared)
 
-    def _row(self, volume: Volume, mounts: tuple[Mount, ...], *, is_name_shared: bool) -> Row:
+    def _row(self, volume: Volume, mounts: tuple[Mount, ...], *, is_name_shared: bool) -> VolumeRow:
         users = tuple(self.users.workflows(volume.id, volume.name))
-        return Row(volume, tuple(each for each in mounts if each.volume_id == volume.id), users, is_name_shared)
+        return VolumeRow(volume, tuple(each for each in mounts if each.volume_id == volume.id), users, is_name_shared)
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def user_errors() -> Iterator[None]:
     """What a call to the cloud raises, as something that the person can mend."""
     try:
         yield
@@ -163,7 +163,7 @@ def monthly(volume: Volume, usd_per_month: float | None) -> str:
     return f"more than {money(cost.network_volume_usd_per_month(volume.size))} a month"
 
 
-def mount_lines(row: Row, users: VolumeUsers) -> list[str]:
+def mount_lines(row: VolumeRow, users: VolumeUsers) -> list[str]:
     """A line for each pod that has it mounted."""
     lines = []
     for each in row.mounts:

@@ -11,14 +11,14 @@ from rpd.adapters.runpod.wire import Volume
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.asking import ask
 from rpd.adapters.volumes.account import (
-    Row,
     VolumeAccount,
+    VolumeRow,
     as_user_error,
     monthly,
     mount_lines,
     one_line_kept,
-    told,
     told_of,
+    user_errors,
     workflow_words,
 )
 from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
@@ -64,7 +64,7 @@ def _grown(account: VolumeAccount, volume: Volume, size_gb: int) -> Volume:
     try:
         return account.cloud.grow_volume(volume.id, size_gb)
     except Ambiguous as lost:
-        with told():
+        with user_errors():
             seen = account.cloud.volume(volume.id)
         if seen is not None and seen.size == size_gb:
             return seen
@@ -100,18 +100,18 @@ def delete_volume(word: str, *, yes: bool, use_sandbox: bool, as_json: bool) -> 
     return 0
 
 
-def _require_unused(account: VolumeAccount, row: Row) -> None:
+def _require_unused(account: VolumeAccount, row: VolumeRow) -> None:
     """No pod may have it mounted, not even a stopped one."""
     if row.mounts:
         raise _in_use(account, row, f"network volume {told_of(row.volume)} is in use and was not deleted; mounted by")
 
 
-def _in_use(account: VolumeAccount, row: Row, head: str) -> UserError:
+def _in_use(account: VolumeAccount, row: VolumeRow, head: str) -> UserError:
     lines = [head, *(f"  {line}" for line in mount_lines(row, account.users))]
     return UserError("\n".join(map(one_line_kept, lines)), reason="in_use", hint=_first_step(account, row))
 
 
-def _first_step(account: VolumeAccount, row: Row) -> str:
+def _first_step(account: VolumeAccount, row: VolumeRow) -> str:
     """What gets rid of the first of the pods."""
     for mount in row.mounts:
         entry = account.users.run_of(mount.name, mount.run_id)
@@ -124,7 +124,7 @@ def _first_step(account: VolumeAccount, row: Row) -> str:
     return "delete the pod first: where it was made, or in RunPod's console"
 
 
-def _losses(row: Row) -> list[str]:
+def _losses(row: VolumeRow) -> list[str]:
     lines = [
         f"network volume {told_of(row.volume)}",
         "lost     everything on it, for good: there is no copy and no way back",
@@ -134,7 +134,7 @@ def _losses(row: Row) -> list[str]:
     return lines
 
 
-def _delete(account: VolumeAccount, row: Row) -> None:
+def _delete(account: VolumeAccount, row: VolumeRow) -> None:
     """Delete it and look whether it is gone. Raises UserError."""
     volume, why = row.volume, ""
     try:
@@ -157,7 +157,7 @@ def _delete(account: VolumeAccount, row: Row) -> None:
         )
 
 
-def _mounted_by_now(account: VolumeAccount, row: Row) -> Row | None:
+def _mounted_by_now(account: VolumeAccount, row: VolumeRow) -> VolumeRow | None:
     """The volume with its pods, when it was a pod that stood in the way. What cannot be read explains nothing."""
     try:
         now = account.again(row)

@@ -16,15 +16,15 @@ from rpd.adapters.terminal import output
 from rpd.adapters.terminal.asking import ask
 from rpd.adapters.volumes.account import (
     STANDARD,
-    Row,
     VolumeAccount,
+    VolumeRow,
     as_user_error,
     monthly,
     one_line_kept,
-    told,
     told_of,
+    user_errors,
 )
-from rpd.adapters.volumes.claim import Claim, ClaimFile, seconds_in_doubt
+from rpd.adapters.volumes.intent import VolumeIntent, VolumeIntentFile, seconds_in_doubt
 from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
 from rpd.states.policy.naming import name_places, suggested
 from rpd.states.ports.exits import Exit
@@ -35,7 +35,7 @@ KINDS = {"standard": STANDARD, "high-performance": "HIGH_PERFORMANCE"}
 DAYS_PER_MONTH = 365 / 12
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class VolumeOrder(msgspec.Struct, frozen=True):
     """What a person asked for. `kind` is the word of `--type`."""
 
     name: str
@@ -52,20 +52,22 @@ class Wanted(msgspec.Struct, frozen=True):
         return KINDS[word]
 
 
-def create_volume(wanted: Wanted, *, yes: bool, use_sandbox: bool, as_json: bool) -> int:
+def create_volume(wanted: VolumeOrder, *, yes: bool, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0 when it is there; 8 when it could not be told whether it was made."""
     _check(wanted)
     account = VolumeAccount(use_sandbox=use_sandbox)
     _require_free(account, wanted.name)
     _require_place(account, wanted)
-    asked = Row(Volume("", wanted.name, wanted.size_gb, wanted.datacenter, wanted.type))
+    asked = VolumeRow(Volume("", wanted.name, wanted.size_gb, wanted.datacenter, wanted.type))
     output.note(_offer(wanted, asked))
     command = _command(account, wanted)
     ask("make it? [y/N] ", ("y", "yes", "Y"), yes=yes, hint=f"{command} --yes", undone="nothing was made")
     making = _Making(account, wanted)
     volume = making.make()
-    twins = _twins(account, volume)
-    row = Row(volume, workflows=tuple(account.users.workflows(volume.id, volume.name)), is_name_shared=bool(twins))
+    twins = _of_the_same_name(account, volume)
+    row = VolumeRow(
+        volume, workflows=tuple(account.users.workflows(volume.id, volume.name)), is_name_shared=bool(twins)
+    )
     if as_json:
         output.answer(
             {
@@ -88,7 +90,7 @@ def create_volume(wanted: Wanted, *, yes: bool, use_sandbox: bool, as_json: bool
 class _Making:
     """One order, from the note on disk to its end."""
 
-    def __init__(self, account: VolumeAccount, wanted: Wanted) -> None:
+    def __init__(self, account: VolumeAccount, wanted: VolumeOrder) -> None:
         self.was_lost = False
         self._account = account
         self._wanted = wanted
@@ -96,12 +98,12 @@ class _Making:
 
     def make(self) -> Volume:
         """The new volume. Raises UserError."""
-        file = ClaimFile(self._account.home, self._account.mark, self._wanted.name)
+        file = VolumeIntentFile(self._account.home, self._account.mark, self._wanted.name)
         with file.held():
             self._await_earlier(file)
             _require_free(self._account, self._wanted.name)
             wanted = self._wanted
-            file.write(Claim(wanted.name, wanted.size_gb, wanted.datacenter, wanted.type, time.time()))
+            file.write(VolumeIntent(wanted.name, wanted.size_gb, wanted.datacenter, wanted.type, time.time()))
             try:
                 volume = self._order()
             except KeyboardInterrupt:
@@ -111,7 +113,7 @@ class _Making:
             raise as_user_error(volume) from volume
         return volume
 
-    def _await_earlier(self, file: ClaimFile) -> None:
+    def _await_earlier(self, file: VolumeIntentFile) -> None:
         """An order that was never settled may yet turn up; until then the name is not free."""
         left = seconds_in_doubt(file.read(), self._window)
         if left > 0:
@@ -155,7 +157,7 @@ class _Making:
         return volume.name == wanted.name and is_size and volume.data_center in (None, wanted.datacenter)
 
     def _doubt(self, why: str) -> UserError:
-        asked = Row(Volume("", self._wanted.name, self._wanted.size_gb, type=self._wanted.type))
+        asked = VolumeRow(Volume("", self._wanted.name, self._wanted.size_gb, type=self._wanted.type))
         price = monthly(asked.volume, asked.usd_per_month)
         return UserError(
             f"{why}; if it was, network volume {self._wanted.name!r} bills {price} until it is deleted",
@@ -165,7 +167,7 @@ class _Making:
         )
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: VolumeOrder) -> None:
     name = wanted.name
     if not name or name != name.strip() or clean(name) != name or "\n" in name or "\t" in name:
         raise UserError("--name needs a name without blanks around it or control characters", reason="bad_name")
@@ -179,7 +181,7 @@ def _check(wanted: Wanted) -> None:
 
 def _require_free(account: VolumeAccount, name: str) -> None:
     """Job files find a volume by its name: a second one of that name would stop them."""
-    with told():
+    with user_errors():
         taken = next((each for each in account.cloud.volumes() if name in (each.name, each.id)), None)
     if taken is not None:
         raise UserError(
@@ -189,9 +191,9 @@ def _require_free(account: VolumeAccount, name: str) -> None:
         )
 
 
-def _require_place(account: VolumeAccount, wanted: Wanted) -> None:
+def _require_place(account: VolumeAccount, wanted: VolumeOrder) -> None:
     """The API takes names of data centers in other letters and makes volumes that no pod can mount; so it is asked."""
-    with told():
+    with user_errors():
         centers = account.cloud.datacenters()
     able = [each.id for each in centers if each.volume_types is None or wanted.type in each.volume_types]
     place = next((each for each in centers if each.id == wanted.datacenter), None)
@@ -209,7 +211,7 @@ def _require_place(account: VolumeAccount, wanted: Wanted) -> None:
     raise UserError(f"{what}; those that have: {', '.join(able)}", reason="no_datacenter", hint="--datacenter ID")
 
 
-def _twins(account: VolumeAccount, made: Volume) -> list[str]:
+def _of_the_same_name(account: VolumeAccount, made: Volume) -> list[str]:
     """Others of that name, which somebody may have made at the same moment. Not to know is no failure."""
     try:
         return [each.id for each in account.cloud.volumes() if each.name == made.name and each.id != made.id]
@@ -217,7 +219,7 @@ def _twins(account: VolumeAccount, made: Volume) -> list[str]:
         return []
 
 
-def _offer(wanted: Wanted, asked: Row) -> list[str]:
+def _offer(wanted: VolumeOrder, asked: VolumeRow) -> list[str]:
     price, kind = monthly(asked.volume, asked.usd_per_month), wanted.kind or "standard"
     daily = f" ({money(asked.usd_per_month / DAYS_PER_MONTH)} a day)" if asked.usd_per_month is not None else ""
     lines = [
@@ -230,7 +232,7 @@ def _offer(wanted: Wanted, asked: Row) -> list[str]:
     return [one_line_kept(line) for line in lines]
 
 
-def _page(account: VolumeAccount, row: Row) -> list[str]:
+def _page(account: VolumeAccount, row: VolumeRow) -> list[str]:
     price = monthly(row.volume, row.usd_per_month)
     return [
         f"made     network volume {told_of(row.volume)}",
@@ -239,7 +241,7 @@ def _page(account: VolumeAccount, row: Row) -> list[str]:
     ]
 
 
-def _command(account: VolumeAccount, wanted: Wanted) -> str:
+def _command(account: VolumeAccount, wanted: VolumeOrder) -> str:
     words = ["--name", wanted.name, "--size-gb", str(wanted.size_gb), "--datacenter", wanted.datacenter]
     words += ["--type", wanted.kind] if wanted.kind else []
     return f"rpd volumes create{account.words} {shlex.join(words)}"

@@ -46,6 +46,6 @@ class Launch(msgspec.Struct):
     claimed_since: Stamp | None = None  # the claim folder is there, and the script was not started yet
     was_stopped: bool = False
     idle_seconds: float | None = None  # for how long the pod had done nothing, by the samples last looked at
-    heard: tuple[str, ...] = ()  # markers that showed in the log while it streamed
+    markers_seen: tuple[str, ...] = ()  # markers that showed in the log while it streamed
     was_taken_over: bool = False  # another owner of this run has acted: its results may be where we know of none
     results: Results = msgspec.field(default_factory=Results)

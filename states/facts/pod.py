@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rpd.journal.records import Stamp
-from rpd.states.ports.boot_signs import Seen
+from rpd.states.ports.boot_signs import BootSign
 from rpd.states.ports.world import Armed, Greeting, Paused, Pod, SshAddress
 
 
@@ -46,7 +46,7 @@ class Container(msgspec.Struct):
     python: str | None = None  # version of the interpreter that `pod.python_version` brought, as it says itself
     trees_done: set[str] = set()
     why_not_up: tuple[str, ...] = ()  # last words of the provider's log about the pod, and of the container's own
-    boot_sign: Seen | None = None  # what they say of a container that will never start
+    boot_sign: BootSign | None = None  # what they say of a container that will never start
     awaited_since: Stamp | None = None  # when it was last awaited
     greeting: Greeting | None = None
     greeted_place: tuple[str | None, SshAddress | None] | None = None  # the pod's `place` when its host key was pinned

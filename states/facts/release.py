@@ -8,7 +8,7 @@ from rpd.engine.deadline import elapsed
 from rpd.journal.records import DebtChange, Stamp
 
 
-class Found(msgspec.Struct, frozen=True, omit_defaults=True):
+class SurveyedPod(msgspec.Struct, frozen=True, omit_defaults=True):
     """A pod of this run as a survey of the account saw it; `is_others`: another owner of this run has ordered it."""
 
     id: str
@@ -28,7 +28,7 @@ class Proof(msgspec.Struct):
     surveys: int = 0
     since: Stamp | None = None
     is_complete: bool = False
-    found: tuple[Found, ...] = ()  # ours by name and env, and not yet as they should be
+    found: tuple[SurveyedPod, ...] = ()  # ours by name and env, and not yet as they should be
 
     def again(self, at: Stamp) -> Proof:
         """With one more survey that showed all as it should be."""
@@ -58,5 +58,5 @@ class Debts(msgspec.Struct):
 
     compute: dict[str, DebtChange] = {}
     storage: dict[str, DebtChange] = {}
-    told: dict[str, int] = {}  # pod id -> the record that last told it to go, answered or not
+    release_asked: dict[str, int] = {}  # pod id -> the record that last told it to go, answered or not
     released: dict[str, Stamp] = {}  # pod id -> when the cloud last accepted its release

@@ -7,7 +7,7 @@ import msgspec
 from rpd.engine.operation import Result
 from rpd.journal.records import DebtChange, Observation, Stamp
 from rpd.states.facts import Facts
-from rpd.states.facts.release import Found, Proof
+from rpd.states.facts.release import Proof, SurveyedPod
 from rpd.states.operations.kinds import Reading
 from rpd.states.policy.bounds import first_that_fit
 from rpd.states.policy.outage import is_unreached
@@ -21,7 +21,7 @@ from rpd.states.ports.world import Holder, Pod, World, name_mark
 class Surveyed(msgspec.Struct, frozen=True, omit_defaults=True):
     """The pods of a run in the account, and how many more the record has no room for."""
 
-    found: tuple[Found, ...]
+    found: tuple[SurveyedPod, ...]
     left_out: int = 0
 
 
@@ -61,7 +61,7 @@ class Survey(Reading[Surveyed], frozen=True):
                 pods[pod.id] = pod
         found = sorted(pods.values(), key=lambda each: (each.status == "TERMINATED", each.name, each.id))
         ours = [pod for pod in found if not is_others(pod.name, pod.env, self.makers)]
-        told = first_that_fit([Found(pod.id, pod.name, pod.status, pod not in ours) for pod in found])
+        told = first_that_fit([SurveyedPod(pod.id, pod.name, pod.status, pod not in ours) for pod in found])
         left_out = sum(pod.status != "TERMINATED" for pod in found[len(told) :])
         return Result(answer=Surveyed(told, left_out), debts=(*self._reopened(ours), *self._ended(found)))
 

@@ -181,5 +181,5 @@ def claim_seen(facts: Facts, claim: Claim, at: Stamp) -> None:
     if before is not None and before.disk_was_full:
         claim = msgspec.structs.replace(claim, disk_was_full=True)  # a new container does not remember it
     launch.claim, launch.claim_is_fresh = claim, True
-    launch.heard += tuple(marker for marker in claim.heard if marker not in launch.heard)
+    launch.markers_seen += tuple(marker for marker in claim.heard if marker not in launch.markers_seen)
     launch.claimed_since = (launch.claimed_since or at) if claim.phase == "claimed" else None

@@ -16,7 +16,7 @@ from rpd.states.facts.search import Refusal
 from rpd.states.operations.kinds import Effect, Reading
 from rpd.states.policy.outage import PATIENCE_SECONDS, is_unreached
 from rpd.states.policy.twin import MAKER, may_name_run
-from rpd.states.ports.boot_signs import Seen, find
+from rpd.states.ports.boot_signs import BootSign, find
 from rpd.states.ports.faults import KEY_FAULTS, Fault
 from rpd.states.ports.names import Op
 from rpd.states.ports.world import Cloud, Pod, PodOrder, World
@@ -46,7 +46,7 @@ class PodMade(msgspec.Struct, frozen=True, omit_defaults=True):
     adopted: bool = False
 
 
-class Told(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True):
     """The pod that was told to start or to go."""
 
     pod_id: str
@@ -57,7 +57,7 @@ class LogLines(msgspec.Struct, frozen=True, omit_defaults=True):
 
     lines: tuple[str, ...]
     container: tuple[str, ...] = ()
-    sign: Seen | None = None
+    sign: BootSign | None = None
     no_sshd: str | None = None
 
 
@@ -214,19 +214,19 @@ class ReadSystemLog(Reading[LogLines], frozen=True):
         facts.container.boot_sign = answer.sign
 
 
-class StartPod(Effect[Told], frozen=True):
+class StartPod(Effect[Accepted], frozen=True):
     """Start a stopped pod."""
 
     name = Op.START_POD
     words = "starting the pod"
-    answers = Told
+    answers = Accepted
 
     pod_id: str
 
     def perform(self, call: Call, world: World) -> Result:
         """Tell the cloud."""
         world.cloud.start(self.pod_id)
-        return Result(answer=Told(self.pod_id))
+        return Result(answer=Accepted(self.pod_id))
 
     def probe(self, call: Call, world: World) -> Result | None:
         """Whether it took effect: anything but EXITED says yes."""
@@ -237,9 +237,9 @@ class StartPod(Effect[Told], frozen=True):
         if pod is None or pod.status in ("EXITED", "TERMINATED"):
             text = "the pod is still stopped" if pod is not None else "there is no such pod"
             return Result("failed", reason="start_refused", error=text, retryable=True)
-        return Result(answer=Told(pod.id))
+        return Result(answer=Accepted(pod.id))
 
-    def end(self, facts: Facts, ended: Ended[Told]) -> None:
+    def end(self, facts: Facts, ended: Ended[Accepted]) -> None:
         """A new start of the pod, or one more refusal."""
         pod, at = facts.pod, ended.at
         if pod is None:
@@ -254,11 +254,11 @@ class StartPod(Effect[Told], frozen=True):
             pod.refused_starts += 1
 
 
-class GiveBack(Effect[Told], frozen=True):
+class GiveBack(Effect[Accepted], frozen=True):
     """End the billing of one pod. `how` it is given back, by the word for facts; `proved` is the word for a proof, and
     `at_rest` the statuses in which it is done."""
 
-    answers = Told
+    answers = Accepted
     how: ClassVar[str]
     proved: ClassVar[str]
     at_rest: ClassVar[frozenset[str]]
@@ -276,11 +276,11 @@ class GiveBack(Effect[Told], frozen=True):
     def perform(self, call: Call, world: World) -> Result:
         """Tell the cloud."""
         self.tell(world.cloud)
-        return Result(answer=Told(self.pod_id))
+        return Result(answer=Accepted(self.pod_id))
 
     def probe(self, call: Call, world: World) -> Result | None:
         """Whether it took effect. Not seen means: do it again; both may be repeated."""
-        told = Told(self.pod_id)
+        told = Accepted(self.pod_id)
         try:
             pod = world.cloud.get(self.pod_id)
         except Refused as error:  # waiting does not mend a refused key: `decide` has to hear of it, and has a deadline
@@ -292,9 +292,9 @@ class GiveBack(Effect[Told], frozen=True):
 
     def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
         """Note when it was told to go."""
-        facts.debts.told[self.pod_id] = facts.progress.seq
+        facts.debts.release_asked[self.pod_id] = facts.progress.seq
 
-    def end(self, facts: Facts, ended: Ended[Told]) -> None:
+    def end(self, facts: Facts, ended: Ended[Accepted]) -> None:
         """Accepted is not released: surveys have to prove it."""
         outcome, at, release = ended.outcome, ended.at, facts.release
         is_answer = outcome.reason not in KEY_FAULTS and not is_unreached(self.name, outcome.reason)

@@ -125,7 +125,7 @@ def suggested(names: Sequence[str]) -> str:
     return f"; did you mean {' or '.join(map(repr, names))}?" if names else ""
 
 
-def told(meant: dict[str, tuple[str, ...]]) -> str:
+def described(meant: dict[str, tuple[str, ...]]) -> str:
     """What was taken for what, in one sentence."""
     return "; ".join(f"{word} means {_listed(ids)}" for word, ids in meant.items())
 

@@ -8,10 +8,10 @@ from rpd.engine.deadline import remaining
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Span
-from rpd.states.facts.release import Found, Proof
+from rpd.states.facts.release import Proof, SurveyedPod
 
 
-def count_survey(facts: Facts, seen: Sequence[Found], at: Stamp, *, is_whole: bool) -> None:
+def count_survey(facts: Facts, seen: Sequence[SurveyedPod], at: Stamp, *, is_whole: bool) -> None:
     """Fold one survey of the account: what is left of this run there, and whether that is now proved to be nothing."""
     found = [pod for pod in seen if _is_known(facts, pod)]
     for pod in found:
@@ -41,7 +41,7 @@ def proof_text(facts: Facts, now: Stamp) -> str:
     return facts.release.proof.text(f"{what} by id and by name", now)
 
 
-def _is_known(facts: Facts, found: Found) -> bool:
+def _is_known(facts: Facts, found: SurveyedPod) -> bool:
     """Every pod of ours had its intent written down first. One of this run that had none was rented by another owner
     (on a machine that holds a copy of the journal) and is for that one to give back."""
     is_named = found.name in facts.pods and not found.is_others
@@ -50,7 +50,7 @@ def _is_known(facts: Facts, found: Found) -> bool:
     return is_known
 
 
-def _is_as_wanted(facts: Facts, found: Found) -> bool:
+def _is_as_wanted(facts: Facts, found: SurveyedPod) -> bool:
     if found.status == "TERMINATED":
         return True
     return found.status == "EXITED" and any(
@@ -58,7 +58,7 @@ def _is_as_wanted(facts: Facts, found: Found) -> bool:
     )
 
 
-def _know(facts: Facts, found: Found) -> None:
+def _know(facts: Facts, found: SurveyedPod) -> None:
     """A pod that appeared after its create was given up gets its id, and is billed from the moment it was asked for."""
     pod = facts.pods.get(found.name)
     if pod is not None and pod.id == found.id:

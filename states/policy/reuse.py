@@ -13,7 +13,7 @@ from rpd.states.policy import cost
 from rpd.states.policy.naming import is_same_name
 from rpd.states.ports.job import GpuChoice, Job
 from rpd.states.ports.names import Op, Reason
-from rpd.states.ports.names import Outcome as Ending
+from rpd.states.ports.names import RunOutcome as Ending
 from rpd.states.ports.world import Paused
 
 CHOICES = ("gpu_order", "cpu_order", "datacenters", "cloud_type", "env")

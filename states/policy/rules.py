@@ -15,7 +15,7 @@ from rpd.states.facts.run import Profile
 from rpd.states.policy import cost
 from rpd.states.policy.secrets import must_go
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.names import BEFORE_LAUNCH, ENDINGS, OF_RESULTS, Op, Outcome, Reason
+from rpd.states.ports.names import BEFORE_LAUNCH, ENDINGS, OF_RESULTS, Op, Reason, RunOutcome
 
 COLLECT_ALLOWANCE_SECONDS = 600.0
 """Time past the budget for fetching results, before the switch in the pod acts."""
@@ -85,7 +85,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         return "stop"  # what another owner left in the pod is not ours to delete
     outcome = ENDINGS[facts.ending.reason][0] if facts.ending.reason in ENDINGS else None
     policy = facts.job.lifecycle
-    if outcome is Outcome.FAILED and facts.ending.reason not in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
+    if outcome is RunOutcome.FAILED and facts.ending.reason not in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
         is_cut_short = facts.request in ("gc", "interrupt", "terminate") or not facts.results.gave_up
         if (facts.results_wait and is_cut_short) or (facts.holds_last and facts.is_good):
             return "stop"  # `delete` counts as told to only for a failed job, after whatever could be fetched was
@@ -94,9 +94,9 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         return "delete" if policy.on_failure == "delete" else "stop"
     if not facts.launch.intended:
         return "stop" if facts.has_launched_here else "delete"  # a launch that was lost may have left something
-    if outcome is Outcome.SUCCEEDED:
+    if outcome is RunOutcome.SUCCEEDED:
         return "delete" if policy.on_success == "delete" and not facts.holds_last else "stop"
-    if outcome is Outcome.CANCELLED:
+    if outcome is RunOutcome.CANCELLED:
         never_started = facts.launch.claim is not None and facts.launch.claim.phase == "none"
         if never_started:
             pod = facts.pod
@@ -120,7 +120,7 @@ def why_kept(facts: Facts) -> str | None:
     """Why the disk of the pod in hand was not deleted, as the end of a sentence; None where nothing more is to be
     said."""
     policy, outcome = facts.job.lifecycle, ENDINGS[facts.ending.reason][0] if facts.ending.reason in ENDINGS else None
-    is_cut_short = outcome is Outcome.CANCELLED and facts.launch.intended
+    is_cut_short = outcome is RunOutcome.CANCELLED and facts.launch.intended
     if facts.holds_last or (is_cut_short and not facts.has_all):
         awaited = {*facts.uncollected, *facts.left_behind}
         if facts.results.log_fetched and awaited and awaited <= set(facts.wiped):
@@ -133,15 +133,15 @@ def why_kept(facts: Facts) -> str | None:
         return "another owner of this run may have left something on it"
     if not facts.launch.intended:
         return "a launch that was lost may have left something on it" if pod is not None and pod.holds_lost else None
-    if outcome is Outcome.SUCCEEDED and policy.on_success != "delete":
+    if outcome is RunOutcome.SUCCEEDED and policy.on_success != "delete":
         return f"lifecycle.on_success is {policy.on_success}"
-    if outcome in (Outcome.FAILED, Outcome.LOST) and policy.on_failure != "delete":
+    if outcome in (RunOutcome.FAILED, RunOutcome.LOST) and policy.on_failure != "delete":
         return f"lifecycle.on_failure is {policy.on_failure}"
-    if outcome is Outcome.CANCELLED and facts.request == "gc":
+    if outcome is RunOutcome.CANCELLED and facts.request == "gc":
         return "rpd gc deletes no disk on which a job ran"
-    if outcome is Outcome.CANCELLED and policy.on_interrupt == "stop":
+    if outcome is RunOutcome.CANCELLED and policy.on_interrupt == "stop":
         return "lifecycle.on_interrupt is stop"
-    if outcome is Outcome.CANCELLED:
+    if outcome is RunOutcome.CANCELLED:
         return "the run was cut short, and on_success and on_failure do not both say delete"
     return None
 

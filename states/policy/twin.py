@@ -11,7 +11,7 @@ from rpd.engine.deadline import elapsed, is_before, remaining
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Missed, Origin, PodFacts, Span, close_spans
-from rpd.states.facts.release import CLEAN_SURVEYS_MIN, Found
+from rpd.states.facts.release import CLEAN_SURVEYS_MIN, SurveyedPod
 from rpd.states.ports.world import Pod
 
 MAKER = "RPD_EPOCH"
@@ -64,7 +64,7 @@ def twins_among(found: Iterable[L], known: Mapping[str, str | None]) -> dict[str
     return twins
 
 
-def note_twins(facts: Facts, found: Sequence[Found], at: Stamp, *, is_whole: bool) -> None:
+def note_twins(facts: Facts, found: Sequence[SurveyedPod], at: Stamp, *, is_whole: bool) -> None:
     """Fold what a survey says of twins: new ones, and that known ones are not there any more."""
     ours = [each for each in found if not each.is_others]
     there = {each.id for each in found if each.status != "TERMINATED"}
@@ -84,7 +84,7 @@ def note_twins(facts: Facts, found: Sequence[Found], at: Stamp, *, is_whole: boo
             close_spans(twin, twin.missed.since or at)
 
 
-def _twin(facts: Facts, key: str, seen: Found, there: set[str], at: Stamp) -> PodFacts:
+def _twin(facts: Facts, key: str, seen: SurveyedPod, there: set[str], at: Stamp) -> PodFacts:
     """It computes, as far as anybody knows, since its create was sent. Where the pod itself is not there any more, it
     may be that one under a new id (a provider that moves pods does that), with the results in it."""
     pod = facts.pods[seen.name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rpd.engine.decision import Fire
 from rpd.journal.records import Closed
 from rpd.states.facts import Facts
-from rpd.states.ports.names import ENDINGS, OF_RESULTS, Outcome, Reason, Trigger
+from rpd.states.ports.names import ENDINGS, OF_RESULTS, Reason, RunOutcome, Trigger
 
 
 def job_reason(facts: Facts) -> Reason:
@@ -31,7 +31,7 @@ def is_waited_in_vain(facts: Facts) -> bool:
     claim, marker = facts.launch.claim, facts.job.run.success_marker
     if claim is None or claim.phase != "running" or claim.body_code != 0 or not claim.waits_for:
         return False
-    return claim.is_vain and (marker is None or marker in facts.launch.heard)
+    return claim.is_vain and (marker is None or marker in facts.launch.markers_seen)
 
 
 def is_cut_off(facts: Facts) -> bool:
@@ -56,13 +56,13 @@ def job_ending(facts: Facts) -> str:
     return f"ended with exit code {code}" if code is not None else "ended without an exit code"
 
 
-def heard_reason(facts: Facts) -> Reason | None:
+def marker_reason(facts: Facts) -> Reason | None:
     """What a running job's log has said that ends it: a failure marker that the config names, or, where the config says
     so, the success marker."""
     run = facts.job.run
-    if any(marker in facts.launch.heard for marker in run.failure_markers or ()):
+    if any(marker in facts.launch.markers_seen for marker in run.failure_markers or ()):
         return Reason.FAILURE_MARKER
-    if run.done_on == "marker" and run.success_marker in facts.launch.heard:
+    if run.done_on == "marker" and run.success_marker in facts.launch.markers_seen:
         return Reason.JOB_SUCCEEDED
     return None
 
@@ -81,10 +81,10 @@ def decide_lost(facts: Facts) -> Fire:
     return Fire(Trigger.JOB_LOST, lost_reason(facts))
 
 
-def verdict(facts: Facts) -> tuple[Outcome, Reason | None, int]:
+def verdict(facts: Facts) -> tuple[RunOutcome, Reason | None, int]:
     """Outcome, reason and exit code of a run that came to its end."""
     if facts.ending.reason is None:
-        return Outcome.FAILED, None, 1
+        return RunOutcome.FAILED, None, 1
     outcome, exit_code = ENDINGS[facts.ending.reason]
     return outcome, facts.ending.reason, exit_code
 

@@ -25,7 +25,7 @@ class Sign(StrEnum):
     HOST = "host"
 
 
-class Seen(msgspec.Struct, frozen=True):
+class BootSign(msgspec.Struct, frozen=True):
     """A sign and the line that shows it."""
 
     sign: str
@@ -99,16 +99,16 @@ _STARTED = re.compile(r"start(?:ing|ed)? container\b", re.IGNORECASE)
 _CUDA = re.compile(r"cuda *>= *([0-9]+\.[0-9]+)", re.IGNORECASE)
 
 
-def find(system: Sequence[str], container: Sequence[str]) -> Seen | None:
+def find(system: Sequence[str], container: Sequence[str]) -> BootSign | None:
     """The last sign in these lines (oldest first); None when there is none. What the provider's log said before the
     container was last started is over: a pull that failed was tried again."""
     begun = max((index for index, line in enumerate(system) if _is_begun(line)), default=-1)
     for line in reversed(system[begun + 1 :]):
         sign = _sign(line)
         if sign is not None:
-            return Seen(sign, line)
+            return BootSign(sign, line)
     told = [
-        Seen(sign, line)
+        BootSign(sign, line)
         for line in container
         if (sign := _sign(line)) is not None and (sign in OF_CONTAINER or _ALONE.match(line.strip()))
     ]
@@ -116,7 +116,7 @@ def find(system: Sequence[str], container: Sequence[str]) -> Seen | None:
     return told[-1] if is_repeated else None
 
 
-def is_of_image(seen: Seen, min_cuda_version: str | None) -> bool:
+def is_of_image(seen: BootSign, min_cuda_version: str | None) -> bool:
     """Whether every host would say so. A host whose driver is older than the job asks for is a host that lies."""
     if seen.sign != Sign.OLD_DRIVER:
         return seen.sign != Sign.HOST
@@ -124,7 +124,7 @@ def is_of_image(seen: Seen, min_cuda_version: str | None) -> bool:
     return min_cuda_version is None or (needed is not None and _version(needed) > _version(min_cuda_version))
 
 
-def cuda_wanted(seen: Seen) -> str | None:
+def cuda_wanted(seen: BootSign) -> str | None:
     """The CUDA version that the line says the image needs."""
     found = _CUDA.search(seen.line)
     return found[1] if found else None

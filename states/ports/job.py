@@ -401,7 +401,7 @@ class Checkpoints(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     every_minutes: Annotated[Minutes, Meta(description="Minutes between two pulls of one of them.")] = 10
 
 
-class Lifecycle(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class LifecyclePolicy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What becomes of the pod at each kind of end."""
 
     on_success: Annotated[
@@ -494,5 +494,5 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     retries: Annotated[
         Annotated[int, Meta(ge=0, le=100)], Meta(description="How often a job that was lost is launched again.")
     ] = 0
-    lifecycle: Annotated[Lifecycle, Meta(description="What becomes of the pod.")] = Lifecycle()
+    lifecycle: Annotated[LifecyclePolicy, Meta(description="What becomes of the pod.")] = LifecyclePolicy()
     notify: Annotated[Notify, Meta(description="Who is told.")] = Notify()

@@ -105,7 +105,7 @@ class Op(StrEnum):
     NOTIFY = "notify"
 
 
-class Outcome(StrEnum):
+class RunOutcome(StrEnum):
     """How a run ends."""
 
     SUCCEEDED = "succeeded"
@@ -164,43 +164,43 @@ class Reason(StrEnum):
     TAKEN_OVER = "taken_over"  # another owner, with a copy of this journal, acts on the run
 
 
-ENDINGS: dict[Reason, tuple[Outcome, Exit]] = {
-    Reason.JOB_SUCCEEDED: (Outcome.SUCCEEDED, Exit.DONE),
-    Reason.JOB_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
-    Reason.MARKER_MISSING: (Outcome.FAILED, Exit.JOB_FAILED),
-    Reason.FAILURE_MARKER: (Outcome.FAILED, Exit.JOB_FAILED),
-    Reason.ARTIFACT_MISSING: (Outcome.FAILED, Exit.JOB_FAILED),
-    Reason.RESULTS_UNVERIFIED: (Outcome.FAILED, Exit.JOB_FAILED),
-    Reason.SETUP_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
-    Reason.STAGE_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
-    Reason.PREFLIGHT_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
-    Reason.LAUNCH_FAILED: (Outcome.FAILED, Exit.JOB_FAILED),
-    Reason.SPEC_INVALID: (Outcome.REFUSED, Exit.USAGE),
-    Reason.NO_CAPACITY: (Outcome.REFUSED, Exit.NO_CAPACITY),
-    Reason.PRICE_OVER_CAP: (Outcome.REFUSED, Exit.NO_CAPACITY),
-    Reason.HOSTS_NEVER_BOOTED: (Outcome.REFUSED, Exit.NO_CAPACITY),
-    Reason.SSH_REFUSED: (Outcome.REFUSED, Exit.NO_CAPACITY),
-    Reason.VOLUME_REFUSED: (Outcome.REFUSED, Exit.NO_CAPACITY),
-    Reason.IMAGE_FAILED: (Outcome.REFUSED, Exit.NO_CAPACITY),
-    Reason.CLOUD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
-    Reason.POD_UNREACHABLE: (Outcome.REFUSED, Exit.NO_CAPACITY),
-    Reason.DESTINATION_IN_USE: (Outcome.REFUSED, Exit.NO_CAPACITY),
-    Reason.NO_CREDIT: (Outcome.REFUSED, Exit.KEY),
-    Reason.KEY_REFUSED: (Outcome.REFUSED, Exit.KEY),
-    Reason.CREATE_REJECTED: (Outcome.REFUSED, Exit.USAGE),
-    Reason.NAME_UNKNOWN: (Outcome.REFUSED, Exit.USAGE),
-    Reason.IDLE: (Outcome.FAILED, Exit.BUDGET),
-    Reason.BUDGET: (Outcome.FAILED, Exit.BUDGET),
-    Reason.POD_VANISHED: (Outcome.LOST, Exit.LOST),
-    Reason.JOB_LOST: (Outcome.LOST, Exit.LOST),
-    Reason.CANCELLED: (Outcome.CANCELLED, Exit.INTERRUPTED),
-    Reason.INTERRUPTED: (Outcome.CANCELLED, Exit.INTERRUPTED),
-    Reason.TERMINATED: (Outcome.CANCELLED, Exit.TERMINATED),
-    Reason.COLLECTED_BY_GC: (Outcome.CANCELLED, Exit.INTERRUPTED),
-    Reason.STORAGE_ERROR: (Outcome.FAILED, Exit.JOURNAL),
-    Reason.INTERNAL_ERROR: (Outcome.FAILED, Exit.INTERNAL),
-    Reason.JOURNAL_DAMAGED: (Outcome.LOST, Exit.JOURNAL),
-    Reason.TAKEN_OVER: (Outcome.CANCELLED, Exit.JOURNAL),
+ENDINGS: dict[Reason, tuple[RunOutcome, Exit]] = {
+    Reason.JOB_SUCCEEDED: (RunOutcome.SUCCEEDED, Exit.DONE),
+    Reason.JOB_FAILED: (RunOutcome.FAILED, Exit.JOB_FAILED),
+    Reason.MARKER_MISSING: (RunOutcome.FAILED, Exit.JOB_FAILED),
+    Reason.FAILURE_MARKER: (RunOutcome.FAILED, Exit.JOB_FAILED),
+    Reason.ARTIFACT_MISSING: (RunOutcome.FAILED, Exit.JOB_FAILED),
+    Reason.RESULTS_UNVERIFIED: (RunOutcome.FAILED, Exit.JOB_FAILED),
+    Reason.SETUP_FAILED: (RunOutcome.FAILED, Exit.JOB_FAILED),
+    Reason.STAGE_FAILED: (RunOutcome.FAILED, Exit.JOB_FAILED),
+    Reason.PREFLIGHT_FAILED: (RunOutcome.FAILED, Exit.JOB_FAILED),
+    Reason.LAUNCH_FAILED: (RunOutcome.FAILED, Exit.JOB_FAILED),
+    Reason.SPEC_INVALID: (RunOutcome.REFUSED, Exit.USAGE),
+    Reason.NO_CAPACITY: (RunOutcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.PRICE_OVER_CAP: (RunOutcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.HOSTS_NEVER_BOOTED: (RunOutcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.SSH_REFUSED: (RunOutcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.VOLUME_REFUSED: (RunOutcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.IMAGE_FAILED: (RunOutcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.CLOUD_UNREACHABLE: (RunOutcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.POD_UNREACHABLE: (RunOutcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.DESTINATION_IN_USE: (RunOutcome.REFUSED, Exit.NO_CAPACITY),
+    Reason.NO_CREDIT: (RunOutcome.REFUSED, Exit.KEY),
+    Reason.KEY_REFUSED: (RunOutcome.REFUSED, Exit.KEY),
+    Reason.CREATE_REJECTED: (RunOutcome.REFUSED, Exit.USAGE),
+    Reason.NAME_UNKNOWN: (RunOutcome.REFUSED, Exit.USAGE),
+    Reason.IDLE: (RunOutcome.FAILED, Exit.BUDGET),
+    Reason.BUDGET: (RunOutcome.FAILED, Exit.BUDGET),
+    Reason.POD_VANISHED: (RunOutcome.LOST, Exit.LOST),
+    Reason.JOB_LOST: (RunOutcome.LOST, Exit.LOST),
+    Reason.CANCELLED: (RunOutcome.CANCELLED, Exit.INTERRUPTED),
+    Reason.INTERRUPTED: (RunOutcome.CANCELLED, Exit.INTERRUPTED),
+    Reason.TERMINATED: (RunOutcome.CANCELLED, Exit.TERMINATED),
+    Reason.COLLECTED_BY_GC: (RunOutcome.CANCELLED, Exit.INTERRUPTED),
+    Reason.STORAGE_ERROR: (RunOutcome.FAILED, Exit.JOURNAL),
+    Reason.INTERNAL_ERROR: (RunOutcome.FAILED, Exit.INTERNAL),
+    Reason.JOURNAL_DAMAGED: (RunOutcome.LOST, Exit.JOURNAL),
+    Reason.TAKEN_OVER: (RunOutcome.CANCELLED, Exit.JOURNAL),
 }
 """What each ending reason makes of the run: its outcome and the exit code of the command that drove it there.
 Reasons that are not here only explain a branch."""

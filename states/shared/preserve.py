@@ -16,7 +16,7 @@ from rpd.states.policy.outage import pause_left
 from rpd.states.policy.rules import SWITCH_TICK_SECONDS, cost_cap, is_protected, spent_usd, usd_per_hour
 from rpd.states.policy.twin import owed_twins
 from rpd.states.policy.verdict import verdict
-from rpd.states.ports.names import ENDINGS, Op, Outcome, Reason, State
+from rpd.states.ports.names import ENDINGS, Op, Reason, RunOutcome, State
 from rpd.states.ports.world import SwitchOrder
 from rpd.states.shared.notice import decide_telling
 from rpd.states.shared.sweep import decide_alone
@@ -118,8 +118,8 @@ def _wish(facts: Facts, now: Stamp) -> float | None:
 def _is_config_s_wish(facts: Facts) -> bool:
     outcome = ENDINGS[facts.ending.reason][0] if facts.ending.reason in ENDINGS else None
     lifecycle = facts.job.lifecycle
-    policy = lifecycle.on_success if outcome is Outcome.SUCCEEDED else lifecycle.on_failure
-    return outcome in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.LOST) and policy == "preserve"
+    policy = lifecycle.on_success if outcome is RunOutcome.SUCCEEDED else lifecycle.on_failure
+    return outcome in (RunOutcome.SUCCEEDED, RunOutcome.FAILED, RunOutcome.LOST) and policy == "preserve"
 
 
 def why_not_kept(facts: Facts) -> str | None:

@@ -13,10 +13,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rpd.adapters.sandbox import daemon
+from tests.contract.contract_world import ContractWorld, Tenant
 from tests.contract.sandboxed import Sandboxed
 from tests.contract.simulated import Simulated
 from tests.contract.simulator import Simulator
-from tests.contract.stage import Stage, Tenant
 
 BOOT_SECONDS = 0.02
 
@@ -30,7 +30,7 @@ def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(params=["simulated", "simulator", pytest.param("sandbox", marks=pytest.mark.sandbox)])
-def stage(request: Any, tmp_path: Path) -> Iterator[Stage]:
+def stage(request: Any, tmp_path: Path) -> Iterator[ContractWorld]:
     """A world without pods and without faults."""
     if request.param == "simulated":
         yield Simulated(tmp_path)
@@ -48,6 +48,6 @@ def stage(request: Any, tmp_path: Path) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def tenant(stage: Stage) -> Tenant:
+def tenant(stage: ContractWorld) -> Tenant:
     """What a run does in it."""
     return Tenant(stage)

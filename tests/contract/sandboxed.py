@@ -82,7 +82,7 @@ class ImpatientPool(Pool):
 
 
 class Sandboxed:
-    """`tests.contract.stage.Stage` over one sandbox and the adapters of one run."""
+    """`tests.contract.contract_world.Stage` over one sandbox and the adapters of one run."""
 
     gpu = "NVIDIA L4"
     moment = 0.4

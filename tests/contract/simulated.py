@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from tests.contract.stage import fresh_token
+from tests.contract.contract_world import fresh_token
 from tests.fakes.answers import no_answer, refusal
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakeCloud
@@ -21,7 +21,7 @@ CALLS = ("create", "get", "list", "start", "stop", "delete", "offers")
 
 
 class Simulated:
-    """`tests.contract.stage.Stage` over the fakes; seconds cost nothing here."""
+    """`tests.contract.contract_world.Stage` over the fakes; seconds cost nothing here."""
 
     gpu = "RTX A5000"
     moment = 30.0

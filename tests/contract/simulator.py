@@ -15,7 +15,7 @@ from rpd.states.ports.job import Job
 from tests.contract.simulated import Simulated
 from tests.fakes.answers import no_answer, refusal
 from tests.fakes.clock import START_WALL
-from tests.fakes.stage import job_config
+from tests.fakes.fake_world import job_config
 from tests.simulation.cloud import SimCloud
 from tests.simulation.pod import SimRemote
 
@@ -35,7 +35,7 @@ class Prompter:
 
 
 class Simulator(Simulated):
-    """`tests.contract.stage.Stage` over the simulator's ports; nobody judges here."""
+    """`tests.contract.contract_world.Stage` over the simulator's ports; nobody judges here."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from rpd.engine.errors import Refused, Unavailable
-from tests.contract.stage import Stage, Tenant, address
+from tests.contract.contract_world import ContractWorld, Tenant, address
 
 
-def test_a_greeting_names_the_pod(tenant: Tenant, stage: Stage) -> None:
+def test_a_greeting_names_the_pod(tenant: Tenant, stage: ContractWorld) -> None:
     _, pod = tenant.up()
     greeting = tenant.remote.greet(tenant.target(pod.id), address(pod))
     assert (greeting.pod_id, greeting.gpus, greeting.epoch) == (pod.id, 1, 1)
@@ -38,7 +38,7 @@ def test_a_start_makes_a_new_container_with_a_new_key(tenant: Tenant) -> None:
 
 
 def test_a_container_that_restarts_in_its_place_has_a_new_key_that_nothing_explains(
-    tenant: Tenant, stage: Stage
+    tenant: Tenant, stage: ContractWorld
 ) -> None:
     target, before = tenant.up()
     first = tenant.remote.greet(target, address(before))
@@ -108,7 +108,7 @@ def test_an_owner_of_another_run_is_no_owner_of_this_one(tenant: Tenant) -> None
     assert tenant.remote.greet(tenant.target(pod.id), address(pod)).epoch == 1
 
 
-def test_the_head_of_the_journal_is_told_after_a_launch(tenant: Tenant, stage: Stage) -> None:
+def test_the_head_of_the_journal_is_told_after_a_launch(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job()))
     greeting = tenant.remote.greet(target, address(pod))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from rpd.engine.errors import Ambiguous
-from tests.contract.stage import COMPUTING, Stage, Tenant
+from tests.contract.contract_world import COMPUTING, ContractWorld, Tenant
 
 
 @pytest.mark.parametrize("reason", ["server_error", "connection_lost", "timeout", "unreadable"])
-def test_a_create_whose_answer_is_lost_has_made_the_pod(tenant: Tenant, stage: Stage, reason: str) -> None:
+def test_a_create_whose_answer_is_lost_has_made_the_pod(tenant: Tenant, stage: ContractWorld, reason: str) -> None:
     order = tenant.order()
     stage.lose_answer("create", reason)
     with pytest.raises(Ambiguous) as caught:
@@ -21,7 +21,9 @@ def test_a_create_whose_answer_is_lost_has_made_the_pod(tenant: Tenant, stage: S
 
 
 @pytest.mark.parametrize("reason", ["server_error", "connection_lost", "timeout"])
-def test_a_create_that_failed_looks_the_same_and_has_made_none(tenant: Tenant, stage: Stage, reason: str) -> None:
+def test_a_create_that_failed_looks_the_same_and_has_made_none(
+    tenant: Tenant, stage: ContractWorld, reason: str
+) -> None:
     stage.fail("create", reason)
     with pytest.raises(Ambiguous) as caught:
         tenant.rent()
@@ -30,7 +32,7 @@ def test_a_create_that_failed_looks_the_same_and_has_made_none(tenant: Tenant, s
     assert tenant.cloud.list() == ()
 
 
-def test_a_create_may_take_effect_after_it_was_given_up(tenant: Tenant, stage: Stage) -> None:
+def test_a_create_may_take_effect_after_it_was_given_up(tenant: Tenant, stage: ContractWorld) -> None:
     name = tenant.order().name
     stage.do_late(stage.moment)
     with pytest.raises(Ambiguous):
@@ -39,7 +41,7 @@ def test_a_create_may_take_effect_after_it_was_given_up(tenant: Tenant, stage: S
     assert stage.until(lambda: tenant.listed(name)) == stage.pods(name)
 
 
-def test_the_list_lags_behind_a_create(tenant: Tenant, stage: Stage) -> None:
+def test_the_list_lags_behind_a_create(tenant: Tenant, stage: ContractWorld) -> None:
     stage.hide_young(stage.moment, from_list_only=True)
     pod = tenant.rent()
     assert tenant.listed(pod.name) == []
@@ -48,7 +50,7 @@ def test_the_list_lags_behind_a_create(tenant: Tenant, stage: Stage) -> None:
     assert stage.until(lambda: tenant.listed(pod.name)) == [pod.id]
 
 
-def test_a_young_pod_is_denied_and_bills_on(tenant: Tenant, stage: Stage) -> None:
+def test_a_young_pod_is_denied_and_bills_on(tenant: Tenant, stage: ContractWorld) -> None:
     stage.hide_young(stage.moment)
     pod_id = tenant.rent().id
     assert tenant.cloud.get(pod_id) is None
@@ -59,7 +61,7 @@ def test_a_young_pod_is_denied_and_bills_on(tenant: Tenant, stage: Stage) -> Non
     assert stage.status(pod_id) == "TERMINATED"
 
 
-def test_a_delete_is_denied_and_the_pod_bills_on(tenant: Tenant, stage: Stage) -> None:
+def test_a_delete_is_denied_and_the_pod_bills_on(tenant: Tenant, stage: ContractWorld) -> None:
     pod_id = tenant.rent().id
     stage.deny("delete")
     tenant.cloud.delete(pod_id)
@@ -68,7 +70,7 @@ def test_a_delete_is_denied_and_the_pod_bills_on(tenant: Tenant, stage: Stage) -
 
 
 @pytest.mark.parametrize("call", ["stop", "delete"])
-def test_a_release_is_accepted_and_nothing_is_done(tenant: Tenant, stage: Stage, call: str) -> None:
+def test_a_release_is_accepted_and_nothing_is_done(tenant: Tenant, stage: ContractWorld, call: str) -> None:
     pod_id = tenant.rent().id
     stage.ignore(call)
     getattr(tenant.cloud, call)(pod_id)
@@ -79,7 +81,7 @@ def test_a_release_is_accepted_and_nothing_is_done(tenant: Tenant, stage: Stage,
     assert stage.status(pod_id) not in COMPUTING
 
 
-def test_a_start_is_accepted_and_nothing_is_done(tenant: Tenant, stage: Stage) -> None:
+def test_a_start_is_accepted_and_nothing_is_done(tenant: Tenant, stage: ContractWorld) -> None:
     pod_id = tenant.rent().id
     tenant.cloud.stop(pod_id)
     stage.ignore("start")
@@ -89,7 +91,7 @@ def test_a_start_is_accepted_and_nothing_is_done(tenant: Tenant, stage: Stage) -
 
 @pytest.mark.parametrize(("call", "after"), [("stop", ("EXITED",)), ("delete", ("TERMINATED",)), ("start", COMPUTING)])
 def test_an_effect_is_done_and_its_answer_is_lost(
-    tenant: Tenant, stage: Stage, call: str, after: tuple[str, ...]
+    tenant: Tenant, stage: ContractWorld, call: str, after: tuple[str, ...]
 ) -> None:
     pod_id = tenant.rent().id
     if call == "start":

@@ -8,7 +8,7 @@ import pytest
 
 from rpd.engine.errors import NotSent, Unavailable
 from rpd.states.ports.world import Claim, Target
-from tests.contract.stage import Stage, Tenant
+from tests.contract.contract_world import ContractWorld, Tenant
 
 GRACE_SECONDS = 1.0
 
@@ -23,7 +23,7 @@ def test_nothing_is_claimed_before_a_launch(tenant: Tenant) -> None:
     assert (claim.phase, claim.launch, claim.exit_code, claim.started_at) == ("none", 1, None, None)
 
 
-def test_a_launch_starts_the_script_once(tenant: Tenant, stage: Stage) -> None:
+def test_a_launch_starts_the_script_once(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     order = tenant.launch_order(stage.job(lasts=True))
     first = tenant.remote.launch(target, order)
@@ -34,14 +34,14 @@ def test_a_launch_starts_the_script_once(tenant: Tenant, stage: Stage) -> None:
     assert stage.starts() == 1
 
 
-def test_another_launch_number_starts_it_again(tenant: Tenant, stage: Stage) -> None:
+def test_another_launch_number_starts_it_again(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     for launch in (1, 2):
         tenant.remote.launch(target, tenant.launch_order(stage.job(), launch=launch))
     assert (stage.starts(1), stage.starts(2)) == (1, 1)
 
 
-def test_a_launch_after_the_end_starts_nothing(tenant: Tenant, stage: Stage) -> None:
+def test_a_launch_after_the_end_starts_nothing(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     order = tenant.launch_order(stage.job(exit_code=4))
     tenant.remote.launch(target, order)
@@ -54,7 +54,7 @@ def test_a_launch_after_the_end_starts_nothing(tenant: Tenant, stage: Stage) -> 
 
 
 @pytest.mark.parametrize("exit_code", [0, 4])
-def test_the_end_is_in_the_claim(tenant: Tenant, stage: Stage, exit_code: int) -> None:
+def test_the_end_is_in_the_claim(tenant: Tenant, stage: ContractWorld, exit_code: int) -> None:
     target, _ = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(exit_code)))
     claim = ended(tenant, stage, target)
@@ -65,14 +65,14 @@ def test_the_end_is_in_the_claim(tenant: Tenant, stage: Stage, exit_code: int) -
 
 @pytest.mark.parametrize(("says", "has_marker"), [("a marker", True), ("nothing", False)])
 def test_a_marker_is_looked_for_when_the_job_has_ended(
-    tenant: Tenant, stage: Stage, says: str, has_marker: bool
+    tenant: Tenant, stage: ContractWorld, says: str, has_marker: bool
 ) -> None:
     target, _ = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(says=says), success_marker="marker"))
     assert ended(tenant, stage, target, success_marker="marker").has_marker is has_marker
 
 
-def test_an_ended_log_has_one_size(tenant: Tenant, stage: Stage) -> None:
+def test_an_ended_log_has_one_size(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job()))
     size = ended(tenant, stage, target).log_bytes
@@ -83,7 +83,7 @@ def test_an_ended_log_has_one_size(tenant: Tenant, stage: Stage) -> None:
     assert tenant.remote.fetch_log(target, tenant.ref(), str(stage.folder / "log")) == size
 
 
-def test_the_claim_of_an_ended_job_outlives_a_stop(tenant: Tenant, stage: Stage) -> None:
+def test_the_claim_of_an_ended_job_outlives_a_stop(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(4)))
     before = ended(tenant, stage, target)
@@ -94,7 +94,7 @@ def test_the_claim_of_an_ended_job_outlives_a_stop(tenant: Tenant, stage: Stage)
     assert stage.starts() == 1
 
 
-def test_a_stop_under_a_job_loses_it(tenant: Tenant, stage: Stage) -> None:
+def test_a_stop_under_a_job_loses_it(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=True)))
     stage.until(lambda: stage.starts() == 1)
@@ -105,7 +105,7 @@ def test_a_stop_under_a_job_loses_it(tenant: Tenant, stage: Stage) -> None:
     assert stage.starts() == 1
 
 
-def test_a_container_that_restarts_under_a_job_loses_it(tenant: Tenant, stage: Stage) -> None:
+def test_a_container_that_restarts_under_a_job_loses_it(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=True)))
     stage.until(lambda: stage.starts() == 1)  # a launch returns before the script's first command
@@ -115,7 +115,7 @@ def test_a_container_that_restarts_under_a_job_loses_it(tenant: Tenant, stage: S
     assert stage.starts() == 1
 
 
-def test_without_a_volume_a_stop_wipes_the_claim(tenant: Tenant, stage: Stage) -> None:
+def test_without_a_volume_a_stop_wipes_the_claim(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up(volume_gb=None)
     tenant.remote.launch(target, tenant.launch_order(stage.job()))
     ended(tenant, stage, target)
@@ -123,14 +123,14 @@ def test_without_a_volume_a_stop_wipes_the_claim(tenant: Tenant, stage: Stage) -
     assert phase_of(tenant.remote.read_claim(target, tenant.ref())) == "none"
 
 
-def test_watching_ends_with_the_job(tenant: Tenant, stage: Stage) -> None:
+def test_watching_ends_with_the_job(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(4)))
     claim = tenant.remote.watch(target, tenant.ref(), str(stage.folder / "log"), 600.0)
     assert (claim.phase, claim.exit_code) == ("ended", 4)
 
 
-def test_watching_ends_at_its_limit(tenant: Tenant, stage: Stage) -> None:
+def test_watching_ends_at_its_limit(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=True)))
     began = stage.now()
@@ -138,19 +138,19 @@ def test_watching_ends_at_its_limit(tenant: Tenant, stage: Stage) -> None:
     assert stage.moment <= stage.now() - began < stage.moment + 5.0
 
 
-def test_watching_ends_when_somebody_asks(tenant: Tenant, stage: Stage) -> None:
+def test_watching_ends_when_somebody_asks(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=True)))
     stage.later(stage.moment, stage.ask)
     assert phase_of(tenant.remote.watch(target, tenant.ref(), str(stage.folder / "log"), 600.0)) == "running"
 
 
-def test_watching_what_was_never_launched(tenant: Tenant, stage: Stage) -> None:
+def test_watching_what_was_never_launched(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     assert phase_of(tenant.remote.watch(target, tenant.ref(), str(stage.folder / "log"), 600.0)) == "none"
 
 
-def test_a_running_job_is_ended_on_request(tenant: Tenant, stage: Stage) -> None:
+def test_a_running_job_is_ended_on_request(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=True)))
     for _ in range(2):  # again is fine
@@ -158,7 +158,7 @@ def test_a_running_job_is_ended_on_request(tenant: Tenant, stage: Stage) -> None
         assert (claim.phase, claim.exit_code) == ("ended", 143)
 
 
-def test_what_has_ended_keeps_its_exit_code(tenant: Tenant, stage: Stage) -> None:
+def test_what_has_ended_keeps_its_exit_code(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(4)))
     ended(tenant, stage, target)
@@ -170,7 +170,7 @@ def test_stopping_what_was_never_launched(tenant: Tenant) -> None:
     assert phase_of(tenant.remote.stop_job(target, tenant.ref(), GRACE_SECONDS)) == "none"
 
 
-def test_a_job_outlives_the_link(tenant: Tenant, stage: Stage) -> None:
+def test_a_job_outlives_the_link(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     first = tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=True)))
     stage.cut(pod.id)
@@ -185,7 +185,7 @@ def test_a_job_outlives_the_link(tenant: Tenant, stage: Stage) -> None:
     assert stage.starts() == 1
 
 
-def test_a_link_lost_while_watching(tenant: Tenant, stage: Stage) -> None:
+def test_a_link_lost_while_watching(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=True)))
     stage.later(stage.moment, lambda: stage.cut(pod.id))
@@ -195,7 +195,7 @@ def test_a_link_lost_while_watching(tenant: Tenant, stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("what", ["stop", "delete"])
-def test_a_pod_that_goes_under_a_watch(tenant: Tenant, stage: Stage, what: str) -> None:
+def test_a_pod_that_goes_under_a_watch(tenant: Tenant, stage: ContractWorld, what: str) -> None:
     target, pod = tenant.up()
     tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=True)))
     stage.later(stage.moment, lambda: stage.somebody(what, pod.id))
@@ -225,7 +225,7 @@ def alive(tenant: Tenant, target: Target) -> Claim | None:
         return None
 
 
-def ended(tenant: Tenant, stage: Stage, target: Target, **changes: Any) -> Claim:
+def ended(tenant: Tenant, stage: ContractWorld, target: Target, **changes: Any) -> Claim:
     """The claim of a short job, once it has ended."""
 
     def look() -> Claim | None:

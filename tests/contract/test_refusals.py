@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable
-from tests.contract.stage import COMPUTING, Stage, Tenant
+from tests.contract.contract_world import COMPUTING, ContractWorld, Tenant
 
 RETRYABLE = ("no_capacity", "rate_limited")
 
@@ -29,7 +29,7 @@ def test_an_unknown_gpu_type(tenant: Tenant) -> None:
         "rate_limited",
     ],
 )
-def test_a_refused_create_makes_nothing(tenant: Tenant, stage: Stage, reason: str) -> None:
+def test_a_refused_create_makes_nothing(tenant: Tenant, stage: ContractWorld, reason: str) -> None:
     stage.refuse("create", reason)
     with pytest.raises(Refused) as caught:
         tenant.rent()
@@ -42,7 +42,7 @@ def test_a_refused_create_makes_nothing(tenant: Tenant, stage: Stage, reason: st
 
 @pytest.mark.parametrize("call", ["stop", "delete"])
 @pytest.mark.parametrize("reason", ["key_refused", "forbidden", "blocked", "rate_limited"])
-def test_a_refused_release_leaves_the_pod_billing(tenant: Tenant, stage: Stage, call: str, reason: str) -> None:
+def test_a_refused_release_leaves_the_pod_billing(tenant: Tenant, stage: ContractWorld, call: str, reason: str) -> None:
     pod_id = tenant.rent().id
     stage.refuse(call, reason)
     with pytest.raises(Refused) as caught:
@@ -65,7 +65,7 @@ def test_a_refused_release_leaves_the_pod_billing(tenant: Tenant, stage: Stage, 
     ],
 )
 def test_a_refused_read(
-    tenant: Tenant, stage: Stage, call: str, reason: str, kind: type[RpdError], retryable: bool
+    tenant: Tenant, stage: ContractWorld, call: str, reason: str, kind: type[RpdError], retryable: bool
 ) -> None:
     pod_id = tenant.rent().id
     stage.refuse(call, reason)
@@ -74,7 +74,7 @@ def test_a_refused_read(
 
 
 @pytest.mark.parametrize("call", ["get", "list", "offers"])
-def test_a_server_that_is_ill_makes_reads_say_nothing(tenant: Tenant, stage: Stage, call: str) -> None:
+def test_a_server_that_is_ill_makes_reads_say_nothing(tenant: Tenant, stage: ContractWorld, call: str) -> None:
     pod_id = tenant.rent().id
     stage.fail(call, "server_error")
     error = failed_read(tenant, call, pod_id)
@@ -82,7 +82,7 @@ def test_a_server_that_is_ill_makes_reads_say_nothing(tenant: Tenant, stage: Sta
 
 
 @pytest.mark.parametrize("call", ["start", "stop", "delete"])
-def test_a_server_that_is_ill_leaves_an_effect_open(tenant: Tenant, stage: Stage, call: str) -> None:
+def test_a_server_that_is_ill_leaves_an_effect_open(tenant: Tenant, stage: ContractWorld, call: str) -> None:
     pod_id = tenant.rent().id
     if call == "start":
         tenant.cloud.stop(pod_id)
@@ -94,7 +94,7 @@ def test_a_server_that_is_ill_leaves_an_effect_open(tenant: Tenant, stage: Stage
     assert (stage.status(pod_id) in COMPUTING) == (before in COMPUTING)
 
 
-def test_what_never_left_this_machine_has_no_effect(tenant: Tenant, stage: Stage) -> None:
+def test_what_never_left_this_machine_has_no_effect(tenant: Tenant, stage: ContractWorld) -> None:
     pod_id = tenant.rent().id
     stage.unplug()
     for call in ("get", "list"):

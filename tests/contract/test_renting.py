@@ -6,7 +6,7 @@ import pytest
 
 from rpd.engine.errors import Refused
 from rpd.states.ports.world import Pod
-from tests.contract.stage import COMPUTING, Stage, Tenant, address
+from tests.contract.contract_world import COMPUTING, ContractWorld, Tenant, address
 
 WAY_UP = ["PROVISIONING", "STARTING", "RUNNING"]
 
@@ -24,13 +24,13 @@ def test_a_new_pod_is_what_was_ordered(tenant: Tenant) -> None:
         assert pod.created_at is not None
 
 
-def test_the_rate_is_the_list_price_for_each_gpu(tenant: Tenant, stage: Stage) -> None:
+def test_the_rate_is_the_list_price_for_each_gpu(tenant: Tenant, stage: ContractWorld) -> None:
     (offer,) = [offer for offer in tenant.cloud.offers(2) if (offer.gpu_id, offer.cloud) == (stage.gpu, "SECURE")]
     assert offer.usd_per_hour
     assert tenant.rent(gpu_count=2).usd_per_hour == pytest.approx(2 * offer.usd_per_hour)
 
 
-def test_it_boots_in_stages_and_ends_with_an_address(tenant: Tenant, stage: Stage) -> None:
+def test_it_boots_in_stages_and_ends_with_an_address(tenant: Tenant, stage: ContractWorld) -> None:
     pod_id = tenant.rent().id
     seen: list[Pod] = []
 
@@ -50,7 +50,7 @@ def test_it_boots_in_stages_and_ends_with_an_address(tenant: Tenant, stage: Stag
             assert (pod.ssh, pod.has_runtime) == (None, False)
 
 
-def test_an_address_is_shown_before_sshd_answers(tenant: Tenant, stage: Stage) -> None:
+def test_an_address_is_shown_before_sshd_answers(tenant: Tenant, stage: ContractWorld) -> None:
     stage.set_boot(3 * stage.moment)
     pod_id = tenant.rent().id
     assert tenant.is_deaf(tenant.running(pod_id))
@@ -63,7 +63,7 @@ def test_names_are_not_unique(tenant: Tenant) -> None:
     assert tenant.listed(first.name) == sorted([first.id, second.id])
 
 
-def test_a_stopped_pod_costs_no_compute_and_has_no_address(tenant: Tenant, stage: Stage) -> None:
+def test_a_stopped_pod_costs_no_compute_and_has_no_address(tenant: Tenant, stage: ContractWorld) -> None:
     pod_id = tenant.rent().id
     tenant.running(pod_id)
     for _ in range(2):  # again is fine
@@ -75,7 +75,7 @@ def test_a_stopped_pod_costs_no_compute_and_has_no_address(tenant: Tenant, stage
     assert tenant.listed(pod.name) == [pod_id]
 
 
-def test_a_pod_can_be_stopped_while_it_boots(tenant: Tenant, stage: Stage) -> None:
+def test_a_pod_can_be_stopped_while_it_boots(tenant: Tenant, stage: ContractWorld) -> None:
     stage.set_boot(20 * stage.moment)
     pod_id = tenant.rent().id
     tenant.cloud.stop(pod_id)
@@ -103,7 +103,7 @@ def test_starting_what_runs_changes_nothing(tenant: Tenant) -> None:
     assert after is not None and (after.status, after.ssh) == ("RUNNING", before.ssh)
 
 
-def test_a_start_without_a_free_gpu_is_refused(tenant: Tenant, stage: Stage) -> None:
+def test_a_start_without_a_free_gpu_is_refused(tenant: Tenant, stage: ContractWorld) -> None:
     pod_id = tenant.rent().id
     tenant.cloud.stop(pod_id)
     stage.take_gpus()
@@ -115,7 +115,7 @@ def test_a_start_without_a_free_gpu_is_refused(tenant: Tenant, stage: Stage) -> 
     assert stage.status(pod_id) in COMPUTING
 
 
-def test_a_deleted_pod_is_absent(tenant: Tenant, stage: Stage) -> None:
+def test_a_deleted_pod_is_absent(tenant: Tenant, stage: ContractWorld) -> None:
     pod_id = tenant.rent().id
     for _ in range(2):  # again is accepted
         tenant.cloud.delete(pod_id)
@@ -150,7 +150,7 @@ def test_what_is_deleted_can_neither_be_stopped_nor_started(tenant: Tenant) -> N
 
 
 @pytest.mark.parametrize(("what", "word"), [("stop", "EXITED"), ("delete", None)])
-def test_somebody_else_ends_it(tenant: Tenant, stage: Stage, what: str, word: str | None) -> None:
+def test_somebody_else_ends_it(tenant: Tenant, stage: ContractWorld, what: str, word: str | None) -> None:
     pod_id = tenant.rent().id
     tenant.running(pod_id)
     stage.somebody(what, pod_id)
@@ -160,7 +160,9 @@ def test_somebody_else_ends_it(tenant: Tenant, stage: Stage, what: str, word: st
 
 
 @pytest.mark.parametrize("end", ["stop", "delete"])
-def test_the_bill_runs_from_the_accepted_create_to_the_accepted_end(tenant: Tenant, stage: Stage, end: str) -> None:
+def test_the_bill_runs_from_the_accepted_create_to_the_accepted_end(
+    tenant: Tenant, stage: ContractWorld, end: str
+) -> None:
     asked = stage.now()
     pod_id = tenant.rent().id
     made = stage.now()
@@ -175,7 +177,7 @@ def test_the_bill_runs_from_the_accepted_create_to_the_accepted_end(tenant: Tena
     assert stage.billed(pod_id) == billed
 
 
-def test_a_start_bills_again(tenant: Tenant, stage: Stage) -> None:
+def test_a_start_bills_again(tenant: Tenant, stage: ContractWorld) -> None:
     pod_id = tenant.rent().id
     tenant.cloud.stop(pod_id)
     first = stage.billed(pod_id)

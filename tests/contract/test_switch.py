@@ -9,7 +9,7 @@ import pytest
 
 from rpd.engine.errors import Ambiguous, Unavailable
 from rpd.states.ports.world import Armed, SwitchOrder, Target
-from tests.contract.stage import KNOWN_START_IMAGE, OTHER_IMAGE, Stage, Tenant
+from tests.contract.contract_world import KNOWN_START_IMAGE, OTHER_IMAGE, ContractWorld, Tenant
 
 FAR_SECONDS = 3000.0
 
@@ -33,7 +33,7 @@ def order_soon(tenant: Tenant, target: Target, seconds: float) -> float:
     return limit_at
 
 
-def test_the_orders_are_read_back(tenant: Tenant, stage: Stage) -> None:
+def test_the_orders_are_read_back(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     limit_at = float(int(stage.now() + FAR_SECONDS))
     armed = arm(tenant, target, 0.0, generation=1001, limit_at=limit_at)
@@ -51,13 +51,13 @@ def test_it_is_restart_proof_where_the_start_command_is_known(
     assert arm(tenant, target, FAR_SECONDS).is_restart_proof is is_restart_proof
 
 
-def test_a_refused_pod_key_is_told(tenant: Tenant, stage: Stage) -> None:
+def test_a_refused_pod_key_is_told(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     stage.break_pod_key(pod.id)
     assert arm(tenant, target, FAR_SECONDS).probe != "ok"
 
 
-def test_the_limit_ends_the_pod_as_ordered(tenant: Tenant, stage: Stage) -> None:
+def test_the_limit_ends_the_pod_as_ordered(tenant: Tenant, stage: ContractWorld) -> None:
     (first, stopped), (second, deleted), (third, spared) = tenant.up(), tenant.up(), tenant.up()
     orders = {
         stopped.id: arm(tenant, first, 5 * stage.moment),
@@ -76,7 +76,7 @@ def test_the_limit_ends_the_pod_as_ordered(tenant: Tenant, stage: Stage) -> None
     assert stage.billed(stopped.id) == billed
 
 
-def test_a_job_that_ended_waits_for_its_owner_no_longer_than_ordered(tenant: Tenant, stage: Stage) -> None:
+def test_a_job_that_ended_waits_for_its_owner_no_longer_than_ordered(tenant: Tenant, stage: ContractWorld) -> None:
     (done, ended), (busy, running) = tenant.up(), tenant.up()
     for target, lasts in ((busy, True), (done, False)):
         arm(tenant, target, FAR_SECONDS, owner_silence_seconds=1.0)
@@ -87,7 +87,7 @@ def test_a_job_that_ended_waits_for_its_owner_no_longer_than_ordered(tenant: Ten
     assert stage.status(running.id) == "RUNNING", "a running job is left alone, however silent its owner"
 
 
-def test_the_limit_holds_after_a_restart_only_from_the_start_command(tenant: Tenant, stage: Stage) -> None:
+def test_the_limit_holds_after_a_restart_only_from_the_start_command(tenant: Tenant, stage: ContractWorld) -> None:
     pods = {image: tenant.up(image=image) for image in (KNOWN_START_IMAGE, OTHER_IMAGE)}
     for target, pod in pods.values():
         limit_at = order_soon(tenant, target, stage.moment)
@@ -97,7 +97,7 @@ def test_the_limit_holds_after_a_restart_only_from_the_start_command(tenant: Ten
     assert stage.status(pods[OTHER_IMAGE][1].id) == "RUNNING"
 
 
-def test_a_limit_of_an_earlier_start_gives_its_pod_a_grace(tenant: Tenant, stage: Stage) -> None:
+def test_a_limit_of_an_earlier_start_gives_its_pod_a_grace(tenant: Tenant, stage: ContractWorld) -> None:
     order = tenant.order(image=KNOWN_START_IMAGE)
     (first, spared), (second, soon) = (
         tenant.up(image=KNOWN_START_IMAGE, env={**order.env, "RPD_SWITCH_GRACE": grace}) for grace in ("600", "1")
@@ -114,7 +114,7 @@ def test_a_limit_of_an_earlier_start_gives_its_pod_a_grace(tenant: Tenant, stage
 
 
 @pytest.mark.weak_point(2)
-def test_a_pod_that_nobody_reached_ends_at_the_limit_of_its_order(tenant: Tenant, stage: Stage) -> None:
+def test_a_pod_that_nobody_reached_ends_at_the_limit_of_its_order(tenant: Tenant, stage: ContractWorld) -> None:
     limit_at = int(stage.now() + stage.moment) + 1
     env = {**tenant.order().env, "RPD_LIMIT_AT": str(limit_at)}
     known, other = (tenant.rent(image=image, env=env).id for image in (KNOWN_START_IMAGE, OTHER_IMAGE))

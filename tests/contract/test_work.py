@@ -7,7 +7,7 @@ import pytest
 
 from rpd.engine.errors import Ambiguous, Interrupted
 from rpd.states.ports.world import Pull, Step, Tree
-from tests.contract.stage import Stage, Tenant
+from tests.contract.contract_world import ContractWorld, Tenant
 
 TIMEOUT_SECONDS = 500.0
 
@@ -17,13 +17,13 @@ def step(command: str, key: str = "one", timeout_seconds: float = TIMEOUT_SECOND
 
 
 @pytest.mark.parametrize("exit_code", [0, 3])
-def test_a_step_says_how_it_ended(tenant: Tenant, stage: Stage, exit_code: int) -> None:
+def test_a_step_says_how_it_ended(tenant: Tenant, stage: ContractWorld, exit_code: int) -> None:
     target, _ = tenant.up()
     result = tenant.remote.run_step(target, step(stage.command(exit_code)))
     assert (result.exit_code, result.tail) == (exit_code, ("last line",))
 
 
-def test_a_done_step_is_not_repeated(tenant: Tenant, stage: Stage) -> None:
+def test_a_done_step_is_not_repeated(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     command = stage.command(3)
     for _ in range(2):
@@ -33,7 +33,7 @@ def test_a_done_step_is_not_repeated(tenant: Tenant, stage: Stage) -> None:
     assert stage.runs(pod.id, command) == 2
 
 
-def test_a_done_step_stays_done_over_a_stop(tenant: Tenant, stage: Stage) -> None:
+def test_a_done_step_stays_done_over_a_stop(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     command = stage.command()
     tenant.remote.run_step(target, step(command))
@@ -42,7 +42,7 @@ def test_a_done_step_stays_done_over_a_stop(tenant: Tenant, stage: Stage) -> Non
     assert stage.runs(pod.id, command) == 1
 
 
-def test_a_step_of_another_run_is_another_step(tenant: Tenant, stage: Stage) -> None:
+def test_a_step_of_another_run_is_another_step(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     command = stage.command()
     tenant.remote.run_step(target, step(command))
@@ -51,12 +51,12 @@ def test_a_step_of_another_run_is_another_step(tenant: Tenant, stage: Stage) -> 
     assert stage.runs(pod.id, command) == 2
 
 
-def test_a_step_is_ended_when_its_time_is_up(tenant: Tenant, stage: Stage) -> None:
+def test_a_step_is_ended_when_its_time_is_up(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     assert tenant.remote.run_step(target, step(stage.command(seconds=100.0), timeout_seconds=0.5)).exit_code == 124
 
 
-def test_a_step_that_somebody_cuts_short_is_not_done(tenant: Tenant, stage: Stage) -> None:
+def test_a_step_that_somebody_cuts_short_is_not_done(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     command = stage.command(seconds=100.0)
     stage.later(stage.moment, stage.ask)
@@ -68,7 +68,7 @@ def test_a_step_that_somebody_cuts_short_is_not_done(tenant: Tenant, stage: Stag
     assert stage.runs(pod.id, command) == 2
 
 
-def test_a_step_runs_on_behind_a_lost_link_and_is_waited_for(tenant: Tenant, stage: Stage) -> None:
+def test_a_step_runs_on_behind_a_lost_link_and_is_waited_for(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     command = stage.command(6, seconds=3 * stage.moment)
     stage.later(stage.moment, lambda: stage.cut(pod.id))
@@ -81,7 +81,7 @@ def test_a_step_runs_on_behind_a_lost_link_and_is_waited_for(tenant: Tenant, sta
     assert stage.runs(pod.id, command) == 1
 
 
-def test_a_step_of_another_round_is_done_again_once(tenant: Tenant, stage: Stage) -> None:
+def test_a_step_of_another_round_is_done_again_once(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     command = stage.command(3)
     for number, runs in ((1, 1), (1, 1), (4, 2), (4, 2)):
@@ -90,7 +90,7 @@ def test_a_step_of_another_round_is_done_again_once(tenant: Tenant, stage: Stage
         assert stage.runs(pod.id, command) == runs
 
 
-def test_a_step_of_an_earlier_round_that_is_under_way_is_waited_for(tenant: Tenant, stage: Stage) -> None:
+def test_a_step_of_an_earlier_round_that_is_under_way_is_waited_for(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     command = stage.command(6, seconds=3 * stage.moment)
     stage.later(stage.moment, lambda: stage.cut(pod.id))
@@ -102,7 +102,7 @@ def test_a_step_of_an_earlier_round_that_is_under_way_is_waited_for(tenant: Tena
     assert (result.exit_code, stage.runs(pod.id, command)) == (6, 2)
 
 
-def test_what_was_pushed_is_not_sent_again(tenant: Tenant, stage: Stage) -> None:
+def test_what_was_pushed_is_not_sent_again(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     tree = Tree("source", stage.local_file(), "/workspace/in")
     first = tenant.remote.push(target, tree)
@@ -112,7 +112,7 @@ def test_what_was_pushed_is_not_sent_again(tenant: Tenant, stage: Stage) -> None
     assert second.manifest_sha256 == first.manifest_sha256
 
 
-def test_what_was_pushed_to_the_volume_outlives_a_stop(tenant: Tenant, stage: Stage) -> None:
+def test_what_was_pushed_to_the_volume_outlives_a_stop(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     tree = Tree("source", stage.local_file(), "/workspace/in")
     tenant.remote.push(target, tree)
@@ -120,7 +120,7 @@ def test_what_was_pushed_to_the_volume_outlives_a_stop(tenant: Tenant, stage: St
     assert tenant.remote.push(target, tree).sent_files == 0
 
 
-def test_what_was_pushed_elsewhere_is_wiped_by_a_stop(tenant: Tenant, stage: Stage) -> None:
+def test_what_was_pushed_elsewhere_is_wiped_by_a_stop(tenant: Tenant, stage: ContractWorld) -> None:
     target, pod = tenant.up()
     tree = Tree("source", stage.local_file(), "/root/in")
     tenant.remote.push(target, tree)
@@ -128,14 +128,14 @@ def test_what_was_pushed_elsewhere_is_wiped_by_a_stop(tenant: Tenant, stage: Sta
     assert tenant.remote.push(target, tree).sent_files == 1
 
 
-def test_a_pull_of_what_is_not_there(tenant: Tenant, stage: Stage) -> None:
+def test_a_pull_of_what_is_not_there(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     pull = Pull("result", stage.missing_path(), str(stage.folder / "out"), True)
     pulled = tenant.remote.pull(target, pull)
     assert (pulled.label, pulled.is_missing, pulled.files, pulled.bytes) == ("result", True, 0, 0)
 
 
-def test_a_pull_brings_what_is_there(tenant: Tenant, stage: Stage) -> None:
+def test_a_pull_brings_what_is_there(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     pushed = tenant.remote.push(target, Tree("source", stage.local_file(), "/workspace/in"))
     pulled = tenant.remote.pull(target, Pull("result", "/workspace/in", str(stage.folder / "out"), True))
@@ -143,7 +143,7 @@ def test_a_pull_brings_what_is_there(tenant: Tenant, stage: Stage) -> None:
     assert pulled.manifest_sha256
 
 
-def test_a_request_cuts_a_pull_short(tenant: Tenant, stage: Stage) -> None:
+def test_a_request_cuts_a_pull_short(tenant: Tenant, stage: ContractWorld) -> None:
     target, _ = tenant.up()
     tenant.remote.push(target, Tree("source", stage.local_file(), "/workspace/in"))
     stage.ask()

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.forensics.job_phases import steps_of
 from rpd.adapters.forensics.samples import read_samples, sparkline
-from rpd.adapters.forensics.steps import steps_of
 from rpd.adapters.forensics.timeline import wall_of
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.bucket import push_out

@@ -33,9 +33,9 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Offer, Pod, PodLog, World
 from rpd.states.table import JOB
 from tests.fakes.clock import FakeClock, FakeControl
+from tests.fakes.fake_world import FakeWorkspace
 from tests.fakes.lineage import FakeLineage
 from tests.fakes.lines import Rows, life, sealed
-from tests.fakes.stage import FakeWorkspace
 from tests.fakes.typed import KEY, Done, type_in
 
 SHARE = 60

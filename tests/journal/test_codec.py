@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpd.journal.clock import from_rfc3339, to_rfc3339
+from rpd.journal.clock import to_rfc3339
 from rpd.journal.codec import GENESIS, RECORD_BYTES_MAX, Chain, LineError, decode_line, encode, event_name
 from rpd.journal.errors import RecordRefused, RecordTooLarge
 from rpd.journal.reader import parse
@@ -255,14 +255,9 @@ def test_the_codec_is_fast() -> None:
 
 
 def test_times() -> None:
-    for wall in (0.0, 1_795_000_000.123, 253402300799.0):
-        assert abs(from_rfc3339(to_rfc3339(wall)) - wall) < 0.001
+    assert to_rfc3339(1_795_000_000.123) == "2026-11-18T11:06:40.123Z"
     assert to_rfc3339(-5) == "1970-01-01T00:00:00.000Z"
     assert to_rfc3339(1e300) == "9999-12-31T23:59:59.000Z"
-    assert from_rfc3339("1970-01-01T02:00:00+02:00") == 0
-    assert from_rfc3339("1969-12-31T23:30:00-00:30") == 0
-    with pytest.raises(ValueError, match="not an RFC 3339"):
-        from_rfc3339("yesterday")
 
 
 def test_the_reader_starts_light() -> None:

@@ -13,8 +13,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from rpd.journal.errors import JournalDamaged
-from rpd.journal.follow import Follower
 from rpd.journal.reader import holds, read
 from rpd.journal.records import Body, DebtChange, Intent, Left, Note, Outcome, Resumed, Transition
 from rpd.journal.replay import Snapshot, apply, fold
@@ -108,28 +106,6 @@ def test_an_anchor_holds_or_not() -> None:
     assert not holds(records, 3, records[4].z)
     assert not holds(records[:3], 3, records[3].z)
     assert not holds(records, -1, records[-1].z)
-
-
-def test_a_follower_sees_each_record_once_even_through_a_new_file(tmp_path: Path) -> None:
-    from tests.journal.samples import create
-
-    with create(tmp_path) as journal:
-        follower = Follower(journal.path)
-        seen = follower.poll()
-        assert follower.poll() == []
-        for number in range(5):
-            if number == 2:
-                journal.path.unlink()
-            journal.append(Note("n", str(number)))
-            with journal.path.open("ab") as file:
-                file.write(b"half")
-            seen += follower.poll()
-            assert follower.seq == journal.head[0]
-        assert seen == journal.records
-    journal.path.write_bytes(journal.path.read_bytes() + b"broken\n")
-    with pytest.raises(JournalDamaged) as caught:
-        follower.poll()
-    assert caught.value.offset == journal.path.stat().st_size - len(b"broken\n")
 
 
 if __name__ == "__main__":

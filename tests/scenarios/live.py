@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from tests.scenarios.stage import Stage
+    from tests.scenarios.harness import CommandLine
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def eventually(what: Callable[[], T], seconds: float = 40.0, tell: Callable[[], 
 class Live:
     """A running command; stdout and stderr go to files."""
 
-    def __init__(self, stage: Stage, arguments: tuple[str, ...]) -> None:
+    def __init__(self, stage: CommandLine, arguments: tuple[str, ...]) -> None:
         self.stage = stage
         number = len(list(stage.folder.glob("live-*")))
         self._out, self._err = stage.folder / f"live-{number}.out", stage.folder / f"live-{number}.err"
@@ -115,7 +115,7 @@ class Live:
 class Terminal(Live):
     """A running command on a terminal: session leader, controlling terminal, foreground."""
 
-    def __init__(self, stage: Stage, arguments: tuple[str, ...]) -> None:
+    def __init__(self, stage: CommandLine, arguments: tuple[str, ...]) -> None:
         self.stage = stage
         self._seen = bytearray()
         self._master, slave = os.openpty()

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from rpd.adapters.sandbox import daemon
 from tests.features import used
+from tests.scenarios.harness import CommandLine
 from tests.scenarios.live import RPD
-from tests.scenarios.stage import Stage
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "recipes"
 PAGES = sorted(path.name for path in FOLDER.glob("*.md"))
@@ -53,7 +53,7 @@ def blocks(page: str) -> list[Block]:
 class Recipe:
     """A reader with the page, a project folder, `rpd` installed for this user, and the sandbox as the cloud."""
 
-    def __init__(self, stage: Stage, page: str, *, cloud: bool = True, **variables: str) -> None:
+    def __init__(self, stage: CommandLine, page: str, *, cloud: bool = True, **variables: str) -> None:
         self.stage = stage
         self.blocks = blocks(page)
         self.out = ""

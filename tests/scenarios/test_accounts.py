@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rpd.adapters.sandbox import daemon
-from tests.scenarios.stage import COMPUTING, GATED, Stage, config
+from tests.scenarios.harness import COMPUTING, GATED, CommandLine, config
 
 
 class Accounts:
@@ -58,23 +58,23 @@ class Accounts:
 
 
 @pytest.fixture
-def accounts(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
+def accounts(stage: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
     other = tmp_path / "other"
     accounts = Accounts([stage.sandbox_home, other])
     monkeypatch.setenv("TEST_KEY", accounts.keys[0])
     usual = stage.environment
 
-    def environment(self: Stage) -> dict[str, str]:
+    def environment(self: CommandLine) -> dict[str, str]:
         return {**usual, "RPD_API_URL": accounts.url, "RUNPOD_API_KEY": os.environ["TEST_KEY"]}
 
-    monkeypatch.setattr(Stage, "environment", property(environment))
+    monkeypatch.setattr(CommandLine, "environment", property(environment))
     yield accounts
     accounts.server.shutdown()
     accounts.server.server_close()
     daemon.down(other)
 
 
-def killed_in(stage: Stage, state: str) -> None:
+def killed_in(stage: CommandLine, state: str) -> None:
     if state == "boot":
         stage.play(boot_seconds=60)
     stage.job(config(GATED))
@@ -87,7 +87,7 @@ def killed_in(stage: Stage, state: str) -> None:
 @pytest.mark.parametrize("state", ["boot", "monitor"])
 @pytest.mark.slow
 def test_a_key_of_another_account_does_not_prove_that_a_pod_is_gone(
-    stage: Stage, accounts: Accounts, monkeypatch: pytest.MonkeyPatch, state: str, words: tuple[str, ...]
+    stage: CommandLine, accounts: Accounts, monkeypatch: pytest.MonkeyPatch, state: str, words: tuple[str, ...]
 ) -> None:
     killed_in(stage, state)
     monkeypatch.setenv("TEST_KEY", accounts.keys[1])

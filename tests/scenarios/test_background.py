@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenarios.stage import Stage, artifact, config
+from tests.scenarios.harness import CommandLine, artifact, config
 
 UNTIL_GO = "until [ -e /workspace/go ]; do sleep 0.1; done; echo model > /workspace/out/result.txt"
 LEFT = f"mkdir -p /workspace/out; echo begun; nohup bash -c '{UNTIL_GO}' > /workspace/train.log 2>&1 &\n"
@@ -15,7 +15,7 @@ SERVER = (
 )
 
 
-def test_training_in_the_background_survives_its_engine_and_brings_its_results(stage: Stage) -> None:
+def test_training_in_the_background_survives_its_engine_and_brings_its_results(stage: CommandLine) -> None:
     live = stage.begin(config(LEFT, artifacts=artifact()))
     live.until_text("left something in the background", 40.0)
     live.kill()
@@ -28,7 +28,7 @@ def test_training_in_the_background_survives_its_engine_and_brings_its_results(s
 
 
 @pytest.mark.slow
-def test_training_that_crashes_after_its_script_makes_a_success_in_doubt(stage: Stage) -> None:
+def test_training_that_crashes_after_its_script_makes_a_success_in_doubt(stage: CommandLine) -> None:
     """Nobody knows its exit code; what it said after the script's end is in the log all the same."""
     crash = "until [ -e /workspace/go ]; do sleep 0.1; done; python3 -S -c 'raise RuntimeError(7)'"
     live = stage.begin(
@@ -44,7 +44,7 @@ def test_training_that_crashes_after_its_script_makes_a_success_in_doubt(stage: 
 
 
 @pytest.mark.slow
-def test_a_cancel_ends_the_wait(stage: Stage) -> None:
+def test_a_cancel_ends_the_wait(stage: CommandLine) -> None:
     live = stage.begin(config(LEFT, artifacts=artifact(required=False)))
     live.until_text("left something in the background", 40.0)
     done = stage.rpd("cancel")
@@ -55,7 +55,7 @@ def test_a_cancel_ends_the_wait(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_beside_the_work_ends_with_the_job(stage: Stage) -> None:
+def test_a_server_beside_the_work_ends_with_the_job(stage: CommandLine) -> None:
     done = stage.run(config(SERVER, artifacts=artifact()))
     assert done.returncode == 0, done.stderr
     assert stage.result() == "42\n" and "1 process left in the background, ended: python3" in done.stderr

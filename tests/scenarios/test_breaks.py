@@ -20,20 +20,20 @@ import pytest
 
 from rpd.adapters.sandbox import daemon
 from rpd.journal.lock import holder
+from tests.scenarios.harness import COMPUTING, GATED, ON_A_FULL_DISK, CommandLine, artifact, config, eventually
 from tests.scenarios.live import RPD
-from tests.scenarios.stage import COMPUTING, GATED, ON_A_FULL_DISK, Stage, artifact, config, eventually
 
 RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
 
 
-def killed_in(stage: Stage, state: str, document: dict[str, Any]) -> None:
+def killed_in(stage: CommandLine, state: str, document: dict[str, Any]) -> None:
     """A run whose engine was killed in this state."""
     live = stage.begin(document)
     live.until(state)
     live.kill()
 
 
-def collected(stage: Stage) -> dict[str, Any]:
+def collected(stage: CommandLine) -> dict[str, Any]:
     """What `rpd gc --yes` says; it has to end by itself."""
     done = stage.rpd("gc", "--yes", "--json")
     assert done.stdout, done.stderr
@@ -41,7 +41,7 @@ def collected(stage: Stage) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_state_file_that_is_something_else_does_not_strand_the_pod(stage: Stage) -> None:
+def test_a_state_file_that_is_something_else_does_not_strand_the_pod(stage: CommandLine) -> None:
     (stage.folder / "state.json").write_text("not a pointer\n")
     done = stage.run(config(state_file="state.json"))
     assert done.returncode in (0, 2), done.stderr
@@ -51,7 +51,7 @@ def test_a_state_file_that_is_something_else_does_not_strand_the_pod(stage: Stag
 
 @pytest.mark.slow
 @pytest.mark.weak_point(5)
-def test_gc_releases_where_the_run_folder_cannot_be_made(stage: Stage) -> None:
+def test_gc_releases_where_the_run_folder_cannot_be_made(stage: CommandLine) -> None:
     stage.play(boot_seconds=60)
     killed_in(stage, "boot", config())
     shutil.rmtree(stage.folder / "artifacts")
@@ -62,7 +62,7 @@ def test_gc_releases_where_the_run_folder_cannot_be_made(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_gc_releases_without_the_secrets_of_the_job(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gc_releases_without_the_secrets_of_the_job(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.play(boot_seconds=60)
     monkeypatch.setenv("HF_TOKEN", "hf_abcdefghijklmnop")
     killed_in(stage, "boot", config(remote_env={"exports": {"LABEL": "hf_abcdefghijklmnop"}}))
@@ -74,7 +74,7 @@ def test_gc_releases_without_the_secrets_of_the_job(stage: Stage, monkeypatch: p
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["first line", "emptied", "removed", "cut at a border"])
-def test_gc_finds_the_pod_of_a_journal_in_ruins(stage: Stage, damage: str) -> None:
+def test_gc_finds_the_pod_of_a_journal_in_ruins(stage: CommandLine, damage: str) -> None:
     stage.play(boot_seconds=60)
     killed_in(stage, "boot", config())
     stage.rpd("inspect", stage.run_id)
@@ -104,7 +104,7 @@ def cut(journal: Path, words: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("words", [pytest.param(b'"create_pod"', marks=pytest.mark.slow), b'"launch_job"'])
-def test_nothing_goes_on_from_a_journal_that_lost_records(stage: Stage, words: bytes) -> None:
+def test_nothing_goes_on_from_a_journal_that_lost_records(stage: CommandLine, words: bytes) -> None:
     """Cut at the border of two records it is intact; the index has seen one that is not there any more."""
     killed_in(stage, "monitor", config(GATED))
     left = cut(stage.journal, words)
@@ -120,7 +120,7 @@ def test_nothing_goes_on_from_a_journal_that_lost_records(stage: Stage, words: b
 
 
 @pytest.mark.slow
-def test_the_end_of_a_stopped_pod_is_not_written_twice(stage: Stage) -> None:
+def test_the_end_of_a_stopped_pod_is_not_written_twice(stage: CommandLine) -> None:
     assert stage.run(config("exit 3", artifacts=artifact())).returncode == 5
     assert stage.rpd("release", "--delete").returncode == 0
     left = cut(stage.journal, b'"late-')
@@ -129,7 +129,7 @@ def test_the_end_of_a_stopped_pod_is_not_written_twice(stage: Stage) -> None:
     assert stage.journal.read_bytes() == left
 
 
-def test_an_intent_is_anchored_before_it_costs_anything(stage: Stage) -> None:
+def test_an_intent_is_anchored_before_it_costs_anything(stage: CommandLine) -> None:
     stage.fault("F12", how="timeout")
     live = stage.begin(config())
     eventually(lambda: stage.state() == "create" and stage.truth()["pods"])
@@ -142,7 +142,7 @@ def test_an_intent_is_anchored_before_it_costs_anything(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_gc_never_deletes_a_pod_that_its_run_kept(stage: Stage) -> None:
+def test_gc_never_deletes_a_pod_that_its_run_kept(stage: CommandLine) -> None:
     done = stage.run(config(RESULT + "exit 3", lifecycle={"on_failure": "stop"}))
     assert done.returncode == 5, done.stderr
     stage.judge("EXITED", starts=1)
@@ -155,7 +155,7 @@ def test_gc_never_deletes_a_pod_that_its_run_kept(stage: Stage) -> None:
     assert stage.statuses() == ["EXITED"]
 
 
-def call(stage: Stage, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+def call(stage: CommandLine, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     """The API itself, as a console uses it."""
     info = daemon.find(stage.sandbox_home)
     assert info is not None, "the sandbox is up"
@@ -174,7 +174,7 @@ def call(stage: Stage, method: str, path: str, body: dict[str, Any] | None = Non
 
 
 @pytest.mark.slow
-def test_gc_finds_a_late_pod_of_a_run_that_is_not_over_and_owes_nothing(stage: Stage) -> None:
+def test_gc_finds_a_late_pod_of_a_run_that_is_not_over_and_owes_nothing(stage: CommandLine) -> None:
     killed_in(stage, "monitor", config(RESULT + GATED, artifacts=artifact()))
     stage.go()
     eventually(lambda: collected(stage)["exit_code"] == 0)
@@ -196,7 +196,7 @@ def test_gc_finds_a_late_pod_of_a_run_that_is_not_over_and_owes_nothing(stage: S
 
 
 @pytest.mark.slow
-def test_a_claim_that_vanished_is_no_leave_to_start_again(stage: Stage) -> None:
+def test_a_claim_that_vanished_is_no_leave_to_start_again(stage: CommandLine) -> None:
     # Once is not enough: what still writes there at the start of a job may win against it.
     live = stage.begin(config("echo begun; until [ -e /workspace/go ]; do rm -rf /workspace/.rpd; sleep 0.05; done"))
     live.until("monitor")
@@ -208,7 +208,7 @@ def test_a_claim_that_vanished_is_no_leave_to_start_again(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_job_that_wipes_the_volume_still_ends_as_it_ends(stage: Stage) -> None:
+def test_a_job_that_wipes_the_volume_still_ends_as_it_ends(stage: CommandLine) -> None:
     body = "rm -rf /workspace/.rpd; sleep 1; mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt"
     done = stage.run(config(body, artifacts=artifact()))
     assert done.returncode == 0, done.stderr
@@ -217,7 +217,7 @@ def test_a_job_that_wipes_the_volume_still_ends_as_it_ends(stage: Stage) -> None
 
 
 @pytest.mark.slow
-def test_a_container_that_restarts_by_itself_does_not_hang_the_run(stage: Stage) -> None:
+def test_a_container_that_restarts_by_itself_does_not_hang_the_run(stage: CommandLine) -> None:
     live = stage.begin(config(RESULT + GATED, artifacts=artifact()))
     live.until_begun()
     call(stage, "POST", f"/v2/pods/{stage.live_pod()['id']}/action", {"action": "restart"})
@@ -227,7 +227,7 @@ def test_a_container_that_restarts_by_itself_does_not_hang_the_run(stage: Stage)
 
 
 @pytest.mark.slow
-def test_gc_releases_without_the_ssh_key(stage: Stage) -> None:
+def test_gc_releases_without_the_ssh_key(stage: CommandLine) -> None:
     key = stage.folder / "id"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     stage.play(boot_seconds=60)
@@ -239,7 +239,7 @@ def test_gc_releases_without_the_ssh_key(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.weak_point(5)
-def test_the_run_folder_vanishes_while_the_job_runs(stage: Stage) -> None:
+def test_the_run_folder_vanishes_while_the_job_runs(stage: CommandLine) -> None:
     live = stage.begin(config(RESULT + GATED, artifacts=artifact()))
     live.until("monitor")
     gone = (stage.folder / "artifacts").rename(stage.folder / "gone")  # at once: the run writes into it meanwhile
@@ -253,7 +253,7 @@ def test_the_run_folder_vanishes_while_the_job_runs(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("state", ["boot", "monitor", "collect", "release"])
-def test_all_commands_at_once(stage: Stage, state: str, seed: int) -> None:
+def test_all_commands_at_once(stage: CommandLine, state: str, seed: int) -> None:
     live = stage.begin(config(RESULT + ("echo done" if state != "monitor" else GATED), artifacts=artifact()))
     live.until(state)
     if seed % 2:
@@ -276,7 +276,7 @@ def test_all_commands_at_once(stage: Stage, state: str, seed: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("state", ["boot", "connect", "monitor", "collect", "release"])
-def test_two_presses_leave_a_debt_that_gc_closes(stage: Stage, state: str) -> None:
+def test_two_presses_leave_a_debt_that_gc_closes(stage: CommandLine, state: str) -> None:
     if state == "boot":
         stage.play(boot_seconds=5)
     if state == "release":
@@ -298,7 +298,7 @@ def test_two_presses_leave_a_debt_that_gc_closes(stage: Stage, state: str) -> No
 
 
 @pytest.mark.slow
-def test_a_request_that_makes_no_sense_is_dropped(stage: Stage) -> None:
+def test_a_request_that_makes_no_sense_is_dropped(stage: CommandLine) -> None:
     killed_in(stage, "monitor", config(RESULT + GATED, artifacts=artifact()))
     stage.journal.with_name(stage.journal.name + ".request").write_text("garbage")
     stage.go()
@@ -316,7 +316,7 @@ ODD_REQUESTS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("content", ODD_REQUESTS.values(), ids=ODD_REQUESTS)
-def test_a_request_of_no_known_kind_does_not_end_a_live_run(stage: Stage, content: bytes) -> None:
+def test_a_request_of_no_known_kind_does_not_end_a_live_run(stage: CommandLine, content: bytes) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
     request = stage.journal.with_name(stage.journal.name + ".request")
@@ -331,7 +331,7 @@ def test_a_request_of_no_known_kind_does_not_end_a_live_run(stage: Stage, conten
 
 
 @pytest.mark.slow
-def test_term_to_gc_in_its_proof(stage: Stage) -> None:
+def test_term_to_gc_in_its_proof(stage: CommandLine) -> None:
     stage.play(boot_seconds=60)
     killed_in(stage, "boot", config())
     stage.fault("F29", times=1, how="linger", seconds=3)
@@ -350,7 +350,7 @@ def test_term_to_gc_in_its_proof(stage: Stage) -> None:
     ("hand", "words"),
     [("stop", "somebody stopped the pod"), ("delete", "not there any more")],
 )
-def test_resume_sees_at_once_that_its_pod_does_not_run(stage: Stage, hand: str, words: str) -> None:
+def test_resume_sees_at_once_that_its_pod_does_not_run(stage: CommandLine, hand: str, words: str) -> None:
     """No address comes to a pod that is stopped or gone, however long one waits for it."""
     killed_in(stage, "monitor", config(GATED))
     stage.somebody(hand)
@@ -360,7 +360,7 @@ def test_resume_sees_at_once_that_its_pod_does_not_run(stage: Stage, hand: str, 
 
 
 @pytest.mark.slow
-def test_a_find_that_babbles_costs_the_results_of_this_run_and_nothing_more(stage: Stage) -> None:
+def test_a_find_that_babbles_costs_the_results_of_this_run_and_nothing_more(stage: CommandLine) -> None:
     babble = "printf '#!/bin/sh\\necho noise\\n' > /usr/local/bin/find; chmod 755 /usr/local/bin/find\n"
     done = stage.run(config(f"{RESULT}mkdir -p /usr/local/bin; {babble}", artifacts=artifact()))
     assert done.returncode == 75, done.stderr
@@ -370,7 +370,7 @@ def test_a_find_that_babbles_costs_the_results_of_this_run_and_nothing_more(stag
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [("resume",), ("gc", "--yes"), ()], ids=["resume", "gc", "alive"])
-def test_a_pod_whose_env_somebody_edited_is_still_owed(stage: Stage, words: tuple[str, ...]) -> None:
+def test_a_pod_whose_env_somebody_edited_is_still_owed(stage: CommandLine, words: tuple[str, ...]) -> None:
     """Its id, and the 26 random letters in its name, are those of the journal; its env lost the run's id."""
     live = stage.begin(config(GATED))
     live.until("monitor")
@@ -401,7 +401,7 @@ def rc_file(line: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_what_a_login_shell_prints_does_not_turn_a_file_into_nothing(stage: Stage) -> None:
+def test_what_a_login_shell_prints_does_not_turn_a_file_into_nothing(stage: CommandLine) -> None:
     one = [{"label": "result", "remote_path": "/workspace/result.txt", "local_path": "{run_dir}/result.txt"}]
     done = stage.run(config("echo 42 >/workspace/result.txt", setup=rc_file("echo welcome"), artifacts=one))
     assert done.returncode == 0, done.stderr
@@ -409,7 +409,7 @@ def test_what_a_login_shell_prints_does_not_turn_a_file_into_nothing(stage: Stag
 
 
 @pytest.mark.slow
-def test_what_a_login_shell_prints_is_no_part_of_the_log(stage: Stage) -> None:
+def test_what_a_login_shell_prints_is_no_part_of_the_log(stage: CommandLine) -> None:
     """Beyond one beat of the follower, which compares the length of the log with what is here."""
     words = "echo; echo welcome; echo; echo oops >&2"
     done = stage.run(config("for i in 1 2; do echo line $i; sleep 6; done", setup=rc_file(words)))
@@ -417,7 +417,7 @@ def test_what_a_login_shell_prints_is_no_part_of_the_log(stage: Stage) -> None:
     assert stage.result("run.log") == "line 1\nline 2\n"
 
 
-def broken(stage: Stage, patch: str, *words: str) -> subprocess.CompletedProcess[str]:
+def broken(stage: CommandLine, patch: str, *words: str) -> subprocess.CompletedProcess[str]:
     """A command of a program in which one line was changed."""
     script = f"import os, signal, sys\n{patch}\nsys.argv[0] = 'rpd'\nfrom rpd.adapters.cli.app import main\nmain()"
     return subprocess.run(
@@ -452,7 +452,7 @@ NOBODY_AT_HOME = f"{NOBODY}\nos.environ['HOME'] = os.path.realpath('../user')"
 
 @pytest.mark.slow
 @pytest.mark.parametrize("patch", [NOBODY, NOBODY_AT_HOME], ids=["no home", "home"])
-def test_a_user_without_an_entry_in_passwd(stage: Stage, patch: str) -> None:
+def test_a_user_without_an_entry_in_passwd(stage: CommandLine, patch: str) -> None:
     """As in `docker run --user 54321`."""
     stage.job(config())
     done = broken(stage, patch, "run", "job.yaml", "--sandbox")
@@ -473,7 +473,7 @@ def test_a_user_without_an_entry_in_passwd(stage: Stage, patch: str) -> None:
 
 @pytest.mark.parametrize("patch", [FETCH_IS_BROKEN, LOOP_CANNOT_RELEASE])
 @pytest.mark.slow
-def test_a_fault_of_the_program_itself_stops_the_pod(stage: Stage, patch: str) -> None:
+def test_a_fault_of_the_program_itself_stops_the_pod(stage: CommandLine, patch: str) -> None:
     stage.job(config(RESULT, artifacts=artifact()))
     done = broken(stage, patch, "run", "job.yaml", "--sandbox")
     assert done.returncode == 1, done.stderr
@@ -488,7 +488,7 @@ def test_a_fault_of_the_program_itself_stops_the_pod(stage: Stage, patch: str) -
 
 @pytest.mark.slow
 def test_a_launch_cut_off_before_its_effect_gets_its_secret_again(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "tok_4567890abcdefXYZ")
     body = "case $MY_TOKEN in tok_*) ;; *) exit 9 ;; esac"
@@ -502,7 +502,7 @@ def test_a_launch_cut_off_before_its_effect_gets_its_secret_again(
 @pytest.mark.slow
 @pytest.mark.row(69)
 def test_a_launch_cut_off_that_lacks_its_secret_now_gives_the_pod_back(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "tok_4567890abcdefXYZ")
     stage.job(config("echo ok", remote_env={"exports": {"MY_TOKEN": "{MY_TOKEN}"}}))
@@ -517,7 +517,7 @@ def test_a_launch_cut_off_that_lacks_its_secret_now_gives_the_pod_back(
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files")
 @pytest.mark.parametrize("room", ["beside the journal", "nowhere"])
-def test_the_last_words_of_a_run_whose_journal_could_not_be_kept_are_true(stage: Stage, room: str) -> None:
+def test_the_last_words_of_a_run_whose_journal_could_not_be_kept_are_true(stage: CommandLine, room: str) -> None:
     """The pod was given back all the same; so nothing bills, whatever the journal still says."""
     stage.job(config(GATED))
     live = stage.start_on_terminal("run", "job.yaml", "--sandbox")
@@ -543,7 +543,7 @@ def test_the_last_words_of_a_run_whose_journal_could_not_be_kept_are_true(stage:
 
 
 @pytest.mark.slow
-def test_what_died_before_the_launch_is_stopped_on_a_full_disk(stage: Stage) -> None:
+def test_what_died_before_the_launch_is_stopped_on_a_full_disk(stage: CommandLine) -> None:
     stage.play(boot_seconds=60)
     killed_in(stage, "boot", config())
     done = stage.rpd_on_a_full_disk("resume")
@@ -559,7 +559,7 @@ def test_what_died_before_the_launch_is_stopped_on_a_full_disk(stage: Stage) -> 
 
 
 @pytest.mark.slow
-def test_a_job_is_ended_on_a_full_disk_when_a_person_says_so(stage: Stage) -> None:
+def test_a_job_is_ended_on_a_full_disk_when_a_person_says_so(stage: CommandLine) -> None:
     killed_in(stage, "monitor", config(GATED))
     done = stage.rpd_on_a_full_disk("gc", "--yes")
     assert (done.returncode, f"rpd cancel {stage.run_id}" in done.stdout) == (8, True), done.stdout
@@ -579,7 +579,7 @@ def test_a_job_is_ended_on_a_full_disk_when_a_person_says_so(stage: Stage) -> No
 
 
 @pytest.mark.slow
-def test_nobody_drives_a_run_while_it_is_stopped_without_a_record(stage: Stage) -> None:
+def test_nobody_drives_a_run_while_it_is_stopped_without_a_record(stage: CommandLine) -> None:
     killed_in(stage, "monitor", config(GATED))
     stage.fault("F29", times=100, how="ignored", on="stop")
     cancel = subprocess.Popen(
@@ -605,7 +605,7 @@ def test_nobody_drives_a_run_while_it_is_stopped_without_a_record(stage: Stage) 
 
 
 @pytest.mark.slow
-def test_a_pod_that_may_yet_appear_is_named_on_a_full_disk(stage: Stage) -> None:
+def test_a_pod_that_may_yet_appear_is_named_on_a_full_disk(stage: CommandLine) -> None:
     stage.fault("F13", how="drop", delay=6)
     stage.fault("F14", times=100, lag=2, what="list")
     live = stage.begin(config())
@@ -622,7 +622,7 @@ def test_a_pod_that_may_yet_appear_is_named_on_a_full_disk(stage: Stage) -> None
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files")
-def test_an_engine_that_cannot_be_asked_is_named_with_what_bills(stage: Stage) -> None:
+def test_an_engine_that_cannot_be_asked_is_named_with_what_bills(stage: CommandLine) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
     done = stage.rpd_on_a_full_disk("cancel")
@@ -635,7 +635,7 @@ def test_an_engine_that_cannot_be_asked_is_named_with_what_bills(stage: Stage) -
 
 
 @pytest.mark.slow
-def test_a_pod_that_is_kept_up_is_no_debt_on_a_full_disk(stage: Stage) -> None:
+def test_a_pod_that_is_kept_up_is_no_debt_on_a_full_disk(stage: CommandLine) -> None:
     done = stage.run(config("exit 0", lifecycle={"on_success": "preserve", "preserve_minutes": 30}))
     assert done.returncode == 0, done.stderr
     done = stage.rpd_on_a_full_disk("resume")
@@ -650,7 +650,7 @@ def test_a_pod_that_is_kept_up_is_no_debt_on_a_full_disk(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say who is suspended")
-def test_a_suspended_engine_is_not_waited_for(stage: Stage) -> None:
+def test_a_suspended_engine_is_not_waited_for(stage: CommandLine) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
     live.process.send_signal(signal.SIGSTOP)
@@ -663,7 +663,7 @@ def test_a_suspended_engine_is_not_waited_for(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_pod_that_starts_again_is_not_listed_as_stopped(stage: Stage) -> None:
+def test_a_pod_that_starts_again_is_not_listed_as_stopped(stage: CommandLine) -> None:
     document = config(lifecycle={"on_success": "recycle"})
     assert stage.run(document).returncode == 0
     stage.play(boot_seconds=60)
@@ -679,7 +679,7 @@ def test_a_pod_that_starts_again_is_not_listed_as_stopped(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_is_found_by_a_name_that_was_too_long_for_it(stage: Stage) -> None:
+def test_a_run_is_found_by_a_name_that_was_too_long_for_it(stage: CommandLine) -> None:
     name = "a-name-of-more-than-forty-one-letters-which-is-cut"
     assert stage.run(config(name=name)).returncode == 0
     assert stage.rpd("inspect", name).returncode == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.stage import Stage, artifact, config
+from tests.scenarios.harness import CommandLine, artifact, config
 
 RCLONE = r"""#!/bin/sh
 # copy --files-from-raw LIST SRC DST | copyto SRC DST | lsjson ... DST
@@ -72,24 +72,24 @@ def job(
     )
 
 
-def manifest(stage: Stage) -> dict[str, Any]:
+def manifest(stage: CommandLine) -> dict[str, Any]:
     text = (stage.run_folder() / "runpod_deploy_pull_manifest.json").read_text()
     return dict(json.loads(text)["artifacts"][0])
 
 
-def buckets(stage: Stage) -> Path:
+def buckets(stage: CommandLine) -> Path:
     (pod,) = stage.truth()["pods"]
     return stage.sandbox_home / "pods" / pod["id"] / "volume/buckets"
 
 
-def lying(stage: Stage, below: str) -> dict[str, int]:
+def lying(stage: CommandLine, below: str) -> dict[str, int]:
     root = buckets(stage) / below
     return {str(path.relative_to(root)): path.stat().st_size for path in root.rglob("*") if path.is_file()}
 
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_the_pod_pushes_its_results_and_they_count(stage: Stage) -> None:
+def test_the_pod_pushes_its_results_and_they_count(stage: CommandLine) -> None:
     done = stage.run(job(excludes=["*.tmp"], body=f"{MAKE}echo x > /workspace/out/x.tmp"))
     assert done.returncode == 0, done.stderr
     told = manifest(stage)
@@ -102,7 +102,9 @@ def test_the_pod_pushes_its_results_and_they_count(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_a_file_that_did_not_arrive_keeps_the_pod_until_it_has(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_did_not_arrive_keeps_the_pod_until_it_has(
+    stage: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the keys in a file of secrets, which is removed before the pod is kept."""
     monkeypatch.setenv("API_TOKEN", "t0ken-of-the-bucket")
     drop = f"mkdir -p {BUCKETS}/drop/result.txt\n"
@@ -123,7 +125,7 @@ def test_a_file_that_did_not_arrive_keeps_the_pod_until_it_has(stage: Stage, mon
 
 
 @pytest.mark.slow
-def test_a_name_that_cannot_be_pushed_keeps_nothing_else_from_it(stage: Stage) -> None:
+def test_a_name_that_cannot_be_pushed_keeps_nothing_else_from_it(stage: CommandLine) -> None:
     done = stage.run(job("s3://results/x", body=MAKE + "touch '/workspace/out/two\nlines'\n", on_success="delete"))
     assert done.returncode == 5, done.stderr
     assert lying(stage, "results/x") == {"result.txt": 3, "deep/a b.json": 3}
@@ -133,7 +135,7 @@ def test_a_name_that_cannot_be_pushed_keeps_nothing_else_from_it(stage: Stage) -
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_nothing_to_push_is_a_missing_result(stage: Stage) -> None:
+def test_nothing_to_push_is_a_missing_result(stage: CommandLine) -> None:
     done = stage.run(job(body="echo nothing", on_success="delete"))
     assert done.returncode == 5, done.stderr
     assert (stage.inspect()["reason"], manifest(stage)["status"]) == ("artifact_missing", "missing")
@@ -143,7 +145,7 @@ def test_nothing_to_push_is_a_missing_result(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_a_pod_without_any_tool_says_what_to_install(stage: Stage) -> None:
+def test_a_pod_without_any_tool_says_what_to_install(stage: CommandLine) -> None:
     tools = "for each in mktemp rm cat tr sed head grep; do ln -s $(command -v $each) /workspace/tools/$each; done"
     setup = f"mkdir -p /workspace/tools; {tools}"
     done = stage.run(job(body=WITH_TOOLS, setup=(setup,), env={"PATH": NO_TOOLS}, on_success="delete"))
@@ -154,7 +156,7 @@ def test_a_pod_without_any_tool_says_what_to_install(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_the_aws_command_line_does_as_well(stage: Stage) -> None:
+def test_the_aws_command_line_does_as_well(stage: CommandLine) -> None:
     """It lists whole keys, and what only begins like the destination with them."""
     tools = "mktemp rm cat tr sed head grep find mkdir cp dirname stat"
     links = f"mkdir -p /workspace/tools; for each in {tools}; do ln -s $(command -v $each) /workspace/tools/$each; done"
@@ -170,7 +172,7 @@ def test_the_aws_command_line_does_as_well(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_a_single_file_and_a_source_file_with_the_keys(stage: Stage) -> None:
+def test_a_single_file_and_a_source_file_with_the_keys(stage: CommandLine) -> None:
     setup = ("echo 'export KEY=k' > /workspace/keys",)
     document = job("store:kept/", setup=setup, remote_path="/workspace/out/result.txt", env={"KEY": ""})
     document["remote_env"]["source_files"] = ["/workspace/keys"]
@@ -182,7 +184,7 @@ def test_a_single_file_and_a_source_file_with_the_keys(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_files_that_share_a_place_go_into_it_as_a_folder(stage: Stage) -> None:
+def test_files_that_share_a_place_go_into_it_as_a_folder(stage: CommandLine) -> None:
     document = job("s3://results/x", remote_path="/workspace/out/result.txt")
     other = {"label": "deep", "remote_path": "/workspace/out/deep/a b.json", "local_path": "s3://results/x"}
     document["artifacts"].append(other)
@@ -193,7 +195,7 @@ def test_files_that_share_a_place_go_into_it_as_a_folder(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_a_source_file_that_prints_is_no_answer_of_the_tool(stage: Stage) -> None:
+def test_a_source_file_that_prints_is_no_answer_of_the_tool(stage: CommandLine) -> None:
     """Nor is how it ends: the job goes on after such a file, too."""
     document = job(setup=("echo 'echo welcome; [ -e /workspace/none ] && echo more' > /workspace/greeting",))
     document["remote_env"]["source_files"] = ["/workspace/greeting"]
@@ -203,7 +205,7 @@ def test_a_source_file_that_prints_is_no_answer_of_the_tool(stage: Stage) -> Non
 
 
 @pytest.mark.row(94)
-def test_refused_keys_are_told_and_keep_the_pod(stage: Stage) -> None:
+def test_refused_keys_are_told_and_keep_the_pod(stage: CommandLine) -> None:
     """Whatever the file says of a failed job: this one ended well."""
     document = job(env={"KEY": ""}, on_success="delete")
     document["lifecycle"]["on_failure"] = "delete"
@@ -225,7 +227,7 @@ def test_refused_keys_are_told_and_keep_the_pod(stage: Stage) -> None:
     ],
 )
 def test_what_is_no_place_is_refused_before_anything_is_rented(
-    stage: Stage, local_path: str, more: dict[str, Any], why: str
+    stage: CommandLine, local_path: str, more: dict[str, Any], why: str
 ) -> None:
     done = stage.run(job(local_path, **more))
     assert done.returncode == 2 and why in done.stderr, done.stderr

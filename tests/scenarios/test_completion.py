@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.stage import Stage, config
+from tests.scenarios.harness import CommandLine, config
 
 
-def offered(stage: Stage, *words: str) -> list[str]:
+def offered(stage: CommandLine, *words: str) -> list[str]:
     """What bash completes the last word to."""
     line = shlex.join(words)
     script = (
@@ -35,7 +35,7 @@ def offered(stage: Stage, *words: str) -> list[str]:
 
 @pytest.mark.row(17)
 @pytest.mark.slow
-def test_commands_options_and_runs_are_completed(stage: Stage) -> None:
+def test_commands_options_and_runs_are_completed(stage: CommandLine) -> None:
     assert stage.run(config(name="teach")).returncode == 0
     assert offered(stage, "rpd", "val") == ["validate"]
     assert "--max-gpu-price" in offered(stage, "rpd", "run", "--max")
@@ -45,7 +45,7 @@ def test_commands_options_and_runs_are_completed(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_every_shell_has_a_script(stage: Stage, shell: str) -> None:
+def test_every_shell_has_a_script(stage: CommandLine, shell: str) -> None:
     done = stage.rpd("completion", shell)
     assert done.returncode == 0 and f"complete_{shell}" in done.stdout
     assert stage.rpd("completion", "csh").returncode == 2
@@ -53,7 +53,7 @@ def test_every_shell_has_a_script(stage: Stage, shell: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(14, 106)
-def test_a_state_file_has_a_name_of_its_own_for_each_run(stage: Stage) -> None:
+def test_a_state_file_has_a_name_of_its_own_for_each_run(stage: CommandLine) -> None:
     stage.job(
         config("true", variables={"seed": "0"}, state_file="pointers/{seed}.json", lifecycle={"on_success": "stop"})
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rpd.adapters.spec.jobfile import LoadedJob, load_job
-from tests.scenarios.stage import IMAGE, Stage
+from tests.scenarios.harness import IMAGE, CommandLine
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -291,7 +291,7 @@ def test_what_is_left_out_means_what_it_meant(tmp_path: Path, path: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.row(8, 13, 21)
-def test_each_is_validated_as_it_would_run(stage: Stage) -> None:
+def test_each_is_validated_as_it_would_run(stage: CommandLine) -> None:
     (stage.folder / "jobs").mkdir()
     (stage.folder / "pyproject.toml").touch()
     (stage.user / ".ssh").mkdir(exist_ok=True)
@@ -306,7 +306,7 @@ def test_each_is_validated_as_it_would_run(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(8, 10, 11, 12, 40, 45, 68, 80, 132)
-def test_a_sweep_of_one_file(stage: Stage) -> None:
+def test_a_sweep_of_one_file(stage: CommandLine) -> None:
     written(stage.folder, "sweep")
     folders = set()
     for seed in ("1", "2"):
@@ -323,7 +323,7 @@ def test_a_sweep_of_one_file(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(8, 45)
-def test_the_examples_run(stage: Stage) -> None:
+def test_the_examples_run(stage: CommandLine) -> None:
     shutil.copytree(EXAMPLES, stage.folder, dirs_exist_ok=True)
     stage.call("POST", "/v2/network-volumes", {"name": "shared", "size": 10, "dataCenter": "EUR-IS-1"})
     for name, words in (("sweep/sweep.yaml", ("--var", "seed=3")), ("network-volume/reuse.yaml", ())):
@@ -335,7 +335,7 @@ def test_the_examples_run(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(29, 46, 48, 64, 68, 93)
-def test_a_network_volume_keeps_its_files_from_run_to_run(stage: Stage) -> None:
+def test_a_network_volume_keeps_its_files_from_run_to_run(stage: CommandLine) -> None:
     written(stage.folder, "network")
     stage.call("POST", "/v2/network-volumes", {"name": "shared", "size": 10, "dataCenter": "EUR-IS-1"})
     for count in (1, 2):

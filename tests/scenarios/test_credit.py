@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from tests.scenarios.stage import Stage, config
+from tests.scenarios.harness import CommandLine, config
 
 BUDGET = {"max_usd": 2.0, "max_runtime_minutes": 60}
 
 
 @pytest.mark.row(115)
-def test_without_credit_nothing_is_begun(stage: Stage) -> None:
+def test_without_credit_nothing_is_begun(stage: CommandLine) -> None:
     stage.play(balance_usd=0.01)
     done = stage.run(config(budget=BUDGET))
     assert done.returncode == 4, done.stderr
@@ -26,7 +26,7 @@ def test_without_credit_nothing_is_begun(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.row(115)
 @pytest.mark.parametrize(("balance", "shown"), [(0, "$0.00"), (-3.5, "-$3.50")])
-def test_programs_are_told_so_and_a_plan_says_it_too(stage: Stage, balance: float, shown: str) -> None:
+def test_programs_are_told_so_and_a_plan_says_it_too(stage: CommandLine, balance: float, shown: str) -> None:
     stage.play(balance_usd=balance)
     told = stage.run(config(budget=BUDGET), "--json")
     assert (told.returncode, told.stdout) == (4, "")
@@ -43,7 +43,7 @@ def test_programs_are_told_so_and_a_plan_says_it_too(stage: Stage, balance: floa
 
 @pytest.mark.slow
 @pytest.mark.row(115)
-def test_a_run_that_may_cost_more_than_there_is_says_so_and_goes_on(stage: Stage) -> None:
+def test_a_run_that_may_cost_more_than_there_is_says_so_and_goes_on(stage: CommandLine) -> None:
     stage.play(balance_usd=0.45)
     done = stage.run(config(budget=BUDGET))
     assert done.returncode == 0, done.stderr
@@ -56,7 +56,7 @@ def test_a_run_that_may_cost_more_than_there_is_says_so_and_goes_on(stage: Stage
 
 @pytest.mark.slow
 @pytest.mark.row(115)
-def test_no_warning_where_the_time_limit_keeps_the_run_below_what_there_is(stage: Stage) -> None:
+def test_no_warning_where_the_time_limit_keeps_the_run_below_what_there_is(stage: CommandLine) -> None:
     stage.play(balance_usd=1.0)
     done = stage.run(config(budget={"max_usd": 50.0, "max_runtime_minutes": 30}))
     assert done.returncode == 0, done.stderr
@@ -78,7 +78,7 @@ def test_no_warning_where_the_time_limit_keeps_the_run_below_what_there_is(stage
 )
 @pytest.mark.slow
 def test_a_balance_that_cannot_be_read_keeps_nobody_from_running(
-    stage: Stage, how: str, options: dict[str, float]
+    stage: CommandLine, how: str, options: dict[str, float]
 ) -> None:
     stage.play(balance_usd=0.45)
     stage.fault("F38", how=how, times=0, **options)
@@ -94,7 +94,7 @@ def test_a_balance_that_cannot_be_read_keeps_nobody_from_running(
 
 
 @pytest.mark.row(115)
-def test_what_others_rent_is_counted_in(stage: Stage) -> None:
+def test_what_others_rent_is_counted_in(stage: CommandLine) -> None:
     order = {
         "name": "somebody",
         "image": "other/image",

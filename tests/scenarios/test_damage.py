@@ -14,13 +14,13 @@ import pytest
 import rpd
 from tests.adapters.forensics.peers import EVENTS, peer_folder
 from tests.features import used
-from tests.scenarios.stage import Stage, artifact, config, staged
+from tests.scenarios.harness import CommandLine, artifact, config, staged
 
 pytestmark = pytest.mark.xdist_group("damage")
 
 
 @pytest.fixture(scope="module")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """One failed run."""
     with staged(tmp_path_factory.mktemp("past")) as stage:
         assert stage.run(config("exit 3", artifacts=artifact(), variables={"seed": "7"})).returncode == 5
@@ -28,7 +28,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def whole(past: Stage) -> Iterator[list[bytes]]:
+def whole(past: CommandLine) -> Iterator[list[bytes]]:
     """The lines of its journal, which is as it was when the test is over."""
     content = past.journal.read_bytes()
     past.rpd("runs")  # the index has seen all of it
@@ -36,14 +36,14 @@ def whole(past: Stage) -> Iterator[list[bytes]]:
     past.journal.write_bytes(content)
 
 
-def told(stage: Stage, *words: str, code: int = 0) -> dict[str, Any]:
+def told(stage: CommandLine, *words: str, code: int = 0) -> dict[str, Any]:
     done = stage.rpd(*words, "--json")
     assert done.returncode == code, (done.stdout, done.stderr)
     return dict(json.loads(done.stdout))
 
 
 @pytest.mark.row(108, 124)
-def test_a_damaged_journal_is_listed_with_its_good_part(past: Stage, whole: list[bytes]) -> None:
+def test_a_damaged_journal_is_listed_with_its_good_part(past: CommandLine, whole: list[bytes]) -> None:
     past.journal.write_bytes(b"".join([*whole[:10], whole[10].replace(b'"data"', b'"dada"', 1), *whole[11:]]))
     (row,) = told(past, "runs")["runs"]
     assert (row["outcome"], row["state"]) == (None, "boot")
@@ -55,7 +55,9 @@ def test_a_damaged_journal_is_listed_with_its_good_part(past: Stage, whole: list
 
 
 @pytest.mark.row(108)
-def test_what_a_run_cost_is_not_told_as_nothing_where_its_journal_is_damaged(past: Stage, whole: list[bytes]) -> None:
+def test_what_a_run_cost_is_not_told_as_nothing_where_its_journal_is_damaged(
+    past: CommandLine, whole: list[bytes]
+) -> None:
     """One changed byte before the pod was ordered."""
     at = next(number for number, line in enumerate(whole) if b'"create_pod"' in line)
     past.journal.write_bytes(b"".join([*whole[:at], whole[at].replace(b'"data"', b'"dada"', 1), *whole[at + 1 :]]))
@@ -68,7 +70,7 @@ def test_what_a_run_cost_is_not_told_as_nothing_where_its_journal_is_damaged(pas
 
 @pytest.mark.slow
 @pytest.mark.row(108, 126)
-def test_events_go_on_behind_the_damage_and_say_so(past: Stage, whole: list[bytes]) -> None:
+def test_events_go_on_behind_the_damage_and_say_so(past: CommandLine, whole: list[bytes]) -> None:
     past.journal.write_bytes(b"".join([*whole[:10], b"not json\n", *whole[11:]]))
     found = told(past, "events", past.run_id, code=9)
     assert [event["event"] for event in found["events"]][-1] == "closed"
@@ -80,7 +82,7 @@ def test_events_go_on_behind_the_damage_and_say_so(past: Stage, whole: list[byte
 
 
 @pytest.mark.row(108)
-def test_a_journal_without_its_first_record_is_still_a_run(past: Stage, whole: list[bytes]) -> None:
+def test_a_journal_without_its_first_record_is_still_a_run(past: CommandLine, whole: list[bytes]) -> None:
     past.journal.write_bytes(b"".join([b"{}\n", *whole[1:]]))
     (row,) = told(past, "runs")["runs"]
     assert row["run_id"] == past.journal.stem
@@ -89,7 +91,7 @@ def test_a_journal_without_its_first_record_is_still_a_run(past: Stage, whole: l
 
 
 @pytest.mark.row(108)
-def test_a_journal_that_was_cut_is_found_out(past: Stage, whole: list[bytes]) -> None:
+def test_a_journal_that_was_cut_is_found_out(past: CommandLine, whole: list[bytes]) -> None:
     """Its chain is intact: only the index remembers that there was more."""
     past.journal.write_bytes(b"".join(whole[:-2]))
     found = told(past, "inspect", past.run_id, "--verify", code=9)
@@ -108,7 +110,7 @@ def test_a_journal_that_was_cut_is_found_out(past: Stage, whole: list[bytes]) ->
 
 
 @pytest.mark.row(108)
-def test_an_unfinished_line_is_no_damage(past: Stage, whole: list[bytes]) -> None:
+def test_an_unfinished_line_is_no_damage(past: CommandLine, whole: list[bytes]) -> None:
     past.journal.write_bytes(b"".join([*whole, b'{"torn']))
     found = told(past, "inspect", past.run_id, "--verify")
     assert (found["verified"], found["torn_bytes"]) == (True, 6)
@@ -117,7 +119,7 @@ def test_an_unfinished_line_is_no_damage(past: Stage, whole: list[bytes]) -> Non
 
 @pytest.mark.slow
 @pytest.mark.row(121)
-def test_an_earlier_moment_asks_for_nothing(past: Stage) -> None:
+def test_an_earlier_moment_asks_for_nothing(past: CommandLine) -> None:
     launched = told(past, "events", past.run_id, "--where", "event=launch_job_ok")["events"][0]["seq"]
     then = told(past, "inspect", past.run_id, "--at", str(launched))
     assert (then["at"], then["event"], then["facts"]["launch_intended"]) == (launched, "launch_job_ok", True)
@@ -132,7 +134,7 @@ def test_an_earlier_moment_asks_for_nothing(past: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(124, 129)
-def test_a_summary_says_why_and_what_was_wrong(past: Stage, tmp_path: Path) -> None:
+def test_a_summary_says_why_and_what_was_wrong(past: CommandLine, tmp_path: Path) -> None:
     done = past.rpd("summary")
     assert "why       the job's exit code was 3" in done.stdout
     assert "ended EXITED" in done.stdout
@@ -145,7 +147,7 @@ def test_a_summary_says_why_and_what_was_wrong(past: Stage, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.row(124)
-def test_a_moved_run_folder_and_a_folder_of_theirs_below_a_project(past: Stage, tmp_path: Path) -> None:
+def test_a_moved_run_folder_and_a_folder_of_theirs_below_a_project(past: CommandLine, tmp_path: Path) -> None:
     runs = tmp_path / "artifacts" / "runpod"
     shutil.copytree(past.run_folder(), runs / "moved")
     peer_folder(runs / "20260514T120000Z")
@@ -162,7 +164,7 @@ def test_a_moved_run_folder_and_a_folder_of_theirs_below_a_project(past: Stage, 
 
 @pytest.mark.slow
 @pytest.mark.row(126)
-def test_events_without_a_manifest_are_a_run(past: Stage, tmp_path: Path) -> None:
+def test_events_without_a_manifest_are_a_run(past: CommandLine, tmp_path: Path) -> None:
     used.add("api")
     for name, content in (("none", None), ("broken", "{"), ("other", "[]")):
         folder = peer_folder(tmp_path / name)
@@ -177,7 +179,7 @@ def test_events_without_a_manifest_are_a_run(past: Stage, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_pointer_file_is_no_manifest(stage: Stage) -> None:
+def test_a_pointer_file_is_no_manifest(stage: CommandLine) -> None:
     pointer = stage.folder / "current.json"
     live = stage.begin(config("until [ -e /workspace/go ]; do sleep 0.05; done", state_file=str(pointer)))
     live.until_text("job started")
@@ -189,7 +191,7 @@ def test_a_pointer_file_is_no_manifest(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [("events", "x", "--all"), ("inspect", "--at", "9999"), ("summary", "/nowhere/x")])
-def test_words_that_make_no_sense(past: Stage, words: tuple[str, ...]) -> None:
+def test_words_that_make_no_sense(past: CommandLine, words: tuple[str, ...]) -> None:
     done = past.rpd(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
@@ -197,7 +199,7 @@ def test_words_that_make_no_sense(past: Stage, words: tuple[str, ...]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(19, 124)
-def test_a_narrow_terminal_keeps_what_matters(past: Stage) -> None:
+def test_a_narrow_terminal_keeps_what_matters(past: CommandLine) -> None:
     live = past.start_on_terminal("runs")
     assert live.end() == 0
     lines = live.text.splitlines()

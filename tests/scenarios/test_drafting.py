@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.scenarios.stage import Stage, bare, config
+from tests.scenarios.harness import CommandLine, bare, config
 
 V1 = """\
 # my job
@@ -41,7 +41,7 @@ stop:  # what becomes of it
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Stage:
+def desk(tmp_path: Path) -> CommandLine:
     """A stage without a sandbox."""
     return bare(tmp_path)
 
@@ -52,7 +52,7 @@ def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.row(8, 9)
-def test_the_starter_file_is_valid_and_runs(stage: Stage) -> None:
+def test_the_starter_file_is_valid_and_runs(stage: CommandLine) -> None:
     assert stage.rpd("init", "job.yaml").returncode == 0
     assert (stage.folder / "job.schema.json").exists()
     assert stage.rpd("init", "job.yaml").returncode == 2, "nothing is overwritten"
@@ -63,7 +63,7 @@ def test_the_starter_file_is_valid_and_runs(stage: Stage) -> None:
 
 
 @pytest.mark.row(9)
-def test_an_old_file_is_migrated_with_its_comments(desk: Stage) -> None:
+def test_an_old_file_is_migrated_with_its_comments(desk: CommandLine) -> None:
     path = desk.job(V1, "old.yaml")
     assert "rpd migrate" in desk.rpd("validate", "old.yaml").stderr
     shown = desk.rpd("migrate", "old.yaml")
@@ -87,7 +87,7 @@ def test_an_old_file_is_migrated_with_its_comments(desk: Stage) -> None:
         ("stop:\n    on_success:   # nothing said\n", "lifecycle:\n    on_success: stop   # nothing said\n"),
     ],
 )
-def test_comments_in_a_block_that_has_another_name_now_are_kept(desk: Stage, old: str, new: str) -> None:
+def test_comments_in_a_block_that_has_another_name_now_are_kept(desk: CommandLine, old: str, new: str) -> None:
     around = "schema_version: {}\nname: old\npod: {{image: i, gpu_order: [G]}}\n{}run: {{body: x}}\n"
     path = desk.job(around.format(1, old), "old.yaml")
     done = desk.rpd("migrate", "old.yaml", "--write")
@@ -109,7 +109,7 @@ def test_comments_in_a_block_that_has_another_name_now_are_kept(desk: Stage, old
         ("{image: i, gpu_order: [G], spot: false}", "{image: i, gpu_order: [G], spot: false}"),
     ],
 )
-def test_wishes_that_were_never_kept_to_are_taken_out(desk: Stage, pod: str, left: str) -> None:
+def test_wishes_that_were_never_kept_to_are_taken_out(desk: CommandLine, pod: str, left: str) -> None:
     def lines(version: int, pod: str) -> bytes:
         text = f"schema_version: {version}\nname: old\npod: {pod}\nrun:\n  body: x\n"
         return text.replace("\n", "\r\n").encode()
@@ -122,7 +122,7 @@ def test_wishes_that_were_never_kept_to_are_taken_out(desk: Stage, pod: str, lef
 
 
 @pytest.mark.row(8)
-def test_the_schema_describes_every_field_and_takes_what_rpd_takes(desk: Stage) -> None:
+def test_the_schema_describes_every_field_and_takes_what_rpd_takes(desk: CommandLine) -> None:
     schema = document(desk.rpd("schema", "job"))
     for name, struct in schema["$defs"].items():
         for field, spec in struct.get("properties", {}).items():
@@ -135,7 +135,7 @@ def test_the_schema_describes_every_field_and_takes_what_rpd_takes(desk: Stage) 
 
 
 @pytest.mark.row(32, 39, 44)
-def test_an_estimate_counts_gpus_disks_boot_and_the_worst_case(stage: Stage) -> None:
+def test_an_estimate_counts_gpus_disks_boot_and_the_worst_case(stage: CommandLine) -> None:
     stage.job(config(pod={"gpu_count": 2}, budget={"max_usd": 4.0, "max_runtime_minutes": 60}))
     found = document(stage.rpd("estimate", "job.yaml", "--sandbox", "--json"))
     (choice,) = found["choices"]
@@ -152,7 +152,7 @@ def test_an_estimate_counts_gpus_disks_boot_and_the_worst_case(stage: Stage) -> 
 
 @pytest.mark.slow
 @pytest.mark.row(32, 44, 45)
-def test_a_run_costs_what_was_estimated(stage: Stage) -> None:
+def test_a_run_costs_what_was_estimated(stage: CommandLine) -> None:
     stage.job(config("nvidia-smi -L", pod={"gpu_count": 2, "container_disk_gb": 50}))
     found = document(stage.rpd("estimate", "job.yaml", "--sandbox", "--json"))
     done = stage.run()
@@ -165,7 +165,7 @@ def test_a_run_costs_what_was_estimated(stage: Stage) -> None:
 
 
 @pytest.mark.row(30)
-def test_a_plan_does_everything_but_rent(stage: Stage) -> None:
+def test_a_plan_does_everything_but_rent(stage: CommandLine) -> None:
     stage.job(config(setup=[{"command": "pip install x"}]))
     done = stage.rpd("run", "job.yaml", "--sandbox", "--plan")
     assert done.returncode == 0, done.stderr
@@ -177,7 +177,7 @@ def test_a_plan_does_everything_but_rent(stage: Stage) -> None:
 
 @pytest.mark.row(21, 31)
 @pytest.mark.parametrize("words", [["run", "job.yaml", "--plan", "--offline"], ["validate", "job.yaml", "--scan"]])
-def test_offline_starts_no_process_and_opens_no_socket(desk: Stage, words: list[str]) -> None:
+def test_offline_starts_no_process_and_opens_no_socket(desk: CommandLine, words: list[str]) -> None:
     desk.job(config(staging=[{"source": ".", "destination": "/workspace/src"}]))
     guard = (
         "import sys\n"
@@ -229,7 +229,7 @@ run: |
 """
 
 
-def test_a_task_of_another_tool_runs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_of_another_tool_runs(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     (stage.folder / "task.yaml").write_text(TASK)
     (stage.folder / "note.txt").write_text("here\n")
     done = stage.rpd("import", "task.yaml")
@@ -254,7 +254,7 @@ def test_a_task_of_another_tool_runs(stage: Stage, monkeypatch: pytest.MonkeyPat
     assert "s3cret-token-0123456789" not in stage.journal.read_text()
 
 
-def test_what_an_import_writes(desk: Stage) -> None:
+def test_what_an_import_writes(desk: CommandLine) -> None:
     (desk.folder / "two.yaml").write_text("name: a\nrun: ls\n---\nname: b\nrun: ls\n")
     assert desk.rpd("import", "two.yaml", "--out", "jobs").returncode == 0
     assert sorted(path.name for path in (desk.folder / "jobs").iterdir()) == ["two.1-a.rpd.yaml", "two.2-b.rpd.yaml"]
@@ -272,7 +272,7 @@ def test_what_an_import_writes(desk: Stage) -> None:
 @pytest.mark.parametrize(
     ("text", "tool"), [("run: ls\nresources: {cpus: 2}\n", "SkyPilot"), ("type: task\ncommands: [ls]\n", "dstack")]
 )
-def test_a_file_of_another_tool_is_told_as_such(desk: Stage, text: str, tool: str) -> None:
+def test_a_file_of_another_tool_is_told_as_such(desk: CommandLine, text: str, tool: str) -> None:
     (desk.folder / "other.yaml").write_text(text)
     for command in (["migrate"], ["validate"], ["run", "--sandbox"]):
         done = desk.rpd(*command, "other.yaml")

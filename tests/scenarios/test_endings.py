@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.stage import GATED, Stage, artifact, bare, config, eventually
+from tests.scenarios.harness import GATED, CommandLine, artifact, bare, config, eventually
 
 MAKE_RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
 
 
 @pytest.mark.row(74, 75, 90, 93, 94, 106)
 @pytest.mark.slow
-def test_success_leaves_the_results_and_nothing_else(stage: Stage) -> None:
+def test_success_leaves_the_results_and_nothing_else(stage: CommandLine) -> None:
     done = stage.run(config(MAKE_RESULT, artifacts=artifact()))
     assert done.returncode == 0, done.stderr
     assert stage.result() == "42\n"
@@ -42,7 +42,7 @@ def test_success_leaves_the_results_and_nothing_else(stage: Stage) -> None:
     ids=["exit-code", "marker", "artifact", "setup", "preflight"],
 )
 def test_failure_stops_the_pod_and_says_how_to_end_the_storage(
-    stage: Stage, sections: dict[str, object], reason: str, starts: int
+    stage: CommandLine, sections: dict[str, object], reason: str, starts: int
 ) -> None:
     done = stage.run(config(**sections))  # type: ignore[arg-type]
     assert done.returncode == 5, done.stderr
@@ -57,7 +57,7 @@ def test_failure_stops_the_pod_and_says_how_to_end_the_storage(
 
 @pytest.mark.row(67)
 @pytest.mark.slow
-def test_the_output_of_a_failed_command_is_shown(stage: Stage) -> None:
+def test_the_output_of_a_failed_command_is_shown(stage: CommandLine) -> None:
     done = stage.run(config(setup=[{"command": "echo first; echo the disk is on fire >&2; exit 9"}]))
     assert "exit code 9" in done.stderr
     assert "the disk is on fire" in done.stderr
@@ -65,7 +65,7 @@ def test_the_output_of_a_failed_command_is_shown(stage: Stage) -> None:
 
 @pytest.mark.row(91, 96)
 @pytest.mark.slow
-def test_failure_may_delete_the_pod_after_its_log_was_pulled(stage: Stage) -> None:
+def test_failure_may_delete_the_pod_after_its_log_was_pulled(stage: CommandLine) -> None:
     done = stage.run(config("echo last words; exit 3", lifecycle={"on_failure": "delete"}))
     assert done.returncode == 5, done.stderr
     stage.judge("TERMINATED", starts=1)
@@ -75,7 +75,7 @@ def test_failure_may_delete_the_pod_after_its_log_was_pulled(stage: Stage) -> No
 
 @pytest.mark.weak_point(13)
 @pytest.mark.row(112, 113)
-def test_a_job_past_its_budget_is_stopped_and_collected(stage: Stage) -> None:
+def test_a_job_past_its_budget_is_stopped_and_collected(stage: CommandLine) -> None:
     done = stage.run(
         config(f"{MAKE_RESULT}echo begun; sleep 300", artifacts=artifact(), budget={"max_runtime_minutes": 0.05})
     )
@@ -88,7 +88,7 @@ def test_a_job_past_its_budget_is_stopped_and_collected(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_job_may_ask_for_the_largest_numbers(stage: Stage) -> None:
+def test_a_job_may_ask_for_the_largest_numbers(stage: CommandLine) -> None:
     longest = {"max_runtime_minutes": 525600, "ssh_ready_timeout_sec": 31536000, "cost_cap_usd": 1e6}
     done = stage.run(config(budget=longest, setup=[{"command": "true", "timeout_sec": 31536000}]))
     assert done.returncode == 0, done.stderr
@@ -97,7 +97,7 @@ def test_a_job_may_ask_for_the_largest_numbers(stage: Stage) -> None:
 
 @pytest.mark.weak_point(19)
 @pytest.mark.row(79, 127)
-def test_a_pod_that_vanishes_loses_the_run(stage: Stage) -> None:
+def test_a_pod_that_vanishes_loses_the_run(stage: CommandLine) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
     stage.fault("F26", how="delete")
@@ -109,7 +109,7 @@ def test_a_pod_that_vanishes_loses_the_run(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(79, 127)
-def test_a_pod_stopped_by_somebody_is_started_and_its_claim_read(stage: Stage) -> None:
+def test_a_pod_stopped_by_somebody_is_started_and_its_claim_read(stage: CommandLine) -> None:
     live = stage.begin(config(GATED, artifacts=artifact()))
     live.until_begun()
     stage.fault("F26", how="stop")
@@ -121,7 +121,7 @@ def test_a_pod_stopped_by_somebody_is_started_and_its_claim_read(stage: Stage) -
 
 
 @pytest.mark.row(34, 123)
-def test_no_capacity_anywhere_is_refused_and_costs_nothing(stage: Stage) -> None:
+def test_no_capacity_anywhere_is_refused_and_costs_nothing(stage: CommandLine) -> None:
     stage.fault("F1", times=0)
     done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
     assert done.returncode == 6, done.stderr
@@ -135,7 +135,7 @@ def test_no_capacity_anywhere_is_refused_and_costs_nothing(stage: Stage) -> None
 
 @pytest.mark.weak_point(14)
 @pytest.mark.row(36)
-def test_the_next_candidate_is_taken(stage: Stage) -> None:
+def test_the_next_candidate_is_taken(stage: CommandLine) -> None:
     stage.fault("F1", times=0, gpu="NVIDIA L4")
     done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
     assert done.returncode == 0, done.stderr
@@ -144,7 +144,7 @@ def test_the_next_candidate_is_taken(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_pool_that_is_not_for_us_is_passed_over(stage: Stage) -> None:
+def test_a_pool_that_is_not_for_us_is_passed_over(stage: CommandLine) -> None:
     stage.fault("F8", how="pool")
     done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
     assert done.returncode == 0, done.stderr
@@ -153,7 +153,7 @@ def test_a_pool_that_is_not_for_us_is_passed_over(stage: Stage) -> None:
 
 @pytest.mark.weak_point(13)
 @pytest.mark.row(39)
-def test_a_gpu_over_the_price_cap_is_not_rented(stage: Stage) -> None:
+def test_a_gpu_over_the_price_cap_is_not_rented(stage: CommandLine) -> None:
     done = stage.run(config(budget={"max_gpu_price_usd": 0.01}))
     assert done.returncode == 6, done.stderr
     stage.judge(starts=0)
@@ -172,7 +172,9 @@ def test_a_gpu_over_the_price_cap_is_not_rented(stage: Stage) -> None:
     ],
     ids=["credit", "key", "key-at-the-catalog", "scope", "edge-block"],
 )
-def test_credit_and_key_are_refused_at_once(stage: Stage, fault: str, options: dict[str, str], reason: str) -> None:
+def test_credit_and_key_are_refused_at_once(
+    stage: CommandLine, fault: str, options: dict[str, str], reason: str
+) -> None:
     stage.fault(fault, times=0, **options)
     done = stage.run(config())
     assert done.returncode == 4, done.stderr
@@ -207,7 +209,7 @@ def test_bad_input_rents_nothing(tmp_path: Path, document: dict[str, object], wo
 @pytest.mark.slow
 @pytest.mark.weak_point(17)
 @pytest.mark.row(76)
-def test_a_failure_marker_that_the_config_names_ends_the_job(stage: Stage) -> None:
+def test_a_failure_marker_that_the_config_names_ends_the_job(stage: CommandLine) -> None:
     run = {"body": "echo begun; echo 'loss is NaN now'; sleep 300", "failure_markers": ["is NaN"]}
     done = stage.run(config(run=run))
     assert done.returncode == 5, done.stderr
@@ -219,14 +221,14 @@ def test_a_failure_marker_that_the_config_names_ends_the_job(stage: Stage) -> No
 @pytest.mark.weak_point(17)
 @pytest.mark.slow
 @pytest.mark.row(76)
-def test_words_that_look_like_failure_fail_nobody_by_themselves(stage: Stage) -> None:
+def test_words_that_look_like_failure_fail_nobody_by_themselves(stage: CommandLine) -> None:
     done = stage.run(config("echo Killed 0 stale workers; echo Traceback; exit 0"))
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.row(76)
-def test_a_job_may_be_done_on_its_marker_and_stay(stage: Stage) -> None:
+def test_a_job_may_be_done_on_its_marker_and_stay(stage: CommandLine) -> None:
     body = f"{MAKE_RESULT}echo '[job] DONE, waiting'; sleep 300"
     run = {"body": body, "success_marker": "[job] DONE", "done_on": "marker"}
     done = stage.run(config(run=run, artifacts=artifact()))
@@ -237,7 +239,7 @@ def test_a_job_may_be_done_on_its_marker_and_stay(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(76, 86)
-def test_a_marker_that_was_shown_while_nobody_looked_is_found(stage: Stage) -> None:
+def test_a_marker_that_was_shown_while_nobody_looked_is_found(stage: CommandLine) -> None:
     run = {"body": f"{GATED}echo IS DONE; sleep 300", "success_marker": "IS DONE", "done_on": "marker"}
     live = stage.begin(config(run=run))
     live.until("monitor")
@@ -250,7 +252,9 @@ def test_a_marker_that_was_shown_while_nobody_looked_is_found(stage: Stage) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("on_success", ["delete", "stop"])
-def test_a_path_too_deep_in_a_result_ends_the_run_and_no_resume_pays_for_it(stage: Stage, on_success: str) -> None:
+def test_a_path_too_deep_in_a_result_ends_the_run_and_no_resume_pays_for_it(
+    stage: CommandLine, on_success: str
+) -> None:
     """All else arrived, the pod is kept for what is not here, and both are said with what to type."""
     deep = "d/" * 256
     body = f"{MAKE_RESULT}mkdir -p /workspace/out/{deep}; echo x > /workspace/out/{deep}f"
@@ -276,7 +280,7 @@ def test_a_path_too_deep_in_a_result_ends_the_run_and_no_resume_pays_for_it(stag
     stage.judge("TERMINATED", starts=1)
 
 
-def test_a_pod_that_was_locked_while_its_job_ran_says_who_unlocks_it(stage: Stage) -> None:
+def test_a_pod_that_was_locked_while_its_job_ran_says_who_unlocks_it(stage: CommandLine) -> None:
     live = stage.begin(config(GATED, lifecycle={"on_success": "stop"}))
     live.until_begun()
     pod = stage.live_pod()["id"]

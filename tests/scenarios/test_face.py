@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 import rpd
-from tests.scenarios.stage import GATED, Stage, artifact, config
+from tests.scenarios.harness import GATED, CommandLine, artifact, config
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def stage(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The same, with this process in its state home and its folder."""
     for name in ("RUNPOD_API_KEY", "RPD_API_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -40,7 +40,7 @@ def at_monitor(act: Callable[[str], object]) -> Callable[[rpd.Event], None]:
     return listener
 
 
-def test_a_job_is_heard_to_its_end_whatever_its_listener_does(stage: Stage) -> None:
+def test_a_job_is_heard_to_its_end_whatever_its_listener_does(stage: CommandLine) -> None:
     heard: list[rpd.Event] = []
     threads, handlers = set(), set()
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP)]
@@ -79,7 +79,7 @@ def test_a_job_is_heard_to_its_end_whatever_its_listener_does(stage: Stage) -> N
     assert stage.statuses() == ["TERMINATED"]
 
 
-def test_a_run_is_ended_by_its_own_listener_and_driven_by_one_alone(stage: Stage) -> None:
+def test_a_run_is_ended_by_its_own_listener_and_driven_by_one_alone(stage: CommandLine) -> None:
     refused: list[Exception] = []
     endings: list[rpd.Ending] = []
 
@@ -100,7 +100,7 @@ def test_a_run_is_ended_by_its_own_listener_and_driven_by_one_alone(stage: Stage
     stage.nothing_computes()
 
 
-def test_a_keyboard_interrupt_leaves_a_run_that_goes_on(stage: Stage) -> None:
+def test_a_keyboard_interrupt_leaves_a_run_that_goes_on(stage: CommandLine) -> None:
     """Without `signals` Python raises it wherever the run stands."""
     with pytest.raises(KeyboardInterrupt) as stopped:
         rpd.start(stage.job(config(GATED)), sandbox=True, listener=at_monitor(lambda _: _thread.interrupt_main()))
@@ -116,7 +116,7 @@ def test_a_keyboard_interrupt_leaves_a_run_that_goes_on(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_signals_are_the_runs_where_that_is_asked_for(stage: Stage) -> None:
+def test_signals_are_the_runs_where_that_is_asked_for(stage: CommandLine) -> None:
     press = at_monitor(lambda _: _thread.interrupt_main(signal.SIGTERM))
     ending = rpd.start(stage.job(config(GATED)), sandbox=True, listener=press, signals=True)
     assert (ending.exit_code, ending.run.outcome) == (rpd.Exit.TERMINATED, "cancelled")
@@ -124,7 +124,7 @@ def test_signals_are_the_runs_where_that_is_asked_for(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_runs_are_driven_side_by_side_and_left_detached(stage: Stage) -> None:
+def test_runs_are_driven_side_by_side_and_left_detached(stage: CommandLine) -> None:
     endings: dict[str, rpd.Ending] = {}
 
     def drive(name: str) -> None:
@@ -142,7 +142,7 @@ def test_runs_are_driven_side_by_side_and_left_detached(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_the_example_of_the_documentation_runs(stage: Stage) -> None:
+def test_the_example_of_the_documentation_runs(stage: CommandLine) -> None:
     example = (ROOT / "examples" / "python" / "best_seed.py").read_text()
     assert f"```python\n{example}```" in (ROOT / "docs" / "python.md").read_text()
     for name in ("python", "sweep"):

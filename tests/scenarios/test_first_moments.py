@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.scenarios.stage import Stage, config
+from tests.scenarios.harness import CommandLine, config
 
 PRESSED = """
 import os, signal, sys
@@ -29,7 +29,7 @@ app.main()
 """
 
 
-def pressed(stage: Stage, when: str, name: str) -> subprocess.CompletedProcess[str]:
+def pressed(stage: CommandLine, when: str, name: str) -> subprocess.CompletedProcess[str]:
     """`rpd run`, with a signal at the very moment at which the journal is made."""
     stage.job(config())
     script = PRESSED.format(when=when, name=name)
@@ -44,7 +44,9 @@ def pressed(stage: Stage, when: str, name: str) -> subprocess.CompletedProcess[s
     ("when", "name", "code"),
     [("after", "INT", 130), pytest.param("before", "INT", 130, marks=pytest.mark.slow), ("after", "TERM", 143)],
 )
-def test_a_signal_at_the_first_moment_ends_the_run_in_words(stage: Stage, when: str, name: str, code: int) -> None:
+def test_a_signal_at_the_first_moment_ends_the_run_in_words(
+    stage: CommandLine, when: str, name: str, code: int
+) -> None:
     done = pressed(stage, when, name)
     assert done.returncode == code, done.stderr
     assert "cancelled (" in done.stderr and "Traceback" not in done.stderr, done.stderr
@@ -74,7 +76,7 @@ app.main()
 """
 
 
-def test_two_at_once_are_told_of_each_other(stage: Stage) -> None:
+def test_two_at_once_are_told_of_each_other(stage: CommandLine) -> None:
     """The other one begins after this one has looked, and before it has made its journal."""
     stage.job(config())
     done = subprocess.run(

@@ -16,8 +16,8 @@ from rpd.adapters.report.why import WHY
 from rpd.adapters.run_folder.workspace import MANIFEST_NAME
 from rpd.states.ports.names import Reason
 from tests.features import used
+from tests.scenarios.harness import CommandLine, artifact, config, staged
 from tests.scenarios.live import RPD
-from tests.scenarios.stage import Stage, artifact, config, staged
 
 pytestmark = pytest.mark.xdist_group("past")
 """One worker makes the past runs, and all look at them."""
@@ -26,7 +26,7 @@ MAKE_RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt; ech
 
 
 @pytest.fixture(scope="module")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A good run, a failed one, one that was refused, and a folder of the older tool."""
     with staged(tmp_path_factory.mktemp("past")) as stage:
         assert stage.run(config(MAKE_RESULT, artifacts=artifact(), variables={"seed": "7"})).returncode == 0
@@ -54,19 +54,19 @@ OLDER = {
 }
 
 
-def told(stage: Stage, *words: str) -> dict[str, Any]:
+def told(stage: CommandLine, *words: str) -> dict[str, Any]:
     done = stage.rpd(*words, "--json")
     assert done.returncode in (0, 1), done.stderr
     return dict(json.loads(done.stdout))
 
 
-def ids(stage: Stage) -> list[str]:
+def ids(stage: CommandLine) -> list[str]:
     return [path.stem for path in stage.journals()]
 
 
 @pytest.mark.weak_point(32)
 @pytest.mark.row(106, 123, 124)
-def test_runs_lists_every_run_also_one_that_rented_nothing(past: Stage) -> None:
+def test_runs_lists_every_run_also_one_that_rented_nothing(past: CommandLine) -> None:
     rows = told(past, "runs")["runs"]
     assert {(row["outcome"], row["reason"]) for row in rows} == {
         ("succeeded", "job_succeeded"),
@@ -85,7 +85,7 @@ def test_runs_lists_every_run_also_one_that_rented_nothing(past: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(125, 126)
-def test_events_are_a_timeline_that_can_be_filtered(past: Stage) -> None:
+def test_events_are_a_timeline_that_can_be_filtered(past: CommandLine) -> None:
     run = ids(past)[0]
     lines = past.rpd("events", run).stdout.splitlines()
     assert lines[0].startswith("  [+0:00]    0 opened  run ")
@@ -102,7 +102,7 @@ def test_events_are_a_timeline_that_can_be_filtered(past: Stage) -> None:
 
 
 @pytest.mark.row(94, 117, 122, 128)
-def test_the_manifest_says_what_ran_where_and_what_came_back(past: Stage) -> None:
+def test_the_manifest_says_what_ran_where_and_what_came_back(past: CommandLine) -> None:
     folder = Path(told(past, "summary", ids(past)[0])["run"]["run_dir"])
     manifest = json.loads((folder / MANIFEST_NAME).read_text())
     assert manifest["schema_version"] == "v2"
@@ -133,7 +133,7 @@ def test_the_manifest_says_what_ran_where_and_what_came_back(past: Stage) -> Non
 
 @pytest.mark.weak_point(32)
 @pytest.mark.row(123)
-def test_a_run_that_was_refused_leaves_a_manifest(past: Stage) -> None:
+def test_a_run_that_was_refused_leaves_a_manifest(past: CommandLine) -> None:
     manifest = told(past, "summary", ids(past)[2])["manifest"]
     assert (manifest["failed"], manifest["reason"], manifest["pod_id"]) == (True, "price_over_cap", None)
     assert manifest["reason_text"] == "no candidate is within the price cap"
@@ -141,7 +141,7 @@ def test_a_run_that_was_refused_leaves_a_manifest(past: Stage) -> None:
 
 
 @pytest.mark.row(75, 122)
-def test_the_manifest_says_what_went_wrong_and_nothing_else(past: Stage) -> None:
+def test_the_manifest_says_what_went_wrong_and_nothing_else(past: CommandLine) -> None:
     """Every run is told "connection refused" by a sshd that comes up; that explains no job that failed later."""
     manifest = told(past, "summary", ids(past)[1])["manifest"]
     assert manifest["reason_text"] == "the job ended with exit code 3"
@@ -152,7 +152,7 @@ def test_the_manifest_says_what_went_wrong_and_nothing_else(past: Stage) -> None
 
 @pytest.mark.slow
 @pytest.mark.row(124)
-def test_a_summary_of_many_has_totals(past: Stage) -> None:
+def test_a_summary_of_many_has_totals(past: CommandLine) -> None:
     many = told(past, "summary", "--root", str(past.folder / "artifacts" / "runpod"))
     assert (many["totals"]["runs"], many["totals"]["failed"]) == (3, 2)
     page = past.rpd("summary", "--root", str(past.folder / "older"))
@@ -163,7 +163,7 @@ def test_a_summary_of_many_has_totals(past: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(125)
-def test_two_runs_are_compared_field_by_field(past: Stage) -> None:
+def test_two_runs_are_compared_field_by_field(past: CommandLine) -> None:
     done = past.rpd("compare", ids(past)[0], ids(past)[1])
     assert done.returncode == 1, "one of the two failed"
     assert "* outcome: succeeded -> failed" in done.stdout
@@ -180,7 +180,7 @@ def test_two_runs_are_compared_field_by_field(past: Stage) -> None:
 
 
 @pytest.mark.row(133)
-def test_the_python_api_reads_what_is_there(past: Stage) -> None:
+def test_the_python_api_reads_what_is_there(past: CommandLine) -> None:
     used.add("api")
     run = rpd.Run(past.journals()[0])
     assert run.outcome == "succeeded"
@@ -199,7 +199,7 @@ def test_the_python_api_reads_what_is_there(past: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(136)
-def test_the_makefile_of_the_recipe_works(stage: Stage) -> None:
+def test_the_makefile_of_the_recipe_works(stage: CommandLine) -> None:
     """As people have it: one target runs in the cloud, the other plots from the newest run folder."""
     work = stage.folder / "recipe"
     (work / "configs" / "runpod").mkdir(parents=True)
@@ -228,7 +228,7 @@ def test_the_makefile_of_the_recipe_works(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(126)
-def test_inspect_travels_in_time_and_verifies(past: Stage) -> None:
+def test_inspect_travels_in_time_and_verifies(past: CommandLine) -> None:
     run = ids(past)[0]
     rented = told(past, "events", run, "--where", "event=create_pod_ok")["events"][0]["seq"]
     then = told(past, "inspect", run, "--at", str(rented))
@@ -241,7 +241,7 @@ def test_inspect_travels_in_time_and_verifies(past: Stage) -> None:
 
 
 @pytest.mark.row(129)
-def test_a_failure_is_explained_in_plain_words(past: Stage) -> None:
+def test_a_failure_is_explained_in_plain_words(past: CommandLine) -> None:
     assert told(past, "inspect", ids(past)[0])["why"] is None
     assert told(past, "inspect", ids(past)[1])["why"].startswith("the job's exit code was 3")
     assert "max_gpu_price_usd" in past.rpd("inspect", ids(past)[2]).stdout
@@ -253,7 +253,7 @@ def test_every_reason_has_its_words() -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(118)
-def test_the_estimate_stands_beside_what_was_booked(past: Stage) -> None:
+def test_the_estimate_stands_beside_what_was_booked(past: CommandLine) -> None:
     found = told(past, "cost", ids(past)[0])
     (pod,) = found["pods"]
     assert pod["booked_usd"] == pytest.approx(pod["estimated_usd"], rel=0.5, abs=0.01)

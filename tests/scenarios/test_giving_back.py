@@ -8,14 +8,14 @@ import subprocess
 
 import pytest
 
-from tests.scenarios.stage import GATED, Live, Stage, artifact, config, eventually
+from tests.scenarios.harness import GATED, CommandLine, Live, artifact, config, eventually
 
 RESULT_LAST = f"{GATED}mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
 
 alive_or_dead = pytest.mark.parametrize("dead", [False, True], ids=["alive", "dead"])
 
 
-def in_the_run(stage: Stage, *, dead: bool, body: str = GATED, **sections: object) -> Live:
+def in_the_run(stage: CommandLine, *, dead: bool, body: str = GATED, **sections: object) -> Live:
     """A run whose job runs; with `dead`, its engine was killed."""
     live = stage.begin(config(body, **sections))
     live.until_begun()
@@ -24,7 +24,7 @@ def in_the_run(stage: Stage, *, dead: bool, body: str = GATED, **sections: objec
     return live
 
 
-def in_boot(stage: Stage, *, dead: bool) -> Live:
+def in_boot(stage: CommandLine, *, dead: bool) -> Live:
     """A run whose pod boots for a long time."""
     stage.play(boot_seconds=60)
     live = stage.begin(config())
@@ -37,7 +37,7 @@ def in_boot(stage: Stage, *, dead: bool) -> Live:
 @pytest.mark.slow
 @pytest.mark.row(84)
 @alive_or_dead
-def test_cancel_ends_a_running_job(stage: Stage, dead: bool) -> None:
+def test_cancel_ends_a_running_job(stage: CommandLine, dead: bool) -> None:
     live = in_the_run(stage, dead=dead)
     done = stage.rpd("cancel")
     assert done.returncode == 0, done.stderr
@@ -51,7 +51,7 @@ def test_cancel_ends_a_running_job(stage: Stage, dead: bool) -> None:
 @pytest.mark.row(84)
 @pytest.mark.slow
 @alive_or_dead
-def test_cancel_before_the_launch_leaves_nothing(stage: Stage, dead: bool) -> None:
+def test_cancel_before_the_launch_leaves_nothing(stage: CommandLine, dead: bool) -> None:
     live = in_boot(stage, dead=dead)
     done = stage.rpd("cancel", stage.run_id, "--json")
     assert done.returncode == 0, done.stderr
@@ -69,7 +69,7 @@ def test_cancel_before_the_launch_leaves_nothing(stage: Stage, dead: bool) -> No
     [((), "EXITED"), (("--delete", "--yes"), "TERMINATED")],
     ids=["stop", "delete"],
 )
-def test_release_of_a_running_job(stage: Stage, dead: bool, options: tuple[str, ...], status: str) -> None:
+def test_release_of_a_running_job(stage: CommandLine, dead: bool, options: tuple[str, ...], status: str) -> None:
     live = in_the_run(stage, dead=dead)
     unasked = stage.rpd("release", "--delete")
     assert (unasked.returncode, "collected by nobody" in unasked.stderr) == (2, True), unasked.stderr
@@ -82,7 +82,7 @@ def test_release_of_a_running_job(stage: Stage, dead: bool, options: tuple[str, 
 
 
 @pytest.mark.slow
-def test_cancel_of_a_finished_run_is_calm(stage: Stage) -> None:
+def test_cancel_of_a_finished_run_is_calm(stage: CommandLine) -> None:
     assert stage.run(config()).returncode == 0
     done = stage.rpd("cancel", stage.run_id)
     assert done.returncode == 0, done.stderr
@@ -91,7 +91,7 @@ def test_cancel_of_a_finished_run_is_calm(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(99)
-def test_release_delete_ends_the_storage_of_a_failed_run(stage: Stage) -> None:
+def test_release_delete_ends_the_storage_of_a_failed_run(stage: CommandLine) -> None:
     assert stage.run(config("exit 3", artifacts=artifact())).returncode == 5
     asked = stage.rpd("release")
     assert asked.returncode == 2
@@ -106,13 +106,13 @@ def test_release_delete_ends_the_storage_of_a_failed_run(stage: Stage) -> None:
     assert again.returncode == 0, again.stderr
 
 
-def gc(stage: Stage, *options: str) -> subprocess.CompletedProcess[str]:
+def gc(stage: CommandLine, *options: str) -> subprocess.CompletedProcess[str]:
     """`rpd gc`."""
     return stage.rpd("gc", *options)
 
 
 @pytest.mark.slow
-def test_gc_with_nothing_to_do(stage: Stage) -> None:
+def test_gc_with_nothing_to_do(stage: CommandLine) -> None:
     done = gc(stage)
     assert done.returncode == 0
     assert "nothing computes" in done.stdout
@@ -120,7 +120,7 @@ def test_gc_with_nothing_to_do(stage: Stage) -> None:
 
 @pytest.mark.weak_point(2, 3, 12)
 @pytest.mark.row(102, 110)
-def test_gc_releases_what_died_before_the_launch(stage: Stage) -> None:
+def test_gc_releases_what_died_before_the_launch(stage: CommandLine) -> None:
     in_boot(stage, dead=True)
     plan = gc(stage)
     assert plan.returncode == 8, plan.stdout
@@ -133,7 +133,7 @@ def test_gc_releases_what_died_before_the_launch(stage: Stage) -> None:
 
 
 @pytest.mark.row(102, 110)
-def test_gc_spares_a_job_that_runs(stage: Stage) -> None:
+def test_gc_spares_a_job_that_runs(stage: CommandLine) -> None:
     in_the_run(stage, dead=True)
     done = gc(stage, "--yes")
     assert done.returncode == 8, done.stdout + done.stderr
@@ -148,7 +148,7 @@ def test_gc_spares_a_job_that_runs(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(86, 95)
-def test_gc_stops_a_pod_with_results_and_resume_fetches_them(stage: Stage) -> None:
+def test_gc_stops_a_pod_with_results_and_resume_fetches_them(stage: CommandLine) -> None:
     in_the_run(stage, dead=True, body=RESULT_LAST, artifacts=artifact())
     stage.go()
     done = eventually(lambda: (told := gc(stage, "--yes")).returncode != 8 and told)
@@ -162,7 +162,7 @@ def test_gc_stops_a_pod_with_results_and_resume_fetches_them(stage: Stage) -> No
 
 
 @pytest.mark.slow
-def test_gc_leaves_a_live_engine_alone(stage: Stage) -> None:
+def test_gc_leaves_a_live_engine_alone(stage: CommandLine) -> None:
     live = in_the_run(stage, dead=False)
     done = gc(stage, "--yes")
     assert done.returncode == 0, done.stdout
@@ -172,7 +172,7 @@ def test_gc_leaves_a_live_engine_alone(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
-def asked_while_frozen(stage: Stage, *words: str) -> tuple[Live, Live]:
+def asked_while_frozen(stage: CommandLine, *words: str) -> tuple[Live, Live]:
     """An engine that cannot answer, and a command that has asked it and waits."""
     live = in_the_run(stage, dead=False)
     live.signal(signal.SIGSTOP)
@@ -191,7 +191,7 @@ def asked_while_frozen(stage: Stage, *words: str) -> tuple[Live, Live]:
     ids=["cancel-resume", "release-gc"],
 )
 def test_a_request_ends_with_the_engine_it_was_meant_for(
-    stage: Stage, words: tuple[str, ...], then: tuple[str, ...], code: int, status: str
+    stage: CommandLine, words: tuple[str, ...], then: tuple[str, ...], code: int, status: str
 ) -> None:
     live, asker = asked_while_frozen(stage, *words)
     asker.kill()
@@ -204,7 +204,7 @@ def test_a_request_ends_with_the_engine_it_was_meant_for(
 
 
 @pytest.mark.slow
-def test_who_asked_an_engine_that_died_obeying_goes_on(stage: Stage) -> None:
+def test_who_asked_an_engine_that_died_obeying_goes_on(stage: CommandLine) -> None:
     live = in_the_run(stage, dead=False)
     stage.fault("F29", times=0, how="ignored", on="stop")
     asker = stage.start("cancel")

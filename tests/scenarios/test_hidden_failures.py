@@ -8,7 +8,7 @@ import re
 import pytest
 
 from rpd.journal.records import Intent
-from tests.scenarios.stage import Stage, artifact, config
+from tests.scenarios.harness import CommandLine, artifact, config
 
 CRASH = "CUDA error: no kernel image is available for execution on the device"
 NO_KERNEL = f"RuntimeError: {CRASH}"
@@ -18,7 +18,7 @@ python3 -c 'raise RuntimeError("{CRASH}")' 2>&1 | tee /workspace/out/log
 NOTIFY = {"command": "cat >> ../notices.jsonl; echo >> ../notices.jsonl"}
 
 
-def test_a_crash_behind_a_pipe_is_a_failure(stage: Stage) -> None:
+def test_a_crash_behind_a_pipe_is_a_failure(stage: CommandLine) -> None:
     done = stage.run(config(HIDDEN, artifacts=artifact()))
     assert done.returncode == 5, done.stderr
     stage.judge("EXITED", starts=1)
@@ -30,7 +30,7 @@ def test_a_crash_behind_a_pipe_is_a_failure(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh -u"])
-def test_the_shell_that_the_file_names_runs_the_job(stage: Stage, shell: str) -> None:
+def test_the_shell_that_the_file_names_runs_the_job(stage: CommandLine, shell: str) -> None:
     """Without pipefail the pipe's end counts, as the file asks for; what the log shows is told all the same, and
     somebody is told while the pod is there."""
     body = f"{HIDDEN}false | true\n"
@@ -50,21 +50,21 @@ def test_the_shell_that_the_file_names_runs_the_job(stage: Stage, shell: str) ->
 
 
 @pytest.mark.slow
-def test_a_shell_that_is_no_shell_runs_the_job_as_well(stage: Stage) -> None:
+def test_a_shell_that_is_no_shell_runs_the_job_as_well(stage: CommandLine) -> None:
     run = {"body": "import sys\nprint('I am', 'Python')\nsys.exit(0)\n", "shell": "python3 -u"}
     done = stage.run(config(run=run))
     assert done.returncode == 0 and "I am Python" in done.stderr, done.stderr
 
 
 @pytest.mark.slow
-def test_a_pipe_that_is_read_no_further_is_told_as_what_it_is(stage: Stage) -> None:
+def test_a_pipe_that_is_read_no_further_is_told_as_what_it_is(stage: CommandLine) -> None:
     done = stage.run(config("yes | head -n 1"))
     assert done.returncode == 5, done.stderr
     assert "stopped reading" in stage.inspect()["why"] and "run.shell" in stage.inspect()["why"]
     assert stage.run(config(run={"body": "yes | head -n 1", "shell": "bash"})).returncode == 0
 
 
-def test_a_failure_on_a_terminal_says_what_it_was(stage: Stage) -> None:
+def test_a_failure_on_a_terminal_says_what_it_was(stage: CommandLine) -> None:
     stage.job(config("set -e\nfor i in $(seq 30); do echo line $i; done\npython3 -c 'import no_such_module_xyz'\n"))
     live = stage.start_on_terminal("run", "job.yaml", "--sandbox")
     assert live.end() == 5, live.text

@@ -11,10 +11,10 @@ import pytest
 
 from rpd.journal.codec import GENESIS, encode
 from rpd.journal.records import Opened
-from tests.scenarios.stage import GATED, Stage, bare, config
+from tests.scenarios.harness import GATED, CommandLine, bare, config
 
 
-def dead_in_the_run(stage: Stage) -> None:
+def dead_in_the_run(stage: CommandLine) -> None:
     """A run whose job runs and whose engine was killed."""
     live = stage.begin(config(GATED))
     live.until("monitor")
@@ -22,7 +22,7 @@ def dead_in_the_run(stage: Stage) -> None:
 
 
 @pytest.mark.row(108)
-def test_a_damaged_journal_is_shown_and_its_pod_stopped(stage: Stage) -> None:
+def test_a_damaged_journal_is_shown_and_its_pod_stopped(stage: CommandLine) -> None:
     dead_in_the_run(stage)
     data = bytearray(stage.journal.read_bytes())
     lines = bytes(data).splitlines(keepends=True)
@@ -51,7 +51,7 @@ def test_a_damaged_journal_is_shown_and_its_pod_stopped(stage: Stage) -> None:
     assert stage.rpd("resume", stage.run_id).returncode == 9, "and it is over"
 
 
-def dead_in_boot(stage: Stage, boot_seconds: float = 60) -> None:
+def dead_in_boot(stage: CommandLine, boot_seconds: float = 60) -> None:
     """A run that rented a pod, which still boots, and whose engine was killed."""
     stage.play(boot_seconds=boot_seconds)
     live = stage.begin(config())
@@ -68,7 +68,7 @@ def flip(path: Path, near: bytes, offset: int) -> None:
 
 @pytest.mark.parametrize("words", ["gc --yes", "resume", "release"])
 @pytest.mark.slow
-def test_one_flipped_bit_in_the_index_keeps_nothing_from_acting(stage: Stage, words: str) -> None:
+def test_one_flipped_bit_in_the_index_keeps_nothing_from_acting(stage: CommandLine, words: str) -> None:
     dead_in_boot(stage, boot_seconds=6)
     flip(next((stage.home / "index").glob("*.json")), b'"workflow":"job"', 13)
     done = stage.rpd(*words.split())
@@ -77,7 +77,7 @@ def test_one_flipped_bit_in_the_index_keeps_nothing_from_acting(stage: Stage, wo
 
 
 @pytest.mark.slow
-def test_one_flipped_bit_in_record_0_does_not_keep_gc_from_acting(stage: Stage) -> None:
+def test_one_flipped_bit_in_record_0_does_not_keep_gc_from_acting(stage: CommandLine) -> None:
     dead_in_boot(stage)
     flip(stage.journal, b'"cloud":', 20)
     done = stage.rpd("gc", "--yes")
@@ -87,7 +87,7 @@ def test_one_flipped_bit_in_record_0_does_not_keep_gc_from_acting(stage: Stage) 
 
 @pytest.mark.slow
 @pytest.mark.row(108)
-def test_one_flipped_bit_in_record_0_is_told_as_damage(stage: Stage) -> None:
+def test_one_flipped_bit_in_record_0_is_told_as_damage(stage: CommandLine) -> None:
     dead_in_boot(stage)
     flip(stage.journal, b'"run_dir":', 15)
     for command in ("inspect", "resume", "logs", "cancel"):
@@ -97,7 +97,7 @@ def test_one_flipped_bit_in_record_0_is_told_as_damage(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_one_flipped_bit_in_a_held_lock_file(stage: Stage) -> None:
+def test_one_flipped_bit_in_a_held_lock_file(stage: CommandLine) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
     flip(stage.journal.with_name(stage.journal.name + ".lock"), b'"command":"run"', 12)
@@ -115,7 +115,7 @@ def test_one_flipped_bit_in_a_held_lock_file(stage: Stage) -> None:
 @pytest.mark.weak_point(27)
 @pytest.mark.row(107)
 @pytest.mark.slow
-def test_a_journal_in_use_is_named_with_its_owner(stage: Stage) -> None:
+def test_a_journal_in_use_is_named_with_its_owner(stage: CommandLine) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
     done = stage.rpd("resume", stage.run_id)
@@ -127,7 +127,7 @@ def test_a_journal_in_use_is_named_with_its_owner(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_every_way_to_a_journal_leads_to_its_one_lock(stage: Stage, tmp_path: Path) -> None:
+def test_every_way_to_a_journal_leads_to_its_one_lock(stage: CommandLine, tmp_path: Path) -> None:
     live = stage.begin(config(GATED, state_file="~/pointer"))
     live.until("monitor")
     run_dir = Path(stage.inspect()["run_dir"])
@@ -162,7 +162,7 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path, command: str, cont
 
 
 @pytest.mark.slow
-def test_a_newer_journal_is_read_and_released_but_not_driven(stage: Stage) -> None:
+def test_a_newer_journal_is_read_and_released_but_not_driven(stage: CommandLine) -> None:
     dead_in_the_run(stage)
     lines, prev = [], GENESIS
     for record in stage.records():
@@ -185,7 +185,7 @@ def test_a_newer_journal_is_read_and_released_but_not_driven(stage: Stage) -> No
 
 
 @pytest.mark.slow
-def test_resume_of_a_run_that_is_over_says_so(stage: Stage) -> None:
+def test_resume_of_a_run_that_is_over_says_so(stage: CommandLine) -> None:
     assert stage.run(config("exit 3")).returncode == 5
     before = stage.journal.read_bytes()
     done = stage.rpd("resume", stage.run_id)
@@ -197,7 +197,7 @@ def test_resume_of_a_run_that_is_over_says_so(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.weak_point(7)
 @pytest.mark.row(107)
-def test_a_dead_run_is_not_started_twice(stage: Stage) -> None:
+def test_a_dead_run_is_not_started_twice(stage: CommandLine) -> None:
     dead_in_the_run(stage)
     done = stage.run()
     assert done.returncode == 2, done.stderr

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rpd.journal.codec import RECORD_BYTES_MAX
-from tests.scenarios.stage import Stage, artifact, config
+from tests.scenarios.harness import CommandLine, artifact, config
 
 ASCII = "$(head -c 1660 /dev/zero | tr '\\0' x)"
 CJK = "$(for i in $(seq 290); do printf 進; done)"
@@ -17,7 +17,7 @@ CJK = "$(for i in $(seq 290); do printf 進; done)"
     ("text", "code", "outcome", "exit_code"), [(ASCII, 0, "succeeded", 0), (CJK, 3, "failed", 5)], ids=["ok", "failed"]
 )
 def test_the_last_lines_of_a_setup_command_may_be_long(
-    stage: Stage, text: str, code: int, outcome: str, exit_code: int
+    stage: CommandLine, text: str, code: int, outcome: str, exit_code: int
 ) -> None:
     talk = f'line="{text}"; for n in $(seq 40); do echo "$line"; done; exit {code}'
     body = "mkdir -p /workspace/out; echo 1 > /workspace/out/x"
@@ -31,7 +31,7 @@ def test_the_last_lines_of_a_setup_command_may_be_long(
 @pytest.mark.parametrize(
     ("count", "folders"), [(24, 10), pytest.param(200, 0, marks=pytest.mark.slow)], ids=["long", "two-hundred"]
 )
-def test_a_manifest_may_be_larger_than_a_record(stage: Stage, count: int, folders: int) -> None:
+def test_a_manifest_may_be_larger_than_a_record(stage: CommandLine, count: int, folders: int) -> None:
     body = f"cd /workspace; for n in $(seq {count}); do mkdir -p results/epoch-$n; echo $n > results/epoch-$n/x; done"
     deep = f"{'f' * 200}/" * folders
     artifacts = [
@@ -51,7 +51,7 @@ def test_a_manifest_may_be_larger_than_a_record(stage: Stage, count: int, folder
     stage.judge("TERMINATED", starts=1)
 
 
-def test_a_job_that_no_journal_holds_is_refused_before_anything_is_rented(stage: Stage) -> None:
+def test_a_job_that_no_journal_holds_is_refused_before_anything_is_rented(stage: CommandLine) -> None:
     path = str(stage.job(config("echo hello\n" + "# a long script\n" * 5000)))
     for command in (("validate", path), ("run", path, "--sandbox")):
         done = stage.rpd(*command)

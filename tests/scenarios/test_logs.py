@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenarios.stage import GATED, Stage, config
+from tests.scenarios.harness import GATED, CommandLine, config
 
 MANY = "seq 1 30000\n"
 """Some 170 kB: more than is fetched at first."""
 
 
-def test_the_last_lines_of_a_detached_run_come_from_its_pod(stage: Stage) -> None:
+def test_the_last_lines_of_a_detached_run_come_from_its_pod(stage: CommandLine) -> None:
     assert stage.run(config(f"{MANY}{GATED}"), "--detach").returncode == 75
     whole = stage.rpd("logs", "job").stdout
     lines = whole.splitlines(keepends=True)
@@ -25,7 +25,7 @@ def test_the_last_lines_of_a_detached_run_come_from_its_pod(stage: Stage) -> Non
 
 
 @pytest.mark.slow
-def test_the_log_of_a_launch_that_was_lost_can_be_read(stage: Stage) -> None:
+def test_the_log_of_a_launch_that_was_lost_can_be_read(stage: CommandLine) -> None:
     body = 'if [ "$RPD_LAUNCH" = 2 ]; then echo second; exit; fi; echo first; ' + GATED
     live = stage.begin(config(body, retries=1))
     live.until_begun()

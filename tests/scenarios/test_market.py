@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.stage import Stage, bare, config
+from tests.scenarios.harness import CommandLine, bare, config
 
 L4, A5000, H100 = "NVIDIA L4", "NVIDIA RTX A5000", "NVIDIA H100 80GB HBM3"
 
 
-def told(stage: Stage, *words: str, code: int = 0) -> dict[str, Any]:
+def told(stage: CommandLine, *words: str, code: int = 0) -> dict[str, Any]:
     """`rpd ... --sandbox --json`: its document, or that of its error."""
     done = stage.rpd(*words, "--sandbox", "--json")
     assert done.returncode == code, (done.stdout, done.stderr)
@@ -21,7 +21,7 @@ def told(stage: Stage, *words: str, code: int = 0) -> dict[str, Any]:
 
 @pytest.mark.row(116)
 @pytest.mark.slow
-def test_the_price_table_is_what_a_run_pays(stage: Stage) -> None:
+def test_the_price_table_is_what_a_run_pays(stage: CommandLine) -> None:
     stage.play(prices={L4: {"secure": 0.11, "community": 0.05}}, stock={L4: {"*": "NONE", "EU-RO-1": "LOW"}})
     done = stage.rpd("gpus", "--sandbox", "--cloud", "secure", "--min-vram", "24")
     assert done.returncode == 0, done.stderr
@@ -39,7 +39,7 @@ def test_the_price_table_is_what_a_run_pays(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(116)
-def test_the_price_table_and_its_filters(stage: Stage) -> None:
+def test_the_price_table_and_its_filters(stage: CommandLine) -> None:
     stage.play(
         prices={L4: {"secure": 0.4, "community": 0.3}, A5000: {"secure": 0.2, "community": 0}, H100: {"secure": 9}},
         stock={L4: {"*": "NONE", "EU-RO-1": "MEDIUM"}, H100: "NONE"},
@@ -81,7 +81,7 @@ def test_the_price_table_and_its_filters(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(116)
-def test_the_stock_table_and_its_filters(stage: Stage) -> None:
+def test_the_stock_table_and_its_filters(stage: CommandLine) -> None:
     stage.play(
         prices={L4: {"secure": 0.4, "community": 0.3}, H100: {"community": 0}},
         stock={
@@ -109,7 +109,7 @@ def test_the_stock_table_and_its_filters(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(116)
-def test_words_that_name_nothing_are_refused_with_those_that_do(stage: Stage) -> None:
+def test_words_that_name_nothing_are_refused_with_those_that_do(stage: CommandLine) -> None:
     for words, said in (
         (("stock", "NVIDIA L41"), "did you mean 'NVIDIA L4'"),
         (("gpus", "--datacenter", "EU-RO-9"), "did you mean 'EU-RO-1'"),

@@ -12,13 +12,13 @@ import pytest
 import rpd
 from tests.adapters.forensics.peers import lines, peer_folder
 from tests.features import used
-from tests.scenarios.stage import Stage, config, staged
+from tests.scenarios.harness import CommandLine, config, staged
 
 pytestmark = pytest.mark.xdist_group("metrics")
 
 
 @pytest.fixture(scope="module")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A good run that was sampled as here below."""
     with staged(tmp_path_factory.mktemp("sampled")) as stage:
         assert stage.run(config()).returncode == 0
@@ -48,7 +48,7 @@ def row(second: int, *utils: float | None) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.row(119, 129)
-def test_a_line_per_quantity_and_gpu(past: Stage) -> None:
+def test_a_line_per_quantity_and_gpu(past: CommandLine) -> None:
     done = past.rpd("metrics")
     assert done.returncode == 0, done.stderr
     first, _, *more = done.stdout.splitlines()
@@ -68,7 +68,7 @@ def test_a_line_per_quantity_and_gpu(past: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(119)
-def test_the_same_as_data(past: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_as_data(past: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     used.add("api")
     monkeypatch.setenv("RPD_HOME", str(past.home))  # what a journal of another home names is not read
     found = json.loads(past.rpd("metrics", past.run_id, "--json").stdout)
@@ -81,7 +81,7 @@ def test_the_same_as_data(past: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(119)
-def test_an_older_folder_and_a_narrow_terminal(past: Stage, tmp_path: Path) -> None:
+def test_an_older_folder_and_a_narrow_terminal(past: CommandLine, tmp_path: Path) -> None:
     folder = peer_folder(tmp_path / "r")
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('not json\n{"half')
@@ -96,7 +96,7 @@ def test_an_older_folder_and_a_narrow_terminal(past: Stage, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.row(119)
-def test_a_run_without_samples(past: Stage, tmp_path: Path) -> None:
+def test_a_run_without_samples(past: CommandLine, tmp_path: Path) -> None:
     folder = peer_folder(tmp_path / "r")
     (folder / "metrics.jsonl").unlink()
     done = past.rpd("metrics", str(folder))

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.scenarios.stage import GATED, Stage, artifact, config, eventually
+from tests.scenarios.harness import GATED, CommandLine, artifact, config, eventually
 
 TWO = {"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}
 
@@ -25,7 +25,9 @@ TWO = {"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}
     ],
     ids=["500", "502", "drop", "timeout", "truncated"],
 )
-def test_a_pod_whose_create_was_not_answered_is_adopted(stage: Stage, how: str, options: dict[str, float]) -> None:
+def test_a_pod_whose_create_was_not_answered_is_adopted(
+    stage: CommandLine, how: str, options: dict[str, float]
+) -> None:
     stage.fault("F12", how=how, **options)
     done = stage.run(config())
     assert done.returncode == 0, done.stderr
@@ -36,7 +38,7 @@ def test_a_pod_whose_create_was_not_answered_is_adopted(stage: Stage, how: str, 
 
 @pytest.mark.row(55)
 @pytest.mark.slow
-def test_a_pod_that_shows_late_is_adopted_too(stage: Stage) -> None:
+def test_a_pod_that_shows_late_is_adopted_too(stage: CommandLine) -> None:
     stage.fault("F12")
     stage.fault("F14", lag=1.2)
     done = stage.run(config())
@@ -46,7 +48,7 @@ def test_a_pod_that_shows_late_is_adopted_too(stage: Stage) -> None:
 
 @pytest.mark.row(54, 55)
 @pytest.mark.slow
-def test_a_create_that_truly_failed_is_repeated_after_the_quiet_window(stage: Stage) -> None:
+def test_a_create_that_truly_failed_is_repeated_after_the_quiet_window(stage: CommandLine) -> None:
     stage.fault("F13")
     done = stage.run(config())
     assert done.returncode == 0, done.stderr
@@ -55,7 +57,7 @@ def test_a_create_that_truly_failed_is_repeated_after_the_quiet_window(stage: St
 
 
 @pytest.mark.slow
-def test_a_pod_that_appears_after_the_next_attempt_is_given_back_while_the_job_runs(stage: Stage) -> None:
+def test_a_pod_that_appears_after_the_next_attempt_is_given_back_while_the_job_runs(stage: CommandLine) -> None:
     stage.fault("F13", delay=3.0)
     live = stage.begin(config(GATED))
     live.until("monitor")
@@ -67,7 +69,7 @@ def test_a_pod_that_appears_after_the_next_attempt_is_given_back_while_the_job_r
 
 @pytest.mark.row(53)
 @pytest.mark.slow
-def test_two_pods_of_one_name(stage: Stage) -> None:
+def test_two_pods_of_one_name(stage: CommandLine) -> None:
     stage.fault("F15")
     done = stage.run(config())
     assert done.returncode == 0, done.stderr
@@ -86,7 +88,9 @@ def test_two_pods_of_one_name(stage: Stage) -> None:
     ],
     ids=["5xx", "linger", "late404", "ignored"],
 )
-def test_a_delete_that_does_not_say_the_truth(stage: Stage, how: str, options: dict[str, float], times: int) -> None:
+def test_a_delete_that_does_not_say_the_truth(
+    stage: CommandLine, how: str, options: dict[str, float], times: int
+) -> None:
     stage.fault("F29", times=times, how=how, **options)
     done = stage.run(config())
     assert done.returncode == 0, done.stderr
@@ -96,7 +100,7 @@ def test_a_delete_that_does_not_say_the_truth(stage: Stage, how: str, options: d
 
 
 @pytest.mark.slow
-def test_ctrl_c_on_a_young_pod_that_delete_does_not_find(stage: Stage) -> None:
+def test_ctrl_c_on_a_young_pod_that_delete_does_not_find(stage: CommandLine) -> None:
     stage.play(boot_seconds=60)
     stage.fault("F14", lag=1.5)
     stage.fault("F29", how="late404")
@@ -110,7 +114,7 @@ def test_ctrl_c_on_a_young_pod_that_delete_does_not_find(stage: Stage) -> None:
 @pytest.mark.weak_point(6)
 @pytest.mark.row(98)
 @pytest.mark.slow
-def test_a_stop_that_is_ignored_is_repeated(stage: Stage) -> None:
+def test_a_stop_that_is_ignored_is_repeated(stage: CommandLine) -> None:
     stage.fault("F29", how="ignored", on="stop")
     done = stage.run(config("exit 3"))
     assert done.returncode == 5, done.stderr
@@ -120,7 +124,7 @@ def test_a_stop_that_is_ignored_is_repeated(stage: Stage) -> None:
 @pytest.mark.row(57, 60)
 @pytest.mark.slow
 @pytest.mark.parametrize("on", ["create", "delete", "any"])
-def test_a_storm_of_rate_limits_slows_down_and_passes(stage: Stage, on: str) -> None:
+def test_a_storm_of_rate_limits_slows_down_and_passes(stage: CommandLine, on: str) -> None:
     stage.fault("F11", times=1, seconds=1.5, on=on)
     done = stage.run(config())
     assert done.returncode == 0, done.stderr
@@ -130,7 +134,7 @@ def test_a_storm_of_rate_limits_slows_down_and_passes(stage: Stage, on: str) -> 
 @pytest.mark.weak_point(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("on", ["get", "list", "delete", "catalog"])
-def test_pages_of_the_edge_in_place_of_answers(stage: Stage, on: str) -> None:
+def test_pages_of_the_edge_in_place_of_answers(stage: CommandLine, on: str) -> None:
     stage.fault("F33", times=4, on=on)
     done = stage.run(config())
     assert done.returncode == 0, done.stderr
@@ -138,7 +142,7 @@ def test_pages_of_the_edge_in_place_of_answers(stage: Stage, on: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_storm_of_edge_pages_on_everything(stage: Stage) -> None:
+def test_a_storm_of_edge_pages_on_everything(stage: CommandLine) -> None:
     stage.fault("F33", times=6, how="503")
     done = stage.run(config())
     assert done.returncode == 0, done.stderr
@@ -148,7 +152,7 @@ def test_a_storm_of_edge_pages_on_everything(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(56, 58)
-def test_a_host_that_never_boots_is_given_back_for_the_next(stage: Stage) -> None:
+def test_a_host_that_never_boots_is_given_back_for_the_next(stage: CommandLine) -> None:
     stage.fault("F16")
     done = stage.run(config(pod=TWO, budget={"ssh_ready_timeout_sec": 2}))
     assert done.returncode == 0, done.stderr
@@ -158,7 +162,7 @@ def test_a_host_that_never_boots_is_given_back_for_the_next(stage: Stage) -> Non
 
 @pytest.mark.row(58)
 @pytest.mark.slow
-def test_hosts_that_never_boot_end_the_run(stage: Stage) -> None:
+def test_hosts_that_never_boot_end_the_run(stage: CommandLine) -> None:
     stage.fault("F16", times=0)
     done = stage.run(config(pod=TWO, budget={"ssh_ready_timeout_sec": 1}))
     assert done.returncode == 6, done.stderr
@@ -186,7 +190,7 @@ def test_hosts_that_never_boot_end_the_run(stage: Stage) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else value.get("how", ""),
 )
-def test_a_slow_or_odd_start_is_waited_out(stage: Stage, fault: str, options: dict[str, object]) -> None:
+def test_a_slow_or_odd_start_is_waited_out(stage: CommandLine, fault: str, options: dict[str, object]) -> None:
     stage.fault(fault, **options)
     done = stage.run(config())
     assert done.returncode == 0, done.stderr
@@ -194,7 +198,7 @@ def test_a_slow_or_odd_start_is_waited_out(stage: Stage, fault: str, options: di
 
 
 @pytest.mark.slow
-def test_a_host_that_is_refused_a_restart_is_waited_for(stage: Stage) -> None:
+def test_a_host_that_is_refused_a_restart_is_waited_for(stage: CommandLine) -> None:
     result = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
     live = stage.begin(config(result + GATED, artifacts=artifact()))
     live.until_begun()
@@ -214,7 +218,7 @@ def test_a_host_that_is_refused_a_restart_is_waited_for(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "options"), [("F20", {"seconds": 1}), ("F22", {})], ids=["old-address", "no-gpu"])
-def test_a_restart_with_surprises_still_collects(stage: Stage, fault: str, options: dict[str, float]) -> None:
+def test_a_restart_with_surprises_still_collects(stage: CommandLine, fault: str, options: dict[str, float]) -> None:
     result = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
     live = stage.begin(config(result + GATED, artifacts=artifact()))
     live.until_begun()

@@ -15,7 +15,7 @@ import pytest
 
 from rpd.adapters.sandbox import daemon
 from tests.scenarios.cutting import cut
-from tests.scenarios.stage import GATED, Live, Stage, artifact, config, eventually
+from tests.scenarios.harness import GATED, CommandLine, Live, artifact, config, eventually
 
 LINES = 50_000
 WHOLE = "".join(f"{number}\n" for number in range(1, LINES + 1))
@@ -38,7 +38,7 @@ done
     ],
     ids=["edge", "key", "rate"],
 )
-def test_an_api_in_trouble_does_not_disturb_the_job(stage: Stage, fault: str, options: dict[str, object]) -> None:
+def test_an_api_in_trouble_does_not_disturb_the_job(stage: CommandLine, fault: str, options: dict[str, object]) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
     stage.fault(fault, times=0, **options)
@@ -51,7 +51,7 @@ def test_an_api_in_trouble_does_not_disturb_the_job(stage: Stage, fault: str, op
 
 @pytest.mark.slow
 @pytest.mark.weak_point(6)
-def test_an_api_that_stays_away_at_the_end_keeps_the_debt_open_until_it_is_back(stage: Stage) -> None:
+def test_an_api_that_stays_away_at_the_end_keeps_the_debt_open_until_it_is_back(stage: CommandLine) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
     stage.fault("F33", times=0)
@@ -69,7 +69,7 @@ def test_an_api_that_stays_away_at_the_end_keeps_the_debt_open_until_it_is_back(
 @pytest.mark.weak_point(19)
 @pytest.mark.row(78)
 @pytest.mark.skipif(sys.platform != "linux", reason="cuts connections with pidfd_getfd")
-def test_the_log_is_whole_after_the_link_was_cut(stage: Stage) -> None:
+def test_the_log_is_whole_after_the_link_was_cut(stage: CommandLine) -> None:
     live = stage.begin(config(TALKATIVE))
     live.until("monitor")
     for _ in range(5):
@@ -88,7 +88,7 @@ SLOW_TO_FETCH = "mkdir /workspace/out; head -c 400000000 /dev/urandom >/workspac
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("state", "seconds"), [("setup", 40.0), ("collect", 200.0)])
-def test_minutes_without_any_network_change_nothing(stage: Stage, state: str, seconds: float) -> None:
+def test_minutes_without_any_network_change_nothing(stage: CommandLine, state: str, seconds: float) -> None:
     """Every packet to the API and to the pod is dropped; the pod goes on. Whatever the file says for a failure, the
     results of a good job are not destroyed because this machine could not fetch them."""
     live = stage.begin(
@@ -109,7 +109,7 @@ def test_minutes_without_any_network_change_nothing(stage: Stage, state: str, se
 
 
 @contextlib.contextmanager
-def dropped(stage: Stage) -> Iterator[None]:
+def dropped(stage: CommandLine) -> Iterator[None]:
     """Nobody answers, neither the API nor any sshd: the process that serves both is suspended."""
     info = daemon.DaemonFiles(stage.sandbox_home).read_info()
     assert info is not None, "the sandbox is up"
@@ -120,13 +120,13 @@ def dropped(stage: Stage) -> Iterator[None]:
         os.kill(info.pid, signal.SIGCONT)
 
 
-def volume(stage: Stage) -> Path:
+def volume(stage: CommandLine) -> Path:
     """The volume of the live pod, seen from outside."""
     pods = list((stage.sandbox_home / "pods").iterdir())
     return pods[0] / "volume" if pods else stage.sandbox_home / "none"
 
 
-def cut_link(stage: Stage, live: Live) -> None:
+def cut_link(stage: CommandLine, live: Live) -> None:
     """Cut every connection between rpd and its pod."""
     info = daemon.find(stage.sandbox_home)
     assert info is not None, "the sandbox is up"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.scenarios.harness import GATED, CommandLine, config
 from tests.scenarios.live import eventually
-from tests.scenarios.stage import GATED, Stage, config
 
 COMMAND = "cat >> ../notices.jsonl; echo >> ../notices.jsonl"
 
@@ -41,7 +41,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 @pytest.mark.row(114)
 @pytest.mark.slow
-def test_the_end_and_most_of_the_budget_are_told(stage: Stage, webhook: tuple[str, list[dict[str, Any]]]) -> None:
+def test_the_end_and_most_of_the_budget_are_told(stage: CommandLine, webhook: tuple[str, list[dict[str, Any]]]) -> None:
     url, heard = webhook
     done = stage.run(
         config("sleep 300", budget={"max_runtime_minutes": 0.08}, notify={"command": COMMAND, "webhook": url})
@@ -57,7 +57,7 @@ def test_the_end_and_most_of_the_budget_are_told(stage: Stage, webhook: tuple[st
 
 @pytest.mark.slow
 @pytest.mark.row(98, 114)
-def test_a_pod_that_could_not_be_given_back_is_told_of(stage: Stage) -> None:
+def test_a_pod_that_could_not_be_given_back_is_told_of(stage: CommandLine) -> None:
     live = stage.begin(config(GATED, notify={"command": COMMAND}))
     live.until("monitor")
     stage.fault("F29", how="ignored", on="stop", times=0)
@@ -72,7 +72,7 @@ def test_a_pod_that_could_not_be_given_back_is_told_of(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_message_that_cannot_be_sent_ends_nothing(stage: Stage) -> None:
+def test_a_message_that_cannot_be_sent_ends_nothing(stage: CommandLine) -> None:
     done = stage.run(config("echo hello", notify={"command": "exit 9", "webhook": "http://127.0.0.1:9/x?token=s3cr3t"}))
     assert done.returncode == 0, done.stderr
     assert "notify.command ended with 9; notify.webhook did not answer" in done.stderr

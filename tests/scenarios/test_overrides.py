@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from tests.scenarios.stage import IMAGE, Stage, config
+from tests.scenarios.harness import IMAGE, CommandLine, config
 
 
 @pytest.mark.slow
 @pytest.mark.row(10, 39, 52, 132)
-def test_one_run_may_differ_from_its_file(stage: Stage) -> None:
+def test_one_run_may_differ_from_its_file(stage: CommandLine) -> None:
     job = config("echo {word} {other}", variables={"word": "file", "other": "x"})
     del job["budget"]
     stage.job(job)
@@ -48,7 +48,7 @@ def test_one_run_may_differ_from_its_file(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_words_that_make_no_sense_are_told_apart(stage: Stage) -> None:
+def test_words_that_make_no_sense_are_told_apart(stage: CommandLine) -> None:
     stage.job(config())
     (stage.folder / "vars.json").write_text('{"a": 1}')
     for words, told in (
@@ -71,7 +71,7 @@ def test_words_that_make_no_sense_are_told_apart(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(30, 31)
-def test_the_older_words_for_a_plan_are_known(stage: Stage) -> None:
+def test_the_older_words_for_a_plan_are_known(stage: CommandLine) -> None:
     stage.job(config())
     assert stage.rpd("run", "--config", "job.yaml", "--sandbox", "--dry-run").returncode == 0
     done = stage.rpd("run", "--config", "job.yaml", "--offline-dry-run", "--json")
@@ -81,7 +81,7 @@ def test_the_older_words_for_a_plan_are_known(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(8, 11, 12, 52)
-def test_a_command_runs_without_a_file(stage: Stage) -> None:
+def test_a_command_runs_without_a_file(stage: CommandLine) -> None:
     (stage.folder / "train.py").write_text(
         "import sys\nprint('seen', sys.argv[1:])\nopen('/workspace/out/m.txt', 'w').write(sys.argv[2])\n"
     )

@@ -16,7 +16,7 @@ from rpd.adapters.access.keys import ssh_key
 from rpd.adapters.run_folder.workspace import MANIFEST_NAME
 from rpd.adapters.spec.error import SpecError
 from rpd.adapters.spec.jobfile import load_text
-from tests.scenarios.stage import Stage, bare
+from tests.scenarios.harness import CommandLine, bare
 
 FOLDER = Path(__file__).parents[1] / "data" / "peer_examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -84,7 +84,7 @@ FREE = {"schema_version", "pod.spot", "pod.min_vcpu_count", "pod.min_memory_gb"}
 """Those with one value that can be had."""
 
 
-def project(stage: Stage) -> None:
+def project(stage: CommandLine) -> None:
     """A user's project, keys and secrets around the files."""
     shutil.copytree(FOLDER, stage.folder, dirs_exist_ok=True)
     for name in ("src", "corpus", "settings", "data", "resnet-finetune-tmp", "jobs"):
@@ -106,7 +106,7 @@ def project(stage: Stage) -> None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The user's project without a cloud."""
     monkeypatch.setenv("HF_TOKEN", "not-a-real-token")
     monkeypatch.setenv("WANDB_API_KEY", "not-a-real-key-either")
@@ -116,7 +116,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 @pytest.fixture
-def user(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def user(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The user's project, and the sandbox."""
     monkeypatch.setenv("HF_TOKEN", "not-a-real-token")
     monkeypatch.setenv("WANDB_API_KEY", "not-a-real-key-either")
@@ -128,7 +128,7 @@ def place(name: str) -> str:
     return "jobs/eval.yaml" if name == "eval" else f"{name}.yaml"
 
 
-def ran(user: Stage, name: str, *more: str) -> Path:
+def ran(user: CommandLine, name: str, *more: str) -> Path:
     """A run of one file to its end, well; returns its folder."""
     done = user.rpd("run", "--config", place(name), "--sandbox", "--print-run-dir", *WORDS.get(name, ()), *more)
     assert done.returncode == 0, done.stderr
@@ -149,7 +149,7 @@ def used_fields(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.row(8, 10, 11)
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_valid_as_it_is(desk: Stage, name: str) -> None:
+def test_it_is_valid_as_it_is(desk: CommandLine, name: str) -> None:
     done = desk.rpd("validate", "--config", place(name), "--check-local", *WORDS.get(name, ()))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"ok: {place(name)} (schema 2, job ")
@@ -165,7 +165,7 @@ def test_the_files_use_every_field_there_is_and_not_as_it_would_be_anyway() -> N
         assert any(value != DEFAULTS.get(field) for value in named[field]), field
 
 
-def test_a_smoke_test(user: Stage) -> None:
+def test_a_smoke_test(user: CommandLine) -> None:
     folder = ran(user, "minimal")
     assert (folder / "run.log").read_text().splitlines()[-1] == "[smoke] DONE"
     user.judge("TERMINATED", starts=1)
@@ -174,7 +174,7 @@ def test_a_smoke_test(user: Stage) -> None:
 @pytest.mark.weak_point(24)
 @pytest.mark.slow
 @pytest.mark.row(64, 65, 67, 80, 90, 93)
-def test_a_training_with_its_results_in_one_folder(user: Stage) -> None:
+def test_a_training_with_its_results_in_one_folder(user: CommandLine) -> None:
     (user.folder / "plots").mkdir()
     (user.folder / "plots/older.txt").write_text("of the last run")
     folder = ran(user, "training")
@@ -190,7 +190,7 @@ def test_a_training_with_its_results_in_one_folder(user: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(46, 64, 68)
-def test_a_payload_stays_on_its_network_volume(user: Stage) -> None:
+def test_a_payload_stays_on_its_network_volume(user: CommandLine) -> None:
     user.call("POST", "/v2/network-volumes", {"name": "corpora", "size": 10, "dataCenter": "EUR-IS-1"})
     counts = [(ran(user, "network-volume") / "count/count.txt").read_text().strip() for _ in range(2)]
     assert counts == ["2", "4"]
@@ -198,7 +198,7 @@ def test_a_payload_stays_on_its_network_volume(user: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(69)
-def test_secrets_are_read_as_before(user: Stage) -> None:
+def test_secrets_are_read_as_before(user: CommandLine) -> None:
     folder = ran(user, "secrets")
     assert (folder / "out/modes.txt").read_text() == "600\n400\n"
     assert (folder / "out/lengths.txt").read_text() == "16 21\n17\n"
@@ -211,7 +211,7 @@ def test_secrets_are_read_as_before(user: Stage) -> None:
 @pytest.mark.weak_point(23)
 @pytest.mark.slow
 @pytest.mark.row(44, 48, 96)
-def test_several_ports_on_two_gpus(user: Stage) -> None:
+def test_several_ports_on_two_gpus(user: CommandLine) -> None:
     ran(user, "ports")
     opened = user.records()[0].body
     ports = opened.config["pod"]["ports"]  # type: ignore[union-attr]
@@ -221,7 +221,7 @@ def test_several_ports_on_two_gpus(user: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(61, 132)
-def test_a_pod_is_recycled_by_the_same_file(user: Stage) -> None:
+def test_a_pod_is_recycled_by_the_same_file(user: CommandLine) -> None:
     for count in ("1", "2"):
         folder = ran(user, "recycle")
         assert (folder / "run.log").read_text().splitlines()[0] == count
@@ -232,7 +232,7 @@ def test_a_pod_is_recycled_by_the_same_file(user: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(10, 11, 16, 93)
-def test_a_shard_of_a_sweep_and_an_evaluation(user: Stage) -> None:
+def test_a_shard_of_a_sweep_and_an_evaluation(user: CommandLine) -> None:
     assert json.loads((ran(user, "sweep") / "tiny/shard.json").read_text()) == {"seed": 7, "lr": "3e-4"}
     folder = ran(user, "eval")
     assert folder.parent == user.folder / "artifacts/runpod", "the project's root is above the file"
@@ -242,7 +242,7 @@ def test_a_shard_of_a_sweep_and_an_evaluation(user: Stage) -> None:
 @pytest.mark.weak_point(17, 18, 20)
 @pytest.mark.slow
 @pytest.mark.row(76)
-def test_words_in_the_log_fail_only_whom_they_are_to_fail(user: Stage) -> None:
+def test_words_in_the_log_fail_only_whom_they_are_to_fail(user: CommandLine) -> None:
     text = (ran(user, "markers") / "run.log").read_text()
     assert "Killed 0 stale workers" in text and text.endswith("*** all done: [ok] $HOME ***\n")
     assert not (ran(user, "telemetry") / "metrics.jsonl").exists()
@@ -250,7 +250,7 @@ def test_words_in_the_log_fail_only_whom_they_are_to_fail(user: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(37, 39, 112)
-def test_a_price_cap_and_the_other_cloud(user: Stage) -> None:
+def test_a_price_cap_and_the_other_cloud(user: CommandLine) -> None:
     user.play(stock={"NVIDIA L4": {"EUR-IS-1": "HIGH"}})
     ran(user, "budget", "--max-gpu-price", "1.0", "--fallback-cloud-type", "COMMUNITY")
 

@@ -11,13 +11,13 @@ import requests
 
 from rpd.adapters.sandbox import daemon
 from rpd.journal.records import Outcome
-from tests.scenarios.stage import Stage, config
+from tests.scenarios.harness import CommandLine, config
 
 OUT = "mkdir -p /workspace/out; env > /workspace/out/env.txt; echo ok\n"
 BACK = [{"label": "out", "remote_path": "/workspace/out", "local_path": "{run_dir}/out"}]
 
 
-def ask(stage: Stage, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> Any:
+def ask(stage: CommandLine, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> Any:
     """The cloud's own answer, with the account's key."""
     info = daemon.find(stage.sandbox_home)
     assert info is not None
@@ -27,7 +27,7 @@ def ask(stage: Stage, path: str, method: str = "GET", body: dict[str, Any] | Non
     return answer.json()
 
 
-def only_pod(stage: Stage) -> dict[str, Any]:
+def only_pod(stage: CommandLine) -> dict[str, Any]:
     """The one pod, kept stopped for a look at it."""
     (pod,) = ask(stage, "/v2/pods")["pods"]
     return dict(pod)
@@ -38,7 +38,7 @@ KEPT = {"lifecycle": {"on_success": "stop"}}
 
 @pytest.mark.weak_point(23)
 @pytest.mark.row(48, 50)
-def test_start_command_ports_env_and_credentials_reach_the_cloud(stage: Stage) -> None:
+def test_start_command_ports_env_and_credentials_reach_the_cloud(stage: CommandLine) -> None:
     stage.up()
     credentials = ask(stage, "/v2/registries", "POST", {"name": "mine", "username": "me", "password": "secret"})
     pod = {
@@ -65,7 +65,7 @@ def test_start_command_ports_env_and_credentials_reach_the_cloud(stage: Stage) -
 
 @pytest.mark.slow
 @pytest.mark.row(50)
-def test_a_template_brings_its_image(stage: Stage) -> None:
+def test_a_template_brings_its_image(stage: CommandLine) -> None:
     job = config(OUT, **KEPT)
     job["pod"] = {"template_id": "runpod-torch-v240", "gpu_order": ["NVIDIA L4"], "env": {"LEVEL": "3"}}
     done = stage.run(job)
@@ -80,7 +80,7 @@ def test_a_template_brings_its_image(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_an_unknown_template_is_refused_and_nothing_is_rented(stage: Stage) -> None:
+def test_an_unknown_template_is_refused_and_nothing_is_rented(stage: CommandLine) -> None:
     done = stage.run(config(OUT, pod={"template_id": "none"}))
     assert done.returncode == 2, done.stderr
     assert stage.statuses() == []
@@ -88,7 +88,7 @@ def test_an_unknown_template_is_refused_and_nothing_is_rented(stage: Stage) -> N
 
 @pytest.mark.slow
 @pytest.mark.row(42)
-def test_a_cuda_floor_narrows_the_hosts(stage: Stage) -> None:
+def test_a_cuda_floor_narrows_the_hosts(stage: CommandLine) -> None:
     done = stage.run(config(OUT, pod={"min_cuda_version": "99.0"}))
     assert done.returncode == 6, done.stderr
     assert stage.statuses() == []
@@ -96,7 +96,7 @@ def test_a_cuda_floor_narrows_the_hosts(stage: Stage) -> None:
     assert stage.run(config(OUT, pod={"allowed_cuda_versions": ["12.8", "12.6"]}), "--new").returncode == 0
 
 
-def test_floors_of_memory_and_vcpus_are_ordered(stage: Stage) -> None:
+def test_floors_of_memory_and_vcpus_are_ordered(stage: CommandLine) -> None:
     done = stage.run(config(pod={"min_memory_gb": 64, "min_vcpu_count": 12}, **KEPT))
     assert done.returncode == 0, done.stderr
     gpu = only_pod(stage)["gpu"]
@@ -107,7 +107,7 @@ def test_floors_of_memory_and_vcpus_are_ordered(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(29, 46, 51)
-def test_a_pod_without_gpus_on_a_network_volume_by_name_or_id(stage: Stage) -> None:
+def test_a_pod_without_gpus_on_a_network_volume_by_name_or_id(stage: CommandLine) -> None:
     place = {"name": "data", "size": 10, "dataCenter": "EUR-IS-1"}
     volume = ask(stage, "/v2/network-volumes", "POST", place)
     job = config(OUT, storage={"mode": "network_volume", "volume_name": "data", "volume_gb": None}, artifacts=BACK)

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.scenarios.stage import GATED, Stage, artifact, config, eventually
+from tests.scenarios.harness import GATED, CommandLine, artifact, config, eventually
 
 FAILING = "mkdir -p /workspace/out; echo traces >/workspace/out/result; exit 3"
 PRESERVE = {"on_failure": "preserve", "preserve_minutes": 30}
@@ -17,7 +17,7 @@ PRESERVE = {"on_failure": "preserve", "preserve_minutes": 30}
 
 @pytest.mark.slow
 @pytest.mark.row(96, 104)
-def test_a_failed_run_keeps_its_pod_up_and_says_for_how_long(stage: Stage) -> None:
+def test_a_failed_run_keeps_its_pod_up_and_says_for_how_long(stage: CommandLine) -> None:
     done = stage.run(config(FAILING, lifecycle=PRESERVE, artifacts=artifact()))
     assert done.returncode == 5, done.stderr
     assert "the job's exit code was 3" in done.stderr
@@ -48,7 +48,7 @@ def test_a_failed_run_keeps_its_pod_up_and_says_for_how_long(stage: Stage) -> No
 
 @pytest.mark.row(96, 99)
 @pytest.mark.slow
-def test_the_switch_stops_a_preserved_pod_and_gc_closes_its_books(stage: Stage) -> None:
+def test_the_switch_stops_a_preserved_pod_and_gc_closes_its_books(stage: CommandLine) -> None:
     done = stage.run(config("exit 3", lifecycle={"on_failure": "preserve", "preserve_minutes": 0.3}))
     assert done.returncode == 5, done.stderr
     stage.judge("RUNNING", starts=1)
@@ -62,7 +62,7 @@ def test_the_switch_stops_a_preserved_pod_and_gc_closes_its_books(stage: Stage) 
 
 @pytest.mark.row(96)
 @pytest.mark.slow
-def test_a_success_may_keep_its_pod_up_too_and_the_next_run_is_not_held_up(stage: Stage) -> None:
+def test_a_success_may_keep_its_pod_up_too_and_the_next_run_is_not_held_up(stage: CommandLine) -> None:
     document = config("exit 0", lifecycle={"on_success": "preserve", "preserve_minutes": 30})
     assert stage.run(document).returncode == 0
     first = stage.run_id
@@ -74,7 +74,7 @@ def test_a_success_may_keep_its_pod_up_too_and_the_next_run_is_not_held_up(stage
 
 @pytest.mark.row(96)
 @pytest.mark.slow
-def test_what_a_pod_kept_up_may_still_cost_counts_in_the_day(stage: Stage) -> None:
+def test_what_a_pod_kept_up_may_still_cost_counts_in_the_day(stage: CommandLine) -> None:
     document = config("exit 0", lifecycle={"on_success": "preserve", "preserve_minutes": 30})
     assert stage.run(document).returncode == 0
     listed = stage.rpd("runs")
@@ -86,7 +86,7 @@ def test_what_a_pod_kept_up_may_still_cost_counts_in_the_day(stage: Stage) -> No
 
 @pytest.mark.row(96, 112)
 @pytest.mark.slow
-def test_what_has_used_up_its_budget_is_not_preserved(stage: Stage) -> None:
+def test_what_has_used_up_its_budget_is_not_preserved(stage: CommandLine) -> None:
     done = stage.run(config("sleep 300", lifecycle=PRESERVE, budget={"max_runtime_minutes": 0.05}))
     assert done.returncode == 7, done.stderr
     assert "not kept up: the budget is used up" in done.stderr
@@ -95,7 +95,7 @@ def test_what_has_used_up_its_budget_is_not_preserved(stage: Stage) -> None:
 
 @pytest.mark.row(99)
 @pytest.mark.slow
-def test_a_person_keeps_a_run_s_pod_up_for_longer(stage: Stage) -> None:
+def test_a_person_keeps_a_run_s_pod_up_for_longer(stage: CommandLine) -> None:
     live = stage.begin(config(f"{GATED}exit 0"))
     live.until("monitor")
     kept = stage.rpd("release", stage.run_id, "--keep-until", "1h")
@@ -117,7 +117,7 @@ def test_a_person_keeps_a_run_s_pod_up_for_longer(stage: Stage) -> None:
 
 @pytest.mark.row(96, 104)
 @pytest.mark.slow
-def test_gc_gives_back_the_second_pod_of_a_create_and_spares_the_one_that_is_kept_up(stage: Stage) -> None:
+def test_gc_gives_back_the_second_pod_of_a_create_and_spares_the_one_that_is_kept_up(stage: CommandLine) -> None:
     stage.fault("F15", delay=20.0)
     done = stage.run(config("exit 3", lifecycle=PRESERVE))
     assert done.returncode == 5, done.stderr
@@ -134,7 +134,7 @@ def test_gc_gives_back_the_second_pod_of_a_create_and_spares_the_one_that_is_kep
     assert len(json.loads(stage.rpd("cost", "--json").stdout)["pods"]) == 2
 
 
-def test_contradictions_are_refused(stage: Stage) -> None:
+def test_contradictions_are_refused(stage: CommandLine) -> None:
     done = stage.rpd("release", "--stop", "--mode", "delete")
     assert done.returncode == 2
     assert "stop and delete contradict each other" in done.stderr

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from rpd.journal.records import Intent, Outcome
+from tests.scenarios.harness import GATED, CommandLine, config
 from tests.scenarios.live import eventually
-from tests.scenarios.stage import GATED, Stage, config
 
 TWO = {"gpu_order": ["NVIDIA L4", "NVIDIA RTX A5000"], "datacenters": ["EUR-IS-1", "EU-RO-1"]}
 
 
-def tried(stage: Stage) -> list[tuple[str, str | None, str]]:
+def tried(stage: CommandLine) -> list[tuple[str, str | None, str]]:
     """GPU, data center and cloud of each create, in order."""
     orders = [
         record.body.args["candidate"]
@@ -23,7 +23,7 @@ def tried(stage: Stage) -> list[tuple[str, str | None, str]]:
     return [(order["gpu_id"], order["datacenter_id"], order["cloud"]) for order in orders]
 
 
-def refused(stage: Stage) -> list[dict[str, Any]]:
+def refused(stage: CommandLine) -> list[dict[str, Any]]:
     return [
         {"reason": record.body.reason, "error": record.body.error}
         for record in stage.records()
@@ -33,7 +33,7 @@ def refused(stage: Stage) -> list[dict[str, Any]]:
 
 @pytest.mark.weak_point(14)
 @pytest.mark.row(33, 34, 35, 36, 123)
-def test_candidates_are_taken_in_order_each_refusal_with_its_reason(stage: Stage) -> None:
+def test_candidates_are_taken_in_order_each_refusal_with_its_reason(stage: CommandLine) -> None:
     stage.fault("F1", times=3)
     done = stage.run(config(pod=TWO))
     assert done.returncode == 0, done.stderr
@@ -42,7 +42,7 @@ def test_candidates_are_taken_in_order_each_refusal_with_its_reason(stage: Stage
     assert stage.statuses() == ["TERMINATED"]
 
 
-def test_names_that_people_use_are_ordered_by_their_ids(stage: Stage) -> None:
+def test_names_that_people_use_are_ordered_by_their_ids(stage: CommandLine) -> None:
     done = stage.run(config(pod={"gpu_order": ["RTX 4090", "NVIDIA L4"], "datacenters": ["RO"]}))
     assert done.returncode == 0, done.stderr
     assert "RTX 4090 means NVIDIA GeForce RTX 4090" in done.stderr and "RO means EU-RO-1" in done.stderr
@@ -50,7 +50,7 @@ def test_names_that_people_use_are_ordered_by_their_ids(stage: Stage) -> None:
     assert tried(stage) == [("NVIDIA GeForce RTX 4090", "EU-RO-1", "SECURE")]
 
 
-def test_a_name_that_fits_several_types_orders_none(stage: Stage) -> None:
+def test_a_name_that_fits_several_types_orders_none(stage: CommandLine) -> None:
     stage.job(config(pod={"gpu_order": ["NVIDIA L4", "A100"], "datacenters": ["EUR-RO-1"]}))
     done = stage.run()
     assert done.returncode == 2, done.stderr
@@ -63,7 +63,7 @@ def test_a_name_that_fits_several_types_orders_none(stage: Stage) -> None:
     assert stage.rpd("estimate", "job.yaml", "--sandbox").returncode == 2
 
 
-def test_a_container_that_cannot_start_ends_the_run_within_seconds(stage: Stage) -> None:
+def test_a_container_that_cannot_start_ends_the_run_within_seconds(stage: CommandLine) -> None:
     stage.fault("F16", at="STARTING", log="pull")
     done = stage.run(config(budget={"ssh_ready_timeout_sec": 50}))
     assert done.returncode == 6, done.stderr
@@ -71,13 +71,13 @@ def test_a_container_that_cannot_start_ends_the_run_within_seconds(stage: Stage)
     assert stage.statuses() == ["TERMINATED"] and stage.truth()["pods"][0]["billed_seconds"] < 20.0
 
 
-def ordered(stage: Stage) -> list[list[str]]:
+def ordered(stage: CommandLine) -> list[list[str]]:
     """The data centers that each create named."""
     bodies = [record.body for record in stage.records() if isinstance(record.body, Intent)]
     return [body.args["order"]["datacenter_ids"] for body in bodies if body.op == "create_pod"]
 
 
-def test_the_second_attempt_and_the_next_run_go_elsewhere(stage: Stage) -> None:
+def test_the_second_attempt_and_the_next_run_go_elsewhere(stage: CommandLine) -> None:
     stage.fault("F16", at="STARTING")
     job = config(pod={"datacenters": []}, budget={"ssh_ready_timeout_sec": 2})
     done = stage.run(job)
@@ -95,7 +95,7 @@ def test_the_second_attempt_and_the_next_run_go_elsewhere(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_host_that_a_command_calls_bad_is_given_back(stage: Stage) -> None:
+def test_a_host_that_a_command_calls_bad_is_given_back(stage: CommandLine) -> None:
     judging = [{"command": "nvidia-smi -L; exit 3", "on_failure": "next_host"}]
     done = stage.run(config(provision={"health": "cuda"}, preflight=judging))
     assert done.returncode == 6, done.stderr
@@ -105,7 +105,7 @@ def test_a_host_that_a_command_calls_bad_is_given_back(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(37)
-def test_the_other_cloud_is_taken_when_the_first_has_nothing(stage: Stage) -> None:
+def test_the_other_cloud_is_taken_when_the_first_has_nothing(stage: CommandLine) -> None:
     stage.fault("F1", times=1)
     done = stage.run(config(provision={"fallback_cloud_type": "COMMUNITY"}))
     assert done.returncode == 0, done.stderr
@@ -114,7 +114,7 @@ def test_the_other_cloud_is_taken_when_the_first_has_nothing(stage: Stage) -> No
 
 @pytest.mark.slow
 @pytest.mark.row(38)
-def test_a_run_may_wait_for_stock(stage: Stage) -> None:
+def test_a_run_may_wait_for_stock(stage: CommandLine) -> None:
     stage.fault("F1", times=2)
     done = stage.run(config(), "--wait-for-stock", "1m")
     assert done.returncode == 0, done.stderr
@@ -124,7 +124,7 @@ def test_a_run_may_wait_for_stock(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(38)
-def test_waiting_for_stock_has_an_end(stage: Stage) -> None:
+def test_waiting_for_stock_has_an_end(stage: CommandLine) -> None:
     stage.fault("F1", times=0)
     done = stage.run(config(), "--wait-for-stock", "3s")
     assert done.returncode == 6, done.stderr
@@ -135,7 +135,7 @@ def test_waiting_for_stock_has_an_end(stage: Stage) -> None:
 @pytest.mark.weak_point(13)
 @pytest.mark.slow
 @pytest.mark.row(39)
-def test_a_pod_that_is_billed_above_the_cap_goes_back_at_once(stage: Stage) -> None:
+def test_a_pod_that_is_billed_above_the_cap_goes_back_at_once(stage: CommandLine) -> None:
     """Its list price is within the cap; what the cloud then bills is not."""
     stage.job(config(pod={"gpu_count": 2}, budget={"max_gpu_price_usd": 0.3}))
     done = stage.run()
@@ -145,7 +145,7 @@ def test_a_pod_that_is_billed_above_the_cap_goes_back_at_once(stage: Stage) -> N
 
 @pytest.mark.slow
 @pytest.mark.row(115)
-def test_the_limit_of_the_day_is_kept_before_anything_is_rented(stage: Stage) -> None:
+def test_the_limit_of_the_day_is_kept_before_anything_is_rented(stage: CommandLine) -> None:
     assert stage.run(config(budget={"max_usd": 0.5})).returncode == 0
     done = stage.run(None, "--max-usd-per-day", "0.4")
     assert done.returncode == 7, done.stderr
@@ -156,7 +156,7 @@ def test_the_limit_of_the_day_is_kept_before_anything_is_rented(stage: Stage) ->
 
 @pytest.mark.slow
 @pytest.mark.row(115)
-def test_a_run_that_goes_on_counts_with_all_that_it_may_cost(stage: Stage) -> None:
+def test_a_run_that_goes_on_counts_with_all_that_it_may_cost(stage: CommandLine) -> None:
     live = stage.begin(config(GATED, budget={"max_usd": 0.5}))
     live.until("monitor")
     other = config(name="other", budget={"max_usd": 0.5})
@@ -171,7 +171,7 @@ def test_a_run_that_goes_on_counts_with_all_that_it_may_cost(stage: Stage) -> No
 
 @pytest.mark.slow
 @pytest.mark.row(107, 115)
-def test_of_runs_that_begin_together_only_as_many_begin_as_the_day_has_room_for(stage: Stage) -> None:
+def test_of_runs_that_begin_together_only_as_many_begin_as_the_day_has_room_for(stage: CommandLine) -> None:
     for name in ("one", "two", "three"):
         stage.job(config(GATED, name=name, budget={"max_usd": 0.5, "max_usd_per_day": 0.9}), f"{name}.yaml")
     lives = [stage.start("run", f"{name}.yaml", "--sandbox") for name in ("one", "two", "three")]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rpd.adapters.run_folder.workspace import MANIFEST_NAME
-from tests.scenarios.stage import Stage, artifact, config
+from tests.scenarios.harness import CommandLine, artifact, config
 
 UV = r"""#!/bin/sh
 # What `uv` does, as far as it is asked: interpreters are kept in a folder, and only some versions are to be had.
@@ -60,19 +60,19 @@ def pinned(version: str = "3.12", **sections: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def project(stage: Stage) -> None:
+def project(stage: CommandLine) -> None:
     (stage.folder / "src").mkdir()
     (stage.folder / "src" / "train.py").write_text("print(1)\n")
 
 
-def manifest(stage: Stage) -> dict[str, Any]:
+def manifest(stage: CommandLine) -> dict[str, Any]:
     """The newest run's."""
     return dict(json.loads((stage.run_folder() / MANIFEST_NAME).read_text()))
 
 
 @pytest.mark.row(70)
 @pytest.mark.slow
-def test_the_pinned_python_is_there_before_preflight_and_for_the_job(stage: Stage) -> None:
+def test_the_pinned_python_is_there_before_preflight_and_for_the_job(stage: CommandLine) -> None:
     done = stage.run(pinned(setup=tools(uv=UV)))
     assert done.returncode == 0, done.stderr
     assert "Python 3.12.4 is in the pod after" in done.stderr
@@ -92,7 +92,7 @@ def test_the_pinned_python_is_there_before_preflight_and_for_the_job(stage: Stag
 
 @pytest.mark.slow
 @pytest.mark.row(71)
-def test_uv_is_brought_where_it_is_missing(stage: Stage) -> None:
+def test_uv_is_brought_where_it_is_missing(stage: CommandLine) -> None:
     installer = f"cat > $UV_INSTALL_DIR/uv <<'END_OF_UV'\n{UV}END_OF_UV\nchmod 755 $UV_INSTALL_DIR/uv\n"
     wget = f"""#!/bin/sh
 while [ "$1" != -O ]; do shift; done
@@ -106,7 +106,7 @@ cat > "$2" <<'END_OF_INSTALLER'
 
 @pytest.mark.slow
 @pytest.mark.row(70, 71)
-def test_a_pod_that_cannot_get_uv_says_so_and_is_given_back(stage: Stage) -> None:
+def test_a_pod_that_cannot_get_uv_says_so_and_is_given_back(stage: CommandLine) -> None:
     missing = tools(curl=FAILING, wget=FAILING, python3=FAILING, python=FAILING)
     done = stage.run(pinned(setup=missing))
     assert done.returncode == 5, done.stderr
@@ -119,7 +119,7 @@ def test_a_pod_that_cannot_get_uv_says_so_and_is_given_back(stage: Stage) -> Non
 
 @pytest.mark.slow
 @pytest.mark.row(70)
-def test_a_version_that_uv_does_not_have_ends_the_run_before_the_job(stage: Stage) -> None:
+def test_a_version_that_uv_does_not_have_ends_the_run_before_the_job(stage: CommandLine) -> None:
     done = stage.run(pinned("3.99", setup=tools(uv=UV), lifecycle={"on_failure": "stop"}))
     assert done.returncode == 5, done.stderr
     assert "No download found for request: cpython-3.99 / uv could not install Python 3.99" in done.stderr
@@ -128,7 +128,7 @@ def test_a_version_that_uv_does_not_have_ends_the_run_before_the_job(stage: Stag
 
 @pytest.mark.slow
 @pytest.mark.row(70)
-def test_the_version_is_checked_before_anything_is_rented(stage: Stage) -> None:
+def test_the_version_is_checked_before_anything_is_rented(stage: CommandLine) -> None:
     for version in (3.12, "3", "3.12.x", "2.7"):
         stage.job(pinned(version))  # type: ignore[arg-type]
         done = stage.rpd("validate", "job.yaml")

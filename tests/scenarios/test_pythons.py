@@ -14,7 +14,7 @@ import pytest
 from rpd.adapters.sandbox import daemon
 from tests.features import used
 from tests.packaging.wheel import built_wheel
-from tests.scenarios.stage import bare, config
+from tests.scenarios.harness import bare, config
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.stage import Stage, staged
+from tests.scenarios.harness import CommandLine, staged
 
 HELLO = Path(__file__).resolve().parents[2] / "examples" / "hello"
 
@@ -42,7 +42,7 @@ lifecycle:
 
 
 @pytest.fixture(params=[pytest.param("namespace", marks=pytest.mark.slow), "rewritten"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CommandLine]:
     """A stage whose pods have a root of their own, or paths rewritten to their folder."""
     isolation = None if request.param == "namespace" else str(request.param)
     with staged(tmp_path, isolation=isolation) as made:
@@ -50,7 +50,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
 
 
 @pytest.mark.row(8, 11)
-def test_the_recipe_runs_unchanged(place: Stage) -> None:
+def test_the_recipe_runs_unchanged(place: CommandLine) -> None:
     place.job(RECIPE, "foo.yaml")
     done = place.rpd("run", "foo.yaml", "--sandbox")
     assert done.returncode == 0, done.stderr
@@ -61,7 +61,7 @@ def test_the_recipe_runs_unchanged(place: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(132)
-def test_the_pointer_file_lives_as_long_as_the_pod(stage: Stage) -> None:
+def test_the_pointer_file_lives_as_long_as_the_pod(stage: CommandLine) -> None:
     gated = RECIPE.replace("  body: |\n", "  body: |\n    until [ -e /workspace/go ]; do sleep 0.05; done\n")
     stage.job(gated, "foo.yaml")
     live = stage.start("run", "foo.yaml", "--sandbox")
@@ -83,7 +83,7 @@ def test_the_pointer_file_lives_as_long_as_the_pod(stage: Stage) -> None:
 
 @pytest.mark.row(10, 64, 67)
 @pytest.mark.slow
-def test_hello_runs(place: Stage) -> None:
+def test_hello_runs(place: CommandLine) -> None:
     shutil.copytree(HELLO, place.folder / "hello", ignore=shutil.ignore_patterns("artifacts"))
     done = place.rpd("run", "hello/hello.yaml", "--sandbox", "--var", "greeting=moin")
     assert done.returncode == 0, done.stderr

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.features import used
+from tests.scenarios.harness import GATED, CommandLine, artifact, config, eventually
 from tests.scenarios.recipes import FOLDER, PAGES, Recipe
-from tests.scenarios.stage import GATED, Stage, artifact, config, eventually
 
 
 @pytest.mark.row(136)
-def test_the_index_names_every_page_and_its_example_runs_in_the_sandbox(stage: Stage) -> None:
+def test_the_index_names_every_page_and_its_example_runs_in_the_sandbox(stage: CommandLine) -> None:
     index = (FOLDER / "README.md").read_text()
     assert all(f"({page})" in index for page in PAGES if page != "README.md")
     recipe = Recipe(stage, "README.md", cloud=False)
@@ -26,7 +26,7 @@ def test_the_index_names_every_page_and_its_example_runs_in_the_sandbox(stage: S
 
 @pytest.mark.slow
 @pytest.mark.row(136)
-def test_recycle(stage: Stage) -> None:
+def test_recycle(stage: CommandLine) -> None:
     recipe = Recipe(stage, "recycle.md")
     recipe.play("The same job again and again", "Run it twice")
     stage.judge("EXITED", starts=2)
@@ -44,7 +44,7 @@ def test_recycle(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(136)
-def test_postprocess(stage: Stage) -> None:
+def test_postprocess(stage: CommandLine) -> None:
     recipe = Recipe(stage, "postprocess.md")
     recipe.play("Tables and plots from the results", "Run, then look")
     stage.judge("TERMINATED", "TERMINATED", starts=2)
@@ -60,7 +60,7 @@ def test_postprocess(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(131, 136)
-def test_sweeps(stage: Stage) -> None:
+def test_sweeps(stage: CommandLine) -> None:
     stage.fault("F1", times=3)  # however two points share them, one has both of its candidates refused
     recipe = Recipe(stage, "sweeps.md", PAUSE="0")
     recipe.play("Sweeps", "From bash")
@@ -83,7 +83,7 @@ def test_sweeps(stage: Stage) -> None:
     _two_at_a_time(stage)
 
 
-def _two_at_a_time(stage: Stage) -> None:
+def _two_at_a_time(stage: CommandLine) -> None:
     """By the cloud's ledger there were two pods at some time, and never three."""
     pods = json.loads((stage.sandbox_home / "state.json").read_text())["pods"].values()
     spans = [(span["since"], span["until"]) for pod in pods for span in pod["spans"] if span["kind"] == "compute"]
@@ -92,7 +92,7 @@ def _two_at_a_time(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(100, 102, 136)
-def test_stale_pods(stage: Stage) -> None:
+def test_stale_pods(stage: CommandLine) -> None:
     assert stage.run(config("exit 3", artifacts=artifact(), name="failed")).returncode == 5
     runs = stage.begin(config(GATED, name="runs"))
     runs.until_text("job started")
@@ -131,12 +131,12 @@ def test_stale_pods(stage: Stage) -> None:
     stage.nothing_computes()
 
 
-def _exec_start(unit: Path, stage: Stage) -> str:
+def _exec_start(unit: Path, stage: CommandLine) -> str:
     (line,) = [line for line in unit.read_text().splitlines() if line.startswith("ExecStart=")]
     return line.removeprefix("ExecStart=").replace("%h", str(stage.user))
 
 
-def _typed(stage: Stage, command: str) -> subprocess.CompletedProcess[str]:
+def _typed(stage: CommandLine, command: str) -> subprocess.CompletedProcess[str]:
     """As cron and systemd run it: without anything of a shell's environment."""
     used.add("gc")
     bare = {name: stage.environment[name] for name in ("HOME", "RPD_HOME")}
@@ -152,7 +152,7 @@ def _typed(stage: Stage, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _verified(units: Path, stage: Stage) -> None:
+def _verified(units: Path, stage: CommandLine) -> None:
     """systemd itself finds nothing wrong with them, where there is one."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
@@ -166,7 +166,7 @@ def _verified(units: Path, stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(46, 136)
-def test_payload_reuse(stage: Stage) -> None:
+def test_payload_reuse(stage: CommandLine) -> None:
     stage.call("POST", "/v2/network-volumes", {"name": "shared", "size": 10, "dataCenter": "EUR-IS-1"})
     corpus = stage.folder / "corpus"
     corpus.mkdir()
@@ -191,7 +191,7 @@ def test_payload_reuse(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(28, 136)
-def test_secrets(stage: Stage) -> None:
+def test_secrets(stage: CommandLine) -> None:
     tokens = {"HF_TOKEN": "hf-0123456789-token", "WANDB_API_KEY": "w4ndb-k3y-0123456789"}
     (stage.folder / "deploy-key").write_text("deploy-key-0123456789\n")
     recipe = Recipe(stage, "secrets.md", **tokens)
@@ -211,7 +211,7 @@ def test_secrets(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(128, 136)
-def test_reproducibility(stage: Stage) -> None:
+def test_reproducibility(stage: CommandLine) -> None:
     names = {f"GIT_{who}_{what}": "me" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     recipe = Recipe(stage, "reproducibility.md", GIT_CONFIG_NOSYSTEM="1", **names)
     subprocess.run(["git", "init", "-q"], cwd=stage.folder, env=recipe.environment, check=True)
@@ -234,7 +234,7 @@ def test_reproducibility(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(91, 129, 136)
-def test_forensics(stage: Stage) -> None:
+def test_forensics(stage: CommandLine) -> None:
     recipe = Recipe(stage, "forensics.md")
     recipe.play("It failed. What now?", "A good run and a bad one")
     assert recipe.out == "exit code 5\n"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rpd.adapters.run_folder.workspace import MANIFEST_NAME
+from tests.scenarios.harness import GATED, CommandLine, config
 from tests.scenarios.live import eventually
-from tests.scenarios.stage import GATED, Stage, config
 
 RECYCLE = {"on_success": "recycle", "on_failure": "stop"}
 
@@ -21,7 +21,7 @@ def recycled(body: str = "echo hello", **sections: Any) -> dict[str, Any]:
     return config(body, lifecycle=lifecycle, **sections)
 
 
-def paused(stage: Stage, **sections: Any) -> str:
+def paused(stage: CommandLine, **sections: Any) -> str:
     """A first run that leaves its pod paused; its run id."""
     done = stage.run(recycled(**sections))
     assert done.returncode == 0, done.stderr
@@ -29,12 +29,12 @@ def paused(stage: Stage, **sections: Any) -> str:
     return stage.run_id
 
 
-def manifest(stage: Stage) -> dict[str, Any]:
+def manifest(stage: CommandLine) -> dict[str, Any]:
     return dict(json.loads((stage.run_folder() / MANIFEST_NAME).read_text()))
 
 
 @pytest.mark.row(61, 96, 132)
-def test_the_next_run_takes_the_paused_pod_up(stage: Stage) -> None:
+def test_the_next_run_takes_the_paused_pod_up(stage: CommandLine) -> None:
     first = paused(stage, state_file="pointer.json")
     done = stage.run()
     assert done.returncode == 0, done.stderr
@@ -58,7 +58,7 @@ def test_the_next_run_takes_the_paused_pod_up(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(61, 100)
-def test_the_old_journal_cannot_touch_a_pod_that_was_handed_over(stage: Stage) -> None:
+def test_the_old_journal_cannot_touch_a_pod_that_was_handed_over(stage: CommandLine) -> None:
     first = paused(stage)
     old = stage.journal
     live = stage.begin(recycled(GATED))
@@ -76,7 +76,7 @@ def test_the_old_journal_cannot_touch_a_pod_that_was_handed_over(stage: Stage) -
 
 @pytest.mark.row(62)
 @pytest.mark.slow
-def test_a_drifted_pod_is_replaced_and_the_difference_is_shown(stage: Stage) -> None:
+def test_a_drifted_pod_is_replaced_and_the_difference_is_shown(stage: CommandLine) -> None:
     paused(stage)
     done = stage.run(recycled(pod={"image": "runpod/pytorch:2.9.0", "container_disk_gb": 30}))
     assert done.returncode == 0, done.stderr
@@ -87,7 +87,7 @@ def test_a_drifted_pod_is_replaced_and_the_difference_is_shown(stage: Stage) -> 
 
 @pytest.mark.slow
 @pytest.mark.row(62)
-def test_a_drifted_pod_may_be_kept_in_use(stage: Stage) -> None:
+def test_a_drifted_pod_may_be_kept_in_use(stage: CommandLine) -> None:
     paused(stage)
     done = stage.run(recycled(pod={"env": {"MODE": "x"}}, lifecycle={"on_drift": "keep"}))
     assert done.returncode == 0, done.stderr
@@ -100,7 +100,7 @@ def test_a_drifted_pod_may_be_kept_in_use(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(62, 105)
-def test_asking_about_drift_needs_a_terminal(stage: Stage) -> None:
+def test_asking_about_drift_needs_a_terminal(stage: CommandLine) -> None:
     paused(stage)
     drifted = recycled(pod={"container_disk_gb": 30}, lifecycle={"on_drift": "ask"})
     done = stage.run(drifted)
@@ -118,7 +118,7 @@ def test_asking_about_drift_needs_a_terminal(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(63)
-def test_fresh_skips_the_paused_pod_and_releases_it(stage: Stage) -> None:
+def test_fresh_skips_the_paused_pod_and_releases_it(stage: CommandLine) -> None:
     paused(stage)
     done = stage.run(None, "--fresh")
     assert done.returncode == 0, done.stderr
@@ -127,7 +127,7 @@ def test_fresh_skips_the_paused_pod_and_releases_it(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(63)
-def test_removing_the_state_file_means_fresh(stage: Stage) -> None:
+def test_removing_the_state_file_means_fresh(stage: CommandLine) -> None:
     paused(stage, state_file="pointer.json")
     (stage.folder / "pointer.json").unlink()
     done = stage.run()
@@ -139,7 +139,7 @@ def test_removing_the_state_file_means_fresh(stage: Stage) -> None:
 @pytest.mark.weak_point(9)
 @pytest.mark.slow
 @pytest.mark.row(61)
-def test_a_refused_start_leaves_the_pod_paused_until_there_is_a_better_one(stage: Stage) -> None:
+def test_a_refused_start_leaves_the_pod_paused_until_there_is_a_better_one(stage: CommandLine) -> None:
     paused(stage)
     stage.fault("F21", times=0)
     failed = stage.run(recycled("exit 3"))
@@ -155,7 +155,7 @@ def test_a_refused_start_leaves_the_pod_paused_until_there_is_a_better_one(stage
 
 @pytest.mark.slow
 @pytest.mark.row(61)
-def test_a_pod_that_starts_without_gpus_goes_back_to_sleep(stage: Stage) -> None:
+def test_a_pod_that_starts_without_gpus_goes_back_to_sleep(stage: CommandLine) -> None:
     paused(stage)
     stage.fault("F22", how="smi")
     done = stage.run()
@@ -165,7 +165,7 @@ def test_a_pod_that_starts_without_gpus_goes_back_to_sleep(stage: Stage) -> None
 
 @pytest.mark.slow
 @pytest.mark.row(61)
-def test_a_paused_pod_that_somebody_deleted_is_no_loss(stage: Stage) -> None:
+def test_a_paused_pod_that_somebody_deleted_is_no_loss(stage: CommandLine) -> None:
     first = paused(stage)
     pod = stage.truth()["pods"][0]["id"]
     stage.call("DELETE", f"/pods/{pod}")
@@ -179,7 +179,7 @@ def test_a_paused_pod_that_somebody_deleted_is_no_loss(stage: Stage) -> None:
 @pytest.mark.weak_point(9)
 @pytest.mark.slow
 @pytest.mark.row(61)
-def test_a_paused_pod_that_somebody_started_is_used_as_it_is(stage: Stage) -> None:
+def test_a_paused_pod_that_somebody_started_is_used_as_it_is(stage: CommandLine) -> None:
     paused(stage)
     pod = stage.truth()["pods"][0]["id"]
     stage.call("POST", f"/pods/{pod}/action", {"action": "start"})
@@ -191,7 +191,7 @@ def test_a_paused_pod_that_somebody_started_is_used_as_it_is(stage: Stage) -> No
 @pytest.mark.weak_point(9)
 @pytest.mark.slow
 @pytest.mark.row(61, 107)
-def test_of_two_runs_one_gets_the_paused_pod(stage: Stage) -> None:
+def test_of_two_runs_one_gets_the_paused_pod(stage: CommandLine) -> None:
     paused(stage)
     stage.job(recycled(GATED))
     both = [stage.start("run", "job.yaml", "--sandbox", "--new") for _ in range(2)]
@@ -208,7 +208,7 @@ def test_of_two_runs_one_gets_the_paused_pod(stage: Stage) -> None:
 @pytest.mark.weak_point(9)
 @pytest.mark.slow
 @pytest.mark.row(61)
-def test_a_stock_out_does_not_keep_a_paused_pod_from_being_used(stage: Stage) -> None:
+def test_a_stock_out_does_not_keep_a_paused_pod_from_being_used(stage: CommandLine) -> None:
     paused(stage)
     stage.fault("F1", times=0)
     done = stage.run()
@@ -219,7 +219,7 @@ def test_a_stock_out_does_not_keep_a_paused_pod_from_being_used(stage: Stage) ->
 @pytest.mark.weak_point(1)
 @pytest.mark.slow
 @pytest.mark.row(61, 97)
-def test_a_failed_run_is_never_recycled(stage: Stage) -> None:
+def test_a_failed_run_is_never_recycled(stage: CommandLine) -> None:
     failed = stage.run(recycled("exit 3"))
     assert failed.returncode == 5, failed.stderr
     done = stage.run(recycled())
@@ -230,7 +230,7 @@ def test_a_failed_run_is_never_recycled(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(61, 97)
-def test_an_interrupt_before_anything_was_done_puts_the_pod_back(stage: Stage) -> None:
+def test_an_interrupt_before_anything_was_done_puts_the_pod_back(stage: CommandLine) -> None:
     paused(stage)
     stage.play(boot_seconds=30)
     live = stage.begin(recycled())
@@ -246,7 +246,7 @@ def test_an_interrupt_before_anything_was_done_puts_the_pod_back(stage: Stage) -
 
 @pytest.mark.slow
 @pytest.mark.row(124)
-def test_what_comes_after_the_end_does_not_count_as_the_runs_time(stage: Stage) -> None:
+def test_what_comes_after_the_end_does_not_count_as_the_runs_time(stage: CommandLine) -> None:
     first = paused(stage)
     before = json.loads(stage.rpd("runs", "--json").stdout)["runs"][0]["wall_seconds"]
     assert stage.run().returncode == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.stage import Stage, artifact, config, eventually
+from tests.scenarios.harness import CommandLine, artifact, config, eventually
 
 BODY = """
 mkdir -p /workspace/out
@@ -22,7 +22,7 @@ def said(word: str, *, repeatable: bool = False) -> dict[str, object]:
 
 @pytest.mark.slow
 @pytest.mark.row(67)
-def test_repeatable_commands_are_run_again_until_the_job_is_launched(stage: Stage) -> None:
+def test_repeatable_commands_are_run_again_until_the_job_is_launched(stage: CommandLine) -> None:
     gate = {"command": "echo gate >> /workspace/runs; until [ -e /workspace/go ]; do sleep 0.05; done"}
     document = config(
         BODY,

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.stage import Stage, artifact, config, eventually
+from tests.scenarios.harness import CommandLine, artifact, config, eventually
 
 OUT = "mkdir -p /workspace/out/deep\n"
 
 
-def manifest(stage: Stage) -> dict[str, Any]:
+def manifest(stage: CommandLine) -> dict[str, Any]:
     text = (stage.run_folder() / "runpod_deploy_pull_manifest.json").read_text()
     return dict(json.loads(text)["artifacts"][0])
 
 
-def test_a_folder_without_one_file_has_not_arrived(stage: Stage) -> None:
+def test_a_folder_without_one_file_has_not_arrived(stage: CommandLine) -> None:
     done = stage.run(config(OUT, artifacts=artifact()))
     assert done.returncode == 5, done.stderr
     assert "no file in the folder at the remote path of: result" in done.stderr
@@ -27,7 +27,7 @@ def test_a_folder_without_one_file_has_not_arrived(stage: Stage) -> None:
     stage.judge("EXITED", starts=1)
 
 
-def test_a_job_whose_results_go_with_its_pod_is_warned_of(stage: Stage) -> None:
+def test_a_job_whose_results_go_with_its_pod_is_warned_of(stage: CommandLine) -> None:
     stage.job(config())
     words = "warning: results: the job declares no artifact, and its pod is deleted after a success with all it holds"
     for command in (("validate", "job.yaml"), ("run", "job.yaml", "--plan", "--offline")):
@@ -42,7 +42,7 @@ CACHE = "mkdir -p /workspace/cache /workspace/out; echo w > /workspace/cache/abc
 LINKED = f"{CACHE}ln -s /workspace/cache/abc /workspace/out/base\n"
 
 
-def test_a_link_into_a_cache_is_fetched_as_the_file(stage: Stage) -> None:
+def test_a_link_into_a_cache_is_fetched_as_the_file(stage: CommandLine) -> None:
     """A link that cannot be had is a warning, and the success stays one."""
     done = stage.run(config(f"{LINKED}ln -s /workspace/none /workspace/out/lost", artifacts=artifact()))
     assert done.returncode == 0, done.stderr
@@ -54,7 +54,7 @@ def test_a_link_into_a_cache_is_fetched_as_the_file(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=1)
 
 
-def test_no_link_brings_a_file_of_secrets(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_link_brings_a_file_of_secrets(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TOKEN", "t0ken-of-the-cache")
     body = f"{LINKED}ln -s /workspace/keys /workspace/out/1; ln -s $(readlink /workspace/keys) /workspace/out/2 || :"
     secret = {"name": "tokens", "destination": "/workspace/keys", "env": ["API_TOKEN"]}
@@ -64,7 +64,7 @@ def test_no_link_brings_a_file_of_secrets(stage: Stage, monkeypatch: pytest.Monk
     assert not [each for each in stage.run_folder().rglob("*") if each.is_file() and "t0ken" in each.read_text()]
 
 
-def test_what_matches_a_pattern_is_fetched_and_nothing_that_matches_is_missing(stage: Stage) -> None:
+def test_what_matches_a_pattern_is_fetched_and_nothing_that_matches_is_missing(stage: CommandLine) -> None:
     body = (
         "for each in 100 200; do mkdir -p /workspace/out/step-$each; echo $each > /workspace/out/step-$each/model; done"
     )
@@ -78,7 +78,7 @@ def test_what_matches_a_pattern_is_fetched_and_nothing_that_matches_is_missing(s
 
 
 @pytest.mark.slow
-def test_a_large_file_over_a_link_that_breaks_comes_piece_by_piece(stage: Stage) -> None:
+def test_a_large_file_over_a_link_that_breaks_comes_piece_by_piece(stage: CommandLine) -> None:
     """Each break leaves more of it here, and a person sees how much."""
     body = "mkdir -p /workspace/out; head -c 400000000 /dev/urandom >/workspace/out/m"
     live = stage.begin(config(body, artifacts=artifact()))

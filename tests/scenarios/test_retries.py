@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rpd.adapters.run_folder.workspace import MANIFEST_NAME
+from tests.scenarios.harness import CommandLine, artifact, config
 from tests.scenarios.live import eventually
-from tests.scenarios.stage import Stage, artifact, config
 
 BODY = """
 set -eu
@@ -37,14 +37,14 @@ def retried(body: str = BODY, **sections: Any) -> dict[str, Any]:
     return config(body, **{**usual, **sections})
 
 
-def checkpoint(stage: Stage, path: str = "workspace/ckpt/step") -> Path:
+def checkpoint(stage: CommandLine, path: str = "workspace/ckpt/step") -> Path:
     """Where a checkpoint lies on this machine."""
     return stage.run_folder() / "checkpoints" / path
 
 
 @pytest.mark.row(88, 89)
 @pytest.mark.slow
-def test_a_job_whose_pod_vanished_goes_on_in_a_fresh_one(stage: Stage) -> None:
+def test_a_job_whose_pod_vanished_goes_on_in_a_fresh_one(stage: CommandLine) -> None:
     live = stage.begin(retried())
     live.until("monitor")
     eventually(
@@ -66,7 +66,7 @@ def test_a_job_whose_pod_vanished_goes_on_in_a_fresh_one(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(89)
-def test_a_job_that_was_lost_in_its_pod_is_launched_again_there(stage: Stage) -> None:
+def test_a_job_that_was_lost_in_its_pod_is_launched_again_there(stage: CommandLine) -> None:
     live = stage.begin(retried())
     live.until("monitor")
     eventually(lambda: checkpoint(stage, "root/state/local").exists(), tell=lambda: live.text)
@@ -78,7 +78,7 @@ def test_a_job_that_was_lost_in_its_pod_is_launched_again_there(stage: Stage) ->
 
 @pytest.mark.slow
 @pytest.mark.row(89)
-def test_a_job_is_not_launched_more_often_than_the_file_says(stage: Stage) -> None:
+def test_a_job_is_not_launched_more_often_than_the_file_says(stage: CommandLine) -> None:
     live = stage.begin(retried("sleep 600", checkpoints={"paths": []}))
     live.until("monitor")
     stage.fault("F26", how="delete")
@@ -92,7 +92,7 @@ def test_a_job_is_not_launched_more_often_than_the_file_says(stage: Stage) -> No
 
 @pytest.mark.slow
 @pytest.mark.row(89)
-def test_who_cleans_up_launches_nothing(stage: Stage) -> None:
+def test_who_cleans_up_launches_nothing(stage: CommandLine) -> None:
     live = stage.begin(retried(checkpoints={"paths": []}))
     live.until("monitor")
     live.kill()
@@ -104,7 +104,7 @@ def test_who_cleans_up_launches_nothing(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(86, 89)
-def test_a_run_that_was_resumed_has_its_retries_still(stage: Stage) -> None:
+def test_a_run_that_was_resumed_has_its_retries_still(stage: CommandLine) -> None:
     live = stage.begin(retried())
     live.until("monitor")
     eventually(
@@ -120,7 +120,7 @@ def test_a_run_that_was_resumed_has_its_retries_still(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(88)
-def test_checkpoints_come_back_at_the_end_and_nobody_waits_for_them(stage: Stage) -> None:
+def test_checkpoints_come_back_at_the_end_and_nobody_waits_for_them(stage: CommandLine) -> None:
     body = "mkdir -p /workspace/ckpt; echo last > /workspace/ckpt/step"
     paths = {"paths": ["/workspace/ckpt", "/workspace/none"], "every_minutes": 60}
     done = stage.run(retried(body, checkpoints=paths, artifacts=[]))
@@ -138,7 +138,7 @@ def test_checkpoints_come_back_at_the_end_and_nobody_waits_for_them(stage: Stage
         ({"artifacts": artifact(label="checkpoint /workspace/ckpt")}, "label"),
     ],
 )
-def test_what_makes_no_sense_is_refused(stage: Stage, section: dict[str, Any], words: str) -> None:
+def test_what_makes_no_sense_is_refused(stage: CommandLine, section: dict[str, Any], words: str) -> None:
     stage.job(config(**section))
     done = stage.rpd("validate", "job.yaml")
     assert done.returncode == 2 and words in done.stderr, done.stderr

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from rpd.journal.records import Outcome
+from tests.scenarios.harness import GATED, CommandLine, config
 from tests.scenarios.live import eventually
-from tests.scenarios.stage import GATED, Stage, config
 
 TOKEN = "s3cr3t 'quoted' $HOME `id`; x=é"
 CERTIFICATE = bytes(range(256)) * 3
@@ -40,12 +40,12 @@ def secretive(body: str = BODY, **sections: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def at_hand(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def at_hand(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TOKEN", TOKEN)
     (stage.folder / "cert.der").write_bytes(CERTIFICATE)
 
 
-def volume(stage: Stage) -> Path:
+def volume(stage: CommandLine) -> Path:
     """The disk of the newest pod, which outlives its stop."""
     return Path(stage.sandbox_home / "pods" / stage.truth()["pods"][-1]["id"] / "volume")
 
@@ -59,7 +59,7 @@ def traces(folder: Path) -> list[str]:
 
 @pytest.mark.weak_point(22, 29)
 @pytest.mark.row(28, 69, 72)
-def test_the_job_has_its_secrets_and_nothing_else_does(stage: Stage) -> None:
+def test_the_job_has_its_secrets_and_nothing_else_does(stage: CommandLine) -> None:
     done = stage.run(secretive())
     assert done.returncode == 0, done.stderr
     folder = stage.run_folder() / "all" / "out"
@@ -75,7 +75,7 @@ def test_the_job_has_its_secrets_and_nothing_else_does(stage: Stage) -> None:
     assert isinstance(removed[-1], Outcome) and removed[-1].status == "ok", "their absence is on record"
 
 
-def test_a_secret_that_a_failed_command_prints_is_masked_before_it_is_cut(stage: Stage) -> None:
+def test_a_secret_that_a_failed_command_prints_is_masked_before_it_is_cut(stage: CommandLine) -> None:
     """What a command printed is cut at 2,000 characters a line, and a journal must not keep what is left then."""
     command = ". /workspace/secrets.env; printf '%1990s%s\\n' '' \"$API_TOKEN\"; exit 3"
     done = stage.run(secretive(preflight=[{"command": command}]))
@@ -88,7 +88,9 @@ def test_a_secret_that_a_failed_command_prints_is_masked_before_it_is_cut(stage:
 
 @pytest.mark.weak_point(21)
 @pytest.mark.row(28)
-def test_a_missing_secret_is_refused_before_anything_is_rented(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_secret_is_refused_before_anything_is_rented(
+    stage: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("API_TOKEN")
     (stage.folder / "cert.der").unlink()
     done = stage.run(secretive())
@@ -108,7 +110,7 @@ def test_a_missing_secret_is_refused_before_anything_is_rented(stage: Stage, mon
         ({"name": "a", "destination": "/a", "env": ["A"], "mode": "rw"}, "mode"),
     ],
 )
-def test_a_secret_that_makes_no_sense_is_refused(stage: Stage, secret: dict[str, Any], words: str) -> None:
+def test_a_secret_that_makes_no_sense_is_refused(stage: CommandLine, secret: dict[str, Any], words: str) -> None:
     stage.job(config(secrets=[secret]))
     done = stage.rpd("validate", "job.yaml")
     assert done.returncode == 2 and words in done.stderr, done.stderr
@@ -116,7 +118,7 @@ def test_a_secret_that_makes_no_sense_is_refused(stage: Stage, secret: dict[str,
 
 @pytest.mark.slow
 def test_a_run_that_goes_on_without_its_secret_gives_the_pod_back(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = secretive(GATED, setup=[{"command": "until [ -e /workspace/go ]; do sleep 0.05; done"}])
     live = stage.begin(job)
@@ -132,7 +134,7 @@ def test_a_run_that_goes_on_without_its_secret_gives_the_pod_back(
 
 
 @pytest.mark.slow
-def test_a_secret_is_removed_when_the_run_is_interrupted(stage: Stage) -> None:
+def test_a_secret_is_removed_when_the_run_is_interrupted(stage: CommandLine) -> None:
     live = stage.begin(secretive(GATED))
     live.until_text("job started")
     assert os.path.lexists(volume(stage) / "secrets.env")

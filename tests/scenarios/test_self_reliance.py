@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rpd.journal.records import Outcome
-from tests.scenarios.stage import GATED, Stage, artifact, config, eventually
+from tests.scenarios.harness import GATED, CommandLine, artifact, config, eventually
 from tests.scenarios.test_network import cut_link
 
 TRAP = '#!/bin/sh\necho "$0 $*" >> "{log}"\nexit 97\n'
@@ -36,7 +36,7 @@ MAKE_RESULT = "mkdir -p /workspace/out; cp /workspace/src/data.txt /workspace/ou
 @pytest.mark.weak_point(30)
 @pytest.mark.row(71, 135)
 def test_no_tool_is_called_here_and_none_that_a_pod_may_lack_there(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither runpodctl, ssh nor rsync on this machine, and neither rsync nor uv in the pod: whoever calls one is
     caught."""
@@ -68,7 +68,7 @@ def test_no_tool_is_called_here_and_none_that_a_pod_may_lack_there(
 
 @pytest.mark.slow
 @pytest.mark.row(73)
-def test_host_keys_are_pinned_for_each_pod_in_its_journal_and_nowhere_else(stage: Stage) -> None:
+def test_host_keys_are_pinned_for_each_pod_in_its_journal_and_nowhere_else(stage: CommandLine) -> None:
     """Pods come and go on the same few addresses: what a user's ssh knows and is told to do must not matter, and must
     not change."""
     ssh = stage.user / ".ssh"
@@ -96,7 +96,7 @@ def _greeted(body: object) -> str | None:
 @pytest.mark.weak_point(16)
 @pytest.mark.row(77)
 @pytest.mark.slow
-def test_a_job_whose_processes_are_gone_is_not_waited_for(stage: Stage) -> None:
+def test_a_job_whose_processes_are_gone_is_not_waited_for(stage: CommandLine) -> None:
     """No exit code was left, and the pod is well: only the lock, which ends with its process, says that it is over."""
     body = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt; kill -9 $PPID $$"
     live = stage.begin(config(body, artifacts=artifact()))
@@ -109,7 +109,7 @@ def test_a_job_whose_processes_are_gone_is_not_waited_for(stage: Stage) -> None:
 
 @pytest.mark.row(59)
 @pytest.mark.parametrize("terminal", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["pipe", "terminal"])
-def test_every_stage_is_told_when_it_comes(stage: Stage, terminal: bool) -> None:
+def test_every_stage_is_told_when_it_comes(stage: CommandLine, terminal: bool) -> None:
     (stage.folder / "src").mkdir()
     stage.job(
         config(
@@ -136,7 +136,7 @@ def test_every_stage_is_told_when_it_comes(stage: Stage, terminal: bool) -> None
 @pytest.mark.slow
 @pytest.mark.row(66)
 @pytest.mark.skipif(sys.platform != "linux", reason="cuts connections with pidfd_getfd")
-def test_a_pull_that_was_cut_goes_on_with_what_is_missing(stage: Stage) -> None:
+def test_a_pull_that_was_cut_goes_on_with_what_is_missing(stage: CommandLine) -> None:
     part = "head -c 6000000 /dev/urandom > /workspace/out/$part"
     make = f"mkdir -p /workspace/out; for part in 1 2 3 4 5 6 7 8; do {part}; done\n"
     live = stage.begin(config(f"{make}{GATED}", artifacts=artifact()))
@@ -172,7 +172,7 @@ def _sum(path: Path) -> str:
 @pytest.mark.weak_point(29)
 @pytest.mark.slow
 @pytest.mark.row(130)
-def test_each_run_has_a_log_of_its_own_without_secrets(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_run_has_a_log_of_its_own_without_secrets(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal is the program's log: a file for each run, so none grows without end; and `logs` is the job's."""
     token = "t0k3n-0123456789"
     monkeypatch.setenv("API_TOKEN", token)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.stage import COMPUTING, GATED, Stage, config
+from tests.scenarios.harness import COMPUTING, GATED, CommandLine, config
 
 STORAGE = {"mode": "network_volume", "volume_name": "data", "volume_gb": None}
 BODY = "python3 /workspace/src/main.py\n"
 
 
-def mounted(stage: Stage, name: str, body: str = BODY, **sections: Any) -> dict[str, Any]:
+def mounted(stage: CommandLine, name: str, body: str = BODY, **sections: Any) -> dict[str, Any]:
     """A job of this name that sends its own program to the place that all of them use."""
     source = stage.folder / name
     source.mkdir(exist_ok=True)
@@ -22,11 +22,11 @@ def mounted(stage: Stage, name: str, body: str = BODY, **sections: Any) -> dict[
     return config(body, name=name, storage=STORAGE, staging=[tree], **sections)
 
 
-def volume(stage: Stage) -> None:
+def volume(stage: CommandLine) -> None:
     stage.call("POST", "/v2/network-volumes", {"name": "data", "size": 10, "dataCenter": "EUR-IS-1"})
 
 
-def test_a_second_live_run_is_refused_and_the_first_keeps_its_files(stage: Stage) -> None:
+def test_a_second_live_run_is_refused_and_the_first_keeps_its_files(stage: CommandLine) -> None:
     volume(stage)
     first = stage.begin(mounted(stage, "a", GATED.replace("/workspace/go", "/workspace/src/go") + BODY))
     first.until_begun()
@@ -45,7 +45,7 @@ def test_a_second_live_run_is_refused_and_the_first_keeps_its_files(stage: Stage
 
 
 @pytest.mark.slow
-def test_a_detached_run_keeps_its_place_and_a_dead_one_does_not(stage: Stage) -> None:
+def test_a_detached_run_keeps_its_place_and_a_dead_one_does_not(stage: CommandLine) -> None:
     volume(stage)
     first = stage.begin(mounted(stage, "a", GATED))
     first.until_begun()
@@ -63,7 +63,7 @@ def test_a_detached_run_keeps_its_place_and_a_dead_one_does_not(stage: Stage) ->
     assert "/src by run a-" in second.stderr
 
 
-def test_validate_warns_of_a_place_that_every_run_uses(stage: Stage) -> None:
+def test_validate_warns_of_a_place_that_every_run_uses(stage: CommandLine) -> None:
     stage.job(mounted(stage, "a"))
     done = stage.rpd("validate", "job.yaml")
     assert done.returncode == 0, done.stderr

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.harness import GATED, CommandLine, Live, artifact, config, eventually
 from tests.scenarios.live import RPD
-from tests.scenarios.stage import GATED, Live, Stage, artifact, config, eventually
 
 RESULT_FIRST = f"mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n{GATED}"
 
@@ -20,7 +20,7 @@ on_and_off = pytest.mark.parametrize(
 )
 
 
-def begin(stage: Stage, terminal: bool, document: dict[str, object], *more: str) -> Live:
+def begin(stage: CommandLine, terminal: bool, document: dict[str, object], *more: str) -> Live:
     """`rpd run` of this job, left running."""
     stage.job(document)
     start = stage.start_on_terminal if terminal else stage.start
@@ -41,7 +41,7 @@ def press_again(live: Live, pressed_at: float) -> None:
     [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
     ids=["INT", "TERM"],
 )
-def test_in_boot_the_pod_is_given_back(stage: Stage, terminal: bool, number: signal.Signals, code: int) -> None:
+def test_in_boot_the_pod_is_given_back(stage: CommandLine, terminal: bool, number: signal.Signals, code: int) -> None:
     stage.play(boot_seconds=60)
     live = begin(stage, terminal, config())
     live.until("boot")
@@ -56,7 +56,7 @@ def test_in_boot_the_pod_is_given_back(stage: Stage, terminal: bool, number: sig
 
 
 @pytest.mark.row(85, 87)
-def test_on_a_terminal_ctrl_c_leaves_the_job_to_its_switch(stage: Stage) -> None:
+def test_on_a_terminal_ctrl_c_leaves_the_job_to_its_switch(stage: CommandLine) -> None:
     live = begin(stage, True, config(RESULT_FIRST, artifacts=artifact()))
     live.until("monitor")
     live.press()
@@ -76,7 +76,7 @@ def test_on_a_terminal_ctrl_c_leaves_the_job_to_its_switch(stage: Stage) -> None
 
 @pytest.mark.weak_point(1)
 @pytest.mark.row(84, 91, 97)
-def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage: Stage) -> None:
+def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage: CommandLine) -> None:
     live = begin(stage, False, config(RESULT_FIRST, artifacts=artifact()))
     live.until_begun()
     live.press()
@@ -88,7 +88,7 @@ def test_off_a_terminal_ctrl_c_stops_the_job_and_brings_back_what_there_is(stage
 
 
 @pytest.mark.parametrize("is_whole", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_a_disk_stays_only_for_what_nobody_has_collected(stage: Stage, is_whole: bool) -> None:
+def test_a_disk_stays_only_for_what_nobody_has_collected(stage: CommandLine, is_whole: bool) -> None:
     """The file says delete twice; what could not be fetched wins over that, and the ending says so."""
     body = RESULT_FIRST if is_whole else f"mkfifo /workspace/pipe\nmkdir -p /workspace/out\n{GATED}"
     document = config(body, artifacts=artifact(), lifecycle={"on_success": "delete", "on_failure": "delete"})
@@ -109,7 +109,7 @@ def test_a_disk_stays_only_for_what_nobody_has_collected(stage: Stage, is_whole:
 @pytest.mark.weak_point(2)
 @pytest.mark.row(111)
 @on_and_off
-def test_term_stops_a_running_job_and_brings_back_what_there_is(stage: Stage, terminal: bool) -> None:
+def test_term_stops_a_running_job_and_brings_back_what_there_is(stage: CommandLine, terminal: bool) -> None:
     live = begin(stage, terminal, config(RESULT_FIRST, artifacts=artifact()))
     live.until_begun()
     live.signal(signal.SIGTERM)
@@ -120,7 +120,7 @@ def test_term_stops_a_running_job_and_brings_back_what_there_is(stage: Stage, te
 
 @pytest.mark.slow
 @on_and_off
-def test_a_second_ctrl_c_leaves_at_once_and_names_the_debt(stage: Stage, terminal: bool) -> None:
+def test_a_second_ctrl_c_leaves_at_once_and_names_the_debt(stage: CommandLine, terminal: bool) -> None:
     stage.play(boot_seconds=60)
     stage.fault("F29", times=0, how="ignored")
     live = begin(stage, terminal, config())
@@ -141,7 +141,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_names_the_debt(stage: Stage, termina
 
 @pytest.mark.slow
 @pytest.mark.row(111)
-def test_a_lost_terminal_does_not_end_the_run(stage: Stage) -> None:
+def test_a_lost_terminal_does_not_end_the_run(stage: CommandLine) -> None:
     stage.job(config(RESULT_FIRST, artifacts=artifact()))
     live = stage.start_on_terminal("run", "job.yaml", "--sandbox")
     live.until("monitor")
@@ -153,7 +153,7 @@ def test_a_lost_terminal_does_not_end_the_run(stage: Stage) -> None:
 
 @pytest.mark.weak_point(2)
 @pytest.mark.slow
-def test_hangup_off_a_terminal_does_not_end_the_run(stage: Stage) -> None:
+def test_hangup_off_a_terminal_does_not_end_the_run(stage: CommandLine) -> None:
     live = begin(stage, False, config(GATED))
     live.until("monitor")
     live.signal(signal.SIGHUP)
@@ -172,7 +172,7 @@ def test_hangup_off_a_terminal_does_not_end_the_run(stage: Stage) -> None:
     ],
 )
 def test_the_job_file_may_say_what_ctrl_c_means(
-    stage: Stage, wish: str, terminal: bool, code: int, status: str
+    stage: CommandLine, wish: str, terminal: bool, code: int, status: str
 ) -> None:
     live = begin(stage, terminal, config(RESULT_FIRST, artifacts=artifact(), lifecycle={"on_interrupt": wish}))
     live.until_begun()
@@ -185,7 +185,7 @@ def test_the_job_file_may_say_what_ctrl_c_means(
 
 @pytest.mark.slow
 @pytest.mark.row(81, 85)
-def test_run_detached_follow_and_resume(stage: Stage) -> None:
+def test_run_detached_follow_and_resume(stage: CommandLine) -> None:
     done = stage.run(config(f"{GATED}echo ended"), "--detach")
     assert done.returncode == 75, done.stderr
     assert f"rpd resume {stage.run_id}" in done.stderr
@@ -204,13 +204,13 @@ def gated(*words: str) -> str:
     return "".join(f"until [ -e /workspace/{word} ]; do sleep 0.05; done; echo {word}\n" for word in words)
 
 
-def let(stage: Stage, word: str) -> None:
+def let(stage: CommandLine, word: str) -> None:
     """Let the gated job say its next word."""
     (stage.sandbox_home / "pods" / stage.live_pod()["id"] / "volume" / word).touch()
 
 
 @pytest.mark.slow
-def test_who_follows_a_detached_run_goes_on_while_it_is_resumed_and_left_again(stage: Stage) -> None:
+def test_who_follows_a_detached_run_goes_on_while_it_is_resumed_and_left_again(stage: CommandLine) -> None:
     document = config(gated("one", "two", "three", "four"), lifecycle={"on_interrupt": "detach"})
     assert stage.run(document, "--detach").returncode == 75
     follower = stage.start("logs", "-f")
@@ -235,7 +235,7 @@ def test_who_follows_a_detached_run_goes_on_while_it_is_resumed_and_left_again(s
 
 
 @pytest.mark.slow
-def test_who_follows_a_run_that_is_driven_from_elsewhere_is_told(stage: Stage) -> None:
+def test_who_follows_a_run_that_is_driven_from_elsewhere_is_told(stage: CommandLine) -> None:
     assert stage.run(config(GATED), "--detach").returncode == 75
     volume = stage.sandbox_home / "pods" / stage.live_pod()["id"] / "volume"
     (volume / ".rpd" / stage.run_id / "epoch-9").mkdir()
@@ -244,7 +244,7 @@ def test_who_follows_a_run_that_is_driven_from_elsewhere_is_told(stage: Stage) -
     assert "a newer owner, epoch 9, acts for this run" in follower.text
 
 
-def without_streams(stage: Stage, *words: str) -> int:
+def without_streams(stage: CommandLine, *words: str) -> int:
     """The exit code of a command without standard streams, as some daemons start one."""
     script = f"exec {shlex.join([*RPD, *words])} <&- >&- 2>&-"
     done = subprocess.run(["bash", "-c", script], cwd=stage.folder, env=stage.environment, timeout=60, check=False)
@@ -253,7 +253,7 @@ def without_streams(stage: Stage, *words: str) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", ["resume", "release", "cancel", "gc --yes"])
-def test_a_command_without_streams_gives_the_pod_back(stage: Stage, words: str) -> None:
+def test_a_command_without_streams_gives_the_pod_back(stage: CommandLine, words: str) -> None:
     stage.play(boot_seconds=4)
     live = stage.begin(config())
     live.until("boot")
@@ -264,7 +264,7 @@ def test_a_command_without_streams_gives_the_pod_back(stage: Stage, words: str) 
 
 
 @pytest.mark.slow
-def test_a_run_without_streams_runs(stage: Stage) -> None:
+def test_a_run_without_streams_runs(stage: CommandLine) -> None:
     stage.job(config())
     assert without_streams(stage, "run", "job.yaml", "--sandbox") == 0, stage.state()
     stage.judge("TERMINATED", starts=1)
@@ -273,7 +273,7 @@ def test_a_run_without_streams_runs(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
-def test_a_full_disk_under_stderr_does_not_make_a_success_a_failure(stage: Stage) -> None:
+def test_a_full_disk_under_stderr_does_not_make_a_success_a_failure(stage: CommandLine) -> None:
     stage.job(config("echo hi"))
     command = [*RPD, "run", "job.yaml", "--sandbox"]
     with open("/dev/full", "w") as full:  # noqa: PTH123

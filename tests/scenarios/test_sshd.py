@@ -9,10 +9,10 @@ import pytest
 from rpd.adapters.sandbox import daemon
 from rpd.journal.records import Observation, Outcome
 from rpd.states.ports.names import Op
-from tests.scenarios.stage import Stage, artifact, config
+from tests.scenarios.harness import CommandLine, artifact, config
 
 
-def staged_job(stage: Stage, body: str, **sections: Any) -> dict[str, Any]:
+def staged_job(stage: CommandLine, body: str, **sections: Any) -> dict[str, Any]:
     """One file goes there, one comes back."""
     (stage.folder / "data").mkdir()
     (stage.folder / "data" / "in.txt").write_text("in\n")
@@ -25,7 +25,7 @@ def staged_job(stage: Stage, body: str, **sections: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("sessions", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_few_sessions_on_a_connection_are_enough(stage: Stage, sessions: int) -> None:
+def test_few_sessions_on_a_connection_are_enough(stage: CommandLine, sessions: int) -> None:
     stage.fault("F42", times=0, sessions=sessions)
     body = "mkdir -p /workspace/out; cat /workspace/data/in.txt >/workspace/out/result.txt; sleep 0.8; echo said"
     points = {"paths": ["/workspace/out"], "every_minutes": 0.01}
@@ -49,7 +49,7 @@ KEPT_OUT = {
 @pytest.mark.parametrize(
     "how", ["root", *(pytest.param(how, marks=pytest.mark.slow) for how in ("command", "password", "algorithms"))]
 )
-def test_an_sshd_that_keeps_us_out_ends_the_run_at_once_and_is_named(stage: Stage, how: str) -> None:
+def test_an_sshd_that_keeps_us_out_ends_the_run_at_once_and_is_named(stage: CommandLine, how: str) -> None:
     stage.fault("F19", times=0, how=how)
     done = stage.run(config())
     assert done.returncode == 6
@@ -60,21 +60,21 @@ def test_an_sshd_that_keeps_us_out_ends_the_run_at_once_and_is_named(stage: Stag
     assert stage.truth()["pods"][0]["billed_seconds"] < 20.0
 
 
-def test_a_key_that_is_written_late_is_waited_for(stage: Stage) -> None:
+def test_a_key_that_is_written_late_is_waited_for(stage: CommandLine) -> None:
     stage.fault("F19", how="auth", seconds=3)
     assert stage.run(config()).returncode == 0
     stage.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
-def test_settings_that_are_written_late_are_waited_for(stage: Stage) -> None:
+def test_settings_that_are_written_late_are_waited_for(stage: CommandLine) -> None:
     stage.fault("F19", how="root", seconds=1)
     assert stage.run(config()).returncode == 0
     stage.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
-def test_a_key_that_never_comes_costs_no_second_host(stage: Stage) -> None:
+def test_a_key_that_never_comes_costs_no_second_host(stage: CommandLine) -> None:
     stage.fault("F19", times=0, how="auth")
     done = stage.run(config(budget={"ssh_ready_timeout_sec": 4}))
     assert done.returncode == 6
@@ -83,7 +83,7 @@ def test_a_key_that_never_comes_costs_no_second_host(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_an_image_without_an_sshd_costs_no_second_host(stage: Stage) -> None:
+def test_an_image_without_an_sshd_costs_no_second_host(stage: CommandLine) -> None:
     document = config(budget={"ssh_ready_timeout_sec": 6})
     document["pod"]["image"] = "sandbox/no-sshd"
     done = stage.run(document)
@@ -93,7 +93,7 @@ def test_an_image_without_an_sshd_costs_no_second_host(stage: Stage) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
-def test_a_volume_that_is_read_only_ends_the_run_at_once_and_is_named(stage: Stage) -> None:
+def test_a_volume_that_is_read_only_ends_the_run_at_once_and_is_named(stage: CommandLine) -> None:
     info = daemon.find(stage.sandbox_home)
     if info is None or info.isolation != "namespace":
         pytest.skip("a pod without a namespace has no mounts of its own")

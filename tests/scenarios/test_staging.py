@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.stage import Stage, artifact, config
+from tests.scenarios.harness import CommandLine, artifact, config
 
 BODY = "mkdir -p /workspace/out; cd /workspace/src; find . -mindepth 1 | sort > /workspace/out/listed\n"
 
@@ -37,7 +37,7 @@ def written(folder: Path, **files: str) -> None:
 
 
 @pytest.fixture
-def project(stage: Stage) -> Path:
+def project(stage: CommandLine) -> Path:
     """A work tree with rules in two folders, a tracked file that a rule ignores, and repositories inside."""
     root = stage.folder / "src"
     written(root, train="1", kept="2", data__big="3", lib__code="4", lib__cache="5", scratch="6", build__out__x="7")
@@ -59,7 +59,7 @@ SENT = ["./.gitignore", "./kept", "./lib", "./lib/.gitignore", "./lib/code", "./
 
 
 @pytest.mark.row(65)
-def test_what_git_ignores_stays_here(stage: Stage, project: Path) -> None:
+def test_what_git_ignores_stays_here(stage: CommandLine, project: Path) -> None:
     done = stage.run(staged())
     assert done.returncode == 0, done.stderr
     assert stage.result("out/listed").splitlines() == SENT
@@ -67,7 +67,7 @@ def test_what_git_ignores_stays_here(stage: Stage, project: Path) -> None:
     assert "git lists nothing in nested, a repository of its own" in done.stderr
 
 
-def test_earlier_runs_are_not_sent_and_both_sizes_agree(stage: Stage) -> None:
+def test_earlier_runs_are_not_sent_and_both_sizes_agree(stage: CommandLine) -> None:
     """With the whole project as the source, as the starter file has it."""
     written(stage.folder, train="1", artifacts__runpod__earlier__big="2" * 4000)
     (stage.folder / "link").symlink_to("train")
@@ -83,7 +83,7 @@ def test_earlier_runs_are_not_sent_and_both_sizes_agree(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(65)
-def test_what_git_ignores_stays_there(stage: Stage, project: Path) -> None:
+def test_what_git_ignores_stays_there(stage: CommandLine, project: Path) -> None:
     """What a run made in the pod under an ignored name is kept, as excluded paths are; all else follows the source."""
     made = "set -e; mkdir -p /workspace/src/build/deep /workspace/src/lib; cd /workspace/src; "
     made += "touch build/deep/made lib/cache old :odd"
@@ -97,7 +97,7 @@ def test_what_git_ignores_stays_there(stage: Stage, project: Path) -> None:
 
 
 @pytest.mark.row(65)
-def test_a_folder_that_git_cannot_list_is_refused_before_renting(stage: Stage, project: Path) -> None:
+def test_a_folder_that_git_cannot_list_is_refused_before_renting(stage: CommandLine, project: Path) -> None:
     (stage.folder / "plain").mkdir()
     done = stage.run(staged(source="plain"))
     assert done.returncode == 2, done.stderr
@@ -108,7 +108,7 @@ def test_a_folder_that_git_cannot_list_is_refused_before_renting(stage: Stage, p
 
 
 @pytest.mark.row(65)
-def test_a_machine_without_git_is_told_of(stage: Stage, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_git_is_told_of(stage: CommandLine, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.job(staged())
     monkeypatch.setenv("PATH", str(stage.user))
     done = stage.rpd("validate", "job.yaml")
@@ -120,7 +120,7 @@ def test_a_machine_without_git_is_told_of(stage: Stage, project: Path, monkeypat
 
 @pytest.mark.row(65)
 def test_a_git_that_calls_us_is_not_asked_about_itself(
-    stage: Stage, project: Path, monkeypatch: pytest.MonkeyPatch
+    stage: CommandLine, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_DIR", str(stage.folder))
     stage.job(staged())
@@ -130,7 +130,7 @@ def test_a_git_that_calls_us_is_not_asked_about_itself(
 
 @pytest.mark.row(65)
 @pytest.mark.slow
-def test_the_size_is_shown_before_it_is_sent_and_warned_of(stage: Stage, project: Path) -> None:
+def test_the_size_is_shown_before_it_is_sent_and_warned_of(stage: CommandLine, project: Path) -> None:
     (project / "large").touch()
     os.truncate(project / "large", 2_000_000)
     stage.job(staged(warn_above_mb=1.5, gitignore=False, excludes=["nested/"], excludes_default=True))

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.scenarios.harness import GATED, CommandLine, artifact, config
 from tests.scenarios.live import eventually
-from tests.scenarios.stage import GATED, Stage, artifact, config
 
 
-def gc(stage: Stage, *words: str) -> dict[str, Any]:
+def gc(stage: CommandLine, *words: str) -> dict[str, Any]:
     done = stage.rpd("gc", "--json", *words)
     assert done.returncode in (0, 8), done.stderr
     return {"code": done.returncode, **json.loads(done.stdout)}
@@ -20,7 +20,7 @@ def gc(stage: Stage, *words: str) -> dict[str, Any]:
 @pytest.mark.weak_point(11, 15)
 @pytest.mark.slow
 @pytest.mark.row(100, 101, 104)
-def test_stopped_pods_are_listed_with_their_price_and_deleted_only_on_request(stage: Stage) -> None:
+def test_stopped_pods_are_listed_with_their_price_and_deleted_only_on_request(stage: CommandLine) -> None:
     assert stage.run(config("exit 3", artifacts=artifact())).returncode == 5
     assert stage.run(config("exit 3", artifacts=artifact(), name="other")).returncode == 5
     first = gc(stage, "--yes")
@@ -41,7 +41,7 @@ def test_stopped_pods_are_listed_with_their_price_and_deleted_only_on_request(st
 
 @pytest.mark.slow
 @pytest.mark.row(95, 100)
-def test_results_that_nobody_has_are_not_deleted_with_the_rest(stage: Stage) -> None:
+def test_results_that_nobody_has_are_not_deleted_with_the_rest(stage: CommandLine) -> None:
     live = stage.begin(config(GATED))
     live.until_begun()
     live.kill()
@@ -55,7 +55,7 @@ def test_results_that_nobody_has_are_not_deleted_with_the_rest(stage: Stage) -> 
 @pytest.mark.weak_point(11, 12)
 @pytest.mark.slow
 @pytest.mark.row(102)
-def test_a_pod_of_somebody_else_is_shown_and_stopped_only_when_adopted(stage: Stage) -> None:
+def test_a_pod_of_somebody_else_is_shown_and_stopped_only_when_adopted(stage: CommandLine) -> None:
     live = stage.begin(config(GATED))
     live.until("monitor")
     live.kill()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.scenarios.stage import Stage, config, eventually
+from tests.scenarios.harness import CommandLine, config, eventually
 
 BODY = """
 echo __RUNPOD_STEP_START__load__
@@ -21,7 +21,7 @@ printf __RUNPOD_STEP_START__export__
 
 @pytest.mark.row(80)
 @pytest.mark.slow
-def test_the_steps_of_a_job_are_told(stage: Stage) -> None:
+def test_the_steps_of_a_job_are_told(stage: CommandLine) -> None:
     done = stage.run(config("echo __RUNPOD_STEP_START__a__; sleep 1; echo __RUNPOD_STEP_DONE__a__"))
     assert done.returncode == 0, done.stderr
     seen = stage.inspect()
@@ -36,7 +36,7 @@ def test_the_steps_of_a_job_are_told(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(80)
-def test_a_killed_engine_neither_loses_nor_repeats_a_step(stage: Stage) -> None:
+def test_a_killed_engine_neither_loses_nor_repeats_a_step(stage: CommandLine) -> None:
     live = stage.begin(config(BODY))
     live.until("monitor")
     steps = stage.run_folder() / "steps.jsonl"

@@ -7,14 +7,14 @@ from datetime import datetime
 
 import pytest
 
-from tests.scenarios.stage import Stage, artifact, config
+from tests.scenarios.harness import CommandLine, artifact, config
 
 SAMPLED = {"sample_interval_sec": 5, "capture_remote_env": True}
 
 
 @pytest.mark.slow
 @pytest.mark.row(119, 120)
-def test_a_job_is_sampled_and_its_pod_described(stage: Stage) -> None:
+def test_a_job_is_sampled_and_its_pod_described(stage: CommandLine) -> None:
     body = "mkdir -p /workspace/out; export MINE=secretish; sleep 7; ps -e -o args > /workspace/out/ps.txt || :"
     done = stage.run(
         config(body, telemetry=SAMPLED, artifacts=artifact(), remote_env={"exports": {"MINE": "hidden-value"}})
@@ -40,7 +40,7 @@ def test_a_job_is_sampled_and_its_pod_described(stage: Stage) -> None:
 
 
 @pytest.mark.row(119, 120)
-def test_a_crash_at_once_leaves_what_describes_the_pod(stage: Stage) -> None:
+def test_a_crash_at_once_leaves_what_describes_the_pod(stage: CommandLine) -> None:
     assert stage.run(config(BUSY.format(seconds=1.5) + "exit 3")).returncode == 5
     there = {path.name for path in (stage.run_folder() / "telemetry").iterdir()}
     assert there == {"dmesg_tail.txt", "metrics.jsonl", "nvidia_smi_start.txt", "nvidia_smi_end.txt"}
@@ -53,7 +53,7 @@ def test_a_crash_at_once_leaves_what_describes_the_pod(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(119)
-def test_without_telemetry_nothing_is_recorded(stage: Stage) -> None:
+def test_without_telemetry_nothing_is_recorded(stage: CommandLine) -> None:
     done = stage.run(config("sleep 6", telemetry={"enabled": False, **SAMPLED}))
     assert done.returncode == 0, done.stderr
     assert not (stage.run_folder() / "telemetry").exists()
@@ -63,7 +63,7 @@ def test_without_telemetry_nothing_is_recorded(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.row(113, 119)
-def test_a_job_that_leaves_its_gpus_idle_is_ended(stage: Stage) -> None:
+def test_a_job_that_leaves_its_gpus_idle_is_ended(stage: CommandLine) -> None:
     job = config("sleep 600", telemetry=SAMPLED, budget={"idle_minutes": 0.1, "idle_grace_minutes": 0})
     done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=280)
     assert done.returncode == 7, done.stderr
@@ -79,7 +79,7 @@ BUSY = "python3 -S -c 'import time\nwhile time.process_time() < {seconds}: pass'
 
 @pytest.mark.slow
 @pytest.mark.row(119)
-def test_a_busy_processor_is_not_idle(stage: Stage) -> None:
+def test_a_busy_processor_is_not_idle(stage: CommandLine) -> None:
     busy = "python3 -S -c 'import time\nbegan = time.time()\nwhile time.time() < began + 40: pass'"
     job = config(busy, telemetry=SAMPLED, budget={"idle_minutes": 0.1, "idle_grace_minutes": 0})
     done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=110)
@@ -88,7 +88,7 @@ def test_a_busy_processor_is_not_idle(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(119)
-def test_missing_samples_are_no_idleness(stage: Stage) -> None:
+def test_missing_samples_are_no_idleness(stage: CommandLine) -> None:
     hidden = "for each in $(which -a nvidia-smi); do mv $each $each.off; done"
     job = config("sleep 40", telemetry=SAMPLED, budget={"idle_minutes": 0.1}, setup=[{"command": hidden}])
     done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=120)

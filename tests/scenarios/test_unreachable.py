@@ -16,7 +16,7 @@ from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.journal.records import Left
 from tests.fakes import past
-from tests.scenarios.stage import Stage, config, eventually
+from tests.scenarios.harness import CommandLine, config, eventually
 
 
 @contextlib.contextmanager
@@ -39,14 +39,14 @@ CLOUDS = {"silent": silent_cloud, "refusing": refusing_cloud}
 
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Stage, "environment", property(_with_key(Stage.environment.fget)))
+    monkeypatch.setattr(CommandLine, "environment", property(_with_key(CommandLine.environment.fget)))
 
 
 def _with_key(before):  # type: ignore[no-untyped-def]
     return lambda stage: {**before(stage), "RUNPOD_API_KEY": "rpa_0123456789abcdef"}
 
 
-def in_debt(stage: Stage, url: str) -> Path:
+def in_debt(stage: CommandLine, url: str) -> Path:
     """A run whose engine died while its pod booted, in this cloud; the newest there is."""
     token = "0123456789abcdefghjkmnpqrs"
     with past.open_run(stage.home, stage.folder, {"name": "far", "url": url}, token=token, workflow="far") as journal:
@@ -54,7 +54,7 @@ def in_debt(stage: Stage, url: str) -> Path:
     return journal.path
 
 
-def died_in_boot(stage: Stage) -> None:
+def died_in_boot(stage: CommandLine) -> None:
     stage.play(boot_seconds=60)
     live = stage.begin(config())
     live.until("boot")
@@ -64,7 +64,7 @@ def died_in_boot(stage: Stage) -> None:
 @pytest.mark.row(102)
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("kind", ["silent", "refusing"])
-def test_gc_releases_the_rest_at_once_and_names_the_cloud_that_does_not_answer(stage: Stage, kind: str) -> None:
+def test_gc_releases_the_rest_at_once_and_names_the_cloud_that_does_not_answer(stage: CommandLine, kind: str) -> None:
     died_in_boot(stage)
     with CLOUDS[kind]() as url:
         in_debt(stage, url)
@@ -85,7 +85,7 @@ def test_gc_releases_the_rest_at_once_and_names_the_cloud_that_does_not_answer(s
 
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_one_signal_ends_gc(stage: Stage, number: signal.Signals) -> None:
+def test_one_signal_ends_gc(stage: CommandLine, number: signal.Signals) -> None:
     died_in_boot(stage)
     with silent_cloud() as url:
         journal = in_debt(stage, url)
@@ -103,7 +103,7 @@ def test_one_signal_ends_gc(stage: Stage, number: signal.Signals) -> None:
 
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("command", ["cancel", pytest.param("release", marks=pytest.mark.slow)])
-def test_one_signal_ends_a_command_that_gives_back(stage: Stage, command: str) -> None:
+def test_one_signal_ends_a_command_that_gives_back(stage: CommandLine, command: str) -> None:
     with silent_cloud() as url:
         journal = in_debt(stage, url)
         live = stage.start(command, journal.stem)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.registry import DIGEST, registry
-from tests.scenarios.stage import Stage, config
+from tests.scenarios.harness import CommandLine, config
 
 
 def findings(done: subprocess.CompletedProcess[str]) -> list[tuple[str, str, str]]:
@@ -18,21 +18,21 @@ def findings(done: subprocess.CompletedProcess[str]) -> list[tuple[str, str, str
     return [each for each in found if each[1] != "results"]
 
 
-def planned(stage: Stage, job: dict[str, Any], *more: str) -> tuple[int, str]:
+def planned(stage: CommandLine, job: dict[str, Any], *more: str) -> tuple[int, str]:
     """A plan of the run: its exit code, and what it says to people."""
     stage.job(job)
     done = stage.rpd("run", "job.yaml", "--sandbox", "--plan", *more)
     return done.returncode, done.stderr
 
 
-def online(stage: Stage, job: dict[str, Any], *more: str) -> subprocess.CompletedProcess[str]:
+def online(stage: CommandLine, job: dict[str, Any], *more: str) -> subprocess.CompletedProcess[str]:
     stage.job(job)
     return stage.rpd("validate", "job.yaml", "--online", "--skip-registry-check", "--sandbox", "--json", *more)
 
 
 @pytest.mark.weak_point(21)
 @pytest.mark.row(10, 13, 16, 21)
-def test_a_file_is_rendered_with_the_words_of_the_run(stage: Stage) -> None:
+def test_a_file_is_rendered_with_the_words_of_the_run(stage: CommandLine) -> None:
     job = config("echo {seed} {sed}", variables={"seed": "1"})
     stage.job({**job, "name": "x-{seed}", "local": {"required_paths": ["data.csv"]}})
     refused = stage.rpd("validate", "--config", "job.yaml")
@@ -47,7 +47,7 @@ def test_a_file_is_rendered_with_the_words_of_the_run(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(22, 29)
-def test_what_the_provider_lacks_is_told_before_it_is_rented(stage: Stage) -> None:
+def test_what_the_provider_lacks_is_told_before_it_is_rented(stage: CommandLine) -> None:
     done = online(stage, config())
     assert (done.returncode, findings(done)) == (0, []), done.stderr
 
@@ -78,7 +78,7 @@ def test_what_the_provider_lacks_is_told_before_it_is_rented(stage: Stage) -> No
 
 @pytest.mark.slow
 @pytest.mark.row(23)
-def test_an_image_is_looked_up_where_the_pod_will_pull_it(stage: Stage) -> None:
+def test_an_image_is_looked_up_where_the_pod_will_pull_it(stage: CommandLine) -> None:
     with registry() as host:
         for image, code in ((f"{host}/team/app:v2", 2), (f"{host}/team/app:v1", 0), (f"{host}/team/app@{DIGEST}", 0)):
             stage.job(config(pod={"image": image}))
@@ -92,7 +92,7 @@ def test_an_image_is_looked_up_where_the_pod_will_pull_it(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(50)
-def test_ids_that_lead_nowhere(stage: Stage) -> None:
+def test_ids_that_lead_nowhere(stage: CommandLine) -> None:
     done = online(stage, config(pod={"template_id": "runpod-torch-v24", "registry_id": "mine"}))
     assert done.returncode == 2
     assert [check for _, check, _ in findings(done)] == ["template", "registry"]
@@ -104,7 +104,7 @@ def test_ids_that_lead_nowhere(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(30, 37)
-def test_a_plan_shows_the_other_cloud_in_its_turn(stage: Stage) -> None:
+def test_a_plan_shows_the_other_cloud_in_its_turn(stage: CommandLine) -> None:
     stage.job(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A5000"]}))
     plan = stage.rpd("run", "job.yaml", "--plan", "--sandbox", "--json", "--fallback-cloud-type", "COMMUNITY")
     tried = [(each["cloud"], each["gpu_id"]) for each in json.loads(plan.stdout)["choices"]]
@@ -114,7 +114,7 @@ def test_a_plan_shows_the_other_cloud_in_its_turn(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(28)
-def test_without_a_key_nothing_is_asked(stage: Stage) -> None:
+def test_without_a_key_nothing_is_asked(stage: CommandLine) -> None:
     stage.job(config())
     asked = stage.rpd("validate", "job.yaml", "--online", "--skip-registry-check", "--json")
     assert asked.returncode == 4 and [check for _, check, _ in findings(asked)] == ["key"]
@@ -123,7 +123,7 @@ def test_without_a_key_nothing_is_asked(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(24, 29)
-def test_warnings_do_not_refuse(stage: Stage) -> None:
+def test_warnings_do_not_refuse(stage: CommandLine) -> None:
     two = {"datacenters": ["EUR-IS-1", "EU-RO-1"]}
     stage.job(config("uv sync", pod=two, storage={"mode": "network_volume", "volume_name": "v", "volume_gb": None}))
     done = stage.rpd("validate", "job.yaml", "--scan-consumer")
@@ -134,7 +134,7 @@ def test_warnings_do_not_refuse(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(24, 25, 26, 27)
-def test_a_plan_tells_what_breaks_in_a_pod(stage: Stage) -> None:
+def test_a_plan_tells_what_breaks_in_a_pod(stage: CommandLine) -> None:
     (stage.folder / "src").mkdir()
     (stage.folder / "src/a.py").write_text("open('/home/ann/data.csv')\n")
     (stage.folder / "src/pyproject.toml").write_text('[project]\nname = "p"\ndependencies = ["runpod-deploy"]\n')

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from rpd.adapters.sandbox import daemon
+from tests.scenarios.harness import GATED, CommandLine, config, eventually
 from tests.scenarios.live import RPD
-from tests.scenarios.stage import GATED, Stage, config, eventually
 
 PLACE = ("--datacenter", "EUR-IS-1")
 STORAGE = {"mode": "network_volume", "volume_name": "data", "volume_gb": None}
 
 
-def volumes(stage: Stage, *words: str, code: int = 0) -> dict[str, Any]:
+def volumes(stage: CommandLine, *words: str, code: int = 0) -> dict[str, Any]:
     """`rpd volumes ... --sandbox --json`: its document, or that of its error."""
     done = stage.rpd("volumes", *words, "--sandbox", "--json")
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
@@ -29,18 +29,18 @@ def volumes(stage: Stage, *words: str, code: int = 0) -> dict[str, Any]:
     return error
 
 
-def create(stage: Stage, *words: str, name: str = "data", size: int = 10, code: int = 0) -> dict[str, Any]:
+def create(stage: CommandLine, *words: str, name: str = "data", size: int = 10, code: int = 0) -> dict[str, Any]:
     return volumes(stage, "create", "--name", name, "--size-gb", str(size), *PLACE, "--yes", *words, code=code)
 
 
-def existing(stage: Stage) -> list[tuple[str, int]]:
+def existing(stage: CommandLine) -> list[tuple[str, int]]:
     """Name and size of every volume that really exists."""
     return [(each["name"], each["size_gb"]) for each in stage.truth()["volumes"] if each["exists"]]
 
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_made_listed_grown_and_deleted_each_with_its_price(stage: Stage) -> None:
+def test_made_listed_grown_and_deleted_each_with_its_price(stage: CommandLine) -> None:
     made = create(stage, size=100)
     assert made["did"] == "created" and made["volume"]["usd_per_month"] == 7.0 and not made["answer_was_lost"]
     page = stage.rpd("volumes", "--sandbox")
@@ -57,7 +57,7 @@ def test_made_listed_grown_and_deleted_each_with_its_price(stage: Stage) -> None
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_the_list_for_programs(stage: Stage) -> None:
+def test_the_list_for_programs(stage: CommandLine) -> None:
     empty = {"schema": "rpd.volumes/1", "cloud": "sandbox", "volumes": [], "usd_per_month": 0, "unpriced": []}
     assert volumes(stage) == empty
     made = create(stage, size=100)["volume"]
@@ -79,7 +79,7 @@ def test_the_list_for_programs(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_what_is_not_possible_is_said_before_anything_is_done(stage: Stage) -> None:
+def test_what_is_not_possible_is_said_before_anything_is_done(stage: CommandLine) -> None:
     create(stage)
     taken = create(stage, size=20, code=2)
     assert taken["reason"] == "name_taken" and "10 GB in EUR-IS-1" in taken["message"]
@@ -103,7 +103,7 @@ def test_what_is_not_possible_is_said_before_anything_is_done(stage: Stage) -> N
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_a_name_that_two_bear_is_no_name(stage: Stage) -> None:
+def test_a_name_that_two_bear_is_no_name(stage: CommandLine) -> None:
     for size in (10, 20):
         stage.call("POST", "/v2/network-volumes", {"name": "data", "size": size, "dataCenter": "EUR-IS-1"})
     told = volumes(stage, "delete", "data", "--yes", code=2)
@@ -118,7 +118,7 @@ def test_a_name_that_two_bear_is_no_name(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_on_a_terminal_it_asks_and_the_name_is_to_be_typed(stage: Stage) -> None:
+def test_on_a_terminal_it_asks_and_the_name_is_to_be_typed(stage: CommandLine) -> None:
     words = ("volumes", "create", "--sandbox", "--name", "data", "--size-gb", "10", *PLACE)
     for answer, code in (("n", 3), ("y", 0)):
         asked = stage.start_on_terminal(*words)
@@ -139,7 +139,7 @@ def test_on_a_terminal_it_asks_and_the_name_is_to_be_typed(stage: Stage) -> None
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_a_volume_that_is_gone_meanwhile_counts_as_deleted(stage: Stage) -> None:
+def test_a_volume_that_is_gone_meanwhile_counts_as_deleted(stage: CommandLine) -> None:
     made = create(stage)["volume"]["id"]
     asked = stage.start_on_terminal("volumes", "delete", "data", "--sandbox")
     asked.until_text("type data to delete it")
@@ -158,7 +158,7 @@ def test_a_volume_that_is_gone_meanwhile_counts_as_deleted(stage: Stage) -> None
     ],
     ids=str,
 )
-def test_a_lost_answer_does_not_make_two(stage: Stage, how: dict[str, str]) -> None:
+def test_a_lost_answer_does_not_make_two(stage: CommandLine, how: dict[str, str]) -> None:
     stage.fault("F41", **how)
     made = create(stage)
     assert made["answer_was_lost"] and made["same_name"] == []
@@ -169,7 +169,7 @@ def test_a_lost_answer_does_not_make_two(stage: Stage, how: dict[str, str]) -> N
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_an_order_that_came_to_nothing_may_be_given_again(stage: Stage) -> None:
+def test_an_order_that_came_to_nothing_may_be_given_again(stage: CommandLine) -> None:
     stage.fault("F41", done="no")
     told = create(stage, code=8)
     assert told["reason"] == "in_doubt" and "bills $0.70 a month until it is deleted" in told["message"]
@@ -179,7 +179,7 @@ def test_an_order_that_came_to_nothing_may_be_given_again(stage: Stage) -> None:
 
 
 @pytest.mark.row(47)
-def test_a_command_that_was_killed_in_mid_order_does_not_make_two(stage: Stage) -> None:
+def test_a_command_that_was_killed_in_mid_order_does_not_make_two(stage: CommandLine) -> None:
     stage.fault("F41", how="timeout", delay=1.5)
     live = stage.start("volumes", "create", "--sandbox", "--name", "data", "--size-gb", "10", *PLACE, "--yes")
     eventually(lambda: stage.struck("F41"))
@@ -190,7 +190,7 @@ def test_a_command_that_was_killed_in_mid_order_does_not_make_two(stage: Stage) 
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_two_commands_do_not_make_two_of_one_name(stage: Stage) -> None:
+def test_two_commands_do_not_make_two_of_one_name(stage: CommandLine) -> None:
     stage.fault("F41", how="timeout", seconds=1.0)
     words = ("volumes", "create", "--sandbox", "--name", "data", "--size-gb", "10", *PLACE, "--yes")
     first = stage.start(*words)
@@ -201,7 +201,7 @@ def test_two_commands_do_not_make_two_of_one_name(stage: Stage) -> None:
 
 
 @pytest.mark.row(47)
-def test_one_that_somebody_else_made_at_the_same_moment_is_named(stage: Stage) -> None:
+def test_one_that_somebody_else_made_at_the_same_moment_is_named(stage: CommandLine) -> None:
     stage.fault("F41", how="timeout", seconds=1.0)
     words = ("volumes", "create", "--sandbox", "--name", "data", "--size-gb", "10", *PLACE, "--yes", "--json")
     live = stage.start(*words)
@@ -215,7 +215,7 @@ def test_one_that_somebody_else_made_at_the_same_moment_is_named(stage: Stage) -
 
 
 @pytest.mark.row(47)
-def test_ctrl_c_in_mid_order_says_what_may_bill(stage: Stage) -> None:
+def test_ctrl_c_in_mid_order_says_what_may_bill(stage: CommandLine) -> None:
     stage.fault("F41", how="timeout")
     live = stage.start("volumes", "create", "--sandbox", "--name", "data", "--size-gb", "10", *PLACE, "--yes")
     eventually(lambda: stage.struck("F41"))
@@ -226,7 +226,7 @@ def test_ctrl_c_in_mid_order_says_what_may_bill(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_growing_and_deleting_settle_a_lost_answer_by_looking(stage: Stage) -> None:
+def test_growing_and_deleting_settle_a_lost_answer_by_looking(stage: CommandLine) -> None:
     create(stage)
     stage.fault("F41", on="grow")
     assert volumes(stage, "grow", "data", "--size-gb", "20")["volume"]["size_gb"] == 20
@@ -243,7 +243,7 @@ def test_growing_and_deleting_settle_a_lost_answer_by_looking(stage: Stage) -> N
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_a_refused_key_and_no_key(stage: Stage) -> None:
+def test_a_refused_key_and_no_key(stage: CommandLine) -> None:
     create(stage)
     stage.fault("F9", times=0, on="network-volumes")
     for words in ((), ("grow", "data", "--size-gb", "20"), ("delete", "data", "--yes")):
@@ -260,7 +260,7 @@ def test_a_refused_key_and_no_key(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_without_the_sandbox_option_the_environment_names_the_cloud(stage: Stage) -> None:
+def test_without_the_sandbox_option_the_environment_names_the_cloud(stage: CommandLine) -> None:
     info = daemon.find(stage.sandbox_home)
     assert info is not None
     create(stage)
@@ -273,7 +273,7 @@ def test_without_the_sandbox_option_the_environment_names_the_cloud(stage: Stage
 
 @pytest.mark.slow
 @pytest.mark.row(46, 47)
-def test_a_job_runs_on_it_and_it_stays_while_a_pod_mounts_it(stage: Stage) -> None:
+def test_a_job_runs_on_it_and_it_stays_while_a_pod_mounts_it(stage: CommandLine) -> None:
     made = create(stage)["volume"]
     live = stage.begin(config(GATED, storage=STORAGE, lifecycle={"on_success": "stop"}))
     live.until("monitor")
@@ -302,7 +302,7 @@ def test_a_job_runs_on_it_and_it_stays_while_a_pod_mounts_it(stage: Stage) -> No
 
 @pytest.mark.slow
 @pytest.mark.row(47)
-def test_a_pod_that_turns_up_late_keeps_its_volume(stage: Stage) -> None:
+def test_a_pod_that_turns_up_late_keeps_its_volume(stage: CommandLine) -> None:
     create(stage)
     stage.fault("F14", lag=600, what="list")
     live = stage.begin(config(GATED, storage=STORAGE))
@@ -315,7 +315,7 @@ def test_a_pod_that_turns_up_late_keeps_its_volume(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_the_run_that_has_its_pod_now_is_named(stage: Stage) -> None:
+def test_the_run_that_has_its_pod_now_is_named(stage: CommandLine) -> None:
     create(stage)
     document = config(storage=STORAGE, lifecycle={"on_success": "recycle"})
     for _ in range(2):

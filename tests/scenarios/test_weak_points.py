@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.scenarios.harness import GATED, CommandLine, artifact, config
 from tests.scenarios.live import Live, eventually
-from tests.scenarios.stage import GATED, Stage, artifact, config
 
 TESTS = Path(__file__).parents[1]
 
@@ -74,7 +74,7 @@ def test_every_weak_point_has_a_test() -> None:
     assert sorted(shown) == list(WEAK_POINTS), "one number without a test, or a test of a number that there is not"
 
 
-def let_go(stage: Stage, pod: dict[str, Any]) -> None:
+def let_go(stage: CommandLine, pod: dict[str, Any]) -> None:
     """Let the gated job of this pod end."""
     (stage.sandbox_home / "pods" / pod["id"] / "volume" / "go").touch()
 
@@ -82,7 +82,7 @@ def let_go(stage: Stage, pod: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.weak_point(8, 27, 31)
 @pytest.mark.row(14, 106, 107)
-def test_two_runs_with_one_state_file_leave_each_other_alone(stage: Stage) -> None:
+def test_two_runs_with_one_state_file_leave_each_other_alone(stage: CommandLine) -> None:
     lives: dict[str, Live] = {}
     for name in ("one", "two"):
         stage.job(config(GATED, name=name, state_file="current.json"), f"{name}.yaml")
@@ -106,7 +106,7 @@ def test_two_runs_with_one_state_file_leave_each_other_alone(stage: Stage) -> No
 @pytest.mark.slow
 @pytest.mark.weak_point(10)
 @pytest.mark.row(92)
-def test_a_failed_run_removes_no_results_of_an_earlier_one(stage: Stage) -> None:
+def test_a_failed_run_removes_no_results_of_an_earlier_one(stage: CommandLine) -> None:
     back = artifact(local_path="results", delete=True)
     assert stage.run(config("mkdir -p /workspace/out; echo 1 > /workspace/out/one", artifacts=back)).returncode == 0
     assert stage.run(config("mkdir -p /workspace/out; exit 3", artifacts=back)).returncode == 5
@@ -129,7 +129,7 @@ def test_a_failed_run_removes_no_results_of_an_earlier_one(stage: Stage) -> None
     ],
     ids=["exit-code", "marker"],
 )
-def test_a_marker_makes_no_success_of_a_failure(stage: Stage, run: dict[str, Any], reason: str) -> None:
+def test_a_marker_makes_no_success_of_a_failure(stage: CommandLine, run: dict[str, Any], reason: str) -> None:
     done = stage.run(config(run=run))
     assert done.returncode == 5, done.stderr
     assert stage.inspect()["reason"] == reason
@@ -139,7 +139,7 @@ def test_a_marker_makes_no_success_of_a_failure(stage: Stage, run: dict[str, Any
 @pytest.mark.slow
 @pytest.mark.weak_point(25)
 @pytest.mark.row(61)
-def test_what_a_stop_wipes_is_made_again_and_what_is_on_the_volume_stays(stage: Stage) -> None:
+def test_what_a_stop_wipes_is_made_again_and_what_is_on_the_volume_stays(stage: CommandLine) -> None:
     setup = "[ -e /root/tool ] || echo made >> /workspace/made; touch /root/tool; touch /workspace/kept"
     job = config(
         "set -e; test -e /root/tool; mkdir -p /workspace/out; cp /workspace/made /workspace/kept /workspace/out",
@@ -158,7 +158,7 @@ def test_what_a_stop_wipes_is_made_again_and_what_is_on_the_volume_stays(stage: 
 @pytest.mark.weak_point(29)
 @pytest.mark.row(72)
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at lists of processes in /proc")
-def test_a_body_and_its_values_stand_in_no_list_of_processes(stage: Stage) -> None:
+def test_a_body_and_its_values_stand_in_no_list_of_processes(stage: CommandLine) -> None:
     words = b"a-word-of-the-body"
     body = f"echo {words.decode()} > /dev/null\n{GATED}"
     live = stage.begin(config(body, remote_env={"exports": {"VALUE": "a-word-of-the-body-too"}}))
@@ -181,7 +181,7 @@ def command_lines() -> Iterator[bytes]:
 @pytest.mark.slow
 @pytest.mark.weak_point(5)
 @pytest.mark.row(123)
-def test_a_run_folder_that_cannot_be_made_rents_nothing(stage: Stage) -> None:
+def test_a_run_folder_that_cannot_be_made_rents_nothing(stage: CommandLine) -> None:
     (stage.folder / "artifacts").write_text("in the way\n")
     done = stage.run(config())
     assert done.returncode == 2 and "artifacts is a file" in done.stderr, done.stderr
@@ -191,7 +191,7 @@ def test_a_run_folder_that_cannot_be_made_rents_nothing(stage: Stage) -> None:
 @pytest.mark.slow
 @pytest.mark.weak_point(7)
 @pytest.mark.row(86, 102)
-def test_the_next_run_names_the_pod_that_a_dead_one_left(stage: Stage) -> None:
+def test_the_next_run_names_the_pod_that_a_dead_one_left(stage: CommandLine) -> None:
     live = stage.begin(config(GATED, state_file="current.json"))
     live.until_text("begun")
     live.kill()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.scenarios.stage import Stage, artifact, config
+from tests.scenarios.harness import CommandLine, artifact, config
 
 BODY = """
 set -eu
@@ -19,7 +19,7 @@ cat /workspace/step.txt >> /workspace/out/seen.txt
 @pytest.mark.slow
 @pytest.mark.weak_point(10, 26, 27)
 @pytest.mark.row(45, 48, 50, 65, 67, 68, 92, 109)
-def test_what_the_file_says_holds_in_the_pod(stage: Stage) -> None:
+def test_what_the_file_says_holds_in_the_pod(stage: CommandLine) -> None:
     source = stage.folder / "src"
     for name in ("main.py", ".git/config", "__pycache__/main.pyc", "notes.tmp", "data/big.bin"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def test_what_the_file_says_holds_in_the_pod(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(19, 21, 121)
-def test_every_command_answers_with_one_document(stage: Stage) -> None:
+def test_every_command_answers_with_one_document(stage: CommandLine) -> None:
     stage.job(config())
     assert stage.rpd("validate", "job.yaml", "--json").returncode == 0
     ran = stage.rpd("run", "job.yaml", "--sandbox", "--json")

@@ -39,7 +39,7 @@ AMOUNTS: dict[str, tuple[float, ...]] = {
 }
 
 
-class Fault(msgspec.Struct, frozen=True):
+class SimulatedFault(msgspec.Struct, frozen=True):
     """`moment` is what it waits for, `amounts` names the row of AMOUNTS it draws from."""
 
     name: str
@@ -81,36 +81,42 @@ def _long(word: str) -> Act:
     return lambda sim, strike: f"{word}:{strike.amount}"
 
 
-def _reads() -> list[Fault]:
+def _reads() -> list[SimulatedFault]:
     faults = []
     for call in ("get", "list", "offers"):
         faults += [
-            Fault(f"{call} is answered 503", f"call:{call}", _error(Unavailable, "server_error")),
-            Fault(f"{call} is limited in rate", f"call:{call}", _error(Unavailable, "rate_limited")),
-            Fault(f"{call} finds the key refused", f"call:{call}", _error(Refused, "key_refused", retryable=False)),
-            Fault(f"{call} is answered 503 at length", f"call:{call}", _verbose(Unavailable, "server_error"), "length"),
+            SimulatedFault(f"{call} is answered 503", f"call:{call}", _error(Unavailable, "server_error")),
+            SimulatedFault(f"{call} is limited in rate", f"call:{call}", _error(Unavailable, "rate_limited")),
+            SimulatedFault(
+                f"{call} finds the key refused", f"call:{call}", _error(Refused, "key_refused", retryable=False)
+            ),
+            SimulatedFault(
+                f"{call} is answered 503 at length", f"call:{call}", _verbose(Unavailable, "server_error"), "length"
+            ),
         ]
     return [
         *faults,
-        Fault("get describes the pod at length", "call:get", _long("long"), "length"),
-        Fault("list shows a great many pods of others", "call:list", _long("many"), "length"),
-        Fault("offers names everything many times", "call:offers", _long("many"), "length"),
-        Fault("the provider's log has long lines", "call:pod_log", _long("long"), "length"),
-        Fault("get answers 404", "call:get", _word("missing")),
-        Fault("list lags behind", "call:list", lambda sim, strike: sim.lag(strike.amount), "outage"),
-        Fault("list leaves env out", "call:list", _word("no_env")),
+        SimulatedFault("get describes the pod at length", "call:get", _long("long"), "length"),
+        SimulatedFault("list shows a great many pods of others", "call:list", _long("many"), "length"),
+        SimulatedFault("offers names everything many times", "call:offers", _long("many"), "length"),
+        SimulatedFault("the provider's log has long lines", "call:pod_log", _long("long"), "length"),
+        SimulatedFault("get answers 404", "call:get", _word("missing")),
+        SimulatedFault("list lags behind", "call:list", lambda sim, strike: sim.lag(strike.amount), "outage"),
+        SimulatedFault("list leaves env out", "call:list", _word("no_env")),
     ]
 
 
-def _effects() -> list[Fault]:
+def _effects() -> list[SimulatedFault]:
     faults = []
     for call in ("create", "start", "stop", "delete"):
         faults += [
-            Fault(f"{call} works, its answer is lost", f"call:{call}", _word("done")),
-            Fault(f"{call} does nothing, its answer is lost", f"call:{call}", _word("undone")),
-            Fault(f"{call} does not leave this machine", f"call:{call}", _error(NotSent, "not_sent")),
-            Fault(f"{call} is limited in rate", f"call:{call}", _error(Refused, "rate_limited")),
-            Fault(f"{call} finds the key refused", f"call:{call}", _error(Refused, "key_refused", retryable=False)),
+            SimulatedFault(f"{call} works, its answer is lost", f"call:{call}", _word("done")),
+            SimulatedFault(f"{call} does nothing, its answer is lost", f"call:{call}", _word("undone")),
+            SimulatedFault(f"{call} does not leave this machine", f"call:{call}", _error(NotSent, "not_sent")),
+            SimulatedFault(f"{call} is limited in rate", f"call:{call}", _error(Refused, "rate_limited")),
+            SimulatedFault(
+                f"{call} finds the key refused", f"call:{call}", _error(Refused, "key_refused", retryable=False)
+            ),
         ]
     for call, reason in (
         ("create", "no_capacity"),
@@ -118,27 +124,31 @@ def _effects() -> list[Fault]:
         ("stop", "conflict"),
         ("delete", "conflict"),
     ):
-        faults.append(Fault(f"{call} is refused at length", f"call:{call}", _verbose(Refused, reason), "length"))
+        faults.append(
+            SimulatedFault(f"{call} is refused at length", f"call:{call}", _verbose(Refused, reason), "length")
+        )
     for call in ("start", "stop", "delete"):
-        faults.append(Fault(f"{call} answers 404 for a pod that lives", f"call:{call}", _word("unseen")))
+        faults.append(SimulatedFault(f"{call} answers 404 for a pod that lives", f"call:{call}", _word("unseen")))
     return [
         *faults,
-        Fault("another run takes the paused pod", "call:take_over", _word("raced")),
-        Fault("the hand-over may be kept, and is", "call:take_over", _word("done")),
-        Fault("the hand-over may be kept, and is not", "call:take_over", _word("undone")),
-        Fault("the old journal is in use", "call:take_over", _error(Refused, "in_use", retryable=False)),
-        Fault("create works late, its answer is lost", "call:create", _late("late"), "lateness"),
-        Fault("create makes two pods", "call:create", _late("twin"), "lateness"),
-        Fault("create finds no capacity", "call:create", _error(Refused, "no_capacity")),
-        Fault("create is forbidden in this pool", "call:create", _error(Refused, "pool_forbidden", retryable=False)),
-        Fault("create finds no credit", "call:create", _error(Refused, "no_credit", retryable=False)),
-        Fault("create is called invalid", "call:create", _error(Refused, "invalid", retryable=False)),
-        Fault("start is refused by a full host", "call:start", _error(Refused, "start_refused")),
-        Fault("start gives no GPUs", "call:start", _word("no_gpus")),
-        Fault("stop is accepted and not done", "call:stop", _word("lie")),
-        Fault("stop is done later", "call:stop", _late("slow"), "slowness"),
-        Fault("delete is accepted and not done", "call:delete", _word("lie")),
-        Fault("delete is done later", "call:delete", _late("slow"), "slowness"),
+        SimulatedFault("another run takes the paused pod", "call:take_over", _word("raced")),
+        SimulatedFault("the hand-over may be kept, and is", "call:take_over", _word("done")),
+        SimulatedFault("the hand-over may be kept, and is not", "call:take_over", _word("undone")),
+        SimulatedFault("the old journal is in use", "call:take_over", _error(Refused, "in_use", retryable=False)),
+        SimulatedFault("create works late, its answer is lost", "call:create", _late("late"), "lateness"),
+        SimulatedFault("create makes two pods", "call:create", _late("twin"), "lateness"),
+        SimulatedFault("create finds no capacity", "call:create", _error(Refused, "no_capacity")),
+        SimulatedFault(
+            "create is forbidden in this pool", "call:create", _error(Refused, "pool_forbidden", retryable=False)
+        ),
+        SimulatedFault("create finds no credit", "call:create", _error(Refused, "no_credit", retryable=False)),
+        SimulatedFault("create is called invalid", "call:create", _error(Refused, "invalid", retryable=False)),
+        SimulatedFault("start is refused by a full host", "call:start", _error(Refused, "start_refused")),
+        SimulatedFault("start gives no GPUs", "call:start", _word("no_gpus")),
+        SimulatedFault("stop is accepted and not done", "call:stop", _word("lie")),
+        SimulatedFault("stop is done later", "call:stop", _late("slow"), "slowness"),
+        SimulatedFault("delete is accepted and not done", "call:delete", _word("lie")),
+        SimulatedFault("delete is done later", "call:delete", _late("slow"), "slowness"),
     ]
 
 
@@ -146,43 +156,49 @@ READS_OVER_SSH = ("greet", "claim", "watch", "samples", "log", "pull")
 EFFECTS_OVER_SSH = ("arm", "step", "place", "unplace", "lease", "unlease", "push", "launch", "stop_job")
 
 
-def _over_ssh() -> list[Fault]:
+def _over_ssh() -> list[SimulatedFault]:
     faults = []
     for call in READS_OVER_SSH:
-        faults.append(Fault(f"the link breaks before {call}", f"ssh:{call}", _error(Unavailable, "ssh_unreachable")))
+        faults.append(
+            SimulatedFault(f"the link breaks before {call}", f"ssh:{call}", _error(Unavailable, "ssh_unreachable"))
+        )
     for call in EFFECTS_OVER_SSH:
         faults += [
-            Fault(f"the link breaks before {call}", f"ssh:{call}", _error(NotSent, "ssh_unreachable")),
-            Fault(f"the link breaks after {call}", f"ssh:{call}", _word("cut")),
+            SimulatedFault(f"the link breaks before {call}", f"ssh:{call}", _error(NotSent, "ssh_unreachable")),
+            SimulatedFault(f"the link breaks after {call}", f"ssh:{call}", _word("cut")),
         ]
     for call in ("step", "push", "launch"):
-        faults.append(Fault(f"the pod's disk is full at {call}", f"ssh:{call}", _error(Refused, "disk_full")))
+        faults.append(SimulatedFault(f"the pod's disk is full at {call}", f"ssh:{call}", _error(Refused, "disk_full")))
     for call in READS_OVER_SSH:
-        faults.append(Fault(f"{call} fails at length", f"ssh:{call}", _verbose(Unavailable, "unreadable"), "length"))
+        faults.append(
+            SimulatedFault(f"{call} fails at length", f"ssh:{call}", _verbose(Unavailable, "unreadable"), "length")
+        )
     return [
         *faults,
-        Fault("the commands print long lines", "ssh:step", _long("long"), "length"),
-        Fault("the claim says much", "ssh:claim", _long("long"), "length"),
-        Fault("the watched job says much", "ssh:watch", _long("long"), "length"),
-        Fault("many paths may not be created here", "ssh:pull", _long("long"), "length"),
-        Fault("another pod answers", "ssh:greet", _error(Refused, "wrong_pod", retryable=False)),
-        Fault("nobody listens in the pod", "ssh:greet", _closed),
-        Fault("sshd keeps us out", "ssh:greet", _error(Refused, "barred", retryable=False)),
-        Fault("the key is not written yet", "ssh:greet", _error(Refused, "auth_refused", retryable=False)),
-        Fault("the pod has too few GPUs", "ssh:greet", _word("few_gpus")),
-        Fault("the switch cannot prove itself", "ssh:arm", _word("no_probe")),
-        Fault("the switch lacks a tool", "ssh:arm", _error(Refused, "no_tool", retryable=False)),
-        Fault("a secret is not set here", "ssh:place", _error(Refused, "secret_missing", retryable=False)),
-        Fault("the launch is claimed only", "ssh:launch", _word("claimed")),
-        Fault("the launch lacks a tool", "ssh:launch", _error(Refused, "no_tool", retryable=False)),
-        Fault("the local disk has no room for the log", "ssh:watch", _error(Unavailable, "local_disk")),
-        Fault("what was pulled does not verify", "ssh:pull", _word("corrupt")),
+        SimulatedFault("the commands print long lines", "ssh:step", _long("long"), "length"),
+        SimulatedFault("the claim says much", "ssh:claim", _long("long"), "length"),
+        SimulatedFault("the watched job says much", "ssh:watch", _long("long"), "length"),
+        SimulatedFault("many paths may not be created here", "ssh:pull", _long("long"), "length"),
+        SimulatedFault("another pod answers", "ssh:greet", _error(Refused, "wrong_pod", retryable=False)),
+        SimulatedFault("nobody listens in the pod", "ssh:greet", _closed),
+        SimulatedFault("sshd keeps us out", "ssh:greet", _error(Refused, "barred", retryable=False)),
+        SimulatedFault("the key is not written yet", "ssh:greet", _error(Refused, "auth_refused", retryable=False)),
+        SimulatedFault("the pod has too few GPUs", "ssh:greet", _word("few_gpus")),
+        SimulatedFault("the switch cannot prove itself", "ssh:arm", _word("no_probe")),
+        SimulatedFault("the switch lacks a tool", "ssh:arm", _error(Refused, "no_tool", retryable=False)),
+        SimulatedFault("a secret is not set here", "ssh:place", _error(Refused, "secret_missing", retryable=False)),
+        SimulatedFault("the launch is claimed only", "ssh:launch", _word("claimed")),
+        SimulatedFault("the launch lacks a tool", "ssh:launch", _error(Refused, "no_tool", retryable=False)),
+        SimulatedFault("the local disk has no room for the log", "ssh:watch", _error(Unavailable, "local_disk")),
+        SimulatedFault("what was pulled does not verify", "ssh:pull", _word("corrupt")),
     ]
 
 
-def _world() -> list[Fault]:
-    def fault(name: str, act: Callable[[Simulation, Strike], object], amounts: str = "", *, at: str = "turn") -> Fault:
-        return Fault(name, at, lambda sim, strike: _only(act(sim, strike)), amounts)
+def _world() -> list[SimulatedFault]:
+    def fault(
+        name: str, act: Callable[[Simulation, Strike], object], amounts: str = "", *, at: str = "turn"
+    ) -> SimulatedFault:
+        return SimulatedFault(name, at, lambda sim, strike: _only(act(sim, strike)), amounts)
 
     return [
         fault("the pod is stopped by others", lambda sim, strike: sim.stop_by_others(), at="turn:live"),
@@ -203,36 +219,38 @@ def _world() -> list[Fault]:
     ]
 
 
-def _laptop() -> list[Fault]:
+def _laptop() -> list[SimulatedFault]:
     faults = [
-        Fault("the laptop sleeps", "turn", lambda sim, strike: sim.sleep(strike.amount), "sleep"),
-        Fault("the wall clock is set", "turn", lambda sim, strike: sim.set_clock(strike.amount), "clock"),
-        Fault("the disk is full", "record:write", lambda sim, strike: sim.fill_disk(strike.amount), "outage"),
-        Fault("a write is short", "record:write", lambda sim, strike: sim.tear(strike.amount), "bytes"),
-        Fault("a sync fails", "record:sync", lambda sim, strike: sim.fail_sync(errno.EIO)),
-        Fault("the journal is moved away", "turn", lambda sim, strike: sim.lose_journal()),
+        SimulatedFault("the laptop sleeps", "turn", lambda sim, strike: sim.sleep(strike.amount), "sleep"),
+        SimulatedFault("the wall clock is set", "turn", lambda sim, strike: sim.set_clock(strike.amount), "clock"),
+        SimulatedFault("the disk is full", "record:write", lambda sim, strike: sim.fill_disk(strike.amount), "outage"),
+        SimulatedFault("a write is short", "record:write", lambda sim, strike: sim.tear(strike.amount), "bytes"),
+        SimulatedFault("a sync fails", "record:sync", lambda sim, strike: sim.fail_sync(errno.EIO)),
+        SimulatedFault("the journal is moved away", "turn", lambda sim, strike: sim.lose_journal()),
     ]
     for point in ("record:write", "record:sync", "record:done", "effect:done", "turn"):
-        faults.append(Fault(f"kill at {point}", point, lambda sim, strike: _die(sim, strike, power=False)))
-        faults.append(Fault(f"power cut at {point}", point, lambda sim, strike: _die(sim, strike, power=True), "share"))
+        faults.append(SimulatedFault(f"kill at {point}", point, lambda sim, strike: _die(sim, strike, power=False)))
+        faults.append(
+            SimulatedFault(f"power cut at {point}", point, lambda sim, strike: _die(sim, strike, power=True), "share")
+        )
     return faults
 
 
-def _person() -> list[Fault]:
+def _person() -> list[SimulatedFault]:
     def ask(what: str, **detail: object) -> Act:
         return lambda sim, strike: sim.ask(what, **detail)
 
     return [
-        Fault("Ctrl-C on a terminal", "turn", ask("interrupt", terminal=True)),
-        Fault("Ctrl-C off a terminal", "turn", ask("interrupt", terminal=False)),
-        Fault("TERM", "turn", ask("terminate")),
-        Fault("rpd cancel", "turn", ask("cancel")),
-        Fault("rpd release", "turn", ask("release")),
-        Fault("rpd release --keep-until", "turn", lambda sim, strike: sim.ask_to_keep(1200.0)),
-        Fault("rpd run --detach", "turn", ask("detach")),
-        Fault("a second Ctrl-C", "turn", _leave),
-        Fault("another rpd on this journal", "turn", lambda sim, strike: sim.intrude()),
-        Fault(
+        SimulatedFault("Ctrl-C on a terminal", "turn", ask("interrupt", terminal=True)),
+        SimulatedFault("Ctrl-C off a terminal", "turn", ask("interrupt", terminal=False)),
+        SimulatedFault("TERM", "turn", ask("terminate")),
+        SimulatedFault("rpd cancel", "turn", ask("cancel")),
+        SimulatedFault("rpd release", "turn", ask("release")),
+        SimulatedFault("rpd release --keep-until", "turn", lambda sim, strike: sim.ask_to_keep(1200.0)),
+        SimulatedFault("rpd run --detach", "turn", ask("detach")),
+        SimulatedFault("a second Ctrl-C", "turn", _leave),
+        SimulatedFault("another rpd on this journal", "turn", lambda sim, strike: sim.intrude()),
+        SimulatedFault(
             "a copied journal elsewhere",
             "turn:known",
             lambda sim, strike: sim.copy_elsewhere(int(strike.amount)),
@@ -254,7 +272,7 @@ def _leave(sim: Simulation, strike: Strike) -> str | None:
     raise Leave("asked twice to leave")
 
 
-FAULTS: dict[str, Fault] = {
+FAULTS: dict[str, SimulatedFault] = {
     fault.name: fault for fault in (*_reads(), *_effects(), *_over_ssh(), *_world(), *_laptop(), *_person())
 }
 """By name."""

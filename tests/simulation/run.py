@@ -19,9 +19,9 @@ from rpd.states.ports.world import Notice, Paused, PodOrder
 from rpd.states.table import JOB
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakePod
+from tests.fakes.fake_world import RUN_ID, FakeWorkspace, job_config
 from tests.fakes.fuse import Crash
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import RUN_ID, FakeWorkspace, job_config
 from tests.journal.fake_disk import FakeDisk
 from tests.simulation.catalogue import FAULTS, MOMENTS
 from tests.simulation.cloud import GoesInCircles, SimCloud

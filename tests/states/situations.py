@@ -7,9 +7,9 @@ from typing import Any
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states.facts import Facts, new_facts
 from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
-from rpd.states.facts.release import Found
+from rpd.states.facts.release import SurveyedPod
 from rpd.states.ports.world import Armed, Offer, Pod
-from tests.fakes.stage import RUN_ID, Stage
+from tests.fakes.fake_world import RUN_ID, FakeWorld
 
 GPU = "RTX A5000"
 
@@ -21,7 +21,7 @@ def at(seconds: float) -> Stamp:
 
 def facts_of(**config: Any) -> Facts:
     """A run of which nothing is known but its job; both GPU types of it cost $0.50 and $0.70."""
-    facts = new_facts(Stage(**config)._opened(), RUN_ID)
+    facts = new_facts(FakeWorld(**config)._opened(), RUN_ID)
     facts.progress.started = facts.progress.entered = facts.process.since = at(0.0)
     facts.search.offers = (Offer(GPU, "SECURE", 0.5), Offer("RTX 4090", "SECURE", 0.7))
     return facts
@@ -51,7 +51,7 @@ def arm(facts: Facts, limit_seconds: float, probe: str = "ok") -> None:
     )
 
 
-def found(pod: PodFacts, status: str = "RUNNING") -> Found:
+def found(pod: PodFacts, status: str = "RUNNING") -> SurveyedPod:
     """As a survey shows it."""
     assert pod.id is not None
-    return Found(pod.id, pod.name, status)
+    return SurveyedPod(pod.id, pod.name, status)

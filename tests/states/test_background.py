@@ -14,21 +14,21 @@ from rpd.states.ports.log_reading import LogReading, SeenSign
 from rpd.states.ports.names import Op, State
 from rpd.states.ports.world import LaunchOrder
 from tests.fakes.facts import args_of, claimed, facts_in, seen, stamp
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.fuse import Crash, Fuse
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 
 WORK = FakeJob(seconds=30.0, background=300.0)
 WAITS = "python3 (7) uses a GPU"
 
 
-def told(stage: Stage) -> list[str]:
+def told(stage: FakeWorld) -> list[str]:
     facts = stage.facts
     return [text for record in stage.journal.records() if (text := tell(record, facts)) is not None]
 
 
 def test_the_run_waits_for_it_and_says_so() -> None:
-    stage = Stage(WORK)
+    stage = FakeWorld(WORK)
     ending = stage.process()
     assert (ending.outcome, ending.reason) == ("succeeded", "job_succeeded")
     claim = stage.facts.launch.claim
@@ -43,7 +43,7 @@ def test_the_run_waits_for_it_and_says_so() -> None:
 
 def test_a_crash_of_what_was_waited_for_is_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """It leaves no exit code, and the log is looked at when it has ended, not when its script has."""
-    stage = Stage(WORK, notify={"command": "cat"})
+    stage = FakeWorld(WORK, notify={"command": "cat"})
     crash = SeenSign("RuntimeError: late")
     read = stage.workspace.read_log
 
@@ -64,7 +64,7 @@ def test_an_engine_that_dies_while_it_waits_goes_on_waiting() -> None:
     """Everywhere where it can die."""
     places = 0
     while True:
-        stage = Stage(FakeJob(seconds=30.0, background=120.0))
+        stage = FakeWorld(FakeJob(seconds=30.0, background=120.0))
         try:
             stage.process(fuse=Fuse(places))
         except Crash:
@@ -96,7 +96,9 @@ def test_an_engine_that_dies_while_it_waits_goes_on_waiting() -> None:
 def test_what_ends_a_job_ends_a_wait(
     requests: tuple[str, ...], config: dict[str, Any], outcome: str, reason: str
 ) -> None:
-    stage = Stage(FakeJob(seconds=30.0, background=100_000.0, says={"OK": 200.0} if "run" in config else {}), **config)
+    stage = FakeWorld(
+        FakeJob(seconds=30.0, background=100_000.0, says={"OK": 200.0} if "run" in config else {}), **config
+    )
     for request in requests:
         stage.clock.after(300.0, lambda request=request: stage.control.ask(request))
     ending = stage.process()
@@ -117,7 +119,7 @@ BUDGET = {"budget": {"cost_cap_usd": 10.0, "max_runtime_minutes": 5, "ssh_ready_
 def test_a_budget_that_ends_a_wait(waits_for: str, outcome: str, reason: str) -> None:
     """A good job with a helper that never ends stays a good job; work that was cut off is told as such, with the
     script's own exit code."""
-    stage = Stage(FakeJob(seconds=30.0, background=100_000.0, waits_for=waits_for), **BUDGET)
+    stage = FakeWorld(FakeJob(seconds=30.0, background=100_000.0, waits_for=waits_for), **BUDGET)
     ending = stage.process()
     assert (ending.outcome, ending.reason) == (outcome, reason)
     words = "\n".join([*told(stage), *last_words(stage.facts, stamp(0.0))])
@@ -129,13 +131,13 @@ def test_a_budget_that_ends_a_wait(waits_for: str, outcome: str, reason: str) ->
 
 def test_a_vain_wait_needs_the_success_marker() -> None:
     job = FakeJob(seconds=30.0, background=100_000.0, waits_for="sh (7) was told to outlive the script")
-    stage = Stage(job, run={"body": "x", "success_marker": "OK"}, **BUDGET)
+    stage = FakeWorld(job, run={"body": "x", "success_marker": "OK"}, **BUDGET)
     assert stage.process().reason == "budget"
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("never", 30.0), ("auto", 330.0), ("always", 330.0)])
 def test_the_config_says_whether_it_is_waited_for(said: str, seconds: float) -> None:
-    stage = Stage(WORK, run={"body": "x", "wait_for_background": said})
+    stage = FakeWorld(WORK, run={"body": "x", "wait_for_background": said})
     assert stage.process().outcome == "succeeded"
     claim = stage.facts.launch.claim
     assert claim is not None and claim.ended_at is not None and claim.started_at is not None

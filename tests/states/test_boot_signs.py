@@ -14,11 +14,11 @@ from rpd.states.boot import NO_SSHD_SECONDS, cannot_start
 from rpd.states.facts import Facts
 from rpd.states.fold import apply
 from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.ports.boot_signs import Seen, Sign, find, is_of_image
+from rpd.states.ports.boot_signs import BootSign, Sign, find, is_of_image
 from rpd.states.ports.names import Op, State, Trigger
 from rpd.states.ports.world import PodLog
 from tests.fakes.facts import facts_in
-from tests.fakes.stage import Stage
+from tests.fakes.fake_world import FakeWorld
 from tests.states.test_large_records import bodies
 from tests.states.test_lives import ended
 
@@ -39,8 +39,8 @@ BEGUN = "start container for runpod/pytorch: begin"
 
 def stuck(
     *system: str, container: tuple[str, ...] = (), boots: tuple[float, ...] = (1e9, 20.0), **config: Any
-) -> Stage:
-    stage = Stage(**config)
+) -> FakeWorld:
+    stage = FakeWorld(**config)
     stage.cloud.boot_seconds = list(boots)
     stage.cloud.pod_logs = [PodLog(system, container)]
     return stage
@@ -49,7 +49,7 @@ def stuck(
 @pytest.mark.parametrize("word", STUCK_LINES)
 def test_what_a_line_is_a_sign_of(word: str) -> None:
     seen = find(["create container x", STUCK_LINES[word]], [])
-    assert seen == Seen(SIGNS[word], STUCK_LINES[word])
+    assert seen == BootSign(SIGNS[word], STUCK_LINES[word])
     assert is_of_image(seen, None) is (word not in ("layer", "task"))
 
 
@@ -94,19 +94,19 @@ def test_what_was_said_before_the_container_was_started_is_over() -> None:
 def test_the_container_itself_is_believed_only_where_its_programs_cannot_say_so() -> None:
     wrong = "exec /start.sh: exec format error"
     assert find([BEGUN], [wrong]) is None
-    assert find([BEGUN], [wrong, wrong]) == Seen(Sign.WRONG_PROCESSOR, wrong)
+    assert find([BEGUN], [wrong, wrong]) == BootSign(Sign.WRONG_PROCESSOR, wrong)
     gone = "exec /start.sh: no such file or directory"
     assert find([BEGUN], [gone]) is None
-    assert find([BEGUN], [gone, gone]) == Seen(Sign.NO_COMMAND, gone)
+    assert find([BEGUN], [gone, gone]) == BootSign(Sign.NO_COMMAND, gone)
     tini = "[FATAL tini (7)] exec /start.sh failed: No such file or directory"
-    assert find([BEGUN], [tini, tini]) == Seen(Sign.NO_COMMAND, tini)
+    assert find([BEGUN], [tini, tini]) == BootSign(Sign.NO_COMMAND, tini)
     assert find([BEGUN], [f"worker 1: {gone}"] * 9) is None
     assert find([BEGUN], ["cp: no space left on device"] * 9) is None
     assert find([BEGUN], ["toomanyrequests"] * 9) is None
 
 
 def test_a_host_with_an_older_driver_than_was_asked_for_is_a_bad_host() -> None:
-    seen = Seen(Sign.OLD_DRIVER, STUCK_LINES["cuda"])
+    seen = BootSign(Sign.OLD_DRIVER, STUCK_LINES["cuda"])
     assert is_of_image(seen, "12.4") and not is_of_image(seen, "12.8") and not is_of_image(seen, "12.11")
 
 
@@ -151,7 +151,7 @@ def test_hosts_that_cannot_start_it_are_told_by_the_last_ones_words() -> None:
 @pytest.mark.parametrize("change", ["starts", "taken", "greeted_place", "launched"])
 def test_a_pod_with_a_past_is_not_judged_by_its_log(change: str) -> None:
     facts = facts_in(State.BOOT)
-    facts.container.boot_sign = Seen(Sign.PULL_LIMIT, "x")
+    facts.container.boot_sign = BootSign(Sign.PULL_LIMIT, "x")
     pod = facts.pod
     assert pod is not None and cannot_start(facts) is not None
     if change == "launched":
@@ -180,7 +180,7 @@ def _is_move(body: Any, trigger: Trigger) -> bool:
     return isinstance(body, Transition) and body.trigger == trigger
 
 
-def told(stage: Stage) -> list[tuple[Any, str | None]]:
+def told(stage: FakeWorld) -> list[tuple[Any, str | None]]:
     """Every record with the sentence about it."""
     records = stage.journal.records()
     facts: Facts = JOB_LIFECYCLE.new_facts(records[0].body, records[0].run)  # type: ignore[arg-type]

@@ -12,59 +12,59 @@ import pytest
 
 from rpd.engine.errors import NotSent, Refused
 from rpd.engine.runner import Ending
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.fuse import Crash, Fuse
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 
-Life = Callable[[], Stage]
-
-
-def success() -> Stage:
-    return Stage()
+Life = Callable[[], FakeWorld]
 
 
-def job_fails() -> Stage:
-    return Stage(FakeJob(exit_code=3))
+def success() -> FakeWorld:
+    return FakeWorld()
 
 
-def create_is_ambiguous() -> Stage:
-    stage = Stage()
+def job_fails() -> FakeWorld:
+    return FakeWorld(FakeJob(exit_code=3))
+
+
+def create_is_ambiguous() -> FakeWorld:
+    stage = FakeWorld()
     stage.cloud.lag_seconds = 20.0
     stage.cloud.plan("create", "ambiguous")
     return stage
 
 
-def create_lands_late() -> Stage:
-    stage = Stage(FakeJob(seconds=200.0))
+def create_lands_late() -> FakeWorld:
+    stage = FakeWorld(FakeJob(seconds=200.0))
     stage.cloud.plan("create", "late:230")
     return stage
 
 
-def host_never_boots() -> Stage:
-    stage = Stage(budget={"ssh_ready_timeout_sec": 60})
+def host_never_boots() -> FakeWorld:
+    stage = FakeWorld(budget={"ssh_ready_timeout_sec": 60})
     stage.cloud.boot_seconds = [1e9, 20.0]
     return stage
 
 
-def stopped_by_others() -> Stage:
-    stage = Stage(FakeJob(seconds=60.0))
+def stopped_by_others() -> FakeWorld:
+    stage = FakeWorld(FakeJob(seconds=60.0))
     stage.remote.down_from, stage.remote.down_until = 60.0, 130.0
     stage.clock.after(100.0, lambda: [stage.cloud.halt(pod) for pod in stage.cloud.pods.values() if pod.is_billing])
     return stage
 
 
-def collected_later() -> Stage:
-    stage = Stage(FakeJob(artifacts={"/workspace/out": "corrupt"}))
+def collected_later() -> FakeWorld:
+    stage = FakeWorld(FakeJob(artifacts={"/workspace/out": "corrupt"}))
     stage.clock.after(150.0, stage.remote.job.artifacts.clear)
     return stage
 
 
-def a_path_is_refused() -> Stage:
-    return Stage(FakeJob(artifacts={"/workspace/out": "refused"}))
+def a_path_is_refused() -> FakeWorld:
+    return FakeWorld(FakeJob(artifacts={"/workspace/out": "refused"}))
 
 
-def not_sent() -> Stage:
-    stage = Stage()
+def not_sent() -> FakeWorld:
+    stage = FakeWorld()
     stage.cloud.plan("create", Refused("full", reason="no_capacity"), NotSent("dns", reason="not_sent"))
     stage.cloud.plan("delete", "ambiguous", "nothing")
     return stage
@@ -90,7 +90,7 @@ def places(life: Life) -> list[str]:
     return fuse.places
 
 
-def recover(stage: Stage, how: str) -> Ending:
+def recover(stage: FakeWorld, how: str) -> Ending:
     """A new process some time later: `resume`, or `gc` and then `resume`."""
     stage.clock.advance(30.0)
     return stage.finish(stage.process("gc", command="gc") if how == "gc" else None)

@@ -17,8 +17,8 @@ from rpd.states.ports.world import Claim
 from rpd.states.shared import reading
 from rpd.states.shared.notice import end_notice
 from tests.fakes.facts import args_of, claimed, facts_in, fold, seen, stamp
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 
 CRASH = SeenSign("RuntimeError: CUDA error: no kernel image is available", "no_kernel_image")
 FULL = SeenSign("No space left on device", "disk_full")
@@ -27,14 +27,14 @@ ASKED = {"command": "cat"}
 WORDS = "this counts as a success, but the job's log says: RuntimeError: CUDA error: no kernel image is available"
 
 
-def ops(stage: Stage) -> list[str]:
+def ops(stage: FakeWorld) -> list[str]:
     """Effects and looks in the order of the journal."""
     bodies = (record.body for record in stage.journal.records())
     return [body.op for body in bodies if isinstance(body, Intent | Observation)]
 
 
 def test_somebody_is_told_before_the_pod_is_deleted() -> None:
-    stage = Stage(notify=ASKED)
+    stage = FakeWorld(notify=ASKED)
     stage.workspace.log_reading = DOUBTED
     ending = stage.process()
     assert (ending.outcome, ending.exit_code) == ("succeeded", 0)
@@ -48,7 +48,7 @@ def test_somebody_is_told_before_the_pod_is_deleted() -> None:
 
 @pytest.mark.parametrize("config", [{"notify": ASKED}, {}])
 def test_a_success_without_a_doubt_tells_of_none(config: dict[str, dict[str, str]]) -> None:
-    stage = Stage(**config)
+    stage = FakeWorld(**config)
     stage.workspace.log_reading = LogReading(SeenSign("Permission denied", "permission"))
     assert stage.process().outcome == "succeeded"
     assert stage.workspace.notices == (["end"] if config else [])
@@ -56,7 +56,7 @@ def test_a_success_without_a_doubt_tells_of_none(config: dict[str, dict[str, str
 
 
 def test_a_failure_is_no_doubt_and_is_told_with_its_cause() -> None:
-    stage = Stage(FakeJob(exit_code=3), notify=ASKED)
+    stage = FakeWorld(FakeJob(exit_code=3), notify=ASKED)
     stage.workspace.log_reading = DOUBTED
     stage.process()
     assert stage.workspace.notices == ["end"]
@@ -96,7 +96,7 @@ def test_the_pod_is_gone_and_what_came_of_the_log_is_looked_at_all_the_same() ->
 
 
 def test_another_launch_has_a_log_of_its_own() -> None:
-    stage = Stage(FakeJob(seconds=600.0), retries=1, notify=ASKED)
+    stage = FakeWorld(FakeJob(seconds=600.0), retries=1, notify=ASKED)
     stage.workspace.log_reading = DOUBTED
     stage.clock.after(100.0, lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
     assert stage.process().outcome == "succeeded"
@@ -138,7 +138,7 @@ def test_a_disk_that_was_full_is_a_cause_and_a_doubt() -> None:
 
 
 def test_a_workspace_that_raises_is_no_end_of_a_run() -> None:
-    stage = Stage(notify=ASKED)
+    stage = FakeWorld(notify=ASKED)
 
     def broken(log_file: str) -> LogReading:
         raise UserError("no right to read", reason="local_disk")

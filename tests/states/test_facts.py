@@ -58,7 +58,7 @@ def running(**config: Any) -> Facts:
 def lost(**config: Any) -> Facts:
     """A job was lost, and is launched again."""
     facts = claimed(facts_in(State.MONITOR, retries=2, **config), "lost")
-    facts.launch.was_stopped, facts.launch.heard, facts.launch.idle_seconds, facts.results.log_fetched = (
+    facts.launch.was_stopped, facts.launch.markers_seen, facts.launch.idle_seconds, facts.results.log_fetched = (
         True,
         ("NaN",),
         60.0,
@@ -89,7 +89,12 @@ def test_a_new_launch_has_its_number_and_begins_with_nothing_of_the_one_before()
         None,
         False,
     )
-    assert (facts.launch.claimed_since, facts.launch.was_stopped, facts.launch.heard, facts.launch.idle_seconds) == (
+    assert (
+        facts.launch.claimed_since,
+        facts.launch.was_stopped,
+        facts.launch.markers_seen,
+        facts.launch.idle_seconds,
+    ) == (
         None,
         False,
         (),

@@ -10,7 +10,7 @@ from rpd.engine.decision import Do, Fire, Leave, Look
 from rpd.journal.records import DebtChange
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import PodFacts
-from rpd.states.facts.release import Found
+from rpd.states.facts.release import SurveyedPod
 from rpd.states.facts.tries import Tries
 from rpd.states.interrupts import MISSES_MIN, WITH_POD, interrupts
 from rpd.states.ports.exits import Exit
@@ -90,7 +90,7 @@ def test_before_the_launch_any_request_ends_the_run(state: State, what: str, rea
 
 def surveyed(facts: Facts, *, at: float = 200.0) -> Facts:
     """The account was looked over, and shows the pod in hand alone."""
-    seen(facts, Op.SURVEY, at=at, found=[Found("pod1", f"{facts.name_prefix}1", "RUNNING")])
+    seen(facts, Op.SURVEY, at=at, found=[SurveyedPod("pod1", f"{facts.name_prefix}1", "RUNNING")])
     return facts
 
 

@@ -7,21 +7,21 @@ import pytest
 from rpd.adapters.forensics.reconciliation import estimates
 from rpd.states.policy.cost import usd
 from rpd.states.policy.rules import SWITCH_TICK_SECONDS, released_by, running_seconds, spent_usd
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 
 RATE = 0.27 + 40 * 0.10 / 730.0
 
 
 @pytest.fixture
-def kept() -> Stage:
+def kept() -> FakeWorld:
     """A run that has left its pod up for half an hour."""
-    stage = Stage(FakeJob(seconds=30.0), lifecycle={"on_success": "preserve", "preserve_minutes": 30})
+    stage = FakeWorld(FakeJob(seconds=30.0), lifecycle={"on_success": "preserve", "preserve_minutes": 30})
     assert stage.process().exit_code == 0
     return stage
 
 
-def stop_after_its_time(stage: Stage, late_seconds: float) -> float:
+def stop_after_its_time(stage: FakeWorld, late_seconds: float) -> float:
     """The switch looks at the clock now and then, and stops the pod; returns for how long it has computed."""
     pod, until = stage.cloud.only(), stage.facts.pod.kept_until  # type: ignore[union-attr]
     assert until is not None
@@ -33,7 +33,7 @@ def stop_after_its_time(stage: Stage, late_seconds: float) -> float:
 
 
 @pytest.mark.parametrize("late", [0.0, 10.0, SWITCH_TICK_SECONDS])
-def test_it_counts_until_its_switch_has_looked_at_the_clock(kept: Stage, late: float) -> None:
+def test_it_counts_until_its_switch_has_looked_at_the_clock(kept: FakeWorld, late: float) -> None:
     computed = stop_after_its_time(kept, late)
     kept.clock.advance(7200.0)
     assert kept.finish().closed
@@ -46,13 +46,13 @@ def test_it_counts_until_its_switch_has_looked_at_the_clock(kept: Stage, late: f
     assert estimate.ended_wall == pytest.approx(now.wall - 7200.0, abs=SWITCH_TICK_SECONDS + 60.0)
 
 
-def test_one_that_was_seen_stopped_before_that_counts_until_then(kept: Stage) -> None:
+def test_one_that_was_seen_stopped_before_that_counts_until_then(kept: FakeWorld) -> None:
     computed = stop_after_its_time(kept, 2.0)
     assert kept.finish().closed
     assert running_seconds(kept.facts.pod, kept.clock.now()) == pytest.approx(computed + 5.0, abs=3.0)  # type: ignore[arg-type]
 
 
-def test_the_worst_case_holds_the_last_look_of_the_switch(kept: Stage) -> None:
+def test_the_worst_case_holds_the_last_look_of_the_switch(kept: FakeWorld) -> None:
     now = kept.clock.now()
     who = released_by(kept.facts, now)
     assert who is not None and who.worst_case_usd is not None

@@ -28,8 +28,8 @@ from rpd.states.ports.names import Op, State
 from rpd.states.ports.world import Holder, Offer, Paused, Pod, PodOrder, World
 from rpd.states.shared.preserve import NO_MORE_TIME, why_not_kept
 from tests.fakes.facts import data_of, seen
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 from tests.states.test_lives import ended
 
 TAILS = {
@@ -43,7 +43,7 @@ TAILS = {
 }
 
 
-def bodies(stage: Stage, kind: type[Any], op: str = "") -> list[Any]:
+def bodies(stage: FakeWorld, kind: type[Any], op: str = "") -> list[Any]:
     found = [record.body for record in stage.journal.records() if isinstance(record.body, kind)]
     return [body for body in found if not op or body.op == op]
 
@@ -54,7 +54,7 @@ def bodies(stage: Stage, kind: type[Any], op: str = "") -> list[Any]:
 @pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
 @pytest.mark.parametrize("exit_code", [0, 3])
 def test_the_last_lines_of_a_command_may_be_long(tail: tuple[str, ...], exit_code: int) -> None:
-    stage = Stage(FakeJob(commands={"pip install .": exit_code}, tail=(*tail[:-1], tail[-1] + " the end")))
+    stage = FakeWorld(FakeJob(commands={"pip install .": exit_code}, tail=(*tail[:-1], tail[-1] + " the end")))
     wanted = ("failed", "setup", 5) if exit_code else ("succeeded", "job_succeeded", 0)
     assert ended(stage.process()) == wanted
     stage.assert_settled()
@@ -73,7 +73,7 @@ def test_two_hundred_artifacts_are_collected_and_the_run_ends() -> None:
         }
         for n in range(200)
     ]
-    stage = Stage(artifacts=artifacts)
+    stage = FakeWorld(artifacts=artifacts)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     stage.assert_settled()
     assert stage.workspace.manifest is not None
@@ -81,7 +81,7 @@ def test_two_hundred_artifacts_are_collected_and_the_run_ends() -> None:
 
 
 def test_the_manifest_is_made_again_from_the_journal() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.process()
     intent = bodies(stage, Intent, Op.WRITE_MANIFEST)[0]
     assert set(intent.args) == {"run_dir", "at", "checksum"}
@@ -95,7 +95,7 @@ def test_the_manifest_is_made_again_from_the_journal() -> None:
 
 def test_a_great_many_candidates_without_stock() -> None:
     gpus, places = [f"NVIDIA RTX {n:02} Ada Generation" for n in range(22)], [f"EU-RO-{n:02}" for n in range(20)]
-    stage = Stage(pod={"image": "i", "gpu_order": gpus, "datacenters": places})
+    stage = FakeWorld(pod={"image": "i", "gpu_order": gpus, "datacenters": places})
     stage.cloud.prices, stage.cloud.places = dict.fromkeys(gpus, 0.5), tuple(places)
     stage.cloud.broken["create"] = Refused("no machines available" + "." * 400, reason="no_capacity")
     assert ended(stage.process()) == ("refused", "no_capacity", 6)
@@ -108,7 +108,7 @@ ORDER = PodOrder("", "runpod/pytorch", "RTX A5000", 1, "SECURE", (), 20, {}, vol
 RECYCLE = {"on_success": "recycle", "on_drift": "ask"}
 
 
-def leave_paused(stage: Stage, count: int, drifted: int = 0, filler: str = "") -> None:
+def leave_paused(stage: FakeWorld, count: int, drifted: int = 0, filler: str = "") -> None:
     """So many pods that runs of the lineage before have left, of which the newest have drifted."""
     wanted = shape(msgspec.convert(stage.config, Job))
     for n in range(count):
@@ -123,7 +123,7 @@ def leave_paused(stage: Stage, count: int, drifted: int = 0, filler: str = "") -
 
 
 def test_of_eighty_paused_pods_the_one_that_fits_is_found() -> None:
-    stage = Stage(lifecycle=RECYCLE)
+    stage = FakeWorld(lifecycle=RECYCLE)
     leave_paused(stage, 80, drifted=79)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     stage.assert_settled()
@@ -134,7 +134,7 @@ def test_of_eighty_paused_pods_the_one_that_fits_is_found() -> None:
 
 
 def test_where_none_of_eighty_fits_a_fresh_one_is_rented_and_the_text_names_some() -> None:
-    stage = Stage(lifecycle=RECYCLE)
+    stage = FakeWorld(lifecycle=RECYCLE)
     leave_paused(stage, 80, drifted=80, filler="x" * 300)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     (move,) = [each for each in bodies(stage, Transition) if each.source == State.RECLAIM]
@@ -142,7 +142,7 @@ def test_where_none_of_eighty_fits_a_fresh_one_is_rented_and_the_text_names_some
 
 
 def test_fresh_takes_every_one_of_many() -> None:
-    stage = Stage(lifecycle=RECYCLE)
+    stage = FakeWorld(lifecycle=RECYCLE)
     stage.options = {"fresh": True}
     leave_paused(stage, 160)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
@@ -152,7 +152,7 @@ def test_fresh_takes_every_one_of_many() -> None:
 
 
 def test_a_paused_pod_that_no_record_holds_is_left_alone() -> None:
-    stage = Stage(lifecycle={**RECYCLE, "on_drift": "replace"})
+    stage = FakeWorld(lifecycle={**RECYCLE, "on_drift": "replace"})
     leave_paused(stage, 2, drifted=1, filler="x" * 100_000)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert list(stage.lineage.owners) == [f"rpd-train-{1:026}-a1"]
@@ -160,7 +160,7 @@ def test_a_paused_pod_that_no_record_holds_is_left_alone() -> None:
 
 @pytest.mark.parametrize("count", [1, 900])
 def test_problems_of_the_inputs_are_told_as_far_as_there_is_room(count: int) -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.workspace.problems = tuple(f"/home/user/data/part-{n:04}/" + "x" * 100 for n in range(count))
     assert ended(stage.process()) == ("refused", "spec_invalid", 2)
     assert not stage.cloud.pods
@@ -170,7 +170,7 @@ def test_problems_of_the_inputs_are_told_as_far_as_there_is_room(count: int) -> 
 
 
 def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by_the_rest() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.process()
     prefix = "rpd-train-" + "a" * 26 + "-a"
     gone = [Pod(f"gone{n}", f"{prefix}1", "TERMINATED") for n in range(900)]
@@ -209,10 +209,10 @@ def test_the_largest_job_that_is_accepted_fits_into_every_record(where: str) -> 
             "env": {"remote_env": {"exports": {"TEXT": text}}, "setup": [{"command": "a", "with_env": True}]},
         }[where]
 
-    room = JOB_BYTES - size_of(Stage(**config(1)).config)
-    stage = Stage(**config(1 + room))
+    room = JOB_BYTES - size_of(FakeWorld(**config(1)).config)
+    stage = FakeWorld(**config(1 + room))
     assert size_of(stage.config) == JOB_BYTES and too_large(stage.config) is None
-    assert too_large(Stage(**config(2 + room)).config) is not None
+    assert too_large(FakeWorld(**config(2 + room)).config) is not None
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert not [each for each in bodies(stage, Outcome) if each.reason == "record_refused"]
 
@@ -252,7 +252,7 @@ def test_every_operation_is_walked() -> None:
     assert set(OPERATIONS) == set(Op)
 
 
-def eventful(op: Op) -> Stage:
+def eventful(op: Op) -> FakeWorld:
     """A run that comes by the operation."""
     config: dict[str, Any] = {
         "notify": {"command": "true"},
@@ -268,7 +268,7 @@ def eventful(op: Op) -> Stage:
         config["lifecycle"] = {"on_success": "recycle"}
     if op in (Op.STOP_JOB, Op.STOP_POD, Op.FETCH_LOG):
         config["budget"] = {"cost_cap_usd": 10.0, "max_runtime_minutes": 30}
-    stage = Stage(FakeJob(seconds=3600.0), **config)
+    stage = FakeWorld(FakeJob(seconds=3600.0), **config)
     if op in ON_A_NETWORK_VOLUME[1:]:
         stage.cloud.volume_ids["data"] = "vol1"
     if op is Op.READ_HOLDERS:
@@ -311,7 +311,7 @@ def _like(operation: Any, change: Callable[[str, Result], Result], **more: Any) 
     return like(**{name: getattr(operation, name) for name in operation.__struct_fields__}, **more)
 
 
-def finished(stage: Stage) -> Ending:
+def finished(stage: FakeWorld) -> Ending:
     """Through to the end, by as many processes as it takes."""
     ending = stage.process()
     stage.remote.job.artifacts.clear()
@@ -389,7 +389,7 @@ def test_an_intent_that_no_record_holds_is_never_acted_on(op: Op) -> None:
 def test_an_ending_that_nobody_asked_for_says_what_happened(
     after: float, detail: dict[str, Any], reason: str, exit_code: int, words: str
 ) -> None:
-    stage = Stage(FakeJob(seconds=300.0), lifecycle={"on_failure": "preserve", "on_success": "preserve"})
+    stage = FakeWorld(FakeJob(seconds=300.0), lifecycle={"on_failure": "preserve", "on_success": "preserve"})
     stage.control.ask_after(after, "release", how="stop", **detail)
     ending = finished(stage)
     assert (ending.reason, ending.exit_code) == (reason, exit_code)
@@ -402,7 +402,9 @@ def test_an_ending_that_nobody_asked_for_says_what_happened(
 
 
 def test_results_that_a_fault_of_rpd_left_behind_are_not_deleted_by_the_word_for_a_failed_job() -> None:
-    stage = Stage(FakeJob(seconds=300.0, artifacts={"/workspace/out": "corrupt"}), lifecycle={"on_failure": "delete"})
+    stage = FakeWorld(
+        FakeJob(seconds=300.0, artifacts={"/workspace/out": "corrupt"}), lifecycle={"on_failure": "delete"}
+    )
     stage.control.ask_after(60.0, "release", how="stop", internal_error=True)
     assert stage.process().exit_code == 75
     assert stage.process(command="resume").exit_code == 75

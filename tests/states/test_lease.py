@@ -17,7 +17,7 @@ from rpd.states.shared.lease import LOOKS_MIN, shared_places
 from rpd.states.shared.preserve import keep_until
 from rpd.states.stage import tree_of
 from tests.fakes.facts import args_of, claimed, facts_in, outcome, seen, stamp
-from tests.fakes.stage import Stage
+from tests.fakes.fake_world import FakeWorld
 
 PRESERVED = {"on_success": "preserve", "preserve_minutes": 30.0}
 NETWORK = {"mode": "network_volume", "volume_name": "data"}
@@ -177,8 +177,8 @@ def test_they_are_left_by_a_pod_that_is_kept_up_with_nothing_to_collect() -> Non
 # Whole lives.
 
 
-def mounted() -> Stage:
-    whole = Stage(storage=NETWORK)
+def mounted() -> FakeWorld:
+    whole = FakeWorld(storage=NETWORK)
     whole.cloud.volume_ids["data"] = "vol1"
     return whole
 

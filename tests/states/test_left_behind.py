@@ -15,22 +15,22 @@ from rpd.states.ports.names import Reason, State
 from rpd.states.ports.world import Notice, Pulled
 from rpd.states.shared.lease import decide_dropping
 from tests.fakes.facts import claimed, facts_in
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 
 BUCKET = "s3://bucket/plots"
 EXTRA = {"label": "plots", "remote_path": "/workspace/plots", "local_path": BUCKET, "required": False}
 MODEL = {"label": "model", "remote_path": "/workspace/out", "local_path": "/tmp/out"}
 
 
-def life(kind: str, extra: dict[str, Any] = EXTRA, *, exit_code: int = 0, **lifecycle: Any) -> Stage:
+def life(kind: str, extra: dict[str, Any] = EXTRA, *, exit_code: int = 0, **lifecycle: Any) -> FakeWorld:
     job = FakeJob(exit_code=exit_code, artifacts={"/workspace/plots": kind})
-    stage = Stage(job, artifacts=[MODEL, extra], lifecycle=lifecycle, notify={"command": "cat"})
+    stage = FakeWorld(job, artifacts=[MODEL, extra], lifecycle=lifecycle, notify={"command": "cat"})
     stage.process()
     return stage
 
 
-def words(stage: Stage) -> str:
+def words(stage: FakeWorld) -> str:
     return "\n".join(last_words(stage.facts, stage.clock.now()))
 
 
@@ -72,7 +72,7 @@ def test_the_next_run_of_the_file_does_not_take_their_pod_up() -> None:
 def test_whoever_is_told_of_the_end_hears_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Notice] = []
     job = FakeJob(artifacts={"/workspace/plots": "corrupt"})
-    stage = Stage(job, artifacts=[MODEL, EXTRA], notify={"command": "cat"})
+    stage = FakeWorld(job, artifacts=[MODEL, EXTRA], notify={"command": "cat"})
     monkeypatch.setattr(stage.workspace, "notify", lambda notice: bool(told.append(notice)) or True)
     stage.process()
     assert [notice.what for notice in told] == ["end"]

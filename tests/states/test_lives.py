@@ -12,9 +12,9 @@ from rpd.engine.runner import Ending
 from rpd.journal.errors import JournalUnwritable
 from rpd.journal.records import Body, Opened, Resumed
 from rpd.states.ports.world import Claim, LaunchOrder, Target
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.fuse import Fuse
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 
 KEY_REFUSED = Refused("unauthorized", reason="key_refused")
 NO_CAPACITY = Refused("no machines available", reason="no_capacity")
@@ -26,7 +26,7 @@ def ended(ending: Ending) -> tuple[str | None, str | None, int]:
     return ending.outcome, ending.reason, ending.exit_code
 
 
-def at(stage: Stage, event: str) -> bool:
+def at(stage: FakeWorld, event: str) -> bool:
     return event in stage.journal.events()
 
 
@@ -34,7 +34,7 @@ def at(stage: Stage, event: str) -> bool:
 
 
 def test_success() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     stage.assert_settled()
     assert stage.cloud.only().status == "TERMINATED"
@@ -54,7 +54,7 @@ def test_success() -> None:
     ],
 )
 def test_a_failure_ends_with_5_and_the_pod_stopped(job: FakeJob, changes: dict[str, Any], reason: str) -> None:
-    stage = Stage(job, **changes)
+    stage = FakeWorld(job, **changes)
     assert ended(stage.process()) == ("failed", reason, 5)
     stage.assert_settled()
     assert stage.cloud.only().status == "EXITED", "on_failure is stop by default"
@@ -63,13 +63,13 @@ def test_a_failure_ends_with_5_and_the_pod_stopped(job: FakeJob, changes: dict[s
 
 
 def test_on_failure_delete_is_obeyed_after_collecting() -> None:
-    stage = Stage(FakeJob(exit_code=3), lifecycle={"on_failure": "delete"})
+    stage = FakeWorld(FakeJob(exit_code=3), lifecycle={"on_failure": "delete"})
     assert ended(stage.process()) == ("failed", "job_failed", 5)
     assert at(stage, "pull_artifact_ok") and stage.cloud.only().status == "TERMINATED"
 
 
 def test_inputs_missing_rents_nothing() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.workspace.problems = ("/src is not there",)
     assert ended(stage.process()) == ("refused", "spec_invalid", 2)
     assert not stage.cloud.pods
@@ -77,7 +77,7 @@ def test_inputs_missing_rents_nothing() -> None:
 
 
 def test_a_corrupt_artifact_keeps_the_pod_stopped_until_it_is_fetched() -> None:
-    stage = Stage(FakeJob(artifacts={"/workspace/out": "corrupt"}))
+    stage = FakeWorld(FakeJob(artifacts={"/workspace/out": "corrupt"}))
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 75)
     stage.assert_settled()
@@ -89,7 +89,7 @@ def test_a_corrupt_artifact_keeps_the_pod_stopped_until_it_is_fetched() -> None:
 
 @pytest.mark.parametrize(("exit_code", "reason"), [(0, "results_unverified"), (3, "job_failed")])
 def test_a_path_that_may_not_be_created_here_ends_the_run_and_keeps_its_pod(exit_code: int, reason: str) -> None:
-    stage = Stage(FakeJob(artifacts={"/workspace/out": "refused"}, exit_code=exit_code))
+    stage = FakeWorld(FakeJob(artifacts={"/workspace/out": "refused"}, exit_code=exit_code))
     assert ended(stage.process()) == ("failed", reason, 5)
     assert len(pulls(stage)) == 1, "it is refused again however often it is asked for"
     pod = stage.cloud.only()
@@ -100,7 +100,7 @@ def test_a_path_that_may_not_be_created_here_ends_the_run_and_keeps_its_pod(exit
 
 def test_what_else_was_not_fetched_is_fetched_on_resume_before_a_refused_path_ends_the_run() -> None:
     job = FakeJob(artifacts={"/workspace/a": "refused", "/workspace/b": "corrupt"})
-    stage = Stage(job, artifacts=[
+    stage = FakeWorld(job, artifacts=[
         {"label": name, "remote_path": f"/workspace/{name}", "local_path": f"/tmp/{name}"} for name in "ab"
     ])  # fmt: skip
     assert stage.process().exit_code == 75
@@ -114,7 +114,7 @@ def test_what_else_was_not_fetched_is_fetched_on_resume_before_a_refused_path_en
 def test_what_is_required_is_the_reason_though_the_time_to_fetch_ran_out_on_something_else(
     kind: str, reason: str
 ) -> None:
-    stage = Stage(FakeJob(artifacts={"/workspace/a": kind}), artifacts=[
+    stage = FakeWorld(FakeJob(artifacts={"/workspace/a": kind}), artifacts=[
         {"label": name, "remote_path": f"/workspace/{name}", "local_path": f"/tmp/{name}", "required": name == "a"}
         for name in "ab"
     ])  # fmt: skip
@@ -130,7 +130,7 @@ def test_results_of_a_good_job_that_are_not_here_keep_the_pod_whatever_the_file_
     for place in ("/tmp/out", "s3://bucket/out"):
         artifacts = [{"label": "model", "remote_path": "/workspace/out", "local_path": place}]
         lifecycle = {"on_success": "delete", "on_failure": "delete"}
-        stage = Stage(FakeJob(artifacts={"/workspace/out": kind}), artifacts=artifacts, lifecycle=lifecycle)
+        stage = FakeWorld(FakeJob(artifacts={"/workspace/out": kind}), artifacts=artifacts, lifecycle=lifecycle)
         assert stage.process().exit_code == (75 if kind == "corrupt" else 5)
         assert stage.cloud.only().status == "EXITED", place
         stage.assert_settled()
@@ -138,7 +138,7 @@ def test_results_of_a_good_job_that_are_not_here_keep_the_pod_whatever_the_file_
 
 def test_a_run_that_its_marker_ended_succeeds_when_its_results_come_later() -> None:
     job = FakeJob(seconds=600.0, says={"OK": 20.0}, artifacts={"/workspace/out": "corrupt"})
-    stage = Stage(job, run={"body": "x", "success_marker": "OK", "done_on": "marker"})
+    stage = FakeWorld(job, run={"body": "x", "success_marker": "OK", "done_on": "marker"})
     assert stage.process().exit_code == 75
     job.artifacts.clear()
     assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
@@ -146,7 +146,7 @@ def test_a_run_that_its_marker_ended_succeeds_when_its_results_come_later() -> N
 
 
 def test_something_in_the_way_here_is_met_once_a_process() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.remote.plans["pull"] = [Refused("/here/x is a folder", reason="path_refused")] * 2
     assert stage.process().exit_code == 75
     assert len(pulls(stage)) == 1
@@ -155,7 +155,7 @@ def test_something_in_the_way_here_is_met_once_a_process() -> None:
     stage.assert_settled()
 
 
-def pulls(stage: Stage) -> list[str]:
+def pulls(stage: FakeWorld) -> list[str]:
     """Labels of the job's artifacts that were asked for, in order."""
     asked = [str(r.body.args["pull"]["label"]) for r in stage.journal.records() if r.event == "pull_artifact_intent"]
     return [label for label in asked if not label.startswith("rpd ")]
@@ -165,7 +165,7 @@ def pulls(stage: Stage) -> list[str]:
 
 
 def test_no_capacity_takes_the_next_candidate() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.plan("create", NO_CAPACITY)
     assert ended(stage.process())[2] == 0
     assert stage.cloud.only().order.gpu_id == "RTX 4090"
@@ -173,19 +173,19 @@ def test_no_capacity_takes_the_next_candidate() -> None:
 
 
 def test_no_capacity_anywhere_is_refused() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.plan("create", NO_CAPACITY, NO_CAPACITY)
     assert ended(stage.process()) == ("refused", "no_capacity", 6)
     stage.assert_settled()
 
 
 def test_price_cap() -> None:
-    stage = Stage(budget={"max_gpu_price_usd": 0.1})
+    stage = FakeWorld(budget={"max_gpu_price_usd": 0.1})
     assert ended(stage.process()) == ("refused", "price_over_cap", 6)
     assert not stage.cloud.creates
 
 
-def dearer_than_listed(stage: Stage, *gpu_ids: str) -> None:
+def dearer_than_listed(stage: FakeWorld, *gpu_ids: str) -> None:
     """The price list says one thing, what is billed for these another."""
     listed = stage.cloud.offers(1)
     stage.cloud.offers = lambda gpu_count: listed  # type: ignore[method-assign]
@@ -193,7 +193,7 @@ def dearer_than_listed(stage: Stage, *gpu_ids: str) -> None:
 
 
 def test_a_pod_that_is_billed_above_the_cap_is_given_back_for_the_next_candidate() -> None:
-    stage = Stage(budget={"max_gpu_price_usd": 0.7})
+    stage = FakeWorld(budget={"max_gpu_price_usd": 0.7})
     dearer_than_listed(stage, "RTX A5000")
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     first, second = stage.cloud.pods.values()
@@ -202,7 +202,7 @@ def test_a_pod_that_is_billed_above_the_cap_is_given_back_for_the_next_candidate
 
 
 def test_pods_that_are_all_billed_above_the_cap_are_refused() -> None:
-    stage = Stage(budget={"max_gpu_price_usd": 0.7}, provision={"attempts": 1})
+    stage = FakeWorld(budget={"max_gpu_price_usd": 0.7}, provision={"attempts": 1})
     dearer_than_listed(stage, "RTX A5000", "RTX 4090")
     assert ended(stage.process()) == ("refused", "price_over_cap", 6)
     assert not stage.remote.starts
@@ -211,7 +211,7 @@ def test_pods_that_are_all_billed_above_the_cap_are_refused() -> None:
 
 @pytest.mark.parametrize("reason", ["key_refused", "forbidden", "blocked"])
 def test_key_refused_at_create(reason: str) -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.plan("create", Refused("no", reason=reason))
     assert ended(stage.process()) == ("refused", "key_refused", 4)
 
@@ -231,7 +231,7 @@ def test_key_refused_at_create(reason: str) -> None:
     ],
 )
 def test_what_no_waiting_changes_ends_the_run_at_once(answer: Exception, ending: tuple[str, str, int]) -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.broken["offers"] = answer
     began = stage.clock.now().up
     assert ended(stage.process()) == ending
@@ -241,7 +241,7 @@ def test_what_no_waiting_changes_ends_the_run_at_once(answer: Exception, ending:
 
 
 def test_an_answer_that_may_change_is_waited_for() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.broken["offers"] = Unavailable("502", reason="server_error")
     began = stage.clock.now().up
     assert ended(stage.process()) == ("refused", "cloud_unreachable", 6)
@@ -249,13 +249,13 @@ def test_an_answer_that_may_change_is_waited_for() -> None:
 
 
 def test_no_credit() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.plan("create", Refused("pay first", reason="no_credit"))
     assert ended(stage.process()) == ("refused", "no_credit", 4)
 
 
 def test_a_create_that_was_not_sent_is_sent_again() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.plan("create", NotSent("no name", reason="not_sent"), Refused("slow", reason="rate_limited"))
     assert ended(stage.process())[2] == 0
     assert len(set(stage.cloud.creates)) == 3, "a fresh name each time"
@@ -264,7 +264,7 @@ def test_a_create_that_was_not_sent_is_sent_again() -> None:
 
 @pytest.mark.parametrize("lag", [0.0, 25.0])
 def test_an_ambiguous_create_is_adopted(lag: float) -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.lag_seconds = lag
     stage.cloud.plan("create", "ambiguous")
     assert ended(stage.process())[2] == 0
@@ -273,7 +273,7 @@ def test_an_ambiguous_create_is_adopted(lag: float) -> None:
 
 
 def test_an_ambiguous_create_without_a_pod_leads_to_the_next_attempt() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.plan("create", "nothing")
     assert ended(stage.process())[2] == 0
     assert [name[-3:] for name in stage.cloud.creates] == ["-a1", "-a2"]
@@ -282,7 +282,7 @@ def test_an_ambiguous_create_without_a_pod_leads_to_the_next_attempt() -> None:
 
 
 def test_a_late_pod_of_an_earlier_attempt_is_deleted() -> None:
-    stage = Stage(FakeJob(seconds=400.0))
+    stage = FakeWorld(FakeJob(seconds=400.0))
     stage.cloud.plan("create", "late:260")
     assert ended(stage.process())[2] == 0
     stage.assert_settled()
@@ -296,7 +296,7 @@ def test_a_late_pod_of_an_earlier_attempt_is_deleted() -> None:
 
 
 def test_a_host_that_never_boots_is_not_a_failed_run() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.boot_seconds = [1e9, 20.0]
     assert ended(stage.process())[2] == 0
     first, second = stage.cloud.pods.values()
@@ -305,7 +305,7 @@ def test_a_host_that_never_boots_is_not_a_failed_run() -> None:
 
 
 def test_hosts_that_never_boot_are_refused() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.boot_seconds = [1e9]
     assert ended(stage.process()) == ("refused", "hosts_never_booted", 6)
     assert len(stage.cloud.pods) == 2
@@ -313,14 +313,14 @@ def test_hosts_that_never_boot_are_refused() -> None:
 
 
 def test_fewer_gpus_than_ordered() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.remote.gpus = 0
     assert ended(stage.process()) == ("refused", "hosts_never_booted", 6)
     stage.assert_settled()
 
 
 def test_an_account_that_cannot_be_read_after_an_ambiguous_create() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.plan("create", "ambiguous")
     stage.clock.after(0.2, lambda: stage.cloud.broken.update(list=KEY_REFUSED, get=KEY_REFUSED, delete=KEY_REFUSED))
     ending = stage.process()
@@ -335,7 +335,7 @@ def test_an_account_that_cannot_be_read_after_an_ambiguous_create() -> None:
 
 
 def test_a_pod_that_vanishes_is_lost() -> None:
-    stage = Stage(FakeJob(seconds=600.0))
+    stage = FakeWorld(FakeJob(seconds=600.0))
     stage.clock.after(100.0, lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
     assert ended(stage.process()) == ("lost", "pod_vanished", 10)
     stage.assert_settled()
@@ -343,14 +343,14 @@ def test_a_pod_that_vanishes_is_lost() -> None:
 
 @pytest.mark.parametrize("moment", [5.0, 23.0, 25.0])
 def test_a_pod_that_vanishes_before_the_job(moment: float) -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.clock.after(moment, lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
     assert ended(stage.process()) == ("lost", "pod_vanished", 10)
     stage.assert_settled()
 
 
 def test_a_pod_stopped_by_others_is_started_and_its_claim_read() -> None:
-    stage = Stage(FakeJob(seconds=600.0))
+    stage = FakeWorld(FakeJob(seconds=600.0))
     stage.clock.after(100.0, lambda: stage.cloud.halt(stage.cloud.only()))
     assert ended(stage.process()) == ("lost", "job_lost", 10)
     assert at(stage, "start_pod_ok") and at(stage, "fetch_log_ok") and at(stage, "pull_artifact_ok")
@@ -358,7 +358,7 @@ def test_a_pod_stopped_by_others_is_started_and_its_claim_read() -> None:
 
 
 def test_a_job_that_ended_before_its_pod_was_stopped_has_succeeded() -> None:
-    stage = Stage(FakeJob(seconds=60.0))
+    stage = FakeWorld(FakeJob(seconds=60.0))
     stage.remote.down_from, stage.remote.down_until = 50.0, 200.0
     stage.clock.after(120.0, lambda: stage.cloud.halt(stage.cloud.only()))
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
@@ -366,7 +366,7 @@ def test_a_job_that_ended_before_its_pod_was_stopped_has_succeeded() -> None:
 
 
 def test_start_refused_parks_the_run_and_resume_collects() -> None:
-    stage = Stage(FakeJob(seconds=60.0))
+    stage = FakeWorld(FakeJob(seconds=60.0))
     stage.remote.down_from, stage.remote.down_until = 50.0, 200.0
     stage.clock.after(120.0, lambda: stage.cloud.halt(stage.cloud.only()))
     stage.cloud.broken["start"] = Refused("no free GPU", reason="start_refused")
@@ -383,21 +383,21 @@ def test_start_refused_parks_the_run_and_resume_collects() -> None:
 
 
 def test_link_loss_does_not_harm_the_job() -> None:
-    stage = Stage(FakeJob(seconds=300.0))
+    stage = FakeWorld(FakeJob(seconds=300.0))
     stage.remote.down_from, stage.remote.down_until = 60.0, 240.0
     assert ended(stage.process())[2] == 0
     stage.assert_settled()
 
 
 def test_link_loss_during_setup_is_survived() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.remote.down_from, stage.remote.down_until = 24.0, 32.0
     assert ended(stage.process())[2] == 0
     stage.assert_settled()
 
 
 def test_a_link_that_is_down_for_minutes_during_setup_is_survived() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.remote.down_from, stage.remote.down_until = 24.0, 300.0
     assert ended(stage.process())[2] == 0
     stage.assert_settled()
@@ -405,7 +405,7 @@ def test_a_link_that_is_down_for_minutes_during_setup_is_survived() -> None:
 
 @pytest.mark.parametrize("moment", [10.0, 21.5, 24.0, 26.0, 27.5])
 def test_a_pod_stopped_by_others_before_the_job_is_started_again(moment: float) -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.clock.after(moment, lambda: stage.cloud.halt(stage.cloud.only()))
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert stage.cloud.only().container == 2
@@ -414,14 +414,14 @@ def test_a_pod_stopped_by_others_before_the_job_is_started_again(moment: float) 
 
 
 def test_a_lost_launch_reply_starts_nothing_twice() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.remote.plans["launch"] = [Unavailable("gone", reason="link_lost")]
     assert ended(stage.process())[2] == 0
     assert len(stage.remote.starts) == 1
 
 
 def test_a_launch_without_an_answer_is_not_taken_for_one_that_never_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = crashed(Stage(FakeJob(seconds=600.0)), "launch_job_intent")
+    stage = crashed(FakeWorld(FakeJob(seconds=600.0)), "launch_job_intent")
     launch = stage.remote.launch
 
     def lose_the_reply(target: Target, order: LaunchOrder) -> Claim:
@@ -438,7 +438,7 @@ def test_a_launch_without_an_answer_is_not_taken_for_one_that_never_was(monkeypa
 
 
 def test_a_pod_without_a_switch_runs_unprotected() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.remote.switch_probe = "key_refused"
     assert ended(stage.process())[2] == 0
     assert (
@@ -450,7 +450,7 @@ def test_a_pod_without_a_switch_runs_unprotected() -> None:
 
 @pytest.mark.parametrize("reason", ["taken_over"])
 def test_another_owner_is_left_alone(reason: str) -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.remote.plans["run_step"] = [Refused("epoch 7 acts on host b", reason=reason)] * 9
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 9)
@@ -458,7 +458,7 @@ def test_another_owner_is_left_alone(reason: str) -> None:
 
 
 def test_every_process_is_an_owner_of_its_own() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.process("detach")
     owners = [stage.replayed().process.owner]
     stage.process(command="resume")
@@ -471,7 +471,7 @@ def test_every_process_is_an_owner_of_its_own() -> None:
 
 
 def test_out_of_time() -> None:
-    stage = Stage(FakeJob(seconds=1e6), budget={"max_runtime_minutes": 10, "cost_cap_usd": 50})
+    stage = FakeWorld(FakeJob(seconds=1e6), budget={"max_runtime_minutes": 10, "cost_cap_usd": 50})
     assert ended(stage.process()) == ("failed", "budget", 7)
     assert stage.cloud.only().status == "EXITED" and stage.facts.results.log_fetched
     assert 600.0 <= stage.clock.real < 720.0
@@ -479,13 +479,13 @@ def test_out_of_time() -> None:
 
 
 def test_out_of_money() -> None:
-    stage = Stage(FakeJob(seconds=1e6), budget={"cost_cap_usd": 0.05})
+    stage = FakeWorld(FakeJob(seconds=1e6), budget={"cost_cap_usd": 0.05})
     assert ended(stage.process()) == ("failed", "budget", 7)
     stage.assert_settled()
 
 
 def test_results_that_wait_are_fetched_even_after_the_budget() -> None:
-    stage = Stage(FakeJob(seconds=1e6), budget={"max_runtime_minutes": 10, "cost_cap_usd": 50})
+    stage = FakeWorld(FakeJob(seconds=1e6), budget={"max_runtime_minutes": 10, "cost_cap_usd": 50})
     stage.remote.down_from, stage.remote.down_until = 590.0, 2000.0
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 75)
@@ -502,7 +502,7 @@ def test_results_that_wait_are_fetched_even_after_the_budget() -> None:
 @pytest.mark.parametrize("moment", [0.05, 0.5, 3.0, 21.0, 23.0, 26.0, 30.0])
 @pytest.mark.parametrize(("what", "code"), [("interrupt", 130), ("terminate", 143), ("cancel", 130)])
 def test_a_request_before_the_launch_deletes_the_pod(what: str, code: int, moment: float) -> None:
-    stage = Stage(setup=[{"command": f"step {n}"} for n in range(4)])
+    stage = FakeWorld(setup=[{"command": f"step {n}"} for n in range(4)])
     stage.control.ask_after(moment, what, terminal=True)
     outcome, _, exit_code = ended(stage.process())
     assert (outcome, exit_code) == ("cancelled", code)
@@ -512,7 +512,7 @@ def test_a_request_before_the_launch_deletes_the_pod(what: str, code: int, momen
 
 
 def test_interrupt_on_a_terminal_detaches_from_a_protected_job() -> None:
-    stage = Stage(FakeJob(seconds=300.0))
+    stage = FakeWorld(FakeJob(seconds=300.0))
     stage.control.ask_after(100.0, "interrupt", terminal=True)
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 75)
@@ -523,7 +523,7 @@ def test_interrupt_on_a_terminal_detaches_from_a_protected_job() -> None:
 
 @pytest.mark.parametrize(("what", "terminal", "probe"), [("interrupt", False, "ok"), ("interrupt", True, "refused")])
 def test_interrupt_elsewhere_stops_and_collects(what: str, terminal: bool, probe: str) -> None:
-    stage = Stage(FakeJob(seconds=1e6))
+    stage = FakeWorld(FakeJob(seconds=1e6))
     stage.remote.switch_probe = probe
     stage.control.ask_after(100.0, what, terminal=terminal)
     assert ended(stage.process()) == ("cancelled", "interrupted", 130)
@@ -532,21 +532,21 @@ def test_interrupt_elsewhere_stops_and_collects(what: str, terminal: bool, probe
 
 
 def test_terminate_in_the_run() -> None:
-    stage = Stage(FakeJob(seconds=1e6))
+    stage = FakeWorld(FakeJob(seconds=1e6))
     stage.control.ask_after(100.0, "terminate")
     assert ended(stage.process()) == ("cancelled", "terminated", 143)
     stage.assert_settled()
 
 
 def test_cancel_in_the_run() -> None:
-    stage = Stage(FakeJob(seconds=1e6))
+    stage = FakeWorld(FakeJob(seconds=1e6))
     stage.control.ask_after(100.0, "cancel")
     assert ended(stage.process()) == ("cancelled", "cancelled", 130)
     stage.assert_settled()
 
 
 def test_an_interrupted_collect_parks_and_keeps_its_reason_on_resume() -> None:
-    stage = Stage(FakeJob(seconds=1e6))
+    stage = FakeWorld(FakeJob(seconds=1e6))
     stage.control.ask_after(100.0, "interrupt", terminal=False)
     stage.remote.plans["pull"] = [Unavailable("gone", reason="link_lost")] * 40
     ending = stage.process()
@@ -558,7 +558,7 @@ def test_an_interrupted_collect_parks_and_keeps_its_reason_on_resume() -> None:
 
 
 def test_a_pod_that_a_person_wants_kept_up_and_that_cannot_be_is_not_deleted_with_results_in_it() -> None:
-    stage = Stage(FakeJob(seconds=1e6), lifecycle={"on_interrupt": "delete"})
+    stage = FakeWorld(FakeJob(seconds=1e6), lifecycle={"on_interrupt": "delete"})
     stage.control.ask_after(100.0, "release", how="preserve", until=stage.clock.now().wall + 7200.0)
     stage.remote.plans["pull"] = [Unavailable("gone", reason="link_lost")] * 40
     ending = stage.process()
@@ -571,7 +571,7 @@ def test_a_pod_that_a_person_wants_kept_up_and_that_cannot_be_is_not_deleted_wit
 
 
 def test_who_asked_to_be_told_hears_of_a_pod_that_is_kept_up() -> None:
-    stage = Stage(FakeJob(exit_code=3), lifecycle={"on_failure": "preserve"}, notify={"command": "cat"})
+    stage = FakeWorld(FakeJob(exit_code=3), lifecycle={"on_failure": "preserve"}, notify={"command": "cat"})
     assert stage.process().exit_code == 5
     (told,) = [each.body.args["notice"]["text"] for each in stage.journal.records() if each.event == "notify_intent"]
     assert told.startswith("the run ends failed (job_failed); rpd's exit code is 5; its pod is kept up until 20"), told
@@ -579,7 +579,7 @@ def test_who_asked_to_be_told_hears_of_a_pod_that_is_kept_up() -> None:
 
 
 def test_interrupt_during_a_long_pull() -> None:
-    stage = Stage(FakeJob(seconds=60.0), artifacts=[
+    stage = FakeWorld(FakeJob(seconds=60.0), artifacts=[
         {"label": f"part {n}", "remote_path": f"/workspace/{n}", "local_path": f"/tmp/{n}"} for n in range(60)
     ])  # fmt: skip
     stage.control.ask_after(110.0, "interrupt", terminal=False)
@@ -592,7 +592,7 @@ def test_interrupt_during_a_long_pull() -> None:
 @pytest.mark.parametrize(("probe", "code"), [("ok", 75), ("refused", 8)])
 @pytest.mark.parametrize("moment", [1.0, 26.0, 60.0])
 def test_detach_leaves_once_the_job_runs(probe: str, code: int, moment: float) -> None:
-    stage = Stage(FakeJob(seconds=300.0))
+    stage = FakeWorld(FakeJob(seconds=300.0))
     stage.remote.switch_probe = probe
     stage.control.ask_after(moment, "detach")
     ending = stage.process()
@@ -602,7 +602,7 @@ def test_detach_leaves_once_the_job_runs(probe: str, code: int, moment: float) -
 
 
 def test_release_as_told_deletes_uncollected_results() -> None:
-    stage = Stage(FakeJob(artifacts={"/workspace/out": "corrupt"}))
+    stage = FakeWorld(FakeJob(artifacts={"/workspace/out": "corrupt"}))
     assert stage.process().exit_code == 75
     stage.control.ask("release", how="delete")
     assert stage.process(command="release").closed
@@ -612,7 +612,7 @@ def test_release_as_told_deletes_uncollected_results() -> None:
 
 @pytest.mark.parametrize("what", ["cancel", "release"])
 def test_a_parked_run_can_be_ended_without_its_results(what: str) -> None:
-    stage = Stage(FakeJob(artifacts={"/workspace/out": "corrupt"}))
+    stage = FakeWorld(FakeJob(artifacts={"/workspace/out": "corrupt"}))
     assert stage.process().exit_code == 75
     assert ended(stage.process(what, command=what)) == ("cancelled", "cancelled", 130)
     pod = stage.cloud.only()
@@ -624,22 +624,22 @@ def test_a_parked_run_can_be_ended_without_its_results(what: str) -> None:
 # gc: the engine is dead, somebody cleans up.
 
 
-def crashed(stage: Stage, after: str) -> Stage:
+def crashed(stage: FakeWorld, after: str) -> FakeWorld:
     """A process that died right after this event was durable."""
     stage.crash(place_of(stage, f"after sync of {after}"))
     stage.clock.advance(30.0)
     return stage
 
 
-def place_of(stage: Stage, wanted: str) -> int:
+def place_of(stage: FakeWorld, wanted: str) -> int:
     """The number of a place in the life of such a stage, found on a copy of it."""
     fuse = Fuse()
-    Stage(stage.remote.job).process(fuse=fuse)
+    FakeWorld(stage.remote.job).process(fuse=fuse)
     return fuse.places.index(wanted)
 
 
 def test_gc_before_the_launch_deletes() -> None:
-    stage = crashed(Stage(), "setup_to_stage")
+    stage = crashed(FakeWorld(), "setup_to_stage")
     ending = stage.process("gc", command="gc")
     assert ended(ending) == ("cancelled", "collected_by_gc", 130)
     assert stage.cloud.only().status == "TERMINATED" and not stage.remote.starts
@@ -647,14 +647,14 @@ def test_gc_before_the_launch_deletes() -> None:
 
 
 def test_gc_at_the_launch_launches_nothing() -> None:
-    stage = crashed(Stage(), "preflight_to_launch")
+    stage = crashed(FakeWorld(), "preflight_to_launch")
     assert ended(stage.process("gc", command="gc"))[0] == "cancelled"
     assert not stage.remote.starts
     stage.assert_settled()
 
 
 def test_gc_with_an_unsent_launch_launches_nothing() -> None:
-    stage = crashed(Stage(), "launch_job_intent")
+    stage = crashed(FakeWorld(), "launch_job_intent")
     assert ended(stage.process("gc", command="gc"))[0] == "cancelled"
     assert not stage.remote.starts
     assert stage.cloud.only().status == "TERMINATED", "nothing was started, nothing is lost"
@@ -662,7 +662,7 @@ def test_gc_with_an_unsent_launch_launches_nothing() -> None:
 
 
 def test_gc_spares_a_running_job() -> None:
-    stage = crashed(Stage(FakeJob(seconds=600.0)), "launch_to_monitor")
+    stage = crashed(FakeWorld(FakeJob(seconds=600.0)), "launch_to_monitor")
     ending = stage.process("gc", command="gc")
     assert (ending.closed, ending.exit_code) == (False, 8)
     assert stage.cloud.billing
@@ -671,7 +671,7 @@ def test_gc_spares_a_running_job() -> None:
 
 
 def test_gc_spares_a_pod_that_cannot_be_asked() -> None:
-    stage = crashed(Stage(FakeJob(seconds=600.0)), "launch_to_monitor")
+    stage = crashed(FakeWorld(FakeJob(seconds=600.0)), "launch_to_monitor")
     stage.remote.lose_link(300.0)
     assert stage.process("gc", command="gc").exit_code == 8
     assert ended(stage.finish())[2] == 0
@@ -679,7 +679,7 @@ def test_gc_spares_a_pod_that_cannot_be_asked() -> None:
 
 
 def test_gc_stops_a_pod_with_results_and_resume_fetches_them() -> None:
-    stage = crashed(Stage(FakeJob(seconds=60.0)), "launch_to_monitor")
+    stage = crashed(FakeWorld(FakeJob(seconds=60.0)), "launch_to_monitor")
     stage.clock.advance(200.0)
     ending = stage.process("gc", command="gc")
     assert (ending.closed, ending.exit_code) == (False, 75)
@@ -693,7 +693,7 @@ def test_gc_stops_a_pod_with_results_and_resume_fetches_them() -> None:
 
 
 def test_gc_meets_a_pod_that_its_switch_stopped_and_resume_tells_how_the_job_ended() -> None:
-    stage = crashed(Stage(FakeJob(seconds=60.0)), "launch_to_monitor")
+    stage = crashed(FakeWorld(FakeJob(seconds=60.0)), "launch_to_monitor")
     stage.clock.advance(700.0)
     stage.cloud.stop(stage.cloud.only().id)
     ending = stage.process("gc", command="gc")
@@ -708,7 +708,7 @@ def test_gc_meets_a_pod_that_its_switch_stopped_and_resume_tells_how_the_job_end
 
 @pytest.mark.parametrize("moment", [10.0, 90.0])
 def test_asleep_for_eight_hours(moment: float) -> None:
-    stage = Stage(FakeJob(seconds=300.0))
+    stage = FakeWorld(FakeJob(seconds=300.0))
     stage.clock.after(moment, lambda: stage.clock.sleep_machine(8 * 3600.0))
     assert ended(stage.process())[2] == 0
     assert len(stage.cloud.pods) == 1, "a pod that booted meanwhile is taken"
@@ -718,7 +718,7 @@ def test_asleep_for_eight_hours(moment: float) -> None:
 @pytest.mark.parametrize("step", [-3600.0, 365 * 86400.0])
 @pytest.mark.parametrize("moment", [10.0, 90.0])
 def test_a_clock_that_is_set_fires_no_deadline(moment: float, step: float) -> None:
-    stage = Stage(FakeJob(seconds=300.0))
+    stage = FakeWorld(FakeJob(seconds=300.0))
     stage.clock.after(moment, lambda: stage.clock.set_wall(step))
     assert ended(stage.process())[2] == 0
     assert len(stage.cloud.pods) == 1
@@ -726,7 +726,7 @@ def test_a_clock_that_is_set_fires_no_deadline(moment: float, step: float) -> No
 
 
 def test_a_reboot_between_two_processes() -> None:
-    stage = crashed(Stage(FakeJob(seconds=300.0)), "launch_to_monitor")
+    stage = crashed(FakeWorld(FakeJob(seconds=300.0)), "launch_to_monitor")
     stage.clock.reboot()
     assert ended(stage.finish()) == ("succeeded", "job_succeeded", 0)
     stage.assert_settled()
@@ -736,7 +736,7 @@ def test_a_reboot_between_two_processes() -> None:
 
 
 def test_delete_answered_404_and_the_pod_shows_later() -> None:
-    stage = Stage(setup=[{"command": "bad"}], lifecycle={"on_failure": "delete"})
+    stage = FakeWorld(setup=[{"command": "bad"}], lifecycle={"on_failure": "delete"})
     stage.remote.job.commands["bad"] = 1
     pod_hidden_until = 45.0
 
@@ -750,14 +750,14 @@ def test_delete_answered_404_and_the_pod_shows_later() -> None:
 
 
 def test_delete_answers_5xx_and_works_in_the_end() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.plan("delete", "nothing", "ambiguous", "nothing")
     assert ended(stage.process())[2] == 0
     stage.assert_settled()
 
 
 def test_a_key_revoked_at_the_release() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     refused = {"delete": KEY_REFUSED, "get": KEY_REFUSED, "list": KEY_REFUSED, "stop": KEY_REFUSED}
     stage.clock.after(80.0, lambda: stage.cloud.broken.update(refused))
     ending = stage.process()
@@ -770,14 +770,14 @@ def test_a_key_revoked_at_the_release() -> None:
 
 
 def test_a_stop_that_finds_nothing_is_proved_by_looking() -> None:
-    stage = Stage(FakeJob(exit_code=1))
+    stage = FakeWorld(FakeJob(exit_code=1))
     stage.cloud.plan("stop", lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
     assert ended(stage.process()) == ("failed", "job_failed", 5)
     stage.assert_settled()
 
 
 def test_a_pod_that_runs_on_after_its_stop_and_then_vanishes_is_proved_by_looking() -> None:
-    stage = Stage(FakeJob(exit_code=1))
+    stage = FakeWorld(FakeJob(exit_code=1))
     stage.cloud.plan("stop", "ignored", lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
     assert ended(stage.process()) == ("failed", "job_failed", 5)
     assert stage.clock.real < 600.0, "nobody goes on stopping what is not there"
@@ -785,7 +785,7 @@ def test_a_pod_that_runs_on_after_its_stop_and_then_vanishes_is_proved_by_lookin
 
 
 def test_gc_told_of_no_pod_to_stop_deletes_no_results() -> None:
-    stage = crashed(Stage(lifecycle={"on_success": "delete", "on_failure": "delete"}), "launch_to_monitor")
+    stage = crashed(FakeWorld(lifecycle={"on_success": "delete", "on_failure": "delete"}), "launch_to_monitor")
     stage.clock.advance(600.0)
     stage.cloud.plan("stop", "absent")
     ending = stage.process("gc", command="gc")
@@ -796,7 +796,7 @@ def test_gc_told_of_no_pod_to_stop_deletes_no_results() -> None:
 
 
 def test_a_manifest_that_cannot_be_written_does_not_keep_the_run_open() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.workspace.write_errors = [Refused("read-only", reason="path_refused")] * 5
     assert ended(stage.process())[2] == 0
 
@@ -805,7 +805,7 @@ def test_a_manifest_that_cannot_be_written_does_not_keep_the_run_open() -> None:
 
 
 def test_a_pod_that_vanished_while_parked_is_lost() -> None:
-    stage = Stage(FakeJob(artifacts={"/workspace/out": "corrupt"}, exit_code=0))
+    stage = FakeWorld(FakeJob(artifacts={"/workspace/out": "corrupt"}, exit_code=0))
     assert stage.process().exit_code == 75
     stage.cloud.halt(stage.cloud.only(), "TERMINATED")
     assert ended(stage.finish()) == ("lost", "pod_vanished", 10)
@@ -814,7 +814,7 @@ def test_a_pod_that_vanished_while_parked_is_lost() -> None:
 
 @pytest.mark.parametrize("good", range(5, 44))
 def test_a_journal_that_fails_releases_what_is_rented(good: int) -> None:
-    stage, seen = Stage(), 0
+    stage, seen = FakeWorld(), 0
 
     def refuse(body: Body) -> None:
         nonlocal seen
@@ -841,7 +841,7 @@ def test_a_journal_that_fails_releases_what_is_rented(good: int) -> None:
 
 
 def test_a_claim_folder_that_vanished_is_not_launched_again() -> None:
-    stage = Stage(FakeJob(seconds=5000.0))
+    stage = FakeWorld(FakeJob(seconds=5000.0))
 
     def wipe_and_stop() -> None:
         pod = stage.cloud.only()
@@ -857,7 +857,7 @@ def test_a_claim_folder_that_vanished_is_not_launched_again() -> None:
 
 @pytest.mark.parametrize("request_too", ["interrupt", "terminate"])
 def test_a_signal_to_gc_does_not_reach_the_job(request_too: str) -> None:
-    stage = Stage(FakeJob(seconds=5000.0))
+    stage = FakeWorld(FakeJob(seconds=5000.0))
     stage.clock.after(200.0, lambda: stage.control.ask("detach"))
     assert not stage.process().closed
     ending = stage.process("gc", request_too, command="gc")
@@ -869,7 +869,7 @@ def test_a_signal_to_gc_does_not_reach_the_job(request_too: str) -> None:
 @pytest.mark.parametrize("accepts", [False, True], ids=["refuses", "accepts and does nothing"])
 def test_a_cloud_that_does_not_let_go_is_not_asked_for_ever(accepts: bool) -> None:
     """The process ends, so that somebody hears of it; nothing that may be kept is deleted to force it."""
-    stage = Stage(lifecycle={"on_success": "stop"})
+    stage = FakeWorld(lifecycle={"on_success": "stop"})
     stage.remote.may_release = lambda pod: False  # nor to the switch in the pod
     original = stage.cloud.stop
     if accepts:
@@ -888,7 +888,7 @@ def test_a_cloud_that_does_not_let_go_is_not_asked_for_ever(accepts: bool) -> No
 
 
 def test_a_key_refused_while_a_release_is_unclear_ends_in_8() -> None:
-    stage = Stage()
+    stage = FakeWorld()
 
     def revoke() -> None:
         for call in ("get", "list", "delete", "stop"):
@@ -915,7 +915,7 @@ def test_a_key_refused_while_a_release_is_unclear_ends_in_8() -> None:
 
 
 def test_a_budget_that_ends_in_boot_deletes_no_results_nobody_tried_to_fetch() -> None:
-    stage = Stage(
+    stage = FakeWorld(
         FakeJob(seconds=600.0),
         budget={"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 3000, "max_runtime_minutes": 20},
         lifecycle={"on_failure": "delete", "on_interrupt": "delete"},
@@ -936,7 +936,7 @@ def test_a_budget_that_ends_in_boot_deletes_no_results_nobody_tried_to_fetch() -
 
 
 def test_a_pod_whose_env_is_not_shown_is_not_absent() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     view = stage.cloud._view
     stage.cloud._view = lambda pod: msgspec.structs.replace(view(pod), env={})  # type: ignore[method-assign]
     stage.cloud.plan("create", "ambiguous")
@@ -946,7 +946,7 @@ def test_a_pod_whose_env_is_not_shown_is_not_absent() -> None:
 
 
 def test_a_container_that_restarts_by_itself_gets_a_new_pin_only_when_the_cloud_says_so() -> None:
-    stage = Stage(FakeJob(seconds=5000.0))
+    stage = FakeWorld(FakeJob(seconds=5000.0))
 
     def restart() -> None:
         pod = stage.cloud.only()
@@ -961,7 +961,7 @@ def test_a_container_that_restarts_by_itself_gets_a_new_pin_only_when_the_cloud_
 
 
 def test_a_host_key_that_changed_without_a_start_is_refused_soon() -> None:
-    stage = Stage(FakeJob(seconds=5000.0))
+    stage = FakeWorld(FakeJob(seconds=5000.0))
     stage.clock.after(200.0, lambda: setattr(stage.cloud.only(), "key", 1))
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 75)

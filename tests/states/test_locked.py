@@ -5,21 +5,21 @@ from __future__ import annotations
 from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.story import tell
 from rpd.states.policy.rules import locked_words, released_by
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 
 
-def told(stage: Stage) -> list[str]:
+def told(stage: FakeWorld) -> list[str]:
     facts = stage.facts
     return [text for record in stage.journal.records() if (text := tell(record, facts)) is not None]
 
 
-def lock(stage: Stage, is_locked: bool) -> None:
+def lock(stage: FakeWorld, is_locked: bool) -> None:
     stage.cloud.only().is_locked = is_locked
 
 
 def test_it_is_told_once_while_the_job_runs() -> None:
-    stage = Stage(FakeJob(seconds=300.0))
+    stage = FakeWorld(FakeJob(seconds=300.0))
     stage.clock.after(100.0, lambda: lock(stage, True))
     stage.clock.after(200.0, lambda: setattr(stage.cloud.only(), "rate", 0.31))  # the look shows something else
     stage.control.ask_after(280.0, "detach")
@@ -35,7 +35,7 @@ def test_it_is_told_once_while_the_job_runs() -> None:
 
 
 def test_it_is_forgotten_when_it_is_unlocked_and_told_again_when_it_is_locked_again() -> None:
-    stage = Stage(FakeJob(seconds=400.0))
+    stage = FakeWorld(FakeJob(seconds=400.0))
     for moment, is_locked in ((100.0, True), (180.0, False), (260.0, True), (340.0, False)):
         stage.clock.after(moment, lambda is_locked=is_locked: lock(stage, is_locked))  # type: ignore[misc]
     assert stage.process().outcome == "succeeded"

@@ -16,22 +16,22 @@ from rpd.states.ports.job import Job
 from rpd.states.ports.names import Op, State
 from rpd.states.ports.world import Offer
 from tests.fakes.facts import facts_in, seen
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.fuse import Fuse
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 from tests.states.test_large_records import bodies
 from tests.states.test_lives import NO_CAPACITY, ended
 
 A5000, ADA = "NVIDIA RTX A5000", "NVIDIA RTX 5000 Ada Generation"
 
 
-def market(*gpus: Any, datacenters: Any = (), job: FakeJob | None = None, **config: Any) -> Stage:
-    stage = Stage(job, pod={"image": "i", "gpu_order": list(gpus), "datacenters": list(datacenters)}, **config)
+def market(*gpus: Any, datacenters: Any = (), job: FakeJob | None = None, **config: Any) -> FakeWorld:
+    stage = FakeWorld(job, pod={"image": "i", "gpu_order": list(gpus), "datacenters": list(datacenters)}, **config)
     stage.cloud.prices = {A5000: 0.27, ADA: 0.69}
     return stage
 
 
-def orders(stage: Stage) -> list[tuple[str, tuple[str, ...]]]:
+def orders(stage: FakeWorld) -> list[tuple[str, tuple[str, ...]]]:
     return [
         (each.args["order"]["gpu_id"], tuple(each.args["order"]["datacenter_ids"]))
         for each in bodies(stage, Intent, Op.CREATE_POD)
@@ -72,7 +72,7 @@ def test_a_name_that_stands_for_nothing_ends_the_run_before_anything_is_ordered(
     stage.assert_settled()
 
 
-def by_memory(**config: Any) -> Stage:
+def by_memory(**config: Any) -> FakeWorld:
     """The cheapest of two types, of which both fit."""
     stage = market({"min_vram_gb": 20, "order": "cheapest"}, **config)
     stage.cloud.offers = lambda count: tuple(  # type: ignore[method-assign]
@@ -117,7 +117,7 @@ def test_the_limit_of_a_choice_holds_for_what_is_billed() -> None:
 @pytest.mark.parametrize(("gpus", "memory", "vcpus"), [(1, 100, 9), (3, 34, 3), (4, 25, 3)])
 def test_floors_are_ordered_for_each_gpu_and_never_below_the_whole(gpus: int, memory: int, vcpus: int) -> None:
     pod = {"image": "i", "gpu_order": [A5000], "gpu_count": gpus, "min_memory_gb": 100, "min_vcpu_count": 9}
-    stage = Stage(pod=pod)
+    stage = FakeWorld(pod=pod)
     stage.cloud.prices = {A5000: 0.27}
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     order = bodies(stage, Intent, Op.CREATE_POD)[0].args["order"]

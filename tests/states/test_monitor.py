@@ -87,11 +87,11 @@ def test_a_lost_job_is_not_launched_again(obstacle: str) -> None:
 def test_a_marker_that_is_heard_ends_a_job_that_runs() -> None:
     facts = running(run={"body": "x", "failure_markers": ["NaN", "OOM"], "success_marker": "OK", "done_on": "marker"})
     for marker, reason in (("OOM", Reason.FAILURE_MARKER), ("OK", Reason.JOB_SUCCEEDED)):
-        facts.launch.heard = (marker,)
+        facts.launch.markers_seen = (marker,)
         decision = at(facts, 110.0)
         assert isinstance(decision, Fire) and (decision.trigger, decision.reason) == (Trigger.JOB_ENDED, reason)
     facts = running(run={"body": "x", "success_marker": "OK"})
-    facts.launch.heard = ("OK",)
+    facts.launch.markers_seen = ("OK",)
     assert isinstance(at(facts, 110.0), Look), "it ends by its exit code"
 
 
@@ -357,6 +357,6 @@ def test_the_claim_is_asked_only_where_the_log_finds_no_room_and_each_time_anew(
 
 def test_what_a_log_has_said_ends_only_a_job_that_runs() -> None:
     facts = running(run={"body": "x", "failure_markers": ["NaN"]})
-    facts.launch.heard = ("NaN",)
+    facts.launch.markers_seen = ("NaN",)
     facts = claimed(facts, "claimed")
     assert isinstance(at(facts, 110.0), Look)

@@ -9,7 +9,7 @@ import pytest
 
 import rpd.adapters.sandbox.cloud
 from rpd.states.facts.search import Hardware
-from rpd.states.policy.naming import TYPES_MAX, name_hardware, name_places, told
+from rpd.states.policy.naming import TYPES_MAX, described, name_hardware, name_places
 from rpd.states.ports.job import GpuChoice
 from rpd.states.ports.world import DataCenter, Offer
 
@@ -70,7 +70,7 @@ def test_an_id_is_itself(gpu: str) -> None:
 def test_a_name_or_a_short_form_that_fits_one_type(word: str, gpu: str) -> None:
     named = name_hardware([word], OFFERS, ["SECURE"])
     assert (named.hardware, named.problems) == ((Hardware(gpu),), ())
-    assert told(named.meant) == f"{word} means {gpu}"
+    assert described(named.meant) == f"{word} means {gpu}"
 
 
 @pytest.mark.parametrize("word", ["A100", "H100", "H100 80GB", "6000", "5000", "RTX", "NVIDIA", "80GB"])

@@ -18,8 +18,8 @@ from rpd.journal.records import Stamp, Transition
 from rpd.states.policy.outage import count, explain, is_offline, note
 from rpd.states.policy.rules import is_protected
 from rpd.states.ports.names import Op, State
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 
 STATES = tuple(state for state in State if state not in (State.REPORT, State.DONE))
 WITHOUT_ADDRESS = (State.VALIDATE, State.RECLAIM, State.SELECT, State.CREATE, State.BOOT)
@@ -29,9 +29,9 @@ HOW_LONG = (20.0, 120.0, 480.0, 900.0)
 DELETE = {"lifecycle": {"on_success": "delete", "on_failure": "delete"}}
 
 
-def outage(state: State, who: str, seconds: float, *, drops: bool = False) -> tuple[Stage, Ending]:
+def outage(state: State, who: str, seconds: float, *, drops: bool = False) -> tuple[FakeWorld, Ending]:
     """A run that meets it when it first decides something in this state, to the end of its process."""
-    stage = Stage(FakeJob(seconds=240.0), **DELETE)
+    stage = FakeWorld(FakeJob(seconds=240.0), **DELETE)
 
     def begin() -> None:
         if who != "SSH":
@@ -43,7 +43,7 @@ def outage(state: State, who: str, seconds: float, *, drops: bool = False) -> tu
     return stage, stage.process()
 
 
-def once_in(stage: Stage, state: State, act: Callable[[], None]) -> None:
+def once_in(stage: FakeWorld, state: State, act: Callable[[], None]) -> None:
     """Do this before the first decision in this state takes effect."""
 
     def hear(decision: Decision) -> None:
@@ -54,7 +54,7 @@ def once_in(stage: Stage, state: State, act: Callable[[], None]) -> None:
     stage.hear_decision = hear
 
 
-def go_offline(stage: Stage, seconds: float) -> None:
+def go_offline(stage: FakeWorld, seconds: float) -> None:
     """Nothing gets through to anybody."""
     stage.cloud.lose_api(seconds)
     stage.remote.lose_link(seconds)
@@ -101,7 +101,7 @@ def test_an_outage_ends_as_was_promised(state: State, who: str) -> None:
 
 def test_what_failed_for_want_of_a_way_does_not_count_against_an_artifact() -> None:
     """Whatever the word: while nothing gets through, no failure says anything about what was to be fetched."""
-    stage = Stage(**DELETE)
+    stage = FakeWorld(**DELETE)
     once_in(stage, State.COLLECT, lambda: go_offline(stage, 100.0))
     words = ("ssh_unreachable", "timeout", "not_sent", "timeout", "timeout", "timeout", "connection_lost")
     pulls = iter(words)
@@ -121,14 +121,14 @@ def test_what_failed_for_want_of_a_way_does_not_count_against_an_artifact() -> N
 @pytest.mark.parametrize("kind", ["corrupt", "refused"])
 def test_results_of_a_good_job_are_never_deleted_uncollected(kind: str) -> None:
     """Whatever the file says for a failure: the job did not fail."""
-    stage = Stage(FakeJob(artifacts={"/workspace/out": kind}), **DELETE)
+    stage = FakeWorld(FakeJob(artifacts={"/workspace/out": kind}), **DELETE)
     stage.process()
     assert stage.facts.ending.reason == "results_unverified"
     assert stage.cloud.only().status == "EXITED"
 
 
 def test_results_of_a_job_that_ended_well_in_time_outlive_a_budget_that_ended_meanwhile() -> None:
-    stage = Stage(
+    stage = FakeWorld(
         FakeJob(seconds=30.0, artifacts={"/workspace/out": "corrupt"}),
         budget={"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 300, "max_runtime_minutes": 3},
         **DELETE,
@@ -140,7 +140,7 @@ def test_results_of_a_job_that_ended_well_in_time_outlive_a_budget_that_ended_me
 
 
 def test_a_failed_job_is_deleted_only_after_what_it_left_could_be_fetched() -> None:
-    stage = Stage(FakeJob(exit_code=3), **DELETE)
+    stage = FakeWorld(FakeJob(exit_code=3), **DELETE)
     once_in(stage, State.COLLECT, lambda: stage.remote.lose_link(900.0))
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 75)
@@ -154,7 +154,7 @@ def test_a_failed_job_is_deleted_only_after_what_it_left_could_be_fetched() -> N
 @pytest.mark.parametrize("after", [100.0, 297.0], ids=["in boot", "in connect"])
 def test_an_outage_just_before_a_host_s_deadline_costs_no_host(after: float) -> None:
     """It has the time that nobody could look, and is looked at once more."""
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.boot_seconds = [400.0]
     once_in(stage, State.BOOT, lambda: stage.clock.after(after, lambda: go_offline(stage, 250.0)))
     assert stage.process().outcome == "succeeded"
@@ -163,7 +163,7 @@ def test_an_outage_just_before_a_host_s_deadline_costs_no_host(after: float) -> 
 
 @pytest.mark.parametrize("answer", ["works", "is lost"])
 def test_a_create_without_an_answer_waits_for_the_way_back(answer: str) -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.plan("create", "ambiguous" if answer == "works" else "nothing")
     once_in(stage, State.CREATE, lambda: stage.clock.after(0.15, lambda: go_offline(stage, 480.0)))
     ending = stage.process()
@@ -175,7 +175,7 @@ def test_a_create_without_an_answer_waits_for_the_way_back(answer: str) -> None:
 
 
 def test_a_machine_that_is_offline_is_no_cloud_that_does_not_let_go() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     once_in(stage, State.RELEASE, lambda: go_offline(stage, 3000.0))
     ending = stage.process()
     assert (ending.closed, ending.outcome) == (True, "succeeded")
@@ -184,7 +184,7 @@ def test_a_machine_that_is_offline_is_no_cloud_that_does_not_let_go() -> None:
 
 def test_a_release_that_never_left_this_machine_is_no_answer() -> None:
     """Only a cloud that answers can be one that does not let go."""
-    stage = Stage()
+    stage = FakeWorld()
     stage.cloud.plan("delete", *(NotSent("no route", reason="not_sent") for _ in range(6)))
     tried: list[int] = []
     stage.hear_decision = lambda decision: tried.append(stage.facts.release.tries)
@@ -201,7 +201,7 @@ def test_a_release_that_never_left_this_machine_is_no_answer() -> None:
 @pytest.mark.parametrize("op", ["stop", "delete"])
 def test_a_release_that_does_not_get_through_while_reads_do_is_slowed_down_and_left(op: str, error: RpdError) -> None:
     """An outage of one call is over with the next answer, and must not forgive the failures of that very call."""
-    stage = Stage(lifecycle={"on_success": op})
+    stage = FakeWorld(lifecycle={"on_success": op})
     stage.remote.switch_probe = "key_refused"  # the switch in the pod does not help either
     stage.cloud.broken[op] = error
     ending = stage.process()
@@ -217,7 +217,7 @@ def test_a_release_that_does_not_get_through_while_reads_do_is_slowed_down_and_l
 
 def test_a_pod_is_given_back_though_no_look_at_the_account_gets_through() -> None:
     """The first delete is cut off with everything else, and from then on the list alone stays silent."""
-    stage = Stage(lifecycle={"on_success": "delete"})
+    stage = FakeWorld(lifecycle={"on_success": "delete"})
     stage.remote.switch_probe = "key_refused"
     stage.cloud.broken["delete"] = NotSent("no route", reason="not_sent")
     stage.cloud.broken["list"] = Unavailable("no whole answer in time", reason="timeout", retryable=True)
@@ -240,7 +240,7 @@ def test_a_pod_is_given_back_though_no_look_at_the_account_gets_through() -> Non
     "error", [Ambiguous("", reason="timeout"), NotSent("", reason="not_sent")], ids=["timeout", "unsent"]
 )
 def test_a_start_that_does_not_get_through_while_reads_do_is_slowed_down_and_given_up(error: RpdError) -> None:
-    stage = Stage(FakeJob(seconds=600.0))
+    stage = FakeWorld(FakeJob(seconds=600.0))
     stage.cloud.broken["start"] = error
     stage.clock.after(100.0, lambda: stage.cloud.halt(stage.cloud.only()))
     ending = stage.process()
@@ -252,7 +252,7 @@ def test_a_start_that_does_not_get_through_while_reads_do_is_slowed_down_and_giv
 
 
 def test_only_failures_of_an_outage_itself_are_forgiven_with_it() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.process()
     facts = stage.facts
     facts.contact.tries.clear()
@@ -279,7 +279,7 @@ def test_only_failures_of_an_outage_itself_are_forgiven_with_it() -> None:
 
 
 def test_the_doubt_about_a_try_does_not_end_a_row_of_its_probe_s_words() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.process()
     facts, op = stage.facts, Op.DELETE_POD
     facts.contact.tries.clear()
@@ -291,7 +291,7 @@ def test_the_doubt_about_a_try_does_not_end_a_row_of_its_probe_s_words() -> None
 
 
 def test_a_proof_goes_on_after_an_outage() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     seen: list[int] = []
 
     def hear(decision: Decision) -> None:
@@ -309,7 +309,7 @@ def test_a_proof_goes_on_after_an_outage() -> None:
 
 def test_a_secret_that_cannot_be_removed_while_offline_costs_no_pod() -> None:
     secret = {"name": "token", "destination": "/workspace/.token", "env": ["TOKEN"]}
-    stage = Stage(secrets=[secret], lifecycle={"on_success": "stop"})
+    stage = FakeWorld(secrets=[secret], lifecycle={"on_success": "stop"})
     stage.remote.is_volatile = False
     once_in(stage, State.RELEASE, lambda: go_offline(stage, 120.0))
     assert stage.process().outcome == "succeeded"
@@ -320,7 +320,7 @@ def test_a_secret_that_cannot_be_removed_while_offline_costs_no_pod() -> None:
 
 
 def test_a_machine_that_slept_while_offline_has_its_patience_anew() -> None:
-    stage = Stage()
+    stage = FakeWorld()
 
     def begin() -> None:
         go_offline(stage, 3750.0)
@@ -333,14 +333,14 @@ def test_a_machine_that_slept_while_offline_has_its_patience_anew() -> None:
 
 def test_one_odd_answer_after_an_outage_does_not_end_a_step() -> None:
     """Failures of the way and failures of the step are different rows."""
-    stage = Stage()
+    stage = FakeWorld()
     stage.remote.plans["run_step"] = [Unavailable("half an answer", reason="unreadable")]
     once_in(stage, State.SETUP, lambda: stage.remote.lose_link(120.0))
     assert stage.process().outcome == "succeeded"
 
 
 def test_a_row_of_one_kind_ends_with_a_failure_of_another() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.process()
     facts, op = stage.facts, Op.RUN_STEP
     facts.contact.tries.clear()
@@ -350,7 +350,7 @@ def test_a_row_of_one_kind_ends_with_a_failure_of_another() -> None:
 
 
 def test_a_try_in_doubt_does_not_bridge_a_sleep() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.process()
     facts, op = stage.facts, Op.RUN_STEP
     facts.contact.tries.clear()
@@ -363,7 +363,7 @@ def test_a_try_in_doubt_does_not_bridge_a_sleep() -> None:
 
 
 def test_a_step_that_fails_by_itself_still_ends_the_phase_while_the_api_is_down() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.remote.plans["run_step"] = [Unavailable("half an answer", reason="unreadable") for _ in range(9)]
     once_in(stage, State.SETUP, lambda: stage.cloud.lose_api(400.0))
     ending = stage.process()
@@ -372,7 +372,7 @@ def test_a_step_that_fails_by_itself_still_ends_the_phase_while_the_api_is_down(
 
 
 def test_a_stopped_pod_is_no_failed_host_because_its_start_never_left_this_machine() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     offline: list[bool] = []
 
     def hear(decision: Decision) -> None:
@@ -391,7 +391,7 @@ def test_a_stopped_pod_is_no_failed_host_because_its_start_never_left_this_machi
 
 def test_after_a_launch_patience_is_the_budget_in_every_state() -> None:
     """A pod that comes back with a job in it is waited for, however long this machine is offline."""
-    stage = Stage(FakeJob(seconds=60.0))
+    stage = FakeWorld(FakeJob(seconds=60.0))
 
     def stop() -> None:
         stage.cloud.halt(stage.cloud.only())
@@ -407,7 +407,7 @@ def test_after_a_launch_patience_is_the_budget_in_every_state() -> None:
 
 
 def test_the_switch_is_armed_when_the_link_is_back() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     once_in(stage, State.ARM, lambda: stage.remote.lose_link(100.0))
     assert stage.process().outcome == "succeeded"
     moves = [record.body.trigger for record in stage.journal.records() if isinstance(record.body, Transition)]
@@ -415,7 +415,7 @@ def test_the_switch_is_armed_when_the_link_is_back() -> None:
 
 
 def test_a_run_that_goes_on_unarmed_says_so_and_arms_again() -> None:
-    stage = Stage(FakeJob(seconds=600.0))
+    stage = FakeWorld(FakeJob(seconds=600.0))
     stage.remote.plans["arm"] = [Unavailable("half an answer", reason="unreadable") for _ in range(4)]
     lines: list[str] = []
 
@@ -431,7 +431,7 @@ def test_a_run_that_goes_on_unarmed_says_so_and_arms_again() -> None:
 
 
 def test_the_story_tells_that_a_run_goes_on_unarmed() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     stage.remote.plans["arm"] = [Refused("no curl, wget or python3", reason="no_tool", retryable=False)] * 9
     told: list[str | None] = []
     append = stage.journal.append
@@ -454,7 +454,7 @@ def test_the_story_tells_that_a_run_goes_on_unarmed() -> None:
 
 @pytest.mark.parametrize("state", [State.ARM, State.SETUP, State.STAGE, State.PREFLIGHT, State.LAUNCH])
 def test_a_container_made_anew_before_the_launch_is_prepared_anew(state: State) -> None:
-    stage = Stage()
+    stage = FakeWorld()
     once_in(stage, state, lambda: stage.cloud.renew_container(stage.cloud.only()))
     assert stage.process().outcome == "succeeded"
     stage.assert_settled()
@@ -464,7 +464,7 @@ def test_a_container_made_anew_before_the_launch_is_prepared_anew(state: State) 
 
 
 def test_a_new_key_is_not_judged_by_a_look_that_brought_no_answer() -> None:
-    stage = Stage()
+    stage = FakeWorld()
 
     def restart() -> None:
         stage.cloud.renew_container(stage.cloud.only())
@@ -476,7 +476,7 @@ def test_a_new_key_is_not_judged_by_a_look_that_brought_no_answer() -> None:
 
 
 def test_a_container_that_restarts_again_and_again_before_the_launch_is_a_failed_host() -> None:
-    stage = Stage()
+    stage = FakeWorld()
 
     def hear(decision: Decision) -> None:
         if isinstance(decision, Do) and decision.op == Op.RUN_STEP:
@@ -494,7 +494,7 @@ def test_a_container_that_restarts_again_and_again_before_the_launch_is_a_failed
 
 def test_facts_from_the_journal_know_that_something_gets_through_again() -> None:
     """Looks are written down when they differ from the ones before: that others still work is news after a failure."""
-    stage = Stage(FakeJob(seconds=300.0))
+    stage = FakeWorld(FakeJob(seconds=300.0))
     once_in(stage, State.MONITOR, lambda: stage.cloud.lose_api(200.0))
     seen: list[bool] = []
 

@@ -22,8 +22,8 @@ from rpd.states.select import candidates
 from rpd.states.shared.steps import steps_of
 from tests.fakes.clock import START_WALL
 from tests.fakes.facts import facts_in, stamp
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 from tests.states.test_large_records import bodies
 from tests.states.test_lives import NO_CAPACITY, ended
 
@@ -31,14 +31,14 @@ GPU = "RTX A5000"
 SHORT = {"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 60}
 
 
-def places(stage: Stage) -> list[tuple[str, ...]]:
+def places(stage: FakeWorld) -> list[tuple[str, ...]]:
     """The data centers of each order."""
     return [tuple(each.args["order"]["datacenter_ids"]) for each in bodies(stage, Intent, Op.CREATE_POD)]
 
 
-def one_gpu(*datacenters: str, job: FakeJob | None = None, **config: Any) -> Stage:
+def one_gpu(*datacenters: str, job: FakeJob | None = None, **config: Any) -> FakeWorld:
     pod = {"image": "i", "gpu_order": [GPU], "datacenters": list(datacenters)}
-    return Stage(job, **{"pod": pod, "budget": SHORT, **config})
+    return FakeWorld(job, **{"pod": pod, "budget": SHORT, **config})
 
 
 def test_the_second_order_for_anywhere_names_the_other_data_centers() -> None:

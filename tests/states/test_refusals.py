@@ -11,8 +11,8 @@ from rpd.engine.runner import Ending
 from rpd.states.boot import NO_SSHD_SECONDS
 from rpd.states.connect import LASTING_SECONDS
 from rpd.states.ports.names import Op
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 from tests.states.test_large_records import RECYCLE, leave_paused
 
 BOOT_SECONDS = 300.0
@@ -30,9 +30,9 @@ def says(reason: str) -> RpdError:
     return kind(f"it says {reason}", reason=reason)
 
 
-def played(*words: str, **config: object) -> tuple[Stage, Ending, float]:
+def played(*words: str, **config: object) -> tuple[FakeWorld, Ending, float]:
     """A run whose pods answer greetings so, one after another; how long its pods computed."""
-    stage = Stage(**config)  # type: ignore[arg-type]
+    stage = FakeWorld(**config)  # type: ignore[arg-type]
     stage.remote.plans["greet"] = [says(word) for word in words]
     ending = stage.process()
     spans = [span for pod in stage.cloud.pods.values() for span in pod.billed]
@@ -82,7 +82,7 @@ def test_what_may_be_the_hosts_fault_goes_on_with_another_one(word: str) -> None
 
 
 def test_a_pod_that_was_taken_up_says_nothing_of_a_fresh_one() -> None:
-    stage = Stage(lifecycle=RECYCLE)
+    stage = FakeWorld(lifecycle=RECYCLE)
     leave_paused(stage, 1)
     old = stage.cloud.only()
     stage.remote.plans["greet"] = [says("barred")] * 1000
@@ -95,7 +95,7 @@ def test_a_pod_that_was_taken_up_says_nothing_of_a_fresh_one() -> None:
 
 def test_a_pod_whose_job_was_launched_is_never_given_up_for_its_sshd() -> None:
     """A container that was started anew bars us for some minutes; its results are fetched all the same."""
-    stage = Stage(FakeJob(seconds=1000.0))
+    stage = FakeWorld(FakeJob(seconds=1000.0))
     stage.clock.after(300.0, lambda: stage.cloud.renew_container(stage.cloud.only()))
     stage.remote.plans["greet"] = ["work", *[says("barred")] * 60]
     ending = stage.finish(stage.process())
@@ -119,7 +119,7 @@ SILENT = Unavailable("no answer in time", reason="ssh_unreachable")
 )
 def test_an_image_without_an_sshd_costs_no_second_host(answers: list[RpdError], reason: str, pods: int) -> None:
     """Whoever answers for the pod says each time that nobody listens; silence is no such word."""
-    stage = Stage(pod=OWN_IMAGE)
+    stage = FakeWorld(pod=OWN_IMAGE)
     stage.remote.plans["greet"] = answers * (1000 // len(answers))
     ending = stage.process()
     assert (ending.outcome, ending.reason, ending.exit_code) == ("refused", reason, 6)
@@ -138,14 +138,14 @@ def test_an_image_without_an_sshd_costs_no_second_host(answers: list[RpdError], 
     ],
 )
 def test_a_closed_port_of_an_image_that_starts_an_sshd_is_the_hosts_doing(pod: dict[str, str], pods: int) -> None:
-    stage = Stage(pod={"gpu_order": ["RTX A5000"], **pod})
+    stage = FakeWorld(pod={"gpu_order": ["RTX A5000"], **pod})
     stage.remote.plans["greet"] = [CLOSED] * 1000
     assert stage.process().reason == ("hosts_never_booted" if pods == 2 else "image_failed")
     assert len(stage.cloud.pods) == pods
 
 
 def test_an_sshd_that_has_answered_before_is_not_missing() -> None:
-    stage = Stage(pod=OWN_IMAGE)
+    stage = FakeWorld(pod=OWN_IMAGE)
 
     def hear(decision: object) -> None:
         if isinstance(decision, Do) and decision.op == Op.RUN_STEP and len(stage.cloud.pods) == 1:
@@ -159,7 +159,7 @@ def test_an_sshd_that_has_answered_before_is_not_missing() -> None:
 
 
 def test_an_sshd_that_is_still_being_installed_is_waited_for() -> None:
-    stage = Stage(budget={"ssh_ready_timeout_sec": 600})
+    stage = FakeWorld(budget={"ssh_ready_timeout_sec": 600})
     stage.remote.plans["greet"] = [CLOSED] * 150
     assert stage.process().outcome == "succeeded"
     assert len(stage.cloud.pods) == 1
@@ -168,7 +168,7 @@ def test_an_sshd_that_is_still_being_installed_is_waited_for() -> None:
 
 
 def test_a_closed_port_of_a_pod_that_was_taken_up_says_nothing_of_a_fresh_one() -> None:
-    stage = Stage(lifecycle=RECYCLE)
+    stage = FakeWorld(lifecycle=RECYCLE)
     leave_paused(stage, 1)
     stage.remote.plans["greet"] = [CLOSED] * 1000
     stage.hear_decision = lambda decision: (

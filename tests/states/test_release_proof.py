@@ -12,11 +12,11 @@ from rpd.engine.operation import Call, Ended
 from rpd.journal.records import DebtChange, Observation, Outcome, Stamp
 from rpd.states import release
 from rpd.states.facts import Facts
-from rpd.states.facts.release import Found
+from rpd.states.facts.release import SurveyedPod
 from rpd.states.facts.run import Asked
 from rpd.states.operations import EFFECTS
 from rpd.states.operations.account import Survey
-from rpd.states.operations.pod import DeletePod, StopPod, Told
+from rpd.states.operations.pod import Accepted, DeletePod, StopPod
 from rpd.states.policy import cost
 from rpd.states.policy.proof import count_survey, proof_text, quiet_seconds_left
 from rpd.states.policy.rules import release_how, why_kept
@@ -26,7 +26,7 @@ from rpd.states.shared import sweep
 from tests.fakes.facts import data_of, tried
 from tests.states.situations import add_pod, at, facts_of, found
 
-GONE: list[Found] = []
+GONE: list[SurveyedPod] = []
 
 
 def releasing(**config: Any) -> Facts:
@@ -131,14 +131,14 @@ def test_the_quiet_window_delays_a_proof_only_where_a_pod_may_still_appear() -> 
 def test_what_no_create_of_ours_made_is_another_owner_s() -> None:
     facts = releasing()
     add_pod(facts, released_as="delete")
-    count_survey(facts, [Found("stranger", f"{facts.name_prefix}7", "RUNNING")], at(1000.0), is_whole=True)
+    count_survey(facts, [SurveyedPod("stranger", f"{facts.name_prefix}7", "RUNNING")], at(1000.0), is_whole=True)
     assert (facts.launch.was_taken_over, facts.release.proof.found, facts.release.proof.surveys) == (True, (), 1)
 
 
 def test_a_late_pod_gets_its_id_and_is_billed_from_when_it_was_asked_for() -> None:
     facts = releasing()
     pod = add_pod(facts, id=None, is_gone=True, was_found=False, spans=[])
-    count_survey(facts, [Found("late", pod.name, "RUNNING")], at(1000.0), is_whole=True)
+    count_survey(facts, [SurveyedPod("late", pod.name, "RUNNING")], at(1000.0), is_whole=True)
     assert (pod.id, pod.was_found, pod.is_gone) == ("late", True, False)
     assert [(span.since, span.usd_per_hour, span.until) for span in pod.spans] == [(at(0.0), 0.5, None)]
 
@@ -224,7 +224,7 @@ def test_a_cloud_that_does_not_let_go_is_told_for_fifteen_minutes_and_twenty_tim
 def answered(facts: Facts, outcome: Outcome, now: Stamp) -> None:
     """The cloud's word on an order to stop or to delete."""
     pod_id = str(outcome.data.get("pod_id", "pod1"))
-    answer = Told(pod_id) if outcome.status == "ok" else None
+    answer = Accepted(pod_id) if outcome.status == "ok" else None
     EFFECTS[outcome.op](pod_id=pod_id).end(facts, Ended(outcome, answer, now, now))  # type: ignore[call-arg]
 
 

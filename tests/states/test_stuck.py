@@ -11,7 +11,7 @@ import pytest
 from rpd.engine.decision import Do
 from rpd.engine.errors import Ambiguous, Refused, RpdError, Unavailable
 from rpd.states import release
-from rpd.states.facts.release import Found
+from rpd.states.facts.release import SurveyedPod
 from rpd.states.facts.tries import Outage
 from rpd.states.policy.twin import note_twins
 from rpd.states.ports.names import Reason, State
@@ -19,8 +19,8 @@ from rpd.states.ports.world import PodLog, Pull
 from rpd.states.release import BLINDLY_AGAIN_SECONDS
 from tests.fakes import remote as fake_remote
 from tests.fakes.facts import claimed, facts_in, stamp
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 from tests.states.test_outages import DELETE, once_in
 
 THREE = [{"label": name, "remote_path": f"/workspace/{name}", "local_path": f"/tmp/{name}"} for name in "abc"]
@@ -31,14 +31,14 @@ class TooLong(Exception):
     """The clock was stopped: the run goes in circles."""
 
 
-def stop_after(stage: Stage, seconds: float) -> None:
+def stop_after(stage: FakeWorld, seconds: float) -> None:
     def stop() -> None:
         raise TooLong
 
     stage.clock.after(seconds, stop)
 
 
-def with_stuck_twin(stage: Stage, answer: RpdError | None) -> Stage:
+def with_stuck_twin(stage: FakeWorld, answer: RpdError | None) -> FakeWorld:
     """The cloud makes two pods, and answers every delete of the second one like this, without doing it."""
     stage.cloud.plan("create", "twin:0")
     shipped = stage.cloud.delete
@@ -57,7 +57,7 @@ def with_stuck_twin(stage: Stage, answer: RpdError | None) -> Stage:
 
 @pytest.mark.parametrize("answer", [Refused("it is locked", reason="conflict"), None], ids=["refused", "ignored"])
 def test_a_twin_that_is_not_let_go_of_keeps_no_other_pod(answer: RpdError | None) -> None:
-    stage = with_stuck_twin(Stage(FakeJob(seconds=300.0)), answer)
+    stage = with_stuck_twin(FakeWorld(FakeJob(seconds=300.0)), answer)
     stage.remote.switch_probe = "no key"  # no switch helps either
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 8)
@@ -66,7 +66,7 @@ def test_a_twin_that_is_not_let_go_of_keeps_no_other_pod(answer: RpdError | None
 
 
 def test_a_detach_does_not_wait_for_ever_for_a_twin() -> None:
-    stage = with_stuck_twin(Stage(FakeJob(seconds=1800.0)), None)
+    stage = with_stuck_twin(FakeWorld(FakeJob(seconds=1800.0)), None)
     stage.clock.after(100.0, lambda: stage.control.ask("detach"))
     stop_after(stage, 1000.0)
     ending = stage.process()
@@ -77,14 +77,14 @@ def test_a_moved_pod_is_no_twin_to_be_deleted() -> None:
     facts = claimed(facts_in(State.MONITOR), "running")
     assert facts.pod is not None
     name = facts.pod.name
-    found = [Found("pod9", name, "RUNNING"), Found("pod1", name, "TERMINATED")]
+    found = [SurveyedPod("pod9", name, "RUNNING"), SurveyedPod("pod1", name, "TERMINATED")]
     note_twins(facts, found, stamp(200.0), is_whole=True)
     assert facts.pods[f"{name}#pod9"].holds_lost, "it may hold the results"
 
 
 @pytest.mark.parametrize(("seconds", "pods"), [(480.0, 1), (900.0, 1)])
 def test_a_log_that_is_empty_for_want_of_a_way_ends_no_outage(seconds: float, pods: int) -> None:
-    stage = Stage(FakeJob(seconds=240.0), **DELETE)
+    stage = FakeWorld(FakeJob(seconds=240.0), **DELETE)
     stage.cloud.boot_seconds = [200.0]
     shipped = stage.cloud.pod_log
 
@@ -107,7 +107,7 @@ def test_a_log_that_is_empty_for_want_of_a_way_ends_no_outage(seconds: float, po
 
 
 def test_an_api_that_answers_with_errors_costs_no_healthy_host() -> None:
-    stage = Stage(FakeJob(seconds=240.0), budget={"ssh_ready_timeout_sec": 300})
+    stage = FakeWorld(FakeJob(seconds=240.0), budget={"ssh_ready_timeout_sec": 300})
     stage.cloud.boot_seconds = [100.0]
 
     def begin() -> None:
@@ -120,7 +120,7 @@ def test_an_api_that_answers_with_errors_costs_no_healthy_host() -> None:
 
 
 def test_a_push_whose_link_breaks_after_minutes_each_time_comes_to_an_end() -> None:
-    stage = Stage(FakeJob(), budget=RICH)
+    stage = FakeWorld(FakeJob(), budget=RICH)
 
     def push(target: Any, tree: Any) -> None:
         stage.remote._reach(target, effect=True)
@@ -133,7 +133,7 @@ def test_a_push_whose_link_breaks_after_minutes_each_time_comes_to_an_end() -> N
     assert ending.reason == "pod_unreachable" and stage.cloud.billing == []
 
 
-def slowly(stage: Stage, seconds: float) -> list[str]:
+def slowly(stage: FakeWorld, seconds: float) -> list[str]:
     """Each pull takes so long; which were asked for."""
     shipped: Callable[..., Any] = stage.remote.pull
     tried: list[str] = []
@@ -151,7 +151,7 @@ def slowly(stage: Stage, seconds: float) -> list[str]:
 
 @pytest.mark.parametrize("exit_code", [0, 3])
 def test_many_minutes_of_results_are_all_fetched(exit_code: int) -> None:
-    stage = Stage(FakeJob(exit_code=exit_code), artifacts=THREE, **DELETE)
+    stage = FakeWorld(FakeJob(exit_code=exit_code), artifacts=THREE, **DELETE)
     tried = slowly(stage, 400.0)
     stage.process()
     assert [label for label in tried if label in "abc"] == ["a", "b", "c"]
@@ -160,7 +160,7 @@ def test_many_minutes_of_results_are_all_fetched(exit_code: int) -> None:
 
 @pytest.mark.parametrize("after", [10.0, 95.0])
 def test_results_that_were_not_tried_for_want_of_patience_stay(after: float) -> None:
-    stage = Stage(FakeJob(exit_code=3), artifacts=THREE, **DELETE)
+    stage = FakeWorld(FakeJob(exit_code=3), artifacts=THREE, **DELETE)
     slowly(stage, 90.0)
     once_in(stage, State.COLLECT, lambda: stage.clock.after(after, lambda: stage.control.ask("interrupt")))
     stage.process()
@@ -181,7 +181,7 @@ def test_a_new_container_with_the_host_key_of_its_image_is_prepared_anew(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake_remote, "_host_key", lambda pod: f"SHA256:{pod.id}")
-    stage = Stage(FakeJob(seconds=600.0))
+    stage = FakeWorld(FakeJob(seconds=600.0))
     once_in(stage, state, lambda: stage.clock.after(0.3, lambda: stage.cloud.renew_container(stage.cloud.only())))
     disks: list[dict[str, Any]] = []
     launch = stage.remote.launch

@@ -10,7 +10,7 @@ from rpd.states.interrupts import WITH_POD, edges
 from rpd.states.lifecycle import FILES, JOB_LIFECYCLE
 from rpd.states.operations import EFFECTS, READINGS
 from rpd.states.ports import names
-from rpd.states.ports.names import ENDINGS, Op, Outcome, Reason, State, Trigger
+from rpd.states.ports.names import ENDINGS, Op, Reason, RunOutcome, State, Trigger
 from rpd.states.table import JOB
 
 ROOT = Path(__file__).parents[2]
@@ -60,21 +60,21 @@ def test_every_reason_is_used_and_every_ending_complete() -> None:
 
 
 def test_exit_codes_are_those_of_the_manual() -> None:
-    by_code: dict[int, set[Outcome]] = {}
+    by_code: dict[int, set[RunOutcome]] = {}
     for outcome, code in ENDINGS.values():
         by_code.setdefault(code, set()).add(outcome)
     assert by_code == {
-        0: {Outcome.SUCCEEDED},
-        1: {Outcome.FAILED},
-        2: {Outcome.REFUSED},
-        4: {Outcome.REFUSED},
-        5: {Outcome.FAILED},
-        6: {Outcome.REFUSED},
-        7: {Outcome.FAILED},
-        9: {Outcome.FAILED, Outcome.CANCELLED, Outcome.LOST},
-        10: {Outcome.LOST},
-        130: {Outcome.CANCELLED},
-        143: {Outcome.CANCELLED},
+        0: {RunOutcome.SUCCEEDED},
+        1: {RunOutcome.FAILED},
+        2: {RunOutcome.REFUSED},
+        4: {RunOutcome.REFUSED},
+        5: {RunOutcome.FAILED},
+        6: {RunOutcome.REFUSED},
+        7: {RunOutcome.FAILED},
+        9: {RunOutcome.FAILED, RunOutcome.CANCELLED, RunOutcome.LOST},
+        10: {RunOutcome.LOST},
+        130: {RunOutcome.CANCELLED},
+        143: {RunOutcome.CANCELLED},
     }
 
 

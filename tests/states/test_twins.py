@@ -7,28 +7,28 @@ import pytest
 
 from rpd.engine.errors import Refused, Unavailable
 from rpd.journal.records import DebtChange
-from rpd.states.facts.release import Found
+from rpd.states.facts.release import SurveyedPod
 from rpd.states.policy.rules import spent_usd, used
 from rpd.states.policy.twin import ends_if_absent
 from rpd.states.ports.names import Op, State
 from tests.fakes.cloud import FakePod
 from tests.fakes.facts import facts_in, seen, stamp
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 
 HOUR = 3600.0
 PRESERVE = {"on_success": "preserve", "preserve_minutes": 30}
 QUIET_SECONDS = 180.0
 
 
-def stage_with_twin(late_seconds: float = 0.0, seconds: float = HOUR, **config: object) -> Stage:
+def stage_with_twin(late_seconds: float = 0.0, seconds: float = HOUR, **config: object) -> FakeWorld:
     """A job of an hour, in one of two pods that its create has made."""
-    stage = Stage(FakeJob(seconds=seconds), **config)
+    stage = FakeWorld(FakeJob(seconds=seconds), **config)
     stage.cloud.plan("create", f"twin:{late_seconds}")
     return stage
 
 
-def both(stage: Stage) -> tuple[FakePod, FakePod]:
+def both(stage: FakeWorld) -> tuple[FakePod, FakePod]:
     """The pod of the run, and its twin."""
     pod, twin = stage.cloud.pods.values()
     assert twin.twin_of == pod.id
@@ -154,7 +154,7 @@ def test_a_cloud_that_kept_a_twin_for_long_is_still_told_to_let_go_of_the_pod() 
 def test_a_survey_that_could_not_tell_of_all_pods_is_no_miss_of_a_twin() -> None:
     """The twin may be among those that the record had no room for."""
     facts = facts_in(State.MONITOR)
-    pod, twin = (Found(each, f"{facts.name_prefix}1", "RUNNING") for each in ("pod1", "pod2"))
+    pod, twin = (SurveyedPod(each, f"{facts.name_prefix}1", "RUNNING") for each in ("pod1", "pod2"))
     key = f"{pod.name}#pod2"
     seen(facts, Op.SURVEY, at=200.0, found=[pod, twin])
     facts.debts.compute[key] = DebtChange(key, "compute", "open")
@@ -200,7 +200,7 @@ def test_a_pod_under_another_id_is_not_deleted_where_the_one_with_the_job_is_gon
 
 
 def test_the_twin_of_a_host_that_never_booted_is_given_back_while_the_next_one_runs() -> None:
-    stage = Stage(FakeJob(seconds=HOUR))
+    stage = FakeWorld(FakeJob(seconds=HOUR))
     stage.cloud.boot_seconds = [1e9, 1e9, 20.0]
     stage.cloud.plan("create", "twin:400")
     assert stage.process().outcome == "succeeded"
@@ -210,7 +210,7 @@ def test_the_twin_of_a_host_that_never_booted_is_given_back_while_the_next_one_r
 
 
 def test_a_create_whose_answer_was_lost_and_that_made_two() -> None:
-    stage = Stage(FakeJob(seconds=HOUR))
+    stage = FakeWorld(FakeJob(seconds=HOUR))
     stage.cloud.plan("create", "ambiguous")
     stage.clock.after(1.0, lambda: stage.cloud.make_twin(stage.cloud.pods["pod1"], 60.0))
     assert stage.process().outcome == "succeeded"
@@ -220,7 +220,7 @@ def test_a_create_whose_answer_was_lost_and_that_made_two() -> None:
 
 def test_a_pod_that_another_owner_has_ordered_under_the_same_name_is_no_twin() -> None:
     """Two machines with copies of one journal, from before the create: both are on the way to their first pod."""
-    stage = Stage(FakeJob(seconds=600.0))
+    stage = FakeWorld(FakeJob(seconds=600.0))
     theirs: list[str] = []
 
     def rent_elsewhere() -> None:

@@ -12,9 +12,9 @@ from rpd.adapters.cleanup.accounts import Account, accounts_of, key_of
 from rpd.adapters.cleanup.cleanup import Cleanup
 from rpd.adapters.cleanup.copies import copy_row, originals
 from rpd.adapters.cleanup.foreign import count_not_adopted, foreign_page
-from rpd.adapters.cleanup.rows import Row
+from rpd.adapters.cleanup.rows import GcRow
+from rpd.adapters.cleanup.scope import CleanupScope
 from rpd.adapters.cleanup.stopped import Stopped, stopped_page
-from rpd.adapters.cleanup.wanted import Wanted
 from rpd.adapters.cli.arguments.finding import note_strays
 from rpd.adapters.disposal.suspects import AT_REST, understood
 from rpd.adapters.local.dirs import state_home
@@ -27,7 +27,7 @@ from rpd.journal.index import Entry, Index
 from rpd.states.ports.exits import Exit
 
 
-def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float = ANSWER_SECONDS) -> int:
+def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: float = ANSWER_SECONDS) -> int:
     """Exit code 8 while a job that was spared is alive, a debt is open, or a cloud whose key is at hand could not be
     reached; else 0. A cloud that does not answer for `seconds` is left; the first signal ends it all (130 or 143 where
     nothing is owed)."""
@@ -79,7 +79,7 @@ def collect_garbage(wanted: Wanted, *, act: bool, as_json: bool, seconds: float 
     return code
 
 
-def _rows(meant: list[Entry], copies: dict[str, Path], cleanups: list[Cleanup]) -> list[Row]:
+def _rows(meant: list[Entry], copies: dict[str, Path], cleanups: list[Cleanup]) -> list[GcRow]:
     """One for each run with something to do, in the order of the runs."""
     rows = [row for entry in meant if (row := copy_row(entry, copies)) is not None]
     rows += [row for each in cleanups for row in each.rows]
@@ -113,7 +113,7 @@ def _cleanups(entries: list[Entry], seconds: float, command: Patience) -> list[C
     return [Cleanup(found, accounts.get(key), seconds, command) for key, found in runs.items()]
 
 
-def _tell_spared(rows: list[Row], command: Patience) -> None:
+def _tell_spared(rows: list[GcRow], command: Patience) -> None:
     for row in rows:
         if row.result != "planned":
             continue
@@ -124,7 +124,11 @@ def _tell_spared(rows: list[Row], command: Patience) -> None:
 
 
 def _page(
-    rows: list[Row], foreign: list[dict[str, Any]], stopped: list[Stopped], unreachable: list[str], plan: Wanted | None
+    rows: list[GcRow],
+    foreign: list[dict[str, Any]],
+    stopped: list[Stopped],
+    unreachable: list[str],
+    plan: CleanupScope | None,
 ) -> list[str]:
     """All of it in lines; with a `plan` of what would be done, and the command that does it."""
     lines = []
@@ -148,7 +152,9 @@ def _page(
     return lines
 
 
-def _what_acts(rows: list[Row], foreign: list[dict[str, Any]], stopped: list[Stopped], plan: Wanted) -> list[str]:
+def _what_acts(
+    rows: list[GcRow], foreign: list[dict[str, Any]], stopped: list[Stopped], plan: CleanupScope
+) -> list[str]:
     """The command that does what was planned; where all would be spared there is none."""
     is_due = any(not row.is_spared for row in rows) or any(row.is_wanted(plan) for row in stopped)
     if is_due or any(pod["id"] in plan.adopt for pod in foreign):

@@ -33,7 +33,7 @@ class How(msgspec.Struct, frozen=True):
     until: float | None = None
 
     @classmethod
-    def told(cls, *, stop: bool, delete: bool, keep_until: str | None, mode: str | None) -> How:
+    def from_options(cls, *, stop: bool, delete: bool, keep_until: str | None, mode: str | None) -> How:
         """The options as one word. Raises UserError where they contradict each other."""
         if mode is not None and mode not in ("stop", "delete", "preserve"):
             raise UserError(f"--mode {mode!r} is not known", hint="stop, delete or preserve")

@@ -44,7 +44,7 @@ from rpd.journal.store import Journal
 
 def run_file(
     job: Path | YamlSource,
-    said: Overrides,
+    overrides: Overrides,
     *,
     use_sandbox: bool,
     detach: bool,
@@ -58,7 +58,7 @@ def run_file(
     """`rpd run` of a job file, or of what stands in the place of one."""
     seconds = age_seconds(wait_for_stock) if wait_for_stock is not None else None
     return run_job(
-        said.load(job),
+        overrides.load(job),
         shown_name(job),
         use_sandbox=use_sandbox,
         detach=detach,

@@ -26,10 +26,10 @@ def gc(
     json: Json = False,
 ) -> int:
     """Release every pod that is provably ours and that nobody drives any more."""
-    from rpd.adapters.cleanup.wanted import Wanted
+    from rpd.adapters.cleanup.scope import CleanupScope
     from rpd.adapters.cli.acting.gc import collect_garbage
     from rpd.adapters.forensics.timeline import age_seconds
 
     age = age_seconds(older_than) if older_than is not None else None
-    wanted = Wanted(stopped, age, tuple(adopt or ()), workflow)
+    wanted = CleanupScope(stopped, age, tuple(adopt or ()), workflow)
     return collect_garbage(wanted, act=yes, as_json=json, seconds=age_seconds(patience))

@@ -31,5 +31,5 @@ def release(
     """Give the pod of a run back, also one that a finished run left stopped."""
     from rpd.adapters.cli.acting.release import How, release_run
 
-    how = How.told(stop=stop, delete=delete, keep_until=keep_until, mode=mode)
+    how = How.from_options(stop=stop, delete=delete, keep_until=keep_until, mode=mode)
     return release_run(run, how, state_file=state_file, yes=yes, as_json=json)

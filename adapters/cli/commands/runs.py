@@ -40,7 +40,7 @@ def runs(
     from rpd.adapters.forensics.chosen import Chosen
     from rpd.engine.errors import UserError
 
-    chosen = Chosen.told(workflow=workflow, outcomes=outcome, since=since, older_than=older_than)
+    chosen = Chosen.from_options(workflow=workflow, outcomes=outcome, since=since, older_than=older_than)
     if what is None:
         if yes:
             raise UserError("--yes belongs to rpd runs prune")

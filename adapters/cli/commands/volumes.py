@@ -61,9 +61,9 @@ def create(
     json: Json = False,
 ) -> int:
     """Make one, after its price was shown. It bills until it is deleted."""
-    from rpd.adapters.volumes.create import Wanted, create_volume
+    from rpd.adapters.volumes.create import VolumeOrder, create_volume
 
-    wanted = Wanted(name, size_gb, datacenter, kind)
+    wanted = VolumeOrder(name, size_gb, datacenter, kind)
     use_sandbox, as_json = _said(context, "sandbox", sandbox), _said(context, "json", json)
     return create_volume(wanted, yes=yes, use_sandbox=use_sandbox, as_json=as_json)
 

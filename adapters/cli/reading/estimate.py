@@ -27,7 +27,7 @@ from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.adapters.spec.yaml_source import YamlSource
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
-from rpd.states.policy.naming import told
+from rpd.states.policy.naming import described
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.job import Job, is_away
 from rpd.states.ports.world import DataCenter, Offer
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from rpd.adapters.runpod.cloud import RunPodCloud
 
 
-def estimate_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, as_json: bool) -> int:
+def estimate_file(job: Path | YamlSource, overrides: Overrides, *, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0, or 6 when no candidate is within the price cap."""
-    loaded = said.load(job)
+    loaded = overrides.load(job)
     access = chosen_access(state_home(), use_sandbox=use_sandbox)
     cloud = _cloud(access)
     found = estimate(loaded.job, offers_of(cloud, loaded.job), _centers(cloud, loaded.job))
@@ -56,15 +56,15 @@ def estimate_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool,
         )
     else:
         output.text([*_page(found), *_balance_line(balance)])
-        output.note([one_line(told(found.meant))] if found.meant else [])
+        output.note([one_line(described(found.meant))] if found.meant else [])
         output.note(one_line(each.line) for each in _credit(balance, found))
     return _code(found)
 
 
-def plan_file(job: Path | YamlSource, said: Overrides, *, use_sandbox: bool, offline: bool, as_json: bool) -> int:
+def plan_file(job: Path | YamlSource, overrides: Overrides, *, use_sandbox: bool, offline: bool, as_json: bool) -> int:
     """Everything but the renting. `offline` starts no process and opens no socket: prices are then not known. Exit code
     2 for what the provider proves wrong, 6 when no candidate is within the price cap, 4 without credit."""
-    loaded = said.load(job)
+    loaded = overrides.load(job)
     problems = LocalWorkspace(state_home()).check_inputs(loaded.job, loaded.run_dir)
     if problems:
         raise UserError("\n       ".join([f"{shown_name(job)} cannot run here:", *problems]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.cli.reading.market import Market, Wanted, look, price, shown_price
+from rpd.adapters.cli.reading.market import Market, MarketFilter, look, price, shown_price
 from rpd.adapters.report.table import Column, table, terminal_width
 from rpd.adapters.report.words import plural
 from rpd.adapters.runpod.market import GpuType
@@ -15,7 +15,7 @@ from rpd.adapters.terminal import output
 from rpd.states.ports.world import Offer
 
 
-class Row(msgspec.Struct, frozen=True):
+class GpuRow(msgspec.Struct, frozen=True):
     """A GPU type with what is asked for of its offers, the cheapest first, and its stock by cloud."""
 
     gpu: GpuType
@@ -49,7 +49,7 @@ class Row(msgspec.Struct, frozen=True):
         }
 
 
-def list_gpus(asked: Wanted, *, use_sandbox: bool, as_json: bool) -> int:
+def list_gpus(asked: MarketFilter, *, use_sandbox: bool, as_json: bool) -> int:
     """Print them. Exit code 0, also when none is as asked for."""
     market, asked = look(asked, use_sandbox=use_sandbox)
     rows = sorted(_rows(market, asked), key=lambda row: (price(row.offers[0]), row.gpu.id))
@@ -76,7 +76,7 @@ def list_gpus(asked: Wanted, *, use_sandbox: bool, as_json: bool) -> int:
     return 0
 
 
-def _rows(market: Market, asked: Wanted) -> list[Row]:
+def _rows(market: Market, asked: MarketFilter) -> list[GpuRow]:
     rows = []
     for gpu in market.types:
         offers = asked.sold(gpu)
@@ -84,12 +84,12 @@ def _rows(market: Market, asked: Wanted) -> list[Row]:
         if asked.places:
             levels = dict.fromkeys(levels, market.stock(gpu, *asked.places))
         if offers and (not asked.places or set(levels.values()) != {"NONE"}):
-            rows.append(Row(gpu, offers, levels))
+            rows.append(GpuRow(gpu, offers, levels))
     return rows
 
 
-def _columns(rows: list[Row], asked: Wanted) -> list[Column]:
-    def cells(tell: Callable[[Row], str]) -> tuple[str, ...]:
+def _columns(rows: list[GpuRow], asked: MarketFilter) -> list[Column]:
+    def cells(tell: Callable[[GpuRow], str]) -> tuple[str, ...]:
         return tuple(tell(row) for row in rows)
 
     def priced(cloud: str) -> Column:

@@ -11,8 +11,8 @@ from rpd.adapters.access.gate import run_folder
 from rpd.adapters.access.judgement import judged, way_out
 from rpd.adapters.cli.arguments.finding import find_journal
 from rpd.adapters.forensics.inspection import Inspection
+from rpd.adapters.forensics.job_phases import JobPhase, steps_of
 from rpd.adapters.forensics.run import lines_of
-from rpd.adapters.forensics.steps import Step, steps_of
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.pod.step_log import STEPS_NAME
@@ -68,7 +68,7 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
     return 9 if reading.damage is not None else 0
 
 
-def _steps(inspection: Inspection, path: Path) -> list[Step]:
+def _steps(inspection: Inspection, path: Path) -> list[JobPhase]:
     """What the job's log has told of its steps; no record of the journal tells it."""
     folder = run_folder(path, inspection.facts.opened)
     return steps_of(lines_of(folder / STEPS_NAME)) if folder is not None else []

@@ -12,16 +12,15 @@ from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.words import one_line
 from rpd.adapters.runpod.market import GpuType, better
 from rpd.adapters.terminal import output
-from rpd.adapters.volumes.account import told
+from rpd.adapters.volumes.account import user_errors
 from rpd.engine.errors import UserError
-from rpd.states.policy.naming import name_hardware, name_places
-from rpd.states.policy.naming import told as told_names
+from rpd.states.policy.naming import described, name_hardware, name_places
 from rpd.states.ports.world import DataCenter, Offer
 
 CLOUDS = ("SECURE", "COMMUNITY")
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class MarketFilter(msgspec.Struct, frozen=True):
     """Which part of the market: these clouds; one GPU for `max_price` USD per hour at most, with `min_vram` GB at
     least; in stock in one of these data centers (their ids, after `look`)."""
 
@@ -57,7 +56,7 @@ class Market(msgspec.Struct, frozen=True):
             level = better(level, better(listed, gpu.stock.get(place)))
         return level
 
-    def placed(self, asked: Wanted) -> Wanted:
+    def placed(self, asked: MarketFilter) -> MarketFilter:
         """With the ids of the data centers that its words stand for in a job file. Raises UserError."""
         named = name_places(asked.places, self.centers)
         if named.problems:
@@ -65,7 +64,7 @@ class Market(msgspec.Struct, frozen=True):
             hint = one_line(f"one of {known}") if known else ""
             raise UserError(named.problems[0], reason="no_datacenter", hint=hint)
         if named.meant:
-            output.note([told_names(named.meant)])
+            output.note([described(named.meant)])
         return msgspec.structs.replace(asked, places=named.places)
 
     def named(self, word: str) -> list[GpuType]:
@@ -83,7 +82,7 @@ class Market(msgspec.Struct, frozen=True):
         return [each for each in self.types if each.id in ids]
 
 
-def wanted(cloud: str | None, max_price: float | None, min_vram: float | None, datacenter: str | None) -> Wanted:
+def wanted(cloud: str | None, max_price: float | None, min_vram: float | None, datacenter: str | None) -> MarketFilter:
     """The options in order. Raises UserError for words that mean nothing, or contradict each other."""
     for option, value in (("--max-price", max_price), ("--min-vram", min_vram)):
         if value is not None and not (math.isfinite(value) and value >= 0):
@@ -97,10 +96,10 @@ def wanted(cloud: str | None, max_price: float | None, min_vram: float | None, d
                 "community pods cannot be placed in a data center of choice", hint="--datacenter without --cloud"
             )
         clouds = ("SECURE",)
-    return Wanted(clouds, max_price, min_vram, () if datacenter is None else (datacenter,))
+    return MarketFilter(clouds, max_price, min_vram, () if datacenter is None else (datacenter,))
 
 
-def look(asked: Wanted, *, use_sandbox: bool) -> tuple[Market, Wanted]:
+def look(asked: MarketFilter, *, use_sandbox: bool) -> tuple[Market, MarketFilter]:
     """Read the catalog. A word for data centers comes back as their ids, as in a job file. Raises UserError."""
     from rpd.adapters.wiring import cloud_for
 
@@ -108,7 +107,7 @@ def look(asked: Wanted, *, use_sandbox: bool) -> tuple[Market, Wanted]:
     access = chosen_access(home, use_sandbox=use_sandbox)
     cloud = cloud_for(access, ProcessControl())
     try:
-        with told():
+        with user_errors():
             market = Market(access.profile.name, cloud.gpu_types(), cloud.datacenters())
     finally:
         cloud.close()

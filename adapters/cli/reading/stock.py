@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.cli.reading.market import Market, Wanted, look, price, shown_price
+from rpd.adapters.cli.reading.market import Market, MarketFilter, look, price, shown_price
 from rpd.adapters.report.table import Column, table, terminal_width
 from rpd.adapters.report.words import one_line, plural
 from rpd.adapters.runpod.market import GpuType
@@ -16,7 +16,7 @@ from rpd.states.ports.exits import Exit
 from rpd.states.ports.world import LEVELS, Offer
 
 
-class Row(msgspec.Struct, frozen=True):
+class StockRow(msgspec.Struct, frozen=True):
     """A GPU type in one place. `datacenter` is None for the COMMUNITY cloud, which has none to choose from."""
 
     gpu: GpuType
@@ -41,7 +41,7 @@ class Row(msgspec.Struct, frozen=True):
         }
 
 
-def list_stock(gpu: str | None, asked: Wanted, *, every: bool, use_sandbox: bool, as_json: bool) -> int:
+def list_stock(gpu: str | None, asked: MarketFilter, *, every: bool, use_sandbox: bool, as_json: bool) -> int:
     """Print it. Exit code 0, or 6 when a GPU is named and nothing of it is in stock as asked for."""
     market, asked = look(asked, use_sandbox=use_sandbox)
     types = market.named(gpu) if gpu is not None else list(market.types)
@@ -67,24 +67,24 @@ def list_stock(gpu: str | None, asked: Wanted, *, every: bool, use_sandbox: bool
     return Exit.NO_CAPACITY if is_out else Exit.DONE
 
 
-def _rows(market: Market, gpu: GpuType, asked: Wanted) -> Iterator[Row]:
+def _rows(market: Market, gpu: GpuType, asked: MarketFilter) -> Iterator[StockRow]:
     for offer in filter(asked.is_affordable, asked.sold(gpu)):
         if offer.cloud == "COMMUNITY":
-            yield Row(gpu, offer, None, offer.availability)
+            yield StockRow(gpu, offer, None, offer.availability)
             continue
         for center in market.centers:
             if not asked.places or center.id in asked.places:
-                yield Row(gpu, offer, center.id, market.stock(gpu, center.id))
+                yield StockRow(gpu, offer, center.id, market.stock(gpu, center.id))
 
 
-def _order(row: Row) -> tuple[float, str, str, int, str]:
+def _order(row: StockRow) -> tuple[float, str, str, int, str]:
     """The cheapest first; in each the best stock first."""
     level = LEVELS.index(row.level) if row.level in LEVELS else 0
     return price(row.offer), row.gpu.id, row.offer.cloud, -level, row.datacenter or ""
 
 
-def _columns(rows: list[Row]) -> list[Column]:
-    def cells(tell: Callable[[Row], str]) -> tuple[str, ...]:
+def _columns(rows: list[StockRow]) -> list[Column]:
+    def cells(tell: Callable[[StockRow], str]) -> tuple[str, ...]:
         return tuple(tell(row) for row in rows)
 
     return [

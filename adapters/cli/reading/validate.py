@@ -28,7 +28,7 @@ from rpd.states.ports.job import Job
 from rpd.states.shared.lease import shared_places
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Checks(msgspec.Struct, frozen=True):
     """What to look at beside the file itself."""
 
     account: bool = False
@@ -37,9 +37,9 @@ class Wanted(msgspec.Struct, frozen=True):
     use_sandbox: bool = False
 
 
-def validate_file(job: Path | YamlSource, said: Overrides, wanted: Wanted, *, as_json: bool) -> int:
+def validate_file(job: Path | YamlSource, overrides: Overrides, wanted: Checks, *, as_json: bool) -> int:
     """Exit code 0 when the file can run; warnings do not change it. 2, 4 or 6 for what is proved wrong."""
-    loaded = said.load(job)
+    loaded = overrides.load(job)
     found, sent = checked(loaded, wanted)
     errors = errors_in(found)
     name = shown_name(job)
@@ -67,7 +67,7 @@ def validate_file(job: Path | YamlSource, said: Overrides, wanted: Wanted, *, as
     return min((each.exit_code for each in errors), default=Exit.DONE)
 
 
-def checked(loaded: LoadedJob, wanted: Wanted) -> tuple[list[Finding], list[Payload]]:
+def checked(loaded: LoadedJob, wanted: Checks) -> tuple[list[Finding], list[Payload]]:
     """All that is found of a job whose file is right, and the trees that it would send."""
     local = list(_local(loaded))
     sent = payloads(loaded.job) if not errors_in(local) else []
@@ -103,7 +103,7 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
         yield warning("volume", f"{', '.join(fixed)} on the network volume is held by one run at a time: {advice}")
 
 
-def _asked(job: Job, wanted: Wanted) -> Iterator[Finding]:
+def _asked(job: Job, wanted: Checks) -> Iterator[Finding]:
     if wanted.payload:
         from rpd.adapters.checking.scan import scan
 

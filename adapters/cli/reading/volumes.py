@@ -8,7 +8,7 @@ from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.report.table import Column, table, terminal_width
 from rpd.adapters.report.words import money, plural
 from rpd.adapters.terminal import output
-from rpd.adapters.volumes.account import Row, VolumeAccount
+from rpd.adapters.volumes.account import VolumeAccount, VolumeRow
 from rpd.states.policy import cost
 
 
@@ -44,8 +44,8 @@ def list_volumes(*, use_sandbox: bool, as_json: bool) -> int:
     return 0
 
 
-def _columns(rows: list[Row]) -> list[Column]:
-    def cells(tell: Callable[[Row], str]) -> tuple[str, ...]:
+def _columns(rows: list[VolumeRow]) -> list[Column]:
+    def cells(tell: Callable[[VolumeRow], str]) -> tuple[str, ...]:
         return tuple(tell(row) for row in rows)
 
     return [
@@ -59,17 +59,17 @@ def _columns(rows: list[Row]) -> list[Column]:
     ]
 
 
-def _price(row: Row) -> str:
+def _price(row: VolumeRow) -> str:
     if row.usd_per_month is not None:
         return money(row.usd_per_month)
     return f"over {money(cost.network_volume_usd_per_month(row.volume.size))}" if row.volume.size else "?"
 
 
-def _pods(row: Row) -> str:
+def _pods(row: VolumeRow) -> str:
     return ", ".join(f"{each.pod_id} {each.status}" for each in row.mounts) or "-"
 
 
-def _workflows(row: Row) -> str:
+def _workflows(row: VolumeRow) -> str:
     def words(name: str, runs: int, unfinished: int) -> str:
         return f"{name} ({plural(runs, 'run')}{f', {unfinished} unfinished' if unfinished else ''})"
 

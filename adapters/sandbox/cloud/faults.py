@@ -14,7 +14,7 @@ from rpd.adapters.sandbox.cloud.model import ArmedFault, Pod, State
 from rpd.adapters.sandbox.cloud.problems import Problem, unprocessable
 
 
-class Fault(msgspec.Struct, frozen=True):
+class SandboxFault(msgspec.Struct, frozen=True):
     """One kind of fault. `occasion` names what it counts; `options` maps each option to its values and default."""
 
     id: str
@@ -44,33 +44,35 @@ STUCK_LINES = {
 }
 """What the provider's log says of a boot that is stuck, as seen on RunPod; the last two are of the host."""
 
-KNOWN: tuple[Fault, ...] = (
-    Fault("F1", "create", "create refused: no stock, although the catalog shows some", {"gpu": "only this GPU id"}),
-    Fault(
+KNOWN: tuple[SandboxFault, ...] = (
+    SandboxFault(
+        "F1", "create", "create refused: no stock, although the catalog shows some", {"gpu": "only this GPU id"}
+    ),
+    SandboxFault(
         "F2",
         "create",
         "the same refusal, only for requests with this constraint",
         {"because": "datacenter (default) | disk | cuda"},
     ),
-    Fault("F3", "create", "the refusal of a request without gpu.count (always on for such requests)"),
-    Fault("F4", "create", "the refusal of a request without disk (always on for such requests)"),
-    Fault("F5", "create", "unknown image: 422 with plain text (always on for images that begin with missing/)"),
-    Fault(
+    SandboxFault("F3", "create", "the refusal of a request without gpu.count (always on for such requests)"),
+    SandboxFault("F4", "create", "the refusal of a request without disk (always on for such requests)"),
+    SandboxFault("F5", "create", "unknown image: 422 with plain text (always on for images that begin with missing/)"),
+    SandboxFault(
         "F6",
         "create",
         "body refused: 422 with a list of errors (always on for bodies that do not match the schema)",
         {"line": "its line"},
     ),
-    Fault("F7", "catalog", "catalog read refused: 400, as for include without product"),
-    Fault(
+    SandboxFault("F7", "catalog", "catalog read refused: 400, as for include without product"),
+    SandboxFault(
         "F8",
         "create",
         "no credit (402), or the GPU pool is not for this account (403)",
         {"how": "credit (default) | pool"},
     ),
-    Fault("F9", "request", "key refused: 401, or out of scope: 403", {"how": "key (default) | scope", **_ON}),
-    Fault("F10", "request", "edge block: 403 HTML, error 1010 (always on for the User-Agent of urllib)", _ON),
-    Fault(
+    SandboxFault("F9", "request", "key refused: 401, or out of scope: 403", {"how": "key (default) | scope", **_ON}),
+    SandboxFault("F10", "request", "edge block: 403 HTML, error 1010 (always on for the User-Agent of urllib)", _ON),
+    SandboxFault(
         "F11",
         "request",
         "rate limit: 429 with Retry-After and r=0; with seconds, every request gets it for that long",
@@ -81,7 +83,7 @@ KNOWN: tuple[Fault, ...] = (
             **_ON,
         },
     ),
-    Fault(
+    SandboxFault(
         "F12",
         "create",
         "ambiguous create: the pod is created, but the answer cannot be trusted",
@@ -91,7 +93,7 @@ KNOWN: tuple[Fault, ...] = (
             "seconds": "how long timeout keeps the connection open (60)",
         },
     ),
-    Fault(
+    SandboxFault(
         "F13",
         "create",
         "failed create: the same answers without a pod; with delay, a pod appears later",
@@ -101,22 +103,26 @@ KNOWN: tuple[Fault, ...] = (
             "seconds": "how long timeout keeps the connection open (60)",
         },
     ),
-    Fault(
+    SandboxFault(
         "F14",
         "create",
         "a new pod is not found for a while",
         {"lag": "seconds (2)", "what": "both (default) | get | list"},
     ),
-    Fault("F15", "create", "a second pod with the same name and env appears", {"delay": "seconds until it does (0)"}),
-    Fault(
+    SandboxFault(
+        "F15", "create", "a second pod with the same name and env appears", {"delay": "seconds until it does (0)"}
+    ),
+    SandboxFault(
         "F16",
         "boot",
         "the boot is stuck",
         {"at": "PROVISIONING (default) | STARTING", "log": f"silent (default) | {' | '.join(STUCK_LINES)}", **_SECONDS},
     ),
-    Fault("F17", "boot", "RUNNING, but the runtime stays empty", {"how": "null (default) | empty | zero", **_SECONDS}),
-    Fault("F18", "boot", "RUNNING, but no SSH address", _SECONDS),
-    Fault(
+    SandboxFault(
+        "F17", "boot", "RUNNING, but the runtime stays empty", {"how": "null (default) | empty | zero", **_SECONDS}
+    ),
+    SandboxFault("F18", "boot", "RUNNING, but no SSH address", _SECONDS),
+    SandboxFault(
         "F19",
         "boot",
         "sshd misbehaves, or its configuration refuses every login",
@@ -126,31 +132,31 @@ KNOWN: tuple[Fault, ...] = (
             **_SECONDS,
         },
     ),
-    Fault("F20", "start", "after a start the old address is shown for a while", {"seconds": "how long (2)"}),
-    Fault("F21", "start", "start refused: the host has no free GPU"),
-    Fault(
+    SandboxFault("F20", "start", "after a start the old address is shown for a while", {"seconds": "how long (2)"}),
+    SandboxFault("F21", "start", "start refused: the host has no free GPU"),
+    SandboxFault(
         "F22",
         "start",
         "the pod starts without GPUs",
         {"how": "count (default): the API says 0 too | smi: only the pod does"},
     ),
-    Fault("F23", "action", "action refused: 409 (always on where it does not fit the status)"),
-    Fault("F24", "action", "action refused: 422 (always on for unknown actions)"),
-    Fault(
+    SandboxFault("F23", "action", "action refused: 409 (always on where it does not fit the status)"),
+    SandboxFault("F24", "action", "action refused: 422 (always on for unknown actions)"),
+    SandboxFault(
         "F25",
         "boot",
         "the container crashes while the pod is RUNNING, repeatedly or once",
         {"how": "loop (default) | once: only the running one", "every": "seconds between crashes (1)", **_SECONDS},
     ),
-    Fault("F26", "live", "somebody else stops or deletes the pod", {"how": "stop (default) | delete", **_STAGE}),
-    Fault("F27", "live", "the balance is used up: pods with a network volume stop, others are deleted", _STAGE),
-    Fault(
+    SandboxFault("F26", "live", "somebody else stops or deletes the pod", {"how": "stop (default) | delete", **_STAGE}),
+    SandboxFault("F27", "live", "the balance is used up: pods with a network volume stop, others are deleted", _STAGE),
+    SandboxFault(
         "F28",
         "live",
         "the host goes down: RUNNING, ssh dead, the container's disk lost",
         {"then": "back (default) | exited | nothing", "seconds": "until then (5)", **_STAGE},
     ),
-    Fault(
+    SandboxFault(
         "F29",
         "delete",
         "the answer to a delete, stop or start is wrong",
@@ -160,24 +166,24 @@ KNOWN: tuple[Fault, ...] = (
             "on": "delete (default) | stop (5xx and ignored only) | start (the same)",
         },
     ),
-    Fault(
+    SandboxFault(
         "F31",
         "logs",
         "the log stream sends no headers, or is cut in the middle of an event",
         {"how": "withheld (default) | cut"},
     ),
-    Fault(
+    SandboxFault(
         "F32",
         "list",
         "paging: pages of one pod, or an old server without pagination",
         {"how": "short (default) | absent"},
     ),
-    Fault("F33", "request", "HTML error from the edge", {"how": "502 (default) | 503", **_ON}),
-    Fault("F34", "view", "the pods shown do not match the schema", {"how": "extra (default) | status | null"}),
-    Fault("F35", "request", '400 with {"error": ...} instead of a problem document', _ON),
-    Fault("F36", "boot", "the network volume hangs at attach: RUNNING, uptime 0, no address", _SECONDS),
-    Fault("F37", "billing", "the newest costs are not in the bill yet", {"lag": "seconds (3600)"}),
-    Fault(
+    SandboxFault("F33", "request", "HTML error from the edge", {"how": "502 (default) | 503", **_ON}),
+    SandboxFault("F34", "view", "the pods shown do not match the schema", {"how": "extra (default) | status | null"}),
+    SandboxFault("F35", "request", '400 with {"error": ...} instead of a problem document', _ON),
+    SandboxFault("F36", "boot", "the network volume hangs at attach: RUNNING, uptime 0, no address", _SECONDS),
+    SandboxFault("F37", "billing", "the newest costs are not in the bill yet", {"lag": "seconds (3600)"}),
+    SandboxFault(
         "F38",
         "graphql",
         "the balance cannot be read: GraphQL answers with errors, or not at all",
@@ -186,13 +192,13 @@ KNOWN: tuple[Fault, ...] = (
             "seconds": "how long timeout keeps the connection open (60)",
         },
     ),
-    Fault(
+    SandboxFault(
         "F40",
         "live",
         "the SSH connection breaks: open connections end, new ones are refused; the pod does not notice",
         {**_SECONDS, **_STAGE},
     ),
-    Fault(
+    SandboxFault(
         "F41",
         "volume",
         "the answer to a change of a network volume is wrong",
@@ -204,8 +210,8 @@ KNOWN: tuple[Fault, ...] = (
             "seconds": "how long timeout keeps the connection open (60)",
         },
     ),
-    Fault("F42", "boot", "sshd allows few sessions on one connection", {"sessions": "MaxSessions (1)"}),
-    Fault("F43", "boot", "the volume is mounted read-only (where pods have a namespace)"),
+    SandboxFault("F42", "boot", "sshd allows few sessions on one connection", {"sessions": "MaxSessions (1)"}),
+    SandboxFault("F43", "boot", "the volume is mounted read-only (where pods have a namespace)"),
 )
 
 BY_ID = {fault.id: fault for fault in KNOWN}

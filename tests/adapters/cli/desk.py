@@ -16,7 +16,7 @@ from rpd.adapters import wiring
 from rpd.adapters.access import opening
 from rpd.adapters.access.clouds import Access
 from rpd.adapters.cleanup import accounts, acting, cleanup, planning, stopped
-from rpd.adapters.cleanup.wanted import Wanted
+from rpd.adapters.cleanup.scope import CleanupScope
 from rpd.adapters.cli.acting import gc, release
 from rpd.adapters.disposal import giveback, kept, unrecorded
 from rpd.adapters.driving import driving, ending
@@ -212,7 +212,7 @@ class Desk:
 
     def gc(self, *, act: bool = True, **wanted: Any) -> dict[str, Any]:
         """What `rpd gc --json` says."""
-        code = gc.collect_garbage(Wanted(**wanted), act=act, as_json=True)
+        code = gc.collect_garbage(CleanupScope(**wanted), act=act, as_json=True)
         document = self.told.pop()
         assert document["exit_code"] == code
         return document

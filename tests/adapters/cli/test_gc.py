@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rpd.adapters.cleanup import acting, planning, stopped
-from rpd.adapters.cleanup.wanted import Wanted
+from rpd.adapters.cleanup.scope import CleanupScope
 from rpd.adapters.cli.acting import gc
 from rpd.adapters.local.signals import LeaveNow
 from rpd.engine.ports import Request
@@ -106,12 +106,12 @@ def test_a_cloud_that_is_not_owed_anything_and_cannot_be_reached_is_exit_code_8(
     desk.cloud().broken = breaks("list")
     done = desk.gc(act=act)
     assert (done["exit_code"], done["runs"], [FIRST in each for each in done["unreachable"]]) == (8, [], [True])
-    assert gc.collect_garbage(Wanted(), act=act, as_json=False) == 8
+    assert gc.collect_garbage(CleanupScope(), act=act, as_json=False) == 8
     told = capsys.readouterr().out
     assert f"could not reach runpod ({FIRST})" in told
     assert "nothing computes" not in told and "what computes there is not known" in told
     desk.cloud().broken = {}
-    assert gc.collect_garbage(Wanted(), act=act, as_json=False) == 0
+    assert gc.collect_garbage(CleanupScope(), act=act, as_json=False) == 0
     assert capsys.readouterr().out == "nothing computes that is ours to release\n"
 
 
@@ -120,7 +120,7 @@ def test_a_cloud_that_is_not_owed_anything_and_whose_key_is_not_here_is_exit_cod
 ) -> None:
     desk.over()
     monkeypatch.delenv("RUNPOD_API_KEY")
-    assert gc.collect_garbage(Wanted(), act=True, as_json=False) == 0
+    assert gc.collect_garbage(CleanupScope(), act=True, as_json=False) == 0
     assert "what computes there is not known" in capsys.readouterr().out
 
 
@@ -592,7 +592,7 @@ def test_no_sandbox_is_started_where_a_state_home_was(
 def page(desk: Desk, capsys: pytest.CaptureFixture[str], **wanted: Any) -> str:
     """What `rpd gc` prints without `--yes`."""
     capsys.readouterr()
-    gc.collect_garbage(Wanted(**wanted), act=False, as_json=False)
+    gc.collect_garbage(CleanupScope(**wanted), act=False, as_json=False)
     return capsys.readouterr().out
 
 

@@ -361,11 +361,11 @@ def test_moments_and_contradictions() -> None:
         {"delete": True, "mode": "preserve"},
     ):
         with pytest.raises(UserError, match="contradict"):
-            How.told(**{"stop": False, "delete": False, "keep_until": None, "mode": None, **words})  # type: ignore[arg-type]
+            How.from_options(**{"stop": False, "delete": False, "keep_until": None, "mode": None, **words})  # type: ignore[arg-type]
     with pytest.raises(UserError, match="not known"):
-        How.told(stop=False, delete=False, keep_until=None, mode="destroy")
-    assert How.told(stop=False, delete=True, keep_until=None, mode=None).detail == {"how": "delete"}
-    assert How.told(stop=False, delete=False, keep_until=None, mode=None).detail == {}
+        How.from_options(stop=False, delete=False, keep_until=None, mode="destroy")
+    assert How.from_options(stop=False, delete=True, keep_until=None, mode=None).detail == {"how": "delete"}
+    assert How.from_options(stop=False, delete=False, keep_until=None, mode=None).detail == {}
 
 
 class Deaf:

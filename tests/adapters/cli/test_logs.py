@@ -13,7 +13,7 @@ from rpd.adapters.cli.reading.logs import _Log, _tail_offset, show_logs
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.states.facts import Facts
-from tests.adapters.report.made import facts
+from tests.adapters.report.samples import facts
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 1 << 20])

@@ -169,7 +169,7 @@ def test_runs_are_chosen_by_what_is_known_of_them(chosen: Chosen, held: list[boo
 
 def test_an_unknown_outcome_is_refused() -> None:
     with pytest.raises(UserError, match="'good' is not known") as told:
-        Chosen.told(workflow=None, outcomes=["good"], since=None, older_than=None)
+        Chosen.from_options(workflow=None, outcomes=["good"], since=None, older_than=None)
     assert "succeeded" in told.value.hint and "unfinished" in told.value.hint
 
 

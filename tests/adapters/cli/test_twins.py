@@ -11,9 +11,9 @@ from rpd.adapters.driving import takeover
 from rpd.journal.errors import JournalUnwritable
 from rpd.states.ports.world import Pod
 from tests.adapters.cli.desk import FIRST, Desk
+from tests.fakes.fake_world import RUN_ID, FakeWorld
 from tests.fakes.fuse import Crash
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import RUN_ID, Stage
 from tests.states.situations import add_pod, facts_of
 
 
@@ -47,7 +47,7 @@ def kept_with_twin(desk: Desk, *, is_in_journal: bool) -> tuple[Path, str, str]:
     down, or nobody has."""
     profile = {"url": FIRST, "quiet_window_seconds": "2.0", "proof_interval_seconds": "0.5"}
     lifecycle = {"on_success": "preserve", "preserve_minutes": 30}
-    stage = Stage(FakeJob(seconds=30.0), profile=profile, lifecycle=lifecycle)
+    stage = FakeWorld(FakeJob(seconds=30.0), profile=profile, lifecycle=lifecycle)
     stage.process()
     (pod,) = stage.cloud.pods.values()
     twin = stage.cloud.make_twin(pod, 0.0)

@@ -17,9 +17,9 @@ from rpd.adapters.runpod.wire import Mount, Volume
 from rpd.adapters.terminal import asking, output
 from rpd.adapters.volumes import account as volume_account
 from rpd.adapters.volumes import changes as volume_changes
-from rpd.adapters.volumes import claim as volume_claim
 from rpd.adapters.volumes import create as volume_create
-from rpd.adapters.volumes.create import Wanted, create_volume
+from rpd.adapters.volumes import intent as volume_claim
+from rpd.adapters.volumes.create import VolumeOrder, create_volume
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import DataCenter
@@ -133,7 +133,7 @@ class Stand:
         self.cloud.mounted.append(Mount(volume_id, "pod1", name, status, run_id))
 
     def create(self, name: str = "data", size_gb: int = 50, place: str = "EUR-IS-1", kind: str | None = None) -> int:
-        return create_volume(Wanted(name, size_gb, place, kind), yes=True, use_sandbox=False, as_json=True)
+        return create_volume(VolumeOrder(name, size_gb, place, kind), yes=True, use_sandbox=False, as_json=True)
 
     def delete(self, word: str, *, yes: bool = True) -> int:
         return volume_changes.delete_volume(word, yes=yes, use_sandbox=False, as_json=True)

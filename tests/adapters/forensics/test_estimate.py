@@ -10,7 +10,7 @@ import pytest
 from rpd.adapters.forensics.estimate import BOOT_MINUTES, Estimate, estimate
 from rpd.states.ports.job import Job
 from rpd.states.ports.world import Offer
-from tests.fakes.stage import job_config
+from tests.fakes.fake_world import job_config
 
 DISKS = 50 * 0.10 / 730.0
 OFFERS = (

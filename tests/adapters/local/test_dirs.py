@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpd.adapters.local.dirs import (
-    journals_folder,
     label_of,
     new_run_id,
     new_token,
@@ -47,11 +46,7 @@ def test_the_state_home_is_named_without_links(tmp_path: Path) -> None:
 
 def test_the_state_home_is_private(tmp_path: Path) -> None:
     home = state_home({"RPD_HOME": str(tmp_path / "deep" / "home")})
-    folder = journals_folder(home, "My Job")
-    assert folder == tmp_path / "deep" / "home" / "journals" / "my-job"
-    for made in (home, home / "journals", folder):
-        assert stat.S_IMODE(made.stat().st_mode) == 0o700
-    assert journals_folder(home, "My Job") == folder
+    assert home == tmp_path / "deep" / "home" and stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
 def test_without_rpd_home_it_is_the_platform_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,32 +7,32 @@ from pathlib import Path
 
 import pytest
 
-from rpd.adapters.volumes.claim import Claim, ClaimFile, seconds_in_doubt
+from rpd.adapters.volumes.intent import VolumeIntent, VolumeIntentFile, seconds_in_doubt
 from rpd.engine.errors import UserError
 
 
-def claim(age: float = 0.0) -> Claim:
-    return Claim("data", 10, "EUR-IS-1", "STANDARD", time.time() - age)
+def claim(age: float = 0.0) -> VolumeIntent:
+    return VolumeIntent("data", 10, "EUR-IS-1", "STANDARD", time.time() - age)
 
 
 def test_it_is_kept_by_cloud_and_name_until_it_is_settled(tmp_path: Path) -> None:
-    file = ClaimFile(tmp_path, "https://one", "data")
+    file = VolumeIntentFile(tmp_path, "https://one", "data")
     assert file.read() is None
     with file.held():
         file.write(kept := claim())
-        with pytest.raises(UserError) as caught, ClaimFile(tmp_path, "https://one", "other").held():
+        with pytest.raises(UserError) as caught, VolumeIntentFile(tmp_path, "https://one", "other").held():
             pass
         assert caught.value.exit_code == 9
     with file.held():
         assert file.read() == kept
-    assert ClaimFile(tmp_path, "https://other", "data").read() is None
+    assert VolumeIntentFile(tmp_path, "https://other", "data").read() is None
     file.settle()
     file.settle()
     assert file.read() is None
 
 
 def test_what_is_no_claim_counts_as_none(tmp_path: Path) -> None:
-    file = ClaimFile(tmp_path, "https://one", "data")
+    file = VolumeIntentFile(tmp_path, "https://one", "data")
     with file.held():
         file.write(claim())
     (found,) = (tmp_path / "volumes").glob("*.json")

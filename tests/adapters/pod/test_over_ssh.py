@@ -21,12 +21,12 @@ from rpd.adapters.ssh.pool import Pool
 from rpd.engine.errors import Ambiguous, Interrupted, Unavailable
 from rpd.states.ports.world import JobRef, LaunchOrder, Pull, Step, Target, Tree
 from tests.adapters.pod.local_shell import POD_ID, Requests, until
-from tests.adapters.ssh.stage import QUICK, Server
+from tests.adapters.ssh.ssh_server import QUICK, Server
 
 CONNECTIONS = "rpd.adapters.ssh.connection.SIBLINGS_MAX"
 
 
-class Stage:
+class SshPod:
     """A server that says it is a pod, and the port to it."""
 
     def __init__(self, server: Server, requests: Requests) -> None:
@@ -78,11 +78,11 @@ def options() -> dict[str, object]:
 @pytest.fixture
 def stage(
     tmp_path: Path, requests: Requests, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
-) -> Iterator[Stage]:
+) -> Iterator[SshPod]:
     """A fresh server per test, since some are hurt."""
     monkeypatch.setenv("RUNPOD_POD_ID", POD_ID)
     server = Server(tmp_path / "ssh", **options).start()
-    stage = Stage(server, requests)
+    stage = SshPod(server, requests)
     try:
         yield stage
         until(lambda: not stage.processes())
@@ -93,14 +93,14 @@ def stage(
             left.unlink()
 
 
-def job(stage: Stage, script: str) -> JobRef:
+def job(stage: SshPod, script: str) -> JobRef:
     log = str(stage.volume / "run.log")
     order = LaunchOrder(1, script, str(stage.volume / "run.sh"), log, {"MINE": "1"}, 5, "z")
     stage.remote.launch(stage.target, order)
     return JobRef(1, log)
 
 
-def test_a_whole_run(stage: Stage, tmp_path: Path) -> None:
+def test_a_whole_run(stage: SshPod, tmp_path: Path) -> None:
     remote = stage.remote
     greeting = remote.greet(stage.target, stage.server.address)
     target = msgspec.structs.replace(stage.target, host_key=greeting.host_key)
@@ -122,7 +122,7 @@ def test_a_whole_run(stage: Stage, tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"MaxSessions": 1}])
 @pytest.mark.parametrize("others", [pytest.param(4, id="more connections"), pytest.param(0, id="one alone")])
 def test_results_come_through_one_session_at_a_time(
-    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: int
+    stage: SshPod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: int
 ) -> None:
     monkeypatch.setattr(CONNECTIONS, others)
     monkeypatch.setattr("rpd.adapters.ssh.connection._FREE_SECONDS", 2.0)
@@ -139,7 +139,7 @@ def test_results_come_through_one_session_at_a_time(
 
 
 @pytest.mark.slow
-def test_a_server_that_goes_away_costs_no_byte(stage: Stage, tmp_path: Path) -> None:
+def test_a_server_that_goes_away_costs_no_byte(stage: SshPod, tmp_path: Path) -> None:
     ref = job(stage, "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); sleep 0.01; done")
     copy = str(tmp_path / "copy.log")
     timer = threading.Timer(0.7, stage.server.stop)
@@ -153,14 +153,14 @@ def test_a_server_that_goes_away_costs_no_byte(stage: Stage, tmp_path: Path) -> 
     assert Path(copy).read_text() == "".join(f"line {number}\n" for number in range(300))
 
 
-def test_leaving_a_watch_leaves_only_the_job(stage: Stage, tmp_path: Path) -> None:
+def test_leaving_a_watch_leaves_only_the_job(stage: SshPod, tmp_path: Path) -> None:
     ref = job(stage, "sleep 60")
     assert stage.remote.watch(stage.target, ref, str(tmp_path / "copy.log"), 0.5).phase == "running"
     until(lambda: not any(b"rpd_offset" in command for command in stage.commands()))
     assert stage.remote.stop_job(stage.target, ref, 2.0).exit_code == 143
 
 
-def test_an_interrupted_step_is_ended(stage: Stage) -> None:
+def test_an_interrupted_step_is_ended(stage: SshPod) -> None:
     stage.remote.greet(stage.target, stage.server.address)
     timer = threading.Timer(1.0, stage.requests.ask)
     timer.start()
@@ -173,7 +173,7 @@ def test_an_interrupted_step_is_ended(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_step_survives_a_lost_link(stage: Stage) -> None:
+def test_a_step_survives_a_lost_link(stage: SshPod) -> None:
     stage.remote.greet(stage.target, stage.server.address)
     step = Step("one", "setup", f"echo run >>{stage.volume}/runs; sleep 2; exit 6", 50)
     timer = threading.Timer(0.8, stage.server.stop)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.forensics.steps import steps_of
+from rpd.adapters.forensics.job_phases import steps_of
 from rpd.adapters.pod.remote import PodRemote
 from rpd.adapters.pod.step_log import StepLog
 from rpd.engine.errors import Unavailable

@@ -15,20 +15,20 @@ from rpd.states.facts import Facts
 from rpd.states.ports.log_reading import LogReading, SeenSign, read_text
 from rpd.states.ports.signs import advice_on
 from rpd.states.ports.world import StepResult
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Stage
 
 MISSING = "ModuleNotFoundError: No module named 'no_such_module_xyz'"
 
 
-def ended(job: FakeJob | None = None, said: str = "", **config: object) -> Stage:
-    stage = Stage(job, **config)
+def ended(job: FakeJob | None = None, said: str = "", **config: object) -> FakeWorld:
+    stage = FakeWorld(job, **config)
     stage.workspace.log_reading = read_text(said)
     stage.process()
     return stage
 
 
-def words(stage: Stage) -> list[str]:
+def words(stage: FakeWorld) -> list[str]:
     return last_words(stage.facts, stage.clock.now())
 
 
@@ -48,7 +48,7 @@ def test_a_failed_job_is_told_of_in_five_lines() -> None:
 def test_what_was_deleted_costs_nothing() -> None:
     stage = ended(FakeJob(exit_code=1), lifecycle={"on_failure": "delete"})
     assert "kept:    log and results in /run; nothing of this run bills" in words(stage)
-    stage = Stage()
+    stage = FakeWorld()
     stage.workspace.problems = ("/src is not there",)
     stage.process()
     assert any(line.endswith("; nothing was rented") for line in words(stage))
@@ -95,7 +95,7 @@ def test_results_that_are_missing_point_to_what_was_ended_in_the_background(kind
 def test_results_that_the_stop_has_wiped_are_not_said_to_be_in_the_pod(place: str, is_lost: bool) -> None:
     """A stop wipes the container's own disk; a resume finds nothing there, whatever the job wrote."""
     artifact = {"label": "model", "remote_path": place, "local_path": "/run/out"}
-    stage = Stage(FakeJob(artifacts={place: "corrupt"}), artifacts=[artifact])
+    stage = FakeWorld(FakeJob(artifacts={place: "corrupt"}), artifacts=[artifact])
     stage.process()
     assert stage.facts.report.outcome is None and stage.cloud.pods["pod1"].status == "EXITED"
     told = "\n".join(words(stage))
@@ -123,7 +123,7 @@ def test_neither_exit_code_is_told_without_whose_it_is() -> None:
             assert line.count("exit code") == line.count("the job's exit code") + line.count("rpd's exit code")
 
 
-def step_failed(stage: Stage) -> Facts:
+def step_failed(stage: FakeWorld) -> Facts:
     said = [f"line {number}" for number in range(30)]
     trace = ["Traceback (most recent call last):", "  File 'x'", MISSING]
     stage.remote.run_step = lambda target, step: StepResult(1, (*said, *trace))  # type: ignore[method-assign]
@@ -132,7 +132,7 @@ def step_failed(stage: Stage) -> Facts:
 
 
 def test_the_output_of_a_failed_command_is_shown_with_its_exception() -> None:
-    stage = Stage()
+    stage = FakeWorld()
     facts = step_failed(stage)
     assert facts.ending.text == f"setup command 1 exited with 1: {MISSING}"
     assert why(facts) == f"{facts.ending.text}; {advice_on('missing_module')}"

@@ -25,8 +25,8 @@ from rpd.journal import tolerant
 from rpd.journal.reader import Reading
 from rpd.journal.records import Intent, Left, Outcome, Transition
 from rpd.states.facts import Facts
+from tests.fakes.fake_world import Ear, FakeWorld
 from tests.fakes.remote import FakeJob
-from tests.fakes.stage import Ear, Stage
 
 UNSPOKEN = re.compile(
     r"\b(None|nan|inf|NaN|Infinity)\b|-0\.0|-\$0|\$-|\b(Reason|Trigger|State|Op|Fault|Outcome|Exit)\.\w"
@@ -34,25 +34,25 @@ UNSPOKEN = re.compile(
 )
 MARKED = {"body": "x", "success_marker": "OK", "done_on": "marker"}
 GONE = Unavailable("gone", reason="link_lost")
-Life = Callable[[], Stage]
+Life = Callable[[], FakeWorld]
 
 
 def life(job: FakeJob | None = None, *requests: str, **config: Any) -> Life:
     """A run that goes to its end, or to where it is left."""
 
-    def live() -> Stage:
-        stage = Stage(job, notify={"command": "cat"}, **config)
+    def live() -> FakeWorld:
+        stage = FakeWorld(job, notify={"command": "cat"}, **config)
         stage.process(*requests)
         return stage
 
     return live
 
 
-def trouble(job: FakeJob | None, meet: Callable[[Stage], object], **config: Any) -> Life:
+def trouble(job: FakeJob | None, meet: Callable[[FakeWorld], object], **config: Any) -> Life:
     """The same for one that meets something."""
 
-    def live() -> Stage:
-        stage = Stage(job, notify={"command": "cat"}, **config)
+    def live() -> FakeWorld:
+        stage = FakeWorld(job, notify={"command": "cat"}, **config)
         meet(stage)
         stage.process()
         return stage
@@ -60,35 +60,35 @@ def trouble(job: FakeJob | None, meet: Callable[[Stage], object], **config: Any)
     return live
 
 
-def asked(moment: float, what: str, **detail: Any) -> Callable[[Stage], object]:
+def asked(moment: float, what: str, **detail: Any) -> Callable[[FakeWorld], object]:
     return lambda stage: stage.control.ask_after(moment, what, **detail)
 
 
-def answers(name: str, *plan: RpdError | str) -> Callable[[Stage], object]:
+def answers(name: str, *plan: RpdError | str) -> Callable[[FakeWorld], object]:
     return lambda stage: stage.cloud.plan(name, *plan)
 
 
-def broken(name: str, error: RpdError) -> Callable[[Stage], object]:
+def broken(name: str, error: RpdError) -> Callable[[FakeWorld], object]:
     return lambda stage: stage.cloud.broken.update({name: error})
 
 
-def in_pod(name: str, *plan: RpdError | str) -> Callable[[Stage], object]:
+def in_pod(name: str, *plan: RpdError | str) -> Callable[[FakeWorld], object]:
     return lambda stage: stage.remote.plans.update({name: list(plan)})
 
 
-def halted(moment: float, status: str) -> Callable[[Stage], object]:
+def halted(moment: float, status: str) -> Callable[[FakeWorld], object]:
     return lambda stage: stage.clock.after(moment, lambda: stage.cloud.halt(stage.cloud.only(), status))
 
 
-def unarmed(stage: Stage) -> None:
+def unarmed(stage: FakeWorld) -> None:
     stage.remote.switch_probe = "key_refused"
 
 
-def parked() -> Stage:
+def parked() -> FakeWorld:
     return life(FakeJob(seconds=1e6, artifacts={"/workspace/out": "corrupt"}), budget={"cost_cap_usd": 0.05})()
 
 
-def ended_as_told() -> Stage:
+def ended_as_told() -> FakeWorld:
     stage = parked()
     stage.control.ask("release", how="delete")
     stage.process(command="release")
@@ -168,7 +168,7 @@ def test_no_text_shows_what_is_not_there(name: str, tmp_path: Path, monkeypatch:
     assert len(told) > 20
 
 
-def texts_of(stage: Stage, folder: Path) -> Iterator[tuple[str, str]]:
+def texts_of(stage: FakeWorld, folder: Path) -> Iterator[tuple[str, str]]:
     """All that a person can be shown of a run, at its end and at each of its records."""
     records, now = stage.journal.records(), stage.clock.now()
     whole = Reading(records, 0, 0, None, False, True)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from rpd.adapters.report.live import LiveView
 from rpd.journal.records import Requested, Transition
-from tests.adapters.report.made import facts, record
+from tests.adapters.report.samples import facts, record
 
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 

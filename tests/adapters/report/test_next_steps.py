@@ -10,10 +10,10 @@ from rpd.adapters.forensics.inspection import Inspection
 from rpd.journal.lock import Owner
 from rpd.journal.reader import Reading
 from tests.adapters.report.test_every_ending import LIVES
-from tests.fakes.stage import Stage
+from tests.fakes.fake_world import FakeWorld
 
 
-def inspected(stage: Stage, later_seconds: float = 0.0) -> Inspection:
+def inspected(stage: FakeWorld, later_seconds: float = 0.0) -> Inspection:
     """As somebody looks so much later."""
     now = stage.clock.now()
     at = msgspec.structs.replace(now, wall=now.wall + later_seconds, up=now.up + later_seconds)

@@ -13,7 +13,7 @@ from rpd.adapters.report import plain
 from rpd.adapters.report.plain import PlainView
 from rpd.journal.records import Requested, Stamp
 from rpd.states.facts import Facts
-from tests.adapters.report.made import facts, record
+from tests.adapters.report.samples import facts, record
 
 LAST = "RuntimeError: the last words"
 CHATTER = "".join(f"{number}\n" for number in range(400_000))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.adapters.ssh.stage import Server
+from tests.adapters.ssh.ssh_server import Server
 
 
 @pytest.fixture(scope="session")

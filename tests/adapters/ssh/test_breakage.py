@@ -16,7 +16,7 @@ from rpd.adapters.ssh.timeouts import Timeouts
 from rpd.adapters.ssh.wire import Wire
 from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.states.ports.faults import Fault
-from tests.adapters.ssh.stage import Server, eventually
+from tests.adapters.ssh.ssh_server import Server, eventually
 
 PATIENT = Timeouts(connect=5, banner=30, auth=30, channel=30, pulse=5, silence=30, stall=30)
 """Long enough that a thread that only a timeout ends counts as left behind."""

@@ -21,7 +21,7 @@ from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.journal.records import Stamp
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import SshAddress
-from tests.adapters.ssh.stage import QUICK, Proxy, Server, eventually
+from tests.adapters.ssh.ssh_server import QUICK, Proxy, Server, eventually
 
 
 def _now(sleep: float = 0.0, boot: str = "b") -> Stamp:

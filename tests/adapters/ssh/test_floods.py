@@ -19,7 +19,7 @@ from rpd.adapters.ssh.wire import Wire
 from rpd.engine.errors import Interrupted, Unavailable
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import SshAddress
-from tests.adapters.ssh.stage import Server, eventually
+from tests.adapters.ssh.ssh_server import Server, eventually
 from tests.fakes.link import MEGABYTE, Link, Said, endless
 from tests.memory import little_memory
 

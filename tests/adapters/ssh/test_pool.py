@@ -18,7 +18,7 @@ from rpd.engine.ports import Request
 from rpd.journal.records import Stamp
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import SshAddress
-from tests.adapters.ssh.stage import QUICK, Proxy, Server, eventually
+from tests.adapters.ssh.ssh_server import QUICK, Proxy, Server, eventually
 
 
 class Time:

@@ -9,7 +9,7 @@ import pytest
 
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.ports.faults import Fault
-from tests.adapters.ssh.stage import Server, has_openssh
+from tests.adapters.ssh.ssh_server import Server, has_openssh
 
 needs_sshd = pytest.mark.skipif(not has_openssh(), reason="no OpenSSH server is installed")
 

@@ -14,7 +14,7 @@ from rpd.adapters.ssh import connection as connections
 from rpd.adapters.ssh.connection import Connection
 from rpd.engine.errors import Interrupted, Unavailable
 from rpd.states.ports.faults import Fault
-from tests.adapters.ssh.stage import Server, has_openssh
+from tests.adapters.ssh.ssh_server import Server, has_openssh
 
 needs_sshd = pytest.mark.skipif(not has_openssh(), reason="no OpenSSH server is installed")
 KINDS = ["asyncssh", pytest.param("sshd", marks=needs_sshd)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.ssh.stage import Server
+from tests.adapters.ssh.ssh_server import Server
 from tests.adapters.transfer.trees import age, content, fetch, send, write
 
 _APPLETS = "cat find mkdir mktemp printf readlink rm rmdir sh sha256sum stat tar xargs"

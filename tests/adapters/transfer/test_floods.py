@@ -25,7 +25,7 @@ from rpd.adapters.transfer.remote_tree import hash_files, list_tree
 from rpd.engine.errors import Interrupted, Refused, RpdError, Unavailable
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Pull, Pulled
-from tests.adapters.ssh.stage import Server
+from tests.adapters.ssh.ssh_server import Server
 from tests.adapters.transfer.trees import ODD_NAMES
 from tests.fakes.link import MEGABYTE, Link, Said, endless, megabytes
 from tests.memory import little_memory

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.globs import as_word, problem_of
 from rpd.states.ports.job import fixed_folder
-from tests.adapters.ssh.stage import Server
+from tests.adapters.ssh.ssh_server import Server
 from tests.adapters.transfer.trees import ODD_NAMES, content, fetch, write
 
 RUNS: dict[str, bytes | str] = {

@@ -15,7 +15,7 @@ from rpd.adapters.transfer.entry import Entry
 from rpd.adapters.transfer.links import follow
 from rpd.engine.errors import Unavailable
 from rpd.states.ports.faults import Fault
-from tests.adapters.ssh.stage import Server
+from tests.adapters.ssh.ssh_server import Server
 from tests.adapters.transfer.trees import ODD_NAMES, content, fetch, write
 from tests.fakes.link import Link, Said
 

@@ -11,7 +11,7 @@ import pytest
 from rpd.adapters.ssh.connection import Connection
 from rpd.engine.errors import Refused
 from rpd.states.ports.faults import Fault
-from tests.adapters.ssh.stage import Server, has_openssh
+from tests.adapters.ssh.ssh_server import Server, has_openssh
 from tests.adapters.transfer.trees import ODD_NAMES, age, content, fetch, send, write
 
 pytestmark = pytest.mark.skipif(not has_openssh(), reason="no OpenSSH server is installed")

@@ -17,7 +17,7 @@ from rpd.adapters.transfer.pull import pull
 from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Pull
-from tests.adapters.ssh.stage import Proxy, Server
+from tests.adapters.ssh.ssh_server import Proxy, Server
 from tests.adapters.transfer.trees import ODD_NAMES, age, content, fetch, write
 
 

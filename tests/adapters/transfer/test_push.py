@@ -15,7 +15,7 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Tree
 from rpd.states.stage import DEFAULT_EXCLUDES
 from tests.adapters.mount import refusing_modes
-from tests.adapters.ssh.stage import Proxy, Server
+from tests.adapters.ssh.ssh_server import Proxy, Server
 from tests.adapters.transfer.trees import ODD_NAMES, age, content, send, write
 
 

@@ -24,7 +24,7 @@ from rpd.adapters.transfer.remote_tree import hash_files
 from rpd.engine.errors import Interrupted, Unavailable
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Pull, Pulled
-from tests.adapters.ssh.stage import Proxy, Server
+from tests.adapters.ssh.ssh_server import Proxy, Server
 from tests.adapters.transfer.trees import age, write
 from tests.fakes.link import Link, Said
 from tests.scenarios.live import eventually

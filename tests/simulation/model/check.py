@@ -15,7 +15,7 @@ from rpd.states.facts import Facts
 from rpd.states.ports.names import BEFORE_LAUNCH, State, Trigger
 from rpd.states.ports.world import World
 from tests.simulation.model.invariants import named
-from tests.simulation.model.search import FAULTS_MAX, Found, Search
+from tests.simulation.model.search import FAULTS_MAX, Search, SearchResult
 
 S, T = State, Trigger
 NOTHING_RENTED = "nothing is rented yet, or what was is given back and proved"
@@ -37,7 +37,7 @@ NEVER_TAKEN: dict[tuple[StrEnum, StrEnum], str] = {
 class Checked:
     """What the searches found, one per job, and every fault with its shortest story."""
 
-    by_job: dict[str, Found]
+    by_job: dict[str, SearchResult]
     faults: dict[str, list[str]]
 
     @property
@@ -64,7 +64,7 @@ def check(
     faults_max: int = FAULTS_MAX,
 ) -> Checked:
     """Search every job. `faults` maps each sentence to its shortest story; a search that meets `faults_max` ends."""
-    by_job: dict[str, Found] = {}
+    by_job: dict[str, SearchResult] = {}
     faults: dict[str, list[str]] = {}
     for name, config in jobs.items():
         found = by_job[name] = Search(lifecycle, config, loop=loop, faults_max=faults_max).run()
@@ -94,7 +94,7 @@ def unexplained(
     pods up (`has_paused`), one that may be launched again (`has_retries`), or commands whose failure ends the run or
     blames the host (`judging`), none is."""
     of_commands = {T.STEP_FAILED: "end", T.HOST_FAILED: "next_host"}
-    for rule in table.rules:
+    for rule in table.every_rule:
         if (
             rule.source in (S.SETUP, S.PREFLIGHT)
             and rule.trigger in of_commands
@@ -126,8 +126,8 @@ def report(checked: Checked, table: Table) -> Iterator[str]:
 
 
 def _rules(checked: Checked, table: Table) -> Iterator[str]:
-    never = [rule for rule in table.rules if _move(rule) not in checked.moves]
-    yield f"rules taken: {len(table.rules) - len(never)} of {len(table.rules)}"
+    never = [rule for rule in table.every_rule if _move(rule) not in checked.moves]
+    yield f"rules taken: {len(table.every_rule) - len(never)} of {len(table.every_rule)}"
     for rule in never:
         yield f"  never {named(rule)}: {NEVER_TAKEN.get((rule.source, rule.trigger), 'nothing says why')}"
 

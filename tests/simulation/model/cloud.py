@@ -9,7 +9,7 @@ from tests.simulation.model.reality import Died, Reality, Violation
 from tests.simulation.model.truth import (
     FOREIGN_ID,
     LATE_SECONDS,
-    Life,
+    PodStatus,
     PodTruth,
     changed,
     foreign,
@@ -41,7 +41,7 @@ class ModelCloud:
             raise Died
         if answer == "unknown, not made":
             raise Ambiguous("no answer", reason="timeout")
-        life = Life.LATE if answer == "unknown, lands later" else Life.RUNNING
+        life = PodStatus.LATE if answer == "unknown, lands later" else PodStatus.RUNNING
         number = order.name.rpartition("-a")[2]
         pod = PodTruth(f"pod{number}", order.name, tuple(order.env.items()), self.reality.at, life)
         self.reality.put(pod)
@@ -59,7 +59,7 @@ class ModelCloud:
         return self._show(pod)
 
     def list(self) -> tuple[Pod, ...]:
-        pods = [pod for pod in self.reality.truth.pods if pod.life in (Life.RUNNING, Life.EXITED)]
+        pods = [pod for pod in self.reality.truth.pods if pod.life in (PodStatus.RUNNING, PodStatus.EXITED)]
         young = [pod for pod in pods if self._is_young(pod)]
         answer = self._read(young[0] if young else None)
         if answer == "not shown yet":
@@ -108,7 +108,7 @@ class ModelCloud:
 
     def _show(self, pod: PodTruth, *, may_boot: bool = True) -> Pod:
         is_up = pod.is_up
-        if may_boot and pod.life is Life.RUNNING and not pod.is_up:
+        if may_boot and pod.life is PodStatus.RUNNING and not pod.is_up:
             is_up = self.reality.choices.pick("up", "still boots") == "up"
         pod = changed(pod, is_up=is_up, was_shown=True)
         self.reality.put(pod)
@@ -157,5 +157,5 @@ class ModelCloud:
 _AFTER = {
     Op.START_POD: started,
     Op.STOP_POD: halted,
-    Op.DELETE_POD: lambda pod: halted(pod, Life.GONE),
+    Op.DELETE_POD: lambda pod: halted(pod, PodStatus.GONE),
 }

@@ -20,7 +20,7 @@ from rpd.states.policy.outage import is_of_the_way, is_offline
 from rpd.states.ports.names import BEFORE_LAUNCH, ENDINGS, Op, State
 from rpd.states.shared.checkpoints import decide_pull
 from tests.simulation.model.reality import START_WALL
-from tests.simulation.model.truth import LATE_SECONDS, JobLife, Life, PodTruth, Truth
+from tests.simulation.model.truth import LATE_SECONDS, JobLife, PodStatus, PodTruth, Truth
 
 PATIENCE = {Op.RUN_STEP: 5, Op.PUSH_TREE: 5, Op.ARM_SWITCH: 3, Op.WRITE_MANIFEST: 3}
 """Up to how many failures in a row make a difference to the code; elsewhere one and more are the same."""
@@ -115,7 +115,7 @@ def verified_here(facts: Facts) -> bool:
     return facts.results.log_fetched and all(a.label in facts.results.pulled for a in facts.job.artifacts if a.required)
 
 
-_THERE = {Life.LATE: "maybe", Life.RUNNING: "yes", Life.EXITED: "stopped", Life.GONE: "no"}
+_THERE = {PodStatus.LATE: "maybe", PodStatus.RUNNING: "yes", PodStatus.EXITED: "stopped", PodStatus.GONE: "no"}
 _ENDED = {JobLife.DONE: "done", JobLife.FAILED: "done"}
 
 

@@ -27,7 +27,7 @@ from rpd.states.ports.world import (
     Tree,
 )
 from tests.simulation.model.reality import Died, Reality, Violation
-from tests.simulation.model.truth import JobLife, Life, PodTruth, changed
+from tests.simulation.model.truth import JobLife, PodStatus, PodTruth, changed
 
 PHASES = {JobLife.DONE: "ended", JobLife.FAILED: "ended"}
 UNHEARD = ("unknown, done", "unknown, not done", "not sent", "dies before it", "dies after it")
@@ -148,7 +148,7 @@ class ModelRemote:
 
     def _reach(self, target: Target) -> PodTruth | None:
         pod = self.reality.truth.find(target.pod_id)
-        if pod is None or not pod.is_up or pod.life is not Life.RUNNING:
+        if pod is None or not pod.is_up or pod.life is not PodStatus.RUNNING:
             self.reality.pass_time(5.0)
             return None
         if target.host_key not in (None, f"SHA256:{pod.id}-{pod.container}"):

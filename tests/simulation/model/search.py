@@ -22,7 +22,7 @@ from tests.simulation.model.invariants import faults_at
 from tests.simulation.model.node import Node, axes_of, key_of, label, open_intent
 from tests.simulation.model.reality import Violation, stamp
 from tests.simulation.model.step import RUN_ID, Engine, Stepped
-from tests.simulation.model.truth import OLD_NAME, OLD_RUN, Life, PodTruth, Truth
+from tests.simulation.model.truth import OLD_NAME, OLD_RUN, PodStatus, PodTruth, Truth
 
 SLEEPS = (700.0, 3000.0, 5000.0)
 """Seconds: past every patience of a state; past the money of the job; past its time."""
@@ -41,7 +41,7 @@ STUCK_MAX = 3
 
 
 @dataclass(slots=True, repr=False)
-class Found:
+class SearchResult:
     """What a search saw. `faults` maps each sentence to the first story that shows it; `fair_into` each situation to
     those from which it follows while nothing fails, nobody meddles and nobody dies."""
 
@@ -64,7 +64,7 @@ def _truth(facts: Facts) -> Truth:
     if facts.job.lifecycle.on_success != "recycle":
         return Truth()
     env = (("RPD_RUN_ID", OLD_RUN),)
-    return Truth((PodTruth("pod-old", OLD_NAME, env, -1e6, Life.EXITED, was_shown=True, is_others=True),))
+    return Truth((PodTruth("pod-old", OLD_NAME, env, -1e6, PodStatus.EXITED, was_shown=True, is_others=True),))
 
 
 class Search:
@@ -81,11 +81,11 @@ class Search:
         self.engine = Engine(lifecycle, loop)
         self.lifecycle = lifecycle
         self.faults_max = faults_max
-        self.found = Found()
+        self.found = SearchResult()
         self._queue: deque[Node] = deque()
         self._root(config)
 
-    def run(self) -> Found:
+    def run(self) -> SearchResult:
         """Explore everything that can be reached."""
         while self._queue and len(self.found.faults) < self.faults_max:
             node = self._queue.popleft()

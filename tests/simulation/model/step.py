@@ -15,12 +15,12 @@ from rpd.states.facts import Facts
 from rpd.states.ports.world import World
 from tests.simulation.model.choices import Choices
 from tests.simulation.model.cloud import ModelCloud
+from tests.simulation.model.facts_copy import twin
 from tests.simulation.model.lineage import ModelLineage
 from tests.simulation.model.node import Node, verified_here
 from tests.simulation.model.reality import Died, Reality, StepOver, Violation
 from tests.simulation.model.remote import ModelRemote, ModelWorkspace
 from tests.simulation.model.truth import Truth
-from tests.simulation.model.twin import twin
 
 RUN_ID = "model-20270115T080000Z-abcdef"
 

@@ -12,7 +12,7 @@ from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.ports.names import Op, State, Trigger
 from rpd.states.table import JOB
 from tests.conftest import MEASURED
-from tests.simulation.model import plants
+from tests.simulation.model import planted_faults as plants
 from tests.simulation.model.check import Checked, check, report, unexplained
 from tests.simulation.model.invariants import WAYS_OUT, faults_at
 from tests.simulation.model.jobs import JOBS
@@ -148,7 +148,7 @@ def test_a_planted_fault_in_the_loop_is_named(loop: type[plants.Loop], named: st
 @ONE_SEARCH
 def test_a_rule_that_nobody_takes_is_named(shipped: Checked) -> None:
     spare = Rule(T.COLLECTED, S.MONITOR, S.RELEASE, "planted")
-    table = plants.with_rules(*JOB.rules, spare).table
+    table = plants.with_rules(*JOB.every_rule, spare).table
     assert list(unexplained(table, shipped.moves, has_paused=False, has_retries=False, judging=frozenset({"end"}))) == [
         "monitor --collected--> release is never taken, and nothing says why"
     ]

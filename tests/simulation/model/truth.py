@@ -15,7 +15,7 @@ OLD_NAME, OLD_RUN = "rpd-model-old-a1", "model-old"
 """The pod that an earlier run of the lineage has left paused, and that run."""
 
 
-class Life(StrEnum):
+class PodStatus(StrEnum):
     """Of one pod, as the provider's bill sees it."""
 
     LATE = "late"  # its create may still take effect
@@ -42,7 +42,7 @@ class PodTruth(msgspec.Struct, frozen=True):
     name: str
     env: tuple[tuple[str, str], ...]
     sent_at: float
-    life: Life = Life.RUNNING
+    life: PodStatus = PodStatus.RUNNING
     is_up: bool = False  # the container came up: it has an address, and sshd answers
     was_shown: bool = False  # an answer of the account has contained it
     container: int = 1
@@ -57,12 +57,12 @@ class PodTruth(msgspec.Struct, frozen=True):
     @property
     def may_compute(self) -> bool:
         """It costs money now, or may do so without anybody asking again."""
-        return self.life in (Life.RUNNING, Life.LATE)
+        return self.life in (PodStatus.RUNNING, PodStatus.LATE)
 
     @property
     def holds_results(self) -> bool:
         """The script ran here, so there is a log at least, and perhaps all of its work."""
-        return self.life is not Life.GONE and self.job not in (JobLife.NONE, JobLife.CLAIMED)
+        return self.life is not PodStatus.GONE and self.job not in (JobLife.NONE, JobLife.CLAIMED)
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -72,7 +72,9 @@ class Truth(msgspec.Struct, frozen=True):
 
     def find(self, pod_id: str) -> PodTruth | None:
         """The pod with this id that the provider has, if any."""
-        return next((pod for pod in self.pods if pod.id == pod_id and pod.life not in (Life.LATE, Life.GONE)), None)
+        return next(
+            (pod for pod in self.pods if pod.id == pod_id and pod.life not in (PodStatus.LATE, PodStatus.GONE)), None
+        )
 
     def named(self, name: str | None) -> PodTruth | None:
         """The pod with this birth name, if a create may have made one."""
@@ -84,15 +86,15 @@ class Truth(msgspec.Struct, frozen=True):
     def with_pod(self, pod: PodTruth) -> Truth:
         """This truth, with one pod added or changed."""
         others = tuple(each for each in self.pods if each.id != pod.id)
-        kept = () if pod.life is Life.GONE and not pod.job_starts else (pod,)
+        kept = () if pod.life is PodStatus.GONE and not pod.job_starts else (pod,)
         return Truth(tuple(sorted((*others, *kept), key=lambda each: each.id)))
 
     def settled(self, now: float) -> Truth:
         """After this much time no create is late any more: the worst that it can do is to have worked."""
         truth = self
         for pod in self.pods:
-            if pod.life is Life.LATE and now - pod.sent_at >= LATE_SECONDS - 1.0:
-                truth = truth.with_pod(changed(pod, life=Life.RUNNING))
+            if pod.life is PodStatus.LATE and now - pod.sent_at >= LATE_SECONDS - 1.0:
+                truth = truth.with_pod(changed(pod, life=PodStatus.RUNNING))
         return truth
 
 
@@ -101,25 +103,25 @@ def changed(pod: PodTruth, **fields: object) -> PodTruth:
     return msgspec.structs.replace(pod, **fields)
 
 
-def halted(pod: PodTruth, life: Life = Life.EXITED) -> PodTruth:
+def halted(pod: PodTruth, life: PodStatus = PodStatus.EXITED) -> PodTruth:
     """The pod after its container ended, whoever ended it."""
-    job = JobLife.LOST if pod.job is JobLife.RUNNING or (life is Life.GONE and pod.job_starts) else pod.job
-    secrets = pod.secrets if pod.secrets == "disk" and life is not Life.GONE else ""
+    job = JobLife.LOST if pod.job is JobLife.RUNNING or (life is PodStatus.GONE and pod.job_starts) else pod.job
+    secrets = pod.secrets if pod.secrets == "disk" and life is not PodStatus.GONE else ""
     return changed(pod, life=life, is_up=False, is_armed=False, job=job, secrets=secrets)
 
 
 def started(pod: PodTruth) -> PodTruth:
     """The pod after a start."""
-    if pod.life is not Life.EXITED:
+    if pod.life is not PodStatus.EXITED:
         return pod
-    return changed(pod, life=Life.RUNNING, container=pod.container + 1)
+    return changed(pod, life=PodStatus.RUNNING, container=pod.container + 1)
 
 
 def shown(pod: PodTruth) -> Pod:
     """As the API describes it."""
-    status = {Life.RUNNING: "RUNNING" if pod.is_up else "PROVISIONING", Life.EXITED: "EXITED"}[pod.life]
+    status = {PodStatus.RUNNING: "RUNNING" if pod.is_up else "PROVISIONING", PodStatus.EXITED: "EXITED"}[pod.life]
     address = SshAddress("192.0.2.1", 40000 + pod.container) if pod.is_up else None
-    rate = 0.27 if pod.life is Life.RUNNING else 0.0
+    rate = 0.27 if pod.life is PodStatus.RUNNING else 0.0
     return Pod(pod.id, pod.name, status, usd_per_hour=rate, env=dict(pod.env), ssh=address)
 
 

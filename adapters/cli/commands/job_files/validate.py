@@ -31,9 +31,9 @@ def validate(
 ) -> int:
     """Check and render a job file; by default it starts nothing and asks nobody."""
     from rpd.adapters.cli.arguments.overrides import overrides, the_job
-    from rpd.adapters.cli.reading.validate import Wanted, validate_file
+    from rpd.adapters.cli.reading.validate import Checks, validate_file
 
-    wanted = Wanted(
+    wanted = Checks(
         account=online or everything or check_availability,
         image=(online or everything or check_image_registry) and not skip_registry_check,
         payload=scan or everything,

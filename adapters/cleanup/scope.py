@@ -9,7 +9,7 @@ import msgspec
 from rpd.journal.index import Entry
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class CleanupScope(msgspec.Struct, frozen=True):
     """What a person asked for beside compute: stopped pods of finished runs (`older_than_seconds` old), pods of others
     by id, one workflow only."""
 

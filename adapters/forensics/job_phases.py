@@ -14,7 +14,7 @@ STARTED, COMPLETED = "remote_step_started", "remote_step_completed"
 _NEAR_SECONDS = 1.0
 
 
-class Step(msgspec.Struct, frozen=True):
+class JobPhase(msgspec.Struct, frozen=True):
     """One step of one launch. Times are UTC; `seconds` from start to end. Each may be unknown: a mark was not printed.
 
     `uncertain_seconds`: by how much start and end together may have been earlier than told, since nobody followed the
@@ -39,10 +39,10 @@ class Step(msgspec.Struct, frozen=True):
         return f"{which}: {'' if is_near else 'about '}{duration(self.seconds)}, from {self.start} to {self.end}"
 
 
-def steps_of(rows: Iterable[dict[str, Any]]) -> list[Step]:
+def steps_of(rows: Iterable[dict[str, Any]]) -> list[JobPhase]:
     """Steps in the order in which they began, from the rows of `steps.jsonl`. A step that begins again after its end is
     another one; a second beginning of one that goes on (a shell that traces its commands) is not."""
-    found: list[Step] = []
+    found: list[JobPhase] = []
     going: dict[tuple[int, str], tuple[int, dict[str, Any]]] = {}
     done: set[tuple[int, str]] = set()
     for row in rows:
@@ -52,18 +52,18 @@ def steps_of(rows: Iterable[dict[str, Any]]) -> list[Step]:
         key = (launch, name)
         if event == STARTED and key not in going:
             going[key] = len(found), row
-            found.append(Step(launch, name, row.get("ts_utc"), None, None, _within(row)))
+            found.append(JobPhase(launch, name, row.get("ts_utc"), None, None, _within(row)))
         elif event == COMPLETED and key in going:
             place, begun = going.pop(key)
             done.add(key)
             found[place] = _ended(found[place], begun, row)
         elif event == COMPLETED and key not in done:
             done.add(key)
-            found.append(Step(launch, name, None, row.get("ts_utc"), None, _within(row)))
+            found.append(JobPhase(launch, name, None, row.get("ts_utc"), None, _within(row)))
     return found
 
 
-def _ended(step: Step, begun: dict[str, Any], row: dict[str, Any]) -> Step:
+def _ended(step: JobPhase, begun: dict[str, Any], row: dict[str, Any]) -> JobPhase:
     start, end = wall_of(begun), wall_of(row)
     bounds = (_within(begun), _within(row))
     return msgspec.structs.replace(

@@ -21,12 +21,12 @@ from rpd.adapters.sandbox.daemon_files import DaemonFiles
 START_SECONDS = 30.0
 
 
-class Nursery:
+class SandboxLauncher:
     """The process. It ends by the end of its input, so with the one that made it at the latest."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.scenarios.nursery"],
+            [sys.executable, "-m", "tests.scenarios.sandbox_launcher"],
             cwd=Path(__file__).resolve().parents[2],
             env=environment(),
             stdin=subprocess.PIPE,
@@ -34,8 +34,8 @@ class Nursery:
             text=True,
         )
 
-    def bear(self, home: Path) -> None:
-        """A daemon of this home, in this process's environment; it answers when this returns. A nursery that does not
+    def launch(self, home: Path) -> None:
+        """A daemon of this home, in this process's environment; it answers when this returns. A launcher that does not
         answer is ended: what it would say later belongs to nobody."""
         assert self._process.stdin is not None and self._process.stdout is not None
         print(json.dumps([str(home), environment()]), file=self._process.stdin, flush=True)
@@ -58,16 +58,16 @@ class Nursery:
 
 
 @functools.cache
-def nursery() -> Nursery:
+def launcher() -> SandboxLauncher:
     """The one of this test process."""
-    return Nursery()
+    return SandboxLauncher()
 
 
 def close() -> None:
     """End the one of this test process, if there is one."""
-    if nursery.cache_info().currsize:
-        nursery().close()
-        nursery.cache_clear()
+    if launcher.cache_info().currsize:
+        launcher().close()
+        launcher.cache_clear()
 
 
 def _serve() -> None:

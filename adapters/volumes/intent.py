@@ -26,7 +26,7 @@ from rpd.states.ports.exits import Exit
 MAX_BYTES = 64 * 1024
 
 
-class Claim(msgspec.Struct, frozen=True):
+class VolumeIntent(msgspec.Struct, frozen=True):
     """An order that was sent, or was about to be. `at` is UTC seconds."""
 
     name: str
@@ -36,7 +36,7 @@ class Claim(msgspec.Struct, frozen=True):
     at: float
 
 
-class ClaimFile:
+class VolumeIntentFile:
     """Where the claim on one name in one cloud stands, if there is one."""
 
     def __init__(self, home: Path, cloud: str, name: str) -> None:
@@ -63,14 +63,14 @@ class ClaimFile:
         finally:
             os.close(handle)
 
-    def read(self) -> Claim | None:
+    def read(self) -> VolumeIntent | None:
         """The claim that was never settled; one that makes no sense counts as none."""
         try:
-            return tolerant.decode(read_regular(self._path, MAX_BYTES), Claim)
+            return tolerant.decode(read_regular(self._path, MAX_BYTES), VolumeIntent)
         except OSError:
             return None
 
-    def write(self, claim: Claim) -> None:
+    def write(self, claim: VolumeIntent) -> None:
         """Effect, synced. Raises UserError."""
         write_whole(self._path, msgspec.json.encode(claim))
 
@@ -80,7 +80,7 @@ class ClaimFile:
             self._path.unlink(missing_ok=True)
 
 
-def seconds_in_doubt(claim: Claim | None, quiet_window_seconds: float) -> float:
+def seconds_in_doubt(claim: VolumeIntent | None, quiet_window_seconds: float) -> float:
     """How long it may still turn up. A clock that was set back does not make it longer than the window."""
     if claim is None:
         return 0.0

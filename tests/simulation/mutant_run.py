@@ -171,7 +171,7 @@ def catch(mutant: Mutant) -> Catch:
     with planted(mutant) as copy:
         (copy / TOUCHED).write_text("\n".join(mutant.files))
         which = "on file" if mutant.patch is None else "unknown"
-        done = run_in(copy, ["-m", "tests.simulation.teeth", "--here", which], quiet=True)
+        done = run_in(copy, ["-m", "tests.simulation.mutant_run", "--here", which], quiet=True)
     if done.returncode not in (0, 1):
         last = done.stderr.strip().splitlines()[-1:]
         return Catch("import", f"the source does not even run: {last}")
@@ -207,7 +207,7 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.teeth")
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutant_run")
     parser.add_argument("name", nargs="*", help="mutants or plants on file, or paths of patches; all on file without")
     parser.add_argument("--here", choices=("on file", "unknown"), help=argparse.SUPPRESS)
     asked = parser.parse_args()

@@ -18,9 +18,9 @@ from rpd.journal.reader import read
 from rpd.journal.records import Record, Transition
 from tests.features import used
 from tests.scenarios.live import RPD, Live, Terminal, eventually
-from tests.scenarios.nursery import nursery
+from tests.scenarios.sandbox_launcher import launcher
 
-__all__ = ["GATED", "Live", "Stage", "Terminal", "artifact", "bare", "config", "eventually", "staged"]
+__all__ = ["GATED", "CommandLine", "Live", "Terminal", "artifact", "bare", "config", "eventually", "staged"]
 
 COMPUTING = ("PROVISIONING", "STARTING", "RUNNING", "ERROR")
 BOOT_SECONDS = 0.3
@@ -54,7 +54,7 @@ def artifact(**changes: Any) -> list[dict[str, Any]]:
     return [{"label": "result", "remote_path": "/workspace/out", "local_path": "{run_dir}/out", **changes}]
 
 
-class Stage:
+class CommandLine:
     """One state home, its sandbox, and the commands typed there."""
 
     def __init__(self, folder: Path, *, isolation: str | None = None) -> None:
@@ -132,7 +132,7 @@ class Stage:
         """Start the sandbox."""
         if self.isolation is None:
             if not daemon.DaemonFiles(self.sandbox_home).is_served():
-                nursery().bear(self.sandbox_home)
+                launcher().launch(self.sandbox_home)
             daemon.up(self.sandbox_home, boot_seconds=boot_seconds)
             return
         done = self.rpd("sandbox", "up", "--boot-seconds", str(boot_seconds), "--json")
@@ -261,16 +261,16 @@ class Stage:
         daemon.down(self.sandbox_home)
 
 
-def bare(folder: Path, *, isolation: str | None = None) -> Stage:
+def bare(folder: Path, *, isolation: str | None = None) -> CommandLine:
     """A stage without a sandbox."""
-    stage = Stage(folder, isolation=isolation)
+    stage = CommandLine(folder, isolation=isolation)
     stage.folder.mkdir()
     stage.user.mkdir()
     return stage
 
 
 @contextlib.contextmanager
-def staged(folder: Path, *, isolation: str | None = None, boot_seconds: float = BOOT_SECONDS) -> Iterator[Stage]:
+def staged(folder: Path, *, isolation: str | None = None, boot_seconds: float = BOOT_SECONDS) -> Iterator[CommandLine]:
     """A stage with its sandbox up; afterwards nothing of it runs."""
     stage = bare(folder, isolation=isolation)
     try:

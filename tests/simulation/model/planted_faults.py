@@ -23,7 +23,7 @@ from rpd.states.operations import account
 from rpd.states.operations import pod as operations_on_pods
 from rpd.states.operations.job import Claimed, LaunchJob
 from rpd.states.operations.kinds import Effect
-from rpd.states.operations.pod import StopPod, Told
+from rpd.states.operations.pod import Accepted, StopPod
 from rpd.states.policy import proof
 from rpd.states.policy import rules as policy
 from rpd.states.ports.names import Op, State, Trigger
@@ -39,13 +39,13 @@ Loop = Runner[Facts, World]
 
 
 def with_rules(*rules: Rule) -> JobLifecycle:
-    """The shipped lifecycle with another table."""
-    return replace(JOB_LIFECYCLE, table=replace(JOB, rules=rules))
+    """The shipped lifecycle with another table: these rules are all there are."""
+    return replace(JOB_LIFECYCLE, table=replace(JOB, rules=rules, interrupts=()))
 
 
 def another_end() -> JobLifecycle:
     """The end of the job is the end of the run."""
-    return with_rules(Rule(T.JOB_ENDED, S.MONITOR, S.DONE, "planted"), *JOB.rules)
+    return with_rules(Rule(T.JOB_ENDED, S.MONITOR, S.DONE, "planted"), *JOB.every_rule)
 
 
 def without_guards(trigger: Trigger, source: State, *names: str) -> JobLifecycle:
@@ -59,20 +59,23 @@ def without_guards(trigger: Trigger, source: State, *names: str) -> JobLifecycle
             replace(rule, when=tuple(filter(kept, rule.when)))
             if (rule.trigger, rule.source) == (trigger, source)
             else rule
-            for rule in JOB.rules
+            for rule in JOB.every_rule
         )
     )
 
 
 def without(trigger: Trigger, source: State) -> JobLifecycle:
     """An edge is missing."""
-    return with_rules(*(rule for rule in JOB.rules if (rule.trigger, rule.source) != (trigger, source)))
+    return with_rules(*(rule for rule in JOB.every_rule if (rule.trigger, rule.source) != (trigger, source)))
 
 
 def elsewhere(trigger: Trigger, source: State, dest: State) -> JobLifecycle:
     """An edge leads to another state."""
     return with_rules(
-        *(replace(rule, dest=dest) if (rule.trigger, rule.source) == (trigger, source) else rule for rule in JOB.rules)
+        *(
+            replace(rule, dest=dest) if (rule.trigger, rule.source) == (trigger, source) else rule
+            for rule in JOB.every_rule
+        )
     )
 
 
@@ -112,9 +115,9 @@ def without_debt() -> JobLifecycle:
 
 def back_and_forth() -> JobLifecycle:
     """Two states send the run back and forth."""
-    table = (*JOB.rules, Rule(T.JOB_STARTED, S.MONITOR, S.LAUNCH, "planted"))
+    table = with_rules(*JOB.every_rule, Rule(T.JOB_STARTED, S.MONITOR, S.LAUNCH, "planted")).table
     lifecycle = _deciding(S.MONITOR, lambda facts, now: Fire(T.JOB_STARTED))
-    return replace(lifecycle, table=replace(JOB, rules=table))
+    return replace(lifecycle, table=table)
 
 
 def _deciding(state: State, decide: Callable[[Facts, Stamp], Decision]) -> JobLifecycle:
@@ -160,7 +163,7 @@ def no_answer_for_gone(patch: pytest.MonkeyPatch) -> None:
     """A stop that is told of no pod counts as a delete."""
     shipped = StopPod.end
 
-    def stopped(effect: StopPod, facts: Facts, ended: Ended[Told]) -> None:
+    def stopped(effect: StopPod, facts: Facts, ended: Ended[Accepted]) -> None:
         shipped(effect, facts, ended)
         if facts.pod is not None and facts.pod.released_as == "absent":
             facts.pod.released_as = "delete"

@@ -96,7 +96,7 @@ def job_config(**changes: Any) -> dict[str, Any]:
     return dict(msgspec.to_builtins(msgspec.convert(config, Job)))
 
 
-class Stage:
+class FakeWorld:
     """The world, and the durable part of one run. Every `process` is a new runner that knows only the journal."""
 
     def __init__(self, job: FakeJob | None = None, *, profile: dict[str, str] | None = None, **config: Any) -> None:

@@ -22,7 +22,7 @@ KNOWN_START_IMAGE = "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04"
 OTHER_IMAGE = "acme/train:1"
 
 
-class Stage(Protocol):
+class ContractWorld(Protocol):
     """One world, for one test.
 
     `cloud` and `remote` are the ports, as a run's lifecycle gets them; `run_id` and `token` those of that run. `gpu` is
@@ -174,7 +174,7 @@ class Stage(Protocol):
 class Tenant:
     """What a test does with a stage, in both worlds alike."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: ContractWorld) -> None:
         self.stage = stage
         self.remote = stage.remote
 

@@ -15,7 +15,7 @@ from rpd.journal.replay import fold
 from rpd.journal.store import Journal
 
 
-class Told:
+class RecordsSeen:
     """A listener that keeps every record: those that the journal held, and those that it could not take."""
 
     def __init__(self, journal: Journal, home: Path) -> None:
