@@ -33,11 +33,14 @@ class Lifecycle(Generic[F, W]):
     interrupts: Callable[[StrEnum, F, Stamp], Decision | None]
     probe_pause: Callable[[F, int], float]
 
-    def effect_of(self, intent: Intent) -> Effect[F, W, Any]:
-        """The operation that an intent names, with its arguments. Raises JournalStrange for one that there is not, and
-        for arguments that do not fit. One that is not known was written by a later version, and is left out."""
+    def effect_of(self, intent: Intent) -> Effect[F, W, Any] | None:
+        """The operation that an intent names, with its arguments; None for one of another version, which this one does
+        not have. Raises JournalStrange for arguments that do not fit."""
+        kind = self.effects.get(intent.op)
+        if kind is None:
+            return None
         try:
-            effect: Effect[F, W, Any] = msgspec.convert(intent.args, self.effects[intent.op])
-        except (KeyError, msgspec.ValidationError) as error:
+            effect: Effect[F, W, Any] = msgspec.convert(intent.args, kind)
+        except msgspec.ValidationError as error:
             raise JournalStrange(f"intent {intent.opid}", error) from error
         return effect

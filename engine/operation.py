@@ -64,6 +64,10 @@ class Result(msgspec.Struct, frozen=True):
         return {**plain(self.answer), **self.detail}
 
 
+CUT_OFF = Result("failed", reason=REPEATABLE, error="cut off; it is done again", retryable=True)
+"""Nothing is known and nothing is lost."""
+
+
 class Ended(msgspec.Struct, Generic[A], frozen=True):
     """What became of an effect that began at `since`. There is an `answer` when it went well."""
 
@@ -100,7 +104,7 @@ class Effect(Operation[F, W, A], Generic[F, W, A], frozen=True, omit_defaults=Tr
     def probe(self, call: Call, world: W) -> Result | None:
         """Find out by reading whether it happened: a settled result, or None while it cannot be told. Here: nothing is
         known and nothing is lost, for it may simply be done again."""
-        return Result("failed", reason=REPEATABLE, error="cut off; it is done again", retryable=True)
+        return CUT_OFF
 
     def begin(self, facts: F, attempt: int, at: Stamp) -> None:
         """Fold the intent."""

@@ -16,7 +16,7 @@ from rpd.engine import protocol, unrecordable
 from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
 from rpd.engine.lifecycle import Lifecycle
 from rpd.engine.machine import StateMachine
-from rpd.engine.operation import Call, F, W, plain
+from rpd.engine.operation import CUT_OFF, Call, F, W, plain
 from rpd.engine.ports import Clock, Control, JournalWriter
 from rpd.engine.rule import Rule
 from rpd.journal.errors import JournalUnwritable, RecordRefused
@@ -189,8 +189,9 @@ class Runner(Generic[F, W]):
         """An intent without a known outcome: ask the world, never act."""
         intent = unsettled.intent
         effect = self.lifecycle.effect_of(intent)
-        self._tell(f"what became of {effect.label}", None)
-        result = protocol.probe(effect, Call(unsettled.at), self.world)
+        self._tell(f"what became of {effect.label if effect is not None else intent.op}", None)
+        # Of an operation of another version nothing can be found out; its debts stay.
+        result = CUT_OFF if effect is None else protocol.probe(effect, Call(unsettled.at), self.world)
         self._busy_steps = 0
         if result is not None:
             self._append(protocol.outcome_of(intent, result, settled=True))

@@ -76,7 +76,7 @@ def _apply(facts: Facts, record: Record) -> None:
             if not (means_gc or facts.process.asked.storage_error):
                 facts.process.requests.append(body.what)
                 facts.process.requested_at = at
-                facts.process.asked = msgspec.convert(body.detail, Asked)
+                facts.process.asked = Asked.of(body.detail)
         case Opened():
             facts.process.owner = record.z
         case Resumed():
@@ -124,7 +124,10 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
     if kind is None:
         return
     effect = msgspec.convert(intent.args, kind)
-    facts.progress.begun[intent.op] = Begun(intent.opid, effect, at)
+    begun = facts.progress.begun
+    for opid in [opid for opid, each in begun.items() if each.is_settled and each.effect.name == intent.op]:
+        del begun[opid]
+    begun[intent.opid] = Begun(effect, at)
     if kind.is_work and facts.pod is not None:
         facts.pod.was_used = True
     effect.begin(facts, intent.attempt, at)
@@ -133,10 +136,13 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
 def _outcome(facts: Facts, outcome: Outcome, at: Stamp) -> None:
     """What became of an effect. One whose intent is lost, in a damaged journal, says nothing of the pod: it is as if
     nobody had told it, and is told again."""
-    begun = facts.progress.begun.get(outcome.op)
-    if begun is not None and begun.opid == outcome.opid:
-        answer = msgspec.convert(outcome.data, begun.effect.answers) if outcome.status == "ok" else None
-        begun.effect.end(facts, Ended(outcome, answer, begun.at, at))
+    begun = facts.progress.begun.get(outcome.opid)
+    if begun is None or begun.effect.name != outcome.op:
+        return
+    answer = msgspec.convert(outcome.data, begun.effect.answers) if outcome.status == "ok" else None
+    begun.effect.end(facts, Ended(outcome, answer, begun.at, at))
+    if outcome.status != "unknown" or outcome.settled:
+        facts.progress.begun[outcome.opid] = msgspec.structs.replace(begun, is_settled=True)
 
 
 def _observation(facts: Facts, observation: Observation, at: Stamp) -> None:

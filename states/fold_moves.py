@@ -64,7 +64,8 @@ def _launch_anew(facts: Facts, at: Stamp) -> None:
     if facts.pod is not None:
         facts.pod.holds_lost = facts.has_launched_here
     facts.launch = Launch(facts.launch.number + 1, at, lost_in=facts.launch.prepared)
-    facts.search = Search(facts.search.bad_places)  # what was sold out then may be had now
+    # What was sold out then may be had now.
+    facts.search = Search(facts.search.bad_places, stocked=facts.search.stocked)
     facts.ending = Ending()
     facts.container.armed, facts.container.armed_start = None, -1  # the switch has to look after the next one
 

@@ -25,7 +25,8 @@ def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
 def _first_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
     for opened in snapshot.open_intents.values():
         intent = opened.intent
-        return f"find out what became of {JOB_LIFECYCLE.effect_of(intent).label}"
+        effect = JOB_LIFECYCLE.effect_of(intent)
+        return f"find out what became of {effect.label if effect is not None else intent.op}"
     facts = copy.deepcopy(facts)
     resume(facts, now)  # what was asked of the process that left is over
     facts.process.surveyed = now  # looking for a second pod of its create goes on beside the step that is meant

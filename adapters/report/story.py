@@ -159,7 +159,7 @@ def _sending(intent: Intent, facts: Facts, record: Record) -> str | None:
 
 
 def _taking(intent: Intent, facts: Facts, record: Record) -> str:
-    paused, drift = intent.args["paused"], intent.args["drift"]
+    paused, drift = intent.args["paused"], intent.args.get("drift", ())
     what = "replacing" if intent.args["is_unwanted"] else "taking up"
     described = f"; it drifted: {'; '.join(drift)}" if drift else ""
     return f"{what} paused pod {paused['pod_id']} ({paused['gpu_id']}) of run {paused['run_id']}{described}"
@@ -253,7 +253,7 @@ def _pulled(outcome: Outcome, facts: Facts, record: Record) -> str:
 
 def _broken_off(outcome: Outcome, facts: Facts, record: Record) -> str:
     """How far it came, and, after some tries that brought nothing, what else can be done."""
-    begun = facts.progress.begun.get(outcome.op)
+    begun = facts.progress.begun.get(outcome.opid)
     pulling = begun.effect if begun is not None else None
     what = pulling.pull.label if isinstance(pulling, PullArtifact) else "artifact"
     text = f"{what}: {outcome.error or outcome.reason}"

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from rpd.engine.operation import Effect
-from rpd.journal.records import Stamp
+from rpd.journal.records import Data, Stamp
 from rpd.states.facts.search import BadPlace
 from rpd.states.facts.tries import Outage, Tries
 from rpd.states.ports.names import Reason
@@ -46,11 +46,11 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """An intent: its operation, and when it was written."""
+    """An intent: its operation, and when it was written. `is_settled`: its outcome is known."""
 
-    opid: str
     effect: Effect[Any, Any, Any]
     at: Stamp
+    is_settled: bool = False
 
 
 class Progress(msgspec.Struct):
@@ -61,8 +61,17 @@ class Progress(msgspec.Struct):
     started: Stamp | None = None
     entered: Stamp | None = None  # when the run came into its state
     seconds_in: dict[str, float] = {}  # state -> how long the run was in it, while somebody drove it or not
-    begun: dict[str, Begun] = {}  # op -> its last intent
+    begun: dict[str, Begun] = {}  # opid -> an intent that is open, and the last one of each operation
     parked_epoch: int = -1
+
+
+NO_WORDS = "the journal has its trace"
+"""What is said of a fault that came without words."""
+
+
+class _Wish(msgspec.Struct):
+    how: str | None = None
+    until: float | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -74,7 +83,14 @@ class Asked(msgspec.Struct, frozen=True):
     terminal: bool = False
     storage_error: bool = False
     internal_error: bool = False
-    fault: str = "the journal has its trace"
+    fault: str = NO_WORDS
+
+    @classmethod
+    def of(cls, detail: Data) -> Asked:
+        """What a record says, as far as it makes sense. Raises msgspec.ValidationError."""
+        wish = msgspec.convert(detail, _Wish)
+        faults = {name: bool(detail.get(name)) for name in ("terminal", "storage_error", "internal_error")}
+        return cls(wish.how, wish.until, **faults, fault=str(detail.get("fault") or NO_WORDS))
 
     @property
     def is_emergency(self) -> bool:

@@ -13,7 +13,7 @@ from rpd.states.policy.bounds import TAIL_BYTES, last_that_fit
 from rpd.states.policy.outage import is_unreached
 from rpd.states.policy.python_pin import python_told
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.job import SecretFile
+from rpd.states.ports.job import Job, SecretFile
 from rpd.states.ports.names import Op, Reason, State
 from rpd.states.ports.world import (
     Armed,
@@ -56,7 +56,7 @@ class StepDone(msgspec.Struct, frozen=True, omit_defaults=True):
 
     key: str
     exit_code: int
-    tail: tuple[str, ...]
+    tail: tuple[str, ...] = msgspec.field(default_factory=lambda: ())  # written also when it is empty
     seconds: float | None = None
     left_out: int = 0
 
@@ -187,6 +187,27 @@ class RunStep(Effect[StepDone], frozen=True):
             container.python = python_told(done.key, done.exit_code, done.tail) or container.python
 
 
+class Secret(msgspec.Struct, frozen=True):
+    """A file of secrets as a record has it. A journal masks values of secrets wherever they stand, so what is read back
+    need not be what a job file may hold."""
+
+    name: str
+    destination: str
+    env: tuple[str, ...] = ()
+    file: str | None = None
+    mode: str = "0600"
+
+    @property
+    def wanted(self) -> SecretFile:
+        """As the remote port wants it."""
+        return SecretFile(self.name, self.destination, self.env, self.file, self.mode)
+
+
+def secrets_of(job: Job) -> tuple[Secret, ...]:
+    """Those of a job."""
+    return tuple(Secret(each.name, each.destination, each.env, each.file, each.mode) for each in job.secrets)
+
+
 class PlaceSecrets(Effect[SecretsPlaced], frozen=True):
     """Place the files of secrets in the pod. Their values are known to the adapter alone."""
 
@@ -196,11 +217,11 @@ class PlaceSecrets(Effect[SecretsPlaced], frozen=True):
     is_work = True
 
     target: Target
-    secrets: tuple[SecretFile, ...]
+    secrets: tuple[Secret, ...]
 
     def perform(self, call: Call, world: World) -> Result:
         """All of them."""
-        return Result(answer=SecretsPlaced(world.remote.place_secrets(self.target, self.secrets)))
+        return Result(answer=SecretsPlaced(world.remote.place_secrets(self.target, _wanted(self.secrets))))
 
     def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
         """They are on its disk until the pod says otherwise."""
@@ -221,11 +242,11 @@ class RemoveSecrets(Effect[Nothing], frozen=True):
     words = "removing the secrets"
 
     target: Target
-    secrets: tuple[SecretFile, ...]
+    secrets: tuple[Secret, ...]
 
     def perform(self, call: Call, world: World) -> Result:
         """All of them."""
-        world.remote.remove_secrets(self.target, self.secrets)
+        world.remote.remove_secrets(self.target, _wanted(self.secrets))
         return Result()
 
     def end(self, facts: Facts, ended: Ended[Nothing]) -> None:
@@ -304,3 +325,7 @@ class DropLease(Effect[Nothing], frozen=True):
         """There is none any more."""
         if ended.answer is not None:
             facts.lease.key = ""
+
+
+def _wanted(secrets: tuple[Secret, ...]) -> tuple[SecretFile, ...]:
+    return tuple(each.wanted for each in secrets)

@@ -35,7 +35,7 @@ class PodSeen(msgspec.Struct, frozen=True, omit_defaults=True):
     """A pod as the cloud described it, without its environment, which may hold what the user put there; None where
     there is none. `is_newly_locked`: the look before has not seen the lock."""
 
-    pod: Pod | None
+    pod: Pod | None = msgspec.field(default_factory=lambda: None)  # written also when there is none
     is_newly_locked: bool = False
 
 
@@ -52,13 +52,12 @@ class Accepted(msgspec.Struct, frozen=True):
     pod_id: str
 
 
-class LogLines(msgspec.Struct, frozen=True, omit_defaults=True):
+class LogLines(msgspec.Struct, frozen=True):
     """The last lines of the provider's log and of the container's, and the sign among them that says most."""
 
     lines: tuple[str, ...]
     container: tuple[str, ...] = ()
     sign: BootSign | None = None
-    no_sshd: str | None = None
 
 
 class CreatePod(Effect[PodMade], frozen=True):
@@ -205,7 +204,8 @@ class ReadSystemLog(Reading[LogLines], frozen=True):
         log = world.cloud.pod_log(self.pod_id, LOG_LINES)
         sign = find(log.system, log.container)
         system, container = tuple(log.system[-LOG_LINES_KEPT:]), tuple(log.container[-LOG_LINES_KEPT:])
-        return Result(answer=LogLines(system, container, sign, self.no_sshd))
+        silent = {"no_sshd": self.no_sshd} if self.no_sshd else {}
+        return Result(answer=LogLines(system, container, sign), detail=silent)
 
     @classmethod
     def saw(cls, facts: Facts, answer: LogLines, at: Stamp) -> None:

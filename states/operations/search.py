@@ -198,7 +198,7 @@ class TakeOver(Effect[TakenOver], frozen=True):
 
     paused: Paused
     is_unwanted: bool
-    drift: tuple[str, ...] = ()
+    drift: tuple[str, ...]
 
     def perform(self, call: Call, world: World) -> Result:
         """Write it into the other journal."""

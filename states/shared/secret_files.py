@@ -6,7 +6,7 @@ from __future__ import annotations
 from rpd.engine.decision import Do
 from rpd.states.facts import Facts
 from rpd.states.facts.handles import target
-from rpd.states.operations.container import PlaceSecrets, RemoveSecrets
+from rpd.states.operations.container import PlaceSecrets, RemoveSecrets, secrets_of
 from rpd.states.policy.secrets import can_remove
 
 
@@ -15,7 +15,7 @@ def decide_placing(facts: Facts) -> Do | None:
     pod = facts.pod
     if not facts.job.secrets or pod is None or pod.container.secrets_in == pod.container_name:
         return None
-    return Do(PlaceSecrets(target(facts), facts.job.secrets))
+    return Do(PlaceSecrets(target(facts), secrets_of(facts.job)))
 
 
 def decide_removal(facts: Facts, how: str) -> Do | None:
@@ -29,4 +29,4 @@ def decide_removal(facts: Facts, how: str) -> Do | None:
         return None
     if facts.process.asked.is_emergency:
         return None  # the shortest way out
-    return Do(RemoveSecrets(target(facts), facts.job.secrets))
+    return Do(RemoveSecrets(target(facts), secrets_of(facts.job)))

@@ -191,7 +191,7 @@ READINGS: dict[str, type[Reading[Kettle, Kitchen, Any]]] = {Feel.name: Feel}
 def apply(facts: Kettle, record: Record) -> None:
     body = record.body
     match body:
-        case Intent():
+        case Intent() if body.op in EFFECTS:
             facts.begun[body.opid] = body, record.at
         case Outcome() if body.opid in facts.begun:
             facts.failures += body.status == "failed"

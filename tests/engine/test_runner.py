@@ -15,7 +15,7 @@ from rpd.engine.machine import Forbidden, StateMachine
 from rpd.engine.operation import Result
 from rpd.engine.runner import Ending, Runner
 from rpd.journal.errors import JournalStrange, JournalUnwritable
-from rpd.journal.records import Intent, Left, Observation, Outcome, Resumed, Transition
+from rpd.journal.records import DebtChange, Intent, Left, Observation, Outcome, Resumed, Transition
 from tests.engine import kettle
 from tests.engine.kettle import TABLE, Clock, Control, Ear, Feel, Journal, Kettle, Kitchen, Pour, S, T
 
@@ -150,8 +150,6 @@ def test_a_probe_that_cannot_tell_waits_longer_each_time() -> None:
 @pytest.mark.parametrize(
     ("op", "args", "why"),
     [
-        ("stir", {}, "'stir' is missing"),
-        ("feel", {}, "'feel' is missing"),
         ("pour", {}, "object missing required field `litres`"),
         ("pour", {"litres": "much"}, r"expected `int`, got `str` - at `\$\.litres`"),
     ],
@@ -165,6 +163,17 @@ def test_an_intent_that_no_run_writes_is_strange(op: str, args: dict[str, Any], 
         runner.run()
     assert room.kitchen.poured == room.kitchen.peeks == 0
     assert room.journal.events() == ["opened", f"{op}_intent"]
+
+
+@pytest.mark.parametrize("op", ["stir", "feel"])
+def test_an_intent_of_another_version_is_cut_off_and_the_run_goes_on(op: str) -> None:
+    room = Room()
+    room.journal.append(Intent("0001-x", op, "cold", debts=(DebtChange("spoon", "compute", "open"),)))
+    assert room.runner().run().closed
+    outcome = room.journal.records()[2].body
+    assert isinstance(outcome, Outcome) and (outcome.opid, outcome.status) == ("0001-x", "failed")
+    assert (outcome.reason, outcome.settled, outcome.debts) == ("repeatable", True, ())
+    assert room.kitchen.poured == 1
 
 
 def test_requests_are_recorded_before_they_act() -> None:

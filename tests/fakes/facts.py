@@ -36,8 +36,9 @@ _TARGET = msgspec.to_builtins(Target("pod1", "n", RUN_ID, 1, "/run"))
 _JOB = msgspec.to_builtins(JobRef(1, "/log"))
 _PULL = {"label": "model", "remote_path": "/workspace/model", "local_path": "/here/model", "required": True}
 _PAUSED = msgspec.to_builtins(Paused("/j", "old", "old", "pod0", "rpd-old-1", "RTX A5000", "SECURE", 0.5, {}))
+OPID = "1"
 EXAMPLES: dict[str, dict[str, Any]] = {
-    Op.TAKE_OVER: {"paused": _PAUSED, "is_unwanted": False},
+    Op.TAKE_OVER: {"paused": _PAUSED, "is_unwanted": False, "drift": []},
     Op.START_POD: {"pod_id": "pod1"},
     Op.STOP_POD: {"pod_id": "pod1"},
     Op.DELETE_POD: {"pod_id": "pod1"},
@@ -105,18 +106,19 @@ def fold(facts: Facts, body: Body, at: float = 200.0) -> None:
 
 def begun(facts: Facts, op: str, *, at: float = 200.0, **args: Any) -> None:
     """An effect is about to be caused."""
-    fold(facts, Intent("1", op, str(facts.state), {**EXAMPLES[op], **args}), at)
+    fold(facts, Intent(OPID, op, str(facts.state), {**EXAMPLES[op], **args}), at)
 
 
 def outcome(facts: Facts, op: str, status: Any = "ok", *, at: float = 200.0, **more: Any) -> None:
     """What an effect returned. Where none was begun, one that may have been."""
-    known = facts.progress.begun.get(op)
+    known = facts.progress.begun.get(OPID)
+    known = known if known is not None and known.effect.name == op else None
     args = EXAMPLES[op] if known is None else msgspec.to_builtins(known.effect)
     effect = msgspec.convert({**args, **more.get("data", {})}, EFFECTS[op])
-    facts.progress.begun[op] = Begun("1", effect, stamp(at) if known is None else known.at)
+    facts.progress.begun[OPID] = Begun(effect, stamp(at) if known is None else known.at)
     if status == "ok" and "pod_id" in args:
         more.setdefault("data", {"pod_id": args["pod_id"]})
-    fold(facts, Outcome("1", op, status, **more), at)
+    fold(facts, Outcome(OPID, op, status, **more), at)
 
 
 def seen(

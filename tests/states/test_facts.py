@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rpd.engine.operation import REPEATABLE
-from rpd.journal.records import DebtChange, HandedOver, Intent, Requested, Resumed
+from rpd.journal.records import DebtChange, HandedOver, Intent, Outcome, Requested, Resumed
 from rpd.states import arm, create
 from rpd.states.facts import Facts
 from rpd.states.facts.handles import target
@@ -16,8 +16,10 @@ from rpd.states.facts.pod import Candidate, Missed, PodFacts, Span, candidate_ke
 from rpd.states.facts.run import Asked
 from rpd.states.facts.search import Refusal
 from rpd.states.facts.tries import Outage, Tries
-from rpd.states.operations.pod import SWITCH_SECONDS, ReadPod
+from rpd.states.operations.container import StepDone
+from rpd.states.operations.pod import SWITCH_SECONDS, LogLines, PodSeen, ReadPod
 from rpd.states.operations.results import PULL_TRIES_MAX
+from rpd.states.operations.search import TakeOver
 from rpd.states.policy.guards import (
     attempts_left,
     job_was_launched,
@@ -29,9 +31,22 @@ from rpd.states.policy.guards import (
 from rpd.states.policy.outage import pause_left
 from rpd.states.policy.rules import is_protected
 from rpd.states.ports.names import Op, Reason, State, Trigger
-from rpd.states.ports.world import Armed, Claim, Greeting, Pod, Pull, Pulled, SshAddress, SwitchOrder
+from rpd.states.ports.world import Armed, Claim, Greeting, Paused, Pod, Pull, Pulled, SshAddress, SwitchOrder
 from tests.fakes.clock import START_WALL
-from tests.fakes.facts import args_of, asked, begun, claimed, facts_in, fold, moved, outcome, seen, stamp, tried
+from tests.fakes.facts import (
+    EXAMPLES,
+    args_of,
+    asked,
+    begun,
+    claimed,
+    facts_in,
+    fold,
+    moved,
+    outcome,
+    seen,
+    stamp,
+    tried,
+)
 
 
 def plain(**values: Any) -> dict[str, Any]:
@@ -785,3 +800,51 @@ def test_an_empty_folder_is_none_unless_the_file_allows_it(allow_empty: bool, mi
     outcome(facts, Op.PULL_ARTIFACT, data={"label": "model", **plain(pulled=Pulled("model", False, is_empty=True))})
     assert facts.missing == missing
     assert facts.what_is_missing == ("" if allow_empty else "no file in the folder at the remote path of: model")
+
+
+# Records of other writers.
+
+
+def test_an_outcome_that_another_intent_came_before_counts_for_its_own() -> None:
+    """A process that cannot drive the run stops its pod beside an intent that is still open."""
+    facts = facts_in(State.RELEASE)
+    stop = {"pod_id": "pod1"}
+    fold(facts, Intent("0001-stop_pod", Op.STOP_POD, "release", stop))
+    fold(facts, Intent("late-1", Op.STOP_POD, "release", stop), at=201.0)
+    fold(facts, Outcome("late-1", Op.STOP_POD, "failed", "timeout", data=stop), at=202.0)
+    assert pod_of(facts).released_as is None
+    fold(facts, Outcome("0001-stop_pod", Op.STOP_POD, "ok", settled=True, data=stop), at=203.0)
+    assert (pod_of(facts).released_as, facts.debts.released) == ("stop", {"pod1": stamp(203.0)})
+    for number in range(3):
+        fold(facts, Intent(f"again-{number}", Op.STOP_POD, "release", stop), at=204.0)
+        fold(facts, Outcome(f"again-{number}", Op.STOP_POD, "ok", data=stop), at=204.0)
+    assert list(facts.progress.begun) == ["again-2"], "settled ones are forgotten"
+
+
+def test_records_with_less_in_them_are_read() -> None:
+    facts = facts_in(State.SETUP)
+    outcome(facts, Op.RUN_STEP, data={"key": "k", "exit_code": 3})
+    assert (facts.container.steps_done, facts.container.step_tail) == ({"k": 3}, ())
+    seen(facts, Op.READ_POD)
+    assert pod_of(facts).missed.looks == 1
+    for detail in ({"terminal": 1}, {"fault": None}, {"storage_error": 1, "missing": "X"}):
+        asked(facts, "release", **detail)
+    assert facts.process.asked == Asked(storage_error=True)
+
+
+def test_what_is_always_there_is_written_also_when_it_is_empty() -> None:
+    written = [
+        (StepDone("k", 0), {"key": "k", "exit_code": 0, "tail": ()}),
+        (PodSeen(), {"pod": None}),
+        (LogLines(()), {"lines": (), "container": (), "sign": None}),
+    ]
+    for answer, data in written:
+        assert msgspec.to_builtins(answer) == data
+    paused = msgspec.convert(EXAMPLES[Op.TAKE_OVER]["paused"], Paused)
+    assert msgspec.to_builtins(TakeOver(paused, is_unwanted=False, drift=()))["drift"] == ()
+
+
+def test_a_masked_name_of_a_secret_can_be_read_back() -> None:
+    facts = facts_in(State.STAGE)
+    begun(facts, Op.PLACE_SECRETS, secrets=[{"name": "env", "destination": "/run/env", "env": ["MY_***"]}])
+    assert pod_of(facts).container.secrets_left == "disk"

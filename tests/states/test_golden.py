@@ -16,10 +16,13 @@ import msgspec
 import pytest
 
 from rpd.adapters.forensics.inspection import Inspection
+from rpd.adapters.report.story import told_of
 from rpd.journal.reader import read
 from rpd.journal.records import Record
 from rpd.journal.replay import Snapshot, apply
 from rpd.states.policy.manifest import manifest
+from tests.fakes.lines import life, sealed
+from tests.simulation.lives import LIVES
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden" / "endings"
 JOURNALS = sorted(FOLDER.glob("*.jsonl"))
@@ -65,11 +68,39 @@ def test_a_journal_goes_on_meaning_the_same(path: Path) -> None:
 
 
 def test_every_ending_has_its_journal() -> None:
-    from tests.simulation.lives import LIVES
-
-    ends = {(life.outcome, life.reason, life.exit_code) for life in LIVES.values()}
+    ends = {(each.outcome, each.reason, each.exit_code) for each in LIVES.values()}
     kept = {(row["outcome"], row["reason"], row["exit_code"]) for row in map(_closed, JOURNALS)}
     assert ends <= kept
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_every_record_that_is_written_today_is_told_with_sense(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(sealed(life(name)))
+    told = [*told_of(read(path)).values()]
+    assert len(told) > 1 and [line for line in told if "makes no sense" in line] == []
+
+
+def test_records_have_what_they_had() -> None:
+    """Each operation writes the arguments and the answers that it has written before."""
+    before = {key: names for path in JOURNALS for key, names in _fields(path.read_bytes().splitlines())}
+    today = {key: names for name in (*LIVES,) for key, names in _fields(sealed(life(name)).splitlines())}
+    assert before.keys() <= today.keys() | {("outcome", "read_system_log")}
+    lost = {key: names - today[key] for key, names in before.items() if key in today and names - today[key]}
+    assert lost == {}
+
+
+def _fields(lines: Iterable[bytes]) -> Iterator[tuple[tuple[str, str], frozenset[str]]]:
+    """By kind and operation: names that every record of it has in its arguments or data."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for line in lines:
+        row = json.loads(line)
+        data = row["data"]
+        if row["kind"] == "intent" or (row["kind"] == "outcome" and data["status"] == "ok"):
+            names = frozenset(data.get("args" if row["kind"] == "intent" else "data", {}))
+            key = row["kind"], data["op"]
+            found[key] = found.get(key, names) & names
+    yield from found.items()
 
 
 def _closed(path: Path) -> dict[str, Any]:
@@ -80,20 +111,16 @@ def _closed(path: Path) -> dict[str, Any]:
 
 def _write() -> None:
     """The journals that are missing: the shortest life of each ending, and those of `ALSO`."""
-    from tests.fakes.lines import life as rows_of
-    from tests.fakes.lines import sealed
-    from tests.simulation.lives import LIVES
-
     FOLDER.mkdir(exist_ok=True)
     shortest: dict[tuple[str, str, int], str] = {}
-    for name, life in LIVES.items():
-        end = (life.outcome, life.reason, life.exit_code)
-        if end not in shortest or len(rows_of(name)) < len(rows_of(shortest[end])):
+    for name, scripted in LIVES.items():
+        end = (scripted.outcome, scripted.reason, scripted.exit_code)
+        if end not in shortest or len(life(name)) < len(life(shortest[end])):
             shortest[end] = name
     for name in (*shortest.values(), *ALSO):
         path = FOLDER / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.jsonl"
         if not path.exists():
-            path.write_bytes(sealed(rows_of(name)))
+            path.write_bytes(sealed(life(name)))
             path.with_suffix(".json").write_text(json.dumps(known(path), indent=1, sort_keys=True) + "\n")
             print(path.name)
 

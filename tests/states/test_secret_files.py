@@ -12,7 +12,7 @@ from rpd.engine.operation import Call
 from rpd.states import collect
 from rpd.states.facts import Facts
 from rpd.states.facts.pod import Missed, PodFacts
-from rpd.states.operations.container import PlaceSecrets, RemoveSecrets
+from rpd.states.operations.container import PlaceSecrets, RemoveSecrets, Secret
 from rpd.states.policy.secrets import REMOVAL_TRIES_MAX, must_go, places_within
 from rpd.states.ports.job import SecretFile
 from rpd.states.ports.names import Op, State
@@ -175,7 +175,7 @@ class Remote:
 def test_each_operation_does_what_it_is_called() -> None:
     remote = Remote()
     world = World(None, remote, None, None, None)  # type: ignore[arg-type]
-    target, secrets, call = Target("p", "n", "r", 1, "/f"), (SecretFile(**SECRET),), Call(stamp(0.0))
+    target, secrets, call = Target("p", "n", "r", 1, "/f"), (Secret(**SECRET),), Call(stamp(0.0))
     assert data_of(PlaceSecrets(target, secrets).perform(call, world)) == {"is_volatile": False}
     RemoveSecrets(target, secrets).perform(call, world)
     assert remote.done == ["placed s", "removed s"]
