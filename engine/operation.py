@@ -78,10 +78,12 @@ class Ended(msgspec.Struct, Generic[A], frozen=True):
 
 
 class Operation(msgspec.Struct, Generic[F, W, A], frozen=True, omit_defaults=True):
-    """What effects and readings have in common: the name in journals, words for people, and the type of the answer."""
+    """What effects and readings have in common: the name in journals, the type of the answer, and for people what goes
+    on (`words`) and what it is about (`noun`)."""
 
     name: ClassVar[str]
     words: ClassVar[str]
+    noun: ClassVar[str]
     answers: ClassVar[type[msgspec.Struct]] = Nothing
 
     @property
@@ -110,7 +112,7 @@ class Effect(Operation[F, W, A], Generic[F, W, A], frozen=True, omit_defaults=Tr
         """Fold the intent."""
 
     def end(self, facts: F, ended: Ended[A]) -> None:
-        """Fold the outcome."""
+        """Fold the outcome. One that is `failed` and `retryable` is decided again; only one that is not is the end."""
 
 
 class Reading(Operation[F, W, A], Generic[F, W, A], frozen=True, omit_defaults=True):

@@ -11,15 +11,13 @@ from rpd.states.operations.container import ArmSwitch
 from rpd.states.policy.outage import PATIENCE_SECONDS, TO_POD, is_of_the_way, is_offline
 from rpd.states.policy.rules import is_protected, limit_at
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.names import Op, State, Trigger
+from rpd.states.ports.names import STAYS_LONG, Op, State, Trigger
 from rpd.states.ports.world import SwitchOrder
 from rpd.states.shared.link import decide_link
 
 TRIES_MAX = 3
 AGAIN_SECONDS = 60.0
 """Between two tries to give its orders to a switch that they did not reach, while the run goes on."""
-WORKING = (State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR)
-"""Where a run that goes on unprotected can stay for long."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
@@ -41,7 +39,7 @@ def decide_again(state: State, facts: Facts, now: Stamp) -> Decision | None:
     to the pod."""
     pod, tries = facts.pod, facts.tried(Op.ARM_SWITCH)
     if (
-        state not in WORKING
+        state not in STAYS_LONG
         or pod is None
         or not facts.container.may_arm_again
         or facts.container.armed_start == pod.starts

@@ -1,5 +1,6 @@
 """What can end any state that may hold a pod: a request, the budget, a vanished pod. Asked before the state itself
-decides."""
+decides. That a pod has vanished is known only where somebody looks: a state that waits for long looks at it every
+`POD_LOOK_SECONDS` (`rpd.states.shared.link`), as `monitor` does."""
 
 from __future__ import annotations
 

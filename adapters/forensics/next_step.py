@@ -9,7 +9,7 @@ from rpd.journal.errors import NONSENSE, JournalStrange
 from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot
 from rpd.states.facts import Facts
-from rpd.states.fold_moves import resume
+from rpd.states.fold.moves import resume
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.operations.job import WatchJob
 

@@ -25,6 +25,7 @@ from rpd.journal.records import (
 )
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
+from rpd.states.operations import EFFECTS, READINGS
 from rpd.states.operations.results import PullArtifact
 from rpd.states.policy.doubts import doubt
 from rpd.states.policy.naming import described
@@ -104,7 +105,7 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
         return telling(outcome, facts, record) if telling else None
     if outcome.reason == "repeatable":
         return None
-    what = _NOUNS.get(outcome.op, outcome.op)
+    what = _noun(outcome.op)
     if outcome.reason == Fault.LOCKED and facts.tried(outcome.op).failures % AGAIN_EVERY != 1:
         return None  # it was said, and will be said again
     if outcome.op == Op.PULL_ARTIFACT and outcome.reason in (Fault.LINK_LOST, Fault.TIMEOUT):
@@ -115,11 +116,17 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     return f"{what}: {outcome.error or outcome.reason}"
 
 
+def _noun(op: str) -> str:
+    """What an operation is about, for people."""
+    kind = EFFECTS.get(op) or READINGS.get(op)
+    return kind.noun if kind is not None else op
+
+
 def _seen(seen: Observation, facts: Facts) -> str | None:
     if seen.op == Op.READ_LOG:
         return f"beware: {said}" if (said := doubt(facts)) is not None else None
     if seen.error is not None and seen.op not in (Op.GREET, Op.READ_POD):
-        return f"{_NOUNS.get(seen.op, seen.op)}: {seen.error}"
+        return f"{_noun(seen.op)}: {seen.error}"
     if silent := seen.data.get("no_sshd"):
         return str(silent)
     if seen.data.get("is_newly_locked") and facts.pod is not None:
@@ -347,34 +354,6 @@ _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.OUT_OF_MONEY: _why,
     Trigger.POD_GONE: _why,
     Trigger.OUT_OF_REACH: _why,
-}
-_NOUNS: dict[str, str] = {
-    Op.TAKE_OVER: "paused pod",
-    Op.FIND_PAUSED: "paused pods",
-    Op.CREATE_POD: "create",
-    Op.START_POD: "start",
-    Op.STOP_POD: "stop",
-    Op.DELETE_POD: "delete",
-    Op.ARM_SWITCH: "switch",
-    Op.RUN_STEP: "command",
-    Op.PUSH_TREE: "staging",
-    Op.LAUNCH_JOB: "launch",
-    Op.STOP_JOB: "stopping the job",
-    Op.FETCH_LOG: "log",
-    Op.PULL_ARTIFACT: "artifact",
-    Op.PULL_CHECKPOINT: "checkpoint",
-    Op.PLACE_SECRETS: "secrets",
-    Op.REMOVE_SECRETS: "secrets",
-    Op.TAKE_LEASE: "places on the volume",
-    Op.DROP_LEASE: "places on the volume",
-    Op.READ_HOLDERS: "account",
-    Op.WRITE_MANIFEST: "manifest",
-    Op.NOTIFY: "notice",
-    Op.WATCH_JOB: "link",
-    Op.READ_CLAIM: "link",
-    Op.SURVEY: "account",
-    Op.READ_OFFERS: "catalog",
-    Op.READ_PLACES: "data centers",
 }
 _REQUESTS: dict[str, str] = {
     "interrupt": "Ctrl-C",

@@ -41,6 +41,7 @@ class Survey(Reading[Surveyed], frozen=True):
 
     name = Op.SURVEY
     words = "looking over the account"
+    noun = "account"
     answers = Surveyed
 
     prefix: str
@@ -113,6 +114,7 @@ class ReadHolders(Reading[Alive], frozen=True):
 
     name = Op.READ_HOLDERS
     words = "looking whether another run is alive"
+    noun = "account"
     answers = Alive
 
     holders: tuple[Holder, ...]

@@ -86,6 +86,7 @@ class Greet(Reading[Greeted], frozen=True):
 
     name = Op.GREET
     words = "greeting sshd"
+    noun = "sshd"
     answers = Greeted
 
     target: Target
@@ -126,6 +127,7 @@ class ArmSwitch(Effect[SwitchArmed], frozen=True):
 
     name = Op.ARM_SWITCH
     words = "arming the dead-man's switch"
+    noun = "switch"
     answers = SwitchArmed
 
     target: Target
@@ -161,6 +163,7 @@ class RunStep(Effect[StepDone], frozen=True):
 
     name = Op.RUN_STEP
     words = "running"
+    noun = "command"
     answers = StepDone
     is_work = True
 
@@ -213,6 +216,7 @@ class PlaceSecrets(Effect[SecretsPlaced], frozen=True):
 
     name = Op.PLACE_SECRETS
     words = "placing the secrets"
+    noun = "secrets"
     answers = SecretsPlaced
     is_work = True
 
@@ -240,6 +244,7 @@ class RemoveSecrets(Effect[Nothing], frozen=True):
 
     name = Op.REMOVE_SECRETS
     words = "removing the secrets"
+    noun = "secrets"
 
     target: Target
     secrets: tuple[Secret, ...]
@@ -260,6 +265,7 @@ class PushTree(Effect[TreePushed], frozen=True):
 
     name = Op.PUSH_TREE
     words = "sending"
+    noun = "staging"
     answers = TreePushed
     is_work = True
 
@@ -289,6 +295,7 @@ class TakeLease(Effect[LeaseTaken], frozen=True):
 
     name = Op.TAKE_LEASE
     words = "taking its places on the network volume"
+    noun = "places on the volume"
     answers = LeaseTaken
 
     target: Target
@@ -313,6 +320,7 @@ class DropLease(Effect[Nothing], frozen=True):
 
     name = Op.DROP_LEASE
     words = "leaving its places on the network volume"
+    noun = "places on the volume"
 
     target: Target
 

@@ -31,6 +31,7 @@ class LaunchJob(Effect[Claimed], frozen=True):
 
     name = Op.LAUNCH_JOB
     words = "starting the job"
+    noun = "launch"
     answers = Claimed
     is_work = True
 
@@ -74,6 +75,7 @@ class ReadClaim(Reading[Claimed], frozen=True):
 
     name = Op.READ_CLAIM
     words = "asking the pod about the job"
+    noun = "link"
     answers = Claimed
 
     target: Target
@@ -94,6 +96,7 @@ class WatchJob(Reading[Claimed], frozen=True):
 
     name = Op.WATCH_JOB
     words = "the job runs"
+    noun = "link"
     answers = Claimed
 
     target: Target
@@ -127,6 +130,7 @@ class ReadSamples(Reading[Samples], frozen=True):
 
     name = Op.READ_SAMPLES
     words = "reading the samples"
+    noun = "samples"
     answers = Samples
 
     target: Target
@@ -153,6 +157,7 @@ class StopJob(Effect[Claimed], frozen=True):
 
     name = Op.STOP_JOB
     words = "stopping the job"
+    noun = "stopping the job"
     answers = Claimed
 
     target: Target

@@ -65,6 +65,7 @@ class CreatePod(Effect[PodMade], frozen=True):
 
     name = Op.CREATE_POD
     words = "renting a pod"
+    noun = "create"
     answers = PodMade
 
     order: PodOrder
@@ -141,6 +142,7 @@ class ReadPod(Reading[PodSeen], frozen=True):
 
     name = Op.READ_POD
     words = "reading the pod"
+    noun = "pod"
     answers = PodSeen
 
     pod_id: str
@@ -194,6 +196,7 @@ class ReadSystemLog(Reading[LogLines], frozen=True):
 
     name = Op.READ_SYSTEM_LOG
     words = "reading the provider's log"
+    noun = "provider's log"
     answers = LogLines
 
     pod_id: str
@@ -219,6 +222,7 @@ class StartPod(Effect[Accepted], frozen=True):
 
     name = Op.START_POD
     words = "starting the pod"
+    noun = "start"
     answers = Accepted
 
     pod_id: str
@@ -327,6 +331,7 @@ class StopPod(GiveBack, frozen=True):
 
     name = Op.STOP_POD
     words = "stopping the pod"
+    noun = "stop"
     how = "stop"
     proved = "stopped"
     at_rest = frozenset({"TERMINATED", "EXITED"})
@@ -341,6 +346,7 @@ class DeletePod(GiveBack, frozen=True):
 
     name = Op.DELETE_POD
     words = "deleting the pod"
+    noun = "delete"
     how = "delete"
     proved = "absent"
     at_rest = frozenset({"TERMINATED"})

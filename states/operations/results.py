@@ -66,6 +66,7 @@ class FetchLog(Effect[LogFetched], frozen=True):
 
     name = Op.FETCH_LOG
     words = "fetching the log"
+    noun = "log"
     answers = LogFetched
 
     target: Target
@@ -87,6 +88,7 @@ class ReadLog(Reading[LogRead], frozen=True):
 
     name = Op.READ_LOG
     words = "looking through the log"
+    noun = "log"
     answers = LogRead
 
     log_file: str
@@ -106,6 +108,7 @@ class PullCheckpoint(Effect[CheckpointPulled], frozen=True):
 
     name = Op.PULL_CHECKPOINT
     words = "fetching a checkpoint"
+    noun = "checkpoint"
     answers = CheckpointPulled
 
     target: Target
@@ -131,6 +134,7 @@ class PullArtifact(Effect[ArtifactPulled], frozen=True):
 
     name = Op.PULL_ARTIFACT
     words = "fetching"
+    noun = "artifact"
     answers = ArtifactPulled
 
     target: Target
@@ -167,6 +171,7 @@ class WriteManifest(Effect[ManifestWritten], frozen=True):
 
     name = Op.WRITE_MANIFEST
     words = "writing the manifest"
+    noun = "manifest"
     answers = ManifestWritten
 
     run_dir: str
@@ -188,6 +193,7 @@ class Notify(Effect[NoticeSent], frozen=True):
 
     name = Op.NOTIFY
     words = "telling somebody"
+    noun = "notice"
     answers = NoticeSent
 
     notice: Notice

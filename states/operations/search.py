@@ -71,6 +71,7 @@ class CheckInputs(Reading[Problems], frozen=True):
 
     name = Op.CHECK_INPUTS
     words = "checking the inputs"
+    noun = "inputs"
     answers = Problems
 
     job: Job
@@ -94,6 +95,7 @@ class ReadOffers(Reading[Offered], frozen=True):
 
     name = Op.READ_OFFERS
     words = "reading prices and stock"
+    noun = "catalog"
     answers = Offered
 
     gpu_count: int | None
@@ -123,6 +125,7 @@ class ReadPlaces(Reading[Places], frozen=True):
 
     name = Op.READ_PLACES
     words = "reading the data centers"
+    noun = "data centers"
     answers = Places
 
     wanted: tuple[str, ...]
@@ -150,6 +153,7 @@ class FindVolume(Reading[Volume], frozen=True):
 
     name = Op.FIND_VOLUME
     words = "looking up the network volume"
+    noun = "network volume"
     answers = Volume
 
     volume_name: str
@@ -169,6 +173,7 @@ class FindPaused(Reading[PausedPods], frozen=True):
 
     name = Op.FIND_PAUSED
     words = "looking for a paused pod"
+    noun = "paused pods"
     answers = PausedPods
 
     lineage: str
@@ -194,6 +199,7 @@ class TakeOver(Effect[TakenOver], frozen=True):
 
     name = Op.TAKE_OVER
     words = "taking over a paused pod"
+    noun = "paused pod"
     answers = TakenOver
 
     paused: Paused

@@ -223,4 +223,6 @@ BEFORE_LAUNCH: tuple[State, ...] = (
 """Nothing of worth is in the pod: giving up gives it back at once."""
 
 WITH_JOB: tuple[State, ...] = (State.LAUNCH, State.MONITOR)
-"""The job may run: giving up stops it and collects first."""
+"""The job may run: giving up stops it and collects first. A state in neither tuple has no interrupts."""
+STAYS_LONG: tuple[State, ...] = (State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR)
+"""Where a run can stay for long: a warning and a switch that was not reached get their chance there."""

@@ -11,7 +11,7 @@ from rpd.states.policy.doubts import OF_LOG, doubt
 from rpd.states.policy.manifest import checksum, manifest, not_here, utc
 from rpd.states.policy.rules import budget_share, cost_cap, usd_per_hour, used
 from rpd.states.policy.verdict import verdict
-from rpd.states.ports.names import Op, State
+from rpd.states.ports.names import STAYS_LONG, Op, State
 from rpd.states.ports.world import Notice
 from rpd.states.shared.reading import decide_reading
 
@@ -19,13 +19,11 @@ TRIES_MAX = 3
 """Tries to write the manifest."""
 WARN_AT = 0.8
 """Share of the budget, in time or money, at which a run that goes on is told of."""
-WORKING = (State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR)
-"""Where a run can stay for long."""
 
 
 def budget_warning(state: State, facts: Facts, now: Stamp) -> Decision | None:
     """The warning, once, when most of the budget is used up."""
-    if state not in WORKING or "budget" in facts.report.noticed or facts.ending.reason is not None:
+    if state not in STAYS_LONG or "budget" in facts.report.noticed or facts.ending.reason is not None:
         return None
     share = budget_share(facts, now)
     if share < WARN_AT:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rpd.engine.operation import REPEATABLE
-from rpd.journal.records import DebtChange, HandedOver, Intent, Outcome, Requested, Resumed
+from rpd.journal.records import DebtChange, HandedOver, Intent, Outcome, Requested, Resumed, Stamp
 from rpd.states import arm, create
 from rpd.states.facts import Facts
 from rpd.states.facts.handles import target
@@ -16,6 +16,7 @@ from rpd.states.facts.pod import Candidate, Missed, PodFacts, Span, candidate_ke
 from rpd.states.facts.run import Asked
 from rpd.states.facts.search import Refusal
 from rpd.states.facts.tries import Outage, Tries
+from rpd.states.fold import moves
 from rpd.states.operations.container import StepDone
 from rpd.states.operations.pod import SWITCH_SECONDS, LogLines, PodSeen, ReadPod
 from rpd.states.operations.results import PULL_TRIES_MAX
@@ -583,7 +584,7 @@ def test_moments_of_another_boot_are_carried_over_and_lie_in_no_future() -> None
     )
     facts.debts.released, facts.results.checkpoint_tried = {"pod1": ahead}, {"/ck": ahead}
     now = stamp(500.0, "boot-2")
-    from rpd.states.fold_moves import resume
+    from rpd.states.fold.moves import resume
 
     resume(facts, now)
     moments = [
@@ -848,3 +849,37 @@ def test_a_masked_name_of_a_secret_can_be_read_back() -> None:
     facts = facts_in(State.STAGE)
     begun(facts, Op.PLACE_SECRETS, secrets=[{"name": "env", "destination": "/run/env", "env": ["MY_***"]}])
     assert pod_of(facts).container.secrets_left == "disk"
+
+
+CARRIED = {
+    *("PodFacts.started_at", "Origin.sent_at", "Origin.last_sent_at", "Launch.claimed_since"),
+    *("Results.checkpoint_tried", "Debts.released"),
+}
+"""Moments from which a wait still counts in the next process, after the machine was started anew."""
+JUDGED = {
+    *("Progress.started", "Progress.entered", "Process.since", "Process.requested_at", "Process.surveyed"),
+    *("Container.awaited_since", "Knocks.refused_since", "Knocks.closed_since", "PodFacts.released_at"),
+    *("Lease.gone_since", "Launch.since", "Results.since", "Fetching.gained_at", "Report.noticed"),
+    *("Release.since", "Release.tried_since", "Release.key_refused_since", "Proof.since"),
+}
+"""Those that a new process forgets or sets anew, and those that only tell."""
+WRONG = Stamp(START_WALL + 1e6, 50.0, "boot-1")
+
+
+def test_each_moment_is_carried_over_to_another_start_of_the_machine_or_was_judged() -> None:
+    """A new field with a moment has to be put into one of the two sets."""
+    facts = facts_in(State.COLLECT)
+    pod = pod_of(facts)
+    parts = (facts.progress, facts.process, facts.lease, facts.launch, facts.results, facts.results.fetching)
+    parts += (facts.report, facts.debts, facts.release, facts.release.proof, pod, pod.origin)  # type: ignore[assignment]
+    parts += (pod.container, pod.container.knocks)  # type: ignore[assignment]
+    moments = {}
+    for part in parts:
+        for field in msgspec.structs.fields(type(part)):
+            if "Stamp" in str(field.type):
+                value = {"x": WRONG} if "dict" in str(field.type) else WRONG
+                setattr(part, field.name, value)
+                moments[f"{type(part).__name__}.{field.name}"] = (part, field.name, value)
+    assert moments.keys() == CARRIED | JUDGED
+    moves._carry_over(facts, Stamp(START_WALL + 500.0, 5.0, "boot-2"))
+    assert {name for name, (part, field, value) in moments.items() if getattr(part, field) != value} == CARRIED

@@ -9,9 +9,11 @@ from rpd.engine.lint import lint
 from rpd.states.interrupts import WITH_POD, edges
 from rpd.states.lifecycle import FILES, JOB_LIFECYCLE
 from rpd.states.operations import EFFECTS, READINGS
+from rpd.states.policy.outage import HERE, TO_CLOUD, TO_POD
 from rpd.states.ports import names
 from rpd.states.ports.names import ENDINGS, Op, Reason, RunOutcome, State, Trigger
 from rpd.states.table import JOB
+from tests.fakes.facts import EXAMPLES
 
 ROOT = Path(__file__).parents[2]
 INTERRUPTING = (Trigger.CANCEL, Trigger.OUT_OF_TIME, Trigger.OUT_OF_MONEY, Trigger.POD_GONE)
@@ -48,6 +50,18 @@ def test_every_trigger_that_a_state_fires_has_its_edge() -> None:
         for trigger in _mentioned(Path(str(file.__file__)), "Trigger"):
             rules = JOB.matching(state, Trigger[trigger])
             assert rules, f"{state} fires {trigger} without a rule"
+
+
+def test_every_state_that_may_hold_a_pod_can_be_interrupted() -> None:
+    assert set(State) == {*WITH_POD, State.RELEASE, State.REPORT, State.DONE}
+
+
+def test_every_operation_has_words_and_a_side() -> None:
+    for kind in (*EFFECTS.values(), *READINGS.values()):
+        assert kind.words and kind.noun
+    assert EFFECTS.keys() - {Op.CREATE_POD, Op.NOTIFY} == EXAMPLES.keys(), "each has an example for the tests"
+    sides = (TO_CLOUD, TO_POD, HERE)
+    assert sum(map(len, sides)) == len(Op) and frozenset().union(*sides) == set(Op)
 
 
 def test_every_reason_is_used_and_every_ending_complete() -> None:

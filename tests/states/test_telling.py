@@ -21,9 +21,9 @@ from rpd.states.operations import EFFECTS
 from rpd.states.operations.results import Notify, WriteManifest
 from rpd.states.operations.search import FindPaused
 from rpd.states.policy.manifest import manifest, utc
-from rpd.states.ports.names import Op, Reason, State, Trigger
+from rpd.states.ports.names import STAYS_LONG, Op, Reason, State, Trigger
 from rpd.states.ports.world import Notice, Pulled, World
-from rpd.states.shared.notice import WARN_AT, WORKING, budget_warning, end_notice
+from rpd.states.shared.notice import WARN_AT, budget_warning, end_notice
 from tests.fakes.clock import START_WALL
 from tests.fakes.facts import EXAMPLES, args_of, claimed, data_of, facts_in, fold, outcome, seen, stamp
 
@@ -43,8 +43,8 @@ def test_a_run_that_works_is_told_of_when_most_of_its_budget_is_used_up(state: S
     facts = facts_in(state, budget={"cost_cap_usd": 1000.0, "max_runtime_minutes": 10})
     assert WARN_AT == 0.8 and budget_warning(state, facts, stamp(479.0)) is None
     told = budget_warning(state, facts, stamp(480.0))
-    assert (told is not None) is (state in WORKING)
-    assert {State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR} == set(WORKING)
+    assert (told is not None) is (state in STAYS_LONG)
+    assert {State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR} == set(STAYS_LONG)
 
 
 def test_money_warns_as_time_does_and_nobody_is_told_twice() -> None:

@@ -147,7 +147,8 @@ def _job_word(pod: PodTruth | None, pending: Intent | None) -> str:
 
 def key_of(axes: Axes, facts: Facts, truth: Truth, now: Stamp, pending: Record | None, word: str) -> tuple[object, ...]:
     """What makes two situations different, beside the six words. What a new process forgets makes no difference while
-    nobody drives the run, and little does once nothing is left to release."""
+    nobody drives the run, and little does once nothing is left to release. A state that counts time adds what is
+    left."""
     others = tuple(each.life for each in truth.pods if each.name != facts.current and each.may_compute)
     if facts.state is State.RELEASE and not facts.results_wait:
         axes = axes._replace(job="-")

@@ -18,6 +18,7 @@ from rpd.engine.runner import Runner, _Open
 from rpd.journal.records import Body, Outcome, Record, Stamp, Transition
 from rpd.states import create, release
 from rpd.states.facts import Facts
+from rpd.states.facts.release import Proof
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.operations import account
 from rpd.states.operations import pod as operations_on_pods
@@ -173,7 +174,7 @@ def no_answer_for_gone(patch: pytest.MonkeyPatch) -> None:
 
 def endless_proof(patch: pytest.MonkeyPatch) -> None:
     """No number of surveys is enough."""
-    patch.setattr(proof, "CLEAN_SURVEYS_MIN", 10**9)
+    patch.setattr(Proof, "lasts", lambda proof, seconds, at: False)
 
 
 def hasty_proof(patch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from rpd.journal.records import (
 )
 from rpd.states.facts import Facts, new_facts
 from rpd.states.facts.run import Asked, Begun
-from rpd.states.fold_moves import move_to, resume
+from rpd.states.fold.moves import move_to, resume
 from rpd.states.operations import EFFECTS, READINGS
 from rpd.states.policy.outage import count, explain, note
 from rpd.states.ports.faults import Fault
