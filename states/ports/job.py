@@ -91,7 +91,9 @@ class Local(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """This machine."""
 
     project_root: Annotated[str, Meta(description="Folder of the project, relative to the config's own folder.")] = "."
-    required_paths: Annotated[tuple[str, ...], Meta(description="Must exist before anything is rented.")] = ()
+    required_paths: Annotated[
+        tuple[str, ...], Meta(description="Paths that must exist before rpd rents anything.")
+    ] = ()
 
     @property
     def runs_folder(self) -> str:
@@ -108,9 +110,9 @@ class GpuChoice(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     max_price_usd: Annotated[
         Usd | None, Meta(description="USD that one GPU may cost per hour; an unknown price is too dear.")
     ] = None
-    order: Annotated[Literal["cheapest", "most_vram"], Meta(description="Which of those that fit is tried first.")] = (
-        "cheapest"
-    )
+    order: Annotated[
+        Literal["cheapest", "most_vram"], Meta(description="The order in which rpd tries the types that fit.")
+    ] = "cheapest"
 
     def __str__(self) -> str:
         memory = f" with {self.min_vram_gb:g} GB or more" if self.min_vram_gb is not None else ""
@@ -124,7 +126,7 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     An image is needed unless a template brings one, and either `gpu_order` or `cpu_order`.
     """
 
-    image: Annotated[str, Meta(description="Container image; a template may bring it.")] = ""
+    image: Annotated[str, Meta(description="Container image. It may come from a template instead.")] = ""
     gpu_order: Annotated[
         tuple[Text | GpuChoice, ...],
         Meta(description="GPU types by id, name or unique short form, or by their properties; best first."),
@@ -133,12 +135,12 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         tuple[Text, ...],
         Meta(description="Data centers, or countries and regions for all of theirs, best first; empty: any."),
     ] = ()
-    cloud_type: Annotated[Literal["SECURE", "COMMUNITY"], Meta(description="Which of RunPod's clouds.")] = "SECURE"
+    cloud_type: Annotated[Literal["SECURE", "COMMUNITY"], Meta(description="The RunPod cloud to rent in.")] = "SECURE"
     ports: Annotated[
         tuple[Annotated[str, Meta(pattern=r"^[0-9]+/(tcp|http)$")], ...],
         Meta(description="Ports of the pod, as `8888/http`; 22/tcp is always among them."),
     ] = ("22/tcp",)
-    container_disk_gb: Annotated[Positive, Meta(description="GB of the container's own disk, which a stop wipes.")] = 20
+    container_disk_gb: Annotated[Positive, Meta(description="GB of the container's own disk. A stop wipes it.")] = 20
     gpu_count: Annotated[Positive, Meta(description="GPUs per pod.")] = 1
     cpu_order: Annotated[
         tuple[Text, ...] | None, Meta(description="CPU flavor ids, best first, for a pod without GPUs.")
@@ -148,7 +150,7 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = None
     args: Annotated[
         Text | None,
-        Meta(description="Start command in place of the image's; the time limit's switch is put around it."),
+        Meta(description="Start command, in place of the image's. rpd wraps the time-limit switch around it."),
     ] = None
     template_id: Annotated[Text | None, Meta(description="Id of a RunPod pod template; fields named here win.")] = None
     registry_id: Annotated[
@@ -164,7 +166,7 @@ class PodSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     python_version: Annotated[
         Python | None, Meta(description="Python that uv installs and pins before preflight, as '3.12' or '3.12.4'.")
     ] = None
-    spot: Annotated[Literal[False], Meta(description="Always false: RunPod's API has no spot pods any more.")] = False
+    spot: Annotated[Literal[False], Meta(description="Always false: RunPod's API no longer has spot pods.")] = False
     min_vcpu_count: Annotated[
         Floor | None, Meta(description="vCPUs that the pod must have at least, all its GPUs together.")
     ] = None
@@ -195,45 +197,50 @@ class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = "/workspace"
     volume_name: Annotated[Text | None, Meta(description="Name or id of the network volume.")] = None
     volume_gb: Annotated[
-        Positive | None, Meta(description="GB of the ephemeral volume; 20 when left out, and 10 at the least.")
+        Positive | None, Meta(description="GB of the ephemeral volume: at least 10, by default 20.")
     ] = None
 
 
 class Ssh(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The private key that opens the pod; without one, a pair of rpd's own is used."""
 
-    key_path: Annotated[Text | None, Meta(description="Private key; left out, a pair of rpd's own is used.")] = None
+    key_path: Annotated[Text | None, Meta(description="Private key. By default rpd uses a key pair of its own.")] = None
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Ceilings over the whole life of the pod."""
 
     cost_cap_usd: Annotated[
-        Usd, Meta(description="The most that all pods of a run may cost, by their real rates with disks.")
+        Usd, Meta(description="The most that all pods of a run may cost, at their real rates with disks.")
     ] = 10.0
-    max_usd: Annotated[Usd | None, Meta(description="The same; where it is named, it counts.")] = None
-    assumed_hourly_rate_usd: Annotated[Usd, Meta(description="USD per hour where the catalog names no price.")] = 1.65
+    max_usd: Annotated[
+        Usd | None, Meta(description="The same as cost_cap_usd. If both are given, this one counts.")
+    ] = None
+    assumed_hourly_rate_usd: Annotated[
+        Usd, Meta(description="USD per hour to assume if the catalog names no price.")
+    ] = 1.65
     max_runtime_minutes: Annotated[Minutes | None, Meta(description="Minutes that all pods of a run may live.")] = None
     poll_interval_sec: Annotated[
         Seconds, Meta(description="Kept for older files; the log is followed as it grows.")
     ] = 60
     ssh_ready_timeout_sec: Annotated[
-        Seconds, Meta(description="Seconds in which a host has to come up; then the next candidate is taken.")
+        Seconds, Meta(description="Seconds that a host has to come up. After that, rpd tries the next candidate.")
     ] = 900
     max_usd_per_day: Annotated[
-        Usd | None, Meta(description="No run is begun that could bring this state home's day (UTC) above it.")
+        Usd | None,
+        Meta(description="rpd refuses a run that could bring the cost of the day (UTC, this state home) above it."),
     ] = None
     idle_minutes: Annotated[
         Minutes | None,
-        Meta(description="Minutes for which GPUs, processor, disk, network and log may be idle; it ends the job."),
+        Meta(description="rpd ends the job after so many minutes of idle GPUs, processor, disk, network and log."),
     ] = None
     idle_threshold_pct: Annotated[
         Annotated[float, Meta(ge=0, lt=100)],
-        Meta(description="Percent of the time for which a GPU, and one core, may be busy and counts as idle."),
+        Meta(description="A GPU, or one core, that is busy for at most this percentage of the time counts as idle."),
     ] = 5.0
     idle_grace_minutes: Annotated[
         Annotated[float, Meta(ge=0, le=365 * 24 * 60)],
-        Meta(description="Minutes of the job that do not count as idle as long as it has not used a GPU."),
+        Meta(description="Minutes at the start of the job that do not count as idle until the job uses a GPU."),
     ] = 10.0
     max_gpu_price_usd: Annotated[
         Usd | None,
@@ -250,24 +257,24 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One command over SSH."""
 
     command: Annotated[Text, Meta(description="Shell text, run in the pod.")]
-    timeout_sec: Annotated[Seconds, Meta(description="Seconds after which it is killed in the pod.")] = 600
-    with_env: Annotated[bool, Meta(description="Whether remote_env holds for it.")] = False
+    timeout_sec: Annotated[Seconds, Meta(description="rpd kills the command in the pod after so many seconds.")] = 600
+    with_env: Annotated[bool, Meta(description="Whether the command gets remote_env.")] = False
     repeatable: Annotated[
-        bool, Meta(description="Run it again whenever a resumed run still has to launch its job.")
+        bool, Meta(description="Run the command again if a resumed run still has to launch its job.")
     ] = False
     on_failure: Annotated[
         Literal["end", "next_host"],
-        Meta(description="`next_host`: that it fails is the host's fault, which is given back for another one."),
+        Meta(description="`next_host`: a failure is the host's fault. rpd gives the host back and tries another one."),
     ] = "end"
 
 
 class RemoteEnv(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Environment for commands with `with_env` and for the job itself."""
 
-    source_files: Annotated[tuple[Text, ...], Meta(description="Files in the pod that are sourced first.")] = ()
+    source_files: Annotated[tuple[Text, ...], Meta(description="Files in the pod to source first.")] = ()
     exports: Annotated[
         dict[str, str],
-        Meta(description="Variables for commands with `with_env` and for the job; values are taken literally."),
+        Meta(description="Variables for the job and for commands with `with_env`. Values are literal."),
     ] = {}
 
 
@@ -276,17 +283,19 @@ class Staging(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     source: Annotated[Text, Meta(description="Local folder or file, relative to the project root.")]
     destination: Annotated[Text, Meta(description="Where it goes in the pod.")]
-    label: Annotated[str, Meta(description="What it is called in messages.")] = ""
+    label: Annotated[str, Meta(description="Its name in messages.")] = ""
     includes: Annotated[
-        tuple[Text, ...], Meta(description="Patterns: only what they match is sent, less the excludes; none: all.")
+        tuple[Text, ...],
+        Meta(description="Patterns of what to send. Without any, everything is sent. Excludes still apply."),
     ] = ()
-    excludes: Annotated[tuple[str, ...], Meta(description="Patterns that are left out.")] = ()
-    excludes_extra: Annotated[tuple[str, ...], Meta(description="More of them.")] = ()
+    excludes: Annotated[tuple[str, ...], Meta(description="Patterns of what to leave out.")] = ()
+    excludes_extra: Annotated[tuple[str, ...], Meta(description="More patterns of what to leave out.")] = ()
     excludes_default: Annotated[bool, Meta(description="Leave out .git/, .venv/, caches and byte code.")] = False
     delete: Annotated[bool, Meta(description="Remove what is at the destination and not in the source.")] = True
     gitignore: Annotated[bool, Meta(description="Send only what git lists: tracked or not, and not ignored.")] = False
     warn_above_mb: Annotated[
-        Annotated[float, Meta(gt=0)], Meta(description="MB from which on its size is warned of; never an error.")
+        Annotated[float, Meta(gt=0)],
+        Meta(description="rpd warns if the tree is larger than so many MB. It is never an error."),
     ] = 500.0
 
 
@@ -294,8 +303,8 @@ class SecretFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A file of secrets in the pod, of this machine's environment or of a file on it: exactly one of `env` and `file`.
     It lives in the pod's memory where there is some, and is removed before the pod is kept."""
 
-    name: Annotated[Text, Meta(description="What it is called in messages.")]
-    destination: Annotated[Text, Meta(description="Where it stands in the pod while the job runs.")]
+    name: Annotated[Text, Meta(description="Its name in messages.")]
+    destination: Annotated[Text, Meta(description="Its place in the pod while the job runs.")]
     env: Annotated[
         tuple[EnvName, ...],
         Meta(description="Variables of this machine; they become lines `export NAME='value'`, to be sourced."),
@@ -318,15 +327,18 @@ class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             "with pipefail where the shell has it."
         ),
     ] = None
-    script_path: Annotated[Text | None, Meta(description="Where the script stands in the pod.")] = None
-    log_path: Annotated[Text | None, Meta(description="Where its output goes in the pod.")] = None
-    success_marker: Annotated[Text | None, Meta(description="A text that must stand in the log.")] = None
+    script_path: Annotated[Text | None, Meta(description="Path of the script in the pod.")] = None
+    log_path: Annotated[Text | None, Meta(description="Path of the log in the pod.")] = None
+    success_marker: Annotated[Text | None, Meta(description="A text that the log must contain.")] = None
     failure_markers: Annotated[
-        tuple[Text, ...] | None, Meta(description="Texts that fail the job; left out, known ones explain a failure.")
+        tuple[Text, ...] | None,
+        Meta(description="Texts in the log that fail the job. By default, known texts only explain a failure."),
     ] = None
     done_on: Annotated[
         Literal["exit", "marker"],
-        Meta(description="`marker`: the job is done when its log shows the success marker, though it stays."),
+        Meta(
+            description="`marker`: the job is done when its log shows the success marker, even if the process goes on."
+        ),
     ] = "exit"
     wait_for_background: Annotated[
         Literal["auto", "never", "always"],
@@ -340,7 +352,7 @@ class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A remote folder or file fetched and verified after the job, or pushed to a bucket by the pod."""
 
-    label: Annotated[Text, Meta(description="What it is called.")]
+    label: Annotated[Text, Meta(description="Its name.")]
     remote_path: Annotated[
         Text,
         Meta(
@@ -356,8 +368,8 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             "rclone remote as `name:path`: the pod itself pushes it there."
         ),
     ]
-    required: Annotated[bool, Meta(description="Without it the run fails, and its pod is kept.")] = True
-    excludes: Annotated[tuple[str, ...], Meta(description="Patterns that are left out.")] = ()
+    required: Annotated[bool, Meta(description="If it is missing, the run fails and its pod is kept.")] = True
+    excludes: Annotated[tuple[str, ...], Meta(description="Patterns of what to leave out.")] = ()
     links: Annotated[
         Literal["follow", "keep", "skip"],
         Meta(
@@ -367,25 +379,28 @@ class Artifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = "follow"
     links_max_gb: Annotated[
         Annotated[float, Meta(gt=0, le=1_000_000)],
-        Meta(description="GB that followed links bring at most; what is more is left out and told of."),
+        Meta(description="The most that followed links may add, in GB. rpd leaves out the rest and says so."),
     ] = 10
     delete: Annotated[
-        bool, Meta(description="Remove what is in the local folder and not in the pod's, once all has arrived.")
+        bool,
+        Meta(description="Once all has arrived, remove from the local folder what the pod's folder does not have."),
     ] = False
     allow_empty: Annotated[
-        bool, Meta(description="A folder without one file counts as arrived; else it counts as missing.")
+        bool, Meta(description="Whether a folder without any file counts as arrived. By default it counts as missing.")
     ] = False
 
 
 class Telemetry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What a sampler in the pod records while the job runs."""
 
-    enabled: Annotated[bool, Meta(description="Whether there is a sampler.")] = True
+    enabled: Annotated[bool, Meta(description="Whether a sampler runs in the pod.")] = True
     sample_interval_sec: Annotated[
         Annotated[int, Meta(ge=5, le=365 * 24 * 3600)], Meta(description="Seconds per sample.")
     ] = 30
     capture_nvidia_smi: Annotated[bool, Meta(description="nvidia-smi's table, before and after the job.")] = True
-    capture_dmesg: Annotated[bool, Meta(description="The end of the kernel's log, before and after the job.")] = True
+    capture_dmesg: Annotated[
+        bool, Meta(description="The last lines of the kernel's log, before and after the job.")
+    ] = True
     capture_remote_env: Annotated[
         bool, Meta(description="System, Python, its packages and the names of variables, before the job.")
     ] = True
@@ -406,19 +421,21 @@ class LifecyclePolicy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     on_success: Annotated[
         Literal["stop", "delete", "recycle", "preserve"],
-        Meta(description="`recycle`: stopped, for the next run of this file to take up; `preserve`: see on_failure."),
+        Meta(description="`recycle`: stop the pod; the next run of this file takes it up. `preserve`: see on_failure."),
     ] = "delete"
     on_failure: Annotated[
         Literal["stop", "delete", "preserve"],
-        Meta(description="When the run fails; `preserve`: the pod stays up for preserve_minutes, then it is stopped."),
+        Meta(description="What to do if the run fails. `preserve`: the pod stays up for preserve_minutes, then stops."),
     ] = "stop"
     preserve_minutes: Annotated[Minutes, Meta(description="Minutes for which a preserved pod stays up.")] = 60
     on_interrupt: Annotated[
-        Literal["detach", "stop", "delete"] | None, Meta(description="Ctrl-C or TERM while the job runs.")
+        Literal["detach", "stop", "delete"] | None, Meta(description="What Ctrl-C or TERM does while the job runs.")
     ] = None
     on_drift: Annotated[
         Literal["replace", "keep", "ask"],
-        Meta(description="A paused pod that is not what this file asks for: delete it, use it all the same, or ask."),
+        Meta(
+            description="What to do with a paused pod that differs from this file: `replace` it, `keep` it, or `ask`."
+        ),
     ] = "replace"
 
     @property
@@ -431,10 +448,11 @@ class Notify(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Who is told at the end of a run, at 80 % of its budget, and when a pod could not be given back."""
 
     command: Annotated[
-        Text | None, Meta(description="A shell command on this machine; the notice is JSON on its stdin.")
+        Text | None, Meta(description="A shell command on this machine. It gets the notice as JSON on stdin.")
     ] = None
     webhook: Annotated[
-        Annotated[str, Meta(pattern=r"^https?://")] | None, Meta(description="A URL; the notice is posted as JSON.")
+        Annotated[str, Meta(pattern=r"^https?://")] | None,
+        Meta(description="A URL. rpd posts the notice there as JSON."),
     ] = None
 
 
@@ -442,17 +460,21 @@ class Provision(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How hard to try: a host that never boots is given back and the next candidate is taken; a cloud without stock is
     left for the other one, or waited for."""
 
-    attempts: Annotated[Positive, Meta(description="Hosts that may fail to boot before the run is refused.")] = 2
+    attempts: Annotated[
+        Positive, Meta(description="So many hosts may fail to boot. After that, the run is refused.")
+    ] = 2
     fallback_cloud_type: Annotated[
         Literal["SECURE", "COMMUNITY"] | None,
-        Meta(description="The cloud to try when pod.cloud_type has nothing; not with a network volume."),
+        Meta(description="The cloud to try if pod.cloud_type has nothing. Not with a network volume."),
     ] = None
     health: Annotated[
         Literal["cuda"] | None,
-        Meta(description="`cuda`: before setup, every GPU has to take up work; else the host is given back."),
+        Meta(
+            description="`cuda`: before setup, every GPU must run a small task. If one cannot, rpd gives the host back."
+        ),
     ] = None
     wait_for_stock_minutes: Annotated[
-        Minutes | None, Meta(description="How long to try again when every candidate is sold out.")
+        Minutes | None, Meta(description="How long to try again if every candidate is sold out.")
     ] = None
 
 
@@ -463,36 +485,38 @@ class Job(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     pod: Annotated[PodSpec, Meta(description="What to rent.")]
     run: Annotated[Run, Meta(description="The job.")]
     schema_version: Annotated[Literal[2], Meta(description="Version of this schema.")] = 2
-    run_id_prefix: Annotated[Text | None, Meta(description="What run ids begin with; the name when left out.")] = None
+    run_id_prefix: Annotated[Text | None, Meta(description="Prefix of run ids. By default the name.")] = None
     state_file: Annotated[
         Text | None, Meta(description="A small JSON pointer to the run's journal and pod, for scripts.")
     ] = None
     variables: Annotated[
-        dict[str, str], Meta(description="Values of placeholders; --var wins. null: --var has to give the value.")
+        dict[str, str], Meta(description="Values of placeholders. --var wins. null: --var must give the value.")
     ] = {}
     local: Annotated[Local, Meta(description="This machine.")] = Local()
     storage: Annotated[Storage, Meta(description="Where data lives.")] = Storage()
     ssh: Annotated[Ssh, Meta(description="How the pod is reached.")] = Ssh()
     budget: Annotated[Budget, Meta(description="Ceilings in time and money.")] = Budget()
     provision: Annotated[Provision, Meta(description="How hard to try to get a pod.")] = Provision()
-    remote_env: Annotated[RemoteEnv, Meta(description="Environment in the pod.")] = RemoteEnv()
+    remote_env: Annotated[RemoteEnv, Meta(description="Environment of commands and job in the pod.")] = RemoteEnv()
     env: Annotated[
         tuple[EnvName, ...],
-        Meta(description="Variables of this machine that the job gets under the same names, in a file of secrets."),
+        Meta(
+            description="Variables of this machine that the job gets under the same names, through a file of secrets."
+        ),
     ] = ()
     setup: Annotated[tuple[Command, ...], Meta(description="Commands before the files are sent.")] = ()
     preflight: Annotated[
-        tuple[Command, ...], Meta(description="Commands after the files were sent, the last before the job.")
+        tuple[Command, ...], Meta(description="Commands after the files are sent and before the job.")
     ] = ()
     staging: Annotated[tuple[Staging, ...], Meta(description="What is sent to the pod.")] = ()
     secrets: Annotated[tuple[SecretFile, ...], Meta(description="Files of secrets in the pod.")] = ()
     artifacts: Annotated[tuple[Artifact, ...], Meta(description="What is fetched and verified after the job.")] = ()
-    telemetry: Annotated[Telemetry, Meta(description="What a sampler in the pod records.")] = Telemetry()
+    telemetry: Annotated[Telemetry, Meta(description="What the sampler in the pod records.")] = Telemetry()
     checkpoints: Annotated[
-        Checkpoints, Meta(description="What is pulled while the job runs, and pushed back before it is launched again.")
+        Checkpoints, Meta(description="What rpd pulls while the job runs, and pushes back before another launch.")
     ] = Checkpoints()
     retries: Annotated[
-        Annotated[int, Meta(ge=0, le=100)], Meta(description="How often a job that was lost is launched again.")
+        Annotated[int, Meta(ge=0, le=100)], Meta(description="How often rpd launches a lost job again.")
     ] = 0
     lifecycle: Annotated[LifecyclePolicy, Meta(description="What becomes of the pod.")] = LifecyclePolicy()
-    notify: Annotated[Notify, Meta(description="Who is told.")] = Notify()
+    notify: Annotated[Notify, Meta(description="Whom to notify.")] = Notify()

@@ -291,7 +291,7 @@ def test_a_pod_that_was_locked_while_its_job_ran_says_who_unlocks_it(stage: Comm
     page = stage.rpd("inspect", stage.run_id).stdout
     assert page.count("curl -X PATCH") == 2, "told once in the story, and once where it bills"
     assert "released by the switch" not in page, "the switch cannot, either"
-    assert stage.inspect()["released_by"]["who"].startswith("nobody while it is locked")
+    assert stage.inspect()["released_by"]["who"].startswith("nobody as long as the pod is locked")
     stage.call("PATCH", f"/pods/{pod}", {"locked": False})
     assert live.end() == 0, live.text
     stage.judge("EXITED", starts=1)

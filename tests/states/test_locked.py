@@ -30,7 +30,7 @@ def test_it_is_told_once_while_the_job_runs() -> None:
     )
     facts, now = stage.facts, stage.clock.now()
     who = released_by(facts, now)
-    assert who is not None and who.at is None and who.who.startswith("nobody while it is locked")
+    assert who is not None and who.at is None and who.who.startswith("nobody as long as the pod is locked")
     assert any("is locked" in line for line in debt_lines(facts, now)) and locked_words(facts) is not None
 
 

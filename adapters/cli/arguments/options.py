@@ -22,13 +22,18 @@ Run = Annotated[
     ),
 ]
 Yes = Annotated[
-    bool, typer.Option("--yes", help="Delete also results that nobody has collected, unasked. Needed off a terminal.")
+    bool,
+    typer.Option(
+        "--yes", help="Also delete results that nobody has collected, without a question. Required off a terminal."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
 Vars = Annotated[
     list[str] | None,
     typer.Option(
-        "--var", metavar="KEY[=VALUE]", help="A template variable; alone: from the environment (secrets). Repeatable."
+        "--var",
+        metavar="KEY[=VALUE]",
+        help="A template variable. KEY alone takes the value from the environment (for secrets). Repeatable.",
     ),
 ]
 File = Annotated[Optional[Path], typer.Argument(metavar="[FILE]", help="The job file.")]  # noqa: UP045
@@ -41,7 +46,9 @@ class JobOptions:
 
     gpu: Annotated[
         list[str] | None,
-        typer.Option("--gpu", "--gpu-id", metavar="GPU", help="In place of the file's gpu_order. Repeatable."),
+        typer.Option(
+            "--gpu", "--gpu-id", metavar="GPU", help="GPU type, in place of the file's gpu_order. Repeatable."
+        ),
     ] = None
     datacenter: Annotated[
         list[str] | None,
@@ -61,7 +68,7 @@ class JobOptions:
     ] = None
     max_runtime_minutes: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option("--max-runtime-minutes", metavar="N", help="How long its pods may live."),
+        typer.Option("--max-runtime-minutes", metavar="N", help="How many minutes its pods may live."),
     ] = None
     ssh_ready_timeout_sec: Annotated[
         Optional[float],  # noqa: UP045
@@ -70,7 +77,7 @@ class JobOptions:
     fallback_cloud_type: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            "--fallback-cloud-type", metavar="SECURE|COMMUNITY", help="The cloud to try when the first has none."
+            "--fallback-cloud-type", metavar="SECURE|COMMUNITY", help="The cloud to try if the first has none."
         ),
     ] = None
     var: Vars = None

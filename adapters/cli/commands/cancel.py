@@ -11,7 +11,7 @@ from rpd.adapters.cli.arguments.options import Json, Run, Yes
 
 def cancel(
     run: Run = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete the disk, too, once all results are here.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Also delete the disk, once all results are here.")] = False,
     yes: Yes = False,
     json: Json = False,
 ) -> int:

@@ -12,7 +12,7 @@ from rpd.adapters.cli.arguments.options import Json
 def compare(
     one: Annotated[str, typer.Argument(metavar="RUN")],
     other: Annotated[str, typer.Argument(metavar="RUN")],
-    changed: Annotated[bool, typer.Option("--changed", help="Leave out what is equal.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Show only what differs.")] = False,
     json: Json = False,
 ) -> int:
     """Two runs field by field. Exit code 1 when one of them has failed."""

@@ -15,7 +15,9 @@ def events(
     where: Annotated[
         list[str] | None, typer.Option("--where", metavar="KEY=VALUE", help="Only these. Repeatable.")
     ] = None,
-    since: Annotated[Optional[str], typer.Option("--since", metavar="AGE", help="30s, 5m, 1h, 7d.")] = None,  # noqa: UP045
+    since: Annotated[
+        Optional[str], typer.Option("--since", metavar="AGE", help="How far to turn the clock: 30s, 5m, 1h, 7d.")
+    ] = None,  # noqa: UP045
     root: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--root", metavar="DIR", help="Of every run folder below DIR."),

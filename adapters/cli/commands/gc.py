@@ -10,18 +10,21 @@ from rpd.adapters.cli.arguments.options import Json
 
 
 def gc(
-    yes: Annotated[bool, typer.Option("--yes", help="Act; without it, only the plan is shown.")] = False,
-    stopped: Annotated[bool, typer.Option("--stopped", help="Delete stopped pods of finished runs, too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Act. Without it, rpd only shows the plan.")] = False,
+    stopped: Annotated[bool, typer.Option("--stopped", help="Also delete stopped pods of finished runs.")] = False,
     older_than: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--older-than", metavar="AGE", help="Those that were stopped so long ago (30d)."),
+        typer.Option("--older-than", metavar="AGE", help="Only pods that were stopped longer ago than this (30d)."),
     ] = None,
     adopt: Annotated[
-        list[str] | None, typer.Option("--adopt", metavar="POD", help="Stop this pod of somebody else's. Repeatable.")
+        list[str] | None,
+        typer.Option("--adopt", metavar="POD", help="Stop this pod, although it belongs to somebody else. Repeatable."),
     ] = None,
-    workflow: Annotated[Optional[str], typer.Option("--workflow", metavar="NAME", help="Only its runs.")] = None,  # noqa: UP045
+    workflow: Annotated[
+        Optional[str], typer.Option("--workflow", metavar="NAME", help="Only runs of this workflow.")
+    ] = None,  # noqa: UP045
     patience: Annotated[
-        str, typer.Option("--patience", metavar="TIME", help="How long a cloud that does not answer is asked (60s).")
+        str, typer.Option("--patience", metavar="TIME", help="How long to ask a cloud that does not answer (60s).")
     ] = "60s",
     json: Json = False,
 ) -> int:

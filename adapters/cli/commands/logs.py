@@ -11,11 +11,11 @@ from rpd.adapters.cli.arguments.options import Run
 
 def logs(
     run: Run = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Follow the log until the job ends.")] = False,
     tail: Annotated[int, typer.Option("--tail", metavar="N", help="Only the last N lines (0: all).")] = 0,
     launch: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option("--launch", metavar="N", help="Of a launch that was lost, in place of the newest."),
+        typer.Option("--launch", metavar="N", help="The number of a lost launch, in place of the newest."),
     ] = None,
 ) -> int:
     """The job's output."""

@@ -11,7 +11,7 @@ from rpd.adapters.cli.arguments.options import Json, Run, Yes
 
 def release(
     run: Run = None,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop the pod; its volume stays and costs storage.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the pod. Its volume stays and costs storage.")] = False,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the pod and its volume.")] = False,
     keep_until: Annotated[
         Optional[str],  # noqa: UP045
@@ -19,7 +19,9 @@ def release(
     ] = None,
     mode: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--mode", metavar="MODE", help="stop, delete, or preserve, which leaves all as it is."),
+        typer.Option(
+            "--mode", metavar="MODE", help="`stop`, `delete`, or `preserve`, which leaves everything as it is."
+        ),
     ] = None,
     state_file: Annotated[
         Optional[str],  # noqa: UP045

@@ -17,26 +17,28 @@ class RunOptions:
     """How the run is begun and shown."""
 
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")] = False
-    detach: Annotated[bool, typer.Option("--detach", help="Leave once the job runs; `rpd resume` comes back.")] = False
+    detach: Annotated[bool, typer.Option("--detach", help="Leave once the job runs. `rpd resume` comes back.")] = False
     new: Annotated[bool, typer.Option("--new", help="Start although an unfinished run of this file exists.")] = False
     fresh: Annotated[
         bool, typer.Option("--fresh", "--force-fresh", help="Rent a fresh pod, and release a paused one.")
     ] = False
-    plan: Annotated[bool, typer.Option("--plan", "--dry-run", help="Everything but the renting.")] = False
+    plan: Annotated[bool, typer.Option("--plan", "--dry-run", help="Do everything except the renting.")] = False
     offline: Annotated[
         bool, typer.Option("--offline", "--offline-dry-run", help="A plan without a process or a socket.")
     ] = False
     wait_for_stock: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--wait-for-stock", metavar="AGE", help="Try again for so long (30m) when all is sold out."),
+        typer.Option("--wait-for-stock", metavar="AGE", help="How long to try again if everything is sold out (30m)."),
     ] = None
     max_usd_per_day: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option("--max-usd-per-day", metavar="USD", help="Refuse a run that could bring the day above it."),
+        typer.Option(
+            "--max-usd-per-day", metavar="USD", help="Refuse a run that could bring the cost of the day above this."
+        ),
     ] = None
-    print_run_dir: Annotated[
-        bool, typer.Option("--print-run-dir", help="First of all print RUN_DIR=<folder> on stdout.")
-    ] = False
+    print_run_dir: Annotated[bool, typer.Option("--print-run-dir", help="Print RUN_DIR=<folder> on stdout first.")] = (
+        False
+    )
 
 
 @unfolded
@@ -50,7 +52,7 @@ def run(
     ] = None,
     config: Config = None,
     files: Annotated[
-        bool, typer.Option("--files/--no-files", help="With a command: send the current folder, or do not.")
+        bool, typer.Option("--files/--no-files", help="With a command: whether to send the current folder.")
     ] = True,
     json: Json = False,
 ) -> int:

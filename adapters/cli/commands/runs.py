@@ -13,17 +13,23 @@ from rpd.adapters.cli.arguments.options import Json
 def runs(
     what: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[prune]", help="Forget those that are over and owe nothing; results stay."),
+        typer.Argument(metavar="[prune]", help="Forget runs that are over and owe nothing. Results stay."),
     ] = None,
-    workflow: Annotated[Optional[str], typer.Option("--workflow", metavar="NAME", help="Only its runs.")] = None,  # noqa: UP045
+    workflow: Annotated[
+        Optional[str], typer.Option("--workflow", metavar="NAME", help="Only runs of this workflow.")
+    ] = None,  # noqa: UP045
     outcome: Annotated[
         list[str] | None,
-        typer.Option("--outcome", metavar="END", help="Only those that ended so, or `unfinished`. Repeatable."),
+        typer.Option("--outcome", metavar="END", help="Only runs with this outcome, or `unfinished`. Repeatable."),
     ] = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="AGE", help="Begun at most so long ago (7d).")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="AGE", help="Only runs that began at most so long ago (7d).")
+    ] = None,
     older_than: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--older-than", metavar="AGE", help="Begun longer ago; prune takes 30d by default."),
+        typer.Option(
+            "--older-than", metavar="AGE", help="Only runs that began longer ago. `prune` takes 30d by default."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="The newest N (0: all).")] = 20,
     root: Annotated[
@@ -32,7 +38,7 @@ def runs(
             "--root", "--project-root", metavar="DIR", help="Run folders below DIR, also those of runpod-deploy."
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="With prune: act; without it, only the plan is shown.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With `prune`: act. Without it, rpd only shows the plan.")] = False,
     json: Json = False,
 ) -> int:
     """All runs at a glance, newest first; `rpd runs prune` forgets old ones."""

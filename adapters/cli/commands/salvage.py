@@ -11,7 +11,9 @@ from rpd.adapters.cli.arguments.options import Json, Run
 
 def salvage(
     run: Run = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete its pods, results or not; else they stop.")] = False,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete its pods, even if results are in them. Without it, they stop.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")] = False,
     json: Json = False,
 ) -> int:

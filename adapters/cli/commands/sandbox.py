@@ -94,8 +94,8 @@ def reset(as_json: Json = False) -> None:
 @app.command()
 def fault(
     fault_id: Annotated[str, typer.Argument(metavar="ID", help="Such as F12; `rpd sandbox faults` lists them.")],
-    times: Annotated[int, typer.Option(min=0, help="How often it strikes; 0: until cleared.")] = 1,
-    after: Annotated[int, typer.Option(min=0, help="How many occasions it lets pass first.")] = 0,
+    times: Annotated[int, typer.Option(min=0, help="How often the fault strikes. 0: until it is cleared.")] = 1,
+    after: Annotated[int, typer.Option(min=0, help="How many occasions to let pass first.")] = 0,
     pod: Annotated[str | None, typer.Option(help="Only this pod, by id or name.")] = None,
     options: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of it.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Disarm it instead (ID may be `all`).")] = False,

@@ -17,10 +17,10 @@ app = typer.Typer(
     invoke_without_command=True,
 )
 
-Sandbox = Annotated[bool, typer.Option("--sandbox", help="Those of this machine's sandbox in place of RunPod's.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask. Needed off a terminal.")]
-Size = Annotated[int, typer.Option("--size-gb", metavar="GB", help="10 to 4096.")]
-Name = Annotated[str, typer.Argument(metavar="VOLUME", help="Its id, or its name where no other bears it.")]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask. Required off a terminal.")]
+Size = Annotated[int, typer.Option("--size-gb", metavar="GB", help="Size in GB, 10 to 4096.")]
+Name = Annotated[str, typer.Argument(metavar="VOLUME", help="Its id, or its name if no other has it.")]
 
 
 @app.callback()
@@ -47,7 +47,7 @@ def show(context: typer.Context, sandbox: Sandbox = False, json: Json = False) -
 @app.command("create")
 def create(
     context: typer.Context,
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="One that no other volume bears.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="A name that no other volume has.")],
     size_gb: Size,
     datacenter: Annotated[
         str, typer.Option("--datacenter", "--datacenter-id", metavar="ID", help="Only pods there can mount it.")

@@ -15,7 +15,7 @@ def estimate(
     options: JobOptions,
     file: File = None,
     config: Config = None,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="At the sandbox's prices.")] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the sandbox's prices.")] = False,
     json: Json = False,
 ) -> int:
     """What a job will cost: candidates, prices, caps, the worst case."""

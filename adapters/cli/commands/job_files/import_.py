@@ -14,7 +14,7 @@ def import_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A SkyPilot task, dstack file, or runpodctl line.")],
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", "-o", metavar="FILE|FOLDER", help="Where to write; - prints. Default: this folder."),
+        typer.Option("--out", "-o", metavar="FILE|FOLDER", help="Where to write. - prints. Default: this folder."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over files that exist.")] = False,
     json: Json = False,

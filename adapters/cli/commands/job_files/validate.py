@@ -21,12 +21,14 @@ def validate(
     scan: Annotated[
         bool, typer.Option("--scan", "--scan-consumer", help="Read the commands and files for what breaks in a pod.")
     ] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Both.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Both `--online` and `--scan`.")] = False,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Ask the sandbox in place of RunPod.")] = False,
     check_local: Annotated[bool, typer.Option("--check-local", hidden=True)] = False,
     check_availability: Annotated[bool, typer.Option("--check-availability", hidden=True)] = False,
     check_image_registry: Annotated[bool, typer.Option("--check-image-registry", hidden=True)] = False,
-    skip_registry_check: Annotated[bool, typer.Option("--skip-registry-check", help="Leave the registry out.")] = False,
+    skip_registry_check: Annotated[
+        bool, typer.Option("--skip-registry-check", help="Do not ask the registry.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Check and render a job file; by default it starts nothing and asks nobody."""
