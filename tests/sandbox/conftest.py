@@ -21,7 +21,7 @@ GPU = "NVIDIA GeForce RTX 4090"
 IMAGE = "runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404"
 
 
-def wait_for(what: Callable[[], T], seconds: float = 10.0) -> T:
+def wait_for(what: Callable[[], T], seconds: float = 60.0) -> T:
     """The first truthy answer of `what`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -95,7 +95,7 @@ class Sandbox(Client):
         return Client(self.info, key)
 
     @staticmethod
-    def wait_for(what: Callable[[], T], seconds: float = 10.0) -> T:
+    def wait_for(what: Callable[[], T], seconds: float = 60.0) -> T:
         """The first truthy answer of `what`."""
         return wait_for(what, seconds)
 
@@ -105,7 +105,7 @@ class Sandbox(Client):
         _, stdout, _ = client.exec_command(command, timeout=10)
         return stdout.read().decode()
 
-    def until(self, pod_id: str, status: str, seconds: float = 10.0) -> dict[str, Any]:
+    def until(self, pod_id: str, status: str, seconds: float = 60.0) -> dict[str, Any]:
         """The pod once it has this status."""
 
         def look() -> dict[str, Any] | None:
@@ -120,7 +120,7 @@ class Sandbox(Client):
         """The truth by pod id."""
         return {pod["id"]: pod for pod in daemon.truth(self.home)["pods"]}
 
-    def reach(self, pod_id: str, seconds: float = 10.0) -> paramiko.SSHClient:
+    def reach(self, pod_id: str, seconds: float = 60.0) -> paramiko.SSHClient:
         """Log in as soon as the pod lets us."""
 
         def attempt() -> paramiko.SSHClient | None:

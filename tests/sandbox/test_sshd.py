@@ -69,7 +69,7 @@ async def running(home: Path, isolation: str) -> AsyncIterator[Pod]:
         await runtime.close()
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -74,11 +74,11 @@ class CommandLine:
         mine = {"RPD_HOME": str(self.home), "HOME": str(self.user), "TERM": "xterm"}
         return {**kept, **mine, **({"RPD_SANDBOX_ISOLATION": isolation} if isolation else {})}
 
-    def rpd(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def rpd(self, *arguments: str, seconds: float = 150.0) -> subprocess.CompletedProcess[str]:
         """A command, to its end, off a terminal."""
         return self._typed([*RPD, *arguments], arguments[:1], seconds)
 
-    def rpd_on_a_full_disk(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def rpd_on_a_full_disk(self, *arguments: str, seconds: float = 150.0) -> subprocess.CompletedProcess[str]:
         """The same where no file can grow; what it prints goes through pipes."""
         return self._typed([*ON_A_FULL_DISK, *RPD, *arguments], arguments[:1], seconds)
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 RPD = [sys.executable, "-m", "rpd.adapters.cli"]
 
 
-def eventually(what: Callable[[], T], seconds: float = 40.0, tell: Callable[[], str] = str) -> T:
+def eventually(what: Callable[[], T], seconds: float = 120.0, tell: Callable[[], str] = str) -> T:
     """The first truthy answer of `what`; `tell` explains a wait in vain."""
     deadline = time.monotonic() + seconds
     while True:
@@ -62,11 +62,11 @@ class Live:
         """What a person saw so far."""
         return self._err.read_text(errors="replace")
 
-    def until(self, state: str, seconds: float = 60.0) -> None:
+    def until(self, state: str, seconds: float = 150.0) -> None:
         """Wait until the newest run has reached this state."""
         self._wait(lambda: self.stage.state() == state, seconds, f"state {state}")
 
-    def until_begun(self, seconds: float = 60.0) -> None:
+    def until_begun(self, seconds: float = 150.0) -> None:
         """Wait until the newest run's job has said `begun`: it may not have when the run reaches `monitor`."""
         self.until("monitor", seconds)
         self._wait(self._has_begun, seconds, "the job's first words")
@@ -75,7 +75,7 @@ class Live:
         logs = (self.stage.sandbox_home / "pods").glob(f"*/volume/.rpd/{self.stage.run_id}/run.log")
         return any("begun" in log.read_text(errors="replace") for log in logs)
 
-    def until_text(self, words: str, seconds: float = 60.0) -> None:
+    def until_text(self, words: str, seconds: float = 150.0) -> None:
         """Wait until a person saw these words."""
         self._wait(lambda: words in self.text, seconds, repr(words))
 
@@ -96,7 +96,7 @@ class Live:
         """Ctrl-C as it comes without a terminal: SIGINT to the group."""
         self.signal(signal.SIGINT)
 
-    def end(self, seconds: float = 30.0) -> int:
+    def end(self, seconds: float = 90.0) -> int:
         """Its exit code, waited for."""
         try:
             return self.process.wait(seconds)
@@ -159,7 +159,7 @@ class Terminal(Live):
         self._reader.join(2.0)
         os.close(self._master)
 
-    def end(self, seconds: float = 30.0) -> int:
+    def end(self, seconds: float = 90.0) -> int:
         """Its exit code; afterwards the screen is complete."""
         code = super().end(seconds)
         self._reader.join(2.0)

@@ -73,7 +73,7 @@ class Recipe:
         assert info is not None, "the sandbox is up"
         return {"RPD_API_URL": info.url, "RUNPOD_API_KEY": info.api_key}
 
-    def play(self, *sections: str, seconds: float = 100.0) -> None:
+    def play(self, *sections: str, seconds: float = 200.0) -> None:
         """Do what these sections say, all where none is named, in one shell that ends at the first failure."""
         steps = [block for block in self.blocks if not sections or block.section in sections]
         assert {block.section for block in steps} >= set(sections), f"a heading of {sections} is gone"

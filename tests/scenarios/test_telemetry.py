@@ -82,7 +82,7 @@ BUSY = "python3 -S -c 'import time\nwhile time.process_time() < {seconds}: pass'
 def test_a_busy_processor_is_not_idle(stage: CommandLine) -> None:
     busy = "python3 -S -c 'import time\nbegan = time.time()\nwhile time.time() < began + 40: pass'"
     job = config(busy, telemetry=SAMPLED, budget={"idle_minutes": 0.1, "idle_grace_minutes": 0})
-    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=110)
+    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=200)
     assert done.returncode == 0, done.stderr
 
 
@@ -91,5 +91,5 @@ def test_a_busy_processor_is_not_idle(stage: CommandLine) -> None:
 def test_missing_samples_are_no_idleness(stage: CommandLine) -> None:
     hidden = "for each in $(which -a nvidia-smi); do mv $each $each.off; done"
     job = config("sleep 40", telemetry=SAMPLED, budget={"idle_minutes": 0.1}, setup=[{"command": hidden}])
-    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=120)
+    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=200)
     assert done.returncode == 0, done.stderr
