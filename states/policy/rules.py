@@ -297,7 +297,9 @@ def released_by(facts: Facts, now: Stamp) -> ReleasedBy | None:
         return None
     spent = spent_usd(facts, now)
     if locked_words(facts) is not None:
-        return ReleasedBy("nobody as long as the pod is locked in the account; after that, this rpd or `rpd gc`", None, None)
+        return ReleasedBy(
+            "nobody as long as the pod is locked in the account; after that, this rpd or `rpd gc`", None, None
+        )
     if is_protected(facts) and facts.container.armed is not None:
         at = facts.container.armed.limit_at
         left = max(0.0, at + SWITCH_TICK_SECONDS - now.wall)
