@@ -16,8 +16,9 @@ def events(
         list[str] | None, typer.Option("--where", metavar="KEY=VALUE", help="Only these. Repeatable.")
     ] = None,
     since: Annotated[
-        Optional[str], typer.Option("--since", metavar="AGE", help="How far to turn the clock: 30s, 5m, 1h, 7d.")
-    ] = None,  # noqa: UP045
+        Optional[str],  # noqa: UP045
+        typer.Option("--since", metavar="AGE", help="Only what happened at most so long ago: 30s, 5m, 1h, 7d."),
+    ] = None,
     root: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--root", metavar="DIR", help="Of every run folder below DIR."),

@@ -21,8 +21,9 @@ def gc(
         typer.Option("--adopt", metavar="POD", help="Stop this pod, although it belongs to somebody else. Repeatable."),
     ] = None,
     workflow: Annotated[
-        Optional[str], typer.Option("--workflow", metavar="NAME", help="Only runs of this workflow.")
-    ] = None,  # noqa: UP045
+        Optional[str],  # noqa: UP045
+        typer.Option("--workflow", metavar="NAME", help="Only runs of this workflow."),
+    ] = None,
     patience: Annotated[
         str, typer.Option("--patience", metavar="TIME", help="How long to ask a cloud that does not answer (60s).")
     ] = "60s",

@@ -16,8 +16,9 @@ def runs(
         typer.Argument(metavar="[prune]", help="Forget runs that are over and owe nothing. Results stay."),
     ] = None,
     workflow: Annotated[
-        Optional[str], typer.Option("--workflow", metavar="NAME", help="Only runs of this workflow.")
-    ] = None,  # noqa: UP045
+        Optional[str],  # noqa: UP045
+        typer.Option("--workflow", metavar="NAME", help="Only runs of this workflow."),
+    ] = None,
     outcome: Annotated[
         list[str] | None,
         typer.Option("--outcome", metavar="END", help="Only runs with this outcome, or `unfinished`. Repeatable."),
