@@ -1,1 +1,1 @@
-"""The world: every side effect lives below this package, and nothing else does."""
+"""The world: every side effect is below this package, and nothing else is."""

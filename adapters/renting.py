@@ -1,4 +1,4 @@
-"""The cloud as one run may use it: what every pod is given on the way there, and which pods are the run's at all."""
+"""The cloud as one run may use it: what rpd adds to every order of a pod, and which pods are the run's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rpd.states.ports.world import Cloud, DataCenter, Offer, Pod, PodLog, PodOrd
 
 
 class Renting:
-    """The port `Cloud` of one run. Its create adds what only adapters know; a pod that its own env and name do not show
-    to be the run's is not there for it, whatever id a journal holds. `adopted` (pod id to the run that its env names)
-    are pods that another run has handed over; it may grow."""
+    """The port `Cloud` of one run. Its create adds what only adapters know. It hides every pod that its own environment
+    and name do not show to be the run's, whatever id a journal holds. `adopted` (pod id to the run in its environment)
+    are pods that another run has handed over. It may grow."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class Renting:
         self._api_url = api_url
 
     def create(self, order: PodOrder) -> Pod:
-        """Effect: rent, with `PUBLIC_KEY` (the images' own way to authorize a key) and, where the start command is
-        known, the switch."""
+        """Effect: rent, with `PUBLIC_KEY` (the images' own way to authorize a key) and, if the start command is known,
+        the switch."""
         env = {**order.env, "PUBLIC_KEY": self._public_key}
         if self._api_url != RUNPOD_URL:
             env["RPD_API_URL"] = self._api_url
@@ -48,27 +48,28 @@ class Renting:
         return self._cloud.create(msgspec.structs.replace(order, env=env, args=args))
 
     def get(self, pod_id: str) -> Pod | None:
-        """Read one pod of the run; None when it is not there, or another's."""
+        """Read one pod of the run. None if it is missing, or belongs to another run."""
         pod = self._cloud.get(pod_id)
         return pod if pod is not None and self._is_ours(pod) else None
 
     def list(self) -> tuple[Pod, ...]:
-        """Passed on. A pod that bears the run's token in its name and is listed without its env is asked for it: what
-        proves a pod ours must not hang on how much a list shows. Raises Unavailable when it cannot be asked."""
+        """List the pods. If a pod has the run's token in its name and the list has no environment for it, read that
+        pod: the proof that a pod is ours must not depend on how much a list shows. Raises Unavailable if it cannot be
+        read."""
         return tuple(self._described(pod) for pod in self._cloud.list())
 
     def start(self, pod_id: str) -> None:
-        """Passed on for a pod of the run. Raises Refused (`not_found`) for another's."""
+        """Passed on for a pod of the run. Raises Refused (`not_found`) for another run's."""
         self._refuse_others(pod_id)
         self._cloud.start(pod_id)
 
     def stop(self, pod_id: str) -> None:
-        """Passed on for a pod of the run. Raises Refused (`not_found`) for another's."""
+        """Passed on for a pod of the run. Raises Refused (`not_found`) for another run's."""
         self._refuse_others(pod_id)
         self._cloud.stop(pod_id)
 
     def delete(self, pod_id: str) -> None:
-        """Passed on for a pod of the run. Raises Refused (`not_found`) for another's."""
+        """Passed on for a pod of the run. Raises Refused (`not_found`) for another run's."""
         self._refuse_others(pod_id)
         self._cloud.delete(pod_id)
 
@@ -96,7 +97,7 @@ class Renting:
         if pod.env or (self._token not in pod.name and pod.id not in self._adopted):
             return pod
         described = self._cloud.get(pod.id)
-        if described is None:  # neither ours nor another's, neither there nor gone: this list proves nothing
+        if described is None:  # it may be ours or not, there or gone: this list proves nothing
             text = f"pod {pod.id} ({pod.name}) is listed, but cannot be read"
             raise Unavailable(text, reason=Fault.SERVER_ERROR, retryable=True)
         return described
@@ -105,13 +106,13 @@ class Renting:
         try:
             pod = self._cloud.get(pod_id)
         except Unavailable:
-            return  # a read that fails must not keep a pod billing
+            return  # a failed read must not keep a pod billing
         if pod is not None and not self._is_ours(pod):
             raise Refused(f"pod {pod_id} is not one of run {self._run_id}; it is left alone", reason=Fault.NOT_FOUND)
 
     def _is_ours(self, pod: Pod) -> bool:
-        """By its env; where that names no run, by the token in its name. One that was handed over bears the name of the
-        run that had it first."""
+        """Whether the pod is ours: by its environment, or, if that names no run, by the token in its name. A
+        handed-over pod has the name of the run that had it first."""
         if pod.id in self._adopted:
             return may_name_run(pod, self._adopted[pod.id])
         return may_name_run(pod, self._run_id) and ("RPD_RUN_ID" in pod.env or self._token in pod.name)

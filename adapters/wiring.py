@@ -1,5 +1,5 @@
-"""The composition root: from a journal and a cloud to a running loop, by plain constructor calls. Nothing else builds a
-world."""
+"""The composition root: from a journal and a cloud to a running loop, by plain constructor calls. No other module
+builds a world."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ class Listeners:
         self._listeners = listeners
 
     def recorded(self, record: Record) -> None:
-        """Tell each."""
+        """Pass it to each."""
         for listener in self._listeners:
             listener.recorded(record)
 
     def doing(self, what: str, deadline: float | None) -> None:
-        """Tell each."""
+        """Pass it to each."""
         for listener in self._listeners:
             listener.doing(what, deadline)
 
 
 def client_for(access: Access, control: ProcessControl, redactor: Redactor | None = None) -> RunPodClient:
-    """The provider's API, as such. `redactor` knows what no text may hold; None: all that is a secret anyway."""
+    """The provider's API itself. `redactor` knows what no text may hold; None: everything that is a secret anyway."""
     return RunPodClient(
         access.profile.url,
         access.key,
@@ -88,7 +88,7 @@ def cloud_of_run(
     adopted: Mapping[str, str] | None = None,
     redactor: Redactor | None = None,
 ) -> Renting:
-    """The same for one run, whose own pods (and those that were handed over to it) are all it sees and touches."""
+    """The cloud for one run. It sees and touches only the run's own pods, and those that were handed over to it."""
     return Renting(
         cloud_for(access, control, redactor),
         public_key=public_key,
@@ -106,7 +106,7 @@ def remote_for(
     redactor: Redactor,
     tell: Callable[[str], object] = lambda text: None,
 ) -> PodRemote:
-    """The inside of pods, found through this cloud. `tell` is told how far transfers are."""
+    """The inside of pods, found through this cloud. `tell` gets the progress of transfers."""
 
     attention = Attention(control)
     pool = Pool(
@@ -121,8 +121,8 @@ def remote_for(
 
 
 def address_of(cloud: Cloud, pod_id: str) -> SshAddress | None:
-    """Where the pod answers now; None while it has yet to come up. Raises Unavailable, not to be tried again, when no
-    waiting gives it an address: it is stopped or not there, which its state has to hear at once."""
+    """The present address of the pod. None while the pod is coming up. Raises Unavailable, without a retry, if waiting
+    cannot give it an address: the pod is stopped or missing, and its state has to know that at once."""
     pod = cloud.get(pod_id)
     status = pod.status if pod is not None else "TERMINATED"
     if status in ("EXITED", "TERMINATED"):
@@ -143,9 +143,9 @@ def world_for(
     needs_key: bool = True,
     tell: Callable[[str], object] = lambda text: None,
 ) -> World:
-    """Every port of one run. `redactor` masks what the cloud and the pod say, before anything of it is cut; `tell` is
-    told how far transfers are. Raises UserError when its SSH key cannot be had, unless it is only to end: a pod can be
-    given back without."""
+    """Every port of one run. `redactor` masks the texts of the cloud and the pod before anything of them is cut. `tell`
+    gets the progress of transfers. Raises UserError if its SSH key is not available, unless the run only has to end:
+    rpd can give a pod back without the key."""
     named = opened.config.get("ssh", {}).get("key_path")
     try:
         key = ssh_key(named, state_home)
@@ -171,8 +171,8 @@ def drive(
     needs_secrets: bool = True,
     needs_key: bool = True,
 ) -> Ending:
-    """Run the loop on an open journal until the run is closed or left. A run that is only to end needs neither the
-    job's secrets nor its SSH key. Raises UserError when what it needs is missing."""
+    """Run the loop on an open journal until the run is closed or left. A run that only has to end needs neither the
+    job's secrets nor its SSH key. Raises UserError if something that it needs is missing."""
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
     journal.hide(*values_in(opened.config, said=msgspec.to_builtins(opened)))
@@ -214,8 +214,8 @@ def drive(
 
 
 def facts_of(opened: Opened, run_id: str, *, needs_secrets: bool = True) -> Facts:
-    """Facts of a new or replayed run; secrets that record 0 keeps masked come from the environment again. Raises
-    UserError when one is missing and needed."""
+    """Facts of a new or replayed run. Secrets that record 0 keeps masked come from the environment again. Raises
+    UserError if a needed secret is missing."""
     facts = new_facts(opened, run_id)
     if needs_secrets:
         facts.job = restore_job(opened.config)

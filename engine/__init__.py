@@ -1,4 +1,4 @@
 """A durable finite-state machine for any domain: rules as data, one loop, intent before effect.
 
-Imports `rpd.journal` and, in `machine.py` alone, `transitions`.
+It imports `rpd.journal` and, in `machine.py` alone, `transitions`.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rpd.journal.records import Stamp
 
 CLOCK_STEP_SECONDS = 5.0
-"""A wall clock that moved this much against the monotonic one was set by somebody."""
+"""If the wall clock moved this much against the monotonic clock, it was set by hand or by a program."""
 
 
 def elapsed(since: Stamp, now: Stamp) -> float:
@@ -20,13 +20,16 @@ def remaining(since: Stamp, limit_seconds: float, now: Stamp) -> float:
 
 
 def is_before(one: Stamp, other: Stamp) -> bool:
-    """Which of two moments came first: by the monotonic clock within one boot, else by the wall clock."""
+    """Whether the first moment is earlier: by the monotonic clock within one boot, else by the wall clock."""
     return one.up < other.up if one.boot == other.boot else one.wall < other.wall
 
 
 def carried_over(moment: Stamp, now: Stamp) -> Stamp:
-    """A moment recorded earlier, on the clocks of the boot that goes on at `now`. What is recorded already cannot lie
-    ahead, whatever a wall clock said that was wrong then or is wrong now; from here on the monotonic clock counts."""
+    """An earlier moment on the clocks of the present boot at `now`.
+
+    A recorded moment cannot lie in the future, even if a wall clock was wrong then or is wrong now. From here on the
+    monotonic clock counts.
+    """
     if moment.boot == now.boot:
         return moment
     ago = max(0.0, now.wall - moment.wall)
@@ -34,7 +37,7 @@ def carried_over(moment: Stamp, now: Stamp) -> Stamp:
 
 
 def clock_step(before: Stamp, now: Stamp) -> float:
-    """How far the wall clock was set (seconds, signed) between two moments of one boot; 0.0 when it was not."""
+    """How far the wall clock was set (seconds, signed) between two moments of one boot; 0.0 if it was not set."""
     if before.boot != now.boot:
         return 0.0
     step = (now.wall - before.wall) - (now.up - before.up)
@@ -42,8 +45,9 @@ def clock_step(before: Stamp, now: Stamp) -> float:
 
 
 def backoff(failures: int, *, first: float, cap: float, jitter: float = 0.0) -> float:
-    """Seconds to wait after the n-th failure in a row (n >= 1): doubling from `first` to `cap`, plus up to half of it
-    scaled by `jitter` in [0, 1)."""
+    """Seconds to wait after the n-th failure in a row (n >= 1). They double from `first` to `cap`; up to half of that
+    is added, scaled by `jitter` in [0, 1).
+    """
     exponent = min(max(failures, 1) - 1, 30)
     base: float = min(cap, first * float(2**exponent))
     return base * (1.0 + 0.5 * jitter)

@@ -1,8 +1,8 @@
-"""What a state may decide. Pure data: deciding never acts.
+"""What a state may decide. Decisions are pure data: deciding never acts.
 
-`Do` causes a side effect and is journalled before and after; `Look` only reads, and what it saw is journalled when it
-differs from what was seen before; `Fire` moves; `Wait` sleeps; `Leave` ends this process's part of an unfinished run;
-`Close` ends the run.
+`Do` causes a side effect and is journalled before and after. `Look` only reads; what it saw is journalled if it differs
+from what was seen before. `Fire` moves. `Wait` sleeps. `Leave` ends this process's part of an unfinished run. `Close`
+ends the run.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from rpd.journal.records import DebtChange
 
 
 class Do(msgspec.Struct, frozen=True):
-    """Cause a side effect. `debts` are opened by the intent itself, before the effect can cost anything.
+    """Cause a side effect. The intent itself opens the `debts`, before the effect can cost anything.
 
-    `payload` is what it works on that is too much for a record and can be made again from the journal."""
+    `payload` is input that is too large for a record and can be made again from the journal.
+    """
 
     operation: Effect[Any, Any, Any]
     attempt: int = 1
@@ -32,7 +33,7 @@ class Do(msgspec.Struct, frozen=True):
 
 
 class Look(msgspec.Struct, frozen=True):
-    """Read from the world; repeatable, without effect there."""
+    """Read from the world. It may be repeated and changes nothing there."""
 
     operation: Reading[Any, Any, Any]
 
@@ -43,7 +44,7 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class Fire(msgspec.Struct, frozen=True):
-    """Ask for a move. `reason` is the word that ends up in the journal; `debts` change with the move."""
+    """Ask for a move. `reason` is the word in the journal. `debts` change with the move."""
 
     trigger: str
     reason: str | None = None
@@ -52,7 +53,7 @@ class Fire(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Nothing to do for `seconds`; `what` is awaited until `deadline` (UTC seconds), for the status line."""
+    """Nothing to do for `seconds`. For the status line: `what` is awaited until `deadline` (UTC seconds)."""
 
     seconds: float
     what: str

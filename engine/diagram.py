@@ -8,8 +8,9 @@ from rpd.engine.rule import Interrupt, Rule, Table
 
 
 def mermaid(table: Table, *, walked: Iterable[tuple[str, str]] = (), here: str | None = None) -> str:
-    """A Mermaid state diagram. Edges between the same two states are folded into one, and an interrupt is drawn once,
-    out of its group; the path already `walked` (source, dest pairs) and the present state are marked."""
+    """A Mermaid state diagram. Edges between the same two states are drawn as one. An interrupt is drawn once, out of
+    its group. The path already `walked` (source, dest pairs) and the present state are marked.
+    """
     lines = ["stateDiagram-v2", f"    [*] --> {table.initial}"]
     edges: dict[tuple[str, str], list[str]] = {}
     for rule in table.rules:
@@ -31,8 +32,9 @@ def mermaid(table: Table, *, walked: Iterable[tuple[str, str]] = (), here: str |
 
 
 def markdown(table: Table) -> str:
-    """The rules as a Markdown table, in the order of the life of a run; then the interrupts, and which states their
-    groups have."""
+    """The rules as a Markdown table, in the order of the life of a run; then the interrupts, and the states of their
+    groups.
+    """
     rows = ["| in | on | guards | to | why |", "|---|---|---|---|---|"]
     rows += [_row(f"`{rule.source}`", rule) for rule in table.rules]
     rows += [_row(interrupt.group.name, interrupt) for interrupt in table.interrupts]

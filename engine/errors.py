@@ -1,13 +1,13 @@
 """The root of the error tree, grouped by what a caller can do. A lifecycle adds its own leaves below these.
 
 RpdError
-├── UserError          the person can mend it: input, configuration, key
+├── UserError          the person can repair it: input, configuration, key
 ├── EffectError        a side effect did not return its result
-│   ├── Refused        proved without effect: the other side said no
+│   ├── Refused        proved without effect: the other side refused
 │   ├── NotSent        proved without effect: it never left this machine
-│   └── Ambiguous      it may have happened: probe before anything else
+│   └── Ambiguous      it may have happened: probe it first
 ├── Unavailable        a read failed; try again
-├── Interrupted        a long call was cut short because somebody asked for it
+├── Interrupted        a long call was cut short by a request
 └── LimitReached       a deadline or a ceiling
 """
 
@@ -17,8 +17,8 @@ from __future__ import annotations
 class RpdError(Exception):
     """Root.
 
-    `reason` is a lower snake word for the journal, `hint` one command to type, `retry_after` seconds to wait at least
-    (None: the caller's own backoff), `retryable` whether the same call may succeed later.
+    `reason` is a lower snake word for the journal. `hint` is one command to type. `retry_after` is the minimum of
+    seconds to wait (None: the caller's own backoff). `retryable`: the same call may succeed later.
     """
 
     reason: str = "error"
@@ -46,7 +46,7 @@ class RpdError(Exception):
 
 
 class UserError(RpdError):
-    """The person can mend it; shown without a traceback. `exit_code` is the process's exit code."""
+    """The person can repair it. It is shown without a traceback. `exit_code` is the process's exit code."""
 
     reason = "usage"
     exit_code: int = 2
@@ -77,21 +77,21 @@ class NotSent(EffectError):
 
 
 class Ambiguous(EffectError):
-    """No answer, or one that cannot be believed, after the request may have been received."""
+    """After the request may have been received, there was no answer, or an answer that cannot be believed."""
 
     reason = "ambiguous"
     retryable = True
 
 
 class Unavailable(RpdError):
-    """A read failed; nothing is known that was not known before."""
+    """A read failed. Nothing new is known."""
 
     reason = "unavailable"
     retryable = True
 
 
 class Interrupted(RpdError):
-    """A long call gave up early because `Control.pending()` became true."""
+    """A long call ended early because `Control.pending()` became true."""
 
     reason = "interrupted"
     retryable = True

@@ -1,4 +1,4 @@
-"""A lifecycle: a table, what its states decide, its operations, and how facts come out of records."""
+"""A lifecycle: a table, the decisions of its states, its operations, and the fold of records to facts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from rpd.journal.records import Intent, Opened, Record, Stamp
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle(Generic[F, W]):
-    """Everything the loop needs to know about a domain.
+    """All that the loop needs to know about a domain.
 
-    `decide` has one pure function per state. `interrupts` is asked before it, in every state; `probe_pause` is how long
-    to wait (seconds) after the n-th probe of an intent that gave no answer.
+    `decide` has one pure function for each state. `interrupts` is asked before it, in every state. `probe_pause` is how
+    long to wait (seconds) after the n-th probe of an intent without an answer.
     """
 
     table: Table
@@ -34,8 +34,9 @@ class Lifecycle(Generic[F, W]):
     probe_pause: Callable[[F, int], float]
 
     def effect_of(self, intent: Intent) -> Effect[F, W, Any] | None:
-        """The operation that an intent names, with its arguments; None for one of another version, which this one does
-        not have. Raises JournalStrange for arguments that do not fit."""
+        """The operation that an intent names, with its arguments. None for an operation of another version that this
+        version does not have. Raises JournalStrange for arguments that do not fit.
+        """
         kind = self.effects.get(intent.op)
         if kind is None:
             return None

@@ -1,4 +1,4 @@
-"""Faults of a table that would otherwise show up at run time, as sentences. A test runs it over every table."""
+"""Faults of a table that would otherwise appear at run time, as sentences. A test runs this over every table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rpd.engine.rule import Table
 
 
 def lint(table: Table) -> list[str]:
-    """Everything wrong with the table; an empty list is what a sound one gives."""
+    """Everything that is wrong with the table; an empty list for a sound table."""
     return [*_names(table), *_dead_rules(table), *_unreachable(table), *_traps(table)]
 
 

@@ -1,9 +1,9 @@
-"""The only file that knows the `transitions` package: it decides whether a move is legal, and nothing else.
+"""The only file that knows the `transitions` package. It decides whether a move is legal, and nothing else.
 
-Traps of that library handled here: names of unknown states or guards are accepted silently (so `lint` runs first), a
-false guard returns False (so `Forbidden` is raised), a wildcard adds loops (never used), and the append to the journal
-belongs before the change of state, for an exception there leaves the source state (docs: transitions 0.9.3, order of
-callbacks).
+This file handles these traps of the library. The library silently accepts names of unknown states or guards, so `lint`
+runs first. A false guard returns False, so this file raises `Forbidden`. A wildcard adds loops, so it is never used.
+The append to the journal must come before the change of state, because an exception there leaves the source state
+(docs: transitions 0.9.3, order of callbacks).
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from transitions import EventData, Machine
 
 from rpd.engine.rule import Guard, Interrupt, Rule, Table
 
-# What it has to say of every step of every move is for who debugs it.
+# The library logs every step of every move; only a developer who debugs it needs that.
 logging.getLogger("transitions.core").setLevel(logging.ERROR)
 
 
 class Forbidden(AssertionError):
-    """A move that the table does not allow here: an error of the program, never of the user."""
+    """A move that the table does not allow here. It is an error of the program, never of the user."""
 
 
 BeforeMove = Callable[[Rule], None]
-"""Called with the accepted rule before memory changes; raising keeps the old state."""
+"""Called with the accepted rule before memory changes. If it raises, the old state stays."""
 
 
 class Position:
-    """Where one run stands."""
+    """The state of one run."""
 
     __slots__ = ("state",)
 
@@ -39,7 +39,9 @@ class Position:
 
     @property
     def name(self) -> str:
-        """The state as the library knows it: as plain text, for it unwraps a member of an enum anew at every use."""
+        """The state as the library knows it: plain text, because the library unwraps a member of an enum again at every
+        use.
+        """
         return str(self.state)
 
     @name.setter
@@ -48,7 +50,7 @@ class Position:
 
 
 class StateMachine:
-    """A table made executable; shared by any number of runs, each with a `Position` of its own."""
+    """A table made executable. Any number of runs share it; each has its own `Position`."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -69,16 +71,16 @@ class StateMachine:
         )
 
     def enter(self, state: str | None) -> Position:
-        """A new position in `state` (as the journal spells it), or in the table's initial state."""
+        """A new position in `state` (in the spelling of the journal), or in the table's initial state."""
         return Position(self.table.initial if state is None else self.table.states(state))
 
     def fire(self, position: Position, trigger: str, facts: Any, before_move: BeforeMove) -> Rule:
-        """Move by the first rule whose guards hold, calling `before_move` first; returns that rule.
+        """Move by the first rule whose guards hold, and return that rule. `before_move` is called first.
 
-        Raises Forbidden, and whatever `before_move` raises; then nothing has moved.
+        Raises Forbidden, and whatever `before_move` raises. In both cases nothing has moved.
         """
         rules = self._rules.get((str(position.state), str(trigger)))
-        if rules is None:  # the library itself would answer an unknown name with an AttributeError
+        if rules is None:  # the library itself would raise AttributeError for an unknown name
             raise Forbidden(f"{self.table.name}: no rule for {trigger!r} in state {position.state!r}")
         accepted: list[Rule] = []
 
@@ -86,7 +88,8 @@ class StateMachine:
             before_move(rule)
             accepted.append(rule)
 
-        # Asked by the event itself, so that no position has to be bound to the library, which costs some ten moves.
+        # The event itself is asked, so that no position must be bound to the library: binding costs about as much as
+        # ten moves.
         if not self._machine.events[str(trigger)].trigger(position, facts=facts, before_move=note):
             tried = ", ".join(_guard_names(rule) for rule in rules)
             state = position.state

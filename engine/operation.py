@@ -1,5 +1,5 @@
-"""An operation on the world: its arguments, what it does, how to find out what became of it, and how its answer changes
-the facts. The fields of an operation are the arguments of its record: plain data in the journal, typed everywhere else.
+"""An operation on the world: its arguments, its effect, the probe of its result, and how its answer changes the
+facts. The fields of an operation are the arguments of its record: plain data in the journal, typed everywhere else.
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ F = TypeVar("F")
 W = TypeVar("W")
 """World: a frozen set of ports."""
 A = TypeVar("A", bound=msgspec.Struct)
-"""The answer of an operation that went well: the data of its record."""
+"""The answer of an operation that succeeded: the data of its record."""
 
 Plain = str | int | float | bool
 REPEATABLE = "repeatable"
-"""Reason of an outcome that only says: it may simply be done again."""
+"""The reason of an outcome that only says: the effect may be repeated."""
 
 
 def plain(struct: msgspec.Struct | None) -> Data:
-    """Its fields as the data of a record."""
+    """The fields of the operation as the data of a record."""
     data: Data = {} if struct is None else msgspec.to_builtins(struct)
     return data
 
 
 class Nothing(msgspec.Struct, frozen=True):
-    """The answer of an operation that says nothing but that it went well."""
+    """The answer of an operation that reports only its success."""
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One call of an effect. `at` is the latest moment at which it may have been asked for: a machine can sleep between
-    an intent and its request, so a probe that waits for the effect to show counts from there. `payload` is the
-    decision's own; a probe has none."""
+    """One call of an effect. `at` is the latest moment at which the effect may have been requested. A machine can sleep
+    between an intent and its request, so a probe that waits for the effect counts from there. `payload` belongs to the
+    decision; a probe has none.
+    """
 
     at: Stamp
     payload: Any = None
@@ -45,8 +46,8 @@ class Call(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """What an operation returned.
 
-    `answer` (when all went well) and `detail` (plain values) are journalled; `live` holds what changes at every look
-    (counters, sizes) and only reaches the facts in memory.
+    `answer` (if all went well) and `detail` (plain values) are journalled. `live` holds values that change at every
+    look (counters, sizes). They only reach the facts in memory.
     """
 
     status: OutcomeStatus = "ok"
@@ -60,16 +61,16 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def data(self) -> Data:
-        """The data of its record."""
+        """The data of the result's record."""
         return {**plain(self.answer), **self.detail}
 
 
 CUT_OFF = Result("failed", reason=REPEATABLE, error="cut off; it is done again", retryable=True)
-"""Nothing is known and nothing is lost."""
+"""Nothing is known, and nothing is lost."""
 
 
 class Ended(msgspec.Struct, Generic[A], frozen=True):
-    """What became of an effect that began at `since`. There is an `answer` when it went well."""
+    """What became of an effect that began at `since`. `answer` is set if it succeeded."""
 
     outcome: Outcome
     answer: A | None
@@ -78,8 +79,9 @@ class Ended(msgspec.Struct, Generic[A], frozen=True):
 
 
 class Operation(msgspec.Struct, Generic[F, W, A], frozen=True, omit_defaults=True):
-    """What effects and readings have in common: the name in journals, the type of the answer, and for people what goes
-    on (`words`) and what it is about (`noun`)."""
+    """The common part of effects and readings: the name in journals, the type of the answer, and texts for people.
+    `words` say what goes on, `noun` what it is about.
+    """
 
     name: ClassVar[str]
     words: ClassVar[str]
@@ -93,33 +95,37 @@ class Operation(msgspec.Struct, Generic[F, W, A], frozen=True, omit_defaults=Tru
 
 
 class Effect(Operation[F, W, A], Generic[F, W, A], frozen=True, omit_defaults=True):
-    """An operation that changes the world. Its intent is durable before `perform` is called; after a crash, `probe`
-    finds out what became of it."""
+    """An operation that changes the world. Its intent is durable before `perform` is called. After a crash, `probe`
+    finds out what became of it.
+    """
 
     is_work: ClassVar[bool] = False
-    """Whether a pod is not what it was before, after it."""
+    """Whether the effect makes the pod different from before."""
 
     def perform(self, call: Call, world: W) -> Result:
         """Cause the effect, by one call of a port."""
         raise NotImplementedError
 
     def probe(self, call: Call, world: W) -> Result | None:
-        """Find out by reading whether it happened: a settled result, or None while it cannot be told. Here: nothing is
-        known and nothing is lost, for it may simply be done again."""
+        """Find out by reading whether the effect happened: a settled result, or None while this is not known. In this
+        base class nothing is known and nothing is lost, because the effect may be repeated.
+        """
         return CUT_OFF
 
     def begin(self, facts: F, attempt: int, at: Stamp) -> None:
         """Fold the intent."""
 
     def end(self, facts: F, ended: Ended[A]) -> None:
-        """Fold the outcome. One that is `failed` and `retryable` is decided again; only one that is not is the end."""
+        """Fold the outcome. If it is `failed` and `retryable`, the state decides again. If it is not `retryable`, it is
+        final.
+        """
 
 
 class Reading(Operation[F, W, A], Generic[F, W, A], frozen=True, omit_defaults=True):
-    """An operation that only reads: its record holds what was seen, and not the arguments."""
+    """An operation that only reads. Its record holds what was seen, not the arguments."""
 
     def perform(self, world: W) -> Result:
-        """Read, by calls of ports."""
+        """Read by calls of ports."""
         raise NotImplementedError
 
     @classmethod

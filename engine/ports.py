@@ -10,7 +10,7 @@ from rpd.journal.records import Body, Record, Stamp
 
 
 class Clock(Protocol):
-    """Time as three clocks; see `Stamp`."""
+    """Time on three clocks; see `Stamp`."""
 
     def now(self) -> Stamp:
         """The present moment."""
@@ -18,10 +18,10 @@ class Clock(Protocol):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Somebody wants the run to end or to be left alone.
+    """A person or a signal wants the run to end or to be left alone.
 
-    `what`: "interrupt" (SIGINT), "terminate" (SIGTERM), "cancel", "release", "gc", "detach". `detail` holds facts the
-    lifecycle may weigh, such as `{"terminal": true}`.
+    `what`: "interrupt" (SIGINT), "terminate" (SIGTERM), "cancel", "release", "gc", "detach". `detail` holds facts that
+    the lifecycle may use, such as `{"terminal": true}`.
     """
 
     what: str
@@ -30,18 +30,18 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Control(Protocol):
-    """How the outside reaches a running loop, and the only way the loop sleeps."""
+    """How the outside reaches a running loop. The loop sleeps only here."""
 
     def pending(self) -> bool:
-        """Whether a request waits to be taken; long calls poll it (cheap, any thread)."""
+        """Whether a request waits. Long calls poll it (cheap, any thread)."""
         ...
 
     def take(self) -> Request | None:
-        """The oldest waiting request, removed."""
+        """Remove the oldest waiting request and return it."""
         ...
 
     def wait(self, seconds: float) -> None:
-        """Sleep; returns early when a request arrives."""
+        """Sleep. Returns early when a request arrives."""
         ...
 
 
@@ -49,12 +49,12 @@ class JournalWriter(Protocol):
     """The journal as the loop sees it."""
 
     def append(self, body: Body, *, sync: bool = True) -> Record:
-        """Append one record; it is durable when this returns (with `sync`). Raises JournalError."""
+        """Append one record. It is durable when this returns (with `sync`). Raises JournalError."""
         ...
 
 
 class Random(Protocol):
-    """Jitter comes from here, so that a seed reproduces a run."""
+    """The source of jitter, so that a seed reproduces a run."""
 
     def random(self) -> float:
         """A number in [0, 1)."""

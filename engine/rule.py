@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 Guard = Callable[[Any], bool]
-"""A small pure predicate over facts."""
+"""A small pure condition on the facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """States that have something in common, with words for it: "any state that holds a pod"."""
+    """States that have something in common, and the words for it: "any state that holds a pod"."""
 
     name: str
     states: tuple[StrEnum, ...]
@@ -52,7 +52,7 @@ class Interrupt:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All rules of one lifecycle, in the order in which a run lives, and the interrupts. `finals` have no way out."""
+    """All rules of one lifecycle in the order of the life of a run, and the interrupts. `finals` have no way out."""
 
     name: str
     states: type[StrEnum]
@@ -64,7 +64,7 @@ class Table:
 
     @property
     def every_rule(self) -> tuple[Rule, ...]:
-        """The rules of every single state, those of interrupts last."""
+        """The rules of every single state; the rules of interrupts come last."""
         return (*self.rules, *(rule for interrupt in self.interrupts for rule in interrupt.rules))
 
     def matching(self, source: StrEnum, trigger: StrEnum) -> tuple[Rule, ...]:

@@ -1,7 +1,8 @@
-"""The one loop: settle what is open, decide, write the intent, act, write the outcome, fold, move.
+"""The one loop: settle open intents, decide, write the intent, act, write the outcome, fold, move.
 
-What must stay true: an effect is caused only after its intent is durable; memory moves only after its transition is; an
-unknown outcome is followed by a probe and by nothing else; facts live come from the same fold as facts replayed.
+These things must stay true. An effect is caused only after its intent is durable. Memory moves only after its
+transition is durable. After an unknown outcome only a probe follows. Live facts come from the same fold as replayed
+facts.
 """
 
 from __future__ import annotations
@@ -38,23 +39,25 @@ from rpd.journal.records import (
 )
 
 STEPS_WITHOUT_PAUSE_MAX = 10_000
-"""More decisions in a row without a wait or a blocking call than this is a loop of the program, not progress."""
+"""More decisions in a row without a wait or a blocking call than this are an endless loop of the
+program, not progress.
+"""
 
 
 class Listener(Protocol):
-    """Who is told what goes on; must not raise and must not act."""
+    """Hears what goes on. A listener must not raise and must not act."""
 
     def recorded(self, record: Record) -> None:
         """A record is durable and folded."""
         ...
 
     def doing(self, what: str, deadline: float | None) -> None:
-        """The loop now waits for `what`, at the latest until `deadline` (UTC seconds)."""
+        """The loop now waits for `what`, until `deadline` (UTC seconds) at the latest."""
         ...
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How this process's part ended: `closed` when the run is over. `why` is for people."""
+    """How the part of this process ended. `closed`: the run is over. `why` is for people."""
 
     closed: bool
     exit_code: int
@@ -64,19 +67,20 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class _Open(msgspec.Struct, frozen=True):
-    """An intent without a known outcome. `at` is the latest moment at which its effect may have been asked for."""
+    """An intent without a known outcome. `at` is the latest moment at which its effect may have been requested."""
 
     intent: Intent
     at: Stamp
 
 
 class _JournalMoved(Exception):
-    """The journal was left behind for the emergency one before anything was begun."""
+    """The journal was replaced by the emergency log before anything was begun."""
 
 
 class Runner(Generic[F, W]):
     """Drives one run from its journal. `records` are those already in the journal, record 0 first. `mask` takes secrets
-    out of plain data, as the journal does, where something is folded or told that no record holds."""
+    out of plain data, as the journal does, for data that is folded or passed to the listener without a record.
+    """
 
     def __init__(
         self,
@@ -103,7 +107,7 @@ class Runner(Generic[F, W]):
         self._mask = mask
         self._open: dict[str, _Open] = {}
         self._probes: dict[str, int] = {}
-        self._seen: dict[str, tuple[Any, Any]] = {}  # op -> what was seen, and what was written in its place
+        self._seen: dict[str, tuple[Any, Any]] = {}  # op -> what was seen, and what was written for it
         self._owed: set[tuple[str, str]] = set()
         self._next_op = 1
         self._ending: Ending | None = None
@@ -117,12 +121,13 @@ class Runner(Generic[F, W]):
 
     @property
     def state(self) -> StrEnum:
-        """Where the run stands, as the table's enum."""
+        """The state of the run, as the table's enum."""
         return self._position.state
 
     def run(self) -> Ending:
-        """Go on until the run is closed or left. Raises JournalError when the journal cannot be kept before anything
-        was rented."""
+        """Go on until the run is closed or left. Raises JournalError if the journal cannot be kept before anything was
+        rented.
+        """
         while self._ending is None:
             self._take_requests()
             if self._open:
@@ -131,7 +136,7 @@ class Runner(Generic[F, W]):
             try:
                 self._step(self._decide())
             except _JournalMoved:
-                continue  # nothing was begun: decide anew, in the new journal
+                continue  # nothing was begun: decide again, in the new journal
         return self._ending
 
     # One decision and what follows from it.
@@ -174,7 +179,7 @@ class Runner(Generic[F, W]):
         self._append(protocol.outcome_of(intent, result))
 
     def _not_done(self, intent: Intent, refused: RecordRefused) -> None:
-        """An intent that the journal refuses causes nothing; the lifecycle hears that it failed."""
+        """An intent that the journal refuses causes nothing. The lifecycle learns that it failed."""
         for stated, outcome in unrecordable.without_effect(intent, refused.message):
             try:
                 self._append(stated)
@@ -190,7 +195,7 @@ class Runner(Generic[F, W]):
         intent = unsettled.intent
         effect = self.lifecycle.effect_of(intent)
         self._tell(f"what became of {effect.label if effect is not None else intent.op}", None)
-        # Of an operation of another version nothing can be found out; its debts stay.
+        # If the operation belongs to another version, nothing can be found out; its debts stay.
         result = CUT_OFF if effect is None else protocol.probe(effect, Call(unsettled.at), self.world)
         self._busy_steps = 0
         if result is not None:
@@ -245,7 +250,7 @@ class Runner(Generic[F, W]):
         while (request := self.control.take()) is not None:
             self._append(Requested(request.what, request.by, dict(request.detail)))
 
-    # Writing, telling and folding.
+    # Writing, reporting and folding.
 
     def _tell(self, what: str, deadline: float | None) -> None:
         self.listener.doing(str(self._mask(what)), deadline)
@@ -268,7 +273,7 @@ class Runner(Generic[F, W]):
         try:
             return self._journal.append(body)
         except JournalUnwritable:
-            # Nothing more can be kept: what is rented must still be given back, and says so elsewhere.
+            # Nothing more can be kept: rented pods must still be given back, and the release is recorded elsewhere.
             if self._emergency is None or not self._owed:
                 raise
             self._journal, self._emergency = self._emergency(), None
@@ -287,7 +292,7 @@ class Runner(Generic[F, W]):
         self.lifecycle.apply(self.facts, _with_live(record, live))
 
     def _fold(self, record: Record, live: Data | None = None) -> None:
-        """The same for a record just written and one read back: facts, open intents, position, ending."""
+        """The same for a new record and for a record that was read back: facts, open intents, position, ending."""
         self.lifecycle.apply(self.facts, _with_live(record, live))
         match record.body:
             case Intent() as intent:
@@ -307,7 +312,7 @@ class Runner(Generic[F, W]):
                 for opid in self._open:
                     self._asked_until(opid, record.at)
                 if self._ending is not None and not self._ending.closed:
-                    self._ending = None  # an earlier process left; this one is here
+                    self._ending = None  # an earlier process left; this one drives the run now
             case _:
                 pass
         for change in getattr(record.body, "debts", ()):

@@ -1,7 +1,8 @@
-"""What is written in place of a record that the journal refuses: too large, or not to be kept as it is.
+"""What the journal gets instead of a record that it refuses, because the record is too large or must not be kept as it
+is.
 
 A run that owes something goes on all the same. An intent that cannot be written causes nothing, and counts as failed.
-Of a result that cannot be written only its numbers are kept, and the lifecycle hears that it is not known.
+If a result cannot be written, only its numbers are kept, and the lifecycle learns that the result is unknown.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from rpd.journal.records import Body, Data, DebtChange, Intent, Observation, Out
 from rpd.journal.size import cut
 
 REASON = "record_refused"
-"""The word that such a result carries."""
+"""The reason of such a result."""
 SIZES = ((400, 100), (100, 30))
-"""How much is left of the arguments of an effect that is not caused, one after the other until they fit: bytes of a
-text, items of a list."""
+"""How much is kept of the arguments of an effect that is not caused: bytes of a text, items of a list. The pairs are
+tried in this order until the record fits.
+"""
 
 
 def in_its_place(body: Body, why: str) -> Body | None:
-    """A smaller record that is true, and from which the run can go on; None where there is none.
+    """A smaller true record from which the run can go on; None if there is none.
 
-    An effect's result becomes unknown, which has to be probed: only a failure that was proved stays one. What a look
-    saw becomes a look that failed.
+    An effect's result becomes unknown and must be probed; only a proved failure stays a failure. An observation becomes
+    a failed look.
     """
     text = f"what came of it cannot be kept in the journal: {why}"
     match body:
@@ -45,8 +47,9 @@ def in_its_place(body: Body, why: str) -> Body | None:
 
 
 def without_effect(intent: Intent, why: str) -> Iterator[tuple[Intent, Outcome]]:
-    """An intent that cannot be written, as one that can, and the outcome that it was never acted on; one after the
-    other, shorter each time. It owes nothing."""
+    """For an intent that cannot be written: a shorter intent, and the outcome that it was never acted on. Several pairs
+    follow one another, each shorter. The intent owes nothing.
+    """
     text = f"not begun: its intent cannot be kept in the journal: {why}"
     outcome = Outcome(intent.opid, intent.op, "failed", REASON, text)
     for text_bytes, items in SIZES:

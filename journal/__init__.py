@@ -1,4 +1,4 @@
-"""The append-only record of a run: the lowest room. It knows files; it knows no cloud.
+"""The append-only record of a run, and the lowest room. It knows files, but no cloud.
 
-Imports the standard library and msgspec only.
+It imports the standard library and msgspec only.
 """

@@ -1,8 +1,8 @@
-"""The journal's bytes made durable: one write per line, and what to do when the disk will not have it.
+"""Make the journal's bytes durable: one write for each line, and what to do if the disk refuses it.
 
-A line is durable when `append` returns, or JournalUnwritable is raised and the file holds what it held before. A
-storage error makes the inode untrustworthy (a second sync would report success), so everything goes into a new file
-under the same name, from the copy kept in memory.
+When `append` returns, the line is durable. If it raises JournalUnwritable, the file holds what it held before. After a
+storage error the inode cannot be trusted (a second sync would report success). So all content goes into a new file
+under the same name, from the copy in memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _BALLAST_LINE = b"ballast: frees room for the records that release what is rente
 
 
 class AppendFile:
-    """An open journal file. `content` is what it is known to hold; `moves` counts how often it became a new inode."""
+    """An open journal file. `content` is what the file is known to hold. `moves` counts how often it became a new
+    inode.
+    """
 
     def __init__(self, disk: Disk, path: Path, handle: int, content: bytes, lock: Lock) -> None:
         self.path = path
@@ -39,7 +41,7 @@ class AppendFile:
     def append(self, line: bytes, *, sync: bool) -> str | None:
         """Append one whole line. Returns None, or why the journal had to move to a new file (the line is in it).
 
-        Raises JournalUnwritable when the line could not be kept; a later call may succeed.
+        Raises JournalUnwritable if the line could not be kept. A later call may succeed.
         """
         cause = self._lost
         if cause is None:
@@ -61,9 +63,11 @@ class AppendFile:
         return self.append(b"", sync=True)
 
     def renew(self) -> str | None:
-        """Put all content into a new file under the same name. After a failed sync the kernel may call pages clean that
-        never reached the disk, and no later sync of that inode writes them; who opens it cannot know that this
-        happened to somebody before. Where there is no room for a copy, the old file is synced; see `append`.
+        """Put all content into a new file under the same name.
+
+        After a failed sync the kernel may mark pages as clean that never reached the disk, and no later sync of that
+        inode writes them. A process that opens the file cannot know whether this happened to an earlier process. If
+        there is no room for a copy, the old file is synced; see `append`.
         """
         try:
             handle = self._write_anew("renewed", b"")
@@ -84,7 +88,7 @@ class AppendFile:
         del self.content[size:]
 
     def keep_ballast(self, size: int) -> None:
-        """Set `size` bytes of disk aside for bad times. Raises OSError when there is no room."""
+        """Reserve `size` bytes of disk for bad times. Raises OSError if there is no room."""
         self._disk.unlink(self._ballast)
         if size <= 0:
             return
@@ -100,17 +104,17 @@ class AppendFile:
                 self._disk.unlink(self._ballast)
 
     def make_room(self, ballast_bytes: int) -> None:
-        """Keep the ballast if there is room for one; a full disk must not stop who wants to release."""
+        """Keep the ballast if there is room for it. A full disk must not stop a release."""
         with contextlib.suppress(OSError):
             self.keep_ballast(ballast_bytes)
 
     def close(self) -> None:
-        """Give the file and its ballast back."""
+        """Close the file and remove its ballast."""
         self.drop_ballast()
         self._disk.close(self._handle)
 
     def drop_ballast(self) -> bool:
-        """Free the ballast; False when there is none."""
+        """Free the ballast. Returns False if there is none."""
         had, self._has_ballast = self._has_ballast, False
         if had:
             with contextlib.suppress(OSError):
@@ -118,14 +122,14 @@ class AppendFile:
         return had
 
     def _write(self, line: bytes) -> None:
-        """One write of the whole line, twice at most. Raises OSError when the file cannot be trusted any more."""
+        """One write of the whole line, at most two tries. Raises OSError if the file cannot be trusted any more."""
         if not line:
             return
         for _ in range(2):
             try:
                 if self._disk.write(self._handle, line) == len(line):
                     return
-                # A disk runs full with a short write first; only the next call reports the error.
+                # When a disk becomes full, the first sign is a short write; only the next call reports the error.
                 problem = OSError(errno.ENOSPC, "disk full")
             except OSError as error:
                 problem = error
@@ -141,7 +145,7 @@ class AppendFile:
             self._disk.sync(self._handle)
 
     def _displaced(self, size: int) -> str | None:
-        """Whether the name still leads to our file, as long as we left it."""
+        """Why the name does not lead to our unchanged file any more; None if it does."""
         there = self._disk.stat(self.path)
         if there is None:
             return "path_vanished"
@@ -168,8 +172,9 @@ class AppendFile:
         self.moves += 1
 
     def _disown_unsynced(self) -> None:
-        """What a failed sync left behind must not be read by the next process, for which a sync would report success.
-        Nobody was told that it is safe."""
+        """The next process must not read what a failed sync left behind, because its own sync would report success. rpd
+        has never reported these bytes as safe.
+        """
         with contextlib.suppress(OSError):
             self._disk.truncate(self._handle, self._synced)
             self._disk.sync(self._handle)
@@ -205,13 +210,13 @@ class AppendFile:
 
 
 def set_aside(disk: Disk, path: Path) -> None:
-    """Keep what somebody else put at `path` under `<path>.foreign-<n>`."""
+    """Keep a foreign file at `path` under the name `<path>.foreign-<n>`."""
     if disk.stat(path) is not None:
         disk.rename(path, free_name(disk, path, "foreign"))
 
 
 def free_name(disk: Disk, path: Path, suffix: str) -> Path:
-    """The first of `<path>.<suffix>-1`, `-2`, ... that is not taken."""
+    """The first free name of `<path>.<suffix>-1`, `-2`, ..."""
     number = 1
     while disk.stat(path.with_name(f"{path.name}.{suffix}-{number}")) is not None:
         number += 1

@@ -1,4 +1,4 @@
-"""How a journal comes into the world: whole and durable under its name, or not at all."""
+"""How a journal is created: whole and durable under its name, or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NO_LINKS_HERE = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, er
 def write_first(disk: Disk, path: Path, line: bytes) -> int:
     """Write record 0 into a new file at `path` and return its handle. The caller holds the journal's lock.
 
-    Raises JournalNotOurs when the name is taken, else OSError; then there is no file.
+    Raises JournalNotOurs if the name is taken, else OSError. In both cases there is no file.
     """
     if disk.stat(path) is not None:
         raise JournalNotOurs(f"{path} is there already", hint="rpd inspect")
@@ -48,6 +48,6 @@ def _give_name(disk: Disk, temporary: Path, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS_HERE:
             raise
-        disk.rename(temporary, path)  # no hard links here; the lock keeps others of us away
+        disk.rename(temporary, path)  # no hard links here; the lock keeps our other processes away
         return
     disk.unlink(temporary)

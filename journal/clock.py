@@ -1,4 +1,4 @@
-"""RFC 3339 text for moments that somebody else read from a clock. Nothing here reads one."""
+"""RFC 3339 text for moments that were read from a clock elsewhere. This file reads no clock."""
 
 from __future__ import annotations
 

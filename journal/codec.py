@@ -1,8 +1,8 @@
 """A record as one line of bytes, and back. Pure: no file, no clock.
 
-The line is ASCII JSON with sorted keys; `z`, the last of them, is the first half of the SHA-256 over all bytes before
-`,"z":`, and `prev` is the `z` of the line before. Bytes are verified before they are parsed. The promise to other
-readers is docs/journal.md.
+The line is ASCII JSON with sorted keys. `z`, the last key, is the first half of the SHA-256 over all bytes before
+`,"z":`. `prev` is the `z` of the line before. Bytes are verified before they are parsed. docs/journal.md has the
+promise to other readers.
 """
 
 from __future__ import annotations
@@ -23,38 +23,42 @@ from rpd.journal.tolerant import NOT_JSON
 GENESIS = "0" * 32
 """The `prev` of record 0."""
 RECORD_BYTES_MAX = 64 * 1024
-"""Longest line written, newline included."""
+"""The longest line that is written, newline included."""
 LINE_BYTES_MAX = 1024 * 1024
-"""Longest line a reader looks at; a later version may write longer ones than this one does."""
+"""The longest line that a reader accepts. A later version may write longer lines than this one."""
 
 _SEAL_BYTES = len(',"z":""}') + 32
 _FREE_TEXT = ("error", "why", "text")
 _FREE_TEXT_BYTES = 4000
 _CUT_INSIDE = frozenset({"outcome", "observation", "note"})
-"""Kinds of which `data` tells what was seen. Arguments of an intent are needed whole, to find out what became of it."""
+"""Kinds whose `data` only describes what was seen. The arguments of an intent are needed whole, to find out what became
+of it.
+"""
 _INNER_TEXT_BYTES = 400
-"""A longer text in there is for people; names, ids and checksums are shorter."""
+"""A longer text inside is for people. Names, ids and checksums are shorter."""
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
-"""Some thirty thousand years: with more, sums of times are none."""
+"""About thirty thousand years. With larger values, sums of times are not usable."""
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 class LineError(ValueError):
-    """These bytes are not the record that belongs here; the text says why, to be read after "line N"."""
+    """These bytes are not the record that belongs here. The text says why, and is read after "line N"."""
 
 
 class Chain(msgspec.Struct):
-    """The place a next line must fit: its `seq`, the `prev` it must name, and its run (None before record 0)."""
+    """The place that the next line must fit: its `seq`, the `prev` it must name, and its run (None before record 0)."""
 
     seq: int = 0
     prev: str = GENESIS
     run: str | None = None
 
     def take(self, line: bytes) -> Record:
-        """Verify the next line (without its newline) and step over it. Raises LineError and stays in place."""
+        """Verify the next line (without its newline) and step over it. If it raises LineError, the chain stays in
+        place.
+        """
         record = decode_line(line)
         if record.seq != self.seq:
             raise LineError(f"has seq {record.seq} where {self.seq} belongs")
@@ -66,12 +70,12 @@ class Chain(msgspec.Struct):
         return record
 
     def follow(self, record: Record) -> None:
-        """Step over a record known to be good."""
+        """Step over a record that is known to be good."""
         self.seq, self.prev, self.run = record.seq + 1, record.z, record.run
 
 
 class _Envelope(msgspec.Struct, frozen=True, gc=False):
-    """In the order in which a line has them."""
+    """The fields in the order in which a line has them."""
 
     boot: str
     crit: bool
@@ -105,14 +109,14 @@ def encode(
     mask: Callable[[Any], Any] | None = None,
     may_cut: bool = True,
 ) -> tuple[Record, bytes]:
-    """The line for `body` (newline included) and the record that a reader gets back from it.
+    """The line for `body` (newline included), and the record that a reader gets back from it.
 
     It may differ from `body` as JSON does: inner tuples come back as lists, NaN and infinities as None, lone surrogates
     spelled out as `\\udcNN`.
 
     `mask` rewrites the plain data before it is encoded, and before anything of it is cut. Texts for people are
-    shortened when the line would be longer than RECORD_BYTES_MAX. Raises RecordTooLarge when that is not enough, or not
-    to be done (`may_cut`), RecordRefused when the body is not plain data.
+    shortened if the line would be longer than RECORD_BYTES_MAX. Raises RecordTooLarge if that is not enough or not
+    allowed (`may_cut`), and RecordRefused if the body is not plain data.
     """
     if not _RUN.match(run):
         raise RecordRefused(f"not a run id: {run!r}")
@@ -140,8 +144,9 @@ def encode(
 
 
 def _that_fits(envelope: _Envelope, data: dict[str, Any], *, may_cut: bool) -> tuple[bytes, str, bytes]:
-    """The line with its checksum, and the text of its data, shortened as far as it must be and may be. Raises
-    RecordTooLarge."""
+    """The line with its checksum, and the text of its data, shortened as far as necessary and allowed. Raises
+    RecordTooLarge.
+    """
     text = bytes(envelope.data)
     line, z = _sealed(envelope)
     for shorten in (_with_short_text, _with_short_data) if may_cut else ():
@@ -156,9 +161,9 @@ def _that_fits(envelope: _Envelope, data: dict[str, Any], *, may_cut: bool) -> t
 
 
 def decode_line(line: bytes) -> Record:
-    """Verify and parse one line (without its newline), by itself: whether it follows the line before is for Chain.
+    """Verify and parse one line (without its newline) by itself. Chain checks whether it follows the line before.
 
-    Raises LineError. A body of an unknown kind, or of a shape this program does not know, is None.
+    Raises LineError. The body is None if its kind is unknown, or if this program does not know its shape.
     """
     if len(line) > LINE_BYTES_MAX:
         raise LineError(f"is longer than {LINE_BYTES_MAX} bytes")
@@ -170,7 +175,7 @@ def decode_line(line: bytes) -> Record:
         found = _ENVELOPE.decode(line)
     except NOT_JSON as error:
         raise LineError(f"is not a record: {error}") from None
-    if not _RUN.match(found.run):  # it becomes part of names of files
+    if not _RUN.match(found.run):  # it becomes part of file names
         raise LineError("names no run")
     body = _body(found.kind, found.data)
     return Record(
@@ -190,7 +195,7 @@ def decode_line(line: bytes) -> Record:
 
 
 def event_name(body: Body) -> str:
-    """The one readable word of a record: `create_pod_intent`, `create_pod_ok`, `pod_seen`, `create_to_boot`, `note`."""
+    """One readable word for a record: `create_pod_intent`, `create_pod_ok`, `pod_seen`, `create_to_boot`, `note`."""
     match body:
         case Intent():
             return f"{body.op}_intent"
@@ -242,7 +247,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _without_surrogates(value: Any) -> Any:
-    # A file name that is no UTF-8 reaches Python as lone surrogates, which JSON readers refuse.
+    # A file name that is not UTF-8 reaches Python as lone surrogates, and JSON readers refuse these.
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
@@ -254,7 +259,7 @@ def _without_surrogates(value: Any) -> Any:
 
 def _with_short_text(kind: str, data: dict[str, Any]) -> dict[str, Any]:
     short = {key: cut(data[key], _FREE_TEXT_BYTES) for key in _FREE_TEXT if isinstance(data.get(key), str)}
-    if data.get("debts"):  # what proves that one is closed is often the same text
+    if data.get("debts"):  # the proof that closes a debt is often the same text
         short["debts"] = cut_all(data["debts"], _INNER_TEXT_BYTES)
     return {**data, **short}
 

@@ -1,7 +1,7 @@
-"""The file system as the journal's store uses it: a protocol with few calls, and the real one.
+"""The file system as the journal's store uses it: a protocol with few calls, and the real implementation.
 
-Everything the store does to files goes through `Disk`, so that a simulated one can tear writes, fill up, fail to sync
-and forget what was never synced. Calls raise OSError with its errno; nothing else.
+The store changes files only through `Disk`. So a simulated disk can tear writes, fill up, fail to sync and lose what
+was never synced. Calls raise OSError with its errno; nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LOCK_PAUSE_SECONDS = 0.02
 
 
 class FileStatus(msgspec.Struct, frozen=True):
-    """A file's `identity` tells it from others; `mode` holds type and permissions; `uid` is its owner."""
+    """`identity` tells a file from others. `mode` holds type and permissions. `uid` is its owner."""
 
     identity: tuple[int, int]
     size: int
@@ -47,7 +47,7 @@ class Disk(Protocol):
     """Files by path or by handle (an int that stays valid until `close`)."""
 
     def uid(self) -> int:
-        """The user on whose behalf files are made."""
+        """The user for whom files are created."""
         ...
 
     def real(self, path: Path) -> Path:
@@ -55,27 +55,27 @@ class Disk(Protocol):
         ...
 
     def stat(self, path: Path) -> FileStatus | None:
-        """What stands at `path` itself, not where a symlink there points; None when nothing does."""
+        """The status of `path` itself, not of a symlink's target; None if there is nothing."""
         ...
 
     def status(self, handle: int) -> FileStatus:
-        """What an open file is now."""
+        """The present status of an open file."""
         ...
 
     def read(self, path: Path, limit: int = -1) -> bytes:
-        """The first `limit` bytes of a file, or all."""
+        """Read the first `limit` bytes of a file, or all."""
         ...
 
     def create(self, path: Path) -> int:
-        """Make a new file for appending, readable by its owner only. EEXIST when anything is there."""
+        """Create a new file for appending, readable by its owner only. EEXIST if the path exists."""
         ...
 
     def open_append(self, path: Path) -> int:
-        """Open a file for appending. ELOOP when it is a symlink."""
+        """Open a file for appending. ELOOP if it is a symlink."""
         ...
 
     def write(self, handle: int, data: bytes) -> int:
-        """One write at the file's end. The number of bytes written, which may be less than asked."""
+        """One write at the end of the file. Returns the number of bytes written, which may be less than requested."""
         ...
 
     def truncate(self, handle: int, size: int) -> None:
@@ -83,39 +83,41 @@ class Disk(Protocol):
         ...
 
     def sync(self, handle: int) -> None:
-        """Everything written so far survives a power cut when this returns."""
+        """When this returns, everything written so far survives a power cut."""
         ...
 
     def close(self, handle: int) -> None:
-        """Give the handle back, with its lock."""
+        """Close the handle, which ends its lock."""
         ...
 
     def link(self, source: Path, target: Path) -> None:
-        """Give a file a second name. EEXIST when the name is taken."""
+        """Give a file a second name. EEXIST if the name is taken."""
         ...
 
     def rename(self, source: Path, target: Path) -> None:
-        """Move a file, replacing what stands at the target in one step."""
+        """Move a file. A file at the target is replaced in one step."""
         ...
 
     def unlink(self, path: Path) -> None:
-        """Remove a name; a missing one is fine."""
+        """Remove a name. A missing name is no error."""
         ...
 
     def make_folder(self, path: Path) -> None:
-        """Make one folder for its owner only. EEXIST when anything is there, ENOENT without its parent."""
+        """Create one folder for its owner only. EEXIST if the path exists, ENOENT if its parent is missing."""
         ...
 
     def sync_folder(self, path: Path) -> None:
-        """Names made, moved or removed in this folder survive a power cut when this returns."""
+        """When this returns, names that were created, moved or removed in this folder survive a power cut."""
         ...
 
     def try_lock(self, path: Path) -> int | None:
-        """Open (making it if need be) and lock a file for this handle alone; None when another holds it."""
+        """Open a file (create it if it is missing) and lock it for this handle alone. None if another handle holds the
+        lock.
+        """
         ...
 
     def weakness(self, path: Path) -> str | None:
-        """Why the promises above may not hold in this folder (a sentence without full stop), or None."""
+        """Why this folder may not keep the promises above (a sentence without full stop), or None."""
         ...
 
 
@@ -138,7 +140,7 @@ class OsDisk:
         return _status(os.fstat(handle))
 
     def read(self, path: Path, limit: int = -1) -> bytes:
-        # Not blocking: somebody may have put a pipe there.
+        # Not blocking: the path may be a pipe.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -200,7 +202,7 @@ class OsDisk:
         try:
             for attempt in range(_LOCK_TRIES):
                 if attempt:
-                    time.sleep(_LOCK_PAUSE_SECONDS)  # somebody may only be asking whether it is locked
+                    time.sleep(_LOCK_PAUSE_SECONDS)  # another process may only be checking whether it is locked
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return handle
@@ -230,7 +232,7 @@ def _status(found: os.stat_result) -> FileStatus:
 
 
 def _file_system(path: Path) -> str | None:
-    """The name of the file system that holds `path`, or None when it cannot be told."""
+    """The name of the file system that holds `path`, or None if it cannot be found out."""
     if sys.platform == "darwin":
         return _file_system_of_macos(path)
     try:
@@ -250,7 +252,7 @@ def _file_system(path: Path) -> str | None:
 def _file_system_of_macos(path: Path) -> str | None:
     import ctypes
 
-    # struct statfs of a 64-bit kernel: f_fstypename are 16 bytes at offset 72.
+    # struct statfs of a 64-bit kernel: f_fstypename is 16 bytes at offset 72.
     room = ctypes.create_string_buffer(4096)
     system = ctypes.CDLL(None)
     call = getattr(system, "statfs$INODE64", None) or system.statfs

@@ -1,7 +1,7 @@
-"""Where records go when the journal cannot be written: a file in the state home, then standard error.
+"""Where records go if the journal cannot be written: into a file in the state home, else to standard error.
 
-Releasing what is rented is allowed without a journal; it is not allowed to happen unseen. Lines have the journal's own
-format and chain, counted from 0 per file, so that every reader can read them.
+rpd may release rented pods without a journal, but never without a trace. Lines have the journal's own format and chain,
+counted from 0 in each file, so that every reader can read them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rpd.journal.redact import Redactor
 
 
 class EmergencyLog:
-    """Takes records like a journal and never fails for lack of a disk. `path` is the file it tries first."""
+    """Accepts records like a journal, and never fails for lack of a disk. `path` is the file that it tries first."""
 
     def __init__(
         self,
@@ -68,13 +68,13 @@ class EmergencyLog:
         return record
 
     def close(self) -> None:
-        """Let go of the file; again is fine."""
+        """Close the file. A second call is harmless."""
         if self._handle is not None:
             self._disk.close(self._handle)
             self._handle = None
 
     def _open(self) -> codec.Chain:
-        """Go on behind what an earlier emergency of this run left in the file; a damaged one is set aside whole."""
+        """Continue after the records of an earlier emergency of this run. A damaged file is set aside as a whole."""
         chain = codec.Chain()
         try:
             make_folder(self._disk, self.path.parent)

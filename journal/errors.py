@@ -4,7 +4,7 @@ JournalError
 ├── JournalMissing     no such journal
 ├── JournalLocked      another live process owns it
 ├── JournalDamaged     a bad line before the end: inspect and gc work, resume does not
-├── JournalStrange     intact lines that say what no run says: inspect names the record, gc works, resume does not
+├── JournalStrange     intact lines that no run writes: inspect names the record, gc works, resume does not
 ├── JournalTooNew      written by a newer rpd: inspect and gc work, resume does not
 ├── JournalNotOurs     another owner, a symlink, a world-writable folder, another config
 ├── JournalLost        records that were acknowledged are gone, or a newer owner exists elsewhere
@@ -26,11 +26,11 @@ class JournalError(Exception):
 
 
 class JournalMissing(JournalError):
-    """There is no journal where one was named."""
+    """The named journal does not exist."""
 
 
 class JournalLocked(JournalError):
-    """Another live process holds the lock; `owner` is what it wrote about itself, for the message only."""
+    """Another live process holds the lock. `owner` is what it wrote about itself; it is used for the message only."""
 
     def __init__(self, message: str, *, owner: dict[str, object] | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -47,12 +47,13 @@ class JournalDamaged(JournalError):
 
 
 NONSENSE = (LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, RecursionError)
-"""What reading a record's plain data raises where that is not what it should be (a struct's own error is a
-ValueError)."""
+"""What the code raises when it reads a record's plain data and the data has the wrong shape (a struct's own error is a
+ValueError).
+"""
 
 
 class JournalStrange(JournalError):
-    """What `where` names fits the chain and makes no sense: another version or somebody wrote it."""
+    """The part that `where` names fits the chain but makes no sense: another version or another program wrote it."""
 
     def __init__(self, where: str, why: Exception) -> None:
         match why:
@@ -71,11 +72,11 @@ class JournalTooNew(JournalError):
 
 
 class JournalNotOurs(JournalError):
-    """The file or its folder belongs to somebody or something else."""
+    """The file or its folder belongs to another user, or is not what it should be."""
 
 
 class JournalLost(JournalError):
-    """Proof exists that acknowledged records are missing here, or that a newer owner acted elsewhere."""
+    """There is proof that acknowledged records are missing here, or that a newer owner acted elsewhere."""
 
 
 class JournalUnwritable(JournalError):
@@ -83,8 +84,8 @@ class JournalUnwritable(JournalError):
 
 
 class RecordRefused(JournalError):
-    """The record itself cannot be written; the journal is unharmed and takes others."""
+    """The record itself cannot be written. The journal is unharmed and accepts other records."""
 
 
 class RecordTooLarge(RecordRefused):
-    """The record is longer than a line may be, whatever of its texts was cut."""
+    """The record is longer than a line may be, even after its texts were cut."""

@@ -1,4 +1,4 @@
-"""Whose folder and whose file: nothing is written where others may write, or into what is not ours."""
+"""Check the owner of folders and files. rpd writes nothing where others may write, and nothing into foreign files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OTHERS_MAY_WRITE = 0o002
 
 
 def make_folder(disk: Disk, folder: Path) -> None:
-    """Make `folder` and what is missing above it, each for the owner only and each durable. Raises OSError."""
+    """Create `folder` and its missing parents, each for the owner only and each durable. Raises OSError."""
     missing = []
     while disk.stat(folder) is None:
         missing.append(folder)
@@ -20,12 +20,12 @@ def make_folder(disk: Disk, folder: Path) -> None:
         try:
             disk.make_folder(path)
         except FileExistsError:
-            continue  # another run of this user was faster
+            continue  # another run of this user created it first
         disk.sync_folder(path.parent)
 
 
 def status_at(disk: Disk, path: Path) -> FileStatus | None:
-    """What stands at `path`, or None. Raises JournalNotOurs when that may not be known."""
+    """The status of `path`, or None. Raises JournalNotOurs if it may not be read."""
     try:
         return disk.stat(path)
     except OSError as error:
@@ -33,7 +33,7 @@ def status_at(disk: Disk, path: Path) -> FileStatus | None:
 
 
 def check_folder(disk: Disk, folder: Path) -> None:
-    """Raise JournalNotOurs unless `folder` is a folder of this user that others cannot write into."""
+    """Raise JournalNotOurs unless `folder` is a folder of this user into which others cannot write."""
     found = status_at(disk, disk.real(folder))
     if found is None or not found.is_folder:
         raise JournalNotOurs(f"{folder} is not a folder")

@@ -1,7 +1,7 @@
-"""Which runs there are and what they owe: a cache of one small file per run that can be thrown away at any time.
+"""Which runs exist and what they owe: a cache with one small file for each run. It can be deleted at any time.
 
-Journals are the truth. An entry is believed only while its journal is the same file with the same size; otherwise the
-journal is read again. Each run has its own file, written whole and renamed, so writers never meet.
+Journals are the truth. An entry is trusted only while its journal is the same file with the same size; otherwise the
+journal is read again. Each run has its own file, written whole and renamed, so writers never collide.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _FORMAT = 1
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One run at a glance.
+    """A short summary of one run.
 
-    `debts` are open ones. `problem` is empty, or why the journal is not to be trusted ("damaged", "too_new",
-    "unreadable", "lost": records that were seen in it are not there now, "missing": it was there once and is gone).
-    What is in trouble keeps what was known of it before: cloud, debts, outcome, head. `head` anchors the last record.
+    `debts` are open debts. `problem` is empty, or why the journal is not to be trusted ("damaged", "too_new",
+    "unreadable", "lost": records that were seen in it are gone, "missing": the journal existed once and is gone). An
+    entry with a problem keeps what was known before: cloud, debts, outcome, head. `head` anchors the last record.
     `updated` and `started` are UTC (RFC 3339).
     """
 
@@ -53,13 +53,14 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
     @property
     def is_open(self) -> bool:
-        """Whether something may still happen: the run is not over, or owes."""
+        """Whether more may happen: the run is not over, or owes something."""
         return self.outcome is None or bool(self.debts)
 
 
 class Index:
-    """The runs below one state home. `strays` are files among the journals that the last look passed over: their names
-    are no UTF-8, as no journal's is."""
+    """The runs below one state home. `strays` are files among the journals that the last look skipped: their names are
+    not UTF-8, and a journal's name always is.
+    """
 
     def __init__(self, home: Path) -> None:
         self.strays: list[Path] = []
@@ -80,21 +81,23 @@ class Index:
                 entry = self._read_anew(path, entry)
             found.append(entry)
         ids = {entry.run_id for entry in found}
-        gone = [entry for entry in cached.values() if entry.run_id not in ids]  # not those known by another path
+        gone = [entry for entry in cached.values() if entry.run_id not in ids]  # not if known by another path
         found += [msgspec.structs.replace(entry, problem="missing") for entry in gone]
         return sorted(found, key=lambda entry: (entry.started, entry.run_id), reverse=True)
 
     def find(self, name: str) -> list[Entry]:
-        """The runs `name` may mean, newest first: that run id, else ids that begin so, else that workflow's."""
+        """The runs that `name` may mean, newest first: the run with that id, else runs whose ids begin with it, else
+        runs of that workflow.
+        """
         entries = self.entries()
         exact = [entry for entry in entries if entry.run_id == name]
         begun = [entry for entry in entries if name and entry.run_id.startswith(name)]
         return exact or begun or [entry for entry in entries if entry.workflow == name]
 
     def refresh(self, journal: Path) -> Entry:
-        """Read one journal and remember what it says."""
+        """Read one journal and remember its content."""
         entry = self.look(journal)
-        with contextlib.suppress(OSError):  # a cache that cannot be kept is no loss
+        with contextlib.suppress(OSError):  # a cache that cannot be written is no loss
             self._keep(entry)
         return entry
 
@@ -103,22 +106,22 @@ class Index:
         return summary(journal, self._known(journal))
 
     def anchor(self, journal: Path) -> tuple[int, str] | None:
-        """The last record of this journal that was ever seen here, which a journal that is whole still holds."""
+        """The last record of this journal that was ever seen here. An intact journal still holds it."""
         known = self._known(journal)
         return known.head if known is not None else None
 
     def forget(self, run_id: str) -> None:
-        """Drop what is remembered of a run whose journal is gone for good."""
+        """Remove what is remembered about a run whose journal is gone for good."""
         (self._folder / f"{run_id}.json").unlink(missing_ok=True)
 
     def rebuild(self) -> list[Entry]:
-        """Throw the cache away and make it from the journals alone."""
+        """Delete the cache and make it again from the journals alone."""
         for file in self._folder.glob("*.json"):
             file.unlink(missing_ok=True)
         return self.entries()
 
     def _read_anew(self, journal: Path, known: Entry | None) -> Entry:
-        """One journal that makes no sense at all does not hide the others."""
+        """Read one journal again. A journal that makes no sense must not hide the others."""
         try:
             return self.refresh(journal)
         except (JournalError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
@@ -133,11 +136,11 @@ class Index:
         entry = _entry_in(self._folder / f"{folder_name(journal.stem)}.json")
         if entry is None or entry.journal == str(journal):
             return entry
-        return entry if Path(entry.journal).resolve() == journal.resolve() else None  # the same by another path
+        return entry if Path(entry.journal).resolve() == journal.resolve() else None  # the same journal by another path
 
     def _keep(self, entry: Entry) -> None:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
-        import tempfile  # only writers need it, and readers start faster without
+        import tempfile  # only writers need it; readers start faster without it
 
         handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
         try:
@@ -150,8 +153,9 @@ class Index:
 
 
 def summary(journal: Path, known: Entry | None = None) -> Entry:
-    """What one journal says, read now; a journal in trouble gives what its good part says, what was `known` of it
-    before, and the `problem`."""
+    """What one journal says, read now. For a journal with a problem: what its good part says, what was `known` before,
+    and the `problem`.
+    """
     identity = _identity(journal)
     try:
         data = read_bytes(journal)
@@ -166,7 +170,7 @@ def summary(journal: Path, known: Entry | None = None) -> Entry:
 
 def _summary(journal: Path, reading: Reading, data: bytes, identity: tuple[int, int, int]) -> Entry:
     snapshot = fold(reading.records)
-    opened, closed = reading.opened, snapshot.closed  # a run begins with record 0, whatever a later one says
+    opened, closed = reading.opened, snapshot.closed  # a run begins with record 0, whatever later records say
     if opened is None:
         cloud = salvage_cloud(data)
         return Entry(str(journal), journal.stem, cloud=cloud, problem=_problem(reading) or "damaged", identity=identity)
@@ -193,7 +197,7 @@ def _summary(journal: Path, reading: Reading, data: bytes, identity: tuple[int, 
 
 
 def _recall(entry: Entry, known: Entry | None) -> Entry:
-    """A journal in trouble may say less than it did; what it owed is not forgotten with it."""
+    """A journal with a problem may say less than before. Its earlier debts are not forgotten."""
     if known is None or not entry.problem:
         return entry
     debts = {(debt.key, debt.kind): debt for debt in (*known.debts, *entry.debts)}
@@ -203,7 +207,7 @@ def _recall(entry: Entry, known: Entry | None) -> Entry:
         workflow=entry.workflow or known.workflow,
         lineage=entry.lineage or known.lineage,
         lifecycle=entry.lifecycle or known.lifecycle,
-        cloud=known.cloud or entry.cloud,  # what was read while all was well is surer than what is left of it
+        cloud=known.cloud or entry.cloud,  # what was read from the intact journal is more certain
         run_dir=entry.run_dir or known.run_dir,
         started=entry.started or known.started,
         outcome=entry.outcome or known.outcome,
@@ -236,7 +240,7 @@ def _problem(reading: Reading) -> str:
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
-    """Taken before the content is read: if it grows meanwhile, the entry is read again next time."""
+    """This is taken before the content is read: if the file grows meanwhile, the entry is read again next time."""
     try:
         found = path.stat()
     except OSError:

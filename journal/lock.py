@@ -1,7 +1,7 @@
-"""One writer per journal: a kernel lock on the file `<journal>.lock` next to it, which is never removed.
+"""One writer for each journal: a kernel lock on the file `<journal>.lock` next to it. This file is never removed.
 
-The kernel's lock is the truth: it ends with its process, however that dies, and is not inherited by programs it starts.
-The text in the file is for the message only.
+Only the kernel's lock counts. It ends with its process, however that process ends, and child programs do not inherit
+it. The text in the file is for the message only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from rpd.journal.errors import JournalLocked, JournalNotOurs, JournalUnwritable
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """Who holds a lock, in words for people. `since` is UTC (RFC 3339), `boot` the boot `pid` belongs to."""
+    """The holder of a lock, in words for people. `since` is UTC (RFC 3339). `boot` is the boot that
+    `pid` belongs to.
+    """
 
     command: str
     pid: int
@@ -37,7 +39,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Lock:
-    """The held lock of one journal. Made by `take`, ended by `release`."""
+    """The held lock of one journal. `take` makes it, `release` ends it."""
 
     def __init__(self, disk: Disk, path: Path, handle: int, owner: Owner) -> None:
         self.path = path
@@ -47,9 +49,10 @@ class Lock:
 
     @classmethod
     def take(cls, disk: Disk, journal: Path, owner: Owner) -> Lock:
-        """Lock `journal` or raise JournalLocked, naming its owner.
+        """Lock `journal`, or raise JournalLocked with the name of its owner.
 
-        JournalNotOurs: the lock file is a trap, or its file system cannot lock. JournalUnwritable: it cannot be made.
+        JournalNotOurs: the lock file is a trap, or its file system cannot lock. JournalUnwritable: it cannot be
+        created.
         """
         path = lock_path(journal)
         lock = cls(disk, path, _take(disk, path), owner)
@@ -57,7 +60,7 @@ class Lock:
         return lock
 
     def sign(self, owner: Owner) -> None:
-        """Write who we are into the file. A full disk costs only that text."""
+        """Write this process into the file. If the disk is full, only that text is missing."""
         self.owner = owner
         if self._handle is not None:
             with contextlib.suppress(OSError):
@@ -65,39 +68,39 @@ class Lock:
                 self._disk.write(self._handle, msgspec.json.encode(owner) + b"\n")
 
     def is_misplaced(self) -> bool:
-        """Whether the lock file was removed or replaced under us, so that others could lock a new one."""
+        """Whether the lock file was removed or replaced while we hold it, so that others could lock a new one."""
         if self._handle is None:
             return True
         there = self._disk.stat(self.path)
         return there is None or there.identity != self._disk.status(self._handle).identity
 
     def take_again(self) -> None:
-        """Lock the file that stands at the path now. Raises JournalLocked when somebody else got there first."""
+        """Lock the file that is at the path now. Raises JournalLocked if another process has locked it first."""
         handle = _take(self._disk, self.path)
         self.release()
         self._handle = handle
         self.sign(self.owner)
 
     def release(self) -> None:
-        """Unlock; again is fine."""
+        """Unlock. A second call is harmless."""
         if self._handle is not None:
             self._disk.close(self._handle)
             self._handle = None
 
 
 def lock_path(journal: Path) -> Path:
-    """The file whose lock stands for `journal`."""
+    """The lock file of `journal`."""
     return journal.with_name(f"{journal.name}.lock")
 
 
 def holder(journal: Path) -> Owner | None:
-    """Who holds the lock of `journal` right now, or None when nobody does. Never blocks, writes nothing."""
+    """The present holder of the lock of `journal`, or None if it is free. Never blocks, writes nothing."""
     try:
         handle = os.open(lock_path(journal), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        # Shared, so that two who ask do not see each other; one who wants the lock tries again for a moment.
+        # Shared, so that two readers do not see each other. A process that wants the lock retries for a moment.
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _parse(os.read(handle, 4096)) or Owner("rpd", 0, "", "")

@@ -1,4 +1,4 @@
-"""Where journals live below a state home, and how every other name of a run leads to its one journal file."""
+"""Where journals are below a state home, and how every other name of a run leads to its one journal file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rpd.journal.reader import unreadable
 from rpd.journal.records import Opened, Record
 
 EVENTS_NAME = "events.jsonl"
-"""The journal's second name, in the run folder."""
+"""The second name of the journal, in the run folder."""
 
 _SUFFIX = ".jsonl"
 _POINTER_HOPS_MAX = 3
@@ -27,22 +27,22 @@ def journal_path(home: Path, workflow: str, run_id: str) -> Path:
 
 
 def journals(home: Path) -> list[Path]:
-    """Every journal below a state home, in order of their names."""
+    """Every journal below a state home, in the order of their names."""
     return sorted((home / "journals").glob(f"*/*{_SUFFIX}"))
 
 
 def emergency_path(home: Path, run_id: str) -> Path:
-    """Where records go when the journal itself cannot be written."""
+    """Where records go if the journal itself cannot be written."""
     return home / f"emergency-{run_id}{_SUFFIX}"
 
 
 def folder_name(workflow: str) -> str:
-    """A workflow's name as the name of one folder: letters, digits, `.`, `-` and `_`, never hidden, never long."""
+    """The name of a workflow as a folder name: letters, digits, `.`, `-` and `_`, never hidden, never long."""
     return _UNSAFE.sub("-", workflow)[:80].lstrip(".") or "unnamed"
 
 
 def stands_in(path: Path, home: Path) -> bool:
-    """Whether this is the place of a journal of this state home, and no link that leads elsewhere."""
+    """Whether this is the place of a journal of this state home, and not a link that leads elsewhere."""
     is_place = path.parent.parent == home / "journals" and path.suffix == _SUFFIX and ".." not in path.parts
     return is_place and not path.is_symlink()
 
@@ -51,8 +51,8 @@ def canonical(path: Path, *, disk: Disk | None = None, home: Path | None = None)
     """The one journal file that `path` means: a run folder, its `events.jsonl` (hard link or copy), a pointer (a JSON
     object whose "journal" names it), a symlink to any of these, or the journal itself.
 
-    Record 0 says where the journal belongs; with `home`, a place outside of this state home is not even looked at. When
-    that place holds nothing, or another run, `path` is all there is. Raises JournalMissing or JournalNotOurs.
+    Record 0 says where the journal belongs. With `home`, rpd does not even look at a place outside of this state home.
+    If that place holds nothing, or another run, the result is `path` itself. Raises JournalMissing or JournalNotOurs.
     """
     disk = disk or OsDisk()
     for _ in range(_POINTER_HOPS_MAX + 1):
@@ -66,8 +66,9 @@ def canonical(path: Path, *, disk: Disk | None = None, home: Path | None = None)
 
 
 def leads_to_journal(path: Path, *, disk: Disk | None = None) -> bool:
-    """Whether `path` is a journal, a pointer to one, or a folder with an `events.jsonl`. What cannot be read is none.
-    A journal in ruins counts where its name or its folder says what it is."""
+    """Whether `path` is a journal, a pointer to one, or a folder with an `events.jsonl`. An unreadable file does not
+    count. A damaged journal counts if its name or its folder shows what it is.
+    """
     disk = disk or OsDisk()
     try:
         file = _file_of(disk, disk.real(path))
@@ -81,8 +82,9 @@ def leads_to_journal(path: Path, *, disk: Disk | None = None) -> bool:
 
 
 def original(path: Path, *, disk: Disk | None = None) -> Path | None:
-    """The journal that the one at `path` is a copy of: it stands where record 0 says, and is another file. None where
-    `path` is that journal, or nothing stands there any more. Raises JournalMissing or JournalNotOurs."""
+    """The original of the journal at `path`: it is where record 0 says, and is another file. None if `path` is the
+    original, or if that place is empty. Raises JournalMissing or JournalNotOurs.
+    """
     disk = disk or OsDisk()
     place, here = canonical(path, disk=disk), disk.real(path)
     there, mine = disk.stat(place), disk.stat(here)
@@ -110,7 +112,7 @@ def _head(disk: Disk, path: Path) -> bytes:
 
 
 def _pointer(head: bytes) -> str | None:
-    """What the file points to, if it is a pointer."""
+    """The target of the file, if it is a pointer."""
     content = tolerant.decode(head)  # not JSON: a journal of more than one record, or a damaged one
     if not isinstance(content, dict) or "z" in content:
         return None
@@ -119,7 +121,7 @@ def _pointer(head: bytes) -> str | None:
 
 
 def _home_of(disk: Disk, path: Path, head: bytes, within: Path | None) -> Path:
-    """Where record 0 says this journal belongs, if the same journal stands there."""
+    """The place that record 0 names for this journal, if the same journal is there."""
     first = _first_record(head)
     if first is None or not isinstance(first.body, Opened) or "\0" in first.body.journal_path:
         return path

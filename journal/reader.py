@@ -1,4 +1,4 @@
-"""Reading a journal without a lock and without ever writing. A half-written last line is "in progress", not damage."""
+"""Read a journal without a lock and without ever writing. A half-written last line is "in progress", not damage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rpd.journal.errors import JournalDamaged, JournalError, JournalMissing, Jou
 from rpd.journal.records import SCHEMA_VERSION, Opened, Record
 
 NAME_PATTERN = r"rpd-[A-Za-z0-9][A-Za-z0-9._-]{0,100}-a[0-9]{1,6}"
-"""What a thing this program rented is called; found in a damaged journal wherever it stands."""
+"""The name of anything that this program rented. In a damaged journal such names are found anywhere."""
 
 _ZERO_RUN = b"\0" * 16
 _CLOUD = re.compile(rb'"cloud":(\{[^{}]*\})')
@@ -24,9 +24,9 @@ _CLOUD = re.compile(rb'"cloud":(\{[^{}]*\})')
 class Reading(msgspec.Struct, frozen=True):
     """What a journal says: the records before the first doubt, and what is wrong after them.
 
-    `good_bytes` is where the last good line ends; `torn_bytes` counts the unfinished bytes after it, which were never
-    acknowledged. `too_new` means that a newer program must act on it; looking and releasing stay possible.
-    `verified` says that every complete line fits the chain.
+    `good_bytes` is where the last good line ends. `torn_bytes` counts the unfinished bytes after it, which were never
+    acknowledged. `too_new`: only a newer program may act on it; looking and releasing stay possible. `verified`: every
+    complete line fits the chain.
     """
 
     records: list[Record]
@@ -38,7 +38,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     @property
     def opened(self) -> Opened | None:
-        """Record 0's body, if record 0 could be read."""
+        """The body of record 0, if record 0 could be read."""
         body = self.records[0].body if self.records else None
         return body if isinstance(body, Opened) else None
 
@@ -49,12 +49,12 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> Reading:
-    """Read and verify a journal file. Raises JournalMissing, or JournalNotOurs when it may not be read."""
+    """Read and verify a journal file. Raises JournalMissing, or JournalNotOurs if it may not be read."""
     return parse(read_bytes(path))
 
 
 def parse(data: bytes, chain: Chain | None = None) -> Reading:
-    """The same for bytes; with `chain`, for bytes that follow a part already verified."""
+    """The same for bytes. With `chain`: for bytes that follow a part already verified."""
     chain = chain or Chain()
     first_line = chain.seq + 1
     records: list[Record] = []
@@ -89,12 +89,14 @@ def is_too_new(record: Record) -> bool:
 
 
 def holds(records: Sequence[Record], seq: int, z: str) -> bool:
-    """Whether these records still hold the one that was anchored elsewhere as (`seq`, `z`)."""
+    """Whether these records still hold the record that is anchored elsewhere as (`seq`, `z`)."""
     return 0 <= seq < len(records) and records[seq].z == z
 
 
 def salvage(path: Path, pattern: str = NAME_PATTERN) -> set[str]:
-    """Every name matching `pattern` (ASCII) anywhere in the file, however damaged, and in what was set aside by it."""
+    """Every name that matches `pattern` (ASCII) anywhere in the file, however damaged it is, and in the parts that were
+    set aside from it.
+    """
     finder = re.compile(pattern.encode("ascii"))
     files = [
         path,
@@ -108,7 +110,7 @@ def salvage(path: Path, pattern: str = NAME_PATTERN) -> set[str]:
 
 
 def salvage_cloud(data: bytes) -> dict[str, str]:
-    """The cloud that record 0 names, however damaged the rest of it is; empty when it cannot be read."""
+    """The cloud that record 0 names, however damaged the rest of the journal is; empty if it cannot be read."""
     found = _CLOUD.search(data)
     return tolerant.decode(found[1], dict[str, str]) or {} if found is not None else {}
 
@@ -122,7 +124,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def unreadable(path: Path, error: OSError) -> JournalError:
-    """What it means that the file at `path` could not be read."""
+    """The error for a file at `path` that could not be read."""
     if isinstance(error, FileNotFoundError):
         return JournalMissing(f"there is no journal at {path}", hint="rpd inspect   shows the newest run")
     return JournalNotOurs(f"{path} cannot be read: {error.strerror}")
@@ -134,14 +136,14 @@ def _damaged(line: int, offset: int, why: str) -> JournalDamaged:
 
 
 def _is_torn_by_pages(data: bytes, start: int, end: int) -> bool:
-    # The pages of one unsynced write may reach the disk out of order, so that a last line ends well but holds a hole of
-    # zeros. A record never holds a zero byte, and one flipped bit never makes sixteen.
+    # The pages of one unsynced write may reach the disk out of order. Then a last line may end well but contain a hole
+    # of zeros. A record never holds a zero byte, and one flipped bit never makes sixteen.
     return end == len(data) - 1 and _ZERO_RUN in data[start:end]
 
 
 def _is_overwritten(tail: bytes) -> bool:
-    # A torn write ends inside a line or right after it. A whole line with something else where its newline was had been
-    # acknowledged: dropping it would lose a record.
+    # A torn write ends inside a line or right after it. If a whole line has another byte where its newline was, it had
+    # been acknowledged: dropping it would lose a record.
     if tail[-1:] == b"\0":
         return False
     try:

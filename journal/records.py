@@ -1,8 +1,7 @@
-"""The vocabulary of the journal: what may be written down, one struct per kind.
+"""The vocabulary of the journal: what may be written, one struct for each kind.
 
-These names and fields are a file format (docs/journal.md): a field may be added with a default, never renamed or
-removed.
-Bodies are generic; what an operation means is the business of the lifecycle that wrote it.
+These names and fields are a file format (docs/journal.md): a field may be added with a default, but never renamed or
+removed. Bodies are generic; only the lifecycle that wrote an operation knows what it means.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ SCHEMA_VERSION = 1
 DebtKind = Literal["compute", "storage"]
 OutcomeStatus = Literal["ok", "failed", "unknown"]
 Code = Annotated[int, msgspec.Meta(ge=0, le=255)]
-"""An exit code, as a process has it."""
+"""The exit code of a process."""
 Data = dict[str, Any]
-"""What JSON can hold of an operation: the arguments of an intent, the data of an outcome or an observation."""
+"""The JSON data of an operation: the arguments of an intent, the data of an outcome or an observation."""
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
     """One moment on three clocks.
 
-    `wall` is UTC in seconds since 1970; `up` is a monotonic clock in seconds that runs on while the machine sleeps;
+    `wall` is UTC in seconds since 1970. `up` is a monotonic clock in seconds that also runs while the machine sleeps.
     `boot` names the boot during which `up` is comparable.
     """
 
@@ -35,10 +34,10 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
 
 
 class DebtChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A liability opened or closed by the record that carries it.
+    """A debt that is opened or closed by the record that carries it.
 
-    `key` names what is owed (for a rented machine: its birth name). `proof` says why a closed debt is closed.
-    `until` is the UTC time (RFC 3339) after which an accepted debt is no longer accepted.
+    `key` names what is owed (for a rented machine: its birth name). `proof` says why a closed debt is closed. `until`
+    is the UTC time (RFC 3339) after which an accepted debt is no longer accepted.
     """
 
     key: str
@@ -50,8 +49,9 @@ class DebtChange(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="kind", omit_defaults=True, gc=False):
-    """Record 0: whose journal this is and what it is about. `options` are what was asked for beside the config,
-    `provenance` the commit and lock file it was started from."""
+    """Record 0: whose journal this is and what it is about. `options` were given beside the config. `provenance` is the
+    commit and the lock file from which the run was started.
+    """
 
     tool_version: str
     min_reader: int
@@ -73,7 +73,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened", tag_field="kind", omit_d
 
 
 class Resumed(msgspec.Struct, frozen=True, tag="resumed", tag_field="kind", omit_defaults=True, gc=False):
-    """A process took the journal over; the envelope's epoch is one higher than before."""
+    """A process took the journal over. The envelope's epoch is one higher than before."""
 
     command: str
     host: str
@@ -83,7 +83,7 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed", tag_field="kind", omit
 
 
 class Intent(msgspec.Struct, frozen=True, tag="intent", tag_field="kind", omit_defaults=True, gc=False):
-    """A promise written and synced before a side effect. `opid` pairs it with its outcome."""
+    """A promise that is written and synced before a side effect. `opid` pairs it with its outcome."""
 
     opid: str
     op: str
@@ -94,9 +94,9 @@ class Intent(msgspec.Struct, frozen=True, tag="intent", tag_field="kind", omit_d
 
 
 class Outcome(msgspec.Struct, frozen=True, tag="outcome", tag_field="kind", omit_defaults=True, gc=False):
-    """What the effect returned. `failed` is proved to have had no effect, `unknown` must be probed before all else.
+    """What the effect returned. `failed` is proved to have had no effect. `unknown` must be probed before all else.
 
-    `settled` is true when a probe, not the effect's own answer, supplied the result.
+    `settled`: a probe, not the effect's own answer, supplied the result.
     """
 
     opid: str
@@ -111,7 +111,7 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome", tag_field="kind", omit
 
 
 class Transition(msgspec.Struct, frozen=True, tag="transition", tag_field="kind", omit_defaults=True, gc=False):
-    """An accepted move; replay follows `dest` and never evaluates a guard again. A checkpoint."""
+    """An accepted move. Replay follows `dest` and never evaluates a guard again. It is a checkpoint."""
 
     trigger: str
     source: str
@@ -122,7 +122,7 @@ class Transition(msgspec.Struct, frozen=True, tag="transition", tag_field="kind"
 
 
 class Observation(msgspec.Struct, frozen=True, tag="observation", tag_field="kind", omit_defaults=True, gc=False):
-    """Something seen without acting, written when it differs from what was seen before."""
+    """What a look saw, written if it differs from what was seen before."""
 
     op: str
     data: dict[str, Any] = {}
@@ -133,7 +133,7 @@ class Observation(msgspec.Struct, frozen=True, tag="observation", tag_field="kin
 
 
 class Requested(msgspec.Struct, frozen=True, tag="requested", tag_field="kind", omit_defaults=True, gc=False):
-    """Somebody asked the run to end or to be left alone: a signal, `rpd cancel`, `rpd release`, `rpd gc`."""
+    """A request to end the run or to leave it alone: a signal, `rpd cancel`, `rpd release`, `rpd gc`."""
 
     what: str
     by: str
@@ -149,7 +149,7 @@ class Left(msgspec.Struct, frozen=True, tag="left", tag_field="kind", omit_defau
 
 
 class HandedOver(msgspec.Struct, frozen=True, tag="handed_over", tag_field="kind", omit_defaults=True, gc=False):
-    """What `key` names belongs to another run from here on: that run's journal says what it owes."""
+    """The thing that `key` names belongs to another run from here on. The journal of that run says what it owes."""
 
     key: str
     to_run: str
@@ -166,7 +166,7 @@ class Note(msgspec.Struct, frozen=True, tag="note", tag_field="kind", omit_defau
 
 
 class Repaired(msgspec.Struct, frozen=True, tag="repaired", tag_field="kind", omit_defaults=True, gc=False):
-    """The journal mended itself: a torn tail was set aside, or the file was moved after a storage error."""
+    """The journal repaired itself: a torn tail was set aside, or the file was moved after a storage error."""
 
     cause: str
     bytes: int = 0
@@ -175,7 +175,7 @@ class Repaired(msgspec.Struct, frozen=True, tag="repaired", tag_field="kind", om
 
 
 class Closed(msgspec.Struct, frozen=True, tag="closed", tag_field="kind", omit_defaults=True, gc=False):
-    """The run is over; nothing but a late sweep may follow."""
+    """The run is over. Only a late sweep may follow."""
 
     outcome: str
     reason: str | None
@@ -199,14 +199,14 @@ Body = (
 )
 
 ADVISORY: frozenset[str] = frozenset({"note"})
-"""Kinds that a reader which does not know them may skip; every other unknown kind stops `resume`."""
+"""Kinds that a reader may skip if it does not know them. Every other unknown kind stops `resume`."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One verified line: the envelope and its body.
 
-    `body` is None when the kind is unknown to this program (see `crit`); `raw_kind` still names it. `v` is the version
-    of the line format it was written in.
+    `body` is None if this program does not know the kind (see `crit`); `raw_kind` still names it. `v` is the version of
+    the line format in which it was written.
     """
 
     seq: int

@@ -1,4 +1,6 @@
-"""Secrets: a holder that never shows its value, and the filter that keeps values out of everything written."""
+"""Secrets: a holder that never shows its value, and the filter that keeps the values out of everything
+that is written.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +13,27 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 SECRET_CHARACTERS_MIN = 6
-"""Shorter values are not looked for: masking them would eat ordinary text, and they protect nothing."""
+"""Shorter values are not searched for: masking them would destroy ordinary text, and they protect nothing."""
 SCATTERED_CHARACTERS_MIN = 8
-"""A shorter secret is not looked for across the ends of lines: columns of ordinary words would hold one by chance."""
+"""A shorter secret is not searched for across line ends: columns of ordinary words would contain it by chance."""
 COMPARED_MAX = 200
-"""Of more forms it is not found out which are parts of others: that takes the square of their number."""
+"""If there are more forms than this, rpd does not check which forms are parts of others: that takes the square of their
+number.
+"""
 REST_CHARACTERS_MAX = 4096
-"""Of a secret that a cut has divided, so much of either end is looked for."""
+"""If a cut has divided a secret, parts of up to this length are searched for at either end."""
 
 _NOISE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
     r"|[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
-"""What may stand between the characters of a secret and be gone when a person reads it: ends of lines, escape
-sequences, other controls."""
+"""What may stand between the characters of a secret and be invisible to a reader: line ends, escape sequences, other
+controls.
+"""
 
 
 class Secret:
-    """A value that prints as `***`. Only `reveal` gives it away; it cannot be pickled or encoded."""
+    """A value that prints as `***`. Only `reveal` returns it. It cannot be pickled or encoded."""
 
     __slots__ = ("_value",)
 
@@ -62,8 +67,9 @@ class Secret:
 
 
 class Redactor:
-    """Knows the live secrets of one process and replaces them in text, in whichever usual disguise they stand: as they
-    are, base64 (also inside a longer encoding), URL-quoted, JSON-escaped, quoted for a shell, hexadecimal."""
+    """Knows the live secrets of one process and replaces them in text, in each of their usual forms: as they are,
+    base64 (also inside a longer encoding), URL-quoted, JSON-escaped, quoted for a shell, hexadecimal.
+    """
 
     def __init__(self, *secrets: Secret) -> None:
         self._forms: set[str] = set()
@@ -72,7 +78,7 @@ class Redactor:
         self.add(*secrets)
 
     def add(self, *secrets: Secret) -> None:
-        """Look for these, too. Each line of a value of several lines counts by itself."""
+        """Search for these, too. Each line of a value of several lines counts by itself."""
         for value in (secret.reveal() for secret in secrets):
             for part in {value, value.strip(), *(line.strip() for line in value.splitlines())}:
                 if len(part) >= SECRET_CHARACTERS_MIN:
@@ -90,10 +96,10 @@ class Redactor:
         return any(map(text.__contains__, self._shortest))  # every record passes here
 
     def mask(self, text: str, *, is_cut: bool = False) -> str:
-        """`text` with every secret replaced by `***`, also one that goes over several lines. `is_cut`: somebody else
-        has cut the text at its ends, so what stands there may be a part of a secret.
+        """`text` with every secret replaced by `***`, also a secret that spans several lines. `is_cut`: the text was
+        already cut at its ends elsewhere, so a part of a secret may stand there.
 
-        Whoever cuts a text does it after this: what a cut leaves of a secret is not found.
+        Cut a text only after this call: the rest of a secret that was cut is not found.
         """
         if self._finder is None:
             return text
@@ -101,7 +107,7 @@ class Redactor:
         return self._without_rests(text) if is_cut else text
 
     def mask_bytes(self, text: bytes, *, is_cut: bool = False) -> bytes:
-        """The same for bytes that should be UTF-8; what is none stays as it is."""
+        """The same for bytes that should be UTF-8. Other bytes stay as they are."""
         masked = self.mask(text.decode("utf-8", "surrogateescape"), is_cut=is_cut)
         return masked.encode("utf-8", "surrogateescape")
 
@@ -128,7 +134,7 @@ class Redactor:
         return masked(value)
 
     def _without_rests(self, text: str) -> str:
-        """`text` less a part of a secret at its beginning, at its end, or in the place of all of it."""
+        """`text` without a part of a secret at its beginning, at its end, or as the whole text."""
         if len(text) >= SECRET_CHARACTERS_MIN and any(text in form for form in self._forms):
             return MASK
         head = max((_overlap(form, text) for form in self._forms), default=0)
@@ -138,7 +144,9 @@ class Redactor:
 
 
 def _overlap(before: str, after: str) -> int:
-    """How many characters at the end of `before` are the beginning of `after`; 0 for too few to be one."""
+    """How many characters at the end of `before` are the beginning of `after`; 0 if too few to be a part
+    of a secret.
+    """
     before, after = before[-REST_CHARACTERS_MAX:], after[:REST_CHARACTERS_MAX]
     at = before.find(after[:SECRET_CHARACTERS_MIN]) if len(after) >= SECRET_CHARACTERS_MIN else -1
     while at >= 0:
@@ -149,11 +157,11 @@ def _overlap(before: str, after: str) -> int:
 
 
 def _without_scattered(finder: re.Pattern[str], text: str) -> str:
-    """`text` less every secret between whose characters something stands that nobody sees."""
+    """`text` without secrets whose characters are separated by invisible characters."""
     if _NOISE.search(text) is None:
         return text
     pieces: list[str] = []
-    starts: list[int] = []  # of each piece in the text without noise
+    starts: list[int] = []  # start of each piece in the text without noise
     shifts: list[int] = []  # from there to its place in `text`
     at = length = 0
     for end, following in [*((noise.start(), noise.end()) for noise in _NOISE.finditer(text)), (len(text), 0)]:
@@ -202,7 +210,7 @@ def _forms(value: str) -> set[str]:
 
 
 def _inside(encoded: str, offset: int, length: int) -> str:
-    """The characters that depend on the value alone when `offset` other bytes stand before it and anything follows."""
+    """The characters that depend on the value alone if `offset` other bytes stand before it and anything follows."""
     first = -(-offset * 8 // 6)
     last = (offset + length) * 8 // 6
     return encoded[first:last]

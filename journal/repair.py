@@ -1,4 +1,4 @@
-"""A torn tail: bytes after the last newline, which were never acknowledged. They are set aside, then cut off."""
+"""A torn tail: bytes after the last newline that were never acknowledged. They are set aside, then cut off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rpd.journal.disk import Disk
 from rpd.journal.records import Repaired
 
 TORN_TAIL = "torn_tail"
-"""The `cause` of a Repaired record that tells of a tail set aside."""
+"""The `cause` of a Repaired record about a tail that was set aside."""
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -24,7 +24,7 @@ def cut_torn_tail(disk: Disk, file: AppendFile, good_bytes: int, next_seq: int) 
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        kept_as = ""  # a full disk must not stop a release, and nobody ever relied on these bytes
+        kept_as = ""  # a full disk must not stop a release, and these bytes were never acknowledged
     file.cut(good_bytes)
     return Repaired(TORN_TAIL, len(tail), sha256(tail).hexdigest(), kept_as)
 

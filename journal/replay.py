@@ -1,6 +1,6 @@
-"""Records folded into what they mean, without any knowledge of a lifecycle. Pure: same records, same snapshot.
+"""Fold records into their meaning, without any knowledge of a lifecycle. Pure: the same records give the same snapshot.
 
-Replay follows recorded destinations and evaluates nothing again.
+Replay follows the recorded destinations and evaluates nothing again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rpd.journal.records import (
 
 
 class OpenIntent(msgspec.Struct, frozen=True):
-    """A promise whose outcome is not known. `unknown` counts the outcomes that said so."""
+    """An intent without a known outcome. `unknown` counts its outcomes that were unknown."""
 
     intent: Intent
     at: Stamp
@@ -36,7 +36,7 @@ class OpenIntent(msgspec.Struct, frozen=True):
 
 
 class Debt(msgspec.Struct, frozen=True):
-    """Something owed. `change` is the last word on it, `since` and `seq` when it was first opened."""
+    """An open debt. `change` is the latest record of it. `since` and `seq` are when it was first opened."""
 
     change: DebtChange
     since: Stamp
@@ -44,11 +44,12 @@ class Debt(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A journal's meaning after its first `records` records.
+    """The meaning of a journal after its first `records` records.
 
-    `state` and `reason` come from the last transition (None before the first). `debts` holds open ones by (key, kind),
-    `open_intents` by opid, both oldest first. `left` is set while nobody has taken the run over from one who left it.
-    `head` is number and checksum of the last record (-1 and zeros before the first).
+    `state` and `reason` come from the last transition (None before the first). `debts` holds open debts by (key, kind),
+    `open_intents` open intents by opid, both oldest first. `left` is set from the time a process leaves the run until
+    another process takes it over. `head` is the number and the checksum of the last record (-1 and zeros before the
+    first).
     """
 
     run_id: str = ""
@@ -72,7 +73,9 @@ def fold(records: Iterable[Record]) -> Snapshot:
 
 
 def apply(snapshot: Snapshot, record: Record) -> Snapshot:
-    """The snapshot after one more record; the given one stays as it is. Unknown kinds count and change nothing else."""
+    """The snapshot after one more record. The given snapshot does not change. Unknown kinds count and change nothing
+    else.
+    """
     changes: dict[str, Any] = {}
     body = record.body
     match body:
@@ -110,7 +113,7 @@ def apply(snapshot: Snapshot, record: Record) -> Snapshot:
 
 
 def _after_outcome(intents: dict[str, OpenIntent], outcome: Outcome) -> dict[str, OpenIntent]:
-    """Only a probe's word ends an intent whose outcome was unknown."""
+    """If the outcome of an intent was unknown, only a probe's result ends it."""
     left = dict(intents)
     pending = left.pop(outcome.opid, None)
     if pending is not None and outcome.status == "unknown" and not outcome.settled:

@@ -1,7 +1,7 @@
-"""A journal that cannot be believed to its end, ended: its good part, and records that close it, in its place.
+"""End a journal that is damaged: its good part and the records that close it replace the file.
 
-The file as it was is kept beside it. Nobody goes on from what is left: records that were acknowledged are missing, and
-what was done after the good part is not known.
+The old file is kept beside it. No run goes on from the rest: acknowledged records are missing, and it is not known what
+was done after the good part.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from rpd.journal.errors import JournalDamaged, JournalUnwritable
 from rpd.journal.records import Body, Closed, Record, Repaired, Stamp
 
 SALVAGED = "salvaged"
-"""The `cause` of the Repaired record that tells of the file set aside."""
+"""The `cause` of the Repaired record about the file that was set aside."""
 
 
 def end(disk: Disk, path: Path, good: Sequence[Record], bodies: Sequence[Body], closed: Closed, at: Stamp) -> Path:
-    """Put the `good` records, `bodies` and `closed` in the place of the journal; returns where the old file is kept.
-    Either all of it is there, durable, or the old journal is. The caller holds the lock.
+    """Replace the journal with the `good` records, `bodies` and `closed`. Returns where the old file is kept. Either
+    all of the new journal is there and durable, or the old one stays. The caller holds the lock.
 
-    Raises JournalDamaged when there is no good record, JournalUnwritable.
+    Raises JournalDamaged if there is no good record, and JournalUnwritable.
     """
     if not good:
         raise JournalDamaged(f"{path} has no good record", line=1, offset=0)
@@ -41,7 +41,7 @@ def end(disk: Disk, path: Path, good: Sequence[Record], bodies: Sequence[Body], 
 
 
 def set_aside(disk: Disk, path: Path) -> Path:
-    """A journal without a good record: it is only kept under another name. Raises JournalUnwritable."""
+    """A journal without a good record is only kept under another name. Raises JournalUnwritable."""
     try:
         kept = _set_aside(disk, path, disk.read(path))
         disk.unlink(path)
@@ -61,7 +61,9 @@ def _lines(last: Record, bodies: Sequence[Body], at: Stamp) -> bytes:
 
 
 def _set_aside(disk: Disk, path: Path, content: bytes) -> Path:
-    """A copy: the run folder may hold the file under a second name, which nobody may write to any more."""
+    """Make a copy: the run folder may have the file under a second name, and no process may write to that name any
+    more.
+    """
     kept = free_name(disk, path, "damaged")
     _write(disk, kept, content)
     return kept

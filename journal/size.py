@@ -1,5 +1,6 @@
-"""How much room a text takes in a record, and texts cut to fit. All but plain ASCII is escaped there: one character may
-take twelve bytes."""
+"""How many bytes a text takes in a record, and how to cut texts to fit. All but plain ASCII is escaped there: one
+character may take twelve bytes.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +19,9 @@ def encoded_bytes(text: str) -> int:
 
 
 def cut(text: str, most: int) -> str:
-    """The beginning of `text` that takes `most` bytes in a record, and how much is left out; `text` itself where it
-    fits."""
+    """The beginning of `text` that takes `most` bytes in a record, and how much is left out. If `text` fits, it is
+    returned unchanged.
+    """
     if encoded_bytes(text[: most + 1]) <= most:
         return text
     fits, too_long = 0, most + 1
@@ -33,7 +35,7 @@ def cut(text: str, most: int) -> str:
 
 
 def cut_all(value: Any, most: int) -> Any:
-    """Plain data with every text in it cut; the names in it stay as they are."""
+    """Plain data with every text in it cut. The names in it stay as they are."""
     if isinstance(value, str):
         return cut(value, most)
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
 """The journal of a run, held open by its one writer.
 
-A record is durable when `append` returns. `records` are those a reader would find now, in order; what `append` returns
-is what a reader gets back, so that facts folded live and facts replayed are the same.
+A record is durable when `append` returns. `records` are those that a reader would find now, in order. `append` returns
+what a reader gets back, so that live facts and replayed facts are the same.
 """
 
 from __future__ import annotations
@@ -37,16 +37,18 @@ from rpd.journal.repair import cut_torn_tail
 
 BALLAST_BYTES = 256 * 1024
 SOFT_LIMIT_BYTES = 64 * 1024 * 1024
-"""A journal that grows beyond this says so once; its reader never stops at it."""
+"""A journal that grows beyond this warns once. Its reader never stops there."""
 CLOCK_STEP_SECONDS = 5.0
-"""Wall clock and monotonic clock may drift apart by this much between two records before it is written down."""
+"""If the wall clock and the monotonic clock drift apart by more than this between two records, the
+journal records it.
+"""
 
 
 class Journal:
-    """One open journal. `path` is canonical, `head` the number and checksum of its last record.
+    """One open journal. `path` is canonical. `head` is the number and the checksum of its last record.
 
-    `warnings` are sentences about the place it lives in. `on_replaced` is called with the path after the file became a
-    new inode (its owner then renews its other links); `moves` counts how often that happened.
+    `warnings` are sentences about the place where it is. `on_replaced` is called with the path after the file became a
+    new inode (its owner then renews its other links). `moves` counts how often that happened.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class Journal:
         ballast_bytes: int = BALLAST_BYTES,
         owner: Owner | None = None,
     ) -> Journal:
-        """Make a new journal with `opened` as record 0 (its `journal_path` becomes the real path) and hold it.
+        """Create a new journal with `opened` as record 0 (its `journal_path` becomes the real path) and hold it.
 
         Either the journal exists, whole and durable, or nothing does. Raises JournalUnwritable, JournalNotOurs (bad
         folder, name taken), JournalLocked or RecordRefused.
@@ -127,11 +129,11 @@ class Journal:
         anchor: tuple[int, str] | None = None,
         home: Path | None = None,
     ) -> Journal:
-        """Take a journal over: lock, verify, repair a torn tail, raise the epoch, write `Resumed`.
+        """Take a journal over: lock it, verify it, repair a torn tail, raise the epoch, write `Resumed`.
 
-        `path` is any name of the run, within `home` (see `paths.canonical`); `anchor` is a (seq, z) known from
-        elsewhere that must still be in it. Raises JournalMissing, JournalNotOurs, JournalLocked, JournalDamaged,
-        JournalTooNew, JournalLost or JournalUnwritable; then nothing was changed beyond a repair already done.
+        `path` is any name of the run within `home` (see `paths.canonical`). `anchor` is a (seq, z) known from elsewhere
+        that must still be in it. Raises JournalMissing, JournalNotOurs, JournalLocked, JournalDamaged, JournalTooNew,
+        JournalLost or JournalUnwritable. Then nothing was changed, except for a repair already done.
         """
         disk = disk or OsDisk()
         path = canonical(path, disk=disk, home=home)
@@ -156,7 +158,7 @@ class Journal:
         return journal
 
     def _resume(self, disk: Disk, reading: Reading, tool_version: str, ballast_bytes: int) -> None:
-        # The process before us may have died between write and sync, or may have seen a sync fail.
+        # The earlier process may have died between write and sync, or its sync may have failed.
         moved = self._file.renew()
         torn = cut_torn_tail(disk, self._file, reading.good_bytes, len(reading.records)) if reading.torn_bytes else None
         self._file.make_room(ballast_bytes)
@@ -185,10 +187,10 @@ class Journal:
         return len(self._file.content) > SOFT_LIMIT_BYTES
 
     def append(self, body: Body, *, sync: bool = True) -> Record:
-        """Append one record; with `sync` it is durable when this returns, with all before it.
+        """Append one record. With `sync`, it and all records before it are durable when this returns.
 
         Raises JournalUnwritable (nothing was added; a later call may succeed), RecordRefused (likewise), JournalLocked
-        (somebody took the journal over after its files had been removed).
+        (another process took the journal over after its files had been removed).
         """
         if not self._is_open:
             raise JournalUnwritable(f"{self.path} is closed")
@@ -202,17 +204,17 @@ class Journal:
 
     @property
     def redactor(self) -> Redactor:
-        """What keeps secrets out of its records; for texts that are shown and never become one."""
+        """The filter that keeps secrets out of the records. Use it also for texts that are shown but never recorded."""
         if self._redactor is None:
             self._redactor = Redactor()
         return self._redactor
 
     def hide(self, *secrets: Secret) -> None:
-        """From here on no record holds these either."""
+        """From here on no record contains these secrets either."""
         self.redactor.add(*secrets)
 
     def close(self) -> None:
-        """Make everything durable and let go of the lock; again is fine. Raises JournalUnwritable."""
+        """Make everything durable and release the lock. A second call is harmless. Raises JournalUnwritable."""
         if not self._is_open:
             return
         self._is_open = False
@@ -233,7 +235,7 @@ class Journal:
 
     def _write(self, body: Body, at: Stamp, *, sync: bool) -> Record:
         if len(self._file.content) != self._known_bytes:
-            # A signal's exception came right after a line was safe: it is in the file, so it is a record.
+            # An exception of a signal came right after a line was safe: the line is in the file, so it is a record.
             self.records = parse(bytes(self._file.content)).records
             self._known_bytes = len(self._file.content)
         last = self.records[-1]
@@ -249,11 +251,13 @@ class Journal:
     def _tell_moved(self, cause: str, at: Stamp) -> None:
         if self.on_replaced is not None:
             self.on_replaced(self.path)
-        if not isinstance(self.records[-1].body, Repaired):  # a disk that fails at every sync must not loop here
+        if not isinstance(self.records[-1].body, Repaired):  # a disk that fails at every sync must not cause a loop
             self._write_too(Repaired(cause), at)
 
     def _write_too(self, body: Body, at: Stamp) -> None:
-        """Write what follows from a record that is safe already; the next one meets any trouble itself."""
+        """Write what follows from a record that is already safe. If this fails, the next record meets
+        the error itself.
+        """
         with contextlib.suppress(JournalError):
             self._write(body, at, sync=True)
 
@@ -271,7 +275,7 @@ class Journal:
 
 @contextlib.contextmanager
 def _holding(disk: Disk, path: Path, owner: Owner) -> Iterator[Lock]:
-    """The journal's lock, kept when all goes well and let go when not; an OSError comes out as JournalUnwritable."""
+    """The journal's lock, kept if all goes well and released if not. An OSError is raised as JournalUnwritable."""
     check_folder(disk, path.parent)
     try:
         lock = Lock.take(disk, path, owner)
@@ -293,8 +297,8 @@ def _encode(
     seq, prev = chain.seq, chain.prev
     if redactor is None:
         return codec.encode(body, seq=seq, prev=prev, run=run_id, epoch=epoch, at=at)
-    # Where nothing is escaped or cut short, what stands in the line is what stands in the data: most lines are clean,
-    # and one search tells. Half a secret would not be found: nothing is cut before it is masked.
+    # If nothing is escaped or cut short, the line contains the same text as the data. Most lines contain no secret, and
+    # one search shows that. Half a secret would not be found: nothing is cut before it is masked.
     with contextlib.suppress(RecordTooLarge):
         record, line = codec.encode(body, seq=seq, prev=prev, run=run_id, epoch=epoch, at=at, may_cut=False)
         text = line.decode("ascii")

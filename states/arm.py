@@ -1,4 +1,4 @@
-"""arm: the dead-man's switch in the pod gets its orders, and has to show that it could act."""
+"""arm: rpd gives the dead-man's switch in the pod its orders. The switch must show that it could act."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from rpd.states.shared.link import decide_link
 
 TRIES_MAX = 3
 AGAIN_SECONDS = 60.0
-"""Between two tries to give its orders to a switch that they did not reach, while the run goes on."""
+"""The pause between two tries to order a switch that the first orders did not reach, while the run goes on."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Arm once per start of the pod, and once per launch; a switch that cannot prove itself is recorded, and the run
-    goes on unprotected. One that was not reached has refused nothing."""
+    """Arm once for each start of the pod and once for each launch. If the switch cannot prove that it works, rpd
+    records that, and the run goes on unprotected. A switch that was not reached has refused nothing.
+    """
     pod = facts.pod
     assert pod is not None, "arm needs a pod"
     if facts.container.armed_start == pod.starts and facts.container.armed is not None:
@@ -35,8 +36,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def decide_again(state: State, facts: Facts, now: Stamp) -> Decision | None:
-    """The run went on without its switch, which its orders did not reach: they are sent again, now that there is a way
-    to the pod."""
+    """The run went on without its switch, because the orders did not reach it. Send them again when the pod can be
+    reached.
+    """
     pod, tries = facts.pod, facts.tried(Op.ARM_SWITCH)
     if (
         state not in STAYS_LONG
@@ -53,7 +55,9 @@ def decide_again(state: State, facts: Facts, now: Stamp) -> Decision | None:
 
 
 def _is_given_up(facts: Facts, now: Stamp) -> bool:
-    """It has failed for good; or a pod in which a job may run is silent for long: what became of that matters more."""
+    """The switch has failed for good. Or a pod in which a job may run has been silent for long: then the state of the
+    job matters more.
+    """
     tries = facts.tried(Op.ARM_SWITCH)
     if tries.since is None or is_offline(facts) or tries.reason == Fault.HOST_KEY_CHANGED:
         return False

@@ -1,4 +1,4 @@
-"""boot: the pod is ours; its container has to come up and port 22 has to be mapped. A pod found stopped is started."""
+"""boot: the run has its pod. The container must come up, and port 22 must be mapped. A stopped pod is started."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ from rpd.states.ports.names import Op, Reason, Trigger
 from rpd.states.shared.sweep import look_over
 
 LOG_AFTER_SECONDS, LOG_EVERY_SECONDS, LOG_LATER_SECONDS = 5.0, 10.0, 30.0
-"""When the logs about a booting pod are first read, how often in its first minute, and how often from then on."""
+"""When rpd first reads the logs of a booting pod, how often in the first minute, and how often after that."""
 CANNOT_START = "the container cannot start"
 NO_SSHD_SECONDS = 120.0
-"""A container that runs for so long without an sshd that answers may have none; or for half of its time to boot, where
-that is less."""
+"""A container may have no sshd if it runs for so long and no sshd answers. Half of the time to boot counts where it is
+shorter.
+"""
 FRESH_SECONDS = 5.0
-"""A look that is older than this does not count as one after the deadline."""
+"""A look that is older than this does not count as a look after the deadline."""
 START_SETTLES_SECONDS = 15.0
 RESTARTS_MAX = 3
-"""A container that comes up anew more often before the launch will not stay up on this host."""
+"""A container that is restarted more often than this before the launch will not stay up on this host."""
 START_RETRY_SECONDS = 600.0
-"""How long a refused start is tried again while results wait in the stopped pod; it costs storage only."""
+"""How long rpd repeats a refused start while results wait in the stopped pod. This costs storage only."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Poll until RUNNING with an address; start it when it was stopped; give the host back at the deadline, or
-    at once when the cloud bills it above the cap."""
+    """Poll until the pod is RUNNING with an address. Start a stopped pod. Give the host back at the deadline, or at
+    once if the cloud bills it above the cap.
+    """
     pod = facts.pod
     assert pod is not None and pod.id is not None, "boot needs a pod"
     seen = pod.seen
@@ -59,8 +61,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def boot_seconds_left(facts: Facts, now: Stamp) -> float:
-    """Time until the host counts as failed, from our start of the pod, or since its container was awaited anew; what
-    this machine sleeps, or is offline, does not count against it."""
+    """The time until the host counts as failed. It starts when the run starts the pod, or when it waits for the
+    container again. Time in which this machine sleeps or is offline does not count.
+    """
     pod = facts.pod
     assert pod is not None, "there is a pod"
     since = pod.started_at or pod.origin.sent_at
@@ -71,20 +74,21 @@ def boot_seconds_left(facts: Facts, now: Stamp) -> float:
 
 
 def is_overdue(facts: Facts, look: Tries, now: Stamp) -> bool:
-    """The deadline has passed, and the last look is fresh: a machine that slept, or was offline, looks once more before
-    it judges."""
+    """The deadline has passed, and the last look is fresh. A machine that slept or was offline looks once more before
+    it judges.
+    """
     is_fresh = look.at is not None and elapsed(look.at, now) < FRESH_SECONDS
     return is_fresh and not is_offline(facts) and boot_seconds_left(facts, now) <= 0.0
 
 
 def is_overdue_now(facts: Facts, now: Stamp) -> bool:
-    """The same, judged by the last look at the pod; one that failed says nothing of the host."""
+    """The same, judged by the last look at the pod. A failed look says nothing about the host."""
     look = facts.tried(Op.READ_POD)
     return look.is_answered and is_overdue(facts, look, now)
 
 
 def host_failed(facts: Facts, reason: Reason, why: str | None = None) -> Fire:
-    """Give the host back. After a launch its results are what matters: the run ends, the pod is kept stopped."""
+    """Give the host back. After a launch only the results matter: the run ends, and the pod is kept stopped."""
     errors = (facts.tried(op).error for op in (Op.GREET, Op.START_POD, Op.READ_POD))
     if reason is Reason.HOST_NEVER_BOOTED and why is None and (silent := no_sshd(facts)) is not None:
         reason, why = Reason.SSHD_MISSING, silent
@@ -93,8 +97,11 @@ def host_failed(facts: Facts, reason: Reason, why: str | None = None) -> Fire:
 
 
 def cannot_start(facts: Facts) -> Fire | None:
-    """The end with a host, or with the image on every host, when the logs say that the container will never start. Only
-    of a fresh pod: the logs of an older one tell of its earlier starts, and in one with a job the results matter."""
+    """End with this host, or with the image on every host, if the logs say that the container will never start.
+
+    This holds for a fresh pod only. The logs of an older pod also show its earlier starts, and in a pod with a job the
+    results matter.
+    """
     pod, sign = facts.pod, facts.container.boot_sign
     if sign is None or pod is None or pod.origin.taken is not None or pod.starts > 1 or facts.has_launched_here:
         return None
@@ -107,7 +114,7 @@ def cannot_start(facts: Facts) -> Fire | None:
 
 
 def no_sshd(facts: Facts) -> str | None:
-    """That nothing answers on port 22 of a container that runs, once that has lasted; None before, or else."""
+    """Say that nothing answers on port 22 of a running container, if this has lasted long enough; else None."""
     greet = facts.tried(Op.GREET)
     if not greet.failures or greet.reason != Fault.SSH_UNREACHABLE or greet.since is None or greet.at is None:
         return None
@@ -119,9 +126,12 @@ def no_sshd(facts: Facts) -> str | None:
 
 
 def is_port_closed(facts: Facts) -> bool:
-    """Whether that is the image's doing for certain: all the while the host has answered for the container that nobody
-    listens. A way that fails, or a host whose network does, is silent; an sshd that has answered before, or that the
-    image is known to start, is not missing."""
+    """Whether the image is certainly the cause: all the time, the host has answered that no process listens on the
+    port.
+
+    A broken connection or a host with a broken network gives no answer. An sshd is not missing if it has answered
+    before, or if the image is known to start one.
+    """
     pod, greet, wanted = facts.pod, facts.tried(Op.GREET), facts.job.pod
     is_there = pod is None or pod.container.greeted_place is not None
     if is_there or (is_with_start_sh(wanted.image) and not (wanted.args or "").strip()):
@@ -136,7 +146,7 @@ def _no_sshd_seconds(facts: Facts) -> float:
 
 
 def read_logs(facts: Facts, since: Stamp, now: Stamp, first: float = LOG_AFTER_SECONDS) -> Look | None:
-    """A look at both logs, now and then, of a pod that does not come up."""
+    """A look at both logs, from time to time, of a pod that does not come up."""
     waited, logged = elapsed(since, now), facts.tried(Op.READ_SYSTEM_LOG).at
     pause = LOG_EVERY_SECONDS if waited < 60.0 else LOG_LATER_SECONDS
     if waited <= first or (logged is not None and elapsed(logged, now) <= pause):
@@ -156,14 +166,14 @@ def _poll(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
     if (look := read_logs(facts, since, now)) is not None:
         return look
     survey = look_over(facts, now) if is_unsurveyed(facts, now) else None
-    if survey is not None:  # beside the boot, which it does not delay
+    if survey is not None:  # it does not delay the boot
         return survey
     what = _awaited(facts, pod)
     return Wait(pause - elapsed(looked, now), what, now.wall + boot_seconds_left(facts, now))
 
 
 def _just_started(facts: Facts, pod: PodFacts, now: Stamp) -> bool:
-    """The account may show the old status for a moment after a start; for no longer than a create may be late."""
+    """The account may show the old status for a moment after a start, but not longer than a create may be late."""
     settles = min(START_SETTLES_SECONDS, facts.profile.quiet_window_seconds)
     return pod.started_at is not None and elapsed(pod.started_at, now) < settles
 
@@ -177,7 +187,7 @@ def _awaited(facts: Facts, pod: PodFacts) -> str:
 
 
 def _start(facts: Facts, pod: PodFacts, now: Stamp) -> Decision:
-    """Start it; a refusal is tried again only where results wait in it, and after a new look each time."""
+    """Start the pod. Repeat a refused start only if results wait in the pod, and each time after a new look."""
     if not facts.has_launched_here and (pod.starts > 1 or pod.refused_starts):
         return host_failed(facts, Reason.HOST_NEVER_BOOTED)
     tries, read = facts.tried(Op.START_POD), facts.tried(Op.READ_POD).at

@@ -1,4 +1,6 @@
-"""collect: log and artifacts come back, every file verified by size and sha256. A job that must end is ended first."""
+"""collect: fetch the log and the artifacts, and verify every file by size and sha256. A job that must end is ended
+first.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ from rpd.states.shared.secret_files import decide_placing
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Stop the job if it may run, then the log, then each artifact; give up when the time for it is over."""
+    """Stop the job if it may run; then fetch the log, then each artifact. Give up when the time for this is over."""
     pod = facts.pod
     assert pod is not None, "collect needs a pod"
     if not facts.launch.intended:
@@ -59,7 +61,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def _keys_to_place(facts: Facts) -> Do | None:
-    """The keys to a bucket may be in files of secrets, which a stop has removed."""
+    """The keys to a bucket may be in files of secrets, and a stop has removed these files."""
     return decide_placing(facts) if facts.tried(Op.PLACE_SECRETS).failures < PULL_TRIES_MAX else None
 
 
@@ -73,7 +75,7 @@ def _finish(facts: Facts) -> Decision:
 
 
 def _what_lacks(facts: Facts) -> str:
-    """What is not here in one sentence, a refused path by its name."""
+    """One sentence that says what is missing here. It names each refused path."""
     broken = [label for label in facts.uncollected if label not in facts.results.pulled]
     why = next((facts.results.errors[label] for label in broken if label in facts.results.errors), "it was not tried")
     texts = [f"not fetched intact: {', '.join(broken)} ({why})"] if broken else []
@@ -83,7 +85,7 @@ def _what_lacks(facts: Facts) -> str:
 
 
 def _may_run(facts: Facts) -> bool:
-    """An ending other than the job's own means that it may still run."""
+    """If the ending is not the job's own, the job may still run."""
     if facts.launch.was_stopped:
         return False
     return facts.launch.claim is None or facts.launch.claim.phase in ("running", "claimed")
@@ -101,7 +103,7 @@ def _bounded(facts: Facts, now: Stamp, do: Do) -> Decision:
     gained = facts.results.fetching.gained_at if not interrupted else None
     if gained is not None and is_before(since, gained):
         if used_up(facts, now) is None:
-            since = gained  # what gets somewhere is waited for as long as the budget lasts
+            since = gained  # as long as a fetch makes progress, wait while the budget lasts
         elif elapsed(since, now) > allowed:
             return _give_up(facts, "the budget is used up while results are still on their way")
     waited = elapsed(since, now) - (0.0 if interrupted else offline_seconds(facts, now))
@@ -116,13 +118,14 @@ def _why(facts: Facts, do: Do) -> str:
 
 
 def _give_up(facts: Facts, why: str) -> Decision:
-    """What is required and not here is left there; where no try can bring more of it, that is the end of it."""
+    """Leave required results that are not here in the pod. If no try can bring more of them, finish."""
     return Fire(Trigger.COLLECT_FAILED, None, why) if facts.is_worth_fetching else _finish(facts)
 
 
 def _pull(facts: Facts, artifact: Artifact) -> Pull:
-    """Local files are removed for the results of a good job alone: what a failed one left is no copy of anything. What
-    is pushed to a bucket has the environment of the job, where the keys to it are."""
+    """Remove local files only for the results of a successful job: the results of a failed job are no complete copy. A
+    push to a bucket gets the environment of the job, because the keys to the bucket are there.
+    """
     has_env = is_away(artifact.local_path)
     is_some = artifact in facts.job.artifacts and is_pattern(artifact.remote_path)
     folder = fixed_folder(artifact.remote_path) if is_some else artifact.remote_path

@@ -1,4 +1,6 @@
-"""connect: an address is known; sshd has to answer, be our pod, and have the GPUs that were ordered."""
+"""connect: the address is known. sshd must answer, it must be the pod of this run, and it must have the GPUs that were
+ordered.
+"""
 
 from __future__ import annotations
 
@@ -27,23 +29,25 @@ from rpd.states.ports.names import Op, Reason, Trigger
 from rpd.states.shared.link import missed, stand_back
 
 LASTING_SECONDS, LASTING_TRIES_MIN = 20.0, 3
-"""How long, and how often at least, a pod has to refuse us for good before that is believed: a container that starts
-may still write its sshd's settings and start it anew with them."""
+"""How long, and at least how often, a pod must refuse rpd permanently before rpd believes it. A container that starts
+may still write the settings of its sshd and restart it with them.
+"""
 NO_MATTER_OF_THE_HOST: dict[str, Reason] = {
     **LASTING,
     Fault.AUTH_REFUSED: Reason.SSH_REFUSED,
     Fault.PATH_REFUSED: Reason.VOLUME_REFUSED,
 }
-"""What a pod may still say at the end of its time to boot that another host would say as well."""
+"""Answers of a pod at the end of its time to boot that another host would give as well."""
 REFUSED_PAUSE_SECONDS = 1.0
-"""Newer sshds shut out for a while who fails to log in again and again."""
+"""Newer versions of sshd block a client for a while if its login fails again and again."""
 TRIES_PER_PAUSE = 10
-"""Knocking costs nothing, and the bill runs: the pause grows only after so many tries, first 0.15 s, at last 2 s."""
+"""A try costs nothing, and the pod is billed: the pause grows only after so many tries, from 0.15 s to 2 s."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Greet; on failure read the address anew (it may be that of the previous start) and try again until the
-    deadline."""
+    """Greet the pod. If that fails, read the address again (it may be the address of the previous start) and try again
+    until the deadline.
+    """
     pod = facts.pod
     assert pod is not None, "connect needs a pod"
     greet, look = facts.tried(Op.GREET), facts.tried(Op.READ_POD)
@@ -59,7 +63,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     if (failures and is_overdue(facts, greet, now)) or (not _has_address(pod) and is_overdue_now(facts, now)):
         if read is None or (tried is not None and is_before(read, tried)):
             return Look(ReadPod.in_hand(facts))
-        if pod.missed.looks:  # a pod that somebody took away is no failed host: no other one takes its place
+        if pod.missed.looks:  # a person took the pod away; that is no failed host, so no other host replaces it
             return missed(facts, now)
         return _refused(facts, pod, greet)
     if failures and greet.since is not None:
@@ -85,8 +89,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def _is_for_good(facts: Facts, pod: PodFacts, greet: Tries, now: Stamp) -> bool:
-    """Refusals of this kind have stood long enough, by several tries and a look at the pod since; how long a cloud's
-    own doubts last is the measure where that is less."""
+    """The pod has refused for long enough, in several tries, and rpd has looked at the pod since. If the cloud's own
+    uncertainty lasts for a shorter time, that time counts.
+    """
     since, read = pod.container.knocks.refused_since, facts.tried(Op.READ_POD).at
     if (
         since is None
@@ -100,14 +105,16 @@ def _is_for_good(facts: Facts, pod: PodFacts, greet: Tries, now: Stamp) -> bool:
 
 
 def _says_all(facts: Facts, pod: PodFacts) -> bool:
-    """What this pod says holds for every host: it is fresh. One that was stopped may be sought where another pod is by
-    now, one that was taken up says nothing of a fresh one, and in one with a job the results are what matters."""
+    """The answer of this pod holds for every host, because the pod is fresh.
+
+    A stopped pod may now have another pod at its address. A handed-over pod says nothing about a fresh pod. In a pod
+    with a job the results matter.
+    """
     return pod.origin.taken is None and pod.starts == 1 and not facts.has_launched_here
 
 
 def _refused(facts: Facts, pod: PodFacts, greet: Tries) -> Fire:
-    """The end with this host: where it gave what was ordered, and the pod refuses us, or has no sshd, no other one is
-    tried."""
+    """End with this host. Try no other host if it gave what was ordered and the pod refuses rpd or has no sshd."""
     reason, why = NO_MATTER_OF_THE_HOST.get(greet.reason or ""), greet.error
     if is_port_closed(facts):
         reason, why = Reason.IMAGE_FAILED, no_sshd(facts)

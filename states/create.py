@@ -19,9 +19,9 @@ from rpd.states.ports.world import PodOrder
 from rpd.states.select import NO_STOCK, choose, usd_per_hour
 
 ABSENT_CREATES_MAX = 3
-"""Creates that were never answered and left no pod: after so many the cloud is out of order, not the candidate."""
+"""After so many creates that had no answer and left no pod, the cloud is out of order, not the candidate."""
 RESEND_SECONDS = 300.0
-"""How long a create that provably was not sent, or was refused for its rate, is tried again."""
+"""How long rpd repeats a create that was provably not sent or was refused by the rate limit."""
 
 FATAL = {
     "no_credit": Reason.NO_CREDIT,
@@ -32,7 +32,7 @@ FATAL = {
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Create under a fresh name; a refusal goes to the next candidate, a fatal one to the end."""
+    """Create a pod under a fresh name. A refusal leads to the next candidate, a fatal error to the end."""
     pod = facts.pod
     if pod is None:
         return _create(facts, now)
@@ -54,7 +54,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def _again(facts: Facts, now: Stamp) -> Decision:
-    """The request never arrived, or was turned away unread: the same candidate, under the next name."""
+    """The request never arrived, or the cloud refused it unread: try the same candidate under the next name."""
     tries = facts.tried(Op.CREATE_POD)
     since = tries.since or now
     if elapsed(since, now) > RESEND_SECONDS and not is_offline(facts):
@@ -68,7 +68,7 @@ def _again(facts: Facts, now: Stamp) -> Decision:
 
 def _create(facts: Facts, now: Stamp) -> Decision:
     candidate = choose(facts, now)
-    if candidate is None:  # one without stock is a candidate only while the run waits for it
+    if candidate is None:  # a candidate without stock counts only while the run waits for stock
         return Fire(Trigger.CREATE_REFUSED, NO_STOCK, "the wait for stock is over")
     attempt = len(facts.pods) + 1
     name = f"{facts.name_prefix}{attempt}"
@@ -115,5 +115,5 @@ def _order(facts: Facts, candidate: Candidate, name: str, limit_at: float) -> Po
 
 
 def _per_gpu(total: int | None, gpus: int) -> int | None:
-    """The cloud takes its floors for one GPU: rounded up, so that the whole holds."""
+    """The cloud takes its minimum for one GPU. The value is rounded up, so that the minimum holds for the whole pod."""
     return None if total is None else math.ceil(total / gpus)

@@ -1,4 +1,4 @@
-"""done: the run is over. Reached only when no compute debt is open."""
+"""done: the run is over. A run gets here only when no compute debt is open."""
 
 from __future__ import annotations
 

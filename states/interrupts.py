@@ -1,6 +1,9 @@
-"""What can end any state that may hold a pod: a request, the budget, a vanished pod. Asked before the state itself
-decides. That a pod has vanished is known only where somebody looks: a state that waits for long looks at it every
-`POD_LOOK_SECONDS` (`rpd.states.shared.link`), as `monitor` does."""
+"""What can end any state that may hold a pod: a request, the budget, a vanished pod. Interrupts are checked before the
+state decides.
+
+rpd notices a vanished pod only by a look. A state that waits for long therefore looks at the pod every
+`POD_LOOK_SECONDS` (`rpd.states.shared.link`), as `monitor` does.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ WITH_POD = (*BEFORE_LAUNCH, *WITH_JOB, State.COLLECT)
 
 
 def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
-    """The edge to take at once, or None to let the state decide."""
+    """The edge to take at once. None lets the state decide."""
     if state not in WITH_POD:
         return None
     failed = (each for each in facts.contact.tries.values() if each.failures)
@@ -45,7 +48,7 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
             decision = _requested(state, facts, now)
             if decision is not None:
                 return decision
-        # Else only results are fetched, which has its own bounds.
+        # Otherwise rpd only fetches results, and that has its own limits.
         if facts.debts.compute and facts.ending.reason is None:
             end = used_up(facts, now)
             if end is not None:
@@ -63,17 +66,18 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
 
 def _requested(state: State, facts: Facts, now: Stamp) -> Decision | None:
     if facts.request == "gc" and state in WITH_JOB and facts.launch.intended and not _is_unclaimed(facts):
-        return None  # the job may run: the pod is asked first, and nothing is touched
+        return None  # the job may run: ask the pod first, and touch nothing
     if answer(facts) == "detach":
         return _detached(state, facts, now)
     if facts.request == "gc" and facts.launch.intended and state not in WITH_JOB:
-        return Fire(Trigger.CANCEL)  # the pod is given back, stopped; how the run ends is for `resume` to find out
+        return Fire(Trigger.CANCEL)  # stop the pod; `resume` finds out how the run ends
     return Fire(Trigger.CANCEL, request_reason(facts), request_why(facts))
 
 
 def _detached(state: State, facts: Facts, now: Stamp) -> Decision | None:
-    """Leave a job that runs; before that there is nothing to leave, and the wish waits. So it does while the account
-    does not show the pod: another look says whether it is gone."""
+    """Leave a running job. Before the launch there is no job to leave, and the request waits. It also waits while the
+    account does not show the pod: another look shows whether the pod is gone.
+    """
     if state is not State.MONITOR or (facts.pod is not None and facts.pod.missed.looks):
         return None
     alone = decide_alone(facts, now, is_patient=False)
@@ -91,7 +95,7 @@ def _is_unclaimed(facts: Facts) -> bool:
 
 
 def _is_vanished(facts: Facts, now: Stamp) -> bool:
-    """A young pod may not be readable yet; an older one is believed gone after the proof interval."""
+    """A young pod may not be readable yet. An older pod counts as gone after the proof interval."""
     pod = facts.pod
     if pod is None or pod.missed.since is None:
         return False
@@ -103,6 +107,6 @@ def _is_vanished(facts: Facts, now: Stamp) -> bool:
 
 
 def edges(table: Table) -> frozenset[tuple[str, str]]:
-    """Which (state, trigger) pairs the table has for interrupts; a test holds this against `interrupts`."""
+    """The (state, trigger) pairs of the table that are interrupts. A test compares them with `interrupts`."""
     ends = (Trigger.CANCEL, Trigger.OUT_OF_TIME, Trigger.OUT_OF_MONEY, Trigger.POD_GONE, Trigger.OUT_OF_REACH)
     return frozenset((str(rule.source), str(rule.trigger)) for rule in table.every_rule if rule.trigger in ends)

@@ -1,4 +1,4 @@
-"""launch: the job is started exactly once. Whatever is unclear is read from the claim folder, never guessed."""
+"""launch: start the job exactly once. If something is unclear, rpd reads the claim folder and never guesses."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def _claimed(facts: Facts, now: Stamp) -> Decision:
-    """The folder is claimed and nothing runs: whoever claimed it was cut off. Launching again starts it or loses."""
+    """The folder is claimed, but nothing runs: the process that claimed it was cut off. Launch again: this starts the
+    job, or the launch is lost.
+    """
     since = facts.launch.claimed_since or now
     if elapsed(since, now) > CLAIMED_SECONDS:
         return Fire(Trigger.LAUNCH_FAILED, Reason.LAUNCH_FAILED, "the launch was claimed, but the script never started")
@@ -83,7 +85,7 @@ def _launch(facts: Facts) -> Do:
 
 
 def _results(facts: Facts) -> tuple[str, ...]:
-    """Where a process that is left behind writes what is wanted. Of a pattern, the folder before its first wildcard."""
+    """Where a left-behind process writes wanted results. For a pattern: the folder before its first wildcard."""
     paths = (*(each.remote_path for each in facts.job.artifacts), *facts.job.checkpoints.paths)
     found = ((path, _WILDCARD.search(path)) for path in paths)
     fixed = (path if at is None else path[: at.start()].rpartition("/")[0] for path, at in found)

@@ -1,4 +1,4 @@
-"""The job's lifecycle put together: its table, what each state decides, and its operations."""
+"""The complete lifecycle of the job: its table, the decisions of each state, and its operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""monitor: the job runs. Its log is followed over one channel; its end is read from the claim folder."""
+"""monitor: the job runs. rpd follows its log over one channel and reads its end from the claim folder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from rpd.states.shared.notice import WARN_AT
 from rpd.states.shared.telemetry import decide_idle
 
 WATCH_SECONDS = 15.0
-"""How long one look follows the log before pod and requests are looked at again; a budget that ends sooner cuts it."""
+"""How long one look follows the log before rpd looks at the pod and the requests again. A budget that ends sooner
+shortens it.
+"""
 WATCH_SECONDS_MIN = 0.5
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Follow the log until the claim says ended or lost."""
+    """Follow the log until the claim says that the job has ended or is lost."""
     claim = facts.launch.claim
     if claim is not None and facts.launch.claim_is_fresh and claim.phase == "ended":
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
@@ -50,7 +52,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     until = 1.0 if "budget" in facts.report.noticed else WARN_AT
     seconds = min(WATCH_SECONDS, max(WATCH_SECONDS_MIN, budget_seconds_left(facts, now, until)))
     if watch.failures and watch.reason == Fault.LOCAL_DISK and not _is_asked_since(facts):
-        # No room for the log here must not keep a pod whose job has ended.
+        # A full disk here must not keep a pod whose job has ended.
         return decide_link(facts, now, Look(ReadClaim(target(facts), job_ref(facts))))
     is_background = claim is not None and bool(claim.waits_for)
     look = WatchJob(target(facts), job_ref(facts), facts.local_log, seconds, is_background)

@@ -1,4 +1,6 @@
-"""preflight: the interpreter that the job names, then commands that need the staged files, the last before the job."""
+"""preflight: install the interpreter that the job names; then run the commands that need the staged files, the last
+before the job.
+"""
 
 from __future__ import annotations
 

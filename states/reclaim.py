@@ -1,4 +1,4 @@
-"""reclaim: before anything is rented, a paused pod of the same lineage is taken up, where one still fits."""
+"""reclaim: before the run rents a pod, it takes up a paused pod of the same lineage if one still fits."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from rpd.states.ports.names import Op, Trigger
 from rpd.states.ports.world import Paused
 
 TRIES_MAX = 3
-"""Failed looks at the other journals before a fresh pod is rented."""
+"""After so many failed looks at the other journals, the run rents a fresh pod."""
 DRIFT_BYTES = 8 * 1024
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Look once, then take the newest that fits; one that does not is taken only to be deleted, where the config says
-    so. Whatever cannot be had is left alone, and a fresh pod is rented."""
+    """Look once, then take the newest pod that fits. Take a pod that does not fit only to delete it, if the config says
+    so. Leave every other pod alone, and rent a fresh one.
+    """
     if not (facts.job.lifecycle.on_success == "recycle" or is_fresh_wanted(facts)):
         return Fire(Trigger.NOTHING_PAUSED)
     if facts.pod is not None:
@@ -37,11 +38,11 @@ def decide(facts: Facts, now: Stamp) -> Decision:
             continue
         differences = drift(paused, facts.job)
         how = on_drift(facts)
-        if not is_fresh_wanted(facts) and differences and how == "ask":  # nobody was there to ask
+        if not is_fresh_wanted(facts) and differences and how == "ask":  # no person was there to answer
             told.append(f"pod {paused.pod_id} drifted, and stays paused: {'; '.join(differences)}")
             continue
         return _take(facts, paused, differences)
-    # One record could not hold them all: the next ones.
+    # One record cannot hold all of them: look for the next ones.
     if facts.lineage.left_out and facts.tried(Op.FIND_PAUSED).failures < TRIES_MAX:
         known = tuple(paused.pod_name for paused in facts.lineage.paused)
         return Look(FindPaused(facts.opened.lineage, known))

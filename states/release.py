@@ -1,4 +1,4 @@
-"""release: give every pod of this run back, and prove it. A debt that only proof closes; there is no giving up."""
+"""release: give every pod of this run back, and prove it. Only proof closes the debt; rpd never gives up."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from rpd.states.shared.secret_files import decide_removal
 from rpd.states.shared.sweep import give_back, how_to_end, survey
 
 KEY_REFUSED_SECONDS = 600.0
-"""How long a refused key is tried again before the person has to act; the debt stays open."""
+"""How long rpd repeats a refused key before the person must act. The debt stays open."""
 RELEASE_SECONDS, RELEASE_TRIES_MIN = 900.0, 20
-"""How long, and how often at least (a laptop may have slept), a cloud that answers and does not let go is asked again
-before the person has to act; the debt stays open."""
+"""How long, and at least how often (a laptop may have slept), rpd asks a cloud that answers but does not release the
+pod. After that the person must act. The debt stays open.
+"""
 BLINDLY_AGAIN_SECONDS = 120.0
-"""Between two tries to release a pod of an account that cannot be looked at."""
+"""The pause between two tries to release a pod of an account that cannot be looked at."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Accept-and-bill-no-more first, proof second."""
+    """First make the cloud accept the release and bill no more, then prove it."""
     if not facts.was_rented:
         return Fire(Trigger.RELEASED, _last_reason(facts))
     refused = facts.release.key_refused_since
@@ -56,15 +57,19 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def how_to_release(facts: Facts, pod_id: str) -> str:
-    """The pod in hand as the policy says; what was taken up beside it as it was found, or deleted where it was
-    replaced; whatever else belongs to this run is deleted."""
+    """The pod in hand ends as the policy says. A pod that was taken up beside it stays as it was found, or is deleted
+    if it was replaced. Every other pod of this run is deleted.
+    """
     pod = facts.pod
     return release_how(facts) if pod is not None and pod.id == pod_id else how_to_end(facts, pod_id)
 
 
 def _give_back_next(facts: Facts, now: Stamp, *, is_staying: bool) -> Decision | None:
-    """Whatever there is beside the pod in hand, and that one too unless it may stay. Whichever was told longest ago is
-    told first: one that the cloud does not let go of keeps no other."""
+    """Give back all pods beside the pod in hand, and that pod too unless it may stay.
+
+    The pod with the oldest release request comes first. A pod that the cloud does not release therefore delays no other
+    pod.
+    """
     hand = facts.pod
     is_held = is_staying or (hand is not None and hand.kept_until is not None)
     pods = sorted(facts.pods.values(), key=lambda pod: (facts.debts.release_asked.get(pod.id or "", -1), pod is hand))
@@ -84,8 +89,9 @@ def _give_back(facts: Facts, pod: PodFacts, now: Stamp) -> Decision | None:
 
 
 def _give_back_blindly(facts: Facts, now: Stamp) -> Decision | None:
-    """Nothing gets through, or no look does: now and then the cloud is told all the same, for it may hear that. Secrets
-    are removed from a disk first, once their pod can be reached."""
+    """No call gets through, or no look does: send the release from time to time all the same, because the cloud may
+    receive it. Remove secrets from a disk first, when their pod can be reached.
+    """
     for pod in facts.pods.values():
         decision = _give_back(facts, pod, now) if pod.container.secrets_left != "disk" else None
         if isinstance(decision, Do):
@@ -96,7 +102,7 @@ def _give_back_blindly(facts: Facts, now: Stamp) -> Decision | None:
 
 
 def _give_back_found(facts: Facts, now: Stamp) -> Decision | None:
-    """A survey saw one that still is not as it should be: tell it again."""
+    """A survey saw a pod that is still not as it should be: release it again."""
     for found in facts.release.proof.found:
         last = facts.debts.released.get(found.id)
         if last is None or elapsed(last, now) > _again_seconds(facts):
@@ -105,7 +111,9 @@ def _give_back_found(facts: Facts, now: Stamp) -> Decision | None:
 
 
 def _paced(facts: Facts, now: Stamp, pod_id: str, how: str) -> Decision:
-    """Offline, only surveys are tried: what fails here so often does not get through although they do."""
+    """If this machine is offline, rpd tries only surveys. If a release fails this often, it does not get through
+    although surveys do.
+    """
     do = give_back(pod_id, how)
     tries = facts.tried(do.op)
     since = tries.since
@@ -168,13 +176,14 @@ def _is_kept(facts: Facts, name: str) -> bool:
 
 
 def _is_renounced(facts: Facts) -> bool:
-    """A person ended a run that was parked before: the pod stays stopped, and nobody waits for what is in it."""
+    """A person ended a run that was parked before. The pod stays stopped, and no run waits for its content."""
     return facts.request in ("cancel", "release") and facts.progress.parked_epoch >= 0
 
 
 def _last_reason(facts: Facts) -> Reason | None:
-    """A run whose hosts all failed has no other ending yet. A job that succeeded has not when its results went with a
-    pod that somebody else took away, or hold what may not be created here."""
+    """A run whose hosts all failed has no other ending yet. A successful job gets another ending if its results were
+    lost because a person took the pod away, or if they contain what may not be created on this machine.
+    """
     if facts.ending.reason is Reason.JOB_SUCCEEDED and not facts.collected:
         return Reason.POD_VANISHED if facts.is_worth_fetching else Reason.RESULTS_UNVERIFIED
     if facts.ending.reason is Reason.JOB_SUCCEEDED and facts.missing:

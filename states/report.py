@@ -1,5 +1,6 @@
-"""report: the manifest is written; a pure function of the journal and a moment, so it can be written again at any
-time."""
+"""report: write the manifest. It is a pure function of the journal and a moment, so it can be written again at any
+time.
+"""
 
 from __future__ import annotations
 
@@ -11,5 +12,5 @@ from rpd.states.shared.notice import decide_telling
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Write it; a folder that cannot be written does not keep the run open."""
+    """Write the manifest. A folder that cannot be written does not keep the run open."""
     return decide_telling(facts, now) or Fire(Trigger.REPORTED)

@@ -1,4 +1,4 @@
-"""select: choose the next GPU type x data center, by the config's order, within the price cap."""
+"""select: choose the next GPU type and data center in the order of the config, within the price cap."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rpd.states.shared.market import clouds_of, learn
 
 NO_STOCK = "no_capacity"
 POLLS_PER_STOCK_TRY = 10
-"""A candidate without stock is left alone for so many polls (RunPod: 30 s) while the run waits for it."""
+"""The run does not try a candidate without stock for so many polls (RunPod: 30 s) while it waits for stock."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Learn the market once, then name a candidate or say why there is none."""
+    """Read the market once. Then name a candidate, or say why there is none."""
     if facts.launch.was_taken_over:
         return Fire(Trigger.NO_CANDIDATE, Reason.TAKEN_OVER, "another owner of this run has rented a pod for it")
     if facts.search.host_failures >= facts.job.provision.attempts:
@@ -39,7 +39,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def _why_none(facts: Facts, dear: bool) -> Reason:
-    """Access that is denied to every candidate is a matter of the key, not of capacity; a price is neither."""
+    """If every candidate was denied access, the key is the cause, not the capacity. A price is neither."""
     reasons = {refusal.reason for refusal in facts.search.refusals.values()}
     if not reasons:
         return Reason.PRICE_OVER_CAP if dear else Reason.NO_CAPACITY
@@ -48,8 +48,9 @@ def _why_none(facts: Facts, dear: bool) -> Reason:
 
 
 def candidates(facts: Facts, now: Stamp) -> tuple[Candidate, ...]:
-    """Every GPU type (or CPU flavor) in every data center, in the config's order; then all of them in the other cloud,
-    where the config names it. Places in which a host failed a short while ago come last."""
+    """Every GPU type (or CPU flavor) in every data center, in the order of the config; then all of them in the other
+    cloud, if the config names one. Places where a host failed a short while ago come last.
+    """
     good: list[Candidate] = []
     bad: list[Candidate] = []
     for cloud in clouds_of(facts.job):
@@ -63,9 +64,11 @@ def candidates(facts: Facts, now: Stamp) -> tuple[Candidate, ...]:
 
 
 def choose(facts: Facts, now: Stamp) -> Candidate | None:
-    """The first affordable candidate that was not refused; while the run waits for stock, one that was sold out some
-    time ago, too. A host that failed to boot may be tried again (it will be another host) once every other candidate
-    was tried."""
+    """The first affordable candidate that was not refused. While the run waits for stock, also a candidate that was
+    sold out some time ago.
+
+    When every other candidate was tried, a place whose host failed to boot may be tried again: it will be another host.
+    """
     affordable = [each for each in candidates(facts, now) if _is_affordable(facts, each)]
     is_waiting = stock_seconds_left(facts, now) > 0.0
     for each in affordable:
@@ -80,7 +83,7 @@ def choose(facts: Facts, now: Stamp) -> Candidate | None:
 
 
 def stock_seconds_left(facts: Facts, now: Stamp) -> float:
-    """How long the run may still wait for stock; 0.0 when it does not, or when something else is the trouble."""
+    """How long the run may still wait for stock; 0.0 if it does not wait, or if the problem is not stock."""
     wait = stock_wait_seconds(facts)
     since = facts.launch.since or facts.progress.started
     if not wait or since is None or not any(each.reason == NO_STOCK for each in facts.search.refusals.values()):
@@ -100,7 +103,7 @@ def _stock_pause_left(facts: Facts, now: Stamp) -> float:
 
 
 def usd_per_hour(facts: Facts, candidate: Candidate) -> float | None:
-    """The list price of the whole pod (all GPUs or vCPUs); None when the catalog does not name one."""
+    """The list price of the whole pod (all GPUs or vCPUs); None if the catalog does not list one."""
     for offer in facts.search.offers or ():
         if offer.gpu_id == candidate.gpu_id and offer.cloud == candidate.cloud and offer.usd_per_hour:
             return offer.usd_per_hour * facts.job.pod.units
@@ -108,7 +111,7 @@ def usd_per_hour(facts: Facts, candidate: Candidate) -> float | None:
 
 
 def _is_affordable(facts: Facts, candidate: Candidate) -> bool:
-    """Fails closed: with a cap, an unknown price is too dear."""
+    """Fails closed: if there is a cap, an unknown price counts as too high."""
     cap = price_cap(facts, candidate.gpu_id)
     if cap is None:
         return True

@@ -1,4 +1,4 @@
-"""setup: commands that prepare the pod, before any file is sent."""
+"""setup: commands that prepare the pod before any file is sent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from rpd.states.shared.steps import decide_steps, health_step, steps_of
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """The next command, the health check before them all, or the end of the phase."""
+    """The health check before all commands, the next command, or the end of the phase."""
     steps = itertools.chain(health_step(facts), steps_of(facts, "setup", facts.job.setup))
     return decide_steps(facts, now, steps, Reason.SETUP_FAILED)

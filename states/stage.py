@@ -1,4 +1,4 @@
-"""stage: files of secrets and local folders go to the pod; what arrived intact before is not sent again."""
+"""stage: files of secrets and local folders go to the pod. A tree that arrived intact before is not sent again."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from rpd.states.shared.secret_files import decide_placing
 from rpd.states.shared.steps import owes_setup, pause_or
 
 DEFAULT_EXCLUDES = (".git/", ".venv/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "**/__pycache__/", "**/*.pyc")
-"""What `excludes_default: true` leaves out, as the schema's users know it."""
+"""The files and folders that `excludes_default: true` leaves out, as users of the schema know them."""
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """The places, the secrets, then the next tree, then checkpoints of the launch before, then the end of the phase."""
+    """Take the leases, place the secrets, push the next tree, push checkpoints of the launch before, end the phase."""
     if owes_setup(facts):
         return Fire(Trigger.UNPREPARED)
     leasing = decide_lease(facts, now)
@@ -42,7 +42,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 
 
 def tree_of(job: Job, index: int) -> Tree:
-    """An entry of `staging` as the remote port wants it."""
+    """An entry of `staging` in the form that the remote port needs."""
     staging = job.staging[index]
     defaults = DEFAULT_EXCLUDES if staging.excludes_default else ()
     secrets = places_within(job, staging.destination)
@@ -62,13 +62,13 @@ def tree_of(job: Job, index: int) -> Tree:
 
 
 def _others_within(job: Job, index: int) -> tuple[str, ...]:
-    """Where other entries go below this one's destination, in whatever order they are sent."""
+    """Destinations of other entries below the destination of this entry, in whatever order they are sent."""
     root = plain_path(job.staging[index].destination).rstrip("/") + "/"
     places = (plain_path(each.destination) for each in job.staging)
     return tuple(place[len(root) :] for place in places if place.startswith(root))
 
 
 def _key(tree: Tree, facts: Facts) -> str:
-    """A new container has an empty disk, so it is part of the key."""
+    """A new container has an empty disk. Therefore the key contains the container."""
     container = facts.pod.container_name if facts.pod is not None else ""
     return hashlib.sha256(f"{tree!r}\0{container}".encode()).hexdigest()[:16]

@@ -1,8 +1,9 @@
-"""The life of a run, top to bottom; failure branches right under the success branch. The documentation's diagram, `rpd
-inspect --graph` and the checks are made from this list.
+"""The life of a run from top to bottom; failure branches stand right under the success branch. The diagram in the
+documentation, `rpd inspect --graph` and the checks are made from this list.
 
-A state that some runs do not need is passed at once (as `reclaim` does). A rule with a guard skips one only where the
-guard decides between two ways of life."""
+A run passes a state that it does not need at once (as `reclaim` does). A rule with a guard skips a state only where the
+guard decides between two ways of life.
+"""
 
 from __future__ import annotations
 

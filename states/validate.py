@@ -1,4 +1,4 @@
-"""validate: the inputs on this machine are looked at once more before anything is rented."""
+"""validate: check the inputs on this machine once more before anything is rented."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rpd.states.ports.names import Op, Reason, Trigger
 
 
 def decide(facts: Facts, now: Stamp) -> Decision:
-    """Refuse with every problem at once, or go on."""
+    """Report every problem at once and refuse, or go on."""
     if facts.tried(Op.CHECK_INPUTS).failures:
         return Fire(Trigger.SPEC_REFUSED, Reason.SPEC_INVALID, facts.tried(Op.CHECK_INPUTS).error)
     if facts.process.problems is None:

@@ -1,1 +1,1 @@
-"""Which cloud is asked, with which keys, and by whose word: the configuration, the gate, the opening of a journal."""
+"""Which cloud rpd asks, with which key, and whether it may: the configuration, the gate, the opening of a journal."""

@@ -1,5 +1,5 @@
-"""Which cloud a run talks to, and with which key. A journal names its cloud, never its key; what it names is asked
-only by way of `rpd.adapters.access.gate`."""
+"""Which cloud a run talks to, and with which key. A journal names its cloud, never its key. rpd asks a cloud from a
+journal only through `rpd.adapters.access.gate`."""
 
 from __future__ import annotations
 
@@ -30,13 +30,12 @@ class Access(msgspec.Struct, frozen=True):
     sandbox_home: str | None = None
 
     def key_mark(self, token: str) -> str:
-        """Tells this key from others, for the run with this token, without giving it away."""
+        """A mark that tells this key from others, for the run with this token, without revealing the key."""
         return hashlib.sha256(f"{token} {self.key.reveal()}".encode()).hexdigest()[:16]
 
     def as_recorded(self, token: str) -> dict[str, str]:
         """What record 0 keeps: name, address, waits and the key's mark, never the key. A sandbox is known by its
-        folder; its key may change.
-        """
+        folder; its key may change."""
         is_sandbox = self.profile.name == "sandbox"
         recorded = {
             "name": self.profile.name,
@@ -53,12 +52,12 @@ class Access(msgspec.Struct, frozen=True):
 
 
 def sandbox_home(state_home: Path) -> Path:
-    """Where this state home's own sandbox lives."""
+    """The folder of this state home's own sandbox."""
     return state_home / "sandbox"
 
 
 def sandbox_access(home: Path) -> Access:
-    """The sandbox of this folder, started if it is not up."""
+    """The sandbox of this folder. rpd starts it if it is not up."""
     from rpd.adapters.sandbox import daemon
 
     info = daemon.up(home, boot_seconds=None, scenario=None)
@@ -80,14 +79,15 @@ def default_access(state_home: Path, environ: Mapping[str, str] = os.environ) ->
 
 
 def redactor_for(access: Access, environ: Mapping[str, str] = os.environ, *, opened: Opened | None = None) -> Redactor:
-    """What no record may hold: the API key, every secret of this environment (a variable may bring one in), and what
-    the job's `secrets` name, by record 0."""
+    """What no record may hold: the API key, every secret of this environment (a variable may contain one), and the
+    secrets that record 0 names in the job's `secrets`."""
     named = values_in(opened.config, environ, said=msgspec.to_builtins(opened)) if opened is not None else ()
     return Redactor(access.key, *(Secret(value) for value in environment_secrets(environ).values()), *named)
 
 
 def _own_sandbox(state_home: Path, url: str) -> str | None:
-    """The folder of this state home's sandbox, if `url` is its address: then the journal can start it again."""
+    """The folder of this state home's sandbox, if `url` is its address. With it the journal can start the sandbox
+    again."""
     if not url.startswith("http://"):
         return None
     from rpd.adapters.sandbox import daemon

@@ -1,4 +1,4 @@
-"""The user's own settings: where the API key comes from, and which cloud is meant."""
+"""The user's own settings: the source of the API key, and the chosen cloud."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class CloudProfile(msgspec.Struct, frozen=True):
-    """A cloud and how patient one must be with it.
+    """A cloud, with the waits that it needs.
 
-    `quiet_window_seconds`: how long an ambiguous create may still surface in lists. `proof_interval_seconds`: the
-    pause between the sightings that prove a release. Neither field nor `url` ever holds a key.
+    `quiet_window_seconds`: how long an ambiguous create may still show its pod in lists. `proof_interval_seconds`: the
+    pause between the surveys that prove a release. Neither field nor `url` ever holds a key.
     """
 
     name: str
@@ -40,7 +40,7 @@ class CloudProfile(msgspec.Struct, frozen=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """The key and where it was found, in words for people."""
+    """The key and its source, in words for people."""
 
     secret: Secret
     source: str
@@ -49,14 +49,14 @@ class ApiKey(msgspec.Struct, frozen=True):
 def cloud_profile(environ: Mapping[str, str] = os.environ, *, sandbox_url: str | None = None) -> CloudProfile:
     """The cloud in use: the sandbox at `sandbox_url`, else $RPD_API_URL, else RunPod.
 
-    A loopback address is a sandbox, with its short waits. Raises UserError for an address that would carry the key in
-    clear.
+    A loopback address is a sandbox, with its short waits. Raises UserError for an address that would send the key
+    unencrypted.
     """
     return profile_of(sandbox_url or environ.get("RPD_API_URL", "").strip() or RUNPOD_URL)
 
 
 def profile_of(url: str) -> CloudProfile:
-    """The profile that belongs to an API address, such as the one a journal names."""
+    """The profile of an API address, for example of the address in a journal."""
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
@@ -75,16 +75,16 @@ def profile_of(url: str) -> CloudProfile:
 
 
 def settings_file() -> Path | None:
-    """The user's settings, TOML; need not exist. None for a user without a home folder."""
+    """The user's settings, TOML. The file may be missing. None for a user without a home folder."""
     folder = config_home()
     return folder and folder / "config.toml"
 
 
 def find_api_key(environ: Mapping[str, str] = os.environ, file: Path | None = None) -> ApiKey | None:
-    """The key from $RUNPOD_API_KEY, else `api_key` of the settings file, else, where that says `api_key_from =
-    "runpodctl"`, runpodctl's; None where none has one.
+    """The key from $RUNPOD_API_KEY, else `api_key` of the settings file, else, if that file says `api_key_from =
+    "runpodctl"`, runpodctl's key. None if there is no key.
 
-    Raises UserError (exit code 4) when the file may be read by others or the key cannot be one.
+    Raises UserError (exit code 4) if other users may read the file or if the key cannot be a key.
     """
     named = environ.get("RUNPOD_API_KEY", "").strip()
     if named:
@@ -106,7 +106,7 @@ def find_api_key(environ: Mapping[str, str] = os.environ, file: Path | None = No
 
 
 def require_api_key(environ: Mapping[str, str] = os.environ, file: Path | None = None) -> ApiKey:
-    """Like `find_api_key`, but no key is a UserError with exit code 4."""
+    """Like `find_api_key`, but a missing key is a UserError with exit code 4."""
     key = find_api_key(environ, file)
     if key is None:
         file = file or settings_file()
@@ -121,12 +121,12 @@ def require_api_key(environ: Mapping[str, str] = os.environ, file: Path | None =
 
 
 def runpodctl_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where RunPod's own tools keep their key."""
+    """The file in which RunPod's own tools keep their key."""
     return Path(environ.get("HOME") or user_home() or "/nonexistent", ".runpod", "config.toml")
 
 
 def runpodctl_key(file: Path) -> str | None:
-    """The key in there; None where there is none, or the file cannot be read."""
+    """The key in that file. None if there is none, or if the file cannot be read."""
     try:
         settings = tomllib.loads(file.read_text())
     except (OSError, ValueError, RuntimeError):
@@ -137,12 +137,12 @@ def runpodctl_key(file: Path) -> str | None:
 
 
 def _where_from(environ: Mapping[str, str], settings: Path | None) -> str:
-    """How to name a key. The one of RunPod's own tools is read only where the user has said so."""
+    """How to give rpd a key. rpd reads the key of RunPod's own tools only if the user has said so."""
     other = runpodctl_file(environ)
     if settings is None or runpodctl_key(other) is None:
         return "export RUNPOD_API_KEY=...   (or try it without: rpd run FILE --sandbox)"
     line = 'api_key_from = "runpodctl"'
-    if settings.exists():  # a line at its end would belong to its last table
+    if settings.exists():  # a line at the end of the file would belong to its last table
         make = f"put {line} at the top of {settings}"
     else:
         make = f"mkdir -p {shlex.quote(str(settings.parent))} && echo '{line}' >> {shlex.quote(str(settings))}"
@@ -168,7 +168,7 @@ def _api_key(value: str, source: str) -> ApiKey:
 
 
 def _read_private(file: Path) -> dict[str, Any]:
-    """The settings; empty when there is no file."""
+    """The settings. Empty if there is no file."""
     try:
         with file.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode

@@ -1,8 +1,8 @@
-"""The one gate between what a journal says and what this machine does because of it.
+"""The one gate between the content of a journal and the actions of this machine because of it.
 
-A journal names a cloud, folders and commands. What stands in this state home was written by this user's own rpd, and
-is believed. One that somebody sent is read, and nothing else: no key goes to its cloud, no sandbox of its choice is
-started, nothing is written or read where it says. Whatever wants to act for a journal comes through here.
+A journal names a cloud, folders and commands. rpd believes the journals in this state home, because this user's own rpd
+wrote them. It only reads a journal from elsewhere: it sends no key to its cloud, starts no sandbox of its choice, and
+uses none of the paths in it to read or write. All code that acts for a journal goes through this module.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def journal_at(path: Path) -> Path:
-    """The journal that a path means, be it ours or not. Raises JournalMissing, JournalNotOurs."""
+    """The journal that a path means, whether it is ours or not. Raises JournalMissing, JournalNotOurs."""
     return canonical(path, home=_home())
 
 
@@ -53,10 +53,10 @@ def own_journal(path: Path) -> Path:
 
 
 def recorded_access(journal: Path, environ: Mapping[str, str] = os.environ) -> Access:
-    """The cloud that a journal of this state home names. Its sandbox is started again, with its state, when it is down.
+    """The cloud that a journal of this state home names. If its sandbox is down, rpd starts it again, with its state.
 
-    Of a journal in trouble the index remembers the cloud. Raises JournalNotOurs for one from elsewhere, JournalError
-    for one that names no cloud, and UserError.
+    For a journal in trouble, the index remembers the cloud. Raises JournalNotOurs for a journal from elsewhere,
+    JournalError for a journal that names no cloud, and UserError.
     """
     from rpd.adapters.access.clouds import Access, sandbox_access, sandbox_home
     from rpd.adapters.access.config import find_api_key, profile_of
@@ -89,8 +89,8 @@ def recorded_access(journal: Path, environ: Mapping[str, str] = os.environ) -> A
 
 
 def run_folder(journal: Path, opened: Opened) -> Path | None:
-    """Where the files of a run are: where its journal says, if it is ours; else beside it, if it came in a folder of
-    its own."""
+    """The folder with the files of a run: the folder in its journal, if the journal is ours; else the folder beside it,
+    if it came in its run folder."""
     home = _home()
     if home is not None and stands_in(journal, home):
         return Path(opened.run_dir) if "\0" not in opened.run_dir else None
@@ -98,7 +98,7 @@ def run_folder(journal: Path, opened: Opened) -> Path | None:
 
 
 def _home() -> Path | None:
-    """None where there can be none: then no journal is ours, and all can be read."""
+    """None if there can be no state home. Then no journal is ours, and all can be read."""
     try:
         return state_home()
     except UserError:

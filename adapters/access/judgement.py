@@ -14,9 +14,9 @@ from rpd.journal.reader import Reading, holds, read
 
 
 def judged(path: Path) -> Reading:
-    """A journal as it can be believed. One that is intact and lacks a record that was seen in it before was cut, which
-    is damage like any other. Raises JournalMissing, JournalNotOurs."""
-    anchor = _anchor(path)  # first: a live engine may add to both meanwhile
+    """A journal as far as it can be believed. If it is intact and lacks a record that was seen in it before, it was
+    cut. That is damage like any other. Raises JournalMissing, JournalNotOurs."""
+    anchor = _anchor(path)  # read it first: a live engine may add to both meanwhile
     reading = read(path)
     if reading.damage is not None or anchor is None or holds(reading.records, *anchor):
         return reading

@@ -1,4 +1,4 @@
-"""The SSH key that opens pods: the one the job file names, else a pair of rpd's own under the state home."""
+"""The SSH key that opens pods: the key that the job file names, else rpd's own pair under the state home."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_KEY_BYTES = 64 * 1024
 
 
 class SshKey(msgspec.Struct, frozen=True):
-    """A usable key. `public_line` is what belongs into authorized_keys; `is_in_agent` when the file is locked."""
+    """A usable key. `public_line` belongs into authorized_keys. `is_in_agent` is true if the file is locked."""
 
     private_path: str
     public_line: str
@@ -29,9 +29,9 @@ class SshKey(msgspec.Struct, frozen=True):
 
 
 def ssh_key(key_path: str | None, home: Path) -> SshKey:
-    """The key for a job: `key_path` where one is named, else rpd's own, made when absent.
+    """The key for a job: `key_path` if given, else rpd's own, made if absent.
 
-    Raises UserError when a named key is missing, unreadable, no private key, or locked while no agent holds it.
+    Raises UserError if a named key is missing, unreadable, no private key, or locked while no agent holds it.
     """
     if key_path is not None:
         return named_key(Path(os.path.expanduser(key_path)))  # noqa: PTH111 - pathlib raises on ~nobody
@@ -39,7 +39,7 @@ def ssh_key(key_path: str | None, home: Path) -> SshKey:
 
 
 def named_key(path: Path) -> SshKey:
-    """Read the user's key; never changes anything."""
+    """Read the user's key. Never changes anything."""
     content = _read(path)
     try:
         return SshKey(str(path), _public_line(_parse(content, path)))
@@ -57,9 +57,8 @@ def named_key(path: Path) -> SshKey:
 
 
 def own_key(home: Path) -> SshKey:
-    """rpd's own ed25519 pair, `<home>/ssh/id_ed25519`, made on first use; of two processes that make it at once one
-    wins.
-    """
+    """rpd's own ed25519 pair, `<home>/ssh/id_ed25519`, made on first use. If two processes make it at once, one of them
+    wins."""
     path = own_key_path(home)
     private_folder(path.parent)
     if not path.exists():
@@ -90,7 +89,7 @@ def _create(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
-            os.link(draft, path)  # unlike a rename, this fails when another process was first
+            os.link(draft, path)  # unlike a rename, this fails if another process was first
     except OSError as error:
         raise UserError(f"cannot make an SSH key at {path}: {error.strerror}", reason="ssh_key") from error
     finally:
@@ -125,7 +124,7 @@ def _parse(content: bytes, path: Path) -> PrivateKeyTypes:
     except (ValueError, UnsupportedAlgorithm) as error:
         if "password" in str(error).lower():
             raise _Locked from None
-        is_strange = isinstance(error, UnsupportedAlgorithm)  # the library's own words help nobody
+        is_strange = isinstance(error, UnsupportedAlgorithm)  # the library's own words do not help a person
         what = "is an SSH key of a kind that is not supported" if is_strange else "is not a private SSH key"
         raise UserError(f"{path} {what}", reason="ssh_key") from error
 

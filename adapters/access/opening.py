@@ -1,4 +1,4 @@
-"""Taking an existing journal over, the same for every command that writes to one."""
+"""Take an existing journal over, in the same way for every command that writes to one."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from rpd.journal.store import Journal
 
 
 def at_original(journal: Path, command: str) -> str:
-    """The same command in the state home that this journal lies in."""
+    """The same command in the state home of this journal."""
     return f"RPD_HOME={shlex.quote(str(journal.parents[2]))} {command}"
 
 
 def open_journal(path: Path, access: Access, command: str) -> Journal:
-    """Lock, verify and repair it. The index remembers a record that it must still hold: a cut at the border of two
-    records shows nowhere else. Raises JournalError; JournalNotOurs for one from elsewhere, and for a copy whose
-    original is there, which has the lock."""
+    """Lock, verify and repair the journal. The index remembers a record that it must still hold, because a cut between
+    two records shows nowhere else. Raises JournalError; JournalNotOurs for a journal from elsewhere, and for a copy
+    whose original is there and has the lock."""
     path, home = own_journal(path), state_home()
     first = original(path)
     if first is not None:

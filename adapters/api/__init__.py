@@ -1,1 +1,2 @@
-"""What `import rpd` gives (adapters/face/__init__.py lists it): the commands as functions, and runs as objects."""
+"""The functions and objects behind `import rpd`: commands as functions, runs as objects (listed in
+adapters/face/__init__.py)."""

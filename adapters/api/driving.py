@@ -1,4 +1,4 @@
-"""Runs driven from Python, in this process: by the functions behind `rpd run`, `resume` and `cancel`."""
+"""Drive runs from Python, in this process, with the functions behind `rpd run`, `resume` and `cancel`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from rpd.states.ports.exits import Exit
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How a call ended that has driven a run. `exit_code` is the one that the command ends with (docs/exit-codes.md):
-    0 is a success, 8 (`Exit.STILL_BILLING`) wins over all others. `said` is what the command prints for people on
-    stderr: warnings, how it ended, what it cost, what still bills, what to type. `listener_error` is the first error
-    that the listener raised."""
+    """The end of a call that has driven a run. `exit_code` is the exit code of the command (docs/exit-codes.md): 0 is a
+    success, and 8 (`Exit.STILL_BILLING`) wins over all others. `said` is the text that the command prints for people on
+    stderr: warnings, how the run ended, what it cost, what still bills, what to type. `listener_error` is the first
+    error that the listener raised."""
 
     run_id: str
     journal: Path
@@ -41,7 +41,7 @@ class Ending(msgspec.Struct, frozen=True):
 
     @property
     def run(self) -> Run:
-        """The run, read anew at each call. Raises as `Run` does."""
+        """The run. Each call reads it again. Raises the errors of `Run`."""
         return Run(self.journal)
 
 
@@ -59,21 +59,21 @@ def start(
     listener: Listener | None = None,
     signals: bool = False,
 ) -> Ending:
-    """Rent a pod, run the job, bring the results back verified, give the pod back; blocks until then, as `rpd run`.
+    """Rent a pod, run the job, bring the verified results back, give the pod back. Blocks until then, as `rpd run`.
 
-    A `Job` is started once. `variables` are for a file, and win over its own. `sandbox`: in this machine's sandbox,
-    which is started if it is not up. `detach`: leave once the job runs (exit code 75); `resume` comes back. `new`: also
-    beside an unfinished run of the same job. `fresh`: rent a fresh pod, and release a paused one.
-    `wait_for_stock_seconds`: try so long when all is sold out. `max_usd_per_day`: refuse a run that could bring the day
-    (UTC) above it.
+    A `Job` can be started once. `variables` are for a file, and win over its own. `sandbox`: run in this machine's
+    sandbox, and start the sandbox if it is not up. `detach`: leave once the job runs (exit code 75); `resume` comes
+    back. `new`: start also if an unfinished run of the same job exists. `fresh`: rent a fresh pod, and release a paused
+    one. `wait_for_stock_seconds`: how long to try when everything is sold out. `max_usd_per_day`: refuse a run that
+    could bring the day (UTC) above this amount.
 
-    `listener` is called with each `Event`, in order, in a thread of its own: a slow one delays the end of this call and
-    nothing else, and one that raises hears the next event all the same. `signals`: in the main thread, SIGINT and
-    SIGTERM ask the run to end as they ask the command. Otherwise this process's signals are left alone, and a
-    KeyboardInterrupt ends the call with the pod as it is: `resume` or `cancel` the run.
+    rpd calls `listener` with each `Event`, in order, in a separate thread. A slow listener delays only the end of this
+    call. A listener that raises still gets the next event. `signals`: in the main thread, SIGINT and SIGTERM ask the
+    run to end, as they do for the command. Without `signals`, rpd leaves the signals of this process alone. A
+    KeyboardInterrupt then ends the call and leaves the pod as it is: `resume` or `cancel` the run.
 
-    A job that fails is an `Ending`, not an error. Raises UserError for what is wrong before anything is rented
-    (SpecError for the file), JournalError where the journal cannot be kept.
+    A failed job gives an `Ending`, not an error. Raises UserError for an error that is found before anything is rented
+    (SpecError for an error in the file), and JournalError if the journal cannot be kept.
     """
     from rpd.adapters.cli.acting.run import run_job
 
@@ -100,12 +100,13 @@ def start(
 
 @without_secrets
 def resume(run: Run | str | Path, *, listener: Listener | None = None, signals: bool = False) -> Ending:
-    """Go on with an unfinished run from any interruption, to its end; blocks until then, as `rpd resume`. Of a run that
-    is over the ending is told again.
+    """Go on with an unfinished run after any interruption, to its end. Blocks until then, like `rpd resume`. If the run
+    is over, this call returns its ending again.
 
-    `run` is a `Run`, or what `Run(...)` takes, of this state home. `listener` and `signals` as in `start`. Raises
-    JournalLocked where somebody drives the run already, JournalNotOurs where it is not of this state home, JournalError
-    for a journal that cannot be driven, UserError where no run is meant or a secret or the key is missing.
+    `run` is a `Run`, or an argument of `Run(...)`, of this state home. `listener` and `signals` work as in `start`.
+    Raises JournalLocked if another process or thread already drives the run, JournalNotOurs if the run is not of this
+    state home, JournalError if the journal cannot be driven, UserError if no run matches or if a secret or the key is
+    missing.
     """
     from rpd.adapters.cli.acting.resume import resume_run
     from rpd.adapters.cli.arguments.finding import find_journal, unfinished
@@ -125,12 +126,14 @@ def cancel(
     listener: Listener | None = None,
     signals: bool = False,
 ) -> Ending:
-    """End a run: stop its job, collect what there is, release the pod; blocks until then, as `rpd cancel`. Where
-    another thread or process drives the run, it is asked; otherwise it is done here, and `listener` hears of it.
+    """End a run: stop its job, collect its results, release the pod. Blocks until then, like `rpd cancel`. If another
+    thread or process drives the run, this call asks that one to end it. Otherwise this call ends the run itself, and
+    `listener` gets the events.
 
-    The pod's disk is kept. With `delete` it is deleted once all results are here; with `delete` and `yes` also where
-    that loses results which nobody has collected. The exit code is 0 when nothing computes any more, 8 when something
-    still may. A workflow's name stands for its one unfinished run. Raises as `resume` does, but JournalLocked.
+    rpd keeps the pod's disk. With `delete`, rpd deletes it once all results are here. With `delete` and `yes`, rpd
+    deletes it even if uncollected results are lost. The exit code is 0 when nothing computes any more, and 8 when
+    something may still compute. A workflow's name stands for its one unfinished run. Raises the errors of `resume`,
+    except JournalLocked.
     """
     from rpd.adapters.cli.acting.cancel import cancel_run
     from rpd.adapters.cli.arguments.finding import find_journal, unfinished
@@ -151,8 +154,8 @@ def _name(run: Run | str | Path) -> str:
 
 @contextlib.contextmanager
 def _driven(listener: Listener | None, signals: bool) -> Iterator[_Program]:
-    """What is called in this block is called by a program; after it, the listener has heard all. Raises UserError where
-    this thread drives a run already, which stands still meanwhile: in a handler of a signal."""
+    """Within this block the caller is a program. After the block the listener has got all events. Raises UserError if
+    this thread already drives a run, which stands still meanwhile: the call comes from a signal handler."""
     if program() is not None:
         raise UserError("this thread drives a run", reason="busy", hint="signals=True, or a call in another thread")
     _load_ssh()
@@ -168,15 +171,15 @@ def _driven(listener: Listener | None, signals: bool) -> Iterator[_Program]:
 
 
 def _load_ssh() -> None:
-    """Effect: the SSH library is loaded without `invoke` (rpd.adapters.ssh), which the program may want later on."""
-    import rpd.adapters.wiring  # noqa: F401 - which loads it
+    """Effect: load the SSH library without `invoke` (rpd.adapters.ssh), because the program may want `invoke` later."""
+    import rpd.adapters.wiring  # noqa: F401 - this import loads it
 
     if "invoke" in sys.modules and sys.modules["invoke"] is None:
         del sys.modules["invoke"]
 
 
 class _Program:
-    """The program that has called, for what a command would print and show (`rpd.adapters.local.caller.Program`)."""
+    """The calling program. It gets what a command would print and show (`rpd.adapters.local.caller.Program`)."""
 
     erases_log = False
 
@@ -190,13 +193,13 @@ class _Program:
         self._ear = _Ear(listener) if listener is not None else None
 
     def told(self, lines: list[str]) -> None:
-        """What a person would read."""
+        """Collect lines that a command prints for people."""
         self._said += lines
         for line in lines:
             self._tell(Said(self._run_id, line))
 
     def view(self, facts: Any, journal: Journal) -> AbstractContextManager[Any]:
-        """Hear of this run from here on."""
+        """Pass the events of this run to the listener from now on."""
         self._facts, self._run_id, self.journal = facts, journal.run_id, journal.path
         return contextlib.nullcontext(self)
 
@@ -214,14 +217,14 @@ class _Program:
             self._tell(Waiting(self._run_id, what, deadline))
 
     def ending(self, exit_code: int) -> Ending:
-        """What came of it. Raises UserError where somebody interrupted it before there was a run."""
+        """The result of the call. Raises UserError if the call was interrupted before there was a run."""
         if self.journal is None:
             raise UserError(" ".join(self._said[-1:]) or "interrupted", exit_code=exit_code, reason="interrupted")
         error = self._ear.error if self._ear is not None else None
         return Ending(self.journal.stem, self.journal, int(exit_code), tuple(self._said), error)
 
     def tell_where_it_stands(self, stop: KeyboardInterrupt) -> None:
-        """Whoever reads the traceback reads what may bill, and what to type."""
+        """Add to the traceback what may bill and what to type."""
         from rpd.adapters.driving.driving import left_late
         from rpd.adapters.local.signals import LeaveNow
 
@@ -234,7 +237,7 @@ class _Program:
             stop.add_note(line)
 
     def close(self) -> None:
-        """The listener hears what is left, and no more."""
+        """Give the listener the remaining events, and no more."""
         if self._ear is not None:
             self._ear.close()
 
@@ -244,8 +247,8 @@ class _Program:
 
 
 class _Ear:
-    """Calls a listener in a thread of its own: no pod is released later because it is slow, raises, or asks for the
-    run's own end and waits for it."""
+    """Calls a listener in a separate thread. The listener may be slow, may raise, or may ask for the end of the run and
+    wait for it. None of this delays the release of a pod."""
 
     def __init__(self, listener: Listener) -> None:
         self.error: BaseException | None = None
@@ -255,11 +258,11 @@ class _Ear:
         self._thread.start()
 
     def hear(self, event: Event) -> None:
-        """One more, at its turn."""
+        """Queue one more event."""
         self._queue.put(event)
 
     def close(self) -> None:
-        """Wait until all was heard."""
+        """Wait until the listener got all events."""
         self._queue.put(None)
         self._thread.join()
 
@@ -267,5 +270,5 @@ class _Ear:
         while (event := self._queue.get()) is not None:
             try:
                 self._listener(event)
-            except BaseException as error:  # also its sys.exit(): what a listener does is no end of the run
+            except BaseException as error:  # also its sys.exit(): a listener cannot end the run
                 self.error = self.error or error

@@ -1,4 +1,4 @@
-"""What a listener hears of a run, and what a run's journal tells afterwards."""
+"""The events that a listener gets while a run goes on, and that the journal of a run gives afterwards."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rpd.states.policy.rules import spent_usd
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """One record of the run's journal: it is durable, and happened. `at` is UTC seconds. `name` says what it is
-    ("create_pod_ok", "closed"), `state` where the run stands after it. `text` is a sentence for people, empty where the
-    record is not worth one. `cost_usd` is what the run has cost by then (estimated). `data` is the body of the record
-    as docs/journal.md has it, with its `kind`; it holds no secret. Of a folder that an older tool left, `data` is the
-    whole line, `seq` counts the lines, and there is no state, text and cost."""
+    """One record of the run's journal. It is durable, so the event did happen. `at` is UTC seconds. `name` names the
+    record ("create_pod_ok", "closed"), and `state` is the state of the run after it. `text` is a sentence for people,
+    or empty if the record needs none. `cost_usd` is the estimated cost of the run so far. `data` is the body of the
+    record as in docs/journal.md, with its `kind`; it holds no secret. For a folder of an older tool, `data` is the
+    whole line, `seq` counts the lines, and state, text and cost are missing."""
 
     run_id: str
     seq: int
@@ -32,8 +32,8 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """The run now waits for `text`, or does it: a pod that boots, a transfer that is so far. It is written nowhere.
-    `until` (UTC seconds) is when it is given up at the latest; None where nothing bounds it."""
+    """The run waits for `text` or does it, for example a boot of the pod or a transfer with its progress. No record
+    keeps it. `until` (UTC seconds) is the latest time at which rpd gives up; None means that there is no limit."""
 
     run_id: str
     text: str
@@ -41,7 +41,7 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A line that the command prints for people on stderr: a warning, or one of the last words with what still bills
+    """A line that the command prints for people on stderr: a warning, or one of the last lines with what still bills
     and what to type. `run_id` is empty before there is a run."""
 
     run_id: str
@@ -49,13 +49,13 @@ class Said(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = Recorded | Waiting | Said
-"""What a listener hears. Each has `run_id` and `text`; tell them apart with `match` or `isinstance`."""
+"""An event for a listener. Each has `run_id` and `text`. Use `match` or `isinstance` to tell the kinds apart."""
 
 Listener = Callable[[Event], object]
 
 
 def recorded(record: Record, facts: Facts) -> Recorded:
-    """The event of a record; `facts` are those after it."""
+    """The event of a record. `facts` are the facts after that record."""
     return Recorded(
         run_id=record.run,
         seq=record.seq,

@@ -1,4 +1,4 @@
-"""Job files: loaded and checked before a cent is spent."""
+"""Job files, loaded and checked before anything costs money."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rpd.journal.paths import journal_path
 
 
 class Job:
-    """A job file, rendered and checked, with the id of the one run that it is for. Made by `load`."""
+    """A job file, rendered and checked, with the id of its one run. `load` makes it."""
 
     __slots__ = ("_loaded",)
     _loaded: LoadedJob
@@ -37,22 +37,22 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The job's name, rendered."""
+        """The rendered name of the job."""
         return self._loaded.job.name
 
     @property
     def path(self) -> Path:
-        """The job file, absolute."""
+        """The absolute path of the job file."""
         return Path(self._loaded.config_path)
 
     @property
     def run_id(self) -> str:
-        """The id that its run will have."""
+        """The id of the run of this job."""
         return self._loaded.run_id
 
     @property
     def folder(self) -> Path:
-        """The run folder that its run will make."""
+        """The run folder that the run will make."""
         return Path(self._loaded.run_dir)
 
     @property
@@ -61,25 +61,26 @@ class Job:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The values of its variables; secrets of the environment are masked."""
+        """The values of the job's variables. Secrets of the environment are masked."""
         return dict(self._loaded.variables)
 
     @property
     def config(self) -> dict[str, Any]:
-        """The whole rendered file as plain data, with all defaults, as the journal will keep it: secrets of the
+        """The whole rendered file as plain data, with all defaults, as the journal will keep it. Secrets of the
         environment are masked. The fields are those of docs/job-file.md."""
         return dict(msgspec.to_builtins(self._loaded.config))
 
     @property
     def max_usd(self) -> float:
-        """The most that its run may cost by its budget, USD."""
+        """The most that the run may cost by its budget, in USD."""
         return self._loaded.job.budget.most_usd
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One thing that `validate` has found. `level` is "error" (the job cannot run as it is), "warning" (it may not, or
-    nobody could say) or "note" (how a word of the file is understood). `check` names what was looked at, "file" for the
-    file itself; of that one, `line` and `column` count from 1 and `field` is the place, as `pod.gpu_order[0]`."""
+    """One finding of `validate`. `level` is "error" (the job cannot run as it is), "warning" (it may not run, or rpd
+    could not find out) or "note" (how rpd understands a word of the file). `check` names what was checked, and is
+    "file" for the file itself. For "file", `line` and `column` count from 1, and `field` is the place, such as
+    `pod.gpu_order[0]`."""
 
     level: Literal["error", "warning", "note"]
     check: str
@@ -91,9 +92,10 @@ class Problem(msgspec.Struct, frozen=True):
 
 @without_secrets
 def load(file: str | Path, *, variables: Mapping[str, str] | None = None) -> Job:
-    """Load a job file as `rpd run` does; starts nothing, and asks nobody. `variables` win over the file's own.
+    """Load a job file as `rpd run` does. Starts nothing and uses no network. `variables` win over those of the file.
 
-    Raises SpecError with every problem of the file, and UserError where it cannot be read or is another tool's.
+    Raises SpecError with every problem of the file, and UserError if the file cannot be read or belongs to another
+    tool.
     """
     return Job._of(_loaded(file, variables))
 
@@ -107,11 +109,11 @@ def validate(
     scan: bool = False,
     sandbox: bool = False,
 ) -> list[Problem]:
-    """All that `rpd validate` finds, in the order of the file; no "error" among them: the job can run.
+    """All findings of `rpd validate`, in the order of the file. The job can run if none of them is an "error".
 
-    By default it asks nobody. `online` asks the provider (key, stock, prices, volume) and the image's registry, or with
-    `sandbox` this machine's sandbox; `scan` reads the commands and the files that would be sent for what breaks in a
-    pod. Raises UserError where the file cannot be read or is another tool's.
+    By default it uses no network. `online` asks the provider (key, stock, prices, volume) and the image's registry, or
+    with `sandbox` this machine's sandbox. `scan` reads the commands and the files to be sent, and looks for what breaks
+    in a pod. Raises UserError if the file cannot be read or belongs to another tool.
     """
     from rpd.adapters.cli.reading.validate import Checks, checked
 
@@ -125,6 +127,6 @@ def validate(
 
 def _loaded(file: str | Path, variables: Mapping[str, str] | None) -> LoadedJob:
     for name, value in (variables or {}).items():
-        if not (isinstance(name, str) and name.isidentifier() and isinstance(value, str)):  # of an untyped caller
+        if not (isinstance(name, str) and name.isidentifier() and isinstance(value, str)):  # from an untyped caller
             raise UserError(f"the variable {name!r} is not a name with a text")
     return Overrides(dict(variables or {})).load(Path(file))

@@ -1,4 +1,4 @@
-"""Runs as objects: what they are, what they cost, what they owe, and what they brought."""
+"""Runs as objects: their state, their cost, their debts, and their results."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from rpd.states.policy.manifest import manifest
 
 
 class Debt(msgspec.Struct, frozen=True):
-    """Something of a run that costs money now, or may: a pod that computes ("compute"), or the disk of a stopped one
-    ("storage"). `pod` is its name, `since` UTC (RFC 3339), `usd_per_hour` USD (None: not known)."""
+    """A part of a run that costs money now, or may: a pod that computes ("compute"), or the disk of a stopped pod
+    ("storage"). `pod` is the name of the pod, `since` is UTC (RFC 3339), and `usd_per_hour` is in USD (None: not
+    known)."""
 
     pod: str
     kind: Literal["compute", "storage"]
@@ -30,10 +31,10 @@ class Debt(msgspec.Struct, frozen=True):
 
 
 class Artifact(msgspec.Struct, frozen=True):
-    """One artifact of the job file. `path` is where it was to be, as the run's journal says: an absolute path of the
-    machine that the run was started on, or a bucket. `status` is
-    "success" (it is there, verified), "missing" (the pod had none), "failed" (it is not there, or not all of it: see
-    `error`), or "open" (the run is not over). `files` and `bytes` are None where nothing came."""
+    """One artifact of the job file. `path` is its destination according to the run's journal: an absolute path of the
+    machine that started the run, or a bucket. `status` is "success" (it is there, verified), "missing" (the pod had
+    none), "failed" (it is not there, or incomplete: see `error`), or "open" (the run is not over). `files` and `bytes`
+    are None if nothing arrived."""
 
     label: str
     path: str
@@ -44,15 +45,16 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 class Run:
-    """One run, as it stood when this object was made; `Run(run.id)` looks again. It only reads, and takes no lock."""
+    """One run, in its state when this object was made. `Run(run.id)` reads it again. A `Run` only reads, and takes no
+    lock."""
 
     __slots__ = ("_at", "_loaded", "_row")
 
     @without_secrets
     def __init__(self, run: str | Path) -> None:
-        """Find a run by what the commands take for one: its id, a unique beginning of it, a workflow's name (its newest
-        run), or the path of its run folder, journal or manifest. A `Path`, and a text with a `/`, is a path. Raises
-        UserError where that is not one run, JournalError where its journal makes no sense."""
+        """Find a run by the same words as the commands: its id, a unique beginning of its id, a workflow's name (its
+        newest run), or the path of its run folder, journal or manifest. A `Path`, or a text with a `/`, is a path.
+        Raises UserError if `run` does not mean exactly one run, and JournalError if its journal makes no sense."""
         from rpd.adapters.cli.arguments.loading import loaded_run
         from rpd.adapters.local.clock import SystemClock
 
@@ -71,76 +73,76 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id: no other run has it."""
+        """The unique id of the run."""
         return self._row.run_id
 
     @property
     def workflow(self) -> str:
-        """The name of its job."""
+        """The name of the job."""
         return self._row.workflow
 
     @property
     def journal(self) -> Path | None:
-        """The journal that this was read from; None where only a run folder without one was found."""
+        """The journal from which this object was read. None if only a run folder without a journal was found."""
         if self._loaded is None:
-            return Path(self._row.journal) if self._row.journal is not None else None  # the index's own word
-        # Not what record 0 says: a journal that somebody sent may name another run's.
+            return Path(self._row.journal) if self._row.journal is not None else None  # from the index
+        # Do not use the path in record 0: a journal from another person may name another run's journal.
         if self._loaded.folder is None or self._loaded.reading is None:
             return None
         return journal_at(self._loaded.folder)
 
     @property
     def folder(self) -> Path | None:
-        """The run folder: manifest, log and results. None where only a journal of somebody else was found."""
+        """The run folder, with manifest, log and results. None if only a journal of another person was found."""
         if self._loaded is None:
             return Path(self._row.run_dir) if self._row.run_dir is not None else None
         return self._loaded.files_folder()
 
     @property
     def started(self) -> str | None:
-        """When it began: UTC (RFC 3339)."""
+        """When the run began: UTC (RFC 3339)."""
         return self._row.started
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, or has taken so far."""
+        """How long the run took, or has taken so far."""
         return self._row.wall_seconds
 
     @property
     def state(self) -> str | None:
-        """Where it stands in the machine of docs/architecture.md: "create", "monitor", ..., "done"."""
+        """The state of the run in the machine of docs/architecture.md: "create", "monitor", ..., "done"."""
         return self._row.state
 
     @property
     def outcome(self) -> str | None:
-        """How it ended: "succeeded", "failed", "cancelled", "refused", "lost", ...; None while it is not over."""
+        """How the run ended: "succeeded", "failed", "cancelled", "refused", "lost", ...; None while it is not over."""
         return self._row.outcome
 
     @property
     def reason(self) -> str | None:
-        """Why, as one of the words of docs/exit-codes.md."""
+        """The reason for the end, as one of the words of docs/exit-codes.md."""
         return self._row.reason
 
     @property
     def why(self) -> str | None:
-        """The same as a sentence for people; None for a success, and while the run goes on."""
+        """The reason as a sentence for people. None after a success and while the run goes on."""
         from rpd.adapters.cli.reading.summary import why_of
 
         return why_of(self._loaded, self._row) if self._loaded is not None else None
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the job's own script; None where it has not ended, or nobody knows."""
+        """The exit code of the job's own script. None if the script has not ended, or if its exit code is not known."""
         return self._row.exit_code
 
     @property
     def cost_usd(self) -> float | None:
-        """What its pods have cost up to its end, or up to now: estimated, USD. None: not known."""
+        """The estimated cost of the run's pods up to its end, or up to now, in USD. None: not known."""
         return self._row.cost_usd
 
     @property
     def debts(self) -> tuple[Debt, ...]:
-        """What of it costs money now, or may, oldest first. Empty where `problem` says that nobody can know."""
+        """What costs money now, or may, oldest first. Empty if `problem` says that this cannot be known."""
         inspection = self._inspection()
         if inspection is None:
             return ()
@@ -150,20 +152,20 @@ class Run:
 
     @property
     def is_released(self) -> bool | None:
-        """Whether nothing of it computes any more, as its journal proves; a stopped pod's disk may cost on (`debts`).
-        None where the journal cannot say: it is damaged, or only a run folder was found."""
+        """Whether the journal proves that no pod of the run computes any more. The disk of a stopped pod may still cost
+        (`debts`). None if the journal cannot say: it is damaged, or only a run folder was found."""
         if self._row.problem is not None or self._inspection() is None:
             return None
         return not any(debt.kind == "compute" for debt in self.debts)
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with what was read: a damaged journal tells of its good part only."""
+        """The problem with the data that was read. A damaged journal gives only its good part."""
         return self._row.problem
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
-        """The artifacts that its job file names, in that order, and what became of each."""
+        """The artifacts that the job file names, in that order, with the result of each."""
         from rpd.adapters.cli.arguments.loading import manifest_beside
 
         inspection = self._inspection()
@@ -176,8 +178,8 @@ class Run:
         return tuple(_artifact(each, is_open=is_open) for each in found or () if isinstance(each, dict))
 
     def events(self) -> Iterator[Recorded]:
-        """What happened, oldest first: the verified records of its journal, as a listener heard them; or the lines of
-        the folder that an older tool has left. Raises JournalError where a record makes no sense."""
+        """The events of the run, oldest first: the verified records of its journal, as a listener gets them, or the
+        lines of the folder of an older tool. Raises JournalError if a record makes no sense."""
         if self._loaded is None:
             return iter(())
         reading = self._loaded.reading
@@ -189,7 +191,8 @@ class Run:
         )
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """What was sampled while the job ran, a row for each moment: the lines of `telemetry/metrics.jsonl`."""
+        """The samples from the time when the job ran, one row for each moment: the lines of
+        `telemetry/metrics.jsonl`."""
         return self._loaded.metrics() if self._loaded is not None else iter(())
 
     def row(self) -> dict[str, Any]:
@@ -203,7 +206,8 @@ class Run:
 
 
 def word_for(run: str | Path) -> str:
-    """What a command takes for it. Raises TypeError: None would mean to a command the one run that there is."""
+    """The word for this run, as a command takes it. Raises TypeError, because a command would take None as the one run
+    that exists."""
     if not isinstance(run, str | Path):
         raise TypeError(f"a run is named by a text or a path, not by {run!r}")
     return str(run.absolute()) if isinstance(run, Path) else run
@@ -211,9 +215,9 @@ def word_for(run: str | Path) -> str:
 
 @without_secrets
 def runs(root: str | Path | None = None) -> Iterator[Run]:
-    """Every run of this state home ($RPD_HOME, else the user's), newest first; with `root` every run folder below that
-    folder, also those of runpod-deploy. A run whose journal is damaged is among them: see `Run.problem`. Raises
-    UserError where the folder cannot be read."""
+    """Every run of this state home ($RPD_HOME, else the user's), newest first. With `root`: every run folder below that
+    folder, also those of runpod-deploy. Runs with a damaged journal are included: see `Run.problem`. Raises UserError
+    if the folder cannot be read."""
     from rpd.adapters.forensics.listing import known_runs
     from rpd.adapters.local.clock import SystemClock
 
@@ -222,7 +226,7 @@ def runs(root: str | Path | None = None) -> Iterator[Run]:
 
 
 def _artifact(told: dict[str, Any], *, is_open: bool) -> Artifact:
-    """Out of a manifest, whoever wrote it."""
+    """Read one artifact from a manifest, of rpd or of another tool."""
 
     def count(name: str) -> int | None:
         value = told.get(name)

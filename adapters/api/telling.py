@@ -1,4 +1,4 @@
-"""What an error may say to a program: the same as a command says, without secrets."""
+"""Mask secrets in the errors that a program gets, as a command masks them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 
 def without_secrets(call: Callable[P, T]) -> Callable[P, T]:
-    """The same function, whose errors and their causes are masked as a command masks what it prints: nobody knows what
-    an error quotes, and it may end up in a log."""
+    """The same function, with masked errors. rpd masks each error and its causes as a command masks its output, because
+    an error may quote anything and may end up in a log."""
 
     @functools.wraps(call)
     def masked(*args: P.args, **kwargs: P.kwargs) -> T:

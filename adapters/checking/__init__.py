@@ -1,1 +1,1 @@
-"""What can be found out about a job before it is rented for: on this machine, at the provider, at the registry."""
+"""What rpd can find out about a job before it rents anything: on this machine, at the provider, at the registry."""

@@ -1,5 +1,5 @@
 """Whether the provider has what a job asks for: the key, GPU types with stock and prices, data centers, the network
-volume. Reads only; stock is a hint and no promise."""
+volume. Reads only. Stock is a hint and no promise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_VOLUME = "; rpd volumes create makes one"
 
 
 class Catalog(Protocol):
-    """What is read of an account."""
+    """What the checks read of an account."""
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]: ...
 
@@ -96,7 +96,7 @@ def _prices(job: Job, candidates: Sequence[Offer]) -> Iterator[Finding]:
 def _stock(
     job: Job, candidates: Sequence[Offer], places: Sequence[str], centers: Sequence[DataCenter]
 ) -> Iterator[Finding]:
-    """Nothing in stock anywhere it may run is an error, little of everything a warning."""
+    """No stock wherever the job may run is an error. Little stock everywhere is a warning."""
     wanted = [each for each in centers if each.id in places]
     levels = {f"{each.gpu_id} ({each.cloud})": _level(each, places, wanted) for each in candidates}
     said = ", ".join(f"{name} {level.lower()}" for name, level in levels.items())
@@ -108,7 +108,8 @@ def _stock(
 
 
 def _level(offer: Offer, places: Sequence[str], centers: Sequence[DataCenter]) -> str:
-    """The best of the data centers named; their own word where they give one (it is that of the SECURE cloud)."""
+    """The best stock level of the named data centers. A level that a data center reports itself wins (it is that of the
+    SECURE cloud)."""
     known = [level for each in centers if (level := each.stock.get(offer.gpu_id)) and offer.cloud == "SECURE"]
     if known:
         return max(known, key=LEVELS.index)
@@ -137,7 +138,7 @@ def _volume(job: Job, catalog: Catalog, places: Sequence[str]) -> Iterator[Findi
 
 
 def _references(job: Job, catalog: Catalog) -> Iterator[Finding]:
-    """Template and credentials, which are named by ids."""
+    """Check the template and the credentials, which are named by ids."""
     template, registry = job.pod.template_id, job.pod.registry_id
     if template is not None and not catalog.has_template(template):
         yield error("template", f"there is no template {template!r}, or not for this account")
@@ -152,12 +153,12 @@ def _references(job: Job, catalog: Catalog) -> Iterator[Finding]:
 
 
 def offers_of(catalog: Catalog, job: Job) -> tuple[Offer, ...]:
-    """What a job could be rented, at present prices."""
+    """The offers that a job could rent, at present prices."""
     return catalog.cpu_offers() if job.pod.cpu_order else catalog.offers(job.pod.gpu_count)
 
 
 def meant(word: str, known: Sequence[str]) -> str:
-    """The names that this word may have been meant to be, as the end of a sentence; nothing when none is like it."""
+    """The names that this word may mean, as the end of a sentence. Empty if no name is similar."""
     close = difflib.get_close_matches(word.lower(), [each.lower() for each in known], n=MOST_SUGGESTED, cutoff=0.6)
     return suggested([next(each for each in known if each.lower() == name) for name in close])
 

@@ -1,5 +1,5 @@
-"""`rpd run` looks at the account's balance before it rents: a run that cannot be paid for is refused with nothing
-begun, one that may not be paid to its end is told so. A balance that cannot be read keeps nobody from running."""
+"""`rpd run` looks at the account's balance before it rents. It refuses a run that cannot be paid for before anything
+begins. It warns about a run that may not be paid to its end. A balance that cannot be read does not stop a run."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from rpd.states.ports.world import Offer
 
 
 def balance_of(access: Access) -> Balance | None:
-    """Read: what this account has left; None where that cannot be known."""
+    """Read: the money left in this account. None if that cannot be known."""
     return read_balance(access.profile.url, access.key)
 
 
 def require_credit(job: Job, access: Access) -> None:
-    """Pass, perhaps with a warning. Raises UserError (exit code 4) when there is nothing to pay a pod with."""
+    """Pass, perhaps with a warning. Raises UserError (exit code 4) if there is no money to pay a pod with."""
     balance = balance_of(access)
     if balance is None or (balance.usd > 0 and balance.usd >= job.budget.most_usd):
-        return  # the budget ends the run before the account does; what it is made of need not be asked
+        return  # the budget ends the run before the account does, so the prices are not needed
     found = estimate(job, _offers(job, access) if balance.usd > 0 else ())
     for finding in check_credit(balance, found):
         if finding.level == "error":
@@ -40,7 +40,7 @@ def require_credit(job: Job, access: Access) -> None:
 
 
 def _offers(job: Job, access: Access) -> tuple[Offer, ...]:
-    """Prices, as far as they can be had: the run itself will say what is wrong with the provider."""
+    """Prices, as far as they can be read. The run itself will report a problem with the provider."""
     from rpd.adapters.wiring import cloud_for
 
     cloud = cloud_for(access, ProcessControl())

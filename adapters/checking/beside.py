@@ -1,5 +1,5 @@
-"""Other runs of the very same job: a dead one is resumed rather than started twice, and beside one that is alive a
-second pod is rented only where somebody wants that."""
+"""Other runs of the very same job. A dead run is resumed rather than started twice. Beside a live run rpd rents a
+second pod only if a person wants that."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from rpd.states.shared.preserve import is_kept
 
 
 class Others:
-    """The unfinished runs of one rendered config. `is_wanted` when a person has said that this one is to be another."""
+    """The unfinished runs of one rendered config. `is_wanted` is true if a person has said that this run is to be
+    another one."""
 
     def __init__(self, loaded: LoadedJob, home: Path, *, is_wanted: bool) -> None:
         self._loaded, self._home, self._is_wanted = loaded, home, is_wanted
         self._known: set[str] = set()
 
     def refuse_dead(self) -> None:
-        """Raise UserError for one that is to be resumed."""
+        """Raise UserError for a run that is to be resumed."""
         for entry in self._new():
             if holder(Path(entry.journal)) is None and not _is_kept(entry):
                 raise UserError(
@@ -40,8 +41,8 @@ class Others:
                 )
 
     def mind(self) -> None:
-        """Say what there is, each once, and ask about one that is alive. Raises UserError as `refuse_dead` does, and
-        where a person does not want a second one."""
+        """Report each run once, and ask about a live one. Raises UserError as `refuse_dead` does, and if a person does
+        not want a second run."""
         self.refuse_dead()
         for entry in self._new():
             if (owner := holder(Path(entry.journal))) is not None:
@@ -49,11 +50,11 @@ class Others:
             elif _is_kept(entry):
                 output.note([f"run {entry.run_id} of this job keeps its pod up still:   rpd release {entry.run_id}"])
             else:
-                continue  # it has ended, or died, at this moment
+                continue  # it has ended, or died, just now
             self._known.add(entry.run_id)
 
     def are_new(self) -> bool:
-        """Whether there are some by now that nobody was told of."""
+        """Whether there are runs by now that were not reported."""
         return any(True for _ in self._new())
 
     def _new(self) -> Iterator[Entry]:
@@ -70,7 +71,8 @@ class Others:
 
 
 def _accept(entry: Entry, owner: Owner) -> None:
-    """A run that is alive: on a terminal somebody is asked, off it they are told. Raises UserError for a no."""
+    """A live run: on a terminal rpd asks the person, elsewhere it only reports the run. Raises UserError if the answer
+    is no."""
     who = f"run {entry.run_id} of this very job runs already (state {entry.state or State.VALIDATE}, "
     who += f"pid {owner.pid} on {owner.host})"
     if not can_ask():
@@ -83,7 +85,7 @@ def _accept(entry: Entry, owner: Owner) -> None:
 
 
 def _is_kept(entry: Entry) -> bool:
-    """Over, but for a pod that somebody wanted to look at."""
+    """The run is over, except for a pod that a person wanted to look at."""
     if entry.state != State.RELEASE or entry.problem:
         return False
     inspection = Inspection(read(Path(entry.journal)), SystemClock().now())

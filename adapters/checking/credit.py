@@ -1,5 +1,5 @@
-"""Whether the account can pay for a job. The balance is a number of this moment: others spend from it, too, and it may
-be topped up at any time; so only what cannot even boot a pod is an error."""
+"""Whether the account can pay for a job. The balance holds for this moment only: other runs spend from it too, and a
+person may top it up at any time. So only a balance that cannot even boot a pod is an error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CREDIT = "credit"
 
 
 def check_credit(balance: Balance, found: Estimate) -> Iterator[Finding]:
-    """What is wrong with this balance for a job that was estimated so; nothing where it covers the worst case."""
+    """What is wrong with this balance for a job with this estimate. Empty if it covers the worst case."""
     left = money(balance.usd)
     if balance.usd <= 0:
         yield error(CREDIT, f"the account has no credit: its balance is {left}", Exit.KEY)
@@ -38,6 +38,6 @@ def check_credit(balance: Balance, found: Estimate) -> Iterator[Finding]:
 
 
 def _least_boot_usd(found: Estimate) -> float | None:
-    """Of the cheapest candidate that may be rented; None where no price is known."""
+    """The cost of a boot of the cheapest candidate that may be rented. None if no price is known."""
     rates = [each.with_disks_usd_per_hour for each in found.choices if each.is_affordable]
     return min((each * BOOT_MINUTES / 60.0 for each in rates if each is not None), default=None)

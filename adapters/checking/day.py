@@ -1,4 +1,4 @@
-"""The limit of the day: no run is begun that could bring what this state home's runs of today cost above it."""
+"""The limit of the day: no run begins that could bring the cost of this state home's runs of today above it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from rpd.states.ports.job import Budget
 
 LOCK_NAME = "day.lock"
 LOCK_SECONDS = 60.0
-"""How long to wait for others that are just beginning; each holds the lock until its journal is made."""
+"""How long to wait for other runs that are just beginning. Each holds the lock until its journal is made."""
 
 _TRY_SECONDS = 0.05
 
 
 @contextlib.contextmanager
 def room_in_the_day(budget: Budget, asked: float | None, home: Path) -> Iterator[None]:
-    """Look whether this run has room, and keep all others from beginning until its journal, written inside, counts as
-    well. `asked` (USD) wins over the budget's own limit. Raises UserError (exit code 7 where there is no room)."""
+    """Check that this run has room, and keep all others from beginning until its journal, written inside, counts as
+    well. `asked` (USD) wins over the budget's own limit. Raises UserError (exit code 7 if there is no room)."""
     limit = asked if asked is not None else budget.max_usd_per_day
     with _alone(home):
         if limit is not None:
@@ -60,8 +60,7 @@ def _check(budget: Budget, limit: float) -> None:
 
 
 def _may_still_cost(row: RunRow) -> float:
-    """What is left of the budget of a run that is not over, whose pod is kept up, or of which nobody knows what it has
-    cost, USD."""
+    """The rest of the budget in USD, for a run that is not over, whose pod is kept up, or whose cost is not known."""
     is_settled = row.outcome is not None and not row.is_kept and row.cost_usd is not None
     if is_settled or row.journal is None:
         return 0.0
@@ -75,7 +74,7 @@ def _may_still_cost(row: RunRow) -> float:
 
 @contextlib.contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """Hold the lock of this state home's day. Raises UserError when others keep it too long."""
+    """Hold the lock of this state home's day. Raises UserError if other runs hold it too long."""
     private_folder(home)
     try:
         handle = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -1,4 +1,4 @@
-"""One thing that a check has found."""
+"""One finding of a check."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rpd.states.ports.exits import Exit
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """`level` is "error" (the job cannot run as it is), "warning" (it may not, or nobody could say) or "note"
-    (how a word of the file is understood). `check` is the name of the check, `exit_code` what the command ends with for
-    an error."""
+    """`level` is "error" (the job cannot run as it is), "warning" (it may not run, or rpd could not find out) or "note"
+    (how rpd understands a word of the file). `check` is the name of the check. `exit_code` is the exit code of the
+    command for an error."""
 
     level: Literal["error", "warning", "note"]
     check: str
@@ -21,12 +21,12 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """In one line, for people."""
+        """One line, for people."""
         return f"{self.level}: {self.check}: {self.message}"
 
 
 def note(check: str, message: str) -> Finding:
-    """Something to know."""
+    """A fact to know."""
     return Finding("note", check, message)
 
 

@@ -1,5 +1,5 @@
 """Whether an image, by what its registry says of it, fits the pod that a job orders: its size, the CUDA version it
-needs, and what a volume would hide of it. Pure."""
+needs, and which of its files a volume would hide. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rpd.states.ports.job import Job
 CHECK = "image"
 GB = 1e9
 UNPACKED = 2.0
-"""What an image takes on disk for each byte that is pulled, at the least that is usual for CUDA images."""
+"""Bytes on disk for each pulled byte of an image: the usual minimum for CUDA images."""
 KEEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"(?:docker\.io/)?(?:axolotlai|winglian)/axolotl", ("/workspace/axolotl",)),
     (r"nvcr\.io/nvidia/(?:pytorch|tensorflow|nemo|jax|modulus)", ("/workspace", "/opt")),
@@ -29,7 +29,7 @@ KEEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"ghcr\.io/huggingface/text-generation-inference", ("/usr/src",)),
     (r"(?:ghcr\.io/)?ai-dock/", ("/opt",)),
 )
-"""Images, by the beginning of their names, and folders in which they keep files of their own."""
+"""Images, by the beginning of their names, and the folders in which they keep files of their own."""
 
 _CUDA_OF_ENV = re.compile(r"cuda>=([0-9]{1,3}\.[0-9]{1,3})")
 _CUDA_OF_TAG = re.compile(r"cuda-?([0-9]{2})\.([0-9]{1,2})|(?<![a-z0-9])cu([0-9]{2})([0-9])[0-9]?(?![0-9])")
@@ -38,7 +38,7 @@ _CUDA_ITSELF = re.compile(r"nvidia/cuda:([0-9]{2})\.([0-9]{1,2})")
 
 class Contents(msgspec.Struct, frozen=True):
     """What a registry says of an image for linux/amd64: bytes to pull, environment, start command and folder. `others`
-    are the platforms it is built for in place of that one."""
+    are the platforms for which the image is built instead."""
 
     compressed_bytes: int = 0
     env: dict[str, str] = {}
@@ -48,7 +48,7 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 def judge(job: Job, contents: Contents | None) -> Iterator[Finding]:
-    """What is wrong or doubtful. Without contents only the image's name is looked at."""
+    """What is wrong or doubtful. Without contents, only the image's name is checked."""
     if contents is not None and contents.others:
         platforms = ", ".join(contents.others[:5])
         yield error(CHECK, f"{job.pod.image} is built for {platforms}, and not for linux/amd64 as the hosts are")
@@ -60,7 +60,7 @@ def judge(job: Job, contents: Contents | None) -> Iterator[Finding]:
 
 
 def cuda_needed(image: str, contents: Contents | None) -> str | None:
-    """The lowest CUDA version of a driver that will do: by the image's own word, else by its tag."""
+    """The lowest sufficient CUDA version of a driver: by the image's own word, else by its tag."""
     said = _CUDA_OF_ENV.search(contents.env.get("NVIDIA_REQUIRE_CUDA", "")) if contents is not None else None
     if said:
         return said[1]

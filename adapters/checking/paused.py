@@ -1,4 +1,4 @@
-"""What `rpd run` asks a person about a paused pod of the same lineage, before anything is taken over."""
+"""What `rpd run` asks a person about a paused pod of the same lineage, before any hand-over."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from rpd.states.ports.world import Paused
 
 
 def pause_options(loaded: LoadedJob, access: Access, home: Path, *, fresh: bool) -> dict[str, Any]:
-    """What record 0 keeps of the person's word. Removing the config's `state_file` before a run means `--fresh`, as
-    scripts have it. Raises UserError when there is something to ask and no terminal, or when the answer is no."""
+    """The person's choice, for record 0. Removing the config's `state_file` before a run means `--fresh`, which scripts
+    rely on. Raises UserError if there is a question and no terminal, or if the answer is no."""
     lifecycle = loaded.job.lifecycle
     if lifecycle.on_success != "recycle":
         return {"fresh": True} if fresh else {}

@@ -1,4 +1,4 @@
-"""How large the trees are that a job would send."""
+"""The sizes of the trees that a job would send."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MB = 1_000_000
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """One tree of `staging`: files (links among them) and their bytes. `refusal` says why it cannot be sent."""
+    """One tree of `staging`: files (links included) and their bytes. `refusal` says why it cannot be sent."""
 
     index: int
     label: str
@@ -33,7 +33,7 @@ class Payload(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> str:
-        """As people say it."""
+        """The size for people."""
         return f"{plural(self.files, 'file')}, {size(self.bytes)}"
 
 

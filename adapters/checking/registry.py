@@ -1,7 +1,7 @@
 """Whether an image exists where a pod would pull it from: Docker Hub, and every registry that speaks the OCI
 distribution API (https://github.com/opencontainers/distribution-spec/blob/main/spec.md), asked without credentials.
 
-Only the registry's own word that there is no such tag is a proof; whatever else goes wrong is a warning.
+Only the registry's own word that there is no such tag is a proof. Every other problem is a warning.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Part(msgspec.Struct):
 
 
 class _Manifest(msgspec.Struct):
-    """Of one image, or an index of several."""
+    """The manifest of one image, or an index of several."""
 
     layers: list[_Part] = []
     config: _Part = msgspec.field(default_factory=_Part)
@@ -66,7 +66,7 @@ class _Manifest(msgspec.Struct):
 
 
 class _Config(msgspec.Struct):
-    """The part of an image's settings that matters, under its own names."""
+    """The relevant part of an image's settings, under its own names."""
 
     Env: list[str] | None = None
     Entrypoint: list[str] | None = None
@@ -79,7 +79,7 @@ class _Blob(msgspec.Struct):
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """An image's name taken apart. `wanted` is its digest where it has one, else its tag."""
+    """The parts of an image's name. `wanted` is its digest if it has one, else its tag."""
 
     host: str
     path: str
@@ -87,18 +87,18 @@ class Reference(msgspec.Struct, frozen=True):
 
     @property
     def is_digest(self) -> bool:
-        """Whether it names content and no tag."""
+        """Whether the name has a digest and no tag."""
         return ":" in self.wanted
 
     @property
     def base(self) -> str:
-        """The registry's address; this machine's own speaks plain HTTP, as with docker."""
+        """The registry's address. A registry on this machine speaks plain HTTP, as with docker."""
         name = urlsplit(f"//{self.host}").hostname
         return f"{'http' if name in _LOOPBACK else 'https'}://{self.host}"
 
 
 def reference(image: str) -> Reference | None:
-    """Take an image's name apart as docker does; None when it is none."""
+    """Split an image's name as docker does. None if it is not an image's name."""
     name, _, digest = image.partition("@")
     first, slash, rest = name.partition("/")
     is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
@@ -114,8 +114,8 @@ def reference(image: str) -> Reference | None:
 
 
 def check_image(job: Job) -> Iterator[Finding]:
-    """What the registry says of the job's image, and whether that fits the pod; nothing when it is there and does.
-    Where the pod will have credentials, a refusal says nothing."""
+    """What the registry says of the job's image, and whether that fits the pod. Empty if the image exists and fits. If
+    the pod will have credentials, a refusal proves nothing."""
     image, has_credentials = job.pod.image, job.pod.registry_id is not None
     ref = reference(image)
     if ref is None:
@@ -138,7 +138,7 @@ def check_image(job: Job) -> Iterator[Finding]:
             status, headers = 0, {}
         if status == 200:
             watch.begin(SECONDS)
-            # It is there, which was the question; what it is made of may remain untold.
+            # The image exists, which was the question. Its contents may remain unknown.
             with contextlib.suppress(OSError, HTTPError, *tolerant.NOT_JSON):
                 contents = _contents(session, ref, headers)
     yield from judge(job, contents)
@@ -157,8 +157,8 @@ def check_image(job: Job) -> Iterator[Finding]:
 
 
 def _ask(session: requests.Session, ref: Reference) -> tuple[int, dict[str, str]]:
-    """The status of the manifest, first as nobody, then with the token that everybody gets; and the headers that it was
-    asked with."""
+    """The status of the manifest, and the headers of the request. rpd asks first without a token, then with the token
+    that the registry gives to everyone."""
     url = f"{ref.base}/v2/{ref.path}/manifests/{ref.wanted}"
     headers = {"Accept": _TYPES}
     answer = _send(session, "HEAD", url, headers)
@@ -172,7 +172,7 @@ def _ask(session: requests.Session, ref: Reference) -> tuple[int, dict[str, str]
 
 
 def _contents(session: requests.Session, ref: Reference, headers: dict[str, str]) -> Contents | None:
-    """What the image is made of; None where the registry does not say. Raises MsgspecError and requests' errors."""
+    """The contents of the image. None if the registry does not say. Raises MsgspecError and requests' errors."""
     manifest = _manifest(session, ref, ref.wanted, headers)
     if manifest is not None and manifest.manifests:
         built = [each for each in manifest.manifests if each.platform.os not in ("", "unknown")]
@@ -200,7 +200,7 @@ def _manifest(session: requests.Session, ref: Reference, wanted: str, headers: d
 
 
 def _config(session: requests.Session, ref: Reference, digest: str, headers: dict[str, str]) -> _Config:
-    """The image's settings; empty where they cannot be had. Blobs lie with another host as a rule, which is asked
+    """The image's settings. Empty if they cannot be read. Blobs usually lie on another host, and rpd asks that host
     without our token."""
     if not _DIGEST.match(digest):
         return _Config()
@@ -216,7 +216,7 @@ def _config(session: requests.Session, ref: Reference, digest: str, headers: dic
 
 
 def _body(answer: requests.Response, limit: int) -> bytes:
-    """The first `limit` bytes of it. Raises OSError and urllib3's HTTPError."""
+    """The first `limit` bytes of the answer. Raises OSError and urllib3's HTTPError."""
     from rpd.adapters.http.wire import pieces
 
     body = b""
@@ -228,7 +228,7 @@ def _body(answer: requests.Response, limit: int) -> bytes:
 
 
 def _token(session: requests.Session, ref: Reference, challenge: str) -> str | None:
-    """An anonymous token as the registry's challenge describes it; None when it wants a password."""
+    """An anonymous token, as the registry's challenge describes it. None if the registry wants a password."""
     kind, _, rest = challenge.partition(" ")
     said = dict(_CHALLENGE.findall(rest))
     realm = said.get("realm", "")

@@ -1,4 +1,4 @@
-"""What of a job's results would be gone with its pod."""
+"""Which results of a job would be lost with its pod."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rpd.states.ports.job import Job, is_on_volume
 
 def lost_results(job: Job) -> Iterator[Finding]:
     """Results that are not on the volume, which any stop wipes; and a job that fetches nothing, whose pod is deleted
-    with its disk. A network volume outlives the pod, with what the job writes there."""
+    with its disk. A network volume outlives the pod, and keeps what the job writes there."""
     away = [each.remote_path for each in job.artifacts if not is_on_volume(job.storage, each.remote_path)]
     mount = job.storage.volume_mount
     if away:

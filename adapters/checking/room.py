@@ -1,4 +1,4 @@
-"""Whether a job fits into the records of a journal, which is known before anything is rented."""
+"""Whether a job fits into the records of a journal. This is known before anything is rented."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rpd.states.policy.bounds import JOB_BYTES, size_of
 
 
 def too_large(config: Any) -> str | None:
-    """Why the rendered job cannot be kept in the journal, and what to do; None when it fits."""
+    """Why the rendered job cannot be kept in the journal, and what to do. None if it fits."""
     size = size_of(msgspec.to_builtins(config))
     if size <= JOB_BYTES:
         return None

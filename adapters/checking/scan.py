@@ -1,4 +1,4 @@
-"""What often goes wrong in a pod and can be read off the job and its files. Warnings only."""
+"""Frequent problems in a pod that rpd can see in the job and its files. Warnings only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_PER_FILE = 3
 MOST_FILES = 20_000
 MOST_BYTES = 256 * 1024 * 1024
 OWN_TOOLS = ("rpd-cli", "runpod-deploy")
-"""They belong on the machine that rents, not into what it sends."""
+"""Tools that belong on the machine that rents, not in the files that it sends."""
 
 _HOME_PATH = re.compile(r"(?<![\w.~/-])(?:/home/[A-Za-z0-9._-]+|/Users/[A-Za-z0-9._-]+|[A-Z]:\\Users\\[^\\\s\"']+)")
 _UV = re.compile(r"\buv\s+(?:[-\w=.]+\s+)*?(?:sync|pip|venv|run|add|tool)\b")
@@ -40,12 +40,12 @@ _INDEX = re.compile(
 )
 _INDEX_VARIABLE = re.compile(r"\b(?:PIP|UV)_(?:EXTRA_)?(?:DEFAULT_)?INDEX(?:_URL)?\b|\bUV_TORCH_BACKEND\b")
 _EARLY_END = re.compile(r"\|\s*(?:head\b|grep\s+(?:-\w+\s+)*-\w*q)[^\n;|&]*|\byes\b[^\n;|&]*\|")
-"""Pipes in which one program may stop reading before the other has written all."""
+"""Pipes in which one program may stop reading before the other has written everything."""
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
 def scan(job: Job) -> Iterator[Finding]:
-    """Look through every command, the job, and every tree that would be sent."""
+    """Scan every command, the job, and every tree that would be sent."""
     for name, text, variables in _texts(job):
         yield from _scan_text(job, name, text, variables)
     yield from _scan_left(job, "run.body", job.run.body)
@@ -56,7 +56,7 @@ def scan(job: Job) -> Iterator[Finding]:
 
 
 def _texts(job: Job) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Where, what, and the variables that hold there."""
+    """For each text: its place, the text, and the variables that hold there."""
     exports = job.remote_env.exports
     for phase, commands in (("setup", job.setup), ("preflight", job.preflight)):
         for index, command in enumerate(commands):
@@ -65,8 +65,8 @@ def _texts(job: Job) -> Iterator[tuple[str, str, dict[str, str]]]:
 
 
 def _scan_left(job: Job, name: str, text: str) -> Iterator[Finding]:
-    """What a script leaves in the background may outlive it; one that says itself what is to be done has been thought
-    about."""
+    """A background process of a script may outlive it. No warning if the script or the job file says what to do with
+    it."""
     lines = (line for line in text.replace("\\\n", " ").splitlines() if not line.lstrip().startswith("#"))
     text = "\n".join(lines)
     found = _LEFT.search(text)
@@ -95,7 +95,7 @@ def _scan_text(job: Job, name: str, text: str, variables: dict[str, str]) -> Ite
 
 
 def _scan_pipes(body: str) -> Iterator[Finding]:
-    """Of a body that says nothing of pipefail itself."""
+    """Scan a body that does not set pipefail itself."""
     found = _EARLY_END.search(body) if "pipefail" not in body else None
     if found is not None:
         advice = "write `set +o pipefail` before it, or name run.shell: bash"

@@ -1,4 +1,4 @@
-"""The clouds that the journals of this state home name, each listed once."""
+"""The clouds that the journals of this state home name. rpd lists each cloud once."""
 
 from __future__ import annotations
 
@@ -38,25 +38,26 @@ class Account:
             self.problem = f"{error.message} ({error.hint})" if error.hint else error.message
 
     def _recorded_access(self) -> Access:
-        """As the first of its journals that is believed has it."""
+        """The access that the first believed journal names."""
         for journal in self.journals[:-1]:
             with contextlib.suppress(JournalError):
                 return recorded_access(journal)
         return recorded_access(self.journals[-1])
 
     def cloud(self, patience: Patience) -> Cloud:
-        """A connection of one's own. Only for one whose `access` is known."""
+        """A separate connection. Only for an account whose `access` is known."""
         assert self.access is not None, "its key is at hand"
         return _cloud(self.access, patience)
 
 
 def key_of(cloud: Mapping[str, str]) -> str:
-    """Tells clouds apart: the folder of a sandbox, else the address."""
+    """The key that tells clouds apart: the folder of a sandbox, else the address."""
     return cloud.get("home") or cloud.get("url", "")
 
 
 def accounts_of(entries: Sequence[Entry], home: Path) -> dict[str, Account]:
-    """Every cloud with an open debt, or whose journals may still get a late pod and which is up without our doing."""
+    """Every cloud with an open debt, and every cloud that is up without our doing and may still show a late pod to a
+    journal."""
     accounts: dict[str, Account] = {}
     for entry in entries:
         owes = owes_compute(entry) or bool(entry.problem)
@@ -72,7 +73,8 @@ def _cloud(access: Access, patience: Patience) -> Cloud:
 
 
 def _is_up(cloud: Mapping[str, str], home: Path) -> bool:
-    """A sandbox is not started only to be looked at; RunPod is looked at whenever a key is at hand."""
+    """Whether to look at the cloud. rpd does not start a sandbox only to look at it. It looks at RunPod whenever it has
+    a key."""
     if "home" not in cloud:
         return not cloud.get("url", "").startswith("http://")
     from rpd.adapters.sandbox import daemon

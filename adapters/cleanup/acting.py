@@ -1,4 +1,4 @@
-"""What `rpd gc` does about one run, and what became of it."""
+"""What `rpd gc` does about one run, and the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rpd.states.shared.preserve import is_kept
 
 
 def act_on(row: GcRow, account: Account | None, patience: Patience) -> None:
-    """One run; what goes wrong with it does not stop the others."""
+    """Act on one run. A failure does not stop the other runs."""
     try:
         try:
             _release(row, account, patience)
@@ -37,7 +37,7 @@ def act_on(row: GcRow, account: Account | None, patience: Patience) -> None:
         row.result, row.is_spared = "spared: another process drives it now", True
     except (JournalError, RpdError) as error:
         row.result, row.next = f"failed: {error.message}", error.hint or row.next
-    except Exception as error:  # a fault of this program at one journal, which what the others owe must not pay for
+    except Exception as error:  # a fault of this program at one journal must not affect the debts of the others
         row.result = f"failed: internal error: {error}"
     if patience.leaving is not None and not row.is_done:
         row.next = row.next or "rpd gc --yes   goes on with it"
@@ -64,7 +64,7 @@ def _release(row: GcRow, account: Account | None, patience: Patience) -> None:
         row.result, row.is_done = "; ".join(done) or "nothing of it computes any more", True
         return
     inspection = Inspection(read(path), SystemClock().now())
-    # The run itself gives back what there is beside a pod that is kept up on purpose.
+    # If a pod is kept up on purpose, the run itself gives back the other pods.
     is_only_beside = is_kept_up(inspection.facts, inspection.now) and row.pod_status not in AT_REST
     request = None if is_only_beside else Request("gc", "rpd gc", {})
     code = take_over(path, "rpd gc", as_json=False, request=request, quiet=True, patience=patience)
@@ -72,8 +72,8 @@ def _release(row: GcRow, account: Account | None, patience: Patience) -> None:
 
 
 def _stop_unrecorded(row: GcRow, account: Account | None, patience: Patience, error: JournalUnwritable) -> None:
-    """No record can be written: where no job can run, what the journal names is stopped all the same, and the debt
-    stays open until a later gc can write down the proof."""
+    """No record can be written. If no job can run, rpd stops what the journal names. The debt stays open until a later
+    gc can record the proof."""
     path = Path(row.journal)
     entry = Index(state_home()).refresh(path)
     row.result, row.next = f"failed: {error.message}", afterwards(error, "rpd gc --yes")

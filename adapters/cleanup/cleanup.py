@@ -1,4 +1,4 @@
-"""What `rpd gc` does in one cloud. Each cloud is a piece of work of its own: none waits for another."""
+"""What `rpd gc` does in one cloud. Each cloud is separate work, and none waits for another."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from rpd.journal.index import Entry, Index
 
 
 class Cleanup:
-    """One cloud and the runs in it; `account` is None where their journals name none that is to be asked. A cloud that
-    does not answer is left after `seconds`."""
+    """One cloud and the runs in it. `account` is None if the journals of these runs name no cloud to ask. rpd leaves a
+    cloud that does not answer within `seconds`."""
 
     def __init__(self, entries: Sequence[Entry], account: Account | None, seconds: float, command: Patience) -> None:
         self.account = account
@@ -41,8 +41,8 @@ class Cleanup:
         self.plan(everything)
 
     def plan(self, everything: Sequence[Entry]) -> None:
-        """With what is known of the account by now; once. A plan that is not ready when the command ends counts for
-        nothing: the command makes its own."""
+        """Plan once, with what is known of the account by now. A plan that is not ready when the command ends does not
+        count, because the command makes its own."""
         if self._is_planned:
             return
         rows = [row for entry in self._entries if (row := planned(entry, self.account)) is not None]
@@ -52,7 +52,7 @@ class Cleanup:
             self._is_planned = True
 
     def act(self, everything: Sequence[Entry], wanted: CleanupScope) -> None:
-        """The same, and do it: what computes first."""
+        """Plan, and act on the plan. Pods that compute come first."""
         self.look(everything)
         named = [pod for pod in self.foreign if pod["id"] in wanted.adopt]
         self._side_by_side(
@@ -67,11 +67,11 @@ class Cleanup:
         )
 
     def as_work(self, do: functools.partial[None]) -> Work:
-        """To be done beside other clouds."""
+        """Work to be done beside other clouds."""
         return Work(do, self._reading)
 
     def _side_by_side(self, *deeds: functools.partial[None]) -> None:
-        """Each with patience of its own; for a cloud that has not answered yet, with what is left of it."""
+        """Do each with its own patience. If a cloud has not answered yet, only the rest of its patience is left."""
         is_silent = self.account is not None and self.account.problem is not None
         seconds = self._seconds / 2.0 if is_silent else self._seconds
         patiences = [Patience(seconds) for _ in deeds]

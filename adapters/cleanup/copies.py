@@ -1,5 +1,5 @@
 """Runs whose journal here is a copy: a state home was copied, and its original is still on this machine. The original
-speaks for the run, and its lock is the run's lock: nothing acts by the copy. Once the original is gone, the copy is the
+speaks for the run, and its lock is the run's lock. Nothing acts on the copy. Once the original is gone, the copy is the
 journal."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rpd.journal.lock import holder
 
 
 def originals(entries: Sequence[Entry]) -> dict[str, Path]:
-    """Of those that owe something or make no sense: the originals of the copies, by the copy's path."""
+    """The originals by the path of the copy, for copies that owe something or make no sense."""
     found = {}
     for entry in entries:
         if entry.is_open or entry.problem:
@@ -26,7 +26,7 @@ def originals(entries: Sequence[Entry]) -> dict[str, Path]:
 
 
 def copy_row(entry: Entry, copies: dict[str, Path]) -> GcRow | None:
-    """What gc tells of a copy that says that something computes."""
+    """The row of gc for a copy that says that something computes."""
     first = copies.get(entry.journal)
     if first is None or not owes_compute(entry):
         return None

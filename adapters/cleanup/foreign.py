@@ -1,4 +1,5 @@
-"""Pods with our prefix that no journal here accounts for: shown, and stopped only where a person names them."""
+"""Pods with our prefix that no journal here accounts for. rpd shows them, and stops them only if a person names
+them."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ from rpd.states.operations.pod import StopPod
 
 
 def foreign_pods(entries: Sequence[Entry], account: Account | None) -> list[dict[str, Any]]:
-    """Those in this account that may compute."""
-    known = {entry.run_id for entry in entries if entry.cloud}  # one in ruins that names no cloud accounts for nothing
+    """The foreign pods in this account that may compute."""
+    known = {entry.run_id for entry in entries if entry.cloud}  # a ruined journal without a cloud accounts for nothing
     return [
         {
             "id": pod.id,
@@ -34,7 +35,7 @@ def foreign_pods(entries: Sequence[Entry], account: Account | None) -> list[dict
 
 
 def stop_foreign(pod: dict[str, Any], account: Account | None, patience: Patience) -> None:
-    """Stop one that a person named, and prove it."""
+    """Stop a pod that a person named, and prove it."""
     assert account is not None and account.access is not None, "it was listed there"
     interval = account.access.profile.proof_interval_seconds
     try:
@@ -45,7 +46,7 @@ def stop_foreign(pod: dict[str, Any], account: Account | None, patience: Patienc
 
 
 def count_not_adopted(ids: Sequence[str], foreign: Sequence[dict[str, Any]]) -> int:
-    """How many of those that a person named were not stopped; one that is not there is said."""
+    """How many of the pods that a person named were not stopped. This reports each pod that is not there."""
     known = {pod["id"]: pod for pod in foreign}
     for pod_id in ids:
         if pod_id not in known:
@@ -54,7 +55,7 @@ def count_not_adopted(ids: Sequence[str], foreign: Sequence[dict[str, Any]]) -> 
 
 
 def foreign_page(foreign: Sequence[dict[str, Any]]) -> list[str]:
-    """Two lines for each."""
+    """Two lines for each pod."""
     lines = []
     for pod in foreign:
         whose = f"of {pod['owner'] or 'unknown'}, since {pod['created_at']}"

@@ -18,10 +18,10 @@ from rpd.states.ports.names import BEFORE_LAUNCH, State
 
 
 def planned(entry: Entry, account: Account | None) -> GcRow | None:
-    """The plan for one run; a journal that makes no sense does not hide the others."""
+    """The plan for one run. A journal that makes no sense does not hide the other runs."""
     try:
         row = _plan(entry, account)
-    except Exception as error:  # whatever is wrong with it
+    except Exception as error:  # any problem of this journal
         row = GcRow(entry.run_id, entry.journal, entry.state, f"look at it yourself: {error}")
     if row is not None:
         row.cloud = key_of(entry.cloud)
@@ -64,7 +64,7 @@ def _plan_words(facts: Facts) -> str:
 
 
 def _plan_undriven(entry: Entry, account: Account | None) -> GcRow | None:
-    """A run that no loop can or need drive: what matters is what of it computes all the same."""
+    """A run that no loop can drive or needs to drive. Only the pods of it that still compute matter."""
     if may_owe(entry) and (account is None or account.problem):
         plan = f"stop what it rented: its journal cannot be driven ({entry.problem})"
         return GcRow(entry.run_id, entry.journal, entry.state, plan, next=_way_out(entry))
@@ -78,5 +78,5 @@ def _plan_undriven(entry: Entry, account: Account | None) -> GcRow | None:
 
 
 def _way_out(entry: Entry) -> str | None:
-    """gc stops what such a journal names, and can write nothing down."""
+    """The way out of a journal in trouble. gc stops what such a journal names, and cannot write to it."""
     return f"rpd salvage {entry.run_id}   also ends it" if entry.problem not in ("", "too_new") else None

@@ -1,5 +1,5 @@
-"""Which runs must not be forgotten, and how the others are: their journals go; run folders with the results, and the
-journal's copy in them, stay where they are."""
+"""Which runs rpd must not forget, and how it forgets the others. Their journals go. Run folders with the results, and
+the journal's copy in them, stay."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from rpd.journal.paths import emergency_path
 from rpd.journal.reader import read
 
 REST_SECONDS = 3600.0
-"""For so long after its last record a run is not forgotten: a pod that turns up late is known by its journal alone."""
+"""For this long after its last record rpd does not forget a run: only its journal identifies a late pod."""
 
 
 def why_kept(entry: Entry, owed: Collection[str], home: Path) -> str | None:
-    """Why a run must not be forgotten, None where it may be: what a journal owes is known nowhere else. `owed` are the
-    names of pods that any run here owes."""
+    """Why rpd must not forget a run, or None if it may: only the journal knows what the run owes. `owed` are the names
+    of pods that any run here owes."""
     if entry.problem:
         return f"whose journal is {entry.problem}"
     if entry.outcome is None:
@@ -45,8 +45,8 @@ def why_kept(entry: Entry, owed: Collection[str], home: Path) -> str | None:
 
 
 def forget(entry: Entry, owed: Collection[str], index: Index, home: Path) -> bool:
-    """Remove one journal and what stands beside it, unless somebody writes to it. The index forgets it first: a journal
-    that is still there is found again, and one that is gone and remembered would be looked for."""
+    """Remove one journal and the files beside it, unless a process writes to it. The index forgets it first: the index
+    would find a remaining journal again, but would look in vain for a removed one that it remembers."""
     path = Path(entry.journal)
     try:
         lock = Lock.take(OsDisk(), path, Owner.here("rpd runs prune"))

@@ -1,4 +1,4 @@
-"""One line of what `rpd gc` plans and does."""
+"""One line of the plan and the result of `rpd gc`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import msgspec
 
 
 class GcRow(msgspec.Struct):
-    """One run with something to do. `is_done` when, as far as gc goes, nothing computes against anybody's will."""
+    """One run with something to do. `is_done` is true if, as far as gc goes, nothing computes against the person's
+    will."""
 
     run_id: str
     journal: str

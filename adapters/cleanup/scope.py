@@ -24,7 +24,7 @@ class CleanupScope(msgspec.Struct, frozen=True):
 
     @property
     def command(self) -> str:
-        """What is typed to have it done."""
+        """The command that does it."""
         words = ["rpd gc --yes"]
         words += ["--stopped"] if self.stopped else []
         words += [f"--older-than {self.older_than_seconds:.0f}s"] if self.older_than_seconds is not None else []

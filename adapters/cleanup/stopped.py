@@ -1,4 +1,4 @@
-"""Stopped pods of this state home's runs: what they cost, how old they are, and their release."""
+"""Stopped pods of this state home's runs: their cost, their age, and their release."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from rpd.journal.reader import read
 from rpd.states.policy import cost
 
 IDLE_SECONDS = 30 * 86400.0
-"""After so long unused a paused pod costs more than the minutes it would save."""
+"""A paused pod that is unused for longer costs more than the minutes that it would save."""
 
 
 class Stopped(msgspec.Struct):
-    """One pod that a run keeps stopped. Money in USD; `age_seconds` since the run was last written to. Of a run that is
-    not over the results are still to be collected, and one that `holds_results` has some that nobody has collected:
-    nobody deletes it, unless a person names it."""
+    """One stopped pod that a run keeps. Money is in USD. `age_seconds` counts since the last record of the run. If the
+    run is not over, its results are still to be collected. If `holds_results` is set, uncollected results are on the
+    pod, and rpd deletes it only if a person names it."""
 
     run_id: str
     workflow: str
@@ -51,12 +51,12 @@ class Stopped(msgspec.Struct):
         return wanted.stopped
 
     def document(self) -> dict[str, Any]:
-        """As plain data."""
+        """The row as plain data."""
         return {**msgspec.to_builtins(self), "usd_per_day": round(self.usd_per_month * 12 / 365, 2)}
 
 
 def stopped_rows(entries: Sequence[Entry]) -> list[Stopped]:
-    """The oldest first. One that may compute again is no stopped one."""
+    """All stopped pods, the oldest first. A pod that may compute again does not count as stopped."""
     rows = []
     for entry in entries:
         computing = {debt.key for debt in entry.debts if debt.kind == "compute"}
@@ -73,7 +73,7 @@ def stopped_rows(entries: Sequence[Entry]) -> list[Stopped]:
 
 
 def _holds_results(entry: Entry) -> bool:
-    """Whether something of the run is only there."""
+    """Whether some data of the run exists only on the pod."""
     try:
         return bool(losses(facts_of(read(Path(entry.journal)))))
     except JournalError:
@@ -81,18 +81,18 @@ def _holds_results(entry: Entry) -> bool:
 
 
 def release_stopped(row: Stopped, patience: Patience) -> None:
-    """Delete it and prove it; what goes wrong is said, and does not stop the others."""
+    """Delete the pod and prove it. A failure is reported, and does not stop the others."""
     try:
         row.result = "; ".join(release_kept(Path(row.journal), "rpd gc", patience)) or "nothing was left of it"
         row.is_released = True
     except (RpdError, JournalError) as error:
         row.result = f"failed: {error.message}"
-    except Exception as error:  # a fault of this program at one journal ends nothing
+    except Exception as error:  # a fault of this program at one journal does not end the command
         row.result = f"failed: internal error: {error}"
 
 
 def stopped_page(rows: list[Stopped], plan: CleanupScope | None = None) -> list[str]:
-    """Lines about them, and the total; those that the `plan` would delete say so."""
+    """Lines about the pods, and the total. A line says so if the `plan` would delete its pod."""
     lines = []
     for row in rows:
         daily = money(row.usd_per_month * 12 / 365)

@@ -1,4 +1,4 @@
-"""The console script: the one place where a command's end becomes an exit code, and an error becomes words."""
+"""The console script: the one place that turns the end of a command into an exit code, and an error into words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rpd.adapters.terminal.streams import settle, stand_in
 
 
 def main() -> None:
-    """Run the command of `sys.argv`; always ends in SystemExit."""
+    """Run the command of `sys.argv`. Always ends in SystemExit."""
     stand_in()
     code = _run(sys.argv[1:])
     is_said = settle()
@@ -30,7 +30,8 @@ def _run(words: list[str]) -> int:
 
 
 def _call(words: list[str]) -> int:
-    """The two answers that are asked for most come before the option parser is loaded, which is half of their time."""
+    """Run the command. The two most frequent requests are answered before the option parser is loaded, because loading
+    it takes half of their time."""
     if words == ["--version"]:
         from rpd.adapters.local.version import version
 

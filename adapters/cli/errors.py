@@ -1,6 +1,7 @@
-"""One place where errors become words and exit codes: what happened, why, and what to type next.
+"""The one place that turns errors into words and exit codes: what happened, why, and what to type next.
 
-For people that is `error: ...` and `hint: ...` on stderr; under `--json` one JSON object there, schema `rpd.error/1`.
+For people this is `error: ...` and `hint: ...` on stderr; under `--json` it is one JSON object on stderr, schema
+`rpd.error/1`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rpd.states.ports.exits import Exit
 
 
 class Problem(NamedTuple):
-    """An error as it is told. `code` is the exit code, `reason` a lower snake word, `hint` one command or empty."""
+    """An error as rpd reports it. `code` is the exit code, `reason` a lower snake word, `hint` one command or empty."""
 
     code: int
     reason: str
@@ -28,7 +29,7 @@ class Problem(NamedTuple):
 
 
 def problem_of(error: Exception) -> Problem:
-    """What an error means to the person; an unknown one is this program's own fault."""
+    """What an error means to the person. An unknown error is this program's own fault."""
     match error:
         case UserError():
             return Problem(error.exit_code, error.reason, error.message, error.hint)
@@ -53,7 +54,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 def say(problem: Problem, *, as_json: bool = False) -> int:
-    """Tell it on stderr, without secrets; gives back the exit code."""
+    """Report the problem on stderr, without secrets. Returns the exit code."""
     mask = redactor().mask
     problem = problem._replace(message=mask(problem.message), hint=mask(problem.hint))
     if as_json:
@@ -69,20 +70,20 @@ def say(problem: Problem, *, as_json: bool = False) -> int:
 
 
 def show_trace(error: Exception) -> None:
-    """The traceback on stderr, for `--debug`. Its texts may come from a pod or a journal like any other."""
+    """Print the traceback on stderr, for `--debug`. Its texts may come from a pod or a journal, as all others may."""
     import traceback
 
     output.note(redactor().mask("".join(traceback.format_exception(error))).splitlines())
 
 
 def redactor() -> Redactor:
-    """What no error may show: nobody knows what a foreign one quotes. Files of secrets
-    are known where they are used."""
+    """The redactor for all errors, because an error from elsewhere may quote anything. The code that uses files of
+    secrets knows those secrets."""
     from rpd.adapters.access.config import find_api_key
     from rpd.adapters.local.leaks import environment_secrets
 
     redactor = Redactor(*map(Secret, environment_secrets(os.environ).values()))
-    with contextlib.suppress(Exception):  # a settings file that cannot be read may be what is to be told
+    with contextlib.suppress(Exception):  # an unreadable settings file may be the error to report
         key = find_api_key()
         redactor.add(*([key.secret] if key is not None else []))
     return redactor

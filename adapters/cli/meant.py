@@ -1,4 +1,4 @@
-"""What somebody meant who typed a command that is not there."""
+"""Guess the meant command for a command that does not exist."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ELSEWHERE = {
     **dict.fromkeys(("new", "create"), "rpd init FILE"),
     "prices": "rpd gpus",
 }
-"""Words that other tools have for what is called otherwise here."""
+"""Words of other tools for commands that have another name here."""
 ALIKE = 0.75
-"""Less alike than that is another word, not a slip of the finger."""
+"""Two words that are less alike are different words, not a typing error."""
 
 
 def meant(word: str, known: Sequence[str], command: str) -> str:
-    """What to type in place of it, as a hint. `command` is what stood before the word."""
+    """A hint with what to type instead. `command` is what stood before the word."""
     if command == "rpd" and word in ELSEWHERE and word not in known:
         return ELSEWHERE[word]
     swapped = [each for each in known if sorted(each) == sorted(word)]

@@ -1,5 +1,5 @@
 """The command tree. A file in `commands` has the options of its command, its help text and one call. It imports typer
-and the standard library only; what it calls is imported when it is called."""
+and the standard library only. What it calls is imported when it is called."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rpd.adapters.cli.arguments.helping import GROUPS, Grouped
 COMMANDS = "rpd.adapters.cli.commands"
 NAMES = tuple(name for names in GROUPS.values() for name in names)
 FOLDERS = dict.fromkeys(GROUPS["Job files"], "job_files.")
-"""Where the file of a command is, if not among the others."""
+"""The folder of a command's file, if it is not with the others."""
 EPILOG = (
     "Exit codes: 0 done, 2 bad input, 4 key or credit, 5 job failed, 6 no capacity, 7 budget, 8 something still bills, "
     "9 journal, 10 lost, 75 resumable, 130/143 interrupted."
@@ -28,8 +28,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 
 def call() -> int:
-    """Run the command of `sys.argv` and give back its exit code. Raises UserError for words that mean nothing here, and
-    what the command's body raises."""
+    """Run the command of `sys.argv` and return its exit code. Raises UserError for words that mean nothing here, and
+    the errors of the command's body."""
     try:
         words, command = _cut(sys.argv[1:])
         if "_RPD_COMPLETE" in os.environ:
@@ -48,7 +48,7 @@ def call() -> int:
 
 
 def tree_of(*commands: str) -> typer.Typer:
-    """The tree with these commands; with all where none is named."""
+    """The tree with these commands, or with all if none is named."""
     tree = typer.Typer(
         name="rpd",
         cls=Grouped,
@@ -72,14 +72,15 @@ def tree_of(*commands: str) -> typer.Typer:
 
 
 def _asked(words: list[str]) -> tuple[str, ...]:
-    """Nothing but the command that is called, where one is named: reading the options of all the others takes longer
-    than most commands do."""
+    """Only the named command, if there is one: reading the options of all the others takes longer than most commands
+    do."""
     name = next((word for word in words if word != "--debug"), None)
     return (name,) if name in NAMES else ()
 
 
 def _cut(words: list[str]) -> tuple[list[str], list[str] | None]:
-    """What stands after `--` is a command for the pod, not for the option parser; None where there is no `--`."""
+    """Split the words at `--`. The words after it are a command for the pod, not for the option parser; None if there
+    is no `--`."""
     at = words.index("--") if "--" in words else len(words)
     if at == len(words) or next((word for word in words[:at] if not word.startswith("-")), None) != "run":
         return words, None
@@ -87,7 +88,7 @@ def _cut(words: list[str]) -> tuple[list[str], list[str] | None]:
 
 
 def _misused(error: Any) -> int:
-    """A group without a command gets its help page; everything else is an error like any other."""
+    """A group without a command gets its help page. Every other error is reported as usual."""
     from rpd.engine.errors import UserError
 
     text = error.format_message()

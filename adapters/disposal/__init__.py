@@ -1,1 +1,1 @@
-"""What is ours, and how it is given back and proved: one pod, outside the loop of its run."""
+"""Which pods are ours, and how rpd gives one pod back, with proof, outside the loop of its run."""

@@ -1,4 +1,4 @@
-"""Whose account the key at hand opens: under another account's key every pod of a run is absent, which proves
+"""Which account the present key opens. Under the key of another account every pod of a run is absent, which proves
 nothing."""
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from rpd.states.ports.world import Cloud
 
 
 def require_own_account(facts: Facts, access: Access, patience: Patience | None = None) -> None:
-    """Pass when the key is the one that this run was begun with, or provably opens the same account: one of the run's
-    pods shows there, or stands in its bills.
+    """Pass if the key is the one with which this run began, or provably opens the same account: the account shows one
+    of the run's pods, or has it in its bills.
 
     Raises UserError (exit code 8 while something may bill), Refused or Unavailable.
     """
@@ -46,7 +46,7 @@ def _shows_a_pod(facts: Facts, cloud: Cloud) -> bool:
 
 
 def _bills(facts: Facts, access: Access, control: ProcessControl) -> bool:
-    """Whether the account has paid for one of them. The books are filled in late: silence says nothing."""
+    """Whether the account has paid for one of the pods. Bills come late, so an empty answer proves nothing."""
     from rpd.adapters.runpod.billing import pod_bill
     from rpd.adapters.wiring import client_for
 

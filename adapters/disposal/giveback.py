@@ -1,5 +1,5 @@
-"""Giving one pod back outside a run's own loop: one that a finished run left stopped, or that appeared after its run
-was over. Same protocol: intent, effect, proof, outcome."""
+"""Give one pod back outside the loop of its run: a stopped pod of a finished run, or a pod that appeared after its run
+was over. The protocol is the same: intent, effect, proof, outcome."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from rpd.states.ports.world import Cloud
 
 TRIES_MAX = 10
 TROUBLES_MAX = 5
-"""After so many calls that failed, each tried several times by the client, the cloud cannot be asked."""
+"""After this many failed calls, each tried several times by the client, rpd gives up on the cloud."""
 
 
 class StillThere(RpdError):
-    """The cloud did not let go of the pod in time; the debt stays open."""
+    """The cloud did not let go of the pod in time. The debt stays open."""
 
     reason = "still_there"
 
@@ -52,8 +52,9 @@ def delete_pod(
     command: str,
     patience: Patience | None = None,
 ) -> str:
-    """Delete one pod of this journal's run and prove it; closes every debt of that pod, by what the journal calls it,
-    else of that name, unless the journal knows that name by another pod's id. Returns the proof.
+    """Delete one pod of this journal's run, and prove it. This closes every debt of that pod under its name in the
+    journal; if the journal has none, under the given name, unless that name belongs to another pod id. Returns the
+    proof.
 
     Raises JournalError, StillThere, or the cloud's own refusal.
     """
@@ -72,9 +73,8 @@ def delete_pod(
 
 
 def stop_owed(record: Callable[[Body], object], access: Access, cloud: Cloud, facts: Facts) -> None:
-    """Stop every pod that this run owes and prove it, without the loop: for a loop that cannot go on. What could not be
-    stopped stays owed.
-    """
+    """Stop every pod that this run owes, and prove it, without the loop. It is for a loop that cannot go on. A pod that
+    could not be stopped stays owed."""
     rate = round(cost.stopped_usd_per_hour(facts.volume_gb), 6)
     owed = [(pod.name, pod.id) for pod in facts.pods.values() if pod.id is not None and pod.name in facts.debts.compute]
     for name, pod_id in owed:
@@ -97,8 +97,8 @@ def _act(
     interval_seconds: float,
     patience: Patience | None = None,
 ) -> str:
-    """Intent, effect with its proof, outcome; returns the proof. Raises what `release_and_prove` raises, once that is
-    recorded, and what `record` raises."""
+    """Intent, effect with its proof, outcome. Returns the proof. Raises the errors of `release_and_prove` after
+    recording them, and the errors of `record`."""
     intent, told = (
         intent_of(effect, f"late-{secrets.token_hex(4)}-{effect.name}", State.RELEASE),
         Accepted(effect.pod_id),
@@ -116,7 +116,7 @@ def _act(
 
 @contextlib.contextmanager
 def _indexed(journal: Journal) -> Iterator[Journal]:
-    """Close it in the end, and let the index know what it holds then."""
+    """Close the journal in the end, and update the index with its content."""
     try:
         with journal:
             yield journal
@@ -125,7 +125,7 @@ def _indexed(journal: Journal) -> Iterator[Journal]:
 
 
 def release_and_prove(cloud: Cloud, effect: GiveBack, interval_seconds: float, patience: Patience | None = None) -> str:
-    """Tell the cloud until the pod was seen at rest often and long enough. Returns the proof in words. Raises
+    """Repeat the order until the pod was seen at rest often and long enough. Returns the proof in words. Raises
     StillThere, Interrupted, or the cloud's own refusal."""
     clock = SystemClock()
     control = ProcessControl(patience=patience)

@@ -1,4 +1,4 @@
-"""Stopped pods that a finished run keeps, and their end."""
+"""The stopped pods that a finished run keeps, and their end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rpd.states.policy.reuse import adopted
 
 
 def release_kept(path: Path, command: str, patience: Patience) -> list[str]:
-    """Delete every pod that a finished run keeps stopped, and prove it; a line for each. Raises RpdError,
+    """Delete every stopped pod that a finished run keeps, and prove it. Returns a line for each. Raises RpdError,
     JournalError."""
     from rpd.adapters.wiring import cloud_of_run
 
@@ -27,7 +27,7 @@ def release_kept(path: Path, command: str, patience: Patience) -> list[str]:
     cloud = cloud_of_run(facts.opened, facts.run_id, access, control, adopted=adopted(facts))
     lines = []
     ids = {pod.name: pod.id for pod in facts.pods.values() if pod.id is not None}
-    if not ids.keys() >= facts.debts.storage.keys():  # a journal that lost records names pods that it knows no more of
+    if not ids.keys() >= facts.debts.storage.keys():  # a journal that lost records may name a pod without its id
         ids = {pod.name: pod.id for pod in cloud.list()} | ids
     for name in list(facts.debts.storage):
         if name in ids:

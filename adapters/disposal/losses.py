@@ -1,4 +1,4 @@
-"""What goes with a pod's disk that nobody has collected, and a person's word on it."""
+"""Uncollected results that are lost with a pod's disk, and the consent of a person to that."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from rpd.states.ports.names import WITH_JOB, Reason
 
 
 def require_word(facts: Facts, command: str, *, yes: bool) -> None:
-    """Pass where the deletion of the run's pod destroys no results that nobody has collected, or a person wants it all
-    the same: asked on a terminal, told by `--yes` off it. `command` is what they typed, without `--yes`. Raises
-    UserError."""
+    """Pass if deleting the run's pod destroys no uncollected results, or if a person agrees: by an answer on a
+    terminal, by `--yes` elsewhere. `command` is the typed command, without `--yes`. Raises UserError."""
     if yes or not (lines := losses(facts)):
         return
     output.note([one_line(line) for line in lines])
@@ -27,8 +26,8 @@ def require_word(facts: Facts, command: str, *, yes: bool) -> None:
 
 
 def losses(facts: Facts) -> list[str]:
-    """What the disk of the run's pod holds that is nowhere else, in lines for a person; empty where all of it is here,
-    or no job ever began there."""
+    """What exists only on the disk of the run's pod, in lines for a person. Empty if everything is here, or if no job
+    ever began there."""
     if facts.report.reason == Reason.JOURNAL_DAMAGED and facts.debts.storage:
         return [
             f"run      {facts.run_id}, whose journal was damaged",

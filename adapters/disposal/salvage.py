@@ -1,5 +1,5 @@
-"""The end of a run whose journal cannot be driven: what it rented is given back and proved, the file is set aside, and
-its good part ends the run."""
+"""End a run whose journal cannot be driven: give back what it rented, prove that, set the file aside, and end the run
+with the good part of the journal."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ from rpd.states.ports.names import State
 from rpd.states.ports.world import Cloud, Pod
 
 KEPT = ("stopped", "was stopped")
-"""What leaves a disk that costs money."""
+"""Words for a pod whose disk remains and costs money."""
 
 
 class Given(msgspec.Struct, frozen=True):
-    """One pod at rest. `how` is what was done, or found; `proof` how it is known."""
+    """One pod at rest. `how` is what rpd did, or found; `proof` is how rpd knows it."""
 
     name: str
     pod_id: str
@@ -64,9 +64,9 @@ class Given(msgspec.Struct, frozen=True):
 
 
 class Salvaged(msgspec.Struct, frozen=True):
-    """What became of a run. `open_ends` say what may still compute. `forgotten` are the ids of pods whose disks no
-    journal would remember. `kept` is where the damaged file lies, None while the run is not ended. `usd` is the most
-    that the run has cost, None where that is not known."""
+    """The result of a salvage. `open_ends` say what may still compute. `forgotten` are the ids of pods whose disks no
+    journal would remember. `kept` is the path of the damaged file, None while the run is not ended. `usd` is the most
+    that the run has cost, None if that is not known."""
 
     given: tuple[Given, ...]
     open_ends: tuple[str, ...]
@@ -76,8 +76,8 @@ class Salvaged(msgspec.Struct, frozen=True):
 
 
 def salvage(entry: Entry, path: Path, *, delete: bool) -> Salvaged:
-    """Give back what this journal alone accounts for: stop it, or delete it with `delete`. End the run where nothing is
-    left open. Raises UserError, JournalError."""
+    """Give back the pods that only this journal accounts for: stop them, or delete them with `delete`. End the run if
+    nothing is left open. Raises UserError, JournalError."""
     access = recorded_access(path)
     forgotten: list[str] = []
     with _alone(path):
@@ -85,7 +85,7 @@ def salvage(entry: Entry, path: Path, *, delete: bool) -> Salvaged:
         if facts is not None:
             require_own_account(facts, access, Patience(OWN_SECONDS))
         given, open_ends = _give_back(entry, path, access, facts, delete=delete)
-        if facts is None:  # nothing would remember their disks, which cost money
+        if facts is None:  # no journal would remember their disks, which cost money
             forgotten = [each.pod_id for each in given if each.how in KEPT]
         at = SystemClock().now()
         usd = _cost_usd(facts, given, at) if facts is not None else None
@@ -102,7 +102,7 @@ def _let_alone(pod: Pod) -> str:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """No engine drives it meanwhile. Raises JournalLocked."""
+    """No engine drives the run in this block. Raises JournalLocked."""
     lock = Lock.take(OsDisk(), path, Owner.here("rpd salvage"))
     try:
         yield
@@ -111,8 +111,8 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _good_part(path: Path) -> tuple[list[Record], Facts | None]:
-    """The records before the first that is wrong or makes no sense, and what they say; nothing without record 0, or
-    where the file is gone. Raises JournalNotOurs."""
+    """The records before the first one that is wrong or makes no sense, and their facts. Nothing without record 0, or
+    if the file is gone. Raises JournalNotOurs."""
     try:
         reading = judged(path)
     except JournalMissing:
@@ -127,7 +127,7 @@ def _good_part(path: Path) -> tuple[list[Record], Facts | None]:
         except JournalStrange:
             break
         good.append(record)
-    again = new_facts(opened, reading.records[0].run)  # the record that makes no sense may be half in the first
+    again = new_facts(opened, reading.records[0].run)  # a record without sense may have half changed the first facts
     for record in good:
         apply(again, record)
     return good, again
@@ -136,8 +136,8 @@ def _good_part(path: Path) -> tuple[list[Record], Facts | None]:
 def _give_back(
     entry: Entry, path: Path, access: Access, facts: Facts | None, *, delete: bool
 ) -> tuple[list[Given], list[str]]:
-    """Bring every pod of this run that the journal alone accounts for to rest. What is not proved is an open end, in
-    words. A name that only stands in the journal may be what a job has printed, or another pod has written."""
+    """Bring every pod of this run that only this journal accounts for to rest. A pod without proof is an open end, in
+    words. A name that only stands in the journal may come from the output of a job, or from another pod."""
     from rpd.adapters.wiring import cloud_for
 
     patience = Patience(OWN_SECONDS)
@@ -181,14 +181,15 @@ def _give_back(
 
 
 def _last_written(path: Path, entry: Entry) -> float:
-    """When its engine may last have ordered something, UTC seconds."""
+    """The last time at which the run's engine may have ordered something, UTC seconds."""
     with contextlib.suppress(OSError):
         return path.stat().st_mtime
     return datetime.fromisoformat(entry.updated.replace("Z", "+00:00")).timestamp() if entry.updated else 0.0
 
 
 def _is_other_key(entry: Entry, access: Access, names: Iterable[str]) -> bool:
-    """Whether the key at hand is not the one of the run, as far as its token is known: it stands in each name."""
+    """Whether the present key is not the key of the run, as far as the run's token is known. The token is in each pod
+    name."""
     recorded = entry.cloud.get("key_mark")
     marks = {access.key_mark(name.rsplit("-", 2)[1]) for name in names if name.count("-") >= 2}
     return recorded is not None and recorded not in marks
@@ -204,15 +205,15 @@ def _at_rest(cloud: Cloud, pod: Pod, interval: float, patience: Patience, *, del
 
 
 def _cost_usd(facts: Facts, given: Sequence[Given], at: Stamp) -> float | None:
-    """The most that the run has cost up to now, `at` (USD): what computed where the good part ends may have done so
-    ever since. None, not known, where a pod computed, or may have, that the good part does not see compute."""
+    """The most that the run has cost up to `at`, which is now (USD). A pod that computed where the good part ends may
+    have computed ever since. None (not known) if a pod computed, or may have, and the good part does not show it."""
     for each in given:
         pod = facts.pods.get(each.name)
         if pod is None or not pod.spans:
             return None
         last = pod.spans[-1]
         if each.how in ("stopped", "deleted") and lasted(pod, last, at) < elapsed(last.since, at):
-            return None  # it was to have ended before, and went on
+            return None  # it should have ended before, and went on
     return spent_usd(facts, at)
 
 
@@ -225,7 +226,8 @@ def _ended(
     usd: float | None,
     at: Stamp,
 ) -> Path:
-    """The good part with the proofs and an ending in the place of the journal; where the old one is kept."""
+    """Put the good part, with the proofs and an ending, in the place of the journal. Returns where the old file is
+    kept."""
     home = state_home()
     if facts is None:
         kept = file.set_aside(OsDisk(), path) if path.exists() else path
@@ -241,7 +243,8 @@ def _ended(
 
 
 def _proofs(good: Sequence[Record], facts: Facts, given: Sequence[Given]) -> Iterator[Body]:
-    """What was done about each pod, and what it closes and opens. Only a debt of the good part can be closed."""
+    """The records of what was done about each pod, and which debts it closes and opens. Only a debt of the good part
+    can be closed."""
     owed = fold(good).debts
     rate = round(cost.stopped_usd_per_hour(facts.volume_gb), 6)
     for number, each in enumerate(given, 1):

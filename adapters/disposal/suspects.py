@@ -1,4 +1,4 @@
-"""Pods that compute though no engine will look after them: those of a journal that cannot be driven, and those of a run
+"""Pods that compute although no engine will look after them: pods of a journal that cannot be driven, and pods of a run
 that owes nothing."""
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from rpd.states.ports.world import Pod
 from rpd.states.shared.preserve import is_kept, keep_until
 
 AT_REST = ("EXITED", "TERMINATED")
-"""Every other status, one unknown to us too, may compute."""
+"""A pod in any other status may compute, also in a status that rpd does not know."""
 
 
 class Suspect(msgspec.Struct, frozen=True):
-    """A pod of ours that has to stop computing, `how`, and `why`. What may hold results is never deleted."""
+    """A pod of ours that has to stop computing: `how`, and `why`. A pod that may hold results is never deleted."""
 
     pod: Pod
     how: Literal["stop", "delete"]
@@ -38,9 +38,9 @@ class Suspect(msgspec.Struct, frozen=True):
 
 
 def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
-    """Those of this run among the account's pods; none while its engine lives, and none of a copy, whose original may
-    know better. Raises JournalError."""
-    owed = {debt.key for debt in entry.debts}  # one that was taken over names the run of its birth
+    """The suspects of this run among the account's pods. None while the run's engine lives, and none for a copy,
+    because the original may know more. Raises JournalError."""
+    owed = {debt.key for debt in entry.debts}  # the name of a handed-over pod is that of its first run
     alive = [pod for pod in pods if pod.status not in AT_REST]
     if not entry.problem:
         alive = [pod for pod in alive if may_name_run(pod, entry.run_id) or pod.name in owed]
@@ -65,15 +65,15 @@ def suspects(entry: Entry, pods: Sequence[Pod]) -> list[Suspect]:
 
 
 def twins(facts: Facts, pods: Sequence[Pod]) -> list[str]:
-    """The ids of those that compute beside a pod of this run though the same create has made both: what the journal
-    owes, and what only the account shows."""
+    """The ids of the pods that compute beside a pod of this run and come from the same create: those that the journal
+    owes, and those that only the account shows."""
     alive = [pod for pod in pods if pod.status not in AT_REST and is_of_run(pod, facts.name_prefix, facts.run_id)]
     owed = [twin.id for twin in owed_twins(facts) if twin.id is not None]
     return owed + [pod.id for pod in twins_among(alive, known_ids(facts)).values()]
 
 
 def is_kept_up(facts: Facts, now: Stamp) -> bool:
-    """Whether its own pod is up on purpose at this moment, whatever twins of it are still owed."""
+    """Whether the run's own pod is up on purpose now, no matter which twins are still owed."""
     if not owed_twins(facts):
         return is_kept(facts, now)
     is_over = facts.state is State.RELEASE and facts.report.outcome is None
@@ -82,7 +82,7 @@ def is_kept_up(facts: Facts, now: Stamp) -> bool:
 
 
 def named(entry: Entry, pods: Sequence[Pod]) -> list[Pod]:
-    """Those that may compute and that this journal alone accounts for, by any name that it ever said: its own."""
+    """The run's own pods that may compute and that only this journal accounts for, by any name in the journal."""
     names = names_of(entry) - owed_elsewhere(entry)
     alive = [pod for pod in pods if pod.status not in AT_REST and pod.name in names]
     prefix = _prefix(entry) if alive else None
@@ -90,21 +90,21 @@ def named(entry: Entry, pods: Sequence[Pod]) -> list[Pod]:
 
 
 def is_own(pod: Pod, entry: Entry, prefix: str | None) -> bool:
-    """Whether something beside a name that stands in the journal says that the pod is this run's: it is owed, its name
-    begins as this run's do (`prefix`, where record 0 can be read), its env names the run, or the run that its env names
-    has handed it over."""
+    """Whether more than a name in the journal shows that the pod is this run's: the run owes it, its name begins with
+    this run's `prefix` (if record 0 can be read), its environment names the run, or the run in its environment has
+    handed it over to this run."""
     is_named = is_own_name(pod.name, entry, prefix)
     return is_named or _run_of(pod) == entry.run_id
 
 
 def is_own_name(name: str, entry: Entry, prefix: str | None) -> bool:
-    """The same of a name alone."""
+    """The same for a name alone."""
     return any(debt.key == name for debt in entry.debts) or (prefix is not None and name.startswith(prefix))
 
 
 def _run_of(pod: Pod) -> str | None:
-    """The run that has the pod now: the one that its env names, or as the sound journals tell the last one that it was
-    handed over to. None where its env names none."""
+    """The run that has the pod now: the run in the pod's environment, or the last run to which it was handed over, by
+    the sound journals. None if the environment names no run."""
     run_id, seen = pod.env.get("RPD_RUN_ID"), set[str]()
     while run_id is not None and run_id not in seen:
         seen.add(run_id)
@@ -128,7 +128,7 @@ def _prefix(entry: Entry) -> str | None:
 
 
 def owed_elsewhere(entry: Entry) -> set[str]:
-    """What sound journals of other runs owe: a pod that was handed over is theirs."""
+    """What the sound journals of other runs owe. A handed-over pod is theirs."""
     others = [other for other in Index(state_home()).entries() if other.run_id != entry.run_id]
     return {debt.key for other in others if not understood(other).problem for debt in other.debts}
 
@@ -139,12 +139,13 @@ def owes_compute(entry: Entry) -> bool:
 
 
 def may_owe(entry: Entry) -> bool:
-    """The same, where it may not say all: one in trouble that was never seen to end, and that names a pod somewhere."""
+    """The same, for a journal that may be incomplete: it is in trouble, it shows no end of the run, and it names a pod
+    somewhere."""
     return owes_compute(entry) or bool(entry.problem and entry.outcome is None and names_of(entry))
 
 
 def original_of(journal: Path) -> Path | None:
-    """The journal that this one is a copy of; one that is gone itself, or in ruins, is nobody's copy."""
+    """The journal of which this one is a copy. A journal that is gone or in ruins is not a copy."""
     try:
         return original(journal)
     except JournalError:
@@ -152,7 +153,8 @@ def original_of(journal: Path) -> Path | None:
 
 
 def understood(entry: Entry) -> Entry:
-    """The same; one that owes, and whose records no run has written, is in trouble as well: no loop can drive it."""
+    """The same entry. An entry that owes, and whose records no run has written, is marked as in trouble too: no loop
+    can drive it."""
     if entry.problem or not owes_compute(entry):
         return entry
     try:
@@ -163,8 +165,8 @@ def understood(entry: Entry) -> Entry:
 
 
 def names_of(entry: Entry) -> set[str]:
-    """Every name the journal, or what was known of it, ever said. Words from outside stand in it as well, such as those
-    of a volume that other pods write: a name alone makes no pod this run's (`is_own`)."""
+    """Every name in the journal, or in what was known of it. The journal also holds words from outside, such as those
+    that other pods write on a volume. So a name alone does not make a pod this run's (`is_own`)."""
     owed = {debt.key for debt in entry.debts}
     try:
         return owed | salvage(Path(entry.journal))

@@ -1,6 +1,5 @@
-"""Where no record can be written (a full disk, a folder that is read-only): what is rented is stopped all the same when
-somebody wants it ended, and whatever may bill is said. The debts stay open until a later command writes down the proof.
-"""
+"""End a run if no record can be written (full disk, read-only folder). rpd stops the rented pods all the same when a
+person wants the end, and reports what may bill. The debts stay open until a later command records the proof."""
 
 from __future__ import annotations
 
@@ -35,8 +34,8 @@ from rpd.states.shared.preserve import is_kept
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """What was done. `told` is a sentence for each pod; `is_at_rest` when every pod that the journal owes was proved
-    stopped."""
+    """What was done. `told` has a sentence for each pod. `is_at_rest` is true when every pod that the journal owes was
+    proved stopped."""
 
     told: tuple[str, ...]
     is_at_rest: bool
@@ -45,9 +44,9 @@ class Stopped(msgspec.Struct, frozen=True):
 def stop_unrecorded(
     path: Path, access: Access, command: str, patience: Patience, *, kept_id: str | None = None
 ) -> Stopped:
-    """Stop whatever this run's journal names, and prove it; a pod that is kept up on purpose (`kept_id`) computes on.
-    One that cannot be stopped does not keep the others computing. Raises JournalLocked while an engine drives the
-    run."""
+    """Stop every pod that this run's journal names, and prove it. A pod that is kept up on purpose (`kept_id`) computes
+    on. If one pod cannot be stopped, the others are stopped all the same. Raises JournalLocked while an engine drives
+    the run."""
     from rpd.adapters.wiring import cloud_for
 
     with _locked(path, command):
@@ -74,8 +73,8 @@ def stop_unrecorded(
 
 @contextlib.contextmanager
 def _locked(path: Path, command: str) -> Iterator[None]:
-    """Nobody begins to drive the run meanwhile. Where not even the lock can be opened, nobody can. Raises
-    JournalLocked."""
+    """No process begins to drive the run in this block. If not even this process can open the lock, no process can.
+    Raises JournalLocked."""
     lock = None
     try:
         lock = Lock.take(OsDisk(), path, Owner.here(command))
@@ -90,8 +89,8 @@ def _locked(path: Path, command: str) -> Iterator[None]:
 
 
 def end_unrecorded(path: Path, request: Request, error: JournalUnwritable, *, as_json: bool) -> Exception:
-    """No record can be written, and somebody wants the run ended: its pods are stopped, and not deleted. One that
-    somebody wants kept up is not. Returns what is to be told; raises JournalLocked while an engine drives the run."""
+    """No record can be written, and a person wants the run ended: stop its pods, and do not delete them. A pod that a
+    person wants kept up stays up. Returns what to report. Raises JournalLocked while an engine drives the run."""
     facts = Inspection(read(path), SystemClock().now()).facts
     again = afterwards(error, words(request, facts.run_id))
     if request.detail.get("how") == "preserve":
@@ -110,12 +109,12 @@ def end_unrecorded(path: Path, request: Request, error: JournalUnwritable, *, as
         return UserError(told, exit_code=Exit.JOURNAL, reason="journal_unwritable", hint=hint)
     told = ", ".join(done.told) or "none of its pods is listed; one may still appear"
     problem = unwritable(path, told, f"{again}; or the same again now", as_json=as_json)
-    problem.exit_code = Exit.STILL_BILLING  # also where it was kept up: somebody wants it ended
+    problem.exit_code = Exit.STILL_BILLING  # also if a pod was kept up: a person wants the run ended
     return problem
 
 
 def unwritable(path: Path, message: str, hint: str, *, as_json: bool) -> UserError:
-    """What to tell of a run whose journal takes no record; what may bill is said with it, and makes it exit code 8."""
+    """The error for a run whose journal takes no record. It says what may bill, and then has exit code 8."""
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
     if facts.debts.compute and not as_json:

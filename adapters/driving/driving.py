@@ -1,4 +1,4 @@
-"""Driving a run from the command line: signals, the view, the index, and the exit code at the end."""
+"""Drive a run from the command line: signals, view, index, and the exit code at the end."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ from rpd.states.ports.world import Notice
 
 
 class Pointers:
-    """A listener that keeps what is derived from the journal: the index, the pointer file of the config, and the places
-    where hosts have failed."""
+    """A listener that updates what is derived from the journal: the index, the pointer file of the config, and the list
+    of places where hosts have failed."""
 
     def __init__(self, journal: Journal, home: Path) -> None:
         opened = journal.records[0].body
@@ -72,16 +72,16 @@ class Pointers:
         self._is_placed = True
 
     def recorded(self, record: Record) -> None:
-        """Refresh what this record makes stale."""
+        """Update what this record makes stale."""
         body = record.body
-        if isinstance(body, Intent | Transition):  # an intent, so that what it is about to cost is known there as well
+        if isinstance(body, Intent | Transition):  # with an intent, the index also knows what is about to cost money
             self._index.refresh(self._journal.path)
         if isinstance(body, Transition) and body.trigger == Trigger.HOST_FAILED and body.reason in OF_THE_PLACE:
             self._remember_place(record.at)
         pointer = self._opened.config.get("state_file")
         if not pointer:
             return
-        with contextlib.suppress(OSError, UserError):  # a pointer is a convenience: it never stops a run
+        with contextlib.suppress(OSError, UserError):  # a pointer is a convenience and never stops a run
             pod = self._shown(body)
             if pod is not None:
                 self._write(str(pointer), pod)
@@ -92,14 +92,14 @@ class Pointers:
         """Nothing derived depends on it."""
 
     def _remember_place(self, at: Stamp) -> None:
-        """Other runs are told where a host has failed now."""
+        """Record the place where a host has failed now, for other runs."""
         with contextlib.suppress(JournalError):
             facts = replayed(self._opened, self._journal.records)
             newest = tuple(each for each in facts.search.bad_places if each.at == at.wall)
             self._bad_places.remember(newest, at.wall)
 
     def _shown(self, body: object) -> dict[str, Any] | None:
-        """A pod that was rented, or the first look at it that says where it is."""
+        """A new pod, or the first look at it that shows where it is."""
         match body:
             case Outcome(op=Op.TAKE_OVER, status="ok", data={"is_unwanted": False, "paused": dict() as paused}):
                 return {"id": paused["pod_id"], **paused, "image": paused["shape"].get("pod.image")}
@@ -130,7 +130,7 @@ class DetachWhenRunning:
         self._control = control
 
     def recorded(self, record: Record) -> None:
-        """Ask at the move to monitor."""
+        """Ask when the run moves to monitor."""
         body = record.body
         if isinstance(body, Transition) and body.dest == State.MONITOR and body.trigger == Trigger.JOB_STARTED:
             self._control.ask(Request("detach", "rpd run --detach", {}))
@@ -150,8 +150,9 @@ def drive_journal(
     patience: Patience | None = None,
     early: Early | None = None,
 ) -> int:
-    """Run the loop on an open journal, show it, close the journal; returns the exit code. With `patience` the first
-    signal ends it. Whoever made or opened the journal hears signals already, `early`, so that none is lost between."""
+    """Run the loop on an open journal, show it, close the journal, and return the exit code. With `patience` the first
+    signal ends it. The code that made or opened the journal already takes signals with `early`, so that no signal is
+    lost in between."""
     from rpd.adapters.wiring import drive
 
     home = state_home()
@@ -168,7 +169,7 @@ def drive_journal(
         control.ask(lacks)
     if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
         output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
-    was_erased = False  # what the job printed has gone from the screen
+    was_erased = False  # whether the job's output is gone from the screen
 
     def loop() -> int:
         nonlocal was_erased
@@ -183,7 +184,7 @@ def drive_journal(
     try:
         exit_code = _whatever_ends_it(loop, journal, access, told, home)
     finally:
-        with contextlib.suppress(JournalError):  # every record is durable already; what could not be kept was said
+        with contextlib.suppress(JournalError):  # all records are durable; what could not be kept was reported
             journal.close()
         refresh_events()
         Index(home).refresh(journal.path)
@@ -191,25 +192,25 @@ def drive_journal(
 
 
 def _whatever_ends_it(loop: Callable[[], int], journal: Journal, access: Access, told: RecordsSeen, home: Path) -> int:
-    """The exit code of the loop, also where a signal or a fault of rpd ends it. Raises KeyboardInterrupt and
+    """The exit code of the loop, also if a signal or a fault of rpd ends it. Raises KeyboardInterrupt and
     JournalLocked."""
     try:
         return loop()
     except LeaveNow as leaving:
         return _left_at_once(journal, told, leaving)
-    except KeyboardInterrupt:  # of a program that keeps its signals to itself; it goes on to that program
+    except KeyboardInterrupt:  # a program that handles its signals itself gets it
         _left_at_once(journal, told, LeaveNow("interrupted (KeyboardInterrupt)", Exit.INTERRUPTED))
         raise
     except JournalLocked:
-        raise  # another process drives the run now: nothing here may touch its pod
-    except Exception as fault:  # whatever it is, what was rented must not outlive it unnoticed
+        raise  # another process drives the run now: this process must not touch its pod
+    except Exception as fault:  # after any fault, a rented pod must not stay unnoticed
         return _rescue(journal, access, told, home, fault)
 
 
 def _control(
     journal: Journal, request: Request | None, patience: Patience | None, early: Early | None
 ) -> tuple[ProcessControl, Callable[[Request], None]]:
-    """Who hears what is asked of the run, and what a signal asks for."""
+    """The control that takes requests for the run. It also knows what a signal asks for."""
     control = ProcessControl(journal.path, epoch=journal.epoch, patience=patience)
     if request is not None:
         control.ask(request)
@@ -220,8 +221,8 @@ def _control(
 
 
 def _facts(journal: Journal, told: RecordsSeen, *, needs_secrets: bool) -> tuple[Facts, Request | None]:
-    """What the job is. Where a secret of it is missing, it is to be cancelled: what is rented must not bill until the
-    secret turns up. Raises UserError."""
+    """The facts of the job. If a secret of the job is missing, the request is to cancel: a rented pod must not bill
+    until the secret is found. Raises UserError."""
     from rpd.adapters.wiring import facts_of
 
     opened = journal.records[0].body
@@ -238,7 +239,7 @@ def _facts(journal: Journal, told: RecordsSeen, *, needs_secrets: bool) -> tuple
 
 @contextlib.contextmanager
 def held(journal: Journal) -> Iterator[None]:
-    """Let the journal go after this block, whatever ends it: this process may live on, and its lock with it."""
+    """Close the journal after this block, in every case. This process may live on, and would keep the lock."""
     try:
         yield
     finally:
@@ -247,8 +248,9 @@ def held(journal: Journal) -> Iterator[None]:
 
 
 def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
-    """Links the run folder's `events.jsonl`; returns what keeps it up. A run that goes on does so without its folder,
-    too: what it rented must be given back. Raises UserError for a new run, which has rented nothing."""
+    """Link the run folder's `events.jsonl`; return the function that keeps the link right. A resumed run goes on
+    without its folder too, because rpd must give back what the run rented. Raises UserError for a new run, which has
+    rented nothing."""
     try:
         events = link_events(journal.path, prepare_run_dir(run_dir))
     except UserError as error:
@@ -265,15 +267,15 @@ def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
 
 
 def _is_launched(journal: Journal) -> bool:
-    """The pod has said that the job started: whatever secrets it needs were sent, and it is never started again. An
-    intent to launch proves neither."""
+    """The pod has confirmed that the job started: rpd has sent all secrets, and never starts the job again. An intent
+    to launch proves neither."""
     claim = facts_of(read(journal.path)).launch.claim
     return claim is not None and claim.phase not in ("none", "claimed")
 
 
 def _rescue(journal: Journal, access: Access, told: RecordsSeen, home: Path, fault: Exception) -> int:
     """A fault of this program while something may bill: keep the trace, and give the pod back by the shortest way
-    (stopped, so that nothing in it is lost). Raises the fault itself when nothing is owed."""
+    (stopped, so that nothing in it is lost). Raises the fault itself if the run owes nothing."""
     from rpd.adapters.wiring import drive
 
     trace = "".join(traceback.format_exception(fault))
@@ -293,20 +295,20 @@ def _rescue(journal: Journal, access: Access, told: RecordsSeen, home: Path, fau
         return _left_at_once(journal, told, leaving)
     except JournalLocked:
         raise
-    except Exception:  # the way back is broken, too
+    except Exception:  # the ordinary way to give the pod back is broken too
         _stop_outright(journal, access, told)
     return Exit.STILL_BILLING if told.owes else Exit.INTERNAL
 
 
 def _stop_outright(journal: Journal, access: Access, told: RecordsSeen) -> None:
-    """The loop cannot go on at all: stop what it rented, by its ids. What is not proved stopped stays owed."""
+    """The loop cannot go on: stop what it rented, by pod id. What is not proved stopped stays owed."""
     from rpd.adapters.wiring import cloud_of_run
 
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
 
     def record(body: Body) -> None:
-        with contextlib.suppress(JournalError):  # a journal that cannot be kept must not keep a pod computing
+        with contextlib.suppress(JournalError):  # a failing journal must not keep a pod computing
             told.recorded(journal.append(body))
 
     with contextlib.suppress(JournalError):
@@ -315,7 +317,8 @@ def _stop_outright(journal: Journal, access: Access, told: RecordsSeen) -> None:
 
 
 def _left_at_once(journal: Journal, told: RecordsSeen, leaving: LeaveNow) -> int:
-    """A second Ctrl-C, or no more patience: say so in the journal, leave the debt open; 8 when something may bill."""
+    """A second Ctrl-C, or the end of patience: record it in the journal and leave the debt open. Returns 8 if something
+    may bill."""
     exit_code = Exit.STILL_BILLING if told.owes else leaving.exit_code
     with contextlib.suppress(Exception):
         told.recorded(journal.append(Left(leaving.why, exit_code)))
@@ -323,7 +326,7 @@ def _left_at_once(journal: Journal, told: RecordsSeen, leaving: LeaveNow) -> int
 
 
 def left_late(journal: Path, leaving: LeaveNow) -> int:
-    """A second Ctrl-C with no loop to hear it: what may bill is told all the same. 8 when something may."""
+    """A second Ctrl-C when no loop can take it: report what may bill. Returns 8 if something may bill."""
     inspection = Inspection(read(journal), SystemClock().now())
     output.note([leaving.why, *last_words(inspection.facts, inspection.now, elsewhere=None)])
     return Exit.STILL_BILLING if inspection.facts.debts.compute else leaving.exit_code
@@ -345,7 +348,7 @@ def _last_words(
 
 
 def _tell_of_debt(inspection: Inspection, redactor: Redactor) -> None:
-    """Whoever asked to be told hears of a pod that could not be given back."""
+    """Send the notices of the job if a pod could not be given back."""
     facts = inspection.facts
     notify = facts.job.notify
     owed = ", ".join(pod.id or name for name, pod in facts.pods.items() if name in facts.debts.compute)
@@ -359,7 +362,8 @@ def _tell_of_debt(inspection: Inspection, redactor: Redactor) -> None:
 
 @contextlib.contextmanager
 def _view(facts: Any, journal: Journal, *, quiet: bool, live: bool) -> Iterator[list[Any]]:
-    """The live view on a terminal, plain lines elsewhere, a program's own; fed with what the journal already holds."""
+    """The live view on a terminal, plain lines elsewhere, or the view of a program. It first gets the records of the
+    journal."""
     caller = program()
     if quiet and caller is None:
         yield []

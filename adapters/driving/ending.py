@@ -1,4 +1,4 @@
-"""Ending a run from outside: a live engine is asked, a dead one is replaced."""
+"""End a run from outside: ask a live engine, or replace a dead one."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from rpd.states.ports.exits import Exit
 from rpd.states.shared.preserve import is_kept
 
 ENGINE_SECONDS = 300.0
-"""How long a live engine may take to obey before we say that it has not yet."""
+"""How long to wait for a live engine to obey before rpd reports that it has not."""
 LOOK_SECONDS = 0.1
 
 
 def end_run(path: Path, request: Request, *, as_json: bool) -> int:
-    """Ask the engine that holds the lock, or take the lock and obey here. An engine that went away without having
-    obeyed, or that another one replaced, may never have seen the request: then all of it again."""
+    """Ask the engine that holds the lock, or take the lock and obey here. An engine that left before it obeyed, or that
+    another engine replaced, may never have seen the request. Then begin again."""
     while True:
         owner = holder(path)
         if owner is None:
@@ -41,7 +41,7 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
             except JournalLocked:
                 continue
             except JournalUnwritable as error:
-                with contextlib.suppress(JournalLocked):  # an engine was faster: it is asked
+                with contextlib.suppress(JournalLocked):  # an engine took the lock first: ask it
                     raise end_unrecorded(path, request, error, as_json=as_json) from error
                 continue
             return report_run(path, as_json=as_json)
@@ -61,7 +61,7 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
 
 
 def _wait_for_engine(path: Path, epoch: int, owner: Owner) -> bool:
-    """Whether the owner of this epoch is gone, waited for. One that is suspended is not waited for."""
+    """Wait for the owner of this epoch to leave; return whether it did. Do not wait for a suspended owner."""
     end = time.monotonic() + ENGINE_SECONDS
     while time.monotonic() < end and not _is_suspended(owner):
         if holder(path) is None or read(path).records[-1].epoch != epoch:
@@ -71,7 +71,7 @@ def _wait_for_engine(path: Path, epoch: int, owner: Owner) -> bool:
 
 
 def _is_suspended(owner: Owner) -> bool:
-    """Whether somebody stopped it with Ctrl-Z, or by SIGSTOP; where the system does not say so, no."""
+    """Whether the owner is suspended by Ctrl-Z or SIGSTOP. No, if the system does not say."""
     if owner.host != os.uname().nodename:
         return False
     try:
@@ -91,7 +91,8 @@ def _why_it_waits(path: Path, owner: Owner, again: str) -> list[str]:
 
 
 def _is_obeyed(records: list[Record], request: Request, since: int) -> bool:
-    """Whether the run is over, or an engine heard the request and left on its own account, which it explained."""
+    """Whether the run is over, or whether an engine took the request, left for a reason of its own, and explained
+    it."""
     is_heard = False
     for record in records:
         match record.body:
@@ -107,7 +108,7 @@ def _is_obeyed(records: list[Record], request: Request, since: int) -> bool:
 
 
 def report_run(path: Path, *, as_json: bool) -> int:
-    """Say what the run owes. Exit code 8 when something computes against anybody's will."""
+    """Report what the run owes. Exit code 8 if something computes against the person's will."""
     inspection = Inspection(read(path), SystemClock().now())
     if as_json:
         output.answer(inspection.document())

@@ -1,5 +1,5 @@
-"""Everything a run was told, wherever it was kept: what is said in the end must be true of a run whose journal could
-not be written, too."""
+"""All records of a run, wherever they are kept. The last report must be true also for a run whose journal could not be
+written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rpd.journal.store import Journal
 
 
 class RecordsSeen:
-    """A listener that keeps every record: those that the journal held, and those that it could not take."""
+    """A listener that keeps every record: those in the journal, and those that the journal could not take."""
 
     def __init__(self, journal: Journal, home: Path) -> None:
         self._path = journal.path
@@ -24,11 +24,11 @@ class RecordsSeen:
         self._records: list[Record] = list(journal.records)
 
     def recorded(self, record: Record) -> None:
-        """One more."""
+        """Keep one more record."""
         self._records.append(record)
 
     def doing(self, what: str, deadline: float | None) -> None:
-        """No record is made of it."""
+        """No record exists of this."""
 
     @property
     def owes(self) -> bool:
@@ -36,7 +36,7 @@ class RecordsSeen:
         return any(kind == "compute" for _, kind in fold(self._records).debts)
 
     def reading(self) -> tuple[Reading, str | None]:
-        """The journal with all that was told; and where the rest stands, when the journal is not the whole of it."""
+        """The journal with all records seen, and the place of the records that the journal does not have."""
         reading = read(self._path)
         last = self._records[-1].z
         if any(record.z == last for record in reading.records):

@@ -1,4 +1,5 @@
-"""Take a journal over and drive its run on: `rpd resume`, and every other command that ends a run without an engine."""
+"""Take a journal over and drive its run on, for `rpd resume` and for every command that ends a run without an
+engine."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ def take_over(
     quiet: bool = False,
     patience: Patience | None = None,
 ) -> int:
-    """Lock, repair, and drive; `request` is the first thing the loop hears. A command that only ends the run has
-    `patience`. Raises JournalError, UserError."""
+    """Lock, repair, and drive. The loop takes `request` first. A command that only ends the run passes `patience`.
+    Raises JournalError, UserError."""
     reading = read(journal_path)
     require_driveable(reading, journal_path)
     access = recorded_access(journal_path)
@@ -40,12 +41,12 @@ def take_over(
                 return drive_journal(
                     journal, access, as_json=as_json, request=request, quiet=quiet, patience=patience, early=early
                 )
-    except LeaveNow as leaving:  # pressed twice before the loop began, or when it was over
+    except LeaveNow as leaving:  # Ctrl-C was pressed twice before the loop began, or after it
         return left_late(journal_path, leaving)
 
 
 def require_driveable(reading: Reading, path: Path) -> None:
-    """Pass when the journal can be driven at all. Raises JournalDamaged, JournalTooNew."""
+    """Pass if the journal can be driven at all. Raises JournalDamaged, JournalTooNew."""
     if reading.damage is not None:
         raise JournalDamaged(
             f"{path} is damaged at line {reading.damage.line} (byte {reading.damage.offset})",

@@ -6,9 +6,10 @@
     ending = rpd.start(job, listener=lambda event: print(event.text))
     print(ending.exit_code, ending.run.outcome, ending.run.cost_usd)
 
-This module is the whole public face; what stands in `__all__` is kept stable, and nothing else of `rpd` is. It does
-what the commands of the same names do: the same checks, locks and journal. Times are UTC, durations seconds, money USD.
-docs/python.md tells it in full. A name loads its part of rpd at its first use; importing the module loads none.
+This module is the whole public interface. The names in `__all__` are kept stable; no other part of `rpd` is. Its
+functions do the same as the commands of the same names, with the same checks, locks and journal. Times are UTC,
+durations are in seconds, money is in USD. docs/python.md describes the interface in full. A name loads its part of rpd
+at its first use. Importing the module loads none of them.
 """
 
 TYPE_CHECKING = False
@@ -82,7 +83,7 @@ _PLACES = {
     "rpd.states.ports.exits": ("Exit",),
 }
 
-if not TYPE_CHECKING:  # a checker knows the names above, and so tells those that are not there
+if not TYPE_CHECKING:  # a type checker knows the names above, and reports any other name
 
     def __getattr__(name):
         if name == "__version__":

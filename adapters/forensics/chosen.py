@@ -1,4 +1,4 @@
-"""Which runs a person means, of many."""
+"""Which of many runs a person means."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OUTCOMES = (*(str(each) for each in RunOutcome), "unfinished")
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """Which runs are meant; times are UTC seconds."""
+    """The choice of runs. Times are UTC seconds."""
 
     workflow: str | None = None
     outcomes: tuple[str, ...] = ()
@@ -25,7 +25,7 @@ class Chosen(msgspec.Struct, frozen=True):
     def from_options(
         cls, *, workflow: str | None, outcomes: list[str] | None, since: str | None, older_than: str | None
     ) -> Chosen:
-        """As it was typed. Raises UserError."""
+        """The choice as it was typed. Raises UserError."""
         unknown = [each for each in outcomes or () if each not in OUTCOMES]
         if unknown:
             raise UserError(f"--outcome {unknown[0]!r} is not known", hint=", ".join(OUTCOMES))
@@ -35,7 +35,7 @@ class Chosen(msgspec.Struct, frozen=True):
         return cls(workflow, tuple(outcomes or ()), begin, end)
 
     def holds(self, workflow: str, outcome: str | None, started: str | None) -> bool:
-        """Whether a run is among them; one of which nobody knows when it began is in no span of time."""
+        """Whether a run is among them. A run whose beginning is not known is in no span of time."""
         if self.workflow not in (None, workflow) or (self.outcomes and (outcome or "unfinished") not in self.outcomes):
             return False
         at = wall_of({"ts_utc": started})

@@ -1,4 +1,4 @@
-"""What a job will cost before it runs: list prices, disks, boot, caps, the worst case. Pure arithmetic over offers."""
+"""The cost of a job before it runs: list prices, disks, boot, caps, the worst case. Pure arithmetic over offers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rpd.states.ports.world import DataCenter, Offer
 from rpd.states.shared.market import clouds_of
 
 BOOT_MINUTES = 5.0
-"""What a cold start takes on a host that has to pull the image; it is billed."""
+"""The time of a cold start on a host that has to pull the image. It is billed."""
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One candidate in the order in which it is tried. Rates in USD per hour for all GPUs, without and with disks; None
-    where the catalog names no price. `stock` is a hint and no promise."""
+    """One candidate in the order in which rpd tries them. Rates are in USD per hour for all GPUs, without and with
+    disks; None if the catalog names no price. `stock` is a hint and no promise."""
 
     gpu_id: str
     datacenter_id: str | None
@@ -34,10 +34,10 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """Money in USD, times in hours. `hours_at_cap` is how long the first affordable candidate may run on the budget;
-    `most_usd` what the run can cost by its budget, `worst_usd` that and the time to collect past it. `meant` has the
-    words for hardware and places that were no ids, with what they stand for, `misnamed` what is wrong with the others.
-    """
+    """Money in USD, times in hours. `hours_at_cap` is how long the first affordable candidate may run on the budget.
+    `most_usd` is the most that the run can cost by its budget. `worst_usd` adds the time to collect after that. `meant`
+    has the words for hardware and places that were no ids, with their meaning. `misnamed` says what is wrong with the
+    other words."""
 
     choices: tuple[Choice, ...]
     cap_usd: float
@@ -54,7 +54,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 def estimate(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter] = ()) -> Estimate:
-    """What `job` comes to at these prices. Without offers, or data centers, its words for them stand as they are."""
+    """The cost of `job` at these prices. Without offers, or data centers, its words for them stay as they are."""
     clouds = clouds_of(job)
     named = name_hardware(job.pod.hardware, offers, clouds) if offers else NamedHardware()
     hardware = named.hardware if offers else tuple(Hardware(str(each)) for each in job.pod.hardware)
@@ -108,5 +108,5 @@ def _volume_gb(job: Job) -> int:
 
 
 def document(found: Estimate) -> dict[str, Any]:
-    """As plain data."""
+    """The estimate as plain data."""
     return dict(msgspec.to_builtins(found))

@@ -17,15 +17,15 @@ from rpd.states.ports.names import Reason
 
 
 def facts_of(reading: Reading) -> Facts:
-    """The facts of an opened journal. Raises JournalError when it is intact and makes no sense."""
+    """The facts of an opened journal. Raises JournalError if the journal is intact and makes no sense."""
     if reading.opened is None:
         raise reading.damage or JournalError("the journal holds no run", hint="rpd gc   looks for what it rented")
     return replayed(reading.opened, reading.records)
 
 
 class Inspection:
-    """Facts and snapshot of a reading, as of its last good record. Raises JournalError where there is no run to tell
-    of, and as `facts_of` does."""
+    """Facts and snapshot of a reading, as of its last good record. Raises JournalError if the journal holds no run, and
+    the errors of `facts_of`."""
 
     def __init__(self, reading: Reading, now: Stamp) -> None:
         self.facts = facts_of(reading)
@@ -34,7 +34,7 @@ class Inspection:
         self.snapshot: Snapshot = fold(reading.records)
 
     def document(self) -> dict[str, Any]:
-        """The answer of `rpd inspect --json`; names are a promise, new ones may come."""
+        """The answer of `rpd inspect --json`. Its names are a promise; new ones may come."""
         facts, snapshot = self.facts, self.snapshot
         closed = snapshot.closed
         kept = self.kept_until()
@@ -68,21 +68,20 @@ class Inspection:
         }
 
     def cost_usd(self) -> float | None:
-        """What all pods have cost (USD, estimated) up to now; None where that is not known, as of a run that was
-        salvaged."""
+        """The estimated cost of all pods up to now (USD). None if it is not known, for example for a salvaged run."""
         closed = self.snapshot.closed
         if closed is not None and closed.reason == Reason.JOURNAL_DAMAGED:
             return closed.cost_usd
         return round(spent_usd(self.facts, self.now), 6)
 
     def kept_until(self) -> float | None:
-        """Until when (UTC seconds) the pod of a run that came to its end stays up on purpose; None where none does."""
+        """Until when (UTC seconds) the pod of an ended run stays up on purpose. None if no pod stays up."""
         from rpd.states.shared.preserve import is_kept
 
         return self.facts.pod.kept_until if self.facts.pod is not None and is_kept(self.facts, self.now) else None
 
     def outcome(self) -> str | None:
-        """How the run ended, or would have but for a pod that is kept up; None while it goes on."""
+        """How the run ended, or would have ended without the pod that is kept up. None while it goes on."""
         from rpd.states.policy.verdict import verdict
 
         if self.facts.report.outcome is not None:
@@ -90,13 +89,13 @@ class Inspection:
         return str(verdict(self.facts)[0]) if self.kept_until() is not None else None
 
     def why(self) -> str | None:
-        """Why the run ended as it did, in plain words; None for a success and while it goes on."""
+        """Why the run ended as it did, in plain words. None for a success and while it goes on."""
         from rpd.adapters.report.why import why
 
         return why(self.facts) if self.facts.report.outcome not in (None, "succeeded") else None
 
     def pod(self) -> dict[str, Any] | None:
-        """The pod in hand, or the last one there was."""
+        """The pod in hand, or the last pod."""
         pod = self.facts.last_pod
         if pod is None:
             return None
@@ -128,7 +127,7 @@ class Inspection:
         ]
 
     def next_step(self) -> str | None:
-        """What `resume` would do first, or why it would not; None when the run is over."""
+        """What `resume` would do first, or why it would do nothing. None when the run is over."""
         if self.snapshot.closed is not None:
             return None
         if self.reading.damage is not None:
@@ -140,7 +139,7 @@ class Inspection:
         return next_step(self.facts, self.snapshot, self.now)
 
     def released_by(self) -> dict[str, Any] | None:
-        """Who gives the pod back if nobody returns; None when nothing computes."""
+        """Who gives the pod back if nobody returns. None when nothing computes."""
         who = released_by(self.facts, self.now)
         if who is None:
             return None

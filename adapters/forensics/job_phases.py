@@ -1,4 +1,4 @@
-"""The steps of a run's job, from the marks that its log held."""
+"""The steps of a run's job, from the marks in its log."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _NEAR_SECONDS = 1.0
 
 
 class JobPhase(msgspec.Struct, frozen=True):
-    """One step of one launch. Times are UTC; `seconds` from start to end. Each may be unknown: a mark was not printed.
+    """One step of one launch. Times are UTC. `seconds` is the time from start to end. Each may be unknown, because the
+    job did not print a mark.
 
-    `uncertain_seconds`: by how much start and end together may have been earlier than told, since nobody followed the
-    log when they were printed; None when that is not known.
+    `uncertain_seconds`: by how much start and end together may have been earlier than reported, because no process
+    followed the log when they were printed. None if that is not known.
     """
 
     launch: int
@@ -29,7 +30,7 @@ class JobPhase(msgspec.Struct, frozen=True):
     uncertain_seconds: float | None
 
     def words(self) -> str:
-        """For people."""
+        """The step for people."""
         which = f"{self.name} (launch {self.launch})" if self.launch > 1 else self.name
         if self.end is None:
             return f"{which}: begun {self.start}, not ended"
@@ -41,7 +42,7 @@ class JobPhase(msgspec.Struct, frozen=True):
 
 def steps_of(rows: Iterable[dict[str, Any]]) -> list[JobPhase]:
     """Steps in the order in which they began, from the rows of `steps.jsonl`. A step that begins again after its end is
-    another one; a second beginning of one that goes on (a shell that traces its commands) is not."""
+    another step. A second beginning of a step that goes on (a shell that traces its commands) is not."""
     found: list[JobPhase] = []
     going: dict[tuple[int, str], tuple[int, dict[str, Any]]] = {}
     done: set[tuple[int, str]] = set()

@@ -1,4 +1,4 @@
-"""Paused pods that other runs of this state home keep for the next run of their lineage, and how one changes hands."""
+"""Paused pods that other runs of this state home keep for the next run of their lineage, and the hand-over of one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from rpd.states.ports.world import Paused
 class LocalLineage:
     """`rpd.states.ports.world.Lineage` over the journals of one state home, for the run of `opened`.
 
-    `open_journal` locks a journal for writing. `adopted` (pod id -> run of its birth) is told of every pod that became
-    this run's, so that its cloud lets the run touch it.
+    `open_journal` locks a journal for writing. `adopted` (pod id -> run of its birth) gets every pod that became this
+    run's, so that its cloud lets the run touch it.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class LocalLineage:
         self._adopted = adopted
 
     def paused(self, lineage: str) -> tuple[Paused, ...]:
-        """Read: what finished runs of the lineage on this cloud have left, the newest first."""
+        """Read: the paused pods that finished runs of the lineage on this cloud have left, the newest first."""
         return _paused(self._index, lineage, self._opened.cloud)
 
     def take_over(self, paused: Paused) -> None:
@@ -81,12 +81,13 @@ class LocalLineage:
         closed = (DebtChange(paused.pod_name, "storage", "close", proof=proof),)
         try:
             journal.append(HandedOver(paused.pod_name, self._run_id, self._opened.journal_path, closed))
-        except JournalUnwritable as error:  # what of the line reached the disk is read back
+        except JournalUnwritable as error:  # read back the part of the line that reached the disk
             raise Ambiguous(error.message, reason=Fault.IN_USE, retryable=True) from error
 
 
 def find_paused(state_home: Path, lineage: str, cloud: Mapping[str, str]) -> tuple[Paused, ...]:
-    """Read: what finished runs of the lineage on this cloud have left for the next one, the newest first."""
+    """Read: the paused pods that finished runs of the lineage on this cloud have left for the next one, the newest
+    first."""
     return _paused(Index(state_home), lineage, cloud)
 
 
@@ -94,7 +95,7 @@ def _paused(index: Index, lineage: str, cloud: Mapping[str, str]) -> tuple[Pause
     found: list[Paused] = []
     for entry in index.entries():
         if entry.lineage == lineage and _account(entry.cloud) == _account(cloud) and _may_hold(entry):
-            with contextlib.suppress(JournalError):  # one that cannot be read has nothing to offer; gc tells of it
+            with contextlib.suppress(JournalError):  # an unreadable journal offers nothing; gc reports it
                 found += paused_pods(_facts(Path(entry.journal)))
     return tuple(sorted(found, key=lambda each: each.since, reverse=True))
 

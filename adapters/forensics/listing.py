@@ -1,4 +1,4 @@
-"""Every run there is, at a glance."""
+"""The list of all runs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from rpd.journal.records import Stamp
 
 def all_rows(root: Path | None = None) -> Iterator[RunRow]:
     """Every run of this state home, or every run folder below `root` (a project's root stands for its
-    `artifacts/runpod`), newest first. Damage is told in `problem`; a folder without any run in it is left out."""
+    `artifacts/runpod`), newest first. `problem` reports damage. A folder without any run is left out."""
     return (row for _, row in known_runs(root))
 
 
 def known_runs(root: Path | None = None) -> Iterator[tuple[LoadedRun | None, RunRow]]:
-    """The same with what each row was made of; None for a run of which only the index knows."""
+    """The same rows, each with its loaded run. None for a run that only the index knows."""
     at = SystemClock().now()
     if root is None:
         return (loaded_of_known(entry, at) for entry in Index(state_home()).entries())

@@ -1,4 +1,4 @@
-"""What `rpd resume` would do first, in words. Asks the lifecycle itself, so it loads every state of it."""
+"""What `rpd resume` would do first, in words. It asks the lifecycle itself, so it loads every state of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rpd.states.operations.job import WatchJob
 
 
 def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
-    """An open intent is settled first; otherwise the state decides, on these facts."""
+    """An open intent is settled first. Otherwise the state decides, on these facts."""
     try:
         return _first_step(facts, snapshot, now)
     except (JournalStrange, *NONSENSE):
@@ -28,8 +28,8 @@ def _first_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
         effect = JOB_LIFECYCLE.effect_of(intent)
         return f"find out what became of {effect.label if effect is not None else intent.op}"
     facts = copy.deepcopy(facts)
-    resume(facts, now)  # what was asked of the process that left is over
-    facts.process.surveyed = now  # looking for a second pod of its create goes on beside the step that is meant
+    resume(facts, now)  # requests to the process that left are void
+    facts.process.surveyed = now  # the search for a second pod of its create goes on beside the step in question
     decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)
     return _in_words(decision if decision is not None else JOB_LIFECYCLE.decide[facts.state](facts, now))
 

@@ -1,4 +1,4 @@
-"""What a run's pods were thought to cost, against what the provider has booked for them, and why that may differ."""
+"""The estimated cost of a run's pods against the provider's books, and why they may differ."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from rpd.states.policy import cost
 from rpd.states.policy.rules import lasted, running_seconds
 
 SETTLED_SECONDS = 24 * 3600.0
-"""The provider does not say how late its books are filled in; a day later they are taken to be complete."""
+"""The provider does not say how late its books are filled in. After one day rpd takes them to be complete."""
 AGREE_USD = 0.01
 AGREE_SHARE = 0.02
 """Amounts closer than a cent or two per cent count as the same."""
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """One pod by our own clock and the rates the cloud reported. Amounts in USD: `gpu_usd` for computing, `disk_usd`
-    for its disks meanwhile, `storage_usd` for its volume while it lay stopped for this run. `seconds` is how long it
-    computed, `ended_wall` when it last stopped doing so (UTC seconds; None while it does). `is_shared`: another run has
-    used it, too."""
+    """One pod by our own clock and the rates that the cloud reported. Amounts in USD: `gpu_usd` for computing,
+    `disk_usd` for its disks during that time, `storage_usd` for its volume while it was stopped for this run. `seconds`
+    is how long it computed. `ended_wall` is when it last stopped computing (UTC seconds; None while it computes).
+    `is_shared`: another run has used it too."""
 
     pod_id: str
     seconds: float
@@ -39,12 +39,12 @@ class Estimate(msgspec.Struct, frozen=True):
 
     @property
     def total_usd(self) -> float:
-        """All of it."""
+        """The sum of all three."""
         return self.gpu_usd + self.disk_usd + self.storage_usd
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One pod's estimate and bill. `bill` is None when the books could not be asked. `why` explains the difference, one
+    """One pod's estimate and bill. `bill` is None if the books could not be asked. `why` explains the difference, one
     sentence each."""
 
     estimate: Estimate
@@ -53,12 +53,12 @@ class Line(msgspec.Struct, frozen=True):
 
     @property
     def difference_usd(self) -> float | None:
-        """Booked less estimated; None when nothing is known of the books."""
+        """Booked less estimated. None if nothing is known of the books."""
         return None if self.bill is None else self.bill.total_usd - self.estimate.total_usd
 
 
 def estimates(facts: Facts, records: Sequence[Record], now: Stamp) -> list[Estimate]:
-    """One per pod that has an id, in the order in which they were rented or taken up."""
+    """One estimate per pod that has an id, in the order in which the pods were rented or taken up."""
     return [_estimate(facts, pod, records, now) for pod in facts.pods.values() if pod.id is not None]
 
 
@@ -81,7 +81,7 @@ def _estimate(facts: Facts, pod: PodFacts, records: Sequence[Record], now: Stamp
 
 
 def _stored(name: str, records: Sequence[Record], now: Stamp) -> float:
-    """What its volume has cost while it lay stopped, by the debts in the journal."""
+    """The cost of a pod's volume while the pod was stopped, by the debts in the journal."""
     total, since, rate = 0.0, None, 0.0
     for record in records:
         for change in getattr(record.body, "debts", ()):
@@ -95,7 +95,7 @@ def _stored(name: str, records: Sequence[Record], now: Stamp) -> float:
 
 
 def reconcile(estimate: Estimate, bill: PodBill | None, now_wall: float, *, problem: str = "") -> Line:
-    """Both sides of one pod with the reasons for what lies between them, or the `problem` with the books."""
+    """Both sides of one pod with the reasons for the difference, or the `problem` with the books."""
     if bill is None:
         return Line(estimate, None, (f"the books cannot be read: {problem}",))
     return Line(estimate, bill, tuple(_why(estimate, bill, now_wall)))
@@ -136,7 +136,7 @@ def _settled_at(estimate: Estimate) -> str:
 
 
 def _parts(estimate: Estimate, bill: PodBill, is_young: bool) -> list[str]:
-    """Which side of the pod the difference comes from, where it is more than a delay."""
+    """Which part of the pod causes the difference, if it is more than a delay."""
     why = []
     computed = bill.gpu_usd + bill.cpu_usd
     disks = estimate.disk_usd + estimate.storage_usd

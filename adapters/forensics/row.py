@@ -1,4 +1,4 @@
-"""One run at a glance, the same for a journal and for a manifest."""
+"""One run in one row, in the same form for a journal and for a manifest."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rpd.states.ports.names import State
 
 
 class RunRow(msgspec.Struct, frozen=True):
-    """One run. Times are UTC (RFC 3339) and seconds, money USD and estimated unless `rpd cost` says otherwise; None is
-    not known. `source` is "journal", "manifest" for a run folder of which only that was found, or "events" where even
-    that is missing. `problem` is what is wrong with what was read: a damaged journal tells of its good part only.
-    `doubts` are lines of the log that speak against a success."""
+    """One run. Times are UTC (RFC 3339) and seconds. Money is in USD and estimated unless `rpd cost` says otherwise.
+    None means not known. `source` is "journal", "manifest" for a run folder with only that, or "events" if even the
+    manifest is missing. `problem` is the problem with the data that was read: a damaged journal gives only its good
+    part. `doubts` are lines of the log that speak against a success."""
 
     run_id: str
     workflow: str
@@ -37,17 +37,17 @@ class RunRow(msgspec.Struct, frozen=True):
 
     @property
     def failed(self) -> bool:
-        """Over, and no success."""
+        """The run is over, and no success."""
         return self.outcome is not None and self.outcome != "succeeded"
 
     @property
     def is_kept(self) -> bool:
-        """Over, but for a pod that is kept up for a person, and costs money until its switch stops it."""
+        """The run is over, except for a pod that is kept up for a person, and costs money until its switch stops it."""
         return self.outcome is not None and self.source == "journal" and self.state == State.RELEASE
 
 
 def row_of_manifest(manifest: dict[str, Any], run_dir: str) -> RunRow:
-    """A row of a manifest of schema v1 or v2, whoever wrote it."""
+    """A row of a manifest of schema v1 or v2, of any tool."""
 
     def text(name: str) -> str | None:
         value = manifest.get(name)

@@ -27,15 +27,15 @@ from rpd.states.policy.doubts import doubts
 from rpd.states.ports.job import RUNS_BELOW
 
 MANIFEST_NAMES = (MANIFEST_NAME, "runpod_pull_manifest.json", "manifest.json")
-"""The first one that can be read is taken; the others are older."""
+"""rpd takes the first readable one; the later names are older."""
 METRICS_NAME = "metrics.jsonl"
 SAMPLES_BELOW = "telemetry"
-"""Where in its folder a run keeps what its sampler has recorded; older tools kept it in the folder itself."""
+"""The subfolder in which a run keeps the samples. Older tools kept them in the run folder itself."""
 
 
 class LoadedRun:
-    """A run with everything that was found of it. `manifest` is the folder's own, `reading` its journal's; each may be
-    missing. Nothing here changes anything."""
+    """A run with everything that was found of it. `manifest` is that of the folder, `reading` that of its journal; each
+    may be missing. Nothing here changes anything."""
 
     def __init__(self, folder: Path | None, manifest: dict[str, Any] | None, reading: Reading | None) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class LoadedRun:
         self.reading = reading
 
     def row(self, now: Stamp) -> RunRow:
-        """The run at a glance. Raises JournalError when its journal makes no sense and there is no manifest."""
+        """The run as one row. Raises JournalError if its journal makes no sense and there is no manifest."""
         if self.reading is not None:
             try:
                 return row_of_journal(self.reading, now)
@@ -83,11 +83,11 @@ class LoadedRun:
         return [] if folder is None else list(lines_of(folder / STEPS_NAME))
 
     def steps(self) -> list[JobPhase]:
-        """The steps that the job's log tells of; older tools have their marks among the events."""
+        """The steps of the job, from its log. Older tools have the marks among the events."""
         return steps_of(self.step_marks() or self.events())
 
     def files_folder(self) -> Path | None:
-        """Where its files are now; None where nobody says so who can be believed."""
+        """The folder of its files now. None if no trusted source names it."""
         if self.folder is None:
             return None
         opened = self.reading.opened if self.reading is not None else None
@@ -95,14 +95,14 @@ class LoadedRun:
 
 
 def metrics_file(folder: Path) -> Path:
-    """Where the samples of a run folder are."""
+    """The file with the samples of a run folder."""
     older = folder / METRICS_NAME
     return older if older.is_file() else folder / SAMPLES_BELOW / METRICS_NAME
 
 
 def load(path: Path) -> LoadedRun:
-    """The run of a run folder, a manifest or a journal. Raises UserError when there is none, JournalError when a
-    journal cannot be read."""
+    """The run of a run folder, a manifest or a journal. Raises UserError if there is none, JournalError if a journal
+    cannot be read."""
     if path.is_dir():
         return _of_folder(path)
     if not path.is_file():
@@ -136,7 +136,7 @@ def folders(root: Path) -> Iterator[Path]:
 
 
 def lines_of(path: Path) -> Iterator[dict[str, Any]]:
-    """JSON lines; what is no JSON object is passed over."""
+    """JSON lines. Lines that are not a JSON object are skipped."""
     try:
         with path.open("rb") as file:
             for line in file:
@@ -181,15 +181,15 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
 
 
 def problem_of(reading: Reading) -> str | None:
-    """Why a journal does not tell all."""
+    """Why a journal is incomplete."""
     if reading.damage is not None:
         return reading.damage.message
     return "written by a newer rpd" if reading.too_new else None
 
 
 def loaded_of_known(entry: Entry, now: Stamp) -> tuple[LoadedRun | None, RunRow]:
-    """The run of an index entry, however damaged its journal is; also one that has lost records since it was seen. None
-    and what the index knows where no run can be read there."""
+    """The run of an index entry, however damaged its journal is, also if the journal has lost records since it was
+    seen. If no run can be read there, None and what the index knows."""
     path = Path(entry.journal)
     try:
         reading = judged(path)
@@ -226,13 +226,14 @@ def _of_folder(folder: Path) -> LoadedRun:
 
 
 def _reading_of(folder: Path, run_id: Any) -> Reading | None:
-    """The journal of a run folder, unless it is another run's than the manifest beside it."""
+    """The journal of a run folder, unless the manifest beside it belongs to another run."""
     reading = _reading(folder / EVENTS_NAME)
     return None if reading is not None and run_id not in (None, reading.records[0].run) else reading
 
 
 def _reading(events: Path) -> Reading | None:
-    """The journal that an `events.jsonl` is, or is a copy of; None for the older tool's, which is none."""
+    """The journal that an `events.jsonl` is, or is a copy of. None for the file of the older tool, which is not a
+    journal."""
     try:
         reading = judged(journal_at(events))
     except JournalError:

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: what a sampler in the pod saw, one row per interval. Any value may be missing."""
+"""`metrics.jsonl`: the samples of a sampler in the pod, one row per interval. Any value may be missing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rpd.adapters.forensics.timeline import wall_of
 from rpd.journal import tolerant
 
 SAMPLES_BYTES_MAX = 64 << 20
-"""What the sampler writes at most; of a longer file the end is read."""
+"""The most that the sampler writes. Of a longer file only the end is read."""
 ROWS_MAX = 500_000
 ROW_BYTES_MAX = 16 << 10
 GPUS_MAX = 32
 NAMES_MAX = 64
 LARGEST = 1e18
-"""No quantity is larger; sums and rates of such numbers stay numbers."""
+"""No quantity is larger, so sums and rates of such numbers stay finite."""
 
 PER_GPU: dict[str, str] = {
     "util_pct": "gpu_util_pct",
@@ -27,12 +27,13 @@ PER_GPU: dict[str, str] = {
     "mem_total_mb": "gpu_mem_total_mb",
     "temp_c": "gpu_temp_c",
 }
-"""A value of one GPU -> its name where a row tells of the first GPU only."""
+"""A value of one GPU -> its name in rows that describe only the first GPU."""
 
 
 class Series(msgspec.Struct, frozen=True):
-    """One quantity over time. `unit` is "%", "MB", "°C", "W" or "B"; `values` has one entry per row, None where the
-    sampler had none. `ceiling` is the most the quantity can be (100 for a percentage, the GPU's memory), if known."""
+    """One quantity over time. `unit` is "%", "MB", "°C", "W" or "B". `values` has one entry per row, None if the
+    sampler had no value. `ceiling` is the most that the quantity can be (100 for a percentage, the GPU's memory), if
+    known."""
 
     name: str
     unit: str
@@ -42,11 +43,11 @@ class Series(msgspec.Struct, frozen=True):
 
     @property
     def known(self) -> list[float]:
-        """The values there are."""
+        """The values that are known."""
         return [value for value in self.values if value is not None]
 
     def summary(self) -> dict[str, float | None]:
-        """Least, mean, most and last value; None when there is none at all."""
+        """Least, mean, most and last value. None if there is no value at all."""
         known = self.known
         if not known:
             return {"min": None, "mean": None, "max": None, "last": None}
@@ -54,19 +55,19 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Samples(msgspec.Struct, frozen=True):
-    """`rows` as they stand in the file, oldest first; `bad_lines` counts those that are no JSON object."""
+    """`rows` are the rows of the file, oldest first. `bad_lines` counts the lines that are not a JSON object."""
 
     rows: list[dict[str, Any]]
     bad_lines: int
 
     @property
     def seconds(self) -> float | None:
-        """From the first row to the last; None when their times cannot be read."""
+        """The time from the first row to the last. None if their times cannot be read."""
         first, last = (wall_of(self.rows[at]) for at in (0, -1)) if self.rows else (None, None)
         return None if first is None or last is None else max(0.0, last - first)
 
     def gpus(self) -> list[int]:
-        """Indices of the GPUs that any row tells of."""
+        """Indices of the GPUs that any row describes."""
         found = {index for row in self.rows for index in _gpus_of(row)}
         return sorted(found)
 
@@ -81,14 +82,14 @@ class Samples(msgspec.Struct, frozen=True):
         return max((total for total in totals if total is not None), default=None)
 
     def host(self, name: str, unit: str, of: str | None = None) -> Series:
-        """One quantity of the whole pod. `of` names the row's field with its most."""
+        """One quantity of the whole pod. `of` names the field with the most that the quantity can be."""
         values = [number(row.get(name)) for row in self.rows]
         totals = [number(row.get(of)) for row in self.rows] if of is not None else []
         ceiling = 100.0 if unit == "%" else max((total for total in totals if total is not None), default=None)
         return Series(name, unit, values, None, ceiling)
 
     def series(self) -> list[Series]:
-        """Everything worth a line, each GPU first; quantities of which no row has a value are left out."""
+        """Everything worth a line, each GPU first. Quantities without a value in any row are left out."""
         found: list[Series] = []
         for index in self.gpus():
             for name, unit in (("util_pct", "%"), ("mem_used_mb", "MB"), ("temp_c", "°C"), ("power_w", "W")):
@@ -103,7 +104,7 @@ class Samples(msgspec.Struct, frozen=True):
         return [series for series in found if series.known]
 
     def _rate(self, name: str) -> Series:
-        """A counter as bytes a second between two rows; a counter that went back was started anew."""
+        """A counter as bytes per second between two rows. A counter that went back was started anew."""
         rates: list[float | None] = []
         before: tuple[float, float] | None = None
         for row in self.rows:
@@ -118,7 +119,7 @@ class Samples(msgspec.Struct, frozen=True):
 
 
 def read_samples(path: Path) -> Samples:
-    """Read them, tolerantly; a file that is not there or cannot be read has none."""
+    """Read the samples, tolerantly. A file that is missing or cannot be read has none."""
     rows: deque[dict[str, Any]] = deque(maxlen=ROWS_MAX)
     bad = 0
     try:
@@ -131,14 +132,14 @@ def read_samples(path: Path) -> Samples:
                     rows.append(_kept(row))
                 elif is_begun and line.endswith(b"\n"):  # else it is still being written
                     bad += 1
-                is_begun = line.endswith(b"\n")  # else a row goes on that is too long to be one
+                is_begun = line.endswith(b"\n")  # else the next piece continues a line that is too long for a row
     except OSError:
         return Samples([], 0)
     return Samples(list(rows), bad)
 
 
 def _kept(row: dict[str, Any]) -> dict[str, Any]:
-    """Of a row, which came from a pod and may hold anything, what a row can be made of."""
+    """The usable part of a row. A row comes from a pod and may hold anything."""
     kept = _plain(row)
     gpus = row.get("gpus")
     if isinstance(gpus, list):
@@ -152,7 +153,7 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def number(value: Any) -> float | None:
-    """A finite number as it stands in somebody's file; None for anything else."""
+    """A finite number from a file of any origin. None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -163,7 +164,7 @@ def number(value: Any) -> float | None:
 
 
 def _gpus_of(row: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    """What a row says of each GPU; a row without the list tells of the first one in names of its own."""
+    """What a row says of each GPU. A row without the list describes the first GPU, under other names."""
     listed = row.get("gpus")
     if isinstance(listed, list) and listed:
         found = {}
@@ -182,7 +183,7 @@ GAP = " "
 
 def sparkline(values: list[float | None], width: int, *, ceiling: float | None = None) -> str:
     """At most `width` characters; each is the mean of its part of the values. The scale begins at 0 and ends at
-    `ceiling`, or at the largest value where there is none; a part without any value is a gap."""
+    `ceiling`, or at the largest value if there is none. A part without any value is a gap."""
     cells = _cells(values, max(1, width))
     top = ceiling or max((cell for cell in cells if cell is not None), default=0.0)
     return "".join(GAP if cell is None else BLOCKS[_level(cell, top)] for cell in cells)

@@ -1,1 +1,1 @@
-"""HTTP to whatever has an address: one attempt that ends on time, and nothing that the other side can make longer."""
+"""HTTP to any address: one attempt that ends on time, and that the other side cannot make longer."""

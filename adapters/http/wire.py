@@ -1,7 +1,8 @@
 """One attempt on the wire: a requests session whose reads end on time, and which knows whether anything was sent.
 
-requests limits the silence between two bytes, not the whole; and an error text does not tell whether the request had
-left. Both matter here: a call must end by its deadline however slowly bytes drip, and what never left is no effect.
+requests limits the silence between two bytes, not the whole time; and an error text does not tell whether the request
+had left. Both matter here: a call must end by its deadline however slowly bytes come, and a request that never left is
+no effect.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ProtocolError
 
 SLICE_SECONDS = 0.25
-"""How often a waiting read looks up."""
+"""How often a waiting read checks the watch."""
 SEND_SECONDS = 30.0
 _PIECE_BYTES = 65536
 
 
 class Watch:
-    """Watches over one attempt at a time: its deadline, whether bytes have left, whether somebody wants it to end."""
+    """Watches over one attempt at a time: its deadline, whether bytes have left, whether a request wants it to end."""
 
     def __init__(self) -> None:
         self.left = False
@@ -37,7 +38,7 @@ class Watch:
         self._wants_end: Callable[[], bool] = bool
 
     def begin(self, seconds: float, wants_end: Callable[[], bool] = bool) -> None:
-        """A new attempt begins and may take so many seconds; `wants_end` is asked while it waits for bytes."""
+        """A new attempt begins and may take this many seconds. `wants_end` is asked while it waits for bytes."""
         self.left = False
         self.is_woken = False
         self._wants_end = wants_end
@@ -45,16 +46,16 @@ class Watch:
         self._quiet_at = math.inf
 
     def expect_more_within(self, seconds: float) -> None:
-        """End after so many seconds of silence from now, if that is sooner than the deadline."""
+        """End after this many seconds of silence from now, if that is sooner than the deadline."""
         self._quiet_at = time.monotonic() + seconds
 
     @property
     def seconds_left(self) -> float:
-        """Seconds to the end of the attempt; negative when it has passed."""
+        """Seconds to the end of the attempt. Negative after the end."""
         return min(self._ends_at, self._quiet_at) - time.monotonic()
 
     def check(self) -> None:
-        """Raise TimeoutError when the attempt is to end."""
+        """Raise TimeoutError if the attempt has to end."""
         if self._wants_end():
             self.is_woken = True
             raise TimeoutError("woken")
@@ -82,8 +83,8 @@ class Wire(HTTPAdapter):
 
 
 class Straight(Session):
-    """A requests session for one attempt at a time over one wire: no redirect, no cookie. Read bodies with `stream`
-    and a bound; a watch that was not told to begin ends an attempt at once."""
+    """A requests session for one attempt at a time over one wire: no redirect, no cookie. Read bodies with `stream` and
+    a bound. Without a call of the watch's `begin`, an attempt ends at once."""
 
     def __init__(self, watch: Watch) -> None:
         super().__init__()
@@ -93,14 +94,14 @@ class Straight(Session):
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def get_redirect_target(self, resp: Response) -> None:
-        """None: requests reads the whole body of a redirect, whatever its length, also where it may not follow."""
+        """None: requests reads the whole body of a redirect, whatever its length, even if it must not follow it."""
 
 
 def pieces(response: Response, *, is_decoded: bool = False) -> Iterator[bytes]:
-    """The body as it comes, whatever length its headers and chunks claim; whoever reads it sets the bound.
+    """The body as it comes, whatever length its headers and chunks claim. The reader sets the bound.
 
-    Raises OSError or urllib3's HTTPError. http.client hands the negative size of a chunk on to the socket: read as a
-    whole such a body had no bound.
+    Raises OSError or urllib3's HTTPError. http.client passes the negative size of a chunk on to the socket: if read as
+    a whole, such a body has no bound.
     """
     while True:
         try:
@@ -139,7 +140,7 @@ class _Watched:
     _is_connecting = False
 
     def connect(self) -> None:
-        """Connect; what is said to a proxy or in the TLS handshake is not yet the request."""
+        """Connect. The bytes to a proxy or in the TLS handshake do not belong to the request yet."""
         self._is_connecting = True
         try:
             super().connect()  # type: ignore[misc]
@@ -173,7 +174,7 @@ class _WatchedSocket:
 
 
 class _WatchedReader(io.RawIOBase):
-    """Reads in slices, so that the watch is asked even when no byte comes."""
+    """Reads in slices, so that the watch is asked even if no byte comes."""
 
     def __init__(self, sock: socket.socket, watch: Watch) -> None:
         self._sock = sock
@@ -186,7 +187,7 @@ class _WatchedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """At least one byte, zero at the end; TimeoutError when the watch ends the attempt."""
+        """At least one byte, zero at the end. TimeoutError if the watch ends the attempt."""
         while True:
             self._watch.check()
             self._sock.settimeout(max(0.01, min(SLICE_SECONDS, self._watch.seconds_left)))

@@ -1,1 +1,1 @@
-"""Files of other tools as job files: what they mean, and a comment for what has no counterpart."""
+"""Turn files of other tools into job files, with a comment for every part without a counterpart."""

@@ -12,18 +12,18 @@ _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0, "w": 10080.0}
 
 
 def least(text: str) -> str:
-    """The lower end of `16..`, `16..64`, `16+`, `16` or `..64`, which has none: empty."""
+    """The lower end of `16..`, `16..64`, `16+`, `16` or `..64`. The last one has none: empty."""
     return text.strip().partition("..")[0].strip().rstrip("+")
 
 
 def most(text: str) -> str:
-    """The upper end; empty where there is none."""
+    """The upper end. Empty if there is none."""
     low, dots, high = text.strip().partition("..")
     return high.strip() if dots else ("" if low.endswith("+") else low)
 
 
 def gigabytes(text: str) -> int | None:
-    """Whole GB, rounded up, of `24GB`, `1.5TB`, `1024MB` or `256`; None for anything else, and for none."""
+    """Whole GB, rounded up, of `24GB`, `1.5TB`, `1024MB` or `256`. None for anything else, also for no text."""
     match = _SIZE.match(text.strip())
     if match is None:
         return None
@@ -31,7 +31,7 @@ def gigabytes(text: str) -> int | None:
 
 
 def whole(text: str) -> int | None:
-    """A whole number above 0, rounded up; None for anything else."""
+    """A whole number above 0, rounded up. None for anything else."""
     try:
         return math.ceil(float(text)) if 0 < float(text) < 1e9 else None
     except ValueError:
@@ -39,7 +39,7 @@ def whole(text: str) -> int | None:
 
 
 def minutes(text: str, unit: str = "s") -> float | None:
-    """Minutes of `30s`, `5m`, `24h`, `7d`; a bare number is in `unit`. None for anything else, and for none."""
+    """Minutes of `30s`, `5m`, `24h`, `7d`; a bare number is in `unit`. None for anything else, also for no text."""
     match = _TIME.match(text.strip())
     found = float(match["number"]) * _MINUTES[(match["unit"] or unit).lower()] if match is not None else 0.0
     return found or None

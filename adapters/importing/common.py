@@ -1,4 +1,4 @@
-"""What the files of several tools have in common: GPUs, environment, folders that are sent."""
+"""The common parts of the files of several tools: GPUs, environment, folders to send."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rpd.adapters.local.leaks import SHORTEST_SECRET, has_login, is_secret_name,
 from rpd.adapters.local.person import expanded
 
 OWN_EXCLUDES = ["/artifacts/runpod/"]
-"""What earlier runs have brought back is never sent."""
+"""Results of earlier runs are never sent."""
 SETUP_SECONDS = 3600
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SET_BY_RPD = re.compile(r"RPD_|RUNPOD_|PUBLIC_KEY\Z")
@@ -25,14 +25,15 @@ _CREDENTIALS = re.compile(
 )
 _CALLED = re.compile(r"(?:^|[;&|(!]|\b(?:sudo|then|do|else|if)\b)[ \t]*(conda|docker|uv)(?=\s)", re.MULTILINE)
 SECRETS = "secrets"
-"""The section in which another tool keeps values that are not told."""
+"""The section in which another tool keeps secret values."""
 _BUILT_IN = frozenset({"config_dir", "project_root", "run_dir", "run_id", "job_name", "volume_mount"})
 DATACENTER = re.compile(r"[A-Z]{2,3}(-[A-Z]{2,3}(-[0-9]+)?)?\Z")
-"""A data center of RunPod's, or the country or region that stands for its own."""
+"""A data center of RunPod's, or a country or region that stands for its data centers."""
 
 
 class Sources:
-    """Where local paths of the other file count from, and where those of the job file will."""
+    """The folder from which local paths of the other file count, and the folder from which those of the job file
+    will."""
 
     def __init__(self, base: Path, out: Path) -> None:
         self._base = base
@@ -43,14 +44,14 @@ class Sources:
         return Path(os.path.normpath(self._base / expanded(text)))
 
     def is_here(self, text: str) -> bool:
-        """Whether there is such a file or folder; a name that no file can have is none."""
+        """Whether there is such a file or folder. A name that no file can have does not exist."""
         try:
             return self.local(text).exists()
         except OSError:
             return False
 
     def written(self, text: str) -> str:
-        """The same as the job file names it."""
+        """The same path as the job file names it."""
         if text.startswith("~"):
             return text
         found = self.local(text)
@@ -71,7 +72,7 @@ def put_image(draft: Draft, image: str, *place: str | int) -> None:
 
 
 def put_gpus(draft: Draft, asked: Iterable[tuple[str, Place]], count: int | None, *, in_order: bool = True) -> None:
-    """GPU types by name, as they can be rented; each that cannot is told."""
+    """GPU types by name, as they can be rented. Each type that cannot be rented is reported."""
     order: list[object] = []
     for name, place in asked:
         types = types_named(name)
@@ -95,7 +96,7 @@ def put_gpus(draft: Draft, asked: Iterable[tuple[str, Place]], count: int | None
 
 
 def put_defaults(draft: Draft, body: str) -> None:
-    """What a job file needs, where the other file says nothing of it."""
+    """Required fields of a job file that the other file does not set."""
     if draft.get("pod", "image") is None and draft.get("pod", "template_id") is None:
         draft.put(IMAGE, "pod", "image", why="the file names no container image; this one has PyTorch and sshd")
     if not draft.get("pod", "gpu_order"):
@@ -116,9 +117,9 @@ def put_defaults(draft: Draft, body: str) -> None:
 
 
 def put_environment(draft: Draft, found: Mapping[str, tuple[str | None, Place]], *, by_name: bool) -> None:
-    """Variables of the job. One without a value is taken from this machine (`by_name`, or a secret's name), else it
-    becomes a variable that the command line has to give. A secret's value is not copied; what stands in a section of
-    secrets is one, whatever its name."""
+    """Variables of the job. A variable without a value takes it from this machine (`by_name`, or a secret's name), or
+    else becomes a variable that the command line has to give. A secret's value is not copied. Every value in a section
+    of secrets is a secret, whatever its name."""
     names: list[str] = []
     for name, (value, place) in found.items():
         draft.document.take(*place)
@@ -143,13 +144,13 @@ def put_environment(draft: Draft, found: Mapping[str, tuple[str | None, Place]],
 
 
 def is_secret(name: str, value: str, place: Place) -> bool:
-    """Whether a value stays where it is: by its place, its name or its form."""
+    """Whether a value is a secret, and so not copied: by its place, its name or its form."""
     is_told = place[0] == SECRETS or (is_secret_name(name) and len(value) >= SHORTEST_SECRET)
     return bool(value) and (is_told or has_login(value) or leak_in(value, {}) is not None)
 
 
 def put_volume(draft: Draft, name: str, path: str) -> bool:
-    """One network volume, where another tool mounts it; False for a name or a path that cannot be one."""
+    """One network volume, where another tool mounts it. False for a name or a path that cannot be one."""
     is_named = bool(name) and not name.startswith(("/", "~")) and set("{$").isdisjoint(name)
     if not (is_named and path.startswith("/") and path.strip("/")):
         return False
@@ -160,7 +161,8 @@ def put_volume(draft: Draft, name: str, path: str) -> bool:
 
 
 def work_folder(draft: Draft, name: str) -> str:
-    """Where the job works: on the volume of its pod, or in a folder of its own on one that other runs may use."""
+    """The working folder of the job: on the volume of its pod, or in a separate folder on a volume that other runs may
+    use."""
     own = "" if draft.get("storage", "mode") is None else "runs/{run_id}/"
     return f"{{volume_mount}}/{own}{name}"
 
@@ -177,7 +179,7 @@ def tell_tools(draft: Draft, texts: Iterable[str]) -> None:
 
 
 def put_own_variables(draft: Draft, values: Mapping[str, str], texts: Iterable[str]) -> None:
-    """Variables that the other tool sets, as far as some text uses them."""
+    """Variables that the other tool sets, if a text uses them."""
     whole = "\n".join(texts)
     used = {name: value for name, value in values.items() if re.search(rf"\b{name}\b", whole)}
     for name, value in used.items():
@@ -187,7 +189,7 @@ def put_own_variables(draft: Draft, values: Mapping[str, str], texts: Iterable[s
 
 
 def put_tree(draft: Draft, sources: Sources, place: Place, source: str, destination: str) -> None:
-    """A local folder or file that is sent; one that is not here becomes a comment, and credentials a secret."""
+    """A local folder or file to send. A missing one becomes a comment, and credentials become a secret."""
     draft.document.take(*place)
     written = literal(sources.written(source))
     here = sources.local(source)
@@ -206,11 +208,12 @@ def put_tree(draft: Draft, sources: Sources, place: Place, source: str, destinat
 
 
 def in_pod(path: str, base: str) -> str:
-    """A path in the pod: absolute; `~` is root's home, and a relative one lies in `base`, whose placeholders hold."""
+    """A path in the pod, absolute. `~` is root's home, and a relative path is in `base`, whose placeholders stay
+    valid."""
     if path in ("~", "$HOME") or path.startswith(("~/", "$HOME/")):
         return posixpath.normpath("/root/" + path.partition("/")[2])
     found = posixpath.normpath(literal(path))
     if not found.startswith("/"):
         found = posixpath.normpath(f"{base}/{found}")
-    # What climbs above the volume's mount, which is a folder of the root, is in the root.
+    # The volume's mount is a folder in the root, so a path that climbs above it is in the root.
     return found if found.startswith(("/", "{")) else posixpath.normpath(f"/{found}")

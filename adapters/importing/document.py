@@ -1,4 +1,4 @@
-"""YAML of another tool as plain data that is taken apart key by key, so that what nobody took can be told."""
+"""YAML of another tool as plain data that is taken key by key, so that rpd can report the keys that were not taken."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ASSIGNED = re.compile(r"(?<!\w)([A-Za-z_]\w*)[\"']?[ \t]*[=:]|(?<![\w-])--([\w-
 
 
 class Document:
-    """One document. `take` gives a value and marks it, with all below it, as translated; `left` is what was not."""
+    """One document. `take` gives a value and marks it, with all below it, as translated. `left` is the rest."""
 
     def __init__(self, data: dict[str, Any], lines: dict[Path, int], raw: dict[Path, str]) -> None:
         self.data = data
@@ -34,11 +34,11 @@ class Document:
         self._taken: set[Path] = set()
 
     def has(self, *path: str | int) -> bool:
-        """Whether there is something at a path, be it nothing at all (`null`)."""
+        """Whether a path exists, even with an empty value (`null`)."""
         return path in self._lines
 
     def look(self, *path: str | int) -> Any:
-        """The value at a path; None where there is none."""
+        """The value at a path. None if there is none."""
         value: Any = self.data
         for part in path:
             is_in = part in value if isinstance(value, dict) else isinstance(part, int) and isinstance(value, list)
@@ -53,25 +53,26 @@ class Document:
         return self.look(*path)
 
     def text(self, *path: str | int) -> str | None:
-        """A single value as it is written there: `3.10` stays that. None for sections, for nothing, and for `null`."""
+        """A single value as it is written: `3.10` stays `3.10`. None for sections, for a missing value, and for
+        `null`."""
         value = self.look(*path)
         return None if value is None or isinstance(value, dict | list) else self._raw.get(path, str(value))
 
     def take_text(self, *path: str | int) -> str | None:
-        """The same, and it counts as translated where it is one."""
+        """The same. It counts as translated if it is a single value."""
         found = self.text(*path)
         if found is not None:
             self._taken.add(path)
         return found
 
     def line(self, path: Path) -> int:
-        """Where it stands, from 1."""
+        """The line of the path, from 1."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 1)
 
     def left(self) -> Iterator[Path]:
-        """The places of all that nobody took, the largest sections first."""
+        """The places that were not taken, the largest sections first."""
         yield from self._left(self.data, ())
 
     def shown(self, path: Path) -> str:
@@ -126,7 +127,7 @@ def _flat(value: Any) -> str:
 
 
 def documents(text: str, file: str) -> list[Document]:
-    """All documents of a file that hold a mapping. Raises UserError for what is no YAML, or tangled."""
+    """All documents of a file that hold a mapping. Raises UserError for text that is no YAML, or is tangled."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -140,11 +141,11 @@ def documents(text: str, file: str) -> list[Document]:
 
 
 class _NoPlainKey(UserError):
-    """A key that is a mapping or a list, as `{{name}}` reads in YAML."""
+    """A key that is a mapping or a list, as YAML reads `{{name}}`."""
 
 
 def _template(text: str, file: str) -> UserError | None:
-    """What is wrong with a file that has to be filled in before it is YAML."""
+    """The error for a file that has to be filled in before it is YAML."""
     match = _TEMPLATE.search(text)
     if match is None:
         return None
@@ -193,7 +194,7 @@ class _Reading:
         import yaml
 
         found: dict[str, Any] = {}
-        pairs = sorted(node.value, key=lambda pair: pair[0].value != "<<")  # what stands here wins over what is merged
+        pairs = sorted(node.value, key=lambda pair: pair[0].value != "<<")  # its own keys win over merged ones
         for key, value in pairs:
             if not isinstance(key, yaml.ScalarNode):
                 raise _NoPlainKey(f"{self._file}:{key.start_mark.line + 1}: a key must be plain text")

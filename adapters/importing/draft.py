@@ -11,7 +11,7 @@ from rpd.adapters.spec.types import IMPOSSIBLE
 from rpd.adapters.spec.yaml_source import scalar
 
 IMAGE = "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04"
-"""For a file that names none."""
+"""For a file that names no image."""
 SECTIONS = (
     "schema_version",
     "name",
@@ -37,7 +37,7 @@ _WIDTH = 110
 
 
 class Draft:
-    """Fields by place, in the order of the schema; `notes` are what a person has to know, each a comment, too."""
+    """Fields by place, in the order of the schema. `notes` are what a person has to know; each is a comment, too."""
 
     def __init__(self, document: Document, file: str) -> None:
         self.document = document
@@ -58,7 +58,7 @@ class Draft:
             self.say(why, *path)
 
     def wish(self, source: Path, value: Any, *path: str) -> None:
-        """Set a field that the source asks for, where job files can ask for it."""
+        """Set a field that the source asks for, if job files can ask for it."""
         refusal = IMPOSSIBLE.get(".".join(path))
         if refusal is not None:
             self.lack(source, refusal, path[0])
@@ -77,18 +77,19 @@ class Draft:
             self.say(why, *path, len(items) - 1)
 
     def get(self, *path: str) -> Any:
-        """What is set already, or None."""
+        """The present value, or None."""
         found: Any = self._fields
         for part in path:
             found = found.get(part) if isinstance(found, dict) else None
         return found
 
     def say(self, text: str, *path: str | int) -> None:
-        """A comment above a field."""
+        """Add a comment above a field."""
         self._comments.setdefault(path, []).append(text)
 
     def lack(self, source: Path, why: str, *path: str | int) -> None:
-        """A line of the source has no counterpart, or not its whole meaning: say so above a field, and at the end."""
+        """A line of the source has no counterpart, or only a part of its meaning has one: say so above a field, and at
+        the end."""
         self.document.take(*source)
         line = self.document.line(source)
         note = f"line {line}: {self.document.shown(source)}: {why}"
@@ -96,13 +97,13 @@ class Draft:
         self.say(f"no counterpart: {note}", *path)
 
     def miss(self, text: str, *path: str | int) -> None:
-        """What the job needs beside its lines, and lacks here: said in the same places."""
+        """Report what the job needs beside its lines and lacks here, in the same places."""
         self.notes.append(text)
         self.say(f"no counterpart: {text}", *path)
 
     def lack_the_rest(self, reasons: dict[str, str], usual: str) -> None:
-        """The same for all that nobody took, by the last key of its place. A section is parted into its lines where
-        there is more to say of them than of itself."""
+        """The same for every part that was not taken, by the last key of its place. A section is split into its lines
+        if there is more to say about them than about the section."""
         for left in list(self.document.left()):
             for place in self._parted(left, reasons):
                 named = next((reasons[str(part)] for part in reversed(place) if str(part) in reasons), usual)
@@ -148,7 +149,7 @@ class Draft:
             yield f"{pad}{_scalar(key)}: {_flow(value)}"
 
     def _item(self, item: Any, path: Path, indent: int) -> Iterator[str]:
-        """One of a list: its first field stands beside the dash."""
+        """One item of a list: its first field is beside the dash."""
         if not isinstance(item, dict) or _fits(item, indent):
             yield f"{' ' * indent}- {_flow(item)}"
             return
@@ -174,7 +175,7 @@ def literal(text: str) -> str:
 
 
 def _comment(text: str, indent: int) -> Iterator[str]:
-    """In lines of a readable width, broken between words. No word of another file can end a comment."""
+    """The comment in lines of a readable width, broken between words. No word of another file can end a comment."""
     import textwrap
 
     words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
@@ -197,7 +198,7 @@ def _flow(value: Any) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """As YAML reads it back."""
+    """The value in a form that YAML reads back."""
     if value is None:
         return "null"
     if isinstance(value, bool):

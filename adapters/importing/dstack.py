@@ -35,13 +35,13 @@ OTHERS = {
     "volume": "rpd volumes create makes network volumes",
     "endpoint": "what rpd runs is not served",
 }
-"""What a document can be that holds none, and why there is nothing to import."""
+"""Kinds of documents that hold no job, and why there is nothing to import."""
 
 _SECRET = re.compile(r"\$\{\{\s*secrets\.[\w.-]+\s*\}\}")
 _REPOSITORY = re.compile(r"([a-z+]+://|git@)")
 _SIZE = re.compile(r"[0-9.]*\s*[KMGT]i?B?\Z", re.IGNORECASE)
 _PAIR = re.compile(r"(?P<source>(?:[a-z+]+://(?:[^/:]+:[0-9]+(?=/))?|git@[^:]+:)?+[^:]+):(?P<target>[/~.\w][^:]*)\Z")
-"""The beginning of an address is kept whole (`?+`): its own colon parts nothing."""
+"""The beginning of an address is kept whole (`?+`): its own colon does not separate anything."""
 _VENDORS = frozenset({"nvidia", "amd", "google", "tpu", "intel", "tenstorrent"})
 
 _WHY = {
@@ -93,7 +93,7 @@ _WHY = {
 
 
 def is_dstack(data: dict[str, Any]) -> bool:
-    """Whether a document says that it is one."""
+    """Whether a document says that it is a dstack configuration."""
     return data.get("type") in (*JOBS, *OTHERS)
 
 
@@ -126,7 +126,7 @@ def _image(draft: Draft) -> None:
     image = draft.document.text("image")
     put_image(draft, image or "", "image")
     if image is None and draft.document.look("nvcc") is not False:
-        draft.document.take("nvcc")  # what is put in for none has it
+        draft.document.take("nvcc")  # the default image has it
     version = draft.document.text("python")
     if version and re.match(r"3\.[0-9]{1,2}\Z", version):
         draft.document.take("python")
@@ -134,7 +134,8 @@ def _image(draft: Draft) -> None:
 
 
 def _environment(draft: Draft) -> dict[str, tuple[str | None, Path]]:
-    """A list of `NAME=value` and `NAME`, or a mapping. What dstack makes of a secret is taken from this machine."""
+    """A list of `NAME=value` and `NAME`, or a mapping. A value that dstack takes from a secret is taken from this
+    machine."""
     document = draft.document
     entries = document.look("env")
     found: dict[str, tuple[str | None, Path]] = {}
@@ -155,7 +156,7 @@ def _environment(draft: Draft) -> dict[str, tuple[str | None, Path]]:
 
 
 def _resources(draft: Draft) -> int:
-    """What is asked of the host; gives back how many GPUs a pod has."""
+    """The requirements for the host. Returns how many GPUs a pod has."""
     document = draft.document
     count = _gpu(draft, ("resources", "gpu"))
     for key, field, part in (("cpu", "min_vcpu_count", "count"), ("memory", "min_memory_gb", "min")):
@@ -244,7 +245,7 @@ def _in_words(text: str) -> tuple[list[str], str, str, str]:
 
 
 def _named(draft: Draft, at: Path, names: list[str], count: int, memory: tuple[int, int | None]) -> None:
-    """Types by name, of the memory that is asked for where the name leaves it open."""
+    """Types by name, of the requested memory if the name leaves it open."""
     floor, ceiling = memory
     exact = [(each, types_named(each, floor, ceiling or None)) for each in names]
     if (floor or ceiling) and any(found for _, found in exact):
@@ -259,7 +260,7 @@ def _named(draft: Draft, at: Path, names: list[str], count: int, memory: tuple[i
 
 
 def _range(document: Document, at: Path) -> str:
-    """As `least..most`, also where it is a mapping with `min` and `max`."""
+    """The range as `least..most`, also if it is a mapping with `min` and `max`."""
     if isinstance(document.look(*at), dict):
         return f"{document.text(*at, 'min') or ''}..{document.text(*at, 'max') or ''}"
     return document.text(*at) or ""
@@ -399,7 +400,7 @@ def _files(draft: Draft, sources: Sources, work: str) -> None:
 
 
 def _pair(entry: Any) -> tuple[str, str]:
-    """`SOURCE[:TARGET]`, or a mapping; no target is empty."""
+    """`SOURCE[:TARGET]`, or a mapping. A missing target is empty."""
     if isinstance(entry, dict):
         return str(entry.get("local_path") or "."), str(entry.get("path") or "")
     match = _PAIR.match(str(entry))

@@ -14,15 +14,15 @@ import msgspec
 from rpd.adapters.sandbox import cloud
 
 ANY = ("NVIDIA RTX A4000", "NVIDIA RTX A4500", "NVIDIA RTX A5000", "NVIDIA L4")
-"""For a job that asks for no GPU of its own: small and cheap ones."""
+"""Small and cheap GPUs, for a job that asks for no GPU."""
 
 _ELSEWHERE = {"t4": 16, "t4g": 16, "a10": 24, "a10g": 24, "k80": 12, "p100": 16, "p4": 8, "m60": 8, "gh200": 96}
 _ELSEWHERE |= {"titan": 24, "l20": 48, "h20": 96, "gb200": 186, "gb300": 288}
 _ELSEWHERE |= {"a800": 80, "h800": 80, "mi210": 64, "mi250": 128, "8000": 48}
-"""What RunPod does not rent, and its memory in GB."""
+"""GPUs that RunPod does not rent, with their memory in GB."""
 _VENDORS = frozenset({"nvidia", "amd", "geforce", "tesla", "instinct", "quadro", "gpu", "mega", "nvlink"})
 _VARIANTS = frozenset({"mig", "ti", "super", "sff", "pro", "max"})
-"""Words of a type that only somebody who names them can mean."""
+"""Words of a type that is meant only if a person names them."""
 _GLUED = re.compile(
     r"(?<=[a-z0-9])(?=(?:nvl|sxm|pcie|ada)\b)|(?<=rtx)(?=[a-z0-9])|(?<=rtx pro)(?=[0-9])|(?<=rtxpro)(?=[0-9])"
 )

@@ -1,4 +1,4 @@
-"""Which tool a file is of, and the job files that it becomes."""
+"""The tool to which a file belongs, and the job files that it becomes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from rpd.adapters.local.dirs import label_of
 from rpd.engine.errors import UserError
 
 _YAML = re.compile(r"(?:[ \t\r]*(?:#[^\n]*|---[^\n]*)?\n)*+[\w.-]+[ \t]*:(?=\s|\Z)")
-"""What begins with a key is meant as YAML, also where it cannot be read as such."""
+"""A text that begins with a key is meant as YAML, even if it cannot be read as YAML."""
 _READS = "rpd import reads SkyPilot tasks, dstack configurations and `runpodctl create pod` lines"
 _ENDINGS = re.compile(r"(\.dstack)?\.(ya?ml|sh|txt)\Z|(?<=.)\.(sky|dstack)\Z")
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """One job file. `name` is its file's; `kind` the tool it comes from; `notes` what has no counterpart."""
+    """One job file. `name` is that of its file. `kind` is the tool it comes from. `notes` are the parts without a
+    counterpart."""
 
     name: str
     kind: str
@@ -34,7 +35,8 @@ class Imported(msgspec.Struct, frozen=True):
 
 
 def kind_of(text: str, file: str) -> str | None:
-    """The tool whose file this is: `SkyPilot`, `dstack` or `runpodctl`; None for a job file, or for none of them."""
+    """The tool to which this file belongs: `SkyPilot`, `dstack` or `runpodctl`. None for a job file, or for any other
+    file."""
     if _calls(text, file):
         return "runpodctl"
     try:
@@ -46,7 +48,8 @@ def kind_of(text: str, file: str) -> str | None:
 
 
 def other_of(text: str, file: str) -> Other | None:
-    """What a file is that rpd neither runs nor translates; None where it may be meant for rpd, or nobody knows."""
+    """The kind of a file that rpd neither runs nor translates. None if it may be meant for rpd, or is of an unknown
+    kind."""
     try:
         found = documents(text, file)
     except UserError:
@@ -57,8 +60,8 @@ def other_of(text: str, file: str) -> Other | None:
 
 
 def imported(text: str, file: str, *, base: Path, out: Path) -> list[Imported]:
-    """All jobs of a file, to be written into `out`; `base` is the folder of the file. The paths of a SkyPilot task
-    count from the current folder, as they do there. Raises UserError."""
+    """All jobs of a file, to be written into `out`. `base` is the folder of the file. The paths of a SkyPilot task
+    count from the current folder, as they do in SkyPilot. Raises UserError."""
     stem = _stem(Path(file).name)
     drafts: list[tuple[str, Draft]] = []
     heads: list[str] = []
@@ -119,7 +122,7 @@ def _documents(text: str, file: str) -> Iterator[tuple[str, Document]]:
 
 
 def _calls(text: str, file: str) -> list[tuple[int, str]]:
-    """The calls of a shell text, with their lines; none where the text is YAML, whatever its commands call."""
+    """The calls of a shell text, with their lines. Empty if the text is YAML, whatever its commands call."""
     calls = list(lines_in(text))
     if not calls or _YAML.match(text):
         return []
@@ -127,7 +130,7 @@ def _calls(text: str, file: str) -> list[tuple[int, str]]:
         found = documents(text, file)
     except UserError:
         return calls
-    is_yaml = any(" " not in key for each in found for key in each.data)  # a call with --args 'a: b' can be read, too
+    is_yaml = any(" " not in key for each in found for key in each.data)  # --args 'a: b' can be read as YAML, too
     return [] if is_yaml else calls
 
 
@@ -142,7 +145,7 @@ def _kind(document: Document) -> str | None:
 
 
 def _stem(name: str) -> str:
-    """What new files are named after."""
+    """The base of the names of new files."""
     while (shorter := _ENDINGS.sub("", name)) != name:
         name = shorter
     return label_of(name) or "job"

@@ -1,4 +1,4 @@
-"""Files that people hand to rpd by mistake, and that it cannot translate: what they are, and what does the same."""
+"""Files that people hand to rpd by mistake, and that it cannot translate: their kinds, and what to use instead."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SCHEDULERS = {"SBATCH": "a Slurm script", "PBS": "a PBS script", "BSUB": "an LS
 
 
 class Other(msgspec.Struct, frozen=True):
-    """What a file is, with its article, and a hint at the way from there."""
+    """The kind of a file, with its article, and a hint at what to do."""
 
     what: str
     hint: str = _NEW
 
 
 def other_data(data: dict[str, Any]) -> Other | None:
-    """What a YAML or JSON document is; None for one that may be meant for rpd, or that nobody knows."""
+    """The kind of a YAML or JSON document. None if it may be meant for rpd, or is unknown."""
     if "pod" in data:
         return None
     checks: tuple[tuple[Callable[[dict[str, Any]], bool], str, str], ...] = (
@@ -46,7 +46,7 @@ def other_data(data: dict[str, Any]) -> Other | None:
 
 
 def other_text(text: str, file: str) -> Other | None:
-    """What a text is that holds no YAML mapping."""
+    """The kind of a text that holds no YAML mapping."""
     name = shlex.quote(file)
     if (match := _BATCH.search(text)) is not None:
         return Other(_SCHEDULERS[match[1]], f"rpd run --image IMAGE --gpu GPU -- bash {name}   ignores its #-lines")

@@ -43,7 +43,7 @@ _SAME = {
     "cloudtype": "cloud",
 }
 _VALUED = frozenset({*_SAME.values(), "name", "gpucount", "cost", "ports", "env"})
-"""These take the next word whatever it is, as there: `--args "--model x"`."""
+"""These options take the next word whatever it is, as in runpodctl: `--args "--model x"`."""
 _WHY = {
     "startssh": "sshd has to be started by the image",
     "startjupyter": "the image may start it; name its port in pod.ports",
@@ -52,7 +52,8 @@ _WHY = {
 
 
 def lines_in(text: str) -> Iterator[tuple[int, str]]:
-    """Every call in a script, with its line; one that goes on after a backslash is whole. A comment calls nothing."""
+    """Every call in a script, with its line. A call that goes on after a backslash is whole. A comment calls
+    nothing."""
     joined = _JOINED.sub(lambda found: " " * len(found[0]), text)  # each letter stays where it is in `text`
     for match in _TOOL.finditer(joined):
         before = joined[joined.rfind("\n", 0, match.start(1)) + 1 : match.start(1)]
@@ -90,7 +91,7 @@ def from_runpodctl(draft: Draft, stem: str) -> None:
         return document.take_text(names[name]) if name in names else None
 
     def amount(name: str) -> int | None:
-        """A whole number; what is none is left to be told."""
+        """A whole number. Another value is not taken, so it will be reported."""
         found = whole(document.text(names[name]) or "") if name in names else None
         return whole(take(name) or "") if found is not None else None
 
@@ -133,7 +134,7 @@ def _gpu(draft: Draft, gpu: str, place: Path, count: int) -> None:
 
     if types_named(gpu) or "," in gpu:
         put_gpus(draft, [(each.strip(), place) for each in gpu.split(",")], count)
-    else:  # their own names are RunPod's; one that came after this list was written is one, too
+    else:  # these are RunPod's own names, perhaps newer than this list
         draft.put([literal(gpu)], "pod", "gpu_order")
         draft.put(count if count > 1 else None, "pod", "gpu_count")
 

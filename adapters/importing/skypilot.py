@@ -31,7 +31,7 @@ from rpd.adapters.importing.gpus import memory_elsewhere, types_named
 from rpd.adapters.local.leaks import has_login
 
 MARKS = frozenset({"resources", "setup", "num_nodes", "file_mounts", "workdir", "envs", "inputs", "outputs"})
-"""Keys that only a SkyPilot task has at its top. `run`, too, when it is a text."""
+"""Keys that only a SkyPilot task has at its top. `run` is one too, if it is a text."""
 _ENTER = """\
 mkdir -p {0}
 [ -e ~/sky_workdir ] || ln -s {0} ~/sky_workdir
@@ -39,7 +39,7 @@ cd {0}
 """
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://")
 _REGISTRY = re.compile(r"[\w-]+(\.[\w-]+)+(:[0-9]+)?/\S+\Z", re.ASCII)
-"""An image with its registry, which no image of a machine looks like."""
+"""An image with its registry; no machine image has this form."""
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 
 _WHY = {
@@ -114,7 +114,8 @@ def from_skypilot(draft: Draft, sources: Sources, stem: str) -> None:
 
 
 def _environment(draft: Draft) -> dict[str, tuple[str | None, Path]]:
-    """Of `envs` and `secrets`, which may be a list of names. The login of a registry is no variable of the job."""
+    """Variables of `envs` and `secrets`, which may be a list of names. The login of a registry is no variable of the
+    job."""
     document = draft.document
     found: dict[str, tuple[str | None, Path]] = {}
     for section in ("envs", SECRETS):
@@ -131,7 +132,7 @@ def _environment(draft: Draft) -> dict[str, tuple[str | None, Path]]:
 
 
 def _volumes(draft: Draft, known: dict[str, str]) -> None:
-    """The first that has a name."""
+    """The first volume that has a name."""
     volumes = draft.document.look("volumes")
     for path in volumes if isinstance(volumes, dict) else ():
         place: Path = ("volumes", path)
@@ -188,7 +189,7 @@ def _memory(draft: Draft, text: str) -> int | None:
 
 
 def _image(draft: Draft, at: Path) -> None:
-    """A container, named by itself or for each region beside images of machines; the first counts."""
+    """A container, named by itself or for each region beside machine images. The first counts."""
     document = draft.document
     named = document.look(*at, "image_id")
     places = [(*at, "image_id", key) for key in named] if isinstance(named, dict) else [(*at, "image_id")]
@@ -203,7 +204,7 @@ def _image(draft: Draft, at: Path) -> None:
 
 
 def _places(draft: Draft, at: Path) -> None:
-    """The cloud, and regions that RunPod has: its data centers, or the countries in which they are."""
+    """The cloud, and the regions that RunPod has: its data centers, or their countries."""
     document = draft.document
     infra = (document.text(*at, "infra") or "").split("/")
     cloud = infra[0] or document.text(*at, "cloud") or ""
@@ -234,7 +235,8 @@ def _ports(draft: Draft, at: Path) -> None:
 
 
 def _accelerators(draft: Draft) -> None:
-    """Of all alternatives in their order; pods of one job have one number of GPUs, the first that can be had."""
+    """The GPUs of all alternatives in their order. Pods of one job have one number of GPUs: the first that can be
+    rented."""
     document = draft.document
     found: list[tuple[str, int, Path]] = []
     is_open = document.has("resources", "any_of")
@@ -334,7 +336,7 @@ def _mounts(draft: Draft, sources: Sources, known: dict[str, str], work: str) ->
 
 
 def _filled(text: str, known: dict[str, str]) -> str:
-    """With the values of `envs`, as SkyPilot puts them in; those of secrets stay names."""
+    """The text with the values of `envs`, as SkyPilot puts them in. Secrets remain names."""
 
     def value(match: re.Match[str]) -> str:
         return known.get(match[1] or match[2], match[0])

@@ -1,7 +1,7 @@
 """Places where a host failed a short while ago, remembered from run to run in the state home.
 
-Advice and no truth: journals say what happened. A file that is lost, damaged or out of date costs a try in a place that
-is no good, and nothing else.
+The memory is advice and not the truth: journals say what happened. A lost, damaged or outdated file costs a try in a
+bad place, and nothing else.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from rpd.states.facts.search import BadPlace
 from rpd.states.policy.places import REMEMBERED_SECONDS
 
 MOST = 32
-"""Places that are remembered; the oldest go first."""
+"""How many places are remembered. The oldest are dropped."""
 MAX_BYTES = 64 * 1024
 LONGEST = 100
-"""Characters of a name that is kept: what comes back goes into the first record of a run."""
+"""The most characters of a stored name: the names go into the first record of a run."""
 
 
 class _Noted(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class _Noted(msgspec.Struct, frozen=True):
 
 
 class _File(msgspec.Struct, frozen=True):
-    """What stands in the file."""
+    """The content of the file."""
 
     places: tuple[_Noted, ...] = ()
 
@@ -49,11 +49,11 @@ class BadPlaces:
         self._url = url
 
     def recent(self, now: float) -> tuple[BadPlace, ...]:
-        """Read: those that count still at `now` (UTC seconds), the newest last; none where they cannot be read."""
+        """Read: the places that still count at `now` (UTC seconds), the newest last. Empty if they cannot be read."""
         return tuple(each.place for each in self._noted(now) if each.url == self._url)[-MOST:]
 
     def remember(self, places: tuple[BadPlace, ...], now: float) -> None:
-        """Effect: note them, where the disk allows it. Of two processes that note at the same moment one may lose."""
+        """Effect: note them, if the disk allows it. If two processes note at the same moment, one note may be lost."""
         noted = [*self._noted(now), *(_Noted(self._url, each) for each in places)]
         newest = {(each.url, each.place.gpu_id, each.place.datacenter_id, each.place.cloud): each for each in noted}
         with contextlib.suppress(OSError, UserError):

@@ -1,4 +1,4 @@
-"""Who has called: a person, who is shown things and asked, or a program, which hears for itself (`import rpd`)."""
+"""The caller: a person, who sees things and answers questions, or a program, which gets events (`import rpd`)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Program(Protocol):
     takes_signals: bool
 
     def told(self, lines: list[str]) -> None:
-        """Hear what a person would read on stderr."""
+        """Get the lines that a person would read on stderr."""
         ...
 
     def view(self, facts: Any, journal: Journal) -> AbstractContextManager[Any]:
-        """The listener that takes the place of what a person would see of the run. `facts` are those of the records
-        that the journal holds already."""
+        """The listener in place of the view for a person. `facts` are those of the records that the journal holds
+        already."""
         ...
 
 
@@ -31,13 +31,13 @@ _program: ContextVar[Program | None] = ContextVar("program", default=None)
 
 
 def program() -> Program | None:
-    """The program that has called in this thread; None for a person."""
+    """The program that has called in this thread. None for a person."""
     return _program.get()
 
 
 @contextlib.contextmanager
 def called_by(caller: Program) -> Iterator[None]:
-    """What is called in this block, in this thread, is called by this program."""
+    """In this block, in this thread, the caller is this program."""
     before = _program.set(caller)
     try:
         yield

@@ -1,5 +1,6 @@
-"""What the programs that we start get of this process's environment: never the API key, nor another secret that is not
-theirs. A child hands it on to whatever it starts, and the system shows it to every process of the same user."""
+"""The part of this process's environment that started programs get: never the API key, nor another secret that is not
+theirs. A child passes it on to every program that it starts, and the system shows it to every process of the same
+user."""
 
 from __future__ import annotations
 
@@ -21,15 +22,16 @@ _URL_USER = re.compile(r"(https?://)[^/@\s]*@", re.IGNORECASE)
 
 
 def plain_environment(*prefixes: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """For a program that does a job of ours: where things are, the language, and what begins with one of these. No
-    list of forbidden names would be complete."""
+    """The environment for a program that does a job of ours: paths, the language, and the variables that begin with one
+    of the prefixes. No list of forbidden names would be complete."""
     kept = {name: value for name, value in environ.items() if _PLAIN.match(name) or name.startswith(prefixes)}
     plain = {name: value for name, value in kept.items() if not _is_secret(name, value)}
     return plain | _git_pairs(kept, _known_in(environ))
 
 
 def environment_for(command: str, redactor: Redactor, *, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """For a command of the person's own: everything but secrets. It gets those that it names itself, as `$NAME`."""
+    """The environment for a command of the person's own: everything but secrets. It gets the secrets that it names
+    itself, as `$NAME`."""
     known = _known_in(environ)
 
     def is_secret(name: str, value: str) -> bool:
@@ -42,7 +44,8 @@ def environment_for(command: str, redactor: Redactor, *, environ: Mapping[str, s
 
 
 def _known_in(environ: Mapping[str, str]) -> Redactor:
-    """The secrets of this environment. The name of a setting of git's is none, though its variable is called a key."""
+    """The secrets of this environment. The name of a git setting is no secret, although its variable is called a
+    key."""
     plain = {name: value for name, value in environ.items() if not _GIT_KEY.match(name)}
     return Redactor(*map(Secret, environment_secrets(plain).values()))
 
@@ -53,8 +56,8 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _git_pairs(environ: Mapping[str, str], *redactors: Redactor) -> dict[str, str]:
-    """The settings that git finds here. It refuses all work where one that it is to count is missing, so they all stay,
-    without what is secret in them."""
+    """The git settings in this environment. git refuses all work if one of the counted settings is missing, so all of
+    them stay, without the secrets in them."""
     pairs = {}
     for name, key in environ.items():
         match = _GIT_KEY.match(name)

@@ -1,4 +1,5 @@
-"""The machine's clocks: UTC, one that runs on while the machine sleeps, and the name of the boot it counts from."""
+"""The machine's clocks: UTC, a clock that runs on while the machine sleeps, and the name of the boot from which it
+counts."""
 
 from __future__ import annotations
 
@@ -29,9 +30,9 @@ else:
 
 @functools.cache
 def boot_id() -> str:
-    """What names this boot of the machine.
+    """The name of this boot of the machine.
 
-    Where the system does not say, a name that is good for this process alone: durations across processes then fall
+    If the system does not say, it is a name that is good for this process alone. Durations across processes then fall
     back to UTC.
     """
     try:

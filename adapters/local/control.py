@@ -1,9 +1,9 @@
 """How requests reach a running loop: from signals, from other threads, and from other processes through a file.
 
-The file lies beside the journal (`<journal>.request`) and says which owner it is for, by its epoch: whoever comes after
-that one drops it. Who asks stays to see whether it was heard, and asks again otherwise. The queue is a `SimpleQueue`,
-whose `put` is safe inside a signal handler that interrupted another `put` or `get`; there is no lock here that a
-handler could wait for.
+The file lies beside the journal (`<journal>.request`) and names its owner by its epoch. Any later owner drops it. The
+process that asks waits to see whether the owner took the request, and otherwise asks again. The queue is a
+`SimpleQueue`, whose `put` is safe inside a signal handler that interrupted another `put` or `get`. There is no lock
+here for which a handler could wait.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from rpd.engine.ports import Request
 from rpd.journal import tolerant
 
 LOOK_SECONDS = 0.2
-"""The request file is looked for at most this often."""
+"""rpd looks for the request file at most this often."""
 
 WAKE_SECONDS = 0.05
-"""A sleeper looks up this often, in case another thread has taken the message that was meant to wake it."""
+"""A sleeper wakes up this often, in case another thread has taken the message that was meant to wake it."""
 
 MAX_REQUEST_BYTES = 64 * 1024
 
@@ -36,37 +36,37 @@ _HOW = ("stop", "delete", "preserve")
 
 
 def request_file(journal_path: Path) -> Path:
-    """Where a request for the run of this journal is left."""
+    """The file for a request for the run of this journal."""
     return journal_path.with_name(f"{journal_path.name}.request")
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A request on its way to the process that owns the journal in this epoch, and to no later one."""
+    """A request on its way to the process that owns the journal in this epoch, and to no later owner."""
 
     epoch: int
     request: Request
 
     def is_for(self, epoch: int) -> bool:
-        """Whether this owner can obey it. A word it does not know, such as one of a later version, is none to guess at:
-        the next best meaning might end a run that nobody wanted to end."""
+        """Whether this owner can obey it. It does not guess at an unknown word, such as one of a later version: a wrong
+        guess might end a run against the person's will."""
         how, until = self.request.detail.get("how"), self.request.detail.get("until")
         is_known = how is None or (how in _HOW and (how != "preserve" or isinstance(until, (int, float))))
         return self.epoch == epoch and self.request.what in _WHAT and is_known
 
 
 def leave_request(journal_path: Path, request: Request, *, epoch: int) -> None:
-    """Effect: leave a request for the owner of this epoch. A newer one replaces one not yet taken.
+    """Effect: leave a request for the owner of this epoch. A newer request replaces one that was not yet taken.
 
-    Raises UserError when the file cannot be written.
+    Raises UserError if the file cannot be written.
     """
     write_whole(request_file(journal_path), msgspec.json.encode(Letter(epoch, request)))
 
 
 class ProcessControl:
-    """`rpd.engine.ports.Control` for one run in this process; any thread may ask, look and wait, one takes.
+    """`rpd.engine.ports.Control` for one run in this process. Any thread may ask, look and wait; one thread takes.
 
-    With a journal, requests of other processes are heard that are meant for its owner of this epoch. Whoever waits here
-    and calls a cloud does so within `patience`.
+    With a journal, it also takes requests of other processes that are meant for the journal's owner of this epoch. A
+    thread that waits here and calls a cloud does so within `patience`.
     """
 
     def __init__(self, journal_path: Path | None = None, *, epoch: int = 0, patience: Patience | None = None) -> None:
@@ -79,7 +79,7 @@ class ProcessControl:
         self._is_left = False
 
     def ask(self, request: Request) -> None:
-        """Make a request; wakes `wait`. Safe in a signal handler and from any thread."""
+        """Make a request. Wakes `wait`. Safe in a signal handler and from any thread."""
         self._inbox.put(request)
 
     def pending(self) -> bool:
@@ -93,8 +93,8 @@ class ProcessControl:
         return self._is_left
 
     def take(self) -> Request | None:
-        """The oldest waiting request, removed; the request file is consumed here and nowhere else. Raises LeaveNow when
-        it is time to leave."""
+        """The oldest waiting request, removed. Only this method consumes the request file. Raises LeaveNow when it is
+        time to leave."""
         if self.patience.leaving is not None:
             raise self.patience.leaving
         with contextlib.suppress(IndexError):
@@ -105,20 +105,20 @@ class ProcessControl:
         return self._take_file() if self._file is not None else None
 
     def wait(self, seconds: float) -> None:
-        """Sleep; returns early when a request waits: within 50 ms of `ask`, within 250 ms of a request file."""
+        """Sleep. Returns early when a request waits: within 50 ms of `ask`, within 250 ms of a request file."""
         end = time.monotonic() + seconds
         while not self.pending() and (left := end - time.monotonic()) > 0:
             with contextlib.suppress(queue.Empty):
                 self._ready.append(self._inbox.get(timeout=min(left, WAKE_SECONDS)))
 
     def _take_file(self) -> Request | None:
-        """Renaming the file first makes one reader its owner."""
+        """Rename the file first, so that one reader becomes its owner."""
         assert self._file is not None
         mine = self._file.with_name(f"{self._file.name}.{os.getpid()}.{secrets.token_hex(4)}.taken")
         try:
             self._file.rename(mine)
         except OSError:
-            return None  # none there, or another reader was quicker
+            return None  # no file, or another reader was quicker
         try:
             letter = tolerant.decode(read_regular(mine, MAX_REQUEST_BYTES), Letter)
         except OSError:

@@ -16,7 +16,7 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import RUNS_BELOW
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32 in lower case: no letter is mistaken for a digit, and any of them may stand in a pod's name."""
+"""Crockford's base 32 in lower case: no letter looks like a digit, and each may be in a pod's name."""
 
 LONGEST_LABEL = 41
 TOKEN_LENGTH = 26
@@ -26,10 +26,10 @@ Entropy = Callable[[int], bytes]
 
 
 def state_home(environ: Mapping[str, str] = os.environ) -> Path:
-    """The folder of journals, keys and caches: $RPD_HOME, else the platform's user-state folder; made 0700 when absent.
+    """The folder of journals, keys and caches: $RPD_HOME, else the platform's user-state folder; made 0700 if absent.
     Without symbolic links, as journals name themselves.
 
-    Raises UserError when it cannot be made, belongs to somebody else or may be written by others.
+    Raises UserError if it cannot be made, belongs to another user or can be written by others.
     """
     named = environ.get("RPD_HOME", "")
     if named:
@@ -58,8 +58,8 @@ def config_home() -> Path | None:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make `folder` readable by this user alone, and return it. An existing one is never changed, only checked. Raises
-    UserError."""
+    """Make `folder` readable by this user alone, and return it. An existing folder is only checked, and never changed.
+    Raises UserError."""
     require_text(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def private_folder(folder: Path) -> Path:
 
 
 def label_of(name: str) -> str:
-    """A name for pods, files and folders: `[a-z0-9][a-z0-9-]{0,40}`, or empty when nothing of it can be kept."""
+    """A name for pods, files and folders: `[a-z0-9][a-z0-9-]{0,40}`, or empty if nothing of it can be kept."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST_LABEL].rstrip("-")
 
 
@@ -86,7 +86,7 @@ def new_run_id(prefix: str, wall: float, entropy: Entropy = os.urandom) -> str:
 
 
 def new_token(entropy: Entropy = os.urandom) -> str:
-    """26 letters (130 bits) that no other run has; they stand in the pod's name and make it ours."""
+    """26 letters (130 bits) that no other run has. They are in the pod's name and make it ours."""
     return _letters(TOKEN_LENGTH, entropy)
 
 
@@ -100,5 +100,5 @@ def _letters(count: int, entropy: Entropy) -> str:
 
 
 def own_key_path(home: Path) -> Path:
-    """Where rpd's own private key stands, once it was needed."""
+    """The file of rpd's own private key, once it was needed."""
     return home / "ssh" / "id_ed25519"

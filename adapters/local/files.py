@@ -14,7 +14,7 @@ from rpd.states.ports.faults import Fault
 
 
 def require_text(path: Path) -> Path:
-    """Give `path` back. Raises UserError when its name is no UTF-8: journals are, and they name it."""
+    """Return `path`. Raises UserError if its name is no UTF-8, because journals are UTF-8 and contain it."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -24,7 +24,7 @@ def require_text(path: Path) -> Path:
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """At most `limit` bytes of a regular file; never waits, as a named pipe would make it. Raises OSError."""
+    """At most `limit` bytes of a regular file. It never waits, as it would for a named pipe. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         mode = os.fstat(descriptor).st_mode
@@ -58,7 +58,7 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` durable; a file system that cannot is let be."""
+    """Make renames in `folder` durable. A file system that cannot do this is ignored."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,5 +1,5 @@
-"""What git says belongs to a folder: its tracked files, and the untracked ones that it does not ignore. Ignore rules
-are never read here: git is asked."""
+"""The files of a folder according to git: its tracked files, and the untracked files that git does not ignore. rpd
+never reads ignore rules itself, but asks git."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from rpd.states.ports.faults import Fault
 GIT_SECONDS = 120.0
 """Time for one answer."""
 _OF_ANOTHER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_LITERAL_PATHSPECS")
-"""Variables of a git that called us, from a hook say: they would name another repository."""
+"""Variables of a git that called us, for example from a hook: they would name another repository."""
 
 
 class GitListing:
-    """What git lists below a folder of a work tree, as paths relative to it. A tracked file belongs to it though a rule
-    ignores it. `nested` are repositories in it, submodules too: git lists each as one path, and nothing inside.
+    """The files that git lists below a folder of a work tree, as paths relative to it. A tracked file belongs to it
+    even if a rule ignores it. `nested` are repositories in it, submodules too: git lists each as one path, and nothing
+    inside.
 
-    Raises Refused (`path_refused`) when the folder is in no work tree, or git is missing or gives no answer.
+    Raises Refused (`path_refused`) if the folder is in no work tree, or if git is missing or gives no answer.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,17 +37,17 @@ class GitListing:
         self.nested = tuple(sorted(name for name in self._files if _is_folder(folder / name)))
 
     def holds(self, path: str, is_folder: bool) -> bool:
-        """Whether this file belongs to it, or this folder holds something that does or is a repository of its own."""
+        """Whether this file belongs to it, or this folder holds such a file or is a separate repository."""
         return path in self._files or (is_folder and path in self._folders)
 
     def ignored(self, paths: Iterable[str]) -> frozenset[str]:
-        """Those of some paths that git would ignore if they were here; a folder's ends with a slash, and comes back
-        without it."""
+        """Those of some paths that git would ignore if they were here. The path of a folder ends with a slash, and is
+        returned without it."""
         closed = self._files - set(self.nested)  # git knows no path below a file, and none in another repository
         asked = [path for path in paths if not _is_below(path, closed) and not _is_below(path, self.nested)]
         if not asked:
             return frozenset()
-        text = b"".join(b"./" + os.fsencode(path) + b"\0" for path in asked)  # a colon first would be a word of git's
+        text = b"".join(b"./" + os.fsencode(path) + b"\0" for path in asked)  # a leading colon means something to git
         said = _git(self._folder, "check-ignore", "--stdin", "-z", oks=(0, 1), text=text)
         return frozenset(os.fsdecode(name).removeprefix("./").rstrip("/") for name in said.split(b"\0") if name)
 

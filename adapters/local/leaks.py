@@ -1,6 +1,6 @@
-"""Secrets in the wrong place: values of this process's environment, and texts in the shape of well-known keys.
+"""Secrets in the wrong place: values of this process's environment, and texts in the form of well-known keys.
 
-A job file is copied into the journal, so neither may stand there. A secret of the environment that reaches the file
+A job file is copied into the journal, so neither may be in it. A secret of the environment that reaches the file
 through a variable is written to the journal as `***NAME***` and read from the environment again when the run is
 resumed.
 """
@@ -29,9 +29,9 @@ _KEY_SHAPES = re.compile(
 )
 _LOGIN = re.compile(r"(?<=://)[^/\s:@]{0,200}:[^/\s@]{1,200}(?=@)")
 _HEADER = re.compile(r"(?i:(?<=bearer )|(?<=basic ))[A-Za-z0-9._~+/=-]{8,}")
-"""What an `Authorization` header holds; no variable that a shell fills in."""
+"""The value of an `Authorization` header, but not a variable that a shell fills in."""
 _TOKEN = re.compile(rf"\b(?=[A-Za-z]*[0-9])[A-Za-z0-9]{{32,}}\b|{_LOGIN.pattern}")
-"""What may be a key of no known kind, and what stands before the host of a URL."""
+"""What may be a key of an unknown kind, and the login before the host of a URL."""
 _MASK = re.compile(r"\*\*\*([A-Za-z_][A-Za-z0-9_]*)\*\*\*")
 
 
@@ -42,13 +42,12 @@ def environment_secrets(environ: Mapping[str, str]) -> dict[str, str]:
 
 def is_secret_name(name: str) -> bool:
     """Whether a variable of this name usually holds a secret (HF_TOKEN, yes; TOKENIZERS_PARALLELISM, SSH_AUTH_SOCK,
-    no).
-    """
+    no)."""
     return bool(_SECRET_NAME.search(name)) and not _NOT_SECRET_NAME.search(name)
 
 
 def leak_in(text: str, secrets: Mapping[str, str]) -> str | None:
-    """Which secret `text` holds: its name, or "a well-known kind of key"; None when there is none."""
+    """Which secret `text` holds: its name, or "a well-known kind of key". None if there is none."""
     for name, value in secrets.items():
         if value in text:
             return f"the value of ${name}"
@@ -56,17 +55,17 @@ def leak_in(text: str, secrets: Mapping[str, str]) -> str | None:
 
 
 def has_login(text: str) -> bool:
-    """Whether an address in it says who somebody is, with the password: `https://me:password@host/`."""
+    """Whether the text has an address with a user's name and password: `https://me:password@host/`."""
     return _LOGIN.search(text) is not None
 
 
 def without_logins(text: str) -> str:
-    """The same with `***` for them, and for what an `Authorization` header holds."""
+    """The same text with `***` for logins, and for the value of an `Authorization` header."""
     return _HEADER.sub("***", _LOGIN.sub("***", text))
 
 
 def without_keys(text: str) -> str:
-    """A short text with `***` for whatever has the shape of a key, for what the secrets of a run are not at hand."""
+    """A short text with `***` for everything that looks like a key. It is for use without the secrets of a run."""
     return _TOKEN.sub("***", _KEY_SHAPES.sub("***", text))
 
 

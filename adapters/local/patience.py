@@ -1,7 +1,8 @@
-"""How long a command goes on: until its cloud has been silent for too long, or until somebody wants it to end.
+"""How long a command goes on: until its cloud has been silent for too long, or until a person wants it to end.
 
-A command that a person waits for must not hang on a cloud that does not answer. Whatever ends it, it leaves: it raises
-`LeaveNow` where the run's loop takes its requests, so that the journal says why, and the debt stays open and is named.
+A command for which a person waits must not hang on a cloud that does not answer. In every case the command leaves: it
+raises `LeaveNow` where the run's loop takes its requests, so that the journal says why, and the debt stays open and is
+named.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from rpd.states.ports.exits import Exit
 ANSWER_SECONDS = 60.0
 """For one cloud among several, and for commands that only look."""
 OWN_SECONDS = 900.0
-"""For a person who wants one run to end: as long as a cloud that answers and does not let go is asked again."""
+"""For a person who wants one run to end: as long as rpd asks a cloud again that answers and does not let go."""
 LONG_SECONDS = 60.0
-"""Longer than any pause between two tries; whoever asked nothing for so long has not waited in vain meanwhile."""
+"""Longer than any pause between two tries. If rpd asked nothing for this long, the time before does not count as
+waiting."""
 
 
 class Patience:
-    """Of one piece of work with one cloud. Whoever calls the cloud tells of each question and answer; any thread may
-    `leave`. `leaving` is set once and stays."""
+    """The patience of one piece of work with one cloud. The code that calls the cloud reports each question and answer.
+    Any thread may `leave`. `leaving` is set once and stays."""
 
     def __init__(self, seconds: float = math.inf, now: Callable[[], float] = time.monotonic) -> None:
         self.leaving: LeaveNow | None = None
@@ -35,8 +37,8 @@ class Patience:
         self._tried_at = -math.inf
 
     def asked(self, what: str) -> None:
-        """A question begins: it counts from its first try, however often it is asked again. What was left unasked for
-        long begins anew."""
+        """A question begins. It counts from its first try, however often it is asked again. If nothing was asked for a
+        long time, all questions begin anew."""
         now = self._now()
         if now - self._tried_at > LONG_SECONDS:
             self._failing_since, self._silent_since = {}, None
@@ -44,18 +46,18 @@ class Patience:
         self._silent_since = self._silent_since if self._silent_since is not None else now
 
     def answered(self, what: str) -> None:
-        """An answer that means something, be it a no."""
+        """A meaningful answer, even a no."""
         self._failing_since.pop(what, None)
         self._silent_since = None
 
     def seconds_left(self, what: str) -> float:
-        """For this question: since it was first asked in vain, and since anything was answered at all."""
+        """For this question: since it was first asked in vain, and since the last answer to any question."""
         now = self._now()
         since = min(self._failing_since.get(what, now), self._silent_since if self._silent_since is not None else now)
         return since + self.seconds - now
 
     def is_over(self, what: str, cloud: str, why: str) -> bool:
-        """Whether it is used up; then this work leaves."""
+        """Whether the patience is used up. Then this work leaves."""
         self._tried_at = self._now()
         if self.seconds_left(what) > 0.0:
             return False
@@ -64,7 +66,7 @@ class Patience:
         return True
 
     def leave(self, leaving: LeaveNow) -> None:
-        """End at the next opportunity; the first reason stays."""
+        """End at the next opportunity. The first reason stays."""
         self.leaving = self.leaving or leaving
 
     def leave_on(self, request: Request) -> None:

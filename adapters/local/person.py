@@ -1,5 +1,5 @@
-"""Who runs this, as far as the system knows: in a container (`docker run --user 54321`) a user may have no name, and a
-service may have no home folder."""
+"""The user who runs this, as far as the system knows: in a container (`docker run --user 54321`) a user may have no
+name, and a service may have no home folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def user_name() -> str:
 
 
 def user_home() -> Path | None:
-    """The user's home folder; None where there is none."""
+    """The user's home folder. None if there is none."""
     try:
         return Path.home()
     except RuntimeError:
@@ -27,7 +27,7 @@ def user_home() -> Path | None:
 
 
 def expanded(text: str) -> str:
-    """A path with its `~` put in. Raises UserError where that is this user's home and there is none."""
+    """A path with its `~` replaced. Raises UserError if that is this user's home and there is none."""
     path = os.path.expanduser(text)  # noqa: PTH111 - pathlib raises on ~nobody
     if path.split("/", 1)[0] == "~":
         raise UserError(

@@ -1,4 +1,5 @@
-"""Which code a run was started from: the git commit and the lock file's hash. Says what it can; never fails."""
+"""The code from which a run was started: the git commit and the lock file's hash. It reports what it can, and never
+fails."""
 
 from __future__ import annotations
 
@@ -22,11 +23,11 @@ LOCK_FILES = (
     "requirements.lock",
     "requirements.txt",
 )
-"""Looked for in this order; the first one found is hashed."""
+"""rpd looks for them in this order, and hashes the first one that exists."""
 
 
 class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known; None where it is not. `is_dirty` counts changed tracked files and untracked ones."""
+    """What is known; None for what is not. `is_dirty` counts changed tracked files and untracked ones."""
 
     git_sha: str | None = None
     git_branch: str | None = None
@@ -36,7 +37,7 @@ class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def provenance(project_root: Path, *, git_seconds: float = GIT_SECONDS) -> Provenance:
-    """Read the state of the project folder; each question to git may take `git_seconds`."""
+    """Read the state of the project folder. Each question to git may take `git_seconds`."""
     sha = _git(project_root, git_seconds, "rev-parse", "--verify", "HEAD")
     branch = _git(project_root, git_seconds, "symbolic-ref", "--quiet", "--short", "HEAD")
     changes = _git(project_root, git_seconds, "status", "--porcelain", "--untracked-files=normal", "--", ".")
@@ -51,8 +52,8 @@ def provenance(project_root: Path, *, git_seconds: float = GIT_SECONDS) -> Prove
 
 
 def _git(folder: Path, seconds: float, *arguments: str) -> str | None:
-    """What git prints, None when there is no git, no repository or no answer in time."""
-    # Without optional locks a run never disturbs a commit being made; without fsmonitor no program of the repository
+    """The output of git. None if there is no git, no repository or no answer in time."""
+    # Without optional locks a run never disturbs a commit in progress. Without fsmonitor no program of the repository
     # starts.
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
     environment = {**plain_environment("GIT_"), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}

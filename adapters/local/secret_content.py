@@ -1,5 +1,5 @@
-"""The content of files of secrets, from this machine's environment and files; and all of their values, so that they can
-be kept out of everything that is written."""
+"""The content of files of secrets, from this machine's environment and files; and all of their values, so that rpd can
+keep them out of everything that it writes."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SECRET_NAME = re.compile(r"pass|pw|secret|token|key|auth|cred", re.IGNORECASE)
 _SECRET_END = re.compile(
     r"(pass|passw(or)?d|passphrase|pwd?|secret|token|key|auth|cred(ential)?)s?[0-9]*\Z", re.IGNORECASE
 )
-"""How a word of a variable's name ends that holds a secret: PGPASSWORD and HF_TOKEN, not TOKENIZER or AUTHOR."""
+"""The end of a word in the name of a variable that holds a secret: PGPASSWORD and HF_TOKEN, not TOKENIZER or AUTHOR."""
 _ADDRESS = re.compile(r"https?://")
 _ORDINARY = re.compile(r"[a-z_-]+\Z|[/~]|https?://")
 
 
 def content_of(file: SecretFile, environ: Mapping[str, str] = os.environ) -> bytes:
-    """What is to stand in the pod. Raises Refused `secret_missing`."""
+    """The content of the file in the pod. Raises Refused `secret_missing`."""
     problem = problem_with(file, environ)
     if problem is not None:
         raise Refused(problem, reason=Fault.SECRET_MISSING, retryable=False)
@@ -45,7 +45,7 @@ def content_of(file: SecretFile, environ: Mapping[str, str] = os.environ) -> byt
 
 
 def problem_with(file: SecretFile, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Why a file of secrets cannot be had here, in one sentence; None when it can."""
+    """Why a file of secrets is not available here, in one sentence. None if it is."""
     if file.file is not None:
         try:
             is_whole = len(_read(file.file)) <= FILE_BYTES_MAX
@@ -57,24 +57,24 @@ def problem_with(file: SecretFile, environ: Mapping[str, str] = os.environ) -> s
 
 
 def secret_problems(job: Job) -> Iterator[str]:
-    """One sentence for each file of secrets that cannot be had on this machine."""
+    """One sentence for each file of secrets that is not available on this machine."""
     return (problem for file in job.secrets if (problem := problem_with(file)) is not None)
 
 
 def values_in(
     config: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, said: Any = None
 ) -> Iterator[Secret]:
-    """Every secret value behind the `secrets` of a job as record 0 has it, and those within a file of one of the usual
-    kinds, which a shell or a tool would show by themselves; what cannot be read is left out. `said`: plain data that
-    the journal says too, all of record 0."""
+    """Every secret value behind the `secrets` of a job in record 0, and those within a file of one of the usual kinds,
+    because a shell or a tool would show them separately. Unreadable files are left out. `said`: plain data that the
+    journal contains too, all of record 0."""
     return (secret for _origin, secret in _named_values(config, environ, said))
 
 
 def disclosures(
     config: Mapping[str, Any], places: Mapping[str, Any], environ: Mapping[str, str] = os.environ
 ) -> Iterator[str]:
-    """One sentence for each secret that a journal would have to hold: in a field of the job as record 0 has it, or in
-    one of the `places`, what else of record 0 the run needs as it is. No value is repeated."""
+    """One sentence for each secret that a journal would have to hold: in a field of the job in record 0, or in one of
+    the `places`, which are other parts of record 0 that the run needs unchanged. No value is repeated."""
     shown = {**config, **places}
     known = {f"${name}": [Secret(value)] for name, value in environment_secrets(environ).items()}
     for origin, secret in _named_values(config, environ, shown):
@@ -99,7 +99,7 @@ def disclosures(
 
 
 def _named_values(config: Mapping[str, Any], environ: Mapping[str, str], said: Any) -> Iterator[tuple[str, Secret]]:
-    """Each value with what to call it."""
+    """Each value with its name for messages."""
     text = _text_of([config, said])
     try:
         files = msgspec.convert(config.get("secrets", ()), tuple[SecretFile, ...])
@@ -110,7 +110,7 @@ def _named_values(config: Mapping[str, Any], environ: Mapping[str, str], said: A
             value = environ.get(name, "")
             if file.name != ENV_SECRET or _is_secret_like(name):
                 found: Iterable[str] = [value] if value else []
-            else:  # `env` names whatever a job needs, and not all of that is secret
+            else:  # `env` names everything that a job needs, and not all of that is secret
                 parts = (part.strip() for part in value.splitlines())
                 found = (part for part in parts if _is_worth_hiding(part, text) or _is_address(part, text))
             yield from ((f"${name}", Secret(each)) for each in found)
@@ -130,17 +130,17 @@ def _is_secret_like(name: str) -> bool:
 
 
 def _is_address(value: str, said: str) -> bool:
-    """What an address leads to may be a secret: a webhook's is one."""
+    """The rest of an address may be a secret, as that of a webhook is."""
     return _ADDRESS.match(value) is not None and not _is_said(value, said)
 
 
 def _is_said(value: str, said: str) -> bool:
-    """Whether a JSON text says it: as it is, or as JSON writes it."""
+    """Whether a JSON text contains the value, unchanged or as JSON writes it."""
     return value in said or json.dumps(value, ensure_ascii=False)[1:-1] in said
 
 
 def _within(content: str) -> Iterator[str]:
-    """What stands under a secret's name: in a JSON document, else as `NAME=value`, `name: value` or netrc's `password
+    """The values under a secret's name: in a JSON document, else as `NAME=value`, `name: value` or netrc's `password
     value`."""
     try:
         yield from _texts(json.loads(content), is_secret=False)
@@ -163,7 +163,7 @@ def _texts(data: Any, *, is_secret: bool) -> Iterator[str]:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """As it stands there, and as a shell reads it."""
+    """The value as it is written, and as a shell reads it."""
     yield text
     words = shlex.shlex(text, posix=True)
     words.whitespace_split, words.commenters = True, ""
@@ -174,8 +174,9 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _is_worth_hiding(value: str, config: str) -> bool:
-    """Hiding what is no secret would eat what the journal has to say, its own words at worst: what is short, a word of
-    small letters, a path, an address, and what the job file says as well."""
+    """Whether to hide a value. Hiding values that are no secrets would remove text from the journal, even its own
+    words. So these stay: short values, words of small letters, paths, addresses, and values that the job file contains
+    as well."""
     is_ordinary = _ORDINARY.match(value) is not None or _is_said(value, config)
     return len(value) >= SHORTEST_SECRET and not is_ordinary
 

@@ -1,4 +1,4 @@
-"""Pieces of work that wait for different clouds, side by side, so that none waits behind one that is silent."""
+"""Pieces of work that wait for different clouds, side by side, so that none waits behind a silent cloud."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow
 
 MOST = 16
-"""At once; each has connections and a journal of its own."""
+"""How many at once. Each has connections and a journal of its own."""
 LOOK_SECONDS = 0.05
 GRACE_SECONDS = 2.0
-"""How long what is told to leave may take to write down that it does. What hangs longer (a name that is looked up, say)
-ends with the process: its journal holds all that was done, and its lock is let go."""
+"""How long work that has to leave may take to record that. Work that hangs longer (for example, on the lookup of a
+name) ends with the process: its journal holds all that was done, and its lock is released."""
 
 
 class Work(msgspec.Struct, frozen=True):
-    """`do` goes on until `patience` ends it, and raises nothing that it can tell of otherwise."""
+    """`do` goes on until `patience` ends it. It raises only errors that it cannot report in another way."""
 
     do: Callable[[], None]
     patience: Patience
 
 
 def side_by_side(works: Sequence[Work], command: Patience) -> None:
-    """Do all of them, the first ones first; returns when all have ended, or soon after the command was told to leave:
-    none is begun then. Raises the first error that one of them did not expect."""
+    """Do all of them, the first ones first. Returns when all have ended, or soon after the command has to leave; then
+    no new work begins. Raises the first unexpected error of the works."""
     waiting = collections.deque(works)
     faults: list[Exception] = []
 
@@ -42,7 +42,7 @@ def side_by_side(works: Sequence[Work], command: Patience) -> None:
             try:
                 work.do()
             except LeaveNow:
-                pass  # it said so itself, where there is something to say
+                pass  # it has already reported what there is to say
             except Exception as fault:
                 faults.append(fault)
 

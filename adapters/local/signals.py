@@ -1,9 +1,9 @@
 """Signals of this process as requests to its runs.
 
-The first SIGINT or SIGTERM asks; the second leaves at once. What arrives within 0.3 s of the one before counts as the
-same key press: a terminal signals the whole foreground group, and wrappers such as `uv run` or `timeout` pass the
-signal on once more. SIGHUP (the terminal is gone) carries on without one. SIGPIPE is ignored, so that a closed pipe is
-an error of that write alone.
+The first SIGINT or SIGTERM asks. The second leaves at once. A signal within 0.3 s of the one before counts as the same
+key press: a terminal signals the whole foreground group, and wrappers such as `uv run` or `timeout` pass the signal on
+once more. After SIGHUP (the terminal is gone) the run goes on without a terminal. SIGPIPE is ignored, so that a closed
+pipe is an error of that write alone.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from rpd.engine.ports import Request
 
 SAME_PRESS_SECONDS = 0.3
 LEAVING_SECONDS = 3.0
-"""After `LeaveNow` was raised, further presses are ignored this long, so that the last words can be written."""
+"""After `LeaveNow` was raised, more presses are ignored for this long, so that the last words can be written."""
 
 
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 
 class LeaveNow(BaseException):
-    """Raised in the main thread by the second SIGINT or SIGTERM, and wherever a command is to end at once; `why` is for
-    people. `exit_code` is 130 or 143 for a signal; something that may bill makes it 8."""
+    """Raised in the main thread by the second SIGINT or SIGTERM, and wherever a command has to end at once. `why` is
+    for people. `exit_code` is 130 or 143 for a signal; something that may bill makes it 8."""
 
     def __init__(self, why: str, exit_code: int) -> None:
         super().__init__(why)
@@ -39,12 +39,12 @@ class LeaveNow(BaseException):
 
     @classmethod
     def on(cls, request: Request) -> LeaveNow:
-        """For a command that one signal ends: what `signal_requests` made of it."""
+        """For a command that one signal ends: the error for the request from `signal_requests`."""
         return cls(f"interrupted ({request.by})", 128 + signal.Signals[request.by])
 
 
 def is_terminal() -> bool:
-    """Whether a person can be asked and told: stdin and stderr are both terminals."""
+    """Whether a person can read and answer: stdin and stderr are both terminals."""
     return _is_tty(0) and _is_tty(2)
 
 
@@ -54,10 +54,10 @@ def signal_requests(
 ) -> Iterator[None]:
     """Turn signals into requests inside the block, and put the former handlers back after it.
 
-    `ask` and `on_hangup` are called inside a signal handler: they must not wait for a lock (`ProcessControl.ask` does
-    not). Outside the main thread Python delivers no signals, and this does nothing; nor where a program has called that
-    keeps its signals to itself. An inherited "ignore" of SIGHUP
-    (nohup) stays; one of SIGINT (a shell's background job) does not: who signals this process by its number means it.
+    `ask` and `on_hangup` are called inside a signal handler, so they must not wait for a lock (`ProcessControl.ask`
+    does not). Outside the main thread Python delivers no signals, and this does nothing. It also does nothing if the
+    caller is a program that handles its signals itself. An inherited "ignore" of SIGHUP (nohup) stays. An inherited
+    "ignore" of SIGINT (a shell's background job) does not: a signal to the number of this process is meant for it.
     """
     caller = program()
     is_theirs = caller is not None and not caller.takes_signals
@@ -87,18 +87,18 @@ def signal_requests(
 
 
 class Early:
-    """Signals that arrive before there is anybody to tell: they are kept until there is, and lost by nobody."""
+    """Keeps signals that arrive before there is a receiver, so that none is lost."""
 
     def __init__(self) -> None:
         self.held: list[Request] = []
         self._ask: Callable[[Request], None] = self.held.append
 
     def signals(self) -> contextlib.AbstractContextManager[None]:
-        """Hear them from here on, for as long as the block lasts."""
+        """Take signals from now on, until the block ends."""
         return signal_requests(lambda request: self._ask(request))
 
     def hand_over(self, ask: Callable[[Request], None]) -> None:
-        """From now on `ask` is told, first of those that came before."""
+        """From now on `ask` gets the signals, first those that came before."""
         self._ask = ask
         while self.held:
             ask(self.held.pop(0))
@@ -132,7 +132,7 @@ class _Presses:
 
 
 def _silence_lost_streams() -> None:
-    """Point the standard streams that died with the terminal at /dev/null; a plain file (`> log`) is kept."""
+    """Point the standard streams that died with the terminal at /dev/null. A plain file (`> log`) is kept."""
     null = os.open(os.devnull, os.O_RDWR)
     try:
         for descriptor in (0, 1, 2):

@@ -8,7 +8,7 @@ DISTRIBUTION = "rpd-cli"
 
 
 def version() -> str:
-    """The version of the installed distribution, or `unknown` when it runs from nowhere."""
+    """The version of the installed distribution, or `unknown` if it is not installed."""
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:

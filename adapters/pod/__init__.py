@@ -1,1 +1,1 @@
-"""The shell scripts that run inside a pod: launch wrapper, follower, dead-man switch."""
+"""The shell scripts that run inside a pod: launch wrapper, follower, dead-man's switch."""

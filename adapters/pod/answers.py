@@ -1,4 +1,5 @@
-"""What the scripts print, read into the structs of the port. Text from a pod is untrusted: stripped and bounded."""
+"""The output of the scripts, read into the structs of the port. Text from a pod is untrusted, so it is stripped and
+bounded."""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _WHOLE = re.compile(r"[0-9]{1,15}\Z")
 _LARGEST = 1e12
-"""A number beyond this is no time and no size; a journal could not hold every one."""
+"""A larger number is neither a time nor a size, and might not fit into a journal."""
 ANSWER_CHARACTERS_MAX = 256 * 1024
 LINES_MAX = 2000
-"""What the scripts print of fields is a hundredth of both."""
+"""The fields that the scripts print need a hundredth of both limits."""
 _TOOLS_MAX = 32
 HOLDERS_MAX = 20
 LACKS = ("chmod", "rename", "flock")
@@ -27,19 +28,19 @@ Fields = dict[str, str]
 
 
 def fields_of(text: str) -> Fields:
-    """The lines with a `=`; the last of a name counts. Raises ValueError for more than any script prints."""
+    """The lines with a `=`. The last line of a name counts. Raises ValueError for more lines than any script prints."""
     if len(text) > ANSWER_CHARACTERS_MAX or text.count("\n") > LINES_MAX:
         raise ValueError("it is far too long")
     return {key: clean(value) for key, found, value in (line.partition("=") for line in text.split("\n")) if found}
 
 
 def clean(text: str) -> str:
-    """Without escape sequences and control characters, and not endless."""
+    """The text without escape sequences and control characters, with a limited length."""
     return _CONTROLS.sub("", _ESCAPES.sub("", text))[:_LINE_CHARACTERS]
 
 
 def claim_of(fields: Fields) -> Claim:
-    """Raises ValueError when it is not a claim."""
+    """Raises ValueError if it is not a claim."""
     phase = fields.get("phase", "")
     if phase not in _PHASES:
         raise ValueError(f"no claim has the phase {phase[:40]!r}")
@@ -65,7 +66,7 @@ def claim_of(fields: Fields) -> Claim:
 
 
 def greeting_of(text: str, host_key: str) -> Greeting:
-    """Raises ValueError when it is not a greeting."""
+    """Raises ValueError if it is not a greeting."""
     fields = fields_of(text)
     tools = [clean(line.partition("=")[2])[:64] for line in text.split("\n") if line.startswith("tool=")]
     lacks = tuple(word for word in LACKS if f"\nlacks={word}\n" in text)
@@ -86,7 +87,7 @@ def greeting_of(text: str, host_key: str) -> Greeting:
 
 
 def holders_of(text: str) -> tuple[Holder, ...]:
-    """Who holds a place that was asked for, each once. Raises ValueError when it is no such answer."""
+    """The holders of the requested destinations, each once. Raises ValueError if it is not such an answer."""
     if "leases" not in fields_of(text):
         raise ValueError("it does not come to its end")
     lines = (line.partition("=")[2] for line in text.split("\n") if line.startswith("holder="))
@@ -98,7 +99,7 @@ def holders_of(text: str) -> tuple[Holder, ...]:
 
 
 def armed_of(fields: Fields, order: SwitchOrder) -> Armed:
-    """Raises ValueError when the answer is none, or not about these orders."""
+    """Raises ValueError if it is not such an answer, or is not about these orders."""
     generation = count(fields["generation"])
     if generation != order.generation:
         raise ValueError(f"the pod holds orders of generation {generation}, not {order.generation}")
@@ -112,7 +113,7 @@ def armed_of(fields: Fields, order: SwitchOrder) -> Armed:
 
 
 def step_result_of(fields: Fields, output: str) -> StepResult:
-    """The last lines of `output` as a terminal would leave them. Raises ValueError when there is no result."""
+    """The last lines of `output` as a terminal would leave them. Raises ValueError if there is no result."""
     tail: list[str] = []
     for line in reversed(output.split("\n")):
         shown = clean(line.rstrip("\r").rpartition("\r")[2]) if line else ""
@@ -138,7 +139,7 @@ def _exit_code(text: str) -> int:
 
 
 def moment(text: str) -> float:
-    """Seconds since 1970, or of something that counts from 0. Raises ValueError."""
+    """Seconds since 1970, or of a count from 0. Raises ValueError."""
     number = _number(text)
     if number is None:
         raise ValueError(f"{text[:40]!r} is not a time that can be meant")
@@ -146,7 +147,7 @@ def moment(text: str) -> float:
 
 
 def _number(text: str) -> float | None:
-    """None for what is no time and no duration: `date +%N` prints itself where it is not known."""
+    """None for text that is neither a time nor a duration: where `date +%N` is not known, it prints itself."""
     try:
         number = float(text)
     except ValueError:

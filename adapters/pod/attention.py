@@ -1,4 +1,4 @@
-"""A run's control that can be left unheard for the moment it takes to clean up after an interruption."""
+"""A run's control that can ignore requests while a call cleans up after an interruption."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rpd.engine.ports import Control, Request
 
 
 class Attention(Control):
-    """The same control; the connections of a `PodRemote` listen through this one."""
+    """The same control. The connections of a `PodRemote` listen through this one."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -17,7 +17,7 @@ class Attention(Control):
 
     @contextmanager
     def unheard(self) -> Iterator[None]:
-        """Within, nothing is pending; requests are kept, not lost."""
+        """Within this block nothing is pending. Requests are kept, not lost."""
         self._is_deaf = True
         try:
             yield
@@ -25,7 +25,7 @@ class Attention(Control):
             self._is_deaf = False
 
     def pending(self) -> bool:
-        """As the control says, unless it is unheard."""
+        """Whether the control has a request, except within `unheard`."""
         return not self._is_deaf and self._control.pending()
 
     def take(self) -> Request | None:
@@ -33,5 +33,5 @@ class Attention(Control):
         return self._control.take()
 
     def wait(self, seconds: float) -> None:
-        """Sleep; returns early when a request arrives."""
+        """Sleep. Returns early when a request arrives."""
         self._control.wait(seconds)

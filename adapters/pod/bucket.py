@@ -1,4 +1,5 @@
-"""Results that the pod itself pushes to a bucket: they never come by this machine, which only sees what lies there."""
+"""Results that the pod itself pushes to a bucket. They never pass through this machine, which only sees the bucket's
+listing."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ from rpd.states.ports.world import Pull, Pulled
 
 
 class Script(Protocol):
-    """What pushes `names` below `root` to `place`, or the one file `single` to be `place`. `is_all`: no file of `root`
-    is left out."""
+    """Makes the script that pushes `names` below `root` to `place`, or the one file `single` as `place`. `is_all`: no
+    file of `root` is left out."""
 
     def __call__(self, *, root: str, place: str, single: str, names: Sequence[str], is_all: bool) -> str: ...
 
@@ -33,7 +34,7 @@ class Script(Protocol):
 _QUIET_SECONDS = 900.0
 _QUIET_SECONDS_MAX = 24 * 3600.0
 _SLOWEST_BYTES_PER_SECOND = 1e6
-"""The tools say nothing while one file is on its way."""
+"""The tools print nothing while they send one file."""
 _SAYS = {
     8: "rclone is not in the pod, which pushes to the bucket: install it in the image or by a setup command",
     9: "neither rclone nor the AWS CLI is in the pod, which pushes to the bucket: install one of them in the image or "
@@ -42,7 +43,7 @@ _SAYS = {
 _ERROR = re.compile(r"^\S.*(?:fail|error)", re.IGNORECASE)
 _AWS_LINE = re.compile(r"\S+ \S+ +([0-9]{1,19}) (.*)")
 LISTING_BYTES_MAX = 128 * 1024 * 1024
-"""What lies at the destination may be more than was pushed: some 800,000 objects."""
+"""The limit is some 800,000 objects: the destination may hold more than was pushed."""
 
 
 class _Listed(msgspec.Struct):
@@ -51,14 +52,14 @@ class _Listed(msgspec.Struct):
 
 
 def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
-    """Have `pull.remote_path` pushed to the bucket that `pull.local_path` names, then compare names and sizes of what
-    lies there with what is in the pod. Other objects there stay. A bucket has no links: those that lead out of the
-    artifact are pushed as files, where `pull.links` says so. Names with a line break, and paths too long or too deep to
-    open, are left out and told of.
+    """Push `pull.remote_path` from the pod to the bucket that `pull.local_path` names, then compare names and sizes in
+    the bucket with those in the pod. Other objects there stay. A bucket has no links, so links that lead out of the
+    artifact are pushed as files, if `pull.links` says so. Names with a line break, and paths too long or too deep to
+    open, are left out and reported.
 
-    A folder's contents go below the destination. A file becomes the destination itself, or goes below it when it ends
-    with a slash. Raises Refused (`no_tool`, `step_failed`, `verify_failed`), Unavailable or
-    Interrupted; the same call may be made again after any of them.
+    A folder's contents go below the destination. A file becomes the destination itself, or goes below it if the
+    destination ends with a slash. Raises Refused (`no_tool`, `step_failed`, `verify_failed`), Unavailable or
+    Interrupted. The same call may be repeated after any of them.
     """
     listing = list_tree(connection, pull.remote_path, is_pattern=pull.is_pattern)
     if listing.kind == "missing":
@@ -93,8 +94,8 @@ def push_out(connection: Connection, pull: Pull, script: Script) -> Pulled:
 
 
 def _followed(connection: Connection, pull: Pull, listing: Listing, patterns: Patterns) -> Followed:
-    """The links that lead out of the artifact, as the files that they lead to. Others are left out without a word: what
-    they lead to is pushed under its own name."""
+    """The links that lead out of the artifact, as the files that they lead to. Other links are left out without a
+    report: their targets are pushed under their own names."""
     wanted = (each for each in listing.entries if not patterns.cover(each.path, each.kind == "folder"))
     leading = choose(wanted, listing.root, links=pull.links, is_part=pull.is_pattern).leading
     if pull.links == "keep":
@@ -109,7 +110,7 @@ def _masked(connection: Connection, names: Iterable[str]) -> list[str]:
 def _push(
     connection: Connection, pull: Pull, listing: Listing, files: Sequence[Entry], script: Script, *, is_all: bool
 ) -> dict[str, int]:
-    """Sizes of what lies at the destination then, by the paths of the listing."""
+    """The sizes at the destination after the push, by the paths of the listing."""
     place, single = pull.local_path, ""
     if listing.kind == "file":
         single = files[0].path
@@ -121,7 +122,7 @@ def _push(
     text = script(root=listing.root, place=place, single=single, names=names, is_all=is_all)
     out = bytearray()
     total = sum(each.size for each in files)
-    # It holds values of the environment, which an argument list would show to everybody in the pod.
+    # It holds values of the environment. An argument list would show them to every process in the pod.
     code, stderr = exchange(
         connection,
         'exec "$(command -v bash || command -v sh)"',
@@ -142,7 +143,7 @@ def _push(
 
 
 def _why(stderr: bytes) -> str:
-    """The last line that tells of an error, less what follows it: codes and ids of the request."""
+    """The last line with an error, without what follows it: codes and ids of the request."""
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if _ERROR.search(line)]
     return lines[-1].strip()[:300] if lines else said(stderr)
 
@@ -155,7 +156,7 @@ def _rclone_sizes(text: bytes) -> dict[str, int]:
 
 
 def _aws_sizes(text: bytes, place: str, single: str) -> dict[str, int]:
-    """Of whole keys; what only begins like the destination is not below it."""
+    """Sizes of whole keys. A key that only begins like the destination is not below it."""
     prefix = place.removeprefix("s3://").partition("/")[2]
     found = {}
     for line in text.decode("utf-8", "backslashreplace").splitlines():

@@ -1,4 +1,5 @@
-"""The near end of the follower: log bytes into the local file, until the job has ended and its last byte is here."""
+"""The near end of the follower: it writes log bytes into the local file, until the job has ended and its last byte is
+here."""
 
 from __future__ import annotations
 
@@ -17,20 +18,20 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Claim
 
 BEAT_SECONDS = 10.0
-"""How often the owner's lease is renewed while following."""
+"""How often the owner heartbeat is renewed while following."""
 
 _POLL_SECONDS = 0.05
 _DRAIN_SECONDS = 2.0
-"""How long the rest of an ended job's log may keep us waiting; it may have been cut behind our back."""
+"""How long to wait for the rest of an ended job's log; another process may have cut the log."""
 _BEGIN_SECONDS = 30.0
 _MAX_LINE = 64 * 1024
 _SAID_BYTES_MAX = 1024 * 1024
-"""What one follower may say beside the log: thirty bytes for each beat make a quarter of it in a day."""
+"""How much one follower may print beside the log. Thirty bytes for each beat are a quarter of it in a day."""
 _RESTARTS_MAX = 5
-"""How often one call begins the copy anew; a pod that never stops asking for it would fill this disk."""
+"""How often one call may begin the copy anew. Otherwise a pod that always asks for it would fill this disk."""
 
 Command = Callable[[int], str]
-"""From an offset in the remote log to the command that follows it from there."""
+"""Makes the command that follows the remote log from an offset."""
 
 
 def follow(
@@ -42,11 +43,11 @@ def follow(
     to_size_only: bool,
     is_told: Callable[[], bool] = lambda: False,
 ) -> Claim:
-    """Follow until the job ended, `seconds` passed, the log has said enough (`is_told`) or somebody asked to stop; with
-    `to_size_only` only until the log is as long as it was at the beginning. Returns the claim as last seen.
+    """Follow until the job ended, `seconds` passed, the log has said enough (`is_told`) or a request asks to stop. With
+    `to_size_only`, follow only until the log is as long as it was at the beginning. Returns the last claim.
 
-    A remote log shorter than what is here was replaced: the copy starts again. Raises Unavailable (`link_lost`),
-    Refused (`no_tool`, `taken_over`), and Interrupted when nothing was seen yet.
+    A remote log that is shorter than the local copy was replaced, so the copy starts again. Raises Unavailable
+    (`link_lost`), Refused (`no_tool`, `taken_over`), and Interrupted if no claim was seen yet.
     """
     deadline = time.monotonic() + seconds
     for _ in range(_RESTARTS_MAX):
@@ -67,7 +68,7 @@ def follow(
 
 
 class _Attempt:
-    """One channel of following. `claim` is the claim as last seen, `end` the one of an ended job."""
+    """One channel of following. `claim` is the last claim, `end` that of an ended job."""
 
     def __init__(
         self,
@@ -88,18 +89,18 @@ class _Attempt:
         self._redactor = redactor
         self._end: Claim | None = None
         self._goal = 0
-        self._waits_for: str | None = None  # what was waited for when following began
+        self._waits_for: str | None = None  # what the script waited for when following began
         self._backlog: int | None = None  # how long the log was when following began
         self._is_replaced = False
         self._has_output = True
         self._said = bytearray()
-        self._searched = 0  # up to here there is no end of a message in it
+        self._searched = 0  # up to here it holds no end of a message
         self._left = _SAID_BYTES_MAX
         self._moved_at = time.monotonic()
         self._beat_at = 0.0
 
     def run(self) -> Claim | None:
-        """The claim when there is no more to do, None when the remote log turned out to be another one."""
+        """The claim if there is no more to do. None if the remote log turned out to be another one."""
         while True:
             self._beat()
             self._listen()
@@ -110,7 +111,7 @@ class _Attempt:
             self._copy()
 
     def _finished(self) -> Claim | None:
-        """The claim to return when there is nothing more to wait for."""
+        """The claim to return if there is nothing more to wait for."""
         now = time.monotonic()
         is_idle = now - self._moved_at > _DRAIN_SECONDS
         if self._end is not None and (is_idle or self._is_drained(self._end.log_bytes)):
@@ -128,7 +129,7 @@ class _Attempt:
         return self._log.offset >= size or not self._has_output
 
     def _beat(self) -> None:
-        """Say that we are there, and how much of the log was here when we said so."""
+        """Tell the pod that the owner is alive, and how much of the log is here now."""
         now = time.monotonic()
         if now >= self._beat_at:
             self._beat_at = now + BEAT_SECONDS
@@ -145,7 +146,7 @@ class _Attempt:
             self._has_output = False
 
     def _listen(self) -> None:
-        """Read what stderr has; waits for it only when the log says nothing more."""
+        """Read stderr. Wait for it only if the log has no more bytes."""
         data = self.channel.recv_stderr(0.0 if self._has_output else _POLL_SECONDS)
         if data == b"" and not self._has_output and self._end is None:
             raise Unavailable("the follower in the pod ended early", reason=Fault.LINK_LOST)
@@ -162,8 +163,8 @@ class _Attempt:
         del self._said[:-_MAX_LINE]
 
     def _end_of_message(self) -> int | None:
-        """Where the first message ends: at the newline after `#start`, `#end`, `#size`, `#missing` or `#taken`; None
-        when it is not there yet. Values before it cannot look like it: each of their lines holds a `=`."""
+        """The end of the first message: the newline after `#start`, `#end`, `#size`, `#missing` or `#taken`. None if it
+        is not there yet. Values before it cannot look like it, because each of their lines holds a `=`."""
         at = max(0, self._searched)
         while (end := self._said.find(b"\n", at)) >= 0:
             line = bytes(self._said[at:end])
@@ -194,7 +195,8 @@ class _Attempt:
             self._is_replaced = True
 
     def _take_size(self, words: str) -> None:
-        """`SAID SIZE`: how long the log was when we had told how much of it is here. Raises ValueError."""
+        """`SAID SIZE`: how many bytes of the log we had reported to be here, and how long the log was then. Raises
+        ValueError."""
         said, size = map(count, words.split())
         self._is_replaced = size < said
         if self.claim is not None:

@@ -1,5 +1,5 @@
-"""Whether a pod does nothing, by its own samples: its GPUs, its processor, its disk and its network are idle, and the
-job's log is silent. A sample that is missing never says so."""
+"""Whether a pod is idle, by its own samples: its GPUs, its processor, its disk and its network do nothing, and the
+job's log is silent. A missing sample never counts as idle."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rpd.adapters.pod.scripts import SAMPLES_BYTES
 from rpd.journal import tolerant
 
 TRICKLE = 64 * 1024.0
-"""Bytes a second that a pod moves without doing anything: to be watched, to sample itself."""
+"""Bytes per second that an idle pod moves, because rpd watches it and it samples itself."""
 GAP_INTERVALS = 3.0
-"""So many intervals without a sample, and nobody knows what was between."""
+"""After this many intervals without a sample, the time between two samples is not known."""
 
 Row = dict[str, Any]
 
@@ -22,12 +22,12 @@ Row = dict[str, Any]
 def idle_seconds(
     text: bytes, launch: int, interval: float, *, threshold_pct: float, grace_seconds: float
 ) -> float | None:
-    """`text` is the pod's time (UTC seconds) in a line of its own, then samples, the first of them perhaps cut. The
-    seconds for which this launch has done nothing, up to the newest sample; None when that is not known.
+    """How long, in seconds, this launch has been idle up to the newest sample; None if that is not known. `text` is the
+    pod's time (UTC seconds) in a separate line, then samples, the first of which may be cut.
 
-    A GPU, and one core of the processor, does nothing that is busy for at most `threshold_pct` percent of the time.
-    Before the launch has used a GPU, `grace_seconds` from its first sample on do not count. Raises ValueError when
-    there is no time.
+    A GPU, or one core of the processor, is idle if it is busy for at most `threshold_pct` percent of the time. Before
+    the launch has used a GPU, `grace_seconds` from its first sample on do not count. Raises ValueError if there is no
+    time.
     """
     head, _, rest = text.partition(b"\n")
     now = moment(head.decode("utf-8", "replace"))
@@ -38,7 +38,7 @@ def idle_seconds(
         at = _moment(row)
         if at is None or row.get("launch") != launch or not _is_idle(row, threshold_pct):
             break
-        # Neither one that is old, nor one of a clock that was set meanwhile.
+        # Stop at an old sample, and at a sample of a clock that was set meanwhile.
         if abs((now if since is None else since) - at) > GAP_INTERVALS * interval:
             break
         if later is not None and not _is_quiet(row, later, max(1.0, (since or at) - at)):
@@ -47,7 +47,7 @@ def idle_seconds(
     if until is None or since is None:
         return None
     begun = _moment(rows[0])
-    # Of a launch whose first samples are not here any more the grace is long over.
+    # If the first samples of a launch are no longer here, its grace is long over.
     is_whole = len(rest) < SAMPLES_BYTES
     if is_whole and begun is not None and not any(_has_used_a_gpu(row, threshold_pct) for row in rows):
         since = max(since, begun + grace_seconds)
@@ -67,7 +67,7 @@ def _uses(row: Row) -> list[Any]:
 
 
 def _is_idle(row: Row, threshold_pct: float) -> bool:
-    """Every GPU and the processor, all of them known."""
+    """Whether every GPU and the processor are idle, with all values known."""
     uses = [*_uses(row), _number(row, "cpu_cores", 100.0)]
     return len(uses) > 1 and all(_is_number(use) and 0.0 <= use <= threshold_pct for use in uses)
 
@@ -77,15 +77,15 @@ def _has_used_a_gpu(row: Row, threshold_pct: float) -> bool:
 
 
 def _is_quiet(row: Row, later: Row, seconds: float) -> bool:
-    """Whether next to nothing was moved between two samples, and nothing was printed. What is not known of both says
-    nothing: a kernel need not count what a process reads and writes."""
+    """Whether next to nothing was moved between two samples, and nothing was printed. A value that is unknown in either
+    sample does not count, because a kernel need not count what a process reads and writes."""
     moved = [_grown(row, later, name) for name in ("disk_io_bytes", "net_rx_bytes", "net_tx_bytes")]
     return all(each is None or each <= TRICKLE * seconds for each in moved) and not _grown(row, later, "log_bytes")
 
 
 def _grown(row: Row, later: Row, name: str) -> float | None:
     before, after = _number(row, name), _number(later, name)
-    # A counter that went back was begun anew: whoever was counted is gone, or the log was.
+    # A counter that went back started anew: the counted process is gone, or the log was replaced.
     return None if before is None or after is None or after < before else after - before
 
 

@@ -1,4 +1,4 @@
-"""The owner's lease, kept fresh while a long call has no time for it."""
+"""The owner heartbeat, kept fresh while a long call has no time for it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ BEAT_SECONDS = 20.0
 
 
 class Lease:
-    """Within its `with` block the lease in the pod is renewed by a thread of its own, which is joined at the end.
+    """Renews the owner heartbeat in the pod within its `with` block, in a separate thread, which is joined at the end.
 
-    The channel is used by that thread alone. A lease that can no longer be renewed ends quietly: the call it
-    accompanies finds out about the link by itself.
+    Only that thread uses the channel. If the heartbeat can no longer be renewed, the thread ends quietly: the call
+    beside it finds out about the link by itself.
     """
 
     def __init__(self, channel: Channel) -> None:

@@ -1,4 +1,4 @@
-"""The local copy of a job's log. Its size is the cursor: nothing else has to be saved for going on where it ended."""
+"""The local copy of a job's log. Its size is the cursor, so nothing else has to be saved to continue where it ended."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ RESTARTED = b"\n--- log restarted ---\n"
 
 
 class LocalLog:
-    """An append-only file and, once the remote log was replaced, a small file beside it: where the new copy begins.
+    """An append-only file. Once the remote log was replaced, a small file beside it says where the new copy begins.
 
-    `told` hears every byte of the remote log that is appended, and whether it was there before the log was followed.
-    Errors of this machine's disk are UserError.
+    `told` gets every appended byte of the remote log, and whether it was there before the log was followed. Errors of
+    this machine's disk are UserError.
     """
 
     def __init__(self, path: str, told: Callable[[bytes, bool], None] | None = None) -> None:
@@ -42,7 +42,7 @@ class LocalLog:
 
     @property
     def base(self) -> int:
-        """Where in the local file the present copy of the remote log begins."""
+        """The offset in the local file at which the present copy of the remote log begins."""
         return self._base
 
     @property
@@ -51,7 +51,7 @@ class LocalLog:
         return self._size - self._base
 
     def append(self, data: bytes, *, is_backlog: bool = False) -> None:
-        """Add what came; it is in the file when this returns."""
+        """Append the received bytes. They are in the file when this returns."""
         try:
             self._write(data)
         except OSError as error:
@@ -60,7 +60,8 @@ class LocalLog:
             self._told(data, is_backlog)
 
     def restart(self) -> None:
-        """The remote log is another one now: keep what is here, say so, and copy from its beginning."""
+        """The remote log is another one now: keep the local bytes, write a note, and copy from the beginning of the new
+        log."""
         base = self._size + len(RESTARTED)
         try:
             fresh = self._base_path.with_name(f"{self._base_path.name}.tmp")
@@ -92,7 +93,8 @@ class LocalLog:
 
 
 def base_path(log: Path) -> Path:
-    """The file that says where in this local log the present copy of the remote one begins; there is none for 0."""
+    """The file with the offset at which the present copy of the remote log begins in this local log. It does not exist
+    for 0."""
     return log.with_name(f".{log.name}.base")
 
 

@@ -1,4 +1,4 @@
-"""Which of some fixed words have shown in a log, found while it streams."""
+"""Which of some fixed words a log holds, found while it streams."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ _CHUNK = 1 << 20
 
 
 class MarkerScan:
-    """Feed it the log's bytes in order, in pieces of any size; `heard` are the markers seen so far, in the order in
-    which they were asked for."""
+    """Feed it the log's bytes in order, in pieces of any size. `heard` are the markers seen so far, in the order in
+    which they were requested."""
 
     def __init__(self, markers: Iterable[str]) -> None:
         self._missing = {marker: marker.encode() for marker in markers}
         self._asked = tuple(self._missing)
         self._overlap = max((len(data) for data in self._missing.values()), default=1) - 1
         self._rest = b""
-        self.is_new = True  # nobody was told yet of what it found
+        self.is_new = True  # its last finding was not reported yet
 
     @property
     def heard(self) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ class MarkerScan:
         self._rest = text[-self._overlap :] if self._overlap else b""
 
     def read(self, path: Path, offset: int, check: Callable[[], None] = lambda: None) -> None:
-        """What a file holds from `offset` on. A file that cannot be read holds nothing: the pod looks once more at the
+        """Feed it a file from `offset` on. A file that cannot be read holds nothing: the pod looks once more at the
         end. `check` is called between pieces, and may raise."""
         try:
             with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The inside of a pod: the port `Remote` put together from a connection, a transfer and the scripts of this folder."""
+"""The inside of a pod: the port `Remote`, made of a connection, a transfer and the scripts of this folder."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ from rpd.states.ports.world import (
 )
 
 ANSWER_SECONDS = 60.0
-"""How long a short script may take; a volume that hangs must not hang us."""
+"""How long a short script may take. If a volume hangs, rpd must not hang."""
 
 CONNECT_SECONDS = 45.0
-"""How long a call goes on trying to open a connection."""
+"""How long a call tries to open a connection."""
 
 _STEP_SLICE_SECONDS = 2
 _LEAVING_SECONDS = 5.0
@@ -74,10 +74,9 @@ T = TypeVar("T")
 class PodRemote:
     """`rpd.states.ports.world.Remote` over a pool of connections. Owned by one thread.
 
-    `attention` is the control that the pool's connections listen to as well. `progress` makes, for the name of a
-    transfer, what is told how far it is.
-    `wall` is this machine's clock, by which limits are given (UTC seconds). `secret` gives the content of a file of
-    secrets, or raises Refused `secret_missing`.
+    `attention` is the control to which the pool's connections listen as well. `progress` takes the name of a transfer
+    and returns the receiver of its progress. `wall` is this machine's clock, by which limits are given (UTC seconds).
+    `secret` gives the content of a file of secrets, or raises Refused `secret_missing`.
     """
 
     def __init__(
@@ -110,7 +109,7 @@ class PodRemote:
         return self._effect(lambda: self._arm(target, order))
 
     def run_step(self, target: Target, step: Step) -> StepResult:
-        """See the port. After a lost link the command runs on; the same call again waits for it."""
+        """See the port. After a lost link the command runs on. The same call again waits for it."""
         return self._effect(lambda: self._run_step(target, step))
 
     def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:
@@ -216,7 +215,8 @@ class PodRemote:
         return self._follow(target, job, log_file, _FETCH_SECONDS, to_size_only=True)[1]
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
-        """See the port. The owner's lease is renewed meanwhile: a long pull must not look like an owner gone."""
+        """See the port. The owner heartbeat is renewed meanwhile, because a long pull must not look like a missing
+        owner."""
         connection = self._connection(target)
 
         def fetch() -> Pulled:
@@ -226,7 +226,7 @@ class PodRemote:
             memory = self._memories.setdefault(key, Memory())
             progress, interrupted = self._progress(f"fetching {pull.label}"), self._attention.pending
             pulled = pull_tree(connection, pull, progress=progress, interrupted=interrupted, memory=memory)
-            self._memories.pop(key, None)  # whoever asks again wants to know what is there then
+            self._memories.pop(key, None)  # a later call has to ask the pod again
             return pulled
 
         return self._leased(connection, target, fetch)
@@ -239,7 +239,8 @@ class PodRemote:
         return self._pool.connection(target.pod_id, host_key=target.host_key, deadline_seconds=seconds)
 
     def _leased(self, connection: Connection, target: Target, act: Callable[[], T]) -> T:
-        """`act`, which may be repeated, beside a lease. Where sshd has room for one session only, without one."""
+        """Do `act`, which may be repeated, beside an owner heartbeat. If sshd has room for one session only, do it
+        without one."""
         try:
             with Lease(connection.channel(scripts.lease_script(target))):
                 return act()
@@ -249,7 +250,7 @@ class PodRemote:
         return act()
 
     def _scan(self, job: JobRef, log_file: str) -> MarkerScan:
-        """What looks for the launch's markers; one that begins reads what is here already."""
+        """The scan for the launch's markers. A new scan reads the local copy first."""
         markers = (*((job.success_marker,) if job.success_marker else ()), *job.failure_markers)
         key = (log_file, job.launch)
         if key not in self._scans:
@@ -297,7 +298,7 @@ class PodRemote:
             claim = follow(
                 self._connection(target), command, log, seconds=seconds, to_size_only=to_size_only, is_told=is_told
             )
-            if log.offset >= claim.log_bytes:  # else more of it is on its way, printed nobody knows when
+            if log.offset >= claim.log_bytes:  # else more of it is on its way, printed at an unknown time
                 steps.is_up_to_date()
             if claim.phase in ("ended", "lost"):
                 steps.finish()
@@ -313,7 +314,8 @@ class PodRemote:
         return _understand(lambda: armed_of(fields, order))
 
     def _run_step(self, target: Target, step: Step) -> StepResult:
-        """The step runs detached and is asked for in slices; an interruption is heard between and within them."""
+        """The step runs detached, and rpd asks for it in slices. An interruption takes effect between and within
+        them."""
         connection = self._connection(target)
         allowed = step.timeout_seconds + ANSWER_SECONDS
         deadline = time.monotonic() + allowed
@@ -324,7 +326,7 @@ class PodRemote:
                 script = scripts.step_script(target, step, may_start=is_first, patience_seconds=_STEP_SLICE_SECONDS)
                 text, fields = self._answer(connection, script, ANSWER_SECONDS)
                 if "done" in fields:
-                    output = connection.redactor.mask(text.partition("\n\n")[2], is_cut=True)  # its end alone came
+                    output = connection.redactor.mask(text.partition("\n\n")[2], is_cut=True)  # only its end was sent
                     return _understand(lambda: step_result_of(fields, output))  # noqa: B023
                 if "gone" in fields:
                     raise Ambiguous(f"{step.label}: nothing is left of it in the pod", reason=Fault.STEP_FAILED)
@@ -333,7 +335,7 @@ class PodRemote:
                     raise Interrupted(f"interrupted during {step.label}", reason=Fault.INTERRUPTED)
                 if time.monotonic() > deadline:
                     raise Ambiguous(f"{step.label} did not end in its time", reason=Fault.STEP_TIMEOUT)
-                is_first = "earlier" in fields  # an earlier round's run, which has a time of its own
+                is_first = "earlier" in fields  # the run of an earlier round, with a time limit of its own
                 if is_first:
                     deadline = min(time.monotonic() + allowed, latest)
         except Interrupted:
@@ -341,7 +343,8 @@ class PodRemote:
             raise
 
     def _call_off(self, target: Target, step: Step) -> None:
-        """End an interrupted step, quickly or not at all: with the link gone too, the step's own time ends it."""
+        """End an interrupted step, quickly or not at all. If the link is gone too, the step's own time limit ends
+        it."""
         script = scripts.stop_step_script(target, step)
         with self._attention.unheard():
             for _ in range(2):
@@ -350,9 +353,9 @@ class PodRemote:
                     return
 
     def _answer(self, connection: Connection, script: str, seconds: float) -> tuple[str, Fields]:
-        """What a script printed, as text and as fields. Raises Refused for the faults it names."""
+        """The output of a script, as text and as fields. Raises Refused for the faults in it."""
         done = connection.run(script, timeout_seconds=seconds)
-        # The pod's side may have cut what a command printed, and ours what was too long.
+        # The pod may have cut what a command printed, and this machine cuts what is too long.
         text = connection.redactor.mask_bytes(done.stdout, is_cut=done.is_cut).decode("utf-8", "replace")
         head = text.partition("\n\n")[0]
         fields = _understand(lambda: fields_of(head))
@@ -369,7 +372,8 @@ class PodRemote:
         return text, fields
 
     def _effect(self, act: Callable[[], T]) -> T:
-        """A read's failure, in an effect, means that it may have happened, unless it provably never left."""
+        """In an effect, a failed read means that the effect may have happened, unless it provably never left this
+        machine."""
         try:
             return act()
         except Unavailable as error:
@@ -384,7 +388,7 @@ def _never_left(error: RpdError) -> bool:
 
 
 def _refused(fault: str, message: str) -> Refused:
-    """What the pod refused; a full disk is told from a forbidden path by the system's own words."""
+    """The error for a refusal by the pod. The system's own words tell a full disk from a forbidden path."""
     if "No space left" in message or "quota exceeded" in message:
         return Refused(f"no space left in the pod: {message}", reason=Fault.DISK_FULL)
     if "Read-only file system" in message:

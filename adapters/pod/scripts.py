@@ -1,6 +1,6 @@
 """The texts that run in a pod: the shell files of this folder, put together with the values they need.
 
-Every value becomes a quoted assignment before the first line, so that none can be read as shell text.
+Every value becomes a quoted assignment before the first line, so no value can be read as shell text.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from rpd.states.ports.job import SecretFile
 from rpd.states.ports.world import JobRef, LaunchOrder, Pull, Step, SwitchOrder, Target
 
 STALE_SECONDS = 30
-"""A claim this old that never started may be taken over when nobody is alive behind it."""
+"""The age from which on a claim that never started may be taken over, if no process is alive behind it."""
 
 SETTLE_SECONDS = 2
-"""What a script leaves has so long to end by itself before anybody counts or waits for it."""
+"""How long the processes that a script leaves may take to end by themselves, before rpd counts them or waits for
+them."""
 
 SAMPLES_BYTES = 512 * 1024
-"""So much of the samples is looked at: half a day of one GPU's."""
+"""How much of the samples is read: half a day of one GPU's."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}\Z")
 
 
 def greet_script(target: Target) -> str:
-    """Asks the pod who it is, marks the owner's epoch."""
+    """Asks the pod for its identity, and marks the owner's epoch."""
     return _put_together(target, {"rpd_expected": target.pod_id}, "common", "environment", "greet")
 
 
@@ -72,7 +73,7 @@ def launch_script(target: Target, order: LaunchOrder, *, stale_seconds: int = ST
 
 
 def _named_shell(shell: str) -> str:
-    """The same function as the file `shell` has, with the words of the job file in place of its choice."""
+    """The same function as in the file `shell`, with the words of the job file in place of its choice."""
     try:
         words = " ".join(map(_quote, shlex.split(shell)))
     except ValueError as error:
@@ -81,7 +82,7 @@ def _named_shell(shell: str) -> str:
 
 
 def follow_script(target: Target, job: JobRef, offset: int) -> str:
-    """Sends the log from `offset` on and tells of the job's end."""
+    """Sends the log from `offset` on and reports the job's end."""
     return _put_together(target, {**_job_values(target, job), "rpd_offset": str(offset)}, "common", "claim", "follow")
 
 
@@ -98,7 +99,7 @@ def stop_script(target: Target, job: JobRef, grace_seconds: float) -> str:
 
 
 def lease_script(target: Target) -> str:
-    """Renews the owner's lease with every line it reads, until there are no more."""
+    """Renews the owner heartbeat with every line it reads, until there are no more."""
     values = _values(target)
     lease = 'while read -r rpd_beat; do date +%s >"$rpd_folder/switch/owner"; done\n'
     return _assignments(values) + 'mkdir -p "$rpd_folder/switch"\n' + lease
@@ -125,7 +126,7 @@ def step_script(target: Target, step: Step, *, may_start: bool, patience_seconds
 
 
 def _python_text(step: Step) -> str:
-    """What brings an interpreter, as the command of its step."""
+    """The installation of an interpreter, as the command of its step."""
     return _assignments({"rpd_version": step.python, "rpd_project": step.project}) + _file("python")
 
 
@@ -146,7 +147,7 @@ def unplace_script(target: Target, files: Sequence[SecretFile]) -> str:
 
 
 def take_lease_script(target: Target, places: Sequence[str], gone: Sequence[str]) -> str:
-    """Takes places of the volume, or tells who holds one."""
+    """Takes the leases of destinations on the volume, or reports the holder of one."""
     values = {**_lease_values(target), "rpd_gone": " ".join(gone)}
     lines = []
     for place in places:
@@ -156,7 +157,7 @@ def take_lease_script(target: Target, places: Sequence[str], gone: Sequence[str]
 
 
 def drop_lease_script(target: Target) -> str:
-    """Leaves all places that the run holds."""
+    """Drops all leases of the run."""
     return _put_together(target, _lease_values(target), "common", "volume_lease") + "rpd_drop_all\n"
 
 
@@ -168,8 +169,8 @@ def _lease_values(target: Target) -> dict[str, str]:
 def bucket_script(
     target: Target, pull: Pull, *, root: str, place: str, single: str, names: Sequence[str], is_all: bool
 ) -> str:
-    """Pushes files below `root` to a bucket and lists it. It holds values of the environment: not for an argument
-    list."""
+    """Pushes files below `root` to a bucket and lists it. The script holds values of the environment, so it must not be
+    in an argument list."""
     values = {"rpd_root": root, "rpd_to": place, "rpd_single": single, "rpd_is_all": "1" if is_all else ""}
     texts = (
         _exports(pull.env)
@@ -185,8 +186,8 @@ def stop_step_script(target: Target, step: Step) -> str:
 
 
 def arm_script(target: Target, order: SwitchOrder, now: float) -> str:
-    """Gives the switch its orders, sees that it runs, and reads all back. `now` is what the clock of this machine says,
-    by which the limit was reckoned (UTC seconds); in the pod it counts by the pod's."""
+    """Gives the switch its orders, checks that it runs, and reads all back. `now` is the time of this machine's clock,
+    by which the limit was computed (UTC seconds). In the pod the limit counts by the pod's clock."""
     values = {
         "rpd_expected": target.pod_id,
         "rpd_generation": str(order.generation),
@@ -212,7 +213,8 @@ def _put_together(target: Target, values: Mapping[str, str], *names: str, texts:
 
 
 def _values(target: Target) -> dict[str, str]:
-    """`rpd_workdir` is the volume, where jobs and steps start: what holds the run's folder."""
+    """The values of a run. `rpd_workdir` is the volume, where jobs and steps start: the folder that contains the run's
+    folder."""
     folder = PurePosixPath(target.folder)
     return {
         "rpd_run": target.run_id,
@@ -240,7 +242,7 @@ def _step_values(target: Target, step: Step) -> dict[str, str]:
 
 
 def _exports(env: Mapping[str, str]) -> str:
-    """A function that exports `env`; values stay out of every argument list."""
+    """A function that exports `env`. The values stay out of every argument list."""
     for name in env:
         if not _NAME.match(name):
             raise Refused(f"{name!r} is not the name of a variable", reason=Fault.INVALID)
@@ -249,12 +251,13 @@ def _exports(env: Mapping[str, str]) -> str:
 
 
 def _all(name: str, lines: Sequence[str]) -> str:
-    """A function that does one thing after the other, as long as each works."""
+    """A function that runs one line after the other, as long as each succeeds."""
     return f"{name}() {{\n{' &&'.join(f'{chr(10)}{line}' for line in lines)}\n}}\n"
 
 
 def _text_function(name: str, text: str) -> str:
-    """A function that prints `text`, which ends with a newline. No line of it can be the delimiter: that is random."""
+    """A function that prints `text`, which ends with a newline. The delimiter is random, so no line of the text can be
+    equal to it."""
     _quote(text)
     while True:
         delimiter = f"RPD_{secrets.token_hex(16)}"

@@ -1,4 +1,4 @@
-"""`steps.jsonl` in the run folder: the marks of steps in a job's log, each once, with the time at which it came."""
+"""`steps.jsonl` in the run folder: the phase marks in a job's log, each once, with the time at which it arrived."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ STEPS_NAME = "steps.jsonl"
 _SIGN = b"__RUNPOD_STEP_"
 _MARK = re.compile(_SIGN + rb"(START|DONE)__([^\s\0]{1,200}?)__(?![A-Za-z0-9_])")
 _LONGEST = 256
-"""No mark is longer, in bytes."""
+"""The longest mark, in bytes."""
 _CHUNK = 1 << 20
 STEPS_BYTES_MAX = 16 << 20
-"""Some eighty thousand marks. What comes after them is not written down: a log may be full of nothing else."""
+"""Some eighty thousand marks. Later marks are not written, because a log may be full of nothing else."""
 _EVENTS = {b"START": "remote_step_started", b"DONE": "remote_step_completed"}
 
 
 class StepLog:
-    """Feed it the bytes of one launch's local log in order. A mark is known by its place in that file, whose size is
-    the cursor of the copy: what was copied and not written down when a process died is found there, and nothing is
-    written down twice.
+    """Feed it the bytes of one launch's local log in order. A mark is known by its place in that file. The size of that
+    file is the cursor of the copy: marks that were copied but not written when a process died are found there, and no
+    mark is written twice.
 
-    `wall` is this machine's clock (UTC seconds); `in_touch` the last moment at which everything in the pod's log was
-    known, None when there was none. A file that cannot be read or written costs the steps, never the run. `check` is
-    called between pieces of what is here already, and may raise.
+    `wall` is this machine's clock (UTC seconds). `in_touch` is the last moment at which everything in the pod's log was
+    known; None if there was none. A file that cannot be read or written costs the steps, never the run. `check` is
+    called between pieces of the local log, and may raise.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class StepLog:
         self._launch = launch
         self._wall = wall
         self._in_touch = in_touch
-        self._next = 0  # marks before this place are written down
+        self._next = 0  # marks before this place are written
         self._end = 0
         self._rest = b""
         self._unwritten = bytearray()
@@ -60,8 +60,8 @@ class StepLog:
             self._catch_up(log)
 
     def feed(self, data: bytes, end: int, *, is_backlog: bool) -> None:
-        """The next bytes; they end at `end` in the local log. `is_backlog`: they were in the pod's log before it was
-        followed, nobody knows for how long."""
+        """The next bytes. They end at `end` in the local log. `is_backlog`: they were in the pod's log before it was
+        followed, for an unknown time."""
         now = self._wall()
         if end - len(data) != self._end:
             self._rest = b""  # another copy begins here
@@ -113,7 +113,7 @@ class StepLog:
         return msgspec.json.encode(row) + b"\n"
 
     def _write(self) -> None:
-        """Whole lines, or none."""
+        """Write whole lines, or none."""
         with self._path.open("ab", buffering=0) as file:
             size = file.tell()
             if file.write(self._unwritten) == len(self._unwritten):
@@ -123,7 +123,7 @@ class StepLog:
                 file.truncate(size)
 
     def _load(self) -> None:
-        """Find out what is written down; what a crash has left of a line is cut off."""
+        """Find out what is written. The part of a line that a crash has left is cut off."""
         if not self._path.exists():
             return
         text = read_regular(self._path, 2 * STEPS_BYTES_MAX)
@@ -137,7 +137,7 @@ class StepLog:
                 self._next = max(self._next, row["offset"] + 1)
 
     def _catch_up(self, log: Path) -> None:
-        """What is in the local log already: it came at its last change or before."""
+        """Read the present local log: its bytes came at its last change or before."""
         if not log.exists():
             return
         last = min(self._wall(), log.stat().st_mtime)

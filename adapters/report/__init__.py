@@ -1,1 +1,1 @@
-"""What a run looks like to people: words, tables, the live view, plain lines, the ending."""
+"""The presentation of a run to people: words, tables, the live view, plain lines, the ending."""

@@ -1,4 +1,5 @@
-"""What the job's script left in the background, for people: what is waited for, and what became of the rest."""
+"""Background processes that the job's script left, for people: which of them rpd waits for, and what became of the
+rest."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from rpd.states.ports.world import Claim
 
 
 def waiting_words(data: Mapping[str, Any]) -> str | None:
-    """What a look at the job says of a script that has ended and is waited for; None when there is none."""
+    """What a look at the job says of an ended script whose background processes rpd waits for. None if there is
+    none."""
     if "claim" not in data:
         return None
     claim = msgspec.convert(data["claim"], Claim)
@@ -27,7 +29,7 @@ def waiting_words(data: Mapping[str, Any]) -> str | None:
 
 
 def left_words(facts: Facts) -> list[str]:
-    """What became of it all, one sentence each."""
+    """What became of all background processes, one sentence each."""
     claim = facts.launch.claim
     if claim is None or claim.phase != "ended":
         return []

@@ -33,8 +33,8 @@ SECRETS_LEFT = "         files of secrets could not be removed from it: delete i
 
 
 def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> list[str]:
-    """Lines for a person. True whatever happened: they are read off the facts. `elsewhere` is where the end of the run
-    was written, when its journal could not be: for whoever reads the journal the run goes on."""
+    """Lines for a person. They come from the facts, so they are true whatever happened. `elsewhere` is the file with
+    the end of the run, if its journal could not be written. By the journal itself, such a run still goes on."""
     lines = [_headline(facts, now)]
     if elsewhere is None and facts.report.outcome not in (None, "succeeded"):
         return [one_line(line) for line in [*lines, *_failure_lines(facts, now)]]
@@ -64,7 +64,7 @@ def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> lis
 
 
 def _failure_lines(facts: Facts, now: Stamp) -> list[str]:
-    """Of a run that is over and no success: why, what to do about it, what was kept and what that costs, and one
+    """Lines for a run that is over and no success: why, what to do about it, what was kept and its cost, and one
     command."""
     not_kept = why_not_kept(facts)
     return [
@@ -89,7 +89,7 @@ def _cause_lines(facts: Facts) -> list[str]:
 
 
 def _beside(label: str, texts: list[str]) -> list[str]:
-    """The texts in lines of their own, the label before the first."""
+    """The texts, each in a separate line, with the label before the first."""
     return [f"{label if index == 0 else '':9}{text}" for index, text in enumerate(texts)]
 
 
@@ -132,8 +132,8 @@ def _secrets_left(facts: Facts) -> list[str]:
 
 
 def _refusal_lines(facts: Facts) -> list[str]:
-    """What was left out of artifacts that arrived, where the rest is, which others did not arrive, and that no other
-    try brings it."""
+    """For artifacts that arrived incomplete: what was left out, where the rest is, which other artifacts did not
+    arrive, and that another try brings nothing more."""
     # An open run with something to collect asks for all of them again.
     lines = [] if facts.results_wait else [f"warning: {words}" for words in not_here(facts)]
     for artifact in facts.job.artifacts:
@@ -170,7 +170,7 @@ def _headline(facts: Facts, now: Stamp) -> str:
     outcome, word = verdict(facts)[:2] if kept else (facts.report.outcome, facts.report.reason)
     reason = f" ({word})" if word and outcome != "succeeded" else ""
     has_code = facts.launch.claim is not None and facts.launch.claim.exit_code not in (None, 0)
-    # The first is in the next line, the second a good script's own.
+    # In the first case the next line has the code. In the second case it is the code of a good script.
     is_told = facts.ending.reason is Reason.JOB_FAILED or (
         facts.ending.reason is Reason.JOB_SUCCEEDED and is_cut_off(facts)
     )
@@ -189,8 +189,8 @@ def _way_in(facts: Facts) -> str:
 
 
 def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[str]:
-    """What still costs money, how much, and the command that ends it. `seen` is when anybody last looked at the pod;
-    None while somebody does."""
+    """What still costs money, how much, and the command that ends it. `seen` is the time of the last look at the pod;
+    None while a process looks at it."""
     lines = []
     pod = facts.pod
     for name in facts.debts.compute:
@@ -237,8 +237,8 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
 
 
 def _billing(facts: Facts, now: Stamp, seen: Stamp | None) -> str:
-    """Whether a pod with an armed switch bills, as far as a journal can tell that nobody has written since `seen`: the
-    switch stops it when its time is up, or when its job has ended and nobody came for it."""
+    """Whether a pod with an armed switch bills, by a journal without records since `seen`. The switch stops the pod
+    when its time is up, or when its job has ended and no owner came back."""
     if seen is None or facts.container.armed is None:
         return "BILLING"
     if now.wall > facts.container.armed.limit_at + SWITCH_TICK_SECONDS:

@@ -1,4 +1,4 @@
-"""The last lines of what failed, for a person who has nothing of it on the screen any more."""
+"""The last lines of a failure, for a person who no longer has them on the screen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ BYTES = 1 << 16
 
 
 def last_lines(facts: Facts, now: Stamp, redactor: Redactor, *, with_log: bool) -> list[str]:
-    """Of the command that failed, whose output nobody has seen; `with_log`: of the job's log, where the job failed."""
+    """The last lines of the failed command, whose output was never shown. With `with_log`: of the job's log, if the job
+    failed."""
     if facts.report.outcome is None and not is_kept(facts, now):
         return []
     if verdict(facts)[0] not in (RunOutcome.FAILED, RunOutcome.LOST):
@@ -38,6 +39,6 @@ def _of_log(path: Path) -> list[str]:
 
 
 def _shown(head: str, lines: list[str], redactor: Redactor) -> list[str]:
-    """The last ones, without secrets; none where there are none."""
+    """The last lines, without secrets. Empty if there are none."""
     text = redactor.mask("\n".join(lines[-LINES:]), is_cut=True).strip("\n")
     return [head, *(f"  | {line}" for line in text.split("\n"))] if text.strip() else []

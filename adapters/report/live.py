@@ -1,5 +1,5 @@
-"""A run on a terminal: one live block on stderr with the state, the time in it, what is awaited, the cost so far and
-the rate, and the last lines of the job's log; above it, the story as it happens."""
+"""A run on a terminal. One live block on stderr has the state, the time in it, what is awaited, the cost so far and the
+rate, and the last lines of the job's log. Above it stands the story as it happens."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ASCII_FRAMES = "-\\|/"
 
 
 class LiveView:
-    """A listener with a redraw thread of its own, joined on exit. A terminal that goes away does not end the run."""
+    """A listener that redraws in a separate thread, joined on exit. If the terminal goes away, the run goes on."""
 
     erases_log = True
 
@@ -58,7 +58,7 @@ class LiveView:
     def __enter__(self) -> LiveView:
         with contextlib.suppress(OSError):
             self._live.start()
-            self._console.show_cursor(True)  # a process that is killed cannot bring it back
+            self._console.show_cursor(True)  # a killed process cannot show the cursor again
         self._ticker.start()
         return self
 
@@ -69,7 +69,7 @@ class LiveView:
             self._live.stop()
 
     def recorded(self, record: Record) -> None:
-        """Say what happened, above the block."""
+        """Print what happened, above the block."""
         with self._turn:
             apply(self.facts, record)
             self._at = record.at
@@ -86,7 +86,7 @@ class LiveView:
     def _tick(self) -> None:
         while not self._stop.wait(1.0 / REDRAWS_PER_SECOND):
             self._log.follow(Path(self.facts.local_log))
-            self._log.skip_to_last(TAIL_BYTES)  # a job that prints faster than lines can be read shows its newest ones
+            self._log.skip_to_last(TAIL_BYTES)  # if a job prints faster than lines can be read, show its newest lines
             self._tail.extend(self._log.new_lines())
             if self._at is not None:
                 with self._turn:
@@ -134,11 +134,11 @@ class LiveView:
         return [(f"  if this machine never returns: {who.who}, {clock(who.at)}, at most {worst}", "dim")]
 
     def _fit(self, text: str) -> str:
-        """What this terminal can show of it."""
+        """The part of the text that this terminal can show."""
         return in_encoding(text, self._console.encoding if self._is_unicode else "ascii")
 
 
 def shows_unicode(encoding: str | None, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether more than ASCII may be shown. Python writes UTF-8 in the C locale, too; the terminal may not."""
+    """Whether to show more than ASCII. Python writes UTF-8 in the C locale too, but the terminal may not show it."""
     named = environ.get("LC_ALL") or environ.get("LANG") or ""
     return "utf" in (encoding or "").lower() and named not in ("C", "POSIX")

@@ -1,4 +1,4 @@
-"""The job's output as lines that are safe on a terminal, read from the local copy of its log while that grows."""
+"""The job's output as lines that are safe on a terminal, read from the growing local copy of its log."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from rpd.adapters.report.words import clean
 
 LINE_CHARACTERS_MAX = 1 << 14
-"""A longer line is shown in pieces, so that output without line ends needs no more memory than this."""
+"""A longer line is shown in pieces, so output without line ends needs no more memory than this."""
 
 PIECE_BYTES = 1 << 18
 
 
 class LogTail:
-    """Lines that arrived since the last call, from where the log stood at the start, or from its beginning. A line that
-    was overwritten with carriage returns (a progress bar) is its last form; escape sequences are taken out. `path` is
+    """Lines that arrived since the last call, from the end of the log at the start, or from its beginning. A line that
+    was overwritten with carriage returns (a progress bar) has its last form. Escape sequences are removed. `path` is
     the file in hand."""
 
     def __init__(self, path: Path, *, from_beginning: bool = False) -> None:
@@ -29,7 +29,7 @@ class LogTail:
         self._partial = ""
 
     def follow(self, path: Path) -> None:
-        """After the end of this file another one, from its beginning: the log of the next launch."""
+        """After the end of this file, read another one from its beginning: the log of the next launch."""
         if path != (self._next[-1] if self._next else self.path):
             self._next.append(path)
 
@@ -40,12 +40,12 @@ class LogTail:
 
     @property
     def files(self) -> int:
-        """How many files are not read to their end, the one in hand among them."""
+        """How many files are not read to their end, including the file in hand."""
         return 1 + len(self._next)
 
     def skip_to_last(self, count: int) -> int:
-        """Leave out what is unread of this file but for its last lines, of `count` bytes at most; returns how many
-        bytes nobody gets to see."""
+        """Skip the unread part of this file except its last lines, of at most `count` bytes. Returns how many bytes are
+        never shown."""
         begin = _size(self.path) - count
         if begin <= self._offset:
             return 0
@@ -56,11 +56,11 @@ class LogTail:
         return left_out
 
     def new_lines(self, limit: int = PIECE_BYTES) -> list[str]:
-        """Complete lines; at most `limit` bytes at once, and of one file. A line that has no end when its file is
-        followed by the next one is complete."""
+        """Complete lines, of at most `limit` bytes at once, and of one file. If the next file follows, a last line
+        without an end is complete."""
         data = _read(self.path, self._offset, limit)
         lines = self._decoded(data)
-        if self._next and (not data or self._offset >= _size(self.path)):  # no data: none is left, or it cannot be read
+        if self._next and (not data or self._offset >= _size(self.path)):  # no data: nothing left, or unreadable
             lines += [self.unfinished] if self.unfinished else []
             self._begin(self._next.popleft(), 0)
         return lines
@@ -79,12 +79,12 @@ class LogTail:
 
     @property
     def unfinished(self) -> str:
-        """The line that has no end yet, such as a progress bar; empty when there is none."""
+        """The line that has no end yet, such as a progress bar. Empty if there is none."""
         return clean(self._partial)
 
 
 def _size(path: Path) -> int:
-    """Of a file that may not be there."""
+    """The size of a file that may be missing."""
     try:
         return path.stat().st_size
     except OSError:
@@ -92,7 +92,7 @@ def _size(path: Path) -> int:
 
 
 def _read(path: Path, offset: int, limit: int) -> bytes:
-    """Of a file that may not be there."""
+    """Bytes of a file that may be missing."""
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -102,7 +102,7 @@ def _read(path: Path, offset: int, limit: int) -> bytes:
 
 
 def _last_form(line: str) -> str:
-    """What a terminal would show of it; the carriage return of a line end is none that overwrites."""
+    """What a terminal would show of the line. The carriage return of a line end overwrites nothing."""
     if "\r" not in line:
         return line
     shown = line.rstrip("\r")

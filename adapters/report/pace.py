@@ -1,4 +1,4 @@
-"""How far a transfer is, how fast it goes, and when it will be over: in words, at most once a second."""
+"""The progress of a transfer, its speed, and its expected end: in words, at most once a second."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rpd.adapters.report.words import duration, size
 
 TOLD_SECONDS = 1.0
 WINDOW_SECONDS = 15.0
-"""The speed is that of the last moments: a link is not what it was an hour ago."""
+"""The speed is that of the last seconds, because the speed of a link changes."""
 
 
 class Pace:
-    """Call it with the bytes that are there and all of them, as often as you like."""
+    """Call it with the present bytes and all bytes, as often as you like."""
 
     def __init__(self, what: str, tell: Callable[[str], object], now: Callable[[], float] = time.monotonic) -> None:
         self._what = what

@@ -1,5 +1,5 @@
-"""Lines for a person on a terminal: broken between words, and with colour on the words that matter. Everywhere else a
-line stays as it is."""
+"""Lines for a person on a terminal: broken between words, with colour on the important words. Elsewhere a line stays as
+it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 LEAST_WIDTH = 40
-"""On a narrower terminal nothing is broken: there would be more breaks than words."""
+"""On a narrower terminal no line is broken: there would be more breaks than words."""
 
 RED, YELLOW, GREEN = "1;31", "33", "32"
 _COLOURS: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -22,21 +22,21 @@ _COLOURS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (GREEN, re.compile(r"(succeeded(?= in \d)|verified(?= ))")),
 )
 _COLUMN = re.compile(r"(.{0,24}\s{2,}|\S{1,12}: +|\s*)(?=\S)")
-"""What stands before the text of a line: a label, or times and numbers in columns."""
+"""The part before the text of a line: a label, or times and numbers in columns."""
 
 
 def is_terminal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a person reads it, who may be shown more than plain lines."""
+    """Whether the stream is a terminal for a person, with more than plain lines."""
     return stream.isatty() and environ.get("TERM") != "dumb"
 
 
 def has_colour(environ: Mapping[str, str] = os.environ) -> bool:
-    """`NO_COLOR` takes the colour away, and nothing else."""
+    """`NO_COLOR` removes the colour, and nothing else."""
     return not environ.get("NO_COLOR")
 
 
 def painted(line: str, width: int, *, colour: bool) -> str:
-    """A clean line as a terminal of this width shows it best."""
+    """A clean line in the best form for a terminal of this width."""
     rows = list(_rows(line, width))
     if colour:
         rows[0] = _coloured(rows[0])
@@ -52,7 +52,8 @@ def width_of(stream: TextIO) -> int:
 
 
 def _rows(line: str, width: int) -> Iterator[str]:
-    """Broken between words; what has no blank in it, such as a path, stays whole and is broken by the terminal."""
+    """The line broken between words. A part without a blank, such as a path, stays whole, and the terminal breaks
+    it."""
     if len(line) <= width or width < LEAST_WIDTH:
         yield line
         return

@@ -23,16 +23,16 @@ from rpd.states.policy.rules import released_by, spent_usd
 HEARTBEAT_SECONDS = 60.0
 LOG_LOOK_SECONDS = 0.2
 BEHIND_SECONDS = 0.05
-"""Between two pieces of a log that is longer: the run needs the processor as well."""
+"""The pause between two pieces of a longer log: the run needs the processor as well."""
 REST_SECONDS = 1.0
-"""How long the rest of the job's output may hold back the end of the process; no pod waits for it."""
+"""How long the rest of the job's output may delay the end of the process. No pod waits for it."""
 LAST_BYTES = 1 << 14
 """How much of a log's end is shown in any case."""
 
 
 class PlainView:
-    """A listener that prints one line per event worth one, the job's own output, and a sign of life each minute. It
-    prints in a thread of its own: no pod is released later because the reader is slow or stands still."""
+    """A listener that prints one line per important event, the job's own output, and a sign of life each minute. It
+    prints in a separate thread, so a slow or stopped reader does not delay the release of a pod."""
 
     erases_log = False
 
@@ -60,7 +60,7 @@ class PlainView:
         self._print_rest()
 
     def recorded(self, record: Record) -> None:
-        """Have it printed what happened."""
+        """Queue a line about what happened."""
         with self._turn:
             apply(self.facts, record)
             self._at = record.at
@@ -87,8 +87,8 @@ class PlainView:
                 self._write([line])
 
     def _print_new(self) -> None:
-        """A piece of the job's output, and what has happened."""
-        told = _taken(self._told)  # first, so that what a job says because of it comes after it
+        """Print a piece of the job's output, and what has happened."""
+        told = _taken(self._told)  # first, so that the job's reaction to it is printed after it
         if self._log is not None:
             self._log.follow(Path(self.facts.local_log))
             self._print_piece(self._log)
@@ -98,7 +98,7 @@ class PlainView:
         self._write(f"  | {line}" for line in log.new_lines())
 
     def _print_rest(self) -> None:
-        """All that is left of the job's output, or, where that takes too long, its last lines."""
+        """Print the rest of the job's output, or, if that takes too long, its last lines."""
         self._print_new()
         if self._log is None:
             return
@@ -111,7 +111,7 @@ class PlainView:
             self._write([f"  | {self._log.unfinished}"])
 
     def _print_last(self, log: LogTail) -> None:
-        """The last lines of the file in hand, after a line that says how much is missing before them."""
+        """Print the last lines of the file in hand, after a line that says how much is missing before them."""
         left_out = log.skip_to_last(LAST_BYTES)
         is_newest = str(log.path) == self.facts.local_log
         where = f"rpd logs {self.facts.run_id}" if is_newest else clean(str(log.path))
@@ -137,7 +137,7 @@ class PlainView:
 
 
 def _taken(told: queue.SimpleQueue[str]) -> list[str]:
-    """All that waits there, removed."""
+    """All waiting texts, removed from the queue."""
     lines = []
     with contextlib.suppress(queue.Empty):
         while True:
@@ -146,13 +146,13 @@ def _taken(told: queue.SimpleQueue[str]) -> list[str]:
 
 
 def cost_line(facts: Facts, now: Stamp) -> str:
-    """Spent so far, and who releases the pod."""
+    """The cost so far, and who releases the pod."""
     text = f"{money(spent_usd(facts, now))} so far"
     who = released_by(facts, now)
     return f"{text}; released by {who.who}" if who else text
 
 
 def present(at: Stamp) -> Stamp:
-    """The present, on the clocks of `at`, close enough for a line of text."""
+    """The present, on the clocks of `at`, accurate enough for a line of text."""
     wall = time.time()
     return Stamp(wall, at.up + max(0.0, wall - at.wall), at.boot)

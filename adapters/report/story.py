@@ -1,4 +1,4 @@
-"""Records as sentences: what a run tells while it goes on, and what `inspect` tells afterwards."""
+"""Records as sentences: for a running run, and for `inspect` afterwards."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, Trigger
 
 AGAIN_EVERY = 10
-"""A refusal that comes with every try is told at the first, and then each so many."""
+"""A refusal that repeats with every try is reported at the first try, and then once in this many tries."""
 STALLS_TOLD = 3
-"""After so many tries that brought nothing, and again after as many, the ways out are named."""
+"""After this many tries without progress, and again after as many more, rpd names the ways out."""
 
 
 def tell(record: Record, facts: Facts) -> str | None:
-    """One sentence about a record, or None when it is not worth one. `facts` are those after the record."""
+    """One sentence about a record, or None if it needs none. `facts` are those after the record."""
     try:
         text = _text(record, facts)
     except NONSENSE:
@@ -51,8 +51,8 @@ def tell(record: Record, facts: Facts) -> str | None:
 
 
 def told_of(reading: Reading) -> dict[str, str]:
-    """Checksum of a record -> the sentence about it, for those that are worth one. Of a journal that makes no sense, as
-    far as it does."""
+    """Checksum of a record -> the sentence about it, for records that have one. For a journal that makes no sense, only
+    the part before."""
     described: dict[str, str] = {}
     if reading.opened is None:
         return described
@@ -107,7 +107,7 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
         return None
     what = _noun(outcome.op)
     if outcome.reason == Fault.LOCKED and facts.tried(outcome.op).failures % AGAIN_EVERY != 1:
-        return None  # it was said, and will be said again
+        return None  # reported before, and again later
     if outcome.op == Op.PULL_ARTIFACT and outcome.reason in (Fault.LINK_LOST, Fault.TIMEOUT):
         return _broken_off(outcome, facts, record)
     if outcome.status == "unknown":
@@ -117,7 +117,7 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
 
 
 def _noun(op: str) -> str:
-    """What an operation is about, for people."""
+    """The noun for an operation, for people."""
     kind = EFFECTS.get(op) or READINGS.get(op)
     return kind.noun if kind is not None else op
 
@@ -156,7 +156,7 @@ def _renting(intent: Intent, facts: Facts, record: Record) -> str:
 
 
 def _sending(intent: Intent, facts: Facts, record: Record) -> str | None:
-    """How large it was when the run began; None for what the journal does not know the size of."""
+    """How large the tree was when the run began. None if the journal does not know the size."""
     tree = intent.args["tree"]
     for known in facts.options.staging:
         if (known.label, known.destination) == (tree["label"], tree["destination"]):
@@ -203,7 +203,7 @@ def _connected(move: Transition, facts: Facts, record: Record) -> str:
 
 
 def _unarmed(move: Transition, facts: Facts, record: Record) -> str | None:
-    """Told where the pod has not said so itself."""
+    """A sentence only if the pod has not reported it itself."""
     pod = facts.pod
     if pod is not None and facts.container.armed_start == pod.starts:
         return None
@@ -259,7 +259,7 @@ def _pulled(outcome: Outcome, facts: Facts, record: Record) -> str:
 
 
 def _broken_off(outcome: Outcome, facts: Facts, record: Record) -> str:
-    """How far it came, and, after some tries that brought nothing, what else can be done."""
+    """How far it came, and, after some tries without progress, what else can be done."""
     begun = facts.progress.begun.get(outcome.opid)
     pulling = begun.effect if begun is not None else None
     what = pulling.pull.label if isinstance(pulling, PullArtifact) else "artifact"
@@ -301,7 +301,7 @@ def _why(move: Transition, facts: Facts, record: Record) -> str:
 
 
 def _nothing_paused(move: Transition, facts: Facts, record: Record) -> str | None:
-    """Told only where there was one, and it stays where it is."""
+    """A sentence only if there was a paused pod, and it stays where it is."""
     left = [each for each in facts.lineage.paused or () if each.pod_name not in facts.pods]
     return move.why if left else None
 

@@ -1,4 +1,4 @@
-"""Rows in columns. A terminal that is too narrow loses the columns of least worth."""
+"""Rows in columns. On a narrow terminal, the least important columns are left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GUTTER = 2
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A heading and its cells. Where there is no room, columns with the highest `rank` go first; rank 0 stays."""
+    """A heading and its cells. If there is no room, columns with the highest `rank` go first. Rank 0 stays."""
 
     head: str
     cells: tuple[str, ...]
@@ -23,7 +23,7 @@ class Column(msgspec.Struct, frozen=True):
 
     @property
     def width(self) -> int:
-        """Of its widest cell."""
+        """The width of its widest cell."""
         return max(len(text) for text in (self.head, *self.cells))
 
     def fitted(self, text: str) -> str:
@@ -32,12 +32,12 @@ class Column(msgspec.Struct, frozen=True):
 
 
 def terminal_width() -> int | None:
-    """Columns of the terminal on stdout; None where a line may be as long as it is."""
+    """Columns of the terminal on stdout. None if a line may have any length."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def table(columns: Sequence[Column], width: int | None) -> tuple[list[str], list[str]]:
-    """The lines of a table, and the headings that found no room in `width` characters."""
+    """The lines of a table, and the headings that have no room in `width` characters."""
     shown = [msgspec.structs.replace(each, cells=tuple(map(one_line, each.cells))) for each in columns]
     left_out: list[str] = []
     while width is not None and sum(each.width + GUTTER for each in shown) - GUTTER > width:

@@ -111,7 +111,7 @@ WHY: dict[Reason, tuple[str, str]] = {
     Reason.HOST_TOO_DEAR: ("the cloud billed the pod above the price cap", "raise budget.max_gpu_price_usd"),
     Reason.PAUSED_POD_GONE: ("the paused pod was not there any more", ""),
 }
-"""What each reason means, and what a person can do."""
+"""The meaning of each reason, and what a person can do."""
 
 
 def why(facts: Facts) -> str:
@@ -167,7 +167,7 @@ def cause_of(facts: Facts) -> tuple[str, str]:
 SAID = frozenset(
     {Reason.SSH_REFUSED, Reason.VOLUME_REFUSED, Reason.DESTINATION_IN_USE, Reason.STAGE_FAILED, Reason.SPEC_INVALID}
 )
-"""Endings whose cause stands in the words of the move that brought them."""
+"""Endings whose cause is in the words of the move that brought them."""
 OF_STEPS = (Reason.SETUP_FAILED, Reason.PREFLIGHT_FAILED)
 """Endings that the last lines of a command may explain."""
 
@@ -178,7 +178,7 @@ def _of_step(facts: Facts) -> str:
 
 
 def _narrow(facts: Facts) -> str:
-    """Fields of the job that leave few hosts, none of which is told by a cloud that has nothing left."""
+    """Fields of the job that leave few hosts. A cloud that has nothing left reports none of them."""
     fields = ("min_memory_gb", "min_vcpu_count", "min_cuda_version", "allowed_cuda_versions")
     return " with ".join(f"pod.{field}" for field in fields if getattr(facts.job.pod, field))
 
@@ -187,7 +187,7 @@ BRING_SSHD = "start it in the image's start command (pod.args), or use an image 
 
 
 def _of_image(facts: Facts) -> str | None:
-    """What mends the image's fault: the one that the logs have shown, else that it has no sshd."""
+    """The remedy for the image's fault: for the fault in the logs, else for a missing sshd."""
     sign, pod = facts.container.boot_sign, facts.job.pod
     if sign is None:
         return BRING_SSHD
@@ -208,7 +208,7 @@ def _of_image(facts: Facts) -> str | None:
 
 
 def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
-    """By how the last host failed."""
+    """The explanation by the failure of the last host."""
     last = next((each for each in reversed(facts.search.refusals.values()) if each.reason in AVOIDED), None)
     if last is None:
         return what, advice
@@ -222,7 +222,7 @@ def _why_no_host(facts: Facts, what: str, advice: str) -> tuple[str, str]:
 
 
 def _why_missing(facts: Facts, what: str, advice: str) -> tuple[str, str]:
-    """By what there was in place of the results, and by what was ended before it could write them."""
+    """The explanation by what exists in place of the results, and by what was ended before it could write them."""
     missing = [facts.results.pulled[label] for label in facts.missing]
     away = [a for a in facts.job.artifacts if facts.is_none(a) and not is_on_volume(facts.job.storage, a.remote_path)]
     if (
@@ -255,7 +255,7 @@ def _why_unverified(facts: Facts, what: str, advice: str) -> tuple[str, str]:
 
 
 def _of_code(exit_code: int, what: str, advice: str, *, is_ours: bool) -> tuple[str, str]:
-    """What an exit code of the job says. `is_ours`: the shell was chosen here, and so was pipefail."""
+    """The meaning of an exit code of the job. `is_ours`: rpd chose the shell, and so pipefail."""
     meaning, help_with_it = meaning_of(exit_code)
     if exit_code == SIGPIPE_CODE and not is_ours:
         help_with_it = ""
@@ -264,7 +264,7 @@ def _of_code(exit_code: int, what: str, advice: str, *, is_ours: bool) -> tuple[
 
 
 def doubt_and_advice(facts: Facts) -> list[str]:
-    """What speaks against a success, and what to do about it; nothing where nothing does."""
+    """What speaks against a success, and what to do about it. Empty if nothing does."""
     said = doubt(facts)
     if said is None:
         return []
@@ -273,7 +273,8 @@ def doubt_and_advice(facts: Facts) -> list[str]:
 
 
 def words_of(reason: str | None) -> str | None:
-    """The same for a reason as a manifest has it, without what the journal knows beside it; None for an unknown one."""
+    """The same words for a reason in a manifest, without what the journal knows beside it. None for an unknown
+    reason."""
     try:
         what, advice = WHY[Reason(reason or "")]
     except ValueError:

@@ -8,11 +8,11 @@ import time
 from datetime import datetime
 
 UNKNOWN = "?"
-"""What is shown for a number that is none: a pod or a journal may say anything."""
+"""The text for a value that is not a number: a pod or a journal may say anything."""
 
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # escape sequences, whole
-    # Controls, separators of lines, changes of direction: with those a line shows other words than it holds.
+    # Controls, line separators, changes of direction: they make a line show other words than it holds.
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
 
@@ -23,19 +23,19 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same in one line, so that no text from elsewhere can pass for a line of ours."""
+    """The same in one line, so that no text from elsewhere can look like a line of ours."""
     first, *more = text.splitlines() or [""]
     return clean(" ".join([first, *(line.strip() for line in more if line.strip())]))
 
 
 def in_encoding(text: str, encoding: str | None) -> str:
-    """What a stream of this encoding can show of it; `?` stands for the rest."""
+    """The text as far as a stream of this encoding can show it; `?` stands for the rest."""
     named = encoding or "utf-8"
     return text.encode(named, "replace").decode(named)
 
 
 def money(usd: float) -> str:
-    """Dollars; small amounts keep two significant digits."""
+    """Dollars. Small amounts keep two significant digits."""
     if usd < 0:
         return f"-{money(-usd)}"
     if usd == 0 or usd >= 0.01:
@@ -44,7 +44,7 @@ def money(usd: float) -> str:
 
 
 def rate(usd_per_hour: float) -> str:
-    """Dollars an hour."""
+    """Dollars per hour."""
     return f"{money(usd_per_hour)}/h"
 
 
@@ -75,7 +75,7 @@ def size(count: int) -> str:
 
 
 def clock(wall: float) -> str:
-    """A moment in UTC, with the day when it is not within 12 hours."""
+    """A moment in UTC, with the day if it is not within 12 hours."""
     form = "%H:%MZ" if abs(wall - time.time()) < 43200 else "%Y-%m-%d %H:%MZ"
     return _in_utc(form, wall)
 

@@ -1,1 +1,1 @@
-"""What stands on this machine for a run: its folder, the log in it, and who is told."""
+"""What this machine keeps for a run: its folder, the log in it, and its notices."""

@@ -1,4 +1,4 @@
-"""The local copy of a job's log, read for what it says of a failure. Its text is not to be trusted."""
+"""The local copy of a job's log, read for signs of a failure. Its text is not to be trusted."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from rpd.journal.redact import Redactor
 from rpd.states.ports.log_reading import LogReading, SeenSign, read_text
 
 PART_BYTES = 2 * 1024 * 1024
-"""So much of the beginning and of the end of a log is looked at."""
+"""How many bytes of the beginning and of the end of a log are read."""
 
 
 def read_log(log: Path, redactor: Redactor) -> LogReading:
-    """What the present copy of the remote log says; nothing where it cannot be read."""
+    """What the present copy of the remote log says. Empty if it cannot be read."""
     try:
         reading = read_text(_text_of(log)) if log.is_file() else LogReading()
     except OSError:
         return LogReading()
 
     def masked(seen: SeenSign) -> SeenSign:
-        # A line is a part of the log, so a secret in it may be one, too. And who goes on with a run, such as `rpd gc`,
-        # need not know the secrets of it.
+        # A line is a part of the log, so a secret may be cut there as well. And a process that goes on with a run, such
+        # as `rpd gc`, need not know the run's secrets.
         return msgspec.structs.replace(seen, line=without_keys(redactor.mask(seen.line, is_cut=True)))
 
     return LogReading(masked(reading.cause) if reading.cause is not None else None, tuple(map(masked, reading.doubts)))

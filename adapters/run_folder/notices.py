@@ -21,9 +21,9 @@ WEBHOOK_SECONDS = 5.0
 
 
 def send(notice: Notice, redactor: Redactor) -> bool:
-    """Effect: run the command with the notice as JSON on its stdin, and post it to the webhook; whether there was
-    either. Both are tried. `redactor` knows what the command must not find in its environment, unless it names it.
-    Raises UserError saying what did not work."""
+    """Effect: run the command with the notice as JSON on its stdin, and post it to the webhook. Both are tried. Returns
+    whether there was either. `redactor` knows what the command must not find in its environment, unless the job names
+    it. Raises UserError with what did not work."""
     problems = []
     body = msgspec.json.encode(document(notice))
     if notice.command is not None and (problem := _run(notice.command, body, notice, redactor)):
@@ -36,7 +36,8 @@ def send(notice: Notice, redactor: Redactor) -> bool:
 
 
 def document(notice: Notice) -> dict[str, str]:
-    """What is sent: `schema`, `what` (budget, doubt, end, debt), `run_id`, `workflow`, `text`, and what to type."""
+    """The message to send: `schema`, `what` (budget, doubt, end, debt), `run_id`, `workflow`, `text`, and what to
+    type."""
     return {
         "schema": "rpd.notice/1",
         "what": notice.what,
@@ -78,9 +79,9 @@ def _post(url: str, body: bytes) -> str | None:
     headers = {"Content-Type": "application/json", "User-Agent": "rpd"}
     try:
         with Straight(watch) as session:
-            # What it says beside its status is not read: that may take any time.
+            # The body is not read, because that may take any time.
             status = session.post(url, data=body, headers=headers, timeout=WEBHOOK_SECONDS, stream=True).status_code
-    except OSError as error:  # its text may hold the URL, and that a token
+    except OSError as error:  # its text may hold the URL, and the URL may hold a token
         return f"notify.webhook did not answer ({type(error).__name__})"
-    is_heard = 200 <= status < 300  # a redirect is not followed, so nobody has heard it
+    is_heard = 200 <= status < 300  # a redirect is not followed, so the message did not arrive
     return None if is_heard else f"notify.webhook answered {status}"

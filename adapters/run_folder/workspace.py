@@ -29,10 +29,11 @@ from rpd.states.ports.log_reading import LogReading
 from rpd.states.ports.world import Notice
 
 MIN_FREE_BYTES = 256 * 1024 * 1024
-"""Free space below which a run is not begun: the journal, the log and the results have to go somewhere."""
+"""Free space below which no run begins: the journal, the log and the results need room."""
 
 EVENTS_NAME = "events.jsonl"
 MANIFEST_NAME = "runpod_deploy_pull_manifest.json"
+"""The name that existing scripts look for."""
 TELEMETRY_NAMES = (
     EVENTS_NAME,
     "metrics.jsonl",
@@ -43,12 +44,11 @@ TELEMETRY_NAMES = (
     "pip_freeze.txt",
     "remote_env.json",
 )
-"""What a run folder may hold about the run itself, beside its log and its results."""
-"""The name that existing scripts look for."""
+"""Files in a run folder about the run itself, beside its log and its results."""
 
 
 class LocalWorkspace:
-    """`rpd.states.ports.world.Workspace` on the real disk. `state_home` is where journals and keys are kept, `redactor`
+    """`rpd.states.ports.world.Workspace` on the real disk. `state_home` is the folder of journals and keys. `redactor`
     knows the secrets of the run."""
 
     def __init__(self, state_home: Path, user_home: Path | None = None, *, redactor: Redactor | None = None) -> None:
@@ -58,7 +58,7 @@ class LocalWorkspace:
         self._user_home = home and home.resolve()
 
     def check_inputs(self, job: Job, run_dir: str) -> tuple[str, ...]:
-        """Read: what is wrong with paths, room, secrets and the SSH key, a sentence each; empty if all is well."""
+        """Read: what is wrong with paths, room, secrets and the SSH key, a sentence each. Empty if all is well."""
         return (
             *_missing_paths(job),
             *self._bad_sources(job),
@@ -76,7 +76,7 @@ class LocalWorkspace:
         return send(notice, self._redactor)
 
     def write_pointer(self, path: str, content: dict[str, Any]) -> None:
-        """Effect: write the small JSON pointer scripts read. A file that is no pointer is never overwritten."""
+        """Effect: write the small JSON pointer that scripts read. A file that is no pointer is never overwritten."""
         target = _expanded(path)
         if _pointer(target) is None and _holds_something(target):
             raise UserError(
@@ -96,12 +96,12 @@ class LocalWorkspace:
             raise UserError(f"cannot remove {target}: {error.strerror}", reason=Fault.LOCAL_DISK) from error
 
     def read_log(self, log_file: str) -> LogReading:
-        """Read: what a local log says of a failure; nothing where it cannot be read."""
+        """Read: what a local log says of a failure. Empty if it cannot be read."""
         return read_log(Path(log_file), self._redactor)
 
     def write_manifest(self, run_dir: str, manifest: dict[str, Any]) -> str:
         """Effect: write the run's manifest whole or not at all, with the config of the journal's record 0 (rendered,
-        secrets masked) and the names of the telemetry files that are there; returns its sha256."""
+        secrets masked) and the names of the present telemetry files. Returns its sha256."""
         config = _recorded_config(Path(run_dir))
         whole = {**manifest, "telemetry_files": telemetry_files(Path(run_dir))}
         if config is not None:
@@ -152,8 +152,8 @@ class LocalWorkspace:
 
 
 def _lost(job: Job, index: int) -> Iterator[str]:
-    """What a folder that becomes a copy of its source would cost: all else on a network volume, what rpd keeps on the
-    pod's own where that lies below, or what another entry sends there."""
+    """What would be lost if a folder became a copy of its source: everything else on a network volume, what rpd keeps
+    on the pod's own volume below that folder, or what another entry sends there."""
     place = plain_path(job.staging[index].destination)
     mount = plain_path(job.storage.volume_mount)
     whole = "network volume" if job.storage.mode == "network_volume" else "volume"
@@ -166,8 +166,8 @@ def _lost(job: Job, index: int) -> Iterator[str]:
 
 
 def _held(place: Path, job: Job, artifact: Artifact, ours: tuple[str, ...]) -> str | None:
-    """What of the user's own, of `ours`, or of other artifacts lies in a folder that is to become a copy of the pod's,
-    or None."""
+    """What of the user's own files, of `ours`, or of other artifacts lies in a folder that is to become a copy of the
+    pod's. None if there is nothing."""
     real = place.resolve()
     if (real / ".git").exists():
         return "a git repository"
@@ -179,12 +179,13 @@ def _held(place: Path, job: Job, artifact: Artifact, ours: tuple[str, ...]) -> s
 
 
 def prepare_run_dir(run_dir: Path) -> Path:
-    """Effect: make the run folder, for this user alone, with parents. Raises UserError when another user owns it."""
+    """Effect: make the run folder, for this user alone, with parents. Raises UserError if another user owns it."""
     return private_folder(run_dir)
 
 
 class EventsLink:
-    """The run folder's `events.jsonl`. `is_copy` where the file system can't hold a second name for the journal."""
+    """The run folder's `events.jsonl`. `is_copy` is true if the file system cannot hold a second name for the
+    journal."""
 
     def __init__(self, journal: Path, events: Path, *, is_copy: bool) -> None:
         self._journal = journal
@@ -198,14 +199,14 @@ class EventsLink:
 
 
 def link_events(journal: Path, run_dir: Path) -> EventsLink:
-    """Effect, repeatable: make `<run_dir>/events.jsonl` the journal itself, or a copy where that can't be."""
+    """Effect, repeatable: make `<run_dir>/events.jsonl` the journal itself, or a copy if that is impossible."""
     link = EventsLink(journal, run_dir / EVENTS_NAME, is_copy=False)
     link.refresh()
     return link
 
 
 def _link(journal: Path, events: Path) -> bool:
-    """Put a hard link, else a copy, at `events`; whether it is a link."""
+    """Put a hard link, else a copy, at `events`. Returns whether it is a link."""
     draft = events.with_name(f".{events.name}.{secrets.token_hex(4)}.tmp")
     try:
         is_link = True
@@ -239,7 +240,7 @@ def _missing_paths(job: Job) -> Iterator[str]:
 
 
 def _unwritable(folder: Path) -> Iterator[str]:
-    """Whether something can be made at `folder`: it, or the nearest folder above it, must take new entries."""
+    """Why nothing can be made at `folder`: it, or the nearest folder above it, must take new entries."""
     place = _nearest(folder)
     if place.is_file() and place != folder:
         yield f"{folder} cannot be made: {place} is a file"
@@ -278,7 +279,7 @@ def _holds_something(path: Path) -> bool:
 
 
 def telemetry_files(run_dir: Path) -> list[str]:
-    """Names of the telemetry files in a run folder; none when it cannot be read."""
+    """Names of the telemetry files in a run folder. Empty if it cannot be read."""
     try:
         return [path.name for name in TELEMETRY_NAMES for path in sorted(run_dir.glob(name)) if path.is_file()]
     except OSError:
@@ -286,7 +287,7 @@ def telemetry_files(run_dir: Path) -> list[str]:
 
 
 def _recorded_config(run_dir: Path) -> Any:
-    """The config as record 0 has it; None where the journal is not in the run folder."""
+    """The config of record 0. None if the journal is not in the run folder."""
     try:
         with (run_dir / EVENTS_NAME).open("rb") as file:
             record = tolerant.decode(file.readline(1 << 20))
@@ -297,7 +298,7 @@ def _recorded_config(run_dir: Path) -> Any:
 
 
 def _pointer(path: Path) -> dict[str, Any] | None:
-    """The content of a pointer file; None when it is absent or something else."""
+    """The content of a pointer file. None if it is absent or something else."""
     try:
         content = tolerant.decode(path.read_bytes())
     except OSError:

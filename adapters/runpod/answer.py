@@ -1,4 +1,4 @@
-"""What one attempt brought back, and its body in words fit for people."""
+"""The result of one attempt, and its body in words fit for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from rpd.states.ports.faults import Fault
 
 TEXT_LIMIT = 500
-"""Most characters of a foreign text that go into a message."""
+"""The most characters of a foreign text that go into a message."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -19,8 +19,8 @@ _EDGE_CODE = re.compile(r"error code:?\s*(\d{3,4})", re.IGNORECASE)
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An HTTP answer. Header names are lower case. `flaw` is set when the body did not arrive whole. `mask` takes the
-    secrets out of its texts."""
+    """An HTTP answer. Header names are lower case. `flaw` is set if the body did not arrive whole. `mask` removes the
+    secrets from its texts."""
 
     status: int
     headers: Mapping[str, str]
@@ -30,13 +30,13 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def request_id(self) -> str | None:
-        """The provider's own name for this exchange, to quote in a complaint."""
+        """The provider's own name for this exchange, to quote in a support request."""
         value = self.headers.get("x-request-id")
         return self.shown(value, 100) if value else None
 
     def shown(self, text: str, limit: int = TEXT_LIMIT) -> str:
-        """A text of this answer as people may see it. It is masked first: JSON can spell a secret in many ways, and a
-        cut leaves a part that nothing finds."""
+        """A text of this answer as people may see it. It is masked first, because JSON can spell a secret in many ways,
+        and a cut can leave a part of a secret that no mask finds."""
         return clean(self.mask(text), limit)
 
 
@@ -45,7 +45,7 @@ class Unreadable(ValueError):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """No usable answer. `left` is false when provably no byte of the request left this machine."""
+    """No usable answer. `left` is false if provably no byte of the request left this machine."""
 
     fault: Fault
     left: bool
@@ -54,7 +54,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def problem(answer: Answer) -> dict[str, Any] | None:
-    """The body as a JSON object, as the API itself answers; None when something else is speaking."""
+    """The body as a JSON object, as the API itself answers. None if another server answers."""
     try:
         value = msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -63,7 +63,7 @@ def problem(answer: Answer) -> dict[str, Any] | None:
 
 
 def explain(answer: Answer) -> str:
-    """One line saying what the body says: problem+json, other JSON, an HTML page or plain text."""
+    """One line with the content of the body: problem+json, other JSON, an HTML page or plain text."""
     if 300 <= answer.status < 400:
         return (
             f"a redirect{_whereto(answer)}, which is not followed: the key stays here; "
@@ -85,13 +85,14 @@ def explain(answer: Answer) -> str:
 
 
 def _whereto(answer: Answer) -> str:
-    """The address that a redirect names, without what may be a token in it."""
+    """The target address of a redirect, without what may be a token in it."""
     place = answer.headers.get("location", "").partition("?")[0].partition("#")[0]
     return f" to {answer.shown(place, 200)}" if place.strip() else ""
 
 
 def violations(told: dict[str, Any], answer: Answer) -> list[str]:
-    """The validation lines of a 422. Missing properties first: they make valid ones be reported as unexpected."""
+    """The validation lines of a 422. Missing properties come first, because they make valid ones appear as
+    unexpected."""
     lines = told.get("errors")
     if not isinstance(lines, list):
         return []

@@ -1,6 +1,5 @@
-"""What the account has left: the one thing that is read over GraphQL, because REST v2 does not have it. GraphQL is to
-go, and a key may be kept from it; so this is asked once, for a few seconds, and "not known" is an answer like any
-other."""
+"""The money left in the account. rpd reads only this over GraphQL, because REST v2 does not have it. GraphQL will be
+removed, and a key may have no right to it. So rpd asks once, for a few seconds, and "not known" is a normal answer."""
 
 from __future__ import annotations
 
@@ -25,16 +24,16 @@ _log = logging.getLogger(__name__)
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """`usd` is left, and below zero when more was spent than was there. `usd_per_hour` is what everything in the
-    account costs now; None where that is not told."""
+    """`usd` is the money left, and below zero if more was spent than was there. `usd_per_hour` is the present cost of
+    everything in the account; None if it is not reported."""
 
     usd: float
     usd_per_hour: float | None = None
 
 
 def read_balance(base_url: str, key: Secret, *, seconds: float = SECONDS) -> Balance | None:
-    """Read the balance, in one attempt; None when it cannot be known, whatever the reason. `base_url` is that of the
-    REST API. Raises nothing: an address or a key that is wrong is for the call that needs it to complain of."""
+    """Read the balance, in one attempt. None if it cannot be known, for any reason. `base_url` is that of the REST API.
+    Raises nothing: the call that needs a right address or key will report a wrong one."""
     from rpd.adapters.runpod.session import ApiRequest, Session
 
     try:
@@ -51,7 +50,7 @@ def read_balance(base_url: str, key: Secret, *, seconds: float = SECONDS) -> Bal
 
 
 def _balance(answer: Answer) -> Balance | None:
-    """GraphQL reports errors with status 200, too, and may leave out any part it could not find."""
+    """GraphQL reports errors with status 200 as well, and may leave out any part that it could not find."""
     told = problem(answer) if answer.status == 200 and answer.flaw is None else None
     data = told.get("data") if told is not None else None
     myself = data.get("myself") if isinstance(data, dict) else None
@@ -62,7 +61,7 @@ def _balance(answer: Answer) -> Balance | None:
 
 
 def _amount(value: Any) -> float | None:
-    """Dollars, of either sign; None for what is no number."""
+    """Dollars, of either sign. None for a value that is no number."""
     if isinstance(value, bool):
         return None
     try:

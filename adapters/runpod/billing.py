@@ -1,4 +1,4 @@
-"""What a pod has cost, from the provider's own books. The last hours are filled in late, by an unknown time."""
+"""The cost of a pod, from the provider's own books. The last hours are filled in late, by an unknown time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rpd.adapters.runpod.client import RunPodClient
 
 
 class PodBill(msgspec.Struct, frozen=True):
-    """Amounts in USD over all time buckets the books hold; `records` is their number (0: nothing booked yet)."""
+    """Amounts in USD over all time buckets of the books. `records` is the number of buckets (0: nothing booked yet)."""
 
     pod_id: str
     total_usd: float
@@ -37,7 +37,7 @@ def pod_bill(client: RunPodClient, pod_id: str, *, since: str | None = None) -> 
     if since is not None:
         params["startTime"] = since
     books = client.get("/v2/billing/pods", _books, params)
-    # A server that does not know the filter answers with everybody's records.
+    # A server that does not know the filter answers with the records of all pods.
     ours = [record for record in books.records if record.pod_id == pod_id]
     return PodBill(
         pod_id=pod_id,

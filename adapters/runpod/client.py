@@ -5,7 +5,7 @@
 | read, change, delete | no answer, an unreadable one, 5xx, 429 |
 | create, start, stop | 429 only: it proves that nothing was done |
 
-All waiting goes through one function, in bounded sum per call; a longer wait is left to the caller (`retry_after`).
+All waiting goes through one function. Its sum per call is bounded. A longer wait is left to the caller (`retry_after`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 Decode = Callable[[bytes], T]
 
 LEAST_SECONDS = 0.1
-"""For an attempt for which hardly any patience is left."""
+"""For an attempt with hardly any patience left."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,11 +48,11 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class RunPodClient:
-    """REST v2 of RunPod, or of whatever speaks it at `base_url`. Used by one thread at a time.
+    """REST v2 of RunPod, or of any server that speaks it at `base_url`. Used by one thread at a time.
 
-    `interrupted` says whether somebody wants long calls to end: reads then raise Interrupted; an effect under way is
-    seen through, but not sent again. `wait` sleeps and may return early. A call ends when `patience` does, which also
-    cuts an effect short: it is in doubt then. `redactor` knows what no text may hold, beside the key.
+    `interrupted` says whether long calls have to end. Reads then raise Interrupted. An effect under way is completed,
+    but not sent again. `wait` sleeps and may return early. A call ends with `patience`, which also cuts an effect
+    short; the effect is then in doubt. `redactor` knows what no text may hold, beside the key.
     """
 
     def __init__(
@@ -99,21 +99,22 @@ class RunPodClient:
         return self._call(Kind.CREATE, request, decode)
 
     def act(self, kind: Kind, path: str, body: bytes, decode: Decode[T]) -> T:
-        """Effect that may be repeated, by the caller and after probing. Raises Refused, NotSent or Ambiguous."""
+        """Effect that the caller may repeat, after a probe. Raises Refused, NotSent or Ambiguous."""
         return self._call(kind, self._request("POST", path, body=body), decode)
 
     def change(self, path: str, body: bytes, decode: Decode[T]) -> T:
-        """Effect that names the state it wants, so that it may be repeated, and is. Raises Refused, NotSent or
-        Ambiguous."""
+        """Effect that names the wanted state. So it may be repeated, and this method repeats it. Raises Refused,
+        NotSent or Ambiguous."""
         return self._call(Kind.CHANGE, self._request("PATCH", path, body=body), decode)
 
     def delete(self, path: str) -> None:
-        """Effect that may be repeated, and is. Raises Refused (also for a 404), NotSent or Ambiguous."""
+        """Effect that may be repeated, and that this method repeats. Raises Refused (also for a 404), NotSent or
+        Ambiguous."""
         self._call(Kind.DELETE, self._request("DELETE", path), lambda _body: None)
 
     def listen(self, path: str, params: Mapping[str, str], *, seconds: float, quiet: float) -> Answer | None:
-        """What an endless stream says until it is silent for `quiet` seconds after its first line, or `seconds` have
-        passed; None when not a byte came in time. One attempt. Raises Refused, Unavailable or Interrupted."""
+        """The text of an endless stream until it is silent for `quiet` seconds after its first line, or `seconds` have
+        passed. None if no byte came in time. One attempt. Raises Refused, Unavailable or Interrupted."""
         request = ApiRequest("GET", path, seconds, dict(params), accept="text/event-stream", quiet=quiet)
         found = self._session.send(request, self._interrupted)
         if isinstance(found, Failure):
@@ -141,7 +142,7 @@ class RunPodClient:
         return ApiRequest(method, path, seconds, params or {}, body, is_effect=method != "GET")
 
     def _call(self, kind: Kind, request: ApiRequest, decode: Decode[T]) -> T:
-        """Attempts until one settles it. An earlier attempt in doubt puts the whole call in doubt."""
+        """Try until one attempt settles the call. An earlier attempt in doubt puts the whole call in doubt."""
         in_doubt = False
         waited = 0.0
         attempt = 0
@@ -166,11 +167,11 @@ class RunPodClient:
             self._wait(min(pause, self._patience.seconds_left(what)))
             waited += pause
             if self._interrupted():
-                # What an effect is known to have done says more than the fact of the interruption.
+                # The known result of an effect says more than the fact of the interruption.
                 raise _settled(found, in_doubt) if kind in EFFECTS else _interruption()
 
     def _attempt(self, kind: Kind, request: ApiRequest, decode: Decode[T]) -> T | RpdError:
-        """The decoded result, or the error; returned, so that no foreign error becomes its context."""
+        """The decoded result, or the error. It is returned, so that no foreign error becomes its context."""
         started = time.monotonic()
         found = self._session.send(request, self._is_leaving if kind in EFFECTS else self._interrupted)
         seconds = time.monotonic() - started
@@ -188,7 +189,7 @@ class RunPodClient:
         return self._patience.leaving is not None
 
     def _pause(self, kind: Kind, error: RpdError, attempt: int, patience: float) -> float | None:
-        """Seconds to the next attempt; None when there is to be none."""
+        """Seconds to the next attempt. None if there is no next attempt."""
         is_limited = error.reason == Fault.RATE_LIMITED
         if not is_limited:
             if kind not in REPEATABLE or attempt >= self._limits.attempts:
@@ -203,7 +204,7 @@ class RunPodClient:
         return pause if pause <= patience else None
 
     def _hold_back(self, kind: Kind) -> None:
-        """Wait for the quota, when the last answer said it is nearly used up."""
+        """Wait for the quota, if the last answer said that it is nearly used up."""
         pause = self._not_before - time.monotonic()
         if pause <= 0:
             return
@@ -214,7 +215,7 @@ class RunPodClient:
 
 
 def _decoded(kind: Kind, answer: Answer, decode: Decode[T]) -> T | RpdError:
-    """The result of a 2xx; a body that is not what was promised leaves open what happened."""
+    """The result of a 2xx. If the body is not what was promised, it is open what happened."""
     flaw = answer.flaw
     if flaw is None or kind is Kind.DELETE:
         try:
@@ -226,7 +227,7 @@ def _decoded(kind: Kind, answer: Answer, decode: Decode[T]) -> T | RpdError:
 
 
 def _settled(error: RpdError, in_doubt: bool) -> RpdError:
-    """The error of the last attempt, as Ambiguous when an earlier one may have had its effect."""
+    """The error of the last attempt, as Ambiguous if an earlier attempt may have had its effect."""
     if not in_doubt or isinstance(error, Ambiguous):
         return error
     return Ambiguous(
@@ -240,7 +241,7 @@ def _settled(error: RpdError, in_doubt: bool) -> RpdError:
 
 
 def _ends_silence(found: object) -> bool:
-    """Whether the cloud said something that can be worked with, or was not waited for."""
+    """Whether the cloud gave a usable answer, or rpd did not wait for one."""
     if not isinstance(found, RpdError) or isinstance(found, Interrupted):
         return True
     return isinstance(found, Refused) and found.reason != Fault.RATE_LIMITED

@@ -39,7 +39,7 @@ class RunPodCloud:
         return self._client.create("/v2/pods", orders.create_body(order), wire.pod)
 
     def get(self, pod_id: str) -> Pod | None:
-        """Read one pod; None when the API itself says there is none, which proves nothing for a young pod."""
+        """Read one pod. None if the API itself says that there is none, which proves nothing for a young pod."""
         try:
             return self._client.get(orders.pod_path(pod_id), wire.pod)
         except Refused as refusal:
@@ -48,17 +48,17 @@ class RunPodCloud:
             return None
 
     def list(self) -> tuple[Pod, ...]:
-        """Read all pods of the account, all pages. One unreadable pod makes the whole list unreadable: a list that
-        left it out would prove an absence that is none."""
+        """Read all pods of the account, all pages. One unreadable pod makes the whole list unreadable: without that
+        pod, the list would prove a false absence."""
         pods = self._pages("/v2/pods", "pods", wire.pod)
         return tuple({pod.id: pod for pod in pods}.values())
 
     def start(self, pod_id: str) -> None:
-        """Effect: start a stopped pod. Refused with `start_refused` when its host has no free GPU."""
+        """Effect: start a stopped pod. Refused with `start_refused` if its host has no free GPU."""
         self._act(Kind.START, pod_id, "start", done=("PROVISIONING", "STARTING", "RUNNING"))
 
     def stop(self, pod_id: str) -> None:
-        """Effect, repeatable: stop a pod. Already stopped counts as done."""
+        """Effect, repeatable: stop a pod. An already stopped pod counts as done."""
         self._act(Kind.STOP, pod_id, "stop", done=("EXITED", "TERMINATED"))
 
     def delete(self, pod_id: str) -> None:
@@ -74,7 +74,7 @@ class RunPodCloud:
         return tuple(offer for cloud in CLOUDS for offer in self._offers(cloud, gpu_count) if offer is not None)
 
     def cpu_offers(self) -> tuple[Offer, ...]:
-        """Read list prices per vCPU and stock of all CPU flavors; they are of the SECURE cloud."""
+        """Read list prices per vCPU and stock of all CPU flavors. They belong to the SECURE cloud."""
         params = {"include": "AVAILABILITY", "product": "POD"}
         found = self._pages("/v2/catalog/cpus", "cpus", wire.cpu_offer, params)
         return tuple(offer for offer in found if offer is not None)
@@ -90,7 +90,7 @@ class RunPodCloud:
         )
 
     def network_volume_id(self, name: str) -> str | None:
-        """Read: the id of the network volume with this id or name. Refused (`conflict`) when the name is not unique."""
+        """Read: the id of the network volume with this id or name. Refused (`conflict`) if the name is not unique."""
         volumes = self.volumes()
         if any(volume.id == name for volume in volumes):
             return name
@@ -107,7 +107,7 @@ class RunPodCloud:
         return self._pages("/v2/network-volumes", "networkVolumes", wire.volume)
 
     def volume(self, volume_id: str) -> wire.Volume | None:
-        """Read one network volume; None when the API itself says there is none."""
+        """Read one network volume. None if the API itself says that there is none."""
         try:
             return self._client.get(orders.volume_path(volume_id), wire.volume)
         except Refused as refusal:
@@ -158,8 +158,8 @@ class RunPodCloud:
         return True
 
     def pod_log(self, pod_id: str, lines: int) -> PodLog:
-        """Read the last lines of RunPod's log about this pod, and of its container's; empty when it cannot say in a few
-        seconds."""
+        """Read the last lines of RunPod's log about this pod, and of its container's log. Empty if it does not answer
+        in a few seconds."""
         tail = str(max(0, min(lines, MOST_LOG_LINES)))
         try:
             said = self._client.listen(
@@ -169,7 +169,7 @@ class RunPodCloud:
                 quiet=LOG_QUIET_SECONDS,
             )
         except (Refused, Unavailable):
-            return PodLog()  # asked for only to explain something else, which is the better error
+            return PodLog()  # read only to explain another error, which is the better one
         return pod_log(said, lines) if said is not None else PodLog()
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class RunPodCloud:
         return self._pages("/v2/catalog/gpus", "gpus", lambda raw: wire.offer(raw, cloud, gpu_count), params)
 
     def _act(self, kind: Kind, pod_id: str, action: str, *, done: tuple[str, ...]) -> None:
-        """An action; "not possible in this status" is no refusal when the wanted status is there already."""
+        """An action. "Not possible in this status" is no refusal if the pod already has the wanted status."""
         try:
             self._client.act(kind, orders.pod_path(pod_id, "/action"), orders.action_body(action), wire.accepted)
         except Refused as refusal:
@@ -189,7 +189,8 @@ class RunPodCloud:
                 raise self._explained(refusal, pod_id) from None
 
     def _explained(self, refusal: Refused, pod_id: str) -> Refused:
-        """Where the pod is locked: who can unlock it, and how. Nobody unlocks it here: somebody meant it."""
+        """For a locked pod: who can unlock it, and how. rpd does not unlock it, because a person locked it on
+        purpose."""
         if refusal.reason != Fault.LOCKED:
             return refusal
         url = f"{self._client.base_url}{orders.pod_path(pod_id)}"
@@ -203,7 +204,7 @@ class RunPodCloud:
         )
 
     def _status(self, pod_id: str) -> str | None:
-        """The status now; None when it cannot be told."""
+        """The present status. None if it cannot be read."""
         try:
             pod = self.get(pod_id)
         except (Refused, Unavailable):
@@ -213,7 +214,7 @@ class RunPodCloud:
     def _pages(
         self, path: str, key: str, decode: Callable[[Raw], T], params: dict[str, str] | None = None
     ) -> tuple[T, ...]:
-        """All items of a listing. Servers without pages give one; a cursor that comes twice ends in Unavailable."""
+        """All items of a listing. Servers without pages give one. A cursor that comes twice ends in Unavailable."""
 
         def read(body: bytes) -> tuple[tuple[T, ...], str | None]:
             page = wire.page(body, key)

@@ -1,7 +1,7 @@
-"""What an answer means, as one table: status and text against the kind of call.
+"""The meaning of an answer, as one table: status and text against the kind of call.
 
 Reads end in Refused or Unavailable. Effects end in Refused (the API said no), NotSent (it never left) or Ambiguous (it
-may have happened), because the three lead to three different next steps. The texts matched are prose of the provider:
+may have happened), because the three lead to three different next steps. The matched texts are prose of the provider:
 capacity has no code of its own there.
 """
 
@@ -17,7 +17,7 @@ from rpd.states.ports.faults import Fault
 
 
 class Kind(StrEnum):
-    """What a call is for."""
+    """The purpose of a call."""
 
     READ = "read"
     CREATE = "create"
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 EFFECTS = frozenset({Kind.CREATE, Kind.START, Kind.STOP, Kind.CHANGE, Kind.DELETE})
 REPEATABLE = frozenset({Kind.READ, Kind.CHANGE, Kind.DELETE})
-"""Calls that are sent again after no answer or a 5xx; the others only after a 429."""
+"""Calls that are sent again after no answer or a 5xx. The others are sent again only after a 429."""
 
 _THINGS = r"(machines?|capacity|hosts?|gpus?|gpu types?|instances?|resources?|stock|hardware)"
 CAPACITY = re.compile(
@@ -52,7 +52,7 @@ LOCKED = re.compile(r"\b(is|pod|currently) locked\b|\bunlock\b", re.IGNORECASE)
 
 
 class ErrorRule(NamedTuple):
-    """The first row that fits decides. `text` is searched in the answer's own words; `by_api` False fits bodies that
+    """The first row that fits decides. `text` is searched in the answer's own words. `by_api` False fits bodies that
     are no JSON object. `effect` and `read` are the errors raised for effects and for reads."""
 
     statuses: range
@@ -79,7 +79,7 @@ ROWS: tuple[ErrorRule, ...] = (
     ErrorRule(range(300, 400), Fault.REDIRECTED, Ambiguous, Unavailable),
     ErrorRule(_only(400), Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
     ErrorRule(_only(400), Fault.NO_CAPACITY, retryable=True, kinds=_CREATE, text=CAPACITY),
-    # The body of a start cannot be wrong, so a 400 speaks of the host.
+    # The body of a start cannot be wrong, so a 400 is about the host.
     ErrorRule(_only(400), Fault.START_REFUSED, retryable=True, kinds=_START),
     ErrorRule(_only(400), Fault.BAD_REQUEST),
     ErrorRule(_only(401), Fault.KEY_REFUSED),
@@ -87,15 +87,15 @@ ROWS: tuple[ErrorRule, ...] = (
     ErrorRule(_only(403), Fault.BLOCKED, by_api=False),
     ErrorRule(_only(403), Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
     ErrorRule(_only(403), Fault.FORBIDDEN, text=KEY_SCOPE),
-    # "Your account cannot access the requested pool": documented for create; other candidates may do.
+    # "Your account cannot access the requested pool": documented for create; other candidates may work.
     ErrorRule(_only(403), Fault.POOL_FORBIDDEN, kinds=_CREATE),
     ErrorRule(_only(403), Fault.FORBIDDEN),
     ErrorRule(_only(404), Fault.NOT_FOUND, by_api=True),
-    # A page that is not the API's does not know what exists.
+    # A page that does not come from the API does not know what exists.
     ErrorRule(_only(404), Fault.NOT_FOUND, read=Unavailable),
     ErrorRule(_only(405), Fault.BAD_REQUEST),
     ErrorRule(_only(408), Fault.TIMEOUT, Ambiguous, Unavailable, True),
-    # Two more numbers that a refusal may have. An odd one proves nothing, whatever its words.
+    # Two more statuses that a refusal may have. Any other status proves nothing, whatever its words.
     ErrorRule(_CONFLICT_OR_INVALID, Fault.NO_CREDIT, kinds=_RENTING, text=CREDIT),
     ErrorRule(_CONFLICT_OR_INVALID, Fault.NO_CAPACITY, retryable=True, kinds=_CREATE, text=CAPACITY),
     ErrorRule(_only(409), Fault.LOCKED, retryable=True, text=LOCKED),
@@ -123,7 +123,7 @@ _SAYS: dict[type[RpdError], str] = {
 
 
 def judge(kind: Kind, answer: Answer, retry_after: float | None = None) -> RpdError:
-    """The error an answer stands for, when it is not the success that was hoped for."""
+    """The error for an answer that is not the expected success."""
     said = explain(answer)
     row = _row(kind, answer, said)
     error = row.effect if kind in EFFECTS else row.read
@@ -144,7 +144,7 @@ def judge(kind: Kind, answer: Answer, retry_after: float | None = None) -> RpdEr
 
 
 def judge_failure(kind: Kind, failure: Failure) -> RpdError:
-    """The error that no answer, or an unreadable one, stands for."""
+    """The error for a missing or unreadable answer."""
     error: type[RpdError] = Unavailable
     if kind in EFFECTS:
         error = Ambiguous if failure.left else NotSent
@@ -155,7 +155,7 @@ def judge_failure(kind: Kind, failure: Failure) -> RpdError:
 
 
 def _row(kind: Kind, answer: Answer, said: str) -> ErrorRule:
-    """The first row that fits; the last one fits everything."""
+    """The first row that fits. The last row fits everything."""
     by_api = problem(answer) is not None or not answer.body.strip()
     for row in ROWS:
         if answer.status not in row.statuses:

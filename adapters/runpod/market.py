@@ -1,4 +1,4 @@
-"""The catalog as people look at it: each GPU type once, with its price and stock in both clouds."""
+"""The catalog for people: each GPU type once, with its price and stock in both clouds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rpd.states.ports.world import LEVELS, Offer
 
 
 class GpuType(msgspec.Struct, frozen=True):
-    """A GPU type; None for a cloud that does not sell it. `memory_gb` is of one GPU. `stock` is NONE, LOW, MEDIUM or
-    HIGH by data center, and of the SECURE cloud, which alone has data centers to choose from."""
+    """A GPU type. None for a cloud that does not sell it. `memory_gb` is that of one GPU. `stock` is NONE, LOW, MEDIUM
+    or HIGH by data center. It is that of the SECURE cloud, because only that cloud has data centers to choose from."""
 
     id: str
     name: str
@@ -24,12 +24,12 @@ class GpuType(msgspec.Struct, frozen=True):
 
     @property
     def offers(self) -> tuple[Offer, ...]:
-        """Of the clouds that sell it."""
+        """The offers of the clouds that sell it."""
         return tuple(each for each in (self.secure, self.community) if each is not None)
 
 
 def gpu_type(body: msgspec.Raw, cloud: str) -> GpuType | None:
-    """A GPU type with its offer in this cloud; None when it is not sold there."""
+    """A GPU type with its offer in this cloud. None if it is not sold there."""
     offer = wire.offer(body, cloud, 1)
     if offer is None or not offer.is_sold:
         return None
@@ -57,7 +57,7 @@ def merged(found: Iterable[GpuType | None]) -> tuple[GpuType, ...]:
 
 
 def better(one: str | None, other: str | None) -> str:
-    """The better of two words on stock: where they disagree, either may be stale. UNKNOWN when there is none."""
+    """The better of two stock levels: if they disagree, either may be stale. UNKNOWN if there is none."""
     return max((each for each in (one, other) if each in LEVELS), key=LEVELS.index, default="UNKNOWN")
 
 

@@ -1,4 +1,4 @@
-"""What we write to the API: exactly the fields its schema knows, checked here where a mistake costs nothing.
+"""The bodies that we send to the API: exactly the fields of its schema, checked here, where a mistake costs nothing.
 
 `gpu.count` and `disk` are optional in the schema and always sent: without them the order is placed nowhere and the
 refusal looks like a lack of machines.
@@ -78,7 +78,7 @@ class _CreatePod(msgspec.Struct, rename="camel"):
 
 
 def create_body(order: PodOrder) -> bytes:
-    """The body of `POST /v2/pods`. Refused (`invalid`) for an order the API is known not to take."""
+    """The body of `POST /v2/pods`. Refused (`invalid`) for an order that the API is known not to take."""
     for complaint in _complaints(order):
         raise Refused(f"the order is not placed: {complaint}", reason=Fault.INVALID)
     body = msgspec.json.encode(
@@ -123,8 +123,8 @@ def template_path(template_id: str) -> str:
 
 
 def volume_body(name: str, size_gb: int, datacenter: str, kind: str) -> bytes:
-    """The body of `POST /v2/network-volumes`. The kind of storage is always named: its price hangs on it, and what is
-    meant by none differs from data center to data center."""
+    """The body of `POST /v2/network-volumes`. The kind of storage is always named: the price depends on it, and the
+    default differs between data centers."""
     return msgspec.json.encode(_CreateVolume(name, size_gb, datacenter, kind))
 
 
@@ -163,7 +163,7 @@ def _mounts(order: PodOrder) -> _Mounts | UnsetType:
 
 
 def _complaints(order: PodOrder) -> list[str]:
-    """What is wrong with the order, most telling first."""
+    """What is wrong with the order, the most helpful complaint first."""
     checks = (
         (not 0 < len(order.name) <= NAME_LIMIT, f"the name needs 1 to {NAME_LIMIT} characters"),
         (not order.image and not order.template_id, "no image is named, and no template"),

@@ -1,4 +1,4 @@
-"""How fast to go on: what rate headers and failures ask for, in seconds."""
+"""The pace of requests: the waits that rate headers and failures ask for, in seconds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 LOW_WATER = 5
-"""Below so many requests left in the minute, the next one waits."""
+"""If fewer requests are left in the minute, the next request waits."""
 BREATH_CAP = 10.0
 BACKOFF_FIRST = 0.5
 BACKOFF_CAP = 8.0
 UNTOLD_RATE_WAIT = 5.0
-"""After a 429 that does not say how long."""
+"""The wait after a 429 that does not say how long."""
 
 _WINDOW = re.compile(r'"(?P<name>[a-z]+)"(?P<members>[^,"]*)')
 _MEMBER = re.compile(r";\s*(?P<key>[rt])\s*=\s*(?P<value>\d{1,9})")
@@ -28,7 +28,7 @@ class Window(NamedTuple):
 
 
 def windows(header: str | None) -> tuple[Window, ...]:
-    """The quotas in a `RateLimit` header; those that cannot be read are left out."""
+    """The quotas in a `RateLimit` header. Unreadable ones are left out."""
     found = []
     for match in _WINDOW.finditer(header or ""):
         members = {m["key"]: int(m["value"]) for m in _MEMBER.finditer(match["members"])}
@@ -55,7 +55,7 @@ def breath(headers: Mapping[str, str]) -> float:
 
 
 def backoff(attempt: int, draw: float) -> float:
-    """The pause after failed attempt number `attempt` (from 1); `draw` in [0, 1) spreads it between half and whole."""
+    """The pause after failed attempt number `attempt` (from 1). `draw` in [0, 1) spreads it between half and whole."""
     whole = min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** (attempt - 1))
     return whole * (0.5 + draw / 2)
 

@@ -1,5 +1,5 @@
-"""The logs of a pod, the provider's about it and its container's own: a stream of server-sent events, cut
-wherever we stopped listening."""
+"""The logs of a pod, the provider's about it and its container's own: a stream of server-sent events, cut wherever we
+stopped listening."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pod_log(said: Answer, count: int) -> PodLog:
 
 
 def _events(stream: bytes) -> Iterator[_Event]:
-    """Whole events only: the last one may be cut. Those that cannot be read are left out."""
+    """Whole events only, because the last one may be cut. Unreadable events are left out."""
     text = stream.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
     blocks = text.split("\n\n")
     for block in blocks[:-1]:

@@ -1,6 +1,6 @@
 """One request, one answer: no retry, no redirect, no cookie, no surprise.
 
-The key goes into one header and nowhere else; texts that come back are cleared of it before anybody reads them. Nothing
+The key goes into one header and nowhere else. rpd removes it from returned texts before any person reads them. Nothing
 of requests (whose errors carry the prepared request, header included) leaves this file.
 """
 
@@ -28,7 +28,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class ApiRequest(msgspec.Struct, frozen=True):
-    """What to send. `seconds` is the time for the whole answer, `quiet` (streams) how long a pause ends it."""
+    """The request to send. `seconds` is the time for the whole answer. `quiet` (streams) is the length of a pause that
+    ends it."""
 
     method: str
     path: str
@@ -60,7 +61,7 @@ class Session:
         self._body_limit = body_limit
         self._watch = Watch()
         self._requests = Straight(self._watch)
-        # A proxy for the outside world is none for this machine.
+        # A proxy for the outside world is not for this machine.
         self._requests.trust_env = urlsplit(self.base_url).hostname not in LOOPBACK
         self._requests.headers["User-Agent"] = f"rpd/{version('rpd-cli')}"
         # A compressed body could be small on the wire and huge in memory.
@@ -101,9 +102,9 @@ class Session:
         headers = {name.lower(): value for name, value in response.headers.items()}
         body, flaw = self._read(response, request, headers)
         if response.status_code >= 300 or request.quiet is not None:
-            # These are shown to people.
+            # These bodies are shown to people.
             body = self._redactor.mask_bytes(body)
-        # An answer without a length, or whose headers break off, may be cut unseen.
+        # An answer without a length, or with broken headers, may be cut without a sign.
         return Answer(response.status_code, headers, body, flaw, partial(self._redactor.mask, is_cut=True))
 
     def _read(
@@ -134,7 +135,7 @@ class Session:
         return Fault.CONNECTION_LOST
 
     def _in_words(self, error: Exception) -> str:
-        """What went wrong, in words of our own: foreign texts hold URLs, headers and object addresses."""
+        """The error in our own words, because foreign texts hold URLs, headers and object addresses."""
         host = urlsplit(self.base_url).hostname or ""
         if self._watch.is_woken:
             return "cut short"
@@ -158,7 +159,7 @@ class Session:
 
 
 class _Bearer(AuthBase):
-    """Puts the key into the header of one request; given explicitly, so that no .netrc entry takes its place."""
+    """Puts the key into the header of one request. It is explicit, so that no .netrc entry takes its place."""
 
     def __init__(self, key: Secret) -> None:
         self._key = key
@@ -169,7 +170,7 @@ class _Bearer(AuthBase):
 
 
 def checked_url(text: str) -> str:
-    """The API's address without a trailing `/v2`. UserError for one that would carry the key in the clear."""
+    """The API's address without a trailing `/v2`. UserError for an address that would send the key unencrypted."""
     parts = urlsplit(text.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError("the API address must look like https://api.runpod.io", hint="unset RPD_API_URL")
@@ -183,7 +184,7 @@ def checked_url(text: str) -> str:
 
 
 def checked_key(key: Secret) -> Secret:
-    """The key, if it can stand in a header. The error does not show it."""
+    """The key, if it can be in a header. The error does not show it."""
     text = key.reveal()
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise UserError(
@@ -203,7 +204,7 @@ def _headers(request: ApiRequest) -> dict[str, str]:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what it was made from: urllib3 nests causes as arguments and as `reason`."""
+    """The error and its causes: urllib3 nests causes as arguments and as `reason`."""
     found: list[BaseException] = []
     waiting: list[BaseException] = [error]
     while waiting and len(found) < 20:

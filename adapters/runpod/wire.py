@@ -1,7 +1,8 @@
-"""What we read of the API's answers: tolerantly, because its schema moves, and never inventing an absence.
+"""The parts of the API's answers that we read. We read tolerantly, because the schema changes, and never invent an
+absence.
 
-Unknown fields and unknown words are fine, a missing or null part means "not known". What must be there is what identity
-and proof rest upon: an `id` in every pod, the list in every listing.
+Unknown fields and unknown words are fine. A missing or null part means "not known". Only the parts for identity and
+proof are required: an `id` in every pod, the list in every listing.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from rpd.states.ports.world import LEVELS, DataCenter, Offer, Pod, SshAddress
 S = TypeVar("S", bound=msgspec.Struct)
 
 STOPPED_OR_YOUNG = frozenset({"PROVISIONING", "STARTING", "EXITED", "ERROR", "TERMINATED"})
-"""In these states an address or a runtime is a memory of an earlier start."""
+"""In these states an address or a runtime belongs to an earlier start."""
 NO_GPU = "unknown"
 """A placeholder id in the catalog that names nothing."""
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,253})")
-# The provider's inner network (RFC 6598); such an address is not reached from outside.
+# The provider's inner network (RFC 6598). Such an address cannot be reached from outside.
 _INNER = ip_network("100.64.0.0/10")
 
 
@@ -117,7 +118,7 @@ class Volume(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Mount(msgspec.Struct, frozen=True):
-    """A pod that has a network volume mounted, which a stopped one has, too. `run_id` is what its env says."""
+    """A pod that has a network volume mounted; a stopped pod has it too. `run_id` is from its environment."""
 
     volume_id: str
     pod_id: str
@@ -143,14 +144,15 @@ class _DataCenter(msgspec.Struct, rename="camel"):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """The items of one page, undecoded, and where the next begins (None: this was the last)."""
+    """The items of one page, undecoded, and where the next page begins (None: this was the last)."""
 
     items: tuple[msgspec.Raw, ...]
     next_cursor: str | None
 
 
 def page(body: bytes, key: str) -> Page:
-    """One page of a listing wrapped in `key`. Without the list there is no answer, and surely no empty one."""
+    """One page of a listing wrapped in `key`. Without the list there is no answer; it does not count as an empty
+    list."""
     told: dict[str, msgspec.Raw] = _decode(body, dict[str, msgspec.Raw], f"a listing of {key}")
     if key not in told:
         raise Unreadable(f"no {key} in it")
@@ -193,7 +195,8 @@ def pod(body: bytes | msgspec.Raw) -> Pod:
 
 
 def offer(body: msgspec.Raw, cloud: str, gpu_count: int) -> Offer | None:
-    """A GPU type as an offer of this cloud, where a price of 0 says that it is not sold; None for what is no type."""
+    """A GPU type as an offer of this cloud. A price of 0 means that it is not sold. None for an entry that is no
+    type."""
     try:
         told: _GpuType = _decode(body, _GpuType, "a GPU type")
     except Unreadable:
@@ -209,14 +212,14 @@ def offer(body: msgspec.Raw, cloud: str, gpu_count: int) -> Offer | None:
     centers = [center for item in _list(told.data_centers) if (center := _part(item, _Center))]
     ceiling = (told.max_count or {}).get(field)
     is_too_many = isinstance(ceiling, int) and not isinstance(ceiling, bool) and 0 < ceiling < gpu_count
-    # The two disagree at times, each in either direction; a create will tell.
+    # The two disagree at times, each in either direction. Only a create shows the truth.
     best = "NONE" if is_too_many else _best([told.availability, *(center.availability for center in centers)])
     stocked = tuple(center.id for center in centers if center.availability not in (None, "NONE"))
     return Offer(told.id, cloud, price, best, stocked, name, memory_gb)
 
 
 def cpu_offer(body: msgspec.Raw) -> Offer | None:
-    """A CPU flavor as an offer of the SECURE cloud, per vCPU; None for what is no flavor."""
+    """A CPU flavor as an offer of the SECURE cloud, per vCPU. None for an entry that is no flavor."""
     try:
         told: _GpuType = _decode(body, _GpuType, "a CPU flavor")
     except Unreadable:
@@ -239,7 +242,7 @@ def volume(body: bytes | msgspec.Raw) -> Volume:
 
 
 def mounts(body: msgspec.Raw) -> tuple[Mount, ...]:
-    """What network volumes a pod has mounted; a deleted one has none."""
+    """The network volumes that a pod has mounted. A deleted pod has none."""
     told: _Pod = _decode(body, _Pod, "a pod")
     mounted = _part(told.mounts, _Mounts)
     status = told.status or "UNKNOWN"
@@ -251,13 +254,13 @@ def mounts(body: msgspec.Raw) -> tuple[Mount, ...]:
 
 
 def named(body: msgspec.Raw) -> Named:
-    """Something with an id."""
+    """An object with an id."""
     found: Named = _decode(body, Named, "an entry with an id")
     return found
 
 
 def data_center(body: msgspec.Raw) -> DataCenter:
-    """A data center with what it has."""
+    """A data center with its stock."""
     told: _DataCenter = _decode(body, _DataCenter, "a data center")
     listed = [*_list(told.gpu_availability), *_list(told.cpu_availability)]
     centers = [each for item in listed if (each := _part(item, _Center))]
@@ -268,13 +271,13 @@ def data_center(body: msgspec.Raw) -> DataCenter:
 
 
 def accepted(body: bytes) -> None:
-    """The answer to an action: an object or nothing; a page of something else is no acceptance."""
+    """The answer to an action: an object or nothing. Any other page does not count as accepted."""
     if body.strip():
         _decode(body, dict[str, Any], "the answer to an action")
 
 
 def _address(told: _Pod) -> SshAddress | None:
-    """The direct address, else the public mapping of port 22. Never the proxy: it runs no commands."""
+    """The direct address, else the public mapping of port 22. Never the proxy, because it runs no commands."""
     ssh = _part(told.ssh, _Ssh)
     direct = _part(ssh.direct, _Endpoint) if ssh else None
     if direct is not None and (found := _reachable(direct.host, direct.port, direct.username)):
@@ -299,13 +302,13 @@ def _reachable(host: str | None, port: int | None, username: str | None) -> SshA
 
 
 def _best(levels: list[str | None]) -> str:
-    """The best of the levels known to us; UNKNOWN when there is none."""
+    """The best of the levels that rpd knows. UNKNOWN if there is none."""
     known = [level for level in levels if level in LEVELS]
     return max(known, key=LEVELS.index, default="UNKNOWN")
 
 
 def _amount(value: Any) -> float | None:
-    """A price or rate in USD; None when it is none."""
+    """A price or rate in USD. None for any other value."""
     try:
         amount = msgspec.convert(value, float, strict=False)
     except msgspec.ValidationError:
@@ -326,7 +329,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _part(value: Any, kind: type[S]) -> S | None:
-    """An optional part; one in an unexpected shape counts as missing."""
+    """An optional part. A part in an unexpected form counts as missing."""
     if not isinstance(value, dict):
         return None
     try:
@@ -340,5 +343,5 @@ def _decode(body: bytes | msgspec.Raw, kind: Any, what: str) -> Any:
         return msgspec.json.decode(body, type=kind, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
-    # Outside the handler: the decoder's own text may quote the body.
+    # Outside the handler, because the decoder's own text may quote the body.
     raise Unreadable(f"it is not {what}")

@@ -1,1 +1,1 @@
-"""The job file: YAML, read, rendered and checked, becomes a `rpd.states.ports.job.Job`."""
+"""The job file: read YAML, render and check it, and make a `rpd.states.ports.job.Job`."""

@@ -40,7 +40,7 @@ _SYSTEM_FOLDERS = frozenset(
     "/ /bin /boot /dev /etc /home /lib /lib64 /proc /root /run /sbin /sys /tmp /usr /var".split()  # noqa: SIM905
 )
 _RCLONE_SETTING = re.compile(r",(\w+)=")
-"""`:s3,provider=AWS:bucket`: what a remote of rclone's is told beside its name."""
+"""`:s3,provider=AWS:bucket`: the settings that follow the name of a remote of rclone's."""
 _REFERENCE = re.compile(r"\{\{ RUNPOD_SECRET_\w+ \}\}\Z")
 
 
@@ -50,7 +50,7 @@ def checks_of(section: str) -> Callable[[Any], Iterator[Finding]] | None:
 
 
 def check_env_names(data: Mapping[str, Any]) -> Iterator[Finding]:
-    """Names in `pod.env` and `remote_env.exports`; sees the whole file, whatever else is wrong with it."""
+    """Names in `pod.env` and `remote_env.exports`. Sees the whole file, whatever else is wrong with it."""
     for section, field, ours in (("pod", "env", _SET_IN_POD), ("remote_env", "exports", _SET_IN_JOB)):
         for name in _entries(data, section, field):
             if not _ENV_NAME.match(name):
@@ -60,7 +60,7 @@ def check_env_names(data: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def check_env_by_name(data: Mapping[str, Any]) -> Iterator[Finding]:
-    """Names in `env`, which the job gets from this machine; sees the whole file."""
+    """Names in `env`, whose values the job gets from this machine. Sees the whole file."""
     names = data.get("env")
     seen: set[str] = set()
     for index, name in enumerate(names if isinstance(names, list) else ()):
@@ -76,9 +76,8 @@ def check_env_by_name(data: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def check_leaks(value: Any, secrets: Mapping[str, str], path: Path = ()) -> Iterator[Finding]:
-    """Texts in the shape of a key anywhere but where a secret of the environment was put in, which the journal masks;
-    and any secret in `pod.env`, which the cloud's API returns.
-    """
+    """Texts that look like a key, except where rpd put in a secret of the environment, which the journal masks; and any
+    secret in `pod.env`, which the cloud's API returns."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from check_leaks(item, secrets, (*path, key))
@@ -100,8 +99,8 @@ def check_leaks(value: Any, secrets: Mapping[str, str], path: Path = ()) -> Iter
 def check_run_names(
     data: Mapping[str, Any], written: Mapping[Any, Any], secrets: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Secrets that were put into what a run is called by (`written` is the file before): a label made of one
-    is none that a mask finds."""
+    """Secrets that were put into the names of a run (`written` is the file before). A mask does not find a secret in a
+    label."""
     for name in ("name", "run_id_prefix"):
         value = data.get(name)
         if mask(value, secrets) != value and mask(written.get(name), secrets) == written.get(name):
@@ -112,8 +111,7 @@ def check_secret_names(
     data: Mapping[str, Any], given: Mapping[str, str], secrets: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Values under a secret's name that were written out, in the file or on the command line (`given`). The journal
-    would keep them in clear: only what is known as a secret of the environment is masked there.
-    """
+    would keep them in clear, because it masks only known secrets of the environment."""
     instead = "has a secret's name, and its value would stand in the journal: export {name}, start with --var {name}"
     places: list[tuple[Path, Mapping[str, Any], str]] = [
         (("variables",), given, instead),
@@ -206,7 +204,7 @@ def _can_be_split(words: str) -> bool:
 
 
 def check_between(data: Mapping[str, Any]) -> Iterator[Finding]:
-    """Rules between sections; sees the whole file."""
+    """Rules between sections. Sees the whole file."""
     pod, storage = _section(data, "pod"), _section(data, "storage")
     if pod.get("cpu_order") and storage.get("mode") != "network_volume":
         why = "a CPU pod has no volume disk, and what proves that a job started only once has to outlive the container"
@@ -221,7 +219,8 @@ def check_between(data: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _is_shell(command: str) -> bool:
-    """Whether it names a shell by the name that all of them have; what cannot be split is told of elsewhere."""
+    """Whether the command names a shell: all shells have a name that ends in "sh". Another check reports a command that
+    cannot be split."""
     if not _can_be_split(command):
         return True
     return any(posixpath.basename(word).endswith("sh") for word in shlex.split(command))
@@ -341,13 +340,14 @@ def _bucket(index: int, artifact: Artifact) -> Iterator[Finding]:
 
 
 def shared_places(artifacts: Sequence[Artifact]) -> frozenset[str]:
-    """Local paths, without a slash at the end, that several artifacts name: folders, then, which files go into."""
+    """Local paths, without a slash at the end, that several artifacts name. So they are folders into which files go."""
     places = Counter(posixpath.normpath(artifact.local_path) for artifact in artifacts)
     return frozenset(place for place, count in places.items() if count > 1)
 
 
 def _looks_like_folder(artifact: Artifact) -> bool:
-    """By its name, which is all there is before the job has run: what is in it may replace what others have brought."""
+    """Whether its name looks like a folder; before the job has run, only the name is known. The content of a folder may
+    replace what other artifacts have brought."""
     path = artifact.remote_path
     return is_pattern(path) or path.endswith("/") or not posixpath.splitext(path)[1]
 

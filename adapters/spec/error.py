@@ -10,20 +10,20 @@ import msgspec
 from rpd.engine.errors import UserError
 
 Path = tuple[str | int, ...]
-"""Where a value stands in the document: keys and list positions from the root."""
+"""The place of a value in the document: keys and list positions from the root."""
 
 MOST_SHOWN = 50
-"""Problems printed in full."""
+"""How many problems are printed in full."""
 
 MOST_COLLECTED = 500
-"""Problems looked for; a hostile file may hold a hundred thousand."""
+"""How many problems are collected; a hostile file may hold a hundred thousand."""
 
 MOST_NAMES = 60
-"""Names listed or compared in one message."""
+"""How many names one message lists or compares."""
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):
-    """One thing to mend. Lines and columns count from 1."""
+    """One problem to correct. Lines and columns count from 1."""
 
     line: int
     column: int
@@ -32,7 +32,7 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 
 
 class SpecError(UserError):
-    """The job file cannot be used; `problems` holds all that was found, in the order of the file."""
+    """The job file cannot be used. `problems` holds all problems found, in the order of the file."""
 
     reason = "invalid_spec"
 
@@ -54,12 +54,12 @@ def path_text(path: Path) -> str:
 
 
 def name_list(names: Sequence[str]) -> str:
-    """The names with commas; the rest of a very long list is counted."""
+    """The names with commas. The rest of a very long list is counted."""
     more = len(names) - MOST_NAMES
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """` (did you mean 'x'?)`, or nothing when no known word is close."""
+    """` (did you mean 'x'?)`, or nothing if no known word is similar."""
     close = difflib.get_close_matches(word[:80], known[:MOST_NAMES], n=1, cutoff=0.6)
     return f" (did you mean '{close[0]}'?)" if close else ""

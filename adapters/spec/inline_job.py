@@ -1,4 +1,4 @@
-"""A job without a file: a command of the command line, run in a copy of the current folder."""
+"""A job without a file: a command from the command line, run in a copy of the current folder."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rpd.adapters.local.dirs import label_of
 from rpd.adapters.spec.yaml_source import YamlSource
 
 NO_FILE = "(command line)"
-"""What stands in the place of the job file, in messages and, below the folder, in the journal."""
+"""The text in place of the job file's name, in messages and, below the folder, in the journal."""
 
 _SCRIPT = re.compile(r"[^-].*\.\w+\Z")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def inline_job(command: Sequence[str], folder: Path, *, sends_files: bool) -> YamlSource:
-    """The job that a job file would describe. The folder is sent to `src` on the volume, the command runs there, and
-    what it leaves in `out` beside it comes back. Pod and budget come from the options."""
+    """The job that a job file would describe. rpd sends the folder to `src` on the volume, runs the command there, and
+    brings back what the command leaves in `out` beside it. Pod and budget come from the options."""
     sent = {
         "label": "files",
         "source": ".",
@@ -44,13 +44,13 @@ def inline_job(command: Sequence[str], folder: Path, *, sends_files: bool) -> Ya
 
 
 def _body(command: Sequence[str]) -> str:
-    """The words as they are: braces in them are no placeholders."""
+    """The words unchanged: braces in them are no placeholders."""
     words = _PLACEHOLDER.sub(r"{{\1}}", shlex.join(command))
     return f"set -e\nmkdir -p {{volume_mount}}/src {{volume_mount}}/out\ncd {{volume_mount}}/src\nexec {words}\n"
 
 
 def _name(command: Sequence[str], folder: Path) -> str:
-    """After the script, else the program, else the folder: runs of one script in one folder belong together."""
+    """A name from the script, else the program, else the folder. Runs of one script in one folder belong together."""
     script = next((word for word in command if _SCRIPT.fullmatch(word)), command[0])
     stem = Path(script).name.partition(".")[0]
     return next((name for name in (stem, folder.name) if label_of(name)), "job")

@@ -1,4 +1,4 @@
-"""From a job file to a `Job`: read, render, check, all problems at once, before a cent is spent."""
+"""From a job file to a `Job`: read, render, check, and report all problems at once, before anything costs money."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ DEFAULT_VOLUME_GB = 20
 """Size of the volume disk of an ephemeral pod whose file names none."""
 
 LEAST_VOLUME_GB = 10
-"""The smallest volume disk that RunPod's API makes; older files name smaller ones, and lose nothing by more."""
+"""The smallest volume disk that RunPod's API makes. Older files name smaller ones, and a larger disk does them no
+harm."""
 
 SSH_PORT = "22/tcp"
 
@@ -52,8 +53,8 @@ class LoadedJob(msgspec.Struct, frozen=True):
 
     `job` has every default filled in and every local path absolute. `workflow` is the label of the rendered name.
     `lineage` names the jobs that may share a pod one after the other. `config` is the job as plain data for record 0,
-    secrets of the environment masked; `restore_job` turns it back. `config_sha256` is the fingerprint of the rendered
-    job, the same for every run of it; `source_sha256` that of the file.
+    with masked secrets of the environment; `restore_job` turns it back. `config_sha256` is the fingerprint of the
+    rendered job, the same for every run of it. `source_sha256` is that of the file.
     """
 
     job: Job
@@ -78,12 +79,12 @@ def load_job(
     environ: Mapping[str, str] = os.environ,
     home: Path | None = None,
 ) -> LoadedJob:
-    """Load one job file, or what stands in the place of one and in the current folder.
+    """Load one job file, or a source in its place and in the current folder.
 
-    `variables` come from the command line and win over the file's; so do `fields`, which replace single values (a path
-    such as `("pod", "image")` to its value). Without `run_id` a new one is made from the file's
-    prefix and the time. `environ` is searched for secrets that must not stand in the file. `home` is the user's home
-    folder. Raises SpecError with all problems, UserError when the file cannot be read.
+    `variables` come from the command line and win over the file's. So do `fields`, which replace single values (a path
+    such as `("pod", "image")` to its value). Without `run_id` a new one is made from the file's prefix and the time.
+    `environ` is searched for secrets that must not be in the file. `home` is the user's home folder. Raises SpecError
+    with all problems, UserError if the file cannot be read.
     """
     make: MakeRunId = (
         (lambda _prefix: run_id) if run_id else (lambda prefix: new_run_id(prefix_label(prefix), time.time()))
@@ -97,15 +98,15 @@ def load_job(
 def load_text(
     text: str, path: Path, *, variables: Mapping[str, str] | None = None, run_id: str = "job-20000101T000000Z-000000"
 ) -> LoadedJob:
-    """Load a job file that is not on disk yet, as if it stood at `path`; checks no secrets."""
+    """Load a job file that is not on disk yet, as if it were at `path`. Checks no secrets."""
     source = parse_yaml(text.encode(errors="surrogatepass"), str(path))
     return _build(source, path, variables or {}, lambda _prefix: run_id, {}, user_home())
 
 
 def restore_job(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Job:
-    """The job of a journal, from the `config` of its record 0; masked secrets come from the environment again.
+    """The job of a journal, from the `config` of its record 0. Masked secrets come from the environment again.
 
-    Raises UserError when a secret is missing or the record does not hold a job.
+    Raises UserError if a secret is missing or the record does not hold a job.
     """
     try:
         return msgspec.convert(unmask(dict(config), environ), Job)
@@ -114,8 +115,8 @@ def restore_job(config: Mapping[str, Any], environ: Mapping[str, str] = os.envir
 
 
 def _overlaid(source: YamlSource, fields: Mapping[SpecPath, Any]) -> YamlSource:
-    """The file with values of the command line in place of its own. A place that holds no mapping is left alone: what
-    is wrong there is told as such."""
+    """The file with values of the command line in place of its own. A place that is not a mapping is left alone; other
+    checks report it."""
     data: dict[Any, Any] = dict(source.data)
     for path, value in fields.items():
         below = data
@@ -141,13 +142,13 @@ def _build(
     rendered = render_spec(source, variables, config_path, make_run_id)
     rendered = msgspec.structs.replace(rendered, data=with_switches(rendered.data, source.raw, Job))
     problems = [*rendered.problems, *_problems(source, rendered, variables, secrets, home)]
-    if rendered.unclear and not problems:  # nothing half rendered may ever pass
+    if rendered.unclear and not problems:  # a half rendered file must never pass
         problems = [source.problem(path, "cannot be rendered") for path in rendered.unclear]
     if problems:
         raise SpecError(source.file, problems)
     try:
         job = msgspec.convert(rendered.data, Job)
-    except msgspec.ValidationError as error:  # the walk over the types found nothing: msgspec has the last word
+    except msgspec.ValidationError as error:  # the walk over the types found nothing: msgspec decides
         raise SpecError(source.file, [Problem(1, 1, "(whole file)", str(error))]) from error
     root = rendered.names["project_root"]
     job = _with_env(_completed(job, root), rendered.names["run_id"])
@@ -190,7 +191,7 @@ def _problems(
     secrets: Mapping[str, str],
     home: Path | None,
 ) -> Iterator[Problem]:
-    """Type problems, then those of every section whose types are right; nothing is said twice about one place."""
+    """Type problems, then the problems of every section whose types are right. Each place is reported once."""
     told, bad = set(rendered.unclear), set()
     data, run_id = rendered.data, rendered.names.get("run_id")
     misnamed = list(check_run_names(data, source.data, secrets))
@@ -214,7 +215,7 @@ def _problems(
 
         for below, message in _in_words_of(hidden, data, wrong):
             path = (field.encode_name, *below)
-            if path not in told and path not in above:  # what holds something wrong was not looked at
+            if path not in told and path not in above:  # a value with a wrong part was not checked
                 yield source.problem(path, message)
     for path, message in [
         *_in_words_of(hidden, data, check_between),
@@ -240,8 +241,9 @@ def _in_words_of(
     data: Mapping[str, Any],
     find: Callable[[Mapping[str, Any]], Iterable[tuple[SpecPath, str]]],
 ) -> Iterator[tuple[SpecPath, str]]:
-    """What is wrong with the data, told of the same data without secrets: a message shows the value, or a part of it.
-    It is not looked for there: a mask may be wrong where the value is not."""
+    """What is wrong with the data, in messages about the same data without secrets, because a message shows the value
+    or a part of it. The problems are searched in the data itself, because a mask may be wrong where the value is
+    right."""
     if hidden == data:
         yield from find(data)
         return
@@ -253,7 +255,7 @@ def _in_words_of(
 def _sound(value: Any, path: SpecPath, bad: set[SpecPath], above: set[SpecPath]) -> Any:
     """A section without its fields of the wrong type, so that its other fields can still be checked.
 
-    `bad` are the places of wrong type, `above` those and all that hold them.
+    `bad` are the places of wrong type, `above` those places and all places that contain them.
     """
     if not isinstance(value, dict):
         return value
@@ -265,9 +267,7 @@ def _sound(value: Any, path: SpecPath, bad: set[SpecPath], above: set[SpecPath])
 
 
 def _completed(job: Job, root: str) -> Job:
-    """Defaults that depend on other fields, and local paths made absolute: relative ones count from the project's
-    root.
-    """
+    """Defaults that depend on other fields, and absolute local paths. Relative paths count from the project's root."""
     replace = msgspec.structs.replace
 
     def absolute(text: str) -> str:
@@ -302,7 +302,7 @@ def _completed(job: Job, root: str) -> Job:
 
 
 def _with_env(job: Job, run_id: str) -> Job:
-    """The file of secrets that `env` asks for, of this run alone, sourced before all others."""
+    """The file of secrets that `env` asks for. It belongs to this run alone, and is sourced before all others."""
     if not job.env:
         return job
     replace = msgspec.structs.replace
@@ -316,5 +316,5 @@ def _with_env(job: Job, run_id: str) -> Job:
 
 
 def _once(values: tuple[T, ...]) -> tuple[T, ...]:
-    """Each where it stands first: what is named again later has been tried by then."""
+    """Each value at its first place only. A repeated candidate has already been tried."""
     return tuple(dict.fromkeys(values))

@@ -1,5 +1,5 @@
-"""A job file of schema version 1, or with fields that were renamed, as one of version 2. Only what has to change is
-touched: comments and layout stay. What comes out means what went in, or a person has to write it."""
+"""Turn a job file of schema version 1, or with renamed fields, into one of version 2. It changes only what has to
+change: comments and layout stay. The result means the same as the input, or a person has to write it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NEVER_HAD = ("spot",)
 NO_WISH = ("", "false", "null", "~", "no")
 
 Edit = tuple[int, int, str]
-"""From, to (characters), and what stands there afterwards."""
+"""From, to (characters), and the new text between them."""
 
 
 def migrated(text: str, file: str) -> tuple[str, list[str]]:
-    """The new text, and a sentence for each change. Raises SpecError for what is no job file of any version, and
+    """The new text, and a sentence for each change. Raises SpecError for a file that is no job file of any version, and
     UserError for a field whose meaning a person has to decide."""
-    parse_yaml(text.encode(errors="surrogatepass"), file)  # what is too large, too deep or tangled goes no further
+    parse_yaml(text.encode(errors="surrogatepass"), file)  # refuses a file that is too large, too deep or tangled
     fields = _fields(_root(text, file))
     edits: list[Edit] = []
     told: list[str] = []
@@ -47,7 +47,7 @@ def migrated(text: str, file: str) -> tuple[str, list[str]]:
 
 
 def _wanted(data: Any, told: list[str]) -> Any:
-    """What the new file has to mean, where this is what the old one means."""
+    """The meaning that the new file must have, given the meaning of the old one."""
     if "schema_version" in data:
         data["schema_version"] = 2
     pod = data.get("pod")
@@ -64,7 +64,7 @@ def _wanted(data: Any, told: list[str]) -> Any:
 
 
 def _meaning(text: str) -> Any:
-    """The data of a file; None where it makes no sense."""
+    """The data of a file. None if it makes no sense."""
     import yaml
 
     try:
@@ -74,7 +74,7 @@ def _meaning(text: str) -> Any:
 
 
 def _loader() -> Any:
-    """The safe one; in C where there is one, which takes a twentieth of the time."""
+    """The safe loader, in C if available, which takes a twentieth of the time."""
     import yaml
 
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -93,7 +93,7 @@ def _root(text: str, file: str) -> yaml.MappingNode:
 
 
 def _without(text: str, file: str, name: str) -> str | None:
-    """The text without this field of `pod`; None when nothing is wished for there."""
+    """The text without this field of `pod`. None if the field asks for nothing."""
     import yaml
 
     pod = _fields(_root(text, file)).get("pod")
@@ -119,7 +119,7 @@ def _fields(node: yaml.MappingNode) -> dict[str, tuple[Any, Any]]:
 
 
 def _span(node: Any, text: str) -> tuple[int, int]:
-    """From, to (characters). A block scalar's own end is behind the line that ends it."""
+    """From, to (characters). The parser puts the end of a block scalar after the line end, so blanks are stripped."""
     begin, end = node.start_mark.index, node.end_mark.index
     return begin, begin + len(text[begin:end].rstrip())
 
@@ -164,7 +164,7 @@ def _scalar(node: Any, name: str) -> Any:
 
 
 def _listed(value: Any, written: str) -> str:
-    """One scalar as a flow list, as it was written where that means the same there."""
+    """One scalar as a flow list. It keeps its written form if that means the same there."""
     if value.tag.endswith(":null"):
         return "[]"
     is_plain = not getattr(value, "style", None) and not set(written) & set(",[]{}\n")

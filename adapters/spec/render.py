@@ -1,8 +1,8 @@
-"""The names a job file may use and the file with all of them put in.
+"""The names that a job file may use, and the file with all of them put in.
 
-Built-in names are worked out from the file itself (`job_name` from `name`, `run_id` from `run_id_prefix`, ...), on
-first use, so a variable may use `{run_id}` and the name may use a variable. Variables of the command line are values
-as they are: they win, and they are never rendered.
+Built-in names come from the file itself (`job_name` from `name`, `run_id` from `run_id_prefix`, ...). They are computed
+on first use, so a variable may use `{run_id}` and the name may use a variable. Variables of the command line are final
+values: they win, and they are never rendered.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ _TEXT_MAPS = (("variables",), ("pod", "env"), ("remote_env", "exports"))
 
 class Rendered(msgspec.Struct, frozen=True):
     """Plain data without placeholders. `unclear` holds the places that could not be rendered, which are reported
-    already.
-    """
+    already."""
 
     data: dict[str, Any]
     problems: list[Problem]
@@ -42,7 +41,7 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 class _Rendering:
-    """One file being rendered."""
+    """One file during its rendering."""
 
     def __init__(self, source: YamlSource, given: Mapping[str, str], config_path: FilePath, run_id: MakeRunId) -> None:
         self.source = source
@@ -75,7 +74,7 @@ class _Rendering:
         return os.path.realpath(config_folder / expanded(named))
 
     def _text(self, *path: str, default: str | None = None) -> str:
-        """The text at a path; an echo where it is missing or of another type, which the type check reports."""
+        """The text at a path. An echo if it is missing or of another type, which the type check reports."""
         value: Any = self.source.data
         for part in path:
             value = value.get(part) if isinstance(value, dict) else None
@@ -130,9 +129,8 @@ class _Rendering:
 
 
 def render_spec(source: YamlSource, given: Mapping[str, str], config_path: FilePath, run_id: MakeRunId) -> Rendered:
-    """Put all names in. `given` are the variables of the command line; `run_id` makes the run id from the rendered
-    prefix.
-    """
+    """Put all names in. `given` are the variables of the command line. `run_id` makes the run id from the rendered
+    prefix."""
     rendering = _Rendering(source, given, config_path, run_id)
     data = rendering.render(source.data, ())
     if given:
@@ -166,7 +164,7 @@ def _bad_names(rendering: _Rendering) -> list[Problem]:
 
 
 def _without_value(rendering: _Rendering) -> list[Problem]:
-    """Variables that the file leaves to the command line, and that it does not give."""
+    """Variables whose value the file leaves to the command line, and which the command line does not give."""
     missing = [name for name, value in rendering.declared.items() if value is None and name not in rendering.given]
     paths: list[Path] = [("variables", name) for name in missing if name not in BUILT_IN]
     rendering.unclear.update(paths)
@@ -174,5 +172,5 @@ def _without_value(rendering: _Rendering) -> list[Problem]:
 
 
 def prefix_label(prefix: str) -> str:
-    """The label a run id is made from, which must not be empty."""
+    """The label from which a run id is made. It must not be empty."""
     return label_of(prefix) or "run"

@@ -1,4 +1,5 @@
-"""The JSON schema of the job file, for editors: the same structs that check it, with their descriptions."""
+"""The JSON schema of the job file, for editors. It comes from the same structs that check the file, with their
+descriptions."""
 
 from __future__ import annotations
 

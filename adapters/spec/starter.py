@@ -1,4 +1,4 @@
-"""The job file that `rpd init` writes: complete, commented, and valid as it is."""
+"""The job file that `rpd init` writes: complete, commented, and valid without a change."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Placeholders in a job file.
 
-`{identifier}` that is not preceded by `$` is a placeholder and must be known; `{{identifier}}` writes a literal
-`{identifier}`; every other brace stays as it is: `${HOME}`, `{1..5}`, `{"json": 1}`, `awk '{print $1}'`, `f"{x:.2f}"`,
+`{identifier}` that is not preceded by `$` is a placeholder and must be known. `{{identifier}}` writes a literal
+`{identifier}`. Every other brace stays as it is: `${HOME}`, `{1..5}`, `{"json": 1}`, `awk '{print $1}'`, `f"{x:.2f}"`,
 `{{ RUNPOD_SECRET_x }}`. An identifier is an ASCII letter or underscore, then letters, digits and underscores, without
-spaces: so awk's `{print}` IS a placeholder, is reported as unknown before anything is rented, and is written
-`{{print}}` or `{ print }`. A value that is put in is never looked at again, so a value may hold any brace.
+spaces. So awk's `{print}` IS a placeholder, and rpd reports it as unknown before it rents anything. Write `{{print}}`
+or `{ print }` instead. rpd never renders a value that it has put in, so a value may hold any brace.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from collections.abc import Callable, Collection, Iterator
 from rpd.adapters.spec.error import name_list, suggestion
 
 MAX_WRITTEN = 4 * 2**20
-"""Characters all renderings of one file may have together: names that double names grow fast."""
+"""The most characters of all renderings of one file together: names that double names grow fast."""
 
 MAX_CHAIN = 40
-"""Names that may use one another in a row."""
+"""How many names may use one another in a row."""
 
 _BRACES = re.compile(r"\{\{([A-Za-z_][A-Za-z0-9_]*)\}\}|(?<!\$)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class TemplateError(Exception):
-    """A text that cannot be rendered. `is_echo` when the cause is another value, which is reported where it stands."""
+    """A text that cannot be rendered. `is_echo` is true if the cause is another value, which is reported at its own
+    place."""
 
     def __init__(self, message: str, *, is_echo: bool = False) -> None:
         super().__init__(message)
@@ -41,7 +42,7 @@ def render(text: str, lookup: Callable[[str], str], known: Collection[str]) -> s
 
 
 def placeholders(text: str) -> tuple[str, ...]:
-    """The names `text` asks for, each once, in order."""
+    """The names that `text` asks for, each once, in order."""
     return tuple(dict.fromkeys(_asked(text)))
 
 
@@ -59,7 +60,8 @@ def _unknown_text(unknown: list[str], known: Collection[str]) -> str:
 
 
 class Scope:
-    """The names a job file may use, each worked out on first use from others; a name that needs itself is an error."""
+    """The names that a job file may use. Each is computed on first use from others. A name that needs itself is an
+    error."""
 
     def __init__(self) -> None:
         self._makers: dict[str, Callable[[], str]] = {}
@@ -70,7 +72,7 @@ class Scope:
         self.used: set[str] = set()
 
     def define(self, name: str, maker: Callable[[], str]) -> None:
-        """Say how `name` is worked out."""
+        """Define how `name` is computed."""
         self._makers[name] = maker
 
     def value(self, name: str) -> str:
@@ -111,4 +113,4 @@ class Scope:
 
 
 class _Tangle(TemplateError):
-    """Trouble between names, which no single text is to blame for: it is reported wherever it is met."""
+    """A problem between names that belongs to no single text. It is reported at each text that meets it."""

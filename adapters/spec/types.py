@@ -1,4 +1,4 @@
-"""All mismatches between plain data and the job's struct types, where msgspec itself reports only the first.
+"""All mismatches between plain data and the job's struct types. msgspec itself reports only the first.
 
 The types are read with `msgspec.inspect`, so a field added to a struct is checked, listed and suggested here at once.
 """
@@ -24,12 +24,12 @@ RETIRED: dict[str, str] = {
     "stop": "use lifecycle.on_success and lifecycle.on_failure; rpd migrate FILE writes them",
     "pod.datacenter_id": "use pod.datacenters, a list; rpd migrate FILE writes it",
 }
-"""Fields that other tools' files have, and what to do instead."""
+"""Fields of other tools' files, and what to do instead."""
 
 IMPOSSIBLE: dict[str, str] = {
     "pod.spot": "RunPod's API (v2) rents no spot or interruptible pods; the pod would be billed on demand: remove it",
 }
-"""Fields whose only honest value is none: what they wish for cannot be had."""
+"""Fields that must stay empty: rpd cannot provide what they ask for."""
 
 _WORDS: dict[type[inspect.Type], str] = {
     inspect.StrType: "text",
@@ -44,7 +44,7 @@ _WORDS: dict[type[inspect.Type], str] = {
 
 
 def mismatches(value: Any, struct: type[msgspec.Struct]) -> list[Finding]:
-    """Every place where `value` does not fit `struct`, with the value, what is allowed and what may be meant."""
+    """Every place where `value` does not fit `struct`, with the value, the allowed values and the probable meaning."""
     return list(itertools.islice(_walk(value, inspect.type_info(struct), ()), MOST_COLLECTED))
 
 
@@ -54,15 +54,16 @@ SWITCHES = {
     for word in words
     for spelled in (word, word.capitalize(), word.upper())
 }
-"""What older YAML readers take for true and false. Elsewhere they are words: a tag, a country, a variable's value."""
+"""Words that older YAML readers take for true and false. Elsewhere they are words: a tag, a country, a variable's
+value."""
 
 
 _SECTIONS = (inspect.StructType, inspect.VarTupleType, inspect.DictType)
 
 
 def with_switches(value: Any, raw: Mapping[Path, str], struct: type[msgspec.Struct]) -> Any:
-    """Plain data with true and false for unquoted `yes`, `no`, `on` and `off`, where nothing else can be meant, and
-    without sections and lists that stand there with nothing in them. `raw` is the text of unquoted scalars."""
+    """Plain data with true and false for unquoted `yes`, `no`, `on` and `off`, if nothing else can be meant, and
+    without empty sections and lists. `raw` is the text of unquoted scalars."""
     return _switched(value, raw, inspect.type_info(struct), ())
 
 

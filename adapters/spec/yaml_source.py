@@ -1,8 +1,8 @@
-"""YAML read as plain data with a place for every value; everything surprising about YAML is refused.
+"""YAML read as plain data with a place for every value. Everything surprising about YAML is refused.
 
 Only mappings, lists, text, whole numbers, decimal numbers, `true`, `false` and `null` exist. Dates, times such as
-22:22, octal and hexadecimal numbers, and yes/no/on/off stay the text they are. Anchors, aliases, tags, duplicate keys
-and a second document are errors, and so are files beyond the limits below.
+22:22, octal and hexadecimal numbers, and yes/no/on/off remain text. Anchors, aliases, tags, duplicate keys and a second
+document are errors, and so are files beyond the limits below.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ _NAMED: dict[str, bool | None] = {
 
 
 class YamlSource(msgspec.Struct, frozen=True):
-    """A parsed file. `places` maps a path to (line, column) of its key, or of the item in a list; `raw` holds the text
-    of unquoted scalars as written. `sha256` is that of the file's bytes.
-    """
+    """A parsed file. `places` maps a path to (line, column) of its key, or of the item in a list. `raw` holds the text
+    of unquoted scalars as written. `sha256` is that of the file's bytes."""
 
     file: str
     data: dict[str, Any]
@@ -46,7 +45,7 @@ class YamlSource(msgspec.Struct, frozen=True):
     sha256: str
 
     def problem(self, path: Path, message: str) -> Problem:
-        """A problem at the place of `path`, or of its nearest ancestor that stands in the file."""
+        """A problem at the place of `path`, or of its nearest ancestor in the file."""
         known = path
         while known and known not in self.places:
             known = known[:-1]
@@ -55,7 +54,7 @@ class YamlSource(msgspec.Struct, frozen=True):
 
 
 def read_yaml(path: FilePath) -> YamlSource:
-    """Read and parse one file; raises UserError when it cannot be read and SpecError when it cannot be used."""
+    """Read and parse one file. Raises UserError if it cannot be read and SpecError if it cannot be used."""
     shown = str(path)
     try:
         content = read_regular(path, MAX_BYTES + 1)
@@ -71,7 +70,7 @@ def read_yaml(path: FilePath) -> YamlSource:
 
 
 def parse_yaml(content: bytes, file: str) -> YamlSource:
-    """Parse the bytes of one file; `file` is its name in messages. Raises SpecError."""
+    """Parse the bytes of one file. `file` is its name in messages. Raises SpecError."""
     import yaml
 
     text = _decode(content, file)
@@ -130,7 +129,7 @@ class _Frame:
 
 
 class _Builder:
-    """Turns parser events into plain data, iteratively, so that depth is a limit and never a crash."""
+    """Turns parser events into plain data, iteratively, so that a deep file meets a limit and never a crash."""
 
     def __init__(self, file: str) -> None:
         self.places: dict[Path, tuple[int, int]] = {}
@@ -142,7 +141,7 @@ class _Builder:
         self._documents = 0
 
     def root(self) -> dict[str, Any]:
-        """The finished document; raises SpecError with all that was found."""
+        """The finished document. Raises SpecError with all problems found."""
         if not self._problems and not isinstance(self._root, dict):
             what = "the file is empty" if self._root is None else f"found {_kind(self._root)}"
             self._complain((1, 1), (), f"a job file is a mapping of `field: value` lines; {what}")
@@ -203,7 +202,7 @@ class _Builder:
             self.raw.setdefault(path, text)
 
     def _put(self, value: Any, place: tuple[int, int], *, is_key_text: str | None) -> Path:
-        """Store a value, or take it as the next key; returns the path of the value."""
+        """Store a value, or take it as the next key. Returns the path of the value."""
         if not self._frames:
             self._root = value
             return ()

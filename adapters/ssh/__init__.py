@@ -2,6 +2,6 @@
 
 import sys
 
-# paramiko loads `invoke`, and with it asyncio and unittest, for one word of ssh's configuration files, which nobody
-# reads here: a third of its time to load. It does without where there is none.
+# paramiko loads `invoke`, and with it asyncio and unittest, for one word of ssh's configuration files, which rpd never
+# reads. This takes a third of its time to load. Without `invoke` it works as well.
 sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""How paramiko tells that the link broke."""
+"""The errors by which paramiko reports a broken link."""
 
 from __future__ import annotations
 

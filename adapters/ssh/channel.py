@@ -12,14 +12,14 @@ from rpd.adapters.ssh.timeouts import POLL_SECONDS
 from rpd.engine.errors import Interrupted, Unavailable
 from rpd.states.ports.faults import Fault
 
-# All that waits, at most a window: paramiko moves in memory whatever a read leaves behind, again for every read.
+# Read everything that waits, at most a window: at every read, paramiko moves the bytes in memory that it leaves behind.
 _EVERYTHING = 1 << 30
 _BEFORE_BYTES = 400
-_PACKET = 32 * 1024  # what fits into one packet; a longer slice would be copied for nothing
+_PACKET = 32 * 1024  # fits into one packet; a longer slice would be copied for nothing
 
 
 class _Stream:
-    """One stream of the command, from where its own output begins."""
+    """One stream of the command, from the beginning of its own output."""
 
     def __init__(self, read: Callable[[int], bytes], is_ready: Callable[[], bool], mark: bytes) -> None:
         self._read = read
@@ -28,10 +28,10 @@ class _Stream:
         self.is_begun = False
         self._tail = b""
         self._kept = b""
-        self.before = b""  # of what stands before the mark, the end
+        self.before = b""  # the end of the text before the mark
 
     def read(self) -> bytes | None:
-        """Bytes, b"" at the end, None when there was only what stands before the mark. Raises as paramiko does."""
+        """Bytes, b"" at the end, None if there was only text before the mark. Raises as paramiko does."""
         if self._kept:
             data, self._kept = self._kept, b""
             return data
@@ -52,10 +52,10 @@ class _Stream:
 
 
 class Channel:
-    """A running command; what stands before `mark` in its output is not its own. Not for several threads at once.
+    """A running command. The text before `mark` in its output is not its own. Not for several threads at once.
 
-    Every method raises Unavailable (`link_lost`) when the connection went away, and Interrupted when asked to stop;
-    neither ends the command in the pod.
+    Every method raises Unavailable (`link_lost`) if the connection is gone, and Interrupted if a request asks to stop.
+    Neither ends the command in the pod.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class Channel:
         self._why_lost = why_lost
 
     def send(self, data: bytes | memoryview) -> bool:
-        """Write all of `data` to the command's stdin; False when the command has ended and reads no more.
+        """Write all of `data` to the command's stdin. False if the command has ended and reads no more.
 
-        Raises Unavailable (`timeout`) when the command reads nothing for the connection's `stall` seconds.
+        Raises Unavailable (`timeout`) if the command reads nothing for the connection's `stall` seconds.
         """
         rest = memoryview(data)
         moved_at = time.monotonic()
@@ -92,9 +92,9 @@ class Channel:
         return True
 
     def send_some(self, data: memoryview, timeout: float) -> int | None:
-        """Write the beginning of `data`; returns how many bytes.
+        """Write the beginning of `data`. Returns how many bytes.
 
-        None when none could go within `timeout` seconds (at most a tenth of one), 0 when the command has ended and
+        None if no byte could be sent within `timeout` seconds (at most a tenth of one), 0 if the command has ended and
         reads no more.
         """
         self._check()
@@ -121,11 +121,11 @@ class Channel:
             self._ended()
 
     def recv(self, timeout: float) -> bytes | None:
-        """Some bytes of stdout; None when `timeout` seconds passed without any, b"" at its end."""
+        """Some bytes of stdout. None if `timeout` seconds passed without any, b"" at its end."""
         return self._receive(self._stdout, timeout)
 
     def recv_stderr(self, timeout: float) -> bytes | None:
-        """Some bytes of stderr; None when `timeout` seconds passed without any, b"" at its end."""
+        """Some bytes of stderr. None if `timeout` seconds passed without any, b"" at its end."""
         return self._receive(self._stderr, timeout)
 
     def has_output(self) -> bool:
@@ -133,9 +133,9 @@ class Channel:
         return self._stdout.is_ready() or self._stderr.is_ready()
 
     def exit_status(self, timeout: float) -> int | None:
-        """The command's exit code; None when it did not end within `timeout` seconds.
+        """The command's exit code. None if it did not end within `timeout` seconds.
 
-        A server that closes without a code (it went away, or the command was killed by a signal) is a lost link.
+        If a server closes without a code (it went away, or a signal killed the command), the link counts as lost.
         """
         deadline = time.monotonic() + timeout
         while not self._raw.status_event.wait(min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
@@ -147,11 +147,11 @@ class Channel:
         return self._raw.exit_status
 
     def in_its_place(self) -> bytes | None:
-        """What came in place of the command's output, once all has come: the end of it; None where the mark came."""
+        """The end of the text that came in place of the command's output, once all has come. None if the mark came."""
         return None if self._stdout.is_begun else self._stdout.before + self._stderr.before
 
     def close(self) -> None:
-        """Drop the channel; the command sees its streams close. Never raises."""
+        """Drop the channel. The command sees its streams close. Never raises."""
         try:
             self._raw.close()
         except LINK_BROKE:
@@ -170,7 +170,7 @@ class Channel:
                     return None
                 continue
             except LINK_BROKE as error:
-                # reading also sends: the window has to be opened again, over a link that may be gone
+                # reading also sends: it opens the window again, over a link that may be gone
                 raise self._lost("it broke off while reading") from error
             if data == b"":
                 self._ended()
@@ -178,7 +178,7 @@ class Channel:
                 return data
 
     def _ended(self) -> bool:
-        """False when the command's own end explains a closed stream; otherwise the link went away."""
+        """False if the command's own end explains a closed stream. Otherwise raises the error of a lost link."""
         transport = self._raw.get_transport()
         if not (self._raw.eof_received or self._raw.exit_status >= 0 or transport.is_active()):
             raise self._lost("the stream broke off")

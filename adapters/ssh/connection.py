@@ -25,12 +25,12 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import SshAddress
 
 PULL_WINDOW = 6 * 1024 * 1024
-"""Bytes in flight towards us. 2 MB carry 22 MB/s over an 80 ms link, this three times that. OpenSSH's server slows down
-with what it may hold ready: on a fast link 16 MB took three times as long as 6."""
+"""Bytes in flight towards us. 2 MB carry 22 MB/s over an 80 ms link, this value three times that. OpenSSH's server
+slows down with the amount that it may hold ready: on a fast link 16 MB took three times as long as 6."""
 FOLLOW_WINDOW = 2 * 1024 * 1024
 
 SIBLINGS_MAX = 4
-"""How many connections more than one a pod gets whose sshd allows few sessions on each."""
+"""How many additional connections a pod gets if its sshd allows few sessions on each."""
 
 _SAID_CHARACTERS = 200
 _JUMP_SECONDS = 5.0
@@ -40,7 +40,7 @@ _FREE_SECONDS = 5.0
 
 
 class Completed(msgspec.Struct, frozen=True):
-    """A command that ended. `is_cut` is true when it printed more than was kept."""
+    """A command that ended. `is_cut` is true if it printed more than was kept."""
 
     exit_code: int
     stdout: bytes
@@ -49,11 +49,11 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 class Connection:
-    """One connection; many channels, one after the other or side by side. Owned by one thread. `redactor` is for every
-    text of the pod that may be shown or written down: it masks before anything is cut.
+    """One connection with many channels, one after the other or side by side. Owned by one thread. `redactor` is for
+    every text of the pod that may be shown or written: it masks before anything is cut.
 
-    Where sshd allows fewer sessions on a connection than are wanted (its MaxSessions), more connections to the same
-    host key carry the rest; they live as long as this one.
+    If sshd allows fewer sessions on a connection than are wanted (its MaxSessions), more connections to the same host
+    key carry the rest. They live as long as this connection.
     """
 
     def __init__(
@@ -132,10 +132,10 @@ class Connection:
         """Run a `sh` script in the pod and wait for its end.
 
         The script travels on stdin (argument lists are public and short) and is parsed as a whole before its first
-        command runs, each with an empty stdin. Of stdout and stderr the first `max_bytes` are kept. Raises Unavailable:
-        `timeout` when it takes longer than `timeout_seconds` (it is not killed), `link_lost`, `barred` where something
-        else was run in its place; `detail["sent"]` says whether the script may have started. Raises Interrupted within
-        a tenth of a second of being asked.
+        command runs, each with an empty stdin. The first `max_bytes` of stdout and of stderr are kept. Raises
+        Unavailable: `timeout` if it takes longer than `timeout_seconds` (it is not killed), `link_lost`, `barred` if
+        something else was run in its place; `detail["sent"]` says whether the script may have started. Raises
+        Interrupted within a tenth of a second after a request.
         """
         deadline = time.monotonic() + timeout_seconds
         channel = self.channel("exec sh")
@@ -152,11 +152,11 @@ class Connection:
     def channel(self, script: str, *, window: int | None = None) -> Channel:
         """Start a `sh` script in the pod as a stream. `window`: bytes that may be in flight towards us (None: 2 MB).
 
-        The login shell may be any, and may print before it starts the script (bash reads `.bashrc` for sshd): a mark
+        The login shell may be any, and may print before it starts the script (bash reads `.bashrc` for sshd). So a mark
         goes ahead of the script's own output, and nothing before it is passed on.
 
-        Raises Unavailable (`link_lost`, `detail["sent"]` False when the command provably did not start; `no_session`
-        where sshd allows none, on this connection or another).
+        Raises Unavailable (`link_lost`, `detail["sent"]` False if the command provably did not start; `no_session` if
+        sshd allows none, on this connection or another).
         """
         deadline = time.monotonic() + _FREE_SECONDS
         while True:
@@ -173,7 +173,7 @@ class Connection:
                     self._siblings.append(self._another())
                     return self._siblings[-1]._start(script, window)
                 except (Unavailable, Refused) as error:
-                    if error.detail.get("sent") or error.reason == Fault.NO_SESSION:  # nothing else was open there
+                    if error.detail.get("sent") or error.reason == Fault.NO_SESSION:  # no other session was open there
                         raise
                     why = error.message
             if self._interrupted():
@@ -203,11 +203,11 @@ class Connection:
             sent = True
             with self._pulse.limit(self._timeouts.channel + 1.0, wake=raw.event.set):
                 raw.exec_command(line.encode())
-        except paramiko.ChannelException as error:  # an answer: the connection is as good as before
+        except paramiko.ChannelException as error:  # an answer: the connection still works
             text = f"sshd allows no session on a new connection (MaxSessions): {error.text}"
             raise Unavailable(text, reason=Fault.NO_SESSION, detail={"sent": False}) from error
         except LINK_BROKE as error:
-            # A late answer to a channel that was given up confuses the transport; it cannot be used on.
+            # A late answer to a channel that was given up confuses the transport, so it cannot be used further.
             self.close()
             why = self._pulse.verdict or str(error) or "the other side closed it"
             raise Unavailable(f"the SSH link was lost: {why}", reason=Fault.LINK_LOST, detail={"sent": sent}) from error
@@ -220,8 +220,8 @@ class Connection:
         )
 
     def is_usable(self, now: Stamp) -> bool:
-        """Whether a call may be tried on it. False once the link is down, or when the clocks jumped since the last look
-        (this machine slept, or its clock was set): the peer is then gone in a way only a long wait would show."""
+        """Whether a call may be tried on it. False once the link is down, or if the clocks jumped since the last look
+        (this machine slept, or its clock was set): then the peer is gone in a way that only a long wait would show."""
         wall, monotonic = self._reading
         last, self._last = self._last, now
         self._reading = (now.wall, time.monotonic())
@@ -233,7 +233,7 @@ class Connection:
         return self._transport.is_active()
 
     def close(self) -> None:
-        """Drop the connection without asking the peer. Never blocks for long, never raises; may be repeated."""
+        """Drop the connection without asking the peer. Never blocks for long, never raises, may be repeated."""
         while self._siblings:
             self._siblings.pop().close()
         self._wire.hang_up()
@@ -255,7 +255,7 @@ def collect(channel: Channel, deadline: float, max_bytes: int) -> Completed:
             stdout_open = data != b""
             is_cut = _keep(stdout, data, max_bytes) or is_cut
         while stderr_open:
-            # Waited for only when nothing else is: what is printed there must not hold up the answer.
+            # Wait for stderr only if nothing else is awaited: its text must not delay the answer.
             data = channel.recv_stderr(0.0 if stdout_open else POLL_SECONDS)
             stderr_open = data != b""
             is_cut = _keep(stderr, data, max_bytes) or is_cut
@@ -270,7 +270,7 @@ def collect(channel: Channel, deadline: float, max_bytes: int) -> Completed:
 
 
 def _keep(kept: bytearray, data: bytes | None, max_bytes: int) -> bool:
-    """Append what fits; true when something did not."""
+    """Append what fits. True if something did not fit."""
     room = max_bytes - len(kept)
     kept += (data or b"")[:room]
     return len(data or b"") > room

@@ -1,7 +1,7 @@
-"""A login with a key as `ssh` does it: first the server is asked whether it knows the key, then it is signed with.
+"""A login with a key as `ssh` does it: rpd first asks the server whether it knows the key, and then signs with it.
 
 A server that refuses a login does not say why. Its answer to the question tells whether it does not know the key, or
-knows it and does not let the user in. paramiko signs at once, and then sshd answers no question about that key.
+knows the key and does not let the user in. paramiko signs at once, and then sshd answers no question about that key.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import paramiko
 from paramiko.auth_handler import AuthHandler
 from paramiko.common import cMSG_USERAUTH_REQUEST
 
-_KEY_IS_KNOWN = 60  # SSH_MSG_USERAUTH_PK_OK; paramiko's own table has another method's meaning of the number
+_KEY_IS_KNOWN = 60  # SSH_MSG_USERAUTH_PK_OK; in paramiko's own table the number means something of another method
 
 
 class KeyLogin(AuthHandler):
-    """One login over a transport; begin it with `auth_publickey`. `is_known`: the server has said that it knows the
-    key."""
+    """One login over a transport. `auth_publickey` begins it. `is_known`: the server has said that it knows the key."""
 
     def __init__(self, transport: paramiko.Transport) -> None:
         super().__init__(transport)
@@ -37,7 +36,7 @@ class KeyLogin(AuthHandler):
         self.transport._send_message(question)  # type: ignore[attr-defined]
 
     def _parse_known(self, message: paramiko.Message) -> None:
-        """Sign with it, which paramiko does when logins may begin."""
+        """Sign with the key, as paramiko does when logins may begin."""
         self.is_known = True
         accepted = paramiko.Message()
         accepted.add_string("ssh-userauth")

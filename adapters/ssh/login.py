@@ -21,13 +21,13 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import SshAddress
 
 _LOG = "rpd.adapters.ssh"
-# Without any handler, paramiko's errors (each of them also raised) would reach the terminal through logging's last
+# Without a handler, paramiko's errors (each of them is also raised) would reach the terminal through logging's last
 # resort.
 logging.getLogger(_LOG).addHandler(logging.NullHandler())
 
 _CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 _SAID_CHARACTERS = 300
-_NO_COMMON = "no acceptable"  # else it is the version that makes no sense: a server that talks garbage may yet talk SSH
+_NO_COMMON = "no acceptable"  # else the version makes no sense: a server that sends garbage may still speak SSH
 _OTHER_IMAGE = "use an image whose sshd lets root in with a key"
 _HOST_KEYS_FIRST = ("ssh-ed25519",)
 
@@ -42,9 +42,9 @@ def log_in(
     timeouts: Timeouts,
     interrupted: Callable[[], bool],
 ) -> tuple[paramiko.Transport, str]:
-    """The transport and the host key's fingerprint. On any error the transport is closed and joined.
+    """The transport and the host key's fingerprint. After any error the transport is closed and joined.
 
-    Raises Unavailable (`ssh_unreachable`, with `closed` where it was hung up before a word), Refused
+    Raises Unavailable (`ssh_unreachable`, with `closed` if the other side hung up before a word), Refused
     (`host_key_changed`, `auth_refused`, `barred`) or Interrupted.
     """
     keys = _keys(key_path)
@@ -73,14 +73,14 @@ def _greet(
     timeouts: Timeouts,
     interrupted: Callable[[], bool],
 ) -> str:
-    """Exchange keys; the fingerprint of the host's, which must be the pinned one."""
+    """Exchange keys. Returns the fingerprint of the host's key, which must be the pinned one."""
     greeted, begun = threading.Event(), time.monotonic()
     transport.start_client(event=greeted)
     _await(transport, greeted, timeouts.banner, interrupted)
     if not transport.is_active() or not greeted.is_set():
         failure = _no_session(transport, address, alias)
         if not transport.remote_version and time.monotonic() - begun < timeouts.banner / 2.0:
-            failure.detail["closed"] = True  # what takes the call for a container in which nobody listens hangs up
+            failure.detail["closed"] = True  # a port of a container without an sshd behind it hangs up like this
         raise failure
     fingerprint = transport.get_remote_server_key().fingerprint
     if pin is not None and not hmac.compare_digest(pin, fingerprint):
@@ -110,7 +110,8 @@ def _first(wanted: Sequence[str], offered: Sequence[str]) -> tuple[str, ...]:
 
 
 def _keys(key_path: Path | None) -> list[paramiko.PKey]:
-    """The configured key alone, so that a full agent does not use up the server's patience; without one, the agent's.
+    """The configured key alone, so that a full agent does not use up the server's patience; without one, the agent's
+    keys.
 
     A configured key behind a passphrase is looked for in the agent.
     """
@@ -146,7 +147,7 @@ def _agent_keys(matching: Path | None = None) -> list[paramiko.PKey]:
 
 
 def _public_blob(path: Path) -> str:
-    """The base64 part of the `.pub` file beside a private key; empty when there is none."""
+    """The base64 part of the `.pub` file beside a private key. Empty if there is none."""
     try:
         words = path.with_name(path.name + ".pub").read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError):
@@ -182,7 +183,7 @@ def _authenticate(
 
 
 def _bars(cause: Exception | None, address: SshAddress, *, is_known: bool) -> str | None:
-    """Why no key gets us in, by how one was refused; None where another one may, or this one later."""
+    """Why no key can log in, by the way in which one was refused. None if another key may, or this key later."""
     if isinstance(cause, paramiko.ssh_exception.PartialAuthentication):
         return f"wants more than a key for user {address.username}: {_methods(cause.allowed_types)}"
     if isinstance(cause, paramiko.BadAuthenticationType):
@@ -208,7 +209,7 @@ def _await(
 def _no_session(
     transport: paramiko.Transport, address: SshAddress, alias: str, met: Exception | None = None
 ) -> Unavailable | Refused:
-    """Why there is no session: what paramiko's thread met or what our call met, or that nothing came in time."""
+    """Why there is no session: the error of paramiko's thread or of our call, or that nothing came in time."""
     cause = transport.get_exception() or met
     said = clean(str(cause))[:_SAID_CHARACTERS]  # it may quote the server
     where = f"{alias} at {address.host} port {address.port}"

@@ -1,4 +1,4 @@
-"""A script as a command line for whatever shell sshd hands it to: the one that the user has at login, be it tcsh."""
+"""A script as a command line for any shell to which sshd may hand it: the user's login shell, even tcsh."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ _SPECIAL = re.compile(rb"[^\x20-\x7e]|['\"$`\\!]")
 
 
 def command_line(script: str) -> str:
-    """One line that runs the `sh` script, its streams left to it.
+    """One line that runs the `sh` script, and leaves its streams to it.
 
-    Shells agree on words in single quotes as long as no quote, line break, backslash before a quote or exclamation mark
-    stands in them. So these, and what the inner double quotes would change, are written as octal numbers for `printf`.
+    Shells agree on words in single quotes, unless a quote, line break, backslash before a quote or exclamation mark is
+    in them. So these characters, and those that the inner double quotes would change, are written as octal numbers for
+    `printf`.
     """
     text = script.encode("utf-8", "surrogateescape").replace(b"%", b"%%")
     plain = _SPECIAL.sub(lambda found: b"\\%03o" % found[0][0], text).decode("ascii")

@@ -17,11 +17,11 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
 
 Locate = Callable[[str], SshAddress | None]
-"""From a pod id to its address now, as the cloud says it."""
+"""Gives the present address of a pod id, as the cloud reports it."""
 
 
 class Pool:
-    """Connections opened on demand and reused. Owned by one thread; `close` it in the end."""
+    """Connections opened on demand and reused. Owned by one thread. `close` it in the end."""
 
     def __init__(
         self,
@@ -46,11 +46,10 @@ class Pool:
         self.logins: dict[str, int] = {}
 
     def connection(self, pod_id: str, *, host_key: str | None, deadline_seconds: float) -> Connection:
-        """The pod's connection; a new one where there is none, where it broke or where the clocks jumped.
+        """The pod's connection. It is a new one if there is none, if it broke or if the clocks jumped.
 
-        Goes on trying, at growing intervals, for `deadline_seconds`. Raises Unavailable (`ssh_unreachable`) after that,
-        also where the cloud does not say where the pod is; Refused (`host_key_changed`, `auth_refused`) at once; and
-        Interrupted.
+        Tries, at growing intervals, for `deadline_seconds`. Raises Unavailable (`ssh_unreachable`) after that, also if
+        the cloud does not say where the pod is; Refused (`host_key_changed`, `auth_refused`) at once; and Interrupted.
         """
         known = self._open.get(pod_id)
         if known is not None:
@@ -72,8 +71,8 @@ class Pool:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _open_anew(self, pod_id: str, host_key: str | None) -> Connection:
-        """Where the pod was last reached, if it shows its pinned key there: the cloud may be out of reach, and is asked
-        only where that fails. Somebody else may have that address by now."""
+        """Connect to the last address of the pod, if the pod shows its pinned key there: the cloud may be out of reach,
+        and is asked only if this fails. Another pod may have that address by now."""
         known = self._reached.get(pod_id) if host_key is not None else None
         failure: RpdError | None = None
         if known is not None:
@@ -89,7 +88,7 @@ class Pool:
         return self.connect(pod_id, address, host_key=host_key)
 
     def _where(self, pod_id: str) -> SshAddress | None:
-        """What the cloud says. That it says nothing is a fault of the way to the pod for whoever wants to get there."""
+        """The address from the cloud. If the cloud does not answer, this counts as a fault of the way to the pod."""
         try:
             return self._locate(pod_id)
         except Interrupted:

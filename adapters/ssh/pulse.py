@@ -1,8 +1,8 @@
 """Whether the peer of a connection is alive.
 
-paramiko's keepalive asks without wanting an answer, so a peer that stopped stays "active" for ever and a blocked send
-or receive never returns. The pulse asks for an answer and closes the transport when nothing at all moves for too long;
-every call blocked on that transport then returns.
+paramiko's keepalive asks for no answer, so a peer that stopped stays "active" for ever and a blocked send or receive
+never returns. The pulse asks for an answer and closes the transport if nothing at all moves for too long. Every call
+blocked on that transport then returns.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Pulse:
 
     @contextmanager
     def limit(self, seconds: float, wake: Callable[[], None] | None = None) -> Iterator[None]:
-        """Close the transport when the body takes longer: for calls of paramiko that take no timeout.
+        """Close the transport if the body takes longer. This is for calls of paramiko that take no timeout.
 
-        `wake` is called while the transport is down: a channel's `exec_command` clears the event it then waits for
-        without end, and a transport that died just before has set it already.
+        `wake` is called while the transport is down: a channel's `exec_command` clears the event for which it then
+        waits without end, and a transport that died just before has set it already.
         """
         self._limit_at, self._wake = time.monotonic() + seconds, wake
         try:
@@ -78,13 +78,13 @@ class Pulse:
             if now - alive_at > self._timeouts.silence:
                 self._give_up(f"silent for {now - alive_at:.0f} s")
                 continue
-            # Bytes still on their way will be answered by themselves, and asking could block behind them.
+            # Bytes still on their way bring an answer by themselves, and asking could block behind them.
             if now - max(alive_at, asked_at) > self._timeouts.pulse and not signs[1]:
                 asked_at = now
                 self._ask()
 
     def _is_flooded(self) -> bool:
-        """Whether a channel holds more than its window: paramiko keeps whatever a server sends in spite of that."""
+        """Whether a channel holds more than its window. paramiko keeps even what a server sends beyond the window."""
         return any(
             len(channel.in_buffer) + len(channel.in_stderr_buffer) > channel.in_window_size + _OVERRUN_BYTES
             for channel in self._transport._channels.values()  # type: ignore[attr-defined]
@@ -103,7 +103,7 @@ class Pulse:
         try:
             self._transport._send_user_message(message)  # type: ignore[attr-defined]
         except LINK_BROKE:
-            return  # the transport is closing; who uses it finds out
+            return  # the transport is closing, and its user will find out
 
     def _give_up(self, verdict: str) -> None:
         self.verdict = verdict

@@ -8,9 +8,9 @@ import msgspec
 class Timeouts(msgspec.Struct, frozen=True):
     """All in seconds.
 
-    `connect` TCP; `banner` the server's first line and the key exchange; `auth` the login; `channel` opening a channel
-    and starting its command; `pulse` how often a silent link is asked whether it lives; `silence` how long it may then
-    stay silent before it counts as lost; `stall` how long a command may refuse to take more input.
+    `connect`: TCP. `banner`: the server's first line and the key exchange. `auth`: the login. `channel`: opening a
+    channel and starting its command. `pulse`: how often a silent link is asked whether it lives. `silence`: how long it
+    may then stay silent before it counts as lost. `stall`: how long a command may refuse to take more input.
     """
 
     connect: float = 10.0

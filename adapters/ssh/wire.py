@@ -1,4 +1,4 @@
-"""The TCP socket under a connection: dialled with deadlines, tuned, and counting what comes in."""
+"""The TCP socket under a connection: dialled with deadlines, tuned, with a count of the received bytes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import SshAddress
 
 PACKET_BYTES_MAX = 1024 * 1024
-"""We ask for packets of 32 KiB; OpenSSH takes and sends none above 256 KiB."""
+"""We ask for packets of 32 KiB. OpenSSH takes and sends none above 256 KiB."""
 
-# Python names these options on Linux only; the numbers are those of macOS.
+# Python names these options on Linux only. The numbers are those of macOS.
 _DARWIN_KEEPALIVE = 0x10
 _DARWIN_RXT_CONNDROPTIME = 0x80
 _DARWIN_SO_NWRITE = 0x1024
@@ -32,7 +32,7 @@ class Wire(socket.socket):
     received = 0
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """As `socket.recv`, counted. Raises OSError when a packet is announced that no server needs to send: paramiko
+        """As `socket.recv`, counted. Raises OSError if a packet is announced that no server needs to send: paramiko
         would gather up to 4 GB of it."""
         if bufsize > PACKET_BYTES_MAX:
             raise OSError(errno.EMSGSIZE, f"the other side announced a packet of {bufsize} bytes")
@@ -41,12 +41,12 @@ class Wire(socket.socket):
         return data
 
     def hang_up(self) -> None:
-        """End both directions at once, which wakes whoever reads; closing alone would not."""
+        """End both directions at once. This wakes a blocked reader; closing alone would not."""
         with contextlib.suppress(OSError):
             self.shutdown(socket.SHUT_RDWR)
 
     def unacknowledged(self) -> int:
-        """Bytes written that the peer's kernel has not acknowledged; 0 where the platform cannot say."""
+        """Bytes written that the peer's kernel has not acknowledged. 0 if the platform cannot say."""
         try:
             if sys.platform == "linux":
                 import fcntl
@@ -55,18 +55,18 @@ class Wire(socket.socket):
                 return int(struct.unpack("i", fcntl.ioctl(self.fileno(), termios.TIOCOUTQ, bytes(4)))[0])
             if sys.platform == "darwin":
                 return self.getsockopt(socket.SOL_SOCKET, _DARWIN_SO_NWRITE)
-        except (OSError, ValueError):  # closed under our hands
+        except (OSError, ValueError):  # closed by another thread
             return 0
         return 0
 
 
 _CLOSED = frozenset(map(os.strerror, (errno.ECONNREFUSED, errno.ECONNRESET)))
-"""What an answer says that comes from whoever has the port while nobody listens behind it."""
+"""The errors by which the owner of a port answers while no process listens behind it."""
 
 
 def dial(address: SshAddress, timeout_seconds: float, silence_seconds: float, interrupted: Callable[[], bool]) -> Wire:
-    """A connected, tuned socket. Raises Unavailable (`ssh_unreachable`, with `closed` where the answer is that nobody
-    listens there) or Interrupted."""
+    """A connected, tuned socket. Raises Unavailable (`ssh_unreachable`, with `closed` if no process listens there) or
+    Interrupted."""
     deadline = time.monotonic() + timeout_seconds
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
@@ -90,7 +90,7 @@ def dial(address: SshAddress, timeout_seconds: float, silence_seconds: float, in
 
 
 def _connect(wire: Wire, where: object, deadline: float, interrupted: Callable[[], bool]) -> str:
-    """Connect without blocking longer than a poll; returns what went wrong, or an empty string."""
+    """Connect without blocking longer than a poll. Returns what went wrong, or an empty string."""
     wire.setblocking(False)
     code = wire.connect_ex(where)  # type: ignore[arg-type]
     if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
@@ -105,7 +105,7 @@ def _connect(wire: Wire, where: object, deadline: float, interrupted: Callable[[
 
 
 def _tune(wire: Wire, silence_seconds: float) -> None:
-    """Small packets leave at once; the kernel, too, gives a dead peer up after about `silence_seconds`."""
+    """Send small packets at once. The kernel too gives a dead peer up after about `silence_seconds`."""
     wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     seconds = max(1, int(silence_seconds))

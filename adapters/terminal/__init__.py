@@ -1,1 +1,1 @@
-"""The person at the terminal: what is printed, what is asked, and the standard streams."""
+"""The person at the terminal: output, questions, and the standard streams."""

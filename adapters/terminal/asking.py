@@ -1,4 +1,4 @@
-"""Asking a person before something is done that cannot be undone."""
+"""Ask a person before something is done that cannot be undone."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ INTERRUPTED = 130
 
 
 def can_ask() -> bool:
-    """Whether there is a person at a terminal, who can be asked."""
+    """Whether a person at a terminal can be asked."""
     return program() is None and sys.stdin.isatty()
 
 
 def ask(question: str, wanted: tuple[str, ...], *, yes: bool, hint: str, undone: str) -> None:
-    """Go on only with `--yes`, or when one of these words is typed on a terminal. Raises UserError, whose message is
-    `undone`."""
+    """Go on only with `--yes`, or if a person types one of these words on a terminal. Raises UserError, whose message
+    is `undone`."""
     if yes:
         return
     if not can_ask():
@@ -31,7 +31,7 @@ def ask(question: str, wanted: tuple[str, ...], *, yes: bool, hint: str, undone:
 
 
 def answer(question: str, *, undone: str) -> str:
-    """What is typed on the terminal, without blanks around it. Raises UserError for Ctrl-C, which is a no."""
+    """The text typed on the terminal, without blanks around it. Raises UserError for Ctrl-C, which is a no."""
     output.prompt(question)
     try:
         return sys.stdin.readline().strip()

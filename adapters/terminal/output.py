@@ -1,5 +1,5 @@
-"""The one printer: a JSON document on stdout, or text; notes for people on stderr. A reader that went away is no
-error, and neither are notes that cannot be kept: what a command did does not depend on them."""
+"""The one printer: a JSON document or text on stdout, notes for people on stderr. A reader that went away is no error.
+A note that cannot be written is no error either, because the work of a command does not depend on notes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from rpd.adapters.terminal.streams import give_up
 
 
 def answer(document: dict[str, Any]) -> None:
-    """Exactly one JSON document on stdout."""
+    """Print exactly one JSON document on stdout."""
     import json
 
     _write(sys.stdout, json.dumps(document, indent=2, default=str) + "\n")
 
 
 def text(lines: Iterable[str]) -> None:
-    """Lines on stdout, without anything that steers a terminal but our own colours."""
+    """Print lines on stdout, without terminal control except our own colours."""
     _write_lines(sys.stdout, lines)
 
 
 def exact(lines: Iterable[str]) -> None:
-    """The same for what is no prose: a diff, a diagram, a file. A line stays one line."""
+    """The same for text that is no prose: a diff, a diagram, a file. A line stays one line."""
     _write(sys.stdout, "".join(f"{clean(line)}\n" for line in lines))
 
 
 def copy(chunk: bytes) -> None:
-    """Bytes on stdout as they are; a terminal gets what is text in them, without anything that steers it. Raises
-    BrokenPipeError when their reader went away: there is no use in going on."""
+    """Print bytes on stdout unchanged. A terminal gets only the text in them, without terminal control. Raises
+    BrokenPipeError if the reader went away, because it is useless to go on."""
     if sys.stdout.isatty():
         _write(sys.stdout, clean(chunk.decode("utf-8", "replace")))
     else:
@@ -41,7 +41,8 @@ def copy(chunk: bytes) -> None:
 
 
 def note(lines: Iterable[str]) -> None:
-    """Lines for people on stderr, cleaned likewise; a program that has called hears them in their place."""
+    """Print lines for people on stderr, cleaned in the same way. If the caller is a program, it gets the lines
+    instead."""
     if (caller := program()) is not None:
         caller.told([clean(line) for line in lines])
     else:
@@ -49,7 +50,7 @@ def note(lines: Iterable[str]) -> None:
 
 
 def prompt(words: str) -> None:
-    """A question on stderr; the answer is typed in the same line."""
+    """Print a question on stderr. The answer is typed in the same line."""
     _write(sys.stderr, clean(words))
 
 

@@ -1,5 +1,5 @@
-"""The standard streams, whatever state they are given in: a daemon starts commands without any, a disk under them may
-be full, and their reader may be gone."""
+"""The standard streams in any state: a daemon starts commands without streams, a disk under them may be full, and their
+reader may be gone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def stand_in() -> None:
-    """Effect: put /dev/null where a standard stream is closed. Otherwise the next file that is opened, such as a
-    journal, gets its number, and whatever a library or a child prints goes into that file."""
+    """Effect: put /dev/null in place of a closed standard stream. Otherwise the next opened file, such as a journal,
+    gets its number, and then the output of a library or a child goes into that file."""
     for number, (name, mode) in enumerate(_STREAMS):
         try:
             os.fstat(number)
@@ -27,7 +27,7 @@ def stand_in() -> None:
 
 
 def give_up(stream: TextIO) -> None:
-    """Effect: nothing more can be said to this reader; what follows, and the flush at exit, goes nowhere."""
+    """Effect: this reader gets nothing more. Later output, and the flush at exit, go nowhere."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
@@ -35,7 +35,7 @@ def give_up(stream: TextIO) -> None:
 
 def settle() -> bool:
     """Effect: write what the standard streams still hold, so that the exit code is ours and not that of a flush.
-    Whether standard output got what was meant for it, or has no reader who could miss it."""
+    Returns whether standard output got all its text, or has no reader who could miss it."""
     is_said = True
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -1,5 +1,5 @@
-"""Hashing that goes on in the pod while the link is gone: a link that breaks more often than a large file takes to be
-read would never let it come to its end."""
+"""Hashing that goes on in the pod while the link is gone. Otherwise a link that often breaks would never give enough
+time to read a large file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rpd.adapters.transfer.entry import Entry
 from rpd.adapters.transfer.exchange import quote
 
 APART_BYTES_MIN = 32 * 1024 * 1024
-"""Less is hashed while somebody waits."""
+"""A smaller amount is hashed while the caller waits."""
 
-# A process of its own session; what it was given lies beside what it has found, as does the word that it is done. One
-# that died, or was never told all names, begins anew.
+# A process in its own session. Its input lies beside its result, and so does the word that it is done. If it died, or
+# never got all names, it begins anew.
 _SCRIPT = """
 exec 2>/dev/null
 at=${{TMPDIR:-/tmp}}/rpd-sums-{token}
@@ -35,19 +35,19 @@ cat "$at/sums"
 
 
 def script(root: str, sums: str, token: str, count: int) -> str:
-    """Run `sums`, a command that reads names of files below `root` and prints their hashes, apart, and print what it
-    has found: a part or nothing where a disk is full, without a complaint. `count` is how many bytes the names have;
-    `token` names this very work."""
+    """Run `sums`, a command that reads names of files below `root` and prints their hashes, apart, and print its result
+    so far: a part or nothing on a full disk, without an error. `count` is how many bytes the names have. `token` names
+    this very work."""
     return _SCRIPT.format(token=token, count=count, root=quote(root), sums=shlex.quote(sums))
 
 
 def forgetting(token: str) -> str:
-    """The command that removes what was found."""
+    """The command that removes the result."""
     return f'rm -rf "${{TMPDIR:-/tmp}}/rpd-sums-{token}"'
 
 
 def token_of(root: str, files: Iterable[Entry], salt: str) -> str:
-    """A word for the work on these versions of these files; none where it is too little to be done apart."""
+    """A word for the work on these versions of these files. Empty if the work is too small to be done apart."""
     whole, size = hashlib.sha256(f"{root}\0{salt}\0".encode("utf-8", "surrogateescape")), 0
     for entry in files:
         whole.update(f"{entry.size} {entry.mtime} {entry.path}\0".encode("utf-8", "surrogateescape"))

@@ -1,6 +1,6 @@
-"""The tar format, as much of it as a transfer needs: GNU headers written, and a reader that trusts nothing.
+"""The part of the tar format that a transfer needs: a writer of GNU headers, and a reader that trusts nothing.
 
-Written by hand because `tarfile` takes longer over 10,000 small files than the link does.
+Written by hand, because with 10,000 small files `tarfile` is slower than the link.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _USED = (b"path", b"linkpath", b"size")
 
 
 def header(entry: Entry, size: int = 0) -> bytes:
-    """The header of a file of `size` bytes, a folder or a link; long names get GNU's extra members before it."""
+    """The header of a file of `size` bytes, a folder or a link. Long names get GNU's extra members before it."""
     name = entry.path.encode("utf-8", "surrogateescape") + (b"/" if entry.kind == "folder" else b"")
     target = entry.target.encode("utf-8", "surrogateescape")
     out = b""
@@ -40,7 +40,7 @@ def header(entry: Entry, size: int = 0) -> bytes:
 
 
 def padding(size: int) -> bytes:
-    """What fills a member up to whole blocks."""
+    """The bytes that fill a member up to whole blocks."""
     return bytes(-size % BLOCK)
 
 
@@ -75,7 +75,7 @@ def _number(value: int) -> bytes:
 
 
 class Member(msgspec.Struct, frozen=True):
-    """What a header says. `kind` is the type byte as text; `path` without a leading `./`."""
+    """The content of a header. `kind` is the type byte as text. `path` has no leading `./`."""
 
     path: str
     kind: str
@@ -84,7 +84,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Sink(Protocol):
-    """Where the bytes of one member go."""
+    """Takes the bytes of one member."""
 
     def write(self, data: memoryview) -> None:
         """The next bytes."""
@@ -96,11 +96,11 @@ class Sink(Protocol):
 
 
 class Reader:
-    """Parses a tar stream as it arrives; several archives may follow each other.
+    """Parses a tar stream as it arrives. Several archives may follow each other.
 
-    `accept` decides about each member before its bytes: it returns where they go, or raises. `feed` raises Refused
-    (`verify_failed`) when this is no tar stream, (`path_refused`) for sparse members, and what `accept` and the sinks
-    raise.
+    `accept` decides about each member before its bytes: it returns the sink for them, or raises. `feed` raises Refused
+    (`verify_failed`) if this is no tar stream, Refused (`path_refused`) for sparse members, and the errors of `accept`
+    and the sinks.
     """
 
     def __init__(self, accept: Callable[[Member], Sink]) -> None:
@@ -135,7 +135,7 @@ class Reader:
         self._sink = None
 
     def _gather(self, view: memoryview) -> memoryview:
-        """Fill the buffer up to a header with its extension's body, then act on it. Returns what was not used."""
+        """Fill the buffer up to a header with its extension's body, then act on it. Returns the unused bytes."""
         count = min(self._wanted() - len(self._buffer), len(view))
         self._buffer += view[:count]
         if len(self._buffer) < self._wanted():
@@ -173,7 +173,7 @@ class Reader:
                 raise _not_tar()
             name, _, value = body[at + len(digits) + 1 : at + length - 1].partition(b"=")
             at += length
-            # The others are not kept: a pod may send any number of them.
+            # The others are not kept, because a pod may send any number of them.
             if name.startswith(b"GNU.sparse"):
                 self._is_sparse = True
             elif name in _USED:

@@ -1,4 +1,4 @@
-"""What of a listed tree may be created on this machine, and what of it leads elsewhere."""
+"""Which entries of a listed tree may be created on this machine, and which links lead elsewhere."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rpd.adapters.transfer.entry import Entry, end_of, is_safe, leaves, shown
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """`kept` is created as it is, `leading` are links that lead out of the tree, `skipped` paths of links that nobody
-    wants, `refused` names of what may not be created here."""
+    """`kept` is created unchanged, `leading` are links that lead out of the tree, `skipped` are paths of unwanted
+    links, `refused` are names that may not be created here."""
 
     kept: list[Entry]
     leading: list[Entry]
@@ -21,8 +21,8 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 def choose(entries: Iterable[Entry], root: str, *, links: str, is_part: bool) -> Chosen:
-    """Sort a tree's entries. Links to absolute paths within the tree become relative ones. Where the entries are only a
-    part of what is at `root`, a link to something else there leads out, too."""
+    """Sort a tree's entries. Links to absolute paths within the tree become relative ones. If the entries are only a
+    part of the tree at `root`, a link to another part counts as leading out."""
     chosen = Chosen([], [], [], [])
     inside = root.rstrip("/") + "/"
     for entry in entries:

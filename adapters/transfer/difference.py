@@ -15,13 +15,13 @@ from rpd.adapters.transfer.patterns import Patterns
 from rpd.adapters.transfer.remote_tree import hash_files
 
 _OWN_FOLDER = ".rpd"
-"""The runs' own folder at a volume's top; no push deletes it."""
+"""The runs' own folder at a volume's top. No push deletes it."""
 
 
 class Difference(msgspec.Struct, frozen=True):
     """`send` in the order of the tree; `remove` files and links, `prune` folders (deepest first), as relative paths.
 
-    `in_the_way` are folders in the pod where the source has a file, `remove` and `prune` aside.
+    `in_the_way` are folders in the pod where the source has a file, without those in `remove` and `prune`.
     """
 
     send: list[Entry]
@@ -42,8 +42,8 @@ def compare(
 ) -> Difference:
     """Compare the trees.
 
-    `is_same` tells, of files that differ in nothing but their time, which have the same content; `suspects` are sent
-    whatever their date says. What is `ignored` stays in the pod.
+    `is_same` gets the files that differ only in their time, and returns those with the same content. `suspects` are
+    sent whatever their date says. Paths that are `ignored` stay in the pod.
     """
     there = {entry.path: entry for entry in remote.entries}
     here = {entry.path: entry for entry in local}
@@ -75,7 +75,7 @@ def compare(
 def same_content(
     connection: Connection, root: str, locate: Callable[[Entry], Path], interrupted: Interrupted, entries: list[Entry]
 ) -> set[str]:
-    """Paths whose local content equals what is in the pod, by sha256 on both sides."""
+    """Paths whose local content equals that in the pod, by sha256 on both sides."""
     if not entries:
         return set()
     found = hash_files(connection, root, (entry.path for entry in entries), sum(entry.size for entry in entries))

@@ -16,16 +16,16 @@ Progress = Callable[[int, int], None]
 """Called with the bytes of content moved so far and the bytes to move."""
 
 Interrupted = Callable[[], bool]
-"""Whether somebody wants the transfer to end."""
+"""Whether the transfer has to end."""
 
 NAMED_MAX = 20
-"""How many paths of a kind are named, where there may be as many as files."""
+"""How many paths of a kind are named, because there may be as many as files."""
 NAME_CHARACTERS_MAX = 200
-"""How much of such a path is shown: all of them have to fit into one record."""
+"""How many characters of such a path are shown: all of them have to fit into one record."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """`path` is relative to the tree's root, with `/` between its parts; odd bytes in it are surrogate escapes.
+    """`path` is relative to the tree's root, with `/` between its parts. Odd bytes in it are surrogate escapes.
 
     `mtime` in whole seconds, `size` in bytes (0 unless a file), `target` only of a link. `sha256` is empty until known.
     """
@@ -40,7 +40,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 def shown(path: str) -> str:
-    """A path for a message or a journal: bytes that are no UTF-8 are written out."""
+    """A path for a message or a journal. Bytes that are no UTF-8 are written out."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -62,7 +62,7 @@ def is_safe(path: str) -> bool:
 def leaves(link: Entry) -> bool:
     """Whether a link points out of its tree, judged by its text.
 
-    A `..` after a name counts as leaving: when that name is a link itself, the text does not say where it leads.
+    A `..` after a name counts as leaving: if that name is a link itself, the text does not say where it leads.
     """
     parts = [part for part in link.target.split("/") if part not in ("", ".")]
     climbs = next((at for at, part in enumerate(parts) if part != ".."), len(parts))

@@ -1,4 +1,4 @@
-"""One command in the pod with bytes going in and coming out at the same time."""
+"""One command in the pod, with bytes going in and coming out at the same time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rpd.journal.redact import Redactor
 from rpd.states.ports.faults import Fault
 
 OUTPUT_BYTES_MAX = 1024 * 1024
-"""What a command may print of which nothing is expected."""
+"""The most output of a command from which no output is expected."""
 STDERR_BYTES_MAX = 64 * 1024 * 1024
-"""A complaint for each of half a million files."""
+"""One error line for each of half a million files."""
 MOST_SECONDS = 3600.0
-"""How long a command may take that moves little: on a slow volume, a million files."""
+"""How long a command that moves few bytes may take: on a slow volume, with a million files."""
 
 _KEPT_OF_STDERR = 64 * 1024
 _NO_SPACE = (b"No space left on device", b"Disk quota exceeded")
@@ -29,8 +29,8 @@ _LONGEST_SECONDS = 7 * 24 * 3600.0
 
 
 def seconds_for(size: int, files: int, bytes_per_second: float = _SLOWEST_BYTES_PER_SECOND) -> float:
-    """How long so many bytes in so many files may take at most. A link or a volume slower than this is as good as none;
-    whoever never ends must not be waited for, however little comes at a time."""
+    """The most time that so many bytes in so many files may take. A slower link or volume counts as broken. A transfer
+    without an end must not be waited for, even if some bytes still come."""
     return min(MOST_SECONDS + size / bytes_per_second + files * _SLOWEST_FILE_SECONDS, _LONGEST_SECONDS)
 
 
@@ -45,11 +45,11 @@ def exchange(
     most_bytes: int = OUTPUT_BYTES_MAX,
     most_seconds: float = MOST_SECONDS,
 ) -> tuple[int, bytes]:
-    """Run a `sh` script with `chunks` on its stdin and its stdout handed to `take`; returns exit code and stderr.
+    """Run a `sh` script with `chunks` on its stdin and its stdout handed to `take`. Returns exit code and stderr.
 
-    The chunks stop early when the script ends early. Raises what Channel raises, Unavailable (`timeout`) when nothing
-    moves for `quiet_seconds` or the end does not come within `most_seconds`, Unavailable (`unreadable`) when more than
-    `most_bytes` come, and Refused (`disk_full`, `no_tool`) for what its stderr or exit code says.
+    The chunks stop early if the script ends early. Raises the errors of Channel, Unavailable (`timeout`) if nothing
+    moves for `quiet_seconds` or the end does not come within `most_seconds`, Unavailable (`unreadable`) if more than
+    `most_bytes` come, and Refused (`disk_full`, `no_tool`) by its stderr or exit code.
     """
     channel = connection.channel(script, window=window)
     try:
@@ -66,20 +66,20 @@ def exchange(
 
 
 def quote(path: str) -> str:
-    """A remote path as a word of a shell script; `~/` at its beginning means the home folder there."""
+    """A remote path as a word of a shell script. `~/` at its beginning means the home folder there."""
     if path == "~" or path.startswith("~/"):
         return '"$HOME"' + shlex.quote(path[1:])
     return shlex.quote(path if path.startswith("/") else "./" + path)
 
 
 def said(stderr: bytes) -> str:
-    """The last line of a command's complaint, for a message."""
+    """The last line of a command's error output, for a message."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
     return clean(lines[-1])[:300] if lines else "it said nothing"
 
 
 class _Traffic:
-    """Both directions of one channel; whichever can move moves."""
+    """Both directions of one channel. Each moves as soon as it can."""
 
     def __init__(
         self,
@@ -103,11 +103,11 @@ class _Traffic:
 
     @property
     def complaint(self) -> bytes:
-        """What was said on stderr, without secrets; of much, the end."""
+        """The text on stderr, without secrets. Of a long text only the end."""
         return self._redactor.mask_bytes(bytes(self._stderr), is_cut=self._is_cut)
 
     def send(self, chunks: Iterable[bytes]) -> None:
-        """All chunks, then the end of input, taking output as it comes."""
+        """Send all chunks, then the end of input, and take output as it comes."""
         for chunk in chunks:
             rest = memoryview(chunk)
             while rest:
@@ -123,13 +123,13 @@ class _Traffic:
         self._channel.send_eof()
 
     def finish(self) -> int:
-        """Take output until the end; returns the exit code."""
+        """Take output until the end. Returns the exit code."""
         is_open = [True, True]
         while any(is_open):
             if is_open[0]:
                 is_open[0] = self._receive(POLL_SECONDS)
             if is_open[1]:
-                # Waited for only when nothing else is: the output must not be held up.
+                # Wait for stderr only if nothing else is awaited: the output must not be delayed.
                 is_open[1] = self._complain(0.0 if is_open[0] else POLL_SECONDS)
             self._check_time()
         code = self._channel.exit_status(self._quiet_seconds)
@@ -138,7 +138,7 @@ class _Traffic:
         return code
 
     def _receive(self, seconds: float) -> bool:
-        """Take what came on stdout; False at its end."""
+        """Take bytes from stdout. False at its end."""
         data = self._channel.recv(seconds)
         if data:
             self._moved_at = time.monotonic()
@@ -149,7 +149,7 @@ class _Traffic:
         return data != b""
 
     def _complain(self, seconds: float) -> bool:
-        """Take what came on stderr; False at its end."""
+        """Take bytes from stderr. False at its end."""
         text = self._channel.recv_stderr(seconds)
         if not text:
             return text is None

@@ -1,5 +1,5 @@
 """Patterns in the remote path of an artifact, as words of a shell in the pod: `*`, `?` and `[..]`, none of which
-crosses a `/`. Everything else in them is a plain character."""
+crosses a `/`. Every other character is plain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import shlex
 
 _OF_SHELL = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}|\$\{?[A-Za-z_]\w*\}?")
-"""What a shell would put something in place of."""
+"""Texts that a shell would replace."""
 _CLASS = re.compile(r"\[([!^]?)(\]?(?:\[:[a-z]+:\]|[^\]/])*)\]")
 _INSTEAD = {"{": "name an artifact for each", "$": "write the path out, or use one of variables, as in {name}"}
 _PIECE = re.compile(r"\[:[a-z]+:\]|.", re.DOTALL)
@@ -27,7 +27,7 @@ def problem_of(pattern: str) -> str:
 
 
 def as_word(pattern: str) -> str:
-    """The pattern as a word that a POSIX shell expands: whatever is no pattern character is quoted."""
+    """The pattern as a word that a POSIX shell expands. Everything but the pattern characters is quoted."""
     out, at = [], 0
     while at < len(pattern):
         found = _CLASS.match(pattern, at)

@@ -1,4 +1,4 @@
-"""Where a pull lands: a folder beside the target that is filled, verified, and only then moved into place."""
+"""The destination of a pull: a folder beside the target that is filled, verified, and only then moved into place."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from rpd.engine.errors import Refused
 from rpd.states.ports.faults import Fault
 
 RESERVE_BYTES = 64 * 1024 * 1024
-"""Left free by a pull: the journal, too, is written to this disk."""
+"""Bytes that a pull leaves free: the journal too is written to this disk."""
 RESUME_BYTES_MIN = 1024 * 1024
-"""Less of a file is not worth asking the pod about."""
+"""For a smaller part of a file it is not worth asking the pod."""
 _FEW_FILES = 64
 _CHUNK = 1024 * 1024
 
 
 class Landing:
-    """A partial folder for one target. Files in it are complete when their hash says so, whoever left them there.
+    """A partial folder for one target. A file in it is complete if its hash says so, whichever try left it there.
 
     Methods raise OSError, and Refused with `path_refused` or `disk_full`.
     """
@@ -55,7 +55,7 @@ class Landing:
         return _holds(arrived, entry, interrupted, memory)
 
     def begun(self, entry: Entry) -> int:
-        """How many bytes an earlier try has left of the file, where it is worth going on from them; else 0."""
+        """How many bytes of the file an earlier try has left, if it is worth continuing from them; else 0."""
         try:
             info = os.lstat(self._below(entry.path))
         except (FileNotFoundError, NotADirectoryError):
@@ -72,14 +72,14 @@ class Landing:
             )
 
     def check_names(self, entries: Iterable[Entry]) -> None:
-        """Refuse names that this file system would take for one."""
+        """Refuse names that this file system would take for the same name."""
         folds = self._folds_case()
         if clashing := clashes((entry.path for entry in entries), folds):
             raise _refused(f"names that cannot live side by side here: {named(clashing)}", clashing)
 
     def settle(self, entries: Sequence[Entry], is_folder: bool, interrupted: Interrupted) -> None:
-        """Make all durable, then move each file into place. Other files at the target stay as they are. What was moved
-        before an interruption is known by its content when the pull goes on."""
+        """Make all durable, then move each file into place. Other files at the target stay as they are. Files that were
+        moved before an interruption are known by their content when the pull goes on."""
         root = self.target if is_folder else self.target.parent
         if is_folder:
             root.mkdir(exist_ok=True)
@@ -100,7 +100,7 @@ class Landing:
         shutil.rmtree(self.partial)
 
     def open_file(self, path: str) -> int:
-        """A descriptor to write a new file in the partial folder, in place of whatever was left there."""
+        """A descriptor to write a new file in the partial folder, in place of any leftover."""
         place = self._below(path)
         parent = path.rpartition("/")[0]
         if parent not in self._made:
@@ -117,11 +117,11 @@ class Landing:
             return os.open(place, flags, 0o600)
 
     def open_again(self, path: str) -> int:
-        """A descriptor to read what is in the partial folder, and to write behind it."""
+        """A descriptor to read a file in the partial folder, and to write after its end."""
         return os.open(self._below(path), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def _below(self, path: str) -> str:
-        # Text, not a Path: for small files making one costs more than the system calls it is made for.
+        # Text, not a Path: for small files, making a Path costs more than the system calls that use it.
         return f"{self.partial}/{path}"
 
     def _move(self, entry: Entry, place: str) -> None:
@@ -157,7 +157,7 @@ class Landing:
 
 
 class Arrival:
-    """One file being written into the partial folder, hashed on the way. It is there only when all of it is right.
+    """One file being written into the partial folder, and hashed on the way. It is there only when all of it is right.
     `begun` bytes of it were there before."""
 
     def __init__(
@@ -185,7 +185,7 @@ class Arrival:
         memory: Memory,
         interrupted: Interrupted,
     ) -> Arrival:
-        """One that goes on behind what an earlier try has left. Raises OSError, Interrupted."""
+        """An arrival that continues after the bytes of an earlier try. Raises OSError, Interrupted."""
         descriptor = landing.open_again(entry.path)
         arrival = cls(landing, entry, moved, memory, descriptor)
         if (known := memory.kept(entry.path, os.fstat(descriptor))) is not None:
@@ -204,7 +204,7 @@ class Arrival:
 
     @property
     def sha256(self) -> str:
-        """Of what is here so far."""
+        """The hash of the bytes so far."""
         return self._whole.hexdigest()
 
     def write(self, data: memoryview) -> None:
@@ -231,8 +231,8 @@ class Arrival:
 
 
 def clashes(paths: Iterable[str], folds: bool) -> list[str]:
-    """Paths that are one and the same for a file system which ignores case; none elsewhere."""
-    seen: dict[tuple[int, str], tuple[str, int]] = {}  # a folder and a name in it -> how it was spelled, its number
+    """Paths that are the same for a file system which ignores case. Empty for other file systems."""
+    seen: dict[tuple[int, str], tuple[str, int]] = {}  # a folder and a name in it -> its spelling, its number
     out = []
     for path in paths if folds else ():
         folder = 0
@@ -246,7 +246,7 @@ def clashes(paths: Iterable[str], folds: bool) -> list[str]:
 
 
 def prune(root: Path, kept: set[str], patterns: Patterns) -> None:
-    """Remove what is below `root` and is not among `kept` (paths from there), nor excluded. Links are removed, never
+    """Remove what is below `root`, unless it is among `kept` (paths from there) or excluded. Links are removed, never
     followed."""
     for folder, folders, files in os.walk(root, topdown=False):
         below = Path(folder).relative_to(root)
@@ -282,7 +282,7 @@ def _holds(place: str, entry: Entry, interrupted: Interrupted, memory: Memory) -
 
 
 def _make_folder(root: Path, path: str, mode: int = 0o755) -> None:
-    """Folders below `root`, none of which may be a link: through one, a pull would write elsewhere."""
+    """Make folders below `root`. None of them may be a link: through a link, a pull would write elsewhere."""
     place = root
     for part in path.split("/"):
         place = place / part
@@ -302,7 +302,7 @@ def _sync_path(path: Path) -> None:
 
 
 def _sync_file_system(folder: Path) -> None:
-    """One flush of everything on it: for many files far quicker than one flush each."""
+    """Flush the whole file system once. For many files this is far quicker than one flush each."""
     if not sys.platform.startswith("linux"):
         os.sync()
         return

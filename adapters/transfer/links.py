@@ -1,8 +1,8 @@
-"""Links of a tree in the pod that lead out of it: which of them can be had as the files that they lead to.
+"""Links of a tree in the pod that lead out of it, and which of them rpd can fetch as the files that they lead to.
 
-A cache lays results out like that: the names in one folder, the content in another. Only the pod follows a link, and
-what comes of it is a file under the link's own name: nothing here is ever a link to somewhere else. Folders are not
-followed, so that nothing goes round in circles.
+Caches arrange results in this way: the names in one folder, the content in another. Only the pod follows a link, and
+the result is a file under the link's own name: this machine never gets a link to somewhere else. Folders are not
+followed, so there are no circles.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from rpd.engine.errors import Refused, Unavailable
 from rpd.states.ports.faults import Fault
 
 FOLLOWED_MAX = 100_000
-"""Links of one artifact that are looked at: each costs the pod two programs."""
+"""The most links of one artifact that are checked: each costs the pod two programs."""
 _NO_DISK = ("/dev", "/proc", "/sys")
-"""What lies there is no result: devices, the state of processes with their environment, and the files of secrets that
+"""Files there are no results: devices, the state of processes with their environment, and the files of secrets that
 live in memory."""
 
-# An empty field ends the list of private places, so each has a mark before it. One that cannot be resolved (its folder
-# is gone, say) counts as it stands.
+# An empty field ends the list of private places, so each has a mark before it. A place that cannot be resolved (for
+# example, because its folder is gone) counts as written.
 _LOOK = """
 export LC_ALL=C
 for each in {private}; do printf p; readlink -f "$each" || printf '%s\\n' "$each"; printf '\\0'; done
@@ -43,7 +43,7 @@ printf 'end\\0'
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """`files` stand for links, under their names. `left_out` are the others, each with what it leads to and why."""
+    """`files` stand for links, under their names. `left_out` are the others, each with its target and the reason."""
 
     files: tuple[Entry, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -52,10 +52,10 @@ class Followed(msgspec.Struct, frozen=True):
 def follow(
     connection: Connection, root: str, links: Sequence[Entry], *, most_bytes: int, private: Iterable[str]
 ) -> Followed:
-    """What these links of the tree at `root` lead to, in their order, up to `most_bytes` together. What leads to one of
-    the `private` files is left out.
+    """The files to which these links of the tree at `root` lead, in their order, up to `most_bytes` together. A link to
+    one of the `private` files is left out.
 
-    Raises Refused (`path_refused`), Unavailable (`unreadable`, `link_lost`), and what the connection raises.
+    Raises Refused (`path_refused`), Unavailable (`unreadable`, `link_lost`), and the errors of the connection.
     """
     if not links:
         return Followed()
@@ -101,13 +101,13 @@ def described_link(link: Entry, why: str) -> str:
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """What `stat` says of a link's end, empty where there is none, and the end's own path."""
+    """What `stat` says of a link's end, empty if there is none, and the end's own path."""
 
     numbers: bytes
     end: str
 
     def unfit(self, private: set[str]) -> str:
-        """Why it cannot be had, or an empty string."""
+        """Why it cannot be fetched, or an empty string."""
         if not self.numbers:
             return "leads to nothing"
         mode = numbers_of(self.numbers)[0]
@@ -140,7 +140,7 @@ class _Looking:
         self._rest = b""
 
     def take(self, data: bytes) -> None:
-        """The next bytes. Raises ValueError for what is no answer."""
+        """The next bytes. Raises ValueError if they are no answer."""
         *fields, self._rest = (self._rest + data).split(b"\0")
         if len(self._rest) > FIELD_BYTES_MAX:
             raise ValueError("a name without end")

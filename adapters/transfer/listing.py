@@ -1,5 +1,5 @@
-"""What the pod says of a tree, read piece by piece as it comes. It is text of somebody else's: every number is bounded
-here, and no listing is longer than this machine can hold."""
+"""The pod's listing of a tree, read piece by piece as it comes. The text is untrusted: every number is bounded here,
+and no listing is longer than this machine can hold."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from rpd.engine.errors import Refused, Unavailable
 from rpd.states.ports.faults import Fault
 
 ENTRIES_MAX = 1_000_000
-"""A million take about 350 MB here."""
+"""A million entries take about 350 MB here."""
 LISTING_BYTES_MAX = 256 * 1024 * 1024
-"""So much for all names: on average 256 bytes for each of the most entries."""
+"""The limit for all names: on average 256 bytes for each of the most entries."""
 FIELD_BYTES_MAX = 128 * 1024
-"""A path that a tree of folders can have in practice, and what stands before it."""
+"""The longest path that a tree of folders can have in practice, with the fields before it."""
 PATH_BYTES_MAX = 4096
 """Linux opens no longer path, nor do we."""
 DEPTH_MAX = 256
 
 SIZE_MAX = 10**15
-"""A larger file (a petabyte, a sparse one) counts as one of this size, which no disk here takes either."""
+"""A larger file (a petabyte, a sparse one) counts as a file of this size, which no disk here takes either."""
 _LATEST = 2**33
-"""The year 2242. A file system may keep any time; this machine's calls and other programs do not take every one."""
+"""The year 2242. A file system may keep any time, but not every time is valid for this machine's calls and other
+programs."""
 
 _KINDS: dict[bytes, Kind] = {b"f": "file", b"d": "folder", b"l": "link"}
 _MODES: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
@@ -36,10 +37,10 @@ _NUMBERS = re.compile(rb"([0-9a-fA-F]{1,8}) ([0-9]{1,40}) (-?[0-9]{1,40})")
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """What is at a remote path. `root` is the folder that the entries' paths are relative to.
+    """What is at a remote path. `root` is the folder to which the entries' paths are relative.
 
-    `complaint` is what `find` said when it could not read all of it, else empty. `unfit` are not among the entries:
-    their paths, of which the beginning stands here, are too long or too deep for a machine to open.
+    `complaint` is what `find` said if it could not read all of it, else empty. `unfit` are paths that are too long or
+    too deep for a machine to open, by their beginnings. They are not among the entries.
     """
 
     kind: Literal["folder", "file", "missing"]
@@ -50,10 +51,10 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 class Reading:
-    """Feed it the listing's bytes in pieces of any size. `kind` is what is there, `is_whole` whether its last word
+    """Feed it the listing's bytes in pieces of any size. `kind` is what is there. `is_whole` says whether its last word
     came.
 
-    Raises ValueError for what is no listing, and Refused (`path_refused`) for one of too many entries.
+    Raises ValueError for text that is no listing, and Refused (`path_refused`) for a listing with too many entries.
     """
 
     def __init__(self, path: str) -> None:
@@ -78,7 +79,7 @@ class Reading:
             raise ValueError("a name without end")
 
     def _fields(self, text: bytes) -> tuple[bytes, bool]:
-        """Read what NULs end; what is left, and whether there is more to read of it at once."""
+        """Read the fields that NULs end. Returns the rest, and whether there is more of it to read at once."""
         fields = text.split(b"\0")
         for at, field in enumerate(fields[:-1], start=1):
             self._read(field)
@@ -87,7 +88,7 @@ class Reading:
         return fields[-1], False
 
     def _lines(self, text: bytes) -> tuple[bytes, bool]:
-        """The same of the lines of numbers, which a NUL ends."""
+        """The same for the lines of numbers, which a NUL ends."""
         numbers, ended, after = text.partition(b"\0")
         *lines, last = numbers.split(b"\n")
         for line in lines:
@@ -100,7 +101,7 @@ class Reading:
         return after, True
 
     def finish(self) -> tuple[Entry, ...]:
-        """All entries. Raises Unavailable when the tree changed under the listing."""
+        """All entries. Raises Unavailable if the tree changed during the listing."""
         if self._names and len(self._names) != len(self.entries):
             raise Unavailable("the folder in the pod changed while it was listed", reason=Fault.VERIFY_FAILED)
         for at, entry in enumerate(self.entries if self._targets else ()):
@@ -157,7 +158,8 @@ class Reading:
             self._count(len(self._targets))
 
     def _head_of(self, field: bytes) -> bytes | None:
-        """The first of a pair whose second this is; None for one that is kept as the first, and for the last word."""
+        """The first field of the pair whose second field this is. None for a first field, which is kept, and for the
+        last word."""
         head, self._head = self._head, None
         if head is None and field == b"end":
             self._over()

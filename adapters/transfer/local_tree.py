@@ -20,11 +20,11 @@ _CHUNK = 1024 * 1024
 
 
 def scan(root: Path, patterns: Patterns, interrupted: Interrupted, listing: GitListing | None = None) -> list[Entry]:
-    """All folders, files and links below a folder, or the one file that `root` is. Folders come before what they hold.
-    With a listing of git only what stands in it.
+    """All folders, files and links below a folder, or the one file that `root` is. Folders come before their content.
+    With a listing of git, only the paths in it.
 
-    Sockets, pipes and devices are passed over. Raises Refused (`path_refused`) when there is nothing at `root`, when a
-    link points out of the tree, or when a folder cannot be read.
+    Sockets, pipes and devices are skipped. Raises Refused (`path_refused`) if there is nothing at `root`, if a link
+    points out of the tree, or if a folder cannot be read.
     """
     with local_faults(root):
         info = root.stat()
@@ -56,7 +56,7 @@ def sha256_of(path: Path, interrupted: Interrupted) -> str:
 
 
 def check(interrupted: Interrupted) -> None:
-    """Raise Interrupted when somebody asks for it."""
+    """Raise Interrupted if a request asks for it."""
     if interrupted():
         raise errors.Interrupted("the transfer was interrupted", reason=Fault.INTERRUPTED)
 
@@ -96,7 +96,7 @@ def _walk(
 
 
 def _without_idle_folders(entries: Iterator[Entry], patterns: Patterns) -> list[Entry]:
-    """Without folders that were gone through for what the includes might match there, and hold nothing of it."""
+    """Leave out folders that were only searched for matches of the includes, and hold none."""
     found = list(entries)
     holding = {path[:at] for path in (each.path for each in found if each.kind != "folder") for at in _slashes(path)}
     return [each for each in found if each.kind != "folder" or each.path in holding or patterns.want(each.path, True)]

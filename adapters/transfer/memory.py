@@ -1,5 +1,5 @@
-"""What the tries of one process to fetch an artifact know of its files already: a link that breaks every few seconds
-leaves no time to hash everything anew, here and in the pod."""
+"""What the tries of one process to fetch an artifact already know of its files. A link that breaks every few seconds
+leaves no time to hash everything again, here and in the pod."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
 KEPT_MAX = 100_000
-"""Files of which something is remembered, on each side."""
+"""The most files that are remembered, on each side."""
 SETTLED_SECONDS = 3.0
-"""How long a date has to have been seen before what is read counts for it: a file that changes twice within a second
-keeps it."""
+"""How long a date must have been seen before the content that was read counts for it: a file that changes twice within
+a second keeps its date."""
 
 
 BEGUN_MAX = 1000
 
 
 class Memory:
-    """Sums are remembered with size and date, and only a hint: what arrives is hashed whatever they say."""
+    """Sums are remembered with size and date, and are only a hint: whatever they say, what arrives is hashed."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self._now, self._wall = now, wall
@@ -45,30 +45,30 @@ class Memory:
                 self._seen[entry.path] = entry.size, entry.mtime, self._now()
 
     def note(self, entry: Entry, sha256: str) -> None:
-        """The pod has said this of the version that it lists."""
+        """The pod has given this sum for the version that it lists."""
         size, mtime, since = self._seen.get(entry.path, (-1, 0, 0.0))
         is_settled = (size, mtime) == (entry.size, entry.mtime) and self._now() - since >= SETTLED_SECONDS
         if is_settled or entry.mtime + 20 * SETTLED_SECONDS <= self._wall():
             self._told[entry.path] = entry.size, entry.mtime, sha256
 
     def told(self, entry: Entry) -> str:
-        """What the pod said of this very version; empty where it has to be asked."""
+        """The sum that the pod gave for this very version. Empty if rpd has to ask."""
         size, mtime, sha256 = self._told.get(entry.path, (-1, 0, ""))
         return sha256 if (size, mtime) == (entry.size, entry.mtime) else ""
 
     def forget(self, paths: Iterable[str]) -> None:
-        """These did not arrive as they were told: whatever the pod has ready of them is asked for no more."""
+        """These files did not arrive as announced: do not ask again for any sum that the pod has ready."""
         self.salt = secrets.token_hex(8)
         for path in paths:
             self._told.pop(path, None)
 
     def keep(self, path: str, info: os.stat_result, sum_so_far: Hash) -> None:
-        """So much of a file is here, and hashed."""
+        """This part of a file is here, and hashed."""
         if len(self._begun) < BEGUN_MAX:
             self._begun[path] = _version(info), sum_so_far
 
     def kept(self, path: str, info: os.stat_result) -> Hash | None:
-        """The sum of just these bytes, to go on from."""
+        """The sum of exactly these bytes, to continue from."""
         version, known = self._begun.pop(path, ((), None))
         return known if version == _version(info) else None
 

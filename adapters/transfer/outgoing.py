@@ -46,17 +46,17 @@ class Outgoing:
 
     @property
     def count(self) -> int:
-        """Files, folders and links to hand out."""
+        """Files, folders and links to send."""
         return len(self._entries)
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of content to hand out, by what the listing said."""
+        """Bytes of content to send, by the listing."""
         return self._total
 
     @property
     def sent_bytes(self) -> int:
-        """Bytes of content handed out so far."""
+        """Bytes of content sent so far."""
         return self._done
 
     def __iter__(self) -> Iterator[bytes]:
@@ -100,10 +100,10 @@ class Outgoing:
         yield archive.padding(info.st_size)
 
     def _dated(self, entry: Entry, info: os.stat_result) -> Entry:
-        """The entry with the file's time as it is now.
+        """The entry with the file's present time.
 
-        A file written within the last moments may be written again within the same second, with the same size; a time
-        one second off makes the next push look at its content instead of its date.
+        A file written within the last moments may be written again within the same second, with the same size. A time
+        one second off makes the next push compare its content instead of its date.
         """
         mtime = int(info.st_mtime)
         if info.st_mtime >= self._racy_from:

@@ -1,4 +1,4 @@
-"""Which paths of a tree stay out of a transfer: patterns with the meaning rsync gives them."""
+"""Which paths of a tree stay out of a transfer: patterns with the meaning that rsync gives them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rpd.states.ports.world import Tree
 class Patterns:
     """A list of exclude patterns.
 
-    A pattern matches the end of a path at a folder boundary, or the whole path when it begins with `/`. `*` and `?` do
-    not cross folders, `**` does. A trailing `/` means folders only. What lies in an excluded folder is excluded with
-    it. With `includes`, of the same kind, all is excluded that none of them matches or holds; folders above what they
-    match are gone through.
+    A pattern matches the end of a path at a folder boundary, or the whole path if it begins with `/`. `*` and `?` do
+    not cross folders, `**` does. A trailing `/` means folders only. The content of an excluded folder is excluded with
+    it. With `includes`, of the same kind, only the paths that they match or contain remain, and the folders above those
+    paths are searched.
     """
 
     def __init__(self, patterns: Iterable[str], includes: Iterable[str] = ()) -> None:
@@ -41,14 +41,14 @@ class Patterns:
         return is_below or self.match(path, is_folder) or not self.want(path, is_folder)
 
     def want(self, path: str, is_folder: bool) -> bool:
-        """Whether the includes match the path or a folder above it; yes where there are none."""
+        """Whether the includes match the path or a folder above it. True without includes."""
         return self._wanted is None or self._wanted.cover(path, is_folder)
 
 
 def patterns_of(tree: Tree) -> Patterns:
-    """What of a tree on this machine stays here: what its entry of `staging` leaves out, and the runs' own folders,
-    since each run would send the results of all before it. A source within them is meant as it is, and so are includes
-    that name them or something in them."""
+    """The paths of a local tree that are not sent: those that its entry of `staging` leaves out, and the runs' own
+    folders, because each run would send the results of all earlier runs. A source within these folders is sent, and so
+    are includes that name them or something in them."""
     source, runs = os.path.realpath(Path(tree.source).expanduser()), os.path.realpath(tree.runs or "/")
     if not runs.startswith(source.rstrip("/") + "/"):
         return Patterns(tree.excludes, tree.includes)
@@ -60,8 +60,8 @@ def patterns_of(tree: Tree) -> Patterns:
 
 
 def _names(pattern: str, folder: str) -> bool:
-    """Whether a pattern says the name of this folder, or of something in it. One that takes whatever stands in its
-    place does not, nor does the name of a folder above."""
+    """Whether a pattern names this folder, or something in it. A pattern that matches any name in its place does not,
+    nor does the name of a folder above."""
     parts = pattern.split("/")
     heads = (Patterns(["/".join(parts[:count])]) for count in range(1, len(parts) + 1))
     beside = posixpath.join(posixpath.dirname(folder), "\0")

@@ -1,7 +1,7 @@
-"""A remote folder or file fetched, verified and moved into place.
+"""Fetch a remote folder or file, verify it and move it into place.
 
-The pod first says what there is (names, sizes, hashes); of the stream that follows only what was announced is accepted.
-All lands beside the target, so that nobody ever sees half a file under its own name, and a broken pull goes on where it
+The pod first lists what there is (names, sizes, hashes). Of the stream that follows, rpd accepts only what was
+announced. All files land beside the target, so half a file never has its final name, and a broken pull goes on where it
 ended.
 """
 
@@ -32,7 +32,7 @@ from rpd.states.ports.world import Pull, Pulled
 
 _ATTEMPTS = 2
 _AROUND_BYTES = 32 * 1024
-"""What may stand around one file in a stream: headers, long names, and the end of an archive with just this file."""
+"""The most bytes around one file in a stream: headers, long names, and the end of an archive with just this file."""
 
 
 def pull(
@@ -43,19 +43,20 @@ def pull(
     interrupted: Interrupted,
     memory: Memory | None = None,
 ) -> Pulled:
-    """Fetch `pull.remote_path` to `pull.local_path`; other files there stay, unless `pull.delete` of a folder says so.
+    """Fetch `pull.remote_path` to `pull.local_path`. Other files there stay, unless `pull.delete` of a folder says
+    otherwise.
 
-    A folder's contents go into the local path. A file becomes the local path itself, or goes into it when that is a
-    folder or ends with a slash. What matches a pattern goes into the local path, under its names below the folder that
-    stands before the pattern: no two of them can clash. Links within the tree stay links, and `pull.links` says what
-    becomes of others; sockets and pipes are passed over. Paths that may not be created here, and links that cannot be
-    had, are left out and told of with what arrived; then nothing is removed, whatever `pull.delete` says. A file that
-    changes while it is fetched gets one more try.
+    A folder's contents go into the local path. A file becomes the local path itself, or goes into it if that is a
+    folder or ends with a slash. Matches of a pattern go into the local path, under their names below the folder before
+    the pattern, so no two of them can clash. Links within the tree stay links, and `pull.links` decides about other
+    links. Sockets and pipes are skipped. Paths that may not be created here, and links that cannot be fetched, are left
+    out and reported with the result. Then nothing is removed, whatever `pull.delete` says. A file that changes while it
+    is fetched gets one more try.
 
     Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
-    Interrupted. After any of them the same call goes on with what is still missing, a large file within itself; with
-    the same `memory` it asks for no hash twice. Their detail says how far it came: `moved_bytes` by this call,
-    `here_bytes` of `total_bytes`.
+    Interrupted. After any of them the same call goes on with the missing part, also within a large file. With the same
+    `memory` it asks for no hash twice. Their detail says how far it came: `moved_bytes` by this call, `here_bytes` of
+    `total_bytes`.
     """
     fetches: list[_Fetch] = []
     try:
@@ -141,7 +142,7 @@ class _Fetch:
                 yield entry
 
     def run(self) -> list[str]:
-        """Fetch what is not here yet; returns the paths that did not arrive as announced."""
+        """Fetch what is not here yet. Returns the paths that did not arrive as announced."""
         self._follow()
         files = [entry for entry in self._entries if entry.kind == "file"]
         sums = self._sums(files)
@@ -167,11 +168,11 @@ class _Fetch:
 
     @property
     def here(self) -> tuple[int, int]:
-        """Bytes of what was awaited that are here, and all of them."""
+        """How many of the awaited bytes are here, and how many are awaited."""
         return self._done, self._total
 
     def _sums(self, files: list[Entry]) -> dict[str, str]:
-        """The pod's word on the content of each file; what it has said before is not asked again."""
+        """The pod's hash of each file. A hash that it has already given is not asked again."""
         known = {entry.path: sha256 for entry in files if (sha256 := self._memory.told(entry))}
         unknown = [entry for entry in files if entry.path not in known]
         self._memory.saw(unknown)
@@ -188,8 +189,8 @@ class _Fetch:
         return known | fresh
 
     def _go_on(self, begun: Iterable[Entry]) -> None:
-        """The rest of each file of which a try before has brought the beginning. One that begins otherwise by now is
-        left to the stream."""
+        """Fetch the rest of each file whose beginning an earlier try has fetched. A file that begins otherwise by now
+        is left to the stream."""
         for entry in begun:
             arrival = Arrival.again(self._landing, entry, self._moved, self._memory, self._interrupted)
             before = arrival.begun
@@ -199,7 +200,7 @@ class _Fetch:
                 self._done -= before
 
     def _follow(self) -> None:
-        """Files in place of the links that lead out of the tree."""
+        """Add files in place of the links that lead out of the tree."""
         leading, pull = self._chosen.leading, self._pull
         if pull.links == "keep":
             self._left_out = self._masked(described_link(link, "leads out of the artifact") for link in leading)
@@ -209,7 +210,7 @@ class _Fetch:
         self._left_out = self._masked(found.left_out)
 
     def settle(self) -> Pulled:
-        """Move everything into place and say what came."""
+        """Move everything into place and return what arrived."""
         self._landing.settle(self._entries, self._is_folder, self._interrupted)
         if self._pull.delete and self._is_folder and not self._refused and not self._left_out:
             kept = {*(entry.path for entry in self._entries), *self._chosen.skipped}
@@ -229,8 +230,8 @@ class _Fetch:
         )
 
     def _not_right(self) -> list[str]:
-        """What did not arrive as announced. Behind a file of another size the stream was left: what would have come
-        there is not called wrong."""
+        """Paths that did not arrive as announced. After a file of another size the stream was left, so the files that
+        would have come later are not in the list."""
         if self._resized is not None:
             return [*(path for path, arrival in self._arrived.items() if not arrival.is_right), self._resized]
         return [path for path in self._awaited if path not in self._arrived or not self._arrived[path].is_right]
@@ -239,7 +240,7 @@ class _Fetch:
         if not paths:
             return
         names, size = [name_bytes(path) for path in paths], sum(self._awaited[path].size for path in paths)
-        # GNU tar reads a backslash in a name as the beginning of an escape; others know neither that nor the option.
+        # GNU tar reads a backslash in a name as the start of an escape. Other tars know neither that nor the option.
         plain = "tar --no-unquote --version >/dev/null 2>&1 && rpd_plain=--no-unquote; "
         probe = plain if any(b"\\" in name for name in names) else ""
         script = f"unset TAR_OPTIONS rpd_plain; {probe}cd {quote(self._root)} && xargs -0 tar $rpd_plain -chf - --"
@@ -270,7 +271,7 @@ class _Fetch:
                 detail={"paths": [bounded(shown(member.path))]},
             )
         if member.kind != "1" and member.size != entry.size:
-            # More than was announced is never written, and the rest of such a stream is worth nothing.
+            # Never write more than was announced. The rest of such a stream is useless.
             self._resized = entry.path
             raise _Changed
         arrival = Arrival(self._landing, entry, self._moved, self._memory)
@@ -280,7 +281,7 @@ class _Fetch:
         return arrival
 
     def _copy(self, arrival: Arrival, entry: Entry, target: str) -> None:
-        """A second name of a file that this stream already brought."""
+        """Another name of a file that this stream already brought."""
         first = self._arrived.get(target)
         if first is not None and not first.is_right:
             arrival.abandon()

@@ -1,7 +1,7 @@
-"""A local folder or file made equal in the pod, sending only what differs.
+"""Make a local folder or file equal in the pod, and send only the differences.
 
-A file is taken for equal when size, mode and time agree, or size, mode and content. What arrived is judged by hashing
-it in the pod: an exit status proves nothing, for a stream can end early with status 0.
+A file counts as equal if size, mode and time agree, or size, mode and content. rpd judges what arrived by hashing it in
+the pod: an exit status proves nothing, because a stream can end early with status 0.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ _TRY_MODES = (
     "try=.rpd-mode-$$; modes=--no-same-permissions; "
     'if true >"$try" && chmod 700 "$try"; then modes=-p; fi 2>/dev/null; rm -f "$try"'
 )
-"""Some volumes refuse to set modes, which is an error for tar when it is told to; files keep those that they get."""
+"""Some volumes refuse to set modes. For tar that is an error if it is told to set them; without that, files keep the
+modes that they get."""
 
 
 def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted: Interrupted) -> Pushed:
-    """Make the destination equal the source.
+    """Make the destination equal to the source.
 
     A folder's contents go into the destination, with or without a trailing slash on either. A file becomes the
-    destination itself, or goes into it when that is a folder or ends with a slash. Repeatable: what already arrived
-    intact is not sent again. With `tree.delete`, what is only in the pod is removed, except for excluded paths, what
-    git ignores (with `tree.gitignore`), what is spared and the runs' own folder.
+    destination itself, or goes into it if that is a folder or ends with a slash. Repeatable: files that already arrived
+    intact are not sent again. With `tree.delete`, files that exist only in the pod are removed, except for excluded
+    paths, paths that git ignores (with `tree.gitignore`), spared paths and the runs' own folder.
 
     Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
     Interrupted.
@@ -97,7 +98,7 @@ def _both_sides(connection: Connection, tree: Tree, source: Path, local: list[En
 
 
 def _ignored(listing: GitListing | None, local: list[Entry], remote: Listing) -> frozenset[str]:
-    """What git would ignore of what is only in the pod: results and environments that were made there."""
+    """Paths that exist only in the pod and that git would ignore: results and environments that were made there."""
     if listing is None:
         return frozenset()
     here = {entry.path: entry for entry in local}
@@ -106,7 +107,7 @@ def _ignored(listing: GitListing | None, local: list[Entry], remote: Listing) ->
 
 
 def _spared(tree: Tree, remote: Listing) -> frozenset[str]:
-    """What other trees of this run have sent into this one's destination."""
+    """Paths that other trees of this run have sent into this tree's destination."""
     places = tuple(f"{place}/" for place in tree.spared)
     return (
         frozenset(each.path for each in remote.entries if f"{each.path}/".startswith(places)) if places else frozenset()
@@ -114,7 +115,7 @@ def _spared(tree: Tree, remote: Listing) -> frozenset[str]:
 
 
 def _differ_in_mode_alone(local: list[Entry], remote: Listing) -> bool:
-    """Some entry would be sent for its mode, and nothing else."""
+    """Whether an entry would be sent only because of its mode."""
     there = {entry.path: entry for entry in remote.entries}
     return any(
         entry.path in there
@@ -131,7 +132,7 @@ def _keeps_modes(connection: Connection, root: str) -> bool:
 
 
 def _as_if_alike(local: list[Entry], remote: Listing) -> Listing:
-    """The listing as if the modes were those of the source: to send it again would not change them."""
+    """The listing with the modes of the source: sending the files again would not change their modes."""
     modes = {entry.path: entry.mode for entry in local}
     entries = (msgspec.structs.replace(each, mode=modes.get(each.path, each.mode)) for each in remote.entries)
     return msgspec.structs.replace(remote, entries=tuple(entries))
@@ -152,7 +153,7 @@ def _check_destination(tree: Tree) -> None:
 
 
 def _as_file(tree: Tree, entry: Entry, remote: Listing) -> tuple[list[Entry], Listing]:
-    """Where a single file goes: its entry under the name it gets there, and what is there under that name now."""
+    """The destination of a single file: its entry under its new name, and what the pod has under that name now."""
     if remote.kind == "folder" or tree.destination.endswith("/"):
         root, name = tree.destination.rstrip("/"), entry.path
     else:
@@ -163,7 +164,7 @@ def _as_file(tree: Tree, entry: Entry, remote: Listing) -> tuple[list[Entry], Li
 
 
 def _clear(connection: Connection, root: str, plan: Difference) -> None:
-    """Remove what is not wanted or stands in the way. Folders go only when empty: what is protected in them stays."""
+    """Remove what is unwanted or in the way. Only empty folders are removed, so protected paths in them stay."""
     if plan.in_the_way:
         raise Refused(
             f"{named(plan.in_the_way[:1])} is a folder in the pod and a file here",
@@ -177,7 +178,7 @@ def _clear(connection: Connection, root: str, plan: Difference) -> None:
 
 
 def _send(connection: Connection, root: str, outgoing: Outgoing) -> str:
-    """Stream into the pod's tar; returns what it complained of, or nothing. Its status alone decides nothing."""
+    """Stream into the pod's tar. Returns its error output, or nothing. Its status alone decides nothing."""
     place = quote(root)
     script = f"unset TAR_OPTIONS; mkdir -p {place} && cd {place} && {{ {_TRY_MODES}; exec tar $modes -xof -; }}"
     code, stderr = exchange(

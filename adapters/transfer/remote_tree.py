@@ -1,6 +1,6 @@
-"""The tree in the pod: what is there, and the hashes of it.
+"""The tree in the pod: its entries and their hashes.
 
-Asks for `sh`, `find`, `xargs`, `stat` and `sha256sum`, of GNU or of busybox.
+Needs `sh`, `find`, `xargs`, `stat` and `sha256sum`, of GNU or of busybox.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import fixed_folder
 
 HASH_BYTES_PER_SECOND = 1e6
-"""The slowest volume that is waited for."""
+"""The slowest volume for which rpd waits."""
 _QUIET_SECONDS_MAX = 24 * 3600.0
 _SUM_BYTES = 80
-"""What a line holds beside the name, which may be written with every character escaped."""
+"""The bytes of a line beside the name, which may have every character escaped."""
 
 _LIST = r"""
 export LC_ALL=C
@@ -49,7 +49,7 @@ printf 'end\0'
 exit "${{code:-0}}"
 """
 
-# `from_all` runs a command with the paths to begin at as its arguments.
+# `from_all` runs a command with the start points as its arguments.
 _WHOLE = r"""
 at={at}
 if [ -d "$at" ]; then
@@ -65,7 +65,7 @@ if [ "$name" = . ]; then follow=; else follow=-L; fi
 from_all() {{ sh -c "$1" sh "$name"; }}
 """
 
-# A pattern that nothing matches stays as it is, and is no name of anything then.
+# A pattern without a match stays as it is, and then names no file.
 _MATCHING = r"""
 at={at} follow= any=
 matches() {{ for each in ./{word}; do if [ -e "$each" ] || [ -L "$each" ]; then printf '%s\0' "$each"; fi; done; }}
@@ -79,7 +79,7 @@ printf 'folder\0'
 """
 
 # openssl uses the processor's own instructions for sha256, which coreutils does not: ten times as fast. It does not
-# escape names, so those with a line break in them are for sha256sum.
+# escape names, so sha256sum takes the names with a line break.
 _SUMS = (
     "if {fast} && openssl version >/dev/null 2>&1; then xargs -0 openssl dgst -sha256 -r; "
     "else xargs -0 sha256sum --; fi"
@@ -90,11 +90,11 @@ _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](?:\./)?(.*)", re.DOTALL)
 
 
 def list_tree(connection: Connection, path: str, *, is_pattern: bool = False) -> Listing:
-    """Read what is at `path`: a folder with all it holds, a single file, or nothing. A pattern is read as the folder
-    before its first pattern character, with nothing in it but what matches.
+    """Read what is at `path`: a folder with its content, a single file, or nothing. A pattern is read as the folder
+    before its first pattern character, with only the matches in it.
 
-    Raises Refused (`path_refused`) when the folder cannot be entered, Unavailable (`unreadable`) for a listing that
-    makes no sense, and what the connection raises.
+    Raises Refused (`path_refused`) if the folder cannot be entered, Unavailable (`unreadable`) for a listing that makes
+    no sense, and the errors of the connection.
     """
     bare = path.rstrip("/") or "/"
     parent, name = posixpath.split(bare)
@@ -136,18 +136,18 @@ def hash_files(
     found: dict[str, str] | None = None,
     token: str = "",
 ) -> dict[str, str]:
-    """The hex sha256 of files below `root`, by path. What could not be read is not in the answer. `found` becomes the
-    answer, and holds what came of it when the link is lost. With a token the pod goes on with it then, and has it ready
-    for whoever asks with the same."""
+    """The hex sha256 of files below `root`, by path. Files that could not be read are not in the answer. `found`
+    becomes the answer, and holds the hashes so far if the link is lost. With a token the pod then continues the work,
+    and has the answer ready for a call with the same token."""
     found = {} if found is None else found
     paths = list(paths)
     if token and paths:
         _hash(connection, root, paths, total_bytes, found, token)
-    # A full disk keeps only a part of what is done apart.
+    # On a full disk only a part of the work apart is kept.
     if missing := [path for path in paths if not token or path not in found]:
         _hash(connection, root, missing, total_bytes, found)
     if token and paths:
-        # Whatever else is wrong will be told by who needs the pod next.
+        # The next call to the pod will report any other problem.
         with contextlib.suppress(EffectError, Unavailable):
             exchange(connection, apart.forgetting(token))
     return found
@@ -186,7 +186,7 @@ def quote_name(name: str) -> str:
 
 
 class _Sums:
-    """Lines of hashes as they come; `found` are those of the files that were asked for, by path."""
+    """Lines of hashes as they come. `found` are the hashes of the requested files, by path."""
 
     def __init__(self, names: list[bytes], found: dict[str, str]) -> None:
         self.found = found

@@ -1,4 +1,4 @@
-"""The rest of a file of which the beginning is here already: a large one goes on where a lost link has left it."""
+"""Fetch the rest of a file whose beginning is here already: a large file goes on where a lost link has left it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ exec tail -c +{first} {name}
 
 
 def fetch_rest(connection: Connection, root: str, entry: Entry, arrival: Arrival) -> bool:
-    """Have the pod send what is behind the bytes that are here, if its file begins with just these; whether it does.
-    `arrival.is_right` says then whether the whole is what was announced.
+    """Have the pod send the bytes after those that are here, if its file begins with exactly these. Returns whether it
+    does. `arrival.is_right` then says whether the whole file is as announced.
 
-    Raises what `exchange` raises; what has come by then is kept.
+    Raises the errors of `exchange`. Bytes that have arrived by then are kept.
     """
     begun = arrival.begun
     left = entry.size - begun
@@ -68,4 +68,4 @@ def fetch_rest(connection: Connection, root: str, entry: Entry, arrival: Arrival
 
 
 class _Longer(Exception):
-    """More came than was announced: another version, of which nothing is written."""
+    """More bytes came than were announced: another version, of which nothing is written."""

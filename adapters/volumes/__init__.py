@@ -1,1 +1,1 @@
-"""Network volumes of an account: what uses them, and orders that are written down before they are sent."""
+"""Network volumes of an account: their users, and orders that are written down before they are sent."""

@@ -39,18 +39,18 @@ class VolumeRow(msgspec.Struct, frozen=True):
 
     @property
     def word(self) -> str:
-        """What names it, and no other."""
+        """The word that names only this volume."""
         name = self.volume.name
         return name if name and not self.is_name_shared else self.volume.id
 
     @property
     def usd_per_month(self) -> float | None:
-        """None where RunPod does not publish the price, or the size is not known."""
+        """None if RunPod does not publish the price, or if the size is not known."""
         is_priced = self.volume.type == STANDARD and self.volume.size is not None
         return cost.network_volume_usd_per_month(self.volume.size or 0) if is_priced else None
 
     def document(self) -> dict[str, Any]:
-        """As plain data."""
+        """The row as plain data."""
         price = self.usd_per_month
         return {
             "id": self.volume.id,
@@ -68,8 +68,8 @@ class VolumeRow(msgspec.Struct, frozen=True):
 
 
 class VolumeAccount:
-    """An account as `--sandbox`, the environment and the settings name it. Its reads raise UserError, also when the
-    cloud does not answer within `patience`."""
+    """An account, chosen by `--sandbox`, the environment and the settings. Its reads raise UserError, also if the cloud
+    does not answer within `patience`."""
 
     def __init__(self, *, use_sandbox: bool, patience: Patience | None = None) -> None:
         from rpd.adapters.wiring import cloud_for
@@ -91,8 +91,8 @@ class VolumeAccount:
         return sorted(rows, key=lambda row: (row.volume.name or "", row.volume.id))
 
     def find(self, word: str, command: str) -> VolumeRow:
-        """The one with this id, else the only one of this name. `command` is what was asked for, to be typed again with
-        an id in place of VOLUME."""
+        """The volume with this id, else the only volume of this name. `command` is the requested command, to be typed
+        again with an id in place of VOLUME."""
         rows = self.rows()
         found = [row for row in rows if row.volume.id == word] or [row for row in rows if row.volume.name == word]
         if len(found) == 1:
@@ -123,7 +123,7 @@ class VolumeAccount:
 
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
-    """What a call to the cloud raises, as something that the person can mend."""
+    """Turn the errors of a call to the cloud into errors that a person can act on."""
     try:
         yield
     except UserError:
@@ -133,8 +133,9 @@ def user_errors() -> Iterator[None]:
 
 
 def as_user_error(error: RpdError) -> UserError:
-    """4: the key or the money. 2: what was asked for. 6: the cloud could not be reached. 8: it may have happened."""
-    # The word of a refused pod order: with volumes there are no pools, so it is the key's right that is missing.
+    """Exit code 4: the key or the money. 2: a wrong request. 6: the cloud could not be reached. 8: it may have
+    happened."""
+    # The reason is that of a refused pod order. Volumes have no pools, so the key lacks a right.
     reason = Fault.FORBIDDEN if error.reason == Fault.POOL_FORBIDDEN else error.reason
     if error.reason in _KEY:
         code = Exit.KEY
@@ -149,13 +150,13 @@ def as_user_error(error: RpdError) -> UserError:
 
 
 def told_of(volume: Volume) -> str:
-    """Name, id, size and place in one line."""
+    """Name, id, size and data center in one line."""
     name = f"{volume.name} ({volume.id})" if volume.name else volume.id
     return one_line(f"{name}, {volume.size or '?'} GB in {volume.data_center or '?'}")
 
 
 def monthly(volume: Volume, usd_per_month: float | None) -> str:
-    """Its price in words, and at least how much where RunPod does not publish it."""
+    """The price in words, or a lower limit if RunPod does not publish it."""
     if usd_per_month is not None:
         return f"{money(usd_per_month)} a month"
     if not volume.size:
@@ -164,7 +165,7 @@ def monthly(volume: Volume, usd_per_month: float | None) -> str:
 
 
 def mount_lines(row: VolumeRow, users: VolumeUsers) -> list[str]:
-    """A line for each pod that has it mounted."""
+    """A line for each pod that has the volume mounted."""
     lines = []
     for each in row.mounts:
         entry = users.run_of(each.name, each.run_id)

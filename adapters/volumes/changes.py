@@ -25,11 +25,11 @@ from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
 from rpd.states.ports.exits import Exit
 
 LOOKS = 4
-"""So often a volume that was to be deleted is looked for before it counts as still there."""
+"""How many times rpd looks for a volume after its deletion before it counts as still there."""
 
 
 def grow_volume(word: str, size_gb: int, *, use_sandbox: bool, as_json: bool) -> int:
-    """Exit code 0 when it has that size."""
+    """Exit code 0 when the volume has that size."""
     account = VolumeAccount(use_sandbox=use_sandbox, patience=Patience(ANSWER_SECONDS))
     row = account.find(word, f"rpd volumes grow{account.words} VOLUME --size-gb {size_gb}")
     before = row.volume
@@ -60,7 +60,8 @@ def grow_volume(word: str, size_gb: int, *, use_sandbox: bool, as_json: bool) ->
 
 
 def _grown(account: VolumeAccount, volume: Volume, size_gb: int) -> Volume:
-    """The volume as the cloud shows it afterwards. Growing twice to one size is growing once: it may be repeated."""
+    """The volume as the cloud shows it afterwards. Growing twice to one size is the same as growing once, so it may be
+    repeated."""
     try:
         return account.cloud.grow_volume(volume.id, size_gb)
     except Ambiguous as lost:
@@ -79,7 +80,7 @@ def _grown(account: VolumeAccount, volume: Volume, size_gb: int) -> Volume:
 
 
 def delete_volume(word: str, *, yes: bool, use_sandbox: bool, as_json: bool) -> int:
-    """Exit code 0 when it is gone; 8 when it still bills, or may."""
+    """Exit code 0 when the volume is gone; 8 when it still bills, or may."""
     account = VolumeAccount(use_sandbox=use_sandbox, patience=Patience(ANSWER_SECONDS))
     command = "rpd volumes delete" + account.words
     row = account.find(word, f"{command} VOLUME")
@@ -101,7 +102,7 @@ def delete_volume(word: str, *, yes: bool, use_sandbox: bool, as_json: bool) -> 
 
 
 def _require_unused(account: VolumeAccount, row: VolumeRow) -> None:
-    """No pod may have it mounted, not even a stopped one."""
+    """No pod may have the volume mounted, not even a stopped pod."""
     if row.mounts:
         raise _in_use(account, row, f"network volume {told_of(row.volume)} is in use and was not deleted; mounted by")
 
@@ -112,7 +113,7 @@ def _in_use(account: VolumeAccount, row: VolumeRow, head: str) -> UserError:
 
 
 def _first_step(account: VolumeAccount, row: VolumeRow) -> str:
-    """What gets rid of the first of the pods."""
+    """The command that removes the first of the pods."""
     for mount in row.mounts:
         entry = account.users.run_of(mount.name, mount.run_id)
         if entry is None:
@@ -135,7 +136,7 @@ def _losses(row: VolumeRow) -> list[str]:
 
 
 def _delete(account: VolumeAccount, row: VolumeRow) -> None:
-    """Delete it and look whether it is gone. Raises UserError."""
+    """Delete the volume and check that it is gone. Raises UserError."""
     volume, why = row.volume, ""
     try:
         account.cloud.delete_volume(volume.id)
@@ -158,7 +159,7 @@ def _delete(account: VolumeAccount, row: VolumeRow) -> None:
 
 
 def _mounted_by_now(account: VolumeAccount, row: VolumeRow) -> VolumeRow | None:
-    """The volume with its pods, when it was a pod that stood in the way. What cannot be read explains nothing."""
+    """The volume with its pods, if a pod prevented the deletion. None otherwise, also if it cannot be read."""
     try:
         now = account.again(row)
     except UserError:
@@ -167,7 +168,8 @@ def _mounted_by_now(account: VolumeAccount, row: VolumeRow) -> VolumeRow | None:
 
 
 def _is_gone(account: VolumeAccount, volume: Volume) -> bool:
-    """Whether neither its id nor the list shows it any more; a few looks, for a cloud that lags behind."""
+    """Whether neither its id nor the list shows the volume any more. It looks several times, because a cloud may lag
+    behind."""
     for look in range(LOOKS):
         if look:
             account.control.wait(account.access.profile.proof_interval_seconds / 2.0)

@@ -1,5 +1,5 @@
-"""`rpd volumes create`. The order is written down before it is sent, and a lost answer is followed by a look at the
-cloud, never by a second order."""
+"""`rpd volumes create`. rpd writes the order down before it sends it. After a lost answer rpd looks at the cloud, and
+never orders a second time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rpd.states.policy.naming import name_places, suggested
 from rpd.states.ports.exits import Exit
 
 LOOKS = 8
-"""So many looks at least fit into the time in which a new volume may yet turn up."""
+"""The least number of looks within the time in which a new volume may still turn up."""
 KINDS = {"standard": STANDARD, "high-performance": "HIGH_PERFORMANCE"}
 DAYS_PER_MONTH = 365 / 12
 
@@ -53,7 +53,7 @@ class VolumeOrder(msgspec.Struct, frozen=True):
 
 
 def create_volume(wanted: VolumeOrder, *, yes: bool, use_sandbox: bool, as_json: bool) -> int:
-    """Exit code 0 when it is there; 8 when it could not be told whether it was made."""
+    """Exit code 0 when the volume is there; 8 when rpd could not find out whether it was made."""
     _check(wanted)
     account = VolumeAccount(use_sandbox=use_sandbox)
     _require_free(account, wanted.name)
@@ -114,14 +114,14 @@ class _Making:
         return volume
 
     def _await_earlier(self, file: VolumeIntentFile) -> None:
-        """An order that was never settled may yet turn up; until then the name is not free."""
+        """An order that was never settled may still turn up. Until then the name is not free."""
         left = seconds_in_doubt(file.read(), self._window)
         if left > 0:
             output.note([f"an earlier order for this name was never settled; looking for it for {duration(left)}"])
             self._look(left, lambda volume: volume.name == self._wanted.name)
 
     def _order(self) -> Volume | RpdError:
-        """Send it once. An error that is given back proves that nothing was made; doubt is raised."""
+        """Send the order once. A returned error proves that nothing was made. Doubt is raised."""
         wanted = self._wanted
         try:
             return self._account.cloud.create_volume(wanted.name, wanted.size_gb, wanted.datacenter, wanted.type)
@@ -136,7 +136,8 @@ class _Making:
             return error
 
     def _look(self, seconds: float, is_it: Callable[[Volume], bool]) -> Volume | None:
-        """The first such volume, if one turns up in this time. Raises UserError when the cloud will not say."""
+        """The first volume for which `is_it` holds, if one turns up in this time. Raises UserError if the cloud does
+        not answer."""
         end = time.monotonic() + seconds
         while True:
             try:
@@ -180,7 +181,7 @@ def _check(wanted: VolumeOrder) -> None:
 
 
 def _require_free(account: VolumeAccount, name: str) -> None:
-    """Job files find a volume by its name: a second one of that name would stop them."""
+    """Job files find a volume by its name, so a second volume of that name would stop them."""
     with user_errors():
         taken = next((each for each in account.cloud.volumes() if name in (each.name, each.id)), None)
     if taken is not None:
@@ -192,7 +193,8 @@ def _require_free(account: VolumeAccount, name: str) -> None:
 
 
 def _require_place(account: VolumeAccount, wanted: VolumeOrder) -> None:
-    """The API takes names of data centers in other letters and makes volumes that no pod can mount; so it is asked."""
+    """Check the data center. The API also takes names of data centers in other letters, and then makes volumes that no
+    pod can mount."""
     with user_errors():
         centers = account.cloud.datacenters()
     able = [each.id for each in centers if each.volume_types is None or wanted.type in each.volume_types]
@@ -212,7 +214,8 @@ def _require_place(account: VolumeAccount, wanted: VolumeOrder) -> None:
 
 
 def _of_the_same_name(account: VolumeAccount, made: Volume) -> list[str]:
-    """Others of that name, which somebody may have made at the same moment. Not to know is no failure."""
+    """Other volumes of that name, which another person may have made at the same moment. If the list cannot be read,
+    that is no failure."""
     try:
         return [each.id for each in account.cloud.volumes() if each.name == made.name and each.id != made.id]
     except RpdError:

@@ -1,8 +1,9 @@
-"""What stands on disk while a network volume is being made: a lost answer, or a process that died, must not make two.
+"""The note on disk while a network volume is being made. It prevents a second volume after a lost answer or a dead
+process.
 
-The API has no key against doubles and its names are not unique. So the order is written down and synced before it is
-sent, and taken away when it is settled. One that still stands there may yet turn up in the cloud's list until the
-cloud's quiet window is over. One lock per state home keeps two commands from making the same one at once.
+The API has no key against doubles, and its names are not unique. So rpd writes the order down and syncs it before it
+sends it, and removes it when it is settled. The volume of a remaining order may still turn up in the cloud's list until
+the cloud's quiet window is over. One lock per state home keeps two commands from making the same volume at once.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class VolumeIntent(msgspec.Struct, frozen=True):
 
 
 class VolumeIntentFile:
-    """Where the claim on one name in one cloud stands, if there is one."""
+    """The file with the order for one name in one cloud, if there is one."""
 
     def __init__(self, home: Path, cloud: str, name: str) -> None:
         mark = hashlib.sha256(f"{cloud}\n{name}".encode()).hexdigest()[:24]
@@ -46,7 +47,7 @@ class VolumeIntentFile:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """With the lock of this state home. Raises UserError (exit code 9) when another command has it."""
+        """Hold the lock of this state home. Raises UserError (exit code 9) if another command has it."""
         private_folder(self._folder)
         handle = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -64,7 +65,7 @@ class VolumeIntentFile:
             os.close(handle)
 
     def read(self) -> VolumeIntent | None:
-        """The claim that was never settled; one that makes no sense counts as none."""
+        """The order that was never settled. An order that makes no sense counts as none."""
         try:
             return tolerant.decode(read_regular(self._path, MAX_BYTES), VolumeIntent)
         except OSError:
@@ -75,13 +76,13 @@ class VolumeIntentFile:
         write_whole(self._path, msgspec.json.encode(claim))
 
     def settle(self) -> None:
-        """Effect: it is known what became of it."""
+        """Effect: the result of the order is known."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 
 
 def seconds_in_doubt(claim: VolumeIntent | None, quiet_window_seconds: float) -> float:
-    """How long it may still turn up. A clock that was set back does not make it longer than the window."""
+    """How long the volume may still turn up. A clock that was set back does not make this longer than the window."""
     if claim is None:
         return 0.0
     return min(quiet_window_seconds, max(0.0, claim.at + quiet_window_seconds - time.time()))

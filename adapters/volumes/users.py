@@ -1,4 +1,4 @@
-"""Which runs of this state home were told to use a network volume: what record 0 of their journals says."""
+"""Which runs of this state home use a network volume, according to record 0 of their journals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Workflow(msgspec.Struct, frozen=True):
 
 
 class VolumeUsers:
-    """The journals of one state home that belong to one cloud; `cloud` is as a journal records it."""
+    """The journals of one state home that belong to one cloud. `cloud` has the form in which a journal records it."""
 
     def __init__(self, home: Path, cloud: Mapping[str, str]) -> None:
         self._named: list[tuple[str, Entry]] = []
@@ -36,12 +36,12 @@ class VolumeUsers:
                 self._named.append((wanted, entry))
 
     def run_of(self, pod_name: str, ordered_by: str | None) -> Entry | None:
-        """The run that answers for a pod: the one that owes it, by its own name, else the one that ordered it."""
+        """The run that answers for a pod: the run that owes it, by the pod's name, else the run that ordered it."""
         owing = (entry for entry in self.runs.values() if any(debt.key == pod_name for debt in entry.debts))
         return next(owing, None) or self.runs.get(ordered_by or "")
 
     def workflows(self, *names: str | None) -> list[Workflow]:
-        """Those that name a volume by one of these words, the one that ran last first."""
+        """The workflows that name a volume by one of these words. The one that ran last comes first."""
         runs: dict[str, list[Entry]] = {}
         for wanted, entry in self._named:
             if wanted in names:
@@ -50,7 +50,7 @@ class VolumeUsers:
 
 
 def cloud_mark(cloud: Mapping[str, str]) -> str:
-    """Tells clouds apart: the folder of a sandbox, else the address."""
+    """The mark that tells clouds apart: the folder of a sandbox, else the address."""
     return cloud.get("home") or cloud.get("url", "")
 
 
@@ -59,7 +59,7 @@ def _unfinished(entries: Iterable[Entry]) -> tuple[str, ...]:
 
 
 def _volume_named(entry: Entry) -> str | None:
-    """A journal may hold anything and may be gone: then it names none."""
+    """The volume that a journal names. None if the journal is gone or makes no sense, because it may hold anything."""
     try:
         opened = parse(_first_line(Path(entry.journal))).opened
     except JournalError:

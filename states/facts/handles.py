@@ -1,4 +1,4 @@
-"""How operations name the pod and the launch in hand."""
+"""How operations name the current pod and launch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rpd.states.ports.world import JobRef, Target
 
 
 def target(facts: Facts) -> Target:
-    """The pod in hand as the remote port wants it, with the host key pinned for this start."""
+    """The pod in hand in the form that the remote port needs, with the host key that is pinned for this start."""
     pod = facts.pod
     assert pod is not None and pod.id is not None, "a remote call needs a pod"
     pinned = pod.container.greeting.host_key if pod.container.greeting is not None else None
@@ -15,6 +15,6 @@ def target(facts: Facts) -> Target:
 
 
 def job_ref(facts: Facts) -> JobRef:
-    """The launch in hand."""
+    """The current launch."""
     run = facts.job.run
     return JobRef(facts.launch.number, facts.log_path, run.success_marker, run.failure_markers or ())

@@ -10,7 +10,7 @@ from rpd.states.ports.world import Armed, Greeting, Paused, Pod, SshAddress
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One place to try: a GPU type in a data center (None: any, or one of `others`, where they are named)."""
+    """One candidate to try: a GPU type in a data center (None: any; or one of `others`, if they are named)."""
 
     gpu_id: str
     datacenter_id: str | None
@@ -19,7 +19,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Span(msgspec.Struct):
-    """A stretch of time during which a pod computed, as we know it. `until` is None while it does."""
+    """A stretch of time in which a pod computed, as far as known. `until` is None while it computes."""
 
     since: Stamp
     usd_per_hour: float
@@ -27,108 +27,110 @@ class Span(msgspec.Struct):
 
 
 class Knocks(msgspec.Struct):
-    """What the tries to be greeted were answered with."""
+    """The answers to the tries to greet the pod."""
 
-    refused_since: Stamp | None = None  # its sshd or its volume refuses us in a way that no waiting mends
-    refusals: int = 0  # of that kind, with no other answer in between
-    closed_since: Stamp | None = None  # since when every knock was answered that nobody listens on port 22
+    refused_since: Stamp | None = None  # its sshd or its volume refuses us in a way that waiting does not change
+    refusals: int = 0  # refusals of that kind, with no other answer in between
+    closed_since: Stamp | None = None  # since when every try was answered that no process listens on port 22
 
 
 class Container(msgspec.Struct):
-    """What was done in the pod's container, and what it answered. Keys of steps and trees name the container that they
-    were done in, so a new one is prepared anew."""
+    """What was done in the pod's container, and its answers. Keys of steps and trees name their container, so a new
+    container is prepared again.
+    """
 
     armed: Armed | None = None
     armed_start: int = -1
-    may_arm_again: bool = False  # its orders did not reach the switch, and may at another time
+    may_arm_again: bool = False  # the orders did not reach the switch, but may later
     steps_done: dict[str, int] = {}  # step key -> exit code
     step_tail: tuple[str, ...] = ()
-    python: str | None = None  # version of the interpreter that `pod.python_version` brought, as it says itself
+    python: str | None = None  # version that the interpreter of `pod.python_version` reports
     trees_done: set[str] = set()
-    why_not_up: tuple[str, ...] = ()  # last words of the provider's log about the pod, and of the container's own
-    boot_sign: BootSign | None = None  # what they say of a container that will never start
-    awaited_since: Stamp | None = None  # when it was last awaited
+    why_not_up: tuple[str, ...] = ()  # last lines of the provider's log about the pod and of the container's log
+    boot_sign: BootSign | None = None  # the sign in them that the container will never start
+    awaited_since: Stamp | None = None  # when rpd last began to wait for it
     greeting: Greeting | None = None
     greeted_place: tuple[str | None, SshAddress | None] | None = None  # the pod's `place` when its host key was pinned
     knocks: Knocks = msgspec.field(default_factory=Knocks)
-    secrets_in: str | None = None  # the container in which the files of secrets stand
+    secrets_in: str | None = None  # the container that has the files of secrets
     secrets_left: str = ""  # where they may still be: "memory", which a stop wipes, or "disk"
 
 
 class Origin(msgspec.Struct):
-    """How a pod came to this run: which attempt to rent it was, or from whom it was taken over."""
+    """How a pod came to this run: which attempt rented it, or which run it was taken over from."""
 
     attempt: int
     candidate: Candidate
     sent_at: Stamp
-    last_sent_at: Stamp  # its create cannot have left this machine later than that: it may have slept after the intent
-    made_by: str = ""  # the epoch and its owner that ordered it, as its env says
+    last_sent_at: Stamp  # its create was sent at this time at the latest: the machine may have slept after the intent
+    made_by: str = ""  # the epoch and the owner that ordered it, as its env says
     create_error: str | None = None  # why its create failed
-    taken: Paused | None = None  # rented by an earlier run, and taken up paused
+    taken: Paused | None = None  # an earlier run rented it, and this run took it up paused
     is_unwanted: bool = False  # taken up only to be deleted
-    twin_of: str | None = None  # birth name of the pod that the same create has made; nothing is ever done in this one
+    twin_of: str | None = None  # birth name of the first pod of the same create; rpd does nothing in a twin
 
 
 class Missed(msgspec.Struct, frozen=True):
-    """Looks in a row that said there is no such pod, the first of them at `since`."""
+    """Looks in a row without such a pod. The first of them was at `since`."""
 
     looks: int = 0
     since: Stamp | None = None
 
     def again(self, at: Stamp) -> Missed:
-        """One more."""
+        """The same with one more look."""
         return Missed(self.looks + 1, self.since or at)
 
 
 class PodFacts(msgspec.Struct):
-    """One attempt to rent: from its create intent on. `name` is its birth name, unique to the attempt; that of a twin
-    is followed by its id."""
+    """One attempt to rent a pod, from its create intent on. `name` is the birth name, unique for the attempt. The name
+    of a twin ends with its id.
+    """
 
     name: str
     origin: Origin
     usd_per_hour: float
     id: str | None = None
-    is_unknown: bool = False  # the create's answer never came, or its pod may still appear
-    is_gone: bool = False  # proved: refused, deleted, or vanished
-    was_found: bool = False  # the account has shown it to us at least once since its create was answered
+    is_unknown: bool = False  # its create had no answer, or its pod may still appear
+    is_gone: bool = False  # proved: refused, deleted or vanished
+    was_found: bool = False  # the account has shown it at least once since its create was answered
     seen: Pod | None = None
     missed: Missed = Missed()
-    started_at: Stamp | None = None  # our own last start of it, or its creation
+    started_at: Stamp | None = None  # the last start by this run, or its creation
     starts: int = 0
     refused_starts: int = 0
-    restarts: int = 0  # of its container by others, while it ran
-    released_as: str | None = None  # what the cloud last accepted: stop, delete; absent: nothing to stop, it says
+    restarts: int = 0  # restarts of its container by others, while it ran
+    released_as: str | None = None  # what the cloud last accepted: stop, delete; absent: the cloud had nothing to stop
     released_at: Stamp | None = None
-    kept_until: float | None = None  # UTC seconds: it stays up after the end, and its switch has orders to stop it then
-    was_used: bool = False  # something of this run was done in it
-    holds_lost: bool = False  # a launch that was lost may have left something there
+    kept_until: float | None = None  # UTC seconds: it stays up after the end until its switch stops it then
+    was_used: bool = False  # this run has done something in it
+    holds_lost: bool = False  # a lost launch may have left files in it
     spans: list[Span] = msgspec.field(default_factory=list)
     container: Container = msgspec.field(default_factory=Container)
 
     @property
     def place(self) -> tuple[str | None, SshAddress | None] | None:
-        """When and where the cloud says that it was started: changes with its container, never by itself."""
+        """When and where the cloud says that it was started. It changes only with its container."""
         return (self.seen.started_at, self.seen.ssh) if self.seen is not None else None
 
     @property
     def container_name(self) -> str:
-        """Names the container in hand. Every start, whoever caused it, brings a new one with an empty disk."""
+        """The name of the current container. Every start, by any cause, brings a new container with an empty disk."""
         return f"{self.starts} {self.container.greeting.container if self.container.greeting is not None else ''}"
 
     @property
     def is_seen_stopped(self) -> bool:
-        """The last look said EXITED, and no later one missed it."""
+        """The last look said EXITED, and no later look missed the pod."""
         return self.seen is not None and self.seen.status == "EXITED" and not self.missed.looks
 
 
 def candidate_key(candidate: Candidate) -> str:
-    """One word per candidate, for the list of refusals."""
+    """One key for each candidate, for the list of refusals."""
     anywhere = "other data centers" if candidate.others else "any data center"
     return f"{candidate.gpu_id} / {candidate.datacenter_id or anywhere} / {candidate.cloud}"
 
 
 def close_spans(pod: PodFacts, at: Stamp) -> None:
-    """The pod computes no more from `at` on."""
+    """The pod stops computing at `at`."""
     for span in pod.spans:
         if span.until is None:
             span.until = at

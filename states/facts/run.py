@@ -15,8 +15,9 @@ from rpd.states.ports.world import Holder
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """How the run's cloud behaves in time (seconds): how late a create can take effect, how long absence must be seen
-    before it counts as proof, how often to poll, and how long a stopped engine's pod waits for its owner."""
+    """The times of the run's cloud (seconds): how late a create can take effect, how long absence must be seen before
+    it counts as proof, how often to poll, and how long the pod of a stopped engine waits for its owner.
+    """
 
     name: str
     url: str
@@ -27,7 +28,7 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """How large a tree was when the run began."""
+    """The size of a tree when the run began."""
 
     label: str
     destination: str
@@ -36,7 +37,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What was asked for beside the config, as record 0 keeps it."""
+    """Options beside the config, as record 0 keeps them."""
 
     fresh: bool = False
     on_drift: str | None = None
@@ -59,14 +60,14 @@ class Progress(msgspec.Struct):
     seq: int = -1
     head: str = ""
     started: Stamp | None = None
-    entered: Stamp | None = None  # when the run came into its state
-    seconds_in: dict[str, float] = {}  # state -> how long the run was in it, while somebody drove it or not
-    begun: dict[str, Begun] = {}  # opid -> an intent that is open, and the last one of each operation
+    entered: Stamp | None = None  # when the run entered its state
+    seconds_in: dict[str, float] = {}  # state -> how long the run was in it, with or without a process
+    begun: dict[str, Begun] = {}  # opid -> an open intent, and the last intent of each operation
     parked_epoch: int = -1
 
 
 NO_WORDS = "the journal has its trace"
-"""What is said of a fault that came without words."""
+"""The text for a fault that has no message."""
 
 
 class _Wish(msgspec.Struct):
@@ -75,8 +76,9 @@ class _Wish(msgspec.Struct):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """The detail of a request: what shall become of the pod ("stop", "delete", "preserve"; None: what the config says),
-    until when it is kept (UTC seconds), and the fault behind a request of rpd itself."""
+    """The detail of a request: what must become of the pod ("stop", "delete", "preserve"; None: as the config says),
+    until when it is kept (UTC seconds), and the fault behind a request of rpd itself.
+    """
 
     how: str | None = None
     until: float | None = None
@@ -87,14 +89,14 @@ class Asked(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, detail: Data) -> Asked:
-        """What a record says, as far as it makes sense. Raises msgspec.ValidationError."""
+        """The detail in a record, as far as it makes sense. Raises msgspec.ValidationError."""
         wish = msgspec.convert(detail, _Wish)
         faults = {name: bool(detail.get(name)) for name in ("terminal", "storage_error", "internal_error")}
         return cls(wish.how, wish.until, **faults, fault=str(detail.get("fault") or NO_WORDS))
 
     @property
     def is_emergency(self) -> bool:
-        """Whether rpd itself cannot go on, and takes the shortest way out."""
+        """Whether rpd itself cannot go on and takes the shortest way out."""
         return self.storage_error or self.internal_error
 
 
@@ -106,41 +108,41 @@ class Process(msgspec.Struct):
     since: Stamp | None = None
     problems: tuple[str, ...] | None = None
     requests: list[str] = []
-    requested_at: Stamp | None = None  # when the last one was made
-    asked: Asked = Asked()  # the last one's detail
-    surveyed: Stamp | None = None  # when it last saw the whole account
+    requested_at: Stamp | None = None  # when the last request was made
+    asked: Asked = Asked()  # the detail of the last request
+    surveyed: Stamp | None = None  # when this process last saw the whole account
 
 
 class Contact(msgspec.Struct):
-    """How the tries of each operation went in the state in hand, and whether anything gets through."""
+    """How the tries of each operation went in the current state, and whether any call gets through."""
 
-    tries: dict[str, Tries] = {}  # op -> how it went
-    outage: Outage | None = None  # nothing gets through; see `rpd.states.policy.outage`
-    offline_seconds: float = 0.0  # since a container was last awaited or collecting began, without what goes on now
+    tries: dict[str, Tries] = {}  # op -> how its tries went
+    outage: Outage | None = None  # no call gets through; see `rpd.states.policy.outage`
+    offline_seconds: float = 0.0  # since rpd last awaited a container or began to collect; without the present outage
 
 
 class Lease(msgspec.Struct):
-    """The places on a network volume that this start of the pod holds, or wants."""
+    """The destinations on a network volume that this start of the pod holds, or wants."""
 
-    key: str = ""  # names the places that it holds
-    holders: tuple[Holder, ...] = ()  # who else holds one of them
-    is_computing: bool = False  # there is a pod of theirs, by the last look
-    stopped: tuple[str, ...] = ()  # run ids of those of whom there are stopped ones alone
-    gone_since: Stamp | None = None  # since when every look has said that there is none
-    looks: int = 0  # of these
+    key: str = ""  # names the destinations that it holds
+    holders: tuple[Holder, ...] = ()  # other runs that hold one of them
+    is_computing: bool = False  # they have a pod, by the last look
+    stopped: tuple[str, ...] = ()  # run ids of holders whose pods are all stopped
+    gone_since: Stamp | None = None  # since when every look has found no pod of theirs
+    looks: int = 0  # how many such looks
 
 
 class Ending(msgspec.Struct):
-    """Why the run ends, once that is known."""
+    """Why the run ends, as soon as that is known."""
 
     reason: Reason | None = None
-    text: str | None = None  # what the move said that brought it
+    text: str | None = None  # the text of the move that caused it
 
 
 class Report(msgspec.Struct):
-    """What was told, and the last record."""
+    """Which notices were sent, and the last record."""
 
-    noticed: dict[str, Stamp] = {}  # occasion -> when somebody was told of it, or it was tried
+    noticed: dict[str, Stamp] = {}  # occasion -> when its notice was sent or tried
     manifest_sha256: str | None = None
     outcome: str | None = None
     reason: str | None = None

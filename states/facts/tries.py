@@ -1,4 +1,6 @@
-"""How the tries of one operation went, and since when nothing gets through at all. Frozen: a fold replaces them."""
+"""How the tries of one operation went, and since when no call gets through at all. Frozen: a fold replaces these
+structs.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +10,25 @@ from rpd.journal.records import Stamp
 
 
 class Tries(msgspec.Struct, frozen=True):
-    """Of one operation, in the state in hand. `failures` are those in a row, `since` is when the first of them came
-    back; `error` (for people) and `reason` (its fault word) are the last one's."""
+    """The tries of one operation in the current state. `failures` counts those in a row; `since` is when the first of
+    them returned. `error` (for people) and `reason` (the fault) belong to the last one.
+    """
 
-    at: Stamp | None = None  # when it last came back, with whatever
+    at: Stamp | None = None  # when the last try returned, with any result
     failures: int = 0
     since: Stamp | None = None
     error: str | None = None
     reason: str | None = None
-    is_way: bool = False  # the failures are of the way, and say nothing of what was to be done
-    begun: Stamp | None = None  # when the last effect of this kind was begun; a look is not written down
+    is_way: bool = False  # the failures concern the connection, and say nothing about the effect itself
+    begun: Stamp | None = None  # when the last effect of this kind began; the start of a look is not recorded
 
     @property
     def is_answered(self) -> bool:
-        """It was tried, and the last try brought what was wanted: one that is forgiven did not."""
+        """The operation was tried, and the last try brought an answer. A forgiven try did not."""
         return self.at is not None and self.error is None
 
     def forgiven(self) -> Tries:
-        """Its failures count no more; why they came may still be told."""
+        """Its failures do not count any more; their cause stays known."""
         return msgspec.structs.replace(self, failures=0, since=None)
 
 
@@ -33,9 +36,12 @@ NEVER = Tries()
 
 
 class Outage(msgspec.Struct, frozen=True):
-    """Tries that did not get through, with nothing in between that did: from `since`, when the first of them came
-    back, to `last`. With `is_total` the cloud was among what was tried: this machine reaches nothing. `op` is what was
-    tried, where that was one operation alone."""
+    """Tries that did not get through, with none between them that did. `since` is when the first of them returned,
+    `last` is the last one.
+
+    `is_total`: the cloud was among the tries, so this machine reaches nothing. `op` is the operation if only one was
+    tried.
+    """
 
     since: Stamp
     last: Stamp

@@ -1,4 +1,4 @@
-"""How a record changes the facts. Total over everything a journal may hold: what it does not know it leaves alone."""
+"""How a record changes the facts. It accepts everything that a journal may hold: unknown records change nothing."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ from rpd.states.ports.names import State
 
 
 def apply(facts: Facts, record: Record) -> None:
-    """Fold one record. A record with `seq` -1 was seen but not written: it may only refresh what looks rebuild. Raises
-    JournalStrange for one that no run has written."""
+    """Fold one record. A record with `seq` -1 was seen but not written: it may only refresh facts that looks rebuild.
+    Raises JournalStrange for a record that no run has written.
+    """
     try:
         _apply(facts, record)
     except NONSENSE as error:
@@ -41,7 +42,7 @@ def apply(facts: Facts, record: Record) -> None:
 
 
 def replayed(opened: Opened, records: Sequence[Record]) -> Facts:
-    """The facts after all these records, the first of which holds `opened`. Raises JournalStrange."""
+    """The facts after all these records. The first record holds `opened`. Raises JournalStrange."""
     facts = new_facts(opened, records[0].run)
     for record in records:
         apply(facts, record)
@@ -70,8 +71,8 @@ def _apply(facts: Facts, record: Record) -> None:
         case Transition():
             move_to(facts, body, at)
         case Requested():
-            # Who presses Ctrl-C at `gc` means gc, not the job that it only asks about. And a run that cannot keep its
-            # journal any more has to end, whatever else is asked for.
+            # Ctrl-C during `gc` stops gc, not the job that gc only asks about. And a run that cannot keep its journal
+            # any more must end, whatever else is requested.
             means_gc = "gc" in facts.process.requests and body.what in ("interrupt", "terminate")
             if not (means_gc or facts.process.asked.storage_error):
                 facts.process.requests.append(body.what)
@@ -94,13 +95,13 @@ def _apply(facts: Facts, record: Record) -> None:
 
 
 def _heed_owner(facts: Facts, reason: str | None) -> None:
-    """Another owner acts in the pod: what was read there before does not hold any more."""
+    """Another owner acts in the pod: what was read there before is not valid any more."""
     if reason == Fault.TAKEN_OVER:
         facts.launch.was_taken_over, facts.launch.claim_is_fresh = True, False
 
 
 def _tried(facts: Facts, outcome: Outcome, at: Stamp) -> None:
-    """An unknown outcome explains, but only its probe's word counts as a failure."""
+    """An unknown outcome gives a cause, but only the result of its probe counts as a failure."""
     error = None if outcome.status == "ok" else outcome.error or outcome.reason or outcome.status
     note(facts, outcome.op, error, outcome.reason, at)
     if outcome.status == "unknown" and not outcome.settled:
@@ -134,8 +135,9 @@ def _intent(facts: Facts, intent: Intent, at: Stamp) -> None:
 
 
 def _outcome(facts: Facts, outcome: Outcome, at: Stamp) -> None:
-    """What became of an effect. One whose intent is lost, in a damaged journal, says nothing of the pod: it is as if
-    nobody had told it, and is told again."""
+    """What became of an effect. If its intent is lost in a damaged journal, the outcome says nothing about the pod: the
+    effect counts as never sent, and is sent again.
+    """
     begun = facts.progress.begun.get(outcome.opid)
     if begun is None or begun.effect.name != outcome.op:
         return

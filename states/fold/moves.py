@@ -19,16 +19,16 @@ from rpd.states.ports.names import ENDINGS, Op, Reason, State, Trigger
 
 
 def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
-    """The reason of an ending stays until a later one replaces it; counters of tries belong to a state."""
+    """The reason of an ending stays until a later one replaces it. Counters of tries belong to a state."""
     reason = _reason(move.reason)
     if reason in ENDINGS:
-        if reason is not facts.ending.reason:  # a later move repeats it, and tells of something else
+        if reason is not facts.ending.reason:  # a later move repeats it, with a text about something else
             facts.ending.text = move.why
         facts.ending.reason = reason
     elif move.trigger == Trigger.HOST_FAILED:
         facts.search.host_failure = reason
-        is_taken = facts.pod is not None and facts.pod.origin.taken is not None  # says nothing of a fresh one
-        # That it is too dear is no fault of the host; it is not tried again.
+        is_taken = facts.pod is not None and facts.pod.origin.taken is not None  # it says nothing about a fresh pod
+        # A price above the cap is no fault of the host, but the host is not tried again.
         facts.search.host_failures += int(reason is not Reason.HOST_TOO_DEAR and not is_taken)
         if (place := failed_place(facts, reason, at)) is not None:
             facts.search.bad_places = (*facts.search.bad_places, place)
@@ -51,8 +51,7 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
 
 
 def _is_cut_off(facts: Facts) -> bool:
-    """Collecting ends because nothing gets through, or before all was tried; not because what there is cannot be
-    fetched."""
+    """Collecting ends because no call gets through, or before all was tried; not because results cannot be fetched."""
     if any(label not in facts.results.pulled and label not in facts.results.errors for label in facts.uncollected):
         return True
     last = (facts.tried(op) for op in (Op.STOP_JOB, Op.FETCH_LOG, Op.PLACE_SECRETS, Op.PULL_ARTIFACT))
@@ -60,11 +59,11 @@ def _is_cut_off(facts: Facts) -> bool:
 
 
 def _launch_anew(facts: Facts, at: Stamp) -> None:
-    """The launch before is over and lost; what it said and left counts no more. Its checkpoints do."""
+    """The earlier launch is over and lost. Its output and results do not count any more, but its checkpoints do."""
     if facts.pod is not None:
         facts.pod.holds_lost = facts.has_launched_here
     facts.launch = Launch(facts.launch.number + 1, at, lost_in=facts.launch.prepared)
-    # What was sold out then may be had now.
+    # What was sold out then may have stock now.
     facts.search = Search(facts.search.bad_places, stocked=facts.search.stocked)
     facts.ending = Ending()
     facts.container.armed, facts.container.armed_start = None, -1  # the switch has to look after the next one
@@ -91,7 +90,7 @@ def _enter_collect(facts: Facts, move: Transition, at: Stamp) -> None:
 
 
 def _enter_release(facts: Facts, move: Transition, at: Stamp) -> None:
-    facts.release = Release(at)  # what was tried for a pod beside the one in hand counts no more
+    facts.release = Release(at)  # releases that were tried beside the pod in hand do not count any more
     if move.trigger == Trigger.POD_GONE and facts.pod is not None:
         close_spans(facts.pod, facts.pod.missed.since or at)
         facts.pod.is_gone = True
@@ -106,7 +105,7 @@ def _enter_select(facts: Facts, move: Transition, at: Stamp) -> None:
 
 
 def _enter_report(facts: Facts, move: Transition, at: Stamp) -> None:
-    facts.report.manifest_sha256 = None  # one that was written while the pod stayed up is not the last word
+    facts.report.manifest_sha256 = None  # a manifest that was written while the pod stayed up is not final
     for pod in facts.pods.values():
         pod.is_gone = pod.is_gone or pod.released_as != "stop"
 
@@ -116,7 +115,7 @@ def _nothing(facts: Facts, move: Transition, at: Stamp) -> None:
 
 
 def resume(facts: Facts, at: Stamp) -> None:
-    """A new process: what was asked of the old one, and what it counted, is forgotten."""
+    """A new process forgets the requests and the counts of the old one."""
     _carry_over(facts, at)
     facts.process = Process(facts.process.epoch, facts.process.owner, at)
     words = {op: Tries(error=each.error, reason=each.reason) for op, each in facts.contact.tries.items()}
@@ -138,8 +137,9 @@ def resume(facts: Facts, at: Stamp) -> None:
 
 
 def _carry_over(facts: Facts, at: Stamp) -> None:
-    """Moments that waits still count from, on the clocks of the machine that goes on: where a wall clock was wrong, a
-    wait would else last until the right one has caught up with it."""
+    """Move the moments that waits still count from to the clocks of the present machine. If a wall clock was wrong, a
+    wait would otherwise last until the right clock has caught up with it.
+    """
     if facts.process.since is None or facts.process.since.boot == at.boot:
         return
     for pod in facts.pods.values():

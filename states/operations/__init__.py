@@ -1,4 +1,4 @@
-"""All operations of the lifecycle, by the names that stand in journals."""
+"""All operations of the lifecycle, by the names in the journals."""
 
 from __future__ import annotations
 

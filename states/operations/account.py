@@ -1,4 +1,6 @@
-"""Operations on the whole account: the survey that proves a release, and who holds a lease."""
+"""Operations on the whole account: the survey that proves a release, and the check whether the holder of a lease is
+alive.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +21,27 @@ from rpd.states.ports.world import Holder, Pod, World, name_mark
 
 
 class Surveyed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The pods of a run in the account, and how many more the record has no room for."""
+    """The pods of a run in the account, and how many more pods did not fit into the record."""
 
     found: tuple[SurveyedPod, ...]
     left_out: int = 0
 
 
 class Alive(msgspec.Struct, frozen=True):
-    """Runs that have a pod, and those of them whose pods are all stopped."""
+    """Runs that have a pod, and those of these runs whose pods are all stopped."""
 
     computing: tuple[str, ...]
     stopped: tuple[str, ...] = ()
 
 
 class Survey(Reading[Surveyed], frozen=True):
-    """Look over the account for pods of this run: one list call, and one read per known pod that it does not show.
+    """Look over the account for pods of this run: one list call, and one read for each known pod that the list does not
+    show.
 
-    `known` is what each pod is called in the journal, and its id; `makers` who ordered each; `owed` the names of those
-    that are owed; `ends` the twins whose end another look would prove, with the proof; `born` the runs that pods taken
-    over name in their env, by id."""
+    `known` maps the name of each pod in the journal to its id. `makers` maps each pod to the owner that ordered it.
+    `owed` are the names of the pods that are owed. `ends` are the twins whose end another look would prove, with the
+    proof. `born` maps the id of each handed-over pod to the run that its env names.
+    """
 
     name = Op.SURVEY
     words = "looking over the account"
@@ -53,11 +57,11 @@ class Survey(Reading[Surveyed], frozen=True):
     born: dict[str, str]
 
     def perform(self, world: World) -> Result:
-        """All that are ours; a debt is opened for each that is owed from now on."""
+        """All pods of this run. A debt is opened for each pod that is owed from now on."""
         pods = {pod.id: pod for pod in world.cloud.list() if self._is_of_run(pod)}
         for pod_id in self.known.values():
             pod = world.cloud.get(pod_id) if pod_id is not None and pod_id not in pods else None
-            # A pod that somebody renamed is still ours; another one under a reused id is not.
+            # A renamed pod still belongs to this run. Another pod under a reused id does not.
             if pod is not None and may_name_run(pod, self.born.get(pod.id, self.run_id)):
                 pods[pod.id] = pod
         found = sorted(pods.values(), key=lambda each: (each.status == "TERMINATED", each.name, each.id))
@@ -71,8 +75,7 @@ class Survey(Reading[Surveyed], frozen=True):
         return is_adopted or is_of_run(pod, self.prefix, self.run_id)
 
     def _reopened(self, found: list[Pod]) -> tuple[DebtChange, ...]:
-        """A pod that appeared after its create was given up, or as its second one, is owed from the moment it is
-        seen."""
+        """A pod that appears after its create was given up, or as a twin, is owed from the moment of this look."""
         keys = {pod_id: key for key, pod_id in self.known.items()}
         keys |= {pod.id: key for key, pod in twins_among(found, self.known).items()}
         asked = {*self.known, *keys.values()} - set(self.owed)
@@ -84,7 +87,7 @@ class Survey(Reading[Surveyed], frozen=True):
         )
 
     def _ended(self, found: list[Pod]) -> tuple[DebtChange, ...]:
-        """Twins that this survey, too, has not seen."""
+        """Twins that this survey did not see either."""
         there = {pod.id for pod in found if pod.status != "TERMINATED"}
         return tuple(
             DebtChange(key, "compute", "close", proof=proof)
@@ -94,14 +97,16 @@ class Survey(Reading[Surveyed], frozen=True):
 
     @classmethod
     def saw(cls, facts: Facts, answer: Surveyed, at: Stamp) -> None:
-        """What is left of this run, and whether it is proved that nothing is."""
+        """What is left of this run, and whether it is proved that nothing is left."""
         facts.process.surveyed = at
         note_twins(facts, answer.found, at, is_whole=not answer.left_out)
         count_survey(facts, answer.found, at, is_whole=not answer.left_out)
 
     @classmethod
     def missed(cls, facts: Facts, observation: Observation, at: Stamp) -> None:
-        """It interrupts the proof, unless it never got there; a key that only a person can mend starts a deadline."""
+        """A failed survey interrupts the proof, unless it never reached the cloud. A key that only a person can repair
+        starts a deadline.
+        """
         if is_unreached(cls.name, observation.reason):
             return
         facts.release.proof = Proof(found=facts.release.proof.found)
@@ -110,7 +115,7 @@ class Survey(Reading[Surveyed], frozen=True):
 
 
 class ReadHolders(Reading[Alive], frozen=True):
-    """Look whether the runs that hold places on a network volume have a pod."""
+    """Look whether the runs that hold destinations on a network volume have a pod."""
 
     name = Op.READ_HOLDERS
     words = "looking whether another run is alive"
@@ -131,7 +136,7 @@ class ReadHolders(Reading[Alive], frozen=True):
 
     @classmethod
     def saw(cls, facts: Facts, answer: Alive, at: Stamp) -> None:
-        """One more look at holders without a pod, or one that has some."""
+        """Count one more look at holders without a pod, or note that a holder has one."""
         lease = facts.lease
         lease.is_computing, lease.stopped = bool(answer.computing), answer.stopped
         lease.gone_since = None if lease.is_computing else lease.gone_since or at

@@ -35,28 +35,29 @@ LASTING: dict[str, Reason] = {
     Fault.READ_ONLY: Reason.VOLUME_REFUSED,
     Fault.DISK_FULL: Reason.VOLUME_REFUSED,
 }
-"""Refusals of a pod to be greeted that are settings of its image or its volume: neither time nor another host changes
-them. A key that is not accepted is none of them: a container that starts may not have written it yet."""
+"""Refusals of a greeting that come from the settings of the image or of the volume. Neither time nor another host
+changes them. A key that is not accepted is not one of them: a container that starts may not have written it yet.
+"""
 
 
 class Greeted(msgspec.Struct, frozen=True):
-    """What the pod says of itself."""
+    """What the pod says about itself."""
 
     greeting: Greeting
 
 
 class SwitchArmed(msgspec.Struct, frozen=True):
-    """What the switch in the pod says of its orders."""
+    """What the switch in the pod says about its orders."""
 
     armed: Armed
 
 
 class StepDone(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a command ended, with its last lines; `left_out` lines before them had no room in the record."""
+    """How a command ended, with its last lines. `left_out` lines before these did not fit into the record."""
 
     key: str
     exit_code: int
-    tail: tuple[str, ...] = msgspec.field(default_factory=lambda: ())  # written also when it is empty
+    tail: tuple[str, ...] = msgspec.field(default_factory=lambda: ())  # written even when it is empty
     seconds: float | None = None
     left_out: int = 0
 
@@ -75,14 +76,14 @@ class TreePushed(msgspec.Struct, frozen=True):
 
 
 class LeaseTaken(msgspec.Struct, frozen=True):
-    """Who holds one of the places; nobody: all of them are ours."""
+    """The holders of the destinations. None: this run has all leases."""
 
     key: str
     holders: tuple[Holder, ...]
 
 
 class Greet(Reading[Greeted], frozen=True):
-    """Ask the pod over a fresh connection who it is."""
+    """Ask the pod over a fresh connection for its greeting."""
 
     name = Op.GREET
     words = "greeting sshd"
@@ -93,13 +94,13 @@ class Greet(Reading[Greeted], frozen=True):
     address: SshAddress
 
     def perform(self, world: World) -> Result:
-        """Its answer, without its clock, which changes at every look."""
+        """The answer without the pod's clock, which changes at every look."""
         greeting = world.remote.greet(self.target, self.address)
         return Result(answer=Greeted(msgspec.structs.replace(greeting, clock=0.0)))
 
     @classmethod
     def saw(cls, facts: Facts, answer: Greeted, at: Stamp) -> None:
-        """It answers; it may have seen records that this journal lacks."""
+        """The pod answers. It may have seen records that this journal lacks."""
         if facts.pod is None:
             return
         facts.pod.container.greeting = answer.greeting
@@ -110,7 +111,7 @@ class Greet(Reading[Greeted], frozen=True):
 
     @classmethod
     def missed(cls, facts: Facts, observation: Observation, at: Stamp) -> None:
-        """Whether its refusal may pass, and whether the host has answered for a pod that nobody met."""
+        """Whether the refusal may pass, and whether the host has answered for a pod that was never greeted."""
         if facts.pod is None:
             return
         knocks = facts.pod.container.knocks
@@ -138,19 +139,19 @@ class ArmSwitch(Effect[SwitchArmed], frozen=True):
         return Result(answer=SwitchArmed(world.remote.arm(self.target, self.order)))
 
     def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
-        """The later of two limits holds until the pod says which does."""
+        """The later of two limits holds until the pod says which one holds."""
         armed = facts.container.armed
         if armed is not None:
             limit = max(armed.limit_at, self.order.limit_at)
             facts.container.armed = msgspec.structs.replace(armed, limit_at=limit)
 
     def end(self, facts: Facts, ended: Ended[SwitchArmed]) -> None:
-        """The switch of this start of the pod; in the release, until when it keeps the pod up."""
+        """The switch for this start of the pod. In the release: until when it keeps the pod up."""
         pod, container = facts.pod, facts.container
         if ended.answer is None:
             container.may_arm_again = ended.outcome.retryable
             if facts.state is State.RELEASE and pod is not None:
-                pod.kept_until = None  # its switch was not to be reached: it may be gone, and has to prove itself anew
+                pod.kept_until = None  # rpd could not reach the switch: it may be gone, and must prove itself again
         elif pod is not None:
             armed = container.armed = ended.answer.armed
             container.armed_start, container.may_arm_again = pod.starts, False
@@ -159,7 +160,9 @@ class ArmSwitch(Effect[SwitchArmed], frozen=True):
 
 
 class RunStep(Effect[StepDone], frozen=True):
-    """Run one command. The pod does not repeat a step with the same key that was done; one cut off is run again."""
+    """Run one command. The pod does not repeat a step that was done under the same key. A step that was cut off is run
+    again.
+    """
 
     name = Op.RUN_STEP
     words = "running"
@@ -172,18 +175,18 @@ class RunStep(Effect[StepDone], frozen=True):
 
     @property
     def label(self) -> str:
-        """Which one."""
+        """The step."""
         return f"{self.words} {self.step.label}"
 
     def perform(self, call: Call, world: World) -> Result:
-        """To its end."""
+        """Run it to its end."""
         done = world.remote.run_step(self.target, self.step)
         tail = last_that_fit(done.tail, TAIL_BYTES)
         left_out = len(done.tail) - len(tail)
         return Result(answer=StepDone(self.step.done_key, done.exit_code, tail, round(done.seconds, 3), left_out))
 
     def end(self, facts: Facts, ended: Ended[StepDone]) -> None:
-        """Its exit code, and the Python that it may have told of."""
+        """Its exit code, and the Python version if the step reported one."""
         done, container = ended.answer, facts.container
         if done is not None:
             container.steps_done[done.key], container.step_tail = done.exit_code, done.tail
@@ -191,8 +194,9 @@ class RunStep(Effect[StepDone], frozen=True):
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """A file of secrets as a record has it. A journal masks values of secrets wherever they stand, so what is read back
-    need not be what a job file may hold."""
+    """A file of secrets as it stands in a record. A journal masks values of secrets everywhere, so a value that is read
+    back need not be valid in a job file.
+    """
 
     name: str
     destination: str
@@ -202,17 +206,17 @@ class Secret(msgspec.Struct, frozen=True):
 
     @property
     def wanted(self) -> SecretFile:
-        """As the remote port wants it."""
+        """The file in the form that the remote port needs."""
         return SecretFile(self.name, self.destination, self.env, self.file, self.mode)
 
 
 def secrets_of(job: Job) -> tuple[Secret, ...]:
-    """Those of a job."""
+    """The files of secrets of a job."""
     return tuple(Secret(each.name, each.destination, each.env, each.file, each.mode) for each in job.secrets)
 
 
 class PlaceSecrets(Effect[SecretsPlaced], frozen=True):
-    """Place the files of secrets in the pod. Their values are known to the adapter alone."""
+    """Place the files of secrets in the pod. Only the adapter knows their values."""
 
     name = Op.PLACE_SECRETS
     words = "placing the secrets"
@@ -228,12 +232,12 @@ class PlaceSecrets(Effect[SecretsPlaced], frozen=True):
         return Result(answer=SecretsPlaced(world.remote.place_secrets(self.target, _wanted(self.secrets))))
 
     def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
-        """They are on its disk until the pod says otherwise."""
+        """The files count as on its disk until the pod says otherwise."""
         if facts.pod is not None:
             facts.pod.container.secrets_left = "disk"
 
     def end(self, facts: Facts, ended: Ended[SecretsPlaced]) -> None:
-        """This container has them."""
+        """This container has the files."""
         if ended.answer is not None and facts.pod is not None:
             facts.pod.container.secrets_in = facts.pod.container_name
             facts.pod.container.secrets_left = "memory" if ended.answer.is_volatile else "disk"
@@ -250,18 +254,18 @@ class RemoveSecrets(Effect[Nothing], frozen=True):
     secrets: tuple[Secret, ...]
 
     def perform(self, call: Call, world: World) -> Result:
-        """All of them."""
+        """Remove all files."""
         world.remote.remove_secrets(self.target, _wanted(self.secrets))
         return Result()
 
     def end(self, facts: Facts, ended: Ended[Nothing]) -> None:
-        """This container has none."""
+        """This container has no such files."""
         if ended.answer is not None and facts.pod is not None:
             facts.pod.container.secrets_in, facts.pod.container.secrets_left = None, ""
 
 
 class PushTree(Effect[TreePushed], frozen=True):
-    """Send a tree. Pushing again sends only what differs."""
+    """Send a tree. A repeated push sends only the differences."""
 
     name = Op.PUSH_TREE
     words = "sending"
@@ -275,15 +279,15 @@ class PushTree(Effect[TreePushed], frozen=True):
 
     @property
     def label(self) -> str:
-        """Which one."""
+        """The tree."""
         return f"{self.words} {self.tree.label}"
 
     def perform(self, call: Call, world: World) -> Result:
-        """All that the pod lacks of it."""
+        """Send all that the pod lacks."""
         return Result(answer=TreePushed(self.key, world.remote.push(self.target, self.tree)))
 
     def end(self, facts: Facts, ended: Ended[TreePushed]) -> None:
-        """This container has it, or the words of its failure."""
+        """This container has the tree, or the error is kept."""
         if ended.answer is not None:
             facts.container.trees_done.add(ended.answer.key)
         else:
@@ -291,7 +295,9 @@ class PushTree(Effect[TreePushed], frozen=True):
 
 
 class TakeLease(Effect[LeaseTaken], frozen=True):
-    """Take places on a network volume. Our own are found when they are taken again; leases in `gone` do not count."""
+    """Take destinations on a network volume. Leases that this run already has are found again. Leases in `gone` do not
+    count.
+    """
 
     name = Op.TAKE_LEASE
     words = "taking its places on the network volume"
@@ -304,19 +310,19 @@ class TakeLease(Effect[LeaseTaken], frozen=True):
     key: str
 
     def perform(self, call: Call, world: World) -> Result:
-        """All of them, or who has one."""
+        """Take all of them, or read which run holds one."""
         holders = world.remote.take_lease(self.target, self.places, self.gone)
         return Result(answer=LeaseTaken(self.key, tuple(holders)))
 
     def end(self, facts: Facts, ended: Ended[LeaseTaken]) -> None:
-        """They are ours, or others have to be looked at."""
+        """This run has them, or rpd must look at other holders."""
         taken = ended.answer
         if taken is not None:
             facts.lease = Lease(facts.lease.key if taken.holders else taken.key, taken.holders)
 
 
 class DropLease(Effect[Nothing], frozen=True):
-    """Leave the places on the network volume."""
+    """Give up the destinations on the network volume."""
 
     name = Op.DROP_LEASE
     words = "leaving its places on the network volume"
@@ -325,12 +331,12 @@ class DropLease(Effect[Nothing], frozen=True):
     target: Target
 
     def perform(self, call: Call, world: World) -> Result:
-        """All of them."""
+        """Drop all leases."""
         world.remote.drop_lease(self.target)
         return Result()
 
     def end(self, facts: Facts, ended: Ended[Nothing]) -> None:
-        """There is none any more."""
+        """The run has no lease any more."""
         if ended.answer is not None:
             facts.lease.key = ""
 

@@ -15,19 +15,19 @@ from rpd.states.ports.world import Claim, JobRef, LaunchOrder, Target, World
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """The claim folder of a launch as it was read."""
+    """The claim folder of a launch, as rpd read it."""
 
     claim: Claim
 
 
 class Samples(msgspec.Struct, frozen=True):
-    """For how long the pod has done nothing; None where that is not known."""
+    """For how long the pod has been idle; None if that is not known."""
 
     idle_seconds: float | None
 
 
 class LaunchJob(Effect[Claimed], frozen=True):
-    """Start the job, exactly once: the pod lets one launch of a number claim its folder."""
+    """Start the job exactly once: the pod lets only one launch of a number claim its folder."""
 
     name = Op.LAUNCH_JOB
     words = "starting the job"
@@ -39,12 +39,13 @@ class LaunchJob(Effect[Claimed], frozen=True):
     order: LaunchOrder
 
     def perform(self, call: Call, world: World) -> Result:
-        """Start it, or read who has."""
+        """Start the job, or read which launch did."""
         return Result(answer=Claimed(world.remote.launch(self.target, self.order)))
 
     def probe(self, call: Call, world: World) -> Result | None:
-        """Read the claim. When the pod cannot be asked, say so: `decide` goes on asking, and launches nothing before it
-        knows."""
+        """Read the claim. If the pod cannot be asked, say so: `decide` asks again, and launches nothing before it
+        knows.
+        """
         try:
             claim = world.remote.read_claim(self.target, self.order.ref)
         except RpdError as error:
@@ -54,11 +55,11 @@ class LaunchJob(Effect[Claimed], frozen=True):
         return Result(answer=Claimed(claim))
 
     def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
-        """It may run from here on."""
+        """The job may run from here on."""
         facts.launch.intended = True
 
     def end(self, facts: Facts, ended: Ended[Claimed]) -> None:
-        """What the claim says; or that it is not known, or why it cannot be launched."""
+        """What the claim says; or that it is not known; or why the job cannot be launched."""
         launch, outcome = facts.launch, ended.outcome
         if ended.answer is not None:
             claim_seen(facts, ended.answer.claim, ended.at)
@@ -67,7 +68,7 @@ class LaunchJob(Effect[Claimed], frozen=True):
         else:
             launch.claim_is_fresh = False
             if launch.claim is not None and launch.claim.phase == "none":
-                launch.claim = None  # read before this launch, which may have claimed it since
+                launch.claim = None  # read before this launch, which may have claimed the folder since
 
 
 class ReadClaim(Reading[Claimed], frozen=True):
@@ -87,12 +88,14 @@ class ReadClaim(Reading[Claimed], frozen=True):
 
     @classmethod
     def saw(cls, facts: Facts, answer: Claimed, at: Stamp) -> None:
-        """What it says."""
+        """What the claim says."""
         claim_seen(facts, answer.claim, at)
 
 
 class WatchJob(Reading[Claimed], frozen=True):
-    """Follow the log for `seconds`, into `log_file`. `is_background`: only for what the script has left behind."""
+    """Follow the log for `seconds`, and write it into `log_file`. `is_background`: wait only for processes that the
+    script has left behind.
+    """
 
     name = Op.WATCH_JOB
     words = "the job runs"
@@ -107,12 +110,12 @@ class WatchJob(Reading[Claimed], frozen=True):
 
     @property
     def label(self) -> str:
-        """What is waited for."""
+        """The purpose of the wait."""
         behind = "the script has ended; waiting for what it left in the background"
         return behind if self.is_background else self.words
 
     def perform(self, world: World) -> Result:
-        """The claim afterwards. The size of a log that grows is news at every look, which the journal need not have."""
+        """The claim afterwards. The size of a growing log changes at every look, and the journal does not need it."""
         claim = world.remote.watch(self.target, self.job, self.log_file, self.seconds)
         kept = msgspec.structs.replace(claim, log_bytes=0) if claim.phase == "running" else claim
         return Result(answer=Claimed(kept), live=Claimed(claim))
@@ -126,7 +129,7 @@ class WatchJob(Reading[Claimed], frozen=True):
 
 
 class ReadSamples(Reading[Samples], frozen=True):
-    """Ask the sampler in the pod whether it does anything. `interval` and `grace_seconds` are in seconds."""
+    """Ask the sampler in the pod whether the pod does anything. `interval` and `grace_seconds` are in seconds."""
 
     name = Op.READ_SAMPLES
     words = "reading the samples"
@@ -140,7 +143,7 @@ class ReadSamples(Reading[Samples], frozen=True):
     grace_seconds: float
 
     def perform(self, world: World) -> Result:
-        """For how long it has not."""
+        """For how long the pod has been idle."""
         idle = world.remote.idle_seconds(
             self.target, self.launch, self.interval, self.threshold_pct, self.grace_seconds
         )
@@ -148,12 +151,12 @@ class ReadSamples(Reading[Samples], frozen=True):
 
     @classmethod
     def saw(cls, facts: Facts, answer: Samples, at: Stamp) -> None:
-        """For how long it has not."""
+        """For how long the pod has been idle."""
         facts.launch.idle_seconds = answer.idle_seconds
 
 
 class StopJob(Effect[Claimed], frozen=True):
-    """Stop the job, and kill it after `grace_seconds`. Stopping may be repeated."""
+    """Stop the job, and kill it after `grace_seconds`. A stop may be repeated."""
 
     name = Op.STOP_JOB
     words = "stopping the job"
@@ -169,19 +172,19 @@ class StopJob(Effect[Claimed], frozen=True):
         return Result(answer=Claimed(world.remote.stop_job(self.target, self.job, self.grace_seconds)))
 
     def end(self, facts: Facts, ended: Ended[Claimed]) -> None:
-        """It runs no more."""
+        """The job does not run any more."""
         if ended.answer is not None:
             facts.launch.was_stopped = True
             claim_seen(facts, ended.answer.claim, ended.at)
 
 
 def claim_seen(facts: Facts, claim: Claim, at: Stamp) -> None:
-    """Fold the claim folder as just read; an exit code, once read, is not taken back."""
+    """Fold the claim folder as it was just read. A later read does not take an exit code back."""
     launch, before = facts.launch, facts.launch.claim
     if before is not None and before.phase == "ended" and claim.phase != "ended":
         return
     if before is not None and before.phase != "none" and claim.phase == "none":
-        # Somebody removed the folder. What was started once is lost, never "not started yet".
+        # A person removed the folder. A job that was started once is lost, never "not started yet".
         claim = msgspec.structs.replace(claim, phase="lost", note="the claim folder is gone")
     if before is not None and before.disk_was_full:
         claim = msgspec.structs.replace(claim, disk_was_full=True)  # a new container does not remember it

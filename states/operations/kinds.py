@@ -1,4 +1,4 @@
-"""The two kinds of operation, on this lifecycle's facts and world."""
+"""The two kinds of operation, for the facts and the world of this lifecycle."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rpd.states.ports.world import World
 
 
 class Effect(operation.Effect[Facts, World, A], Generic[A], frozen=True, omit_defaults=True):
-    """It changes the world."""
+    """An operation that changes the world."""
 
 
 class Reading(operation.Reading[Facts, World, A], Generic[A], frozen=True, omit_defaults=True):
-    """It only reads."""
+    """An operation that only reads the world."""

@@ -1,4 +1,4 @@
-"""Operations on one pod by the cloud's API: rent it, look at it, start it, give it back."""
+"""Operations on one pod through the cloud's API: rent it, look at it, start it, give it back."""
 
 from __future__ import annotations
 
@@ -24,36 +24,37 @@ from rpd.states.ports.world import Cloud, Pod, PodOrder, World
 CANDIDATE_REFUSALS = frozenset({"no_capacity", "pool_forbidden", "proved_absent"})
 """Faults of a create that another candidate may not have."""
 UNREADABLE_SECONDS = PATIENCE_SECONDS
-"""How long, after the quiet window, the account may stay unreadable before the search moves on to the release."""
+"""How long the account may stay unreadable after the quiet window, before the search moves on to the release."""
 SWITCH_SECONDS = 120.0
-"""How late the switch in the pod may be, with its interval and a cloud that takes its time."""
+"""How late the switch in the pod may act, because of its interval and a slow cloud."""
 LOG_LINES, LOG_LINES_KEPT = 40, 3
-"""Lines of each log that are searched for signs, and that are kept."""
+"""How many lines of each log are searched for signs, and how many are kept."""
 
 
 class PodSeen(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A pod as the cloud described it, without its environment, which may hold what the user put there; None where
-    there is none. `is_newly_locked`: the look before has not seen the lock."""
+    """A pod as the cloud described it; None if there is no pod. The environment is left out, because it may hold values
+    of the user. `is_newly_locked`: the look before did not see the lock.
+    """
 
-    pod: Pod | None = msgspec.field(default_factory=lambda: None)  # written also when there is none
+    pod: Pod | None = msgspec.field(default_factory=lambda: None)  # written even when there is none
     is_newly_locked: bool = False
 
 
 class PodMade(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The pod that a create has made. `adopted`: it was found in the account, and its answer was lost."""
+    """The pod that a create has made. `adopted`: the answer was lost, and the pod was found in the account."""
 
     pod: Pod
     adopted: bool = False
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The pod that was told to start or to go."""
+    """The pod that the cloud accepted to start or to release."""
 
     pod_id: str
 
 
 class LogLines(msgspec.Struct, frozen=True):
-    """The last lines of the provider's log and of the container's, and the sign among them that says most."""
+    """The last lines of the provider's log and of the container's log, and the most useful sign in them."""
 
     lines: tuple[str, ...]
     container: tuple[str, ...] = ()
@@ -61,7 +62,9 @@ class LogLines(msgspec.Struct, frozen=True):
 
 
 class CreatePod(Effect[PodMade], frozen=True):
-    """Rent a pod. The one effect that cannot be repeated and has no key: its name is the only proof that it is ours."""
+    """Rent a pod. This is the only effect that cannot be repeated and has no key. Only its name proves that the pod is
+    ours.
+    """
 
     name = Op.CREATE_POD
     words = "renting a pod"
@@ -75,7 +78,7 @@ class CreatePod(Effect[PodMade], frozen=True):
     quiet_window_seconds: float
 
     def perform(self, call: Call, world: World) -> Result:
-        """Send the create, once. A definite refusal closes its debt at once."""
+        """Send the create once. A definite refusal closes its debt at once."""
         try:
             return Result(answer=PodMade(_bare(world.cloud.create(self.order))))
         except (Refused, NotSent) as error:
@@ -83,14 +86,15 @@ class CreatePod(Effect[PodMade], frozen=True):
             return Result("failed", reason=error.reason, error=error.message, retryable=error.retryable, debts=debts)
 
     def probe(self, call: Call, world: World) -> Result | None:
-        """Look for the name in the account. Found: adopt it at once. Not found: nobody knows until the quiet window is
-        over, and even then a late pod is swept for to the end of the run."""
+        """Look for the name in the account. If it is found, adopt the pod at once. If not, nothing is certain until the
+        quiet window is over. Even then the run sweeps for a late pod to its end.
+        """
         try:
             pods = world.cloud.list()
         except (Refused, Unavailable) as error:
             if elapsed(call.at, world.clock.now()) < self.quiet_window_seconds + UNREADABLE_SECONDS:
                 return None
-            # The debt stays open: release goes on asking, and says so when the key is the trouble.
+            # The debt stays open: the release asks again, and reports it if the key is the cause.
             return Result("unknown", reason=error.reason, error=error.message, retryable=True)
         ours = [pod for pod in pods if self._is_ours(pod)]
         if ours:
@@ -102,7 +106,7 @@ class CreatePod(Effect[PodMade], frozen=True):
         return Result("failed", reason=PROVED_ABSENT, error=text, detail={"may_appear": True}, debts=self._closed(text))
 
     def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
-        """Nobody knows from here on whether there is such a pod."""
+        """From here on it is not known whether such a pod exists."""
         origin = Origin(attempt, self.candidate, at, at)
         origin.made_by = self.order.env.get(MAKER, "")
         pod = facts.pods[self.order.name] = PodFacts(self.order.name, origin, self.usd_per_hour)
@@ -110,7 +114,7 @@ class CreatePod(Effect[PodMade], frozen=True):
         facts.current = pod.name
 
     def end(self, facts: Facts, ended: Ended[PodMade]) -> None:
-        """The pod gets its id; or its refusal, which may rule the candidate out."""
+        """The pod gets its id. Or its refusal is noted, which may rule the candidate out."""
         pod, outcome, at = facts.pods[self.order.name], ended.outcome, ended.at
         if ended.answer is not None:
             seen = ended.answer.pod
@@ -120,7 +124,7 @@ class CreatePod(Effect[PodMade], frozen=True):
             pod.spans.append(Span(pod.origin.sent_at, pod.usd_per_hour))
             pod.starts = 1
         elif outcome.status == "failed":
-            # A refusal is final; absence proved only by waiting may yet be overtaken by a late pod, so sweeps go on.
+            # A refusal is final. If absence was proved only by waiting, a late pod may still appear, so sweeps go on.
             pod.is_unknown = bool(outcome.data.get("may_appear"))
             pod.is_gone = not pod.is_unknown
             reason = pod.origin.create_error = outcome.reason or "refused"
@@ -137,8 +141,9 @@ class CreatePod(Effect[PodMade], frozen=True):
 
 
 class ReadPod(Reading[PodSeen], frozen=True):
-    """Look at the pod in hand. `unowed` is its name when no compute debt is open for it, `locked` that its lock is
-    known."""
+    """Look at the pod in hand. `unowed` is its name if no compute debt is open for it. `locked`: its lock is already
+    known.
+    """
 
     name = Op.READ_POD
     words = "reading the pod"
@@ -151,15 +156,16 @@ class ReadPod(Reading[PodSeen], frozen=True):
 
     @classmethod
     def in_hand(cls, facts: Facts) -> ReadPod:
-        """Of the pod in hand."""
+        """A look at the pod in hand."""
         pod = facts.pod
         assert pod is not None and pod.id is not None, "there is a pod"
         unowed = None if pod.name in facts.debts.compute else pod.name
         return cls(pod.id, unowed, locked=pod.seen is not None and pod.seen.is_locked)
 
     def perform(self, world: World) -> Result:
-        """One that computes although nothing is owed for it was started by somebody else; it is owed from the moment it
-        is seen."""
+        """If the pod computes without an open debt, it was started from outside this run. It is owed from the moment
+        of this look.
+        """
         pod = world.cloud.get(self.pod_id)
         if pod is None:
             return Result(answer=PodSeen(None))
@@ -170,7 +176,7 @@ class ReadPod(Reading[PodSeen], frozen=True):
 
     @classmethod
     def saw(cls, facts: Facts, answer: PodSeen, at: Stamp) -> None:
-        """It is there, or it is missed once more."""
+        """The pod is there, or it is missed once more."""
         pod, seen = facts.pod, answer.pod
         if pod is None:
             return
@@ -203,7 +209,7 @@ class ReadSystemLog(Reading[LogLines], frozen=True):
     no_sshd: str | None = None
 
     def perform(self, world: World) -> Result:
-        """Their last lines, and the sign among them."""
+        """The last lines of both logs, and the sign in them."""
         log = world.cloud.pod_log(self.pod_id, LOG_LINES)
         sign = find(log.system, log.container)
         system, container = tuple(log.system[-LOG_LINES_KEPT:]), tuple(log.container[-LOG_LINES_KEPT:])
@@ -228,15 +234,15 @@ class StartPod(Effect[Accepted], frozen=True):
     pod_id: str
 
     def perform(self, call: Call, world: World) -> Result:
-        """Tell the cloud."""
+        """Send the start to the cloud."""
         world.cloud.start(self.pod_id)
         return Result(answer=Accepted(self.pod_id))
 
     def probe(self, call: Call, world: World) -> Result | None:
-        """Whether it took effect: anything but EXITED says yes."""
+        """Whether the start took effect: every status but EXITED means yes."""
         try:
             pod = world.cloud.get(self.pod_id)
-        except Refused as error:  # waiting does not mend a refused key
+        except Refused as error:  # waiting does not repair a refused key
             return Result("unknown", reason=error.reason, error=error.message, retryable=True)
         if pod is None or pod.status in ("EXITED", "TERMINATED"):
             text = "the pod is still stopped" if pod is not None else "there is no such pod"
@@ -259,8 +265,9 @@ class StartPod(Effect[Accepted], frozen=True):
 
 
 class GiveBack(Effect[Accepted], frozen=True):
-    """End the billing of one pod. `how` it is given back, by the word for facts; `proved` is the word for a proof, and
-    `at_rest` the statuses in which it is done."""
+    """End the billing of one pod. `how` is the word for the facts, `proved` the word for a proof. `at_rest` are the
+    statuses in which the release is done.
+    """
 
     answers = Accepted
     how: ClassVar[str]
@@ -270,24 +277,24 @@ class GiveBack(Effect[Accepted], frozen=True):
     pod_id: str
 
     def tell(self, cloud: Cloud) -> None:
-        """Tell the cloud."""
+        """Send the release to the cloud."""
         raise NotImplementedError
 
     def is_done(self, pod: Pod | None) -> bool:
-        """Whether a pod seen like that bills no more, in the way that was meant."""
+        """Whether a pod in this state is no longer billed, in the way that was meant."""
         return pod is None or pod.status in self.at_rest
 
     def perform(self, call: Call, world: World) -> Result:
-        """Tell the cloud."""
+        """Send the release to the cloud."""
         self.tell(world.cloud)
         return Result(answer=Accepted(self.pod_id))
 
     def probe(self, call: Call, world: World) -> Result | None:
-        """Whether it took effect. Not seen means: do it again; both may be repeated."""
+        """Whether the release took effect. If that was not seen, repeat it: both effects may be repeated."""
         told = Accepted(self.pod_id)
         try:
             pod = world.cloud.get(self.pod_id)
-        except Refused as error:  # waiting does not mend a refused key: `decide` has to hear of it, and has a deadline
+        except Refused as error:  # waiting does not repair a refused key: `decide` must know it, and has a deadline
             return Result("unknown", told, reason=error.reason, error=error.message, retryable=True)
         if self.is_done(pod):
             return Result(answer=told)
@@ -295,11 +302,11 @@ class GiveBack(Effect[Accepted], frozen=True):
         return Result("failed", told, reason="still_there", error=text, retryable=True)
 
     def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
-        """Note when it was told to go."""
+        """Note when the release was sent."""
         facts.debts.release_asked[self.pod_id] = facts.progress.seq
 
     def end(self, facts: Facts, ended: Ended[Accepted]) -> None:
-        """Accepted is not released: surveys have to prove it."""
+        """An accepted release is not yet a release: surveys must prove it."""
         outcome, at, release = ended.outcome, ended.at, facts.release
         is_answer = outcome.reason not in KEY_FAULTS and not is_unreached(self.name, outcome.reason)
         if outcome.status != "unknown" and is_answer:
@@ -311,7 +318,8 @@ class GiveBack(Effect[Accepted], frozen=True):
         elif outcome.reason in KEY_FAULTS:
             release.key_refused_since = release.key_refused_since or at
         elif outcome.reason == Fault.NOT_FOUND:
-            # Nothing there to stop, it says: surveys have to prove it, and the next one comes before the next try.
+            # The cloud says that there is nothing to stop. Surveys must prove that; the next survey comes before the
+            # next try.
             self._note(facts, "absent", at)
 
     def _note(self, facts: Facts, how: str, at: Stamp) -> None:
@@ -337,12 +345,12 @@ class StopPod(GiveBack, frozen=True):
     at_rest = frozenset({"TERMINATED", "EXITED"})
 
     def tell(self, cloud: Cloud) -> None:
-        """Tell the cloud."""
+        """Send the stop to the cloud."""
         cloud.stop(self.pod_id)
 
 
 class DeletePod(GiveBack, frozen=True):
-    """Delete a pod, with all that is on its disks."""
+    """Delete a pod with all the data on its disks."""
 
     name = Op.DELETE_POD
     words = "deleting the pod"
@@ -352,7 +360,7 @@ class DeletePod(GiveBack, frozen=True):
     at_rest = frozenset({"TERMINATED"})
 
     def tell(self, cloud: Cloud) -> None:
-        """Tell the cloud."""
+        """Send the delete to the cloud."""
         cloud.delete(self.pod_id)
 
 

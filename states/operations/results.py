@@ -1,4 +1,4 @@
-"""Operations that bring results here, and tell of them."""
+"""Operations that fetch results, and operations that report about them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from rpd.states.ports.names import Op
 from rpd.states.ports.world import JobRef, Notice, Pull, Pulled, Target, World
 
 PULL_TRIES_MAX = 3
-"""Tries of one process to fetch an artifact."""
+"""How often one process tries to fetch an artifact."""
 GAIN_BYTES_MIN = 1024 * 1024
-"""What a try has to bring before its link ends to count as one that gets somewhere."""
+"""A try whose link ended counts as progress if it brought at least this much."""
 
 
 class LogFetched(msgspec.Struct, frozen=True):
@@ -35,27 +35,27 @@ class LogRead(msgspec.Struct, frozen=True):
 
 
 class CheckpointPulled(msgspec.Struct, frozen=True):
-    """What came of a checkpoint."""
+    """The result of one pull of a checkpoint."""
 
     path: str
     pulled: Pulled
 
 
 class ArtifactPulled(msgspec.Struct, frozen=True):
-    """What came of an artifact."""
+    """The result of one pull of an artifact."""
 
     label: str
     pulled: Pulled
 
 
 class ManifestWritten(msgspec.Struct, frozen=True):
-    """The checksum of the manifest as it was written."""
+    """The checksum of the manifest that was written."""
 
     sha256: str
 
 
 class NoticeSent(msgspec.Struct, frozen=True):
-    """The occasion, and whether anybody was to be told."""
+    """The occasion, and whether a notice was wanted."""
 
     what: str
     sent: bool
@@ -74,17 +74,17 @@ class FetchLog(Effect[LogFetched], frozen=True):
     log_file: str
 
     def perform(self, call: Call, world: World) -> Result:
-        """To its last byte."""
+        """Fetch it to its last byte."""
         return Result(answer=LogFetched(world.remote.fetch_log(self.target, self.job, self.log_file)))
 
     def end(self, facts: Facts, ended: Ended[LogFetched]) -> None:
-        """It is here."""
+        """The log is here."""
         if ended.answer is not None:
             facts.results.log_fetched = True
 
 
 class ReadLog(Reading[LogRead], frozen=True):
-    """Look through the log on this machine for what it says of a failure."""
+    """Search the log on this machine for signs of a failure."""
 
     name = Op.READ_LOG
     words = "looking through the log"
@@ -94,17 +94,17 @@ class ReadLog(Reading[LogRead], frozen=True):
     log_file: str
 
     def perform(self, world: World) -> Result:
-        """All of it."""
+        """Read the whole log."""
         return Result(answer=LogRead(world.workspace.read_log(self.log_file)))
 
     @classmethod
     def saw(cls, facts: Facts, answer: LogRead, at: Stamp) -> None:
-        """What it says."""
+        """What the log says."""
         facts.results.reading = answer.reading
 
 
 class PullCheckpoint(Effect[CheckpointPulled], frozen=True):
-    """Fetch a checkpoint while the job runs. What arrived intact is not fetched again."""
+    """Fetch a checkpoint while the job runs. A file that arrived intact is not fetched again."""
 
     name = Op.PULL_CHECKPOINT
     words = "fetching a checkpoint"
@@ -117,20 +117,20 @@ class PullCheckpoint(Effect[CheckpointPulled], frozen=True):
 
     @property
     def label(self) -> str:
-        """Which one."""
+        """The checkpoint."""
         return f"{self.words} {self.pull.label}"
 
     def perform(self, call: Call, world: World) -> Result:
-        """All that is not here."""
+        """Fetch all that is not here."""
         return Result(answer=CheckpointPulled(self.path, world.remote.pull(self.target, self.pull)))
 
     def end(self, facts: Facts, ended: Ended[CheckpointPulled]) -> None:
-        """However it went, the next one has its time."""
+        """Whatever the result was, the next pull is due after the usual time."""
         facts.results.checkpoint_tried[self.path] = ended.at
 
 
 class PullArtifact(Effect[ArtifactPulled], frozen=True):
-    """Fetch an artifact. What arrived intact is not fetched again."""
+    """Fetch an artifact. A file that arrived intact is not fetched again."""
 
     name = Op.PULL_ARTIFACT
     words = "fetching"
@@ -142,15 +142,17 @@ class PullArtifact(Effect[ArtifactPulled], frozen=True):
 
     @property
     def label(self) -> str:
-        """Which one."""
+        """The artifact."""
         return f"{self.words} {self.pull.label}"
 
     def perform(self, call: Call, world: World) -> Result:
-        """All that is not here."""
+        """Fetch all that is not here."""
         return Result(answer=ArtifactPulled(self.pull.label, world.remote.pull(self.target, self.pull)))
 
     def end(self, facts: Facts, ended: Ended[ArtifactPulled]) -> None:
-        """It is here, or one more try has failed; only those that another try may mend leave more of them."""
+        """The artifact is here, or one more try has failed. Only some failures may pass with another try; the others
+        leave no more tries.
+        """
         outcome, results, label = ended.outcome, facts.results, self.pull.label
         _gain(facts, outcome, ended.at)
         results.seconds[label] = elapsed(ended.since, ended.at)
@@ -160,14 +162,15 @@ class PullArtifact(Effect[ArtifactPulled], frozen=True):
             return
         results.errors[label] = outcome.error or outcome.reason or outcome.status
         if outcome.reason == Fault.PATH_REFUSED:
-            failures[label] = PULL_TRIES_MAX  # somebody has to clear its way first
+            failures[label] = PULL_TRIES_MAX  # a person must clear its path first
         elif not (is_of_the_way(self.name, outcome.reason) or is_offline(facts)):
             failures[label] = failures.get(label, 0) + 1
 
 
 class WriteManifest(Effect[ManifestWritten], frozen=True):
-    """Write the manifest of the moment `at` into the run's folder. Writing again gives the same file. With some hundred
-    artifacts it is larger than a record may be: it is the payload, and the record has its checksum."""
+    """Write the manifest of the moment `at` into the run's folder. Writing it again gives the same file. With about a
+    hundred artifacts it is larger than a record may be. So it is the payload, and the record has its checksum.
+    """
 
     name = Op.WRITE_MANIFEST
     words = "writing the manifest"
@@ -179,17 +182,17 @@ class WriteManifest(Effect[ManifestWritten], frozen=True):
     checksum: str
 
     def perform(self, call: Call, world: World) -> Result:
-        """As a whole."""
+        """Write it as a whole."""
         return Result(answer=ManifestWritten(world.workspace.write_manifest(self.run_dir, call.payload)))
 
     def end(self, facts: Facts, ended: Ended[ManifestWritten]) -> None:
-        """It is written."""
+        """The manifest is written."""
         if ended.answer is not None:
             facts.report.manifest_sha256 = ended.answer.sha256
 
 
 class Notify(Effect[NoticeSent], frozen=True):
-    """Tell somebody: once for each occasion, whatever becomes of the message."""
+    """Send a notice once for each occasion, even if the message fails."""
 
     name = Op.NOTIFY
     words = "telling somebody"
@@ -207,7 +210,7 @@ class Notify(Effect[NoticeSent], frozen=True):
             return Result("failed", reason=error.reason, error=error.message, detail=told)
 
     def probe(self, call: Call, world: World) -> Result | None:
-        """Nobody can say whether it arrived, and nobody is told twice."""
+        """Whether the message arrived cannot be found out, and no notice is sent twice."""
         text = "it is not known whether the message arrived; it is not sent again"
         return Result("failed", reason="cut_off", error=text)
 
@@ -217,7 +220,7 @@ class Notify(Effect[NoticeSent], frozen=True):
 
 
 def _gain(facts: Facts, outcome: Outcome, at: Stamp) -> None:
-    """What a try has brought that the link ended."""
+    """Count what a try brought before its link ended."""
     fetching = facts.results.fetching
     if outcome.status == "ok":
         fetching.stalls = 0
@@ -225,6 +228,6 @@ def _gain(facts: Facts, outcome: Outcome, at: Stamp) -> None:
         moved = outcome.data.get("moved_bytes")
         if isinstance(moved, int) and moved >= GAIN_BYTES_MIN:
             fetching.gained_at, fetching.stalls = at, 0
-            facts.contact.tries[outcome.op] = facts.tried(outcome.op).forgiven()  # the next one need not wait for long
+            facts.contact.tries[outcome.op] = facts.tried(outcome.op).forgiven()  # the next try need not wait for long
         else:
             fetching.stalls += 1

@@ -1,4 +1,6 @@
-"""Operations before a pod is rented: the inputs on this machine, the market, and paused pods of earlier runs."""
+"""Operations before a pod is rented: check the inputs on this machine, read the market, find paused pods of earlier
+runs.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ class Problems(msgspec.Struct, frozen=True):
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """Prices of what the job names, what its words mean, and words that mean nothing."""
+    """Prices of what the job names, the meaning of its names, and the names without a meaning."""
 
     offers: tuple[Offer, ...]
     hardware: tuple[Hardware, ...] | None = None
@@ -37,7 +39,9 @@ class Offered(msgspec.Struct, frozen=True):
 
 
 class Places(msgspec.Struct, frozen=True):
-    """The data centers that the job's words mean, and where there may be stock of each GPU type, the best first."""
+    """The data centers that the job's names mean. For each GPU type, the data centers that may have stock, the best
+    first.
+    """
 
     places: tuple[str, ...]
     stocked: dict[str, tuple[str, ...]] = {}
@@ -46,7 +50,7 @@ class Places(msgspec.Struct, frozen=True):
 
 
 class Volume(msgspec.Struct, frozen=True):
-    """The id of a network volume; None where there is none of that name."""
+    """The id of a network volume; None if no volume has that name."""
 
     volume_id: str | None
 
@@ -60,14 +64,14 @@ class PausedPods(msgspec.Struct, frozen=True):
 
 
 class TakenOver(msgspec.Struct, frozen=True):
-    """A paused pod that is this run's from now on."""
+    """A paused pod that belongs to this run from now on."""
 
     paused: Paused
     is_unwanted: bool
 
 
 class CheckInputs(Reading[Problems], frozen=True):
-    """Look at the inputs on this machine once more."""
+    """Check the inputs on this machine once more."""
 
     name = Op.CHECK_INPUTS
     words = "checking the inputs"
@@ -86,12 +90,14 @@ class CheckInputs(Reading[Problems], frozen=True):
 
     @classmethod
     def saw(cls, facts: Facts, answer: Problems, at: Stamp) -> None:
-        """What is wrong with them."""
+        """What is wrong with the inputs."""
         facts.process.problems = answer.problems
 
 
 class ReadOffers(Reading[Offered], frozen=True):
-    """Read the catalog. `gpu_count` is of one pod; None: CPU flavors. `wanted` are the job's words for hardware."""
+    """Read the catalog. `gpu_count` counts the GPUs of one pod; None: CPU flavors. `wanted` are the job's names for
+    hardware.
+    """
 
     name = Op.READ_OFFERS
     words = "reading prices and stock"
@@ -103,7 +109,7 @@ class ReadOffers(Reading[Offered], frozen=True):
     clouds: tuple[str, ...]
 
     def perform(self, world: World) -> Result:
-        """Prices of what is meant, and what the words mean."""
+        """Prices of the hardware that the names mean, and what the names mean."""
         offers = world.cloud.cpu_offers() if self.gpu_count is None else world.cloud.offers(self.gpu_count)
         named = name_hardware(self.wanted, offers, self.clouds, "CPU flavor" if self.gpu_count is None else "GPU type")
         relevant = _relevant(offers, {each.id for each in named.hardware})
@@ -112,7 +118,7 @@ class ReadOffers(Reading[Offered], frozen=True):
 
     @classmethod
     def saw(cls, facts: Facts, answer: Offered, at: Stamp) -> None:
-        """The prices of now. Later looks are for prices: the words keep their sense."""
+        """The current prices. Later looks are only for prices: the names keep their meaning."""
         facts.search.offers = answer.offers
         if facts.names.hardware is None and answer.hardware is not None:
             facts.names.hardware = answer.hardware
@@ -120,8 +126,9 @@ class ReadOffers(Reading[Offered], frozen=True):
 
 
 class ReadPlaces(Reading[Places], frozen=True):
-    """Read the data centers. `wanted` are the job's words for them; where it has none, the stock of `gpu_ids` says
-    where to look."""
+    """Read the data centers. `wanted` are the job's names for them. If the job has none, the stock of `gpu_ids` says
+    where to look.
+    """
 
     name = Op.READ_PLACES
     words = "reading the data centers"
@@ -132,7 +139,7 @@ class ReadPlaces(Reading[Places], frozen=True):
     gpu_ids: tuple[str, ...]
 
     def perform(self, world: World) -> Result:
-        """What the words mean, or where there is stock."""
+        """What the names mean, or where there is stock."""
         centers = world.cloud.datacenters()
         named = name_places(list(self.wanted), centers)
         stocked = {} if self.wanted else _stocked(centers, self.gpu_ids)
@@ -141,7 +148,7 @@ class ReadPlaces(Reading[Places], frozen=True):
 
     @classmethod
     def saw(cls, facts: Facts, answer: Places, at: Stamp) -> None:
-        """Where there is stock, and once what the words mean."""
+        """Where there is stock, and, once, what the names mean."""
         facts.search.stocked = answer.stocked
         if facts.names.places is None and facts.job.pod.datacenters:
             facts.names.places = answer.places
@@ -164,12 +171,12 @@ class FindVolume(Reading[Volume], frozen=True):
 
     @classmethod
     def saw(cls, facts: Facts, answer: Volume, at: Stamp) -> None:
-        """Its id, or that there is none."""
+        """Its id, or that it does not exist."""
         facts.names.volume_id, facts.names.volume_was_looked_up = answer.volume_id, True
 
 
 class FindPaused(Reading[PausedPods], frozen=True):
-    """Read in other journals what runs of this lineage have left paused, but for those that are known."""
+    """Read in other journals which pods the runs of this lineage left paused, without the known ones."""
 
     name = Op.FIND_PAUSED
     words = "looking for a paused pod"
@@ -180,8 +187,7 @@ class FindPaused(Reading[PausedPods], frozen=True):
     known: tuple[str, ...] = ()
 
     def perform(self, world: World) -> Result:
-        """As many as one record can hold. One that was ordered with so long a start command that no record holds it is
-        left alone."""
+        """As many pods as one record can hold. A pod whose start command is too long for any record is left alone."""
         paused = world.lineage.paused(self.lineage)
         others = [each for each in paused if each.pod_name not in self.known and size_of(each) <= LIST_BYTES]
         told = first_that_fit(others)
@@ -195,7 +201,9 @@ class FindPaused(Reading[PausedPods], frozen=True):
 
 
 class TakeOver(Effect[TakenOver], frozen=True):
-    """Take over a paused pod of another run; an unwanted one only to be deleted. `drift` is how it differs."""
+    """Take over a paused pod of another run. An unwanted pod is taken over only to be deleted. `drift` are its
+    differences.
+    """
 
     name = Op.TAKE_OVER
     words = "taking over a paused pod"
@@ -207,7 +215,7 @@ class TakeOver(Effect[TakenOver], frozen=True):
     drift: tuple[str, ...]
 
     def perform(self, call: Call, world: World) -> Result:
-        """Write it into the other journal."""
+        """Write the hand-over into the other journal."""
         try:
             world.lineage.take_over(self.paused)
         except (Refused, NotSent) as error:
@@ -215,13 +223,13 @@ class TakeOver(Effect[TakenOver], frozen=True):
         return self._taken()
 
     def probe(self, call: Call, world: World) -> Result | None:
-        """The old journal says whose pod it is."""
+        """The old journal says which run the pod belongs to."""
         if world.lineage.has_taken(self.paused):
             return self._taken()
         return self._not_taken("not_taken", f"it is still run {self.paused.run_id}'s")
 
     def end(self, facts: Facts, ended: Ended[TakenOver]) -> None:
-        """The pod is one of this run's, stopped as it was left."""
+        """The pod belongs to this run, stopped as it was left."""
         paused, outcome, at = self.paused, ended.outcome, ended.at
         if ended.answer is not None:
             candidate = Candidate(paused.gpu_id, paused.datacenter_id, paused.cloud)
@@ -247,7 +255,7 @@ def _that_fit(meant: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
 
 
 def _stocked(centers: Sequence[DataCenter], gpu_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Where there may be some of each type, the best stock first."""
+    """The data centers that may have stock of each type, the best first."""
 
     def level(center: DataCenter, gpu: str) -> int:
         return LEVELS.index(center.stock[gpu]) if center.stock.get(gpu) in LEVELS else 0
@@ -261,7 +269,9 @@ def _stocked(centers: Sequence[DataCenter], gpu_ids: Sequence[str]) -> dict[str,
 
 
 def _relevant(offers: Iterable[Offer], gpu_ids: set[str]) -> tuple[Offer, ...]:
-    """Those of the job, each once (with a price, where one says so), without what would only fill the journal."""
+    """The offers that the job needs, each once (with a price, if there is one). Other offers would only fill the
+    journal.
+    """
     named: dict[tuple[str, str], Offer] = {}
     for offer in offers:
         known = named.get((offer.gpu_id, offer.cloud))

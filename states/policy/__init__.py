@@ -1,1 +1,1 @@
-"""Rules over the facts: what is owed, proved, affordable, meant. Nothing here decides what comes next."""
+"""Rules over the facts: what is owed, proved, affordable, meant. This package does not decide what comes next."""

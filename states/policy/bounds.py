@@ -1,5 +1,6 @@
-"""How much of what comes from outside goes into one record (64 KiB), in the bytes it takes there. Whole items only: to
-cut a text is the journal's own business, after it has masked the secrets in it."""
+"""How much outside data goes into one record (64 KiB), in the bytes that it takes there. Only whole items are kept. The
+journal itself cuts texts, after it has masked the secrets in them.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +13,17 @@ from rpd.journal.size import encoded_bytes
 
 T = TypeVar("T")
 TAIL_BYTES = 16 * 1024
-"""Last words of a command."""
+"""The last output of a command."""
 LIST_BYTES = 32 * 1024
-"""A list of what was found."""
+"""A list of things that were found."""
 JOB_BYTES = 60 * 1024
-"""A whole job: record 0 holds it, and each intent a part of it, beside what else they say."""
+"""A whole job. Record 0 holds it, and each intent holds a part of it, beside other data."""
 NAMED_MAX = 20
-"""Items of a list that a sentence names."""
+"""How many items of a list a sentence names."""
 
 
 def first_that_fit(items: Sequence[T], most: int = LIST_BYTES) -> tuple[T, ...]:
-    """The first items, as many as together take up to `most` bytes; at least one."""
+    """The first items that together take up to `most` bytes; at least one."""
     room, count = most, 0
     for item in items:
         room -= size_of(item)
@@ -33,7 +34,7 @@ def first_that_fit(items: Sequence[T], most: int = LIST_BYTES) -> tuple[T, ...]:
 
 
 def last_that_fit(items: Sequence[T], most: int) -> tuple[T, ...]:
-    """The same from the end."""
+    """The last items that together take up to `most` bytes; at least one."""
     return first_that_fit(items[::-1], most)[::-1]
 
 
@@ -44,7 +45,7 @@ def listed(texts: Sequence[str], between: str = "; ") -> str:
 
 
 def size_of(item: Any) -> int:
-    """Bytes in a record, with what stands between two items."""
+    """Bytes in a record, with the separators between the items."""
     if isinstance(item, str):
         return encoded_bytes(item) + 3
     if isinstance(item, dict):

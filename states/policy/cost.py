@@ -1,4 +1,5 @@
-"""Money as arithmetic. All amounts in USD; every figure is an estimate from list prices and our own clock until billed.
+"""Arithmetic of money. All amounts are in USD. Every figure is an estimate from list prices and our own clock until it
+is billed.
 
 Rates are RunPod's published ones (docs.runpod.io, pods/pricing and accounts-billing/billing, August 2026).
 """
@@ -6,42 +7,43 @@ Rates are RunPod's published ones (docs.runpod.io, pods/pricing and accounts-bil
 from __future__ import annotations
 
 HOURS_PER_MONTH = 730.0
-"""Not published by RunPod; the usual mean month."""
+"""RunPod does not publish this number; it is the usual mean month."""
 RUNNING_DISK_USD_PER_GB_MONTH = 0.10
 """Container disk and volume disk of a running pod."""
 STOPPED_VOLUME_USD_PER_GB_MONTH = 0.20
-"""Volume disk of a stopped pod; the container disk is wiped and costs nothing."""
+"""Volume disk of a stopped pod. The container disk is wiped and costs nothing."""
 NETWORK_VOLUME_USD_PER_GB_MONTH = 0.07
-"""Standard storage, as long as the volume exists, whether or not a pod mounts it."""
+"""Standard storage, as long as the volume exists, even if no pod mounts it."""
 LARGE_NETWORK_VOLUME_USD_PER_GB_MONTH = 0.05
 LARGE_NETWORK_VOLUME_GB = 1024
-"""The lower rate is for volumes "over 1 TB". RunPod does not say for which of their GB; this is the dearer reading: for
-those beyond the first 1024."""
+"""The lower rate is for volumes "over 1 TB". RunPod does not say to which of their GB it applies. This constant takes
+the more expensive reading: the GB beyond the first 1024.
+"""
 SECONDS_PER_HOUR = 3600.0
 
 
 def usd(usd_per_hour: float, seconds: float) -> float:
-    """What `seconds` at a rate cost."""
+    """The cost of `seconds` at a rate."""
     return usd_per_hour * seconds / SECONDS_PER_HOUR
 
 
 def stopped_usd_per_month(volume_gb: int) -> float:
-    """What a stopped pod's volume costs a month."""
+    """The monthly cost of a stopped pod's volume."""
     return volume_gb * STOPPED_VOLUME_USD_PER_GB_MONTH
 
 
 def stopped_usd_per_hour(volume_gb: int) -> float:
-    """What a stopped pod's volume costs an hour."""
+    """The hourly cost of a stopped pod's volume."""
     return stopped_usd_per_month(volume_gb) / HOURS_PER_MONTH
 
 
 def network_volume_usd_per_month(volume_gb: int) -> float:
-    """What a network volume of standard storage costs a month."""
+    """The monthly cost of a network volume of standard storage."""
     dear = min(volume_gb, LARGE_NETWORK_VOLUME_GB)
     cheap = max(0, volume_gb - LARGE_NETWORK_VOLUME_GB)
     return dear * NETWORK_VOLUME_USD_PER_GB_MONTH + cheap * LARGE_NETWORK_VOLUME_USD_PER_GB_MONTH
 
 
 def running_disk_usd_per_hour(disk_gb: int, volume_gb: int) -> float:
-    """What the disks of a running pod cost an hour, on top of the GPUs."""
+    """The hourly cost of the disks of a running pod, in addition to the GPUs."""
     return (disk_gb + volume_gb) * RUNNING_DISK_USD_PER_GB_MONTH / HOURS_PER_MONTH

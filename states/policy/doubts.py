@@ -1,4 +1,4 @@
-"""What the job's own words say of its end."""
+"""What the job's own output says about its end."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from rpd.states.ports.names import Reason
 OF_LOG = frozenset(
     {Reason.JOB_FAILED, Reason.MARKER_MISSING, Reason.FAILURE_MARKER, Reason.ARTIFACT_MISSING, Reason.JOB_LOST}
 )
-"""Endings that the job's own words may explain."""
+"""Endings that the job's own output may explain."""
 
 
 FULL_DISK = SeenSign("the disk of the job's log was full when the job ended", "disk_full")
-"""No line of a log, which had no room for it."""
+"""This sign is not a line of the log, because the log had no room for it."""
 
 
 def doubts(facts: Facts) -> tuple[SeenSign, ...]:
-    """What speaks against a success, the worst first; nothing for whatever is no success."""
+    """Doubts about a success, the worst first. Empty if the run is no success."""
     if facts.ending.reason is not Reason.JOB_SUCCEEDED:
         return ()
     seen = facts.results.reading.doubts if facts.results.reading is not None else ()
@@ -26,12 +26,12 @@ def doubts(facts: Facts) -> tuple[SeenSign, ...]:
 
 
 def had_no_room(facts: Facts) -> bool:
-    """The disk of the log was full when the job ended: its last words may be missing."""
+    """The disk of the log was full when the job ended: the last lines of the log may be missing."""
     return facts.launch.claim is not None and facts.launch.claim.disk_was_full
 
 
 def doubt(facts: Facts) -> str | None:
-    """What speaks against a success in a sentence; None where there is nothing."""
+    """The doubts about a success in one sentence; None if there are none."""
     seen = doubts(facts)
     if not seen:
         return None

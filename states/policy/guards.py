@@ -1,4 +1,4 @@
-"""Predicates over facts, used by the table. Small and pure: they may be called more than once."""
+"""Conditions on the facts that the table uses. They are small and pure: they may be called more than once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rpd.states.facts import Facts
 
 
 def job_was_launched(facts: Facts) -> bool:
-    """A launch was intended: only the claim folder in the pod may say what became of it."""
+    """A launch was intended: only the claim folder in the pod says what became of it."""
     return facts.launch.intended
 
 
@@ -16,12 +16,12 @@ def nothing_owed(facts: Facts) -> bool:
 
 
 def release_is_proved(facts: Facts) -> bool:
-    """Nothing was rented, or absence (EXITED, where the pod is kept) was seen often and long enough, by id and name."""
+    """Nothing was rented, or the pods were seen as absent (EXITED if kept) often and long enough, by id and name."""
     return facts.release.proof.is_complete or not facts.was_rented
 
 
 def results_wait(facts: Facts) -> bool:
-    """The pod is kept stopped with results that nobody has collected."""
+    """The pod is kept stopped, and its results were not fetched."""
     return facts.results_wait
 
 

@@ -1,11 +1,11 @@
-"""`provision.health`: what is asked of the GPUs before anything is sent or installed."""
+"""`provision.health`: a check of the GPUs before anything is sent or installed."""
 
 from __future__ import annotations
 
 HEALTH_KEY = "setup-health-"
-"""What the key of the step begins with."""
+"""The start of the step's key."""
 HEALTH_SECONDS = 120.0
-"""A driver that hangs is as bad as one that refuses."""
+"""A driver that hangs is as bad as a driver that refuses."""
 
 CUDA_CHECK = """\
 command -v nvidia-smi >/dev/null 2>&1 || { echo 'nvidia-smi is not there'; exit 1; }
@@ -35,4 +35,4 @@ for number in range(count.value):
 print("CUDA takes up work on %d GPUs" % count.value)
 END
 """
-"""A shell text: the driver has to answer, CUDA to see all GPUs and to open a context on each."""
+"""A shell text. The driver must answer, and CUDA must see all GPUs and open a context on each."""

@@ -1,5 +1,6 @@
-"""The run's manifest: what ran where, what came back, what it cost. Keeps the names of schema v2 that existing tools
-read."""
+"""The run's manifest: what ran where, what came back, what it cost. It keeps the names of schema v2, because existing
+tools read them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from rpd.states.ports.world import refusal
 
 
 def manifest(facts: Facts, now: Stamp) -> Data:
-    """Plain data, complete even for a run that was refused before anything was rented."""
+    """Plain data. It is complete even for a run that was refused before anything was rented."""
     return {
         "schema_version": "v2",
         "pulled_at_utc": utc(now.wall),
@@ -106,7 +107,7 @@ def _of_the_record(facts: Facts) -> Data:
             "payload_lockfile": code.get("lock_file"),
             "payload_lockfile_sha256": code.get("lock_sha256"),
         },
-        "telemetry_files": ["events.jsonl"],  # and what else stands in the run folder
+        "telemetry_files": ["events.jsonl"],  # and the other files in the run folder
         "image_digest": (facts.job.pod.image or "").partition("@")[2] or None,
         "cloud": opened.cloud.get("name"),
         "journal_path": opened.journal_path,
@@ -117,15 +118,15 @@ def _of_the_record(facts: Facts) -> Data:
 
 
 def checksum(manifest: Data) -> str:
-    """SHA-256 of a manifest as the journal tells of it."""
+    """SHA-256 of a manifest, as the journal records it."""
     return hashlib.sha256(msgspec.json.encode(manifest, order="sorted")).hexdigest()
 
 
 def utc(wall: float) -> str | None:
-    """RFC 3339, to the second; None for what is no moment."""
+    """RFC 3339, to the second; None if the value is no valid moment."""
     try:
         return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):  # a machine's clock may say anything
+    except (OverflowError, ValueError, OSError):  # a machine's clock may have any value
         return None
 
 
@@ -133,13 +134,13 @@ _ORDER = {str(state): place for place, state in enumerate(State)}
 
 
 def _order(state: str) -> int:
-    """Where a state stands in a run's life, up to the end of its work."""
+    """The position of a state in a run's life, up to the end of its work."""
     place = _ORDER.get(state, -1)
     return place if place < _ORDER[State.RELEASE] else -1
 
 
 def _final_state(facts: Facts, pod: PodFacts) -> str:
-    """What became of it: proved, or as the cloud last accepted."""
+    """What became of the pod: the proved state, or the state that the cloud last accepted."""
     if pod.is_gone or pod.released_as in ("delete", "absent"):
         return "TERMINATED"
     if pod.released_as == "stop":
@@ -152,12 +153,12 @@ def _place(pod: PodFacts) -> str | None:
 
 
 def _stored(facts: Facts) -> float:
-    """What its stopped volumes cost a month."""
+    """The monthly cost of its stopped volumes."""
     return sum(((debt.usd_per_hour or 0.0) * cost.HOURS_PER_MONTH for debt in facts.debts.storage.values()), 0.0)
 
 
 def _reason_text(facts: Facts) -> str | None:
-    """What went wrong here, where the move to its ending only says that it ended; None for a success."""
+    """What went wrong, even where the move to the ending only says that the job ended. None for a success."""
     if facts.ending.reason is Reason.JOB_SUCCEEDED:
         return None
     if facts.ending.reason is Reason.JOB_FAILED and facts.launch.claim is not None:
@@ -201,9 +202,9 @@ def _artifact(facts: Facts, index: int) -> Data:
 
 
 def not_here(facts: Facts) -> list[str]:
-    """Each artifact that the run does not need and that could not be had, where it was to be, and why."""
+    """Each optional artifact that could not be fetched: its destination, and why it is not there."""
     paths = {each.label: each.local_path for each in facts.job.artifacts}
-    # Of what is refused, more is said elsewhere.
+    # Refused artifacts are explained elsewhere.
     labels = [label for label in facts.left_behind if label not in facts.results.pulled]
     return [f"artifact {label} is not at {paths[label]}: {_why_not_here(facts, label)}" for label in labels]
 

@@ -1,7 +1,7 @@
-"""What a person's word for a GPU type, a CPU flavor or a data center stands for in the provider's catalog. Pure.
+"""What a person's name for a GPU type, a CPU flavor or a data center means in the provider's catalog. Pure.
 
-A word is never stretched: it is an id, a name that people see, or a short form that fits one type alone. Where several
-types fit, none is ordered, because they differ in price; the choices are told instead.
+rpd never guesses. A name must be an id, a name that people see, or a short form that fits exactly one type. If several
+types fit, rpd orders none of them, because they differ in price; it lists the choices.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from rpd.states.ports.world import DataCenter, Offer
 
 T = TypeVar("T")
 TYPES_MAX = 64
-"""GPU types that one job tries; a choice by property may fit more of them."""
+"""The most GPU types that one job tries. A choice by property may fit more types."""
 SUGGESTED_MAX = 3
 _BRANDS = frozenset("nvidia geforce rtx gtx tesla quadro amd radeon instinct generation gpu".split())  # noqa: SIM905
 _GLUED = re.compile(r"(?:nvidia|geforce|rtx|gtx|tesla|quadro)(?=[a-z]*[0-9])")
-"""A brand written without a space before its model, as in `RTX4090`."""
+"""A brand that is written without a space before its model, as in `RTX4090`."""
 _AMERICAN = "us"
-"""The second part of these ids is a state, whose letters are those of a country elsewhere (DE, IN, CA)."""
+"""In these ids the second part is a state. Its letters may be those of a country elsewhere (DE, IN, CA)."""
 
 _SPOKEN = {"canada": ["ca"], "usa": ["us"], "united states": ["us"], "united states of america": ["us"]}
 """Countries whose data centers are named after their states and towns."""
 
 
 class Named(msgspec.Struct, frozen=True):
-    """What words came to. `meant` has every word that was no id, with the ids it stands for; `problems` are sentences
-    about those that stand for nothing, or for several things."""
+    """What names mean. `meant` has every name that was no id, with the ids that it means. `problems` are sentences
+    about names that mean nothing, or several things.
+    """
 
     meant: dict[str, tuple[str, ...]] = {}
     problems: tuple[str, ...] = ()
@@ -53,8 +54,9 @@ class NamedPlaces(Named, frozen=True):
 
 
 class _Type(msgspec.Struct, frozen=True):
-    """A type with its lowest price per hour (USD, for one GPU or vCPU) in the clouds of the job; None when it is not
-    sold there, or the price is not told."""
+    """A type with its lowest price per hour (USD, for one GPU or vCPU) in the clouds of the job. The price is None if
+    the type is not sold there or has no listed price.
+    """
 
     id: str
     name: str
@@ -76,7 +78,7 @@ class _Type(msgspec.Struct, frozen=True):
 def name_hardware(
     wanted: Sequence[str | GpuChoice], offers: Iterable[Offer], clouds: Sequence[str], kind: str = "GPU type"
 ) -> NamedHardware:
-    """The types that `wanted` stands for, in its order, each once: with the loosest of its price limits."""
+    """The types that `wanted` means, in its order, each once, with the highest of its price limits."""
     types = _types(offers, clouds)
     found: dict[str, float | None] = {}
     meant: dict[str, tuple[str, ...]] = {}
@@ -99,8 +101,9 @@ def name_hardware(
 
 
 def name_places(wanted: Sequence[str], centers: Iterable[DataCenter]) -> NamedPlaces:
-    """The data centers that `wanted` stands for, in its order, each once. A country or a region stands for all of its
-    data centers, in the catalog's order, whether they have stock or not."""
+    """The data centers that `wanted` means, in its order, each once. A country or a region means all of its data
+    centers in the catalog's order, with or without stock.
+    """
     known = tuple({each.id: each for each in centers if each.id}.values())
     found: dict[str, None] = {}
     meant: dict[str, tuple[str, ...]] = {}
@@ -116,17 +119,17 @@ def name_places(wanted: Sequence[str], centers: Iterable[DataCenter]) -> NamedPl
 
 
 def is_same_name(word: str, gpu_id: str) -> bool:
-    """Whether a word is this type's id but for its brand, case and spaces, which can be told without a catalog."""
+    """Whether a name is this type's id, apart from brand, case and spaces. This needs no catalog."""
     return _core(_words(word)) == _core(_words(gpu_id))
 
 
 def suggested(names: Sequence[str]) -> str:
-    """The names that may have been meant, as the end of a sentence; nothing when there are none."""
+    """The names that the person may have meant, as the end of a sentence; empty if there are none."""
     return f"; did you mean {' or '.join(map(repr, names))}?" if names else ""
 
 
 def described(meant: dict[str, tuple[str, ...]]) -> str:
-    """What was taken for what, in one sentence."""
+    """Which name was understood as what, in one sentence."""
     return "; ".join(f"{word} means {_listed(ids)}" for word, ids in meant.items())
 
 
@@ -157,7 +160,7 @@ def _types(offers: Iterable[Offer], clouds: Sequence[str]) -> tuple[_Type, ...]:
 
 
 def _meant(word: str, types: Sequence[_Type], kind: str) -> tuple[tuple[str, ...], str | None]:
-    """The ids of one word (several where the catalog lists one type more than once), or what is wrong with it."""
+    """The ids of one name (several if the catalog lists one type more than once), or what is wrong with the name."""
     if any(each.id == word for each in types):
         return (word,), None
     spoken = _words(word)
@@ -186,12 +189,14 @@ def _is_named(spoken: list[str], each: _Type) -> bool:
 
 
 def _is_called(spoken: list[str], each: _Type) -> bool:
-    """By its model alone: `4090` is the GeForce RTX 4090, and not the 4090 of a longer name."""
+    """The name is the type's model alone: `4090` means the GeForce RTX 4090, and not a longer name that
+    contains 4090.
+    """
     return bool(spoken) and any(_core(spoken) == _core(form) for form in each.forms)
 
 
 def _is_described(spoken: list[str], each: _Type) -> bool:
-    """Every word is one of its own; a slice of a GPU is meant only by name."""
+    """Every word is one of the type's words. A slice of a GPU must be named."""
     own = {*(word for form in each.forms for word in form), f"{each.memory_gb}gb"}
     model = _model(spoken)
     return bool(model) and own.issuperset(model) and ("mig" in spoken or "mig" not in own)
@@ -203,13 +208,13 @@ def _is_phrase(spoken: list[str], each: _Type) -> bool:
 
 
 def _sold(types: Iterable[_Type]) -> list[_Type]:
-    """Those that the job's clouds sell; where they sell none, all of them."""
+    """The types that the job's clouds sell; all types if the clouds sell none of them."""
     found = list(types)
     return [each for each in found if each.is_sold] or found
 
 
 def _chosen(choice: GpuChoice, types: Sequence[_Type]) -> tuple[tuple[str, ...], str | None]:
-    """All types with these properties. Those out of stock come last; a price that is not known is too dear."""
+    """All types with these properties. Types without stock come last. An unknown price counts as too high."""
 
     def is_fit(each: _Type) -> bool:
         is_large = choice.min_vram_gb is None or (each.memory_gb or 0) >= choice.min_vram_gb
@@ -242,7 +247,7 @@ def _core(words: list[str]) -> str:
 
 
 def _near_types(spoken: list[str], types: Sequence[_Type]) -> list[str]:
-    """Nearest by their models, not by their letters: every id begins with the same ones."""
+    """The nearest types by their models, not by their letters: every id begins with the same letters."""
 
     def near(each: _Type) -> float:
         alike = (difflib.SequenceMatcher(None, _core(spoken), _core(form)).ratio() for form in each.forms)
@@ -288,7 +293,7 @@ def _is_region(spoken: list[str], each: DataCenter) -> bool:
 
 
 def _near_places(word: str, centers: Sequence[DataCenter]) -> list[str]:
-    """Nearest by the country in their middle, then by their other parts."""
+    """The nearest data centers: first by the country in the middle of the id, then by its other parts."""
     spoken = re.findall(r"[a-z0-9]+", word.lower())
 
     def near(each: DataCenter) -> float:

@@ -1,7 +1,7 @@
-"""Whether this machine can reach anything at all: the one judgement for all operations.
+"""Whether this machine can reach anything at all. All operations share this judgement.
 
-Nothing gets through to the pod, nor to the cloud: then this machine is offline, and nothing that fails meanwhile counts
-as a failure of a host, a step, a transfer or a proof. Where only one of the two is silent, that one is the trouble.
+If calls reach neither the pod nor the cloud, this machine is offline. A failure in that time does not count as a
+failure of a host, a step, a transfer or a proof. If only one of the two is silent, the fault lies there.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
 
 PATIENCE_SECONDS = 600.0
-"""How long nothing may get through, or nothing to the pod, in one piece and before the launch."""
+"""How long the cloud and the pod, or the pod alone, may be out of reach without a break before the launch."""
 UNSEEN_SECONDS = 300.0
-"""No two tries lie further apart while somebody is here and waits: the machine slept, or worked. Such a gap says
-nothing about the way; patience begins anew."""
+"""While the process runs and waits, two tries are never further apart than this. A longer gap means that the machine
+slept or worked. Such a gap says nothing about the connection; patience begins again.
+"""
 LONG_TRIES_MIN = 3
 
 TO_CLOUD = frozenset(
@@ -29,7 +30,7 @@ TO_CLOUD = frozenset(
     | {Op.DELETE_POD, Op.SURVEY}
     | {Op.READ_HOLDERS}
 )
-"""Operations that ask the provider, and tell when it did not answer: the log of a pod is empty then."""
+"""Operations that ask the provider and report if it did not answer. (The log of a pod is empty in that case.)"""
 TO_POD = frozenset(
     {Op.GREET, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB}
     | {Op.READ_CLAIM, Op.WATCH_JOB, Op.READ_SAMPLES, Op.STOP_JOB, Op.FETCH_LOG, Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT}
@@ -39,29 +40,32 @@ TO_POD = frozenset(
 HERE = frozenset(
     {Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_SYSTEM_LOG, Op.READ_LOG, Op.WRITE_MANIFEST, Op.NOTIFY}
 )
-"""Operations on this machine, and those that say nothing of the way."""
+"""Operations on this machine, and operations that say nothing about the connection."""
 
 _NO_WAY = frozenset({Fault.NOT_SENT, Fault.CONNECTION_LOST, Fault.SSH_UNREACHABLE, Fault.LINK_LOST})
 _OF_THIS_SIDE = frozenset({Fault.INTERRUPTED, REPEATABLE})
 _UNTOLD = frozenset(
     {Fault.TIMEOUT, Fault.LOCAL_DISK, Fault.DISK_FULL, Fault.PATH_REFUSED, Fault.SECRET_MISSING} | _OF_THIS_SIDE
 )
-"""Words that do not tell whether the other side was there."""
+"""Faults that do not show whether the other side was there."""
 
 
 def is_unreached(op: str, reason: str | None) -> bool:
-    """Whether this word says that the other side was not reached, or was no more. A script in the pod that takes too
-    long is slow, not out of reach: a link that is gone is found out before."""
+    """Whether this fault says that the other side was not reached or is no longer reached. A script in the pod that
+    takes too long is slow, not out of reach: rpd detects a lost link before that.
+    """
     return reason in _NO_WAY or (op in TO_CLOUD and reason == Fault.TIMEOUT)
 
 
 def is_of_the_way(op: str, reason: str | None) -> bool:
-    """Whether this word says nothing about what was to be done: nobody was reached, or somebody cut it short."""
+    """Whether this fault says nothing about the effect itself: the other side was not reached, or the try was cut
+    short.
+    """
     return is_unreached(op, reason) or reason in _OF_THIS_SIDE
 
 
 def is_offline(facts: Facts) -> bool:
-    """By all that was tried last, this machine reaches neither the cloud nor the pod."""
+    """By the latest tries, this machine reaches neither the cloud nor the pod."""
     return facts.contact.outage is not None and facts.contact.outage.is_total
 
 
@@ -83,10 +87,12 @@ def note(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp
 
 
 def _forgive(facts: Facts, outage: Outage, at: Stamp) -> None:
-    """Something gets through again: what failed for want of that is forgotten, and the time is nobody's fault. What
-    failed for want of a way before, while others got through, is tried at once, and patience with it goes on. Where one
-    operation alone failed, nothing says that others would not have got through: answers to them would forgive it for
-    ever."""
+    """A call gets through again. Forget the failures of the outage, and do not count its time against anything.
+
+    If an operation failed for lack of a connection before the outage, while others got through, it is tried at once,
+    and its patience goes on. If only one operation failed, other calls may have got through all the time. Their answers
+    must not forgive its failures again and again.
+    """
     lasted = _lasted(facts, outage, at)
     facts.contact.offline_seconds += lasted
     for op, tries in facts.contact.tries.items():
@@ -99,7 +105,9 @@ def _forgive(facts: Facts, outage: Outage, at: Stamp) -> None:
 
 
 def offline_seconds(facts: Facts, now: Stamp) -> float:
-    """For how long this machine was offline since the pod in hand was last awaited, or collecting began."""
+    """How long this machine was offline since the last start of the wait for the pod in hand, or since collecting
+    began.
+    """
     outage = facts.contact.outage
     is_now = outage is not None and outage.is_total
     return facts.contact.offline_seconds + (_lasted(facts, outage, now) if is_now and outage is not None else 0.0)
@@ -113,8 +121,9 @@ def _lasted(facts: Facts, outage: Outage, now: Stamp) -> float:
 
 
 def out_of_reach(state: State, facts: Facts, now: Stamp) -> Fire | None:
-    """The end of patience before the launch, when nothing is lost by it. How long a host may take to answer at all is
-    for `boot` and `connect` to say."""
+    """The end of patience before the launch, when nothing is lost by it. `boot` and `connect` decide how long a host
+    may take to answer at all.
+    """
     if state not in BEFORE_LAUNCH or facts.launch.intended:
         return None
     outage = facts.contact.outage
@@ -134,13 +143,14 @@ def out_of_reach(state: State, facts: Facts, now: Stamp) -> Fire | None:
 
 
 def _is_over(since: Stamp, last: Stamp, now: Stamp) -> bool:
-    """Patience with a row of tries is used up. A machine that slept after the last of them looks once more."""
+    """Patience with a row of tries is used up. A machine that slept after the last try looks once more."""
     return elapsed(since, now) > PATIENCE_SECONDS and elapsed(last, now) <= UNSEEN_SECONDS
 
 
 def explain(facts: Facts, op: str, error: str | None, reason: str | None, at: Stamp) -> None:
-    """Fold a try of which it is not known yet whether it failed. Only the word of its probe goes on with a row of
-    failures, or ends it."""
+    """Fold a try whose result is not known yet. Only the answer of its probe continues a row of
+    failures, or ends it.
+    """
     facts.contact.tries[op] = msgspec.structs.replace(_watched(facts.tried(op), at), at=at, error=error, reason=reason)
 
 
@@ -151,15 +161,16 @@ def count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stam
         facts.contact.tries[op] = Tries(at)
         return
     if reason == REPEATABLE and before.error is not None:
-        error, reason = before.error, before.reason  # what it was cut off by says more
-    is_way = is_of_the_way(op, reason)  # such failures say nothing of the rest: a row is of one kind
+        error, reason = before.error, before.reason  # the fault that cut it off says more
+    is_way = is_of_the_way(op, reason)  # such failures say nothing about the rest: a row has one kind
     row = _watched(before, at) if before.is_way == is_way else before.forgiven()
     facts.contact.tries[op] = Tries(at, row.failures + 1, row.since or at, error, reason, is_way)
 
 
 def _watched(before: Tries, at: Stamp) -> Tries:
-    """The failures so far. After a time in which nobody looked their patience begins anew. One that took so long may
-    have been a sleep; several in a row are tries that take long."""
+    """The failures so far. After a time without any try, patience begins again. One long try may have been a sleep of
+    the machine; several long tries in a row are slow tries.
+    """
     last, began = before.at, at
     if before.failures >= LONG_TRIES_MIN and before.begun is not None:
         began = before.begun
@@ -168,7 +179,7 @@ def _watched(before: Tries, at: Stamp) -> Tries:
 
 
 def pause_left(facts: Facts, op: str, now: Stamp, *, first: float, cap: float) -> float:
-    """Seconds until a failed operation may be tried again, doubling from `first` to `cap`; 0.0 when it did not fail."""
+    """Seconds until a failed operation may be tried again, doubling from `first` to `cap`; 0.0 if it did not fail."""
     tries = facts.tried(op)
     if not tries.failures or tries.at is None:
         return 0.0

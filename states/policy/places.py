@@ -1,5 +1,6 @@
-"""Where not to go again: places in which a host failed a short while ago, in this run or, by its first record, in one
-before. The cloud names no machines, so a place is a GPU type in a data center. Pure."""
+"""Places to avoid: a host failed there a short while ago, in this run or in an earlier run (record 0 lists these). The
+cloud names no machines, so a place is a GPU type in a data center. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +11,21 @@ from rpd.states.facts.search import BadPlace
 from rpd.states.ports.names import Reason
 
 REMEMBERED_SECONDS = 3600.0
-"""How long a place that failed is avoided by other runs."""
+"""How long other runs avoid a place where a host failed."""
 OF_THE_PLACE = frozenset({Reason.HOST_NEVER_BOOTED, Reason.WRONG_HARDWARE, Reason.HOST_UNFIT})
-"""Failures that say something of the machines there."""
+"""Failures that say something about the machines there."""
 AVOIDED = OF_THE_PLACE | {Reason.SSHD_MISSING}
-"""Failures after which this run goes elsewhere; a missing sshd may be the image's, and tells other runs nothing."""
+"""Failures after which this run tries another place. A missing sshd may come from the image, so it says nothing to
+other runs.
+"""
 OTHERS_MAX = 40
-"""Data centers that one order names."""
+"""How many data centers one order names."""
 
 
 def failed_place(facts: Facts, reason: Reason | None, at: Stamp) -> BadPlace | None:
-    """The place of the pod in hand, which has just failed; None where that says nothing, or is not known."""
+    """The place of the pod in hand, which has just failed. None if the failure says nothing about the place, or the
+    place is not known.
+    """
     pod = facts.pod
     if pod is None or pod.origin.taken is not None or reason not in AVOIDED:
         return None
@@ -30,7 +35,7 @@ def failed_place(facts: Facts, reason: Reason | None, at: Stamp) -> BadPlace | N
 
 
 def bad_places(facts: Facts, now: Stamp) -> tuple[BadPlace, ...]:
-    """Those of this run, and those of runs before that are fresh still."""
+    """Bad places of this run, and recent bad places of earlier runs."""
     before = (each for each in facts.options.bad_places if 0.0 <= now.wall - each.at < REMEMBERED_SECONDS)
     return (*before, *facts.search.bad_places)
 
@@ -42,20 +47,21 @@ def is_bad(facts: Facts, now: Stamp, gpu_id: str, place: str | None, cloud: str)
 
 
 def may_name_others(facts: Facts) -> bool:
-    """Orders for anywhere may name data centers: none is named by the job, and no network volume names one."""
+    """Orders for any data center may name data centers: the job names none, and no network volume fixes one."""
     return not facts.job.pod.datacenters and facts.job.storage.mode != "network_volume"
 
 
 def wants_others(facts: Facts, now: Stamp) -> bool:
-    """The data centers have to be known, so that an order for anywhere can leave out where a host failed."""
+    """The data centers must be known, so that an order for any data center can leave out those where a host failed."""
     hardware = {each.id for each in facts.hardware}
     found = bad_places(facts, now)
     return may_name_others(facts) and any(each.gpu_id in hardware and each.cloud == "SECURE" for each in found)
 
 
 def elsewhere(facts: Facts, now: Stamp, gpu_id: str, cloud: str) -> Candidate | None:
-    """An order for all data centers that have stock of the type but those where one failed; None where none failed, or
-    no other is known. Community pods cannot be placed."""
+    """An order for all data centers with stock of the type, without those where a host failed. None if no host failed,
+    or no other data center is known. Community pods cannot be placed.
+    """
     stocked = (facts.search.stocked or {}).get(gpu_id, ()) if cloud == "SECURE" and may_name_others(facts) else ()
     others = tuple(place for place in stocked if not is_bad(facts, now, gpu_id, place, cloud))
     was_bad = any(each.gpu_id == gpu_id and each.cloud == cloud for each in bad_places(facts, now))

@@ -1,4 +1,6 @@
-"""When a release counts as proved: absent or stopped, seen often and long enough, by id and by name. Pure."""
+"""When a release counts as proved: all pods were seen as absent or stopped, often and long enough, by id and by name.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,14 @@ from rpd.states.facts.release import Proof, SurveyedPod
 
 
 def count_survey(facts: Facts, seen: Sequence[SurveyedPod], at: Stamp, *, is_whole: bool) -> None:
-    """Fold one survey of the account: what is left of this run there, and whether that is now proved to be nothing."""
+    """Fold one survey of the account: what is left of this run there, and whether it is now proved that nothing is
+    left.
+    """
     found = [pod for pod in seen if _is_known(facts, pod)]
     for pod in found:
         _know(facts, pod)
     left = tuple(pod for pod in found if not _is_as_wanted(facts, pod))
-    if left or not is_whole:  # nobody knows how those are of which the record had no room to tell
+    if left or not is_whole:  # the state of the pods that did not fit into the record is not known
         facts.release.proof = Proof(found=left)
         return
     facts.release.tries, facts.release.tried_since = 0, None
@@ -27,8 +31,9 @@ def count_survey(facts: Facts, seen: Sequence[SurveyedPod], at: Stamp, *, is_who
 
 
 def quiet_seconds_left(facts: Facts, now: Stamp) -> float:
-    """How long a pod may still surprise us: one of a create without an answer, or one so young that the account has
-    never shown it (a 404 to its delete, and its absence, then say nothing)."""
+    """How long a pod may still appear. Either its create had no answer, or it is so young that the account has never
+    shown it. Then a 404 to its delete and its absence say nothing.
+    """
     window = facts.profile.quiet_window_seconds
     young = (pod for pod in facts.pods.values() if pod.is_unknown or (pod.id is not None and not pod.was_found))
     return max((remaining(pod.origin.last_sent_at, window, now) for pod in young), default=0.0)
@@ -42,8 +47,9 @@ def proof_text(facts: Facts, now: Stamp) -> str:
 
 
 def _is_known(facts: Facts, found: SurveyedPod) -> bool:
-    """Every pod of ours had its intent written down first. One of this run that had none was rented by another owner
-    (on a machine that holds a copy of the journal) and is for that one to give back."""
+    """Every pod of this process had its intent written down first. A pod of this run without an intent was rented by
+    another owner (on a machine with a copy of the journal), and that owner must give it back.
+    """
     is_named = found.name in facts.pods and not found.is_others
     is_known = is_named or any(pod.id == found.id for pod in facts.pods.values())
     facts.launch.was_taken_over = facts.launch.was_taken_over or not is_known
@@ -59,7 +65,7 @@ def _is_as_wanted(facts: Facts, found: SurveyedPod) -> bool:
 
 
 def _know(facts: Facts, found: SurveyedPod) -> None:
-    """A pod that appeared after its create was given up gets its id, and is billed from the moment it was asked for."""
+    """A pod that appeared after its create was given up gets its id. It is billed from the moment it was ordered."""
     pod = facts.pods.get(found.name)
     if pod is not None and pod.id == found.id:
         pod.was_found = True

@@ -1,4 +1,4 @@
-"""Which pods may serve a second run, and whether one is still what the job file asks for. Pure."""
+"""Which pods may serve a second run, and whether a pod still is what the job file asks for. Pure."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from rpd.states.ports.names import RunOutcome as Ending
 from rpd.states.ports.world import Paused
 
 CHOICES = ("gpu_order", "cpu_order", "datacenters", "cloud_type", "env")
-"""Fields of the order that name several possibilities, or (env) values of no matter: they are compared by what they
-mean for the pod at hand."""
+"""Fields of the order that name several possibilities, or (env) whose values do not matter. They are compared by what
+they mean for this pod.
+"""
 UNHAD = ("spot",)
 """Fields that can hold nothing."""
 
 
 def shape(job: Job) -> Data:
-    """What a pod is ordered as, beside the place it was found in: everything in `pod` and `storage` that another pod
-    would have to share. Env is represented by its names: values change from run to run."""
+    """The order of a pod without the place where it was found: everything in `pod` and `storage` that another pod must
+    share. The shape holds only the names of env, because its values change from run to run.
+    """
     pod = {name: value for name, value in msgspec.to_builtins(job.pod).items() if name not in CHOICES + UNHAD}
     storage = msgspec.to_builtins(job.storage)
     return {
@@ -37,9 +39,11 @@ def shape(job: Job) -> Data:
 
 
 def drift(paused: Paused, job: Job) -> tuple[str, ...]:
-    """How the pod differs from what the job asks for, one line per difference: `pod.image: old -> new`. A GPU type or
-    data center is no difference while it is among those the job names, be it by the word that meant it when the pod was
-    rented: the catalog is not read for this."""
+    """How the pod differs from what the job asks for, one line for each difference: `pod.image: old -> new`.
+
+    A GPU type or data center is no difference if the job names it. The name that meant it when the pod was rented
+    counts, too: the catalog is not read for this.
+    """
     wanted = shape(job)
     lines = [
         f"{name}: {_show(paused.shape.get(name))} -> {_show(wanted.get(name))}"
@@ -72,9 +76,11 @@ def _show(value: object) -> str:
 
 
 def paused_pods(facts: Facts) -> tuple[Paused, ...]:
-    """Pods that this finished run keeps for the next one: the pod of a success, by the word of its config, and one that
-    it had taken up itself and never used. A pod in which anything failed or was cut off, or which holds results that
-    are nowhere else, is none."""
+    """Pods that this finished run keeps for the next one: the pod of a success, if the config says so, and a pod that
+    it took up and never used.
+
+    A pod is not kept if something failed in it or was cut off, or if it holds results that are nowhere else.
+    """
     if facts.report.outcome is None:
         return ()
     return tuple(_paused(facts, pod) for pod in facts.pods.values() if _may_serve_again(facts, pod))
@@ -92,7 +98,7 @@ def _may_serve_again(facts: Facts, pod: PodFacts) -> bool:
 def _paused(facts: Facts, pod: PodFacts) -> Paused:
     since = pod.released_at.wall if pod.released_at is not None else 0.0
     common = {"journal": facts.opened.journal_path, "run_id": facts.run_id}
-    if pod.origin.taken is not None:  # it is as it was ordered first, whatever this run would have ordered
+    if pod.origin.taken is not None:  # its first order counts, not the order of this run
         return msgspec.structs.replace(pod.origin.taken, **common, since=since or pod.origin.taken.since)
     assert pod.id is not None, "checked before"
     candidate = pod.origin.candidate
@@ -113,13 +119,13 @@ def _paused(facts: Facts, pod: PodFacts) -> Paused:
 
 
 def stopped_usd_per_hour(paused: Paused) -> float:
-    """What its volume costs while it is stopped."""
+    """The cost of its volume while it is stopped."""
     is_network = paused.shape.get("storage.mode") == "network_volume"
     return round(cost.stopped_usd_per_hour(0 if is_network else int(paused.shape.get("storage.volume_gb") or 0)), 6)
 
 
 def adopted(facts: Facts) -> dict[str, str]:
-    """Pod id to the run that its env names, for pods that were taken over from another run."""
+    """The id of each pod that was taken over from another run, and the run that its env names."""
     taken = (pod.origin.taken for pod in facts.pods.values())
     return {each.pod_id: each.born_run for each in taken if each is not None}
 
@@ -135,18 +141,19 @@ def adopted_in(records: Iterable[Record]) -> dict[str, str]:
 
 
 def is_fresh_wanted(facts: Facts) -> bool:
-    """A person asked for a fresh pod, and for the end of a paused one."""
+    """A person asked for a fresh pod, and for the end of a paused pod."""
     return facts.options.fresh
 
 
 def on_drift(facts: Facts) -> str:
-    """What becomes of a pod that is not what the job asks for: a person's answer, else the config's word."""
+    """What becomes of a pod that differs from the job's order: a person's answer, else the config."""
     return facts.options.on_drift or facts.job.lifecycle.on_drift
 
 
 def how_to_leave(facts: Facts, pod: PodFacts) -> str:
-    """Stop or delete a pod that was taken up and is not the one in hand. What a fresh pod has replaced is deleted; one
-    that could not be started stays for the next run, unless this one leaves a better."""
+    """Stop or delete a pod that was taken up and is not the pod in hand. A pod is deleted if a fresh pod has replaced
+    it. A pod that could not be started stays for the next run, unless this run leaves a better one.
+    """
     if pod.origin.is_unwanted:
         is_replaced = any(other.origin.taken is None and other.id is not None for other in facts.pods.values())
         return "delete" if is_replaced or is_fresh_wanted(facts) else "stop"

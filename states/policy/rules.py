@@ -1,5 +1,6 @@
-"""What the config and the moment ask for: what to do with the pod, what an interrupt means, when time and money are up.
-Pure arithmetic over facts."""
+"""What the config and the moment ask for: what to do with the pod, what an interrupt means, when time and money are
+used up. Pure arithmetic over facts.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +19,15 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import BEFORE_LAUNCH, ENDINGS, OF_RESULTS, Op, Reason, RunOutcome
 
 COLLECT_ALLOWANCE_SECONDS = 600.0
-"""Time past the budget for fetching results, before the switch in the pod acts."""
+"""Time after the end of the budget for fetching results, before the switch in the pod acts."""
 INTERRUPTED_COLLECT_SECONDS = 60.0
-"""After Ctrl-C or TERM, results are fetched for this long; then the pod is stopped with the rest in it."""
+"""After Ctrl-C or TERM, results are fetched for this long. Then the pod is stopped with the remaining results in it."""
 STOP_GRACE_SECONDS = 10.0
-"""Between TERM and KILL for the job."""
+"""The time between TERM and KILL for the job."""
 SWITCH_TICK_SECONDS = 30.0
-"""How long after its limit the switch in the pod may look at the clock (`adapters/pod/switch.sh`); that is billed."""
+"""The switch in the pod may look at the clock so late after its limit (`adapters/pod/switch.sh`). This
+time is billed.
+"""
 
 Answer = Literal["release", "stop", "detach"]
 
@@ -43,7 +46,7 @@ def answer(facts: Facts) -> Answer:
 
 
 def request_reason(facts: Facts) -> Reason:
-    """The ending that the latest request makes."""
+    """The ending that the latest request causes."""
     words = {
         "interrupt": Reason.INTERRUPTED,
         "terminate": Reason.TERMINATED,
@@ -58,7 +61,7 @@ def request_reason(facts: Facts) -> Reason:
 
 
 def request_why(facts: Facts) -> str | None:
-    """What brought the end where nobody asked for it; None where somebody did."""
+    """What caused the end if no person asked for it; None if a person did."""
     if request_reason(facts) is Reason.STORAGE_ERROR:
         return "the journal could not be kept"
     if request_reason(facts) is Reason.INTERNAL_ERROR:
@@ -67,8 +70,9 @@ def request_why(facts: Facts) -> str | None:
 
 
 def release_how(facts: Facts) -> Literal["stop", "delete"]:
-    """Stop or delete the pod in hand. Results that nobody has are never deleted, unless the config names `delete` for
-    this outcome or a person said so; a pod is not kept for nothing with a secret on its disk."""
+    """Stop or delete the pod in hand. Results that exist only in the pod are never deleted, unless the config names
+    `delete` for this outcome or a person said so. A pod with a secret on its disk is not kept without need.
+    """
     how = _policy(facts)
     is_said = facts.request == "release" and facts.process.asked.how == "stop"
     return "delete" if how == "stop" and not is_said and must_go(facts) else how
@@ -78,19 +82,19 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
     if facts.request == "release" and facts.process.asked.how in ("stop", "delete", "preserve"):
         return "delete" if facts.process.asked.how == "delete" else "stop"
     if facts.request == "release" and facts.process.asked.how == "preserve" and facts.launch.intended:
-        return "stop"  # it was to stay up, and cannot; somebody wants what is in it all the same
+        return "stop"  # it should stay up, but cannot; a person still wants its content
     if facts.pod is not None and facts.pod.origin.taken is not None and not facts.launch.intended:
         return "stop"  # as it was found
     if facts.launch.was_taken_over and not (facts.launch.intended and facts.collected):
-        return "stop"  # what another owner left in the pod is not ours to delete
+        return "stop"  # rpd must not delete what another owner left in the pod
     outcome = ENDINGS[facts.ending.reason][0] if facts.ending.reason in ENDINGS else None
     policy = facts.job.lifecycle
     if outcome is RunOutcome.FAILED and facts.ending.reason not in (Reason.STORAGE_ERROR, Reason.INTERNAL_ERROR):
         is_cut_short = facts.request in ("gc", "interrupt", "terminate") or not facts.results.gave_up
         if (facts.results_wait and is_cut_short) or (facts.holds_last and facts.is_good):
-            return "stop"  # `delete` counts as told to only for a failed job, after whatever could be fetched was
+            return "stop"  # `delete` applies only to a failed job, after rpd has fetched what it could
         if facts.ending.reason in OF_RESULTS:
-            return "stop"  # the job is none that failed: what it made lies elsewhere, or cannot be pushed or created
+            return "stop"  # the job did not fail: its results lie elsewhere, or cannot be pushed or created
         return "delete" if policy.on_failure == "delete" else "stop"
     if not facts.launch.intended:
         return "stop" if facts.has_launched_here else "delete"  # a launch that was lost may have left something
@@ -109,16 +113,16 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
 
 
 def _is_meant_to_go(facts: Facts) -> bool:
-    """Nobody wants to keep the pod of a run that is cut short: a person said so, or the file names delete for either
-    ending of a job and nothing else for an interrupt."""
+    """The pod of a run that is cut short is not needed any more: a person said so, or the file names delete
+    for both endings of a job and nothing else for an interrupt.
+    """
     policy = facts.job.lifecycle
     is_said = facts.request == "cancel" and facts.process.asked.how == "delete"
     return is_said or (policy.on_success == policy.on_failure == "delete" and policy.on_interrupt != "stop")
 
 
 def why_kept(facts: Facts) -> str | None:
-    """Why the disk of the pod in hand was not deleted, as the end of a sentence; None where nothing more is to be
-    said."""
+    """Why the disk of the pod in hand was not deleted, as the end of a sentence. None if there is no more to say."""
     policy, outcome = facts.job.lifecycle, ENDINGS[facts.ending.reason][0] if facts.ending.reason in ENDINGS else None
     is_cut_short = outcome is RunOutcome.CANCELLED and facts.launch.intended
     if facts.holds_last or (is_cut_short and not facts.has_all):
@@ -147,7 +151,7 @@ def why_kept(facts: Facts) -> str | None:
 
 
 def is_protected(facts: Facts) -> bool:
-    """The switch in the pod is armed for this start of it, and its key was accepted."""
+    """The switch in the pod is armed for this start of the pod, and its key was accepted."""
     pod = facts.pod
     armed = facts.container.armed
     return armed is not None and armed.probe == "ok" and pod is not None and facts.container.armed_start == pod.starts
@@ -157,13 +161,14 @@ def is_protected(facts: Facts) -> bool:
 
 
 def running_seconds(pod: PodFacts, now: Stamp) -> float:
-    """How long this pod has computed, as we know it."""
+    """How long this pod has computed, as far as this run knows."""
     return sum(lasted(pod, span, now) for span in pod.spans)
 
 
 def lasted(pod: PodFacts, span: Span, now: Stamp) -> float:
-    """Seconds of one stretch. One that its switch was to end is over when that has looked at the clock again, unless it
-    was seen to go on."""
+    """Seconds of one span. If the switch had to end it, the span ends when the switch has looked at the clock again,
+    unless the pod was seen to go on.
+    """
     seconds = elapsed(span.since, span.until or now)
     if pod.kept_until is None:
         return seconds
@@ -172,7 +177,8 @@ def lasted(pod: PodFacts, span: Span, now: Stamp) -> float:
 
 def used(facts: Facts, now: Stamp) -> tuple[float, float]:
     """How long (seconds) all pods of the run have computed, and what they have cost (USD) so far: GPUs and running
-    disks, at the rates the cloud reported."""
+    disks, at the rates that the cloud reported.
+    """
     disks = cost.running_disk_usd_per_hour(facts.job.pod.container_disk_gb, facts.volume_gb)
     seconds = dollars = 0.0
     for pod in facts.pods.values():
@@ -189,7 +195,7 @@ def spent_usd(facts: Facts, now: Stamp) -> float:
 
 
 def usd_per_hour(facts: Facts) -> float:
-    """The present rate of the pod in hand, disks included; 0.0 when it does not compute."""
+    """The present rate of the pod in hand with its disks; 0.0 if it does not compute."""
     pod = facts.pod
     if pod is None or not any(span.until is None for span in pod.spans):
         return 0.0
@@ -197,7 +203,7 @@ def usd_per_hour(facts: Facts) -> float:
 
 
 def stock_wait_seconds(facts: Facts) -> float:
-    """How long the run may wait for stock: a person's word, else the config's; 0.0 when it does not."""
+    """How long the run may wait for stock: a person's answer, else the config; 0.0 if it does not wait."""
     asked = facts.options.wait_for_stock_seconds
     if asked is not None:
         return float(asked)
@@ -205,8 +211,9 @@ def stock_wait_seconds(facts: Facts) -> float:
 
 
 def price_cap(facts: Facts, gpu_id: str | None = None) -> float | None:
-    """The most that a pod with its GPUs may cost per hour, without its disks: by the budget, whose cap counts for a
-    whole CPU pod, and by the choice that brought this type."""
+    """The most that a pod with its GPUs may cost per hour, without its disks. The budget sets a cap (for a CPU pod it
+    counts for the whole pod), and so may the choice that led to this type.
+    """
     pod = facts.job.pod
     chosen = next((each.max_usd for each in facts.hardware if each.id == gpu_id), None)
     caps = [cap for cap in (facts.job.budget.max_gpu_price_usd, chosen) if cap is not None]
@@ -214,7 +221,9 @@ def price_cap(facts: Facts, gpu_id: str | None = None) -> float | None:
 
 
 def is_over_price_cap(facts: Facts) -> bool:
-    """The cloud bills the pod in hand above the config's cap. Whether its rate includes the disks is not documented."""
+    """The cloud bills the pod in hand above the config's cap. It is not documented whether the cloud's rate includes
+    the disks.
+    """
     pod = facts.pod
     cap = price_cap(facts, pod.origin.candidate.gpu_id) if pod is not None else None
     if cap is None or pod is None:
@@ -224,7 +233,7 @@ def is_over_price_cap(facts: Facts) -> bool:
 
 
 def time_limit_seconds(facts: Facts, usd_per_hour_with_disks: float) -> float:
-    """The whole life a pod may have: the config's minutes and its dollars at this rate, whichever ends first."""
+    """The longest life that a pod may have: the config's minutes or its dollars at this rate, whichever ends first."""
     budget = facts.job.budget
     by_money = cost_cap(facts) / max(usd_per_hour_with_disks, 1e-9) * cost.SECONDS_PER_HOUR
     by_time = budget.max_runtime_minutes * 60.0 if budget.max_runtime_minutes is not None else by_money
@@ -232,8 +241,9 @@ def time_limit_seconds(facts: Facts, usd_per_hour_with_disks: float) -> float:
 
 
 def used_up(facts: Facts, now: Stamp) -> Literal["time", "money"] | None:
-    """What of the budget is at its end: the pods of the run have lived as many minutes, or cost as much, as the config
-    allows."""
+    """Which part of the budget is used up: the pods of the run have lived as many minutes, or cost as much, as the
+    config allows.
+    """
     minutes = facts.job.budget.max_runtime_minutes
     seconds, dollars = used(facts, now)
     if minutes is not None and seconds >= minutes * 60.0:
@@ -247,7 +257,7 @@ def cost_cap(facts: Facts) -> float:
 
 
 def budget_share(facts: Facts, now: Stamp) -> float:
-    """How much of the budget is used up, in time or in money, whichever is more; 1.0 is its end."""
+    """The share of the budget that is used up, in time or in money, whichever is more; 1.0 is its end."""
     minutes = facts.job.budget.max_runtime_minutes
     seconds, dollars = used(facts, now)
     by_time = seconds / (minutes * 60.0) if minutes is not None else 0.0
@@ -255,7 +265,7 @@ def budget_share(facts: Facts, now: Stamp) -> float:
 
 
 def limit_at(facts: Facts, now: Stamp) -> float:
-    """When the switch in the pod acts on its own (UTC seconds): the end of the budget plus time to collect."""
+    """When the switch in the pod acts on its own (UTC seconds): the end of the budget plus the time to collect."""
     return now.wall if facts.pod is None else now.wall + budget_seconds_left(facts, now) + COLLECT_ALLOWANCE_SECONDS
 
 
@@ -268,7 +278,9 @@ def budget_seconds_left(facts: Facts, now: Stamp, share: float = 1.0) -> float:
 
 
 class ReleasedBy(msgspec.Struct, frozen=True):
-    """Who gives the pod back if this machine never returns, when (UTC seconds), and the most it can cost by then."""
+    """What gives the pod back if this machine never returns, when (UTC seconds), and the most that it
+    can cost by then.
+    """
 
     who: str
     at: float | None
@@ -276,8 +288,11 @@ class ReleasedBy(msgspec.Struct, frozen=True):
 
 
 def locked_words(facts: Facts) -> str | None:
-    """What the cloud said when it refused to stop or delete a locked pod, and nothing has come of it since, or what the
-    last look at it means: who unlocks it, and how. None where it is not locked, as far as is known."""
+    """Who unlocks a locked pod, and how. None if the pod is not locked, as far as this run knows.
+
+    The text is the cloud's refusal to stop or delete the pod, if no later try succeeded. Else it says what the last
+    look at the pod means.
+    """
     tries = (facts.tried(op) for op in (Op.STOP_POD, Op.DELETE_POD))
     said = next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
     pod = facts.pod
@@ -286,13 +301,13 @@ def locked_words(facts: Facts) -> str | None:
 
 
 def seen_locked(pod_id: str | None) -> str:
-    """What a locked pod means, before anybody has tried to release it."""
+    """What a locked pod means, before rpd has tried to release it."""
     who = "whoever may edit it in the account unlocks it"
     return f"pod {pod_id} is locked: until it is not, neither rpd nor the switch in it can release it; {who}"
 
 
 def released_by(facts: Facts, now: Stamp) -> ReleasedBy | None:
-    """The answer to "what if my laptop dies now"; None when nothing computes."""
+    """The answer to "what if my laptop dies now"; None if nothing computes."""
     if not facts.debts.compute:
         return None
     spent = spent_usd(facts, now)
@@ -308,7 +323,9 @@ def released_by(facts: Facts, now: Stamp) -> ReleasedBy | None:
 
 
 def profile_poll(profile: Profile, waited_seconds: float) -> float:
-    """Seconds between looks at a booting pod: short at first, so that the boot's end is seen at once, then sparing."""
+    """Seconds between looks at a booting pod: short at first, so that the end of the boot is seen at once, later
+    longer.
+    """
     if waited_seconds < 60.0:
         return profile.poll_seconds
     return profile.poll_seconds * (2.0 if waited_seconds < 300.0 else 4.0)

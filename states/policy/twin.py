@@ -1,6 +1,7 @@
-"""A create that has made two pods. Its answer named one, which is the run's; the other one is its twin: the same name
-and env under another id. Nothing of the run was ever done in a twin, so it is given back at once; what it cost
-counts."""
+"""A create that has made two pods. The answer named one, and that pod belongs to the run. The other pod is its twin: it
+has the same name and env and another id. The run never did anything in a twin, so the twin is given back at once. Its
+cost counts.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from rpd.states.facts.release import CLEAN_SURVEYS_MIN, SurveyedPod
 from rpd.states.ports.world import Pod
 
 MAKER = "RPD_EPOCH"
-"""The variable of a pod that says who ordered it."""
+"""The variable of a pod that names the owner that ordered it."""
 
 
 class _Listed(Protocol):
@@ -30,29 +31,34 @@ L = TypeVar("L", bound=_Listed)
 
 
 def maker(facts: Facts) -> str:
-    """Who orders pods now: two machines with copies of one journal are two owners, and may order under one name."""
+    """The owner that orders pods now. Two machines with copies of one journal are two owners, and may order under one
+    name.
+    """
     return f"{facts.process.epoch}-{facts.process.owner[:16]}"
 
 
 def makers(facts: Facts) -> dict[str, str]:
-    """Who ordered each pod, by its birth name, as far as that is known."""
+    """The owner that ordered each pod, by its birth name, as far as known."""
     return {pod.name: pod.origin.made_by for pod in facts.pods.values() if pod.origin.made_by}
 
 
 def is_others(name: str, env: Mapping[str, str], made_by: Mapping[str, str]) -> bool:
-    """Whether another owner of this run has ordered this pod: it is no twin of ours, and may do that one's work."""
+    """Whether another owner of this run has ordered this pod. Then it is no twin of ours, and may do the work of that
+    owner.
+    """
     told, ours = env.get(MAKER), made_by.get(name)
     return bool(told and ours and told != ours)
 
 
 def known_ids(facts: Facts) -> dict[str, str | None]:
-    """What each pod of the run is called in the journal, and its id as far as it is known."""
+    """The name of each pod of the run in the journal, and its id as far as known."""
     return {pod.name: pod.id for pod in facts.pods.values()}
 
 
 def twins_among(found: Iterable[L], known: Mapping[str, str | None]) -> dict[str, L]:
-    """Pods under the name of one whose id is another, by what the journal calls them. Of a name whose id is not `known`
-    the first one found is the pod itself."""
+    """Pods that have the name of a known pod and another id, by their names in the journal. If the id of a name is not
+    `known`, the first pod found is the pod itself.
+    """
     holders, ids = dict(known), set(known.values())
     twins = {}
     for pod in found:
@@ -65,7 +71,7 @@ def twins_among(found: Iterable[L], known: Mapping[str, str | None]) -> dict[str
 
 
 def note_twins(facts: Facts, found: Sequence[SurveyedPod], at: Stamp, *, is_whole: bool) -> None:
-    """Fold what a survey says of twins: new ones, and that known ones are not there any more."""
+    """Fold what a survey says about twins: new twins, and known twins that are gone."""
     ours = [each for each in found if not each.is_others]
     there = {each.id for each in found if each.status != "TERMINATED"}
     for key, seen in twins_among(ours, known_ids(facts)).items():
@@ -85,8 +91,9 @@ def note_twins(facts: Facts, found: Sequence[SurveyedPod], at: Stamp, *, is_whol
 
 
 def _twin(facts: Facts, key: str, seen: SurveyedPod, there: set[str], at: Stamp) -> PodFacts:
-    """It computes, as far as anybody knows, since its create was sent. Where the pod itself is not there any more, it
-    may be that one under a new id (a provider that moves pods does that), with the results in it."""
+    """As far as known, a twin computes since its create was sent. If the pod itself is gone, the twin may be that pod
+    under a new id, with the results in it (a provider that moves pods does that).
+    """
     pod = facts.pods[seen.name]
     is_alone = pod.id not in there and pod.released_as != "delete"
     origin = Origin(pod.origin.attempt, pod.origin.candidate, pod.origin.sent_at, pod.origin.last_sent_at)
@@ -99,7 +106,7 @@ def _twin(facts: Facts, key: str, seen: SurveyedPod, there: set[str], at: Stamp)
 
 
 def owed_twins(facts: Facts) -> list[PodFacts]:
-    """Those whose end is not proved."""
+    """Twins whose end is not proved."""
     return [pod for pod in facts.pods.values() if pod.origin.twin_of is not None and pod.name in facts.debts.compute]
 
 
@@ -121,7 +128,7 @@ def _missed_for(twin: PodFacts, at: Stamp) -> float:
 
 
 def quiet_left(facts: Facts, now: Stamp) -> float:
-    """How long the create of the pod in hand may still show a twin; 0.0 where there is no such create."""
+    """How long the create of the pod in hand may still show a twin; 0.0 if there is no such create."""
     pod = facts.pod
     if pod is None or pod.id is None or pod.origin.taken is not None:
         return 0.0
@@ -129,8 +136,9 @@ def quiet_left(facts: Facts, now: Stamp) -> float:
 
 
 def is_unsurveyed(facts: Facts, now: Stamp) -> bool:
-    """Whether nobody has looked for a twin of the pod in hand yet, or not since the end of the quiet window: lists
-    lag."""
+    """Whether no survey has looked for a twin of the pod in hand yet, or none since the end of the quiet window: lists
+    lag.
+    """
     pod, looked = facts.pod, facts.process.surveyed
     if pod is None or pod.id is None or pod.origin.taken is not None:
         return False
@@ -140,12 +148,14 @@ def is_unsurveyed(facts: Facts, now: Stamp) -> bool:
 
 
 def is_of_run(pod: Pod, prefix: str, run_id: str) -> bool:
-    """Ours by name and by env: nothing else is touched."""
+    """The pod belongs to the run by name and by env. rpd touches no other pod."""
     return pod.name.startswith(prefix) and may_name_run(pod, run_id)
 
 
 def may_name_run(pod: Pod, run_id: str) -> bool:
-    """Its env names this run, or no run (the answer left it out, or somebody edited it), which contradicts nothing:
-    then the id, or the token in the name, has to do. Counting such a pod as absent would close its debt without
-    proof."""
+    """The env of the pod names this run, or no run (the answer left it out, or a person edited it). A missing name
+    contradicts nothing: then the id, or the token in the name, decides.
+
+    If such a pod counted as absent, its debt would close without proof.
+    """
     return pod.env.get("RPD_RUN_ID", run_id) == run_id

@@ -9,8 +9,9 @@ from rpd.states.ports.names import ENDINGS, OF_RESULTS, Reason, RunOutcome, Trig
 
 
 def job_reason(facts: Facts) -> Reason:
-    """Exit code first; a marker that the config names only adds a condition to exit code 0. A job that we stopped keeps
-    the reason for which it was."""
+    """The exit code counts first. A marker that the config names only adds a condition to exit code 0. If rpd stopped
+    the job, the reason for the stop stays.
+    """
     claim = facts.launch.claim
     assert claim is not None and claim.phase == "ended", "the claim folder holds an exit code"
     if facts.launch.was_stopped and facts.ending.reason is not None:
@@ -27,7 +28,7 @@ def job_reason(facts: Facts) -> Reason:
 
 
 def is_waited_in_vain(facts: Facts) -> bool:
-    """Whether the script has ended well, and what is waited for was only told to outlive it."""
+    """Whether the script has ended well, and rpd waits only for processes that were started to outlive it."""
     claim, marker = facts.launch.claim, facts.job.run.success_marker
     if claim is None or claim.phase != "running" or claim.body_code != 0 or not claim.waits_for:
         return False
@@ -35,8 +36,9 @@ def is_waited_in_vain(facts: Facts) -> bool:
 
 
 def is_cut_off(facts: Facts) -> bool:
-    """Whether we have ended a wait for what the script left in the background: the job's exit code is that of our stop,
-    and the script has its own."""
+    """Whether rpd has ended a wait for what the script left in the background. Then the job's exit code comes from the
+    stop, and the script has its own exit code.
+    """
     claim = facts.launch.claim
     if claim is None or claim.phase != "ended" or not facts.launch.was_stopped:
         return False
@@ -44,8 +46,9 @@ def is_cut_off(facts: Facts) -> bool:
 
 
 def job_ending(facts: Facts) -> str:
-    """How the job ended, for a sentence that begins with it. One that a marker in its log ended has no exit code, or
-    that of our stop."""
+    """How the job ended, for a sentence that begins with it. A job that a marker in its log ended has no exit code, or
+    the exit code of the stop.
+    """
     code = facts.launch.claim.exit_code if facts.launch.claim is not None else None
     if facts.launch.claim is not None and is_cut_off(facts):
         return f"ended with exit code {facts.launch.claim.body_code}; what it left in the background was cut off"
@@ -57,8 +60,9 @@ def job_ending(facts: Facts) -> str:
 
 
 def marker_reason(facts: Facts) -> Reason | None:
-    """What a running job's log has said that ends it: a failure marker that the config names, or, where the config says
-    so, the success marker."""
+    """How the log of a running job ends it: by a failure marker that the config names, or by the success marker if the
+    config says so.
+    """
     run = facts.job.run
     if any(marker in facts.launch.markers_seen for marker in run.failure_markers or ()):
         return Reason.FAILURE_MARKER
@@ -68,13 +72,14 @@ def marker_reason(facts: Facts) -> Reason | None:
 
 
 def lost_reason(facts: Facts) -> Reason:
-    """A job that is gone is lost, unless the run was ended before: then its pod was stopped under it by us."""
+    """A job that is gone is lost, unless the run was ended before: then rpd stopped its pod."""
     return Reason.JOB_LOST if facts.ending.reason is None else facts.ending.reason
 
 
 def decide_lost(facts: Facts) -> Fire:
-    """A job without processes and exit code is launched again where the config says so. One whose claim is gone is not:
-    it may have wiped its volume, and run on."""
+    """A job without processes and exit code is launched again if the config says so. A job whose claim is gone is not:
+    it may have wiped its volume and may still run.
+    """
     is_free = facts.ending.reason is None and facts.launch.claim is not None and facts.launch.claim.phase == "lost"
     if is_free and facts.has_retries:
         return Fire(Trigger.RELAUNCH, None, f"launch {facts.launch.number} was lost; {facts.launch.number + 1} is next")
@@ -82,7 +87,7 @@ def decide_lost(facts: Facts) -> Fire:
 
 
 def verdict(facts: Facts) -> tuple[RunOutcome, Reason | None, int]:
-    """Outcome, reason and exit code of a run that came to its end."""
+    """Outcome, reason and exit code of a finished run."""
     if facts.ending.reason is None:
         return RunOutcome.FAILED, None, 1
     outcome, exit_code = ENDINGS[facts.ending.reason]
@@ -90,7 +95,8 @@ def verdict(facts: Facts) -> tuple[RunOutcome, Reason | None, int]:
 
 
 def salvaged(cost_usd: float | None) -> Closed:
-    """How a run ends whose journal cannot be believed: what it did after its good part is not known, and what it has
-    cost (None) at times neither."""
+    """How a run with a damaged journal ends. What it did after the good part of the journal is not known; sometimes its
+    cost is not known either (None).
+    """
     outcome, code = ENDINGS[Reason.JOURNAL_DAMAGED]
     return Closed(str(outcome), str(Reason.JOURNAL_DAMAGED), code, round(cost_usd, 6) if cost_usd is not None else None)

@@ -1,6 +1,6 @@
-"""What the provider's log about a pod, and the container's own, say of a container that will never start. Pure.
+"""What the provider's log about a pod and the container's own log say about a container that will never start. Pure.
 
-A sign is of the image when every host would say the same, and of the host when another one may do.
+A sign concerns the image if every host would show it. It concerns the host if another host may work.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Sign(StrEnum):
-    """Why a container will never start. Values stand in journals."""
+    """Why a container will never start. The values stand in journals."""
 
     PULL_LIMIT = "pull_limit"
     PULL_DENIED = "pull_denied"
@@ -87,21 +87,24 @@ _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
-"""In this order: a line that names the image's fault may begin with words that are of the host."""
+"""The order counts: a line about a fault of the image may begin with words about the host."""
 
 OF_CONTAINER = frozenset({Sign.WRONG_PROCESSOR, Sign.OLD_DRIVER})
-"""Signs that the container's own log may show. Its programs say anything else for reasons of their own."""
+"""Signs that the container's own log may show. Other lines of that log come from its programs and are no signs."""
 _ALONE = re.compile(rf"(?:\[FATAL tini \([0-9]+\)\] )?{_NOT_THERE}\Z", re.IGNORECASE)
-"""What it says in place of a program when the start command, or what its first line names, is not there."""
+"""What the log shows instead of a program's output if the start command, or the program in its first line, does not
+exist.
+"""
 CONTAINER_TIMES_MIN = 2
-"""A container that cannot start is started again and says the same."""
+"""A container that cannot start is started again and shows the same line."""
 _STARTED = re.compile(r"start(?:ing|ed)? container\b", re.IGNORECASE)
 _CUDA = re.compile(r"cuda *>= *([0-9]+\.[0-9]+)", re.IGNORECASE)
 
 
 def find(system: Sequence[str], container: Sequence[str]) -> BootSign | None:
-    """The last sign in these lines (oldest first); None when there is none. What the provider's log said before the
-    container was last started is over: a pull that failed was tried again."""
+    """The last sign in these lines (oldest first); None if there is none. Lines of the provider's log before the last
+    start of the container do not count: a failed pull was tried again.
+    """
     begun = max((index for index, line in enumerate(system) if _is_begun(line)), default=-1)
     for line in reversed(system[begun + 1 :]):
         sign = _sign(line)
@@ -117,7 +120,9 @@ def find(system: Sequence[str], container: Sequence[str]) -> BootSign | None:
 
 
 def is_of_image(seen: BootSign, min_cuda_version: str | None) -> bool:
-    """Whether every host would say so. A host whose driver is older than the job asks for is a host that lies."""
+    """Whether every host would show this sign. A host whose driver is older than the job asks for has given wrong
+    information.
+    """
     if seen.sign != Sign.OLD_DRIVER:
         return seen.sign != Sign.HOST
     needed = cuda_wanted(seen)
@@ -125,7 +130,7 @@ def is_of_image(seen: BootSign, min_cuda_version: str | None) -> bool:
 
 
 def cuda_wanted(seen: BootSign) -> str | None:
-    """The CUDA version that the line says the image needs."""
+    """The CUDA version that the image needs, according to the line."""
     found = _CUDA.search(seen.line)
     return found[1] if found else None
 

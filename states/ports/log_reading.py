@@ -1,5 +1,7 @@
-"""What a job's log says of a failure: the exception that ended it, and known signs. Pure; the text is not to be
-trusted: the time taken is bounded by its length, and what is kept of it is a few short lines."""
+"""What a job's log says about a failure: the exception that ended it, and known signs. Pure.
+
+The text is not trusted: the time is bounded by its length, and only a few short lines of it are kept.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +13,30 @@ import msgspec
 from rpd.states.ports.signs import SIGNS, Sign, sign_of
 
 LINE_CHARACTERS = 300
-"""So much of a line is kept."""
+"""How much of a line is kept."""
 DOUBTS_MAX = 5
 LOOKED_AT_MAX = 50
-"""So many places with the same words are looked at, from the end: a log that is full of them takes no longer."""
+"""How many places with the same words are examined, from the end. A log that is full of them takes no longer."""
 LAST_CHARACTERS = 8192
-"""What need not be a failure explains one only where it is among the last words."""
+"""Some signs are often harmless. They explain a failure only if they stand in this last part of the log."""
 FRAMES_MAX = 2000
-"""Lines of one traceback."""
+"""The most lines of one traceback."""
 _LINE_MAX = 2000
 
 _TRACEBACK = "Traceback (most recent call last)"
 _GROUP = "Exception Group "
 _FRAME = " \t│╭╰|+❱"
-"""What a line within a traceback begins with."""
+"""How a line within a traceback begins."""
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.<>]{0,200}(?::? |:$|$)")
 _UNRAISED = ("Exception ignored in", "--- Logging error ---")
-"""Before the traceback of something that nobody had to do with."""
+"""Lines before the traceback of an exception that did not end the job."""
 _WRAPPERS = re.compile(
     r"(?:[\w.]{1,200}\.)?(?:ChildFailedError|CalledProcessError|ProcessRaisedException|ProcessExitedException|SystemExit"
     r"|(?:Base)?ExceptionGroup)\b"
 )
-"""They only say that another process has failed; what it said itself stands before."""
+"""These exceptions only say that another process has failed. The output of that process stands before them."""
 _HARMLESS = re.compile(r"(?:BrokenPipeError|KeyboardInterrupt|SystemExit|asyncio\.\S{0,40}CancelledError)\b")
-"""The end of a program that was told to end."""
+"""The end of a program that was asked to end."""
 _SHAPE = re.compile(r"[0-9]")
 _CONTROL = re.compile(
     r"\x1b(?:\[[0-?]{0,40}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)?|[@-Z\\-_])"
@@ -43,15 +45,14 @@ _CONTROL = re.compile(
 
 
 class SeenSign(msgspec.Struct, frozen=True):
-    """A line of the log, without control characters, and the sign that it is (empty: an exception that is none of the
-    known ones)."""
+    """A line of the log without control characters, and its sign (empty: an exception that is no known sign)."""
 
     line: str
     sign: str = ""
 
 
 class LogReading(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the log says. `cause` explains a failure best; `doubts` put a success in doubt, the last one first."""
+    """What the log says. `cause` explains a failure best. `doubts` put a success in doubt, the last one first."""
 
     cause: SeenSign | None = None
     doubts: tuple[SeenSign, ...] = ()
@@ -87,12 +88,12 @@ def _kept(line: str) -> str:
 
 
 def shown(line: str) -> str:
-    """A line as a terminal would leave it: what carriage returns have overwritten, and controls, are gone."""
+    """A line as a terminal would show it, without controls and without what carriage returns have overwritten."""
     return _CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2])
 
 
 def _signs(text: str) -> Iterator[tuple[int, str, Sign]]:
-    """The last line that shows each of the signs, and where it stands."""
+    """The last line that shows each of the signs, and its position."""
     for sign in SIGNS:
         places = [found for word in sign.words if (found := _last(text, word, sign)) is not None]
         if places:
@@ -106,7 +107,8 @@ def _last(text: str, word: str, sign: Sign) -> tuple[int, str] | None:
         if at < 0:
             return None
         begin, raw = _line_around(text, at)
-        # Before a carriage return in its midst it is not seen, but may be what a script with such line ends has caused.
+        # A terminal does not show this part before a carriage return, but it may be the cause in a script with such
+        # line ends.
         for line in dict.fromkeys((shown(raw), _CONTROL.sub("", raw))):
             if sign.is_in(line) and sign_of(line) is sign:
                 return begin, line
@@ -115,14 +117,14 @@ def _last(text: str, word: str, sign: Sign) -> tuple[int, str] | None:
 
 
 def _line_around(text: str, at: int) -> tuple[int, str]:
-    """Where the line begins, and the line near `at`."""
+    """The start of the line near `at`, and the line."""
     begin = max(text.rfind("\n", max(0, at - _LINE_MAX), at) + 1, at - _LINE_MAX)
     end = text.find("\n", at, at + _LINE_MAX)
     return begin, text[begin : end if end >= 0 else at + _LINE_MAX]
 
 
 def _exceptions(text: str) -> Iterator[tuple[int, str]]:
-    """The last line of each traceback that came to its end, the oldest first, and where its traceback begins."""
+    """The last line of each complete traceback, the oldest first, and the start of its traceback."""
     places: list[int] = []
     at = len(text)
     while len(places) < LOOKED_AT_MAX and (at := text.rfind(_TRACEBACK, 0, at)) >= 0:

@@ -1,4 +1,4 @@
-"""The words of the lifecycle. Values stand in journals: they may be added to, never renamed."""
+"""The words of the lifecycle. The values stand in journals: values may be added, but never renamed."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ class State(StrEnum):
     """Where a run is, in the order of its life."""
 
     VALIDATE = "validate"  # the job is checked once more on this machine
-    RECLAIM = "reclaim"  # a paused pod of this lineage is taken up, where one fits
-    SELECT = "select"  # the next GPU type x data center is chosen
-    CREATE = "create"  # a pod is being rented
+    RECLAIM = "reclaim"  # take up a paused pod of this lineage, if one fits
+    SELECT = "select"  # choose the next GPU type and data center
+    CREATE = "create"  # rent a pod
     BOOT = "boot"  # the pod exists; its container is coming up
-    CONNECT = "connect"  # an address is known; sshd is awaited and asked who it is
-    ARM = "arm"  # the dead-man's switch gets its orders
+    CONNECT = "connect"  # the address is known; wait for sshd, and greet the pod
+    ARM = "arm"  # give the dead-man's switch its orders
     SETUP = "setup"  # commands before the files
     STAGE = "stage"  # files go to the pod
     PREFLIGHT = "preflight"  # commands after the files
     LAUNCH = "launch"  # the job is started exactly once
     MONITOR = "monitor"  # the job runs
-    COLLECT = "collect"  # log and artifacts come back and are verified
-    RELEASE = "release"  # the pod is given back, until proved
+    COLLECT = "collect"  # fetch and verify the log and the artifacts
+    RELEASE = "release"  # give the pod back, and prove it
     REPORT = "report"  # the manifest is written
     DONE = "done"  # the end
 
@@ -68,7 +68,7 @@ class Trigger(StrEnum):
 
 
 class Op(StrEnum):
-    """Operations on the world. Those of `EFFECTS` change it; the others read."""
+    """Operations on the world. Operations in `EFFECTS` change it; the others only read."""
 
     CHECK_INPUTS = "check_inputs"
     FIND_PAUSED = "find_paused"
@@ -118,13 +118,13 @@ class RunOutcome(StrEnum):
 class Reason(StrEnum):
     """Why a run branched or ended."""
 
-    JOB_SUCCEEDED = "job_succeeded"  # exit code 0 and every marker met
+    JOB_SUCCEEDED = "job_succeeded"  # exit code 0, and every marker was found
     JOB_FAILED = "job_failed"  # the job's exit code was not 0
     MARKER_MISSING = "marker_missing"  # exit code 0, but the success marker is not in the log
-    FAILURE_MARKER = "failure_marker"  # a failure marker that the config names is in the log
+    FAILURE_MARKER = "failure_marker"  # the log has a failure marker that the config names
     ARTIFACT_MISSING = "artifact_missing"  # nothing at the path of a required artifact
     RESULTS_UNVERIFIED = "results_unverified"  # a required artifact could not be fetched intact
-    DESTINATION_IN_USE = "destination_in_use"  # another run holds the same place on the network volume
+    DESTINATION_IN_USE = "destination_in_use"  # another run holds the same destination on the network volume
     SETUP_FAILED = "setup"
     STAGE_FAILED = "stage"
     PREFLIGHT_FAILED = "preflight"
@@ -133,34 +133,34 @@ class Reason(StrEnum):
     NO_CAPACITY = "no_capacity"  # every candidate was refused
     PRICE_OVER_CAP = "price_over_cap"
     HOSTS_NEVER_BOOTED = "hosts_never_booted"  # every attempt ended at the boot deadline
-    SSH_REFUSED = "ssh_refused"  # the image's sshd answers and keeps us out, as it would on any host
-    VOLUME_REFUSED = "volume_refused"  # the pod is there, and its volume takes no file of ours
-    NAME_UNKNOWN = "name_unknown"  # a GPU type, data center or volume that there is not, or several fit
-    IMAGE_FAILED = "image_failed"  # the container can start on no host, by the provider's log, or has no sshd
+    SSH_REFUSED = "ssh_refused"  # the image's sshd answers and refuses us, as it would on any host
+    VOLUME_REFUSED = "volume_refused"  # the pod is there, but its volume accepts no file of ours
+    NAME_UNKNOWN = "name_unknown"  # a GPU type, data center or volume does not exist, or several fit the name
+    IMAGE_FAILED = "image_failed"  # the container cannot start on any host, by the provider's log, or has no sshd
     NO_CREDIT = "no_credit"
     KEY_REFUSED = "key_refused"
     CLOUD_UNREACHABLE = "cloud_unreachable"
-    POD_UNREACHABLE = "pod_unreachable"  # the cloud answers, and nothing got through to the pod before the launch
-    CREATE_REJECTED = "create_rejected"  # the cloud calls the request itself wrong
-    HOST_NEVER_BOOTED = "host_never_booted"  # this attempt; the next candidate is tried
+    POD_UNREACHABLE = "pod_unreachable"  # the cloud answers, but no call reached the pod before the launch
+    CREATE_REJECTED = "create_rejected"  # the cloud rejects the request itself as wrong
+    HOST_NEVER_BOOTED = "host_never_booted"  # only this attempt failed; the next candidate is tried
     WRONG_HARDWARE = "wrong_hardware"  # fewer GPUs than ordered
-    PAUSED_POD_GONE = "paused_pod_gone"  # the pod that was taken up is not there any more; a fresh one is rented
-    HOST_UNFIT = "host_unfit"  # this attempt: a command that judges the host has failed there
-    SSHD_MISSING = "sshd_missing"  # this attempt: the container came up, and nothing answers on port 22
+    PAUSED_POD_GONE = "paused_pod_gone"  # the pod that was taken up is gone; a fresh one is rented
+    HOST_UNFIT = "host_unfit"  # only this attempt: a command that judges the host has failed there
+    SSHD_MISSING = "sshd_missing"  # only this attempt: the container came up, and nothing answers on port 22
     HOST_TOO_DEAR = "host_too_dear"  # the cloud bills this pod above the cap, whatever its list says
-    IDLE = "idle"  # nothing was done for longer than the config allows
+    IDLE = "idle"  # the job was idle for longer than the config allows
     BUDGET = "budget"  # the time or money of the config is used up
     POD_VANISHED = "pod_vanished"
     POD_STOPPED = "pod_stopped"  # its host has no free GPU; the results wait in the stopped pod
     HOST_KEY_CHANGED = "host_key_changed"  # another host key, and no start of the pod explains it
     JOB_LOST = "job_lost"  # started, no process left, no exit code
-    CANCELLED = "cancelled"  # asked for by a person
+    CANCELLED = "cancelled"  # a person asked for it
     INTERRUPTED = "interrupted"  # SIGINT
     TERMINATED = "terminated"  # SIGTERM
-    COLLECTED_BY_GC = "collected_by_gc"  # the engine was dead and somebody cleaned up
+    COLLECTED_BY_GC = "collected_by_gc"  # the engine was dead, and `rpd gc` cleaned up
     STORAGE_ERROR = "storage_error"  # the journal could not be kept
     INTERNAL_ERROR = "internal_error"  # a fault of this program
-    JOURNAL_DAMAGED = "journal_damaged"  # its journal could not be believed, and somebody ended it: rpd salvage
+    JOURNAL_DAMAGED = "journal_damaged"  # the journal is damaged, and a person ended the run: rpd salvage
     TAKEN_OVER = "taken_over"  # another owner, with a copy of this journal, acts on the run
 
 
@@ -202,11 +202,12 @@ ENDINGS: dict[Reason, tuple[RunOutcome, Exit]] = {
     Reason.JOURNAL_DAMAGED: (RunOutcome.LOST, Exit.JOURNAL),
     Reason.TAKEN_OVER: (RunOutcome.CANCELLED, Exit.JOURNAL),
 }
-"""What each ending reason makes of the run: its outcome and the exit code of the command that drove it there.
-Reasons that are not here only explain a branch."""
+"""For each ending reason: the run's outcome, and the exit code of the command that drove the run there. Reasons that
+are not here only explain a branch.
+"""
 
 OF_RESULTS = (Reason.RESULTS_UNVERIFIED, Reason.ARTIFACT_MISSING)
-"""Reasons that take the place of a success when its results do not come; they may come later."""
+"""Reasons that replace a success if its results do not arrive. The results may arrive later."""
 
 BEFORE_LAUNCH: tuple[State, ...] = (
     State.VALIDATE,
@@ -220,9 +221,11 @@ BEFORE_LAUNCH: tuple[State, ...] = (
     State.STAGE,
     State.PREFLIGHT,
 )
-"""Nothing of worth is in the pod: giving up gives it back at once."""
+"""The pod holds nothing of value: giving up gives it back at once."""
 
 WITH_JOB: tuple[State, ...] = (State.LAUNCH, State.MONITOR)
-"""The job may run: giving up stops it and collects first. A state in neither tuple has no interrupts."""
+"""The job may run: giving up first stops it and collects. A state in neither tuple has no interrupts."""
 STAYS_LONG: tuple[State, ...] = (State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR)
-"""Where a run can stay for long: a warning and a switch that was not reached get their chance there."""
+"""States in which a run can stay for long. There rpd sends warnings and tries again to arm a switch that it did not
+reach.
+"""

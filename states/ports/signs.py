@@ -1,7 +1,8 @@
 """Known signs of failure in a job's output: the one table of what they mean and what to do about them.
 
-A sign is some fixed words and, where those alone would say too much, a pattern that the line around them must match.
-Patterns have no nested repetitions: the text is not ours, and looking at a line must take time in its length alone.
+A sign is some fixed words. If these words alone match too much, a pattern must also match the line around them.
+Patterns have no nested repetitions: the text comes from outside, and the time for a line must depend on its length
+alone.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import msgspec
 
 
 class Sign(msgspec.Struct, frozen=True):
-    """`words`: one of these stands in the line; `pattern`: the line also matches this. `advice` says what to do, for a
-    person. `is_doubt`: a job that exited with 0 and shows it is no plain success; others only explain a failure."""
+    """`words`: the line contains one of these. `pattern`: the line also matches this. `advice` tells a person what to
+    do. `is_doubt`: a job that exited with 0 and shows this sign is no plain success. Other signs only explain a
+    failure.
+    """
 
     key: str
     words: tuple[str, ...]
@@ -22,16 +25,16 @@ class Sign(msgspec.Struct, frozen=True):
     is_doubt: bool = True
 
     def is_in(self, line: str) -> bool:
-        """Whether a line shows it."""
+        """Whether a line shows this sign."""
         return any(word in line for word in self.words) and self.confirms(line)
 
     def confirms(self, line: str) -> bool:
-        """Whether a line that holds its words is meant."""
+        """Whether a line that contains its words is really this sign."""
         return not self.pattern or re.search(self.pattern, line) is not None
 
 
 _OF_SHELL = r"^(?:.{0,300}: line [0-9]{1,7}: +[0-9]{1,9} )?"
-"""What stands before the signal in a shell's word on a program that one has ended: bash names line and number."""
+"""What a shell prints before the signal when a signal has ended a program: bash names line and number."""
 _TO_END = r"(?: {0,24}\(core dumped\)| {2}|$)"
 
 SIGNS: tuple[Sign, ...] = (
@@ -280,7 +283,7 @@ SIGNS: tuple[Sign, ...] = (
         "the program asks a question and nobody can answer it there: find its option for an unattended run",
         is_doubt=False,
     ),
-    # Crashes of a program, by what the shell or the launcher says of them.
+    # Crashes of a program, as the shell or the launcher reports them.
     Sign(
         "segmentation_fault",
         ("Segmentation fault", "SIGSEGV", "Signal 11", "signal 11", "exitcode : -11"),
@@ -328,7 +331,7 @@ SIGNS: tuple[Sign, ...] = (
         pattern=r"^thread '.{0,100}' .{0,20}panicked at|^panic: |FATAL EXCEPTION|Uncaught Exception"
         r"|^Exception in thread \"",
     ),
-    # Models, data and what they are read from.
+    # Models, data and their sources.
     Sign(
         "gated_repository",
         ("GatedRepoError", "gated repo", "Access to model ", "You need to share contact information"),
@@ -406,7 +409,7 @@ SIGNS: tuple[Sign, ...] = (
         ),
         "git may not read the repository there: send the code with staging instead, or hand a token over in secrets",
     ),
-    # The network, as the pod has it.
+    # The network, as the pod sees it.
     Sign(
         "name_resolution",
         (
@@ -472,7 +475,7 @@ SIGNS: tuple[Sign, ...] = (
         "a package could not be built: take one with a ready wheel for this Python and CUDA, or a devel image",
     ),
 )
-"""Specific ones first: where a line shows several, the first counts."""
+"""Specific signs come first: if a line shows several, the first one counts."""
 
 _BY_KEY = {sign.key: sign for sign in SIGNS}
 
@@ -499,7 +502,7 @@ SIGNALS: dict[int, str] = {
 """Signals by their numbers in Linux, where jobs run."""
 
 SIGPIPE_CODE = 128 + 13
-"""The job's exit code when a part of its last pipe wrote after the next part had stopped reading."""
+"""The job's exit code if a part of its last pipe wrote after the next part had stopped reading."""
 
 _OF_CODE: dict[int, tuple[str, str]] = {
     124: ("timeout ended it", ""),
@@ -514,18 +517,18 @@ _OF_CODE: dict[int, tuple[str, str]] = {
 
 
 def sign_of(line: str) -> Sign | None:
-    """What a line is a sign of; the most specific one."""
+    """The most specific sign that a line shows."""
     return next((sign for sign in SIGNS if sign.is_in(line)), None)
 
 
 def advice_on(key: str | None) -> str:
-    """What to do about a sign; empty for one that this version does not know."""
+    """What to do about a sign; empty for a sign that this version does not know."""
     sign = _BY_KEY.get(key or "")
     return sign.advice if sign is not None else ""
 
 
 def meaning_of(exit_code: int) -> tuple[str, str]:
-    """What a job's exit code says by itself, and what to do; both may be empty."""
+    """What a job's exit code means by itself, and what to do. Both may be empty."""
     what, advice = _OF_CODE.get(exit_code, ("", ""))
     number = exit_code - 128
     if not what and number in SIGNALS:

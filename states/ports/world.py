@@ -1,8 +1,8 @@
-"""The ports the lifecycle needs, and the structs that cross them. Adapters implement them; tests bring fakes with
+"""The ports that the lifecycle needs, and the structs that cross them. Adapters implement them; tests bring fakes with
 behaviour.
 
 Every method states whether it has a side effect. Errors are those of `rpd.engine.errors` with a `reason` from
-`rpd.states.ports.faults.Fault`; no foreign exception (requests, paramiko, OSError) crosses a port.
+`rpd.states.ports.faults.Fault`. No foreign exception (requests, paramiko, OSError) crosses a port.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
 
 
 class SshAddress(msgspec.Struct, frozen=True):
-    """Where sshd of a pod is reached from outside; valid only for the moment (it changes with every start)."""
+    """The outside address of a pod's sshd. It is valid only for the moment: it changes with every start."""
 
     host: str
     port: int
@@ -33,8 +33,8 @@ class SshAddress(msgspec.Struct, frozen=True):
 class Pod(msgspec.Struct, frozen=True):
     """A pod as the cloud reports it now.
 
-    `status` is the API's word (PROVISIONING, STARTING, RUNNING, EXITED, ERROR, TERMINATED, or one unknown to us);
-    `usd_per_hour` the current compute rate, 0.0 when stopped; `has_runtime` whether the container reported itself.
+    `status` is the API's word (PROVISIONING, STARTING, RUNNING, EXITED, ERROR, TERMINATED, or an unknown one).
+    `usd_per_hour` is the current compute rate, 0.0 when stopped. `has_runtime`: the container reported itself.
     """
 
     id: str
@@ -51,12 +51,13 @@ class Pod(msgspec.Struct, frozen=True):
     volume_gb: int = 0
     created_at: str | None = None
     started_at: str | None = None
-    is_locked: bool = False  # nobody may stop or delete it
+    is_locked: bool = False  # it cannot be stopped or deleted
 
 
 class PodOrder(msgspec.Struct, frozen=True):
-    """What to rent. Disk sizes in GB. `args` replaces the image's CMD; None leaves it alone. A CPU pod has `cpu_id` and
-    `vcpu_count` in place of the GPUs. With `template_id` the image may be empty."""
+    """What to rent. Disk sizes are in GB. `args` replaces the image's CMD; None leaves it unchanged. A CPU pod has
+    `cpu_id` and `vcpu_count` instead of the GPUs. With `template_id` the image may be empty.
+    """
 
     name: str
     image: str
@@ -82,9 +83,10 @@ class PodOrder(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A GPU type (or CPU flavor) in a cloud with its list price for one GPU or vCPU ($/h) and its stock (a hint, never
-    a reservation). `name` is what people call it, `memory_gb` that of one GPU; one that `is_sold` nowhere in this cloud
-    is listed all the same."""
+    """A GPU type (or CPU flavor) in a cloud, with its list price for one GPU or vCPU ($/h) and its stock (a hint, never
+    a reservation). `name` is the name for people. `memory_gb` is the memory of one GPU. A type that is not sold in this
+    cloud is listed all the same, without `is_sold`.
+    """
 
     gpu_id: str
     cloud: str
@@ -97,8 +99,9 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class DataCenter(msgspec.Struct, frozen=True):
-    """A data center. `stock` is NONE, LOW, MEDIUM or HIGH by GPU type or CPU flavor; a hint. `volume_types` are the
-    kinds of network volumes it has; None where that is not told. `name` and `region` are for people."""
+    """A data center. `stock` is NONE, LOW, MEDIUM or HIGH by GPU type or CPU flavor; it is a hint. `volume_types` are
+    its kinds of network volumes; None if they are not known. `name` and `region` are for people.
+    """
 
     id: str
     stock: dict[str, str] = {}
@@ -108,7 +111,9 @@ class DataCenter(msgspec.Struct, frozen=True):
 
 
 class PodLog(msgspec.Struct, frozen=True):
-    """Last lines, oldest first: `system` is the provider's log about the pod, `container` what the container says."""
+    """Last lines, oldest first. `system` is the provider's log about the pod, `container` is the output of the
+    container.
+    """
 
     system: tuple[str, ...] = ()
     container: tuple[str, ...] = ()
@@ -118,11 +123,13 @@ class Cloud(Protocol):
     """The provider. Mutations raise Refused, NotSent or Ambiguous; reads raise Refused (key) or Unavailable."""
 
     def create(self, order: PodOrder) -> Pod:
-        """Effect, not idempotent: rent a pod. Sent once; only a 429 is sent again (it proves nothing was made)."""
+        """Effect, not idempotent: rent a pod. It is sent once. Only after a 429 it is sent again, because a 429 proves
+        that nothing was created.
+        """
         ...
 
     def get(self, pod_id: str) -> Pod | None:
-        """Read one pod; None when the API says there is none (which proves nothing for a young pod)."""
+        """Read one pod. None if the API says that there is none (this proves nothing for a young pod)."""
         ...
 
     def list(self) -> tuple[Pod, ...]:
@@ -130,11 +137,11 @@ class Cloud(Protocol):
         ...
 
     def start(self, pod_id: str) -> None:
-        """Effect: start a stopped pod. Refused with `start_refused` when its host has no free GPU."""
+        """Effect: start a stopped pod. Refused with `start_refused` if its host has no free GPU."""
         ...
 
     def stop(self, pod_id: str) -> None:
-        """Effect, repeatable: stop a pod. Already stopped counts as done."""
+        """Effect, repeatable: stop a pod. A pod that is already stopped counts as done."""
         ...
 
     def delete(self, pod_id: str) -> None:
@@ -142,7 +149,7 @@ class Cloud(Protocol):
         ...
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
-        """Read list prices and stock of all GPU types, one entry per GPU type and cloud, sold there or not."""
+        """Read list prices and stock of all GPU types, one entry for each GPU type and cloud, sold there or not."""
         ...
 
     def datacenters(self) -> tuple[DataCenter, ...]:
@@ -154,20 +161,21 @@ class Cloud(Protocol):
         ...
 
     def network_volume_id(self, name: str) -> str | None:
-        """Read: the id of the network volume with this name or id; None when there is none."""
+        """Read: the id of the network volume with this name or id; None if there is none."""
         ...
 
     def pod_log(self, pod_id: str, lines: int) -> PodLog:
-        """Read the last lines of both logs of this pod; empty when the cloud cannot say in a few seconds."""
+        """Read the last lines of both logs of this pod; empty if the cloud cannot answer in a few seconds."""
         ...
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Which pod a remote call means. The adapter finds the address itself, anew on every connect.
+    """The pod that a remote call means. The adapter finds the address itself, again for every connect.
 
-    `host_key` is the pinned SHA256 fingerprint ("SHA256:...") of this pod's current start, None until first greeted.
-    `folder` is the run's own folder in the pod: `<volume path>/.rpd/<run_id>`. `owner` is the checksum of the record
-    that began the epoch, and so of one process: a journal copied and resumed twice has two owners of one epoch.
+    `host_key` is the pinned SHA256 fingerprint ("SHA256:...") of this pod's current start, None until the first
+    greeting. `folder` is the run's own folder in the pod: `<volume path>/.rpd/<run_id>`. `owner` is the checksum of the
+    record that began the epoch. So it stands for one process: a journal that is copied and resumed twice has two owners
+    in one epoch.
     """
 
     pod_id: str
@@ -180,12 +188,13 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Greeting(msgspec.Struct, frozen=True):
-    """What a pod says of itself over SSH.
+    """What a pod says about itself over SSH.
 
-    `pod_id` is RUNPOD_POD_ID of its first process; `gpus` the count nvidia-smi lists (None: no nvidia-smi); `container`
-    names this start of the container (changes with each restart); `tools` which helpers exist there; `epoch` the
-    highest owner epoch seen in the run's folder; `anchor_seq`/`anchor_z` the journal head recorded there at launch, if
-    any; `lacks` what the volume refuses: "chmod", "rename" (over a file) or "flock".
+    `pod_id` is RUNPOD_POD_ID of its first process. `gpus` is the number of GPUs that nvidia-smi lists (None: no
+    nvidia-smi). `container` names this start of the container (it changes with each restart). `tools` are the helpers
+    that exist there. `epoch` is the highest owner epoch seen in the run's folder. `anchor_seq`/`anchor_z` are the
+    journal head recorded there at launch, if any. `lacks` is what the volume refuses: "chmod", "rename" (over a file)
+    or "flock".
     """
 
     host_key: str
@@ -201,8 +210,9 @@ class Greeting(msgspec.Struct, frozen=True):
 
 
 class SwitchOrder(msgspec.Struct, frozen=True):
-    """The dead-man's switch: release the pod at `limit_at` (UTC seconds), or when the job has ended and its owner has
-    been silent for `owner_silence_seconds`. `action` is what it does then: "stop" or "terminate"."""
+    """The orders of the dead-man's switch: release the pod at `limit_at` (UTC seconds), or when the job has ended and
+    its owner has been silent for `owner_silence_seconds`. `action` is what it then does: "stop" or "terminate".
+    """
 
     generation: int
     limit_at: float
@@ -212,8 +222,9 @@ class SwitchOrder(msgspec.Struct, frozen=True):
 
 
 class Armed(msgspec.Struct, frozen=True):
-    """The switch as read back from the pod. `probe` is "ok" when its own key was accepted for its own pod, else the
-    reason it was not; `is_restart_proof` when it runs from the start command."""
+    """The switch as read back from the pod. `probe` is "ok" if its own key was accepted for its own pod, else the
+    reason why not. `is_restart_proof`: it runs from the start command.
+    """
 
     generation: int
     limit_at: float
@@ -223,13 +234,14 @@ class Armed(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One command of setup or preflight. `key` identifies it for resume; env values are exported before it runs.
+    """One command of setup or preflight. `key` identifies it for resume. The env values are exported before it runs.
 
-    With `python`, a version, it brings this interpreter with uv, and uv itself where it is missing, and pins it in the
-    folder `project` if there is one; the last line it prints is then what the interpreter says of itself.
+    If `python` names a version, the step installs this interpreter with uv, and uv itself if it is missing. It pins the
+    interpreter in the folder `project` if there is one. The last line it prints is then the version that the
+    interpreter reports.
 
-    A step is done once per `round`: one that is under way from an earlier round is waited for, then run again. The
-    failure of one that `blames_host` is the host's.
+    A step is done once for each `round`. rpd waits for a step that still runs from an earlier round, then runs it
+    again. If `blames_host` is set, the host is the cause of a failure.
     """
 
     key: str
@@ -244,12 +256,12 @@ class Step(msgspec.Struct, frozen=True):
 
     @property
     def done_key(self) -> str:
-        """Under which it is known to be done."""
+        """The key under which a finished step is noted."""
         return f"{self.key}-{self.round}" if self.round else self.key
 
 
 class StepResult(msgspec.Struct, frozen=True):
-    """`exit_code` of the command (124 when its time was up and it was killed) and the last lines it printed."""
+    """`exit_code` of the command (124 if its time was up and it was killed) and the last lines that it printed."""
 
     exit_code: int
     tail: tuple[str, ...] = ()
@@ -257,11 +269,13 @@ class StepResult(msgspec.Struct, frozen=True):
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """A local folder or file to be pushed. `delete` removes files at the destination that are not in the source. With
-    `includes` only what they match belongs to it. With `gitignore` git is asked what belongs to it. What does not is
-    neither sent nor removed. Where an optional one is not there, nothing is done. `runs` is the local folder where the
-    project's runs are kept: what lies in it is sent only when the source is that folder or lies in it, or `includes`
-    name it. `delete` spares what lies at `spared`, places within the destination."""
+    """A local folder or file to push. `delete` removes files at the destination that are not in the source, but spares
+    the paths in `spared` within the destination.
+
+    With `includes`, only matching files belong to the tree. With `gitignore`, git decides what belongs to it. Other
+    files are neither sent nor removed. A missing optional tree is no error. `runs` is the local folder with the
+    project's runs: its content is sent only if the source is that folder or lies in it, or if `includes` name it.
+    """
 
     label: str
     source: str
@@ -276,9 +290,10 @@ class Tree(msgspec.Struct, frozen=True):
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Another run that holds a place on a network volume, as its lease there says: `place` is relative to the mount,
-    `lease` names this very lease, `pod_id` the pod that took it, and `mark` the names of that run's pods
-    (`name_mark`)."""
+    """Another run that holds a destination on a network volume, as its lease there says. `place` is relative to the
+    mount. `lease` names this very lease. `pod_id` is the pod that took it. `mark` stands for the names of that run's
+    pods (`name_mark`).
+    """
 
     lease: str
     run_id: str
@@ -288,7 +303,9 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 def name_mark(pod_name: str) -> str:
-    """The same for all pods of one run, and no name itself: names in a damaged journal lead to the pods of its run."""
+    """One mark for all pods of one run. It is not a name itself, because names in a damaged journal lead to the pods of
+    its run.
+    """
     attempts = pod_name.rpartition("-a")[0]
     return hashlib.sha256(attempts.encode()).hexdigest()[:32] if attempts else ""
 
@@ -304,9 +321,10 @@ class Pushed(msgspec.Struct, frozen=True):
 
 
 class LaunchOrder(msgspec.Struct, frozen=True):
-    """The job: `script` is written to `script_path` and executed there exactly once per (run, launch).
+    """The job: `script` is written to `script_path` and executed there exactly once for each (run, launch).
 
-    `anchor_seq`/`anchor_z` are the journal's head, left in the claim folder so that a shortened journal is found out.
+    `anchor_seq`/`anchor_z` are the journal's head. They are left in the claim folder, so that a shortened journal is
+    detected.
     """
 
     launch: int
@@ -318,12 +336,12 @@ class LaunchOrder(msgspec.Struct, frozen=True):
     anchor_z: str
     success_marker: str | None = None
     failure_markers: tuple[str, ...] = ()
-    sample_seconds: int = 0  # between two samples of the pod; 0: none
+    sample_seconds: int = 0  # between two samples of the pod; 0: no samples
     captures: tuple[str, ...] = ()  # what is described at the beginning and the end
-    background: str = ""  # of what the script leaves: "auto", "never" or "always" waited for; empty: nobody looks
-    keeps_left: bool = False  # what is not waited for is not ended either
-    results: tuple[str, ...] = ()  # folders and files in the pod in which a process left behind may write results
-    shell: str = ""  # the command that runs the script; empty: bash or sh, with pipefail where it has that
+    background: str = ""  # of what the script leaves, wait for: "auto", "never" or "always"; empty: not checked
+    keeps_left: bool = False  # processes that are not waited for are not ended either
+    results: tuple[str, ...] = ()  # folders and files in the pod where a left-behind process may write results
+    shell: str = ""  # the command that runs the script; empty: bash or sh, with pipefail if available
 
     @property
     def ref(self) -> JobRef:
@@ -332,7 +350,7 @@ class LaunchOrder(msgspec.Struct, frozen=True):
 
 
 class JobRef(msgspec.Struct, frozen=True):
-    """Which launch of the run is meant, and what to look for in its log: fixed words, anywhere in a line."""
+    """The launch that is meant, and what to look for in its log: fixed words, anywhere in a line."""
 
     launch: int
     log_path: str
@@ -341,17 +359,18 @@ class JobRef(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """The claim folder in the pod, which is the truth about a launch.
+    """The claim folder in the pod. It is the truth about a launch.
 
-    `phase`: "none" (never claimed), "claimed" (claimed, the script was not started), "running", "ended" (exit code
-    known), "lost" (started, no process left, no exit code). `log_bytes` is the size of the log now. Times are the
-    pod's, UTC seconds.
-    `has_marker` is None while running or when no marker was asked for. `failure_marker` is the first of those asked for
-    that stands in the log of an ended job; `heard` are markers that showed while a running job's log streamed by.
-    `body_code` is the exit code of a script that has ended and has left something in the background that is, or was,
-    waited for: `waits_for` says what and why; `is_vain`, that none of it has shown that it works (it was only told to
-    outlive the script). `left` ("<count> <names>") was not waited for; `unknown`, likewise, may
-    be somebody else's.
+    `phase`: "none" (never claimed), "claimed" (claimed, but the script was not started), "running", "ended" (exit code
+    known), "lost" (started, no process left, no exit code). `log_bytes` is the present size of the log. Times are UTC
+    seconds of the pod's clock.
+    `has_marker` is None while the job runs, or if no marker was asked for. `failure_marker` is the first of the
+    requested failure markers in the log of an ended job. `heard` are markers that appeared while a running job's log
+    was streamed.
+    `body_code` is the exit code of a script that has ended and left processes in the background that rpd waits or
+    waited for. `waits_for` says what and why. `is_vain`: none of these processes has shown that it works (they were
+    only started to outlive the script). `left` ("<count> <names>") was not waited for. `unknown` has the same form;
+    these processes may not belong to the job.
     `disk_was_full`: the disk of the log had no room when the job ended.
     """
 
@@ -374,15 +393,16 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Pull(msgspec.Struct, frozen=True):
-    """A remote folder or file to fetch into a local path (absolute). `delete`: of a folder, files that are here and not
-    in the pod are removed once all has arrived; excluded ones stay.
+    """A remote folder or file to fetch into a local path (absolute). `delete`: in a folder, local files that are not in
+    the pod are removed after all has arrived; excluded files stay.
 
     With `is_pattern` the remote path names all that matches it (`*`, `?`, `[..]`), and the local path is a folder.
-    `links` says what becomes of links that lead out of it (`follow`, `keep`, `skip`); followed ones bring up to
+    `links` says how to treat links that lead out of it (`follow`, `keep`, `skip`). Followed links bring up to
     `links_max_bytes`, and never one of the `private` files of the pod.
 
-    A `local_path` that is a bucket (`rpd.states.ports.job.is_away`) is pushed to by the pod itself, where `env` is
-    exported and `source_files` are sourced first."""
+    If `local_path` is a bucket (`rpd.states.ports.job.is_away`), the pod itself pushes to it. There `env` is exported
+    and `source_files` are sourced first.
+    """
 
     label: str
     remote_path: str
@@ -399,12 +419,13 @@ class Pull(msgspec.Struct, frozen=True):
 
 
 class Pulled(msgspec.Struct, frozen=True):
-    """What a pull brought. `is_missing`: there was nothing at the remote path; `is_empty`: a folder without one file.
-    Verified: every file's size and sha256
-    equal what the pod said before sending; in a bucket, which tells of sizes alone, every file's size, and
-    `manifest_sha256` is empty. `refused` counts paths that may not be created there, now or later, of which
-    `refused_paths` are the first: all others arrived. `left_out` counts links that could not be had, of which
-    `left_out_links` are the first, with the reason."""
+    """What a pull brought. `is_missing`: nothing was at the remote path. `is_empty`: a folder without one file.
+
+    Verified means: every file's size and sha256 equal what the pod said before sending. A bucket reports only sizes:
+    there every file's size is equal, and `manifest_sha256` is empty. `refused` counts paths that may not be created
+    there, now or later; `refused_paths` are the first of them; all others arrived. `left_out` counts links that could
+    not be fetched; `left_out_links` are the first of them, with the reason.
+    """
 
     label: str
     is_missing: bool
@@ -436,13 +457,14 @@ class Remote(Protocol):
     """The inside of a pod over SSH: one connection, opened on demand, reused, dropped after a clock jump.
 
     Reads raise Unavailable (`ssh_unreachable`, `link_lost`, `no_session`, `barred`) or Refused (`host_key_changed`,
-    `wrong_pod`, `auth_refused`, `barred`). Effects raise NotSent, Refused or Ambiguous likewise; long calls raise
-    Interrupted when control asks for it.
+    `wrong_pod`, `auth_refused`, `barred`). Effects raise NotSent, Refused or Ambiguous likewise. Long calls raise
+    Interrupted if control asks for it.
     """
 
     def greet(self, target: Target, address: SshAddress) -> Greeting:
-        """Connect (a fresh connection, pinning its host key) and ask who is there. Marks the epoch in the run's
-        folder."""
+        """Connect (a fresh connection, pinning its host key) and read the greeting. Mark the epoch in
+        the run's folder.
+        """
         ...
 
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
@@ -450,37 +472,45 @@ class Remote(Protocol):
         ...
 
     def run_step(self, target: Target, step: Step) -> StepResult:
-        """Effect: run one command; killed in the pod when its time is up. A step with the same key that was done
-        in this round is not repeated."""
+        """Effect: run one command. It is killed in the pod when its time is up. A step that was done under the same key
+        in this round is not repeated.
+        """
         ...
 
     def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:
-        """Effect, repeatable: write them with values of this machine, in the pod's memory where there is some (a link
-        stands at the destination); whether all of them are in memory, which ends with the container. Raises Refused
-        `secret_missing` before anything is sent."""
+        """Effect, repeatable: write the files with values from this machine, into the pod's memory if possible (a link
+        stands at the destination). Returns whether all of them are in memory, which ends with the container. Raises
+        Refused `secret_missing` before anything is sent.
+        """
         ...
 
     def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
-        """Effect, repeatable: remove them, and see that none is left. Returns soon when the pod does not answer."""
+        """Effect, repeatable: remove the files, and check that none is left. Returns soon if the pod
+        does not answer.
+        """
         ...
 
     def take_lease(self, target: Target, places: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
-        """Effect, repeatable: hold these places of the volume, relative to its mount, for this run and pod. Returns who
-        holds one of them, or what lies in it or around it; then none is held. Leases in `gone` count no more."""
+        """Effect, repeatable: hold these destinations of the volume, relative to its mount, for this run and pod. If
+        another run holds one of them, or something in it or around it, return these holders and hold none. Leases in
+        `gone` do not count.
+        """
         ...
 
     def drop_lease(self, target: Target) -> None:
-        """Effect, repeatable: this run holds no place of the volume any more. Returns soon when the pod does not
-        answer."""
+        """Effect, repeatable: give up all destinations of this run on the volume. Returns soon if the pod does not
+        answer.
+        """
         ...
 
     def push(self, target: Target, tree: Tree) -> Pushed:
-        """Effect, repeatable: make the destination equal the source, sending what differs."""
+        """Effect, repeatable: make the destination equal to the source by sending the differences."""
         ...
 
     def launch(self, target: Target, order: LaunchOrder) -> Claim:
-        """Effect, exactly once per (run, launch): claim, write the script, start it detached. A loser reads the
-        claim."""
+        """Effect, exactly once for each (run, launch): claim, write the script, start it detached. The loser of the
+        claim reads it.
+        """
         ...
 
     def read_claim(self, target: Target, job: JobRef) -> Claim:
@@ -489,16 +519,19 @@ class Remote(Protocol):
 
     def watch(self, target: Target, job: JobRef, log_file: str, seconds: float) -> Claim:
         """Read: append new log bytes to the local `log_file` (its size is the cursor) until the job ends, `seconds`
-        pass, another marker shows or control wakes us; keeps the owner's lease fresh. Returns the claim as last
-        seen."""
+        pass, another marker shows or control wakes us. Keeps the owner heartbeat fresh. Returns the claim as last seen.
+        """
         ...
 
     def idle_seconds(
         self, target: Target, launch: int, interval: float, threshold_pct: float, grace_seconds: float
     ) -> float | None:
-        """Read: how long the pod has done nothing by the samples of this launch, taken every `interval` seconds, up to
-        the newest one; None when that one is old, or the samples do not say so. A GPU, or one core, that is busy for
-        `threshold_pct` percent of the time does nothing; before the first use of a GPU `grace_seconds` do not count."""
+        """Read: how long the pod has been idle, by the samples of this launch up to the newest one. They are taken
+        every `interval` seconds. None if the newest one is old, or if the samples do not say so.
+
+        A GPU, or one core, that is busy for `threshold_pct` percent of the time counts as idle. Before the first use of
+        a GPU `grace_seconds` do not count.
+        """
         ...
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
@@ -506,12 +539,13 @@ class Remote(Protocol):
         ...
 
     def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
-        """Read: bring the local log up to the remote one's size; returns its bytes."""
+        """Read: bring the local log up to the remote one's size. Returns its bytes."""
         ...
 
     def pull(self, target: Target, pull: Pull) -> Pulled:
         """Read of the pod, write to the local path: fetch, verify, then rename into place. Paths that may not be
-        created here are left out and named."""
+        created here are left out and named.
+        """
         ...
 
     def close(self) -> None:
@@ -520,12 +554,12 @@ class Remote(Protocol):
 
 
 class Paused(msgspec.Struct, frozen=True):
-    """A pod that an earlier run of the same lineage left stopped for the next one.
+    """A pod that an earlier run of the same lineage left stopped for the next run.
 
-    `journal` is the path of the journal that owns it and `run_id` its run; `born_run` is what the pod's own env says.
-    `shape` is what it was ordered as (see `rpd.states.policy.reuse`). Rate in USD per hour while it runs, without
-    disks; `since` is when it was paused (UTC seconds). `asked` are the words of that run's job which its GPU type and
-    its data center were rented for, where they were no ids.
+    `journal` is the path of the journal that owns it, and `run_id` is its run. `born_run` is the run that the pod's own
+    env names. `shape` is its order (see `rpd.states.policy.reuse`). The rate is in USD per hour while it runs, without
+    disks. `since` is when it was paused (UTC seconds). `asked` are the names in that run's job that led to its GPU type
+    and its data center, if they were no ids.
     """
 
     journal: str
@@ -550,17 +584,22 @@ class Lineage(Protocol):
         ...
 
     def take_over(self, paused: Paused) -> None:
-        """Effect, once: the pod is this run's from here on, and its old journal says so. Raises Refused (`handed_over`,
-        `in_use`), Ambiguous when it is not known whether that record was kept."""
+        """Effect, once: the pod belongs to this run from here on, and its old journal says so. Raises Refused
+        (`handed_over`, `in_use`), or Ambiguous if it is not known whether that record was kept.
+        """
         ...
 
     def has_taken(self, paused: Paused) -> bool:
-        """Read: whether the old journal says that the pod is this run's. Raises Unavailable when it cannot be read."""
+        """Read: whether the old journal says that the pod belongs to this run. Raises Unavailable if it
+        cannot be read.
+        """
         ...
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """A message about a run. `what` is "budget", "doubt", "end" or "debt"; `command` and `webhook`: where it goes."""
+    """A message about a run. `what` is "budget", "doubt", "end" or "debt". `command` and `webhook` say
+    where it goes.
+    """
 
     what: str
     run_id: str
@@ -571,15 +610,18 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Workspace(Protocol):
-    """The run folder and the user's own files on this machine. Failures are UserError or journalled as advisory."""
+    """The run folder and the user's own files on this machine. Failures are UserError, or are journalled
+    as advisory.
+    """
 
     def check_inputs(self, job: Job, run_dir: str) -> tuple[str, ...]:
         """Read: problems with local paths, free space and secrets, one sentence each; empty when all is well."""
         ...
 
     def notify(self, notice: Notice) -> bool:
-        """Effect: run the command and post to the webhook, each within a few seconds; whether there was one. Raises
-        UserError when one of them failed."""
+        """Effect: run the command and post to the webhook, each within a few seconds. Returns whether there was one.
+        Raises UserError if one of them failed.
+        """
         ...
 
     def write_pointer(self, path: str, content: Data) -> None:
@@ -591,8 +633,9 @@ class Workspace(Protocol):
         ...
 
     def read_log(self, log_file: str) -> LogReading:
-        """Read: what the local log says of a failure, its secrets masked; nothing where it cannot be read. Of a large
-        one its beginning and its end are looked at."""
+        """Read: what the local log says about a failure, with its secrets masked; nothing if it cannot be read. Only
+        the beginning and the end of a large log are read.
+        """
         ...
 
     def write_manifest(self, run_dir: str, manifest: Data) -> str:
@@ -602,7 +645,7 @@ class Workspace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Every port of the lifecycle; built in one place and handed to each operation."""
+    """All ports of the lifecycle. They are built in one place and handed to each operation."""
 
     cloud: Cloud
     remote: Remote

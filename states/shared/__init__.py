@@ -1,1 +1,1 @@
-"""What several states decide alike."""
+"""Decisions that several states share."""

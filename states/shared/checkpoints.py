@@ -1,5 +1,6 @@
-"""Checkpoints: what a job writes to go on from. Pulled while it runs, and pushed back before it is launched again where
-it would not find them."""
+"""Checkpoints: files that a job writes to continue from. rpd pulls them while the job runs. It pushes them back before
+the next launch if that launch would not find them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ from rpd.states.ports.world import Pull, Tree
 
 
 def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
-    """The checkpoints as they are fetched after the job: where there are some, and nobody waits for them."""
+    """The checkpoints in the form in which they are fetched after the job. They are optional: a missing one is no
+    failure.
+    """
     return tuple(
         Artifact(checkpoint_label(path), path, _local(facts, path), required=False)
         for path in facts.job.checkpoints.paths
@@ -26,8 +29,9 @@ def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
 
 
 def decide_pull(facts: Facts, now: Stamp) -> Do | None:
-    """Pull the one that is due. One that cannot be had is due again after the same time; a job is not disturbed for
-    it."""
+    """Pull the checkpoint that is due. If it cannot be fetched, it is due again after the same time. The job is not
+    disturbed for it.
+    """
     if facts.tried(Op.WATCH_JOB).failures or _has_just_failed(facts):
         return None
     for path in facts.job.checkpoints.paths:
@@ -46,7 +50,9 @@ def decide_pull(facts: Facts, now: Stamp) -> Do | None:
 
 
 def _has_just_failed(facts: Facts) -> bool:
-    """One could not be had, which may be the link or the pod: the job itself is looked at before the next."""
+    """A checkpoint could not be fetched. The cause may be the link or the pod, so rpd looks at the job before the next
+    one.
+    """
     tries, watched = facts.tried(Op.PULL_CHECKPOINT), facts.tried(Op.WATCH_JOB).at
     if not tries.failures or tries.at is None:
         return False
@@ -54,15 +60,16 @@ def _has_just_failed(facts: Facts) -> bool:
 
 
 def to_push_back(facts: Facts) -> Iterator[Tree]:
-    """What the next launch would not find in the pod, and may be here: no record has to tell of a pull that has brought
-    it all the same."""
+    """Checkpoints that the next launch would not find in the pod and that may be here. A pull may have brought one
+    without a record of it.
+    """
     for path in facts.job.checkpoints.paths:
         if facts.launch.number > 1 and not _survives(facts, path):
             yield Tree(checkpoint_label(path), _local(facts, path), path, is_optional=True)
 
 
 def _survives(facts: Facts, path: str) -> bool:
-    """What the lost launch has written last is still there: newer than what was pulled of it."""
+    """The last files of the lost launch are still there. They are newer than the pulled ones."""
     pod = facts.pod
     if facts.launch.lost_in is None or pod is None:
         return False

@@ -1,9 +1,9 @@
-"""Destinations on a network volume, which other pods mount as well: a run holds them from before its first push to its
+"""Destinations on a network volume that other pods mount as well. A run holds them from before its first push to its
 end, so that no other live run replaces its files.
 
-The lease lies on the volume. It names the run and its pod, and holds while the cloud shows a pod of that run, be it a
-stopped one: its results may lie in these places. What its owner, or the pod, says of itself does not count: a dead run
-cannot say that it is dead.
+The lease lies on the volume. It names the run and its pod. It holds while the cloud shows a pod of that run, even a
+stopped one, because results may lie in these destinations. A statement of the owner or of the pod does not count: a
+dead run cannot say that it is dead.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from rpd.states.shared.market import OFFERS_RETRY_SECONDS
 from rpd.states.shared.steps import pause_or
 
 LOOKS_MIN = 3
-"""So often, over the proof interval of the cloud, a holder must have no pod before its lease is taken."""
+"""So often, over the proof interval of the cloud, a survey must find no pod of a holder before its lease is taken."""
 
 
 def shared_places(job: Job) -> tuple[str, ...]:
-    """Where the job's trees go on a network volume, relative to its mount: `/src`, or empty for all of it. None where
-    the volume is the pod's own."""
+    """Where the job's trees go on a network volume, relative to its mount: `/src`, or an empty text for the whole
+    volume. An empty tuple if the volume belongs to the pod.
+    """
     if job.storage.mode != "network_volume":
         return ()
     mount = plain_path(job.storage.volume_mount)
@@ -42,7 +43,7 @@ def shared_places(job: Job) -> tuple[str, ...]:
 
 
 def decide_lease(facts: Facts, now: Stamp) -> Decision | None:
-    """Take all of them, or find out whether who has one is alive; None when they are ours."""
+    """Take all leases, or find out whether their holder is alive. None if this run has them."""
     places, pod = shared_places(facts.job), facts.pod
     if not places or pod is None:
         return None
@@ -78,7 +79,7 @@ def _in_use(facts: Facts, holders: tuple[Holder, ...]) -> str:
     held, other = _places_of(facts, holders), _other_place(facts)
     text = f"another run uses the same place on the network volume: {held}. Its files would be replaced"
     if facts.lease.stopped:
-        run = shlex.quote(facts.lease.stopped[0])  # text of a volume that others write
+        run = shlex.quote(facts.lease.stopped[0])  # text from a volume that others write
         first = f"rpd resume {run} fetches them unless it is over; rpd release {run} --delete gives them up"
         return f"{text}: the pod of run {run} is stopped, and results may wait there; {first}; or {other}"
     return f"{text}; {other}, or wait until that run is over"
@@ -95,13 +96,17 @@ def _other_place(facts: Facts) -> str:
 
 
 def _key(places: tuple[str, ...], pod: PodFacts) -> str:
-    """Who has stopped computing may have lost it: another start of the pod takes it anew."""
+    """A run that has stopped computing may have lost its lease: another start of the pod takes it again."""
     return hashlib.sha256(f"{places}\0{pod.name}\0{pod.container_name}".encode()).hexdigest()[:16]
 
 
 def decide_dropping(facts: Facts) -> Do | None:
-    """Before the pod goes, is stopped or stays up for a person: whoever comes next need not wait. Results that nobody
-    has may lie in these places, and keep them. It is tried once; a lease that stays ends with its pod."""
+    """Drop the lease before the pod is deleted, is stopped or stays up for a person, so that the next run need not
+    wait.
+
+    Keep it if these destinations may contain results that were not fetched. rpd tries this once; a lease that stays
+    ends with its pod.
+    """
     pod = facts.pod
     if not facts.lease.key or pod is None or pod.id is None or pod.container.greeting is None or facts.holds_last:
         return None

@@ -1,4 +1,4 @@
-"""A pod that does not answer over SSH: is the link down, or the pod? Shared by every state that needs the job's pod."""
+"""The pod does not answer over SSH: is the link down, or the pod? Every state that needs the job's pod uses this."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, Reason, State, Trigger
 
 POD_LOOK_SECONDS = 15.0
-"""A pod that vanished is noticed within this time even while its connection seems alive."""
+"""rpd notices a vanished pod within this time, even if its connection seems alive."""
 GC_PATIENCE_SECONDS = 20.0
-"""How long `gc` tries to ask a pod about its job before it leaves the pod to its switch; also how long it waits for a
-launch that was only claimed."""
+"""How long `gc` tries to ask a pod about its job before it leaves the pod to its switch. It also waits so long for a
+launch that was only claimed.
+"""
 CLAIM_LOOK_SECONDS = 5.0
-"""Between two looks of `gc` at a launch that was only claimed."""
+"""The pause between two looks of `gc` at a launch that was only claimed."""
 
 
 def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
-    """`wanted`, unless it just failed: then ask the cloud about the pod first, and pause between tries. A look that
-    brings no answer says nothing about the pod."""
+    """Return `wanted`, unless it just failed: then ask the cloud about the pod first, and pause between tries. A look
+    without an answer says nothing about the pod.
+    """
     tries, look = facts.tried(wanted.op), facts.tried(Op.READ_POD)
     if tries.since is None:
         return wanted
@@ -49,10 +51,11 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
 
 
 def stand_back(facts: Facts, why: str) -> Decision:
-    """Another owner acts on this run, or this journal is not the whole of it: touch nothing, and leave. A pod that
-    only computes because this process started it is stopped again, with all that is in it."""
+    """Another owner acts on this run, or this journal is incomplete: touch nothing, and leave. If the pod computes only
+    because this process started it, stop it again with all its content.
+    """
     pod, began = facts.pod, facts.process.since
-    others = 0 if pod is not None and pod.origin.taken is not None else 1  # starts that are not ours
+    others = 0 if pod is not None and pod.origin.taken is not None else 1  # starts by others
     is_ours = pod is not None and pod.starts > others and pod.started_at is not None and began is not None
     if is_ours and pod is not None and is_before(began or pod.origin.sent_at, pod.started_at or pod.origin.sent_at):
         return Fire(Trigger.CANCEL, Reason.TAKEN_OVER, why)
@@ -60,7 +63,9 @@ def stand_back(facts: Facts, why: str) -> Decision:
 
 
 def only_ask(facts: Facts, now: Stamp) -> Decision:
-    """What `gc` does where a job may run: ask the pod, and touch nothing while it says so or cannot say."""
+    """What `gc` does where a job may run: ask the pod. Touch nothing while the pod says that the job runs, or cannot
+    say.
+    """
     claim = facts.launch.claim if facts.launch.claim_is_fresh else None
     if claim is not None and claim.phase == "running":
         return Leave("the job still runs", Exit.STILL_BILLING)
@@ -77,8 +82,9 @@ def only_ask(facts: Facts, now: Stamp) -> Decision:
 
 
 def _only_claimed(facts: Facts, now: Stamp) -> Decision:
-    """A script starts right after its claim, or whoever claimed it was cut off and nothing runs: then the pod is
-    stopped, and `resume` finds out how the run ends."""
+    """A script starts right after its claim. If it does not, the process that claimed it was cut off and nothing runs:
+    then the pod is stopped, and `resume` finds out how the run ends.
+    """
     since = facts.launch.claimed_since or now
     if elapsed(since, now) > GC_PATIENCE_SECONDS:
         return Fire(Trigger.CANCEL, None, "the launch was claimed, but the script never started")
@@ -89,23 +95,26 @@ def _only_claimed(facts: Facts, now: Stamp) -> Decision:
 
 
 def _another_key(pod: PodFacts) -> Fire:
-    """Its sshd shows another key than the pinned one, which no further try mends. Where the cloud says that it was
-    started since, the new key is its own; else the pin stays, and `connect` gives the pod back, stopped: a start of
-    ours makes a new pin."""
+    """The sshd of the pod shows another key than the pinned one. No further try changes that.
+
+    If the cloud says that the pod was started since, the new key belongs to the pod. Else the pin stays, and `connect`
+    gives the pod back, stopped: the next start by rpd pins a new key.
+    """
     if pod.place != pod.container.greeted_place:
         return Fire(Trigger.POD_STOPPED, None, "the container was started anew, and has a new host key")
     return Fire(Trigger.POD_STOPPED, Reason.HOST_KEY_CHANGED, "another host key, and no start explains it")
 
 
 def _is_made_anew(facts: Facts, pod: PodFacts) -> bool:
-    """Before the launch: another start than the one that was greeted, by what the cloud says. What was done in the
-    container before is gone."""
+    """Before the launch: the cloud shows another start than the greeted one. All that was done in the container before
+    is lost.
+    """
     was_greeted = facts.state is not State.ARM and pod.container.greeted_place is not None
     return was_greeted and not facts.launch.intended and pod.place != pod.container.greeted_place
 
 
 def missed(facts: Facts, now: Stamp) -> Decision:
-    """What follows a look that found no pod. One 404 is not proof; look again until `interrupts` finds it proved."""
+    """What follows after a look that found no pod. One 404 is no proof: look again until `interrupts` has the proof."""
     looked, pause = facts.tried(Op.READ_POD).at, max(facts.profile.proof_interval_seconds / 3.0, 0.1)
     left = remaining(looked, pause, now) if looked is not None else 0.0
     return Wait(left, "the pod to show in the account again") if left else Look(ReadPod.in_hand(facts))

@@ -1,5 +1,7 @@
-"""What a run learns of the market before it chooses: prices, what its words for GPU types and data centers mean, and
-its network volume. Read once and kept in the journal, so that a resumed run means the same by them."""
+"""What a run learns about the market before it chooses: prices, the meaning of its names for GPU types and data
+centers, and its network volume. The run reads this once and keeps it in the journal, so that the names mean the same in
+a resumed run.
+"""
 
 from __future__ import annotations
 
@@ -29,21 +31,24 @@ PERMANENT: dict[str, Reason] = {
     Fault.NOT_FOUND: Reason.CLOUD_UNREACHABLE,
     Fault.REDIRECTED: Reason.CLOUD_UNREACHABLE,
 }
-"""What no waiting changes: a key, an order that makes no sense, an address that is not the API's."""
+"""Faults that waiting does not change: a bad key, an order that makes no sense, an address that is not the API's."""
 OFFERS_RETRY_SECONDS = 300.0
-"""How long the catalog may stay unreadable before the run is refused; nothing is rented meanwhile."""
+"""How long the catalog may stay unreadable before the run is refused. Nothing is rented meanwhile."""
 
 
 def clouds_of(job: Job) -> tuple[str, ...]:
-    """Those that the job may be rented in, in the order in which they are tried. A network volume is of the first
-    alone."""
+    """The clouds in which the job may be rented, in the order in which they are tried. A network volume belongs to the
+    first cloud only.
+    """
     first, other = job.pod.cloud_type, job.provision.fallback_cloud_type
     is_free = job.storage.mode != "network_volume" and other is not None and other != first
     return (first, other) if is_free and other is not None else (first,)
 
 
 def learn(facts: Facts, now: Stamp) -> Decision | None:
-    """The next look at the market, or the end of a run that asks for what there is not; None when all is known."""
+    """The next look at the market, or the end of a run that asks for something that does not exist. None if all is
+    known.
+    """
     pod, storage = facts.job.pod, facts.job.storage
     if facts.search.offers is None:
         known = facts.names.hardware
@@ -60,7 +65,7 @@ def learn(facts: Facts, now: Stamp) -> Decision | None:
         text = f"there is no network volume named {storage.volume_name!r}"
         return Fire(Trigger.NO_CANDIDATE, Reason.NAME_UNKNOWN, text)
     if facts.search.stocked is None and wants_others(facts, now) and facts.tried(Op.READ_PLACES).at is None:
-        return Look(_places(facts))  # once: without it the order names no data center
+        return Look(_places(facts))  # only once: without the answer the order names no data center
     return None
 
 

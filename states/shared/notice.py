@@ -1,5 +1,6 @@
-"""Telling somebody: once for each occasion, whatever became of the message. Shared by the states in which a run can be
-near its budget, and by its end."""
+"""Notices to a person: one for each occasion, even if the message fails. The states in which a run can come near its
+budget use this, and so does the end of a run.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ from rpd.states.shared.reading import decide_reading
 TRIES_MAX = 3
 """Tries to write the manifest."""
 WARN_AT = 0.8
-"""Share of the budget, in time or money, at which a run that goes on is told of."""
+"""rpd sends a notice when a run that goes on has used this share of its budget, in time or money."""
 
 
 def budget_warning(state: State, facts: Facts, now: Stamp) -> Decision | None:
-    """The warning, once, when most of the budget is used up."""
+    """The warning that most of the budget is used up. It is sent once."""
     if state not in STAYS_LONG or "budget" in facts.report.noticed or facts.ending.reason is not None:
         return None
     share = budget_share(facts, now)
@@ -35,13 +36,13 @@ def budget_warning(state: State, facts: Facts, now: Stamp) -> Decision | None:
 
 
 def doubt_notice(facts: Facts) -> Decision | None:
-    """That a success may be none, once, while its pod is there."""
+    """The notice that a success may not be real. It is sent once, while the pod is there."""
     text = doubt(facts)
     return _notify(facts, "doubt", text) if text is not None and _is_asked("doubt", facts) else None
 
 
 def end_notice(facts: Facts) -> Decision | None:
-    """What the run came to, once, for whoever asked to be told."""
+    """The result of the run, sent once if the job file asks for notices."""
     if not _is_asked("end", facts):
         return None
     outcome, reason, exit_code = verdict(facts)
@@ -57,7 +58,7 @@ def end_notice(facts: Facts) -> Decision | None:
 
 
 def _is_asked(what: str, facts: Facts) -> bool:
-    """Somebody wants to be told, and was not."""
+    """The job file asks for notices, and this one was not sent."""
     notify = facts.job.notify
     return what not in facts.report.noticed and (notify.command is not None or notify.webhook is not None)
 
@@ -69,8 +70,7 @@ def _notify(facts: Facts, what: str, text: str) -> Do:
 
 
 def decide_telling(facts: Facts, now: Stamp) -> Decision | None:
-    """Look at the log where nobody has, tell who asked to be told, write the manifest; None when that is done or
-    given up."""
+    """Read the log if this was not done, send the notice, write the manifest. None if that is done or given up."""
     told = decide_reading(facts) or end_notice(facts)
     if told is not None:
         return told

@@ -1,5 +1,6 @@
-"""Keeping the pod of a run that has come to its end up for a person, until its own switch stops
-it. The debt stays open until then; whoever resumes the run afterwards proves its end (docs/decisions/0012)."""
+"""Keep the pod of a finished run up for a person, until its own switch stops it. The debt stays open until then. The
+process that resumes the run afterwards proves the end of the debt (docs/decisions/0012).
+"""
 
 from __future__ import annotations
 
@@ -22,28 +23,29 @@ from rpd.states.shared.notice import decide_telling
 from rpd.states.shared.sweep import decide_alone
 
 TRIES_MAX = 3
-"""After so many failures to give the switch its new orders the pod is stopped."""
+"""After so many failures to give the switch its new orders, the pod is stopped."""
 LOOKS_MAX = 3
-"""After so many looks that the API did not answer, the pod is left to its switch all the same."""
+"""After so many looks without an answer of the API, the pod is left to its switch all the same."""
 SHORTEST_SECONDS = 5.0
-"""For less nobody needs it."""
+"""The pod is not kept up for a shorter time."""
 CLOCK_SECONDS = 30.0
-"""Moments closer than this are the same."""
+"""Two moments count as the same if they are closer than this."""
 NO_MORE_TIME = {
     Reason.BUDGET: "the budget is used up",
     Reason.IDLE: "the run was ended for doing nothing",
     Reason.STORAGE_ERROR: "the journal could not be kept",
     Reason.INTERNAL_ERROR: "rpd itself failed",
 }
-"""Endings that ask for no more of the pod's time, and why."""
+"""Endings that want no more of the pod's time, and why."""
 
 
 def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
-    """Keep the pod in hand up, once whatever else there was is given back; None when it is to be released, as when it
-    does not let go of a secret on its disk."""
+    """Keep the pod in hand up, after all other pods were given back. None if it must be released, for example because a
+    secret cannot be removed from its disk.
+    """
     pod = facts.pod
     if pod is not None and pod.kept_until is not None and facts.tried(Op.READ_POD).at is None:
-        return Look(ReadPod.in_hand(facts))  # the switch may have acted meanwhile, or should have
+        return Look(ReadPod.in_hand(facts))  # the switch may have acted since, or should have
     until = keep_until(facts, now)
     if until is None or pod is None or pod.container.secrets_left == "disk":
         return None
@@ -62,8 +64,11 @@ def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
 
 
 def keep_until(facts: Facts, now: Stamp) -> float | None:
-    """Until when (UTC seconds) the pod in hand is to stay up; None when it is not. Money first: it has to run under a
-    switch that has proved itself, owe nothing else, hold nothing that is still to be fetched, and be within the cap."""
+    """Until when (UTC seconds) the pod in hand must stay up; None if it must not. Money comes first.
+
+    The pod must run under a switch that has proved itself. The run must owe nothing else, have nothing left to fetch,
+    and be within the cap.
+    """
     pod, wish = facts.pod, _wish(facts, now)
     if wish is None or pod is None or not _can_stay(facts, pod):
         return None
@@ -74,14 +79,14 @@ def keep_until(facts: Facts, now: Stamp) -> float | None:
 
 
 def is_kept(facts: Facts, now: Stamp) -> bool:
-    """Whether its pod is up by the config's or a person's word at this moment, the run being over but for that."""
+    """Whether the pod is up now because the config or a person asked for it. Apart from that the run is over."""
     pod = facts.pod
     is_over = facts.state is State.RELEASE and facts.report.outcome is None and not owed_twins(facts)
     return is_over and pod is not None and _can_stay(facts, pod) and now.wall < (pod.kept_until or 0.0)
 
 
 def is_cut_short(facts: Facts, now: Stamp) -> bool:
-    """Whether the pod is kept up for less than was asked for, as long as the cost cap allows."""
+    """Whether the cost cap keeps the pod up for less time than was requested."""
     pod, wish = facts.pod, _wish(facts, now)
     if wish is None or pod is None or pod.kept_until is None or wish - pod.kept_until <= CLOCK_SECONDS:
         return False
@@ -89,7 +94,7 @@ def is_cut_short(facts: Facts, now: Stamp) -> bool:
 
 
 def _affordable_seconds(facts: Facts, now: Stamp) -> float:
-    """How long the pod in hand can still run within the cost cap, when its switch ends it as late as it may."""
+    """How long the pod in hand can still run within the cost cap, if its switch ends it as late as it may."""
     rate = usd_per_hour(facts)
     left = (cost_cap(facts) - spent_usd(facts, now)) / rate * cost.SECONDS_PER_HOUR if rate > 0.0 else 0.0
     return left - SWITCH_TICK_SECONDS
@@ -97,7 +102,7 @@ def _affordable_seconds(facts: Facts, now: Stamp) -> float:
 
 def _can_stay(facts: Facts, pod: PodFacts) -> bool:
     is_up = pod.id is not None and not pod.is_gone and not pod.missed.looks and not pod.is_seen_stopped
-    owed = set(facts.debts.compute) - {twin.name for twin in owed_twins(facts)}  # whose end is proved first
+    owed = set(facts.debts.compute) - {twin.name for twin in owed_twins(facts)}  # the end of twins is proved first
     is_alone = owed == {pod.name} and not any(each.is_unknown for each in facts.pods.values())
     is_spared = pod.released_as is None and not facts.launch.was_taken_over and not facts.results_wait
     is_reached = is_protected(facts) and facts.tried(Op.ARM_SWITCH).failures < TRIES_MAX
@@ -105,7 +110,7 @@ def _can_stay(facts: Facts, pod: PodFacts) -> bool:
 
 
 def _wish(facts: Facts, now: Stamp) -> float | None:
-    """What was asked for last, by a person or by the config."""
+    """The last request, from a person or from the config."""
     asked = facts.process.asked
     if facts.request is not None:
         return asked.until if facts.request == "release" and asked.how == "preserve" else None
@@ -123,7 +128,9 @@ def _is_config_s_wish(facts: Facts) -> bool:
 
 
 def why_not_kept(facts: Facts) -> str | None:
-    """Why a pod that the config wants kept up was given back all the same; None where it does not, or it was."""
+    """Why rpd gave a pod back although the config wants it kept up. None if the config does not want that, or if the
+    pod was kept.
+    """
     pod = facts.pod
     if pod is None or pod.id is None or pod.kept_until is not None or not _is_config_s_wish(facts):
         return None
@@ -139,7 +146,7 @@ def why_not_kept(facts: Facts) -> str | None:
 
 
 def _order(facts: Facts, pod: PodFacts, until: float, now: Stamp) -> Do:
-    """New orders for the switch: nothing but the moment counts from now on, however long its owner is away."""
+    """New orders for the switch: from now on only the moment counts, however long its owner is away."""
     silence = until - now.wall + 3600.0
     generation = facts.process.epoch * 1000 + 500 + pod.starts + facts.launch.number - 1
     order = SwitchOrder(generation, until, "stop", silence, facts.launch.number)

@@ -1,4 +1,4 @@
-"""The job's log is looked at for what it says of a failure: once for each launch, before its pod is given back."""
+"""Read the job's log for signs of a failure: once for each launch, before its pod is given back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rpd.states.ports.names import Op
 
 
 def decide_reading(facts: Facts) -> Look | None:
-    """Look at it; None when that was done, when there is none, and when it could not be done."""
+    """Read the log. None if this was done, if there is no log, or if it failed."""
     if facts.results.reading is not None or not facts.launch.intended or facts.tried(Op.READ_LOG).failures:
         return None
     return Look(ReadLog(facts.local_log))

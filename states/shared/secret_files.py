@@ -1,5 +1,6 @@
-"""Files of secrets in the pod: placed before the trees, removed before the pod is kept. Their values are known to the
-adapter alone; here are names and places."""
+"""Files of secrets in the pod. They are placed before the trees, and removed before the pod is kept. Only the adapter
+knows their values; this file knows names and destinations.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from rpd.states.policy.secrets import can_remove
 
 
 def decide_placing(facts: Facts) -> Do | None:
-    """Place them, unless this container has them."""
+    """Place the files, unless this container has them."""
     pod = facts.pod
     if not facts.job.secrets or pod is None or pod.container.secrets_in == pod.container_name:
         return None
@@ -19,8 +20,9 @@ def decide_placing(facts: Facts) -> Do | None:
 
 
 def decide_removal(facts: Facts, how: str) -> Do | None:
-    """Remove them, where the pod still runs and what holds them stays: a stopped pod, the disk
-    of one that is kept up (its switch only stops it), or a network volume."""
+    """Remove the files if the pod still runs and their storage stays: a stopped pod, the disk of a pod that is kept up
+    (its switch only stops it), or a network volume.
+    """
     pod = facts.pod
     if pod is None or not pod.container.secrets_left or not can_remove(facts, pod):
         return None

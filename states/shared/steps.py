@@ -1,4 +1,4 @@
-"""Commands over SSH in order, as setup and preflight run them."""
+"""Run commands over SSH in order, for setup and preflight."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from rpd.states.ports.world import Step
 from rpd.states.shared.link import decide_link
 
 FAILURES_MAX = 5
-"""Tries of one step before the phase fails."""
+"""The tries of one step before the phase fails."""
 TIMED_OUT = 124
-"""The exit code of a step that was ended because its time was up; some tools use it, too."""
+"""The exit code of a step that was ended because its time was up. Some tools use it, too."""
 LAST_LINES = 3
-"""So many stand for the rest where none of them says by itself what failed."""
+"""So many lines stand for the rest if no line says by itself what failed."""
 FATAL = frozenset(
     {Fault.PATH_REFUSED, Fault.DISK_FULL, Fault.NO_TOOL, Fault.WRONG_POD, Fault.AUTH_REFUSED, Fault.SECRET_MISSING}
     | {Fault.RECORD_REFUSED, Fault.READ_ONLY}
 )
-"""Faults that another try cannot mend."""
+"""Faults that another try does not repair."""
 
 
 def decide_steps(facts: Facts, now: Stamp, steps: Iterable[Step], reason: Reason) -> Decision:
-    """Run the first step that has not exited 0; stop at the first that exited with anything else."""
+    """Run the first step that has not exited with 0. Stop at the first step that exited with another code."""
     for step in steps:
         exit_code = facts.container.steps_done.get(step.done_key)
         if exit_code == 0:
@@ -56,24 +56,27 @@ def _how_it_failed(step: Step, exit_code: int, tail: tuple[str, ...]) -> str:
 
 
 def pause_or(facts: Facts, now: Stamp, do: Do, reason: Reason) -> Decision:
-    """The effect, after a pause if it just failed; the end of the phase if it fails for good. That nothing gets through
-    is no failure of it: patience with that is the same for all (`rpd.states.policy.outage`)."""
+    """The effect, after a pause if it just failed; the end of the phase if it fails for good.
+
+    If no call gets through, the effect has not failed. All effects share the same patience for that
+    (`rpd.states.policy.outage`).
+    """
     tries = facts.tried(do.op)
     is_its_own = tries.failures > 0 and not is_of_the_way(do.op, tries.reason) and not is_offline(facts)
-    is_understood = tries.reason == Fault.HOST_KEY_CHANGED  # by what the cloud says of the pod
+    is_understood = tries.reason == Fault.HOST_KEY_CHANGED  # the cloud's answer about the pod explains it
     if is_its_own and not is_understood and (tries.failures >= FAILURES_MAX or tries.reason in FATAL):
         return Fire(Trigger.STEP_FAILED, reason, tries.error)
     return decide_link(facts, now, do)
 
 
 def steps_of(facts: Facts, phase: str, commands: tuple[Command, ...]) -> Iterator[Step]:
-    """The commands of a phase as steps in the container in hand."""
+    """The commands of a phase as steps in the current container."""
     for index, command in enumerate(commands):
         yield _step(facts, phase, index, command)
 
 
 def owes_setup(facts: Facts) -> bool:
-    """A process that took over after setup has its repeatable commands to run again, before it goes on."""
+    """A process that took over after setup must run the repeatable commands again before it goes on."""
     steps = steps_of(facts, "setup", facts.job.setup)
     return any(step.round and facts.container.steps_done.get(step.done_key) is None for step in steps)
 
@@ -92,7 +95,7 @@ def _step(facts: Facts, phase: str, index: int, command: Command) -> Step:
 
 
 def health_step(facts: Facts) -> Iterator[Step]:
-    """What asks the GPUs whether they work, where the job wants to know it before anything else is done."""
+    """The step that checks whether the GPUs work, if the job wants this before anything else."""
     if facts.job.provision.health is None:
         return
     env = {"RPD_GPU_COUNT": str(facts.job.pod.gpu_count)}
@@ -101,14 +104,17 @@ def health_step(facts: Facts) -> Iterator[Step]:
 
 
 def _sources(job: Job, phase: str) -> Iterable[str]:
-    """Files that are sourced first. The one of `env` is placed after setup, and only the user knows of the others."""
+    """Files that are sourced first. The file of `env` is placed after setup, so setup does not source it. rpd does not
+    know what is in the other files; only the user knows.
+    """
     late = [each.destination for each in job.secrets if each.name == ENV_SECRET] if phase == "setup" else []
     return [path for path in job.remote_env.source_files if path not in late]
 
 
 def python_step(facts: Facts) -> Iterator[Step]:
-    """What brings the interpreter that the job names, if it names one. Nothing is sourced for it: such a file may be
-    what a later step makes."""
+    """The step that installs the interpreter of the job, if the job names one. Nothing is sourced for it, because a
+    later step may create such a file.
+    """
     version = facts.job.pod.python_version
     if version is None:
         return
@@ -120,6 +126,6 @@ def python_step(facts: Facts) -> Iterator[Step]:
 
 
 def _digest(facts: Facts, text: str, env: dict[str, str]) -> str:
-    """A new container has an empty disk, so what was done before it is done again."""
+    """A new container has an empty disk, so earlier steps are repeated."""
     container = facts.pod.container_name if facts.pod is not None else ""
     return hashlib.sha256(f"{text}\0{sorted(env.items())}\0{container}".encode()).hexdigest()[:16]

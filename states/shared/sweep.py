@@ -1,6 +1,8 @@
-"""What every state with a pod shares: looking over the account for pods of this run that nobody asked for (a create
-whose answer was lost may still take effect, and one that was answered may have made two), and giving pods back. One
-survey is one list call plus one read per known pod."""
+"""Sweeps and releases, for every state with a pod. A sweep looks over the account for unwanted pods of this
+run: a create without an answer may still take effect, and a create with an answer may have made two pods.
+
+One survey is one list call and one read for each known pod.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,11 @@ from rpd.states.ports.names import Op, State
 OPERATIONS = frozenset({Op.READ_POD, Op.SURVEY, Op.STOP_POD, Op.DELETE_POD})
 """Operations that look at pods and give them back, in every state."""
 ALONE_TRIES_MAX = 3
-"""After so many failures to ask about a twin, the pod is left up all the same; `gc` looks for it, too."""
+"""After so many failures to ask about a twin, the pod stays up all the same. `gc` looks for the twin, too."""
 
 
 def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
-    """While a create may still show a pod that is not known: look for it, and give back any that is not in use."""
+    """While a create may still show an unknown pod: look for that pod, and give back every pod that is not in use."""
     strays = _strays(facts) if facts.release.proof.found else []
     given_back = _give_back_stray(facts, strays, now, _interval(facts))
     if given_back is not None:
@@ -40,9 +42,12 @@ def decide_sweep(facts: Facts, now: Stamp) -> Decision | None:
 
 
 def decide_alone(facts: Facts, now: Stamp, *, is_patient: bool) -> Decision | None:
-    """Before a pod is left up: whether its create has made two, and the proof that the twin is gone; None when it is
-    alone. A patient one waits until the quiet window is over, and leaves no twin; else a few failures to find out are
-    enough. One that may hold results is stopped and never absent: the release proves its end."""
+    """Before a pod is left up: find out whether its create made a twin, and prove that the twin is gone. None if the
+    pod is alone.
+
+    A patient call waits until the quiet window is over, and leaves no twin. Otherwise a few failed tries are enough. A
+    twin that may hold results is stopped, so it is never absent: the release proves its end.
+    """
     owed = [twin for twin in owed_twins(facts) if twin.released_as != "stop"]
     failures = max(facts.tried(op).failures for op in (Op.SURVEY, Op.DELETE_POD, Op.STOP_POD))
     if max(failures, facts.release.tries) >= ALONE_TRIES_MAX and not (owed and is_patient):
@@ -66,7 +71,7 @@ def decide_alone(facts: Facts, now: Stamp, *, is_patient: bool) -> Decision | No
 
 
 def look_over(facts: Facts, now: Stamp) -> Look | None:
-    """A survey, unless the last one was a moment ago."""
+    """A survey, unless the last survey was a moment ago."""
     for looked in (facts.process.surveyed, facts.tried(Op.SURVEY).at):
         if looked is not None and elapsed(looked, now) < _interval(facts):
             return None
@@ -74,7 +79,7 @@ def look_over(facts: Facts, now: Stamp) -> Look | None:
 
 
 def _give_back_stray(facts: Facts, strays: list[str], now: Stamp, again_seconds: float) -> Do | Wait | None:
-    """The first of these that was not told to go, or was and is still there."""
+    """Release the first of these pods that was not released yet, or that was released and is still there."""
     for pod_id in strays:
         released, seen = facts.debts.released.get(pod_id), facts.process.surveyed
         is_still_there = released is None or (seen is not None and is_before(released, seen))
@@ -86,8 +91,9 @@ def _give_back_stray(facts: Facts, strays: list[str], now: Stamp, again_seconds:
 
 
 def _may_look_for_twin(facts: Facts, now: Stamp) -> bool:
-    """`boot` looks while it waits; after that, not before the job runs or the quiet window is over, nor while something
-    else fails, which comes first."""
+    """`boot` looks while it waits. After `boot`, look only when the job runs or the quiet window is over. Do not look
+    while another operation fails: that comes first.
+    """
     if facts.state in (State.CREATE, State.BOOT):
         return False
     is_time = facts.state is State.MONITOR or quiet_left(facts, now) == 0.0
@@ -101,7 +107,7 @@ def _failing(facts: Facts) -> set[str]:
 
 
 def _strays(facts: Facts) -> list[str]:
-    """Ids of pods that are not in use, without the paused ones, which the release sees to."""
+    """Ids of pods that are not in use, without the paused ones. The release handles the paused ones."""
     taken, pod = adopted(facts), facts.pod
     found = (each.id for each in facts.release.proof.found)
     return [pod_id for pod_id in found if pod_id not in taken and (pod is None or pod_id != pod.id)]
@@ -115,7 +121,7 @@ def _may_come_late(facts: Facts, now: Stamp) -> bool:
 
 
 def how_to_end(facts: Facts, pod_id: str) -> str:
-    """Stop or delete a pod of this run that is not the one in hand."""
+    """Stop or delete a pod of this run that is not the pod in hand."""
     pod = next((pod for pod in facts.pods.values() if pod.id == pod_id), None)
     if pod is not None and pod.origin.twin_of is not None:
         return "stop" if pod.holds_lost or facts.launch.was_taken_over else "delete"
@@ -127,7 +133,7 @@ def _interval(facts: Facts) -> float:
 
 
 def survey(facts: Facts, now: Stamp) -> Survey:
-    """Which pods are meant, by id and by name and env; what of them is owed, and whose end another look would prove."""
+    """Name the pods by id, name and env; say which of them are owed, and whose end another look would prove."""
     return Survey(
         prefix=facts.name_prefix,
         run_id=facts.run_id,

@@ -1,5 +1,6 @@
-"""What the sampler in the pod has recorded: fetched after the job, and asked while it runs whether the pod does
-anything."""
+"""The records of the sampler in the pod. rpd fetches them after the job. While the job runs, rpd asks them whether the
+pod does anything.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +14,22 @@ from rpd.states.ports.job import Artifact
 from rpd.states.ports.names import Op, Reason, Trigger
 
 LABEL = "rpd telemetry"
-"""Under which it is fetched; no artifact may have it."""
+"""rpd fetches the records under this label. No artifact may have it."""
 LOOK_SECONDS_MIN = 30.0
 WHAT = "GPUs, processor, disk and network did nothing, and the log was silent,"
 
 
 def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:
-    """The samples and snapshots as they are fetched after the job: of a job that crashed at once, too."""
+    """The samples and snapshots as they are fetched after the job, even if the job crashed at once."""
     if not facts.job.telemetry.enabled:
         return ()
     return (Artifact(LABEL, f"{facts.folder}/telemetry", f"{facts.opened.run_dir}/telemetry", required=False),)
 
 
 def decide_idle(facts: Facts, now: Stamp) -> Decision | None:
-    """End a job that has done nothing for as long as the config allows; ask for the samples when that is due."""
+    """End a job that was idle for as long as the config allows. Ask for the samples when they are due."""
     minutes, telemetry = facts.job.budget.idle_minutes, facts.job.telemetry
-    # After an outage the job may have ended long ago, and then its pod is idle for a good reason.
+    # After an outage the job may have ended long ago; then its pod is idle for a good reason.
     if minutes is None or not telemetry.enabled or not facts.tried(Op.WATCH_JOB).is_answered:
         return None
     samples = facts.tried(Op.READ_SAMPLES)

@@ -1,1 +1,1 @@
-"""What commands do that change something. Each is loaded when its command is called."""
+"""The work of commands that change something. Each module is loaded when its command is called."""

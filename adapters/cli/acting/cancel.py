@@ -14,8 +14,9 @@ from rpd.journal.replay import fold
 
 
 def cancel_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> int:
-    """End a run; exit code 0 when nothing of it computes any more. With `delete` its disk goes once all results are
-    here, else it is kept; with `yes`, or a person's word about a pod that is stopped already, in any case."""
+    """End a run. Exit code 0 when nothing of it computes any more. With `delete`, rpd deletes the pod's disk once all
+    results are here, and keeps it otherwise. With `yes`, or if a person agrees to lose a pod that is already stopped,
+    rpd deletes the disk in any case."""
     if not delete:
         return _end(run, as_json=as_json)
     path = find_journal(run, only=unfinished, ends=True, to_act=True)
@@ -23,7 +24,7 @@ def cancel_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> in
         return release_run(str(path), How("delete"), state_file=None, yes=yes, as_json=as_json)
     reading = read(path)
     pod = facts_of(reading).pod if reading.verified else None
-    if pod is not None and pod.released_as == "stop":  # nobody starts it again to collect what is in it
+    if pod is not None and pod.released_as == "stop":  # no process starts it again to collect what is in it
         require_word(facts_of(reading), f"rpd cancel {path.stem} --delete", yes=yes)
         yes = True
     what = "release" if yes else "cancel"

@@ -19,7 +19,7 @@ SCHEMA_NAME = "job.schema.json"
 
 
 def init_file(file: Path) -> int:
-    """Write a starter file and the schema beside it; nothing that exists is overwritten."""
+    """Write a starter file and the schema beside it. Never overwrites a file."""
     if file.exists():
         raise UserError(f"{file} exists", hint="name another: rpd init FILE")
     name = "".join(letter if letter.isalnum() else "-" for letter in file.stem.lower()).strip("-") or "job"
@@ -34,9 +34,9 @@ def init_file(file: Path) -> int:
 
 
 def migrate_file(file: Path, *, write: bool) -> int:
-    """Show what has to change, and change it with `write`. Exit code 0 also when nothing has to."""
+    """Show what has to change, and change it with `write`. Exit code 0, also if nothing has to change."""
     try:
-        old = file.read_bytes().decode()  # with the line ends it has
+        old = file.read_bytes().decode()  # keeps the line ends of the file
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise UserError(f"{file} cannot be read: {why}") from error

@@ -1,4 +1,4 @@
-"""`rpd gc`: close every open compute debt that is provably ours. Plan first; `--yes` acts."""
+"""`rpd gc`: close every open compute debt that is provably ours. It plans first; `--yes` acts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from rpd.states.ports.exits import Exit
 
 
 def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: float = ANSWER_SECONDS) -> int:
-    """Exit code 8 while a job that was spared is alive, a debt is open, or a cloud whose key is at hand could not be
-    reached; else 0. A cloud that does not answer for `seconds` is left; the first signal ends it all (130 or 143 where
+    """Exit code 8 while a spared job is alive, a debt is open, or a cloud was not reached although its key is at hand;
+    else 0. rpd leaves a cloud that does not answer for `seconds`. The first signal ends the command (130 or 143 if
     nothing is owed)."""
     index = Index(state_home())
     everything = index.entries()
@@ -80,7 +80,7 @@ def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: 
 
 
 def _rows(meant: list[Entry], copies: dict[str, Path], cleanups: list[Cleanup]) -> list[GcRow]:
-    """One for each run with something to do, in the order of the runs."""
+    """One row for each run with something to do, in the order of the runs."""
     rows = [row for entry in meant if (row := copy_row(entry, copies)) is not None]
     rows += [row for each in cleanups for row in each.rows]
     order = {entry.run_id: at for at, entry in enumerate(meant)}
@@ -88,7 +88,7 @@ def _rows(meant: list[Entry], copies: dict[str, Path], cleanups: list[Cleanup]) 
 
 
 def _exit_code(accounts: list[Account], command: Patience, *, is_all_done: bool) -> int:
-    """8 where a cloud whose key is at hand did not answer, unless a signal ended it all."""
+    """8 if a cloud did not answer although its key is at hand, unless a signal ended the command."""
     if command.leaving is not None:
         return command.leaving.exit_code if is_all_done else Exit.STILL_BILLING
     if any(account.problem and account.access is not None for account in accounts):
@@ -97,14 +97,14 @@ def _exit_code(accounts: list[Account], command: Patience, *, is_all_done: bool)
 
 
 def _not_asked(entries: list[Entry], accounts: list[Account]) -> list[str]:
-    """Clouds of which nothing is known but what journals say, and these owe nothing there."""
+    """Clouds that rpd knows only from journals, and in which these journals owe nothing."""
     names = {key_of(entry.cloud): Account(entry).name for entry in entries if entry.cloud and "home" not in entry.cloud}
     silent = [name for key, name in names.items() if not any(f"({key})" in account.name for account in accounts)]
     return [f"not asked, since no run here owes anything there: {name}" for name in sorted(silent)]
 
 
 def _cleanups(entries: list[Entry], seconds: float, command: Patience) -> list[Cleanup]:
-    """One for each cloud, and one for the runs of clouds that are not asked."""
+    """One cleanup for each cloud, and one for the runs of clouds that are not asked."""
     accounts = accounts_of(entries, state_home())
     runs: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -130,7 +130,7 @@ def _page(
     unreachable: list[str],
     plan: CleanupScope | None,
 ) -> list[str]:
-    """All of it in lines; with a `plan` of what would be done, and the command that does it."""
+    """All rows in lines. With a `plan`, also the command that does what is planned."""
     lines = []
     for row in rows:
         bills = "" if row.pod_status in AT_REST else f" {rate(row.usd_per_hour or 0.0)}"
@@ -155,7 +155,7 @@ def _page(
 def _what_acts(
     rows: list[GcRow], foreign: list[dict[str, Any]], stopped: list[Stopped], plan: CleanupScope
 ) -> list[str]:
-    """The command that does what was planned; where all would be spared there is none."""
+    """The command that does what was planned. None if every run would be spared."""
     is_due = any(not row.is_spared for row in rows) or any(row.is_wanted(plan) for row in stopped)
     if is_due or any(pod["id"] in plan.adopt for pod in foreign):
         return [f"nothing was done; {plan.command} acts"]

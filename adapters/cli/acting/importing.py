@@ -1,4 +1,4 @@
-"""`rpd import`: a file of another tool becomes job files."""
+"""`rpd import`: turn a file of another tool into job files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ TO_STDOUT = Path("-")
 
 
 def import_file(source: str, out: Path | None, *, force: bool, as_json: bool) -> int:
-    """Write one job file for each job, and say what of the source has no counterpart. Nothing that exists is
-    overwritten without `force`. Exit code 0, also when something has none."""
+    """Write one job file for each job, and report what of the source has no counterpart. Never overwrites a file
+    without `force`. Exit code 0, also if something has no counterpart."""
     path = Path(source)
     is_line = source.lstrip().startswith(("runpodctl ", "runpod ", "rp ")) and not path.exists()
     text = source if is_line else _read(path)
@@ -67,7 +67,7 @@ def _write(made: list[Imported], places: list[Path], *, force: bool) -> None:
 
 
 def _open_ends(made: Imported, place: Path) -> list[str]:
-    """What the file needs before it can run: values, or a hand."""
+    """What the file needs before it can run: values, or an edit by a person."""
     try:
         load_text(made.text, place.absolute())
     except SpecError as wrong:

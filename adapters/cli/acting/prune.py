@@ -15,11 +15,11 @@ from rpd.adapters.terminal import output
 from rpd.journal.index import Index
 
 DEFAULT_SECONDS = 30 * 86400.0
-"""How long ago a run has begun that is forgotten where nobody says otherwise."""
+"""By default, the age from which on rpd forgets a run, counted from its beginning."""
 
 
 def prune(chosen: Chosen, *, act: bool, as_json: bool) -> int:
-    """Exit code 0. What is unfinished, owes, is driven, or is in trouble is never forgotten."""
+    """Exit code 0. rpd never forgets a run that is unfinished, owes something, is driven, or is in trouble."""
     if chosen.before is None and chosen.since is None:
         chosen = msgspec.structs.replace(chosen, before=time.time() - DEFAULT_SECONDS)
     home = state_home()

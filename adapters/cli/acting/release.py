@@ -26,15 +26,15 @@ from rpd.journal.replay import fold
 
 
 class How(msgspec.Struct, frozen=True):
-    """What a person said shall become of the pod: "stop", "delete", "preserve" (`until` is UTC seconds; None: as it
-    is), or None for what the config says."""
+    """What a person wants for the pod: "stop", "delete", "preserve" (`until` is UTC seconds; None: as it is), or None
+    for the setting of the config."""
 
     word: Literal["stop", "delete", "preserve"] | None = None
     until: float | None = None
 
     @classmethod
     def from_options(cls, *, stop: bool, delete: bool, keep_until: str | None, mode: str | None) -> How:
-        """The options as one word. Raises UserError where they contradict each other."""
+        """The options as one word. Raises UserError if they contradict each other."""
         if mode is not None and mode not in ("stop", "delete", "preserve"):
             raise UserError(f"--mode {mode!r} is not known", hint="stop, delete or preserve")
         words = [
@@ -49,14 +49,14 @@ class How(msgspec.Struct, frozen=True):
 
     @property
     def detail(self) -> dict[str, Any]:
-        """As a request has it."""
+        """The detail of a request."""
         if self.word is None:
             return {}
         return {"how": self.word} if self.until is None else {"how": self.word, "until": self.until}
 
 
 def moment(text: str, now: float) -> float:
-    """`2h` from now, or a UTC time as RFC 3339 has it, in UTC seconds. Raises UserError."""
+    """UTC seconds of `2h` from now, or of a UTC time in RFC 3339. Raises UserError."""
     try:
         at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
@@ -68,8 +68,8 @@ def moment(text: str, now: float) -> float:
 
 
 def release_run(run: str | None, how: How, *, state_file: str | None, as_json: bool, yes: bool = False) -> int:
-    """Exit code 0 when nothing of the run computes any more against anybody's will (and, with "delete", nothing is
-    stored). Results that nobody has collected are deleted only where a person says so once more, or with `yes`."""
+    """Exit code 0 when nothing of the run computes any more against the person's will (and, with "delete", nothing is
+    stored). Uncollected results are deleted only if a person agrees once more, or with `yes`."""
     if run is not None and state_file is not None:
         raise UserError("name the run, or its --state-file")
     name = run if state_file is None else str(Path(expanded(state_file)).absolute())
@@ -89,7 +89,7 @@ def release_run(run: str | None, how: How, *, state_file: str | None, as_json: b
 
 
 def _release_stopped(path: Path, *, delete: bool, as_json: bool) -> int:
-    """The run is over: what may be left is a stopped pod, which only a clear word deletes."""
+    """The run is over. At most a stopped pod is left, and rpd deletes it only on an explicit order."""
     inspection = Inspection(read(path), SystemClock().now())
     facts = inspection.facts
     known = {pod.name: pod.id for pod in facts.pods.values()}

@@ -1,4 +1,4 @@
-"""`rpd resume`: go on with a run; one that is over is only reported."""
+"""`rpd resume`: go on with a run. A run that is over is only reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rpd.journal.replay import fold
 
 
 def resume_run(run: str | None, *, as_json: bool) -> int:
-    """Drive an unfinished run to its end; a finished one is only reported."""
+    """Drive an unfinished run to its end. A finished run is only reported."""
     journal = find_journal(run, only=unfinished, to_act=True)
     reading = read(journal)
     closed = fold(reading.records).closed if reading.damage is None else None

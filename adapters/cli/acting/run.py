@@ -1,4 +1,4 @@
-"""`rpd run`: everything that can be wrong is found before anything is rented."""
+"""`rpd run`: find every possible error before anything is rented."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run_file(
     print_run_dir: bool,
     as_json: bool,
 ) -> int:
-    """`rpd run` of a job file, or of what stands in the place of one."""
+    """`rpd run` of a job file, or of a source in its place."""
     seconds = age_seconds(wait_for_stock) if wait_for_stock is not None else None
     return run_job(
         overrides.load(job),
@@ -84,7 +84,7 @@ def run_job(
     print_run_dir: bool = False,
     as_json: bool = False,
 ) -> int:
-    """Check, open the journal, drive; messages call the job `name`. Raises UserError before anything is rented."""
+    """Check, open the journal, drive. Messages call the job `name`. Raises UserError before anything is rented."""
     home = state_home()
     _require_runnable(loaded, name, home)
     others = Others(loaded, home, is_wanted=new)
@@ -97,7 +97,7 @@ def run_job(
     require_credit(loaded.job, access)
 
     def begin(early: Early) -> Journal | None:
-        """None where another run of this job has begun since somebody was asked. Ctrl-C before leaves nothing."""
+        """None if another run of this job has begun since rpd asked the person. Ctrl-C before leaves nothing."""
         with room_in_the_day(loaded.job.budget, max_usd_per_day, home):
             if early.held:
                 raise LeaveNow.on(early.held[0])
@@ -116,7 +116,7 @@ def run_job(
                 if journal is not None:
                     with held(journal):
                         return drive_journal(journal, access, as_json=as_json, detach=detach, early=early)
-        except LeaveNow as leaving:  # before the loop began, or when it was over
+        except LeaveNow as leaving:  # before the loop began, or after it
             if journal is not None:
                 return left_late(journal.path, leaving)
             output.note([f"{leaving.why}; nothing was rented"])
@@ -124,7 +124,7 @@ def run_job(
 
 
 def _require_runnable(loaded: LoadedJob, name: str, home: Path) -> None:
-    """Pass where nothing on this machine is in the way. Raises UserError."""
+    """Pass if nothing on this machine prevents the run. Raises UserError."""
     problems = [*LocalWorkspace(home).check_inputs(loaded.job, loaded.run_dir)]
     if (problem := too_large(loaded.config)) is not None:
         problems.append(problem)
@@ -137,7 +137,8 @@ def _require_runnable(loaded: LoadedJob, name: str, home: Path) -> None:
 def _options(
     loaded: LoadedJob, access: Access, home: Path, *, fresh: bool, wait_for_stock_seconds: float | None
 ) -> dict[str, Any]:
-    """What record 0 keeps beside the job: the person's word, and where hosts have failed of late. Raises UserError."""
+    """What record 0 keeps beside the job: the options of the person, and the places where hosts have failed lately.
+    Raises UserError."""
     options = pause_options(loaded, access, home, fresh=fresh)
     if wait_for_stock_seconds is not None:
         options["wait_for_stock_seconds"] = wait_for_stock_seconds
@@ -147,14 +148,14 @@ def _options(
 
 
 def _sizes(loaded: LoadedJob, name: str, *, as_json: bool) -> list[dict[str, Any]]:
-    """How large every tree is that will be sent, with a word about those larger than meant, and about results that
-    nobody fetches. Raises UserError for one that cannot be sent."""
+    """The size of every tree to be sent, with a warning about trees larger than meant, and about results that nothing
+    fetches. Raises UserError for a tree that cannot be sent."""
     sent = payloads(loaded.job)
     found = [*lost_results(loaded.job), *judged(loaded.job, sent)]
     errors = [each.message for each in found if each.level == "error"]
     if errors:
         raise UserError("\n       ".join([f"{name} cannot run here:", *errors]))
-    if not as_json:  # a program reads one document, also of what goes wrong after this
+    if not as_json:  # a program reads one document, also for later errors
         output.note(one_line(each.line) for each in found)
     kept = ("label", "destination", "files", "bytes")
     return [{field: getattr(each, field) for field in kept} for each in sent]
@@ -186,9 +187,9 @@ def _opened(loaded: LoadedJob, access: Access, home: Path, options: dict[str, An
 
 
 def _redactor(access: Access, opened: Opened) -> Redactor:
-    """What hides the run's secrets. Raises UserError where the job holds the API key."""
+    """The redactor for the run's secrets. Raises UserError if the job holds the API key."""
     redactor = redactor_for(access, opened=opened)
-    if redactor.mask_data(opened.config) != opened.config:  # all secrets but the API key were looked for before
+    if redactor.mask_data(opened.config) != opened.config:  # earlier checks looked for all secrets but the API key
         raise UserError("the job holds the API key; the journal must not keep it", reason="secret_in_disguise")
     return redactor
 

@@ -20,8 +20,8 @@ from rpd.states.ports.exits import Exit
 
 def salvage_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> int:
     """Exit code 0 when everything that the journal names is given back and the run is ended; 8 while something may
-    compute, 9 where a disk is left that no journal would remember. Without a name, the one run whose journal is damaged
-    is meant. Raises UserError, JournalError."""
+    compute; 9 if a disk is left that no journal would remember. Without a name, it means the one run whose journal is
+    damaged. Raises UserError, JournalError."""
     path = find_journal(run, only=damaged, ends=True, to_act=True)
     entry = understood(Index(state_home()).refresh(path))
     if not damaged(entry):

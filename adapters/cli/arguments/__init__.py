@@ -1,1 +1,2 @@
-"""What was typed: options that several commands have, help pages, and the run, job or words that are meant."""
+"""Reading the command line: options that several commands share, help pages, and the run, job or words that are
+meant."""

@@ -1,4 +1,4 @@
-"""`rpd completion`: the script with which a shell completes `rpd`'s words, and the names it can offer."""
+"""`rpd completion`: the script by which a shell completes the words of `rpd`, and the names that it can offer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rpd.engine.errors import UserError
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_RPD_COMPLETE"
-"""Set by the shell's script when it asks."""
+"""The shell's script sets this variable when it asks."""
 
 
 def show_script(shell: str) -> int:
@@ -31,14 +31,14 @@ def prepare() -> None:
 
 
 def run_names(begun: str) -> list[str]:
-    """Workflows and runs of this state home whose names begin so, the newest runs first; nothing when they cannot be
-    read."""
+    """Workflows and runs of this state home whose names begin with `begun`, the newest runs first. Empty if they cannot
+    be read."""
     from rpd.adapters.local.dirs import state_home
     from rpd.journal.index import Index
 
     try:
         entries = Index(state_home()).entries()
-    except Exception:  # a shell waits: no names are better than an error in the middle of a line
+    except Exception:  # a shell waits: no names are better than an error inside a line
         return []
     names = [name for entry in reversed(entries) for name in (entry.run_id, entry.workflow)]
     return [name for name in dict.fromkeys(names) if name.startswith(begun)]

@@ -1,4 +1,4 @@
-"""From what a person typed to the one journal that is meant."""
+"""Find the one journal that a person means."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def find_journal(
 ) -> Path:
     """The canonical journal of a path, a run id, a unique prefix, or a workflow (its newest run).
 
-    Without a name: the one run that is meant by `only`, else the newest. A command that `ends` a run takes a workflow's
-    name likewise: never one of several. Raises UserError (exit code 2) when that is not one run; with `to_act`,
-    JournalNotOurs when it is not one of this state home.
+    Without a name, it means the one run for which `only` holds, else the newest run. For a command that `ends` a run, a
+    workflow's name works the same way: it never means one of several. Raises UserError (exit code 2) if the word does
+    not mean exactly one run. With `to_act`, raises JournalNotOurs if the journal is not one of this state home.
     """
     home = state_home()
     if run is not None and means_path(run, leads_to_journal):
@@ -34,7 +34,7 @@ def find_journal(
         return own_journal(path) if to_act else path
     index = Index(home)
     if run is not None:
-        found = index.find(run) or index.find(label_of(run))  # a long name was cut when its run was named
+        found = index.find(run) or index.find(label_of(run))  # rpd cut a long name when it named the run
         note_strays(index)
         return Path(_pick(found, run, only if ends else None).journal)
     entries = index.entries()
@@ -49,8 +49,9 @@ def find_journal(
 
 
 def means_path(run: str, holds: Callable[[Path], bool]) -> bool:
-    """Whether a word for a run is a path: with a separator it always is (`./train`); else where what stands there
-    `holds` a run, or no run here bears that name. A folder that happens to be called like a workflow is none."""
+    """Whether a word for a run is a path. With a separator it always is (`./train`). Without one, it is a path if
+    `holds` finds a run there, or if no run here has that name. A folder with the same name as a workflow is not a
+    path."""
     if os.sep in run:
         return True
     path = Path(run)
@@ -71,21 +72,22 @@ def owing(entry: Entry) -> bool:
 
 
 def damaged(entry: Entry) -> bool:
-    """Its journal cannot be driven, and there is something left to salvage; a newer rpd is the way out of "too_new"."""
-    from rpd.adapters.disposal.suspects import understood  # most commands start faster without
+    """The journal cannot be driven, and something is left to salvage. For "too_new" the way out is a newer rpd
+    instead."""
+    from rpd.adapters.disposal.suspects import understood  # most commands start faster without it
 
     return understood(entry).problem not in ("", "too_new", "missing")
 
 
 def note_strays(index: Index) -> None:
-    """Say which files among the journals were passed over."""
+    """Report which files among the journals were skipped."""
     for path in index.strays:
         shown = str(path).encode(errors="backslashreplace").decode()
         output.note([f"warning: {shown} is no journal of ours and is passed over: its name is no UTF-8 text"])
 
 
 def _only_one(entries: list[Entry], only: Callable[[Entry], bool] | None) -> Entry | None:
-    """The one that is meant, None where none is. Raises UserError where several are: nobody guesses which."""
+    """The one run that is meant, or None. Raises UserError if several match; rpd does not guess."""
     meant = [entry for entry in entries if only is not None and only(entry)]
     if len(meant) > 1:
         names = "\n         ".join(f"{entry.run_id}  ({_standing(entry)})" for entry in meant)

@@ -1,4 +1,4 @@
-"""The list of commands in a help page: in groups, and each with its whole sentence."""
+"""The list of commands in a help page: in groups, each command with its whole sentence."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "This machine": ("sandbox", "completion"),
 }
 WHOLE = 10_000
-"""Characters of a sentence that is never cut."""
+"""A limit in characters so high that no sentence is cut."""
 
 
 class WholeSentences(TyperGroup):
-    """A group whose commands are listed with their whole first sentences."""
+    """A group that lists its commands with their whole first sentences."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """In the order in which they were made."""
+        """List the commands in the order in which they were made."""
         _list(formatter, "Commands", self._sentences(ctx))
 
     def _sentences(self, ctx: Any) -> dict[str, str]:
@@ -31,10 +31,10 @@ class WholeSentences(TyperGroup):
 
 
 class Grouped(WholeSentences):
-    """The same under the headings above; a command without one comes last."""
+    """The same under the headings above. A command without a heading comes last."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Group by group."""
+        """List the commands group by group."""
         left = self._sentences(ctx)
         for heading, names in GROUPS.items():
             _list(formatter, heading, {name: left.pop(name) for name in names if name in left})

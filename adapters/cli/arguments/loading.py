@@ -1,4 +1,4 @@
-"""From what a person typed to the one run that is meant, with all that it has left."""
+"""Find the one run that a person means, and load everything that it has left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rpd.journal.errors import JournalError
 
 
 def loaded_run(run: str | None) -> LoadedRun:
-    """The run a person means: a folder, a manifest, a journal, or as everywhere a run id, prefix or workflow. Raises
+    """The run a person means: a folder, a manifest, a journal, or, as everywhere, a run id, prefix or workflow. Raises
     UserError."""
     if run is not None and means_path(run, holds_run) and Path(run).exists():
         try:

@@ -1,4 +1,4 @@
-"""Options that several commands have, each declared once. Imports typer and the standard library only."""
+"""Options that several commands share, each declared once. Imports typer and the standard library only."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Config = Annotated[Optional[Path], typer.Option("--config", hidden=True)]  # noq
 
 @dataclass(frozen=True)
 class JobOptions:
-    """What the command line says over the job file; None leaves a field to it."""
+    """Values from the command line that replace those of the job file. None keeps the value of the file."""
 
     gpu: Annotated[
         list[str] | None,

@@ -1,4 +1,4 @@
-"""What the command line says over the job file: variables, and one-off values of single fields."""
+"""Values from the command line that replace those of the job file: variables, and single fields for one run."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from rpd.engine.errors import UserError
 
 
 class Overrides(msgspec.Struct, frozen=True):
-    """Words of the command line. `fields` maps places in the file (`("budget", "max_usd")`) to values that replace
-    those of the file; `variables` win over the file's."""
+    """Values from the command line. `fields` maps places in the file (`("budget", "max_usd")`) to values that replace
+    those of the file. `variables` win over the file's."""
 
     variables: dict[str, str] = {}
     fields: dict[SpecPath, Any] = {}
 
     def load(self, job: Path | YamlSource) -> LoadedJob:
-        """The job with these words over it. Raises SpecError and UserError."""
+        """Load the job with these values. Raises SpecError and UserError."""
         try:
             return load_job(job, variables=self.variables, fields=self.fields)
         except SpecError as wrong:
@@ -39,7 +39,7 @@ class Overrides(msgspec.Struct, frozen=True):
 
 
 def overrides(options: JobOptions) -> Overrides:
-    """Put together; None leaves a field to the file. Raises UserError."""
+    """Put the options together. None keeps the value of the file. Raises UserError."""
     named: dict[SpecPath, Any] = {
         ("pod", "gpu_order"): options.gpu or None,
         ("pod", "datacenters"): options.datacenter or None,
@@ -52,15 +52,15 @@ def overrides(options: JobOptions) -> Overrides:
         ("budget", "ssh_ready_timeout_sec"): options.ssh_ready_timeout_sec,
         ("provision", "fallback_cloud_type"): options.fallback_cloud_type,
         ("budget", "cost_cap_usd"): options.cost_cap_usd,
-        ("budget", "max_usd"): options.cost_cap_usd,  # of the two, this is the one that counts
+        ("budget", "max_usd"): options.cost_cap_usd,  # of the two fields, max_usd is the one that counts
     }
     found = {**_read_file(options.vars_file), **read_variables(options.var or [])}
     return Overrides(found, {place: value for place, value in named.items() if value is not None})
 
 
 def read_variables(pairs: list[str]) -> dict[str, str]:
-    """`KEY=VALUE` from the command line, or `KEY` alone for the value of this process's environment: a secret then
-    shows in no list of processes. Raises UserError."""
+    """Read `KEY=VALUE` from the command line, or `KEY` alone for the value from this process's environment. The second
+    form keeps a secret out of every list of processes. Raises UserError."""
     variables = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -89,7 +89,7 @@ def _read_file(path: Path | None) -> Mapping[str, str]:
 def the_job(
     file: Path | None, config: Path | None = None, command: Sequence[str] | None = None, *, sends_files: bool = True
 ) -> Path | YamlSource:
-    """The job file, as an argument or as `--config`; or the command after `--`. Raises UserError."""
+    """The job file, as an argument or as `--config`, or the command after `--`. Raises UserError."""
     named = [each for each in (file, config) if each is not None]
     if command is None and len(named) == 1:
         return named[0]
@@ -104,7 +104,7 @@ def the_job(
 
 
 def _of_another_tool(file: Path) -> UserError | None:
-    """What a file is that is no job file; None where it is meant to be one."""
+    """What the file is if it is not a job file. None if it is meant to be one."""
     from rpd.adapters.local.files import read_regular
 
     with contextlib.suppress(OSError):
@@ -113,7 +113,8 @@ def _of_another_tool(file: Path) -> UserError | None:
 
 
 def not_ours(file: Path, text: str) -> UserError | None:
-    """A file of another tool is to be translated first, or cannot be; None where it is meant to be a job file."""
+    """The error for a file of another tool: rpd has to translate it first, or cannot. None if it is meant to be a job
+    file."""
     from rpd.adapters.importing.imported import kind_of, other_of
 
     if (kind := kind_of(text, str(file))) is not None:
@@ -126,5 +127,5 @@ def not_ours(file: Path, text: str) -> UserError | None:
 
 
 def shown_name(job: Path | YamlSource) -> str:
-    """What the job is called in messages."""
+    """The name of the job in messages."""
     return str(job) if isinstance(job, Path) else NO_FILE

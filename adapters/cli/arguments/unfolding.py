@@ -1,4 +1,4 @@
-"""Options that several commands share as one struct: typer sees the options, the command gets the struct. Imports the
+"""Options that several commands share as one struct. typer sees the options, the command gets the struct. Imports the
 standard library only."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 
 def unfolded(command: Callable[..., int]) -> Callable[..., int]:
-    """The command with the fields of each dataclass among its parameters in place of it, after all others."""
+    """The command, with each dataclass parameter replaced by its fields, after all other parameters."""
     hints = get_type_hints(command, include_extras=True)
     structs = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
     parameters = [

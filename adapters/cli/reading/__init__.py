@@ -1,1 +1,1 @@
-"""What commands do that only look. Each is loaded when its command is called."""
+"""The work of commands that only look. Each module is loaded when its command is called."""

@@ -14,21 +14,21 @@ from rpd.adapters.report.words import one_line, plural
 from rpd.adapters.terminal import output
 
 LINE_MAX = 160
-"""Of a line that goes to no terminal."""
+"""The width of a line that goes to no terminal."""
 BEFORE = 20
-"""Characters shown of what two long values have in common."""
+"""How many characters to show of the common part of two long values."""
 OWN = re.compile(
     r"(^|\.)(run_dir|journal|journal_path|pod_id|pod_name|started|updated|config_sha256|manifest_sha256"
     r"|\w+_at_utc|\w*cost_usd|\w*duration_sec|\w*billed_(time_sec|seconds)|wall_(seconds|time_sec))$"
     r"|^pods\[\d+\]\.(id|name)$|^seconds_per_state\.|^config\.variables\."
 )
-"""Fields that every run has of its own: ids, places, moments, what it took and cost, and what is said twice. The run's
-id is not among them: it tells which two are compared."""
+"""Fields that differ in every run: ids, places, moments, durations, costs, and fields that are repeated elsewhere. The
+run's id is not among them: it tells which two runs are compared."""
 
 
 def compare_runs(one: str, other: str, *, only_changed: bool, as_json: bool) -> int:
-    """Print every field of either, or those that tell the two apart; exit code 1 when one of the two is over and
-    failed, so that a script may use it as a gate."""
+    """Print every field of both runs, or only the different ones. Exit code 1 when one of the two is over and failed,
+    so that a script may use it as a gate."""
     rows = []
     failed = False
     for name in (one, other):
@@ -61,8 +61,8 @@ def compare_runs(one: str, other: str, *, only_changed: bool, as_json: bool) -> 
 
 
 def _impersonal(row: dict[str, Any]) -> dict[str, Any]:
-    """The same without the run's own name in texts: two runs of one file put their results into folders that differ by
-    that alone."""
+    """The same row without the run's own name in texts: two runs of one file write their results into folders that
+    differ only by that name."""
     names = [str(row[name]) for name in ("run_dir", "run_id") if row.get(name)]
 
     def plain(value: Any) -> Any:
@@ -74,7 +74,7 @@ def _impersonal(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lines(field: dict[str, Any], width: int) -> list[str]:
-    """One line, or three where one would be too wide: the field, then both values from where they part."""
+    """One line, or three if one would be too wide: the field, then both values from where they differ."""
     name, one, other = field["field"], str(field["a"]), str(field["b"])
     if field["is_equal"]:
         return [_cut(one_line(f"  {name}: {one}"), width)]

@@ -1,4 +1,4 @@
-"""`rpd cost`: what a run was estimated to cost, against what the provider's books say, pod by pod."""
+"""`rpd cost`: the estimated cost of a run against the provider's books, pod by pod."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ from rpd.states.policy import cost
 from rpd.states.ports.exits import Exit
 
 BEFORE_SECONDS = 3600.0
-"""The books are asked from this long before the run: clocks differ, and their buckets are whole hours."""
+"""rpd asks the books from this long before the run, because clocks differ and the books use whole hours."""
 
 
 def show_cost(run: str | None, *, as_json: bool) -> int:
-    """Print both, and why they differ. Exit code 0, also where the books are still empty, and 9 where the journal is
-    damaged and does not tell all; the run's cloud is asked, so its key is needed. Raises UserError, Refused,
-    Unavailable."""
-    path = find_journal(run, to_act=True)  # its cloud is asked, with our key
+    """Print both, and why they differ. Exit code 0, also if the books are still empty. Exit code 9 if the journal is
+    damaged and so incomplete. rpd asks the run's cloud, so it needs the key. Raises UserError, Refused, Unavailable."""
+    path = find_journal(run, to_act=True)  # rpd asks its cloud, with our key
     reading = judged(path)
     inspection = Inspection(reading, SystemClock().now())
     facts = inspection.facts
@@ -73,8 +72,8 @@ def _reconciled(path: Path, inspection: Inspection) -> list[Line]:
 
 
 def _bill(estimate: Estimate, facts: Facts, access: Access, control: ProcessControl) -> tuple[PodBill | None, str]:
-    """What is booked, or why it cannot be known. Asked for from the run's beginning on: without that, the books show
-    the last 30 days only."""
+    """What is booked, or why it cannot be known. rpd asks from the run's beginning on, because by default the books
+    show only the last 30 days."""
     from rpd.adapters.wiring import client_for
 
     since = utc(facts.progress.started.wall - BEFORE_SECONDS) if facts.progress.started is not None else None

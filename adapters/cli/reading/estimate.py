@@ -1,4 +1,4 @@
-"""`rpd estimate` and `rpd run --plan`: what would be tried, and what it would cost. Nothing is rented."""
+"""`rpd estimate` and `rpd run --plan`: what rpd would try, and what it would cost. Nothing is rented."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def estimate_file(job: Path | YamlSource, overrides: Overrides, *, use_sandbox: 
 
 
 def plan_file(job: Path | YamlSource, overrides: Overrides, *, use_sandbox: bool, offline: bool, as_json: bool) -> int:
-    """Everything but the renting. `offline` starts no process and opens no socket: prices are then not known. Exit code
-    2 for what the provider proves wrong, 6 when no candidate is within the price cap, 4 without credit."""
+    """Everything but the renting. `offline` starts no process and opens no socket, so prices are not known. Exit code 2
+    for an error that the provider proves, 6 when no candidate is within the price cap, 4 without credit."""
     loaded = overrides.load(job)
     problems = LocalWorkspace(state_home()).check_inputs(loaded.job, loaded.run_dir)
     if problems:
@@ -125,7 +125,7 @@ def _cloud(access: Access) -> RunPodCloud:
 
 
 def _centers(cloud: RunPodCloud, job: Job) -> tuple[DataCenter, ...]:
-    """Read where the job names some."""
+    """Read the data centers if the job names some."""
     return cloud.datacenters() if job.pod.datacenters else ()
 
 
@@ -156,7 +156,7 @@ def _steps(loaded: LoadedJob, sent: list[Payload]) -> list[str]:
 
 
 def _balance_line(balance: Balance | None) -> list[str]:
-    """Nothing where the balance cannot be known."""
+    """Empty if the balance cannot be known."""
     if balance is None:
         return []
     spent = f", and what there is already costs {rate(balance.usd_per_hour)}" if balance.usd_per_hour else ""

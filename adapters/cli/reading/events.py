@@ -1,4 +1,4 @@
-"""`rpd events`: the timeline of a run, or what happened in many."""
+"""`rpd events`: the timeline of one run, or the events of many."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ QUIET = frozenset(
         "offset within_seconds"
     ).split()
 )
-"""Fields that say nothing in a line for people."""
+"""Fields that a line for people leaves out."""
 
 
 def show_events(
     run: str | None, *, where: list[str], since: str | None, root: Path | None, all_runs: bool, as_json: bool
 ) -> int:
-    """Print them; exit code 9 when a journal among them is damaged, after what is left of it. Raises UserError for
-    conditions that are none."""
+    """Print the events. Exit code 9 when a journal among them is damaged, after printing its good part. Raises
+    UserError for invalid conditions."""
     wanted = conditions(where)
     oldest = time.time() - age_seconds(since) if since is not None else None
     if run is not None and (root is not None or all_runs):
@@ -78,7 +78,7 @@ def _sources(run: str | None, root: Path | None, all_runs: bool) -> Iterator[tup
 
 
 def _in_order(rows: list[dict[str, Any]], marks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The job's own marks between the records, whose order stays as it is, whatever their clock said."""
+    """Put the job's own marks between the records. The records keep their order, whatever their clock said."""
     if not marks:
         return rows
     found: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ def _in_order(rows: list[dict[str, Any]], marks: list[dict[str, Any]]) -> list[d
 
 
 def _or_nothing(path: Path) -> LoadedRun:
-    """One that makes no sense does not hide the others: its lines are read one by one."""
+    """The run, or nothing. A journal that makes no sense does not hide the others: its lines are read one by one."""
     try:
         return load(path)
     except (UserError, JournalError):

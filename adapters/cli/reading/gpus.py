@@ -16,26 +16,26 @@ from rpd.states.ports.world import Offer
 
 
 class GpuRow(msgspec.Struct, frozen=True):
-    """A GPU type with what is asked for of its offers, the cheapest first, and its stock by cloud."""
+    """A GPU type with its matching offers, the cheapest first, and its stock by cloud."""
 
     gpu: GpuType
     offers: list[Offer]
     stock: dict[str, str]
 
     def offer(self, cloud: str) -> Offer | None:
-        """In this cloud."""
+        """The offer in this cloud."""
         return next((each for each in self.offers if each.cloud == cloud), None)
 
     @property
     def stock_words(self) -> str:
-        """One word where all clouds say the same."""
+        """The stock in words: one word if all clouds agree."""
         levels = {cloud: level.lower() for cloud, level in self.stock.items()}
         if len(set(levels.values())) == 1:
             return next(iter(levels.values()))
         return ", ".join(f"{cloud.lower()} {level}" for cloud, level in levels.items())
 
     def document(self) -> dict[str, Any]:
-        """As plain data."""
+        """The row as plain data."""
         sold = {
             each.cloud.lower(): {"usd_per_hour": each.usd_per_hour, "stock": self.stock[each.cloud]}
             for each in self.offers
@@ -50,7 +50,7 @@ class GpuRow(msgspec.Struct, frozen=True):
 
 
 def list_gpus(asked: MarketFilter, *, use_sandbox: bool, as_json: bool) -> int:
-    """Print them. Exit code 0, also when none is as asked for."""
+    """Print the types. Exit code 0, also if none matches."""
     market, asked = look(asked, use_sandbox=use_sandbox)
     rows = sorted(_rows(market, asked), key=lambda row: (price(row.offers[0]), row.gpu.id))
     if as_json:

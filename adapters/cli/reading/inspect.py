@@ -33,8 +33,8 @@ from rpd.states.fold import apply
 
 
 def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | None = None, verify: bool = False) -> int:
-    """Print a run, or how it stood after record `at`; exit code 9 when its journal is damaged, after showing what is
-    good. With `verify` only the journal's own word is printed."""
+    """Print a run, or its state after record `at`. Exit code 9 when its journal is damaged, after printing the good
+    part. With `verify`, print only whether the journal is whole."""
     path = find_journal(run)
     if verify:
         from rpd.adapters.cli.reading.verifying import verify_journal
@@ -69,7 +69,7 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
 
 
 def _steps(inspection: Inspection, path: Path) -> list[JobPhase]:
-    """What the job's log has told of its steps; no record of the journal tells it."""
+    """The steps of the job, from its log. No record of the journal has them."""
     folder = run_folder(path, inspection.facts.opened)
     return steps_of(lines_of(folder / STEPS_NAME)) if folder is not None else []
 
@@ -86,7 +86,7 @@ def _until(reading: Reading, seq: int) -> Reading:
 
 
 def _known(inspection: Inspection) -> dict[str, Any]:
-    """All that the program knew, as plain data; record 0 and the job are told elsewhere."""
+    """Everything that the program knew, as plain data, except record 0 and the job, which are shown elsewhere."""
     facts: dict[str, Any] = msgspec.to_builtins(inspection.facts)
     return {name: value for name, value in facts.items() if name not in ("opened", "job")}
 
@@ -138,13 +138,13 @@ def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> li
 
 
 def _owed(inspection: Inspection, owner: Owner | None) -> list[str]:
-    """What costs money at this moment; where nobody drives the run, as far as its last record can tell."""
+    """What costs money now. If no process drives the run, this is the state at its last record."""
     seen = inspection.reading.records[-1].at if owner is None else None
     return [*debt_lines(inspection.facts, inspection.now, seen=seen), *_elsewhere(inspection.facts)]
 
 
 def _next(inspection: Inspection, step: str, owner: Owner | None) -> list[str]:
-    """What to type: nobody resumes what is driven, or what is only kept up."""
+    """What to type. A driven run, or a pod that is only kept up, needs no resume."""
     run_id = inspection.facts.run_id
     if owner is not None:
         return [
@@ -157,7 +157,7 @@ def _next(inspection: Inspection, step: str, owner: Owner | None) -> list[str]:
 
 
 def _then(inspection: Inspection) -> list[str]:
-    """Pod, job and debts of a moment that is over: nothing here asks for anything to be done."""
+    """Pod, job and debts at a past moment. Nothing here asks for an action."""
     lines, pod, claim = [], inspection.pod(), inspection.facts.launch.claim
     if pod is not None:
         place = pod["datacenter"] or "any data center"
@@ -184,7 +184,7 @@ def _story(reading: Reading) -> list[str]:
 
 
 def _elsewhere(facts: Facts) -> list[str]:
-    """What the journal cannot know: its owner could not write it any more, and went on in the emergency log."""
+    """What the journal cannot know: its owner could no longer write it, and went on in the emergency log."""
     path = emergency_path(state_home(), facts.run_id)
     try:
         records = [record for record in read(path).records if record.epoch == facts.process.epoch]

@@ -1,4 +1,4 @@
-"""`rpd logs`: the job's output, from the run folder; and from the pod where no engine brings it there."""
+"""`rpd logs`: the job's output, from the run folder, and from the pod if no engine fetches it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ LOOK_SECONDS = 0.2
 WATCH_SECONDS = 1.0
 CHUNK_BYTES = 1 << 20
 TAIL_BYTES = 1 << 16
-"""So much of the end of a log in the pod is fetched first for the last lines of it."""
+"""To show the last lines of a log in the pod, rpd first fetches this many bytes from its end."""
 
 
 def show_logs(run: str | None, *, follow: bool, tail: int, launch: int | None = None) -> int:
-    """Print what there is of the newest launch, or of this one; with `follow`, until the job's end. Ctrl-C ends
-    following only, and so does a reader that went away."""
+    """Print the log of the newest launch, or of the given one. With `follow`, go on until the job's end. Ctrl-C ends
+    only the following, and so does a reader that went away."""
     with contextlib.suppress(BrokenPipeError):
         return _show(run, follow=follow, tail=tail, launch=launch)
     return 0
@@ -63,7 +63,7 @@ def _show(run: str | None, *, follow: bool, tail: int, launch: int | None) -> in
 
 
 def _show_former(facts: Facts, launch: int, tail: int) -> int:
-    """The log of a launch that was lost, as far as it was brought here."""
+    """The log of a launch that was lost, as far as it was fetched."""
     if not 1 <= launch <= facts.launch.number:
         raise UserError(f"run {facts.run_id} has no launch {launch}; its newest is {facts.launch.number}")
     log = Path(facts.local_log_of(launch))
@@ -74,8 +74,8 @@ def _show_former(facts: Facts, launch: int, tail: int) -> int:
 
 
 class _Log:
-    """The job's output on its way to stdout. `_offset` says how much of it was printed: an engine's copy in the run
-    folder and one that is read from the pod have the same bytes at the same place, so either goes on for the other."""
+    """Prints the job's output to stdout. `_offset` says how much of it is printed. An engine's copy in the run folder
+    and a log read from the pod have the same bytes at the same offsets, so rpd can change from one to the other."""
 
     def __init__(self, journal: Path, tail: int) -> None:
         self._journal = journal
@@ -86,24 +86,24 @@ class _Log:
         self._offset = 0
 
     def begin(self) -> None:
-        """Print what is here, or the end of it."""
+        """Print the local copy, or the end of it."""
         if not self._has_begun:
             self._has_begun = True
             self._offset = _print_from(self._local, _tail_offset(self._local, self._tail))
 
     def follow_engine(self) -> None:
-        """Print what an engine on this machine brings here, until it leaves the run."""
+        """Print what an engine on this machine fetches, until it leaves the run."""
         size = 0
         while holder(self._journal) is not None:
             time.sleep(LOOK_SECONDS)
             self._print_local()
             if size != (size := self._journal.stat().st_size):
-                self._look_again()  # it may have launched again
+                self._look_again()  # the engine may have launched the job again
         self._look_again()
 
     def read_pod(self, *, follow: bool) -> int | None:
-        """Print what the pod has beyond the copy here, while no engine brings it. The exit code, or None where an
-        engine has taken the run up meanwhile."""
+        """Print what the pod has beyond the local copy, while no engine fetches it. Returns the exit code, or None if
+        an engine has taken the run up meanwhile."""
         facts = self._facts
         pod = facts.pod
         if facts.state not in (State.LAUNCH, State.MONITOR) or pod is None or pod.id is None or facts.report.outcome:
@@ -147,8 +147,8 @@ class _Log:
         return 0
 
     def _print_end(self, remote: Remote, copy: Path) -> None:
-        """Print the last lines of the log in the pod. Of a long one only the end is fetched: more and more of it, until
-        it holds as many lines."""
+        """Print the last lines of the log in the pod. Of a long log, rpd fetches only the end, and more and more of it
+        until it holds enough lines."""
         facts, size = self._facts, self._local.stat().st_size if _is_there(self._local) else 0
         span = TAIL_BYTES
         while True:
@@ -172,15 +172,15 @@ class _Log:
 
     @property
     def _base(self) -> int:
-        """Where in the copy here the present log of the pod begins."""
+        """The offset in the local copy at which the present log of the pod begins."""
         base = base_path(self._local)
         return int(base.read_text()) if _is_there(base) else 0
 
     def _look_again(self) -> None:
-        """Read what an engine has written: the facts, and what it has brought here."""
+        """Read what an engine has written: the facts, and the local copy of the log."""
         self._facts = _facts_of(self._journal)
         self._print_local()
-        if self._facts.local_log != str(self._local):  # a next launch has a log of its own
+        if self._facts.local_log != str(self._local):  # the next launch has a separate log
             self._local, self._offset = Path(self._facts.local_log), 0
             self._print_local()
 
@@ -188,8 +188,8 @@ class _Log:
         self._offset = _print_from(self._local, self._offset)
 
     def _is_taken_up(self) -> bool:
-        """Whether an engine on this machine holds the run, or has held it since its facts were read: then it is the one
-        whom the pod obeys, or who has given the pod back."""
+        """Whether an engine on this machine holds the run, or has held it since its facts were read. Then the pod obeys
+        that engine, or the engine has given the pod back."""
         known = self._facts.process.epoch
         is_held = holder(self._journal) is not None
         self._look_again()
@@ -201,12 +201,13 @@ def _facts_of(journal: Path) -> Facts:
 
 
 def _unmarked(job: JobRef) -> JobRef:
-    """The same launch without words to look for in its log: nobody waits for them here."""
+    """The same launch without markers to look for in its log: no code waits for them here."""
     return msgspec.structs.replace(job, success_marker=None, failure_markers=())
 
 
 def _with_hole(copy: Path, size: int, base: int) -> None:
-    """A file to read on into. It begins with a hole in place of what is not wanted: of that, only the size counts."""
+    """Make a file that reading can extend. It begins with a hole in place of the unwanted part: only the size of that
+    part counts."""
     with copy.open("wb") as file:
         file.truncate(size)
     _with_base(copy, base)
@@ -218,12 +219,13 @@ def _with_base(copy: Path, base: int) -> None:
 
 
 def _tail_offset(log: Path, lines: int, begin: int = 0) -> int:
-    """Where the last `lines` lines begin; `begin` where there are not as many behind it, and 0 for all."""
+    """The offset at which the last `lines` lines begin: `begin` if fewer lines are behind it, and 0 for all."""
     if not lines or not _is_there(log):
         return 0
     size = log.stat().st_size
     with log.open("rb") as file:
-        # From the end in pieces: a log may be larger than this machine's memory. The last line's own end is none.
+        # Read from the end in pieces: a log may be larger than this machine's memory. The end of the last line does not
+        # count as one.
         for at in range((max(size - 1, 0) - 1) // CHUNK_BYTES * CHUNK_BYTES, -1, -CHUNK_BYTES):
             file.seek(at)
             data = file.read(min(CHUNK_BYTES, size - 1 - at))
@@ -240,7 +242,7 @@ def _tail_offset(log: Path, lines: int, begin: int = 0) -> int:
 
 
 def _print_from(log: Path, offset: int) -> int:
-    """Print what stands behind `offset`; control characters reach a file, never a terminal."""
+    """Print the bytes after `offset`. A file gets control characters, a terminal never does."""
     if not _is_there(log):
         return offset
     with log.open("rb") as file:
@@ -252,7 +254,8 @@ def _print_from(log: Path, offset: int) -> int:
 
 
 def _is_there(log: Path) -> bool:
-    """No also for what can be no file: the journal that names it may say anything."""
+    """Whether the file is there. No, also for a name that cannot be a file: the journal that names it may say
+    anything."""
     with contextlib.suppress(OSError):
         return log.exists()
     return False

@@ -1,4 +1,4 @@
-"""What `rpd gpus` and `rpd stock` have in common: the account's catalog, and which part of it is asked for."""
+"""The common part of `rpd gpus` and `rpd stock`: the account's catalog, and the requested part of it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ CLOUDS = ("SECURE", "COMMUNITY")
 
 
 class MarketFilter(msgspec.Struct, frozen=True):
-    """Which part of the market: these clouds; one GPU for `max_price` USD per hour at most, with `min_vram` GB at
-    least; in stock in one of these data centers (their ids, after `look`)."""
+    """A part of the market: these clouds; one GPU for at most `max_price` USD per hour, with at least `min_vram` GB; in
+    stock in one of these data centers (their ids, after `look`)."""
 
     clouds: tuple[str, ...] = CLOUDS
     max_price: float | None = None
@@ -30,26 +30,27 @@ class MarketFilter(msgspec.Struct, frozen=True):
     places: tuple[str, ...] = ()
 
     def sold(self, gpu: GpuType) -> list[Offer]:
-        """How this type is sold there, the cheapest first; nothing where it is too small or all of it too dear."""
+        """The matching offers of this type, the cheapest first. Empty if its memory is too small or every offer is too
+        expensive."""
         if self.min_vram is not None and (gpu.memory_gb is None or gpu.memory_gb < self.min_vram):
             return []
         found = sorted((each for each in gpu.offers if each.cloud in self.clouds), key=price)
         return found if any(self.is_affordable(each) for each in found) else []
 
     def is_affordable(self, offer: Offer) -> bool:
-        """Within the limit. A price that is not known is too dear where there is one."""
+        """Within the price limit. If there is a limit, an unknown price is above it."""
         return self.max_price is None or price(offer) <= self.max_price
 
 
 class Market(msgspec.Struct, frozen=True):
-    """What one cloud offers at this moment. `profile` is its name."""
+    """The offers of one cloud at this moment. `profile` is the name of the cloud."""
 
     profile: str
     types: tuple[GpuType, ...]
     centers: tuple[DataCenter, ...]
 
     def stock(self, gpu: GpuType, *places: str) -> str:
-        """The best level of a type in these data centers (SECURE); NONE where nobody says that there is any."""
+        """The best stock level of a type in these data centers (SECURE). NONE if no data center reports any."""
         level = "NONE"
         for place in places:
             listed = next((each.stock.get(gpu.id) for each in self.centers if each.id == place), None)
@@ -57,7 +58,7 @@ class Market(msgspec.Struct, frozen=True):
         return level
 
     def placed(self, asked: MarketFilter) -> MarketFilter:
-        """With the ids of the data centers that its words stand for in a job file. Raises UserError."""
+        """The filter with the ids of the data centers that its words mean in a job file. Raises UserError."""
         named = name_places(asked.places, self.centers)
         if named.problems:
             known = ", ".join(sorted(each.id for each in self.centers))
@@ -68,8 +69,8 @@ class Market(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(asked, places=named.places)
 
     def named(self, word: str) -> list[GpuType]:
-        """The type of this id or name, else all with the word in one of them, else what a job file means by it. Raises
-        UserError when there is none."""
+        """The type with this id or name, else all types with the word in their id or name, else what a job file means
+        by it. Raises UserError if there is none."""
         asked = word.strip().lower()
         exact = [each for each in self.types if asked in (each.id.lower(), each.name.lower())]
         found = exact or [each for each in self.types if asked in each.id.lower() or asked in each.name.lower()]
@@ -83,7 +84,7 @@ class Market(msgspec.Struct, frozen=True):
 
 
 def wanted(cloud: str | None, max_price: float | None, min_vram: float | None, datacenter: str | None) -> MarketFilter:
-    """The options in order. Raises UserError for words that mean nothing, or contradict each other."""
+    """The filter from the options. Raises UserError for words that mean nothing, or contradict each other."""
     for option, value in (("--max-price", max_price), ("--min-vram", min_vram)):
         if value is not None and not (math.isfinite(value) and value >= 0):
             raise UserError(f"{option} {value:g} is no amount", hint="rpd gpus --help")
@@ -100,7 +101,7 @@ def wanted(cloud: str | None, max_price: float | None, min_vram: float | None, d
 
 
 def look(asked: MarketFilter, *, use_sandbox: bool) -> tuple[Market, MarketFilter]:
-    """Read the catalog. A word for data centers comes back as their ids, as in a job file. Raises UserError."""
+    """Read the catalog. Words for data centers are replaced by their ids, as in a job file. Raises UserError."""
     from rpd.adapters.wiring import cloud_for
 
     home = state_home()
@@ -115,12 +116,12 @@ def look(asked: MarketFilter, *, use_sandbox: bool) -> tuple[Market, MarketFilte
 
 
 def price(offer: Offer) -> float:
-    """USD per hour for one GPU; what nobody knows comes last."""
+    """USD per hour for one GPU. An unknown price sorts last."""
     return math.inf if offer.usd_per_hour is None else offer.usd_per_hour
 
 
 def shown_price(offer: Offer | None) -> str:
-    """In a table; a cloud that does not sell it has none."""
+    """The price in a table; `-` for a cloud that does not sell the type."""
     if offer is None:
         return "-"
     return "?" if offer.usd_per_hour is None else f"${offer.usd_per_hour:.2f}"

@@ -1,4 +1,4 @@
-"""`rpd metrics`: what a run's sampler saw, one line per quantity, each GPU by itself."""
+"""`rpd metrics`: the samples of a run, one line per quantity, each GPU separately."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ASCII_BLOCKS = "_.-=+*%#"
 
 
 def show_metrics(run: str | None, *, as_json: bool) -> int:
-    """Exit code 0, also when nothing was sampled: many runs are too short for it."""
+    """Exit code 0, also if there are no samples: many runs are too short for them."""
     loaded = loaded_run(run)
     row = loaded.row(SystemClock().now())
     folder = loaded.files_folder()

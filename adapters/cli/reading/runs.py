@@ -1,4 +1,4 @@
-"""`rpd runs`: all runs at a glance."""
+"""`rpd runs`: a list of all runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rpd.adapters.terminal import output
 
 
 def list_runs(chosen: Chosen, *, limit: int, root: Path | None, as_json: bool) -> int:
-    """Print the newest runs. Exit code 0, also when there are none."""
+    """Print the newest runs. Exit code 0, also if there are none."""
     found = [row for row in all_rows(root) if chosen.holds(row.workflow, row.outcome, row.started)]
     shown = found[:limit] if limit > 0 else found
     if as_json:
@@ -41,7 +41,7 @@ def list_runs(chosen: Chosen, *, limit: int, root: Path | None, as_json: bool) -
 
 
 def table(rows: Sequence[tuple[str, ...]], heads: tuple[str, ...]) -> list[str]:
-    """Columns as wide as their widest cell; the last one is left as it is."""
+    """Columns as wide as their widest cell. The last column keeps its width."""
     lines = [heads, *rows]
     widths = [max(len(line[at]) for line in lines) for at in range(len(heads))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

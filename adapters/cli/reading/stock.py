@@ -17,7 +17,8 @@ from rpd.states.ports.world import LEVELS, Offer
 
 
 class StockRow(msgspec.Struct, frozen=True):
-    """A GPU type in one place. `datacenter` is None for the COMMUNITY cloud, which has none to choose from."""
+    """A GPU type in one data center. `datacenter` is None for the COMMUNITY cloud, which offers no choice of data
+    centers."""
 
     gpu: GpuType
     offer: Offer
@@ -26,11 +27,11 @@ class StockRow(msgspec.Struct, frozen=True):
 
     @property
     def is_there(self) -> bool:
-        """Whether there may be one: only NONE says that there is not."""
+        """Whether the type may be in stock. Only NONE says that it is not."""
         return self.level != "NONE"
 
     def document(self) -> dict[str, Any]:
-        """As plain data."""
+        """The row as plain data."""
         return {
             "gpu_id": self.gpu.id,
             "name": self.gpu.name,
@@ -42,7 +43,7 @@ class StockRow(msgspec.Struct, frozen=True):
 
 
 def list_stock(gpu: str | None, asked: MarketFilter, *, every: bool, use_sandbox: bool, as_json: bool) -> int:
-    """Print it. Exit code 0, or 6 when a GPU is named and nothing of it is in stock as asked for."""
+    """Print the stock. Exit code 0, or 6 if a GPU is named and no matching one is in stock."""
     market, asked = look(asked, use_sandbox=use_sandbox)
     types = market.named(gpu) if gpu is not None else list(market.types)
     rows = sorted((row for each in types for row in _rows(market, each, asked)), key=_order)
@@ -78,7 +79,7 @@ def _rows(market: Market, gpu: GpuType, asked: MarketFilter) -> Iterator[StockRo
 
 
 def _order(row: StockRow) -> tuple[float, str, str, int, str]:
-    """The cheapest first; in each the best stock first."""
+    """Sorts the cheapest first, and within a price the best stock first."""
     level = LEVELS.index(row.level) if row.level in LEVELS else 0
     return price(row.offer), row.gpu.id, row.offer.cloud, -level, row.datacenter or ""
 

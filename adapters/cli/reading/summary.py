@@ -21,8 +21,8 @@ from rpd.journal.errors import JournalError
 
 
 def summarize(run: str | None, *, root: Path | None, as_json: bool) -> int:
-    """Print what there is to say. Exit code 1 when the one run that was named is over and failed, so that a script may
-    use it as a gate."""
+    """Print the summary. Exit code 1 when the one named run is over and failed, so that a script may use it as a
+    gate."""
     if root is not None:
         return _many(root, as_json=as_json)
     loaded = loaded_run(run)
@@ -40,7 +40,7 @@ def summarize(run: str | None, *, root: Path | None, as_json: bool) -> int:
 
 
 def why_of(loaded: LoadedRun, row: RunRow) -> str | None:
-    """Why it ended so and what to do, in plain words; None for a success, and where nobody says."""
+    """Why the run ended so and what to do, in plain words. None for a success, and if the reason is not known."""
     if not row.failed:
         return None
     if loaded.reading is not None:
@@ -96,7 +96,7 @@ def _pod(row: RunRow, known: dict[str, Any]) -> str:
     if row.pod_id is None and row.gpu is None:
         return "none was rented" if row.source == "journal" or "outcome" in known else "?"
     state = known.get("pod_final_state")
-    # The older tool looks before it gives its pod back, so that its word is not the last.
+    # The older tool looks before it gives its pod back, so its last report is not the final state.
     last = f", {'ended' if 'outcome' in known else 'last seen'} {state}" if state else ""
     return f"{row.pod_id or '-'}  {row.gpu or '-'} in {row.datacenter or '?'}{last}"
 

@@ -1,6 +1,5 @@
-"""`rpd validate`: parse, render and check. By default no socket, and no process but
-git where a tree asks for it; `--online` asks the provider and the
-image's registry, `--scan` reads what would be sent."""
+"""`rpd validate`: parse, render and check. By default it opens no socket, and starts no process but git where a tree
+asks for it. `--online` asks the provider and the image's registry, `--scan` reads what would be sent."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ from rpd.states.shared.lease import shared_places
 
 
 class Checks(msgspec.Struct, frozen=True):
-    """What to look at beside the file itself."""
+    """What to check beside the file itself."""
 
     account: bool = False
     image: bool = False
@@ -38,7 +37,7 @@ class Checks(msgspec.Struct, frozen=True):
 
 
 def validate_file(job: Path | YamlSource, overrides: Overrides, wanted: Checks, *, as_json: bool) -> int:
-    """Exit code 0 when the file can run; warnings do not change it. 2, 4 or 6 for what is proved wrong."""
+    """Exit code 0 when the file can run; warnings do not change it. 2, 4 or 6 for a proved error."""
     loaded = overrides.load(job)
     found, sent = checked(loaded, wanted)
     errors = errors_in(found)
@@ -68,14 +67,14 @@ def validate_file(job: Path | YamlSource, overrides: Overrides, wanted: Checks, 
 
 
 def checked(loaded: LoadedJob, wanted: Checks) -> tuple[list[Finding], list[Payload]]:
-    """All that is found of a job whose file is right, and the trees that it would send."""
+    """All findings for a job whose file is right, and the trees that it would send."""
     local = list(_local(loaded))
     sent = payloads(loaded.job) if not errors_in(local) else []
     return [*local, *judged(loaded.job, sent), *_asked(loaded.job, wanted)], sent
 
 
 def errors_in(found: list[Finding]) -> list[Finding]:
-    """Those that keep the job from running."""
+    """The findings that prevent the job from running."""
     return [each for each in found if each.level == "error"]
 
 
@@ -83,7 +82,7 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
     job = loaded.job
     unset = {problem: file.env for file in job.secrets if file.env and (problem := problem_with(file)) is not None}
     for problem in LocalWorkspace(state_home()).check_inputs(job, loaded.run_dir):
-        if problem in unset:  # the file may be good, and checked where its secrets are not
+        if problem in unset:  # the file may be good, and checked on a machine without its secrets
             yield warning("secret", f"{problem}; without it nothing is rented: export {unset[problem][0]}=...")
         else:
             yield error("local", problem)
@@ -117,7 +116,7 @@ def _asked(job: Job, wanted: Checks) -> Iterator[Finding]:
         home = state_home()
         try:
             access = chosen_access(home, use_sandbox=wanted.use_sandbox)
-        except UserError as trouble:  # told beside what else is found
+        except UserError as trouble:  # reported beside the other findings
             yield error("key", f"{trouble.message} ({trouble.hint})", trouble.exit_code)
         else:
             yield from check_account(job, cloud_for(access, ProcessControl()))

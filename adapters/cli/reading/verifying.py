@@ -1,4 +1,4 @@
-"""`rpd inspect --verify`: whether a journal is whole, said by its chain and by what was seen of it before."""
+"""`rpd inspect --verify`: whether a journal is whole, by its chain and by what was seen of it before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rpd.states.ports.exits import Exit
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """What a look at every byte found. `lost` is a record that was seen here once and is not there now; `events` says
+    """The result of checking every byte. `lost` is a record that was seen here once and is missing now. `events` says
     what the run folder's `events.jsonl` is: "same" (the very file), "copy" (a true one, perhaps shorter), "other", or
     "none"."""
 
@@ -28,13 +28,14 @@ class Findings(msgspec.Struct, frozen=True):
 
     @property
     def is_whole(self) -> bool:
-        """Nothing that was acknowledged is missing or changed."""
+        """No acknowledged record is missing or changed."""
         return self.damage is None and self.lost is None
 
 
 def verify_journal(path: Path, *, as_json: bool) -> int:
-    """Exit code 0 when it is whole, 9 when not. An unfinished last line is no damage: it was never acknowledged."""
-    anchor = Index(state_home()).anchor(path)  # first: a live engine may add to both meanwhile
+    """Exit code 0 when the journal is whole, 9 when not. An unfinished last line is no damage: it was never
+    acknowledged."""
+    anchor = Index(state_home()).anchor(path)  # read it first: a live engine may add to both meanwhile
     reading = read(path)
     lost = anchor[0] if anchor is not None and reading.damage is None and not holds(reading.records, *anchor) else None
     damage = reading.damage.message if reading.damage else None

@@ -1,4 +1,4 @@
-"""`rpd volumes list`: what there is, what it costs, what uses it."""
+"""`rpd volumes list`: the volumes, their cost, and their users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rpd.states.policy import cost
 
 
 def list_volumes(*, use_sandbox: bool, as_json: bool) -> int:
-    """Print them. Exit code 0, also when there are none."""
+    """Print the volumes. Exit code 0, also if there are none."""
     account = VolumeAccount(use_sandbox=use_sandbox, patience=Patience(ANSWER_SECONDS))
     rows = account.rows()
     total = sum(row.usd_per_month or 0.0 for row in rows)
