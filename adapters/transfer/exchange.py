@@ -23,6 +23,8 @@ MOST_SECONDS = 3600.0
 
 _KEPT_OF_STDERR = 64 * 1024
 _NO_SPACE = (b"No space left on device", b"Disk quota exceeded")
+_NO_CAUSE = ("due to previous errors", "Error exit delayed from previous errors.")
+"""How GNU tar and bsdtar end."""
 _SLOWEST_BYTES_PER_SECOND = 20_000.0
 _SLOWEST_FILE_SECONDS = 0.05
 _LONGEST_SECONDS = 7 * 24 * 3600.0
@@ -73,9 +75,11 @@ def quote(path: str) -> str:
 
 
 def said(stderr: bytes) -> str:
-    """The last line of a command's error output, for a message."""
+    """The last line of a command's error output that names a cause, for a message. After the causes, tar adds a line
+    that names none."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    return clean(lines[-1])[:300] if lines else "it said nothing"
+    causes = [line for line in lines if not line.endswith(_NO_CAUSE)] or lines
+    return clean(causes[-1])[:300] if causes else "it said nothing"
 
 
 class _Traffic:

@@ -92,7 +92,7 @@ def _both_sides(connection: Connection, tree: Tree, source: Path, local: list[En
         local, remote = _as_file(tree, local[0], remote)
     elif remote.kind == "file":
         raise Refused(f"{tree.destination} in the pod is a file", reason=Fault.PATH_REFUSED)
-    if _differ_in_mode_alone(local, remote) and not _keeps_modes(connection, remote.root):
+    if _differ_in_mode(local, remote) and not _keeps_modes(connection, remote.root):
         remote = _as_if_alike(local, remote)
     return local, remote
 
@@ -114,15 +114,10 @@ def _spared(tree: Tree, remote: Listing) -> frozenset[str]:
     )
 
 
-def _differ_in_mode_alone(local: list[Entry], remote: Listing) -> bool:
-    """Whether an entry would be sent only because of its mode."""
-    there = {entry.path: entry for entry in remote.entries}
-    return any(
-        entry.path in there
-        and there[entry.path].mode != entry.mode
-        and msgspec.structs.replace(there[entry.path], mode=entry.mode, sha256=entry.sha256) == entry
-        for entry in local
-    )
+def _differ_in_mode(local: list[Entry], remote: Listing) -> bool:
+    """Whether an entry that is there has another mode."""
+    modes = {entry.path: entry.mode for entry in remote.entries}
+    return any(modes.get(entry.path, entry.mode) != entry.mode for entry in local)
 
 
 def _keeps_modes(connection: Connection, root: str) -> bool:

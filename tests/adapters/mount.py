@@ -19,7 +19,8 @@ def refusing_modes(folder: Path, *options: str) -> Iterator[Path]:
     under.mkdir()
     if shutil.which("bindfs") is None or not Path("/dev/fuse").exists():
         pytest.skip("bindfs is not on this machine")
-    words = ["bindfs", "--chmod-deny", *options, str(under), str(place)]
+    fresh = "attr_timeout=0,entry_timeout=0,negative_timeout=0"  # else the kernel shows what was a second ago
+    words = ["bindfs", "--chmod-deny", "-o", fresh, *options, str(under), str(place)]
     if subprocess.run(words, capture_output=True, check=False).returncode:
         pytest.skip("this machine mounts no file system of its own")
     try:

@@ -70,3 +70,19 @@ def test_a_full_disk_is_told_of_without_a_secret() -> None:
     with pytest.raises(Refused, match="no space left in the pod: No space") as refused:
         run(1, b"No space left on device: " + LONG)
     assert parts_in(refused.value.message) == []
+
+
+@pytest.mark.parametrize(
+    ("stderr", "cause"),
+    [
+        (
+            b"tar: a: Cannot open: Permission denied\ntar: Exiting with failure status due to previous errors\n",
+            "denied",
+        ),
+        (b"a: Can't set permissions\ntar: Error exit delayed from previous errors.\n", "permissions"),
+        (b"tar: Exiting with failure status due to previous errors\n", "previous errors"),
+        (b"\n", "it said nothing"),
+    ],
+)
+def test_a_message_names_the_cause_and_not_that_there_was_one(stderr: bytes, cause: str) -> None:
+    assert said(stderr).endswith(cause)
