@@ -122,7 +122,7 @@ def test_an_unfinished_line_is_no_damage(past: CommandLine, whole: list[bytes]) 
 def test_an_earlier_moment_asks_for_nothing(past: CommandLine) -> None:
     launched = told(past, "events", past.run_id, "--where", "event=launch_job_ok")["events"][0]["seq"]
     then = told(past, "inspect", past.run_id, "--at", str(launched))
-    assert (then["at"], then["event"], then["facts"]["launch_intended"]) == (launched, "launch_job_ok", True)
+    assert (then["at"], then["event"], then["facts"]["launch"]["intended"]) == (launched, "launch_job_ok", True)
     assert "opened" not in then["facts"]
     page = past.rpd("inspect", past.run_id, "--at", str(launched)).stdout
     assert f"as of    record {launched} of 0 to " in page
