@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_KEY_BYTES = 64 * 1024
 PUBLIC_SUFFIX = ".pub"
-OWN_INSTEAD = "rpd config unset ssh-key-path   (and no ssh.key_path in the job file: rpd then uses a key of its own)"
+OWN_INSTEAD = "rpd config unset ssh-key-path, and no ssh.key_path in the job file: rpd then uses its own key"
 
 
 class SshKey(msgspec.Struct, frozen=True):
@@ -48,20 +48,12 @@ def named_key(path: Path) -> SshKey:
     content = _read(path)
     if path.suffix == PUBLIC_SUFFIX:
         return _agent_key(path)
-    _refuse_exposed(path)
     try:
-        return SshKey(str(path), _public_line(_parse(content, path)))
+        key = SshKey(str(path), _public_line(_parse(content, path)))
     except _Locked:
-        from rpd.adapters.ssh.agent import agent_holds
-
-        public = _public_half(path)
-        if public is not None and agent_holds(public):
-            return SshKey(str(path), public, is_in_agent=True)
-        raise UserError(
-            f"the SSH key {path} is locked with a passphrase and no agent holds it",
-            reason="ssh_key",
-            hint=f"ssh-add {path}   (without ssh.key_path, rpd uses a key of its own)",
-        ) from None
+        key = _unlocked(path)
+    _refuse_exposed(path)
+    return key
 
 
 def own_key(home: Path) -> SshKey:
@@ -90,6 +82,20 @@ def _agent_key(path: Path) -> SshKey:
             hint=f"ssh-add {path.with_suffix('')}   (or name the private key)",
         )
     return SshKey(str(path), public, is_in_agent=True)
+
+
+def _unlocked(path: Path) -> SshKey:
+    """A key in a locked file, which the agent holds too."""
+    from rpd.adapters.ssh.agent import agent_holds
+
+    public = _public_half(path)
+    if public is not None and agent_holds(public):
+        return SshKey(str(path), public, is_in_agent=True)
+    raise UserError(
+        f"the SSH key {path} is locked with a passphrase and no agent holds it",
+        reason="ssh_key",
+        hint=f"ssh-add {path}   (without ssh.key_path, rpd uses a key of its own)",
+    )
 
 
 def _refuse_exposed(path: Path) -> None:
