@@ -40,7 +40,7 @@ class AccountView(msgspec.Struct, frozen=True):
         return any(line.split()[:2] == public_line.split()[:2] for line in self.ssh_keys)
 
 
-def look_at(profile: CloudProfile, key: Secret, *, seconds: float = SECONDS) -> AccountView:
+def look_at(profile: CloudProfile, key: Secret, *, seconds: float = SECONDS, with_balance: bool = True) -> AccountView:
     """Ask the API with this key: a real call, which a wrong key does not survive. Raises UserError (4: the key is
     refused), and the errors of a read if the API cannot be reached."""
     session = Session(profile.url, key, connect_seconds=seconds, body_limit=_MOST_BYTES)
@@ -51,7 +51,9 @@ def look_at(profile: CloudProfile, key: Secret, *, seconds: float = SECONDS) -> 
         keys = _ssh_keys(session, seconds)
     finally:
         session.close()
-    return AccountView(took, _ahead(answer, clock + took / 2), keys, read_balance(profile.url, key))
+    return AccountView(
+        took, _ahead(answer, clock + took / 2), keys, read_balance(profile.url, key) if with_balance else None
+    )
 
 
 def refused(error: RpdError) -> UserError | None:

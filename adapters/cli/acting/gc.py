@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.cleanup.accounts import Account, accounts_of, key_of
-from rpd.adapters.cleanup.cleanup import Cleanup
+from rpd.adapters.cleanup.accounts import Account, key_of
+from rpd.adapters.cleanup.cleanup import Cleanup, cleanups_of
 from rpd.adapters.cleanup.copies import copy_row, originals
 from rpd.adapters.cleanup.foreign import count_not_adopted, foreign_page
 from rpd.adapters.cleanup.rows import GcRow
@@ -38,7 +38,7 @@ def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: 
     copies = originals(meant)
     command = Patience()
     with signal_requests(command.leave_on):
-        cleanups = _cleanups([entry for entry in meant if entry.journal not in copies], seconds, command)
+        cleanups = cleanups_of([entry for entry in meant if entry.journal not in copies], seconds, command)
         deeds = [
             functools.partial(each.act, everything, wanted) if act else functools.partial(each.look, everything)
             for each in cleanups
@@ -101,16 +101,6 @@ def _not_asked(entries: list[Entry], accounts: list[Account]) -> list[str]:
     names = {key_of(entry.cloud): Account(entry).name for entry in entries if entry.cloud and "home" not in entry.cloud}
     silent = [name for key, name in names.items() if not any(f"({key})" in account.name for account in accounts)]
     return [f"not asked, since no run here owes anything there: {name}" for name in sorted(silent)]
-
-
-def _cleanups(entries: list[Entry], seconds: float, command: Patience) -> list[Cleanup]:
-    """One cleanup for each cloud, and one for the runs of clouds that are not asked."""
-    accounts = accounts_of(entries, state_home())
-    runs: dict[str, list[Entry]] = {}
-    for entry in entries:
-        key = key_of(entry.cloud)
-        runs.setdefault(key if key in accounts else "", []).append(entry)
-    return [Cleanup(found, accounts.get(key), seconds, command) for key, found in runs.items()]
 
 
 def _tell_spared(rows: list[GcRow], command: Patience) -> None:

@@ -12,7 +12,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "A run": ("logs", "cancel", "release", "salvage"),
     "What runs have left": ("runs", "events", "summary", "compare", "cost", "metrics"),
     "The market": ("gpus", "stock", "volumes"),
-    "This machine": ("config", "sandbox", "completion"),
+    "This machine": ("config", "doctor", "sandbox", "completion"),
 }
 WHOLE = 10_000
 """A limit in characters so high that no sentence is cut."""
