@@ -11,7 +11,7 @@ from rpd.adapters.access.keys import SshKey, named_key
 from rpd.adapters.doctor.check import Check, Fix, note, ok, problem, warning
 from rpd.adapters.doctor.home import narrowed
 from rpd.adapters.local.dirs import own_key_path, place_of_state_home
-from rpd.adapters.report.words import duration, money
+from rpd.adapters.report.words import duration, money, plural
 from rpd.adapters.set_up.account import AccountView, look_at, refused
 from rpd.adapters.set_up.answers import Answers
 from rpd.adapters.set_up.wizard import set_up
@@ -31,7 +31,7 @@ def account_checks() -> Iterator[Check]:
     try:
         key = require_api_key()
     except UserError as error:
-        fix = Fix("Set a key up now?", lambda: _set_up()) if can_prompt() else None
+        fix = Fix("Set a key up now?", _set_up) if can_prompt() else None
         yield problem("api key", error.message, "rpd config init", Exit.KEY, fix)
         return
     yield ok("api key", f"from {key.source}")
@@ -72,7 +72,7 @@ def agent_checks() -> Iterator[Check]:
         return
     keys = agent_keys()
     if keys:
-        yield ok("ssh agent", f"holds {len(keys)}")
+        yield ok("ssh agent", f"holds {plural(len(keys), 'key')}")
     else:
         yield note("ssh agent", "answers with no key, or not at all", "ssh-add -l")
 

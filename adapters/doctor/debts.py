@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from rpd.adapters.access.clouds import chosen_access, sandbox_home
-from rpd.adapters.access.config import cloud_profile, find_api_key
+from rpd.adapters.access.clouds import default_access, sandbox_home
 from rpd.adapters.cleanup.accounts import key_of
 from rpd.adapters.cleanup.cleanup import Cleanup, cleanups_of
 from rpd.adapters.cleanup.copies import originals
@@ -22,7 +22,6 @@ from rpd.adapters.wiring import cloud_for
 from rpd.engine.errors import RpdError
 from rpd.journal.index import Entry, Index
 from rpd.states.ports.exits import Exit
-from rpd.states.ports.world import Pod
 
 SECONDS = 15.0
 """How long one cloud is asked."""
@@ -104,18 +103,11 @@ def _storage(cleanups: list[Cleanup]) -> Iterator[Check]:
 def _of_the_default_account(entries: list[Entry], seen: set[str]) -> list[dict[str, object]]:
     """The foreign pods of the account in use, if no journal has named it. Empty if it cannot be asked: the check of the
     account says so."""
-    if find_api_key() is None or cloud_profile().url in seen:
-        return []
-    control = ProcessControl(patience=Patience(SECONDS))
-    home = place_of_state_home()
-    access = chosen_access(home, use_sandbox=False)
-    if key_of(access.as_recorded("")) in seen:
-        return []
-    cloud = cloud_for(access, control)
     try:
-        pods: tuple[Pod, ...] = cloud.list()
+        access = default_access(place_of_state_home())
+        if key_of(access.as_recorded("")) in seen:
+            return []
+        with contextlib.closing(cloud_for(access, ProcessControl(patience=Patience(SECONDS)))) as cloud:
+            return foreign_pods(entries, cloud.list())
     except RpdError:
         return []
-    finally:
-        cloud.close()
-    return foreign_pods(entries, pods)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import msgspec
 
 from rpd.adapters.doctor import account, debts, home, machine
 from rpd.adapters.doctor.check import Check, Status, problem, warning
-from rpd.adapters.report.words import one_line
+from rpd.adapters.report.words import one_line, plural
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.prompting import can_prompt, confirmed
 from rpd.engine.errors import RpdError, UserError
@@ -48,9 +49,9 @@ EXAMINERS = (
 def examine(*, fix: bool, yes: bool, as_json: bool, bundle: Path | None) -> int:
     """Look at everything, mend what may be mended if a person agrees, and tell. Exit code 0 if no problem is left; else
     8 if something bills, 4 for the key or the money, 9 for the state home, 1 for the rest. Raises UserError."""
-    if fix and not yes and not can_prompt():
+    if fix and not yes and (as_json or not can_prompt()):
         raise UserError(
-            "--fix asks before each mend, and there is no terminal to ask on",
+            "--fix asks before each mend, and nobody can be asked here",
             reason="needs_yes",
             hint="rpd doctor --fix --yes",
         )
@@ -76,10 +77,11 @@ def examine(*, fix: bool, yes: bool, as_json: bool, bundle: Path | None) -> int:
 
 def looked(examiners: Sequence[Examiner]) -> Iterator[Check]:
     """What each finds, in their order. All of them work at the same time; one that hangs is left behind."""
+    began = time.monotonic()
     waiting = [(each, _begun(each)) for each in examiners]
     for each, found in waiting:
         try:
-            yield from found.get(timeout=each.seconds)
+            yield from found.get(timeout=max(0.0, began + each.seconds - time.monotonic()))
         except queue.Empty:
             yield warning(each.name, f"no answer in {each.seconds:.0f} s")
 
@@ -105,15 +107,17 @@ def _begun(examiner: Examiner) -> queue.SimpleQueue[list[Check]]:
     found: queue.SimpleQueue[list[Check]] = queue.SimpleQueue()
 
     def work() -> None:
+        checks: list[Check] = []
         try:
-            checks = list(examiner.look())
+            checks.extend(examiner.look())
         except (RpdError, JournalError) as error:
-            checks = [problem(examiner.name, error.message, error.hint)]
+            checks.append(problem(examiner.name, error.message, error.hint))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            checks = [problem(examiner.name, f"{where}{error.strerror or error}")]
+            checks.append(problem(examiner.name, f"{where}{error.strerror or error}"))
         except Exception as error:  # a doctor does not die of one disease
-            checks = [problem(examiner.name, f"this check failed: {type(error).__name__}", "rpd doctor --bundle FILE")]
+            said = f"this check failed: {type(error).__name__}"
+            checks.append(problem(examiner.name, said, "rpd doctor --bundle FILE"))
         found.put(checks)
 
     threading.Thread(target=work, daemon=True).start()
@@ -133,9 +137,8 @@ def _mended(check: Check, *, yes: bool) -> Check:
 
 
 def _verdict(checks: Sequence[Check]) -> str:
-    left = [each for each in checks if each.is_open]
+    left = sum(each.is_open for each in checks)
+    doubts = sum(each.status is Status.WARNING and not each.is_fixed for each in checks)
     fixable = any(each.fix is not None and not each.is_fixed for each in checks)
     more = "; rpd doctor --fix   mends some of it" if fixable else ""
-    if left:
-        return f"{len(left)} to mend{more}"
-    return f"nothing is wrong{more}" if not fixable else f"nothing is seriously wrong{more}"
+    return f"{plural(left, 'problem')}, {plural(doubts, 'warning')}{more}"

@@ -40,7 +40,8 @@ def python() -> Iterator[Check]:
 def versions() -> Iterator[Check]:
     """rpd itself, its libraries, and the programs beside it. Only `ssh` is missed by a command of rpd."""
     found = versions_here()
-    yield ok("rpd", ", ".join(f"{name} {number}" for name, number in found["libraries"].items()))
+    yield ok("rpd", str(found["libraries"].pop("rpd")))
+    yield ok("libraries", ", ".join(f"{name} {number}" for name, number in found["libraries"].items()))
     programs = found["programs"]
     yield ok("programs", "; ".join(f"{name}: {told or 'not found'}" for name, told in programs.items()))
     if programs["ssh"] is None:
@@ -62,9 +63,8 @@ def proxies(environ: Mapping[str, str] = os.environ) -> Iterator[Check]:
         yield ok("proxies", "none is set")
         return
     told = ", ".join(f"{name}={one_line(without_logins(value))}" for name, value in said.items())
-    yield note(
-        "proxies", f"HTTP goes through {told}; SSH to the pods does not", "unset https_proxy http_proxy all_proxy"
-    )
+    text = f"HTTP goes through {told}; SSH to the pods does not"
+    yield note("proxies", text, "unset https_proxy http_proxy all_proxy")
 
 
 def sandbox_extras() -> list[str]:

@@ -66,7 +66,8 @@ def without_logins(text: str) -> str:
 
 
 def without_shapes(text: str) -> str:
-    """A text of any length with `***` for keys of well-known kinds, and for what `without_logins` masks. Hashes stay."""
+    """A text of any length with `***` for keys of well-known kinds and for what `without_logins` masks. Hashes
+    stay."""
     return without_logins(_KEY_SHAPES.sub("***", _PRIVATE_KEY.sub("***", text)))
 
 

@@ -191,7 +191,7 @@ def checked_key(key: Secret) -> Secret:
             "the API key is empty or holds characters no key has (a line break, a blank?)",
             exit_code=Exit.KEY,
             reason=Fault.KEY_REFUSED,
-            hint="export RUNPOD_API_KEY=...",
+            hint="rpd config set api-key   (or export RUNPOD_API_KEY=...)",
         )
     return key
 

@@ -51,9 +51,8 @@ def look_at(profile: CloudProfile, key: Secret, *, seconds: float = SECONDS, wit
         keys = _ssh_keys(session, seconds)
     finally:
         session.close()
-    return AccountView(
-        took, _ahead(answer, clock + took / 2), keys, read_balance(profile.url, key) if with_balance else None
-    )
+    balance = read_balance(profile.url, key) if with_balance else None
+    return AccountView(took, _ahead(answer, clock + took / 2), keys, balance)
 
 
 def refused(error: RpdError) -> UserError | None:
