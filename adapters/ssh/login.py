@@ -180,7 +180,7 @@ def _authenticate(
     raise Refused(
         f"{alias} does not accept our SSH key for user {address.username}",
         reason=Fault.AUTH_REFUSED,
-        hint="rpd doctor   checks the key; without ssh.key_path and ssh-key-path rpd uses a key of its own",
+        hint="rpd doctor   checks the key; without ssh.key_path and ssh-key-path, a key of rpd's own is used",
     )
 
 
