@@ -5,7 +5,7 @@ from __future__ import annotations
 from rpd.engine.decision import Decision, Do, Fire, Look
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states.facts import Facts
-from rpd.states.operations.search import FindPaused, TakeOver
+from rpd.states.operations.search import FindPaused, HandOver
 from rpd.states.policy.bounds import first_that_fit, listed
 from rpd.states.policy.reuse import drift, is_fresh_wanted, on_drift, stopped_usd_per_hour
 from rpd.states.ports.names import Op, Trigger
@@ -33,8 +33,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     for paused in facts.lineage.paused:
         if paused.pod_name in facts.pods:
             continue
-        if paused.pod_name in facts.lineage.not_taken:
-            told.append(f"pod {paused.pod_id}: {facts.lineage.not_taken[paused.pod_name]}")
+        if paused.pod_name in facts.lineage.not_handed_over:
+            told.append(f"pod {paused.pod_id}: {facts.lineage.not_handed_over[paused.pod_name]}")
             continue
         differences = drift(paused, facts.job)
         how = on_drift(facts)
@@ -52,4 +52,4 @@ def decide(facts: Facts, now: Stamp) -> Decision:
 def _take(facts: Facts, paused: Paused, differences: tuple[str, ...]) -> Do:
     is_unwanted = is_fresh_wanted(facts) or bool(differences and on_drift(facts) == "replace")
     debt = DebtChange(paused.pod_name, "storage", "open", usd_per_hour=stopped_usd_per_hour(paused))
-    return Do(TakeOver(paused, is_unwanted, first_that_fit(differences, DRIFT_BYTES)), debts=(debt,))
+    return Do(HandOver(paused, is_unwanted, first_that_fit(differences, DRIFT_BYTES)), debts=(debt,))

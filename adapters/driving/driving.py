@@ -50,7 +50,7 @@ from rpd.journal.store import Journal
 from rpd.states.facts import Facts
 from rpd.states.fold import replayed
 from rpd.states.policy.places import OF_THE_PLACE
-from rpd.states.policy.reuse import adopted_in
+from rpd.states.policy.reuse import handed_over_in
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, State, Trigger
@@ -101,7 +101,7 @@ class Pointers:
     def _shown(self, body: object) -> dict[str, Any] | None:
         """A new pod, or the first look at it that shows where it is."""
         match body:
-            case Outcome(op=Op.TAKE_OVER, status="ok", data={"is_unwanted": False, "paused": dict() as paused}):
+            case Outcome(op=Op.HAND_OVER, status="ok", data={"is_unwanted": False, "paused": dict() as paused}):
                 return {"id": paused["pod_id"], **paused, "image": paused["shape"].get("pod.image")}
             case Outcome(op=Op.CREATE_POD, status="ok", data={"pod": dict() as pod}):
                 self._is_placed = pod.get("datacenter_id") is not None
@@ -312,7 +312,9 @@ def _stop_outright(journal: Journal, access: Access, told: RecordsSeen) -> None:
             told.recorded(journal.append(body))
 
     with contextlib.suppress(JournalError):
-        cloud = cloud_of_run(opened, journal.run_id, access, ProcessControl(), adopted=adopted_in(journal.records))
+        cloud = cloud_of_run(
+            opened, journal.run_id, access, ProcessControl(), handed_over=handed_over_in(journal.records)
+        )
         stop_owed(record, access, cloud, facts_of(told.reading()[0]))
 
 

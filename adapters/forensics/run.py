@@ -169,7 +169,7 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
         gpu=pod["gpu"] if pod else None,
         datacenter=pod["datacenter"] if pod else None,
         pod_id=pod["id"] if pod else None,
-        pod_resumed=resumed.origin.taken is not None if resumed else None,
+        pod_resumed=resumed.origin.paused is not None if resumed else None,
         usd_per_hour=pod["usd_per_hour"] if pod else None,
         wall_seconds=round(elapsed(facts.progress.started, end), 3) if facts.progress.started else None,
         cost_usd=closed.cost_usd if closed and closed.cost_usd is not None else inspection.cost_usd(),

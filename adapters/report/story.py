@@ -313,7 +313,7 @@ def _released(move: Transition, facts: Facts, record: Record) -> str | None:
 
 _INTENTS: dict[str, Callable[[Intent, Facts, Record], str | None]] = {
     Op.CREATE_POD: _renting,
-    Op.TAKE_OVER: _taking,
+    Op.HAND_OVER: _taking,
     Op.PUSH_TREE: _sending,
     Op.NOTIFY: _warning,
 }

@@ -25,7 +25,7 @@ from rpd.adapters.spec.checks import (
     check_run_names,
     check_secret_names,
     checks_of,
-    shared_places,
+    shared_destinations,
 )
 from rpd.adapters.spec.error import Path as SpecPath
 from rpd.adapters.spec.error import Problem, SpecError
@@ -279,7 +279,7 @@ def _completed(job: Job, root: str) -> Job:
     pod = replace(job.pod, gpu_order=_once(job.pod.gpu_order), datacenters=_once(job.pod.datacenters))
     if SSH_PORT not in pod.ports:
         pod = replace(pod, ports=(SSH_PORT, *pod.ports))
-    shared = shared_places(job.artifacts)
+    shared = shared_destinations(job.artifacts)
 
     def landing(text: str) -> str:
         is_folder = text.endswith("/") or posixpath.normpath(text) in shared

@@ -184,7 +184,7 @@ class ReadPod(Reading[PodSeen], frozen=True):
             pod.missed = pod.missed.again(at)
             return
         pod.missed, pod.seen, pod.was_found = Missed(), seen, True
-        is_stopped = pod.spans[-1].until is not None if pod.spans else pod.origin.taken is not None
+        is_stopped = pod.spans[-1].until is not None if pod.spans else pod.origin.paused is not None
         if seen.status == "EXITED":
             close_spans(pod, at)
         elif pod.kept_until is not None and seen.status == "RUNNING" and at.wall > pod.kept_until + SWITCH_SECONDS:

@@ -78,7 +78,7 @@ def _of_the_pods(facts: Facts, now: Stamp) -> Data:
         "datacenter_id": _place(pod) if pod else None,
         "candidates_refused": {name: refusal.text for name, refusal in facts.search.refusals.items()},
         "lifecycle_action": pod.released_as if pod else None,
-        "pod_resumed": pod is not None and pod.origin.taken is not None,
+        "pod_resumed": pod is not None and pod.origin.paused is not None,
     }
 
 
@@ -177,7 +177,7 @@ def _pod(pod: PodFacts, now: Stamp) -> Data:
         "datacenter_id": _place(pod),
         "usd_per_hour": pod.usd_per_hour,
         "billed_seconds": round(running_seconds(pod, now), 3),
-        "taken_over_from": pod.origin.taken.run_id if pod.origin.taken is not None else None,
+        "taken_over_from": pod.origin.paused.run_id if pod.origin.paused is not None else None,
     }
 
 

@@ -26,7 +26,7 @@ slept or worked. Such a gap says nothing about the connection; patience begins a
 LONG_TRIES_MIN = 3
 
 TO_CLOUD = frozenset(
-    {Op.READ_OFFERS, Op.READ_PLACES, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD, Op.START_POD, Op.STOP_POD}
+    {Op.READ_OFFERS, Op.READ_DATACENTERS, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD, Op.START_POD, Op.STOP_POD}
     | {Op.DELETE_POD, Op.SURVEY}
     | {Op.READ_HOLDERS}
 )
@@ -38,7 +38,7 @@ TO_POD = frozenset(
 )
 """Operations in the pod."""
 HERE = frozenset(
-    {Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_SYSTEM_LOG, Op.READ_LOG, Op.WRITE_MANIFEST, Op.NOTIFY}
+    {Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.HAND_OVER, Op.READ_SYSTEM_LOG, Op.READ_LOG, Op.WRITE_MANIFEST, Op.NOTIFY}
 )
 """Operations on this machine, and operations that say nothing about the connection."""
 

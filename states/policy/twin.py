@@ -130,7 +130,7 @@ def _missed_for(twin: PodFacts, at: Stamp) -> float:
 def quiet_left(facts: Facts, now: Stamp) -> float:
     """How long the create of the pod in hand may still show a twin; 0.0 if there is no such create."""
     pod = facts.pod
-    if pod is None or pod.id is None or pod.origin.taken is not None:
+    if pod is None or pod.id is None or pod.origin.paused is not None:
         return 0.0
     return remaining(pod.origin.last_sent_at, facts.profile.quiet_window_seconds, now)
 
@@ -140,7 +140,7 @@ def is_unsurveyed(facts: Facts, now: Stamp) -> bool:
     lag.
     """
     pod, looked = facts.pod, facts.process.surveyed
-    if pod is None or pod.id is None or pod.origin.taken is not None:
+    if pod is None or pod.id is None or pod.origin.paused is not None:
         return False
     if looked is None or is_before(looked, pod.origin.sent_at):
         return True

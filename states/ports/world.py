@@ -290,16 +290,16 @@ class Tree(msgspec.Struct, frozen=True):
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Another run that holds a destination on a network volume, as its lease there says. `place` is relative to the
-    mount. `lease` names this very lease. `pod_id` is the pod that took it. `mark` stands for the names of that run's
-    pods (`name_mark`).
+    """Another run that holds a destination on a network volume, as its lease there says. `destination` is relative to
+    the mount. `lease` names this very lease. `pod_id` is the pod that took it. `mark` stands for the names of that
+    run's pods (`name_mark`).
     """
 
     lease: str
     run_id: str
     pod_id: str
     mark: str = ""
-    place: str = ""
+    destination: str = msgspec.field(default="", name="place")
 
 
 def name_mark(pod_name: str) -> str:
@@ -490,7 +490,7 @@ class Remote(Protocol):
         """
         ...
 
-    def take_lease(self, target: Target, places: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
+    def take_lease(self, target: Target, destinations: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
         """Effect, repeatable: hold these destinations of the volume, relative to its mount, for this run and pod. If
         another run holds one of them, or something in it or around it, return these holders and hold none. Leases in
         `gone` do not count.
@@ -583,13 +583,13 @@ class Lineage(Protocol):
         """Read: pods that were left for the next run, the newest first."""
         ...
 
-    def take_over(self, paused: Paused) -> None:
+    def hand_over(self, paused: Paused) -> None:
         """Effect, once: the pod belongs to this run from here on, and its old journal says so. Raises Refused
         (`handed_over`, `in_use`), or Ambiguous if it is not known whether that record was kept.
         """
         ...
 
-    def has_taken(self, paused: Paused) -> bool:
+    def has_pod(self, paused: Paused) -> bool:
         """Read: whether the old journal says that the pod belongs to this run. Raises Unavailable if it
         cannot be read.
         """

@@ -26,7 +26,7 @@ from rpd.states.ports.world import (
     Target,
     Tree,
 )
-from rpd.states.shared.lease import shared_places
+from rpd.states.shared.lease import shared_destinations
 from tests.fakes.answers import refusal
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import CALL_SECONDS, TIMEOUT_SECONDS, FakeRemote, _Run, unheard
@@ -188,7 +188,7 @@ class SimRemote(FakeRemote):
     def pull(self, target: Target, pull: Pull) -> Pulled:
         self.in_call = "pull", None
         pod = self.cloud.pods[target.pod_id]
-        is_free = shared_places(self.sim.job) and target.run_id not in {each.run_id for each in self.held}
+        is_free = shared_destinations(self.sim.job) and target.run_id not in {each.run_id for each in self.held}
         if is_free and len(self.sim.laptops) == 1:
             self.sim.oracle.blame("I8 results are fetched from a place that others may have", pull.label)
         pulled = super().pull(target, pull)
