@@ -29,24 +29,24 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         if tries.failures >= TRIES_MAX:
             return Fire(Trigger.NOTHING_PAUSED, None, f"the other journals cannot be read ({tries.error})")
         return Look(FindPaused(facts.opened.lineage))
-    told = []
+    reasons = []
     for paused in facts.lineage.paused:
         if paused.pod_name in facts.pods:
             continue
         if paused.pod_name in facts.lineage.not_handed_over:
-            told.append(f"pod {paused.pod_id}: {facts.lineage.not_handed_over[paused.pod_name]}")
+            reasons.append(f"pod {paused.pod_id}: {facts.lineage.not_handed_over[paused.pod_name]}")
             continue
         differences = drift(paused, facts.job)
         how = on_drift(facts)
         if not is_fresh_wanted(facts) and differences and how == "ask":  # no person was there to answer
-            told.append(f"pod {paused.pod_id} drifted, and stays paused: {'; '.join(differences)}")
+            reasons.append(f"pod {paused.pod_id} drifted, and stays paused: {'; '.join(differences)}")
             continue
         return _take(facts, paused, differences)
     # One record cannot hold all of them: look for the next ones.
     if facts.lineage.left_out and facts.tried(Op.FIND_PAUSED).failures < TRIES_MAX:
         known = tuple(paused.pod_name for paused in facts.lineage.paused)
         return Look(FindPaused(facts.opened.lineage, known))
-    return Fire(Trigger.NOTHING_PAUSED, None, listed(told, " | ") or None)
+    return Fire(Trigger.NOTHING_PAUSED, None, listed(reasons, " | ") or None)
 
 
 def _take(facts: Facts, paused: Paused, differences: tuple[str, ...]) -> Do:

@@ -99,12 +99,14 @@ def _stock(
     """No stock wherever the job may run is an error. Little stock everywhere is a warning."""
     wanted = [each for each in centers if each.id in places]
     levels = {f"{each.gpu_id} ({each.cloud})": _level(each, places, wanted) for each in candidates}
-    said = ", ".join(f"{name} {level.lower()}" for name, level in levels.items())
+    levels_text = ", ".join(f"{name} {level.lower()}" for name, level in levels.items())
     where = " or ".join(job.pod.datacenters) or "any data center"
     if all(level == "NONE" for level in levels.values()):
-        yield error("stock", f"nothing is in stock in {where} at present: {said or 'no candidate'}", Exit.NO_CAPACITY)
+        yield error(
+            "stock", f"nothing is in stock in {where} at present: {levels_text or 'no candidate'}", Exit.NO_CAPACITY
+        )
     elif all(level in ("NONE", "LOW") for level in levels.values()):
-        yield warning("stock", f"stock is low in {where}: {said}")
+        yield warning("stock", f"stock is low in {where}: {levels_text}")
 
 
 def _level(offer: Offer, places: Sequence[str], centers: Sequence[DataCenter]) -> str:

@@ -118,14 +118,14 @@ def check_secret_names(
         (("remote_env", "exports"), _entries(data, "remote_env", "exports"), instead + " and write '{{{name}}}' here"),
         (("pod", "env"), _entries(data, "pod", "env"), "has a secret's name; write {{{{ RUNPOD_SECRET_name }}}} here"),
     ]
-    told: set[str] = set()
+    reported: set[str] = set()
     for path, entries, message in places:
         for name, value in entries.items():
             if not isinstance(value, str) or len(value) < SHORTEST_SECRET or not is_secret_name(name):
                 continue
             is_written_out = mask(value, secrets) == value and not _REFERENCE.match(value)
-            if is_written_out and value not in told:
-                told.add(value)
+            if is_written_out and value not in reported:
+                reported.add(value)
                 yield (*path, name), message.format(name=name)
 
 

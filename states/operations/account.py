@@ -66,9 +66,9 @@ class Survey(Reading[Surveyed], frozen=True):
                 pods[pod.id] = pod
         found = sorted(pods.values(), key=lambda each: (each.status == "TERMINATED", each.name, each.id))
         ours = [pod for pod in found if not is_others(pod.name, pod.env, self.makers)]
-        told = first_that_fit([SurveyedPod(pod.id, pod.name, pod.status, pod not in ours) for pod in found])
-        left_out = sum(pod.status != "TERMINATED" for pod in found[len(told) :])
-        return Result(answer=Surveyed(told, left_out), debts=(*self._reopened(ours), *self._ended(found)))
+        recorded = first_that_fit([SurveyedPod(pod.id, pod.name, pod.status, pod not in ours) for pod in found])
+        left_out = sum(pod.status != "TERMINATED" for pod in found[len(recorded) :])
+        return Result(answer=Surveyed(recorded, left_out), debts=(*self._reopened(ours), *self._ended(found)))
 
     def _is_of_run(self, pod: Pod) -> bool:
         is_handed_over = pod.id in self.born and may_name_run(pod, self.born[pod.id])

@@ -11,7 +11,7 @@ from rpd.states.facts.run import Lease
 from rpd.states.operations.kinds import Effect, Reading
 from rpd.states.policy.bounds import TAIL_BYTES, last_that_fit
 from rpd.states.policy.outage import is_unreached
-from rpd.states.policy.python_pin import python_told
+from rpd.states.policy.python_pin import python_reported
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import Job, SecretFile
 from rpd.states.ports.names import Op, Reason, State
@@ -190,7 +190,7 @@ class RunStep(Effect[StepDone], frozen=True):
         done, container = ended.answer, facts.container
         if done is not None:
             container.steps_done[done.key], container.step_tail = done.exit_code, done.tail
-            container.python = python_told(done.key, done.exit_code, done.tail) or container.python
+            container.python = python_reported(done.key, done.exit_code, done.tail) or container.python
 
 
 class Secret(msgspec.Struct, frozen=True):

@@ -84,9 +84,9 @@ class CheckInputs(Reading[Problems], frozen=True):
     def perform(self, world: World) -> Result:
         """Ask the workspace for problems."""
         problems = world.workspace.check_inputs(self.job, self.run_dir)
-        told = first_that_fit(problems)
-        more = len(problems) - len(told)
-        return Result(answer=Problems((*told, *((f"and {more} more problems",) if more else ()))))
+        recorded = first_that_fit(problems)
+        more = len(problems) - len(recorded)
+        return Result(answer=Problems((*recorded, *((f"and {more} more problems",) if more else ()))))
 
     @classmethod
     def saw(cls, facts: Facts, answer: Problems, at: Stamp) -> None:
@@ -190,8 +190,8 @@ class FindPaused(Reading[PausedPods], frozen=True):
         """As many pods as one record can hold. A pod whose start command is too long for any record is left alone."""
         paused = world.lineage.paused(self.lineage)
         others = [each for each in paused if each.pod_name not in self.known and size_of(each) <= LIST_BYTES]
-        told = first_that_fit(others)
-        return Result(answer=PausedPods(told, len(self.known), len(others) - len(told)))
+        recorded = first_that_fit(others)
+        return Result(answer=PausedPods(recorded, len(self.known), len(others) - len(recorded)))
 
     @classmethod
     def saw(cls, facts: Facts, answer: PausedPods, at: Stamp) -> None:

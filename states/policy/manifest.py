@@ -162,8 +162,8 @@ def _reason_text(facts: Facts) -> str | None:
     if facts.ending.reason is Reason.JOB_SUCCEEDED:
         return None
     if facts.ending.reason is Reason.JOB_FAILED and facts.launch.claim is not None:
-        said = facts.results.reading.cause if facts.results.reading is not None else None
-        return f"the job {job_ending(facts)}" + (f"; its log says: {said.line}" if said is not None else "")
+        cause = facts.results.reading.cause if facts.results.reading is not None else None
+        return f"the job {job_ending(facts)}" + (f"; its log says: {cause.line}" if cause is not None else "")
     return facts.ending.text
 
 

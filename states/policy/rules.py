@@ -294,10 +294,10 @@ def locked_words(facts: Facts) -> str | None:
     look at the pod means.
     """
     tries = (facts.tried(op) for op in (Op.STOP_POD, Op.DELETE_POD))
-    said = next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
+    lock_text = next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
     pod = facts.pod
     is_seen = pod is not None and pod.seen is not None and pod.seen.is_locked and pod.released_as is None
-    return said or (seen_locked(pod.id) if is_seen and pod is not None else None)
+    return lock_text or (seen_locked(pod.id) if is_seen and pod is not None else None)
 
 
 def seen_locked(pod_id: str | None) -> str:

@@ -46,8 +46,8 @@ def is_others(name: str, env: Mapping[str, str], made_by: Mapping[str, str]) -> 
     """Whether another owner of this run has ordered this pod. Then it is no twin of ours, and may do the work of that
     owner.
     """
-    told, ours = env.get(MAKER), made_by.get(name)
-    return bool(told and ours and told != ours)
+    env_maker, ours = env.get(MAKER), made_by.get(name)
+    return bool(env_maker and ours and env_maker != ours)
 
 
 def known_ids(facts: Facts) -> dict[str, str | None]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rpd.engine.operation import REPEATABLE
+from rpd.engine.operation import IDEMPOTENT
 from rpd.journal.records import DebtChange, HandedOver, Intent, Outcome, Requested, Resumed, Stamp
 from rpd.states import arm, create
 from rpd.states.facts import Facts
@@ -427,7 +427,7 @@ def test_an_artifact_that_the_link_failed_is_not_given_up_and_a_broken_one_is() 
         facts,
         Intent("1", Op.PULL_ARTIFACT, "collect", plain(target=target(facts), pull=Pull("model", "/m", "/l", True))),
     )
-    for reason in ("ssh_unreachable", "link_lost", "interrupted", REPEATABLE):
+    for reason in ("ssh_unreachable", "link_lost", "interrupted", IDEMPOTENT):
         outcome(facts, Op.PULL_ARTIFACT, "failed", reason=reason)
     assert facts.results.fetching.failures == {}
     outcome(facts, Op.PULL_ARTIFACT, "failed", reason="verify_failed", error="no")
@@ -623,7 +623,7 @@ def test_only_what_is_known_to_have_failed_counts_as_a_failure() -> None:
     facts = facts_in(State.SETUP)
     outcome(facts, Op.RUN_STEP, "unknown", reason="link_lost", error="cut")
     assert facts.contact.tries == {Op.RUN_STEP: Tries(stamp(200.0), error="cut", reason="link_lost")}
-    outcome(facts, Op.RUN_STEP, "failed", reason=REPEATABLE, error="again", settled=True)
+    outcome(facts, Op.RUN_STEP, "failed", reason=IDEMPOTENT, error="again", settled=True)
     step = facts.tried(Op.RUN_STEP)
     assert (step.failures, step.since) == (1, stamp(200.0))
     assert (step.error, step.reason) == ("cut", "link_lost"), "what was known of it explains more"
