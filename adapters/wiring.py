@@ -37,7 +37,7 @@ from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts, new_facts
 from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.policy.reuse import adopted_in
+from rpd.states.policy.reuse import handed_over_in
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Cloud, SshAddress, World
 from rpd.states.table import JOB
@@ -85,7 +85,7 @@ def cloud_of_run(
     control: ProcessControl,
     *,
     public_key: str = "",
-    adopted: Mapping[str, str] | None = None,
+    handed_over: Mapping[str, str] | None = None,
     redactor: Redactor | None = None,
 ) -> Renting:
     """The cloud for one run. It sees and touches only the run's own pods, and those that were handed over to it."""
@@ -95,7 +95,7 @@ def cloud_of_run(
         api_url=access.profile.url,
         run_id=run_id,
         token=opened.token,
-        adopted=adopted,
+        handed_over=handed_over,
     )
 
 
@@ -138,7 +138,7 @@ def world_for(
     control: ProcessControl,
     state_home: Path,
     *,
-    adopted: dict[str, str],
+    handed_over: dict[str, str],
     redactor: Redactor | None = None,
     needs_key: bool = True,
     tell: Callable[[str], object] = lambda text: None,
@@ -154,10 +154,12 @@ def world_for(
             raise
         key = SshKey(str(named), "")
     hidden = redactor or redactor_for(access, opened=opened)
-    cloud = cloud_of_run(opened, run_id, access, control, public_key=key.public_line, adopted=adopted, redactor=hidden)
+    cloud = cloud_of_run(
+        opened, run_id, access, control, public_key=key.public_line, handed_over=handed_over, redactor=hidden
+    )
     remote = remote_for(cloud, None if key.is_in_agent else Path(key.private_path), control, hidden, tell)
     opening = functools.partial(open_journal, access=access, command=f"hand-over to {run_id}")
-    lineage = LocalLineage(state_home, opened, run_id, opening, adopted)
+    lineage = LocalLineage(state_home, opened, run_id, opening, handed_over)
     return World(cloud, remote, LocalWorkspace(state_home, redactor=hidden), SystemClock(), lineage)
 
 
@@ -176,7 +178,7 @@ def drive(
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
     journal.hide(*values_in(opened.config, said=msgspec.to_builtins(opened)))
-    adopted = adopted_in(journal.records)
+    handed_over = handed_over_in(journal.records)
     listener = Listeners(listeners)
     world = world_for(
         opened,
@@ -184,7 +186,7 @@ def drive(
         access,
         control,
         state_home,
-        adopted=adopted,
+        handed_over=handed_over,
         redactor=journal.redactor,
         needs_key=needs_key,
         tell=lambda text: listener.doing(journal.redactor.mask(text), None),

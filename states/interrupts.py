@@ -38,7 +38,7 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
         return stand_back(facts, met.error or "another owner acts on this run")
     pod = facts.pod
     if pod is not None and pod.missed.looks >= MISSES_MIN and _is_vanished(facts, now):
-        if pod.origin.taken is not None and not pod.was_used and state in (State.BOOT, State.CONNECT):
+        if pod.origin.paused is not None and not pod.was_used and state in (State.BOOT, State.CONNECT):
             return Fire(Trigger.HOST_FAILED, Reason.PAUSED_POD_GONE, "the paused pod is not there any more")
         hoped = (None, Reason.JOB_SUCCEEDED, Reason.RESULTS_UNVERIFIED)
         is_all_here = facts.launch.intended and (facts.collected or not facts.is_worth_fetching)

@@ -1,4 +1,5 @@
-"""release: give every pod of this run back, and prove it. Only proof closes the debt; rpd never gives up."""
+"""release: give every pod of this run back, and prove it. Only proof closes the debt; rpd never gives up. The release
+is the compensation of every create."""
 
 from __future__ import annotations
 

@@ -61,9 +61,9 @@ def judge(job: Job, contents: Contents | None) -> Iterator[Finding]:
 
 def cuda_needed(image: str, contents: Contents | None) -> str | None:
     """The lowest sufficient CUDA version of a driver: by the image's own word, else by its tag."""
-    said = _CUDA_OF_ENV.search(contents.env.get("NVIDIA_REQUIRE_CUDA", "")) if contents is not None else None
-    if said:
-        return said[1]
+    required = _CUDA_OF_ENV.search(contents.env.get("NVIDIA_REQUIRE_CUDA", "")) if contents is not None else None
+    if required:
+        return required[1]
     name = image.lower().partition("@")[0]
     if found := _CUDA_ITSELF.search(name):
         return f"{found[1]}.{found[2]}"

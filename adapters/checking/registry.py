@@ -230,13 +230,13 @@ def _body(answer: requests.Response, limit: int) -> bytes:
 def _token(session: requests.Session, ref: Reference, challenge: str) -> str | None:
     """An anonymous token, as the registry's challenge describes it. None if the registry wants a password."""
     kind, _, rest = challenge.partition(" ")
-    said = dict(_CHALLENGE.findall(rest))
-    realm = said.get("realm", "")
+    fields = dict(_CHALLENGE.findall(rest))
+    realm = fields.get("realm", "")
     if kind.lower() != "bearer" or not realm.startswith(ref.base.partition("//")[0] + "//"):
         return None
-    asked = {"scope": said.get("scope", f"repository:{ref.path}:pull")}
-    if "service" in said:
-        asked["service"] = said["service"]
+    asked = {"scope": fields.get("scope", f"repository:{ref.path}:pull")}
+    if "service" in fields:
+        asked["service"] = fields["service"]
     answer = _send(session, "GET", realm, {"Accept": "application/json"}, asked)
     if answer.status_code != 200:
         return None

@@ -12,8 +12,8 @@ def main() -> None:
     """Run the command of `sys.argv`. Always ends in SystemExit."""
     stand_in()
     code = _run(sys.argv[1:])
-    is_said = settle()
-    sys.exit(code if is_said else code or 1)
+    is_written = settle()
+    sys.exit(code if is_written else code or 1)
 
 
 def _run(words: list[str]) -> int:

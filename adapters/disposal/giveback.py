@@ -99,7 +99,7 @@ def _act(
 ) -> str:
     """Intent, effect with its proof, outcome. Returns the proof. Raises the errors of `release_and_prove` after
     recording them, and the errors of `record`."""
-    intent, told = (
+    intent, reported = (
         intent_of(effect, f"late-{secrets.token_hex(4)}-{effect.name}", State.RELEASE),
         Accepted(effect.pod_id),
     )
@@ -107,10 +107,10 @@ def _act(
     try:
         proof = release_and_prove(cloud, effect, interval_seconds, patience)
     except RpdError as error:
-        failed = Result("failed", told, reason=error.reason, error=error.message, retryable=True)
+        failed = Result("failed", reported, reason=error.reason, error=error.message, retryable=True)
         record(outcome_of(intent, failed))
         raise
-    record(outcome_of(intent, Result(answer=told, debts=debts(proof))))
+    record(outcome_of(intent, Result(answer=reported, debts=debts(proof))))
     return proof
 
 

@@ -50,7 +50,7 @@ from rpd.journal.store import Journal
 from rpd.states.facts import Facts
 from rpd.states.fold import replayed
 from rpd.states.policy.places import OF_THE_PLACE
-from rpd.states.policy.reuse import adopted_in
+from rpd.states.policy.reuse import handed_over_in
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, State, Trigger
@@ -101,7 +101,7 @@ class Pointers:
     def _shown(self, body: object) -> dict[str, Any] | None:
         """A new pod, or the first look at it that shows where it is."""
         match body:
-            case Outcome(op=Op.TAKE_OVER, status="ok", data={"is_unwanted": False, "paused": dict() as paused}):
+            case Outcome(op=Op.HAND_OVER, status="ok", data={"is_unwanted": False, "paused": dict() as paused}):
                 return {"id": paused["pod_id"], **paused, "image": paused["shape"].get("pod.image")}
             case Outcome(op=Op.CREATE_POD, status="ok", data={"pod": dict() as pod}):
                 self._is_placed = pod.get("datacenter_id") is not None
@@ -161,9 +161,9 @@ def drive_journal(
     refresh_events = _events(journal, Path(opened.run_dir))
     journal.on_replaced = lambda path: refresh_events()
     control, on_signal = _control(journal, request, patience, early)
-    told = RecordsSeen(journal, home)
+    seen = RecordsSeen(journal, home)
     needs_secrets = request is None and not _is_launched(journal)
-    facts, lacks = _facts(journal, told, needs_secrets=needs_secrets)
+    facts, lacks = _facts(journal, seen, needs_secrets=needs_secrets)
     if lacks is not None:
         request, needs_secrets = lacks, False
         control.ask(lacks)
@@ -177,34 +177,34 @@ def drive_journal(
         with hears, _view(facts, journal, quiet=quiet, live=not as_json) as views:
             was_erased = any(view.erases_log for view in views)
             leaver = [DetachWhenRunning(control)] if detach else []
-            listeners: list[Listener] = [told, Pointers(journal, home), *views, *leaver]
+            listeners: list[Listener] = [seen, Pointers(journal, home), *views, *leaver]
             needs = {"needs_secrets": needs_secrets, "needs_key": request is None}
             return drive(journal, access, control, listeners, home, **needs).exit_code
 
     try:
-        exit_code = _whatever_ends_it(loop, journal, access, told, home)
+        exit_code = _whatever_ends_it(loop, journal, access, seen, home)
     finally:
         with contextlib.suppress(JournalError):  # all records are durable; what could not be kept was reported
             journal.close()
         refresh_events()
         Index(home).refresh(journal.path)
-    return _last_words(told, exit_code, journal.redactor, as_json=as_json, quiet=quiet, was_erased=was_erased)
+    return _last_words(seen, exit_code, journal.redactor, as_json=as_json, quiet=quiet, was_erased=was_erased)
 
 
-def _whatever_ends_it(loop: Callable[[], int], journal: Journal, access: Access, told: RecordsSeen, home: Path) -> int:
+def _whatever_ends_it(loop: Callable[[], int], journal: Journal, access: Access, seen: RecordsSeen, home: Path) -> int:
     """The exit code of the loop, also if a signal or a fault of rpd ends it. Raises KeyboardInterrupt and
     JournalLocked."""
     try:
         return loop()
     except LeaveNow as leaving:
-        return _left_at_once(journal, told, leaving)
+        return _left_at_once(journal, seen, leaving)
     except KeyboardInterrupt:  # a program that handles its signals itself gets it
-        _left_at_once(journal, told, LeaveNow("interrupted (KeyboardInterrupt)", Exit.INTERRUPTED))
+        _left_at_once(journal, seen, LeaveNow("interrupted (KeyboardInterrupt)", Exit.INTERRUPTED))
         raise
     except JournalLocked:
         raise  # another process drives the run now: this process must not touch its pod
     except Exception as fault:  # after any fault, a rented pod must not stay unnoticed
-        return _rescue(journal, access, told, home, fault)
+        return _rescue(journal, access, seen, home, fault)
 
 
 def _control(
@@ -220,7 +220,7 @@ def _control(
     return control, on_signal
 
 
-def _facts(journal: Journal, told: RecordsSeen, *, needs_secrets: bool) -> tuple[Facts, Request | None]:
+def _facts(journal: Journal, seen: RecordsSeen, *, needs_secrets: bool) -> tuple[Facts, Request | None]:
     """The facts of the job. If a secret of the job is missing, the request is to cancel: a rented pod must not bill
     until the secret is found. Raises UserError."""
     from rpd.adapters.wiring import facts_of
@@ -230,7 +230,7 @@ def _facts(journal: Journal, told: RecordsSeen, *, needs_secrets: bool) -> tuple
     try:
         return facts_of(opened, journal.run_id, needs_secrets=needs_secrets), None
     except UserError as error:
-        if error.reason != Fault.SECRET_MISSING or not told.owes:
+        if error.reason != Fault.SECRET_MISSING or not seen.owes:
             raise
         output.note([f"error: {error.message}", "giving the pod back rather than let it wait; then run the job anew"])
         lacks = Request("cancel", "a secret is missing", {"missing": error.message})
@@ -273,16 +273,16 @@ def _is_launched(journal: Journal) -> bool:
     return claim is not None and claim.phase not in ("none", "claimed")
 
 
-def _rescue(journal: Journal, access: Access, told: RecordsSeen, home: Path, fault: Exception) -> int:
+def _rescue(journal: Journal, access: Access, seen: RecordsSeen, home: Path, fault: Exception) -> int:
     """A fault of this program while something may bill: keep the trace, and give the pod back by the shortest way
     (stopped, so that nothing in it is lost). Raises the fault itself if the run owes nothing."""
     from rpd.adapters.wiring import drive
 
     trace = "".join(traceback.format_exception(fault))
-    if not told.owes:
+    if not seen.owes:
         raise fault
     with contextlib.suppress(JournalError):
-        told.recorded(journal.append(Note("internal_error", trace)))
+        seen.recorded(journal.append(Note("internal_error", trace)))
     output.note(["error: internal error; the trace is in the journal; giving the pod back", trace.splitlines()[-1]])
     control = ProcessControl()
     detail = {"how": "stop", "internal_error": True, "fault": trace.splitlines()[-1]}
@@ -290,17 +290,17 @@ def _rescue(journal: Journal, access: Access, told: RecordsSeen, home: Path, fau
     try:
         journal.records = read(journal.path).records
         with signal_requests(control.ask):
-            drive(journal, access, control, [told], home, needs_secrets=False, needs_key=False)
+            drive(journal, access, control, [seen], home, needs_secrets=False, needs_key=False)
     except LeaveNow as leaving:
-        return _left_at_once(journal, told, leaving)
+        return _left_at_once(journal, seen, leaving)
     except JournalLocked:
         raise
     except Exception:  # the ordinary way to give the pod back is broken too
-        _stop_outright(journal, access, told)
-    return Exit.STILL_BILLING if told.owes else Exit.INTERNAL
+        _stop_outright(journal, access, seen)
+    return Exit.STILL_BILLING if seen.owes else Exit.INTERNAL
 
 
-def _stop_outright(journal: Journal, access: Access, told: RecordsSeen) -> None:
+def _stop_outright(journal: Journal, access: Access, seen: RecordsSeen) -> None:
     """The loop cannot go on: stop what it rented, by pod id. What is not proved stopped stays owed."""
     from rpd.adapters.wiring import cloud_of_run
 
@@ -309,19 +309,21 @@ def _stop_outright(journal: Journal, access: Access, told: RecordsSeen) -> None:
 
     def record(body: Body) -> None:
         with contextlib.suppress(JournalError):  # a failing journal must not keep a pod computing
-            told.recorded(journal.append(body))
+            seen.recorded(journal.append(body))
 
     with contextlib.suppress(JournalError):
-        cloud = cloud_of_run(opened, journal.run_id, access, ProcessControl(), adopted=adopted_in(journal.records))
-        stop_owed(record, access, cloud, facts_of(told.reading()[0]))
+        cloud = cloud_of_run(
+            opened, journal.run_id, access, ProcessControl(), handed_over=handed_over_in(journal.records)
+        )
+        stop_owed(record, access, cloud, facts_of(seen.reading()[0]))
 
 
-def _left_at_once(journal: Journal, told: RecordsSeen, leaving: LeaveNow) -> int:
+def _left_at_once(journal: Journal, seen: RecordsSeen, leaving: LeaveNow) -> int:
     """A second Ctrl-C, or the end of patience: record it in the journal and leave the debt open. Returns 8 if something
     may bill."""
-    exit_code = Exit.STILL_BILLING if told.owes else leaving.exit_code
+    exit_code = Exit.STILL_BILLING if seen.owes else leaving.exit_code
     with contextlib.suppress(Exception):
-        told.recorded(journal.append(Left(leaving.why, exit_code)))
+        seen.recorded(journal.append(Left(leaving.why, exit_code)))
     return exit_code
 
 
@@ -333,9 +335,9 @@ def left_late(journal: Path, leaving: LeaveNow) -> int:
 
 
 def _last_words(
-    told: RecordsSeen, exit_code: int, redactor: Redactor, *, as_json: bool, quiet: bool, was_erased: bool
+    seen: RecordsSeen, exit_code: int, redactor: Redactor, *, as_json: bool, quiet: bool, was_erased: bool
 ) -> int:
-    reading, elsewhere = told.reading()
+    reading, elsewhere = seen.reading()
     inspection = Inspection(reading, SystemClock().now())
     if as_json:
         output.answer({**inspection.document(), "ended_with": exit_code})

@@ -75,7 +75,7 @@ def _estimate(facts: Facts, pod: PodFacts, records: Sequence[Record], now: Stamp
         disk_usd=sum(cost.usd(disks, seconds) for _, seconds in spans),
         storage_usd=_stored(pod.name, records, now),
         ended_wall=max(ends) if ends and len(ends) == len(pod.spans) else None,
-        is_shared=pod.origin.taken is not None or pod.name in facts.lineage.handed_over,
+        is_shared=pod.origin.paused is not None or pod.name in facts.lineage.handed_over,
         storage_usd_per_day=(debt.usd_per_hour or 0.0) * 24 if debt is not None else 0.0,
     )
 

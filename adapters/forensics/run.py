@@ -77,14 +77,14 @@ class LoadedRun:
         folder = self.files_folder()
         return iter(()) if folder is None else lines_of(metrics_file(folder))
 
-    def step_marks(self) -> list[dict[str, Any]]:
-        """The marks of steps in the job's log: rows of `steps.jsonl`, in their order."""
+    def phase_marks(self) -> list[dict[str, Any]]:
+        """The phase marks in the job's log: rows of `steps.jsonl`, in their order."""
         folder = self.files_folder()
         return [] if folder is None else list(lines_of(folder / STEPS_NAME))
 
     def steps(self) -> list[JobPhase]:
         """The steps of the job, from its log. Older tools have the marks among the events."""
-        return steps_of(self.step_marks() or self.events())
+        return steps_of(self.phase_marks() or self.events())
 
     def files_folder(self) -> Path | None:
         """The folder of its files now. None if no trusted source names it."""
@@ -169,7 +169,7 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
         gpu=pod["gpu"] if pod else None,
         datacenter=pod["datacenter"] if pod else None,
         pod_id=pod["id"] if pod else None,
-        pod_resumed=resumed.origin.taken is not None if resumed else None,
+        pod_resumed=resumed.origin.paused is not None if resumed else None,
         usd_per_hour=pod["usd_per_hour"] if pod else None,
         wall_seconds=round(elapsed(facts.progress.started, end), 3) if facts.progress.started else None,
         cost_usd=closed.cost_usd if closed and closed.cost_usd is not None else inspection.cost_usd(),

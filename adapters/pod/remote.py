@@ -26,8 +26,8 @@ from rpd.adapters.pod.answers import (
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.bucket import push_out
 from rpd.adapters.pod.follower import follow
+from rpd.adapters.pod.heartbeat import Heartbeat
 from rpd.adapters.pod.idleness import idle_seconds
-from rpd.adapters.pod.lease import Lease
 from rpd.adapters.pod.local_log import LocalLog
 from rpd.adapters.pod.markers import MarkerScan
 from rpd.adapters.pod.step_log import StepLog
@@ -190,7 +190,7 @@ class PodRemote:
             seconds,
             to_size_only=False,
             told=scan.feed,
-            is_told=lambda: len(scan.heard) > known,
+            is_enough=lambda: len(scan.heard) > known,
         )
         return msgspec.structs.replace(claim, heard=scan.heard) if claim.phase == "running" else claim
 
@@ -242,7 +242,7 @@ class PodRemote:
         """Do `act`, which may be repeated, beside an owner heartbeat. If sshd has room for one session only, do it
         without one."""
         try:
-            with Lease(connection.channel(scripts.lease_script(target))):
+            with Heartbeat(connection.channel(scripts.heartbeat_script(target))):
                 return act()
         except Unavailable as error:
             if error.reason != Fault.NO_SESSION:
@@ -282,7 +282,7 @@ class PodRemote:
         *,
         to_size_only: bool,
         told: Callable[[bytes], None] | None = None,
-        is_told: Callable[[], bool] = lambda: False,
+        is_enough: Callable[[], bool] = lambda: False,
     ) -> tuple[Claim, int]:
         def command(offset: int) -> str:
             return scripts.follow_script(target, job, offset)
@@ -296,7 +296,7 @@ class PodRemote:
 
         with LocalLog(log_file, hear) as log:
             claim = follow(
-                self._connection(target), command, log, seconds=seconds, to_size_only=to_size_only, is_told=is_told
+                self._connection(target), command, log, seconds=seconds, to_size_only=to_size_only, is_enough=is_enough
             )
             if log.offset >= claim.log_bytes:  # else more of it is on its way, printed at an unknown time
                 steps.is_up_to_date()

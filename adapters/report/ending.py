@@ -171,11 +171,11 @@ def _headline(facts: Facts, now: Stamp) -> str:
     reason = f" ({word})" if word and outcome != "succeeded" else ""
     has_code = facts.launch.claim is not None and facts.launch.claim.exit_code not in (None, 0)
     # In the first case the next line has the code. In the second case it is the code of a good script.
-    is_told = facts.ending.reason is Reason.JOB_FAILED or (
+    is_shown = facts.ending.reason is Reason.JOB_FAILED or (
         facts.ending.reason is Reason.JOB_SUCCEEDED and is_cut_off(facts)
     )
     ended = job_ending(facts).replace("ended with exit", "the job's exit")
-    code = f", {ended}" if has_code and not is_told else ""
+    code = f", {ended}" if has_code and not is_shown else ""
     return f"{outcome}{reason}{code} in {took}; {f'its pod is kept up; {spent} so far' if kept else spent}"
 
 

@@ -50,7 +50,7 @@ def tell(record: Record, facts: Facts) -> str | None:
     return one_line(text) if text else None
 
 
-def told_of(reading: Reading) -> dict[str, str]:
+def sentences_of(reading: Reading) -> dict[str, str]:
     """Checksum of a record -> the sentence about it, for records that have one. For a journal that makes no sense, only
     the part before."""
     described: dict[str, str] = {}
@@ -93,8 +93,8 @@ def _text(record: Record, facts: Facts) -> str | None:
         case HandedOver() as handed:
             return f"pod {handed.key} is run {handed.to_run}'s from here on"
         case Closed() as closed:
-            is_told = closed.outcome == "succeeded" or not closed.reason
-            return closed.outcome if is_told else f"{closed.outcome}: {closed.reason}"
+            is_enough = closed.outcome == "succeeded" or not closed.reason
+            return closed.outcome if is_enough else f"{closed.outcome}: {closed.reason}"
         case _:
             return None
 
@@ -111,8 +111,8 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     if outcome.op == Op.PULL_ARTIFACT and outcome.reason in (Fault.LINK_LOST, Fault.TIMEOUT):
         return _broken_off(outcome, facts, record)
     if outcome.status == "unknown":
-        said = f" ({outcome.error})" if outcome.error else ""
-        return f"{what}: no answer that can be believed{said}; finding out"
+        error_text = f" ({outcome.error})" if outcome.error else ""
+        return f"{what}: no answer that can be believed{error_text}; finding out"
     return f"{what}: {outcome.error or outcome.reason}"
 
 
@@ -124,7 +124,7 @@ def _noun(op: str) -> str:
 
 def _seen(seen: Observation, facts: Facts) -> str | None:
     if seen.op == Op.READ_LOG:
-        return f"beware: {said}" if (said := doubt(facts)) is not None else None
+        return f"beware: {error_text}" if (error_text := doubt(facts)) is not None else None
     if seen.error is not None and seen.op not in (Op.GREET, Op.READ_POD):
         return f"{_noun(seen.op)}: {seen.error}"
     if silent := seen.data.get("no_sshd"):
@@ -313,7 +313,7 @@ def _released(move: Transition, facts: Facts, record: Record) -> str | None:
 
 _INTENTS: dict[str, Callable[[Intent, Facts, Record], str | None]] = {
     Op.CREATE_POD: _renting,
-    Op.TAKE_OVER: _taking,
+    Op.HAND_OVER: _taking,
     Op.PUSH_TREE: _sending,
     Op.NOTIFY: _warning,
 }

@@ -265,11 +265,11 @@ def _of_code(exit_code: int, what: str, advice: str, *, is_ours: bool) -> tuple[
 
 def doubt_and_advice(facts: Facts) -> list[str]:
     """What speaks against a success, and what to do about it. Empty if nothing does."""
-    said = doubt(facts)
-    if said is None:
+    doubt_text = doubt(facts)
+    if doubt_text is None:
         return []
     advice = advice_on(doubts(facts)[0].sign)
-    return [said, *([advice] if advice else []), "look before you rely on the results"]
+    return [doubt_text, *([advice] if advice else []), "look before you rely on the results"]
 
 
 def words_of(reason: str | None) -> str | None:

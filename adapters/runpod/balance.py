@@ -51,8 +51,8 @@ def read_balance(base_url: str, key: Secret, *, seconds: float = SECONDS) -> Bal
 
 def _balance(answer: Answer) -> Balance | None:
     """GraphQL reports errors with status 200 as well, and may leave out any part that it could not find."""
-    told = problem(answer) if answer.status == 200 and answer.flaw is None else None
-    data = told.get("data") if told is not None else None
+    answered = problem(answer) if answer.status == 200 and answer.flaw is None else None
+    data = answered.get("data") if answered is not None else None
     myself = data.get("myself") if isinstance(data, dict) else None
     if not isinstance(myself, dict):
         return None

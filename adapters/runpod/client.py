@@ -20,7 +20,7 @@ import msgspec
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.runpod import pace
 from rpd.adapters.runpod.answer import Answer, Failure, Unreadable
-from rpd.adapters.runpod.errors import EFFECTS, REPEATABLE, Kind, judge, judge_failure
+from rpd.adapters.runpod.errors import EFFECTS, IDEMPOTENT, Kind, judge, judge_failure
 from rpd.adapters.runpod.session import ApiRequest, Session
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, Refused, RpdError, Unavailable
 from rpd.engine.ports import Random
@@ -192,7 +192,7 @@ class RunPodClient:
         """Seconds to the next attempt. None if there is no next attempt."""
         is_limited = error.reason == Fault.RATE_LIMITED
         if not is_limited:
-            if kind not in REPEATABLE or attempt >= self._limits.attempts:
+            if kind not in IDEMPOTENT or attempt >= self._limits.attempts:
                 return None
             if isinstance(error, Refused | Interrupted) or not error.retryable:
                 return None

@@ -58,11 +58,11 @@ class RunPodCloud:
         self._act(Kind.START, pod_id, "start", done=("PROVISIONING", "STARTING", "RUNNING"))
 
     def stop(self, pod_id: str) -> None:
-        """Effect, repeatable: stop a pod. An already stopped pod counts as done."""
+        """Effect, idempotent: stop a pod. An already stopped pod counts as done."""
         self._act(Kind.STOP, pod_id, "stop", done=("EXITED", "TERMINATED"))
 
     def delete(self, pod_id: str) -> None:
-        """Effect, repeatable: delete a pod. 404 counts as accepted, never as proof."""
+        """Effect, idempotent: delete a pod. 404 counts as accepted, never as proof."""
         try:
             self._client.delete(orders.pod_path(pod_id))
         except Refused as refusal:
@@ -122,11 +122,11 @@ class RunPodCloud:
         return self._client.create("/v2/network-volumes", body, wire.volume)
 
     def grow_volume(self, volume_id: str, size_gb: int) -> wire.Volume:
-        """Effect, repeatable: make a network volume larger. A smaller size is Refused."""
+        """Effect, idempotent: make a network volume larger. A smaller size is Refused."""
         return self._client.change(orders.volume_path(volume_id), orders.volume_size_body(size_gb), wire.volume)
 
     def delete_volume(self, volume_id: str) -> None:
-        """Effect, repeatable: delete a network volume with its data. 404 counts as accepted. Refused while a pod has it
+        """Effect, idempotent: delete a network volume with its data. 404 counts as accepted. Refused while a pod has it
         mounted."""
         try:
             self._client.delete(orders.volume_path(volume_id))
@@ -162,7 +162,7 @@ class RunPodCloud:
         in a few seconds."""
         tail = str(max(0, min(lines, MOST_LOG_LINES)))
         try:
-            said = self._client.listen(
+            answer = self._client.listen(
                 orders.pod_path(pod_id, "/logs"),
                 {"tail": tail},
                 seconds=LOG_SECONDS,
@@ -170,7 +170,7 @@ class RunPodCloud:
             )
         except (Refused, Unavailable):
             return PodLog()  # read only to explain another error, which is the better one
-        return pod_log(said, lines) if said is not None else PodLog()
+        return pod_log(answer, lines) if answer is not None else PodLog()
 
     def close(self) -> None:
         """Drop the connections."""

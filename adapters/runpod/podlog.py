@@ -18,11 +18,11 @@ class _Event(msgspec.Struct):
     source: str | None = None
 
 
-def pod_log(said: Answer, count: int) -> PodLog:
+def pod_log(answer: Answer, count: int) -> PodLog:
     """The last `count` lines of each source, oldest first, made safe for a terminal."""
     lines: dict[bool, list[str]] = {True: [], False: []}
-    for event in _events(said.body):
-        if event.line and (line := said.shown(event.line, LINE_LIMIT)):
+    for event in _events(answer.body):
+        if event.line and (line := answer.shown(event.line, LINE_LIMIT)):
             lines[event.source == "container"].append(line)
     kept = {is_own: tuple(each[-count:]) if count > 0 else () for is_own, each in lines.items()}
     return PodLog(kept[False], kept[True])

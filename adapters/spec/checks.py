@@ -118,14 +118,14 @@ def check_secret_names(
         (("remote_env", "exports"), _entries(data, "remote_env", "exports"), instead + " and write '{{{name}}}' here"),
         (("pod", "env"), _entries(data, "pod", "env"), "has a secret's name; write {{{{ RUNPOD_SECRET_name }}}} here"),
     ]
-    told: set[str] = set()
+    reported: set[str] = set()
     for path, entries, message in places:
         for name, value in entries.items():
             if not isinstance(value, str) or len(value) < SHORTEST_SECRET or not is_secret_name(name):
                 continue
             is_written_out = mask(value, secrets) == value and not _REFERENCE.match(value)
-            if is_written_out and value not in told:
-                told.add(value)
+            if is_written_out and value not in reported:
+                reported.add(value)
                 yield (*path, name), message.format(name=name)
 
 
@@ -301,7 +301,7 @@ def _run(run: Run) -> Iterator[Finding]:
 def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
     labels = Counter(artifact.label for artifact in artifacts)
     names = Counter(_name_here(artifact) for artifact in artifacts)
-    shared = shared_places(artifacts)
+    shared = shared_destinations(artifacts)
     for index, artifact in enumerate(artifacts):
         yield from _remote_path((index, "remote_path"), artifact.remote_path)
         if problem := problem_of(artifact.remote_path):
@@ -339,7 +339,7 @@ def _bucket(index: int, artifact: Artifact) -> Iterator[Finding]:
             yield (index, "local_path"), f"{name} is a secret's name, and its value {why}"
 
 
-def shared_places(artifacts: Sequence[Artifact]) -> frozenset[str]:
+def shared_destinations(artifacts: Sequence[Artifact]) -> frozenset[str]:
     """Local paths, without a slash at the end, that several artifacts name. So they are folders into which files go."""
     places = Counter(posixpath.normpath(artifact.local_path) for artifact in artifacts)
     return frozenset(place for place, count in places.items() if count > 1)

@@ -152,8 +152,8 @@ class Connection:
     def channel(self, script: str, *, window: int | None = None) -> Channel:
         """Start a `sh` script in the pod as a stream. `window`: bytes that may be in flight towards us (None: 2 MB).
 
-        The login shell may be any, and may print before it starts the script (bash reads `.bashrc` for sshd). So a mark
-        goes ahead of the script's own output, and nothing before it is passed on.
+        The login shell may be any, and may print before it starts the script (bash reads `.bashrc` for sshd). So a
+        boundary goes ahead of the script's own output, and nothing before it is passed on.
 
         Raises Unavailable (`link_lost`, `detail["sent"]` False if the command provably did not start; `no_session` if
         sshd allows none, on this connection or another).
@@ -183,9 +183,9 @@ class Connection:
                 raise Unavailable(text, reason=Fault.NO_SESSION, detail={"sent": False})
             time.sleep(POLL_SECONDS)
 
-    def _another_command(self, said: bytes, exit_code: int) -> Unavailable:
-        heard = self.redactor.mask_bytes(said, is_cut=True).decode("utf-8", "replace")
-        words = clean(heard)[-_SAID_CHARACTERS:].strip()
+    def _another_command(self, output: bytes, exit_code: int) -> Unavailable:
+        masked = self.redactor.mask_bytes(output, is_cut=True).decode("utf-8", "replace")
+        words = clean(masked)[-_SAID_CHARACTERS:].strip()
         text = (
             "the login works, and the pod's sshd runs no command of ours: a ForceCommand, a login shell such as "
             f"/bin/false, or what that shell reads first ended with code {exit_code}"
@@ -195,8 +195,8 @@ class Connection:
 
     def _start(self, script: str, window: int | None) -> Channel:
         """`channel` on this connection alone."""
-        sent, mark = False, f"<{secrets.token_hex(8)}>"
-        line = command_line(f"printf %s '{mark}'; printf %s '{mark}' >&2; {script}")
+        sent, boundary = False, f"<{secrets.token_hex(8)}>"
+        line = command_line(f"printf %s '{boundary}'; printf %s '{boundary}' >&2; {script}")
         try:
             with self._pulse.limit(self._timeouts.channel + 1.0):
                 raw = self._transport.open_session(window or FOLLOW_WINDOW, timeout=self._timeouts.channel)
@@ -213,7 +213,7 @@ class Connection:
             raise Unavailable(f"the SSH link was lost: {why}", reason=Fault.LINK_LOST, detail={"sent": sent}) from error
         return Channel(
             raw,
-            mark.encode(),
+            boundary.encode(),
             stall_seconds=self._timeouts.stall,
             interrupted=self._interrupted,
             why_lost=lambda: self._pulse.verdict,

@@ -211,15 +211,15 @@ def _no_session(
 ) -> Unavailable | Refused:
     """Why there is no session: the error of paramiko's thread or of our call, or that nothing came in time."""
     cause = transport.get_exception() or met
-    said = clean(str(cause))[:_SAID_CHARACTERS]  # it may quote the server
+    cause_text = clean(str(cause))[:_SAID_CHARACTERS]  # it may quote the server
     where = f"{alias} at {address.host} port {address.port}"
-    if isinstance(cause, paramiko.ssh_exception.IncompatiblePeer) and _NO_COMMON in said:
+    if isinstance(cause, paramiko.ssh_exception.IncompatiblePeer) and _NO_COMMON in cause_text:
         return Refused(
-            f"the SSH server of {where} shares no algorithm with rpd ({said}); OpenSSH 7.4 or newer does",
+            f"the SSH server of {where} shares no algorithm with rpd ({cause_text}); OpenSSH 7.4 or newer does",
             reason=Fault.BARRED,
             hint="use an image with OpenSSH 7.4 or newer",
         )
     if isinstance(cause, paramiko.AuthenticationException):
-        return Refused(f"{alias} refused the login: {said}", reason=Fault.AUTH_REFUSED)
-    why = said or "the link broke off" if cause is not None or not transport.is_active() else "no answer in time"
+        return Refused(f"{alias} refused the login: {cause_text}", reason=Fault.AUTH_REFUSED)
+    why = cause_text or "the link broke off" if cause is not None or not transport.is_active() else "no answer in time"
     return Unavailable(f"{where} does not talk SSH yet: {why}", reason=Fault.SSH_UNREACHABLE)

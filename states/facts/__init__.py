@@ -106,9 +106,9 @@ class Facts(msgspec.Struct):
         return tuple(Hardware(each) for each in self.job.pod.hardware if isinstance(each, str))
 
     @property
-    def places(self) -> tuple[str, ...]:
+    def datacenters(self) -> tuple[str, ...]:
         """Data centers, best first, under the ids that are ordered. Empty: any."""
-        return self.job.pod.datacenters if self.names.places is None else self.names.places
+        return self.job.pod.datacenters if self.names.datacenters is None else self.names.datacenters
 
     @property
     def volume_gb(self) -> int:

@@ -27,7 +27,7 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
         facts.ending.reason = reason
     elif move.trigger == Trigger.HOST_FAILED:
         facts.search.host_failure = reason
-        is_taken = facts.pod is not None and facts.pod.origin.taken is not None  # it says nothing about a fresh pod
+        is_taken = facts.pod is not None and facts.pod.origin.paused is not None  # it says nothing about a fresh pod
         # A price above the cap is no fault of the host, but the host is not tried again.
         facts.search.host_failures += int(reason is not Reason.HOST_TOO_DEAR and not is_taken)
         if (place := failed_place(facts, reason, at)) is not None:
@@ -99,7 +99,7 @@ def _enter_release(facts: Facts, move: Transition, at: Stamp) -> None:
 def _enter_select(facts: Facts, move: Transition, at: Stamp) -> None:
     if move.trigger == Trigger.TRY_NEXT:
         if facts.pod is not None:
-            facts.pod.is_gone = facts.pod.origin.taken is None or facts.pod.released_as != "stop"
+            facts.pod.is_gone = facts.pod.origin.paused is None or facts.pod.released_as != "stop"
         facts.search.host_failure, facts.search.stocked = None, None
     facts.current = None
 

@@ -10,7 +10,7 @@ from rpd.states.operations.kinds import Effect, Reading
 EFFECTS: dict[str, type[Effect[Any]]] = {
     effect.name: effect
     for effect in (
-        search.TakeOver,
+        search.HandOver,
         pod.CreatePod,
         pod.StartPod,
         container.ArmSwitch,
@@ -37,7 +37,7 @@ READINGS: dict[str, type[Reading[Any]]] = {
         search.CheckInputs,
         search.FindPaused,
         search.ReadOffers,
-        search.ReadPlaces,
+        search.ReadDatacenters,
         search.FindVolume,
         pod.ReadPod,
         pod.ReadSystemLog,

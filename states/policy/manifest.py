@@ -78,7 +78,7 @@ def _of_the_pods(facts: Facts, now: Stamp) -> Data:
         "datacenter_id": _place(pod) if pod else None,
         "candidates_refused": {name: refusal.text for name, refusal in facts.search.refusals.items()},
         "lifecycle_action": pod.released_as if pod else None,
-        "pod_resumed": pod is not None and pod.origin.taken is not None,
+        "pod_resumed": pod is not None and pod.origin.paused is not None,
     }
 
 
@@ -162,8 +162,8 @@ def _reason_text(facts: Facts) -> str | None:
     if facts.ending.reason is Reason.JOB_SUCCEEDED:
         return None
     if facts.ending.reason is Reason.JOB_FAILED and facts.launch.claim is not None:
-        said = facts.results.reading.cause if facts.results.reading is not None else None
-        return f"the job {job_ending(facts)}" + (f"; its log says: {said.line}" if said is not None else "")
+        cause = facts.results.reading.cause if facts.results.reading is not None else None
+        return f"the job {job_ending(facts)}" + (f"; its log says: {cause.line}" if cause is not None else "")
     return facts.ending.text
 
 
@@ -177,7 +177,7 @@ def _pod(pod: PodFacts, now: Stamp) -> Data:
         "datacenter_id": _place(pod),
         "usd_per_hour": pod.usd_per_hour,
         "billed_seconds": round(running_seconds(pod, now), 3),
-        "taken_over_from": pod.origin.taken.run_id if pod.origin.taken is not None else None,
+        "taken_over_from": pod.origin.paused.run_id if pod.origin.paused is not None else None,
     }
 
 

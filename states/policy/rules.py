@@ -83,7 +83,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         return "delete" if facts.process.asked.how == "delete" else "stop"
     if facts.request == "release" and facts.process.asked.how == "preserve" and facts.launch.intended:
         return "stop"  # it should stay up, but cannot; a person still wants its content
-    if facts.pod is not None and facts.pod.origin.taken is not None and not facts.launch.intended:
+    if facts.pod is not None and facts.pod.origin.paused is not None and not facts.launch.intended:
         return "stop"  # as it was found
     if facts.launch.was_taken_over and not (facts.launch.intended and facts.collected):
         return "stop"  # rpd must not delete what another owner left in the pod
@@ -104,7 +104,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         never_started = facts.launch.claim is not None and facts.launch.claim.phase == "none"
         if never_started:
             pod = facts.pod
-            return "stop" if pod is not None and (pod.origin.taken is not None or pod.holds_lost) else "delete"
+            return "stop" if pod is not None and (pod.origin.paused is not None or pod.holds_lost) else "delete"
         is_tried = (facts.results.gave_up and not facts.is_good) or not facts.results_wait
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
         is_free = _is_meant_to_go(facts) and facts.request != "gc" and facts.has_all and not facts.results_wait
@@ -294,10 +294,10 @@ def locked_words(facts: Facts) -> str | None:
     look at the pod means.
     """
     tries = (facts.tried(op) for op in (Op.STOP_POD, Op.DELETE_POD))
-    said = next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
+    lock_text = next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
     pod = facts.pod
     is_seen = pod is not None and pod.seen is not None and pod.seen.is_locked and pod.released_as is None
-    return said or (seen_locked(pod.id) if is_seen and pod is not None else None)
+    return lock_text or (seen_locked(pod.id) if is_seen and pod is not None else None)
 
 
 def seen_locked(pod_id: str | None) -> str:

@@ -72,9 +72,9 @@ class Op(StrEnum):
 
     CHECK_INPUTS = "check_inputs"
     FIND_PAUSED = "find_paused"
-    TAKE_OVER = "take_over"
+    HAND_OVER = "take_over"
     READ_OFFERS = "read_offers"
-    READ_PLACES = "read_places"
+    READ_DATACENTERS = "read_places"
     FIND_VOLUME = "find_volume"
     CREATE_POD = "create_pod"
     READ_POD = "read_pod"

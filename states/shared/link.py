@@ -55,7 +55,7 @@ def stand_back(facts: Facts, why: str) -> Decision:
     because this process started it, stop it again with all its content.
     """
     pod, began = facts.pod, facts.process.since
-    others = 0 if pod is not None and pod.origin.taken is not None else 1  # starts by others
+    others = 0 if pod is not None and pod.origin.paused is not None else 1  # starts by others
     is_ours = pod is not None and pod.starts > others and pod.started_at is not None and began is not None
     if is_ours and pod is not None and is_before(began or pod.origin.sent_at, pod.started_at or pod.origin.sent_at):
         return Fire(Trigger.CANCEL, Reason.TAKEN_OVER, why)
@@ -100,7 +100,7 @@ def _another_key(pod: PodFacts) -> Fire:
     If the cloud says that the pod was started since, the new key belongs to the pod. Else the pin stays, and `connect`
     gives the pod back, stopped: the next start by rpd pins a new key.
     """
-    if pod.place != pod.container.greeted_place:
+    if pod.start_and_address != pod.container.greeted_start:
         return Fire(Trigger.POD_STOPPED, None, "the container was started anew, and has a new host key")
     return Fire(Trigger.POD_STOPPED, Reason.HOST_KEY_CHANGED, "another host key, and no start explains it")
 
@@ -109,8 +109,8 @@ def _is_made_anew(facts: Facts, pod: PodFacts) -> bool:
     """Before the launch: the cloud shows another start than the greeted one. All that was done in the container before
     is lost.
     """
-    was_greeted = facts.state is not State.ARM and pod.container.greeted_place is not None
-    return was_greeted and not facts.launch.intended and pod.place != pod.container.greeted_place
+    was_greeted = facts.state is not State.ARM and pod.container.greeted_start is not None
+    return was_greeted and not facts.launch.intended and pod.start_and_address != pod.container.greeted_start
 
 
 def missed(facts: Facts, now: Stamp) -> Decision:

@@ -56,9 +56,9 @@ def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
     if 0 < look.failures < LOOKS_MAX:
         left = pause_left(facts, Op.READ_POD, now, first=0.5, cap=4.0)
         return Wait(left, f"the API ({look.error})") if left else Look(ReadPod.in_hand(facts))
-    told = decide_alone(facts, now, is_patient=True) or decide_telling(facts, now)
-    if told is not None:
-        return told
+    telling = decide_alone(facts, now, is_patient=True) or decide_telling(facts, now)
+    if telling is not None:
+        return telling
     why = "the pod is kept up, as the config or a person said; its switch stops it"
     return Leave(why, verdict(facts)[2], "the switch in the pod")
 

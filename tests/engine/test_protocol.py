@@ -19,7 +19,7 @@ from rpd.engine.errors import (
     Unavailable,
     UserError,
 )
-from rpd.engine.operation import REPEATABLE, Call, Effect, Nothing, Reading, Result
+from rpd.engine.operation import IDEMPOTENT, Call, Effect, Nothing, Reading, Result
 from rpd.engine.rule import Group, Interrupt
 from rpd.engine.runner import STEPS_WITHOUT_PAUSE_MAX
 from rpd.journal.records import DebtChange, Intent, Observation, Outcome, Requested, Resumed, Stamp
@@ -71,7 +71,7 @@ def test_a_probe_that_fails_cannot_tell(kind: type[RpdError]) -> None:
 def test_what_was_cut_off_is_done_again_where_that_does_no_harm() -> None:
     kitchen = Kitchen(Clock())
     result = protocol.probe(Switch(), CALL, kitchen)
-    assert result is not None and (result.status, result.reason, result.retryable) == ("failed", REPEATABLE, True)
+    assert result is not None and (result.status, result.reason, result.retryable) == ("failed", IDEMPOTENT, True)
     assert kitchen.switched == 0
 
 

@@ -38,7 +38,7 @@ _PULL = {"label": "model", "remote_path": "/workspace/model", "local_path": "/he
 _PAUSED = msgspec.to_builtins(Paused("/j", "old", "old", "pod0", "rpd-old-1", "RTX A5000", "SECURE", 0.5, {}))
 OPID = "1"
 EXAMPLES: dict[str, dict[str, Any]] = {
-    Op.TAKE_OVER: {"paused": _PAUSED, "is_unwanted": False, "drift": []},
+    Op.HAND_OVER: {"paused": _PAUSED, "is_unwanted": False, "drift": []},
     Op.START_POD: {"pod_id": "pod1"},
     Op.STOP_POD: {"pod_id": "pod1"},
     Op.DELETE_POD: {"pod_id": "pod1"},

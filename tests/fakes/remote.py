@@ -188,7 +188,7 @@ class FakeRemote:
             for held in self.held
             if held.run_id != target.run_id and held.pod_id != target.pod_id and held.lease not in gone
         ]
-        found = tuple(each for each in others if any(_overlap(each.place, place) for place in places))
+        found = tuple(each for each in others if any(_overlap(each.destination, place) for place in places))
         if not found:
             self.held = [each for each in others if each.lease not in gone]
             mine = (target.run_id, target.pod_id, name_mark(target.pod_name))

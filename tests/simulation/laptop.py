@@ -22,7 +22,7 @@ from rpd.journal.redact import Redactor, Secret
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
 from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.policy.reuse import adopted_in
+from rpd.states.policy.reuse import handed_over_in
 from rpd.states.ports.world import World
 from tests.fakes.clock import START_WALL, FakeControl
 from tests.fakes.fuse import Crash
@@ -157,16 +157,16 @@ class Laptop:
 
     def _runner(self, journal: Journal, writer: Writer, control: FakeControl) -> Runner[Facts, World]:
         sim = self.sim
-        adopted = adopted_in(journal.records)
+        handed_over = handed_over_in(journal.records)
         cloud = Renting(
             sim.cloud,
             public_key="",
             api_url=PROFILE["url"],
             run_id=sim.run_id,
             token=sim.opened.token,
-            adopted=adopted,
+            handed_over=handed_over,
         )
-        world = World(cloud, sim.remote, sim.workspace, self, SimLineage(sim, adopted))
+        world = World(cloud, sim.remote, sim.workspace, self, SimLineage(sim, handed_over))
 
         def emergency() -> EmergencyLog:
             sim.oracle.in_emergency = sim.oracle.was_in_emergency = True

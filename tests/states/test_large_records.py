@@ -229,7 +229,7 @@ def bloated(result: Result) -> Result:
 
 ON_A_NETWORK_VOLUME = (Op.FIND_VOLUME, Op.TAKE_LEASE, Op.READ_HOLDERS, Op.DROP_LEASE)
 OPERATIONS = (
-    *(Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_OFFERS, Op.READ_PLACES, Op.FIND_VOLUME),
+    *(Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.HAND_OVER, Op.READ_OFFERS, Op.READ_DATACENTERS, Op.FIND_VOLUME),
     *(
         Op.CREATE_POD,
         Op.READ_POD,
@@ -260,11 +260,11 @@ def eventful(op: Op) -> FakeWorld:
         "secrets": [{"name": "token", "destination": "/run/token", "env": ["TOKEN"]}],
         "budget": {"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 300, "idle_minutes": 60},
     }
-    if op is Op.READ_PLACES:
+    if op is Op.READ_DATACENTERS:
         config["pod"] = {"image": "i", "gpu_order": ["RTX A5000"], "datacenters": ["EU-RO-1"]}
     if op in ON_A_NETWORK_VOLUME:
         config["storage"] = {"mode": "network_volume", "volume_name": "data"}
-    if op in (Op.FIND_PAUSED, Op.TAKE_OVER, Op.START_POD, Op.REMOVE_SECRETS):
+    if op in (Op.FIND_PAUSED, Op.HAND_OVER, Op.START_POD, Op.REMOVE_SECRETS):
         config["lifecycle"] = {"on_success": "recycle"}
     if op in (Op.STOP_JOB, Op.STOP_POD, Op.FETCH_LOG):
         config["budget"] = {"cost_cap_usd": 10.0, "max_runtime_minutes": 30}
@@ -275,7 +275,7 @@ def eventful(op: Op) -> FakeWorld:
         stage.remote.held.append(Holder("old", "another-run", "gone", "mark", "/src"))
     if op is Op.READ_SYSTEM_LOG:
         stage.cloud.boot_seconds = [120.0]
-    if op in (Op.TAKE_OVER, Op.START_POD):
+    if op in (Op.HAND_OVER, Op.START_POD):
         leave_paused(stage, 1)
     if op is Op.READ_CLAIM:  # read by whoever comes back to a stopped pod
         stage.remote.job.artifacts["/workspace/out"] = "corrupt"
@@ -338,7 +338,7 @@ def test_a_result_that_no_record_holds_ends_nothing(op: Op) -> None:
 
 
 EFFECTS = (
-    *(Op.TAKE_OVER, Op.CREATE_POD, Op.START_POD, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS),
+    *(Op.HAND_OVER, Op.CREATE_POD, Op.START_POD, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS),
     *(Op.PUSH_TREE, Op.LAUNCH_JOB, Op.FETCH_LOG, Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT, Op.WRITE_MANIFEST, Op.NOTIFY),
     Op.TAKE_LEASE,
 )

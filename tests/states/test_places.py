@@ -117,7 +117,7 @@ def test_what_says_something_of_the_place(reason: Reason, is_bad: bool) -> None:
     facts = facts_in(State.BOOT)
     assert (failed_place(facts, reason, stamp(5.0)) is not None) is is_bad
     assert facts.pod is not None
-    facts.pod.origin.taken = object()  # type: ignore[assignment]
+    facts.pod.origin.paused = object()  # type: ignore[assignment]
     assert failed_place(facts, reason, stamp(5.0)) is None
 
 

@@ -42,7 +42,7 @@ def migrate_file(file: Path, *, write: bool) -> int:
         raise UserError(f"{file} cannot be read: {why}") from error
     if (foreign := not_ours(file, old)) is not None:
         raise foreign
-    new, told = migrated(old, str(file))
+    new, changes = migrated(old, str(file))
     if new == old:
         output.note([f"{file} is up to date"])
         return 0
@@ -50,7 +50,7 @@ def migrate_file(file: Path, *, write: bool) -> int:
         line.rstrip("\n")
         for line in difflib.unified_diff(old.splitlines(), new.splitlines(), str(file), str(file), lineterm="")
     )
-    output.note(told)
+    output.note(changes)
     if write:
         load_text(new, file.absolute())
         _write(file, new)

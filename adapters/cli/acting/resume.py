@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rpd.adapters.cli.arguments.finding import find_journal, unfinished
 from rpd.adapters.disposal.unrecorded import afterwards, unwritable
-from rpd.adapters.driving.takeover import take_over
+from rpd.adapters.driving.resuming import resume_journal
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.terminal import output
 from rpd.journal.errors import JournalUnwritable
@@ -25,7 +25,7 @@ def resume_run(run: str | None, *, as_json: bool) -> int:
             output.answer({**Inspection(reading, SystemClock().now()).document(), "ended_with": closed.exit_code})
         return closed.exit_code
     try:
-        return take_over(journal, "rpd resume", as_json=as_json)
+        return resume_journal(journal, "rpd resume", as_json=as_json)
     except JournalUnwritable as error:
         run_id = reading.records[0].run
         hint = f"{afterwards(error, f'rpd resume {run_id}')}; or   rpd cancel {run_id}   stops its pod now"

@@ -118,12 +118,12 @@ def not_ours(file: Path, text: str) -> UserError | None:
     from rpd.adapters.importing.imported import kind_of, other_of
 
     if (kind := kind_of(text, str(file))) is not None:
-        said, hint = f"{file} is a file for {kind}, and no job file", f"rpd import {file}"
+        message, hint = f"{file} is a file for {kind}, and no job file", f"rpd import {file}"
     elif (other := other_of(text, str(file))) is not None:
-        said, hint = f"{file} is {other.what}, and no job file", other.hint
+        message, hint = f"{file} is {other.what}, and no job file", other.hint
     else:
         return None
-    return UserError(said, reason="foreign_spec", hint=hint)
+    return UserError(message, reason="foreign_spec", hint=hint)
 
 
 def shown_name(job: Path | YamlSource) -> str:

@@ -64,19 +64,19 @@ def run(
     from rpd.adapters.cli.arguments.overrides import overrides, the_job
     from rpd.engine.errors import UserError
 
-    said = overrides(options)
+    wanted_values = overrides(options)
     job = the_job(file, config, context.obj, sends_files=files)
     if how.plan or how.offline:
         from rpd.adapters.cli.reading.estimate import plan_file
 
-        return plan_file(job, said, use_sandbox=how.sandbox, offline=how.offline, as_json=json)
+        return plan_file(job, wanted_values, use_sandbox=how.sandbox, offline=how.offline, as_json=json)
     if how.print_run_dir and json:
         raise UserError("--print-run-dir and --json cannot both have stdout; the JSON names run_dir")
     from rpd.adapters.cli.acting.run import run_file
 
     return run_file(
         job,
-        said,
+        wanted_values,
         use_sandbox=how.sandbox,
         detach=how.detach,
         new=how.new,

@@ -57,9 +57,9 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
         output.answer({**inspection.document(), **then})
     elif as_json:
         owner = holder(path)
-        told = {"live": owner is not None, "owner_pid": owner.pid if owner else None}
+        driver = {"live": owner is not None, "owner_pid": owner.pid if owner else None}
         steps = [msgspec.to_builtins(step) for step in _steps(inspection, path)]
-        output.answer({**inspection.document(), **told, "steps": steps})
+        output.answer({**inspection.document(), **driver, "steps": steps})
     elif at is not None:
         record = reading.records[-1]
         output.text(_page(inspection, path, as_of=f"record {at} of 0 to {last}, {record.event}, {record.ts_utc}"))

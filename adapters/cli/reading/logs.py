@@ -23,7 +23,7 @@ from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.states.facts import Facts
 from rpd.states.facts.handles import job_ref, target
-from rpd.states.policy.reuse import adopted
+from rpd.states.policy.reuse import handed_over_pods
 from rpd.states.ports.names import State
 from rpd.states.ports.world import JobRef, Remote
 
@@ -114,7 +114,9 @@ class _Log:
 
         control = ProcessControl()
         access = recorded_access(self._journal)
-        world = world_for(facts.opened, facts.run_id, access, control, state_home(), adopted=adopted(facts))
+        world = world_for(
+            facts.opened, facts.run_id, access, control, state_home(), handed_over=handed_over_pods(facts)
+        )
         with tempfile.TemporaryDirectory(prefix="rpd-logs-") as folder, signal_requests(control.ask):
             copy = Path(folder) / self._local.name
             try:

@@ -31,11 +31,11 @@ def summarize(run: str | None, *, root: Path | None, as_json: bool) -> int:
     why = why_of(loaded, row)
     if as_json:
         steps = [msgspec.to_builtins(step) for step in loaded.steps()]
-        told = {"run": msgspec.to_builtins(row), "why": why, "steps": steps, "manifest": manifest}
-        output.answer({"schema": "rpd.summary/1", **told})
+        document = {"run": msgspec.to_builtins(row), "why": why, "steps": steps, "manifest": manifest}
+        output.answer({"schema": "rpd.summary/1", **document})
     else:
-        steps_told = [f"step      {step.words()}" for step in loaded.steps()]
-        output.text([one_line(line) for line in (*block(row, manifest, why), *steps_told)])
+        step_lines = [f"step      {step.words()}" for step in loaded.steps()]
+        output.text([one_line(line) for line in (*block(row, manifest, why), *step_lines)])
     return 1 if row.failed else 0
 
 

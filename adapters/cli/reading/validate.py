@@ -24,7 +24,7 @@ from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.job import Job
-from rpd.states.shared.lease import shared_places
+from rpd.states.shared.lease import shared_destinations
 
 
 class Checks(msgspec.Struct, frozen=True):
@@ -97,7 +97,7 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
     if job.storage.mode == "network_volume" and len(job.pod.datacenters) > 1:
         yield warning("volume", "a network volume is in one data center; the others of pod.datacenters cannot mount it")
     mount = job.storage.volume_mount.rstrip("/")
-    if fixed := [f"{mount}{place}" for place in shared_places(job) if loaded.run_id not in place]:
+    if fixed := [f"{mount}{place}" for place in shared_destinations(job) if loaded.run_id not in place]:
         advice = f"put {{run_id}} into it, as in {mount}/{{run_id}}/src, where runs are to go on side by side"
         yield warning("volume", f"{', '.join(fixed)} on the network volume is held by one run at a time: {advice}")
 

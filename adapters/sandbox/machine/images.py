@@ -158,8 +158,8 @@ def _nvidia_smi(spec: ContainerSpec) -> str:
         "@GPU_TOKEN@": hashlib.sha256(spec.pod_id.encode()).hexdigest()[:8],
     }
     text = _text("image_nvidia_smi.sh")
-    for mark, fact in facts.items():
-        text = text.replace(mark, fact)
+    for placeholder, fact in facts.items():
+        text = text.replace(placeholder, fact)
     return text
 
 

@@ -245,10 +245,12 @@ class RunningPod:
         launch = self._isolation.first(folder, spec, argv_of(spec), dict(spec.env))
         self._trim_log()
         with folder.log_file.open("ab") as log:
-            self._process, said = await _spawn(launch, log.fileno())
-        if launch.reports and said != b"ready":
+            self._process, reported = await _spawn(launch, log.fileno())
+        if launch.reports and reported != b"ready":
             await self._end()
-            raise ContainerNotStarted(f"the container did not come up: {said.decode(errors='replace') or 'no answer'}")
+            raise ContainerNotStarted(
+                f"the container did not come up: {reported.decode(errors='replace') or 'no answer'}"
+            )
         if not launch.reports:
             init = processes.identify(self._process.pid)
             if init is not None:

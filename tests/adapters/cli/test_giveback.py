@@ -275,7 +275,7 @@ def test_one_that_cannot_be_stopped_is_said(desk: Desk, call: str) -> None:
     desk.cloud().broken = breaks(call)
     done = stopped_without(desk, journal)
     assert not done.is_at_rest
-    assert any("no whole answer" in each for each in done.told)
+    assert any("no whole answer" in each for each in done.results)
     assert desk.status(pod) == ("EXITED" if call == "list" else "RUNNING")
 
 
@@ -284,7 +284,7 @@ def test_what_another_run_owes_is_not_stopped(desk: Desk) -> None:
     with desk.open("next") as following:
         following.append(past.debt_of(past.pod_name_in(journal)))
     done = stopped_without(desk, journal)
-    assert (desk.status(pod), done.told, done.is_at_rest) == ("RUNNING", (), True)
+    assert (desk.status(pod), done.results, done.is_at_rest) == ("RUNNING", (), True)
 
 
 @pytest.mark.parametrize("is_named", [True, False])

@@ -184,7 +184,7 @@ def test_a_fault_at_one_journal_does_not_end_gc(rpd: Person, monkeypatch: pytest
         asked.append(path)
         raise RuntimeError("a fault of this program")
 
-    monkeypatch.setattr("rpd.adapters.cleanup.acting.take_over", broken)
+    monkeypatch.setattr("rpd.adapters.cleanup.acting.resume_journal", broken)
     done = type_in(rpd.folder, ["gc", "--yes"], {"RPD_HOME": str(rpd.home), "HOME": str(rpd.folder),
                                                "RUNPOD_API_KEY": KEY})  # fmt: skip
     assert (done.code, sorted(asked)) == (8, sorted([one, other])), done

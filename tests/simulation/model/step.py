@@ -15,7 +15,7 @@ from rpd.states.facts import Facts
 from rpd.states.ports.world import World
 from tests.simulation.model.choices import Choices
 from tests.simulation.model.cloud import ModelCloud
-from tests.simulation.model.facts_copy import twin
+from tests.simulation.model.facts_copy import copied_facts
 from tests.simulation.model.lineage import ModelLineage
 from tests.simulation.model.node import Node, verified_here
 from tests.simulation.model.reality import Died, Reality, StepOver, Violation
@@ -126,7 +126,7 @@ class Engine:
         self, node: Node, choices: Choices, *, request: Request | None = None, command: str | None = None
     ) -> Stepped:
         """Go round the loop once; with `request`, only take it; with `command`, as a new process. Raises Violation."""
-        facts = self._facts = twin(node.facts)
+        facts = self._facts = copied_facts(node.facts)
         known = self._known = facts.progress.seq
         reality = Reality(node.truth, node.at, choices)
         reality.spared = spared(facts, node.truth)

@@ -1,4 +1,4 @@
-"""Take a journal over and drive its run on, for `rpd resume` and for every command that ends a run without an
+"""Resume a journal: drive its run on, for `rpd resume` and for every command that ends a run without an
 engine."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rpd.journal.errors import JournalDamaged, JournalTooNew
 from rpd.journal.reader import Reading, read
 
 
-def take_over(
+def resume_journal(
     journal_path: Path,
     command: str,
     *,

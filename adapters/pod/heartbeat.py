@@ -11,7 +11,7 @@ from rpd.engine.errors import RpdError
 BEAT_SECONDS = 20.0
 
 
-class Lease:
+class Heartbeat:
     """Renews the owner heartbeat in the pod within its `with` block, in a separate thread, which is joined at the end.
 
     Only that thread uses the channel. If the heartbeat can no longer be renewed, the thread ends quietly: the call
@@ -21,9 +21,9 @@ class Lease:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="rpd-lease", daemon=True)
+        self._thread = threading.Thread(target=self._renew, name="rpd-heartbeat", daemon=True)
 
-    def __enter__(self) -> Lease:
+    def __enter__(self) -> Heartbeat:
         self._thread.start()
         return self
 
