@@ -24,7 +24,7 @@ IDEMPOTENT = "repeatable"
 
 
 def plain(struct: msgspec.Struct | None) -> Data:
-    """The fields of the operation as the data of a record."""
+    """The fields of a struct as the data of a record."""
     data: Data = {} if struct is None else msgspec.to_builtins(struct)
     return data
 

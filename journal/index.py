@@ -114,12 +114,6 @@ class Index:
         """Remove what is remembered about a run whose journal is gone for good."""
         (self._folder / f"{run_id}.json").unlink(missing_ok=True)
 
-    def rebuild(self) -> list[Entry]:
-        """Delete the cache and make it again from the journals alone."""
-        for file in self._folder.glob("*.json"):
-            file.unlink(missing_ok=True)
-        return self.entries()
-
     def _read_anew(self, journal: Path, known: Entry | None) -> Entry:
         """Read one journal again. A journal that makes no sense must not hide the others."""
         try:

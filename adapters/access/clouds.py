@@ -18,7 +18,6 @@ from rpd.journal.redact import Redactor, Secret
 
 SANDBOX_POLL_SECONDS = 0.1
 RUNPOD_POLL_SECONDS = 3.0
-SANDBOX_OWNER_SILENCE_SECONDS = 600.0
 
 
 class Access(msgspec.Struct, frozen=True):

@@ -6,16 +6,13 @@ For people this is `error: ...` and `hint: ...` on stderr; under `--json` it is 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from typing import NamedTuple
 
 from rpd.adapters.report.words import clean
 from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError, JournalMissing
-from rpd.journal.redact import Redactor, Secret
 from rpd.states.ports.exits import Exit
 
 
@@ -55,6 +52,8 @@ def problem_of(error: Exception) -> Problem:
 
 def say(problem: Problem, *, as_json: bool = False) -> int:
     """Report the problem on stderr, without secrets. Returns the exit code."""
+    from rpd.adapters.access.masking import redactor
+
     mask = redactor().mask
     problem = problem._replace(message=mask(problem.message), hint=mask(problem.hint))
     if as_json:
@@ -73,20 +72,9 @@ def show_trace(error: Exception) -> None:
     """Print the traceback on stderr, for `--debug`. Its texts may come from a pod or a journal, as all others may."""
     import traceback
 
+    from rpd.adapters.access.masking import redactor
+
     output.note(redactor().mask("".join(traceback.format_exception(error))).splitlines())
-
-
-def redactor() -> Redactor:
-    """The redactor for all errors, because an error from elsewhere may quote anything. The code that uses files of
-    secrets knows those secrets."""
-    from rpd.adapters.access.config import find_api_key
-    from rpd.adapters.local.leaks import environment_secrets
-
-    redactor = Redactor(*map(Secret, environment_secrets(os.environ).values()))
-    with contextlib.suppress(Exception):  # an unreadable settings file may be the error to report
-        key = find_api_key()
-        redactor.add(*([key.secret] if key is not None else []))
-    return redactor
 
 
 def _snake(name: str) -> str:

@@ -99,10 +99,8 @@ def _act(
 ) -> str:
     """Intent, effect with its proof, outcome. Returns the proof. Raises the errors of `release_and_prove` after
     recording them, and the errors of `record`."""
-    intent, reported = (
-        intent_of(effect, f"late-{secrets.token_hex(4)}-{effect.name}", State.RELEASE),
-        Accepted(effect.pod_id),
-    )
+    intent = intent_of(effect, f"late-{secrets.token_hex(4)}-{effect.name}", State.RELEASE)
+    reported = Accepted(effect.pod_id)
     record(intent)
     try:
         proof = release_and_prove(cloud, effect, interval_seconds, patience)

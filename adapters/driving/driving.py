@@ -156,10 +156,7 @@ def drive_journal(
     from rpd.adapters.wiring import drive
 
     home = state_home()
-    opened = journal.records[0].body
-    assert isinstance(opened, Opened), "record 0 opens the journal"
-    refresh_events = _events(journal, Path(opened.run_dir))
-    journal.on_replaced = lambda path: refresh_events()
+    refresh_events = _events(journal)
     control, on_signal = _control(journal, request, patience, early)
     seen = RecordsSeen(journal, home)
     needs_secrets = request is None and not _is_launched(journal)
@@ -178,8 +175,9 @@ def drive_journal(
             was_erased = any(view.erases_log for view in views)
             leaver = [DetachWhenRunning(control)] if detach else []
             listeners: list[Listener] = [seen, Pointers(journal, home), *views, *leaver]
-            needs = {"needs_secrets": needs_secrets, "needs_key": request is None}
-            return drive(journal, access, control, listeners, home, **needs).exit_code
+            return drive(
+                journal, access, control, listeners, home, needs_secrets=needs_secrets, needs_key=request is None
+            ).exit_code
 
     try:
         exit_code = _whatever_ends_it(loop, journal, access, seen, home)
@@ -247,12 +245,14 @@ def held(journal: Journal) -> Iterator[None]:
             journal.close()
 
 
-def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
-    """Link the run folder's `events.jsonl`; return the function that keeps the link right. A resumed run goes on
-    without its folder too, because rpd must give back what the run rented. Raises UserError for a new run, which has
-    rented nothing."""
+def _events(journal: Journal) -> Callable[[], None]:
+    """Link the run folder's `events.jsonl`, and keep the link right when the journal is replaced; return the function
+    that does so at other times. A resumed run goes on without its folder too, because rpd must give back what the run
+    rented. Raises UserError for a new run, which has rented nothing."""
+    opened = journal.records[0].body
+    assert isinstance(opened, Opened), "record 0 opens the journal"
     try:
-        events = link_events(journal.path, prepare_run_dir(run_dir))
+        events = link_events(journal.path, prepare_run_dir(Path(opened.run_dir)))
     except UserError as error:
         if len(journal.records) == 1:
             raise
@@ -263,6 +263,7 @@ def _events(journal: Journal, run_dir: Path) -> Callable[[], None]:
         with contextlib.suppress(UserError):
             events.refresh()
 
+    journal.on_replaced = lambda path: refresh()
     return refresh
 
 

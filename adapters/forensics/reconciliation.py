@@ -51,11 +51,6 @@ class Line(msgspec.Struct, frozen=True):
     bill: PodBill | None
     why: tuple[str, ...]
 
-    @property
-    def difference_usd(self) -> float | None:
-        """Booked less estimated. None if nothing is known of the books."""
-        return None if self.bill is None else self.bill.total_usd - self.estimate.total_usd
-
 
 def estimates(facts: Facts, records: Sequence[Record], now: Stamp) -> list[Estimate]:
     """One estimate per pod that has an id, in the order in which the pods were rented or taken up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from rpd.adapters.access.judgement import judged
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.job_phases import JobPhase, steps_of
 from rpd.adapters.forensics.row import RunRow, row_of_manifest
+from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.pod.step_log import STEPS_NAME
+from rpd.adapters.report.why import words_of
 from rpd.adapters.run_folder.workspace import EVENTS_NAME, MANIFEST_NAME
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
@@ -65,6 +68,16 @@ class LoadedRun:
             run_dir=str(self.folder),
             problem=f"no readable {MANIFEST_NAME}",
         )
+
+    def why(self, row: RunRow) -> str | None:
+        """Why the run of this row ended as it did, and what to do, in plain words. None for a success, and if the
+        reason is not known."""
+        if not row.failed:
+            return None
+        if self.reading is not None:
+            with contextlib.suppress(JournalError):
+                return Inspection(self.reading, SystemClock().now()).why()
+        return words_of(row.reason)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The lines of the journal, or of an older `events.jsonl`, as plain data: each has `ts_utc` and `event`."""

@@ -28,7 +28,6 @@ logging.getLogger(_LOG).addHandler(logging.NullHandler())
 _CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 _SAID_CHARACTERS = 300
 _NO_COMMON = "no acceptable"  # else the version makes no sense: a server that sends garbage may still speak SSH
-_OTHER_IMAGE = "use an image whose sshd lets root in with a key"
 _HOST_KEYS_FIRST = ("ssh-ed25519",)
 
 

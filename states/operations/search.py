@@ -16,7 +16,7 @@ from rpd.states.facts.pod import Candidate, Origin, PodFacts
 from rpd.states.facts.search import Hardware
 from rpd.states.operations.kinds import Effect, Reading
 from rpd.states.policy.bounds import LIST_BYTES, first_that_fit, size_of
-from rpd.states.policy.naming import name_datacenters, name_hardware
+from rpd.states.policy.naming import Named, name_datacenters, name_hardware
 from rpd.states.policy.places import OTHERS_MAX
 from rpd.states.ports.job import GpuChoice, Job
 from rpd.states.ports.names import Op
@@ -113,7 +113,7 @@ class ReadOffers(Reading[Offered], frozen=True):
         offers = world.cloud.cpu_offers() if self.gpu_count is None else world.cloud.offers(self.gpu_count)
         named = name_hardware(self.wanted, offers, self.clouds, "CPU flavor" if self.gpu_count is None else "GPU type")
         relevant = _relevant(offers, {each.id for each in named.hardware})
-        meant, problems = _that_fit(named.meant), first_that_fit(named.problems, LIST_BYTES // 4)
+        meant, problems = _that_fit(named)
         return Result(answer=Offered(first_that_fit(relevant), named.hardware, meant, problems))
 
     @classmethod
@@ -143,7 +143,7 @@ class ReadDatacenters(Reading[Datacenters], frozen=True):
         centers = world.cloud.datacenters()
         named = name_datacenters(list(self.wanted), centers)
         stocked = {} if self.wanted else _stocked(centers, self.gpu_ids)
-        meant, problems = _that_fit(named.meant), first_that_fit(named.problems, LIST_BYTES // 4)
+        meant, problems = _that_fit(named)
         return Result(answer=Datacenters(first_that_fit(named.datacenters), stocked, meant, problems))
 
     @classmethod
@@ -250,8 +250,10 @@ class HandOver(Effect[HandOverDone], frozen=True):
         return Result("failed", reason=reason, error=text, debts=(debt,))
 
 
-def _that_fit(meant: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    return dict(first_that_fit(list(meant.items()), LIST_BYTES // 4))
+def _that_fit(named: Named) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """What the names mean, and the problems with them, as far as a record has room."""
+    meant = dict(first_that_fit(list(named.meant.items()), LIST_BYTES // 4))
+    return meant, first_that_fit(named.problems, LIST_BYTES // 4)
 
 
 def _stocked(centers: Sequence[DataCenter], gpu_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:

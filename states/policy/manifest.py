@@ -69,7 +69,7 @@ def _of_the_pods(facts: Facts, now: Stamp) -> Data:
         "volume_gb": facts.volume_gb or None,
         "container_disk_gb": job.pod.container_disk_gb,
         "pod_id": pod.id if pod else None,
-        "pod_final_state": _final_state(facts, pod) if pod else None,
+        "pod_final_state": _final_state(pod) if pod else None,
         "pods": [_pod(each, now) for each in facts.pods.values()],
         "pod_name": pod.name if pod else None,
         "gpu_id": pod.origin.candidate.gpu_id if pod else None,
@@ -139,7 +139,7 @@ def _order(state: str) -> int:
     return place if place < _ORDER[State.RELEASE] else -1
 
 
-def _final_state(facts: Facts, pod: PodFacts) -> str:
+def _final_state(pod: PodFacts) -> str:
     """What became of the pod: the proved state, or the state that the cloud last accepted."""
     if pod.is_gone or pod.released_as in ("delete", "absent"):
         return "TERMINATED"

@@ -37,10 +37,6 @@ TO_POD = frozenset(
     | {Op.TAKE_LEASE, Op.DROP_LEASE}
 )
 """Operations in the pod."""
-HERE = frozenset(
-    {Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.HAND_OVER, Op.READ_SYSTEM_LOG, Op.READ_LOG, Op.WRITE_MANIFEST, Op.NOTIFY}
-)
-"""Operations on this machine, and operations that say nothing about the connection."""
 
 _NO_WAY = frozenset({Fault.NOT_SENT, Fault.CONNECTION_LOST, Fault.SSH_UNREACHABLE, Fault.LINK_LOST})
 _OF_THIS_SIDE = frozenset({Fault.INTERRUPTED, IDEMPOTENT})

@@ -12,7 +12,6 @@ from rpd.engine.errors import (
     Ambiguous,
     EffectError,
     Interrupted,
-    LimitReached,
     NotSent,
     Refused,
     RpdError,
@@ -28,7 +27,7 @@ from tests.engine.test_runner import Room
 
 CALL = Call(Stamp(0.0, 0.0, "b"))
 POUR = Intent("0001-pour", "pour", "cold", {"litres": 1})
-NO_PROOF = [RpdError, EffectError, Ambiguous, Unavailable, Interrupted, LimitReached]
+NO_PROOF = [RpdError, EffectError, Ambiguous, Unavailable, Interrupted]
 PROOF = [Refused, NotSent, UserError]
 
 
@@ -77,7 +76,7 @@ def test_what_was_cut_off_is_done_again_where_that_does_no_harm() -> None:
 
 def test_a_look_that_was_cut_short_is_none_and_every_other_failure_is_something_seen() -> None:
     assert protocol.look(Blind(Interrupted("asked")), None) is None
-    for kind in (Unavailable, Refused, Ambiguous, LimitReached):
+    for kind in (Unavailable, Refused, Ambiguous):
         result = protocol.look(Blind(kind("no", reason="so")), None)
         assert result is not None and (result.status, result.reason) == ("failed", "so")
         assert result.retryable is kind.retryable
@@ -95,7 +94,7 @@ def test_the_journal_gets_only_the_plain_part_of_an_error(kind: type[RpdError]) 
 def test_an_error_says_what_its_maker_says() -> None:
     assert Unavailable("no", retryable=False).retryable is False and Refused("no", retryable=True).retryable is True
     assert (UserError("no").exit_code, UserError("no", exit_code=4).exit_code) == (2, 4)
-    assert (RpdError("no").retryable, Refused("no").retryable, LimitReached("no").retryable) == (False, False, False)
+    assert (RpdError("no").retryable, Refused("no").retryable) == (False, False)
 
 
 # The loop.

@@ -13,7 +13,7 @@ from tests.scenarios.harness import CommandLine, config
 PRESSED = """
 import os, signal, sys
 from rpd.adapters.cli import app
-from rpd.adapters.cli.acting import run
+from rpd.adapters.runs import start as run
 make = run._create
 
 def pressed(*arguments):

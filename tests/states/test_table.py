@@ -9,7 +9,7 @@ from rpd.engine.lint import lint
 from rpd.states.interrupts import WITH_POD, edges
 from rpd.states.lifecycle import FILES, JOB_LIFECYCLE
 from rpd.states.operations import EFFECTS, READINGS
-from rpd.states.policy.outage import HERE, TO_CLOUD, TO_POD
+from rpd.states.policy.outage import TO_CLOUD, TO_POD
 from rpd.states.ports import names
 from rpd.states.ports.names import ENDINGS, Op, Reason, RunOutcome, State, Trigger
 from rpd.states.table import JOB
@@ -28,6 +28,11 @@ BRANCHES = {
     Reason.HOST_KEY_CHANGED,
 }
 """Reasons that only explain a branch."""
+
+HERE = frozenset(
+    {Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_SYSTEM_LOG, Op.READ_LOG, Op.WRITE_MANIFEST, Op.NOTIFY}
+)
+"""Operations on this machine, and operations that say nothing about the connection."""
 
 
 def test_the_table_is_sound() -> None:

@@ -6,8 +6,8 @@ import difflib
 import json
 from pathlib import Path
 
-from rpd.adapters.cli.arguments.overrides import not_ours
 from rpd.adapters.local.files import write_whole
+from rpd.adapters.runs.job import not_ours
 from rpd.adapters.spec.jobfile import load_text
 from rpd.adapters.spec.migrate import migrated
 from rpd.adapters.spec.schema import job_schema, journal_schema

@@ -15,13 +15,13 @@ from rpd.adapters.cleanup.foreign import count_not_adopted, foreign_page
 from rpd.adapters.cleanup.rows import GcRow
 from rpd.adapters.cleanup.scope import CleanupScope
 from rpd.adapters.cleanup.stopped import Stopped, stopped_page
-from rpd.adapters.cli.arguments.finding import note_strays
 from rpd.adapters.disposal.suspects import AT_REST, understood
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.local.side_by_side import side_by_side
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.report.words import money, one_line, rate
+from rpd.adapters.runs.finding import note_strays
 from rpd.adapters.terminal import output
 from rpd.journal.index import Entry, Index
 from rpd.states.ports.exits import Exit

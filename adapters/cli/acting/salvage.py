@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from rpd.adapters.cli.arguments.finding import damaged, find_journal
 from rpd.adapters.disposal.salvage import Salvaged, salvage
 from rpd.adapters.disposal.suspects import original_of, understood
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.words import money, one_line
+from rpd.adapters.runs.finding import damaged, find_journal
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.asking import ask
 from rpd.engine.errors import UserError

@@ -72,16 +72,19 @@ def run(
         return plan_file(job, wanted_values, use_sandbox=how.sandbox, offline=how.offline, as_json=json)
     if how.print_run_dir and json:
         raise UserError("--print-run-dir and --json cannot both have stdout; the JSON names run_dir")
-    from rpd.adapters.cli.acting.run import run_file
+    from rpd.adapters.forensics.timeline import age_seconds
+    from rpd.adapters.runs.job import shown_name
+    from rpd.adapters.runs.start import run_job
 
-    return run_file(
-        job,
-        wanted_values,
+    seconds = age_seconds(how.wait_for_stock) if how.wait_for_stock is not None else None
+    return run_job(
+        wanted_values.load(job),
+        shown_name(job),
         use_sandbox=how.sandbox,
         detach=how.detach,
         new=how.new,
         fresh=how.fresh,
-        wait_for_stock=how.wait_for_stock,
+        wait_for_stock_seconds=seconds,
         max_usd_per_day=how.max_usd_per_day,
         print_run_dir=how.print_run_dir,
         as_json=json,

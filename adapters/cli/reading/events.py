@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rpd.adapters.cli.arguments.loading import loaded_run
 from rpd.adapters.forensics.run import LoadedRun, folders, load, problem_of
 from rpd.adapters.forensics.timeline import age_seconds, conditions, select, wall_of
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.story import sentences_of
 from rpd.adapters.report.words import one_line
+from rpd.adapters.runs.finding import loaded_run
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError

@@ -9,7 +9,6 @@ import msgspec
 
 from rpd.adapters.access.gate import run_folder
 from rpd.adapters.access.judgement import judged, way_out
-from rpd.adapters.cli.arguments.finding import find_journal
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.job_phases import JobPhase, steps_of
 from rpd.adapters.forensics.run import lines_of
@@ -20,6 +19,7 @@ from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.story import tell
 from rpd.adapters.report.why import doubt_and_advice
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, utc
+from rpd.adapters.runs.finding import find_journal
 from rpd.adapters.terminal import output
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError

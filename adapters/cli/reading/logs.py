@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 
 from rpd.adapters.access.gate import recorded_access
-from rpd.adapters.cli.arguments.finding import find_journal
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.pod.local_log import base_path
+from rpd.adapters.runs.finding import find_journal
 from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.lock import holder

@@ -17,12 +17,13 @@ from rpd.adapters.access import opening
 from rpd.adapters.access.clouds import Access
 from rpd.adapters.cleanup import accounts, acting, cleanup, planning, stopped
 from rpd.adapters.cleanup.scope import CleanupScope
-from rpd.adapters.cli.acting import gc, release
+from rpd.adapters.cli.acting import gc
 from rpd.adapters.disposal import giveback, kept, unrecorded
 from rpd.adapters.driving import driving, ending
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.side_by_side import Work
 from rpd.adapters.local.signals import LeaveNow
+from rpd.adapters.runs import release
 from rpd.adapters.terminal import output
 from rpd.engine.errors import Ambiguous, NotSent, RpdError, Unavailable
 from rpd.engine.ports import Request

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from rpd.adapters.access.gate import recorded_access
-from rpd.adapters.cli.acting.release import How, moment, release_run
 from rpd.adapters.disposal import giveback, unrecorded
 from rpd.adapters.disposal.giveback import StillThere, delete_pod, release_and_prove, stop_owed
 from rpd.adapters.driving import ending
@@ -18,6 +17,7 @@ from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.local.control import request_file
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow
+from rpd.adapters.runs.release import How, moment, release_run
 from rpd.engine.errors import Interrupted, Refused, Unavailable, UserError
 from rpd.journal.errors import JournalUnwritable
 from rpd.journal.lock import holder

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpd.adapters.cli.arguments.overrides import not_ours
 from rpd.adapters.importing.imported import Imported, imported, kind_of
+from rpd.adapters.runs.job import not_ours
 from rpd.adapters.spec.error import SpecError
 from rpd.adapters.spec.jobfile import load_text
 from rpd.adapters.spec.yaml_source import parse_yaml

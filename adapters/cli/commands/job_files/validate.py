@@ -32,8 +32,9 @@ def validate(
     json: Json = False,
 ) -> int:
     """Check and render a job file; by default it starts nothing and asks nobody."""
+    from rpd.adapters.checking.job import Checks
     from rpd.adapters.cli.arguments.overrides import overrides, the_job
-    from rpd.adapters.cli.reading.validate import Checks, validate_file
+    from rpd.adapters.cli.reading.validate import validate_file
 
     wanted = Checks(
         account=online or everything or check_availability,

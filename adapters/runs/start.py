@@ -1,4 +1,4 @@
-"""`rpd run`: find every possible error before anything is rented."""
+"""Start a run. Find every possible error before anything is rented."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from rpd.adapters.checking.paused import pause_options
 from rpd.adapters.checking.payload import judged, payloads
 from rpd.adapters.checking.results import lost_results
 from rpd.adapters.checking.room import too_large
-from rpd.adapters.cli.arguments.overrides import Overrides, shown_name
 from rpd.adapters.driving.driving import drive_journal, held, left_late
-from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.bad_places import BadPlaces
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import new_token, state_home
@@ -32,7 +30,6 @@ from rpd.adapters.local.version import version
 from rpd.adapters.report.words import one_line
 from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.spec.jobfile import LoadedJob
-from rpd.adapters.spec.yaml_source import YamlSource
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.journal.errors import RecordRefused
@@ -40,35 +37,6 @@ from rpd.journal.paths import journal_path
 from rpd.journal.records import SCHEMA_VERSION, Opened
 from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
-
-
-def run_file(
-    job: Path | YamlSource,
-    overrides: Overrides,
-    *,
-    use_sandbox: bool,
-    detach: bool,
-    new: bool,
-    fresh: bool,
-    wait_for_stock: str | None,
-    max_usd_per_day: float | None,
-    print_run_dir: bool,
-    as_json: bool,
-) -> int:
-    """`rpd run` of a job file, or of a source in its place."""
-    seconds = age_seconds(wait_for_stock) if wait_for_stock is not None else None
-    return run_job(
-        overrides.load(job),
-        shown_name(job),
-        use_sandbox=use_sandbox,
-        detach=detach,
-        new=new,
-        fresh=fresh,
-        wait_for_stock_seconds=seconds,
-        max_usd_per_day=max_usd_per_day,
-        print_run_dir=print_run_dir,
-        as_json=as_json,
-    )
 
 
 def run_job(

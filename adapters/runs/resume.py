@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rpd.adapters.cli.arguments.finding import find_journal, unfinished
 from rpd.adapters.disposal.unrecorded import afterwards, unwritable
 from rpd.adapters.driving.resuming import resume_journal
 from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.runs.finding import find_journal, unfinished
 from rpd.adapters.terminal import output
 from rpd.journal.errors import JournalUnwritable
 from rpd.journal.reader import read

@@ -1,15 +1,18 @@
-"""Find the one journal that a person means."""
+"""Find the one run that a person means: its journal, or everything that it has left."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rpd.adapters.access.gate import journal_at, own_journal
+from rpd.adapters.forensics.run import LoadedRun, holds_run, load
 from rpd.adapters.local.dirs import label_of, state_home
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
+from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry, Index
 from rpd.journal.paths import leads_to_journal
 from rpd.states.ports.names import State
@@ -46,6 +49,28 @@ def find_journal(
         kind = "unfinished run" if only is unfinished else "run with a damaged journal"
         raise UserError(f"there is no {kind}", hint="rpd inspect   shows the newest run")
     return Path((meant or entries[0]).journal)
+
+
+def loaded_run(run: str | None) -> LoadedRun:
+    """The run a person means: a folder, a manifest, a journal, or, as everywhere, a run id, prefix or workflow. Raises
+    UserError."""
+    if run is not None and means_path(run, holds_run) and Path(run).exists():
+        try:
+            return load(Path(run))
+        except JournalError as error:
+            raise UserError(error.message) from error
+    return load(find_journal(run))
+
+
+def manifest_beside(loaded: LoadedRun) -> dict[str, Any] | None:
+    """The manifest among the files of a run that was named by its journal."""
+    folder = loaded.files_folder()
+    if folder is None or not folder.is_dir():
+        return None
+    try:
+        return load(folder).manifest
+    except (UserError, JournalError):
+        return None
 
 
 def means_path(run: str, holds: Callable[[Path], bool]) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rpd.adapters.cli.acting.release import How, release_run
-from rpd.adapters.cli.arguments.finding import find_journal, unfinished
 from rpd.adapters.disposal.losses import require_word
 from rpd.adapters.driving.ending import end_run, report_run
 from rpd.adapters.forensics.inspection import facts_of
+from rpd.adapters.runs.finding import find_journal, unfinished
+from rpd.adapters.runs.release import How, release_run
 from rpd.adapters.terminal import output
 from rpd.engine.ports import Request
 from rpd.journal.reader import read

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from rpd.adapters.cli.arguments.finding import find_journal, owing
 from rpd.adapters.disposal.kept import release_kept
 from rpd.adapters.disposal.losses import require_word
 from rpd.adapters.driving.ending import end_run, report_run
@@ -18,6 +17,7 @@ from rpd.adapters.forensics.timeline import age_seconds
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.patience import OWN_SECONDS, Patience
 from rpd.adapters.local.person import expanded
+from rpd.adapters.runs.finding import find_journal, owing
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
