@@ -23,16 +23,14 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.signals import LeaveNow
 from rpd.adapters.sandbox import daemon
 from rpd.engine.errors import Unavailable
-from rpd.engine.machine import StateMachine
-from rpd.engine.runner import Runner
 from rpd.journal.index import Index
 from rpd.journal.paths import journal_path
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Offer, Pod, PodLog, World
-from rpd.states.table import JOB
 from tests.fakes.clock import FakeClock, FakeControl
+from tests.fakes.driven import build_runner
 from tests.fakes.fake_world import FakeWorkspace
 from tests.fakes.lineage import FakeLineage
 from tests.fakes.lines import Rows, life, sealed
@@ -369,11 +367,8 @@ class _NoPod:
 class _Impatient(FakeControl):
     """Waits cost nothing, and after enough of them a person has had enough."""
 
-    waits = 0
-
     def wait(self, seconds: float) -> None:
-        self.waits += 1
-        if self.waits > WAITS_MAX:
+        if len(self.waits) >= WAITS_MAX:
             raise LeaveNow("a person had enough", 130)
         super().wait(min(seconds, 3600.0))
 
@@ -383,16 +378,12 @@ def _out_of_reach(account: _Account, clock: FakeClock) -> Iterator[None]:
     """The clouds, pods and processes that a command would reach are those of the test."""
 
     def drive(journal: Any, access: Any, control: Any, listeners: Any, state_home: Path, **options: Any) -> Any:
-        waiting = _Impatient(clock)
-        while (request := control.take()) is not None:
-            waiting._requests.append(request)
+        waiting = _Impatient(clock, *iter(control.take, None))
         world = World(account, _NoPod(), FakeWorkspace(), clock, FakeLineage(journal.run_id))  # type: ignore[arg-type]
-        listener = wiring.Listeners(listeners)
-        machine = StateMachine(JOB)
-        runner = Runner(
-            JOB_LIFECYCLE, machine, journal.records, journal, world, clock=clock, control=waiting, listener=listener
-        )
-        return runner.run()
+        return build_runner(
+            JOB_LIFECYCLE, world, journal, journal.records,
+            clock=clock, control=waiting, listener=wiring.Listeners(listeners),
+        ).run()  # fmt: skip
 
     def no_client(*_: Any) -> Any:
         return _NoPod()
