@@ -29,6 +29,7 @@ from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Offer, Pod, PodLog, World
+from tests.fakes.account import Account
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.driven import build_runner
 from tests.fakes.fake_world import FakeWorkspace
@@ -294,11 +295,8 @@ def _strange(rows: Rows, rng: random.Random, value: Any) -> Any:
 # What is outside of the process.
 
 
-class _Account:
-    """A provider with the pods of both runs, which stops and deletes what it is told to."""
-
-    def __init__(self) -> None:
-        self.pods: dict[str, Pod] = {}
+class _Account(Account):
+    """A provider with the pods of both runs, which rents nothing more."""
 
     def rent_for(self, rows: Rows) -> None:
         """The pods of this journal, as it is before it is changed."""
@@ -307,18 +305,6 @@ class _Account:
                 pod = row["data"]["data"]["pod"]
                 env = {"RPD_RUN_ID": row["run"], "RPD_OWNER": "me@here"}
                 self.pods[pod["id"]] = Pod(pod["id"], pod["name"], "RUNNING", usd_per_hour=0.3, env=env)
-
-    def list(self) -> tuple[Pod, ...]:
-        return tuple(self.pods.values())
-
-    def get(self, pod_id: str) -> Pod | None:
-        return self.pods.get(pod_id)
-
-    def stop(self, pod_id: str) -> None:
-        self._now(pod_id, "EXITED")
-
-    def delete(self, pod_id: str) -> None:
-        self._now(pod_id, "TERMINATED")
 
     def start(self, pod_id: str) -> None:
         raise Unavailable("no GPU is free", reason="start_refused", retryable=False)
@@ -343,11 +329,6 @@ class _Account:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_NoPod(), name)
-
-    def _now(self, pod_id: str, status: str) -> None:
-        pod = self.pods.get(pod_id)
-        if pod is not None:
-            self.pods[pod_id] = Pod(pod.id, pod.name, status, env=pod.env)
 
 
 class _NoPod:
