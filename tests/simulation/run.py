@@ -19,21 +19,22 @@ from rpd.states.ports.world import Notice, Paused, PodOrder
 from rpd.states.table import JOB
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakePod
-from tests.fakes.fake_world import RUN_ID, FakeWorkspace, job_config
+from tests.fakes.driven import RUN_ID, machine_of
+from tests.fakes.fake_world import FakeWorkspace, job_config, opened_job
 from tests.fakes.fuse import Crash
 from tests.fakes.remote import FakeJob
 from tests.journal.fake_disk import FakeDisk
 from tests.simulation.catalogue import FAULTS, MOMENTS
 from tests.simulation.cloud import GoesInCircles, SimCloud
 from tests.simulation.director import Director
-from tests.simulation.laptop import HOME, PROFILE, End, Laptop, opened
+from tests.simulation.laptop import HOME, PROFILE, End, Laptop
 from tests.simulation.lineage import OLD_NAME, OLD_RUN
 from tests.simulation.lives import LIVES, Life
 from tests.simulation.oracle import ALLOWANCE_SECONDS, Oracle, Violation
 from tests.simulation.pod import SimRemote
 from tests.simulation.schedule import Schedule, Strike
 
-MACHINE = StateMachine(JOB)
+MACHINE = machine_of(JOB)
 BETWEEN_SECONDS = 30.0
 AWAY_SECONDS = 7200.0
 PROCESSES_MAX = 14
@@ -98,7 +99,7 @@ class Simulation:
         self.remote = SimRemote(self)
         self.workspace = SimWorkspace(self)
         config, self.job = _configured(life)
-        self.opened = opened(config, PROFILE, life.options)
+        self.opened = opened_job(config, PROFILE, life.options)
         self.paused: list[Paused] = []
         self.pod_owners: dict[str, str] = {}
         self.required = {each.label: each.remote_path for each in self.job.artifacts if each.required}
