@@ -30,7 +30,7 @@ BRANCHES = {
 """Reasons that only explain a branch."""
 
 HERE = frozenset(
-    {Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_SYSTEM_LOG, Op.READ_LOG, Op.WRITE_MANIFEST, Op.NOTIFY}
+    {Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.HAND_OVER, Op.READ_SYSTEM_LOG, Op.READ_LOG, Op.WRITE_MANIFEST, Op.NOTIFY}
 )
 """Operations on this machine, and operations that say nothing about the connection."""
 
