@@ -34,8 +34,8 @@ from rpd.states.shared.preserve import is_kept
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """What was done. `results` has a sentence for each pod. `is_at_rest` is true when every pod that the journal owes was
-    proved stopped."""
+    """What was done. `results` has a sentence for each pod. `is_at_rest` is true when every pod that the journal
+    owes was proved stopped."""
 
     results: tuple[str, ...]
     is_at_rest: bool

@@ -28,7 +28,7 @@ logging.getLogger(_LOG).addHandler(logging.NullHandler())
 _CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 _SAID_CHARACTERS = 300
 _NO_COMMON = "no acceptable"  # else the version makes no sense: a server that sends garbage may still speak SSH
-_OTHER_IMAGE = "use an image whose sshd lets root in with a key"
+_OTHER_IMAGE = "use an image whose sshd lets root log in with a key"
 _HOST_KEYS_FIRST = ("ssh-ed25519",)
 
 
@@ -85,7 +85,7 @@ def _greet(
     fingerprint = transport.get_remote_server_key().fingerprint
     if pin is not None and not hmac.compare_digest(pin, fingerprint):
         raise Refused(
-            f"{alias} shows the host key {fingerprint}, not the one known of it ({pin})",
+            f"{alias} shows the host key {fingerprint}, not the pinned one ({pin})",
             reason=Fault.HOST_KEY_CHANGED,
             detail={"expected": pin, "found": fingerprint},
         )
@@ -173,7 +173,7 @@ def _authenticate(
         if not transport.is_active() or not answered.is_set():
             raise _no_session(transport, address, alias)
         if (bars := _bars(transport.get_exception(), address, is_known=login.is_known)) is not None:
-            hint = "use an image whose sshd lets root in with a key"
+            hint = "use an image whose sshd lets root log in with a key"
             raise Refused(f"{alias} {bars}", reason=Fault.BARRED, hint=hint)
     raise Refused(
         f"{alias} does not accept our SSH key for user {address.username}",
@@ -185,9 +185,9 @@ def _authenticate(
 def _bars(cause: Exception | None, address: SshAddress, *, is_known: bool) -> str | None:
     """Why no key can log in, by the way in which one was refused. None if another key may, or this key later."""
     if isinstance(cause, paramiko.ssh_exception.PartialAuthentication):
-        return f"wants more than a key for user {address.username}: {_methods(cause.allowed_types)}"
+        return f"requires more than a key for user {address.username}: {_methods(cause.allowed_types)}"
     if isinstance(cause, paramiko.BadAuthenticationType):
-        return f"lets nobody in with a key; it takes {_methods(cause.allowed_types)}"
+        return f"accepts no key; it accepts {_methods(cause.allowed_types)}"
     if is_known:
         return f"knows our SSH key and does not let user {address.username} in: see its PermitRootLogin"
     return None
