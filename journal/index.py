@@ -25,7 +25,7 @@ _FORMAT = 1
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A short summary of one run.
 
-    `debts` are open debts. `problem` is empty, or why the journal is not to be trusted ("damaged", "too_new",
+    `debts` are open debts. `problem` is empty, or why the journal cannot be trusted ("damaged", "too_new",
     "unreadable", "lost": records that were seen in it are gone, "missing": the journal existed once and is gone). An
     entry with a problem keeps what was known before: cloud, debts, outcome, head. `head` anchors the last record.
     `updated` and `started` are UTC (RFC 3339).

@@ -24,7 +24,7 @@ from rpd.states.shared.notice import budget_warning
 from rpd.states.shared.sweep import decide_alone, decide_sweep
 
 MISSES_MIN = 3
-IN_VAIN = "the script had ended well, and what was waited for was only told to outlive it"
+IN_VAIN = "the script had succeeded, and rpd only waited for what it had left in the background"
 WITH_POD = (*BEFORE_LAUNCH, *WITH_JOB, State.COLLECT)
 
 

@@ -39,8 +39,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     tried = facts.release.tried_since
     if tried is not None and facts.release.tries >= RELEASE_TRIES_MIN and elapsed(tried, now) > RELEASE_SECONDS:
         failed = (tries for op in (Op.STOP_POD, Op.DELETE_POD) if (tries := facts.tried(op)).failures)
-        why = next((tries.error for tries in failed), "it says yes, and the pod computes on")
-        return Leave(f"the cloud does not let go of the pod, which bills on ({why})", Exit.STILL_BILLING)
+        why = next((tries.error for tries in failed), "it accepts the release, but the pod keeps running")
+        return Leave(f"the cloud does not release the pod, which keeps billing ({why})", Exit.STILL_BILLING)
     if facts.release.proof.is_complete:
         return _proved(facts, now)
     is_staying = keep_until(facts, now) is not None
@@ -119,7 +119,7 @@ def _paced(facts: Facts, now: Stamp, pod_id: str, how: str) -> Decision:
     tries = facts.tried(do.op)
     since = tries.since
     if since is not None and tries.failures >= RELEASE_TRIES_MIN and elapsed(since, now) > RELEASE_SECONDS:
-        text = f"the cloud can be read, but no release gets through, and the pod bills on ({tries.error})"
+        text = f"the cloud can be read, but no release gets through, and the pod keeps billing ({tries.error})"
         return Leave(text, Exit.STILL_BILLING)
     left = pause_left(facts, do.op, now, first=0.5, cap=30.0)
     return Wait(left, f"the cloud to accept the release ({tries.error})") if left else do

@@ -23,10 +23,10 @@ S, T = State, Trigger
 LIFE: tuple[Rule, ...] = (
     Rule(T.SPEC_ACCEPTED, S.VALIDATE, S.RECLAIM, "the inputs are all there"),
     Rule(T.SPEC_REFUSED, S.VALIDATE, S.REPORT, "an input is missing; nothing was rented"),
-    Rule(T.POD_TAKEN, S.RECLAIM, S.BOOT, "a paused pod of this lineage is ours now; start it"),
-    Rule(T.NOTHING_PAUSED, S.RECLAIM, S.SELECT, "no paused pod of this lineage to take up"),
+    Rule(T.POD_TAKEN, S.RECLAIM, S.BOOT, "a paused pod of this lineage was handed over to this run; start it"),
+    Rule(T.NOTHING_PAUSED, S.RECLAIM, S.SELECT, "this lineage has no paused pod to reuse"),
     Rule(T.CANDIDATE_CHOSEN, S.SELECT, S.CREATE, "a GPU type and data center within the cap"),
-    Rule(T.NO_CANDIDATE, S.SELECT, S.RELEASE, "nothing left to try; prove that no pod came of the tries"),
+    Rule(T.NO_CANDIDATE, S.SELECT, S.RELEASE, "no candidate is left; prove that no try created a pod"),
     Rule(T.POD_CREATED, S.CREATE, S.BOOT, "the pod's id is known"),
     Rule(T.CREATE_REFUSED, S.CREATE, S.SELECT, "this candidate was refused; the next one"),
     Rule(T.CREATE_FAILED, S.CREATE, S.RELEASE, "no candidate can help"),
@@ -37,7 +37,7 @@ LIFE: tuple[Rule, ...] = (
         S.RELEASE,
         "not up in time, or billed above the cap; give the host back",
     ),
-    Rule(T.SSH_ANSWERED, S.CONNECT, S.ARM, "sshd greeted us, it is our pod, its GPUs are there"),
+    Rule(T.SSH_ANSWERED, S.CONNECT, S.ARM, "sshd answered, the pod is this run's, and its GPUs are there"),
     Rule(
         T.HOST_FAILED,
         S.CONNECT,
@@ -106,7 +106,7 @@ LIFE: tuple[Rule, ...] = (
         "stopped with results to collect; resume fetches them",
         when=(results_wait, release_is_proved),
     ),
-    Rule(T.RELEASED, S.RELEASE, S.REPORT, "proved: nothing computes any more", when=(release_is_proved,)),
+    Rule(T.RELEASED, S.RELEASE, S.REPORT, "proved: no pod is running any more", when=(release_is_proved,)),
     Rule(T.REPORTED, S.REPORT, S.DONE, "the manifest is written", when=(nothing_owed,)),
 )
 

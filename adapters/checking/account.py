@@ -72,7 +72,7 @@ def _hardware(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter]) 
     candidates = [each for each in offers if each.gpu_id in found and each.cloud in clouds and each.is_sold]
     for wanted in found:
         if not any(each.gpu_id == wanted for each in candidates):
-            yield warning(kind, f"{wanted} is not to be had in {' or '.join(clouds)}")
+            yield warning(kind, f"{wanted} is not available in {' or '.join(clouds)}")
     if not found:
         return
     yield from _prices(job, candidates)
@@ -90,7 +90,7 @@ def _prices(job: Job, candidates: Sequence[Offer]) -> Iterator[Finding]:
     if dear and len(dear) == len(candidates):
         yield error("price", f"every candidate is above ${cap:g} per hour: {prices}", Exit.NO_CAPACITY)
     elif dear:
-        yield warning("price", f"above ${cap:g} per hour, and passed over: {prices}")
+        yield warning("price", f"above ${cap:g} per hour and therefore skipped: {prices}")
 
 
 def _stock(

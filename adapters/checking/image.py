@@ -51,7 +51,7 @@ def judge(job: Job, contents: Contents | None) -> Iterator[Finding]:
     """What is wrong or doubtful. Without contents, only the image's name is checked."""
     if contents is not None and contents.others:
         platforms = ", ".join(contents.others[:5])
-        yield error(CHECK, f"{job.pod.image} is built for {platforms}, and not for linux/amd64 as the hosts are")
+        yield error(CHECK, f"{job.pod.image} is built for {platforms}, but the hosts are linux/amd64")
         return
     if contents is not None:
         yield from _size(job, contents.compressed_bytes)

@@ -62,7 +62,7 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
         yield warning("volume", "a network volume is in one data center; the others of pod.datacenters cannot mount it")
     mount = job.storage.volume_mount.rstrip("/")
     if fixed := [f"{mount}{place}" for place in shared_destinations(job) if loaded.run_id not in place]:
-        advice = f"put {{run_id}} into it, as in {mount}/{{run_id}}/src, where runs are to go on side by side"
+        advice = f"put {{run_id}} into it, as in {mount}/{{run_id}}/src, if several runs are to work at the same time"
         yield warning("volume", f"{', '.join(fixed)} on the network volume is held by one run at a time: {advice}")
 
 

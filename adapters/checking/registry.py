@@ -119,7 +119,7 @@ def check_image(job: Job) -> Iterator[Finding]:
     image, has_credentials = job.pod.image, job.pod.registry_id is not None
     ref = reference(image)
     if ref is None:
-        yield error(CHECK, f"{image!r} is no name of an image")
+        yield error(CHECK, f"{image!r} is not an image name")
         return
     if not ref.is_digest and ref.wanted == "latest":
         yield warning(CHECK, f"{image} means whatever is the latest at the time; name a tag or a digest")
@@ -148,7 +148,7 @@ def check_image(job: Job) -> Iterator[Finding]:
     if status == 404:
         yield error(CHECK, f"{ref.host} has no {what} {ref.wanted} of {ref.path}; a pod would hang at the pull")
     elif status in (401, 403) and not has_credentials:
-        text = "is not to be read by everybody, or does not exist; a private image needs pod.registry_id"
+        text = "is private or does not exist; a private image needs pod.registry_id"
         yield warning(CHECK, f"{image} {text}")
     elif status == 429:
         yield warning(CHECK, f"{ref.host} answers too many questions at present; {image} was not looked up")

@@ -132,7 +132,7 @@ class Inspection:
             return None
         if self.reading.damage is not None:
             return (
-                f"nothing: the journal is damaged; rpd salvage {self.facts.run_id} gives back what it owes, and ends it"
+                f"nothing: the journal is damaged; rpd salvage {self.facts.run_id} releases its pods and ends the run"
             )
         from rpd.adapters.forensics.next_step import next_step
 

@@ -75,7 +75,7 @@ class LocalLineage:
         if owner == self._run_id:
             return
         if owner is not None or paused.pod_name not in {each.pod_name for each in paused_pods(facts)}:
-            by = f"run {owner} has it" if owner is not None else f"run {paused.run_id} keeps it no longer"
+            by = f"run {owner} has it" if owner is not None else f"run {paused.run_id} no longer keeps it"
             raise Refused(by, reason=Fault.HANDED_OVER)
         proof = f"handed over to run {self._run_id}"
         closed = (DebtChange(paused.pod_name, "storage", "close", proof=proof),)
@@ -113,5 +113,5 @@ def _facts(path: Path) -> Facts:
     """The run of a journal as its records say, without its secrets. Raises JournalError."""
     reading = read(path)
     if reading.opened is None or reading.damage is not None:
-        raise JournalError(f"{path} holds no run that can be believed")
+        raise JournalError(f"{path} holds no valid run")
     return facts_of(reading)

@@ -151,7 +151,7 @@ def _why(stderr: bytes) -> str:
 def _rclone_sizes(text: bytes) -> dict[str, int]:
     listed: list[_Listed] | None = tolerant.decode(text, list[_Listed])
     if listed is None:
-        raise Unavailable("the listing of the bucket makes no sense", reason=Fault.UNREADABLE)
+        raise Unavailable("the listing of the bucket is not valid", reason=Fault.UNREADABLE)
     return {each.path: each.size for each in listed}
 
 

@@ -152,7 +152,7 @@ class _Attempt:
             raise Unavailable("the follower in the pod ended early", reason=Fault.LINK_LOST)
         self._left -= len(data or b"")
         if self._left < 0:
-            raise Unavailable("the follower in the pod says far more than it should", reason=Fault.UNREADABLE)
+            raise Unavailable("the follower in the pod sends too much output", reason=Fault.UNREADABLE)
         self._received += data or b""
         while (cut := self._end_of_message()) is not None:
             message = self._redactor.mask_bytes(bytes(self._received[:cut])).decode("utf-8", "replace")
@@ -185,7 +185,7 @@ class _Attempt:
                 return
             claim = claim_of(fields_of(body))
         except (ValueError, KeyError) as error:
-            raise Unavailable(f"the pod's answer makes no sense: {error}", reason=Fault.UNREADABLE) from error
+            raise Unavailable(f"the pod's answer is not valid: {error}", reason=Fault.UNREADABLE) from error
         self.claim, self._goal, self._moved_at = claim, claim.log_bytes, time.monotonic()
         if self._backlog is None or self._waits_for is None:
             self._backlog, self._waits_for = claim.log_bytes, claim.waits_for

@@ -392,7 +392,7 @@ def _refused(fault: str, message: str) -> Refused:
     if "No space left" in message or "quota exceeded" in message:
         return Refused(f"no space left in the pod: {message}", reason=Fault.DISK_FULL)
     if "Read-only file system" in message:
-        return Refused(f"the pod takes no writes: {message}", reason=Fault.READ_ONLY)
+        return Refused(f"the pod refuses writes: {message}", reason=Fault.READ_ONLY)
     if fault in (Fault.WRONG_POD, Fault.TAKEN_OVER, Fault.NO_TOOL):
         return Refused(message, reason=fault)
     return Refused(f"the pod refused: {message}", reason=Fault.PATH_REFUSED)
@@ -403,5 +403,5 @@ def _understand(read: Callable[[], T]) -> T:
         return read()
     except (ValueError, KeyError) as error:
         raise Unavailable(
-            f"the pod's answer makes no sense: {error}", reason=Fault.UNREADABLE, detail={"sent": True}
+            f"the pod's answer is not valid: {error}", reason=Fault.UNREADABLE, detail={"sent": True}
         ) from error

@@ -89,7 +89,7 @@ def _text(record: Record, facts: Facts) -> str | None:
             return left.why
         case Repaired() as repaired:
             kept = f", kept as {repaired.kept_as}" if repaired.kept_as else ""
-            return f"the journal mended itself: {repaired.cause} ({repaired.bytes} bytes{kept})"
+            return f"the journal was repaired: {repaired.cause} ({repaired.bytes} bytes{kept})"
         case HandedOver() as handed:
             return f"pod {handed.key} is run {handed.to_run}'s from here on"
         case Closed() as closed:
@@ -112,7 +112,7 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
         return _broken_off(outcome, facts, record)
     if outcome.status == "unknown":
         error_text = f" ({outcome.error})" if outcome.error else ""
-        return f"{what}: no answer that can be believed{error_text}; finding out"
+        return f"{what}: no reliable answer{error_text}; finding out"
     return f"{what}: {outcome.error or outcome.reason}"
 
 
@@ -233,7 +233,7 @@ def _leased(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     if not holders:
         return None
     held = ", ".join(f"{each['place'] or '/'} by run {each['run_id']}" for each in holders)
-    return f"places on the network volume are held: {held}; is it alive?"
+    return f"destinations on the network volume are held: {held}; is it alive?"
 
 
 def _noticed(outcome: Outcome, facts: Facts, record: Record) -> str | None:

@@ -97,7 +97,7 @@ class RunPodCloud:
         named = sorted({volume.id for volume in volumes if volume.name == name})
         if len(named) > 1:
             raise Refused(
-                f"{len(named)} network volumes bear this name: name one by its id ({', '.join(named)})",
+                f"{len(named)} network volumes have this name; use the id of one ({', '.join(named)})",
                 reason=Fault.CONFLICT,
             )
         return named[0] if named else None

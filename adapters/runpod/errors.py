@@ -116,8 +116,8 @@ HINTS = {
 }
 _SAYS: dict[type[RpdError], str] = {
     Refused: "RunPod refused",
-    Ambiguous: "RunPod's answer leaves open what happened",
-    Unavailable: "RunPod cannot tell now",
+    Ambiguous: "RunPod's answer does not say what happened",
+    Unavailable: "RunPod cannot answer now",
     NotSent: "the request did not reach RunPod",
 }
 

@@ -112,7 +112,7 @@ class Session:
     ) -> tuple[bytes, str | None]:
         """The body, and what is wrong with it."""
         if headers.get("content-encoding", "identity").lower() != "identity":
-            return b"", "a compressed body nobody asked for"
+            return b"", "a compressed body that was not requested"
         body = bytearray()
         try:
             for piece in pieces(response):
@@ -146,7 +146,7 @@ class Session:
             if isinstance(cause, NameResolutionError):
                 return f"the name {host} cannot be resolved"
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return f"the certificate of {host} is not to be trusted: {clean(cause.verify_message, 120)}"
+                return f"the certificate of {host} cannot be trusted: {clean(cause.verify_message, 120)}"
             if isinstance(cause, ssl.SSLError):
                 return f"no TLS connection to {host}"
             if isinstance(cause, ConnectionRefusedError):
@@ -178,7 +178,7 @@ def checked_url(text: str) -> str:
         raise UserError("the API address must be bare: no user, password, query or fragment", hint="unset RPD_API_URL")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise UserError(
-            "the API address must begin with https: the key would travel readable", hint="unset RPD_API_URL"
+            "the API address must begin with https: otherwise the key is sent unencrypted", hint="unset RPD_API_URL"
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v2')}"
 
@@ -188,7 +188,7 @@ def checked_key(key: Secret) -> Secret:
     text = key.reveal()
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise UserError(
-            "the API key is empty or holds characters no key has (a line break, a blank?)",
+            "the API key is empty or holds characters that no key has (such as a line break or a space)",
             exit_code=Exit.KEY,
             reason=Fault.KEY_REFUSED,
             hint="export RUNPOD_API_KEY=...",

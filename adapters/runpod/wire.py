@@ -161,7 +161,7 @@ def page(body: bytes, key: str) -> Page:
     if more is None or not more.has_next_page:
         return Page(items, None)
     if not more.next_cursor:
-        raise Unreadable("more pages promised and none named")
+        raise Unreadable("more pages are announced, but none is named")
     return Page(items, more.next_cursor)
 
 

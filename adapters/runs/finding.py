@@ -108,7 +108,7 @@ def note_strays(index: Index) -> None:
     """Report which files among the journals were skipped."""
     for path in index.strays:
         shown = str(path).encode(errors="backslashreplace").decode()
-        output.note([f"warning: {shown} is no journal of ours and is passed over: its name is no UTF-8 text"])
+        output.note([f"warning: {shown} is skipped: its name is not UTF-8, so it is not a journal of rpd"])
 
 
 def _only_one(entries: list[Entry], only: Callable[[Entry], bool] | None) -> Entry | None:

@@ -112,7 +112,9 @@ def check_secret_names(
 ) -> Iterator[Finding]:
     """Values under a secret's name that were written out, in the file or on the command line (`given`). The journal
     would keep them in clear, because it masks only known secrets of the environment."""
-    instead = "has a secret's name, and its value would stand in the journal: export {name}, start with --var {name}"
+    instead = (
+        "has a secret's name, and its value would be written into the journal: export {name}, start with --var {name}"
+    )
     places: list[tuple[Path, Mapping[str, Any], str]] = [
         (("variables",), given, instead),
         (("remote_env", "exports"), _entries(data, "remote_env", "exports"), instead + " and write '{{{name}}}' here"),
@@ -335,7 +337,7 @@ def _bucket(index: int, artifact: Artifact) -> Iterator[Finding]:
         yield (index, "delete"), "is for local folders; nothing is removed from a bucket"
     for name in _RCLONE_SETTING.findall(place):
         if is_secret_name(name) or name == "pass":
-            why = "would stand in an argument list; put it into the environment, or into a config of rclone's"
+            why = "would appear in an argument list; put it into the environment, or into a config of rclone's"
             yield (index, "local_path"), f"{name} is a secret's name, and its value {why}"
 
 

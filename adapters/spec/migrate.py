@@ -37,12 +37,10 @@ def migrated(text: str, file: str) -> tuple[str, list[str]]:
         without = _without(new, file, name)
         if without is not None:
             new = without
-            changes.append(f"pod.{name} is gone: the API has no such wish, and it was never kept to")
+            changes.append(f"pod.{name} is gone: the API has no such setting, and it never had an effect")
     old = _meaning(text)
     if new != text and (old is None or _meaning(new) != _wanted(old, changes)):
-        raise UserError(
-            f"{file} is laid out in a way that cannot be changed by itself; write by hand: {'; '.join(changes)}"
-        )
+        raise UserError(f"{file} has a layout that rpd cannot change; edit it by hand: {'; '.join(changes)}")
     return new, changes
 
 

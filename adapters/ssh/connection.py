@@ -187,7 +187,7 @@ class Connection:
         masked = self.redactor.mask_bytes(output, is_cut=True).decode("utf-8", "replace")
         words = clean(masked)[-_SAID_CHARACTERS:].strip()
         text = (
-            "the login works, and the pod's sshd runs no command of ours: a ForceCommand, a login shell such as "
+            "the login works, but the pod's sshd does not run rpd's commands: a ForceCommand, a login shell such as "
             f"/bin/false, or what that shell reads first ended with code {exit_code}"
         )
         said_so = f"{text}: {words}" if words else text

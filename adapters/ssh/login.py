@@ -84,7 +84,7 @@ def _greet(
     fingerprint = transport.get_remote_server_key().fingerprint
     if pin is not None and not hmac.compare_digest(pin, fingerprint):
         raise Refused(
-            f"{alias} shows the host key {fingerprint}, not the one known of it ({pin})",
+            f"{alias} shows the host key {fingerprint}, not the pinned one ({pin})",
             reason=Fault.HOST_KEY_CHANGED,
             detail={"expected": pin, "found": fingerprint},
         )
@@ -172,7 +172,7 @@ def _authenticate(
         if not transport.is_active() or not answered.is_set():
             raise _no_session(transport, address, alias)
         if (bars := _bars(transport.get_exception(), address, is_known=login.is_known)) is not None:
-            hint = "use an image whose sshd lets root in with a key"
+            hint = "use an image whose sshd lets root log in with a key"
             raise Refused(f"{alias} {bars}", reason=Fault.BARRED, hint=hint)
     raise Refused(
         f"{alias} does not accept our SSH key for user {address.username}",
@@ -184,9 +184,9 @@ def _authenticate(
 def _bars(cause: Exception | None, address: SshAddress, *, is_known: bool) -> str | None:
     """Why no key can log in, by the way in which one was refused. None if another key may, or this key later."""
     if isinstance(cause, paramiko.ssh_exception.PartialAuthentication):
-        return f"wants more than a key for user {address.username}: {_methods(cause.allowed_types)}"
+        return f"requires more than a key for user {address.username}: {_methods(cause.allowed_types)}"
     if isinstance(cause, paramiko.BadAuthenticationType):
-        return f"lets nobody in with a key; it takes {_methods(cause.allowed_types)}"
+        return f"accepts no key; it accepts {_methods(cause.allowed_types)}"
     if is_known:
         return f"knows our SSH key and does not let user {address.username} in: see its PermitRootLogin"
     return None

@@ -157,7 +157,7 @@ class Reader:
             return BLOCK
         size = _size(bytes(self._buffer[:BLOCK]))
         if size > _LONGEST_NAME:
-            raise Refused("the pod sent a tar member with an endless name", reason=Fault.PATH_REFUSED)
+            raise Refused("the pod sent a tar member with a name that is too long", reason=Fault.PATH_REFUSED)
         return BLOCK + size + -size % BLOCK
 
     def _extend(self, kind: str, body: bytes) -> None:

@@ -72,11 +72,11 @@ def follow(
             most_seconds=seconds_for(0, len(names)),
         )
     except ValueError as error:
-        raise Unavailable(f"the pod's word on links makes no sense: {error}", reason=Fault.UNREADABLE) from error
+        raise Unavailable(f"the pod's answer about links is not valid: {error}", reason=Fault.UNREADABLE) from error
     if code == 3:
         raise Refused(f"{root} in the pod: {complaint_of(stderr)}", reason=Fault.PATH_REFUSED)
     if not looking.is_whole:
-        raise Unavailable("the pod's word on links was cut short", reason=Fault.LINK_LOST)
+        raise Unavailable("the pod's answer about links was cut short", reason=Fault.LINK_LOST)
     return _judged(links, looking, most_bytes)
 
 

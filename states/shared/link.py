@@ -102,7 +102,7 @@ def _another_key(pod: PodFacts) -> Fire:
     """
     if pod.start_and_address != pod.container.greeted_start:
         return Fire(Trigger.POD_STOPPED, None, "the container was started anew, and has a new host key")
-    return Fire(Trigger.POD_STOPPED, Reason.HOST_KEY_CHANGED, "another host key, and no start explains it")
+    return Fire(Trigger.POD_STOPPED, Reason.HOST_KEY_CHANGED, "the host key changed, and no start explains it")
 
 
 def _is_made_anew(facts: Facts, pod: PodFacts) -> bool:

@@ -32,7 +32,7 @@ CLOCK_SECONDS = 30.0
 """Two moments count as the same if they are closer than this."""
 NO_MORE_TIME = {
     Reason.BUDGET: "the budget is used up",
-    Reason.IDLE: "the run was ended for doing nothing",
+    Reason.IDLE: "the run was ended because it was idle",
     Reason.STORAGE_ERROR: "the journal could not be kept",
     Reason.INTERNAL_ERROR: "rpd itself failed",
 }
@@ -142,7 +142,7 @@ def why_not_kept(facts: Facts) -> str | None:
         return "it is gone"
     if not is_protected(facts):
         return "the switch in it could not prove that it would stop it"
-    return "results nobody has are in it" if facts.results_wait else "the cost cap leaves no room for it"
+    return "it holds results that were not collected" if facts.results_wait else "the cost cap leaves no room for it"
 
 
 def _order(facts: Facts, pod: PodFacts, until: float, now: Stamp) -> Do:

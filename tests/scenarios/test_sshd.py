@@ -40,9 +40,9 @@ def test_few_sessions_on_a_connection_are_enough(stage: CommandLine, sessions: i
 
 KEPT_OUT = {
     "root": "knows our SSH key and does not let user root in",
-    "password": "lets nobody in with a key; it takes password",
+    "password": "accepts no key; it accepts password",
     "algorithms": "shares no algorithm with rpd",
-    "command": "runs no command of ours",
+    "command": "does not run rpd's commands",
 }
 
 

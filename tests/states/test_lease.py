@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from rpd.engine.decision import Decision, Do, Fire, Look, Wait
@@ -38,7 +39,7 @@ def held(facts: Facts, *holders: Holder, at: float = 200.0) -> None:
 
 
 def vars_of(holder: Holder) -> dict[str, str]:
-    return {name: getattr(holder, name) for name in ("lease", "run_id", "pod_id", "mark", "place")}
+    return dict(msgspec.to_builtins(holder))
 
 
 def taken(facts: Facts) -> str:

@@ -58,10 +58,10 @@ def _read_file(path: Path | None) -> Mapping[str, str]:
     except OSError as error:
         raise UserError(f"--vars-file {path} cannot be read: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UserError(f"--vars-file {path} is no JSON object of texts: {error}") from error
+        raise UserError(f"--vars-file {path} is not a JSON object of strings: {error}") from error
     wrong = [name for name in found if not name.isidentifier()]
     if wrong:
-        raise UserError(f"--vars-file {path}: {wrong[0]!r} is no name of a variable")
+        raise UserError(f"--vars-file {path}: {wrong[0]!r} is not a variable name")
     return found
 
 
@@ -75,7 +75,7 @@ def the_job(
     if command and not named:
         return inline_job(command, Path.cwd(), sends_files=sends_files)
     if command is not None and not command:
-        raise UserError("nothing stands after --", hint="rpd run --image IMAGE --gpu GPU -- python train.py")
+        raise UserError("there is no command after --", hint="rpd run --image IMAGE --gpu GPU -- python train.py")
     raise UserError(
         "name one job file, or a command after --, and not both",
         hint="rpd run FILE   or   rpd run --image IMAGE --gpu GPU -- python train.py",

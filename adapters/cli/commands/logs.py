@@ -15,7 +15,7 @@ def logs(
     tail: Annotated[int, typer.Option("--tail", metavar="N", help="Only the last N lines (0: all).")] = 0,
     launch: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option("--launch", metavar="N", help="The number of a lost launch, in place of the newest."),
+        typer.Option("--launch", metavar="N", help="Show this lost launch instead of the newest one."),
     ] = None,
 ) -> int:
     """The job's output."""

@@ -16,8 +16,10 @@ from rpd.adapters.cli.arguments.unfolding import unfolded
 class RunOptions:
     """How the run is begun and shown."""
 
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")] = False
-    detach: Annotated[bool, typer.Option("--detach", help="Leave once the job runs. `rpd resume` comes back.")] = False
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox instead of RunPod.")] = False
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Detach once the job runs. `rpd resume` follows it again.")
+    ] = False
     new: Annotated[bool, typer.Option("--new", help="Start although an unfinished run of this file exists.")] = False
     fresh: Annotated[
         bool, typer.Option("--fresh", "--force-fresh", help="Rent a fresh pod, and release a paused one.")

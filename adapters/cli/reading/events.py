@@ -60,7 +60,7 @@ def show_events(
         whose = f"{Path(name).name}  " if many else ""
         output.text([one_line(f"{whose}{_offset(begin, row)} {number}{words}")])
     if not found:
-        output.note(["no event meets that"])
+        output.note(["no event matches"])
     output.note(one_line(f"warning: {name}: {problem}") for name, problem in problems.items())
     return Exit.JOURNAL if problems else Exit.DONE
 

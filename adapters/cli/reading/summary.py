@@ -64,7 +64,7 @@ def block(row: RunRow, manifest: dict[str, Any] | None, why: str | None = None) 
         ("slowest", _slowest(known.get("seconds_per_state"))),
         ("folder", row.run_dir),
         ("beware", row.problem),
-        *(("beware", f"what speaks against it: {line}") for line in row.doubts),
+        *(("beware", f"reason for doubt: {line}") for line in row.doubts),
     )
     lines = [f"{name:9} {value}" for name, value in facts if value]
     for item in known.get("artifacts") or ():
@@ -117,7 +117,7 @@ def _many(root: Path, *, as_json: bool) -> int:
             row = loaded.row(SystemClock().now())
             found.append((row, loaded.manifest, loaded.why(row)))
         except (UserError, JournalError) as error:
-            output.note([f"warning: {folder} is passed over: {error.message}"])
+            output.note([f"warning: {folder} is skipped: {error.message}"])
     rows = [row for row, _, _ in found]
     totals = {
         "runs": len(rows),

@@ -67,7 +67,7 @@ def test_a_debt_that_cannot_be_closed_is_exit_code_8(desk: Desk, monkeypatch: py
     done = desk.gc()
     assert (done["exit_code"], desk.status(pod), desk.kinds(journal)) == (8, "RUNNING", ["compute"])
     assert not done["runs"][0]["is_done"]
-    assert "does not let go" in done["runs"][0]["result"]
+    assert "does not release" in done["runs"][0]["result"]
 
 
 def test_a_cloud_that_is_not_owed_anything_is_asked_only_where_that_disturbs_nobody(desk: Desk) -> None:

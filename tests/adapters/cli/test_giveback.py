@@ -222,9 +222,9 @@ def full_disk(_path: Path, _access: object, _command: str) -> None:
 
 
 def unwritable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rpd.adapters.driving import takeover
+    from rpd.adapters.driving import resuming
 
-    monkeypatch.setattr(takeover, "open_journal", full_disk)
+    monkeypatch.setattr(resuming, "open_journal", full_disk)
     monkeypatch.setattr(giveback, "open_journal", full_disk)
     assert desk.home.exists()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rpd.adapters.disposal.suspects import twins
-from rpd.adapters.driving import takeover
+from rpd.adapters.driving import resuming
 from rpd.journal.errors import JournalUnwritable
 from rpd.states.ports.world import Pod
 from tests.adapters.cli.desk import FIRST, Desk
@@ -87,7 +87,7 @@ def test_gc_that_can_write_no_record_stops_the_twin_alone(
     def full(*_: object, **__: object) -> None:
         raise JournalUnwritable("no room", hint="make room")
 
-    monkeypatch.setattr(takeover, "open_journal", full)
+    monkeypatch.setattr(resuming, "open_journal", full)
     done = desk.gc()
     assert (done["exit_code"], desk.status(pod), desk.status(twin)) == (8, "RUNNING", "EXITED")
     assert "no record of it was written" in done["runs"][0]["result"]

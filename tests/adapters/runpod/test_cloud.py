@@ -383,7 +383,7 @@ def test_network_volumes_are_made_grown_and_deleted(api: Any, bench: Any) -> Non
         ("DELETE", "/v2/network-volumes/v1"),
         ("GET", "/v2/network-volumes/v1"),
     ]
-    with pytest.raises(Refused, match="no id of a network volume"):
+    with pytest.raises(Refused, match="not the id of a network volume"):
         cloud.delete_volume("../pods")
 
 

@@ -159,7 +159,7 @@ def test_an_unknown_name(bench: Any, monkeypatch: Any) -> None:
 
 
 def test_a_certificate_nobody_vouches_for(bench: Any, tls: Any) -> None:
-    with pytest.raises(NotSent, match=r"certificate of localhost is not to be trusted: .*self"):
+    with pytest.raises(NotSent, match=r"certificate of localhost cannot be trusted: .*self"):
         bench.client(tls.url).create("/v2/pods", b"{}", keep)
     assert tls.requests == []
 
