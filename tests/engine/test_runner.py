@@ -209,10 +209,10 @@ def test_a_journal_that_fails_with_debts_ends_the_run_elsewhere(good: int) -> No
 def test_a_second_failure_is_not_survived() -> None:
     room = Room()
     room.journal.full_after = 3
-    runner = room.next_process()
-    runner._emergency = lambda: full
     full = MemoryJournal(RUN_ID, room.clock.now)
     full.full_after = 0
+    runner = room.next_process()
+    runner._emergency = lambda: full
     with pytest.raises(JournalUnwritable):
         runner.run()
     assert full.events() == [] and room.kitchen.poured == 1
