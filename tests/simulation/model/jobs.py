@@ -14,7 +14,7 @@ BUDGET = {"max_runtime_minutes": 60, "cost_cap_usd": 0.2, "ssh_ready_timeout_sec
 
 def config(**changes: Any) -> dict[str, Any]:
     """A job as record 0 holds it; `changes` replace whole sections."""
-    return job_config(name="model", budget=BUDGET, **changes)
+    return job_config(**{"name": "model", "budget": BUDGET, **changes})
 
 
 def of(config: dict[str, Any]) -> Job:
