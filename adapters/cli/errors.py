@@ -52,7 +52,7 @@ def problem_of(error: Exception) -> Problem:
 
 def say(problem: Problem, *, as_json: bool = False) -> int:
     """Report the problem on stderr, without secrets. Returns the exit code."""
-    from rpd.adapters.access.masking import redactor
+    from rpd.adapters.access.clouds import redactor
 
     mask = redactor().mask
     problem = problem._replace(message=mask(problem.message), hint=mask(problem.hint))
@@ -72,7 +72,7 @@ def show_trace(error: Exception) -> None:
     """Print the traceback on stderr, for `--debug`. Its texts may come from a pod or a journal, as all others may."""
     import traceback
 
-    from rpd.adapters.access.masking import redactor
+    from rpd.adapters.access.clouds import redactor
 
     output.note(redactor().mask("".join(traceback.format_exception(error))).splitlines())
 

@@ -97,11 +97,10 @@ def owing(entry: Entry) -> bool:
 
 
 def damaged(entry: Entry) -> bool:
-    """The journal cannot be driven, and something is left to salvage. For "too_new" the way out is a newer rpd
-    instead."""
-    from rpd.adapters.disposal.suspects import understood  # most commands start faster without it
+    """Something is left to salvage."""
+    from rpd.adapters.disposal.suspects import is_damaged  # most commands start faster without it
 
-    return understood(entry).problem not in ("", "too_new", "missing")
+    return is_damaged(entry)
 
 
 def note_strays(index: Index) -> None:

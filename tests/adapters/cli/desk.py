@@ -15,7 +15,7 @@ import pytest
 from rpd.adapters import wiring
 from rpd.adapters.access import opening
 from rpd.adapters.access.clouds import Access
-from rpd.adapters.cleanup import accounts, acting, cleanup, planning, stopped
+from rpd.adapters.cleanup import accounts, acting, all_clouds, cleanup, planning, stopped
 from rpd.adapters.cleanup.scope import CleanupScope
 from rpd.adapters.cli.acting import gc
 from rpd.adapters.disposal import giveback, kept, unrecorded
@@ -112,7 +112,7 @@ class Desk:
         monkeypatch.setenv("HOME", str(folder / "user"))
         monkeypatch.setenv("RUNPOD_API_KEY", "rpa_0123456789abcdef")
         monkeypatch.setattr(wiring, "cloud_for", self._cloud_for)
-        for module in (gc, cleanup):
+        for module in (all_clouds, cleanup):
             monkeypatch.setattr(module, "side_by_side", one_after_the_other)
         monkeypatch.setattr(output, "answer", self.told.append)
         monkeypatch.setattr(output, "note", self.notes.extend)
@@ -185,14 +185,14 @@ class Desk:
 
     def signal_at_first_call(self, cloud: FakeCloud, request: Request) -> None:
         """Somebody ends the next command as soon as it asks this cloud."""
-        begin = gc.signal_requests
+        begin = all_clouds.signal_requests
         handlers: list[Callable[[Request], None]] = []
 
         def noted(ask: Callable[[Request], None]) -> Any:
             handlers.append(ask)
             return begin(ask)
 
-        self._patch.setattr(gc, "signal_requests", noted)
+        self._patch.setattr(all_clouds, "signal_requests", noted)
         cloud.plan("list", lambda: handlers[-1](request))
 
     def over(self, workflow: str = "job", url: str = FIRST, *, kept: bool = False) -> tuple[Path, str]:
