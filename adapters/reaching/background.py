@@ -47,7 +47,7 @@ def start(reached: Reached, wishes: Wishes) -> Tunnel:
     name = f"{reached.target.pod_id}-{os.getpid()}-{time.time_ns():x}"
     order = msgspec.json.encode(Order(name, str(reached.journal), wishes))
     log = log_of(home, name)
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as out:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "rpd.adapters.reaching.background"],
             stdin=subprocess.PIPE,
@@ -94,8 +94,7 @@ def _live(order: Order) -> None:
         tunnelling = Tunnelling(reached, order.wishes, control, _say)
         try:
             tunnelling.begin()
-            now("up")
-            tunnelling.verify(lambda port: now("up"))
+            tunnelling.verify(lambda port: None, looked=lambda: now("up"))
             tunnelling.keep(now)
         finally:
             tunnelling.close()

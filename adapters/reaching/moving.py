@@ -40,7 +40,9 @@ def pull(reached: Reached, remote: str, local: str | None, tell: Tell) -> tuple[
     is_pattern = any(sign in remote for sign in _PATTERN)
     name = posixpath.basename(remote.rstrip("/"))
     if local is None and not is_pattern and name in ("", ".", ".."):
-        raise UserError(f"{remote!r} has no name for a place here", hint=f"rpd pull RUN {remote} LOCAL")
+        raise UserError(
+            f"{remote!r} has no name for a place here", hint=f"rpd pull {reached.facts.run_id} {remote} LOCAL"
+        )
     place = local if local is not None else ("." if is_pattern else name)
     order = Pull(
         label=remote,
@@ -53,7 +55,11 @@ def pull(reached: Reached, remote: str, local: str | None, tell: Tell) -> tuple[
     with _interruptible() as control, connected(reached) as connection:
         pulled = pull_tree(connection, order, progress=Pace(f"fetching {remote}", tell), interrupted=control.pending)
     if pulled.is_missing:
-        raise UserError(f"nothing is at {remote} in the pod", reason="missing_there", hint="rpd exec RUN -- ls -la")
+        raise UserError(
+            f"nothing is at {remote} in the pod",
+            reason="missing_there",
+            hint=f"rpd exec {reached.facts.run_id} -- ls -la",
+        )
     return pulled, place
 
 

@@ -159,7 +159,7 @@ def _start(facts: Facts) -> str:
 
 def explained(error: RpdError, reached: Reached) -> UserError:
     """An SSH failure as an error of the person's world: what it means, and what to type next."""
-    run, pod_id = reached.facts.run_id, reached.target.pod_id
+    run = reached.facts.run_id
     hints = {
         Fault.HOST_KEY_CHANGED: f"if its container was restarted, `rpd resume {run}` greets it under the new key; "
         "otherwise somebody else answers at its address, and rpd sends nothing there",

@@ -26,8 +26,8 @@ KILLED = 255
 
 
 class Streams:
-    """The three streams. `is_raw`: the pod's terminal draws on ours, so output stays as it is. Else a terminal here gets
-    the text without control characters, and files and pipes get every byte."""
+    """The three streams. `is_raw`: the pod's terminal draws on ours, so output stays as it is. Otherwise a terminal
+    here gets the text without control characters, and files and pipes get every byte."""
 
     def __init__(self, *, is_raw: bool) -> None:
         self._is_clean = {fd: not is_raw and os.isatty(fd) for fd in (1, 2)}

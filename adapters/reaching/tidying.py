@@ -6,11 +6,14 @@ from pathlib import Path
 
 from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.reaching.ssh_entry import SshEntry, entries, remove_entry
-from rpd.adapters.tunnels.detached import Tunnel, close_tunnel, tunnels_of
+from rpd.adapters.tunnels.detached import Tunnel, close_tunnel, forget_logs, tunnels_of
 from rpd.journal.errors import JournalError
 from rpd.journal.reader import read
 from rpd.states.facts.pod import PodFacts
 from rpd.states.ports.world import SshAddress
+
+LOG_SECONDS = 24 * 3600.0
+"""How long the last words of a tunnel that failed are kept."""
 
 
 def stale_tunnels(home: Path) -> list[Tunnel]:
@@ -30,6 +33,7 @@ def tidy(home: Path) -> list[str]:
         is_closed = close_tunnel(home, tunnel)
         what = "closed" if is_closed else "could not end"
         done.append(f"{what} the tunnel to pod {tunnel.pod_id} (pid {tunnel.pid})")
+    forget_logs(home, LOG_SECONDS)
     return done
 
 

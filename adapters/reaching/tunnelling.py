@@ -72,6 +72,7 @@ class Tunnelling:
             tell,
             reached.address,
         )
+        self._look = f"rpd exec {facts.run_id} -- ss -ltn   shows what listens there"
         self._open: list[Forward] = []
         self._standing: dict[int, str] = {}
 
@@ -94,15 +95,17 @@ class Tunnelling:
             PortPair(each.local_port, each.remote_port, self._standing.get(each.local_port, "")) for each in self._open
         )
 
-    def verify(self, is_up: Callable[[PortPair], object]) -> None:
-        """Ask each service until it answers, and report it. A service that does not speak HTTP is up as well, and so is
-        one that answers with an error. With `once`, raises UserError for one that does not listen."""
+    def verify(self, is_up: Callable[[PortPair], object], looked: Callable[[], object] = lambda: None) -> None:
+        """Ask each service until it answers, and report it. `looked` is called after each round. A service that does
+        not speak HTTP is up as well, and so is one that answers with an error. With `once`, raises UserError for one
+        that does not listen."""
         waiting = list(self._open)
         while waiting and not self._control.pending():
             for forward in tuple(waiting):
                 if self._verified(forward):
                     waiting.remove(forward)
                     is_up(PortPair(forward.local_port, forward.remote_port, self._standing[forward.local_port]))
+            looked()
             if waiting:
                 self._raise_if_over()
                 self._control.wait(RECHECK_SECONDS)
@@ -116,7 +119,7 @@ class Tunnelling:
             self._standing[forward.local_port] = found.text
             return True
         if found.why in _FINAL or (self._wishes.once and found.why != Why.LINK_DOWN):
-            raise UserError(found.text, reason=str(found.why), exit_code=Exit.INTERNAL, hint="rpd exec RUN -- ss -ltn")
+            raise UserError(found.text, reason=str(found.why), exit_code=Exit.INTERNAL, hint=self._look)
         if self._standing.get(forward.local_port) != found.text:
             self._standing[forward.local_port] = found.text
             self._tell(f"{found.text}; rpd asks again until it answers")

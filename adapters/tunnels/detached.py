@@ -73,6 +73,14 @@ def log_of(home: Path, name: str) -> Path:
     return tunnels_folder(home) / f"{name}.log"
 
 
+def forget_logs(home: Path, older_seconds: float) -> None:
+    """Effect: remove what tunnels have said that are over and whose last words are older."""
+    for log in tunnels_folder(home).glob("*.log"):
+        with contextlib.suppress(OSError):
+            if not log.with_suffix(".lock").exists() and time.time() - log.stat().st_mtime > older_seconds:
+                log.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def held(home: Path, tunnel: Tunnel) -> Iterator[None]:
     """Be this tunnel inside the block: hold its lock, and remove its files in the end. Raises UserError, OSError."""

@@ -49,8 +49,8 @@ def find_journal(
 
 
 def find_run_with_pod(run: str | None) -> Path:
-    """The same for a command that acts in a pod. The word may also be the id or the name of a pod that a journal of this
-    state home knows. Without a name, it means the one run that is not over or keeps a pod, else the newest run."""
+    """The same for a command that acts in a pod. The word may also be the id or the name of a pod that a journal here
+    knows. Without a name, it means the one run that is not over or keeps a pod, else the newest run."""
     if run is None or means_path(run, leads_to_journal):
         return find_journal(run, only=owing, to_act=True)
     index = Index(state_home())

@@ -27,6 +27,12 @@ RunOrPod = Annotated[
         metavar="[RUN]", help="Run id, unique prefix, workflow name, path, or a pod's id.", autocompletion=_run_names
     ),
 ]
+NamedRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="Run id, unique prefix, workflow name, path, or a pod's id.", autocompletion=_run_names
+    ),
+]
 Yes = Annotated[
     bool,
     typer.Option(

@@ -6,11 +6,11 @@ from typing import Annotated, Optional
 
 import typer
 
-from rpd.adapters.cli.arguments.options import RunOrPod
+from rpd.adapters.cli.arguments.options import NamedRun
 
 
 def pull(
-    run: RunOrPod,
+    run: NamedRun,
     remote: Annotated[str, typer.Argument(metavar="REMOTE", help="A file, folder or pattern in the pod.")],
     local: Annotated[
         Optional[str],  # noqa: UP045

@@ -6,11 +6,11 @@ from typing import Annotated, Optional
 
 import typer
 
-from rpd.adapters.cli.arguments.options import RunOrPod
+from rpd.adapters.cli.arguments.options import NamedRun
 
 
 def push(
-    run: RunOrPod,
+    run: NamedRun,
     local: Annotated[str, typer.Argument(metavar="LOCAL", help="A file or folder here.")],
     remote: Annotated[
         Optional[str],  # noqa: UP045
