@@ -42,7 +42,7 @@ def test_a_stopped_pod_names_the_command_that_starts_it(waiting: CommandLine) ->
 def test_a_changed_host_key_is_an_error_and_nothing_is_sent(waiting: CommandLine) -> None:
     pod = waiting.live_pod()["id"]
     waiting.somebody("stop")
-    waiting.call("POST", f"/v2/pods/{pod}/start")  # its container is new, and so is its host key
+    waiting.call("POST", f"/v2/pods/{pod}/action", {"action": "start"})  # its container is new, and so is its host key
     eventually(lambda: waiting.live_pod()["status"] == "RUNNING")
 
     def refused() -> bool:
