@@ -15,6 +15,7 @@ from rpd.adapters.cleanup.stopped import Stopped, stopped_page
 from rpd.adapters.disposal.suspects import AT_REST
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import ANSWER_SECONDS
+from rpd.adapters.reaching.tidying import stale_tunnels, tidy
 from rpd.adapters.report.words import money, one_line, rate
 from rpd.adapters.runs.finding import note_strays
 from rpd.adapters.terminal import output
@@ -48,9 +49,21 @@ def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: 
     else:
         lines = _page(done.rows, done.foreign, done.stopped, unreachable, None if act else wanted)
         lines += _not_asked(done.meant, done.accounts) if not done.rows else []
+        lines += _ways(act=act)
         lines += [done.leaving.why] if done.leaving is not None else []
         output.text([one_line(line) for line in lines])
     return done.exit_code
+
+
+def _ways(*, act: bool) -> list[str]:
+    """What led into pods that are gone, in words: taken away, or what would be."""
+    home = state_home()
+    if act:
+        return tidy(home)
+    return [
+        f"the tunnel to pod {each.pod_id} (pid {each.pid}) leads nowhere; rpd gc --yes closes it"
+        for each in stale_tunnels(home)
+    ]
 
 
 def _not_asked(entries: list[Entry], accounts: list[Account]) -> list[str]:
