@@ -190,7 +190,7 @@ def world_for(
     cloud = cloud_of_run(
         opened, run_id, access, control, public_key=key.public_line, handed_over=handed_over, redactor=hidden
     )
-    remote = remote_for(cloud, None if key.is_in_agent else Path(key.private_path), control, hidden, tell)
+    remote = remote_for(cloud, Path(key.private_path), control, hidden, tell)
     opening = functools.partial(open_journal, access=access, command=f"hand-over to {run_id}")
     lineage = LocalLineage(state_home, opened, run_id, opening, handed_over)
     return World(cloud, remote, LocalWorkspace(state_home, redactor=hidden), SystemClock(), lineage)

@@ -1,10 +1,8 @@
-"""The user's own settings: the source of the API key, and the chosen cloud."""
+"""The source of the API key, and the chosen cloud."""
 
 from __future__ import annotations
 
 import os
-import shlex
-import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from rpd.adapters.local.dirs import config_home
 from rpd.adapters.local.person import user_home
+from rpd.adapters.settings.file import read_private, settings_file
 from rpd.engine.errors import UserError
 from rpd.states.ports.exits import Exit
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from rpd.journal.redact import Secret
 
 RUNPOD_URL = "https://api.runpod.io/v2"
+KEY_MISSING = "key_missing"
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -74,50 +73,53 @@ def profile_of(url: str) -> CloudProfile:
     return CloudProfile("runpod", url, quiet_window_seconds=180.0, proof_interval_seconds=30.0)
 
 
-def settings_file() -> Path | None:
-    """The user's settings, TOML. The file may be missing. None for a user without a home folder."""
-    folder = config_home()
-    return folder and folder / "config.toml"
-
-
 def find_api_key(environ: Mapping[str, str] = os.environ, file: Path | None = None) -> ApiKey | None:
-    """The key from $RUNPOD_API_KEY, else `api_key` of the settings file, else, if that file says `api_key_from =
-    "runpodctl"`, runpodctl's key. None if there is no key.
+    """The key from $RUNPOD_API_KEY, else `api_key` of the settings file, else the key of the keeper that this file
+    names as `api_key_from`: the system's keyring, or RunPod's own tools. None if there is no key.
 
     Raises UserError (exit code 4) if other users may read the file or if the key cannot be a key.
     """
     named = environ.get("RUNPOD_API_KEY", "").strip()
     if named:
-        return _api_key(named, "the environment variable RUNPOD_API_KEY")
-    file = file or settings_file()
+        return api_key(named, "the environment variable RUNPOD_API_KEY")
+    file = file or settings_file(environ)
     if file is None:
         return None
-    settings = _read_private(file)
+    settings = read_private(file)
     key = settings.get("api_key")
-    if (key is None or key == "") and settings.get("api_key_from") == "runpodctl":
-        other = runpodctl_file(environ)
-        found = runpodctl_key(other)
-        return _api_key(found, str(other)) if found is not None else None
     if key is None or key == "":
-        return None
+        return _kept_elsewhere(settings.get("api_key_from"), environ)
     if not isinstance(key, str):
         raise UserError(f"api_key in {file} is not text", exit_code=Exit.KEY, reason="key_unusable")
-    return _api_key(key.strip(), str(file))
+    return api_key(key.strip(), str(file))
 
 
 def require_api_key(environ: Mapping[str, str] = os.environ, file: Path | None = None) -> ApiKey:
     """Like `find_api_key`, but a missing key is a UserError with exit code 4."""
     key = find_api_key(environ, file)
     if key is None:
-        file = file or settings_file()
+        file = file or settings_file(environ)
         where = f"{file} has no api_key" if file is not None else "there is no home folder with settings"
         raise UserError(
             f"no API key: RUNPOD_API_KEY is not set and {where}",
             exit_code=Exit.KEY,
-            reason="key_missing",
-            hint=_where_from(environ, file),
+            reason=KEY_MISSING,
+            hint=_where_from(environ),
         )
     return key
+
+
+def _kept_elsewhere(keeper: Any, environ: Mapping[str, str]) -> ApiKey | None:
+    if keeper == "runpodctl":
+        other = runpodctl_file(environ)
+        found = runpodctl_key(other)
+        return api_key(found, str(other)) if found is not None else None
+    if keeper == "keyring":
+        from rpd.adapters.settings.keyring_store import stored_key
+
+        kept = stored_key()
+        return api_key(kept.reveal(), "the system's keyring") if kept is not None else None
+    return None
 
 
 def runpodctl_file(environ: Mapping[str, str] = os.environ) -> Path:
@@ -136,20 +138,17 @@ def runpodctl_key(file: Path) -> str | None:
     return next((key.strip() for key in found if isinstance(key, str) and key.strip()), None)
 
 
-def _where_from(environ: Mapping[str, str], settings: Path | None) -> str:
+def _where_from(environ: Mapping[str, str]) -> str:
     """How to give rpd a key. rpd reads the key of RunPod's own tools only if the user has said so."""
     other = runpodctl_file(environ)
-    if settings is None or runpodctl_key(other) is None:
-        return "export RUNPOD_API_KEY=...   (or try it without: rpd run FILE --sandbox)"
-    line = 'api_key_from = "runpodctl"'
-    if settings.exists():  # a line at the end of the file would belong to its last table
-        make = f"put {line} at the top of {settings}"
-    else:
-        make = f"mkdir -p {shlex.quote(str(settings.parent))} && echo '{line}' >> {shlex.quote(str(settings))}"
-    return f"{other} holds a key of RunPod's own tools; to use it: {make}   (or export RUNPOD_API_KEY=...)"
+    if runpodctl_key(other) is None:
+        return "rpd config init   (or export RUNPOD_API_KEY=..., or try it without: rpd run FILE --sandbox)"
+    told = "rpd config set api-key-from runpodctl"
+    return f"{other} holds a key of RunPod's own tools; to use it: {told}   (or rpd config init)"
 
 
-def _api_key(value: str, source: str) -> ApiKey:
+def api_key(value: str, source: str) -> ApiKey:
+    """The key, if it can be one. Raises UserError (exit code 4), which does not show it."""
     from rpd.journal.redact import Secret
 
     if any(quote in value for quote in "'\"`"):
@@ -165,25 +164,3 @@ def _api_key(value: str, source: str) -> ApiKey:
             reason="key_unusable",
         )
     return ApiKey(Secret(value), source)
-
-
-def _read_private(file: Path) -> dict[str, Any]:
-    """The settings. Empty if there is no file."""
-    try:
-        with file.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            settings = tomllib.load(stream)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}", exit_code=Exit.KEY, reason="key_missing") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not TOML: {error}") from error
-    if "api_key" in settings and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise UserError(
-            f"{file} holds your API key and others may read it",
-            exit_code=Exit.KEY,
-            reason="key_exposed",
-            hint=f"chmod 600 {file}",
-        )
-    return settings

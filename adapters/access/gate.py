@@ -82,7 +82,7 @@ def recorded_access(journal: Path, environ: Mapping[str, str] = os.environ) -> A
         raise UserError(
             f"there is no API key for {profile.url}, which this journal names",
             exit_code=4,
-            hint="export RUNPOD_API_KEY=...",
+            hint="rpd config init   (or export RUNPOD_API_KEY=...)",
             reason="key_missing",
         )
     return Access(profile, key.secret, key.source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 MAX_KEY_BYTES = 64 * 1024
+PUBLIC_SUFFIX = ".pub"
+OWN_INSTEAD = "rpd config unset ssh-key-path, and no ssh.key_path in the job file, for a key of rpd's own"
 
 
 class SshKey(msgspec.Struct, frozen=True):
-    """A usable key. `public_line` belongs into authorized_keys. `is_in_agent` is true if the file is locked."""
+    """A usable key. `public_line` belongs into authorized_keys. `is_in_agent`: the file is locked, or is
+    the public half."""
 
     private_path: str
     public_line: str
@@ -39,21 +43,17 @@ def ssh_key(key_path: str | None, home: Path) -> SshKey:
 
 
 def named_key(path: Path) -> SshKey:
-    """Read the user's key. Never changes anything."""
+    """Read the user's key. Never changes anything. The public half stands for a key that only the agent holds, as it
+    does for `ssh`."""
     content = _read(path)
+    if path.suffix == PUBLIC_SUFFIX:
+        return _agent_key(path)
     try:
-        return SshKey(str(path), _public_line(_parse(content, path)))
+        key = SshKey(str(path), _public_line(_parse(content, path)))
     except _Locked:
-        from rpd.adapters.ssh.agent import agent_holds
-
-        public = _public_half(path)
-        if public is not None and agent_holds(public):
-            return SshKey(str(path), public, is_in_agent=True)
-        raise UserError(
-            f"the SSH key {path} is locked with a passphrase and no agent holds it",
-            reason="ssh_key",
-            hint=f"ssh-add {path}   (or remove ssh.key_path: rpd then uses a key of its own)",
-        ) from None
+        key = _unlocked(path)
+    _refuse_exposed(path)
+    return key
 
 
 def own_key(home: Path) -> SshKey:
@@ -69,6 +69,44 @@ def own_key(home: Path) -> SshKey:
         with contextlib.suppress(OSError):
             public.write_text(f"{key.public_line}\n")
     return key
+
+
+def _agent_key(path: Path) -> SshKey:
+    from rpd.adapters.ssh.agent import agent_holds
+
+    public = _public_half(path.with_suffix(""))
+    if public is None or not agent_holds(public):
+        raise UserError(
+            f"{path} is the public half of an SSH key, and no agent holds the private one",
+            reason="ssh_key",
+            hint=f"ssh-add {path.with_suffix('')}   (or name the private key)",
+        )
+    return SshKey(str(path), public, is_in_agent=True)
+
+
+def _unlocked(path: Path) -> SshKey:
+    """A key in a locked file, which the agent holds too."""
+    from rpd.adapters.ssh.agent import agent_holds
+
+    public = _public_half(path)
+    if public is not None and agent_holds(public):
+        return SshKey(str(path), public, is_in_agent=True)
+    raise UserError(
+        f"the SSH key {path} is locked with a passphrase and no agent holds it",
+        reason="ssh_key",
+        hint=f"ssh-add {path}   (or no ssh.key_path, for a key of rpd's own)",
+    )
+
+
+def _refuse_exposed(path: Path) -> None:
+    """`ssh` uses no private key that others may read, so rpd's own commands could not all use it."""
+    status = path.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UserError(
+            f"others may read the SSH key {path}; ssh refuses to use it",
+            reason="ssh_key",
+            hint=f"chmod 600 {path}",
+        )
 
 
 class _Locked(Exception):
@@ -103,7 +141,7 @@ def _read(path: Path) -> bytes:
         raise UserError(
             f"there is no SSH key {path}",
             reason="ssh_key",
-            hint="mend ssh.key_path, or remove it: rpd then uses a key of its own",
+            hint=OWN_INSTEAD,
         ) from None
     except OSError as error:
         raise UserError(f"cannot read the SSH key {path}: {error.strerror}", reason="ssh_key") from error

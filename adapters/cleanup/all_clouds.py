@@ -8,15 +8,14 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.cleanup.accounts import Account, accounts_of, key_of
-from rpd.adapters.cleanup.cleanup import Cleanup
+from rpd.adapters.cleanup.accounts import Account
+from rpd.adapters.cleanup.cleanup import Cleanup, cleanups_of
 from rpd.adapters.cleanup.copies import copy_row, originals
 from rpd.adapters.cleanup.foreign import count_not_adopted
 from rpd.adapters.cleanup.rows import GcRow
 from rpd.adapters.cleanup.scope import CleanupScope
 from rpd.adapters.cleanup.stopped import Stopped
 from rpd.adapters.disposal.suspects import understood
-from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.side_by_side import side_by_side
 from rpd.adapters.local.signals import LeaveNow, signal_requests
@@ -44,7 +43,7 @@ def clean_up(everything: list[Entry], wanted: CleanupScope, *, act: bool, second
     copies = originals(meant)
     command = Patience()
     with signal_requests(command.leave_on):
-        cleanups = _cleanups([entry for entry in meant if entry.journal not in copies], seconds, command)
+        cleanups = cleanups_of([entry for entry in meant if entry.journal not in copies], seconds, command)
         deeds = [
             functools.partial(each.act, everything, wanted) if act else functools.partial(each.look, everything)
             for each in cleanups
@@ -82,16 +81,6 @@ def _exit_code(accounts: list[Account], command: Patience, *, is_all_done: bool)
     if any(account.problem and account.access is not None for account in accounts):
         return Exit.STILL_BILLING
     return 0 if is_all_done else Exit.STILL_BILLING
-
-
-def _cleanups(entries: list[Entry], seconds: float, command: Patience) -> list[Cleanup]:
-    """One cleanup for each cloud, and one for the runs of clouds that are not asked."""
-    accounts = accounts_of(entries, state_home())
-    runs: dict[str, list[Entry]] = {}
-    for entry in entries:
-        key = key_of(entry.cloud)
-        runs.setdefault(key if key in accounts else "", []).append(entry)
-    return [Cleanup(found, accounts.get(key), seconds, command) for key, found in runs.items()]
 
 
 def _tell_spared(rows: list[GcRow], command: Patience) -> None:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from rpd.adapters.cleanup.accounts import Account
+from rpd.adapters.cleanup.accounts import Account, accounts_of, key_of
 from rpd.adapters.cleanup.acting import act_on
 from rpd.adapters.cleanup.foreign import foreign_pods, stop_foreign
 from rpd.adapters.cleanup.planning import planned
@@ -46,7 +46,8 @@ class Cleanup:
         if self._is_planned:
             return
         rows = [row for entry in self._entries if (row := planned(entry, self.account)) is not None]
-        found = rows, foreign_pods(everything, self.account), stopped_rows(self._entries)
+        pods = self.account.pods if self.account is not None else ()
+        found = rows, foreign_pods(everything, pods), stopped_rows(self._entries)
         if not self._is_planned:
             self.rows, self.foreign, self.stopped = found
             self._is_planned = True
@@ -77,3 +78,13 @@ class Cleanup:
         patiences = [Patience(seconds) for _ in deeds]
         works = [Work(functools.partial(do, patience), patience) for do, patience in zip(deeds, patiences, strict=True)]
         side_by_side(works, self._command)
+
+
+def cleanups_of(entries: Sequence[Entry], seconds: float, command: Patience) -> list[Cleanup]:
+    """One cleanup for each cloud, and one for the runs of clouds that are not asked."""
+    accounts = accounts_of(entries, state_home())
+    runs: dict[str, list[Entry]] = {}
+    for entry in entries:
+        key = key_of(entry.cloud)
+        runs.setdefault(key if key in accounts else "", []).append(entry)
+    return [Cleanup(found, accounts.get(key), seconds, command) for key, found in runs.items()]

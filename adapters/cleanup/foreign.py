@@ -15,10 +15,11 @@ from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError
 from rpd.journal.index import Entry
 from rpd.states.operations.pod import StopPod
+from rpd.states.ports.world import Pod
 
 
-def foreign_pods(entries: Sequence[Entry], account: Account | None) -> list[dict[str, Any]]:
-    """The foreign pods in this account that may compute."""
+def foreign_pods(entries: Sequence[Entry], pods: Sequence[Pod]) -> list[dict[str, Any]]:
+    """The foreign ones among the pods of an account that may compute."""
     known = {entry.run_id for entry in entries if entry.cloud}  # a ruined journal without a cloud accounts for nothing
     return [
         {
@@ -29,7 +30,7 @@ def foreign_pods(entries: Sequence[Entry], account: Account | None) -> list[dict
             "usd_per_hour": pod.usd_per_hour,
             "created_at": pod.created_at,
         }
-        for pod in (account.pods if account is not None else ())
+        for pod in pods
         if pod.name.startswith("rpd-") and pod.env.get("RPD_RUN_ID") not in known and pod.status not in AT_REST
     ]
 

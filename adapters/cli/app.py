@@ -18,6 +18,11 @@ def main() -> None:
 
 def _run(words: list[str]) -> int:
     try:
+        try:
+            return _call(words)
+        except Exception as error:
+            if not _is_set_up_now(error, words):
+                raise
         return _call(words)
     except KeyboardInterrupt:
         return 130
@@ -27,6 +32,16 @@ def _run(words: list[str]) -> int:
         if os.environ.get("RPD_DEBUG"):
             show_trace(error)
         return say(problem_of(error), as_json="--json" in words[: words.index("--") if "--" in words else None])
+
+
+def _is_set_up_now(error: Exception, words: list[str]) -> bool:
+    """Whether the command lacked an API key, and a person at the terminal has set one up since. Nothing was done
+    without a key, so the command can begin again."""
+    if getattr(error, "reason", "") != "key_missing" or "--json" in words or words[:1] == ["config"]:
+        return False
+    from rpd.adapters.set_up.wizard import offer
+
+    return offer()
 
 
 def _call(words: list[str]) -> int:

@@ -31,20 +31,24 @@ def state_home(environ: Mapping[str, str] = os.environ) -> Path:
 
     Raises UserError if it cannot be made, belongs to another user or can be written by others.
     """
+    return private_folder(place_of_state_home(environ)).resolve()
+
+
+def place_of_state_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """The same folder, as it is named; not made, and not looked at. Raises UserError if there can be none."""
     named = environ.get("RPD_HOME", "")
     if named:
-        return private_folder(Path(expanded(named)).absolute()).resolve()
+        return Path(expanded(named)).absolute()
     import platformdirs
 
     try:
-        home = platformdirs.user_state_path("rpd", appauthor=False)
+        return platformdirs.user_state_path("rpd", appauthor=False)
     except RuntimeError as error:
         raise UserError(
             "there is no place for journals: this user has no home folder, and RPD_HOME is not set",
             reason="no_home",
             hint="export RPD_HOME=/a/folder/of/yours",
         ) from error
-    return private_folder(home).resolve()
 
 
 def config_home() -> Path | None:

@@ -27,6 +27,7 @@ _KEY_SHAPES = re.compile(
     r"|discord(?:app)?\.com/api/webhooks/[0-9]+/[A-Za-z0-9_-]{20,}|api\.telegram\.org/bot[0-9]+:[A-Za-z0-9_-]{20,})"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _LOGIN = re.compile(r"(?<=://)[^/\s:@]{0,200}:[^/\s@]{1,200}(?=@)")
 _HEADER = re.compile(r"(?i:(?<=bearer )|(?<=basic ))[A-Za-z0-9._~+/=-]{8,}")
 """The value of an `Authorization` header, but not a variable that a shell fills in."""
@@ -62,6 +63,12 @@ def has_login(text: str) -> bool:
 def without_logins(text: str) -> str:
     """The same text with `***` for logins, and for the value of an `Authorization` header."""
     return _HEADER.sub("***", _LOGIN.sub("***", text))
+
+
+def without_shapes(text: str) -> str:
+    """A text of any length with `***` for keys of well-known kinds and for what `without_logins` masks. Hashes
+    stay."""
+    return without_logins(_KEY_SHAPES.sub("***", _PRIVATE_KEY.sub("***", text)))
 
 
 def without_keys(text: str) -> str:

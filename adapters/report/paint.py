@@ -15,7 +15,7 @@ LEAST_WIDTH = 40
 
 RED, YELLOW, GREEN = "1;31", "33", "32"
 _COLOURS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    (RED, re.compile(r"(error:|BILLING\b[^:\n]{0,60}:?|DAMAGED|CUT|OPEN|NOT RELEASED:?)(?= |$)")),
+    (RED, re.compile(r"(error:|problem:|BILLING\b[^:\n]{0,60}:?|DAMAGED|CUT|OPEN|NOT RELEASED:?)(?= |$)")),
     (RED, re.compile(r"(failed|lost|refused)(?= in \d| \()")),
     (YELLOW, re.compile(r"(warning:|beware|stopped:|paused: |kept up:|unfinished)(?= )")),
     (YELLOW, re.compile(r"cancelled(?= in \d| \()")),

@@ -107,10 +107,16 @@ ROWS: tuple[ErrorRule, ...] = (
     ErrorRule(range(100, 1000), Fault.SERVER_ERROR, Ambiguous, Unavailable, True),
 )
 
+_OTHER_KEY = "rpd config set api-key   (a key that may read and write pods; RUNPOD_API_KEY wins over it)"
+_DOCTOR = "rpd doctor   checks the network, proxies and the key"
 HINTS = {
-    Fault.KEY_REFUSED: "export RUNPOD_API_KEY=...   (a key that may read and write pods)",
-    Fault.FORBIDDEN: "export RUNPOD_API_KEY=...   (a key that may read and write pods)",
-    Fault.BLOCKED: "export RUNPOD_API_KEY=...   (a key that may read and write pods)",
+    Fault.KEY_REFUSED: _OTHER_KEY,
+    Fault.FORBIDDEN: _OTHER_KEY,
+    Fault.BLOCKED: _OTHER_KEY,
+    Fault.NO_CREDIT: "https://console.runpod.io/user/billing   adds credit",
+    Fault.CONNECTION_LOST: _DOCTOR,
+    Fault.NOT_SENT: _DOCTOR,
+    Fault.TIMEOUT: _DOCTOR,
     Fault.NO_CAPACITY: "rpd stock",
     Fault.REDIRECTED: "unset RPD_API_URL   (or set it to the API itself: https://api.runpod.io)",
 }
@@ -151,7 +157,8 @@ def judge_failure(kind: Kind, failure: Failure) -> RpdError:
     detail: dict[str, object] = {"call": kind.value}
     if failure.request_id:
         detail["request_id"] = failure.request_id
-    return error(f"{_SAYS[error]}: {failure.text}", reason=failure.fault, retryable=True, detail=detail)
+    hint = HINTS.get(failure.fault, "")
+    return error(f"{_SAYS[error]}: {failure.text}", reason=failure.fault, hint=hint, retryable=True, detail=detail)
 
 
 def _row(kind: Kind, answer: Answer, explained: str) -> ErrorRule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,10 +11,14 @@ import msgspec
 from rpd.adapters.runpod import wire
 from rpd.states.ports.world import LEVELS, Offer
 
+_CUDA = re.compile(r"\d{1,3}\.\d{1,3}\Z")
+
 
 class GpuType(msgspec.Struct, frozen=True):
     """A GPU type. None for a cloud that does not sell it. `memory_gb` is that of one GPU. `stock` is NONE, LOW, MEDIUM
-    or HIGH by data center. It is that of the SECURE cloud, because only that cloud has data centers to choose from."""
+    or HIGH by data center. It is that of the SECURE cloud, because only that cloud has data centers to choose from.
+    `cuda` is the newest CUDA version with free hosts; empty if none is reported. `most` is the largest number of GPUs
+    in one pod, by cloud."""
 
     id: str
     name: str
@@ -21,6 +26,8 @@ class GpuType(msgspec.Struct, frozen=True):
     secure: Offer | None = None
     community: Offer | None = None
     stock: dict[str, str] = {}
+    cuda: str = ""
+    most: dict[str, int] = {}
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -34,7 +41,13 @@ def gpu_type(body: msgspec.Raw, cloud: str) -> GpuType | None:
     if offer is None or not offer.is_sold:
         return None
     answered: dict[str, Any] = msgspec.json.decode(body)
-    found = GpuType(id=offer.gpu_id, name=offer.name or offer.gpu_id, memory_gb=offer.memory_gb)
+    found = GpuType(
+        id=offer.gpu_id,
+        name=offer.name or offer.gpu_id,
+        memory_gb=offer.memory_gb,
+        cuda=_newest_cuda(answered.get("cudaVersions")),
+        most=_ceiling(answered.get("maxCount"), cloud),
+    )
     if cloud != "SECURE":
         return msgspec.structs.replace(found, community=offer)
     return msgspec.structs.replace(found, secure=offer, stock=_levels(answered.get("dataCenters")))
@@ -52,6 +65,8 @@ def merged(found: Iterable[GpuType | None]) -> tuple[GpuType, ...]:
             secure=known.secure or each.secure,
             community=known.community or each.community,
             stock=known.stock or each.stock,
+            cuda=known.cuda or each.cuda,
+            most={**each.most, **known.most},
         )
     return tuple(types.values())
 
@@ -68,3 +83,19 @@ def _levels(centers: Any) -> dict[str, str]:
         if isinstance(each, dict)
     ]
     return {place: level for place, level in pairs if isinstance(place, str) and level in LEVELS}
+
+
+def _newest_cuda(versions: Any) -> str:
+    """The newest version that has free hosts. Versions that are no two numbers do not count."""
+    found = [
+        version
+        for each in (versions if isinstance(versions, list) else [])
+        if isinstance(each, dict) and each.get("available") is True
+        if isinstance(version := each.get("version"), str) and _CUDA.match(version)
+    ]
+    return max(found, key=lambda version: tuple(map(int, version.split("."))), default="")
+
+
+def _ceiling(counts: Any, cloud: str) -> dict[str, int]:
+    count = counts.get(cloud.lower()) if isinstance(counts, dict) else None
+    return {cloud: count} if isinstance(count, int) and not isinstance(count, bool) and count > 0 else {}

@@ -191,7 +191,7 @@ def checked_key(key: Secret) -> Secret:
             "the API key is empty or holds characters that no key has (such as a line break or a space)",
             exit_code=Exit.KEY,
             reason=Fault.KEY_REFUSED,
-            hint="export RUNPOD_API_KEY=...",
+            hint="rpd config set api-key   (or export RUNPOD_API_KEY=...)",
         )
     return key
 

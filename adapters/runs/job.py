@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.settings.settings import load as load_settings
 from rpd.adapters.spec.error import MOST_SHOWN, SpecError
 from rpd.adapters.spec.error import Path as SpecPath
 from rpd.adapters.spec.inline_job import NO_FILE
@@ -24,15 +25,25 @@ class Overrides(msgspec.Struct, frozen=True):
     fields: dict[SpecPath, Any] = {}
 
     def load(self, job: Path | YamlSource) -> LoadedJob:
-        """Load the job with these values. Raises SpecError and UserError."""
+        """Load the job with these values, and with the SSH key of the environment or the user's settings: the first
+        wins over the file, the second serves where the file names none. Raises SpecError and UserError."""
+        wanted, fallbacks = _of_the_user()
         try:
-            return load_job(job, variables=self.variables, fields=self.fields)
+            return load_job(job, variables=self.variables, fields={**wanted, **self.fields}, fallbacks=fallbacks)
         except SpecError as wrong:
             if isinstance(job, Path):
                 raise _of_another_tool(job) or wrong from None
             lines = [f"{problem.path}: {problem.message}" for problem in wrong.problems[:MOST_SHOWN]]
             hint = "in the project's own folder: rpd run --image IMAGE --gpu GPU -- COMMAND"
             raise UserError("\n".join(lines), reason=wrong.reason, hint=hint) from wrong
+
+
+def _of_the_user() -> tuple[dict[SpecPath, Any], dict[SpecPath, Any]]:
+    """What the user's settings say about any job: what wins over the file, and what serves where the file is silent."""
+    loaded = load_settings()
+    path = loaded.settings.ssh_key_path
+    fields: dict[SpecPath, Any] = {("ssh", "key_path"): path} if path is not None else {}
+    return (fields, {}) if loaded.is_of_environment("ssh_key_path") else ({}, fields)
 
 
 def _of_another_tool(file: Path) -> UserError | None:

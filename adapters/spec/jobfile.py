@@ -75,6 +75,7 @@ def load_job(
     *,
     variables: Mapping[str, str] | None = None,
     fields: Mapping[SpecPath, Any] | None = None,
+    fallbacks: Mapping[SpecPath, Any] | None = None,
     run_id: str | None = None,
     environ: Mapping[str, str] = os.environ,
     home: Path | None = None,
@@ -82,15 +83,17 @@ def load_job(
     """Load one job file, or a source in its place and in the current folder.
 
     `variables` come from the command line and win over the file's. So do `fields`, which replace single values (a path
-    such as `("pod", "image")` to its value). Without `run_id` a new one is made from the file's prefix and the time.
-    `environ` is searched for secrets that must not be in the file. `home` is the user's home folder. Raises SpecError
-    with all problems, UserError if the file cannot be read.
+    such as `("pod", "image")` to its value); `fallbacks` serve where the file is silent. Without `run_id` a new one is
+    made from the file's prefix and the time. `environ` is searched for secrets that must not be in the file. `home` is
+    the user's home folder. Raises SpecError with all problems, UserError if the file cannot be read.
     """
     make: MakeRunId = (
         (lambda _prefix: run_id) if run_id else (lambda prefix: new_run_id(prefix_label(prefix), time.time()))
     )
     secrets = environment_secrets(environ)
-    source = _overlaid(read_yaml(path) if isinstance(path, Path) else path, fields or {})
+    written = read_yaml(path) if isinstance(path, Path) else path
+    missing = {place: value for place, value in (fallbacks or {}).items() if not _is_said(written.data, place)}
+    source = _overlaid(written, {**missing, **(fields or {})})
     place = path if isinstance(path, Path) else Path.cwd() / source.file
     return _build(source, place, variables or {}, make, secrets, home or user_home())
 
@@ -112,6 +115,15 @@ def restore_job(config: Mapping[str, Any], environ: Mapping[str, str] = os.envir
         return msgspec.convert(unmask(dict(config), environ), Job)
     except msgspec.ValidationError as error:
         raise UserError(f"the journal's record 0 does not hold a job this rpd understands: {error}") from error
+
+
+def _is_said(data: Any, place: SpecPath) -> bool:
+    """Whether the file says anything there, or something above that cannot hold it."""
+    for part in place:
+        if not isinstance(data, dict) or data.get(part) is None:
+            return data is not None and not isinstance(data, dict)
+        data = data[part]
+    return True
 
 
 def _overlaid(source: YamlSource, fields: Mapping[SpecPath, Any]) -> YamlSource:

@@ -53,8 +53,8 @@ class _Stream:
 
 
 class Channel:
-    """A running command. The text before `boundary` in its output is not its own (none: all is). Not for several threads
-    at once.
+    """A running command. The text before `boundary` in its output is not its own (none: all is). Not for several
+    threads at once.
 
     Every method raises Unavailable (`link_lost`) if the connection is gone, and Interrupted if a request asks to stop.
     Neither ends the command in the pod.

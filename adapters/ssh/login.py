@@ -119,6 +119,8 @@ def _keys(key_path: Path | None) -> list[paramiko.PKey]:
     if key_path is None:
         return _agent_keys()
     path = key_path.expanduser()
+    if path.suffix == ".pub":  # it stands for a key that only the agent holds
+        return _agent_keys(matching=path.with_suffix(""))
     try:
         return [paramiko.PKey.from_path(path)]
     except (paramiko.PasswordRequiredException, TypeError):
@@ -179,7 +181,7 @@ def _authenticate(
     raise Refused(
         f"{alias} does not accept our SSH key for user {address.username}",
         reason=Fault.AUTH_REFUSED,
-        hint="remove ssh.key_path from the job file: rpd then uses a key of its own",
+        hint="rpd doctor   checks the key; without ssh.key_path and ssh-key-path, a key of rpd's own is used",
     )
 
 

@@ -63,18 +63,20 @@ class CommandLine:
         self.home = folder / "home"
         self.user = folder / "user"
         self.isolation = isolation
+        self.variables: dict[str, str] = {}
         self._live: list[Live] = []
 
     # Typing commands.
 
     @property
     def environment(self) -> dict[str, str]:
-        """A user's environment with a state home and a home folder of its own."""
+        """A user's environment with a state home and a home folder of its own, and `variables` of the test."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("RPD_", "RUNPOD_"))}
         isolation = self.isolation or os.environ.get("RPD_SANDBOX_ISOLATION")
         mine = {"RPD_HOME": str(self.home), "HOME": str(self.user), "TERM": "xterm"}
         heard = {"PYTHONPATH": str(HOOK), "RPD_TEST_ARGV": str(self.home.parent / ARGV_LOG)}
-        return {**kept, **mine, **heard, **({"RPD_SANDBOX_ISOLATION": isolation} if isolation else {})}
+        chosen = {"RPD_SANDBOX_ISOLATION": isolation} if isolation else {}
+        return {**kept, **mine, **heard, **chosen, **self.variables}
 
     def rpd(self, *arguments: str, seconds: float = 150.0) -> subprocess.CompletedProcess[str]:
         """A command, to its end, off a terminal."""
@@ -168,6 +170,19 @@ class CommandLine:
         info = daemon.find(self.sandbox_home)
         assert info is not None, "the sandbox is up"
         daemon.call(info, "POST", f"/sandbox/pods/{self.live_pod()['id']}/{what}", {})
+
+    def api_key(self) -> str:
+        """The key of the sandbox's account."""
+        return self._info().api_key
+
+    def sandbox_url(self) -> str:
+        """The address of the sandbox's API."""
+        return self._info().url
+
+    def _info(self) -> daemon.SandboxInfo:
+        info = daemon.find(self.sandbox_home)
+        assert info is not None, "the sandbox is up"
+        return info
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
         """Somebody else's request to the cloud's API, with the account's key."""

@@ -248,7 +248,7 @@ def test_a_refused_key_and_no_key(stage: CommandLine) -> None:
     stage.fault("F9", times=0, on="network-volumes")
     for words in ((), ("grow", "data", "--size-gb", "20"), ("delete", "data", "--yes")):
         assert volumes(stage, *words, code=4)["reason"] == "key_refused"
-    assert create(stage, name="x", code=4)["hint"].startswith("export RUNPOD_API_KEY")
+    assert create(stage, name="x", code=4)["hint"].startswith("rpd config set api-key")
     stage.clear_faults()
     stage.fault("F9", times=0, after=2, on="network-volumes", how="scope")
     assert create(stage, name="x", code=4)["reason"] == "forbidden", "the order itself"

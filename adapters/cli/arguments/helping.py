@@ -13,7 +13,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Inside a pod": ("shell", "exec", "tunnel", "pull", "push", "ssh-config"),
     "What runs have left": ("runs", "events", "summary", "compare", "cost", "metrics"),
     "The market": ("gpus", "stock", "volumes"),
-    "This machine": ("sandbox", "completion"),
+    "This machine": ("config", "doctor", "sandbox", "completion"),
 }
 WHOLE = 10_000
 """A limit in characters so high that no sentence is cut."""

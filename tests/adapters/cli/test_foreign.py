@@ -67,7 +67,8 @@ class Place:
 
     def type(self, *words: str) -> Done:
         """As the user."""
-        environ = {"RPD_HOME": str(self.home), "HOME": str(self.user)}
+        settings = self.home / "config.toml"  # what `rpd config` writes is the user's own word
+        environ = {"RPD_HOME": str(self.home), "HOME": str(self.user), "RPD_CONFIG": str(settings)}
         return type_in(self.user, list(words), {**environ, "RPD_API_URL": self.ours.url, "RUNPOD_API_KEY": KEY})
 
     def seen(self) -> dict[str, str]:

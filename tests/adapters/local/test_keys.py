@@ -40,6 +40,8 @@ def test_the_user_s_key(tmp_path: Path, options: tuple[str, ...]) -> None:
 def test_keys_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     locked = keygen(tmp_path / "locked", "-t", "ed25519", passphrase="secret")
+    exposed = keygen(tmp_path / "exposed", "-t", "ed25519")
+    exposed.chmod(0o640)
     locked_pem = keygen(tmp_path / "pem", "-t", "rsa", "-b", "2048", "-m", "PEM", passphrase="secret")
     (tmp_path / "junk").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\njunk\n")
     (tmp_path / "text").write_text("no key")
@@ -47,6 +49,7 @@ def test_keys_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (locked, "locked with a passphrase and no agent holds it"),
         (locked_pem, "locked with a passphrase"),
         (tmp_path / "locked.pub", "is the public half"),
+        (exposed, "others may read the SSH key"),
         (tmp_path / "none", "there is no SSH key"),
         (tmp_path / "junk", "is not a private SSH key"),
         (tmp_path / "text", "is not a private SSH key"),
@@ -68,6 +71,10 @@ def test_a_locked_key_in_the_agent_is_fine(tmp_path: Path, monkeypatch: pytest.M
         subprocess.run(["ssh-add", "-q", str(path)], check=True, capture_output=True)
         subprocess.run(["ssh-keygen", "-q", "-p", "-N", "secret", "-f", str(path)], check=True, capture_output=True)
         assert ssh_key(str(path), tmp_path).is_in_agent
+        path.unlink()
+        stand_in = ssh_key(str(tmp_path / "key.pub"), tmp_path)
+        assert stand_in.is_in_agent, "the public half stands for a key that only the agent holds"
+        assert core(stand_in.public_line) == core((tmp_path / "key.pub").read_text())
     finally:
         os.kill(agent_pid, signal.SIGTERM)
 

@@ -65,7 +65,10 @@ def test_every_bad_input_is_told(workspace: LocalWorkspace, tmp_path: Path) -> N
         f"staging[3].source / {wide}; name the project's own folder",
         f"staging[4].source {tmp_path}/pipe is neither a folder nor a file",
         f"artifacts[0].local_path {tmp_path}/user {wide}",
-        f"there is no SSH key {tmp_path}/no-key (mend ssh.key_path, or remove it: rpd then uses a key of its own)",
+        (
+            f"there is no SSH key {tmp_path}/no-key (rpd config unset ssh-key-path, "
+            "and no ssh.key_path in the job file, for a key of rpd's own)"
+        ),
         f"{tmp_path}/file/run cannot be made: {tmp_path}/file is a file",
     )
 

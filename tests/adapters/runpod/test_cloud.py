@@ -265,7 +265,7 @@ def test_delete_with_a_refused_key(api: Any, bench: Any) -> None:
         bench.cloud(api.url).delete("p1")
     assert (caught.value.reason, caught.value.hint) == (
         Fault.KEY_REFUSED,
-        "export RUNPOD_API_KEY=...   (a key that may read and write pods)",
+        "rpd config set api-key   (a key that may read and write pods; RUNPOD_API_KEY wins over it)",
     )
 
 
