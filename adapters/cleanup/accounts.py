@@ -27,6 +27,13 @@ class Account:
         self.pods: tuple[Pod, ...] = ()
         self.journals: list[Path] = []
 
+    @classmethod
+    def of_access(cls, access: Access) -> Account:
+        """The cloud behind a key at hand, whether or not a journal names it."""
+        account = cls(Entry("", "", cloud=access.as_recorded("")))
+        account.access = access
+        return account
+
     def read(self, patience: Patience) -> None:
         """List its pods."""
         try:
@@ -38,7 +45,9 @@ class Account:
             self.problem = f"{error.message} ({error.hint})" if error.hint else error.message
 
     def _recorded_access(self) -> Access:
-        """The access that the first believed journal names."""
+        """The access that the first believed journal names, or the one at hand."""
+        if not self.journals and self.access is not None:
+            return self.access
         for journal in self.journals[:-1]:
             with contextlib.suppress(JournalError):
                 return recorded_access(journal)

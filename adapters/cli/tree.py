@@ -17,7 +17,7 @@ from rpd.adapters.cli.arguments.helping import GROUPS, Grouped
 
 COMMANDS = "rpd.adapters.cli.commands"
 NAMES = tuple(name for names in GROUPS.values() for name in names)
-FOLDERS = dict.fromkeys(GROUPS["Job files"], "job_files.")
+FOLDERS = dict.fromkeys(GROUPS["Job files"], "job_files.") | dict.fromkeys(GROUPS["Pods"], "pods.")
 """The folder of a command's file, if it is not with the others."""
 EPILOG = (
     "Exit codes: 0 done, 2 bad input, 4 key or credit, 5 job failed, 6 no capacity, 7 budget, 8 something still bills, "

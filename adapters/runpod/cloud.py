@@ -193,11 +193,9 @@ class RunPodCloud:
         purpose."""
         if refusal.reason != Fault.LOCKED:
             return refusal
-        url = f"{self._client.base_url}{orders.pod_path(pod_id)}"
-        command = f'curl -X PATCH {url} -H "Authorization: Bearer $RUNPOD_API_KEY" --json \'{{"locked": false}}\''
-        who = "whoever may edit it in the account unlocks it, in RunPod's console or with"
         return Refused(
-            f"pod {pod_id} is locked, so neither rpd nor the switch in it can release it; {who}   {command}",
+            f"pod {pod_id} is locked, so neither rpd nor the switch in it can release it; whoever may edit it in the "
+            f"account unlocks it, in RunPod's console or with   {unlocking(self._client.base_url, pod_id)}",
             reason=refusal.reason,
             retryable=True,
             detail=refusal.detail,
@@ -233,6 +231,12 @@ class RunPodCloud:
             seen.add(cursor)
             asked["cursor"] = cursor
         raise Unavailable(f"RunPod's list of {key} has no end", reason=Fault.UNREADABLE)
+
+
+def unlocking(base_url: str, pod_id: str) -> str:
+    """The command that unlocks a pod. rpd never runs it: a person locked the pod on purpose."""
+    url = f"{base_url}{orders.pod_path(pod_id)}"
+    return f'curl -X PATCH {url} -H "Authorization: Bearer $RUNPOD_API_KEY" --json \'{{"locked": false}}\''
 
 
 def _stock_params(cloud: str, gpu_count: int) -> dict[str, str]:
