@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -26,14 +25,14 @@ OWNERS = {"other_rpd": "another rpd", "not_ours": "not rpd's"}
 
 def list_pods(*, watch: bool, as_json: bool) -> int:
     """Print all pods. Exit code 0 if every cloud was listed, 4 without a key, 1 if a cloud could not be reached. With
-    `watch`, print them again whenever something changes, until Ctrl-C."""
+    `watch`, go on showing them on a terminal until Ctrl-C."""
     if watch and as_json:
         raise UserError("--watch is for people; --json answers once", hint="rpd pods --json")
     survey = survey_pods()
     if as_json:
         output.answer(document(survey))
         return survey.exit_code
-    if watch:
+    if watch and can_show():
         return _watch(survey)
     _print(survey)
     return survey.exit_code
@@ -85,36 +84,19 @@ def owner_words(row: PodRow) -> str:
 
 
 def _watch(survey: Survey) -> int:
-    """Redraw on a terminal; elsewhere print again after a change. `q` or the first signal ends it, with exit code 0."""
+    """Redraw until `q` or a signal, with exit code 0."""
     command = Patience()
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(signal_requests(command.leave_on))
-        screen = stack.enter_context(Screen()) if can_show() else None
-        before: list[list[str]] = []
+    with signal_requests(command.leave_on), Screen() as screen:
         while command.leaving is None:
             lines, notes = _lines(survey)
-            words = [line.split() for line in lines]
-            if screen is not None:
-                keys = ["", f"{time.strftime('%H:%M:%S')}  q ends; rpd pod stop|delete|info POD"]
-                screen.draw([Row(line) for line in (*lines, *notes, *keys)])
-            elif words != before:
-                output.text(lines)
-            before = words
-            if _ends(screen, command):
-                break
+            foot = f"{time.strftime('%H:%M:%S')}  q ends; rpd pod stop|delete|info POD"
+            screen.draw([Row(line) for line in (*lines, *notes, "", foot)])
+            end = time.monotonic() + WATCH_SECONDS
+            while command.leaving is None and (left := end - time.monotonic()) > 0.0:
+                if screen.key(min(left, LOOK_SECONDS)) in ("q", "escape"):
+                    return 0
             survey = survey_until(command)
     return 0
-
-
-def _ends(screen: Screen | None, command: Patience) -> bool:
-    """Wait for the next look. Whether a key or a signal ends it before."""
-    end = time.monotonic() + WATCH_SECONDS
-    while command.leaving is None and (left := end - time.monotonic()) > 0.0:
-        if screen is None:
-            time.sleep(min(left, LOOK_SECONDS))
-        elif screen.key(min(left, LOOK_SECONDS)) in ("q", "escape"):
-            return True
-    return command.leaving is not None
 
 
 def _print(survey: Survey) -> None:
