@@ -11,7 +11,7 @@ from msgspec import Raw
 from rpd.adapters.runpod import market, orders, wire
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.errors import Kind
-from rpd.adapters.runpod.podlog import pod_log
+from rpd.adapters.runpod.podlog import LogEvent, log_events, pod_log
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import DataCenter, Offer, Pod, PodLog, PodOrder
@@ -171,6 +171,14 @@ class RunPodCloud:
         except (Refused, Unavailable):
             return PodLog()  # read only to explain another error, which is the better one
         return pod_log(said, lines) if said is not None else PodLog()
+
+    def log_events(self, pod_id: str, source: str) -> tuple[LogEvent, ...]:
+        """Read the last lines of one log of this pod ("system": the provider's about it; "container"). Raises Refused
+        (`not_found` for a pod that is gone) or Unavailable."""
+        params = {"tail": str(MOST_LOG_LINES), "source": source}
+        path = orders.pod_path(pod_id, "/logs")
+        said = self._client.listen(path, params, seconds=LOG_SECONDS, quiet=LOG_QUIET_SECONDS)
+        return log_events(said) if said is not None else ()
 
     def close(self) -> None:
         """Drop the connections."""
