@@ -170,6 +170,16 @@ def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
     assert all(line.endswith("x" * 40) for line in lines), "no two are mixed"
 
 
+def test_who_comes_second_to_the_lock_does_not_move_the_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "rpd.log"
+    first, second = (RotatingFile(path, part_bytes_max=10) for _ in range(2))
+    first.append(b"old\n")
+    handle = first._open()
+    second.append(b"of the second\n")
+    first._rotate(handle)  # it has seen that the file is full before the second moved it
+    assert [part.read_text() for part in parts_of(path)] == ["old\n", "of the second\n"]
+
+
 def test_a_file_that_somebody_removed_is_made_again(tmp_path: Path) -> None:
     file = RotatingFile(tmp_path / "rpd.log")
     file.append(b"one\n")
