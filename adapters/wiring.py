@@ -197,7 +197,7 @@ def drive(
     )
     clock = SystemClock()
     try:
-        runner = Runner(
+        return Runner(
             dataclasses.replace(JOB_LIFECYCLE, new_facts=functools.partial(facts_of, needs_secrets=needs_secrets)),
             StateMachine(JOB),
             journal.records,
@@ -214,9 +214,7 @@ def drive(
                 redactor=journal.redactor,
             ),
             mask=journal.redactor.mask_data,
-        )
-        with own_log.of_run(journal.run_id):
-            return runner.run()
+        ).run()
     finally:
         world.remote.close()
 

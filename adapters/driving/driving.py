@@ -172,18 +172,17 @@ def drive_journal(
         control.ask(lacks)
     if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
         output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
-    story = OwnStory(copy.deepcopy(facts), journal.records)
+    heard: list[Listener] = [told, Pointers(journal, home), OwnStory(copy.deepcopy(facts), journal.records)]
+    heard += [DetachWhenRunning(control)] if detach else []
     was_erased = False  # whether the job's output is gone from the screen
 
     def loop() -> int:
         nonlocal was_erased
         hears = signal_requests(on_signal) if early is None else contextlib.nullcontext()
-        with hears, _view(facts, journal, quiet=quiet, live=not as_json) as views:
+        with hears, own_log.of_run(journal.run_id), _view(facts, journal, quiet=quiet, live=not as_json) as views:
             was_erased = any(view.erases_log for view in views)
-            leaver = [DetachWhenRunning(control)] if detach else []
-            listeners: list[Listener] = [told, Pointers(journal, home), *views, *leaver, story]
             needs = {"needs_secrets": needs_secrets, "needs_key": request is None}
-            return drive(journal, access, control, listeners, home, **needs).exit_code
+            return drive(journal, access, control, [*heard, *views], home, **needs).exit_code
 
     try:
         exit_code = _whatever_ends_it(loop, journal, access, told, home)

@@ -88,7 +88,7 @@ class Join:
 
     def _listed(self, pod: Pod, account: Account) -> Joined:
         known = next((each for each in self._candidates(pod) if each.holds(pod)), None)
-        return Joined(_row(pod, account.name, known, self._now), known, account)
+        return Joined(_row(pod, account, known, self._now), known, account)
 
     def _candidates(self, pod: Pod) -> Iterator[Known]:
         """Runs that may have the pod. A run that owes it comes first: a pod changes hands under its first name."""
@@ -158,7 +158,7 @@ def results_of(facts: Facts | None, pod_id: str | None) -> Results:
     return "collected" if facts.has_launched_here else "none"
 
 
-def _row(pod: Pod, cloud: str, known: Known | None, now: Stamp) -> PodRow:
+def _row(pod: Pod, account: Account, known: Known | None, now: Stamp) -> PodRow:
     at_rest = pod.status == "EXITED"
     seen = known.facts_of_pod(pod.id) if known is not None else None
     started = wall_of({"ts_utc": pod.started_at or pod.created_at})
@@ -171,7 +171,8 @@ def _row(pod: Pod, cloud: str, known: Known | None, now: Stamp) -> PodRow:
         name=pod.name,
         status=pod.status,
         owner=owner_of(known, pod),
-        cloud=cloud,
+        cloud=account.name,
+        gpu_use=account.gpu_use.get(pod.id),
         gpu=pod.gpu_id,
         gpu_count=pod.gpu_count,
         datacenter=pod.datacenter_id,

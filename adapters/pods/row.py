@@ -36,7 +36,7 @@ class Owner(msgspec.Struct, frozen=True):
 class PodRow(msgspec.Struct, frozen=True):
     """Money is in USD. `usd_per_hour` is the present compute rate, 0.0 at rest. `cost_usd` is an estimate; of a pod
     that is not ours, it covers the present start only. `storage_usd_per_month` is the price of its volume while it is
-    stopped. `note` says what is unusual, and what to type."""
+    stopped. `note` says what is unusual, and what to type. `gpu_use` is the present use of its GPUs in percent."""
 
     id: str | None
     name: str
@@ -57,6 +57,7 @@ class PodRow(msgspec.Struct, frozen=True):
     ssh: str | None = None
     image: str | None = None
     note: str | None = None
+    gpu_use: float | None = None
 
     @property
     def is_listed(self) -> bool:

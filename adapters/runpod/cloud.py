@@ -53,6 +53,11 @@ class RunPodCloud:
         pods = self._pages("/v2/pods", "pods", wire.pod)
         return tuple({pod.id: pod for pod in pods}.values())
 
+    def list_with_use(self) -> tuple[tuple[Pod, float | None], ...]:
+        """The same, each pod with the present use of its GPUs in percent, as far as known."""
+        found = self._pages("/v2/pods", "pods", wire.pod_and_use)
+        return tuple({pod.id: (pod, use) for pod, use in found}.values())
+
     def start(self, pod_id: str) -> None:
         """Effect: start a stopped pod. Refused with `start_refused` if its host has no free GPU."""
         self._act(Kind.START, pod_id, "start", done=("PROVISIONING", "STARTING", "RUNNING"))

@@ -11,7 +11,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Job files": ("init", "import", "validate", "estimate", "migrate", "schema"),
     "A run": ("logs", "cancel", "release", "salvage"),
     "What runs have left": ("runs", "events", "summary", "compare", "cost", "metrics"),
-    "Pods": ("pods", "pod"),
+    "Pods": ("pods", "pod", "top"),
     "The market": ("gpus", "stock", "volumes"),
     "This machine": ("sandbox", "completion"),
 }

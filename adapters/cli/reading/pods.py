@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
 from rpd.adapters.local.patience import Patience
-from rpd.adapters.local.signals import signal_requests
+from rpd.adapters.local.signals import LeaveNow, signal_requests
 from rpd.adapters.pods.asking import Survey, survey_pods, survey_until
 from rpd.adapters.pods.choosing import meant
 from rpd.adapters.pods.consent import RESULTS, age
@@ -86,7 +87,7 @@ def owner_words(row: PodRow) -> str:
 def _watch(survey: Survey) -> int:
     """Redraw until `q` or a signal, with exit code 0."""
     command = Patience()
-    with signal_requests(command.leave_on), Screen() as screen:
+    with contextlib.suppress(LeaveNow), signal_requests(command.leave_on), Screen() as screen:
         while command.leaving is None:
             lines, notes = _lines(survey)
             foot = f"{time.strftime('%H:%M:%S')}  q ends; rpd pod stop|delete|info POD"
