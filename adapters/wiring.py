@@ -3,6 +3,7 @@ builds a world."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import random
@@ -15,6 +16,7 @@ from rpd.adapters.access.clouds import Access, redactor_for
 from rpd.adapters.access.keys import SshKey, ssh_key
 from rpd.adapters.access.opening import open_journal
 from rpd.adapters.forensics.lineage import LocalLineage
+from rpd.adapters.local import dirs, own_log
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.secret_content import values_in
@@ -28,6 +30,7 @@ from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.adapters.spec.jobfile import restore_job
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.pool import Locate, Pool
+from rpd.adapters.terminal import output
 from rpd.adapters.tunnels.forwards import Forwards
 from rpd.engine.errors import Unavailable, UserError
 from rpd.engine.machine import StateMachine
@@ -63,7 +66,10 @@ class Listeners:
 
 
 def client_for(access: Access, control: ProcessControl, redactor: Redactor | None = None) -> RunPodClient:
-    """The provider's API itself. `redactor` knows what no text may hold; None: everything that is a secret anyway."""
+    """The provider's API itself. `redactor` knows what no text may hold; None: everything that is a secret anyway. From
+    here on rpd's own log is kept."""
+    with contextlib.suppress(UserError):
+        own_log.begin(dirs.state_home(), lambda text: output.note([text]))
     return RunPodClient(
         access.profile.url,
         access.key,

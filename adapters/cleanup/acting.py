@@ -14,6 +14,7 @@ from rpd.adapters.driving.resuming import resume_journal
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.own_log import keep_trace
 from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import RpdError
 from rpd.engine.ports import Request
@@ -38,6 +39,7 @@ def act_on(row: GcRow, account: Account | None, patience: Patience) -> None:
     except (JournalError, RpdError) as error:
         row.result, row.next = f"failed: {error.message}", error.hint or row.next
     except Exception as error:  # a fault of this program at one journal must not affect the debts of the others
+        keep_trace(error, f"rpd gc at run {row.run_id}")
         row.result = f"failed: internal error: {error}"
     if patience.leaving is not None and not row.is_done:
         row.next = row.next or "rpd gc --yes   goes on with it"

@@ -27,8 +27,9 @@ def _run(words: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        from rpd.adapters.cli.errors import problem_of, say, show_trace
+        from rpd.adapters.cli.errors import keep, problem_of, say, show_trace
 
+        keep(error, problem_of(error), words)
         if os.environ.get("RPD_DEBUG"):
             show_trace(error)
         return say(problem_of(error), as_json="--json" in words[: words.index("--") if "--" in words else None])

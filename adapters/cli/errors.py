@@ -6,6 +6,7 @@ For people this is `error: ...` and `hint: ...` on stderr; under `--json` it is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import NamedTuple
 
@@ -75,6 +76,21 @@ def show_trace(error: Exception) -> None:
     from rpd.adapters.access.clouds import redactor
 
     output.note(redactor().mask("".join(traceback.format_exception(error))).splitlines())
+
+
+def keep(error: Exception, problem: Problem, words: list[str]) -> None:
+    """Note the error in rpd's own log: with its traceback if it is a fault of this program, else in one line."""
+    from rpd.adapters.access.clouds import redactor
+    from rpd.adapters.local import own_log
+    from rpd.adapters.local.dirs import state_home
+
+    with contextlib.suppress(Exception):  # the error itself is the one to report
+        redactor()
+        name = " ".join(words[:1])
+        if problem.reason == "internal":
+            own_log.begin(state_home())
+            own_log.keep_trace(error, f"rpd {name}")
+        own_log.logger("command").warning("rpd %s ends with %d: %s", name, problem.code, problem.message)
 
 
 def _snake(name: str) -> str:

@@ -20,6 +20,7 @@ NAMES = tuple(name for names in GROUPS.values() for name in names)
 FOLDERS = {
     **dict.fromkeys(GROUPS["Job files"], "job_files."),
     **dict.fromkeys(GROUPS["Inside a pod"], "inside."),
+    **dict.fromkeys(GROUPS["Pods"], "pods."),
 }
 """The folder of a command's file, if it is not with the others."""
 WITH_COMMAND = ("run", "exec")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from rpd.adapters.access.clouds import Access
 from rpd.adapters.disposal.giveback import stop_owed
 from rpd.adapters.driving.records_seen import RecordsSeen
 from rpd.adapters.forensics.inspection import Inspection, facts_of
+from rpd.adapters.local import own_log
 from rpd.adapters.local.bad_places import BadPlaces
 from rpd.adapters.local.caller import program
 from rpd.adapters.local.clock import SystemClock
@@ -23,6 +25,7 @@ from rpd.adapters.local.signals import Early, LeaveNow, signal_requests
 from rpd.adapters.reaching.tidying import tidy
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.last_lines import last_lines
+from rpd.adapters.report.own_story import OwnStory
 from rpd.adapters.report.paint import is_terminal
 from rpd.adapters.run_folder.workspace import LocalWorkspace, link_events, prepare_run_dir
 from rpd.adapters.terminal import output
@@ -167,18 +170,18 @@ def drive_journal(
         control.ask(lacks)
     if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
         output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
+    heard: list[Listener] = [seen, Pointers(journal, home), OwnStory(copy.deepcopy(facts), journal.records)]
+    heard += [DetachWhenRunning(control)] if detach else []
     was_erased = False  # whether the job's output is gone from the screen
 
     def loop() -> int:
         nonlocal was_erased
         hears = signal_requests(on_signal) if early is None else contextlib.nullcontext()
-        with hears, _view(facts, journal, quiet=quiet, live=not as_json) as views:
+        with hears, own_log.of_run(journal.run_id), _view(facts, journal, quiet=quiet, live=not as_json) as views:
             was_erased = any(view.erases_log for view in views)
-            leaver = [DetachWhenRunning(control)] if detach else []
-            listeners: list[Listener] = [seen, Pointers(journal, home), *views, *leaver]
-            return drive(
-                journal, access, control, listeners, home, needs_secrets=needs_secrets, needs_key=request is None
-            ).exit_code
+            needs_key, listeners = request is None, [*heard, *views]
+            ending = drive(journal, access, control, listeners, home, needs_secrets=needs_secrets, needs_key=needs_key)
+            return ending.exit_code
 
     try:
         exit_code = _whatever_ends_it(loop, journal, access, seen, home)
@@ -287,6 +290,7 @@ def _rescue(journal: Journal, access: Access, seen: RecordsSeen, home: Path, fau
     from rpd.adapters.wiring import drive
 
     trace = "".join(traceback.format_exception(fault))
+    own_log.keep_trace(fault, "internal error while something may bill")
     if not seen.owes:
         raise fault
     with contextlib.suppress(JournalError):

@@ -7,38 +7,25 @@ of requests (whose errors carry the prepared request, header included) leaves th
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-import msgspec
 import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NameResolutionError
 
 from rpd.adapters.http.wire import Straight, Watch, pieces
 from rpd.adapters.runpod.answer import Answer, Failure, clean
+from rpd.adapters.runpod.exchange import ApiRequest, log_exchange
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class ApiRequest(msgspec.Struct, frozen=True):
-    """The request to send. `seconds` is the time for the whole answer. `quiet` (streams) is the length of a pause that
-    ends it."""
-
-    method: str
-    path: str
-    seconds: float
-    params: dict[str, str] = {}
-    body: bytes | None = None
-    accept: str = "application/json"
-    quiet: float | None = None
-    is_effect: bool = False
 
 
 class Session:
@@ -71,7 +58,14 @@ class Session:
         return f"Session({self.base_url!r})"
 
     def send(self, request: ApiRequest, wants_end: Callable[[], bool] = bool) -> Answer | Failure:
-        """One attempt. `wants_end` is asked while a read waits and cuts it short (Failure with INTERRUPTED)."""
+        """One attempt, which rpd's own log notes. `wants_end` is asked while a read waits and cuts it short (Failure
+        with INTERRUPTED)."""
+        started = time.monotonic()
+        found = self._send(request, wants_end)
+        log_exchange(request, found, time.monotonic() - started, self._redactor.mask)
+        return found
+
+    def _send(self, request: ApiRequest, wants_end: Callable[[], bool]) -> Answer | Failure:
         if request.is_effect:
             # A fresh connection: a stale one would make a lost request look like a lost answer.
             self._requests.wire.close()

@@ -52,6 +52,11 @@ class _Port(msgspec.Struct):
 
 class _Runtime(msgspec.Struct):
     ports: Any = None
+    gpus: Any = None
+
+
+class _Use(msgspec.Struct):
+    util: Any = None
 
 
 class _Persistent(msgspec.Struct):
@@ -192,6 +197,15 @@ def pod(body: bytes | msgspec.Raw) -> Pod:
         started_at=answered.started_at,
         is_locked=answered.locked is True,
     )
+
+
+def pod_and_use(body: msgspec.Raw) -> tuple[Pod, float | None]:
+    """A pod, and the present use of its GPUs in percent (their mean). None if it is not known."""
+    found = pod(body)
+    runtime = _part(_decode(body, _Pod, "a pod").runtime, _Runtime) if found.has_runtime else None
+    gpus = [use for item in _list(runtime.gpus) if (use := _part(item, _Use))] if runtime else []
+    known = [value for gpu in gpus if (value := _amount(gpu.util)) is not None and value <= 100.0]
+    return found, sum(known) / len(known) if known else None
 
 
 def offer(body: msgspec.Raw, cloud: str, gpu_count: int) -> Offer | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import paramiko
 
+from rpd.adapters.local.own_log import logger
 from rpd.adapters.report.words import clean
 from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.key_login import KeyLogin
@@ -20,10 +20,8 @@ from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import SshAddress
 
-_LOG = "rpd.adapters.ssh"
-# Without a handler, paramiko's errors (each of them is also raised) would reach the terminal through logging's last
-# resort.
-logging.getLogger(_LOG).addHandler(logging.NullHandler())
+_LOG = logger("paramiko").name
+"""Paramiko's errors (each of them is also raised) must not reach the terminal through logging's last resort."""
 
 _CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 _SAID_CHARACTERS = 300

@@ -12,6 +12,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "A run": ("logs", "cancel", "release", "salvage"),
     "Inside a pod": ("shell", "exec", "tunnel", "pull", "push", "ssh-config"),
     "What runs have left": ("runs", "events", "summary", "compare", "cost", "metrics"),
+    "Pods": ("pods", "pod", "top"),
     "The market": ("gpus", "stock", "volumes"),
     "This machine": ("config", "doctor", "sandbox", "completion"),
 }

@@ -23,6 +23,7 @@ from rpd.adapters.driving import driving, ending
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.side_by_side import Work
 from rpd.adapters.local.signals import LeaveNow
+from rpd.adapters.pods import asking, effects
 from rpd.adapters.runs import release
 from rpd.adapters.terminal import output
 from rpd.engine.errors import Ambiguous, NotSent, RpdError, Unavailable
@@ -112,13 +113,13 @@ class Desk:
         monkeypatch.setenv("HOME", str(folder / "user"))
         monkeypatch.setenv("RUNPOD_API_KEY", "rpa_0123456789abcdef")
         monkeypatch.setattr(wiring, "cloud_for", self._cloud_for)
-        for module in (all_clouds, cleanup):
+        for module in (all_clouds, cleanup, asking):
             monkeypatch.setattr(module, "side_by_side", one_after_the_other)
         monkeypatch.setattr(output, "answer", self.told.append)
         monkeypatch.setattr(output, "note", self.notes.extend)
-        for module in (giveback, wiring, driving, release, kept, unrecorded, ending, opening, planning, acting):
+        for module in (giveback, wiring, driving, release, kept, unrecorded, ending, opening, planning, acting, asking):
             monkeypatch.setattr(module, "SystemClock", lambda: self.clock)
-        for module in (giveback, driving, kept, unrecorded, accounts):
+        for module in (giveback, driving, kept, unrecorded, accounts, effects):
             monkeypatch.setattr(module, "ProcessControl", self._control)
         monkeypatch.setattr(stopped, "time", types.SimpleNamespace(time=lambda: self.clock.now().wall))
 
