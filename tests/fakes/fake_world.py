@@ -16,11 +16,10 @@ from rpd.engine.runner import Ending, Runner
 from rpd.journal import replay
 from rpd.journal.records import Opened, Record, Resumed, Stamp
 from rpd.states.facts import Facts
-from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.lifecycles import LIFECYCLES, lifecycle_of
 from rpd.states.ports.job import Job
 from rpd.states.ports.log_reading import LogReading
 from rpd.states.ports.world import Notice, World
-from rpd.states.table import JOB
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.fuse import Crash, Fuse
@@ -29,7 +28,7 @@ from tests.fakes.lineage import FakeLineage
 from tests.fakes.remote import FakeJob, FakeRemote
 
 RUN_ID = "train-20270115T080000Z-abcdef"
-MACHINE = StateMachine(JOB)
+MACHINES = {name: StateMachine(lifecycle.table) for name, lifecycle in LIFECYCLES.items()}
 
 
 class FakeWorkspace:
@@ -99,7 +98,15 @@ def job_config(**changes: Any) -> dict[str, Any]:
 class FakeWorld:
     """The world, and the durable part of one run. Every `process` is a new runner that knows only the journal."""
 
-    def __init__(self, job: FakeJob | None = None, *, profile: dict[str, str] | None = None, **config: Any) -> None:
+    def __init__(
+        self,
+        job: FakeJob | None = None,
+        *,
+        life: str = "job",
+        profile: dict[str, str] | None = None,
+        **config: Any,
+    ) -> None:
+        self.life = life
         self.clock = FakeClock()
         self.control = FakeControl(self.clock)
         self.cloud = FakeCloud(self.clock)
@@ -110,7 +117,7 @@ class FakeWorld:
         self.journal = MemoryJournal(RUN_ID, self.clock.now)
         self.config = job_config(**config)
         self.profile = {"name": "test", "url": "http://192.0.2.9", **(profile or {})}
-        self.lifecycle = JOB_LIFECYCLE
+        self.lifecycle = lifecycle_of(life)
         self.options: dict[str, Any] = {}  # what was asked for beside the config
         self.runner: Runner[Facts, World] | None = None
         self.emergency: MemoryJournal | None = None
@@ -132,7 +139,7 @@ class FakeWorld:
         world = World(self.cloud, self.remote, self.workspace, self.clock, self.lineage)
         self.runner = Runner(
             replace(self.lifecycle, interrupts=self._interrupts),
-            MACHINE,
+            MACHINES[self.life],
             records,
             self.journal,
             world,
@@ -145,7 +152,7 @@ class FakeWorld:
 
     def decide(self, facts: Facts, now: Stamp) -> Decision:
         """What the lifecycle would do with these facts."""
-        decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)
+        decision = self.lifecycle.interrupts(facts.state, facts, now)
         return decision if decision is not None else self.lifecycle.decide[facts.state](facts, now)
 
     def finish(self, ending: Ending | None = None, tries: int = 8) -> Ending:
@@ -187,9 +194,9 @@ class FakeWorld:
         records = self.journal.records()
         opened = records[0].body
         assert isinstance(opened, Opened)
-        facts = JOB_LIFECYCLE.new_facts(opened, RUN_ID)
+        facts = self.lifecycle.new_facts(opened, RUN_ID)
         for record in records:
-            JOB_LIFECYCLE.apply(facts, record)
+            self.lifecycle.apply(facts, record)
         return facts
 
     def _interrupts(self, state: StrEnum, facts: Facts, now: Stamp) -> Decision:
@@ -210,7 +217,7 @@ class FakeWorld:
         return Opened(
             tool_version="0.1",
             min_reader=1,
-            lifecycle="job",
+            lifecycle=self.life,
             workflow="train",
             lineage="l",
             config_path="/c.yaml",
