@@ -26,7 +26,9 @@ from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.adapters.spec.jobfile import restore_job
+from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.pool import Pool
+from rpd.adapters.tunnels.forwards import Forwards
 from rpd.engine.errors import Unavailable, UserError
 from rpd.engine.machine import StateMachine
 from rpd.engine.ports import Control
@@ -39,7 +41,7 @@ from rpd.states.facts import Facts, new_facts
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.policy.reuse import adopted_in
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.world import Cloud, SshAddress, World
+from rpd.states.ports.world import Cloud, SshAddress, Target, World
 from rpd.states.table import JOB
 
 
@@ -109,15 +111,38 @@ def remote_for(
     """The inside of pods, found through this cloud. `tell` gets the progress of transfers."""
 
     attention = Attention(control)
-    pool = Pool(
+    pool = pool_for(cloud, key_path, attention, redactor)
+    return PodRemote(pool, attention=attention, progress=lambda what: Pace(what, tell))
+
+
+def pool_for(cloud: Cloud, key_path: Path | None, control: Control, redactor: Redactor) -> Pool:
+    """Connections to pods, found through this cloud. `key_path` None asks the agent."""
+    return Pool(
         locate=functools.partial(address_of, cloud),
         key_path=key_path,
         clock=SystemClock(),
-        control=attention,
+        control=control,
         random=random.Random(),
         redactor=redactor,
     )
-    return PodRemote(pool, attention=attention, progress=lambda what: Pace(what, tell))
+
+
+def forwards_into(
+    target: Target,
+    cloud_for_thread: Callable[[ProcessControl], Cloud],
+    key_path: Path | None,
+    redactor: Redactor,
+    tell: Callable[[str], object] = lambda text: None,
+) -> Forwards:
+    """Ports of this machine that lead into this pod, over an SSH connection of their own: a session of HTTP and a pool
+    belong to one thread. The target has the pinned host key."""
+    control = ProcessControl()
+    pool = pool_for(cloud_for_thread(control), key_path, control, redactor)
+
+    def connect() -> Connection:
+        return pool.connection(target.pod_id, host_key=target.host_key, deadline_seconds=0.0)
+
+    return Forwards(connect, hang_up=pool.close, control=control, tell=tell)
 
 
 def address_of(cloud: Cloud, pod_id: str) -> SshAddress | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ FOLLOW_WINDOW = 2 * 1024 * 1024
 SIBLINGS_MAX = 4
 """How many additional connections a pod gets if its sshd allows few sessions on each."""
 
+_PROHIBITED = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 _SAID_CHARACTERS = 200
 _JUMP_SECONDS = 5.0
 _JOIN_SECONDS = 2.0
@@ -77,6 +79,7 @@ class Connection:
         self._pulse = Pulse(transport, wire, timeouts)
         self._another: Callable[[], Connection] | None = None
         self._siblings: list[Connection] = []
+        self._opening = threading.Lock()
 
     @classmethod
     def open(
@@ -218,6 +221,30 @@ class Connection:
             interrupted=self._interrupted,
             why_lost=lambda: self._pulse.verdict,
         )
+
+    def to_port(self, port: int) -> paramiko.Channel:
+        """A stream to a port of the pod's loopback, as `ssh -L` has it. Unlike all else here, any thread may call it.
+
+        Raises Unavailable (`no_listener`: nothing listens there; `link_lost`) or Refused (`barred`: sshd forwards no
+        ports).
+        """
+        try:
+            with self._opening:  # paramiko keeps one refusal, whoever asked
+                return self._transport.open_channel(
+                    "direct-tcpip", ("localhost", port), ("127.0.0.1", 0), FOLLOW_WINDOW, timeout=self._timeouts.channel
+                )
+        except paramiko.ChannelException as error:
+            if error.code == _PROHIBITED:
+                text = "the pod's sshd forwards no ports (AllowTcpForwarding)"
+                raise Refused(text, reason=Fault.BARRED, hint="use an image whose sshd forwards ports") from error
+            text = f"nothing listens on port {port} of the pod yet ({error.text})"
+            raise Unavailable(text, reason=Fault.NO_LISTENER) from error
+        except LINK_BROKE as error:
+            if self._transport.is_active():
+                text = f"port {port} of the pod does not accept a connection"
+                raise Unavailable(text, reason=Fault.NO_LISTENER) from error
+            why = self._pulse.verdict or str(error) or "the other side closed it"
+            raise Unavailable(f"the SSH link was lost: {why}", reason=Fault.LINK_LOST) from error
 
     def is_usable(self, now: Stamp) -> bool:
         """Whether a call may be tried on it. False once the link is down, or if the clocks jumped since the last look
