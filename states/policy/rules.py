@@ -90,7 +90,8 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         return "stop"  # it should stay up, but cannot; a person still wants its content
     if facts.is_session:
         is_meant = facts.request == "cancel" and facts.process.asked.how == "delete"
-        return "stop" if facts.has_launched_here and not is_meant else "delete"
+        is_needed = facts.has_launched_here or facts.launch.was_taken_over
+        return "stop" if is_needed and not is_meant else "delete"
     if facts.pod is not None and facts.pod.origin.taken is not None and not facts.launch.intended:
         return "stop"  # as it was found
     if facts.launch.was_taken_over and not (facts.launch.intended and facts.collected):

@@ -92,7 +92,7 @@ class FakeRemote:
         self.held: list[Holder] = []  # leases on the network volume
         self.service_seconds = 5.0  # of a container, until its services answer
         self.services_down_until = 0.0
-        self.last_attended: float | None = None  # when the owner of a session was last in a pod
+        self.asked_in: FakePod | None = None  # the pod whose services were last asked
 
     def lose_link(self, seconds: float, *, drops: bool = False) -> None:
         """From now on nothing gets through: connections are refused, or every packet is dropped, which takes longer to
@@ -137,7 +137,7 @@ class FakeRemote:
         pod = self._reach(target)
         self._plan("attend")
         self.switch.owner_was_here(pod)
-        self.last_attended = self.clock.real
+        self.asked_in = pod
         is_ready = self.answers(pod)
         said = "HTTP 200" if is_ready else "nothing listens"
         return tuple(Served(each.port, each.port, is_ready, said) for each in services)

@@ -21,13 +21,13 @@ from rpd.journal.records import Body, Left, Opened, Record, Stamp, Transition
 from rpd.journal.redact import Redactor, Secret
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
-from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.policy.reuse import adopted_in
 from rpd.states.ports.world import World
 from tests.fakes.clock import START_WALL, FakeControl
 from tests.fakes.fuse import Crash
 from tests.journal.fake_disk import FakeDisk, Inode
 from tests.simulation.cloud import CANARY
+from tests.simulation.life import Life
 from tests.simulation.lineage import SimLineage
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class Laptop:
             )
 
         runner = Runner(
-            JOB_LIFECYCLE,
+            sim.lifecycle,
             sim.machine,
             journal.records,
             writer,
@@ -193,6 +193,8 @@ class Laptop:
         )
         sim.oracle.driven(runner)
         sim.director.state = str(runner.state)
+        if runner.state == "attend":
+            sim.person.is_there()
         return runner
 
     def _open(self, command: str) -> Journal:
@@ -278,6 +280,8 @@ class _Ear:
         body = record.body
         if type(body) is Transition:
             self._sim.director.state = body.dest
+            if body.dest == "attend" and body.trigger != "parked":
+                self._sim.person.is_there()
         if self._sim.story is not None:
             self._sim.tell(record)
 
@@ -299,12 +303,12 @@ def _redactor() -> Redactor:
     return _REDACTOR
 
 
-def opened(config: dict[str, Any], profile: dict[str, str], options: dict[str, Any]) -> Opened:
+def opened(config: dict[str, Any], profile: dict[str, str], life: Life) -> Opened:
     """Record 0 of the simulated run."""
     return Opened(
         tool_version="0.1",
         min_reader=1,
-        lifecycle="job",
+        lifecycle=life.lifecycle,
         workflow="train",
         lineage="l",
         config_path="/c.yaml",
@@ -316,5 +320,5 @@ def opened(config: dict[str, Any], profile: dict[str, str], options: dict[str, A
         user="user",
         host="host",
         token="a" * 26,
-        options=options,
+        options=life.options,
     )
