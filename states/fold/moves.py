@@ -28,7 +28,8 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
         facts.ending.reason = reason
     elif move.trigger == Trigger.HOST_FAILED:
         facts.search.host_failure = reason
-        is_taken = facts.pod is not None and facts.pod.origin.taken is not None  # it says nothing about a fresh pod
+        # A pod that was taken up, or that a person comes back to, says nothing about a fresh pod.
+        is_taken = facts.pod is not None and (facts.pod.origin.taken is not None or facts.is_attended)
         # A price above the cap is no fault of the host, but the host is not tried again.
         facts.search.host_failures += int(reason is not Reason.HOST_TOO_DEAR and not is_taken)
         if (place := failed_place(facts, reason, at)) is not None:
@@ -79,7 +80,7 @@ def _return(facts: Facts, at: Stamp) -> None:
         facts.progress.granted_seconds, facts.progress.granted_usd = used(facts, at)
     if pod is not None:
         pod.kept_until, pod.container.armed, pod.container.armed_start = None, None, -1
-    facts.ending = Ending()
+    facts.ending, facts.search.host_failure = Ending(), None
 
 
 def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:

@@ -27,6 +27,10 @@ def config(**changes: Any) -> dict[str, Any]:
     return dict(msgspec.to_builtins(msgspec.convert(sections, Job)))
 
 
+SERVICES = {"session": {"services": [{"port": 8188}]}}
+"""What a session asks for beside its pod."""
+
+
 def of(config: dict[str, Any]) -> Job:
     """The job of a config."""
     return msgspec.convert(config, Job)
@@ -54,3 +58,6 @@ JOBS: dict[str, dict[str, Any]] = {
     "keep": config(lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"}),
 }
 """By what the config says about the pod at the end."""
+_NOTHING_TO_RUN: dict[str, Any] = {section: [] for section in ("setup", "staging", "preflight", "artifacts")}
+SESSIONS: dict[str, dict[str, Any]] = {"session": config(**_NOTHING_TO_RUN)}
+"""A session ends as its person says."""
