@@ -27,7 +27,7 @@ from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.adapters.spec.jobfile import restore_job
 from rpd.adapters.ssh.connection import Connection
-from rpd.adapters.ssh.pool import Pool
+from rpd.adapters.ssh.pool import Locate, Pool
 from rpd.adapters.tunnels.forwards import Forwards
 from rpd.engine.errors import Unavailable, UserError
 from rpd.engine.machine import StateMachine
@@ -115,10 +115,12 @@ def remote_for(
     return PodRemote(pool, attention=attention, progress=lambda what: Pace(what, tell))
 
 
-def pool_for(cloud: Cloud, key_path: Path | None, control: Control, redactor: Redactor) -> Pool:
-    """Connections to pods, found through this cloud. `key_path` None asks the agent."""
+def pool_for(
+    cloud: Cloud, key_path: Path | None, control: Control, redactor: Redactor, locate: Locate | None = None
+) -> Pool:
+    """Connections to pods, found through this cloud or by `locate`. `key_path` None asks the agent."""
     return Pool(
-        locate=functools.partial(address_of, cloud),
+        locate=locate or functools.partial(address_of, cloud),
         key_path=key_path,
         clock=SystemClock(),
         control=control,
@@ -133,11 +135,17 @@ def forwards_into(
     key_path: Path | None,
     redactor: Redactor,
     tell: Callable[[str], object] = lambda text: None,
+    address: SshAddress | None = None,
 ) -> Forwards:
     """Ports of this machine that lead into this pod, over an SSH connection of their own: a session of HTTP and a pool
-    belong to one thread. The target has the pinned host key."""
+    belong to one thread. The target has the pinned host key. `address` is where the pod is now, if that is known; later
+    the cloud is asked."""
     control = ProcessControl()
-    pool = pool_for(cloud_for_thread(control), key_path, control, redactor)
+    cloud = cloud_for_thread(control)
+    known = [] if address is None else [address]
+    pool = pool_for(
+        cloud, key_path, control, redactor, lambda pod_id: known.pop() if known else address_of(cloud, pod_id)
+    )
 
     def connect() -> Connection:
         return pool.connection(target.pod_id, host_key=target.host_key, deadline_seconds=0.0)

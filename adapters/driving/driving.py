@@ -20,6 +20,7 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import Early, LeaveNow, signal_requests
+from rpd.adapters.reaching.tidying import tidy
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.last_lines import last_lines
 from rpd.adapters.report.paint import is_terminal
@@ -184,11 +185,17 @@ def drive_journal(
     try:
         exit_code = _whatever_ends_it(loop, journal, access, told, home)
     finally:
-        with contextlib.suppress(JournalError):  # all records are durable; what could not be kept was reported
-            journal.close()
-        refresh_events()
-        Index(home).refresh(journal.path)
+        _leave(journal, home, refresh_events)
     return _last_words(told, exit_code, journal.redactor, as_json=as_json, quiet=quiet, was_erased=was_erased)
+
+
+def _leave(journal: Journal, home: Path, refresh_events: Callable[[], None]) -> None:
+    """Close the journal, remember what it says, and take away what led into a pod that is gone."""
+    with contextlib.suppress(JournalError):  # all records are durable; what could not be kept was reported
+        journal.close()
+    refresh_events()
+    Index(home).refresh(journal.path)
+    tidy(home)
 
 
 def _whatever_ends_it(loop: Callable[[], int], journal: Journal, access: Access, told: RecordsSeen, home: Path) -> int:

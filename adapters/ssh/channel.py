@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import paramiko
+from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.timeouts import POLL_SECONDS
@@ -25,7 +26,7 @@ class _Stream:
         self._read = read
         self._is_ready = is_ready
         self._mark = mark
-        self.is_begun = False
+        self.is_begun = not mark
         self._tail = b""
         self._kept = b""
         self.before = b""  # the end of the text before the mark
@@ -52,7 +53,8 @@ class _Stream:
 
 
 class Channel:
-    """A running command. The text before `mark` in its output is not its own. Not for several threads at once.
+    """A running command. The text before `mark` in its output is not its own (none: all is). Not for several threads at
+    once.
 
     Every method raises Unavailable (`link_lost`) if the connection is gone, and Interrupted if a request asks to stop.
     Neither ends the command in the pod.
@@ -131,6 +133,35 @@ class Channel:
     def has_output(self) -> bool:
         """Whether `recv` or `recv_stderr` would return bytes at once."""
         return self._stdout.is_ready() or self._stderr.is_ready()
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while output waits, and after the end."""
+        return self._raw.fileno()
+
+    def signal(self, name: str) -> None:
+        """Send a signal (`TERM`) to the command. A server may ignore it. Raises Unavailable (`link_lost`)."""
+        message = paramiko.Message()
+        message.add_byte(cMSG_CHANNEL_REQUEST)
+        message.add_int(self._raw.remote_chanid)
+        message.add_string("signal")
+        message.add_boolean(False)
+        message.add_string(name)
+        try:
+            self._raw.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
+        except LINK_BROKE as error:
+            raise self._lost("it broke off while sending a signal") from error
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the command's terminal its size. Raises Unavailable (`link_lost`)."""
+        try:
+            self._raw.resize_pty(columns, rows)
+        except LINK_BROKE:
+            self._ended()
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether the command is over without an exit code, over a link that lives: a signal has ended it."""
+        return self._raw.closed and self._raw.exit_status < 0 and self._raw.get_transport().is_active()
 
     def exit_status(self, timeout: float) -> int | None:
         """The command's exit code. None if it did not end within `timeout` seconds.

@@ -198,14 +198,31 @@ class Connection:
 
     def _start(self, script: str, window: int | None) -> Channel:
         """`channel` on this connection alone."""
-        sent, mark = False, f"<{secrets.token_hex(8)}>"
+        mark = f"<{secrets.token_hex(8)}>"
         line = command_line(f"printf %s '{mark}'; printf %s '{mark}' >&2; {script}")
+        return self._session(lambda raw: raw.exec_command(line.encode()), window, mark)
+
+    def terminal(self, term: str, columns: int, rows: int, script: str | None = None) -> Channel:
+        """Start a `sh` script, or the login shell, on a terminal in the pod. All its output is on stdout. Raises as
+        `channel`, on this connection alone."""
+
+        def start(raw: paramiko.Channel) -> None:
+            raw.get_pty(term, columns, rows)
+            if script is None:
+                raw.invoke_shell()
+            else:
+                raw.exec_command(command_line(script).encode())
+
+        return self._session(start, None, "")
+
+    def _session(self, start: Callable[[paramiko.Channel], None], window: int | None, mark: str) -> Channel:
+        sent = False
         try:
             with self._pulse.limit(self._timeouts.channel + 1.0):
                 raw = self._transport.open_session(window or FOLLOW_WINDOW, timeout=self._timeouts.channel)
             sent = True
             with self._pulse.limit(self._timeouts.channel + 1.0, wake=raw.event.set):
-                raw.exec_command(line.encode())
+                start(raw)
         except paramiko.ChannelException as error:  # an answer: the connection still works
             text = f"sshd allows no session on a new connection (MaxSessions): {error.text}"
             raise Unavailable(text, reason=Fault.NO_SESSION, detail={"sent": False}) from error

@@ -48,10 +48,10 @@ def log_in(
     (`host_key_changed`, `auth_refused`, `barred`) or Interrupted.
     """
     keys = _keys(key_path)
-    transport = _transport(wire, timeouts)
+    transport = transport_over(wire, timeouts)
     try:
         try:
-            fingerprint = _greet(transport, pin, address, alias, timeouts, interrupted)
+            fingerprint = greet(transport, pin, address, alias, timeouts, interrupted)
             _authenticate(transport, keys, address, alias, timeouts, interrupted)
         except LINK_BROKE as error:
             raise _no_session(transport, address, alias, error) from error
@@ -65,7 +65,7 @@ def log_in(
     return transport, fingerprint
 
 
-def _greet(
+def greet(
     transport: paramiko.Transport,
     pin: str | None,
     address: SshAddress,
@@ -73,7 +73,8 @@ def _greet(
     timeouts: Timeouts,
     interrupted: Callable[[], bool],
 ) -> str:
-    """Exchange keys. Returns the fingerprint of the host's key, which must be the pinned one."""
+    """Exchange keys. Returns the fingerprint of the host's key, which must be the pinned one. Raises as `log_in`, or as
+    paramiko does."""
     greeted, begun = threading.Event(), time.monotonic()
     transport.start_client(event=greeted)
     _await(transport, greeted, timeouts.banner, interrupted)
@@ -92,7 +93,8 @@ def _greet(
     return fingerprint
 
 
-def _transport(wire: Wire, timeouts: Timeouts) -> paramiko.Transport:
+def transport_over(wire: Wire, timeouts: Timeouts) -> paramiko.Transport:
+    """A transport that has not begun to talk."""
     transport = paramiko.Transport(wire)
     transport.set_log_channel(_LOG)
     transport.banner_timeout = timeouts.banner

@@ -21,6 +21,7 @@ from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.local.side_by_side import side_by_side
 from rpd.adapters.local.signals import signal_requests
+from rpd.adapters.reaching.tidying import stale_tunnels, tidy
 from rpd.adapters.report.words import money, one_line, rate
 from rpd.adapters.terminal import output
 from rpd.journal.index import Entry, Index
@@ -50,11 +51,10 @@ def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: 
     rows = _rows(meant, copies, cleanups)
     foreign = [pod for each in cleanups for pod in each.foreign]
     stopped = sorted((row for each in cleanups for row in each.stopped), key=lambda row: -row.age_seconds)
-    failed = 0
     if act:
-        failed += sum(row.is_wanted(wanted) and not row.is_released for row in stopped)
-        failed += count_not_adopted(wanted.adopt, foreign)
         _tell_spared(rows, command)
+    failed = _failed(wanted, stopped, foreign) if act else 0
+    ways = _ways(act=act)
     accounts = [each.account for each in cleanups if each.account is not None]
     unreachable = [f"{account.name}: {account.problem}" for account in accounts if account.problem]
     is_all_done = all(row.is_done or row.is_spared for row in rows) and not failed
@@ -73,10 +73,27 @@ def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: 
         output.answer(document)
     else:
         lines = _page(rows, foreign, stopped, unreachable, None if act else wanted)
-        lines += _not_asked(meant, accounts) if not rows else []
+        lines += [*(_not_asked(meant, accounts) if not rows else []), *ways]
         lines += [command.leaving.why] if command.leaving is not None else []
         output.text([one_line(line) for line in lines])
     return code
+
+
+def _failed(wanted: CleanupScope, stopped: list[Stopped], foreign: list[dict[str, Any]]) -> int:
+    """How much of what was asked for beside the runs was not done."""
+    kept = sum(row.is_wanted(wanted) and not row.is_released for row in stopped)
+    return kept + count_not_adopted(wanted.adopt, foreign)
+
+
+def _ways(*, act: bool) -> list[str]:
+    """What led into pods that are gone, in words: taken away, or what would be."""
+    home = state_home()
+    if act:
+        return tidy(home)
+    return [
+        f"the tunnel to pod {each.pod_id} (pid {each.pid}) leads nowhere; rpd gc --yes closes it"
+        for each in stale_tunnels(home)
+    ]
 
 
 def _rows(meant: list[Entry], copies: dict[str, Path], cleanups: list[Cleanup]) -> list[GcRow]:

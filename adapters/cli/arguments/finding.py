@@ -48,6 +48,42 @@ def find_journal(
     return Path((meant or entries[0]).journal)
 
 
+def find_run_with_pod(run: str | None) -> Path:
+    """The same for a command that acts in a pod. The word may also be the id or the name of a pod that a journal here
+    knows. Without a name, it means the one run that is not over or keeps a pod, else the newest run."""
+    if run is None or means_path(run, leads_to_journal):
+        return find_journal(run, only=owing, to_act=True)
+    index = Index(state_home())
+    if not (index.find(run) or index.find(label_of(run))) and (found := _run_of_pod(index, run)) is not None:
+        return found
+    try:
+        return find_journal(run, to_act=True)
+    except UserError as error:
+        if not error.message.startswith("no run is named"):
+            raise
+        raise UserError(
+            f"no run or pod that is ours is named {run!r}; rpd goes into no pod of somebody else",
+            reason="not_ours",
+            hint="rpd runs   lists the runs; rpd gc lists the pods of others",
+        ) from error
+
+
+def _run_of_pod(index: Index, word: str) -> Path | None:
+    """The newest run that has a pod of this id or name."""
+    from rpd.adapters.forensics.inspection import facts_of
+    from rpd.journal.errors import JournalError
+    from rpd.journal.reader import read
+
+    for entry in index.entries():
+        try:
+            pods = facts_of(read(Path(entry.journal))).pods
+        except (JournalError, OSError):
+            continue
+        if word in pods or any(pod.id == word for pod in pods.values()):
+            return Path(entry.journal)
+    return None
+
+
 def means_path(run: str, holds: Callable[[Path], bool]) -> bool:
     """Whether a word for a run is a path. With a separator it always is (`./train`). Without one, it is a path if
     `holds` finds a run there, or if no run here has that name. A folder with the same name as a workflow is not a

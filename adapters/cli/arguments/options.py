@@ -21,6 +21,18 @@ Run = Annotated[
         metavar="[RUN]", help="Run id, unique prefix, workflow name, or path (./train).", autocompletion=_run_names
     ),
 ]
+RunOrPod = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Argument(
+        metavar="[RUN]", help="Run id, unique prefix, workflow name, path, or a pod's id.", autocompletion=_run_names
+    ),
+]
+NamedRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="Run id, unique prefix, workflow name, path, or a pod's id.", autocompletion=_run_names
+    ),
+]
 Yes = Annotated[
     bool,
     typer.Option(

@@ -75,7 +75,8 @@ async def _serve_command(process: asyncssh.SSHServerProcess[bytes], folder: Path
 
 class _Doorkeeper(asyncssh.SSHServer):
     """As many sessions on one connection as the environment's MAX_SESSIONS says; the library itself knows no limit.
-    With PERMIT_ROOT_LOGIN=no a key is known, and its login refused, as sshd does it. ALLOW_TCP_FORWARDING=no likewise."""
+    With PERMIT_ROOT_LOGIN=no a key is known, and its login refused, as sshd does it. With ALLOW_TCP_FORWARDING=no no
+    port is forwarded."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

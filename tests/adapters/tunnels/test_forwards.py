@@ -40,17 +40,23 @@ def dial(port: int) -> socket.socket:
 
 def test_bytes_go_both_ways_and_each_way_ends_on_its_own(server: Server) -> None:
     data = os.urandom(3_000_000)
-    with services.service(services.counts) as port, forwards_over(server) as forwards:
-        with dial(forwards.open(port).local_port) as client:
-            client.sendall(data)
-            client.shutdown(socket.SHUT_WR)  # the answer comes only after this end
-            assert read_all(client) == b"3000000"
-    with services.service(services.echo) as port, forwards_over(server) as forwards:
-        with dial(forwards.open(port).local_port) as client:
-            writing = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
-            writing.start()
-            assert hashlib.sha256(read_all(client)).digest() == hashlib.sha256(data).digest()
-            writing.join(10)
+    with (
+        services.service(services.counts) as port,
+        forwards_over(server) as forwards,
+        dial(forwards.open(port).local_port) as client,
+    ):
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)  # the answer comes only after this end
+        assert read_all(client) == b"3000000"
+    with (
+        services.service(services.echo) as port,
+        forwards_over(server) as forwards,
+        dial(forwards.open(port).local_port) as client,
+    ):
+        writing = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
+        writing.start()
+        assert hashlib.sha256(read_all(client)).digest() == hashlib.sha256(data).digest()
+        writing.join(10)
 
 
 def test_nothing_is_lost_when_the_service_ends_first(server: Server) -> None:
@@ -77,17 +83,20 @@ def test_a_client_that_does_not_read_holds_up_the_service(server: Server) -> Non
         while True:
             sent[0] += client.send(piece)
 
-    with services.service(floods) as port, forwards_over(server) as forwards:
-        with dial(forwards.open(port).local_port) as client:
-            client.recv(1)
-            before = -1
-            deadline = time.monotonic() + 30
-            while sent[0] != before and time.monotonic() < deadline:
-                before = sent[0]
-                threading.Event().wait(0.7)
-            assert sent[0] == before, "the service is never held up"
-            assert sent[0] < 60_000_000
-            client.recv(1 << 20)
+    with (
+        services.service(floods) as port,
+        forwards_over(server) as forwards,
+        dial(forwards.open(port).local_port) as client,
+    ):
+        client.recv(1)
+        before = -1
+        deadline = time.monotonic() + 30
+        while sent[0] != before and time.monotonic() < deadline:
+            before = sent[0]
+            threading.Event().wait(0.7)
+        assert sent[0] == before, "the service is never held up"
+        assert sent[0] < 60_000_000
+        client.recv(1 << 20)
 
 
 def test_many_connections_at_once_and_then_none_is_left(server: Server) -> None:
@@ -259,10 +268,14 @@ def test_a_stream_that_is_cut_in_its_middle_is_no_whole_one(server: Server) -> N
     def sends(client: socket.socket) -> None:
         client.sendall(bytes(20_000_000))
 
-    with services.service(sends) as port, Proxy(server.port, reset_after=3_000_000) as proxy:
-        with forwards_over(server, locate=lambda pod_id: proxy.address) as forwards:
-            with dial(forwards.open(port).local_port) as client, pytest.raises(ConnectionResetError):
-                read_all(client)
+    with (
+        services.service(sends) as port,
+        Proxy(server.port, reset_after=3_000_000) as proxy,
+        forwards_over(server, locate=lambda pod_id: proxy.address) as forwards,
+        dial(forwards.open(port).local_port) as client,
+        pytest.raises(ConnectionResetError),
+    ):
+        read_all(client)
 
 
 def test_another_host_key_ends_the_link_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
