@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 from rpd.adapters.access.clouds import Access
 from rpd.adapters.disposal.giveback import stop_owed
+from rpd.adapters.driving.leaving import SessionControl
 from rpd.adapters.driving.records_seen import RecordsSeen
 from rpd.adapters.forensics.inspection import Inspection, facts_of
 from rpd.adapters.local.bad_places import BadPlaces
@@ -161,8 +163,8 @@ def drive_journal(
     assert isinstance(opened, Opened), "record 0 opens the journal"
     refresh_events = _events(journal, Path(opened.run_dir))
     journal.on_replaced = lambda path: refresh_events()
-    control, on_signal = _control(journal, request, patience, early)
     told = RecordsSeen(journal, home)
+    control, on_signal = _control(journal, request, patience, early, told)
     needs_secrets = request is None and not _is_launched(journal)
     facts, lacks = _facts(journal, told, needs_secrets=needs_secrets)
     if lacks is not None:
@@ -177,6 +179,8 @@ def drive_journal(
         hears = signal_requests(on_signal) if early is None else contextlib.nullcontext()
         with hears, _view(facts, journal, quiet=quiet, live=not as_json) as views:
             was_erased = any(view.erases_log for view in views)
+            if isinstance(control, SessionControl) and was_erased:
+                control.shown = views[0].paused
             leaver = [DetachWhenRunning(control)] if detach else []
             listeners: list[Listener] = [told, Pointers(journal, home), *views, *leaver]
             needs = {"needs_secrets": needs_secrets, "needs_key": request is None}
@@ -215,16 +219,32 @@ def _whatever_ends_it(loop: Callable[[], int], journal: Journal, access: Access,
 
 
 def _control(
-    journal: Journal, request: Request | None, patience: Patience | None, early: Early | None
+    journal: Journal, request: Request | None, patience: Patience | None, early: Early | None, told: RecordsSeen
 ) -> tuple[ProcessControl, Callable[[Request], None]]:
     """The control that takes requests for the run. It also knows what a signal asks for."""
     control = ProcessControl(journal.path, epoch=journal.epoch, patience=patience)
+    if is_session(journal):
+        read_facts = functools.partial(facts_of_records, told)
+        control = SessionControl(journal.path, epoch=journal.epoch, patience=patience, read=read_facts)
     if request is not None:
         control.ask(request)
     on_signal = control.ask if patience is None else patience.leave_on
     if early is not None:
         early.hand_over(on_signal)
+        if isinstance(control, SessionControl):
+            early.is_answered = control.is_answered
     return control, on_signal
+
+
+def is_session(journal: Journal) -> bool:
+    """Whether a person works in the pod, and no job."""
+    opened = journal.records[0].body
+    return isinstance(opened, Opened) and opened.lifecycle == "session"
+
+
+def facts_of_records(told: RecordsSeen) -> Facts:
+    """The present facts."""
+    return facts_of(told.reading()[0])
 
 
 def _facts(journal: Journal, told: RecordsSeen, *, needs_secrets: bool) -> tuple[Facts, Request | None]:

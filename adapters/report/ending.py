@@ -6,6 +6,7 @@ import shlex
 
 from rpd.adapters.local.dirs import own_key_path, state_home
 from rpd.adapters.report.background import left_words
+from rpd.adapters.report.session import session_words
 from rpd.adapters.report.why import cause_of, doubt_and_advice
 from rpd.adapters.report.words import clock, duration, money, one_line, rate
 from rpd.engine.deadline import elapsed
@@ -35,6 +36,8 @@ SECRETS_LEFT = "         files of secrets could not be removed from it: delete i
 def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> list[str]:
     """Lines for a person. They come from the facts, so they are true whatever happened. `elsewhere` is the file with
     the end of the run, if its journal could not be written. By the journal itself, such a run still goes on."""
+    if facts.is_session and elsewhere is None:
+        return session_words(facts, now, debt_lines, _cause_lines(facts))
     lines = [_headline(facts, now)]
     if elsewhere is None and facts.report.outcome not in (None, "succeeded"):
         return [one_line(line) for line in [*lines, *_failure_lines(facts, now)]]

@@ -57,6 +57,8 @@ class Container(msgspec.Struct):
     knocks: Knocks = msgspec.field(default_factory=Knocks)
     secrets_in: str | None = None  # the container that has the files of secrets
     served: tuple[Served, ...] = ()  # how the services of a session answered at the last look
+    unreached_since: Stamp | None = None  # since when nobody of a session gets through to it
+    was_unreached: float = 0.0  # for how many seconds, until the last look that got through
     secrets_left: str = ""  # where they may still be: "memory", which a stop wipes, or "disk"
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from rpd.engine.deadline import elapsed
 from rpd.engine.operation import Result
-from rpd.journal.records import Stamp
+from rpd.journal.records import Observation, Stamp
 from rpd.states.facts import Facts
 from rpd.states.operations.kinds import Reading
 from rpd.states.ports.names import Op
@@ -41,4 +42,12 @@ class Attend(Reading[Answers], frozen=True):
     @classmethod
     def saw(cls, facts: Facts, answer: Answers, at: Stamp) -> None:
         """The last answers."""
-        facts.container.served = answer.served
+        container = facts.container
+        container.served = answer.served
+        since, container.unreached_since = container.unreached_since, None
+        container.was_unreached = elapsed(since, at) if since is not None else 0.0
+
+    @classmethod
+    def missed(cls, facts: Facts, observation: Observation, at: Stamp) -> None:
+        """Since when nothing gets through."""
+        facts.container.unreached_since = facts.container.unreached_since or at
