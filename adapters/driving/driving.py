@@ -6,7 +6,7 @@ import contextlib
 import functools
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,9 @@ from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, State, Trigger
 from rpd.states.ports.world import Notice
+
+MoreListeners = Callable[[Callable[[], Facts]], Sequence[Listener]]
+"""Makes listeners that may read the present facts."""
 
 
 class Pointers:
@@ -152,10 +155,11 @@ def drive_journal(
     quiet: bool = False,
     patience: Patience | None = None,
     early: Early | None = None,
+    more: MoreListeners = lambda read: (),
 ) -> int:
     """Run the loop on an open journal, show it, close the journal, and return the exit code. With `patience` the first
-    signal ends it. The code that made or opened the journal already takes signals with `early`, so that no signal is
-    lost in between."""
+    signal ends it. `more` makes listeners that may read the present facts. The code that made or opened the journal
+    already takes signals with `early`, so that no signal is lost in between."""
     from rpd.adapters.wiring import drive
 
     home = state_home()
@@ -165,13 +169,12 @@ def drive_journal(
     journal.on_replaced = lambda path: refresh_events()
     told = RecordsSeen(journal, home)
     control, on_signal = _control(journal, request, patience, early, told)
-    needs_secrets = request is None and not _is_launched(journal)
-    facts, lacks = _facts(journal, told, needs_secrets=needs_secrets)
+    facts, lacks, needs_secrets = _facts(journal, told, needs_secrets=request is None and not _is_launched(journal))
     if lacks is not None:
-        request, needs_secrets = lacks, False
+        request = lacks
         control.ask(lacks)
-    if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
-        output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
+    if request is None and not as_json:
+        _tell_of_resuming(journal)
     was_erased = False  # whether the job's output is gone from the screen
 
     def loop() -> int:
@@ -179,10 +182,7 @@ def drive_journal(
         hears = signal_requests(on_signal) if early is None else contextlib.nullcontext()
         with hears, _view(facts, journal, quiet=quiet, live=not as_json) as views:
             was_erased = any(view.erases_log for view in views)
-            if isinstance(control, SessionControl) and was_erased:
-                control.shown = views[0].paused
-            leaver = [DetachWhenRunning(control)] if detach else []
-            listeners: list[Listener] = [told, Pointers(journal, home), *views, *leaver]
+            listeners = _listeners(journal, told, home, views, control, detach=detach, more=more)
             needs = {"needs_secrets": needs_secrets, "needs_key": request is None}
             return drive(journal, access, control, listeners, home, **needs).exit_code
 
@@ -191,6 +191,28 @@ def drive_journal(
     finally:
         _leave(journal, home, refresh_events)
     return _last_words(told, exit_code, journal.redactor, as_json=as_json, quiet=quiet, was_erased=was_erased)
+
+
+def _listeners(
+    journal: Journal,
+    told: RecordsSeen,
+    home: Path,
+    views: Sequence[Any],
+    control: ProcessControl,
+    *,
+    detach: bool,
+    more: MoreListeners,
+) -> list[Listener]:
+    """Who is told of each record. The question to a person who leaves a session needs room on the screen."""
+    if isinstance(control, SessionControl) and any(view.erases_log for view in views):
+        control.shown = views[0].paused
+    leaver = [DetachWhenRunning(control)] if detach else []
+    return [told, Pointers(journal, home), *views, *leaver, *more(functools.partial(facts_of_records, told))]
+
+
+def _tell_of_resuming(journal: Journal) -> None:
+    if isinstance(journal.records[-1].body, Resumed):
+        output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
 
 
 def _leave(journal: Journal, home: Path, refresh_events: Callable[[], None]) -> None:
@@ -247,21 +269,21 @@ def facts_of_records(told: RecordsSeen) -> Facts:
     return facts_of(told.reading()[0])
 
 
-def _facts(journal: Journal, told: RecordsSeen, *, needs_secrets: bool) -> tuple[Facts, Request | None]:
-    """The facts of the job. If a secret of the job is missing, the request is to cancel: a rented pod must not bill
-    until the secret is found. Raises UserError."""
+def _facts(journal: Journal, told: RecordsSeen, *, needs_secrets: bool) -> tuple[Facts, Request | None, bool]:
+    """The facts of the job, and whether its secrets are still needed. If one is missing, the request is to cancel: a
+    rented pod must not bill until the secret is found. Raises UserError."""
     from rpd.adapters.wiring import facts_of
 
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
     try:
-        return facts_of(opened, journal.run_id, needs_secrets=needs_secrets), None
+        return facts_of(opened, journal.run_id, needs_secrets=needs_secrets), None, needs_secrets
     except UserError as error:
         if error.reason != Fault.SECRET_MISSING or not told.owes:
             raise
         output.note([f"error: {error.message}", "giving the pod back rather than let it wait; then run the job anew"])
         lacks = Request("cancel", "a secret is missing", {"missing": error.message})
-        return facts_of(opened, journal.run_id, needs_secrets=False), lacks
+        return facts_of(opened, journal.run_id, needs_secrets=False), lacks, False
 
 
 @contextlib.contextmanager

@@ -211,7 +211,10 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
             )
             if is_wanted and is_cut_short(facts, now):
                 lines.append(f"         no longer: the cost cap of {money(cost_cap(facts))} is used up by then")
-            if not is_wanted and facts.launch.intended:
+            if not is_wanted and facts.is_session:
+                wait = duration(facts.profile.owner_silence_seconds)
+                lines.append(f"         sooner where no rpd attends it: {wait} later its switch stops it")
+            elif not is_wanted and facts.launch.intended:
                 wait = duration(facts.profile.owner_silence_seconds)
                 lines.append(f"         sooner where its job ends and no rpd comes: {wait} later it stops the pod")
                 lines.append("         with the results in it; rpd resume collects them")

@@ -25,7 +25,7 @@ LEFT_AS = {"stop": "stop the pod", "delete": "delete the pod", "preserve": "keep
 _AT_ONCE_SECONDS = 2.0
 
 
-def told_of_session(body: Body, facts: Facts, at: Stamp) -> str | None:
+def told_of_session(body: Body | None, facts: Facts, at: Stamp) -> str | None:
     """A sentence about a record of a session. None: it is told as for every run. Empty: it is not told."""
     match body:
         case Transition(trigger=Trigger.CONNECTED):
@@ -49,12 +49,17 @@ def told_of_session(body: Body, facts: Facts, at: Stamp) -> str | None:
 
 def connected_words(facts: Facts) -> str:
     """Where the services are, once they have answered."""
-    urls = [
+    urls = urls_of(facts)
+    return f"Connected: {urls}" if urls else f"Connected: rpd shell {facts.run_id} opens a shell in the pod"
+
+
+def urls_of(facts: Facts) -> str:
+    """Where the services are on this machine."""
+    return ", ".join(
         f"http://127.0.0.1:{each.local_port} (port {each.port} of the pod)"
         for each in facts.container.served
         if each.local_port is not None
-    ]
-    return f"Connected: {', '.join(urls)}" if urls else f"Connected: rpd shell {facts.run_id} opens a shell in the pod"
+    )
 
 
 def _attended(seen: Observation, facts: Facts, at: Stamp) -> str:
@@ -63,11 +68,13 @@ def _attended(seen: Observation, facts: Facts, at: Stamp) -> str:
     waiting = [each for each in facts.container.served if not each.is_ready]
     if waiting and facts.state is State.ATTEND:
         return "; ".join(f"port {each.port} does not answer: {each.said}" for each in waiting)
-    if facts.container.was_unreached:
-        return f"connected again after {duration(facts.container.was_unreached)}"
     entered = facts.progress.entered
     is_first = entered is None or elapsed(entered, at) < _AT_ONCE_SECONDS
-    return "" if facts.state is not State.ATTEND or is_first else "every service answers again"
+    if facts.state is not State.ATTEND or is_first:
+        return ""
+    lost = facts.container.was_unreached
+    after = f" after {duration(lost)}" if lost else ""
+    return f"Connected again{after}{': ' if facts.container.served else ''}{urls_of(facts)}"
 
 
 def session_words(facts: Facts, now: Stamp, debt_lines: Debts, cause: list[str]) -> list[str]:

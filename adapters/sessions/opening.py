@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from rpd.adapters.local.signals import Early, LeaveNow
 from rpd.adapters.local.version import version
 from rpd.adapters.report.words import money, one_line, rate
 from rpd.adapters.run_folder.workspace import LocalWorkspace
+from rpd.adapters.sessions.browsing import OpensBrowser
 from rpd.adapters.sessions.naming import claim_name, give_up_name
 from rpd.adapters.sessions.wish import Wish, most_usd, source_of
 from rpd.adapters.spec.jobfile import LoadedJob, load_job
@@ -35,6 +37,7 @@ from rpd.engine.errors import UserError
 from rpd.journal.paths import journal_path
 from rpd.journal.records import SCHEMA_VERSION, Opened
 from rpd.journal.store import Journal
+from rpd.states.facts import Facts
 from rpd.states.ports.job import Budget
 
 SESSIONS_BELOW = "sessions"
@@ -54,7 +57,8 @@ def connect(wish: Wish, *, as_json: bool) -> int:
     home = state_home()
     access = chosen_access(home, use_sandbox=wish.use_sandbox)
     begun = prepare(wish, access, home, as_json=as_json)
-    return drive_session(begun, access, home, as_json=as_json)
+    page = wish.chosen.page if wish.opens_browser else None
+    return drive_session(begun, access, home, as_json=as_json, page=page)
 
 
 def prepare(wish: Wish, access: Access, home: Path, *, as_json: bool) -> Begun:
@@ -78,14 +82,18 @@ def prepare(wish: Wish, access: Access, home: Path, *, as_json: bool) -> Begun:
         raise
 
 
-def drive_session(begun: Begun, access: Access, home: Path, *, as_json: bool) -> int:
-    """Open the journal and drive. A signal that comes before that leaves nothing."""
+def drive_session(begun: Begun, access: Access, home: Path, *, as_json: bool, page: str | None = None) -> int:
+    """Open the journal and drive. A signal that comes before that leaves nothing. `page` is opened in the browser."""
     early, journal = Early(), None
+
+    def browser(read: Callable[[], Facts]) -> list[OpensBrowser]:
+        return [OpensBrowser(read, page)] if page is not None else []
+
     try:
         with early.signals():
             journal = _create(begun, access, home, early)
             with held(journal):
-                return drive_journal(journal, access, as_json=as_json, early=early)
+                return drive_journal(journal, access, as_json=as_json, early=early, more=browser)
     except LeaveNow as leaving:
         if journal is not None:
             return left_late(journal.path, leaving)

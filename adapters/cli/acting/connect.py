@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rpd.adapters.sessions.opening import connect
 from rpd.adapters.sessions.wish import Wish
 from rpd.engine.errors import UserError
 
+NAMES = {"datacenter": "datacenters", "port": "ports", "sandbox": "use_sandbox", "open_": "opens_browser"}
+"""Options whose name is another one in a `Wish`."""
 
-def connect_to(wish: Wish, *, detach: bool, as_json: bool) -> int:
-    """Begin a session. Raises UserError before anything is rented."""
+
+def connect_to(options: dict[str, Any], *, detach: bool, as_json: bool) -> int:
+    """Begin a session as the options say. Raises UserError before anything is rented."""
+    listed = {
+        name: tuple(value or ()) if name in ("gpu", "datacenter", "port") else value for name, value in options.items()
+    }
+    wish = Wish(**{NAMES.get(name, name): value for name, value in listed.items()})
     if not wish.gpu:
         raise UserError("which GPU?", hint="rpd connect --gpu A40   (rpd gpus lists them)", reason="no_gpu")
     if detach:
