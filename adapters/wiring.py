@@ -22,6 +22,7 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.secret_content import values_in
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
+from rpd.adapters.pod.services import Services
 from rpd.adapters.renting import Renting
 from rpd.adapters.report.pace import Pace
 from rpd.adapters.run_folder.workspace import LocalWorkspace
@@ -41,11 +42,10 @@ from rpd.journal.records import Opened, Record
 from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts, new_facts
-from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.lifecycles import lifecycle_of
 from rpd.states.policy.reuse import handed_over_in
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Cloud, SshAddress, Target, World
-from rpd.states.table import JOB
 
 
 class Listeners:
@@ -113,12 +113,14 @@ def remote_for(
     control: Control,
     redactor: Redactor,
     tell: Callable[[str], object] = lambda text: None,
+    services: Services | None = None,
 ) -> PodRemote:
-    """The inside of pods, found through this cloud. `tell` gets the progress of transfers."""
+    """The inside of pods, found through this cloud. `tell` gets the progress of transfers. `services` are for a
+    session."""
 
     attention = Attention(control)
     pool = pool_for(cloud, key_path, attention, redactor)
-    return PodRemote(pool, attention=attention, progress=lambda what: Pace(what, tell))
+    return PodRemote(pool, attention=attention, progress=lambda what: Pace(what, tell), services=services)
 
 
 def pool_for(
@@ -193,10 +195,16 @@ def world_for(
             raise
         key = SshKey(str(named), "")
     hidden = redactor or redactor_for(access, opened=opened)
-    cloud = cloud_of_run(
-        opened, run_id, access, control, public_key=key.public_line, handed_over=handed_over, redactor=hidden
-    )
-    remote = remote_for(cloud, Path(key.private_path), control, hidden, tell)
+    key_path = Path(key.private_path)
+
+    def cloud_for_thread(control: ProcessControl) -> Cloud:
+        return cloud_of_run(
+            opened, run_id, access, control, public_key=key.public_line, handed_over=handed_over, redactor=hidden
+        )
+
+    cloud = cloud_for_thread(control)
+    services = Services(lambda target: forwards_into(target, cloud_for_thread, key_path, hidden, tell))
+    remote = remote_for(cloud, key_path, control, hidden, tell, services)
     opening = functools.partial(open_journal, access=access, command=f"hand-over to {run_id}")
     lineage = LocalLineage(state_home, opened, run_id, opening, handed_over)
     return World(cloud, remote, LocalWorkspace(state_home, redactor=hidden), SystemClock(), lineage)
@@ -230,11 +238,11 @@ def drive(
         needs_key=needs_key,
         tell=lambda text: listener.doing(journal.redactor.mask(text), None),
     )
-    clock = SystemClock()
+    clock, lifecycle = SystemClock(), lifecycle_of(opened.lifecycle)
     try:
         return Runner(
-            dataclasses.replace(JOB_LIFECYCLE, new_facts=functools.partial(facts_of, needs_secrets=needs_secrets)),
-            StateMachine(JOB),
+            dataclasses.replace(lifecycle, new_facts=functools.partial(facts_of, needs_secrets=needs_secrets)),
+            StateMachine(lifecycle.table),
             journal.records,
             journal,
             world,

@@ -161,7 +161,8 @@ def _proved(facts: Facts, now: Stamp) -> Decision:
     debts += [
         DebtChange(key, "storage", "close", proof=proof) for key in facts.debts.storage if not _is_kept(facts, key)
     ]
-    if facts.results_wait and facts.is_worth_fetching and kept and not _is_renounced(facts):
+    is_awaited = facts.results_wait and facts.is_worth_fetching and not _is_renounced(facts)
+    if kept and (is_awaited or facts.person_may_return):
         return Fire(Trigger.PARKED, None, None, tuple(debts))
     is_lost = facts.ending.reason is Reason.POD_VANISHED and (pod is None or pod.is_gone)
     if is_lost and facts.has_retries and budget_share(facts, now) < 1.0:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rpd.adapters.access.clouds import Access
 from rpd.adapters.disposal.giveback import stop_owed
+from rpd.adapters.driving.leaving import SessionControl
 from rpd.adapters.driving.records_seen import RecordsSeen
 from rpd.adapters.forensics.inspection import Inspection, facts_of
 from rpd.adapters.local import own_log
@@ -59,6 +61,9 @@ from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, State, Trigger
 from rpd.states.ports.world import Notice
+
+MoreListeners = Callable[[Callable[[], Facts]], Sequence[Listener]]
+"""Makes listeners that may read the present facts."""
 
 
 class Pointers:
@@ -153,25 +158,24 @@ def drive_journal(
     quiet: bool = False,
     patience: Patience | None = None,
     early: Early | None = None,
+    more: MoreListeners = lambda read: (),
 ) -> int:
     """Run the loop on an open journal, show it, close the journal, and return the exit code. With `patience` the first
-    signal ends it. The code that made or opened the journal already takes signals with `early`, so that no signal is
-    lost in between."""
+    signal ends it. `more` makes listeners that may read the present facts. The code that made or opened the journal
+    already takes signals with `early`, so that no signal is lost in between."""
     from rpd.adapters.wiring import drive
 
     home = state_home()
     refresh_events = _events(journal)
-    control, on_signal = _control(journal, request, patience, early)
     seen = RecordsSeen(journal, home)
-    needs_secrets = request is None and not _is_launched(journal)
-    facts, lacks = _facts(journal, seen, needs_secrets=needs_secrets)
+    control, on_signal = _control(journal, request, patience, early, seen)
+    facts, lacks, needs_secrets = _facts(journal, seen, needs_secrets=request is None and not _is_launched(journal))
     if lacks is not None:
-        request, needs_secrets = lacks, False
+        request = lacks
         control.ask(lacks)
-    if isinstance(journal.records[-1].body, Resumed) and request is None and not as_json:
-        output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
-    heard: list[Listener] = [seen, Pointers(journal, home), OwnStory(copy.deepcopy(facts), journal.records)]
-    heard += [DetachWhenRunning(control)] if detach else []
+    if request is None and not as_json:
+        _tell_of_resuming(journal)
+    story = OwnStory(copy.deepcopy(facts), journal.records)
     was_erased = False  # whether the job's output is gone from the screen
 
     def loop() -> int:
@@ -179,8 +183,11 @@ def drive_journal(
         hears = signal_requests(on_signal) if early is None else contextlib.nullcontext()
         with hears, own_log.of_run(journal.run_id), _view(facts, journal, quiet=quiet, live=not as_json) as views:
             was_erased = any(view.erases_log for view in views)
-            needs_key, listeners = request is None, [*heard, *views]
-            ending = drive(journal, access, control, listeners, home, needs_secrets=needs_secrets, needs_key=needs_key)
+            more_listeners = [story, *_listeners(journal, seen, home, views, control, detach=detach, more=more)]
+            needs_key = request is None
+            ending = drive(
+                journal, access, control, more_listeners, home, needs_secrets=needs_secrets, needs_key=needs_key
+            )
             return ending.exit_code
 
     try:
@@ -188,6 +195,28 @@ def drive_journal(
     finally:
         _leave(journal, home, refresh_events)
     return _last_words(seen, exit_code, journal.redactor, as_json=as_json, quiet=quiet, was_erased=was_erased)
+
+
+def _listeners(
+    journal: Journal,
+    seen: RecordsSeen,
+    home: Path,
+    views: Sequence[Any],
+    control: ProcessControl,
+    *,
+    detach: bool,
+    more: MoreListeners,
+) -> list[Listener]:
+    """Who is seen of each record. The question to a person who leaves a session needs room on the screen."""
+    if isinstance(control, SessionControl) and any(view.erases_log for view in views):
+        control.shown = views[0].paused
+    leaver = [DetachWhenRunning(control)] if detach else []
+    return [seen, Pointers(journal, home), *views, *leaver, *more(functools.partial(facts_of_records, seen))]
+
+
+def _tell_of_resuming(journal: Journal) -> None:
+    if isinstance(journal.records[-1].body, Resumed):
+        output.note([f"resuming {journal.run_id} in state {fold(journal.records).state or State.VALIDATE}"])
 
 
 def _leave(journal: Journal, home: Path, refresh_events: Callable[[], None]) -> None:
@@ -216,33 +245,49 @@ def _whatever_ends_it(loop: Callable[[], int], journal: Journal, access: Access,
 
 
 def _control(
-    journal: Journal, request: Request | None, patience: Patience | None, early: Early | None
+    journal: Journal, request: Request | None, patience: Patience | None, early: Early | None, told: RecordsSeen
 ) -> tuple[ProcessControl, Callable[[Request], None]]:
     """The control that takes requests for the run. It also knows what a signal asks for."""
     control = ProcessControl(journal.path, epoch=journal.epoch, patience=patience)
+    if is_session(journal):
+        read_facts = functools.partial(facts_of_records, told)
+        control = SessionControl(journal.path, epoch=journal.epoch, patience=patience, read=read_facts)
     if request is not None:
         control.ask(request)
     on_signal = control.ask if patience is None else patience.leave_on
     if early is not None:
         early.hand_over(on_signal)
+        if isinstance(control, SessionControl):
+            early.is_answered = control.is_answered
     return control, on_signal
 
 
-def _facts(journal: Journal, seen: RecordsSeen, *, needs_secrets: bool) -> tuple[Facts, Request | None]:
-    """The facts of the job. If a secret of the job is missing, the request is to cancel: a rented pod must not bill
-    until the secret is found. Raises UserError."""
+def is_session(journal: Journal) -> bool:
+    """Whether a person works in the pod, and no job."""
+    opened = journal.records[0].body
+    return isinstance(opened, Opened) and opened.lifecycle == "session"
+
+
+def facts_of_records(seen: RecordsSeen) -> Facts:
+    """The present facts."""
+    return facts_of(seen.reading()[0])
+
+
+def _facts(journal: Journal, seen: RecordsSeen, *, needs_secrets: bool) -> tuple[Facts, Request | None, bool]:
+    """The facts of the job, and whether its secrets are still needed. If one is missing, the request is to cancel: a
+    rented pod must not bill until the secret is found. Raises UserError."""
     from rpd.adapters.wiring import facts_of
 
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
     try:
-        return facts_of(opened, journal.run_id, needs_secrets=needs_secrets), None
+        return facts_of(opened, journal.run_id, needs_secrets=needs_secrets), None, needs_secrets
     except UserError as error:
         if error.reason != Fault.SECRET_MISSING or not seen.owes:
             raise
         output.note([f"error: {error.message}", "giving the pod back rather than let it wait; then run the job anew"])
         lacks = Request("cancel", "a secret is missing", {"missing": error.message})
-        return facts_of(opened, journal.run_id, needs_secrets=False), lacks
+        return facts_of(opened, journal.run_id, needs_secrets=False), lacks, False
 
 
 @contextlib.contextmanager

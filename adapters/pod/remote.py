@@ -30,6 +30,7 @@ from rpd.adapters.pod.heartbeat import Heartbeat
 from rpd.adapters.pod.idleness import idle_seconds
 from rpd.adapters.pod.local_log import LocalLog
 from rpd.adapters.pod.markers import MarkerScan
+from rpd.adapters.pod.services import Services
 from rpd.adapters.pod.step_log import StepLog
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.pool import Pool
@@ -40,6 +41,7 @@ from rpd.adapters.transfer.push import push as push_tree
 from rpd.engine.errors import Ambiguous, EffectError, Interrupted, NotSent, Refused, RpdError, Unavailable
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import SecretFile, is_away
+from rpd.states.ports.session import Served, Service
 from rpd.states.ports.world import (
     Armed,
     Claim,
@@ -87,7 +89,9 @@ class PodRemote:
         progress: Callable[[str], Progress] = lambda what: lambda moved, total: None,
         wall: Callable[[], float] = time.time,
         secret: Callable[[SecretFile], bytes] = content_of,
+        services: Services | None = None,
     ) -> None:
+        self._services = services
         self._pool = pool
         self._wall = wall
         self._secret = secret
@@ -107,6 +111,13 @@ class PodRemote:
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
         """See the port."""
         return self._effect(lambda: self._arm(target, order))
+
+    def attend(self, target: Target, services: tuple[Service, ...]) -> tuple[Served, ...]:
+        """See the port."""
+        _, fields = self._answer(self._connection(target), scripts.attend_script(target), ANSWER_SECONDS)
+        _understand(lambda: fields["here"])
+        assert self._services is not None, "a session has services"
+        return self._services.ask(target, services)
 
     def run_step(self, target: Target, step: Step) -> StepResult:
         """See the port. After a lost link the command runs on. The same call again waits for it."""
@@ -233,6 +244,8 @@ class PodRemote:
 
     def close(self) -> None:
         """Drop all connections."""
+        if self._services is not None:
+            self._services.close()
         self._pool.close()
 
     def _connection(self, target: Target, seconds: float = CONNECT_SECONDS) -> Connection:

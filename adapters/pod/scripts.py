@@ -98,6 +98,11 @@ def stop_script(target: Target, job: JobRef, grace_seconds: float) -> str:
     return _put_together(target, values, "common", "claim", "left", "stop")
 
 
+def attend_script(target: Target) -> str:
+    """Renews the owner heartbeat once, unless another owner acts."""
+    return _put_together(target, {}, "common", last="attend")
+
+
 def heartbeat_script(target: Target) -> str:
     """Renews the owner heartbeat with every line it reads, until there are no more."""
     values = _values(target)

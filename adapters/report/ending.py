@@ -6,6 +6,7 @@ import shlex
 
 from rpd.adapters.local.dirs import own_key_path, state_home
 from rpd.adapters.report.background import left_words
+from rpd.adapters.report.session import session_words
 from rpd.adapters.report.why import cause_of, doubt_and_advice
 from rpd.adapters.report.words import clock, duration, money, one_line, rate
 from rpd.engine.deadline import elapsed
@@ -35,6 +36,8 @@ SECRETS_LEFT = "         files of secrets could not be removed from it: delete i
 def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> list[str]:
     """Lines for a person. They come from the facts, so they are true whatever happened. `elsewhere` is the file with
     the end of the run, if its journal could not be written. By the journal itself, such a run still goes on."""
+    if facts.is_session and elsewhere is None:
+        return session_words(facts, now, debt_lines, _cause_lines(facts))
     lines = [_headline(facts, now)]
     if elsewhere is None and facts.report.outcome not in (None, "succeeded"):
         return [one_line(line) for line in [*lines, *_failure_lines(facts, now)]]
@@ -208,7 +211,10 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
             )
             if is_wanted and is_cut_short(facts, now):
                 lines.append(f"         no longer: the cost cap of {money(cost_cap(facts))} is used up by then")
-            if not is_wanted and facts.launch.intended:
+            if not is_wanted and facts.is_session:
+                wait = duration(facts.profile.owner_silence_seconds)
+                lines.append(f"         sooner where no rpd attends it: {wait} later its switch stops it")
+            elif not is_wanted and facts.launch.intended:
                 wait = duration(facts.profile.owner_silence_seconds)
                 lines.append(f"         sooner where its job ends and no rpd comes: {wait} later it stops the pod")
                 lines.append("         with the results in it; rpd resume collects them")

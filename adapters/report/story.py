@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 
 from rpd.adapters.report.background import left_words, waiting_words
+from rpd.adapters.report.session import told_of_session
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, size
 from rpd.journal.errors import NONSENSE, JournalStrange
 from rpd.journal.reader import Reading
@@ -67,6 +68,8 @@ def sentences_of(reading: Reading) -> dict[str, str]:
 
 
 def _text(record: Record, facts: Facts) -> str | None:
+    if facts.is_session and (said := told_of_session(record.body, facts, record.at)) is not None:
+        return said
     match record.body:
         case Opened() as opened:
             return f"run {record.run} on {opened.cloud.get('name', '?')}"
@@ -354,6 +357,8 @@ _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.OUT_OF_MONEY: _why,
     Trigger.POD_GONE: _why,
     Trigger.OUT_OF_REACH: _why,
+    Trigger.SERVICE_FAILED: _why,
+    Trigger.RETURNED: _why,
 }
 _REQUESTS: dict[str, str] = {
     "interrupt": "Ctrl-C",
@@ -362,4 +367,5 @@ _REQUESTS: dict[str, str] = {
     "release": "release the pod",
     "gc": "clean up",
     "detach": "detach",
+    "leave": "leave",
 }

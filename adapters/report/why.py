@@ -78,6 +78,15 @@ WHY: dict[Reason, tuple[str, str]] = {
         "the cloud calls the order itself wrong",
         "rpd validate --online checks the file against it",
     ),
+    Reason.LEFT: ("you left the session", ""),
+    Reason.STOPPED_OUTSIDE: (
+        "its switch, its host or a person stopped the pod",
+        "rpd resume starts it again",
+    ),
+    Reason.SERVICE_NOT_READY: (
+        "a service of the session did not answer in its time",
+        "see --port and --preset, and rpd logs for what its container said",
+    ),
     Reason.IDLE: (
         "nothing was done for longer than budget.idle_minutes: GPUs, processor, disk, network and log were idle",
         "see rpd metrics; what was collected is in the run folder",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from rpd.journal.records import Stamp
 from rpd.states.ports.boot_signs import BootSign
+from rpd.states.ports.session import Served
 from rpd.states.ports.world import Armed, Greeting, Paused, Pod, SshAddress
 
 
@@ -54,6 +57,9 @@ class Container(msgspec.Struct):
     greeted_start: tuple[str | None, SshAddress | None] | None = msgspec.field(default=None, name="greeted_place")
     knocks: Knocks = msgspec.field(default_factory=Knocks)
     secrets_in: str | None = None  # the container that has the files of secrets
+    served: tuple[Served, ...] = ()  # how the services of a session answered at the last look
+    unreached_since: Stamp | None = None  # since when nobody of a session gets through to it
+    was_unreached: float = 0.0  # for how many seconds, until the last look that got through
     secrets_left: str = ""  # where they may still be: "memory", which a stop wipes, or "disk"
 
 
@@ -104,7 +110,7 @@ class PodFacts(msgspec.Struct):
     released_at: Stamp | None = None
     kept_until: float | None = None  # UTC seconds: it stays up after the end until its switch stops it then
     was_used: bool = False  # this run has done something in it
-    holds_lost: bool = False  # a lost launch may have left files in it
+    holds: Literal["", "launch", "person"] = ""  # who may have left files in it: a lost launch, or a person
     spans: list[Span] = msgspec.field(default_factory=list)
     container: Container = msgspec.field(default_factory=Container)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rpd.states.operations import account, container, job, pod, results, search
+from rpd.states.operations import account, attend, container, job, pod, results, search
 from rpd.states.operations.kinds import Effect, Reading
 
 EFFECTS: dict[str, type[Effect[Any]]] = {
@@ -42,6 +42,7 @@ READINGS: dict[str, type[Reading[Any]]] = {
         pod.ReadPod,
         pod.ReadSystemLog,
         container.Greet,
+        attend.Attend,
         account.ReadHolders,
         job.ReadClaim,
         job.WatchJob,

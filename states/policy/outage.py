@@ -15,7 +15,7 @@ from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.facts.tries import Outage, Tries
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
+from rpd.states.ports.names import BEFORE_ATTENDING, BEFORE_LAUNCH, Op, Reason, State, Trigger
 
 PATIENCE_SECONDS = 600.0
 """How long the cloud and the pod, or the pod alone, may be out of reach without a break before the launch."""
@@ -34,7 +34,7 @@ TO_CLOUD = frozenset(
 TO_POD = frozenset(
     {Op.GREET, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB}
     | {Op.READ_CLAIM, Op.WATCH_JOB, Op.READ_SAMPLES, Op.STOP_JOB, Op.FETCH_LOG, Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT}
-    | {Op.TAKE_LEASE, Op.DROP_LEASE}
+    | {Op.TAKE_LEASE, Op.DROP_LEASE, Op.ATTEND}
 )
 """Operations in the pod."""
 
@@ -120,7 +120,7 @@ def out_of_reach(state: State, facts: Facts, now: Stamp) -> Fire | None:
     """The end of patience before the launch, when nothing is lost by it. `boot` and `connect` decide how long a host
     may take to answer at all.
     """
-    if state not in BEFORE_LAUNCH or facts.launch.intended:
+    if state not in (*BEFORE_LAUNCH, *BEFORE_ATTENDING) or facts.launch.intended or facts.is_attended:
         return None
     outage = facts.contact.outage
     if outage is not None and outage.is_total:

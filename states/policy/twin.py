@@ -100,7 +100,8 @@ def _twin(facts: Facts, key: str, seen: SurveyedPod, there: set[str], at: Stamp)
     origin.twin_of = pod.name
     twin = PodFacts(key, origin, pod.usd_per_hour)
     twin.id, twin.was_found = seen.id, True
-    twin.holds_lost = is_alone and (facts.launch.intended or facts.launch.number > 1)
+    if is_alone:
+        twin.holds = pod.holds or ("launch" if facts.launch.intended or facts.launch.number > 1 else "")
     twin.spans.append(Span(pod.origin.sent_at, pod.usd_per_hour, at if seen.status == "EXITED" else None))
     return twin
 

@@ -17,6 +17,7 @@ from rpd.engine.ports import Clock
 from rpd.journal.records import Data
 from rpd.states.ports.job import Job, SecretFile
 from rpd.states.ports.log_reading import LogReading
+from rpd.states.ports.session import Served, Service
 
 LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
 """Words for stock, the worst first."""
@@ -212,6 +213,7 @@ class Greeting(msgspec.Struct, frozen=True):
 class SwitchOrder(msgspec.Struct, frozen=True):
     """The orders of the dead-man's switch: release the pod at `limit_at` (UTC seconds), or when the job has ended and
     its owner has been silent for `owner_silence_seconds`. `action` is what it then does: "stop" or "terminate".
+    Launch 0 stands for no job: the owner alone counts.
     """
 
     generation: int
@@ -469,6 +471,13 @@ class Remote(Protocol):
 
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
         """Effect, idempotent: write the switch's orders, start it if it does not run, probe its key, read all back."""
+        ...
+
+    def attend(self, target: Target, services: tuple[Service, ...]) -> tuple[Served, ...]:
+        """Read: renew the owner heartbeat, see to it that a local port leads to each of these ports of the pod, and ask
+        each service over it. One answer for each service, in their order. A service that does not answer yet is no
+        error. The local ports end with this process.
+        """
         ...
 
     def run_step(self, target: Target, step: Step) -> StepResult:

@@ -26,9 +26,9 @@ CLAIM_LOOK_SECONDS = 5.0
 """The pause between two looks of `gc` at a launch that was only claimed."""
 
 
-def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
-    """Return `wanted`, unless it just failed: then ask the cloud about the pod first, and pause between tries. A look
-    without an answer says nothing about the pod.
+def decide_link(facts: Facts, now: Stamp, wanted: Do | Look, *, first: float = 0.2, cap: float = 5.0) -> Decision:
+    """Return `wanted`, unless it just failed: then ask the cloud about the pod first, and pause between tries. The
+    pause is `first` seconds and doubles up to `cap`. A look without an answer says nothing about the pod.
     """
     tries, look = facts.tried(wanted.op), facts.tried(Op.READ_POD)
     if tries.since is None:
@@ -45,7 +45,7 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
         return _another_key(pod)
     if look.is_answered and _is_made_anew(facts, pod):
         return Fire(Trigger.POD_STOPPED, None, "the container was started anew, with the host key of its image")
-    left = pause_left(facts, wanted.op, now, first=0.2, cap=5.0)
+    left = pause_left(facts, wanted.op, now, first=first, cap=cap)
     whom = "a way to the cloud or the pod" if is_offline(facts) else "the pod's sshd"
     return Wait(left, f"{whom} ({tries.error})") if left else wanted
 

@@ -96,7 +96,7 @@ def _may_look_for_twin(facts: Facts, now: Stamp) -> bool:
     """
     if facts.state in (State.CREATE, State.BOOT):
         return False
-    is_time = facts.state is State.MONITOR or quiet_left(facts, now) == 0.0
+    is_time = facts.state in (State.MONITOR, State.ATTEND) or quiet_left(facts, now) == 0.0
     is_asked = is_unsurveyed(facts, now) or bool(owed_twins(facts))
     return is_asked and is_time and _failing(facts) <= OPERATIONS - {Op.READ_POD}
 
@@ -124,7 +124,7 @@ def how_to_end(facts: Facts, pod_id: str) -> str:
     """Stop or delete a pod of this run that is not the pod in hand."""
     pod = next((pod for pod in facts.pods.values() if pod.id == pod_id), None)
     if pod is not None and pod.origin.twin_of is not None:
-        return "stop" if pod.holds_lost or facts.launch.was_taken_over else "delete"
+        return "stop" if pod.holds or facts.launch.was_taken_over else "delete"
     return "delete" if pod is None or pod.origin.paused is None else how_to_leave(facts, pod)
 
 

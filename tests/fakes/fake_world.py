@@ -8,7 +8,7 @@ import msgspec
 
 from rpd.journal.records import Opened
 from rpd.states.facts import Facts
-from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.lifecycles import lifecycle_of
 from rpd.states.ports.job import Job
 from rpd.states.ports.log_reading import LogReading
 from rpd.states.ports.world import Notice, World
@@ -71,18 +71,21 @@ def job_config(**changes: Any) -> dict[str, Any]:
     return dict(msgspec.to_builtins(msgspec.convert(config, Job)))
 
 
-def opened_job(config: dict[str, Any], cloud: dict[str, str], options: dict[str, Any]) -> Opened:
+def opened_job(config: dict[str, Any], cloud: dict[str, str], options: dict[str, Any], life: str = "job") -> Opened:
     """Record 0 of its run."""
     fields = {"workflow": "train", "lineage": "l", "config_path": "/c.yaml", "journal_path": "/j", "run_dir": "/run"}
-    return opened(**fields, config=config, cloud=cloud, user="user", host="host", token="a" * 26, options=options)
+    known = {"lifecycle": life, "config": config, "cloud": cloud, "options": options}
+    return opened(**fields, **known, user="user", host="host", token="a" * 26)
 
 
 class FakeWorld(Driven[Facts, World]):
     """A run of a job, and the world of it."""
 
-    def __init__(self, job: FakeJob | None = None, *, profile: dict[str, str] | None = None, **config: Any) -> None:
+    def __init__(
+        self, job: FakeJob | None = None, *, life: str = "job", profile: dict[str, str] | None = None, **config: Any
+    ) -> None:
         profile = {"name": "test", "url": "http://192.0.2.9", **(profile or {})}
-        super().__init__(JOB_LIFECYCLE, opened_job(job_config(**config), profile, {}))
+        super().__init__(lifecycle_of(life), opened_job(job_config(**config), profile, {}, life))
         self.cloud = FakeCloud(self.clock)
         self.remote = FakeRemote(self.cloud, self.control)
         self.remote.job = job or FakeJob()

@@ -21,7 +21,6 @@ from rpd.journal.records import Body, Left, Record, Stamp, Transition
 from rpd.journal.redact import Redactor, Secret
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
-from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.policy.reuse import handed_over_in
 from rpd.states.ports.world import World
 from tests.fakes.clock import START_WALL, FakeControl
@@ -180,11 +179,13 @@ class Laptop:
             )
 
         runner = build_runner(
-            JOB_LIFECYCLE, world, writer, journal.records,
+            sim.lifecycle, world, writer, journal.records,
             clock=self, control=_Control(sim, control), listener=_Ear(sim), machine=sim.machine, emergency=emergency,
         )  # fmt: skip
         sim.oracle.driven(runner)
         sim.director.state = str(runner.state)
+        if runner.state == "attend":
+            sim.person.is_there()
         return runner
 
     def _open(self, command: str) -> Journal:
@@ -270,6 +271,8 @@ class _Ear:
         body = record.body
         if type(body) is Transition:
             self._sim.director.state = body.dest
+            if body.dest == "attend" and body.trigger != "parked":
+                self._sim.person.is_there()
         if self._sim.story is not None:
             self._sim.tell(record)
 

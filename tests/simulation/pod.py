@@ -9,6 +9,7 @@ import msgspec
 
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
 from rpd.states.ports.job import CHECKPOINT, SecretFile
+from rpd.states.ports.session import Served, Service
 from rpd.states.ports.world import (
     Armed,
     Claim,
@@ -77,7 +78,20 @@ class SimRemote(FakeRemote):
         seconds = order.limit_at - self.sim.laptop.now().wall  # the pod counts by its own clock
         pod.volume["limit"] = self.clock.real + seconds
         self.clock.after(seconds, lambda: self._limit(pod, order))
+        if order.launch == 0:
+            self.clock.after(order.owner_silence_seconds + 1.0, lambda: self._wait_for_owner(pod))
         return self._answered(step, Armed(order.generation, order.limit_at, probe, is_restart_proof(pod), 7))
+
+    def attend(self, target: Target, services: tuple[Service, ...]) -> tuple[Served, ...]:
+        self.in_call = "attend", None
+        served = super().attend(target, services)
+        pod = self.cloud.pods[target.pod_id]
+        self._check_owner(pod, target)
+        self._mark_owner(target, pod)
+        if length_of(self._met):
+            said = at_length(length_of(self._met))
+            return tuple(msgspec.structs.replace(each, said=said) for each in served)
+        return served
 
     def run_step(self, target: Target, step: Step) -> StepResult:
         self.in_call = "step", "run_step"

@@ -137,7 +137,7 @@ def test_a_new_launch_has_its_number_and_begins_with_nothing_of_the_one_before()
 
 def test_a_new_launch_keeps_what_is_in_the_pod() -> None:
     facts = lost()
-    assert pod_of(facts).holds_lost and facts.has_launched_here
+    assert pod_of(facts).holds and facts.has_launched_here
     assert facts.launch.lost_in == (pod_of(facts).name, pod_of(facts).container_name)
 
 

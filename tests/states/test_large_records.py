@@ -30,6 +30,7 @@ from rpd.states.shared.preserve import NO_MORE_TIME, why_not_kept
 from tests.fakes.facts import data_of, seen
 from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
+from tests.states.session_life import FakeSession
 from tests.states.test_lives import ended
 
 TAILS = {
@@ -244,6 +245,7 @@ OPERATIONS = (
     *(Op.READ_LOG,),
     *(Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT, Op.STOP_POD, Op.DELETE_POD, Op.SURVEY, Op.WRITE_MANIFEST, Op.NOTIFY),
     *ON_A_NETWORK_VOLUME[1:],
+    Op.ATTEND,
 )
 
 
@@ -253,6 +255,10 @@ def test_every_operation_is_walked() -> None:
 
 def eventful(op: Op) -> FakeWorld:
     """A run that comes by the operation."""
+    if op is Op.ATTEND:
+        session = FakeSession()
+        session.leave_after(900.0, "delete")
+        return session
     config: dict[str, Any] = {
         "notify": {"command": "true"},
         "checkpoints": {"paths": ["/workspace/ckpt"], "every_minutes": 1},
@@ -281,8 +287,8 @@ def eventful(op: Op) -> FakeWorld:
     return stage
 
 
-def meddled(change: Callable[[str, Result], Result], grow: Callable[[Do], Do]) -> Any:
-    """The job's lifecycle, with what its operations return and its states decide changed on the way."""
+def meddled(lifecycle: Any, change: Callable[[str, Result], Result], grow: Callable[[Do], Do]) -> Any:
+    """The lifecycle, with what its operations return and its states decide changed on the way."""
 
     def changed(decide: Callable[[Facts, Stamp], Any]) -> Callable[[Facts, Stamp], Any]:
         def wrapped(facts: Facts, now: Stamp) -> Any:
@@ -294,7 +300,7 @@ def meddled(change: Callable[[str, Result], Result], grow: Callable[[Do], Do]) -
 
         return wrapped
 
-    return replace(JOB_LIFECYCLE, decide={state: changed(each) for state, each in JOB_LIFECYCLE.decide.items()})
+    return replace(lifecycle, decide={state: changed(each) for state, each in lifecycle.decide.items()})
 
 
 def _like(operation: Any, change: Callable[[str, Result], Result], **more: Any) -> Any:
@@ -327,7 +333,7 @@ def test_a_result_that_no_record_holds_ends_nothing(op: Op) -> None:
         met.append(op)
         return bloated(result)
 
-    stage.lifecycle = meddled(change, lambda do: do)
+    stage.lifecycle = meddled(stage.lifecycle, change, lambda do: do)
     ending = finished(stage)
     assert met, f"the run never came by {op}: {sorted(set(stage.journal.events()))}"
     stage.assert_settled()
@@ -359,7 +365,7 @@ def test_an_intent_that_no_record_holds_is_never_acted_on(op: Op) -> None:
         acted.append(done)
         return result
 
-    stage.lifecycle = meddled(change, grow)
+    stage.lifecycle = meddled(stage.lifecycle, change, grow)
     ending = stage.process() if op in (Op.FETCH_LOG, Op.PULL_ARTIFACT) else finished(stage)
     assert ending.closed or ending.exit_code == 75, "results that cannot be asked for wait in the stopped pod"
     stage.assert_settled()

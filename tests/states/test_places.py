@@ -180,7 +180,7 @@ def test_a_host_with_a_past_launch_is_not_given_away() -> None:
         return preflight.decide(facts, stamp(100.0)).trigger  # type: ignore[union-attr]
 
     assert trigger() == Trigger.HOST_FAILED
-    facts.pod.holds_lost = True  # type: ignore[union-attr]
+    facts.pod.holds = "launch"  # type: ignore[union-attr]
     assert trigger() == Trigger.STEP_FAILED
 
 

@@ -448,9 +448,9 @@ def test_what_another_owner_or_a_lost_launch_may_have_left_is_not_deleted() -> N
     facts = facts_of()
     pod = add_pod(facts)
     assert release_how(facts) == "delete", "nothing was launched in it"
-    pod.holds_lost = True
+    pod.holds = "launch"
     assert release_how(facts) == "stop"
-    pod.holds_lost, facts.launch.was_taken_over = False, True
+    pod.holds, facts.launch.was_taken_over = False, True
     assert release_how(facts) == "stop"
     ended_well(facts)
     assert release_how(facts) == "delete", "all of it is here"

@@ -93,14 +93,15 @@ def _known(inspection: Inspection) -> dict[str, Any]:
 
 def _graph(inspection: Inspection) -> str:
     from rpd.engine.diagram import mermaid
-    from rpd.states.table import JOB
+    from rpd.states.lifecycles import lifecycle_of
 
     walked = [
         (record.body.source, record.body.dest)
         for record in inspection.reading.records
         if isinstance(record.body, Transition)
     ]
-    return mermaid(JOB, walked=walked, here=str(inspection.facts.state)).rstrip()
+    table = lifecycle_of(inspection.facts.opened.lifecycle).table
+    return mermaid(table, walked=walked, here=str(inspection.facts.state)).rstrip()
 
 
 def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> list[str]:

@@ -17,6 +17,10 @@ def config(**changes: Any) -> dict[str, Any]:
     return job_config(**{"name": "model", "budget": BUDGET, **changes})
 
 
+SERVICES = {"session": {"services": [{"port": 8188}]}}
+"""What a session asks for beside its pod."""
+
+
 def of(config: dict[str, Any]) -> Job:
     """The job of a config."""
     return msgspec.convert(config, Job)
@@ -44,3 +48,6 @@ JOBS: dict[str, dict[str, Any]] = {
     "keep": config(lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"}),
 }
 """By what the config says about the pod at the end."""
+_NOTHING_TO_RUN: dict[str, Any] = {section: [] for section in ("setup", "staging", "preflight", "artifacts")}
+SESSIONS: dict[str, dict[str, Any]] = {"session": config(**_NOTHING_TO_RUN)}
+"""A session ends as its person says."""
