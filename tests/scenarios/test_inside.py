@@ -265,6 +265,51 @@ EOF
         editor.stdout.close()
 
 
+@needs_ssh
+def test_ports_lead_both_ways_and_the_agent_comes_along(inside: CommandLine, tmp_path: Path) -> None:
+    """`ssh -L`, `-R` and `-A` through the entry."""
+    import socket
+    import tempfile
+
+    name, own = configured(inside)
+    with socket.create_server(("127.0.0.1", 0)) as here, tempfile.TemporaryDirectory() as short:
+        mine = here.getsockname()[1]
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", f"{short}/a"], stdout=subprocess.DEVNULL)
+        try:
+            eventually(lambda: Path(f"{short}/a").exists())
+            environment = {**inside.environment, "SSH_AUTH_SOCK": f"{short}/a"}
+            key = str(inside.home / "ssh" / "id_ed25519")
+            subprocess.run(["ssh-add", "-q", key], env=environment, check=True, capture_output=True)
+            back, local = _free_port(), _free_port()
+            inner = _free_port()
+            script = (
+                f"ssh-add -l; exec 3<>/dev/tcp/127.0.0.1/{back}; echo from-the-pod >&3; "
+                f"python3 -c \"import socket; s = socket.create_server(('127.0.0.1', {inner})); "
+                "print('up', flush=True); "
+                'c, _ = s.accept(); c.sendall(c.recv(9)[::-1])"'
+            )
+            words = ["-A", "-L", f"127.0.0.1:{local}:localhost:{inner}", "-R", f"{back}:127.0.0.1:{mine}"]
+            ssh = subprocess.Popen(
+                ["ssh", "-F", str(own), *words, name, script], env=environment, stdout=subprocess.PIPE, text=True
+            )
+            assert ssh.stdout is not None
+            said = ssh.stdout.readline()
+            assert "ED25519" in said, said
+            here.settimeout(20)
+            visitor, _ = here.accept()
+            with visitor:
+                assert visitor.makefile().readline() == "from-the-pod\n"
+            assert ssh.stdout.readline() == "up\n"
+            with socket.create_connection(("127.0.0.1", local), timeout=20) as client:
+                client.sendall(b"abc")
+                assert client.recv(9) == b"cba"
+            assert ssh.wait(20) == 0
+            ssh.stdout.close()
+        finally:
+            agent.kill()
+            agent.wait()
+
+
 def _free_port() -> int:
     import socket
 

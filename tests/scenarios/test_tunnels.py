@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from rpd.adapters.sandbox import daemon
 from rpd.adapters.tunnels.detached import Tunnel, tunnels_of
+from tests.scenarios.cutting import cut
 from tests.scenarios.harness import GATED, CommandLine, config, eventually
 
 SERVICE = (
@@ -67,6 +69,27 @@ def test_a_tunnel_waits_for_its_service_verifies_it_and_prints_its_url(waiting: 
     with pytest.raises(OSError):
         page(local)
     assert len(waiting.records()) == before and waiting.live_pod()["status"] == "RUNNING"
+
+
+def test_a_tunnel_comes_back_after_its_link_was_cut(waiting: CommandLine) -> None:
+    port, local = free_port(), free_port()
+    serve(waiting, port)
+    tunnel = waiting.start("tunnel", waiting.run_id, f"{port}:{local}")
+    eventually(lambda: tunnel.out, tell=lambda: tunnel.text)
+    info = daemon.find(waiting.sandbox_home)
+    assert info is not None
+    try:
+        assert cut(tunnel.process.pid, spare_port=int(info.url.rpartition(":")[2].partition("/")[0])) == 1
+    except OSError:
+        pytest.skip("the kernel forbids to cut connections of another process")
+    eventually(lambda: "and is up again" in tunnel.text, 30, lambda: tunnel.text)
+    assert page(local) == "page\n"
+    os.kill(tunnel.process.pid, signal.SIGHUP)  # its terminal is gone
+    assert tunnel.end(20) == 0
+    once = waiting.start("tunnel", waiting.run_id, f"{port}:{local}", "--once")
+    eventually(lambda: once.out, tell=lambda: once.text)
+    cut(once.process.pid, spare_port=int(info.url.rpartition(":")[2].partition("/")[0]))
+    assert once.end(30) == 1, once.text
 
 
 def test_for_scripts_it_waits_for_nothing(waiting: CommandLine) -> None:
@@ -158,8 +181,6 @@ def test_no_key_stands_in_the_argv_or_the_files_of_a_tunnel(waiting: CommandLine
     serve(waiting, port)
     assert waiting.rpd("tunnel", waiting.run_id, str(port), "--detach").returncode == 0
     (tunnel,) = live(waiting)
-    from rpd.adapters.sandbox import daemon
-
     info = daemon.find(waiting.sandbox_home)
     assert info is not None
     assert info.api_key.encode() not in Path(f"/proc/{tunnel.pid}/cmdline").read_bytes()
