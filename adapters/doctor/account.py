@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from rpd.adapters.access.config import cloud_profile, find_api_key, require_api_key
+from rpd.adapters.access.config import KEY_MISSING, cloud_profile, find_api_key, require_api_key
 from rpd.adapters.access.keys import SshKey, named_key
 from rpd.adapters.doctor.check import Check, Fix, note, ok, problem, warning
 from rpd.adapters.doctor.home import narrowed
@@ -31,8 +31,9 @@ def account_checks() -> Iterator[Check]:
     try:
         key = require_api_key()
     except UserError as error:
-        fix = Fix("Set a key up now?", _set_up) if can_prompt() else None
-        yield problem("api key", error.message, "rpd config init", Exit.KEY, fix)
+        is_missing = error.reason == KEY_MISSING
+        fix = Fix("Set a key up now?", _set_up) if is_missing and can_prompt() else None
+        yield problem("api key", error.message, "rpd config init" if is_missing else error.hint, Exit.KEY, fix)
         return
     yield ok("api key", f"from {key.source}")
     try:
@@ -107,13 +108,12 @@ def _clock(view: AccountView) -> Iterator[Check]:
 
 def _registration(key: SshKey) -> str:
     """Whether the account knows the key. Empty if that cannot be read."""
-    found = find_api_key()
-    if found is None:
-        return ""
     try:
-        knows = look_at(cloud_profile(), found.secret, with_balance=False).knows(key.public_line)
-    except RpdError:
+        found = find_api_key()
+        view = look_at(cloud_profile(), found.secret, with_balance=False) if found is not None else None
+    except RpdError:  # the check of the account says what is wrong
         return ""
+    knows = view.knows(key.public_line) if view is not None else None
     if knows is None:
         return ""
     return ", and registered with the account" if knows else "; the account does not know it, and pods of rpd need not"

@@ -64,7 +64,10 @@ WHY: dict[Reason, tuple[str, str]] = {
         "rpd events tells which; rpd gpus and rpd stock list what there is",
     ),
     Reason.NO_CREDIT: ("the account has no credit", "add some, then run again"),
-    Reason.KEY_REFUSED: ("the API key was refused", "export RUNPOD_API_KEY=... with a key that may rent"),
+    Reason.KEY_REFUSED: (
+        "the API key was refused",
+        "rpd config set api-key, or export RUNPOD_API_KEY=..., with a key that may rent",
+    ),
     Reason.CLOUD_UNREACHABLE: ("the cloud did not answer, or gave no reliable answer", "try again later"),
     Reason.POD_UNREACHABLE: (
         "the cloud answers, and nothing got through to the pod for 10 minutes; the job was never started",

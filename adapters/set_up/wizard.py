@@ -89,20 +89,25 @@ class _Wizard:
     def _api_key(self, brought: Secret | None) -> tuple[Secret, AccountView | None]:
         """A key that works, and what the account showed. It is saved unless it is the one in use already."""
         source = self._answers.key
-        if source.is_said or brought is not None:
-            self._key = read_key(source) if source.is_said else brought
-        else:
-            known = find_api_key(self._environ, self._file)
-            if known is not None and not self._is_to_replace(known):
-                return known.secret, self._shown(known.secret)
-            if known is None and not self._asks:
-                raise UserError(
-                    "no API key: nothing is asked here, and no flag names one",
-                    reason="needs_input",
-                    hint="rpd config init --api-key-file FILE   (or --api-key-stdin, or RUNPOD_API_KEY)",
-                )
-        if self._key is not None:
+        if source.is_said:
+            self._key = read_key(source)
             return self._key, self._shown(self._key)
+        known = find_api_key(self._environ, self._file) if brought is None else None
+        if brought is None and known is None and not self._asks:
+            raise UserError(
+                "no API key: nothing is asked here, and no flag names one",
+                reason="needs_input",
+                hint="rpd config init --api-key-file FILE   (or --api-key-stdin, or RUNPOD_API_KEY)",
+            )
+        self._key = brought
+        key = brought or (known.secret if known is not None and not self._is_to_replace(known) else None)
+        if key is not None:
+            try:
+                return key, self._shown(key)
+            except UserError as error:
+                if not self._asks or error.exit_code != Exit.KEY:
+                    raise
+                output.note([f"  {error.message}"])
         return self._typed()
 
     def _is_to_replace(self, known: ApiKey) -> bool:

@@ -45,10 +45,6 @@ class Loaded(msgspec.Struct, frozen=True):
         """Whether somebody has set this value."""
         return self.origins[name] != DEFAULT
 
-    def is_of_environment(self, name: str) -> bool:
-        """Whether the environment has set this value, so that it wins over a job file."""
-        return self.origins[name].startswith(_VARIABLE)
-
 
 def load(environ: Mapping[str, str] = os.environ, file: Path | None = None) -> Loaded:
     """Read the settings. Raises UserError that names the place of a wrong value."""
@@ -57,14 +53,30 @@ def load(environ: Mapping[str, str] = os.environ, file: Path | None = None) -> L
     values: dict[str, Any] = {}
     origins = {key.name: DEFAULT for key in KEYS}
     for key in KEYS:
-        for origin, value in _said(key, environ, data, file):
-            values[key.name] = _checked(key, value, origin)
-            origins[key.name] = origin
-            break
-    if "ssh_key_path" in values:
-        values["ssh_key_path"] = expanded(values["ssh_key_path"])
+        found = _value(key, environ, data, file)
+        if found is not None:
+            values[key.name], origins[key.name] = found
     unknown = tuple(name for name in data if name not in BY_NAME and name != API_KEY)
     return Loaded(msgspec.convert(values, Settings), origins, file, unknown)
+
+
+def load_ssh_key(environ: Mapping[str, str] = os.environ) -> tuple[str | None, bool]:
+    """The path of the SSH key alone, and whether the environment names it, so that it wins over a job file. Wrong
+    values of other settings do not matter. Raises UserError."""
+    file = settings_file(environ)
+    data = read_settings(file).data if file is not None else {}
+    found = _value(BY_NAME["ssh_key_path"], environ, data, file)
+    return (found[0], found[1].startswith(_VARIABLE)) if found is not None else (None, False)
+
+
+def _value(
+    key: SettingKey, environ: Mapping[str, str], data: Mapping[str, Any], file: Path | None
+) -> tuple[Any, str] | None:
+    """The strongest value of a setting, and its origin. None if nobody has set it."""
+    for origin, value in _said(key, environ, data, file):
+        checked = _checked(key, value, origin)
+        return expanded(checked) if key.name == "ssh_key_path" else checked, origin
+    return None
 
 
 def _said(
@@ -83,5 +95,5 @@ def _checked(key: SettingKey, value: Any, origin: str) -> Any:
         raise UserError(
             f"{key.name} in {origin} {error}: {value!r}",
             reason="settings",
-            hint=f"rpd config set {key.word} ...   ({key.what})",
+            hint=f"unset {key.variable}" if origin.startswith(_VARIABLE) else f"rpd config set {key.word} ...",
         ) from None

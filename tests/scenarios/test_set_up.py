@@ -262,6 +262,27 @@ def test_settings_of_other_tools_are_taken_over_on_a_word(newcomer: CommandLine)
     assert newcomer.rpd("gpus").returncode == 0
 
 
+@pytest.mark.sandbox
+def test_a_stale_key_of_another_tool_is_not_the_end(newcomer: CommandLine) -> None:
+    """It is refused, nothing is saved of it, and the person may type another one."""
+    (newcomer.user / ".runpod").mkdir()
+    (newcomer.user / ".runpod" / "config.toml").write_text("apikey = 'stale-0123456789'\n")
+    assert newcomer.rpd("config", "init", "--import", "runpod").returncode == 4
+    screen = newcomer.start_on_terminal("config", "init", "--ssh-key", "own", "--region", "Europe", "--cloud", "secure")
+    answer(screen, "Take it over? [Y/n]", "\r")
+    answer(screen, "API key (it is not shown):", f"{newcomer.api_key()}\r")
+    for question in (
+        "What rpd connect starts:",
+        "Image for it",
+        "Favourite GPUs",
+        "after how many hours",
+        "Log level:",
+    ):
+        answer(screen, question, "\r")
+    assert screen.end() == 0 and newcomer.rpd("gpus").returncode == 0, screen.text
+    assert "stale-0123" not in settings_of(newcomer).read_text() + screen.text
+
+
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[Path]:
     """An agent with one key that is in no file."""
