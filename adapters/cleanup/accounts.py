@@ -39,13 +39,17 @@ class Account:
         account.access = access
         return account
 
-    def read(self, patience: Patience) -> None:
-        """List its pods, with the use of their GPUs in percent."""
+    def read(self, patience: Patience, *, with_use: bool = False) -> None:
+        """List its pods, and the use of their GPUs in percent if that is wanted."""
         try:
             access = self._recorded_access()
             self.access = access
-            found = _cloud(access, patience).list_with_use()
-            self.pods, self.gpu_use = tuple(pod for pod, _ in found), {pod.id: use for pod, use in found}
+            cloud = _cloud(access, patience)
+            if with_use:
+                found = cloud.list_with_use()
+                self.pods, self.gpu_use = tuple(pod for pod, _ in found), {pod.id: use for pod, use in found}
+            else:
+                self.pods = cloud.list()
             self.problem = None
         except (RpdError, JournalError) as error:
             self.problem = f"{error.message} ({error.hint})" if error.hint else error.message

@@ -52,7 +52,10 @@ def survey_until(command: Patience, seconds: float = ANSWER_SECONDS) -> Survey:
     entries = journal_entries(Index(state_home()).entries())
     accounts = clouds(entries)
     patiences = {key: Patience(seconds) for key in accounts}
-    works = [Work(functools.partial(accounts[key].read, patience), patience) for key, patience in patiences.items()]
+    works = [
+        Work(functools.partial(accounts[key].read, patience, with_use=True), patience)
+        for key, patience in patiences.items()
+    ]
     side_by_side(works, command)
     rows = Join(entries, SystemClock().now()).rows(accounts)
     asked = list(accounts.values())
