@@ -16,8 +16,8 @@ from rpd.states.ports.world import Cloud, DataCenter, Offer, Pod, PodLog, PodOrd
 
 class Renting:
     """The port `Cloud` of one run. Its create adds what only adapters know. It hides every pod that its own environment
-    and name do not show to be the run's, whatever id a journal holds. `adopted` (pod id to the run in its environment)
-    are pods that another run has handed over. It may grow."""
+    and name do not show to be the run's, whatever id a journal holds. `handed_over` (pod id to the run in its
+    environment) are pods that another run has handed over. It may grow."""
 
     def __init__(
         self,
@@ -27,10 +27,10 @@ class Renting:
         api_url: str,
         run_id: str,
         token: str,
-        adopted: Mapping[str, str] | None = None,
+        handed_over: Mapping[str, str] | None = None,
     ) -> None:
         self._cloud = cloud
-        self._adopted = adopted if adopted is not None else {}
+        self._handed_over = handed_over if handed_over is not None else {}
         self._run_id = run_id
         self._token = token
         self._public_key = public_key
@@ -94,7 +94,7 @@ class Renting:
         return self._cloud.pod_log(pod_id, lines)
 
     def _described(self, pod: Pod) -> Pod:
-        if pod.env or (self._token not in pod.name and pod.id not in self._adopted):
+        if pod.env or (self._token not in pod.name and pod.id not in self._handed_over):
             return pod
         described = self._cloud.get(pod.id)
         if described is None:  # it may be ours or not, there or gone: this list proves nothing
@@ -113,6 +113,6 @@ class Renting:
     def _is_ours(self, pod: Pod) -> bool:
         """Whether the pod is ours: by its environment, or, if that names no run, by the token in its name. A
         handed-over pod has the name of the run that had it first."""
-        if pod.id in self._adopted:
-            return may_name_run(pod, self._adopted[pod.id])
+        if pod.id in self._handed_over:
+            return may_name_run(pod, self._handed_over[pod.id])
         return may_name_run(pod, self._run_id) and ("RPD_RUN_ID" in pod.env or self._token in pod.name)

@@ -3,6 +3,7 @@ builds a world."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import random
@@ -15,18 +16,23 @@ from rpd.adapters.access.clouds import Access, redactor_for
 from rpd.adapters.access.keys import SshKey, ssh_key
 from rpd.adapters.access.opening import open_journal
 from rpd.adapters.forensics.lineage import LocalLineage
+from rpd.adapters.local import dirs, own_log
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.secret_content import values_in
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.remote import PodRemote
+from rpd.adapters.pod.services import Services
 from rpd.adapters.renting import Renting
 from rpd.adapters.report.pace import Pace
 from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.adapters.spec.jobfile import restore_job
-from rpd.adapters.ssh.pool import Pool
+from rpd.adapters.ssh.connection import Connection
+from rpd.adapters.ssh.pool import Locate, Pool
+from rpd.adapters.terminal import output
+from rpd.adapters.tunnels.forwards import Forwards
 from rpd.engine.errors import Unavailable, UserError
 from rpd.engine.machine import StateMachine
 from rpd.engine.ports import Control
@@ -36,11 +42,10 @@ from rpd.journal.records import Opened, Record
 from rpd.journal.redact import Redactor
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts, new_facts
-from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.policy.reuse import adopted_in
+from rpd.states.lifecycles import lifecycle_of
+from rpd.states.policy.reuse import handed_over_in
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.world import Cloud, SshAddress, World
-from rpd.states.table import JOB
+from rpd.states.ports.world import Cloud, SshAddress, Target, World
 
 
 class Listeners:
@@ -61,7 +66,10 @@ class Listeners:
 
 
 def client_for(access: Access, control: ProcessControl, redactor: Redactor | None = None) -> RunPodClient:
-    """The provider's API itself. `redactor` knows what no text may hold; None: everything that is a secret anyway."""
+    """The provider's API itself. `redactor` knows what no text may hold; None: everything that is a secret anyway. From
+    here on rpd's own log is kept."""
+    with contextlib.suppress(UserError):
+        own_log.begin(dirs.state_home(), lambda text: output.note([text]))
     return RunPodClient(
         access.profile.url,
         access.key,
@@ -85,7 +93,7 @@ def cloud_of_run(
     control: ProcessControl,
     *,
     public_key: str = "",
-    adopted: Mapping[str, str] | None = None,
+    handed_over: Mapping[str, str] | None = None,
     redactor: Redactor | None = None,
 ) -> Renting:
     """The cloud for one run. It sees and touches only the run's own pods, and those that were handed over to it."""
@@ -95,7 +103,7 @@ def cloud_of_run(
         api_url=access.profile.url,
         run_id=run_id,
         token=opened.token,
-        adopted=adopted,
+        handed_over=handed_over,
     )
 
 
@@ -105,19 +113,52 @@ def remote_for(
     control: Control,
     redactor: Redactor,
     tell: Callable[[str], object] = lambda text: None,
+    services: Services | None = None,
 ) -> PodRemote:
-    """The inside of pods, found through this cloud. `tell` gets the progress of transfers."""
+    """The inside of pods, found through this cloud. `tell` gets the progress of transfers. `services` are for a
+    session."""
 
     attention = Attention(control)
-    pool = Pool(
-        locate=functools.partial(address_of, cloud),
+    pool = pool_for(cloud, key_path, attention, redactor)
+    return PodRemote(pool, attention=attention, progress=lambda what: Pace(what, tell), services=services)
+
+
+def pool_for(
+    cloud: Cloud, key_path: Path | None, control: Control, redactor: Redactor, locate: Locate | None = None
+) -> Pool:
+    """Connections to pods, found through this cloud or by `locate`. `key_path` None asks the agent."""
+    return Pool(
+        locate=locate or functools.partial(address_of, cloud),
         key_path=key_path,
         clock=SystemClock(),
-        control=attention,
+        control=control,
         random=random.Random(),
         redactor=redactor,
     )
-    return PodRemote(pool, attention=attention, progress=lambda what: Pace(what, tell))
+
+
+def forwards_into(
+    target: Target,
+    cloud_for_thread: Callable[[ProcessControl], Cloud],
+    key_path: Path | None,
+    redactor: Redactor,
+    tell: Callable[[str], object] = lambda text: None,
+    address: SshAddress | None = None,
+) -> Forwards:
+    """Ports of this machine that lead into this pod, over an SSH connection of their own: a session of HTTP and a pool
+    belong to one thread. The target has the pinned host key. `address` is where the pod is now, if that is known; later
+    the cloud is asked."""
+    control = ProcessControl()
+    cloud = cloud_for_thread(control)
+    known = [] if address is None else [address]
+    pool = pool_for(
+        cloud, key_path, control, redactor, lambda pod_id: known.pop() if known else address_of(cloud, pod_id)
+    )
+
+    def connect() -> Connection:
+        return pool.connection(target.pod_id, host_key=target.host_key, deadline_seconds=0.0)
+
+    return Forwards(connect, hang_up=pool.close, control=control, tell=tell)
 
 
 def address_of(cloud: Cloud, pod_id: str) -> SshAddress | None:
@@ -138,7 +179,7 @@ def world_for(
     control: ProcessControl,
     state_home: Path,
     *,
-    adopted: dict[str, str],
+    handed_over: dict[str, str],
     redactor: Redactor | None = None,
     needs_key: bool = True,
     tell: Callable[[str], object] = lambda text: None,
@@ -154,10 +195,18 @@ def world_for(
             raise
         key = SshKey(str(named), "")
     hidden = redactor or redactor_for(access, opened=opened)
-    cloud = cloud_of_run(opened, run_id, access, control, public_key=key.public_line, adopted=adopted, redactor=hidden)
-    remote = remote_for(cloud, Path(key.private_path), control, hidden, tell)
+    key_path = Path(key.private_path)
+
+    def cloud_for_thread(control: ProcessControl) -> Cloud:
+        return cloud_of_run(
+            opened, run_id, access, control, public_key=key.public_line, handed_over=handed_over, redactor=hidden
+        )
+
+    cloud = cloud_for_thread(control)
+    services = Services(lambda target: forwards_into(target, cloud_for_thread, key_path, hidden, tell))
+    remote = remote_for(cloud, key_path, control, hidden, tell, services)
     opening = functools.partial(open_journal, access=access, command=f"hand-over to {run_id}")
-    lineage = LocalLineage(state_home, opened, run_id, opening, adopted)
+    lineage = LocalLineage(state_home, opened, run_id, opening, handed_over)
     return World(cloud, remote, LocalWorkspace(state_home, redactor=hidden), SystemClock(), lineage)
 
 
@@ -176,7 +225,7 @@ def drive(
     opened = journal.records[0].body
     assert isinstance(opened, Opened), "record 0 opens the journal"
     journal.hide(*values_in(opened.config, said=msgspec.to_builtins(opened)))
-    adopted = adopted_in(journal.records)
+    handed_over = handed_over_in(journal.records)
     listener = Listeners(listeners)
     world = world_for(
         opened,
@@ -184,16 +233,16 @@ def drive(
         access,
         control,
         state_home,
-        adopted=adopted,
+        handed_over=handed_over,
         redactor=journal.redactor,
         needs_key=needs_key,
         tell=lambda text: listener.doing(journal.redactor.mask(text), None),
     )
-    clock = SystemClock()
+    clock, lifecycle = SystemClock(), lifecycle_of(opened.lifecycle)
     try:
         return Runner(
-            dataclasses.replace(JOB_LIFECYCLE, new_facts=functools.partial(facts_of, needs_secrets=needs_secrets)),
-            StateMachine(JOB),
+            dataclasses.replace(lifecycle, new_facts=functools.partial(facts_of, needs_secrets=needs_secrets)),
+            StateMachine(lifecycle.table),
             journal.records,
             journal,
             world,

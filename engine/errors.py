@@ -7,8 +7,7 @@ RpdError
 │   ├── NotSent        proved without effect: it never left this machine
 │   └── Ambiguous      it may have happened: probe it first
 ├── Unavailable        a read failed; try again
-├── Interrupted        a long call was cut short by a request
-└── LimitReached       a deadline or a ceiling
+└── Interrupted        a long call was cut short by a request
 """
 
 from __future__ import annotations
@@ -95,9 +94,3 @@ class Interrupted(RpdError):
 
     reason = "interrupted"
     retryable = True
-
-
-class LimitReached(RpdError):
-    """A deadline or ceiling inside a call was reached."""
-
-    reason = "limit"

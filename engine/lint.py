@@ -9,9 +9,23 @@ from enum import StrEnum
 from rpd.engine.rule import Table
 
 
-def lint(table: Table) -> list[str]:
-    """Everything that is wrong with the table; an empty list for a sound table."""
-    return [*_names(table), *_dead_rules(table), *_unreachable(table), *_traps(table)]
+def lint(*tables: Table) -> list[str]:
+    """Everything that is wrong with the tables; an empty list for sound tables. Tables that share their states and
+    triggers are checked together: each need not use all of them.
+    """
+    checks = (_names, _dead_rules, _unreachable, _traps)
+    return [*_unused(tables), *(fault for table in tables for check in checks for fault in check(table))]
+
+
+def _unused(tables: tuple[Table, ...]) -> Iterator[str]:
+    states = {state for table in tables for state in table.used}
+    triggers = {rule.trigger for table in tables for rule in table.every_rule}
+    for state in dict.fromkeys(state for table in tables for state in table.states):
+        if state not in states:
+            yield f"state {state} cannot be reached"
+    for trigger in dict.fromkeys(trigger for table in tables for trigger in table.triggers):
+        if trigger not in triggers:
+            yield f"trigger {trigger} is used by no rule"
 
 
 def _names(table: Table) -> Iterator[str]:
@@ -23,14 +37,10 @@ def _names(table: Table) -> Iterator[str]:
             yield f"{rule.trigger!r} is not a trigger of {table.name}"
         if not rule.why:
             yield f"{rule.source} --{rule.trigger}--> {rule.dest} does not say why"
-    used = {rule.trigger for rule in table.every_rule}
-    for trigger in table.triggers:
-        if trigger not in used:
-            yield f"trigger {trigger} is used by no rule"
 
 
 def _dead_rules(table: Table) -> Iterator[str]:
-    for state in table.states:
+    for state in table.used:
         for trigger in table.triggers:
             rules = table.matching(state, trigger)
             for index, rule in enumerate(rules[:-1]):
@@ -45,13 +55,13 @@ def _dead_rules(table: Table) -> Iterator[str]:
 
 def _unreachable(table: Table) -> Iterator[str]:
     seen = _reach(table, table.initial)
-    for state in table.states:
+    for state in table.used:
         if state not in seen:
             yield f"state {state} cannot be reached"
 
 
 def _traps(table: Table) -> Iterator[str]:
-    for state in table.states:
+    for state in table.used:
         if not _reach(table, state) & table.finals:
             yield f"state {state} cannot reach an end"
 

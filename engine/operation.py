@@ -19,12 +19,12 @@ A = TypeVar("A", bound=msgspec.Struct)
 """The answer of an operation that succeeded: the data of its record."""
 
 Plain = str | int | float | bool
-REPEATABLE = "repeatable"
-"""The reason of an outcome that only says: the effect may be repeated."""
+IDEMPOTENT = "repeatable"
+"""The reason of an outcome that only says: the effect is idempotent, and may be repeated. Journals keep this word."""
 
 
 def plain(struct: msgspec.Struct | None) -> Data:
-    """The fields of the operation as the data of a record."""
+    """The fields of a struct as the data of a record."""
     data: Data = {} if struct is None else msgspec.to_builtins(struct)
     return data
 
@@ -65,7 +65,7 @@ class Result(msgspec.Struct, frozen=True):
         return {**plain(self.answer), **self.detail}
 
 
-CUT_OFF = Result("failed", reason=REPEATABLE, error="cut off; it is done again", retryable=True)
+CUT_OFF = Result("failed", reason=IDEMPOTENT, error="cut off; it is done again", retryable=True)
 """Nothing is known, and nothing is lost."""
 
 

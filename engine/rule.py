@@ -67,6 +67,12 @@ class Table:
         """The rules of every single state; the rules of interrupts come last."""
         return (*self.rules, *(rule for interrupt in self.interrupts for rule in interrupt.rules))
 
+    @property
+    def used(self) -> tuple[StrEnum, ...]:
+        """The states that the rules name, in the order of the enum. Several tables may share one enum."""
+        named = {state for rule in self.every_rule for state in (rule.source, rule.dest)}
+        return tuple(state for state in self.states if state in named)
+
     def matching(self, source: StrEnum, trigger: StrEnum) -> tuple[Rule, ...]:
         """The rules for this trigger in this state, in table order."""
         return tuple(rule for rule in self.every_rule if rule.source is source and rule.trigger is trigger)

@@ -64,7 +64,7 @@ class JournalStrange(JournalError):
             case _:
                 what = "its values do not fit together"
         message = f"{where} makes no sense: {what[:1].lower()}{what[1:]}"
-        super().__init__(message, hint="rpd salvage   gives back what the run owes, and ends it")
+        super().__init__(message, hint="rpd salvage   releases the run's pods and ends the run")
 
 
 class JournalTooNew(JournalError):

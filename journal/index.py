@@ -25,7 +25,7 @@ _FORMAT = 1
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A short summary of one run.
 
-    `debts` are open debts. `problem` is empty, or why the journal is not to be trusted ("damaged", "too_new",
+    `debts` are open debts. `problem` is empty, or why the journal cannot be trusted ("damaged", "too_new",
     "unreadable", "lost": records that were seen in it are gone, "missing": the journal existed once and is gone). An
     entry with a problem keeps what was known before: cloud, debts, outcome, head. `head` anchors the last record.
     `updated` and `started` are UTC (RFC 3339).
@@ -113,12 +113,6 @@ class Index:
     def forget(self, run_id: str) -> None:
         """Remove what is remembered about a run whose journal is gone for good."""
         (self._folder / f"{run_id}.json").unlink(missing_ok=True)
-
-    def rebuild(self) -> list[Entry]:
-        """Delete the cache and make it again from the journals alone."""
-        for file in self._folder.glob("*.json"):
-            file.unlink(missing_ok=True)
-        return self.entries()
 
     def _read_anew(self, journal: Path, known: Entry | None) -> Entry:
         """Read one journal again. A journal that makes no sense must not hide the others."""

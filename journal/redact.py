@@ -23,6 +23,8 @@ number.
 REST_CHARACTERS_MAX = 4096
 """If a cut has divided a secret, parts of up to this length are searched for at either end."""
 
+_heard: set[Secret] = set()
+
 _NOISE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
     r"|[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
@@ -79,6 +81,7 @@ class Redactor:
 
     def add(self, *secrets: Secret) -> None:
         """Search for these, too. Each line of a value of several lines counts by itself."""
+        _heard.update(secrets)
         for value in (secret.reveal() for secret in secrets):
             for part in {value, value.strip(), *(line.strip() for line in value.splitlines())}:
                 if len(part) >= SECRET_CHARACTERS_MIN:
@@ -141,6 +144,11 @@ class Redactor:
         text = MASK + text[head:] if head else text
         tail = max((_overlap(text, form) for form in self._forms), default=0)
         return text[: len(text) - tail] + MASK if tail else text
+
+
+def heard() -> tuple[Secret, ...]:
+    """Every secret that any redactor of this process has learned."""
+    return tuple(_heard)
 
 
 def _overlap(before: str, after: str) -> int:

@@ -32,9 +32,9 @@ def end(disk: Disk, path: Path, good: Sequence[Record], bodies: Sequence[Body], 
         old = disk.read(path)
         kept = _set_aside(disk, path, old)
         head = b"".join(line + b"\n" for line in old.split(b"\n", len(good))[: len(good)])
-        told = Repaired(SALVAGED, len(old) - len(head), sha256(old).hexdigest(), kept.name)
+        repaired = Repaired(SALVAGED, len(old) - len(head), sha256(old).hexdigest(), kept.name)
         is_over = any(isinstance(record.body, Closed) for record in good)
-        _replace(disk, path, head + _lines(good[-1], [told, *bodies, *([] if is_over else [closed])], at))
+        _replace(disk, path, head + _lines(good[-1], [repaired, *bodies, *([] if is_over else [closed])], at))
     except OSError as error:
         raise JournalUnwritable(f"{path} cannot be written: {error.strerror or error}") from error
     return kept

@@ -325,7 +325,7 @@ def _check(reading: Reading, path: Path, anchor: tuple[int, str] | None) -> None
         last = reading.records[-1].seq
         raise JournalLost(
             f"{path} ends at record {last}, but record {anchor[0]} had been written: records are lost",
-            hint=f"rpd salvage {path.stem}   gives back what it owes, and ends it (rpd gc stops its pods)",
+            hint=f"rpd salvage {path.stem}   releases its pods and ends the run (rpd gc stops its pods)",
         )
 
 

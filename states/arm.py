@@ -9,7 +9,7 @@ from rpd.states.facts import Facts
 from rpd.states.facts.handles import target
 from rpd.states.operations.container import ArmSwitch
 from rpd.states.policy.outage import PATIENCE_SECONDS, TO_POD, is_of_the_way, is_offline
-from rpd.states.policy.rules import is_protected, limit_at
+from rpd.states.policy.rules import is_protected, limit_at, watched_launch
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import STAYS_LONG, Op, State, Trigger
 from rpd.states.ports.world import SwitchOrder
@@ -74,6 +74,6 @@ def _order(facts: Facts, now: Stamp) -> Do:
         limit_at=limit_at(facts, now),
         action="stop",
         owner_silence_seconds=facts.profile.owner_silence_seconds,
-        launch=facts.launch.number,
+        launch=watched_launch(facts),
     )
     return Do(ArmSwitch(target(facts), order))

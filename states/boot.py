@@ -103,9 +103,9 @@ def cannot_start(facts: Facts) -> Fire | None:
     results matter.
     """
     pod, sign = facts.pod, facts.container.boot_sign
-    if sign is None or pod is None or pod.origin.taken is not None or pod.starts > 1 or facts.has_launched_here:
+    if sign is None or pod is None or pod.origin.paused is not None or pod.starts > 1 or facts.has_launched_here:
         return None
-    if pod.container.greeted_place is not None:  # it has come up before
+    if pod.container.greeted_start is not None:  # it has come up before
         return None
     text = f"{CANNOT_START}: {sign.line}"
     if is_of_image(sign, facts.job.pod.min_cuda_version):
@@ -133,7 +133,7 @@ def is_port_closed(facts: Facts) -> bool:
     before, or if the image is known to start one.
     """
     pod, greet, wanted = facts.pod, facts.tried(Op.GREET), facts.job.pod
-    is_there = pod is None or pod.container.greeted_place is not None
+    is_there = pod is None or pod.container.greeted_start is not None
     if is_there or (is_with_start_sh(wanted.image) and not (wanted.args or "").strip()):
         return False
     since = pod.container.knocks.closed_since if pod is not None else None

@@ -110,7 +110,7 @@ def _says_all(facts: Facts, pod: PodFacts) -> bool:
     A stopped pod may now have another pod at its address. A handed-over pod says nothing about a fresh pod. In a pod
     with a job the results matter.
     """
-    return pod.origin.taken is None and pod.starts == 1 and not facts.has_launched_here
+    return pod.origin.paused is None and pod.starts == 1 and not facts.has_launched_here
 
 
 def _refused(facts: Facts, pod: PodFacts, greet: Tries) -> Fire:
@@ -132,7 +132,8 @@ def _greeted(facts: Facts, pod: PodFacts) -> Decision:
     wanted = 0 if facts.job.pod.cpu_order else facts.job.pod.gpu_count
     if pod.container.greeting.gpus is not None and pod.container.greeting.gpus < wanted and not facts.has_launched_here:
         return host_failed(facts, Reason.WRONG_HARDWARE)
-    if pod.origin.taken is not None and pod.seen is not None and pod.seen.gpu_id not in (None, pod.origin.taken.gpu_id):
+    paused = pod.origin.paused
+    if paused is not None and pod.seen is not None and pod.seen.gpu_id not in (None, paused.gpu_id):
         return host_failed(facts, Reason.WRONG_HARDWARE)
     anchor = pod.container.greeting.anchor_seq
     if anchor is not None and anchor > facts.progress.seq:

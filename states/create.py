@@ -41,7 +41,7 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     error, tries = pod.origin.create_error, facts.tried(Op.CREATE_POD)
     if error is None:
         reason = Reason.KEY_REFUSED if tries.reason in FATAL else Reason.CLOUD_UNREACHABLE
-        return Fire(Trigger.CREATE_FAILED, reason, f"it is not known whether a pod was made ({tries.error})")
+        return Fire(Trigger.CREATE_FAILED, reason, f"it is not known whether a pod was created ({tries.error})")
     if facts.absent_creates >= ABSENT_CREATES_MAX:
         return Fire(Trigger.CREATE_FAILED, Reason.CLOUD_UNREACHABLE, tries.error)
     if error in CANDIDATE_REFUSALS:

@@ -15,17 +15,17 @@ from rpd.states.arm import decide_again
 from rpd.states.facts import Facts
 from rpd.states.policy.outage import out_of_reach
 from rpd.states.policy.rules import answer, is_protected, released_by, request_reason, request_why, used_up
-from rpd.states.policy.verdict import is_waited_in_vain
+from rpd.states.policy.verdict import is_parked, is_waited_in_vain
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.names import BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
+from rpd.states.ports.names import BEFORE_ATTENDING, BEFORE_LAUNCH, WITH_JOB, Reason, State, Trigger
 from rpd.states.shared.link import stand_back
 from rpd.states.shared.notice import budget_warning
 from rpd.states.shared.sweep import decide_alone, decide_sweep
 
 MISSES_MIN = 3
-IN_VAIN = "the script had ended well, and what was waited for was only told to outlive it"
-WITH_POD = (*BEFORE_LAUNCH, *WITH_JOB, State.COLLECT)
+IN_VAIN = "the script had succeeded, and rpd only waited for what it had left in the background"
+WITH_POD = tuple(dict.fromkeys((*BEFORE_LAUNCH, *BEFORE_ATTENDING, State.ATTEND, *WITH_JOB, State.COLLECT)))
 
 
 def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
@@ -38,12 +38,12 @@ def interrupts(state: State, facts: Facts, now: Stamp) -> Decision | None:
         return stand_back(facts, met.error or "another owner acts on this run")
     pod = facts.pod
     if pod is not None and pod.missed.looks >= MISSES_MIN and _is_vanished(facts, now):
-        if pod.origin.taken is not None and not pod.was_used and state in (State.BOOT, State.CONNECT):
+        if pod.origin.paused is not None and not pod.was_used and state in (State.BOOT, State.CONNECT):
             return Fire(Trigger.HOST_FAILED, Reason.PAUSED_POD_GONE, "the paused pod is not there any more")
         hoped = (None, Reason.JOB_SUCCEEDED, Reason.RESULTS_UNVERIFIED)
         is_all_here = facts.launch.intended and (facts.collected or not facts.is_worth_fetching)
         return Fire(Trigger.POD_GONE, Reason.POD_VANISHED if facts.ending.reason in hoped and not is_all_here else None)
-    if state is not State.COLLECT:
+    if state is not State.COLLECT and not is_parked(facts):
         if facts.request is not None:
             decision = _requested(state, facts, now)
             if decision is not None:

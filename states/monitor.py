@@ -32,9 +32,9 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         return Fire(Trigger.JOB_ENDED, job_reason(facts))
     if claim is not None and facts.launch.claim_is_fresh and claim.phase in ("lost", "none"):
         return decide_lost(facts)
-    heard = marker_reason(facts)
-    if heard is not None and claim is not None and claim.phase == "running":
-        return Fire(Trigger.JOB_ENDED, heard, f"its log says {', '.join(map(repr, facts.launch.markers_seen))}")
+    marker = marker_reason(facts)
+    if marker is not None and claim is not None and claim.phase == "running":
+        return Fire(Trigger.JOB_ENDED, marker, f"its log says {', '.join(map(repr, facts.launch.markers_seen))}")
     if facts.request == "gc":
         return only_ask(facts, now)
     watch, asked = facts.tried(Op.WATCH_JOB), facts.tried(Op.READ_POD).at or facts.progress.entered

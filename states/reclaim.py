@@ -5,7 +5,7 @@ from __future__ import annotations
 from rpd.engine.decision import Decision, Do, Fire, Look
 from rpd.journal.records import DebtChange, Stamp
 from rpd.states.facts import Facts
-from rpd.states.operations.search import FindPaused, TakeOver
+from rpd.states.operations.search import FindPaused, HandOver
 from rpd.states.policy.bounds import first_that_fit, listed
 from rpd.states.policy.reuse import drift, is_fresh_wanted, on_drift, stopped_usd_per_hour
 from rpd.states.ports.names import Op, Trigger
@@ -29,27 +29,27 @@ def decide(facts: Facts, now: Stamp) -> Decision:
         if tries.failures >= TRIES_MAX:
             return Fire(Trigger.NOTHING_PAUSED, None, f"the other journals cannot be read ({tries.error})")
         return Look(FindPaused(facts.opened.lineage))
-    told = []
+    reasons = []
     for paused in facts.lineage.paused:
         if paused.pod_name in facts.pods:
             continue
-        if paused.pod_name in facts.lineage.not_taken:
-            told.append(f"pod {paused.pod_id}: {facts.lineage.not_taken[paused.pod_name]}")
+        if paused.pod_name in facts.lineage.not_handed_over:
+            reasons.append(f"pod {paused.pod_id}: {facts.lineage.not_handed_over[paused.pod_name]}")
             continue
         differences = drift(paused, facts.job)
         how = on_drift(facts)
         if not is_fresh_wanted(facts) and differences and how == "ask":  # no person was there to answer
-            told.append(f"pod {paused.pod_id} drifted, and stays paused: {'; '.join(differences)}")
+            reasons.append(f"pod {paused.pod_id} drifted, and stays paused: {'; '.join(differences)}")
             continue
         return _take(facts, paused, differences)
     # One record cannot hold all of them: look for the next ones.
     if facts.lineage.left_out and facts.tried(Op.FIND_PAUSED).failures < TRIES_MAX:
         known = tuple(paused.pod_name for paused in facts.lineage.paused)
         return Look(FindPaused(facts.opened.lineage, known))
-    return Fire(Trigger.NOTHING_PAUSED, None, listed(told, " | ") or None)
+    return Fire(Trigger.NOTHING_PAUSED, None, listed(reasons, " | ") or None)
 
 
 def _take(facts: Facts, paused: Paused, differences: tuple[str, ...]) -> Do:
     is_unwanted = is_fresh_wanted(facts) or bool(differences and on_drift(facts) == "replace")
     debt = DebtChange(paused.pod_name, "storage", "open", usd_per_hour=stopped_usd_per_hour(paused))
-    return Do(TakeOver(paused, is_unwanted, first_that_fit(differences, DRIFT_BYTES)), debts=(debt,))
+    return Do(HandOver(paused, is_unwanted, first_that_fit(differences, DRIFT_BYTES)), debts=(debt,))

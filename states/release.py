@@ -1,4 +1,5 @@
-"""release: give every pod of this run back, and prove it. Only proof closes the debt; rpd never gives up."""
+"""release: give every pod of this run back, and prove it. Only proof closes the debt; rpd never gives up. The release
+is the compensation of every create."""
 
 from __future__ import annotations
 
@@ -38,8 +39,8 @@ def decide(facts: Facts, now: Stamp) -> Decision:
     tried = facts.release.tried_since
     if tried is not None and facts.release.tries >= RELEASE_TRIES_MIN and elapsed(tried, now) > RELEASE_SECONDS:
         failed = (tries for op in (Op.STOP_POD, Op.DELETE_POD) if (tries := facts.tried(op)).failures)
-        why = next((tries.error for tries in failed), "it says yes, and the pod computes on")
-        return Leave(f"the cloud does not let go of the pod, which bills on ({why})", Exit.STILL_BILLING)
+        why = next((tries.error for tries in failed), "it accepts the release, but the pod keeps running")
+        return Leave(f"the cloud does not release the pod, which keeps billing ({why})", Exit.STILL_BILLING)
     if facts.release.proof.is_complete:
         return _proved(facts, now)
     is_staying = keep_until(facts, now) is not None
@@ -118,7 +119,7 @@ def _paced(facts: Facts, now: Stamp, pod_id: str, how: str) -> Decision:
     tries = facts.tried(do.op)
     since = tries.since
     if since is not None and tries.failures >= RELEASE_TRIES_MIN and elapsed(since, now) > RELEASE_SECONDS:
-        text = f"the cloud can be read, but no release gets through, and the pod bills on ({tries.error})"
+        text = f"the cloud can be read, but no release gets through, and the pod keeps billing ({tries.error})"
         return Leave(text, Exit.STILL_BILLING)
     left = pause_left(facts, do.op, now, first=0.5, cap=30.0)
     return Wait(left, f"the cloud to accept the release ({tries.error})") if left else do
@@ -160,7 +161,8 @@ def _proved(facts: Facts, now: Stamp) -> Decision:
     debts += [
         DebtChange(key, "storage", "close", proof=proof) for key in facts.debts.storage if not _is_kept(facts, key)
     ]
-    if facts.results_wait and facts.is_worth_fetching and kept and not _is_renounced(facts):
+    is_awaited = facts.results_wait and facts.is_worth_fetching and not _is_renounced(facts)
+    if kept and (is_awaited or facts.person_may_return):
         return Fire(Trigger.PARKED, None, None, tuple(debts))
     is_lost = facts.ending.reason is Reason.POD_VANISHED and (pod is None or pod.is_gone)
     if is_lost and facts.has_retries and budget_share(facts, now) < 1.0:

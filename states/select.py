@@ -57,7 +57,7 @@ def candidates(facts: Facts, now: Stamp) -> tuple[Candidate, ...]:
         for each in facts.hardware:
             others = elsewhere(facts, now, each.id, cloud)
             good += [others] if others is not None else []
-            for place in facts.places or (None,):
+            for place in facts.datacenters or (None,):
                 is_last = others is not None or is_bad(facts, now, each.id, place, cloud)
                 (bad if is_last else good).append(Candidate(each.id, place, cloud))
     return (*good, *bad)

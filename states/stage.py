@@ -64,8 +64,8 @@ def tree_of(job: Job, index: int) -> Tree:
 def _others_within(job: Job, index: int) -> tuple[str, ...]:
     """Destinations of other entries below the destination of this entry, in whatever order they are sent."""
     root = plain_path(job.staging[index].destination).rstrip("/") + "/"
-    places = (plain_path(each.destination) for each in job.staging)
-    return tuple(place[len(root) :] for place in places if place.startswith(root))
+    paths = (plain_path(each.destination) for each in job.staging)
+    return tuple(path[len(root) :] for path in paths if path.startswith(root))
 
 
 def _key(tree: Tree, facts: Facts) -> str:

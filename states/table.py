@@ -20,13 +20,9 @@ from rpd.states.ports.names import BEFORE_LAUNCH, WITH_JOB, State, Trigger
 
 S, T = State, Trigger
 
-LIFE: tuple[Rule, ...] = (
-    Rule(T.SPEC_ACCEPTED, S.VALIDATE, S.RECLAIM, "the inputs are all there"),
-    Rule(T.SPEC_REFUSED, S.VALIDATE, S.REPORT, "an input is missing; nothing was rented"),
-    Rule(T.POD_TAKEN, S.RECLAIM, S.BOOT, "a paused pod of this lineage is ours now; start it"),
-    Rule(T.NOTHING_PAUSED, S.RECLAIM, S.SELECT, "no paused pod of this lineage to take up"),
+TO_THE_POD: tuple[Rule, ...] = (
     Rule(T.CANDIDATE_CHOSEN, S.SELECT, S.CREATE, "a GPU type and data center within the cap"),
-    Rule(T.NO_CANDIDATE, S.SELECT, S.RELEASE, "nothing left to try; prove that no pod came of the tries"),
+    Rule(T.NO_CANDIDATE, S.SELECT, S.RELEASE, "no candidate is left; prove that no try created a pod"),
     Rule(T.POD_CREATED, S.CREATE, S.BOOT, "the pod's id is known"),
     Rule(T.CREATE_REFUSED, S.CREATE, S.SELECT, "this candidate was refused; the next one"),
     Rule(T.CREATE_FAILED, S.CREATE, S.RELEASE, "no candidate can help"),
@@ -37,7 +33,7 @@ LIFE: tuple[Rule, ...] = (
         S.RELEASE,
         "not up in time, or billed above the cap; give the host back",
     ),
-    Rule(T.SSH_ANSWERED, S.CONNECT, S.ARM, "sshd greeted us, it is our pod, its GPUs are there"),
+    Rule(T.SSH_ANSWERED, S.CONNECT, S.ARM, "sshd answered, the pod is this run's, and its GPUs are there"),
     Rule(
         T.HOST_FAILED,
         S.CONNECT,
@@ -45,6 +41,24 @@ LIFE: tuple[Rule, ...] = (
         "sshd did not answer in time or keeps us out, or the hardware is not what was ordered",
     ),
     Rule(T.POD_STOPPED, S.CONNECT, S.BOOT, "somebody stopped the pod; start it"),
+)
+"""From the choice of a host to its sshd: the same for every lifecycle that rents a pod."""
+
+TRY_NEXT = Rule(
+    T.TRY_NEXT,
+    S.RELEASE,
+    S.SELECT,
+    "the failed host is given back; a fresh pod",
+    when=(attempts_left, release_is_proved),
+)
+"""The same for every lifecycle that rents a pod."""
+
+LIFE: tuple[Rule, ...] = (
+    Rule(T.SPEC_ACCEPTED, S.VALIDATE, S.RECLAIM, "the inputs are all there"),
+    Rule(T.SPEC_REFUSED, S.VALIDATE, S.REPORT, "an input is missing; nothing was rented"),
+    Rule(T.POD_TAKEN, S.RECLAIM, S.BOOT, "a paused pod of this lineage was handed over to this run; start it"),
+    Rule(T.NOTHING_PAUSED, S.RECLAIM, S.SELECT, "this lineage has no paused pod to reuse"),
+    *TO_THE_POD,
     Rule(
         T.SWITCH_ARMED,
         S.ARM,
@@ -85,13 +99,7 @@ LIFE: tuple[Rule, ...] = (
     Rule(T.COLLECTED, S.COLLECT, S.RELEASE, "log and artifacts are here, sizes and hashes verified"),
     Rule(T.COLLECT_FAILED, S.COLLECT, S.RELEASE, "a required artifact is not here"),
     Rule(T.POD_STOPPED, S.COLLECT, S.BOOT, "the results are in a stopped pod; start it to fetch them"),
-    Rule(
-        T.TRY_NEXT,
-        S.RELEASE,
-        S.SELECT,
-        "the failed host is given back; a fresh pod",
-        when=(attempts_left, release_is_proved),
-    ),
+    TRY_NEXT,
     Rule(
         T.RELAUNCH,
         S.RELEASE,
@@ -106,29 +114,36 @@ LIFE: tuple[Rule, ...] = (
         "stopped with results to collect; resume fetches them",
         when=(results_wait, release_is_proved),
     ),
-    Rule(T.RELEASED, S.RELEASE, S.REPORT, "proved: nothing computes any more", when=(release_is_proved,)),
+    Rule(T.RELEASED, S.RELEASE, S.REPORT, "proved: no pod is running any more", when=(release_is_proved,)),
     Rule(T.REPORTED, S.REPORT, S.DONE, "the manifest is written", when=(nothing_owed,)),
 )
 
+
+def interrupts_of(holds: Group, early: Group, busy: Group | None = None) -> tuple[Interrupt, ...]:
+    """What can end every state that may hold a pod. `busy` are those of its states in which work must be collected
+    first. In the `early` ones nothing is lost by giving up.
+    """
+    idle = holds
+    if busy is not None:
+        rest = tuple(state for state in holds.states if state not in busy.states)
+        idle = Group("any state that may hold a pod and no running job", rest)
+    ends = (
+        (T.CANCEL, "somebody asked for the end"),
+        (T.OUT_OF_TIME, "the time budget is used up"),
+        (T.OUT_OF_MONEY, "the money budget is used up"),
+    )
+    ways = ((idle, S.RELEASE), (busy, S.COLLECT))
+    lost = "neither cloud nor pod could be reached for too long, or not the pod; nothing was launched"
+    return (
+        Interrupt(T.POD_GONE, holds, S.RELEASE, "the pod is not there any more; prove it"),
+        *(Interrupt(end, group, dest, why) for end, why in ends for group, dest in ways if group is not None),
+        Interrupt(T.OUT_OF_REACH, early, S.RELEASE, lost),
+    )
+
+
 HOLDS_POD = Group("any state that may hold a pod", (*BEFORE_LAUNCH, *WITH_JOB, S.COLLECT))
-NO_JOB_RUNS = Group("any state that may hold a pod and no running job", (*BEFORE_LAUNCH, S.COLLECT))
 JOB_MAY_RUN = Group("any state with a job that may run", WITH_JOB)
 NOTHING_LAUNCHED = Group("any state before the launch", BEFORE_LAUNCH)
-
-INTERRUPTS: tuple[Interrupt, ...] = (
-    Interrupt(T.POD_GONE, HOLDS_POD, S.RELEASE, "the pod is not there any more; prove it"),
-    Interrupt(T.CANCEL, NO_JOB_RUNS, S.RELEASE, "somebody asked for the end"),
-    Interrupt(T.CANCEL, JOB_MAY_RUN, S.COLLECT, "somebody asked for the end"),
-    Interrupt(T.OUT_OF_TIME, NO_JOB_RUNS, S.RELEASE, "the time budget is used up"),
-    Interrupt(T.OUT_OF_TIME, JOB_MAY_RUN, S.COLLECT, "the time budget is used up"),
-    Interrupt(T.OUT_OF_MONEY, NO_JOB_RUNS, S.RELEASE, "the money budget is used up"),
-    Interrupt(T.OUT_OF_MONEY, JOB_MAY_RUN, S.COLLECT, "the money budget is used up"),
-    Interrupt(
-        T.OUT_OF_REACH,
-        NOTHING_LAUNCHED,
-        S.RELEASE,
-        "neither cloud nor pod could be reached for too long, or not the pod; nothing was launched",
-    ),
-)
+INTERRUPTS = interrupts_of(HOLDS_POD, NOTHING_LAUNCHED, JOB_MAY_RUN)
 
 JOB = Table("job", State, Trigger, State.VALIDATE, frozenset({State.DONE}), LIFE, INTERRUPTS)

@@ -12,7 +12,7 @@ import pytest
 # Modules of the tests import each other as `tests.*`, whichever way pytest was started.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests import features, shares
+from tests import canary, features, shares
 
 MEASURED = "measured"
 
@@ -30,6 +30,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(features.Features())
+    config.pluginmanager.register(canary.Canary())
     # Commands under test would inherit what a shell's background job, or nohup, has set.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -152,6 +152,47 @@ FEATURES: dict[int, str] = {
 }
 """Row to what is asked for."""
 
+REQUIREMENTS: dict[int, str] = {
+    201: "FR1.1: the API key is kept in a settings file",
+    202: "FR1.2: that file is for its owner alone (0600)",
+    203: "FR1.3: a wizard on first use: key, SSH key, region, cloud",
+    204: "FR1.4: the API key is tried with a real call before it is saved",
+    205: "FR1.5: `config init`, `show` (redacted), `set`",
+    206: "FR1.6: SSH key from the agent, from files, or a new pair, checked",
+    207: "FR2.1: GPUs filtered by cloud, region, network and CUDA, a few of them",
+    208: "FR2.2: a list with memory, price, stock, CUDA",
+    209: "FR2.3: choice of GPU, count, image, network volume, region",
+    210: "FR2.4: the price per hour before anything is rented",
+    211: "FR2.5: names by date and counter",
+    212: "FR2.6: the pod is made from the chosen image or template",
+    213: "FR2.7: progress in five stages",
+    214: "FR2.8: retries after 2, 4, 8, 16, 32 s; then stopped, or deleted if nothing is lost",
+    215: "FR2.9: an end after 10 minutes that it is not ready",
+    216: "FR2.10: pod, connection, status and cost are kept on disk",
+    217: "FR3.1: a local port leads to the service in the pod",
+    218: "FR3.2: with the configured SSH key",
+    219: "FR3.3: the tunnel is verified over HTTP",
+    220: "FR3.4: the tunnel lives on in the background",
+    221: "FR3.5: a shell in the pod",
+    222: "FR3.6: the host key is handled",
+    223: "FR3.7: the tunnel ends with its pod",
+    224: "FR3.8: the SSH address is shown",
+    225: "FR4.1: a list of all pods: name, id, status, GPU, runtime, cost",
+    226: "FR4.2: stop a pod, with what that saves",
+    227: "FR4.3: delete a pod after a question with cost and runtime",
+    228: "FR4.4: details of one pod",
+    229: "FR4.5: runtime and cost are right",
+    230: "FR4.6: the status comes from the account",
+    231: "FR5.1: a log of the program",
+    232: "FR5.2: calls, answers, SSH attempts, events, tracebacks, times, costs stand in it",
+    233: "FR5.3: no credential stands in it",
+    234: "FR5.4: `logs`, and `logs` in full",
+    235: "FR5.5: clear messages for common failures",
+    236: "FR5.6: nothing half made is left after a failure",
+    237: "FR5.7: the log rotates: 10 MB, 5 files",
+}
+"""The requirements of the interactive side: 200 and the number of the requirement, in the order of its document."""
+
 REFUSED: dict[int, str] = {
     **dict.fromkeys((1, 2, 3, 4, 5, 6, 7, 17, 43, 49, 82, 83, 103), INTERACTIVE),
     40: "no: the API has no bids any more; the field is refused with the reason",
@@ -175,7 +216,7 @@ def page(shown: dict[str, list[dict[str, Any]]]) -> str:
         "|---|---|---|---|",
     ]
     counts = {"yes": 0, "weak": 0, "no": 0, "not yet": 0, "failed": 0}
-    for number, name in FEATURES.items():
+    for number, name in (FEATURES | REQUIREMENTS).items():
         answer, by = _answer(number, shown.get(str(number), []))
         counts[answer.partition(":")[0]] += 1
         lines.append(f"| {number} | {name} | {answer} | {by} |")

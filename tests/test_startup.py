@@ -89,5 +89,7 @@ def test_a_command_reads_the_options_of_no_other() -> None:
 
 
 def test_a_file_of_a_command_is_named_after_it() -> None:
-    found = {path.stem.removesuffix("_") for path in COMMANDS.rglob("*.py") if path.stem != "__init__"}
+    found = {
+        path.stem.removesuffix("_").replace("_", "-") for path in COMMANDS.rglob("*.py") if path.stem != "__init__"
+    }
     assert found == set(NAMES)

@@ -3,6 +3,7 @@ journal only through `rpd.adapters.access.gate`."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from rpd.adapters.access.config import CloudProfile, cloud_profile, profile_of, require_api_key
+from rpd.adapters.access.config import CloudProfile, cloud_profile, find_api_key, profile_of, require_api_key
 from rpd.adapters.local.leaks import environment_secrets
 from rpd.adapters.local.secret_content import values_in
 from rpd.journal.records import Opened
@@ -18,7 +19,6 @@ from rpd.journal.redact import Redactor, Secret
 
 SANDBOX_POLL_SECONDS = 0.1
 RUNPOD_POLL_SECONDS = 3.0
-SANDBOX_OWNER_SILENCE_SECONDS = 600.0
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -95,3 +95,13 @@ def _own_sandbox(state_home: Path, url: str) -> str | None:
     info = daemon.find(sandbox_home(state_home))
     is_own = info is not None and profile_of(info.url).url == url
     return str(sandbox_home(state_home)) if is_own else None
+
+
+def redactor() -> Redactor:
+    """The redactor for all errors, because an error from elsewhere may quote anything. The code that uses files of
+    secrets knows those secrets."""
+    redactor = Redactor(*map(Secret, environment_secrets(os.environ).values()))
+    with contextlib.suppress(Exception):  # an unreadable settings file may be the error to report
+        key = find_api_key()
+        redactor.add(*([key.secret] if key is not None else []))
+    return redactor

@@ -62,14 +62,14 @@ def profile_of(url: str) -> CloudProfile:
     except ValueError as error:
         raise UserError(f"RPD_API_URL is not an address: {error}") from error
     if parts.username or parts.password:
-        raise UserError("RPD_API_URL holds a user or password; the key has its own place: RUNPOD_API_KEY")
+        raise UserError("RPD_API_URL holds a user or password; put the API key into RUNPOD_API_KEY")
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         raise UserError("RPD_API_URL must look like https://host/v2")
     url = url.rstrip("/")
     if host in _LOOPBACK:
         return CloudProfile("sandbox", url, quiet_window_seconds=2.0, proof_interval_seconds=0.5)
     if parts.scheme != "https":
-        raise UserError(f"RPD_API_URL {url} would send the API key in clear; use https://")
+        raise UserError(f"RPD_API_URL {url} would send the API key unencrypted; use https://")
     return CloudProfile("runpod", url, quiet_window_seconds=180.0, proof_interval_seconds=30.0)
 
 
@@ -153,7 +153,7 @@ def api_key(value: str, source: str) -> ApiKey:
 
     if any(quote in value for quote in "'\"`"):
         raise UserError(
-            f"the API key in {source} stands in quotes, which are no part of it; leave them out",
+            f"the API key in {source} is in quotes, which are not part of the key; remove them",
             exit_code=Exit.KEY,
             reason="key_unusable",
         )

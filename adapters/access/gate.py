@@ -75,12 +75,12 @@ def recorded_access(journal: Path, environ: Mapping[str, str] = os.environ) -> A
     try:
         profile = profile_of(cloud["url"])
     except (KeyError, UserError) as error:
-        what = f"an address that is none: {cloud['url']}" if "url" in cloud else "no cloud"
+        what = f"an invalid address: {cloud['url']}" if "url" in cloud else "no cloud"
         raise JournalError(f"{journal} names {what}", hint="rpd inspect --verify   says whether it is whole") from error
     key = find_api_key(environ)
     if key is None:
         raise UserError(
-            f"no API key at hand for {profile.url}, which this journal names",
+            f"there is no API key for {profile.url}, which this journal names",
             exit_code=4,
             hint="rpd config init   (or export RUNPOD_API_KEY=...)",
             reason="key_missing",

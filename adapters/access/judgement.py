@@ -21,14 +21,14 @@ def judged(path: Path) -> Reading:
     if reading.damage is not None or anchor is None or holds(reading.records, *anchor):
         return reading
     count = len(reading.records)
-    text = f"journal cut after line {count}: record {anchor[0]} was seen here once, and is gone"
+    text = f"journal cut after line {count}: record {anchor[0]} was seen here earlier and is missing now"
     cut = JournalDamaged(text, line=count + 1, offset=reading.good_bytes, hint=way_out(path.stem))
     return msgspec.structs.replace(reading, damage=cut, verified=False)
 
 
 def way_out(run_id: str) -> str:
     """What to type for a journal that cannot be driven."""
-    return f"rpd salvage {run_id}   gives back what it owes, and ends it"
+    return f"rpd salvage {run_id}   releases its pods and ends the run"
 
 
 def _anchor(path: Path) -> tuple[int, str] | None:

@@ -29,7 +29,7 @@ def open_journal(path: Path, access: Access, command: str) -> Journal:
     first = original(path)
     if first is not None:
         raise JournalNotOurs(
-            f"{path} is a copy of {first}, which alone is written and locked", hint=at_original(first, command)
+            f"{path} is a copy of {first}; only the original is written and locked", hint=at_original(first, command)
         )
     return Journal.open(
         path,

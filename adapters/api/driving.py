@@ -75,7 +75,7 @@ def start(
     A failed job gives an `Ending`, not an error. Raises UserError for an error that is found before anything is rented
     (SpecError for an error in the file), and JournalError if the journal cannot be kept.
     """
-    from rpd.adapters.cli.acting.run import run_job
+    from rpd.adapters.runs.start import run_job
 
     if isinstance(job, Job) and variables is not None:
         raise UserError("the variables of a loaded job are set: rpd.load(file, variables=...)")
@@ -108,8 +108,8 @@ def resume(run: Run | str | Path, *, listener: Listener | None = None, signals: 
     state home, JournalError if the journal cannot be driven, UserError if no run matches or if a secret or the key is
     missing.
     """
-    from rpd.adapters.cli.acting.resume import resume_run
-    from rpd.adapters.cli.arguments.finding import find_journal, unfinished
+    from rpd.adapters.runs.finding import find_journal, unfinished
+    from rpd.adapters.runs.resume import resume_run
 
     with _driven(listener, signals) as caller:
         caller.journal = find_journal(_name(run), only=unfinished, to_act=True)
@@ -135,8 +135,8 @@ def cancel(
     something may still compute. A workflow's name stands for its one unfinished run. Raises the errors of `resume`,
     except JournalLocked.
     """
-    from rpd.adapters.cli.acting.cancel import cancel_run
-    from rpd.adapters.cli.arguments.finding import find_journal, unfinished
+    from rpd.adapters.runs.cancel import cancel_run
+    from rpd.adapters.runs.finding import find_journal, unfinished
 
     with _driven(listener, signals) as caller:
         caller.journal = find_journal(_name(run), only=unfinished, ends=True, to_act=True)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import msgspec
 
 from rpd.adapters.api.telling import without_secrets
-from rpd.adapters.cli.arguments.overrides import Overrides
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.runs.job import Overrides
 from rpd.adapters.spec.error import SpecError
 from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.engine.errors import UserError
@@ -115,7 +115,7 @@ def validate(
     with `sandbox` this machine's sandbox. `scan` reads the commands and the files to be sent, and looks for what breaks
     in a pod. Raises UserError if the file cannot be read or belongs to another tool.
     """
-    from rpd.adapters.cli.reading.validate import Checks, checked
+    from rpd.adapters.checking.job import Checks, checked
 
     try:
         loaded = _loaded(file, variables)

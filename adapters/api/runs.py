@@ -55,8 +55,8 @@ class Run:
         """Find a run by the same words as the commands: its id, a unique beginning of its id, a workflow's name (its
         newest run), or the path of its run folder, journal or manifest. A `Path`, or a text with a `/`, is a path.
         Raises UserError if `run` does not mean exactly one run, and JournalError if its journal makes no sense."""
-        from rpd.adapters.cli.arguments.loading import loaded_run
         from rpd.adapters.local.clock import SystemClock
+        from rpd.adapters.runs.finding import loaded_run
 
         self._loaded: LoadedRun | None = loaded_run(word_for(run))
         self._at: Stamp = SystemClock().now()
@@ -126,9 +126,7 @@ class Run:
     @property
     def why(self) -> str | None:
         """The reason as a sentence for people. None after a success and while the run goes on."""
-        from rpd.adapters.cli.reading.summary import why_of
-
-        return why_of(self._loaded, self._row) if self._loaded is not None else None
+        return self._loaded.why(self._row) if self._loaded is not None else None
 
     @property
     def exit_code(self) -> int | None:
@@ -166,7 +164,7 @@ class Run:
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """The artifacts that the job file names, in that order, with the result of each."""
-        from rpd.adapters.cli.arguments.loading import manifest_beside
+        from rpd.adapters.runs.finding import manifest_beside
 
         inspection = self._inspection()
         if inspection is not None:

@@ -26,7 +26,7 @@ def without_secrets(call: Callable[P, T]) -> Callable[P, T]:
 
 
 def _mask(error: Exception) -> None:
-    from rpd.adapters.cli.errors import redactor
+    from rpd.adapters.access.clouds import redactor
 
     mask = redactor().mask
     seen: set[int] = set()

@@ -10,7 +10,7 @@ from typing import Protocol
 from rpd.adapters.checking.finding import Finding, error, note, warning
 from rpd.adapters.runpod.wire import Named, Volume
 from rpd.engine.errors import Refused, Unavailable
-from rpd.states.policy.naming import described, name_hardware, name_places, suggested
+from rpd.states.policy.naming import described, name_datacenters, name_hardware, suggested
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import Job
@@ -44,7 +44,7 @@ def check_account(job: Job, catalog: Catalog) -> Iterator[Finding]:
         yield from _places(job, centers)
         offers = offers_of(catalog, job)
         yield from _hardware(job, offers, centers)
-        yield from _volume(job, catalog, name_places(job.pod.datacenters, centers).places)
+        yield from _volume(job, catalog, name_datacenters(job.pod.datacenters, centers).datacenters)
         yield from _references(job, catalog)
     except Refused as refusal:
         if refusal.reason not in (Fault.KEY_REFUSED, Fault.FORBIDDEN, Fault.BLOCKED):
@@ -55,7 +55,7 @@ def check_account(job: Job, catalog: Catalog) -> Iterator[Finding]:
 
 
 def _places(job: Job, centers: Sequence[DataCenter]) -> Iterator[Finding]:
-    named = name_places(job.pod.datacenters, centers)
+    named = name_datacenters(job.pod.datacenters, centers)
     yield from (error("datacenter", problem) for problem in named.problems)
     if named.meant:
         yield note("datacenter", described(named.meant))
@@ -72,11 +72,11 @@ def _hardware(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter]) 
     candidates = [each for each in offers if each.gpu_id in found and each.cloud in clouds and each.is_sold]
     for wanted in found:
         if not any(each.gpu_id == wanted for each in candidates):
-            yield warning(kind, f"{wanted} is not to be had in {' or '.join(clouds)}")
+            yield warning(kind, f"{wanted} is not available in {' or '.join(clouds)}")
     if not found:
         return
     yield from _prices(job, candidates)
-    yield from _stock(job, candidates, name_places(job.pod.datacenters, centers).places, centers)
+    yield from _stock(job, candidates, name_datacenters(job.pod.datacenters, centers).datacenters, centers)
 
 
 def _prices(job: Job, candidates: Sequence[Offer]) -> Iterator[Finding]:
@@ -90,7 +90,7 @@ def _prices(job: Job, candidates: Sequence[Offer]) -> Iterator[Finding]:
     if dear and len(dear) == len(candidates):
         yield error("price", f"every candidate is above ${cap:g} per hour: {prices}", Exit.NO_CAPACITY)
     elif dear:
-        yield warning("price", f"above ${cap:g} per hour, and passed over: {prices}")
+        yield warning("price", f"above ${cap:g} per hour and therefore skipped: {prices}")
 
 
 def _stock(
@@ -99,12 +99,14 @@ def _stock(
     """No stock wherever the job may run is an error. Little stock everywhere is a warning."""
     wanted = [each for each in centers if each.id in places]
     levels = {f"{each.gpu_id} ({each.cloud})": _level(each, places, wanted) for each in candidates}
-    said = ", ".join(f"{name} {level.lower()}" for name, level in levels.items())
+    levels_text = ", ".join(f"{name} {level.lower()}" for name, level in levels.items())
     where = " or ".join(job.pod.datacenters) or "any data center"
     if all(level == "NONE" for level in levels.values()):
-        yield error("stock", f"nothing is in stock in {where} at present: {said or 'no candidate'}", Exit.NO_CAPACITY)
+        yield error(
+            "stock", f"nothing is in stock in {where} at present: {levels_text or 'no candidate'}", Exit.NO_CAPACITY
+        )
     elif all(level in ("NONE", "LOW") for level in levels.values()):
-        yield warning("stock", f"stock is low in {where}: {said}")
+        yield warning("stock", f"stock is low in {where}: {levels_text}")
 
 
 def _level(offer: Offer, places: Sequence[str], centers: Sequence[DataCenter]) -> str:

@@ -35,7 +35,7 @@ class Others:
         for entry in self._new():
             if holder(Path(entry.journal)) is None and not _is_kept(entry):
                 raise UserError(
-                    f"run {entry.run_id} of this very job is unfinished (state {entry.state or State.VALIDATE})",
+                    f"run {entry.run_id} of this job is unfinished (state {entry.state or State.VALIDATE})",
                     hint=f"rpd resume {entry.run_id}   (or start another beside it: {_words(self._loaded)})",
                     reason="unfinished_run",
                 )
@@ -48,7 +48,7 @@ class Others:
             if (owner := holder(Path(entry.journal))) is not None:
                 _accept(entry, owner)
             elif _is_kept(entry):
-                output.note([f"run {entry.run_id} of this job keeps its pod up still:   rpd release {entry.run_id}"])
+                output.note([f"run {entry.run_id} of this job still keeps its pod up:   rpd release {entry.run_id}"])
             else:
                 continue  # it has ended, or died, just now
             self._known.add(entry.run_id)
@@ -73,7 +73,7 @@ class Others:
 def _accept(entry: Entry, owner: Owner) -> None:
     """A live run: on a terminal rpd asks the person, elsewhere it only reports the run. Raises UserError if the answer
     is no."""
-    who = f"run {entry.run_id} of this very job runs already (state {entry.state or State.VALIDATE}, "
+    who = f"run {entry.run_id} of this job is already running (state {entry.state or State.VALIDATE}, "
     who += f"pid {owner.pid} on {owner.host})"
     if not can_ask():
         output.note([one_line(f"warning: {who}; this one rents a second pod (--new says that it is meant)")])

@@ -51,7 +51,7 @@ def judge(job: Job, contents: Contents | None) -> Iterator[Finding]:
     """What is wrong or doubtful. Without contents, only the image's name is checked."""
     if contents is not None and contents.others:
         platforms = ", ".join(contents.others[:5])
-        yield error(CHECK, f"{job.pod.image} is built for {platforms}, and not for linux/amd64 as the hosts are")
+        yield error(CHECK, f"{job.pod.image} is built for {platforms}, but the hosts are linux/amd64")
         return
     if contents is not None:
         yield from _size(job, contents.compressed_bytes)
@@ -61,9 +61,9 @@ def judge(job: Job, contents: Contents | None) -> Iterator[Finding]:
 
 def cuda_needed(image: str, contents: Contents | None) -> str | None:
     """The lowest sufficient CUDA version of a driver: by the image's own word, else by its tag."""
-    said = _CUDA_OF_ENV.search(contents.env.get("NVIDIA_REQUIRE_CUDA", "")) if contents is not None else None
-    if said:
-        return said[1]
+    required = _CUDA_OF_ENV.search(contents.env.get("NVIDIA_REQUIRE_CUDA", "")) if contents is not None else None
+    if required:
+        return required[1]
     name = image.lower().partition("@")[0]
     if found := _CUDA_ITSELF.search(name):
         return f"{found[1]}.{found[2]}"

@@ -39,7 +39,7 @@ def pause_options(loaded: LoadedJob, access: Access, home: Path, *, fresh: bool)
 
 def _ask(paused: Paused, differences: tuple[str, ...]) -> str:
     monthly = money(stopped_usd_per_hour(paused) * cost.HOURS_PER_MONTH)
-    head = f"paused pod {paused.pod_id} of run {paused.run_id} ({monthly} a month) is not what the file asks for:"
+    head = f"paused pod {paused.pod_id} of run {paused.run_id} ({monthly} a month) differs from the job file:"
     if not can_ask():
         raise UserError(
             one_line(" | ".join([head, *differences])),

@@ -119,7 +119,7 @@ def check_image(job: Job) -> Iterator[Finding]:
     image, has_credentials = job.pod.image, job.pod.registry_id is not None
     ref = reference(image)
     if ref is None:
-        yield error(CHECK, f"{image!r} is no name of an image")
+        yield error(CHECK, f"{image!r} is not an image name")
         return
     if not ref.is_digest and ref.wanted == "latest":
         yield warning(CHECK, f"{image} means whatever is the latest at the time; name a tag or a digest")
@@ -148,7 +148,7 @@ def check_image(job: Job) -> Iterator[Finding]:
     if status == 404:
         yield error(CHECK, f"{ref.host} has no {what} {ref.wanted} of {ref.path}; a pod would hang at the pull")
     elif status in (401, 403) and not has_credentials:
-        text = "is not to be read by everybody, or does not exist; a private image needs pod.registry_id"
+        text = "is private or does not exist; a private image needs pod.registry_id"
         yield warning(CHECK, f"{image} {text}")
     elif status == 429:
         yield warning(CHECK, f"{ref.host} answers too many questions at present; {image} was not looked up")
@@ -230,13 +230,13 @@ def _body(answer: requests.Response, limit: int) -> bytes:
 def _token(session: requests.Session, ref: Reference, challenge: str) -> str | None:
     """An anonymous token, as the registry's challenge describes it. None if the registry wants a password."""
     kind, _, rest = challenge.partition(" ")
-    said = dict(_CHALLENGE.findall(rest))
-    realm = said.get("realm", "")
+    fields = dict(_CHALLENGE.findall(rest))
+    realm = fields.get("realm", "")
     if kind.lower() != "bearer" or not realm.startswith(ref.base.partition("//")[0] + "//"):
         return None
-    asked = {"scope": said.get("scope", f"repository:{ref.path}:pull")}
-    if "service" in said:
-        asked["service"] = said["service"]
+    asked = {"scope": fields.get("scope", f"repository:{ref.path}:pull")}
+    if "service" in fields:
+        asked["service"] = fields["service"]
     answer = _send(session, "GET", realm, {"Accept": "application/json"}, asked)
     if answer.status_code != 200:
         return None

@@ -10,7 +10,7 @@ from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.adapters.runpod.market import GpuType, better
 from rpd.adapters.runpod.wire import Volume
 from rpd.engine.errors import UserError
-from rpd.states.policy.naming import name_hardware, name_places
+from rpd.states.policy.naming import name_datacenters, name_hardware
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.world import LEVELS, DataCenter, Offer
 
@@ -50,10 +50,10 @@ class Market(msgspec.Struct, frozen=True):
         """The data centers that a word means. Empty: anywhere. Raises UserError."""
         if region is None:
             return ()
-        named = name_places([region], self.centers)
+        named = name_datacenters([region], self.centers)
         if named.problems:
             raise UserError(named.problems[0], reason="no_datacenter", hint="rpd stock")
-        return named.places
+        return named.datacenters
 
     def rows(self, cloud: str, places: tuple[str, ...], favourites: tuple[str, ...] = ()) -> list[GpuRow]:
         """Every type that this cloud sells: the favourites first and in their order, then what is in stock, the

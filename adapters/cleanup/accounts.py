@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rpd.adapters.access.clouds import Access, sandbox_home
 from rpd.adapters.access.gate import recorded_access
@@ -16,6 +17,9 @@ from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry
 from rpd.states.ports.world import Cloud, Pod
 
+if TYPE_CHECKING:
+    from rpd.adapters.runpod.cloud import RunPodCloud
+
 
 class Account:
     """One cloud as the journals of runs name it. `problem` says why its pods are not known."""
@@ -25,20 +29,35 @@ class Account:
         self.problem: str | None = "not asked yet"
         self.access: Access | None = None
         self.pods: tuple[Pod, ...] = ()
+        self.gpu_use: dict[str, float | None] = {}
         self.journals: list[Path] = []
 
-    def read(self, patience: Patience) -> None:
-        """List its pods."""
+    @classmethod
+    def of_access(cls, access: Access) -> Account:
+        """The cloud behind a key at hand, whether or not a journal names it."""
+        account = cls(Entry("", "", cloud=access.as_recorded("")))
+        account.access = access
+        return account
+
+    def read(self, patience: Patience, *, with_use: bool = False) -> None:
+        """List its pods, and the use of their GPUs in percent if that is wanted."""
         try:
             access = self._recorded_access()
             self.access = access
-            self.pods = _cloud(access, patience).list()
+            cloud = _cloud(access, patience)
+            if with_use:
+                found = cloud.list_with_use()
+                self.pods, self.gpu_use = tuple(pod for pod, _ in found), {pod.id: use for pod, use in found}
+            else:
+                self.pods = cloud.list()
             self.problem = None
         except (RpdError, JournalError) as error:
             self.problem = f"{error.message} ({error.hint})" if error.hint else error.message
 
     def _recorded_access(self) -> Access:
-        """The access that the first believed journal names."""
+        """The access that the first believed journal names, or the one at hand."""
+        if not self.journals and self.access is not None:
+            return self.access
         for journal in self.journals[:-1]:
             with contextlib.suppress(JournalError):
                 return recorded_access(journal)
@@ -66,7 +85,7 @@ def accounts_of(entries: Sequence[Entry], home: Path) -> dict[str, Account]:
     return accounts
 
 
-def _cloud(access: Access, patience: Patience) -> Cloud:
+def _cloud(access: Access, patience: Patience) -> RunPodCloud:
     from rpd.adapters import wiring
 
     return wiring.cloud_for(access, ProcessControl(patience=patience))

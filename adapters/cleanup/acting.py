@@ -10,10 +10,11 @@ from rpd.adapters.cleanup.rows import GcRow
 from rpd.adapters.disposal.giveback import delete_pod, release_and_prove
 from rpd.adapters.disposal.suspects import AT_REST, is_kept_up, owes_compute, suspects, understood
 from rpd.adapters.disposal.unrecorded import afterwards, stop_unrecorded
-from rpd.adapters.driving.takeover import take_over
+from rpd.adapters.driving.resuming import resume_journal
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.own_log import keep_trace
 from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import RpdError
 from rpd.engine.ports import Request
@@ -38,6 +39,7 @@ def act_on(row: GcRow, account: Account | None, patience: Patience) -> None:
     except (JournalError, RpdError) as error:
         row.result, row.next = f"failed: {error.message}", error.hint or row.next
     except Exception as error:  # a fault of this program at one journal must not affect the debts of the others
+        keep_trace(error, f"rpd gc at run {row.run_id}")
         row.result = f"failed: internal error: {error}"
     if patience.leaving is not None and not row.is_done:
         row.next = row.next or "rpd gc --yes   goes on with it"
@@ -67,7 +69,7 @@ def _release(row: GcRow, account: Account | None, patience: Patience) -> None:
     # If a pod is kept up on purpose, the run itself gives back the other pods.
     is_only_beside = is_kept_up(inspection.facts, inspection.now) and row.pod_status not in AT_REST
     request = None if is_only_beside else Request("gc", "rpd gc", {})
-    code = take_over(path, "rpd gc", as_json=False, request=request, quiet=True, patience=patience)
+    code = resume_journal(path, "rpd gc", as_json=False, request=request, quiet=True, patience=patience)
     _conclude(row, path, code)
 
 
@@ -87,8 +89,8 @@ def _stop_unrecorded(row: GcRow, account: Account | None, patience: Patience, er
     has_kept = pod is not None and row.pod_status not in AT_REST and is_kept_up(inspection.facts, inspection.now)
     kept_id = pod.id if pod is not None and has_kept else None
     done = stop_unrecorded(path, account.access, "rpd gc", patience, kept_id=kept_id)
-    if done.told:
-        row.result = f"{', '.join(done.told)}; no record of it was written: {error.message}"
+    if done.results:
+        row.result = f"{', '.join(done.results)}; no record of it was written: {error.message}"
     if done.is_at_rest:
         row.pod_status, row.released_by = "EXITED" if row.pod_id else None, None
 

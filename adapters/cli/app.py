@@ -12,8 +12,8 @@ def main() -> None:
     """Run the command of `sys.argv`. Always ends in SystemExit."""
     stand_in()
     code = _run(sys.argv[1:])
-    is_said = settle()
-    sys.exit(code if is_said else code or 1)
+    is_written = settle()
+    sys.exit(code if is_written else code or 1)
 
 
 def _run(words: list[str]) -> int:
@@ -27,8 +27,9 @@ def _run(words: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        from rpd.adapters.cli.errors import problem_of, say, show_trace
+        from rpd.adapters.cli.errors import keep, problem_of, say, show_trace
 
+        keep(error, problem_of(error), words)
         if os.environ.get("RPD_DEBUG"):
             show_trace(error)
         return say(problem_of(error), as_json="--json" in words[: words.index("--") if "--" in words else None])

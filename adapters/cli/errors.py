@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from typing import NamedTuple
 
 from rpd.adapters.report.words import clean
 from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError, JournalMissing
-from rpd.journal.redact import Redactor, Secret
 from rpd.states.ports.exits import Exit
 
 
@@ -55,6 +53,8 @@ def problem_of(error: Exception) -> Problem:
 
 def say(problem: Problem, *, as_json: bool = False) -> int:
     """Report the problem on stderr, without secrets. Returns the exit code."""
+    from rpd.adapters.access.clouds import redactor
+
     mask = redactor().mask
     problem = problem._replace(message=mask(problem.message), hint=mask(problem.hint))
     if as_json:
@@ -73,20 +73,24 @@ def show_trace(error: Exception) -> None:
     """Print the traceback on stderr, for `--debug`. Its texts may come from a pod or a journal, as all others may."""
     import traceback
 
+    from rpd.adapters.access.clouds import redactor
+
     output.note(redactor().mask("".join(traceback.format_exception(error))).splitlines())
 
 
-def redactor() -> Redactor:
-    """The redactor for all errors, because an error from elsewhere may quote anything. The code that uses files of
-    secrets knows those secrets."""
-    from rpd.adapters.access.config import find_api_key
-    from rpd.adapters.local.leaks import environment_secrets
+def keep(error: Exception, problem: Problem, words: list[str]) -> None:
+    """Note the error in rpd's own log: with its traceback if it is a fault of this program, else in one line."""
+    from rpd.adapters.access.clouds import redactor
+    from rpd.adapters.local import own_log
+    from rpd.adapters.local.dirs import state_home
 
-    redactor = Redactor(*map(Secret, environment_secrets(os.environ).values()))
-    with contextlib.suppress(Exception):  # an unreadable settings file may be the error to report
-        key = find_api_key()
-        redactor.add(*([key.secret] if key is not None else []))
-    return redactor
+    with contextlib.suppress(Exception):  # the error itself is the one to report
+        redactor()
+        name = " ".join(words[:1])
+        if problem.reason == "internal":
+            own_log.begin(state_home())
+            own_log.keep_trace(error, f"rpd {name}")
+        own_log.logger("command").warning("rpd %s ends with %d: %s", name, problem.code, problem.message)
 
 
 def _snake(name: str) -> str:

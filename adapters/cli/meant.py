@@ -17,6 +17,9 @@ ELSEWHERE = {
     **dict.fromkeys(("clean", "cleanup"), "rpd gc"),
     **dict.fromkeys(("check", "lint"), "rpd validate FILE"),
     **dict.fromkeys(("new", "create"), "rpd init FILE"),
+    **dict.fromkeys(("ssh", "attach", "enter", "login"), "rpd shell RUN"),
+    **dict.fromkeys(("port-forward", "forward"), "rpd tunnel RUN PORT"),
+    **dict.fromkeys(("cp", "scp", "rsync", "download", "upload"), "rpd pull RUN REMOTE, or rpd push RUN LOCAL"),
     "prices": "rpd gpus",
 }
 """Words of other tools for commands that have another name here."""

@@ -17,8 +17,14 @@ from rpd.adapters.cli.arguments.helping import GROUPS, Grouped
 
 COMMANDS = "rpd.adapters.cli.commands"
 NAMES = tuple(name for names in GROUPS.values() for name in names)
-FOLDERS = dict.fromkeys(GROUPS["Job files"], "job_files.")
+FOLDERS = {
+    **dict.fromkeys(GROUPS["Job files"], "job_files."),
+    **dict.fromkeys(GROUPS["Inside a pod"], "inside."),
+    **dict.fromkeys(GROUPS["Pods"], "pods."),
+}
 """The folder of a command's file, if it is not with the others."""
+WITH_COMMAND = ("run", "exec")
+"""Commands that take the words after `--` as a command for the pod."""
 EPILOG = (
     "Exit codes: 0 done, 2 bad input, 4 key or credit, 5 job failed, 6 no capacity, 7 budget, 8 something still bills, "
     "9 journal, 10 lost, 75 resumable, 130/143 interrupted."
@@ -62,7 +68,7 @@ def tree_of(*commands: str) -> typer.Typer:
     )
     tree.callback()(_globals)
     for name in commands or NAMES:
-        own = f"{name}_" if iskeyword(name) else name
+        own = f"{name}_" if iskeyword(name) else name.replace("-", "_")
         module = import_module(f"{COMMANDS}.{FOLDERS.get(name, '')}{own}")
         if hasattr(module, "app"):
             tree.add_typer(module.app, name=name)
@@ -82,7 +88,7 @@ def _cut(words: list[str]) -> tuple[list[str], list[str] | None]:
     """Split the words at `--`. The words after it are a command for the pod, not for the option parser; None if there
     is no `--`."""
     at = words.index("--") if "--" in words else len(words)
-    if at == len(words) or next((word for word in words[:at] if not word.startswith("-")), None) != "run":
+    if at == len(words) or next((word for word in words[:at] if not word.startswith("-")), None) not in WITH_COMMAND:
         return words, None
     return words[:at], words[at + 1 :]
 

@@ -10,7 +10,7 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import RpdError, UserError
 from rpd.states.facts import Facts
-from rpd.states.policy.reuse import adopted
+from rpd.states.policy.reuse import handed_over_pods
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.world import Cloud
 
@@ -27,7 +27,7 @@ def require_own_account(facts: Facts, access: Access, patience: Patience | None 
     from rpd.adapters.wiring import cloud_of_run
 
     control = ProcessControl(patience=patience)
-    cloud = cloud_of_run(facts.opened, facts.run_id, access, control, adopted=adopted(facts))
+    cloud = cloud_of_run(facts.opened, facts.run_id, access, control, handed_over=handed_over_pods(facts))
     if _shows_a_pod(facts, cloud) or _bills(facts, access, control):
         return
     raise UserError(

@@ -15,7 +15,7 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import Patience
-from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
+from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable, UserError
 from rpd.engine.operation import Result
 from rpd.engine.protocol import intent_of, outcome_of
 from rpd.journal.index import Index
@@ -72,6 +72,41 @@ def delete_pod(
         return _act(journal.append, cloud, DeletePod(pod_id), closed, interval, patience)
 
 
+def stop_pod(
+    journal_path: Path,
+    access: Access,
+    cloud: Cloud,
+    pod_id: str,
+    *,
+    command: str,
+    patience: Patience | None = None,
+) -> str:
+    """Stop one pod that the journal of a finished run names, and prove it. Its disk is owed from then on. Returns the
+    proof.
+
+    Raises JournalError, StillThere, the cloud's own refusal, or UserError if the journal does not name the pod: its
+    stopped disk would bill without a debt.
+    """
+    with _indexed(open_journal(journal_path, access, command)) as journal:
+        inspection = Inspection(read(journal.path), SystemClock().now())
+        name = next((each for each, known_id in known_ids(inspection.facts).items() if known_id == pod_id), None)
+        if name is None:
+            raise UserError(
+                f"pod {pod_id} appeared after its run had given it up; nothing was done in it",
+                hint=f"rpd pod delete {pod_id}",
+            )
+        debts = inspection.snapshot.debts
+        rate = round(cost.stopped_usd_per_hour(inspection.facts.volume_gb), 6)
+
+        def kept(proof: str) -> tuple[DebtChange, ...]:
+            is_owed, is_kept = (name, "compute") in debts, (name, "storage") in debts
+            closed = [DebtChange(name, "compute", "close", proof=proof)] if is_owed else []
+            opened = [] if is_kept else [DebtChange(name, "storage", "open", usd_per_hour=rate)]
+            return (*closed, *opened)
+
+        return _act(journal.append, cloud, StopPod(pod_id), kept, access.profile.proof_interval_seconds, patience)
+
+
 def stop_owed(record: Callable[[Body], object], access: Access, cloud: Cloud, facts: Facts) -> None:
     """Stop every pod that this run owes, and prove it, without the loop. It is for a loop that cannot go on. A pod that
     could not be stopped stays owed."""
@@ -99,18 +134,16 @@ def _act(
 ) -> str:
     """Intent, effect with its proof, outcome. Returns the proof. Raises the errors of `release_and_prove` after
     recording them, and the errors of `record`."""
-    intent, told = (
-        intent_of(effect, f"late-{secrets.token_hex(4)}-{effect.name}", State.RELEASE),
-        Accepted(effect.pod_id),
-    )
+    intent = intent_of(effect, f"late-{secrets.token_hex(4)}-{effect.name}", State.RELEASE)
+    reported = Accepted(effect.pod_id)
     record(intent)
     try:
         proof = release_and_prove(cloud, effect, interval_seconds, patience)
     except RpdError as error:
-        failed = Result("failed", told, reason=error.reason, error=error.message, retryable=True)
+        failed = Result("failed", reported, reason=error.reason, error=error.message, retryable=True)
         record(outcome_of(intent, failed))
         raise
-    record(outcome_of(intent, Result(answer=told, debts=debts(proof))))
+    record(outcome_of(intent, Result(answer=reported, debts=debts(proof))))
     return proof
 
 

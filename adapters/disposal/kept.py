@@ -12,7 +12,7 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.patience import Patience
 from rpd.journal.reader import read
-from rpd.states.policy.reuse import adopted
+from rpd.states.policy.reuse import handed_over_pods
 
 
 def release_kept(path: Path, command: str, patience: Patience) -> list[str]:
@@ -24,7 +24,7 @@ def release_kept(path: Path, command: str, patience: Patience) -> list[str]:
     access = recorded_access(path)
     require_own_account(facts, access, patience)
     control = ProcessControl(patience=patience)
-    cloud = cloud_of_run(facts.opened, facts.run_id, access, control, adopted=adopted(facts))
+    cloud = cloud_of_run(facts.opened, facts.run_id, access, control, handed_over=handed_over_pods(facts))
     lines = []
     ids = {pod.name: pod.id for pod in facts.pods.values() if pod.id is not None}
     if not ids.keys() >= facts.debts.storage.keys():  # a journal that lost records may name a pod without its id

@@ -32,7 +32,7 @@ def losses(facts: Facts) -> list[str]:
         return [
             f"run      {facts.run_id}, whose journal was damaged",
             f"pod      {', '.join(sorted(facts.debts.storage))}, with a disk of {facts.volume_gb} GB",
-            "lost     whatever lies there: the journal does not say what ran in it, nor what of it is here",
+            "lost     everything on that disk: the journal does not say what ran there or which results are here",
         ]
     pod = facts.pod
     if pod is None or pod.id is None or pod.is_gone or pod.released_as == "delete" or not facts.has_launched_here:
@@ -54,5 +54,5 @@ def losses(facts: Facts) -> list[str]:
     return [
         f"run      {facts.run_id}, state {facts.state}" + ("; its job may still run" if runs else ""),
         f"pod      {pod.id}, with a disk of {facts.volume_gb} GB",
-        f"lost     {', '.join(left)}: collected by nobody, and in that pod alone",
+        f"lost     {', '.join(left)}: not collected; only that pod holds them",
     ]

@@ -17,10 +17,13 @@ from rpd.adapters.disposal.account import require_own_account
 from rpd.adapters.disposal.giveback import release_and_prove
 from rpd.adapters.disposal.suspects import (
     AT_REST,
+    is_damaged,
     is_own,
     is_own_name,
     names_of,
+    original_of,
     owed_elsewhere,
+    understood,
 )
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
@@ -30,12 +33,12 @@ from rpd.adapters.report.words import duration
 from rpd.adapters.run_folder.workspace import link_events
 from rpd.adapters.terminal import output
 from rpd.engine.deadline import elapsed
-from rpd.engine.errors import RpdError
+from rpd.engine.errors import RpdError, UserError
 from rpd.engine.operation import Result
 from rpd.engine.protocol import intent_of, outcome_of
 from rpd.journal import salvage as file
 from rpd.journal.disk import OsDisk
-from rpd.journal.errors import JournalMissing, JournalStrange
+from rpd.journal.errors import JournalMissing, JournalNotOurs, JournalStrange
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import Lock, Owner
 from rpd.journal.records import Body, DebtChange, Record, Stamp
@@ -73,6 +76,17 @@ class Salvaged(msgspec.Struct, frozen=True):
     forgotten: tuple[str, ...]
     kept: Path | None
     usd: float | None
+
+
+def damaged_run(path: Path) -> Entry:
+    """The run of a damaged journal. Raises UserError if the journal can be driven, and JournalNotOurs for a copy."""
+    entry = understood(Index(state_home()).refresh(path))
+    if not is_damaged(entry):
+        hint = "upgrade rpd" if entry.problem == "too_new" else f"rpd resume {entry.run_id}"
+        raise UserError(f"the journal of {entry.run_id} is not damaged", reason="not_damaged", hint=hint)
+    if (first := original_of(path)) is not None:
+        raise JournalNotOurs(f"{path} is a copy of {first}, which may know better")
+    return entry
 
 
 def salvage(entry: Entry, path: Path, *, delete: bool) -> Salvaged:

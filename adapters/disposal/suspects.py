@@ -164,6 +164,12 @@ def understood(entry: Entry) -> Entry:
     return entry
 
 
+def is_damaged(entry: Entry) -> bool:
+    """The journal cannot be driven, and something is left to salvage. For "too_new" the way out is a newer rpd
+    instead."""
+    return understood(entry).problem not in ("", "too_new", "missing")
+
+
 def names_of(entry: Entry) -> set[str]:
     """Every name in the journal, or in what was known of it. The journal also holds words from outside, such as those
     that other pods write on a volume. So a name alone does not make a pod this run's (`is_own`)."""

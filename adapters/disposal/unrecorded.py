@@ -34,10 +34,10 @@ from rpd.states.shared.preserve import is_kept
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """What was done. `told` has a sentence for each pod. `is_at_rest` is true when every pod that the journal owes was
-    proved stopped."""
+    """What was done. `results` has a sentence for each pod. `is_at_rest` is true when every pod that the journal owes
+    was proved stopped."""
 
-    told: tuple[str, ...]
+    results: tuple[str, ...]
     is_at_rest: bool
 
 
@@ -55,20 +55,20 @@ def stop_unrecorded(
         owed = {debt.key for debt in entry.debts if debt.kind == "compute"} - owed_elsewhere(entry)
         facts = Inspection(read(path), SystemClock().now()).facts
         targets = {pod.id: name for name, pod in facts.pods.items() if pod.id is not None and name in owed}
-        told: list[str] = []
+        results: list[str] = []
         try:
             targets = {pod.id: pod.name for pod in named(entry, cloud.list())} | targets
             is_at_rest = kept_id is None and owed <= set(targets.values())
         except RpdError as error:
-            told.append(error.message)
+            results.append(error.message)
             is_at_rest = False
         for pod_id in (each for each in targets if each != kept_id):
             try:
-                told.append(f"pod {pod_id} {release_and_prove(cloud, StopPod(pod_id), interval, patience)}")
+                results.append(f"pod {pod_id} {release_and_prove(cloud, StopPod(pod_id), interval, patience)}")
             except RpdError as error:
-                told.append(f"pod {pod_id} is not proved stopped: {error.message}")
+                results.append(f"pod {pod_id} is not proved stopped: {error.message}")
                 is_at_rest = False
-        return Stopped(tuple(told), is_at_rest)
+        return Stopped(tuple(results), is_at_rest)
 
 
 @contextlib.contextmanager
@@ -104,11 +104,11 @@ def end_unrecorded(path: Path, request: Request, error: JournalUnwritable, *, as
     except KeyboardInterrupt:
         done = Stopped(("interrupted before it was proved stopped",), is_at_rest=False)
     if done.is_at_rest:
-        told = f"{', '.join(done.told) or 'nothing of it computes'}; no record of it was written"
+        results = f"{', '.join(done.results) or 'nothing of it computes'}; no record of it was written"
         hint = f"{again}   writes it down"
-        return UserError(told, exit_code=Exit.JOURNAL, reason="journal_unwritable", hint=hint)
-    told = ", ".join(done.told) or "none of its pods is listed; one may still appear"
-    problem = unwritable(path, told, f"{again}; or the same again now", as_json=as_json)
+        return UserError(results, exit_code=Exit.JOURNAL, reason="journal_unwritable", hint=hint)
+    results = ", ".join(done.results) or "none of its pods is listed; one may still appear"
+    problem = unwritable(path, results, f"{again}; or the same again now", as_json=as_json)
     problem.exit_code = Exit.STILL_BILLING  # also if a pod was kept up: a person wants the run ended
     return problem
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from rpd.adapters.disposal.unrecorded import end_unrecorded, unwritable, words
-from rpd.adapters.driving.takeover import take_over
+from rpd.adapters.driving.resuming import resume_journal
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import leave_request, request_file
@@ -37,7 +37,7 @@ def end_run(path: Path, request: Request, *, as_json: bool) -> int:
         if owner is None:
             try:
                 patience = Patience(OWN_SECONDS)
-                take_over(path, request.by, as_json=False, request=request, quiet=as_json, patience=patience)
+                resume_journal(path, request.by, as_json=False, request=request, quiet=as_json, patience=patience)
             except JournalLocked:
                 continue
             except JournalUnwritable as error:

@@ -10,7 +10,7 @@ import msgspec
 from rpd.states.facts import DEFAULT_VOLUME_GB
 from rpd.states.facts.search import Hardware
 from rpd.states.policy import cost
-from rpd.states.policy.naming import NamedHardware, NamedPlaces, name_hardware, name_places
+from rpd.states.policy.naming import NamedDatacenters, NamedHardware, name_datacenters, name_hardware
 from rpd.states.policy.rules import COLLECT_ALLOWANCE_SECONDS
 from rpd.states.ports.job import Job
 from rpd.states.ports.world import DataCenter, Offer
@@ -58,12 +58,13 @@ def estimate(job: Job, offers: Sequence[Offer], centers: Sequence[DataCenter] = 
     clouds = clouds_of(job)
     named = name_hardware(job.pod.hardware, offers, clouds) if offers else NamedHardware()
     hardware = named.hardware if offers else tuple(Hardware(str(each)) for each in job.pod.hardware)
-    there = name_places(job.pod.datacenters, centers) if centers else NamedPlaces(places=job.pod.datacenters)
+    wanted = job.pod.datacenters
+    there = name_datacenters(wanted, centers) if centers else NamedDatacenters(datacenters=wanted)
     choices = tuple(
         _choice(job, each, place, cloud, offers)
         for cloud in clouds
         for each in hardware
-        for place in there.places or (None,)
+        for place in there.datacenters or (None,)
     )
     first = next((choice for choice in choices if choice.is_affordable and choice.usd_per_hour is not None), None)
     rate = first.with_disks_usd_per_hour if first is not None else None

@@ -52,7 +52,9 @@ class Inspection:
             "waits_for": facts.launch.claim.waits_for or None
             if facts.launch.claim and facts.launch.claim.phase == "running"
             else None,
+            "lifecycle": facts.opened.lifecycle,
             "pod": self.pod(),
+            "services": self.services(),
             "debts": self.debts(),
             "records": len(self.reading.records),
             "verified": self.reading.verified,
@@ -113,6 +115,18 @@ class Inspection:
             "usd_per_hour": pod.usd_per_hour,
         }
 
+    def services(self) -> list[dict[str, Any]]:
+        """The services of a session, as they last answered. A local port ends with the process that opened it."""
+        return [
+            {
+                "port": each.port,
+                "url": f"http://127.0.0.1:{each.local_port}" if each.local_port is not None else None,
+                "ready": each.is_ready,
+                "said": each.said,
+            }
+            for each in self.facts.container.served
+        ]
+
     def debts(self) -> list[dict[str, Any]]:
         """Open debts, oldest first."""
         return [
@@ -132,7 +146,7 @@ class Inspection:
             return None
         if self.reading.damage is not None:
             return (
-                f"nothing: the journal is damaged; rpd salvage {self.facts.run_id} gives back what it owes, and ends it"
+                f"nothing: the journal is damaged; rpd salvage {self.facts.run_id} releases its pods and ends the run"
             )
         from rpd.adapters.forensics.next_step import next_step
 

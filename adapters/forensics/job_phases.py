@@ -1,4 +1,4 @@
-"""The steps of a run's job, from the marks in its log."""
+"""The steps of a run's job, from the phase marks in its log."""
 
 from __future__ import annotations
 

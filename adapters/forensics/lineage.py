@@ -22,8 +22,8 @@ from rpd.states.ports.world import Paused
 class LocalLineage:
     """`rpd.states.ports.world.Lineage` over the journals of one state home, for the run of `opened`.
 
-    `open_journal` locks a journal for writing. `adopted` (pod id -> run of its birth) gets every pod that became this
-    run's, so that its cloud lets the run touch it.
+    `open_journal` locks a journal for writing. `handed_over` (pod id -> run of its birth) gets every pod that became
+    this run's, so that its cloud lets the run touch it.
     """
 
     def __init__(
@@ -32,19 +32,19 @@ class LocalLineage:
         opened: Opened,
         run_id: str,
         open_journal: Callable[[Path], Journal],
-        adopted: MutableMapping[str, str],
+        handed_over: MutableMapping[str, str],
     ) -> None:
         self._index = Index(state_home)
         self._opened = opened
         self._run_id = run_id
         self._open = open_journal
-        self._adopted = adopted
+        self._handed_over = handed_over
 
     def paused(self, lineage: str) -> tuple[Paused, ...]:
         """Read: the paused pods that finished runs of the lineage on this cloud have left, the newest first."""
         return _paused(self._index, lineage, self._opened.cloud)
 
-    def take_over(self, paused: Paused) -> None:
+    def hand_over(self, paused: Paused) -> None:
         """Effect, once: write the hand-over into the old journal, under its lock."""
         try:
             journal = self._open(Path(paused.journal))
@@ -57,16 +57,16 @@ class LocalLineage:
                 self._hand_over(journal, paused)
         finally:
             self._index.refresh(Path(paused.journal))
-        self._adopted[paused.pod_id] = paused.born_run
+        self._handed_over[paused.pod_id] = paused.born_run
 
-    def has_taken(self, paused: Paused) -> bool:
+    def has_pod(self, paused: Paused) -> bool:
         """Read: whether the old journal says that the pod is this run's."""
         try:
             is_ours = _facts(Path(paused.journal)).lineage.handed_over.get(paused.pod_name) == self._run_id
         except JournalError as error:
             raise Unavailable(error.message, reason=Fault.IN_USE, retryable=True) from error
         if is_ours:
-            self._adopted[paused.pod_id] = paused.born_run
+            self._handed_over[paused.pod_id] = paused.born_run
         return is_ours
 
     def _hand_over(self, journal: Journal, paused: Paused) -> None:
@@ -75,7 +75,7 @@ class LocalLineage:
         if owner == self._run_id:
             return
         if owner is not None or paused.pod_name not in {each.pod_name for each in paused_pods(facts)}:
-            by = f"run {owner} has it" if owner is not None else f"run {paused.run_id} keeps it no longer"
+            by = f"run {owner} has it" if owner is not None else f"run {paused.run_id} no longer keeps it"
             raise Refused(by, reason=Fault.HANDED_OVER)
         proof = f"handed over to run {self._run_id}"
         closed = (DebtChange(paused.pod_name, "storage", "close", proof=proof),)
@@ -113,5 +113,5 @@ def _facts(path: Path) -> Facts:
     """The run of a journal as its records say, without its secrets. Raises JournalError."""
     reading = read(path)
     if reading.opened is None or reading.damage is not None:
-        raise JournalError(f"{path} holds no run that can be believed")
+        raise JournalError(f"{path} holds no valid run")
     return facts_of(reading)

@@ -10,7 +10,7 @@ from rpd.journal.records import Stamp
 from rpd.journal.replay import Snapshot
 from rpd.states.facts import Facts
 from rpd.states.fold.moves import resume
-from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.lifecycles import lifecycle_of
 from rpd.states.operations.job import WatchJob
 
 
@@ -23,15 +23,16 @@ def next_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
 
 
 def _first_step(facts: Facts, snapshot: Snapshot, now: Stamp) -> str:
+    lifecycle = lifecycle_of(facts.opened.lifecycle)
     for opened in snapshot.open_intents.values():
         intent = opened.intent
-        effect = JOB_LIFECYCLE.effect_of(intent)
+        effect = lifecycle.effect_of(intent)
         return f"find out what became of {effect.label if effect is not None else intent.op}"
     facts = copy.deepcopy(facts)
     resume(facts, now)  # requests to the process that left are void
     facts.process.surveyed = now  # the search for a second pod of its create goes on beside the step in question
-    decision = JOB_LIFECYCLE.interrupts(facts.state, facts, now)
-    return _in_words(decision if decision is not None else JOB_LIFECYCLE.decide[facts.state](facts, now))
+    decision = lifecycle.interrupts(facts.state, facts, now)
+    return _in_words(decision if decision is not None else lifecycle.decide[facts.state](facts, now))
 
 
 def _in_words(decision: Decision) -> str:

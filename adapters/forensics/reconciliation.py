@@ -51,11 +51,6 @@ class Line(msgspec.Struct, frozen=True):
     bill: PodBill | None
     why: tuple[str, ...]
 
-    @property
-    def difference_usd(self) -> float | None:
-        """Booked less estimated. None if nothing is known of the books."""
-        return None if self.bill is None else self.bill.total_usd - self.estimate.total_usd
-
 
 def estimates(facts: Facts, records: Sequence[Record], now: Stamp) -> list[Estimate]:
     """One estimate per pod that has an id, in the order in which the pods were rented or taken up."""
@@ -75,7 +70,7 @@ def _estimate(facts: Facts, pod: PodFacts, records: Sequence[Record], now: Stamp
         disk_usd=sum(cost.usd(disks, seconds) for _, seconds in spans),
         storage_usd=_stored(pod.name, records, now),
         ended_wall=max(ends) if ends and len(ends) == len(pod.spans) else None,
-        is_shared=pod.origin.taken is not None or pod.name in facts.lineage.handed_over,
+        is_shared=pod.origin.paused is not None or pod.name in facts.lineage.handed_over,
         storage_usd_per_day=(debt.usd_per_hour or 0.0) * 24 if debt is not None else 0.0,
     )
 

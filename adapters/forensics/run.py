@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from rpd.adapters.access.judgement import judged
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.job_phases import JobPhase, steps_of
 from rpd.adapters.forensics.row import RunRow, row_of_manifest
+from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.pod.step_log import STEPS_NAME
+from rpd.adapters.report.why import words_of
 from rpd.adapters.run_folder.workspace import EVENTS_NAME, MANIFEST_NAME
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
@@ -66,6 +69,16 @@ class LoadedRun:
             problem=f"no readable {MANIFEST_NAME}",
         )
 
+    def why(self, row: RunRow) -> str | None:
+        """Why the run of this row ended as it did, and what to do, in plain words. None for a success, and if the
+        reason is not known."""
+        if not row.failed:
+            return None
+        if self.reading is not None:
+            with contextlib.suppress(JournalError):
+                return Inspection(self.reading, SystemClock().now()).why()
+        return words_of(row.reason)
+
     def events(self) -> Iterator[dict[str, Any]]:
         """The lines of the journal, or of an older `events.jsonl`, as plain data: each has `ts_utc` and `event`."""
         if self.folder is None:
@@ -77,14 +90,14 @@ class LoadedRun:
         folder = self.files_folder()
         return iter(()) if folder is None else lines_of(metrics_file(folder))
 
-    def step_marks(self) -> list[dict[str, Any]]:
-        """The marks of steps in the job's log: rows of `steps.jsonl`, in their order."""
+    def phase_marks(self) -> list[dict[str, Any]]:
+        """The phase marks in the job's log: rows of `steps.jsonl`, in their order."""
         folder = self.files_folder()
         return [] if folder is None else list(lines_of(folder / STEPS_NAME))
 
     def steps(self) -> list[JobPhase]:
         """The steps of the job, from its log. Older tools have the marks among the events."""
-        return steps_of(self.step_marks() or self.events())
+        return steps_of(self.phase_marks() or self.events())
 
     def files_folder(self) -> Path | None:
         """The folder of its files now. None if no trusted source names it."""
@@ -169,7 +182,7 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
         gpu=pod["gpu"] if pod else None,
         datacenter=pod["datacenter"] if pod else None,
         pod_id=pod["id"] if pod else None,
-        pod_resumed=resumed.origin.taken is not None if resumed else None,
+        pod_resumed=resumed.origin.paused is not None if resumed else None,
         usd_per_hour=pod["usd_per_hour"] if pod else None,
         wall_seconds=round(elapsed(facts.progress.started, end), 3) if facts.progress.started else None,
         cost_usd=closed.cost_usd if closed and closed.cost_usd is not None else inspection.cost_usd(),

@@ -145,8 +145,8 @@ def put_environment(draft: Draft, found: Mapping[str, tuple[str | None, Place]],
 
 def is_secret(name: str, value: str, place: Place) -> bool:
     """Whether a value is a secret, and so not copied: by its place, its name or its form."""
-    is_told = place[0] == SECRETS or (is_secret_name(name) and len(value) >= SHORTEST_SECRET)
-    return bool(value) and (is_told or has_login(value) or leak_in(value, {}) is not None)
+    is_secret_by_name = place[0] == SECRETS or (is_secret_name(name) and len(value) >= SHORTEST_SECRET)
+    return bool(value) and (is_secret_by_name or has_login(value) or leak_in(value, {}) is not None)
 
 
 def put_volume(draft: Draft, name: str, path: str) -> bool:

@@ -141,14 +141,14 @@ def _gpu(draft: Draft, gpu: str, place: Path, count: int) -> None:
 
 def _cloud(draft: Draft, names: dict[str, str]) -> None:
     document = draft.document
-    said = (document.take_text(names["cloud"]) or "" if "cloud" in names else "").upper()
+    cloud_type = (document.take_text(names["cloud"]) or "" if "cloud" in names else "").upper()
     is_secure, is_community = "securecloud" in names, "communitycloud" in names
     for key in ("securecloud", "communitycloud"):
         if key in names:
             document.take(names[key])
-    if said == "COMMUNITY" or (is_community and not is_secure):
+    if cloud_type == "COMMUNITY" or (is_community and not is_secure):
         draft.put("COMMUNITY", "pod", "cloud_type")
-    elif not said and not is_secure and "networkvolume" not in names:
+    elif not cloud_type and not is_secure and "networkvolume" not in names:
         draft.say("runpodctl takes what either cloud has; here SECURE comes first", "provision")
         draft.put("COMMUNITY", "provision", "fallback_cloud_type")
 

@@ -48,8 +48,8 @@ class GitListing:
         if not asked:
             return frozenset()
         text = b"".join(b"./" + os.fsencode(path) + b"\0" for path in asked)  # a leading colon means something to git
-        said = _git(self._folder, "check-ignore", "--stdin", "-z", oks=(0, 1), text=text)
-        return frozenset(os.fsdecode(name).removeprefix("./").rstrip("/") for name in said.split(b"\0") if name)
+        output = _git(self._folder, "check-ignore", "--stdin", "-z", oks=(0, 1), text=text)
+        return frozenset(os.fsdecode(name).removeprefix("./").rstrip("/") for name in output.split(b"\0") if name)
 
 
 def git_refusal(folder: Path) -> str | None:
@@ -88,10 +88,10 @@ def _git(folder: Path, *arguments: str, oks: tuple[int, ...], text: bytes = b"")
     except (OSError, subprocess.SubprocessError) as error:
         raise _refused(f"git gave no answer about {folder}: {error}") from error
     if done.returncode not in oks:
-        said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-        if "not a git repository" in said:
+        output = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+        if "not a git repository" in output:
             raise _refused(f"{folder} is in no git work tree")
-        raise _refused(f"git cannot list {folder}: {said or f'exit code {done.returncode}'}")
+        raise _refused(f"git cannot list {folder}: {output or f'exit code {done.returncode}'}")
     return done.stdout
 
 

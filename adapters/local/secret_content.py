@@ -86,7 +86,7 @@ def disclosures(
             continue
         text = _text_of([shown[name] for name in where])
         parts = (line.strip() for secret in secrets for line in secret.reveal().splitlines())
-        if any(_is_said(part, text) for part in parts if len(part) >= SECRET_CHARACTERS_MIN):
+        if any(_occurs(part, text) for part in parts if len(part) >= SECRET_CHARACTERS_MIN):
             yield (
                 f"the value of {origin} stands in {', '.join(where)}, and the journal must not keep it; "
                 "give one of the two another value"
@@ -131,10 +131,10 @@ def _is_secret_like(name: str) -> bool:
 
 def _is_address(value: str, said: str) -> bool:
     """The rest of an address may be a secret, as that of a webhook is."""
-    return _ADDRESS.match(value) is not None and not _is_said(value, said)
+    return _ADDRESS.match(value) is not None and not _occurs(value, said)
 
 
-def _is_said(value: str, said: str) -> bool:
+def _occurs(value: str, said: str) -> bool:
     """Whether a JSON text contains the value, unchanged or as JSON writes it."""
     return value in said or json.dumps(value, ensure_ascii=False)[1:-1] in said
 
@@ -177,7 +177,7 @@ def _is_worth_hiding(value: str, config: str) -> bool:
     """Whether to hide a value. Hiding values that are no secrets would remove text from the journal, even its own
     words. So these stay: short values, words of small letters, paths, addresses, and values that the job file contains
     as well."""
-    is_ordinary = _ORDINARY.match(value) is not None or _is_said(value, config)
+    is_ordinary = _ORDINARY.match(value) is not None or _occurs(value, config)
     return len(value) >= SHORTEST_SECRET and not is_ordinary
 
 

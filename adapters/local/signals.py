@@ -50,12 +50,17 @@ def is_terminal() -> bool:
 
 @contextlib.contextmanager
 def signal_requests(
-    ask: Callable[[Request], None], *, on_hangup: Callable[[], None] = lambda: None, terminal: bool | None = None
+    ask: Callable[[Request], None],
+    *,
+    on_hangup: Callable[[], None] = lambda: None,
+    terminal: bool | None = None,
+    is_answered: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
     """Turn signals into requests inside the block, and put the former handlers back after it.
 
     `ask` and `on_hangup` are called inside a signal handler, so they must not wait for a lock (`ProcessControl.ask`
-    does not). Outside the main thread Python delivers no signals, and this does nothing. It also does nothing if the
+    does not). `is_answered` says, once, that the presses so far were answered with "go on": the next one counts as the
+    first. Outside the main thread Python delivers no signals, and this does nothing. It also does nothing if the
     caller is a program that handles its signals itself. An inherited "ignore" of SIGHUP (nohup) stays. An inherited
     "ignore" of SIGINT (a shell's background job) does not: a signal to the number of this process is meant for it.
     """
@@ -64,7 +69,7 @@ def signal_requests(
     if is_theirs or threading.current_thread() is not threading.main_thread():
         yield
         return
-    presses = _Presses(ask, is_terminal() if terminal is None else terminal)
+    presses = _Presses(ask, is_terminal() if terminal is None else terminal, is_answered)
 
     def hang_up(_number: int, _frame: FrameType | None) -> None:
         presses.terminal = False
@@ -91,11 +96,12 @@ class Early:
 
     def __init__(self) -> None:
         self.held: list[Request] = []
+        self.is_answered: Callable[[], bool] = lambda: False
         self._ask: Callable[[Request], None] = self.held.append
 
     def signals(self) -> contextlib.AbstractContextManager[None]:
         """Take signals from now on, until the block ends."""
-        return signal_requests(lambda request: self._ask(request))
+        return signal_requests(lambda request: self._ask(request), is_answered=lambda: self.is_answered())
 
     def hand_over(self, ask: Callable[[Request], None]) -> None:
         """From now on `ask` gets the signals, first those that came before."""
@@ -107,8 +113,9 @@ class Early:
 class _Presses:
     """Counts SIGINT and SIGTERM."""
 
-    def __init__(self, ask: Callable[[Request], None], terminal: bool) -> None:
+    def __init__(self, ask: Callable[[Request], None], terminal: bool, is_answered: Callable[[], bool]) -> None:
         self.terminal = terminal
+        self._is_answered = is_answered
         self._ask = ask
         self._last = float("-inf")
         self._quiet_until = float("-inf")
@@ -120,7 +127,7 @@ class _Presses:
         self._last = now
         if is_same or now < self._quiet_until:
             return
-        self._count += 1
+        self._count = 1 if self._is_answered() else self._count + 1
         name = signal.Signals(number).name
         if self._count > 1:
             self._quiet_until = now + LEAVING_SECONDS

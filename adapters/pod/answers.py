@@ -127,7 +127,7 @@ def step_result_of(fields: Fields, output: str) -> StepResult:
 def count(text: str) -> int:
     """A whole number of at most 15 digits, not below 0. Raises ValueError."""
     if not _WHOLE.match(text):
-        raise ValueError(f"{text[:40]!r} is not a number that can be meant")
+        raise ValueError(f"{text[:40]!r} is not a valid number")
     return int(text)
 
 
@@ -142,7 +142,7 @@ def moment(text: str) -> float:
     """Seconds since 1970, or of a count from 0. Raises ValueError."""
     number = _number(text)
     if number is None:
-        raise ValueError(f"{text[:40]!r} is not a time that can be meant")
+        raise ValueError(f"{text[:40]!r} is not a valid time")
     return number
 
 

@@ -42,6 +42,8 @@ rpd_arm() {
     rpd_error=$(rpd_put "$rpd_home/orders" "$rpd_generation $((rpd_limit + rpd_skew)) $rpd_rest
 $rpd_folder/jobs/$rpd_launch
 $rpd_folder/switch/owner" 2>&1) || rpd_fail path_refused "the orders could not be written: $rpd_error"
+    # Launch 0 is no job: it counts as over, so that the switch looks only at the lease of the owner.
+    if [ "$rpd_launch" = 0 ]; then mkdir -p "$rpd_folder/jobs/0" && : >"$rpd_folder/jobs/0/rc"; fi
     rpd_lives "$rpd_home/loop" || rpd_start_loop
     rpd_probe=$(rpd_try_key)
     rpd_lives "$rpd_home/loop" || rpd_probe='the switch could not be started'

@@ -13,7 +13,7 @@ import msgspec
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.chosen import choose
 from rpd.adapters.transfer.entry import NAME_CHARACTERS_MAX, NAMED_MAX, Entry, named, shown
-from rpd.adapters.transfer.exchange import exchange, said, seconds_for
+from rpd.adapters.transfer.exchange import complaint_of, exchange, seconds_for
 from rpd.adapters.transfer.links import Followed, described_link, follow
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.patterns import Patterns
@@ -145,13 +145,13 @@ def _push(
 def _why(stderr: bytes) -> str:
     """The last line with an error, without what follows it: codes and ids of the request."""
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if _ERROR.search(line)]
-    return lines[-1].strip()[:300] if lines else said(stderr)
+    return lines[-1].strip()[:300] if lines else complaint_of(stderr)
 
 
 def _rclone_sizes(text: bytes) -> dict[str, int]:
     listed: list[_Listed] | None = tolerant.decode(text, list[_Listed])
     if listed is None:
-        raise Unavailable("the listing of the bucket makes no sense", reason=Fault.UNREADABLE)
+        raise Unavailable("the listing of the bucket is not valid", reason=Fault.UNREADABLE)
     return {each.path: each.size for each in listed}
 
 

@@ -23,8 +23,9 @@ rpd_fail() {
     exit 3
 }
 
-# Whether another owner acts for this run; rpd_rival says which. The highest epoch-<n> counts, and of two with the same
-# epoch (a journal that was copied and resumed twice) the one that made the mark. A mark that names no owner keeps nobody out.
+# Whether another owner acts for this run; rpd_rival says which. The fencing token with the highest epoch-<n> counts, and of two with the same
+# epoch (a journal that was copied and resumed twice) the one that wrote its token first. A token
+# that names no owner keeps nobody out.
 rpd_is_taken_over() {
     for rpd_dir in "$rpd_folder"/epoch-*; do
         rpd_number=${rpd_dir##*/epoch-}
@@ -41,17 +42,17 @@ rpd_is_taken_over() {
 # Ends the script when it may not act any more.
 rpd_yield() { if rpd_is_taken_over; then rpd_fail taken_over "$rpd_rival"; fi; }
 
-# Makes this owner's mark. A folder that holds something is never replaced by a move, so only one of two can make it.
-rpd_mark_epoch() {
-    rpd_mark=$rpd_folder/epoch-$rpd_epoch
-    [ ! -d "$rpd_mark" ] || return 0
-    mkdir -p "$rpd_mark.$$" && printf '%s\n' "$rpd_owner" >"$rpd_mark.$$/owner" && mv "$rpd_mark.$$" "$rpd_mark"
+# Writes this owner's fencing token. A folder that holds something is never replaced by a move, so only one of two can make it.
+rpd_put_token() {
+    rpd_token=$rpd_folder/epoch-$rpd_epoch
+    [ ! -d "$rpd_token" ] || return 0
+    mkdir -p "$rpd_token.$$" && printf '%s\n' "$rpd_owner" >"$rpd_token.$$/owner" && mv "$rpd_token.$$" "$rpd_token"
 }
 
 # For whatever acts here: not against another owner, and no older one after us. A full disk must not keep us from acting.
 rpd_own() {
     rpd_yield
-    rpd_mark_epoch 2>/dev/null
+    rpd_put_token 2>/dev/null
     rpd_yield
 }
 

@@ -25,7 +25,7 @@ rpd_container_value() {
 rpd_import_environment() {
     unset RUNPOD_API_KEY
     rpd_first_is_ours || return 0
-    rpd_mark=$(printf '\036')
+    rpd_separator=$(printf '\036')
     rpd_newline='
 '
     while IFS= read -r rpd_pair; do
@@ -37,7 +37,7 @@ rpd_import_environment() {
         rpd_value=${rpd_pair#*=}
         while :; do
             case $rpd_value in
-                *"$rpd_mark"*) rpd_value=${rpd_value%%"$rpd_mark"*}$rpd_newline${rpd_value#*"$rpd_mark"} ;;
+                *"$rpd_separator"*) rpd_value=${rpd_value%%"$rpd_separator"*}$rpd_newline${rpd_value#*"$rpd_separator"} ;;
                 *) break ;;
             esac
         done

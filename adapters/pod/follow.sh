@@ -1,6 +1,6 @@
 # Follows the job on one channel: stdout is the log from rpd_offset on, nothing else; stderr tells of the claim, first as it
 # is, again when its script has ended and something of it is waited for, and once more when the job has ended. The other
-# side writes a line now and then: it is there, and the lease is renewed. When it closes the channel, or the link breaks,
+# side writes a line now and then: it is there, and the heartbeat is renewed. When it closes the channel, or the link breaks,
 # reading ends and nothing stays behind.
 
 rpd_tell() { printf '%s#%s\n' "$1" "$2" >&2; }
@@ -29,7 +29,7 @@ rpd_await_end() {
 rpd_main() {
     rpd_has tail || { rpd_tell 'tail is missing in the pod' missing; exit 3; }
     mkdir -p "$rpd_folder/switch"
-    rpd_is_taken_over || rpd_mark_epoch 2>/dev/null
+    rpd_is_taken_over || rpd_put_token 2>/dev/null
     if rpd_is_taken_over; then
         rpd_tell "$rpd_rival" taken
         exit 3

@@ -41,9 +41,9 @@ def follow(
     *,
     seconds: float,
     to_size_only: bool,
-    is_told: Callable[[], bool] = lambda: False,
+    is_enough: Callable[[], bool] = lambda: False,
 ) -> Claim:
-    """Follow until the job ended, `seconds` passed, the log has said enough (`is_told`) or a request asks to stop. With
+    """Follow until the job ended, `seconds` passed, the log is enough (`is_enough`) or a request asks to stop. With
     `to_size_only`, follow only until the log is as long as it was at the beginning. Returns the last claim.
 
     A remote log that is shorter than the local copy was replaced, so the copy starts again. Raises Unavailable
@@ -52,7 +52,7 @@ def follow(
     deadline = time.monotonic() + seconds
     for _ in range(_RESTARTS_MAX):
         channel = connection.channel(command(log.offset))
-        attempt = _Attempt(channel, log, deadline, to_size_only, is_told, connection.redactor)
+        attempt = _Attempt(channel, log, deadline, to_size_only, is_enough, connection.redactor)
         try:
             claim = attempt.run()
         except Interrupted:
@@ -76,7 +76,7 @@ class _Attempt:
         log: LocalLog,
         deadline: float,
         to_size_only: bool,
-        is_told: Callable[[], bool],
+        is_enough: Callable[[], bool],
         redactor: Redactor,
     ) -> None:
         self.channel = channel
@@ -85,7 +85,7 @@ class _Attempt:
         self._offset = log.offset
         self._deadline = deadline
         self._to_size_only = to_size_only
-        self._is_told = is_told
+        self._is_enough = is_enough
         self._redactor = redactor
         self._end: Claim | None = None
         self._goal = 0
@@ -93,7 +93,7 @@ class _Attempt:
         self._backlog: int | None = None  # how long the log was when following began
         self._is_replaced = False
         self._has_output = True
-        self._said = bytearray()
+        self._received = bytearray()
         self._searched = 0  # up to here it holds no end of a message
         self._left = _SAID_BYTES_MAX
         self._moved_at = time.monotonic()
@@ -123,7 +123,7 @@ class _Attempt:
         if self._to_size_only:
             return self.claim if is_idle or self._is_drained(self._goal) else None
         has_news = self.claim.waits_for != self._waits_for
-        return self.claim if now >= self._deadline or has_news or self._is_told() else None
+        return self.claim if now >= self._deadline or has_news or self._is_enough() else None
 
     def _is_drained(self, size: int) -> bool:
         return self._log.offset >= size or not self._has_output
@@ -152,22 +152,22 @@ class _Attempt:
             raise Unavailable("the follower in the pod ended early", reason=Fault.LINK_LOST)
         self._left -= len(data or b"")
         if self._left < 0:
-            raise Unavailable("the follower in the pod says far more than it should", reason=Fault.UNREADABLE)
-        self._said += data or b""
+            raise Unavailable("the follower in the pod sends too much output", reason=Fault.UNREADABLE)
+        self._received += data or b""
         while (cut := self._end_of_message()) is not None:
-            message = self._redactor.mask_bytes(bytes(self._said[:cut])).decode("utf-8", "replace")
-            del self._said[: cut + 1]
+            message = self._redactor.mask_bytes(bytes(self._received[:cut])).decode("utf-8", "replace")
+            del self._received[: cut + 1]
             self._searched = 0
             self._take(message)
-        self._searched -= max(0, len(self._said) - _MAX_LINE)
-        del self._said[:-_MAX_LINE]
+        self._searched -= max(0, len(self._received) - _MAX_LINE)
+        del self._received[:-_MAX_LINE]
 
     def _end_of_message(self) -> int | None:
         """The end of the first message: the newline after `#start`, `#end`, `#size`, `#missing` or `#taken`. None if it
         is not there yet. Values before it cannot look like it, because each of their lines holds a `=`."""
         at = max(0, self._searched)
-        while (end := self._said.find(b"\n", at)) >= 0:
-            line = bytes(self._said[at:end])
+        while (end := self._received.find(b"\n", at)) >= 0:
+            line = bytes(self._received[at:end])
             if line in (b"#start", b"#end") or (b"=" not in line and line.endswith((b"#size", b"#missing", b"#taken"))):
                 return end
             at = self._searched = end + 1
@@ -185,7 +185,7 @@ class _Attempt:
                 return
             claim = claim_of(fields_of(body))
         except (ValueError, KeyError) as error:
-            raise Unavailable(f"the pod's answer makes no sense: {error}", reason=Fault.UNREADABLE) from error
+            raise Unavailable(f"the pod's answer is not valid: {error}", reason=Fault.UNREADABLE) from error
         self.claim, self._goal, self._moved_at = claim, claim.log_bytes, time.monotonic()
         if self._backlog is None or self._waits_for is None:
             self._backlog, self._waits_for = claim.log_bytes, claim.waits_for
@@ -197,7 +197,7 @@ class _Attempt:
     def _take_size(self, words: str) -> None:
         """`SAID SIZE`: how many bytes of the log we had reported to be here, and how long the log was then. Raises
         ValueError."""
-        said, size = map(count, words.split())
-        self._is_replaced = size < said
+        announced, size = map(count, words.split())
+        self._is_replaced = size < announced
         if self.claim is not None:
             self.claim = msgspec.structs.replace(self.claim, log_bytes=size)

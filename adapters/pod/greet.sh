@@ -14,7 +14,7 @@ rpd_count_gpus() {
 
 rpd_begin_epoch() {
     rpd_yield
-    rpd_error=$(mkdir -p "$rpd_folder/switch" 2>&1 && rpd_mark_epoch 2>&1) || rpd_fail path_refused "$rpd_error"
+    rpd_error=$(mkdir -p "$rpd_folder/switch" 2>&1 && rpd_put_token 2>&1) || rpd_fail path_refused "$rpd_error"
     rpd_yield
     rpd_now >"$rpd_folder/switch/owner"
     printf 'epoch=%s\n' "$rpd_epoch"

@@ -21,7 +21,7 @@ class LocalLog:
     """
 
     def __init__(self, path: str, told: Callable[[bytes, bool], None] | None = None) -> None:
-        self._told = told
+        self._on_data = told
         self._path = Path(path)
         self._base_path = base_path(self._path)
         try:
@@ -56,8 +56,8 @@ class LocalLog:
             self._write(data)
         except OSError as error:
             raise _unwritable(str(self._path), error) from error
-        if self._told is not None:
-            self._told(data, is_backlog)
+        if self._on_data is not None:
+            self._on_data(data, is_backlog)
 
     def restart(self) -> None:
         """The remote log is another one now: keep the local bytes, write a note, and copy from the beginning of the new

@@ -26,10 +26,11 @@ from rpd.adapters.pod.answers import (
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.bucket import push_out
 from rpd.adapters.pod.follower import follow
+from rpd.adapters.pod.heartbeat import Heartbeat
 from rpd.adapters.pod.idleness import idle_seconds
-from rpd.adapters.pod.lease import Lease
 from rpd.adapters.pod.local_log import LocalLog
 from rpd.adapters.pod.markers import MarkerScan
+from rpd.adapters.pod.services import Services
 from rpd.adapters.pod.step_log import StepLog
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.pool import Pool
@@ -40,6 +41,7 @@ from rpd.adapters.transfer.push import push as push_tree
 from rpd.engine.errors import Ambiguous, EffectError, Interrupted, NotSent, Refused, RpdError, Unavailable
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import SecretFile, is_away
+from rpd.states.ports.session import Served, Service
 from rpd.states.ports.world import (
     Armed,
     Claim,
@@ -87,7 +89,9 @@ class PodRemote:
         progress: Callable[[str], Progress] = lambda what: lambda moved, total: None,
         wall: Callable[[], float] = time.time,
         secret: Callable[[SecretFile], bytes] = content_of,
+        services: Services | None = None,
     ) -> None:
+        self._services = services
         self._pool = pool
         self._wall = wall
         self._secret = secret
@@ -107,6 +111,13 @@ class PodRemote:
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
         """See the port."""
         return self._effect(lambda: self._arm(target, order))
+
+    def attend(self, target: Target, services: tuple[Service, ...]) -> tuple[Served, ...]:
+        """See the port."""
+        _, fields = self._answer(self._connection(target), scripts.attend_script(target), ANSWER_SECONDS)
+        _understand(lambda: fields["here"])
+        assert self._services is not None, "a session has services"
+        return self._services.ask(target, services)
 
     def run_step(self, target: Target, step: Step) -> StepResult:
         """See the port. After a lost link the command runs on. The same call again waits for it."""
@@ -190,7 +201,7 @@ class PodRemote:
             seconds,
             to_size_only=False,
             told=scan.feed,
-            is_told=lambda: len(scan.heard) > known,
+            is_enough=lambda: len(scan.heard) > known,
         )
         return msgspec.structs.replace(claim, heard=scan.heard) if claim.phase == "running" else claim
 
@@ -233,6 +244,8 @@ class PodRemote:
 
     def close(self) -> None:
         """Drop all connections."""
+        if self._services is not None:
+            self._services.close()
         self._pool.close()
 
     def _connection(self, target: Target, seconds: float = CONNECT_SECONDS) -> Connection:
@@ -242,7 +255,7 @@ class PodRemote:
         """Do `act`, which may be repeated, beside an owner heartbeat. If sshd has room for one session only, do it
         without one."""
         try:
-            with Lease(connection.channel(scripts.lease_script(target))):
+            with Heartbeat(connection.channel(scripts.heartbeat_script(target))):
                 return act()
         except Unavailable as error:
             if error.reason != Fault.NO_SESSION:
@@ -282,7 +295,7 @@ class PodRemote:
         *,
         to_size_only: bool,
         told: Callable[[bytes], None] | None = None,
-        is_told: Callable[[], bool] = lambda: False,
+        is_enough: Callable[[], bool] = lambda: False,
     ) -> tuple[Claim, int]:
         def command(offset: int) -> str:
             return scripts.follow_script(target, job, offset)
@@ -296,7 +309,7 @@ class PodRemote:
 
         with LocalLog(log_file, hear) as log:
             claim = follow(
-                self._connection(target), command, log, seconds=seconds, to_size_only=to_size_only, is_told=is_told
+                self._connection(target), command, log, seconds=seconds, to_size_only=to_size_only, is_enough=is_enough
             )
             if log.offset >= claim.log_bytes:  # else more of it is on its way, printed at an unknown time
                 steps.is_up_to_date()
@@ -392,7 +405,7 @@ def _refused(fault: str, message: str) -> Refused:
     if "No space left" in message or "quota exceeded" in message:
         return Refused(f"no space left in the pod: {message}", reason=Fault.DISK_FULL)
     if "Read-only file system" in message:
-        return Refused(f"the pod takes no writes: {message}", reason=Fault.READ_ONLY)
+        return Refused(f"the pod refuses writes: {message}", reason=Fault.READ_ONLY)
     if fault in (Fault.WRONG_POD, Fault.TAKEN_OVER, Fault.NO_TOOL):
         return Refused(message, reason=fault)
     return Refused(f"the pod refused: {message}", reason=Fault.PATH_REFUSED)
@@ -403,5 +416,5 @@ def _understand(read: Callable[[], T]) -> T:
         return read()
     except (ValueError, KeyError) as error:
         raise Unavailable(
-            f"the pod's answer makes no sense: {error}", reason=Fault.UNREADABLE, detail={"sent": True}
+            f"the pod's answer is not valid: {error}", reason=Fault.UNREADABLE, detail={"sent": True}
         ) from error

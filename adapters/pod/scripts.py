@@ -36,7 +36,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}\Z")
 
 
 def greet_script(target: Target) -> str:
-    """Asks the pod for its identity, and marks the owner's epoch."""
+    """Asks the pod for its identity, and writes the owner's fencing token."""
     return _put_together(target, {"rpd_expected": target.pod_id}, "common", "environment", "greet")
 
 
@@ -98,11 +98,16 @@ def stop_script(target: Target, job: JobRef, grace_seconds: float) -> str:
     return _put_together(target, values, "common", "claim", "left", "stop")
 
 
-def lease_script(target: Target) -> str:
+def attend_script(target: Target) -> str:
+    """Renews the owner heartbeat once, unless another owner acts."""
+    return _put_together(target, {}, "common", last="attend")
+
+
+def heartbeat_script(target: Target) -> str:
     """Renews the owner heartbeat with every line it reads, until there are no more."""
     values = _values(target)
-    lease = 'while read -r rpd_beat; do date +%s >"$rpd_folder/switch/owner"; done\n'
-    return _assignments(values) + 'mkdir -p "$rpd_folder/switch"\n' + lease
+    beats = 'while read -r rpd_beat; do date +%s >"$rpd_folder/switch/owner"; done\n'
+    return _assignments(values) + 'mkdir -p "$rpd_folder/switch"\n' + beats
 
 
 def step_script(target: Target, step: Step, *, may_start: bool, patience_seconds: int) -> str:

@@ -1,7 +1,7 @@
 # The dead-man's switch. It releases this pod from inside with the key RunPod gave it, and never ends.
 # This text also stands in the pod's start command: no single quotes, no secrets, short names; comments and indents are
 # taken out. It needs RUNPOD_POD_ID, RUNPOD_API_KEY and, for another cloud, RPD_API_URL in its environment.
-#   <home>/orders  line 1 "<generation> <limit> <action> <silence>", line 2 the claim folder, line 3 the owner's lease
+#   <home>/orders  line 1 "<generation> <limit> <action> <silence>", line 2 the claim folder, line 3 the owner heartbeat
 #   <home>/loop    "<pid> <start> start|ssh" of the loop at work
 # Before there are orders RPD_LIMIT_AT (UTC seconds) holds, with RPD_LIMIT_ACTION (stop).
 rpd_l=$(printf "\nx"); rpd_l=${rpd_l%x}

@@ -6,6 +6,7 @@ import shlex
 
 from rpd.adapters.local.dirs import own_key_path, state_home
 from rpd.adapters.report.background import left_words
+from rpd.adapters.report.session import session_words
 from rpd.adapters.report.why import cause_of, doubt_and_advice
 from rpd.adapters.report.words import clock, duration, money, one_line, rate
 from rpd.engine.deadline import elapsed
@@ -35,6 +36,8 @@ SECRETS_LEFT = "         files of secrets could not be removed from it: delete i
 def last_words(facts: Facts, now: Stamp, *, elsewhere: str | None = None) -> list[str]:
     """Lines for a person. They come from the facts, so they are true whatever happened. `elsewhere` is the file with
     the end of the run, if its journal could not be written. By the journal itself, such a run still goes on."""
+    if facts.is_session and elsewhere is None:
+        return session_words(facts, now, debt_lines, _cause_lines(facts))
     lines = [_headline(facts, now)]
     if elsewhere is None and facts.report.outcome not in (None, "succeeded"):
         return [one_line(line) for line in [*lines, *_failure_lines(facts, now)]]
@@ -171,11 +174,11 @@ def _headline(facts: Facts, now: Stamp) -> str:
     reason = f" ({word})" if word and outcome != "succeeded" else ""
     has_code = facts.launch.claim is not None and facts.launch.claim.exit_code not in (None, 0)
     # In the first case the next line has the code. In the second case it is the code of a good script.
-    is_told = facts.ending.reason is Reason.JOB_FAILED or (
+    is_shown = facts.ending.reason is Reason.JOB_FAILED or (
         facts.ending.reason is Reason.JOB_SUCCEEDED and is_cut_off(facts)
     )
     ended = job_ending(facts).replace("ended with exit", "the job's exit")
-    code = f", {ended}" if has_code and not is_told else ""
+    code = f", {ended}" if has_code and not is_shown else ""
     return f"{outcome}{reason}{code} in {took}; {f'its pod is kept up; {spent} so far' if kept else spent}"
 
 
@@ -208,7 +211,10 @@ def debt_lines(facts: Facts, now: Stamp, *, seen: Stamp | None = None) -> list[s
             )
             if is_wanted and is_cut_short(facts, now):
                 lines.append(f"         no longer: the cost cap of {money(cost_cap(facts))} is used up by then")
-            if not is_wanted and facts.launch.intended:
+            if not is_wanted and facts.is_session:
+                wait = duration(facts.profile.owner_silence_seconds)
+                lines.append(f"         sooner where no rpd attends it: {wait} later its switch stops it")
+            elif not is_wanted and facts.launch.intended:
                 wait = duration(facts.profile.owner_silence_seconds)
                 lines.append(f"         sooner where its job ends and no rpd comes: {wait} later it stops the pod")
                 lines.append("         with the results in it; rpd resume collects them")

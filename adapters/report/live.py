@@ -8,7 +8,7 @@ import os
 import textwrap
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console, Group, OverflowMethod
@@ -47,6 +47,7 @@ class LiveView:
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
         self._is_unicode = shows_unicode(self._console.encoding)
         self._what = ""
+        self._is_paused = False
         self._deadline: float | None = None
         self._at: Stamp | None = None
         self._log = LogTail(Path(facts.local_log))
@@ -68,6 +69,18 @@ class LiveView:
         with contextlib.suppress(OSError):
             self._live.stop()
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is drawn inside the block: a person is asked something."""
+        with self._turn:
+            self._is_paused = True
+        with contextlib.suppress(OSError):
+            self._live.update(Group(), refresh=True)
+        try:
+            yield
+        finally:
+            self._is_paused = False
+
     def recorded(self, record: Record) -> None:
         """Print what happened, above the block."""
         with self._turn:
@@ -88,7 +101,7 @@ class LiveView:
             self._log.follow(Path(self.facts.local_log))
             self._log.skip_to_last(TAIL_BYTES)  # if a job prints faster than lines can be read, show its newest lines
             self._tail.extend(self._log.new_lines())
-            if self._at is not None:
+            if self._at is not None and not self._is_paused:
                 with self._turn:
                     block = self._block(present(self._at))
                 with contextlib.suppress(OSError):
@@ -99,6 +112,7 @@ class LiveView:
         room = max(1, min(TAIL_LINES, self._console.height - OTHER_LINES))
         bar = "│" if self._is_unicode else "|"
         rows = [(f"  {bar} {line.expandtabs()}", "dim") for line in log[-room:]]
+        rows += [(f"  {line}", "bold") for line in service_lines(self.facts)]
         rows += [(self._state_row(now), "bold cyan"), (self._cost_row(now), "green"), *self._owner_rows(now)]
         overflow: OverflowMethod = "ellipsis" if self._is_unicode else "crop"
         return Group(*(Text(self._fit(row), style=style, no_wrap=True, overflow=overflow) for row, style in rows))
@@ -136,6 +150,15 @@ class LiveView:
     def _fit(self, text: str) -> str:
         """The part of the text that this terminal can show."""
         return in_encoding(text, self._console.encoding if self._is_unicode else "ascii")
+
+
+def service_lines(facts: Facts) -> list[str]:
+    """Where the services of a session are, and which of them do not answer."""
+    return [
+        f"http://127.0.0.1:{each.local_port}  port {each.port} of the pod" + ("" if each.is_ready else f": {each.said}")
+        for each in facts.container.served
+        if each.local_port is not None
+    ]
 
 
 def shows_unicode(encoding: str | None, environ: Mapping[str, str] = os.environ) -> bool:

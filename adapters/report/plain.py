@@ -43,7 +43,7 @@ class PlainView:
         self._last_line = time.monotonic()
         self._at: Stamp | None = None
         self._log = LogTail(Path(facts.local_log)) if show_log else None
-        self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._queued: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._news = threading.Event()
         self._turn = threading.Lock()
@@ -66,7 +66,7 @@ class PlainView:
             self._at = record.at
             text = tell(record, self.facts)
         if text and not isinstance(record.body, Closed):  # the last words say how it ended
-            self._told.put(self._stamped(text, record.at))
+            self._queued.put(self._stamped(text, record.at))
             self._news.set()
 
     def doing(self, what: str, deadline: float | None) -> None:
@@ -88,7 +88,7 @@ class PlainView:
 
     def _print_new(self) -> None:
         """Print a piece of the job's output, and what has happened."""
-        told = _taken(self._told)  # first, so that the job's reaction to it is printed after it
+        told = _taken(self._queued)  # first, so that the job's reaction to it is printed after it
         if self._log is not None:
             self._log.follow(Path(self.facts.local_log))
             self._print_piece(self._log)

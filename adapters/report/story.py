@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 
 from rpd.adapters.report.background import left_words, waiting_words
+from rpd.adapters.report.session import told_of_session
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, size
 from rpd.journal.errors import NONSENSE, JournalStrange
 from rpd.journal.reader import Reading
@@ -50,7 +51,7 @@ def tell(record: Record, facts: Facts) -> str | None:
     return one_line(text) if text else None
 
 
-def told_of(reading: Reading) -> dict[str, str]:
+def sentences_of(reading: Reading) -> dict[str, str]:
     """Checksum of a record -> the sentence about it, for records that have one. For a journal that makes no sense, only
     the part before."""
     described: dict[str, str] = {}
@@ -67,6 +68,8 @@ def told_of(reading: Reading) -> dict[str, str]:
 
 
 def _text(record: Record, facts: Facts) -> str | None:
+    if facts.is_session and (said := told_of_session(record.body, facts, record.at)) is not None:
+        return said
     match record.body:
         case Opened() as opened:
             return f"run {record.run} on {opened.cloud.get('name', '?')}"
@@ -89,12 +92,12 @@ def _text(record: Record, facts: Facts) -> str | None:
             return left.why
         case Repaired() as repaired:
             kept = f", kept as {repaired.kept_as}" if repaired.kept_as else ""
-            return f"the journal mended itself: {repaired.cause} ({repaired.bytes} bytes{kept})"
+            return f"the journal was repaired: {repaired.cause} ({repaired.bytes} bytes{kept})"
         case HandedOver() as handed:
             return f"pod {handed.key} is run {handed.to_run}'s from here on"
         case Closed() as closed:
-            is_told = closed.outcome == "succeeded" or not closed.reason
-            return closed.outcome if is_told else f"{closed.outcome}: {closed.reason}"
+            is_enough = closed.outcome == "succeeded" or not closed.reason
+            return closed.outcome if is_enough else f"{closed.outcome}: {closed.reason}"
         case _:
             return None
 
@@ -111,8 +114,8 @@ def _outcome(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     if outcome.op == Op.PULL_ARTIFACT and outcome.reason in (Fault.LINK_LOST, Fault.TIMEOUT):
         return _broken_off(outcome, facts, record)
     if outcome.status == "unknown":
-        said = f" ({outcome.error})" if outcome.error else ""
-        return f"{what}: no answer that can be believed{said}; finding out"
+        error_text = f" ({outcome.error})" if outcome.error else ""
+        return f"{what}: no reliable answer{error_text}; finding out"
     return f"{what}: {outcome.error or outcome.reason}"
 
 
@@ -124,7 +127,7 @@ def _noun(op: str) -> str:
 
 def _seen(seen: Observation, facts: Facts) -> str | None:
     if seen.op == Op.READ_LOG:
-        return f"beware: {said}" if (said := doubt(facts)) is not None else None
+        return f"beware: {error_text}" if (error_text := doubt(facts)) is not None else None
     if seen.error is not None and seen.op not in (Op.GREET, Op.READ_POD):
         return f"{_noun(seen.op)}: {seen.error}"
     if silent := seen.data.get("no_sshd"):
@@ -233,7 +236,7 @@ def _leased(outcome: Outcome, facts: Facts, record: Record) -> str | None:
     if not holders:
         return None
     held = ", ".join(f"{each['place'] or '/'} by run {each['run_id']}" for each in holders)
-    return f"places on the network volume are held: {held}; is it alive?"
+    return f"destinations on the network volume are held: {held}; is it alive?"
 
 
 def _noticed(outcome: Outcome, facts: Facts, record: Record) -> str | None:
@@ -313,7 +316,7 @@ def _released(move: Transition, facts: Facts, record: Record) -> str | None:
 
 _INTENTS: dict[str, Callable[[Intent, Facts, Record], str | None]] = {
     Op.CREATE_POD: _renting,
-    Op.TAKE_OVER: _taking,
+    Op.HAND_OVER: _taking,
     Op.PUSH_TREE: _sending,
     Op.NOTIFY: _warning,
 }
@@ -354,6 +357,8 @@ _MOVES: dict[str, Callable[[Transition, Facts, Record], str | None]] = {
     Trigger.OUT_OF_MONEY: _why,
     Trigger.POD_GONE: _why,
     Trigger.OUT_OF_REACH: _why,
+    Trigger.SERVICE_FAILED: _why,
+    Trigger.RETURNED: _why,
 }
 _REQUESTS: dict[str, str] = {
     "interrupt": "Ctrl-C",
@@ -362,4 +367,5 @@ _REQUESTS: dict[str, str] = {
     "release": "release the pod",
     "gc": "clean up",
     "detach": "detach",
+    "leave": "leave",
 }

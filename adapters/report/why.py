@@ -23,7 +23,7 @@ WHY: dict[Reason, tuple[str, str]] = {
     ),
     Reason.FAILURE_MARKER: ("the log holds one of run.failure_markers", "read the log around it"),
     Reason.ARTIFACT_MISSING: (
-        "nothing stood at the remote path of a required artifact",
+        "there was nothing at the remote path of a required artifact",
         "compare artifacts[].remote_path with where the job writes",
     ),
     Reason.RESULTS_UNVERIFIED: (
@@ -33,13 +33,13 @@ WHY: dict[Reason, tuple[str, str]] = {
     Reason.SETUP_FAILED: ("a setup command failed", "the job was never started"),
     Reason.STAGE_FAILED: (
         "files or secrets could not be placed in the pod",
-        "see to disk sizes and destinations, or to what this machine lacks",
+        "check disk sizes and destinations, and what this machine lacks",
     ),
     Reason.PREFLIGHT_FAILED: ("a preflight command failed", "the job was never started"),
     Reason.LAUNCH_FAILED: ("the pod could not start the script", "the image may lack a shell or a tool"),
-    Reason.SPEC_INVALID: ("something the file names is not there on this machine", "mend it and run again"),
+    Reason.SPEC_INVALID: ("something the file names is not there on this machine", "fix it and run again"),
     Reason.NO_CAPACITY: (
-        "no GPU type of pod.gpu_order was to be had in any data center of pod.datacenters",
+        "no GPU type of pod.gpu_order was available in any data center of pod.datacenters",
         "add GPU types or data centers, or wait: rpd run --wait-for-stock 30m",
     ),
     Reason.PRICE_OVER_CAP: ("every candidate costs more than budget.max_gpu_price_usd", "raise it, or add GPU types"),
@@ -48,19 +48,19 @@ WHY: dict[Reason, tuple[str, str]] = {
         "see whether the image exists and starts sshd; large images need a longer time",
     ),
     Reason.SSH_REFUSED: (
-        "the pod's sshd answers and keeps rpd out, as it would on any other host",
-        "take an image, or pod.args, whose sshd lets root in with a key",
+        "the pod's sshd answers but refuses rpd's login, as it would on any other host",
+        "take an image, or pod.args, whose sshd lets root log in with a key",
     ),
     Reason.VOLUME_REFUSED: (
         "the pod's volume takes no files of rpd's, on whatever host",
-        "see whether the volume is full or read-only, and to storage",
+        "check storage, and whether the volume is full or read-only",
     ),
     Reason.IMAGE_FAILED: (
         "the container can start on no host, or has no sshd",
         "see pod.image",
     ),
     Reason.NAME_UNKNOWN: (
-        "a name in pod.gpu_order, cpu_order, datacenters or storage stands for nothing that there is, or for several",
+        "a name in pod.gpu_order, cpu_order, datacenters or storage matches nothing, or several things",
         "rpd events tells which; rpd gpus and rpd stock list what there is",
     ),
     Reason.NO_CREDIT: ("the account has no credit", "add some, then run again"),
@@ -68,18 +68,27 @@ WHY: dict[Reason, tuple[str, str]] = {
         "the API key was refused",
         "rpd config set api-key, or export RUNPOD_API_KEY=..., with a key that may rent",
     ),
-    Reason.CLOUD_UNREACHABLE: ("the cloud did not answer, or not so that it could be believed", "try again later"),
+    Reason.CLOUD_UNREACHABLE: ("the cloud did not answer, or gave no reliable answer", "try again later"),
     Reason.POD_UNREACHABLE: (
         "the cloud answers, and nothing got through to the pod for 10 minutes; the job was never started",
         "run again: another host may do",
     ),
     Reason.DESTINATION_IN_USE: (
-        "another run holds the same place on the network volume; the job was never started",
+        "another run holds the same destination on the network volume; the job was never started",
         "rpd runs tells whether that run is over",
     ),
     Reason.CREATE_REJECTED: (
         "the cloud calls the order itself wrong",
         "rpd validate --online checks the file against it",
+    ),
+    Reason.LEFT: ("you left the session", ""),
+    Reason.STOPPED_OUTSIDE: (
+        "its switch, its host or a person stopped the pod",
+        "rpd resume starts it again",
+    ),
+    Reason.SERVICE_NOT_READY: (
+        "a service of the session did not answer in its time",
+        "see --port and --preset, and rpd logs for what its container said",
     ),
     Reason.IDLE: (
         "nothing was done for longer than budget.idle_minutes: GPUs, processor, disk, network and log were idle",
@@ -268,11 +277,11 @@ def _of_code(exit_code: int, what: str, advice: str, *, is_ours: bool) -> tuple[
 
 def doubt_and_advice(facts: Facts) -> list[str]:
     """What speaks against a success, and what to do about it. Empty if nothing does."""
-    said = doubt(facts)
-    if said is None:
+    doubt_text = doubt(facts)
+    if doubt_text is None:
         return []
     advice = advice_on(doubts(facts)[0].sign)
-    return [said, *([advice] if advice else []), "look before you rely on the results"]
+    return [doubt_text, *([advice] if advice else []), "look before you rely on the results"]
 
 
 def words_of(reason: str | None) -> str | None:

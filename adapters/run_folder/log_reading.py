@@ -1,4 +1,4 @@
-"""The local copy of a job's log, read for signs of a failure. Its text is not to be trusted."""
+"""The local copy of a job's log, read for signs of a failure. Its text cannot be trusted."""
 
 from __future__ import annotations
 

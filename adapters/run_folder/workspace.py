@@ -199,7 +199,7 @@ class EventsLink:
 
 
 def link_events(journal: Path, run_dir: Path) -> EventsLink:
-    """Effect, repeatable: make `<run_dir>/events.jsonl` the journal itself, or a copy if that is impossible."""
+    """Effect, idempotent: make `<run_dir>/events.jsonl` the journal itself, or a copy if that is impossible."""
     link = EventsLink(journal, run_dir / EVENTS_NAME, is_copy=False)
     link.refresh()
     return link

@@ -69,9 +69,9 @@ def explain(answer: Answer) -> str:
             f"a redirect{_whereto(answer)}, which is not followed: the key stays here; "
             "is RPD_API_URL right, or does this network want a sign-in first?"
         )
-    told = problem(answer)
-    if told is not None:
-        return answer.shown(_told(told, answer)) or "no reason given"
+    document = problem(answer)
+    if document is not None:
+        return answer.shown(_reason(document, answer)) or "no reason given"
     if not answer.body.strip():
         return "no reason given (empty body)"
     text = answer.body.decode("utf-8", errors="replace")
@@ -90,10 +90,10 @@ def _whereto(answer: Answer) -> str:
     return f" to {answer.shown(place, 200)}" if place.strip() else ""
 
 
-def violations(told: dict[str, Any], answer: Answer) -> list[str]:
+def violations(document: dict[str, Any], answer: Answer) -> list[str]:
     """The validation lines of a 422. Missing properties come first, because they make valid ones appear as
     unexpected."""
-    lines = told.get("errors")
+    lines = document.get("errors")
     if not isinstance(lines, list):
         return []
     return sorted((answer.shown(str(line), 200) for line in lines[:20]), key=lambda line: "missing" not in line)
@@ -105,15 +105,15 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
-def _told(told: dict[str, Any], answer: Answer) -> str:
+def _reason(document: dict[str, Any], answer: Answer) -> str:
     """Detail, else an `error` or `message` (older servers), else the title; then the violations."""
-    said = ""
+    summary = ""
     for key in ("detail", "error", "message", "title"):
-        value = told.get(key)
+        value = document.get(key)
         if isinstance(value, dict):
             value = value.get("message") or value.get("detail")
         if isinstance(value, str) and value.strip():
-            said = value.strip()
+            summary = value.strip()
             break
-    lines = violations(told, answer)
-    return ": ".join(part for part in (said, "; ".join(lines)) if part)
+    lines = violations(document, answer)
+    return ": ".join(part for part in (summary, "; ".join(lines)) if part)

@@ -3,7 +3,6 @@ removed, and a key may have no right to it. So rpd asks once, for a few seconds,
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import Any
 
@@ -20,8 +19,6 @@ _PATH = "/graphql"
 _QUERY = b'{"query":"{myself{clientBalance currentSpendPerHr}}"}'
 _MOST_BYTES = 100_000
 
-_log = logging.getLogger(__name__)
-
 
 class Balance(msgspec.Struct, frozen=True):
     """`usd` is the money left, and below zero if more was spent than was there. `usd_per_hour` is the present cost of
@@ -34,7 +31,8 @@ class Balance(msgspec.Struct, frozen=True):
 def read_balance(base_url: str, key: Secret, *, seconds: float = SECONDS) -> Balance | None:
     """Read the balance, in one attempt. None if it cannot be known, for any reason. `base_url` is that of the REST API.
     Raises nothing: the call that needs a right address or key will report a wrong one."""
-    from rpd.adapters.runpod.session import ApiRequest, Session
+    from rpd.adapters.runpod.exchange import ApiRequest
+    from rpd.adapters.runpod.session import Session
 
     try:
         session = Session(base_url, key, connect_seconds=seconds, body_limit=_MOST_BYTES)
@@ -44,15 +42,13 @@ def read_balance(base_url: str, key: Secret, *, seconds: float = SECONDS) -> Bal
         found = session.send(ApiRequest("POST", _PATH, seconds, body=_QUERY))
     finally:
         session.close()
-    balance = None if isinstance(found, Failure) else _balance(found)
-    _log.debug("POST %s: %s", _PATH, found.text if isinstance(found, Failure) else found.status)
-    return balance
+    return None if isinstance(found, Failure) else _balance(found)
 
 
 def _balance(answer: Answer) -> Balance | None:
     """GraphQL reports errors with status 200 as well, and may leave out any part that it could not find."""
-    told = problem(answer) if answer.status == 200 and answer.flaw is None else None
-    data = told.get("data") if told is not None else None
+    answered = problem(answer) if answer.status == 200 and answer.flaw is None else None
+    data = answered.get("data") if answered is not None else None
     myself = data.get("myself") if isinstance(data, dict) else None
     if not isinstance(myself, dict):
         return None

@@ -10,7 +10,6 @@ All waiting goes through one function. Its sum per call is bounded. A longer wai
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -20,8 +19,9 @@ import msgspec
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.runpod import pace
 from rpd.adapters.runpod.answer import Answer, Failure, Unreadable
-from rpd.adapters.runpod.errors import EFFECTS, REPEATABLE, Kind, judge, judge_failure
-from rpd.adapters.runpod.session import ApiRequest, Session
+from rpd.adapters.runpod.errors import EFFECTS, IDEMPOTENT, Kind, judge, judge_failure
+from rpd.adapters.runpod.exchange import ApiRequest
+from rpd.adapters.runpod.session import Session
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, Refused, RpdError, Unavailable
 from rpd.engine.ports import Random
 from rpd.journal.redact import Redactor, Secret
@@ -32,8 +32,6 @@ Decode = Callable[[bytes], T]
 
 LEAST_SECONDS = 0.1
 """For an attempt with hardly any patience left."""
-
-_log = logging.getLogger(__name__)
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -172,14 +170,10 @@ class RunPodClient:
 
     def _attempt(self, kind: Kind, request: ApiRequest, decode: Decode[T]) -> T | RpdError:
         """The decoded result, or the error. It is returned, so that no foreign error becomes its context."""
-        started = time.monotonic()
         found = self._session.send(request, self._is_leaving if kind in EFFECTS else self._interrupted)
-        seconds = time.monotonic() - started
         if isinstance(found, Failure):
-            _log.debug("%s %s: %s after %.2f s", request.method, request.path, found.fault, seconds)
             is_cut_read = found.fault is Fault.INTERRUPTED and kind not in EFFECTS
             return _interruption() if is_cut_read else judge_failure(kind, found)
-        _log.debug("%s %s: %d in %.2f s [%s]", request.method, request.path, found.status, seconds, found.request_id)
         self._not_before = time.monotonic() + pace.breath(found.headers)
         if not 200 <= found.status < 300:
             return judge(kind, found, pace.asked_wait(found.headers))
@@ -192,7 +186,7 @@ class RunPodClient:
         """Seconds to the next attempt. None if there is no next attempt."""
         is_limited = error.reason == Fault.RATE_LIMITED
         if not is_limited:
-            if kind not in REPEATABLE or attempt >= self._limits.attempts:
+            if kind not in IDEMPOTENT or attempt >= self._limits.attempts:
                 return None
             if isinstance(error, Refused | Interrupted) or not error.retryable:
                 return None

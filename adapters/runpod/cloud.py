@@ -11,7 +11,7 @@ from msgspec import Raw
 from rpd.adapters.runpod import market, orders, wire
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.errors import Kind
-from rpd.adapters.runpod.podlog import pod_log
+from rpd.adapters.runpod.podlog import LogEvent, log_events, pod_log
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import DataCenter, Offer, Pod, PodLog, PodOrder
@@ -53,16 +53,21 @@ class RunPodCloud:
         pods = self._pages("/v2/pods", "pods", wire.pod)
         return tuple({pod.id: pod for pod in pods}.values())
 
+    def list_with_use(self) -> tuple[tuple[Pod, float | None], ...]:
+        """The same, each pod with the present use of its GPUs in percent, as far as known."""
+        found = self._pages("/v2/pods", "pods", wire.pod_and_use)
+        return tuple({pod.id: (pod, use) for pod, use in found}.values())
+
     def start(self, pod_id: str) -> None:
         """Effect: start a stopped pod. Refused with `start_refused` if its host has no free GPU."""
         self._act(Kind.START, pod_id, "start", done=("PROVISIONING", "STARTING", "RUNNING"))
 
     def stop(self, pod_id: str) -> None:
-        """Effect, repeatable: stop a pod. An already stopped pod counts as done."""
+        """Effect, idempotent: stop a pod. An already stopped pod counts as done."""
         self._act(Kind.STOP, pod_id, "stop", done=("EXITED", "TERMINATED"))
 
     def delete(self, pod_id: str) -> None:
-        """Effect, repeatable: delete a pod. 404 counts as accepted, never as proof."""
+        """Effect, idempotent: delete a pod. 404 counts as accepted, never as proof."""
         try:
             self._client.delete(orders.pod_path(pod_id))
         except Refused as refusal:
@@ -97,7 +102,7 @@ class RunPodCloud:
         named = sorted({volume.id for volume in volumes if volume.name == name})
         if len(named) > 1:
             raise Refused(
-                f"{len(named)} network volumes bear this name: name one by its id ({', '.join(named)})",
+                f"{len(named)} network volumes have this name; use the id of one ({', '.join(named)})",
                 reason=Fault.CONFLICT,
             )
         return named[0] if named else None
@@ -122,11 +127,11 @@ class RunPodCloud:
         return self._client.create("/v2/network-volumes", body, wire.volume)
 
     def grow_volume(self, volume_id: str, size_gb: int) -> wire.Volume:
-        """Effect, repeatable: make a network volume larger. A smaller size is Refused."""
+        """Effect, idempotent: make a network volume larger. A smaller size is Refused."""
         return self._client.change(orders.volume_path(volume_id), orders.volume_size_body(size_gb), wire.volume)
 
     def delete_volume(self, volume_id: str) -> None:
-        """Effect, repeatable: delete a network volume with its data. 404 counts as accepted. Refused while a pod has it
+        """Effect, idempotent: delete a network volume with its data. 404 counts as accepted. Refused while a pod has it
         mounted."""
         try:
             self._client.delete(orders.volume_path(volume_id))
@@ -162,7 +167,7 @@ class RunPodCloud:
         in a few seconds."""
         tail = str(max(0, min(lines, MOST_LOG_LINES)))
         try:
-            said = self._client.listen(
+            answer = self._client.listen(
                 orders.pod_path(pod_id, "/logs"),
                 {"tail": tail},
                 seconds=LOG_SECONDS,
@@ -170,7 +175,15 @@ class RunPodCloud:
             )
         except (Refused, Unavailable):
             return PodLog()  # read only to explain another error, which is the better one
-        return pod_log(said, lines) if said is not None else PodLog()
+        return pod_log(answer, lines) if answer is not None else PodLog()
+
+    def log_events(self, pod_id: str, source: str) -> tuple[LogEvent, ...]:
+        """Read the last lines of one log of this pod ("system": the provider's about it; "container"). Raises Refused
+        (`not_found` for a pod that is gone) or Unavailable."""
+        params = {"tail": str(MOST_LOG_LINES), "source": source}
+        path = orders.pod_path(pod_id, "/logs")
+        said = self._client.listen(path, params, seconds=LOG_SECONDS, quiet=LOG_QUIET_SECONDS)
+        return log_events(said) if said is not None else ()
 
     def close(self) -> None:
         """Drop the connections."""
@@ -193,11 +206,9 @@ class RunPodCloud:
         purpose."""
         if refusal.reason != Fault.LOCKED:
             return refusal
-        url = f"{self._client.base_url}{orders.pod_path(pod_id)}"
-        command = f'curl -X PATCH {url} -H "Authorization: Bearer $RUNPOD_API_KEY" --json \'{{"locked": false}}\''
-        who = "whoever may edit it in the account unlocks it, in RunPod's console or with"
         return Refused(
-            f"pod {pod_id} is locked, so neither rpd nor the switch in it can release it; {who}   {command}",
+            f"pod {pod_id} is locked, so neither rpd nor the switch in it can release it; whoever may edit it in the "
+            f"account unlocks it, in RunPod's console or with   {unlocking(self._client.base_url, pod_id)}",
             reason=refusal.reason,
             retryable=True,
             detail=refusal.detail,
@@ -233,6 +244,12 @@ class RunPodCloud:
             seen.add(cursor)
             asked["cursor"] = cursor
         raise Unavailable(f"RunPod's list of {key} has no end", reason=Fault.UNREADABLE)
+
+
+def unlocking(base_url: str, pod_id: str) -> str:
+    """The command that unlocks a pod. rpd never runs it: a person locked the pod on purpose."""
+    url = f"{base_url}{orders.pod_path(pod_id)}"
+    return f'curl -X PATCH {url} -H "Authorization: Bearer $RUNPOD_API_KEY" --json \'{{"locked": false}}\''
 
 
 def _stock_params(cloud: str, gpu_count: int) -> dict[str, str]:

@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 EFFECTS = frozenset({Kind.CREATE, Kind.START, Kind.STOP, Kind.CHANGE, Kind.DELETE})
-REPEATABLE = frozenset({Kind.READ, Kind.CHANGE, Kind.DELETE})
+IDEMPOTENT = frozenset({Kind.READ, Kind.CHANGE, Kind.DELETE})
 """Calls that are sent again after no answer or a 5xx. The others are sent again only after a 429."""
 
 _THINGS = r"(machines?|capacity|hosts?|gpus?|gpu types?|instances?|resources?|stock|hardware)"
@@ -122,16 +122,16 @@ HINTS = {
 }
 _SAYS: dict[type[RpdError], str] = {
     Refused: "RunPod refused",
-    Ambiguous: "RunPod's answer leaves open what happened",
-    Unavailable: "RunPod cannot tell now",
+    Ambiguous: "RunPod's answer does not say what happened",
+    Unavailable: "RunPod cannot answer now",
     NotSent: "the request did not reach RunPod",
 }
 
 
 def judge(kind: Kind, answer: Answer, retry_after: float | None = None) -> RpdError:
     """The error for an answer that is not the expected success."""
-    said = explain(answer)
-    row = _row(kind, answer, said)
+    explained = explain(answer)
+    row = _row(kind, answer, explained)
     error = row.effect if kind in EFFECTS else row.read
     detail: dict[str, object] = {"status": answer.status, "call": kind.value}
     if answer.request_id:
@@ -140,7 +140,7 @@ def judge(kind: Kind, answer: Answer, retry_after: float | None = None) -> RpdEr
     if lines:
         detail["errors"] = lines
     return error(
-        f"{_SAYS[error]}: {said} (HTTP {answer.status})",
+        f"{_SAYS[error]}: {explained} (HTTP {answer.status})",
         reason=row.fault,
         hint=HINTS.get(row.fault, ""),
         retryable=row.retryable,
@@ -161,7 +161,7 @@ def judge_failure(kind: Kind, failure: Failure) -> RpdError:
     return error(f"{_SAYS[error]}: {failure.text}", reason=failure.fault, hint=hint, retryable=True, detail=detail)
 
 
-def _row(kind: Kind, answer: Answer, said: str) -> ErrorRule:
+def _row(kind: Kind, answer: Answer, explained: str) -> ErrorRule:
     """The first row that fits. The last row fits everything."""
     by_api = problem(answer) is not None or not answer.body.strip()
     for row in ROWS:
@@ -171,6 +171,6 @@ def _row(kind: Kind, answer: Answer, said: str) -> ErrorRule:
             continue
         if row.by_api is not None and row.by_api != by_api:
             continue
-        if row.text is None or row.text.search(said):
+        if row.text is None or row.text.search(explained):
             return row
     return ROWS[-1]

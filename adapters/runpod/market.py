@@ -40,17 +40,17 @@ def gpu_type(body: msgspec.Raw, cloud: str) -> GpuType | None:
     offer = wire.offer(body, cloud, 1)
     if offer is None or not offer.is_sold:
         return None
-    told: dict[str, Any] = msgspec.json.decode(body)
+    answered: dict[str, Any] = msgspec.json.decode(body)
     found = GpuType(
         id=offer.gpu_id,
         name=offer.name or offer.gpu_id,
         memory_gb=offer.memory_gb,
-        cuda=_newest_cuda(told.get("cudaVersions")),
-        most=_ceiling(told.get("maxCount"), cloud),
+        cuda=_newest_cuda(answered.get("cudaVersions")),
+        most=_ceiling(answered.get("maxCount"), cloud),
     )
     if cloud != "SECURE":
         return msgspec.structs.replace(found, community=offer)
-    return msgspec.structs.replace(found, secure=offer, stock=_levels(told.get("dataCenters")))
+    return msgspec.structs.replace(found, secure=offer, stock=_levels(answered.get("dataCenters")))
 
 
 def merged(found: Iterable[GpuType | None]) -> tuple[GpuType, ...]:

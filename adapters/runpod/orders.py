@@ -118,7 +118,7 @@ def pod_path(pod_id: str, suffix: str = "") -> str:
 def template_path(template_id: str) -> str:
     """The path of one template. Refused for an id that could name anything else."""
     if not _ID.fullmatch(template_id):
-        raise Refused(f"{template_id!r} is no id of a template", reason=Fault.NOT_FOUND)
+        raise Refused(f"{template_id!r} is not a template id", reason=Fault.NOT_FOUND)
     return f"/v2/templates/{template_id}"
 
 
@@ -136,7 +136,7 @@ def volume_size_body(size_gb: int) -> bytes:
 def volume_path(volume_id: str) -> str:
     """The path of one network volume. Refused for an id that could name anything else."""
     if not _ID.fullmatch(volume_id):
-        raise Refused(f"{volume_id!r} is no id of a network volume", reason=Fault.INVALID)
+        raise Refused(f"{volume_id!r} is not the id of a network volume", reason=Fault.INVALID)
     return f"/v2/network-volumes/{volume_id}"
 
 

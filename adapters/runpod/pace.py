@@ -40,9 +40,9 @@ def windows(header: str | None) -> tuple[Window, ...]:
 def asked_wait(headers: Mapping[str, str]) -> float | None:
     """How long a 429 or 503 asks to wait: the longest of `Retry-After` and the resets of exhausted quotas."""
     waits = [window.resets_in for window in windows(headers.get("ratelimit")) if window.remaining == 0]
-    told = _retry_after(headers)
-    if told is not None:
-        waits.append(told)
+    asked_seconds = _retry_after(headers)
+    if asked_seconds is not None:
+        waits.append(asked_seconds)
     return max(waits, default=None)
 
 

@@ -13,17 +13,31 @@ from rpd.states.ports.world import PodLog
 LINE_LIMIT = 400
 
 
+class LogEvent(msgspec.Struct, frozen=True):
+    """One line, masked and made safe for a terminal. `ts` is when it was written (RFC 3339), as the provider says."""
+
+    line: str
+    source: str
+    ts: str | None = None
+
+
 class _Event(msgspec.Struct):
     line: str | None = None
     source: str | None = None
+    ts: str | None = None
 
 
-def pod_log(said: Answer, count: int) -> PodLog:
+def log_events(said: Answer) -> tuple[LogEvent, ...]:
+    """All lines of the stream, oldest first."""
+    told = ((event, said.shown(event.line, LINE_LIMIT)) for event in _events(said.body) if event.line)
+    return tuple(LogEvent(line, event.source or "system", event.ts) for event, line in told if line)
+
+
+def pod_log(answer: Answer, count: int) -> PodLog:
     """The last `count` lines of each source, oldest first, made safe for a terminal."""
     lines: dict[bool, list[str]] = {True: [], False: []}
-    for event in _events(said.body):
-        if event.line and (line := said.shown(event.line, LINE_LIMIT)):
-            lines[event.source == "container"].append(line)
+    for event in log_events(answer):
+        lines[event.source == "container"].append(event.line)
     kept = {is_own: tuple(each[-count:]) if count > 0 else () for is_own, each in lines.items()}
     return PodLog(kept[False], kept[True])
 

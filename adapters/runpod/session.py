@@ -7,38 +7,25 @@ of requests (whose errors carry the prepared request, header included) leaves th
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-import msgspec
 import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NameResolutionError
 
 from rpd.adapters.http.wire import Straight, Watch, pieces
 from rpd.adapters.runpod.answer import Answer, Failure, clean
+from rpd.adapters.runpod.exchange import ApiRequest, log_exchange
 from rpd.engine.errors import UserError
 from rpd.journal.redact import Redactor, Secret
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class ApiRequest(msgspec.Struct, frozen=True):
-    """The request to send. `seconds` is the time for the whole answer. `quiet` (streams) is the length of a pause that
-    ends it."""
-
-    method: str
-    path: str
-    seconds: float
-    params: dict[str, str] = {}
-    body: bytes | None = None
-    accept: str = "application/json"
-    quiet: float | None = None
-    is_effect: bool = False
 
 
 class Session:
@@ -71,7 +58,14 @@ class Session:
         return f"Session({self.base_url!r})"
 
     def send(self, request: ApiRequest, wants_end: Callable[[], bool] = bool) -> Answer | Failure:
-        """One attempt. `wants_end` is asked while a read waits and cuts it short (Failure with INTERRUPTED)."""
+        """One attempt, which rpd's own log notes. `wants_end` is asked while a read waits and cuts it short (Failure
+        with INTERRUPTED)."""
+        started = time.monotonic()
+        found = self._send(request, wants_end)
+        log_exchange(request, found, time.monotonic() - started, self._redactor.mask)
+        return found
+
+    def _send(self, request: ApiRequest, wants_end: Callable[[], bool]) -> Answer | Failure:
         if request.is_effect:
             # A fresh connection: a stale one would make a lost request look like a lost answer.
             self._requests.wire.close()
@@ -112,7 +106,7 @@ class Session:
     ) -> tuple[bytes, str | None]:
         """The body, and what is wrong with it."""
         if headers.get("content-encoding", "identity").lower() != "identity":
-            return b"", "a compressed body nobody asked for"
+            return b"", "a compressed body that was not requested"
         body = bytearray()
         try:
             for piece in pieces(response):
@@ -146,7 +140,7 @@ class Session:
             if isinstance(cause, NameResolutionError):
                 return f"the name {host} cannot be resolved"
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return f"the certificate of {host} is not to be trusted: {clean(cause.verify_message, 120)}"
+                return f"the certificate of {host} cannot be trusted: {clean(cause.verify_message, 120)}"
             if isinstance(cause, ssl.SSLError):
                 return f"no TLS connection to {host}"
             if isinstance(cause, ConnectionRefusedError):
@@ -178,7 +172,7 @@ def checked_url(text: str) -> str:
         raise UserError("the API address must be bare: no user, password, query or fragment", hint="unset RPD_API_URL")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise UserError(
-            "the API address must begin with https: the key would travel readable", hint="unset RPD_API_URL"
+            "the API address must begin with https: otherwise the key is sent unencrypted", hint="unset RPD_API_URL"
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v2')}"
 
@@ -188,7 +182,7 @@ def checked_key(key: Secret) -> Secret:
     text = key.reveal()
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise UserError(
-            "the API key is empty or holds characters no key has (a line break, a blank?)",
+            "the API key is empty or holds characters that no key has (such as a line break or a space)",
             exit_code=Exit.KEY,
             reason=Fault.KEY_REFUSED,
             hint="rpd config set api-key   (or export RUNPOD_API_KEY=...)",

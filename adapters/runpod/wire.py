@@ -52,6 +52,11 @@ class _Port(msgspec.Struct):
 
 class _Runtime(msgspec.Struct):
     ports: Any = None
+    gpus: Any = None
+
+
+class _Use(msgspec.Struct):
+    util: Any = None
 
 
 class _Persistent(msgspec.Struct):
@@ -153,84 +158,93 @@ class Page(msgspec.Struct, frozen=True):
 def page(body: bytes, key: str) -> Page:
     """One page of a listing wrapped in `key`. Without the list there is no answer; it does not count as an empty
     list."""
-    told: dict[str, msgspec.Raw] = _decode(body, dict[str, msgspec.Raw], f"a listing of {key}")
-    if key not in told:
+    answered: dict[str, msgspec.Raw] = _decode(body, dict[str, msgspec.Raw], f"a listing of {key}")
+    if key not in answered:
         raise Unreadable(f"no {key} in it")
-    items: tuple[msgspec.Raw, ...] = _decode(told[key], tuple[msgspec.Raw, ...], f"a list of {key}")
-    more: _Pagination | None = _decode(told.get("pagination") or b"null", _Pagination | None, "a pagination")
+    items: tuple[msgspec.Raw, ...] = _decode(answered[key], tuple[msgspec.Raw, ...], f"a list of {key}")
+    more: _Pagination | None = _decode(answered.get("pagination") or b"null", _Pagination | None, "a pagination")
     if more is None or not more.has_next_page:
         return Page(items, None)
     if not more.next_cursor:
-        raise Unreadable("more pages promised and none named")
+        raise Unreadable("more pages are announced, but none is named")
     return Page(items, more.next_cursor)
 
 
 def pod(body: bytes | msgspec.Raw) -> Pod:
     """A pod."""
-    told: _Pod = _decode(body, _Pod, "a pod")
-    if not told.id:
+    answered: _Pod = _decode(body, _Pod, "a pod")
+    if not answered.id:
         raise Unreadable("a pod without an id")
-    status = told.status or "UNKNOWN"
+    status = answered.status or "UNKNOWN"
     is_live = status not in STOPPED_OR_YOUNG
-    gpu = _part(told.gpu, _Gpu)
-    mounts = _part(told.mounts, _Mounts)
+    gpu = _part(answered.gpu, _Gpu)
+    mounts = _part(answered.mounts, _Mounts)
     persistent = _part(mounts.persistent, _Persistent) if mounts else None
     return Pod(
-        id=told.id,
-        name=told.name or "",
+        id=answered.id,
+        name=answered.name or "",
         status=status,
-        image=told.image or "",
-        usd_per_hour=_amount(told.cost) or 0.0,
-        env=_texts(told.env),
+        image=answered.image or "",
+        usd_per_hour=_amount(answered.cost) or 0.0,
+        env=_texts(answered.env),
         gpu_id=gpu.id if gpu else None,
         gpu_count=(gpu.count or 0) if gpu else 0,
-        datacenter_id=told.data_center_id,
-        has_runtime=is_live and isinstance(told.runtime, dict) and bool(told.runtime),
-        ssh=_address(told) if is_live else None,
+        datacenter_id=answered.data_center_id,
+        has_runtime=is_live and isinstance(answered.runtime, dict) and bool(answered.runtime),
+        ssh=_address(answered) if is_live else None,
         volume_gb=(persistent.size or 0) if persistent else 0,
-        created_at=told.created_at,
-        started_at=told.started_at,
-        is_locked=told.locked is True,
+        created_at=answered.created_at,
+        started_at=answered.started_at,
+        is_locked=answered.locked is True,
     )
+
+
+def pod_and_use(body: msgspec.Raw) -> tuple[Pod, float | None]:
+    """A pod, and the present use of its GPUs in percent (their mean). None if it is not known."""
+    found = pod(body)
+    runtime = _part(_decode(body, _Pod, "a pod").runtime, _Runtime) if found.has_runtime else None
+    gpus = [use for item in _list(runtime.gpus) if (use := _part(item, _Use))] if runtime else []
+    known = [value for gpu in gpus if (value := _amount(gpu.util)) is not None and value <= 100.0]
+    return found, sum(known) / len(known) if known else None
 
 
 def offer(body: msgspec.Raw, cloud: str, gpu_count: int) -> Offer | None:
     """A GPU type as an offer of this cloud. A price of 0 means that it is not sold. None for an entry that is no
     type."""
     try:
-        told: _GpuType = _decode(body, _GpuType, "a GPU type")
+        answered: _GpuType = _decode(body, _GpuType, "a GPU type")
     except Unreadable:
         return None  # stock is advice; a new kind of entry must not hide the others
     field = cloud.lower()
-    price = _amount((told.price or {}).get(field))
-    if not told.id or told.id == NO_GPU:
+    price = _amount((answered.price or {}).get(field))
+    if not answered.id or answered.id == NO_GPU:
         return None
-    name, memory = _text(told.name), _amount(told.memory)
-    memory_gb = round(memory) if memory and not isinstance(told.memory, bool) else None
-    if price == 0.0 or getattr(told, field, None) is False:
-        return Offer(told.id, cloud, None, "NONE", name=name, memory_gb=memory_gb, is_sold=False)
-    centers = [center for item in _list(told.data_centers) if (center := _part(item, _Center))]
-    ceiling = (told.max_count or {}).get(field)
+    name, memory = _text(answered.name), _amount(answered.memory)
+    memory_gb = round(memory) if memory and not isinstance(answered.memory, bool) else None
+    if price == 0.0 or getattr(answered, field, None) is False:
+        return Offer(answered.id, cloud, None, "NONE", name=name, memory_gb=memory_gb, is_sold=False)
+    centers = [center for item in _list(answered.data_centers) if (center := _part(item, _Center))]
+    ceiling = (answered.max_count or {}).get(field)
     is_too_many = isinstance(ceiling, int) and not isinstance(ceiling, bool) and 0 < ceiling < gpu_count
     # The two disagree at times, each in either direction. Only a create shows the truth.
-    best = "NONE" if is_too_many else _best([told.availability, *(center.availability for center in centers)])
+    best = "NONE" if is_too_many else _best([answered.availability, *(center.availability for center in centers)])
     stocked = tuple(center.id for center in centers if center.availability not in (None, "NONE"))
-    return Offer(told.id, cloud, price, best, stocked, name, memory_gb)
+    return Offer(answered.id, cloud, price, best, stocked, name, memory_gb)
 
 
 def cpu_offer(body: msgspec.Raw) -> Offer | None:
     """A CPU flavor as an offer of the SECURE cloud, per vCPU. None for an entry that is no flavor."""
     try:
-        told: _GpuType = _decode(body, _GpuType, "a CPU flavor")
+        answered: _GpuType = _decode(body, _GpuType, "a CPU flavor")
     except Unreadable:
         return None
-    price = _amount((told.price or {}).get("securePerVcpu"))
-    if not told.id or price == 0.0:
+    price = _amount((answered.price or {}).get("securePerVcpu"))
+    if not answered.id or price == 0.0:
         return None
-    centers = [center for item in _list(told.data_centers) if (center := _part(item, _Center))]
+    centers = [center for item in _list(answered.data_centers) if (center := _part(item, _Center))]
     stocked = tuple(center.id for center in centers if center.availability not in (None, "NONE"))
-    best = _best([told.availability, *(each.availability for each in centers)])
-    return Offer(told.id, "SECURE", price, best, stocked, _text(told.name))
+    best = _best([answered.availability, *(each.availability for each in centers)])
+    return Offer(answered.id, "SECURE", price, best, stocked, _text(answered.name))
 
 
 def volume(body: bytes | msgspec.Raw) -> Volume:
@@ -243,14 +257,14 @@ def volume(body: bytes | msgspec.Raw) -> Volume:
 
 def mounts(body: msgspec.Raw) -> tuple[Mount, ...]:
     """The network volumes that a pod has mounted. A deleted pod has none."""
-    told: _Pod = _decode(body, _Pod, "a pod")
-    mounted = _part(told.mounts, _Mounts)
-    status = told.status or "UNKNOWN"
+    answered: _Pod = _decode(body, _Pod, "a pod")
+    mounted = _part(answered.mounts, _Mounts)
+    status = answered.status or "UNKNOWN"
     if mounted is None or status == "TERMINATED":
         return ()
-    run_id = _texts(told.env).get("RPD_RUN_ID")
+    run_id = _texts(answered.env).get("RPD_RUN_ID")
     networks = [network for item in _list(mounted.network) if (network := _part(item, _Network))]
-    return tuple(Mount(network.volume_id, told.id, told.name or "", status, run_id) for network in networks)
+    return tuple(Mount(network.volume_id, answered.id, answered.name or "", status, run_id) for network in networks)
 
 
 def named(body: msgspec.Raw) -> Named:
@@ -261,13 +275,13 @@ def named(body: msgspec.Raw) -> Named:
 
 def data_center(body: msgspec.Raw) -> DataCenter:
     """A data center with its stock."""
-    told: _DataCenter = _decode(body, _DataCenter, "a data center")
-    listed = [*_list(told.gpu_availability), *_list(told.cpu_availability)]
+    answered: _DataCenter = _decode(body, _DataCenter, "a data center")
+    listed = [*_list(answered.gpu_availability), *_list(answered.cpu_availability)]
     centers = [each for item in listed if (each := _part(item, _Center))]
     stock = {each.id: each.availability for each in centers if each.availability in LEVELS}
-    types = told.network_volume_types
+    types = answered.network_volume_types
     known = tuple(each for each in types if isinstance(each, str)) if isinstance(types, list) else None
-    return DataCenter(told.id, stock, known, _text(told.name), _text(told.region))
+    return DataCenter(answered.id, stock, known, _text(answered.name), _text(answered.region))
 
 
 def accepted(body: bytes) -> None:
@@ -276,13 +290,13 @@ def accepted(body: bytes) -> None:
         _decode(body, dict[str, Any], "the answer to an action")
 
 
-def _address(told: _Pod) -> SshAddress | None:
+def _address(answered: _Pod) -> SshAddress | None:
     """The direct address, else the public mapping of port 22. Never the proxy, because it runs no commands."""
-    ssh = _part(told.ssh, _Ssh)
+    ssh = _part(answered.ssh, _Ssh)
     direct = _part(ssh.direct, _Endpoint) if ssh else None
     if direct is not None and (found := _reachable(direct.host, direct.port, direct.username)):
         return found
-    runtime = _part(told.runtime, _Runtime)
+    runtime = _part(answered.runtime, _Runtime)
     for item in _list(runtime.ports) if runtime else []:
         port = _part(item, _Port)
         if port and port.private == 22 and port.type == "tcp" and (found := _reachable(port.ip, port.public, None)):

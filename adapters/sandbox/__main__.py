@@ -22,8 +22,8 @@ def main(home: str) -> int:
         os.close(reader)
         os._exit(_daemon(files, writer))
     os.close(writer)
-    said = os.read(reader, 1)
-    return {b"r": 0, b"o": 3}.get(said, 1)
+    word = os.read(reader, 1)
+    return {b"r": 0, b"o": 3}.get(word, 1)
 
 
 def _daemon(files: DaemonFiles, writer: int) -> int:

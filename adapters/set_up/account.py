@@ -12,7 +12,8 @@ from rpd.adapters.access.config import CloudProfile
 from rpd.adapters.runpod.answer import Answer, Failure
 from rpd.adapters.runpod.balance import Balance, read_balance
 from rpd.adapters.runpod.errors import Kind, judge, judge_failure
-from rpd.adapters.runpod.session import ApiRequest, Session
+from rpd.adapters.runpod.exchange import ApiRequest
+from rpd.adapters.runpod.session import Session
 from rpd.engine.errors import Refused, RpdError, UserError
 from rpd.journal.redact import Secret
 from rpd.states.ports.exits import Exit

@@ -112,20 +112,22 @@ def check_secret_names(
 ) -> Iterator[Finding]:
     """Values under a secret's name that were written out, in the file or on the command line (`given`). The journal
     would keep them in clear, because it masks only known secrets of the environment."""
-    instead = "has a secret's name, and its value would stand in the journal: export {name}, start with --var {name}"
+    instead = (
+        "has a secret's name, and its value would be written into the journal: export {name}, start with --var {name}"
+    )
     places: list[tuple[Path, Mapping[str, Any], str]] = [
         (("variables",), given, instead),
         (("remote_env", "exports"), _entries(data, "remote_env", "exports"), instead + " and write '{{{name}}}' here"),
         (("pod", "env"), _entries(data, "pod", "env"), "has a secret's name; write {{{{ RUNPOD_SECRET_name }}}} here"),
     ]
-    told: set[str] = set()
+    reported: set[str] = set()
     for path, entries, message in places:
         for name, value in entries.items():
             if not isinstance(value, str) or len(value) < SHORTEST_SECRET or not is_secret_name(name):
                 continue
             is_written_out = mask(value, secrets) == value and not _REFERENCE.match(value)
-            if is_written_out and value not in told:
-                told.add(value)
+            if is_written_out and value not in reported:
+                reported.add(value)
                 yield (*path, name), message.format(name=name)
 
 
@@ -301,7 +303,7 @@ def _run(run: Run) -> Iterator[Finding]:
 def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Finding]:
     labels = Counter(artifact.label for artifact in artifacts)
     names = Counter(_name_here(artifact) for artifact in artifacts)
-    shared = shared_places(artifacts)
+    shared = shared_destinations(artifacts)
     for index, artifact in enumerate(artifacts):
         yield from _remote_path((index, "remote_path"), artifact.remote_path)
         if problem := problem_of(artifact.remote_path):
@@ -335,11 +337,11 @@ def _bucket(index: int, artifact: Artifact) -> Iterator[Finding]:
         yield (index, "delete"), "is for local folders; nothing is removed from a bucket"
     for name in _RCLONE_SETTING.findall(place):
         if is_secret_name(name) or name == "pass":
-            why = "would stand in an argument list; put it into the environment, or into a config of rclone's"
+            why = "would appear in an argument list; put it into the environment, or into a config of rclone's"
             yield (index, "local_path"), f"{name} is a secret's name, and its value {why}"
 
 
-def shared_places(artifacts: Sequence[Artifact]) -> frozenset[str]:
+def shared_destinations(artifacts: Sequence[Artifact]) -> frozenset[str]:
     """Local paths, without a slash at the end, that several artifacts name. So they are folders into which files go."""
     places = Counter(posixpath.normpath(artifact.local_path) for artifact in artifacts)
     return frozenset(place for place, count in places.items() if count > 1)

@@ -25,7 +25,7 @@ from rpd.adapters.spec.checks import (
     check_run_names,
     check_secret_names,
     checks_of,
-    shared_places,
+    shared_destinations,
 )
 from rpd.adapters.spec.error import Path as SpecPath
 from rpd.adapters.spec.error import Problem, SpecError
@@ -204,14 +204,14 @@ def _problems(
     home: Path | None,
 ) -> Iterator[Problem]:
     """Type problems, then the problems of every section whose types are right. Each place is reported once."""
-    told, bad = set(rendered.unclear), set()
+    reported, bad = set(rendered.unclear), set()
     data, run_id = rendered.data, rendered.names.get("run_id")
     misnamed = list(check_run_names(data, source.data, secrets))
     # A label made of a secret is in every path of the run, and no mask of the secret finds it.
     hidden = mask(data, {**secrets, "run_id": run_id} if misnamed and run_id else secrets)
     for path, message in [*_in_words_of(hidden, data, _mismatches), *check_env_names(data)]:
-        if path not in told:
-            told.add(path)
+        if path not in reported:
+            reported.add(path)
             bad.add(path)
             yield source.problem(path, message)
     above = {path[:length] for path in bad for length in range(1, len(path) + 1)}
@@ -227,7 +227,7 @@ def _problems(
 
         for below, message in _in_words_of(hidden, data, wrong):
             path = (field.encode_name, *below)
-            if path not in told and path not in above:  # a value with a wrong part was not checked
+            if path not in reported and path not in above:  # a value with a wrong part was not checked
                 yield source.problem(path, message)
     for path, message in [
         *_in_words_of(hidden, data, check_between),
@@ -236,8 +236,8 @@ def _problems(
         *misnamed,
         *check_secret_names(data, variables, secrets),
     ]:
-        if path not in told:
-            told.add(path)
+        if path not in reported:
+            reported.add(path)
             yield source.problem(path, message)
     root = rendered.names.get("project_root")
     if root is not None and (why := check_project_root(Path(root), home and home.resolve())):
@@ -291,7 +291,7 @@ def _completed(job: Job, root: str) -> Job:
     pod = replace(job.pod, gpu_order=_once(job.pod.gpu_order), datacenters=_once(job.pod.datacenters))
     if SSH_PORT not in pod.ports:
         pod = replace(pod, ports=(SSH_PORT, *pod.ports))
-    shared = shared_places(job.artifacts)
+    shared = shared_destinations(job.artifacts)
 
     def landing(text: str) -> str:
         is_folder = text.endswith("/") or posixpath.normpath(text) in shared

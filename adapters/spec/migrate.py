@@ -26,10 +26,10 @@ def migrated(text: str, file: str) -> tuple[str, list[str]]:
     parse_yaml(text.encode(errors="surrogatepass"), file)  # refuses a file that is too large, too deep or tangled
     fields = _fields(_root(text, file))
     edits: list[Edit] = []
-    told: list[str] = []
-    _version(fields, edits, told)
-    _datacenter(fields, text, edits, told)
-    _stop(fields, text, edits, told)
+    changes: list[str] = []
+    _version(fields, edits, changes)
+    _datacenter(fields, text, edits, changes)
+    _stop(fields, text, edits, changes)
     new = text
     for begin, end, written in sorted(edits, reverse=True):
         new = new[:begin] + written + new[end:]
@@ -37,16 +37,14 @@ def migrated(text: str, file: str) -> tuple[str, list[str]]:
         without = _without(new, file, name)
         if without is not None:
             new = without
-            told.append(f"pod.{name} is gone: the API has no such wish, and it was never kept to")
+            changes.append(f"pod.{name} is gone: the API has no such setting, and it never had an effect")
     old = _meaning(text)
-    if new != text and (old is None or _meaning(new) != _wanted(old, told)):
-        raise UserError(
-            f"{file} is laid out in a way that cannot be changed by itself; write by hand: {'; '.join(told)}"
-        )
-    return new, told
+    if new != text and (old is None or _meaning(new) != _wanted(old, changes)):
+        raise UserError(f"{file} has a layout that rpd cannot change; edit it by hand: {'; '.join(changes)}")
+    return new, changes
 
 
-def _wanted(data: Any, told: list[str]) -> Any:
+def _wanted(data: Any, changes: list[str]) -> Any:
     """The meaning that the new file must have, given the meaning of the old one."""
     if "schema_version" in data:
         data["schema_version"] = 2
@@ -56,7 +54,7 @@ def _wanted(data: Any, told: list[str]) -> Any:
             place = pod.pop("datacenter_id")
             pod["datacenters"] = [] if place is None else [place.strip() if isinstance(place, str) else place]
         for name in NEVER_HAD:
-            if any(line.startswith(f"pod.{name} ") for line in told):
+            if any(line.startswith(f"pod.{name} ") for line in changes):
                 pod.pop(name, None)
     if "stop" in data:
         data["lifecycle"] = dict.fromkeys(data.pop("stop"), "stop")
@@ -131,7 +129,7 @@ def _below(fields: dict[str, tuple[Any, Any]], name: str) -> dict[str, tuple[Any
     return _fields(found[1]) if found is not None and isinstance(found[1], yaml.MappingNode) else {}
 
 
-def _version(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: list[str]) -> None:
+def _version(fields: dict[str, tuple[Any, Any]], edits: list[Edit], changes: list[str]) -> None:
     if "schema_version" not in fields:
         return
     value = _scalar(fields["schema_version"][1], "schema_version")
@@ -140,10 +138,10 @@ def _version(fields: dict[str, tuple[Any, Any]], edits: list[Edit], told: list[s
     if value.value != "1":
         raise UserError(f"schema_version {value.value} is not known; 1 and 2 are")
     edits.append((value.start_mark.index, value.end_mark.index, "2"))
-    told.append("schema_version is 2")
+    changes.append("schema_version is 2")
 
 
-def _datacenter(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], told: list[str]) -> None:
+def _datacenter(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], changes: list[str]) -> None:
     pod = _below(fields, "pod")
     if "datacenter_id" not in pod:
         return
@@ -153,7 +151,7 @@ def _datacenter(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit]
     begin, end = _span(value, text)
     edits.append((key.start_mark.index, key.end_mark.index, "datacenters"))
     edits.append((begin, end, ("" if begin < end else " ") + _listed(value, text[begin:end])))
-    told.append("pod.datacenter_id is the list pod.datacenters")
+    changes.append("pod.datacenter_id is the list pod.datacenters")
 
 
 def _scalar(node: Any, name: str) -> Any:
@@ -172,18 +170,18 @@ def _listed(value: Any, written: str) -> str:
     return f"[{written}]" if is_safe else json.dumps([value.value.strip()], ensure_ascii=False)
 
 
-def _stop(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], told: list[str]) -> None:
+def _stop(fields: dict[str, tuple[Any, Any]], text: str, edits: list[Edit], changes: list[str]) -> None:
     if "stop" not in fields:
         return
     if "lifecycle" in fields:
         raise UserError("the file has both stop and lifecycle; remove stop")
     key, _ = fields["stop"]
-    said = _below(fields, "stop")
-    unknown = sorted(said.keys() - {"on_success", "on_failure"})
-    if unknown or not said:
+    stop_keys = _below(fields, "stop")
+    unknown = sorted(stop_keys.keys() - {"on_success", "on_failure"})
+    if unknown or not stop_keys:
         raise UserError(f"stop.{unknown[0] if unknown else '?'} has no counterpart; write lifecycle by hand")
     edits.append((key.start_mark.index, key.end_mark.index, "lifecycle"))
-    for _, node in said.values():
+    for _, node in stop_keys.values():
         begin, end = _span(node, text)
         edits.append((begin, end, "stop" if begin < end else " stop"))
-    told.append("stop is lifecycle: the pod is stopped, and never left computing; delete ends its storage, too")
+    changes.append("stop is lifecycle: the pod is stopped, and never left computing; delete ends its storage, too")

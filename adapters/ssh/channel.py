@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import paramiko
+from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.timeouts import POLL_SECONDS
@@ -21,27 +22,27 @@ _PACKET = 32 * 1024  # fits into one packet; a longer slice would be copied for 
 class _Stream:
     """One stream of the command, from the beginning of its own output."""
 
-    def __init__(self, read: Callable[[int], bytes], is_ready: Callable[[], bool], mark: bytes) -> None:
+    def __init__(self, read: Callable[[int], bytes], is_ready: Callable[[], bool], boundary: bytes) -> None:
         self._read = read
         self._is_ready = is_ready
-        self._mark = mark
-        self.is_begun = False
+        self._boundary = boundary
+        self.is_begun = not boundary
         self._tail = b""
         self._kept = b""
-        self.before = b""  # the end of the text before the mark
+        self.before = b""  # the end of the text before the boundary
 
     def read(self) -> bytes | None:
-        """Bytes, b"" at the end, None if there was only text before the mark. Raises as paramiko does."""
+        """Bytes, b"" at the end, None if there was only text before the boundary. Raises as paramiko does."""
         if self._kept:
             data, self._kept = self._kept, b""
             return data
         data = self._read(_EVERYTHING)
         if self.is_begun or not data:
             return data
-        before, found, rest = (self._tail + data).partition(self._mark)
+        before, found, rest = (self._tail + data).partition(self._boundary)
         self.before = (self.before + data)[-_BEFORE_BYTES:]
         self.is_begun = bool(found)
-        self._tail = before[1 - len(self._mark) :]
+        self._tail = before[1 - len(self._boundary) :]
         return rest or None
 
     def is_ready(self) -> bool:
@@ -52,7 +53,8 @@ class _Stream:
 
 
 class Channel:
-    """A running command. The text before `mark` in its output is not its own. Not for several threads at once.
+    """A running command. The text before `boundary` in its output is not its own (none: all is). Not for several
+    threads at once.
 
     Every method raises Unavailable (`link_lost`) if the connection is gone, and Interrupted if a request asks to stop.
     Neither ends the command in the pod.
@@ -61,15 +63,15 @@ class Channel:
     def __init__(
         self,
         raw: paramiko.Channel,
-        mark: bytes,
+        boundary: bytes,
         *,
         stall_seconds: float,
         interrupted: Callable[[], bool],
         why_lost: Callable[[], str],
     ) -> None:
         self._raw = raw
-        self._stdout = _Stream(raw.recv, raw.recv_ready, mark)
-        self._stderr = _Stream(raw.recv_stderr, raw.recv_stderr_ready, mark)
+        self._stdout = _Stream(raw.recv, raw.recv_ready, boundary)
+        self._stderr = _Stream(raw.recv_stderr, raw.recv_stderr_ready, boundary)
         self.stall_seconds = stall_seconds
         self._interrupted = interrupted
         self._why_lost = why_lost
@@ -132,6 +134,35 @@ class Channel:
         """Whether `recv` or `recv_stderr` would return bytes at once."""
         return self._stdout.is_ready() or self._stderr.is_ready()
 
+    def fileno(self) -> int:
+        """A descriptor that is readable while output waits, and after the end."""
+        return self._raw.fileno()
+
+    def signal(self, name: str) -> None:
+        """Send a signal (`TERM`) to the command. A server may ignore it. Raises Unavailable (`link_lost`)."""
+        message = paramiko.Message()
+        message.add_byte(cMSG_CHANNEL_REQUEST)
+        message.add_int(self._raw.remote_chanid)
+        message.add_string("signal")
+        message.add_boolean(False)
+        message.add_string(name)
+        try:
+            self._raw.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
+        except LINK_BROKE as error:
+            raise self._lost("it broke off while sending a signal") from error
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the command's terminal its size. Raises Unavailable (`link_lost`)."""
+        try:
+            self._raw.resize_pty(columns, rows)
+        except LINK_BROKE:
+            self._ended()
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether the command is over without an exit code, over a link that lives: a signal has ended it."""
+        return self._raw.closed and self._raw.exit_status < 0 and self._raw.get_transport().is_active()
+
     def exit_status(self, timeout: float) -> int | None:
         """The command's exit code. None if it did not end within `timeout` seconds.
 
@@ -147,7 +178,8 @@ class Channel:
         return self._raw.exit_status
 
     def in_its_place(self) -> bytes | None:
-        """The end of the text that came in place of the command's output, once all has come. None if the mark came."""
+        """The end of the text that came in place of the command's output, once all has come. None if the boundary
+        came."""
         return None if self._stdout.is_begun else self._stdout.before + self._stderr.before
 
     def close(self) -> None:

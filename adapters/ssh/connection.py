@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ FOLLOW_WINDOW = 2 * 1024 * 1024
 SIBLINGS_MAX = 4
 """How many additional connections a pod gets if its sshd allows few sessions on each."""
 
+_PROHIBITED = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 _SAID_CHARACTERS = 200
 _JUMP_SECONDS = 5.0
 _JOIN_SECONDS = 2.0
@@ -77,6 +79,7 @@ class Connection:
         self._pulse = Pulse(transport, wire, timeouts)
         self._another: Callable[[], Connection] | None = None
         self._siblings: list[Connection] = []
+        self._opening = threading.Lock()
 
     @classmethod
     def open(
@@ -152,8 +155,8 @@ class Connection:
     def channel(self, script: str, *, window: int | None = None) -> Channel:
         """Start a `sh` script in the pod as a stream. `window`: bytes that may be in flight towards us (None: 2 MB).
 
-        The login shell may be any, and may print before it starts the script (bash reads `.bashrc` for sshd). So a mark
-        goes ahead of the script's own output, and nothing before it is passed on.
+        The login shell may be any, and may print before it starts the script (bash reads `.bashrc` for sshd). So a
+        boundary goes ahead of the script's own output, and nothing before it is passed on.
 
         Raises Unavailable (`link_lost`, `detail["sent"]` False if the command provably did not start; `no_session` if
         sshd allows none, on this connection or another).
@@ -183,11 +186,11 @@ class Connection:
                 raise Unavailable(text, reason=Fault.NO_SESSION, detail={"sent": False})
             time.sleep(POLL_SECONDS)
 
-    def _another_command(self, said: bytes, exit_code: int) -> Unavailable:
-        heard = self.redactor.mask_bytes(said, is_cut=True).decode("utf-8", "replace")
-        words = clean(heard)[-_SAID_CHARACTERS:].strip()
+    def _another_command(self, output: bytes, exit_code: int) -> Unavailable:
+        masked = self.redactor.mask_bytes(output, is_cut=True).decode("utf-8", "replace")
+        words = clean(masked)[-_SAID_CHARACTERS:].strip()
         text = (
-            "the login works, and the pod's sshd runs no command of ours: a ForceCommand, a login shell such as "
+            "the login works, but the pod's sshd does not run rpd's commands: a ForceCommand, a login shell such as "
             f"/bin/false, or what that shell reads first ended with code {exit_code}"
         )
         said_so = f"{text}: {words}" if words else text
@@ -195,14 +198,31 @@ class Connection:
 
     def _start(self, script: str, window: int | None) -> Channel:
         """`channel` on this connection alone."""
-        sent, mark = False, f"<{secrets.token_hex(8)}>"
-        line = command_line(f"printf %s '{mark}'; printf %s '{mark}' >&2; {script}")
+        boundary = f"<{secrets.token_hex(8)}>"
+        line = command_line(f"printf %s '{boundary}'; printf %s '{boundary}' >&2; {script}")
+        return self._session(lambda raw: raw.exec_command(line.encode()), window, boundary)
+
+    def terminal(self, term: str, columns: int, rows: int, script: str | None = None) -> Channel:
+        """Start a `sh` script, or the login shell, on a terminal in the pod. All its output is on stdout. Raises as
+        `channel`, on this connection alone."""
+
+        def start(raw: paramiko.Channel) -> None:
+            raw.get_pty(term, columns, rows)
+            if script is None:
+                raw.invoke_shell()
+            else:
+                raw.exec_command(command_line(script).encode())
+
+        return self._session(start, None, "")
+
+    def _session(self, start: Callable[[paramiko.Channel], None], window: int | None, boundary: str) -> Channel:
+        sent = False
         try:
             with self._pulse.limit(self._timeouts.channel + 1.0):
                 raw = self._transport.open_session(window or FOLLOW_WINDOW, timeout=self._timeouts.channel)
             sent = True
             with self._pulse.limit(self._timeouts.channel + 1.0, wake=raw.event.set):
-                raw.exec_command(line.encode())
+                start(raw)
         except paramiko.ChannelException as error:  # an answer: the connection still works
             text = f"sshd allows no session on a new connection (MaxSessions): {error.text}"
             raise Unavailable(text, reason=Fault.NO_SESSION, detail={"sent": False}) from error
@@ -213,11 +233,35 @@ class Connection:
             raise Unavailable(f"the SSH link was lost: {why}", reason=Fault.LINK_LOST, detail={"sent": sent}) from error
         return Channel(
             raw,
-            mark.encode(),
+            boundary.encode(),
             stall_seconds=self._timeouts.stall,
             interrupted=self._interrupted,
             why_lost=lambda: self._pulse.verdict,
         )
+
+    def to_port(self, port: int) -> paramiko.Channel:
+        """A stream to a port of the pod's loopback, as `ssh -L` has it. Unlike all else here, any thread may call it.
+
+        Raises Unavailable (`no_listener`: nothing listens there; `link_lost`) or Refused (`barred`: sshd forwards no
+        ports).
+        """
+        try:
+            with self._opening:  # paramiko keeps one refusal, whoever asked
+                return self._transport.open_channel(
+                    "direct-tcpip", ("localhost", port), ("127.0.0.1", 0), FOLLOW_WINDOW, timeout=self._timeouts.channel
+                )
+        except paramiko.ChannelException as error:
+            if error.code == _PROHIBITED:
+                text = "the pod's sshd forwards no ports (AllowTcpForwarding)"
+                raise Refused(text, reason=Fault.BARRED, hint="use an image whose sshd forwards ports") from error
+            text = f"nothing listens on port {port} of the pod yet ({error.text})"
+            raise Unavailable(text, reason=Fault.NO_LISTENER) from error
+        except LINK_BROKE as error:
+            if self._transport.is_active():
+                text = f"port {port} of the pod does not accept a connection"
+                raise Unavailable(text, reason=Fault.NO_LISTENER) from error
+            why = self._pulse.verdict or str(error) or "the other side closed it"
+            raise Unavailable(f"the SSH link was lost: {why}", reason=Fault.LINK_LOST) from error
 
     def is_usable(self, now: Stamp) -> bool:
         """Whether a call may be tried on it. False once the link is down, or if the clocks jumped since the last look

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import paramiko
 
+from rpd.adapters.local.own_log import logger
 from rpd.adapters.report.words import clean
 from rpd.adapters.ssh.breakage import LINK_BROKE
 from rpd.adapters.ssh.key_login import KeyLogin
@@ -20,15 +20,12 @@ from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import SshAddress
 
-_LOG = "rpd.adapters.ssh"
-# Without a handler, paramiko's errors (each of them is also raised) would reach the terminal through logging's last
-# resort.
-logging.getLogger(_LOG).addHandler(logging.NullHandler())
+_LOG = logger("paramiko").name
+"""Paramiko's errors (each of them is also raised) must not reach the terminal through logging's last resort."""
 
 _CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 _SAID_CHARACTERS = 300
 _NO_COMMON = "no acceptable"  # else the version makes no sense: a server that sends garbage may still speak SSH
-_OTHER_IMAGE = "use an image whose sshd lets root in with a key"
 _HOST_KEYS_FIRST = ("ssh-ed25519",)
 
 
@@ -48,10 +45,10 @@ def log_in(
     (`host_key_changed`, `auth_refused`, `barred`) or Interrupted.
     """
     keys = _keys(key_path)
-    transport = _transport(wire, timeouts)
+    transport = transport_over(wire, timeouts)
     try:
         try:
-            fingerprint = _greet(transport, pin, address, alias, timeouts, interrupted)
+            fingerprint = greet(transport, pin, address, alias, timeouts, interrupted)
             _authenticate(transport, keys, address, alias, timeouts, interrupted)
         except LINK_BROKE as error:
             raise _no_session(transport, address, alias, error) from error
@@ -65,7 +62,7 @@ def log_in(
     return transport, fingerprint
 
 
-def _greet(
+def greet(
     transport: paramiko.Transport,
     pin: str | None,
     address: SshAddress,
@@ -73,7 +70,8 @@ def _greet(
     timeouts: Timeouts,
     interrupted: Callable[[], bool],
 ) -> str:
-    """Exchange keys. Returns the fingerprint of the host's key, which must be the pinned one."""
+    """Exchange keys. Returns the fingerprint of the host's key, which must be the pinned one. Raises as `log_in`, or as
+    paramiko does."""
     greeted, begun = threading.Event(), time.monotonic()
     transport.start_client(event=greeted)
     _await(transport, greeted, timeouts.banner, interrupted)
@@ -85,14 +83,15 @@ def _greet(
     fingerprint = transport.get_remote_server_key().fingerprint
     if pin is not None and not hmac.compare_digest(pin, fingerprint):
         raise Refused(
-            f"{alias} shows the host key {fingerprint}, not the one known of it ({pin})",
+            f"{alias} shows the host key {fingerprint}, not the pinned one ({pin})",
             reason=Fault.HOST_KEY_CHANGED,
             detail={"expected": pin, "found": fingerprint},
         )
     return fingerprint
 
 
-def _transport(wire: Wire, timeouts: Timeouts) -> paramiko.Transport:
+def transport_over(wire: Wire, timeouts: Timeouts) -> paramiko.Transport:
+    """A transport that has not begun to talk."""
     transport = paramiko.Transport(wire)
     transport.set_log_channel(_LOG)
     transport.banner_timeout = timeouts.banner
@@ -175,7 +174,7 @@ def _authenticate(
         if not transport.is_active() or not answered.is_set():
             raise _no_session(transport, address, alias)
         if (bars := _bars(transport.get_exception(), address, is_known=login.is_known)) is not None:
-            hint = "use an image whose sshd lets root in with a key"
+            hint = "use an image whose sshd lets root log in with a key"
             raise Refused(f"{alias} {bars}", reason=Fault.BARRED, hint=hint)
     raise Refused(
         f"{alias} does not accept our SSH key for user {address.username}",
@@ -187,9 +186,9 @@ def _authenticate(
 def _bars(cause: Exception | None, address: SshAddress, *, is_known: bool) -> str | None:
     """Why no key can log in, by the way in which one was refused. None if another key may, or this key later."""
     if isinstance(cause, paramiko.ssh_exception.PartialAuthentication):
-        return f"wants more than a key for user {address.username}: {_methods(cause.allowed_types)}"
+        return f"requires more than a key for user {address.username}: {_methods(cause.allowed_types)}"
     if isinstance(cause, paramiko.BadAuthenticationType):
-        return f"lets nobody in with a key; it takes {_methods(cause.allowed_types)}"
+        return f"accepts no key; it accepts {_methods(cause.allowed_types)}"
     if is_known:
         return f"knows our SSH key and does not let user {address.username} in: see its PermitRootLogin"
     return None
@@ -213,15 +212,15 @@ def _no_session(
 ) -> Unavailable | Refused:
     """Why there is no session: the error of paramiko's thread or of our call, or that nothing came in time."""
     cause = transport.get_exception() or met
-    said = clean(str(cause))[:_SAID_CHARACTERS]  # it may quote the server
+    cause_text = clean(str(cause))[:_SAID_CHARACTERS]  # it may quote the server
     where = f"{alias} at {address.host} port {address.port}"
-    if isinstance(cause, paramiko.ssh_exception.IncompatiblePeer) and _NO_COMMON in said:
+    if isinstance(cause, paramiko.ssh_exception.IncompatiblePeer) and _NO_COMMON in cause_text:
         return Refused(
-            f"the SSH server of {where} shares no algorithm with rpd ({said}); OpenSSH 7.4 or newer does",
+            f"the SSH server of {where} shares no algorithm with rpd ({cause_text}); OpenSSH 7.4 or newer does",
             reason=Fault.BARRED,
             hint="use an image with OpenSSH 7.4 or newer",
         )
     if isinstance(cause, paramiko.AuthenticationException):
-        return Refused(f"{alias} refused the login: {said}", reason=Fault.AUTH_REFUSED)
-    why = said or "the link broke off" if cause is not None or not transport.is_active() else "no answer in time"
+        return Refused(f"{alias} refused the login: {cause_text}", reason=Fault.AUTH_REFUSED)
+    why = cause_text or "the link broke off" if cause is not None or not transport.is_active() else "no answer in time"
     return Unavailable(f"{where} does not talk SSH yet: {why}", reason=Fault.SSH_UNREACHABLE)

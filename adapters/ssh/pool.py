@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rpd.adapters.local.own_log import logger
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.timeouts import Timeouts
 from rpd.engine.errors import Interrupted, Refused, RpdError, Unavailable
@@ -12,6 +14,8 @@ from rpd.engine.ports import Clock, Control, Random
 from rpd.journal.redact import Redactor
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import SshAddress
+
+_log = logger("ssh")
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
@@ -104,15 +108,22 @@ class Pool:
     def connect(self, pod_id: str, address: SshAddress, *, host_key: str | None) -> Connection:
         """One attempt at a fresh connection, which replaces the pod's old one. Raises as `Connection.open`."""
         self.drop(pod_id)
-        connection = Connection.open(
-            address,
-            key_path=self._key_path,
-            host_key=host_key,
-            alias=f"rpd-pod-{pod_id}",
-            timeouts=self._timeouts,
-            interrupted=self._control.pending,
-            now=self._clock.now(),
-        )
+        what, started = f"pod {pod_id} at {address.username}@{address.host}:{address.port}", time.monotonic()
+        try:
+            connection = Connection.open(
+                address,
+                key_path=self._key_path,
+                host_key=host_key,
+                alias=f"rpd-pod-{pod_id}",
+                timeouts=self._timeouts,
+                interrupted=self._control.pending,
+                now=self._clock.now(),
+            )
+        except RpdError as error:
+            _log.warning("%s: %s after %.2f s: %s", what, error.reason, time.monotonic() - started, error.message)
+            raise
+        pinned = "pinned" if host_key is not None else "new"
+        _log.info("%s: logged in after %.2f s, its host key is %s", what, time.monotonic() - started, pinned)
         connection.redactor = self._redactor
         self.logins[pod_id] = self.logins.get(pod_id, 0) + 1
         self._open[pod_id], self._reached[pod_id] = connection, address

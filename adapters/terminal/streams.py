@@ -36,12 +36,12 @@ def give_up(stream: TextIO) -> None:
 def settle() -> bool:
     """Effect: write what the standard streams still hold, so that the exit code is ours and not that of a flush.
     Returns whether standard output got all its text, or has no reader who could miss it."""
-    is_said = True
+    is_written = True
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError) as error:
-            is_said = is_said and (stream is sys.stderr or isinstance(error, BrokenPipeError))
+            is_written = is_written and (stream is sys.stderr or isinstance(error, BrokenPipeError))
             with contextlib.suppress(OSError, ValueError):
                 give_up(stream)
-    return is_said
+    return is_written

@@ -157,7 +157,7 @@ class Reader:
             return BLOCK
         size = _size(bytes(self._buffer[:BLOCK]))
         if size > _LONGEST_NAME:
-            raise Refused("the pod sent a tar member with an endless name", reason=Fault.PATH_REFUSED)
+            raise Refused("the pod sent a tar member with a name that is too long", reason=Fault.PATH_REFUSED)
         return BLOCK + size + -size % BLOCK
 
     def _extend(self, kind: str, body: bytes) -> None:
@@ -190,10 +190,10 @@ class Reader:
                 detail={"paths": [bounded(shown(name))]},
             )
         size = _size(block)
-        if (told := overrides.get("size")) is not None:
-            if not _SIZE.fullmatch(told):
+        if (size_text := overrides.get("size")) is not None:
+            if not _SIZE.fullmatch(size_text):
                 raise _not_tar()
-            size = int(told)
+            size = int(size_text)
         target = overrides.get("linkpath") or _text(block[157:257].split(b"\0", 1)[0])
         carries = kind in "07"
         member = Member(name.removeprefix("./"), kind, size if carries else 0, target)

@@ -63,7 +63,7 @@ def exchange(
     finally:
         channel.close()
     if code == 127:
-        raise Refused(f"a program is missing in the pod: {said(traffic.complaint)}", reason=Fault.NO_TOOL)
+        raise Refused(f"a program is missing in the pod: {complaint_of(traffic.complaint)}", reason=Fault.NO_TOOL)
     return code, traffic.complaint
 
 
@@ -74,7 +74,7 @@ def quote(path: str) -> str:
     return shlex.quote(path if path.startswith("/") else "./" + path)
 
 
-def said(stderr: bytes) -> str:
+def complaint_of(stderr: bytes) -> str:
     """The last line of a command's error output that names a cause, for a message. After the causes, tar adds a line
     that names none."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
@@ -164,7 +164,7 @@ class _Traffic:
         self._stderr += text
         if any(sign in self._stderr for sign in _NO_SPACE):
             # tar would go on and fail for every further file.
-            raise Refused(f"no space left in the pod: {said(self.complaint)}", reason=Fault.DISK_FULL)
+            raise Refused(f"no space left in the pod: {complaint_of(self.complaint)}", reason=Fault.DISK_FULL)
         self._is_cut = self._is_cut or len(self._stderr) > _KEPT_OF_STDERR
         del self._stderr[:-_KEPT_OF_STDERR]
         return True

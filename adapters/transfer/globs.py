@@ -19,7 +19,9 @@ def problem_of(pattern: str) -> str:
     found = _OF_SHELL.search(_CLASS.sub("", pattern))
     if found is not None:
         plain = f"[{found[0][0]}]{found[0][1:]}"
-        return f"{found[0]!r} stands for itself, since no shell reads this: {_INSTEAD[found[0][0]]}, or write {plain!r}"
+        return (
+            f"{found[0]!r} is taken literally, because no shell expands it: {_INSTEAD[found[0][0]]}, or write {plain!r}"
+        )
     if "**" in pattern:
         return "'**' does not cross folders: name each level as '*/*', or the folder that holds them all"
     rest = _CLASS.sub(lambda match: "" if match[2] else match[0], pattern)

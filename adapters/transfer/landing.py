@@ -75,7 +75,7 @@ class Landing:
         """Refuse names that this file system would take for the same name."""
         folds = self._folds_case()
         if clashing := clashes((entry.path for entry in entries), folds):
-            raise _refused(f"names that cannot live side by side here: {named(clashing)}", clashing)
+            raise _refused(f"names that cannot exist side by side here: {named(clashing)}", clashing)
 
     def settle(self, entries: Sequence[Entry], is_folder: bool, interrupted: Interrupted) -> None:
         """Make all durable, then move each file into place. Other files at the target stay as they are. Files that were

@@ -15,7 +15,7 @@ import msgspec
 from rpd.adapters.report.words import size
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.entry import Entry, shown
-from rpd.adapters.transfer.exchange import exchange, quote, said, seconds_for
+from rpd.adapters.transfer.exchange import complaint_of, exchange, quote, seconds_for
 from rpd.adapters.transfer.listing import FIELD_BYTES_MAX, LISTING_BYTES_MAX, numbers_of
 from rpd.adapters.transfer.remote_tree import name_bytes
 from rpd.engine.errors import Refused, Unavailable
@@ -72,11 +72,11 @@ def follow(
             most_seconds=seconds_for(0, len(names)),
         )
     except ValueError as error:
-        raise Unavailable(f"the pod's word on links makes no sense: {error}", reason=Fault.UNREADABLE) from error
+        raise Unavailable(f"the pod's answer about links is not valid: {error}", reason=Fault.UNREADABLE) from error
     if code == 3:
-        raise Refused(f"{root} in the pod: {said(stderr)}", reason=Fault.PATH_REFUSED)
+        raise Refused(f"{root} in the pod: {complaint_of(stderr)}", reason=Fault.PATH_REFUSED)
     if not looking.is_whole:
-        raise Unavailable("the pod's word on links was cut short", reason=Fault.LINK_LOST)
+        raise Unavailable("the pod's answer about links was cut short", reason=Fault.LINK_LOST)
     return _judged(links, looking, most_bytes)
 
 

@@ -32,7 +32,7 @@ class Memory:
     def __init__(self, now: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self._now, self._wall = now, wall
         self._seen: dict[str, tuple[int, int, float]] = {}
-        self._told: dict[str, tuple[int, int, str]] = {}
+        self._known: dict[str, tuple[int, int, str]] = {}
         self._here: dict[str, tuple[tuple[int, ...], str]] = {}
         self._begun: dict[str, tuple[tuple[int, ...], Hash]] = {}
         self.salt = ""
@@ -49,18 +49,18 @@ class Memory:
         size, mtime, since = self._seen.get(entry.path, (-1, 0, 0.0))
         is_settled = (size, mtime) == (entry.size, entry.mtime) and self._now() - since >= SETTLED_SECONDS
         if is_settled or entry.mtime + 20 * SETTLED_SECONDS <= self._wall():
-            self._told[entry.path] = entry.size, entry.mtime, sha256
+            self._known[entry.path] = entry.size, entry.mtime, sha256
 
-    def told(self, entry: Entry) -> str:
+    def known_sha256(self, entry: Entry) -> str:
         """The sum that the pod gave for this very version. Empty if rpd has to ask."""
-        size, mtime, sha256 = self._told.get(entry.path, (-1, 0, ""))
+        size, mtime, sha256 = self._known.get(entry.path, (-1, 0, ""))
         return sha256 if (size, mtime) == (entry.size, entry.mtime) else ""
 
     def forget(self, paths: Iterable[str]) -> None:
         """These files did not arrive as announced: do not ask again for any sum that the pod has ready."""
         self.salt = secrets.token_hex(8)
         for path in paths:
-            self._told.pop(path, None)
+            self._known.pop(path, None)
 
     def keep(self, path: str, info: os.stat_result, sum_so_far: Hash) -> None:
         """This part of a file is here, and hashed."""

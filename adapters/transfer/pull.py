@@ -173,7 +173,7 @@ class _Fetch:
 
     def _sums(self, files: list[Entry]) -> dict[str, str]:
         """The pod's hash of each file. A hash that it has already given is not asked again."""
-        known = {entry.path: sha256 for entry in files if (sha256 := self._memory.told(entry))}
+        known = {entry.path: sha256 for entry in files if (sha256 := self._memory.known_sha256(entry))}
         unknown = [entry for entry in files if entry.path not in known]
         self._memory.saw(unknown)
         fresh: dict[str, str] = {}

@@ -18,7 +18,7 @@ from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.difference import Difference, compare, same_content
 from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, named, shown
-from rpd.adapters.transfer.exchange import exchange, quote, said, seconds_for
+from rpd.adapters.transfer.exchange import complaint_of, exchange, quote, seconds_for
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.local_tree import local_faults, scan
 from rpd.adapters.transfer.outgoing import Outgoing
@@ -180,8 +180,8 @@ def _send(connection: Connection, root: str, outgoing: Outgoing) -> str:
         connection, script, chunks=outgoing, most_seconds=seconds_for(outgoing.total_bytes, outgoing.count)
     )
     if code and not outgoing.digests and not stderr.startswith(b"tar"):
-        raise Refused(f"{root} in the pod: {said(stderr)}", reason=Fault.PATH_REFUSED)
-    return said(stderr) if code else ""
+        raise Refused(f"{root} in the pod: {complaint_of(stderr)}", reason=Fault.PATH_REFUSED)
+    return complaint_of(stderr) if code else ""
 
 
 def _pushed(entries: list[Entry], sent_files: int, sent_bytes: int) -> Pushed:

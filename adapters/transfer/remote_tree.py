@@ -14,7 +14,7 @@ import msgspec
 
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer import apart, listing
-from rpd.adapters.transfer.exchange import OUTPUT_BYTES_MAX, exchange, quote, said, seconds_for
+from rpd.adapters.transfer.exchange import OUTPUT_BYTES_MAX, complaint_of, exchange, quote, seconds_for
 from rpd.adapters.transfer.globs import as_word
 from rpd.adapters.transfer.listing import FIELD_BYTES_MAX, Listing, Reading
 from rpd.engine.errors import EffectError, Refused, Unavailable
@@ -112,10 +112,10 @@ def list_tree(connection: Connection, path: str, *, is_pattern: bool = False) ->
     except ValueError as error:
         raise Unavailable(f"the pod's listing of {path} makes no sense: {error}", reason=Fault.UNREADABLE) from error
     if code == 3:
-        raise Refused(f"{path} in the pod: {said(stderr)}", reason=Fault.PATH_REFUSED)
+        raise Refused(f"{path} in the pod: {complaint_of(stderr)}", reason=Fault.PATH_REFUSED)
     if not reading.is_whole:
         raise Unavailable(f"the listing of {path} was cut short", reason=Fault.LINK_LOST)
-    complaint = said(stderr) if code else ""
+    complaint = complaint_of(stderr) if code else ""
     entries = reading.finish()
     if reading.kind == "file" and entries:
         return Listing("file", parent, (msgspec.structs.replace(entries[0], path=name),), complaint)

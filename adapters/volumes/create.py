@@ -26,7 +26,7 @@ from rpd.adapters.volumes.account import (
 )
 from rpd.adapters.volumes.intent import VolumeIntent, VolumeIntentFile, seconds_in_doubt
 from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
-from rpd.states.policy.naming import name_places, suggested
+from rpd.states.policy.naming import name_datacenters, suggested
 from rpd.states.ports.exits import Exit
 
 LOOKS = 8
@@ -202,8 +202,8 @@ def _require_place(account: VolumeAccount, wanted: VolumeOrder) -> None:
     if place is not None and place.id in able:
         return
     if place is None:
-        named = name_places([wanted.datacenter], centers)
-        meant = suggested(([each for each in named.places if each in able] or named.places)[:3])
+        named = name_datacenters([wanted.datacenter], centers)
+        meant = suggested(([each for each in named.datacenters if each in able] or named.datacenters)[:3])
         what = named.problems[0] if named.problems else f"there is no data center {wanted.datacenter!r}{meant}"
     elif place.volume_types:
         kinds = [word for word, kind in KINDS.items() if kind in place.volume_types]

@@ -19,6 +19,7 @@ from rpd.states.facts.search import Hardware, Lineage, Names, Search
 from rpd.states.facts.tries import NEVER, Tries
 from rpd.states.ports.job import Artifact, Job, checkpoint_label, is_on_volume
 from rpd.states.ports.names import OF_RESULTS, Reason, State
+from rpd.states.ports.session import SessionSpec
 
 PROVED_ABSENT = "proved_absent"
 """The reason of a failed create that had no answer and whose pod did not appear in the quiet window."""
@@ -106,9 +107,9 @@ class Facts(msgspec.Struct):
         return tuple(Hardware(each) for each in self.job.pod.hardware if isinstance(each, str))
 
     @property
-    def places(self) -> tuple[str, ...]:
+    def datacenters(self) -> tuple[str, ...]:
         """Data centers, best first, under the ids that are ordered. Empty: any."""
-        return self.job.pod.datacenters if self.names.places is None else self.names.places
+        return self.job.pod.datacenters if self.names.datacenters is None else self.names.datacenters
 
     @property
     def volume_gb(self) -> int:
@@ -154,8 +155,30 @@ class Facts(msgspec.Struct):
 
     @property
     def has_launched_here(self) -> bool:
-        """The pod in hand may hold files of a launch: of the current one, or of a lost one."""
-        return self.launch.intended or (self.pod is not None and self.pod.holds_lost)
+        """The pod in hand may hold files of a launch (of the current one, or of a lost one) or of a person."""
+        return self.launch.intended or (self.pod is not None and self.pod.holds != "")
+
+    @property
+    def is_session(self) -> bool:
+        """A person works in the pod, and no job."""
+        return self.opened.lifecycle == "session"
+
+    @property
+    def session(self) -> SessionSpec:
+        """What was asked of the session."""
+        return self.options.session or SessionSpec()
+
+    @property
+    def is_attended(self) -> bool:
+        """A person has worked in the pod in hand. What is in it may exist nowhere else."""
+        return self.pod is not None and self.pod.holds == "person"
+
+    @property
+    def person_may_return(self) -> bool:
+        """The pod in hand is there for a person who comes back. Nobody has ended the session for good."""
+        is_ended = self.request == "cancel" or (self.request == "release" and self.progress.parked_epoch >= 0)
+        is_there = self.pod is not None and not self.pod.is_gone and self.pod.released_as != "delete"
+        return self.is_attended and is_there and not is_ended
 
     @property
     def was_rented(self) -> bool:
@@ -292,7 +315,7 @@ class Facts(msgspec.Struct):
         return (
             self.ending.reason is None
             and self.search.host_failure is not None
-            and not self.launch.intended
+            and not (self.launch.intended or self.is_attended)
             and self.search.host_failures < self.job.provision.attempts
         )
 
@@ -314,4 +337,5 @@ def new_facts(opened: Opened, run_id: str) -> Facts:
         options = msgspec.convert(opened.options, Options)
     except (msgspec.ValidationError, RecursionError) as error:
         raise JournalStrange("record 0", error) from error
-    return Facts(run_id, opened, job, profile, options)
+    initial = State.SELECT if opened.lifecycle == "session" else State.VALIDATE
+    return Facts(run_id, opened, job, profile, options, initial)

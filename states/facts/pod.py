@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from rpd.journal.records import Stamp
 from rpd.states.ports.boot_signs import BootSign
+from rpd.states.ports.session import Served
 from rpd.states.ports.world import Armed, Greeting, Paused, Pod, SshAddress
 
 
@@ -50,14 +53,18 @@ class Container(msgspec.Struct):
     boot_sign: BootSign | None = None  # the sign in them that the container will never start
     awaited_since: Stamp | None = None  # when rpd last began to wait for it
     greeting: Greeting | None = None
-    greeted_place: tuple[str | None, SshAddress | None] | None = None  # the pod's `place` when its host key was pinned
+    # The pod's start and address when its host key was pinned.
+    greeted_start: tuple[str | None, SshAddress | None] | None = msgspec.field(default=None, name="greeted_place")
     knocks: Knocks = msgspec.field(default_factory=Knocks)
     secrets_in: str | None = None  # the container that has the files of secrets
+    served: tuple[Served, ...] = ()  # how the services of a session answered at the last look
+    unreached_since: Stamp | None = None  # since when nobody of a session gets through to it
+    was_unreached: float = 0.0  # for how many seconds, until the last look that got through
     secrets_left: str = ""  # where they may still be: "memory", which a stop wipes, or "disk"
 
 
 class Origin(msgspec.Struct):
-    """How a pod came to this run: which attempt rented it, or which run it was taken over from."""
+    """How a pod came to this run: which attempt rented it, or which run handed it over paused."""
 
     attempt: int
     candidate: Candidate
@@ -65,8 +72,8 @@ class Origin(msgspec.Struct):
     last_sent_at: Stamp  # its create was sent at this time at the latest: the machine may have slept after the intent
     made_by: str = ""  # the epoch and the owner that ordered it, as its env says
     create_error: str | None = None  # why its create failed
-    taken: Paused | None = None  # an earlier run rented it, and this run took it up paused
-    is_unwanted: bool = False  # taken up only to be deleted
+    paused: Paused | None = msgspec.field(default=None, name="taken")  # as an earlier run, which rented it, left it
+    is_unwanted: bool = False  # handed over only to be deleted
     twin_of: str | None = None  # birth name of the first pod of the same create; rpd does nothing in a twin
 
 
@@ -103,12 +110,12 @@ class PodFacts(msgspec.Struct):
     released_at: Stamp | None = None
     kept_until: float | None = None  # UTC seconds: it stays up after the end until its switch stops it then
     was_used: bool = False  # this run has done something in it
-    holds_lost: bool = False  # a lost launch may have left files in it
+    holds: Literal["", "launch", "person"] = ""  # who may have left files in it: a lost launch, or a person
     spans: list[Span] = msgspec.field(default_factory=list)
     container: Container = msgspec.field(default_factory=Container)
 
     @property
-    def place(self) -> tuple[str | None, SshAddress | None] | None:
+    def start_and_address(self) -> tuple[str | None, SshAddress | None] | None:
         """When and where the cloud says that it was started. It changes only with its container."""
         return (self.seen.started_at, self.seen.ssh) if self.seen is not None else None
 

@@ -11,6 +11,7 @@ from rpd.journal.records import Data, Stamp
 from rpd.states.facts.search import BadPlace
 from rpd.states.facts.tries import Outage, Tries
 from rpd.states.ports.names import Reason
+from rpd.states.ports.session import SessionSpec
 from rpd.states.ports.world import Holder
 
 
@@ -44,6 +45,7 @@ class Options(msgspec.Struct, frozen=True):
     wait_for_stock_seconds: float | None = None
     staging: tuple[Sent, ...] = ()
     bad_places: tuple[BadPlace, ...] = ()  # where hosts of earlier runs failed a short while before
+    session: SessionSpec | None = None
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -64,6 +66,8 @@ class Progress(msgspec.Struct):
     seconds_in: dict[str, float] = {}  # state -> how long the run was in it, with or without a process
     begun: dict[str, Begun] = {}  # opid -> an open intent, and the last intent of each operation
     parked_epoch: int = -1
+    granted_seconds: float = 0.0  # by a person who came back to a stopped pod, beyond the budget
+    granted_usd: float = 0.0
 
 
 NO_WORDS = "the journal has its trace"

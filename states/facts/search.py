@@ -39,7 +39,7 @@ class Names(msgspec.Struct):
     """What the names in the job file mean in the provider's catalog."""
 
     hardware: tuple[Hardware, ...] | None = None  # what the names of gpu_order or cpu_order mean
-    places: tuple[str, ...] | None = None  # what the names of datacenters mean
+    datacenters: tuple[str, ...] | None = msgspec.field(default=None, name="places")  # what the job's names mean
     meant: dict[str, tuple[str, ...]] = {}  # a name of the job that is no id -> the ids that it means
     misnamed: tuple[str, ...] = ()  # what is wrong with names that mean nothing
     volume_id: str | None = None
@@ -54,9 +54,9 @@ class Names(msgspec.Struct):
 class Lineage(msgspec.Struct):
     """Paused pods of earlier runs, and which runs have them now."""
 
-    paused: tuple[Paused, ...] | None = None  # pods of this lineage that wait to be taken up
+    paused: tuple[Paused, ...] | None = None  # pods of this lineage that wait for the next run
     left_out: int = 0  # how many more did not fit into one record
-    not_taken: dict[str, str] = {}  # name of such a pod -> why it was not taken
+    not_handed_over: dict[str, str] = msgspec.field(default_factory=dict, name="not_taken")  # name of such a pod -> why
     handed_over: dict[str, str] = {}  # name of a pod -> the run that has it now
 
 

@@ -15,6 +15,7 @@ from rpd.states.facts.search import Refusal, Search
 from rpd.states.facts.tries import Tries
 from rpd.states.policy.outage import is_unreached
 from rpd.states.policy.places import failed_place
+from rpd.states.policy.rules import used
 from rpd.states.ports.names import ENDINGS, Op, Reason, State, Trigger
 
 
@@ -27,7 +28,8 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
         facts.ending.reason = reason
     elif move.trigger == Trigger.HOST_FAILED:
         facts.search.host_failure = reason
-        is_taken = facts.pod is not None and facts.pod.origin.taken is not None  # it says nothing about a fresh pod
+        # A pod that was taken up, or that a person comes back to, says nothing about a fresh pod.
+        is_taken = facts.pod is not None and (facts.pod.origin.paused is not None or facts.is_attended)
         # A price above the cap is no fault of the host, but the host is not tried again.
         facts.search.host_failures += int(reason is not Reason.HOST_TOO_DEAR and not is_taken)
         if (place := failed_place(facts, reason, at)) is not None:
@@ -37,6 +39,8 @@ def move_to(facts: Facts, move: Transition, at: Stamp) -> None:
             facts.search.refusals[key] = Refusal(str(reason), move.why or str(reason))
     if move.trigger == Trigger.RELAUNCH:
         _launch_anew(facts, at)
+    if move.trigger == Trigger.RETURNED:
+        _return(facts, at)
     if facts.progress.entered is not None:
         lasted = elapsed(facts.progress.entered, at)
         facts.progress.seconds_in[move.source] = facts.progress.seconds_in.get(move.source, 0.0) + lasted
@@ -61,7 +65,7 @@ def _is_cut_off(facts: Facts) -> bool:
 def _launch_anew(facts: Facts, at: Stamp) -> None:
     """The earlier launch is over and lost. Its output and results do not count any more, but its checkpoints do."""
     if facts.pod is not None:
-        facts.pod.holds_lost = facts.has_launched_here
+        facts.pod.holds = "launch" if facts.has_launched_here else ""
     facts.launch = Launch(facts.launch.number + 1, at, lost_in=facts.launch.prepared)
     # What was sold out then may have stock now.
     facts.search = Search(facts.search.bad_places, stocked=facts.search.stocked)
@@ -69,8 +73,21 @@ def _launch_anew(facts: Facts, at: Stamp) -> None:
     facts.container.armed, facts.container.armed_start = None, -1  # the switch has to look after the next one
 
 
+def _return(facts: Facts, at: Stamp) -> None:
+    """A person comes back to a session. The switch gets new orders, and a pod that was stopped a new budget."""
+    pod = facts.pod
+    if pod is not None and pod.released_as == "stop":
+        facts.progress.granted_seconds, facts.progress.granted_usd = used(facts, at)
+    if pod is not None:
+        pod.kept_until, pod.container.armed, pod.container.armed_start = None, None, -1
+    facts.ending, facts.search.host_failure = Ending(), None
+
+
 def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:
     facts.container.awaited_since, facts.contact.offline_seconds = at, 0.0
+    facts.container.served = ()
+    if move.trigger == Trigger.RETURNED:
+        facts.container.greeting, facts.container.knocks = None, Knocks()
     if move.trigger == Trigger.POD_STOPPED and facts.pod is not None:
         facts.launch.claim_is_fresh = False
         facts.container.armed_start = -1
@@ -79,6 +96,17 @@ def _enter_boot(facts: Facts, move: Transition, at: Stamp) -> None:
         if move.reason != Reason.HOST_KEY_CHANGED:
             facts.pod.container.greeting = None
         facts.results.gave_up = False
+
+
+def _enter_attend(facts: Facts, move: Transition, at: Stamp) -> None:
+    if facts.pod is not None:
+        facts.pod.holds = "person"
+    if move.trigger == Trigger.PARKED:
+        facts.progress.parked_epoch = facts.process.epoch
+
+
+def _enter_tunnel(facts: Facts, move: Transition, at: Stamp) -> None:
+    facts.contact.offline_seconds = 0.0
 
 
 def _enter_collect(facts: Facts, move: Transition, at: Stamp) -> None:
@@ -99,13 +127,17 @@ def _enter_release(facts: Facts, move: Transition, at: Stamp) -> None:
 def _enter_select(facts: Facts, move: Transition, at: Stamp) -> None:
     if move.trigger == Trigger.TRY_NEXT:
         if facts.pod is not None:
-            facts.pod.is_gone = facts.pod.origin.taken is None or facts.pod.released_as != "stop"
+            facts.pod.is_gone = facts.pod.origin.paused is None or facts.pod.released_as != "stop"
         facts.search.host_failure, facts.search.stocked = None, None
     facts.current = None
 
 
 def _enter_report(facts: Facts, move: Transition, at: Stamp) -> None:
     facts.report.manifest_sha256 = None  # a manifest that was written while the pod stayed up is not final
+    _enter_done(facts, move, at)
+
+
+def _enter_done(facts: Facts, move: Transition, at: Stamp) -> None:
     for pod in facts.pods.values():
         pod.is_gone = pod.is_gone or pod.released_as != "stop"
 
@@ -167,8 +199,11 @@ def _reason(word: str | None) -> Reason | None:
 
 _ENTERING: dict[State, Callable[[Facts, Transition, Stamp], None]] = {
     State.BOOT: _enter_boot,
+    State.TUNNEL: _enter_tunnel,
+    State.ATTEND: _enter_attend,
     State.COLLECT: _enter_collect,
     State.RELEASE: _enter_release,
     State.SELECT: _enter_select,
     State.REPORT: _enter_report,
+    State.DONE: _enter_done,
 }

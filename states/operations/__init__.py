@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rpd.states.operations import account, container, job, pod, results, search
+from rpd.states.operations import account, attend, container, job, pod, results, search
 from rpd.states.operations.kinds import Effect, Reading
 
 EFFECTS: dict[str, type[Effect[Any]]] = {
     effect.name: effect
     for effect in (
-        search.TakeOver,
+        search.HandOver,
         pod.CreatePod,
         pod.StartPod,
         container.ArmSwitch,
@@ -37,11 +37,12 @@ READINGS: dict[str, type[Reading[Any]]] = {
         search.CheckInputs,
         search.FindPaused,
         search.ReadOffers,
-        search.ReadPlaces,
+        search.ReadDatacenters,
         search.FindVolume,
         pod.ReadPod,
         pod.ReadSystemLog,
         container.Greet,
+        attend.Attend,
         account.ReadHolders,
         job.ReadClaim,
         job.WatchJob,

@@ -66,13 +66,13 @@ class Survey(Reading[Surveyed], frozen=True):
                 pods[pod.id] = pod
         found = sorted(pods.values(), key=lambda each: (each.status == "TERMINATED", each.name, each.id))
         ours = [pod for pod in found if not is_others(pod.name, pod.env, self.makers)]
-        told = first_that_fit([SurveyedPod(pod.id, pod.name, pod.status, pod not in ours) for pod in found])
-        left_out = sum(pod.status != "TERMINATED" for pod in found[len(told) :])
-        return Result(answer=Surveyed(told, left_out), debts=(*self._reopened(ours), *self._ended(found)))
+        recorded = first_that_fit([SurveyedPod(pod.id, pod.name, pod.status, pod not in ours) for pod in found])
+        left_out = sum(pod.status != "TERMINATED" for pod in found[len(recorded) :])
+        return Result(answer=Surveyed(recorded, left_out), debts=(*self._reopened(ours), *self._ended(found)))
 
     def _is_of_run(self, pod: Pod) -> bool:
-        is_adopted = pod.id in self.born and may_name_run(pod, self.born[pod.id])
-        return is_adopted or is_of_run(pod, self.prefix, self.run_id)
+        is_handed_over = pod.id in self.born and may_name_run(pod, self.born[pod.id])
+        return is_handed_over or is_of_run(pod, self.prefix, self.run_id)
 
     def _reopened(self, found: list[Pod]) -> tuple[DebtChange, ...]:
         """A pod that appears after its create was given up, or as a twin, is owed from the moment of this look."""

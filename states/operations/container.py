@@ -11,7 +11,7 @@ from rpd.states.facts.run import Lease
 from rpd.states.operations.kinds import Effect, Reading
 from rpd.states.policy.bounds import TAIL_BYTES, last_that_fit
 from rpd.states.policy.outage import is_unreached
-from rpd.states.policy.python_pin import python_told
+from rpd.states.policy.python_pin import python_reported
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import Job, SecretFile
 from rpd.states.ports.names import Op, Reason, State
@@ -104,7 +104,7 @@ class Greet(Reading[Greeted], frozen=True):
         if facts.pod is None:
             return
         facts.pod.container.greeting = answer.greeting
-        facts.pod.container.greeted_place = facts.pod.place
+        facts.pod.container.greeted_start = facts.pod.start_and_address
         anchor = answer.greeting.anchor_seq
         is_ahead = anchor is not None and anchor > facts.progress.seq
         facts.launch.was_taken_over = facts.launch.was_taken_over or is_ahead
@@ -190,7 +190,7 @@ class RunStep(Effect[StepDone], frozen=True):
         done, container = ended.answer, facts.container
         if done is not None:
             container.steps_done[done.key], container.step_tail = done.exit_code, done.tail
-            container.python = python_told(done.key, done.exit_code, done.tail) or container.python
+            container.python = python_reported(done.key, done.exit_code, done.tail) or container.python
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -300,18 +300,18 @@ class TakeLease(Effect[LeaseTaken], frozen=True):
     """
 
     name = Op.TAKE_LEASE
-    words = "taking its places on the network volume"
-    noun = "places on the volume"
+    words = "taking its leases on the network volume"
+    noun = "leases on the volume"
     answers = LeaseTaken
 
     target: Target
-    places: tuple[str, ...]
+    destinations: tuple[str, ...] = msgspec.field(name="places")
     gone: tuple[str, ...]
     key: str
 
     def perform(self, call: Call, world: World) -> Result:
         """Take all of them, or read which run holds one."""
-        holders = world.remote.take_lease(self.target, self.places, self.gone)
+        holders = world.remote.take_lease(self.target, self.destinations, self.gone)
         return Result(answer=LeaseTaken(self.key, tuple(holders)))
 
     def end(self, facts: Facts, ended: Ended[LeaseTaken]) -> None:
@@ -325,8 +325,8 @@ class DropLease(Effect[Nothing], frozen=True):
     """Give up the destinations on the network volume."""
 
     name = Op.DROP_LEASE
-    words = "leaving its places on the network volume"
-    noun = "places on the volume"
+    words = "giving up its leases on the network volume"
+    noun = "leases on the volume"
 
     target: Target
 

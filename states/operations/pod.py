@@ -184,7 +184,7 @@ class ReadPod(Reading[PodSeen], frozen=True):
             pod.missed = pod.missed.again(at)
             return
         pod.missed, pod.seen, pod.was_found = Missed(), seen, True
-        is_stopped = pod.spans[-1].until is not None if pod.spans else pod.origin.taken is not None
+        is_stopped = pod.spans[-1].until is not None if pod.spans else pod.origin.paused is not None
         if seen.status == "EXITED":
             close_spans(pod, at)
         elif pod.kept_until is not None and seen.status == "RUNNING" and at.wall > pod.kept_until + SWITCH_SECONDS:
@@ -291,15 +291,15 @@ class GiveBack(Effect[Accepted], frozen=True):
 
     def probe(self, call: Call, world: World) -> Result | None:
         """Whether the release took effect. If that was not seen, repeat it: both effects may be repeated."""
-        told = Accepted(self.pod_id)
+        accepted = Accepted(self.pod_id)
         try:
             pod = world.cloud.get(self.pod_id)
         except Refused as error:  # waiting does not repair a refused key: `decide` must know it, and has a deadline
-            return Result("unknown", told, reason=error.reason, error=error.message, retryable=True)
+            return Result("unknown", accepted, reason=error.reason, error=error.message, retryable=True)
         if self.is_done(pod):
-            return Result(answer=told)
+            return Result(answer=accepted)
         text = f"pod {self.pod_id} is still {pod.status if pod is not None else 'there'}"
-        return Result("failed", told, reason="still_there", error=text, retryable=True)
+        return Result("failed", accepted, reason="still_there", error=text, retryable=True)
 
     def begin(self, facts: Facts, attempt: int, at: Stamp) -> None:
         """Note when the release was sent."""

@@ -206,8 +206,8 @@ class Notify(Effect[NoticeSent], frozen=True):
         try:
             return Result(answer=NoticeSent(self.notice.what, world.workspace.notify(self.notice)))
         except RpdError as error:
-            told = {"what": self.notice.what}
-            return Result("failed", reason=error.reason, error=error.message, detail=told)
+            detail = {"what": self.notice.what}
+            return Result("failed", reason=error.reason, error=error.message, detail=detail)
 
     def probe(self, call: Call, world: World) -> Result | None:
         """Whether the message arrived cannot be found out, and no notice is sent twice."""

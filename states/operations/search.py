@@ -16,7 +16,7 @@ from rpd.states.facts.pod import Candidate, Origin, PodFacts
 from rpd.states.facts.search import Hardware
 from rpd.states.operations.kinds import Effect, Reading
 from rpd.states.policy.bounds import LIST_BYTES, first_that_fit, size_of
-from rpd.states.policy.naming import name_hardware, name_places
+from rpd.states.policy.naming import Named, name_datacenters, name_hardware
 from rpd.states.policy.places import OTHERS_MAX
 from rpd.states.ports.job import GpuChoice, Job
 from rpd.states.ports.names import Op
@@ -38,12 +38,12 @@ class Offered(msgspec.Struct, frozen=True):
     problems: tuple[str, ...] = ()
 
 
-class Places(msgspec.Struct, frozen=True):
+class Datacenters(msgspec.Struct, frozen=True):
     """The data centers that the job's names mean. For each GPU type, the data centers that may have stock, the best
     first.
     """
 
-    places: tuple[str, ...]
+    datacenters: tuple[str, ...] = msgspec.field(name="places")
     stocked: dict[str, tuple[str, ...]] = {}
     meant: dict[str, tuple[str, ...]] = {}
     problems: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class PausedPods(msgspec.Struct, frozen=True):
     left_out: int = 0
 
 
-class TakenOver(msgspec.Struct, frozen=True):
+class HandOverDone(msgspec.Struct, frozen=True):
     """A paused pod that belongs to this run from now on."""
 
     paused: Paused
@@ -84,9 +84,9 @@ class CheckInputs(Reading[Problems], frozen=True):
     def perform(self, world: World) -> Result:
         """Ask the workspace for problems."""
         problems = world.workspace.check_inputs(self.job, self.run_dir)
-        told = first_that_fit(problems)
-        more = len(problems) - len(told)
-        return Result(answer=Problems((*told, *((f"and {more} more problems",) if more else ()))))
+        recorded = first_that_fit(problems)
+        more = len(problems) - len(recorded)
+        return Result(answer=Problems((*recorded, *((f"and {more} more problems",) if more else ()))))
 
     @classmethod
     def saw(cls, facts: Facts, answer: Problems, at: Stamp) -> None:
@@ -113,7 +113,7 @@ class ReadOffers(Reading[Offered], frozen=True):
         offers = world.cloud.cpu_offers() if self.gpu_count is None else world.cloud.offers(self.gpu_count)
         named = name_hardware(self.wanted, offers, self.clouds, "CPU flavor" if self.gpu_count is None else "GPU type")
         relevant = _relevant(offers, {each.id for each in named.hardware})
-        meant, problems = _that_fit(named.meant), first_that_fit(named.problems, LIST_BYTES // 4)
+        meant, problems = _that_fit(named)
         return Result(answer=Offered(first_that_fit(relevant), named.hardware, meant, problems))
 
     @classmethod
@@ -125,15 +125,15 @@ class ReadOffers(Reading[Offered], frozen=True):
             facts.names.learn(answer.meant, answer.problems)
 
 
-class ReadPlaces(Reading[Places], frozen=True):
+class ReadDatacenters(Reading[Datacenters], frozen=True):
     """Read the data centers. `wanted` are the job's names for them. If the job has none, the stock of `gpu_ids` says
     where to look.
     """
 
-    name = Op.READ_PLACES
+    name = Op.READ_DATACENTERS
     words = "reading the data centers"
     noun = "data centers"
-    answers = Places
+    answers = Datacenters
 
     wanted: tuple[str, ...]
     gpu_ids: tuple[str, ...]
@@ -141,17 +141,17 @@ class ReadPlaces(Reading[Places], frozen=True):
     def perform(self, world: World) -> Result:
         """What the names mean, or where there is stock."""
         centers = world.cloud.datacenters()
-        named = name_places(list(self.wanted), centers)
+        named = name_datacenters(list(self.wanted), centers)
         stocked = {} if self.wanted else _stocked(centers, self.gpu_ids)
-        meant, problems = _that_fit(named.meant), first_that_fit(named.problems, LIST_BYTES // 4)
-        return Result(answer=Places(first_that_fit(named.places), stocked, meant, problems))
+        meant, problems = _that_fit(named)
+        return Result(answer=Datacenters(first_that_fit(named.datacenters), stocked, meant, problems))
 
     @classmethod
-    def saw(cls, facts: Facts, answer: Places, at: Stamp) -> None:
+    def saw(cls, facts: Facts, answer: Datacenters, at: Stamp) -> None:
         """Where there is stock, and, once, what the names mean."""
         facts.search.stocked = answer.stocked
-        if facts.names.places is None and facts.job.pod.datacenters:
-            facts.names.places = answer.places
+        if facts.names.datacenters is None and facts.job.pod.datacenters:
+            facts.names.datacenters = answer.datacenters
             facts.names.learn(answer.meant, answer.problems)
 
 
@@ -190,8 +190,8 @@ class FindPaused(Reading[PausedPods], frozen=True):
         """As many pods as one record can hold. A pod whose start command is too long for any record is left alone."""
         paused = world.lineage.paused(self.lineage)
         others = [each for each in paused if each.pod_name not in self.known and size_of(each) <= LIST_BYTES]
-        told = first_that_fit(others)
-        return Result(answer=PausedPods(told, len(self.known), len(others) - len(told)))
+        recorded = first_that_fit(others)
+        return Result(answer=PausedPods(recorded, len(self.known), len(others) - len(recorded)))
 
     @classmethod
     def saw(cls, facts: Facts, answer: PausedPods, at: Stamp) -> None:
@@ -200,15 +200,15 @@ class FindPaused(Reading[PausedPods], frozen=True):
         facts.lineage.left_out = answer.left_out
 
 
-class TakeOver(Effect[TakenOver], frozen=True):
-    """Take over a paused pod of another run. An unwanted pod is taken over only to be deleted. `drift` are its
-    differences.
+class HandOver(Effect[HandOverDone], frozen=True):
+    """Have another run's paused pod handed over to this run. An unwanted pod is handed over only to be deleted. `drift`
+    are its differences.
     """
 
-    name = Op.TAKE_OVER
-    words = "taking over a paused pod"
+    name = Op.HAND_OVER
+    words = "taking up a paused pod"
     noun = "paused pod"
-    answers = TakenOver
+    answers = HandOverDone
 
     paused: Paused
     is_unwanted: bool
@@ -217,41 +217,43 @@ class TakeOver(Effect[TakenOver], frozen=True):
     def perform(self, call: Call, world: World) -> Result:
         """Write the hand-over into the other journal."""
         try:
-            world.lineage.take_over(self.paused)
+            world.lineage.hand_over(self.paused)
         except (Refused, NotSent) as error:
-            return self._not_taken(error.reason, error.message)
-        return self._taken()
+            return self._not_handed_over(error.reason, error.message)
+        return self._handed_over()
 
     def probe(self, call: Call, world: World) -> Result | None:
         """The old journal says which run the pod belongs to."""
-        if world.lineage.has_taken(self.paused):
-            return self._taken()
-        return self._not_taken("not_taken", f"it is still run {self.paused.run_id}'s")
+        if world.lineage.has_pod(self.paused):
+            return self._handed_over()
+        return self._not_handed_over("not_taken", f"it is still run {self.paused.run_id}'s")
 
-    def end(self, facts: Facts, ended: Ended[TakenOver]) -> None:
+    def end(self, facts: Facts, ended: Ended[HandOverDone]) -> None:
         """The pod belongs to this run, stopped as it was left."""
         paused, outcome, at = self.paused, ended.outcome, ended.at
         if ended.answer is not None:
             candidate = Candidate(paused.gpu_id, paused.datacenter_id, paused.cloud)
-            origin = Origin(len(facts.pods) + 1, candidate, at, at, taken=paused)
+            origin = Origin(len(facts.pods) + 1, candidate, at, at, paused=paused)
             origin.is_unwanted = self.is_unwanted
             pod = facts.pods[paused.pod_name] = PodFacts(paused.pod_name, origin, paused.usd_per_hour)
             pod.id, pod.was_found, pod.released_as = paused.pod_id, True, "stop"
             if not self.is_unwanted:
                 facts.current = pod.name
         elif outcome.status == "failed":
-            facts.lineage.not_taken[paused.pod_name] = outcome.error or outcome.reason or "not taken"
+            facts.lineage.not_handed_over[paused.pod_name] = outcome.error or outcome.reason or "not handed over"
 
-    def _taken(self) -> Result:
-        return Result(answer=TakenOver(self.paused, self.is_unwanted))
+    def _handed_over(self) -> Result:
+        return Result(answer=HandOverDone(self.paused, self.is_unwanted))
 
-    def _not_taken(self, reason: str, text: str) -> Result:
-        debt = DebtChange(self.paused.pod_name, "storage", "close", proof=f"not taken over: {text}")
+    def _not_handed_over(self, reason: str, text: str) -> Result:
+        debt = DebtChange(self.paused.pod_name, "storage", "close", proof=f"not handed over: {text}")
         return Result("failed", reason=reason, error=text, debts=(debt,))
 
 
-def _that_fit(meant: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    return dict(first_that_fit(list(meant.items()), LIST_BYTES // 4))
+def _that_fit(named: Named) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """What the names mean, and the problems with them, as far as a record has room."""
+    meant = dict(first_that_fit(list(named.meant.items()), LIST_BYTES // 4))
+    return meant, first_that_fit(named.problems, LIST_BYTES // 4)
 
 
 def _stocked(centers: Sequence[DataCenter], gpu_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -264,7 +266,7 @@ def _stocked(centers: Sequence[DataCenter], gpu_ids: Sequence[str]) -> dict[str,
         gpu: sorted((each for each in centers if level(each, gpu)), key=lambda each: -level(each, gpu))
         for gpu in gpu_ids
     }
-    found = [(gpu, tuple(each.id for each in places[:OTHERS_MAX])) for gpu, places in there.items() if places]
+    found = [(gpu, tuple(each.id for each in centers[:OTHERS_MAX])) for gpu, centers in there.items() if centers]
     return dict(first_that_fit(found, LIST_BYTES // 2))
 
 

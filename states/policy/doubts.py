@@ -21,8 +21,8 @@ def doubts(facts: Facts) -> tuple[SeenSign, ...]:
     if facts.ending.reason is not Reason.JOB_SUCCEEDED:
         return ()
     seen = facts.results.reading.doubts if facts.results.reading is not None else ()
-    is_told = any(each.sign == FULL_DISK.sign for each in seen)
-    return seen if is_told or not had_no_room(facts) else (FULL_DISK, *seen)
+    is_named = any(each.sign == FULL_DISK.sign for each in seen)
+    return seen if is_named or not had_no_room(facts) else (FULL_DISK, *seen)
 
 
 def had_no_room(facts: Facts) -> bool:
@@ -37,5 +37,5 @@ def doubt(facts: Facts) -> str | None:
         return None
     more = len(seen) - 1
     others = f" (and {more} more such sign{'s' if more > 1 else ''})" if more else ""
-    said = seen[0].line if seen[0] is FULL_DISK else f"the job's log says: {seen[0].line}"
-    return f"this counts as a success, but {said}{others}"
+    text = seen[0].line if seen[0] is FULL_DISK else f"the job's log says: {seen[0].line}"
+    return f"this counts as a success, but {text}{others}"

@@ -25,6 +25,16 @@ def results_wait(facts: Facts) -> bool:
     return facts.results_wait
 
 
+def person_may_return(facts: Facts) -> bool:
+    """The pod is kept stopped, and a person who has worked in it may come back."""
+    return facts.person_may_return
+
+
+def pod_is_stopped(facts: Facts) -> bool:
+    """By the last look, the pod in hand is stopped."""
+    return facts.pod is not None and facts.pod.is_seen_stopped
+
+
 def retries_left(facts: Facts) -> bool:
     """The config grants a lost job another launch."""
     return facts.has_retries

@@ -69,7 +69,7 @@ def _of_the_pods(facts: Facts, now: Stamp) -> Data:
         "volume_gb": facts.volume_gb or None,
         "container_disk_gb": job.pod.container_disk_gb,
         "pod_id": pod.id if pod else None,
-        "pod_final_state": _final_state(facts, pod) if pod else None,
+        "pod_final_state": _final_state(pod) if pod else None,
         "pods": [_pod(each, now) for each in facts.pods.values()],
         "pod_name": pod.name if pod else None,
         "gpu_id": pod.origin.candidate.gpu_id if pod else None,
@@ -78,7 +78,7 @@ def _of_the_pods(facts: Facts, now: Stamp) -> Data:
         "datacenter_id": _place(pod) if pod else None,
         "candidates_refused": {name: refusal.text for name, refusal in facts.search.refusals.items()},
         "lifecycle_action": pod.released_as if pod else None,
-        "pod_resumed": pod is not None and pod.origin.taken is not None,
+        "pod_resumed": pod is not None and pod.origin.paused is not None,
     }
 
 
@@ -139,7 +139,7 @@ def _order(state: str) -> int:
     return place if place < _ORDER[State.RELEASE] else -1
 
 
-def _final_state(facts: Facts, pod: PodFacts) -> str:
+def _final_state(pod: PodFacts) -> str:
     """What became of the pod: the proved state, or the state that the cloud last accepted."""
     if pod.is_gone or pod.released_as in ("delete", "absent"):
         return "TERMINATED"
@@ -162,8 +162,8 @@ def _reason_text(facts: Facts) -> str | None:
     if facts.ending.reason is Reason.JOB_SUCCEEDED:
         return None
     if facts.ending.reason is Reason.JOB_FAILED and facts.launch.claim is not None:
-        said = facts.results.reading.cause if facts.results.reading is not None else None
-        return f"the job {job_ending(facts)}" + (f"; its log says: {said.line}" if said is not None else "")
+        cause = facts.results.reading.cause if facts.results.reading is not None else None
+        return f"the job {job_ending(facts)}" + (f"; its log says: {cause.line}" if cause is not None else "")
     return facts.ending.text
 
 
@@ -177,7 +177,7 @@ def _pod(pod: PodFacts, now: Stamp) -> Data:
         "datacenter_id": _place(pod),
         "usd_per_hour": pod.usd_per_hour,
         "billed_seconds": round(running_seconds(pod, now), 3),
-        "taken_over_from": pod.origin.taken.run_id if pod.origin.taken is not None else None,
+        "taken_over_from": pod.origin.paused.run_id if pod.origin.paused is not None else None,
     }
 
 

@@ -47,10 +47,10 @@ class NamedHardware(Named, frozen=True):
     hardware: tuple[Hardware, ...] = ()
 
 
-class NamedPlaces(Named, frozen=True):
+class NamedDatacenters(Named, frozen=True):
     """Data centers, best first."""
 
-    places: tuple[str, ...] = ()
+    datacenters: tuple[str, ...] = ()
 
 
 class _Type(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ def name_hardware(
     return NamedHardware(meant, tuple(problems), hardware)
 
 
-def name_places(wanted: Sequence[str], centers: Iterable[DataCenter]) -> NamedPlaces:
+def name_datacenters(wanted: Sequence[str], centers: Iterable[DataCenter]) -> NamedDatacenters:
     """The data centers that `wanted` means, in its order, each once. A country or a region means all of its data
     centers in the catalog's order, with or without stock.
     """
@@ -115,7 +115,7 @@ def name_places(wanted: Sequence[str], centers: Iterable[DataCenter]) -> NamedPl
         elif ids != (word,):
             meant[word] = ids
         found.update(dict.fromkeys(ids))
-    return NamedPlaces(meant, tuple(problems), tuple(found))
+    return NamedDatacenters(meant, tuple(problems), tuple(found))
 
 
 def is_same_name(word: str, gpu_id: str) -> bool:

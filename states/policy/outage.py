@@ -10,12 +10,12 @@ import msgspec
 
 from rpd.engine.deadline import backoff, elapsed, is_before, remaining
 from rpd.engine.decision import Fire
-from rpd.engine.operation import REPEATABLE
+from rpd.engine.operation import IDEMPOTENT
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.facts.tries import Outage, Tries
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.names import BEFORE_LAUNCH, Op, Reason, State, Trigger
+from rpd.states.ports.names import BEFORE_ATTENDING, BEFORE_LAUNCH, Op, Reason, State, Trigger
 
 PATIENCE_SECONDS = 600.0
 """How long the cloud and the pod, or the pod alone, may be out of reach without a break before the launch."""
@@ -26,7 +26,7 @@ slept or worked. Such a gap says nothing about the connection; patience begins a
 LONG_TRIES_MIN = 3
 
 TO_CLOUD = frozenset(
-    {Op.READ_OFFERS, Op.READ_PLACES, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD, Op.START_POD, Op.STOP_POD}
+    {Op.READ_OFFERS, Op.READ_DATACENTERS, Op.FIND_VOLUME, Op.CREATE_POD, Op.READ_POD, Op.START_POD, Op.STOP_POD}
     | {Op.DELETE_POD, Op.SURVEY}
     | {Op.READ_HOLDERS}
 )
@@ -34,16 +34,12 @@ TO_CLOUD = frozenset(
 TO_POD = frozenset(
     {Op.GREET, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS, Op.PUSH_TREE, Op.LAUNCH_JOB}
     | {Op.READ_CLAIM, Op.WATCH_JOB, Op.READ_SAMPLES, Op.STOP_JOB, Op.FETCH_LOG, Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT}
-    | {Op.TAKE_LEASE, Op.DROP_LEASE}
+    | {Op.TAKE_LEASE, Op.DROP_LEASE, Op.ATTEND}
 )
 """Operations in the pod."""
-HERE = frozenset(
-    {Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_SYSTEM_LOG, Op.READ_LOG, Op.WRITE_MANIFEST, Op.NOTIFY}
-)
-"""Operations on this machine, and operations that say nothing about the connection."""
 
 _NO_WAY = frozenset({Fault.NOT_SENT, Fault.CONNECTION_LOST, Fault.SSH_UNREACHABLE, Fault.LINK_LOST})
-_OF_THIS_SIDE = frozenset({Fault.INTERRUPTED, REPEATABLE})
+_OF_THIS_SIDE = frozenset({Fault.INTERRUPTED, IDEMPOTENT})
 _UNTOLD = frozenset(
     {Fault.TIMEOUT, Fault.LOCAL_DISK, Fault.DISK_FULL, Fault.PATH_REFUSED, Fault.SECRET_MISSING} | _OF_THIS_SIDE
 )
@@ -124,7 +120,7 @@ def out_of_reach(state: State, facts: Facts, now: Stamp) -> Fire | None:
     """The end of patience before the launch, when nothing is lost by it. `boot` and `connect` decide how long a host
     may take to answer at all.
     """
-    if state not in BEFORE_LAUNCH or facts.launch.intended:
+    if state not in (*BEFORE_LAUNCH, *BEFORE_ATTENDING) or facts.launch.intended or facts.is_attended:
         return None
     outage = facts.contact.outage
     if outage is not None and outage.is_total:
@@ -160,7 +156,7 @@ def count(facts: Facts, op: str, error: str | None, reason: str | None, at: Stam
     if error is None:
         facts.contact.tries[op] = Tries(at)
         return
-    if reason == REPEATABLE and before.error is not None:
+    if reason == IDEMPOTENT and before.error is not None:
         error, reason = before.error, before.reason  # the fault that cut it off says more
     is_way = is_of_the_way(op, reason)  # such failures say nothing about the rest: a row has one kind
     row = _watched(before, at) if before.is_way == is_way else before.forgiven()

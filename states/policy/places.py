@@ -27,7 +27,7 @@ def failed_place(facts: Facts, reason: Reason | None, at: Stamp) -> BadPlace | N
     place is not known.
     """
     pod = facts.pod
-    if pod is None or pod.origin.taken is not None or reason not in AVOIDED:
+    if pod is None or pod.origin.paused is not None or reason not in AVOIDED:
         return None
     place = (pod.seen.datacenter_id if pod.seen is not None else None) or pod.origin.candidate.datacenter_id
     tried = pod.origin.candidate

@@ -18,7 +18,7 @@ def exports(job: Job) -> dict[str, str]:
     return {**job.remote_env.exports, **pinned}
 
 
-def python_told(key: str, exit_code: int, tail: tuple[str, ...]) -> str | None:
+def python_reported(key: str, exit_code: int, tail: tuple[str, ...]) -> str | None:
     """The version of the interpreter as the pod reports it, if this step has installed it; else None."""
     if not key.startswith(PYTHON_KEY) or exit_code or not tail:
         return None

@@ -89,7 +89,7 @@ def paused_pods(facts: Facts) -> tuple[Paused, ...]:
 def _may_serve_again(facts: Facts, pod: PodFacts) -> bool:
     if pod.id is None or pod.is_gone or pod.released_as != "stop" or pod.name not in facts.debts.storage:
         return False
-    if pod.origin.taken is not None and not pod.was_used:
+    if pod.origin.paused is not None and not pod.was_used:
         return True
     is_good = facts.report.outcome == Ending.SUCCEEDED and facts.job.lifecycle.on_success == "recycle"
     return is_good and pod.name == facts.current and not facts.left_behind  # which the next run may overwrite
@@ -98,8 +98,8 @@ def _may_serve_again(facts: Facts, pod: PodFacts) -> bool:
 def _paused(facts: Facts, pod: PodFacts) -> Paused:
     since = pod.released_at.wall if pod.released_at is not None else 0.0
     common = {"journal": facts.opened.journal_path, "run_id": facts.run_id}
-    if pod.origin.taken is not None:  # its first order counts, not the order of this run
-        return msgspec.structs.replace(pod.origin.taken, **common, since=since or pod.origin.taken.since)
+    if pod.origin.paused is not None:  # its first order counts, not the order of this run
+        return msgspec.structs.replace(pod.origin.paused, **common, since=since or pod.origin.paused.since)
     assert pod.id is not None, "checked before"
     candidate = pod.origin.candidate
     place = (pod.seen.datacenter_id if pod.seen is not None else None) or candidate.datacenter_id
@@ -124,18 +124,18 @@ def stopped_usd_per_hour(paused: Paused) -> float:
     return round(cost.stopped_usd_per_hour(0 if is_network else int(paused.shape.get("storage.volume_gb") or 0)), 6)
 
 
-def adopted(facts: Facts) -> dict[str, str]:
-    """The id of each pod that was taken over from another run, and the run that its env names."""
-    taken = (pod.origin.taken for pod in facts.pods.values())
-    return {each.pod_id: each.born_run for each in taken if each is not None}
+def handed_over_pods(facts: Facts) -> dict[str, str]:
+    """The id of each pod that another run handed over, and the run that its env names."""
+    paused = (pod.origin.paused for pod in facts.pods.values())
+    return {each.pod_id: each.born_run for each in paused if each is not None}
 
 
-def adopted_in(records: Iterable[Record]) -> dict[str, str]:
+def handed_over_in(records: Iterable[Record]) -> dict[str, str]:
     """The same, read from the records themselves."""
     found = {}
     for record in records:
         body = record.body
-        if isinstance(body, Outcome) and body.op == Op.TAKE_OVER and body.status == "ok":
+        if isinstance(body, Outcome) and body.op == Op.HAND_OVER and body.status == "ok":
             found[str(body.data["paused"]["pod_id"])] = str(body.data["paused"]["born_run"])
     return found
 
@@ -155,7 +155,7 @@ def how_to_leave(facts: Facts, pod: PodFacts) -> str:
     it. A pod that could not be started stays for the next run, unless this run leaves a better one.
     """
     if pod.origin.is_unwanted:
-        is_replaced = any(other.origin.taken is None and other.id is not None for other in facts.pods.values())
+        is_replaced = any(other.origin.paused is None and other.id is not None for other in facts.pods.values())
         return "delete" if is_replaced or is_fresh_wanted(facts) else "stop"
     hand = facts.pod
     is_superseded = hand is not None and hand is not pod and hand.released_as == "stop" and not facts.holds_last

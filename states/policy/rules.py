@@ -29,6 +29,9 @@ SWITCH_TICK_SECONDS = 30.0
 time is billed.
 """
 
+WITH_WISH = ("leave", "release")
+"""Requests that say what must become of the pod."""
+
 Answer = Literal["release", "stop", "detach"]
 
 
@@ -52,6 +55,8 @@ def request_reason(facts: Facts) -> Reason:
         "terminate": Reason.TERMINATED,
         "gc": Reason.COLLECTED_BY_GC,
     }
+    if facts.request in ("leave", "release") and facts.is_attended and not facts.process.asked.is_emergency:
+        return Reason.LEFT
     if facts.request == "release":
         if facts.process.asked.storage_error:
             return Reason.STORAGE_ERROR
@@ -74,16 +79,20 @@ def release_how(facts: Facts) -> Literal["stop", "delete"]:
     `delete` for this outcome or a person said so. A pod with a secret on its disk is not kept without need.
     """
     how = _policy(facts)
-    is_said = facts.request == "release" and facts.process.asked.how == "stop"
+    is_said = facts.request in WITH_WISH and facts.process.asked.how == "stop"
     return "delete" if how == "stop" and not is_said and must_go(facts) else how
 
 
 def _policy(facts: Facts) -> Literal["stop", "delete"]:
-    if facts.request == "release" and facts.process.asked.how in ("stop", "delete", "preserve"):
+    if facts.request in WITH_WISH and facts.process.asked.how in ("stop", "delete", "preserve"):
         return "delete" if facts.process.asked.how == "delete" else "stop"
     if facts.request == "release" and facts.process.asked.how == "preserve" and facts.launch.intended:
         return "stop"  # it should stay up, but cannot; a person still wants its content
-    if facts.pod is not None and facts.pod.origin.taken is not None and not facts.launch.intended:
+    if facts.is_session:
+        is_meant = facts.request == "cancel" and facts.process.asked.how == "delete"
+        is_needed = facts.has_launched_here or facts.launch.was_taken_over
+        return "stop" if is_needed and not is_meant else "delete"
+    if facts.pod is not None and facts.pod.origin.paused is not None and not facts.launch.intended:
         return "stop"  # as it was found
     if facts.launch.was_taken_over and not (facts.launch.intended and facts.collected):
         return "stop"  # rpd must not delete what another owner left in the pod
@@ -104,7 +113,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         never_started = facts.launch.claim is not None and facts.launch.claim.phase == "none"
         if never_started:
             pod = facts.pod
-            return "stop" if pod is not None and (pod.origin.taken is not None or pod.holds_lost) else "delete"
+            return "stop" if pod is not None and (pod.origin.paused is not None or pod.holds) else "delete"
         is_tried = (facts.results.gave_up and not facts.is_good) or not facts.results_wait
         named = policy.on_interrupt == "delete" and facts.request != "gc" and is_tried
         is_free = _is_meant_to_go(facts) and facts.request != "gc" and facts.has_all and not facts.results_wait
@@ -131,12 +140,14 @@ def why_kept(facts: Facts) -> str | None:
             return "the job ran, and what it wrote on the volume stays"
         return "results that nobody has collected are on it"
     pod = facts.pod
-    if facts.request == "release" and facts.process.asked.how == "stop":
+    if facts.request in WITH_WISH and facts.process.asked.how == "stop":
         return request_why(facts) or "somebody asked for that"
     if facts.launch.was_taken_over:
         return "another owner of this run may have left something on it"
+    if facts.is_attended:
+        return "somebody has worked in it"
     if not facts.launch.intended:
-        return "a launch that was lost may have left something on it" if pod is not None and pod.holds_lost else None
+        return "a launch that was lost may have left something on it" if pod is not None and pod.holds else None
     if outcome is RunOutcome.SUCCEEDED and policy.on_success != "delete":
         return f"lifecycle.on_success is {policy.on_success}"
     if outcome in (RunOutcome.FAILED, RunOutcome.LOST) and policy.on_failure != "delete":
@@ -236,7 +247,8 @@ def time_limit_seconds(facts: Facts, usd_per_hour_with_disks: float) -> float:
     """The longest life that a pod may have: the config's minutes or its dollars at this rate, whichever ends first."""
     budget = facts.job.budget
     by_money = cost_cap(facts) / max(usd_per_hour_with_disks, 1e-9) * cost.SECONDS_PER_HOUR
-    by_time = budget.max_runtime_minutes * 60.0 if budget.max_runtime_minutes is not None else by_money
+    minutes = budget.max_runtime_minutes
+    by_time = minutes * 60.0 + facts.progress.granted_seconds if minutes is not None else by_money
     return min(by_money, by_time)
 
 
@@ -246,27 +258,32 @@ def used_up(facts: Facts, now: Stamp) -> Literal["time", "money"] | None:
     """
     minutes = facts.job.budget.max_runtime_minutes
     seconds, dollars = used(facts, now)
-    if minutes is not None and seconds >= minutes * 60.0:
+    if minutes is not None and seconds >= minutes * 60.0 + facts.progress.granted_seconds:
         return "time"
     return "money" if dollars >= cost_cap(facts) else None
 
 
 def cost_cap(facts: Facts) -> float:
     """The most that the run may cost."""
-    return facts.job.budget.most_usd
+    return facts.job.budget.most_usd + facts.progress.granted_usd
 
 
 def budget_share(facts: Facts, now: Stamp) -> float:
     """The share of the budget that is used up, in time or in money, whichever is more; 1.0 is its end."""
     minutes = facts.job.budget.max_runtime_minutes
     seconds, dollars = used(facts, now)
-    by_time = seconds / (minutes * 60.0) if minutes is not None else 0.0
+    by_time = seconds / (minutes * 60.0 + facts.progress.granted_seconds) if minutes is not None else 0.0
     return max(by_time, dollars / cost_cap(facts))
 
 
 def limit_at(facts: Facts, now: Stamp) -> float:
     """When the switch in the pod acts on its own (UTC seconds): the end of the budget plus the time to collect."""
     return now.wall if facts.pod is None else now.wall + budget_seconds_left(facts, now) + COLLECT_ALLOWANCE_SECONDS
+
+
+def watched_launch(facts: Facts) -> int:
+    """The launch that the switch looks after; 0 in a session, where it looks after the presence of the owner."""
+    return 0 if facts.is_session else facts.launch.number
 
 
 def budget_seconds_left(facts: Facts, now: Stamp, share: float = 1.0) -> float:
@@ -294,10 +311,10 @@ def locked_words(facts: Facts) -> str | None:
     look at the pod means.
     """
     tries = (facts.tried(op) for op in (Op.STOP_POD, Op.DELETE_POD))
-    said = next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
+    lock_text = next((each.error for each in tries if each.failures and each.reason == Fault.LOCKED), None)
     pod = facts.pod
     is_seen = pod is not None and pod.seen is not None and pod.seen.is_locked and pod.released_as is None
-    return said or (seen_locked(pod.id) if is_seen and pod is not None else None)
+    return lock_text or (seen_locked(pod.id) if is_seen and pod is not None else None)
 
 
 def seen_locked(pod_id: str | None) -> str:

@@ -27,7 +27,7 @@ def must_go(facts: Facts) -> bool:
     pod = facts.pod
     if pod is None or pod.container.secrets_left != "disk" or can_remove(facts, pod):
         return False
-    return not (facts.holds_last or facts.launch.was_taken_over or pod.holds_lost)
+    return not (facts.holds_last or facts.launch.was_taken_over or pod.holds)
 
 
 def places_within(job: Job, folder: str) -> tuple[str, ...]:

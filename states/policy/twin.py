@@ -46,8 +46,8 @@ def is_others(name: str, env: Mapping[str, str], made_by: Mapping[str, str]) -> 
     """Whether another owner of this run has ordered this pod. Then it is no twin of ours, and may do the work of that
     owner.
     """
-    told, ours = env.get(MAKER), made_by.get(name)
-    return bool(told and ours and told != ours)
+    env_maker, ours = env.get(MAKER), made_by.get(name)
+    return bool(env_maker and ours and env_maker != ours)
 
 
 def known_ids(facts: Facts) -> dict[str, str | None]:
@@ -100,7 +100,8 @@ def _twin(facts: Facts, key: str, seen: SurveyedPod, there: set[str], at: Stamp)
     origin.twin_of = pod.name
     twin = PodFacts(key, origin, pod.usd_per_hour)
     twin.id, twin.was_found = seen.id, True
-    twin.holds_lost = is_alone and (facts.launch.intended or facts.launch.number > 1)
+    if is_alone:
+        twin.holds = pod.holds or ("launch" if facts.launch.intended or facts.launch.number > 1 else "")
     twin.spans.append(Span(pod.origin.sent_at, pod.usd_per_hour, at if seen.status == "EXITED" else None))
     return twin
 
@@ -130,7 +131,7 @@ def _missed_for(twin: PodFacts, at: Stamp) -> float:
 def quiet_left(facts: Facts, now: Stamp) -> float:
     """How long the create of the pod in hand may still show a twin; 0.0 if there is no such create."""
     pod = facts.pod
-    if pod is None or pod.id is None or pod.origin.taken is not None:
+    if pod is None or pod.id is None or pod.origin.paused is not None:
         return 0.0
     return remaining(pod.origin.last_sent_at, facts.profile.quiet_window_seconds, now)
 
@@ -140,7 +141,7 @@ def is_unsurveyed(facts: Facts, now: Stamp) -> bool:
     lag.
     """
     pod, looked = facts.pod, facts.process.surveyed
-    if pod is None or pod.id is None or pod.origin.taken is not None:
+    if pod is None or pod.id is None or pod.origin.paused is not None:
         return False
     if looked is None or is_before(looked, pod.origin.sent_at):
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rpd.engine.decision import Fire
 from rpd.journal.records import Closed
 from rpd.states.facts import Facts
-from rpd.states.ports.names import ENDINGS, OF_RESULTS, Reason, RunOutcome, Trigger
+from rpd.states.ports.names import ENDINGS, OF_RESULTS, Reason, RunOutcome, State, Trigger
 
 
 def job_reason(facts: Facts) -> Reason:
@@ -25,6 +25,13 @@ def job_reason(facts: Facts) -> Reason:
     if facts.job.run.success_marker is not None and not claim.has_marker:
         return Reason.MARKER_MISSING
     return Reason.JOB_SUCCEEDED
+
+
+def is_parked(facts: Facts) -> bool:
+    """The pod of a session is stopped, and waits for the person. This process did that, or only cleans up."""
+    is_stopped = facts.pod is not None and facts.pod.released_as == "stop"
+    is_ours = facts.progress.parked_epoch == facts.process.epoch or facts.request == "gc"
+    return facts.state is State.ATTEND and is_stopped and is_ours
 
 
 def is_waited_in_vain(facts: Facts) -> bool:

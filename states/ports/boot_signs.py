@@ -110,13 +110,13 @@ def find(system: Sequence[str], container: Sequence[str]) -> BootSign | None:
         sign = _sign(line)
         if sign is not None:
             return BootSign(sign, line)
-    told = [
+    seen = [
         BootSign(sign, line)
         for line in container
         if (sign := _sign(line)) is not None and (sign in OF_CONTAINER or _ALONE.match(line.strip()))
     ]
-    is_repeated = bool(told) and sum(each.sign == told[-1].sign for each in told) >= CONTAINER_TIMES_MIN
-    return told[-1] if is_repeated else None
+    is_repeated = bool(seen) and sum(each.sign == seen[-1].sign for each in seen) >= CONTAINER_TIMES_MIN
+    return seen[-1] if is_repeated else None
 
 
 def is_of_image(seen: BootSign, min_cuda_version: str | None) -> bool:

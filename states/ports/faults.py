@@ -39,6 +39,7 @@ class Fault(StrEnum):
     LINK_LOST = "link_lost"  # an open connection was lost during a call
     BARRED = "barred"  # its settings keep us out: no login with a key alone, no common algorithm, no command of ours
     NO_SESSION = "no_session"  # sshd allows no session, or no further one, on any connection
+    NO_LISTENER = "no_listener"  # nothing listens on a port of the pod, for example because a service is not up yet
     AUTH_REFUSED = "auth_refused"  # sshd does not accept our key
     HOST_KEY_CHANGED = "host_key_changed"  # another host key than the pinned one, without a start by rpd in between
     WRONG_POD = "wrong_pod"  # another pod answers

@@ -20,6 +20,8 @@ class State(StrEnum):
     SETUP = "setup"  # commands before the files
     STAGE = "stage"  # files go to the pod
     PREFLIGHT = "preflight"  # commands after the files
+    TUNNEL = "tunnel"  # local ports lead into the pod; its services must answer
+    ATTEND = "attend"  # a person works in the pod
     LAUNCH = "launch"  # the job is started exactly once
     MONITOR = "monitor"  # the job runs
     COLLECT = "collect"  # fetch and verify the log and the artifacts
@@ -45,6 +47,9 @@ class Trigger(StrEnum):
     SSH_ANSWERED = "ssh_answered"
     SWITCH_ARMED = "switch_armed"
     SWITCH_REFUSED = "switch_refused"
+    CONNECTED = "connected"
+    SERVICE_FAILED = "service_failed"
+    RETURNED = "returned"
     STEPS_DONE = "steps_done"
     UNPREPARED = "unprepared"
     STEP_FAILED = "step_failed"
@@ -72,9 +77,9 @@ class Op(StrEnum):
 
     CHECK_INPUTS = "check_inputs"
     FIND_PAUSED = "find_paused"
-    TAKE_OVER = "take_over"
+    HAND_OVER = "take_over"
     READ_OFFERS = "read_offers"
-    READ_PLACES = "read_places"
+    READ_DATACENTERS = "read_places"
     FIND_VOLUME = "find_volume"
     CREATE_POD = "create_pod"
     READ_POD = "read_pod"
@@ -82,6 +87,7 @@ class Op(StrEnum):
     START_POD = "start_pod"
     GREET = "greet"
     ARM_SWITCH = "arm_switch"
+    ATTEND = "attend"
     RUN_STEP = "run_step"
     PLACE_SECRETS = "place_secrets"
     REMOVE_SECRETS = "remove_secrets"
@@ -148,6 +154,9 @@ class Reason(StrEnum):
     HOST_UNFIT = "host_unfit"  # only this attempt: a command that judges the host has failed there
     SSHD_MISSING = "sshd_missing"  # only this attempt: the container came up, and nothing answers on port 22
     HOST_TOO_DEAR = "host_too_dear"  # the cloud bills this pod above the cap, whatever its list says
+    LEFT = "left"  # the person left the session
+    STOPPED_OUTSIDE = "stopped_outside"  # its switch, its host or a person stopped the pod of a session
+    SERVICE_NOT_READY = "service_not_ready"  # a service of the session did not answer in its time
     IDLE = "idle"  # the job was idle for longer than the config allows
     BUDGET = "budget"  # the time or money of the config is used up
     POD_VANISHED = "pod_vanished"
@@ -189,6 +198,9 @@ ENDINGS: dict[Reason, tuple[RunOutcome, Exit]] = {
     Reason.KEY_REFUSED: (RunOutcome.REFUSED, Exit.KEY),
     Reason.CREATE_REJECTED: (RunOutcome.REFUSED, Exit.USAGE),
     Reason.NAME_UNKNOWN: (RunOutcome.REFUSED, Exit.USAGE),
+    Reason.LEFT: (RunOutcome.SUCCEEDED, Exit.DONE),
+    Reason.STOPPED_OUTSIDE: (RunOutcome.CANCELLED, Exit.RESUMABLE),
+    Reason.SERVICE_NOT_READY: (RunOutcome.FAILED, Exit.JOB_FAILED),
     Reason.IDLE: (RunOutcome.FAILED, Exit.BUDGET),
     Reason.BUDGET: (RunOutcome.FAILED, Exit.BUDGET),
     Reason.POD_VANISHED: (RunOutcome.LOST, Exit.LOST),
@@ -223,9 +235,19 @@ BEFORE_LAUNCH: tuple[State, ...] = (
 )
 """The pod holds nothing of value: giving up gives it back at once."""
 
+BEFORE_ATTENDING: tuple[State, ...] = (
+    State.SELECT,
+    State.CREATE,
+    State.BOOT,
+    State.CONNECT,
+    State.ARM,
+    State.TUNNEL,
+)
+"""The same in a session, unless a person has worked in the pod before."""
+
 WITH_JOB: tuple[State, ...] = (State.LAUNCH, State.MONITOR)
 """The job may run: giving up first stops it and collects. A state in neither tuple has no interrupts."""
-STAYS_LONG: tuple[State, ...] = (State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR)
+STAYS_LONG: tuple[State, ...] = (State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR, State.ATTEND)
 """States in which a run can stay for long. There rpd sends warnings and tries again to arm a switch that it did not
 reach.
 """

@@ -17,6 +17,7 @@ from rpd.engine.ports import Clock
 from rpd.journal.records import Data
 from rpd.states.ports.job import Job, SecretFile
 from rpd.states.ports.log_reading import LogReading
+from rpd.states.ports.session import Served, Service
 
 LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
 """Words for stock, the worst first."""
@@ -141,11 +142,11 @@ class Cloud(Protocol):
         ...
 
     def stop(self, pod_id: str) -> None:
-        """Effect, repeatable: stop a pod. A pod that is already stopped counts as done."""
+        """Effect, idempotent: stop a pod. A pod that is already stopped counts as done."""
         ...
 
     def delete(self, pod_id: str) -> None:
-        """Effect, repeatable: delete a pod. 404 counts as accepted, never as proof."""
+        """Effect, idempotent: delete a pod. 404 counts as accepted, never as proof."""
         ...
 
     def offers(self, gpu_count: int) -> tuple[Offer, ...]:
@@ -212,6 +213,7 @@ class Greeting(msgspec.Struct, frozen=True):
 class SwitchOrder(msgspec.Struct, frozen=True):
     """The orders of the dead-man's switch: release the pod at `limit_at` (UTC seconds), or when the job has ended and
     its owner has been silent for `owner_silence_seconds`. `action` is what it then does: "stop" or "terminate".
+    Launch 0 stands for no job: the owner alone counts.
     """
 
     generation: int
@@ -290,16 +292,16 @@ class Tree(msgspec.Struct, frozen=True):
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Another run that holds a destination on a network volume, as its lease there says. `place` is relative to the
-    mount. `lease` names this very lease. `pod_id` is the pod that took it. `mark` stands for the names of that run's
-    pods (`name_mark`).
+    """Another run that holds a destination on a network volume, as its lease there says. `destination` is relative to
+    the mount. `lease` names this very lease. `pod_id` is the pod that took it. `mark` stands for the names of that
+    run's pods (`name_mark`).
     """
 
     lease: str
     run_id: str
     pod_id: str
     mark: str = ""
-    place: str = ""
+    destination: str = msgspec.field(default="", name="place")
 
 
 def name_mark(pod_name: str) -> str:
@@ -468,7 +470,14 @@ class Remote(Protocol):
         ...
 
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
-        """Effect, repeatable: write the switch's orders, start it if it does not run, probe its key, read all back."""
+        """Effect, idempotent: write the switch's orders, start it if it does not run, probe its key, read all back."""
+        ...
+
+    def attend(self, target: Target, services: tuple[Service, ...]) -> tuple[Served, ...]:
+        """Read: renew the owner heartbeat, see to it that a local port leads to each of these ports of the pod, and ask
+        each service over it. One answer for each service, in their order. A service that does not answer yet is no
+        error. The local ports end with this process.
+        """
         ...
 
     def run_step(self, target: Target, step: Step) -> StepResult:
@@ -478,33 +487,33 @@ class Remote(Protocol):
         ...
 
     def place_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> bool:
-        """Effect, repeatable: write the files with values from this machine, into the pod's memory if possible (a link
+        """Effect, idempotent: write the files with values from this machine, into the pod's memory if possible (a link
         stands at the destination). Returns whether all of them are in memory, which ends with the container. Raises
         Refused `secret_missing` before anything is sent.
         """
         ...
 
     def remove_secrets(self, target: Target, files: tuple[SecretFile, ...]) -> None:
-        """Effect, repeatable: remove the files, and check that none is left. Returns soon if the pod
+        """Effect, idempotent: remove the files, and check that none is left. Returns soon if the pod
         does not answer.
         """
         ...
 
-    def take_lease(self, target: Target, places: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
-        """Effect, repeatable: hold these destinations of the volume, relative to its mount, for this run and pod. If
+    def take_lease(self, target: Target, destinations: tuple[str, ...], gone: tuple[str, ...]) -> tuple[Holder, ...]:
+        """Effect, idempotent: hold these destinations of the volume, relative to its mount, for this run and pod. If
         another run holds one of them, or something in it or around it, return these holders and hold none. Leases in
         `gone` do not count.
         """
         ...
 
     def drop_lease(self, target: Target) -> None:
-        """Effect, repeatable: give up all destinations of this run on the volume. Returns soon if the pod does not
+        """Effect, idempotent: give up all destinations of this run on the volume. Returns soon if the pod does not
         answer.
         """
         ...
 
     def push(self, target: Target, tree: Tree) -> Pushed:
-        """Effect, repeatable: make the destination equal to the source by sending the differences."""
+        """Effect, idempotent: make the destination equal to the source by sending the differences."""
         ...
 
     def launch(self, target: Target, order: LaunchOrder) -> Claim:
@@ -535,7 +544,7 @@ class Remote(Protocol):
         ...
 
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
-        """Effect, repeatable: TERM to all that the job started, KILL after the grace, then read the claim."""
+        """Effect, idempotent: TERM to all that the job started, KILL after the grace, then read the claim."""
         ...
 
     def fetch_log(self, target: Target, job: JobRef, log_file: str) -> int:
@@ -583,13 +592,13 @@ class Lineage(Protocol):
         """Read: pods that were left for the next run, the newest first."""
         ...
 
-    def take_over(self, paused: Paused) -> None:
+    def hand_over(self, paused: Paused) -> None:
         """Effect, once: the pod belongs to this run from here on, and its old journal says so. Raises Refused
         (`handed_over`, `in_use`), or Ambiguous if it is not known whether that record was kept.
         """
         ...
 
-    def has_taken(self, paused: Paused) -> bool:
+    def has_pod(self, paused: Paused) -> bool:
         """Read: whether the old journal says that the pod belongs to this run. Raises Unavailable if it
         cannot be read.
         """

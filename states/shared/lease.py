@@ -30,31 +30,31 @@ LOOKS_MIN = 3
 """So often, over the proof interval of the cloud, a survey must find no pod of a holder before its lease is taken."""
 
 
-def shared_places(job: Job) -> tuple[str, ...]:
+def shared_destinations(job: Job) -> tuple[str, ...]:
     """Where the job's trees go on a network volume, relative to its mount: `/src`, or an empty text for the whole
     volume. An empty tuple if the volume belongs to the pod.
     """
     if job.storage.mode != "network_volume":
         return ()
     mount = plain_path(job.storage.volume_mount)
-    places = (plain_path(tree.destination) for tree in job.staging)
-    below = (place[len(mount.rstrip("/")) :] for place in places if f"{place}/".startswith(f"{mount.rstrip('/')}/"))
-    return tuple(dict.fromkeys("" if place == "/" else place for place in below))
+    paths = (plain_path(tree.destination) for tree in job.staging)
+    below = (path[len(mount.rstrip("/")) :] for path in paths if f"{path}/".startswith(f"{mount.rstrip('/')}/"))
+    return tuple(dict.fromkeys("" if path == "/" else path for path in below))
 
 
 def decide_lease(facts: Facts, now: Stamp) -> Decision | None:
     """Take all leases, or find out whether their holder is alive. None if this run has them."""
-    places, pod = shared_places(facts.job), facts.pod
-    if not places or pod is None:
+    destinations, pod = shared_destinations(facts.job), facts.pod
+    if not destinations or pod is None:
         return None
-    key = _key(places, pod)
+    key = _key(destinations, pod)
     if facts.lease.key == key:
         return None
     holders = facts.lease.holders
     if holders and not facts.holders_are_gone(LOOKS_MIN, now):
         return _about(facts, holders, now)
     gone = tuple(holder.lease for holder in holders)
-    taking = Do(TakeLease(target(facts), places, gone, key))
+    taking = Do(TakeLease(target(facts), destinations, gone, key))
     return pause_or(facts, now, taking, Reason.STAGE_FAILED)
 
 
@@ -64,7 +64,8 @@ def _about(facts: Facts, holders: tuple[Holder, ...], now: Stamp) -> Decision:
         return Fire(Trigger.STEP_FAILED, Reason.DESTINATION_IN_USE, _in_use(facts, holders))
     if look.since is not None and elapsed(look.since, now) > OFFERS_RETRY_SECONDS and not is_offline(facts):
         text = f"the cloud does not say whether run {holders[0].run_id} is alive ({look.error}): it has"
-        text = f"{text} {_places_of(facts, holders)} on the network volume; run again later, or {_other_place(facts)}"
+        text = f"{text} {_destinations_of(facts, holders)} on the network volume"
+        text = f"{text}; run again later, or {_other_destination(facts)}"
         return Fire(Trigger.STEP_FAILED, Reason.DESTINATION_IN_USE, text)
     if look.at is not None and (look.failures or facts.lease.gone_since is not None):
         pause = max(facts.profile.proof_interval_seconds / (LOOKS_MIN - 1), 0.1)
@@ -76,8 +77,8 @@ def _about(facts: Facts, holders: tuple[Holder, ...], now: Stamp) -> Decision:
 
 
 def _in_use(facts: Facts, holders: tuple[Holder, ...]) -> str:
-    held, other = _places_of(facts, holders), _other_place(facts)
-    text = f"another run uses the same place on the network volume: {held}. Its files would be replaced"
+    held, other = _destinations_of(facts, holders), _other_destination(facts)
+    text = f"another run uses the same destination on the network volume: {held}. Its files would be replaced"
     if facts.lease.stopped:
         run = shlex.quote(facts.lease.stopped[0])  # text from a volume that others write
         first = f"rpd resume {run} fetches them unless it is over; rpd release {run} --delete gives them up"
@@ -85,19 +86,19 @@ def _in_use(facts: Facts, holders: tuple[Holder, ...]) -> str:
     return f"{text}; {other}, or wait until that run is over"
 
 
-def _places_of(facts: Facts, holders: tuple[Holder, ...]) -> str:
+def _destinations_of(facts: Facts, holders: tuple[Holder, ...]) -> str:
     mount = facts.job.storage.volume_mount.rstrip("/")
-    return ", ".join(f"{mount}{each.place} (run {each.run_id}, pod {each.pod_id})" for each in holders[:3])
+    return ", ".join(f"{mount}{each.destination} (run {each.run_id}, pod {each.pod_id})" for each in holders[:3])
 
 
-def _other_place(facts: Facts) -> str:
+def _other_destination(facts: Facts) -> str:
     mount = facts.job.storage.volume_mount.rstrip("/")
     return f"put {{run_id}} into staging[].destination, as in {mount}/{{run_id}}/src"
 
 
-def _key(places: tuple[str, ...], pod: PodFacts) -> str:
+def _key(destinations: tuple[str, ...], pod: PodFacts) -> str:
     """A run that has stopped computing may have lost its lease: another start of the pod takes it again."""
-    return hashlib.sha256(f"{places}\0{pod.name}\0{pod.container_name}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{destinations}\0{pod.name}\0{pod.container_name}".encode()).hexdigest()[:16]
 
 
 def decide_dropping(facts: Facts) -> Do | None:

@@ -26,9 +26,9 @@ CLAIM_LOOK_SECONDS = 5.0
 """The pause between two looks of `gc` at a launch that was only claimed."""
 
 
-def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
-    """Return `wanted`, unless it just failed: then ask the cloud about the pod first, and pause between tries. A look
-    without an answer says nothing about the pod.
+def decide_link(facts: Facts, now: Stamp, wanted: Do | Look, *, first: float = 0.2, cap: float = 5.0) -> Decision:
+    """Return `wanted`, unless it just failed: then ask the cloud about the pod first, and pause between tries. The
+    pause is `first` seconds and doubles up to `cap`. A look without an answer says nothing about the pod.
     """
     tries, look = facts.tried(wanted.op), facts.tried(Op.READ_POD)
     if tries.since is None:
@@ -45,7 +45,7 @@ def decide_link(facts: Facts, now: Stamp, wanted: Do | Look) -> Decision:
         return _another_key(pod)
     if look.is_answered and _is_made_anew(facts, pod):
         return Fire(Trigger.POD_STOPPED, None, "the container was started anew, with the host key of its image")
-    left = pause_left(facts, wanted.op, now, first=0.2, cap=5.0)
+    left = pause_left(facts, wanted.op, now, first=first, cap=cap)
     whom = "a way to the cloud or the pod" if is_offline(facts) else "the pod's sshd"
     return Wait(left, f"{whom} ({tries.error})") if left else wanted
 
@@ -55,7 +55,7 @@ def stand_back(facts: Facts, why: str) -> Decision:
     because this process started it, stop it again with all its content.
     """
     pod, began = facts.pod, facts.process.since
-    others = 0 if pod is not None and pod.origin.taken is not None else 1  # starts by others
+    others = 0 if pod is not None and pod.origin.paused is not None else 1  # starts by others
     is_ours = pod is not None and pod.starts > others and pod.started_at is not None and began is not None
     if is_ours and pod is not None and is_before(began or pod.origin.sent_at, pod.started_at or pod.origin.sent_at):
         return Fire(Trigger.CANCEL, Reason.TAKEN_OVER, why)
@@ -100,17 +100,17 @@ def _another_key(pod: PodFacts) -> Fire:
     If the cloud says that the pod was started since, the new key belongs to the pod. Else the pin stays, and `connect`
     gives the pod back, stopped: the next start by rpd pins a new key.
     """
-    if pod.place != pod.container.greeted_place:
+    if pod.start_and_address != pod.container.greeted_start:
         return Fire(Trigger.POD_STOPPED, None, "the container was started anew, and has a new host key")
-    return Fire(Trigger.POD_STOPPED, Reason.HOST_KEY_CHANGED, "another host key, and no start explains it")
+    return Fire(Trigger.POD_STOPPED, Reason.HOST_KEY_CHANGED, "the host key changed, and no start explains it")
 
 
 def _is_made_anew(facts: Facts, pod: PodFacts) -> bool:
     """Before the launch: the cloud shows another start than the greeted one. All that was done in the container before
     is lost.
     """
-    was_greeted = facts.state is not State.ARM and pod.container.greeted_place is not None
-    return was_greeted and not facts.launch.intended and pod.place != pod.container.greeted_place
+    was_greeted = facts.state is not State.ARM and pod.container.greeted_start is not None
+    return was_greeted and not facts.launch.intended and pod.start_and_address != pod.container.greeted_start
 
 
 def missed(facts: Facts, now: Stamp) -> Decision:

@@ -12,7 +12,7 @@ from rpd.engine.decision import Decision, Fire, Look, Wait
 from rpd.journal.records import Stamp
 from rpd.states.facts import Facts
 from rpd.states.operations.kinds import Reading
-from rpd.states.operations.search import FindVolume, ReadOffers, ReadPlaces
+from rpd.states.operations.search import FindVolume, ReadDatacenters, ReadOffers
 from rpd.states.policy.bounds import listed
 from rpd.states.policy.outage import PATIENCE_SECONDS, is_offline, pause_left
 from rpd.states.policy.places import wants_others
@@ -55,7 +55,7 @@ def learn(facts: Facts, now: Stamp) -> Decision | None:
         wanted = pod.hardware if known is None else tuple(each.id for each in known)
         count = None if pod.cpu_order else pod.gpu_count
         return _read(facts, now, ReadOffers(count, wanted, clouds_of(facts.job)))
-    if pod.datacenters and facts.names.places is None:
+    if pod.datacenters and facts.names.datacenters is None:
         return _read(facts, now, _places(facts))
     if facts.names.misnamed:
         return Fire(Trigger.NO_CANDIDATE, Reason.NAME_UNKNOWN, listed(facts.names.misnamed))
@@ -64,13 +64,13 @@ def learn(facts: Facts, now: Stamp) -> Decision | None:
     if facts.names.volume_was_looked_up and facts.names.volume_id is None:
         text = f"there is no network volume named {storage.volume_name!r}"
         return Fire(Trigger.NO_CANDIDATE, Reason.NAME_UNKNOWN, text)
-    if facts.search.stocked is None and wants_others(facts, now) and facts.tried(Op.READ_PLACES).at is None:
+    if facts.search.stocked is None and wants_others(facts, now) and facts.tried(Op.READ_DATACENTERS).at is None:
         return Look(_places(facts))  # only once: without the answer the order names no data center
     return None
 
 
-def _places(facts: Facts) -> ReadPlaces:
-    return ReadPlaces(tuple(facts.job.pod.datacenters), tuple(each.id for each in facts.hardware))
+def _places(facts: Facts) -> ReadDatacenters:
+    return ReadDatacenters(tuple(facts.job.pod.datacenters), tuple(each.id for each in facts.hardware))
 
 
 def _read(facts: Facts, now: Stamp, reading: Reading[Any]) -> Decision:

@@ -47,9 +47,9 @@ def end_notice(facts: Facts) -> Decision | None:
         return None
     outcome, reason, exit_code = verdict(facts)
     text = f"the run ends {outcome}{f' ({reason})' if reason else ''}; rpd's exit code is {exit_code}"
-    said = facts.results.reading.cause if facts.results.reading is not None and outcome != "succeeded" else None
+    cause = facts.results.reading.cause if facts.results.reading is not None and outcome != "succeeded" else None
     text += f"; {doubted}" if (doubted := doubt(facts)) is not None else ""
-    text += f"; the job's log says: {said.line}" if said is not None and reason in OF_LOG else ""
+    text += f"; the job's log says: {cause.line}" if cause is not None and reason in OF_LOG else ""
     text += "".join(f"; {words}" for words in not_here(facts))
     pod = facts.pod
     if facts.state is State.RELEASE and pod is not None and pod.kept_until is not None:
@@ -71,9 +71,9 @@ def _notify(facts: Facts, what: str, text: str) -> Do:
 
 def decide_telling(facts: Facts, now: Stamp) -> Decision | None:
     """Read the log if this was not done, send the notice, write the manifest. None if that is done or given up."""
-    told = decide_reading(facts) or end_notice(facts)
-    if told is not None:
-        return told
+    telling = decide_reading(facts) or end_notice(facts)
+    if telling is not None:
+        return telling
     if facts.report.manifest_sha256 is None and facts.tried(Op.WRITE_MANIFEST).failures < TRIES_MAX:
         whole = manifest(facts, now)
         return Do(WriteManifest(facts.opened.run_dir, now, checksum(whole)), payload=whole)

@@ -14,7 +14,15 @@ from rpd.states.operations.container import ArmSwitch
 from rpd.states.operations.pod import ReadPod
 from rpd.states.policy import cost
 from rpd.states.policy.outage import pause_left
-from rpd.states.policy.rules import SWITCH_TICK_SECONDS, cost_cap, is_protected, spent_usd, usd_per_hour
+from rpd.states.policy.rules import (
+    SWITCH_TICK_SECONDS,
+    WITH_WISH,
+    cost_cap,
+    is_protected,
+    spent_usd,
+    usd_per_hour,
+    watched_launch,
+)
 from rpd.states.policy.twin import owed_twins
 from rpd.states.policy.verdict import verdict
 from rpd.states.ports.names import ENDINGS, Op, Reason, RunOutcome, State
@@ -32,7 +40,7 @@ CLOCK_SECONDS = 30.0
 """Two moments count as the same if they are closer than this."""
 NO_MORE_TIME = {
     Reason.BUDGET: "the budget is used up",
-    Reason.IDLE: "the run was ended for doing nothing",
+    Reason.IDLE: "the run was ended because it was idle",
     Reason.STORAGE_ERROR: "the journal could not be kept",
     Reason.INTERNAL_ERROR: "rpd itself failed",
 }
@@ -56,9 +64,10 @@ def decide_keeping(facts: Facts, now: Stamp) -> Decision | None:
     if 0 < look.failures < LOOKS_MAX:
         left = pause_left(facts, Op.READ_POD, now, first=0.5, cap=4.0)
         return Wait(left, f"the API ({look.error})") if left else Look(ReadPod.in_hand(facts))
-    told = decide_alone(facts, now, is_patient=True) or decide_telling(facts, now)
-    if told is not None:
-        return told
+    telling = decide_alone(facts, now, is_patient=True)
+    telling = telling if telling is not None or facts.is_session else decide_telling(facts, now)
+    if telling is not None:
+        return telling
     why = "the pod is kept up, as the config or a person said; its switch stops it"
     return Leave(why, verdict(facts)[2], "the switch in the pod")
 
@@ -113,7 +122,7 @@ def _wish(facts: Facts, now: Stamp) -> float | None:
     """The last request, from a person or from the config."""
     asked = facts.process.asked
     if facts.request is not None:
-        return asked.until if facts.request == "release" and asked.how == "preserve" else None
+        return asked.until if facts.request in WITH_WISH and asked.how == "preserve" else None
     if facts.ending.reason in NO_MORE_TIME or not _is_config_s_wish(facts):
         return None
     lifecycle, since = facts.job.lifecycle, facts.release.since
@@ -142,12 +151,12 @@ def why_not_kept(facts: Facts) -> str | None:
         return "it is gone"
     if not is_protected(facts):
         return "the switch in it could not prove that it would stop it"
-    return "results nobody has are in it" if facts.results_wait else "the cost cap leaves no room for it"
+    return "it holds results that were not collected" if facts.results_wait else "the cost cap leaves no room for it"
 
 
 def _order(facts: Facts, pod: PodFacts, until: float, now: Stamp) -> Do:
     """New orders for the switch: from now on only the moment counts, however long its owner is away."""
     silence = until - now.wall + 3600.0
     generation = facts.process.epoch * 1000 + 500 + pod.starts + facts.launch.number - 1
-    order = SwitchOrder(generation, until, "stop", silence, facts.launch.number)
+    order = SwitchOrder(generation, until, "stop", silence, watched_launch(facts))
     return Do(ArmSwitch(target(facts), order))

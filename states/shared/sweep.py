@@ -14,7 +14,7 @@ from rpd.states.operations.account import Survey
 from rpd.states.operations.pod import DeletePod, StopPod
 from rpd.states.policy.outage import pause_left
 from rpd.states.policy.proof import quiet_seconds_left
-from rpd.states.policy.reuse import adopted, how_to_leave
+from rpd.states.policy.reuse import handed_over_pods, how_to_leave
 from rpd.states.policy.twin import (
     ends_if_absent,
     is_unsurveyed,
@@ -96,7 +96,7 @@ def _may_look_for_twin(facts: Facts, now: Stamp) -> bool:
     """
     if facts.state in (State.CREATE, State.BOOT):
         return False
-    is_time = facts.state is State.MONITOR or quiet_left(facts, now) == 0.0
+    is_time = facts.state in (State.MONITOR, State.ATTEND) or quiet_left(facts, now) == 0.0
     is_asked = is_unsurveyed(facts, now) or bool(owed_twins(facts))
     return is_asked and is_time and _failing(facts) <= OPERATIONS - {Op.READ_POD}
 
@@ -108,7 +108,7 @@ def _failing(facts: Facts) -> set[str]:
 
 def _strays(facts: Facts) -> list[str]:
     """Ids of pods that are not in use, without the paused ones. The release handles the paused ones."""
-    taken, pod = adopted(facts), facts.pod
+    taken, pod = handed_over_pods(facts), facts.pod
     found = (each.id for each in facts.release.proof.found)
     return [pod_id for pod_id in found if pod_id not in taken and (pod is None or pod_id != pod.id)]
 
@@ -124,8 +124,8 @@ def how_to_end(facts: Facts, pod_id: str) -> str:
     """Stop or delete a pod of this run that is not the pod in hand."""
     pod = next((pod for pod in facts.pods.values() if pod.id == pod_id), None)
     if pod is not None and pod.origin.twin_of is not None:
-        return "stop" if pod.holds_lost or facts.launch.was_taken_over else "delete"
-    return "delete" if pod is None or pod.origin.taken is None else how_to_leave(facts, pod)
+        return "stop" if pod.holds or facts.launch.was_taken_over else "delete"
+    return "delete" if pod is None or pod.origin.paused is None else how_to_leave(facts, pod)
 
 
 def _interval(facts: Facts) -> float:
@@ -141,7 +141,7 @@ def survey(facts: Facts, now: Stamp) -> Survey:
         makers=makers(facts),
         owed=tuple(facts.debts.compute),
         ends=ends_if_absent(facts, now),
-        born=adopted(facts),
+        born=handed_over_pods(facts),
     )
 
 

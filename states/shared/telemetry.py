@@ -16,7 +16,7 @@ from rpd.states.ports.names import Op, Reason, Trigger
 LABEL = "rpd telemetry"
 """rpd fetches the records under this label. No artifact may have it."""
 LOOK_SECONDS_MIN = 30.0
-WHAT = "GPUs, processor, disk and network did nothing, and the log was silent,"
+WHAT = "GPUs, processor, disk, network and log were idle"
 
 
 def as_artifacts(facts: Facts) -> tuple[Artifact, ...]:

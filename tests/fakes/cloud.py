@@ -175,6 +175,9 @@ class FakeCloud:
         now = self.clock.real
         return tuple(self._view(pod) for pod in self.pods.values() if self._is_visible(pod) and now >= pod.listed_at)
 
+    def list_with_use(self) -> tuple[tuple[Pod, float | None], ...]:
+        return tuple((pod, 50.0) for pod in self.list())
+
     def start(self, pod_id: str) -> None:
         self._effect("start", pod_id, self._start)
 

@@ -11,25 +11,25 @@ from rpd.states.ports.world import Paused
 
 class FakeLineage:
     """The port `Lineage` of run `run_id`. `owners` is what the old journals say: pod name to the run that has it now.
-    `adopted` is told of what became this run's."""
+    `handed_over` is told of what became this run's."""
 
-    def __init__(self, run_id: str, adopted: MutableMapping[str, str] | None = None) -> None:
+    def __init__(self, run_id: str, handed_over: MutableMapping[str, str] | None = None) -> None:
         self.run_id = run_id
         self.left: list[Paused] = []
         self.owners: dict[str, str] = {}
-        self.adopted: MutableMapping[str, str] = adopted if adopted is not None else {}
+        self.handed_over: MutableMapping[str, str] = handed_over if handed_over is not None else {}
 
     def paused(self, lineage: str) -> tuple[Paused, ...]:
         return tuple(each for each in self.left if self.owners.get(each.pod_name) is None)
 
-    def take_over(self, paused: Paused) -> None:
+    def hand_over(self, paused: Paused) -> None:
         owner = self.owners.setdefault(paused.pod_name, self.run_id)
         if owner != self.run_id:
             raise Refused(f"run {owner} has it", reason=Fault.HANDED_OVER)
-        self.adopted[paused.pod_id] = paused.born_run
+        self.handed_over[paused.pod_id] = paused.born_run
 
-    def has_taken(self, paused: Paused) -> bool:
+    def has_pod(self, paused: Paused) -> bool:
         is_ours = self.owners.get(paused.pod_name) == self.run_id
         if is_ours:
-            self.adopted[paused.pod_id] = paused.born_run
+            self.handed_over[paused.pod_id] = paused.born_run
         return is_ours

@@ -9,6 +9,7 @@ import msgspec
 
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable
 from rpd.states.ports.job import SecretFile
+from rpd.states.ports.session import Served, Service
 from rpd.states.ports.world import (
     Armed,
     Claim,
@@ -89,6 +90,9 @@ class FakeRemote:
         self.plans: dict[str, list[str | RpdError]] = {}
         self.steps_run: list[str] = []
         self.held: list[Holder] = []  # leases on the network volume
+        self.service_seconds = 5.0  # of a container, until its services answer
+        self.services_down_until = 0.0
+        self.asked_in: FakePod | None = None  # the pod whose services were last asked
 
     def lose_link(self, seconds: float, *, drops: bool = False) -> None:
         """From now on nothing gets through: connections are refused, or every packet is dropped, which takes longer to
@@ -128,6 +132,20 @@ class FakeRemote:
         self.fuse.reach("after arm")
         self._plan("arm", effect=True)
         return Armed(order.generation, order.limit_at, self.switch_probe, is_restart_proof(pod), 7)
+
+    def attend(self, target: Target, services: tuple[Service, ...]) -> tuple[Served, ...]:
+        pod = self._reach(target)
+        self._plan("attend")
+        self.switch.owner_was_here(pod)
+        self.asked_in = pod
+        is_ready = self.answers(pod)
+        said = "HTTP 200" if is_ready else "nothing listens"
+        return tuple(Served(each.port, each.port, is_ready, said) for each in services)
+
+    def answers(self, pod: FakePod) -> bool:
+        """Whether the services in the pod answer."""
+        is_up = self.clock.real >= max(pod.ready_at, pod.started_at) + self.service_seconds
+        return is_up and self.clock.real >= self.services_down_until
 
     def run_step(self, target: Target, step: Step) -> StepResult:
         self.fuse.reach(f"before step {step.label}")
@@ -188,7 +206,7 @@ class FakeRemote:
             for held in self.held
             if held.run_id != target.run_id and held.pod_id != target.pod_id and held.lease not in gone
         ]
-        found = tuple(each for each in others if any(_overlap(each.place, place) for place in places))
+        found = tuple(each for each in others if any(_overlap(each.destination, place) for place in places))
         if not found:
             self.held = [each for each in others if each.lease not in gone]
             mine = (target.run_id, target.pod_id, name_mark(target.pod_name))
@@ -304,7 +322,9 @@ class FakeRemote:
         return self.switch_probe == "ok"
 
     def over_at(self, pod: FakePod, run_id: str, launch: int) -> float:
-        """When this launch was or will be over; never, where there is none."""
+        """When this launch was or will be over; never, where there is none. Without a job: from the beginning."""
+        if launch == 0:
+            return 0.0
         run = pod.volume.get(f"claim-{run_id}-{launch}")
         if not isinstance(run, _Run):
             return inf

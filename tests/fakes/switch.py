@@ -44,7 +44,7 @@ class FakeSwitch:
         self.look_again(pod)
 
     def owner_was_here(self, pod: FakePod) -> None:
-        """The owner's lease is fresh."""
+        """The owner heartbeat is fresh."""
         pod.volume["owner_at"] = self.clock.real
 
     def look_again(self, pod: FakePod) -> None:

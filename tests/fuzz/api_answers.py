@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
+from rpd.adapters.local.own_log import ROOT
 from rpd.adapters.runpod.balance import read_balance
 from rpd.adapters.runpod.billing import pod_bill
 from rpd.adapters.runpod.client import Limits, RunPodClient
@@ -280,7 +281,7 @@ def _listening(said: list[str]) -> Iterator[None]:
         def emit(self, record: logging.LogRecord) -> None:
             said.append(record.getMessage())
 
-    ears, log = Ears(), logging.getLogger("rpd.adapters.runpod")
+    ears, log = Ears(), logging.getLogger(ROOT)
     level = log.level
     log.addHandler(ears)
     log.setLevel(logging.DEBUG)

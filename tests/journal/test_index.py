@@ -57,7 +57,8 @@ def test_the_cache_is_used_and_can_be_lost(tmp_path: Path) -> None:
     file = tmp_path / "index" / "a-1.json"
     file.write_text(file.read_text().replace('"workflow":"a"', '"workflow":"cached"'))
     assert index.entries()[0].workflow == "cached"
-    assert index.rebuild() == [before]
+    file.unlink()
+    assert index.entries() == [before], "the index is made again from the journals alone"
     file.write_text("{ damaged")
     assert index.entries() == [before]
     reopen(path).close()

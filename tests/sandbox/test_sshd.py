@@ -51,7 +51,7 @@ def isolation(request: pytest.FixtureRequest) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running(home: Path, isolation: str) -> AsyncIterator[Pod]:
+async def running(home: Path, isolation: str, image: str = "x") -> AsyncIterator[Pod]:
     """A pod whose sshd answers."""
     logins: list[str] = []
     try:
@@ -61,7 +61,7 @@ async def running(home: Path, isolation: str) -> AsyncIterator[Pod]:
     pod = Pod(runtime, logins)
     env = {"PUBLIC_KEY": KEY.export_public_key().decode()}
     try:
-        await runtime.start(ContainerSpec("pod1", "x", None, env, "/workspace", True, "NVIDIA L4", 1))
+        await runtime.start(ContainerSpec("pod1", image, None, env, "/workspace", True, "NVIDIA L4", 1))
         pod.port = await runtime.listen("pod1")
         await until(lambda: (home / "pods/pod1/disk/run/sshd.pid").exists())
         yield pod

@@ -16,6 +16,7 @@ import requests
 from rpd.adapters.sandbox import daemon
 from rpd.journal.reader import read
 from rpd.journal.records import Record, Transition
+from tests.canary import ARGV_LOG, HOOK, is_clean
 from tests.features import used
 from tests.scenarios.live import RPD, Live, Terminal, eventually
 from tests.scenarios.sandbox_launcher import launcher
@@ -73,8 +74,9 @@ class CommandLine:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("RPD_", "RUNPOD_"))}
         isolation = self.isolation or os.environ.get("RPD_SANDBOX_ISOLATION")
         mine = {"RPD_HOME": str(self.home), "HOME": str(self.user), "TERM": "xterm"}
+        heard = {"PYTHONPATH": str(HOOK), "RPD_TEST_ARGV": str(self.home.parent / ARGV_LOG)}
         chosen = {"RPD_SANDBOX_ISOLATION": isolation} if isolation else {}
-        return {**kept, **mine, **chosen, **self.variables}
+        return {**kept, **mine, **heard, **chosen, **self.variables}
 
     def rpd(self, *arguments: str, seconds: float = 150.0) -> subprocess.CompletedProcess[str]:
         """A command, to its end, off a terminal."""
@@ -86,7 +88,7 @@ class CommandLine:
 
     def _typed(self, command: list[str], names: tuple[str, ...], seconds: float) -> subprocess.CompletedProcess[str]:
         used.update(names)
-        return subprocess.run(
+        done = subprocess.run(
             command,
             cwd=self.folder,
             env=self.environment,
@@ -96,6 +98,9 @@ class CommandLine:
             timeout=seconds,
             check=False,
         )
+        # `sandbox up` is asked for the key.
+        assert names == ("sandbox",) or is_clean(done.stdout + done.stderr), f"{command} shows a key"
+        return done
 
     def start(self, *arguments: str) -> Live:
         """A command left running off a terminal, leader of its own session."""
@@ -274,6 +279,7 @@ class CommandLine:
         for live in self._live:
             live.kill()
         daemon.down(self.sandbox_home)
+        assert all(is_clean(live.text) for live in self._live), "a command shows a key"
 
 
 def bare(folder: Path, *, isolation: str | None = None) -> CommandLine:

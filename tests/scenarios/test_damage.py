@@ -96,8 +96,8 @@ def test_a_journal_that_was_cut_is_found_out(past: CommandLine, whole: list[byte
     past.journal.write_bytes(b"".join(whole[:-2]))
     found = told(past, "inspect", past.run_id, "--verify", code=9)
     assert (found["verified"], found["damage"], found["lost"]) == (False, None, len(whole) - 1)
-    assert f"CUT      record {len(whole) - 1} was seen here once" in past.rpd("inspect", "--verify").stdout
-    words = f"journal cut after line {len(whole) - 2}: record {len(whole) - 1} was seen here once, and is gone"
+    assert f"CUT      record {len(whole) - 1} was seen here earlier" in past.rpd("inspect", "--verify").stdout
+    words = f"journal cut after line {len(whole) - 2}: record {len(whole) - 1} was seen here earlier and is missing now"
     assert told(past, "runs")["runs"][0]["problem"] == words
     page = past.rpd("inspect", past.run_id)
     assert page.returncode == 9, "one judgement"

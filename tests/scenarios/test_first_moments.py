@@ -13,7 +13,7 @@ from tests.scenarios.harness import CommandLine, config
 PRESSED = """
 import os, signal, sys
 from rpd.adapters.cli import app
-from rpd.adapters.cli.acting import run
+from rpd.adapters.runs import start as run
 make = run._create
 
 def pressed(*arguments):
@@ -85,5 +85,5 @@ def test_two_at_once_are_told_of_each_other(stage: CommandLine) -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "of this very job runs already" in done.stderr and "rents a second pod" in done.stderr, done.stderr
+    assert "of this job is already running" in done.stderr and "rents a second pod" in done.stderr, done.stderr
     assert len(stage.journals()) == 2

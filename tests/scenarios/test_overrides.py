@@ -53,11 +53,11 @@ def test_words_that_make_no_sense_are_told_apart(stage: CommandLine) -> None:
     (stage.folder / "vars.json").write_text('{"a": 1}')
     for words, told in (
         (("run",), "name one job file"),
-        (("run", "--image", "x", "--"), "nothing stands after --"),
+        (("run", "--image", "x", "--"), "there is no command after --"),
         (("run", "job.yaml", "--", "true"), "and not both"),
         (("run", "--", "true"), "pod.image"),
         (("run", "job.yaml", "--config", "job.yaml"), "name one job file"),
-        (("validate", "job.yaml", "--vars-file", "vars.json"), "no JSON object of texts"),
+        (("validate", "job.yaml", "--vars-file", "vars.json"), "not a JSON object of strings"),
         (("validate", "job.yaml", "--vars-file", "none.json"), "cannot be read"),
         (("run", "job.yaml", "--sandbox", "--print-run-dir", "--json"), "cannot both have stdout"),
         (("run", "job.yaml", "--sandbox", "--cost-cap-usd", "-1"), "budget"),

@@ -68,7 +68,7 @@ def test_a_success_may_keep_its_pod_up_too_and_the_next_run_is_not_held_up(stage
     first = stage.run_id
     done = stage.run(document)
     assert done.returncode == 0, done.stderr
-    assert f"run {first} of this job keeps its pod up still" in done.stderr
+    assert f"run {first} of this job still keeps its pod up" in done.stderr
     assert [pod["status"] for pod in stage.truth()["pods"]] == ["RUNNING", "RUNNING"]
 
 

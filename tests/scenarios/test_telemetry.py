@@ -69,7 +69,7 @@ def test_a_job_that_leaves_its_gpus_idle_is_ended(stage: CommandLine) -> None:
     assert done.returncode == 7, done.stderr
     seen = stage.inspect()
     assert (seen["outcome"], seen["reason"]) == ("failed", "idle")
-    assert "GPUs, processor, disk and network did nothing" in done.stderr
+    assert "GPUs, processor, disk, network and log were idle" in done.stderr
     stage.nothing_computes()
 
 

@@ -152,7 +152,7 @@ def _effects() -> list[SimulatedFault]:
     ]
 
 
-READS_OVER_SSH = ("greet", "claim", "watch", "samples", "log", "pull")
+READS_OVER_SSH = ("greet", "attend", "claim", "watch", "samples", "log", "pull")
 EFFECTS_OVER_SSH = ("arm", "step", "place", "unplace", "lease", "unlease", "push", "launch", "stop_job")
 
 
@@ -176,6 +176,7 @@ def _over_ssh() -> list[SimulatedFault]:
     return [
         *faults,
         SimulatedFault("the commands print long lines", "ssh:step", _long("long"), "length"),
+        SimulatedFault("the services say much", "ssh:attend", _long("long"), "length"),
         SimulatedFault("the claim says much", "ssh:claim", _long("long"), "length"),
         SimulatedFault("the watched job says much", "ssh:watch", _long("long"), "length"),
         SimulatedFault("many paths may not be created here", "ssh:pull", _long("long"), "length"),
@@ -209,6 +210,7 @@ def _world() -> list[SimulatedFault]:
         fault("the host key changes", lambda sim, strike: sim.change_host_key(), at="turn:live"),
         fault("the pod is repriced", lambda sim, strike: sim.reprice(), at="turn:live"),
         fault("the host has no free GPU", lambda sim, strike: sim.fill_hosts(strike.amount), "outage", at="turn:live"),
+        fault("the services die", lambda sim, strike: sim.break_services(strike.amount), "outage", at="turn:live"),
         fault("the link is down", lambda sim, strike: sim.cut_link(strike.amount), "outage"),
         fault("the API is down", lambda sim, strike: sim.cut_api(strike.amount), "outage"),
         fault("this machine is offline", lambda sim, strike: sim.go_offline(strike.amount), "minutes"),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rpd.adapters.renting import Renting
 from rpd.engine.ports import Request
@@ -17,14 +17,14 @@ from rpd.engine.runner import Runner
 from rpd.journal.emergency import EmergencyLog
 from rpd.journal.errors import JournalError, JournalLocked, RecordRefused
 from rpd.journal.lock import Owner
-from rpd.journal.records import Body, Left, Opened, Record, Stamp, Transition
+from rpd.journal.records import Body, Left, Record, Stamp, Transition
 from rpd.journal.redact import Redactor, Secret
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
-from rpd.states.lifecycle import JOB_LIFECYCLE
-from rpd.states.policy.reuse import adopted_in
+from rpd.states.policy.reuse import handed_over_in
 from rpd.states.ports.world import World
 from tests.fakes.clock import START_WALL, FakeControl
+from tests.fakes.driven import build_runner
 from tests.fakes.fuse import Crash
 from tests.journal.fake_disk import FakeDisk, Inode
 from tests.simulation.cloud import CANARY
@@ -120,9 +120,7 @@ class Laptop:
             journal = self._open(command)
         except JournalError as error:
             return End("refused", 9, str(error))
-        control = FakeControl(sim.clock)
-        for request in requests:
-            control._requests.append(request)
+        control = FakeControl(sim.clock, *requests)
         try:
             with sim.driving(self, control):
                 sim.oracle.opened(self, journal)
@@ -157,16 +155,16 @@ class Laptop:
 
     def _runner(self, journal: Journal, writer: Writer, control: FakeControl) -> Runner[Facts, World]:
         sim = self.sim
-        adopted = adopted_in(journal.records)
+        handed_over = handed_over_in(journal.records)
         cloud = Renting(
             sim.cloud,
             public_key="",
             api_url=PROFILE["url"],
             run_id=sim.run_id,
             token=sim.opened.token,
-            adopted=adopted,
+            handed_over=handed_over,
         )
-        world = World(cloud, sim.remote, sim.workspace, self, SimLineage(sim, adopted))
+        world = World(cloud, sim.remote, sim.workspace, self, SimLineage(sim, handed_over))
 
         def emergency() -> EmergencyLog:
             sim.oracle.in_emergency = sim.oracle.was_in_emergency = True
@@ -180,19 +178,14 @@ class Laptop:
                 stream=_Void(),
             )
 
-        runner = Runner(
-            JOB_LIFECYCLE,
-            sim.machine,
-            journal.records,
-            writer,
-            world,
-            clock=self,
-            control=_Control(sim, control),
-            listener=_Ear(sim),
-            emergency=emergency,
-        )
+        runner = build_runner(
+            sim.lifecycle, world, writer, journal.records,
+            clock=self, control=_Control(sim, control), listener=_Ear(sim), machine=sim.machine, emergency=emergency,
+        )  # fmt: skip
         sim.oracle.driven(runner)
         sim.director.state = str(runner.state)
+        if runner.state == "attend":
+            sim.person.is_there()
         return runner
 
     def _open(self, command: str) -> Journal:
@@ -278,6 +271,8 @@ class _Ear:
         body = record.body
         if type(body) is Transition:
             self._sim.director.state = body.dest
+            if body.dest == "attend" and body.trigger != "parked":
+                self._sim.person.is_there()
         if self._sim.story is not None:
             self._sim.tell(record)
 
@@ -297,24 +292,3 @@ _REDACTOR = Redactor(Secret(CANARY))
 
 def _redactor() -> Redactor:
     return _REDACTOR
-
-
-def opened(config: dict[str, Any], profile: dict[str, str], options: dict[str, Any]) -> Opened:
-    """Record 0 of the simulated run."""
-    return Opened(
-        tool_version="0.1",
-        min_reader=1,
-        lifecycle="job",
-        workflow="train",
-        lineage="l",
-        config_path="/c.yaml",
-        config_sha256="0",
-        config=config,
-        journal_path="/j",
-        run_dir="/run",
-        cloud=profile,
-        user="user",
-        host="host",
-        token="a" * 26,
-        options=options,
-    )

@@ -21,8 +21,8 @@ RIVAL_RUN = "train-20270115T080000Z-rrrrrr"
 class SimLineage(FakeLineage):
     """The port `Lineage` of one process. What the old journals say outlives it and stands in the simulation."""
 
-    def __init__(self, sim: Simulation, adopted: MutableMapping[str, str]) -> None:
-        super().__init__(sim.run_id, adopted)
+    def __init__(self, sim: Simulation, handed_over: MutableMapping[str, str]) -> None:
+        super().__init__(sim.run_id, handed_over)
         self.left = sim.paused
         self.owners = sim.pod_owners
         self._sim = sim
@@ -31,7 +31,7 @@ class SimLineage(FakeLineage):
         self._sim.turn(0.0)
         return super().paused(lineage)
 
-    def take_over(self, paused: Paused) -> None:
+    def hand_over(self, paused: Paused) -> None:
         sim = self._sim
         sim.turn(0.0)
         sim.oracle.before_call()
@@ -41,12 +41,12 @@ class SimLineage(FakeLineage):
             self.owners.setdefault(paused.pod_name, RIVAL_RUN)
         if step == "undone":
             raise Ambiguous("the disk says nothing", reason="in_use")
-        super().take_over(paused)
+        super().hand_over(paused)
         sim.cloud.becomes_mine(paused.pod_id)
         sim.director.moment("effect:done")
         if step == "done":
             raise Ambiguous("the disk says nothing", reason="in_use")
 
-    def has_taken(self, paused: Paused) -> bool:
+    def has_pod(self, paused: Paused) -> bool:
         self._sim.turn(0.0)
-        return super().has_taken(paused)
+        return super().has_pod(paused)

@@ -5,33 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from rpd.states.ports.log_reading import LogReading, SeenSign
 from rpd.states.ports.world import Holder, PodLog, name_mark
-from tests.simulation.schedule import Schedule, Strike
-
-
-class Life(msgspec.Struct, frozen=True):
-    """`job` are arguments of the simulated job, `config` changes of the job file, `world` attributes of the simulated
-    cloud and pod. `outcome`, `reason` and `exit_code` are what the undisturbed life ends with (the exit code is that of
-    its last process); `acts` is what the person does in it."""
-
-    name: str
-    outcome: str
-    reason: str
-    exit_code: int
-    strikes: tuple[Strike, ...] = ()
-    acts: tuple[str, ...] = ()
-    job: dict[str, Any] = {}
-    config: dict[str, Any] = {}
-    world: dict[str, Any] = {}
-    options: dict[str, Any] = {}
-
-    def schedule(self, *strikes: Strike, acts: tuple[str, ...] = (), end: str = "resume", seed: int = 0) -> Schedule:
-        """This life with more going wrong."""
-        return Schedule(self.name, strikes, acts, end, seed)
-
+from tests.simulation.life import Life
+from tests.simulation.schedule import Strike
+from tests.simulation.sessions import SESSIONS
 
 _QUICK_BUDGET = {"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 60}
 _LONG_JOB = {"seconds": 300.0}
@@ -1102,6 +1080,7 @@ _ALL = (
     *_TWINS,
     *_WITHOUT_GPU,
     *_MOUNTED,
+    *SESSIONS,
 )
 LIVES: dict[str, Life] = {life.name: life for life in _ALL}
 """By name."""

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from tests.simulation.lives import LIVES, Life
+from tests.simulation.life import Life
+from tests.simulation.lives import LIVES
 from tests.simulation.oracle import Violation
 from tests.simulation.run import Simulation
 from tests.simulation.schedule import Schedule, Strike

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rpd.engine.runner import Runner
-from rpd.journal.records import Closed, DebtChange, HandedOver, Intent, Observation, Outcome, Record, Transition
+from rpd.journal.records import (
+    Closed,
+    DebtChange,
+    HandedOver,
+    Intent,
+    Observation,
+    Outcome,
+    Record,
+    Requested,
+    Transition,
+)
 from rpd.journal.store import Journal
 from rpd.states.policy import cost
 from rpd.states.policy.outage import PATIENCE_SECONDS
@@ -41,14 +51,14 @@ AFTERWARDS_MAX_SECONDS = 7200.0
 
 
 BOTH_WAYS = frozenset({"this machine is offline", "every packet is dropped", "the API is down"})
-ON_THE_HOST = ("arm", "setup", "stage", "preflight", "launch", "monitor", "collect", "release")
+ON_THE_HOST = ("arm", "setup", "stage", "preflight", "launch", "monitor", "collect", "release", "tunnel", "attend")
 """Where a link that is down says nothing about how long a host takes to come up."""
 
 
 def is_survived(strike: Strike) -> bool:
     """Whether a run goes on after this, once it is over, as if nothing had been."""
     if strike.fault == "the container is made anew by others":
-        return strike.state in ("arm", "setup", "stage", "preflight")
+        return strike.state in ("arm", "setup", "stage", "preflight", "tunnel", "attend")
     return strike.fault in BOTH_WAYS or (strike.fault == "the link is down" and strike.state in ON_THE_HOST)
 
 
@@ -69,19 +79,21 @@ _WITH_REASON = frozenset({Outcome, Observation, Transition, Closed})
 class Account:
     """What one laptop's journal has said so far, as the judge reads it record by record."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: str = "validate") -> None:
         self.intents: dict[str, str] = {}
         self.names: set[str] = set()
         self.ids: dict[str, str] = {}
         self.debts: set[str] = set()
         self.stored: set[str] = set()
-        self.state = "validate"
+        self.state = state
         self.closed: Closed | None = None
         self.launched = False
         self.met_another = False
         self.is_unprotected = False
         self.is_kept = False
         self.is_launch_unseen = False
+        self.attended = False
+        self.wishes: set[str] = set()  # what persons wanted of the pod
 
     def take(self, record: Record) -> tuple[DebtChange, ...]:
         """One more record; returns the debts that it changes."""
@@ -108,6 +120,9 @@ class Account:
                 self.is_launch_unseen = False
         elif kind is Transition:
             self.state = body.dest
+            self.attended = self.attended or body.dest == "attend"
+        elif kind is Requested:
+            self.wishes.add(str(body.detail.get("how") or ""))
         elif kind is Closed:
             self.closed = body
         if kind in _WITH_REASON and body.reason == "taken_over":
@@ -144,7 +159,7 @@ class Oracle:
     def opened(self, laptop: Laptop, journal: Journal) -> None:
         """A process has its journal: whatever was ever acknowledged must be in it."""
         self.in_emergency = False
-        account = self._accounts[laptop.name] = Account()
+        account = self._accounts[laptop.name] = Account(str(self.sim.lifecycle.table.initial))
         for record in journal.records:
             account.take(record)
         if laptop.acked:
@@ -166,11 +181,27 @@ class Oracle:
             self.proved_at = self.sim.clock.real
         if type(record.body) is Closed:
             self._check_twins()
+        if type(record.body) is Transition and self.sim.opened.lifecycle == "session":
+            self._session_moved(laptop, record.body)
         for change in changes:
             if change.kind == "compute":
                 self.unseen.discard(change.key)
                 if change.change == "close":
                     self._closes(change.key)
+
+    def _session_moved(self, laptop: Laptop, move: Transition) -> None:
+        """What is said to the person must be true, and what the person has worked in belongs to the person."""
+        pod = self.sim.remote.asked_in
+        if move.trigger == "connected":
+            is_true = pod is not None and (
+                self.sim.remote.answers(pod) or not self.sim.opened.options["session"]["services"]
+            )
+            if not is_true:
+                self.blame("I20 connected, and no service answers", f"pod {pod.id if pod is not None else None}")
+            elif pod is not None:
+                pod.volume["person"] = True
+        if move.trigger == "returned" and move.source == "attend":
+            self.excused_seconds += self.budget_seconds()  # asked for once more
 
     def before_call(self) -> None:
         """A port is about to be called: all that was said is durable, and the loop stands where the journal says."""
@@ -206,6 +237,8 @@ class Oracle:
             self.blame("I7 another owner's pod was touched", f"{call} {pod.order.name[-3:]}")
         elif call == "delete" and pod.order.name == OLD_NAME and not self._is_replaced():
             self.blame("I8 a good paused pod was deleted", f"pod {pod.id}")
+        elif call == "delete" and not self._may_be_gone(pod):
+            self.blame("I20 the work of a person was deleted", f"pod {pod.id}")
         elif call == "delete" and not self._may_delete(pod):
             self.blame("I8 uncollected results were deleted", f"pod {pod.id}, {self.uncollected(pod)}")
 
@@ -244,6 +277,8 @@ class Oracle:
                 continue
             if self._key(pod) not in known:
                 self.blame("I1 a pod bills unnoticed", f"pod {pod.id} ({pod.order.name[-3:]}) after {end.how}")
+            elif end.how == "left" and self._is_kept_unasked(laptop, end):
+                self.blame("I20 a pod is kept, and nobody said so", f"pod {pod.id}")
             elif end.how == "left" and not self._is_told(laptop, end, pod):
                 self.blame("I1 a pod bills untold", f"pod {pod.id} ({pod.order.name[-3:]}), exit code {end.exit_code}")
             elif self._is_preserved(laptop, end) and "secrets" in pod.volume and not self._may_hold_secrets(pod):
@@ -272,6 +307,11 @@ class Oracle:
             return len(self.sim.laptops) > 1
         is_kept = self._accounts[laptop.name].is_kept
         return end.exit_code == 8 or ((end.exit_code == 75 or is_kept) and bool(pod.volume.get("switch_works")))
+
+    def _is_kept_unasked(self, laptop: Laptop, end: End) -> bool:
+        """A session ends with its pod up only if a person has chosen that."""
+        is_session = self.sim.opened.lifecycle == "session" and end.exit_code not in (8, 9)
+        return is_session and "preserve" not in self._accounts[laptop.name].wishes
 
     def _is_preserved(self, laptop: Laptop, end: End) -> bool:
         return end.how == "left" and end.exit_code not in (8, 9, 75) and self._accounts[laptop.name].is_kept
@@ -384,6 +424,8 @@ class Oracle:
                 label for label, path in self.sim.required.items() if kinds.get(path) in ("missing", "empty")
             ]:
                 self.blame("I8 a success whose results are none", ", ".join(hollow))
+            if self.sim.opened.lifecycle == "session":
+                return
             ran = [run for pod in self.sim.cloud.ours() for run in self._runs(pod)]
             is_done = self.sim.job.run.done_on == "marker"
             if not any(run.exit_code == 0 for run in ran) and not is_done:
@@ -442,6 +484,14 @@ class Oracle:
         policy = self.sim.job.lifecycle
         told = "delete" in (policy.on_failure, policy.on_interrupt) and not self._ended_well(pod)
         return told or not self.uncollected(pod)
+
+    def _may_be_gone(self, pod: FakePod) -> bool:
+        """Nobody has worked in it, or somebody wants it deleted. Who has copied the journal and has not met the mark of
+        the other owner cannot know (docs/reliability.md)."""
+        account = self._accounts[self.sim.laptop.name]
+        if "person" not in pod.volume or any("delete" in each.wishes for each in self._accounts.values()):
+            return True
+        return len(self.sim.laptops) > 1 and not (account.attended or account.met_another)
 
     def _ended_well(self, pod: FakePod) -> bool:
         """The script in it came to its own end with exit code 0, and no marker is to say more than that."""

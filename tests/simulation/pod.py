@@ -9,6 +9,7 @@ import msgspec
 
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
 from rpd.states.ports.job import CHECKPOINT, SecretFile
+from rpd.states.ports.session import Served, Service
 from rpd.states.ports.world import (
     Armed,
     Claim,
@@ -26,7 +27,7 @@ from rpd.states.ports.world import (
     Target,
     Tree,
 )
-from rpd.states.shared.lease import shared_places
+from rpd.states.shared.lease import shared_destinations
 from tests.fakes.answers import refusal
 from tests.fakes.cloud import FakePod
 from tests.fakes.remote import CALL_SECONDS, TIMEOUT_SECONDS, FakeRemote, _Run, unheard
@@ -68,7 +69,7 @@ class SimRemote(FakeRemote):
     def arm(self, target: Target, order: SwitchOrder) -> Armed:
         pod = self._inside(target, effect=True)
         step = self.sim.director.moment("ssh:arm")
-        self._mark_owner(target, pod)
+        self._write_token(target, pod)
         self.sim.oracle.before_effect("arm_switch")
         probe = "key_refused" if step == "no_probe" else self.switch_probe
         pod.volume["switch"] = order
@@ -77,7 +78,20 @@ class SimRemote(FakeRemote):
         seconds = order.limit_at - self.sim.laptop.now().wall  # the pod counts by its own clock
         pod.volume["limit"] = self.clock.real + seconds
         self.clock.after(seconds, lambda: self._limit(pod, order))
+        if order.launch == 0:
+            self.clock.after(order.owner_silence_seconds + 1.0, lambda: self._wait_for_owner(pod))
         return self._answered(step, Armed(order.generation, order.limit_at, probe, is_restart_proof(pod), 7))
+
+    def attend(self, target: Target, services: tuple[Service, ...]) -> tuple[Served, ...]:
+        self.in_call = "attend", None
+        served = super().attend(target, services)
+        pod = self.cloud.pods[target.pod_id]
+        self._check_owner(pod, target)
+        self._mark_owner(target, pod)
+        if length_of(self._met):
+            said = at_length(length_of(self._met))
+            return tuple(msgspec.structs.replace(each, said=said) for each in served)
+        return served
 
     def run_step(self, target: Target, step: Step) -> StepResult:
         self.in_call = "step", "run_step"
@@ -120,7 +134,7 @@ class SimRemote(FakeRemote):
     def launch(self, target: Target, order: LaunchOrder) -> Claim:
         pod = self._inside(target, effect=True)
         fault = self.sim.director.moment("ssh:launch")
-        self._mark_owner(target, pod)
+        self._write_token(target, pod)
         self.sim.oracle.before_effect("launch_job")
         key = f"claim-{target.run_id}-{order.launch}"
         if key not in pod.volume or pod.volume[key] == "claimed":
@@ -141,7 +155,7 @@ class SimRemote(FakeRemote):
         end = self.clock.real + seconds
         pod = self._inside(target)
         step = self.sim.director.moment("ssh:watch")
-        self._mark_owner(target, pod)
+        self._write_token(target, pod)
         known = None
         while True:
             claim = self._claim(pod, target, job)
@@ -172,7 +186,7 @@ class SimRemote(FakeRemote):
     def stop_job(self, target: Target, job: JobRef, grace_seconds: float) -> Claim:
         pod = self._inside(target, effect=True)
         fault = self.sim.director.moment("ssh:stop_job")
-        self._mark_owner(target, pod)
+        self._write_token(target, pod)
         self.sim.oracle.before_effect("stop_job")
         run = pod.volume.get(f"claim-{target.run_id}-{job.launch}")
         if isinstance(run, _Run) and self._phase(pod, run) == "running":
@@ -188,7 +202,7 @@ class SimRemote(FakeRemote):
     def pull(self, target: Target, pull: Pull) -> Pulled:
         self.in_call = "pull", None
         pod = self.cloud.pods[target.pod_id]
-        is_free = shared_places(self.sim.job) and target.run_id not in {each.run_id for each in self.held}
+        is_free = shared_destinations(self.sim.job) and target.run_id not in {each.run_id for each in self.held}
         if is_free and len(self.sim.laptops) == 1:
             self.sim.oracle.blame("I8 results are fetched from a place that others may have", pull.label)
         pulled = super().pull(target, pull)
@@ -293,15 +307,15 @@ class SimRemote(FakeRemote):
 
     # Owners.
 
-    def _mark_owner(self, target: Target, pod: FakePod) -> None:
+    def _write_token(self, target: Target, pod: FakePod) -> None:
         self._check_owner(pod, target)
         pod.volume[f"owner-{target.run_id}"] = self._owner(target)
 
     def _check_owner(self, pod: FakePod, target: Target) -> None:
-        mark = pod.volume.get(f"owner-{target.run_id}")
+        token = pod.volume.get(f"owner-{target.run_id}")
         mine = self._owner(target)
-        if isinstance(mark, tuple) and (mark[0] > mine[0] or (mark[0] == mine[0] and mark[1] != mine[1])):
-            raise Refused(f"a newer owner, epoch {mark[0]}, acts for this run", reason="taken_over")
+        if isinstance(token, tuple) and (token[0] > mine[0] or (token[0] == mine[0] and token[1] != mine[1])):
+            raise Refused(f"a newer owner, epoch {token[0]}, acts for this run", reason="taken_over")
 
     def _owner(self, target: Target) -> tuple[int, str]:
         return target.epoch, target.owner

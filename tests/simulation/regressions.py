@@ -75,7 +75,7 @@ REGRESSIONS = (
     Regression(
         "a stale copy starts the pod",
         "A journal copied to another machine was resumed there; the first machine woke, started the pod that the other "
-        "had stopped, saw the other's mark, and left it billing.",
+        "had stopped, saw the other's fencing token, and left it billing.",
         "An owner that stands back stops a pod that computes only because it started it.",
         '{"life":"setup fails","strikes":[{"fault":"a copied journal elsewhere","state":"boot","amount":80.0}],'
         '"seed":59}',

@@ -10,30 +10,31 @@ from typing import Any
 
 import msgspec
 
-from rpd.engine.machine import StateMachine
 from rpd.engine.ports import Request
 from rpd.journal.records import Record
+from rpd.states.lifecycles import lifecycle_of
 from rpd.states.policy.reuse import shape
 from rpd.states.ports.job import Job
 from rpd.states.ports.world import Notice, Paused, PodOrder
-from rpd.states.table import JOB
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakePod
-from tests.fakes.fake_world import RUN_ID, FakeWorkspace, job_config
+from tests.fakes.driven import RUN_ID, machine_of
+from tests.fakes.fake_world import FakeWorkspace, job_config, opened_job
 from tests.fakes.fuse import Crash
 from tests.fakes.remote import FakeJob
 from tests.journal.fake_disk import FakeDisk
 from tests.simulation.catalogue import FAULTS, MOMENTS
 from tests.simulation.cloud import GoesInCircles, SimCloud
 from tests.simulation.director import Director
-from tests.simulation.laptop import HOME, PROFILE, End, Laptop, opened
+from tests.simulation.laptop import HOME, PROFILE, End, Laptop
+from tests.simulation.life import Life
 from tests.simulation.lineage import OLD_NAME, OLD_RUN
-from tests.simulation.lives import LIVES, Life
+from tests.simulation.lives import LIVES
 from tests.simulation.oracle import ALLOWANCE_SECONDS, Oracle, Violation
+from tests.simulation.person import Person
 from tests.simulation.pod import SimRemote
 from tests.simulation.schedule import Schedule, Strike
 
-MACHINE = StateMachine(JOB)
 BETWEEN_SECONDS = 30.0
 AWAY_SECONDS = 7200.0
 PROCESSES_MAX = 14
@@ -84,10 +85,12 @@ class SimWorkspace(FakeWorkspace):
 class Simulation:
     """The world of one schedule. `laptop` is the machine that acts now; `story` collects lines for people."""
 
-    def __init__(self, schedule: Schedule, *, machine: StateMachine = MACHINE, story: list[str] | None = None) -> None:
+    def __init__(self, schedule: Schedule, *, story: list[str] | None = None) -> None:
         life = LIVES[schedule.life]
+        self.lifecycle = lifecycle_of(life.lifecycle)
+        self.machine = machine_of(self.lifecycle.table)
+        self.person = Person(self, **life.world.get("person", {}))
         self.schedule = schedule
-        self.machine = machine
         self.story = story
         self.run_id = RUN_ID
         self.clock = FakeClock()
@@ -98,7 +101,7 @@ class Simulation:
         self.remote = SimRemote(self)
         self.workspace = SimWorkspace(self)
         config, self.job = _configured(life)
-        self.opened = opened(config, PROFILE, life.options)
+        self.opened = opened_job(config, PROFILE, life.options, life.lifecycle)
         self.paused: list[Paused] = []
         self.pod_owners: dict[str, str] = {}
         self.required = {each.label: each.remote_path for each in self.job.artifacts if each.required}
@@ -124,8 +127,10 @@ class Simulation:
                 self._leave_many(value)
             elif name == "held":
                 self.remote.held = list(value)
-            elif name == "is_volatile":
-                self.remote.is_volatile = value
+            elif name in ("is_volatile", "service_seconds"):
+                setattr(self.remote, name, value)
+            elif name == "person":
+                pass  # who is there already
             else:
                 setattr(self.cloud, name, copy.deepcopy(value))
 
@@ -241,7 +246,11 @@ class Simulation:
         self.clock.advance(seconds)
 
     def _calm(self) -> None:
-        """From here on the world is fair."""
+        """From here on the world is fair, and a person who leaves a session has no more use for it."""
+        self.person.leaves, self.person.stays = ("delete",), 60.0
+        self.remote.services_down_until = 0.0
+        if self.schedule.strikes:
+            self.remote.service_seconds = min(self.remote.service_seconds, 5.0)
         self.director.is_calm = True
         self.cloud.down_until = self.cloud.locked_until = self.cloud.sold_out_until = self.cloud.lag_until = 0.0
         self.cloud.held_until = 0.0
@@ -369,6 +378,10 @@ class Simulation:
         pod = self._last()
         self.cloud.renew_container(pod)
         pod.ready_at = self.clock.real + 5.0
+
+    def break_services(self, seconds: float) -> None:
+        """The services in the pod do not answer for a while."""
+        self.remote.services_down_until = self.clock.real + seconds
 
     def start_by_others(self) -> None:
         """Somebody starts a stopped pod in the console."""

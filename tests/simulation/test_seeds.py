@@ -6,7 +6,8 @@ import pytest
 
 from tests.simulation.campaign import campaign
 from tests.simulation.draw import draw, reach
-from tests.simulation.lives import LIVES, Life
+from tests.simulation.life import Life
+from tests.simulation.lives import LIVES
 from tests.simulation.run import Simulation
 from tests.simulation.shrink import story
 

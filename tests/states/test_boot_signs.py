@@ -148,7 +148,7 @@ def test_hosts_that_cannot_start_it_are_told_by_the_last_ones_words() -> None:
     assert "layer does not exist" in "\n".join(last_words(stage.facts, stage.clock.now()))
 
 
-@pytest.mark.parametrize("change", ["starts", "taken", "greeted_place", "launched"])
+@pytest.mark.parametrize("change", ["starts", "paused", "greeted_start", "launched"])
 def test_a_pod_with_a_past_is_not_judged_by_its_log(change: str) -> None:
     facts = facts_in(State.BOOT)
     facts.container.boot_sign = BootSign(Sign.PULL_LIMIT, "x")
@@ -157,7 +157,7 @@ def test_a_pod_with_a_past_is_not_judged_by_its_log(change: str) -> None:
     if change == "launched":
         facts.launch.intended = True
     else:
-        part = {"starts": pod, "taken": pod.origin, "greeted_place": pod.container}[change]
+        part = {"starts": pod, "paused": pod.origin, "greeted_start": pod.container}[change]
         setattr(part, change, 2 if change == "starts" else object())
     assert cannot_start(facts) is None, "its log tells of earlier starts, too, and there may be results in it"
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rpd.engine.operation import REPEATABLE
+from rpd.engine.operation import IDEMPOTENT
 from rpd.journal.records import DebtChange, HandedOver, Intent, Outcome, Requested, Resumed, Stamp
 from rpd.states import arm, create
 from rpd.states.facts import Facts
@@ -20,7 +20,7 @@ from rpd.states.fold import moves
 from rpd.states.operations.container import StepDone
 from rpd.states.operations.pod import SWITCH_SECONDS, LogLines, PodSeen, ReadPod
 from rpd.states.operations.results import PULL_TRIES_MAX
-from rpd.states.operations.search import TakeOver
+from rpd.states.operations.search import HandOver
 from rpd.states.policy.guards import (
     attempts_left,
     job_was_launched,
@@ -137,7 +137,7 @@ def test_a_new_launch_has_its_number_and_begins_with_nothing_of_the_one_before()
 
 def test_a_new_launch_keeps_what_is_in_the_pod() -> None:
     facts = lost()
-    assert pod_of(facts).holds_lost and facts.has_launched_here
+    assert pod_of(facts).holds and facts.has_launched_here
     assert facts.launch.lost_in == (pod_of(facts).name, pod_of(facts).container_name)
 
 
@@ -427,7 +427,7 @@ def test_an_artifact_that_the_link_failed_is_not_given_up_and_a_broken_one_is() 
         facts,
         Intent("1", Op.PULL_ARTIFACT, "collect", plain(target=target(facts), pull=Pull("model", "/m", "/l", True))),
     )
-    for reason in ("ssh_unreachable", "link_lost", "interrupted", REPEATABLE):
+    for reason in ("ssh_unreachable", "link_lost", "interrupted", IDEMPOTENT):
         outcome(facts, Op.PULL_ARTIFACT, "failed", reason=reason)
     assert facts.results.fetching.failures == {}
     outcome(facts, Op.PULL_ARTIFACT, "failed", reason="verify_failed", error="no")
@@ -623,7 +623,7 @@ def test_only_what_is_known_to_have_failed_counts_as_a_failure() -> None:
     facts = facts_in(State.SETUP)
     outcome(facts, Op.RUN_STEP, "unknown", reason="link_lost", error="cut")
     assert facts.contact.tries == {Op.RUN_STEP: Tries(stamp(200.0), error="cut", reason="link_lost")}
-    outcome(facts, Op.RUN_STEP, "failed", reason=REPEATABLE, error="again", settled=True)
+    outcome(facts, Op.RUN_STEP, "failed", reason=IDEMPOTENT, error="again", settled=True)
     step = facts.tried(Op.RUN_STEP)
     assert (step.failures, step.since) == (1, stamp(200.0))
     assert (step.error, step.reason) == ("cut", "link_lost"), "what was known of it explains more"
@@ -715,7 +715,7 @@ def test_a_paused_pod_is_taken_up_as_it_was_left(is_unwanted: bool) -> None:
     facts.current = None
     paused = {"pod_id": "p", "pod_name": "n", "run_id": "r", "born_run": "b", "gpu_id": "g", "cloud": "SECURE",
               "datacenter_id": None, "usd_per_hour": 2.0, "journal": "/j", "shape": {}}  # fmt: skip
-    outcome(facts, Op.TAKE_OVER, data={"paused": paused, "is_unwanted": is_unwanted})
+    outcome(facts, Op.HAND_OVER, data={"paused": paused, "is_unwanted": is_unwanted})
     assert facts.pods["n"].released_as == "stop" and facts.pods["n"].spans == []
     assert facts.current == (None if is_unwanted else "n"), "what is only deleted is not the pod in hand"
 
@@ -766,10 +766,10 @@ def test_who_leaves_before_all_was_tried_has_not_given_up() -> None:
 def test_a_place_changes_with_the_start_and_the_address() -> None:
     pod = pod_of(running())
     assert pod.seen is not None
-    places = {pod.place}
+    places = {pod.start_and_address}
     for change in ({"started_at": "t"}, {"ssh": SshAddress("h", 22)}):
         pod.seen = msgspec.structs.replace(pod.seen, **change)
-        places.add(pod.place)
+        places.add(pod.start_and_address)
     assert len(places) == 3
 
 
@@ -841,8 +841,8 @@ def test_what_is_always_there_is_written_also_when_it_is_empty() -> None:
     ]
     for answer, data in written:
         assert msgspec.to_builtins(answer) == data
-    paused = msgspec.convert(EXAMPLES[Op.TAKE_OVER]["paused"], Paused)
-    assert msgspec.to_builtins(TakeOver(paused, is_unwanted=False, drift=()))["drift"] == ()
+    paused = msgspec.convert(EXAMPLES[Op.HAND_OVER]["paused"], Paused)
+    assert msgspec.to_builtins(HandOver(paused, is_unwanted=False, drift=()))["drift"] == ()
 
 
 def test_a_masked_name_of_a_secret_can_be_read_back() -> None:

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from rpd.adapters.forensics.inspection import Inspection
-from rpd.adapters.report.story import told_of
+from rpd.adapters.report.story import sentences_of
 from rpd.journal.reader import read
 from rpd.journal.records import Record
 from rpd.journal.replay import Snapshot, apply
@@ -77,7 +77,7 @@ def test_every_ending_has_its_journal() -> None:
 def test_every_record_that_is_written_today_is_told_with_sense(name: str, tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     path.write_bytes(sealed(life(name)))
-    told = [*told_of(read(path)).values()]
+    told = [*sentences_of(read(path)).values()]
     assert len(told) > 1 and [line for line in told if "makes no sense" in line] == []
 
 

@@ -205,7 +205,7 @@ def test_a_paused_pod_that_is_gone_gives_way_to_a_fresh_one_unless_it_was_used(s
     pod = facts.pod
     assert isinstance(pod, PodFacts)
     assert trigger(facts, 1100.0) == Trigger.POD_GONE, "rented by this run"
-    pod.origin.taken = object()  # type: ignore[assignment]
+    pod.origin.paused = object()  # type: ignore[assignment]
     gone = interrupts(state, facts, stamp(1100.0))
     assert isinstance(gone, Fire) and (gone.trigger, gone.reason) == (Trigger.HOST_FAILED, Reason.PAUSED_POD_GONE)
     pod.was_used = True
@@ -215,7 +215,7 @@ def test_a_paused_pod_that_is_gone_gives_way_to_a_fresh_one_unless_it_was_used(s
 def test_a_paused_pod_that_is_gone_later_is_lost() -> None:
     facts = missing(facts_in(State.SETUP, budget=CHEAP), 3)
     assert facts.pod is not None
-    facts.pod.origin.taken = object()  # type: ignore[assignment]
+    facts.pod.origin.paused = object()  # type: ignore[assignment]
     assert trigger(facts, 1100.0) == Trigger.POD_GONE
 
 

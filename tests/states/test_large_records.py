@@ -25,11 +25,12 @@ from rpd.states.policy.manifest import checksum, manifest
 from rpd.states.policy.reuse import shape
 from rpd.states.ports.job import Job
 from rpd.states.ports.names import Op, State
-from rpd.states.ports.world import Holder, Offer, Paused, Pod, PodOrder, World
+from rpd.states.ports.world import Holder, Offer, Paused, Pod, PodOrder
 from rpd.states.shared.preserve import NO_MORE_TIME, why_not_kept
 from tests.fakes.facts import data_of, seen
 from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
+from tests.states.session_life import FakeSession
 from tests.states.test_lives import ended
 
 TAILS = {
@@ -110,7 +111,7 @@ RECYCLE = {"on_success": "recycle", "on_drift": "ask"}
 
 def leave_paused(stage: FakeWorld, count: int, drifted: int = 0, filler: str = "") -> None:
     """So many pods that runs of the lineage before have left, of which the newest have drifted."""
-    wanted = shape(msgspec.convert(stage.config, Job))
+    wanted = shape(msgspec.convert(stage.opened.config, Job))
     for n in range(count):
         name, run = f"rpd-train-{n:026}-a1", f"train-20270101T{n:06}Z-aaaaaa"
         pod = stage.cloud._make(msgspec.structs.replace(ORDER, name=name, env={"RPD_RUN_ID": run}))
@@ -143,7 +144,7 @@ def test_where_none_of_eighty_fits_a_fresh_one_is_rented_and_the_text_names_some
 
 def test_fresh_takes_every_one_of_many() -> None:
     stage = FakeWorld(lifecycle=RECYCLE)
-    stage.options = {"fresh": True}
+    stage.opened.options["fresh"] = True
     leave_paused(stage, 160)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     stage.assert_settled()
@@ -179,8 +180,7 @@ def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by
 
     def survey(pods: list[Pod]) -> dict[str, Any]:
         stage.cloud.list = lambda: tuple(pods)  # type: ignore[method-assign]
-        world = World(stage.cloud, stage.remote, stage.workspace, stage.clock, stage.lineage)
-        return data_of(look.perform(world))
+        return data_of(look.perform(stage.ports))
 
     few = survey([*gone[:2], *live[:2]])
     assert "left_out" not in few and [each["status"] for each in few["found"]] == ["RUNNING"] * 2 + ["TERMINATED"] * 2
@@ -209,10 +209,10 @@ def test_the_largest_job_that_is_accepted_fits_into_every_record(where: str) -> 
             "env": {"remote_env": {"exports": {"TEXT": text}}, "setup": [{"command": "a", "with_env": True}]},
         }[where]
 
-    room = JOB_BYTES - size_of(FakeWorld(**config(1)).config)
+    room = JOB_BYTES - size_of(FakeWorld(**config(1)).opened.config)
     stage = FakeWorld(**config(1 + room))
-    assert size_of(stage.config) == JOB_BYTES and too_large(stage.config) is None
-    assert too_large(FakeWorld(**config(2 + room)).config) is not None
+    assert size_of(stage.opened.config) == JOB_BYTES and too_large(stage.opened.config) is None
+    assert too_large(FakeWorld(**config(2 + room)).opened.config) is not None
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert not [each for each in bodies(stage, Outcome) if each.reason == "record_refused"]
 
@@ -229,7 +229,7 @@ def bloated(result: Result) -> Result:
 
 ON_A_NETWORK_VOLUME = (Op.FIND_VOLUME, Op.TAKE_LEASE, Op.READ_HOLDERS, Op.DROP_LEASE)
 OPERATIONS = (
-    *(Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.TAKE_OVER, Op.READ_OFFERS, Op.READ_PLACES, Op.FIND_VOLUME),
+    *(Op.CHECK_INPUTS, Op.FIND_PAUSED, Op.HAND_OVER, Op.READ_OFFERS, Op.READ_DATACENTERS, Op.FIND_VOLUME),
     *(
         Op.CREATE_POD,
         Op.READ_POD,
@@ -245,6 +245,7 @@ OPERATIONS = (
     *(Op.READ_LOG,),
     *(Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT, Op.STOP_POD, Op.DELETE_POD, Op.SURVEY, Op.WRITE_MANIFEST, Op.NOTIFY),
     *ON_A_NETWORK_VOLUME[1:],
+    Op.ATTEND,
 )
 
 
@@ -254,17 +255,21 @@ def test_every_operation_is_walked() -> None:
 
 def eventful(op: Op) -> FakeWorld:
     """A run that comes by the operation."""
+    if op is Op.ATTEND:
+        session = FakeSession()
+        session.leave_after(900.0, "delete")
+        return session
     config: dict[str, Any] = {
         "notify": {"command": "true"},
         "checkpoints": {"paths": ["/workspace/ckpt"], "every_minutes": 1},
         "secrets": [{"name": "token", "destination": "/run/token", "env": ["TOKEN"]}],
         "budget": {"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 300, "idle_minutes": 60},
     }
-    if op is Op.READ_PLACES:
+    if op is Op.READ_DATACENTERS:
         config["pod"] = {"image": "i", "gpu_order": ["RTX A5000"], "datacenters": ["EU-RO-1"]}
     if op in ON_A_NETWORK_VOLUME:
         config["storage"] = {"mode": "network_volume", "volume_name": "data"}
-    if op in (Op.FIND_PAUSED, Op.TAKE_OVER, Op.START_POD, Op.REMOVE_SECRETS):
+    if op in (Op.FIND_PAUSED, Op.HAND_OVER, Op.START_POD, Op.REMOVE_SECRETS):
         config["lifecycle"] = {"on_success": "recycle"}
     if op in (Op.STOP_JOB, Op.STOP_POD, Op.FETCH_LOG):
         config["budget"] = {"cost_cap_usd": 10.0, "max_runtime_minutes": 30}
@@ -275,15 +280,15 @@ def eventful(op: Op) -> FakeWorld:
         stage.remote.held.append(Holder("old", "another-run", "gone", "mark", "/src"))
     if op is Op.READ_SYSTEM_LOG:
         stage.cloud.boot_seconds = [120.0]
-    if op in (Op.TAKE_OVER, Op.START_POD):
+    if op in (Op.HAND_OVER, Op.START_POD):
         leave_paused(stage, 1)
     if op is Op.READ_CLAIM:  # read by whoever comes back to a stopped pod
         stage.remote.job.artifacts["/workspace/out"] = "corrupt"
     return stage
 
 
-def meddled(change: Callable[[str, Result], Result], grow: Callable[[Do], Do]) -> Any:
-    """The job's lifecycle, with what its operations return and its states decide changed on the way."""
+def meddled(lifecycle: Any, change: Callable[[str, Result], Result], grow: Callable[[Do], Do]) -> Any:
+    """The lifecycle, with what its operations return and its states decide changed on the way."""
 
     def changed(decide: Callable[[Facts, Stamp], Any]) -> Callable[[Facts, Stamp], Any]:
         def wrapped(facts: Facts, now: Stamp) -> Any:
@@ -295,7 +300,7 @@ def meddled(change: Callable[[str, Result], Result], grow: Callable[[Do], Do]) -
 
         return wrapped
 
-    return replace(JOB_LIFECYCLE, decide={state: changed(each) for state, each in JOB_LIFECYCLE.decide.items()})
+    return replace(lifecycle, decide={state: changed(each) for state, each in lifecycle.decide.items()})
 
 
 def _like(operation: Any, change: Callable[[str, Result], Result], **more: Any) -> Any:
@@ -328,7 +333,7 @@ def test_a_result_that_no_record_holds_ends_nothing(op: Op) -> None:
         met.append(op)
         return bloated(result)
 
-    stage.lifecycle = meddled(change, lambda do: do)
+    stage.lifecycle = meddled(stage.lifecycle, change, lambda do: do)
     ending = finished(stage)
     assert met, f"the run never came by {op}: {sorted(set(stage.journal.events()))}"
     stage.assert_settled()
@@ -338,7 +343,7 @@ def test_a_result_that_no_record_holds_ends_nothing(op: Op) -> None:
 
 
 EFFECTS = (
-    *(Op.TAKE_OVER, Op.CREATE_POD, Op.START_POD, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS),
+    *(Op.HAND_OVER, Op.CREATE_POD, Op.START_POD, Op.ARM_SWITCH, Op.RUN_STEP, Op.PLACE_SECRETS, Op.REMOVE_SECRETS),
     *(Op.PUSH_TREE, Op.LAUNCH_JOB, Op.FETCH_LOG, Op.PULL_CHECKPOINT, Op.PULL_ARTIFACT, Op.WRITE_MANIFEST, Op.NOTIFY),
     Op.TAKE_LEASE,
 )
@@ -360,7 +365,7 @@ def test_an_intent_that_no_record_holds_is_never_acted_on(op: Op) -> None:
         acted.append(done)
         return result
 
-    stage.lifecycle = meddled(change, grow)
+    stage.lifecycle = meddled(stage.lifecycle, change, grow)
     ending = stage.process() if op in (Op.FETCH_LOG, Op.PULL_ARTIFACT) else finished(stage)
     assert ending.closed or ending.exit_code == 75, "results that cannot be asked for wait in the stopped pod"
     stage.assert_settled()

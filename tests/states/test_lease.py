@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from rpd.engine.decision import Decision, Do, Fire, Look, Wait
@@ -13,7 +14,7 @@ from rpd.states.facts import Facts
 from rpd.states.ports.job import Job, PodSpec, Run, Staging, Storage
 from rpd.states.ports.names import Op, Reason, State
 from rpd.states.ports.world import Holder, PodOrder, name_mark
-from rpd.states.shared.lease import LOOKS_MIN, shared_places
+from rpd.states.shared.lease import LOOKS_MIN, shared_destinations
 from rpd.states.shared.preserve import keep_until
 from rpd.states.stage import tree_of
 from tests.fakes.facts import args_of, claimed, facts_in, outcome, seen, stamp
@@ -38,7 +39,7 @@ def held(facts: Facts, *holders: Holder, at: float = 200.0) -> None:
 
 
 def vars_of(holder: Holder) -> dict[str, str]:
-    return {name: getattr(holder, name) for name in ("lease", "run_id", "pod_id", "mark", "place")}
+    return dict(msgspec.to_builtins(holder))
 
 
 def taken(facts: Facts) -> str:
@@ -67,7 +68,7 @@ def test_what_of_the_volume_a_job_sends_to(mount: str, destinations: list[str], 
         storage=Storage(mode="network_volume", volume_name="v", volume_mount=mount),
         staging=tuple(Staging("s", each) for each in destinations),
     )
-    assert shared_places(job) == places
+    assert shared_destinations(job) == places
 
 
 def test_nothing_is_taken_on_a_volume_that_no_other_pod_mounts() -> None:

@@ -127,7 +127,7 @@ def test_floors_are_ordered_for_each_gpu_and_never_below_the_whole(gpus: int, me
 
 def test_a_cloud_without_such_hosts_is_told_with_what_narrows_the_choice() -> None:
     stage = market(A5000)
-    stage.config["pod"]["min_memory_gb"] = 4000
+    stage.opened.config["pod"]["min_memory_gb"] = 4000
     stage.cloud.plan("create", NO_CAPACITY)
     assert ended(stage.process()) == ("refused", "no_capacity", 6)
     assert "pod.min_memory_gb leaves fewer hosts" in "\n".join(last_words(stage.facts, stage.clock.now()))
@@ -136,7 +136,7 @@ def test_a_cloud_without_such_hosts_is_told_with_what_narrows_the_choice() -> No
 def test_a_journal_of_an_earlier_version_orders_by_its_own_words() -> None:
     facts = facts_in(State.SELECT, pod={"image": "i", "gpu_order": [A5000], "datacenters": ["EU-RO-1"]})
     seen(facts, Op.READ_OFFERS, offers=[Offer(A5000, "SECURE", 0.27)])
-    assert [each.id for each in facts.hardware] == [A5000] and facts.places == ("EU-RO-1",)
+    assert [each.id for each in facts.hardware] == [A5000] and facts.datacenters == ("EU-RO-1",)
 
 
 def test_a_journal_with_two_readings_of_the_catalog_keeps_the_first() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import rpd.adapters.sandbox.cloud
 from rpd.states.facts.search import Hardware
-from rpd.states.policy.naming import TYPES_MAX, described, name_hardware, name_places
+from rpd.states.policy.naming import TYPES_MAX, described, name_datacenters, name_hardware
 from rpd.states.ports.job import GpuChoice
 from rpd.states.ports.world import DataCenter, Offer
 
@@ -167,29 +167,33 @@ def test_a_catalog_of_any_size_makes_no_list_without_end() -> None:
     ],
 )
 def test_a_country_or_a_region_stands_for_its_data_centers(word: str, places: list[str]) -> None:
-    named = name_places([word], CENTERS)
-    assert (list(named.places), named.problems) == (places, ())
+    named = name_datacenters([word], CENTERS)
+    assert (list(named.datacenters), named.problems) == (places, ())
     assert named.meant == ({} if word == "EU-RO-1" else {word: tuple(places)})
 
 
 @pytest.mark.parametrize("word", ["US", "USA", "usa", "United States"])
 def test_the_united_states_by_their_names(word: str) -> None:
-    assert set(name_places([word], CENTERS).places) == {each.id for each in CENTERS if each.id.startswith("US-")}
+    assert set(name_datacenters([word], CENTERS).datacenters) == {
+        each.id for each in CENTERS if each.id.startswith("US-")
+    }
 
 
 def test_a_region_by_its_own_name() -> None:
-    assert set(name_places(["Europe"], CENTERS).places) == {each.id for each in CENTERS if each.region == "EUROPE"}
+    assert set(name_datacenters(["Europe"], CENTERS).datacenters) == {
+        each.id for each in CENTERS if each.region == "EUROPE"
+    }
 
 
 @pytest.mark.parametrize(
     ("word", "near"), [("EUR-RO-1", "EU-RO-1"), ("EU-IS-1", "EUR-IS-1"), ("EU-RO-2", "EU-RO-1"), ("US-TX-9", "US-TX-3")]
 )
 def test_an_unknown_data_center_is_told_with_the_nearest_country(word: str, near: str) -> None:
-    named = name_places([word, "EU-SE-1"], CENTERS)
-    assert named.places == ("EU-SE-1",)
+    named = name_datacenters([word, "EU-SE-1"], CENTERS)
+    assert named.datacenters == ("EU-SE-1",)
     assert named.problems[0].startswith(f"there is no data center '{word}'; did you mean '{near}'")
 
 
 def test_the_letters_of_an_american_state_are_no_country() -> None:
-    assert name_places(["DE"], CENTERS).places == (), "Delaware is not Germany"
-    assert name_places([""], CENTERS).problems == ("there is no data center ''",)
+    assert name_datacenters(["DE"], CENTERS).datacenters == (), "Delaware is not Germany"
+    assert name_datacenters([""], CENTERS).problems == ("there is no data center ''",)

@@ -206,7 +206,7 @@ def test_a_release_that_does_not_get_through_while_reads_do_is_slowed_down_and_l
     stage.cloud.broken[op] = error
     ending = stage.process()
     assert (ending.closed, ending.exit_code) == (False, 8)
-    words = "no release gets through" if isinstance(error, NotSent) else "does not let go of the pod"
+    words = "no release gets through" if isinstance(error, NotSent) else "does not release the pod"
     assert words in (ending.why or "")
     tried = [record.at for record in stage.journal.records() if record.event == f"{op}_pod_intent"]
     pauses = [elapsed(one, other) for one, other in pairwise(tried)]

@@ -23,6 +23,7 @@ from rpd.states.policy.rules import release_how, why_kept
 from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.ports.world import Claim, Pod, Pulled
 from rpd.states.shared import sweep
+from tests.fakes.account import Account
 from tests.fakes.facts import data_of, tried
 from tests.states.situations import add_pod, at, facts_of, found
 
@@ -447,28 +448,15 @@ def test_what_another_owner_or_a_lost_launch_may_have_left_is_not_deleted() -> N
     facts = facts_of()
     pod = add_pod(facts)
     assert release_how(facts) == "delete", "nothing was launched in it"
-    pod.holds_lost = True
+    pod.holds = "launch"
     assert release_how(facts) == "stop"
-    pod.holds_lost, facts.launch.was_taken_over = False, True
+    pod.holds, facts.launch.was_taken_over = False, True
     assert release_how(facts) == "stop"
     ended_well(facts)
     assert release_how(facts) == "delete", "all of it is here"
 
 
 # What a survey sees.
-
-
-class Account:
-    """A cloud that can only be looked at."""
-
-    def __init__(self, *pods: Pod, hidden: tuple[Pod, ...] = ()) -> None:
-        self.cloud, self._pods, self._hidden = self, pods, hidden
-
-    def list(self) -> tuple[Pod, ...]:
-        return self._pods
-
-    def get(self, pod_id: str) -> Pod | None:
-        return next((pod for pod in (*self._pods, *self._hidden) if pod.id == pod_id), None)
 
 
 def surveyed(facts: Facts, account: Account, seconds: float = 1000.0) -> Any:

@@ -129,7 +129,7 @@ def test_a_pod_does_not_go_with_what_somebody_waits_for(worth: str) -> None:
         case "another owner's":
             facts.launch.was_taken_over = True
         case "a lost launch's":
-            pod_of(facts).holds_lost = True
+            pod_of(facts).holds = "launch"
         case _:
             pod_of(facts).container.secrets_left = "memory"
     assert not must_go(facts)

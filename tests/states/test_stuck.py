@@ -79,7 +79,7 @@ def test_a_moved_pod_is_no_twin_to_be_deleted() -> None:
     name = facts.pod.name
     found = [SurveyedPod("pod9", name, "RUNNING"), SurveyedPod("pod1", name, "TERMINATED")]
     note_twins(facts, found, stamp(200.0), is_whole=True)
-    assert facts.pods[f"{name}#pod9"].holds_lost, "it may hold the results"
+    assert facts.pods[f"{name}#pod9"].holds, "it may hold the results"
 
 
 @pytest.mark.parametrize(("seconds", "pods"), [(480.0, 1), (900.0, 1)])

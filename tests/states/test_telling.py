@@ -44,7 +44,7 @@ def test_a_run_that_works_is_told_of_when_most_of_its_budget_is_used_up(state: S
     assert WARN_AT == 0.8 and budget_warning(state, facts, stamp(479.0)) is None
     told = budget_warning(state, facts, stamp(480.0))
     assert (told is not None) is (state in STAYS_LONG)
-    assert {State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR} == set(STAYS_LONG)
+    assert {State.SETUP, State.STAGE, State.PREFLIGHT, State.MONITOR, State.ATTEND} == set(STAYS_LONG)
 
 
 def test_money_warns_as_time_does_and_nobody_is_told_twice() -> None:

@@ -6,8 +6,8 @@ import difflib
 import json
 from pathlib import Path
 
-from rpd.adapters.cli.arguments.overrides import not_ours
 from rpd.adapters.local.files import write_whole
+from rpd.adapters.runs.job import not_ours
 from rpd.adapters.spec.jobfile import load_text
 from rpd.adapters.spec.migrate import migrated
 from rpd.adapters.spec.schema import job_schema, journal_schema
@@ -42,7 +42,7 @@ def migrate_file(file: Path, *, write: bool) -> int:
         raise UserError(f"{file} cannot be read: {why}") from error
     if (foreign := not_ours(file, old)) is not None:
         raise foreign
-    new, told = migrated(old, str(file))
+    new, changes = migrated(old, str(file))
     if new == old:
         output.note([f"{file} is up to date"])
         return 0
@@ -50,7 +50,7 @@ def migrate_file(file: Path, *, write: bool) -> int:
         line.rstrip("\n")
         for line in difflib.unified_diff(old.splitlines(), new.splitlines(), str(file), str(file), lineterm="")
     )
-    output.note(told)
+    output.note(changes)
     if write:
         load_text(new, file.absolute())
         _write(file, new)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from rpd.adapters.cleanup.accounts import Account, key_of
-from rpd.adapters.cleanup.cleanup import Cleanup, cleanups_of
-from rpd.adapters.cleanup.copies import copy_row, originals
-from rpd.adapters.cleanup.foreign import count_not_adopted, foreign_page
+from rpd.adapters.cleanup.all_clouds import clean_up
+from rpd.adapters.cleanup.foreign import foreign_page
 from rpd.adapters.cleanup.rows import GcRow
 from rpd.adapters.cleanup.scope import CleanupScope
 from rpd.adapters.cleanup.stopped import Stopped, stopped_page
-from rpd.adapters.cli.arguments.finding import note_strays
-from rpd.adapters.disposal.suspects import AT_REST, understood
+from rpd.adapters.disposal.suspects import AT_REST
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
-from rpd.adapters.local.side_by_side import side_by_side
-from rpd.adapters.local.signals import signal_requests
+from rpd.adapters.local.patience import ANSWER_SECONDS
+from rpd.adapters.reaching.tidying import stale_tunnels, tidy
 from rpd.adapters.report.words import money, one_line, rate
+from rpd.adapters.runs.finding import note_strays
 from rpd.adapters.terminal import output
 from rpd.journal.index import Entry, Index
-from rpd.states.ports.exits import Exit
 
 
 def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: float = ANSWER_SECONDS) -> int:
@@ -34,66 +29,41 @@ def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: 
     index = Index(state_home())
     everything = index.entries()
     note_strays(index)
-    meant = [understood(entry) for entry in wanted.of(everything)]
-    copies = originals(meant)
-    command = Patience()
-    with signal_requests(command.leave_on):
-        cleanups = cleanups_of([entry for entry in meant if entry.journal not in copies], seconds, command)
-        deeds = [
-            functools.partial(each.act, everything, wanted) if act else functools.partial(each.look, everything)
-            for each in cleanups
-        ]
-        works = [each.as_work(deed) for each, deed in zip(cleanups, deeds, strict=True)]
-        side_by_side(works, command)
-    for each in cleanups:
-        each.plan(everything)
-    rows = _rows(meant, copies, cleanups)
-    foreign = [pod for each in cleanups for pod in each.foreign]
-    stopped = sorted((row for each in cleanups for row in each.stopped), key=lambda row: -row.age_seconds)
-    failed = 0
-    if act:
-        failed += sum(row.is_wanted(wanted) and not row.is_released for row in stopped)
-        failed += count_not_adopted(wanted.adopt, foreign)
-        _tell_spared(rows, command)
-    accounts = [each.account for each in cleanups if each.account is not None]
-    unreachable = [f"{account.name}: {account.problem}" for account in accounts if account.problem]
-    is_all_done = all(row.is_done or row.is_spared for row in rows) and not failed
-    code = _exit_code(accounts, command, is_all_done=is_all_done)
-    document = {
-        "schema": "rpd.gc/1",
-        "acted": act,
-        "runs": [msgspec.to_builtins(row) for row in rows],
-        "foreign": foreign,
-        "stopped": [row.document() for row in stopped],
-        "stopped_usd_per_month": round(sum(row.usd_per_month for row in stopped if not row.is_released), 2),
-        "unreachable": unreachable,
-        "exit_code": code,
-    }
+    done = clean_up(everything, wanted, act=act, seconds=seconds)
+    unreachable = [f"{account.name}: {account.problem}" for account in done.accounts if account.problem]
     if as_json:
-        output.answer(document)
+        output.answer(
+            {
+                "schema": "rpd.gc/1",
+                "acted": act,
+                "runs": [msgspec.to_builtins(row) for row in done.rows],
+                "foreign": done.foreign,
+                "stopped": [row.document() for row in done.stopped],
+                "stopped_usd_per_month": round(
+                    sum(row.usd_per_month for row in done.stopped if not row.is_released), 2
+                ),
+                "unreachable": unreachable,
+                "exit_code": done.exit_code,
+            }
+        )
     else:
-        lines = _page(rows, foreign, stopped, unreachable, None if act else wanted)
-        lines += _not_asked(meant, accounts) if not rows else []
-        lines += [command.leaving.why] if command.leaving is not None else []
+        lines = _page(done.rows, done.foreign, done.stopped, unreachable, None if act else wanted)
+        lines += _not_asked(done.meant, done.accounts) if not done.rows else []
+        lines += _ways(act=act)
+        lines += [done.leaving.why] if done.leaving is not None else []
         output.text([one_line(line) for line in lines])
-    return code
+    return done.exit_code
 
 
-def _rows(meant: list[Entry], copies: dict[str, Path], cleanups: list[Cleanup]) -> list[GcRow]:
-    """One row for each run with something to do, in the order of the runs."""
-    rows = [row for entry in meant if (row := copy_row(entry, copies)) is not None]
-    rows += [row for each in cleanups for row in each.rows]
-    order = {entry.run_id: at for at, entry in enumerate(meant)}
-    return sorted(rows, key=lambda row: order[row.run_id])
-
-
-def _exit_code(accounts: list[Account], command: Patience, *, is_all_done: bool) -> int:
-    """8 if a cloud did not answer although its key is at hand, unless a signal ended the command."""
-    if command.leaving is not None:
-        return command.leaving.exit_code if is_all_done else Exit.STILL_BILLING
-    if any(account.problem and account.access is not None for account in accounts):
-        return Exit.STILL_BILLING
-    return 0 if is_all_done else Exit.STILL_BILLING
+def _ways(*, act: bool) -> list[str]:
+    """What led into pods that are gone, in words: taken away, or what would be."""
+    home = state_home()
+    if act:
+        return tidy(home)
+    return [
+        f"the tunnel to pod {each.pod_id} (pid {each.pid}) leads nowhere; rpd gc --yes closes it"
+        for each in stale_tunnels(home)
+    ]
 
 
 def _not_asked(entries: list[Entry], accounts: list[Account]) -> list[str]:
@@ -101,16 +71,6 @@ def _not_asked(entries: list[Entry], accounts: list[Account]) -> list[str]:
     names = {key_of(entry.cloud): Account(entry).name for entry in entries if entry.cloud and "home" not in entry.cloud}
     silent = [name for key, name in names.items() if not any(f"({key})" in account.name for account in accounts)]
     return [f"not asked, since no run here owes anything there: {name}" for name in sorted(silent)]
-
-
-def _tell_spared(rows: list[GcRow], command: Patience) -> None:
-    for row in rows:
-        if row.result != "planned":
-            continue
-        if row.is_spared:
-            row.result = row.plan.replace("spare", "spared", 1)
-        elif command.leaving is not None:
-            row.result, row.next = f"{command.leaving.why} before it was done", "rpd gc --yes"
 
 
 def _page(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from rpd.adapters.cli.arguments.finding import damaged, find_journal
-from rpd.adapters.disposal.salvage import Salvaged, salvage
-from rpd.adapters.disposal.suspects import original_of, understood
+from rpd.adapters.disposal.salvage import Salvaged, damaged_run, salvage
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.words import money, one_line
+from rpd.adapters.runs.finding import damaged, find_journal
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.asking import ask
-from rpd.engine.errors import UserError
-from rpd.journal.errors import JournalNotOurs
 from rpd.journal.index import Entry, Index
 from rpd.states.policy import cost
 from rpd.states.ports.exits import Exit
@@ -23,12 +20,7 @@ def salvage_run(run: str | None, *, delete: bool, yes: bool, as_json: bool) -> i
     compute; 9 if a disk is left that no journal would remember. Without a name, it means the one run whose journal is
     damaged. Raises UserError, JournalError."""
     path = find_journal(run, only=damaged, ends=True, to_act=True)
-    entry = understood(Index(state_home()).refresh(path))
-    if not damaged(entry):
-        hint = "upgrade rpd" if entry.problem == "too_new" else f"rpd resume {entry.run_id}"
-        raise UserError(f"the journal of {entry.run_id} is not damaged", reason="not_damaged", hint=hint)
-    if (first := original_of(path)) is not None:
-        raise JournalNotOurs(f"{path} is a copy of {first}, which may know better")
+    entry = damaged_run(path)
     if delete:
         ask(
             f"delete every pod of {entry.run_id} with its disk, results or not? type yes: ",

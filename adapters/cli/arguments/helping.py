@@ -10,7 +10,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "The four to know": ("run", "resume", "inspect", "gc"),
     "Job files": ("init", "import", "validate", "estimate", "migrate", "schema"),
     "A run": ("logs", "cancel", "release", "salvage"),
+    "Inside a pod": ("connect", "shell", "exec", "tunnel", "pull", "push", "ssh-config"),
     "What runs have left": ("runs", "events", "summary", "compare", "cost", "metrics"),
+    "Pods": ("pods", "pod", "top"),
     "The market": ("gpus", "stock", "volumes"),
     "This machine": ("config", "doctor", "sandbox", "completion"),
 }

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-Sandbox = Annotated[bool, typer.Option("--sandbox", help="Of this machine's sandbox in place of RunPod.")]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Of this machine's sandbox instead of RunPod.")]
 MaxPrice = Annotated[
     Optional[float],  # noqa: UP045 - typer reads the annotation at run time
     typer.Option("--max-price", metavar="USD", help="The most that one GPU may cost per hour."),

@@ -21,6 +21,18 @@ Run = Annotated[
         metavar="[RUN]", help="Run id, unique prefix, workflow name, or path (./train).", autocompletion=_run_names
     ),
 ]
+RunOrPod = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Argument(
+        metavar="[RUN]", help="Run id, unique prefix, workflow name, path, or a pod's id.", autocompletion=_run_names
+    ),
+]
+NamedRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="Run id, unique prefix, workflow name, path, or a pod's id.", autocompletion=_run_names
+    ),
+]
 Yes = Annotated[
     bool,
     typer.Option(
@@ -46,18 +58,16 @@ class JobOptions:
 
     gpu: Annotated[
         list[str] | None,
-        typer.Option(
-            "--gpu", "--gpu-id", metavar="GPU", help="GPU type, in place of the file's gpu_order. Repeatable."
-        ),
+        typer.Option("--gpu", "--gpu-id", metavar="GPU", help="GPU type; replaces the file's gpu_order. Repeatable."),
     ] = None
     datacenter: Annotated[
         list[str] | None,
-        typer.Option("--datacenter", "--datacenter-id", metavar="ID", help="In place of the file's. Repeatable."),
+        typer.Option("--datacenter", "--datacenter-id", metavar="ID", help="Replaces the file's value. Repeatable."),
     ] = None
-    image: Annotated[Optional[str], typer.Option("--image", metavar="IMAGE", help="In place of the file's.")] = None  # noqa: UP045
+    image: Annotated[Optional[str], typer.Option("--image", metavar="IMAGE", help="Replaces the file's value.")] = None  # noqa: UP045
     gpu_count: Annotated[Optional[int], typer.Option("--gpu-count", metavar="N", help="GPUs per pod.")] = None  # noqa: UP045
     volume_gb: Annotated[Optional[int], typer.Option("--volume-gb", metavar="N", help="Size of the volume.")] = None  # noqa: UP045
-    name: Annotated[Optional[str], typer.Option("--name", metavar="NAME", help="In place of the file's.")] = None  # noqa: UP045
+    name: Annotated[Optional[str], typer.Option("--name", metavar="NAME", help="Replaces the file's value.")] = None  # noqa: UP045
     max_gpu_price: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option("--max-gpu-price", metavar="USD", help="The most that a GPU may cost per hour."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,41 +10,11 @@ from typing import Any
 import msgspec
 
 from rpd.adapters.cli.arguments.options import JobOptions
-from rpd.adapters.settings.settings import load_ssh_key
-from rpd.adapters.spec.error import MOST_SHOWN, SpecError
+from rpd.adapters.runs.job import Overrides
 from rpd.adapters.spec.error import Path as SpecPath
-from rpd.adapters.spec.inline_job import NO_FILE, inline_job
-from rpd.adapters.spec.jobfile import LoadedJob, load_job
-from rpd.adapters.spec.yaml_source import MAX_BYTES, YamlSource
+from rpd.adapters.spec.inline_job import inline_job
+from rpd.adapters.spec.yaml_source import YamlSource
 from rpd.engine.errors import UserError
-
-
-class Overrides(msgspec.Struct, frozen=True):
-    """Values from the command line. `fields` maps places in the file (`("budget", "max_usd")`) to values that replace
-    those of the file. `variables` win over the file's."""
-
-    variables: dict[str, str] = {}
-    fields: dict[SpecPath, Any] = {}
-
-    def load(self, job: Path | YamlSource) -> LoadedJob:
-        """Load the job with these values, and with the SSH key of the environment or the user's settings: the first
-        wins over the file, the second serves where the file names none. Raises SpecError and UserError."""
-        wanted, fallbacks = _of_the_user()
-        try:
-            return load_job(job, variables=self.variables, fields={**wanted, **self.fields}, fallbacks=fallbacks)
-        except SpecError as wrong:
-            if isinstance(job, Path):
-                raise _of_another_tool(job) or wrong from None
-            lines = [f"{problem.path}: {problem.message}" for problem in wrong.problems[:MOST_SHOWN]]
-            hint = "in the project's own folder: rpd run --image IMAGE --gpu GPU -- COMMAND"
-            raise UserError("\n".join(lines), reason=wrong.reason, hint=hint) from wrong
-
-
-def _of_the_user() -> tuple[dict[SpecPath, Any], dict[SpecPath, Any]]:
-    """What the user's settings say about any job: what wins over the file, and what serves where the file is silent."""
-    path, wins = load_ssh_key()
-    said: dict[SpecPath, Any] = {("ssh", "key_path"): path} if path is not None else {}
-    return (said, {}) if wins else ({}, said)
 
 
 def overrides(options: JobOptions) -> Overrides:
@@ -89,10 +58,10 @@ def _read_file(path: Path | None) -> Mapping[str, str]:
     except OSError as error:
         raise UserError(f"--vars-file {path} cannot be read: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UserError(f"--vars-file {path} is no JSON object of texts: {error}") from error
+        raise UserError(f"--vars-file {path} is not a JSON object of strings: {error}") from error
     wrong = [name for name in found if not name.isidentifier()]
     if wrong:
-        raise UserError(f"--vars-file {path}: {wrong[0]!r} is no name of a variable")
+        raise UserError(f"--vars-file {path}: {wrong[0]!r} is not a variable name")
     return found
 
 
@@ -106,36 +75,8 @@ def the_job(
     if command and not named:
         return inline_job(command, Path.cwd(), sends_files=sends_files)
     if command is not None and not command:
-        raise UserError("nothing stands after --", hint="rpd run --image IMAGE --gpu GPU -- python train.py")
+        raise UserError("there is no command after --", hint="rpd run --image IMAGE --gpu GPU -- python train.py")
     raise UserError(
         "name one job file, or a command after --, and not both",
         hint="rpd run FILE   or   rpd run --image IMAGE --gpu GPU -- python train.py",
     )
-
-
-def _of_another_tool(file: Path) -> UserError | None:
-    """What the file is if it is not a job file. None if it is meant to be one."""
-    from rpd.adapters.local.files import read_regular
-
-    with contextlib.suppress(OSError):
-        return not_ours(file, read_regular(file, MAX_BYTES).decode(errors="replace"))
-    return None
-
-
-def not_ours(file: Path, text: str) -> UserError | None:
-    """The error for a file of another tool: rpd has to translate it first, or cannot. None if it is meant to be a job
-    file."""
-    from rpd.adapters.importing.imported import kind_of, other_of
-
-    if (kind := kind_of(text, str(file))) is not None:
-        said, hint = f"{file} is a file for {kind}, and no job file", f"rpd import {file}"
-    elif (other := other_of(text, str(file))) is not None:
-        said, hint = f"{file} is {other.what}, and no job file", other.hint
-    else:
-        return None
-    return UserError(said, reason="foreign_spec", hint=hint)
-
-
-def shown_name(job: Path | YamlSource) -> str:
-    """The name of the job in messages."""
-    return str(job) if isinstance(job, Path) else NO_FILE

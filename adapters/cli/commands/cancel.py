@@ -16,6 +16,6 @@ def cancel(
     json: Json = False,
 ) -> int:
     """End a run: stop its job, collect what there is, release the pod."""
-    from rpd.adapters.cli.acting.cancel import cancel_run
+    from rpd.adapters.runs.cancel import cancel_run
 
     return cancel_run(run, delete=delete, yes=yes, as_json=json)

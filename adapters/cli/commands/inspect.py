@@ -15,9 +15,11 @@ def inspect(
     graph: Annotated[bool, typer.Option("--graph", help="The state diagram with the path walked (Mermaid).")] = False,
     at: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option("--at", metavar="SEQ", help="As it stood after this record."),
+        typer.Option("--at", metavar="SEQ", help="Show the state after this record."),
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Only whether the journal is whole (9: it is not).")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Only check that the journal is intact (exit code 9 if not).")
+    ] = False,
 ) -> int:
     """Explain what happened, what it costs, and what comes next. Reads only the journal."""
     from rpd.adapters.cli.reading.inspect import inspect_run

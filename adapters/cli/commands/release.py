@@ -31,7 +31,7 @@ def release(
     json: Json = False,
 ) -> int:
     """Give the pod of a run back, also one that a finished run left stopped."""
-    from rpd.adapters.cli.acting.release import How, release_run
+    from rpd.adapters.runs.release import How, release_run
 
     how = How.from_options(stop=stop, delete=delete, keep_until=keep_until, mode=mode)
     return release_run(run, how, state_file=state_file, yes=yes, as_json=json)

@@ -16,8 +16,10 @@ from rpd.adapters.cli.arguments.unfolding import unfolded
 class RunOptions:
     """How the run is begun and shown."""
 
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")] = False
-    detach: Annotated[bool, typer.Option("--detach", help="Leave once the job runs. `rpd resume` comes back.")] = False
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox instead of RunPod.")] = False
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Detach once the job runs. `rpd resume` follows it again.")
+    ] = False
     new: Annotated[bool, typer.Option("--new", help="Start although an unfinished run of this file exists.")] = False
     fresh: Annotated[
         bool, typer.Option("--fresh", "--force-fresh", help="Rent a fresh pod, and release a paused one.")
@@ -64,24 +66,27 @@ def run(
     from rpd.adapters.cli.arguments.overrides import overrides, the_job
     from rpd.engine.errors import UserError
 
-    said = overrides(options)
+    wanted_values = overrides(options)
     job = the_job(file, config, context.obj, sends_files=files)
     if how.plan or how.offline:
         from rpd.adapters.cli.reading.estimate import plan_file
 
-        return plan_file(job, said, use_sandbox=how.sandbox, offline=how.offline, as_json=json)
+        return plan_file(job, wanted_values, use_sandbox=how.sandbox, offline=how.offline, as_json=json)
     if how.print_run_dir and json:
         raise UserError("--print-run-dir and --json cannot both have stdout; the JSON names run_dir")
-    from rpd.adapters.cli.acting.run import run_file
+    from rpd.adapters.forensics.timeline import age_seconds
+    from rpd.adapters.runs.job import shown_name
+    from rpd.adapters.runs.start import run_job
 
-    return run_file(
-        job,
-        said,
+    seconds = age_seconds(how.wait_for_stock) if how.wait_for_stock is not None else None
+    return run_job(
+        wanted_values.load(job),
+        shown_name(job),
         use_sandbox=how.sandbox,
         detach=how.detach,
         new=how.new,
         fresh=how.fresh,
-        wait_for_stock=how.wait_for_stock,
+        wait_for_stock_seconds=seconds,
         max_usd_per_day=how.max_usd_per_day,
         print_run_dir=how.print_run_dir,
         as_json=json,

@@ -53,10 +53,10 @@ def runs(
             raise UserError("--yes belongs to rpd runs prune")
         return list_runs(chosen, limit=limit, root=root, as_json=json)
     if what != "prune" or root is not None:
-        told = (
+        text = (
             "prune forgets journals of this state home; --root names none" if what == "prune" else f"no {what!r} here"
         )
-        raise UserError(told, hint="rpd runs, or rpd runs prune")
+        raise UserError(text, hint="rpd runs, or rpd runs prune")
     from rpd.adapters.cli.acting.prune import prune
 
     return prune(chosen, act=yes, as_json=json)

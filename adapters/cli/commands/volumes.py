@@ -17,7 +17,7 @@ app = typer.Typer(
     invoke_without_command=True,
 )
 
-Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox in place of RunPod.")]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use this machine's sandbox instead of RunPod.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask. Required off a terminal.")]
 Size = Annotated[int, typer.Option("--size-gb", metavar="GB", help="Size in GB, 10 to 4096.")]
 Name = Annotated[str, typer.Argument(metavar="VOLUME", help="Its id, or its name if no other has it.")]

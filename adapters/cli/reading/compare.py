@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.cli.arguments.loading import loaded_run, manifest_beside
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.report.table import terminal_width
 from rpd.adapters.report.words import one_line, plural
+from rpd.adapters.runs.finding import loaded_run, manifest_beside
 from rpd.adapters.terminal import output
 
 LINE_MAX = 160

@@ -8,7 +8,6 @@ from typing import Any
 from rpd.adapters.access.clouds import Access
 from rpd.adapters.access.gate import recorded_access
 from rpd.adapters.access.judgement import judged, way_out
-from rpd.adapters.cli.arguments.finding import find_journal
 from rpd.adapters.disposal.account import require_own_account
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.reconciliation import Estimate, Line, estimates, reconcile
@@ -17,6 +16,7 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.report.words import duration, money, one_line, utc
 from rpd.adapters.runpod.billing import PodBill, pod_bill
+from rpd.adapters.runs.finding import find_journal
 from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError
 from rpd.states.facts import Facts

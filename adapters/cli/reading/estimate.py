@@ -15,7 +15,6 @@ from rpd.adapters.checking.finding import Finding
 from rpd.adapters.checking.payload import Payload, judged, payloads
 from rpd.adapters.checking.results import lost_results
 from rpd.adapters.checking.scan import scan
-from rpd.adapters.cli.arguments.overrides import Overrides, shown_name
 from rpd.adapters.cli.reading.runs import table
 from rpd.adapters.forensics.estimate import BOOT_MINUTES, Estimate, document, estimate
 from rpd.adapters.local.control import ProcessControl
@@ -23,6 +22,7 @@ from rpd.adapters.local.dirs import state_home
 from rpd.adapters.report.words import money, one_line, plural, rate
 from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.runpod.balance import Balance
+from rpd.adapters.runs.job import Overrides, shown_name
 from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.adapters.spec.yaml_source import YamlSource
 from rpd.adapters.terminal import output

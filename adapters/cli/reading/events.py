@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rpd.adapters.cli.arguments.loading import loaded_run
 from rpd.adapters.forensics.run import LoadedRun, folders, load, problem_of
 from rpd.adapters.forensics.timeline import age_seconds, conditions, select, wall_of
 from rpd.adapters.local.dirs import state_home
-from rpd.adapters.report.story import told_of
+from rpd.adapters.report.story import sentences_of
 from rpd.adapters.report.words import one_line
+from rpd.adapters.runs.finding import loaded_run
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
@@ -40,14 +40,14 @@ def show_events(
     found, problems = [], {}
     sentences: dict[str, str] = {}
     for name, loaded in _sources(run, root, all_runs):
-        rows = _in_order(list(loaded.events()), loaded.step_marks())
+        rows = _in_order(list(loaded.events()), loaded.phase_marks())
         begin = wall_of(rows[0]) if rows else None
         found += [(name, begin, row) for row in select(rows, wanted, oldest)]
         problem = problem_of(loaded.reading) if loaded.reading is not None else None
         if problem is not None:
             problems[name] = problem
         if loaded.reading is not None and not as_json:
-            sentences |= told_of(loaded.reading)
+            sentences |= sentences_of(loaded.reading)
     if as_json:
         events = [{**row, "run_dir": name} for name, _, row in found]
         output.answer({"schema": "rpd.events/1", "events": events, "problems": problems})
@@ -60,7 +60,7 @@ def show_events(
         whose = f"{Path(name).name}  " if many else ""
         output.text([one_line(f"{whose}{_offset(begin, row)} {number}{words}")])
     if not found:
-        output.note(["no event meets that"])
+        output.note(["no event matches"])
     output.note(one_line(f"warning: {name}: {problem}") for name, problem in problems.items())
     return Exit.JOURNAL if problems else Exit.DONE
 
@@ -78,7 +78,7 @@ def _sources(run: str | None, root: Path | None, all_runs: bool) -> Iterator[tup
 
 
 def _in_order(rows: list[dict[str, Any]], marks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the job's own marks between the records. The records keep their order, whatever their clock said."""
+    """Put the job's phase marks between the records. The records keep their order, whatever their clock said."""
     if not marks:
         return rows
     found: list[dict[str, Any]] = []
@@ -108,8 +108,8 @@ def _offset(begin: float | None, row: dict[str, Any]) -> str:
 
 
 def _words(row: dict[str, Any]) -> str:
-    told = {**{key: value for key, value in row.items() if key not in QUIET}, **_telling(row.get("data"))}
-    pairs = " ".join(f"{key}={_short(value)}" for key, value in told.items() if value not in (None, "", [], {}))
+    shown = {**{key: value for key, value in row.items() if key not in QUIET}, **_telling(row.get("data"))}
+    pairs = " ".join(f"{key}={_short(value)}" for key, value in shown.items() if value not in (None, "", [], {}))
     return f"{row.get('event', '?')} {pairs}".rstrip()
 
 
@@ -117,10 +117,10 @@ def _telling(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         return {}
     inner = data.get("data")
-    told = {key: value for key, value in data.items() if key not in QUIET and not isinstance(value, dict | list)}
+    shown = {key: value for key, value in data.items() if key not in QUIET and not isinstance(value, dict | list)}
     if isinstance(inner, dict):
-        told |= {key: value for key, value in inner.items() if not isinstance(value, dict | list)}
-    return told
+        shown |= {key: value for key, value in inner.items() if not isinstance(value, dict | list)}
+    return shown
 
 
 def _short(value: Any) -> str:

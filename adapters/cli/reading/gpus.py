@@ -65,7 +65,7 @@ def list_gpus(asked: MarketFilter, *, use_sandbox: bool, as_json: bool) -> int:
         )
         return 0
     if not rows:
-        output.text(["no GPU type is as asked for"])
+        output.text(["no GPU type matches"])
         return 0
     lines, left_out = table(_columns(rows, asked), terminal_width())
     output.text(lines)

@@ -9,7 +9,6 @@ import msgspec
 
 from rpd.adapters.access.gate import run_folder
 from rpd.adapters.access.judgement import judged, way_out
-from rpd.adapters.cli.arguments.finding import find_journal
 from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.job_phases import JobPhase, steps_of
 from rpd.adapters.forensics.run import lines_of
@@ -20,6 +19,7 @@ from rpd.adapters.report.ending import debt_lines
 from rpd.adapters.report.story import tell
 from rpd.adapters.report.why import doubt_and_advice
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, utc
+from rpd.adapters.runs.finding import find_journal
 from rpd.adapters.terminal import output
 from rpd.engine.deadline import elapsed
 from rpd.engine.errors import UserError
@@ -57,9 +57,9 @@ def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | Non
         output.answer({**inspection.document(), **then})
     elif as_json:
         owner = holder(path)
-        told = {"live": owner is not None, "owner_pid": owner.pid if owner else None}
+        driver = {"live": owner is not None, "owner_pid": owner.pid if owner else None}
         steps = [msgspec.to_builtins(step) for step in _steps(inspection, path)]
-        output.answer({**inspection.document(), **told, "steps": steps})
+        output.answer({**inspection.document(), **driver, "steps": steps})
     elif at is not None:
         record = reading.records[-1]
         output.text(_page(inspection, path, as_of=f"record {at} of 0 to {last}, {record.event}, {record.ts_utc}"))
@@ -93,14 +93,15 @@ def _known(inspection: Inspection) -> dict[str, Any]:
 
 def _graph(inspection: Inspection) -> str:
     from rpd.engine.diagram import mermaid
-    from rpd.states.table import JOB
+    from rpd.states.lifecycles import lifecycle_of
 
     walked = [
         (record.body.source, record.body.dest)
         for record in inspection.reading.records
         if isinstance(record.body, Transition)
     ]
-    return mermaid(JOB, walked=walked, here=str(inspection.facts.state)).rstrip()
+    table = lifecycle_of(inspection.facts.opened.lifecycle).table
+    return mermaid(table, walked=walked, here=str(inspection.facts.state)).rstrip()
 
 
 def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> list[str]:

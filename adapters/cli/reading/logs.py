@@ -11,19 +11,20 @@ from pathlib import Path
 import msgspec
 
 from rpd.adapters.access.gate import recorded_access
-from rpd.adapters.cli.arguments.finding import find_journal
 from rpd.adapters.forensics.inspection import Inspection
+from rpd.adapters.forensics.log_times import printed_before
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.pod.local_log import base_path
+from rpd.adapters.runs.finding import find_journal
 from rpd.adapters.terminal import output
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.states.facts import Facts
 from rpd.states.facts.handles import job_ref, target
-from rpd.states.policy.reuse import adopted
+from rpd.states.policy.reuse import handed_over_pods
 from rpd.states.ports.names import State
 from rpd.states.ports.world import JobRef, Remote
 
@@ -34,15 +35,18 @@ TAIL_BYTES = 1 << 16
 """To show the last lines of a log in the pod, rpd first fetches this many bytes from its end."""
 
 
-def show_logs(run: str | None, *, follow: bool, tail: int, launch: int | None = None) -> int:
-    """Print the log of the newest launch, or of the given one. With `follow`, go on until the job's end. Ctrl-C ends
-    only the following, and so does a reader that went away."""
+def show_logs(
+    run: str | None, *, follow: bool, tail: int, launch: int | None = None, since_wall: float | None = None
+) -> int:
+    """Print the log of the newest launch, or of the given one. With `follow`, go on until the job's end. With
+    `since_wall` (UTC seconds), leave out what was printed before, as far as the samples of the run say when that was.
+    Ctrl-C ends only the following, and so does a reader that went away."""
     with contextlib.suppress(BrokenPipeError):
-        return _show(run, follow=follow, tail=tail, launch=launch)
+        return _show(run, follow=follow, tail=tail, launch=launch, since_wall=since_wall)
     return 0
 
 
-def _show(run: str | None, *, follow: bool, tail: int, launch: int | None) -> int:
+def _show(run: str | None, *, follow: bool, tail: int, launch: int | None, since_wall: float | None) -> int:
     path = find_journal(run, to_act=True)  # it may read from the pod, with our key
     newest = _facts_of(path).launch.number
     if launch is not None and launch != newest:
@@ -50,7 +54,7 @@ def _show(run: str | None, *, follow: bool, tail: int, launch: int | None) -> in
     if newest > 1:
         former = "--launch 1 shows the one" if newest == 2 else f"--launch 1 to {newest - 1} show those"
         output.note([f"launch {newest}; {former} before"])
-    log = _Log(path, tail)
+    log = _Log(path, tail, _skipped(path, since_wall) if since_wall is not None else 0)
     while True:
         if holder(path) is not None:
             log.begin()
@@ -60,6 +64,16 @@ def _show(run: str | None, *, follow: bool, tail: int, launch: int | None) -> in
         exit_code = log.read_pod(follow=follow)
         if exit_code is not None:
             return exit_code
+
+
+def _skipped(path: Path, since_wall: float) -> int:
+    """How many bytes of the log are too old to be shown."""
+    facts = _facts_of(path)
+    log = Path(facts.local_log)
+    before = printed_before(log.parent, log, since_wall)
+    if before is None:
+        output.note(["the samples that say when each line was printed are not here yet: this is all of it"])
+    return before or 0
 
 
 def _show_former(facts: Facts, launch: int, tail: int) -> int:
@@ -77,11 +91,12 @@ class _Log:
     """Prints the job's output to stdout. `_offset` says how much of it is printed. An engine's copy in the run folder
     and a log read from the pod have the same bytes at the same offsets, so rpd can change from one to the other."""
 
-    def __init__(self, journal: Path, tail: int) -> None:
+    def __init__(self, journal: Path, tail: int, skipped: int = 0) -> None:
         self._journal = journal
         self._facts = _facts_of(journal)
         self._local = Path(self._facts.local_log)
         self._tail = tail
+        self._skipped = skipped
         self._has_begun = False
         self._offset = 0
 
@@ -89,7 +104,8 @@ class _Log:
         """Print the local copy, or the end of it."""
         if not self._has_begun:
             self._has_begun = True
-            self._offset = _print_from(self._local, _tail_offset(self._local, self._tail))
+            at = max(self._skipped, _tail_offset(self._local, self._tail))
+            self._offset = _print_from(self._local, at)
 
     def follow_engine(self) -> None:
         """Print what an engine on this machine fetches, until it leaves the run."""
@@ -114,7 +130,9 @@ class _Log:
 
         control = ProcessControl()
         access = recorded_access(self._journal)
-        world = world_for(facts.opened, facts.run_id, access, control, state_home(), adopted=adopted(facts))
+        world = world_for(
+            facts.opened, facts.run_id, access, control, state_home(), handed_over=handed_over_pods(facts)
+        )
         with tempfile.TemporaryDirectory(prefix="rpd-logs-") as folder, signal_requests(control.ask):
             copy = Path(folder) / self._local.name
             try:

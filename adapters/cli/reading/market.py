@@ -14,7 +14,7 @@ from rpd.adapters.runpod.market import GpuType, better
 from rpd.adapters.terminal import output
 from rpd.adapters.volumes.account import user_errors
 from rpd.engine.errors import UserError
-from rpd.states.policy.naming import described, name_hardware, name_places
+from rpd.states.policy.naming import described, name_datacenters, name_hardware
 from rpd.states.ports.world import DataCenter, Offer
 
 CLOUDS = ("SECURE", "COMMUNITY")
@@ -59,14 +59,14 @@ class Market(msgspec.Struct, frozen=True):
 
     def placed(self, asked: MarketFilter) -> MarketFilter:
         """The filter with the ids of the data centers that its words mean in a job file. Raises UserError."""
-        named = name_places(asked.places, self.centers)
+        named = name_datacenters(asked.places, self.centers)
         if named.problems:
             known = ", ".join(sorted(each.id for each in self.centers))
             hint = one_line(f"one of {known}") if known else ""
             raise UserError(named.problems[0], reason="no_datacenter", hint=hint)
         if named.meant:
             output.note([described(named.meant)])
-        return msgspec.structs.replace(asked, places=named.places)
+        return msgspec.structs.replace(asked, places=named.datacenters)
 
     def named(self, word: str) -> list[GpuType]:
         """The type with this id or name, else all types with the word in their id or name, else what a job file means

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rpd.adapters.cli.arguments.loading import loaded_run
 from rpd.adapters.forensics.run import METRICS_NAME, metrics_file
 from rpd.adapters.forensics.samples import BLOCKS, Samples, Series, read_samples, sparkline
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.report.words import duration, one_line, plural, size
+from rpd.adapters.runs.finding import loaded_run
 from rpd.adapters.terminal import output
 
 WORDS: dict[str, str] = {

@@ -59,9 +59,9 @@ def list_stock(gpu: str | None, asked: MarketFilter, *, every: bool, use_sandbox
             output.note([f"no room for: {', '.join(left_out)} (--json has all)"])
     if is_out:
         names = ", ".join(sorted(each.name for each in types))
-        output.note([one_line(f"nothing is in stock as asked for at present: {names}")])
+        output.note([one_line(f"nothing that matches is in stock at present: {names}")])
     elif not shown:
-        output.text(["nothing is in stock as asked for"])
+        output.text(["nothing that matches is in stock"])
     hidden = len(rows) - len(shown)
     if hidden:
         output.note([f"{plural(hidden, 'place')} without stock not shown (--all)"])

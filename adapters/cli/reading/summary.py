@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from rpd.adapters.cli.arguments.loading import loaded_run, manifest_beside
-from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.row import RunRow
-from rpd.adapters.forensics.run import LoadedRun, folders, load
+from rpd.adapters.forensics.run import folders, load
 from rpd.adapters.local.clock import SystemClock
-from rpd.adapters.report.why import words_of
 from rpd.adapters.report.words import duration, money, one_line, plural, rate, size
+from rpd.adapters.runs.finding import loaded_run, manifest_beside
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.journal.errors import JournalError
@@ -28,25 +25,15 @@ def summarize(run: str | None, *, root: Path | None, as_json: bool) -> int:
     loaded = loaded_run(run)
     row = loaded.row(SystemClock().now())
     manifest = loaded.manifest or manifest_beside(loaded)
-    why = why_of(loaded, row)
+    why = loaded.why(row)
     if as_json:
         steps = [msgspec.to_builtins(step) for step in loaded.steps()]
-        told = {"run": msgspec.to_builtins(row), "why": why, "steps": steps, "manifest": manifest}
-        output.answer({"schema": "rpd.summary/1", **told})
+        document = {"run": msgspec.to_builtins(row), "why": why, "steps": steps, "manifest": manifest}
+        output.answer({"schema": "rpd.summary/1", **document})
     else:
-        steps_told = [f"step      {step.words()}" for step in loaded.steps()]
-        output.text([one_line(line) for line in (*block(row, manifest, why), *steps_told)])
+        step_lines = [f"step      {step.words()}" for step in loaded.steps()]
+        output.text([one_line(line) for line in (*block(row, manifest, why), *step_lines)])
     return 1 if row.failed else 0
-
-
-def why_of(loaded: LoadedRun, row: RunRow) -> str | None:
-    """Why the run ended so and what to do, in plain words. None for a success, and if the reason is not known."""
-    if not row.failed:
-        return None
-    if loaded.reading is not None:
-        with contextlib.suppress(JournalError):
-            return Inspection(loaded.reading, SystemClock().now()).why()
-    return words_of(row.reason)
 
 
 def block(row: RunRow, manifest: dict[str, Any] | None, why: str | None = None) -> list[str]:
@@ -77,7 +64,7 @@ def block(row: RunRow, manifest: dict[str, Any] | None, why: str | None = None) 
         ("slowest", _slowest(known.get("seconds_per_state"))),
         ("folder", row.run_dir),
         ("beware", row.problem),
-        *(("beware", f"what speaks against it: {line}") for line in row.doubts),
+        *(("beware", f"reason for doubt: {line}") for line in row.doubts),
     )
     lines = [f"{name:9} {value}" for name, value in facts if value]
     for item in known.get("artifacts") or ():
@@ -128,9 +115,9 @@ def _many(root: Path, *, as_json: bool) -> int:
         try:
             loaded = load(folder)
             row = loaded.row(SystemClock().now())
-            found.append((row, loaded.manifest, why_of(loaded, row)))
+            found.append((row, loaded.manifest, loaded.why(row)))
         except (UserError, JournalError) as error:
-            output.note([f"warning: {folder} is passed over: {error.message}"])
+            output.note([f"warning: {folder} is skipped: {error.message}"])
     rows = [row for row, _, _ in found]
     totals = {
         "runs": len(rows),

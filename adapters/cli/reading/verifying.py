@@ -68,7 +68,7 @@ def _lines(path: Path, reading: Reading, found: Findings) -> list[str]:
         lines.append(f"DAMAGED  {found.damage}; good before it: {plural(len(reading.records), 'record')}")
         lines.append(f"         {way_out(path.stem)}")
     elif found.lost is not None:
-        lines.append(f"CUT      record {found.lost} was seen here once, and is gone")
+        lines.append(f"CUT      record {found.lost} was seen here earlier and is missing now")
         lines.append(f"         {way_out(path.stem)}")
     else:
         lines.append(f"verified {plural(len(reading.records), 'record')}, chain intact")
@@ -77,7 +77,7 @@ def _lines(path: Path, reading: Reading, found: Findings) -> list[str]:
     if reading.torn_bytes:
         lines.append(f"tail     {reading.torn_bytes} bytes of an unfinished line, never acknowledged")
     words = {
-        "same": "the run folder's events.jsonl is this very file",
+        "same": "the run folder's events.jsonl is the same file",
         "copy": "the run folder's events.jsonl is a true copy",
         "other": "the run folder's events.jsonl holds something else",
         "none": "the run folder has no events.jsonl",

@@ -36,6 +36,8 @@ def clear(cloud: Cloud, fault_id: str | None) -> None:
                 del pod.afflictions[held]
                 if held in ("F19", "F40") and pod.has_booted:
                     cloud.runtime.set_ssh_fault(pod.id, None)
+                elif held == "F44":
+                    cloud.runtime.set_service_fault(pod.id, None)
                 elif held == "F42" and pod.has_booted:
                     clinging.limit_sessions(cloud, pod)
     cloud.save()
@@ -132,6 +134,8 @@ def _cling_live(cloud: Cloud, pod: Pod, fault_id: str, options: dict[str, str]) 
     clinging.cling(cloud, pod, fault_id, options)
     if fault_id == "F19" and pod.has_booted:
         clinging.spoil_ssh(cloud, pod)
+    elif fault_id == "F44" and pod.has_booted:
+        clinging.spoil_service(cloud, pod)
     elif fault_id == "F42" and pod.has_booted:
         clinging.limit_sessions(cloud, pod)
     elif fault_id == "F25" and pod.status == RUNNING:

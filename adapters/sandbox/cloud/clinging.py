@@ -32,6 +32,27 @@ def spoil_ssh(cloud: Cloud, pod: Pod) -> None:
         cloud.errands.later(faults.number(options, "seconds", 0.0), lambda: mend_ssh(cloud, pod), owner=pod.id)
 
 
+def spoil_service(cloud: Cloud, pod: Pod) -> None:
+    """Let the fault F44 that clings to this pod bend the services of its image, after `delay` and for `seconds`."""
+    options = pod.afflictions["F44"]
+    delay = faults.number(options, "delay", 0.0)
+
+    async def begin() -> None:
+        cloud.runtime.set_service_fault(pod.id, options.get("how", "never").lower())
+
+    async def end() -> None:
+        pod.afflictions.pop("F44", None)
+        cloud.runtime.set_service_fault(pod.id, None)
+        cloud.save()
+
+    if delay:
+        cloud.errands.later(delay, begin, owner=pod.id)
+    else:
+        cloud.runtime.set_service_fault(pod.id, options.get("how", "never").lower())
+    if "seconds" in options:
+        cloud.errands.later(delay + faults.number(options, "seconds", 0.0), end, owner=pod.id)
+
+
 def limit_sessions(cloud: Cloud, pod: Pod) -> None:
     """Let fault F42, where it clings to this pod, lower sshd's MaxSessions; else it is as usual."""
     options = pod.afflictions.get("F42")

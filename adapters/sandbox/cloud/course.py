@@ -48,6 +48,8 @@ async def _start_container(cloud: Cloud, pod: Pod) -> None:
         cloud.save()
         await _wait_out(cloud, hang)
         del pod.afflictions["F36"]
+    if "F44" in pod.afflictions:
+        clinging.spoil_service(cloud, pod)
     await clinging.finish(cloud.runtime.start(cloud.container_of(pod)))
     pod.started_at = pod.container_at = cloud.now()
     await _until(cloud, pod, CONTAINER)

@@ -212,10 +212,20 @@ KNOWN: tuple[SandboxFault, ...] = (
     ),
     SandboxFault("F42", "boot", "sshd allows few sessions on one connection", {"sessions": "MaxSessions (1)"}),
     SandboxFault("F43", "boot", "the volume is mounted read-only (where pods have a namespace)"),
+    SandboxFault(
+        "F44",
+        "boot",
+        "the web service of the image fails: it never comes up, or it dies if it is up",
+        {
+            "how": "never (default): nothing listens | error: status 500 | silent: no answer",
+            "delay": "seconds until it fails (0)",
+            **_SECONDS,
+        },
+    ),
 )
 
 BY_ID = {fault.id: fault for fault in KNOWN}
-CLINGING = frozenset({"F16", "F17", "F18", "F19", "F25", "F36", "F42", "F43"})
+CLINGING = frozenset({"F16", "F17", "F18", "F19", "F25", "F36", "F42", "F43", "F44"})
 EXTERNAL = frozenset({"F26", "F27", "F28", "F40"})
 
 

@@ -36,6 +36,10 @@ class ContainerRuntime(Protocol):
         """Let sshd misbehave: refuse, nobanner, close, auth, or not at all."""
         ...
 
+    def set_service_fault(self, pod_id: str, how: str | None) -> None:
+        """Let the services of the image fail: never, error, silent, or not at all."""
+        ...
+
     def set_max_sessions(self, pod_id: str, count: int | None) -> None:
         """How many sessions one SSH connection may have at once."""
         ...

@@ -42,6 +42,10 @@ class Guest(Protocol):
         """Where this machine sees a path of the container; None when there is no container."""
         ...
 
+    def port_of(self, port: int) -> int | None:
+        """On which port of this machine the container listens as `port`; None when nothing of it listens there."""
+        ...
+
     def stdin_filter(self, command: str | None) -> Callable[[bytes], bytes] | None:
         """What a session's standard input must pass through; None: nothing."""
         ...

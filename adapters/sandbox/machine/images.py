@@ -4,6 +4,8 @@ official-like            any other name; CMD is `/start.sh`, which starts sshd w
 sandbox/bare             no start script, no sshd; CMD ends at once: the container restarts for ever, unless `args` stay
 sandbox/own-entrypoint   an entrypoint that ignores every argument and starts sshd itself
 sandbox/no-sshd          `/start.sh` exists and waits, but knows no SSH
+
+An official-like image also brings a web service if its name says so (`SERVICES`), or if JUPYTER_PASSWORD is set.
 """
 
 from __future__ import annotations
@@ -27,6 +29,12 @@ STARTS_PATH = "/.rpd/starts"
 
 BASH_ENV_PATH = "/.rpd/bash_env"
 """Inside the container: what bash reads before a script, to count the start."""
+
+SERVICES_PATH = "/run/services"
+"""Inside the container: where a service of the image writes on which port of this machine it listens."""
+
+SERVICE_FAULT_FILE = "run/services/fault"
+"""Below the container disk: how the services of the image are to fail."""
 
 _BASHRC = '# Only for interactive shells.\n[ -z "$PS1" ] && return\n'
 
@@ -59,6 +67,21 @@ _MEMORY_MIB = (
     ("V100", 16384),
 )
 """Memory of a GPU whose name contains the text, in MiB; the first match counts, otherwise 24 GiB."""
+
+
+class ImageService(msgspec.Struct, frozen=True):
+    """A web service that an image brings. `marks` are texts in the names of such images."""
+
+    kind: str
+    port: int
+    marks: tuple[str, ...]
+
+
+SERVICES = (
+    ImageService("comfyui", 8188, ("comfyui",)),
+    ImageService("notebook", 8888, ("jupyter", "notebook")),
+    ImageService("code-server", 8080, ("code-server", "vscode")),
+)
 
 
 class ImageFile(msgspec.Struct, frozen=True):
@@ -99,9 +122,26 @@ def files_of(spec: ContainerSpec) -> dict[str, ImageFile]:
         files["/start.sh"] = ImageFile(_text("image_start_nossh.sh"), 0o755)
     elif not _is(spec.image, "bare"):
         files["/start.sh"] = ImageFile(_text("image_start.sh"), 0o755)
+        if services := services_of(spec):
+            files["/usr/local/bin/image-service"] = ImageFile("#!/usr/bin/env python3\n" + _text("image_web.py"), 0o755)
+            words = (f"image-service {each.kind} {each.port} {SERVICES_PATH} &\n" for each in services)
+            files["/post_start.sh"] = ImageFile("".join(words))
     if not _is(spec.image, "bare") and not _is(spec.image, "no-sshd"):
         files["/usr/local/bin/service"] = ImageFile(_text("image_service.sh"), 0o755)
     return files
+
+
+def services_of(spec: ContainerSpec) -> tuple[ImageService, ...]:
+    """The web services of an official-like image. They start after sshd, from `/post_start.sh`."""
+    name = spec.image.lower()
+    if any(_is(spec.image, kind) for kind in ("bare", "own-entrypoint", "no-sshd")):
+        return ()
+    has_notebook = bool(spec.env.get("JUPYTER_PASSWORD"))
+    return tuple(
+        each
+        for each in SERVICES
+        if any(mark in name for mark in each.marks) or (each.kind == "notebook" and has_notebook)
+    )
 
 
 def _is(image: str, kind: str) -> bool:
@@ -118,8 +158,8 @@ def _nvidia_smi(spec: ContainerSpec) -> str:
         "@GPU_TOKEN@": hashlib.sha256(spec.pod_id.encode()).hexdigest()[:8],
     }
     text = _text("image_nvidia_smi.sh")
-    for mark, fact in facts.items():
-        text = text.replace(mark, fact)
+    for placeholder, fact in facts.items():
+        text = text.replace(placeholder, fact)
     return text
 
 

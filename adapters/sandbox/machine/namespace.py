@@ -92,7 +92,7 @@ class Namespace:
                 )
                 os.close(write_end)
                 _, errors = trial.communicate(timeout=20)
-                said = report.read()
+                reported = report.read()
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
         finally:
@@ -100,7 +100,7 @@ class Namespace:
         return (
             None
             if trial.returncode == 0
-            else (said + errors).decode(errors="replace").strip() or "the kernel forbids it"
+            else (reported + errors).decode(errors="replace").strip() or "the kernel forbids it"
         )
 
     def first(self, folder: PodFolder, spec: ContainerSpec, argv: tuple[str, ...], env: dict[str, str]) -> Launch:

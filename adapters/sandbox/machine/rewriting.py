@@ -30,6 +30,7 @@ _DISK_PATHS = (
     "/dev/shm",
     "/.rpd",
     "/run/sshd.pid",
+    "/run/services",
     "/start.sh",
     "/entrypoint.sh",
     "/pre_start.sh",
@@ -38,6 +39,7 @@ _DISK_PATHS = (
     "/etc/rp_environment",
     "/usr/local/bin/nvidia-smi",
     "/usr/local/bin/service",
+    "/usr/local/bin/image-service",
 )
 """Paths that belong to the pod's container disk; every other path is this machine's."""
 

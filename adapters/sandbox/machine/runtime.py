@@ -98,6 +98,10 @@ class Runtime:
         """Make new SSH connections to the pod fail; None: serve them again. It stays set over restarts and stops."""
         self._pod(pod_id).set_ssh_fault(how)
 
+    def set_service_fault(self, pod_id: str, how: str | None) -> None:
+        """Make the services of the pod's image fail (never, error, silent); None: they are well. It stays set."""
+        self._pod(pod_id).set_service_fault(how)
+
     def set_max_sessions(self, pod_id: str, count: int | None) -> None:
         """How many sessions one SSH connection to the pod may have at once. It stays set over restarts and stops."""
         self._pod(pod_id).set_max_sessions(count)

@@ -12,9 +12,16 @@ from pathlib import Path
 import asyncssh
 import msgspec
 
-from rpd.adapters.sandbox.machine import processes
+from rpd.adapters.sandbox.machine import listeners, processes
 from rpd.adapters.sandbox.machine.container import ContainerNotStarted, ContainerSpec, Isolation, Launch, PodFolder
-from rpd.adapters.sandbox.machine.images import AUTHORIZED_KEYS, SSHD_PID_FILE, argv_of
+from rpd.adapters.sandbox.machine.images import (
+    AUTHORIZED_KEYS,
+    SERVICE_FAULT_FILE,
+    SERVICES_PATH,
+    SSHD_PID_FILE,
+    argv_of,
+    services_of,
+)
 from rpd.adapters.sandbox.machine.processes import ProcessId
 from rpd.adapters.sandbox.machine.rewriting import MARKER
 from rpd.adapters.sandbox.machine.sshd import SESSIONS_MAX, SshDoor, SshFault
@@ -53,6 +60,8 @@ class RunningPod:
         self._init: ProcessId | None = None
         self._key: asyncssh.SSHKey | None = None
         self.door: SshDoor | None = None
+        self._services: frozenset[int] = frozenset()
+        self._service_fault = ""
         self.ssh_fault: SshFault | None = None
         self.max_sessions = SESSIONS_MAX
 
@@ -93,6 +102,12 @@ class RunningPod:
         self.ssh_fault = how
         if self.door is not None:
             self.door.set_fault(how)
+
+    def set_service_fault(self, how: str | None) -> None:
+        """Make the services of the image fail, now and in later containers."""
+        self._service_fault = how or ""
+        if self._init is not None:
+            self._spoil_services()
 
     def set_max_sessions(self, count: int | None) -> None:
         """How many sessions one SSH connection may have, now and behind later doors; None: as many as usual."""
@@ -155,6 +170,28 @@ class RunningPod:
             return None
         return self._isolation.inside(self._folder, self._init.pid, path)
 
+    def port_of(self, port: int) -> int | None:
+        """See Guest. A service of the image listens elsewhere, and says where. Every other port is this machine's."""
+        if self._init is None:
+            return None
+        if port in self._services:
+            try:
+                return int((self._folder.disk / SERVICES_PATH.lstrip("/") / str(port)).read_text())
+            except (OSError, ValueError):
+                return None
+        return port if listeners.listens(port, [*self._pids(), os.getpid()]) else None
+
+    def _pids(self) -> list[int]:
+        assert self._init is not None
+        if self._isolation.name == "namespace":
+            return listeners.in_namespace_of(self._init.pid)
+        return [each.pid for each in _members(self._folder)]
+
+    def _spoil_services(self) -> None:
+        file = self._folder.disk / SERVICE_FAULT_FILE
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self._service_fault)
+
     def stdin_filter(self, command: str | None) -> Callable[[bytes], bytes] | None:
         """See Guest."""
         return self._isolation.stdin_filter(self._folder, command)
@@ -203,13 +240,17 @@ class RunningPod:
         await asyncio.to_thread(folder.wipe_disk)
         folder.create()
         self._key = asyncssh.generate_private_key("ssh-ed25519")
+        self._services = frozenset(each.port for each in services_of(spec))
+        self._spoil_services()
         launch = self._isolation.first(folder, spec, argv_of(spec), dict(spec.env))
         self._trim_log()
         with folder.log_file.open("ab") as log:
-            self._process, said = await _spawn(launch, log.fileno())
-        if launch.reports and said != b"ready":
+            self._process, reported = await _spawn(launch, log.fileno())
+        if launch.reports and reported != b"ready":
             await self._end()
-            raise ContainerNotStarted(f"the container did not come up: {said.decode(errors='replace') or 'no answer'}")
+            raise ContainerNotStarted(
+                f"the container did not come up: {reported.decode(errors='replace') or 'no answer'}"
+            )
         if not launch.reports:
             init = processes.identify(self._process.pid)
             if init is not None:

@@ -253,8 +253,13 @@ class _Server(asyncssh.SSHServer):
     def _session_ended(self) -> None:
         self._sessions -= 1
 
-    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
-        return dest_host in _LOOPBACK
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
+        if dest_host not in _LOOPBACK or self._connection is None:
+            return False
+        port = self._guest.port_of(dest_port)
+        if port is None:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "Connection refused")
+        return self._connection.forward_connection("127.0.0.1", port)
 
     async def server_requested(self, listen_host: str, listen_port: int) -> asyncssh.SSHListener:
         assert self._forwards is not None

@@ -15,14 +15,16 @@ import pytest
 from rpd.adapters import wiring
 from rpd.adapters.access import opening
 from rpd.adapters.access.clouds import Access
-from rpd.adapters.cleanup import accounts, acting, cleanup, planning, stopped
+from rpd.adapters.cleanup import accounts, acting, all_clouds, cleanup, planning, stopped
 from rpd.adapters.cleanup.scope import CleanupScope
-from rpd.adapters.cli.acting import gc, release
+from rpd.adapters.cli.acting import gc
 from rpd.adapters.disposal import giveback, kept, unrecorded
 from rpd.adapters.driving import driving, ending
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.side_by_side import Work
 from rpd.adapters.local.signals import LeaveNow
+from rpd.adapters.pods import asking, effects
+from rpd.adapters.runs import release
 from rpd.adapters.terminal import output
 from rpd.engine.errors import Ambiguous, NotSent, RpdError, Unavailable
 from rpd.engine.ports import Request
@@ -111,13 +113,13 @@ class Desk:
         monkeypatch.setenv("HOME", str(folder / "user"))
         monkeypatch.setenv("RUNPOD_API_KEY", "rpa_0123456789abcdef")
         monkeypatch.setattr(wiring, "cloud_for", self._cloud_for)
-        for module in (gc, cleanup):
+        for module in (all_clouds, cleanup, asking):
             monkeypatch.setattr(module, "side_by_side", one_after_the_other)
         monkeypatch.setattr(output, "answer", self.told.append)
         monkeypatch.setattr(output, "note", self.notes.extend)
-        for module in (giveback, wiring, driving, release, kept, unrecorded, ending, opening, planning, acting):
+        for module in (giveback, wiring, driving, release, kept, unrecorded, ending, opening, planning, acting, asking):
             monkeypatch.setattr(module, "SystemClock", lambda: self.clock)
-        for module in (giveback, driving, kept, unrecorded, accounts):
+        for module in (giveback, driving, kept, unrecorded, accounts, effects):
             monkeypatch.setattr(module, "ProcessControl", self._control)
         monkeypatch.setattr(stopped, "time", types.SimpleNamespace(time=lambda: self.clock.now().wall))
 
@@ -184,14 +186,14 @@ class Desk:
 
     def signal_at_first_call(self, cloud: FakeCloud, request: Request) -> None:
         """Somebody ends the next command as soon as it asks this cloud."""
-        begin = gc.signal_requests
+        begin = all_clouds.signal_requests
         handlers: list[Callable[[Request], None]] = []
 
         def noted(ask: Callable[[Request], None]) -> Any:
             handlers.append(ask)
             return begin(ask)
 
-        self._patch.setattr(gc, "signal_requests", noted)
+        self._patch.setattr(all_clouds, "signal_requests", noted)
         cloud.plan("list", lambda: handlers[-1](request))
 
     def over(self, workflow: str = "job", url: str = FIRST, *, kept: bool = False) -> tuple[Path, str]:

@@ -73,7 +73,7 @@ def test_the_key_and_the_address(rpd: Typist) -> None:
     said = rpd.refused("run", "job.yaml", code=4, RUNPOD_API_KEY=None, RPD_API_URL=None)
     assert "RUNPOD_API_KEY is not set" in said
     assert f"{rpd.user}/.config/rpd/config.toml" in said
-    assert "in clear" in rpd.refused("run", "job.yaml", RPD_API_URL="http://example.com/v2")
+    assert "unencrypted" in rpd.refused("run", "job.yaml", RPD_API_URL="http://example.com/v2")
     assert rpd.is_untouched()
 
 

@@ -67,7 +67,7 @@ def test_a_debt_that_cannot_be_closed_is_exit_code_8(desk: Desk, monkeypatch: py
     done = desk.gc()
     assert (done["exit_code"], desk.status(pod), desk.kinds(journal)) == (8, "RUNNING", ["compute"])
     assert not done["runs"][0]["is_done"]
-    assert "does not let go" in done["runs"][0]["result"]
+    assert "does not release" in done["runs"][0]["result"]
 
 
 def test_a_cloud_that_is_not_owed_anything_is_asked_only_where_that_disturbs_nobody(desk: Desk) -> None:
@@ -155,14 +155,14 @@ def test_a_fault_at_one_journal_is_told_in_its_row(desk: Desk, monkeypatch: pyte
     _, pod = desk.died("good")
     worse, its_stopped = desk.over("worse", kept=True)
     _, stopped_pod = desk.over("fine", kept=True)
-    take_over, release_kept = acting.take_over, stopped.release_kept
+    resume_journal, release_kept = acting.resume_journal, stopped.release_kept
 
     def broken(path: Path, *words: Any, **more: Any) -> Any:
         if path in (bad, worse):
             raise RuntimeError("a fault of this program")
-        return (release_kept if path.parent.name == "fine" else take_over)(path, *words, **more)
+        return (release_kept if path.parent.name == "fine" else resume_journal)(path, *words, **more)
 
-    monkeypatch.setattr(acting, "take_over", broken)
+    monkeypatch.setattr(acting, "resume_journal", broken)
     monkeypatch.setattr(stopped, "release_kept", broken)
     done = desk.gc(stopped=True)
     words = "failed: internal error: a fault of this program"

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from rpd.adapters.access.gate import recorded_access
-from rpd.adapters.cli.acting.release import How, moment, release_run
 from rpd.adapters.disposal import giveback, unrecorded
 from rpd.adapters.disposal.giveback import StillThere, delete_pod, release_and_prove, stop_owed
 from rpd.adapters.driving import ending
@@ -18,6 +17,7 @@ from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.local.control import request_file
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow
+from rpd.adapters.runs.release import How, moment, release_run
 from rpd.engine.errors import Interrupted, Refused, Unavailable, UserError
 from rpd.journal.errors import JournalUnwritable
 from rpd.journal.lock import holder
@@ -222,9 +222,9 @@ def full_disk(_path: Path, _access: object, _command: str) -> None:
 
 
 def unwritable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rpd.adapters.driving import takeover
+    from rpd.adapters.driving import resuming
 
-    monkeypatch.setattr(takeover, "open_journal", full_disk)
+    monkeypatch.setattr(resuming, "open_journal", full_disk)
     monkeypatch.setattr(giveback, "open_journal", full_disk)
     assert desk.home.exists()
 
@@ -275,7 +275,7 @@ def test_one_that_cannot_be_stopped_is_said(desk: Desk, call: str) -> None:
     desk.cloud().broken = breaks(call)
     done = stopped_without(desk, journal)
     assert not done.is_at_rest
-    assert any("no whole answer" in each for each in done.told)
+    assert any("no whole answer" in each for each in done.results)
     assert desk.status(pod) == ("EXITED" if call == "list" else "RUNNING")
 
 
@@ -284,7 +284,7 @@ def test_what_another_run_owes_is_not_stopped(desk: Desk) -> None:
     with desk.open("next") as following:
         following.append(past.debt_of(past.pod_name_in(journal)))
     done = stopped_without(desk, journal)
-    assert (desk.status(pod), done.told, done.is_at_rest) == ("RUNNING", (), True)
+    assert (desk.status(pod), done.results, done.is_at_rest) == ("RUNNING", (), True)
 
 
 @pytest.mark.parametrize("is_named", [True, False])

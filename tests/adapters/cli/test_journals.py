@@ -91,7 +91,7 @@ def test_a_stray_file_among_the_journals_is_passed_over(rpd: Typist) -> None:
     journal.path.with_name("bad\udcff.jsonl").write_bytes(b"x\n")
     for words in (("inspect", "--json"), ("inspect", "job"), ("gc", "--json"), ("logs",)):
         done = rpd(*words)
-        assert (done.returncode, "bad\\udcff.jsonl is no journal of ours" in done.stderr) == (0, True), done.stderr
+        assert (done.returncode, "bad\\udcff.jsonl is skipped" in done.stderr) == (0, True), done.stderr
     assert "is unfinished" in rpd.refused("run", "job.yaml")
 
 
@@ -100,8 +100,11 @@ def test_a_journal_of_somebody_else(rpd: Typist) -> None:
     rpd.write("job.yaml")
     with rpd.journal() as journal:
         pass
+    content = journal.path.read_bytes()
     os.chown(journal.path, 12345, 12345)
-    rpd.refused("resume", journal.run_id, code=9)
+    said = rpd.refused("resume", journal.run_id, code=9)
+    assert str(journal.path) in said and "belongs to" in said, said
+    assert (journal.path.read_bytes(), journal.path.stat().st_uid) == (content, 12345), "nothing was written to it"
 
 
 def test_the_pages_of_an_unfinished_run(rpd: Typist) -> None:

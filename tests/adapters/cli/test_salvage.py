@@ -183,7 +183,7 @@ def test_a_journal_that_was_cut_before_its_pod_knows_it_by_name(desk: Desk, keep
 
 
 def release_kept(desk: Desk, journal: Path, *, delete: bool, yes: bool = False) -> None:
-    from rpd.adapters.cli.acting.release import How, release_run
+    from rpd.adapters.runs.release import How, release_run
 
     how = How.from_options(stop=False, delete=delete, keep_until=None, mode=None)
     release_run(journal.stem, how, state_file=None, as_json=True, yes=yes)

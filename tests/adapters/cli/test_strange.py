@@ -14,26 +14,11 @@ from rpd.adapters import wiring
 from rpd.adapters.cleanup import acting
 from rpd.journal.paths import journal_path
 from rpd.states.ports.world import Pod
+from tests.fakes.account import Account
 from tests.fakes.lines import Rows, life, sealed, until
 from tests.fakes.typed import KEY, Done, type_in
 
 URL = "http://127.0.0.1:9/v2"
-
-
-class Account:
-    """A provider that stops what it is told to."""
-
-    def __init__(self) -> None:
-        self.pods: dict[str, Pod] = {}
-
-    def list(self) -> tuple[Pod, ...]:
-        return tuple(self.pods.values())
-
-    def get(self, pod_id: str) -> Pod | None:
-        return self.pods.get(pod_id)
-
-    def stop(self, pod_id: str) -> None:
-        self.pods[pod_id] = Pod(pod_id, self.pods[pod_id].name, "EXITED")
 
 
 class Person:
@@ -184,7 +169,7 @@ def test_a_fault_at_one_journal_does_not_end_gc(rpd: Person, monkeypatch: pytest
         asked.append(path)
         raise RuntimeError("a fault of this program")
 
-    monkeypatch.setattr("rpd.adapters.cleanup.acting.take_over", broken)
+    monkeypatch.setattr("rpd.adapters.cleanup.acting.resume_journal", broken)
     done = type_in(rpd.folder, ["gc", "--yes"], {"RPD_HOME": str(rpd.home), "HOME": str(rpd.folder),
                                                "RUNPOD_API_KEY": KEY})  # fmt: skip
     assert (done.code, sorted(asked)) == (8, sorted([one, other])), done

@@ -54,7 +54,7 @@ def test_a_run_folder_leads_to_a_journal_whose_home_has_moved(rpd: Typist, tmp_p
     os.link(journal.path, folder / "events.jsonl")
     moved = rpd.home.rename(tmp_path / "moved")
     done = rpd("cancel", str(folder), RPD_HOME=str(moved), RUNPOD_API_KEY=None)
-    assert "no API key at hand" in done.stderr  # it got as far as the cloud
+    assert "there is no API key" in done.stderr  # it got as far as the cloud
     assert files(folder) == {"events.jsonl"}
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from rpd.adapters.disposal.suspects import twins
-from rpd.adapters.driving import takeover
+from rpd.adapters.driving import resuming
 from rpd.journal.errors import JournalUnwritable
 from rpd.states.ports.world import Pod
 from tests.adapters.cli.desk import FIRST, Desk
-from tests.fakes.fake_world import RUN_ID, FakeWorld
+from tests.fakes.driven import RUN_ID
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.fuse import Crash
 from tests.fakes.remote import FakeJob
 from tests.states.situations import add_pod, facts_of
@@ -86,7 +87,7 @@ def test_gc_that_can_write_no_record_stops_the_twin_alone(
     def full(*_: object, **__: object) -> None:
         raise JournalUnwritable("no room", hint="make room")
 
-    monkeypatch.setattr(takeover, "open_journal", full)
+    monkeypatch.setattr(resuming, "open_journal", full)
     done = desk.gc()
     assert (done["exit_code"], desk.status(pod), desk.status(twin)) == (8, "RUNNING", "EXITED")
     assert "no record of it was written" in done["runs"][0]["result"]

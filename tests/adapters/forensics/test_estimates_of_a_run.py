@@ -57,9 +57,9 @@ def test_a_stopped_volume_counts_while_it_is_owed() -> None:
 def test_a_pod_that_another_run_has_used_too_is_shared() -> None:
     facts = run()
     pod, taken, handed = add_pod(facts), add_pod(facts), add_pod(facts)
-    taken.origin.taken = Paused("/j", "old", "old", "pod2", taken.name, GPU, "SECURE", 0.5, {})
+    taken.origin.paused = Paused("/j", "old", "old", "pod2", taken.name, GPU, "SECURE", 0.5, {})
     facts.lineage.handed_over[handed.name] = "next"
-    assert pod.origin.taken is None
+    assert pod.origin.paused is None
     assert [each.is_shared for each in estimates(facts, [], at(HOUR))] == [False, True, True]
 
 

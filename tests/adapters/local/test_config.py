@@ -40,7 +40,7 @@ def test_no_key(tmp_path: Path) -> None:
         ('api_key = "secret-value"\n', 0o644, 4, "others may read it"),
         ("api_key = 5\n", 0o600, 4, "is not text"),
         ('api_key = "a b"\n', 0o600, 4, "holds a space"),
-        ("api_key = \"'secret-value'\"\n", 0o600, 4, "stands in quotes"),
+        ("api_key = \"'secret-value'\"\n", 0o600, 4, "is in quotes"),
         ("api_key = \n", 0o600, 2, "is not TOML"),
     ],
 )
@@ -52,7 +52,7 @@ def test_unusable_settings(tmp_path: Path, text: str, mode: int, exit_code: int,
 
 @pytest.mark.parametrize("key", ['"secret-value"', "'secret-value'", '"secret-value'])
 def test_a_key_in_quotes_is_refused_here_and_not_later(key: str) -> None:
-    with pytest.raises(UserError, match="stands in quotes") as caught:
+    with pytest.raises(UserError, match="is in quotes") as caught:
         find_api_key({"RUNPOD_API_KEY": key})
     assert caught.value.exit_code == 4 and "secret-value" not in caught.value.message
 
@@ -92,7 +92,7 @@ def test_profiles() -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://api.runpod.io/v2", "in clear"),
+        ("http://api.runpod.io/v2", "unencrypted"),
         ("ftp://x/v2", "must look like"),
         ("nonsense", "must look like"),
         ("https://user:pass@x/v2", "user or password"),

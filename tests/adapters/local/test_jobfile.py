@@ -300,8 +300,8 @@ staging:
         (
             "artifacts: [{label: a, remote_path: '/o/{a,b}', local_path: x}]",
             (
-                "4: artifacts[0].remote_path: '/o/{a,b}': '{a,b}' stands for itself, since no shell reads this: name "
-                "an artifact for each, or write '[{]a,b}'"
+                "4: artifacts[0].remote_path: '/o/{a,b}': '{a,b}' is taken literally, because no shell expands it: "
+                "name an artifact for each, or write '[{]a,b}'"
             ),
         ),
         (
@@ -459,7 +459,7 @@ EXPORTED = "remote_env: {exports: {WANDB_API_KEY: '{WANDB_API_KEY}'}}\n"
             {"WANDB_API_KEY": SECRET},
             [
                 (
-                    "1: variables.WANDB_API_KEY: has a secret's name, and its value would stand in the journal: "
+                    "1: variables.WANDB_API_KEY: has a secret's name, and its value would be written into the journal: "
                     "export WANDB_API_KEY, start with --var WANDB_API_KEY"
                 )
             ],
@@ -469,7 +469,7 @@ EXPORTED = "remote_env: {exports: {WANDB_API_KEY: '{WANDB_API_KEY}'}}\n"
             {},
             [
                 (
-                    "4: remote_env.exports.WANDB_API_KEY: has a secret's name, and its value would stand in the "
+                    "4: remote_env.exports.WANDB_API_KEY: has a secret's name, and its value would be written into the "
                     "journal: export WANDB_API_KEY, start with --var WANDB_API_KEY and write '{WANDB_API_KEY}' here"
                 )
             ],
@@ -610,7 +610,7 @@ def test_what_cannot_be_had_is_refused_with_the_reason(tmp_path: Path, wish: str
 
 def test_wishes_left_at_nothing_are_no_wishes(tmp_path: Path) -> None:
     text = "gpu_order: [G], spot: false, min_vcpu_count: null, min_memory_gb: null"
-    load(tmp_path, SMALL.replace("gpu_order: [G]", text))
+    assert load(tmp_path, SMALL.replace("gpu_order: [G]", text)).config == load(tmp_path, SMALL).config
 
 
 NETWORK = "storage: {mode: network_volume, volume_name: v}\n"

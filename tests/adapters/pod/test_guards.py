@@ -16,7 +16,7 @@ from rpd.adapters.pod import remote as remotes
 from rpd.adapters.pod.answers import armed_of, fields_of
 from rpd.adapters.pod.attention import Attention
 from rpd.adapters.pod.follower import follow
-from rpd.adapters.pod.lease import Lease
+from rpd.adapters.pod.heartbeat import Heartbeat
 from rpd.adapters.pod.local_log import RESTARTED, LocalLog
 from rpd.adapters.pod.markers import MarkerScan
 from rpd.adapters.pod.remote import PodRemote
@@ -338,14 +338,14 @@ def test_an_ended_job_is_followed_to_its_last_byte(tmp_path: Path) -> None:
     assert claim.phase == "ended" and (tmp_path / "run.log").read_bytes() == b"123456789"
 
 
-def test_the_lease_is_renewed_and_ends_with_its_call() -> None:
+def test_the_heartbeat_is_renewed_and_ends_with_its_call() -> None:
     link = Link(Said())
     sent: list[float] = []
     channel = link.channel("x")
     channel.send = lambda data: not sent.append(time.monotonic())  # type: ignore[method-assign, func-returns-value, assignment]
-    with Lease(channel) as lease:  # type: ignore[arg-type]
+    with Heartbeat(channel) as heartbeat:  # type: ignore[arg-type]
         until(lambda: sent)
-    assert not lease._thread.is_alive()
+    assert not heartbeat._thread.is_alive()
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 50])

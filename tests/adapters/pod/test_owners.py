@@ -1,4 +1,5 @@
-"""One owner at a time acts in a pod: the highest epoch, and of two with the same epoch the one that made its mark."""
+"""One owner at a time acts in a pod: the highest epoch, and of two with the same epoch the one that wrote its token
+first."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ def test_the_same_owner_may_come_again_after_a_restart_too(pod: LocalShell, remo
     assert [entry.name for entry in pod.folder.glob("epoch-*")] == ["epoch-1"]
 
 
-def test_a_mark_without_an_owner_keeps_nobody_out(pod: LocalShell, remote: PodRemote) -> None:
+def test_a_token_without_an_owner_keeps_nobody_out(pod: LocalShell, remote: PodRemote) -> None:
     (pod.folder / "epoch-1").mkdir(parents=True)
     for owner in (FIRST, SECOND):
         assert remote.greet(owned(pod, owner), ADDRESS).epoch == 1
@@ -96,7 +97,7 @@ def test_who_was_taken_over_acts_no_more(
 
 
 @pytest.mark.parametrize("effect", [effect for effect in EFFECTS if effect != "arm"])
-def test_who_acts_without_a_greeting_marks_its_epoch(
+def test_who_acts_without_a_greeting_writes_its_token(
     effect: str, pod: LocalShell, remote: PodRemote, tmp_path: Path
 ) -> None:
     """A process that goes on in the middle of a run needs no greeting; one that only reads takes nothing over."""
@@ -113,5 +114,6 @@ def test_no_rm_is_needed(
 ) -> None:
     with tool_folder(tmp_path / "bin", "sh", "mkdir", "mv", "date", "tr", "sed", "head", "tail", "grep", "cat") as path:
         pod = make_pod(path=path)
-        remote_of(pod).greet(owned(pod), ADDRESS)
+        assert remote_of(pod).greet(owned(pod), ADDRESS).epoch == 1
         refusal(lambda: remote_of(pod).greet(owned(pod, SECOND), ADDRESS))
+        assert remote_of(pod).greet(owned(pod), ADDRESS).epoch == 1, "the first one is the owner still"

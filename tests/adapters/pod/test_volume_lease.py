@@ -26,7 +26,7 @@ def target_of(pod: LocalShell, run: str, pod_id: str = "", epoch: int = 1) -> Ta
 
 
 def names(holders: tuple[Holder, ...]) -> list[tuple[str, str]]:
-    return sorted((each.run_id, each.place) for each in holders)
+    return sorted((each.run_id, each.destination) for each in holders)
 
 
 @pytest.mark.parametrize("sh", SHELLS)
@@ -39,7 +39,7 @@ def test_one_run_at_a_time_has_a_place_what_lies_in_it_and_what_it_lies_in(
     assert remote.take_lease(one, ("/src dir", "/a/b"), ()) == ()
     assert remote.take_lease(one, ("/src dir", "/a/b"), ()) == (), "it may be done again"
     (held,) = remote.take_lease(two, ("/src dir",), ())
-    assert (held.run_id, held.pod_id, held.place) == ("one", one.pod_id, "/src dir")
+    assert (held.run_id, held.pod_id, held.destination) == ("one", one.pod_id, "/src dir")
     assert held.mark == name_mark(one.pod_name.replace("-a1", "-a2")), "of all pods of the run"
     for place in ("/a", "/a/b/c", ""):
         assert ("one", "/a/b") in names(remote.take_lease(two, (place,), ())), place
@@ -138,7 +138,7 @@ def test_an_answer_without_its_end_or_its_words_is_none() -> None:
     good = "holder=k.1 run pod rpd-x-t-a1 /a b\nleases=1\n"
     assert holders_of(good) == (Holder("k.1", "run", "pod", name_mark("rpd-x-t-a1"), "/a b"),)
     assert b"rpd-x-t" not in msgspec.json.encode(holders_of(good)), "a record with it makes its pod one of this run"
-    assert holders_of("holder=k.1 run pod name \nleases=1\n")[0].place == ""
+    assert holders_of("holder=k.1 run pod name \nleases=1\n")[0].destination == ""
     for text in ("", "holder=k.1 run pod name /a\n", "holder=k.1 run\nleases=1\n"):
         with pytest.raises(ValueError):
             holders_of(text)

@@ -146,7 +146,7 @@ def test_fetching_stops_at_the_size_of_a_growing_log(pod: LocalShell, remote: Po
     assert copy.read_bytes() == (pod.volume / "run.log").read_bytes()
 
 
-def test_the_lease_is_renewed(pod: LocalShell, remote: PodRemote, copy: Path) -> None:
+def test_the_heartbeat_is_renewed(pod: LocalShell, remote: PodRemote, copy: Path) -> None:
     job = start(remote, pod, "sleep 60")
     (pod.folder / "switch").mkdir(exist_ok=True)
     (pod.folder / "switch/owner").write_text("5\n")

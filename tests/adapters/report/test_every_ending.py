@@ -18,14 +18,15 @@ from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.forensics.run import row_of_journal
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.plain import cost_line
-from rpd.adapters.report.story import told_of
+from rpd.adapters.report.story import sentences_of
 from rpd.adapters.report.why import WHY, words_of
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable
 from rpd.journal import tolerant
 from rpd.journal.reader import Reading
 from rpd.journal.records import Intent, Left, Outcome, Transition
 from rpd.states.facts import Facts
-from tests.fakes.fake_world import Ear, FakeWorld
+from tests.fakes.driven import Ear
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
 
 UNSPOKEN = re.compile(
@@ -178,7 +179,7 @@ def texts_of(stage: FakeWorld, folder: Path) -> Iterator[tuple[str, str]]:
         yield from (("last words", line) for line in last_words(inspection.facts, inspection.now))
         yield "next", inspection.next_step() or "nothing"
         yield "status line", cost_line(inspection.facts, inspection.now)
-    yield from (("story", line) for line in told_of(whole).values())
+    yield from (("story", line) for line in sentences_of(whole).values())
     inspection = Inspection(whole, now)
     yield from (("page", line) for line in _page(inspection, folder / "r.jsonl"))
     yield "why", inspection.why() or "because"

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from rpd.adapters.local import own_log
 from rpd.adapters.runpod.errors import Kind
 from rpd.adapters.runpod.session import Session
 from rpd.engine.errors import RpdError, UserError
@@ -41,8 +42,10 @@ CANARY: list[str] = []
 
 
 @pytest.fixture(autouse=True)
-def _remember(canary: str) -> None:
+def _remember(canary: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What goes to rpd's own log is captured, too."""
     CANARY[:] = [canary]
+    caplog.set_level(logging.DEBUG, own_log.ROOT)
 
 
 def hang_up(_connection: Any) -> None:
@@ -82,6 +85,7 @@ def test_errors_that_quote_the_key(api: Any, bench: Any, canary: str, caplog: An
     api.answer(422, {"detail": detail, "errors": [f"$: {canary}"]}, {"x-request-id": "r1"})
     with pytest.raises(RpdError, match=r"Bearer \*\*\*") as caught:
         bench.client(api.url).get("/v2/pods", keep)
+    assert "GET /v2/pods: 422" in caplog.text
     _assert_clean(everything(caught.value) + json.dumps(caught.value.detail) + caplog.text, canary)
 
 

@@ -75,7 +75,8 @@ async def _serve_command(process: asyncssh.SSHServerProcess[bytes], folder: Path
 
 class _Doorkeeper(asyncssh.SSHServer):
     """As many sessions on one connection as the environment's MAX_SESSIONS says; the library itself knows no limit.
-    With PERMIT_ROOT_LOGIN=no a key is known, and its login refused, as sshd does it."""
+    With PERMIT_ROOT_LOGIN=no a key is known, and its login refused, as sshd does it. With ALLOW_TCP_FORWARDING=no no
+    port is forwarded."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -103,6 +104,11 @@ class _Doorkeeper(asyncssh.SSHServer):
             return False
         self._open += 1
         return asyncssh.SSHServerProcess(self._handle, None, 3, False)
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        if os.environ.get("ALLOW_TCP_FORWARDING") == "no":
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
+        return dest_host == "localhost"
 
     async def _handle(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         try:

@@ -26,8 +26,8 @@ QUICK = Timeouts(connect=5, banner=5, auth=5, channel=5, pulse=0.4, silence=1.5,
 
 
 class Server:
-    """One SSH server; `home` is where its commands run. `options` are those of sshd; asyncssh knows MaxSessions and
-    PermitRootLogin=no. Use as a context manager."""
+    """One SSH server; `home` is where its commands run. `options` are those of sshd; asyncssh knows MaxSessions,
+    PermitRootLogin=no and AllowTcpForwarding=no. Use as a context manager."""
 
     def __init__(self, folder: Path, kind: str = "asyncssh", kex: str = "", **options: object) -> None:
         self.folder = folder
@@ -67,6 +67,7 @@ class Server:
                 **os.environ,
                 "MAX_SESSIONS": str(self._options.get("MaxSessions", 1000)),
                 "PERMIT_ROOT_LOGIN": str(self._options.get("PermitRootLogin", "yes")),
+                "ALLOW_TCP_FORWARDING": str(self._options.get("AllowTcpForwarding", "yes")),
             },
             stdout=subprocess.PIPE,
             stderr=(self.folder / "server.log").open("w"),
@@ -118,11 +119,6 @@ class Server:
         """Stop the server as a hung host does: its kernel goes on acknowledging."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let a frozen server go on."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGCONT)
 
     @contextlib.contextmanager
     def fault(self, **faults: object) -> Iterator[None]:

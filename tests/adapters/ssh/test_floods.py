@@ -136,7 +136,7 @@ def test_a_flood_does_not_deafen(stream: str) -> None:
         collect(link.channel("x"), time.monotonic() + 60, MEGABYTE)  # type: ignore[arg-type]
 
 
-def test_what_comes_before_the_mark_is_not_kept() -> None:
+def test_what_comes_before_the_boundary_is_not_kept() -> None:
     from rpd.adapters.ssh.channel import Channel
 
     class Raw:

@@ -16,18 +16,18 @@ needs_sshd = pytest.mark.skipif(not has_openssh(), reason="no OpenSSH server is 
 BARRING = {
     "password only": (
         {"PubkeyAuthentication": "no", "PasswordAuthentication": "yes"},
-        "with a key; it takes .*password",
+        "accepts no key; it accepts .*password",
     ),
     "root not permitted": ({"PermitRootLogin": "no"}, "knows our SSH key and does not let user"),
     "more than a key": (
         {"AuthenticationMethods": "publickey,password", "PasswordAuthentication": "yes"},
-        "wants more than a key .*password",
+        "requires more than a key .*password",
     ),
     "no common algorithm": ({"KexAlgorithms": "diffie-hellman-group1-sha1"}, "shares no algorithm"),
     "no common cipher": ({"Ciphers": "chacha20-poly1305@openssh.com"}, "shares no algorithm"),
-    "a forced command": ({"ForceCommand": "echo only this"}, "no command of ours.*ForceCommand.*only this"),
-    "a forced command that fails": ({"ForceCommand": "/bin/false"}, "no command of ours.*ended with code 1"),
-    "sftp alone": ({"ForceCommand": "internal-sftp"}, "no command of ours"),
+    "a forced command": ({"ForceCommand": "echo only this"}, "does not run rpd's commands.*ForceCommand.*only this"),
+    "a forced command that fails": ({"ForceCommand": "/bin/false"}, "does not run rpd's commands.*ended with code 1"),
+    "sftp alone": ({"ForceCommand": "internal-sftp"}, "does not run rpd's commands"),
     "no session": ({"MaxSessions": 0}, "MaxSessions"),
 }
 

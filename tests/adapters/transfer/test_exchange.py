@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rpd.adapters.transfer.exchange import exchange, said
+from rpd.adapters.transfer.exchange import complaint_of, exchange
 from rpd.engine.errors import Refused
 from rpd.journal.redact import Redactor, Secret
 
@@ -57,7 +57,7 @@ def run(code: int, *pieces: bytes) -> tuple[int, bytes]:
 def test_a_secret_is_masked_before_a_complaint_is_cut(pieces: tuple[bytes, ...]) -> None:
     code, stderr = run(3, *pieces)
     assert code == 3
-    assert parts_in(said(stderr)) == []
+    assert parts_in(complaint_of(stderr)) == []
     with pytest.raises(Refused) as refused:
         run(127, *pieces)
     assert refused.value.reason == "no_tool" and parts_in(refused.value.message) == []
@@ -85,4 +85,4 @@ def test_a_full_disk_is_told_of_without_a_secret() -> None:
     ],
 )
 def test_a_message_names_the_cause_and_not_that_there_was_one(stderr: bytes, cause: str) -> None:
-    assert said(stderr).endswith(cause)
+    assert complaint_of(stderr).endswith(cause)

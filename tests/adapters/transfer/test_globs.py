@@ -116,10 +116,10 @@ def test_a_pod_with_nothing_but_busybox_knows_them_as_well(server: Server, tmp_p
         ("/[a/b]", "without"),
         (
             "/out/{a,b}",
-            "'{a,b}' stands for itself, since no shell reads this: name an artifact for each, or write '[{]a,b}'",
+            "'{a,b}' is taken literally, because no shell expands it: name an artifact for each, or write '[{]a,b}'",
         ),
-        ("/out/*/x-{1..3}.bin", "'{1..3}' stands for itself"),
-        ("/out/$RUN/*.bin", "'$RUN' stands for itself"),
+        ("/out/*/x-{1..3}.bin", "'{1..3}' is taken literally"),
+        ("/out/$RUN/*.bin", "'$RUN' is taken literally"),
         ("/out/${RUN}", "write the path out, or use one of variables, as in {name}, or write '[$]{RUN}'"),
     ],
 )

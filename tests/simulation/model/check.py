@@ -12,7 +12,7 @@ from rpd.engine.lifecycle import Lifecycle
 from rpd.engine.rule import Rule, Table
 from rpd.engine.runner import Runner
 from rpd.states.facts import Facts
-from rpd.states.ports.names import BEFORE_LAUNCH, State, Trigger
+from rpd.states.ports.names import BEFORE_ATTENDING, BEFORE_LAUNCH, State, Trigger
 from rpd.states.ports.world import World
 from tests.simulation.model.invariants import named
 from tests.simulation.model.search import FAULTS_MAX, Search, SearchResult
@@ -26,7 +26,7 @@ NEVER_TAKEN: dict[tuple[StrEnum, StrEnum], str] = {
     **{(state, T.OUT_OF_MONEY): NOTHING_RENTED for state in (S.VALIDATE, S.RECLAIM, S.SELECT)},
     **{(state, T.POD_GONE): NOTHING_RENTED for state in (S.VALIDATE, S.RECLAIM, S.SELECT)},
     **{(S.COLLECT, trigger): OWN_BOUND for trigger in (T.CANCEL, T.OUT_OF_TIME, T.OUT_OF_MONEY)},
-    **{(state, T.OUT_OF_REACH): MINUTES for state in BEFORE_LAUNCH},
+    **{(state, T.OUT_OF_REACH): MINUTES for state in (*BEFORE_LAUNCH, *BEFORE_ATTENDING)},
     **{(state, T.UNPREPARED): "no job here has commands that are repeatable" for state in (S.STAGE, S.PREFLIGHT)},
     (S.CREATE, T.POD_GONE): "a pod whose id is known leaves this state before anybody looks for it",
 }

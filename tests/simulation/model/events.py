@@ -29,5 +29,8 @@ def by_itself(pod: PodTruth, *, is_current: bool) -> Iterator[Event]:
         yield Event("the job ends well", changed(pod, job=JobLife.DONE), True)
         yield Event("the job ends badly", changed(pod, job=JobLife.FAILED), True)
         yield Event("the job vanishes", changed(pod, job=JobLife.LOST))
+    if pod.person and pod.is_up:
+        anew = changed(halted(pod), life=PodStatus.RUNNING, is_up=True, container=pod.container + 1)
+        yield Event("somebody has the container made anew", anew)
     yield Event("the switch in the pod fires" if pod.is_armed else "the pod stops by itself", halted(pod))
     yield Event("the pod vanishes", halted(pod, PodStatus.GONE))

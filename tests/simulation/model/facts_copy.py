@@ -13,39 +13,39 @@ S = TypeVar("S", bound=msgspec.Struct)
 _PARTS: dict[type[msgspec.Struct], tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
 
-def twin(facts: Facts) -> Facts:
+def copied_facts(facts: Facts) -> Facts:
     """The same knowledge, on its own from here on."""
-    other = _twin(facts)
+    other = _copied(facts)
     for name, pod in facts.pods.items():
-        other.pods[name] = copied = _twin(pod)
+        other.pods[name] = copied = _copied(pod)
         copied.spans = [copy(span) for span in pod.spans]
     return other
 
 
-def _twin(known: S) -> S:
+def _copied(known: S) -> S:
     collections, structs = _parts(type(known))
     other = copy(known)
     for name in collections:
         setattr(other, name, getattr(known, name).copy())
     for name in structs:
-        setattr(other, name, _twin(getattr(known, name)))
+        setattr(other, name, _copied(getattr(known, name)))
     return other
 
 
 def _parts(kind: type[msgspec.Struct]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The fields that hold a dict, a list or a set of their own, and those that hold a struct of their own."""
     if kind not in _PARTS:
-        made = {
+        factories = {
             f.name: f.default_factory
             for f in msgspec.structs.fields(kind)
             if f.default_factory is not msgspec.NODEFAULT
         }
         _PARTS[kind] = (
-            tuple(name for name, made_by in made.items() if made_by in (dict, list, set)),
+            tuple(name for name, factory in factories.items() if factory in (dict, list, set)),
             tuple(
                 name
-                for name, made_by in made.items()
-                if isinstance(made_by, type) and issubclass(made_by, msgspec.Struct)
+                for name, factory in factories.items()
+                if isinstance(factory, type) and issubclass(factory, msgspec.Struct)
             ),
         )
     return _PARTS[kind]

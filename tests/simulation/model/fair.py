@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from rpd.engine.ports import Request
 from rpd.states.ports.names import State
 from tests.simulation.model.choices import Choices
 from tests.simulation.model.node import Node
@@ -58,6 +59,8 @@ def _step(engine: Engine, node: Node) -> Stepped:
     if node.facts.state is State.MONITOR and pod is not None and pod.job is JobLife.RUNNING:
         truth = node.truth.with_pod(changed(pod, job=JobLife.DONE))
         return Stepped(node.facts, node.tail, [], truth, node.at, node.is_live, node.is_closed)
+    if node.facts.state is State.ATTEND and node.facts.request is None and node.pending is None:
+        return engine.step(node, Choices(), request=Request("leave", "person", {"how": "delete"}))
     return engine.step(node, Choices())
 
 

@@ -65,6 +65,8 @@ def _ways_past(node: Node, table: Table) -> Iterator[str]:
     for rule in table.leaving(node.facts.state):
         if rule.dest not in PODLESS and rule.source is not State.RELEASE:
             continue
+        if rule.trigger is Trigger.RETURNED:
+            continue  # the pod stays in hand
         if all(guard(node.facts) for guard in rule.when) and not any(guard(node.facts) for guard in rule.unless):
             yield f"{named(rule)} is allowed while a pod may compute (pod {node.axes.pod})"
 

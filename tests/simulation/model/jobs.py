@@ -7,24 +7,18 @@ from typing import Any
 import msgspec
 
 from rpd.states.ports.job import Job
+from tests.fakes.fake_world import job_config
 
 BUDGET = {"max_runtime_minutes": 60, "cost_cap_usd": 0.2, "ssh_ready_timeout_sec": 300}
 
 
 def config(**changes: Any) -> dict[str, Any]:
     """A job as record 0 holds it; `changes` replace whole sections."""
-    sections: dict[str, Any] = {
-        "name": "model",
-        "pod": {"image": "runpod/pytorch", "gpu_order": ["RTX A5000", "RTX 4090"]},
-        "run": {"body": "python train.py"},
-        "setup": [{"command": "pip install ."}],
-        "staging": [{"source": "/src", "destination": "/workspace/src"}],
-        "preflight": [{"command": "nvidia-smi"}],
-        "artifacts": [{"label": "model", "remote_path": "/workspace/out", "local_path": "/tmp/out"}],
-        "budget": BUDGET,
-    }
-    sections.update(changes)
-    return dict(msgspec.to_builtins(msgspec.convert(sections, Job)))
+    return job_config(**{"name": "model", "budget": BUDGET, **changes})
+
+
+SERVICES = {"session": {"services": [{"port": 8188}]}}
+"""What a session asks for beside its pod."""
 
 
 def of(config: dict[str, Any]) -> Job:
@@ -54,3 +48,6 @@ JOBS: dict[str, dict[str, Any]] = {
     "keep": config(lifecycle={"on_success": "stop", "on_failure": "stop", "on_interrupt": "stop"}),
 }
 """By what the config says about the pod at the end."""
+_NOTHING_TO_RUN: dict[str, Any] = {section: [] for section in ("setup", "staging", "preflight", "artifacts")}
+SESSIONS: dict[str, dict[str, Any]] = {"session": config(**_NOTHING_TO_RUN)}
+"""A session ends as its person says."""

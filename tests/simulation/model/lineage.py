@@ -25,8 +25,8 @@ class ModelLineage:
         ordered = shape(of(self.config))
         return (Paused("/old", OLD_RUN, OLD_RUN, pod.id, OLD_NAME, "RTX A5000", "SECURE", 0.27, ordered),)
 
-    def take_over(self, paused: Paused) -> None:
-        self.reality.effect(Op.TAKE_OVER)
+    def hand_over(self, paused: Paused) -> None:
+        self.reality.effect(Op.HAND_OVER)
         answer = self.reality.ask(
             "ok", "another run has it", "unknown, done", "unknown, not done", "dies before it", "dies after it"
         )
@@ -42,6 +42,6 @@ class ModelLineage:
         if answer.startswith("unknown"):
             raise Ambiguous("the disk says nothing", reason="in_use")
 
-    def has_taken(self, paused: Paused) -> bool:
+    def has_pod(self, paused: Paused) -> bool:
         pod = self.reality.truth.named(paused.pod_name)
         return pod is not None and not pod.is_others

@@ -17,7 +17,7 @@ from rpd.states.interrupts import MISSES_MIN
 from rpd.states.operations.pod import UNREADABLE_SECONDS
 from rpd.states.policy import rules as policy
 from rpd.states.policy.outage import is_of_the_way, is_offline
-from rpd.states.ports.names import BEFORE_LAUNCH, ENDINGS, Op, State
+from rpd.states.ports.names import BEFORE_ATTENDING, BEFORE_LAUNCH, ENDINGS, Op, State
 from rpd.states.shared.checkpoints import decide_pull
 from tests.simulation.model.reality import START_WALL
 from tests.simulation.model.truth import LATE_SECONDS, JobLife, PodStatus, PodTruth, Truth
@@ -25,7 +25,7 @@ from tests.simulation.model.truth import LATE_SECONDS, JobLife, PodStatus, PodTr
 PATIENCE = {Op.RUN_STEP: 5, Op.PUSH_TREE: 5, Op.ARM_SWITCH: 3, Op.WRITE_MANIFEST: 3}
 """Up to how many failures in a row make a difference to the code; elsewhere one and more are the same."""
 RENTING = (State.SELECT, State.CREATE)
-PARKING = (State.BOOT, State.COLLECT, State.RELEASE)
+PARKING = (State.BOOT, State.COLLECT, State.RELEASE, State.ATTEND)
 """Where it matters that a run was parked before: a person who then ends it renounces what is in the pod."""
 LOOKING = (State.CREATE, State.BOOT, State.RELEASE)
 """Where it matters that the account may hide a pod, while it is young, from who looks for it."""
@@ -140,6 +140,8 @@ def axes_of(facts: Facts, truth: Truth, is_live: bool, pending: Intent | None) -
 def _job_word(pod: PodTruth | None, pending: Intent | None) -> str:
     if pending is not None and pending.op == Op.LAUNCH_JOB:
         return "maybe"
+    if pod is not None and pod.person:
+        return "person"
     if pod is None or pod.job in (JobLife.NONE, JobLife.CLAIMED):
         return "no"
     return _ENDED.get(pod.job) or str(pod.job)
@@ -173,8 +175,12 @@ def _pod(facts: Facts, truth: Truth, now: Stamp) -> tuple[object, ...] | None:
     if pod is None:
         return None
     is_kept = pod.kept_until is not None and now.wall < pod.kept_until
-    known = pod.id is not None, pod.is_gone, pod.released_as, is_kept
+    known: tuple[object, ...] = pod.id is not None, pod.is_gone, pod.released_as, is_kept
     up = real is not None and real.is_up and facts.state is not State.RELEASE
+    if facts.state is State.ATTEND and real is not None and pod.container.greeting is not None:
+        known = *known, pod.container.greeting.container == str(real.container)
+    if facts.state is State.TUNNEL and real is not None:
+        known = *known, real.has_answered
     return known, up, _youth(facts, truth, now) if facts.state in LOOKING else None
 
 
@@ -220,9 +226,15 @@ def _asked(facts: Facts) -> str | None:
     """What was asked, by what it does here. In release, `release_how` holds what became of it."""
     request = facts.request
     if facts.state is State.RELEASE:
+        if facts.is_session and facts.request in policy.WITH_WISH and facts.process.asked.how == "preserve":
+            return "keep"
+        if facts.is_session:
+            return None if facts.person_may_return or not facts.is_attended else "renounced"
         return "renounced" if request in ("cancel", "release") and facts.progress.parked_epoch >= 0 else None
     if request in (None, "gc", "release"):
         return request
+    if facts.is_session:
+        return f"{request} {facts.process.asked.how}"
     return "detach" if facts.state is not State.COLLECT and policy.answer(facts) == "detach" else "end"
 
 
@@ -246,5 +258,7 @@ def _of_this_process(facts: Facts) -> tuple[object, ...]:
     failed = any(tries.failures for tries in facts.contact.tries.values())
     tries = tuple(_failures(facts, op, most) for op, most in PATIENCE.items()) if failed else ()
     misses = min(facts.pod.missed.looks, MISSES_MIN) if facts.pod is not None else 0
-    offline = facts.state in BEFORE_LAUNCH and is_offline(facts)  # nothing else counts as failed meanwhile
+    offline = facts.state in (*BEFORE_LAUNCH, *BEFORE_ATTENDING) and is_offline(
+        facts
+    )  # nothing else counts as failed meanwhile
     return _asked(facts), tries, failed, offline, misses, facts.launch.claim_is_fresh

@@ -8,6 +8,7 @@ from rpd.engine.errors import Ambiguous, NotSent, Refused, Unavailable, UserErro
 from rpd.states.ports.job import SecretFile
 from rpd.states.ports.log_reading import LogReading
 from rpd.states.ports.names import Op
+from rpd.states.ports.session import Served, Service
 from rpd.states.ports.world import (
     Armed,
     Claim,
@@ -52,6 +53,11 @@ class ModelRemote:
             return Armed(order.generation, order.limit_at, "forbidden", False, 7)
         self._settle(changed(pod, is_armed=True), answer)
         return Armed(order.generation, order.limit_at, "ok", False, 7)
+
+    def attend(self, target: Target, services: tuple[Service, ...]) -> tuple[Served, ...]:
+        pod, answer = self._read(target, "not ready yet")
+        self.reality.put(changed(pod, has_answered=answer == "ok"))
+        return tuple(Served(each.port, each.port, answer == "ok", answer) for each in services)
 
     def run_step(self, target: Target, step: Step) -> StepResult:
         pod, answer = self._effect(Op.RUN_STEP, target, "exits with 1")

@@ -11,14 +11,16 @@ from rpd.engine.decision import Decision, Fire
 from rpd.engine.lifecycle import Lifecycle
 from rpd.engine.ports import Request
 from rpd.engine.runner import Runner
-from rpd.journal.records import Opened, Record, Stamp
+from rpd.journal.records import Record, Stamp
 from rpd.states.facts import Facts
-from rpd.states.ports.names import WITH_JOB
+from rpd.states.ports.names import WITH_JOB, State
 from rpd.states.ports.world import World
+from tests.fakes.fake_world import opened_job
 from tests.simulation.model.choices import Choices, every_course
 from tests.simulation.model.events import by_itself
 from tests.simulation.model.fair import Able, walk
 from tests.simulation.model.invariants import faults_at
+from tests.simulation.model.jobs import SERVICES
 from tests.simulation.model.node import Node, axes_of, key_of, label, open_intent
 from tests.simulation.model.reality import Violation, stamp
 from tests.simulation.model.step import RUN_ID, Engine, Stepped
@@ -29,6 +31,9 @@ SLEEPS = (700.0, 3000.0, 5000.0)
 INTERRUPT = Request("interrupt", "person", {"terminal": True})
 REQUESTS = (INTERRUPT, Request("terminate", "person"), Request("cancel", "person"), Request("detach", "person"))
 """What may be asked of a living engine while the job may run; before and after that, all mean the same as the first."""
+LEAVING = {how: Request("leave", "person", {"how": how} if how else {}) for how in ("", "stop", "delete")}
+"""How a person leaves a session, the first without an answer."""
+KEPT_SECONDS = 900.0
 COMMANDS: tuple[tuple[str, Request | None], ...] = (
     ("resume", None),
     ("gc", Request("gc", "person")),
@@ -67,6 +72,19 @@ def _truth(facts: Facts) -> Truth:
     return Truth((PodTruth("pod-old", OLD_NAME, env, -1e6, PodStatus.EXITED, was_shown=True, is_others=True),))
 
 
+def _requests(node: Node) -> tuple[Request, ...]:
+    """What may be asked of a living engine here."""
+    if node.facts.state is not State.ATTEND:
+        return REQUESTS if node.axes.state in WITH_JOB else (INTERRUPT,)
+    keep = {"how": "preserve", "until": stamp(node.at).wall + KEPT_SECONDS}
+    return (
+        INTERRUPT,
+        Request("cancel", "person"),
+        *(LEAVING[how] for how in LEAVING),
+        Request("leave", "person", keep),
+    )
+
+
 class Search:
     """One search over one job under one lifecycle, driven by the shipped loop or one with a planted fault."""
 
@@ -103,11 +121,9 @@ class Search:
         return self.found
 
     def _root(self, config: dict[str, Any]) -> None:
-        opened = Opened(
-            tool_version="0.1", min_reader=1, lifecycle="job", workflow="model", lineage="l", config_path="/c.yaml",
-            config_sha256="0", config=config, journal_path="/j", run_dir="/run",
-            cloud={"name": "model", "url": "http://192.0.2.9"}, user="user", host="host", token="a" * 26,
-        )  # fmt: skip
+        life = self.lifecycle.table.name
+        options = SERVICES if life == "session" else {}
+        opened = opened_job(config, {"name": "model", "url": "http://192.0.2.9"}, options, life)
         first = Record(0, 1, RUN_ID, stamp(0.0), "", "opened", "opened", True, "", "z", opened)
         facts = self.lifecycle.new_facts(opened, RUN_ID)
         self.lifecycle.apply(facts, first)
@@ -147,8 +163,8 @@ class Search:
             for seconds in SLEEPS:
                 self._change(node, f"the machine sleeps {seconds:.0f} s", seconds=seconds)
         if not node.facts.process.requests:
-            for request in REQUESTS if node.axes.state in WITH_JOB else (INTERRUPT,):
-                self._outside(node, request.what, request, None)
+            for request in _requests(node):
+                self._outside(node, f"{request.what} {request.detail.get('how', '')}", request, None)
 
     def _return(self, node: Node) -> None:
         """Nobody drives the run: somebody comes back, or nobody does."""

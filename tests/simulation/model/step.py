@@ -12,15 +12,18 @@ from rpd.engine.rule import Table
 from rpd.engine.runner import Ending, Runner
 from rpd.journal.records import Body, Intent, Observation, Outcome, Record, Resumed, Transition
 from rpd.states.facts import Facts
+from rpd.states.policy import rules as policy
+from rpd.states.ports.names import Trigger
 from rpd.states.ports.world import World
+from tests.fakes.driven import build_runner
 from tests.simulation.model.choices import Choices
 from tests.simulation.model.cloud import ModelCloud
-from tests.simulation.model.facts_copy import twin
+from tests.simulation.model.facts_copy import copied_facts
 from tests.simulation.model.lineage import ModelLineage
 from tests.simulation.model.node import Node, verified_here
 from tests.simulation.model.reality import Died, Reality, StepOver, Violation
 from tests.simulation.model.remote import ModelRemote, ModelWorkspace
-from tests.simulation.model.truth import Truth
+from tests.simulation.model.truth import PodStatus, Truth, changed
 
 RUN_ID = "model-20270115T080000Z-abcdef"
 
@@ -88,16 +91,6 @@ class OneStep:
         self.reality.pass_time(seconds)
 
 
-class Deaf:
-    """The port `Listener`."""
-
-    def recorded(self, record: Record) -> None:
-        """Nobody listens."""
-
-    def doing(self, what: str, deadline: float | None) -> None:
-        """Nobody listens."""
-
-
 @dataclass(slots=True)
 class Stepped:
     """What a step left behind."""
@@ -126,7 +119,7 @@ class Engine:
         self, node: Node, choices: Choices, *, request: Request | None = None, command: str | None = None
     ) -> Stepped:
         """Go round the loop once; with `request`, only take it; with `command`, as a new process. Raises Violation."""
-        facts = self._facts = twin(node.facts)
+        facts = self._facts = copied_facts(node.facts)
         known = self._known = facts.progress.seq
         reality = Reality(node.truth, node.at, choices)
         reality.spared = spared(facts, node.truth)
@@ -138,15 +131,16 @@ class Engine:
         reality.probing = f"{before.op} in state {before.state}" if before is not None else None
         lineage = ModelLineage(reality, facts.opened.config)
         world = World(ModelCloud(reality), ModelRemote(reality), ModelWorkspace(reality), reality, lineage)
-        runner = self.loop(
-            self._from_checkpoint, self.machine, records, journal, world,
-            clock=reality, control=OneStep(reality, request), listener=Deaf(),
+        runner = build_runner(
+            self._from_checkpoint, world, journal, records,
+            clock=reality, control=OneStep(reality, request), machine=self.machine, loop=self.loop,
         )  # fmt: skip
         is_live, ending = True, None
         if request is not None or command is None:
             is_live, ending = self._run(node, runner)
         moves = [record.body for record in journal.records if isinstance(record.body, Transition)]
         self._judge_memory(node, moves)
+        self._judge_connected(reality, facts, moves)
         if before is not None and request is None and command is None:
             self._judge_probe(before, journal.records)
         is_closed = ending is not None and ending.closed
@@ -174,6 +168,15 @@ class Engine:
         if stands != told:
             raise Violation(f"memory moves to {stands} without a record; the journal says {told}")
 
+    def _judge_connected(self, reality: Reality, facts: Facts, moves: list[Transition]) -> None:
+        """Who is told that the session is connected works in its pod, and finds the services there."""
+        for move in moves:
+            pod = reality.truth.named(facts.current)
+            if move.trigger == Trigger.CONNECTED and pod is not None:
+                if not pod.has_answered:
+                    raise Violation("connected is said, and no service has answered")
+                reality.put(changed(pod, person=True))
+
     def _judge_probe(self, before: Intent, records: list[Record]) -> None:
         """An open intent is followed by its probe, once, and by nothing else."""
         for record in records:
@@ -187,15 +190,20 @@ def spared(facts: Facts, truth: Truth) -> dict[str, str]:
     """Pods that must not be deleted now, and why. A delete that was accepted once was judged then."""
     if verified_here(facts) or told_to_delete(facts):
         return {}
-    return {pod.id: "its results are nowhere else" for pod in truth.pods if pod.holds_results and not pod.is_doomed}
+    held = (pod for pod in truth.pods if not pod.is_doomed)
+    return {
+        pod.id: "what a person did in it is nowhere else" if pod.person else "its results are nowhere else"
+        for pod in held
+        if pod.holds_results or (pod.person and pod.life is not PodStatus.GONE)
+    }
 
 
 def told_to_delete(facts: Facts) -> bool:
     """A person said delete; or the config names it for such an end, and what could be fetched was tried."""
-    if facts.request == "release" and facts.process.asked.how == "delete":
+    if facts.request in policy.WITH_WISH and facts.process.asked.how == "delete":
         return True
-    policy = facts.job.lifecycle
-    named = policy.on_failure == "delete" or policy.on_interrupt == "delete"
+    lifecycle = facts.job.lifecycle
+    named = "delete" in (lifecycle.on_failure, lifecycle.on_interrupt)
     return named and facts.results.gave_up
 
 

@@ -8,18 +8,25 @@ from typing import Any
 import pytest
 
 from rpd.engine.rule import Rule
+from rpd.journal.records import Stamp
+from rpd.states.facts import Facts
+from rpd.states.fold import moves
 from rpd.states.lifecycle import JOB_LIFECYCLE
+from rpd.states.operations.attend import Answers, Attend
 from rpd.states.ports.names import Op, State, Trigger
+from rpd.states.session.lifecycle import SESSION_LIFECYCLE
+from rpd.states.session.table import SESSION
 from rpd.states.table import JOB
 from tests.conftest import MEASURED
 from tests.simulation.model import planted_faults as plants
 from tests.simulation.model.check import Checked, check, report, unexplained
 from tests.simulation.model.invariants import WAYS_OUT, faults_at
-from tests.simulation.model.jobs import JOBS
+from tests.simulation.model.jobs import JOBS, SESSIONS
 
 S, T = State, Trigger
 ONE_SEARCH = pytest.mark.xdist_group("model of the shipped lifecycle")
 """What looks at the same search runs in the same process, so that it is made once."""
+SESSION_SEARCH = pytest.mark.xdist_group("model of the shipped session")
 DEFAULT = {"default": JOBS["default"]}
 
 
@@ -51,7 +58,50 @@ def test_the_shipped_lifecycle_keeps_every_rule(
     record_property(MEASURED, verdict(shipped).splitlines()[-1])
     assert not shipped.faults, verdict(shipped)
     assert shipped.states > 10_000, "a search that sees less has lost its way"
-    assert {node.axes.state for node in shipped.by_job["default"].nodes.values()} == set(S)
+    assert {node.axes.state for node in shipped.by_job["default"].nodes.values()} == set(JOB.used)
+
+
+@pytest.fixture(scope="module")
+def sessions() -> Checked:
+    """The check of the shipped lifecycle of a session."""
+    return check(SESSION_LIFECYCLE, SESSIONS)
+
+
+@SESSION_SEARCH
+def test_a_session_keeps_every_rule(sessions: Checked) -> None:
+    assert not sessions.faults, "\n".join(report(sessions, SESSION))
+    assert sessions.states > 5_000, "a search that sees less has lost its way"
+    assert {node.axes.state for node in sessions.by_job["session"].nodes.values()} == set(SESSION.used)
+
+
+def says_connected_at_once(patch: pytest.MonkeyPatch) -> None:
+    """Connected is said when the pod has answered, whatever its services say."""
+    shipped = Attend.saw.__func__  # type: ignore[attr-defined]
+
+    def saw(kind: type[Attend], facts: Facts, answer: Answers, at: Stamp) -> None:
+        shipped(kind, facts, Answers(()), at)
+
+    patch.setattr(Attend, "saw", classmethod(saw))
+
+
+def deletes_what_a_person_left(patch: pytest.MonkeyPatch) -> None:
+    """A pod in which somebody has worked counts as a fresh one."""
+    patch.setitem(moves._ENTERING, S.ATTEND, lambda facts, move, at: None)
+
+
+@pytest.mark.parametrize(
+    ("plant", "named"),
+    [
+        (says_connected_at_once, "connected is said, and no service has answered"),
+        (deletes_what_a_person_left, "release_how says delete"),
+    ],
+    ids=words,
+)
+def test_a_planted_fault_in_a_session_is_named(
+    plant: Callable[[pytest.MonkeyPatch], None], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    assert_named(check(SESSION_LIFECYCLE, SESSIONS, faults_max=1), named)
 
 
 @pytest.mark.slow

@@ -52,6 +52,8 @@ class PodTruth(msgspec.Struct, frozen=True):
     job_starts: int = 0
     launch: int = 1  # the launch that these are about
     secrets: str = ""  # where files of secrets stand: "memory" or "disk"
+    has_answered: bool = False  # its services, at the last look, in this container
+    person: bool = False  # somebody was told that the session is connected, and works in it
     is_others: bool = False  # an earlier run has left it paused, and it was not handed over
 
     @property
@@ -107,7 +109,7 @@ def halted(pod: PodTruth, life: PodStatus = PodStatus.EXITED) -> PodTruth:
     """The pod after its container ended, whoever ended it."""
     job = JobLife.LOST if pod.job is JobLife.RUNNING or (life is PodStatus.GONE and pod.job_starts) else pod.job
     secrets = pod.secrets if pod.secrets == "disk" and life is not PodStatus.GONE else ""
-    return changed(pod, life=life, is_up=False, is_armed=False, job=job, secrets=secrets)
+    return changed(pod, life=life, is_up=False, is_armed=False, has_answered=False, job=job, secrets=secrets)
 
 
 def started(pod: PodTruth) -> PodTruth:

@@ -22,7 +22,7 @@ def validate(
         bool, typer.Option("--scan", "--scan-consumer", help="Read the commands and files for what breaks in a pod.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Both `--online` and `--scan`.")] = False,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Ask the sandbox in place of RunPod.")] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Ask the sandbox instead of RunPod.")] = False,
     check_local: Annotated[bool, typer.Option("--check-local", hidden=True)] = False,
     check_availability: Annotated[bool, typer.Option("--check-availability", hidden=True)] = False,
     check_image_registry: Annotated[bool, typer.Option("--check-image-registry", hidden=True)] = False,
@@ -32,8 +32,9 @@ def validate(
     json: Json = False,
 ) -> int:
     """Check and render a job file; by default it starts nothing and asks nobody."""
+    from rpd.adapters.checking.job import Checks
     from rpd.adapters.cli.arguments.overrides import overrides, the_job
-    from rpd.adapters.cli.reading.validate import Checks, validate_file
+    from rpd.adapters.cli.reading.validate import validate_file
 
     wanted = Checks(
         account=online or everything or check_availability,

@@ -1,0 +1,1 @@
+"""One live screen over all runs, sessions and pods."""

@@ -1,0 +1,1 @@
+"""Commands that lead into the pod of a run."""

@@ -1,0 +1,67 @@
+"""What leads into a pod dies with it: entries of ssh, and tunnels in the background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpd.adapters.forensics.inspection import facts_of
+from rpd.adapters.reaching.ssh_entry import SshEntry, entries, remove_entry
+from rpd.adapters.tunnels.detached import Tunnel, close_tunnel, forget_logs, tunnels_of
+from rpd.journal.errors import JournalError
+from rpd.journal.reader import read
+from rpd.states.facts.pod import PodFacts
+from rpd.states.ports.world import SshAddress
+
+LOG_SECONDS = 24 * 3600.0
+"""How long the last words of a tunnel that failed are kept."""
+
+
+def stale_tunnels(home: Path) -> list[Tunnel]:
+    """Tunnels whose pod is given back, or whose run is not known here any more."""
+    return [tunnel for tunnel in tunnels_of(home) if _is_over(tunnel.journal, tunnel.pod_id)]
+
+
+def tidy(home: Path) -> list[str]:
+    """Effect: remove the entries that do not lead to their pod any more, and close the tunnels of pods that are given
+    back. Returns what was done, in words."""
+    done = []
+    for file, entry in entries(home).items():
+        if entry is None or not _leads(entry):
+            remove_entry(file)
+            done.append(f"removed the ssh entry {file.stem if entry is None else entry.name}")
+    for tunnel in stale_tunnels(home):
+        is_closed = close_tunnel(home, tunnel)
+        what = "closed" if is_closed else "could not end"
+        done.append(f"{what} the tunnel to pod {tunnel.pod_id} (pid {tunnel.pid})")
+    forget_logs(home, LOG_SECONDS)
+    return done
+
+
+def _leads(entry: SshEntry) -> bool:
+    """Whether the pod is there, at this address, under this host key. A start of its container changes both."""
+    try:
+        pod = _pod(entry.journal, entry.pod_id)
+    except JournalError:
+        return True
+    if pod is None or pod.container.greeting is None or pod.container.greeting.host_key != entry.pin:
+        return False
+    address = pod.seen.ssh if pod.seen is not None else None
+    return address is None or address == SshAddress(entry.host, entry.port, entry.user)
+
+
+def _is_over(journal: str, pod_id: str) -> bool:
+    try:
+        return _pod(journal, pod_id) is None
+    except JournalError:
+        return False
+
+
+def _pod(journal: str, pod_id: str) -> PodFacts | None:
+    """The pod as its journal knows it, unless it is given back. Raises JournalError for a journal that is there and
+    cannot be read now, which says nothing against the pod."""
+    path = Path(journal)
+    if not path.exists():
+        return None
+    facts = facts_of(read(path))
+    found = next((pod for pod in facts.pods.values() if pod.id == pod_id), None)
+    return None if found is None or found.is_gone or found.released_as is not None else found

@@ -1,0 +1,153 @@
+"""A session in a process of its own: `python -m rpd.adapters.sessions.background`, with its order on stdin.
+
+It has no terminal and a log file in the session's folder. Its journal and the lock on it are what `rpd runs` and all
+others know of it. `rpd release` ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rpd.adapters.access.clouds import chosen_access
+from rpd.adapters.forensics.inspection import Inspection
+from rpd.adapters.local.clock import SystemClock
+from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.signals import signal_requests
+from rpd.adapters.report.ending import last_words
+from rpd.adapters.report.story import sentences_of
+from rpd.adapters.report.words import one_line
+from rpd.adapters.run_folder.workspace import prepare_run_dir
+from rpd.adapters.sessions.browsing import open_page
+from rpd.adapters.sessions.opening import Begun, drive_session, prepare
+from rpd.adapters.sessions.wish import Wish
+from rpd.adapters.terminal import output
+from rpd.engine.errors import RpdError, UserError
+from rpd.engine.ports import Request
+from rpd.journal.errors import JournalError, JournalMissing
+from rpd.journal.reader import Reading, read
+from rpd.journal.records import Closed, Left, Transition
+from rpd.states.ports.exits import Exit
+from rpd.states.ports.names import Trigger
+
+LOG_NAME = "rpd.log"
+LOOK_SECONDS = 0.2
+
+
+class Order(msgspec.Struct, frozen=True):
+    """The session that the process shall drive."""
+
+    begun: Begun
+    use_sandbox: bool
+
+
+def connect_in_background(wish: Wish, *, as_json: bool) -> int:
+    """`rpd connect --detach`: start the process, tell how far it comes, and leave once it is connected. Ctrl-C before
+    that gives the pod back. Raises UserError before anything is rented."""
+    home = state_home()
+    begun = prepare(wish, chosen_access(home, use_sandbox=wish.use_sandbox), home, as_json=as_json)
+    process = _start(Order(begun, wish.use_sandbox), home)
+
+    def give_up(request: Request) -> None:
+        process.terminate()
+
+    with signal_requests(give_up):
+        last = _follow(Path(begun.opened.journal_path), process, _silent if as_json else _say)
+    now = SystemClock().now()
+    inspection = Inspection(last, now)
+    ended = next((each.body for each in last.records if isinstance(each.body, Closed | Left)), None)
+    if as_json:
+        output.answer(inspection.document())
+    elif ended is None:
+        run = begun.run_id
+        output.note([f"it goes on in the background (pid {process.pid}); rpd release {run}   ends it"])
+    else:
+        output.note(last_words(inspection.facts, now))
+    if ended is not None:
+        return ended.exit_code
+    if wish.opens_browser:
+        open_page(inspection.facts, wish.chosen.page)
+    return Exit.DONE
+
+
+def _start(order: Order, home: Path) -> subprocess.Popen[bytes]:
+    """Effect: a process without our terminal, descriptors and session."""
+    log = prepare_run_dir(Path(order.begun.opened.run_dir).parent) / f"{order.begun.run_id}.log"
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rpd.adapters.sessions.background"],
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            cwd="/",
+            env={**os.environ, "RPD_HOME": str(home)},
+        )
+    assert process.stdin is not None
+    with process.stdin as stdin:
+        stdin.write(msgspec.json.encode(order))
+    return process
+
+
+def _follow(journal: Path, process: subprocess.Popen[bytes], say: Callable[[str], Any]) -> Reading:
+    """Tell what happens until somebody is connected, or the process ends. Returns the journal as of then. Raises
+    UserError if the process ends without one."""
+    told = 0
+    while True:
+        is_over = process.poll() is not None
+        reading = _reading(journal)
+        if reading is not None:
+            texts = sentences_of(reading)
+            for record in reading.records[told:]:
+                if (text := texts.get(record.z)) is not None:
+                    say(text)
+            told = len(reading.records)
+            if is_over or _is_connected(reading):
+                return reading
+        elif is_over:
+            log = journal.parents[2] / "sessions" / f"{journal.stem}.log"
+            said = log.read_text(errors="replace").strip() if log.exists() else ""
+            raise UserError(f"the session did not begin: {said or 'without a word'}", exit_code=Exit.INTERNAL)
+        time.sleep(LOOK_SECONDS)
+
+
+def _reading(journal: Path) -> Reading | None:
+    try:
+        reading = read(journal)
+    except (JournalMissing, OSError):
+        return None
+    return reading if reading.records else None
+
+
+def _is_connected(reading: Reading) -> bool:
+    return any(isinstance(each.body, Transition) and each.body.trigger == Trigger.CONNECTED for each in reading.records)
+
+
+def _say(text: str) -> None:
+    output.note([text])
+
+
+def _silent(text: str) -> None:
+    """A program reads one document."""
+
+
+def main() -> int:
+    """Be the session."""
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    home = state_home()
+    try:
+        return drive_session(order.begun, chosen_access(home, use_sandbox=order.use_sandbox), home, as_json=False)
+    except (RpdError, JournalError) as error:
+        output.note([one_line(error.message)])
+        return getattr(error, "exit_code", 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

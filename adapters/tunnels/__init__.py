@@ -1,0 +1,1 @@
+"""Ports of this machine that lead to ports of a pod, over SSH: opened, verified, reconnected, closed."""

@@ -1,0 +1,102 @@
+"""No secret stands in any byte that rpd leaves on this machine: journals, its own log, index, run folders."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from rpd.adapters.sandbox import daemon
+from tests.scenarios.harness import GATED, CommandLine, artifact, config
+
+TOKEN, PASSWORD = "canary-token-5f0c9a17e2", "canary-p4ssw0rd-81d3"
+FOREIGN = "canary-of-somebody-else-77"
+SECRETS = [{"name": "tokens", "destination": "/workspace/secrets.env", "env": ["API_TOKEN"]}]
+
+
+def forms(secret: str) -> list[bytes]:
+    raw = secret.encode()
+    return [
+        raw,
+        base64.b64encode(raw),
+        base64.b64encode(b"x" + raw)[4:-4],
+        quote(raw, safe="").encode(),
+        raw.hex().encode(),
+    ]
+
+
+def traces(stage: CommandLine, *secrets: str) -> list[str]:
+    """Files of this machine that hold one of them. What lies in the sandbox's folder is the cloud's."""
+    files = [each for folder in (stage.home, stage.folder, stage.user) for each in folder.rglob("*") if each.is_file()]
+    mine = [each for each in files if not each.is_relative_to(stage.sandbox_home) and each.name != "cert.der"]
+    found = {str(each) for each in mine for secret in secrets for form in forms(secret) if form in each.read_bytes()}
+    return sorted(found)
+
+
+def kept(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "secrets": SECRETS, "lifecycle": {"on_success": "stop"}}
+
+
+@pytest.fixture(autouse=True)
+def at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", TOKEN)
+    monkeypatch.setenv("DB_PASSWORD", PASSWORD)
+    monkeypatch.setenv("RPD_LOG_LEVEL", "debug")
+
+
+def test_no_secret_is_left_on_this_machine(stage: CommandLine) -> None:
+    info = daemon.find(stage.sandbox_home)
+    assert info is not None
+    body = {"name": "theirs", "image": "x", "env": {"PASSWORD": FOREIGN, "NOTE": FOREIGN}, "disk": 20}
+    stage.call("POST", "/v2/pods", {**body, "gpu": {"id": "NVIDIA L4", "count": 1}, "cloud": "SECURE"})
+    says = '. /workspace/secrets.env; echo "$API_TOKEN"; echo "$API_TOKEN" >&2; exit 3'
+    assert stage.run(kept(config("echo hello", preflight=[{"command": says}]))).returncode == 5
+    live = stage.begin(kept(config(GATED, artifacts=artifact(required=False))))
+    live.until_begun()
+    live.kill()
+    for words in (
+        ("pods",),
+        ("pod", "info", "theirs"),
+        ("pod", "stop", "--yes"),
+        ("gc", "--yes"),
+        ("gc", "--yes", "--stopped"),
+    ):
+        stage.rpd(*words)
+    stage.fault("F1", times=2)
+    stage.rpd("gpus")
+    log = Path(stage.home, "log", "rpd.log")
+    told = log.read_text()
+    for words in ("POST /v2/pods: 201", "GET /v2/pods", "logged in after", "create_pod_ok", "so far (est.)", "DELETE"):
+        assert words in told, words
+    assert (log.stat().st_mode & 0o777, log.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert traces(stage, TOKEN, PASSWORD, info.api_key, FOREIGN) == []
+    shown = stage.rpd("logs", "--full").stdout
+    assert "POST /v2/pods: 201" in shown and TOKEN not in shown and info.api_key not in shown
+
+
+def test_a_log_that_cannot_be_written_stops_no_run(stage: CommandLine) -> None:
+    (stage.home / "log").write_text("a file is in the way")
+    done = stage.run(config("echo hello"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("rpd's own log cannot be written") == 1
+    stage.judge("TERMINATED", starts=1)
+
+
+@pytest.mark.slow
+def test_the_log_of_the_pods_system_is_shown_while_it_boots(stage: CommandLine) -> None:
+    live = stage.begin(config(GATED))
+    live.until_begun()
+    shown = stage.rpd("logs", "--system")
+    assert shown.returncode == 0 and shown.stdout, shown.stderr
+    assert len(stage.rpd("logs", "--system", "--tail", "1").stdout.splitlines()) == 1
+    assert stage.rpd("logs", "--system", "--since", "1d").stdout == shown.stdout
+    stage.go()
+    assert live.end() == 0, live.text
+    gone = stage.rpd("logs", "job", "--system")
+    assert (gone.returncode, "its log with it" in gone.stderr) == (0, True), gone.stderr
+    document = json.loads(stage.rpd("pods", "--json").stdout)
+    assert document["pods"] == []
