@@ -260,8 +260,8 @@ def test_the_archive_holds_what_helps_and_no_secret(healthy: CommandLine) -> Non
     text = "\n".join(f"{each} {base64.b64encode(each.encode()).decode()} {json.dumps(each)}" for each in planted)
     text += f"\n{private}\n{json.dumps({'key': private})}\nAuthorization: Bearer abcdef0123456789\n"
     text += "https://me:hunter2hunter2@proxy.example/\n"
-    (healthy.home / "logs").mkdir()
-    (healthy.home / "logs" / "rpd.log").write_text(text)
+    (healthy.home / "log").mkdir(exist_ok=True)
+    (healthy.home / "log" / "rpd.log").write_text(text)
     (healthy.home / f"emergency-{healthy.run_id}.jsonl").write_text(text)
     with healthy.journal.open("a") as journal:  # a torn tail, as a crash leaves it
         journal.write(text.replace("\n", " "))
@@ -274,7 +274,7 @@ def test_the_archive_holds_what_helps_and_no_secret(healthy: CommandLine) -> Non
         names = set(archive.getnames())
         content = {name: (archive.extractfile(name) or io.BytesIO()).read() for name in names}
     run = f"rpd-report/journals/{healthy.journal.parent.name}/{healthy.journal.name}"
-    assert {run, "rpd-report/doctor.json", "rpd-report/versions.json", "rpd-report/logs/rpd.log"} <= names
+    assert {run, "rpd-report/doctor.json", "rpd-report/versions.json", "rpd-report/log/rpd.log"} <= names
     assert b"job_succeeded" in content[run] or b"succeeded" in content[run], "what helps is there"
     whole = b"\n".join([*content.values(), done.stdout.encode(), done.stderr.encode()])
     assert elsewhere.encode() not in whole, "a key of a well-known kind that this machine does not hold"
