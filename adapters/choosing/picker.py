@@ -185,13 +185,11 @@ class _Picker:
         word = picked("Network volume:", rows, NO_VOLUME)
         return next((each for each in fit if each.id == word), None)
 
-    def _hours(self, default: float | None) -> float | None:
+    def _hours(self, default: float) -> float:
         if not self._asks:
             return default
         while True:
-            word = typed("Stop it after how many hours (Enter: no limit)?", f"{default:g}" if default else "")
-            if not word:
-                return None
+            word = typed("Stop it after how many hours?", f"{default:g}")
             try:
                 key = key_named("hours")
                 assert key is not None

@@ -184,14 +184,9 @@ class Questions:
         finally:
             cloud.close()
 
-    def _hours(self, said: Mapping[str, Any]) -> float | None:
+    def _hours(self, said: Mapping[str, Any]) -> float:
         while True:
-            before = self._before.hours
-            text = typed(
-                "Stop the pod of rpd connect after how many hours (Enter: no limit)?", f"{before:g}" if before else ""
-            )
-            if not text:
-                return None
+            text = typed("Stop the pod of rpd connect after how many hours?", f"{self._before.hours:g}")
             try:
                 return float(checked("hours", text))
             except UserError as error:

@@ -21,7 +21,7 @@ _VARIABLE = "the environment variable "
 
 class Settings(msgspec.Struct, frozen=True):
     """The values. `ssh_key_path` None: a pair of rpd's own. `region` None: anywhere. `image` None: the preset's.
-    `hours` None: no limit. The API key is not here: `rpd.adapters.access.config` finds it."""
+    The API key is not here: `rpd.adapters.access.config` finds it."""
 
     ssh_key_path: str | None = None
     region: str | None = None
@@ -29,7 +29,7 @@ class Settings(msgspec.Struct, frozen=True):
     preset: str = "comfyui"
     image: str | None = None
     gpus: tuple[str, ...] = ()
-    hours: float | None = None
+    hours: float = 4.0
     log_level: str = "info"
 
 

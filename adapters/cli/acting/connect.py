@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.sessions.choice import completed
 from rpd.adapters.sessions.opening import connect
 from rpd.adapters.sessions.wish import Wish
-from rpd.engine.errors import UserError
 
 NAMES = {"datacenter": "datacenters", "port": "ports", "sandbox": "use_sandbox", "open_": "opens_browser"}
 """Options whose name is another one in a `Wish`."""
@@ -19,9 +19,7 @@ def connect_to(options: dict[str, Any], *, detach: bool, as_json: bool) -> int:
     listed = {
         name: tuple(value or ()) if name in ("gpu", "datacenter", "port") else value for name, value in options.items()
     }
-    wish = msgspec.convert({NAMES.get(name, name): value for name, value in listed.items()}, Wish)
-    if not wish.gpu:
-        raise UserError("which GPU?", hint="rpd connect --gpu A40   (rpd gpus lists them)", reason="no_gpu")
+    wish = msgspec.convert(completed({NAMES.get(name, name): value for name, value in listed.items()}), Wish)
     if detach:
         from rpd.adapters.sessions.background import connect_in_background
 

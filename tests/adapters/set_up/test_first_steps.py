@@ -74,6 +74,7 @@ def test_a_strange_file_of_another_tool_gives_nothing(tmp_path: Path, text: str)
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs OpenSSH")
+@pytest.mark.keeps_keys
 def test_the_keys_in_files_with_the_usable_ones_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     folder = tmp_path / ".ssh"

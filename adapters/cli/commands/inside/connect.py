@@ -18,7 +18,10 @@ class PodWish:
     gpu: Annotated[list[str] | None, typer.Option("--gpu", metavar="GPU", help="GPU type, best first. Repeatable.")] = (
         None
     )
-    gpu_count: Annotated[int, typer.Option("--gpu-count", min=1, metavar="N", help="GPUs of the pod.")] = 1
+    gpu_count: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--gpu-count", min=1, metavar="N", help="GPUs of the pod. Default: 1."),
+    ] = None
     image: Annotated[Optional[str], typer.Option("--image", metavar="IMAGE", help="In place of the preset's.")] = None  # noqa: UP045
     template: Annotated[
         Optional[str],  # noqa: UP045
@@ -40,7 +43,10 @@ class PodWish:
         Optional[int],  # noqa: UP045
         typer.Option("--disk-gb", metavar="N", help="Size of the container's disk."),
     ] = None
-    cloud: Annotated[str, typer.Option("--cloud", metavar="secure|community", help="The cloud to rent in.")] = "secure"
+    cloud: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--cloud", metavar="secure|community", help="The cloud to rent in. Default: secure."),
+    ] = None
     datacenter: Annotated[
         list[str] | None, typer.Option("--datacenter", metavar="ID", help="Data center or region. Repeatable.")
     ] = None
@@ -62,7 +68,10 @@ class SessionWish:
         list[str] | None,
         typer.Option("--port", metavar="PORT[/PATH]", help="A service of the pod; the path must answer. Repeatable."),
     ] = None
-    hours: Annotated[float, typer.Option("--hours", metavar="H", help="After so long the pod is stopped.")] = 4.0
+    hours: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--hours", metavar="H", help="After so long the pod is stopped. Default: 4."),
+    ] = None
     name: Annotated[Optional[str], typer.Option("--name", metavar="NAME", help="Default: date and number.")] = None  # noqa: UP045
     key: Annotated[
         Optional[str],  # noqa: UP045
@@ -83,6 +92,8 @@ def connect(
     """Rent a pod to work in, with verified local ports to its services. Leaving asks what becomes of it.
 
     rpd connect --gpu A40 --preset comfyui --hours 2
+
+    Without --gpu, a terminal lets you pick. `rpd config` sets what is not named.
     """
     from rpd.adapters.cli.acting.connect import connect_to
 
