@@ -38,6 +38,7 @@ def offered(stage: CommandLine, *words: str) -> list[str]:
 def test_commands_options_and_runs_are_completed(stage: CommandLine) -> None:
     assert stage.run(config(name="teach")).returncode == 0
     assert offered(stage, "rpd", "val") == ["validate"]
+    assert offered(stage, "rpd", "config", "set", "log") == ["log-level"]
     assert "--max-gpu-price" in offered(stage, "rpd", "run", "--max")
     assert sorted(offered(stage, "rpd", "inspect", "tea")) == sorted(["teach", stage.run_id])
     assert offered(stage, "rpd", "inspect", "nothing") == []

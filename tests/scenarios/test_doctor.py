@@ -164,6 +164,7 @@ def test_clocks_apart(tmp_path: Path, cloud: tuple[str, type[Cloud]]) -> None:
     assert "ahead of" in checks["clock"]["message"] and "1 h 00 m" in checks["clock"]["message"]
 
 
+@pytest.mark.slow
 def test_a_cloud_that_takes_everything_and_answers_nothing(tmp_path: Path, cloud: tuple[str, type[Cloud]]) -> None:
     cloud[1].may_answer.clear()
     person = bare(tmp_path)

@@ -16,6 +16,17 @@ app = typer.Typer(
     name="config", cls=WholeSentences, help="Your settings: API key, SSH key, region, cloud, image, GPUs, log level."
 )
 
+
+def _names(incomplete: str) -> list[str]:
+    from rpd.adapters.settings.keys import BY_NAME
+
+    return [word for word in ("api-key", *(key.word for key in BY_NAME.values())) if word.startswith(incomplete)]
+
+
+Key = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="Such as region; `rpd config show` lists them.", autocompletion=_names),
+]
 Keyring = Annotated[bool, typer.Option("--keyring", help="Keep the API key in the system's keyring.")]
 Unchecked = Annotated[bool, typer.Option("--unchecked", help="Save the API key without asking the cloud.")]
 
@@ -111,7 +122,7 @@ def show(
 
 @app.command("set")
 def change(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Such as region; `rpd config show` lists them.")],
+    key: Key,
     value: Annotated[Optional[list[str]], typer.Argument(metavar="VALUE", help="Not for api-key.")] = None,  # noqa: UP045
     stdin: Annotated[bool, typer.Option("--stdin", help="api-key: read it from stdin.")] = False,
     file: Annotated[
@@ -129,7 +140,7 @@ def change(
 
 
 @app.command("unset")
-def unset(key: Annotated[str, typer.Argument(metavar="KEY", help="`rpd config show` lists them.")]) -> int:
+def unset(key: Key) -> int:
     """Remove one setting from the file."""
     from rpd.adapters.set_up.changing import unset as remove
 

@@ -466,3 +466,20 @@ def test_pod_log_whose_head_never_comes(bench: Any, raw: Any) -> None:
     started = time.monotonic()
     assert bench.cloud(server.url).pod_log("p1", 5) == PodLog()
     assert 4.0 < time.monotonic() - started < 8.0
+
+
+@pytest.mark.parametrize(
+    ("told", "newest"),
+    [
+        ([("12.4", True), ("12.10", True), ("13.0", False)], "12.10"),
+        ([("12.4", "yes"), ("latest", True), (12.8, True)], ""),
+        ("12.4", ""),
+        (None, ""),
+    ],
+)
+def test_the_newest_cuda_with_free_hosts_and_the_largest_pod(api: Any, bench: Any, told: Any, newest: str) -> None:
+    versions = [{"version": name, "available": free} for name, free in told] if isinstance(told, list) else told
+    api.answer(200, {"gpus": [gpu(cudaVersions=versions, maxCount={"secure": 8, "community": True})]})
+    api.answer(200, {"gpus": [gpu(maxCount={"secure": 8, "community": 2})]})
+    (found,) = bench.cloud(api.url).gpu_types()
+    assert found.cuda == newest and found.most == {"SECURE": 8, "COMMUNITY": 2}
