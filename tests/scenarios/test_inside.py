@@ -424,6 +424,12 @@ def test_a_pod_is_meant_by_its_id_or_its_name_too(inside: CommandLine) -> None:
         assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
 
 
+def test_the_run_whose_pod_computes_is_meant_without_a_word(inside: CommandLine) -> None:
+    assert inside.run(config("exit 1", name="a-failed-one")).returncode == 5  # it keeps a disk
+    done = inside.rpd("exec", "--", "hostname")
+    assert (done.returncode, done.stdout.strip()) == (0, inside.live_pod()["id"]), done.stderr
+
+
 def test_a_pod_of_somebody_else_is_none_of_ours(inside: CommandLine) -> None:
     done = inside.rpd("exec", "theirs12345678", "--", "true")
     assert done.returncode == 2
