@@ -23,6 +23,8 @@ from rpd.states.ports.names import Op
 from tests.scenarios.harness import GATED, CommandLine, Terminal, config, eventually, staged
 from tests.scenarios.live import RPD
 
+pytestmark = pytest.mark.xdist_group("inside")
+"""One process for all, so that one run is enough."""
 needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs OpenSSH's client")
 
 
@@ -99,6 +101,10 @@ def test_exec_passes_signals_on_and_ends_as_the_command_ends(inside: CommandLine
     plain.process.send_signal(signal.SIGINT)
     assert plain.end(20) == 128 + signal.SIGINT
     assert b"sleep 1000" not in executed(inside, "ps", "-eo", "args").stdout
+
+
+def test_exec_waits_for_a_command_that_has_closed_its_outputs(inside: CommandLine) -> None:
+    assert executed(inside, "sh", "-c", "exec >&- 2>&-; sleep 1; exit 3").returncode == 3
 
 
 def test_exec_of_a_command_that_somebody_kills(inside: CommandLine) -> None:
