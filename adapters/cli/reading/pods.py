@@ -6,17 +6,20 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 
+from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow, signal_requests
 from rpd.adapters.pods.asking import Survey, survey_pods, survey_until
 from rpd.adapters.pods.choosing import meant
 from rpd.adapters.pods.consent import RESULTS, age
+from rpd.adapters.pods.joining import Joined
 from rpd.adapters.pods.row import PodRow
 from rpd.adapters.report.table import Column, table, terminal_width
-from rpd.adapters.report.words import duration, money, one_line, plural, rate
+from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.screen import Row, Screen, can_show
 from rpd.engine.errors import UserError
+from rpd.states.policy.rules import released_by
 
 WATCH_SECONDS = 5.0
 LOOK_SECONDS = 0.2
@@ -46,7 +49,7 @@ def show_pod(word: str | None, *, as_json: bool) -> int:
     if as_json:
         output.answer({"schema": "rpd.pod/1", **chosen.row.document()})
     else:
-        output.text([one_line(line) for line in _page(chosen.row)])
+        output.text([one_line(line) for line in (*_page(chosen.row), *_released(chosen))])
     return 0
 
 
@@ -141,6 +144,18 @@ def _gpu(row: PodRow) -> str:
 
 def _spent(row: PodRow) -> str:
     return "?" if row.cost_usd is None else money(row.cost_usd)
+
+
+def _released(chosen: Joined) -> list[str]:
+    """Who gives the pod back if nobody returns."""
+    facts = chosen.known.facts if chosen.known is not None else None
+    if facts is None or facts.pod is None or facts.pod.id != chosen.row.id:
+        return []
+    who = released_by(facts, SystemClock().now())
+    if who is None:
+        return []
+    until = f" at {clock(who.at)}, at most {money(who.worst_case_usd or 0.0)}" if who.at is not None else ""
+    return [f"release  {who.who}{until}"]
 
 
 def _page(row: PodRow) -> list[str]:
