@@ -144,6 +144,7 @@ def owner_of(known: Known | None, pod: Pod | None) -> Owner:
         who=who,
         pid=driven.pid if driven is not None else None,
         journal=entry.journal,
+        workflow=entry.workflow or None,
     )
 
 

@@ -78,13 +78,13 @@ def totals(rows: Sequence[PodRow]) -> str:
     return f"{plural(len(running), 'pod')} up, {rate(hourly)}{stored}"
 
 
-def owner_words(row: PodRow) -> str:
-    """Whose pod it is, in a few words."""
+def owner_words(row: PodRow, name: str | None) -> str:
+    """Whose pod it is, in a few words; `name` stands for a run of ours."""
     owner = row.owner
     if not owner.is_ours:
         who = f" ({owner.who})" if owner.who else ""
         return OWNERS[owner.kind] + who
-    return f"{owner.kind} {owner.run_id}, {owner.outcome or owner.state or '?'}"
+    return f"{owner.kind} {name}, {owner.outcome or owner.state or '?'}"
 
 
 def _watch(survey: Survey) -> int:
@@ -133,7 +133,8 @@ def _columns(rows: Sequence[PodRow]) -> list[Column]:
         Column("RATE", cells(lambda row: rate(row.usd_per_hour) if row.usd_per_hour else "-"), 0, True),
         Column("COST", cells(_spent), 1, True),
         Column("DISK/MONTH", cells(lambda row: money(row.storage_usd_per_month)), 4, True),
-        Column("OWNER", cells(owner_words)),
+        Column("OWNER", cells(lambda row: owner_words(row, row.owner.workflow or row.owner.run_id))),
+        Column("RUN", cells(lambda row: row.owner.run_id or "-"), 7),
     ]
 
 
@@ -166,7 +167,7 @@ def _page(row: PodRow) -> list[str]:
         f"GPU      {_gpu(row)}, {row.datacenter or 'any data center'}",
         f"cost     {_spent(row)} so far (est.), {rate(row.usd_per_hour)} now",
         f"disk     {row.volume_gb} GB; {money(row.storage_usd_per_month)} a month while it is stopped",
-        f"owner    {owner_words(row)}",
+        f"owner    {owner_words(row, row.owner.run_id)}",
         f"results  {RESULTS[row.results]}",
         f"cloud    {row.cloud}",
     ]
