@@ -232,6 +232,15 @@ def test_a_name_like_ours_does_not_make_a_pod_ours(rpd: Person, desk: Desk) -> N
         assert desk.status(theirs) == "RUNNING" and path.exists()
 
 
+def test_a_pod_in_another_cloud_is_not_ours_whatever_it_says(rpd: Person, desk: Desk) -> None:
+    path, pod = desk.died("far", SECOND)
+    strange(desk)  # so that the ids of the two accounts differ
+    name = desk.cloud(SECOND).pods[pod].order.name
+    twin = strange(desk, name, RPD_RUN_ID=path.stem, RPD_OWNER="me@here")
+    assert rpd.refusal("pod", "delete", twin, "--yes")["reason"] == "not_ours"
+    assert (desk.status(twin), desk.status(pod, SECOND), desk.kinds(path)) == ("RUNNING", "RUNNING", ["compute"])
+
+
 @pytest.mark.parametrize("how", ["stop", "delete"])
 def test_a_locked_pod_is_refused_with_the_command_that_unlocks_it(rpd: Person, desk: Desk, how: str) -> None:
     path, pod = desk.died()
