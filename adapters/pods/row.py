@@ -26,6 +26,7 @@ class Owner(msgspec.Struct, frozen=True):
     who: str | None = None
     pid: int | None = None
     journal: str | None = None
+    workflow: str | None = None
 
     @property
     def is_ours(self) -> bool:
