@@ -11,7 +11,7 @@ from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow, signal_requests
 from rpd.adapters.pods.asking import Survey, survey_pods, survey_until
 from rpd.adapters.pods.choosing import meant
-from rpd.adapters.pods.consent import RESULTS, age
+from rpd.adapters.pods.consent import age, results_line
 from rpd.adapters.pods.joining import Joined
 from rpd.adapters.pods.row import PodRow
 from rpd.adapters.report.table import Column, table, terminal_width
@@ -168,7 +168,7 @@ def _page(row: PodRow) -> list[str]:
         f"cost     {_spent(row)} so far (est.), {rate(row.usd_per_hour)} now",
         f"disk     {row.volume_gb} GB; {money(row.storage_usd_per_month)} a month while it is stopped",
         f"owner    {owner_words(row, row.owner.run_id)}",
-        f"results  {RESULTS[row.results]}",
+        results_line(row),
         f"cloud    {row.cloud}",
     ]
     lines += [f"driven   by pid {owner.pid}"] if owner.pid is not None else []
