@@ -28,6 +28,8 @@ from rpd.journal.redact import Redactor, Secret
 from rpd.states.ports.exits import Exit
 
 START_SECONDS = 60.0
+GIVE_UP_SECONDS = 12 * 3600.0
+"""A tunnel that nobody watches ends when it leads nowhere for this long, also if the cloud does not say why."""
 _LOOK_SECONDS = 0.05
 
 
@@ -95,7 +97,7 @@ def _live(order: Order) -> None:
         try:
             tunnelling.begin()
             tunnelling.verify(lambda port: None, looked=lambda: now("up"))
-            tunnelling.keep(now)
+            tunnelling.keep(now, give_up_seconds=GIVE_UP_SECONDS)
         finally:
             tunnelling.close()
     log_of(home, order.name).unlink(missing_ok=True)

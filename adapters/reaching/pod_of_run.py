@@ -15,6 +15,7 @@ from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.patience import Patience
 from rpd.adapters.report.words import clock, rate
 from rpd.adapters.wiring import cloud_for
 from rpd.engine.errors import RpdError, UserError
@@ -27,6 +28,8 @@ from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import KEY_FAULTS, Fault
 from rpd.states.ports.world import SshAddress, Target
 
+CLOUD_SECONDS = 20.0
+"""How long the cloud may be silent before the last known address is tried."""
 _AT_REST = ("EXITED", "TERMINATED")
 
 
@@ -111,7 +114,7 @@ def _pod_in_hand(facts: Facts) -> PodFacts:
 
 def _address(facts: Facts, pod: PodFacts, access: Access) -> SshAddress:
     assert pod.id is not None, "the pod in hand has an id"
-    control = ProcessControl()
+    control = ProcessControl(patience=Patience(CLOUD_SECONDS))
     try:
         seen = cloud_for(access, control).get(pod.id)
     except RpdError as error:

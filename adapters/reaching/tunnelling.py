@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -10,6 +11,7 @@ import msgspec
 from rpd.adapters.access.clouds import redactor_for
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.reaching.pod_of_run import Reached, explained
+from rpd.adapters.report.words import duration
 from rpd.adapters.tunnels.detached import PortPair
 from rpd.adapters.tunnels.forward import Forward
 from rpd.adapters.tunnels.forwards import Forwards
@@ -125,12 +127,17 @@ class Tunnelling:
             self._tell(f"{found.text}; rpd asks again until it answers")
         return False
 
-    def keep(self, changed: Callable[[str], object] = lambda state: None) -> None:
+    def keep(self, changed: Callable[[str], object] = lambda state: None, *, give_up_seconds: float = math.inf) -> None:
         """Stay until somebody ends it. `changed` gets the state of the link when it changes. Raises UserError once the
-        pod is gone, or with `once` when the link is lost."""
-        link, state = self._forwards.link, "up"
+        pod is gone or the link was down for `give_up_seconds`, or with `once` when the link is lost."""
+        link, state, seen_up = self._forwards.link, "up", time.monotonic()
         while not self._control.pending():
             self._raise_if_over()
+            if link.state == "up":
+                seen_up = time.monotonic()
+            elif time.monotonic() - seen_up > give_up_seconds:
+                text = f"the link to the pod was down for {duration(give_up_seconds)}"
+                raise explained(link.error or Unavailable(text, reason=Fault.LINK_LOST), self._reached)
             if self._wishes.once and (link.losses or link.state == "down"):
                 lost = link.error or Unavailable("the link to the pod was lost", reason=Fault.LINK_LOST)
                 raise explained(lost, self._reached)

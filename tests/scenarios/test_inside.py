@@ -23,6 +23,8 @@ from rpd.states.ports.names import Op
 from tests.scenarios.harness import GATED, CommandLine, Terminal, config, eventually, staged
 from tests.scenarios.live import RPD
 
+pytestmark = pytest.mark.xdist_group("inside")
+"""One process for all, so that one run is enough."""
 needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs OpenSSH's client")
 
 
@@ -99,6 +101,10 @@ def test_exec_passes_signals_on_and_ends_as_the_command_ends(inside: CommandLine
     plain.process.send_signal(signal.SIGINT)
     assert plain.end(20) == 128 + signal.SIGINT
     assert b"sleep 1000" not in executed(inside, "ps", "-eo", "args").stdout
+
+
+def test_exec_waits_for_a_command_that_has_closed_its_outputs(inside: CommandLine) -> None:
+    assert executed(inside, "sh", "-c", "exec >&- 2>&-; sleep 1; exit 3").returncode == 3
 
 
 def test_exec_of_a_command_that_somebody_kills(inside: CommandLine) -> None:
@@ -265,6 +271,51 @@ EOF
         editor.stdout.close()
 
 
+@needs_ssh
+def test_ports_lead_both_ways_and_the_agent_comes_along(inside: CommandLine, tmp_path: Path) -> None:
+    """`ssh -L`, `-R` and `-A` through the entry."""
+    import socket
+    import tempfile
+
+    name, own = configured(inside)
+    with socket.create_server(("127.0.0.1", 0)) as here, tempfile.TemporaryDirectory() as short:
+        mine = here.getsockname()[1]
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", f"{short}/a"], stdout=subprocess.DEVNULL)
+        try:
+            eventually(lambda: Path(f"{short}/a").exists())
+            environment = {**inside.environment, "SSH_AUTH_SOCK": f"{short}/a"}
+            key = str(inside.home / "ssh" / "id_ed25519")
+            subprocess.run(["ssh-add", "-q", key], env=environment, check=True, capture_output=True)
+            back, local = _free_port(), _free_port()
+            inner = _free_port()
+            script = (
+                f"ssh-add -l; exec 3<>/dev/tcp/127.0.0.1/{back}; echo from-the-pod >&3; "
+                f"python3 -c \"import socket; s = socket.create_server(('127.0.0.1', {inner})); "
+                "print('up', flush=True); "
+                'c, _ = s.accept(); c.sendall(c.recv(9)[::-1])"'
+            )
+            words = ["-A", "-L", f"127.0.0.1:{local}:localhost:{inner}", "-R", f"{back}:127.0.0.1:{mine}"]
+            ssh = subprocess.Popen(
+                ["ssh", "-F", str(own), *words, name, script], env=environment, stdout=subprocess.PIPE, text=True
+            )
+            assert ssh.stdout is not None
+            said = ssh.stdout.readline()
+            assert "ED25519" in said, said
+            here.settimeout(20)
+            visitor, _ = here.accept()
+            with visitor:
+                assert visitor.makefile().readline() == "from-the-pod\n"
+            assert ssh.stdout.readline() == "up\n"
+            with socket.create_connection(("127.0.0.1", local), timeout=20) as client:
+                client.sendall(b"abc")
+                assert client.recv(9) == b"cba"
+            assert ssh.wait(20) == 0
+            ssh.stdout.close()
+        finally:
+            agent.kill()
+            agent.wait()
+
+
 def _free_port() -> int:
     import socket
 
@@ -377,6 +428,12 @@ def test_a_pod_is_meant_by_its_id_or_its_name_too(inside: CommandLine) -> None:
     for word in (pod["id"], pod["name"], "job", inside.run_id):
         done = inside.rpd("exec", word, "--", "echo", "in")
         assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
+
+
+def test_the_run_whose_pod_computes_is_meant_without_a_word(inside: CommandLine) -> None:
+    assert inside.run(config("exit 1", name="a-failed-one")).returncode == 5  # it keeps a disk
+    done = inside.rpd("exec", "--", "hostname")
+    assert (done.returncode, done.stdout.strip()) == (0, inside.live_pod()["id"]), done.stderr
 
 
 def test_a_pod_of_somebody_else_is_none_of_ours(inside: CommandLine) -> None:

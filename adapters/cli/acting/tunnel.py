@@ -13,6 +13,7 @@ from rpd.adapters.report.words import one_line
 from rpd.adapters.terminal import output
 from rpd.adapters.tunnels.detached import PortPair, close_tunnel, tunnels_of
 from rpd.engine.errors import UserError
+from rpd.engine.ports import Request
 from rpd.states.ports.exits import Exit
 
 
@@ -44,7 +45,7 @@ def open_tunnel(run: str | None, words: list[str], *, path: str, once: bool, det
         told.append(port)
 
     try:
-        with signal_requests(control.ask):
+        with signal_requests(control.ask, on_hangup=lambda: control.ask(Request("terminate", "SIGHUP"))):
             tunnelling.begin()
             tunnelling.verify(is_up)
             tunnelling.keep()

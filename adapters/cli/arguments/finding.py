@@ -50,9 +50,9 @@ def find_journal(
 
 def find_run_with_pod(run: str | None) -> Path:
     """The same for a command that acts in a pod. The word may also be the id or the name of a pod that a journal here
-    knows. Without a name, it means the one run that is not over or keeps a pod, else the newest run."""
+    knows. Without a name, it means the one run whose pod computes, else the newest run."""
     if run is None or means_path(run, leads_to_journal):
-        return find_journal(run, only=owing, to_act=True)
+        return find_journal(run, only=computing, to_act=True)
     index = Index(state_home())
     if not (index.find(run) or index.find(label_of(run))) and (found := _run_of_pod(index, run)) is not None:
         return found
@@ -107,6 +107,11 @@ def owing(entry: Entry) -> bool:
     return entry.is_open
 
 
+def computing(entry: Entry) -> bool:
+    """A pod of the run computes, as far as its journal knows."""
+    return any(debt.kind == "compute" for debt in entry.debts)
+
+
 def damaged(entry: Entry) -> bool:
     """The journal cannot be driven, and something is left to salvage. For "too_new" the way out is a newer rpd
     instead."""
@@ -129,6 +134,7 @@ def _only_one(entries: list[Entry], only: Callable[[Entry], bool] | None) -> Ent
         names = "\n         ".join(f"{entry.run_id}  ({_standing(entry)})" for entry in meant)
         what = "are unfinished" if all(map(unfinished, meant)) else "are unfinished or keep a disk"
         what = "have a damaged journal" if only is damaged else what
+        what = "have a pod that computes" if only is computing else what
         raise UserError(f"{len(meant)} runs {what}; name one:\n         {names}", reason="several_runs")
     return meant[0] if meant else None
 

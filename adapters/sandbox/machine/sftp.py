@@ -64,6 +64,22 @@ class _Writer:
         self.channel = stream  # it is asked whether it is closing
 
 
+class _Output(asyncio.streams.FlowControlMixin):
+    """The far end of the output: it says when the last byte has left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closed = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if not self._closed.done():
+            self._closed.set_result(None)  # a client that left early is no error of ours
+
+    def _get_close_waiter(self, stream: asyncio.StreamWriter) -> asyncio.Future[None]:
+        return self._closed
+
+
 def _moved(path: bytes, paths: dict[bytes, bytes]) -> bytes:
     for start in sorted(paths, key=len, reverse=True):
         if path == start or path.startswith(start + b"/"):
@@ -87,7 +103,7 @@ async def _serve(server: asyncssh.SFTPServer) -> None:
     loop = asyncio.get_running_loop()
     stdin, logger = asyncio.StreamReader(_BUFFER_BYTES), SSHLogger(logging.getLogger("asyncssh"))
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout)
+    transport, protocol = await loop.connect_write_pipe(_Output, sys.stdout)
     stdout = asyncio.StreamWriter(transport, protocol, None, loop)
     reader, writer = cast(Any, _Reader(stdin, logger)), cast(Any, _Writer(stdout, logger))
     await sftp.run_sftp_server(server, reader, writer, sftp.MIN_SFTP_VERSION)

@@ -1,0 +1,86 @@
+"""A pod that cannot be reached: each cause has its words, and the next thing to type."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.harness import GATED, CommandLine, config, eventually
+
+
+@pytest.fixture
+def waiting(stage: CommandLine) -> CommandLine:
+    """A run whose job waits, without an engine."""
+    done = stage.run(config(GATED), "--detach")
+    assert done.returncode == 75, done.stderr
+    return stage
+
+
+def test_a_pod_that_was_not_greeted_yet_has_to_be_waited_for(stage: CommandLine) -> None:
+    stage.play(boot_seconds=60)
+    live = stage.begin(config(GATED))
+    live.until("boot")
+    done = stage.rpd("exec", "--", "true")
+    assert done.returncode == 2
+    assert "has not been greeted yet, so its host key is not known" in done.stderr
+    assert "wait for its state `arm`" in done.stderr
+    for words in (("shell",), ("ssh-config",), ("tunnel", stage.run_id, "80"), ("push", stage.run_id, "job.yaml")):
+        assert "has not been greeted yet" in stage.rpd(*words).stderr
+    assert not list((stage.home / "ssh").glob("pods/*")), "no host key is believed that nobody pinned"
+
+
+def test_a_stopped_pod_names_the_command_that_starts_it(waiting: CommandLine) -> None:
+    lost = waiting.start("exec", waiting.run_id, "--", "sh", "-c", "echo up; sleep 1000")
+    eventually(lambda: "up" in lost.out)
+    waiting.somebody("stop")
+    assert lost.end(60) == 255, "as `ssh` for an error of its own"
+    assert "the command may go on in the pod" in lost.text
+    done = waiting.rpd("exec", waiting.run_id, "--", "true")
+    assert done.returncode == 2
+    assert "is stopped" in done.stderr and f"rpd resume {waiting.run_id}   starts it" in done.stderr
+
+
+def test_a_changed_host_key_is_an_error_and_nothing_is_sent(waiting: CommandLine) -> None:
+    pod = waiting.live_pod()["id"]
+    waiting.somebody("stop")
+    waiting.call("POST", f"/v2/pods/{pod}/action", {"action": "start"})  # its container is new, and so is its host key
+    eventually(lambda: waiting.live_pod()["status"] == "RUNNING")
+
+    def refused() -> bool:
+        done = waiting.rpd("exec", waiting.run_id, "--", "touch", "/workspace/sent")
+        assert done.returncode != 0
+        return "shows the host key" in done.stderr and f"rpd resume {waiting.run_id}" in done.stderr
+
+    eventually(refused)
+    for words in (("shell", waiting.run_id), ("ssh-config", waiting.run_id), ("tunnel", waiting.run_id, "80")):
+        done = waiting.rpd(*words)
+        assert done.returncode == 1 and "not the one known of it" in done.stderr, done.stderr
+    assert not list((waiting.home / "ssh").glob("pods/*"))
+    assert not (waiting.sandbox_home / "pods" / pod / "volume" / "sent").exists()
+
+
+def test_a_cloud_that_does_not_answer_does_not_lock_us_out(waiting: CommandLine) -> None:
+    """The journal says where the pod was, and the pinned key proves that it is still there."""
+    waiting.fault("F33", times=0)
+    done = waiting.rpd("exec", waiting.run_id, "--", "echo", "in")
+    assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
+
+
+def test_a_run_that_is_over_has_no_pod_any_more(stage: CommandLine) -> None:
+    assert stage.run(config()).returncode == 0
+    done = stage.rpd("shell", stage.run_id)
+    assert done.returncode == 2 and "was deleted" in done.stderr
+
+
+def test_push_beside_a_live_engine_is_done_and_said_to_be_unrecorded(stage: CommandLine) -> None:
+    live = stage.begin(config(GATED))
+    live.until_begun()
+    (stage.folder / "more").write_text("more")
+    before = len(stage.records())
+    done = stage.rpd("push", stage.run_id, "more")
+    assert done.returncode == 0, done.stderr
+    assert f"pid {live.process.pid} drives the run" in done.stderr and "not recorded" in done.stderr
+    ours = [record for record in stage.records()[before:] if record.body.__class__.__name__ == "Resumed"]
+    assert not ours, "the engine keeps its journal"
+    stage.go()
+    assert live.end() == 0
+    stage.judge("TERMINATED", starts=1)
