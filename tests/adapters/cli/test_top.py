@@ -6,17 +6,20 @@ import json
 import types
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rpd.adapters.board import gathering, play
-from rpd.adapters.board.gathering import HISTORY, mean_use
+from rpd.adapters.board.gathering import HISTORY, Gathering, mean_use
+from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.forensics.samples import Samples
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.pods.asking import survey_pods
 from rpd.adapters.terminal import output
 from rpd.journal.lock import Owner
+from rpd.journal.reader import read
 from tests.adapters.cli.desk import FIRST, SECOND, Desk, breaks
 from tests.adapters.cli.test_pods import Person, collected, parked, strange
 
@@ -100,6 +103,18 @@ def test_use_is_that_of_all_gpus() -> None:
     ]
     assert mean_use(Samples(rows, 0)) == (75.0, 20.0, None)
     assert len(mean_use(Samples(rows[:1] * 500, 0))) == HISTORY
+
+
+def test_samples_that_arrive_later_are_shown(rpd: Person, desk: Desk) -> None:
+    path, pod = desk.died()
+    gatherer, survey = Gathering(), survey_pods()
+    use = {pod: deque([10.0])}
+    assert gatherer.board(survey, use, 0.0).rows[0].use == (10.0,)
+    facts = facts_of(read(path))
+    folder = Path(facts.opened.run_dir) / "telemetry"
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text('{"gpus": [{"index": 0, "util_pct": 90}]}\n')
+    assert gatherer.board(survey, use, 0.0).rows[0].use == (90.0, 10.0)
 
 
 # Keys.
