@@ -31,7 +31,7 @@ SERVICE = (
     r"H=type(str(),(h.BaseHTTPRequestHandler,),dict(do_GET=answer));"
     r"h.HTTPServer((str(),port),H).serve_forever()"
 )
-"""A web service that listens at once (pods of the sandbox share this machine's ports) and is ready some seconds later."""
+"""A web service that listens at once and is ready some seconds later. Pods of the sandbox share this machine's ports."""
 
 
 def free_port() -> int:

@@ -15,7 +15,7 @@ from rpd.engine.protocol import intent_of
 from rpd.journal.reader import read
 from rpd.journal.records import DebtChange, HandedOver, Intent, Outcome
 from rpd.journal.replay import fold
-from rpd.states.operations.search import TakenOver, TakeOver
+from rpd.states.operations.search import HandOver, HandOverDone
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Paused, PodOrder
 from tests.adapters.cli.desk import FIRST, SECOND, Desk, breaks
@@ -137,10 +137,10 @@ def test_a_pod_that_changed_hands_belongs_to_the_run_that_owes_it(rpd: Person, d
     name = desk.cloud().pods[pod].order.name
     paused = Paused(str(first), first.stem, first.stem, pod, name, "RTX A5000", "SECURE", 0.27, {})
     with desk.open("second") as second:
-        taking = intent_of(TakeOver(paused, is_unwanted=False, drift=()), "0001-take_over", "reclaim")
+        taking = intent_of(HandOver(paused, is_unwanted=False, drift=()), "0001-take_over", "reclaim")
         owed = DebtChange(name, "storage", "open", usd_per_hour=0.0028)
         second.append(msgspec.structs.replace(taking, debts=(owed,)))
-        second.append(Outcome("0001-take_over", taking.op, "ok", data=msgspec.to_builtins(TakenOver(paused, False))))
+        second.append(Outcome("0001-take_over", taking.op, "ok", data=msgspec.to_builtins(HandOverDone(paused, False))))
     paid = DebtChange(name, "storage", "close", proof="handed over")
     desk.append(first, HandedOver(name, second.run_id, str(second.path), (paid,)))
     rows = rpd.pods()
@@ -398,11 +398,11 @@ def test_a_stopped_pod_is_started_by_going_on_with_its_run(
     path, _ = parked(desk)
     went_on: list[Any] = []
 
-    def take_over(journal: Any, command: str, **_options: object) -> int:
+    def resume_journal(journal: Any, command: str, **_options: object) -> int:
         went_on.append((journal, command))
         return 75
 
-    monkeypatch.setattr("rpd.adapters.pods.effects.take_over", take_over)
+    monkeypatch.setattr("rpd.adapters.pods.effects.resume_journal", resume_journal)
     done = rpd("pod", "start")
     assert (done.code, went_on) == (75, [(path, "rpd pod start")]), done
     assert f"rpd resume {path.stem}" in done.stderr
