@@ -31,7 +31,8 @@ SERVICE = (
     r"H=type(str(),(h.BaseHTTPRequestHandler,),dict(do_GET=answer));"
     r"h.HTTPServer((str(),port),H).serve_forever()"
 )
-"""A web service that listens at once and is ready some seconds later. Pods of the sandbox share this machine's ports."""
+"""A web service that listens at once, because pods of the sandbox share the ports of this machine, and is ready some
+seconds later."""
 
 
 def free_port() -> int:
