@@ -112,7 +112,8 @@ def _print(survey: Survey) -> None:
 def _lines(survey: Survey) -> tuple[list[str], list[str]]:
     """The table, and what is said beside it."""
     rows = [each.row for each in survey.pods]
-    lines, left_out = table(_columns(rows), terminal_width()) if rows else (["no pods"], [])
+    nothing = "no pods are known" if survey.unreachable else "no pods"
+    lines, left_out = table(_columns(rows), terminal_width()) if rows else ([nothing], [])
     notes = [f"{row.id or row.name}: {row.note}" for row in rows if row.note]
     notes += [f"could not reach {text}; its pods are not known" for text in survey.unreachable]
     notes += [f"no room for: {', '.join(left_out)} (--json has all)"] if left_out else []
