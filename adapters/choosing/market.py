@@ -46,11 +46,9 @@ class Market(msgspec.Struct, frozen=True):
     centers: tuple[DataCenter, ...]
     volumes: tuple[Volume, ...] = ()
 
-    def places(self, region: str | None) -> tuple[str, ...]:
-        """The data centers that a word means. Empty: anywhere. Raises UserError."""
-        if region is None:
-            return ()
-        named = name_datacenters([region], self.centers)
+    def places(self, regions: tuple[str, ...]) -> tuple[str, ...]:
+        """The data centers that these words mean. Empty: anywhere. Raises UserError."""
+        named = name_datacenters(regions, self.centers)
         if named.problems:
             raise UserError(named.problems[0], reason="no_datacenter", hint="rpd stock")
         return named.datacenters
@@ -58,7 +56,7 @@ class Market(msgspec.Struct, frozen=True):
     def rows(self, cloud: str, places: tuple[str, ...], favourites: tuple[str, ...] = ()) -> list[GpuRow]:
         """Every type that this cloud sells: the favourites first and in their order, then what is in stock, the
         cheapest first."""
-        liked = self.ids(favourites, cloud, strict=False)
+        liked = self._ids(favourites, cloud)
         found = []
         for gpu in self.types:
             offer = gpu.secure if cloud == "SECURE" else gpu.community
@@ -69,17 +67,6 @@ class Market(msgspec.Struct, frozen=True):
         return sorted(
             found, key=lambda row: (liked.index(row.gpu.id) if row.is_favourite else len(liked), *_order(row))
         )
-
-    def ids(self, words: tuple[str, ...], cloud: str, *, strict: bool = True) -> list[str]:
-        """The types that these names mean. Raises UserError for a name that means none, unless not `strict`."""
-        offers = [offer for gpu in self.types for offer in gpu.offers]
-        found: list[str] = []
-        for word in words:
-            named = name_hardware([word], offers, (cloud,))
-            if named.problems and strict:
-                raise UserError(named.problems[0], reason="no_gpu", hint="rpd gpus")
-            found += [each.id for each in named.hardware if each.id not in found]
-        return found
 
     def volume(self, word: str) -> Volume:
         """The network volume with this id or name. Raises UserError."""
@@ -108,6 +95,12 @@ class Market(msgspec.Struct, frozen=True):
                 break
         return UserError(said, exit_code=Exit.NO_CAPACITY, reason="no_capacity", hint="rpd stock")
 
+    def _ids(self, words: tuple[str, ...], cloud: str) -> list[str]:
+        """The types that these names mean. A name that means none, any more, is passed over."""
+        offers = [offer for gpu in self.types for offer in gpu.offers]
+        named = [name_hardware([word], offers, (cloud,)) for word in words]
+        return list(dict.fromkeys(each.id for one in named for each in one.hardware))
+
     def _stock(self, gpu: GpuType, offer: Offer, places: tuple[str, ...]) -> str:
         """Community hosts are in no data center of choice."""
         if not places or offer.cloud != "SECURE":
@@ -119,9 +112,9 @@ class Market(msgspec.Struct, frozen=True):
         return level
 
 
-def read_market(cloud: RunPodCloud, *, with_volumes: bool) -> Market:
-    """Read the catalog, and the account's network volumes if they are wanted. Raises the errors of a read."""
-    return Market(cloud.gpu_types(), cloud.datacenters(), cloud.volumes() if with_volumes else ())
+def read_market(cloud: RunPodCloud) -> Market:
+    """Read the catalog, and the account's network volumes. Raises the errors of a read."""
+    return Market(cloud.gpu_types(), cloud.datacenters(), cloud.volumes())
 
 
 def _order(row: GpuRow) -> tuple[bool, float, str]:

@@ -1,22 +1,16 @@
-"""What a person wants, as far as flags say it, and what comes out of the picker."""
+"""What flags say of a pod, and what comes out of the picker."""
 
 from __future__ import annotations
 
 import msgspec
 
-from rpd.adapters.runpod.wire import Volume
-
-STANDARD = "STANDARD"
-"""The kind of storage whose price RunPod publishes."""
-
 
 class Prefill(msgspec.Struct, frozen=True):
-    """What flags say. None: to be asked, or the default. `gpus` are names as in a job file, the best first. `volume` is
-    the id or the name of a network volume; empty: none is wanted."""
+    """What flags say. None or empty: it is asked, or the settings say it. `regions` are words as in
+    `pod.datacenters`. `volume` is the id or the name of a network volume."""
 
     cloud: str | None = None
-    region: str | None = None
-    gpus: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
     gpu_count: int | None = None
     preset: str | None = None
     image: str | None = None
@@ -26,17 +20,14 @@ class Prefill(msgspec.Struct, frozen=True):
 
 
 class PodChoice(msgspec.Struct, frozen=True):
-    """A pod to be ordered. `gpus` are ids of GPU types, the best first. `datacenters` are ids; empty: anywhere.
-    `usd_per_hour` is the list price of all its GPUs for the first type, without disks; None if no price is known.
-    `image` and `template` None: those of the preset. `hours`: the pod is stopped after so long."""
+    """A pod to be ordered. `regions` are words as in `pod.datacenters`; empty: anywhere. `preset` and `image` None: not
+    said. `volume` is the id of a network volume."""
 
     cloud: str
-    datacenters: tuple[str, ...]
-    gpus: tuple[str, ...]
+    regions: tuple[str, ...]
+    gpu: str
     gpu_count: int
-    preset: str
-    image: str | None = None
-    template: str | None = None
-    volume: Volume | None = None
-    hours: float = 4.0
-    usd_per_hour: float | None = None
+    preset: str | None
+    image: str | None
+    volume: str | None
+    hours: float

@@ -2,73 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rpd.adapters.choosing.market import CLOUDS, HEADING, NONE, GpuRow, Market
 from rpd.adapters.choosing.order import PodChoice, Prefill
 from rpd.adapters.runpod.wire import Volume
-from rpd.adapters.settings.keys import key_named
+from rpd.adapters.settings.keys import BY_NAME
 from rpd.adapters.settings.settings import Loaded
 from rpd.adapters.terminal import output
-from rpd.adapters.terminal.prompting import Choice, can_prompt, picked, typed
+from rpd.adapters.terminal.prompting import Choice, picked, typed
 from rpd.engine.errors import UserError
 
 FEW = 5
 """How many GPU types are shown at once."""
-MORE, ELSEWHERE, ANYWHERE, NO_VOLUME = "more", "elsewhere", "anywhere", ""
+MORE, ELSEWHERE, ANYWHERE, NONE_OF_THEM = "more", "elsewhere", "anywhere", ""
 
 
-def choose(loaded: Loaded, market: Market, said: Prefill, *, asks: bool | None = None) -> PodChoice:
-    """A pod: what flags say, else what the person picks, else the settings. `asks` None: whether somebody is there.
+def choose(loaded: Loaded, market: Market, said: Prefill, presets: Mapping[str, str]) -> PodChoice:
+    """A pod: what flags say, what the settings say, and what the person picks of the rest. `presets` are names with
+    words about them.
 
-    A cloud and a region in the settings are not asked again; the list of GPUs leads to them. Raises UserError: 2 for
-    words that mean nothing and for a missing flag where nobody is asked, 6 if no GPU is in stock under these filters.
+    A cloud and a region in the settings are not asked again; the list of GPUs leads to them. Raises UserError for words
+    that mean nothing, and KeyboardInterrupt if the person leaves.
     """
-    return _Picker(loaded, market, said, asks=can_prompt() if asks is None else asks).choose()
+    return _Picker(loaded, market, said, presets).choose()
 
 
 class _Picker:
-    def __init__(self, loaded: Loaded, market: Market, said: Prefill, *, asks: bool) -> None:
+    def __init__(self, loaded: Loaded, market: Market, said: Prefill, presets: Mapping[str, str]) -> None:
         self._loaded = loaded
         self._settings = loaded.settings
         self._market = market
         self._said = said
-        self._asks = asks
+        self._presets = presets
 
     def choose(self) -> PodChoice:
-        said, settings = self._said, self._settings
+        said = self._said
         volume = self._market.volume(said.volume) if said.volume else None
         cloud = self._cloud(volume)
-        region = self._region(cloud, volume)
-        cloud, places, rows = self._gpus(cloud, region, volume)
-        count = self._count(rows[0])
+        cloud, regions, row = self._gpu(cloud, self._regions(cloud, volume), volume)
+        count = self._count(row)
         preset, image = self._what()
-        volume = volume or self._volume(cloud, places, rows[0])
+        volume = volume or self._volume(cloud, regions, row)
         if volume is not None and volume.data_center:
-            places = (volume.data_center,)
-        price = rows[0].usd_per_hour
-        return PodChoice(
-            cloud,
-            places,
-            tuple(row.gpu.id for row in rows),
-            count,
-            preset,
-            image,
-            said.template,
-            volume,
-            said.hours or self._hours(settings.hours),
-            price * count if price is not None else None,
-        )
+            regions = (volume.data_center,)
+        hours = said.hours if said.hours is not None else self._hours()
+        return PodChoice(cloud, regions, row.gpu.id, count, preset, image, volume.id if volume else None, hours)
 
     def _cloud(self, volume: Volume | None) -> str:
-        word = self._said.cloud
-        if word is not None:
-            if word.upper() not in CLOUDS:
-                raise UserError(f"there is no cloud {word!r}: it is secure or community", hint="--cloud secure")
-            if volume is not None and word.upper() != "SECURE":
-                raise UserError("only pods of the secure cloud can mount a network volume", hint="--cloud secure")
-            return word.upper()
+        said = self._said.cloud
+        if said is not None and said.upper() not in CLOUDS:
+            raise UserError(f"there is no cloud {said!r}: it is secure or community", hint="--cloud secure")
         if volume is not None:
+            if said is not None and said.upper() != "SECURE":
+                raise UserError("only pods of the secure cloud can mount a network volume", hint="--cloud secure")
             return "SECURE"
-        if not self._asks or self._loaded.is_said("cloud") or self._said.gpus:
+        if said is not None:
+            return said.upper()
+        if self._loaded.is_said("cloud"):
             return self._settings.cloud
         return self._ask_cloud(self._settings.cloud)
 
@@ -76,83 +67,57 @@ class _Picker:
         words = {"SECURE": "secure (more reliable)", "COMMUNITY": "community (cheaper; no network volumes)"}
         return picked("Cloud:", [Choice(each, words[each]) for each in CLOUDS], default)
 
-    def _region(self, cloud: str, volume: Volume | None) -> str | None:
+    def _regions(self, cloud: str, volume: Volume | None) -> tuple[str, ...]:
+        """Community hosts are in no region of choice, and a network volume is in one."""
         if volume is not None and volume.data_center:
-            return volume.data_center
-        if self._said.region is not None:
-            return None if self._said.region == ANYWHERE else self._said.region
+            return (volume.data_center,)
+        if self._said.regions:
+            return self._said.regions
         if cloud != "SECURE":
-            return None
-        if not self._asks or self._loaded.is_said("region") or self._said.gpus:
-            return self._settings.region
-        return self._ask_region(self._settings.region)
+            return ()
+        return (self._settings.region,) if self._settings.region is not None else self._ask_region(())
 
-    def _ask_region(self, default: str | None) -> str | None:
+    def _ask_region(self, default: tuple[str, ...]) -> tuple[str, ...]:
         names = sorted({each.region.replace("_", " ").title() for each in self._market.centers if each.region})
-        known = dict.fromkeys((*([default] if default else []), *names, ANYWHERE))
-        word = picked("Region:", [Choice(each, each) for each in known], default or ANYWHERE)
-        return None if word == ANYWHERE else word
+        known = dict.fromkeys((*default[:1], *names, ANYWHERE))
+        word = picked("Region:", [Choice(each, each) for each in known], default[0] if default else ANYWHERE)
+        return () if word == ANYWHERE else (word,)
 
-    def _gpus(self, cloud: str, region: str | None, volume: Volume | None) -> tuple[str, tuple[str, ...], list[GpuRow]]:
-        """The cloud and the places in the end, and the types, the best first."""
-        wanted = self._said.gpus or (() if self._asks else self._settings.gpus)
+    def _gpu(self, cloud: str, regions: tuple[str, ...], volume: Volume | None) -> tuple[str, tuple[str, ...], GpuRow]:
+        """The cloud and the regions in the end, and the GPU type."""
         while True:
-            places = self._market.places(region)
-            rows = self._market.rows(cloud, places, self._settings.gpus)
-            if wanted:
-                return cloud, places, self._named(wanted, rows, cloud)
-            if not self._asks:
-                said = "no GPU is named, and nobody can be asked"
-                raise UserError(said, reason="needs_input", hint="--gpu 'NVIDIA A40'")
-            if not any(row.stock != NONE for row in rows) and volume is not None:
-                raise self._market.nothing(cloud, places)
-            row = self._ask_gpu(rows, cloud, region)
+            places = self._market.places(regions)
+            least = self._said.gpu_count or 1
+            rows = [row for row in self._market.rows(cloud, places, self._settings.gpus) if row.most >= least]
+            if not any(row.stock != NONE for row in rows):
+                nothing = self._market.nothing(cloud, places)
+                if volume is not None or not rows:
+                    raise nothing
+                output.note([nothing.message])
+            where = f"{cloud.lower()} cloud, {' or '.join(regions) or ANYWHERE}"
+            row = self._ask_gpu(rows, where, is_free=volume is None)
             if row is not None:
-                return cloud, places, [row]
-            cloud = "SECURE" if volume is not None else self._ask_cloud(cloud)
-            if volume is None:
-                region = self._ask_region(region) if cloud == "SECURE" else None
+                return cloud, regions, row
+            cloud = self._ask_cloud(cloud)
+            regions = self._ask_region(regions) if cloud == "SECURE" else ()
 
-    def _named(self, wanted: tuple[str, ...], rows: list[GpuRow], cloud: str) -> list[GpuRow]:
-        """The rows of named types, without those that are out of stock while others are not."""
-        ids = self._market.ids(wanted, cloud)
-        found = [row for each in ids for row in rows if row.gpu.id == each]
-        if not found:
-            other = next(each for each in CLOUDS if each != cloud)
-            raise UserError(
-                f"{', '.join(ids)} is not sold in the {cloud.lower()} cloud",
-                reason="no_gpu",
-                hint=f"--cloud {other.lower()}",
-            )
-        return [row for row in found if row.stock != NONE] or found
-
-    def _ask_gpu(self, rows: list[GpuRow], cloud: str, region: str | None) -> GpuRow | None:
+    def _ask_gpu(self, rows: list[GpuRow], where: str, *, is_free: bool) -> GpuRow | None:
         """The row that was picked. None: the person wants another cloud or region."""
-        stocked = [row for row in rows if row.stock != NONE]
-        where = f"{cloud.lower()} cloud, {region or ANYWHERE}"
-        if not stocked:
-            output.note([self._market.nothing(cloud, self._market.places(region)).message])
-        shown, is_short = stocked[:FEW], len(rows) > len(stocked[:FEW])
+        shown = [row for row in rows if row.stock != NONE][:FEW]
         while True:
             choices = [Choice(row.gpu.id, row.title) for row in shown]
-            choices += [Choice(MORE, f"  more ({len(rows) - len(shown)})")] if is_short else []
-            choices.append(Choice(ELSEWHERE, "  another cloud or region"))
+            choices += [Choice(MORE, f"  more ({len(rows) - len(shown)})")] if len(shown) < len(rows) else []
+            choices += [Choice(ELSEWHERE, "  another cloud or region")] if is_free else []
             output.note([f"GPUs: {where}; prices of one GPU", HEADING])
-            word = picked("GPU:", choices, None)
+            word = picked("GPU:", choices)
             if word == ELSEWHERE:
                 return None
             if word != MORE:
                 return next(row for row in rows if row.gpu.id == word)
-            shown, is_short = rows, False
+            shown = rows
 
     def _count(self, row: GpuRow) -> int:
-        count = self._said.gpu_count
-        if count is None and self._asks and row.most > 1:
-            count = self._typed_count(row.most)
-        count = 1 if count is None else count
-        if not 1 <= count <= row.most:
-            raise UserError(f"a pod has 1 to {row.most} of {row.gpu.id}, not {count}", hint="--gpu-count 1")
-        return count
+        return self._said.gpu_count or (self._typed_count(row.most) if row.most > 1 else 1)
 
     def _typed_count(self, most: int) -> int:
         while True:
@@ -160,40 +125,38 @@ class _Picker:
             if word.isdecimal() and 1 <= int(word) <= most:
                 return int(word)
 
-    def _what(self) -> tuple[str, str | None]:
-        """The preset and the image. A named image, template or preset is not asked about."""
+    def _what(self) -> tuple[str | None, str | None]:
+        """The preset and the image, one of them None."""
         said, settings = self._said, self._settings
-        preset = said.preset or settings.preset
-        key = key_named("preset")
-        assert key is not None
-        try:
-            preset = key.read(preset)
-        except ValueError as error:
-            raise UserError(f"--preset {preset!r} {error}", hint="--preset comfyui") from None
-        if not self._asks or said.image or said.template or said.preset:
-            return preset, said.image or (None if said.preset else settings.image)
-        image = typed(f"Image (Enter: {settings.image or f'that of the preset {preset}'}):")
-        return preset, image or settings.image
+        if said.preset or said.image or said.template:
+            return said.preset, said.image
+        rows = [Choice(name, f"{name:<9} {about}") for name, about in self._presets.items()]
+        default = settings.preset
+        if settings.image is not None:
+            rows.append(Choice(NONE_OF_THEM, f"{'image':<9} {settings.image}"))
+            default = NONE_OF_THEM
+        rows.append(Choice(MORE, f"{'image':<9} another one"))
+        word = picked("What runs in it:", rows, default)
+        if word == MORE:
+            return None, typed("Image:") or settings.image
+        return (None, settings.image) if word == NONE_OF_THEM else (word, None)
 
-    def _volume(self, cloud: str, places: tuple[str, ...], row: GpuRow) -> Volume | None:
+    def _volume(self, cloud: str, regions: tuple[str, ...], row: GpuRow) -> Volume | None:
         """One of the network volumes that a pod with this GPU could mount there."""
+        places = self._market.places(regions)
         near = [each for each in self._market.volumes if not places or each.data_center in places]
         fit = [each for each in near if self._market.is_stocked_at(row.gpu, each)]
-        if self._said.volume is not None or not self._asks or cloud != "SECURE" or not fit:
+        if cloud != "SECURE" or not fit:
             return None
-        rows = [Choice(NO_VOLUME, "none"), *(Choice(each.id, _told(each)) for each in fit)]
-        word = picked("Network volume:", rows, NO_VOLUME)
+        rows = [Choice(NONE_OF_THEM, "none"), *(Choice(each.id, _told(each)) for each in fit)]
+        word = picked("Network volume:", rows, NONE_OF_THEM)
         return next((each for each in fit if each.id == word), None)
 
-    def _hours(self, default: float) -> float:
-        if not self._asks:
-            return default
+    def _hours(self) -> float:
         while True:
-            word = typed("Stop it after how many hours?", f"{default:g}")
+            word = typed("Stop it after how many hours?", f"{self._settings.hours:g}")
             try:
-                key = key_named("hours")
-                assert key is not None
-                return float(key.read(word))
+                return float(BY_NAME["hours"].read(word))
             except ValueError as error:
                 output.note([f"  {word} {error}"])
 

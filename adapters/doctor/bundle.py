@@ -23,6 +23,7 @@ from rpd.adapters.doctor.machine import versions_here
 from rpd.adapters.local.dirs import own_key_path, place_of_state_home
 from rpd.adapters.local.files import read_regular
 from rpd.adapters.local.leaks import environment_secrets, without_shapes
+from rpd.adapters.local.own_log import log_path
 from rpd.adapters.local.secret_content import values_in
 from rpd.adapters.report.words import plural, size
 from rpd.adapters.set_up.imports import found_here
@@ -120,7 +121,7 @@ def _files(home: Path) -> Iterator[Path]:
         newest = sorted(journals(home), key=lambda each: each.stat().st_mtime, reverse=True)
         yield from newest[:MOST_JOURNALS]
     yield from sorted(home.glob("emergency-*.jsonl"))
-    yield from sorted(each for each in (home / "logs").glob("*") if each.is_file() and not each.is_symlink())
+    yield from sorted(each for each in log_path(home).parent.glob("*") if each.is_file() and not each.is_symlink())
     yield from (each for each in [home / "sandbox" / "daemon.log"] if each.is_file())
 
 

@@ -52,21 +52,22 @@ def log_path(home: Path) -> Path:
     return home / "log" / "rpd.log"
 
 
-def level(environ: Mapping[str, str] = os.environ) -> str:
-    """The level in force. A word that is not known counts as "info"."""
-    named = environ.get("RPD_LOG_LEVEL", "").strip().lower()
+def level(environ: Mapping[str, str] = os.environ, *, usual: str = "info") -> str:
+    """The level in force: the environment's, else the `usual` one. A word that is not known counts as "info"."""
+    named = environ.get("RPD_LOG_LEVEL", "").strip().lower() or usual
     return named if named in LEVELS else "info"
 
 
-def begin(home: Path, note: Callable[[str], object] = lambda text: None) -> None:
-    """Write to the log of this state home from now on. `note` tells a person, once, that it cannot be written."""
+def begin(home: Path, note: Callable[[str], object] = lambda text: None, *, usual: str = "info") -> None:
+    """Write to the log of this state home from now on. `note` tells a person, once, that it cannot be written. `usual`
+    is the level if the environment names none."""
     known = next((each for each in _root.handlers if isinstance(each, OwnLog)), None)
     if known is None or known.path != log_path(home):
         if known is not None:
             _root.removeHandler(known)
             known.close()
         _root.addHandler(OwnLog(log_path(home), note))
-    _root.setLevel(LEVELS[level()])
+    _root.setLevel(LEVELS[level(usual=usual)])
 
 
 @contextlib.contextmanager

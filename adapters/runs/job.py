@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.settings.settings import load_ssh_key
+from rpd.adapters.settings.settings import load_one
 from rpd.adapters.spec.error import MOST_SHOWN, SpecError
 from rpd.adapters.spec.error import Path as SpecPath
 from rpd.adapters.spec.inline_job import NO_FILE
@@ -40,7 +40,7 @@ class Overrides(msgspec.Struct, frozen=True):
 
 def _of_the_user() -> tuple[dict[SpecPath, Any], dict[SpecPath, Any]]:
     """What the user's settings say about any job: what wins over the file, and what serves where the file is silent."""
-    path, wins = load_ssh_key()
+    path, wins = load_one("ssh_key_path")
     fields: dict[SpecPath, Any] = {("ssh", "key_path"): path} if path is not None else {}
     return (fields, {}) if wins else ({}, fields)
 

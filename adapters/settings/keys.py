@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_LEVELS = ("debug", "info", "warning", "error", "off")
 CLOUDS = ("SECURE", "COMMUNITY")
 KEY_SOURCES = ("keyring", "runpodctl")
 _LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,40}\Z")
@@ -81,7 +81,7 @@ KEYS: tuple[SettingKey, ...] = (
     SettingKey("image", "RPD_IMAGE", "image for rpd connect, in place of the preset's", _text),
     SettingKey("gpus", "RPD_GPUS", "favourite GPU types, shown first", _list),
     SettingKey("hours", "RPD_HOURS", "hours after which the pod of rpd connect is stopped", _hours),
-    SettingKey("log_level", "RPD_LOG_LEVEL", "debug, info, warning or error", _one_of(LOG_LEVELS)),
+    SettingKey("log_level", "RPD_LOG_LEVEL", "debug, info, warning, error or off", _one_of(LOG_LEVELS)),
 )
 SOURCE = SettingKey("api_key_from", "", "keyring or runpodctl: who keeps the API key", _one_of(KEY_SOURCES))
 API_KEY = "api_key"

@@ -60,12 +60,12 @@ def load(environ: Mapping[str, str] = os.environ, file: Path | None = None) -> L
     return Loaded(msgspec.convert(values, Settings), origins, file, unknown)
 
 
-def load_ssh_key(environ: Mapping[str, str] = os.environ) -> tuple[str | None, bool]:
-    """The path of the SSH key alone, and whether the environment names it, so that it wins over a job file. Wrong
-    values of other settings do not matter. Raises UserError."""
+def load_one(name: str, environ: Mapping[str, str] = os.environ) -> tuple[Any, bool]:
+    """One value, and whether it is the environment's, so that it wins over a job file. Wrong values of other settings
+    do not matter. None if nobody has set it. Raises UserError."""
     file = settings_file(environ)
     data = read_settings(file).data if file is not None else {}
-    found = _value(BY_NAME["ssh_key_path"], environ, data, file)
+    found = _value(BY_NAME[name], environ, data, file)
     return (found[0], found[1].startswith(_VARIABLE)) if found is not None else (None, False)
 
 

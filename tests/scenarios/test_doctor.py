@@ -49,8 +49,9 @@ def problems(checks: dict[str, Any]) -> list[str]:
 def healthy(stage: CommandLine) -> CommandLine:
     """A person whose cloud is this sandbox and whose key is in the settings."""
     stage.variables = {"RPD_API_URL": stage.sandbox_url()}
-    (stage.folder / "key").write_text(stage.api_key())
-    assert stage.rpd("config", "set", "api-key", "--file", "key").returncode == 0
+    (stage.folder / "api_key").touch(mode=0o600)
+    (stage.folder / "api_key").write_text(stage.api_key())
+    assert stage.rpd("config", "set", "api-key", "--file", "api_key").returncode == 0
     return stage
 
 
@@ -66,6 +67,7 @@ def test_all_is_well(healthy: CommandLine) -> None:
 
 
 @pytest.mark.sandbox
+@pytest.mark.keeps_keys
 def test_a_pod_that_bills_wins_over_all_other_problems(healthy: CommandLine) -> None:
     live = healthy.begin(config(GATED))
     live.until_begun()
@@ -244,6 +246,7 @@ def test_an_exposed_ssh_key_is_mended_on_a_word_at_the_terminal(tmp_path: Path) 
 
 
 @pytest.mark.sandbox
+@pytest.mark.keeps_keys
 def test_the_archive_holds_what_helps_and_no_secret(healthy: CommandLine) -> None:
     """Secrets are planted in every place that goes into it, in several forms."""
     done = healthy.run(config("echo fine"))
@@ -260,8 +263,8 @@ def test_the_archive_holds_what_helps_and_no_secret(healthy: CommandLine) -> Non
     text = "\n".join(f"{each} {base64.b64encode(each.encode()).decode()} {json.dumps(each)}" for each in planted)
     text += f"\n{private}\n{json.dumps({'key': private})}\nAuthorization: Bearer abcdef0123456789\n"
     text += "https://me:hunter2hunter2@proxy.example/\n"
-    (healthy.home / "logs").mkdir()
-    (healthy.home / "logs" / "rpd.log").write_text(text)
+    (healthy.home / "log").mkdir(exist_ok=True)
+    (healthy.home / "log" / "rpd.log").write_text(text)
     (healthy.home / f"emergency-{healthy.run_id}.jsonl").write_text(text)
     with healthy.journal.open("a") as journal:  # a torn tail, as a crash leaves it
         journal.write(text.replace("\n", " "))
@@ -274,7 +277,7 @@ def test_the_archive_holds_what_helps_and_no_secret(healthy: CommandLine) -> Non
         names = set(archive.getnames())
         content = {name: (archive.extractfile(name) or io.BytesIO()).read() for name in names}
     run = f"rpd-report/journals/{healthy.journal.parent.name}/{healthy.journal.name}"
-    assert {run, "rpd-report/doctor.json", "rpd-report/versions.json", "rpd-report/logs/rpd.log"} <= names
+    assert {run, "rpd-report/doctor.json", "rpd-report/versions.json", "rpd-report/log/rpd.log"} <= names
     assert b"job_succeeded" in content[run] or b"succeeded" in content[run], "what helps is there"
     whole = b"\n".join([*content.values(), done.stdout.encode(), done.stderr.encode()])
     assert elsewhere.encode() not in whole, "a key of a well-known kind that this machine does not hold"

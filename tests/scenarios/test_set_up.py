@@ -44,7 +44,8 @@ def settings_of(stage: CommandLine) -> Path:
 
 
 def key_file(stage: CommandLine) -> Path:
-    file = stage.folder / "key"
+    file = stage.folder / "api_key"
+    file.touch(mode=0o600)
     file.write_text(f"{stage.api_key()}\n")
     return file
 
@@ -70,7 +71,7 @@ def no_trace_of_the_key(stage: CommandLine, *screens: str) -> None:
     """Neither on these screens nor in any file of the user's, but for the settings and the sandbox's own."""
     key = stage.api_key()
     assert not [text for text in screens if key in text]
-    own = (stage.sandbox_home, settings_of(stage), stage.folder / "key", stage.folder / "ring.json")
+    own = (stage.sandbox_home, settings_of(stage), stage.folder / "api_key", stage.folder / "ring.json")
     for path in stage.folder.parent.rglob("*"):
         if path.is_file() and not any(path == each or each in path.parents for each in own):
             assert key.encode() not in path.read_bytes(), path
@@ -158,7 +159,7 @@ def test_a_registered_ssh_key_is_recognised(newcomer: CommandLine) -> None:
 
 @pytest.mark.sandbox
 def test_a_key_is_tried_before_it_is_saved(newcomer: CommandLine) -> None:
-    file = newcomer.folder / "key"
+    file = newcomer.folder / "wrong"
     file.write_text("rpa_wrong_0123456789\n")
     done = newcomer.rpd("config", "set", "api-key", "--file", str(file))
     assert done.returncode == 4 and not settings_of(newcomer).exists(), done.stderr
@@ -246,6 +247,7 @@ def test_without_a_keyring_the_way_out_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.sandbox
+@pytest.mark.keeps_keys
 def test_settings_of_other_tools_are_taken_over_on_a_word(newcomer: CommandLine) -> None:
     told = {
         "runpod": {"api_key": newcomer.api_key(), "default_region": "EU"},

@@ -70,7 +70,7 @@ class SetUpOptions:
     ] = None
     log_level: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error."),
+        typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning, error or off."),
     ] = None
     take_over: Annotated[
         list[str] | None,

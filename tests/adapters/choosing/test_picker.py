@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rpd.adapters.choosing.market import Market
-from rpd.adapters.choosing.order import PodChoice, Prefill
+from rpd.adapters.choosing.order import Prefill
 from rpd.adapters.choosing.picker import choose
 from rpd.adapters.runpod.market import GpuType
 from rpd.adapters.runpod.wire import Volume
@@ -57,47 +57,6 @@ def loaded(**values: Any) -> Loaded:
     return Loaded(settings, origins, None)
 
 
-def quietly(settings: Loaded, said: Prefill, market: Market = MARKET) -> PodChoice:
-    return choose(settings, market, said, asks=False)
-
-
-def test_flags_alone_are_enough() -> None:
-    said = Prefill(gpus=("A40",), gpu_count=2, volume="models", hours=3.0, image="a/b")
-    found = quietly(loaded(), said)
-    assert (found.gpus, found.gpu_count, found.cloud, found.datacenters) == (("NVIDIA A40",), 2, "SECURE", (EUROPE,))
-    assert found.volume is not None and found.image == "a/b" and found.usd_per_hour == pytest.approx(0.80)
-
-
-def test_settings_answer_what_flags_do_not() -> None:
-    settings = loaded(region="Europe", gpus=("RTX 4090", "L4"), hours=2.0, preset="jupyter", image="c/d")
-    found = quietly(settings, Prefill())
-    assert found.gpus == ("NVIDIA L4",), "what is out of stock there is not ordered while another is in stock"
-    assert (found.hours, found.preset, found.image, found.datacenters) == (2.0, "jupyter", "c/d", (EUROPE,))
-    assert quietly(settings, Prefill(gpus=("H100",), preset="shell")).image is None, "the image of that preset"
-    assert quietly(settings, Prefill(gpus=("L4",), region="anywhere")).datacenters == ()
-
-
-@pytest.mark.parametrize(
-    ("said", "words", "code"),
-    [
-        (Prefill(), "no GPU is named", 2),
-        (Prefill(gpus=("Z80",)), "Z80", 2),
-        (Prefill(gpus=("A40",), cloud="moon"), "no cloud 'moon'", 2),
-        (Prefill(gpus=("A40",), cloud="community"), "not sold in the community cloud", 2),
-        (Prefill(gpus=("A40",), cloud="community", volume="models"), "only pods of the secure cloud", 2),
-        (Prefill(gpus=("A40",), volume="mine"), "no network volume 'mine'", 2),
-        (Prefill(gpus=("A40",), region="Atlantis"), "no data center 'Atlantis'", 2),
-        (Prefill(gpus=("RTX 4090",), gpu_count=2), "1 to 1", 2),
-        (Prefill(gpus=("A40",), gpu_count=0), "1 to 4", 2),
-        (Prefill(gpus=("A40",), preset="Comfy UI"), "no name of a preset", 2),
-    ],
-)
-def test_what_cannot_be_is_refused_with_a_flag_to_type(said: Prefill, words: str, code: int) -> None:
-    with pytest.raises(UserError, match=words) as caught:
-        quietly(loaded(), said)
-    assert caught.value.exit_code == code and caught.value.hint
-
-
 def test_the_nearest_that_has_stock_is_named() -> None:
     error = MARKET.nothing("SECURE", ("US-XX-1",))
     assert error.exit_code == 6 and "NVIDIA T4 at $0.20/h, secure cloud, anywhere" in error.message
@@ -111,12 +70,28 @@ def test_favourites_come_first_then_stock_then_price() -> None:
     assert all(len(row.title) <= 76 for row in rows), "it fits into 80 columns"
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (Prefill(cloud="moon"), "no cloud 'moon'"),
+        (Prefill(cloud="community", volume="models"), "only pods of the secure cloud"),
+        (Prefill(volume="mine"), "no network volume 'mine'"),
+        (Prefill(cloud="secure", regions=("Atlantis",)), "no data center 'Atlantis'"),
+    ],
+)
+def test_flags_that_cannot_be_are_refused_before_the_first_question(said: Prefill, words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        choose(loaded(), MARKET, said, {})
+    assert caught.value.exit_code == 2 and caught.value.hint
+
+
 SCRIPT = """
 import json, sys, msgspec
 from tests.adapters.choosing.test_picker import MARKET, loaded
 from rpd.adapters.choosing.order import Prefill
 from rpd.adapters.choosing.picker import choose
-found = choose(loaded(**json.loads(sys.argv[1])), MARKET, Prefill())
+presets = {"comfyui": "pictures", "jupyter": "notebooks"}
+found = choose(loaded(**json.loads(sys.argv[1])), MARKET, msgspec.json.decode(sys.argv[2], type=Prefill), presets)
 print(json.dumps(msgspec.to_builtins(found)))
 """
 
@@ -124,11 +99,11 @@ print(json.dumps(msgspec.to_builtins(found)))
 class Screen:
     """The picker on a terminal of its own; its answer goes through a pipe."""
 
-    def __init__(self, settings: dict[str, Any], term: str) -> None:
+    def __init__(self, settings: dict[str, Any], term: str, said: str = "{}") -> None:
         self._master, slave = os.openpty()
         self._seen = bytearray()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, json.dumps(settings)],
+            [sys.executable, "-c", SCRIPT, json.dumps(settings), said],
             cwd=Path(__file__).parents[3],
             env={**os.environ, "TERM": term, "COLUMNS": "80", "LINES": "24"},
             stdin=slave,
@@ -166,12 +141,20 @@ def test_a_person_picks_with_arrows_and_filters() -> None:
     screen.answer("GPU:", "more\r")
     screen.answer("GPU:", "A40\r", times=3)
     screen.answer("How many GPUs (1 to 4)?", "2\r")
-    screen.answer("Image (Enter", "\r")
+    screen.answer("What runs in it:", "jup\r")
     screen.answer("Network volume:", "models\r")
     screen.answer("after how many hours", "\r")
     found = screen.found()
-    assert (found["gpus"], found["gpu_count"], found["datacenters"]) == (["NVIDIA A40"], 2, [EUROPE])
-    assert found["volume"]["id"] == "vol1" and found["hours"] == 2.0 and found["cloud"] == "SECURE"
+    assert found == {
+        "cloud": "SECURE",
+        "regions": [EUROPE],
+        "gpu": "NVIDIA A40",
+        "gpu_count": 2,
+        "preset": "jupyter",
+        "image": None,
+        "volume": "vol1",
+        "hours": 2.0,
+    }
 
 
 def test_the_settings_spare_questions_and_the_list_leads_elsewhere() -> None:
@@ -184,8 +167,20 @@ def test_the_settings_spare_questions_and_the_list_leads_elsewhere() -> None:
     screen.answer("Cloud:", "2\r")
     screen.answer("community cloud, anywhere", "1\r")
     screen.answer("How many GPUs", "\r")
-    screen.answer("Image (Enter", "x/y\r")
+    screen.answer("What runs in it:", "3\r")
+    screen.answer("Image:", "x/y\r")
     screen.answer("after how many hours", "\r")
     found = screen.found()
-    assert (found["cloud"], found["gpus"], found["image"]) == ("COMMUNITY", ["NVIDIA L4"], "x/y")
-    assert found["hours"] == 4.0 and "\x1b" not in screen.text
+    assert (found["cloud"], found["gpu"], found["regions"]) == ("COMMUNITY", "NVIDIA L4", [])
+    assert (found["preset"], found["image"], found["hours"]) == (None, "x/y", 4.0)
+    assert "\x1b" not in screen.text
+
+
+def test_flags_spare_all_questions_but_the_gpu() -> None:
+    said = {"cloud": "secure", "volume": "models", "gpu_count": 8, "preset": "comfyui", "hours": 1.5}
+    screen = Screen({"gpus": ["H100"]}, "xterm", json.dumps(said))
+    screen.answer("GPU:", "H100\r")
+    found = screen.found()
+    assert (found["gpu"], found["gpu_count"], found["regions"], found["hours"]) == ("NVIDIA H100", 8, [EUROPE], 1.5)
+    assert "another cloud" not in screen.text, "the volume is in one place"
+    assert "A40" not in screen.text, "no host has eight of them"

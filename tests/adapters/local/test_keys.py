@@ -37,6 +37,7 @@ def test_the_user_s_key(tmp_path: Path, options: tuple[str, ...]) -> None:
 
 
 @needs_openssh
+@pytest.mark.keeps_keys
 def test_keys_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     locked = keygen(tmp_path / "locked", "-t", "ed25519", passphrase="secret")

@@ -8,7 +8,7 @@ import pytest
 
 from rpd.adapters.local.leaks import is_secret_name
 from rpd.adapters.settings.keys import KEYS, key_named
-from rpd.adapters.settings.settings import DEFAULT, Settings, load, load_ssh_key
+from rpd.adapters.settings.settings import DEFAULT, Settings, load, load_one
 from rpd.engine.errors import UserError
 from rpd.states.ports.job import Ssh
 
@@ -56,7 +56,7 @@ def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, text: str, words:
     with pytest.raises(UserError, match=words) as caught:
         load({}, file)
     assert str(file) in caught.value.message and "rpd config set" in caught.value.hint
-    assert load_ssh_key({"RPD_CONFIG": str(file)}) == (None, False), "a job does not need it"
+    assert load_one("ssh_key_path", {"RPD_CONFIG": str(file)}) == (None, False), "a job does not need it"
 
 
 def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
@@ -69,5 +69,5 @@ def test_the_ssh_key_and_who_names_it(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('ssh_key_path = "/of/the/file"\n')
     environ = {"RPD_CONFIG": str(file)}
-    assert load_ssh_key(environ) == ("/of/the/file", False)
-    assert load_ssh_key({**environ, "RPD_SSH_KEY_PATH": "/of/the/variable"}) == ("/of/the/variable", True)
+    assert load_one("ssh_key_path", environ) == ("/of/the/file", False)
+    assert load_one("ssh_key_path", {**environ, "RPD_SSH_KEY_PATH": "/of/the/variable"}) == ("/of/the/variable", True)

@@ -20,7 +20,7 @@ class PodWish:
     )
     gpu_count: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option("--gpu-count", min=1, metavar="N", help="GPUs of the pod. Default: 1."),
+        typer.Option("--gpu-count", min=1, metavar="N", help="GPUs of the pod."),
     ] = None
     image: Annotated[Optional[str], typer.Option("--image", metavar="IMAGE", help="In place of the preset's.")] = None  # noqa: UP045
     template: Annotated[
@@ -45,7 +45,7 @@ class PodWish:
     ] = None
     cloud: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--cloud", metavar="secure|community", help="The cloud to rent in. Default: secure."),
+        typer.Option("--cloud", metavar="secure|community", help="The cloud to rent in."),
     ] = None
     datacenter: Annotated[
         list[str] | None, typer.Option("--datacenter", metavar="ID", help="Data center or region. Repeatable.")
@@ -70,7 +70,7 @@ class SessionWish:
     ] = None
     hours: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option("--hours", metavar="H", help="After so long the pod is stopped. Default: 4."),
+        typer.Option("--hours", metavar="H", help="After so long the pod is stopped (4)."),
     ] = None
     name: Annotated[Optional[str], typer.Option("--name", metavar="NAME", help="Default: date and number.")] = None  # noqa: UP045
     key: Annotated[
@@ -91,9 +91,9 @@ def connect(
 ) -> int:
     """Rent a pod to work in, with verified local ports to its services. Leaving asks what becomes of it.
 
-    rpd connect --gpu A40 --preset comfyui --hours 2
+    Without --gpu, a person at a terminal picks one. Your settings say what no option says.
 
-    Without --gpu, a terminal lets you pick. `rpd config` sets what is not named.
+    rpd connect --gpu A40 --preset comfyui --hours 2
     """
     from rpd.adapters.cli.acting.connect import connect_to
 

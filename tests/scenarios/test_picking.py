@@ -1,0 +1,49 @@
+"""`rpd connect` without all of its options: what the settings say, and what a person is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.harness import CommandLine
+from tests.scenarios.test_set_up import answer
+
+
+def test_a_person_picks_and_then_says_no(stage: CommandLine) -> None:
+    """Nothing is rented before the price was shown and agreed to."""
+    assert stage.rpd("config", "set", "cloud", "secure").returncode == 0
+    assert stage.rpd("config", "set", "gpus", "NVIDIA L4").returncode == 0
+    screen = stage.start_on_terminal("connect", "--sandbox", "--hours", "2")
+    answer(screen, "Region:", "europe\r")
+    answer(screen, "GPU:", "\r")
+    answer(screen, "How many GPUs", "2\r")
+    answer(screen, "What runs in it:", "shell\r")
+    answer(screen, "rent it? [y/N]", "n\r")
+    assert screen.end() == 3
+    assert "2 x NVIDIA L4" in screen.text and "2 h cost at most about" in screen.text
+    assert stage.truth()["pods"] == []
+
+
+def test_leaving_the_picker_rents_nothing(stage: CommandLine) -> None:
+    screen = stage.start_on_terminal("connect", "--sandbox")
+    answer(screen, "Cloud:", "\x03")
+    assert screen.end() == 130 and "nothing was rented" in screen.text
+    assert stage.truth()["pods"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), ("2.5 h cost", "NVIDIA L4")),
+        (("--gpu", "A40", "--hours", "1"), ("1 h cost", "NVIDIA A40")),
+    ],
+)
+def test_off_a_terminal_the_settings_say_what_options_do_not(
+    stage: CommandLine, options: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    done = stage.rpd("connect", "--sandbox")
+    assert done.returncode == 2 and "which GPU?" in done.stderr
+    stage.variables = {"RPD_GPUS": "NVIDIA L4", "RPD_HOURS": "2.5", "RPD_REGION": "Europe", "RPD_PRESET": "shell"}
+    done = stage.rpd("connect", "--sandbox", *options)
+    assert done.returncode == 2 and "--yes" in done.stderr, "a price needs a yes"
+    assert all(words in done.stderr for words in said), done.stderr
+    assert stage.truth()["pods"] == []
