@@ -37,7 +37,8 @@ class Owner(msgspec.Struct, frozen=True):
 class PodRow(msgspec.Struct, frozen=True):
     """Money is in USD. `usd_per_hour` is the present compute rate, 0.0 at rest. `cost_usd` is an estimate; of a pod
     that is not ours, it covers the present start only. `storage_usd_per_month` is the price of its volume while it is
-    stopped. `note` says what is unusual, and what to type. `gpu_use` is the present use of its GPUs in percent."""
+    stopped. `note` says what is unusual, and what to type. `gpu_use` is the present use of its GPUs in percent.
+    `tunnels` are ports of this machine that lead into the pod from a process in the background: `local -> remote`."""
 
     id: str | None
     name: str
@@ -59,6 +60,7 @@ class PodRow(msgspec.Struct, frozen=True):
     image: str | None = None
     note: str | None = None
     gpu_use: float | None = None
+    tunnels: tuple[str, ...] = ()
 
     @property
     def is_listed(self) -> bool:
