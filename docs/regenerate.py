@@ -30,7 +30,11 @@ def schema() -> str:
 
 
 PARTS = {
-    "architecture.md": {"diagram": f"```mermaid\n{mermaid(JOB)}```", "rules": markdown(JOB).rstrip(), "session": f"```mermaid\n{mermaid(SESSION)}```"},
+    "architecture.md": {
+        "diagram": f"```mermaid\n{mermaid(JOB)}```",
+        "rules": markdown(JOB).rstrip(),
+        "session": f"```mermaid\n{mermaid(SESSION)}```",
+    },
     "reliability.md": {"bugs": bugs()},
 }
 
