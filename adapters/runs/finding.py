@@ -86,11 +86,21 @@ def find_run_with_pod(run: str | None) -> Path:
     except UserError as error:
         if not error.message.startswith("no run is named"):
             raise
-        raise UserError(
-            f"no run or pod that is ours is named {run!r}; rpd goes into no pod of somebody else",
-            reason="not_ours",
-            hint="rpd runs   lists the runs; rpd gc lists the pods of others",
-        ) from error
+        raise _not_ours(run) from error
+
+
+def _not_ours(word: str) -> UserError:
+    from rpd.adapters.reaching.pod_of_run import stranger
+
+    seen = stranger(word)
+    text = f"no run or pod that is ours is named {word!r}"
+    if seen is not None:
+        text = (
+            f"pod {word} ({seen}) is in the account, and no journal here knows it: it belongs to somebody else, or to "
+        )
+        text += "another machine of yours"
+    hint = "rpd runs   lists the runs; rpd gc lists the pods of others"
+    return UserError(f"{text}; rpd goes into no such pod", reason="not_ours", hint=hint)
 
 
 def _run_of_pod(index: Index, word: str) -> Path | None:

@@ -439,7 +439,7 @@ def test_the_run_whose_pod_computes_is_meant_without_a_word(inside: CommandLine)
 def test_a_pod_of_somebody_else_is_none_of_ours(inside: CommandLine) -> None:
     done = inside.rpd("exec", "theirs12345678", "--", "true")
     assert done.returncode == 2
-    assert "rpd goes into no pod of somebody else" in done.stderr
+    assert "no run or pod that is ours is named 'theirs12345678'" in done.stderr
 
 
 def test_no_secret_of_the_environment_reaches_ssh(inside: CommandLine, tmp_path: Path) -> None:
