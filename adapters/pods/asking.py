@@ -15,6 +15,7 @@ from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.local.side_by_side import Work, side_by_side
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.pods.joining import Join, Joined, journal_entries
+from rpd.adapters.pods.row import Ways
 from rpd.adapters.tunnels.detached import tunnels_of
 from rpd.engine.errors import UserError
 from rpd.journal.index import Entry, Index
@@ -70,8 +71,8 @@ def with_tunnels(pods: list[Joined]) -> list[Joined]:
     found = []
     for pod in pods:
         mine = [pair for each in tunnels if each.pod_id == pod.row.id for pair in each.ports]
-        ways = tuple(f"{pair.local} -> {pair.remote}" for pair in mine)
-        found.append(pod._replace(row=msgspec.structs.replace(pod.row, tunnels=ways)))
+        ways = Ways(pod.row.ways.ssh, tuple(f"{pair.local} -> {pair.remote}" for pair in mine))
+        found.append(pod._replace(row=msgspec.structs.replace(pod.row, ways=ways)))
     return found
 
 

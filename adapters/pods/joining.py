@@ -13,7 +13,7 @@ from rpd.adapters.disposal.losses import losses
 from rpd.adapters.disposal.suspects import is_own, understood
 from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.forensics.timeline import wall_of
-from rpd.adapters.pods.row import NOT_KNOWN, NOT_LISTED, Owner, PodRow, Results
+from rpd.adapters.pods.row import NOT_KNOWN, NOT_LISTED, Owner, PodRow, Results, Ways
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry
 from rpd.journal.lock import Owner as Holder
@@ -187,7 +187,7 @@ def _row(pod: Pod, account: Account, known: Known | None, now: Stamp) -> PodRow:
         volume_gb=pod.volume_gb,
         results=results_of(known.facts, pod.id) if known is not None else "unknown",
         is_locked=pod.is_locked,
-        ssh=f"ssh {pod.ssh.username}@{pod.ssh.host} -p {pod.ssh.port}" if pod.ssh is not None else None,
+        ways=Ways(f"ssh {pod.ssh.username}@{pod.ssh.host} -p {pod.ssh.port}" if pod.ssh is not None else None),
         image=pod.image or None,
         note=_note(pod, known),
     )

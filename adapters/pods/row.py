@@ -34,11 +34,18 @@ class Owner(msgspec.Struct, frozen=True):
         return self.kind in ("run", "session")
 
 
+class Ways(msgspec.Struct, frozen=True):
+    """What leads into the pod: the command of a direct login, and `local -> remote` of each port that a tunnel in the
+    background leads to it."""
+
+    ssh: str | None = None
+    tunnels: tuple[str, ...] = ()
+
+
 class PodRow(msgspec.Struct, frozen=True):
     """Money is in USD. `usd_per_hour` is the present compute rate, 0.0 at rest. `cost_usd` is an estimate; of a pod
     that is not ours, it covers the present start only. `storage_usd_per_month` is the price of its volume while it is
-    stopped. `note` says what is unusual, and what to type. `gpu_use` is the present use of its GPUs in percent.
-    `tunnels` are ports of this machine that lead into the pod from a process in the background: `local -> remote`."""
+    stopped. `note` says what is unusual, and what to type. `gpu_use` is the present use of its GPUs in percent."""
 
     id: str | None
     name: str
@@ -56,11 +63,10 @@ class PodRow(msgspec.Struct, frozen=True):
     volume_gb: int = 0
     results: Results = "unknown"
     is_locked: bool = False
-    ssh: str | None = None
+    ways: Ways = Ways()
     image: str | None = None
     note: str | None = None
     gpu_use: float | None = None
-    tunnels: tuple[str, ...] = ()
 
     @property
     def is_listed(self) -> bool:

@@ -136,7 +136,7 @@ def test_a_tunnel_in_the_background_dies_with_its_pod(waiting: CommandLine) -> N
     assert page(pair.local) == "page\n"
     assert os.getsid(tunnel.pid) == tunnel.pid, "it has no terminal that could take it along"
     (listed,) = json.loads(waiting.rpd("pods", "--json").stdout)["pods"]
-    assert listed["tunnels"] == [f"{pair.local} -> {port}"]
+    assert listed["ways"]["tunnels"] == [f"{pair.local} -> {port}"]
     assert waiting.rpd("ssh-config", waiting.run_id, "--print").returncode == 0
     assert list((waiting.home / "ssh" / "pods").glob("*.conf"))
     assert waiting.rpd("cancel", waiting.run_id).returncode in (0, 130)

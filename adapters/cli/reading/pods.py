@@ -115,7 +115,7 @@ def _lines(survey: Survey) -> tuple[list[str], list[str]]:
     nothing = "no pods are known" if survey.unreachable else "no pods"
     lines, left_out = table(_columns(rows), terminal_width()) if rows else ([nothing], [])
     notes = [f"{row.id or row.name}: {row.note}" for row in rows if row.note]
-    notes += [f"{row.id}: tunnel {each}" for row in rows for each in row.tunnels]
+    notes += [f"{row.id}: tunnel {each}" for row in rows for each in row.ways.tunnels]
     notes += [f"could not reach {text}; its pods are not known" for text in survey.unreachable]
     notes += [f"no room for: {', '.join(left_out)} (--json has all)"] if left_out else []
     return lines, [one_line(line) for line in (*notes, *([totals(rows)] if rows else []))]
@@ -175,7 +175,7 @@ def _page(row: PodRow) -> list[str]:
     ]
     lines += [f"driven   by pid {owner.pid}"] if owner.pid is not None else []
     lines += [f"image    {row.image}"] if row.image else []
-    lines += [f"connect  {row.ssh}"] if row.ssh else []
-    lines += [f"tunnel   {each}" for each in row.tunnels]
+    lines += [f"connect  {row.ways.ssh}"] if row.ways.ssh else []
+    lines += [f"tunnel   {each}" for each in row.ways.tunnels]
     lines += [f"note     {row.note}"] if row.note else []
     return lines
