@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rpd.adapters.spec.schema import job_schema
 from rpd.engine.diagram import markdown, mermaid
+from rpd.states.session.table import SESSION
 from rpd.states.table import JOB
 from tests.simulation.regressions import REGRESSIONS
 
@@ -29,7 +30,11 @@ def schema() -> str:
 
 
 PARTS = {
-    "architecture.md": {"diagram": f"```mermaid\n{mermaid(JOB)}```", "rules": markdown(JOB).rstrip()},
+    "architecture.md": {
+        "diagram": f"```mermaid\n{mermaid(JOB)}```",
+        "rules": markdown(JOB).rstrip(),
+        "session": f"```mermaid\n{mermaid(SESSION)}```",
+    },
     "reliability.md": {"bugs": bugs()},
 }
 

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from rpd.adapters.access.gate import run_folder
 from rpd.adapters.board.row import Board, BoardRow
 from rpd.adapters.forensics.inspection import Inspection
@@ -18,13 +20,14 @@ from rpd.adapters.pods.asking import Survey
 from rpd.adapters.pods.joining import Joined
 from rpd.adapters.report.words import clock, money
 from rpd.engine.deadline import elapsed
-from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry, Index
 from rpd.journal.lock import holder
 from rpd.journal.reader import Reading, read
+from rpd.states.policy.rules import released_by
 
 HISTORY = 60
 """How many values of use are kept for each pod."""
+NOBODY = "nobody drives it"
 WORDS = {"other_rpd": "another rpd", "not_ours": "not rpd's"}
 
 History = Mapping[str, deque[float | None]]
@@ -35,7 +38,7 @@ class Gathering:
 
     def __init__(self) -> None:
         self._readings: dict[str, tuple[tuple[int, int, int], Reading]] = {}
-        self._samples: dict[str, tuple[float | None, ...]] = {}
+        self._samples: dict[str, tuple[int, tuple[float | None, ...]]] = {}
 
     def board(self, survey: Survey, history: History, asked_at: float) -> Board:
         """The board now. Damage of one journal hides no other row."""
@@ -69,31 +72,36 @@ class Gathering:
             pod_id=listed.id if listed is not None else None,
             status=listed.status if listed is not None else None,
             usd_per_hour=listed.usd_per_hour if listed is not None else 0.0,
-            owner=f"pid {owner.pid} on {owner.host}" if owner is not None else "nobody drives it",
+            owner=f"pid {owner.pid} on {owner.host}" if owner is not None else NOBODY,
             pid=owner.pid if owner is not None and not is_elsewhere else None,
             may_act=not is_elsewhere,
             note=f"its journal cannot be driven ({entry.problem})" if entry.problem else None,
         )
         try:
-            inspection = Inspection(self._reading(entry), SystemClock().now())
-        except JournalError as error:
-            return _with(row, note=error.message)
-        facts = inspection.facts
-        pod = next((each.row for each in pods if facts.pod is not None and each.row.id == facts.pod.id), listed)
-        entered = facts.progress.entered
-        return _with(
+            return self._told(row, entry, pods, history)
+        except Exception as error:  # any problem of this journal
+            return msgspec.structs.replace(row, note=row.note or f"its journal makes no sense: {error}")
+
+    def _told(self, row: BoardRow, entry: Entry, pods: Sequence[Joined], history: History) -> BoardRow:
+        """The same row with what the journal says. The pod in hand counts, if the account shows it."""
+        inspection = Inspection(self._reading(entry), SystemClock().now())
+        facts, entered = inspection.facts, inspection.facts.progress.entered
+        in_hand = facts.pod.id if facts.pod is not None else None
+        pod = next((each.row for each in pods if each.row.id == in_hand), pods[0].row if pods else None)
+        told = msgspec.structs.replace(
             row,
             state=str(facts.state),
-            pod_id=pod.id if pod is not None else None,
-            status=pod.status if pod is not None else None,
             for_seconds=elapsed(entered, inspection.now) if entered is not None else None,
             awaits=inspection.next_step(),
-            gpu=pod.gpu if pod is not None else None,
             use=self._use(entry, inspection, history.get(pod.id or "") if pod is not None else None),
-            usd_per_hour=pod.usd_per_hour if pod is not None else 0.0,
             cost_usd=inspection.cost_usd(),
             released_by=_released(inspection),
-            note=row.note or (pod.note if pod is not None and owner is None else None),
+        )
+        if pod is None:
+            return told
+        note = row.note or (pod.note if row.owner == NOBODY else None)
+        return msgspec.structs.replace(
+            told, pod_id=pod.id, status=pod.status, gpu=pod.gpu, usd_per_hour=pod.usd_per_hour, note=note
         )
 
     def _reading(self, entry: Entry) -> Reading:
@@ -104,10 +112,14 @@ class Gathering:
 
     def _use(self, entry: Entry, inspection: Inspection, seen: deque[float | None] | None) -> tuple[float | None, ...]:
         """The samples that are here already, and what the cloud has said since."""
-        if entry.run_id not in self._samples:
-            folder = run_folder(Path(entry.journal), inspection.facts.opened)
-            self._samples[entry.run_id] = mean_use(read_samples(metrics_file(folder))) if folder is not None else ()
-        return (*self._samples[entry.run_id], *(seen or ()))[-HISTORY:]
+        folder = run_folder(Path(entry.journal), inspection.facts.opened)
+        file = metrics_file(folder) if folder is not None else None
+        size = file.stat().st_size if file is not None and file.is_file() else 0
+        known = self._samples.get(entry.run_id)
+        if known is None or known[0] != size:
+            values = mean_use(read_samples(file)) if file is not None and size else ()
+            known = self._samples[entry.run_id] = size, values
+        return (*known[1], *(seen or ()))[-HISTORY:]
 
 
 def mean_use(samples: Samples) -> tuple[float | None, ...]:
@@ -141,8 +153,6 @@ def _of_pod(joined: Joined, history: History) -> BoardRow:
 
 
 def _released(inspection: Inspection) -> str | None:
-    from rpd.states.policy.rules import released_by
-
     who = released_by(inspection.facts, inspection.now)
     if who is None:
         return None
@@ -152,9 +162,3 @@ def _released(inspection: Inspection) -> str | None:
 
 def _owes_compute(entry: Entry) -> bool:
     return any(debt.kind == "compute" for debt in entry.debts)
-
-
-def _with(row: BoardRow, **changes: object) -> BoardRow:
-    import msgspec
-
-    return msgspec.structs.replace(row, **changes)

@@ -14,6 +14,7 @@ from rpd.adapters.cleanup.scope import CleanupScope
 from rpd.adapters.disposal.kept import release_kept
 from rpd.adapters.disposal.losses import losses
 from rpd.adapters.forensics.inspection import facts_of
+from rpd.adapters.local.own_log import keep_trace
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.report.words import duration, money
 from rpd.engine.errors import RpdError
@@ -88,6 +89,7 @@ def release_stopped(row: Stopped, patience: Patience) -> None:
     except (RpdError, JournalError) as error:
         row.result = f"failed: {error.message}"
     except Exception as error:  # a fault of this program at one journal does not end the command
+        keep_trace(error, f"rpd gc at the stopped pod of run {row.run_id}")
         row.result = f"failed: internal error: {error}"
 
 

@@ -47,7 +47,7 @@ def problem_of(error: Exception) -> Problem:
                 Exit.INTERNAL,
                 "internal",
                 f"internal error: {type(error).__name__}: {error}",
-                "rpd gc   shows what may still bill; rpd --debug shows the traceback",
+                "rpd gc   shows what may still bill; rpd logs --rpd shows the traceback",
             )
 
 

@@ -14,6 +14,7 @@ from rpd.adapters.forensics.inspection import Inspection
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
+from rpd.adapters.local.own_log import logger
 from rpd.adapters.local.patience import Patience
 from rpd.engine.errors import Ambiguous, Interrupted, NotSent, RpdError, Unavailable, UserError
 from rpd.engine.operation import Result
@@ -178,6 +179,8 @@ def release_and_prove(cloud: Cloud, effect: GiveBack, interval_seconds: float, p
             now = clock.now()
             proof = proof.again(now) if is_clean else Proof()
             if proof.lasts(interval_seconds, now):
-                return proof.text(f"{effect.proved} by id", now)
+                text = proof.text(f"{effect.proved} by id", now)
+                logger("pod").info("%s of pod %s is proved: %s", effect.noun, effect.pod_id, text)
+                return text
         control.wait(max(interval_seconds / 2.0, 0.1))
     raise StillThere(f"pod {effect.pod_id} is still there", hint="rpd gc --yes")

@@ -46,6 +46,7 @@ def losses(facts: Facts) -> list[str]:
         else ["whatever else the job, which declares no artifact, wrote"]
     )
     left = [*log, *(f"artifact {label}" for label in labels), *unnamed]
+    left = ["what a person has put or made there"] if facts.is_session else left
     has_never_run = facts.collected and not facts.results.log_fetched
     if not left or has_never_run:
         return []

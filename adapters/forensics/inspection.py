@@ -52,9 +52,7 @@ class Inspection:
             "waits_for": facts.launch.claim.waits_for or None
             if facts.launch.claim and facts.launch.claim.phase == "running"
             else None,
-            "lifecycle": facts.opened.lifecycle,
             "pod": self.pod(),
-            "services": self.services(),
             "debts": self.debts(),
             "records": len(self.reading.records),
             "verified": self.reading.verified,
@@ -67,6 +65,7 @@ class Inspection:
             "run_dir": facts.opened.run_dir,
             "journal": facts.opened.journal_path,
             "epoch": facts.process.epoch,
+            **({"lifecycle": "session", "services": self.services()} if facts.is_session else {}),
         }
 
     def cost_usd(self) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from rpd.adapters.local.leaks import environment_secrets, is_secret_name
 from rpd.journal.redact import Redactor, Secret
@@ -27,6 +28,12 @@ def plain_environment(*prefixes: str, environ: Mapping[str, str] = os.environ) -
     kept = {name: value for name, value in environ.items() if _PLAIN.match(name) or name.startswith(prefixes)}
     plain = {name: value for name, value in kept.items() if not _is_secret(name, value)}
     return plain | _git_pairs(kept, _known_in(environ))
+
+
+def own_environment(home: Path) -> dict[str, str]:
+    """The environment of another process of rpd itself: all of this one, because it needs the API key. It is no program
+    of somebody else. `home` is the state home."""
+    return {**os.environ, "RPD_HOME": str(home)}
 
 
 def environment_for(command: str, redactor: Redactor, *, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

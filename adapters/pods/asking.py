@@ -15,6 +15,8 @@ from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.local.side_by_side import Work, side_by_side
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.pods.joining import Join, Joined, journal_entries
+from rpd.adapters.pods.row import Ways
+from rpd.adapters.tunnels.detached import tunnels_of
 from rpd.engine.errors import UserError
 from rpd.journal.index import Entry, Index
 from rpd.states.ports.exits import Exit
@@ -57,10 +59,21 @@ def survey_until(command: Patience, seconds: float = ANSWER_SECONDS) -> Survey:
         for key, patience in patiences.items()
     ]
     side_by_side(works, command)
-    rows = Join(entries, SystemClock().now()).rows(accounts)
+    rows = with_tunnels(Join(entries, SystemClock().now()).rows(accounts))
     asked = list(accounts.values())
     problems = tuple(f"{account.name}: {account.problem}" for account in asked if account.problem)
     return Survey(tuple(rows), problems, has_key=any(account.access is not None for account in asked))
+
+
+def with_tunnels(pods: list[Joined]) -> list[Joined]:
+    """The same pods, each with the tunnels that lead into it now."""
+    tunnels = tunnels_of(state_home())
+    found = []
+    for pod in pods:
+        mine = [pair for each in tunnels if each.pod_id == pod.row.id for pair in each.ports]
+        ways = Ways(pod.row.ways.ssh, tuple(f"{pair.local} -> {pair.remote}" for pair in mine))
+        found.append(pod._replace(row=msgspec.structs.replace(pod.row, ways=ways)))
+    return found
 
 
 def clouds(entries: list[Entry]) -> dict[str, Account]:

@@ -46,10 +46,11 @@ def summary(pod: Ours, how: How) -> list[str]:
         f"pod      {row.id} {row.name}, {row.status}{age(row)}",
         f"cost     {money(row.cost_usd)} so far (est.)" if row.cost_usd is not None else "cost     not known",
         f"run      {facts.run_id}, {pod.known.entry.outcome or f'in state {facts.state}'}",
-        f"results  {RESULTS[row.results]}",
+        results_line(row),
     ]
     if not pod.is_over:
-        lines.append("ends     its run: the job is stopped, and what can be fetched is fetched first")
+        session, run = "its session", "its run: the job is stopped, and what can be fetched is fetched first"
+        lines.append(f"ends     {session if facts.is_session else run}")
     if how == "stop":
         stored = money(row.storage_usd_per_month)
         lines.append(f"saves    {rate(row.usd_per_hour)}; its disk then costs {stored} a month until it is deleted")
@@ -60,6 +61,13 @@ def summary(pod: Ours, how: How) -> list[str]:
         *lines,
         f"lost     its disk of {row.volume_gb} GB" if row.volume_gb else "lost     nothing but the container",
     ]
+
+
+def results_line(row: PodRow) -> str:
+    """Whether something exists only in this pod."""
+    if row.owner.kind == "session" and row.results == "not_collected":
+        return "content  what you have put or made there is in this pod alone"
+    return f"results  {RESULTS[row.results]}"
 
 
 def age(row: PodRow) -> str:

@@ -11,14 +11,19 @@ from rpd.adapters.disposal.account import require_own_account
 from rpd.adapters.disposal.giveback import delete_pod, stop_pod
 from rpd.adapters.driving.ending import end_run, report_run
 from rpd.adapters.driving.resuming import resume_journal
+from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.local.control import ProcessControl
+from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import OWN_SECONDS, Patience
-from rpd.adapters.pods.joining import Joined, Known
+from rpd.adapters.pods.joining import Joined, Known, results_of
 from rpd.adapters.pods.row import PodRow
 from rpd.adapters.runpod.cloud import unlocking
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
+from rpd.journal.index import Index
+from rpd.journal.lock import holder
+from rpd.journal.reader import read
 from rpd.states.facts import Facts
 from rpd.states.policy.reuse import handed_over_pods
 from rpd.states.ports.exits import Exit
@@ -83,6 +88,22 @@ def give_back(pod: Ours, how: How, *, as_json: bool) -> int:
         proof = stop_pod(pod.path, access, cloud, pod.row.id, command=command, patience=patience)
     output.note([f"pod {pod.row.id} {'deleted' if how == 'delete' else 'stopped'}: {proof}"])
     return report_run(pod.path, as_json=as_json)
+
+
+def anew(pod: Ours, how: How, *, yes: bool) -> Ours:
+    """The same pod with what its journal says now: time has passed at the question. Raises UserError if a delete would
+    destroy results of which the person was not told, and JournalError."""
+    entry = Index(state_home()).refresh(pod.path)
+    facts = facts_of(read(pod.path))
+    now = Ours(pod.row, pod.known._replace(entry=entry, facts=facts, holder=holder(pod.path)), facts)
+    is_new = results_of(facts, pod.row.id) == "not_collected" and pod.row.results in ("none", "collected")
+    if how == "delete" and is_new and not yes:
+        raise UserError(
+            f"a job was launched in pod {pod.row.id} meanwhile; nothing was done",
+            reason="changed",
+            hint=f"rpd pod delete {pod.row.id}",
+        )
+    return now
 
 
 def require_possible(pod: Ours, how: How) -> None:

@@ -13,7 +13,7 @@ from rpd.adapters.disposal.losses import losses
 from rpd.adapters.disposal.suspects import is_own, understood
 from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.forensics.timeline import wall_of
-from rpd.adapters.pods.row import NOT_KNOWN, NOT_LISTED, Owner, PodRow, Results
+from rpd.adapters.pods.row import NOT_KNOWN, NOT_LISTED, Owner, PodRow, Results, Ways
 from rpd.journal.errors import JournalError
 from rpd.journal.index import Entry
 from rpd.journal.lock import Owner as Holder
@@ -69,8 +69,8 @@ class Join:
     def rows(self, accounts: Mapping[str, Account]) -> list[Joined]:
         """Pods that compute come first, then those that the account does not show, then the stopped ones."""
         found: list[Joined] = []
-        for account in accounts.values():
-            found += [self._listed(pod, account) for pod in account.pods if pod.status != "TERMINATED"]
+        for key, account in accounts.items():
+            found += [self._listed(pod, account, key) for pod in account.pods if pod.status != "TERMINATED"]
         shown = {(each.known.entry.run_id, each.row.id) for each in found if each.known is not None}
         for entry in self._entries:
             asked = accounts.get(key_of(entry.cloud))
@@ -86,17 +86,19 @@ class Join:
             self._known[entry.run_id] = Known(entry, facts, holder(Path(entry.journal)))
         return self._known[entry.run_id]
 
-    def _listed(self, pod: Pod, account: Account) -> Joined:
-        known = next((each for each in self._candidates(pod) if each.holds(pod)), None)
+    def _listed(self, pod: Pod, account: Account, key: str) -> Joined:
+        known = next((each for each in self._candidates(pod, key) if each.holds(pod)), None)
         return Joined(_row(pod, account, known, self._now), known, account)
 
-    def _candidates(self, pod: Pod) -> Iterator[Known]:
-        """Runs that may have the pod. A run that owes it comes first: a pod changes hands under its first name."""
+    def _candidates(self, pod: Pod, key: str) -> Iterator[Known]:
+        """Runs in this cloud that may have the pod. A run that owes it comes first: a pod changes hands under its first
+        name."""
         env_run = pod.env.get("RPD_RUN_ID")
-        owing = [entry for entry in self._entries if any(debt.key == pod.name for debt in entry.debts)]
+        here = [entry for entry in self._entries if key_of(entry.cloud) in (key, "")]
+        owing = [entry for entry in here if any(debt.key == pod.name for debt in entry.debts)]
         named = [
             entry
-            for entry in self._entries
+            for entry in here
             if entry not in owing and (entry.run_id == env_run or (not env_run and _may_be_named(pod, entry)))
         ]
         return (self.known(entry) for entry in (*owing, *named))
@@ -144,6 +146,7 @@ def owner_of(known: Known | None, pod: Pod | None) -> Owner:
         who=who,
         pid=driven.pid if driven is not None else None,
         journal=entry.journal,
+        workflow=entry.workflow or None,
     )
 
 
@@ -184,7 +187,7 @@ def _row(pod: Pod, account: Account, known: Known | None, now: Stamp) -> PodRow:
         volume_gb=pod.volume_gb,
         results=results_of(known.facts, pod.id) if known is not None else "unknown",
         is_locked=pod.is_locked,
-        ssh=f"ssh {pod.ssh.username}@{pod.ssh.host} -p {pod.ssh.port}" if pod.ssh is not None else None,
+        ways=Ways(f"ssh {pod.ssh.username}@{pod.ssh.host} -p {pod.ssh.port}" if pod.ssh is not None else None),
         image=pod.image or None,
         note=_note(pod, known),
     )

@@ -26,11 +26,20 @@ class Owner(msgspec.Struct, frozen=True):
     who: str | None = None
     pid: int | None = None
     journal: str | None = None
+    workflow: str | None = None
 
     @property
     def is_ours(self) -> bool:
         """A journal of this state home accounts for it."""
         return self.kind in ("run", "session")
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """What leads into the pod: the command of a direct login, and `local -> remote` of each port that a tunnel in the
+    background leads to it."""
+
+    ssh: str | None = None
+    tunnels: tuple[str, ...] = ()
 
 
 class PodRow(msgspec.Struct, frozen=True):
@@ -54,7 +63,7 @@ class PodRow(msgspec.Struct, frozen=True):
     volume_gb: int = 0
     results: Results = "unknown"
     is_locked: bool = False
-    ssh: str | None = None
+    ways: Ways = Ways()
     image: str | None = None
     note: str | None = None
     gpu_use: float | None = None

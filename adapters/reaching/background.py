@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.local.children import own_environment
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import private_folder, state_home
 from rpd.adapters.local.leaks import environment_secrets
@@ -57,7 +58,7 @@ def start(reached: Reached, wishes: Wishes) -> Tunnel:
             stderr=out,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, "RPD_HOME": str(home)},
+            env=own_environment(home),
         )
         assert process.stdin is not None
         with process.stdin as stdin:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
-from rpd.adapters.access.clouds import Access
+from rpd.adapters.access.clouds import Access, default_access
 from rpd.adapters.access.gate import recorded_access
 from rpd.adapters.access.keys import SshKey, ssh_key
 from rpd.adapters.forensics.inspection import facts_of
@@ -16,7 +17,7 @@ from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import Patience
-from rpd.adapters.report.words import clock, rate
+from rpd.adapters.report.words import clock, one_line, rate
 from rpd.adapters.wiring import cloud_for
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.reader import read
@@ -30,6 +31,8 @@ from rpd.states.ports.world import SshAddress, Target
 
 CLOUD_SECONDS = 20.0
 """How long the cloud may be silent before the last known address is tried."""
+STRANGER_SECONDS = 5.0
+_POD_ID = re.compile(r"(?=[a-z]*[0-9])[a-z0-9]{10,32}")
 _AT_REST = ("EXITED", "TERMINATED")
 
 
@@ -85,6 +88,19 @@ def reach(journal: Path) -> Reached:
         address=address,
         target=target(facts),
     )
+
+
+def stranger(word: str) -> str | None:
+    """What the account of the environment says of a pod with this id that no journal here knows. None if the word is no
+    id, if the account has no such pod, or if it cannot be asked."""
+    if not _POD_ID.fullmatch(word):
+        return None
+    try:
+        access = default_access(state_home())
+        pod = cloud_for(access, ProcessControl(patience=Patience(STRANGER_SECONDS))).get(word)
+    except RpdError:
+        return None
+    return f"{one_line(pod.name)}, {pod.status}" if pod is not None else None
 
 
 def _pod_in_hand(facts: Facts) -> PodFacts:

@@ -14,11 +14,11 @@ from types import FrameType
 from rpd.adapters.report.words import clean
 from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.timeouts import POLL_SECONDS
+from rpd.engine.errors import Unavailable
 
 _CHUNK = 64 * 1024
 _BLOCKED_SECONDS = 0.02
 """The look at a channel whose window is full: no descriptor tells that it opens."""
-_EXIT_SECONDS = 10.0
 _PASSED_ON = ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2")
 _ENDING = ("HUP", "INT", "TERM")
 KILLED = 255
@@ -105,17 +105,25 @@ class _Carrying:
         self._is_output_open = [True, True]
 
     def run(self) -> int:
-        while any(self._is_output_open):
+        while True:
             if (left := self._pass_signals()) is not None:
                 return left
             is_moved = self._take_output()
             is_moved = self._send_input() or is_moved
-            if not is_moved:
+            if not any(self._is_output_open):
+                if (code := self._exit_code()) is not None:
+                    return code
+            elif not is_moved:
                 self._wait()
-        if self._channel.is_killed:
-            return self.signals.code
-        code = self._channel.exit_status(_EXIT_SECONDS)
-        return KILLED if code is None else code
+
+    def _exit_code(self) -> int | None:
+        """The exit code, or None while a command goes on that has closed its outputs. Raises Unavailable."""
+        try:
+            return self._channel.exit_status(POLL_SECONDS)
+        except Unavailable:
+            if self._channel.is_killed:
+                return self.signals.code
+            raise
 
     def _pass_signals(self) -> int | None:
         """Pass waiting signals on. An exit code if this process was told twice to end."""

@@ -75,10 +75,12 @@ class LiveView:
         with self._turn:
             self._is_paused = True
         with contextlib.suppress(OSError):
-            self._live.update(Group(), refresh=True)
+            self._live.stop()  # it also holds back a line that has no end, as a question has none
         try:
             yield
         finally:
+            with contextlib.suppress(OSError):
+                self._live.start()
             self._is_paused = False
 
     def recorded(self, record: Record) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rpd.adapters.report.words import clock, duration, money, one_line, rate
-from rpd.engine.deadline import elapsed
+from rpd.engine.deadline import elapsed, is_before
 from rpd.journal.records import Body, Observation, Requested, Stamp, Transition
 from rpd.states.facts import Facts
 from rpd.states.policy import cost
@@ -68,8 +68,9 @@ def _attended(seen: Observation, facts: Facts, at: Stamp) -> str:
     waiting = [each for each in facts.container.served if not each.is_ready]
     if waiting and facts.state is State.ATTEND:
         return "; ".join(f"port {each.port} does not answer: {each.said}" for each in waiting)
-    entered = facts.progress.entered
-    is_first = entered is None or elapsed(entered, at) < _AT_ONCE_SECONDS
+    entered, began = facts.progress.entered, facts.process.since
+    is_new = entered is not None and began is not None and is_before(entered, began)  # it goes on in this process
+    is_first = not is_new and (entered is None or elapsed(entered, at) < _AT_ONCE_SECONDS)
     if facts.state is not State.ATTEND or is_first:
         return ""
     lost = facts.container.was_unreached

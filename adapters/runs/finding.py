@@ -75,9 +75,9 @@ def manifest_beside(loaded: LoadedRun) -> dict[str, Any] | None:
 
 def find_run_with_pod(run: str | None) -> Path:
     """The same for a command that acts in a pod. The word may also be the id or the name of a pod that a journal here
-    knows. Without a name, it means the one run that is not over or keeps a pod, else the newest run."""
+    knows. Without a name, it means the one run whose pod computes, else the newest run."""
     if run is None or means_path(run, leads_to_journal):
-        return find_journal(run, only=owing, to_act=True)
+        return find_journal(run, only=computing, to_act=True)
     index = Index(state_home())
     if not (index.find(run) or index.find(label_of(run))) and (found := _run_of_pod(index, run)) is not None:
         return found
@@ -86,11 +86,21 @@ def find_run_with_pod(run: str | None) -> Path:
     except UserError as error:
         if not error.message.startswith("no run is named"):
             raise
-        raise UserError(
-            f"no run or pod that is ours is named {run!r}; rpd goes into no pod of somebody else",
-            reason="not_ours",
-            hint="rpd runs   lists the runs; rpd gc lists the pods of others",
-        ) from error
+        raise _not_ours(run) from error
+
+
+def _not_ours(word: str) -> UserError:
+    from rpd.adapters.reaching.pod_of_run import stranger
+
+    seen = stranger(word)
+    text = f"no run or pod that is ours is named {word!r}"
+    if seen is not None:
+        text = (
+            f"pod {word} ({seen}) is in the account, and no journal here knows it: it belongs to somebody else, or to "
+        )
+        text += "another machine of yours"
+    hint = "rpd runs   lists the runs; rpd gc lists the pods of others"
+    return UserError(f"{text}; rpd goes into no such pod", reason="not_ours", hint=hint)
 
 
 def _run_of_pod(index: Index, word: str) -> Path | None:
@@ -131,6 +141,11 @@ def owing(entry: Entry) -> bool:
     return entry.is_open
 
 
+def computing(entry: Entry) -> bool:
+    """A pod of the run computes, as far as its journal knows."""
+    return any(debt.kind == "compute" for debt in entry.debts)
+
+
 def damaged(entry: Entry) -> bool:
     """Something is left to salvage."""
     from rpd.adapters.disposal.suspects import is_damaged  # most commands start faster without it
@@ -152,6 +167,7 @@ def _only_one(entries: list[Entry], only: Callable[[Entry], bool] | None) -> Ent
         names = "\n         ".join(f"{entry.run_id}  ({_standing(entry)})" for entry in meant)
         what = "are unfinished" if all(map(unfinished, meant)) else "are unfinished or keep a disk"
         what = "have a damaged journal" if only is damaged else what
+        what = "have a pod that computes" if only is computing else what
         raise UserError(f"{len(meant)} runs {what}; name one:\n         {names}", reason="several_runs")
     return meant[0] if meant else None
 

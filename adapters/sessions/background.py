@@ -18,6 +18,7 @@ import msgspec
 
 from rpd.adapters.access.clouds import chosen_access
 from rpd.adapters.forensics.inspection import Inspection
+from rpd.adapters.local.children import own_environment
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.signals import signal_requests
@@ -88,7 +89,7 @@ def _start(order: Order, home: Path) -> subprocess.Popen[bytes]:
             stderr=out,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, "RPD_HOME": str(home)},
+            env=own_environment(home),
         )
     assert process.stdin is not None
     with process.stdin as stdin:

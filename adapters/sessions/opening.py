@@ -64,7 +64,7 @@ def connect(wish: Wish, *, as_json: bool) -> int:
 def prepare(wish: Wish, access: Access, home: Path, *, as_json: bool) -> Begun:
     """Check the wish, show its cost, ask, and claim the name. Raises UserError."""
     spec = wish.spec
-    first = load_job(source_of(wish, "session", None))
+    first = load_job(source_of(wish, "session", None, home / SESSIONS_BELOW))
     found = _estimated(first, access)
     cap = most_usd(wish, [each.with_disks_usd_per_hour for each in found.choices if each.is_affordable])
     ssh_key(first.job.ssh.key_path, home)
@@ -75,7 +75,7 @@ def prepare(wish: Wish, access: Access, home: Path, *, as_json: bool) -> Begun:
     _agreed(wish, found, as_json=as_json)
     name = claim_name(home, wish.name, time.time())
     try:
-        loaded = load_job(source_of(wish, name, cap))
+        loaded = load_job(source_of(wish, name, cap, home / SESSIONS_BELOW))
         return Begun(_opened(loaded, access, home, msgspec.to_builtins(spec)), loaded.run_id)
     except BaseException:
         give_up_name(home, name)

@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -70,8 +71,9 @@ class Wish(msgspec.Struct, frozen=True):
         return SessionSpec(services, READY_MINUTES * 60.0, (self.preset or DEFAULT) if is_preset else "")
 
 
-def source_of(wish: Wish, name: str, max_usd: float | None) -> YamlSource:
-    """The job in whose form record 0 keeps what to rent. It has nothing to run."""
+def source_of(wish: Wish, name: str, max_usd: float | None, folder: Path) -> YamlSource:
+    """The job in whose form record 0 keeps what to rent. It has nothing to run, and its files are below `folder`,
+    wherever the person stands."""
     if not 0.0 < wish.hours <= HOURS_MAX:
         raise UserError(f"{wish.hours:g} hours are no length of a session", hint=f"--hours 1 to --hours {HOURS_MAX:g}")
     chosen = wish.chosen
@@ -95,6 +97,7 @@ def source_of(wish: Wish, name: str, max_usd: float | None) -> YamlSource:
         "storage": storage,
         "budget": {**budget, "max_runtime_minutes": wish.hours * 60.0, "ssh_ready_timeout_sec": READY_MINUTES * 60.0},
         "ssh": _named(key_path=wish.key),
+        "local": {"project_root": str(folder)},
     }
     return YamlSource(NO_FILE, data, {}, {}, hashlib.sha256(msgspec.json.encode(data)).hexdigest())
 

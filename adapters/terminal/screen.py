@@ -41,6 +41,21 @@ class Row:
         self.style = style
 
 
+def fitted(text: str, columns: int) -> str:
+    """The beginning of the text that fits into so many columns. Some letters take two of them, and some none."""
+    if text.isascii():
+        return text[:columns]
+    from unicodedata import combining, east_asian_width
+
+    taken, used = [], 0
+    for letter in text:
+        used += 0 if combining(letter) else 2 if east_asian_width(letter) in "WF" else 1
+        if used > columns:
+            break
+        taken.append(letter)
+    return "".join(taken)
+
+
 class Screen:
     """The terminal behind stdin and stdout, inside a `with` block. Used by one thread."""
 
@@ -78,7 +93,9 @@ class Screen:
         shown = tuple(self._painted(row, size.columns) for row in rows[: size.lines])
         if (now := (size, shown)) != self._drawn:
             self._drawn = now
-            self._write("\x1b[H" + "\r\n".join(f"{row}\x1b[K" for row in shown) + "\x1b[J")
+            # A line is cleared before it is written: after it, the cursor may stand on its last letter.
+            self._write("\x1b[H" + "\r\n".join(f"\x1b[K{row}" for row in shown) + ("\x1b[J" if not shown else ""))
+            self._write(f"\x1b[{len(shown) + 1};1H\x1b[J" if 0 < len(shown) < size.lines else "")
 
     def key(self, seconds: float) -> str | None:
         """The next key: a character, or "up", "down", "enter", "escape". None if none came in time, or if the size has
@@ -115,7 +132,7 @@ class Screen:
         return _ESCAPES.get(more.decode("latin-1"), "")
 
     def _painted(self, row: Row, columns: int) -> str:
-        text = in_encoding(clean(row.text).replace("\n", " ").replace("\t", " "), sys.stdout.encoding)[:columns]
+        text = fitted(in_encoding(clean(row.text).replace("\n", " ").replace("\t", " "), sys.stdout.encoding), columns)
         # Reversed video is no colour: it shows where the cursor is.
         is_shown = row.style and (self._colour or row.style == REVERSED)
         return f"\x1b[{row.style}m{text}\x1b[0m" if is_shown else text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
+import re
+import socket
 import time
 from enum import StrEnum
 
@@ -16,6 +17,8 @@ from rpd.states.ports.faults import Fault
 
 _SAID_CHARACTERS = 120
 _SERVER_ERROR = 500
+_LINE_BYTES = 4096
+_STATUS_LINE = re.compile(rb"HTTP/[0-9](?:\.[0-9])? ([1-9][0-9]{2})(?![0-9])")
 
 
 class Why(StrEnum):
@@ -46,33 +49,53 @@ class Unverified(msgspec.Struct, frozen=True):
 
 
 def verify(forward: Forward, path: str, seconds: float) -> Verified | Unverified:
-    """Ask for `path` once, through the local port, and wait at most `seconds` for each part of the answer. Every status
-    below 500 counts: it comes from the service itself. Redirects are not followed."""
-    asked = http.client.HTTPConnection(LOOPBACK, forward.local_port, timeout=seconds)
+    """Ask for `path` once, through the local port, and wait at most `seconds`. Every status below 500 counts: it comes
+    from the service itself. Redirects are not followed, and nothing behind the status line is read."""
     port, began = 0, time.monotonic()
     try:
-        asked.connect()
-        port = int(asked.sock.getsockname()[1])
-        asked.request("GET", path, headers={"Connection": "close", "User-Agent": "rpd", "Accept": "*/*"})
-        status = asked.getresponse().status
+        with socket.create_connection((LOOPBACK, forward.local_port), timeout=seconds) as client:
+            port = int(client.getsockname()[1])
+            client.sendall(_request(forward, path))
+            line = _first_line(client, began + seconds)
     except TimeoutError:
         return _unverified(forward, port, Why.SILENT, f"accepts, and has not answered for {seconds:.0f} s")
-    except http.client.HTTPException as error:
-        said = clean(str(error))[:_SAID_CHARACTERS]
-        is_mute = isinstance(error, http.client.RemoteDisconnected)
-        how = "it closes the connection without an answer" if is_mute else f"it says {said!r}"
-        return _unverified(forward, port, Why.NOT_HTTP, f"does not speak HTTP: {how}")
     except ConnectionRefusedError:
         return Unverified(Why.CLOSED, f"port {forward.local_port} of this machine is closed")
     except OSError:
         return _unverified(forward, port, Why.NOT_HTTP, "does not speak HTTP: it breaks the connection off")
-    finally:
-        asked.close()
+    found = _STATUS_LINE.match(line)
+    if found is None:
+        said = clean(line.decode("utf-8", "replace")).strip()[:_SAID_CHARACTERS]
+        how = f"it says {said!r}" if line else "it closes the connection without an answer"
+        return _unverified(forward, port, Why.NOT_HTTP, f"does not speak HTTP: {how}")
+    status = int(found[1])
     if status >= _SERVER_ERROR:
-        return Unverified(
-            Why.SERVER_ERROR, f"port {forward.remote_port} of the pod answers with status {status}", status
-        )
+        text = f"port {forward.remote_port} of the pod answers with status {status}"
+        return Unverified(Why.SERVER_ERROR, text, status)
     return Verified(status, time.monotonic() - began)
+
+
+def _request(forward: Forward, path: str) -> bytes:
+    host = f"{LOOPBACK}:{forward.local_port}"
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: rpd\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode()
+    )
+
+
+def _first_line(client: socket.socket, deadline: float) -> bytes:
+    """What the service says up to the end of its first line, or all that it says. Raises TimeoutError at the deadline,
+    however slowly bytes come."""
+    said = b""
+    while b"\n" not in said and len(said) < _LINE_BYTES:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        client.settimeout(left)
+        data = client.recv(_LINE_BYTES)
+        if not data:
+            break
+        said += data
+    return said.partition(b"\n")[0]
 
 
 def _unverified(forward: Forward, client_port: int, why: Why, what: str) -> Unverified:

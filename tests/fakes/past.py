@@ -175,14 +175,18 @@ def given_back(journal: Journal, pod_id: str, *, kept: bool) -> None:
     journal.append(Closed("refused", "hosts_never_booted", 6, 0.01))
 
 
+def job_begun(journal: Journal) -> None:
+    """The job of this run was launched, and runs."""
+    journal.append(intent_of(LaunchJob(_target(journal), ORDER), "0002-launch_job", "launch"))
+    journal.append(Outcome("0002-launch_job", "launch_job", "ok", data={"claim": {"phase": "running", "launch": 1}}))
+    journal.append(Transition("job_started", "launch", "monitor"))
+
+
 def parked_with_results(journal: Journal, pod_id: str) -> None:
     """The run rented this pod and launched its job there; what that left was never collected, and waits in the pod,
     which is stopped."""
     launched(journal, pod_id, "launch")
-    claim = {"phase": "running", "launch": 1}
-    journal.append(intent_of(LaunchJob(_target(journal), ORDER), "0002-launch_job", "launch"))
-    journal.append(Outcome("0002-launch_job", "launch_job", "ok", data={"claim": claim}))
-    journal.append(Transition("job_started", "launch", "monitor"))
+    job_begun(journal)
     journal.append(Transition("cancel", "monitor", "collect", reason="interrupted"))
     journal.append(Transition("collect_failed", "collect", "release"))
     journal.append(Intent("0003-stop_pod", "stop_pod", "release", {"pod_id": pod_id}))

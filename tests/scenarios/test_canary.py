@@ -94,6 +94,10 @@ def test_the_log_of_the_pods_system_is_shown_while_it_boots(stage: CommandLine) 
     assert shown.returncode == 0 and shown.stdout, shown.stderr
     assert len(stage.rpd("logs", "--system", "--tail", "1").stdout.splitlines()) == 1
     assert stage.rpd("logs", "--system", "--since", "1d").stdout == shown.stdout
+    follower = stage.start("logs", "--system", "-f")
+    follower._wait(lambda: follower.out == shown.stdout, 30.0, "the lines so far")
+    follower.press()
+    assert follower.end() == 0, follower.text
     stage.go()
     assert live.end() == 0, live.text
     gone = stage.rpd("logs", "job", "--system")

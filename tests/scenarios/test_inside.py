@@ -23,6 +23,8 @@ from rpd.states.ports.names import Op
 from tests.scenarios.harness import GATED, CommandLine, Terminal, config, eventually, staged
 from tests.scenarios.live import RPD
 
+pytestmark = pytest.mark.xdist_group("inside")
+"""One process for all, so that one run is enough."""
 needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs OpenSSH's client")
 
 
@@ -99,6 +101,10 @@ def test_exec_passes_signals_on_and_ends_as_the_command_ends(inside: CommandLine
     plain.process.send_signal(signal.SIGINT)
     assert plain.end(20) == 128 + signal.SIGINT
     assert b"sleep 1000" not in executed(inside, "ps", "-eo", "args").stdout
+
+
+def test_exec_waits_for_a_command_that_has_closed_its_outputs(inside: CommandLine) -> None:
+    assert executed(inside, "sh", "-c", "exec >&- 2>&-; sleep 1; exit 3").returncode == 3
 
 
 def test_exec_of_a_command_that_somebody_kills(inside: CommandLine) -> None:
@@ -424,10 +430,16 @@ def test_a_pod_is_meant_by_its_id_or_its_name_too(inside: CommandLine) -> None:
         assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
 
 
+def test_the_run_whose_pod_computes_is_meant_without_a_word(inside: CommandLine) -> None:
+    assert inside.run(config("exit 1", name="a-failed-one")).returncode == 5  # it keeps a disk
+    done = inside.rpd("exec", "--", "hostname")
+    assert (done.returncode, done.stdout.strip()) == (0, inside.live_pod()["id"]), done.stderr
+
+
 def test_a_pod_of_somebody_else_is_none_of_ours(inside: CommandLine) -> None:
     done = inside.rpd("exec", "theirs12345678", "--", "true")
     assert done.returncode == 2
-    assert "rpd goes into no pod of somebody else" in done.stderr
+    assert "no run or pod that is ours is named 'theirs12345678'" in done.stderr
 
 
 def test_no_secret_of_the_environment_reaches_ssh(inside: CommandLine, tmp_path: Path) -> None:

@@ -92,6 +92,24 @@ def test_a_tunnel_comes_back_after_its_link_was_cut(waiting: CommandLine) -> Non
     assert once.end(30) == 1, once.text
 
 
+def test_a_browser_is_opened_once_the_port_is_verified(
+    waiting: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened.part; mv {tmp_path}/opened.part {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    port, local = free_port(), free_port()
+    tunnel = waiting.start("tunnel", waiting.run_id, f"{port}:{local}", "--open")
+    eventually(lambda: "nothing listens" in tunnel.text, tell=lambda: tunnel.text)
+    assert not (tmp_path / "opened").exists()
+    serve(waiting, port)
+    eventually((tmp_path / "opened").exists, tell=lambda: tunnel.text)
+    assert (tmp_path / "opened").read_text() == f"http://127.0.0.1:{local}\n"
+    tunnel.process.send_signal(signal.SIGTERM)
+    assert tunnel.end(20) == 0
+
+
 def test_for_scripts_it_waits_for_nothing(waiting: CommandLine) -> None:
     port = free_port()
     done = waiting.rpd("tunnel", waiting.run_id, f"{port}:{free_port()}", "--once")
@@ -117,6 +135,8 @@ def test_a_tunnel_in_the_background_dies_with_its_pod(waiting: CommandLine) -> N
     assert (tunnel.run_id, tunnel.pod_id) == (waiting.run_id, waiting.live_pod()["id"])
     assert page(pair.local) == "page\n"
     assert os.getsid(tunnel.pid) == tunnel.pid, "it has no terminal that could take it along"
+    (listed,) = json.loads(waiting.rpd("pods", "--json").stdout)["pods"]
+    assert listed["ways"]["tunnels"] == [f"{pair.local} -> {port}"]
     assert waiting.rpd("ssh-config", waiting.run_id, "--print").returncode == 0
     assert list((waiting.home / "ssh" / "pods").glob("*.conf"))
     assert waiting.rpd("cancel", waiting.run_id).returncode in (0, 130)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
-from tests.scenarios.harness import GATED, CommandLine, config, eventually
+from rpd.adapters.sandbox import daemon
+from tests.scenarios.harness import GATED, IMAGE, CommandLine, config, eventually
+from tests.scenarios.live import RPD
 
 
 @pytest.fixture
@@ -63,6 +67,25 @@ def test_a_cloud_that_does_not_answer_does_not_lock_us_out(waiting: CommandLine)
     waiting.fault("F33", times=0)
     done = waiting.rpd("exec", waiting.run_id, "--", "echo", "in")
     assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
+
+
+def test_a_pod_of_somebody_else_is_named_as_such_and_left_alone(stage: CommandLine) -> None:
+    gpu = {"id": "NVIDIA L4", "count": 1}
+    stage.call("POST", "/v2/pods", {"name": "theirs", "image": IMAGE, "disk": 10, "gpu": gpu, "ports": ["22/tcp"]})
+    pod = stage.live_pod()["id"]
+    info = daemon.find(stage.sandbox_home)
+    assert info is not None
+    done = subprocess.run(
+        [*RPD, "exec", pod, "--", "true"],
+        env={**stage.environment, "RPD_API_URL": info.url, "RUNPOD_API_KEY": info.api_key},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2 and f"pod {pod} (theirs, " in done.stderr, done.stderr
+    assert "belongs to somebody else" in done.stderr and "rpd goes into no such pod" in done.stderr
+    assert stage.truth()["pods"][0]["ssh_logins"] == 0
 
 
 def test_a_run_that_is_over_has_no_pod_any_more(stage: CommandLine) -> None:

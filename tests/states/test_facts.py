@@ -858,7 +858,13 @@ CARRIED = {
 """Moments from which a wait still counts in the next process, after the machine was started anew."""
 JUDGED = {
     *("Progress.started", "Progress.entered", "Process.since", "Process.requested_at", "Process.surveyed"),
-    *("Container.awaited_since", "Knocks.refused_since", "Knocks.closed_since", "PodFacts.released_at"),
+    *(
+        "Container.awaited_since",
+        "Container.unreached_since",
+        "Knocks.refused_since",
+        "Knocks.closed_since",
+        "PodFacts.released_at",
+    ),
     *("Lease.gone_since", "Launch.since", "Results.since", "Fetching.gained_at", "Report.noticed"),
     *("Release.since", "Release.tried_since", "Release.key_refused_since", "Proof.since"),
 }

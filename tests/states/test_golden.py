@@ -32,6 +32,8 @@ ALSO = (
     *("recycled", "a paused pod is taken up", "preserved", "secrets on the disk", "two pods of one create"),
     *("launched again in a fresh pod", "checkpoints", "a CPU job, recycled", "pod stopped in launch", "detached"),
     *("on a network volume", "container made anew in stage", "the budget ends a wait for the background"),
+    *("session: left, stopped, and come back to", "session: left, kept, and come back to", "session: out of time"),
+    *("session: stopped, then renounced", "session: the container is made anew"),
 )
 """Other ways than the shortest to an ending."""
 

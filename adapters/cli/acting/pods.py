@@ -8,7 +8,7 @@ from rpd.adapters.driving.ending import report_run
 from rpd.adapters.pods.asking import Survey, survey_pods
 from rpd.adapters.pods.choosing import meant
 from rpd.adapters.pods.consent import require_word
-from rpd.adapters.pods.effects import How, Ours, give_back, require_ours, require_possible, start
+from rpd.adapters.pods.effects import How, Ours, anew, give_back, require_ours, require_possible, start
 from rpd.adapters.pods.row import PodRow
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
@@ -23,7 +23,7 @@ def end_pod(word: str | None, how: How, *, yes: bool, as_json: bool) -> int:
         return report_run(pod.path, as_json=as_json)
     require_possible(pod, how)
     require_word(pod, how, yes=yes)
-    return give_back(pod, how, as_json=as_json)
+    return give_back(anew(pod, how, yes=yes), how, as_json=as_json)
 
 
 def start_pod(word: str | None, *, as_json: bool) -> int:

@@ -57,5 +57,6 @@ def remove_entries(run: str | None) -> int:
     for file in gone:
         remove_entry(file)
     was_included = run is None and exclude(home)
-    output.note([f"removed {len(gone)} ssh entries" + (f", and the line in {own_config()}" if was_included else "")])
+    what = "1 entry" if len(gone) == 1 else f"{len(gone)} entries"
+    output.note([f"removed {what} for ssh" + (f", and the line in {own_config()}" if was_included else "")])
     return 0

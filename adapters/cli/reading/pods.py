@@ -6,17 +6,20 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 
+from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.local.signals import LeaveNow, signal_requests
 from rpd.adapters.pods.asking import Survey, survey_pods, survey_until
 from rpd.adapters.pods.choosing import meant
-from rpd.adapters.pods.consent import RESULTS, age
+from rpd.adapters.pods.consent import age, results_line
+from rpd.adapters.pods.joining import Joined
 from rpd.adapters.pods.row import PodRow
 from rpd.adapters.report.table import Column, table, terminal_width
-from rpd.adapters.report.words import duration, money, one_line, plural, rate
+from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.screen import Row, Screen, can_show
 from rpd.engine.errors import UserError
+from rpd.states.policy.rules import released_by
 
 WATCH_SECONDS = 5.0
 LOOK_SECONDS = 0.2
@@ -46,7 +49,7 @@ def show_pod(word: str | None, *, as_json: bool) -> int:
     if as_json:
         output.answer({"schema": "rpd.pod/1", **chosen.row.document()})
     else:
-        output.text([one_line(line) for line in _page(chosen.row)])
+        output.text([one_line(line) for line in (*_page(chosen.row), *_released(chosen))])
     return 0
 
 
@@ -75,13 +78,13 @@ def totals(rows: Sequence[PodRow]) -> str:
     return f"{plural(len(running), 'pod')} up, {rate(hourly)}{stored}"
 
 
-def owner_words(row: PodRow) -> str:
-    """Whose pod it is, in a few words."""
+def owner_words(row: PodRow, name: str | None) -> str:
+    """Whose pod it is, in a few words; `name` stands for a run of ours."""
     owner = row.owner
     if not owner.is_ours:
         who = f" ({owner.who})" if owner.who else ""
         return OWNERS[owner.kind] + who
-    return f"{owner.kind} {owner.run_id}, {owner.outcome or owner.state or '?'}"
+    return f"{owner.kind} {name}, {owner.outcome or owner.state or '?'}"
 
 
 def _watch(survey: Survey) -> int:
@@ -109,8 +112,10 @@ def _print(survey: Survey) -> None:
 def _lines(survey: Survey) -> tuple[list[str], list[str]]:
     """The table, and what is said beside it."""
     rows = [each.row for each in survey.pods]
-    lines, left_out = table(_columns(rows), terminal_width()) if rows else (["no pods"], [])
+    nothing = "no pods are known" if survey.unreachable else "no pods"
+    lines, left_out = table(_columns(rows), terminal_width()) if rows else ([nothing], [])
     notes = [f"{row.id or row.name}: {row.note}" for row in rows if row.note]
+    notes += [f"{row.id}: tunnel {each}" for row in rows for each in row.ways.tunnels]
     notes += [f"could not reach {text}; its pods are not known" for text in survey.unreachable]
     notes += [f"no room for: {', '.join(left_out)} (--json has all)"] if left_out else []
     return lines, [one_line(line) for line in (*notes, *([totals(rows)] if rows else []))]
@@ -130,7 +135,8 @@ def _columns(rows: Sequence[PodRow]) -> list[Column]:
         Column("RATE", cells(lambda row: rate(row.usd_per_hour) if row.usd_per_hour else "-"), 0, True),
         Column("COST", cells(_spent), 1, True),
         Column("DISK/MONTH", cells(lambda row: money(row.storage_usd_per_month)), 4, True),
-        Column("OWNER", cells(owner_words)),
+        Column("OWNER", cells(lambda row: owner_words(row, row.owner.workflow or row.owner.run_id))),
+        Column("RUN", cells(lambda row: row.owner.run_id or "-"), 7),
     ]
 
 
@@ -143,6 +149,18 @@ def _spent(row: PodRow) -> str:
     return "?" if row.cost_usd is None else money(row.cost_usd)
 
 
+def _released(chosen: Joined) -> list[str]:
+    """Who gives the pod back if nobody returns."""
+    facts = chosen.known.facts if chosen.known is not None else None
+    if facts is None or facts.pod is None or facts.pod.id != chosen.row.id:
+        return []
+    who = released_by(facts, SystemClock().now())
+    if who is None:
+        return []
+    until = f" at {clock(who.at)}, at most {money(who.worst_case_usd or 0.0)}" if who.at is not None else ""
+    return [f"release  {who.who}{until}"]
+
+
 def _page(row: PodRow) -> list[str]:
     owner = row.owner
     lines = [
@@ -151,12 +169,13 @@ def _page(row: PodRow) -> list[str]:
         f"GPU      {_gpu(row)}, {row.datacenter or 'any data center'}",
         f"cost     {_spent(row)} so far (est.), {rate(row.usd_per_hour)} now",
         f"disk     {row.volume_gb} GB; {money(row.storage_usd_per_month)} a month while it is stopped",
-        f"owner    {owner_words(row)}",
-        f"results  {RESULTS[row.results]}",
+        f"owner    {owner_words(row, row.owner.run_id)}",
+        results_line(row),
         f"cloud    {row.cloud}",
     ]
     lines += [f"driven   by pid {owner.pid}"] if owner.pid is not None else []
     lines += [f"image    {row.image}"] if row.image else []
-    lines += [f"connect  {row.ssh}"] if row.ssh else []
+    lines += [f"connect  {row.ways.ssh}"] if row.ways.ssh else []
+    lines += [f"tunnel   {each}" for each in row.ways.tunnels]
     lines += [f"note     {row.note}"] if row.note else []
     return lines

@@ -15,7 +15,7 @@ from rpd.engine.protocol import intent_of
 from rpd.journal.reader import read
 from rpd.journal.records import DebtChange, HandedOver, Intent, Outcome
 from rpd.journal.replay import fold
-from rpd.states.operations.search import TakenOver, TakeOver
+from rpd.states.operations.search import HandOver, HandOverDone
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Paused, PodOrder
 from tests.adapters.cli.desk import FIRST, SECOND, Desk, breaks
@@ -137,10 +137,10 @@ def test_a_pod_that_changed_hands_belongs_to_the_run_that_owes_it(rpd: Person, d
     name = desk.cloud().pods[pod].order.name
     paused = Paused(str(first), first.stem, first.stem, pod, name, "RTX A5000", "SECURE", 0.27, {})
     with desk.open("second") as second:
-        taking = intent_of(TakeOver(paused, is_unwanted=False, drift=()), "0001-take_over", "reclaim")
+        taking = intent_of(HandOver(paused, is_unwanted=False, drift=()), "0001-take_over", "reclaim")
         owed = DebtChange(name, "storage", "open", usd_per_hour=0.0028)
         second.append(msgspec.structs.replace(taking, debts=(owed,)))
-        second.append(Outcome("0001-take_over", taking.op, "ok", data=msgspec.to_builtins(TakenOver(paused, False))))
+        second.append(Outcome("0001-take_over", taking.op, "ok", data=msgspec.to_builtins(HandOverDone(paused, False))))
     paid = DebtChange(name, "storage", "close", proof="handed over")
     desk.append(first, HandedOver(name, second.run_id, str(second.path), (paid,)))
     rows = rpd.pods()
@@ -232,6 +232,15 @@ def test_a_name_like_ours_does_not_make_a_pod_ours(rpd: Person, desk: Desk) -> N
         assert desk.status(theirs) == "RUNNING" and path.exists()
 
 
+def test_a_pod_in_another_cloud_is_not_ours_whatever_it_says(rpd: Person, desk: Desk) -> None:
+    path, pod = desk.died("far", SECOND)
+    strange(desk)  # so that the ids of the two accounts differ
+    name = desk.cloud(SECOND).pods[pod].order.name
+    twin = strange(desk, name, RPD_RUN_ID=path.stem, RPD_OWNER="me@here")
+    assert rpd.refusal("pod", "delete", twin, "--yes")["reason"] == "not_ours"
+    assert (desk.status(twin), desk.status(pod, SECOND), desk.kinds(path)) == ("RUNNING", "RUNNING", ["compute"])
+
+
 @pytest.mark.parametrize("how", ["stop", "delete"])
 def test_a_locked_pod_is_refused_with_the_command_that_unlocks_it(rpd: Person, desk: Desk, how: str) -> None:
     path, pod = desk.died()
@@ -282,6 +291,52 @@ def test_a_word_is_enough_where_all_results_are_here(rpd: Person, desk: Desk, ty
     done = rpd("pod", "delete")
     assert (done.code, desk.status(pod)) == (code, "EXITED" if code else "TERMINATED"), done
     assert asked == ["delete it? [y/N] "] and "its disk of 10 GB" in done.stderr and path.stem in done.stderr
+
+
+def test_a_job_that_was_launched_at_the_question_is_not_deleted_by_a_mere_yes(
+    rpd: Person, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk.open() as journal:
+        pod = desk.rent(past.pod_name(journal), journal.run_id).id
+        past.launched(journal, pod, "launch")
+    rpd.at_terminal("")
+
+    def answers() -> str:
+        with desk.reopened(journal.path) as again:
+            past.job_begun(again)
+        return "y\n"
+
+    stdin = types.SimpleNamespace(isatty=lambda: True, readline=answers)
+    monkeypatch.setattr(asking, "sys", types.SimpleNamespace(stdin=stdin))
+    done = rpd("pod", "delete", pod)
+    assert (done.code, desk.status(pod)) == (2, "RUNNING") and "launched in pod" in done.stderr
+
+
+def test_a_run_that_ends_at_the_question_is_given_back_as_a_finished_one(
+    rpd: Person, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, pod = parked(desk)
+    name = desk.cloud().pods[pod].order.name
+    rpd.at_terminal("")
+
+    def answers() -> str:
+        with desk.reopened(path) as again:
+            past.collected(again)
+        return f"{name}\n"
+
+    stdin = types.SimpleNamespace(isatty=lambda: True, readline=answers)
+    monkeypatch.setattr(asking, "sys", types.SimpleNamespace(stdin=stdin))
+    assert (rpd("pod", "delete", pod).code, desk.status(pod), desk.debts(path)) == (0, "TERMINATED", [])
+    assert released(path, "delete_pod") == ["Intent", "Outcome"]
+
+
+def test_a_copy_of_a_state_home_acts_on_nothing(rpd: Person, desk: Desk) -> None:
+    _, pod = collected(desk)
+    _, alive = desk.died("alive")
+    desk.copy_home()
+    for word in (pod, alive):
+        assert rpd("pod", "delete", word, "--yes").code == 9
+    assert (desk.status(pod), desk.status(alive)) == ("EXITED", "RUNNING")
 
 
 # What is done, and what the journal says of it.
@@ -343,11 +398,11 @@ def test_a_stopped_pod_is_started_by_going_on_with_its_run(
     path, _ = parked(desk)
     went_on: list[Any] = []
 
-    def take_over(journal: Any, command: str, **_options: object) -> int:
+    def resume_journal(journal: Any, command: str, **_options: object) -> int:
         went_on.append((journal, command))
         return 75
 
-    monkeypatch.setattr("rpd.adapters.pods.effects.take_over", take_over)
+    monkeypatch.setattr("rpd.adapters.pods.effects.resume_journal", resume_journal)
     done = rpd("pod", "start")
     assert (done.code, went_on) == (75, [(path, "rpd pod start")]), done
     assert f"rpd resume {path.stem}" in done.stderr

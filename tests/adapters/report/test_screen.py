@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from rpd.adapters.terminal.screen import fitted
+
 PROGRAM = """
 import sys, time
 from rpd.adapters.terminal.screen import Row, Screen
@@ -153,6 +155,20 @@ def test_a_child_gets_it_as_it_was(terminal: Terminal) -> None:
     terminal.until(lambda: terminal.seen.count(ENTER) == 2, "its return")
     terminal.type(b"q")
     assert terminal.ends() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("abcdef", 3, "abc"),
+        ("日本語", 4, "日本"),
+        ("日本語", 5, "日本"),
+        ("e\u0301e\u0301e", 2, "e\u0301e\u0301"),
+        ("▁▂▃", 2, "▁▂"),
+    ],
+)
+def test_a_line_takes_no_more_columns_than_there_are(text: str, columns: int, shown: str) -> None:
+    assert fitted(text, columns) == shown
 
 
 def test_without_colour_there_is_none() -> None:

@@ -82,6 +82,14 @@ def hangs_up(client: socket.socket) -> None:
     client.recv(1)
 
 
+def drips(client: socket.socket) -> None:
+    """One byte at a time, for ever, and never a line."""
+    _head(client)
+    while True:
+        client.sendall(b"H")
+        threading.Event().wait(0.1)
+
+
 def greets(client: socket.socket) -> None:
     """A protocol that is not HTTP."""
     client.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")

@@ -171,8 +171,9 @@ def test_a_status_below_500_verifies(server: Server, status: str) -> None:
         (services.greets, Why.NOT_HTTP, "does not speak HTTP"),
         (services.hangs_up, Why.NOT_HTTP, "does not speak HTTP"),
         (services.mute, Why.SILENT, "accepts, and has not answered for 1 s"),
+        (services.drips, Why.SILENT, "accepts, and has not answered for 1 s"),
     ],
-    ids=["error", "foreign", "hangs-up", "mute"],
+    ids=["error", "foreign", "hangs-up", "mute", "drips"],
 )
 def test_what_answers_otherwise_does_not_verify(server: Server, talk: services.Talk, why: Why, words: str) -> None:
     with services.service(talk) as port, forwards_over(server) as forwards:
