@@ -14,10 +14,11 @@ NAMES = {"datacenter": "datacenters", "port": "ports", "sandbox": "use_sandbox",
 
 def connect_to(options: dict[str, Any], *, detach: bool, as_json: bool) -> int:
     """Begin a session as the options say. Raises UserError before anything is rented."""
-    listed = {
-        name: tuple(value or ()) if name in ("gpu", "datacenter", "port") else value for name, value in options.items()
+    several = ("gpu", "datacenter", "port")
+    values: dict[str, Any] = {
+        NAMES.get(name, name): tuple(value or ()) if name in several else value for name, value in options.items()
     }
-    wish = Wish(**{NAMES.get(name, name): value for name, value in listed.items()})
+    wish = Wish(**values)
     if not wish.gpu:
         raise UserError("which GPU?", hint="rpd connect --gpu A40   (rpd gpus lists them)", reason="no_gpu")
     if detach:
