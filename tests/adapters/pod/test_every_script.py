@@ -61,6 +61,7 @@ MADE: dict[str, Callable[[], str]] = {
     "follow_script": lambda: scripts.follow_script(TARGET, LAUNCH.ref, 0),
     "samples_script": lambda: scripts.samples_script(TARGET),
     "stop_script": lambda: scripts.stop_script(TARGET, LAUNCH.ref, 1.0),
+    "attend_script": lambda: scripts.attend_script(TARGET),
     "lease_script": lambda: scripts.lease_script(TARGET),
     "step_script": lambda: scripts.step_script(TARGET, STEP, may_start=True, patience_seconds=2),
     "step_script of a Python": lambda: scripts.step_script(TARGET, PYTHON, may_start=True, patience_seconds=2),
