@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rpd.adapters.runpod.wire import Volume
+from rpd.states.ports.volume import Volume
 
 STANDARD = "STANDARD"
 """The kind of storage whose price RunPod publishes."""
