@@ -36,7 +36,7 @@ from rpd.adapters.terminal import output
 from rpd.adapters.tunnels.forwards import Forwards
 from rpd.engine.errors import Unavailable, UserError
 from rpd.engine.machine import StateMachine
-from rpd.engine.ports import Control
+from rpd.engine.ports import Clock, Control
 from rpd.engine.runner import Ending, Listener, Runner
 from rpd.journal.emergency import EmergencyLog
 from rpd.journal.records import Opened, Record
@@ -46,7 +46,10 @@ from rpd.states.facts import Facts, new_facts
 from rpd.states.lifecycles import lifecycle_of
 from rpd.states.policy.reuse import handed_over_in
 from rpd.states.ports.faults import Fault
+from rpd.states.ports.volume import VolumeCloud, VolumeWorld
 from rpd.states.ports.world import Cloud, SshAddress, Target, World
+from rpd.states.volume.facts import VolumeFacts
+from rpd.states.volume.lifecycle import VOLUME_LIFECYCLE
 
 
 class Listeners:
@@ -269,6 +272,23 @@ def drive(
         ).run()
     finally:
         world.remote.close()
+
+
+def volume_runner(
+    journal: Journal, cloud: VolumeCloud, control: Control, listener: Listener, clock: Clock
+) -> Runner[VolumeFacts, VolumeWorld]:
+    """The loop of one order for a network volume, on its open journal. Raises JournalStrange."""
+    return Runner(
+        VOLUME_LIFECYCLE,
+        StateMachine(VOLUME_LIFECYCLE.table),
+        journal.records,
+        journal,
+        VolumeWorld(cloud, clock),
+        clock=clock,
+        control=control,
+        listener=listener,
+        mask=journal.redactor.mask_data,
+    )
 
 
 def facts_of(opened: Opened, run_id: str, *, needs_secrets: bool = True) -> Facts:

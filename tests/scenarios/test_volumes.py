@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from rpd.adapters.sandbox import daemon
+from rpd.journal.reader import read
+from rpd.journal.replay import fold
 from tests.scenarios.harness import GATED, CommandLine, config, eventually
 from tests.scenarios.live import RPD
 
@@ -163,7 +165,8 @@ def test_a_lost_answer_does_not_make_two(stage: CommandLine, how: dict[str, str]
     made = create(stage)
     assert made["answer_was_lost"] and made["same_name"] == []
     assert existing(stage) == [("data", 10)] and stage.struck("F41") == 1
-    assert not list((stage.home / "volumes").glob("*.json")), "it is settled"
+    (journal,) = (stage.home / "volumes").glob("*/*.jsonl")
+    assert fold(read(journal).records).outcome == "changed", "it is settled"
     assert len(stage.truth()["volumes"]) == 1
 
 
