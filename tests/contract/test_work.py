@@ -112,20 +112,15 @@ def test_what_was_pushed_is_not_sent_again(tenant: Tenant, stage: ContractWorld)
     assert second.manifest_sha256 == first.manifest_sha256
 
 
-def test_what_was_pushed_to_the_volume_outlives_a_stop(tenant: Tenant, stage: ContractWorld) -> None:
+@pytest.mark.parametrize(("place", "sent"), [("/workspace/in", 0), ("/root/in", 1)])
+def test_a_stop_wipes_what_was_pushed_unless_it_is_on_the_volume(
+    tenant: Tenant, stage: ContractWorld, place: str, sent: int
+) -> None:
     target, pod = tenant.up()
-    tree = Tree("source", stage.local_file(), "/workspace/in")
+    tree = Tree("source", stage.local_file(), place)
     tenant.remote.push(target, tree)
     target, _ = tenant.again(pod.id)
-    assert tenant.remote.push(target, tree).sent_files == 0
-
-
-def test_what_was_pushed_elsewhere_is_wiped_by_a_stop(tenant: Tenant, stage: ContractWorld) -> None:
-    target, pod = tenant.up()
-    tree = Tree("source", stage.local_file(), "/root/in")
-    tenant.remote.push(target, tree)
-    target, _ = tenant.again(pod.id)
-    assert tenant.remote.push(target, tree).sent_files == 1
+    assert tenant.remote.push(target, tree).sent_files == sent
 
 
 def test_a_pull_of_what_is_not_there(tenant: Tenant, stage: ContractWorld) -> None:

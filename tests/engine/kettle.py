@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -13,21 +14,13 @@ from rpd.engine.decision import Close, Decision, Do, Fire, Leave, Look, Wait
 from rpd.engine.errors import Ambiguous, Refused, RpdError, Unavailable
 from rpd.engine.lifecycle import Lifecycle
 from rpd.engine.operation import Call, Effect, Ended, Nothing, Reading, Result
-from rpd.engine.ports import Request
 from rpd.engine.rule import Rule, Table
-from rpd.journal import codec
-from rpd.journal.errors import JournalUnwritable
-from rpd.journal.records import (
-    Body,
-    DebtChange,
-    Intent,
-    Observation,
-    Opened,
-    Outcome,
-    Record,
-    Requested,
-    Stamp,
-)
+from rpd.engine.runner import Ending, Runner
+from rpd.journal.records import DebtChange, Intent, Observation, Outcome, Record, Requested, Stamp
+from tests.fakes.clock import FakeClock
+from tests.fakes.driven import Driven
+from tests.fakes.fuse import Fuse
+from tests.journal.samples import opened
 
 
 class S(StrEnum):
@@ -83,8 +76,8 @@ class Kettle:
 class Kitchen:
     """The world. What happens to the water is counted, whoever believes what."""
 
-    clock: Clock
-    fuse: Any = None
+    clock: FakeClock
+    fuse: Fuse = field(default_factory=Fuse)
     poured: int = 0
     switched: int = 0
     heat: list[int | RpdError] = field(default_factory=lambda: [20, 20, 60, 100])
@@ -93,20 +86,20 @@ class Kitchen:
     peeks: int = 0
 
     def pour(self) -> None:
-        self._reach("before pour")
+        self.fuse.reach("before pour")
         end = self.pour_ends.pop(0) if self.pour_ends else "ok"
         if end == "refused":
             raise Refused("the tap is closed")
         if end != "lost":
             self.poured += 1
-        self._reach("after pour")
+        self.fuse.reach("after pour")
         if end in ("lost", "unknown"):
             raise Ambiguous("nobody looked")
 
     def switch(self) -> None:
-        self._reach("before switch")
+        self.fuse.reach("before switch")
         self.switched += 1
-        self._reach("after switch")
+        self.fuse.reach("after switch")
 
     def level(self) -> int:
         self.peeks += 1
@@ -120,10 +113,6 @@ class Kitchen:
         if isinstance(heat, RpdError):
             raise heat
         return heat
-
-    def _reach(self, place: str) -> None:
-        if self.fuse is not None:
-            self.fuse.reach(place)
 
 
 # Operations.
@@ -257,99 +246,29 @@ def lifecycle(**changes: Any) -> Lifecycle[Kettle, Kitchen]:
     return Lifecycle(**{**parts, **changes})
 
 
-# Ports.
+class Room(Driven[Kettle, Kitchen]):
+    """A run of the kettle that has begun; `boil` is one process of it, which nobody had to resume."""
 
+    def __init__(self, *requests: str, mask: Callable[[Any], Any] = lambda data: data, **parts: Any) -> None:
+        super().__init__(lifecycle(**parts), opened(lifecycle="kettle", workflow="tea", config={}))
+        self.kitchen = Kitchen(self.clock)
+        self.mask = mask
+        self.journal.open()
+        self.journal.append(self.opened)
+        for request in requests:
+            self.control.ask(request)
 
-class Clock:
-    """Time that passes when somebody waits."""
+    @property
+    def ports(self) -> Kitchen:
+        return self.kitchen
 
-    def __init__(self) -> None:
-        self.real = 0.0
+    def hand_out(self, fuse: Fuse) -> None:
+        super().hand_out(fuse)
+        self.kitchen.fuse = fuse
 
-    def now(self) -> Stamp:
-        return Stamp(1_800_000_000.0 + self.real, self.real, "boot")
+    def next_process(self) -> Runner[Kettle, Kitchen]:
+        """It has read the journal."""
+        return self.build(self.journal.records(), mask=self.mask)
 
-
-class Control:
-    """Requests from a list; `waits` is how long was slept."""
-
-    def __init__(self, clock: Clock, *requests: str) -> None:
-        self.clock = clock
-        self.requests = [Request(what, "test") for what in requests]
-        self.waits: list[float] = []
-
-    def pending(self) -> bool:
-        return bool(self.requests)
-
-    def take(self) -> Request | None:
-        return self.requests.pop(0) if self.requests else None
-
-    def wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.clock.real += seconds
-
-
-class Journal:
-    """Bytes in memory, written by the real codec."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.lines: list[bytes] = []
-        self.fuse: Any = None
-        self.full_after: int | None = None
-        self._clock = clock
-        self.append(OPENED)
-
-    def records(self) -> list[Record]:
-        chain = codec.Chain()
-        return [chain.take(line.rstrip(b"\n")) for line in self.lines]
-
-    def events(self) -> list[str]:
-        return [record.event for record in self.records()]
-
-    def append(self, body: Body, *, sync: bool = True) -> Record:
-        if self.full_after is not None and len(self.lines) >= self.full_after:
-            raise JournalUnwritable("disk full")
-        known = self.records()
-        prev = known[-1].z if known else codec.GENESIS
-        record, line = codec.encode(body, seq=len(known), prev=prev, run="run-1", epoch=1, at=self._clock.now())
-        self._reach(f"before write of {record.event}")
-        self._reach(f"written, not synced, lost: {record.event}")
-        self.lines.append(line)
-        self._reach(f"after sync of {record.event}")
-        return record
-
-    def _reach(self, place: str) -> None:
-        if self.fuse is not None:
-            self.fuse.reach(place)
-
-
-class Ear:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.recordings: list[str] = []
-        self.doings: list[str] = []
-
-    def recorded(self, record: Record) -> None:
-        self.recordings.append(record.event)
-
-    def doing(self, what: str, deadline: float | None) -> None:
-        self.doings.append(what)
-
-
-OPENED = Opened(
-    tool_version="0",
-    min_reader=1,
-    lifecycle="kettle",
-    workflow="tea",
-    lineage="l",
-    config_path="/c",
-    config_sha256="0",
-    config={},
-    journal_path="/j",
-    run_dir="/r",
-    cloud={},
-    user="u",
-    host="h",
-    token="t" * 26,
-)
+    def boil(self) -> Ending:
+        return self.next_process().run()

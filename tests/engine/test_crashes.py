@@ -9,14 +9,13 @@ import pytest
 
 from rpd.engine.operation import Call, Result
 from tests.engine import kettle
-from tests.engine.kettle import Kitchen, Pour
-from tests.engine.test_runner import Room
+from tests.engine.kettle import Kitchen, Pour, Room
 from tests.fakes.fuse import Crash, Fuse
 
 
 def run(room: Room, fuse: Fuse) -> bool:
     """One process; True when it came to its end, False when it died."""
-    room.journal.fuse = room.kitchen.fuse = fuse
+    room.hand_out(fuse)
     try:
         return room.boil().closed
     except Crash:

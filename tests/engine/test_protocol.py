@@ -23,8 +23,8 @@ from rpd.engine.operation import REPEATABLE, Call, Effect, Nothing, Reading, Res
 from rpd.engine.rule import Group, Interrupt
 from rpd.engine.runner import STEPS_WITHOUT_PAUSE_MAX
 from rpd.journal.records import DebtChange, Intent, Observation, Outcome, Requested, Resumed, Stamp
-from tests.engine.kettle import RULES, Clock, Kitchen, S, Switch, T
-from tests.engine.test_runner import Room
+from tests.engine.kettle import RULES, Kitchen, Room, S, Switch, T
+from tests.fakes.clock import FakeClock
 
 CALL = Call(Stamp(0.0, 0.0, "b"))
 POUR = Intent("0001-pour", "pour", "cold", {"litres": 1})
@@ -69,7 +69,7 @@ def test_a_probe_that_fails_cannot_tell(kind: type[RpdError]) -> None:
 
 
 def test_what_was_cut_off_is_done_again_where_that_does_no_harm() -> None:
-    kitchen = Kitchen(Clock())
+    kitchen = Kitchen(FakeClock())
     result = protocol.probe(Switch(), CALL, kitchen)
     assert result is not None and (result.status, result.reason, result.retryable) == ("failed", REPEATABLE, True)
     assert kitchen.switched == 0
@@ -105,25 +105,25 @@ def test_an_effect_may_have_been_asked_for_until_its_process_was_known_to_be_ove
     """A machine sleeps between an intent and its request: who waits for the effect to show counts from the end."""
     room = Room()
     intent = room.journal.append(POUR)
-    assert room.runner()._open["0001-pour"].at == intent.at
+    assert room.next_process()._open["0001-pour"].at == intent.at
     room.clock.real = 100.0
     room.journal.append(Outcome("0001-pour", "pour", "unknown"))
-    assert room.runner()._open["0001-pour"].at.up == 100.0
+    assert room.next_process()._open["0001-pour"].at == room.clock.now()
     room.clock.real = 200.0
     room.journal.append(Resumed("resume", "h", 1, "u", "0"))
-    assert room.runner()._open["0001-pour"].at.up == 200.0
+    assert room.next_process()._open["0001-pour"].at == room.clock.now()
     room.journal.append(Outcome("0001-pour", "pour", "unknown", settled=True))
-    assert room.runner()._open == {}, "its probe has said so"
+    assert room.next_process()._open == {}, "its probe has said so"
 
 
 def test_a_debt_is_closed_by_its_kind_and_key_and_only_then_is_nothing_owed() -> None:
     room = Room()
     opened = DebtChange("water", "compute", "open")
     room.journal.append(msgspec.structs.replace(POUR, debts=(opened,)))
-    assert room.runner()._owed == {("water", "compute")}
+    assert room.next_process()._owed == {("water", "compute")}
     for key, kind, left in (("milk", "compute", 1), ("water", "storage", 1), ("water", "compute", 0)):
         room.journal.append(Outcome("0001-pour", "pour", "ok", debts=(DebtChange(key, kind, "close"),)))  # type: ignore[arg-type]
-        assert len(room.runner()._owed) == left
+        assert len(room.next_process()._owed) == left
 
 
 def test_no_two_operations_of_a_run_have_one_name() -> None:
@@ -138,7 +138,7 @@ def test_a_request_is_taken_before_what_is_unclear_is_asked_again() -> None:
     room = Room("enough")
     room.journal.append(POUR)
     room.kitchen.can_see = False
-    runner = room.runner()
+    runner = room.next_process()
     runner.control.wait = lambda seconds: setattr(room.kitchen, "can_see", True)  # type: ignore[method-assign]
     runner.run()
     kinds = [type(record.body) for record in room.journal.records()]
@@ -156,7 +156,7 @@ def test_a_look_that_fails_twice_alike_is_written_down_once() -> None:
 def test_a_move_forgets_what_was_seen() -> None:
     """What a state sees first is written down, though another state has seen the same."""
     room = Room()
-    runner = room.runner()
+    runner = room.next_process()
     runner._seen["feel"] = (({"degrees": 20}, None, ()), None)
     runner.run()
     assert room.journal.events().count("feel_seen") == 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,50 +10,15 @@ import pytest
 
 from rpd.engine.decision import Fire
 from rpd.engine.errors import Interrupted, Unavailable
-from rpd.engine.machine import Forbidden, StateMachine
+from rpd.engine.machine import Forbidden
 from rpd.engine.operation import Result
-from rpd.engine.runner import Ending, Runner
+from rpd.engine.runner import Ending
 from rpd.journal.errors import JournalStrange, JournalUnwritable
 from rpd.journal.records import DebtChange, Intent, Left, Observation, Outcome, Resumed, Transition
 from tests.engine import kettle
-from tests.engine.kettle import TABLE, Clock, Control, Ear, Feel, Journal, Kettle, Kitchen, Pour, S, T
-
-MACHINE = StateMachine(TABLE)
-
-
-class Room:
-    """A kitchen with a journal; `boil` runs one process."""
-
-    def __init__(self, *requests: str, mask: Callable[[Any], Any] | None = None, **parts: Any) -> None:
-        self.clock = Clock()
-        self.control = Control(self.clock, *requests)
-        self.journal = Journal(self.clock)
-        self.kitchen = Kitchen(self.clock)
-        self.ear = Ear()
-        self.parts = parts
-        self.mask = mask or (lambda data: data)
-        self.emergency: Journal | None = None
-
-    def runner(self) -> Runner[Kettle, Kitchen]:
-        return Runner(
-            kettle.lifecycle(**self.parts),
-            MACHINE,
-            self.journal.records(),
-            self.journal,
-            self.kitchen,
-            clock=self.clock,
-            control=self.control,
-            listener=self.ear,
-            emergency=self._open_emergency,
-            mask=self.mask,
-        )
-
-    def boil(self) -> Ending:
-        return self.runner().run()
-
-    def _open_emergency(self) -> Journal:
-        self.emergency = Journal(self.clock)
-        return self.emergency
+from tests.engine.kettle import Feel, Kettle, Pour, Room, S, T
+from tests.fakes.driven import RUN_ID
+from tests.fakes.journal import MemoryJournal
 
 
 def test_a_life() -> None:
@@ -74,7 +38,7 @@ def test_a_life() -> None:
         "heating_to_hot",
         "closed",
     ]
-    assert room.ear.recordings == room.journal.events()[1:]
+    assert room.ear.heard == room.journal.events()[1:]
     assert room.kitchen.poured == room.kitchen.switched == 1
 
 
@@ -93,7 +57,7 @@ def test_the_intent_is_durable_before_the_effect_and_carries_its_debt() -> None:
 def test_looks_are_recorded_on_change_only_and_live_data_never() -> None:
     room = Room()
     room.kitchen.heat = [20, 20, 20, 20, 60, 60, 100]
-    runner = room.runner()
+    runner = room.next_process()
     runner.run()
     seen = [record.body for record in room.journal.records() if isinstance(record.body, Observation)]
     assert [body.data for body in seen] == [{"degrees": 20}, {"degrees": 60}, {"degrees": 100}]
@@ -158,7 +122,7 @@ def test_an_intent_that_no_run_writes_is_strange(op: str, args: dict[str, Any], 
     """Nothing is asked and nothing is done."""
     room = Room()
     room.journal.append(Intent("0001-x", op, "cold", args))
-    runner = room.runner()
+    runner = room.next_process()
     with pytest.raises(JournalStrange, match=f"^intent 0001-x makes no sense: {why}"):
         runner.run()
     assert room.kitchen.poured == room.kitchen.peeks == 0
@@ -169,7 +133,7 @@ def test_an_intent_that_no_run_writes_is_strange(op: str, args: dict[str, Any], 
 def test_an_intent_of_another_version_is_cut_off_and_the_run_goes_on(op: str) -> None:
     room = Room()
     room.journal.append(Intent("0001-x", op, "cold", debts=(DebtChange("spoon", "compute", "open"),)))
-    assert room.runner().run().closed
+    assert room.next_process().run().closed
     outcome = room.journal.records()[2].body
     assert isinstance(outcome, Outcome) and (outcome.opid, outcome.status) == ("0001-x", "failed")
     assert (outcome.reason, outcome.settled, outcome.debts) == ("repeatable", True, ())
@@ -189,9 +153,9 @@ def test_a_run_that_was_left_goes_on_after_resumed() -> None:
     assert ending == Ending(False, 75, None, None, "as asked")
     left = room.journal.records()[-1].body
     assert isinstance(left, Left) and left.released_by == "the fuse box"
-    assert room.runner().run() == ending, "still left: nobody took it over"
+    assert room.next_process().run() == ending, "still left: nobody took it over"
     room.journal.append(Resumed("resume", "h", 1, "u", "0"))
-    room.parts["interrupts"] = lambda state, facts, now: None
+    room.lifecycle = kettle.lifecycle(interrupts=lambda state, facts, now: None)
     assert room.boil().closed
 
 
@@ -205,19 +169,16 @@ def test_a_move_that_the_guards_refuse_is_an_error_of_the_program() -> None:
 def test_replay_follows_recorded_moves_and_asks_no_guard() -> None:
     room = Room()
     room.journal.append(Transition("fill", "cold", "heating"))
-    assert room.runner().state is S.HEATING
+    assert room.next_process().state is S.HEATING
 
 
 def test_endless_decisions_are_an_error_of_the_program() -> None:
     table_of_loops = (*kettle.RULES, kettle.Rule(T.BOIL, S.COLD, S.COLD, "round"))
     loop = kettle.Table("loop", S, T, S.COLD, frozenset({S.HOT, S.SPILLED}), table_of_loops)
     room = Room(table=loop, interrupts=lambda state, facts, now: Fire(T.BOIL))
-    runner = room.runner()
-    runner._machine = StateMachine(loop)
-    runner._position = runner._machine.enter(None)
     room.journal.append = lambda body, sync=True: kettle_record(room, body)  # type: ignore[method-assign,assignment]
     with pytest.raises(AssertionError, match="without end"):
-        runner.run()
+        room.boil()
 
 
 def kettle_record(room: Room, body: Any) -> Any:
@@ -237,8 +198,8 @@ def test_a_journal_that_fails_with_debts_ends_the_run_elsewhere(good: int) -> No
         return
     assert room.boil().closed
     assert room.emergency is not None
-    assert room.emergency.events()[:2] == ["opened", "requested"]
-    asked = room.emergency.records()[1].body
+    assert room.emergency.events()[0] == "requested"
+    asked = room.emergency.records()[0].body
     assert getattr(asked, "what", "") == "release" and asked.detail == {"storage_error": True}  # type: ignore[union-attr]
     begun = [event for event in room.emergency.events() if event.endswith("_intent")]
     assert begun == [], "nothing new is begun"
@@ -248,16 +209,13 @@ def test_a_journal_that_fails_with_debts_ends_the_run_elsewhere(good: int) -> No
 def test_a_second_failure_is_not_survived() -> None:
     room = Room()
     room.journal.full_after = 3
-    runner = room.runner()
-    runner._emergency = lambda: full(room.clock)
+    full = MemoryJournal(RUN_ID, room.clock.now)
+    full.full_after = 0
+    runner = room.next_process()
+    runner._emergency = lambda: full
     with pytest.raises(JournalUnwritable):
         runner.run()
-
-
-def full(clock: Clock) -> Journal:
-    journal = Journal(clock)
-    journal.full_after = 1
-    return journal
+    assert full.events() == [] and room.kitchen.poured == 1
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -283,7 +241,7 @@ def test_what_no_record_holds_is_masked_like_a_record(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Feel, "perform", lambda feel, world: Result(answer=Heard(world.feel()), live=Smelt()))
     monkeypatch.setattr(Feel, "words", "feel hush")
     monkeypatch.setattr(Pour, "words", "pour hush")
-    room.parts["apply"] = apply
+    room.lifecycle = kettle.lifecycle(apply=apply)
     room.kitchen.pour_ends = ["unknown"]
     failures = [Unavailable(f"{n} hush", reason="steam") for n in (1, 2, 3)]
     room.kitchen.heat = [*failures, *[20] * 5, 100]

@@ -14,8 +14,8 @@ from rpd.engine.ports import Request
 from rpd.journal.errors import RecordRefused
 from rpd.journal.records import Body, DebtChange, Intent, Note, Observation, Outcome, Requested
 from tests.engine import kettle
-from tests.engine.kettle import Feel, Felt, Pour
-from tests.engine.test_runner import Room
+from tests.engine.kettle import Feel, Felt, Pour, Room
+from tests.fakes.clock import FakeControl
 
 LONG: dict[str, Plain] = {f"drop {n}": "wet" for n in range(9000)}
 
@@ -90,7 +90,7 @@ def test_a_look_that_no_record_holds_has_failed_and_is_written_once(monkeypatch:
         return longer(same) if len(tries) <= 3 else same
 
     room = room_where(monkeypatch, Feel, change)
-    runner = room.runner()
+    runner = room.next_process()
     degrees: list[int] = []
     room.control.wait = lambda seconds: degrees.append(runner.facts.degrees)  # type: ignore[method-assign]
     assert runner.run().closed
@@ -136,12 +136,11 @@ def test_an_intent_that_is_refused_for_another_reason_is_an_error_of_the_program
 
 def test_a_request_is_heard_whatever_it_brings() -> None:
     room = Room()
-    room.control.requests = [
-        Request("enough", "b" * 90_000, {"how": "stop", "fault": "f" * 90_000, "until": 1.5, "x": []})
-    ]
+    asked = Request("enough", "b" * 90_000, {"how": "stop", "fault": "f" * 90_000, "until": 1.5, "x": []})
+    room.control = FakeControl(room.clock, asked)
     assert room.boil().closed
-    asked = next(record.body for record in room.journal.records() if isinstance(record.body, Requested))
-    assert asked.what == "enough" and asked.detail == {"how": "stop", "until": 1.5} and len(asked.by) < 200
+    told = next(record.body for record in room.journal.records() if isinstance(record.body, Requested))
+    assert told.what == "enough" and told.detail == {"how": "stop", "until": 1.5} and len(told.by) < 200
 
 
 def test_nothing_stands_in_the_place_of_a_note() -> None:

@@ -56,11 +56,12 @@ class FakeClock:
 
 
 class FakeControl:
-    """Requests from a list; waiting moves the clock."""
+    """Requests from a list; waiting moves the clock. `waits` is how long was slept."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: FakeClock, *requests: Request) -> None:
         self.clock = clock
-        self._requests: list[Request] = []
+        self.waits: list[float] = []
+        self._requests = list(requests)
 
     def ask(self, what: str, **detail: object) -> None:
         self._requests.append(Request(what, "test", detail))
@@ -75,4 +76,5 @@ class FakeControl:
         return self._requests.pop(0) if self._requests else None
 
     def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
         self.clock.advance(seconds, until=self.pending)

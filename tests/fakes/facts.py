@@ -30,7 +30,8 @@ from rpd.states.ports.world import (
     Tree,
 )
 from tests.fakes.clock import START_WALL
-from tests.fakes.fake_world import RUN_ID, FakeWorld
+from tests.fakes.driven import RUN_ID
+from tests.fakes.fake_world import FakeWorld
 
 _TARGET = msgspec.to_builtins(Target("pod1", "n", RUN_ID, 1, "/run"))
 _JOB = msgspec.to_builtins(JobRef(1, "/log"))
@@ -69,7 +70,7 @@ def stamp(seconds: float, boot: str = "boot-1") -> Stamp:
 def facts_in(state: State, *, at: float = 100.0, **config: Any) -> Facts:
     """A pod computes since second 0, is greeted, its switch armed and itself prepared; the run is in `state` since
     `at`."""
-    facts = new_facts(FakeWorld(**config)._opened(), RUN_ID)
+    facts = new_facts(FakeWorld(**config).opened, RUN_ID)
     facts.progress.started = facts.process.since = stamp(0.0)
     facts.state, facts.progress.entered, facts.process.epoch, facts.progress.seq = state, stamp(at), 1, 7
     origin = Origin(1, Candidate("RTX A5000", "EU-RO-1", "SECURE"), stamp(0.0), stamp(0.0))

@@ -1,34 +1,23 @@
-"""A whole run on one table: the shipped runner and lifecycle over fake ports, any number of processes one after
-another."""
+"""A whole run of a job on one table: the shipped runner and lifecycle over fake ports."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from rpd.engine.decision import Decision
-from rpd.engine.machine import StateMachine
-from rpd.engine.runner import Ending, Runner
-from rpd.journal import replay
-from rpd.journal.records import Opened, Record, Resumed, Stamp
+from rpd.journal.records import Opened
 from rpd.states.facts import Facts
-from rpd.states.lifecycles import LIFECYCLES, lifecycle_of
+from rpd.states.lifecycles import lifecycle_of
 from rpd.states.ports.job import Job
 from rpd.states.ports.log_reading import LogReading
 from rpd.states.ports.world import Notice, World
-from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakeCloud
-from tests.fakes.fuse import Crash, Fuse
-from tests.fakes.journal import MemoryJournal
+from tests.fakes.driven import RUN_ID, Driven
+from tests.fakes.fuse import Fuse
 from tests.fakes.lineage import FakeLineage
 from tests.fakes.remote import FakeJob, FakeRemote
-
-RUN_ID = "train-20270115T080000Z-abcdef"
-MACHINES = {name: StateMachine(lifecycle.table) for name, lifecycle in LIFECYCLES.items()}
+from tests.journal.samples import opened
 
 
 class FakeWorkspace:
@@ -66,19 +55,6 @@ class FakeWorkspace:
         return "ef"
 
 
-class Ear:
-    """Who is told: keeps the words."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def recorded(self, record: Record) -> None:
-        self.heard.append(record.event)
-
-    def doing(self, what: str, deadline: float | None) -> None:
-        assert what
-
-
 def job_config(**changes: Any) -> dict[str, Any]:
     """A small job as the journal's record 0 holds it; `changes` replace whole sections."""
     config: dict[str, Any] = {
@@ -95,93 +71,30 @@ def job_config(**changes: Any) -> dict[str, Any]:
     return dict(msgspec.to_builtins(msgspec.convert(config, Job)))
 
 
-class FakeWorld:
-    """The world, and the durable part of one run. Every `process` is a new runner that knows only the journal."""
+def opened_job(config: dict[str, Any], cloud: dict[str, str], options: dict[str, Any], life: str = "job") -> Opened:
+    """Record 0 of its run."""
+    fields = {"workflow": "train", "lineage": "l", "config_path": "/c.yaml", "journal_path": "/j", "run_dir": "/run"}
+    known = {"lifecycle": life, "config": config, "cloud": cloud, "options": options}
+    return opened(**fields, **known, user="user", host="host", token="a" * 26)
+
+
+class FakeWorld(Driven[Facts, World]):
+    """A run of a job, and the world of it."""
 
     def __init__(
-        self,
-        job: FakeJob | None = None,
-        *,
-        life: str = "job",
-        profile: dict[str, str] | None = None,
-        **config: Any,
+        self, job: FakeJob | None = None, *, life: str = "job", profile: dict[str, str] | None = None, **config: Any
     ) -> None:
-        self.life = life
-        self.clock = FakeClock()
-        self.control = FakeControl(self.clock)
+        profile = {"name": "test", "url": "http://192.0.2.9", **(profile or {})}
+        super().__init__(lifecycle_of(life), opened_job(job_config(**config), profile, {}, life))
         self.cloud = FakeCloud(self.clock)
         self.remote = FakeRemote(self.cloud, self.control)
         self.remote.job = job or FakeJob()
         self.workspace = FakeWorkspace()
         self.lineage = FakeLineage(RUN_ID)
-        self.journal = MemoryJournal(RUN_ID, self.clock.now)
-        self.config = job_config(**config)
-        self.profile = {"name": "test", "url": "http://192.0.2.9", **(profile or {})}
-        self.lifecycle = lifecycle_of(life)
-        self.options: dict[str, Any] = {}  # what was asked for beside the config
-        self.runner: Runner[Facts, World] | None = None
-        self.emergency: MemoryJournal | None = None
-        self.hear_decision: Callable[[Decision], None] = lambda decision: None
-
-    def process(self, *requests: str, command: str = "run", fuse: Fuse | None = None) -> Ending:
-        """One process from start to end; Crash comes through when the fuse says so."""
-        records = self.journal.open()
-        self._set_fuse(Fuse())
-        if not records:
-            records = [self.journal.append(self._opened())]
-        else:
-            records.append(self.journal.append(Resumed(command, "host", 1, "user", "0.1")))
-        self.control = FakeControl(self.clock) if fuse is not None else self.control
-        self.remote.control = self.control
-        for request in requests:
-            self.control.ask(request)
-        self._set_fuse(fuse or Fuse())
-        world = World(self.cloud, self.remote, self.workspace, self.clock, self.lineage)
-        self.runner = Runner(
-            replace(self.lifecycle, interrupts=self._interrupts),
-            MACHINES[self.life],
-            records,
-            self.journal,
-            world,
-            clock=self.clock,
-            control=self.control,
-            listener=Ear(),
-            emergency=self._emergency,
-        )
-        return self.runner.run()
-
-    def decide(self, facts: Facts, now: Stamp) -> Decision:
-        """What the lifecycle would do with these facts."""
-        decision = self.lifecycle.interrupts(facts.state, facts, now)
-        return decision if decision is not None else self.lifecycle.decide[facts.state](facts, now)
-
-    def finish(self, ending: Ending | None = None, tries: int = 8) -> Ending:
-        """Resume until the run is closed."""
-        while ending is None or not ending.closed:
-            assert tries > 0, f"resume does not end: {ending}, {self.journal.events()[-30:]}"
-            tries -= 1
-            self.clock.advance(5.0)
-            ending = self.process(command="resume")
-        return ending
-
-    def crash(self, at: int) -> str:
-        """Start a process that dies at place `at`; returns the place."""
-        fuse = Fuse(at)
-        try:
-            self.process(fuse=fuse)
-        except Crash as crash:
-            return str(crash)
-        raise AssertionError(f"there is no place {at}")
 
     @property
-    def facts(self) -> Facts:
-        assert self.runner is not None
-        return self.runner.facts
-
-    @property
-    def compute_debts(self) -> list[str]:
-        """Open ones, by the journal's own replay."""
-        return [key for key, kind in replay.fold(self.journal.records()).debts if kind == "compute"]
+    def ports(self) -> World:
+        return World(self.cloud, self.remote, self.workspace, self.clock, self.lineage)
 
     def assert_settled(self) -> None:
         """Nothing bills, nothing is owed, the script was executed once at most."""
@@ -189,45 +102,7 @@ class FakeWorld:
         assert self.compute_debts == [], self.journal.events()
         assert len(self.remote.starts) <= 1, self.journal.events()
 
-    def replayed(self) -> Facts:
-        """Facts as a new process would fold them."""
-        records = self.journal.records()
-        opened = records[0].body
-        assert isinstance(opened, Opened)
-        facts = self.lifecycle.new_facts(opened, RUN_ID)
-        for record in records:
-            self.lifecycle.apply(facts, record)
-        return facts
-
-    def _interrupts(self, state: StrEnum, facts: Facts, now: Stamp) -> Decision:
-        """The whole decision at one place, so that a test can hear it."""
-        decision = self.decide(facts, now)
-        self.hear_decision(decision)
-        return decision
-
-    def _emergency(self) -> MemoryJournal:
-        self.emergency = MemoryJournal(RUN_ID, self.clock.now)
-        self.emergency.open()
-        return self.emergency
-
-    def _set_fuse(self, fuse: Fuse) -> None:
-        self.journal.fuse = self.cloud.fuse = self.remote.fuse = fuse
-
-    def _opened(self) -> Opened:
-        return Opened(
-            tool_version="0.1",
-            min_reader=1,
-            lifecycle=self.life,
-            workflow="train",
-            lineage="l",
-            config_path="/c.yaml",
-            config_sha256="0",
-            config=self.config,
-            journal_path="/j",
-            run_dir="/run",
-            cloud=self.profile,
-            user="user",
-            host="host",
-            token="a" * 26,
-            options=self.options,
-        )
+    def hand_out(self, fuse: Fuse) -> None:
+        super().hand_out(fuse)
+        self.cloud.fuse = self.remote.fuse = fuse
+        self.remote.control = self.control

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rpd.journal import codec
+from rpd.journal.errors import JournalUnwritable
 from rpd.journal.records import Body, Record, Stamp
 from tests.fakes.fuse import Fuse
 
@@ -12,12 +13,13 @@ RECORDS_MAX = 3000
 
 
 class MemoryJournal:
-    """One run's journal. `refuse` may raise in place of an append, as a full disk does."""
+    """One run's journal. `refuse` may raise in place of an append; the disk is full after `full_after` records."""
 
     def __init__(self, run_id: str, now: Callable[[], Stamp]) -> None:
         self.lines: list[bytes] = []
         self.fuse = Fuse()
         self.refuse: Callable[[Body], None] = lambda body: None
+        self.full_after: int | None = None
         self._run_id, self._now = run_id, now
         self._chain = codec.Chain()
         self._epoch = 0
@@ -25,10 +27,12 @@ class MemoryJournal:
     def open(self) -> list[Record]:
         """What a new process reads; its own records belong to the next epoch."""
         self._chain, self._epoch = codec.Chain(), self._epoch + 1
-        return [self._chain.take(line.rstrip(b"\n")) for line in self.lines]
+        return self._read(self._chain)
 
     def append(self, body: Body, *, sync: bool = True) -> Record:
         self.refuse(body)
+        if self.full_after is not None and len(self.lines) >= self.full_after:
+            raise JournalUnwritable("disk full")
         assert len(self.lines) < RECORDS_MAX, f"the run goes in circles: {[self.events()[-20:]]}"
         record, line = codec.encode(
             body,
@@ -46,8 +50,10 @@ class MemoryJournal:
         return record
 
     def records(self) -> list[Record]:
-        chain = codec.Chain()
-        return [chain.take(line.rstrip(b"\n")) for line in self.lines]
+        return self._read(codec.Chain())
 
     def events(self) -> list[str]:
         return [record.event for record in self.records()]
+
+    def _read(self, chain: codec.Chain) -> list[Record]:
+        return [chain.take(line.rstrip(b"\n")) for line in self.lines]

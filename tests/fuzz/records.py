@@ -23,16 +23,15 @@ from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.signals import LeaveNow
 from rpd.adapters.sandbox import daemon
 from rpd.engine.errors import Unavailable
-from rpd.engine.machine import StateMachine
-from rpd.engine.runner import Runner
 from rpd.journal.index import Index
 from rpd.journal.paths import journal_path
 from rpd.states.lifecycle import JOB_LIFECYCLE
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.world import Offer, Pod, PodLog, World
-from rpd.states.table import JOB
+from tests.fakes.account import Account
 from tests.fakes.clock import FakeClock, FakeControl
+from tests.fakes.driven import build_runner
 from tests.fakes.fake_world import FakeWorkspace
 from tests.fakes.lineage import FakeLineage
 from tests.fakes.lines import Rows, life, sealed
@@ -296,11 +295,8 @@ def _strange(rows: Rows, rng: random.Random, value: Any) -> Any:
 # What is outside of the process.
 
 
-class _Account:
-    """A provider with the pods of both runs, which stops and deletes what it is told to."""
-
-    def __init__(self) -> None:
-        self.pods: dict[str, Pod] = {}
+class _Account(Account):
+    """A provider with the pods of both runs, which rents nothing more."""
 
     def rent_for(self, rows: Rows) -> None:
         """The pods of this journal, as it is before it is changed."""
@@ -309,18 +305,6 @@ class _Account:
                 pod = row["data"]["data"]["pod"]
                 env = {"RPD_RUN_ID": row["run"], "RPD_OWNER": "me@here"}
                 self.pods[pod["id"]] = Pod(pod["id"], pod["name"], "RUNNING", usd_per_hour=0.3, env=env)
-
-    def list(self) -> tuple[Pod, ...]:
-        return tuple(self.pods.values())
-
-    def get(self, pod_id: str) -> Pod | None:
-        return self.pods.get(pod_id)
-
-    def stop(self, pod_id: str) -> None:
-        self._now(pod_id, "EXITED")
-
-    def delete(self, pod_id: str) -> None:
-        self._now(pod_id, "TERMINATED")
 
     def start(self, pod_id: str) -> None:
         raise Unavailable("no GPU is free", reason="start_refused", retryable=False)
@@ -346,11 +330,6 @@ class _Account:
     def __getattr__(self, name: str) -> Any:
         return getattr(_NoPod(), name)
 
-    def _now(self, pod_id: str, status: str) -> None:
-        pod = self.pods.get(pod_id)
-        if pod is not None:
-            self.pods[pod_id] = Pod(pod.id, pod.name, status, env=pod.env)
-
 
 class _NoPod:
     """Nobody answers there."""
@@ -369,11 +348,8 @@ class _NoPod:
 class _Impatient(FakeControl):
     """Waits cost nothing, and after enough of them a person has had enough."""
 
-    waits = 0
-
     def wait(self, seconds: float) -> None:
-        self.waits += 1
-        if self.waits > WAITS_MAX:
+        if len(self.waits) >= WAITS_MAX:
             raise LeaveNow("a person had enough", 130)
         super().wait(min(seconds, 3600.0))
 
@@ -383,16 +359,12 @@ def _out_of_reach(account: _Account, clock: FakeClock) -> Iterator[None]:
     """The clouds, pods and processes that a command would reach are those of the test."""
 
     def drive(journal: Any, access: Any, control: Any, listeners: Any, state_home: Path, **options: Any) -> Any:
-        waiting = _Impatient(clock)
-        while (request := control.take()) is not None:
-            waiting._requests.append(request)
+        waiting = _Impatient(clock, *iter(control.take, None))
         world = World(account, _NoPod(), FakeWorkspace(), clock, FakeLineage(journal.run_id))  # type: ignore[arg-type]
-        listener = wiring.Listeners(listeners)
-        machine = StateMachine(JOB)
-        runner = Runner(
-            JOB_LIFECYCLE, machine, journal.records, journal, world, clock=clock, control=waiting, listener=listener
-        )
-        return runner.run()
+        return build_runner(
+            JOB_LIFECYCLE, world, journal, journal.records,
+            clock=clock, control=waiting, listener=wiring.Listeners(listeners),
+        ).run()  # fmt: skip
 
     def no_client(*_: Any) -> Any:
         return _NoPod()

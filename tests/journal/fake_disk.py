@@ -146,10 +146,6 @@ class FakeDisk:
         """What was moved away comes back."""
         self._names[str(path)] = inode
 
-    def sync_names(self) -> None:
-        """All names are durable."""
-        self._durable_names = dict(self._names)
-
     # The protocol.
 
     def uid(self) -> int:

@@ -23,7 +23,7 @@ def chain_before(records: list, number: int) -> Chain:
     return chain
 
 
-def test_row_06_every_truncation_gives_the_exact_prefix() -> None:
+def test_every_truncation_gives_the_exact_prefix() -> None:
     records, texts = sixty()
     assert len(records) == 60
     for number, text in enumerate(texts):
@@ -39,7 +39,7 @@ def test_row_06_every_truncation_gives_the_exact_prefix() -> None:
         assert reading.verified
 
 
-def test_row_07_every_single_bit_flip_is_found_where_it_is() -> None:
+def test_every_single_bit_flip_is_found_where_it_is() -> None:
     records, texts = sixty()
     last = len(texts) - 1
     cases = 0
@@ -61,7 +61,7 @@ def test_row_07_every_single_bit_flip_is_found_where_it_is() -> None:
     assert cases == 8 * sum(map(len, texts))
 
 
-def test_row_07_a_flip_is_found_in_the_whole_file_too() -> None:
+def test_a_flip_is_found_in_the_whole_file_too() -> None:
     records, texts = sixty()
     whole, offsets = b"".join(texts), starts(texts)
     for index in range(0, len(whole), 211):
@@ -75,7 +75,7 @@ def test_row_07_a_flip_is_found_in_the_whole_file_too() -> None:
         assert not reading.verified
 
 
-def test_row_08_dropped_duplicated_swapped_and_fused_lines_are_found() -> None:
+def test_dropped_duplicated_swapped_and_fused_lines_are_found() -> None:
     records, texts = sixty()
     for number in range(59):
         dropped = texts[:number] + texts[number + 1 :]

@@ -96,7 +96,7 @@ def test_a_life_on_a_real_disk(tmp_path: Path) -> None:
     assert read(journal.path).verified
 
 
-def test_row_14_two_processes_through_two_names_meet_at_one_lock(tmp_path: Path, processes: list[Process]) -> None:
+def test_two_processes_through_two_names_meet_at_one_lock(tmp_path: Path, processes: list[Process]) -> None:
     processes.append(Process(tmp_path, HOLD))
     path = Path(processes[0].hear())
     run_folder = tmp_path / "run"
@@ -129,7 +129,7 @@ def test_asking_who_holds_a_lock_does_not_get_in_the_way(tmp_path: Path) -> None
         reopen(journal.path).close()
 
 
-def test_row_17_sigkill_frees_the_lock_even_with_a_living_child(tmp_path: Path, processes: list[Process]) -> None:
+def test_sigkill_frees_the_lock_even_with_a_living_child(tmp_path: Path, processes: list[Process]) -> None:
     code = """
     import subprocess
     journal = create(home)
@@ -154,7 +154,7 @@ def test_row_17_sigkill_frees_the_lock_even_with_a_living_child(tmp_path: Path, 
         os.kill(child, signal.SIGKILL)
 
 
-def test_row_09_a_real_size_limit_leaves_whole_records_only(tmp_path: Path) -> None:
+def test_a_real_size_limit_leaves_whole_records_only(tmp_path: Path) -> None:
     code = """
     import resource
     journal = create(home)
@@ -179,7 +179,7 @@ def test_row_09_a_real_size_limit_leaves_whole_records_only(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
-def test_row_10_an_injected_sync_error_moves_the_journal(tmp_path: Path) -> None:
+def test_an_injected_sync_error_moves_the_journal(tmp_path: Path) -> None:
     code = """
     journal = create(home)
     events = home / "events.jsonl"
@@ -202,7 +202,7 @@ def test_row_10_an_injected_sync_error_moves_the_journal(tmp_path: Path) -> None
     assert reading.records == read(canonical(tmp_path / "events.jsonl")).records
 
 
-def test_row_12_a_removed_state_home_is_made_anew(tmp_path: Path) -> None:
+def test_a_removed_state_home_is_made_anew(tmp_path: Path) -> None:
     with create(tmp_path / "home") as journal:
         shutil.rmtree(tmp_path / "home")
         journal.append(Note("still here"))
@@ -218,7 +218,7 @@ def as_other_user(home: Path, code: str) -> list[str]:
     return Process(home, f"os.setgid(65534); os.setuid(65534)\n{textwrap.dedent(code)}").end()
 
 
-def test_row_11_a_read_only_folder_is_unwritable_before_anything_is_rented() -> None:
+def test_a_read_only_folder_is_unwritable_before_anything_is_rented() -> None:
     code = """
     try:
         create(home)
@@ -237,7 +237,7 @@ def test_row_11_a_read_only_folder_is_unwritable_before_anything_is_rented() -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits as on Linux")
-def test_row_11_no_handles_left_is_unwritable(tmp_path: Path) -> None:
+def test_no_handles_left_is_unwritable(tmp_path: Path) -> None:
     code = """
     import resource
     Owner = __import__("rpd.journal.lock").journal.lock.Owner
@@ -251,7 +251,7 @@ def test_row_11_no_handles_left_is_unwritable(tmp_path: Path) -> None:
     assert Process(tmp_path, code).end() == ["unwritable"]
 
 
-def test_row_57_a_symlink_in_the_journal_s_place_is_refused(tmp_path: Path) -> None:
+def test_a_symlink_in_the_journal_s_place_is_refused(tmp_path: Path) -> None:
     with create(tmp_path) as journal:
         pass
     moved = journal.path.with_name("elsewhere")
@@ -267,7 +267,7 @@ def test_row_57_a_symlink_in_the_journal_s_place_is_refused(tmp_path: Path) -> N
     assert not (tmp_path / "trap").exists()
 
 
-def test_row_57_a_folder_open_to_all_is_refused(tmp_path: Path) -> None:
+def test_a_folder_open_to_all_is_refused(tmp_path: Path) -> None:
     with create(tmp_path) as journal:
         pass
     journal.path.parent.chmod(0o777)
@@ -284,7 +284,7 @@ def test_row_57_a_folder_open_to_all_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_row_57_another_owner_is_refused(tmp_path: Path) -> None:
+def test_another_owner_is_refused(tmp_path: Path) -> None:
     with create(tmp_path) as journal:
         pass
     os.chown(journal.path, 12345, -1)
@@ -300,7 +300,7 @@ def test_row_57_another_owner_is_refused(tmp_path: Path) -> None:
         reopen(journal.path)
 
 
-def test_row_57_pipes_and_folders_are_no_journals(tmp_path: Path) -> None:
+def test_pipes_and_folders_are_no_journals(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.jsonl"
     os.mkfifo(pipe)
     with pytest.raises(JournalNotOurs):

@@ -49,7 +49,7 @@ def canaries(data: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("form", DISGUISES, ids=str)
-def test_row_58_a_secret_never_reaches_the_journal(tmp_path: Path, form: str) -> None:
+def test_a_secret_never_reaches_the_journal(tmp_path: Path, form: str) -> None:
     text, redactor = DISGUISES[form], Redactor(Secret(VALUE))
     assert redactor.is_in(text)
     with create(tmp_path, redactor=redactor) as journal:
@@ -64,7 +64,7 @@ def test_row_58_a_secret_never_reaches_the_journal(tmp_path: Path, form: str) ->
     assert canaries(journal.path.read_bytes()) == []
 
 
-def test_row_58_record_0_and_the_emergency_log_too(tmp_path: Path) -> None:
+def test_record_0_and_the_emergency_log_too(tmp_path: Path) -> None:
     redactor = Redactor(Secret(VALUE))
     from rpd.journal.store import Journal
 

@@ -29,7 +29,7 @@ def plain(snapshot: Snapshot) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_row_59_old_journals_mean_what_they_meant(path: Path) -> None:
+def test_old_journals_mean_what_they_meant(path: Path) -> None:
     reading = read(path)
     assert reading.verified
     assert not reading.too_new

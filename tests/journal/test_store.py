@@ -81,7 +81,7 @@ def test_a_name_is_never_taken_twice() -> None:
     assert parse(create_again).verified
 
 
-def test_row_02_unsynced_records_may_go_synced_ones_stay() -> None:
+def test_unsynced_records_may_go_synced_ones_stay() -> None:
     for keep_all in (False, True):
         disk = FakeDisk()
         journal = create(HOME, disk=disk)
@@ -93,7 +93,7 @@ def test_row_02_unsynced_records_may_go_synced_ones_stay() -> None:
         assert topics == (["synced", "unsynced"] if keep_all else ["synced"])
 
 
-def test_row_06_a_torn_tail_is_set_aside_and_the_journal_goes_on() -> None:
+def test_a_torn_tail_is_set_aside_and_the_journal_goes_on() -> None:
     disk = FakeDisk()
     with create(HOME, disk=disk) as journal:
         journal.append(Note("kept"))
@@ -123,7 +123,7 @@ def test_a_full_disk_does_not_stop_the_repair() -> None:
         assert (repaired.bytes, repaired.kept_as) == (5000, "")
 
 
-def test_row_07_damage_stops_resume_and_leaves_the_file_alone() -> None:
+def test_damage_stops_resume_and_leaves_the_file_alone() -> None:
     disk = FakeDisk()
     with create(HOME, disk=disk) as journal:
         for body in life():
@@ -139,7 +139,7 @@ def test_row_07_damage_stops_resume_and_leaves_the_file_alone() -> None:
         reopen(PATH, disk=disk)
 
 
-def test_row_08_a_journal_shorter_than_its_anchor_is_refused() -> None:
+def test_a_journal_shorter_than_its_anchor_is_refused() -> None:
     disk = FakeDisk()
     with create(HOME, disk=disk) as journal:
         kept = disk.read(PATH)
@@ -163,7 +163,7 @@ def test_a_short_write_is_taken_back_and_tried_once_more(taken: int) -> None:
     assert [record.event for record in journal.records] == ["opened", "note", "note"], "no other file was needed"
 
 
-def test_row_09_a_full_disk_gives_its_ballast_to_the_last_records() -> None:
+def test_a_full_disk_gives_its_ballast_to_the_last_records() -> None:
     disk = FakeDisk()
     journal = create(HOME, disk=disk, ballast_bytes=4000)
     assert f"{PATH.name}.ballast" in disk.files(FOLDER)
@@ -182,7 +182,7 @@ def test_row_09_a_full_disk_gives_its_ballast_to_the_last_records() -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EROFS])
-def test_row_10_after_a_failed_sync_the_journal_lives_in_a_new_file(code: int) -> None:
+def test_after_a_failed_sync_the_journal_lives_in_a_new_file(code: int) -> None:
     disk = FakeDisk()
     journal = create(HOME, disk=disk)
     events = HOME / "events.jsonl"
@@ -209,7 +209,7 @@ def test_row_10_after_a_failed_sync_the_journal_lives_in_a_new_file(code: int) -
     assert reading(disk).records == journal.records
 
 
-def test_row_10_a_disk_that_never_syncs_is_unwritable_and_may_recover() -> None:
+def test_a_disk_that_never_syncs_is_unwritable_and_may_recover() -> None:
     disk = FakeDisk()
     journal = create(HOME, disk=disk)
     disk.fail("sync", errno.EIO, times=1000)
@@ -252,7 +252,7 @@ def test_every_single_storage_error_leaves_acknowledged_records_only() -> None:
                 assert found.records == journal.records
 
 
-def test_row_12_a_vanished_journal_is_written_anew() -> None:
+def test_a_vanished_journal_is_written_anew() -> None:
     disk = FakeDisk()
     journal = create(HOME, disk=disk)
     disk.unlink(PATH)
@@ -264,7 +264,7 @@ def test_row_12_a_vanished_journal_is_written_anew() -> None:
         reopen(PATH, disk=disk)
 
 
-def test_row_12_a_replaced_journal_is_set_aside() -> None:
+def test_a_replaced_journal_is_set_aside() -> None:
     disk = FakeDisk()
     journal = create(HOME, disk=disk)
     disk.put(PATH, b"somebody's notes\n")
@@ -273,7 +273,7 @@ def test_row_12_a_replaced_journal_is_set_aside() -> None:
     assert disk.read(FOLDER / f"{PATH.name}.foreign-1") == b"somebody's notes\n"
 
 
-def test_row_12_who_lost_the_journal_to_a_new_owner_stops() -> None:
+def test_who_lost_the_journal_to_a_new_owner_stops() -> None:
     disk = FakeDisk()
     journal = create(HOME, disk=disk)
     copy = disk.read(PATH)
@@ -351,7 +351,7 @@ def test_a_closed_journal_takes_nothing() -> None:
         journal.append(Note("late"))
 
 
-def test_row_48_a_clock_that_steps_is_written_down() -> None:
+def test_a_clock_that_steps_is_written_down() -> None:
     disk, tick = FakeDisk(), Ticker()
     journal = Journal.create(PATH, opened(), run_id=RUN, now=tick, disk=disk, ballast_bytes=0)
     tick.wall -= 3600
@@ -362,14 +362,14 @@ def test_row_48_a_clock_that_steps_is_written_down() -> None:
     assert journal.records[1].body.data == {"seconds": -3600.0}  # type: ignore[union-attr]
 
 
-def test_row_13_a_weak_place_is_named() -> None:
+def test_a_weak_place_is_named() -> None:
     disk = FakeDisk()
     disk.weak = "/state is on a nfs4 file system, where locks and syncs may not hold"
     assert create(HOME, disk=disk).warnings == (disk.weak,)
 
 
 @pytest.mark.weak_point(28)
-def test_row_01_whatever_call_the_process_dies_in_the_journal_is_an_exact_prefix() -> None:
+def test_whatever_call_the_process_dies_in_the_journal_is_an_exact_prefix() -> None:
     class Killed(BaseException):
         pass
 
@@ -440,7 +440,7 @@ def test_a_name_taken_at_the_last_moment_is_not_overwritten() -> None:
 @pytest.mark.parametrize(
     ("code", "kind"), [(errno.ENOLCK, JournalNotOurs), (errno.ELOOP, JournalNotOurs), (errno.EROFS, JournalUnwritable)]
 )
-def test_row_13_a_place_that_cannot_lock_is_refused(code: int, kind: type[Exception]) -> None:
+def test_a_place_that_cannot_lock_is_refused(code: int, kind: type[Exception]) -> None:
     disk = FakeDisk()
     disk.fail("try_lock", code)
     with pytest.raises(kind):
@@ -474,7 +474,7 @@ def test_a_journal_of_another_beginning_is_damaged() -> None:
         reopen(PATH, disk=disk)
 
 
-def test_row_59_a_newer_journal_is_not_carried_on() -> None:
+def test_a_newer_journal_is_not_carried_on() -> None:
     disk = FakeDisk()
     Journal.create(PATH, opened(min_reader=7), run_id=RUN, now=Ticker(), disk=disk).close()
     before = disk.read(PATH)

@@ -20,10 +20,6 @@ def post(sandbox: Any, **changes: Any) -> requests.Response:
     return sandbox("POST", "/v2/pods", json=sandbox.order(**changes), timeout=5)
 
 
-def true_names(sandbox: Any) -> list[str]:
-    return [pod["name"] for pod in sandbox.true_pods().values()]
-
-
 @pytest.mark.parametrize(
     ("fault_id", "options", "status", "text"),
     [

@@ -203,15 +203,15 @@ def mcp() -> Path:
 
 
 def test_the_sdk_lives_a_life_of_resources(sdk: Path, sandbox: Any, tmp_path: Path) -> None:
-    live_a_life(sandbox, Sdk(sdk / "bin" / "python", _env(sandbox, tmp_path)))
+    assert_a_life_of_resources(sandbox, Sdk(sdk / "bin" / "python", _env(sandbox, tmp_path)))
 
 
 def test_the_mcp_server_lives_a_life_of_resources(mcp: Path, sandbox: Any, tmp_path: Path) -> None:
     with _mcp_server(mcp, _env(sandbox, tmp_path)) as client:
-        live_a_life(sandbox, client)
+        assert_a_life_of_resources(sandbox, client)
 
 
-def live_a_life(sandbox: Sandbox, client: RunPodClient) -> None:
+def assert_a_life_of_resources(sandbox: Sandbox, client: RunPodClient) -> None:
     """Create, list, stop, start and delete a volume, a template and pods of both; the truth follows each step."""
     assert (client.volumes(), client.templates(), client.pods()) == ([], [], [])
     volume = client.create_volume("data", 30)

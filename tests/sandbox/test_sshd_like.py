@@ -37,7 +37,7 @@ def test_a_plain_command_outlives_its_client_and_keeps_its_session(tmp_path: Pat
                     await ssh.run("true")
             (volume / "go").touch()
             await until((volume / "done").exists)
-            await asyncio.wait_for(_room(ssh), 10)
+            assert await asyncio.wait_for(_room(ssh), 10) == 7
 
     run(test())
 
@@ -50,17 +50,16 @@ def test_a_client_that_leaves_at_once_leaves_no_session_behind(tmp_path: Path, i
                 with contextlib.suppress(asyncssh.ChannelOpenError):
                     session, _ = await ssh.create_session(asyncssh.SSHClientSession, "true")
                     session.abort()
-            await asyncio.wait_for(_room(ssh), 10)
+            assert await asyncio.wait_for(_room(ssh), 10) == 7
 
     run(test())
 
 
-async def _room(ssh: asyncssh.SSHClientConnection) -> None:
-    """Wait until a session can be had."""
+async def _room(ssh: asyncssh.SSHClientConnection) -> int | None:
+    """The exit code of `exit 7`, once a session can be had."""
     while True:
         with contextlib.suppress(asyncssh.ChannelOpenError):
-            assert (await ssh.run("true")).exit_status == 0
-            return
+            return (await ssh.run("exit 7")).exit_status
         await asyncio.sleep(0.02)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import http.server
 import os
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from rpd.adapters.sandbox import daemon
+from tests.fakes.http_server import Answer, HttpServer
 from tests.scenarios.harness import COMPUTING, GATED, CommandLine, config
 
 
@@ -22,39 +22,22 @@ class Accounts:
     def __init__(self, homes: list[Path]) -> None:
         infos = [daemon.up(home, boot_seconds=0.3) for home in homes]
         self.keys = [info.api_key for info in infos]
-        urls = {info.api_key: info.url.removesuffix("/v2") for info in infos}
+        self._urls = {info.api_key: info.url.removesuffix("/v2") for info in infos}
+        self.server = HttpServer(self._pass_on)
+        self.url = f"{self.server.url}/v2"
 
-        class Door(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _pass_on(self) -> None:
-                size = int(self.headers.get("Content-Length") or 0)
-                key = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-                url = urls.get(key, next(iter(urls.values()))) + self.path
-                headers = {
-                    name: text for name, text in self.headers.items() if name.lower() not in ("host", "connection")
-                }
-                request = urllib.request.Request(url, self.rfile.read(size) or None, headers, method=self.command)
-                try:
-                    answer = urllib.request.urlopen(request)
-                except urllib.error.HTTPError as error:
-                    answer = error
-                with answer:
-                    body = answer.read()
-                    self.send_response(answer.status)
-                    self.send_header("Content-Type", answer.headers.get("Content-Type") or "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = do_DELETE = do_PATCH = _pass_on
-
-            def log_message(self, *words: object) -> None:
-                """Quiet."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v2"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def _pass_on(self, request: BaseHTTPRequestHandler, body: bytes) -> Answer:
+        key = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
+        url = self._urls.get(key, next(iter(self._urls.values()))) + request.path
+        headers = {name: text for name, text in request.headers.items() if name.lower() not in ("host", "connection")}
+        asked = urllib.request.Request(url, body or None, headers, method=request.command)
+        try:
+            answer = urllib.request.urlopen(asked)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            kind = answer.headers.get("Content-Type") or "application/json"
+            return answer.status, answer.read(), {"Content-Type": kind}
 
 
 @pytest.fixture
@@ -69,8 +52,7 @@ def accounts(stage: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(CommandLine, "environment", property(environment))
     yield accounts
-    accounts.server.shutdown()
-    accounts.server.server_close()
+    accounts.server.close()
     daemon.down(other)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
+from tests.fakes.http_server import Answer, HttpServer
 from tests.scenarios.harness import GATED, CommandLine, config
 from tests.scenarios.live import eventually
 
@@ -21,22 +21,13 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """A server that keeps what is posted to it."""
     heard: list[dict[str, Any]] = []
 
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
+    def keep(_request: BaseHTTPRequestHandler, body: bytes) -> Answer:
+        heard.append(json.loads(body))
+        return 204, b"", {}
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nobody reads it."""
-
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/hook?token=abc", heard
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    server = HttpServer(keep)
+    yield f"{server.url}/hook?token=abc", heard
+    server.close()
 
 
 @pytest.mark.row(114)

@@ -16,6 +16,7 @@ from rpd.adapters.access.keys import ssh_key
 from rpd.adapters.run_folder.workspace import MANIFEST_NAME
 from rpd.adapters.spec.error import SpecError
 from rpd.adapters.spec.jobfile import load_text
+from rpd.journal.records import Intent
 from tests.scenarios.harness import CommandLine, bare
 
 FOLDER = Path(__file__).parents[1] / "data" / "peer_examples"
@@ -253,6 +254,10 @@ def test_words_in_the_log_fail_only_whom_they_are_to_fail(user: CommandLine) -> 
 def test_a_price_cap_and_the_other_cloud(user: CommandLine) -> None:
     user.play(stock={"NVIDIA L4": {"EUR-IS-1": "HIGH"}})
     ran(user, "budget", "--max-gpu-price", "1.0", "--fallback-cloud-type", "COMMUNITY")
+    intents = [record.body for record in user.records() if isinstance(record.body, Intent)]
+    chosen = [intent.args["candidate"]["gpu_id"] for intent in intents if intent.op == "create_pod"]
+    assert chosen == ["NVIDIA L4"], "an H100 costs more than one may"
+    user.judge("TERMINATED", starts=1)
 
 
 REFUSED = {

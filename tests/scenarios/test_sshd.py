@@ -60,15 +60,9 @@ def test_an_sshd_that_keeps_us_out_ends_the_run_at_once_and_is_named(stage: Comm
     assert stage.truth()["pods"][0]["billed_seconds"] < 20.0
 
 
-def test_a_key_that_is_written_late_is_waited_for(stage: CommandLine) -> None:
-    stage.fault("F19", how="auth", seconds=3)
-    assert stage.run(config()).returncode == 0
-    stage.judge("TERMINATED", starts=1)
-
-
-@pytest.mark.slow
-def test_settings_that_are_written_late_are_waited_for(stage: CommandLine) -> None:
-    stage.fault("F19", how="root", seconds=1)
+@pytest.mark.parametrize(("how", "seconds"), [("auth", 3), pytest.param("root", 1, marks=pytest.mark.slow)])
+def test_a_key_or_settings_that_are_written_late_are_waited_for(stage: CommandLine, how: str, seconds: int) -> None:
+    stage.fault("F19", how=how, seconds=seconds)
     assert stage.run(config()).returncode == 0
     stage.judge("TERMINATED", starts=1)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rpd.adapters.renting import Renting
 from rpd.engine.ports import Request
@@ -17,17 +17,17 @@ from rpd.engine.runner import Runner
 from rpd.journal.emergency import EmergencyLog
 from rpd.journal.errors import JournalError, JournalLocked, RecordRefused
 from rpd.journal.lock import Owner
-from rpd.journal.records import Body, Left, Opened, Record, Stamp, Transition
+from rpd.journal.records import Body, Left, Record, Stamp, Transition
 from rpd.journal.redact import Redactor, Secret
 from rpd.journal.store import Journal
 from rpd.states.facts import Facts
 from rpd.states.policy.reuse import adopted_in
 from rpd.states.ports.world import World
 from tests.fakes.clock import START_WALL, FakeControl
+from tests.fakes.driven import build_runner
 from tests.fakes.fuse import Crash
 from tests.journal.fake_disk import FakeDisk, Inode
 from tests.simulation.cloud import CANARY
-from tests.simulation.life import Life
 from tests.simulation.lineage import SimLineage
 
 if TYPE_CHECKING:
@@ -120,9 +120,7 @@ class Laptop:
             journal = self._open(command)
         except JournalError as error:
             return End("refused", 9, str(error))
-        control = FakeControl(sim.clock)
-        for request in requests:
-            control._requests.append(request)
+        control = FakeControl(sim.clock, *requests)
         try:
             with sim.driving(self, control):
                 sim.oracle.opened(self, journal)
@@ -180,17 +178,10 @@ class Laptop:
                 stream=_Void(),
             )
 
-        runner = Runner(
-            sim.lifecycle,
-            sim.machine,
-            journal.records,
-            writer,
-            world,
-            clock=self,
-            control=_Control(sim, control),
-            listener=_Ear(sim),
-            emergency=emergency,
-        )
+        runner = build_runner(
+            sim.lifecycle, world, writer, journal.records,
+            clock=self, control=_Control(sim, control), listener=_Ear(sim), machine=sim.machine, emergency=emergency,
+        )  # fmt: skip
         sim.oracle.driven(runner)
         sim.director.state = str(runner.state)
         if runner.state == "attend":
@@ -301,24 +292,3 @@ _REDACTOR = Redactor(Secret(CANARY))
 
 def _redactor() -> Redactor:
     return _REDACTOR
-
-
-def opened(config: dict[str, Any], profile: dict[str, str], life: Life) -> Opened:
-    """Record 0 of the simulated run."""
-    return Opened(
-        tool_version="0.1",
-        min_reader=1,
-        lifecycle=life.lifecycle,
-        workflow="train",
-        lineage="l",
-        config_path="/c.yaml",
-        config_sha256="0",
-        config=config,
-        journal_path="/j",
-        run_dir="/run",
-        cloud=profile,
-        user="user",
-        host="host",
-        token="a" * 26,
-        options=life.options,
-    )

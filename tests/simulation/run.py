@@ -18,14 +18,15 @@ from rpd.states.ports.job import Job
 from rpd.states.ports.world import Notice, Paused, PodOrder
 from tests.fakes.clock import FakeClock, FakeControl
 from tests.fakes.cloud import FakePod
-from tests.fakes.fake_world import MACHINES, RUN_ID, FakeWorkspace, job_config
+from tests.fakes.driven import RUN_ID, machine_of
+from tests.fakes.fake_world import FakeWorkspace, job_config, opened_job
 from tests.fakes.fuse import Crash
 from tests.fakes.remote import FakeJob
 from tests.journal.fake_disk import FakeDisk
 from tests.simulation.catalogue import FAULTS, MOMENTS
 from tests.simulation.cloud import GoesInCircles, SimCloud
 from tests.simulation.director import Director
-from tests.simulation.laptop import HOME, PROFILE, End, Laptop, opened
+from tests.simulation.laptop import HOME, PROFILE, End, Laptop
 from tests.simulation.life import Life
 from tests.simulation.lineage import OLD_NAME, OLD_RUN
 from tests.simulation.lives import LIVES
@@ -87,7 +88,7 @@ class Simulation:
     def __init__(self, schedule: Schedule, *, story: list[str] | None = None) -> None:
         life = LIVES[schedule.life]
         self.lifecycle = lifecycle_of(life.lifecycle)
-        self.machine = MACHINES[life.lifecycle]
+        self.machine = machine_of(self.lifecycle.table)
         self.person = Person(self, **life.world.get("person", {}))
         self.schedule = schedule
         self.story = story
@@ -100,7 +101,7 @@ class Simulation:
         self.remote = SimRemote(self)
         self.workspace = SimWorkspace(self)
         config, self.job = _configured(life)
-        self.opened = opened(config, PROFILE, life)
+        self.opened = opened_job(config, PROFILE, life.options, life.lifecycle)
         self.paused: list[Paused] = []
         self.pod_owners: dict[str, str] = {}
         self.required = {each.label: each.remote_path for each in self.job.artifacts if each.required}

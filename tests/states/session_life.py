@@ -18,7 +18,7 @@ class FakeSession(FakeWorld):
     def __init__(self, **config: Any) -> None:
         plain: dict[str, Any] = {"setup": [], "staging": [], "preflight": [], "artifacts": []}
         super().__init__(life="session", **{**plain, "budget": HOUR, **config})
-        self.options = COMFYUI
+        self.opened.options.update(COMFYUI)
 
     @property
     def states(self) -> list[str]:

@@ -9,7 +9,8 @@ from rpd.states.facts import Facts, new_facts
 from rpd.states.facts.pod import Candidate, Origin, PodFacts, Span
 from rpd.states.facts.release import SurveyedPod
 from rpd.states.ports.world import Armed, Offer, Pod
-from tests.fakes.fake_world import RUN_ID, FakeWorld
+from tests.fakes.driven import RUN_ID
+from tests.fakes.fake_world import FakeWorld
 
 GPU = "RTX A5000"
 
@@ -21,7 +22,7 @@ def at(seconds: float) -> Stamp:
 
 def facts_of(**config: Any) -> Facts:
     """A run of which nothing is known but its job; both GPU types of it cost $0.50 and $0.70."""
-    facts = new_facts(FakeWorld(**config)._opened(), RUN_ID)
+    facts = new_facts(FakeWorld(**config).opened, RUN_ID)
     facts.progress.started = facts.progress.entered = facts.process.since = at(0.0)
     facts.search.offers = (Offer(GPU, "SECURE", 0.5), Offer("RTX 4090", "SECURE", 0.7))
     return facts

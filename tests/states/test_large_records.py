@@ -25,7 +25,7 @@ from rpd.states.policy.manifest import checksum, manifest
 from rpd.states.policy.reuse import shape
 from rpd.states.ports.job import Job
 from rpd.states.ports.names import Op, State
-from rpd.states.ports.world import Holder, Offer, Paused, Pod, PodOrder, World
+from rpd.states.ports.world import Holder, Offer, Paused, Pod, PodOrder
 from rpd.states.shared.preserve import NO_MORE_TIME, why_not_kept
 from tests.fakes.facts import data_of, seen
 from tests.fakes.fake_world import FakeWorld
@@ -111,7 +111,7 @@ RECYCLE = {"on_success": "recycle", "on_drift": "ask"}
 
 def leave_paused(stage: FakeWorld, count: int, drifted: int = 0, filler: str = "") -> None:
     """So many pods that runs of the lineage before have left, of which the newest have drifted."""
-    wanted = shape(msgspec.convert(stage.config, Job))
+    wanted = shape(msgspec.convert(stage.opened.config, Job))
     for n in range(count):
         name, run = f"rpd-train-{n:026}-a1", f"train-20270101T{n:06}Z-aaaaaa"
         pod = stage.cloud._make(msgspec.structs.replace(ORDER, name=name, env={"RPD_RUN_ID": run}))
@@ -144,7 +144,7 @@ def test_where_none_of_eighty_fits_a_fresh_one_is_rented_and_the_text_names_some
 
 def test_fresh_takes_every_one_of_many() -> None:
     stage = FakeWorld(lifecycle=RECYCLE)
-    stage.options = {"fresh": True}
+    stage.opened.options["fresh"] = True
     leave_paused(stage, 160)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     stage.assert_settled()
@@ -180,8 +180,7 @@ def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by
 
     def survey(pods: list[Pod]) -> dict[str, Any]:
         stage.cloud.list = lambda: tuple(pods)  # type: ignore[method-assign]
-        world = World(stage.cloud, stage.remote, stage.workspace, stage.clock, stage.lineage)
-        return data_of(look.perform(world))
+        return data_of(look.perform(stage.ports))
 
     few = survey([*gone[:2], *live[:2]])
     assert "left_out" not in few and [each["status"] for each in few["found"]] == ["RUNNING"] * 2 + ["TERMINATED"] * 2
@@ -210,10 +209,10 @@ def test_the_largest_job_that_is_accepted_fits_into_every_record(where: str) -> 
             "env": {"remote_env": {"exports": {"TEXT": text}}, "setup": [{"command": "a", "with_env": True}]},
         }[where]
 
-    room = JOB_BYTES - size_of(FakeWorld(**config(1)).config)
+    room = JOB_BYTES - size_of(FakeWorld(**config(1)).opened.config)
     stage = FakeWorld(**config(1 + room))
-    assert size_of(stage.config) == JOB_BYTES and too_large(stage.config) is None
-    assert too_large(FakeWorld(**config(2 + room)).config) is not None
+    assert size_of(stage.opened.config) == JOB_BYTES and too_large(stage.opened.config) is None
+    assert too_large(FakeWorld(**config(2 + room)).opened.config) is not None
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert not [each for each in bodies(stage, Outcome) if each.reason == "record_refused"]
 

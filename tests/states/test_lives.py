@@ -389,16 +389,10 @@ def test_link_loss_does_not_harm_the_job() -> None:
     stage.assert_settled()
 
 
-def test_link_loss_during_setup_is_survived() -> None:
+@pytest.mark.parametrize("until", [32.0, 300.0])
+def test_link_loss_during_setup_is_survived(until: float) -> None:
     stage = FakeWorld()
-    stage.remote.down_from, stage.remote.down_until = 24.0, 32.0
-    assert ended(stage.process())[2] == 0
-    stage.assert_settled()
-
-
-def test_a_link_that_is_down_for_minutes_during_setup_is_survived() -> None:
-    stage = FakeWorld()
-    stage.remote.down_from, stage.remote.down_until = 24.0, 300.0
+    stage.remote.down_from, stage.remote.down_until = 24.0, until
     assert ended(stage.process())[2] == 0
     stage.assert_settled()
 
@@ -531,17 +525,11 @@ def test_interrupt_elsewhere_stops_and_collects(what: str, terminal: bool, probe
     stage.assert_settled()
 
 
-def test_terminate_in_the_run() -> None:
+@pytest.mark.parametrize(("word", "reason", "code"), [("terminate", "terminated", 143), ("cancel", "cancelled", 130)])
+def test_somebody_ends_the_run(word: str, reason: str, code: int) -> None:
     stage = FakeWorld(FakeJob(seconds=1e6))
-    stage.control.ask_after(100.0, "terminate")
-    assert ended(stage.process()) == ("cancelled", "terminated", 143)
-    stage.assert_settled()
-
-
-def test_cancel_in_the_run() -> None:
-    stage = FakeWorld(FakeJob(seconds=1e6))
-    stage.control.ask_after(100.0, "cancel")
-    assert ended(stage.process()) == ("cancelled", "cancelled", 130)
+    stage.control.ask_after(100.0, word)
+    assert ended(stage.process()) == ("cancelled", reason, code)
     stage.assert_settled()
 
 
@@ -646,15 +634,9 @@ def test_gc_before_the_launch_deletes() -> None:
     stage.assert_settled()
 
 
-def test_gc_at_the_launch_launches_nothing() -> None:
-    stage = crashed(FakeWorld(), "preflight_to_launch")
-    assert ended(stage.process("gc", command="gc"))[0] == "cancelled"
-    assert not stage.remote.starts
-    stage.assert_settled()
-
-
-def test_gc_with_an_unsent_launch_launches_nothing() -> None:
-    stage = crashed(FakeWorld(), "launch_job_intent")
+@pytest.mark.parametrize("last", ["preflight_to_launch", "launch_job_intent"])
+def test_gc_launches_nothing(last: str) -> None:
+    stage = crashed(FakeWorld(), last)
     assert ended(stage.process("gc", command="gc"))[0] == "cancelled"
     assert not stage.remote.starts
     assert stage.cloud.only().status == "TERMINATED", "nothing was started, nothing is lost"

@@ -127,7 +127,7 @@ def test_floors_are_ordered_for_each_gpu_and_never_below_the_whole(gpus: int, me
 
 def test_a_cloud_without_such_hosts_is_told_with_what_narrows_the_choice() -> None:
     stage = market(A5000)
-    stage.config["pod"]["min_memory_gb"] = 4000
+    stage.opened.config["pod"]["min_memory_gb"] = 4000
     stage.cloud.plan("create", NO_CAPACITY)
     assert ended(stage.process()) == ("refused", "no_capacity", 6)
     assert "pod.min_memory_gb leaves fewer hosts" in "\n".join(last_words(stage.facts, stage.clock.now()))

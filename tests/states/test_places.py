@@ -73,9 +73,15 @@ def test_a_catalog_that_cannot_be_read_keeps_nobody_from_another_host() -> None:
     assert places(stage) == [(), ()]
 
 
+def met_before(stage: FakeWorld, seconds: float) -> None:
+    """An earlier run had no luck in Romania, so long ago."""
+    place = BadPlace(GPU, "EU-RO-1", "SECURE", START_WALL - seconds)
+    stage.opened.options["bad_places"] = [msgspec.to_builtins(place)]
+
+
 def test_data_centers_that_the_job_names_are_kept_to_in_another_order() -> None:
     stage = one_gpu("EU-RO-1", "US-TX-3")
-    stage.options = {"bad_places": [msgspec.to_builtins(BadPlace(GPU, "EU-RO-1", "SECURE", START_WALL - 60.0))]}
+    met_before(stage, 60.0)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert places(stage) == [("US-TX-3",)]
 
@@ -83,7 +89,7 @@ def test_data_centers_that_the_job_names_are_kept_to_in_another_order() -> None:
 @pytest.mark.parametrize(("age", "orders"), [(60.0, [("EU-SE-1", "US-TX-3")]), (REMEMBERED_SECONDS + 1.0, [()])])
 def test_what_an_earlier_run_has_met_counts_for_an_hour(age: float, orders: list[Any]) -> None:
     stage = one_gpu()
-    stage.options = {"bad_places": [msgspec.to_builtins(BadPlace(GPU, "EU-RO-1", "SECURE", START_WALL - age))]}
+    met_before(stage, age)
     assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
     assert places(stage) == orders
 

@@ -23,6 +23,7 @@ from rpd.states.policy.rules import release_how, why_kept
 from rpd.states.ports.names import Op, Reason, State, Trigger
 from rpd.states.ports.world import Claim, Pod, Pulled
 from rpd.states.shared import sweep
+from tests.fakes.account import Account
 from tests.fakes.facts import data_of, tried
 from tests.states.situations import add_pod, at, facts_of, found
 
@@ -456,19 +457,6 @@ def test_what_another_owner_or_a_lost_launch_may_have_left_is_not_deleted() -> N
 
 
 # What a survey sees.
-
-
-class Account:
-    """A cloud that can only be looked at."""
-
-    def __init__(self, *pods: Pod, hidden: tuple[Pod, ...] = ()) -> None:
-        self.cloud, self._pods, self._hidden = self, pods, hidden
-
-    def list(self) -> tuple[Pod, ...]:
-        return self._pods
-
-    def get(self, pod_id: str) -> Pod | None:
-        return next((pod for pod in (*self._pods, *self._hidden) if pod.id == pod_id), None)
 
 
 def surveyed(facts: Facts, account: Account, seconds: float = 1000.0) -> Any:

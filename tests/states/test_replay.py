@@ -44,7 +44,7 @@ def test_at_every_record_the_next_step_is_the_same(life: Life) -> None:
         stage.journal.lines = lines[:length]
         facts = stage.replayed()
         at = stage.journal.records()[-1].at
-        again = stage.decide(facts, at)
+        again = stage.decide(facts.state, facts, at)
         if isinstance(again, Look | Wait) or isinstance(decision, Wait | Look):
             continue
         assert type(again) is type(decision), (length, decision, again)

@@ -3,14 +3,13 @@ typed with it, so that a new one is tried without being listed here."""
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import typer
 from rpd.adapters.cli.tree import tree_of
 from rpd.journal.index import Index
 from rpd.journal.paths import journal_path
+from tests.fakes.http_server import Answer, HttpServer
 from tests.fakes.lines import Rows, life, sealed, until
 from tests.fakes.typed import KEY, Done, type_in
 
@@ -35,32 +35,17 @@ ACTS = {"resume", "cancel", "release", "logs", "cost"}
 CANARY = "canary-of-the-user"
 
 
-class Listener:
+class Listener(HttpServer):
     """A server that keeps what it is asked, and refuses it."""
 
     def __init__(self) -> None:
         self.requests: list[str] = []
-        heard = self.requests
+        super().__init__(self._refuse)
+        self.url += "/v2"
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def _refuse(self) -> None:
-                heard.append(f"{self.command} {self.path} {self.headers.get('Authorization')}")
-                self.send_response(401)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _refuse
-
-            def log_message(self, *args: Any) -> None:
-                """Quiet."""
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v2"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def _refuse(self, request: BaseHTTPRequestHandler, _body: bytes) -> Answer:
+        self.requests.append(f"{request.command} {request.path} {request.headers.get('Authorization')}")
+        return 401, b"", {}
 
 
 class Place:

@@ -100,8 +100,11 @@ def test_a_journal_of_somebody_else(rpd: Typist) -> None:
     rpd.write("job.yaml")
     with rpd.journal() as journal:
         pass
+    content = journal.path.read_bytes()
     os.chown(journal.path, 12345, 12345)
-    rpd.refused("resume", journal.run_id, code=9)
+    said = rpd.refused("resume", journal.run_id, code=9)
+    assert str(journal.path) in said and "belongs to" in said, said
+    assert (journal.path.read_bytes(), journal.path.stat().st_uid) == (content, 12345), "nothing was written to it"
 
 
 def test_the_pages_of_an_unfinished_run(rpd: Typist) -> None:

@@ -14,26 +14,11 @@ from rpd.adapters import wiring
 from rpd.adapters.cleanup import acting
 from rpd.journal.paths import journal_path
 from rpd.states.ports.world import Pod
+from tests.fakes.account import Account
 from tests.fakes.lines import Rows, life, sealed, until
 from tests.fakes.typed import KEY, Done, type_in
 
 URL = "http://127.0.0.1:9/v2"
-
-
-class Account:
-    """A provider that stops what it is told to."""
-
-    def __init__(self) -> None:
-        self.pods: dict[str, Pod] = {}
-
-    def list(self) -> tuple[Pod, ...]:
-        return tuple(self.pods.values())
-
-    def get(self, pod_id: str) -> Pod | None:
-        return self.pods.get(pod_id)
-
-    def stop(self, pod_id: str) -> None:
-        self.pods[pod_id] = Pod(pod_id, self.pods[pod_id].name, "EXITED")
 
 
 class Person:

@@ -11,7 +11,8 @@ from rpd.adapters.driving import takeover
 from rpd.journal.errors import JournalUnwritable
 from rpd.states.ports.world import Pod
 from tests.adapters.cli.desk import FIRST, Desk
-from tests.fakes.fake_world import RUN_ID, FakeWorld
+from tests.fakes.driven import RUN_ID
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.fuse import Crash
 from tests.fakes.remote import FakeJob
 from tests.states.situations import add_pod, facts_of

@@ -124,7 +124,7 @@ def test_every_line_without_a_counterpart_is_a_comment(tmp_path: Path) -> None:
 def test_a_job_that_came_of_it_is_valid(tmp_path: Path) -> None:
     for number, text in enumerate(VALID):
         for job in made(text, tmp_path, f"task-{number}.yaml"):
-            load_text(job.text, tmp_path / job.name)
+            assert load_text(job.text, tmp_path / job.name).job.run.body, "it would run nothing"
 
 
 VALID = (
@@ -727,11 +727,11 @@ DATA = st.recursive(
 
 @given(data=st.dictionaries(WORDS, DATA, min_size=1, max_size=5))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_data_is_translated_or_refused(tmp_path: Path, data: dict[str, Any]) -> None:
+def test_any_data_is_translated_into_yaml_or_refused(tmp_path: Path, data: dict[str, Any]) -> None:
     text = yaml.safe_dump(data)
     try:
         jobs = imported(text, "x.yaml", base=tmp_path, out=tmp_path)
     except UserError:
         return
-    for job in jobs:
-        parse_yaml(job.text.encode(), job.name)
+    assert jobs, "what is not refused gives a job file"
+    assert all({"name", "pod", "run"} <= set(fields(job)) for job in jobs)

@@ -610,7 +610,7 @@ def test_what_cannot_be_had_is_refused_with_the_reason(tmp_path: Path, wish: str
 
 def test_wishes_left_at_nothing_are_no_wishes(tmp_path: Path) -> None:
     text = "gpu_order: [G], spot: false, min_vcpu_count: null, min_memory_gb: null"
-    load(tmp_path, SMALL.replace("gpu_order: [G]", text))
+    assert load(tmp_path, SMALL.replace("gpu_order: [G]", text)).config == load(tmp_path, SMALL).config
 
 
 NETWORK = "storage: {mode: network_volume, volume_name: v}\n"

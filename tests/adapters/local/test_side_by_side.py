@@ -59,10 +59,12 @@ def test_one_word_ends_all_and_nothing_is_begun_any_more() -> None:
 def test_one_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.05)
     command, end = Patience(), threading.Event()
+    came: list[bool] = []
 
     def hang() -> None:
         command.leave_on(Request("terminate", "SIGTERM"))
-        end.wait(20.0)
+        came.append(end.wait(20.0))
 
     side_by_side(works(hang), command)
+    assert command.leaving is not None and came == [], "it hangs still, and the command goes"
     end.set()

@@ -143,7 +143,8 @@ def test_nohup_is_honoured(tmp_path: Path, children: list[Child]) -> None:
     child.hears("ready")
     child.send(signal.SIGHUP)
     child.send(signal.SIGTERM)
-    child.hears("ready", "terminate SIGTERM {}")
+    child.hears("ready", "terminate SIGTERM {}")  # and no hangup
+    assert child.process.poll() is None
 
 
 def test_control_c_on_a_terminal_and_the_terminal_going_away(tmp_path: Path, children: list[Child]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from tests.adapters.pod.local_shell import KEY, POD_ID
+from tests.fakes.http_server import Answer, HttpServer
 
 
 class Cloud:
@@ -19,51 +19,28 @@ class Cloud:
         self.seen: list[str] = []
         self.refuse: list[int] = []
         self.started: float | None = 0.0
-        cloud = self
+        self._server = HttpServer(self.take)
+        self.url = f"{self._server.url}/v2"
+        self.close = self._server.close
 
-        class Handler(BaseHTTPRequestHandler):
-            def _take(self) -> None:
-                cloud.take(self)
-
-            do_GET = do_POST = do_DELETE = _take
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing on stderr."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v2"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def take(self, request: BaseHTTPRequestHandler) -> None:
-        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+    def take(self, request: BaseHTTPRequestHandler, body: bytes) -> Answer:
         self.seen.append(f"{request.command} {request.path}")
         if request.headers.get("Authorization") != f"Bearer {KEY}":
-            return self._answer(request, 401, {"title": "no"})
+            return _answer(401, {"title": "no"})
         if self.refuse:
-            return self._answer(request, self.refuse.pop(0), {"title": "refused"})
+            return _answer(self.refuse.pop(0), {"title": "refused"})
         here = f"/v2/pods/{POD_ID}"
         if (request.command, request.path) == ("GET", here):
             started = None if self.started is None else datetime.fromtimestamp(self.started, UTC).isoformat()
-            return self._answer(request, 200, {"id": POD_ID, "startedAt": started, "z": "2001-01-01T00:00:00Z"})
+            return _answer(200, {"id": POD_ID, "startedAt": started, "z": "2001-01-01T00:00:00Z"})
         if (request.command, request.path) == ("POST", f"{here}/action"):
             self.calls.append(f"POST {json.loads(body)['action']}")
-            return self._answer(request, 200, {"id": POD_ID})
+            return _answer(200, {"id": POD_ID})
         if (request.command, request.path) == ("DELETE", here):
             self.calls.append("DELETE")
-            return self._answer(request, 204, None)
-        return self._answer(request, 404, {"title": "not found"})
+            return _answer(204, None)
+        return _answer(404, {"title": "not found"})
 
-    def _answer(self, request: BaseHTTPRequestHandler, code: int, body: dict[str, object] | None) -> None:
-        data = b"" if body is None else json.dumps(body).encode()
-        request.send_response(code)
-        if code != 204:
-            request.send_header("Content-Length", str(len(data)))
-        request.end_headers()
-        request.wfile.write(data)
+
+def _answer(code: int, body: dict[str, object] | None) -> Answer:
+    return code, b"" if body is None else json.dumps(body).encode(), {}

@@ -93,6 +93,7 @@ def test_steps_that_cannot_be_written_are_not_gathered_without_end(
     with little_memory(8 * MEGABYTE):
         for end in range(1, 20):
             steps.feed(text, len(text) * end, is_backlog=False)
+    assert len(steps._unwritten) <= MEGABYTE and list(log.with_name("steps.jsonl").iterdir()) == []
 
 
 def test_whoever_asks_is_heard_while_a_long_log_is_read_again(tmp_path: Path) -> None:

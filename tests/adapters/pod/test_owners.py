@@ -113,5 +113,6 @@ def test_no_rm_is_needed(
 ) -> None:
     with tool_folder(tmp_path / "bin", "sh", "mkdir", "mv", "date", "tr", "sed", "head", "tail", "grep", "cat") as path:
         pod = make_pod(path=path)
-        remote_of(pod).greet(owned(pod), ADDRESS)
+        assert remote_of(pod).greet(owned(pod), ADDRESS).epoch == 1
         refusal(lambda: remote_of(pod).greet(owned(pod, SECOND), ADDRESS))
+        assert remote_of(pod).greet(owned(pod), ADDRESS).epoch == 1, "the first one is the owner still"

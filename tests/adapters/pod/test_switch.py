@@ -49,6 +49,12 @@ def launch(remote: PodRemote, pod: LocalShell, script: str) -> None:
     remote.launch(pod.target, LaunchOrder(1, script, str(pod.volume / "run.sh"), str(pod.volume / "log"), {}, 1, "z"))
 
 
+def acts(cloud: Cloud) -> str:
+    """The release that the switch asks for, sooner or later."""
+    until(lambda: cloud.calls)
+    return cloud.calls[0]
+
+
 def stays(pod: LocalShell, cloud: Cloud, seconds: float) -> bool:
     """Whether nothing is released for a while in which the switch looks round several times."""
     until(lambda: cloud.calls, seconds, must=False)
@@ -75,8 +81,7 @@ def test_armed_over_ssh(armed_pod: LocalShell, remote: PodRemote, cloud: Cloud) 
 def test_the_limit_releases(action: str, call: str, armed_pod: LocalShell, remote: PodRemote, cloud: Cloud) -> None:
     remote.arm(armed_pod.target, order(time.time() + 2, action))
     assert cloud.calls == []
-    until(lambda: cloud.calls)
-    assert cloud.calls[0] == call
+    assert acts(cloud) == call
 
 
 @pytest.mark.parametrize("seconds", [-3600.0, 31e6])
@@ -91,7 +96,7 @@ def test_a_wrong_clock_here_does_not_move_the_limit(
     assert remote.arm(armed_pod.target, order(limit_at)).limit_at == pytest.approx(limit_at, abs=2.0)
     assert stays(armed_pod, cloud, 0.6)
     remote.arm(armed_pod.target, order(wall() + 1.0, generation=2))
-    until(lambda: cloud.calls)
+    assert acts(cloud) == "POST stop"
 
 
 @pytest.mark.slow
@@ -109,7 +114,7 @@ def test_a_silent_owner_releases_after_the_jobs_end_only(
     launch(remote, armed_pod, f"until [ -e {armed_pod.volume}/go ]; do sleep 0.05; done")
     assert stays(armed_pod, cloud, 2.0)
     (armed_pod.volume / "go").touch()
-    until(lambda: cloud.calls)
+    assert acts(cloud) == "POST stop"
     assert (armed_pod.folder / "jobs/1/rc").exists()
 
 
@@ -125,7 +130,7 @@ def test_a_present_owner_keeps_the_pod_after_the_jobs_end(
         lease.write_text(f"{int(time.time())}\n")
         until(lambda: cloud.calls, 0.2, must=False)
     assert cloud.calls == []
-    until(lambda: cloud.calls)
+    assert acts(cloud) == "POST stop"
 
 
 def test_without_a_job_the_presence_of_the_owner_alone_counts(
@@ -152,14 +157,14 @@ def test_a_lost_job_counts_as_ended(armed_pod: LocalShell, remote: PodRemote, cl
     launch(remote, armed_pod, "exec sleep 60")
     armed_pod.kill_all()
     remote.arm(armed_pod.target, order(silence=1.0))
-    until(lambda: cloud.calls)
+    assert acts(cloud) == "POST stop"
 
 
 @pytest.mark.slow
 def test_the_running_job_is_not_saved_from_the_limit(armed_pod: LocalShell, remote: PodRemote, cloud: Cloud) -> None:
     launch(remote, armed_pod, "sleep 60")
     remote.arm(armed_pod.target, order(time.time() + 1, silence=600.0))
-    until(lambda: cloud.calls)
+    assert acts(cloud) == "POST stop"
 
 
 @pytest.mark.weak_point(29)
@@ -192,7 +197,7 @@ def test_any_client_will_do(
         pod.env |= {"RPD_API_URL": cloud.url, "RPD_SWITCH_INTERVAL": "0.2"}
         try:
             assert remote_of(pod).arm(pod.target, order(time.time() - 5, "terminate")).probe == "ok"
-            until(lambda: cloud.calls)
+            assert acts(cloud) == "DELETE"
             assert remote_of(pod).arm(pod.target, order(time.time() - 5, "stop")).probe == "ok"
             until(lambda: "POST stop" in cloud.calls)
             assert cloud.calls[0] == "DELETE"
@@ -287,7 +292,7 @@ class TestStartCommand:
             armed_pod.kill_all()
             first.wait()
             first = container(armed_pod)
-            until(lambda: cloud.calls)
+            assert acts(cloud) == "POST stop"
         finally:
             armed_pod.kill_all()
             first.wait()
@@ -295,8 +300,7 @@ class TestStartCommand:
     def test_before_any_orders_the_limit_of_the_environment_holds(self, armed_pod: LocalShell, cloud: Cloud) -> None:
         first = container(armed_pod, RPD_LIMIT_AT=str(int(time.time()) + 2))
         try:
-            until(lambda: cloud.calls)
-            assert cloud.calls[0] == "POST stop"
+            assert acts(cloud) == "POST stop"
         finally:
             armed_pod.kill_all()
             first.wait()
@@ -307,7 +311,7 @@ class TestStartCommand:
         cloud.started = limit + ago
         first = container(armed_pod, RPD_LIMIT_AT=str(limit))
         try:
-            until(lambda: cloud.calls)
+            assert acts(cloud) == "POST stop"
         finally:
             armed_pod.kill_all()
             first.wait()
@@ -324,7 +328,7 @@ class TestStartCommand:
             remote.arm(armed_pod.target, order())
             assert stays(armed_pod, cloud, 2.5)
             remote.arm(armed_pod.target, order(limit))
-            until(lambda: cloud.calls)
+            assert acts(cloud) == "POST stop"
         finally:
             armed_pod.kill_all()
             first.wait()

@@ -25,7 +25,8 @@ from rpd.journal import tolerant
 from rpd.journal.reader import Reading
 from rpd.journal.records import Intent, Left, Outcome, Transition
 from rpd.states.facts import Facts
-from tests.fakes.fake_world import Ear, FakeWorld
+from tests.fakes.driven import Ear
+from tests.fakes.fake_world import FakeWorld
 from tests.fakes.remote import FakeJob
 
 UNSPOKEN = re.compile(

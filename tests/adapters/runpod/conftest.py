@@ -8,7 +8,7 @@ import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -20,6 +20,7 @@ from rpd.adapters.local.patience import Patience
 from rpd.adapters.runpod.client import Limits, RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.journal.redact import Redactor, Secret
+from tests.fakes.http_server import Answer, HttpServer
 
 CANARY = "rpa_CANARY7/+x=Zq9TheKeyThatMustNotShow"
 SPEC = json.loads((Path(__file__).parents[2] / "data" / "runpod-openapi.json").read_text(encoding="utf-8"))
@@ -51,44 +52,8 @@ class Scripted:
         self.complaints: list[str] = []
         self._script: list[tuple[int, bytes, dict[str, str]]] = []
         self._is_repeating = False
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def _serve(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                call = Call(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
-                owner.calls.append(call)
-                owner.complaints += complaints(call)
-                status, answer, headers = owner._next()
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                if status != 204:
-                    self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                with contextlib.suppress(ConnectionError):
-                    self.wfile.write(answer)
-
-            do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _serve
-
-            def log_message(self, *_args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, *_args: object) -> None:
-                pass  # a client that went away is part of the tests
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        self._server = HttpServer(self._serve)
+        self.url, self.close = self._server.url, self._server.close
 
     def answer(self, status: int, body: Any = None, headers: dict[str, str] | None = None) -> Scripted:
         """Queue an answer; bytes go out as they are, everything else as JSON."""
@@ -104,10 +69,11 @@ class Scripted:
         """Queue an RFC 9457 answer."""
         return self.answer(status, {"title": "No", "status": status, "detail": detail}, headers)
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+    def _serve(self, request: BaseHTTPRequestHandler, body: bytes) -> Answer:
+        call = Call(request.command, request.path, {k.lower(): v for k, v in request.headers.items()}, body)
+        self.calls.append(call)
+        self.complaints += complaints(call)
+        return self._next()
 
     def _next(self) -> tuple[int, bytes, dict[str, str]]:
         if not self._script:

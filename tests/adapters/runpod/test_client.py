@@ -62,7 +62,7 @@ def test_attempts_end(api: Any, bench: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_row_23_a_429_is_waited_out_by_every_call(api: Any, bench: Any, kind: Kind) -> None:
+def test_a_429_is_waited_out_by_every_call(api: Any, bench: Any, kind: Kind) -> None:
     api.refuse(429, "slow", EXHAUSTED).answer(200, {})
     call(bench.client(api.url), kind)
     assert bench.waits[0] == 7.0  # the longer of Retry-After and the exhausted window
@@ -70,7 +70,7 @@ def test_row_23_a_429_is_waited_out_by_every_call(api: Any, bench: Any, kind: Ki
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_row_23_a_storm_ends_within_a_bounded_wait(api: Any, bench: Any, kind: Kind) -> None:
+def test_a_storm_ends_within_a_bounded_wait(api: Any, bench: Any, kind: Kind) -> None:
     api.refuse(429, "slow", {"Retry-After": "9"})
     with pytest.raises(Unavailable if kind is Kind.READ else Refused) as caught:
         call(bench.client(api.url), kind)
@@ -152,7 +152,7 @@ def test_an_effect_is_seen_through_while_somebody_wants_out(api: Any, bench: Any
 
 @pytest.mark.weak_point(4, 30)
 @pytest.mark.parametrize("body", [b"", b"<html>welcome</html>", b"[]", b"null"])
-def test_row_26_an_unreadable_success(api: Any, bench: Any, body: bytes) -> None:
+def test_an_unreadable_success(api: Any, bench: Any, body: bytes) -> None:
     api.answer(201, body)
     with pytest.raises(Ambiguous) as caught:
         call(bench.client(api.url), Kind.CREATE)
@@ -163,7 +163,7 @@ def test_row_26_an_unreadable_success(api: Any, bench: Any, body: bytes) -> None
     assert unread.value.reason == Fault.UNREADABLE
 
 
-def test_row_26_a_redirect_is_not_followed(api: Any, bench: Any) -> None:
+def test_a_redirect_is_not_followed(api: Any, bench: Any) -> None:
     for kind, error in ((Kind.READ, Unavailable), (Kind.CREATE, Ambiguous), (Kind.DELETE, Ambiguous)):
         for status in (301, 302, 303, 307, 308):
             api.calls.clear()

@@ -136,7 +136,7 @@ def test_an_order_that_cannot_work_is_not_sent(api: Any, bench: Any, changes: di
 
 
 @pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": None}, {"id": 7}, {"pods": []}, [], "id"])
-def test_row_26_a_created_pod_without_an_id_is_in_doubt(api: Any, bench: Any, body: Any) -> None:
+def test_a_created_pod_without_an_id_is_in_doubt(api: Any, bench: Any, body: Any) -> None:
     api.answer(201, body)
     with pytest.raises(Ambiguous) as caught:
         bench.cloud(api.url).create(order())
@@ -198,7 +198,7 @@ def test_list_of_several_pages_some_of_them_short(api: Any, bench: Any, make_pod
         [],
     ],
 )
-def test_row_26_an_unreadable_list_proves_no_absence(api: Any, bench: Any, body: Any) -> None:
+def test_an_unreadable_list_proves_no_absence(api: Any, bench: Any, body: Any) -> None:
     api.answer(200, body)
     with pytest.raises(Unavailable) as caught:
         bench.cloud(api.url).list()
@@ -259,7 +259,7 @@ def test_delete(api: Any, bench: Any, status: int) -> None:
     assert [(call.method, call.path) for call in api.calls] == [("DELETE", "/v2/pods/p1")]
 
 
-def test_row_24_delete_with_a_refused_key(api: Any, bench: Any) -> None:
+def test_delete_with_a_refused_key(api: Any, bench: Any) -> None:
     api.refuse(401, "invalid token")
     with pytest.raises(Refused) as caught:
         bench.cloud(api.url).delete("p1")

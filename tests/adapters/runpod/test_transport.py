@@ -77,7 +77,7 @@ def a_huge_body(connection: socket.socket) -> None:
         (a_huge_body, Fault.UNREADABLE),
     ],
 )
-def test_row_26_a_broken_answer_leaves_an_effect_in_doubt(bench: Any, raw: Any, serve: Any, fault: Fault) -> None:
+def test_a_broken_answer_leaves_an_effect_in_doubt(bench: Any, raw: Any, serve: Any, fault: Fault) -> None:
     server = raw(serve)
     client = bench.client(server.url)
     with pytest.raises(Ambiguous) as caught:
@@ -96,7 +96,7 @@ def test_a_broken_read_is_sent_again(bench: Any, raw: Any) -> None:
 
 
 @pytest.mark.parametrize("part", ["status", "head", "body", "chunks"])
-def test_row_27_dripping_bytes_end_at_the_deadline(bench: Any, raw: Any, part: str) -> None:
+def test_dripping_bytes_end_at_the_deadline(bench: Any, raw: Any, part: str) -> None:
     def drip(connection: socket.socket) -> None:
         if part == "head":
             connection.sendall(HEAD)
@@ -152,19 +152,19 @@ def test_nobody_listens(bench: Any) -> None:
     assert unread.value.reason == Fault.NOT_SENT
 
 
-def test_row_27_an_unknown_name(bench: Any, monkeypatch: Any) -> None:
+def test_an_unknown_name(bench: Any, monkeypatch: Any) -> None:
     _no_proxies(monkeypatch)
     with pytest.raises(NotSent, match=r"cannot be (resolved|reached)"):
         bench.client("https://no-such-host.invalid").act(Kind.STOP, "/v2/pods/p/action", ACTION, keep)
 
 
-def test_row_27_a_certificate_nobody_vouches_for(bench: Any, tls: Any) -> None:
+def test_a_certificate_nobody_vouches_for(bench: Any, tls: Any) -> None:
     with pytest.raises(NotSent, match=r"certificate of localhost is not to be trusted: .*self"):
         bench.client(tls.url).create("/v2/pods", b"{}", keep)
     assert tls.requests == []
 
 
-def test_row_27_no_tls_at_all(bench: Any, raw: Any) -> None:
+def test_no_tls_at_all(bench: Any, raw: Any) -> None:
     server = raw(no_http, reads=False)
     with pytest.raises(NotSent, match="no TLS connection"):
         bench.client(server.url.replace("http:", "https:")).create("/v2/pods", b"{}", keep)

@@ -120,11 +120,6 @@ class Server:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
 
-    def thaw(self) -> None:
-        """Let a frozen server go on."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGCONT)
-
     @contextlib.contextmanager
     def fault(self, **faults: object) -> Iterator[None]:
         """Spoil every command started within the body."""

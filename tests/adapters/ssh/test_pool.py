@@ -183,8 +183,10 @@ def test_it_gives_up_at_its_deadline(server: Server) -> None:
 def test_a_request_ends_the_waiting(server: Server) -> None:
     setting = Setting(server, lambda pod_id: None)
     setting.control.ask()
+    began = time.monotonic()
     with pytest.raises(Interrupted):
         setting.call(deadline_seconds=30.0)
+    assert time.monotonic() - began < 15, "nobody waits for the deadline"
 
 
 def test_a_wrong_host_key_is_refused_at_once_and_drops_what_was_open(server: Server) -> None:

@@ -251,10 +251,12 @@ def test_odd_sizes_in_a_header_are_no_sizes(field: bytes) -> None:
 
 
 def test_headers_that_only_extend_keep_nothing() -> None:
-    reader = Reader(lambda member: Nowhere())
+    opened: list[object] = []
+    reader = Reader(lambda member: opened.append(member) or Nowhere())  # type: ignore[func-returns-value]
     with little_memory(MEGABYTE):
         for number in range(50):
             reader.feed(_pax(*(_record(b"k%d-%d" % (number, each), b"v" * 500) for each in range(100))))
+    assert opened == [], "no member has begun"
 
 
 def test_many_records_of_a_header_are_read_in_time() -> None:
@@ -299,6 +301,7 @@ def test_somebody_who_asks_for_the_end_is_heard_in_a_flood(stream: str) -> None:
     link = Link(Said(**{stream: endless(b"f 644 1 5.0 x\0\0")}), interrupted=lambda: next(asked, True))
     with pytest.raises(Interrupted):
         exchange(link, "x", most_bytes=1 << 40)  # type: ignore[arg-type]
+    assert link.channels[0].taken <= 20 * MEGABYTE, "nothing is read after the request"
 
 
 @pytest.mark.parametrize("count", [QUICK_MEGABYTES, GIGABYTE])

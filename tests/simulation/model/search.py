@@ -11,10 +11,11 @@ from rpd.engine.decision import Decision, Fire
 from rpd.engine.lifecycle import Lifecycle
 from rpd.engine.ports import Request
 from rpd.engine.runner import Runner
-from rpd.journal.records import Opened, Record, Stamp
+from rpd.journal.records import Record, Stamp
 from rpd.states.facts import Facts
 from rpd.states.ports.names import WITH_JOB, State
 from rpd.states.ports.world import World
+from tests.fakes.fake_world import opened_job
 from tests.simulation.model.choices import Choices, every_course
 from tests.simulation.model.events import by_itself
 from tests.simulation.model.fair import Able, walk
@@ -121,12 +122,8 @@ class Search:
 
     def _root(self, config: dict[str, Any]) -> None:
         life = self.lifecycle.table.name
-        opened = Opened(
-            tool_version="0.1", min_reader=1, lifecycle=life, workflow="model", lineage="l", config_path="/c.yaml",
-            config_sha256="0", config=config, journal_path="/j", run_dir="/run",
-            cloud={"name": "model", "url": "http://192.0.2.9"}, user="user", host="host", token="a" * 26,
-            options=SERVICES if life == "session" else {},
-        )  # fmt: skip
+        options = SERVICES if life == "session" else {}
+        opened = opened_job(config, {"name": "model", "url": "http://192.0.2.9"}, options, life)
         first = Record(0, 1, RUN_ID, stamp(0.0), "", "opened", "opened", True, "", "z", opened)
         facts = self.lifecycle.new_facts(opened, RUN_ID)
         self.lifecycle.apply(facts, first)

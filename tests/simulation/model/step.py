@@ -15,6 +15,7 @@ from rpd.states.facts import Facts
 from rpd.states.policy import rules as policy
 from rpd.states.ports.names import Trigger
 from rpd.states.ports.world import World
+from tests.fakes.driven import build_runner
 from tests.simulation.model.choices import Choices
 from tests.simulation.model.cloud import ModelCloud
 from tests.simulation.model.facts_copy import twin
@@ -90,16 +91,6 @@ class OneStep:
         self.reality.pass_time(seconds)
 
 
-class Deaf:
-    """The port `Listener`."""
-
-    def recorded(self, record: Record) -> None:
-        """Nobody listens."""
-
-    def doing(self, what: str, deadline: float | None) -> None:
-        """Nobody listens."""
-
-
 @dataclass(slots=True)
 class Stepped:
     """What a step left behind."""
@@ -140,9 +131,9 @@ class Engine:
         reality.probing = f"{before.op} in state {before.state}" if before is not None else None
         lineage = ModelLineage(reality, facts.opened.config)
         world = World(ModelCloud(reality), ModelRemote(reality), ModelWorkspace(reality), reality, lineage)
-        runner = self.loop(
-            self._from_checkpoint, self.machine, records, journal, world,
-            clock=reality, control=OneStep(reality, request), listener=Deaf(),
+        runner = build_runner(
+            self._from_checkpoint, world, journal, records,
+            clock=reality, control=OneStep(reality, request), machine=self.machine, loop=self.loop,
         )  # fmt: skip
         is_live, ending = True, None
         if request is not None or command is None:
