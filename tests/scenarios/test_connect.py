@@ -225,3 +225,15 @@ def test_no_effect_on_the_pod_is_without_an_intent(stage: CommandLine) -> None:
     live.end()
     ops = [record.body.op for record in stage.records() if isinstance(record.body, Intent)]
     assert ops == ["create_pod", "arm_switch", "stop_pod"]
+
+
+def test_a_broken_link_is_told_and_comes_back(stage: CommandLine) -> None:
+    live = stage.start(*words())
+    url = connected(live)
+    stage.fault("F40", seconds=4)
+    live.until_text("the connection to the pod is lost")
+    live.until_text("Connected again after")
+    assert is_served(url)
+    live.press()
+    assert live.end() == 130
+    stage.judge("EXITED", starts=0)
