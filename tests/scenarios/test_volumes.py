@@ -11,7 +11,7 @@ import pytest
 
 from rpd.adapters.sandbox import daemon
 from rpd.journal.reader import read
-from rpd.journal.replay import fold
+from rpd.journal.records import Closed
 from tests.scenarios.harness import GATED, CommandLine, config, eventually
 from tests.scenarios.live import RPD
 
@@ -166,7 +166,8 @@ def test_a_lost_answer_does_not_make_two(stage: CommandLine, how: dict[str, str]
     assert made["answer_was_lost"] and made["same_name"] == []
     assert existing(stage) == [("data", 10)] and stage.struck("F41") == 1
     (journal,) = (stage.home / "volumes").glob("*/*.jsonl")
-    assert fold(read(journal).records).outcome == "changed", "it is settled"
+    end = read(journal).records[-1].body
+    assert isinstance(end, Closed) and end.outcome == "changed", "it is settled"
     assert len(stage.truth()["volumes"]) == 1
 
 
