@@ -192,6 +192,23 @@ def test_a_command_that_was_killed_in_mid_order_does_not_make_two(stage: Command
     assert existing(stage) == [("data", 10)]
 
 
+@pytest.mark.row(47)
+def test_an_order_of_a_killed_command_is_told_and_is_no_run(stage: CommandLine) -> None:
+    stage.fault("F41", how="timeout", done="no")
+    live = stage.start("volumes", "create", "--sandbox", "--name", "data", "--size-gb", "10", *PLACE, "--yes")
+    eventually(lambda: stage.struck("F41"))
+    live.kill()
+    told = stage.rpd("volumes", "--sandbox").stderr
+    assert "'data' (10 GB in EUR-IS-1) was never settled; if it was made, it bills $0.70 a month" in told
+    assert json.loads(stage.rpd("runs", "--json").stdout)["runs"] == []
+    gc = stage.rpd("gc", "--yes")
+    assert gc.returncode == 0 and "volume" not in gc.stdout + gc.stderr, gc.stderr
+    live = stage.start("volumes", "create", "--sandbox", "--name", "data", "--size-gb", "10", *PLACE, "--yes")
+    assert live.end() == 0 and "an earlier order for this name was never settled" in live.text
+    assert existing(stage) == [("data", 10)]
+    assert "never settled" not in stage.rpd("volumes", "--sandbox").stderr
+
+
 @pytest.mark.slow
 @pytest.mark.row(47)
 def test_two_commands_do_not_make_two_of_one_name(stage: CommandLine) -> None:
