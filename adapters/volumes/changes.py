@@ -25,6 +25,8 @@ from rpd.states.ports.exits import Exit
 from rpd.states.ports.volume import Volume
 from rpd.states.volume.operations import DeleteVolume, GrowVolume
 
+CHANGES = "changes this network volume"
+
 
 def grow_volume(word: str, size_gb: int, *, use_sandbox: bool, as_json: bool) -> int:
     """Exit code 0 when the volume has that size."""
@@ -59,7 +61,7 @@ def grow_volume(word: str, size_gb: int, *, use_sandbox: bool, as_json: bool) ->
 
 def _grown(account: VolumeAccount, volume: Volume, size_gb: int) -> Volume:
     """The volume as the cloud shows it afterwards. Raises UserError."""
-    orders = VolumeOrders(account, volume.id)
+    orders = VolumeOrders(account, volume.id, CHANGES)
     with orders.held():
         sent = orders.send(GrowVolume(volume.id, size_gb))
     if sent.refusal is not None:
@@ -133,7 +135,7 @@ def _losses(row: VolumeRow) -> list[str]:
 
 def _delete(account: VolumeAccount, row: VolumeRow) -> None:
     """Delete the volume and prove that it is gone. Raises UserError."""
-    volume, orders = row.volume, VolumeOrders(account, row.volume.id)
+    volume, orders = row.volume, VolumeOrders(account, row.volume.id, CHANGES)
     with orders.held():
         sent = orders.send(DeleteVolume(volume.id, account.access.profile.proof_interval_seconds))
     if sent.refusal is not None:

@@ -61,12 +61,14 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class VolumeOrders:
-    """The orders under one word: the name of a volume to be made, or the id of one that exists."""
+    """The orders under one word: the name of a volume to be made, or the id of one that exists. `does` says what such
+    an order does."""
 
-    def __init__(self, account: VolumeAccount, word: str) -> None:
+    def __init__(self, account: VolumeAccount, word: str, does: str = "makes a network volume") -> None:
         self._account = account
         self._cloud = account.access.as_recorded("")
         self._word = word
+        self._does = does
         mark = hashlib.sha256(f"{account.mark}\n{word}".encode()).hexdigest()[:24]
         self._folder = account.home / "volumes" / mark
 
@@ -79,7 +81,7 @@ class VolumeOrders:
             lock = Lock.take(OsDisk(), self._folder / "orders", Owner.here("volumes"))
         except JournalLocked:
             raise UserError(
-                "another rpd makes a network volume at this moment; nothing was done",
+                f"another rpd {self._does} at this moment; nothing was done",
                 exit_code=Exit.JOURNAL,
                 reason="in_use",
                 hint="rpd volumes   shows what it has made; then the same command again",
@@ -121,8 +123,9 @@ class VolumeOrders:
             ) as journal:
                 sent = self._drive(journal, facts.order)
             if sent.facts.is_in_doubt:
+                bills = f"; it may bill {price_of(facts.order)}" if isinstance(facts.order, CreateVolume) else ""
                 raise UserError(
-                    f"an earlier order for network volume {self._word!r} cannot be settled: {sent.left}",
+                    f"an earlier order for network volume {self._word!r} cannot be settled: {sent.left}{bills}",
                     exit_code=Exit.STILL_BILLING,
                     reason="in_doubt",
                     hint=f"rpd volumes{self._account.words}   shows whether it is there; the same command again, later",

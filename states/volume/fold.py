@@ -39,7 +39,7 @@ def apply(facts: VolumeFacts, record: Record) -> None:
 
 def replayed(records: Sequence[Record]) -> VolumeFacts:
     """The facts after all these records, record 0 first. Raises JournalStrange."""
-    opened = records[0].body
+    opened = records[0].body if records else None
     if not isinstance(opened, Opened):
         raise JournalStrange("record 0", ValueError("it opens nothing"))
     facts = new_facts(opened, records[0].run)

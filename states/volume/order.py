@@ -15,12 +15,10 @@ def decide(facts: VolumeFacts, now: Stamp) -> Decision:
     else by now.
     """
     ended = facts.ended
+    if ended is None and facts.is_resumed:
+        return Fire(Trigger.REFUSED, "not_sent", "the process ended before it sent the order")
     if ended is None:
-        return (
-            Fire(Trigger.REFUSED, "not_sent", "the process ended before it sent the order")
-            if facts.is_resumed
-            else Do(facts.order)
-        )
+        return Do(facts.order)
     if ended.status == "ok" or ended.reason == IDEMPOTENT:
         return Fire(Trigger.SENT if isinstance(facts.order, DeleteVolume) else Trigger.CHANGED)
     return Fire(Trigger.NOT_SEEN if ended.settled else Trigger.REFUSED, ended.reason, ended.error)
