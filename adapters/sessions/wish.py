@@ -74,6 +74,8 @@ def source_of(wish: Wish, name: str, max_usd: float | None) -> YamlSource:
     """The job in whose form record 0 keeps what to rent. It has nothing to run."""
     if not 0.0 < wish.hours <= HOURS_MAX:
         raise UserError(f"{wish.hours:g} hours are no length of a session", hint=f"--hours 1 to --hours {HOURS_MAX:g}")
+    if wish.cloud.upper() not in ("SECURE", "COMMUNITY"):
+        raise UserError(f"there is no cloud {wish.cloud}", hint="--cloud secure, or --cloud community")
     chosen = wish.chosen
     pod: dict[str, Any] = {
         "image": wish.image or ("" if wish.template else chosen.image),
