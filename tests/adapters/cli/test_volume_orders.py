@@ -263,6 +263,17 @@ def test_the_list_says_that_an_unsettled_order_may_bill(stand: Stand) -> None:
     assert not any("never settled" in line for line in stand.notes), "the list itself shows it"
 
 
+def test_the_list_does_not_warn_of_an_order_that_is_just_being_made(stand: Stand) -> None:
+    def listed() -> None:
+        there, stand.cloud.there = stand.cloud.there, {}
+        list_volumes(use_sandbox=False, as_json=True)
+        stand.cloud.there = there
+
+    stand.cloud.before_answer = listed
+    assert stand.create() == 0
+    assert not any("never settled" in line for line in stand.notes)
+
+
 def test_no_order_is_a_run(stand: Stand) -> None:
     assert stand.create() == 0
     assert len(list((stand.home / "volumes").glob("*/*.jsonl"))) == 1
