@@ -30,7 +30,7 @@ from rpd.engine.errors import RpdError, UserError
 from rpd.engine.operation import Effect
 from rpd.journal.disk import OsDisk
 from rpd.journal.errors import JournalError, JournalLocked
-from rpd.journal.lock import Lock, Owner
+from rpd.journal.lock import Lock, Owner, holder
 from rpd.journal.reader import read
 from rpd.journal.records import SCHEMA_VERSION, Closed, Opened
 from rpd.journal.store import Journal
@@ -169,12 +169,14 @@ class VolumeOrders:
 
 
 def in_doubt(account: VolumeAccount) -> list[CreateVolume]:
-    """Volumes that were ordered from this state home, and of which nobody knows whether they were made. A journal that
-    cannot be read is passed over: the next order under its name stops at it."""
+    """Volumes that were ordered from this state home, and of which nobody knows whether they were made. Not those that
+    another process is making now. A journal that cannot be read is passed over: the next order under its name stops at
+    it."""
     found = []
     for folder in sorted((account.home / "volumes").glob("*/")):
         with contextlib.suppress(UserError):
-            found += [facts.order for _path, facts in unsettled(folder, account.mark) if facts.is_in_doubt]
+            orders = unsettled(folder, account.mark)
+            found += [facts.order for path, facts in orders if facts.is_in_doubt and holder(path) is None]
     return [order for order in found if isinstance(order, CreateVolume)]
 
 

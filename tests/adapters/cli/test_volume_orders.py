@@ -21,7 +21,10 @@ from rpd.adapters.volumes import changes as volume_changes
 from rpd.adapters.volumes import orders as volume_orders
 from rpd.adapters.volumes.create import VolumeOrder, create_volume
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
+from rpd.journal.errors import JournalUnwritable
 from rpd.journal.index import Index
+from rpd.journal.records import Body, Intent, Outcome, Record
+from rpd.journal.store import Journal
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.volume import Volume
 from rpd.states.ports.world import DataCenter
@@ -260,6 +263,17 @@ def test_the_list_says_that_an_unsettled_order_may_bill(stand: Stand) -> None:
     assert not any("never settled" in line for line in stand.notes), "the list itself shows it"
 
 
+def test_the_list_does_not_warn_of_an_order_that_is_just_being_made(stand: Stand) -> None:
+    def listed() -> None:
+        there, stand.cloud.there = stand.cloud.there, {}
+        list_volumes(use_sandbox=False, as_json=True)
+        stand.cloud.there = there
+
+    stand.cloud.before_answer = listed
+    assert stand.create() == 0
+    assert not any("never settled" in line for line in stand.notes)
+
+
 def test_no_order_is_a_run(stand: Stand) -> None:
     assert stand.create() == 0
     assert len(list((stand.home / "volumes").glob("*/*.jsonl"))) == 1
@@ -272,6 +286,30 @@ def test_two_commands_do_not_order_under_one_name(stand: Stand) -> None:
         assert "another rpd makes a network volume" in refused(9, "in_use", stand.create).message
         assert stand.create("other") == 0
     assert stand.create() == 0
+
+
+def test_an_answer_that_the_journal_cannot_keep_leaves_the_order_in_doubt(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Journal.append
+
+    def full(journal: Journal, body: Body, *, sync: bool = True) -> Record:
+        if isinstance(body, full_for):
+            raise JournalUnwritable("disk full")
+        return append(journal, body, sync=sync)
+
+    monkeypatch.setattr(Journal, "append", full)
+    full_for: tuple[type, ...] = (Intent,)
+    with pytest.raises(JournalUnwritable):
+        stand.create()
+    assert stand.cloud.orders == [], "nothing is sent that is not written down"
+    full_for = (Outcome,)
+    told = refused(8, "in_doubt", stand.create)
+    assert "disk full" in told.message and "$3.50 a month" in told.message
+    full_for = ()
+    assert stand.unsettled() == 1
+    refused(2, "name_taken", stand.create)
+    assert (len(stand.cloud.orders), stand.unsettled()) == (1, 0)
 
 
 def test_an_order_that_cannot_be_read_stops_the_next_one(stand: Stand) -> None:
@@ -516,6 +554,17 @@ def test_a_lost_answer_to_growing_is_settled_by_looking(stand: Stand) -> None:
     refused(8, "in_doubt", lambda: stand.grow("data", 70))
     stand.cloud.raises = {"grow": [Refused("no", reason=Fault.NO_CREDIT)]}
     refused(4, "no_credit", lambda: stand.grow("data", 70))
+
+
+def test_growth_that_cannot_be_read_is_in_doubt_and_the_next_command_settles_it(stand: Stand) -> None:
+    stand.has("a")
+    stand.cloud.raises = {"grow": [LOST], "volume": [SILENCE, SILENCE]}
+    assert LOST.message in refused(8, "in_doubt", lambda: stand.grow("data", 60)).message
+    assert stand.unsettled() == 1
+    stand.cloud.there["a"] = Volume("a", "data", 50, "EUR-IS-1", "STANDARD")
+    refused(8, "in_doubt", lambda: stand.grow("data", 70))
+    assert stand.grow("data", 70) == 0
+    assert stand.unsettled() == 0
 
 
 def test_prices(stand: Stand) -> None:
