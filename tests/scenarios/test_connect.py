@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -226,3 +227,27 @@ def test_no_effect_on_the_pod_is_without_an_intent(stage: CommandLine) -> None:
     live.end()
     ops = [record.body.op for record in stage.records() if isinstance(record.body, Intent)]
     assert ops == ["create_pod", "arm_switch", "stop_pod"]
+
+
+def test_a_detached_session_that_dies_before_it_is_connected_does_not_go_on(stage: CommandLine) -> None:
+    live = stage.start(*words("--detach", after=600.0))
+    live.until("tunnel")
+    owner = holder(stage.journal)
+    assert owner is not None
+    os.kill(owner.pid, signal.SIGKILL)
+    assert live.end() == 8, live.text
+    assert "goes on in the background" not in live.text and f"rpd resume {stage.run_id}" in live.text
+    assert stage.rpd("gc", "--yes").returncode == 0
+    stage.judge("TERMINATED", starts=0)
+
+
+def test_ctrl_c_before_a_detached_session_is_connected_gives_the_pod_back(stage: CommandLine) -> None:
+    live = stage.start(*words("--detach", after=600.0))
+    live.until("tunnel")
+    live.press()
+    time.sleep(0.4)  # a key press within 0.3 s counts as the same
+    live.press()
+    assert live.end() in (8, 130), live.text
+    assert "Traceback" not in live.text
+    eventually(lambda: holder(stage.journal) is None)
+    stage.judge("TERMINATED", starts=0)
