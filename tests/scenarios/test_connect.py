@@ -251,3 +251,22 @@ def test_ctrl_c_before_a_detached_session_is_connected_gives_the_pod_back(stage:
     assert "Traceback" not in live.text
     eventually(lambda: holder(stage.journal) is None)
     stage.judge("TERMINATED", starts=0)
+
+
+def test_a_kept_pod_that_somebody_stopped_waits_for_its_person(stage: CommandLine) -> None:
+    live = stage.start_on_terminal(*words())
+    connected(live)
+    live.press()
+    live.until_text("no answer in 60 s: stop")
+    live.type("k\n")
+    assert live.end() == 0, live.text
+    stage.somebody("stop")
+    again = stage.start("resume")
+    again.end()
+    stage.judge("EXITED", starts=0)
+    third = stage.start("resume")
+    assert is_served(connected(third))
+    both = stage.rpd("resume", stage.run_id)
+    assert both.returncode not in (0, 1), both.stderr
+    assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
+    stage.judge("TERMINATED", starts=0)
