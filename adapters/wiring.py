@@ -28,7 +28,7 @@ from rpd.adapters.report.pace import Pace
 from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
-from rpd.adapters.settings.settings import load_one
+from rpd.adapters.settings.settings import log_level
 from rpd.adapters.spec.jobfile import restore_job
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.pool import Locate, Pool
@@ -74,7 +74,7 @@ def client_for(access: Access, control: ProcessControl, redactor: Redactor | Non
     here on rpd's own log is kept."""
     with contextlib.suppress(UserError):
         home = dirs.state_home()
-        own_log.begin(home, lambda text: output.note([text]), usual=_log_level())
+        own_log.begin(home, lambda text: output.note([text]), usual=log_level())
     return RunPodClient(
         access.profile.url,
         access.key,
@@ -84,13 +84,6 @@ def client_for(access: Access, control: ProcessControl, redactor: Redactor | Non
         patience=control.patience,
         redactor=redactor or redactor_for(access),
     )
-
-
-def _log_level() -> str:
-    """The level of the settings. A file that cannot be read is reported where its values are needed."""
-    with contextlib.suppress(UserError):
-        return str(load_one("log_level")[0] or "info")
-    return "info"
 
 
 def cloud_for(access: Access, control: ProcessControl, redactor: Redactor | None = None) -> RunPodCloud:
