@@ -281,3 +281,15 @@ def test_a_kept_pod_that_somebody_stopped_waits_for_its_person(stage: CommandLin
     assert both.returncode not in (0, 1), both.stderr
     assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
     stage.judge("TERMINATED", starts=0)
+
+
+def test_nobody_works_in_a_pod_that_may_still_be_deleted(stage: CommandLine) -> None:
+    """Before the session is connected its pod counts as one without anything to lose."""
+    live = stage.start(*words(after=600.0))
+    live.until("tunnel")
+    for command in (["exec", stage.run_id, "--", "true"], ["push", stage.run_id, "/etc/hostname"]):
+        refused = stage.rpd(*command)
+        assert refused.returncode == 2 and "is not connected yet" in refused.stderr, refused.stderr
+    live.press()
+    live.end()
+    stage.judge("TERMINATED", starts=0)

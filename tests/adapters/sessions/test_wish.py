@@ -59,7 +59,7 @@ def test_the_time_to_be_ready_holds_for_the_host_and_for_the_service() -> None:
 
 def test_a_cloud_that_is_none_is_refused() -> None:
     with pytest.raises(UserError, match="no cloud moon"):
-        source_of(Wish(("L4",), cloud="moon"), "session", None)
+        source_of(Wish(("L4",), cloud="moon"), "session", None, HOME)
 
 
 def test_the_whole_wish_becomes_an_order() -> None:
