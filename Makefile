@@ -18,8 +18,8 @@ MINUTES ?= 5
 # What uses `import rpd` as others do, and is checked as their code would be.
 FACES := examples/python tests/face/typed.py
 
-.PHONY: demo test test-all test-long checked collected chaos sim model matrix mutants plants mutation fuzz lint imports types format bench docs \
-	features lock release clean
+.PHONY: demo test test-all test-long checked collected chaos session-trial sim model matrix mutants plants mutation \
+	fuzz lint imports types format bench docs features lock release clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
@@ -47,6 +47,10 @@ collected: $(VENV)/.dev
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/chaos.py --kills $(N) --seed $(SEED)
+
+# How often `rpd connect` succeeds under faults, beside its targets.
+session-trial: $(VENV)/.dev
+	$(BIN)/python -m tests.session_trial --trials $(N) --seed $(SEED)
 
 matrix: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation.matrix

@@ -1,0 +1,152 @@
+"""What happens to a person in a pod: the window is closed, the process is killed or suspended, the network goes away.
+On a real terminal, with the real command. The sandbox's own truth judges: the pod is in a journal and listed, there is
+no second one, and it is released as the policy says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from rpd.journal.lock import holder
+from tests.scenarios.harness import CommandLine, eventually
+from tests.scenarios.live import RPD
+from tests.scenarios.test_network import dropped
+from tests.scenarios.tmux import Screen, needs_tmux, screen
+
+pytestmark = [needs_tmux, pytest.mark.slow]
+
+CONNECT = ("connect", "--gpu", "NVIDIA L4", "--preset", "comfyui", "--hours", "1", "--yes", "--sandbox")
+URL = re.compile(r"Connected: (http://127\.0\.0\.1:\d+)")
+
+
+@pytest.fixture
+def window(stage: CommandLine) -> Iterator[Screen]:
+    """A window in which a person is connected."""
+    with screen(stage.folder, stage.environment, columns=160) as opened:
+        opened.type(shlex.join([*RPD, *CONNECT]))
+        eventually(lambda: URL.search(opened.history()), tell=opened.text)
+        yield opened
+
+
+def url(window: Screen) -> str:
+    """What the person was told."""
+    found = URL.search(window.history())
+    assert found is not None, window.text()
+    return found[1]
+
+
+def is_served(address: str) -> bool:
+    """Whether the service answers there."""
+    return requests.get(f"{address}/system_stats", timeout=10).ok
+
+
+def owner(stage: CommandLine) -> int:
+    """The process that drives the session."""
+    found = holder(stage.journal)
+    assert found is not None, "somebody drives it"
+    return found.pid
+
+
+def listed(stage: CommandLine) -> dict[str, Any]:
+    """The one pod of the account, as `rpd pods` shows it; it is the one of the journal, and there is no second one."""
+    (row,) = json.loads(stage.rpd("pods", "--json").stdout)["pods"]
+    assert row["id"] == stage.live_pod()["id"] == stage.inspect()["pod"]["id"]
+    assert row["owner"]["run_id"] == stage.run_id, row
+    stage.judge("RUNNING", starts=0)
+    return dict(row)
+
+
+def is_released_by_gc(stage: CommandLine) -> None:
+    """Nobody drives it any more: `rpd gc` stops the pod, and deletes nothing that a person left in it."""
+    work = Path(stage.sandbox_home, "pods", stage.live_pod()["id"], "volume", "mine.txt")
+    work.write_text("work")
+    done = stage.rpd("gc", "--yes")
+    assert done.returncode == 0, done.stderr
+    stage.judge("EXITED", starts=0)
+    assert work.read_text() == "work"
+    assert stage.inspect()["next"] == "the pod is stopped; rpd resume starts it again"
+
+
+def test_a_closed_window_leaves_a_session_that_others_see_and_end(stage: CommandLine, window: Screen) -> None:
+    address, pid = url(window), owner(stage)
+    window.close()
+    time.sleep(1.0)  # the hang-up has come
+    assert owner(stage) == pid and is_served(address)
+    assert listed(stage)["owner"]["pid"] == pid
+    assert stage.rpd("gc", "--yes").returncode == 0
+    stage.judge("RUNNING", starts=0)
+    assert stage.rpd("release", stage.run_id, "--stop", "--yes").returncode == 0
+    eventually(lambda: stage.statuses() == ["EXITED"])
+    eventually(lambda: holder(stage.journal) is None)
+
+
+def test_a_killed_session_is_listed_and_released(stage: CommandLine, window: Screen) -> None:
+    os.kill(owner(stage), signal.SIGKILL)
+    window.until("Killed")
+    assert listed(stage)["owner"]["pid"] is None
+    assert stage.inspect()["released_by"]["who"] == "the switch in the pod"
+    is_released_by_gc(stage)
+
+
+def test_a_suspended_session_keeps_its_pod_and_goes_on(stage: CommandLine, window: Screen) -> None:
+    address, pid = url(window), owner(stage)
+    window.press("C-z")
+    window.until("Stopped")
+    assert listed(stage)["owner"]["pid"] == pid
+    assert stage.rpd("gc", "--yes").returncode == 0
+    stage.judge("RUNNING", starts=0)
+    window.type("fg")
+    eventually(lambda: stage.inspect()["services"][0]["ready"])
+    assert is_served(address)
+    window.press("C-c")
+    window.until("no answer in 60 s: stop")
+    window.type("s")
+    eventually(lambda: stage.statuses() == ["EXITED"], tell=window.text)
+
+
+@pytest.mark.timeout(400)
+def test_minutes_without_a_network_are_told_and_end_where_they_began(stage: CommandLine, window: Screen) -> None:
+    address, pid = url(window), owner(stage)
+    with dropped(stage):
+        window.until("the connection to the pod is lost", seconds=90.0)
+        time.sleep(90.0)  # the outage itself
+        assert owner(stage) == pid
+    window.until("Connected again", seconds=150.0)
+    assert is_served(address)
+    assert listed(stage)["owner"]["pid"] == pid
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: stage.statuses() == ["EXITED"], tell=window.text)
+
+
+def test_a_lost_link_is_told_and_comes_back(stage: CommandLine, window: Screen) -> None:
+    address = url(window)
+    stage.fault("F40", seconds=8, pod=stage.live_pod()["id"])
+    window.until("the connection to the pod is lost")
+    window.until("Connected again")
+    assert is_served(address)
+    listed(stage)
+    os.kill(owner(stage), signal.SIGTERM)
+    eventually(lambda: stage.statuses() == ["EXITED"], tell=window.text)
+
+
+@pytest.mark.timeout(400)
+def test_killed_without_a_network_it_is_released_when_the_network_is_back(stage: CommandLine, window: Screen) -> None:
+    with dropped(stage):
+        window.until("the connection to the pod is lost", seconds=90.0)
+        os.kill(owner(stage), signal.SIGKILL)
+        window.until("Killed")
+        done = stage.rpd("gc", "--yes")
+        assert done.returncode != 0, "nobody can know that the pod was released"
+    listed(stage)
+    is_released_by_gc(stage)
