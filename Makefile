@@ -18,7 +18,7 @@ MINUTES ?= 5
 # What uses `import rpd` as others do, and is checked as their code would be.
 FACES := examples/python tests/face/typed.py
 
-.PHONY: demo test test-all test-long checked collected chaos sim model matrix mutants plants mutation fuzz lint imports types format bench docs \
+.PHONY: demo test test-all test-long checked collected chaos sim model matrix mutants plants mutation fuzz lint imports types format bench docs screens \
 	features lock release clean
 
 demo: $(VENV)/.demo
@@ -95,6 +95,10 @@ features: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.regenerate
+
+# Pictures of the main screens for the documentation; needs tmux.
+screens: $(VENV)/.dev
+	$(BIN)/python -m docs.screens
 
 # The newest versions that pyproject.toml allows, into the two lock files.
 lock: $(VENV)/.dev
