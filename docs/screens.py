@@ -19,7 +19,7 @@ from tests.scenarios.tmux import Screen, screen
 
 FOLDER = Path(__file__).parent / "screens"
 WIDTHS = (80, 200)
-LINES = 30
+LINES, TOP_LINES = 30, 14
 TRAINING = (
     'echo "epoch 1, loss 2.31"; echo "epoch 2, loss 1.87"; mkdir -p /workspace/out; '
     "until [ -e /workspace/go ]; do sleep 0.2; done"
@@ -38,7 +38,7 @@ def play(columns: int, *, is_plain: bool) -> dict[str, str]:
             _set_up(person, is_plain=is_plain)
             with _desk(person, columns) as first, _desk(person, columns) as second:
                 shown = _connect(first, is_plain=is_plain)
-                shown |= _look(second, is_plain=is_plain)
+                shown |= _look(second, columns, is_plain=is_plain)
                 _leave(first)
                 person.go()
                 eventually(lambda: set(person.statuses()) == {"TERMINATED"})
@@ -101,7 +101,7 @@ def _connect(desk: Screen, *, is_plain: bool) -> dict[str, str]:
     return {"connect-picker": listed, "connect": _seen(desk, is_plain=is_plain)}
 
 
-def _look(desk: Screen, *, is_plain: bool) -> dict[str, str]:
+def _look(desk: Screen, columns: int, *, is_plain: bool) -> dict[str, str]:
     """What the commands show that only look."""
     commands = {"top": ("rpd top --plain", "2 pods up") if is_plain else ("rpd top", "q quit", "attend", "%")}
     commands |= {
@@ -112,6 +112,7 @@ def _look(desk: Screen, *, is_plain: bool) -> dict[str, str]:
     shown = {}
     for name, (command, *words) in commands.items():
         desk.clear()
+        desk.resize(columns, TOP_LINES if name == "top" else LINES)
         desk.type(command)
         desk.until(*words)
         if command == "rpd top":
@@ -136,13 +137,16 @@ def _leave(desk: Screen) -> None:
 
 def main() -> None:
     """Write all files anew."""
+    played = {(columns, is_plain): play(columns, is_plain=is_plain) for columns in WIDTHS for is_plain in (False, True)}
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    for columns in WIDTHS:
-        for name, ansi in play(columns, is_plain=False).items():
-            write(FOLDER, f"{name}-{columns}", ansi, columns=columns, title=f"rpd {name.replace('-', ' ')}")
-        for name, text in play(columns, is_plain=True).items():
-            (FOLDER / f"{name}-{columns}.txt").write_text("\n".join(map(str.rstrip, text.rstrip().splitlines())) + "\n")
+    for (columns, is_plain), shown in played.items():
+        for name, text in shown.items():
+            if is_plain:
+                lines = map(str.rstrip, text.rstrip().splitlines())
+                (FOLDER / f"{name}-{columns}.txt").write_text("\n".join(lines) + "\n")
+            else:
+                write(FOLDER, f"{name}-{columns}", text, columns=columns, title=f"rpd {name.replace('-', ' ')}")
     sandbox_launcher.close()
 
 
