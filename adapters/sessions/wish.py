@@ -20,7 +20,8 @@ HOURS = 4.0
 """How long a session may last if nobody says more."""
 HOURS_MAX = 24.0 * 30
 READY_MINUTES = 10.0
-"""How long a host may take to come up, and after that a service to answer."""
+"""How long a host may take to come up, and after that a service to answer, if nobody says otherwise."""
+READY_MINUTES_MAX = 24.0 * 60
 NO_FILE = "(rpd connect)"
 _PORT = re.compile(r"([1-9][0-9]{0,4})(/[!-~]*)?\Z")
 
@@ -45,8 +46,8 @@ class Wish(msgspec.Struct, frozen=True):
     volume_gb: int | None = None
     disk_gb: int | None = None
     hours: float = HOURS
+    ready_minutes: float = READY_MINUTES
     max_price: float | None = None
-    max_usd: float | None = None
     name: str | None = None
     key: str | None = None
     use_sandbox: bool = False
@@ -68,7 +69,7 @@ class Wish(msgspec.Struct, frozen=True):
         if len(set(numbers)) < len(numbers):
             raise UserError("a port is named twice", hint="--port 8188 --port 8888")
         is_preset = self.preset is not None or not (self.image or self.template)
-        return SessionSpec(services, READY_MINUTES * 60.0, (self.preset or DEFAULT) if is_preset else "")
+        return SessionSpec(services, self.ready_minutes * 60.0, (self.preset or DEFAULT) if is_preset else "")
 
 
 def source_of(wish: Wish, name: str, max_usd: float | None, folder: Path) -> YamlSource:
@@ -76,6 +77,11 @@ def source_of(wish: Wish, name: str, max_usd: float | None, folder: Path) -> Yam
     wherever the person stands."""
     if not 0.0 < wish.hours <= HOURS_MAX:
         raise UserError(f"{wish.hours:g} hours are no length of a session", hint=f"--hours 1 to --hours {HOURS_MAX:g}")
+    if not 0.0 < wish.ready_minutes <= READY_MINUTES_MAX:
+        hint = f"--ready-minutes 1 to --ready-minutes {READY_MINUTES_MAX:g}"
+        raise UserError(f"nothing can be ready in {wish.ready_minutes:g} minutes", hint=hint)
+    if wish.cloud.upper() not in ("SECURE", "COMMUNITY"):
+        raise UserError(f"there is no cloud {wish.cloud}", hint="--cloud secure, or --cloud community")
     chosen = wish.chosen
     pod: dict[str, Any] = {
         "image": wish.image or ("" if wish.template else chosen.image),
@@ -89,13 +95,14 @@ def source_of(wish: Wish, name: str, max_usd: float | None, folder: Path) -> Yam
     storage: dict[str, Any] = _named(volume_gb=wish.volume_gb)
     if wish.volume:
         storage = {"mode": "network_volume", "volume_name": wish.volume}
-    budget = _named(max_gpu_price_usd=wish.max_price, max_usd=wish.max_usd or max_usd)
+    budget = _named(max_gpu_price_usd=wish.max_price, max_usd=max_usd)
+    budget |= {"max_runtime_minutes": wish.hours * 60.0, "ssh_ready_timeout_sec": wish.ready_minutes * 60.0}
     data: dict[str, Any] = {
         "name": name,
         "pod": pod,
         "run": {"body": ":"},
         "storage": storage,
-        "budget": {**budget, "max_runtime_minutes": wish.hours * 60.0, "ssh_ready_timeout_sec": READY_MINUTES * 60.0},
+        "budget": budget,
         "ssh": _named(key_path=wish.key),
         "local": {"project_root": str(folder)},
     }

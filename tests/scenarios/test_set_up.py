@@ -251,6 +251,19 @@ def test_without_a_keyring_the_way_out_is_named(tmp_path: Path) -> None:
     assert not settings_of(person).exists()
 
 
+@pytest.mark.keeps_keys
+def test_a_keyring_that_stopped_working_lets_a_person_go(tmp_path: Path) -> None:
+    pytest.importorskip("keyring")
+    person = bare(tmp_path)
+    person.variables = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    settings_of(person).parent.mkdir(parents=True, mode=0o700)
+    settings_of(person).write_text('api_key_from = "keyring"\n')
+    (person.folder / "key").write_text("rpa_0123456789\n")
+    done = person.rpd("config", "set", "api-key", "--file", "key", "--unchecked")
+    assert done.returncode == 0 and "a key may still be in it" in done.stderr, done.stderr
+    assert settings_of(person).read_text() == 'api_key = "rpa_0123456789"\n'
+
+
 @pytest.mark.sandbox
 @pytest.mark.keeps_keys
 def test_settings_of_other_tools_are_taken_over_on_a_word(newcomer: CommandLine) -> None:

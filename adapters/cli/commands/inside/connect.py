@@ -72,6 +72,12 @@ class SessionWish:
         Optional[float],  # noqa: UP045
         typer.Option("--hours", metavar="H", help="After so long the pod is stopped (4)."),
     ] = None
+    ready_minutes: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            "--ready-minutes", metavar="M", help="How long a host may take to come up, and a service to answer (10)."
+        ),
+    ] = None
     name: Annotated[Optional[str], typer.Option("--name", metavar="NAME", help="Default: date and number.")] = None  # noqa: UP045
     key: Annotated[
         Optional[str],  # noqa: UP045
