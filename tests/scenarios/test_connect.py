@@ -60,6 +60,7 @@ def is_served(url: str) -> bool:
     return requests.get(url, timeout=10).ok
 
 
+@pytest.mark.row(49, 212, 213, 219)
 def test_connected_is_said_when_the_service_answers_and_not_before(stage: CommandLine) -> None:
     live = stage.start(*words(after=2.0))
     live.until("tunnel")
@@ -163,6 +164,7 @@ def test_a_suspended_session_goes_on_where_it_was(stage: CommandLine) -> None:
     assert live.end() == 130
 
 
+@pytest.mark.row(220)
 def test_a_detached_session_is_known_by_its_journal(stage: CommandLine) -> None:
     done = stage.rpd(*words("--detach", "--json"))
     assert done.returncode == 0, done.stderr
@@ -176,6 +178,7 @@ def test_a_detached_session_is_known_by_its_journal(stage: CommandLine) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.row(210)
 def test_nothing_is_rented_without_a_yes(stage: CommandLine) -> None:
     done = stage.rpd(*words(yes=False))
     assert done.returncode == 2 and "--yes" in done.stderr and stage.journals() == []
@@ -187,6 +190,7 @@ def test_nothing_is_rented_without_a_yes(stage: CommandLine) -> None:
     stage.judge(starts=0)
 
 
+@pytest.mark.row(236)
 def test_ctrl_c_before_the_connection_gives_the_pod_back(stage: CommandLine) -> None:
     live = stage.start(*words(after=600.0))
     live.until("tunnel")
@@ -206,6 +210,7 @@ def test_a_taken_local_port_is_passed_over(stage: CommandLine) -> None:
         live.end()
 
 
+@pytest.mark.row(211)
 def test_names_count_the_sessions_of_the_day(stage: CommandLine) -> None:
     both = [stage.start(*words()), stage.start(*words())]
     for live in both:

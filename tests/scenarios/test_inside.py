@@ -66,6 +66,7 @@ def executed(stage: CommandLine, *words: str, data: bytes = b"") -> subprocess.C
 
 
 @pytest.mark.parametrize("code", [0, 7, 255])
+@pytest.mark.row(82)
 def test_exec_ends_as_its_command_does(inside: CommandLine, code: int) -> None:
     done = executed(inside, "sh", "-c", f"echo out; echo err >&2; exit {code}")
     assert (done.returncode, done.stdout) == (code, b"out\n")
@@ -180,6 +181,7 @@ def resize(terminal: Terminal, columns: int, rows: int) -> None:
 
 
 @pytest.mark.parametrize("client", [pytest.param("ssh", marks=needs_ssh), "own"])
+@pytest.mark.row(82, 221)
 def test_a_shell_has_this_terminal_and_its_size(inside: CommandLine, client: str, tmp_path: Path) -> None:
     """By the system's `ssh`, and without it."""
     if client == "own":
@@ -378,6 +380,7 @@ def _through_socks(proxy: int, port: int, data: bytes) -> bytes:
 
 
 @needs_ssh
+@pytest.mark.row(73, 222)
 def test_ssh_refuses_another_host_key_at_the_pods_address(inside: CommandLine) -> None:
     """What makes the entry safe: the key in it is the pinned one, and no other is believed or learnt."""
     name, _ = configured(inside)
